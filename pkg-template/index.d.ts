@@ -1,0 +1,422 @@
+/**
+ * deltalink keeps a local copy of a Microsoft Graph collection and, after the first time, fetches only what changed.
+ *
+ * @example
+ * const client = await openDelta({ token: () => getToken(), account: "alex@contoso.example" });
+ * const week = client.events({ start: "2026-11-23", end: "2026-11-30" });
+ * await week.sync();
+ * for (const event of await week.all()) console.log(event.subject);
+ */
+import type { CallRecording, Event, OrgContact } from "@microsoft/microsoft-graph-types";
+
+export type { CallRecording, Event, OrgContact };
+
+/**
+ * Opens a client for one account. Loads the wasm once, on first use.
+ *
+ * Rejects with a {@link DeltaError}: `bad-request` for an option that is missing or wrong, `store` where the
+ * named store can't be opened, `wasm` where the module can't be loaded.
+ */
+export function openDelta(options: DeltaOptions): Promise<DeltaClient>;
+
+/** Loads the wasm ahead of the first `openDelta`. Optional; may be called again after a failure. */
+export function init(wasm?: WasmSource): Promise<void>;
+
+/** Where the wasm comes from, when the package's own file can't be used. */
+export type WasmSource = URL | string | Response | BufferSource | WebAssembly.Module;
+
+export interface DeltaOptions {
+  /** Supplies access tokens. A function, `fromMsal(...)`, or any object with `getToken()` (`TokenCredential` by shape). */
+  token: TokenSource;
+  /**
+   * Isolates stored state: two accounts in one browser share no row. Required with a store that outlives the page, unless
+   * the token source carries one (`fromMsal` does). Use something stable, such as MSAL's `homeAccountId`.
+   */
+  account?: string;
+  /** The cloud whose Graph root is used. Default `"global"`. Tokens do not cross clouds. */
+  cloud?: Cloud;
+  /**
+   * Another root, for example `http://127.0.0.1:4010/v1.0`; without a path, `/v1.0` is added. Its origin is the only one
+   * that ever gets the token. `https:` only, or `http:` on loopback. Not together with `cloud`.
+   */
+  endpoint?: string;
+  /** Default `"indexeddb"`. Where there is none (Node, Workers), name another one: `"memory"` is a choice, not a fallback. */
+  store?: "indexeddb" | "memory" | DeltaStore;
+  /** Used in place of the host's `fetch`. */
+  fetch?: typeof fetch;
+  /** When and how often a request is asked again. */
+  retry?: Partial<RetryPolicy>;
+}
+
+export type Cloud = "global" | "usgov" | "usgov-dod" | "china";
+
+/** All times in milliseconds. */
+export interface RetryPolicy {
+  /** Failures in a row of one request, after which the round ends. Default 6. */
+  attempts: number;
+  /** The first back-off; it doubles each time, with full jitter. Default 1000. */
+  base: number;
+  /** The longest back-off. `Retry-After` is kept in full, however long. Default 60000. */
+  cap: number;
+  /**
+   * The longest single wait that a round sits out. A longer one ends it with `throttled` and `retryAt`; the next round goes
+   * on at the same page. Default 300000.
+   */
+  maxWait: number;
+}
+
+export type TokenSource = TokenFunction | TokenCredential;
+
+export type TokenFunction = ((request: TokenRequest) => TokenResult | Promise<TokenResult>) & { account?: string };
+
+/** The shape of `@azure/core-auth`'s interface of the same name. */
+export interface TokenCredential {
+  getToken(
+    scopes: string | string[],
+    options?: { claims?: string; enableCae?: boolean; abortSignal?: AbortSignal },
+  ): Promise<{ token: string; expiresOnTimestamp?: number } | null>;
+  account?: string;
+}
+
+export interface TokenRequest {
+  /** `start` and `expired`: any valid token. `unauthorized`: Graph refused the last one, a cached one won't do. `claims`: the token must satisfy `claims`. */
+  reason: "start" | "expired" | "unauthorized" | "claims";
+  /** The decoded claims request (JSON), to be handed to MSAL as it is. */
+  claims?: string;
+  /** The default scope of the endpoint, for example `https://graph.microsoft.com/.default`. */
+  scopes: string[];
+  signal: AbortSignal;
+}
+
+/** A bare string is asked for before each request; a token with its expiry is reused until five minutes before it. */
+export type TokenResult =
+  | string
+  | { accessToken: string; expiresOn?: Date | null }
+  | { token: string; expiresOnTimestamp?: number };
+
+export interface DeltaClient {
+  /** Events of a calendar between two instants (Graph: "event: delta", a calendarView). */
+  events(options: EventsOptions & { mirror: false }): DeltaFeed<Event>;
+  events(options: EventsOptions): DeltaQuery<Event>;
+  /** The organization's contacts (Graph: "orgContact: delta"). Not a user's own contacts. */
+  orgContacts(options: OrgContactsOptions & { mirror: false }): DeltaFeed<OrgContact>;
+  orgContacts(options?: OrgContactsOptions): DeltaQuery<OrgContact>;
+  /**
+   * Recordings of the meetings of one organizer (Graph: "callRecording: delta").
+   *
+   * Only an app-only token can read them: Graph supports no delegated permission here. Graph reports additions only, and
+   * may report older recordings again (known issue 22934).
+   */
+  callRecordings(options: CallRecordingsOptions & { mirror: false }): DeltaFeed<CallRecording>;
+  callRecordings(options: CallRecordingsOptions): DeltaQuery<CallRecording>;
+  /**
+   * Any other delta resource, by its path below the root, for example `/users/delta`.
+   *
+   * @example
+   * client.track<{ id: string; mail?: string }>("/users/delta", { select: ["id", "mail"] });
+   */
+  track<T extends object = Entity>(path: string, options: TrackOptions & { mirror: false }): DeltaFeed<T>;
+  track<T extends object = Entity>(path: string, options?: TrackOptions): DeltaQuery<T>;
+  /** Goes on with rounds that wait in the status `needs-auth`. Call it after the user has signed in again. */
+  resume(): void;
+  /** Signs out: ends what runs, then wipes this account's links and mirrors. The client is closed afterwards. */
+  forget(): Promise<void>;
+  /** Ends what runs with `closed` and closes the store. Nothing stored is lost. */
+  close(): Promise<void>;
+}
+
+/** An object of Graph of no particular kind. */
+export interface Entity {
+  id: string;
+  [property: string]: unknown;
+}
+
+export interface QueryOptions {
+  /** Keeps two queries that are alike apart. */
+  name?: string;
+  /** `false`: keep the link only and no copy of the items; the caller keeps them durably. Default `true`. */
+  mirror?: boolean;
+  /** Query parameters as they are sent. They override the rules that would refuse or add one. */
+  query?: Record<string, string>;
+  /**
+   * A full round at this age of the mirror, in milliseconds, which announces only differences. `false` for never. Default: a
+   * day for events and for kinds whose removals Graph does not report, else never.
+   */
+  refresh?: number | false;
+}
+
+export interface EventsOptions extends QueryOptions {
+  /** ISO 8601, or a Date. Without an offset it means UTC. At most 1825 days before `end`. */
+  start: string | Date;
+  end: string | Date;
+  /** A user's id or principal name. Default: the signed-in user. */
+  user?: string;
+  /** The id of a calendar. Default: the user's default calendar. */
+  calendar?: string;
+  /** `start` and `end` of the items are in this zone, for example `"Pacific Standard Time"`. Default UTC. */
+  timeZone?: string;
+  /** Ids that survive a move (Graph: `Prefer: IdType="ImmutableId"`). */
+  immutableIds?: boolean;
+  /** Items a page, 1 to 1000: a wish that Graph may not keep. */
+  pageSize?: number;
+}
+
+export interface OrgContactsOptions extends QueryOptions {
+  /** Properties to return; `id` always is. */
+  select?: string[];
+  /** Only these contacts, at most 50. */
+  ids?: string[];
+  /** Later rounds bring only the properties that changed. The mirror merges them. */
+  minimal?: boolean;
+}
+
+export interface CallRecordingsOptions extends QueryOptions {
+  /** The id of the meeting organizer. */
+  organizer: string;
+  /** The user in the path. Default: the organizer. */
+  user?: string;
+  /** Recordings of meetings from here on. ISO 8601, or a Date. */
+  startDateTime?: string | Date;
+  /** Items a page. Graph may leave out the nextLink when it is given (known issue 22931). */
+  top?: number;
+}
+
+export interface TrackOptions extends QueryOptions {
+  select?: string[];
+  filter?: string;
+  expand?: string;
+  orderby?: string;
+  search?: string;
+  top?: number;
+  /** Only the objects of these ids, where the kind has an id filter. */
+  ids?: string[];
+  minimal?: boolean;
+  pageSize?: number;
+  immutableIds?: boolean;
+  timeZone?: string;
+  /** Further values of the `Prefer` header, such as `"deltashowremovedasdeleted"`. */
+  prefer?: string[];
+}
+
+/** Rounds over one collection, without a copy of its items. */
+export interface DeltaFeed<T> {
+  /** The name under which the state is stored. Readable in the browser's developer tools. */
+  readonly key: string;
+  /**
+   * One round, page by page. Asking for the next page acknowledges the one before, which commits it.
+   *
+   * Leaving the loop commits the acknowledged pages and nothing more: the next round delivers the others again.
+   *
+   * @example
+   * for await (const page of query.round()) await save(page.changes);
+   */
+  round(options?: RoundOptions & PageOptions): Round<T>;
+  readonly status: Readable<QueryStatus>;
+  /** Forgets the link: the next round is a full one. A mirror stays readable until that round has replaced it. */
+  reset(): Promise<void>;
+}
+
+/** Rounds over one collection, and a mirror of it. */
+export interface DeltaQuery<T> extends DeltaFeed<T> {
+  /** One round, applied to the mirror. A second call joins the one that runs. */
+  sync(options?: RoundOptions): Promise<RoundReport>;
+  /** The whole mirror, as of one moment. */
+  all(): Promise<T[]>;
+  /** The mirror in chunks, for long lists. Each chunk is of one moment; a round may commit between two. */
+  items(): AsyncIterable<T>;
+  get(id: string): Promise<T | undefined>;
+  count(): Promise<number>;
+}
+
+export interface RoundOptions {
+  /** Ends the round; it rejects with the signal's reason, untouched. */
+  signal?: AbortSignal;
+}
+
+export interface PageOptions {
+  /** `"manual"`: only `page.ack()` acknowledges. Default `"next"`. */
+  ack?: "next" | "manual";
+  /** Stop, resumable, after this many pages. */
+  maxPages?: number;
+  /** Stop, resumable, before the first page that would be asked for after this many milliseconds. */
+  maxMs?: number;
+}
+
+export interface Round<T> extends AsyncIterable<Page<T>> {
+  [Symbol.asyncIterator](): AsyncGenerator<Page<T>, void, undefined>;
+  /** What happened so far. Final when the loop has ended. */
+  readonly report: RoundReport;
+}
+
+export interface Page<T> {
+  changes: Change<T>[];
+  kind: "full" | "incremental";
+  /** Grows with each full round. */
+  generation: number;
+  /** From 0, within the round, over interruptions. */
+  index: number;
+  /** The last page of the round. */
+  last: boolean;
+  /** Commits the page: its changes and its link, in one transaction. Again: does nothing. */
+  ack(): Promise<void>;
+}
+
+export type Change<T> =
+  | { type: "upsert"; id: string; item: T; isNew?: boolean; old?: T; partial?: undefined }
+  /** Only from a feed with `minimal`: an absent property has not changed. */
+  | { type: "upsert"; id: string; item: Partial<T> & { id: string }; partial: true }
+  /**
+   * `deleted`: gone. For events: gone from this window, which is no proof that the event was deleted. `changed`: deleted but
+   * restorable (Graph: soft-deleted). `ghost`: a full round no longer lists it.
+   */
+  | { type: "remove"; id: string; reason: "deleted" | "changed" | "ghost"; old?: T };
+
+export interface RoundReport {
+  /** `running`, `complete`, `partial` (ended early; the next round goes on), or `failed`. */
+  outcome: "running" | "complete" | "partial" | "failed";
+  kind: "full" | "incremental";
+  generation: number;
+  /** Whether an interrupted round was continued. */
+  resumed: boolean;
+  pages: number;
+  /** Items as received, all pages together. */
+  items: number;
+  added: number;
+  changed: number;
+  /** Received again without a difference. */
+  unchanged: number;
+  removed: number;
+  ghosts: number;
+  /** Items that a later one of the same page and id replaced. */
+  duplicates: number;
+  /** Items that could not be read, by reason. */
+  skipped: { noId: number; notAnObject: number };
+  requests: number;
+  retries: number;
+  /** What was waited for. Milliseconds. */
+  waits: { reason: WaitReason; ms: number }[];
+  /** The code of the reset signal that turned this round into a full one. */
+  resync?: string;
+  startedAt: Date;
+  endedAt?: Date;
+}
+
+export type WaitReason = "throttled" | "server" | "network" | "malformed";
+
+export interface QueryStatus {
+  phase: "idle" | "syncing" | "resyncing" | "waiting" | "following" | "needs-auth" | "failed" | "closed";
+  /** When the last complete round ended. */
+  lastSyncedAt?: Date;
+  /** While a round runs: what it has committed. */
+  progress?: { pages: number; items: number; requests: number };
+  /** With `waiting`: until when, and why. */
+  waitUntil?: Date;
+  waitReason?: WaitReason;
+  /** With `failed` and `needs-auth`. */
+  error?: DeltaError;
+}
+
+/** Fits React's `useSyncExternalStore` and Svelte's store contract. */
+export interface Readable<V> {
+  /** The same object until something changes. */
+  get(): V;
+  /** Calls at once and at each change; returns the function that ends it. */
+  subscribe(run: (value: V) => void): () => void;
+}
+
+/** Every error of this package but an abort, which is the signal's own reason. */
+export class DeltaError extends Error {
+  constructor(message: string, fields: DeltaErrorFields);
+  readonly code: DeltaErrorCode;
+  /** HTTP status. */
+  readonly status?: number;
+  /** Graph's innermost error code. */
+  readonly graphCode?: string;
+  readonly requestId?: string;
+  readonly clientRequestId?: string;
+  /** Whether the same call may succeed later without a change. */
+  readonly retryable: boolean;
+  /** With `throttled`: not before. */
+  readonly retryAt?: Date;
+  /** With `claims` and `interaction`: what to ask the user for. */
+  readonly claims?: string;
+  readonly report?: RoundReport;
+}
+
+export interface DeltaErrorFields {
+  code: DeltaErrorCode;
+  status?: number;
+  graphCode?: string;
+  requestId?: string;
+  clientRequestId?: string;
+  retryable?: boolean;
+  retryAt?: Date;
+  claims?: string;
+  report?: RoundReport;
+  cause?: unknown;
+}
+
+export type DeltaErrorCode =
+  | "aborted"
+  | "network"
+  | "offline"
+  | "throttled"
+  | "unauthorized"
+  | "claims"
+  | "interaction"
+  | "forbidden"
+  | "not-found"
+  | "bad-request"
+  | "not-supported"
+  | "resync-loop"
+  | "livelock"
+  | "protocol"
+  | "foreign-link"
+  | "store"
+  | "quota"
+  | "conflict"
+  | "account"
+  | "closed"
+  | "wasm"
+  | "internal";
+
+/**
+ * A store of your own. Keys and rows are opaque to it; all five functions may be called at any time, and `commit` must be
+ * one transaction: everything or nothing, after a crash too.
+ */
+export interface DeltaStore {
+  /** The state stored under this key, or undefined. */
+  load(key: string): Promise<StoredState | undefined>;
+  /** The rows of these ids, in this order; undefined for each that there is none of. */
+  rows(key: string, ids: string[]): Promise<(StoredRow | undefined)[]>;
+  /**
+   * Writes a page: compares the stored state's `revision` (or its absence) with `expect`, and if they differ writes nothing and
+   * resolves to `false`.
+   */
+  commit(key: string, batch: StoreBatch): Promise<boolean>;
+  /** At most `limit` rows in any fixed order of ids, from after the id `after`, all of one moment. */
+  scan(key: string, range: { after?: string; limit: number }): Promise<[id: string, row: StoredRow][]>;
+  /** Removes the states and rows of all keys that begin with this prefix. */
+  clear(prefix: string): Promise<void>;
+}
+
+export interface StoreBatch {
+  /** The revision that must be stored now; undefined if nothing may be stored under this key. */
+  expect: string | undefined;
+  state: StoredState;
+  put: [id: string, row: StoredRow][];
+  remove: string[];
+}
+
+/** Plain data: it survives `structuredClone` and JSON. */
+export interface StoredState {
+  revision: string;
+  [field: string]: unknown;
+}
+
+/** Plain data: it survives `structuredClone` and JSON. */
+export interface StoredRow {
+  generation: number;
+  item: object;
+  [field: string]: unknown;
+}
