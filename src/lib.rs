@@ -1,1 +1,11 @@
-//! deltalink.
+//! deltalink keeps a local copy of a Microsoft Graph collection and, after the first time, fetches only what changed.
+//!
+//! The crate has two halves. [`protocol`] is pure: it knows Graph's rules, decides what to do next and never does it; it
+//! has no clock, no randomness and no JavaScript, and is tested by plain `cargo test`. The shell (`web`, wasm only) does
+//! what [`protocol::round::Round`] says: fetch, sleep, ask for a token, commit to IndexedDB.
+//!
+//! What users import is the npm package made from `pkg-template/`, whose `index.d.ts` is the documentation of the API.
+
+pub mod protocol;
+#[cfg(target_family = "wasm")]
+pub mod web;

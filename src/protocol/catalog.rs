@@ -1,0 +1,179 @@
+//! The delta resources that Graph documents, and what each can do (graph-facts 3).
+//!
+//! A path that is not here passes freely: Graph adds kinds faster than a list can follow.
+
+use super::change::Dialect;
+
+/// How the size of a page is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageSize {
+    /// By `Prefer: odata.maxpagesize`, a wish (graph-facts 2.3).
+    Prefer,
+    /// By `$top`.
+    Top,
+    /// Not at all.
+    Fixed,
+}
+
+/// How many ids the filter takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ids {
+    /// It takes none.
+    None,
+    /// At most 50.
+    Fifty,
+    /// As many as a URL can hold.
+    UrlLength,
+}
+
+/// One kind of resource.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Resource {
+    /// Graph's name of the kind.
+    pub name: &'static str,
+    /// Lower-case paths; `*` stands for one segment, `~` for `me` or `users/*`.
+    paths: &'static [&'static str],
+    /// System query options that it takes, without the `$`.
+    pub takes: &'static [&'static str],
+    /// The id filter.
+    pub ids: Ids,
+    /// The page size.
+    pub page_size: PageSize,
+    /// Whether `Prefer: return=minimal` works.
+    pub minimal: bool,
+    /// Outlook: `Prefer: IdType="ImmutableId"` works.
+    pub outlook: bool,
+    /// Events: `Prefer: outlook.timezone` works.
+    pub time_zone: bool,
+    /// Removals besides `@removed`.
+    pub dialect: Dialect,
+    /// Whether Graph reports removals at all.
+    pub removals: bool,
+    /// Whether the `Location` of a reset is to be followed.
+    pub location: bool,
+    /// Only an app-only token can read it.
+    pub app_only: bool,
+}
+
+const BASE: Resource = Resource {
+    name: "",
+    paths: &[],
+    takes: &[],
+    ids: Ids::None,
+    page_size: PageSize::Fixed,
+    minimal: false,
+    outlook: false,
+    time_zone: false,
+    dialect: Dialect::Removed,
+    removals: true,
+    location: false,
+    app_only: false,
+};
+const DIRECTORY: Resource = Resource { takes: &["select"], ids: Ids::UrlLength, ..BASE };
+const PEOPLE: Resource = Resource { ids: Ids::Fifty, minimal: true, ..DIRECTORY };
+const OUTLOOK: Resource = Resource { outlook: true, page_size: PageSize::Prefer, ..BASE };
+const FILES: Resource = Resource { takes: &["select", "expand", "top"], page_size: PageSize::Top, dialect: Dialect::DeletedFacet, location: true, ..BASE };
+const MESSAGES: &[&str] = &["select", "top", "expand", "filter", "orderby"];
+
+/// Every documented kind.
+pub const RESOURCES: &[Resource] = &[
+    Resource { name: "event", paths: &["~/calendarview/delta", "~/calendar/calendarview/delta", "~/calendars/*/calendarview/delta"], time_zone: true, ..OUTLOOK },
+    Resource { name: "orgContact", paths: &["contacts/delta"], ..PEOPLE },
+    Resource { name: "callRecording", paths: &["users/*/onlinemeetings/getallrecordings/delta"], takes: &["top"], page_size: PageSize::Top, removals: false, app_only: true, ..BASE },
+    Resource { name: "callTranscript", paths: &["users/*/onlinemeetings/getalltranscripts/delta"], takes: &["top"], page_size: PageSize::Top, removals: false, app_only: true, ..BASE },
+    Resource { name: "administrativeUnit", paths: &["directory/administrativeunits/delta", "administrativeunits/delta"], ..DIRECTORY },
+    Resource { name: "application", paths: &["applications/delta"], ..DIRECTORY },
+    Resource { name: "chatMessage", paths: &["teams/*/channels/*/messages/delta"], takes: &["top", "filter", "expand"], page_size: PageSize::Top, dialect: Dialect::DeletedDate, ..BASE },
+    Resource { name: "contact", paths: &["~/contactfolders/*/contacts/delta"], takes: &["select"], ..OUTLOOK },
+    Resource { name: "contactFolder", paths: &["~/contactfolders/delta"], takes: &["select"], ..OUTLOOK },
+    Resource { name: "device", paths: &["devices/delta"], ..DIRECTORY },
+    Resource { name: "directoryObject", paths: &["directoryobjects/delta"], takes: &["select", "filter"], ..PEOPLE },
+    Resource { name: "directoryRole", paths: &["directoryroles/delta"], ..DIRECTORY },
+    Resource { name: "driveItem", paths: &["me/drive/root/delta", "drives/*/root/delta", "users/*/drive/root/delta", "groups/*/drive/root/delta", "sites/*/drive/root/delta"], ..FILES },
+    Resource { name: "educationAssignment", paths: &["education/classes/*/assignments/delta", "education/me/assignments/delta", "education/users/*/assignments/delta"], takes: &["top"], page_size: PageSize::Top, removals: false, ..BASE },
+    Resource { name: "educationClass", paths: &["education/classes/delta"], removals: false, ..BASE },
+    Resource { name: "educationSchool", paths: &["education/schools/delta"], ..BASE },
+    Resource { name: "educationUser", paths: &["education/users/delta"], ..BASE },
+    Resource { name: "group", paths: &["groups/delta"], ..PEOPLE },
+    Resource { name: "listItem", paths: &["sites/*/lists/*/items/delta"], ..FILES },
+    Resource { name: "mailboxFolder", paths: &["admin/exchange/mailboxes/*/folders/delta"], ..OUTLOOK },
+    Resource { name: "mailboxItem", paths: &["admin/exchange/mailboxes/*/folders/*/items/delta"], takes: &["select", "top", "filter", "orderby"], ..OUTLOOK },
+    Resource { name: "mailFolder", paths: &["~/mailfolders/delta"], takes: &["select"], ..OUTLOOK },
+    Resource { name: "message", paths: &["~/mailfolders/*/messages/delta"], takes: MESSAGES, ..OUTLOOK },
+    Resource { name: "note", paths: &["~/notes/delta"], takes: &["select", "filter", "orderby", "top"], page_size: PageSize::Top, ..BASE },
+    Resource { name: "oAuth2PermissionGrant", paths: &["oauth2permissiongrants/delta"], ..DIRECTORY },
+    Resource { name: "servicePrincipal", paths: &["serviceprincipals/delta"], ..DIRECTORY },
+    Resource { name: "site", paths: &["sites/delta"], app_only: true, ..FILES },
+    Resource { name: "todoTask", paths: &["~/todo/lists/*/tasks/delta"], takes: MESSAGES, ..OUTLOOK },
+    Resource { name: "todoTaskList", paths: &["~/todo/lists/delta"], takes: &["select"], ..OUTLOOK },
+    Resource { name: "user", paths: &["users/delta"], ..PEOPLE },
+];
+
+/// The kind by Graph's name.
+pub fn named(name: &str) -> Option<&'static Resource> {
+    RESOURCES.iter().find(|resource| resource.name == name)
+}
+
+/// The kind that a path names, if it is documented.
+pub fn find(path: &str) -> Option<&'static Resource> {
+    let path = path.trim_start_matches('/').to_ascii_lowercase();
+    let segments: Vec<&str> = path.split('/').map(bare).collect();
+    RESOURCES.iter().find(|resource| resource.paths.iter().any(|pattern| matches(pattern, &segments)))
+}
+
+/// A segment without its arguments and without the namespace that SDKs write.
+fn bare(segment: &str) -> &str {
+    let name = segment.split('(').next().unwrap_or_default();
+    name.strip_prefix("microsoft.graph.").unwrap_or(name)
+}
+
+fn matches(pattern: &str, segments: &[&str]) -> bool {
+    if let Some(rest) = pattern.strip_prefix('~') {
+        return match segments {
+            ["me", below @ ..] => matches(rest.trim_start_matches('/'), below),
+            ["users", id, below @ ..] if !id.is_empty() => matches(rest.trim_start_matches('/'), below),
+            _ => false,
+        };
+    }
+    let mut parts = pattern.split('/');
+    segments.iter().all(|segment| parts.next().is_some_and(|part| part == "*" && !segment.is_empty() || part == *segment)) && parts.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_known_in_every_form_that_callers_write() {
+        for (path, name) in [
+            ("/me/calendarView/delta", "event"),
+            ("/users/alex@contoso.example/calendarView/delta", "event"),
+            ("/me/calendars/AAMk=/calendarView/delta", "event"),
+            ("/contacts/delta", "orgContact"),
+            ("/users/u/onlineMeetings/getAllRecordings(meetingOrganizerUserId='u')/delta", "callRecording"),
+            ("/users/microsoft.graph.delta()", "user"),
+            ("/users/delta", "user"),
+            ("/me/drive/root/delta(token='x')", "driveItem"),
+            ("/teams/t/channels/c/messages/delta", "chatMessage"),
+            ("/me/mailFolders/inbox/messages/delta", "message"),
+            ("/directory/administrativeUnits/delta", "administrativeUnit"),
+            ("/sites/s/lists/l/items/delta", "listItem"),
+        ] {
+            assert_eq!(find(path).map(|resource| resource.name), Some(name), "{path}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_path_is_nothing_of_ours() {
+        for path in ["/me/contacts/delta", "/users/a/b/delta", "/users//calendarView/delta", "/", "", "/contracts/delta", "/users/delta/x"] {
+            assert_eq!(find(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn no_two_kinds_share_a_name() {
+        for resource in RESOURCES {
+            assert_eq!(named(resource.name), Some(resource));
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! The clouds, and which links may have the token.
+//!
+//! 1. One origin gets the token: the endpoint's. The port counts; the path does not, because Graph rewrites paths between a
+//!    request and its links.
+//! 2. Only `https`, or `http` on loopback.
+//! 3. A link is sent byte for byte. Nothing here decodes, parses for good, or rebuilds one; a relative link is put behind the
+//!    root as it is.
+//! 4. What a URL parser could read otherwise than it looks (control characters, back-slashes, user-info) is foreign.
+
+use super::error::{Code, Failure};
+
+/// The four clouds, by the names that users give (graph-facts 2.7).
+pub const CLOUDS: &[(&str, &str)] = &[
+    ("global", "https://graph.microsoft.com/v1.0"),
+    ("usgov", "https://graph.microsoft.us/v1.0"),
+    ("usgov-dod", "https://dod-graph.microsoft.us/v1.0"),
+    ("china", "https://microsoftgraph.chinacloudapi.cn/v1.0"),
+];
+
+/// Graph's root: an origin and the path of a version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// `https://host` or `https://host:port`, lower case, without a default port.
+    origin: String,
+    /// `/v1.0`, without a slash at its end.
+    path: String,
+}
+
+impl Endpoint {
+    /// The root of a cloud.
+    pub fn cloud(name: &str) -> Result<Self, Failure> {
+        match CLOUDS.iter().find(|(cloud, _)| *cloud == name) {
+            Some((_, root)) => Self::parse(root),
+            None => {
+                let names: Vec<String> = CLOUDS.iter().map(|(cloud, _)| format!("{cloud:?}")).collect();
+                Err(Failure::new(Code::BadRequest, format!("options.cloud must be one of {}, got {name:?}", names.join(", "))))
+            }
+        }
+    }
+
+    /// A root of the caller's own.
+    pub fn parse(root: &str) -> Result<Self, Failure> {
+        let bad = |why: &str| Failure::new(Code::BadRequest, format!("options.endpoint must be a root such as \"https://graph.microsoft.com/v1.0\": {why}, got {root:?}"));
+        if root.bytes().any(suspicious) || root.contains(['?', '#']) {
+            return Err(bad("it holds a character that does not belong there"));
+        }
+        let split = split(root).ok_or_else(|| bad("it is no absolute http or https URL"))?;
+        if split.authority.contains('@') {
+            return Err(bad("it must not hold a user or a password"));
+        }
+        let origin = split.origin();
+        let host = split.host();
+        if host.is_empty() {
+            return Err(bad("it has no host"));
+        }
+        if split.secure || loopback(&host) {
+            let path = split.rest.trim_end_matches('/');
+            Ok(Self { origin, path: if path.is_empty() { "/v1.0".into() } else { path.into() } })
+        } else {
+            Err(bad("http is for loopback only, a token must not travel in clear"))
+        }
+    }
+
+    /// Origin and path, without a slash at the end.
+    pub fn root(&self) -> String {
+        format!("{}{}", self.origin, self.path)
+    }
+
+    /// The only origin that gets the token.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The scope to ask a token for.
+    pub fn scope(&self) -> String {
+        format!("{}/.default", self.origin)
+    }
+
+    /// The absolute form of a link that may have the token, or the refusal.
+    pub fn admit(&self, link: &str) -> Result<String, Failure> {
+        let foreign = |why: &str| {
+            Err(Failure::new(
+                Code::ForeignLink,
+                format!("a link leads away from {}: {why} ({}); the token was not sent, reset() starts over without this link", self.origin, shown(link)),
+            ))
+        };
+        if link.bytes().any(suspicious) {
+            return foreign("it holds a control character or a back-slash");
+        }
+        if let Some(rest) = link.strip_prefix('/') {
+            if rest.starts_with('/') {
+                return foreign("it names a host without a scheme");
+            }
+            // Some documented links begin below the version, some with it.
+            let versioned = link.strip_prefix(self.path.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
+            return Ok(if versioned { format!("{}{link}", self.origin) } else { format!("{}{link}", self.root()) });
+        }
+        let Some(split) = split(link) else { return foreign("it is neither an http nor an https URL, nor a path") };
+        if split.authority.contains('@') {
+            return foreign("it holds a user name before the host");
+        }
+        if split.origin() != self.origin {
+            return foreign("its origin differs");
+        }
+        Ok(link.to_owned())
+    }
+}
+
+/// A link without what follows its path: tokens stay out of messages and reports.
+pub fn shown(link: &str) -> String {
+    let cut = link.find(['?', '#', '(']).unwrap_or(link.len());
+    let mut path: String = link.get(..cut).unwrap_or_default().chars().filter(|c| !c.is_control()).take(200).collect();
+    if cut < link.len() {
+        path.push('…');
+    }
+    path
+}
+
+/// URL parsers drop tabs and line ends, trim spaces at the ends and read `\` as `/`.
+fn suspicious(byte: u8) -> bool {
+    byte < 0x20 || byte == 0x7f || byte == b'\\'
+}
+
+fn loopback(host: &str) -> bool {
+    let v4 = host.split('.').map(str::parse::<u8>).collect::<Result<Vec<u8>, _>>();
+    host == "localhost" || host == "[::1]" || matches!(v4.as_deref(), Ok([127, _, _, _]))
+}
+
+struct Split<'a> {
+    secure: bool,
+    authority: &'a str,
+    rest: &'a str,
+}
+
+/// Scheme, authority and the rest of an absolute URL; nothing else is taken for one.
+fn split(url: &str) -> Option<Split<'_>> {
+    let colon = url.find("://")?;
+    let scheme = url.get(..colon)?;
+    let secure = scheme.eq_ignore_ascii_case("https");
+    if !secure && !scheme.eq_ignore_ascii_case("http") {
+        return None;
+    }
+    let after = url.get(colon + 3..)?;
+    let end = after.find(['/', '?', '#']).unwrap_or(after.len());
+    let (authority, rest) = (after.get(..end)?, after.get(end..)?);
+    (!authority.is_empty() && !authority.contains(' ')).then_some(Split { secure, authority, rest })
+}
+
+impl Split<'_> {
+    fn host(&self) -> String {
+        let authority = self.authority.to_ascii_lowercase();
+        let default = if self.secure { ":443" } else { ":80" };
+        let host = authority.strip_suffix(default).unwrap_or(&authority);
+        match host.rfind(':') {
+            Some(colon) if !host.ends_with(']') => host.get(..colon).unwrap_or_default().to_owned(),
+            _ => host.to_owned(),
+        }
+    }
+
+    fn origin(&self) -> String {
+        let authority = self.authority.to_ascii_lowercase();
+        let (scheme, default) = if self.secure { ("https", ":443") } else { ("http", ":80") };
+        format!("{scheme}://{}", authority.strip_suffix(default).unwrap_or(&authority))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn graph() -> Endpoint {
+        Endpoint::cloud("global").unwrap()
+    }
+
+    #[test]
+    fn there_are_four_clouds_and_the_message_names_them() {
+        let roots: Vec<String> = CLOUDS.iter().map(|(name, _)| Endpoint::cloud(name).unwrap().root()).collect();
+        assert_eq!(roots, CLOUDS.iter().map(|(_, root)| (*root).to_owned()).collect::<Vec<_>>());
+        assert_eq!(
+            Endpoint::cloud("germany").unwrap_err().message,
+            r#"options.cloud must be one of "global", "usgov", "usgov-dod", "china", got "germany""#
+        );
+    }
+
+    #[test]
+    fn an_endpoint_without_a_path_gets_the_version() {
+        assert_eq!(Endpoint::parse("http://127.0.0.1:4010").unwrap().root(), "http://127.0.0.1:4010/v1.0");
+        assert_eq!(Endpoint::parse("http://localhost:4010/w/a/v1.0/").unwrap().root(), "http://localhost:4010/w/a/v1.0");
+        assert_eq!(Endpoint::parse("HTTPS://Graph.Microsoft.com:443/beta").unwrap().root(), "https://graph.microsoft.com/beta");
+    }
+
+    #[test]
+    fn http_is_for_loopback_only() {
+        for root in ["http://127.0.0.1:1", "http://127.8.8.8", "http://localhost", "http://[::1]:8080"] {
+            assert!(Endpoint::parse(root).is_ok(), "{root}");
+        }
+        for root in ["http://graph.microsoft.com", "http://127.0.0.1.evil.example", "http://localhost.evil.example", "http://10.0.0.1", "http://127.evil"] {
+            let message = Endpoint::parse(root).unwrap_err().message;
+            assert!(message.contains("http is for loopback only, a token must not travel in clear"), "{message}");
+        }
+        for root in ["graph.microsoft.com", "ftp://graph.microsoft.com", "", "https://", "https://user@graph.microsoft.com", "https://graph.microsoft.com\\@evil", "https://graph.microsoft.com/?x"] {
+            assert_eq!(Endpoint::parse(root).unwrap_err().code, Code::BadRequest, "{root}");
+        }
+    }
+
+    #[test]
+    fn a_link_of_the_endpoint_is_sent_byte_for_byte() {
+        for link in [
+            "https://graph.microsoft.com/v1.0/me/calendarview/delta?$skiptoken=a%2Bb+c#d~=",
+            "https://graph.microsoft.com/beta/users('x')/x?$deltatoken=1",
+            "https://GRAPH.microsoft.com/v1.0/x",
+            "https://graph.microsoft.com:443/v1.0/x",
+            "https://graph.microsoft.com?x=http://evil.example",
+        ] {
+            assert_eq!(graph().admit(link).as_deref(), Ok(link));
+        }
+    }
+
+    #[test]
+    fn a_relative_link_is_put_behind_the_root() {
+        assert_eq!(graph().admit("/teams('a')/x?t=1").as_deref(), Ok("https://graph.microsoft.com/v1.0/teams('a')/x?t=1"));
+        assert_eq!(graph().admit("/v1.0/teams?t=1").as_deref(), Ok("https://graph.microsoft.com/v1.0/teams?t=1"));
+        assert_eq!(graph().admit("/v1.0beta/teams").as_deref(), Ok("https://graph.microsoft.com/v1.0/v1.0beta/teams"));
+    }
+
+    #[test]
+    fn a_hostile_link_never_gets_the_token() {
+        for link in [
+            "https://evil.example/v1.0/me",
+            "http://graph.microsoft.com/v1.0/me",
+            "https://graph.microsoft.com.evil.example/v1.0",
+            "https://graph.microsoft.com@evil.example/v1.0",
+            "https://user:pass@graph.microsoft.com/v1.0",
+            "https://graph.microsoft.com:8443/v1.0",
+            "https://graph.microsoft.com:443@evil.example/",
+            "https://graph.microsoft.comevil.example/",
+            "https://graph.microsoft.com\\@evil.example/",
+            "https://graph.microsoft.com\t.evil.example/",
+            "https:/\\evil.example/",
+            "//evil.example/v1.0",
+            "/\\evil.example/v1.0",
+            "/\t/evil.example",
+            "\\\\evil.example",
+            "https:evil.example",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            " https://graph.microsoft.com/v1.0",
+            "https:// graph.microsoft.com/",
+            "https:///graph.microsoft.com/",
+            "ws://graph.microsoft.com/",
+            "me/messages",
+            "",
+            "https://graph.microsoft.com%2eevil.example/",
+            "https://graph.microsoft.com%00.evil.example/",
+            "https://graph。microsoft.com/",
+        ] {
+            let refusal = graph().admit(link).unwrap_err();
+            assert_eq!(refusal.code, Code::ForeignLink, "{link}");
+        }
+        let local = Endpoint::parse("http://127.0.0.1:4010").unwrap();
+        assert!(local.admit("http://127.0.0.1:4011/v1.0/x").is_err());
+        assert!(local.admit("https://127.0.0.1:4010/v1.0/x").is_err());
+        assert!(local.admit("http://127.1:4010/v1.0/x").is_err());
+    }
+
+    #[test]
+    fn a_refusal_shows_the_link_without_its_token() {
+        let message = graph().admit("https://evil.example/v1.0/users/delta?$deltatoken=secret").unwrap_err().message;
+        assert!(message.contains("(https://evil.example/v1.0/users/delta…)"), "{message}");
+        assert!(!message.contains("secret"));
+        assert_eq!(shown("/me/drive/root/delta(token='secret')"), "/me/drive/root/delta…");
+    }
+}

@@ -1,0 +1,64 @@
+//! The little that the protocol asks of a JSON value.
+//!
+//! In the shell an item is the object that the host's own JSON parser made, handed on untouched; in native tests it is a
+//! `serde_json::Value`. What applies, merges and sweeps is written once, for both.
+
+/// A JSON value.
+pub trait Item: Clone {
+    /// The property of this name, if this is an object that has it. `null` is a value.
+    fn get(&self, name: &str) -> Option<Self>;
+    /// The value, if it is a string.
+    fn text(&self) -> Option<String>;
+    /// The members, if it is an array.
+    fn list(&self) -> Option<Vec<Self>>;
+    /// Whether it is an object, and neither an array nor `null`.
+    fn is_object(&self) -> bool;
+    /// Whether it is `null`.
+    fn is_null(&self) -> bool;
+    /// Deep equality, whatever the order of the keys.
+    fn same(&self, other: &Self) -> bool;
+    /// A copy of this object with the properties of `newer` put over it.
+    fn overlaid(&self, newer: &Self) -> Self;
+
+    /// The property of this name, if it is a string.
+    fn text_of(&self, name: &str) -> Option<String> {
+        self.get(name)?.text()
+    }
+}
+
+/// Where there is no JavaScript, tests and tools use serde_json's value.
+#[cfg(not(target_family = "wasm"))]
+mod native {
+    use super::Item;
+    use serde_json::Value;
+
+    impl Item for Value {
+        fn get(&self, name: &str) -> Option<Self> {
+            self.as_object()?.get(name).cloned()
+        }
+        fn text(&self) -> Option<String> {
+            self.as_str().map(str::to_owned)
+        }
+        fn list(&self) -> Option<Vec<Self>> {
+            self.as_array().cloned()
+        }
+        fn is_object(&self) -> bool {
+            Value::is_object(self)
+        }
+        fn is_null(&self) -> bool {
+            Value::is_null(self)
+        }
+        fn same(&self, other: &Self) -> bool {
+            self == other
+        }
+        fn overlaid(&self, newer: &Self) -> Self {
+            let mut merged = self.clone();
+            if let (Some(old), Some(new)) = (merged.as_object_mut(), newer.as_object()) {
+                for (name, value) in new {
+                    old.insert(name.clone(), value.clone());
+                }
+            }
+            merged
+        }
+    }
+}

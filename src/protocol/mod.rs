@@ -1,0 +1,31 @@
+//! The rules of Graph's delta query, without I/O. Time and chance are arguments.
+//!
+//! | file | what it decides |
+//! |---|---|
+//! | [`round`] | the state machine of one round: one input in, one step out |
+//! | [`record`] | what is stored of a query between its pages |
+//! | [`page`] | what a body says: its link, its items |
+//! | [`change`] | what a page does to the mirror, and what a sweep removes |
+//! | [`refusal`] | what an answer other than a page means |
+//! | [`wait`] | how long to wait |
+//! | [`catalog`] | which resource a path names, and what that kind can do |
+//! | [`request`] | from options to the first URL, the Prefer header and the key |
+//! | [`endpoint`] | the clouds, and which links may have the token |
+//! | [`time`] | ISO 8601 and HTTP dates |
+//! | [`item`] | the little that is asked of a JSON value |
+//! | [`report`] | what a round tells about itself |
+//! | [`error`] | the closed list of error codes |
+
+pub mod catalog;
+pub mod change;
+pub mod endpoint;
+pub mod error;
+pub mod item;
+pub mod page;
+pub mod record;
+pub mod refusal;
+pub mod report;
+pub mod request;
+pub mod round;
+pub mod time;
+pub mod wait;

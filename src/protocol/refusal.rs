@@ -1,0 +1,188 @@
+//! What an answer other than a page means.
+//!
+//! 1. Codes differ in letter case and stand at any depth of `innerError` or `innererror`; all of them are compared, without
+//!    case. The message is for people, with one exception that has no code (graph-facts 4).
+//! 2. A status of 300 to 399, or an answer that hides a redirect, is never followed.
+//! 3. Data under an error status is not read.
+
+use super::item::Item;
+
+/// An answer whose status was not good.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Refusal {
+    /// HTTP status; 0 for a redirect that the host hides.
+    pub status: u16,
+    /// Graph's codes from the outermost to the innermost.
+    pub codes: Vec<String>,
+    /// Graph's message, if there was one.
+    pub message: Option<String>,
+    /// The `Retry-After` header.
+    pub retry_after: Option<String>,
+    /// The `Location` header.
+    pub location: Option<String>,
+    /// The `request-id` header, or the one in the body.
+    pub request_id: Option<String>,
+}
+
+/// What a refusal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Another token.
+    SignIn,
+    /// Later.
+    Throttled,
+    /// Later.
+    Server,
+    /// The stored link is no longer good: a full round.
+    Resync,
+    /// A redirect.
+    Redirect,
+    /// An end.
+    Final,
+}
+
+/// The codes that end a stored link, in lower case (graph-facts 4).
+const RESETS: &[&str] = &[
+    "syncstatenotfound",
+    "syncstateinvalid",
+    "resyncrequired",
+    "resyncchangesapplydifferences",
+    "resyncchangesuploaddifferences",
+    "resyncapplydifferences",
+    "resyncuploaddifferences",
+    "invaliddeltatoken",
+];
+
+/// The deepest nesting that is looked at. Graph nests three deep.
+const DEPTH: usize = 16;
+
+impl Refusal {
+    /// Reads the body of an error; without one, or with one that is no JSON, only the status is known.
+    pub fn read<I: Item>(status: u16, body: Option<&I>) -> Self {
+        let mut refusal = Self { status, ..Self::default() };
+        let mut level = body.and_then(|body| body.get("error"));
+        for _ in 0..DEPTH {
+            let Some(error) = level else { break };
+            if let Some(code) = error.text_of("code").filter(|code| !code.is_empty()) {
+                refusal.codes.push(code);
+            }
+            refusal.message = refusal.message.or_else(|| error.text_of("message").filter(|message| !message.is_empty()));
+            refusal.request_id = refusal.request_id.or_else(|| error.text_of("request-id"));
+            level = error.get("innerError").or_else(|| error.get("innererror")).filter(Item::is_object);
+        }
+        refusal
+    }
+
+    /// Whether one of the codes is this one, whatever its letter case.
+    pub fn has(&self, code: &str) -> bool {
+        self.codes.iter().any(|seen| seen.eq_ignore_ascii_case(code))
+    }
+
+    /// The innermost code.
+    pub fn code(&self) -> Option<&str> {
+        self.codes.last().map(String::as_str)
+    }
+
+    /// What to do about it. `stored` says that the request was made with a link, not with the query itself.
+    pub fn verdict(&self, stored: bool) -> Verdict {
+        match self.status {
+            0 | 300..=399 => Verdict::Redirect,
+            401 => Verdict::SignIn,
+            400 | 404..=428 | 430..=499 if stored && self.resets() => Verdict::Resync,
+            429 | 509 => Verdict::Throttled,
+            501 => Verdict::Final,
+            408 | 500..=599 => Verdict::Server,
+            _ => Verdict::Final,
+        }
+    }
+
+    fn resets(&self) -> bool {
+        self.status == 410
+            || RESETS.iter().any(|code| self.has(code))
+            // Teams channels say it in words only.
+            || self.message.as_deref().is_some_and(|message| message.to_ascii_lowercase().contains("parameter 'deltatoken' not supported"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn with(status: u16, body: &Value) -> Refusal {
+        Refusal::read(status, Some(body))
+    }
+
+    #[test]
+    fn every_reset_signal_on_a_stored_link_asks_for_a_full_round() {
+        for (status, body) in [
+            (410, json!({"error": {"code": "SyncStateNotFound", "message": "The sync state generation is not found; generation=149;"}})),
+            (410, json!({"error": {"code": "syncStateNotFound"}})),
+            (400, json!({"error": {"code": "syncStateNotFound"}})),
+            (404, json!({"error": {"code": "SYNCSTATENOTFOUND"}})),
+            (410, json!({"error": {"code": "resyncRequired", "innererror": {"code": "resyncChangesApplyDifferences"}}})),
+            (410, json!({"error": {"code": "gone", "innerError": {"code": "x", "innererror": {"code": "resyncChangesUploadDifferences"}}}})),
+            (409, json!({"error": {"code": "x", "innerError": {"code": "resyncApplyDifferences"}}})),
+            (400, json!({"error": {"code": "resyncUploadDifferences"}})),
+            (400, json!({"error": {"code": "SyncStateInvalid"}})),
+            (400, json!({"error": {"code": "ResyncRequired"}})),
+            (400, json!({"error": {"code": "InvalidDeltaToken", "message": "The value 'x' of parameter '$deltaToken' is invalid."}})),
+            (400, json!({"error": {"code": "BadRequest", "message": "Parameter 'DeltaToken' not supported for this request."}})),
+            (410, json!({})),
+        ] {
+            assert_eq!(with(status, &body).verdict(true), Verdict::Resync, "{status} {body}");
+            assert_eq!(with(status, &body).verdict(false), Verdict::Final, "a full round can't be the cure of a first request: {status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_gone_without_a_body_is_a_reset_too() {
+        assert_eq!(Refusal::read::<Value>(410, None).verdict(true), Verdict::Resync);
+    }
+
+    #[test]
+    fn what_is_no_reset_never_becomes_one() {
+        for (status, body) in [
+            (403, json!({"error": {"code": "accessDenied", "innerError": {"code": "syncStateNotFound"}}})),
+            (401, json!({"error": {"code": "syncStateNotFound"}})),
+            (429, json!({"error": {"code": "resyncRequired"}})),
+            (503, json!({"error": {"code": "resyncRequired"}})),
+            (404, json!({"error": {"code": "ErrorItemNotFound", "message": "syncStateNotFound"}})),
+            (400, json!({"error": {"code": "ErrorInvalidUrlQuery"}})),
+        ] {
+            assert_ne!(with(status, &body).verdict(true), Verdict::Resync, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn each_status_has_its_verdict() {
+        let verdict = |status| Refusal::read::<Value>(status, None).verdict(true);
+        for status in [429, 509] {
+            assert_eq!(verdict(status), Verdict::Throttled);
+        }
+        for status in [408, 500, 502, 503, 504, 599] {
+            assert_eq!(verdict(status), Verdict::Server);
+        }
+        for status in [400, 402, 403, 404, 405, 451, 501, 600, 100] {
+            assert_eq!(verdict(status), Verdict::Final, "{status}");
+        }
+        for status in [0, 301, 302, 307, 308] {
+            assert_eq!(verdict(status), Verdict::Redirect);
+        }
+        assert_eq!(verdict(401), Verdict::SignIn);
+    }
+
+    #[test]
+    fn codes_and_the_request_id_are_found_at_any_depth() {
+        let refusal = with(400, &json!({"error": {"code": "outer", "message": "m", "innerError": {"request-id": "r", "code": "inner"}}}));
+        assert_eq!((refusal.codes.as_slice(), refusal.code(), refusal.request_id.as_deref()), (["outer".to_owned(), "inner".to_owned()].as_slice(), Some("inner"), Some("r")));
+        assert_eq!(refusal.message.as_deref(), Some("m"));
+    }
+
+    #[test]
+    fn a_body_of_any_shape_is_read_without_a_panic() {
+        for body in [json!(null), json!([]), json!("error"), json!({"error": "x"}), json!({"error": {"code": 7, "innerError": []}}), json!({"error": null})] {
+            assert!(with(400, &body).codes.is_empty());
+        }
+    }
+}

@@ -1,0 +1,735 @@
+//! From options to the first URL, the Prefer header and the key.
+//!
+//! 1. What Graph rejects is refused here, with the way out; `query` sends it all the same.
+//! 2. Values are percent-encoded, above all the `+` of an offset: Graph reads a bare one as a space.
+//! 3. The key holds what shapes the answers: account, root, path, query in canonical form, id type, time zone, further
+//!    preferences, name (invariant 12). The page size and `minimal` may change from round to round and are not in it.
+//! 4. No `Content-Type`: the event page calls it required on a GET, but there is no body to have one, and in a browser it
+//!    would only be one more header for the preflight to ask about (graph-facts 1.3).
+
+use super::catalog::{self, Ids, PageSize, Resource};
+use super::change::Dialect;
+use super::endpoint::Endpoint;
+use super::error::{Code, Failure};
+use super::time::{DAY, format_iso, parse_iso};
+
+/// The longest window of a calendar view, in days: longer ones are an `ErrorInvalidRequest` (graph-facts 1.3).
+pub const LONGEST_WINDOW: i64 = 1825;
+/// The most ids that a filter takes on users, groups and contacts (graph-facts 1.2).
+pub const MOST_IDS: usize = 50;
+
+/// What every query may say.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Common {
+    /// Keeps two queries that are alike apart.
+    pub name: Option<String>,
+    /// Keeps the link only.
+    pub feed: bool,
+    /// Query parameters as they are sent.
+    pub query: Vec<(String, String)>,
+    /// A full round at this age, in milliseconds; `Some(None)` for never.
+    pub refresh: Option<Option<f64>>,
+}
+
+/// `EventsOptions` of `index.d.ts`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Events {
+    /// What every query may say.
+    pub common: Common,
+    /// Where the window begins.
+    pub start: String,
+    /// Where it ends.
+    pub end: String,
+    /// Whose calendar.
+    pub user: Option<String>,
+    /// Which calendar.
+    pub calendar: Option<String>,
+    /// `Prefer: outlook.timezone`.
+    pub time_zone: Option<String>,
+    /// `Prefer: IdType="ImmutableId"`.
+    pub immutable_ids: bool,
+    /// `Prefer: odata.maxpagesize`.
+    pub page_size: Option<u32>,
+}
+
+/// `OrgContactsOptions` of `index.d.ts`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OrgContacts {
+    /// What every query may say.
+    pub common: Common,
+    /// `$select`.
+    pub select: Option<Vec<String>>,
+    /// The id filter.
+    pub ids: Option<Vec<String>>,
+    /// `Prefer: return=minimal`.
+    pub minimal: bool,
+}
+
+/// `CallRecordingsOptions` of `index.d.ts`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CallRecordings {
+    /// What every query may say.
+    pub common: Common,
+    /// `meetingOrganizerUserId`.
+    pub organizer: String,
+    /// The user in the path.
+    pub user: Option<String>,
+    /// `startDateTime`.
+    pub start: Option<String>,
+    /// `$top`.
+    pub top: Option<u32>,
+}
+
+/// `TrackOptions` of `index.d.ts`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Track {
+    /// What every query may say.
+    pub common: Common,
+    /// `$select`.
+    pub select: Option<Vec<String>>,
+    /// The id filter.
+    pub ids: Option<Vec<String>>,
+    /// `filter`, `expand`, `orderby`, `search`, as they were given.
+    pub texts: Vec<(&'static str, String)>,
+    /// `$top`.
+    pub top: Option<u32>,
+    /// `Prefer: return=minimal`.
+    pub minimal: bool,
+    /// `Prefer: odata.maxpagesize`.
+    pub page_size: Option<u32>,
+    /// `Prefer: IdType="ImmutableId"`.
+    pub immutable_ids: bool,
+    /// `Prefer: outlook.timezone`.
+    pub time_zone: Option<String>,
+    /// Further Prefer values.
+    pub prefer: Vec<String>,
+}
+
+/// A query, ready to be sent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Query {
+    /// The kind, if Graph documents it.
+    pub resource: Option<&'static Resource>,
+    /// The path below the root, and behind it the parameters, encoded.
+    target: String,
+    /// The parameters in canonical form, for the key.
+    canonical: String,
+    /// The Prefer values, one header, in this order.
+    pub prefer: Vec<String>,
+    /// The Prefer values that shape what is stored, for the key.
+    shape: Vec<String>,
+    /// Whether `return=minimal` is asked for.
+    pub minimal: bool,
+    /// Whether a round from the query lists everything; one from `latest` or from a timestamp does not.
+    pub full: bool,
+    /// A full round at this age, in milliseconds.
+    pub refresh: Option<f64>,
+    /// Whether the items are kept.
+    pub mirror: bool,
+    name: Option<String>,
+}
+
+impl Query {
+    /// The first URL of a full round.
+    pub fn url(&self, endpoint: &Endpoint) -> String {
+        format!("{}{}", endpoint.root(), self.target)
+    }
+
+    /// The name under which the state is stored, to be read by people too.
+    pub fn key(&self, account: &str, endpoint: &Endpoint) -> String {
+        let mut key = key_prefix(account);
+        key += &endpoint.root();
+        key += " | ";
+        key += self.target.split('?').next().unwrap_or_default();
+        if !self.canonical.is_empty() {
+            key += " | ";
+            key += &self.canonical;
+        }
+        for value in &self.shape {
+            key += " | ";
+            key += &plain(value);
+        }
+        if let Some(name) = &self.name {
+            key += " | name=";
+            key += &plain(name);
+        }
+        if !self.mirror {
+            key += " | feed";
+        }
+        key
+    }
+
+    /// How removals are told.
+    pub fn dialect(&self) -> Dialect {
+        self.resource.map(|resource| resource.dialect).unwrap_or_default()
+    }
+}
+
+/// What the keys of an account begin with.
+pub fn key_prefix(account: &str) -> String {
+    format!("{} | ", plain(account))
+}
+
+/// A part of a key without what parts the keys.
+fn plain(text: &str) -> String {
+    text.replace('%', "%25").replace('|', "%7C")
+}
+
+/// A query before its rules are checked.
+struct Draft {
+    resource: Option<&'static Resource>,
+    path: String,
+    /// Name, value as sent, value as in the key.
+    params: Vec<(String, String, String)>,
+    prefer: Vec<String>,
+    shape: Vec<String>,
+    minimal: bool,
+}
+
+impl Draft {
+    fn new(resource: Option<&'static Resource>, path: String) -> Self {
+        Self { resource, path, params: Vec::new(), prefer: Vec::new(), shape: Vec::new(), minimal: false }
+    }
+
+    fn param(&mut self, name: &str, value: &str) {
+        self.params.push((name.to_owned(), value.to_owned(), value.to_owned()));
+    }
+
+    fn shaping(&mut self, value: String) {
+        self.shape.push(value.clone());
+        self.prefer.push(value);
+    }
+
+    fn page_size(&mut self, size: Option<u32>) -> Result<(), Failure> {
+        if let Some(size) = size {
+            if !(1..=1000).contains(&size) {
+                return bad(format!("options.pageSize must be from 1 to 1000, got {size}"));
+            }
+            self.prefer.push(format!("odata.maxpagesize={size}"));
+        }
+        Ok(())
+    }
+
+    fn time_zone(&mut self, zone: Option<&str>) -> Result<(), Failure> {
+        if let Some(zone) = zone {
+            if zone.is_empty() || zone.contains(['"', '\\', ',']) || !zone.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+                return bad(format!("options.timeZone must be the name of a time zone such as \"Pacific Standard Time\" or \"Europe/Berlin\", got {zone:?}"));
+            }
+            self.shaping(format!("outlook.timezone=\"{zone}\""));
+        }
+        Ok(())
+    }
+
+    fn immutable_ids(&mut self, wanted: bool) {
+        if wanted {
+            self.shaping("IdType=\"ImmutableId\"".into());
+        }
+    }
+
+    fn minimal(&mut self, wanted: bool) {
+        self.minimal = wanted;
+        if wanted {
+            self.prefer.push("return=minimal".into());
+        }
+    }
+
+    fn select(&mut self, select: Option<&[String]>) -> Result<(), Failure> {
+        let Some(select) = select else { return Ok(()) };
+        if let Some(odd) = select.iter().find(|name| name.is_empty() || name.chars().any(|c| c.is_control() || matches!(c, ' ' | ',' | '&' | '?' | '#'))) {
+            return bad(format!("options.select must be a list of property names, got {odd:?}"));
+        }
+        if select.is_empty() {
+            return bad("options.select must name at least one property; leave it out for the default ones");
+        }
+        let sent = select.join(",");
+        let mut sorted: Vec<&str> = select.iter().map(String::as_str).collect();
+        sorted.sort_unstable();
+        sorted.dedup();
+        self.params.push(("$select".into(), sent, sorted.join(",")));
+        Ok(())
+    }
+
+    fn ids(&mut self, ids: Option<&[String]>) -> Result<(), Failure> {
+        let Some(ids) = ids else { return Ok(()) };
+        let limit = self.resource.map_or(Ids::UrlLength, |resource| resource.ids);
+        if ids.is_empty() {
+            return bad("options.ids must name at least one id; leave it out for all");
+        }
+        if limit == Ids::Fifty && ids.len() > MOST_IDS {
+            return bad(format!("options.ids must be at most {MOST_IDS} ids, which is Graph's limit, got {}; track the whole collection, or make several queries", ids.len()));
+        }
+        if let Some(odd) = ids.iter().find(|id| id.is_empty() || id.chars().any(char::is_control)) {
+            return bad(format!("options.ids must be a list of ids, got {odd:?}"));
+        }
+        let filter = |ids: &[String]| ids.iter().map(|id| format!("id eq '{}'", id.replace('\'', "''"))).collect::<Vec<_>>().join(" or ");
+        let mut sorted = ids.to_vec();
+        sorted.sort_unstable();
+        sorted.dedup();
+        self.params.push(("$filter".into(), filter(ids), filter(&sorted)));
+        Ok(())
+    }
+
+    /// Lets `query` have its way, then makes the query.
+    fn finish(mut self, common: Common) -> Result<Query, Failure> {
+        for (name, value) in &common.query {
+            if name.is_empty() || name.chars().any(|c| c.is_control() || matches!(c, '&' | '=' | '#' | '?')) {
+                return bad(format!("options.query must have names of query parameters, got {name:?}"));
+            }
+            self.params.retain(|(old, _, _)| !same_parameter(old, name));
+            self.param(name, value);
+        }
+        // A first request with a token of its own is no listing of everything.
+        let full = !self.params.iter().any(|(name, _, _)| ["deltatoken", "token"].iter().any(|token| same_parameter(name, token)));
+        if common.refresh.flatten().is_some_and(|age| age.is_nan() || age <= 0.0) {
+            return bad("options.refresh must be milliseconds above 0, or false for never");
+        }
+        if common.name.as_deref() == Some("") {
+            return bad("options.name must not be empty; leave it out");
+        }
+        let standard = self.resource.is_some_and(|resource| resource.name == "event" || !resource.removals);
+        #[allow(clippy::cast_precision_loss, reason = "a day in milliseconds fits")]
+        let refresh = common.refresh.unwrap_or(standard.then_some(DAY as f64));
+        let mut target = self.path;
+        for (at, (name, value, _)) in self.params.iter().enumerate() {
+            target.push(if at == 0 { '?' } else { '&' });
+            target += &encode(name);
+            target.push('=');
+            target += &encode(value);
+        }
+        self.params.sort_by_key(|(name, _, _)| name.to_ascii_lowercase());
+        let canonical = self.params.iter().map(|(name, _, value)| format!("{}={}", encode(&name.to_ascii_lowercase()), encode(value))).collect::<Vec<_>>().join("&");
+        Ok(Query {
+            resource: self.resource,
+            target,
+            canonical,
+            prefer: self.prefer,
+            shape: self.shape,
+            minimal: self.minimal,
+            full,
+            refresh: if full { refresh } else { None },
+            mirror: !common.feed,
+            name: common.name,
+        })
+    }
+}
+
+/// Checks the options of `events()`.
+pub fn events(options: Events) -> Result<Query, Failure> {
+    let start = instant("options.start", &options.start)?;
+    let end = instant("options.end", &options.end)?;
+    if start >= end {
+        return bad(format!("options.end must be after options.start, got {:?} and {:?}", options.start, options.end));
+    }
+    if end - start > LONGEST_WINDOW * DAY {
+        return bad(format!(
+            "options.start and options.end must be at most {LONGEST_WINDOW} days apart, which is Graph's limit for a calendar view, got {} days; take a shorter window or several queries",
+            (end - start).div_ceil_days()
+        ));
+    }
+    let owner = owner(options.user.as_deref())?;
+    let calendar = match options.calendar.as_deref() {
+        Some(id) => format!("/calendars/{}", segment("options.calendar", id)?),
+        None => String::new(),
+    };
+    let mut draft = Draft::new(catalog::named("event"), format!("{owner}{calendar}/calendarView/delta"));
+    draft.params.push(("startDateTime".into(), options.start, format_iso(start)));
+    draft.params.push(("endDateTime".into(), options.end, format_iso(end)));
+    draft.page_size(options.page_size)?;
+    draft.time_zone(options.time_zone.as_deref())?;
+    draft.immutable_ids(options.immutable_ids);
+    draft.finish(options.common)
+}
+
+/// Checks the options of `orgContacts()`.
+pub fn org_contacts(options: OrgContacts) -> Result<Query, Failure> {
+    let mut draft = Draft::new(catalog::named("orgContact"), "/contacts/delta".into());
+    draft.select(options.select.as_deref())?;
+    draft.ids(options.ids.as_deref())?;
+    draft.minimal(options.minimal);
+    draft.finish(options.common)
+}
+
+/// Checks the options of `callRecordings()`.
+pub fn call_recordings(options: CallRecordings) -> Result<Query, Failure> {
+    if options.organizer.is_empty() {
+        return bad("options.organizer must be the id of the meeting organizer: Graph refuses the query without one, got \"\"");
+    }
+    let organizer = segment("options.organizer", &options.organizer)?;
+    let user = match options.user.as_deref() {
+        Some(user) => segment("options.user", user)?,
+        None => organizer.clone(),
+    };
+    // A quote inside the literal is doubled, as OData has it.
+    let mut inside = format!("meetingOrganizerUserId='{}'", organizer.replace("%27", "%27%27"));
+    if let Some(start) = &options.start {
+        // The instant is canonical here, where it is part of the path and so of the key.
+        inside += &format!(",startDateTime={}", format_iso(instant("options.startDateTime", start)?));
+    }
+    let path = format!("/users/{user}/onlineMeetings/getAllRecordings({inside})/delta");
+    let mut draft = Draft::new(catalog::named("callRecording"), path);
+    top(&mut draft, options.top)?;
+    draft.finish(options.common)
+}
+
+/// Checks the path and the options of `track()`.
+pub fn track(path: &str, options: Track) -> Result<Query, Failure> {
+    let shape = |why: &str| bad(format!("path must be a delta resource below the root, such as \"/users/delta\": {why}, got {path:?}"));
+    if !path.starts_with('/') || path.starts_with("//") {
+        return shape("it begins with one slash");
+    }
+    if path.chars().any(|c| c.is_control() || matches!(c, '?' | '#' | '\\' | ' ')) {
+        return shape("parameters go into the options, and spaces and back-slashes are not allowed");
+    }
+    let last = path.rsplit('/').find(|segment| segment.to_ascii_lowercase().contains("delta")).unwrap_or_default();
+    if !(path.ends_with(last) && last.to_ascii_lowercase().trim_start_matches("microsoft.graph.").starts_with("delta")) || last.is_empty() {
+        return shape("it ends with /delta");
+    }
+    let resource = catalog::find(path);
+    let name = resource.map_or("this resource", |resource| resource.name);
+    let given = |parameter: &str| options.common.query.iter().any(|(given, _)| same_parameter(given, parameter));
+    if name == "event" && !(given("startDateTime") && given("endDateTime")) {
+        return bad("a calendar view needs a start and an end; use events({ start, end }), or give startDateTime and endDateTime in options.query");
+    }
+    if name == "callRecording" && !path.to_ascii_lowercase().contains("meetingorganizeruserid=") {
+        return bad("call recordings need the meeting organizer; use callRecordings({ organizer })");
+    }
+    if let Some(resource) = resource {
+        let refuse = |option: &str, instead: &str| bad(format!("options.{option} is refused by Graph on {name}: {instead}"));
+        let send = |option: &str| format!("leave it out, or send it all the same by options.query: {{ \"${option}\": … }}");
+        let mut asked: Vec<&str> = options.texts.iter().map(|(option, _)| *option).collect();
+        asked.extend(options.select.is_some().then_some("select"));
+        asked.extend(options.top.is_some().then_some("top"));
+        if let Some(option) = asked.into_iter().find(|option| !resource.takes.contains(option)) {
+            let prefer = option == "top" && resource.page_size == PageSize::Prefer;
+            return refuse(option, &if prefer { "use options.pageSize".into() } else { send(option) });
+        }
+        if options.ids.is_some() && resource.ids == Ids::None {
+            return refuse("ids", "it has no id filter; leave it out");
+        }
+        if options.minimal && !resource.minimal {
+            return refuse("minimal", "return=minimal is for directory objects; leave it out");
+        }
+        if options.page_size.is_some() && resource.page_size != PageSize::Prefer {
+            return refuse("pageSize", if resource.page_size == PageSize::Top { "use options.top" } else { "its page size is Graph's own; leave it out" });
+        }
+        if options.immutable_ids && !resource.outlook {
+            return refuse("immutableIds", "immutable ids are Outlook's; leave it out");
+        }
+        if options.time_zone.is_some() && !resource.time_zone {
+            return refuse("timeZone", "only events have it; leave it out");
+        }
+        if name == "chatMessage" && options.top.is_some_and(|top| top > 50) {
+            return refuse("top", "it takes at most 50");
+        }
+    }
+    if options.ids.is_some() && options.texts.iter().any(|(option, _)| *option == "filter") {
+        return bad("options.ids and options.filter make one $filter; write the ids into options.filter");
+    }
+    let mut draft = Draft::new(resource, path.to_owned());
+    draft.select(options.select.as_deref())?;
+    draft.ids(options.ids.as_deref())?;
+    for (option, value) in &options.texts {
+        draft.param(&format!("${option}"), value);
+    }
+    top(&mut draft, options.top)?;
+    draft.minimal(options.minimal);
+    draft.page_size(options.page_size)?;
+    draft.time_zone(options.time_zone.as_deref())?;
+    draft.immutable_ids(options.immutable_ids);
+    for value in options.prefer {
+        if value.is_empty() || !value.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+            return bad(format!("options.prefer must be a list of Prefer values, got {value:?}"));
+        }
+        draft.shaping(value);
+    }
+    draft.finish(options.common)
+}
+
+trait Days {
+    fn div_ceil_days(self) -> i64;
+}
+
+impl Days for i64 {
+    fn div_ceil_days(self) -> i64 {
+        (self + DAY - 1).div_euclid(DAY)
+    }
+}
+
+fn bad<T>(message: impl Into<String>) -> Result<T, Failure> {
+    Err(Failure::new(Code::BadRequest, message))
+}
+
+fn top(draft: &mut Draft, top: Option<u32>) -> Result<(), Failure> {
+    match top {
+        None => Ok(()),
+        Some(0) => bad("options.top must be at least 1, got 0"),
+        Some(top) => {
+            draft.param("$top", &top.to_string());
+            Ok(())
+        }
+    }
+}
+
+fn instant(option: &str, text: &str) -> Result<i64, Failure> {
+    match parse_iso(text) {
+        Some(ms) => Ok(ms),
+        None => bad(format!("{option} must be an ISO 8601 date such as \"2026-11-21T00:00:00Z\", or a Date, got {text:?}")),
+    }
+}
+
+fn owner(user: Option<&str>) -> Result<String, Failure> {
+    match user {
+        None => Ok("/me".into()),
+        Some(user) => Ok(format!("/users/{}", segment("options.user", user)?)),
+    }
+}
+
+/// An id as a segment of a path.
+fn segment(option: &str, id: &str) -> Result<String, Failure> {
+    if id.is_empty() || id.chars().any(char::is_control) || id.bytes().all(|byte| byte == b'.') {
+        return bad(format!("{option} must be an id, got {id:?}"));
+    }
+    Ok(percent(id, b"-_.~@!$*="))
+}
+
+fn encode(text: &str) -> String {
+    percent(text, b"-_.~@!$*:,/()")
+}
+
+fn percent(text: &str, plain: &[u8]) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || plain.contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out += &format!("%{byte:02X}");
+        }
+    }
+    out
+}
+
+/// `$top` and `top`, `startdatetime` and `startDateTime`.
+fn same_parameter(one: &str, other: &str) -> bool {
+    one.trim_start_matches('$').eq_ignore_ascii_case(other.trim_start_matches('$'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn graph() -> Endpoint {
+        Endpoint::cloud("global").unwrap()
+    }
+
+    fn week() -> Events {
+        Events { start: "2026-11-23".into(), end: "2026-11-30".into(), ..Events::default() }
+    }
+
+    fn words<T: std::fmt::Debug>(result: Result<T, Failure>) -> String {
+        let failure = result.unwrap_err();
+        assert_eq!(failure.code, Code::BadRequest);
+        failure.message
+    }
+
+    fn url(query: &Query) -> String {
+        query.url(&graph()).replace("https://graph.microsoft.com/v1.0", "")
+    }
+
+    fn key(query: &Query) -> String {
+        query.key("alex", &graph())
+    }
+
+    #[test]
+    fn events_are_a_calendar_view_of_me_of_a_user_or_of_a_calendar() {
+        assert_eq!(url(&events(week()).unwrap()), "/me/calendarView/delta?startDateTime=2026-11-23&endDateTime=2026-11-30");
+        let user = Events { user: Some("alex@contoso.example".into()), calendar: Some("AAM/k+=".into()), ..week() };
+        assert_eq!(url(&events(user).unwrap()), "/users/alex@contoso.example/calendars/AAM%2Fk%2B=/calendarView/delta?startDateTime=2026-11-23&endDateTime=2026-11-30");
+    }
+
+    #[test]
+    fn the_plus_of_an_offset_is_sent_encoded() {
+        let query = events(Events { start: "2026-11-23T00:00:00+01:00".into(), ..week() }).unwrap();
+        assert_eq!(url(&query), "/me/calendarView/delta?startDateTime=2026-11-23T00:00:00%2B01:00&endDateTime=2026-11-30");
+    }
+
+    #[test]
+    fn two_forms_of_one_instant_are_one_key() {
+        let offset = events(Events { start: "2026-11-23T01:00:00+01:00".into(), ..week() }).unwrap();
+        assert_eq!(key(&offset), key(&events(week()).unwrap()));
+        assert_eq!(key(&offset), "alex | https://graph.microsoft.com/v1.0 | /me/calendarView/delta | enddatetime=2026-11-30T00:00:00Z&startdatetime=2026-11-23T00:00:00Z");
+    }
+
+    #[test]
+    fn a_window_needs_both_ends_in_order_and_at_most_1825_days() {
+        assert_eq!(words(events(Events { start: "soon".into(), ..week() })), "options.start must be an ISO 8601 date such as \"2026-11-21T00:00:00Z\", or a Date, got \"soon\"");
+        assert_eq!(words(events(Events { end: String::new(), ..week() })), "options.end must be an ISO 8601 date such as \"2026-11-21T00:00:00Z\", or a Date, got \"\"");
+        assert_eq!(words(events(Events { end: "2026-11-23T00:00:00Z".into(), ..week() })), "options.end must be after options.start, got \"2026-11-23\" and \"2026-11-23T00:00:00Z\"");
+        let exact = Events { start: "2021-11-22".into(), end: "2026-11-21".into(), ..Events::default() };
+        assert!(events(exact.clone()).is_ok());
+        assert_eq!(
+            words(events(Events { end: "2026-11-21T00:00:01Z".into(), ..exact })),
+            "options.start and options.end must be at most 1825 days apart, which is Graph's limit for a calendar view, got 1826 days; take a shorter window or several queries"
+        );
+    }
+
+    #[test]
+    fn the_preferences_of_events_are_one_header_and_only_what_shapes_items_is_in_the_key() {
+        let query = events(Events { page_size: Some(50), time_zone: Some("Pacific Standard Time".into()), immutable_ids: true, ..week() }).unwrap();
+        assert_eq!(query.prefer, ["odata.maxpagesize=50", "outlook.timezone=\"Pacific Standard Time\"", "IdType=\"ImmutableId\""]);
+        assert!(key(&query).ends_with(" | outlook.timezone=\"Pacific Standard Time\" | IdType=\"ImmutableId\""), "{}", key(&query));
+        let plain = events(Events { page_size: Some(9), ..week() }).unwrap();
+        assert_eq!(key(&plain), key(&events(week()).unwrap()));
+    }
+
+    #[test]
+    fn a_page_size_or_a_time_zone_that_makes_no_sense_is_refused() {
+        assert_eq!(words(events(Events { page_size: Some(0), ..week() })), "options.pageSize must be from 1 to 1000, got 0");
+        assert_eq!(words(events(Events { page_size: Some(1001), ..week() })), "options.pageSize must be from 1 to 1000, got 1001");
+        for zone in ["", "UTC\", x=\"", "U\nTC"] {
+            assert!(words(events(Events { time_zone: Some(zone.into()), ..week() })).starts_with("options.timeZone must be the name of a time zone"), "{zone}");
+        }
+    }
+
+    #[test]
+    fn query_overrides_a_rule() {
+        let common = Common { query: vec![("$expand".into(), "singleValueExtendedProperties($filter=id eq 'x')".into())], ..Common::default() };
+        let query = events(Events { common, ..week() }).unwrap();
+        assert!(url(&query).ends_with("&$expand=singleValueExtendedProperties($filter%3Did%20eq%20%27x%27)"), "{}", url(&query));
+        let common = Common { query: vec![("startdatetime".into(), "2026-11-24".into())], ..Common::default() };
+        assert_eq!(url(&events(Events { common, ..week() }).unwrap()), "/me/calendarView/delta?endDateTime=2026-11-30&startdatetime=2026-11-24");
+        let odd = Common { query: vec![("a=b".into(), String::new())], ..Common::default() };
+        assert_eq!(words(events(Events { common: odd, ..week() })), "options.query must have names of query parameters, got \"a=b\"");
+    }
+
+    #[test]
+    fn contacts_take_a_select_and_at_most_50_ids() {
+        let ids = |count: usize| Some((0..count).map(|n| format!("id{n}")).collect::<Vec<_>>());
+        let options = OrgContacts { select: Some(vec!["displayName".into(), "mail".into()]), ids: ids(2), minimal: true, ..OrgContacts::default() };
+        let query = org_contacts(options).unwrap();
+        assert_eq!(url(&query), "/contacts/delta?$select=displayName,mail&$filter=id%20eq%20%27id0%27%20or%20id%20eq%20%27id1%27");
+        assert_eq!(query.prefer, ["return=minimal"]);
+        assert!(org_contacts(OrgContacts { ids: ids(50), ..OrgContacts::default() }).is_ok());
+        assert_eq!(
+            words(org_contacts(OrgContacts { ids: ids(51), ..OrgContacts::default() })),
+            "options.ids must be at most 50 ids, which is Graph's limit, got 51; track the whole collection, or make several queries"
+        );
+        assert_eq!(words(org_contacts(OrgContacts { ids: ids(0), ..OrgContacts::default() })), "options.ids must name at least one id; leave it out for all");
+        assert_eq!(words(org_contacts(OrgContacts { select: Some(vec!["a,b".into()]), ..OrgContacts::default() })), "options.select must be a list of property names, got \"a,b\"");
+    }
+
+    #[test]
+    fn the_order_of_a_select_does_not_make_another_key_and_minimal_neither() {
+        let query = |select: &[&str], minimal| org_contacts(OrgContacts { select: Some(select.iter().map(|&s| s.to_owned()).collect()), minimal, ..OrgContacts::default() }).unwrap();
+        assert_eq!(key(&query(&["mail", "displayName"], false)), key(&query(&["displayName", "mail", "mail"], true)));
+        assert_ne!(key(&query(&["mail"], false)), key(&query(&["displayName"], false)));
+    }
+
+    #[test]
+    fn an_id_cannot_leave_its_quotes() {
+        let query = org_contacts(OrgContacts { ids: Some(vec!["x' or id ne '".into()]), ..OrgContacts::default() }).unwrap();
+        assert_eq!(url(&query), "/contacts/delta?$filter=id%20eq%20%27x%27%27%20or%20id%20ne%20%27%27%27");
+    }
+
+    #[test]
+    fn recordings_name_their_organizer_inside_the_parentheses() {
+        let organizer = CallRecordings { organizer: "8b08".into(), ..CallRecordings::default() };
+        assert_eq!(url(&call_recordings(organizer.clone()).unwrap()), "/users/8b08/onlineMeetings/getAllRecordings(meetingOrganizerUserId='8b08')/delta");
+        let all = CallRecordings { user: Some("u".into()), start: Some("2026-11-01T01:00:00+01:00".into()), top: Some(20), ..organizer };
+        assert_eq!(url(&call_recordings(all).unwrap()), "/users/u/onlineMeetings/getAllRecordings(meetingOrganizerUserId='8b08',startDateTime=2026-11-01T00:00:00Z)/delta?$top=20");
+    }
+
+    #[test]
+    fn recordings_without_an_organizer_are_refused() {
+        assert_eq!(
+            words(call_recordings(CallRecordings::default())),
+            "options.organizer must be the id of the meeting organizer: Graph refuses the query without one, got \"\""
+        );
+    }
+
+    #[test]
+    fn recordings_have_no_removals_so_they_are_refreshed_daily() {
+        let query = call_recordings(CallRecordings { organizer: "o".into(), ..CallRecordings::default() }).unwrap();
+        assert_eq!(query.refresh, Some(86_400_000.0));
+        assert_eq!(events(week()).unwrap().refresh, Some(86_400_000.0));
+        assert_eq!(org_contacts(OrgContacts::default()).unwrap().refresh, None);
+        let never = Common { refresh: Some(None), ..Common::default() };
+        assert_eq!(events(Events { common: never, ..week() }).unwrap().refresh, None);
+        let odd = Common { refresh: Some(Some(-1.0)), ..Common::default() };
+        assert_eq!(words(events(Events { common: odd, ..week() })), "options.refresh must be milliseconds above 0, or false for never");
+    }
+
+    #[test]
+    fn a_known_kind_refuses_what_graph_refuses_and_says_the_way_out() {
+        let top = Track { top: Some(5), ..Track::default() };
+        assert_eq!(words(track("/users/delta", top.clone())), "options.top is refused by Graph on user: leave it out, or send it all the same by options.query: { \"$top\": … }");
+        assert_eq!(words(track("/me/contactFolders/f/contacts/delta", top)), "options.top is refused by Graph on contact: use options.pageSize");
+        let page = Track { page_size: Some(5), ..Track::default() };
+        assert_eq!(words(track("/me/drive/root/delta", page.clone())), "options.pageSize is refused by Graph on driveItem: use options.top");
+        assert_eq!(words(track("/users/delta", page)), "options.pageSize is refused by Graph on user: its page size is Graph's own; leave it out");
+        assert_eq!(words(track("/me/drive/root/delta", Track { minimal: true, ..Track::default() })), "options.minimal is refused by Graph on driveItem: return=minimal is for directory objects; leave it out");
+        assert_eq!(words(track("/me/calendarView/delta", Track::default())), "a calendar view needs a start and an end; use events({ start, end }), or give startDateTime and endDateTime in options.query");
+        assert_eq!(words(track("/users/u/onlineMeetings/getAllRecordings()/delta", Track::default())), "call recordings need the meeting organizer; use callRecordings({ organizer })");
+        assert_eq!(words(track("/teams/t/channels/c/messages/delta", Track { top: Some(51), ..Track::default() })), "options.top is refused by Graph on chatMessage: it takes at most 50");
+    }
+
+    #[test]
+    fn an_unknown_kind_passes_freely() {
+        let options = Track { top: Some(5), page_size: Some(5), minimal: true, texts: vec![("filter", "a eq 'b'".into())], ..Track::default() };
+        let query = track("/new/things/delta", options).unwrap();
+        assert_eq!(url(&query), "/new/things/delta?$filter=a%20eq%20%27b%27&$top=5");
+        assert_eq!(query.prefer, ["return=minimal", "odata.maxpagesize=5"]);
+    }
+
+    #[test]
+    fn a_path_that_is_no_delta_resource_is_refused() {
+        for path in ["", "users/delta", "//evil.example/delta", "/users", "/users/delta?$top=1", "/users/delta#x", "/us ers/delta", "/\\evil/delta", "/users/delta/x", "https://graph.microsoft.com/v1.0/users/delta"] {
+            assert!(words(track(path, Track::default())).starts_with("path must be a delta resource below the root, such as \"/users/delta\""), "{path}");
+        }
+        for path in ["/users/delta", "/users/microsoft.graph.delta()", "/users/delta()", "/me/drive/root/delta(token='a')"] {
+            assert!(track(path, Track::default()).is_ok(), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_round_from_latest_is_not_full() {
+        let latest = Common { query: vec![("$deltatoken".into(), "latest".into())], ..Common::default() };
+        assert!(!track("/users/delta", Track { common: latest, ..Track::default() }).unwrap().full);
+        let token = Common { query: vec![("token".into(), "latest".into())], ..Common::default() };
+        assert!(!track("/me/drive/root/delta", Track { common: token, ..Track::default() }).unwrap().full);
+        assert!(track("/users/delta", Track::default()).unwrap().full);
+    }
+
+    #[test]
+    fn everything_that_shapes_the_items_makes_another_key() {
+        let named = |name: &str| Events { common: Common { name: Some(name.into()), ..Common::default() }, ..week() };
+        let feed = Events { common: Common { feed: true, ..Common::default() }, ..week() };
+        let queries = [
+            week(),
+            named("a"),
+            named("b"),
+            feed,
+            Events { user: Some("me".into()), ..week() },
+            Events { calendar: Some("c".into()), ..week() },
+            Events { time_zone: Some("UTC".into()), ..week() },
+            Events { immutable_ids: true, ..week() },
+            Events { end: "2026-12-01".into(), ..week() },
+        ];
+        let mut keys: Vec<String> = queries.into_iter().map(|options| key(&events(options).unwrap())).collect();
+        keys.push(events(week()).unwrap().key("sam", &graph()));
+        keys.push(events(week()).unwrap().key("alex", &Endpoint::cloud("china").unwrap()));
+        let count = keys.len();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), count);
+    }
+
+    #[test]
+    fn no_name_can_make_one_key_of_two() {
+        let named = |name: &str| events(Events { common: Common { name: Some(name.into()), ..Common::default() }, ..week() }).unwrap();
+        let feed = events(Events { common: Common { name: Some("a".into()), feed: true, ..Common::default() }, ..week() }).unwrap();
+        assert_ne!(key(&named("a | feed")), key(&feed));
+        assert_ne!(named("x").key("a | b", &graph()), named("x").key("a %7C b", &graph()));
+        assert!(key(&named("x")).starts_with(&key_prefix("alex")));
+        assert!(!key(&named("x")).starts_with(&key_prefix("ale")));
+    }
+}

@@ -1,0 +1,604 @@
+use super::*;
+use crate::protocol::request::{self, Common, Events, OrgContacts, Track};
+
+const NOW: f64 = 1_795_000_000_000.0;
+const HALF: f64 = 0.5;
+
+fn plan(query: Query) -> Plan {
+    Plan { endpoint: Endpoint::cloud("global").unwrap(), query, policy: Policy::default(), max_pages: None, max_ms: None }
+}
+
+fn contacts() -> Query {
+    request::org_contacts(OrgContacts::default()).unwrap()
+}
+
+fn events() -> Query {
+    request::events(Events { start: "2026-11-23".into(), end: "2026-11-30".into(), page_size: Some(50), ..Events::default() }).unwrap()
+}
+
+fn link(name: &str) -> String {
+    format!("https://graph.microsoft.com/v1.0/contacts/delta?t={name}")
+}
+
+fn next(name: &str) -> Input {
+    Input::Page(Link::Next(link(name)))
+}
+
+fn delta(name: &str) -> Input {
+    Input::Page(Link::Delta(link(name)))
+}
+
+fn refused(status: u16, code: &str) -> Input {
+    let codes = if code.is_empty() { vec![] } else { vec![code.to_owned()] };
+    Input::Refused(Box::new(Refusal { status, codes, ..Refusal::default() }))
+}
+
+fn later(seconds: &str) -> Input {
+    Input::Refused(Box::new(Refusal { status: 429, retry_after: Some(seconds.into()), ..Refusal::default() }))
+}
+
+/// A machine and the store it would have.
+struct Bench {
+    round: Round,
+    store: Option<Record>,
+    now: f64,
+    asked: Vec<String>,
+}
+
+impl Bench {
+    fn new(query: Query, store: Option<Record>) -> Self {
+        Self { round: Round::new(plan(query), NOW), store, now: NOW, asked: Vec::new() }
+    }
+
+    fn step(&mut self, input: Input) -> Step {
+        self.round.step(input, self.now, HALF)
+    }
+
+    /// Runs what needs no decision until something is asked of Graph, delivered, slept, swept or over.
+    fn on(&mut self, input: Input) -> Step {
+        let mut step = self.step(input);
+        loop {
+            step = match step {
+                Step::Load => {
+                    let stored = self.store.clone().map(Box::new);
+                    self.step(Input::Loaded(stored))
+                }
+                Step::SignIn(Need::Start | Need::Next) => self.step(Input::SignedIn),
+                Step::Await => self.step(Input::Acked),
+                Step::Commit { expect, record } | Step::Resync { expect, record } => {
+                    assert_eq!(expect, self.store.as_ref().map(|record| record.revision.clone()), "compare and set");
+                    self.store = Some(*record);
+                    self.step(Input::Committed)
+                }
+                Step::Fetch(url) => {
+                    self.asked.push(url.rsplit("v1.0").next().unwrap_or_default().to_owned());
+                    return Step::Fetch(url);
+                }
+                other => return other,
+            };
+        }
+    }
+
+    fn begin(&mut self) -> Step {
+        self.on(Input::Begin)
+    }
+
+    /// A page that is delivered and acknowledged at once.
+    fn page(&mut self, input: Input) -> Step {
+        let delivered = self.on(input);
+        assert!(matches!(delivered, Step::Deliver(_)), "{delivered:?}");
+        self.on(Input::Delivered)
+    }
+
+    fn again(&self, query: Query) -> Self {
+        Self { now: self.now, ..Self::new(query, self.store.clone()) }
+    }
+}
+
+fn failure(step: Step) -> Failure {
+    match step {
+        Step::Fail(failure) => *failure,
+        other => panic!("expected a failure, got {other:?}"),
+    }
+}
+
+fn idle() -> Record {
+    Record { phase: Phase::Idle, link: Some(link("d0")), generation: 1, full_at: Some(NOW), synced_at: Some(NOW), ..Record::new(NOW, HALF) }
+}
+
+fn name(step: &Step) -> String {
+    match step {
+        Step::Load => "load".into(),
+        Step::SignIn(need) => format!("sign in {need:?}"),
+        Step::Fetch(_) => "fetch".into(),
+        Step::Sleep(_, why) => format!("sleep {why:?}"),
+        Step::Deliver(_) => "deliver".into(),
+        Step::Await => "await".into(),
+        Step::Commit { .. } => "commit".into(),
+        Step::Resync { .. } => "resync".into(),
+        Step::Sweep { .. } => "sweep".into(),
+        Step::Done => "done".into(),
+        Step::Fail(failure) => failure.code.as_str().into(),
+    }
+}
+
+/// Every state, reached by the inputs that lead there.
+fn states() -> Vec<(&'static str, Vec<Input>)> {
+    let loaded = |record: Record| Input::Loaded(Some(Box::new(record)));
+    let sweeping = Record { phase: Phase::Sweeping, generation: 2, ..idle() };
+    let to_fetching = vec![Input::Begin, loaded(idle()), Input::SignedIn];
+    let with = |more: &[Input]| [to_fetching.clone(), more.to_vec()].concat();
+    vec![
+        ("Start", vec![]),
+        ("Loading", vec![Input::Begin]),
+        ("SigningIn", vec![Input::Begin, loaded(idle())]),
+        ("Fetching", to_fetching.clone()),
+        ("Sleeping", with(&[Input::Unreachable])),
+        ("Resyncing", with(&[refused(410, "")])),
+        ("Delivering", with(&[next("n1")])),
+        ("Waiting", with(&[next("n1"), Input::Delivered])),
+        ("Committing", with(&[next("n1"), Input::Delivered, Input::Acked])),
+        ("Sweeping", vec![Input::Begin, loaded(sweeping)]),
+        ("Ended", vec![Input::Broken(Box::new(Failure::new(Code::Store, "x")))]),
+    ]
+}
+
+fn replies() -> Vec<(&'static str, Input)> {
+    vec![
+        ("Begin", Input::Begin),
+        ("Loaded", Input::Loaded(None)),
+        ("SignedIn", Input::SignedIn),
+        ("Page", next("n2")),
+        ("429", later("1")),
+        ("503", refused(503, "")),
+        ("401", refused(401, "")),
+        ("403", refused(403, "")),
+        ("410", refused(410, "")),
+        ("302", refused(302, "")),
+        ("Unreachable", Input::Unreachable),
+        ("Malformed", Input::Malformed(Malformed::NoLink)),
+        ("Slept", Input::Slept),
+        ("Delivered", Input::Delivered),
+        ("Acked", Input::Acked),
+        ("Committed", Input::Committed),
+        ("Conflict", Input::Conflict),
+        ("Swept", Input::Swept { ghosts: true, after: Some("m".into()) }),
+        ("Broken", Input::Broken(Box::new(Failure::new(Code::Quota, "full")))),
+    ]
+}
+
+#[test]
+fn every_state_has_an_answer_to_every_reply() {
+    // What is not named here is a defect of the shell, and ends as `internal`.
+    let table: &[(&str, &[(&str, &str)])] = &[
+        ("Start", &[("Begin", "load"), ("Broken", "quota")]),
+        ("Loading", &[("Loaded", "sign in Start"), ("Broken", "quota")]),
+        ("SigningIn", &[("SignedIn", "fetch"), ("Broken", "quota")]),
+        (
+            "Fetching",
+            &[
+                ("Page", "deliver"),
+                ("429", "sleep Throttled"),
+                ("503", "sleep Server"),
+                ("401", "sign in Unauthorized"),
+                ("403", "forbidden"),
+                ("410", "resync"),
+                ("302", "foreign-link"),
+                ("Unreachable", "sleep Network"),
+                ("Malformed", "sleep Malformed"),
+                ("Broken", "quota"),
+            ],
+        ),
+        ("Sleeping", &[("Slept", "sign in Next"), ("Broken", "quota")]),
+        ("Resyncing", &[("Committed", "sign in Next"), ("Conflict", "conflict"), ("Broken", "quota")]),
+        ("Delivering", &[("Delivered", "await"), ("Broken", "quota")]),
+        ("Waiting", &[("Acked", "commit"), ("Broken", "quota")]),
+        ("Committing", &[("Committed", "sign in Next"), ("Conflict", "conflict"), ("Broken", "quota")]),
+        ("Sweeping", &[("Swept", "deliver"), ("Broken", "quota")]),
+        ("Ended", &[]),
+    ];
+    let states = states();
+    assert_eq!(states.len(), table.len());
+    for ((state, path), (row, answers)) in states.into_iter().zip(table) {
+        assert_eq!(state, *row);
+        for (reply, input) in replies() {
+            let mut round = Round::new(plan(contacts()), NOW);
+            for input in path.clone() {
+                round.step(input, NOW, HALF);
+            }
+            assert_eq!(round.state.name(), state);
+            let expected = answers.iter().find(|(known, _)| *known == reply).map_or("internal", |(_, answer)| answer);
+            assert_eq!(name(&round.step(input, NOW, HALF)), expected, "{state} × {reply}");
+        }
+    }
+}
+
+#[test]
+fn a_first_round_asks_page_after_page_and_keeps_each_link_with_its_page() {
+    let mut bench = Bench::new(contacts(), None);
+    bench.begin();
+    bench.page(next("n1"));
+    let stored = bench.store.clone().unwrap();
+    assert_eq!((stored.phase, stored.link, stored.kind, stored.generation, stored.page), (Phase::Paging, Some(link("n1")), Kind::Full, 1, 1));
+    assert_eq!(bench.page(delta("d1")), Step::Done);
+    let stored = bench.store.clone().unwrap();
+    assert_eq!((stored.phase, stored.link, stored.synced_at, stored.full_at), (Phase::Idle, Some(link("d1")), Some(NOW), Some(NOW)));
+    assert_eq!(bench.asked, ["/contacts/delta", "/contacts/delta?t=n1"]);
+    assert_eq!((bench.round.report.outcome, bench.round.report.pages, bench.round.report.requests), (Outcome::Complete, 2, 2));
+}
+
+#[test]
+fn the_next_round_starts_at_the_delta_link_and_is_incremental() {
+    let mut bench = Bench::new(contacts(), Some(idle()));
+    bench.begin();
+    let step = bench.on(delta("d1"));
+    assert_eq!(step, Step::Deliver(Delivery { kind: Kind::Incremental, generation: 1, index: 0, last: true }));
+    assert_eq!(bench.on(Input::Delivered), Step::Done);
+    assert_eq!(bench.asked, ["/contacts/delta?t=d0"]);
+    assert_eq!(bench.store.unwrap().link, Some(link("d1")));
+}
+
+#[test]
+fn an_interrupted_round_goes_on_at_the_first_page_that_was_not_acknowledged() {
+    let mut first = Bench::new(contacts(), None);
+    first.begin();
+    first.page(next("n1"));
+    first.on(next("n2"));
+    let mut second = first.again(contacts());
+    second.begin();
+    let step = second.on(delta("d1"));
+    assert_eq!(step, Step::Deliver(Delivery { kind: Kind::Full, generation: 1, index: 1, last: true }));
+    assert_eq!(second.asked, ["/contacts/delta?t=n1"]);
+    assert!(second.round.report.resumed);
+}
+
+#[test]
+fn nothing_commits_before_its_acknowledgement() {
+    let mut round = Round::new(plan(contacts()), NOW);
+    for input in [Input::Begin, Input::Loaded(None), Input::SignedIn] {
+        round.step(input, NOW, HALF);
+    }
+    assert_eq!(name(&round.step(next("n1"), NOW, HALF)), "deliver");
+    assert_eq!(round.step(Input::Delivered, NOW, HALF), Step::Await);
+    assert!(matches!(round.step(Input::Acked, NOW, HALF), Step::Commit { expect: None, .. }));
+}
+
+#[test]
+fn a_round_stops_after_the_pages_or_the_time_it_was_given() {
+    let mut bench = Bench::new(contacts(), None);
+    bench.round.plan.max_pages = Some(1);
+    bench.begin();
+    assert_eq!(bench.page(next("n1")), Step::Done);
+    assert_eq!(bench.round.report.outcome, Outcome::Partial);
+    let mut bench = bench.again(contacts());
+    bench.round.plan.max_ms = Some(1000.0);
+    bench.begin();
+    bench.now += 999.0;
+    assert!(matches!(bench.page(next("n2")), Step::Fetch(_)));
+    bench.now += 1.0;
+    assert_eq!(bench.page(next("n3")), Step::Done);
+    assert_eq!(bench.store.unwrap().link, Some(link("n3")));
+}
+
+#[test]
+fn a_401_asks_once_for_another_token() {
+    let mut bench = Bench::new(contacts(), None);
+    bench.begin();
+    assert_eq!(bench.step(refused(401, "InvalidAuthenticationToken")), Step::SignIn(Need::Unauthorized));
+    bench.on(Input::SignedIn);
+    let failure = failure(bench.step(refused(401, "InvalidAuthenticationToken")));
+    assert_eq!((failure.code, failure.status, failure.graph_code.as_deref()), (Code::Unauthorized, Some(401), Some("InvalidAuthenticationToken")));
+    assert!(failure.message.contains("check its audience, its tenant and its cloud"), "{}", failure.message);
+    assert_eq!(bench.store, None);
+}
+
+#[test]
+fn an_accepted_page_lets_a_401_ask_again() {
+    let mut bench = Bench::new(contacts(), None);
+    bench.begin();
+    bench.step(refused(401, ""));
+    bench.on(Input::SignedIn);
+    bench.page(next("n1"));
+    assert_eq!(bench.step(refused(401, "")), Step::SignIn(Need::Unauthorized));
+}
+
+#[test]
+fn retry_after_is_waited_for_in_full() {
+    let mut bench = Bench::new(contacts(), None);
+    bench.begin();
+    assert_eq!(bench.on(later("2.128")), Step::Sleep(2128.0, Why::Throttled));
+    assert!(matches!(bench.on(Input::Slept), Step::Fetch(_)));
+    assert_eq!((bench.round.report.requests, bench.round.report.retries), (2, 1));
+    assert_eq!(bench.round.report.waits, [Wait { reason: Why::Throttled, ms: 2128.0 }]);
+}
+
+#[test]
+fn without_retry_after_the_back_off_grows_with_each_failure_and_starts_anew_with_each_page() {
+    let mut bench = Bench::new(contacts(), None);
+    bench.begin();
+    for expected in [500.0, 1000.0, 2000.0] {
+        assert_eq!(bench.on(refused(503, "")), Step::Sleep(expected, Why::Server));
+        bench.on(Input::Slept);
+    }
+    bench.page(next("n1"));
+    assert_eq!(bench.on(Input::Unreachable), Step::Sleep(500.0, Why::Network));
+}
+
+#[test]
+fn attempts_are_counted_and_then_the_round_fails_with_the_stored_state_untouched() {
+    let mut bench = Bench::new(contacts(), Some(idle()));
+    bench.begin();
+    for _ in 1..Policy::default().attempts {
+        assert!(matches!(bench.on(Input::Unreachable), Step::Sleep(..)));
+        bench.on(Input::Slept);
+    }
+    let failure = failure(bench.on(Input::Unreachable));
+    assert_eq!(failure.code, Code::Network);
+    assert!(failure.retryable);
+    assert_eq!(
+        failure.message,
+        "no answer from https://graph.microsoft.com after 6 attempts; check the connection and, in a browser, that this page may call that origin; the next round goes on at the same page"
+    );
+    assert_eq!(bench.store, Some(idle()));
+}
+
+#[test]
+fn a_wait_beyond_the_longest_ends_the_round_with_the_time_to_come_back() {
+    for input in [later("3600"), Input::Refused(Box::new(Refusal { status: 503, retry_after: Some("3600".into()), ..Refusal::default() }))] {
+        let mut bench = Bench::new(contacts(), None);
+        bench.begin();
+        let failure = failure(bench.on(input));
+        assert_eq!((failure.code, failure.retry_at, failure.retryable), (Code::Throttled, Some(NOW + 3_600_000.0), true));
+    }
+}
+
+#[test]
+fn a_body_that_is_no_page_is_asked_for_three_times() {
+    let mut bench = Bench::new(contacts(), Some(idle()));
+    bench.begin();
+    for _ in 0..2 {
+        assert!(matches!(bench.on(Input::Malformed(Malformed::NoValue)), Step::Sleep(_, Why::Malformed)));
+        bench.on(Input::Slept);
+    }
+    let failure = failure(bench.on(Input::Malformed(Malformed::NoValue)));
+    assert_eq!(failure.code, Code::Protocol);
+    assert_eq!(failure.message, "Graph's answer is no page of a delta query: the body has no \"value\"; the stored link is untouched");
+    assert_eq!(bench.store, Some(idle()));
+}
+
+#[test]
+fn a_reset_signal_starts_one_full_round_from_the_query_and_then_sweeps() {
+    let mut bench = Bench::new(contacts(), Some(idle()));
+    bench.begin();
+    assert!(matches!(bench.on(refused(410, "syncStateNotFound")), Step::Fetch(_)));
+    let stored = bench.store.clone().unwrap();
+    assert_eq!((stored.phase, stored.link.clone(), stored.resets), (Phase::Fresh, None, vec![NOW]));
+    let step = bench.on(delta("d1"));
+    assert_eq!(step, Step::Deliver(Delivery { kind: Kind::Full, generation: 2, index: 0, last: false }));
+    let step = bench.on(Input::Delivered);
+    assert!(matches!(step, Step::Sweep { after: None, .. }), "{step:?}");
+    assert_eq!(bench.store.as_ref().map(|record| record.phase), Some(Phase::Sweeping));
+    let step = bench.on(Input::Swept { ghosts: true, after: Some("m".into()) });
+    assert_eq!(step, Step::Deliver(Delivery { kind: Kind::Full, generation: 2, index: 1, last: false }));
+    assert!(matches!(bench.on(Input::Delivered), Step::Sweep { after: Some(_), .. }));
+    let step = bench.on(Input::Swept { ghosts: false, after: None });
+    assert_eq!(step, Step::Deliver(Delivery { kind: Kind::Full, generation: 2, index: 2, last: true }));
+    assert_eq!(bench.on(Input::Delivered), Step::Done);
+    let stored = bench.store.unwrap();
+    assert_eq!((stored.phase, stored.link, stored.resets, stored.after), (Phase::Idle, Some(link("d1")), vec![], None));
+    assert_eq!(bench.asked, ["/contacts/delta?t=d0", "/contacts/delta"]);
+    assert_eq!(bench.round.report.resync.as_deref(), Some("syncStateNotFound"));
+}
+
+#[test]
+fn a_crash_after_a_reset_does_not_ask_the_dead_link_again() {
+    let mut first = Bench::new(contacts(), Some(idle()));
+    first.begin();
+    first.on(refused(410, ""));
+    let mut second = first.again(contacts());
+    second.begin();
+    assert_eq!(second.asked, ["/contacts/delta"]);
+    second.on(delta("d1"));
+    assert!(matches!(second.on(Input::Delivered), Step::Sweep { .. }), "rows of before the reset are still there");
+}
+
+#[test]
+fn a_crash_in_the_sweep_goes_on_in_the_sweep_without_a_request() {
+    let store = Record { phase: Phase::Sweeping, after: Some("k".into()), generation: 3, ..idle() };
+    let mut bench = Bench::new(contacts(), Some(store));
+    let step = bench.begin();
+    assert!(matches!(&step, Step::Sweep { after: Some(after), completed } if after == "k" && completed.generation() == 3), "{step:?}");
+    assert!(bench.asked.is_empty());
+}
+
+#[test]
+fn a_chunk_without_ghosts_is_not_committed() {
+    let store = Record { phase: Phase::Sweeping, generation: 2, ..idle() };
+    let mut bench = Bench::new(contacts(), Some(store.clone()));
+    bench.begin();
+    let step = bench.on(Input::Swept { ghosts: false, after: Some("m".into()) });
+    assert!(matches!(&step, Step::Sweep { after: Some(after), .. } if after == "m"), "{step:?}");
+    assert_eq!(bench.store, Some(store));
+}
+
+#[test]
+fn an_incremental_round_never_reaches_the_sweep() {
+    for generation in [1, 2, 7] {
+        let mut bench = Bench::new(contacts(), Some(Record { generation, ..idle() }));
+        bench.begin();
+        assert!(matches!(bench.page(next("n1")), Step::Fetch(_)));
+        assert_eq!(bench.page(delta("d1")), Step::Done);
+    }
+}
+
+#[test]
+fn a_first_full_round_has_nothing_to_sweep_and_a_feed_neither() {
+    let mut bench = Bench::new(contacts(), None);
+    bench.begin();
+    assert_eq!(bench.page(delta("d1")), Step::Done);
+    let feed = request::org_contacts(OrgContacts { common: Common { feed: true, ..Common::default() }, ..OrgContacts::default() }).unwrap();
+    let mut bench = Bench::new(feed, Some(idle()));
+    bench.begin();
+    bench.on(refused(410, ""));
+    assert_eq!(bench.page(delta("d1")), Step::Done);
+    assert_eq!(bench.store.unwrap().generation, 2);
+}
+
+#[test]
+fn a_reset_within_a_full_round_starts_it_once_more_and_the_fourth_of_a_day_ends_it() {
+    let mut bench = Bench::new(contacts(), Some(idle()));
+    bench.begin();
+    for generation in 2..=4 {
+        assert!(matches!(bench.on(refused(410, "")), Step::Fetch(_)));
+        bench.page(next("n"));
+        assert_eq!(bench.store.as_ref().map(|record| record.generation), Some(generation));
+        bench = bench.again(contacts());
+        bench.begin();
+    }
+    let before = bench.store.clone();
+    let failure = failure(bench.on(refused(410, "syncStateNotFound")));
+    assert_eq!((failure.code, failure.graph_code.as_deref()), (Code::ResyncLoop, Some("syncStateNotFound")));
+    assert_eq!(bench.store, before);
+    let mut tomorrow = bench.again(contacts());
+    tomorrow.now += 86_400_001.0;
+    tomorrow.begin();
+    assert!(matches!(tomorrow.on(refused(410, "")), Step::Fetch(_)));
+}
+
+#[test]
+fn the_location_of_a_reset_is_followed_for_drives_only_and_left_when_it_fails() {
+    let gone = |location: &str| Input::Refused(Box::new(Refusal { status: 410, location: Some(location.into()), ..Refusal::default() }));
+    let drive = || request::track("/me/drive/root/delta", Track::default()).unwrap();
+    let location = "https://graph.microsoft.com/v1.0/drives/d/root/delta?token=new";
+    let mut bench = Bench::new(drive(), Some(idle()));
+    bench.begin();
+    assert_eq!(bench.on(gone(location)), Step::Fetch(location.into()));
+    bench.on(refused(500, ""));
+    assert_eq!(bench.asked, ["/contacts/delta?t=d0", "/drives/d/root/delta?token=new", "/me/drive/root/delta"]);
+
+    let mut foreign = Bench::new(drive(), Some(idle()));
+    foreign.begin();
+    foreign.on(gone("https://evil.example/v1.0/drives"));
+    assert_eq!(foreign.asked.last().map(String::as_str), Some("/me/drive/root/delta"));
+
+    let mut directory = Bench::new(contacts(), Some(idle()));
+    directory.begin();
+    directory.on(gone(location));
+    assert_eq!(directory.asked.last().map(String::as_str), Some("/contacts/delta"));
+}
+
+#[test]
+fn a_reset_code_on_the_query_itself_is_final() {
+    let mut bench = Bench::new(contacts(), None);
+    bench.begin();
+    assert_eq!(failure(bench.on(refused(410, "syncStateNotFound"))).code, Code::NotFound);
+}
+
+#[test]
+fn a_foreign_link_is_neither_stored_nor_followed() {
+    let mut bench = Bench::new(contacts(), Some(idle()));
+    bench.begin();
+    let failure = failure(bench.on(Input::Page(Link::Next("https://evil.example/v1.0/contacts/delta?t=1".into()))));
+    assert_eq!(failure.code, Code::ForeignLink);
+    assert_eq!(bench.store, Some(idle()));
+}
+
+#[test]
+fn a_foreign_link_out_of_the_store_is_not_asked() {
+    let mut bench = Bench::new(contacts(), Some(Record { link: Some("https://evil.example/".into()), ..idle() }));
+    assert_eq!(failure(bench.begin()).code, Code::ForeignLink);
+    assert!(bench.asked.is_empty());
+}
+
+#[test]
+fn a_redirect_is_a_foreign_link() {
+    for status in [0, 302, 308] {
+        let mut bench = Bench::new(contacts(), None);
+        bench.begin();
+        let failure = failure(bench.on(refused(status, "")));
+        assert_eq!(failure.code, Code::ForeignLink);
+        assert!(failure.message.contains("a redirect is not followed"), "{}", failure.message);
+    }
+}
+
+#[test]
+fn a_next_link_to_itself_ends_as_a_livelock() {
+    let mut bench = Bench::new(contacts(), Some(Record { phase: Phase::Paging, link: Some(link("n1")), ..idle() }));
+    bench.begin();
+    for _ in 0..2 {
+        assert!(matches!(bench.on(next("n1")), Step::Sleep(..)));
+        bench.on(Input::Slept);
+    }
+    assert_eq!(failure(bench.on(next("n1"))).code, Code::Livelock);
+}
+
+#[test]
+fn a_mirror_past_its_refresh_is_listed_anew_and_keeps_its_link_until_the_first_page() {
+    let old = Record { full_at: Some(NOW - 86_400_001.0), ..idle() };
+    let mut bench = Bench::new(events(), Some(old.clone()));
+    bench.begin();
+    assert_eq!(bench.asked, ["/me/calendarView/delta?startDateTime=2026-11-23&endDateTime=2026-11-30"]);
+    assert_eq!(bench.store, Some(old));
+    bench.page(next("n1"));
+    let stored = bench.store.clone().unwrap();
+    assert_eq!((stored.generation, stored.start, stored.kind), (2, Some(link("d0")), Kind::Full));
+    let mut young = Bench::new(events(), Some(Record { full_at: Some(NOW - 86_399_999.0), ..idle() }));
+    young.begin();
+    assert_eq!(young.asked, ["/contacts/delta?t=d0"]);
+}
+
+#[test]
+fn a_round_from_latest_is_incremental_and_cannot_sweep() {
+    let common = Common { query: vec![("$deltatoken".into(), "latest".into())], ..Common::default() };
+    let latest = request::track("/users/delta", Track { common, ..Track::default() }).unwrap();
+    let mut bench = Bench::new(latest, Some(Record { phase: Phase::Fresh, link: None, generation: 4, ..idle() }));
+    bench.begin();
+    let step = bench.on(delta("d1"));
+    assert!(matches!(step, Step::Deliver(Delivery { kind: Kind::Incremental, last: true, .. })), "{step:?}");
+}
+
+#[test]
+fn a_record_that_makes_no_sense_is_refused_before_any_request() {
+    let mut bench = Bench::new(contacts(), Some(Record { format: 9, ..idle() }));
+    let failure = failure(bench.begin());
+    assert_eq!((failure.code, failure.message.as_str()), (Code::Store, "the stored state can't be used: it was written by another version of deltalink; reset() starts over"));
+}
+
+#[test]
+fn a_conflict_writes_nothing_and_says_so() {
+    let mut round = Round::new(plan(contacts()), NOW);
+    for input in [Input::Begin, Input::Loaded(None), Input::SignedIn, next("n1"), Input::Delivered, Input::Acked] {
+        round.step(input, NOW, HALF);
+    }
+    let failure = failure(round.step(Input::Conflict, NOW, HALF));
+    assert_eq!((failure.code, failure.retryable), (Code::Conflict, true));
+}
+
+#[test]
+fn a_refusal_names_the_way_out() {
+    let recordings = request::call_recordings(request::CallRecordings { organizer: "o".into(), ..Default::default() }).unwrap();
+    for (query, status, code, expected, words) in [
+        (recordings, 403, "Forbidden", Code::Forbidden, "only an app-only token can read this kind"),
+        (contacts(), 403, "Authorization_RequestDenied", Code::Forbidden, "the token lacks the permission"),
+        (contacts(), 404, "Request_ResourceNotFound", Code::NotFound, "is not there"),
+        (contacts(), 400, "Request_UnsupportedQuery", Code::NotSupported, "Graph has no delta query of this form here"),
+        (contacts(), 400, "ErrorInvalidUrlQuery", Code::BadRequest, "check the options of the query"),
+        (contacts(), 402, "", Code::Forbidden, "payment"),
+        (contacts(), 501, "NotImplemented", Code::NotSupported, "outside the main store"),
+    ] {
+        let mut bench = Bench::new(query, None);
+        bench.begin();
+        let failure = failure(bench.on(refused(status, code)));
+        assert_eq!((failure.code, failure.status), (expected, Some(status)));
+        assert!(failure.message.contains(words), "{}", failure.message);
+        assert!(failure.message.contains(code), "{}", failure.message);
+    }
+}
+
+#[test]
+fn the_prefer_values_stand_beside_the_link() {
+    let mut bench = Bench::new(events(), None);
+    bench.begin();
+    bench.page(next("n1"));
+    assert_eq!(bench.store.unwrap().prefer, ["odata.maxpagesize=50"]);
+}

@@ -1,0 +1,152 @@
+//! Instants as text: ISO 8601 for the window of a calendar, HTTP dates for `Retry-After`.
+//!
+//! All instants are milliseconds since 1970-01-01 UTC.
+
+/// Milliseconds of a day.
+pub const DAY: i64 = 86_400_000;
+
+/// Reads an ISO 8601 date or date-time. Without an offset it means UTC, as Graph reads it (graph-facts 1.3).
+pub fn parse_iso(text: &str) -> Option<i64> {
+    let (date, time) = match text.split_once(['T', 't']) {
+        Some((date, time)) => (date, Some(time)),
+        None => (text, None),
+    };
+    let mut parts = date.splitn(3, '-');
+    let (year, month, day) = (number(parts.next()?, 4)?, number(parts.next()?, 2)?, number(parts.next()?, 2)?);
+    let days = days_from_civil(year, month, day)?;
+    let Some(time) = time else { return Some(days * DAY) };
+    let zone_at = time.find(['Z', 'z', '+', '-']).unwrap_or(time.len());
+    let (clock, zone) = time.split_at_checked(zone_at)?;
+    Some(days * DAY + clock_ms(clock)? - offset_ms(zone)?)
+}
+
+/// An instant in the one form that keys use: `2026-11-21T00:00:00Z`, with milliseconds only if there are any.
+pub fn format_iso(ms: i64) -> String {
+    let (year, month, day) = civil_from_days(ms.div_euclid(DAY));
+    let rest = ms.rem_euclid(DAY);
+    let (hour, minute, second, milli) = (rest / 3_600_000, rest / 60_000 % 60, rest / 1000 % 60, rest % 1000);
+    let fraction = if milli == 0 { String::new() } else { format!(".{milli:03}") };
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
+}
+
+/// Reads the fixed form of an HTTP date, `Sun, 06 Nov 1994 08:49:37 GMT`.
+pub fn parse_http_date(text: &str) -> Option<i64> {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let (_, rest) = text.split_once(',')?;
+    let mut words = rest.split_ascii_whitespace();
+    let day = number(words.next()?, 2)?;
+    let name = words.next()?;
+    let month = MONTHS.iter().zip(1..).find(|(month, _)| month.eq_ignore_ascii_case(name)).map(|(_, at)| at)?;
+    let year = number(words.next()?, 4)?;
+    let clock = clock_ms(words.next()?)?;
+    (words.next() == Some("GMT") && words.next().is_none()).then_some(())?;
+    Some(days_from_civil(year, month, day)? * DAY + clock)
+}
+
+fn number(text: &str, digits: usize) -> Option<i64> {
+    (text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?
+}
+
+fn clock_ms(text: &str) -> Option<i64> {
+    let mut parts = text.splitn(3, ':');
+    let (hour, minute) = (number(parts.next()?, 2)?, number(parts.next()?, 2)?);
+    let (second, milli) = match parts.next() {
+        None => (0, 0),
+        Some(seconds) => match seconds.split_once(['.', ',']) {
+            None => (number(seconds, 2)?, 0),
+            Some((whole, fraction)) => {
+                let plain = !fraction.is_empty() && fraction.len() <= 9 && fraction.bytes().all(|byte| byte.is_ascii_digit());
+                plain.then_some(())?;
+                let milli: String = fraction.chars().chain("000".chars()).take(3).collect();
+                (number(whole, 2)?, milli.parse().ok()?)
+            }
+        },
+    };
+    (hour < 24 && minute < 60 && second < 60).then_some(((hour * 60 + minute) * 60 + second) * 1000 + milli)
+}
+
+fn offset_ms(zone: &str) -> Option<i64> {
+    if zone.is_empty() || zone.eq_ignore_ascii_case("z") {
+        return Some(0);
+    }
+    let (sign, digits) = zone.split_at_checked(1)?;
+    let (hours, minutes) = match digits.split_once(':') {
+        Some((hours, minutes)) => (number(hours, 2)?, number(minutes, 2)?),
+        None if digits.len() == 4 => (number(digits.get(..2)?, 2)?, number(digits.get(2..)?, 2)?),
+        None => (number(digits, 2)?, 0),
+    };
+    (hours < 24 && minutes < 60).then_some(())?;
+    let ms = (hours * 60 + minutes) * 60_000;
+    Some(if sign == "-" { -ms } else { ms })
+}
+
+/// Days since 1970-01-01 in the Gregorian calendar, by Howard Hinnant's counting from March.
+fn days_from_civil(year: i64, month: i64, day: i64) -> Option<i64> {
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let length = match month {
+        2 => 28 + i64::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return None,
+    };
+    (1..=length).contains(&day).then_some(())?;
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let of_era = year.rem_euclid(400);
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    Some(era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468)
+}
+
+fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let of_era = days.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn an_instant_has_one_form_whatever_it_was_written_like() {
+        for text in ["2026-11-21", "2026-11-21T00:00", "2026-11-21T00:00:00", "2026-11-21T00:00:00Z", "2026-11-21T00:00:00.0000000Z", "2026-11-21T01:30:00+01:30", "2026-11-20T16:00:00-0800", "2026-11-21T02:00:00+02"] {
+            assert_eq!(parse_iso(text).map(format_iso).as_deref(), Some("2026-11-21T00:00:00Z"), "{text}");
+        }
+        assert_eq!(parse_iso("2026-11-21T08:09:10.5Z").map(format_iso).as_deref(), Some("2026-11-21T08:09:10.500Z"));
+    }
+
+    #[test]
+    fn what_is_no_iso_8601_is_refused() {
+        for text in ["", "tomorrow", "2026-11", "2026-13-01", "2026-02-29", "2026-11-21 00:00:00", "2026-11-21T24:00:00Z", "2026-11-21T00:60:00Z", "21.11.2026", "2026-11-21T00:00:00 01:00", "2026-11-21T00:00:00.Z", "2026-11-21T00:00:00+1", "-2026-11-21", "2026-11-21T", "２０２６-11-21", "2026-11-21T00:00:00Zé"] {
+            assert_eq!(parse_iso(text), None, "{text}");
+        }
+        assert!(parse_iso("2028-02-29").is_some());
+    }
+
+    #[test]
+    fn an_http_date_is_read() {
+        assert_eq!(parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777_000));
+        for text in ["06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37", "Sun, 06 Nux 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 GMT x", ""] {
+            assert_eq!(parse_http_date(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_instant_survives_its_text(ms in -62_135_596_800_000_i64..253_402_300_800_000) {
+            prop_assert_eq!(parse_iso(&format_iso(ms)), Some(ms));
+        }
+
+        #[test]
+        fn no_text_panics(text in ".*") {
+            let _ = (parse_iso(&text), parse_http_date(&text));
+        }
+    }
+}

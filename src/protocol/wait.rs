@@ -1,0 +1,113 @@
+//! How long to wait.
+//!
+//! 1. `Retry-After` is a floor and kept in full: seconds, with a fraction in Graph's own sample, or an HTTP date
+//!    (graph-facts 5).
+//! 2. Without it, which includes browsers that may not read it, exponential back-off with full jitter and a cap.
+//! 3. Hosts count a timer in 32 bits: a longer wait is sat out in slices.
+
+use super::time::parse_http_date;
+
+/// When and how often a request is asked again. Times in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Policy {
+    /// Failures in a row of one request, after which the round ends.
+    pub attempts: u32,
+    /// The first back-off.
+    pub base: f64,
+    /// The longest back-off.
+    pub cap: f64,
+    /// The longest single wait.
+    pub max_wait: f64,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { attempts: 6, base: 1000.0, cap: 60_000.0, max_wait: 300_000.0 }
+    }
+}
+
+/// What a wait is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Why {
+    /// Graph answered 429 or 509.
+    Throttled,
+    /// Graph answered 5xx or 408.
+    Server,
+    /// No answer came.
+    Network,
+    /// An answer came that is no page.
+    Malformed,
+}
+
+/// `Retry-After` in milliseconds from `now`, or nothing that can be used.
+pub fn retry_after(header: &str, now: f64) -> Option<f64> {
+    let text = header.trim();
+    let number = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let ms = match text.parse::<f64>() {
+        Ok(seconds) if number => seconds * 1000.0,
+        #[allow(clippy::cast_precision_loss, reason = "milliseconds of dates with four-digit years fit")]
+        _ => parse_http_date(text)? as f64 - now,
+    };
+    ms.is_finite().then_some(ms.max(0.0))
+}
+
+/// The wait before asking again: after `failures` failures in a row, with `chance` in `0.0..1.0`.
+pub fn back_off(policy: &Policy, failures: u32, retry_after: Option<f64>, chance: f64) -> f64 {
+    let doubled = policy.base * 2_f64.powi(failures.saturating_sub(1).min(60).cast_signed());
+    let jittered = chance.clamp(0.0, 1.0) * doubled.min(policy.cap);
+    retry_after.unwrap_or(0.0).max(jittered).ceil()
+}
+
+/// The part of a wait that one timer can count.
+pub fn slice(ms: f64) -> i32 {
+    #[allow(clippy::cast_possible_truncation, reason = "clamped before")]
+    let slice = ms.clamp(0.0, f64::from(i32::MAX)) as i32;
+    slice
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: f64 = 784_111_777_000.0;
+
+    #[test]
+    fn retry_after_is_seconds_with_or_without_a_fraction_or_a_date() {
+        assert_eq!(retry_after("7", NOW), Some(7000.0));
+        assert_eq!(retry_after(" 2.128 ", NOW), Some(2128.0));
+        assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:47 GMT", NOW), Some(10_000.0));
+        assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:07 GMT", NOW), Some(0.0));
+        assert_eq!(retry_after("0", NOW), Some(0.0));
+    }
+
+    #[test]
+    fn a_retry_after_that_is_neither_is_put_aside() {
+        for text in ["", "soon", "-5", "1e9", "NaN", "inf", "infinity", "7s", ".", "1.2.3"] {
+            assert_eq!(retry_after(text, NOW), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_server_sets_the_floor_of_the_wait_however_long() {
+        assert_eq!(back_off(&Policy::default(), 1, Some(86_400_000.0), 0.9), 86_400_000.0);
+        assert_eq!(back_off(&Policy::default(), 1, Some(300.0), 1.0), 1000.0);
+    }
+
+    #[test]
+    fn back_off_doubles_up_to_its_cap_and_is_jittered_in_full() {
+        let policy = Policy::default();
+        let waits: Vec<f64> = (1..=8).map(|failures| back_off(&policy, failures, None, 1.0)).collect();
+        assert_eq!(waits, [1000.0, 2000.0, 4000.0, 8000.0, 16_000.0, 32_000.0, 60_000.0, 60_000.0]);
+        assert_eq!(back_off(&policy, 5, None, 0.0), 0.0);
+        assert_eq!(back_off(&policy, u32::MAX, None, 0.5), 30_000.0);
+    }
+
+    #[test]
+    fn a_long_wait_is_cut_into_slices_that_a_timer_can_count() {
+        assert_eq!(slice(5000.0), 5000);
+        assert_eq!(slice(1e12), i32::MAX);
+        assert_eq!(slice(-1.0), 0);
+        assert_eq!(slice(f64::NAN), 0);
+    }
+}
