@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Builds the npm package: dist/package (its content) and dist/deltalink.tgz (what npm pack makes of it).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/env.sh
+
+cargo build --quiet --locked --release --target wasm32-unknown-unknown -p deltalink
+rm -rf dist/package dist/bindgen
+mkdir -p dist/package
+wasm-bindgen --target web --omit-default-module-path --no-typescript --out-dir dist/bindgen target/wasm32-unknown-unknown/release/deltalink.wasm
+node_modules/.bin/wasm-opt -Oz --strip-debug --strip-producers dist/bindgen/deltalink_bg.wasm -o dist/package/deltalink.wasm
+node_modules/.bin/esbuild dist/bindgen/deltalink.js --minify --format=esm --target=es2022 --log-level=warning --outfile=dist/package/deltalink.js
+cp pkg-template/*.js pkg-template/*.d.ts pkg-template/package.json README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE dist/package/
+(cd dist/package && npm pack --silent --pack-destination .. >/dev/null)
+mv dist/deltalink-*.tgz dist/deltalink.tgz
+# What stands beside www and the tests is the packed package, unpacked: nobody here imports the sources.
+for place in www tests; do
+  rm -rf "$place/node_modules/deltalink"
+  mkdir -p "$place/node_modules/deltalink"
+  tar xzf dist/deltalink.tgz -C "$place/node_modules/deltalink" --strip-components=1
+done

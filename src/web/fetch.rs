@@ -1,0 +1,123 @@
+//! One GET. The only place that puts a token on a request.
+//!
+//! The host's `fetch` is called here and not by gloo-net, whose `send` traps if a patched `fetch` rejects with something that
+//! is no `Error`: a trap would leave the caller's promise pending for ever. gloo-net's headers and response are used where
+//! they can't.
+
+use gloo_net::http::{Headers, Response};
+use js_sys::{Function, JSON, Math, Promise, Reflect};
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{RequestInit, RequestRedirect, Url};
+
+use super::json::Json;
+use super::leash::Leash;
+use super::object::Stop;
+use crate::protocol::endpoint::{Endpoint, shown};
+use crate::protocol::error::{Code, Failure};
+use crate::protocol::refusal::Refusal;
+
+/// What came back.
+pub enum Answer {
+    /// A good status and a JSON body.
+    Body(Json),
+    /// A good status and something else.
+    NotJson,
+    /// Another status.
+    Refused(Box<Refusal>),
+    /// Nothing, or part of it.
+    Unreachable,
+}
+
+/// What a request needs besides its URL.
+pub struct Fetch<'a> {
+    /// The only origin that gets the token.
+    pub endpoint: &'a Endpoint,
+    /// The caller's own `fetch`, if any.
+    pub function: Option<&'a Function>,
+    /// Goes into the one header, and nowhere else.
+    pub token: &'a str,
+    /// The values of the Prefer header.
+    pub prefer: &'a [String],
+    /// The round's.
+    pub leash: &'a Leash,
+}
+
+impl Fetch<'_> {
+    /// Asks.
+    pub async fn get(&self, url: &str) -> Result<Answer, Stop> {
+        self.leash.check()?;
+        // The protocol has checked the link by its text; the host's own parser has the last word.
+        if Url::new(url).map(|url| url.origin()).ok().as_deref() != Some(self.endpoint.origin()) {
+            let words = format!("a link leads away from {} ({}); the token was not sent", self.endpoint.origin(), shown(url));
+            return Err(Failure::new(Code::ForeignLink, words).into());
+        }
+        let headers = Headers::new();
+        headers.set("Accept", "application/json");
+        headers.set("Authorization", &format!("Bearer {}", self.token));
+        headers.set("client-request-id", &request_id());
+        if !self.prefer.is_empty() {
+            headers.set("Prefer", &self.prefer.join(", "));
+        }
+        let init = RequestInit::new();
+        init.set_method("GET");
+        init.set_headers(&headers.into_raw());
+        init.set_redirect(RequestRedirect::Manual);
+        init.set_signal(Some(&self.leash.signal()));
+        let global = js_sys::global();
+        let function = match self.function {
+            Some(function) => function.clone(),
+            None => Reflect::get(&global, &"fetch".into()).ok().and_then(|fetch| fetch.dyn_into().ok()).ok_or_else(|| {
+                Failure::new(Code::BadRequest, "this host has no fetch; give one in options.fetch")
+            })?,
+        };
+        let sent = match function.call2(&global, &JsValue::from_str(url), &init) {
+            Ok(promise) => self.leash.wait(&Promise::resolve(&promise)).await?,
+            Err(thrown) => Err(thrown),
+        };
+        let Ok(value) = sent else { return Ok(Answer::Unreachable) };
+        let Ok(raw) = value.dyn_into::<web_sys::Response>() else {
+            return Err(Failure::new(Code::BadRequest, "options.fetch must resolve to a Response").into());
+        };
+        let response = Response::from(Clone::clone(&raw));
+        let status = response.status();
+        if (300..400).contains(&status) || raw.type_() == web_sys::ResponseType::Opaqueredirect {
+            return Ok(Answer::Refused(Box::new(Refusal { status, ..Refusal::default() })));
+        }
+        // Read by web-sys: gloo-net's reader has the same trap as its `send`.
+        let text = match raw.text() {
+            Ok(promise) => self.leash.wait(&promise).await?,
+            Err(thrown) => Err(thrown),
+        };
+        if response.ok() {
+            let Ok(text) = text else { return Ok(Answer::Unreachable) };
+            let parsed = text.as_string().and_then(|text| JSON::parse(&text).ok());
+            return Ok(parsed.map_or(Answer::NotJson, |value| Answer::Body(Json(value))));
+        }
+        // Data under an error status is not read (graph-facts 4); an error without a body is still its status.
+        let body = text.ok().and_then(|text| text.as_string()).and_then(|text| JSON::parse(&text).ok()).map(Json);
+        let header = |name: &str| response.headers().get(name);
+        let mut refusal = Refusal::read(status, body.as_ref());
+        refusal.retry_after = header("Retry-After");
+        refusal.location = header("Location");
+        refusal.request_id = header("request-id").or(refusal.request_id);
+        Ok(Answer::Refused(Box::new(refusal)))
+    }
+}
+
+/// A fresh UUID of version 4. It is a name for a log, no secret.
+fn request_id() -> String {
+    let mut digits = String::with_capacity(36);
+    for at in 0..36 {
+        match at {
+            8 | 13 | 18 | 23 => digits.push('-'),
+            14 => digits.push('4'),
+            _ => {
+                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below 16")]
+                let random = (Math::random() * 16.0) as u32;
+                let nibble = if at == 19 { random % 4 + 8 } else { random };
+                digits.push(char::from_digit(nibble, 16).unwrap_or('0'));
+            }
+        }
+    }
+    digits
+}

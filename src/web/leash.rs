@@ -1,0 +1,129 @@
+//! The caller's signal, and what it cuts short.
+//!
+//! Fetches and token functions get the signal of our own controller, which the caller's signal triggers with a bare
+//! `abort()`: what comes back then is an ordinary error, whatever the caller's reason is. The reason itself is read from the
+//! caller's signal and handed back untouched.
+
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+
+use gloo_timers::callback::Timeout;
+use js_sys::{Array, Date, Promise, Reflect};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{AbortController, AbortSignal};
+
+use super::object::{Stop, closed};
+use crate::protocol::error::{Code, Failure};
+use crate::protocol::wait;
+
+/// What holds one round.
+pub struct Leash {
+    caller: Option<AbortSignal>,
+    listener: Option<Closure<dyn FnMut()>>,
+    /// Resolves when the round has to stop.
+    stopped: Promise,
+    _resolve: Closure<dyn FnMut()>,
+    closer: Rc<Closer>,
+}
+
+/// Ends a round from outside.
+pub struct Closer {
+    controller: AbortController,
+    closed: Cell<bool>,
+}
+
+impl Closer {
+    /// The client closes.
+    pub fn close(&self) {
+        self.closed.set(true);
+        self.controller.abort();
+    }
+}
+
+impl Leash {
+    /// On the caller's signal, if there is one.
+    pub fn new(caller: Option<JsValue>) -> Result<Self, Failure> {
+        let caller = match caller {
+            None => None,
+            // By shape: a signal of another realm is no instance of ours.
+            Some(signal) if Reflect::get(&signal, &"aborted".into()).is_ok_and(|aborted| aborted.as_bool().is_some()) => Some(signal.unchecked_into::<AbortSignal>()),
+            Some(_) => return Err(Failure::new(Code::BadRequest, "options.signal must be an AbortSignal")),
+        };
+        let controller = AbortController::new().map_err(|_| Failure::new(Code::Internal, "this host has no AbortController"))?;
+        let listener = caller.as_ref().map(|caller| {
+            let controller = controller.clone();
+            let listener = Closure::<dyn FnMut()>::new(move || controller.abort());
+            let _ = caller.add_event_listener_with_callback("abort", listener.as_ref().unchecked_ref());
+            listener
+        });
+        let resolver = Rc::new(RefCell::new(None::<js_sys::Function>));
+        let stopped = Promise::new(&mut |resolve, _| {
+            resolver.replace(Some(resolve));
+        });
+        let resolve = Closure::<dyn FnMut()>::new(move || {
+            if let Some(resolve) = resolver.borrow().as_ref() {
+                let _ = resolve.call0(&JsValue::UNDEFINED);
+            }
+        });
+        let _ = controller.signal().add_event_listener_with_callback("abort", resolve.as_ref().unchecked_ref());
+        let closer = Rc::new(Closer { controller, closed: Cell::new(false) });
+        Ok(Self { caller, listener, stopped, _resolve: resolve, closer })
+    }
+
+    /// For the requests of this round.
+    pub fn signal(&self) -> AbortSignal {
+        self.closer.controller.signal()
+    }
+
+    /// What ends this round from outside, when its client closes.
+    pub fn closer(&self) -> Weak<Closer> {
+        Rc::downgrade(&self.closer)
+    }
+
+    /// Whether the round has to stop, and with what.
+    pub fn check(&self) -> Result<(), Stop> {
+        match &self.caller {
+            Some(caller) if caller.aborted() => Err(Stop::Aborted(caller.reason())),
+            _ if self.closer.closed.get() => Err(closed().into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits for a promise, but no longer than the leash holds.
+    pub async fn wait(&self, work: &Promise) -> Result<Result<JsValue, JsValue>, Stop> {
+        self.check()?;
+        let result = JsFuture::from(Promise::race(&Array::of2(work, &self.stopped))).await;
+        self.check()?;
+        Ok(result)
+    }
+
+    /// Sleeps, in slices that a host's timer can count.
+    pub async fn sleep(&self, ms: f64) -> Result<(), Stop> {
+        let until = Date::now() + ms;
+        loop {
+            let left = until - Date::now();
+            if left <= 0.0 {
+                return self.check();
+            }
+            let mut timeout = None;
+            let timer = Promise::new(&mut |resolve, _| {
+                timeout = Some(Timeout::new(wait::slice(left.ceil()).unsigned_abs(), move || {
+                    let _ = resolve.call0(&JsValue::UNDEFINED);
+                }));
+            });
+            let slept = self.wait(&timer).await;
+            // Dropping the handle clears a timer that was cut short.
+            drop(timeout);
+            let _ = slept?;
+        }
+    }
+}
+
+impl Drop for Leash {
+    fn drop(&mut self) {
+        if let (Some(caller), Some(listener)) = (&self.caller, &self.listener) {
+            let _ = caller.remove_event_listener_with_callback("abort", listener.as_ref().unchecked_ref());
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The shell: it does what [`crate::protocol::round::Round`] says. Wasm only, and thin.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | [`client`] | the exported types, which `pkg-template/index.js` wraps |
+//! | [`driver`] | one round: a step in, its deed, an input out |
+//! | [`fetch`] | one GET; the only place that puts a token on a request |
+//! | [`token`] | the caller's token source, in all its forms |
+//! | [`leash`] | the caller's signal, and the sleeps that it cuts short |
+//! | [`store`] | IndexedDB or a store of the caller's own |
+//! | [`indexed_db`] | one database an account, one transaction a page |
+//! | [`options`] | plain options, checked one by one |
+//! | [`json`] | a JavaScript value as the protocol sees it |
+//! | [`object`] | what goes out: pages, changes, reports, errors |
+
+pub mod client;
+pub mod driver;
+pub mod fetch;
+pub mod indexed_db;
+pub mod json;
+pub mod leash;
+pub mod object;
+pub mod options;
+pub mod store;
+pub mod token;
