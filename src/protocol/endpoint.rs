@@ -7,7 +7,7 @@
 //!    root as it is.
 //! 4. What a URL parser could read otherwise than it looks (control characters, back-slashes, user-info) is foreign.
 
-use super::error::{Code, Failure};
+use super::error::{Code, Failure, quoted};
 
 /// The four clouds, by the names that users give (graph-facts 2.7).
 pub const CLOUDS: &[(&str, &str)] = &[
@@ -32,15 +32,15 @@ impl Endpoint {
         match CLOUDS.iter().find(|(cloud, _)| *cloud == name) {
             Some((_, root)) => Self::parse(root),
             None => {
-                let names: Vec<String> = CLOUDS.iter().map(|(cloud, _)| format!("{cloud:?}")).collect();
-                Err(Failure::new(Code::BadRequest, format!("options.cloud must be one of {}, got {name:?}", names.join(", "))))
+                let names: Vec<String> = CLOUDS.iter().map(|(cloud, _)| quoted(cloud)).collect();
+                Err(Failure::new(Code::BadRequest, format!("options.cloud must be one of {}, got {}", names.join(", "), quoted(name))))
             }
         }
     }
 
     /// A root of the caller's own.
     pub fn parse(root: &str) -> Result<Self, Failure> {
-        let bad = |why: &str| Failure::new(Code::BadRequest, format!("options.endpoint must be a root such as \"https://graph.microsoft.com/v1.0\": {why}, got {root:?}"));
+        let bad = |why: &str| Failure::new(Code::BadRequest, format!("options.endpoint must be a root such as \"https://graph.microsoft.com/v1.0\": {why}, got {}", quoted(root)));
         if root.bytes().any(suspicious) || root.contains(['?', '#']) {
             return Err(bad("it holds a character that does not belong there"));
         }

@@ -67,6 +67,25 @@ codes! {
     Internal = "internal",
 }
 
+/// A text in quotes, for messages. The formatter's own quoting would bring its Unicode tables into the wasm.
+pub fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => {
+                out.push('\\');
+                out.push(c);
+            }
+            '\n' => out.push_str("\\n"),
+            c if c.is_ascii_control() => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
 /// An error before it becomes a JavaScript `DeltaError`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure {
@@ -109,6 +128,11 @@ impl std::error::Error for Failure {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_quoted_text_is_readable_whatever_it_holds() {
+        assert_eq!(quoted("a\"b\\c\nd\te é"), "\"a\\\"b\\\\c\\nd\u{fffd}e é\"");
+    }
 
     #[test]
     fn the_codes_are_those_of_the_type_declarations() {

@@ -9,6 +9,8 @@ pub trait Item: Clone {
     fn get(&self, name: &str) -> Option<Self>;
     /// The value, if it is a string.
     fn text(&self) -> Option<String>;
+    /// The value, if it is a number.
+    fn number(&self) -> Option<f64>;
     /// The members, if it is an array.
     fn list(&self) -> Option<Vec<Self>>;
     /// Whether it is an object, and neither an array nor `null`.
@@ -38,6 +40,9 @@ mod native {
         }
         fn text(&self) -> Option<String> {
             self.as_str().map(str::to_owned)
+        }
+        fn number(&self) -> Option<f64> {
+            self.as_f64()
         }
         fn list(&self) -> Option<Vec<Self>> {
             self.as_array().cloned()

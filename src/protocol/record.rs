@@ -1,12 +1,14 @@
 //! What is stored of a query between its pages: the state record.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+use super::item::Item;
 
 /// The version of the record's form. A record of a later one is refused, not guessed at.
 pub const FORMAT: u32 = 1;
 
 /// Where a query stands. Plain data, readable in the browser's developer tools. Times in milliseconds since 1970.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
     /// [`FORMAT`].
@@ -16,13 +18,13 @@ pub struct Record {
     /// What comes next.
     pub phase: Phase,
     /// The link to go on with, byte for byte: the nextLink while paging, else the deltaLink.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
     /// The deltaLink that the running round began with.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub start: Option<String>,
     /// While sweeping: the last id that was looked at.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
     /// Of the running or the last round.
     pub kind: Kind,
@@ -35,17 +37,17 @@ pub struct Record {
     /// When the running or the last round began.
     pub started_at: f64,
     /// When the last complete round ended.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub synced_at: Option<f64>,
     /// When the last complete full round ended.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub full_at: Option<f64>,
     /// When Graph asked for a full round, since the last complete one.
     pub resets: Vec<f64>,
 }
 
 /// What comes next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
     /// A full round from the query itself.
@@ -59,7 +61,7 @@ pub enum Phase {
 }
 
 /// The kind of a round.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// It lists everything, and what it does not list is gone.
@@ -95,6 +97,54 @@ impl Completed {
 }
 
 impl Record {
+    /// Reads a stored record. It came from a store, so nothing about it is taken for granted.
+    pub fn read<I: Item>(stored: &I) -> Result<Self, String> {
+        let missing = |name: &str| format!("its {name} is missing or of the wrong type");
+        let text = |name: &str| stored.text_of(name);
+        let number = |name: &str| stored.get(name).and_then(|value| value.number());
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float becomes an integer saturating")]
+        let count = |name: &str| number(name).map(|count| count as u32).ok_or_else(|| missing(name));
+        if count("format")? != FORMAT {
+            return Err("it was written by another version of deltalink".into());
+        }
+        let phase = match text("phase").as_deref() {
+            Some("fresh") => Phase::Fresh,
+            Some("paging") => Phase::Paging,
+            Some("sweeping") => Phase::Sweeping,
+            Some("idle") => Phase::Idle,
+            _ => return Err(missing("phase")),
+        };
+        let kind = match text("kind").as_deref() {
+            Some("full") => Kind::Full,
+            Some("incremental") => Kind::Incremental,
+            _ => return Err(missing("kind")),
+        };
+        let link = text("link").filter(|link| !link.is_empty());
+        if phase != Phase::Fresh && link.is_none() {
+            return Err("it has no link".into());
+        }
+        if phase == Phase::Sweeping && kind != Kind::Full {
+            return Err("it is to remove ghosts after a round that was not full".into());
+        }
+        let list = |name: &str| stored.get(name).and_then(|list| list.list()).unwrap_or_default();
+        Ok(Self {
+            format: FORMAT,
+            revision: text("revision").ok_or_else(|| missing("revision"))?,
+            phase,
+            link,
+            start: text("start"),
+            after: text("after"),
+            kind,
+            generation: count("generation")?,
+            page: count("page")?,
+            prefer: list("prefer").iter().filter_map(Item::text).collect(),
+            started_at: number("startedAt").ok_or_else(|| missing("startedAt"))?,
+            synced_at: number("syncedAt"),
+            full_at: number("fullAt"),
+            resets: list("resets").iter().filter_map(Item::number).collect(),
+        })
+    }
+
     /// Before the first page of the first round. `chance` in `0.0..1.0` makes its epoch.
     pub fn new(now: f64, chance: f64) -> Self {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "chance is clamped to what fits")]
@@ -135,20 +185,6 @@ impl Record {
     pub fn completed(&self) -> Option<Completed> {
         (self.phase == Phase::Sweeping && self.kind == Kind::Full).then_some(Completed(self.generation))
     }
-
-    /// Why this record can't be used, if it can't: it came from a store, so nothing about it is taken for granted.
-    pub fn defect(&self) -> Option<&'static str> {
-        let linked = self.link.as_ref().is_some_and(|link| !link.is_empty());
-        if self.format != FORMAT {
-            Some("it was written by another version of deltalink")
-        } else if self.phase != Phase::Fresh && !linked {
-            Some("it has no link")
-        } else if self.phase == Phase::Sweeping && self.kind != Kind::Full {
-            Some("it is to remove ghosts after a round that was not full")
-        } else {
-            None
-        }
-    }
 }
 
 #[cfg(test)]
@@ -158,8 +194,9 @@ mod tests {
     #[test]
     fn a_record_survives_its_stored_form() {
         let record = Record { phase: Phase::Paging, link: Some("https://graph.example/x?$skiptoken=a+b%2B".into()), ..Record::new(5.0, 0.5) };
-        let text = serde_json::to_string(&record).unwrap();
-        assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record);
+        assert_eq!(Record::read(&serde_json::to_value(&record).unwrap()), Ok(record));
+        let full = Record { start: Some("s".into()), after: Some("a".into()), prefer: vec!["x".into()], synced_at: Some(1.0), full_at: Some(2.0), resets: vec![3.0], ..Record::new(5.0, 0.5) };
+        assert_eq!(Record::read(&serde_json::to_value(&full).unwrap()), Ok(full));
     }
 
     #[test]
@@ -182,13 +219,27 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_makes_no_sense_is_told_apart() {
-        let good = Record::new(0.0, 0.0);
-        assert_eq!(good.defect(), None);
-        assert_eq!(Record { format: 2, ..good.clone() }.defect(), Some("it was written by another version of deltalink"));
-        assert_eq!(Record { phase: Phase::Idle, ..good.clone() }.defect(), Some("it has no link"));
-        assert_eq!(Record { phase: Phase::Paging, link: Some(String::new()), ..good.clone() }.defect(), Some("it has no link"));
-        let sweeping = Record { phase: Phase::Sweeping, kind: Kind::Incremental, link: Some("d".into()), ..good };
-        assert_eq!(sweeping.defect(), Some("it is to remove ghosts after a round that was not full"));
+    fn a_stored_record_of_any_shape_is_told_apart() {
+        let with = |change: serde_json::Value| {
+            let stored = serde_json::to_value(Record::new(0.0, 0.0)).unwrap();
+            Record::read(&stored.overlaid(&change)).map_err(|why| why.clone())
+        };
+        assert!(with(serde_json::json!({})).is_ok());
+        for (change, why) in [
+            (serde_json::json!({"format": 2}), "it was written by another version of deltalink"),
+            (serde_json::json!({"format": "1"}), "its format is missing or of the wrong type"),
+            (serde_json::json!({"phase": "idle"}), "it has no link"),
+            (serde_json::json!({"phase": "paging", "link": ""}), "it has no link"),
+            (serde_json::json!({"phase": "sweeping", "kind": "incremental", "link": "d"}), "it is to remove ghosts after a round that was not full"),
+            (serde_json::json!({"phase": 3}), "its phase is missing or of the wrong type"),
+            (serde_json::json!({"kind": null}), "its kind is missing or of the wrong type"),
+            (serde_json::json!({"revision": {}}), "its revision is missing or of the wrong type"),
+            (serde_json::json!({"generation": []}), "its generation is missing or of the wrong type"),
+        ] {
+            assert_eq!(with(change), Err(why.to_owned()));
+        }
+        for odd in [serde_json::json!(null), serde_json::json!("x"), serde_json::json!([])] {
+            assert!(Record::read(&odd).is_err());
+        }
     }
 }

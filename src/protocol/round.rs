@@ -306,10 +306,7 @@ impl Round {
     fn loaded(&mut self, record: Option<Box<Record>>, now: f64, chance: f64) -> Step {
         match record {
             None => self.record = Record::new(now, chance),
-            Some(record) => match record.defect() {
-                Some(why) => return self.fail(Failure::new(Code::Store, format!("the stored state can't be used: {why}; reset() starts over")), now),
-                None => self.keep(*record),
-            },
+            Some(record) => self.keep(*record),
         }
         let old = self.record.full_at.zip(self.plan.query.refresh).is_some_and(|(full_at, age)| now - full_at > age);
         match self.record.phase {

@@ -558,13 +558,6 @@ fn a_round_from_latest_is_incremental_and_cannot_sweep() {
 }
 
 #[test]
-fn a_record_that_makes_no_sense_is_refused_before_any_request() {
-    let mut bench = Bench::new(contacts(), Some(Record { format: 9, ..idle() }));
-    let failure = failure(bench.begin());
-    assert_eq!((failure.code, failure.message.as_str()), (Code::Store, "the stored state can't be used: it was written by another version of deltalink; reset() starts over"));
-}
-
-#[test]
 fn a_conflict_writes_nothing_and_says_so() {
     let mut round = Round::new(plan(contacts()), NOW);
     for input in [Input::Begin, Input::Loaded(None), Input::SignedIn, next("n1"), Input::Delivered, Input::Acked] {

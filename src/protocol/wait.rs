@@ -20,6 +20,18 @@ pub struct Policy {
     pub max_wait: f64,
 }
 
+impl Why {
+    /// The reason as users see it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Throttled => "throttled",
+            Self::Server => "server",
+            Self::Network => "network",
+            Self::Malformed => "malformed",
+        }
+    }
+}
+
 impl Default for Policy {
     fn default() -> Self {
         Self { attempts: 6, base: 1000.0, cap: 60_000.0, max_wait: 300_000.0 }
@@ -43,18 +55,28 @@ pub enum Why {
 /// `Retry-After` in milliseconds from `now`, or nothing that can be used.
 pub fn retry_after(header: &str, now: f64) -> Option<f64> {
     let text = header.trim();
-    let number = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    let ms = match text.parse::<f64>() {
-        Ok(seconds) if number => seconds * 1000.0,
+    let ms = match seconds(text) {
+        Some(seconds) => seconds * 1000.0,
         #[allow(clippy::cast_precision_loss, reason = "milliseconds of dates with four-digit years fit")]
-        _ => parse_http_date(text)? as f64 - now,
+        None => parse_http_date(text)? as f64 - now,
     };
     ms.is_finite().then_some(ms.max(0.0))
 }
 
+/// Digits with at most one point between them. By hand: the standard parser weighs 15 KB in the wasm.
+fn seconds(text: &str) -> Option<f64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |text: &str| {
+        let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        plain.then(|| text.bytes().fold(0.0, |sum, byte| sum * 10.0 + f64::from(byte - b'0')))
+    };
+    let scale = fraction.bytes().fold(1.0, |scale, _| scale * 10.0);
+    Some(digits(whole)? + digits(fraction)? / scale)
+}
+
 /// The wait before asking again: after `failures` failures in a row, with `chance` in `0.0..1.0`.
 pub fn back_off(policy: &Policy, failures: u32, retry_after: Option<f64>, chance: f64) -> f64 {
-    let doubled = policy.base * 2_f64.powi(failures.saturating_sub(1).min(60).cast_signed());
+    let doubled = policy.base * f64::from(1_u32 << failures.saturating_sub(1).min(31));
     let jittered = chance.clamp(0.0, 1.0) * doubled.min(policy.cap);
     retry_after.unwrap_or(0.0).max(jittered).ceil()
 }

@@ -18,7 +18,7 @@ use super::options::{Options, shown};
 use super::store::Store;
 use super::token::Tokens;
 use crate::protocol::endpoint::Endpoint;
-use crate::protocol::error::{Code, Failure};
+use crate::protocol::error::{Code, Failure, quoted};
 use crate::protocol::request::{self, key_prefix};
 use crate::protocol::round::{Plan, Round};
 use crate::protocol::wait::Policy;
@@ -218,7 +218,7 @@ impl Query {
                 return Err(Failure::new(Code::BadRequest, "options.maxPages must be at least 1, got 0"));
             }
             if let Some(ack) = options.text("ack")?.filter(|ack| !["next", "manual"].contains(&ack.as_str())) {
-                return Err(Failure::new(Code::BadRequest, format!("options.ack must be \"next\" or \"manual\", got {ack:?}")));
+                return Err(Failure::new(Code::BadRequest, format!("options.ack must be \"next\" or \"manual\", got {}", quoted(&ack))));
             }
             let leash = Leash::new(options.get("signal"))?;
             if *self.shared.closed.borrow() {

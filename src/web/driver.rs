@@ -158,7 +158,7 @@ impl Driver {
             Step::Sleep(ms, why) => {
                 self.tell("waiting", |status| {
                     set(status, "waitUntil", date(Date::now() + ms));
-                    set(status, "waitReason", serde_wasm_bindgen::to_value(&why).unwrap_or(JsValue::UNDEFINED));
+                    set(status, "waitReason", why.as_str());
                 });
                 self.leash.sleep(ms).await?;
                 self.working();

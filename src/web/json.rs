@@ -24,6 +24,10 @@ impl Item for Json {
         self.0.as_string()
     }
 
+    fn number(&self) -> Option<f64> {
+        self.0.as_f64()
+    }
+
     fn list(&self) -> Option<Vec<Self>> {
         Array::is_array(&self.0).then(|| self.0.unchecked_ref::<Array>().iter().map(Self).collect())
     }

@@ -29,9 +29,6 @@ pub fn shown(value: &JsValue) -> String {
     if value.is_function() {
         return "a function".into();
     }
-    if let Some(number) = value.as_f64() {
-        return number.to_string();
-    }
     let text = JSON::stringify(value).ok().and_then(|text| text.as_string()).unwrap_or_else(|| "something else".into());
     if text.chars().count() > 80 { text.chars().take(80).chain(['…']).collect() } else { text }
 }

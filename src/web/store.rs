@@ -55,9 +55,7 @@ pub fn record_from_js(value: JsValue) -> Result<Option<Record>, Failure> {
     if value.is_undefined() || value.is_null() {
         return Ok(None);
     }
-    serde_wasm_bindgen::from_value(value).map(Some).map_err(|error| {
-        Failure::new(Code::Store, format!("the stored state of this query can't be read ({error}); reset() starts over"))
-    })
+    Record::read(&Json(value)).map(Some).map_err(|why| Failure::new(Code::Store, format!("the stored state of this query can't be used: {why}; reset() starts over")))
 }
 
 /// The revision of whatever is stored.
@@ -176,7 +174,7 @@ impl Store {
         }
         let expect = revision_of(&stored);
         let generation = row_from_js(&stored).generation;
-        let old = record_from_js(stored).ok().flatten().filter(|record| record.defect().is_none());
+        let old = record_from_js(stored).ok().flatten();
         let record = old.unwrap_or_else(|| Record { generation, ..Record::new(now, chance) }).fresh();
         if self.commit(key, expect.as_deref(), &record, &Applied::default()).await? {
             Ok(())
