@@ -643,7 +643,9 @@ impl World {
     fn repeat(&self, number: usize, at: usize, chosen: &mut Vec<Entry>) {
         let mode = self.options.duplicates;
         if matches!(mode, Duplicates::Page | Duplicates::Both) {
-            chosen.extend(chosen.first().cloned());
+            // Never after something newer about the same item: "use the last occurrence you see" must hold.
+            let first = chosen.first().filter(|f| chosen.iter().skip(1).all(|e| e.row.id != f.row.id)).cloned();
+            chosen.extend(first);
         }
         if matches!(mode, Duplicates::Pages | Duplicates::Both) {
             if let Some(before) = at.checked_sub(1).and_then(|b| self.rounds.get(number)?.entries.get(b)) {

@@ -581,7 +581,7 @@ fn a_change_during_a_round_shows_up_where_the_switch_says() {
 
 #[test]
 fn a_mirror_kept_by_rounds_is_what_the_table_holds() {
-    for seed in 0..24u64 {
+    for seed in 0..48u64 {
         let mut c = Client::new(seed, &Populate { contacts: 25, events: 30, drive: 15, messages: 12, ..Populate::default() });
         let pick = |from: &[&str], n: u64| from[usize::try_from(n).unwrap() % from.len()].to_owned();
         c.options(json!({
@@ -618,6 +618,8 @@ fn a_mirror_kept_by_rounds_is_what_the_table_holds() {
                     item.remove(key);
                 }
             }
+            let keys = |m: &BTreeMap<String, _>| m.keys().cloned().collect::<Vec<_>>();
+            assert_eq!(keys(&mirror), keys(&want), "seed {seed}, {collection:?}");
             assert_eq!(mirror, want, "seed {seed}, {collection:?}");
         }
     }
