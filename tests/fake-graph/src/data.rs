@@ -15,28 +15,81 @@ const GIVEN: [&str; 24] = [
     "Paloma", "Quentin", "Rosalie", "Sanjay", "Tuva", "Ulrich", "Vesna", "Wanjiru", "Yusuf",
 ];
 const SURNAMES: [&str; 24] = [
-    "Almgren", "Bakker", "Castell", "Dastur", "Eklund", "Farrow", "Gruber", "Haddad", "Ibarra", "Juhl", "Kamau", "Lefort", "Marinescu",
-    "Nyberg", "Okafor", "Pinheiro", "Quist", "Rademaker", "Sethi", "Thorsen", "Urban", "Vukovic", "Wekesa", "Yildiz",
+    "Almgren",
+    "Bakker",
+    "Castell",
+    "Dastur",
+    "Eklund",
+    "Farrow",
+    "Gruber",
+    "Haddad",
+    "Ibarra",
+    "Juhl",
+    "Kamau",
+    "Lefort",
+    "Marinescu",
+    "Nyberg",
+    "Okafor",
+    "Pinheiro",
+    "Quist",
+    "Rademaker",
+    "Sethi",
+    "Thorsen",
+    "Urban",
+    "Vukovic",
+    "Wekesa",
+    "Yildiz",
 ];
 const COMPANIES: [&str; 8] = [
-    "Fabrikam Logistics", "Northwind Traders", "Tailspin Toys", "Adventure Works", "Litware Instruments", "Proseware Press",
-    "Wingtip Studios", "Fourth Coffee",
+    "Fabrikam Logistics",
+    "Northwind Traders",
+    "Tailspin Toys",
+    "Adventure Works",
+    "Litware Instruments",
+    "Proseware Press",
+    "Wingtip Studios",
+    "Fourth Coffee",
 ];
 const TITLES: [&str; 12] = [
-    "Account Manager", "Purchasing Lead", "Project Engineer", "Head of Operations", "Legal Counsel", "Designer", "Sales Representative",
-    "Support Specialist", "Plant Manager", "Research Associate", "Controller", "Marketing Director",
+    "Account Manager",
+    "Purchasing Lead",
+    "Project Engineer",
+    "Head of Operations",
+    "Legal Counsel",
+    "Designer",
+    "Sales Representative",
+    "Support Specialist",
+    "Plant Manager",
+    "Research Associate",
+    "Controller",
+    "Marketing Director",
 ];
 const DEPARTMENTS: [&str; 7] = ["Sales", "Purchasing", "Engineering", "Operations", "Legal", "Design", "Finance"];
 const CITIES: [(&str, &str, &str, &str); 6] = [
-    ("Graz", "Styria", "AT", "8010"), ("Ghent", "East Flanders", "BE", "9000"), ("Bergen", "Vestland", "NO", "5003"),
-    ("Porto", "Norte", "PT", "4000-001"), ("Tacoma", "WA", "US", "98402"), ("Leeds", "England", "GB", "LS1 4AP"),
+    ("Graz", "Styria", "AT", "8010"),
+    ("Ghent", "East Flanders", "BE", "9000"),
+    ("Bergen", "Vestland", "NO", "5003"),
+    ("Porto", "Norte", "PT", "4000-001"),
+    ("Tacoma", "WA", "US", "98402"),
+    ("Leeds", "England", "GB", "LS1 4AP"),
 ];
 const STREETS: [&str; 6] = ["Harbour Road", "Mill Lane", "Station Square", "Linden Street", "Market Row", "Canal Walk"];
 const ROOMS: [&str; 6] = ["Aurora", "Blue Room", "Conf Room 2/114", "Dock 4", "Focus Corner", "Town Hall"];
 const SUBJECTS: [&str; 14] = [
-    "Budget review", "Design critique", "Customer call: Tailspin Toys", "Hiring panel", "Roadmap sync", "Incident review",
-    "Quarterly numbers", "Release go/no-go", "Supplier negotiation", "Accessibility walkthrough", "Onboarding", "Data retention workshop",
-    "Office move planning", "Sprint planning",
+    "Budget review",
+    "Design critique",
+    "Customer call: Tailspin Toys",
+    "Hiring panel",
+    "Roadmap sync",
+    "Incident review",
+    "Quarterly numbers",
+    "Release go/no-go",
+    "Supplier negotiation",
+    "Accessibility walkthrough",
+    "Onboarding",
+    "Data retention workshop",
+    "Office move planning",
+    "Sprint planning",
 ];
 
 /// A person of the world.
@@ -49,10 +102,8 @@ pub(crate) struct Account {
 
 pub(crate) fn account(address: &str, seed: u64) -> Account {
     let local = address.split('@').next().unwrap_or(address);
-    let name: Vec<String> = local
-        .split(['.', '-', '_'])
-        .map(|w| w.chars().take(1).flat_map(char::to_uppercase).chain(w.chars().skip(1)).collect())
-        .collect();
+    let name: Vec<String> =
+        local.split(['.', '-', '_']).map(|w| w.chars().take(1).flat_map(char::to_uppercase).chain(w.chars().skip(1)).collect()).collect();
     let key = hash(&address.to_ascii_lowercase());
     Account { id: guid_of(key ^ seed, mix(key ^ seed)), name: name.join(" "), address: address.to_owned() }
 }
@@ -198,7 +249,9 @@ pub(crate) fn drive_item(rng: &mut Rng, parent: &str, folder: bool, at: i64) -> 
     const FILES: [(&str, &str); 5] = [
         ("docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
         ("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
-        ("pdf", "application/pdf"), ("png", "image/png"), ("txt", "text/plain"),
+        ("pdf", "application/pdf"),
+        ("png", "image/png"),
+        ("txt", "text/plain"),
     ];
     let mut item = object(json!({
         "createdDateTime": clock::stamp(at),
@@ -426,7 +479,9 @@ pub(crate) fn meeting(rng: &mut Rng, me: &Account, day: i64) -> Item {
 pub(crate) fn touch(rng: &mut Rng, collection: &str) -> Item {
     object(match collection {
         "events" => json!({ "subject": format!("{} (moved to {})", rng.pick(&SUBJECTS), rng.pick(&ROOMS)) }),
-        "contacts" | "users" => json!({ "jobTitle": format!("{} {}", rng.pick(&["Senior", "Acting", "Deputy", "Group"]), rng.pick(&TITLES)) }),
+        "contacts" | "users" => {
+            json!({ "jobTitle": format!("{} {}", rng.pick(&["Senior", "Acting", "Deputy", "Group"]), rng.pick(&TITLES)) })
+        }
         "groups" => json!({ "description": format!("Works with {} since day {}", rng.pick(&COMPANIES), rng.below(999)) }),
         "drive" => json!({ "size": rng.below(4_000_000) + 200 }),
         "messages" => json!({ "isRead": rng.chance(50), "importance": rng.pick(&["low", "normal", "high"]) }),

@@ -246,7 +246,9 @@ impl World {
                 Ok(format!("{user}|{calendar}"))
             }
             (Some(Collection::Messages), Some(folder)) => {
-                if !self.parts.contains(&format!("folder|{}", folder.to_ascii_lowercase())) && !self.parts.contains(&format!("{user}|{folder}")) {
+                if !self.parts.contains(&format!("folder|{}", folder.to_ascii_lowercase()))
+                    && !self.parts.contains(&format!("{user}|{folder}"))
+                {
                     return Err(Failure::new(404, "ErrorSyncFolderNotFound", "The specified folder could not be found in the store."));
                 }
                 Ok(format!("{user}|{}", folder.to_ascii_lowercase()))
@@ -309,7 +311,11 @@ impl World {
                 (c, "$select") if c != Collection::Recordings => spec.select = Some(select(collection, value)?),
                 (c, "$filter") if c.directory() => spec.ids = Some(id_filter(value)?),
                 (c, "$top" | "$expand" | "$orderby" | "$search") if c.directory() => {
-                    return Err(Failure::new(400, "Request_UnsupportedQuery", format!("The query parameter {} is not supported for delta.", param.name)));
+                    return Err(Failure::new(
+                        400,
+                        "Request_UnsupportedQuery",
+                        format!("The query parameter {} is not supported for delta.", param.name),
+                    ));
                 }
                 (Collection::Recordings | Collection::Drive | Collection::Messages, "$top") => {
                     let bad = || Failure::new(400, "BadRequest", format!("Invalid value '{value}' for $top."));
@@ -317,14 +323,22 @@ impl World {
                 }
                 (Collection::Drive | Collection::Messages, "$expand") => {}
                 (Collection::Messages, "changetype") => spec.change_type = Some(value.to_ascii_lowercase()),
-                (Collection::Messages, "$orderby") if value.to_ascii_lowercase().starts_with("receiveddatetime desc") => spec.newest_first = true,
+                (Collection::Messages, "$orderby") if value.to_ascii_lowercase().starts_with("receiveddatetime desc") => {
+                    spec.newest_first = true
+                }
                 (Collection::Messages, "$filter") => {
                     let words: Vec<&str> = value.split_whitespace().collect();
                     let at = match words.as_slice() {
                         [name, "ge" | "gt", date] if name.eq_ignore_ascii_case("receivedDateTime") => clock::parse(date),
                         _ => None,
                     };
-                    let bad = || Failure::new(400, "ErrorInvalidUrlQuery", "The filter is not supported with change tracking over the 'Messages' resource.");
+                    let bad = || {
+                        Failure::new(
+                            400,
+                            "ErrorInvalidUrlQuery",
+                            "The filter is not supported with change tracking over the 'Messages' resource.",
+                        )
+                    };
                     spec.after = Some(at.ok_or_else(bad)?);
                 }
                 _ => {
@@ -341,7 +355,8 @@ impl World {
         }
         if collection == Collection::Recordings {
             for (name, value) in &route.arguments {
-                let date = || clock::parse(value).ok_or_else(|| Failure::new(400, "BadRequest", format!("Invalid date '{value}' for {name}.")));
+                let date =
+                    || clock::parse(value).ok_or_else(|| Failure::new(400, "BadRequest", format!("Invalid date '{value}' for {name}.")));
                 match name.to_ascii_lowercase().as_str() {
                     "meetingorganizeruserid" => {}
                     "startdatetime" => spec.after = Some(date()?),
@@ -356,7 +371,13 @@ impl World {
     // ---- answering ----
 
     pub(crate) fn serve(
-        &mut self, caller: &Caller, route: &Route, params: &[Param], token: Option<String>, prefs: &Prefs, now: u64,
+        &mut self,
+        caller: &Caller,
+        route: &Route,
+        params: &[Param],
+        token: Option<String>,
+        prefs: &Prefs,
+        now: u64,
     ) -> Result<Answer, Failure> {
         let owner = self.owner(caller, route)?;
         if let Some(id) = &route.item {
@@ -377,7 +398,8 @@ impl World {
         let missing = || Failure::new(404, "ErrorItemNotFound", "The specified object was not found in the store.");
         let user = owner.split('|').next().unwrap_or("");
         let table = self.tables.get(&Collection::Events).ok_or_else(missing)?;
-        let fits = |v: &&Arc<Version>| (v.id == id || data::immutable(&v.id) == id) && v.gone.is_none() && v.owner.split('|').next() == Some(user);
+        let fits =
+            |v: &&Arc<Version>| (v.id == id || data::immutable(&v.id) == id) && v.gone.is_none() && v.owner.split('|').next() == Some(user);
         let row = table.get(id).filter(fits).or_else(|| table.all().find(fits)).ok_or_else(missing)?;
         let mut item = self.event(row, prefs, false)?;
         if row.text("type") == "occurrence" {
@@ -505,7 +527,13 @@ impl World {
                     // "Delta queries might return older artifacts" (graph-facts 1.1, known issue 22934).
                     let old: Vec<_> = self.table(collection).present(&spec.owner).into_iter().filter(|v| v.created <= point).collect();
                     let n = self.rng.index(old.len());
-                    entries.extend(old.get(n).map(|row| Entry { row: Arc::clone(row), gone: None, since: Some(point), links: Vec::new(), slice: false }));
+                    entries.extend(old.get(n).map(|row| Entry {
+                        row: Arc::clone(row),
+                        gone: None,
+                        since: Some(point),
+                        links: Vec::new(),
+                        slice: false,
+                    }));
                 }
                 self.round(at, entries, 0, prefs, now)
             }
@@ -518,8 +546,15 @@ impl World {
         let param = params.iter().find(|p| is_token_name(Some(collection), &p.name));
         let name = param.map_or("token", |p| p.name.as_str());
         let mut failure = match collection {
-            Collection::Drive => Failure { inner: Some("resyncChangesApplyDifferences".to_owned()), ..Failure::new(410, "resyncRequired", "Resync required.") },
-            c if c.directory() => Failure::new(u16::try_from(self.options.directory_expired).unwrap_or(400), "syncStateNotFound", "The sync state is not found."),
+            Collection::Drive => Failure {
+                inner: Some("resyncChangesApplyDifferences".to_owned()),
+                ..Failure::new(410, "resyncRequired", "Resync required.")
+            },
+            c if c.directory() => Failure::new(
+                u16::try_from(self.options.directory_expired).unwrap_or(400),
+                "syncStateNotFound",
+                "The sync state is not found.",
+            ),
             _ => Failure::new(status, "InvalidDeltaToken", format!("The value '...' of parameter '{name}' is invalid.")),
         };
         failure.unexpected = true;
@@ -539,13 +574,21 @@ impl World {
                 Failure::new(410, "SyncStateNotFound", message)
             }
             Collection::Drive => {
-                let mut failure = Failure::new(410, "resyncRequired", "Resync required. Replace any local items with the server's version (including deletes).");
+                let mut failure = Failure::new(
+                    410,
+                    "resyncRequired",
+                    "Resync required. Replace any local items with the server's version (including deletes).",
+                );
                 failure.inner = Some("resyncChangesApplyDifferences".to_owned());
                 failure.headers.push(("Location".to_owned(), format!("{}{}?token=", self.root, route.link_path)));
                 failure
             }
             Collection::Recordings => Failure::new(410, "syncStateNotFound", "The sync state is not found."),
-            _ => Failure::new(u16::try_from(self.options.directory_expired).unwrap_or(400), "syncStateNotFound", "The sync state is not found."),
+            _ => Failure::new(
+                u16::try_from(self.options.directory_expired).unwrap_or(400),
+                "syncStateNotFound",
+                "The sync state is not found.",
+            ),
         }
     }
 
@@ -647,10 +690,10 @@ impl World {
             let first = chosen.first().filter(|f| chosen.iter().skip(1).all(|e| e.row.id != f.row.id)).cloned();
             chosen.extend(first);
         }
-        if matches!(mode, Duplicates::Pages | Duplicates::Both) {
-            if let Some(before) = at.checked_sub(1).and_then(|b| self.rounds.get(number)?.entries.get(b)) {
-                chosen.insert(0, before.clone());
-            }
+        if matches!(mode, Duplicates::Pages | Duplicates::Both)
+            && let Some(before) = at.checked_sub(1).and_then(|b| self.rounds.get(number)?.entries.get(b))
+        {
+            chosen.insert(0, before.clone());
         }
     }
 
@@ -671,7 +714,9 @@ impl World {
                 encode(&inner.to_string())
             }
             // Drive: ampersands inside, so decoding it once cuts it too.
-            Collection::Drive => encode(&format!("{};{}&i={};%23;%23;{}=", self.rng.text(24), self.rng.text(16), self.rng.below(99_999), self.rng.text(10))),
+            Collection::Drive => {
+                encode(&format!("{};{}&i={};%23;%23;{}=", self.rng.text(24), self.rng.text(16), self.rng.below(99_999), self.rng.text(10)))
+            }
             c if c.outlook() => format!("{}.{}", self.rng.text(120), self.rng.text(43)),
             _ => self.rng.text(128),
         };
@@ -762,7 +807,8 @@ impl World {
                 .map(|(g, v)| entry(v, g))
                 .collect(),
             _ => {
-                let wanted = rows.into_iter().filter(|v| spec.ids.as_ref().is_none_or(|i| i.contains(&v.id))).filter(|v| tracked(v, spec, since));
+                let wanted =
+                    rows.into_iter().filter(|v| spec.ids.as_ref().is_none_or(|i| i.contains(&v.id))).filter(|v| tracked(v, spec, since));
                 self.sliced(wanted, spec, Some(since))
             }
         }
@@ -774,6 +820,7 @@ impl World {
         let mut out: Vec<Entry> = Vec::new();
         let entry = |row: &Arc<Version>, gone| Entry { row: Arc::clone(row), gone, since: Some(since), links: Vec::new(), slice: false };
         let mut masters: BTreeSet<String> = BTreeSet::new();
+        let mut left: BTreeSet<&str> = BTreeSet::new();
         for row in &rows {
             let was = inside(row, &family, window, since);
             let is = inside(row, &family, window, self.seq);
@@ -781,6 +828,7 @@ impl World {
             if row.gone.is_some_and(|g| g.silent) {
                 continue;
             }
+            left.insert(row.text("seriesMasterId"));
             if is {
                 if master {
                     masters.insert(row.id.clone());
@@ -794,6 +842,12 @@ impl World {
             } else if was || self.options.outside_window_removals {
                 // Deleted, moved out of the window, or never in it: the service does not tell which (graph-facts 1.3).
                 out.push(entry(row, Some("deleted")));
+            }
+        }
+        // A master whose last occurrence left the window leaves with it.
+        for master in left.iter().filter_map(|id| table.get(id)).filter(|v| v.changed <= since) {
+            if inside(master, &family, window, since) && !inside(master, &family, window, self.seq) {
+                out.push(entry(master, Some("deleted")));
             }
         }
         if !self.options.withhold_masters {
@@ -872,7 +926,8 @@ impl World {
         let selected = |key: &str| spec.select.as_ref().is_none_or(|s| s.iter().any(|k| k == key));
         // With return=minimal an absent property means unchanged; without, one that was never set (graph-facts 1.2).
         let minimal = prefs.minimal && spec.collection.directory();
-        let unchanged = |key: &str| minimal && entry.since.is_some_and(|s| row.created <= s && row.props.get(key).is_none_or(|at| *at <= s));
+        let unchanged =
+            |key: &str| minimal && entry.since.is_some_and(|s| row.created <= s && row.props.get(key).is_none_or(|at| *at <= s));
         for (key, value) in row.item.iter().filter(|(k, _)| selected(k) && !unchanged(k)) {
             out.insert(key.clone(), value.clone());
         }
@@ -893,13 +948,16 @@ impl World {
             _ => {}
         }
         for (relation, list) in &entry.links {
-            let targets: Value = list.iter().map(|(target, stands)| {
-                let mut link = json!({ "@odata.type": "#microsoft.graph.user", "id": target });
-                if let (false, Some(map)) = (*stands, link.as_object_mut()) {
-                    map.insert("@removed".to_owned(), json!({ "reason": "deleted" }));
-                }
-                link
-            }).collect();
+            let targets: Value = list
+                .iter()
+                .map(|(target, stands)| {
+                    let mut link = json!({ "@odata.type": "#microsoft.graph.user", "id": target });
+                    if let (false, Some(map)) = (*stands, link.as_object_mut()) {
+                        map.insert("@removed".to_owned(), json!({ "reason": "deleted" }));
+                    }
+                    link
+                })
+                .collect();
             out.insert(format!("{relation}@delta"), targets);
         }
         if selected("id") || !self.options.omit_unselected_id {
@@ -982,11 +1040,17 @@ fn top_refused(resource: &str) -> Failure {
 /// The window of a calendarView: both dates, ISO 8601, at most 1825 days (graph-facts 1.3).
 fn window(start: Option<&Param>, end: Option<&Param>) -> Result<(i64, i64), Failure> {
     let (Some(start), Some(end)) = (start, end) else {
-        return Err(Failure::new(400, "ErrorInvalidParameter", "This request requires a time window specified by the query string parameters StartDateTime and EndDateTime."));
+        return Err(Failure::new(
+            400,
+            "ErrorInvalidParameter",
+            "This request requires a time window specified by the query string parameters StartDateTime and EndDateTime.",
+        ));
     };
     // A raw `+` of an offset is a space by now, and so no date.
     let date = |p: &Param| {
-        clock::parse(&p.value).ok_or_else(|| Failure::new(400, "ErrorInvalidParameter", format!("The value '{}' of parameter '{}' is invalid.", p.value, p.name)))
+        clock::parse(&p.value).ok_or_else(|| {
+            Failure::new(400, "ErrorInvalidParameter", format!("The value '{}' of parameter '{}' is invalid.", p.value, p.name))
+        })
     };
     let (from, to) = (date(start)?, date(end)?);
     if to < from {

@@ -67,8 +67,13 @@ impl World {
             let (id, item) = data::recording(&mut rng, &me.id, &self.tenant, &self.root, at);
             self.put(Collection::Recordings, &me.id, &id, item, now_ms);
         }
-        for n in 0..wish.drive {
-            self.add_drive(&me.id, n == 0, rng.chance(30), now_ms);
+        let mut folders = Vec::new();
+        for _ in 0..wish.drive {
+            let folder = rng.chance(30);
+            let id = self.add_drive(&me.id, &folders, folder, now_ms);
+            if folder || folders.is_empty() {
+                folders.push(id);
+            }
         }
         for n in 0..wish.messages {
             let at = around - i64::try_from(wish.messages - n).unwrap_or(0) * 3_600_000;
@@ -165,7 +170,9 @@ impl World {
 
     /// An edited occurrence becomes an exception and then carries everything; an edited master touches its occurrences.
     fn patch_event(&mut self, id: &str, mut patch: Item, now: u64) -> bool {
-        let Some(row) = self.tables.get(&Collection::Events).and_then(|t| t.get(id)).filter(|v| v.gone.is_none()).cloned() else { return false };
+        let Some(row) = self.tables.get(&Collection::Events).and_then(|t| t.get(id)).filter(|v| v.gone.is_none()).cloned() else {
+            return false;
+        };
         for name in ["start", "end"] {
             if let Some(at) = patch.get(name).and_then(Value::as_str).and_then(clock::parse) {
                 patch.insert(name.to_owned(), data::when(at));
@@ -208,7 +215,9 @@ impl World {
     fn touch_children(&mut self, master: &str, shift: (i64, i64), now: u64) {
         for child in self.children_of(master) {
             let seq = self.bump();
-            let moved = span_of(&child.item).filter(|_| shift != (0, 0) && child.text("type") == "occurrence").map(|(s, e)| (s + shift.0, e + shift.1));
+            let moved = span_of(&child.item)
+                .filter(|_| shift != (0, 0) && child.text("type") == "occurrence")
+                .map(|(s, e)| (s + shift.0, e + shift.1));
             if let Some(table) = self.tables.get_mut(&Collection::Events) {
                 table.change(seq, now, &child.id, |v| {
                     if let Some((start, end)) = moved {
@@ -223,22 +232,22 @@ impl World {
 
     // ---- drive ----
 
-    fn add_drive(&mut self, user: &str, root: bool, folder: bool, now: u64) -> String {
-        let folders: Vec<String> = match self.tables.get(&Collection::Drive) {
-            Some(t) => t.present(user).iter().filter(|v| v.item.contains_key("folder")).map(|v| v.id.clone()).collect(),
-            None => Vec::new(),
-        };
+    fn folders(&self, user: &str) -> Vec<String> {
+        let rows = self.tables.get(&Collection::Drive).map(|t| t.present(user)).unwrap_or_default();
+        rows.iter().filter(|v| v.item.contains_key("folder")).map(|v| v.id.clone()).collect()
+    }
+
+    /// Adds a file or a folder to one of the folders; with none there yet, the root.
+    fn add_drive(&mut self, user: &str, folders: &[String], folder: bool, now: u64) -> String {
         let id = format!("01FAKE{}", self.rng.text(28).to_uppercase().replace(['-', '_'], "7"));
         let at = self.rng.index(folders.len());
         let parent = folders.get(at).cloned().unwrap_or_default();
         let mut rng = self.rng.clone();
-        let mut item = data::drive_item(&mut rng, &parent, root || folder, i64::try_from(now).unwrap_or(0));
+        let mut item = data::drive_item(&mut rng, &parent, folder || parent.is_empty(), i64::try_from(now).unwrap_or(0));
         self.rng = rng;
-        if root || parent.is_empty() {
+        if parent.is_empty() {
             item.insert("name".to_owned(), "root".into());
             item.insert("root".to_owned(), json!({}));
-            item.insert("folder".to_owned(), json!({ "childCount": 0 }));
-            item.remove("file");
             item.remove("parentReference");
         }
         self.put(Collection::Drive, user, &id, item, now);
@@ -260,7 +269,8 @@ impl World {
     }
 
     fn edit_one(&mut self, edit: &Map<String, Value>, now: u64) -> Result<Vec<String>, String> {
-        const KNOWN: [&str; 11] = ["collection", "op", "id", "item", "patch", "calendar", "user", "folder", "count", "every_days", "reason"];
+        const KNOWN: [&str; 11] =
+            ["collection", "op", "id", "item", "patch", "calendar", "user", "folder", "count", "every_days", "reason"];
         if let Some(key) = edit.keys().find(|k| !KNOWN.contains(&k.as_str())) {
             return Err(format!("an edit has no member {key}"));
         }
@@ -318,12 +328,20 @@ impl World {
     }
 
     fn add(&mut self, collection: Collection, edit: &Map<String, Value>, user: &str, owner: &str, now: u64) -> Result<Vec<String>, String> {
+        if let Some(id) = edit_id(edit)
+            && self.tables.get(&collection).and_then(|t| t.get(id)).is_some_and(|v| v.gone.is_none())
+        {
+            return Err(format!("{id} is already in {}", collection.name()));
+        }
         let given = edit.get("item").and_then(Value::as_object).cloned();
         let at = i64::try_from(now).unwrap_or(0);
         let mut rng = self.rng.clone();
         let (id, made) = match collection {
             Collection::Events => return self.add_event(edit, user, now),
-            Collection::Drive if given.is_none() => return Ok(vec![self.add_drive(user, false, rng.chance(30), now)]),
+            Collection::Drive if given.is_none() => {
+                let (folders, folder) = (self.folders(user), self.rng.chance(30));
+                return Ok(vec![self.add_drive(user, &folders, folder, now)]);
+            }
             Collection::Drive => (format!("01FAKE{}", rng.text(28).to_uppercase().replace(['-', '_'], "7")), Map::new()),
             Collection::Contacts => (rng.guid(), data::contact(&mut rng)),
             Collection::Users => (rng.guid(), data::user(&mut rng, None)),
@@ -375,6 +393,9 @@ impl World {
                 let reason = if op == "remove" { "deleted" } else { "changed" };
                 if op == "soft-remove" && !collection.directory() {
                     return Err(format!("{} cannot be removed softly", collection.name()));
+                }
+                if row.gone.is_some_and(|g| g.reason == reason || g.reason == "deleted") {
+                    return Err(missing());
                 }
                 let silent = self.options.silent_occurrence_delete && matches!(row.text("type"), "occurrence" | "exception");
                 let mut ids = vec![id.to_owned()];
@@ -430,7 +451,9 @@ impl World {
                 value.as_array().map(|a| a.iter().filter_map(Value::as_str).map(str::to_owned).collect()).unwrap_or_default()
             };
             let (add, remove) = match &value {
-                Value::Object(change) => (change.get("add").map(list).unwrap_or_default(), change.get("remove").map(list).unwrap_or_default()),
+                Value::Object(change) => {
+                    (change.get("add").map(list).unwrap_or_default(), change.get("remove").map(list).unwrap_or_default())
+                }
                 Value::Array(_) => {
                     let all = list(&value);
                     (all.clone(), standing.iter().filter(|s| !all.contains(s)).cloned().collect())
@@ -452,7 +475,14 @@ impl World {
     // ---- the oracle ----
 
     /// A collection as Graph lists it now, never through a delta round.
-    pub fn list(&self, collection: Collection, user: Option<&str>, part: Option<&str>, window: Option<(i64, i64)>, immutable: bool) -> Vec<Value> {
+    pub fn list(
+        &self,
+        collection: Collection,
+        user: Option<&str>,
+        part: Option<&str>,
+        window: Option<(i64, i64)>,
+        immutable: bool,
+    ) -> Vec<Value> {
         let user = user.and_then(|u| self.find_user(u)).unwrap_or_else(|| self.me().0.to_owned());
         let owner = match collection {
             Collection::Events => {
@@ -468,7 +498,8 @@ impl World {
             let mut item = v.item.clone();
             for (relation, targets) in &v.links {
                 let standing: Vec<&String> = targets.iter().filter(|(_, t)| t.1).map(|(id, _)| id).collect();
-                let value = if relation == "manager" { standing.first().map_or(Value::Null, |m| m.as_str().into()) } else { json!(standing) };
+                let value =
+                    if relation == "manager" { standing.first().map_or(Value::Null, |m| m.as_str().into()) } else { json!(standing) };
                 item.insert(relation.clone(), value);
             }
             if immutable && collection.outlook() {

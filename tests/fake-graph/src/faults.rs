@@ -5,17 +5,57 @@ use serde_json::{Map, Value, json};
 
 /// Every fault there is.
 pub(crate) const NAMES: [&str; 28] = [
-    "status", "reset", "claims", "unauthorized", "network", "hang", "cut", "html", "empty503", "neither_link", "both_links",
-    "no_value", "value_null", "value_object", "items_without_id", "same_link", "livelock", "foreign_link", "relative_link", "redirect",
-    "bad_request_with_good_body", "error_in_200", "poisoned", "slow", "not_json", "empty_page", "wrong_type", "delay",
+    "status",
+    "reset",
+    "claims",
+    "unauthorized",
+    "network",
+    "hang",
+    "cut",
+    "html",
+    "empty503",
+    "neither_link",
+    "both_links",
+    "no_value",
+    "value_null",
+    "value_object",
+    "items_without_id",
+    "same_link",
+    "livelock",
+    "foreign_link",
+    "relative_link",
+    "redirect",
+    "bad_request_with_good_body",
+    "error_in_200",
+    "poisoned",
+    "slow",
+    "not_json",
+    "empty_page",
+    "wrong_type",
+    "delay",
 ];
 
 /// Those that only change a good page; the others answer in its place.
 pub(crate) fn shapes_a_page(name: &str) -> bool {
     matches!(
         name,
-        "cut" | "neither_link" | "both_links" | "no_value" | "value_null" | "value_object" | "items_without_id" | "same_link" | "livelock"
-            | "foreign_link" | "relative_link" | "bad_request_with_good_body" | "slow" | "not_json" | "empty_page" | "wrong_type" | "delay"
+        "cut"
+            | "neither_link"
+            | "both_links"
+            | "no_value"
+            | "value_null"
+            | "value_object"
+            | "items_without_id"
+            | "same_link"
+            | "livelock"
+            | "foreign_link"
+            | "relative_link"
+            | "bad_request_with_good_body"
+            | "slow"
+            | "not_json"
+            | "empty_page"
+            | "wrong_type"
+            | "delay"
     )
 }
 
@@ -172,8 +212,20 @@ pub(crate) const RESETS: [Reset; 15] = [
     Reset { status: 410, code: "resyncUploadDifferences", inner: None, message: RESYNC, location: false },
     Reset { status: 410, code: "SyncStateInvalid", inner: None, message: GONE, location: false },
     Reset { status: 410, code: "ResyncRequired", inner: None, message: RESYNC, location: false },
-    Reset { status: 400, code: "InvalidDeltaToken", inner: None, message: "The value '...' of parameter '$deltaToken' is invalid.", location: false },
-    Reset { status: 400, code: "BadRequest", inner: None, message: "Parameter 'DeltaToken' not supported for this request.", location: false },
+    Reset {
+        status: 400,
+        code: "InvalidDeltaToken",
+        inner: None,
+        message: "The value '...' of parameter '$deltaToken' is invalid.",
+        location: false,
+    },
+    Reset {
+        status: 400,
+        code: "BadRequest",
+        inner: None,
+        message: "Parameter 'DeltaToken' not supported for this request.",
+        location: false,
+    },
     Reset { status: 400, code: "BadRequest", inner: Some("SYNCSTATENOTFOUND"), message: "", location: false },
     Reset { status: 410, code: "", inner: None, message: "", location: false },
 ];

@@ -24,8 +24,7 @@ pub enum Collection {
 
 impl Collection {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Events, Self::Contacts, Self::Recordings, Self::Users, Self::Groups, Self::Drive, Self::Messages];
+    pub const ALL: [Self; 7] = [Self::Events, Self::Contacts, Self::Recordings, Self::Users, Self::Groups, Self::Drive, Self::Messages];
 
     /// The name the control API knows it by.
     pub fn name(self) -> &'static str {
@@ -83,10 +82,10 @@ struct Segment {
 }
 
 fn segment(raw: &str) -> Segment {
-    if let Some((name, rest)) = raw.split_once('(') {
-        if let Some(key) = rest.strip_suffix(')') {
-            return Segment { name: decode(name, false).to_ascii_lowercase(), raw: raw.to_owned(), key: Some(key.to_owned()) };
-        }
+    if let Some((name, rest)) = raw.split_once('(')
+        && let Some(key) = rest.strip_suffix(')')
+    {
+        return Segment { name: decode(name, false).to_ascii_lowercase(), raw: raw.to_owned(), key: Some(key.to_owned()) };
     }
     Segment { name: decode(raw, false).to_ascii_lowercase(), raw: raw.to_owned(), key: None }
 }
@@ -225,7 +224,9 @@ mod tests {
 
     #[test]
     fn the_same_resource_has_many_spellings() {
-        for path in ["/users/a%40b/calendarView/delta", "/users('a@b')/calendarview/delta()", "/Users(a@b)/CalendarView/microsoft.graph.delta()"] {
+        for path in
+            ["/users/a%40b/calendarView/delta", "/users('a@b')/calendarview/delta()", "/Users(a@b)/CalendarView/microsoft.graph.delta()"]
+        {
             let route = parse(path).unwrap();
             assert_eq!(route.collection, Some(Collection::Events), "{path}");
             assert_eq!(route.user.as_deref(), Some("a@b"), "{path}");
@@ -238,7 +239,8 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_none() {
-        for path in ["/", "/me", "/me/events/delta/x", "/users//calendarView/delta", "/contacts", "/contacts/delta/x", "/sites/delta", "me"] {
+        for path in ["/", "/me", "/me/events/delta/x", "/users//calendarView/delta", "/contacts", "/contacts/delta/x", "/sites/delta", "me"]
+        {
             assert!(parse(path).is_none(), "{path}");
         }
     }

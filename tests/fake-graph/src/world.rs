@@ -357,7 +357,14 @@ impl World {
 
     #[expect(clippy::too_many_arguments, reason = "the way of one request, not an interface")]
     fn answer(
-        &mut self, request: &Request, found: Option<Route>, params: &[Param], token: Option<String>, prefs: &Prefs, now: u64, entry: &mut Entry,
+        &mut self,
+        request: &Request,
+        found: Option<Route>,
+        params: &[Param],
+        token: Option<String>,
+        prefs: &Prefs,
+        now: u64,
+        entry: &mut Entry,
     ) -> Response {
         let serial = bearer(request).and_then(|t| self.access.get(t)).map_or(0, |a| a.serial);
         let seen =
@@ -370,17 +377,19 @@ impl World {
             }
         }
         let acting = rule.and_then(|at| self.rules.get(at)).cloned();
-        if let (Some(fault), Some(at)) = (&acting, rule) {
-            if !faults::shapes_a_page(&fault.name) {
-                self.applied(at, entry);
-                return self.in_place_of_an_answer(request, found.as_ref(), token.as_deref(), fault, now);
-            }
+        if let (Some(fault), Some(at)) = (&acting, rule)
+            && !faults::shapes_a_page(&fault.name)
+        {
+            self.applied(at, entry);
+            return self.in_place_of_an_answer(request, found.as_ref(), token.as_deref(), fault, now);
         }
         if entry.kind == "preflight" {
             return self.preflight(request);
         }
         let result = match found {
-            None => Err(Failure::unexpected(400, "BadRequest", "Resource not found for the segment: nothing the fake knows has this path.")),
+            None => {
+                Err(Failure::unexpected(400, "BadRequest", "Resource not found for the segment: nothing the fake knows has this path."))
+            }
             Some(_) if !request.method.eq_ignore_ascii_case("GET") => {
                 Err(Failure::unexpected(405, "Request_BadRequest", format!("Specified HTTP method {} is not allowed.", request.method)))
             }
@@ -469,7 +478,10 @@ impl World {
         add("Cache-Control", "no-cache".to_owned());
         add("request-id", self.rng.guid());
         add("client-request-id", request.header("client-request-id").map_or_else(|| self.rng.guid(), str::to_owned));
-        add("x-ms-ags-diagnostic", r#"{"ServerInfo":{"DataCenter":"Nowhere","Slice":"E","Ring":"0","ScaleUnit":"000","RoleInstance":"FAKE0001"}}"#.to_owned());
+        add(
+            "x-ms-ags-diagnostic",
+            r#"{"ServerInfo":{"DataCenter":"Nowhere","Slice":"E","Ring":"0","ScaleUnit":"000","RoleInstance":"FAKE0001"}}"#.to_owned(),
+        );
         add("Date", clock::http(i64::try_from(now).unwrap_or(0)));
         self.cors(&mut headers);
         Response { status, headers, body: body.into_bytes(), ..Response::default() }
@@ -521,7 +533,11 @@ impl World {
 
     fn in_place_of_an_answer(&mut self, request: &Request, found: Option<&Route>, token: Option<&str>, fault: &Rule, now: u64) -> Response {
         let status = fault.number("status").and_then(|s| u16::try_from(s).ok());
-        let mut failure = Failure::new(status.unwrap_or(503), fault.text("code").unwrap_or("serviceNotAvailable"), fault.text("message").unwrap_or("Injected."));
+        let mut failure = Failure::new(
+            status.unwrap_or(503),
+            fault.text("code").unwrap_or("serviceNotAvailable"),
+            fault.text("message").unwrap_or("Injected."),
+        );
         failure.inner = fault.text("inner").map(str::to_owned);
         if let Some(Value::Object(headers)) = fault.args.get("headers") {
             for (name, value) in headers {
@@ -558,7 +574,8 @@ impl World {
                 failure.status = status.unwrap_or(401);
                 failure.code = fault.text("code").unwrap_or("InvalidAuthenticationToken").to_owned();
                 failure.message = "Continuous access evaluation resulted in challenge.".to_owned();
-                let value = format!("Bearer realm=\"\", authorization_uri=\"{AUTHORIZATION}\", error=\"insufficient_claims\", claims=\"{claims}\"");
+                let value =
+                    format!("Bearer realm=\"\", authorization_uri=\"{AUTHORIZATION}\", error=\"insufficient_claims\", claims=\"{claims}\"");
                 failure.headers.push(("WWW-Authenticate".to_owned(), value));
             }
             "unauthorized" => {
@@ -575,7 +592,14 @@ impl World {
                     failure.code = reset.code.to_owned();
                     failure.inner = reset.inner.map(str::to_owned);
                     failure.message = reset.message.to_owned();
-                    let fresh = found.map(|r| format!("{}{}?{}=", self.root, r.link_path, if r.collection == Some(Collection::Drive) { "token" } else { "$deltatoken" }));
+                    let fresh = found.map(|r| {
+                        format!(
+                            "{}{}?{}=",
+                            self.root,
+                            r.link_path,
+                            if r.collection == Some(Collection::Drive) { "token" } else { "$deltatoken" }
+                        )
+                    });
                     match fault.args.get("location") {
                         Some(Value::String(to)) => failure.headers.push(("Location".to_owned(), to.clone())),
                         Some(Value::Bool(false)) => {}

@@ -29,7 +29,11 @@ impl Control {
 #[test]
 fn worlds_are_apart_and_can_be_made_anew() {
     let mut c = Control::new();
-    let a = c.ok("POST", "/control/worlds", json!({ "seed": 1, "id": "demo", "populate": { "contacts": 12, "around": "2026-11-21T00:00:00Z" } }));
+    let a = c.ok(
+        "POST",
+        "/control/worlds",
+        json!({ "seed": 1, "id": "demo", "populate": { "contacts": 12, "around": "2026-11-21T00:00:00Z" } }),
+    );
     let b = c.ok("POST", "/control/worlds", json!({}));
     assert_eq!(a["root"], "http://127.0.0.1:4010/w/demo/v1.0");
     assert_ne!(a["root"], b["root"]);
@@ -77,14 +81,17 @@ fn everything_can_be_reached_over_it() {
     let w = c.ok("POST", "/control/worlds", json!({ "id": "x", "options": { "page_size": 3 }, "populate": { "events": 9 } }));
     assert_eq!(c.ok("GET", "/control/worlds/x/options", Value::Null)["page_size"], 3);
     assert_eq!(c.ok("PATCH", "/control/worlds/x/options", json!({ "page_size": 4 }))["page_size"], 4);
-    let ids = c.ok("POST", "/control/worlds/x/edits", json!([{ "collection": "contacts", "op": "add", "item": { "displayName": "A" } }]))["ids"].clone();
+    let ids =
+        c.ok("POST", "/control/worlds/x/edits", json!([{ "collection": "contacts", "op": "add", "item": { "displayName": "A" } }]))["ids"]
+            .clone();
     let table = c.ok("GET", "/control/worlds/x/tables/contacts", Value::Null);
     assert_eq!(table, json!([{ "id": ids[0], "displayName": "A" }]));
     let window = "start=2026-11-01T00:00:00Z&end=2026-12-31T00:00:00Z";
     assert!(!c.ok("GET", &format!("/control/worlds/x/tables/events?{window}"), Value::Null).as_array().unwrap().is_empty());
     assert_eq!(c.ok("GET", "/control/worlds/x/tables/events?start=1990-01-01&end=1990-01-02", Value::Null), json!([]));
     let token = c.ok("POST", "/control/worlds/x/token", json!({ "kind": "delegated", "user": "alex@contoso.example" }))["token"].clone();
-    let get = |c: &mut Control, token: &str| c.0.handle(&Request::get("/w/x/v1.0/contacts/delta", token).with("client-request-id", "r1"), NOW);
+    let get =
+        |c: &mut Control, token: &str| c.0.handle(&Request::get("/w/x/v1.0/contacts/delta", token).with("client-request-id", "r1"), NOW);
     let r = get(&mut c, token.as_str().unwrap());
     assert_eq!((r.status, r.header("client-request-id")), (200, Some("r1")));
     c.ok("POST", "/control/worlds/x/faults", json!([{ "fault": "empty503" }]));
@@ -99,7 +106,10 @@ fn everything_can_be_reached_over_it() {
     let kinds: Vec<&str> = log.as_array().unwrap().iter().map(|e| e["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["initial", "initial", "initial", "delta"]);
     assert_eq!(log[0]["headers"], json!({ "authorization": "delegated", "client-request-id": "r1" }));
-    assert_eq!((log[2]["headers"]["authorization"].clone(), log[1]["fault"].clone(), log[2]["items"].clone()), (json!("app"), json!("empty503"), json!(1)));
+    assert_eq!(
+        (log[2]["headers"]["authorization"].clone(), log[1]["fault"].clone(), log[2]["items"].clone()),
+        (json!("app"), json!("empty503"), json!(1))
+    );
     c.ok("DELETE", "/control/worlds/x/log", Value::Null);
     c.ok("POST", "/control/worlds/x/revoke", Value::Null);
     assert_eq!(get(&mut c, own).status, 401);
@@ -127,12 +137,8 @@ mod server {
     }
 
     fn start(args: &[&str]) -> Running {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_fake-graph"))
-            .args(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child =
+            Command::new(env!("CARGO_BIN_EXE_fake-graph")).args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("fake-graph listening on http://").unwrap().to_owned();
@@ -142,7 +148,10 @@ mod server {
     fn send(address: &str, method: &str, path: &str, headers: &str, body: &str) -> (u16, String, Vec<u8>) {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        let request = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len());
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
         stream.write_all(request.as_bytes()).unwrap();
         let mut bytes = Vec::new();
         let _ = stream.read_to_end(&mut bytes);
@@ -184,7 +193,13 @@ mod server {
         }
 
         // Preflight, closed, cut, late and slow.
-        let (status, head, _) = send(&at, "OPTIONS", "/w/demo/v1.0/contacts/delta", "Origin: http://a.example\r\nAccess-Control-Request-Headers: authorization\r\n", "");
+        let (status, head, _) = send(
+            &at,
+            "OPTIONS",
+            "/w/demo/v1.0/contacts/delta",
+            "Origin: http://a.example\r\nAccess-Control-Request-Headers: authorization\r\n",
+            "",
+        );
         assert!(status == 204 && head.contains("access-control-allow-headers: authorization"));
         let fault = |rule: &str| assert_eq!(send(&at, "POST", "/control/worlds/demo/faults", "", rule).0, 200);
         let get = || send(&at, "GET", "/w/demo/v1.0/contacts/delta", &auth_user, "");
