@@ -390,7 +390,8 @@ pub(crate) fn calendar(rng: &mut Rng, me: &Account, around: i64, n: u64) -> Vec<
     let mut left = n;
     let mut step = 0u64;
     while left > 0 {
-        let shift = i64::try_from(step / 8).unwrap_or(0);
+        // A year or so at most, however many there are: a window may not be longer than 1825 days.
+        let shift = i64::try_from(step / 8 % 40).unwrap_or(0);
         let single = |item: Item| Series { master: item, occurrences: Vec::new(), exception: None };
         let next = match step % 8 {
             0 | 5 if left >= 4 => {

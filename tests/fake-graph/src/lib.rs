@@ -4,6 +4,7 @@
 //! give the same bytes. [`World`] is one tenant; [`Server`] holds many of them and the control API. What is imitated, and
 //! why, is said where it is done; the README lists the switches and the faults.
 
+mod ask;
 mod clock;
 mod control;
 mod data;
@@ -11,6 +12,7 @@ mod delta;
 mod edits;
 mod faults;
 mod http;
+mod listing;
 mod options;
 mod rng;
 mod route;

@@ -1,8 +1,9 @@
 //! One tenant: its tables, its tokens, its switches, and the way a request takes through it.
 
+use crate::ask::Prefs;
 use crate::clock;
 use crate::data::{self, Account};
-use crate::delta::{Page, Prefs, Round, Stream, Token};
+use crate::delta::{Page, Round, Stream, Token};
 use crate::faults::{self, Rule, Seen};
 use crate::http::{Request, Response};
 use crate::options::Options;
@@ -349,6 +350,7 @@ impl World {
             Some(token) => match self.tokens.get(token).map(|t| t.state) {
                 Some(State::Page { .. }) => "next",
                 Some(State::Since(_)) => "delta",
+                None if route.collection == Some(Collection::Drive) && clock::parse(&text::decode(token, true)).is_some() => "initial",
                 None if param.is_some_and(|p| p.eq_ignore_ascii_case("$deltatoken")) => "delta",
                 None => "next",
             },

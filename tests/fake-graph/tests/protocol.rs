@@ -550,6 +550,36 @@ fn a_drive_has_a_deleted_facet_and_asks_for_a_resync() {
 }
 
 #[test]
+fn a_drive_can_be_asked_for_what_changed_since_a_date() {
+    let mut c = client_with_a_later_change();
+    assert_eq!(c.round("/me/drive/root/delta?token=2026-11-21T12:00:00Z").ids().len(), 1);
+    assert_eq!(log(&c).last().unwrap()["kind"], "initial");
+    let old = c.get("/me/drive/root/delta?token=2026-01-01T00%3A00%3A00Z");
+    assert_eq!((old.status, code(&old).as_str()), (410, "resyncRequired"));
+}
+
+fn client_with_a_later_change() -> Client {
+    let mut c = Client::new(1, &filled());
+    c.now += 86_400_000;
+    c.edit(json!({ "collection": "drive", "op": "add" }));
+    c
+}
+
+#[test]
+fn a_master_leaves_with_its_last_occurrence() {
+    let mut c = Client::new(1, &Populate::default());
+    let item = json!({ "type": "seriesMaster", "start": "2026-12-01T09:00:00Z", "end": "2026-12-01T10:00:00Z" });
+    let ids = c.edit(json!({ "collection": "events", "op": "add", "count": 2, "item": item }));
+    let first = c.round(WINDOW);
+    c.edit(json!([{ "collection": "events", "op": "remove", "id": ids[1] }, { "collection": "events", "op": "remove", "id": ids[2] }]));
+    let mut gone = c.round(&first.delta).removed();
+    gone.sort();
+    let mut want = ids.clone();
+    want.sort();
+    assert_eq!(gone, want);
+}
+
+#[test]
 fn messages_know_their_options() {
     let mut c = Client::new(1, &filled());
     let all = c.round("/me/mailFolders/inbox/messages/delta?$select=subject");
