@@ -57,6 +57,7 @@ impl Server {
             ("Access-Control-Allow-Headers", "*"),
             ("Access-Control-Max-Age", "86400"),
             ("Cache-Control", "no-store"),
+            ("Connection", "close"),
         ] {
             response.headers.push((name.to_owned(), value.to_owned()));
         }

@@ -27,7 +27,7 @@ impl World {
     pub fn populate(&mut self, wish: &Populate, now_ms: u64) {
         let me = self.person(self.me().0);
         let around = wish.around.div_euclid(DAY) * DAY;
-        let mut rng = self.rng.clone();
+        let mut rng = self.rng.fork();
         for series in data::calendar(&mut rng, &me, around, wish.events) {
             let master = self.put_event(&format!("{}|", me.id), None, series.master.clone(), now_ms);
             for (n, (start, end)) in series.occurrences.iter().enumerate() {
@@ -80,7 +80,6 @@ impl World {
             let (id, item) = (data::outlook_id(&mut rng), data::message(&mut rng, &me, at));
             self.put(Collection::Messages, &format!("{}|inbox", me.id), &id, item, now_ms);
         }
-        self.rng = rng;
     }
 
     fn put(&mut self, collection: Collection, owner: &str, id: &str, mut item: Item, now: u64) {
@@ -128,9 +127,8 @@ impl World {
         self.parts.insert(owner.clone());
         let me = self.person(user);
         let today = i64::try_from(now).unwrap_or(0);
-        let mut rng = self.rng.clone();
+        let mut rng = self.rng.fork();
         let mut item = data::meeting(&mut rng, &me, today);
-        self.rng = rng;
         if let Some(given) = edit.get("item").and_then(Value::as_object) {
             if let Some((start, end)) = span_of(&item) {
                 // What is given has to stand alone: nothing random beside it but the time.
@@ -242,9 +240,8 @@ impl World {
         let id = format!("01FAKE{}", self.rng.text(28).to_uppercase().replace(['-', '_'], "7"));
         let at = self.rng.index(folders.len());
         let parent = folders.get(at).cloned().unwrap_or_default();
-        let mut rng = self.rng.clone();
+        let mut rng = self.rng.fork();
         let mut item = data::drive_item(&mut rng, &parent, folder || parent.is_empty(), i64::try_from(now).unwrap_or(0));
-        self.rng = rng;
         if parent.is_empty() {
             item.insert("name".to_owned(), "root".into());
             item.insert("root".to_owned(), json!({}));
@@ -335,7 +332,7 @@ impl World {
         }
         let given = edit.get("item").and_then(Value::as_object).cloned();
         let at = i64::try_from(now).unwrap_or(0);
-        let mut rng = self.rng.clone();
+        let mut rng = self.rng.fork();
         let (id, made) = match collection {
             Collection::Events => return self.add_event(edit, user, now),
             Collection::Drive if given.is_none() => {
@@ -352,7 +349,6 @@ impl World {
                 (data::outlook_id(&mut rng), data::message(&mut rng, &self.person(user), at))
             }
         };
-        self.rng = rng;
         let id = edit_id(edit).map_or(id, str::to_owned);
         // A given item stands alone: a property it does not have was never set.
         let mut item = match (given, collection) {

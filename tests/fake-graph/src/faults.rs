@@ -229,3 +229,22 @@ pub(crate) const RESETS: [Reset; 15] = [
     Reset { status: 400, code: "BadRequest", inner: Some("SYNCSTATENOTFOUND"), message: "", location: false },
     Reset { status: 410, code: "", inner: None, message: "", location: false },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Options;
+
+    #[test]
+    fn the_readme_names_every_option_and_every_fault() {
+        let readme = include_str!("../README.md");
+        let options = Options::default().to_json();
+        let names = options.as_object().into_iter().flat_map(Map::keys).map(String::as_str);
+        for name in names.chain(NAMES) {
+            assert!(readme.contains(&format!("`{name}`")), "{name}");
+        }
+        for n in 1..=RESETS.len() {
+            assert!(readme.contains(&n.to_string()));
+        }
+    }
+}

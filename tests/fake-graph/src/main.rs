@@ -220,7 +220,7 @@ fn file(dir: &Path, request: &Request) -> Response {
         "woff2" => "font/woff2",
         _ => "application/octet-stream",
     };
-    let headers = [("Content-Type", kind), ("Cache-Control", "no-cache"), ("Access-Control-Allow-Origin", "*")];
+    let headers = [("Content-Type", kind), ("Cache-Control", "no-cache"), ("Access-Control-Allow-Origin", "*"), ("Connection", "close")];
     Response { status: 200, headers: headers.map(|(n, v)| (n.to_owned(), v.to_owned())).to_vec(), body, ..Response::default() }
 }
 

@@ -138,6 +138,9 @@ options! {
     latency_ms: u64 = 0,
     /// Bandwidth of every answer.
     bytes_per_second: Option<u64> = None,
+    /// Leave connections open. Off, since browsers ask again by themselves when a connection they had used before is
+    /// closed without an answer, and then the fault `network` would go unseen.
+    keep_alive: bool = false,
     /// `Retry-After` in `Access-Control-Expose-Headers` (graph-facts 2.8).
     expose_retry_after: bool = true,
     /// Send `Access-Control-Expose-Headers` at all.

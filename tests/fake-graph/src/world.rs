@@ -328,6 +328,9 @@ impl World {
             entry.kind = "preflight";
         }
         let mut response = self.answer(request, found, &params, token, &prefs, now_ms, &mut entry);
+        if !self.options.keep_alive {
+            response.headers.push(("Connection".to_owned(), "close".to_owned()));
+        }
         response.delay_ms += self.options.latency_ms;
         if response.bytes_per_second.is_none() {
             response.bytes_per_second = self.options.bytes_per_second;

@@ -737,6 +737,35 @@ fn an_unknown_path_is_an_error_and_stands_in_the_log() {
 }
 
 #[test]
+fn the_core_has_no_clock_and_no_input_or_output() {
+    for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src")).unwrap() {
+        let path = file.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let outside = ["std::time", "std::net", "std::fs", "std::io", "std::env", "HashMap", "println!"];
+        assert!(path.ends_with("main.rs") || !outside.iter().any(|word| text.contains(word)), "{}", path.display());
+    }
+}
+
+#[test]
+fn no_id_is_ever_given_twice() {
+    let mut c = Client::new(
+        9,
+        &Populate { events: 400, contacts: 200, messages: 200, drive: 100, recordings: 50, users: 50, groups: 3, around: 0 },
+    );
+    let mut seen = BTreeSet::new();
+    for collection in Collection::ALL {
+        for item in c.world.list(collection, None, None, None, false) {
+            assert!(seen.insert(item["id"].as_str().unwrap().to_owned()));
+        }
+        for _ in 0..300 {
+            for id in c.edit(json!({ "collection": collection.name(), "op": "add" })) {
+                assert!(seen.insert(id), "{collection:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn the_fake_does_not_depend_on_deltalink() {
     let manifest = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).unwrap();
     assert!(!manifest.contains("deltalink"));
