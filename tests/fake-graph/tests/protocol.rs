@@ -665,6 +665,53 @@ fn a_mirror_kept_by_rounds_is_what_the_table_holds() {
 }
 
 #[test]
+fn members_gathered_over_rounds_are_the_members_of_the_table() {
+    for seed in 0..24u64 {
+        let mut c = Client::new(seed, &Populate { users: 40, groups: 4, ..Populate::default() });
+        let mode = ["next-round", "later-in-round", "both", "live"][usize::try_from(seed % 4).unwrap()];
+        c.options(
+            json!({ "page_size": 1 + seed % 3, "members_slice": 1 + seed % 9, "reorder": seed % 2 == 0, "changes_during_round": mode }),
+        );
+        let users: Vec<String> = c.round("/users/delta").ids();
+        let groups: Vec<String> = c.round("/groups/delta").ids().into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+        let token = c.token.clone();
+        let mut mirror: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let mut url = "/groups/delta".to_owned();
+        let mut n = seed as usize;
+        for turn in 0..6 {
+            let mut change = |c: &mut Client| {
+                n = n * 7 + 3;
+                let (group, user) = (&groups[n % groups.len()], &users[n % users.len()]);
+                let change = if n % 2 == 0 { json!({ "add": [user] }) } else { json!({ "remove": [user] }) };
+                c.edit(json!({ "collection": "groups", "op": "edit", "id": group, "patch": { "members": change } }));
+                n %= 100_003;
+            };
+            let round = c.round_with(&url, &token, |c, n| {
+                if turn < 4 && n < 20 {
+                    change(c);
+                }
+            });
+            for item in round.items() {
+                let set = mirror.entry(id(item)).or_default();
+                for member in item.get("members@delta").and_then(Value::as_array).into_iter().flatten() {
+                    let member_id = member["id"].as_str().unwrap().to_owned();
+                    if member.get("@removed").is_some() {
+                        set.remove(&member_id)
+                    } else {
+                        set.insert(member_id)
+                    };
+                }
+            }
+            url = round.delta;
+        }
+        for group in c.world.list(Collection::Groups, None, None, None, false) {
+            let want: BTreeSet<String> = group["members"].as_array().unwrap().iter().map(|m| m.as_str().unwrap().to_owned()).collect();
+            assert_eq!(mirror[group["id"].as_str().unwrap()], want, "seed {seed}, {mode}");
+        }
+    }
+}
+
+#[test]
 fn the_same_seed_gives_the_same_bytes() {
     let run = |seed| {
         let mut c = Client::new(seed, &filled());
