@@ -682,7 +682,7 @@ fn members_gathered_over_rounds_are_the_members_of_the_table() {
             let mut change = |c: &mut Client| {
                 n = n * 7 + 3;
                 let (group, user) = (&groups[n % groups.len()], &users[n % users.len()]);
-                let change = if n % 2 == 0 { json!({ "add": [user] }) } else { json!({ "remove": [user] }) };
+                let change = if n.is_multiple_of(2) { json!({ "add": [user] }) } else { json!({ "remove": [user] }) };
                 c.edit(json!({ "collection": "groups", "op": "edit", "id": group, "patch": { "members": change } }));
                 n %= 100_003;
             };
