@@ -1,0 +1,206 @@
+//! Many worlds side by side, and the control API over them. It is a pure function too: the server only turns HTTP into it.
+
+use crate::clock;
+use crate::http::{Request, Response};
+use crate::route::Collection;
+use crate::text::{self, Param};
+use crate::world::{Populate, World};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// All worlds of one server.
+#[derive(Debug, Clone)]
+pub struct Server {
+    seed: u64,
+    base: String,
+    worlds: BTreeMap<String, World>,
+    made: u64,
+}
+
+type Reply = Result<Value, (u16, String)>;
+
+fn bad(message: impl Into<String>) -> (u16, String) {
+    (400, message.into())
+}
+
+impl Server {
+    /// A server with no worlds. `base` goes into links: `http://127.0.0.1:4010`.
+    pub fn new(seed: u64, base: impl Into<String>) -> Self {
+        Self { seed, base: base.into(), worlds: BTreeMap::new(), made: 0 }
+    }
+
+    /// A world by its id.
+    pub fn world(&mut self, id: &str) -> Option<&mut World> {
+        self.worlds.get_mut(id)
+    }
+
+    /// Answers a request to the control API (`/control/…`) or to a world (`/w/{id}/v1.0/…`).
+    pub fn handle(&mut self, request: &Request, now_ms: u64) -> Response {
+        if let Some(rest) = request.url.strip_prefix("/w/") {
+            let id = rest.split(['/', '?']).next().unwrap_or("");
+            if let Some(world) = self.worlds.get_mut(id) {
+                return world.handle(request, now_ms);
+            }
+        }
+        let mut response = if request.method.eq_ignore_ascii_case("OPTIONS") {
+            Response { status: 204, ..Response::default() }
+        } else {
+            match self.control(request, now_ms) {
+                Ok(Value::Null) => Response { status: 204, ..Response::default() },
+                Ok(value) => Response::of(200, &value),
+                Err((status, message)) => Response::of(status, &json!({ "error": message })),
+            }
+        };
+        for (name, value) in [
+            ("Access-Control-Allow-Origin", "*"),
+            ("Access-Control-Allow-Methods", "GET, POST, PATCH, DELETE, OPTIONS"),
+            ("Access-Control-Allow-Headers", "*"),
+            ("Access-Control-Max-Age", "86400"),
+            ("Cache-Control", "no-store"),
+            ("Connection", "close"),
+        ] {
+            response.headers.push((name.to_owned(), value.to_owned()));
+        }
+        response
+    }
+
+    fn control(&mut self, request: &Request, now: u64) -> Reply {
+        let (path, query) = request.url.split_once('?').unwrap_or((&request.url, ""));
+        let parts: Vec<String> = path.split('/').skip(1).map(|p| text::decode(p, false)).collect();
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        let body: Value = if request.body.is_empty() {
+            json!({})
+        } else {
+            serde_json::from_slice(&request.body).map_err(|e| bad(format!("the body is not JSON: {e}")))?
+        };
+        let method = request.method.to_ascii_uppercase();
+        match (method.as_str(), parts.as_slice()) {
+            ("GET", ["control", "worlds"]) => Ok(self.worlds.keys().map(|k| Value::from(k.as_str())).collect()),
+            ("POST", ["control", "worlds"]) => self.create(&body, now),
+            ("DELETE", ["control", "worlds", id]) => {
+                self.worlds.remove(*id).map(|_| Value::Null).ok_or_else(|| (404, format!("there is no world {id}")))
+            }
+            (method, ["control", "worlds", id, rest @ ..]) => {
+                let world = self.worlds.get_mut(*id).ok_or_else(|| (404, format!("there is no world {id}")))?;
+                command(world, method, rest, &text::query(query), &body, now)
+            }
+            _ => Err((404, format!("{method} {path}: there is nothing here"))),
+        }
+    }
+
+    fn create(&mut self, body: &Value, now: u64) -> Reply {
+        let map = body.as_object().ok_or_else(|| bad("a world is an object"))?;
+        if let Some(key) = map.keys().find(|k| !matches!(k.as_str(), "seed" | "id" | "options" | "populate")) {
+            return Err(bad(format!("a world has no member {key}")));
+        }
+        self.made += 1;
+        let id = match map.get("id") {
+            None | Some(Value::Null) => format!("w{}", self.made),
+            Some(id) => id.as_str().unwrap_or("").to_owned(),
+        };
+        if id.is_empty() || !id.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')) {
+            return Err(bad("an id consists of letters, digits, - and _"));
+        }
+        let seed = map.get("seed").map_or(Some(self.seed.wrapping_add(self.made)), Value::as_u64).ok_or_else(|| bad("seed is a number"))?;
+        let root = format!("{}/w/{id}/v1.0", self.base);
+        let mut world = World::new(seed, root.clone());
+        if let Some(options) = map.get("options") {
+            world.set_options(options).map_err(bad)?;
+        }
+        if let Some(wish) = map.get("populate") {
+            world.populate(&populate(wish, now)?, now);
+        }
+        let tokens = json!({ "delegated": world.token("delegated", None, None, now), "app": world.token("app", None, None, now) });
+        let (user, address) = world.me();
+        let reply = json!({ "id": id, "root": root, "tokens": tokens, "user": { "id": user, "address": address }, "seed": seed });
+        // Creating a world that is there already makes it anew.
+        self.worlds.insert(id, world);
+        Ok(reply)
+    }
+}
+
+fn populate(wish: &Value, now: u64) -> Result<Populate, (u16, String)> {
+    let map = wish.as_object().ok_or_else(|| bad("populate is an object"))?;
+    let mut out = Populate { around: i64::try_from(now).unwrap_or(0), ..Populate::default() };
+    for (key, value) in map {
+        if key == "around" {
+            out.around = value.as_str().and_then(clock::parse).ok_or_else(|| bad("around is a date"))?;
+            continue;
+        }
+        let n = value.as_u64().ok_or_else(|| bad(format!("populate: {key} is a number")))?;
+        match key.as_str() {
+            "events" => out.events = n,
+            "contacts" => out.contacts = n,
+            "recordings" => out.recordings = n,
+            "users" => out.users = n,
+            "groups" => out.groups = n,
+            "drive" => out.drive = n,
+            "messages" => out.messages = n,
+            _ => return Err(bad(format!("populate has no member {key}"))),
+        }
+    }
+    Ok(out)
+}
+
+fn collection(name: &str) -> Result<Collection, (u16, String)> {
+    Collection::named(name).ok_or_else(|| (404, format!("there is no collection {name}")))
+}
+
+fn command(world: &mut World, method: &str, rest: &[&str], query: &[Param], body: &Value, now: u64) -> Reply {
+    match (method, rest) {
+        ("GET", []) => {
+            let (user, address) = world.me();
+            Ok(json!({ "root": world.root(), "seed": world.seed(), "user": { "id": user, "address": address } }))
+        }
+        ("GET", ["options"]) => Ok(world.options().to_json()),
+        ("PATCH", ["options"]) => {
+            world.set_options(body).map_err(bad)?;
+            Ok(world.options().to_json())
+        }
+        ("GET", ["log"]) => Ok(world.log()),
+        ("DELETE", ["log"]) => {
+            world.clear_log();
+            Ok(Value::Null)
+        }
+        ("GET", ["tables", name]) => {
+            let get = |name: &str| query.iter().find(|p| p.name == name).map(|p| p.value.as_str());
+            let window = match (get("start"), get("end")) {
+                (None, None) => None,
+                (start, end) => {
+                    let date = |d: Option<&str>| d.and_then(clock::parse).ok_or_else(|| bad("start and end are dates, both of them"));
+                    Some((date(start)?, date(end)?))
+                }
+            };
+            let part = get("calendar").or_else(|| get("folder"));
+            Ok(world.list(collection(name)?, get("user"), part, window, get("immutable") == Some("true")).into())
+        }
+        ("POST", ["edits"]) => Ok(json!({ "ids": world.edit(body, now).map_err(bad)? })),
+        ("GET", ["faults"]) => Ok(world.faults()),
+        ("POST", ["faults"]) => Ok(json!({ "ids": world.add_faults(body).map_err(bad)? })),
+        ("DELETE", ["faults"]) => {
+            world.clear_faults();
+            Ok(Value::Null)
+        }
+        ("POST", ["expire"]) => {
+            let which = match body.get("collection") {
+                None | Some(Value::Null) => None,
+                Some(name) => Some(collection(name.as_str().unwrap_or(""))?),
+            };
+            world.expire(which);
+            Ok(Value::Null)
+        }
+        ("POST", ["token"]) => {
+            let kind = body.get("kind").and_then(Value::as_str).unwrap_or("delegated");
+            if !matches!(kind, "delegated" | "app") {
+                return Err(bad("kind is delegated or app"));
+            }
+            let lifetime = body.get("lifetime_ms").and_then(Value::as_u64);
+            Ok(json!({ "token": world.token(kind, body.get("user").and_then(Value::as_str), lifetime, now) }))
+        }
+        ("POST", ["revoke"]) => {
+            world.revoke();
+            Ok(Value::Null)
+        }
+        _ => Err((404, format!("{method} {}: there is nothing here", rest.join("/")))),
+    }
+}

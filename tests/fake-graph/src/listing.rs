@@ -1,0 +1,353 @@
+//! What a round lists, and how an item is shown.
+
+use crate::ask::{Prefs, Spec, zone_offset};
+use crate::clock;
+use crate::data;
+use crate::route::Collection;
+use crate::table::{Table, Version};
+use crate::world::{Failure, World};
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// One thing a round lists.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) row: Arc<Version>,
+    pub(crate) gone: Option<&'static str>,
+    /// What the client has seen before; none in a full round.
+    pub(crate) since: Option<u64>,
+    pub(crate) links: Vec<(String, Vec<(String, bool)>)>,
+    /// A further slice of an item that is already listed: never on the same page.
+    pub(crate) slice: bool,
+}
+
+fn overlaps(span: (i64, i64), window: (i64, i64)) -> bool {
+    let (start, end) = span;
+    if start == end { start >= window.0 && start < window.1 } else { start < window.1 && end > window.0 }
+}
+
+/// The occurrences and exceptions of every master.
+fn children(table: &Table, owner: &str) -> BTreeMap<String, Vec<Arc<Version>>> {
+    let mut out: BTreeMap<String, Vec<Arc<Version>>> = BTreeMap::new();
+    for row in table.all().filter(|v| v.owner == owner) {
+        let master = row.text("seriesMasterId");
+        if !master.is_empty() {
+            out.entry(master.to_owned()).or_default().push(Arc::clone(row));
+        }
+    }
+    out
+}
+
+/// A master is in the window when one of its occurrences is; any other event by itself.
+fn inside(row: &Version, family: &BTreeMap<String, Vec<Arc<Version>>>, window: (i64, i64), at: u64) -> bool {
+    if row.text("type") != "seriesMaster" {
+        return row.span_at(at).is_some_and(|s| overlaps(s, window));
+    }
+    let known = row.created <= at && row.gone.is_none_or(|g| g.at > at);
+    known && family.get(&row.id).is_some_and(|c| c.iter().any(|v| v.span_at(at).is_some_and(|s| overlaps(s, window))))
+}
+
+impl World {
+    pub(crate) fn full(&self, spec: &Spec) -> Vec<Entry> {
+        let Some(table) = self.tables.get(&spec.collection) else { return Vec::new() };
+        let rows = table.present(&spec.owner);
+        let entry = |row: Arc<Version>| Entry { row, gone: None, since: None, links: Vec::new(), slice: false };
+        match spec.collection {
+            Collection::Events => self.full_events(table, rows, spec).into_iter().map(entry).collect(),
+            c if c.directory() => {
+                let mut rows = rows;
+                if self.options.removed_in_full {
+                    rows.extend(table.changed(&spec.owner, 0).into_iter().filter(|v| v.gone.is_some_and(|g| g.reason == "changed")));
+                }
+                self.sliced(rows.into_iter().filter(|v| spec.ids.as_ref().is_none_or(|i| i.contains(&v.id))), spec, None)
+            }
+            _ => {
+                let mut rows: Vec<_> = rows.into_iter().filter(|v| in_span(v, spec)).collect();
+                if spec.newest_first {
+                    rows.sort_by_key(|v| std::cmp::Reverse(v.text("receivedDateTime").to_owned()));
+                }
+                rows.into_iter().map(entry).collect()
+            }
+        }
+    }
+
+    pub(crate) fn full_events(&self, table: &Table, rows: Vec<Arc<Version>>, spec: &Spec) -> Vec<Arc<Version>> {
+        let window = spec.window.unwrap_or((i64::MIN, i64::MAX));
+        let family = children(table, &spec.owner);
+        let mut listed: Vec<Arc<Version>> = rows
+            .into_iter()
+            .filter(|v| !(v.text("type") == "seriesMaster" && self.options.withhold_masters_full))
+            .filter(|v| inside(v, &family, window, self.seq))
+            .collect();
+        // The master comes with the first of its occurrences.
+        let key = |v: &Version| {
+            let own = v.span_at(self.seq).map_or(i64::MAX, |s| s.0);
+            if v.text("type") != "seriesMaster" {
+                return (own, 1);
+            }
+            let spans = family.get(&v.id).into_iter().flatten().filter_map(|c| c.span_at(self.seq)).filter(|s| overlaps(*s, window));
+            (spans.map(|s| s.0).min().unwrap_or(own), 0)
+        };
+        listed.sort_by_cached_key(|v| key(v));
+        listed
+    }
+
+    /// What changed after a point. It is the whole of an incremental round.
+    pub(crate) fn changes(&self, spec: &Spec, since: u64) -> Vec<Entry> {
+        let Some(table) = self.tables.get(&spec.collection) else { return Vec::new() };
+        let rows = table.changed(&spec.owner, since);
+        let entry = |row: Arc<Version>, gone| Entry { row, gone, since: Some(since), links: Vec::new(), slice: false };
+        match spec.collection {
+            Collection::Events => self.changed_events(table, rows, spec, since),
+            // Only recordings that were added; nothing is said of those that went away (graph-facts 1.1).
+            Collection::Recordings => {
+                rows.into_iter().filter(|v| v.gone.is_none() && v.created > since && in_span(v, spec)).map(|v| entry(v, None)).collect()
+            }
+            Collection::Drive => rows.into_iter().map(|v| (v.gone.map(|g| g.reason), v)).map(|(g, v)| entry(v, g)).collect(),
+            Collection::Messages => rows
+                .into_iter()
+                .filter(|v| v.gone.is_some() || in_span(v, spec))
+                .filter(|v| match spec.change_type.as_deref() {
+                    Some("created") => v.gone.is_none() && v.created > since,
+                    Some("updated") => v.gone.is_none() && v.created <= since,
+                    Some("deleted") => v.gone.is_some(),
+                    _ => true,
+                })
+                .map(|v| (v.gone.map(|g| g.reason), v))
+                .map(|(g, v)| entry(v, g))
+                .collect(),
+            _ => {
+                let wanted =
+                    rows.into_iter().filter(|v| spec.ids.as_ref().is_none_or(|i| i.contains(&v.id))).filter(|v| tracked(v, spec, since));
+                self.sliced(wanted, spec, Some(since))
+            }
+        }
+    }
+
+    pub(crate) fn changed_events(&self, table: &Table, rows: Vec<Arc<Version>>, spec: &Spec, since: u64) -> Vec<Entry> {
+        let window = spec.window.unwrap_or((i64::MIN, i64::MAX));
+        let family = children(table, &spec.owner);
+        let mut out: Vec<Entry> = Vec::new();
+        let entry = |row: &Arc<Version>, gone| Entry { row: Arc::clone(row), gone, since: Some(since), links: Vec::new(), slice: false };
+        let mut masters: BTreeSet<String> = BTreeSet::new();
+        let mut left: BTreeSet<&str> = BTreeSet::new();
+        for row in &rows {
+            let was = inside(row, &family, window, since);
+            let is = inside(row, &family, window, self.seq);
+            let master = row.text("type") == "seriesMaster";
+            if row.gone.is_some_and(|g| g.silent) {
+                continue;
+            }
+            left.insert(row.text("seriesMasterId"));
+            if is {
+                if master {
+                    masters.insert(row.id.clone());
+                } else {
+                    let of = row.text("seriesMasterId");
+                    if !of.is_empty() {
+                        masters.insert(of.to_owned());
+                    }
+                    out.push(entry(row, None));
+                }
+            } else if was || self.options.outside_window_removals {
+                // Deleted, moved out of the window, or never in it: the service does not tell which (graph-facts 1.3).
+                out.push(entry(row, Some("deleted")));
+            }
+        }
+        // A master whose last occurrence left the window leaves with it.
+        for master in left.iter().filter_map(|id| table.get(id)).filter(|v| v.changed <= since) {
+            if inside(master, &family, window, since) && !inside(master, &family, window, self.seq) {
+                out.push(entry(master, Some("deleted")));
+            }
+        }
+        if !self.options.withhold_masters {
+            let known = masters.iter().filter_map(|id| table.get(id)).filter(|v| v.gone.is_none());
+            let mut first: Vec<Entry> = known.map(|v| entry(v, None)).collect();
+            first.append(&mut out);
+            out = first;
+        }
+        out
+    }
+
+    /// Directory rows with their relationships; what does not fit into one slice comes again later in the round.
+    pub(crate) fn sliced(&self, rows: impl Iterator<Item = Arc<Version>>, spec: &Spec, since: Option<u64>) -> Vec<Entry> {
+        let slice = usize::try_from(self.options.members_slice.max(1)).unwrap_or(usize::MAX);
+        let (mut out, mut later) = (Vec::new(), Vec::new());
+        for row in rows {
+            let gone = row.gone.map(|g| g.reason);
+            let mut links = Vec::new();
+            for (relation, targets) in row.links.iter().filter(|(r, _)| gone.is_none() && shows_relation(spec, r)) {
+                let fresh = since.is_none_or(|s| row.created > s);
+                let wanted = |(at, stands): &(u64, bool)| if fresh { *stands } else { since.is_some_and(|s| *at > s) };
+                let list: Vec<(String, bool)> = targets.iter().filter(|(_, t)| wanted(t)).map(|(id, t)| (id.clone(), t.1)).collect();
+                if !list.is_empty() {
+                    links.push((relation.clone(), list));
+                }
+            }
+            let mut first = Vec::new();
+            for (relation, list) in links {
+                for (n, part) in list.chunks(slice).enumerate() {
+                    let part = (relation.clone(), part.to_vec());
+                    if n == 0 {
+                        first.push(part);
+                    } else {
+                        later.push((n, Entry { row: Arc::clone(&row), gone: None, since, links: vec![part], slice: true }));
+                    }
+                }
+            }
+            out.push(Entry { row, gone, since, links: first, slice: false });
+        }
+        later.sort_by_key(|(n, _)| *n);
+        out.extend(later.into_iter().map(|(_, e)| e));
+        out
+    }
+
+    // ---- items ----
+
+    pub(crate) fn render(&self, spec: &Spec, entry: &Entry, prefs: &Prefs) -> Result<Map<String, Value>, Failure> {
+        let row = &entry.row;
+        let id = if prefs.immutable && spec.collection.outlook() { data::immutable(&row.id) } else { row.id.clone() };
+        let mut out = Map::new();
+        if let Some(reason) = entry.gone {
+            match spec.collection {
+                Collection::Events => drop(out.insert("@odata.type".to_owned(), "#microsoft.graph.event".into())),
+                Collection::Messages => drop(out.insert("@odata.type".to_owned(), "#microsoft.graph.message".into())),
+                Collection::Drive => {
+                    // Drives have a facet and no `@removed` (graph-facts 2.2).
+                    for facet in ["folder", "file"] {
+                        if row.item.contains_key(facet) {
+                            out.insert(facet.to_owned(), json!({}));
+                        }
+                    }
+                    let state = if self.options.empty_deleted_facet { json!({}) } else { json!({ "state": "deleted" }) };
+                    out.insert("deleted".to_owned(), state);
+                }
+                _ => {}
+            }
+            out.insert("id".to_owned(), id.into());
+            if spec.collection != Collection::Drive {
+                out.insert("@removed".to_owned(), json!({ "reason": reason }));
+            }
+            return Ok(out);
+        }
+        if spec.collection == Collection::Events {
+            return self.event(row, prefs, true);
+        }
+        let selected = |key: &str| spec.select.as_ref().is_none_or(|s| s.iter().any(|k| k == key));
+        // With return=minimal an absent property means unchanged; without, one that was never set (graph-facts 1.2).
+        let minimal = prefs.minimal && spec.collection.directory();
+        let unchanged =
+            |key: &str| minimal && entry.since.is_some_and(|s| row.created <= s && row.props.get(key).is_none_or(|at| *at <= s));
+        for (key, value) in row.item.iter().filter(|(k, _)| selected(k) && !unchanged(k)) {
+            out.insert(key.clone(), value.clone());
+        }
+        match spec.collection {
+            Collection::Messages => {
+                out.insert("@odata.type".to_owned(), "#microsoft.graph.message".into());
+                out.insert("@odata.etag".to_owned(), format!("W/\"{}\"", data::change_key(&row.id, row.changed)).into());
+                if self.options.string_booleans {
+                    for value in out.values_mut() {
+                        if let Some(flag) = value.as_bool() {
+                            *value = flag.to_string().into();
+                        }
+                    }
+                }
+            }
+            Collection::Recordings => drop(out.insert("@odata.type".to_owned(), "#microsoft.graph.callRecording".into())),
+            Collection::Drive => drop(out.insert("eTag".to_owned(), format!("\"{},{}\"", row.id, row.changed).into())),
+            _ => {}
+        }
+        for (relation, list) in &entry.links {
+            let targets: Value = list
+                .iter()
+                .map(|(target, stands)| {
+                    let mut link = json!({ "@odata.type": "#microsoft.graph.user", "id": target });
+                    if let (false, Some(map)) = (*stands, link.as_object_mut()) {
+                        map.insert("@removed".to_owned(), json!({ "reason": "deleted" }));
+                    }
+                    link
+                })
+                .collect();
+            out.insert(format!("{relation}@delta"), targets);
+        }
+        if selected("id") || !self.options.omit_unselected_id {
+            out.insert("id".to_owned(), id.into());
+        }
+        Ok(out)
+    }
+
+    /// An event as the answer shows it; an occurrence in a round has nearly nothing (graph-facts 1.3).
+    pub(crate) fn event(&self, row: &Version, prefs: &Prefs, bare: bool) -> Result<Map<String, Value>, Failure> {
+        let mut out = row.item.clone();
+        if bare && row.text("type") == "occurrence" {
+            out.retain(|k, _| matches!(k.as_str(), "@odata.type" | "seriesMasterId" | "type" | "start" | "end"));
+        }
+        let key = data::change_key(&row.id, row.changed);
+        out.insert("@odata.etag".to_owned(), format!("W/\"{key}\"").into());
+        if row.text("type") != "occurrence" {
+            out.insert("changeKey".to_owned(), key.into());
+        }
+        let id = |id: &str| if prefs.immutable { data::immutable(id) } else { id.to_owned() };
+        out.insert("id".to_owned(), id(&row.id).into());
+        if !row.text("seriesMasterId").is_empty() {
+            out.insert("seriesMasterId".to_owned(), id(row.text("seriesMasterId")).into());
+        }
+        let (minutes, zone) = zone_offset(prefs)?;
+        if zone != "UTC" {
+            // Only start and end of the answer change; an all-day event stays at midnight.
+            let all_day = row.item.get("isAllDay").and_then(Value::as_bool).unwrap_or(false);
+            for name in ["start", "end"] {
+                let at = row.item.get(name).and_then(|w| w.get("dateTime")).and_then(Value::as_str).and_then(clock::parse);
+                if let Some(at) = at {
+                    let shift = if all_day { 0 } else { minutes * 60_000 };
+                    out.insert(name.to_owned(), json!({ "dateTime": clock::local(at + shift), "timeZone": zone }));
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    /// What a full round would list now, read from the table and not through a round's links: the oracle of tests.
+    pub(crate) fn listed_events(&self, owner: &str, window: (i64, i64), immutable: bool) -> Vec<Value> {
+        let Some(table) = self.tables.get(&Collection::Events) else { return Vec::new() };
+        let family = children(table, owner);
+        let rows = table.present(owner).into_iter();
+        let prefs = Prefs { immutable, ..Prefs::default() };
+        rows.filter(|v| !(v.text("type") == "seriesMaster" && self.options.withhold_masters_full))
+            .filter(|v| inside(v, &family, window, self.seq))
+            .filter_map(|v| self.event(&v, &prefs, true).ok())
+            .map(Value::Object)
+            .collect()
+    }
+}
+
+fn shows_relation(spec: &Spec, relation: &str) -> bool {
+    match &spec.select {
+        Some(names) => names.iter().any(|n| n == relation),
+        // Members come by themselves, the manager has to be asked for.
+        None => relation == "members",
+    }
+}
+
+/// With `$select`, only changes of the selected properties are listed.
+fn tracked(row: &Version, spec: &Spec, since: u64) -> bool {
+    if row.gone.is_some() || row.created > since {
+        return true;
+    }
+    let related = row.links.iter().filter(|(r, _)| shows_relation(spec, r)).any(|(_, t)| t.values().any(|(at, _)| *at > since));
+    let own = match &spec.select {
+        Some(names) => names.iter().any(|n| row.props.get(n).is_some_and(|at| *at > since)),
+        None => row.props.values().any(|at| *at > since),
+    };
+    related || own
+}
+
+fn in_span(row: &Version, spec: &Spec) -> bool {
+    let name = if spec.collection == Collection::Recordings { "createdDateTime" } else { "receivedDateTime" };
+    if spec.after.is_none() && spec.before.is_none() {
+        return true;
+    }
+    let at = clock::parse(row.text(name)).unwrap_or(i64::MAX);
+    spec.after.is_none_or(|a| at >= a) && spec.before.is_none_or(|b| at < b)
+}

@@ -1,0 +1,286 @@
+//! The server around the core: it turns HTTP into [`fake_graph::Server::handle`] and obeys what the answer says of time,
+//! bandwidth and cut connections.
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::connect_info::{ConnectInfo, Connected};
+use axum::extract::{Request as AxumRequest, State};
+use axum::response::Response as AxumResponse;
+use axum::serve::{IncomingStream, Listener};
+use fake_graph::{Request, Response, Server};
+use futures_util::stream;
+use std::io::{self, ErrorKind, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+
+const USAGE: &str = "fake-graph [--port N] [--seed N] [--static DIR] [--stdin-lifeline] [--verbose]";
+
+#[derive(Default)]
+struct Args {
+    port: u16,
+    seed: u64,
+    dir: Option<PathBuf>,
+    lifeline: bool,
+    verbose: bool,
+}
+
+fn args() -> Result<Args, String> {
+    let mut out = Args { seed: 1, ..Args::default() };
+    let mut list = std::env::args().skip(1);
+    while let Some(name) = list.next() {
+        let mut value = || list.next().ok_or(format!("{name} needs a value"));
+        match name.as_str() {
+            "--port" => out.port = value()?.parse().map_err(|_| "--port is a number".to_owned())?,
+            "--seed" => out.seed = value()?.parse().map_err(|_| "--seed is a number".to_owned())?,
+            "--static" => out.dir = Some(PathBuf::from(value()?)),
+            "--stdin-lifeline" => out.lifeline = true,
+            "--verbose" => out.verbose = true,
+            _ => return Err(format!("{name} is not known: {USAGE}")),
+        }
+    }
+    Ok(out)
+}
+
+/// A connection that can be cut from the inside: hyper has no other way to close one without an answer.
+struct Cuttable {
+    stream: TcpStream,
+    cut: Arc<AtomicBool>,
+}
+
+impl Cuttable {
+    fn check(&self) -> io::Result<()> {
+        if self.cut.load(Ordering::SeqCst) { Err(ErrorKind::ConnectionReset.into()) } else { Ok(()) }
+    }
+}
+
+impl AsyncRead for Cuttable {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.check()?;
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Cuttable {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.check()?;
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+struct Loopback(TcpListener);
+
+impl Listener for Loopback {
+    type Io = Cuttable;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Cuttable, SocketAddr) {
+        loop {
+            match self.0.accept().await {
+                Ok((stream, from)) => {
+                    let _ = stream.set_nodelay(true);
+                    return (Cuttable { stream, cut: Arc::default() }, from);
+                }
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+#[derive(Clone)]
+struct Cut(Arc<AtomicBool>);
+
+impl Connected<IncomingStream<'_, Loopback>> for Cut {
+    fn connect_info(stream: IncomingStream<'_, Loopback>) -> Self {
+        Self(Arc::clone(&stream.io().cut))
+    }
+}
+
+#[derive(Clone)]
+struct App {
+    server: Arc<Mutex<Server>>,
+    dir: Option<Arc<PathBuf>>,
+    verbose: bool,
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+async fn answer(State(app): State<App>, ConnectInfo(cut): ConnectInfo<Cut>, request: AxumRequest) -> AxumResponse {
+    let (head, body) = request.into_parts();
+    let url = head.uri.path_and_query().map_or("/", |p| p.as_str()).to_owned();
+    let headers = head.headers.iter().map(|(n, v)| (n.as_str().to_owned(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect();
+    let body = to_bytes(body, 64 << 20).await.unwrap_or_default().to_vec();
+    let request = Request { method: head.method.as_str().to_owned(), url, headers, body };
+    let response = match &app.dir {
+        Some(dir) if !request.url.starts_with("/w/") && !request.url.starts_with("/control/") => file(dir, &request),
+        _ => app.server.lock().unwrap_or_else(PoisonError::into_inner).handle(&request, now_ms()),
+    };
+    if app.verbose {
+        eprintln!("{} {} {}", response.status, request.method, request.url);
+    }
+    give(response, &cut).await
+}
+
+async fn give(response: Response, cut: &Cut) -> AxumResponse {
+    if response.hang {
+        std::future::pending::<()>().await;
+    }
+    if response.delay_ms > 0 {
+        tokio::time::sleep(Duration::from_millis(response.delay_ms)).await;
+    }
+    let mut out = AxumResponse::builder().status(response.status.max(200));
+    if response.status == 0 {
+        cut.0.store(true, Ordering::SeqCst);
+    }
+    for (name, value) in &response.headers {
+        out = out.header(name, value);
+    }
+    let whole = response.body.len();
+    let built = if response.cut_after.is_some() || response.bytes_per_second.is_some() {
+        // The length is promised in full, then the connection may end before it.
+        out = out.header("Content-Length", whole);
+        out.body(Body::from_stream(pieces(response)))
+    } else {
+        out.body(Body::from(response.body))
+    };
+    built.unwrap_or_else(|_| AxumResponse::new(Body::from("a header of the answer is not allowed")))
+}
+
+/// The body in pieces of a tenth of a second, and an error where it is to be cut.
+fn pieces(response: Response) -> impl stream::Stream<Item = Result<Bytes, io::Error>> + Send {
+    let end = response.cut_after.unwrap_or(response.body.len()).min(response.body.len());
+    let step = response.bytes_per_second.map_or(end, |b| usize::try_from(b / 10).unwrap_or(end)).max(1);
+    let cut = response.cut_after.is_some();
+    let body = Bytes::from(response.body);
+    let paced = response.bytes_per_second.is_some();
+    stream::unfold((0usize, false), move |(at, failed)| {
+        let body = body.clone();
+        async move {
+            if failed || (at >= end && !cut) {
+                return None;
+            }
+            if at >= end {
+                // Give what came before time to leave.
+                tokio::time::sleep(Duration::from_millis(30)).await;
+                return Some((Err(ErrorKind::ConnectionReset.into()), (at, true)));
+            }
+            if paced && at > 0 {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            let to = at.saturating_add(step).min(end);
+            Some((Ok(body.slice(at..to)), (to, false)))
+        }
+    })
+}
+
+/// A file of the folder given with `--static`.
+fn file(dir: &Path, request: &Request) -> Response {
+    let path = request.url.split('?').next().unwrap_or("/");
+    let mut at = dir.to_path_buf();
+    for part in path.split('/').filter(|p| !p.is_empty()) {
+        // No way out of the folder; files of a site need no percent-encoding.
+        if part == ".." || part.contains(['\\', '%', ':']) {
+            return missing();
+        }
+        at.push(part);
+    }
+    if at.is_dir() {
+        at.push("index.html");
+    }
+    let Ok(body) = std::fs::read(&at) else { return missing() };
+    let kind = match at.extension().and_then(|e| e.to_str()).unwrap_or("") {
+        "html" => "text/html; charset=utf-8",
+        "js" | "mjs" => "text/javascript; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "wasm" => "application/wasm",
+        "json" | "map" => "application/json",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "ico" => "image/x-icon",
+        "txt" | "md" => "text/plain; charset=utf-8",
+        "woff2" => "font/woff2",
+        _ => "application/octet-stream",
+    };
+    let headers = [("Content-Type", kind), ("Cache-Control", "no-cache"), ("Access-Control-Allow-Origin", "*"), ("Connection", "close")];
+    Response { status: 200, headers: headers.map(|(n, v)| (n.to_owned(), v.to_owned())).to_vec(), body, ..Response::default() }
+}
+
+fn missing() -> Response {
+    let headers = vec![("Content-Type".to_owned(), "text/plain".to_owned())];
+    Response { status: 404, headers, body: b"there is no such file".to_vec(), ..Response::default() }
+}
+
+/// Waits for SIGTERM, SIGINT or, where it is asked for, the end of stdin.
+async fn ended(lifeline: bool) {
+    let stdin = async {
+        if !lifeline {
+            std::future::pending::<()>().await;
+        }
+        let (mut stdin, mut buffer) = (tokio::io::stdin(), [0u8; 256]);
+        while stdin.read(&mut buffer).await.is_ok_and(|n| n > 0) {}
+    };
+    #[cfg(unix)]
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<()>();
+    let interrupted = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let (stdin, terminated, interrupted) = (std::pin::pin!(stdin), std::pin::pin!(terminated), std::pin::pin!(interrupted));
+    futures_util::future::select(stdin, futures_util::future::select(terminated, interrupted)).await;
+}
+
+async fn run(args: Args) -> io::Result<()> {
+    let listener = TcpListener::bind(("127.0.0.1", args.port)).await?;
+    let base = format!("http://127.0.0.1:{}", listener.local_addr()?.port());
+    let server = Arc::new(Mutex::new(Server::new(args.seed, base.clone())));
+    let app = App { server, dir: args.dir.map(Arc::new), verbose: args.verbose };
+    let router = Router::new().fallback(answer).with_state(app);
+    println!("fake-graph listening on {base}");
+    io::stdout().flush()?;
+    let serving = axum::serve(Loopback(listener), router.into_make_service_with_connect_info::<Cut>());
+    // Ends at once: whoever hangs on a connection hangs on a stand-in.
+    let serving = std::pin::pin!(async move { serving.await });
+    futures_util::future::select(serving, std::pin::pin!(ended(args.lifeline))).await;
+    Ok(())
+}
+
+fn main() {
+    let outcome = args().map_err(io::Error::other).and_then(|args| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(run(args))?;
+        // A read of stdin cannot be taken back; do not wait for it.
+        runtime.shutdown_background();
+        Ok(())
+    });
+    if let Err(error) = outcome {
+        eprintln!("fake-graph: {error}");
+        std::process::exit(1);
+    }
+}

@@ -1,0 +1,138 @@
+//! A collection with a change counter. Rows are versions that are never altered, only replaced, so that a round
+//! can hold on to what it saw when it began.
+
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// How a row went away.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Gone {
+    pub(crate) at: u64,
+    /// `changed` (can be restored) or `deleted` (graph-facts 2.2).
+    pub(crate) reason: &'static str,
+    /// No delta round will tell (graph-facts 1.3).
+    pub(crate) silent: bool,
+}
+
+/// One state of one item.
+#[derive(Debug, Clone)]
+pub(crate) struct Version {
+    pub(crate) id: String,
+    /// The calendar, mailbox folder, drive or organizer it belongs to; empty for directory objects.
+    pub(crate) owner: String,
+    pub(crate) item: Map<String, Value>,
+    pub(crate) created: u64,
+    pub(crate) changed: u64,
+    pub(crate) changed_ms: u64,
+    /// When each property last changed, for `return=minimal` and `$select`.
+    pub(crate) props: BTreeMap<String, u64>,
+    pub(crate) gone: Option<Gone>,
+    /// Relationships: name, then target, then when it changed and whether it stands.
+    pub(crate) links: BTreeMap<String, BTreeMap<String, (u64, bool)>>,
+    /// Where an event lay, from which change on.
+    pub(crate) spans: Vec<(u64, i64, i64)>,
+    order: u64,
+}
+
+impl Version {
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.item.get(name).and_then(Value::as_str).unwrap_or("")
+    }
+
+    /// The span the event had after change `seq`.
+    pub(crate) fn span_at(&self, seq: u64) -> Option<(i64, i64)> {
+        let known = self.created <= seq && self.gone.is_none_or(|g| g.at > seq);
+        let last = self.spans.iter().rev().find(|s| s.0 <= seq).filter(|_| known)?;
+        Some((last.1, last.2))
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Table {
+    rows: BTreeMap<String, Arc<Version>>,
+    orders: u64,
+}
+
+impl Table {
+    pub(crate) fn get(&self, id: &str) -> Option<&Arc<Version>> {
+        self.rows.get(id)
+    }
+
+    /// Every row ever made, those that went away included.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Version>> {
+        self.rows.values()
+    }
+
+    /// What is there now, oldest first.
+    pub(crate) fn present(&self, owner: &str) -> Vec<Arc<Version>> {
+        let mut rows: Vec<_> = self.all().filter(|v| v.gone.is_none() && v.owner == owner).cloned().collect();
+        rows.sort_by_key(|v| v.order);
+        rows
+    }
+
+    /// What changed after `since`, in the order of the changes.
+    pub(crate) fn changed(&self, owner: &str, since: u64) -> Vec<Arc<Version>> {
+        let mut rows: Vec<_> = self.all().filter(|v| v.changed > since && v.owner == owner).cloned().collect();
+        rows.sort_by_key(|v| (v.changed, v.order));
+        rows
+    }
+
+    pub(crate) fn add(&mut self, seq: u64, now: u64, id: &str, owner: &str, item: Map<String, Value>) {
+        self.orders += 1;
+        let props = item.keys().map(|k| (k.clone(), seq)).collect();
+        let version = Version {
+            id: id.to_owned(),
+            owner: owner.to_owned(),
+            item,
+            created: seq,
+            changed: seq,
+            changed_ms: now,
+            props,
+            gone: None,
+            links: BTreeMap::new(),
+            spans: Vec::new(),
+            order: self.orders,
+        };
+        self.rows.insert(id.to_owned(), Arc::new(version));
+    }
+
+    /// Replaces a version; `false` if there is no such row.
+    pub(crate) fn change(&mut self, seq: u64, now: u64, id: &str, how: impl FnOnce(&mut Version)) -> bool {
+        let Some(row) = self.rows.get_mut(id) else { return false };
+        let version = Arc::make_mut(row);
+        version.changed = seq;
+        version.changed_ms = now;
+        how(version);
+        true
+    }
+
+    pub(crate) fn patch(&mut self, seq: u64, now: u64, id: &str, patch: &Map<String, Value>) -> bool {
+        self.change(seq, now, id, |v| {
+            for (key, value) in patch {
+                if v.item.get(key) != Some(value) {
+                    v.item.insert(key.clone(), value.clone());
+                    v.props.insert(key.clone(), seq);
+                }
+            }
+        })
+    }
+
+    pub(crate) fn remove(&mut self, seq: u64, now: u64, id: &str, reason: &'static str, silent: bool) -> bool {
+        self.change(seq, now, id, |v| v.gone = Some(Gone { at: seq, reason, silent }))
+    }
+
+    /// A restored object comes as a new one (graph-facts 2.2).
+    pub(crate) fn restore(&mut self, seq: u64, now: u64, id: &str) -> bool {
+        self.change(seq, now, id, |v| {
+            v.gone = None;
+            v.created = seq;
+        })
+    }
+
+    pub(crate) fn link(&mut self, seq: u64, now: u64, id: &str, relation: &str, target: &str, stands: bool) -> bool {
+        self.change(seq, now, id, |v| {
+            v.links.entry(relation.to_owned()).or_default().insert(target.to_owned(), (seq, stands));
+        })
+    }
+}
