@@ -394,7 +394,7 @@ export interface DeltaStore {
    * resolves to `false`.
    */
   commit(key: string, batch: StoreBatch): Promise<boolean>;
-  /** At most `limit` rows in any fixed order of ids, from after the id `after`, all of one moment. */
+  /** At most `limit` rows in any fixed order of ids, from after the id `after`, all of one moment. Fewer than `limit` only at the end. */
   scan(key: string, range: { after?: string; limit: number }): Promise<[id: string, row: StoredRow][]>;
   /** Removes the states and rows of all keys that begin with this prefix. */
   clear(prefix: string): Promise<void>;

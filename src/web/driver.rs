@@ -182,7 +182,7 @@ impl Driver {
             }
             Step::Sweep { after, completed } => {
                 let rows = self.shared.store.scan(&self.key, after.as_deref(), CHUNK).await?;
-                let last = rows.last().map(|(id, _)| id.clone());
+                let last = if rows.len() < CHUNK as usize { None } else { rows.last().map(|(id, _)| id.clone()) };
                 self.applied = sweep(rows, &completed);
                 Ok(Input::Swept { ghosts: !self.applied.remove.is_empty(), after: last })
             }

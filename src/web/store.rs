@@ -111,7 +111,7 @@ impl Store {
         }
     }
 
-    /// At most `limit` rows after an id, all of one moment.
+    /// At most `limit` rows after an id, all of one moment; fewer only at the end.
     pub async fn scan(&self, key: &str, after: Option<&str>, limit: u32) -> Result<Rows, Failure> {
         match self {
             Self::Indexed(database) => database.scan(key, after, limit).await,
@@ -146,9 +146,9 @@ impl Store {
                 for (_, row) in &rows {
                     items.push(&row.item.0);
                 }
-                match rows.into_iter().last() {
-                    Some((id, _)) => after = Some(id),
-                    None => break,
+                match rows.last() {
+                    Some((id, _)) if rows.len() == CHUNK as usize => after = Some(id.clone()),
+                    _ => break,
                 }
             }
             if revision_of(&self.state(key).await?) == before {

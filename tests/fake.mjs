@@ -1,0 +1,52 @@
+// Starts the fake Graph for the tests in JavaScript, and speaks its control API.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+
+const BINARY = process.env.FAKE_GRAPH ?? new URL("../target/debug/fake-graph", import.meta.url).pathname;
+
+/** A fake Graph of its own. `--stdin-lifeline` ends it with this process, however that ends. */
+export async function startFake(...args) {
+  const child = spawn(BINARY, ["--stdin-lifeline", ...args], { stdio: ["pipe", "pipe", "inherit"] });
+  const lines = createInterface({ input: child.stdout });
+  const [line] = await once(lines, "line");
+  const origin = line.split(" ").pop();
+  return {
+    origin,
+    /** A world of its own: `world.root` is an endpoint, `world.tokens` hold tokens. */
+    async world(options = {}) {
+      const made = await call(`${origin}/control/worlds`, "POST", { seed: 1, ...options });
+      const at = `${origin}/control/worlds/${made.id}`;
+      return {
+        ...made,
+        options: (changes) => call(`${at}/options`, "PATCH", changes),
+        edits: (...edits) => call(`${at}/edits`, "POST", edits),
+        faults: (...rules) => call(`${at}/faults`, "POST", rules),
+        expire: (body = {}) => call(`${at}/expire`, "POST", body),
+        revoke: () => call(`${at}/revoke`, "POST", {}),
+        token: (body) => call(`${at}/token`, "POST", body).then(({ token }) => token),
+        table: (collection, query = "") => call(`${at}/tables/${collection}${query}`),
+        log: () => call(`${at}/log`),
+        clearLog: () => call(`${at}/log`, "DELETE"),
+      };
+    },
+    async stop() {
+      if (child.exitCode !== null) return;
+      child.stdin.end();
+      await once(child, "exit");
+    },
+  };
+}
+
+async function call(url, method = "GET", body) {
+  const response = await fetch(url, { method, ...(body && { body: JSON.stringify(body), headers: { "content-type": "application/json" } }) });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${method} ${url}: ${response.status} ${text}`);
+  return text ? JSON.parse(text) : undefined;
+}
+
+/** The URLs of Graph's own log, without preflights and without the root. */
+export async function asked(world) {
+  const log = await world.log();
+  return log.filter((entry) => entry.kind !== "preflight");
+}
