@@ -7,10 +7,10 @@
 //!    root as it is.
 //! 4. What a URL parser could read otherwise than it looks (control characters, back-slashes, user-info) is foreign.
 
-use super::error::{Code, Failure, Read, quoted};
+use super::error::{Code, Failure, Read, joined, quoted, whole};
 
 /// The four clouds, by the names that users give (graph-facts 2.7).
-pub const CLOUDS: &[(&str, &str)] = &[
+pub const CLOUDS: [(&str, &str); 4] = [
     ("global", "https://graph.microsoft.com/v1.0"),
     ("usgov", "https://graph.microsoft.us/v1.0"),
     ("usgov-dod", "https://dod-graph.microsoft.us/v1.0"),
@@ -32,8 +32,8 @@ impl Endpoint {
         match CLOUDS.iter().find(|(cloud, _)| *cloud == name) {
             Some((_, root)) => Self::parse(root),
             None => {
-                let names: Vec<String> = CLOUDS.iter().map(|(cloud, _)| quoted(cloud)).collect();
-                Err(Failure::new(Code::BadRequest, format!("options.cloud must be one of {}, got {}", names.join(", "), quoted(name))))
+                let names = CLOUDS.map(|(cloud, _)| cloud);
+                Err(Failure::new(Code::BadRequest, format!("options.cloud must be one of \"{}\", got {}", joined(&names, "\", \""), quoted(name))))
             }
         }
     }
@@ -122,8 +122,19 @@ fn suspicious(byte: u8) -> bool {
 }
 
 fn loopback(host: &str) -> bool {
-    let v4 = host.split('.').map(str::parse::<u8>).collect::<Result<Vec<u8>, _>>();
-    host == "localhost" || host == "[::1]" || matches!(v4.as_deref(), Ok([127, _, _, _]))
+    if host == "localhost" || host == "[::1]" {
+        return true;
+    }
+    let mut parts = 0;
+    for part in host.split('.') {
+        match whole(part) {
+            Some(127) => {}
+            Some(0..=255) if parts > 0 => {}
+            _ => return false,
+        }
+        parts += 1;
+    }
+    parts == 4
 }
 
 struct Split<'a> {

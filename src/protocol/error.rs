@@ -99,6 +99,33 @@ pub fn holds(text: &str, part: &str) -> bool {
     text.as_bytes().windows(part.len()).any(|window| window == part.as_bytes())
 }
 
+/// A whole number of digits alone; the standard parser is a function for each type.
+pub fn whole(digits: &str) -> Option<i64> {
+    if digits.is_empty() {
+        return None;
+    }
+    let mut number: i64 = 0;
+    for byte in digits.bytes() {
+        if !byte.is_ascii_digit() {
+            return None;
+        }
+        number = number.checked_mul(10)?.checked_add(i64::from(byte - b'0'))?;
+    }
+    Some(number)
+}
+
+/// Texts with something between them.
+pub fn joined(texts: &[&str], between: &str) -> String {
+    let mut out = String::new();
+    for (at, text) in texts.iter().enumerate() {
+        if at > 0 {
+            out += between;
+        }
+        out += text;
+    }
+    out
+}
+
 /// What can fail.
 pub type Read<T> = Result<T, Box<Failure>>;
 

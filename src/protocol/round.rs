@@ -485,8 +485,8 @@ impl Round {
 
     fn resync(&mut self, refusal: &Refusal, now: f64) -> Step {
         #[allow(clippy::cast_precision_loss, reason = "a day in milliseconds fits")]
-        let recent: Vec<f64> = self.record.resets.iter().copied().filter(|at| (now - at).abs() < DAY as f64).collect();
-        if recent.len() >= MOST_RESETS {
+        let mut resets: Vec<f64> = self.record.resets.iter().copied().filter(|at| (now - at).abs() < DAY as f64).collect();
+        if resets.len() >= MOST_RESETS {
             let words = format!(
                 "Graph asked for a full round {MOST_RESETS} times within a day and never let one complete; the mirror is as it was, try again tomorrow or start over with reset()"
             );
@@ -496,7 +496,8 @@ impl Round {
             return self.fail(failure, now);
         }
         self.report.resync = Some(refusal.code().map_or_else(|| refusal.status.to_string(), str::to_owned));
-        let record = Record { generation: self.generation.max(self.record.generation), resets: [recent, vec![now]].concat(), ..self.record.fresh() };
+        resets.push(now);
+        let record = Record { generation: self.generation.max(self.record.generation), resets, ..self.record.fresh() };
         let expect = self.expect();
         self.record = record.clone();
         self.start_over();

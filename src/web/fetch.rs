@@ -13,7 +13,7 @@ use super::json::Json;
 use super::leash::Leash;
 use super::object::{Stop, get, text};
 use crate::protocol::endpoint::{Endpoint, shown};
-use crate::protocol::error::{Code, Failure};
+use crate::protocol::error::{Code, Failure, joined};
 use crate::protocol::refusal::Refusal;
 
 /// What came back.
@@ -77,10 +77,10 @@ impl Fetch<'_> {
         }
         let headers = Headers::new();
         headers.set("Accept", "application/json");
-        headers.set("Authorization", &["Bearer ", self.token].concat());
+        headers.set("Authorization", &joined(&["Bearer ", self.token], ""));
         headers.set("client-request-id", &request_id());
         if !self.prefer.is_empty() {
-            headers.set("Prefer", &self.prefer.join(", "));
+            headers.set("Prefer", &joined(&self.prefer.iter().map(String::as_str).collect::<Vec<_>>(), ", "));
         }
         let init = RequestInit::new();
         init.set_method("GET");

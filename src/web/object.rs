@@ -82,9 +82,10 @@ pub fn set_date(object: &JsValue, name: &str, ms: Option<f64>) {
 
 fn told(change: &Change<Json>, mirror: bool) -> JsValue {
     let object: Told = Object::new().unchecked_into();
-    let (id, old) = match change {
+    let old = match change {
         Change::Upsert { id, item, old, partial, .. } => {
             object.set_type("upsert");
+            object.set_id(id);
             object.set_item(&item.0);
             if *partial {
                 set(&object, "partial", &JsValue::TRUE);
@@ -92,15 +93,15 @@ fn told(change: &Change<Json>, mirror: bool) -> JsValue {
             if mirror {
                 object.set_is_new(old.is_none());
             }
-            (id, old)
+            old
         }
         Change::Remove { id, reason, old } => {
             object.set_type("remove");
+            object.set_id(id);
             set_text(&object, "reason", reason.as_str());
-            (id, old)
+            old
         }
     };
-    object.set_id(id);
     if let Some(old) = old {
         object.set_old(&old.0);
     }
