@@ -5,8 +5,8 @@
 //! they can't.
 
 use gloo_net::http::{Headers, Response};
-use js_sys::{Function, JSON, Math, Promise};
-use wasm_bindgen::{JsCast, JsValue};
+use js_sys::{Function, Math, Promise};
+use wasm_bindgen::prelude::*;
 use web_sys::{RequestInit, RequestRedirect, Url};
 
 use super::json::Json;
@@ -101,7 +101,7 @@ fn answer(response: &Response, body: Result<JsValue, JsValue>) -> Answer {
     if response.ok() && body.is_err() {
         return Answer::Unreachable;
     }
-    let body = body.ok().and_then(|text| text.as_string()).and_then(|text| JSON::parse(&text).ok()).map(Json);
+    let body = body.ok().filter(JsValue::is_string).and_then(|text| parse(&text).ok()).map(Json);
     if response.ok() {
         return body.map_or(Answer::NotJson, Answer::Body);
     }
@@ -112,6 +112,13 @@ fn answer(response: &Response, body: Result<JsValue, JsValue>) -> Answer {
     refusal.location = headers.get("Location");
     refusal.request_id = headers.get("request-id").or(refusal.request_id);
     Answer::Refused(Box::new(refusal))
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// The text stays where it is: by `js_sys` it would be copied into the wasm and back.
+    #[wasm_bindgen(js_namespace = JSON, catch)]
+    fn parse(text: &JsValue) -> Result<JsValue, JsValue>;
 }
 
 /// A fresh UUID of version 4. It is a name for a log, no secret.
