@@ -3,6 +3,7 @@
 //! A path that is not here passes freely: Graph adds kinds faster than a list can follow.
 
 use super::change::Dialect;
+use super::text::{self, cut, parts};
 
 /// How the size of a page is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,27 +117,30 @@ pub fn named(name: &str) -> Option<&'static Resource> {
 
 /// The kind that a path names, if it is documented.
 pub fn find(path: &str) -> Option<&'static Resource> {
-    let path = path.trim_start_matches('/').to_ascii_lowercase();
-    let segments: Vec<&str> = path.split('/').map(bare).collect();
+    let path = text::bare(path, '/').to_ascii_lowercase();
+    let mut segments = parts(&path, b"/");
+    for segment in &mut segments {
+        *segment = bare(segment);
+    }
     RESOURCES.iter().find(|resource| resource.paths.iter().any(|pattern| matches(pattern, &segments)))
 }
 
 /// A segment without its arguments and without the namespace that SDKs write.
 fn bare(segment: &str) -> &str {
-    let name = segment.split('(').next().unwrap_or_default();
+    let (name, _) = cut(segment, b"(");
     name.strip_prefix("microsoft.graph.").unwrap_or(name)
 }
 
 fn matches(pattern: &str, segments: &[&str]) -> bool {
     if let Some(rest) = pattern.strip_prefix('~') {
         return match segments {
-            ["me", below @ ..] => matches(rest.trim_start_matches('/'), below),
-            ["users", id, below @ ..] if !id.is_empty() => matches(rest.trim_start_matches('/'), below),
+            ["me", below @ ..] => matches(text::bare(rest, '/'), below),
+            ["users", id, below @ ..] if !id.is_empty() => matches(text::bare(rest, '/'), below),
             _ => false,
         };
     }
-    let mut parts = pattern.split('/');
-    segments.iter().all(|segment| parts.next().is_some_and(|part| part == "*" && !segment.is_empty() || part == *segment)) && parts.next().is_none()
+    let parts = parts(pattern, b"/");
+    parts.len() == segments.len() && parts.iter().zip(segments).all(|(part, segment)| *part == "*" && !segment.is_empty() || part == segment)
 }
 
 #[cfg(test)]

@@ -263,15 +263,15 @@ pub fn apply<I: Item>(entries: Vec<(String, Entry<I>)>, rows: Vec<Option<Row<I>>
 
 /// Announces a page without a mirror to compare it with.
 pub fn pass<I: Item>(entries: Vec<(String, Entry<I>)>, mode: Mode) -> Applied<I> {
-    let changes = entries
-        .into_iter()
-        .map(|(id, entry)| match entry {
+    let mut applied = Applied::default();
+    for (id, entry) in entries {
+        applied.changes.push(match entry {
             // The first page of a full round brings whole objects also when `return=minimal` was asked for.
             Entry::Upsert(item) => Change::Upsert { id, item, old: None, unchanged: false, partial: mode.minimal && !mode.full },
             Entry::Remove(reason) => Change::Remove { id, reason, old: None },
-        })
-        .collect();
-    Applied { changes, ..Applied::default() }
+        });
+    }
+    applied
 }
 
 fn unchanged<I: Item>(old: &I, new: &I, folded: bool) -> bool {

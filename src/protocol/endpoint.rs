@@ -7,7 +7,8 @@
 //!    root as it is.
 //! 4. What a URL parser could read otherwise than it looks (control characters, back-slashes, user-info) is foreign.
 
-use super::error::{Code, Failure, Read, joined, quoted, whole};
+use super::error::{Code, Failure, Read};
+use super::text::{self, cut, halves, joined, quoted, short, whole};
 
 /// The four clouds, by the names that users give (graph-facts 2.7).
 pub const CLOUDS: [(&str, &str); 4] = [
@@ -41,11 +42,11 @@ impl Endpoint {
     /// A root of the caller's own.
     pub fn parse(root: &str) -> Read<Self> {
         let bad = |why: &str| Failure::new(Code::BadRequest, format!("options.endpoint must be a root such as \"https://graph.microsoft.com/v1.0\": {why}, got {}", quoted(root)));
-        if root.bytes().any(suspicious) || root.contains(['?', '#']) {
+        if root.bytes().any(|byte| suspicious(byte) || byte == b'?' || byte == b'#') {
             return Err(bad("it holds a character that does not belong there"));
         }
         let split = split(root).ok_or_else(|| bad("it is no absolute http or https URL"))?;
-        if split.authority.contains('@') {
+        if split.authority.bytes().any(|byte| byte == b'@') {
             return Err(bad("it must not hold a user or a password"));
         }
         let origin = split.origin();
@@ -54,7 +55,10 @@ impl Endpoint {
             return Err(bad("it has no host"));
         }
         if split.secure || loopback(&host) {
-            let path = split.rest.trim_end_matches('/');
+            let mut path = split.rest;
+            while let Some(rest) = path.strip_suffix('/') {
+                path = rest;
+            }
             Ok(Self { origin, path: if path.is_empty() { "/v1.0".into() } else { path.into() } })
         } else {
             Err(bad("http is for loopback only, a token must not travel in clear"))
@@ -92,11 +96,11 @@ impl Endpoint {
                 return foreign("it names a host without a scheme");
             }
             // Some documented links begin below the version, some with it.
-            let versioned = link.strip_prefix(self.path.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
+            let versioned = link.strip_prefix(self.path.as_str()).is_some_and(|rest| matches!(rest.bytes().next(), None | Some(b'/' | b'?')));
             return Ok(if versioned { format!("{}{link}", self.origin) } else { format!("{}{link}", self.root()) });
         }
         let Some(split) = split(link) else { return foreign("it is neither an http nor an https URL, nor a path") };
-        if split.authority.contains('@') {
+        if split.authority.bytes().any(|byte| byte == b'@') {
             return foreign("it holds a user name before the host");
         }
         if split.origin() != self.origin {
@@ -108,12 +112,17 @@ impl Endpoint {
 
 /// A link without what follows its path: tokens stay out of messages and reports.
 pub fn shown(link: &str) -> String {
-    let cut = link.find(['?', '#', '(']).unwrap_or(link.len());
-    let mut path: String = link.get(..cut).unwrap_or_default().chars().filter(|c| !c.is_control()).take(200).collect();
-    if cut < link.len() {
-        path.push('…');
+    let (path, rest) = cut(link, b"?#(");
+    let mut shown = String::new();
+    for c in short(path, 200).chars() {
+        if !c.is_control() {
+            shown.push(c);
+        }
     }
-    path
+    if !rest.is_empty() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// URL parsers drop tabs and line ends, trim spaces at the ends and read `\` as `/`.
@@ -126,7 +135,7 @@ fn loopback(host: &str) -> bool {
         return true;
     }
     let mut parts = 0;
-    for part in host.split('.') {
+    for part in text::parts(host, b".") {
         match whole(part) {
             Some(127) => {}
             Some(0..=255) if parts > 0 => {}
@@ -145,15 +154,15 @@ struct Split<'a> {
 
 /// Scheme, authority and the rest of an absolute URL; nothing else is taken for one.
 fn split(url: &str) -> Option<Split<'_>> {
-    let (scheme, after) = url.split_once(':')?;
+    let (scheme, after) = halves(url, b":")?;
     let after = after.strip_prefix("//")?;
     let secure = scheme.eq_ignore_ascii_case("https");
     if !secure && !scheme.eq_ignore_ascii_case("http") {
         return None;
     }
-    let end = after.find(['/', '?', '#']).unwrap_or(after.len());
-    let (authority, rest) = (after.get(..end)?, after.get(end..)?);
-    (!authority.is_empty() && !authority.contains(' ')).then_some(Split { secure, authority, rest })
+    let (authority, rest) = cut(after, b"/?#");
+    let blank = authority.is_empty() || authority.bytes().any(|byte| byte == b' ');
+    (!blank).then_some(Split { secure, authority, rest })
 }
 
 impl Split<'_> {
@@ -161,7 +170,7 @@ impl Split<'_> {
         let authority = self.authority.to_ascii_lowercase();
         let default = if self.secure { ":443" } else { ":80" };
         let host = authority.strip_suffix(default).unwrap_or(&authority);
-        match host.rfind(':') {
+        match host.bytes().rposition(|byte| byte == b':') {
             Some(colon) if !host.ends_with(']') => host.get(..colon).unwrap_or_default().to_owned(),
             _ => host.to_owned(),
         }

@@ -67,65 +67,6 @@ codes! {
     Internal = "internal",
 }
 
-/// A text in quotes, for messages. The formatter's own quoting would bring its Unicode tables into the wasm.
-pub fn quoted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => {
-                out.push('\\');
-                out.push(c);
-            }
-            '\n' => out.push_str("\\n"),
-            c if c.is_ascii_control() => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
-}
-
-/// The start of a text, at most so many characters of it.
-pub fn short(text: &str, most: usize) -> &str {
-    match text.char_indices().nth(most) {
-        Some((end, _)) => text.get(..end).unwrap_or_default(),
-        None => text,
-    }
-}
-
-/// Whether a text holds another one. The standard search brings 5 KB into the wasm; these texts are short.
-pub fn holds(text: &str, part: &str) -> bool {
-    text.as_bytes().windows(part.len()).any(|window| window == part.as_bytes())
-}
-
-/// A whole number of digits alone; the standard parser is a function for each type.
-pub fn whole(digits: &str) -> Option<i64> {
-    if digits.is_empty() {
-        return None;
-    }
-    let mut number: i64 = 0;
-    for byte in digits.bytes() {
-        if !byte.is_ascii_digit() {
-            return None;
-        }
-        number = number.checked_mul(10)?.checked_add(i64::from(byte - b'0'))?;
-    }
-    Some(number)
-}
-
-/// Texts with something between them.
-pub fn joined(texts: &[&str], between: &str) -> String {
-    let mut out = String::new();
-    for (at, text) in texts.iter().enumerate() {
-        if at > 0 {
-            out += between;
-        }
-        out += text;
-    }
-    out
-}
-
 /// What can fail.
 pub type Read<T> = Result<T, Box<Failure>>;
 
@@ -176,11 +117,6 @@ impl std::error::Error for Failure {}
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_quoted_text_is_readable_whatever_it_holds() {
-        assert_eq!(quoted("a\"b\\c\nd\te é"), "\"a\\\"b\\\\c\\nd\u{fffd}e é\"");
-    }
 
     #[test]
     fn the_codes_are_those_of_the_type_declarations() {

@@ -11,6 +11,7 @@
 //! | [`catalog`] | which resource a path names, and what that kind can do |
 //! | [`request`] | from options to the first URL, the Prefer header and the key |
 //! | [`endpoint`] | the clouds, and which links may have the token |
+//! | [`text`] | texts, searched and cut |
 //! | [`time`] | ISO 8601 and HTTP dates |
 //! | [`item`] | the little that is asked of a JSON value |
 //! | [`report`] | what a round tells about itself |
@@ -29,5 +30,6 @@ pub mod refusal;
 pub mod report;
 pub mod request;
 pub mod round;
+pub mod text;
 pub mod time;
 pub mod wait;

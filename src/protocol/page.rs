@@ -6,8 +6,8 @@
 //! 4. An empty `value` with a nextLink is a page like any other.
 //! 5. A page with both links is against Graph's contract; following the nextLink loses nothing.
 
-use super::error::quoted;
 use super::item::Item;
+use super::text::quoted;
 
 /// Where the round goes on, byte for byte as Graph sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,9 +2,9 @@
 
 use serde::{Serialize, Serializer};
 
-use super::error::whole;
 use super::field::{Field, fields};
 use super::item::Item;
+use super::text::{halves, whole};
 
 /// The version of the record's form. A record of a later one is refused, not guessed at.
 pub const FORMAT: u32 = 1;
@@ -127,6 +127,13 @@ impl Record {
             return Err("it is to remove ghosts after a round that was not full".into());
         }
         let list = |name: &str| stored.get(name).and_then(|list| list.list()).unwrap_or_default();
+        let (mut prefer, mut resets) = (Vec::new(), Vec::new());
+        for value in list("prefer") {
+            prefer.extend(value.text());
+        }
+        for at in list("resets") {
+            resets.extend(at.number());
+        }
         Ok(Self {
             format: FORMAT,
             revision: text("revision").ok_or_else(|| missing("revision"))?,
@@ -137,11 +144,11 @@ impl Record {
             kind,
             generation: count("generation")?,
             page: count("page")?,
-            prefer: list("prefer").iter().filter_map(Item::text).collect(),
+            prefer,
             started_at: number("startedAt").ok_or_else(|| missing("startedAt"))?,
             synced_at: number("syncedAt"),
             full_at: number("fullAt"),
-            resets: list("resets").iter().filter_map(Item::number).collect(),
+            resets,
         })
     }
 
@@ -170,7 +177,7 @@ impl Record {
     /// The same with the counter of its revision one higher. A revision that can't be counted begins again in the same epoch.
     #[must_use]
     pub fn next(&self) -> Self {
-        let (epoch, count) = self.revision.rsplit_once('.').unwrap_or((self.revision.as_str(), ""));
+        let (epoch, count) = halves(&self.revision, b".").unwrap_or((&self.revision, ""));
         let count = whole(count).unwrap_or(0);
         Self { revision: format!("{epoch}.{}", count.wrapping_add(1)), ..self.clone() }
     }

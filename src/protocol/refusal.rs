@@ -5,8 +5,8 @@
 //! 2. A status of 300 to 399, or an answer that hides a redirect, is never followed.
 //! 3. Data under an error status is not read.
 
-use super::error::holds;
 use super::item::Item;
+use super::text::holds;
 
 /// An answer whose status was not good.
 #[derive(Clone, Debug, Default, PartialEq)]

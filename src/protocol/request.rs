@@ -10,7 +10,8 @@
 use super::catalog::{self, Ids, PageSize, Resource};
 use super::change::Dialect;
 use super::endpoint::Endpoint;
-use super::error::{Code, Failure, Read, holds, joined, quoted};
+use super::error::{Code, Failure, Read};
+use super::text::{bare, cut, holds, joined, odd, parts, printable, quoted};
 use super::time::{DAY, format_iso, parse_iso};
 
 /// The longest window of a calendar view, in days: longer ones are an `ErrorInvalidRequest` (graph-facts 1.3).
@@ -95,7 +96,7 @@ impl Query {
         let mut key = key_prefix(account);
         key += &endpoint.root();
         key += " | ";
-        key += self.target.split('?').next().unwrap_or_default();
+        key += cut(&self.target, b"?").0;
         if !self.canonical.is_empty() {
             key += " | ";
             key += &self.canonical;
@@ -180,7 +181,7 @@ impl Draft {
 
     fn time_zone(&mut self, zone: Option<&str>) -> Read<()> {
         if let Some(zone) = zone {
-            if zone.is_empty() || zone.contains(['"', '\\', ',']) || !zone.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+            if !printable(zone) || odd(zone, b"\"\\,") {
                 return bad(format!("options.timeZone must be the name of a time zone such as \"Pacific Standard Time\" or \"Europe/Berlin\", got {}", quoted(zone)));
             }
             self.shaping(format!("outlook.timezone=\"{zone}\""));
@@ -203,7 +204,7 @@ impl Draft {
 
     fn select(&mut self, select: Option<&[String]>) -> Read<()> {
         let Some(select) = select else { return Ok(()) };
-        if let Some(odd) = select.iter().find(|name| name.is_empty() || name.chars().any(|c| c.is_control() || matches!(c, ' ' | ',' | '&' | '?' | '#'))) {
+        if let Some(odd) = select.iter().find(|name| odd(name, b" ,&?#")) {
             return bad(format!("options.select must be a list of property names, got {}", quoted(odd)));
         }
         if select.is_empty() {
@@ -222,7 +223,7 @@ impl Draft {
         if limit == Ids::Fifty && ids.len() > MOST_IDS {
             return bad(format!("options.ids must be at most {MOST_IDS} ids, which is Graph's limit, got {}; track the whole collection, or make several queries", ids.len()));
         }
-        if let Some(odd) = ids.iter().find(|id| id.is_empty() || id.chars().any(char::is_control)) {
+        if let Some(odd) = ids.iter().find(|id| odd(id, b"")) {
             return bad(format!("options.ids must be a list of ids, got {}", quoted(odd)));
         }
         self.params.push(("$filter".into(), id_filter(&borrowed(ids)), id_filter(&sorted(ids))));
@@ -232,7 +233,7 @@ impl Draft {
     /// Lets `query` have its way, then makes the query.
     fn finish(mut self, options: Options) -> Read<Query> {
         for (name, value) in &options.query {
-            if name.is_empty() || name.chars().any(|c| c.is_control() || matches!(c, '&' | '=' | '#' | '?')) {
+            if odd(name, b"&=#?") {
                 return bad(format!("options.query must have names of query parameters, got {}", quoted(name)));
             }
             self.params.retain(|(old, _, _)| !same_parameter(old, name));
@@ -339,10 +340,10 @@ pub fn track(path: &str, options: Options) -> Read<Query> {
     if !path.starts_with('/') || path.starts_with("//") {
         return shape("it begins with one slash");
     }
-    if path.chars().any(|c| c.is_control() || matches!(c, '?' | '#' | '\\' | ' ')) {
+    if odd(path, b"?#\\ ") {
         return shape("parameters go into the options, and spaces and back-slashes are not allowed");
     }
-    let last = path.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+    let last = parts(path, b"/").pop().unwrap_or_default().to_ascii_lowercase();
     if !last.strip_prefix("microsoft.graph.").unwrap_or(&last).starts_with("delta") {
         return shape("it ends with /delta");
     }
@@ -358,11 +359,18 @@ pub fn track(path: &str, options: Options) -> Read<Query> {
     if let Some(resource) = resource {
         let refuse = |option: &str, instead: &str| bad(format!("options.{option} is refused by Graph on {name}: {instead}"));
         let send = |option: &str| format!("leave it out, or send it all the same by options.query: {{ \"${option}\": … }}");
-        let mut asked: Vec<&str> = options.texts.iter().map(|(option, _)| *option).collect();
-        asked.extend(options.select.is_some().then_some("select"));
-        asked.extend(options.top.is_some().then_some("top"));
-        if let Some(option) = asked.into_iter().find(|option| !resource.takes.contains(option)) {
-            let prefer = option == "top" && resource.page_size == PageSize::Prefer;
+        let mut asked: Vec<&str> = Vec::new();
+        for (option, _) in &options.texts {
+            asked.push(option);
+        }
+        if options.select.is_some() {
+            asked.push("select");
+        }
+        if options.top.is_some() {
+            asked.push("top");
+        }
+        if let Some(option) = asked.iter().find(|option| !resource.takes.contains(option)) {
+            let prefer = *option == "top" && resource.page_size == PageSize::Prefer;
             return refuse(option, &if prefer { "use options.pageSize".into() } else { send(option) });
         }
         if options.ids.is_some() && resource.ids == Ids::None {
@@ -399,7 +407,7 @@ pub fn track(path: &str, options: Options) -> Read<Query> {
     draft.time_zone(options.time_zone.as_deref())?;
     draft.immutable_ids(options.immutable_ids);
     for value in &options.prefer {
-        if value.is_empty() || !value.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+        if !printable(value) {
             return bad(format!("options.prefer must be a list of Prefer values, got {}", quoted(value)));
         }
         draft.shaping(value.clone());
@@ -474,7 +482,7 @@ fn owner(user: Option<&str>) -> Read<String> {
 
 /// An id as a segment of a path.
 fn segment(option: &str, id: &str) -> Read<String> {
-    if id.is_empty() || id.chars().any(char::is_control) || id.bytes().all(|byte| byte == b'.') {
+    if odd(id, b"") || id.bytes().all(|byte| byte == b'.') {
         return bad(format!("{option} must be an id, got {}", quoted(id)));
     }
     Ok(percent(id, b"-_.~@!$*="))
@@ -498,7 +506,7 @@ fn percent(text: &str, plain: &[u8]) -> String {
 
 /// `$top` and `top`, `startdatetime` and `startDateTime`.
 fn same_parameter(one: &str, other: &str) -> bool {
-    one.trim_start_matches('$').eq_ignore_ascii_case(other.trim_start_matches('$'))
+    bare(one, '$').eq_ignore_ascii_case(bare(other, '$'))
 }
 
 #[cfg(test)]

@@ -34,12 +34,13 @@
 use std::rc::Rc;
 
 use super::endpoint::{Endpoint, shown};
-use super::error::{Code, Failure, short};
+use super::error::{Code, Failure};
 use super::page::{Link, Malformed};
 use super::record::{Completed, Kind, Phase, Record};
 use super::refusal::{Refusal, Verdict};
 use super::report::{Outcome, Report, Wait};
 use super::request::Query;
+use super::text::short;
 use super::time::DAY;
 use super::wait::{Policy, Why, back_off, retry_after};
 

@@ -2,23 +2,20 @@
 //!
 //! All instants are milliseconds since 1970-01-01 UTC.
 
-use super::error::whole;
+use super::text::{bare, cut, halves, parts, whole};
 
 /// Milliseconds of a day.
 pub const DAY: i64 = 86_400_000;
 
 /// Reads an ISO 8601 date or date-time. Without an offset it means UTC, as Graph reads it (graph-facts 1.3).
 pub fn parse_iso(text: &str) -> Option<i64> {
-    let (date, time) = match text.split_once(['T', 't']) {
-        Some((date, time)) => (date, Some(time)),
-        None => (text, None),
-    };
-    let mut parts = date.splitn(3, '-');
-    let (year, month, day) = (number(parts.next()?, 4)?, number(parts.next()?, 2)?, number(parts.next()?, 2)?);
-    let days = days_from_civil(year, month, day)?;
-    let Some(time) = time else { return Some(days * DAY) };
-    let zone_at = time.find(['Z', 'z', '+', '-']).unwrap_or(time.len());
-    let (clock, zone) = time.split_at_checked(zone_at)?;
+    let (date, time) = cut(text, b"Tt");
+    let [year, month, day] = parts(date, b"-")[..] else { return None };
+    let days = days_from_civil(number(year, 4)?, number(month, 2)?, number(day, 2)?)?;
+    if time.is_empty() {
+        return Some(days * DAY);
+    }
+    let (clock, zone) = cut(time.get(1..)?, b"Zz+-");
     Some(days * DAY + clock_ms(clock)? - offset_ms(zone)?)
 }
 
@@ -34,15 +31,10 @@ pub fn format_iso(ms: i64) -> String {
 /// Reads the fixed form of an HTTP date, `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub fn parse_http_date(text: &str) -> Option<i64> {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let (_, rest) = text.split_once(',')?;
-    let mut words = rest.split_ascii_whitespace();
-    let day = number(words.next()?, 2)?;
-    let name = words.next()?;
+    let (_, rest) = halves(text, b",")?;
+    let [day, name, year, clock, "GMT"] = parts(bare(rest, ' '), b" ")[..] else { return None };
     let month = MONTHS.iter().zip(1..).find(|(month, _)| month.eq_ignore_ascii_case(name)).map(|(_, at)| at)?;
-    let year = number(words.next()?, 4)?;
-    let clock = clock_ms(words.next()?)?;
-    (words.next() == Some("GMT") && words.next().is_none()).then_some(())?;
-    Some(days_from_civil(year, month, day)? * DAY + clock)
+    Some(days_from_civil(number(year, 4)?, month, number(day, 2)?)? * DAY + clock_ms(clock)?)
 }
 
 fn number(text: &str, digits: usize) -> Option<i64> {
@@ -50,11 +42,14 @@ fn number(text: &str, digits: usize) -> Option<i64> {
 }
 
 fn clock_ms(text: &str) -> Option<i64> {
-    let mut parts = text.splitn(3, ':');
-    let (hour, minute) = (number(parts.next()?, 2)?, number(parts.next()?, 2)?);
-    let (second, milli) = match parts.next() {
+    let (hour, minute, seconds) = match parts(text, b":")[..] {
+        [hour, minute] => (number(hour, 2)?, number(minute, 2)?, None),
+        [hour, minute, seconds] => (number(hour, 2)?, number(minute, 2)?, Some(seconds)),
+        _ => return None,
+    };
+    let (second, milli) = match seconds {
         None => (0, 0),
-        Some(seconds) => match seconds.split_once(['.', ',']) {
+        Some(seconds) => match halves(seconds, b".,") {
             None => (number(seconds, 2)?, 0),
             Some((seconds, fraction)) => {
                 // Of up to nine digits the first three count.
@@ -71,7 +66,7 @@ fn offset_ms(zone: &str) -> Option<i64> {
         return Some(0);
     }
     let (sign, digits) = zone.split_at_checked(1)?;
-    let (hours, minutes) = match digits.split_once(':') {
+    let (hours, minutes) = match halves(digits, b":") {
         Some((hours, minutes)) => (number(hours, 2)?, number(minutes, 2)?),
         None if digits.len() == 4 => (number(digits.get(..2)?, 2)?, number(digits.get(2..)?, 2)?),
         None => (number(digits, 2)?, 0),

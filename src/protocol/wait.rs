@@ -5,6 +5,7 @@
 //! 2. Without it, which includes browsers that may not read it, exponential back-off with full jitter and a cap.
 //! 3. Hosts count a timer in 32 bits: a longer wait is sat out in slices.
 
+use super::text::halves;
 use super::time::parse_http_date;
 
 /// When and how often a request is asked again. Times in milliseconds.
@@ -53,7 +54,7 @@ pub enum Why {
 
 /// `Retry-After` in milliseconds from `now`, or nothing that can be used.
 pub fn retry_after(header: &str, now: f64) -> Option<f64> {
-    let text = header.trim();
+    let text = header.trim_ascii();
     let ms = match seconds(text) {
         Some(seconds) => seconds * 1000.0,
         #[allow(clippy::cast_precision_loss, reason = "milliseconds of dates with four-digit years fit")]
@@ -64,7 +65,7 @@ pub fn retry_after(header: &str, now: f64) -> Option<f64> {
 
 /// Digits with at most one point between them. By hand: the standard parser weighs 15 KB in the wasm.
 fn seconds(text: &str) -> Option<f64> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let (whole, fraction) = halves(text, b".").unwrap_or((text, "0"));
     let digits = |text: &str| {
         let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         plain.then(|| text.bytes().fold(0.0, |sum, byte| sum * 10.0 + f64::from(byte - b'0')))

@@ -19,9 +19,10 @@ use super::options::{self, CALL_RECORDINGS, EVENTS, ORG_CONTACTS, Options, TRACK
 use super::store::{Rows, Store};
 use super::token::Tokens;
 use crate::protocol::endpoint::Endpoint;
-use crate::protocol::error::{Code, Failure, Read, quoted};
+use crate::protocol::error::{Code, Failure, Read};
 use crate::protocol::request::{self, key_prefix};
 use crate::protocol::round::{Plan, Round};
+use crate::protocol::text::quoted;
 use crate::protocol::wait::Policy;
 
 /// What the queries and rounds of one client share.

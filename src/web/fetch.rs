@@ -13,8 +13,9 @@ use super::json::Json;
 use super::leash::Leash;
 use super::object::{Stop, get, text};
 use crate::protocol::endpoint::{Endpoint, shown};
-use crate::protocol::error::{Code, Failure, joined};
+use crate::protocol::error::{Code, Failure};
 use crate::protocol::refusal::Refusal;
+use crate::protocol::text::joined;
 
 /// What came back.
 pub enum Answer {

@@ -4,8 +4,9 @@ use js_sys::{Array, Date, JSON, Object};
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::object::get;
-use crate::protocol::error::{Code, Failure, Read, short};
+use crate::protocol::error::{Code, Failure, Read};
 use crate::protocol::request;
+use crate::protocol::text::{bare, parts, short};
 
 /// One of the four calls that make a query.
 pub struct Call {
@@ -73,8 +74,12 @@ fn bad<T>(message: String) -> Read<T> {
 }
 
 /// The names of a list such as `start, end`.
-fn names(list: &'static str) -> impl Iterator<Item = &'static str> {
-    list.split([',', ' ']).filter(|name| !name.is_empty())
+fn names(list: &'static str) -> Vec<&'static str> {
+    let mut names = parts(list, b",");
+    for name in &mut names {
+        *name = bare(name, ' ');
+    }
+    names
 }
 
 /// A value in words, short.
@@ -107,12 +112,12 @@ impl Options {
         let keys = Object::keys(self.object.unchecked_ref::<Object>());
         for at in 0..keys.length() {
             let name = keys.get(at).as_string().unwrap_or_default();
-            if names(known).any(|option| option == name) {
+            if names(known).contains(&name.as_str()) {
                 continue;
             }
-            let bare = name.trim_start_matches('$').to_ascii_lowercase();
+            let lower = bare(&name, '$').to_ascii_lowercase();
             for (options, way_out) in advice {
-                if names(options).any(|option| option == bare) {
+                if names(options).contains(&lower.as_str()) {
                     return bad(format!("options.{name} is no option of {}(): {way_out}", self.call));
                 }
             }

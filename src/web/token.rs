@@ -10,8 +10,9 @@ use wasm_bindgen::{JsCast, JsValue};
 use super::leash::Leash;
 use super::object::{Stop, get, set, set_text, text};
 use super::options::shown;
-use crate::protocol::error::{Code, Failure, Read, short};
+use crate::protocol::error::{Code, Failure, Read};
 use crate::protocol::round::Need;
+use crate::protocol::text::short;
 
 /// A token is not used in the last minutes of its life: a request takes time, and clocks differ.
 const MARGIN: f64 = 300_000.0;
