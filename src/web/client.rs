@@ -12,7 +12,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
 use super::driver::Driver;
-use super::indexed_db::Database;
+use super::indexed_db::{Database, result};
 use super::leash::{Closer, Leash};
 use super::object::{closed, date, get, rejection, text};
 use super::options::{self, CALL_RECORDINGS, EVENTS, ORG_CONTACTS, Options, TRACK, shown};
@@ -187,8 +187,8 @@ impl Client {
         shared.end_rounds();
         shared.tokens.forget();
         promise(Box::pin(async move {
-            let cleared = shared.store.clear(&key_prefix(&shared.account)).await;
-            cleared.map(|_| JsValue::UNDEFINED).map_err(|failure| shared.error(failure))
+            let asked = shared.store.clear(&key_prefix(&shared.account)).map_err(|failure| shared.error(failure))?;
+            shared.store.answer(asked).await.map(|_| JsValue::UNDEFINED).map_err(|failure| shared.error(failure))
         }))
     }
 }
@@ -249,16 +249,38 @@ async fn answer(shared: &Shared, key: &JsValue, ask: Ask) -> Read<JsValue> {
         return Err(closed());
     }
     let store = &shared.store;
-    Ok(match ask {
-        Ask::SyncedAt => store.load(key).await?.and_then(|record| record.synced_at).map_or(JsValue::UNDEFINED, date),
-        Ask::All => store.all(key).await?.into(),
-        Ask::Chunk(after, limit) => chunk(store.scan(key, after.as_deref(), limit).await?),
-        Ask::Get(id) => store.rows(key, &[&id]).await?.pop().flatten().map_or(JsValue::UNDEFINED, |row| row.item.0),
-        Ask::Count => store.count(key).await?,
+    let asked = match &ask {
+        Ask::SyncedAt | Ask::Reset => store.load(key)?,
+        Ask::Chunk(after, limit) => store.scan(key, after.as_deref(), *limit)?,
+        Ask::Get(id) => store.rows(key, &[id])?,
+        Ask::All | Ask::Count => match store.count(key) {
+            Some(asked) if matches!(ask, Ask::Count) => asked,
+            _ => {
+                let all = store.all(key).await?;
+                return Ok(if matches!(ask, Ask::Count) { all.length().into() } else { all.into() });
+            }
+        },
+    };
+    let answer = store.answer(asked).await?;
+    match ask {
         Ask::Reset => {
-            store.reset(key, Date::now(), Math::random()).await?;
-            JsValue::UNDEFINED
+            let Some(asked) = store.reset(key, answer, Date::now(), Math::random())? else { return Ok(JsValue::UNDEFINED) };
+            if Store::committed(&store.answer(asked).await?)? {
+                return Ok(JsValue::UNDEFINED);
+            }
+            Err(Failure::retryable(Code::Conflict, "a round commits to this query at the moment; reset() again when it has ended"))
         }
+        ask => told(store, &ask, answer),
+    }
+}
+
+/// The answer of a store as the query gives it.
+fn told(store: &Store, ask: &Ask, answer: JsValue) -> Read<JsValue> {
+    Ok(match ask {
+        Ask::SyncedAt => store.loaded(answer)?.and_then(|record| record.synced_at).map_or(JsValue::UNDEFINED, date),
+        Ask::Chunk(..) => chunk(store.scanned(&answer)?),
+        Ask::Get(_) => store.found(answer, 1)?.pop().flatten().map_or(JsValue::UNDEFINED, |row| row.item.0),
+        Ask::Count | Ask::All | Ask::Reset => result(&answer),
     })
 }
 

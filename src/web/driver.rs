@@ -10,7 +10,7 @@ use super::fetch::{Answer, Fetch};
 use super::json::Json;
 use super::leash::Leash;
 use super::object::{self, Stop, set, set_date, set_number, set_text};
-use super::store::CHUNK;
+use super::store::{Asked, CHUNK, Store};
 use crate::protocol::change::{Applied, Collapsed, Mode, apply, collapse, pass, sweep};
 use crate::protocol::error::{Code, Failure, Read};
 use crate::protocol::page;
@@ -32,7 +32,9 @@ pub struct Driver {
     /// The items of the page that was fetched.
     items: Option<Vec<Json>>,
     /// What the page that was delivered does.
-    page: Option<Collapsed<()>>,
+    page: Option<Collapsed<Json>>,
+    /// The page as the consumer gets it.
+    delivered: Option<JsValue>,
     applied: Applied<Json>,
     /// What to do next.
     step: Option<Step>,
@@ -41,7 +43,7 @@ pub struct Driver {
 impl Driver {
     /// A round that has not begun.
     pub fn new(round: Round, shared: Rc<Shared>, key: JsValue, leash: Leash, on_status: Function, shown: bool) -> Self {
-        Self { round, shared, key, leash, on_status, shown, token: String::new(), items: None, page: None, applied: Applied::default(), step: None }
+        Self { round, shared, key, leash, on_status, shown, token: String::new(), items: None, page: None, delivered: None, applied: Applied::default(), step: None }
     }
 
     /// The `RoundReport` so far.
@@ -70,13 +72,6 @@ impl Driver {
         };
         loop {
             let input = match step {
-                Step::Deliver(delivery) => match self.deliver(delivery).await {
-                    Ok(page) => {
-                        self.step = Some(self.take(Input::Delivered));
-                        return Ok(page);
-                    }
-                    Err(stop) => Err(stop),
-                },
                 Step::Done => {
                     self.tell(&self.status("idle"));
                     return Ok(JsValue::UNDEFINED);
@@ -84,6 +79,10 @@ impl Driver {
                 Step::Fail(failure) => Err(failure.into()),
                 step => self.act(step).await,
             };
+            if let Ok(Input::Delivered) = input {
+                self.step = Some(self.take(Input::Delivered));
+                return Ok(self.delivered.take().unwrap_or(JsValue::UNDEFINED));
+            }
             step = self.follow(input)?;
             if acked {
                 self.step = Some(step);
@@ -146,22 +145,19 @@ impl Driver {
 
     /// Does one step.
     async fn act(&mut self, step: Step) -> Result<Input, Stop> {
-        self.leash.check()?;
         match step {
-            Step::Load => {
-                self.working();
-                Ok(Input::Loaded(self.shared.store.load(&self.key).await?))
-            }
             Step::SignIn(need) => {
                 self.token = self.shared.tokens.get(need, &self.leash).await?;
                 Ok(Input::SignedIn)
             }
             Step::Fetch(url) => {
+                self.leash.check()?;
                 self.working();
                 let answer = self.fetch(&url).await?;
                 Ok(self.read(answer))
             }
             Step::Sleep(ms, why) => {
+                self.leash.check()?;
                 let status = self.status("waiting");
                 set_date(&status, "waitUntil", Some(Date::now() + ms));
                 set_text(&status, "waitReason", why.as_str());
@@ -170,28 +166,94 @@ impl Driver {
                 self.working();
                 Ok(Input::Slept)
             }
+            step => {
+                let answer = match self.ask(&step)? {
+                    Some(asked) => self.shared.store.answer(asked).await?,
+                    None => JsValue::UNDEFINED,
+                };
+                self.answered(step, answer)
+            }
+        }
+    }
+
+    /// What a step asks of the store.
+    fn ask(&mut self, step: &Step) -> Result<Option<Asked>, Stop> {
+        if !matches!(step, Step::Deliver(_)) {
+            self.leash.check()?;
+        }
+        let store = &self.shared.store;
+        let asked = match step {
+            Step::Load => {
+                self.working();
+                store.load(&self.key)
+            }
             // A resync comes without a page: nothing is applied with its record.
-            Step::Commit { expect, record } | Step::Resync { expect, record } => {
-                let applied = std::mem::take(&mut self.applied);
-                if !self.shared.store.commit(&self.key, expect.as_deref(), &record, &applied).await? {
+            Step::Commit { expect, record } | Step::Resync { expect, record } => store.commit(&self.key, expect.as_deref(), record, &self.applied),
+            Step::Sweep { after, .. } => store.scan(&self.key, after.as_deref(), CHUNK),
+            Step::Deliver(_) => {
+                let query = &self.round.plan().query;
+                // A page of Graph's is applied to the rows of its ids; a chunk of the sweep already is.
+                let Some(items) = self.items.take() else { return Ok(None) };
+                let page = self.page.insert(collapse(items, query.dialect(), query.minimal));
+                if !query.mirror || page.entries.is_empty() {
+                    return Ok(None);
+                }
+                let mut ids = Vec::with_capacity(page.entries.len());
+                for (id, _) in &page.entries {
+                    ids.push(id.as_str());
+                }
+                store.rows(&self.key, &ids)
+            }
+            _ => Err(Failure::new(Code::Internal, "a page must be acknowledged before the next one is asked for")),
+        };
+        Ok(Some(asked?))
+    }
+
+    /// What the answer of the store means for the round.
+    fn answered(&mut self, step: Step, answer: JsValue) -> Result<Input, Stop> {
+        let store = &self.shared.store;
+        match step {
+            Step::Load => Ok(Input::Loaded(store.loaded(answer)?)),
+            Step::Sweep { completed, .. } => {
+                let rows = store.scanned(&answer)?;
+                let last = if rows.len() < CHUNK as usize { None } else { rows.last().map(|(id, _)| id.clone()) };
+                self.applied = sweep(rows, &completed);
+                Ok(Input::Swept { ghosts: !self.applied.remove.is_empty(), after: last })
+            }
+            Step::Deliver(delivery) => {
+                self.deliver(delivery, answer)?;
+                Ok(Input::Delivered)
+            }
+            _ => {
+                if !Store::committed(&answer)? {
                     return Ok(Input::Conflict);
                 }
                 if let Some(page) = self.page.take() {
                     self.round.report.count_page(&page);
                 }
-                self.round.report.count_changes(&applied);
+                self.round.report.count_changes(&std::mem::take(&mut self.applied));
                 Ok(Input::Committed)
             }
-            Step::Sweep { after, completed } => {
-                let rows = self.shared.store.scan(&self.key, after.as_deref(), CHUNK).await?;
-                let last = if rows.len() < CHUNK as usize { None } else { rows.last().map(|(id, _)| id.clone()) };
-                self.applied = sweep(rows, &completed);
-                Ok(Input::Swept { ghosts: !self.applied.remove.is_empty(), after: last })
-            }
-            Step::Deliver(_) | Step::Await | Step::Done | Step::Fail(_) => {
-                Err(Failure::new(Code::Internal, "a page must be acknowledged before the next one is asked for").into())
+        }
+    }
+
+    fn deliver(&mut self, delivery: Delivery, answer: JsValue) -> Read<()> {
+        let query = &self.round.plan().query;
+        let entries = self.page.as_mut().map(|page| std::mem::take(&mut page.entries)).unwrap_or_default();
+        if !entries.is_empty() {
+            let mode = Mode { generation: delivery.generation, full: delivery.kind == Kind::Full, minimal: query.minimal };
+            if query.mirror {
+                let rows = self.shared.store.found(answer, entries.len())?;
+                self.applied = apply(entries, rows, mode);
+                if self.shown {
+                    keep(&mut self.applied)?;
+                }
+            } else {
+                self.applied = pass(entries, mode);
             }
         }
+        self.delivered = Some(object::page(delivery, &self.applied.changes, query.mirror));
+        Ok(())
     }
 
     async fn fetch(&self, url: &str) -> Result<Answer, Stop> {
@@ -219,29 +281,6 @@ impl Driver {
             Answer::Refused(refusal) => Input::Refused(refusal),
             Answer::Unreachable => Input::Unreachable,
         }
-    }
-
-    /// A page of Graph's is applied to the rows of its ids; a chunk of the sweep already is.
-    async fn deliver(&mut self, delivery: Delivery) -> Result<JsValue, Stop> {
-        let query = &self.round.plan().query;
-        let mirror = query.mirror;
-        if let Some(items) = self.items.take() {
-            let mode = Mode { generation: delivery.generation, full: delivery.kind == Kind::Full, minimal: query.minimal };
-            let Collapsed { entries, items, duplicates, no_id, not_an_object } = collapse(items, query.dialect(), query.minimal);
-            self.page = Some(Collapsed { entries: Vec::new(), items, duplicates, no_id, not_an_object });
-            self.applied = if mirror {
-                let ids: Vec<&str> = entries.iter().map(|(id, _)| id.as_str()).collect();
-                let rows = self.shared.store.rows(&self.key, &ids).await?;
-                let mut applied = apply(entries, rows, mode);
-                if self.shown {
-                    keep(&mut applied)?;
-                }
-                applied
-            } else {
-                pass(entries, mode)
-            };
-        }
-        Ok(object::page(delivery, &self.applied.changes, mirror))
     }
 }
 

@@ -17,7 +17,7 @@ use web_sys::{IdbDatabase, IdbFactory, IdbKeyRange, IdbObjectStore, IdbOpenDbReq
 
 use super::json::Json;
 use super::object::{closed, get, set, set_text, text};
-use super::store::{CHUNK, row_from_js, row_to_js};
+use super::store::{CHUNK, row_to_js};
 use crate::protocol::change::Applied;
 use crate::protocol::error::{Code, Failure, Read};
 
@@ -164,17 +164,28 @@ impl Database {
     }
 
     /// One transaction: everything, or nothing. False if another revision is stored.
-    pub async fn commit(&self, key: &JsValue, expect: Option<&str>, state: &JsValue, applied: &Applied<Json>) -> Result<bool, JsValue> {
+    ///
+    /// Everything is written at once, and taken back if the revision, which is read before, turns out to be another one.
+    pub fn commit(&self, key: &JsValue, expect: Option<&str>, state: &JsValue, applied: &Applied<Json>) -> Result<Promise, JsValue> {
         let (transaction, states, items) = self.begin("readwrite")?;
         let stored = states.get(key)?;
-        let stored = result(&JsFuture::from(settled(&stored, &stored)).await?);
-        let written = if text(&stored, "revision").as_deref() == expect { write(&states, &items, key, state, applied).map(|()| true) } else { Ok(false) };
-        if written != Ok(true) {
+        if let Err(error) = write(&states, &items, key, state, applied) {
             let _ = transaction.abort();
-            return written;
+            return Err(error);
         }
-        JsFuture::from(completed(&transaction, &JsValue::UNDEFINED)).await?;
-        written
+        let expect = expect.map(str::to_owned);
+        Ok(Promise::new(&mut |resolve, reject| {
+            set(&transaction, "oncomplete", &bound(&resolve, &JsValue::TRUE));
+            set(&transaction, "onabort", &bound(&reject, &transaction));
+            let (request, transaction, expect) = (stored.clone(), transaction.clone(), expect.clone());
+            let compare = listener(Box::new(move || {
+                if text(&result(&request), "revision") != expect {
+                    set(&transaction, "onabort", &bound(&resolve, &JsValue::FALSE));
+                    let _ = transaction.abort();
+                }
+            }));
+            set(&stored, "onsuccess", &compare.into_js_value());
+        }))
     }
 
     /// At most `limit` rows after an id: a list of their keys and a list of the rows.
@@ -191,15 +202,11 @@ impl Database {
         let mut after = None;
         loop {
             let requests = chunk(&items, key, after.as_deref(), CHUNK)?;
-            let last = requests.get(1);
-            let (keys, rows) = pair(&JsFuture::from(settled(&last, &requests)).await?);
-            for at in 0..rows.length() {
-                found.push(&row_from_js(&rows.get(at)).item.0);
-            }
-            if rows.length() < CHUNK {
+            let (keys, rows) = pair(&JsFuture::from(settled(&requests.get(1), &requests)).await?);
+            after = found_in(&keys, &rows, &found);
+            if after.is_none() {
                 return Ok(found);
             }
-            after = id_of(&keys.get(CHUNK - 1));
         }
     }
 
@@ -210,6 +217,14 @@ impl Database {
         let request = items.count_with_key(&range)?;
         Ok(completed(&transaction, &request))
     }
+}
+
+/// Adds the items of a chunk; gives the last id if more may follow.
+fn found_in(keys: &Array, rows: &Array, found: &Array) -> Option<String> {
+    for at in 0..rows.length() {
+        found.push(&get(&rows.get(at), "item"));
+    }
+    if rows.length() < CHUNK { None } else { id_of(&keys.get(CHUNK - 1)) }
 }
 
 /// The puts and deletes of a page, and its record.
@@ -270,18 +285,22 @@ pub fn pair(requests: &JsValue) -> (Array, Array) {
 
 #[wasm_bindgen]
 extern "C" {
-    /// `resolve` or `reject`. Bound to its value by the host, it needs no closure of ours, which would have to be freed.
     type Settle;
-    #[wasm_bindgen(method, js_name = bind)]
-    fn bound(this: &Settle, context: &JsValue, value: &JsValue) -> JsValue;
+    #[wasm_bindgen(method)]
+    fn bind(this: &Settle, context: &JsValue, value: &JsValue) -> JsValue;
+}
+
+/// `resolve` or `reject` with its value. Bound by the host, it needs no closure of ours, which would have to be freed.
+fn bound(settle: &JsValue, value: &JsValue) -> JsValue {
+    settle.unchecked_ref::<Settle>().bind(&JsValue::UNDEFINED, value)
 }
 
 /// A promise that gives `result` when the good event comes, and rejects with `target` when a bad one does.
 fn ends(target: &JsValue, good: &str, bad: &[&str], result: &JsValue) -> Promise {
     Promise::new(&mut |resolve, reject| {
-        set(target, good, &resolve.unchecked_ref::<Settle>().bound(&JsValue::UNDEFINED, result));
+        set(target, good, &bound(&resolve, result));
         for event in bad {
-            set(target, event, &reject.unchecked_ref::<Settle>().bound(&JsValue::UNDEFINED, target));
+            set(target, event, &bound(&reject, target));
         }
     })
 }

@@ -74,14 +74,19 @@ fn list(value: &JsValue) -> Option<&Array> {
     Array::is_array(value).then(|| value.unchecked_ref())
 }
 
+/// What was asked of a store: the name of the method, and its promise or what it threw.
+pub struct Asked(&'static str, Result<Promise, JsValue>);
+
+/// Each question is begun by one function and its answer read by another, so that all are waited for in one place: every
+/// `async fn` is a state machine of its own in the wasm.
 impl Store {
-    /// Waits for what was asked of either store, and tells its failure in our words.
-    async fn answer(&self, name: &str, asked: Result<Promise, JsValue>) -> Read<JsValue> {
-        let answer = match asked {
+    /// Waits for what was asked, and tells its failure in our words.
+    pub async fn answer(&self, asked: Asked) -> Read<JsValue> {
+        let answer = match asked.1 {
             Ok(promise) => JsFuture::from(promise).await,
             Err(thrown) => Err(thrown),
         };
-        answer.map_err(|thrown| self.failure(name, &thrown))
+        answer.map_err(|thrown| self.failure(asked.0, &thrown))
     }
 
     fn failure(&self, name: &str, thrown: &JsValue) -> Box<Failure> {
@@ -94,44 +99,49 @@ impl Store {
         }
     }
 
-    /// The state as it is stored, read or not.
-    async fn state(&self, key: &JsValue) -> Read<JsValue> {
-        let asked = match self {
-            Self::Indexed(database) => database.load(key),
-            Self::Caller(store) => call(store, "load", &Array::of1(key))?,
-        };
-        let answer = self.answer("load", asked).await?;
-        Ok(if self.is_indexed() { result(&answer) } else { answer })
-    }
-
     fn is_indexed(&self) -> bool {
         matches!(self, Self::Indexed(_))
     }
 
-    /// The state record of a query.
-    pub async fn load(&self, key: &JsValue) -> Read<Option<Box<Record>>> {
-        record_from_js(self.state(key).await?)
+    /// Asks for the state record of a query.
+    pub fn load(&self, key: &JsValue) -> Read<Asked> {
+        match self {
+            Self::Indexed(database) => Ok(Asked("load", database.load(key))),
+            Self::Caller(store) => call(store, "load", &Array::of1(key)),
+        }
     }
 
-    /// The rows of these ids, in this order.
-    pub async fn rows(&self, key: &JsValue, ids: &[&str]) -> Read<Vec<Option<Row<Json>>>> {
-        let asked = match self {
-            _ if ids.is_empty() => return Ok(Vec::new()),
-            Self::Indexed(database) => database.rows(key, ids),
+    /// The state as it is stored.
+    fn state(&self, answer: JsValue) -> JsValue {
+        if self.is_indexed() { result(&answer) } else { answer }
+    }
+
+    /// The state record.
+    pub fn loaded(&self, answer: JsValue) -> Read<Option<Box<Record>>> {
+        record_from_js(self.state(answer))
+    }
+
+    /// Asks for the rows of these ids.
+    pub fn rows(&self, key: &JsValue, ids: &[&str]) -> Read<Asked> {
+        match self {
+            Self::Indexed(database) => Ok(Asked("rows", database.rows(key, ids))),
             Self::Caller(store) => {
                 let list = Array::new();
                 for id in ids {
                     list.push(&JsValue::from_str(id));
                 }
-                call(store, "rows", &Array::of2(key, &list))?
+                call(store, "rows", &Array::of2(key, &list))
             }
-        };
-        let answer = self.answer("rows", asked).await?;
+        }
+    }
+
+    /// The rows, in the order of their ids.
+    pub fn found(&self, answer: JsValue, ids: usize) -> Read<Vec<Option<Row<Json>>>> {
         let found = if self.is_indexed() { results(&answer).into() } else { answer };
-        let Some(places) = list(&found).filter(|list| list.length() as usize == ids.len()) else {
+        let Some(places) = list(&found).filter(|list| list.length() as usize == ids) else {
             return Err(broken("rows", "a list with one place an id", &found));
         };
-        let mut rows = Vec::with_capacity(ids.len());
+        let mut rows = Vec::with_capacity(ids);
         for at in 0..places.length() {
             let row = places.get(at);
             rows.push(if missing(&row) { None } else { Some(row_from_js(&row)) });
@@ -140,38 +150,50 @@ impl Store {
     }
 
     /// Writes a page and its record in one transaction, if the stored revision is `expect`; else writes nothing.
-    pub async fn commit(&self, key: &JsValue, expect: Option<&str>, record: &Record, applied: &Applied<Json>) -> Read<bool> {
+    pub fn commit(&self, key: &JsValue, expect: Option<&str>, record: &Record, applied: &Applied<Json>) -> Read<Asked> {
         let state = record_to_js(record)?;
         match self {
-            Self::Indexed(database) => database.commit(key, expect, &state, applied).await.map_err(|error| database.failure(&error)),
-            Self::Caller(store) => {
-                let asked = call(store, "commit", &Array::of2(key, &batch(expect, &state, applied)))?;
-                let done = self.answer("commit", asked).await?;
-                done.as_bool().ok_or_else(|| broken("commit", "true or false", &done))
-            }
+            Self::Indexed(database) => Ok(Asked("commit", database.commit(key, expect, &state, applied))),
+            Self::Caller(store) => call(store, "commit", &Array::of2(key, &batch(expect, &state, applied))),
         }
     }
 
-    /// At most `limit` rows after an id, all of one moment; fewer only at the end.
-    pub async fn scan(&self, key: &JsValue, after: Option<&str>, limit: u32) -> Read<Rows> {
-        let asked = match self {
-            Self::Indexed(database) => database.scan(key, after, limit),
+    /// Whether it was written.
+    pub fn committed(answer: &JsValue) -> Read<bool> {
+        answer.as_bool().ok_or_else(|| broken("commit", "true or false", answer))
+    }
+
+    /// Asks for at most `limit` rows after an id, all of one moment; fewer only at the end.
+    pub fn scan(&self, key: &JsValue, after: Option<&str>, limit: u32) -> Read<Asked> {
+        match self {
+            Self::Indexed(database) => Ok(Asked("scan", database.scan(key, after, limit))),
             Self::Caller(store) => {
                 let range = Object::new();
                 if let Some(after) = after {
                     set_text(&range, "after", after);
                 }
                 set_number(&range, "limit", limit.into());
-                call(store, "scan", &Array::of2(key, &range))?
+                call(store, "scan", &Array::of2(key, &range))
             }
-        };
-        let found = self.answer("scan", asked).await?;
-        if self.is_indexed() {
-            let (keys, rows) = pair(&found);
-            return Ok(rows_of(&rows, |at, row| Some((id_of(&keys.get(at))?, row_from_js(row)))).unwrap_or_default());
         }
-        let rows = list(&found).and_then(|list| rows_of(list, |_, pair| Some((self::list(pair)?.get(0).as_string()?, row_from_js(&self::list(pair)?.get(1))))));
-        rows.ok_or_else(|| broken("scan", "a list of [id, row]", &found))
+    }
+
+    /// The rows with their ids.
+    pub fn scanned(&self, answer: &JsValue) -> Read<Rows> {
+        let mut scanned = Vec::new();
+        if self.is_indexed() {
+            let (keys, rows) = pair(answer);
+            for at in 0..rows.length() {
+                scanned.extend(id_of(&keys.get(at)).map(|id| (id, row_from_js(&rows.get(at)))));
+            }
+            return Ok(scanned);
+        }
+        let wrong = || broken("scan", "a list of [id, row]", answer);
+        let pairs = list(answer).ok_or_else(wrong)?;
+        for at in 0..pairs.length() {
+            scanned.push(pair_of(&pairs.get(at)).ok_or_else(wrong)?);
+        }
+        Ok(scanned)
     }
 
     /// Every item, as of one moment.
@@ -180,11 +202,11 @@ impl Store {
             return database.all(key).await.map_err(|error| database.failure(&error));
         }
         for _ in 0..READINGS {
-            let before = revision_of(&self.state(key).await?);
+            let before = revision_of(&self.answer(self.load(key)?).await?);
             let items = Array::new();
             let mut after = None;
             loop {
-                let rows = self.scan(key, after.as_deref(), CHUNK).await?;
+                let rows = self.scanned(&self.answer(self.scan(key, after.as_deref(), CHUNK)?).await?)?;
                 for (_, row) in &rows {
                     items.push(&row.item.0);
                 }
@@ -193,26 +215,26 @@ impl Store {
                 }
                 after = rows.into_iter().next_back().map(|(id, _)| id);
             }
-            if revision_of(&self.state(key).await?) == before {
+            if revision_of(&self.answer(self.load(key)?).await?) == before {
                 return Ok(items);
             }
         }
         Err(Failure::retryable(Code::Conflict, "a round commits faster than the mirror can be read; use items(), which reads it in chunks"))
     }
 
-    /// How many rows there are.
-    pub async fn count(&self, key: &JsValue) -> Read<JsValue> {
+    /// Asks how many rows there are. A caller's store can't tell.
+    pub fn count(&self, key: &JsValue) -> Option<Asked> {
         match self {
-            Self::Indexed(database) => Ok(result(&self.answer("count", database.count(key)).await?)),
-            Self::Caller(_) => Ok(self.all(key).await?.length().into()),
+            Self::Indexed(database) => Some(Asked("count", database.count(key))),
+            Self::Caller(_) => None,
         }
     }
 
-    /// Makes the next round a full one. What can't be read is replaced.
-    pub async fn reset(&self, key: &JsValue, now: f64, chance: f64) -> Read<()> {
-        let stored = self.state(key).await?;
+    /// Makes the next round a full one, given the state as it was loaded. What can't be read is replaced.
+    pub fn reset(&self, key: &JsValue, answer: JsValue, now: f64, chance: f64) -> Read<Option<Asked>> {
+        let stored = self.state(answer);
         if missing(&stored) {
-            return Ok(());
+            return Ok(None);
         }
         let expect = revision_of(&stored);
         let generation = row_from_js(&stored).generation;
@@ -220,19 +242,15 @@ impl Store {
             Ok(Some(old)) => old.fresh(),
             _ => Record { generation, ..Record::new(now, chance) }.fresh(),
         };
-        if self.commit(key, expect.as_deref(), &record, &Applied::default()).await? {
-            return Ok(());
-        }
-        Err(Failure::retryable(Code::Conflict, "a round commits to this query at the moment; reset() again when it has ended"))
+        self.commit(key, expect.as_deref(), &record, &Applied::default()).map(Some)
     }
 
     /// Wipes everything that is stored under keys with this prefix.
-    pub async fn clear(&self, prefix: &str) -> Read<JsValue> {
-        let asked = match self {
-            Self::Indexed(database) => database.delete()?,
-            Self::Caller(store) => call(store, "clear", &Array::of1(&prefix.into()))?,
-        };
-        self.answer("clear", asked).await
+    pub fn clear(&self, prefix: &str) -> Read<Asked> {
+        match self {
+            Self::Indexed(database) => Ok(Asked("clear", database.delete()?)),
+            Self::Caller(store) => call(store, "clear", &Array::of1(&prefix.into())),
+        }
     }
 
     /// Lets go of it.
@@ -259,21 +277,19 @@ fn batch(expect: Option<&str>, state: &JsValue, applied: &Applied<Json>) -> JsVa
     batch.into()
 }
 
-fn rows_of(list: &Array, read: impl Fn(u32, &JsValue) -> Option<(String, Row<Json>)>) -> Option<Rows> {
-    let mut rows = Vec::with_capacity(list.length() as usize);
-    for at in 0..list.length() {
-        rows.push(read(at, &list.get(at))?);
-    }
-    Some(rows)
+/// A row with its id, `[id, row]`.
+fn pair_of(value: &JsValue) -> Option<(String, Row<Json>)> {
+    let pair = list(value)?;
+    Some((pair.get(0).as_string()?, row_from_js(&pair.get(1))))
 }
 
 /// Calls a method of a caller's store. What it throws is as good as what it rejects with.
-fn call(store: &JsValue, name: &str, arguments: &Array) -> Read<Result<Promise, JsValue>> {
+fn call(store: &JsValue, name: &'static str, arguments: &Array) -> Read<Asked> {
     let method = get(store, name);
     let Some(method) = method.dyn_ref::<Function>() else {
         return Err(Failure::new(Code::Store, format!("options.store must be \"indexeddb\", \"memory\" or a DeltaStore; this one has no {name}()")));
     };
-    Ok(method.apply(store, arguments).map(|value| Promise::resolve(&value)))
+    Ok(Asked(name, method.apply(store, arguments).map(|value| Promise::resolve(&value))))
 }
 
 fn broken(name: &str, must_give: &str, got: &JsValue) -> Box<Failure> {
