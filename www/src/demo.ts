@@ -1,0 +1,285 @@
+// The demo: a session on the fake Graph of this page's own origin, and a panel that changes things behind its back.
+import { DeltaError, openDelta, type TokenFunction } from "deltalink";
+import type { Collection, ViewId } from "./collection";
+import { button, h, icon, messageOf, plural, settings, type IconName } from "./dom";
+import type { Session } from "./session";
+
+/** The fake's names for the three collections. */
+const COLLECTIONS: Record<ViewId, string> = { calendar: "events", contacts: "contacts", recordings: "recordings" };
+const NOUNS: Record<ViewId, string> = { calendar: "event", contacts: "contact", recordings: "recording" };
+
+type Kind = "delegated" | "app";
+
+/** The control API of the fake Graph, for one world. */
+export class World {
+  readonly id: string;
+  readonly user: string | undefined;
+  readonly #tokens = new Map<Kind, Promise<string>>();
+  #made: Promise<void> | undefined;
+
+  constructor(id: string, user: string | undefined) {
+    this.id = id;
+    this.user = user;
+  }
+
+  get root(): string {
+    return `${location.origin}/w/${this.id}/v1.0`;
+  }
+
+  /** Whether this origin has a fake Graph at all. */
+  static async here(): Promise<boolean> {
+    try {
+      const answer = await fetch("/control/worlds/demo/options");
+      return (answer.headers.get("content-type") ?? "").includes("json");
+    } catch {
+      return false;
+    }
+  }
+
+  async call<T>(method: string, path: string, body?: unknown): Promise<T> {
+    const answer = await fetch(`/control/worlds${path}`, {
+      method,
+      ...(body !== undefined && { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+    });
+    if (!answer.ok) throw new Error(`The demo's server answered ${answer.status} to ${method} ${path}: ${(await answer.text()).slice(0, 200)}`);
+    return (answer.headers.get("content-type") ?? "").includes("json") ? ((await answer.json()) as T) : (undefined as T);
+  }
+
+  ask<T>(method: string, path: string, body?: unknown): Promise<T> {
+    return this.call(method, `/${this.id}${path}`, body);
+  }
+
+  /** Makes the world if it is not there. One that is there stays as it is, or the stored links would die. */
+  ensure(): Promise<void> {
+    this.#made ??= this.#make().catch((error: unknown) => {
+      this.#made = undefined;
+      throw error;
+    });
+    return this.#made;
+  }
+
+  async #make(): Promise<void> {
+    const there = await fetch(`/control/worlds/${this.id}/options`);
+    if (there.ok) return;
+    await this.call("POST", "", { id: this.id, seed: 1, options: { latency_ms: 120 }, populate: { events: 60, contacts: 140, recordings: 18 } });
+  }
+
+  token(kind: Kind, fresh: boolean): Promise<string> {
+    let token = fresh ? undefined : this.#tokens.get(kind);
+    if (!token) {
+      token = this.ensure()
+        .then(() => this.ask<{ token: string }>("POST", "/token", { kind, ...(this.user !== undefined && kind === "delegated" && { user: this.user }) }))
+        .then((answer) => answer.token);
+      this.#tokens.set(kind, token);
+      token.catch(() => this.#tokens.delete(kind));
+    }
+    return token;
+  }
+}
+
+export interface DemoSession extends Session {
+  kind: "demo";
+  world: World;
+  /** Which token reads the recordings. */
+  reader: Kind;
+  readWith(kind: Kind): void;
+}
+
+const ORGANIZER_KEPT = "organizer.";
+
+/** Opens the demo's session. It asks the server for nothing: the mirror is painted before the first request. */
+export async function openDemo(worldId: string, account: string | undefined): Promise<DemoSession> {
+  const user = account === undefined ? undefined : account.includes("@") ? account : `${account}@contoso.example`;
+  const world = new World(worldId, user);
+  const name = user ?? "demo@contoso.example";
+  let signedOut = false;
+  const source =
+    (kind: Kind): TokenFunction =>
+    async ({ reason, claims }) => {
+      if (claims !== undefined && kind === "delegated") signedOut = true;
+      if (signedOut && kind === "delegated") {
+        throw new DeltaError("The demo plays a sign-in that has to be renewed. Press “Sign in again”.", { code: "interaction", ...(claims !== undefined && { claims }) });
+      }
+      return world.token(kind, reason === "unauthorized");
+    };
+  const [client, app] = await Promise.all([
+    openDelta({ token: source("delegated"), account: name, endpoint: world.root }),
+    openDelta({ token: source("app"), account: "app", endpoint: world.root }),
+  ]);
+  const organizer = await organizerOf(world);
+  const readers = {
+    app: app.callRecordings({ organizer }),
+    delegated: client.callRecordings({ organizer, name: "signed-in" }),
+  };
+  const session: DemoSession = {
+    kind: "demo",
+    name,
+    client,
+    world,
+    reader: "app",
+    recordings: readers.app,
+    readWith(kind) {
+      session.reader = kind;
+      session.recordings = readers[kind];
+    },
+    signInAgain() {
+      signedOut = false;
+      return world.token("delegated", true).then(() => undefined);
+    },
+    async leave() {
+      await Promise.all([client.forget(), app.forget()]);
+      settings.clear(ORGANIZER_KEPT);
+    },
+  };
+  return session;
+}
+
+/** Whose meetings are listed. Asked for once, then kept: a later visit may have no network. */
+async function organizerOf(world: World): Promise<string> {
+  const name = `${ORGANIZER_KEPT}${world.id}`;
+  const kept = settings.get(name);
+  if (kept) return kept;
+  try {
+    await world.ensure();
+    const [first] = await world.ask<{ meetingOrganizer?: { user?: { id?: string } } }[]>("GET", "/tables/recordings");
+    const id = first?.meetingOrganizer?.user?.id;
+    if (id) {
+      settings.set(name, id);
+      return id;
+    }
+  } catch {
+    // The first round will say what is wrong.
+  }
+  return "me";
+}
+
+/** The switch above the recordings. */
+export function readerSwitch(session: DemoSession, changed: () => void): HTMLElement {
+  const choice = (kind: Kind, label: string): HTMLElement => {
+    const input = h("input", { type: "radio", name: "reader", value: kind, on: { change: () => pick(kind) } });
+    input.checked = session.reader === kind;
+    return h("label", {}, input, h("span", {}, label));
+  };
+  const pick = (kind: Kind): void => {
+    session.readWith(kind);
+    changed();
+  };
+  return h("fieldset", { class: "segmented" }, h("legend", {}, "Read recordings with"), choice("app", "an app-only token"), choice("delegated", "the signed-in user's"));
+}
+
+interface Fault {
+  icon: IconName;
+  label: string;
+  hint: string;
+  inject(world: World, collection: string): Promise<unknown>;
+}
+
+const rule =
+  (fault: object) =>
+  (world: World, collection: string): Promise<unknown> =>
+    world.ask("POST", "/faults", [{ match: { collection, kind: "any" }, times: 1, fault }]);
+
+const CLAIMS = '{"access_token":{"nbf":{"essential":true,"value":"1700000000"}}}';
+
+const faults: Fault[] = [
+  { icon: "clock", label: "Throttle", hint: "429, Retry-After 3 s", inject: rule({ name: "status", status: 429, code: "TooManyRequests", message: "Too many requests.", headers: { "Retry-After": "3" } }) },
+  { icon: "warning", label: "Server error", hint: "503, once", inject: rule({ name: "status", status: 503, code: "ServiceUnavailable", message: "The service is down for a moment." }) },
+  { icon: "offline", label: "Cut the connection", hint: "No answer, once", inject: rule({ name: "network" }) },
+  { icon: "stack", label: "Expire the links", hint: "A full round follows", inject: (world, collection) => world.ask("POST", "/expire", { collection }) },
+  { icon: "lock", label: "Refuse the token", hint: "401; a new one is asked for", inject: (world) => world.ask("POST", "/revoke") },
+  { icon: "person", label: "Ask for a sign-in", hint: "401 with a claims challenge", inject: rule({ name: "claims", claims: CLAIMS }) },
+  { icon: "close", label: "Forbid", hint: "403: a round that fails", inject: rule({ name: "status", status: 403, code: "ErrorAccessDenied", message: "Access is denied. Check credentials and try again." }) },
+];
+
+/** The panel. `current` is the collection in view, whose server side the buttons change. */
+export function demoPanel(session: DemoSession, current: () => { id: ViewId; collection: Collection<object> }, close: () => void): { panel: HTMLElement; refresh(): void } {
+  const { world } = session;
+  const log = h("ol", { class: "demo-log", role: "log", "aria-label": "What the demo did" });
+  const target = h("strong", {});
+  const note = h("p", { class: "hint" });
+
+  const act = async (what: string, change: (id: ViewId, collection: Collection<object>) => Promise<string | undefined>): Promise<void> => {
+    const { id, collection } = current();
+    const round = h("span", { class: "outcome" }, "…");
+    const said = h("span", {}, what);
+    log.prepend(h("li", {}, said, round));
+    while (log.children.length > 12) log.lastElementChild?.remove();
+    try {
+      await world.ensure();
+      // A round that runs would see half of it.
+      if (collection.running) await collection.sync();
+      said.textContent = (await change(id, collection)) ?? what;
+      round.textContent = "round running…";
+      const result = await collection.sync();
+      round.textContent = result?.text ?? "no round";
+      round.dataset.outcome = result?.error ? "failed" : "complete";
+    } catch (error) {
+      round.textContent = messageOf(error);
+      round.dataset.outcome = "failed";
+    }
+  };
+
+  const edit = (edits: object[]): Promise<{ ids: string[] }> => world.ask("POST", "/edits", edits);
+  const owner = world.user === undefined ? {} : { user: world.user };
+  const some = (id: ViewId, collection: Collection<object>): { id: string; title: string } => {
+    const candidates = [...collection.items].filter(([, item]) => !("type" in item) || item.type === "singleInstance");
+    const [key, item] = candidates[Math.floor(Math.random() * candidates.length)] ?? [];
+    if (key === undefined || item === undefined) throw new Error(`There is no ${NOUNS[id]} here yet. Press Sync first.`);
+    const { subject, displayName } = item as { subject?: string; displayName?: string };
+    return { id: key, title: subject ?? displayName ?? "" };
+  };
+
+  const add = button("Add", () => void act("Add on the server", async (id) => {
+    await edit([{ collection: COLLECTIONS[id], op: "add", ...owner }]);
+    return `Added a ${NOUNS[id]} on the server`.replace("a event", "an event");
+  }), { icon: "plus" });
+  const change = button("Edit", () => void act("Edit on the server", async (id, collection) => {
+    const picked = some(id, collection);
+    const stamp = new Date().toLocaleTimeString("en-GB");
+    const base = picked.title.replace(/ \(edited .*\)$/, "");
+    const patch = id === "calendar" ? { subject: `${base} (edited ${stamp})` } : { jobTitle: `Promoted at ${stamp}` };
+    await edit([{ collection: COLLECTIONS[id], op: "edit", id: picked.id, patch, ...owner }]);
+    return `Edited “${base}” on the server`;
+  }), { icon: "pencil" });
+  const remove = button("Delete", () => void act("Delete on the server", async (id, collection) => {
+    const picked = some(id, collection);
+    await edit([{ collection: COLLECTIONS[id], op: "remove", id: picked.id, ...owner }]);
+    return `Deleted “${picked.title}” on the server`;
+  }), { icon: "trash" });
+  const ten = button("Ten changes at once", () => void act("Ten changes on the server", async (id) => {
+    const { ids } = await edit([{ collection: COLLECTIONS[id], op: "random", count: 10, ...owner }]);
+    return `Made ten changes on the server (${plural(new Set(ids).size, NOUNS[id])})`;
+  }), { icon: "stack" });
+
+  const panel = h(
+    "aside",
+    { class: "demo", id: "demo-panel", "aria-labelledby": "demo-heading" },
+    h("div", { class: "demo-head" }, h("h2", { id: "demo-heading" }, "Demo server"), button("", close, { icon: "close", class: "button icon-only quiet", "aria-label": "Close the demo panel" })),
+    h("p", { class: "demo-lead" }, "A local fake of Microsoft Graph. Change it behind the page's back, then watch one round bring it here. Collection: ", target),
+    h("h3", {}, "Change something"),
+    h("div", { class: "demo-buttons" }, add, change, remove, ten),
+    note,
+    h("h3", {}, "Break something"),
+    h(
+      "div",
+      { class: "demo-faults" },
+      ...faults.map((fault) =>
+        h("button", { type: "button", class: "fault", on: { click: () => void act(`${fault.label} (${fault.hint})`, async (id) => void (await fault.inject(world, COLLECTIONS[id]))) } }, icon(fault.icon), h("span", {}, h("span", { class: "fault-label" }, fault.label), h("span", { class: "fault-hint" }, fault.hint))),
+      ),
+    ),
+    h("h3", {}, "What happened"),
+    log,
+  );
+
+  const refresh = (): void => {
+    const { id } = current();
+    target.textContent = id === "calendar" ? "events" : id;
+    const additionsOnly = id === "recordings";
+    change.disabled = additionsOnly;
+    remove.disabled = additionsOnly;
+    ten.disabled = additionsOnly;
+    note.textContent = additionsOnly ? "Graph reports recordings as they are added, and nothing else." : "";
+  };
+  refresh();
+  return { panel, refresh };
+}
