@@ -2,7 +2,7 @@
 import type { Event } from "deltalink";
 import { addDays, agenda, dayOf, daysBetween, NAMELESS, nowAt, titleOf, windowAround, type Day, type DayWindow, type Entry } from "./calendar";
 import { Collection, emptyState, type Mark } from "./collection";
-import { button, h, icon, locale, paintRows, settings, type Row } from "./dom";
+import { button, h, icon, locale, paintRows, plural, settings, type Row } from "./dom";
 
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 // Dates are formatted in UTC, where they are made: the reader's zone has no say in them.
@@ -27,6 +27,10 @@ export function calendarView(onWindow: () => void): CalendarView {
   let items: ReadonlyMap<string, Event> = new Map();
   let marks: ReadonlyMap<string, Mark> = new Map();
 
+  // What is over is folded away, so that the page begins with today.
+  const past = h("div", {});
+  const pastSummary = h("summary", {});
+  const earlier = h("details", { class: "earlier" }, pastSummary, past);
   const list = h("div", { class: "agenda" });
   const nothing = h("div", {});
   const range = h("p", { class: "range" });
@@ -47,12 +51,9 @@ export function calendarView(onWindow: () => void): CalendarView {
   ];
   const goToToday = (): void => {
     if (!covers(days)) move(windowAround(today()));
-    scrollToToday(true);
-  };
-  const scrollToToday = (focus: boolean): void => {
     const heading = list.querySelector<HTMLElement>(".day.today h2");
-    heading?.closest(".day")?.scrollIntoView({ block: "start" });
-    if (focus) heading?.focus({ preventScroll: true });
+    heading?.closest(".day")?.scrollIntoView({ block: "center" });
+    heading?.focus({ preventScroll: true });
   };
 
   const collection = new Collection<Event>({
@@ -71,10 +72,9 @@ export function calendarView(onWindow: () => void): CalendarView {
       paint();
     },
     tools,
-    body: h("div", { class: "calendar-body" }, range, nothing, list),
+    body: h("div", { class: "calendar-body" }, range, nothing, earlier, list),
   });
 
-  let scrolled = false;
   function paint(): void {
     const now = today();
     range.textContent = `${fullDay.format(at(days.from))} to ${fullDay.format(at(days.to))}, times in ${zone.replaceAll("_", " ")}`;
@@ -84,10 +84,24 @@ export function calendarView(onWindow: () => void): CalendarView {
     nothing.replaceChildren(
       ...(some ? [] : [emptyState("calendar", items.size > 0 ? "No events on these days" : "No events here yet", items.size > 0 ? "Go to other days, or back to today." : "Press Sync: the first round brings every event of these days, the later ones only what changed.")]),
     );
-    paintRows(list, some ? dayRows(listed, now) : []);
-    if (some && !scrolled && !collection.section.hidden && covers(days)) {
-      scrolled = true;
-      scrollToToday(false);
+    const over = covers(days) ? listed.filter((day) => day.date < now) : [];
+    paintDays(past, some ? over : [], now);
+    paintDays(list, some ? listed.slice(over.length) : [], now);
+    earlier.hidden = !some || over.length === 0;
+    const events = new Set(over.flatMap((day) => day.entries.map((entry) => entry.id)));
+    const news = [...events].filter((id) => marks.has(id)).length;
+    pastSummary.replaceChildren(
+      `Earlier: the ${plural(over.length, "day")} before today, ${plural(events.size, "event")}`,
+      ...(news > 0 ? [h("span", { class: "chip changed" }, `${news} new or changed`)] : []),
+    );
+  }
+
+  /** The days are kept or made; then their entries are, within them. */
+  function paintDays(holder: HTMLElement, listed: Day[], now: string): void {
+    paintRows(holder, dayRows(listed, now));
+    for (const day of listed) {
+      const entries = holder.querySelector(`[data-date="${day.date}"] .entries`);
+      if (entries) paintRows(entries, entryRows(day, now));
     }
   }
 
@@ -115,13 +129,6 @@ export function calendarView(onWindow: () => void): CalendarView {
       const element = dayElement(day.date, now);
       rows.push({ key: `day ${day.date}`, signature: `${day.date} ${daysBetween(now, day.date)}`, make: () => element() });
     }
-    // The days are kept or made above; their entries are painted within them.
-    queueMicrotask(() => {
-      for (const day of listed) {
-        const holder = list.querySelector(`[data-date="${day.date}"] .entries`);
-        if (holder) paintRows(holder, entryRows(day, now));
-      }
-    });
     return rows;
   }
 
@@ -170,7 +177,7 @@ function timesOf(entry: Entry): string[] {
   if (entry.allDay) return ["All day", ...of];
   const [start, end] = [hour.format(entry.start), hour.format(entry.end)];
   if (entry.days === 1) return entry.start === entry.end ? [start] : [start, end];
-  if (entry.day === 1) return [`from ${start}`, ...of];
+  if (entry.day === 1) return [start, ...of];
   if (entry.day === entry.days) return [`until ${end}`, ...of];
   return ["All day", ...of];
 }

@@ -35,7 +35,7 @@ const menuButton = h("button", { type: "button", class: "button quiet account", 
 const syncAll = button("Sync all", () => void allRounds(), { icon: "sync", class: "button", id: "sync-all", "aria-label": "Sync all" });
 const auto = h("input", { type: "checkbox", role: "switch", id: "auto" });
 const autoSwitch = h("label", { class: "switch", title: "A round of each, every half minute and when you come back" }, auto, h("span", { class: "track", "aria-hidden": "true" }), h("span", { class: "switch-label" }, "Auto-sync"));
-const demoButton = h("button", { type: "button", class: "button quiet", "aria-expanded": "false", "aria-controls": "demo-panel", hidden: true, on: { click: () => showDemo(!demoShown) } }, icon("demo"), h("span", {}, "Demo"));
+const demoButton = h("button", { type: "button", class: "button quiet", "aria-expanded": "false", "aria-controls": "demo-panel", hidden: true, on: { click: () => showDemo(!demoShown) } }, icon("demo"), h("span", { class: "demo-label" }, "Demo"));
 const banner = h("div", { class: "banner-slot", role: "alert" });
 const updateSlot = h("div", { class: "update-slot", role: "status" });
 const aside = h("div", { class: "aside", hidden: true });
