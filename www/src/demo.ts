@@ -29,8 +29,8 @@ export class World {
   /** Whether this origin has a fake Graph at all. */
   static async here(): Promise<boolean> {
     try {
-      const answer = await fetch("/control/worlds/demo/options");
-      return (answer.headers.get("content-type") ?? "").includes("json");
+      const answer = await fetch("/control/worlds");
+      return answer.ok && (answer.headers.get("content-type") ?? "").includes("json");
     } catch {
       return false;
     }
@@ -59,15 +59,16 @@ export class World {
   }
 
   async #make(): Promise<void> {
-    const there = await fetch(`/control/worlds/${this.id}/options`);
-    if (there.ok) return;
-    await this.call("POST", "", { id: this.id, seed: 1, options: { latency_ms: 120 }, populate: { events: 60, contacts: 140, recordings: 18 } });
+    const there = await this.call<string[]>("GET", "");
+    if (!there.includes(this.id)) await this.call("POST", "", { id: this.id, seed: 1, options: { latency_ms: 120 }, populate: { events: 60, contacts: 140, recordings: 18 } });
   }
 
   token(kind: Kind, fresh: boolean): Promise<string> {
     let token = fresh ? undefined : this.#tokens.get(kind);
     if (!token) {
+      // An account begins with its first token, so the app's reader of its meetings comes second.
       token = this.ensure()
+        .then(() => (kind === "app" && this.user !== undefined ? this.token("delegated", false) : undefined))
         .then(() => this.ask<{ token: string }>("POST", "/token", { kind, ...(this.user !== undefined && kind === "delegated" && { user: this.user }) }))
         .then((answer) => answer.token);
       this.#tokens.set(kind, token);
@@ -85,13 +86,11 @@ export interface DemoSession extends Session {
   readWith(kind: Kind): void;
 }
 
-const ORGANIZER_KEPT = "organizer.";
-
-/** Opens the demo's session. It asks the server for nothing: the mirror is painted before the first request. */
+/** Opens the demo's session. But for a first visit it asks the server for nothing: the mirror is painted before any request. */
 export async function openDemo(worldId: string, account: string | undefined): Promise<DemoSession> {
   const user = account === undefined ? undefined : account.includes("@") ? account : `${account}@contoso.example`;
   const world = new World(worldId, user);
-  const name = user ?? "demo@contoso.example";
+  const me = user === undefined ? await defaultUser(world) : { id: user, address: user };
   let signedOut = false;
   const source =
     (kind: Kind): TokenFunction =>
@@ -103,17 +102,16 @@ export async function openDemo(worldId: string, account: string | undefined): Pr
       return world.token(kind, reason === "unauthorized");
     };
   const [client, app] = await Promise.all([
-    openDelta({ token: source("delegated"), account: name, endpoint: world.root }),
-    openDelta({ token: source("app"), account: "app", endpoint: world.root }),
+    openDelta({ token: source("delegated"), account: user ?? "me", endpoint: world.root }),
+    openDelta({ token: source("app"), account: `app for ${user ?? "me"}`, endpoint: world.root }),
   ]);
-  const organizer = await organizerOf(world);
   const readers = {
-    app: app.callRecordings({ organizer }),
-    delegated: client.callRecordings({ organizer, name: "signed-in" }),
+    app: app.callRecordings({ organizer: me.id }),
+    delegated: client.callRecordings({ organizer: me.id }),
   };
   const session: DemoSession = {
     kind: "demo",
-    name,
+    name: me.address,
     client,
     world,
     reader: "app",
@@ -128,29 +126,29 @@ export async function openDemo(worldId: string, account: string | undefined): Pr
     },
     async leave() {
       await Promise.all([client.forget(), app.forget()]);
-      settings.clear(ORGANIZER_KEPT);
+      settings.set(`user.${world.id}`, undefined);
     },
   };
   return session;
 }
 
-/** Whose meetings are listed. Asked for once, then kept: a later visit may have no network. */
-async function organizerOf(world: World): Promise<string> {
-  const name = `${ORGANIZER_KEPT}${world.id}`;
-  const kept = settings.get(name);
-  if (kept) return kept;
+interface User {
+  id: string;
+  address: string;
+}
+
+/** Whose world it is. Asked for once, then kept: a later visit may have no network. */
+async function defaultUser(world: World): Promise<User> {
   try {
-    await world.ensure();
-    const [first] = await world.ask<{ meetingOrganizer?: { user?: { id?: string } } }[]>("GET", "/tables/recordings");
-    const id = first?.meetingOrganizer?.user?.id;
-    if (id) {
-      settings.set(name, id);
-      return id;
-    }
+    const kept = JSON.parse(settings.get(`user.${world.id}`) ?? "null") as User | null;
+    if (kept?.id && kept.address) return kept;
   } catch {
-    // The first round will say what is wrong.
+    // A setting that can't be read is none.
   }
-  return "me";
+  await world.ensure();
+  const { user } = await world.ask<{ user: User }>("GET", "");
+  settings.set(`user.${world.id}`, JSON.stringify(user));
+  return user;
 }
 
 /** The switch above the recordings. */
@@ -179,15 +177,13 @@ const rule =
   (world: World, collection: string): Promise<unknown> =>
     world.ask("POST", "/faults", [{ match: { collection, kind: "any" }, times: 1, fault }]);
 
-const CLAIMS = '{"access_token":{"nbf":{"essential":true,"value":"1700000000"}}}';
-
 const faults: Fault[] = [
   { icon: "clock", label: "Throttle", hint: "429, Retry-After 3 s", inject: rule({ name: "status", status: 429, code: "TooManyRequests", message: "Too many requests.", headers: { "Retry-After": "3" } }) },
   { icon: "warning", label: "Server error", hint: "503, once", inject: rule({ name: "status", status: 503, code: "ServiceUnavailable", message: "The service is down for a moment." }) },
   { icon: "offline", label: "Cut the connection", hint: "No answer, once", inject: rule({ name: "network" }) },
   { icon: "stack", label: "Expire the links", hint: "A full round follows", inject: (world, collection) => world.ask("POST", "/expire", { collection }) },
   { icon: "lock", label: "Refuse the token", hint: "401; a new one is asked for", inject: (world) => world.ask("POST", "/revoke") },
-  { icon: "person", label: "Ask for a sign-in", hint: "401 with a claims challenge", inject: rule({ name: "claims", claims: CLAIMS }) },
+  { icon: "person", label: "Ask for a sign-in", hint: "401 with a claims challenge", inject: rule({ name: "claims" }) },
   { icon: "close", label: "Forbid", hint: "403: a round that fails", inject: rule({ name: "status", status: 403, code: "ErrorAccessDenied", message: "Access is denied. Check credentials and try again." }) },
 ];
 
@@ -277,7 +273,6 @@ export function demoPanel(session: DemoSession, current: () => { id: ViewId; col
     const additionsOnly = id === "recordings";
     change.disabled = additionsOnly;
     remove.disabled = additionsOnly;
-    ten.disabled = additionsOnly;
     note.textContent = additionsOnly ? "Graph reports recordings as they are added, and nothing else." : "";
   };
   refresh();
