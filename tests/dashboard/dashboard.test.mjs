@@ -257,7 +257,7 @@ test("a link cannot make the page send a token to another origin", async () => {
 test("recordings say plainly that a signed-in user's token cannot read them", async () => {
   const world = await World.make(fake.origin);
   const page = await open(await fresh(), world, {}, "recordings");
-  await page.click("text=the signed-in user's");
+  await page.getByLabel("the signed-in user's").check();
   await page.waitForSelector("#recordings .error-card");
   assert.equal(await page.getAttribute("#recordings .error-card", "data-code"), "forbidden");
   const card = await page.innerText("#recordings .error-card");
@@ -326,9 +326,9 @@ test("a round that needs the user waits behind a banner, and goes on after the s
   const page = await open(await fresh(), world, {}, "contacts");
   await world.fault({ collection: "contacts" }, { name: "claims" });
   await page.click("#contacts .sync");
-  await page.waitForSelector(".banner >> text=Sign in again");
+  await page.waitForSelector(".banner button");
   assert.equal(await count(page, "contacts"), 0);
-  await page.click(".banner >> text=Sign in again");
+  await page.getByRole("button", { name: "Sign in again" }).click();
   await page.waitForFunction(() => Number(document.getElementById("contacts").dataset.count) > 0);
   await idle(page, "contacts");
   await page.waitForSelector(".banner", { state: "detached" });

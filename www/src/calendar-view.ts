@@ -10,7 +10,7 @@ const inUtc = (options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat => new 
 const weekday = inUtc({ weekday: "long" });
 const monthName = inUtc({ month: "long", year: "numeric" });
 const shortDay = inUtc({ day: "numeric", month: "short" });
-const fullDay = inUtc({ weekday: "long", day: "numeric", month: "long", year: "numeric" });
+const longDay = inUtc({ day: "numeric", month: "short", year: "numeric" });
 const hour = new Intl.DateTimeFormat(locale, { timeStyle: "short" });
 const at = (date: string): Date => new Date(`${date}T00:00:00Z`);
 export const today = (): string => dayOf(Date.now(), zone);
@@ -77,7 +77,7 @@ export function calendarView(onWindow: () => void): CalendarView {
 
   function paint(): void {
     const now = today();
-    range.textContent = `${fullDay.format(at(days.from))} to ${fullDay.format(at(days.to))}, times in ${zone.replaceAll("_", " ")}`;
+    range.textContent = `${shortDay.format(at(days.from))} to ${longDay.format(at(days.to))}, times in ${zone.replaceAll("_", " ")}`;
     const listed = items.size > 0 ? agenda(items.values(), days, zone) : [];
     const some = listed.some((day) => day.entries.length > 0);
     list.hidden = !some;

@@ -117,6 +117,8 @@ export class Collection<T extends object> {
   /** Shows another query, from its mirror and before any request. Undefined shows none. */
   async open(query: DeltaQuery<T> | undefined): Promise<void> {
     this.#abort?.abort(STOPPED);
+    // The round that ends now is no longer this view's.
+    this.#running = undefined;
     this.#unsubscribe?.();
     this.query = query;
     this.items.clear();
@@ -161,11 +163,14 @@ export class Collection<T extends object> {
   sync(): Promise<RoundResult | undefined> {
     const query = this.query;
     if (!query) return Promise.resolve(undefined);
-    this.#running ??= this.#round(query).finally(() => {
+    if (this.#running) return this.#running;
+    const round = this.#round(query).finally(() => {
+      if (this.#running !== round) return;
       this.#running = undefined;
       this.#paintStatus();
     });
-    return this.#running;
+    this.#running = round;
+    return round;
   }
 
   #pressed(): void {
@@ -201,7 +206,7 @@ export class Collection<T extends object> {
     if (this.query !== query) return undefined;
     this.#report = round.report;
     await this.reload();
-    this.#paintDifferences(differences, round.report);
+    this.#paintDifferences(differences, round.report, failure !== undefined);
     const text = failure ? `failed: ${failure.message}` : this.#note || summaryOf(round.report);
     if (!failure && round.report.outcome === "complete") settings.set(`last.${query.key}`, text);
     return { report: round.report, text, ...(failure && { error: failure }) };
@@ -304,8 +309,8 @@ export class Collection<T extends object> {
     show();
   }
 
-  #paintDifferences(differences: Difference[], report: RoundReport): void {
-    this.#last.hidden = false;
+  #paintDifferences(differences: Difference[], report: RoundReport, failed: boolean): void {
+    this.#last.hidden = failed && differences.length === 0;
     const full = report.kind === "full" && differences.length > LISTED;
     this.#lastSummary.textContent = `What the last round changed (${differences.length})`;
     const rows = differences.slice(0, full ? 10 : LISTED).map(({ verb, title, note }) =>

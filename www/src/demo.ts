@@ -124,6 +124,9 @@ export async function openDemo(worldId: string, account: string | undefined): Pr
       signedOut = false;
       return world.token("delegated", true).then(() => undefined);
     },
+    async close() {
+      await Promise.all([client.close(), app.close()]);
+    },
     async leave() {
       await Promise.all([client.forget(), app.forget()]);
       settings.set(`user.${world.id}`, undefined);
@@ -180,7 +183,7 @@ const rule =
 const faults: Fault[] = [
   { icon: "clock", label: "Throttle", hint: "429, Retry-After 3 s", inject: rule({ name: "status", status: 429, code: "TooManyRequests", message: "Too many requests.", headers: { "Retry-After": "3" } }) },
   { icon: "warning", label: "Server error", hint: "503, once", inject: rule({ name: "status", status: 503, code: "ServiceUnavailable", message: "The service is down for a moment." }) },
-  { icon: "offline", label: "Cut the connection", hint: "No answer, once", inject: rule({ name: "network" }) },
+  { icon: "offline", label: "Cut the connection", hint: "Half an answer, once", inject: rule({ name: "cut" }) },
   { icon: "stack", label: "Expire the links", hint: "A full round follows", inject: (world, collection) => world.ask("POST", "/expire", { collection }) },
   { icon: "lock", label: "Refuse the token", hint: "401; a new one is asked for", inject: (world) => world.ask("POST", "/revoke") },
   { icon: "person", label: "Ask for a sign-in", hint: "401 with a claims challenge", inject: rule({ name: "claims" }) },

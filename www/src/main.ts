@@ -277,7 +277,7 @@ async function leaveFor(kind: Session["kind"]): Promise<void> {
   const old = session;
   session = undefined;
   for (const id of ids) await views[id].open(undefined);
-  await old?.client.close();
+  await old?.close();
   await start(kind);
 }
 

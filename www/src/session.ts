@@ -10,6 +10,8 @@ export interface Session {
   recordings: DeltaQuery<CallRecording> | undefined;
   /** From a click: asks the user, so that waiting rounds can go on. */
   signInAgain(claims: string | undefined): Promise<void>;
+  /** Leaves what is stored. */
+  close(): Promise<void>;
   /** Wipes this account from the browser, and signs out where there is a sign-in. */
   leave(): Promise<void>;
 }

@@ -97,6 +97,7 @@ async function sessionOf(pca: Application, account: AccountInfo, config: SignInC
     async signInAgain(claims) {
       await pca.acquireTokenPopup({ account, scopes, ...(claims && { claims }) });
     },
+    close: () => client.close(),
     async leave() {
       await client.forget();
       try {
