@@ -282,11 +282,12 @@ export class Collection<T extends object> {
     const busy = starting || this.running;
     const { phase } = this.status;
     const shown = busy && (phase === "idle" || phase === "failed") ? "syncing" : phase;
-    this.section.dataset.phase = this.error && !busy ? "failed" : shown;
+    const failed = this.error !== undefined && !busy && phase !== "needs-auth";
+    this.section.dataset.phase = failed ? "failed" : shown;
     this.section.dataset.busy = String(busy);
     const words = starting ? "Round running" : this.statusWords();
     if (this.#statusText.textContent !== words) this.#statusText.textContent = words;
-    const name: IconName = this.error && !busy ? "warning" : shown === "waiting" ? "clock" : shown === "needs-auth" ? "lock" : busy ? "sync" : "check";
+    const name: IconName = failed ? "warning" : shown === "waiting" ? "clock" : shown === "needs-auth" ? "lock" : busy ? "sync" : "check";
     if (this.#statusIcon.dataset.name !== name) {
       this.#statusIcon.dataset.name = name;
       this.#statusIcon.replaceChildren(icon(name));
@@ -324,7 +325,8 @@ export class Collection<T extends object> {
 
   #paintError(): void {
     const error = this.error;
-    if (!error) {
+    // A round that waits for a sign-in has the banner, which is its way out.
+    if (!error || error.code === "interaction") {
       this.#errorSlot.replaceChildren();
       return;
     }

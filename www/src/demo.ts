@@ -1,5 +1,5 @@
 // The demo: a session on the fake Graph of this page's own origin, and a panel that changes things behind its back.
-import { DeltaError, openDelta, type TokenFunction } from "deltalink";
+import { openDelta, type TokenFunction } from "deltalink";
 import type { Collection, ViewId } from "./collection";
 import { button, h, icon, messageOf, plural, settings, type IconName } from "./dom";
 import type { Session } from "./session";
@@ -58,23 +58,46 @@ export class World {
     return this.#made;
   }
 
-  async #make(): Promise<void> {
-    const there = await this.call<string[]>("GET", "");
-    if (!there.includes(this.id)) await this.call("POST", "", { id: this.id, seed: 1, options: { latency_ms: 120 }, populate: { events: 60, contacts: 140, recordings: 18 } });
+  /** Looks again whether the world is there: the server may have been started anew. */
+  lookAgain(): void {
+    this.#made = undefined;
   }
 
-  token(kind: Kind, fresh: boolean): Promise<string> {
-    let token = fresh ? undefined : this.#tokens.get(kind);
-    if (!token) {
-      // An account begins with its first token, so the app's reader of its meetings comes second.
-      token = this.ensure()
-        .then(() => (kind === "app" && this.user !== undefined ? this.token("delegated", false) : undefined))
-        .then(() => this.ask<{ token: string }>("POST", "/token", { kind, ...(this.user !== undefined && kind === "delegated" && { user: this.user }) }))
-        .then((answer) => answer.token);
-      this.#tokens.set(kind, token);
-      token.catch(() => this.#tokens.delete(kind));
+  async #make(): Promise<void> {
+    const there = await this.call<string[]>("GET", "");
+    if (there.includes(this.id)) return;
+    this.#tokens.clear();
+    sessionStorage.removeItem(this.#kept("delegated"));
+    sessionStorage.removeItem(this.#kept("app"));
+    await this.call("POST", "", { id: this.id, seed: 1, options: { latency_ms: 120 }, populate: { events: 60, contacts: 140, recordings: 18 } });
+  }
+
+  /** A token, kept for this tab as a sign-in would be: a reload needs no new one. */
+  async token(kind: Kind, fresh: boolean): Promise<string> {
+    let failed: unknown;
+    await this.ensure().catch((error: unknown) => (failed = error));
+    const kept = fresh ? null : sessionStorage.getItem(this.#kept(kind));
+    if (kept !== null) return kept;
+    if (failed !== undefined) throw failed;
+    let asked = this.#tokens.get(kind);
+    if (!asked) {
+      asked = this.#ask(kind).finally(() => this.#tokens.delete(kind));
+      this.#tokens.set(kind, asked);
     }
+    return asked;
+  }
+
+  async #ask(kind: Kind): Promise<string> {
+    const mine = this.user !== undefined;
+    // An account begins with its first token, so the app that reads its meetings comes second.
+    if (kind === "app" && mine) await this.token("delegated", false);
+    const { token } = await this.ask<{ token: string }>("POST", "/token", { kind, ...(mine && kind === "delegated" && { user: this.user }) });
+    sessionStorage.setItem(this.#kept(kind), token);
     return token;
+  }
+
+  #kept(kind: Kind): string {
+    return `deltalink.token ${this.id} ${this.user ?? ""} ${kind}`;
   }
 }
 
@@ -84,6 +107,8 @@ export interface DemoSession extends Session {
   /** Which token reads the recordings. */
   reader: Kind;
   readWith(kind: Kind): void;
+  /** Plays an organization that wants another sign-in: the next refused token is the user's to renew. */
+  wantSignIn(): void;
 }
 
 /** Opens the demo's session. But for a first visit it asks the server for nothing: the mirror is painted before any request. */
@@ -91,15 +116,12 @@ export async function openDemo(worldId: string, account: string | undefined): Pr
   const user = account === undefined ? undefined : account.includes("@") ? account : `${account}@contoso.example`;
   const world = new World(worldId, user);
   const me = user === undefined ? await defaultUser(world) : { id: user, address: user };
-  let signedOut = false;
+  let wanted = false;
   const source =
     (kind: Kind): TokenFunction =>
-    async ({ reason, claims }) => {
-      if (claims !== undefined && kind === "delegated") signedOut = true;
-      if (signedOut && kind === "delegated") {
-        throw new DeltaError("The demo plays a sign-in that has to be renewed. Press “Sign in again”.", { code: "interaction", ...(claims !== undefined && { claims }) });
-      }
-      return world.token(kind, reason === "unauthorized");
+    ({ reason }) => {
+      if (wanted && kind === "delegated" && (reason === "unauthorized" || reason === "claims")) throw new InteractionRequired();
+      return world.token(kind, reason === "unauthorized" || reason === "claims");
     };
   const [client, app] = await Promise.all([
     openDelta({ token: source("delegated"), account: user ?? "me", endpoint: world.root }),
@@ -120,9 +142,12 @@ export async function openDemo(worldId: string, account: string | undefined): Pr
       session.reader = kind;
       session.recordings = readers[kind];
     },
-    signInAgain() {
-      signedOut = false;
-      return world.token("delegated", true).then(() => undefined);
+    wantSignIn() {
+      wanted = true;
+    },
+    async signInAgain() {
+      wanted = false;
+      await world.token("delegated", true);
     },
     async close() {
       await Promise.all([client.close(), app.close()]);
@@ -133,6 +158,12 @@ export async function openDemo(worldId: string, account: string | undefined): Pr
     },
   };
   return session;
+}
+
+/** By its name what MSAL throws where only the user can help. */
+class InteractionRequired extends Error {
+  override readonly name = "InteractionRequiredAuthError";
+  readonly errorCode = "interaction_required";
 }
 
 interface User {
@@ -172,21 +203,21 @@ interface Fault {
   icon: IconName;
   label: string;
   hint: string;
-  inject(world: World, collection: string): Promise<unknown>;
+  inject(session: DemoSession, collection: string): Promise<unknown>;
 }
 
 const rule =
   (fault: object) =>
-  (world: World, collection: string): Promise<unknown> =>
+  ({ world }: DemoSession, collection: string): Promise<unknown> =>
     world.ask("POST", "/faults", [{ match: { collection, kind: "any" }, times: 1, fault }]);
 
 const faults: Fault[] = [
   { icon: "clock", label: "Throttle", hint: "429, Retry-After 3 s", inject: rule({ name: "status", status: 429, code: "TooManyRequests", message: "Too many requests.", headers: { "Retry-After": "3" } }) },
   { icon: "warning", label: "Server error", hint: "503, once", inject: rule({ name: "status", status: 503, code: "ServiceUnavailable", message: "The service is down for a moment." }) },
   { icon: "offline", label: "Cut the connection", hint: "Half an answer, once", inject: rule({ name: "cut" }) },
-  { icon: "stack", label: "Expire the links", hint: "A full round follows", inject: (world, collection) => world.ask("POST", "/expire", { collection }) },
-  { icon: "lock", label: "Refuse the token", hint: "401; a new one is asked for", inject: (world) => world.ask("POST", "/revoke") },
-  { icon: "person", label: "Ask for a sign-in", hint: "401 with a claims challenge", inject: rule({ name: "claims" }) },
+  { icon: "stack", label: "Expire the links", hint: "A full round follows", inject: ({ world }, collection) => world.ask("POST", "/expire", { collection }) },
+  { icon: "lock", label: "Refuse the token", hint: "401; a new one is asked for", inject: ({ world }) => world.ask("POST", "/revoke") },
+  { icon: "person", label: "Ask for a sign-in", hint: "401 with a claims challenge", inject: (session, collection) => (session.wantSignIn(), rule({ name: "claims" })(session, collection)) },
   { icon: "close", label: "Forbid", hint: "403: a round that fails", inject: rule({ name: "status", status: 403, code: "ErrorAccessDenied", message: "Access is denied. Check credentials and try again." }) },
 ];
 
@@ -263,7 +294,7 @@ export function demoPanel(session: DemoSession, current: () => { id: ViewId; col
       "div",
       { class: "demo-faults" },
       ...faults.map((fault) =>
-        h("button", { type: "button", class: "fault", on: { click: () => void act(`${fault.label} (${fault.hint})`, async (id) => void (await fault.inject(world, COLLECTIONS[id]))) } }, icon(fault.icon), h("span", {}, h("span", { class: "fault-label" }, fault.label), h("span", { class: "fault-hint" }, fault.hint))),
+        h("button", { type: "button", class: "fault", on: { click: () => void act(`${fault.label} (${fault.hint})`, async (id) => void (await fault.inject(session, COLLECTIONS[id]))) } }, icon(fault.icon), h("span", {}, h("span", { class: "fault-label" }, fault.label), h("span", { class: "fault-hint" }, fault.hint))),
       ),
     ),
     h("h3", {}, "What happened"),

@@ -232,10 +232,14 @@ function useDemo(demo: DemoSession): void {
   const reread = (): void => void recordings.collection.open(demo.recordings).then(() => recordings.collection.sync());
   const paintSwitch = (): void => recordings.slot.replaceChildren(readerSwitch(demo, reread));
   paintSwitch();
-  recordings.collection.wayOut = (error) =>
-    error.code === "forbidden" && demo.reader === "delegated"
-      ? { label: "Read with an app-only token", run: () => (demo.readWith("app"), paintSwitch(), reread()) }
-      : undefined;
+  for (const id of ids) {
+    views[id].wayOut = ({ code }) => {
+      if (session !== demo) return undefined;
+      if (id === "recordings" && code === "forbidden" && demo.reader === "delegated") return { label: "Read with an app-only token", run: () => (demo.readWith("app"), paintSwitch(), reread()) };
+      if (code === "not-found") return { label: "Make the demo's world again", run: () => (demo.world.lookAgain(), void views[id].sync()) };
+      return undefined;
+    };
+  }
 }
 
 function paintMenu(): void {
