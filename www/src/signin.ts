@@ -99,13 +99,10 @@ async function sessionOf(pca: Application, account: AccountInfo, config: SignInC
     },
     close: () => client.close(),
     async leave() {
+      // The popup at once, while the click still allows one. Whatever becomes of it, this browser forgets the account.
+      pca.logoutPopup({ account }).catch(() => undefined);
       await client.forget();
-      try {
-        await pca.logoutPopup({ account });
-      } catch {
-        // Closed or blocked: what this browser knows of the account goes all the same.
-        await pca.clearCache({ account });
-      }
+      await pca.clearCache({ account });
     },
   };
 }
@@ -156,7 +153,7 @@ export function signInForm(config: SignInConfig | undefined, opened: (session: S
     const entered: SignInConfig = { clientId: clientId.value.trim(), tenant: tenant.value.trim(), cloud: cloud.value as Cloud };
     settings.set("signin", JSON.stringify(entered));
     submit.disabled = true;
-    popupSession(entered)
+    popupSession({ ...entered, ...(config?.endpoint && { endpoint: config.endpoint }) })
       .then(opened, (error: unknown) => {
         said.textContent = `Not signed in. ${messageOf(error)}`;
       })
