@@ -1,4 +1,6 @@
 // The fake Graph with the built dashboard in front of it, and Chromium.
+//
+//   vite build --config www/vite.config.ts && FAKE_GRAPH=target/debug/fake-graph node --test tests/dashboard/
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
@@ -15,7 +17,7 @@ export async function startFake() {
   const binary = process.env.FAKE_GRAPH;
   assert.ok(binary && existsSync(binary), "set FAKE_GRAPH to the fake Graph's binary");
   assert.ok(existsSync(at("www/dist/index.html")), "build the dashboard first: vite build --config www/vite.config.ts");
-  const child = spawn(binary, ["--port", "0", "--seed", "1", "--static", at("www/dist")], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(binary, ["--port", "0", "--seed", "1", "--static", at("www/dist"), "--stdin-lifeline"], { stdio: ["pipe", "pipe", "inherit"] });
   const lines = createInterface({ input: child.stdout });
   const line = await new Promise((resolve, reject) => {
     lines.once("line", resolve);

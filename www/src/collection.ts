@@ -76,6 +76,7 @@ export class Collection<T extends object> {
   readonly #look: Look<T>;
   readonly #statusText = h("span", { class: "status-text" });
   readonly #statusIcon = h("span", { class: "status-icon" });
+  readonly #statusLine = h("p", { class: "status", role: "status", "data-testid": "status" }, this.#statusIcon, this.#statusText);
   readonly #countdown = h("span", { class: "countdown", "aria-hidden": "true" });
   readonly #progress = h("div", { class: "progress", hidden: true });
   readonly #count = h("span", { class: "count" });
@@ -96,12 +97,11 @@ export class Collection<T extends object> {
     this.#look = look;
     this.#syncButton = button("Sync", () => this.#pressed(), { icon: "sync", class: "button primary sync" });
     const heading = h("h1", { id: `${look.id}-heading`, tabindex: "-1" }, look.heading);
-    const status = h("p", { class: "status", role: "status", "data-testid": "status" }, this.#statusIcon, this.#statusText);
     this.section = h(
       "section",
       { id: look.id, class: "view", "aria-labelledby": heading.id, "data-phase": "idle", hidden: true },
       h("header", { class: "view-head" }, h("div", { class: "view-title" }, heading, this.#count), h("div", { class: "tools" }, ...(look.tools ?? []), this.#syncButton)),
-      h("div", { class: "status-bar" }, status, this.#countdown),
+      h("div", { class: "status-bar" }, this.#statusLine, this.#countdown),
       this.#progress,
       this.#errorSlot,
       this.#last,
@@ -237,7 +237,11 @@ export class Collection<T extends object> {
     return this.error;
   }
 
-  readonly #paintSoon = onceAFrame(() => this.#paint());
+  /** The more there is to paint, the less often. */
+  readonly #paintSoon = onceAFrame(
+    () => this.#paint(),
+    () => (this.items.size > 500 ? 400 : 0),
+  );
 
   #paint(): void {
     this.#count.textContent = this.query && this.items.size > 0 ? plural(this.items.size, this.#look.noun) : "";
@@ -285,6 +289,8 @@ export class Collection<T extends object> {
     const failed = this.error !== undefined && !busy && phase !== "needs-auth";
     this.section.dataset.phase = failed ? "failed" : shown;
     this.section.dataset.busy = String(busy);
+    // A screen reader hears of a wait and of the outcome, not of every page.
+    this.#statusLine.setAttribute("aria-busy", String(busy && (shown === "syncing" || shown === "resyncing")));
     const words = starting ? "Round running" : this.statusWords();
     if (this.#statusText.textContent !== words) this.#statusText.textContent = words;
     const name: IconName = failed ? "warning" : shown === "waiting" ? "clock" : shown === "needs-auth" ? "lock" : busy ? "sync" : "check";

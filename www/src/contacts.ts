@@ -129,7 +129,7 @@ function lineOf(contact: OrgContact, mark: Mark | undefined): Line {
 
 function rowOf({ contact, text, mark }: Line): HTMLElement {
   const cell = (label: string, value: string, ...content: (Node | string)[]): HTMLElement =>
-    h("td", { role: "cell", "data-label": label, class: value === "" ? "missing" : undefined }, ...(value === "" ? [h("span", { class: "sr-only" }, "none")] : content));
+    h("td", { role: "cell", "data-label": label, title: label === "Mail" && value !== "" ? value : undefined, class: value === "" ? "missing" : undefined }, ...(value === "" ? [h("span", { class: "sr-only" }, "none")] : content));
   const name = text.displayName || "(no name)";
   return h(
     "tr",

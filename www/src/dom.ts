@@ -96,8 +96,8 @@ export function paintRows(parent: Element, rows: Row[]): void {
   painted.set(parent, after);
 }
 
-/** Calls once per frame at most. */
-export function onceAFrame(run: () => void): () => void {
+/** Calls once per frame at most, and `pause` milliseconds apart. */
+export function onceAFrame(run: () => void, pause: () => number): () => void {
   let asked = false;
   return () => {
     if (asked) return;
@@ -107,8 +107,8 @@ export function onceAFrame(run: () => void): () => void {
       run();
     };
     // A hidden page gets no frames, but its mirror is painted all the same.
-    if (document.visibilityState === "visible") requestAnimationFrame(go);
-    else setTimeout(go);
+    if (document.visibilityState === "visible" && pause() === 0) requestAnimationFrame(go);
+    else setTimeout(go, pause());
   };
 }
 
