@@ -138,6 +138,26 @@ test("after a reload the next request is the stored deltaLink", async () => {
   assert.deepEqual(new Set(asked.map(({ kind }) => kind)), new Set(["delta"]));
 });
 
+test("the days asked for stay the same on the next day, so the stored link goes on being used", async () => {
+  const world = await World.make(fake.origin);
+  const context = await fresh();
+  const page = await open(context, world);
+  const { from, to } = await windowOf(page);
+  const day = (date, days) => new Date(Date.parse(`${date}T00:00:00Z`) + days * 86_400_000).toISOString().slice(0, 10);
+  // As it would have been chosen yesterday.
+  await page.evaluate((window) => localStorage.setItem("deltalink.window", JSON.stringify(window)), { from: day(from, -1), to: day(to, -1) });
+  await page.reload();
+  await ready(page);
+  await sync(page, "calendar");
+  const [{ url }] = await world.log("events");
+  assert.ok(decodeURIComponent(url).includes(`=${day(from, -2)}T00:00:00`), url);
+  await page.getByRole("button", { name: "Four weeks later" }).click();
+  await page.waitForFunction((before) => JSON.parse(localStorage.getItem("deltalink.window")).from !== before, day(from, -1));
+  await idle(page, "calendar");
+  await page.getByRole("button", { name: "Today" }).click();
+  await page.waitForFunction((expected) => JSON.parse(localStorage.getItem("deltalink.window")).from === expected, from);
+});
+
 test("a page killed in the middle of a round goes on without asking again for an acknowledged page", async () => {
   const world = await World.make(fake.origin, { options: { latency_ms: 250 }, populate: { contacts: 120 } });
   const context = await fresh();

@@ -239,11 +239,12 @@ function link(value: string | null | undefined): string | undefined {
 
 const covers = (window: DayWindow): boolean => window.from <= today() && today() <= window.to;
 
+/** The days of the last visit, until fewer than a week of them lie ahead. */
 function storedWindow(): DayWindow {
   try {
     const { from, to } = JSON.parse(settings.get("window") ?? "{}") as Partial<DayWindow>;
     const date = /^\d{4}-\d\d-\d\d$/;
-    if (from && to && date.test(from) && date.test(to) && from <= to && daysBetween(from, to) < 400 && covers({ from, to })) return { from, to };
+    if (from && to && date.test(from) && date.test(to) && from <= to && daysBetween(from, to) < 400 && covers({ from, to }) && daysBetween(today(), to) >= 7) return { from, to };
   } catch {
     // A setting that can't be read is none.
   }
