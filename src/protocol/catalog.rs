@@ -139,7 +139,7 @@ fn matches(pattern: &str, segments: &[&str]) -> bool {
     segments.iter().all(|segment| parts.next().is_some_and(|part| part == "*" && !segment.is_empty() || part == *segment)) && parts.next().is_none()
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_family = "wasm")))]
 mod tests {
     use super::*;
 

@@ -90,7 +90,7 @@ impl Completed {
         self.0
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(target_family = "wasm")))]
     pub(crate) fn for_tests(generation: u32) -> Self {
         Self(generation)
     }
@@ -187,7 +187,7 @@ impl Record {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_family = "wasm")))]
 mod tests {
     use super::*;
 

@@ -520,7 +520,7 @@ fn same_parameter(one: &str, other: &str) -> bool {
     one.trim_start_matches('$').eq_ignore_ascii_case(other.trim_start_matches('$'))
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_family = "wasm")))]
 mod tests {
     use super::*;
 

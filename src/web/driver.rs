@@ -90,7 +90,11 @@ impl Driver {
         }
         let commit = self.take(Input::Acked);
         let input = self.act(commit).await;
-        self.step = Some(self.follow(input)?);
+        let step = self.follow(input)?;
+        if let Step::Fail(failure) = step {
+            return self.follow(Err((*failure).into())).map(drop);
+        }
+        self.step = Some(step);
         Ok(())
     }
 
