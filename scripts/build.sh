@@ -5,7 +5,10 @@ cd "$(dirname "$0")/.."
 . scripts/env.sh
 
 # Panic messages name source files: without this they would name this machine's folders.
-export RUSTFLAGS="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src/= --remap-path-prefix=$PWD/= --remap-path-prefix=$HOME/="
+cargo="${CARGO_HOME:-$HOME/.cargo}"
+RUSTFLAGS="--remap-path-prefix=$PWD/= --remap-path-prefix=$HOME/="
+for registry in "$cargo"/registry/src/*/; do RUSTFLAGS+=" --remap-path-prefix=$registry="; done
+export RUSTFLAGS
 cargo build --quiet --locked --release --target wasm32-unknown-unknown -p deltalink
 rm -rf dist/package dist/bindgen
 mkdir -p dist/package
