@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the npm package: dist/package (its content) and dist/deltalink.tgz (what npm pack makes of it).
+# Builds the npm package (dist/package, dist/deltalink.tgz), the fake Graph and, on the packed package, the dashboard.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh
@@ -24,3 +24,6 @@ for place in www tests; do
   mkdir -p "$place/node_modules/deltalink"
   tar xzf dist/deltalink.tgz -C "$place/node_modules/deltalink" --strip-components=1
 done
+unset RUSTFLAGS
+cargo build --quiet --locked -p fake-graph
+node_modules/.bin/vite build --config www/vite.config.ts --logLevel warn

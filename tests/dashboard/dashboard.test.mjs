@@ -15,7 +15,7 @@ before(async () => {
 });
 after(async () => {
   await browser?.close();
-  fake?.stop();
+  await fake?.stop();
 });
 afterEach(async () => {
   await Promise.all(contexts.splice(0).map((context) => context.close()));

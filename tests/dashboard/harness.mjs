@@ -1,12 +1,9 @@
 // The fake Graph with the built dashboard in front of it, and Chromium.
-//
-//   vite build --config www/vite.config.ts && FAKE_GRAPH=target/debug/fake-graph node --test tests/dashboard/
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
-import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
+import { startFake as start } from "../fake.mjs";
 
 const at = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 export const SHOTS = at("screenshots");
@@ -14,17 +11,8 @@ mkdirSync(SHOTS, { recursive: true });
 export const VIEWS = ["calendar", "contacts", "recordings"];
 
 export async function startFake() {
-  const binary = process.env.FAKE_GRAPH;
-  assert.ok(binary && existsSync(binary), "set FAKE_GRAPH to the fake Graph's binary");
-  assert.ok(existsSync(at("www/dist/index.html")), "build the dashboard first: vite build --config www/vite.config.ts");
-  const child = spawn(binary, ["--port", "0", "--seed", "1", "--static", at("www/dist"), "--stdin-lifeline"], { stdio: ["pipe", "pipe", "inherit"] });
-  const lines = createInterface({ input: child.stdout });
-  const line = await new Promise((resolve, reject) => {
-    lines.once("line", resolve);
-    child.once("exit", (code) => reject(new Error(`the fake Graph ended with ${code}`)));
-  });
-  const origin = line.split(" ").at(-1);
-  return { origin, stop: () => child.kill("SIGTERM") };
+  assert.ok(existsSync(at("www/dist/index.html")), "build the dashboard first: make build");
+  return start("--seed", "1", "--static", at("www/dist"));
 }
 
 export function startChromium() {
