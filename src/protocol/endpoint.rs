@@ -7,10 +7,10 @@
 //!    root as it is.
 //! 4. What a URL parser could read otherwise than it looks (control characters, back-slashes, user-info) is foreign.
 
-use super::error::{Code, Failure, quoted};
+use super::error::{Code, Failure, Read, joined, quoted, whole};
 
 /// The four clouds, by the names that users give (graph-facts 2.7).
-pub const CLOUDS: &[(&str, &str)] = &[
+pub const CLOUDS: [(&str, &str); 4] = [
     ("global", "https://graph.microsoft.com/v1.0"),
     ("usgov", "https://graph.microsoft.us/v1.0"),
     ("usgov-dod", "https://dod-graph.microsoft.us/v1.0"),
@@ -28,18 +28,18 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// The root of a cloud.
-    pub fn cloud(name: &str) -> Result<Self, Failure> {
+    pub fn cloud(name: &str) -> Read<Self> {
         match CLOUDS.iter().find(|(cloud, _)| *cloud == name) {
             Some((_, root)) => Self::parse(root),
             None => {
-                let names: Vec<String> = CLOUDS.iter().map(|(cloud, _)| quoted(cloud)).collect();
-                Err(Failure::new(Code::BadRequest, format!("options.cloud must be one of {}, got {}", names.join(", "), quoted(name))))
+                let names = CLOUDS.map(|(cloud, _)| cloud);
+                Err(Failure::new(Code::BadRequest, format!("options.cloud must be one of \"{}\", got {}", joined(&names, "\", \""), quoted(name))))
             }
         }
     }
 
     /// A root of the caller's own.
-    pub fn parse(root: &str) -> Result<Self, Failure> {
+    pub fn parse(root: &str) -> Read<Self> {
         let bad = |why: &str| Failure::new(Code::BadRequest, format!("options.endpoint must be a root such as \"https://graph.microsoft.com/v1.0\": {why}, got {}", quoted(root)));
         if root.bytes().any(suspicious) || root.contains(['?', '#']) {
             return Err(bad("it holds a character that does not belong there"));
@@ -77,7 +77,7 @@ impl Endpoint {
     }
 
     /// The absolute form of a link that may have the token, or the refusal.
-    pub fn admit(&self, link: &str) -> Result<String, Failure> {
+    pub fn admit(&self, link: &str) -> Read<String> {
         let foreign = |why: &str| {
             Err(Failure::new(
                 Code::ForeignLink,
@@ -122,8 +122,19 @@ fn suspicious(byte: u8) -> bool {
 }
 
 fn loopback(host: &str) -> bool {
-    let v4 = host.split('.').map(str::parse::<u8>).collect::<Result<Vec<u8>, _>>();
-    host == "localhost" || host == "[::1]" || matches!(v4.as_deref(), Ok([127, _, _, _]))
+    if host == "localhost" || host == "[::1]" {
+        return true;
+    }
+    let mut parts = 0;
+    for part in host.split('.') {
+        match whole(part) {
+            Some(127) => {}
+            Some(0..=255) if parts > 0 => {}
+            _ => return false,
+        }
+        parts += 1;
+    }
+    parts == 4
 }
 
 struct Split<'a> {
@@ -134,13 +145,12 @@ struct Split<'a> {
 
 /// Scheme, authority and the rest of an absolute URL; nothing else is taken for one.
 fn split(url: &str) -> Option<Split<'_>> {
-    let colon = url.find("://")?;
-    let scheme = url.get(..colon)?;
+    let (scheme, after) = url.split_once(':')?;
+    let after = after.strip_prefix("//")?;
     let secure = scheme.eq_ignore_ascii_case("https");
     if !secure && !scheme.eq_ignore_ascii_case("http") {
         return None;
     }
-    let after = url.get(colon + 3..)?;
     let end = after.find(['/', '?', '#']).unwrap_or(after.len());
     let (authority, rest) = (after.get(..end)?, after.get(end..)?);
     (!authority.is_empty() && !authority.contains(' ')).then_some(Split { secure, authority, rest })

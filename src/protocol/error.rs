@@ -86,6 +86,49 @@ pub fn quoted(text: &str) -> String {
     out
 }
 
+/// The start of a text, at most so many characters of it.
+pub fn short(text: &str, most: usize) -> &str {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => text.get(..end).unwrap_or_default(),
+        None => text,
+    }
+}
+
+/// Whether a text holds another one. The standard search brings 5 KB into the wasm; these texts are short.
+pub fn holds(text: &str, part: &str) -> bool {
+    text.as_bytes().windows(part.len()).any(|window| window == part.as_bytes())
+}
+
+/// A whole number of digits alone; the standard parser is a function for each type.
+pub fn whole(digits: &str) -> Option<i64> {
+    if digits.is_empty() {
+        return None;
+    }
+    let mut number: i64 = 0;
+    for byte in digits.bytes() {
+        if !byte.is_ascii_digit() {
+            return None;
+        }
+        number = number.checked_mul(10)?.checked_add(i64::from(byte - b'0'))?;
+    }
+    Some(number)
+}
+
+/// Texts with something between them.
+pub fn joined(texts: &[&str], between: &str) -> String {
+    let mut out = String::new();
+    for (at, text) in texts.iter().enumerate() {
+        if at > 0 {
+            out += between;
+        }
+        out += text;
+    }
+    out
+}
+
+/// What can fail.
+pub type Read<T> = Result<T, Box<Failure>>;
+
 /// An error before it becomes a JavaScript `DeltaError`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure {
@@ -107,13 +150,18 @@ pub struct Failure {
 
 impl Failure {
     /// A failure that the same call will meet again.
-    pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), status: None, graph_code: None, request_id: None, retryable: false, retry_at: None }
+    // Boxed and out of line: a result that carries a failure in itself is copied at every `?`.
+    #[inline(never)]
+    pub fn new(code: Code, message: impl Into<String>) -> Box<Self> {
+        Box::new(Self { code, message: message.into(), status: None, graph_code: None, request_id: None, retryable: false, retry_at: None })
     }
 
     /// A failure that may be gone next time.
-    pub fn retryable(code: Code, message: impl Into<String>) -> Self {
-        Self { retryable: true, ..Self::new(code, message) }
+    #[inline(never)]
+    pub fn retryable(code: Code, message: impl Into<String>) -> Box<Self> {
+        let mut failure = Self::new(code, message);
+        failure.retryable = true;
+        failure
     }
 }
 

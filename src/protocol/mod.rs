@@ -14,12 +14,14 @@
 //! | [`time`] | ISO 8601 and HTTP dates |
 //! | [`item`] | the little that is asked of a JSON value |
 //! | [`report`] | what a round tells about itself |
+//! | [`field`] | how the record and the report are written |
 //! | [`error`] | the closed list of error codes |
 
 pub mod catalog;
 pub mod change;
 pub mod endpoint;
 pub mod error;
+pub mod field;
 pub mod item;
 pub mod page;
 pub mod record;

@@ -1,15 +1,16 @@
 //! What is stored of a query between its pages: the state record.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
+use super::error::whole;
+use super::field::{Field, fields};
 use super::item::Item;
 
 /// The version of the record's form. A record of a later one is refused, not guessed at.
 pub const FORMAT: u32 = 1;
 
 /// Where a query stands. Plain data, readable in the browser's developer tools. Times in milliseconds since 1970.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     /// [`FORMAT`].
     pub format: u32,
@@ -18,13 +19,10 @@ pub struct Record {
     /// What comes next.
     pub phase: Phase,
     /// The link to go on with, byte for byte: the nextLink while paging, else the deltaLink.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
     /// The deltaLink that the running round began with.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub start: Option<String>,
     /// While sweeping: the last id that was looked at.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
     /// Of the running or the last round.
     pub kind: Kind,
@@ -37,18 +35,15 @@ pub struct Record {
     /// When the running or the last round began.
     pub started_at: f64,
     /// When the last complete round ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub synced_at: Option<f64>,
     /// When the last complete full round ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub full_at: Option<f64>,
     /// When Graph asked for a full round, since the last complete one.
     pub resets: Vec<f64>,
 }
 
 /// What comes next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// A full round from the query itself.
     Fresh,
@@ -61,8 +56,7 @@ pub enum Phase {
 }
 
 /// The kind of a round.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// It lists everything, and what it does not list is gone.
     Full,
@@ -70,7 +64,23 @@ pub enum Kind {
     Incremental,
 }
 
+impl Phase {
+    const ALL: [Self; 4] = [Self::Fresh, Self::Paging, Self::Sweeping, Self::Idle];
+
+    /// The phase as it is stored.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Paging => "paging",
+            Self::Sweeping => "sweeping",
+            Self::Idle => "idle",
+        }
+    }
+}
+
 impl Kind {
+    const ALL: [Self; 2] = [Self::Full, Self::Incremental];
+
     /// The kind as users see it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -107,18 +117,8 @@ impl Record {
         if count("format")? != FORMAT {
             return Err("it was written by another version of deltalink".into());
         }
-        let phase = match text("phase").as_deref() {
-            Some("fresh") => Phase::Fresh,
-            Some("paging") => Phase::Paging,
-            Some("sweeping") => Phase::Sweeping,
-            Some("idle") => Phase::Idle,
-            _ => return Err(missing("phase")),
-        };
-        let kind = match text("kind").as_deref() {
-            Some("full") => Kind::Full,
-            Some("incremental") => Kind::Incremental,
-            _ => return Err(missing("kind")),
-        };
+        let phase = text("phase").and_then(|text| Phase::ALL.into_iter().find(|phase| phase.as_str() == text)).ok_or_else(|| missing("phase"))?;
+        let kind = text("kind").and_then(|text| Kind::ALL.into_iter().find(|kind| kind.as_str() == text)).ok_or_else(|| missing("kind"))?;
         let link = text("link").filter(|link| !link.is_empty());
         if phase != Phase::Fresh && link.is_none() {
             return Err("it has no link".into());
@@ -171,7 +171,7 @@ impl Record {
     #[must_use]
     pub fn next(&self) -> Self {
         let (epoch, count) = self.revision.rsplit_once('.').unwrap_or((self.revision.as_str(), ""));
-        let count: u64 = count.parse().unwrap_or(0);
+        let count = whole(count).unwrap_or(0);
         Self { revision: format!("{epoch}.{}", count.wrapping_add(1)), ..self.clone() }
     }
 
@@ -184,6 +184,28 @@ impl Record {
     /// The right to sweep, which only a completed full round gives.
     pub fn completed(&self) -> Option<Completed> {
         (self.phase == Phase::Sweeping && self.kind == Kind::Full).then_some(Completed(self.generation))
+    }
+}
+
+impl Serialize for Record {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let all = [
+            ("format", Field::Number(f64::from(self.format))),
+            ("revision", Field::Text(&self.revision)),
+            ("phase", Field::Text(self.phase.as_str())),
+            ("link", Field::text(self.link.as_deref())),
+            ("start", Field::text(self.start.as_deref())),
+            ("after", Field::text(self.after.as_deref())),
+            ("kind", Field::Text(self.kind.as_str())),
+            ("generation", Field::Number(f64::from(self.generation))),
+            ("page", Field::Number(f64::from(self.page))),
+            ("prefer", Field::List(self.prefer.iter().map(|value| Field::Text(value)).collect())),
+            ("startedAt", Field::Number(self.started_at)),
+            ("syncedAt", Field::number(self.synced_at)),
+            ("fullAt", Field::number(self.full_at)),
+            ("resets", Field::List(self.resets.iter().copied().map(Field::Number).collect())),
+        ];
+        fields(&all, serializer)
     }
 }
 

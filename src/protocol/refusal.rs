@@ -5,6 +5,7 @@
 //! 2. A status of 300 to 399, or an answer that hides a redirect, is never followed.
 //! 3. Data under an error status is not read.
 
+use super::error::holds;
 use super::item::Item;
 
 /// An answer whose status was not good.
@@ -100,7 +101,7 @@ impl Refusal {
         self.status == 410
             || RESETS.iter().any(|code| self.has(code))
             // Teams channels say it in words only.
-            || self.message.as_deref().is_some_and(|message| message.to_ascii_lowercase().contains("parameter 'deltatoken' not supported"))
+            || self.message.as_deref().is_some_and(|message| holds(&message.to_ascii_lowercase(), "parameter 'deltatoken' not supported"))
     }
 }
 

@@ -1,14 +1,14 @@
 //! What a round tells about itself. No token and no link is in it.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::change::{Applied, Change, Collapsed, Reason};
+use super::field::{Field, fields};
 use super::record::Kind;
 use super::wait::Why;
 
 /// How a round ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It has not.
     Running,
@@ -21,8 +21,7 @@ pub enum Outcome {
 }
 
 /// Items that could not be read.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Skipped {
     /// Without an id.
     pub no_id: u32,
@@ -31,7 +30,7 @@ pub struct Skipped {
 }
 
 /// One wait.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Wait {
     /// What for.
     pub reason: Why,
@@ -40,8 +39,7 @@ pub struct Wait {
 }
 
 /// The `RoundReport` of `index.d.ts`. Times in milliseconds since 1970; the shell makes them dates.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     /// How it ended.
     pub outcome: Outcome,
@@ -76,12 +74,10 @@ pub struct Report {
     /// Every wait.
     pub waits: Vec<Wait>,
     /// The code of the reset signal.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub resync: Option<String>,
     /// When the round began, here.
     pub started_at: f64,
     /// When it ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<f64>,
 }
 
@@ -139,5 +135,41 @@ impl Report {
             self.outcome = outcome;
             self.ended_at = Some(now);
         }
+    }
+}
+
+impl Serialize for Report {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let outcome = match self.outcome {
+            Outcome::Running => "running",
+            Outcome::Complete => "complete",
+            Outcome::Partial => "partial",
+            Outcome::Failed => "failed",
+        };
+        let count = |count: u32| Field::Number(f64::from(count));
+        let skipped = vec![("noId", count(self.skipped.no_id)), ("notAnObject", count(self.skipped.not_an_object))];
+        let wait = |wait: &Wait| Field::Fields(vec![("reason", Field::Text(wait.reason.as_str())), ("ms", Field::Number(wait.ms))]);
+        let all = [
+            ("outcome", Field::Text(outcome)),
+            ("kind", Field::Text(self.kind.as_str())),
+            ("generation", count(self.generation)),
+            ("resumed", Field::Flag(self.resumed)),
+            ("pages", count(self.pages)),
+            ("items", count(self.items)),
+            ("added", count(self.added)),
+            ("changed", count(self.changed)),
+            ("unchanged", count(self.unchanged)),
+            ("removed", count(self.removed)),
+            ("ghosts", count(self.ghosts)),
+            ("duplicates", count(self.duplicates)),
+            ("skipped", Field::Fields(skipped)),
+            ("requests", count(self.requests)),
+            ("retries", count(self.retries)),
+            ("waits", Field::List(self.waits.iter().map(wait).collect())),
+            ("resync", Field::text(self.resync.as_deref())),
+            ("startedAt", Field::Number(self.started_at)),
+            ("endedAt", Field::number(self.ended_at)),
+        ];
+        fields(&all, serializer)
     }
 }

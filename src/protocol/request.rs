@@ -10,7 +10,7 @@
 use super::catalog::{self, Ids, PageSize, Resource};
 use super::change::Dialect;
 use super::endpoint::Endpoint;
-use super::error::{Code, Failure, quoted};
+use super::error::{Code, Failure, Read, holds, joined, quoted};
 use super::time::{DAY, format_iso, parse_iso};
 
 /// The longest window of a calendar view, in days: longer ones are an `ErrorInvalidRequest` (graph-facts 1.3).
@@ -18,9 +18,10 @@ pub const LONGEST_WINDOW: i64 = 1825;
 /// The most ids that a filter takes on users, groups and contacts (graph-facts 1.2).
 pub const MOST_IDS: usize = 50;
 
-/// What every query may say.
+/// The options of the four calls, each of which takes some of them: `EventsOptions`, `OrgContactsOptions`,
+/// `CallRecordingsOptions` and `TrackOptions` of `index.d.ts`.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Common {
+pub struct Options {
     /// Keeps two queries that are alike apart.
     pub name: Option<String>,
     /// Keeps the link only.
@@ -29,18 +30,11 @@ pub struct Common {
     pub query: Vec<(String, String)>,
     /// A full round at this age, in milliseconds; `Some(None)` for never.
     pub refresh: Option<Option<f64>>,
-}
-
-/// `EventsOptions` of `index.d.ts`.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Events {
-    /// What every query may say.
-    pub common: Common,
-    /// Where the window begins.
-    pub start: String,
-    /// Where it ends.
-    pub end: String,
-    /// Whose calendar.
+    /// Where the window of events, or of recordings, begins.
+    pub start: Option<String>,
+    /// Where the window of events ends.
+    pub end: Option<String>,
+    /// Whose calendar; the user in the path of recordings.
     pub user: Option<String>,
     /// Which calendar.
     pub calendar: Option<String>,
@@ -50,57 +44,18 @@ pub struct Events {
     pub immutable_ids: bool,
     /// `Prefer: odata.maxpagesize`.
     pub page_size: Option<u32>,
-}
-
-/// `OrgContactsOptions` of `index.d.ts`.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct OrgContacts {
-    /// What every query may say.
-    pub common: Common,
     /// `$select`.
     pub select: Option<Vec<String>>,
     /// The id filter.
     pub ids: Option<Vec<String>>,
     /// `Prefer: return=minimal`.
     pub minimal: bool,
-}
-
-/// `CallRecordingsOptions` of `index.d.ts`.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct CallRecordings {
-    /// What every query may say.
-    pub common: Common,
     /// `meetingOrganizerUserId`.
-    pub organizer: String,
-    /// The user in the path.
-    pub user: Option<String>,
-    /// `startDateTime`.
-    pub start: Option<String>,
+    pub organizer: Option<String>,
     /// `$top`.
     pub top: Option<u32>,
-}
-
-/// `TrackOptions` of `index.d.ts`.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Track {
-    /// What every query may say.
-    pub common: Common,
-    /// `$select`.
-    pub select: Option<Vec<String>>,
-    /// The id filter.
-    pub ids: Option<Vec<String>>,
     /// `filter`, `expand`, `orderby`, `search`, as they were given.
     pub texts: Vec<(&'static str, String)>,
-    /// `$top`.
-    pub top: Option<u32>,
-    /// `Prefer: return=minimal`.
-    pub minimal: bool,
-    /// `Prefer: odata.maxpagesize`.
-    pub page_size: Option<u32>,
-    /// `Prefer: IdType="ImmutableId"`.
-    pub immutable_ids: bool,
-    /// `Prefer: outlook.timezone`.
-    pub time_zone: Option<String>,
     /// Further Prefer values.
     pub prefer: Vec<String>,
 }
@@ -172,7 +127,20 @@ pub fn key_prefix(account: &str) -> String {
 
 /// A part of a key without what parts the keys.
 fn plain(text: &str) -> String {
-    text.replace('%', "%25").replace('|', "%7C")
+    swapped(&swapped(text, '%', "%25"), '|', "%7C")
+}
+
+/// A text with something else in the place of a character.
+fn swapped(text: &str, old: char, new: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c == old {
+            out += new;
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// A query before its rules are checked.
@@ -200,7 +168,7 @@ impl Draft {
         self.prefer.push(value);
     }
 
-    fn page_size(&mut self, size: Option<u32>) -> Result<(), Failure> {
+    fn page_size(&mut self, size: Option<u32>) -> Read<()> {
         if let Some(size) = size {
             if !(1..=1000).contains(&size) {
                 return bad(format!("options.pageSize must be from 1 to 1000, got {size}"));
@@ -210,7 +178,7 @@ impl Draft {
         Ok(())
     }
 
-    fn time_zone(&mut self, zone: Option<&str>) -> Result<(), Failure> {
+    fn time_zone(&mut self, zone: Option<&str>) -> Read<()> {
         if let Some(zone) = zone {
             if zone.is_empty() || zone.contains(['"', '\\', ',']) || !zone.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
                 return bad(format!("options.timeZone must be the name of a time zone such as \"Pacific Standard Time\" or \"Europe/Berlin\", got {}", quoted(zone)));
@@ -233,7 +201,7 @@ impl Draft {
         }
     }
 
-    fn select(&mut self, select: Option<&[String]>) -> Result<(), Failure> {
+    fn select(&mut self, select: Option<&[String]>) -> Read<()> {
         let Some(select) = select else { return Ok(()) };
         if let Some(odd) = select.iter().find(|name| name.is_empty() || name.chars().any(|c| c.is_control() || matches!(c, ' ' | ',' | '&' | '?' | '#'))) {
             return bad(format!("options.select must be a list of property names, got {}", quoted(odd)));
@@ -241,12 +209,11 @@ impl Draft {
         if select.is_empty() {
             return bad("options.select must name at least one property; leave it out for the default ones");
         }
-        let sent = select.join(",");
-        self.params.push(("$select".into(), sent, sorted(select).join(",")));
+        self.params.push(("$select".into(), joined(&borrowed(select), ","), joined(&sorted(select), ",")));
         Ok(())
     }
 
-    fn ids(&mut self, ids: Option<&[String]>) -> Result<(), Failure> {
+    fn ids(&mut self, ids: Option<&[String]>) -> Read<()> {
         let Some(ids) = ids else { return Ok(()) };
         let limit = self.resource.map_or(Ids::UrlLength, |resource| resource.ids);
         if ids.is_empty() {
@@ -258,15 +225,13 @@ impl Draft {
         if let Some(odd) = ids.iter().find(|id| id.is_empty() || id.chars().any(char::is_control)) {
             return bad(format!("options.ids must be a list of ids, got {}", quoted(odd)));
         }
-        let filter = |ids: &[&str]| ids.iter().map(|id| format!("id eq '{}'", id.replace('\'', "''"))).collect::<Vec<_>>().join(" or ");
-        let given: Vec<&str> = ids.iter().map(String::as_str).collect();
-        self.params.push(("$filter".into(), filter(&given), filter(&sorted(ids))));
+        self.params.push(("$filter".into(), id_filter(&borrowed(ids)), id_filter(&sorted(ids))));
         Ok(())
     }
 
     /// Lets `query` have its way, then makes the query.
-    fn finish(mut self, common: Common) -> Result<Query, Failure> {
-        for (name, value) in &common.query {
+    fn finish(mut self, options: Options) -> Read<Query> {
+        for (name, value) in &options.query {
             if name.is_empty() || name.chars().any(|c| c.is_control() || matches!(c, '&' | '=' | '#' | '?')) {
                 return bad(format!("options.query must have names of query parameters, got {}", quoted(name)));
             }
@@ -275,15 +240,15 @@ impl Draft {
         }
         // A first request with a token of its own is no listing of everything.
         let full = !self.params.iter().any(|(name, _, _)| ["deltatoken", "token"].iter().any(|token| same_parameter(name, token)));
-        if common.refresh.flatten().is_some_and(|age| age.is_nan() || age <= 0.0) {
+        if options.refresh.flatten().is_some_and(|age| age.is_nan() || age <= 0.0) {
             return bad("options.refresh must be milliseconds above 0, or false for never");
         }
-        if common.name.as_deref() == Some("") {
+        if options.name.as_deref() == Some("") {
             return bad("options.name must not be empty; leave it out");
         }
         let standard = self.resource.is_some_and(|resource| resource.name == "event" || !resource.removals);
         #[allow(clippy::cast_precision_loss, reason = "a day in milliseconds fits")]
-        let refresh = common.refresh.unwrap_or(standard.then_some(DAY as f64));
+        let refresh = options.refresh.unwrap_or(standard.then_some(DAY as f64));
         let mut target = self.path;
         for (at, (name, value, _)) in self.params.iter().enumerate() {
             target.push(if at == 0 { '?' } else { '&' });
@@ -292,7 +257,7 @@ impl Draft {
             target += &encode(value);
         }
         let pairs: Vec<String> = self.params.iter().map(|(name, _, value)| format!("{}={}", encode(&name.to_ascii_lowercase()), encode(value))).collect();
-        let canonical = sorted(&pairs).join("&");
+        let canonical = joined(&sorted(&pairs), "&");
         Ok(Query {
             resource: self.resource,
             target,
@@ -302,18 +267,19 @@ impl Draft {
             minimal: self.minimal,
             full,
             refresh: if full { refresh } else { None },
-            mirror: !common.feed,
-            name: common.name,
+            mirror: !options.feed,
+            name: options.name,
         })
     }
 }
 
 /// Checks the options of `events()`.
-pub fn events(options: Events) -> Result<Query, Failure> {
-    let start = instant("options.start", &options.start)?;
-    let end = instant("options.end", &options.end)?;
+pub fn events(options: Options) -> Read<Query> {
+    let (from, to) = (options.start.as_deref().unwrap_or_default(), options.end.as_deref().unwrap_or_default());
+    let start = instant("options.start", from)?;
+    let end = instant("options.end", to)?;
     if start >= end {
-        return bad(format!("options.end must be after options.start, got {} and {}", quoted(&options.start), quoted(&options.end)));
+        return bad(format!("options.end must be after options.start, got {} and {}", quoted(from), quoted(to)));
     }
     if end - start > LONGEST_WINDOW * DAY {
         return bad(format!(
@@ -327,35 +293,36 @@ pub fn events(options: Events) -> Result<Query, Failure> {
         None => String::new(),
     };
     let mut draft = Draft::new(catalog::named("event"), format!("{owner}{calendar}/calendarView/delta"));
-    draft.params.push(("startDateTime".into(), options.start, format_iso(start)));
-    draft.params.push(("endDateTime".into(), options.end, format_iso(end)));
+    draft.params.push(("startDateTime".into(), from.into(), format_iso(start)));
+    draft.params.push(("endDateTime".into(), to.into(), format_iso(end)));
     draft.page_size(options.page_size)?;
     draft.time_zone(options.time_zone.as_deref())?;
     draft.immutable_ids(options.immutable_ids);
-    draft.finish(options.common)
+    draft.finish(options)
 }
 
 /// Checks the options of `orgContacts()`.
-pub fn org_contacts(options: OrgContacts) -> Result<Query, Failure> {
+pub fn org_contacts(options: Options) -> Read<Query> {
     let mut draft = Draft::new(catalog::named("orgContact"), "/contacts/delta".into());
     draft.select(options.select.as_deref())?;
     draft.ids(options.ids.as_deref())?;
     draft.minimal(options.minimal);
-    draft.finish(options.common)
+    draft.finish(options)
 }
 
 /// Checks the options of `callRecordings()`.
-pub fn call_recordings(options: CallRecordings) -> Result<Query, Failure> {
-    if options.organizer.is_empty() {
+pub fn call_recordings(options: Options) -> Read<Query> {
+    let organizer = options.organizer.as_deref().unwrap_or_default();
+    if organizer.is_empty() {
         return bad("options.organizer must be the id of the meeting organizer: Graph refuses the query without one, got \"\"");
     }
-    let organizer = segment("options.organizer", &options.organizer)?;
+    let plain = segment("options.organizer", organizer)?;
     let user = match options.user.as_deref() {
         Some(user) => segment("options.user", user)?,
-        None => organizer.clone(),
+        None => plain,
     };
     // A quote inside the literal is doubled, as OData has it.
-    let mut inside = format!("meetingOrganizerUserId='{}'", organizer.replace("%27", "%27%27"));
+    let mut inside = format!("meetingOrganizerUserId='{}'", segment("options.organizer", &swapped(organizer, '\'', "''"))?);
     if let Some(start) = &options.start {
         // The instant is canonical here, where it is part of the path and so of the key.
         inside += &format!(",startDateTime={}", format_iso(instant("options.startDateTime", start)?));
@@ -363,11 +330,11 @@ pub fn call_recordings(options: CallRecordings) -> Result<Query, Failure> {
     let path = format!("/users/{user}/onlineMeetings/getAllRecordings({inside})/delta");
     let mut draft = Draft::new(catalog::named("callRecording"), path);
     top(&mut draft, options.top)?;
-    draft.finish(options.common)
+    draft.finish(options)
 }
 
 /// Checks the path and the options of `track()`.
-pub fn track(path: &str, options: Track) -> Result<Query, Failure> {
+pub fn track(path: &str, options: Options) -> Read<Query> {
     let shape = |why: &str| bad(format!("path must be a delta resource below the root, such as \"/users/delta\": {why}, got {}", quoted(path)));
     if !path.starts_with('/') || path.starts_with("//") {
         return shape("it begins with one slash");
@@ -375,17 +342,17 @@ pub fn track(path: &str, options: Track) -> Result<Query, Failure> {
     if path.chars().any(|c| c.is_control() || matches!(c, '?' | '#' | '\\' | ' ')) {
         return shape("parameters go into the options, and spaces and back-slashes are not allowed");
     }
-    let last = path.rsplit('/').find(|segment| segment.to_ascii_lowercase().contains("delta")).unwrap_or_default();
-    if !(path.ends_with(last) && last.to_ascii_lowercase().trim_start_matches("microsoft.graph.").starts_with("delta")) || last.is_empty() {
+    let last = path.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+    if !last.strip_prefix("microsoft.graph.").unwrap_or(&last).starts_with("delta") {
         return shape("it ends with /delta");
     }
     let resource = catalog::find(path);
     let name = resource.map_or("this resource", |resource| resource.name);
-    let given = |parameter: &str| options.common.query.iter().any(|(given, _)| same_parameter(given, parameter));
+    let given = |parameter: &str| options.query.iter().any(|(given, _)| same_parameter(given, parameter));
     if name == "event" && !(given("startDateTime") && given("endDateTime")) {
         return bad("a calendar view needs a start and an end; use events({ start, end }), or give startDateTime and endDateTime in options.query");
     }
-    if name == "callRecording" && !path.to_ascii_lowercase().contains("meetingorganizeruserid=") {
+    if name == "callRecording" && !holds(&path.to_ascii_lowercase(), "meetingorganizeruserid=") {
         return bad("call recordings need the meeting organizer; use callRecordings({ organizer })");
     }
     if let Some(resource) = resource {
@@ -431,13 +398,27 @@ pub fn track(path: &str, options: Track) -> Result<Query, Failure> {
     draft.page_size(options.page_size)?;
     draft.time_zone(options.time_zone.as_deref())?;
     draft.immutable_ids(options.immutable_ids);
-    for value in options.prefer {
+    for value in &options.prefer {
         if value.is_empty() || !value.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
-            return bad(format!("options.prefer must be a list of Prefer values, got {}", quoted(&value)));
+            return bad(format!("options.prefer must be a list of Prefer values, got {}", quoted(value)));
         }
-        draft.shaping(value);
+        draft.shaping(value.clone());
     }
-    draft.finish(options.common)
+    draft.finish(options)
+}
+
+fn id_filter(ids: &[&str]) -> String {
+    let mut filter = String::new();
+    for id in ids {
+        filter += if filter.is_empty() { "id eq '" } else { " or id eq '" };
+        filter += &swapped(id, '\'', "''");
+        filter.push('\'');
+    }
+    filter
+}
+
+fn borrowed(texts: &[String]) -> Vec<&str> {
+    texts.iter().map(String::as_str).collect()
 }
 
 /// In order, each once. By insertion: the lists are short, and the standard sort weighs 5 KB in the wasm.
@@ -462,11 +443,11 @@ impl Days for i64 {
     }
 }
 
-fn bad<T>(message: impl Into<String>) -> Result<T, Failure> {
+fn bad<T>(message: impl Into<String>) -> Read<T> {
     Err(Failure::new(Code::BadRequest, message))
 }
 
-fn top(draft: &mut Draft, top: Option<u32>) -> Result<(), Failure> {
+fn top(draft: &mut Draft, top: Option<u32>) -> Read<()> {
     match top {
         None => Ok(()),
         Some(0) => bad("options.top must be at least 1, got 0"),
@@ -477,14 +458,14 @@ fn top(draft: &mut Draft, top: Option<u32>) -> Result<(), Failure> {
     }
 }
 
-fn instant(option: &str, text: &str) -> Result<i64, Failure> {
+fn instant(option: &str, text: &str) -> Read<i64> {
     match parse_iso(text) {
         Some(ms) => Ok(ms),
         None => bad(format!("{option} must be an ISO 8601 date such as \"2026-11-21T00:00:00Z\", or a Date, got {}", quoted(text))),
     }
 }
 
-fn owner(user: Option<&str>) -> Result<String, Failure> {
+fn owner(user: Option<&str>) -> Read<String> {
     match user {
         None => Ok("/me".into()),
         Some(user) => Ok(format!("/users/{}", segment("options.user", user)?)),
@@ -492,7 +473,7 @@ fn owner(user: Option<&str>) -> Result<String, Failure> {
 }
 
 /// An id as a segment of a path.
-fn segment(option: &str, id: &str) -> Result<String, Failure> {
+fn segment(option: &str, id: &str) -> Read<String> {
     if id.is_empty() || id.chars().any(char::is_control) || id.bytes().all(|byte| byte == b'.') {
         return bad(format!("{option} must be an id, got {}", quoted(id)));
     }
@@ -528,11 +509,11 @@ mod tests {
         Endpoint::cloud("global").unwrap()
     }
 
-    fn week() -> Events {
-        Events { start: "2026-11-23".into(), end: "2026-11-30".into(), ..Events::default() }
+    fn week() -> Options {
+        Options { start: Some("2026-11-23".into()), end: Some("2026-11-30".into()), ..Options::default() }
     }
 
-    fn words<T: std::fmt::Debug>(result: Result<T, Failure>) -> String {
+    fn words<T: std::fmt::Debug>(result: Read<T>) -> String {
         let failure = result.unwrap_err();
         assert_eq!(failure.code, Code::BadRequest);
         failure.message
@@ -549,139 +530,139 @@ mod tests {
     #[test]
     fn events_are_a_calendar_view_of_me_of_a_user_or_of_a_calendar() {
         assert_eq!(url(&events(week()).unwrap()), "/me/calendarView/delta?startDateTime=2026-11-23&endDateTime=2026-11-30");
-        let user = Events { user: Some("alex@contoso.example".into()), calendar: Some("AAM/k+=".into()), ..week() };
+        let user = Options { user: Some("alex@contoso.example".into()), calendar: Some("AAM/k+=".into()), ..week() };
         assert_eq!(url(&events(user).unwrap()), "/users/alex@contoso.example/calendars/AAM%2Fk%2B=/calendarView/delta?startDateTime=2026-11-23&endDateTime=2026-11-30");
     }
 
     #[test]
     fn the_plus_of_an_offset_is_sent_encoded() {
-        let query = events(Events { start: "2026-11-23T00:00:00+01:00".into(), ..week() }).unwrap();
+        let query = events(Options { start: Some("2026-11-23T00:00:00+01:00".into()), ..week() }).unwrap();
         assert_eq!(url(&query), "/me/calendarView/delta?startDateTime=2026-11-23T00:00:00%2B01:00&endDateTime=2026-11-30");
     }
 
     #[test]
     fn two_forms_of_one_instant_are_one_key() {
-        let offset = events(Events { start: "2026-11-23T01:00:00+01:00".into(), ..week() }).unwrap();
+        let offset = events(Options { start: Some("2026-11-23T01:00:00+01:00".into()), ..week() }).unwrap();
         assert_eq!(key(&offset), key(&events(week()).unwrap()));
         assert_eq!(key(&offset), "alex | https://graph.microsoft.com/v1.0 | /me/calendarView/delta | enddatetime=2026-11-30T00:00:00Z&startdatetime=2026-11-23T00:00:00Z");
     }
 
     #[test]
     fn a_window_needs_both_ends_in_order_and_at_most_1825_days() {
-        assert_eq!(words(events(Events { start: "soon".into(), ..week() })), "options.start must be an ISO 8601 date such as \"2026-11-21T00:00:00Z\", or a Date, got \"soon\"");
-        assert_eq!(words(events(Events { end: String::new(), ..week() })), "options.end must be an ISO 8601 date such as \"2026-11-21T00:00:00Z\", or a Date, got \"\"");
-        assert_eq!(words(events(Events { end: "2026-11-23T00:00:00Z".into(), ..week() })), "options.end must be after options.start, got \"2026-11-23\" and \"2026-11-23T00:00:00Z\"");
-        let exact = Events { start: "2021-11-22".into(), end: "2026-11-21".into(), ..Events::default() };
+        assert_eq!(words(events(Options { start: Some("soon".into()), ..week() })), "options.start must be an ISO 8601 date such as \"2026-11-21T00:00:00Z\", or a Date, got \"soon\"");
+        assert_eq!(words(events(Options { end: Some(String::new()), ..week() })), "options.end must be an ISO 8601 date such as \"2026-11-21T00:00:00Z\", or a Date, got \"\"");
+        assert_eq!(words(events(Options { end: Some("2026-11-23T00:00:00Z".into()), ..week() })), "options.end must be after options.start, got \"2026-11-23\" and \"2026-11-23T00:00:00Z\"");
+        let exact = Options { start: Some("2021-11-22".into()), end: Some("2026-11-21".into()), ..Options::default() };
         assert!(events(exact.clone()).is_ok());
         assert_eq!(
-            words(events(Events { end: "2026-11-21T00:00:01Z".into(), ..exact })),
+            words(events(Options { end: Some("2026-11-21T00:00:01Z".into()), ..exact })),
             "options.start and options.end must be at most 1825 days apart, which is Graph's limit for a calendar view, got 1826 days; take a shorter window or several queries"
         );
     }
 
     #[test]
     fn the_preferences_of_events_are_one_header_and_only_what_shapes_items_is_in_the_key() {
-        let query = events(Events { page_size: Some(50), time_zone: Some("Pacific Standard Time".into()), immutable_ids: true, ..week() }).unwrap();
+        let query = events(Options { page_size: Some(50), time_zone: Some("Pacific Standard Time".into()), immutable_ids: true, ..week() }).unwrap();
         assert_eq!(query.prefer, ["odata.maxpagesize=50", "outlook.timezone=\"Pacific Standard Time\"", "IdType=\"ImmutableId\""]);
         assert!(key(&query).ends_with(" | outlook.timezone=\"Pacific Standard Time\" | IdType=\"ImmutableId\""), "{}", key(&query));
-        let plain = events(Events { page_size: Some(9), ..week() }).unwrap();
+        let plain = events(Options { page_size: Some(9), ..week() }).unwrap();
         assert_eq!(key(&plain), key(&events(week()).unwrap()));
     }
 
     #[test]
     fn a_page_size_or_a_time_zone_that_makes_no_sense_is_refused() {
-        assert_eq!(words(events(Events { page_size: Some(0), ..week() })), "options.pageSize must be from 1 to 1000, got 0");
-        assert_eq!(words(events(Events { page_size: Some(1001), ..week() })), "options.pageSize must be from 1 to 1000, got 1001");
+        assert_eq!(words(events(Options { page_size: Some(0), ..week() })), "options.pageSize must be from 1 to 1000, got 0");
+        assert_eq!(words(events(Options { page_size: Some(1001), ..week() })), "options.pageSize must be from 1 to 1000, got 1001");
         for zone in ["", "UTC\", x=\"", "U\nTC"] {
-            assert!(words(events(Events { time_zone: Some(zone.into()), ..week() })).starts_with("options.timeZone must be the name of a time zone"), "{zone}");
+            assert!(words(events(Options { time_zone: Some(zone.into()), ..week() })).starts_with("options.timeZone must be the name of a time zone"), "{zone}");
         }
     }
 
     #[test]
     fn query_overrides_a_rule() {
-        let common = Common { query: vec![("$expand".into(), "singleValueExtendedProperties($filter=id eq 'x')".into())], ..Common::default() };
-        let query = events(Events { common, ..week() }).unwrap();
+        let query = vec![("$expand".into(), "singleValueExtendedProperties($filter=id eq 'x')".into())];
+        let query = events(Options { query, ..week() }).unwrap();
         assert!(url(&query).ends_with("&$expand=singleValueExtendedProperties($filter%3Did%20eq%20%27x%27)"), "{}", url(&query));
-        let common = Common { query: vec![("startdatetime".into(), "2026-11-24".into())], ..Common::default() };
-        assert_eq!(url(&events(Events { common, ..week() }).unwrap()), "/me/calendarView/delta?endDateTime=2026-11-30&startdatetime=2026-11-24");
-        let odd = Common { query: vec![("a=b".into(), String::new())], ..Common::default() };
-        assert_eq!(words(events(Events { common: odd, ..week() })), "options.query must have names of query parameters, got \"a=b\"");
+        let query = vec![("startdatetime".into(), "2026-11-24".into())];
+        assert_eq!(url(&events(Options { query, ..week() }).unwrap()), "/me/calendarView/delta?endDateTime=2026-11-30&startdatetime=2026-11-24");
+        let odd = vec![("a=b".into(), String::new())];
+        assert_eq!(words(events(Options { query: odd, ..week() })), "options.query must have names of query parameters, got \"a=b\"");
     }
 
     #[test]
     fn contacts_take_a_select_and_at_most_50_ids() {
         let ids = |count: usize| Some((0..count).map(|n| format!("id{n}")).collect::<Vec<_>>());
-        let options = OrgContacts { select: Some(vec!["displayName".into(), "mail".into()]), ids: ids(2), minimal: true, ..OrgContacts::default() };
+        let options = Options { select: Some(vec!["displayName".into(), "mail".into()]), ids: ids(2), minimal: true, ..Options::default() };
         let query = org_contacts(options).unwrap();
         assert_eq!(url(&query), "/contacts/delta?$select=displayName,mail&$filter=id%20eq%20%27id0%27%20or%20id%20eq%20%27id1%27");
         assert_eq!(query.prefer, ["return=minimal"]);
-        assert!(org_contacts(OrgContacts { ids: ids(50), ..OrgContacts::default() }).is_ok());
+        assert!(org_contacts(Options { ids: ids(50), ..Options::default() }).is_ok());
         assert_eq!(
-            words(org_contacts(OrgContacts { ids: ids(51), ..OrgContacts::default() })),
+            words(org_contacts(Options { ids: ids(51), ..Options::default() })),
             "options.ids must be at most 50 ids, which is Graph's limit, got 51; track the whole collection, or make several queries"
         );
-        assert_eq!(words(org_contacts(OrgContacts { ids: ids(0), ..OrgContacts::default() })), "options.ids must name at least one id; leave it out for all");
-        assert_eq!(words(org_contacts(OrgContacts { select: Some(vec!["a,b".into()]), ..OrgContacts::default() })), "options.select must be a list of property names, got \"a,b\"");
+        assert_eq!(words(org_contacts(Options { ids: ids(0), ..Options::default() })), "options.ids must name at least one id; leave it out for all");
+        assert_eq!(words(org_contacts(Options { select: Some(vec!["a,b".into()]), ..Options::default() })), "options.select must be a list of property names, got \"a,b\"");
     }
 
     #[test]
     fn the_order_of_a_select_does_not_make_another_key_and_minimal_neither() {
-        let query = |select: &[&str], minimal| org_contacts(OrgContacts { select: Some(select.iter().map(|&s| s.to_owned()).collect()), minimal, ..OrgContacts::default() }).unwrap();
+        let query = |select: &[&str], minimal| org_contacts(Options { select: Some(select.iter().map(|&s| s.to_owned()).collect()), minimal, ..Options::default() }).unwrap();
         assert_eq!(key(&query(&["mail", "displayName"], false)), key(&query(&["displayName", "mail", "mail"], true)));
         assert_ne!(key(&query(&["mail"], false)), key(&query(&["displayName"], false)));
     }
 
     #[test]
     fn an_id_cannot_leave_its_quotes() {
-        let query = org_contacts(OrgContacts { ids: Some(vec!["x' or id ne '".into()]), ..OrgContacts::default() }).unwrap();
+        let query = org_contacts(Options { ids: Some(vec!["x' or id ne '".into()]), ..Options::default() }).unwrap();
         assert_eq!(url(&query), "/contacts/delta?$filter=id%20eq%20%27x%27%27%20or%20id%20ne%20%27%27%27");
     }
 
     #[test]
     fn recordings_name_their_organizer_inside_the_parentheses() {
-        let organizer = CallRecordings { organizer: "8b08".into(), ..CallRecordings::default() };
+        let organizer = Options { organizer: Some("8b08".into()), ..Options::default() };
         assert_eq!(url(&call_recordings(organizer.clone()).unwrap()), "/users/8b08/onlineMeetings/getAllRecordings(meetingOrganizerUserId='8b08')/delta");
-        let all = CallRecordings { user: Some("u".into()), start: Some("2026-11-01T01:00:00+01:00".into()), top: Some(20), ..organizer };
+        let all = Options { user: Some("u".into()), start: Some("2026-11-01T01:00:00+01:00".into()), top: Some(20), ..organizer };
         assert_eq!(url(&call_recordings(all).unwrap()), "/users/u/onlineMeetings/getAllRecordings(meetingOrganizerUserId='8b08',startDateTime=2026-11-01T00:00:00Z)/delta?$top=20");
     }
 
     #[test]
     fn recordings_without_an_organizer_are_refused() {
         assert_eq!(
-            words(call_recordings(CallRecordings::default())),
+            words(call_recordings(Options::default())),
             "options.organizer must be the id of the meeting organizer: Graph refuses the query without one, got \"\""
         );
     }
 
     #[test]
     fn recordings_have_no_removals_so_they_are_refreshed_daily() {
-        let query = call_recordings(CallRecordings { organizer: "o".into(), ..CallRecordings::default() }).unwrap();
+        let query = call_recordings(Options { organizer: Some("o".into()), ..Options::default() }).unwrap();
         assert_eq!(query.refresh, Some(86_400_000.0));
         assert_eq!(events(week()).unwrap().refresh, Some(86_400_000.0));
-        assert_eq!(org_contacts(OrgContacts::default()).unwrap().refresh, None);
-        let never = Common { refresh: Some(None), ..Common::default() };
-        assert_eq!(events(Events { common: never, ..week() }).unwrap().refresh, None);
-        let odd = Common { refresh: Some(Some(-1.0)), ..Common::default() };
-        assert_eq!(words(events(Events { common: odd, ..week() })), "options.refresh must be milliseconds above 0, or false for never");
+        assert_eq!(org_contacts(Options::default()).unwrap().refresh, None);
+        let never = Some(None);
+        assert_eq!(events(Options { refresh: never, ..week() }).unwrap().refresh, None);
+        let odd = Some(Some(-1.0));
+        assert_eq!(words(events(Options { refresh: odd, ..week() })), "options.refresh must be milliseconds above 0, or false for never");
     }
 
     #[test]
     fn a_known_kind_refuses_what_graph_refuses_and_says_the_way_out() {
-        let top = Track { top: Some(5), ..Track::default() };
+        let top = Options { top: Some(5), ..Options::default() };
         assert_eq!(words(track("/users/delta", top.clone())), "options.top is refused by Graph on user: leave it out, or send it all the same by options.query: { \"$top\": … }");
         assert_eq!(words(track("/me/contactFolders/f/contacts/delta", top)), "options.top is refused by Graph on contact: use options.pageSize");
-        let page = Track { page_size: Some(5), ..Track::default() };
+        let page = Options { page_size: Some(5), ..Options::default() };
         assert_eq!(words(track("/me/drive/root/delta", page.clone())), "options.pageSize is refused by Graph on driveItem: use options.top");
         assert_eq!(words(track("/users/delta", page)), "options.pageSize is refused by Graph on user: its page size is Graph's own; leave it out");
-        assert_eq!(words(track("/me/drive/root/delta", Track { minimal: true, ..Track::default() })), "options.minimal is refused by Graph on driveItem: return=minimal is for directory objects; leave it out");
-        assert_eq!(words(track("/me/calendarView/delta", Track::default())), "a calendar view needs a start and an end; use events({ start, end }), or give startDateTime and endDateTime in options.query");
-        assert_eq!(words(track("/users/u/onlineMeetings/getAllRecordings()/delta", Track::default())), "call recordings need the meeting organizer; use callRecordings({ organizer })");
-        assert_eq!(words(track("/teams/t/channels/c/messages/delta", Track { top: Some(51), ..Track::default() })), "options.top is refused by Graph on chatMessage: it takes at most 50");
+        assert_eq!(words(track("/me/drive/root/delta", Options { minimal: true, ..Options::default() })), "options.minimal is refused by Graph on driveItem: return=minimal is for directory objects; leave it out");
+        assert_eq!(words(track("/me/calendarView/delta", Options::default())), "a calendar view needs a start and an end; use events({ start, end }), or give startDateTime and endDateTime in options.query");
+        assert_eq!(words(track("/users/u/onlineMeetings/getAllRecordings()/delta", Options::default())), "call recordings need the meeting organizer; use callRecordings({ organizer })");
+        assert_eq!(words(track("/teams/t/channels/c/messages/delta", Options { top: Some(51), ..Options::default() })), "options.top is refused by Graph on chatMessage: it takes at most 50");
     }
 
     #[test]
     fn an_unknown_kind_passes_freely() {
-        let options = Track { top: Some(5), page_size: Some(5), minimal: true, texts: vec![("filter", "a eq 'b'".into())], ..Track::default() };
+        let options = Options { top: Some(5), page_size: Some(5), minimal: true, texts: vec![("filter", "a eq 'b'".into())], ..Options::default() };
         let query = track("/new/things/delta", options).unwrap();
         assert_eq!(url(&query), "/new/things/delta?$filter=a%20eq%20%27b%27&$top=5");
         assert_eq!(query.prefer, ["return=minimal", "odata.maxpagesize=5"]);
@@ -690,36 +671,36 @@ mod tests {
     #[test]
     fn a_path_that_is_no_delta_resource_is_refused() {
         for path in ["", "users/delta", "//evil.example/delta", "/users", "/users/delta?$top=1", "/users/delta#x", "/us ers/delta", "/\\evil/delta", "/users/delta/x", "https://graph.microsoft.com/v1.0/users/delta"] {
-            assert!(words(track(path, Track::default())).starts_with("path must be a delta resource below the root, such as \"/users/delta\""), "{path}");
+            assert!(words(track(path, Options::default())).starts_with("path must be a delta resource below the root, such as \"/users/delta\""), "{path}");
         }
         for path in ["/users/delta", "/users/microsoft.graph.delta()", "/users/delta()", "/me/drive/root/delta(token='a')"] {
-            assert!(track(path, Track::default()).is_ok(), "{path}");
+            assert!(track(path, Options::default()).is_ok(), "{path}");
         }
     }
 
     #[test]
     fn a_round_from_latest_is_not_full() {
-        let latest = Common { query: vec![("$deltatoken".into(), "latest".into())], ..Common::default() };
-        assert!(!track("/users/delta", Track { common: latest, ..Track::default() }).unwrap().full);
-        let token = Common { query: vec![("token".into(), "latest".into())], ..Common::default() };
-        assert!(!track("/me/drive/root/delta", Track { common: token, ..Track::default() }).unwrap().full);
-        assert!(track("/users/delta", Track::default()).unwrap().full);
+        let latest = vec![("$deltatoken".into(), "latest".into())];
+        assert!(!track("/users/delta", Options { query: latest, ..Options::default() }).unwrap().full);
+        let token = vec![("token".into(), "latest".into())];
+        assert!(!track("/me/drive/root/delta", Options { query: token, ..Options::default() }).unwrap().full);
+        assert!(track("/users/delta", Options::default()).unwrap().full);
     }
 
     #[test]
     fn everything_that_shapes_the_items_makes_another_key() {
-        let named = |name: &str| Events { common: Common { name: Some(name.into()), ..Common::default() }, ..week() };
-        let feed = Events { common: Common { feed: true, ..Common::default() }, ..week() };
+        let named = |name: &str| Options { name: Some(name.into()), ..week() };
+        let feed = Options { feed: true, ..week() };
         let queries = [
             week(),
             named("a"),
             named("b"),
             feed,
-            Events { user: Some("me".into()), ..week() },
-            Events { calendar: Some("c".into()), ..week() },
-            Events { time_zone: Some("UTC".into()), ..week() },
-            Events { immutable_ids: true, ..week() },
-            Events { end: "2026-12-01".into(), ..week() },
+            Options { user: Some("me".into()), ..week() },
+            Options { calendar: Some("c".into()), ..week() },
+            Options { time_zone: Some("UTC".into()), ..week() },
+            Options { immutable_ids: true, ..week() },
+            Options { end: Some("2026-12-01".into()), ..week() },
         ];
         let mut keys: Vec<String> = queries.into_iter().map(|options| key(&events(options).unwrap())).collect();
         keys.push(events(week()).unwrap().key("sam", &graph()));
@@ -732,8 +713,8 @@ mod tests {
 
     #[test]
     fn no_name_can_make_one_key_of_two() {
-        let named = |name: &str| events(Events { common: Common { name: Some(name.into()), ..Common::default() }, ..week() }).unwrap();
-        let feed = events(Events { common: Common { name: Some("a".into()), feed: true, ..Common::default() }, ..week() }).unwrap();
+        let named = |name: &str| events(Options { name: Some(name.into()), ..week() }).unwrap();
+        let feed = events(Options { name: Some("a".into()), feed: true, ..week() }).unwrap();
         assert_ne!(key(&named("a | feed")), key(&feed));
         assert_ne!(named("x").key("a | b", &graph()), named("x").key("a %7C b", &graph()));
         assert!(key(&named("x")).starts_with(&key_prefix("alex")));

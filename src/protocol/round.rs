@@ -31,8 +31,10 @@
 //! 8. A full round over an older generation ends with a sweep. Only a record in the phase `sweeping` gives the right to it (3).
 //! 9. A round that does not begin with a listing of everything (`latest`, a timestamp) is incremental from its first page.
 
+use std::rc::Rc;
+
 use super::endpoint::{Endpoint, shown};
-use super::error::{Code, Failure};
+use super::error::{Code, Failure, short};
 use super::page::{Link, Malformed};
 use super::record::{Completed, Kind, Phase, Record};
 use super::refusal::{Refusal, Verdict};
@@ -154,9 +156,9 @@ pub enum Step {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// The root and the origin rule.
-    pub endpoint: Endpoint,
+    pub endpoint: Rc<Endpoint>,
     /// The query.
-    pub query: Query,
+    pub query: Rc<Query>,
     /// Attempts and waits.
     pub policy: Policy,
     /// Committed pages after which the round stops.
@@ -273,8 +275,8 @@ impl Round {
                 now,
             ),
             (State::Sweeping(_), Input::Swept { ghosts, after }) => self.swept(ghosts, after, now),
-            (State::Ended, _) => Step::Fail(Box::new(Failure::new(Code::Internal, "the round is over"))),
-            (_, Input::Broken(failure)) => self.fail(*failure, now),
+            (State::Ended, _) => Step::Fail(Failure::new(Code::Internal, "the round is over")),
+            (_, Input::Broken(failure)) => self.fail(failure, now),
             (state, input) => self.fail(Failure::new(Code::Internal, format!("{} can't follow on {}", input.name(), state.name())), now),
         }
     }
@@ -284,9 +286,9 @@ impl Round {
         step
     }
 
-    fn fail(&mut self, failure: Failure, now: f64) -> Step {
+    fn fail(&mut self, failure: Box<Failure>, now: f64) -> Step {
         self.report.end(Outcome::Failed, now);
-        self.to(State::Ended, Step::Fail(Box::new(failure)))
+        self.to(State::Ended, Step::Fail(failure))
     }
 
     fn done(&mut self, outcome: Outcome, now: f64) -> Step {
@@ -483,15 +485,19 @@ impl Round {
 
     fn resync(&mut self, refusal: &Refusal, now: f64) -> Step {
         #[allow(clippy::cast_precision_loss, reason = "a day in milliseconds fits")]
-        let recent: Vec<f64> = self.record.resets.iter().copied().filter(|at| (now - at).abs() < DAY as f64).collect();
-        if recent.len() >= MOST_RESETS {
+        let mut resets: Vec<f64> = self.record.resets.iter().copied().filter(|at| (now - at).abs() < DAY as f64).collect();
+        if resets.len() >= MOST_RESETS {
             let words = format!(
                 "Graph asked for a full round {MOST_RESETS} times within a day and never let one complete; the mirror is as it was, try again tomorrow or start over with reset()"
             );
-            return self.fail(Failure { graph_code: refusal.code().map(str::to_owned), status: Some(refusal.status), ..Failure::retryable(Code::ResyncLoop, words) }, now);
+            let mut failure = Failure::retryable(Code::ResyncLoop, words);
+            failure.graph_code = refusal.code().map(str::to_owned);
+            failure.status = Some(refusal.status);
+            return self.fail(failure, now);
         }
         self.report.resync = Some(refusal.code().map_or_else(|| refusal.status.to_string(), str::to_owned));
-        let record = Record { generation: self.generation.max(self.record.generation), resets: [recent, vec![now]].concat(), ..self.record.fresh() };
+        resets.push(now);
+        let record = Record { generation: self.generation.max(self.record.generation), resets, ..self.record.fresh() };
         let expect = self.expect();
         self.record = record.clone();
         self.start_over();
@@ -507,7 +513,7 @@ impl Round {
     }
 
     /// Waits and asks again, or ends with what went wrong.
-    fn again(&mut self, why: Why, header: Option<&str>, failure: Option<Failure>, now: f64, chance: f64) -> Step {
+    fn again(&mut self, why: Why, header: Option<&str>, failure: Option<Box<Failure>>, now: f64, chance: f64) -> Step {
         if why != Why::Throttled && self.leave_location() {
             return self.sign_in(Need::Next);
         }
@@ -546,7 +552,7 @@ impl Round {
     }
 
     /// A refusal in words, with the way out.
-    fn failure(&self, refusal: &Refusal) -> Failure {
+    fn failure(&self, refusal: &Refusal) -> Box<Failure> {
         let resource = self.plan.query.resource;
         let name = resource.map_or("this resource", |resource| resource.name);
         let app_only = resource.is_some_and(|resource| resource.app_only);
@@ -565,14 +571,13 @@ impl Round {
         };
         let status = if refusal.status == 0 { "with a redirect".to_owned() } else { refusal.status.to_string() };
         let graph_code = refusal.code().map(|code| format!(" {code}")).unwrap_or_default();
-        let said = refusal.message.as_deref().map(|said| format!(" ({})", said.chars().take(300).collect::<String>())).unwrap_or_default();
-        Failure {
-            status: (refusal.status != 0).then_some(refusal.status),
-            graph_code: refusal.code().map(str::to_owned),
-            request_id: refusal.request_id.clone(),
-            retryable,
-            ..Failure::new(code, format!("Graph answered {status}{graph_code} on {name}{said}: {way_out}"))
-        }
+        let said = refusal.message.as_deref().map(|said| format!(" ({})", short(said, 300))).unwrap_or_default();
+        let mut failure = Failure::new(code, format!("Graph answered {status}{graph_code} on {name}{said}: {way_out}"));
+        failure.status = (refusal.status != 0).then_some(refusal.status);
+        failure.graph_code = refusal.code().map(str::to_owned);
+        failure.request_id = refusal.request_id.clone();
+        failure.retryable = retryable;
+        failure
     }
 }
 

@@ -1,19 +1,19 @@
 use super::*;
-use crate::protocol::request::{self, Common, Events, OrgContacts, Track};
+use crate::protocol::request::{self, Options};
 
 const NOW: f64 = 1_795_000_000_000.0;
 const HALF: f64 = 0.5;
 
 fn plan(query: Query) -> Plan {
-    Plan { endpoint: Endpoint::cloud("global").unwrap(), query, policy: Policy::default(), max_pages: None, max_ms: None }
+    Plan { endpoint: Endpoint::cloud("global").unwrap().into(), query: query.into(), policy: Policy::default(), max_pages: None, max_ms: None }
 }
 
 fn contacts() -> Query {
-    request::org_contacts(OrgContacts::default()).unwrap()
+    request::org_contacts(Options::default()).unwrap()
 }
 
 fn events() -> Query {
-    request::events(Events { start: "2026-11-23".into(), end: "2026-11-30".into(), page_size: Some(50), ..Events::default() }).unwrap()
+    request::events(Options { start: Some("2026-11-23".into()), end: Some("2026-11-30".into()), page_size: Some(50), ..Options::default() }).unwrap()
 }
 
 fn link(name: &str) -> String {
@@ -139,7 +139,7 @@ fn states() -> Vec<(&'static str, Vec<Input>)> {
         ("Waiting", with(&[next("n1"), Input::Delivered])),
         ("Committing", with(&[next("n1"), Input::Delivered, Input::Acked])),
         ("Sweeping", vec![Input::Begin, loaded(sweeping)]),
-        ("Ended", vec![Input::Broken(Box::new(Failure::new(Code::Store, "x")))]),
+        ("Ended", vec![Input::Broken(Failure::new(Code::Store, "x"))]),
     ]
 }
 
@@ -163,7 +163,7 @@ fn replies() -> Vec<(&'static str, Input)> {
         ("Committed", Input::Committed),
         ("Conflict", Input::Conflict),
         ("Swept", Input::Swept { ghosts: true, after: Some("m".into()) }),
-        ("Broken", Input::Broken(Box::new(Failure::new(Code::Quota, "full")))),
+        ("Broken", Input::Broken(Failure::new(Code::Quota, "full"))),
     ]
 }
 
@@ -436,7 +436,7 @@ fn a_first_full_round_has_nothing_to_sweep_and_a_feed_neither() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     assert_eq!(bench.page(delta("d1")), Step::Done);
-    let feed = request::org_contacts(OrgContacts { common: Common { feed: true, ..Common::default() }, ..OrgContacts::default() }).unwrap();
+    let feed = request::org_contacts(Options { feed: true, ..Options::default() }).unwrap();
     let mut bench = Bench::new(feed, Some(idle()));
     bench.begin();
     bench.on(refused(410, ""));
@@ -468,7 +468,7 @@ fn a_reset_within_a_full_round_starts_it_once_more_and_the_fourth_of_a_day_ends_
 #[test]
 fn the_location_of_a_reset_is_followed_for_drives_only_and_left_when_it_fails() {
     let gone = |location: &str| Input::Refused(Box::new(Refusal { status: 410, location: Some(location.into()), ..Refusal::default() }));
-    let drive = || request::track("/me/drive/root/delta", Track::default()).unwrap();
+    let drive = || request::track("/me/drive/root/delta", Options::default()).unwrap();
     let location = "https://graph.microsoft.com/v1.0/drives/d/root/delta?token=new";
     let mut bench = Bench::new(drive(), Some(idle()));
     bench.begin();
@@ -549,8 +549,8 @@ fn a_mirror_past_its_refresh_is_listed_anew_and_keeps_its_link_until_the_first_p
 
 #[test]
 fn a_round_from_latest_is_incremental_and_cannot_sweep() {
-    let common = Common { query: vec![("$deltatoken".into(), "latest".into())], ..Common::default() };
-    let latest = request::track("/users/delta", Track { common, ..Track::default() }).unwrap();
+    let query = vec![("$deltatoken".into(), "latest".into())];
+    let latest = request::track("/users/delta", Options { query, ..Options::default() }).unwrap();
     let mut bench = Bench::new(latest, Some(Record { phase: Phase::Fresh, link: None, generation: 4, ..idle() }));
     bench.begin();
     let step = bench.on(delta("d1"));
@@ -569,7 +569,7 @@ fn a_conflict_writes_nothing_and_says_so() {
 
 #[test]
 fn a_refusal_names_the_way_out() {
-    let recordings = request::call_recordings(request::CallRecordings { organizer: "o".into(), ..Default::default() }).unwrap();
+    let recordings = request::call_recordings(request::Options { organizer: Some("o".into()), ..Default::default() }).unwrap();
     for (query, status, code, expected, words) in [
         (recordings, 403, "Forbidden", Code::Forbidden, "only an app-only token can read this kind"),
         (contacts(), 403, "Authorization_RequestDenied", Code::Forbidden, "the token lacks the permission"),

@@ -2,6 +2,8 @@
 //!
 //! All instants are milliseconds since 1970-01-01 UTC.
 
+use super::error::whole;
+
 /// Milliseconds of a day.
 pub const DAY: i64 = 86_400_000;
 
@@ -44,7 +46,7 @@ pub fn parse_http_date(text: &str) -> Option<i64> {
 }
 
 fn number(text: &str, digits: usize) -> Option<i64> {
-    (text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?
+    if text.len() == digits { whole(text) } else { None }
 }
 
 fn clock_ms(text: &str) -> Option<i64> {
@@ -54,11 +56,10 @@ fn clock_ms(text: &str) -> Option<i64> {
         None => (0, 0),
         Some(seconds) => match seconds.split_once(['.', ',']) {
             None => (number(seconds, 2)?, 0),
-            Some((whole, fraction)) => {
-                let plain = !fraction.is_empty() && fraction.len() <= 9 && fraction.bytes().all(|byte| byte.is_ascii_digit());
-                plain.then_some(())?;
-                let milli: String = fraction.chars().chain("000".chars()).take(3).collect();
-                (number(whole, 2)?, milli.parse().ok()?)
+            Some((seconds, fraction)) => {
+                // Of up to nine digits the first three count.
+                let scale = 10_i64.pow(u32::try_from(9_usize.checked_sub(fraction.len())?).ok()?);
+                (number(seconds, 2)?, whole(fraction)? * scale / 1_000_000)
             }
         },
     };

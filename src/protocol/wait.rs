@@ -39,8 +39,7 @@ impl Default for Policy {
 }
 
 /// What a wait is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
     /// Graph answered 429 or 509.
     Throttled,

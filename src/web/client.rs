@@ -3,29 +3,30 @@
 //! Exports are plain functions that clone an `Rc` and return a promise: an exported `async fn(&self)` would hold a borrow over
 //! every await, and `free()` or a second call would throw.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::pin::Pin;
 use std::rc::{Rc, Weak};
 
-use js_sys::{Array, Date, Function, Math, Promise, Reflect};
+use js_sys::{Array, Date, Function, Math, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
 use super::driver::Driver;
 use super::indexed_db::Database;
 use super::leash::{Closer, Leash};
-use super::object::{Stop, closed, date, rejection};
-use super::options::{Options, shown};
-use super::store::Store;
+use super::object::{closed, date, get, rejection, text};
+use super::options::{self, CALL_RECORDINGS, EVENTS, ORG_CONTACTS, Options, TRACK, shown};
+use super::store::{Rows, Store};
 use super::token::Tokens;
 use crate::protocol::endpoint::Endpoint;
-use crate::protocol::error::{Code, Failure, quoted};
+use crate::protocol::error::{Code, Failure, Read, quoted};
 use crate::protocol::request::{self, key_prefix};
 use crate::protocol::round::{Plan, Round};
 use crate::protocol::wait::Policy;
 
 /// What the queries and rounds of one client share.
 pub struct Shared {
-    endpoint: Endpoint,
+    endpoint: Rc<Endpoint>,
     account: String,
     policy: Policy,
     /// The caller's token source.
@@ -38,24 +39,16 @@ pub struct Shared {
     pub make_error: Function,
     /// What ends the rounds that run.
     closers: RefCell<Vec<Weak<Closer>>>,
-    closed: RefCell<bool>,
+    closed: Cell<bool>,
 }
 
 impl Shared {
-    fn error(&self, stop: impl Into<Stop>) -> JsValue {
-        rejection(stop.into(), &self.make_error, None)
-    }
-
-    fn promise(self: &Rc<Self>, work: impl Future<Output = Result<JsValue, Failure>> + 'static) -> Promise {
-        let shared = Rc::clone(self);
-        future_to_promise(async move {
-            let result = if *shared.closed.borrow() { Err(closed()) } else { work.await };
-            result.map_err(|failure| shared.error(failure))
-        })
+    fn error(&self, failure: Box<Failure>) -> JsValue {
+        rejection(failure.into(), &self.make_error, None)
     }
 
     fn end_rounds(&self) {
-        self.closed.replace(true);
+        self.closed.set(true);
         for closer in self.closers.take() {
             if let Some(closer) = closer.upgrade() {
                 closer.close();
@@ -64,59 +57,68 @@ impl Shared {
     }
 }
 
+/// All work is of one boxed kind: each kind would bring the whole of `future_to_promise` again.
+fn promise(work: Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>>) -> Promise {
+    future_to_promise(work)
+}
+
 /// Opens a client. Rejects with what `make_error` makes.
 #[wasm_bindgen(skip_typescript)]
 pub fn open(options: JsValue, make_error: Function) -> Promise {
-    future_to_promise(async move {
+    promise(Box::pin(async move {
         match opened(options, &make_error).await {
             Ok(shared) => Ok(Client { shared: Rc::new(shared) }.into()),
             Err(failure) => Err(rejection(failure.into(), &make_error, None)),
         }
-    })
+    }))
 }
 
-async fn opened(options: JsValue, make_error: &Function) -> Result<Shared, Failure> {
+async fn opened(options: JsValue, make_error: &Function) -> Read<Shared> {
+    let (mut shared, indexed) = described(options, make_error)?;
+    if indexed {
+        shared.store = Store::Indexed(Database::open(&shared.account).await?);
+    }
+    Ok(shared)
+}
+
+/// What the options say, and whether the store is IndexedDB, which is still to be opened.
+fn described(options: JsValue, make_error: &Function) -> Read<(Shared, bool)> {
     let options = Options::new(options, "openDelta")?;
-    options.only(&[&["token", "account", "cloud", "endpoint", "store", "fetch", "retry"]], &[])?;
+    options.only("token, account, cloud, endpoint, store, fetch, retry", &[])?;
     let endpoint = match (options.text("cloud")?, options.text("endpoint")?) {
         (Some(_), Some(_)) => return Err(Failure::new(Code::BadRequest, "options.cloud and options.endpoint both name a root; give one of them")),
         (None, Some(root)) => Endpoint::parse(&root)?,
         (cloud, None) => Endpoint::cloud(cloud.as_deref().unwrap_or("global"))?,
     };
-    let tokens = Tokens::new(options.get("token").as_ref(), &endpoint.scope())?;
-    let fetch = match options.get("fetch") {
-        None => None,
-        Some(fetch) => match fetch.dyn_into::<Function>() {
-            Ok(fetch) => Some(fetch),
-            Err(other) => return Err(Failure::new(Code::BadRequest, format!("options.fetch must be a function, got {}", shown(&other)))),
-        },
+    let token = options.get("token").unwrap_or(JsValue::UNDEFINED);
+    let carried = text(&token, "account");
+    let tokens = Tokens::new(token, &endpoint.scope())?;
+    let fetch = match options.get("fetch").map(JsCast::dyn_into::<Function>) {
+        Some(Err(other)) => return Err(Failure::new(Code::BadRequest, format!("options.fetch must be a function, got {}", shown(&other)))),
+        fetch => fetch.and_then(Result::ok),
     };
     let policy = policy(options.get("retry"))?;
-    let store = options.get("store");
-    let named = store.as_ref().and_then(JsValue::as_string);
-    let carried = || options.get("token").and_then(|token| Reflect::get(&token, &"account".into()).ok()).and_then(|account| account.as_string());
-    let account = options.text("account")?.or_else(carried).filter(|account| !account.is_empty());
-    let missing = || Failure::new(Code::Account, "options.account is required with a store that outlives the page: it keeps two users of one browser apart; give something stable such as MSAL's homeAccountId (fromMsal carries it)");
-    let (store, account) = match (store, named.as_deref()) {
-        (None, _) | (_, Some("indexeddb")) => {
-            let account = account.ok_or_else(missing)?;
-            (Store::Indexed(Database::open(&account).await?), account)
-        }
+    let account = options.text("account")?.or(carried).filter(|account| !account.is_empty());
+    let store = options.get("store").unwrap_or_else(|| "indexeddb".into());
+    let indexed = store.as_string().as_deref() == Some("indexeddb");
+    if !indexed && !store.is_object() {
+        return Err(Failure::new(Code::BadRequest, format!("options.store must be \"indexeddb\", \"memory\" or a DeltaStore, got {}", shown(&store))));
+    }
+    let account = match account {
+        Some(account) => account,
         // The facade's memory store says by itself that it ends with the page.
-        (Some(store), None) if store.is_object() => {
-            let passing = Reflect::get(&store, &"ephemeral".into()).is_ok_and(|flag| flag.is_truthy());
-            (Store::Caller(store), account.or_else(|| passing.then(|| "memory".to_owned())).ok_or_else(missing)?)
-        }
-        (Some(other), _) => return Err(Failure::new(Code::BadRequest, format!("options.store must be \"indexeddb\", \"memory\" or a DeltaStore, got {}", shown(&other)))),
+        None if !indexed && get(&store, "ephemeral").is_truthy() => "memory".into(),
+        None => return Err(Failure::new(Code::Account, "options.account is required with a store that outlives the page: it keeps two users of one browser apart; give something stable such as MSAL's homeAccountId (fromMsal carries it)")),
     };
-    Ok(Shared { endpoint, account, policy, tokens, store, fetch, make_error: make_error.clone(), closers: RefCell::default(), closed: RefCell::new(false) })
+    let shared = Shared { endpoint: Rc::new(endpoint), account, policy, tokens, store: Store::Caller(store), fetch, make_error: make_error.clone(), closers: RefCell::default(), closed: Cell::new(false) };
+    Ok((shared, indexed))
 }
 
-fn policy(retry: Option<JsValue>) -> Result<Policy, Failure> {
+fn policy(retry: Option<JsValue>) -> Read<Policy> {
     let standard = Policy::default();
     let Some(retry) = retry else { return Ok(standard) };
     let retry = Options::new(retry, "retry")?;
-    retry.only(&[&["attempts", "base", "cap", "maxWait"]], &[])?;
+    retry.only("attempts, base, cap, maxWait", &[])?;
     let attempts = retry.whole("attempts")?.unwrap_or(standard.attempts);
     if attempts == 0 {
         return Err(Failure::new(Code::BadRequest, "options.retry.attempts must be at least 1, got 0"));
@@ -140,23 +142,28 @@ impl Client {
     /// A query of one of the four calls; throws a `DeltaError` for what Graph would refuse.
     #[wasm_bindgen(skip_typescript)]
     pub fn query(&self, call: &str, path: JsValue, options: JsValue) -> Result<Query, JsValue> {
-        let query = || -> Result<request::Query, Failure> {
-            if *self.shared.closed.borrow() {
-                return Err(closed());
+        match self.described(call, &path, options) {
+            Ok(query) => {
+                let key = query.key(&self.shared.account, &self.shared.endpoint);
+                Ok(Query { shared: Rc::clone(&self.shared), query: Rc::new(query), key: key.into() })
             }
-            match call {
-                "events" => request::events(Options::new(options, "events")?.events()?),
-                "orgContacts" => request::org_contacts(Options::new(options, "orgContacts")?.org_contacts()?),
-                "callRecordings" => request::call_recordings(Options::new(options, "callRecordings")?.call_recordings()?),
-                _ => {
-                    let text = path.as_string().ok_or_else(|| Failure::new(Code::BadRequest, format!("path must be a text such as \"/users/delta\", got {}", shown(&path))))?;
-                    request::track(&text, Options::new(options, "track")?.track()?)
-                }
-            }
-        };
-        let query = query().map_err(|failure| self.shared.error(failure))?;
-        let key = query.key(&self.shared.account, &self.shared.endpoint);
-        Ok(Query { shared: Rc::clone(&self.shared), query, key })
+            Err(failure) => Err(self.shared.error(failure)),
+        }
+    }
+
+    fn described(&self, call: &str, path: &JsValue, options: JsValue) -> Read<request::Query> {
+        if self.shared.closed.get() {
+            return Err(closed());
+        }
+        match call {
+            "events" => request::events(*options::read(options, &EVENTS)?),
+            "orgContacts" => request::org_contacts(*options::read(options, &ORG_CONTACTS)?),
+            "callRecordings" => request::call_recordings(*options::read(options, &CALL_RECORDINGS)?),
+            _ => match path.as_string() {
+                Some(text) => request::track(&text, *options::read(options, &TRACK)?),
+                None => Err(Failure::new(Code::BadRequest, format!("path must be a text such as \"/users/delta\", got {}", shown(path)))),
+            },
+        }
     }
 
     /// Forgets a kept token: the next request asks for one.
@@ -178,10 +185,10 @@ impl Client {
         let shared = Rc::clone(&self.shared);
         shared.end_rounds();
         shared.tokens.forget();
-        future_to_promise(async move {
+        promise(Box::pin(async move {
             let cleared = shared.store.clear(&key_prefix(&shared.account)).await;
-            cleared.map(|()| JsValue::UNDEFINED).map_err(|failure| shared.error(failure))
-        })
+            cleared.map(|_| JsValue::UNDEFINED).map_err(|failure| shared.error(failure))
+        }))
     }
 }
 
@@ -189,15 +196,85 @@ impl Client {
 #[wasm_bindgen(skip_typescript)]
 pub struct Query {
     shared: Rc<Shared>,
-    query: request::Query,
-    key: String,
+    query: Rc<request::Query>,
+    key: JsValue,
+}
+
+/// What is asked of the mirror.
+enum Ask {
+    SyncedAt,
+    All,
+    Chunk(Option<String>, u32),
+    Get(String),
+    Count,
+    Reset,
+}
+
+impl Query {
+    fn ask(&self, ask: Ask) -> Promise {
+        let (shared, key) = (Rc::clone(&self.shared), self.key.clone());
+        promise(Box::pin(async move { answer(&shared, &key, ask).await.map_err(|failure| shared.error(failure)) }))
+    }
+
+    fn driver(&self, options: JsValue, on_status: Function, shown: bool) -> Read<Driver> {
+        let options = Options::new(options, "round")?;
+        options.only("signal, ack, maxPages, maxMs", &[])?;
+        let max_pages = options.whole("maxPages")?;
+        if max_pages == Some(0) {
+            return Err(Failure::new(Code::BadRequest, "options.maxPages must be at least 1, got 0"));
+        }
+        if let Some(ack) = options.text("ack")?
+            && ack != "next"
+            && ack != "manual"
+        {
+            return Err(Failure::new(Code::BadRequest, format!("options.ack must be \"next\" or \"manual\", got {}", quoted(&ack))));
+        }
+        let max_ms = options.millis("maxMs")?;
+        let leash = Leash::new(options.get("signal"))?;
+        let shared = &self.shared;
+        if shared.closed.get() {
+            return Err(closed());
+        }
+        let mut closers = shared.closers.borrow_mut();
+        closers.retain(|closer| closer.strong_count() > 0);
+        closers.push(leash.closer());
+        let plan = Plan { endpoint: Rc::clone(&shared.endpoint), query: Rc::clone(&self.query), policy: shared.policy, max_pages, max_ms };
+        Ok(Driver::new(Round::new(plan, Date::now()), Rc::clone(shared), self.key.clone(), leash, on_status, shown))
+    }
+}
+
+async fn answer(shared: &Shared, key: &JsValue, ask: Ask) -> Read<JsValue> {
+    if shared.closed.get() {
+        return Err(closed());
+    }
+    let store = &shared.store;
+    Ok(match ask {
+        Ask::SyncedAt => store.load(key).await?.and_then(|record| record.synced_at).map_or(JsValue::UNDEFINED, date),
+        Ask::All => store.all(key).await?.into(),
+        Ask::Chunk(after, limit) => chunk(store.scan(key, after.as_deref(), limit).await?),
+        Ask::Get(id) => store.rows(key, &[&id]).await?.pop().flatten().map_or(JsValue::UNDEFINED, |row| row.item.0),
+        Ask::Count => store.count(key).await?,
+        Ask::Reset => {
+            store.reset(key, Date::now(), Math::random()).await?;
+            JsValue::UNDEFINED
+        }
+    })
+}
+
+fn chunk(rows: Rows) -> JsValue {
+    let Some((last, _)) = rows.last() else { return JsValue::UNDEFINED };
+    let items = Array::new();
+    for (_, row) in &rows {
+        items.push(&row.item.0);
+    }
+    Array::of2(&last.into(), &items).into()
 }
 
 #[wasm_bindgen]
 impl Query {
     /// The name under which the state is stored.
     #[wasm_bindgen(skip_typescript, getter)]
-    pub fn key(&self) -> String {
+    pub fn key(&self) -> JsValue {
         self.key.clone()
     }
 
@@ -210,84 +287,46 @@ impl Query {
     /// A round that has not begun. `on_status` gets each change of it; `shown` says that a consumer sees the items.
     #[wasm_bindgen(skip_typescript)]
     pub fn round(&self, options: JsValue, on_status: Function, shown: bool) -> Result<RoundHandle, JsValue> {
-        let make = || -> Result<Driver, Failure> {
-            let options = Options::new(options, "round")?;
-            options.only(&[&["signal", "ack", "maxPages", "maxMs"]], &[])?;
-            let max_pages = options.whole("maxPages")?;
-            if max_pages == Some(0) {
-                return Err(Failure::new(Code::BadRequest, "options.maxPages must be at least 1, got 0"));
-            }
-            if let Some(ack) = options.text("ack")?.filter(|ack| !["next", "manual"].contains(&ack.as_str())) {
-                return Err(Failure::new(Code::BadRequest, format!("options.ack must be \"next\" or \"manual\", got {}", quoted(&ack))));
-            }
-            let leash = Leash::new(options.get("signal"))?;
-            if *self.shared.closed.borrow() {
-                return Err(closed());
-            }
-            let mut closers = self.shared.closers.borrow_mut();
-            closers.retain(|closer| closer.strong_count() > 0);
-            closers.push(leash.closer());
-            let plan = Plan {
-                endpoint: self.shared.endpoint.clone(),
-                query: self.query.clone(),
-                policy: self.shared.policy,
-                max_pages,
-                max_ms: options.millis("maxMs")?,
-            };
-            Ok(Driver::new(Round::new(plan, Date::now()), Rc::clone(&self.shared), self.key.clone(), leash, on_status, shown))
-        };
-        let driver = make().map_err(|failure| self.shared.error(failure))?;
-        Ok(RoundHandle { driver: Rc::new(RefCell::new(Some(driver))), report: Rc::default() })
+        match self.driver(options, on_status, shown) {
+            Ok(driver) => Ok(RoundHandle { driver: Rc::new(RefCell::new(Some(driver))), report: Rc::default() }),
+            Err(failure) => Err(self.shared.error(failure)),
+        }
     }
 
     /// When the last complete round ended.
     #[wasm_bindgen(skip_typescript, js_name = "syncedAt")]
     pub fn synced_at(&self) -> Promise {
-        let (shared, key) = (Rc::clone(&self.shared), self.key.clone());
-        self.shared.promise(async move { Ok(shared.store.load(&key).await?.and_then(|record| record.synced_at).map_or(JsValue::UNDEFINED, date)) })
+        self.ask(Ask::SyncedAt)
     }
 
     /// Every item.
     #[wasm_bindgen(skip_typescript)]
     pub fn all(&self) -> Promise {
-        let (shared, key) = (Rc::clone(&self.shared), self.key.clone());
-        self.shared.promise(async move { Ok(shared.store.all(&key).await?.into()) })
+        self.ask(Ask::All)
     }
 
     /// A chunk of the mirror: `[last id, items]`, or undefined behind its end.
     #[wasm_bindgen(skip_typescript)]
     pub fn chunk(&self, after: Option<String>, limit: u32) -> Promise {
-        let (shared, key) = (Rc::clone(&self.shared), self.key.clone());
-        self.shared.promise(async move {
-            let rows = shared.store.scan(&key, after.as_deref(), limit).await?;
-            let Some((last, _)) = rows.last() else { return Ok(JsValue::UNDEFINED) };
-            let items: Array = rows.iter().map(|(_, row)| row.item.0.clone()).collect();
-            Ok(Array::of2(&last.into(), &items).into())
-        })
+        self.ask(Ask::Chunk(after, limit))
     }
 
     /// One item, or undefined.
     #[wasm_bindgen(skip_typescript)]
     pub fn get(&self, id: String) -> Promise {
-        let (shared, key) = (Rc::clone(&self.shared), self.key.clone());
-        self.shared.promise(async move {
-            let row = shared.store.rows(&key, &[&id]).await?.pop().flatten();
-            Ok(row.map_or(JsValue::UNDEFINED, |row| row.item.0))
-        })
+        self.ask(Ask::Get(id))
     }
 
     /// How many items there are.
     #[wasm_bindgen(skip_typescript)]
     pub fn count(&self) -> Promise {
-        let (shared, key) = (Rc::clone(&self.shared), self.key.clone());
-        self.shared.promise(async move { Ok(shared.store.count(&key).await?.into()) })
+        self.ask(Ask::Count)
     }
 
     /// Makes the next round a full one.
     #[wasm_bindgen(skip_typescript)]
     pub fn reset(&self) -> Promise {
-        let (shared, key) = (Rc::clone(&self.shared), self.key.clone());
-        self.shared.promise(async move { shared.store.reset(&key, Date::now(), Math::random()).await.map(|()| JsValue::UNDEFINED) })
+        self.ask(Ask::Reset)
     }
 }
 
@@ -301,19 +340,15 @@ pub struct RoundHandle {
 }
 
 impl RoundHandle {
-    fn work<F>(&self, work: impl FnOnce(Driver) -> F + 'static) -> Promise
-    where
-        F: Future<Output = (Driver, Result<JsValue, JsValue>)> + 'static,
-    {
-        let place = Rc::clone(&self.driver);
-        let report = Rc::clone(&self.report);
-        future_to_promise(async move {
-            let Some(driver) = place.take() else { return Err(JsValue::from_str("this round is already at work")) };
+    fn work(&self, acked: bool) -> Promise {
+        let (place, report) = (Rc::clone(&self.driver), Rc::clone(&self.report));
+        promise(Box::pin(async move {
+            let Some(mut driver) = place.take() else { return Err(JsValue::from_str("this round is already at work")) };
             report.replace(driver.report());
-            let (driver, result) = work(driver).await;
+            let result = driver.go(acked).await;
             place.replace(Some(driver));
             result
-        })
+        }))
     }
 }
 
@@ -322,19 +357,13 @@ impl RoundHandle {
     /// The next page, or undefined at the end.
     #[wasm_bindgen(skip_typescript)]
     pub fn next(&self) -> Promise {
-        self.work(|mut driver| async move {
-            let page = driver.next().await.map(|page| page.unwrap_or(JsValue::UNDEFINED));
-            (driver, page)
-        })
+        self.work(false)
     }
 
     /// Commits the page that was delivered last; without one, does nothing.
     #[wasm_bindgen(skip_typescript)]
     pub fn ack(&self) -> Promise {
-        self.work(|mut driver| async move {
-            let done = driver.ack().await.map(|()| JsValue::UNDEFINED);
-            (driver, done)
-        })
+        self.work(true)
     }
 
     /// Ends the round where it is.

@@ -9,10 +9,10 @@ use super::client::Shared;
 use super::fetch::{Answer, Fetch};
 use super::json::Json;
 use super::leash::Leash;
-use super::object::{self, Stop, date, set};
+use super::object::{self, Stop, set, set_date, set_number, set_text};
 use super::store::CHUNK;
 use crate::protocol::change::{Applied, Collapsed, Mode, apply, collapse, pass, sweep};
-use crate::protocol::error::{Code, Failure};
+use crate::protocol::error::{Code, Failure, Read};
 use crate::protocol::page;
 use crate::protocol::record::Kind;
 use crate::protocol::report::Outcome;
@@ -22,7 +22,7 @@ use crate::protocol::round::{Delivery, Input, Round, Step};
 pub struct Driver {
     round: Round,
     shared: Rc<Shared>,
-    key: String,
+    key: JsValue,
     leash: Leash,
     on_status: Function,
     /// Whether a consumer sees the items.
@@ -40,7 +40,7 @@ pub struct Driver {
 
 impl Driver {
     /// A round that has not begun.
-    pub fn new(round: Round, shared: Rc<Shared>, key: String, leash: Leash, on_status: Function, shown: bool) -> Self {
+    pub fn new(round: Round, shared: Rc<Shared>, key: JsValue, leash: Leash, on_status: Function, shown: bool) -> Self {
         Self { round, shared, key, leash, on_status, shown, token: String::new(), items: None, page: None, applied: Applied::default(), step: None }
     }
 
@@ -53,13 +53,18 @@ impl Driver {
     pub fn leave(&mut self) {
         if self.round.report.outcome == Outcome::Running {
             self.round.report.end(Outcome::Partial, Date::now());
-            self.tell("idle", |_| {});
+            self.tell(&self.status("idle"));
         }
     }
 
-    /// The next page, or nothing at the end of the round.
-    pub async fn next(&mut self) -> Result<Option<JsValue>, JsValue> {
+    /// The next page, or undefined at the end of the round; with `acked`, commits the page that was delivered last and stops.
+    pub async fn go(&mut self, acked: bool) -> Result<JsValue, JsValue> {
         let mut step = match self.step.take() {
+            Some(Step::Await) if acked => self.take(Input::Acked),
+            step if acked => {
+                self.step = step;
+                return Ok(JsValue::UNDEFINED);
+            }
             Some(step) => step,
             None => self.take(Input::Begin),
         };
@@ -68,34 +73,24 @@ impl Driver {
                 Step::Deliver(delivery) => match self.deliver(delivery).await {
                     Ok(page) => {
                         self.step = Some(self.take(Input::Delivered));
-                        return Ok(Some(page));
+                        return Ok(page);
                     }
                     Err(stop) => Err(stop),
                 },
                 Step::Done => {
-                    self.tell("idle", |_| {});
-                    return Ok(None);
+                    self.tell(&self.status("idle"));
+                    return Ok(JsValue::UNDEFINED);
                 }
-                Step::Fail(failure) => Err((*failure).into()),
+                Step::Fail(failure) => Err(failure.into()),
                 step => self.act(step).await,
             };
             step = self.follow(input)?;
+            // A commit that was refused rejects the acknowledgement itself.
+            if acked && !matches!(step, Step::Fail(_)) {
+                self.step = Some(step);
+                return Ok(JsValue::UNDEFINED);
+            }
         }
-    }
-
-    /// Commits the page that was delivered last.
-    pub async fn ack(&mut self) -> Result<(), JsValue> {
-        if !matches!(self.step, Some(Step::Await)) {
-            return Ok(());
-        }
-        let commit = self.take(Input::Acked);
-        let input = self.act(commit).await;
-        let step = self.follow(input)?;
-        if let Step::Fail(failure) = step {
-            return self.follow(Err((*failure).into())).map(drop);
-        }
-        self.step = Some(step);
-        Ok(())
     }
 
     fn take(&mut self, input: Input) -> Step {
@@ -110,40 +105,44 @@ impl Driver {
         };
         let (outcome, phase) = match &stop {
             Stop::Aborted(_) => (Outcome::Partial, "idle"),
-            Stop::Failed(failure, _) if failure.code == Code::Closed => (Outcome::Partial, "closed"),
-            Stop::Failed(failure, _) if failure.code == Code::Interaction => (Outcome::Failed, "needs-auth"),
-            Stop::Failed(..) => (Outcome::Failed, "failed"),
+            Stop::Failed(failure, _) => match failure.code {
+                Code::Closed => (Outcome::Partial, "closed"),
+                Code::Interaction => (Outcome::Failed, "needs-auth"),
+                _ => (Outcome::Failed, "failed"),
+            },
         };
         self.round.report.end(outcome, Date::now());
         let error = object::rejection(stop, &self.shared.make_error, Some(&self.round.report));
-        self.tell(phase, |status| {
-            if matches!(phase, "failed" | "needs-auth") {
-                set(status, "error", error.clone());
-            }
-        });
+        let status = self.status(phase);
+        if outcome == Outcome::Failed {
+            set(&status, "error", &error);
+        }
+        self.tell(&status);
         Err(error)
     }
 
-    fn tell(&self, phase: &str, more: impl FnOnce(&Object)) {
+    fn status(&self, phase: &str) -> Object {
         let status = Object::new();
-        set(&status, "phase", phase);
-        if let Some(at) = self.round.record().synced_at {
-            set(&status, "lastSyncedAt", date(at));
-        }
-        if self.round.report.outcome == Outcome::Running {
+        set_text(&status, "phase", phase);
+        set_date(&status, "lastSyncedAt", self.round.record().synced_at);
+        let report = &self.round.report;
+        if report.outcome == Outcome::Running {
             let progress = Object::new();
-            set(&progress, "pages", self.round.report.pages);
-            set(&progress, "items", self.round.report.items);
-            set(&progress, "requests", self.round.report.requests);
-            set(&status, "progress", progress);
+            for (name, count) in [("pages", report.pages), ("items", report.items), ("requests", report.requests)] {
+                set_number(&progress, name, count.into());
+            }
+            set(&status, "progress", &progress);
         }
-        more(&status);
+        status
+    }
+
+    fn tell(&self, status: &Object) {
         // The facade's own function; it does not throw.
-        let _ = self.on_status.call1(&JsValue::UNDEFINED, &status);
+        let _ = self.on_status.call1(&JsValue::UNDEFINED, status);
     }
 
     fn working(&self) {
-        self.tell(if self.round.report.resync.is_some() { "resyncing" } else { "syncing" }, |_| {});
+        self.tell(&self.status(if self.round.report.resync.is_some() { "resyncing" } else { "syncing" }));
     }
 
     /// Does one step.
@@ -152,23 +151,28 @@ impl Driver {
         match step {
             Step::Load => {
                 self.working();
-                Ok(Input::Loaded(self.shared.store.load(&self.key).await?.map(Box::new)))
+                Ok(Input::Loaded(self.shared.store.load(&self.key).await?))
             }
             Step::SignIn(need) => {
                 self.token = self.shared.tokens.get(need, &self.leash).await?;
                 Ok(Input::SignedIn)
             }
-            Step::Fetch(url) => self.fetch(&url).await,
+            Step::Fetch(url) => {
+                self.working();
+                let answer = self.fetch(&url).await?;
+                Ok(self.read(answer))
+            }
             Step::Sleep(ms, why) => {
-                self.tell("waiting", |status| {
-                    set(status, "waitUntil", date(Date::now() + ms));
-                    set(status, "waitReason", why.as_str());
-                });
+                let status = self.status("waiting");
+                set_date(&status, "waitUntil", Some(Date::now() + ms));
+                set_text(&status, "waitReason", why.as_str());
+                self.tell(&status);
                 self.leash.sleep(ms).await?;
                 self.working();
                 Ok(Input::Slept)
             }
-            Step::Commit { expect, record } => {
+            // A resync comes without a page: nothing is applied with its record.
+            Step::Commit { expect, record } | Step::Resync { expect, record } => {
                 let applied = std::mem::take(&mut self.applied);
                 if !self.shared.store.commit(&self.key, expect.as_deref(), &record, &applied).await? {
                     return Ok(Input::Conflict);
@@ -178,11 +182,6 @@ impl Driver {
                 }
                 self.round.report.count_changes(&applied);
                 Ok(Input::Committed)
-            }
-            Step::Resync { expect, record } => {
-                self.working();
-                let stored = self.shared.store.commit(&self.key, expect.as_deref(), &record, &Applied::default()).await?;
-                Ok(if stored { Input::Committed } else { Input::Conflict })
             }
             Step::Sweep { after, completed } => {
                 let rows = self.shared.store.scan(&self.key, after.as_deref(), CHUNK).await?;
@@ -196,8 +195,7 @@ impl Driver {
         }
     }
 
-    async fn fetch(&mut self, url: &str) -> Result<Input, Stop> {
-        self.working();
+    async fn fetch(&self, url: &str) -> Result<Answer, Stop> {
         let plan = self.round.plan();
         let fetch = Fetch {
             endpoint: &plan.endpoint,
@@ -206,7 +204,11 @@ impl Driver {
             prefer: &plan.query.prefer,
             leash: &self.leash,
         };
-        Ok(match fetch.get(url).await? {
+        fetch.get(url).await
+    }
+
+    fn read(&mut self, answer: Answer) -> Input {
+        match answer {
             Answer::Body(body) => match page::read(&body) {
                 Ok(page) => {
                     self.items = Some(page.items);
@@ -217,7 +219,7 @@ impl Driver {
             Answer::NotJson => Input::Malformed(page::Malformed::NotJson),
             Answer::Refused(refusal) => Input::Refused(refusal),
             Answer::Unreachable => Input::Unreachable,
-        })
+        }
     }
 
     /// A page of Graph's is applied to the rows of its ids; a chunk of the sweep already is.
@@ -245,11 +247,14 @@ impl Driver {
 }
 
 /// What commits is the page as received, whatever the consumer does to its items meanwhile: the rows get copies.
-fn keep(applied: &mut Applied<Json>) -> Result<(), Failure> {
-    let items: Array = applied.put.iter().map(|(_, row)| row.item.0.clone()).collect();
+fn keep(applied: &mut Applied<Json>) -> Read<()> {
+    let items = Array::new();
+    for (_, row) in &applied.put {
+        items.push(&row.item.0);
+    }
     let copies: Array = structured_clone(&items).map_err(|_| Failure::new(Code::Internal, "an item can't be copied"))?.unchecked_into();
-    for ((_, row), copy) in applied.put.iter_mut().zip(copies.iter()) {
-        row.item = Json(copy);
+    for ((_, row), at) in applied.put.iter_mut().zip(0..) {
+        row.item = Json(copies.get(at));
     }
     Ok(())
 }

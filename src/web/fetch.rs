@@ -5,15 +5,15 @@
 //! they can't.
 
 use gloo_net::http::{Headers, Response};
-use js_sys::{Function, JSON, Math, Promise, Reflect};
-use wasm_bindgen::{JsCast, JsValue};
+use js_sys::{Function, Math, Promise};
+use wasm_bindgen::prelude::*;
 use web_sys::{RequestInit, RequestRedirect, Url};
 
 use super::json::Json;
 use super::leash::Leash;
-use super::object::Stop;
+use super::object::{Stop, get, text};
 use crate::protocol::endpoint::{Endpoint, shown};
-use crate::protocol::error::{Code, Failure};
+use crate::protocol::error::{Code, Failure, joined};
 use crate::protocol::refusal::Refusal;
 
 /// What came back.
@@ -46,31 +46,7 @@ impl Fetch<'_> {
     /// Asks.
     pub async fn get(&self, url: &str) -> Result<Answer, Stop> {
         self.leash.check()?;
-        // The protocol has checked the link by its text; the host's own parser has the last word.
-        if Url::new(url).map(|url| url.origin()).ok().as_deref() != Some(self.endpoint.origin()) {
-            let words = format!("a link leads away from {} ({}); the token was not sent", self.endpoint.origin(), shown(url));
-            return Err(Failure::new(Code::ForeignLink, words).into());
-        }
-        let headers = Headers::new();
-        headers.set("Accept", "application/json");
-        headers.set("Authorization", &format!("Bearer {}", self.token));
-        headers.set("client-request-id", &request_id());
-        if !self.prefer.is_empty() {
-            headers.set("Prefer", &self.prefer.join(", "));
-        }
-        let init = RequestInit::new();
-        init.set_method("GET");
-        init.set_headers(&headers.into_raw());
-        init.set_redirect(RequestRedirect::Manual);
-        init.set_signal(Some(&self.leash.signal()));
-        let global = js_sys::global();
-        let function = match self.function {
-            Some(function) => function.clone(),
-            None => Reflect::get(&global, &"fetch".into()).ok().and_then(|fetch| fetch.dyn_into().ok()).ok_or_else(|| {
-                Failure::new(Code::BadRequest, "this host has no fetch; give one in options.fetch")
-            })?,
-        };
-        let sent = match function.call2(&global, &JsValue::from_str(url), &init) {
+        let sent = match self.send(url)? {
             Ok(promise) => self.leash.wait(&Promise::resolve(&promise)).await?,
             Err(thrown) => Err(thrown),
         };
@@ -80,28 +56,69 @@ impl Fetch<'_> {
         };
         let response = Response::from(Clone::clone(&raw));
         let status = response.status();
-        if (300..400).contains(&status) || raw.type_() == web_sys::ResponseType::Opaqueredirect {
+        if (300..400).contains(&status) || text(&raw, "type").as_deref() == Some("opaqueredirect") {
             return Ok(Answer::Refused(Box::new(Refusal { status, ..Refusal::default() })));
         }
         // Read by web-sys: gloo-net's reader has the same trap as its `send`.
-        let text = match raw.text() {
-            Ok(promise) => self.leash.wait(&promise).await?,
+        let body = match raw.text() {
+            Ok(promise) => self.leash.wait(promise.unchecked_ref()).await?,
             Err(thrown) => Err(thrown),
         };
-        if response.ok() {
-            let Ok(text) = text else { return Ok(Answer::Unreachable) };
-            let parsed = text.as_string().and_then(|text| JSON::parse(&text).ok());
-            return Ok(parsed.map_or(Answer::NotJson, |value| Answer::Body(Json(value))));
-        }
-        // Data under an error status is not read (graph-facts 4); an error without a body is still its status.
-        let body = text.ok().and_then(|text| text.as_string()).and_then(|text| JSON::parse(&text).ok()).map(Json);
-        let header = |name: &str| response.headers().get(name);
-        let mut refusal = Refusal::read(status, body.as_ref());
-        refusal.retry_after = header("Retry-After");
-        refusal.location = header("Location");
-        refusal.request_id = header("request-id").or(refusal.request_id);
-        Ok(Answer::Refused(Box::new(refusal)))
+        Ok(answer(&response, body))
     }
+
+    /// Calls `fetch`. What it throws is as good as what it rejects with.
+    fn send(&self, url: &str) -> Result<Result<JsValue, JsValue>, Stop> {
+        // The protocol has checked the link by its text; the host's own parser has the last word.
+        let origin = Url::new(url).map(|url| url.origin()).unwrap_or_default();
+        if origin != self.endpoint.origin() {
+            let words = format!("a link leads away from {} ({}); the token was not sent", self.endpoint.origin(), shown(url));
+            return Err(Failure::new(Code::ForeignLink, words).into());
+        }
+        let headers = Headers::new();
+        headers.set("Accept", "application/json");
+        headers.set("Authorization", &joined(&["Bearer ", self.token], ""));
+        headers.set("client-request-id", &request_id());
+        if !self.prefer.is_empty() {
+            headers.set("Prefer", &joined(&self.prefer.iter().map(String::as_str).collect::<Vec<_>>(), ", "));
+        }
+        let init = RequestInit::new();
+        init.set_method("GET");
+        init.set_headers(&headers.into_raw());
+        init.set_redirect(RequestRedirect::Manual);
+        init.set_signal(Some(&self.leash.signal()));
+        let global = js_sys::global();
+        let own = self.function.cloned().or_else(|| get(&global, "fetch").dyn_into().ok());
+        match own {
+            Some(function) => Ok(function.call2(&global, &JsValue::from_str(url), &init)),
+            None => Err(Failure::new(Code::BadRequest, "this host has no fetch; give one in options.fetch").into()),
+        }
+    }
+}
+
+/// What an answer says, once its body is here, or is known to be cut.
+fn answer(response: &Response, body: Result<JsValue, JsValue>) -> Answer {
+    if response.ok() && body.is_err() {
+        return Answer::Unreachable;
+    }
+    let body = body.ok().filter(JsValue::is_string).and_then(|text| parse(&text).ok()).map(Json);
+    if response.ok() {
+        return body.map_or(Answer::NotJson, Answer::Body);
+    }
+    // Data under an error status is not read (graph-facts 4); an error without a body is still its status.
+    let headers = response.headers();
+    let mut refusal = Refusal::read(response.status(), body.as_ref());
+    refusal.retry_after = headers.get("Retry-After");
+    refusal.location = headers.get("Location");
+    refusal.request_id = headers.get("request-id").or(refusal.request_id);
+    Answer::Refused(Box::new(refusal))
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// The text stays where it is: by `js_sys` it would be copied into the wasm and back.
+    #[wasm_bindgen(js_namespace = JSON, catch)]
+    fn parse(text: &JsValue) -> Result<JsValue, JsValue>;
 }
 
 /// A fresh UUID of version 4. It is a name for a log, no secret.

@@ -3,22 +3,25 @@
 //!
 //! A page and its record are one transaction. All its requests are issued before its end is awaited; nothing else is awaited
 //! in between.
+//!
+//! What reads gives a promise of its request, or of the list of its requests; [`result`] and [`results`] then take the
+//! answers out. What is thrown or rejected goes through [`Database::failure`], once, in [`super::store`].
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::rc::Rc;
 
-use js_sys::{Array, Object, Promise, Reflect};
+use js_sys::{Array, Object, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{IdbDatabase, IdbFactory, IdbKeyRange, IdbObjectStore, IdbOpenDbRequest, IdbRequest, IdbTransaction};
+use web_sys::{IdbDatabase, IdbFactory, IdbKeyRange, IdbObjectStore, IdbOpenDbRequest, IdbTransaction};
 
 use super::json::Json;
-use super::object::{closed, set};
-use super::store::{CHUNK, Rows, revision_of, row_from_js, row_to_js};
+use super::object::{closed, get, set, set_text, text};
+use super::store::{CHUNK, row_from_js, row_to_js};
 use crate::protocol::change::Applied;
-use crate::protocol::error::{Code, Failure};
+use crate::protocol::error::{Code, Failure, Read};
 
-/// The version of the database. Each step of [`upgrade`] leads from one to the next.
+/// The version of the database. [`upgrade`] knows one step, from nothing to version 1.
 pub const VERSION: u32 = 1;
 const STATE: &str = "state";
 const ITEMS: &str = "items";
@@ -30,11 +33,6 @@ extern "C" {
     type Db;
     #[wasm_bindgen(method, catch, js_name = transaction)]
     fn begin(this: &Db, stores: &Array, mode: &str, options: &Object) -> Result<IdbTransaction, JsValue>;
-
-    /// `indexedDB` of a window or a worker. Reading it may throw where storage is switched off, so it is read by hand.
-    type Global;
-    #[wasm_bindgen(method, getter, catch, js_name = indexedDB)]
-    fn indexed_db(this: &Global) -> Result<Option<IdbFactory>, JsValue>;
 }
 
 /// An open database.
@@ -42,16 +40,18 @@ pub struct Database {
     db: Db,
     name: String,
     /// Set by `close()`, and when the browser or another tab takes the connection away.
-    closed: Rc<RefCell<bool>>,
-    _listeners: [Closure<dyn FnMut()>; 2],
+    closed: Rc<Cell<bool>>,
+    _listener: Closure<dyn FnMut()>,
 }
 
-fn factory() -> Result<IdbFactory, Failure> {
-    let none = "this host has no IndexedDB, or refuses it here (storage switched off, a private window); name another store: options.store: \"memory\", or a DeltaStore";
-    match js_sys::global().unchecked_into::<Global>().indexed_db() {
-        Ok(Some(factory)) => Ok(factory),
-        _ => Err(Failure::new(Code::Store, none)),
+fn factory() -> Read<IdbFactory> {
+    // Reading it may throw where storage is switched off.
+    let factory = get(&js_sys::global(), "indexedDB");
+    if factory.is_object() {
+        return Ok(factory.unchecked_into());
     }
+    let none = "this host has no IndexedDB, or refuses it here (storage switched off, a private window); name another store: options.store: \"memory\", or a DeltaStore";
+    Err(Failure::new(Code::Store, none))
 }
 
 /// The name of the database of an account.
@@ -59,283 +59,280 @@ pub fn database_name(account: &str) -> String {
     format!("deltalink | {account}")
 }
 
-/// Makes what is missing, version after version.
-fn upgrade(db: &IdbDatabase, old: f64) -> Result<(), JsValue> {
-    if old < 1.0 {
-        db.create_object_store(STATE)?;
-        db.create_object_store(ITEMS)?;
-    }
+/// Makes what is missing.
+fn upgrade(db: &IdbDatabase) -> Result<(), JsValue> {
+    db.create_object_store(STATE)?;
+    db.create_object_store(ITEMS)?;
     Ok(())
+}
+
+/// A function for the host to call, any number of times. All are of one kind: each kind would bring its own glue.
+pub fn listener(work: Box<dyn FnMut()>) -> Closure<dyn FnMut()> {
+    Closure::wrap(work)
 }
 
 impl Database {
     /// Opens the database of an account, making or upgrading it.
-    pub async fn open(account: &str) -> Result<Self, Failure> {
+    pub async fn open(account: &str) -> Read<Self> {
         let name = database_name(account);
         let request = factory()?.open_with_u32(&name, VERSION).map_err(|error| failure(&error))?;
         let upgrading = {
             let request = request.clone();
-            Closure::<dyn FnMut(web_sys::IdbVersionChangeEvent)>::new(move |event: web_sys::IdbVersionChangeEvent| {
-                let db: Option<IdbDatabase> = request.result().ok().and_then(|db| db.dyn_into().ok());
-                if let Some(db) = db
-                    && upgrade(&db, event.old_version()).is_err()
+            listener(Box::new(move || {
+                let db: IdbDatabase = result(&request).unchecked_into();
+                if upgrade(&db).is_err()
                     && let Some(transaction) = request.transaction()
                 {
                     // The open then fails with an AbortError, and what was there before stays.
                     let _ = transaction.abort();
                 }
-            })
+            }))
         };
-        request.set_onupgradeneeded(Some(upgrading.as_ref().unchecked_ref()));
+        set(&request, "onupgradeneeded", upgrading.as_ref());
         let opened = blockable(&request).await;
-        request.set_onupgradeneeded(None);
+        set(&request, "onupgradeneeded", &JsValue::NULL);
         let db: Db = opened?.unchecked_into();
-        let closed = Rc::new(RefCell::new(false));
-        let let_go = {
+        let closed = Rc::new(Cell::new(false));
+        let listener = {
             let (db, closed) = (db.clone(), Rc::clone(&closed));
-            // Another tab wants to upgrade or delete the database: holding on would block it.
-            Closure::<dyn FnMut()>::new(move || {
-                closed.replace(true);
+            listener(Box::new(move || {
+                closed.set(true);
                 db.close();
-            })
+            }))
         };
-        let taken = {
-            let closed = Rc::clone(&closed);
-            // The browser closed it: Safari in the background, or the user cleared the site's data.
-            Closure::<dyn FnMut()>::new(move || {
-                closed.replace(true);
-            })
-        };
-        db.set_onversionchange(Some(let_go.as_ref().unchecked_ref()));
-        db.set_onclose(Some(taken.as_ref().unchecked_ref()));
-        Ok(Self { db, name, closed, _listeners: [let_go, taken] })
+        // Another tab wants to upgrade or delete the database: holding on would block it.
+        set(&db, "onversionchange", listener.as_ref());
+        // The browser closed it: Safari in the background, or the user cleared the site's data.
+        set(&db, "onclose", listener.as_ref());
+        Ok(Self { db, name, closed, _listener: listener })
     }
 
     /// Closes the connection.
     pub fn close(&self) {
-        self.closed.replace(true);
+        self.closed.set(true);
         self.db.close();
     }
 
     /// Deletes the database. Other tabs let go of it by themselves.
-    pub async fn delete(&self) -> Result<(), Failure> {
+    pub fn delete(&self) -> Read<Result<Promise, JsValue>> {
         self.close();
-        let request = factory()?.delete_database(&self.name).map_err(|error| failure(&error))?;
-        JsFuture::from(settled(request.as_ref())).await.map(drop).map_err(|error| failure(&error))
+        Ok(factory()?.delete_database(&self.name).map(|request| settled(&request, &request)))
     }
 
-    fn transaction(&self, mode: &str) -> Result<(IdbTransaction, IdbObjectStore, IdbObjectStore), Failure> {
-        if *self.closed.borrow() {
-            return Err(closed());
+    fn begin(&self, mode: &str) -> Result<(IdbTransaction, IdbObjectStore, IdbObjectStore), JsValue> {
+        if self.closed.get() {
+            return Err(JsValue::UNDEFINED);
         }
         let options = Object::new();
         // The rows and the link fall or stand together either way; after a power cut the round goes on a page earlier.
-        set(&options, "durability", "relaxed");
-        let transaction = self.db.begin(&Array::of2(&STATE.into(), &ITEMS.into()), mode, &options).map_err(|error| self.failure(&error))?;
-        let state = transaction.object_store(STATE).map_err(|error| self.failure(&error))?;
-        let items = transaction.object_store(ITEMS).map_err(|error| self.failure(&error))?;
+        set_text(&options, "durability", "relaxed");
+        let transaction = self.db.begin(&Array::of2(&STATE.into(), &ITEMS.into()), mode, &options)?;
+        let state = transaction.object_store(STATE)?;
+        let items = transaction.object_store(ITEMS)?;
         Ok((transaction, state, items))
     }
 
-    fn failure(&self, error: &JsValue) -> Failure {
+    /// What was thrown or rejected, in our codes.
+    pub fn failure(&self, thrown: &JsValue) -> Box<Failure> {
+        // What ends() rejects with carries its error.
+        let error = get(thrown, "error");
+        let error = if error.is_undefined() { thrown } else { &error };
         // Safari takes connections away without an event: the next use says InvalidStateError.
-        if *self.closed.borrow() || name_of(error) == "InvalidStateError" {
-            self.closed.replace(true);
+        if self.closed.get() || text(error, "name").as_deref() == Some("InvalidStateError") {
+            self.closed.set(true);
             return closed();
         }
         failure(error)
     }
 
     /// The state of a query as it is stored.
-    pub async fn state(&self, key: &str) -> Result<JsValue, Failure> {
-        let (_, state, _) = self.transaction("readonly")?;
-        let request = state.get(&key.into()).map_err(|error| self.failure(&error))?;
-        JsFuture::from(settled(&request)).await.map_err(|error| self.failure(&error))
+    pub fn load(&self, key: &JsValue) -> Result<Promise, JsValue> {
+        let (transaction, state, _) = self.begin("readonly")?;
+        let request = state.get(key)?;
+        Ok(completed(&transaction, &request))
     }
 
     /// The rows of these ids, in this order, undefined for each that there is none of.
-    pub async fn rows(&self, key: &str, ids: &[&str]) -> Result<Array, Failure> {
-        let (transaction, _, items) = self.transaction("readonly")?;
-        let mut requests = Vec::with_capacity(ids.len());
+    pub fn rows(&self, key: &JsValue, ids: &[&str]) -> Result<Promise, JsValue> {
+        let (transaction, _, items) = self.begin("readonly")?;
+        let requests = Array::new();
         for id in ids {
-            requests.push(items.get(&place(key, id)).map_err(|error| self.failure(&error))?);
+            let request = items.get(&place(key, id))?;
+            requests.push(&request);
         }
-        JsFuture::from(completed(&transaction)).await.map_err(|error| self.failure(&error))?;
-        requests.iter().map(|request| request.result()).collect::<Result<Array, _>>().map_err(|error| self.failure(&error))
+        Ok(completed(&transaction, &requests))
     }
 
     /// One transaction: everything, or nothing. False if another revision is stored.
-    pub async fn commit(&self, key: &str, expect: Option<&str>, state: &JsValue, applied: &Applied<Json>) -> Result<bool, Failure> {
-        let (transaction, states, items) = self.transaction("readwrite")?;
-        let written = async {
-            let stored = JsFuture::from(settled(&states.get(&key.into())?)).await?;
-            if revision_of(&stored).as_deref() != expect {
-                return Ok(false);
-            }
-            for (id, row) in &applied.put {
-                items.put_with_key(&row_to_js(row), &place(key, id))?;
-            }
-            for id in &applied.remove {
-                items.delete(&place(key, id))?;
-            }
-            states.put_with_key(state, &key.into())?;
-            Ok(true)
-        };
-        match written.await {
-            Ok(true) => JsFuture::from(completed(&transaction)).await.map(|_| true).map_err(|error| self.failure(&error)),
-            Ok(false) => {
-                let _ = transaction.abort();
-                Ok(false)
-            }
-            Err(error) => {
-                let _ = transaction.abort();
-                Err(self.failure(&error))
-            }
+    pub async fn commit(&self, key: &JsValue, expect: Option<&str>, state: &JsValue, applied: &Applied<Json>) -> Result<bool, JsValue> {
+        let (transaction, states, items) = self.begin("readwrite")?;
+        let stored = states.get(key)?;
+        let stored = result(&JsFuture::from(settled(&stored, &stored)).await?);
+        let written = if text(&stored, "revision").as_deref() == expect { write(&states, &items, key, state, applied).map(|()| true) } else { Ok(false) };
+        if written != Ok(true) {
+            let _ = transaction.abort();
+            return written;
         }
+        JsFuture::from(completed(&transaction, &JsValue::UNDEFINED)).await?;
+        written
     }
 
-    /// At most `limit` rows after an id.
-    pub async fn scan(&self, key: &str, after: Option<&str>, limit: u32) -> Result<Rows, Failure> {
-        let (transaction, _, items) = self.transaction("readonly")?;
-        let range = range(key, after).map_err(|error| self.failure(&error))?;
-        let keys = items.get_all_keys_with_key_and_limit(&range, limit).map_err(|error| self.failure(&error))?;
-        let rows = items.get_all_with_key_and_limit(&range, limit).map_err(|error| self.failure(&error))?;
-        JsFuture::from(completed(&transaction)).await.map_err(|error| self.failure(&error))?;
-        let (keys, rows) = (list(&keys)?, list(&rows)?);
-        Ok(keys.iter().zip(rows.iter()).filter_map(|(place, row)| Some((place.unchecked_ref::<Array>().get(1).as_string()?, row_from_js(&row)))).collect())
+    /// At most `limit` rows after an id: a list of their keys and a list of the rows.
+    pub fn scan(&self, key: &JsValue, after: Option<&str>, limit: u32) -> Result<Promise, JsValue> {
+        let (transaction, _, items) = self.begin("readonly")?;
+        let requests = chunk(&items, key, after, limit)?;
+        Ok(completed(&transaction, &requests))
     }
 
     /// Every item of a query in one transaction. In chunks: one answer of all would fail in Firefox beyond some 100 MB.
-    pub async fn all(&self, key: &str) -> Result<Array, Failure> {
-        let (_transaction, _, items) = self.transaction("readonly")?;
+    pub async fn all(&self, key: &JsValue) -> Result<Array, JsValue> {
+        let (_transaction, _, items) = self.begin("readonly")?;
         let found = Array::new();
         let mut after = None;
         loop {
-            let range = range(key, after.as_deref()).map_err(|error| self.failure(&error))?;
-            let keys = items.get_all_keys_with_key_and_limit(&range, CHUNK).map_err(|error| self.failure(&error))?;
-            let rows = items.get_all_with_key_and_limit(&range, CHUNK).map_err(|error| self.failure(&error))?;
-            JsFuture::from(settled(&rows)).await.map_err(|error| self.failure(&error))?;
-            let (keys, rows) = (list(&keys)?, list(&rows)?);
-            for row in rows.iter() {
-                found.push(&row_from_js(&row).item.0);
+            let requests = chunk(&items, key, after.as_deref(), CHUNK)?;
+            let last = requests.get(1);
+            let (keys, rows) = pair(&JsFuture::from(settled(&last, &requests)).await?);
+            for at in 0..rows.length() {
+                found.push(&row_from_js(&rows.get(at)).item.0);
             }
-            let last = keys.iter().last().and_then(|place| place.unchecked_ref::<Array>().get(1).as_string());
-            match last {
-                Some(id) if keys.length() == CHUNK => after = Some(id),
-                _ => return Ok(found),
+            if rows.length() < CHUNK {
+                return Ok(found);
             }
+            after = id_of(&keys.get(CHUNK - 1));
         }
     }
 
     /// How many rows a query has.
-    pub async fn count(&self, key: &str) -> Result<u32, Failure> {
-        let (_, _, items) = self.transaction("readonly")?;
-        let range = range(key, None).map_err(|error| self.failure(&error))?;
-        let request = items.count_with_key(&range).map_err(|error| self.failure(&error))?;
-        let count = JsFuture::from(settled(&request)).await.map_err(|error| self.failure(&error))?;
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
-        Ok(count.as_f64().unwrap_or(0.0) as u32)
+    pub fn count(&self, key: &JsValue) -> Result<Promise, JsValue> {
+        let (transaction, _, items) = self.begin("readonly")?;
+        let range = range(key, None)?;
+        let request = items.count_with_key(&range)?;
+        Ok(completed(&transaction, &request))
     }
 }
 
-fn place(key: &str, id: &str) -> JsValue {
-    Array::of2(&key.into(), &id.into()).into()
+/// The puts and deletes of a page, and its record.
+fn write(states: &IdbObjectStore, items: &IdbObjectStore, key: &JsValue, state: &JsValue, applied: &Applied<Json>) -> Result<(), JsValue> {
+    for (id, row) in &applied.put {
+        items.put_with_key(&row_to_js(row), &place(key, id))?;
+    }
+    for id in &applied.remove {
+        items.delete(&place(key, id))?;
+    }
+    states.put_with_key(state, key)?;
+    Ok(())
+}
+
+fn chunk(items: &IdbObjectStore, key: &JsValue, after: Option<&str>, limit: u32) -> Result<Array, JsValue> {
+    let range = range(key, after)?;
+    let keys = items.get_all_keys_with_key_and_limit(&range, limit)?;
+    let rows = items.get_all_with_key_and_limit(&range, limit)?;
+    Ok(Array::of2(&keys, &rows))
+}
+
+fn place(key: &JsValue, id: &str) -> JsValue {
+    Array::of2(key, &id.into()).into()
+}
+
+/// The id of a row's key.
+pub fn id_of(place: &JsValue) -> Option<String> {
+    place.unchecked_ref::<Array>().get(1).as_string()
 }
 
 /// The rows of a query: lists sort behind every text.
-fn range(key: &str, after: Option<&str>) -> Result<IdbKeyRange, JsValue> {
-    let upper = Array::of2(&key.into(), &Array::new());
-    match after {
-        Some(after) => IdbKeyRange::bound_with_lower_open_and_upper_open(&place(key, after), &upper, true, true),
-        None => IdbKeyRange::bound(&Array::of1(&key.into()), &upper),
+fn range(key: &JsValue, after: Option<&str>) -> Result<IdbKeyRange, JsValue> {
+    let lower = after.map_or_else(|| Array::of1(key).into(), |after| place(key, after));
+    // No row has the key of the list alone: leaving the lower end out is right either way.
+    IdbKeyRange::bound_with_lower_open_and_upper_open(&lower, &Array::of2(key, &Array::new()), true, true)
+}
+
+/// The answer of a request that is done.
+pub fn result(request: &JsValue) -> JsValue {
+    get(request, "result")
+}
+
+/// The answers of requests that are done.
+pub fn results(requests: &JsValue) -> Array {
+    let requests: &Array = requests.unchecked_ref();
+    let results = Array::new();
+    for at in 0..requests.length() {
+        results.push(&result(&requests.get(at)));
     }
+    results
 }
 
-fn list(request: &IdbRequest) -> Result<Array, Failure> {
-    request.result().map(|list| list.unchecked_into()).map_err(|error| failure(&error))
+/// The keys and the rows of a chunk.
+pub fn pair(requests: &JsValue) -> (Array, Array) {
+    let results = results(requests);
+    (results.get(0).unchecked_into(), results.get(1).unchecked_into())
 }
 
-/// A promise of a request's result.
-fn settled(request: &IdbRequest) -> Promise {
+#[wasm_bindgen]
+extern "C" {
+    /// `resolve` or `reject`. Bound to its value by the host, it needs no closure of ours, which would have to be freed.
+    type Settle;
+    #[wasm_bindgen(method, js_name = bind)]
+    fn bound(this: &Settle, context: &JsValue, value: &JsValue) -> JsValue;
+}
+
+/// A promise that gives `result` when the good event comes, and rejects with `target` when a bad one does.
+fn ends(target: &JsValue, good: &str, bad: &[&str], result: &JsValue) -> Promise {
     Promise::new(&mut |resolve, reject| {
-        let done = {
-            let request = request.clone();
-            Closure::once_into_js(move || {
-                let _ = resolve.call1(&JsValue::UNDEFINED, &request.result().unwrap_or(JsValue::UNDEFINED));
-            })
-        };
-        request.set_onsuccess(Some(done.unchecked_ref()));
-        let failed = {
-            let request = request.clone();
-            Closure::once_into_js(move || {
-                let error = request.error().ok().flatten().map_or(JsValue::UNDEFINED, Into::into);
-                let _ = reject.call1(&JsValue::UNDEFINED, &error);
-            })
-        };
-        request.set_onerror(Some(failed.unchecked_ref()));
+        set(target, good, &resolve.unchecked_ref::<Settle>().bound(&JsValue::UNDEFINED, result));
+        for event in bad {
+            set(target, event, &reject.unchecked_ref::<Settle>().bound(&JsValue::UNDEFINED, target));
+        }
     })
 }
 
-/// A promise of a transaction's end.
-fn completed(transaction: &IdbTransaction) -> Promise {
-    Promise::new(&mut |resolve, reject| {
-        let done = Closure::once_into_js(move || {
-            let _ = resolve.call0(&JsValue::UNDEFINED);
-        });
-        transaction.set_oncomplete(Some(done.unchecked_ref()));
-        let failed = {
-            let transaction = transaction.clone();
-            Closure::once_into_js(move || {
-                let error = transaction.error().map_or(JsValue::UNDEFINED, Into::into);
-                let _ = reject.call1(&JsValue::UNDEFINED, &error);
-            })
-        };
-        transaction.set_onabort(Some(failed.unchecked_ref()));
-    })
+/// A request's end.
+fn settled(request: &JsValue, result: &JsValue) -> Promise {
+    ends(request, "onsuccess", &["onerror"], result)
+}
+
+/// A transaction's end.
+fn completed(transaction: &JsValue, result: &JsValue) -> Promise {
+    ends(transaction, "oncomplete", &["onabort"], result)
 }
 
 /// An opening: refused at once while another tab holds an older version, rather than pending for ever.
-async fn blockable(request: &IdbOpenDbRequest) -> Result<JsValue, Failure> {
-    let blocked = Promise::new(&mut |_, reject| {
-        let on_blocked = Closure::once_into_js(move || {
-            let _ = reject.call1(&JsValue::UNDEFINED, &"blocked".into());
-        });
-        request.set_onblocked(Some(on_blocked.unchecked_ref()));
-    });
-    match JsFuture::from(Promise::race(&Array::of2(&settled(request.as_ref()), &blocked))).await {
-        Err(why) if why.as_string().as_deref() == Some("blocked") => {
-            // Should it open after all, nobody is there to close it.
-            let late = {
-                let request = request.clone();
-                Closure::once_into_js(move || {
-                    if let Some(db) = request.result().ok().and_then(|db| db.dyn_into::<IdbDatabase>().ok()) {
-                        db.close();
-                    }
-                })
-            };
-            request.set_onsuccess(Some(late.unchecked_ref()));
-            Err(Failure::retryable(Code::Store, "another tab holds an older version of this database open; close or reload that tab, then open again"))
-        }
-        other => other.map_err(|error| failure(&error)),
+async fn blockable(request: &IdbOpenDbRequest) -> Read<JsValue> {
+    let opened = JsFuture::from(ends(request, "onsuccess", &["onerror", "onblocked"], request)).await;
+    if opened.is_ok() {
+        return Ok(result(request));
     }
-}
-
-fn name_of(error: &JsValue) -> String {
-    Reflect::get(error, &"name".into()).ok().and_then(|name| name.as_string()).unwrap_or_default()
+    if text(request, "readyState").as_deref() != Some("pending") {
+        return Err(failure(&get(request, "error")));
+    }
+    // Should it open after all, nobody is there to close it.
+    let late = {
+        let request = request.clone();
+        listener(Box::new(move || result(&request).unchecked_into::<IdbDatabase>().close()))
+    };
+    set(request, "onsuccess", &late.into_js_value());
+    Err(Failure::retryable(Code::Store, "another tab holds an older version of this database open; close or reload that tab, then open again"))
 }
 
 /// What IndexedDB says, in our codes.
-fn failure(error: &JsValue) -> Failure {
-    let name = name_of(error);
-    let said = Reflect::get(error, &"message".into()).ok().and_then(|message| message.as_string()).filter(|message| !message.is_empty());
-    let said = said.map(|said| format!(": {said}")).unwrap_or_default();
+fn failure(error: &JsValue) -> Box<Failure> {
+    let name = text(error, "name").unwrap_or_default();
     match name.as_str() {
-        "QuotaExceededError" => Failure::retryable(Code::Quota, "the browser's storage for this site is full; nothing of this page was written, free some space (forget() wipes this account) and start the round again"),
-        "VersionError" => Failure::new(Code::Store, "the database was made by a newer version of deltalink; reload the page to get that version"),
-        "InvalidStateError" | "SecurityError" | "UnknownError" | "NotAllowedError" => Failure::new(
-            Code::Store,
-            format!("this browser refuses IndexedDB here ({name}{said}); in a private window, or with storage switched off, name another store: options.store: \"memory\""),
-        ),
-        _ => Failure::retryable(Code::Store, format!("IndexedDB failed ({name}{said}); what was committed last is intact")),
+        "QuotaExceededError" => {
+            return Failure::retryable(Code::Quota, "the browser's storage for this site is full; nothing of this page was written, free some space (forget() wipes this account) and start the round again");
+        }
+        "VersionError" => return Failure::new(Code::Store, "the database was made by a newer version of deltalink; reload the page to get that version"),
+        _ => {}
     }
+    let refused = ["InvalidStateError", "SecurityError", "UnknownError", "NotAllowedError"].contains(&name.as_str());
+    let mut said = name;
+    if let Some(message) = text(error, "message").filter(|message| !message.is_empty()) {
+        said += ": ";
+        said += &message;
+    }
+    if refused {
+        let words = format!("this browser refuses IndexedDB here ({said}); in a private window, or with storage switched off, name another store: options.store: \"memory\"");
+        return Failure::new(Code::Store, words);
+    }
+    Failure::retryable(Code::Store, format!("IndexedDB failed ({said}); what was committed last is intact"))
 }

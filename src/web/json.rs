@@ -1,8 +1,9 @@
 //! A JavaScript value as the protocol sees it. Nothing is copied: the items are the objects that the host's parser made.
 
 use js_sys::{Array, JSON, Object, Reflect};
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::prelude::*;
 
+use super::object::get;
 use crate::protocol::item::Item;
 
 /// A JSON value in the host's memory.
@@ -17,7 +18,8 @@ impl Item for Json {
         if !self.0.is_object() {
             return None;
         }
-        Reflect::get(&self.0, &JsValue::from_str(name)).ok().filter(|value| !value.is_undefined()).map(Self)
+        let value = get(&self.0, name);
+        if value.is_undefined() { None } else { Some(Self(value)) }
     }
 
     fn text(&self) -> Option<String> {
@@ -29,7 +31,15 @@ impl Item for Json {
     }
 
     fn list(&self) -> Option<Vec<Self>> {
-        Array::is_array(&self.0).then(|| self.0.unchecked_ref::<Array>().iter().map(Self).collect())
+        if !Array::is_array(&self.0) {
+            return None;
+        }
+        let list: &Array = self.0.unchecked_ref();
+        let mut members = Vec::with_capacity(list.length() as usize);
+        for at in 0..list.length() {
+            members.push(Self(list.get(at)));
+        }
+        Some(members)
     }
 
     fn is_object(&self) -> bool {
@@ -46,9 +56,15 @@ impl Item for Json {
 
     fn overlaid(&self, newer: &Self) -> Self {
         let merged = Object::new();
-        let _ = Object::assign_many(&merged, &[self.0.clone().unchecked_into::<Object>(), newer.0.clone().unchecked_into()]);
+        let _ = assign(&merged, &self.0, &newer.0);
         Self(merged.into())
     }
+}
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = Object, catch)]
+    fn assign(target: &Object, first: &JsValue, second: &JsValue) -> Result<JsValue, JsValue>;
 }
 
 fn same(one: &JsValue, other: &JsValue, depth: u32) -> bool {
@@ -62,10 +78,16 @@ fn same(one: &JsValue, other: &JsValue, depth: u32) -> bool {
         return matches!((JSON::stringify(one), JSON::stringify(other)), (Ok(one), Ok(other)) if one == other);
     }
     let keys = Object::keys(one.unchecked_ref::<Object>());
-    keys.length() == Object::keys(other.unchecked_ref::<Object>()).length()
-        && keys.iter().all(|key| match (Reflect::get(one, &key), Reflect::get(other, &key)) {
-            // An undefined on the other side is a key that is not there.
-            (Ok(one), Ok(other)) => !other.is_undefined() && same(&one, &other, depth - 1),
-            _ => false,
-        })
+    if keys.length() != Object::keys(other.unchecked_ref::<Object>()).length() {
+        return false;
+    }
+    for at in 0..keys.length() {
+        let key = keys.get(at);
+        let (Ok(one), Ok(other)) = (Reflect::get(one, &key), Reflect::get(other, &key)) else { return false };
+        // An undefined on the other side is a key that is not there.
+        if other.is_undefined() || !same(&one, &other, depth - 1) {
+            return false;
+        }
+    }
+    true
 }

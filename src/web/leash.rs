@@ -4,17 +4,18 @@
 //! `abort()`: what comes back then is an ordinary error, whatever the caller's reason is. The reason itself is read from the
 //! caller's signal and handed back untouched.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::{Rc, Weak};
 
 use gloo_timers::callback::Timeout;
-use js_sys::{Array, Date, Promise, Reflect};
+use js_sys::{Array, Date, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, AbortSignal};
 
-use super::object::{Stop, closed};
-use crate::protocol::error::{Code, Failure};
+use super::indexed_db::listener;
+use super::object::{Stop, closed, get};
+use crate::protocol::error::{Code, Failure, Read};
 use crate::protocol::wait;
 
 /// What holds one round.
@@ -23,7 +24,6 @@ pub struct Leash {
     listener: Option<Closure<dyn FnMut()>>,
     /// Resolves when the round has to stop.
     stopped: Promise,
-    _resolve: Closure<dyn FnMut()>,
     closer: Rc<Closer>,
 }
 
@@ -43,32 +43,26 @@ impl Closer {
 
 impl Leash {
     /// On the caller's signal, if there is one.
-    pub fn new(caller: Option<JsValue>) -> Result<Self, Failure> {
+    pub fn new(caller: Option<JsValue>) -> Read<Self> {
         let caller = match caller {
             None => None,
             // By shape: a signal of another realm is no instance of ours.
-            Some(signal) if Reflect::get(&signal, &"aborted".into()).is_ok_and(|aborted| aborted.as_bool().is_some()) => Some(signal.unchecked_into::<AbortSignal>()),
+            Some(signal) if get(&signal, "aborted").as_bool().is_some() => Some(signal.unchecked_into::<AbortSignal>()),
             Some(_) => return Err(Failure::new(Code::BadRequest, "options.signal must be an AbortSignal")),
         };
         let controller = AbortController::new().map_err(|_| Failure::new(Code::Internal, "this host has no AbortController"))?;
         let listener = caller.as_ref().map(|caller| {
             let controller = controller.clone();
-            let listener = Closure::<dyn FnMut()>::new(move || controller.abort());
+            let listener = listener(Box::new(move || controller.abort()));
             let _ = caller.add_event_listener_with_callback("abort", listener.as_ref().unchecked_ref());
             listener
         });
-        let resolver = Rc::new(RefCell::new(None::<js_sys::Function>));
+        let signal = controller.signal();
         let stopped = Promise::new(&mut |resolve, _| {
-            resolver.replace(Some(resolve));
+            let _ = signal.add_event_listener_with_callback("abort", &resolve);
         });
-        let resolve = Closure::<dyn FnMut()>::new(move || {
-            if let Some(resolve) = resolver.borrow().as_ref() {
-                let _ = resolve.call0(&JsValue::UNDEFINED);
-            }
-        });
-        let _ = controller.signal().add_event_listener_with_callback("abort", resolve.as_ref().unchecked_ref());
         let closer = Rc::new(Closer { controller, closed: Cell::new(false) });
-        Ok(Self { caller, listener, stopped, _resolve: resolve, closer })
+        Ok(Self { caller, listener, stopped, closer })
     }
 
     /// For the requests of this round.

@@ -1,6 +1,6 @@
-//! What goes out: pages, changes, reports, errors.
+//! What goes out: pages, changes, reports, errors; and how any JavaScript object is read and written.
 
-use js_sys::{Array, Date, Function, Object, Reflect};
+use js_sys::{Array, Date, Function, Object};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
@@ -18,15 +18,22 @@ pub enum Stop {
     Failed(Box<Failure>, JsValue),
 }
 
-impl From<Failure> for Stop {
-    fn from(failure: Failure) -> Self {
-        Self::Failed(Box::new(failure), JsValue::UNDEFINED)
+impl From<Box<Failure>> for Stop {
+    fn from(failure: Box<Failure>) -> Self {
+        Self::Failed(failure, JsValue::UNDEFINED)
     }
 }
 
 #[wasm_bindgen]
 extern "C" {
-    /// `Change` of `index.d.ts`.
+    /// Any object. Its properties are read and written as `object[name]`, which costs less than `Reflect`.
+    type Bag;
+    #[wasm_bindgen(method, structural, indexing_getter, catch)]
+    fn read(this: &Bag, name: &str) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, structural, indexing_setter)]
+    fn write(this: &Bag, name: &str, value: &JsValue);
+
+    /// `Change` of `index.d.ts`: there are many, so each of its names is a setter of its own.
     #[wasm_bindgen(extends = Object, typescript_type = "object")]
     type Told;
     #[wasm_bindgen(method, setter, js_name = "type")]
@@ -39,42 +46,64 @@ extern "C" {
     fn set_is_new(this: &Told, value: bool);
     #[wasm_bindgen(method, setter)]
     fn set_old(this: &Told, value: &JsValue);
-    #[wasm_bindgen(method, setter)]
-    fn set_partial(this: &Told, value: bool);
-    #[wasm_bindgen(method, setter)]
-    fn set_reason(this: &Told, value: &str);
 }
 
-/// Sets a property. An object that was just made takes it.
-pub fn set(object: &Object, name: &str, value: impl Into<JsValue>) {
-    let _ = Reflect::set(object, &JsValue::from_str(name), &value.into());
+/// A property; undefined where there is none, and where reading it throws.
+pub fn get(object: &JsValue, name: &str) -> JsValue {
+    object.unchecked_ref::<Bag>().read(name).unwrap_or(JsValue::UNDEFINED)
+}
+
+/// A property, if it is a text.
+pub fn text(object: &JsValue, name: &str) -> Option<String> {
+    get(object, name).as_string()
+}
+
+/// Sets a property of an object of our own.
+pub fn set(object: &JsValue, name: &str, value: &JsValue) {
+    object.unchecked_ref::<Bag>().write(name, value);
+}
+
+/// Sets a property to a text.
+pub fn set_text(object: &JsValue, name: &str, value: &str) {
+    set(object, name, &JsValue::from_str(value));
+}
+
+/// Sets a property to a number.
+pub fn set_number(object: &JsValue, name: &str, value: f64) {
+    set(object, name, &JsValue::from_f64(value));
+}
+
+/// Sets a property to a date, of milliseconds since 1970, if there is one.
+pub fn set_date(object: &JsValue, name: &str, ms: Option<f64>) {
+    if let Some(ms) = ms {
+        set(object, name, &date(ms));
+    }
 }
 
 fn told(change: &Change<Json>, mirror: bool) -> JsValue {
     let object: Told = Object::new().unchecked_into();
-    match change {
+    let old = match change {
         Change::Upsert { id, item, old, partial, .. } => {
             object.set_type("upsert");
             object.set_id(id);
             object.set_item(&item.0);
             if *partial {
-                object.set_partial(true);
+                set(&object, "partial", &JsValue::TRUE);
             }
             if mirror {
                 object.set_is_new(old.is_none());
             }
-            if let Some(old) = old {
-                object.set_old(&old.0);
-            }
+            old
         }
         Change::Remove { id, reason, old } => {
             object.set_type("remove");
             object.set_id(id);
-            object.set_reason(reason.as_str());
-            if let Some(old) = old {
-                object.set_old(&old.0);
-            }
+            set_text(&object, "reason", reason.as_str());
+            old
         }
+    };
+    if let Some(old) = old {
+        object.set_old(&old.0);
     }
     object.into()
 }
@@ -82,11 +111,15 @@ fn told(change: &Change<Json>, mirror: bool) -> JsValue {
 /// A `Page`, without its `ack`, which the facade adds.
 pub fn page(delivery: Delivery, changes: &[Change<Json>], mirror: bool) -> JsValue {
     let page = Object::new();
-    set(&page, "changes", changes.iter().map(|change| told(change, mirror)).collect::<Array>());
-    set(&page, "kind", delivery.kind.as_str());
-    set(&page, "generation", delivery.generation);
-    set(&page, "index", delivery.index);
-    set(&page, "last", delivery.last);
+    let list = Array::new();
+    for change in changes {
+        list.push(&told(change, mirror));
+    }
+    set(&page, "changes", &list);
+    set_text(&page, "kind", delivery.kind.as_str());
+    set_number(&page, "generation", delivery.generation.into());
+    set_number(&page, "index", delivery.index.into());
+    set(&page, "last", &delivery.last.into());
     page.into()
 }
 
@@ -97,12 +130,10 @@ pub fn date(ms: f64) -> JsValue {
 
 /// A `RoundReport`.
 pub fn report(report: &Report) -> JsValue {
-    let Ok(value) = report.serialize(&serde_wasm_bindgen::Serializer::json_compatible()) else { return JsValue::UNDEFINED };
-    if let Some(object) = value.dyn_ref::<Object>() {
-        set(object, "startedAt", date(report.started_at));
-        if let Some(ended) = report.ended_at {
-            set(object, "endedAt", date(ended));
-        }
+    let value = report.serialize(&serde_wasm_bindgen::Serializer::json_compatible()).unwrap_or(JsValue::UNDEFINED);
+    if value.is_object() {
+        set_date(&value, "startedAt", Some(report.started_at));
+        set_date(&value, "endedAt", report.ended_at);
     }
     value
 }
@@ -114,31 +145,28 @@ pub fn rejection(stop: Stop, make_error: &Function, round: Option<&Report>) -> J
         Stop::Failed(failure, cause) => (failure, cause),
     };
     let fields = Object::new();
-    set(&fields, "code", failure.code.as_str());
-    set(&fields, "retryable", failure.retryable);
+    set_text(&fields, "code", failure.code.as_str());
+    set(&fields, "retryable", &failure.retryable.into());
     if let Some(status) = failure.status {
-        set(&fields, "status", status);
+        set_number(&fields, "status", status.into());
     }
-    if let Some(code) = &failure.graph_code {
-        set(&fields, "graphCode", code.as_str());
+    for (name, value) in [("graphCode", &failure.graph_code), ("requestId", &failure.request_id)] {
+        if let Some(value) = value {
+            set_text(&fields, name, value);
+        }
     }
-    if let Some(id) = &failure.request_id {
-        set(&fields, "requestId", id.as_str());
-    }
-    if let Some(at) = failure.retry_at {
-        set(&fields, "retryAt", date(at));
-    }
+    set_date(&fields, "retryAt", failure.retry_at);
     if let Some(round) = round {
-        set(&fields, "report", report(round));
+        set(&fields, "report", &report(round));
     }
     if !cause.is_undefined() {
-        set(&fields, "cause", cause);
+        set(&fields, "cause", &cause);
     }
     let message = JsValue::from_str(&failure.message);
     make_error.call2(&JsValue::UNDEFINED, &message, &fields).unwrap_or(message)
 }
 
 /// The client is closed.
-pub fn closed() -> Failure {
+pub fn closed() -> Box<Failure> {
     Failure::new(Code::Closed, "this client is closed (by close() or forget(), or because another tab deleted or upgraded its database); open another one with openDelta()")
 }

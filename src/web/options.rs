@@ -1,10 +1,66 @@
 //! Plain options, checked one by one. The message names the option, what it must be and what it got.
 
-use js_sys::{Array, Date, JSON, Object, Reflect};
+use js_sys::{Array, Date, JSON, Object};
 use wasm_bindgen::{JsCast, JsValue};
 
-use crate::protocol::error::{Code, Failure};
-use crate::protocol::request::{CallRecordings, Common, Events, OrgContacts, Track};
+use super::object::get;
+use crate::protocol::error::{Code, Failure, Read, short};
+use crate::protocol::request;
+
+/// One of the four calls that make a query.
+pub struct Call {
+    name: &'static str,
+    /// Its options, as the message lists them.
+    known: &'static str,
+    required: &'static [&'static str],
+    /// What to say of an option that Graph refuses: the `$` left out, lower case.
+    advice: &'static [(&'static str, &'static str)],
+}
+
+/// `events()`.
+pub const EVENTS: Call = Call {
+    name: "events",
+    known: "start, end, user, calendar, timeZone, immutableIds, pageSize, name, mirror, query, refresh",
+    required: &["start", "end"],
+    advice: &[
+        ("select, filter, expand, orderby, search", "Graph refuses it on a calendar view's delta (ErrorInvalidUrlQuery); leave it out, or send it all the same by options.query: { \"$…\": … }"),
+        ("top", "Graph refuses it on a calendar view's delta (ErrorInvalidUrlQuery); use options.pageSize"),
+        ("startdatetime", "use options.start"),
+        ("enddatetime", "use options.end"),
+    ],
+};
+
+/// `orgContacts()`.
+pub const ORG_CONTACTS: Call = Call {
+    name: "orgContacts",
+    known: "select, ids, minimal, name, mirror, query, refresh",
+    required: &[],
+    advice: &[
+        ("filter", "use options.ids, the only filter that Graph has here"),
+        ("top, expand, orderby, search", "Graph has only $select and an id filter on contacts; leave it out, or send it all the same by options.query: { \"$…\": … }"),
+        ("pagesize", "its page size is Graph's own; leave it out"),
+    ],
+};
+
+/// `callRecordings()`.
+pub const CALL_RECORDINGS: Call = Call {
+    name: "callRecordings",
+    known: "organizer, user, startDateTime, top, name, mirror, query, refresh",
+    required: &["organizer"],
+    advice: &[
+        ("select, filter, expand, orderby, search", "Graph has only $top on call recordings; leave it out, or send it all the same by options.query: { \"$…\": … }"),
+        ("pagesize", "use options.top"),
+        ("start", "use options.startDateTime"),
+    ],
+};
+
+/// `track()`.
+pub const TRACK: Call = Call {
+    name: "track",
+    known: "select, ids, top, minimal, pageSize, immutableIds, timeZone, prefer, filter, expand, orderby, search, name, mirror, query, refresh",
+    required: &[],
+    advice: &[],
+};
 
 /// The options object of one call.
 pub struct Options {
@@ -12,13 +68,13 @@ pub struct Options {
     call: &'static str,
 }
 
-type Read<T> = Result<T, Failure>;
-
-/// What every query may say.
-const COMMON: &[&str] = &["name", "mirror", "query", "refresh"];
-
 fn bad<T>(message: String) -> Read<T> {
     Err(Failure::new(Code::BadRequest, message))
+}
+
+/// The names of a list such as `start, end`.
+fn names(list: &'static str) -> impl Iterator<Item = &'static str> {
+    list.split([',', ' ']).filter(|name| !name.is_empty())
 }
 
 /// A value in words, short.
@@ -30,7 +86,8 @@ pub fn shown(value: &JsValue) -> String {
         return "a function".into();
     }
     let text = JSON::stringify(value).ok().and_then(|text| text.as_string()).unwrap_or_else(|| "something else".into());
-    if text.chars().count() > 80 { text.chars().take(80).chain(['…']).collect() } else { text }
+    let start = short(&text, 80);
+    if start.len() < text.len() { format!("{start}…") } else { text }
 }
 
 impl Options {
@@ -46,24 +103,28 @@ impl Options {
     }
 
     /// Refuses what is no option of the call: a typing error would else do nothing, silently.
-    pub fn only(&self, known: &[&[&str]], advice: &[(&str, &str)]) -> Read<()> {
-        for name in Object::keys(self.object.unchecked_ref::<Object>()).iter().filter_map(|name| name.as_string()) {
-            if known.iter().any(|names| names.contains(&name.as_str())) {
+    pub fn only(&self, known: &'static str, advice: &[(&'static str, &str)]) -> Read<()> {
+        let keys = Object::keys(self.object.unchecked_ref::<Object>());
+        for at in 0..keys.length() {
+            let name = keys.get(at).as_string().unwrap_or_default();
+            if names(known).any(|option| option == name) {
                 continue;
             }
             let bare = name.trim_start_matches('$').to_ascii_lowercase();
-            let way_out = advice.iter().find(|(option, _)| *option == bare).map_or_else(
-                || format!("the options are {}", known.concat().join(", ")),
-                |(_, way_out)| (*way_out).to_owned(),
-            );
-            return bad(format!("options.{name} is no option of {}(): {way_out}", self.call));
+            for (options, way_out) in advice {
+                if names(options).any(|option| option == bare) {
+                    return bad(format!("options.{name} is no option of {}(): {way_out}", self.call));
+                }
+            }
+            return bad(format!("options.{name} is no option of {}(): the options are {known}", self.call));
         }
         Ok(())
     }
 
     /// A property, unless undefined.
     pub fn get(&self, name: &str) -> Option<JsValue> {
-        Reflect::get(&self.object, &JsValue::from_str(name)).ok().filter(|value| !value.is_undefined())
+        let value = get(&self.object, name);
+        if value.is_undefined() { None } else { Some(value) }
     }
 
     fn wrong<T>(name: &str, must_be: &str, got: &JsValue) -> Read<T> {
@@ -72,18 +133,16 @@ impl Options {
 
     /// A text.
     pub fn text(&self, name: &str) -> Read<Option<String>> {
-        match self.get(name) {
-            None => Ok(None),
-            Some(value) => value.as_string().map_or_else(|| Self::wrong(name, "a text", &value), |text| Ok(Some(text))),
-        }
+        let Some(value) = self.get(name) else { return Ok(None) };
+        let text = value.as_string();
+        if text.is_none() { Self::wrong(name, "a text", &value) } else { Ok(text) }
     }
 
     /// True or false.
-    pub fn flag(&self, name: &str) -> Read<Option<bool>> {
-        match self.get(name) {
-            None => Ok(None),
-            Some(value) => value.as_bool().map_or_else(|| Self::wrong(name, "true or false", &value), |flag| Ok(Some(flag))),
-        }
+    fn flag(&self, name: &str) -> Read<Option<bool>> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        let flag = value.as_bool();
+        if flag.is_none() { Self::wrong(name, "true or false", &value) } else { Ok(flag) }
     }
 
     /// A whole number.
@@ -106,122 +165,93 @@ impl Options {
     }
 
     /// A list of texts.
-    pub fn texts(&self, name: &str) -> Read<Option<Vec<String>>> {
+    fn texts(&self, name: &str) -> Read<Option<Vec<String>>> {
         let Some(value) = self.get(name) else { return Ok(None) };
-        let texts = Array::is_array(&value).then(|| value.unchecked_ref::<Array>().iter().map(|text| text.as_string()).collect::<Option<Vec<_>>>());
-        texts.flatten().map_or_else(|| Self::wrong(name, "a list of texts", &value), |texts| Ok(Some(texts)))
+        match texts(&value) {
+            Some(texts) => Ok(Some(texts)),
+            None => Self::wrong(name, "a list of texts", &value),
+        }
     }
 
     /// An instant: a text as it is, a Date as ISO 8601.
-    pub fn instant(&self, name: &str) -> Read<Option<String>> {
+    fn instant(&self, name: &str) -> Read<Option<String>> {
         let Some(value) = self.get(name) else { return Ok(None) };
         if let Some(date) = value.dyn_ref::<Date>() {
             // toISOString throws on an invalid date.
             return if date.get_time().is_nan() { bad(format!("options.{name} must be a valid Date, got an invalid one")) } else { Ok(date.to_iso_string().as_string()) };
         }
-        value.as_string().map_or_else(|| Self::wrong(name, "an ISO 8601 text or a Date", &value), |text| Ok(Some(text)))
+        let text = value.as_string();
+        if text.is_none() { Self::wrong(name, "an ISO 8601 text or a Date", &value) } else { Ok(text) }
     }
 
-    fn required(&self, name: &str, value: Option<String>) -> Read<String> {
-        value.map_or_else(|| bad(format!("options.{name} is required by {}()", self.call)), Ok)
-    }
-
-    fn common(&self) -> Read<Common> {
-        let refresh = match self.get("refresh") {
-            Some(never) if never.is_falsy() && never.as_bool() == Some(false) => Some(None),
-            _ => self.millis("refresh")?.map(Some),
-        };
-        let query = match self.get("query") {
-            None => Vec::new(),
-            Some(value) if value.is_object() && !Array::is_array(&value) => {
-                let entries = Object::entries(value.unchecked_ref::<Object>());
-                let pair = |pair: Array| Some((pair.get(0).as_string()?, pair.get(1).as_string()?));
-                match entries.iter().map(|entry| pair(entry.unchecked_into())).collect::<Option<Vec<_>>>() {
-                    Some(pairs) => pairs,
-                    None => return Self::wrong("query", "an object of texts", &value),
-                }
-            }
-            Some(value) => return Self::wrong("query", "an object of texts", &value),
-        };
-        Ok(Common { name: self.text("name")?, feed: self.flag("mirror")? == Some(false), query, refresh })
-    }
-
-    /// Of `events()`.
-    pub fn events(&self) -> Read<Events> {
-        const REFUSED: &str = "Graph refuses it on a calendar view's delta (ErrorInvalidUrlQuery); leave it out, or send it all the same by options.query: { \"$…\": … }";
-        let known: &[&str] = &["start", "end", "user", "calendar", "timeZone", "immutableIds", "pageSize"];
-        self.only(
-            &[known, COMMON],
-            &[
-                ("select", REFUSED),
-                ("filter", REFUSED),
-                ("expand", REFUSED),
-                ("orderby", REFUSED),
-                ("search", REFUSED),
-                ("top", "Graph refuses it on a calendar view's delta (ErrorInvalidUrlQuery); use options.pageSize"),
-                ("startdatetime", "use options.start"),
-                ("enddatetime", "use options.end"),
-            ],
-        )?;
-        Ok(Events {
-            common: self.common()?,
-            start: self.required("start", self.instant("start")?)?,
-            end: self.required("end", self.instant("end")?)?,
-            user: self.text("user")?,
-            calendar: self.text("calendar")?,
-            time_zone: self.text("timeZone")?,
-            immutable_ids: self.flag("immutableIds")?.unwrap_or(false),
-            page_size: self.whole("pageSize")?,
-        })
-    }
-
-    /// Of `orgContacts()`.
-    pub fn org_contacts(&self) -> Read<OrgContacts> {
-        const REFUSED: &str = "Graph has only $select and an id filter on contacts; leave it out, or send it all the same by options.query: { \"$…\": … }";
-        let known: &[&str] = &["select", "ids", "minimal"];
-        self.only(
-            &[known, COMMON],
-            &[("filter", "use options.ids, the only filter that Graph has here"), ("top", REFUSED), ("expand", REFUSED), ("orderby", REFUSED), ("search", REFUSED), ("pagesize", "its page size is Graph's own; leave it out")],
-        )?;
-        Ok(OrgContacts { common: self.common()?, select: self.texts("select")?, ids: self.texts("ids")?, minimal: self.flag("minimal")?.unwrap_or(false) })
-    }
-
-    /// Of `callRecordings()`.
-    pub fn call_recordings(&self) -> Read<CallRecordings> {
-        const REFUSED: &str = "Graph has only $top on call recordings; leave it out, or send it all the same by options.query: { \"$…\": … }";
-        let known: &[&str] = &["organizer", "user", "startDateTime", "top"];
-        self.only(&[known, COMMON], &[("select", REFUSED), ("filter", REFUSED), ("expand", REFUSED), ("orderby", REFUSED), ("search", REFUSED), ("pagesize", "use options.top"), ("start", "use options.startDateTime")])?;
-        Ok(CallRecordings {
-            common: self.common()?,
-            organizer: self.required("organizer", self.text("organizer")?)?,
-            user: self.text("user")?,
-            start: self.instant("startDateTime")?,
-            top: self.whole("top")?,
-        })
-    }
-
-    /// Of `track()`.
-    pub fn track(&self) -> Read<Track> {
-        const TEXTS: &[&str] = &["filter", "expand", "orderby", "search"];
-        let known: &[&str] = &["select", "ids", "top", "minimal", "pageSize", "immutableIds", "timeZone", "prefer"];
-        self.only(&[known, TEXTS, COMMON], &[])?;
-        let mut texts = Vec::new();
-        for name in TEXTS {
-            if let Some(text) = self.text(name)? {
-                texts.push((*name, text));
-            }
+    /// `false` for never, or milliseconds.
+    fn refresh(&self) -> Read<Option<Option<f64>>> {
+        if get(&self.object, "refresh").as_bool() == Some(false) {
+            return Ok(Some(None));
         }
-        Ok(Track {
-            common: self.common()?,
-            select: self.texts("select")?,
-            ids: self.texts("ids")?,
-            texts,
-            top: self.whole("top")?,
-            minimal: self.flag("minimal")?.unwrap_or(false),
-            page_size: self.whole("pageSize")?,
-            immutable_ids: self.flag("immutableIds")?.unwrap_or(false),
-            time_zone: self.text("timeZone")?,
-            prefer: self.texts("prefer")?.unwrap_or_default(),
-        })
+        Ok(self.millis("refresh")?.map(Some))
     }
+
+    /// Query parameters by name.
+    fn parameters(&self) -> Read<Vec<(String, String)>> {
+        let mut parameters = Vec::new();
+        let Some(value) = self.get("query") else { return Ok(parameters) };
+        let wrong = || Self::wrong("query", "an object of texts", &value);
+        if !value.is_object() || Array::is_array(&value) {
+            return wrong();
+        }
+        let entries = Object::entries(value.unchecked_ref::<Object>());
+        for at in 0..entries.length() {
+            let entry: Array = entries.get(at).unchecked_into();
+            let (Some(name), Some(text)) = (entry.get(0).as_string(), entry.get(1).as_string()) else { return wrong() };
+            parameters.push((name, text));
+        }
+        Ok(parameters)
+    }
+}
+
+fn texts(value: &JsValue) -> Option<Vec<String>> {
+    if !Array::is_array(value) {
+        return None;
+    }
+    let list: &Array = value.unchecked_ref();
+    let mut texts = Vec::new();
+    for at in 0..list.length() {
+        texts.push(list.get(at).as_string()?);
+    }
+    Some(texts)
+}
+
+/// Reads the options of a call.
+pub fn read(object: JsValue, call: &Call) -> Read<Box<request::Options>> {
+    let from = Options::new(object, call.name)?;
+    from.only(call.known, call.advice)?;
+    let mut to = Box::<request::Options>::default();
+    for name in names(call.known) {
+        match name {
+            "name" => to.name = from.text(name)?,
+            "mirror" => to.feed = from.flag(name)? == Some(false),
+            "query" => to.query = from.parameters()?,
+            "refresh" => to.refresh = from.refresh()?,
+            "start" | "startDateTime" => to.start = from.instant(name)?,
+            "end" => to.end = from.instant(name)?,
+            "user" => to.user = from.text(name)?,
+            "calendar" => to.calendar = from.text(name)?,
+            "timeZone" => to.time_zone = from.text(name)?,
+            "organizer" => to.organizer = from.text(name)?,
+            "immutableIds" => to.immutable_ids = from.flag(name)? == Some(true),
+            "minimal" => to.minimal = from.flag(name)? == Some(true),
+            "pageSize" => to.page_size = from.whole(name)?,
+            "top" => to.top = from.whole(name)?,
+            "select" => to.select = from.texts(name)?,
+            "ids" => to.ids = from.texts(name)?,
+            "prefer" => to.prefer = from.texts(name)?.unwrap_or_default(),
+            // Of track(): filter, expand, orderby, search.
+            _ => to.texts.extend(from.text(name)?.map(|text| (name, text))),
+        }
+        if call.required.contains(&name) && from.get(name).is_none() {
+            return bad(format!("options.{name} is required by {}()", call.name));
+        }
+    }
+    Ok(to)
 }

@@ -1,16 +1,16 @@
 //! Where links and rows are kept: IndexedDB, or a store of the caller's own.
 
-use js_sys::{Array, Function, JsString, Object, Promise, Reflect};
+use js_sys::{Array, Function, Object, Promise};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
-use super::indexed_db::Database;
+use super::indexed_db::{Database, id_of, pair, result, results};
 use super::json::Json;
-use super::object::set;
+use super::object::{get, set, set_number, set_text, text};
 use super::options::shown;
 use crate::protocol::change::{Applied, Row};
-use crate::protocol::error::{Code, Failure};
+use crate::protocol::error::{Code, Failure, Read};
 use crate::protocol::record::Record;
 
 /// Rows read or swept at once (between 200 and 1000 is fast in every engine).
@@ -32,110 +32,152 @@ pub type Rows = Vec<(String, Row<Json>)>;
 /// A row as it is stored: `{ generation, item }`.
 pub fn row_to_js(row: &Row<Json>) -> JsValue {
     let object = Object::new();
-    set(&object, "generation", row.generation);
-    set(&object, "item", row.item.0.clone());
+    set_number(&object, "generation", row.generation.into());
+    set(&object, "item", &row.item.0);
     object.into()
 }
 
 /// A stored row; one that can't be read counts as of no generation, so that a sweep clears it and a page replaces it.
 pub fn row_from_js(value: &JsValue) -> Row<Json> {
-    let property = |name: &str| Reflect::get(value, &name.into()).unwrap_or(JsValue::UNDEFINED);
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float becomes an integer saturating")]
-    let generation = property("generation").as_f64().unwrap_or(0.0) as u32;
-    Row { generation, item: Json(property("item")) }
+    let generation = get(value, "generation").as_f64().unwrap_or(0.0) as u32;
+    Row { generation, item: Json(get(value, "item")) }
 }
 
 /// A state record as it is stored.
-pub fn record_to_js(record: &Record) -> Result<JsValue, Failure> {
-    record.serialize(&serde_wasm_bindgen::Serializer::json_compatible()).map_err(|error| Failure::new(Code::Internal, error.to_string()))
+fn record_to_js(record: &Record) -> Read<JsValue> {
+    record.serialize(&serde_wasm_bindgen::Serializer::json_compatible()).map_err(|_| Failure::new(Code::Internal, "a record can't be written"))
 }
 
 /// A stored state record.
-pub fn record_from_js(value: JsValue) -> Result<Option<Record>, Failure> {
-    if value.is_undefined() || value.is_null() {
+fn record_from_js(value: JsValue) -> Read<Option<Box<Record>>> {
+    if missing(&value) {
         return Ok(None);
     }
-    Record::read(&Json(value)).map(Some).map_err(|why| Failure::new(Code::Store, format!("the stored state of this query can't be used: {why}; reset() starts over")))
+    match Record::read(&Json(value)) {
+        Ok(record) => Ok(Some(Box::new(record))),
+        Err(why) => Err(Failure::new(Code::Store, format!("the stored state of this query can't be used: {why}; reset() starts over"))),
+    }
 }
 
 /// The revision of whatever is stored.
-pub fn revision_of(state: &JsValue) -> Option<String> {
-    Reflect::get(state, &"revision".into()).ok().and_then(|revision| revision.as_string())
+fn revision_of(state: &JsValue) -> Option<String> {
+    text(state, "revision")
+}
+
+fn missing(value: &JsValue) -> bool {
+    value.is_undefined() || value.is_null()
+}
+
+/// The members of what should be a list.
+fn list(value: &JsValue) -> Option<&Array> {
+    Array::is_array(value).then(|| value.unchecked_ref())
 }
 
 impl Store {
-    /// The state as it is stored, read or not.
-    async fn state(&self, key: &str) -> Result<JsValue, Failure> {
+    /// Waits for what was asked of either store, and tells its failure in our words.
+    async fn answer(&self, name: &str, asked: Result<Promise, JsValue>) -> Read<JsValue> {
+        let answer = match asked {
+            Ok(promise) => JsFuture::from(promise).await,
+            Err(thrown) => Err(thrown),
+        };
+        answer.map_err(|thrown| self.failure(name, &thrown))
+    }
+
+    fn failure(&self, name: &str, thrown: &JsValue) -> Box<Failure> {
         match self {
-            Self::Indexed(database) => database.state(key).await,
-            Self::Caller(store) => call(store, "load", &[key.into()]).await,
+            Self::Indexed(database) => database.failure(thrown),
+            Self::Caller(_) => {
+                let said = text(thrown, "message").unwrap_or_else(|| shown(thrown));
+                Failure::retryable(Code::Store, format!("{name}() of options.store failed ({said}); what it committed last is intact"))
+            }
         }
     }
 
+    /// The state as it is stored, read or not.
+    async fn state(&self, key: &JsValue) -> Read<JsValue> {
+        let asked = match self {
+            Self::Indexed(database) => database.load(key),
+            Self::Caller(store) => call(store, "load", &Array::of1(key))?,
+        };
+        let answer = self.answer("load", asked).await?;
+        Ok(if self.is_indexed() { result(&answer) } else { answer })
+    }
+
+    fn is_indexed(&self) -> bool {
+        matches!(self, Self::Indexed(_))
+    }
+
     /// The state record of a query.
-    pub async fn load(&self, key: &str) -> Result<Option<Record>, Failure> {
+    pub async fn load(&self, key: &JsValue) -> Read<Option<Box<Record>>> {
         record_from_js(self.state(key).await?)
     }
 
     /// The rows of these ids, in this order.
-    pub async fn rows(&self, key: &str, ids: &[&str]) -> Result<Vec<Option<Row<Json>>>, Failure> {
-        let found = match self {
+    pub async fn rows(&self, key: &JsValue, ids: &[&str]) -> Read<Vec<Option<Row<Json>>>> {
+        let asked = match self {
             _ if ids.is_empty() => return Ok(Vec::new()),
-            Self::Indexed(database) => database.rows(key, ids).await?,
+            Self::Indexed(database) => database.rows(key, ids),
             Self::Caller(store) => {
-                let list: Array = ids.iter().map(|id| JsValue::from_str(id)).collect();
-                let found = call(store, "rows", &[key.into(), list.into()]).await?;
-                if !Array::is_array(&found) || found.unchecked_ref::<Array>().length() as usize != ids.len() {
-                    return Err(broken("rows", "a list with one place an id", &found));
+                let list = Array::new();
+                for id in ids {
+                    list.push(&JsValue::from_str(id));
                 }
-                found.unchecked_into()
+                call(store, "rows", &Array::of2(key, &list))?
             }
         };
-        Ok(found.iter().map(|row| (!row.is_undefined() && !row.is_null()).then(|| row_from_js(&row))).collect())
+        let answer = self.answer("rows", asked).await?;
+        let found = if self.is_indexed() { results(&answer).into() } else { answer };
+        let Some(places) = list(&found).filter(|list| list.length() as usize == ids.len()) else {
+            return Err(broken("rows", "a list with one place an id", &found));
+        };
+        let mut rows = Vec::with_capacity(ids.len());
+        for at in 0..places.length() {
+            let row = places.get(at);
+            rows.push(if missing(&row) { None } else { Some(row_from_js(&row)) });
+        }
+        Ok(rows)
     }
 
     /// Writes a page and its record in one transaction, if the stored revision is `expect`; else writes nothing.
-    pub async fn commit(&self, key: &str, expect: Option<&str>, record: &Record, applied: &Applied<Json>) -> Result<bool, Failure> {
+    pub async fn commit(&self, key: &JsValue, expect: Option<&str>, record: &Record, applied: &Applied<Json>) -> Read<bool> {
         let state = record_to_js(record)?;
         match self {
-            Self::Indexed(database) => database.commit(key, expect, &state, applied).await,
+            Self::Indexed(database) => database.commit(key, expect, &state, applied).await.map_err(|error| database.failure(&error)),
             Self::Caller(store) => {
-                let batch = Object::new();
-                set(&batch, "expect", expect.map_or(JsValue::UNDEFINED, JsValue::from_str));
-                set(&batch, "state", state);
-                set(&batch, "put", applied.put.iter().map(|(id, row)| Array::of2(&id.into(), &row_to_js(row))).collect::<Array>());
-                set(&batch, "remove", applied.remove.iter().map(|id| JsValue::from_str(id)).collect::<Array>());
-                let done = call(store, "commit", &[key.into(), batch.into()]).await?;
+                let asked = call(store, "commit", &Array::of2(key, &batch(expect, &state, applied)))?;
+                let done = self.answer("commit", asked).await?;
                 done.as_bool().ok_or_else(|| broken("commit", "true or false", &done))
             }
         }
     }
 
     /// At most `limit` rows after an id, all of one moment; fewer only at the end.
-    pub async fn scan(&self, key: &str, after: Option<&str>, limit: u32) -> Result<Rows, Failure> {
-        match self {
-            Self::Indexed(database) => database.scan(key, after, limit).await,
+    pub async fn scan(&self, key: &JsValue, after: Option<&str>, limit: u32) -> Read<Rows> {
+        let asked = match self {
+            Self::Indexed(database) => database.scan(key, after, limit),
             Self::Caller(store) => {
                 let range = Object::new();
                 if let Some(after) = after {
-                    set(&range, "after", after);
+                    set_text(&range, "after", after);
                 }
-                set(&range, "limit", limit);
-                let found = call(store, "scan", &[key.into(), range.into()]).await?;
-                let pair = |pair: JsValue| {
-                    let pair: Array = Array::is_array(&pair).then(|| pair.unchecked_into())?;
-                    Some((pair.get(0).as_string()?, row_from_js(&pair.get(1))))
-                };
-                let rows = Array::is_array(&found).then(|| found.unchecked_ref::<Array>().iter().map(pair).collect::<Option<Rows>>()).flatten();
-                rows.ok_or_else(|| broken("scan", "a list of [id, row]", &found))
+                set_number(&range, "limit", limit.into());
+                call(store, "scan", &Array::of2(key, &range))?
             }
+        };
+        let found = self.answer("scan", asked).await?;
+        if self.is_indexed() {
+            let (keys, rows) = pair(&found);
+            return Ok(rows_of(&rows, |at, row| Some((id_of(&keys.get(at))?, row_from_js(row)))).unwrap_or_default());
         }
+        let rows = list(&found).and_then(|list| rows_of(list, |_, pair| Some((self::list(pair)?.get(0).as_string()?, row_from_js(&self::list(pair)?.get(1))))));
+        rows.ok_or_else(|| broken("scan", "a list of [id, row]", &found))
     }
 
     /// Every item, as of one moment.
-    pub async fn all(&self, key: &str) -> Result<Array, Failure> {
+    pub async fn all(&self, key: &JsValue) -> Read<Array> {
         if let Self::Indexed(database) = self {
-            return database.all(key).await;
+            return database.all(key).await.map_err(|error| database.failure(&error));
         }
         for _ in 0..READINGS {
             let before = revision_of(&self.state(key).await?);
@@ -146,10 +188,10 @@ impl Store {
                 for (_, row) in &rows {
                     items.push(&row.item.0);
                 }
-                match rows.last() {
-                    Some((id, _)) if rows.len() == CHUNK as usize => after = Some(id.clone()),
-                    _ => break,
+                if rows.len() != CHUNK as usize {
+                    break;
                 }
+                after = rows.into_iter().next_back().map(|(id, _)| id);
             }
             if revision_of(&self.state(key).await?) == before {
                 return Ok(items);
@@ -159,36 +201,38 @@ impl Store {
     }
 
     /// How many rows there are.
-    pub async fn count(&self, key: &str) -> Result<u32, Failure> {
+    pub async fn count(&self, key: &JsValue) -> Read<JsValue> {
         match self {
-            Self::Indexed(database) => database.count(key).await,
-            Self::Caller(_) => Ok(self.all(key).await?.length()),
+            Self::Indexed(database) => Ok(result(&self.answer("count", database.count(key)).await?)),
+            Self::Caller(_) => Ok(self.all(key).await?.length().into()),
         }
     }
 
     /// Makes the next round a full one. What can't be read is replaced.
-    pub async fn reset(&self, key: &str, now: f64, chance: f64) -> Result<(), Failure> {
+    pub async fn reset(&self, key: &JsValue, now: f64, chance: f64) -> Read<()> {
         let stored = self.state(key).await?;
-        if stored.is_undefined() || stored.is_null() {
+        if missing(&stored) {
             return Ok(());
         }
         let expect = revision_of(&stored);
         let generation = row_from_js(&stored).generation;
-        let old = record_from_js(stored).ok().flatten();
-        let record = old.unwrap_or_else(|| Record { generation, ..Record::new(now, chance) }).fresh();
+        let record = match record_from_js(stored) {
+            Ok(Some(old)) => old.fresh(),
+            _ => Record { generation, ..Record::new(now, chance) }.fresh(),
+        };
         if self.commit(key, expect.as_deref(), &record, &Applied::default()).await? {
-            Ok(())
-        } else {
-            Err(Failure::retryable(Code::Conflict, "a round commits to this query at the moment; reset() again when it has ended"))
+            return Ok(());
         }
+        Err(Failure::retryable(Code::Conflict, "a round commits to this query at the moment; reset() again when it has ended"))
     }
 
     /// Wipes everything that is stored under keys with this prefix.
-    pub async fn clear(&self, prefix: &str) -> Result<(), Failure> {
-        match self {
-            Self::Indexed(database) => database.delete().await,
-            Self::Caller(store) => call(store, "clear", &[prefix.into()]).await.map(drop),
-        }
+    pub async fn clear(&self, prefix: &str) -> Read<JsValue> {
+        let asked = match self {
+            Self::Indexed(database) => database.delete()?,
+            Self::Caller(store) => call(store, "clear", &Array::of1(&prefix.into()))?,
+        };
+        self.answer("clear", asked).await
     }
 
     /// Lets go of it.
@@ -199,23 +243,40 @@ impl Store {
     }
 }
 
-async fn call(store: &JsValue, name: &str, arguments: &[JsValue]) -> Result<JsValue, Failure> {
-    let method: Function = Reflect::get(store, &name.into())
-        .ok()
-        .and_then(|method| method.dyn_into().ok())
-        .ok_or_else(|| Failure::new(Code::Store, format!("options.store must be \"indexeddb\", \"memory\" or a DeltaStore; this one has no {name}()")))?;
-    let arguments: Array = arguments.iter().collect();
-    let result = match method.apply(store, &arguments) {
-        Ok(value) => JsFuture::from(Promise::resolve(&value)).await,
-        Err(thrown) => Err(thrown),
-    };
-    result.map_err(|thrown| {
-        let said = Reflect::get(&thrown, &"message".into()).ok().and_then(|message| message.as_string()).unwrap_or_else(|| shown(&thrown));
-        Failure::retryable(Code::Store, format!("{name}() of options.store failed ({said}); what it committed last is intact"))
-    })
+/// The `StoreBatch` of `index.d.ts`.
+fn batch(expect: Option<&str>, state: &JsValue, applied: &Applied<Json>) -> JsValue {
+    let (batch, put, remove) = (Object::new(), Array::new(), Array::new());
+    for (id, row) in &applied.put {
+        put.push(&Array::of2(&id.into(), &row_to_js(row)));
+    }
+    for id in &applied.remove {
+        remove.push(&id.into());
+    }
+    set(&batch, "expect", &expect.map_or(JsValue::UNDEFINED, JsValue::from_str));
+    set(&batch, "state", state);
+    set(&batch, "put", &put);
+    set(&batch, "remove", &remove);
+    batch.into()
 }
 
-fn broken(name: &str, must_give: &str, got: &JsValue) -> Failure {
-    let got = got.dyn_ref::<JsString>().map_or_else(|| shown(got), |_| "a text".into());
+fn rows_of(list: &Array, read: impl Fn(u32, &JsValue) -> Option<(String, Row<Json>)>) -> Option<Rows> {
+    let mut rows = Vec::with_capacity(list.length() as usize);
+    for at in 0..list.length() {
+        rows.push(read(at, &list.get(at))?);
+    }
+    Some(rows)
+}
+
+/// Calls a method of a caller's store. What it throws is as good as what it rejects with.
+fn call(store: &JsValue, name: &str, arguments: &Array) -> Read<Result<Promise, JsValue>> {
+    let method = get(store, name);
+    let Some(method) = method.dyn_ref::<Function>() else {
+        return Err(Failure::new(Code::Store, format!("options.store must be \"indexeddb\", \"memory\" or a DeltaStore; this one has no {name}()")));
+    };
+    Ok(method.apply(store, arguments).map(|value| Promise::resolve(&value)))
+}
+
+fn broken(name: &str, must_give: &str, got: &JsValue) -> Box<Failure> {
+    let got = if got.is_string() { "a text".into() } else { shown(got) };
     Failure::new(Code::Store, format!("{name}() of options.store must give {must_give}, got {got}"))
 }
