@@ -13,7 +13,7 @@ use deltalink::protocol::error::{Code, Failure};
 use deltalink::protocol::page::{self, Malformed};
 use deltalink::protocol::record::{Kind, Record};
 use deltalink::protocol::refusal::Refusal;
-use deltalink::protocol::request::{self, CallRecordings, Common, Events, OrgContacts, Query, Track};
+use deltalink::protocol::request::{self, Options, Query};
 use deltalink::protocol::round::{Input, Plan, Round, Step};
 use deltalink::protocol::wait::Policy;
 use fake_graph::{Collection, Populate, Request, World};
@@ -198,7 +198,7 @@ impl Bench {
     fn oracle(&self, collection: Collection) -> BTreeMap<String, Value> {
         let window = (collection == Collection::Events).then_some(WINDOW);
         let items = self.world.list(collection, None, None, window, false);
-        items.into_iter().map(|item| (item["id"].as_str().unwrap().to_owned(), Value::Object(item))).collect()
+        items.into_iter().map(|item| (item["id"].as_str().unwrap().to_owned(), item)).collect()
     }
 
     fn mirror(&self) -> BTreeMap<String, Value> {
@@ -207,18 +207,17 @@ impl Bench {
 }
 
 fn events() -> Query {
-    request::events(Events { start: "2026-11-01".into(), end: "2026-12-20".into(), page_size: Some(6), ..Events::default() }).unwrap()
+    request::events(Options { start: Some("2026-11-01".into()), end: Some("2026-12-20".into()), page_size: Some(6), ..Options::default() }).unwrap()
 }
 
 fn kinds(world: &World) -> Vec<(Collection, Query, bool)> {
-    let never = || Common { refresh: Some(None), ..Common::default() };
-    let recordings = CallRecordings { organizer: world.me().0.to_owned(), common: never(), ..CallRecordings::default() };
+    let recordings = Options { organizer: Some(world.me().0.to_owned()), ..Options::default() };
     vec![
-        (Collection::Contacts, request::org_contacts(OrgContacts::default()).unwrap(), false),
-        (Collection::Contacts, request::org_contacts(OrgContacts { minimal: true, ..OrgContacts::default() }).unwrap(), false),
+        (Collection::Contacts, request::org_contacts(Options::default()).unwrap(), false),
+        (Collection::Contacts, request::org_contacts(Options { minimal: true, ..Options::default() }).unwrap(), false),
         (Collection::Events, events(), false),
-        (Collection::Drive, request::track("/me/drive/root/delta", Track::default()).unwrap(), false),
-        (Collection::Messages, request::track("/me/mailFolders/inbox/messages/delta", Track::default()).unwrap(), false),
+        (Collection::Drive, request::track("/me/drive/root/delta", Options::default()).unwrap(), false),
+        (Collection::Messages, request::track("/me/mailFolders/inbox/messages/delta", Options::default()).unwrap(), false),
         (Collection::Recordings, request::call_recordings(recordings).unwrap(), true),
     ]
 }
@@ -240,12 +239,13 @@ fn schedule(seed: u64, met: &mut HashMap<String, u64>) {
     let probe = World::new(seed, format!("{ORIGIN}/w/model/v1.0"));
     let mut all = kinds(&probe);
     let (collection, query, app) = all.swap_remove(dice.below(all.len() as u64) as usize);
-    let modes = ["next-round", "later-in-round", "both"];
+    let changes = ["next-round", "later-in-round", "both"][dice.below(3) as usize];
+    let duplicates = ["none", "page", "pages", "both"][dice.below(4) as usize];
+    let generations = if dice.below(4) == 0 { json!(4) } else { Value::Null };
     let options = json!({
-        "page_size": 3 + dice.below(8), "withhold_masters": false, "changes_during_round": modes[dice.below(3) as usize],
-        "duplicates": ["none", "page", "pages", "both"][dice.below(4) as usize], "reorder": dice.below(2) == 1, "empty_pages": dice.below(3),
-        "older_artifacts": dice.below(2) == 1, "swap_token_names": dice.below(2) == 1,
-        "generations": if dice.below(4) == 0 { json!(4) } else { Value::Null },
+        "page_size": 3 + dice.below(8), "withhold_masters": false, "changes_during_round": changes, "duplicates": duplicates,
+        "reorder": dice.below(2) == 1, "empty_pages": dice.below(3), "older_artifacts": dice.below(2) == 1,
+        "swap_token_names": dice.below(2) == 1, "generations": generations,
     });
     let populate = Populate { contacts: 25, events: 30, drive: 20, messages: 20, recordings: 15, around: START as i64, ..Populate::default() };
     let mut bench = Bench::new(seed, query, app, &populate, &options);
@@ -268,14 +268,15 @@ fn schedule(seed: u64, met: &mut HashMap<String, u64>) {
             json!("no_value"),
             json!("value_null"),
             json!("neither_link"),
-            json!({"name": "items_without_id", "n": 2}),
             json!({"name": "reset", "spelling": 1 + dice.below(15)}),
             json!("error_in_200"),
             json!("relative_link"),
         ];
         if dice.below(3) > 0 {
             let fault = &faults[dice.below(faults.len() as u64) as usize];
-            bench.world.add_faults(&json!([{ "match": { "skip": dice.below(4) }, "times": 1, "fault": fault }])).unwrap();
+            // A request without a link has no link that could be refused.
+            let kind = if fault["name"] == "reset" { ["next", "delta"][dice.below(2) as usize] } else { "any" };
+            bench.world.add_faults(&json!([{ "match": { "kind": kind, "skip": dice.below(4) }, "times": 1, "fault": fault }])).unwrap();
         }
         if dice.below(8) == 0 {
             bench.world.expire(None);
@@ -289,7 +290,11 @@ fn schedule(seed: u64, met: &mut HashMap<String, u64>) {
             End::Crashed => *met.entry("crashed".into()).or_default() += 1,
             // Three resets a day without a complete round are the end of that day.
             End::Failed(failure) if failure.code == Code::ResyncLoop => bench.now += 86_400_001,
-            End::Failed(failure) => panic!("{failure}"),
+            // Faults that pile up may end a round, but never for good.
+            End::Failed(failure) => {
+                assert!(failure.retryable, "{failure}");
+                *met.entry("failed".into()).or_default() += 1;
+            }
         }
     }
     bench.world.clear_faults();
@@ -308,7 +313,12 @@ fn schedule(seed: u64, met: &mut HashMap<String, u64>) {
     let (mirror, oracle) = (bench.mirror(), bench.oracle(collection));
     assert_eq!(mirror.keys().collect::<Vec<_>>(), oracle.keys().collect::<Vec<_>>(), "{}: the ids", name(collection));
     for (id, item) in &oracle {
-        assert_eq!(&mirror[id], item, "{}: {id}", name(collection));
+        // The tables hold no annotations: etags and types are made for an answer.
+        let mut held = mirror[id].clone();
+        held.as_object_mut().unwrap().retain(|name, _| !name.starts_with("@odata.") && name != "eTag");
+        let mut listed = item.clone();
+        listed.as_object_mut().unwrap().retain(|name, _| !name.starts_with("@odata.") && name != "eTag");
+        assert_eq!(held, listed, "{}: {id}", name(collection));
     }
     for (what, count) in bench.counts {
         *met.entry(what).or_default() += count;
@@ -344,7 +354,7 @@ fn after_any_schedule_of_edits_faults_and_crashes_the_mirror_is_what_graph_lists
 fn two_seeds_alike_ask_alike() {
     let run = |seed| {
         let populate = Populate { contacts: 25, ..Populate::default() };
-        let mut bench = Bench::new(seed, request::org_contacts(OrgContacts::default()).unwrap(), false, &populate, &json!({}));
+        let mut bench = Bench::new(seed, request::org_contacts(Options::default()).unwrap(), false, &populate, &json!({}));
         assert!(matches!(bench.round(None), End::Done(_)));
         bench.world.log().to_string()
     };
