@@ -117,7 +117,10 @@ export interface DeltaClient {
    */
   track<T extends object = Entity>(path: string, options: TrackOptions & { mirror: false }): DeltaFeed<T>;
   track<T extends object = Entity>(path: string, options?: TrackOptions): DeltaQuery<T>;
-  /** Goes on with rounds that wait in the status `needs-auth`. Call it after the user has signed in again. */
+  /**
+   * Call it after the user has signed in again: it drops the token that is kept and takes queries out of `needs-auth`. A round
+   * that ended with `interaction` is not restarted; the next `sync()` or `round()` goes on at the same page.
+   */
   resume(): void;
   /** Signs out: ends what runs, then wipes this account's links and mirrors. The client is closed afterwards. */
   forget(): Promise<void>;
@@ -285,7 +288,9 @@ export interface RoundReport {
   changed: number;
   /** Received again without a difference. */
   unchanged: number;
+  /** Removals that Graph reported, of ids that the mirror held. Ghosts are not among them. */
   removed: number;
+  /** Removals that a full round implied. */
   ghosts: number;
   /** Items that a later one of the same page and id replaced. */
   duplicates: number;

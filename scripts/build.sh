@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# Builds the npm package: dist/package (its content) and dist/deltalink.tgz (what npm pack makes of it).
+# Builds the npm package (dist/package, dist/deltalink.tgz), the fake Graph and, on the packed package, the dashboard.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh
 
 # Panic messages name source files: without this they would name this machine's folders.
-export RUSTFLAGS="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src/= --remap-path-prefix=$PWD/= --remap-path-prefix=$HOME/="
+cargo="${CARGO_HOME:-$HOME/.cargo}"
+RUSTFLAGS="--remap-path-prefix=$PWD/= --remap-path-prefix=$HOME/="
+for registry in "$cargo"/registry/src/*/; do RUSTFLAGS+=" --remap-path-prefix=$registry="; done
+export RUSTFLAGS
 cargo build --quiet --locked --release --target wasm32-unknown-unknown -p deltalink
 rm -rf dist/package dist/bindgen
 mkdir -p dist/package
@@ -24,3 +27,6 @@ for place in www tests; do
   mkdir -p "$place/node_modules/deltalink"
   tar xzf dist/deltalink.tgz -C "$place/node_modules/deltalink" --strip-components=1
 done
+unset RUSTFLAGS
+cargo build --quiet --locked -p fake-graph
+node_modules/.bin/vite build --config www/vite.config.ts --logLevel warn

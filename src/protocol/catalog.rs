@@ -143,7 +143,7 @@ fn matches(pattern: &str, segments: &[&str]) -> bool {
     parts.len() == segments.len() && parts.iter().zip(segments).all(|(part, segment)| *part == "*" && !segment.is_empty() || part == segment)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_family = "wasm")))]
 mod tests {
     use super::*;
 

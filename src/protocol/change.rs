@@ -295,7 +295,7 @@ pub fn sweep<I: Item>(rows: Vec<(String, Row<I>)>, completed: &Completed) -> App
     applied
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_family = "wasm")))]
 mod tests {
     use super::*;
     use serde_json::{Value, json};

@@ -114,7 +114,7 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-#[cfg(test)]
+#[cfg(all(test, not(target_family = "wasm")))]
 mod tests {
     use super::*;
 

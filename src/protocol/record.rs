@@ -100,7 +100,7 @@ impl Completed {
         self.0
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(target_family = "wasm")))]
     pub(crate) fn for_tests(generation: u32) -> Self {
         Self(generation)
     }
@@ -216,7 +216,7 @@ impl Serialize for Record {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_family = "wasm")))]
 mod tests {
     use super::*;
 

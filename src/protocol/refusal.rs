@@ -105,7 +105,7 @@ impl Refusal {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_family = "wasm")))]
 mod tests {
     use super::*;
     use serde_json::{Value, json};

@@ -509,7 +509,7 @@ fn same_parameter(one: &str, other: &str) -> bool {
     bare(one, '$').eq_ignore_ascii_case(bare(other, '$'))
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_family = "wasm")))]
 mod tests {
     use super::*;
 

@@ -633,6 +633,6 @@ impl State {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_family = "wasm")))]
 #[path = "round_tests.rs"]
 mod tests;

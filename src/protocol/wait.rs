@@ -88,7 +88,7 @@ pub fn slice(ms: f64) -> i32 {
     slice
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_family = "wasm")))]
 mod tests {
     use super::*;
 

@@ -84,7 +84,8 @@ impl Driver {
                 return Ok(self.delivered.take().unwrap_or(JsValue::UNDEFINED));
             }
             step = self.follow(input)?;
-            if acked {
+            // A commit that was refused rejects the acknowledgement itself.
+            if acked && !matches!(step, Step::Fail(_)) {
                 self.step = Some(step);
                 return Ok(JsValue::UNDEFINED);
             }

@@ -382,6 +382,9 @@ pub(crate) struct Series {
     pub(crate) exception: Option<usize>,
 }
 
+const DAILY: [&str; 3] = ["Stand-up", "Support hand-over", "Release watch"];
+const WEEKLY: [&str; 4] = ["Weekly team meeting", "Design review", "Hiring round", "Budget check"];
+
 /// A working calendar of `n` rows around a day: the same mix for everybody, spread by the generator.
 pub(crate) fn calendar(rng: &mut Rng, me: &Account, around: i64, n: u64) -> Vec<Series> {
     let day = around.div_euclid(DAY) * DAY;
@@ -398,7 +401,9 @@ pub(crate) fn calendar(rng: &mut Rng, me: &Account, around: i64, n: u64) -> Vec<
                 let standup = step.is_multiple_of(8);
                 let start = monday + (shift % 2) * 7 * DAY + if standup { 9 * 60 * MINUTE } else { 14 * 60 * MINUTE } + shift * 30 * MINUTE;
                 let length = if standup { 15 * MINUTE } else { 45 * MINUTE };
-                let mut item = event(rng, me, if standup { "Stand-up" } else { "Weekly team meeting" }, start, start + length, day);
+                let titles: &[&str] = if standup { &DAILY } else { &WEEKLY };
+                let title = titles.iter().cycle().nth(usize::try_from(shift).unwrap_or(0)).unwrap_or(&"Meeting");
+                let mut item = event(rng, me, title, start, start + length, day);
                 set(&mut item, "type", "seriesMaster".into());
                 set(&mut item, "attendees", people(rng, 4));
                 online(&mut item, rng);

@@ -27,10 +27,11 @@ fn hex_pair(mut bytes: std::str::Bytes<'_>) -> Option<u8> {
 }
 
 /// Percent-encodes all but the unreserved characters.
+// RFC 3986's unreserved characters stay: libsoup, below WebKitGTK, would decode a `%7E` on the way.
 pub(crate) fn encode(text: &str) -> String {
     let mut out = String::with_capacity(text.len() * 2);
     for b in text.bytes() {
-        if b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.') {
+        if b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~') {
             out.push(char::from(b));
         } else {
             out.push_str(&format!("%{b:02X}"));

@@ -1,0 +1,29 @@
+# `make demo` and `make test` are all that is needed; both install what is missing.
+.PHONY: setup build demo test size check-demo fmt clean
+
+setup:
+	@scripts/setup.sh
+
+build:
+	@scripts/setup.sh build
+	@scripts/build.sh
+
+demo: build
+	@node scripts/demo.mjs $(PORT)
+
+test:
+	@scripts/setup.sh
+	@node tests/run.mjs
+
+check-demo: setup
+	@scripts/build.sh
+	@node tests/check-demo.mjs
+
+size: build
+	@node scripts/size.mjs
+
+fmt:
+	@cargo fmt --all
+
+clean:
+	@rm -rf target dist www/dist www/node_modules tests/node_modules screenshots

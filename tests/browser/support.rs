@@ -1,0 +1,260 @@
+//! A world of the fake Graph, and a client on it, for tests in a browser.
+
+use deltalink::web::client::{Client, Query, RoundHandle, open};
+use js_sys::{Function, JSON, Object, Promise, Reflect};
+use serde_json::{Value, json};
+use wasm_bindgen::convert::TryFromJsValue;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+
+/// The fake Graph that the suite started.
+pub const FAKE: &str = match option_env!("FAKE_ORIGIN") {
+    Some(origin) => origin,
+    None => "http://127.0.0.1:4010",
+};
+
+#[wasm_bindgen(inline_js = r#"
+export async function call(url, method, body) {
+    const response = await fetch(url, { method, body: body || undefined });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${method} ${url}: ${response.status} ${text}`);
+    return text;
+}
+export function make_error(message, fields) { return Object.assign(new Error(message), fields); }
+export function sleep(ms) { return new Promise((resolve) => setTimeout(resolve, ms)); }
+export function eval_js(source, ...values) { return new Function("a", "b", source)(...values); }
+"#)]
+extern "C" {
+    #[wasm_bindgen(catch)]
+    async fn call(url: &str, method: &str, body: &str) -> Result<JsValue, JsValue>;
+    /// Waits.
+    pub async fn sleep(ms: u32);
+    #[wasm_bindgen(js_name = eval_js, catch)]
+    fn eval_js(source: &str, a: &JsValue, b: &JsValue) -> Result<JsValue, JsValue>;
+    fn make_error(message: &JsValue, fields: &JsValue) -> JsValue;
+}
+
+/// A few words of JavaScript, with two values.
+pub fn js(source: &str, a: &JsValue, b: &JsValue) -> JsValue {
+    eval_js(source, a, b).unwrap_or_else(|error| panic!("{source}: {error:?}"))
+}
+
+/// Awaits what a few words of JavaScript give.
+pub async fn js_await(source: &str, a: &JsValue, b: &JsValue) -> JsValue {
+    JsFuture::from(Promise::resolve(&js(source, a, b))).await.unwrap_or_else(|error| panic!("{source}: {error:?}"))
+}
+
+/// A JavaScript value of a JSON one.
+pub fn to_js(value: &Value) -> JsValue {
+    JSON::parse(&value.to_string()).unwrap()
+}
+
+/// A JSON value of a JavaScript one.
+pub fn from_js(value: &JsValue) -> Value {
+    JSON::stringify(value).ok().and_then(|text| text.as_string()).map_or(Value::Null, |text| serde_json::from_str(&text).unwrap())
+}
+
+/// One world.
+pub struct World {
+    at: String,
+    /// The endpoint.
+    pub root: String,
+    /// A token of the user.
+    pub delegated: String,
+    /// A token of an app.
+    pub app: String,
+    /// The user's id.
+    pub user: String,
+}
+
+impl World {
+    /// A world with some items of each collection.
+    pub async fn new() -> Self {
+        Self::with(json!({"populate": {"events": 40, "contacts": 30, "recordings": 12, "users": 12, "drive": 12, "around": "2026-11-21T00:00:00Z"}})).await
+    }
+
+    /// A world made of these settings.
+    pub async fn with(settings: Value) -> Self {
+        let made = post(&format!("{FAKE}/control/worlds"), &settings).await;
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        Self {
+            at: format!("{FAKE}/control/worlds/{}", text(&made["id"])),
+            root: text(&made["root"]),
+            delegated: text(&made["tokens"]["delegated"]),
+            app: text(&made["tokens"]["app"]),
+            user: text(&made["user"]["id"]),
+        }
+    }
+
+    /// A call of the control API with a body.
+    pub async fn post(&self, what: &str, body: Value) -> Value {
+        post(&format!("{}/{what}", self.at), &body).await
+    }
+
+    /// Changes options.
+    pub async fn options(&self, changes: Value) {
+        request(&format!("{}/options", self.at), "PATCH", &changes.to_string()).await;
+    }
+
+    /// Adds one rule for a fault.
+    pub async fn fault(&self, rule: Value) {
+        self.post("faults", json!([rule])).await;
+    }
+
+    /// What a collection holds, by id.
+    pub async fn table(&self, collection: &str, query: &str) -> Vec<Value> {
+        let table = request(&format!("{}/tables/{collection}{query}", self.at), "GET", "").await;
+        sorted(table.as_array().unwrap().clone())
+    }
+
+    /// The requests that Graph saw, without preflights.
+    pub async fn log(&self) -> Vec<Value> {
+        let log = request(&format!("{}/log", self.at), "GET", "").await;
+        log.as_array().unwrap().iter().filter(|entry| entry["kind"] != "preflight").cloned().collect()
+    }
+
+    /// Empties the log.
+    pub async fn clear_log(&self) {
+        request(&format!("{}/log", self.at), "DELETE", "").await;
+    }
+}
+
+async fn post(url: &str, body: &Value) -> Value {
+    request(url, "POST", &body.to_string()).await
+}
+
+async fn request(url: &str, method: &str, body: &str) -> Value {
+    let text = call(url, method, body).await.unwrap_or_else(|error| panic!("{error:?}"));
+    let text = text.as_string().unwrap_or_default();
+    if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() }
+}
+
+/// The text of a file that the fake serves, if it does.
+pub async fn file(name: &str) -> Option<String> {
+    call(&format!("{FAKE}/{name}"), "GET", "").await.ok().and_then(|text| text.as_string())
+}
+
+/// In the order of their ids.
+pub fn sorted(mut items: Vec<Value>) -> Vec<Value> {
+    items.sort_by(|one, other| one["id"].as_str().cmp(&other["id"].as_str()));
+    items
+}
+
+/// A name that no other test, and no earlier run, has used.
+pub fn fresh(name: &str) -> String {
+    format!("{name} {}", js_sys::Math::random())
+}
+
+/// What an operation was refused with.
+#[derive(Debug)]
+pub struct Refused(pub JsValue);
+
+impl Refused {
+    /// The code of a `DeltaError`.
+    pub fn code(&self) -> String {
+        self.field("code").as_string().unwrap_or_else(|| format!("no DeltaError: {:?}", self.0))
+    }
+
+    /// Its message.
+    pub fn message(&self) -> String {
+        self.field("message").as_string().unwrap_or_default()
+    }
+
+    /// Any of its fields.
+    pub fn field(&self, name: &str) -> JsValue {
+        Reflect::get(&self.0, &name.into()).unwrap()
+    }
+}
+
+/// `openDelta` with these options, and some standard ones: a delegated token, the world's endpoint, quick retries.
+pub async fn try_open(world: &World, account: &str, more: &[(&str, JsValue)]) -> Result<Client, Refused> {
+    let options = Object::new();
+    let set = |name: &str, value: JsValue| Reflect::set(&options, &name.into(), &value).unwrap();
+    set("endpoint", world.root.as_str().into());
+    set("account", account.into());
+    set("token", Function::new_no_args(&format!("return '{}'", world.delegated)).into());
+    set("retry", to_js(&json!({"base": 10, "cap": 50})));
+    for (name, value) in more {
+        set(name, value.clone());
+    }
+    let make = Closure::<dyn Fn(JsValue, JsValue) -> JsValue>::new(|message: JsValue, fields: JsValue| make_error(&message, &fields));
+    let opened = JsFuture::from(open(options.into(), make.into_js_value().unchecked_into())).await;
+    opened.map(|client| Client::try_from_js_value(client).unwrap()).map_err(Refused)
+}
+
+/// The same, where nothing goes wrong.
+pub async fn client(world: &World, account: &str) -> Client {
+    try_open(world, account, &[]).await.unwrap()
+}
+
+/// A query of a client.
+pub fn query(client: &Client, call: &str, options: Value) -> Query {
+    client.query(call, JsValue::UNDEFINED, to_js(&options)).map_err(Refused).unwrap()
+}
+
+/// `track()`.
+pub fn track(client: &Client, path: &str, options: Value) -> Query {
+    client.query("track", path.into(), to_js(&options)).map_err(Refused).unwrap()
+}
+
+/// The six weeks around the day of the worlds.
+pub fn weeks() -> Value {
+    json!({"start": "2026-11-01", "end": "2026-12-20"})
+}
+
+/// A round that nobody has asked for a page.
+pub fn round_with(query: &Query, options: JsValue) -> RoundHandle {
+    query.round(options, Function::new_no_args(""), true).map_err(Refused).unwrap()
+}
+
+/// A round that nobody has asked for a page.
+pub fn round(query: &Query) -> RoundHandle {
+    round_with(query, JsValue::UNDEFINED)
+}
+
+/// The next page.
+pub async fn next(round: &RoundHandle) -> Result<Option<Value>, Refused> {
+    let page = JsFuture::from(round.next()).await.map_err(Refused)?;
+    Ok((!page.is_undefined()).then(|| from_js(&page)))
+}
+
+/// Acknowledges it.
+pub async fn ack(round: &RoundHandle) -> Result<(), Refused> {
+    JsFuture::from(round.ack()).await.map(drop).map_err(Refused)
+}
+
+/// Runs a round to its end.
+pub async fn finish(round: &RoundHandle) -> Result<Vec<Value>, Refused> {
+    let mut pages = Vec::new();
+    while let Some(page) = next(round).await? {
+        pages.push(page);
+        ack(round).await?;
+    }
+    Ok(pages)
+}
+
+/// A whole round.
+pub async fn sync(query: &Query) -> Result<Vec<Value>, Refused> {
+    finish(&round(query)).await
+}
+
+/// The mirror, by id.
+pub async fn all(query: &Query) -> Vec<Value> {
+    let items = JsFuture::from(query.all()).await.map_err(Refused).unwrap();
+    sorted(from_js(&items).as_array().unwrap().clone())
+}
+
+/// The changes of pages.
+pub fn changes(pages: &[Value]) -> Vec<Value> {
+    pages.iter().flat_map(|page| page["changes"].as_array().unwrap().clone()).collect()
+}
+
+/// The kinds of requests that Graph saw.
+pub fn kinds(log: &[Value]) -> Vec<String> {
+    log.iter().map(|entry| entry["kind"].as_str().unwrap().to_owned()).collect()
+}
+
+/// The ids of items.
+pub fn ids(items: &[Value]) -> Vec<String> {
+    items.iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect()
+}

@@ -1,0 +1,63 @@
+//! What the page reader has to say of each real answer, by the corpus' own index. One check, for native and browser values.
+
+use deltalink::protocol::change::{Dialect, entry, removal};
+use deltalink::protocol::item::Item;
+use deltalink::protocol::page::{self, Link, Malformed};
+use deltalink::protocol::refusal::Refusal;
+
+/// A row of `index.tsv`.
+pub struct Row {
+    /// The name of the file.
+    pub file: String,
+    kind: String,
+    link: String,
+    items: usize,
+    removed: usize,
+    deleted: usize,
+}
+
+/// The rows of `index.tsv`.
+pub fn rows(index: &str) -> Vec<Row> {
+    let mut lines = index.lines().map(|line| line.split('\t').collect::<Vec<_>>());
+    let head = lines.next().expect("a head");
+    let column = |name: &str| head.iter().position(|column| *column == name).unwrap_or_else(|| panic!("a column {name}"));
+    let (file, kind, link) = (column("file"), column("kind"), column("link"));
+    let (items, removed, deleted) = (column("items"), column("items_with_removed"), column("items_with_deleted_facet"));
+    let number = |text: &str| text.parse().unwrap_or(0);
+    lines
+        .map(|row| Row {
+            file: row[file].to_owned(),
+            kind: row[kind].to_owned(),
+            link: row[link].to_owned(),
+            items: number(row[items]),
+            removed: number(row[removed]),
+            deleted: number(row[deleted]),
+        })
+        .collect()
+}
+
+/// Reads a body of the corpus and compares with its row.
+pub fn check<I: Item>(row: &Row, body: &I) {
+    let file = &row.file;
+    if row.kind == "error" {
+        let outer = body.get("error").and_then(|error| error.text_of("code"));
+        assert_eq!(Refusal::read(400, Some(body)).codes.first(), outer.as_ref(), "{file}: the outermost code");
+        return;
+    }
+    let read = page::read(body);
+    let link = match &read {
+        Ok(page) if matches!(page.link, Link::Next(_)) => "next",
+        Ok(_) => "delta",
+        Err(Malformed::NoLink) => "none",
+        Err(other) => panic!("{file}: {other:?}"),
+    };
+    assert_eq!(link, row.link, "{file}: the link");
+    let items = body.get("value").and_then(|value| value.list()).expect("a list");
+    assert_eq!(items.len(), row.items, "{file}: the items");
+    let gone = |dialect| items.iter().filter(|item| removal(*item, dialect).is_some()).count();
+    assert_eq!(gone(Dialect::Removed), row.removed, "{file}: items with @removed");
+    assert_eq!(gone(Dialect::DeletedFacet), row.removed + row.deleted, "{file}: items with the deleted facet");
+    for item in items {
+        let _ = entry(item, Dialect::DeletedDate);
+    }
+}

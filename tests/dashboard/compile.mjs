@@ -1,0 +1,15 @@
+// TypeScript of the dashboard, for Node: bundled by esbuild and imported from memory.
+import { build } from "esbuild";
+import { fileURLToPath } from "node:url";
+
+const at = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+
+/** The bundle of a source file as text. */
+export async function bundle(path, options = {}) {
+  const { outputFiles } = await build({ entryPoints: [at(path)], bundle: true, write: false, format: "esm", target: "es2022", logLevel: "error", ...options });
+  return outputFiles[0].text;
+}
+
+export async function load(path) {
+  return import(`data:text/javascript;base64,${Buffer.from(await bundle(path)).toString("base64")}`);
+}

@@ -1,0 +1,116 @@
+// The fake Graph with the built dashboard in front of it, and Chromium.
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+import { startFake as start } from "../fake.mjs";
+
+const at = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+export const SHOTS = at("screenshots");
+mkdirSync(SHOTS, { recursive: true });
+export const VIEWS = ["calendar", "contacts", "recordings"];
+
+export async function startFake() {
+  assert.ok(existsSync(at("www/dist/index.html")), "build the dashboard first: make build");
+  return start("--seed", "1", "--static", at("www/dist"));
+}
+
+export function startChromium() {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  });
+}
+
+let made = 0;
+
+/** A world of its own for a test. */
+export class World {
+  constructor(origin, id) {
+    this.origin = origin;
+    this.id = id;
+  }
+
+  static async make(origin, { options = {}, populate = { events: 40, contacts: 35, recordings: 12 } } = {}) {
+    const world = new World(origin, `t${process.pid}-${(made += 1)}`);
+    await world.control("POST", "", { id: world.id, seed: 7, options, populate });
+    return world;
+  }
+
+  get root() {
+    return `${this.origin}/w/${this.id}/v1.0`;
+  }
+
+  async control(method, path, body) {
+    const answer = await fetch(`${this.origin}/control/worlds${path}`, { method, ...(body !== undefined && { body: JSON.stringify(body), headers: { "content-type": "application/json" } }) });
+    const text = await answer.text();
+    assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${text}`);
+    return text === "" ? undefined : JSON.parse(text);
+  }
+
+  ask(method, path, body) {
+    return this.control(method, `/${this.id}${path}`, body);
+  }
+
+  edit(...edits) {
+    return this.ask("POST", "/edits", edits).then(({ ids }) => ids);
+  }
+
+  fault(match, fault, times = 1) {
+    return this.ask("POST", "/faults", [{ match, times, fault }]);
+  }
+
+  table(name, query = "") {
+    return this.ask("GET", `/tables/${name}${query}`);
+  }
+
+  /** What Graph was asked, without preflights. */
+  async log(collection) {
+    const entries = await this.ask("GET", "/log");
+    return entries.filter(({ kind, collection: of }) => kind !== "preflight" && (collection === undefined || of === collection));
+  }
+
+  clearLog() {
+    return this.ask("DELETE", "/log");
+  }
+
+  url(parameters = {}, view = "") {
+    return `${this.origin}/?${new URLSearchParams({ world: this.id, auto: "off", ...parameters })}${view && `#${view}`}`;
+  }
+}
+
+/** Opens the dashboard and waits until it has painted its mirrors. */
+export async function open(context, world, parameters = {}, view = "calendar") {
+  const page = await context.newPage();
+  await page.goto(world.url(parameters, view));
+  await ready(page);
+  return page;
+}
+
+export const ready = (page) => page.waitForSelector('body[data-ready="true"]');
+
+export const show = async (page, view) => {
+  await page.click(`.rail a[href="#${view}"]`);
+  await page.waitForSelector(`#${view}:not([hidden])`);
+};
+
+export const idle = (page, view) => page.waitForSelector(`#${view}[data-busy="false"]`, { state: "attached" });
+
+/** One round of a view, through its button. The words that the page then has for it. */
+export async function sync(page, view) {
+  await show(page, view);
+  await page.click(`#${view} .sync`);
+  await idle(page, view);
+  return words(page, view);
+}
+
+export async function syncAll(page) {
+  await page.click("#sync-all");
+  for (const view of VIEWS) await idle(page, view);
+}
+
+export const words = (page, view) => page.locator(`#${view} [data-testid=status]`).innerText();
+export const count = async (page, view) => Number(await page.getAttribute(`#${view}`, "data-count"));
+export const differences = (page, view) => page.locator(`#${view} .differences li[data-verb]`).evaluateAll((rows) => rows.map((row) => [row.dataset.verb, row.querySelector(".what")?.textContent]));
+export const idsOf = (page, selector) => page.locator(selector).evaluateAll((rows) => [...new Set(rows.map((row) => row.dataset.id))].sort());
+export const pathOf = (url) => url.slice(new URL(url).origin.length);

@@ -1,0 +1,344 @@
+// The packed package in Node: what index.js adds to the wasm.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { DeltaError, init, openDelta } from "deltalink";
+import { fromMsal } from "deltalink/msal";
+import { asked, startFake } from "../fake.mjs";
+
+let fake;
+before(async () => (fake = await startFake()));
+after(() => fake.stop());
+
+const populate = { contacts: 30 };
+const quick = { base: 5, cap: 20 };
+
+async function open(world, more) {
+  return openDelta({ endpoint: world.root, token: () => world.tokens.delegated, store: "memory", retry: quick, ...more });
+}
+
+const byId = (items) => items.map(({ id }) => id).sort();
+
+test("a loop over the pages of a round acknowledges each by asking for the next", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  const round = contacts.round();
+  let pages = 0;
+  for await (const page of round) {
+    assert.equal(page.index, pages++);
+    assert.equal(page.kind, "full");
+    assert.equal(page.last, pages === 3);
+    assert.equal(await contacts.count(), (pages - 1) * 10, "nothing of this page yet");
+  }
+  assert.equal(pages, 3);
+  assert.equal(round.report.outcome, "complete");
+  assert.ok(round.report.startedAt instanceof Date && round.report.endedAt instanceof Date);
+  assert.deepEqual(byId(await contacts.all()), byId(await world.table("contacts")));
+  await client.close();
+});
+
+test("leaving the loop commits the acknowledged pages and nothing more", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  const round = contacts.round();
+  let kept;
+  for await (const page of round) {
+    if (page.index === 1) {
+      kept = page;
+      break;
+    }
+  }
+  assert.equal(await contacts.count(), 10);
+  assert.equal(round.report.outcome, "partial");
+  await assert.rejects(kept.ack(), { name: "DeltaError", code: "aborted", message: /the next round delivers it again/ });
+  for await (const page of contacts.round()) {
+    assert.equal(page.index, 1);
+    assert.deepEqual(page.changes.map(({ id }) => id), kept.changes.map(({ id }) => id));
+    await page.ack();
+    await page.ack();
+    break;
+  }
+  assert.equal(await contacts.count(), 20, "acknowledged before the loop was left");
+  await client.close();
+});
+
+test("an error of the consumer ends the round and acknowledges nothing", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  await assert.rejects(
+    async () => {
+      for await (const page of contacts.round()) throw new RangeError(`page ${page.index}`);
+    },
+    { name: "RangeError" },
+  );
+  assert.equal(await contacts.count(), 0);
+  await client.close();
+});
+
+test("with manual acknowledgement a read-ahead does not acknowledge", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  const pages = contacts.round({ ack: "manual" })[Symbol.asyncIterator]();
+  const first = (await pages.next()).value;
+  const ahead = pages.next();
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  assert.equal(await contacts.count(), 0);
+  assert.equal((await asked(world)).length, 1);
+  await first.ack();
+  assert.equal((await ahead).value.index, 1);
+  assert.equal(await contacts.count(), 10);
+  await pages.return();
+  await client.close();
+});
+
+test("a second round of a query waits for the first, abortably, and says so", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  const first = contacts.round()[Symbol.asyncIterator]();
+  await first.next();
+  const stop = new AbortController();
+  const second = contacts.round({ signal: stop.signal })[Symbol.asyncIterator]();
+  const waiting = second.next();
+  await until(contacts.status, ({ phase }) => phase === "following");
+  stop.abort("enough");
+  await assert.rejects(waiting, (reason) => reason === "enough");
+  const third = contacts.round()[Symbol.asyncIterator]();
+  const next = third.next();
+  await first.return();
+  assert.equal((await next).value.index, 0);
+  await third.return();
+  assert.equal((await asked(world)).length, 2);
+  await client.close();
+});
+
+test("a second sync joins the one that runs", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const [one, two] = await Promise.all([client.orgContacts().sync(), client.orgContacts().sync()]);
+  assert.equal(one, two);
+  assert.equal((await asked(world)).length, 3);
+  await client.close();
+});
+
+test("any reason of an abort comes back untouched", async () => {
+  const world = await fake.world({ populate });
+  await world.faults({ match: {}, times: null, fault: "hang" });
+  const client = await open(world);
+  for (const reason of ["a text", null, 0, Symbol("s"), { odd: true }, new TypeError("x")]) {
+    const stop = new AbortController();
+    const syncing = client.orgContacts().sync({ signal: stop.signal });
+    setTimeout(() => stop.abort(reason), 20);
+    await assert.rejects(syncing, (got) => got === reason);
+  }
+  const bare = new AbortController();
+  const syncing = client.orgContacts().sync({ signal: bare.signal });
+  setTimeout(() => bare.abort(), 20);
+  await assert.rejects(syncing, { name: "AbortError" });
+  await client.close();
+});
+
+test("the status is the same object until something changes, and shared by the queries of one key", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  const seen = [];
+  const stop = client.orgContacts().status.subscribe((status) => seen.push(status));
+  assert.equal(contacts.status.get(), contacts.status.get());
+  assert.deepEqual(seen[0], { phase: "idle" });
+  await contacts.sync();
+  stop();
+  const count = seen.length;
+  await contacts.sync();
+  assert.equal(seen.length, count, "unsubscribed");
+  assert.equal(contacts.status.get().phase, "idle");
+  assert.ok(contacts.status.get().lastSyncedAt instanceof Date);
+  assert.deepEqual(seen.filter(({ progress }) => progress).at(-1).progress, { pages: 2, items: 20, requests: 3 });
+  await client.close();
+  assert.equal(contacts.status.get().phase, "closed");
+});
+
+test("a listener that throws does not end the round", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  const thrown = [];
+  const listeners = process.listeners("uncaughtException");
+  process.removeAllListeners("uncaughtException");
+  process.on("uncaughtException", (error) => thrown.push(error.message));
+  const stop = contacts.status.subscribe(() => {
+    throw new Error("a listener's own");
+  });
+  const report = await contacts.sync();
+  stop();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  process.removeAllListeners("uncaughtException");
+  for (const listener of listeners) process.on("uncaughtException", listener);
+  assert.equal(report.outcome, "complete");
+  assert.ok(thrown.length > 0 && thrown.every((message) => message === "a listener's own"));
+  await client.close();
+});
+
+test("errors are DeltaErrors with a code, the ids of the request and the report", async () => {
+  const world = await fake.world({ populate });
+  await world.faults({ match: {}, fault: { name: "status", status: 403, code: "Authorization_RequestDenied" } });
+  const client = await open(world);
+  const error = await client.orgContacts().sync().catch((error) => error);
+  assert.ok(error instanceof DeltaError && error instanceof Error);
+  assert.equal(error.name, "DeltaError");
+  assert.match(error.stack, /^DeltaError: Graph answered 403 Authorization_RequestDenied on orgContact/);
+  const { code, status, graphCode, retryable, requestId, report } = error;
+  assert.deepEqual({ code, status, graphCode, retryable }, { code: "forbidden", status: 403, graphCode: "Authorization_RequestDenied", retryable: false });
+  assert.match(requestId, /^[0-9a-f-]{36}$/);
+  assert.equal(report.outcome, "failed");
+  assert.equal(client.orgContacts().status.get().error, error);
+  assert.throws(() => client.orgContacts({ ids: [] }), DeltaError);
+  await client.close();
+});
+
+test("a wait that is longer than a round may take ends it with the time to come back", async () => {
+  const world = await fake.world({ populate });
+  await world.faults({ match: {}, fault: { name: "status", status: 429, code: "TooManyRequests", headers: { "Retry-After": "3600" } } });
+  const client = await open(world);
+  const error = await client.orgContacts().sync().catch((error) => error);
+  assert.equal(error.code, "throttled");
+  assert.ok(Math.abs(error.retryAt - Date.now() - 3600e3) < 10e3);
+  assert.equal((await client.orgContacts().sync()).outcome, "complete");
+  await client.close();
+});
+
+test("items come in chunks and one by one", async () => {
+  const world = await fake.world({ populate: { contacts: 1100 }, options: { page_size: 400, honour_maxpagesize: false } });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  await contacts.sync();
+  const items = [];
+  for await (const item of contacts.items()) items.push(item);
+  assert.equal(items.length, 1100);
+  assert.deepEqual(byId(items), byId(await contacts.all()));
+  assert.deepEqual(await contacts.get(items[7].id), items[7]);
+  assert.equal(await contacts.get("nobody"), undefined);
+  await client.close();
+});
+
+test("nobody can change the mirror through an item", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  await contacts.sync();
+  for (const item of await contacts.all()) item.displayName = "spoiled";
+  assert.ok((await contacts.all()).every(({ displayName }) => displayName !== "spoiled"));
+  await client.close();
+});
+
+test("a feed has rounds and no mirror", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const feed = client.orgContacts({ mirror: false });
+  assert.equal("all" in feed || "sync" in feed, false);
+  const ids = [];
+  for await (const page of feed.round()) ids.push(...page.changes.map(({ id }) => id));
+  assert.deepEqual(ids.sort(), byId(await world.table("contacts")));
+  await client.close();
+});
+
+test("forget wipes what is stored of the account and closes the client", async () => {
+  const world = await fake.world({ populate });
+  const cleared = [];
+  const store = {
+    load: async () => undefined,
+    rows: async (key, ids) => ids.map(() => undefined),
+    commit: async () => true,
+    scan: async () => [],
+    clear: async (prefix) => cleared.push(prefix),
+  };
+  const client = await open(world, { store, account: "alex" });
+  await client.forget();
+  assert.deepEqual(cleared, ["alex | "]);
+  assert.throws(() => client.orgContacts(), { code: "closed" });
+});
+
+test("a store of one's own that fails or answers nonsense is a named error", async () => {
+  const world = await fake.world({ populate });
+  const good = { load: async () => undefined, rows: async (key, ids) => ids.map(() => undefined), commit: async () => true, scan: async () => [], clear: async () => {} };
+  for (const [odd, words] of [
+    [{ load: async () => { throw new Error("no disk"); } }, "load() of options.store failed (no disk)"],
+    [{ load: undefined }, "this one has no load()"],
+    [{ load: async () => 7 }, "its format is missing or of the wrong type"],
+    [{ rows: async () => [] }, "rows() of options.store must give a list with one place an id"],
+    [{ commit: async () => "yes" }, "commit() of options.store must give true or false, got a text"],
+    [{ commit: () => { throw "a text"; } }, "commit() of options.store failed"],
+  ]) {
+    const client = await open(world, { store: { ...good, ...odd }, account: "a" });
+    await assert.rejects(client.orgContacts().sync(), (error) => error.code === "store" && error.message.includes(words), words);
+    await client.close();
+  }
+  const client = await open(world, { store: { ...good, commit: async () => false }, account: "a" });
+  await assert.rejects(client.orgContacts().sync(), { code: "conflict", retryable: true });
+  await client.close();
+});
+
+test("without IndexedDB the store must be named", async () => {
+  const world = await fake.world();
+  await assert.rejects(open(world, { store: undefined, account: "a" }), { code: "store", message: /name another store: options\.store: "memory"/ });
+});
+
+test("fromMsal carries the account, asks silently, and anew after a refusal", async () => {
+  const world = await fake.world({ populate });
+  const requests = [];
+  const account = { homeAccountId: "home.tenant", environment: "login.microsoftonline.com", tenantId: "t", username: "u", localAccountId: "l" };
+  const msal = {
+    async acquireTokenSilent(request) {
+      requests.push(request);
+      return { accessToken: request.forceRefresh ? world.tokens.delegated : "old", expiresOn: new Date(Date.now() + 3600e3) };
+    },
+  };
+  const token = fromMsal(msal, { account, scopes: ["OrgContact.Read.All"] });
+  assert.equal(token.account, "home.tenant");
+  const client = await open(world, { token });
+  await client.orgContacts().sync();
+  assert.deepEqual(requests, [{ account, scopes: ["OrgContact.Read.All"] }, { account, scopes: ["OrgContact.Read.All"], forceRefresh: true }]);
+  await client.close();
+});
+
+test("a user who must sign in is a status, and resume goes on at the same page", async () => {
+  const world = await fake.world({ populate });
+  let gone = false;
+  const token = () => {
+    if (gone) throw Object.assign(new Error("sign in"), { name: "InteractionRequiredAuthError" });
+    return world.tokens.delegated;
+  };
+  const client = await open(world, { token });
+  const contacts = client.orgContacts();
+  const round = contacts.round();
+  await assert.rejects(async () => {
+    for await (const page of round) gone = page.index === 0;
+  }, { code: "interaction" });
+  assert.equal(contacts.status.get().phase, "needs-auth");
+  gone = false;
+  client.resume();
+  assert.equal(contacts.status.get().phase, "idle");
+  await world.clearLog();
+  assert.equal((await contacts.sync()).resumed, true);
+  assert.deepEqual((await asked(world)).map(({ kind }) => kind), ["next", "next"]);
+  await client.close();
+});
+
+test("init may be called ahead and again", async () => {
+  await Promise.all([init(), init()]);
+  await init();
+});
+
+function until(status, holds) {
+  return new Promise((resolve) => {
+    let stop = () => {};
+    stop = status.subscribe((value) => {
+      if (!holds(value)) return;
+      resolve(value);
+      setTimeout(() => stop());
+    });
+  });
+}

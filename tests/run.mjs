@@ -1,0 +1,145 @@
+// Every suite, its time, and one last line: N passed, M failed.
+//
+// With CI=true no suite and no engine may be skipped. On a desk a missing engine is named and its tests count as skipped.
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { startFake } from "./fake.mjs";
+
+const root = new URL("..", import.meta.url).pathname;
+const ci = process.env.CI === "true";
+const env = await environment();
+// Words of suites' names: `node tests/run.mjs native browser` runs those alone.
+const only = process.argv.slice(2);
+const suites = [];
+
+// ---- the suites
+
+check("format", "cargo fmt --all --check");
+check("clippy, native", "cargo clippy --quiet --locked --workspace --all-targets -- -D warnings");
+check("clippy, wasm", "cargo clippy --quiet --locked -p deltalink --target wasm32-unknown-unknown --lib --test browser -- -D warnings");
+check("build", "scripts/build.sh");
+check("eslint", "node_modules/.bin/eslint . --max-warnings 0");
+check("types, TypeScript 5.9", "node_modules/.bin/tsc -p tests/types");
+check("types, current TypeScript", "node node_modules/typescript-7/bin/tsc -p tests/types");
+check("types, dashboard", "node_modules/.bin/tsc -p www --noEmit");
+counted("native", "cargo test --quiet --locked --workspace", cargo);
+engines();
+counted("package", "node --test --test-reporter=tap tests/package/", tap);
+counted("dashboard", "node --test --test-reporter=tap tests/dashboard/", tap);
+check("check-demo", "node tests/check-demo.mjs");
+check("size", "node scripts/size.mjs");
+await runAll();
+
+// ---- how they run
+
+async function runAll() {
+  const total = { passed: 0, failed: 0, skipped: 0 };
+  const broken = [];
+  for (const [name, work] of suites) {
+    if (only.length && !only.some((word) => name.includes(word))) continue;
+    const start = Date.now();
+    const result = { skipped: 0, ...(await work()) };
+    for (const count of Object.keys(total)) total[count] += result[count];
+    const seconds = ((Date.now() - start) / 1000).toFixed(1);
+    console.log(`${result.failed ? "FAILED" : "ok    "} ${name.padEnd(26)} ${String(result.passed).padStart(4)} passed ${String(result.failed).padStart(3)} failed ${seconds.padStart(7)} s`);
+    if (result.failed) broken.push(name);
+    if (result.output) console.log(result.output.replace(/^/gm, "       "));
+    const said = [...(result.output ?? "").matchAll(/SKIPPED (\d+)/g)];
+    for (const [, count] of said) total.skipped += Number(count);
+  }
+  if (broken.length) console.log(`failed: ${broken.join(", ")}`);
+  if (total.skipped) console.log(`skipped: ${total.skipped}`);
+  console.log(`${total.passed} passed, ${total.failed} failed`);
+  process.exitCode = total.failed ? 1 : 0;
+}
+
+function check(name, command) {
+  add(name, async () => {
+    const { code, output } = await run(command);
+    return { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, output: code === 0 ? "" : output };
+  });
+}
+
+function counted(name, command, read) {
+  add(name, async () => {
+    const { code, output } = await run(command);
+    const result = read(output);
+    // A crash between two tests fails, whatever was counted before it.
+    if (code !== 0 && result.failed === 0) result.failed = 1;
+    if (code === 0 && result.passed === 0) result.failed = 1;
+    return { ...result, output: result.failed ? output : notes(output) };
+  });
+}
+
+/** The same tests in three engines, against one fake Graph; the same number of them in each. */
+function engines() {
+  const counts = new Map();
+  const kinds = [
+    ["Chromium", "--chrome", "--chromedriver", env.CHROMIUM && env.CHROMEDRIVER, ""],
+    ["Firefox", "--firefox", "--geckodriver", env.FIREFOX && `${env.TOOLS}/bin/geckodriver`, ""],
+    ["WebKit", "--safari", "--safaridriver", env.WEBKITDRIVER, "xvfb-run -a "],
+  ];
+  for (const [name, flag, option, driver, before] of kinds) {
+    add(`browser, ${name}`, async () => {
+      if (!driver || !existsSync(driver)) {
+        if (ci) return { passed: 0, failed: 1, output: `${name} is not installed` };
+        return { passed: 0, failed: 0, skipped: 1, output: `skipped: ${name} is not installed (make setup says what to install)` };
+      }
+      const corpus = process.env.CORPUS ?? `${root}../shared/corpus`;
+      const fake = await startFake(...(existsSync(corpus) ? ["--static", corpus] : []));
+      try {
+        const command = `${before}wasm-pack test --mode no-install --headless ${flag} ${option} ${driver} -- --locked --test browser`;
+        const { code, output } = await run(command, { FAKE_ORIGIN: fake.origin, WASM_BINDGEN_TEST_TIMEOUT: "300", WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS: "1" });
+        const result = cargo(output);
+        if (code !== 0 && result.failed === 0) result.failed = 1;
+        counts.set(name, result.passed + result.failed);
+        if (new Set(counts.values()).size > 1) {
+          result.failed += 1;
+          return { ...result, output: `${output}\nthe engines ran different numbers of tests: ${[...counts].map((pair) => pair.join(" ")).join(", ")}` };
+        }
+        return { ...result, output: result.failed ? output : notes(output) };
+      } finally {
+        await fake.stop();
+      }
+    });
+  }
+}
+
+function add(name, work) {
+  suites.push([name, work]);
+}
+
+function cargo(output) {
+  const lines = [...output.matchAll(/test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored/g)];
+  const sum = (at) => lines.reduce((total, line) => total + Number(line[at]), 0);
+  return { passed: sum(1), failed: sum(2), skipped: sum(3) };
+}
+
+function tap(output) {
+  const last = (word) => Number([...output.matchAll(new RegExp(`^# ${word} (\\d+)$`, "gm"))].at(-1)?.[1] ?? 0);
+  return { passed: last("pass"), failed: last("fail") + last("cancelled"), skipped: last("skipped") + last("todo") };
+}
+
+/** What a passing suite has to say. */
+function notes(output) {
+  return output.split("\n").filter((line) => /SKIPPED|^corpus:/.test(line)).join("\n");
+}
+
+function run(command, more = {}) {
+  return new Promise((resolve) => {
+    const child = spawn("bash", ["-c", command], { cwd: root, env: { ...process.env, ...env, ...more, FAKE_GRAPH: `${root}target/debug/fake-graph` }, stdio: ["ignore", "pipe", "pipe"] });
+    let output = "";
+    for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text) => (output += text));
+    child.on("close", (code) => resolve({ code, output }));
+  });
+}
+
+/** What scripts/env.sh knows about this machine. */
+async function environment() {
+  const names = ["TOOLS", "PATH", "CHROMIUM", "CHROMEDRIVER", "FIREFOX", "WEBKITDRIVER"];
+  const child = spawn("bash", ["-c", `. scripts/env.sh; printf '%s\\n' ${names.map((name) => `"$${name}"`).join(" ")}`], { cwd: root });
+  let output = "";
+  for await (const text of child.stdout) output += text;
+  const values = output.split("\n");
+  return Object.fromEntries(names.map((name, at) => [name, values[at]]));
+}

@@ -1,0 +1,101 @@
+// What a user writes, checked by the compiler alone. `@ts-expect-error` marks what it must refuse.
+import type { PublicClientApplication } from "@azure/msal-browser";
+import { DeltaError, init, openDelta } from "deltalink";
+import type { Change, DeltaErrorCode, DeltaFeed, DeltaQuery, DeltaStore, Entity, Event, OrgContact, Page, Readable, RoundReport, TokenCredential, TokenRequest } from "deltalink";
+import { fromMsal } from "deltalink/msal";
+
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+function same<A, B>(_proof: Same<A, B>): void {}
+
+declare const pca: PublicClientApplication;
+declare const credential: TokenCredential;
+declare const store: DeltaStore;
+
+export async function clients(): Promise<void> {
+  await init();
+  await init(new URL("https://cdn.contoso.example/deltalink.wasm"));
+  const account = pca.getAllAccounts()[0];
+  if (account) await openDelta({ token: fromMsal(pca, { account, scopes: ["Calendars.Read"] }) });
+  await openDelta({ token: () => "t", account: "a", cloud: "china" });
+  await openDelta({ token: async ({ reason, scopes, signal }: TokenRequest) => ({ accessToken: reason + scopes.join() + String(signal.aborted), expiresOn: null }), account: "a" });
+  await openDelta({ token: credential, store, account: "a", endpoint: "http://127.0.0.1:4010", fetch, retry: { maxWait: 1000 } });
+  await openDelta({ token: () => "t", store: "memory" });
+  // @ts-expect-error a token source is needed
+  await openDelta({ account: "a" });
+  // @ts-expect-error no such cloud
+  await openDelta({ token: () => "t", cloud: "germany" });
+  // @ts-expect-error a token is a text
+  await openDelta({ token: () => 7, account: "a" });
+  // @ts-expect-error no such store
+  await openDelta({ token: () => "t", store: "disk" });
+}
+
+export async function queries(): Promise<void> {
+  const client = await openDelta({ token: () => "t", account: "a" });
+  const events = client.events({ start: "2026-11-01", end: new Date(), timeZone: "UTC", pageSize: 50, immutableIds: true });
+  same<typeof events, DeltaQuery<Event>>(true);
+  const contacts = client.orgContacts({ select: ["mail"], ids: ["x"], minimal: true });
+  same<typeof contacts, DeltaQuery<OrgContact>>(true);
+  const feed = client.callRecordings({ organizer: "o", mirror: false });
+  // @ts-expect-error a feed has no mirror to read
+  feed.all();
+  // @ts-expect-error the organizer is required
+  client.callRecordings({});
+  // @ts-expect-error a calendar view has no $select
+  client.events({ start: "2026-11-01", end: "2026-12-01", select: ["id"] });
+  // @ts-expect-error an end is required
+  client.events({ start: "2026-11-01" });
+  const users = client.track<{ id: string; mail?: string }>("/users/delta", { select: ["id", "mail"], refresh: false });
+  const mail: string | undefined = (await users.all())[0]?.mail;
+  const any = client.track("/new/things/delta", { prefer: ["x"], query: { "$deltatoken": "latest" } });
+  same<typeof any, DeltaQuery<Entity>>(true);
+  const subject: string | null | undefined = (await events.get("x"))?.subject;
+  for await (const event of events.items()) eventOnly(event);
+  const report: RoundReport = await events.sync({ signal: new AbortController().signal });
+  const base: DeltaFeed<Event> = events;
+  void [contacts, any, mail, subject, report.skipped.noId, report.startedAt.getTime(), base.key];
+}
+
+function eventOnly(event: Event): void {
+  void event.subject;
+}
+
+export async function rounds(query: DeltaQuery<Event>): Promise<void> {
+  const round = query.round({ ack: "manual", maxPages: 1, maxMs: 20_000 });
+  for await (const page of round) {
+    same<typeof page, Page<Event>>(true);
+    for (const change of page.changes) told(change);
+    await page.ack();
+  }
+  void round.report.outcome;
+  const readable: Readable<{ phase: string }> = query.status;
+  const stop: () => void = readable.subscribe(({ phase }) => void phase);
+  stop();
+}
+
+function told(change: Change<Event>): string {
+  switch (change.type) {
+    case "upsert":
+      // A partial item has only what changed.
+      if (change.partial) return change.item.subject ?? "";
+      return `${change.isNew} ${change.item.subject} ${change.old?.subject}`;
+    case "remove":
+      same<typeof change.reason, "deleted" | "changed" | "ghost">(true);
+      return change.reason;
+  }
+}
+
+export function errors(error: unknown): string {
+  if (!(error instanceof DeltaError)) throw error;
+  const code: DeltaErrorCode = error.code;
+  switch (code) {
+    case "throttled":
+      return `not before ${error.retryAt?.toISOString()}`;
+    case "interaction":
+      return error.claims ?? "";
+    default:
+      return `${error.message} ${error.status} ${error.graphCode} ${error.requestId} ${error.retryable} ${error.report?.requests}`;
+  }
+}
+// @ts-expect-error no such code
+export const wrong: DeltaErrorCode = "gone";

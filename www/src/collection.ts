@@ -1,0 +1,396 @@
+// What the three views share: the mirror painted at once, a round with its progress, what it changed, and its error.
+import { DeltaError } from "deltalink";
+import type { Change, DeltaQuery, QueryStatus, RoundReport, WaitReason } from "deltalink";
+import { button, dateAndTime, h, icon, messageOf, onceAFrame, plural, settings, timeOfDay, type IconName } from "./dom";
+
+export type ViewId = "calendar" | "contacts" | "recordings";
+export type Mark = "new" | "changed";
+
+export interface Look<T> {
+  id: ViewId;
+  heading: string;
+  icon: IconName;
+  /** One item, for counting: "event". */
+  noun: string;
+  titleOf(item: T, items: ReadonlyMap<string, T>): string;
+  /** Paints the whole of it. Called after each page of a first round, and after each round. */
+  paint(items: ReadonlyMap<string, T>, marks: ReadonlyMap<string, Mark>): void;
+  /** Beside the heading. */
+  tools?: Node[];
+  body: Node;
+}
+
+/** What a round did, for the line below the heading and for whoever asked for it. */
+export interface RoundResult {
+  report: RoundReport;
+  error?: DeltaError;
+  text: string;
+}
+
+interface Difference {
+  verb: "Added" | "Changed" | "Removed";
+  title: string;
+  note: string;
+}
+
+/** A way out that the page itself can offer, beside "Try again". */
+export interface WayOut {
+  label: string;
+  run(): void;
+}
+
+const WAITS: Record<WaitReason, string> = {
+  throttled: "Graph asked for a pause (throttled)",
+  server: "the server is in trouble",
+  network: "the connection broke",
+  malformed: "the answer could not be read",
+};
+
+const STOPPED = new DOMException("Stopped by the reader", "AbortError");
+const LISTED = 30;
+
+export function summaryOf(report: RoundReport): string {
+  const parts = [
+    `added ${report.added}, changed ${report.changed}, removed ${report.removed + report.ghosts}`,
+    plural(report.pages, "page"),
+    plural(report.requests, "request"),
+  ];
+  if (report.retries > 0) parts.push(plural(report.retries, "retry", "retries"));
+  if (report.resync) parts.push("started over: the saved link was refused");
+  else if (report.resumed) parts.push("resumed");
+  parts.push(timeOfDay(report.endedAt ?? new Date()));
+  return parts.join(" · ");
+}
+
+export class Collection<T extends object> {
+  readonly section: HTMLElement;
+  readonly items = new Map<string, T>();
+  query: DeltaQuery<T> | undefined;
+  /** Tells the rail and the header. */
+  onStatus: (() => void) | undefined;
+  /** A further way out of an error, if the page has one. */
+  wayOut: ((error: DeltaError) => WayOut | undefined) | undefined;
+  status: QueryStatus = { phase: "idle" };
+  error: DeltaError | undefined;
+
+  readonly #look: Look<T>;
+  readonly #statusText = h("span", { class: "status-text" });
+  readonly #statusIcon = h("span", { class: "status-icon" });
+  readonly #statusLine = h("p", { class: "status", role: "status", "data-testid": "status" }, this.#statusIcon, this.#statusText);
+  readonly #countdown = h("span", { class: "countdown", "aria-hidden": "true" });
+  readonly #progress = h("div", { class: "progress", hidden: true });
+  readonly #count = h("span", { class: "count" });
+  readonly #syncButton: HTMLButtonElement;
+  readonly #errorSlot = h("div", { class: "error-slot", role: "alert" });
+  readonly #lastSummary = h("summary", {}, "What the last round changed");
+  readonly #lastList = h("ul", { class: "differences" });
+  readonly #last = h("details", { class: "last-round", hidden: true }, this.#lastSummary, this.#lastList);
+  readonly #marks = new Map<string, Mark>();
+  #unsubscribe: (() => void) | undefined;
+  #running: Promise<RoundResult | undefined> | undefined;
+  #abort: AbortController | undefined;
+  #report: RoundReport | undefined;
+  #note = "";
+  #ticker: ReturnType<typeof setInterval> | undefined;
+
+  constructor(look: Look<T>) {
+    this.#look = look;
+    this.#syncButton = button("Sync", () => this.#pressed(), { icon: "sync", class: "button primary sync" });
+    const heading = h("h1", { id: `${look.id}-heading`, tabindex: "-1" }, look.heading);
+    this.section = h(
+      "section",
+      { id: look.id, class: "view", "aria-labelledby": heading.id, "data-phase": "idle", hidden: true },
+      h("header", { class: "view-head" }, h("div", { class: "view-title" }, heading, this.#count), h("div", { class: "tools" }, ...(look.tools ?? []), this.#syncButton)),
+      h("div", { class: "status-bar" }, this.#statusLine, this.#countdown),
+      this.#progress,
+      this.#errorSlot,
+      this.#last,
+      look.body,
+    );
+    this.#paintStatus();
+  }
+
+  get running(): boolean {
+    return this.#running !== undefined;
+  }
+
+  /** Shows another query, from its mirror and before any request. Undefined shows none. */
+  async open(query: DeltaQuery<T> | undefined): Promise<void> {
+    this.#abort?.abort(STOPPED);
+    // The round that ends now is no longer this view's.
+    this.#running = undefined;
+    this.#unsubscribe?.();
+    this.query = query;
+    this.items.clear();
+    this.#marks.clear();
+    this.error = undefined;
+    this.#report = undefined;
+    this.#note = "";
+    this.status = { phase: "idle" };
+    this.#last.hidden = true;
+    this.section.removeAttribute("data-painted");
+    this.#syncButton.hidden = query === undefined;
+    if (query) {
+      await this.reload();
+      if (this.query !== query) return;
+      this.#unsubscribe = query.status.subscribe((status) => {
+        this.status = status;
+        this.#paintStatus();
+      });
+      this.section.dataset.painted = "mirror";
+    } else {
+      this.#paint();
+      this.#paintStatus();
+    }
+  }
+
+  /** Reads the mirror again and paints it. */
+  async reload(): Promise<void> {
+    const query = this.query;
+    if (!query) return;
+    try {
+      const items = await query.all();
+      if (this.query !== query) return;
+      this.items.clear();
+      for (const item of items) this.items.set((item as { id: string }).id, item);
+    } catch (error) {
+      if (this.query === query) this.#fail(error);
+    }
+    this.#paint();
+  }
+
+  /** One round. A call during a round joins it. */
+  sync(): Promise<RoundResult | undefined> {
+    const query = this.query;
+    if (!query) return Promise.resolve(undefined);
+    if (this.#running) return this.#running;
+    const round = this.#round(query).finally(() => {
+      if (this.#running !== round) return;
+      this.#running = undefined;
+      this.#paintStatus();
+    });
+    this.#running = round;
+    return round;
+  }
+
+  #pressed(): void {
+    if (this.running) this.#abort?.abort(STOPPED);
+    else void this.sync();
+  }
+
+  async #round(query: DeltaQuery<T>): Promise<RoundResult | undefined> {
+    this.#abort = new AbortController();
+    this.error = undefined;
+    this.#note = "";
+    this.#report = undefined;
+    this.#marks.clear();
+    this.#paintError();
+    const first = this.items.size === 0;
+    const differences: Difference[] = [];
+    const round = query.round({ signal: this.#abort.signal });
+    let failure: DeltaError | undefined;
+    this.#paintStatus(true);
+    try {
+      for await (const page of round) {
+        // Stored first, shown second: nothing is on the screen that a reload would not find.
+        await page.ack();
+        if (this.query !== query) return undefined;
+        for (const change of page.changes) this.#apply(change, differences);
+        if (first) this.#paintSoon();
+      }
+    } catch (error) {
+      if (this.query !== query) return undefined;
+      if (error === STOPPED) this.#note = "Stopped. The next round goes on where this one ended.";
+      else failure = this.#fail(error);
+    }
+    if (this.query !== query) return undefined;
+    this.#report = round.report;
+    await this.reload();
+    this.#paintDifferences(differences, round.report, failure !== undefined);
+    const text = failure ? `failed: ${failure.message}` : this.#note || summaryOf(round.report);
+    if (!failure && round.report.outcome === "complete") settings.set(`last.${query.key}`, text);
+    return { report: round.report, text, ...(failure && { error: failure }) };
+  }
+
+  #apply(change: Change<T>, differences: Difference[]): void {
+    const { id } = change;
+    const old = this.items.get(id);
+    if (change.type === "remove") {
+      const gone = change.old ?? old;
+      this.#marks.delete(id);
+      if (!gone) return;
+      const notes = { deleted: "", changed: "can be restored on the server", ghost: "no longer listed by a full round" };
+      differences.push({ verb: "Removed", title: this.#look.titleOf(gone, this.items), note: notes[change.reason] });
+      this.items.delete(id);
+      return;
+    }
+    if (change.partial) return;
+    this.items.set(id, change.item);
+    if (old && JSON.stringify(old) === JSON.stringify(change.item)) return;
+    this.#marks.set(id, old ? "changed" : "new");
+    differences.push({ verb: old ? "Changed" : "Added", title: this.#look.titleOf(change.item, this.items), note: "" });
+  }
+
+  #fail(error: unknown): DeltaError {
+    this.error = error instanceof DeltaError ? error : new DeltaError(messageOf(error), { code: "internal", cause: error });
+    this.#paintError();
+    return this.error;
+  }
+
+  /** The more there is to paint, the less often. */
+  readonly #paintSoon = onceAFrame(
+    () => this.#paint(),
+    () => (this.items.size > 500 ? 400 : 0),
+  );
+
+  #paint(): void {
+    this.#count.textContent = this.query && this.items.size > 0 ? plural(this.items.size, this.#look.noun) : "";
+    this.section.dataset.count = String(this.items.size);
+    // The marks of a first round would be on every row and so say nothing.
+    this.#look.paint(this.items, this.#marks.size < this.items.size ? this.#marks : new Map());
+    this.onStatus?.();
+  }
+
+  /** The words for where things stand. */
+  statusWords(): string {
+    const { phase, progress, waitUntil, waitReason, lastSyncedAt } = this.status;
+    const far = progress ? ` · ${plural(progress.pages, "page")} · ${plural(progress.items, "item")} · ${plural(progress.requests, "request")}` : "";
+    if (!this.query) return "";
+    switch (phase) {
+      case "syncing":
+        return `Round running${far}`;
+      case "resyncing":
+        return `Full round running; what you see stays readable meanwhile${far}`;
+      case "waiting":
+        return `Waiting${waitUntil ? ` until ${timeOfDay(waitUntil)}` : ""}${waitReason ? `: ${WAITS[waitReason]}` : ""}${far}`;
+      case "following":
+        return "Another tab runs this round; its result will show here";
+      case "needs-auth":
+        return "Waiting for you to sign in again";
+      case "closed":
+        return "Closed";
+      case "failed":
+      case "idle":
+    }
+    if (this.running) return "Round running";
+    if (this.error) return `The last round failed (${this.error.code})${lastSyncedAt ? `; up to date as of ${timeOfDay(lastSyncedAt)}` : ""}`;
+    if (this.#note) return this.#note;
+    if (this.#report) return `Last round: ${summaryOf(this.#report)}`;
+    const stored = settings.get(`last.${this.query.key}`);
+    if (stored && lastSyncedAt) return `Last round: ${stored}`;
+    if (lastSyncedAt) return `Last round: ${timeOfDay(lastSyncedAt)}`;
+    return this.items.size > 0 ? "A round was interrupted; the next one goes on there" : "Nothing fetched yet. Press Sync for the first round.";
+  }
+
+  #paintStatus(starting = false): void {
+    const busy = starting || this.running;
+    const { phase } = this.status;
+    const shown = busy && (phase === "idle" || phase === "failed") ? "syncing" : phase;
+    const failed = this.error !== undefined && !busy && phase !== "needs-auth";
+    this.section.dataset.phase = failed ? "failed" : shown;
+    this.section.dataset.busy = String(busy);
+    // A screen reader hears of a wait and of the outcome, not of every page.
+    this.#statusLine.setAttribute("aria-busy", String(busy && (shown === "syncing" || shown === "resyncing")));
+    const words = starting ? "Round running" : this.statusWords();
+    if (this.#statusText.textContent !== words) this.#statusText.textContent = words;
+    const name: IconName = failed ? "warning" : shown === "waiting" ? "clock" : shown === "needs-auth" ? "lock" : busy ? "sync" : "check";
+    if (this.#statusIcon.dataset.name !== name) {
+      this.#statusIcon.dataset.name = name;
+      this.#statusIcon.replaceChildren(icon(name));
+    }
+    this.#statusIcon.hidden = !this.query || words.startsWith("Nothing");
+    this.#progress.hidden = !busy;
+    this.#syncButton.replaceChildren(icon(busy ? "stop" : "sync"), busy ? "Stop" : "Sync");
+    this.#countdownTo(this.status.phase === "waiting" ? this.status.waitUntil : undefined);
+    this.onStatus?.();
+  }
+
+  /** For the eye only: a screen reader hears the time once, not every second. */
+  #countdownTo(until: Date | undefined): void {
+    clearInterval(this.#ticker);
+    const show = (): void => {
+      const seconds = until ? Math.ceil((until.getTime() - Date.now()) / 1000) : 0;
+      this.#countdown.textContent = seconds > 0 ? `${seconds} s` : "";
+    };
+    if (until) this.#ticker = setInterval(show, 1000);
+    show();
+  }
+
+  #paintDifferences(differences: Difference[], report: RoundReport, failed: boolean): void {
+    this.#last.hidden = failed && differences.length === 0;
+    const full = report.kind === "full" && differences.length > LISTED;
+    this.#lastSummary.textContent = `What the last round changed (${differences.length})`;
+    const rows = differences.slice(0, full ? 10 : LISTED).map(({ verb, title, note }) =>
+      h("li", { "data-verb": verb.toLowerCase() }, h("span", { class: "verb" }, verb), h("span", { class: "what" }, title), note !== "" && h("span", { class: "note" }, note)),
+    );
+    const more = differences.length - rows.length;
+    if (more > 0) rows.push(h("li", { class: "more" }, `and ${more.toLocaleString()} more`));
+    if (differences.length === 0) rows.push(h("li", { class: "more" }, "Nothing: everything was as it is here."));
+    this.#lastList.replaceChildren(...rows);
+  }
+
+  #paintError(): void {
+    const error = this.error;
+    // A round that waits for a sign-in has the banner, which is its way out.
+    if (!error || error.code === "interaction") {
+      this.#errorSlot.replaceChildren();
+      return;
+    }
+    const facts: [string, string | undefined][] = [
+      ["Code", error.code],
+      ["Status", error.status?.toString()],
+      ["Graph code", error.graphCode],
+      ["Request id", error.requestId],
+      ["Not before", error.retryAt && dateAndTime(error.retryAt)],
+    ];
+    const way = this.wayOut?.(error);
+    const copied = h("span", { class: "copied", role: "status" });
+    this.#errorSlot.replaceChildren(
+      h(
+        "div",
+        { class: "error-card", "data-code": error.code },
+        h("div", { class: "error-icon" }, icon("warning")),
+        h(
+          "div",
+          { class: "error-body" },
+          h("h2", {}, this.items.size > 0 ? "This round failed. What you see is from the last good one." : "This round failed."),
+          h("p", {}, error.message),
+          h("dl", {}, ...facts.flatMap(([name, value]) => (value === undefined ? [] : [h("div", {}, h("dt", {}, name), h("dd", {}, value))]))),
+          h(
+            "div",
+            { class: "actions" },
+            way && button(way.label, () => way.run(), { class: "button primary" }),
+            button("Try again", () => void this.sync(), { icon: "sync", ...(way ? {} : { class: "button primary" }) }),
+            button("Copy report", () => void copy(reportOf(error, this.query?.key), copied), { icon: "copy" }),
+            copied,
+          ),
+        ),
+      ),
+    );
+  }
+}
+
+/** What can be pasted into an issue. The package keeps tokens out of it. */
+function reportOf(error: DeltaError, key: string | undefined): string {
+  const { name, message, code, status, graphCode, requestId, clientRequestId, retryable, retryAt, report } = error;
+  return JSON.stringify({ error: { name, message, code, status, graphCode, requestId, clientRequestId, retryable, retryAt }, report, query: key, page: navigator.userAgent }, null, 2);
+}
+
+async function copy(text: string, told: HTMLElement): Promise<void> {
+  try {
+    await navigator.clipboard.writeText(text);
+    told.textContent = "Copied";
+  } catch {
+    // Without the right to the clipboard the text is shown, selected, to be copied by hand.
+    const area = h("textarea", { readonly: true, rows: "8", "aria-label": "Report" });
+    area.value = text;
+    told.replaceChildren(area);
+    area.select();
+  }
+}
+
+/** A view's words where there is nothing to list. */
+export function emptyState(name: IconName, title: string, text: string, ...actions: Node[]): HTMLElement {
+  return h("div", { class: "empty" }, h("div", { class: "empty-icon" }, icon(name)), h("h2", {}, title), h("p", {}, text), ...actions);
+}
+

@@ -1,0 +1,321 @@
+// The dashboard: a frame with three views, one session at a time.
+import { calendarView } from "./calendar-view";
+import { instantsOf } from "./calendar";
+import type { Collection, ViewId } from "./collection";
+import { CONTACT_PROPERTIES, contactsView } from "./contacts";
+import { demoPanel, openDemo, readerSwitch, World, type DemoSession } from "./demo";
+import { button, h, icon, messageOf, settings } from "./dom";
+import { FORBIDDEN, recordingsView } from "./recordings";
+import type { Session } from "./session";
+import { signInForm, silentSession, storedConfig } from "./signin";
+import { keepShell } from "./shell";
+
+const AUTO_EVERY = 30_000;
+const parameters = new URLSearchParams(location.search);
+let session: Session | undefined;
+
+const calendar = calendarView(() => void openCalendar().then(() => calendar.collection.sync()));
+const contacts = contactsView();
+const recordings = recordingsView();
+const views = {
+  calendar: calendar.collection as unknown as Collection<object>,
+  contacts: contacts as unknown as Collection<object>,
+  recordings: recordings.collection as unknown as Collection<object>,
+};
+const labels: Record<ViewId, string> = { calendar: "Calendar", contacts: "Contacts", recordings: "Recordings" };
+const ids = Object.keys(labels) as ViewId[];
+
+// ---- the frame ----
+
+const connection = h("span", { class: "connection", role: "status" });
+const account = h("span", { class: "account-name" });
+const menuRows = h("div", { class: "menu-rows" });
+const menu = h("div", { id: "menu", class: "menu", popover: "auto" }, menuRows);
+const menuButton = h("button", { type: "button", class: "button quiet account", popovertarget: "menu", "aria-label": "Account and settings" }, icon("person"), account);
+const syncAll = button("Sync all", () => void allRounds(), { icon: "sync", class: "button", id: "sync-all", "aria-label": "Sync all" });
+const auto = h("input", { type: "checkbox", role: "switch", id: "auto" });
+const autoSwitch = h("label", { class: "switch", title: "A round of each, every half minute and when you come back" }, auto, h("span", { class: "track", "aria-hidden": "true" }), h("span", { class: "switch-label" }, "Auto-sync"));
+const demoButton = h("button", { type: "button", class: "button quiet", "aria-expanded": "false", "aria-controls": "demo-panel", hidden: true, on: { click: () => showDemo(!demoShown) } }, icon("demo"), h("span", { class: "demo-label" }, "Demo"));
+const banner = h("div", { class: "banner-slot", role: "alert" });
+const updateSlot = h("div", { class: "update-slot", role: "status" });
+const aside = h("div", { class: "aside", hidden: true });
+const badges = new Map<ViewId, HTMLElement>();
+const links = new Map<ViewId, HTMLAnchorElement>();
+const nav = h(
+  "nav",
+  { class: "rail", "aria-label": "Collections" },
+  h(
+    "ul",
+    { role: "list" },
+    ...ids.map((id) => {
+      const badge = h("span", { class: "badge", "aria-hidden": "true" });
+      const link = h("a", { href: `#${id}` }, icon(id), h("span", { class: "rail-label" }, labels[id]), badge);
+      badges.set(id, badge);
+      links.set(id, link);
+      return h("li", {}, link);
+    }),
+  ),
+);
+const main = h("main", { id: "main", tabindex: "-1" }, ...ids.map((id) => views[id].section));
+const header = h(
+  "header",
+  { class: "top" },
+  h("a", { class: "wordmark", href: "#calendar", "aria-label": "deltalink, to the calendar" }, mark(), h("span", {}, "delta", h("b", {}, "link"))),
+  connection,
+  h("div", { class: "top-tools" }, autoSwitch, syncAll, demoButton, menuButton),
+  menu,
+);
+
+function mark(): HTMLElement {
+  return h("span", { class: "mark-sign", "aria-hidden": "true" });
+}
+
+const startScreen = h("main", { id: "main", class: "start", tabindex: "-1", hidden: true });
+document.body.replaceChildren(
+  h("a", { class: "skip", href: "#main", on: { click: (event) => (event.preventDefault(), (session ? main : startScreen).focus()) } }, "Skip to the content"),
+  header,
+  updateSlot,
+  banner,
+  h("div", { class: "frame" }, nav, main, aside),
+);
+
+// ---- views ----
+
+function viewId(): ViewId {
+  const name = location.hash.slice(1);
+  return ids.find((id) => id === name) ?? "calendar";
+}
+
+function showView(focus: boolean): void {
+  const current = viewId();
+  for (const id of ids) {
+    views[id].section.hidden = id !== current;
+    const link = links.get(id);
+    if (id === current) link?.setAttribute("aria-current", "page");
+    else link?.removeAttribute("aria-current");
+  }
+  document.title = `${labels[current]} · deltalink`;
+  refreshDemo?.();
+  if (focus) {
+    window.scrollTo(0, 0);
+    views[current].section.querySelector("h1")?.focus({ preventScroll: true });
+  }
+}
+window.addEventListener("hashchange", () => showView(true));
+
+for (const id of ids) {
+  views[id].onStatus = () => {
+    const { items, error, running } = views[id];
+    const badge = badges.get(id);
+    if (badge) {
+      badge.textContent = error ? "!" : items.size > 0 ? String(items.size) : "";
+      badge.dataset.state = error ? "failed" : running ? "busy" : "idle";
+    }
+    const needs = ids.some((one) => views[one].status.phase === "needs-auth" || views[one].error?.code === "interaction");
+    if (needs !== (banner.childElementCount > 0)) paintBanner(needs);
+    header.dataset.busy = String(ids.some((one) => views[one].running));
+    paintConnection();
+  };
+}
+
+function paintBanner(needed: boolean): void {
+  if (!needed) {
+    banner.replaceChildren();
+    return;
+  }
+  const said = h("span", { class: "banner-error" });
+  banner.replaceChildren(
+    h("div", { class: "banner" }, icon("lock"), h("p", {}, "Your organization asks you to sign in again. What you see stays readable."), said, button("Sign in again", () => void again(said), { class: "button primary" })),
+  );
+}
+
+async function again(said: HTMLElement): Promise<void> {
+  if (!session) return;
+  const waiting = ids.filter((id) => views[id].status.phase === "needs-auth" || views[id].error?.code === "interaction");
+  const claims = waiting.map((id) => views[id].status.error?.claims ?? views[id].error?.claims).find((one) => one !== undefined);
+  try {
+    await session.signInAgain(claims);
+  } catch (error) {
+    said.textContent = messageOf(error);
+    return;
+  }
+  session.client.resume();
+  await Promise.all(waiting.map((id) => views[id].sync()));
+}
+
+function paintConnection(): void {
+  const offline = !navigator.onLine || ids.some((id) => views[id].error?.code === "offline");
+  const words = offline ? "Offline" : "Online";
+  if (connection.dataset.state === words) return;
+  connection.dataset.state = words;
+  connection.replaceChildren(h("span", { class: "dot", "aria-hidden": "true" }), h("span", { class: "connection-text" }, words));
+}
+
+// ---- rounds ----
+
+async function allRounds(): Promise<void> {
+  await Promise.all(ids.map((id) => views[id].sync()));
+}
+
+function automatic(): boolean {
+  if (parameters.has("auto")) return parameters.get("auto") === "on";
+  return settings.get("auto") !== "off";
+}
+auto.checked = automatic();
+auto.addEventListener("change", () => {
+  settings.set("auto", auto.checked ? "on" : "off");
+  if (auto.checked) void allRounds();
+});
+const whenIdle = (): void => {
+  const waiting = banner.childElementCount > 0;
+  if (session && auto.checked && navigator.onLine && !waiting && document.visibilityState === "visible") void allRounds();
+};
+setInterval(whenIdle, AUTO_EVERY);
+window.addEventListener("online", () => (paintConnection(), whenIdle()));
+window.addEventListener("offline", paintConnection);
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState !== "visible") return;
+  // Another tab may have gone on meanwhile.
+  for (const id of ids) if (!views[id].running) void views[id].reload();
+  whenIdle();
+});
+
+// ---- sessions ----
+
+async function openCalendar(): Promise<void> {
+  await calendar.collection.open(session?.client.events(instantsOf(calendar.window())));
+}
+
+async function use(next: Session): Promise<void> {
+  session = next;
+  settings.set("source", next.kind);
+  account.textContent = next.name;
+  startScreen.remove();
+  document.querySelector(".frame")?.replaceChildren(nav, main, aside);
+  document.body.dataset.session = next.kind;
+  paintMenu();
+  demoButton.hidden = next.kind !== "demo";
+  recordings.slot.replaceChildren();
+  if (next.kind === "demo") useDemo(next as DemoSession);
+  else {
+    aside.replaceChildren();
+    aside.hidden = true;
+    refreshDemo = undefined;
+  }
+  showView(false);
+  await Promise.all([
+    openCalendar(),
+    contacts.open(next.client.orgContacts({ select: CONTACT_PROPERTIES })),
+    next.recordings ? recordings.collection.open(next.recordings) : Promise.resolve(recordings.explain(FORBIDDEN.title, FORBIDDEN.text)),
+  ]);
+  document.body.dataset.ready = "true";
+  whenIdle();
+}
+
+let demoShown = false;
+let refreshDemo: (() => void) | undefined;
+
+function showDemo(shown: boolean): void {
+  demoShown = shown;
+  aside.hidden = !shown;
+  document.body.dataset.demo = shown ? "open" : "closed";
+  demoButton.setAttribute("aria-expanded", String(shown));
+  settings.set("demo", shown ? "open" : "closed");
+}
+
+function useDemo(demo: DemoSession): void {
+  const { panel, refresh } = demoPanel(demo, () => ({ id: viewId(), collection: views[viewId()] }), () => (showDemo(false), demoButton.focus()));
+  refreshDemo = refresh;
+  aside.replaceChildren(panel);
+  const stored = settings.get("demo");
+  showDemo(stored ? stored === "open" : window.matchMedia("(min-width: 1180px)").matches);
+  const reread = (): void => void recordings.collection.open(demo.recordings).then(() => recordings.collection.sync());
+  const paintSwitch = (): void => recordings.slot.replaceChildren(readerSwitch(demo, reread));
+  paintSwitch();
+  for (const id of ids) {
+    views[id].wayOut = ({ code }) => {
+      if (session !== demo) return undefined;
+      if (id === "recordings" && code === "forbidden" && demo.reader === "delegated") return { label: "Read with an app-only token", run: () => (demo.readWith("app"), paintSwitch(), reread()) };
+      if (code === "not-found") return { label: "Make the demo's world again", run: () => (demo.world.lookAgain(), void views[id].sync()) };
+      return undefined;
+    };
+  }
+}
+
+function paintMenu(): void {
+  const theme = settings.get("theme") ?? "system";
+  const choice = (value: string, label: string): HTMLElement => {
+    const input = h("input", { type: "radio", name: "theme", value, on: { change: () => setTheme(value) } });
+    input.checked = theme === value;
+    return h("label", {}, input, h("span", {}, label));
+  };
+  const leave = async (): Promise<void> => {
+    menu.hidePopover();
+    const old = session;
+    session = undefined;
+    for (const id of ids) await views[id].open(undefined);
+    settings.clear("last.");
+    await old?.leave();
+    if (old?.kind === "demo") await start("demo");
+    else showStart();
+  };
+  menuRows.replaceChildren(
+    ...(session ? [h("p", { class: "menu-name" }, session.name), h("p", { class: "hint" }, session.kind === "demo" ? "Demo on a fake Graph" : "Microsoft 365")] : []),
+    h("fieldset", { class: "segmented" }, h("legend", {}, "Theme"), choice("system", "System"), choice("light", "Light"), choice("dark", "Dark")),
+    h(
+      "div",
+      { class: "menu-actions" },
+      ...(session?.kind === "demo" ? [button("Use Microsoft 365", () => (menu.hidePopover(), void leaveFor("microsoft365")), { icon: "person" }), button("Forget what is stored here", () => void leave(), { icon: "trash" })] : []),
+      ...(session?.kind === "microsoft365" ? [button("Sign out", () => void leave(), { icon: "close" })] : []),
+    ),
+  );
+}
+
+function setTheme(theme: string): void {
+  settings.set("theme", theme === "system" ? undefined : theme);
+  if (theme === "system") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = theme;
+}
+
+async function leaveFor(kind: Session["kind"]): Promise<void> {
+  const old = session;
+  session = undefined;
+  for (const id of ids) await views[id].open(undefined);
+  await old?.close();
+  await start(kind);
+}
+
+function showStart(problem?: string): void {
+  session = undefined;
+  delete document.body.dataset.session;
+  document.title = "Sign in · deltalink";
+  demoButton.hidden = true;
+  account.textContent = "";
+  paintMenu();
+  const form = signInForm(storedConfig(parameters), (next) => void use(next), () => void start("demo"));
+  startScreen.hidden = false;
+  startScreen.replaceChildren(...(problem ? [h("p", { class: "form-error", role: "alert" }, problem)] : []), form);
+  document.querySelector(".frame")?.replaceChildren(startScreen);
+  document.body.dataset.ready = "true";
+}
+
+async function start(kind: Session["kind"] | undefined): Promise<void> {
+  try {
+    if (kind === "microsoft365") {
+      const config = storedConfig(parameters);
+      const silent = config && (await silentSession(config));
+      if (silent) await use(silent);
+      else showStart();
+    } else if (kind === "demo" || (await World.here())) {
+      await use(await openDemo(parameters.get("world") ?? "demo", parameters.get("account") ?? undefined));
+    } else showStart();
+  } catch (error) {
+    showStart(messageOf(error));
+  }
+}
+
+paintConnection();
+showView(false);
+const remembered = settings.get("source");
+void start(parameters.has("msal") ? "microsoft365" : parameters.has("world") ? "demo" : remembered === "demo" || remembered === "microsoft365" ? remembered : undefined);
+void keepShell(updateSlot);

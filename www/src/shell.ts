@@ -1,0 +1,36 @@
+// The service worker that keeps the page itself, so that it opens without a network.
+import { button, h } from "./dom";
+
+interface TrustedTypes {
+  createPolicy(name: string, rules: { createScriptURL(url: string): string }): { createScriptURL(url: string): string };
+}
+
+export async function keepShell(slot: HTMLElement): Promise<void> {
+  if (!import.meta.env.PROD || !("serviceWorker" in navigator)) return;
+  // The page's policy lets scripts be named by this one policy alone, and it names one.
+  const types = (window as { trustedTypes?: TrustedTypes }).trustedTypes;
+  const own = new URL("sw.js", document.baseURI).href;
+  const url = types ? types.createPolicy("deltalink-worker", { createScriptURL: () => own }).createScriptURL(own) : own;
+  try {
+    const registration = await navigator.serviceWorker.register(url);
+    const watch = (worker: ServiceWorker | null): void =>
+      worker?.addEventListener("statechange", () => {
+        if (worker.state === "installed" && navigator.serviceWorker.controller) offer(worker);
+      });
+    if (registration.waiting && navigator.serviceWorker.controller) offer(registration.waiting);
+    watch(registration.installing);
+    registration.addEventListener("updatefound", () => watch(registration.installing));
+    await navigator.serviceWorker.ready;
+    document.body.dataset.shell = "kept";
+  } catch {
+    // Without it the page works as long as there is a network.
+  }
+
+  function offer(worker: ServiceWorker): void {
+    const reload = (): void => {
+      navigator.serviceWorker.addEventListener("controllerchange", () => location.reload(), { once: true });
+      worker.postMessage("activate");
+    };
+    slot.replaceChildren(h("div", { class: "banner quiet" }, h("p", {}, "A newer version of this page is ready."), button("Reload", reload, {})));
+  }
+}

@@ -1,0 +1,63 @@
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { defineConfig, type Plugin } from "vite";
+
+const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+/** Writes `sw.js` with the list of this build's files and a version that is the hash of their bytes. */
+function serviceWorker(): Plugin {
+  return {
+    name: "service-worker",
+    apply: "build",
+    enforce: "post",
+    generateBundle: {
+      order: "post",
+      handler(_options, bundle) {
+        const hash = createHash("sha256");
+        const files: string[] = [];
+        for (const file of Object.values(bundle).sort((a, b) => (a.fileName < b.fileName ? -1 : 1))) {
+          if (file.fileName.endsWith(".map")) continue;
+          files.push(file.fileName);
+          hash.update(file.fileName).update(file.type === "chunk" ? file.code : file.source);
+        }
+        for (const name of readdirSync(at("public")).sort()) {
+          files.push(name);
+          hash.update(name).update(readFileSync(at(`public/${name}`)));
+        }
+        const template = readFileSync(at("src/sw.js"), "utf8");
+        const source = template
+          .replace('"__VERSION__"', JSON.stringify(hash.update(template).digest("hex").slice(0, 16)))
+          .replace('"__FILES__"', JSON.stringify(files));
+        this.emitFile({ type: "asset", fileName: "sw.js", source });
+      },
+    },
+  };
+}
+
+/** The page's policy forbids what Vite's development server adds to it (inline styles, a socket): there it is left out. */
+function policyInBuildsOnly(): Plugin {
+  return {
+    name: "policy-in-builds-only",
+    apply: "serve",
+    transformIndexHtml: (html) => html.replace(/<meta\s+http-equiv="Content-Security-Policy"[^>]*>/, ""),
+  };
+}
+
+export default defineConfig({
+  root: at("."),
+  // The pages work below any path.
+  base: "./",
+  plugins: [serviceWorker(), policyInBuildsOnly()],
+  // Vite's pre-bundling would part the package from its wasm file.
+  optimizeDeps: { exclude: ["deltalink"] },
+  build: {
+    outDir: at("dist"),
+    emptyOutDir: true,
+    target: "es2022",
+    // A wasm file in a data: URL could not be fetched under the page's policy.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    rollupOptions: { input: { index: at("index.html"), auth: at("auth.html") } },
+  },
+});
