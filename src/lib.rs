@@ -6,6 +6,8 @@
 //!
 //! What users import is the npm package made from `pkg-template/`, whose `index.d.ts` is the documentation of the API.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic"))]
+
 pub mod protocol;
 #[cfg(target_family = "wasm")]
 pub mod web;

@@ -24,7 +24,8 @@ wasm_bindgen_test_configure!(run_in_browser);
 async fn a_first_round_of_each_collection_brings_what_graph_holds() {
     let world = World::new().await;
     let user = client(&world, &fresh("user")).await;
-    let app = try_open(&world, &fresh("app"), &[("token", Function::new_no_args(&format!("return '{}'", world.app)).into())]).await.unwrap();
+    let app =
+        try_open(&world, &fresh("app"), &[("token", Function::new_no_args(&format!("return '{}'", world.app)).into())]).await.unwrap();
     for (query, table) in [
         (query(&user, "events", weeks()), world.table("events", "?start=2026-11-01&end=2026-12-20").await),
         (query(&user, "orgContacts", json!({})), world.table("contacts", "").await),
@@ -136,7 +137,11 @@ async fn what_commits_is_the_page_as_received_whatever_the_consumer_does_to_it()
     let query = query(&client, "orgContacts", json!({}));
     let round = round(&query);
     let page = JsFuture::from(round.next()).await.unwrap();
-    js("for (const change of a.changes) { change.item.displayName = 'spoiled'; change.item.phones = null; } a.changes.length = 0", &page, &JsValue::NULL);
+    js(
+        "for (const change of a.changes) { change.item.displayName = 'spoiled'; change.item.phones = null; } a.changes.length = 0",
+        &page,
+        &JsValue::NULL,
+    );
     ack(&round).await.unwrap();
     let stored = all(&query).await;
     assert_eq!(stored.len(), 10);
@@ -205,7 +210,9 @@ async fn minimal_rounds_merge_into_the_mirror() {
     let query = query(&client, "orgContacts", json!({"minimal": true}));
     sync(&query).await.unwrap();
     let id = all(&query).await[0]["id"].clone();
-    world.post("edits", json!([{"collection": "contacts", "op": "edit", "id": id, "patch": {"jobTitle": "Archivist", "department": null}}])).await;
+    world
+        .post("edits", json!([{"collection": "contacts", "op": "edit", "id": id, "patch": {"jobTitle": "Archivist", "department": null}}]))
+        .await;
     sync(&query).await.unwrap();
     let merged = all(&query).await.into_iter().find(|item| item["id"] == id).unwrap();
     let table = world.table("contacts", "").await.into_iter().find(|item| item["id"] == id).unwrap();
@@ -318,7 +325,13 @@ async fn a_persistent_store_needs_an_account() {
 
 /// A token source in JavaScript; `a` is the world's token, `calls` counts on the function itself.
 fn source(world: &World, body: &str) -> JsValue {
-    js(&format!("const calls = []; const source = async (request) => {{ calls.push(request); {body} }}; source.calls = calls; return source"), &world.delegated.as_str().into(), &JsValue::NULL)
+    js(
+        &format!(
+            "const calls = []; const source = async (request) => {{ calls.push(request); {body} }}; source.calls = calls; return source"
+        ),
+        &world.delegated.as_str().into(),
+        &JsValue::NULL,
+    )
 }
 
 fn calls(source: &JsValue) -> Value {
@@ -347,7 +360,11 @@ async fn a_bare_text_is_asked_for_before_each_request_and_a_token_with_its_expir
 #[test]
 async fn anything_with_get_token_is_a_token_source() {
     let world = World::new().await;
-    let credential = js("return { seen: [], async getToken(scopes, options) { this.seen.push([scopes, options.abortSignal instanceof AbortSignal]); return { token: a, expiresOnTimestamp: Date.now() + 3600e3 } } }", &world.delegated.as_str().into(), &JsValue::NULL);
+    let credential = js(
+        "return { seen: [], async getToken(scopes, options) { this.seen.push([scopes, options.abortSignal instanceof AbortSignal]); return { token: a, expiresOnTimestamp: Date.now() + 3600e3 } } }",
+        &world.delegated.as_str().into(),
+        &JsValue::NULL,
+    );
     let client = try_open(&world, &fresh("a"), &[("token", credential.clone())]).await.unwrap();
     sync(&query(&client, "orgContacts", json!({}))).await.unwrap();
     assert_eq!(from_js(&Reflect::get(&credential, &"seen".into()).unwrap()), json!([[[format!("{FAKE}/.default")], true]]));
@@ -357,7 +374,10 @@ async fn anything_with_get_token_is_a_token_source() {
 async fn a_refused_token_is_asked_for_once_more_and_a_second_refusal_is_final() {
     let world = World::new().await;
     let account = fresh("a");
-    let fickle = source(&world, "return request.reason === 'unauthorized' ? { accessToken: a, expiresOn: new Date(Date.now() + 3600e3) } : { accessToken: 'old', expiresOn: new Date(Date.now() + 3600e3) }");
+    let fickle = source(
+        &world,
+        "return request.reason === 'unauthorized' ? { accessToken: a, expiresOn: new Date(Date.now() + 3600e3) } : { accessToken: 'old', expiresOn: new Date(Date.now() + 3600e3) }",
+    );
     let opened = try_open(&world, &account, &[("token", fickle.clone())]).await.unwrap();
     sync(&query(&opened, "orgContacts", json!({}))).await.unwrap();
     let reasons: Vec<Value> = calls(&fickle).as_array().unwrap().iter().map(|call| call["reason"].clone()).collect();
@@ -470,7 +490,16 @@ async fn without_a_readable_retry_after_the_round_backs_off_by_itself() {
 
 #[test]
 async fn faults_on_the_way_lose_nothing() {
-    for fault in [json!("network"), json!({"name": "cut", "n": 300}), json!("empty503"), json!({"name": "status", "status": 504, "code": "UnknownError"}), json!({"name": "html", "status": 200}), json!("no_value"), json!("neither_link"), json!("same_link")] {
+    for fault in [
+        json!("network"),
+        json!({"name": "cut", "n": 300}),
+        json!("empty503"),
+        json!({"name": "status", "status": 504, "code": "UnknownError"}),
+        json!({"name": "html", "status": 200}),
+        json!("no_value"),
+        json!("neither_link"),
+        json!("same_link"),
+    ] {
         let world = World::new().await;
         for kind in ["initial", "next"] {
             world.fault(json!({"match": {"kind": kind}, "fault": fault})).await;
@@ -555,12 +584,21 @@ async fn recordings_say_that_only_an_app_can_read_them() {
 #[test]
 async fn a_fetch_of_the_callers_own_is_used_and_may_fail_in_any_way() {
     let world = World::new().await;
-    let own = js("const seen = []; const own = (url, init) => { seen.push([url, init.method, init.redirect]); return fetch(url, init) }; own.seen = seen; return own", &JsValue::NULL, &JsValue::NULL);
+    let own = js(
+        "const seen = []; const own = (url, init) => { seen.push([url, init.method, init.redirect]); return fetch(url, init) }; own.seen = seen; return own",
+        &JsValue::NULL,
+        &JsValue::NULL,
+    );
     let client = try_open(&world, &fresh("a"), &[("fetch", own.clone())]).await.unwrap();
     sync(&query(&client, "orgContacts", json!({}))).await.unwrap();
     let seen = from_js(&Reflect::get(&own, &"seen".into()).unwrap());
     assert_eq!((seen.as_array().unwrap().len(), &seen[0]), (3, &json!([format!("{}/contacts/delta", world.root), "GET", "manual"])));
-    for (odd, code) in [("return () => Promise.reject('a text')", "network"), ("return () => { throw undefined }", "network"), ("return () => 7", "bad-request"), ("return async () => new Response(new ReadableStream({ start(c) { c.error('a text') } }))", "network")] {
+    for (odd, code) in [
+        ("return () => Promise.reject('a text')", "network"),
+        ("return () => { throw undefined }", "network"),
+        ("return () => 7", "bad-request"),
+        ("return async () => new Response(new ReadableStream({ start(c) { c.error('a text') } }))", "network"),
+    ] {
         let client = try_open(&world, &fresh("a"), &[("fetch", js(odd, &JsValue::NULL, &JsValue::NULL))]).await.unwrap();
         assert_eq!(sync(&query(&client, "orgContacts", json!({}))).await.unwrap_err().code(), code, "{odd}");
     }
@@ -644,7 +682,10 @@ async fn the_state_is_readable_in_the_developer_tools() {
     assert_eq!(keys, json!([format!("{account} | {} | /contacts/delta | $select=displayName,mail", world.root)]));
     assert_eq!(keys[0], query.key());
     let state = from_js(&with_database(&account, "const r = state.getAll(); r.onsuccess = () => out = r.result").await);
-    assert_eq!((&state[0]["phase"], &state[0]["kind"], &state[0]["generation"], &state[0]["format"]), (&json!("idle"), &json!("full"), &json!(1), &json!(1)));
+    assert_eq!(
+        (&state[0]["phase"], &state[0]["kind"], &state[0]["generation"], &state[0]["format"]),
+        (&json!("idle"), &json!("full"), &json!(1), &json!(1))
+    );
     assert!(state[0]["link"].as_str().unwrap().contains("deltatoken="), "{state}");
 }
 
@@ -704,10 +745,23 @@ async fn an_older_version_held_by_another_tab_is_a_named_error() {
     let world = World::new().await;
     let account = fresh("a");
     // A database of an earlier form, held by a connection that does not let go.
-    let held = js_await("return new Promise((resolve) => { const r = indexedDB.open('deltalink | ' + a, 1); r.onsuccess = () => resolve(r.result); })", &account.as_str().into(), &JsValue::NULL).await;
-    js("const real = indexedDB.open.bind(indexedDB); Object.getPrototypeOf(indexedDB).open = function (name, version) { return real(name, version && version + 1); }; globalThis.restoreOpen = real;", &JsValue::NULL, &JsValue::NULL);
+    let held = js_await(
+        "return new Promise((resolve) => { const r = indexedDB.open('deltalink | ' + a, 1); r.onsuccess = () => resolve(r.result); })",
+        &account.as_str().into(),
+        &JsValue::NULL,
+    )
+    .await;
+    js(
+        "const real = indexedDB.open.bind(indexedDB); Object.getPrototypeOf(indexedDB).open = function (name, version) { return real(name, version && version + 1); }; globalThis.restoreOpen = real;",
+        &JsValue::NULL,
+        &JsValue::NULL,
+    );
     let refused = try_open(&world, &account, &[]).await.map(drop);
-    js("const real = globalThis.restoreOpen; Object.getPrototypeOf(indexedDB).open = function (...all) { return real(...all); }; a.close()", &held, &JsValue::NULL);
+    js(
+        "const real = globalThis.restoreOpen; Object.getPrototypeOf(indexedDB).open = function (...all) { return real(...all); }; a.close()",
+        &held,
+        &JsValue::NULL,
+    );
     let refused = refused.unwrap_err();
     assert_eq!(refused.code(), "store");
     assert!(refused.message().contains("another tab holds an older version"), "{}", refused.message());
@@ -736,7 +790,11 @@ async fn a_full_disk_is_a_named_error_and_the_last_page_stands() {
     ack(&round).await.unwrap();
     next(&round).await.unwrap();
     // The third row of the page does not fit.
-    js("const put = IDBObjectStore.prototype.put; let left = 2; IDBObjectStore.prototype.put = function (...all) { if (left-- === 0) { IDBObjectStore.prototype.put = put; throw new DOMException('full', 'QuotaExceededError'); } return put.apply(this, all); }", &JsValue::NULL, &JsValue::NULL);
+    js(
+        "const put = IDBObjectStore.prototype.put; let left = 2; IDBObjectStore.prototype.put = function (...all) { if (left-- === 0) { IDBObjectStore.prototype.put = put; throw new DOMException('full', 'QuotaExceededError'); } return put.apply(this, all); }",
+        &JsValue::NULL,
+        &JsValue::NULL,
+    );
     let refused = ack(&round).await.unwrap_err();
     assert_eq!(refused.code(), "quota");
     assert!(refused.message().contains("nothing of this page was written"), "{}", refused.message());
@@ -750,9 +808,18 @@ async fn a_browser_that_refuses_indexed_db_is_a_named_error() {
     let world = World::new().await;
     for (open, words) in [
         ("throw new DOMException('denied', 'SecurityError')", "refuses IndexedDB here (SecurityError"),
-        ("const r = {}; setTimeout(() => { r.error = new DOMException('private', 'InvalidStateError'); r.onerror(); }); return r", "refuses IndexedDB here (InvalidStateError"),
+        (
+            "const r = {}; setTimeout(() => { r.error = new DOMException('private', 'InvalidStateError'); r.onerror(); }); return r",
+            "refuses IndexedDB here (InvalidStateError",
+        ),
     ] {
-        js(&format!("const real = IDBFactory.prototype.open; globalThis.restoreOpen = () => {{ IDBFactory.prototype.open = real; }}; IDBFactory.prototype.open = function () {{ {open} }}"), &JsValue::NULL, &JsValue::NULL);
+        js(
+            &format!(
+                "const real = IDBFactory.prototype.open; globalThis.restoreOpen = () => {{ IDBFactory.prototype.open = real; }}; IDBFactory.prototype.open = function () {{ {open} }}"
+            ),
+            &JsValue::NULL,
+            &JsValue::NULL,
+        );
         let refused = try_open(&world, &fresh("a"), &[]).await.map(drop);
         js("restoreOpen()", &JsValue::NULL, &JsValue::NULL);
         let refused = refused.unwrap_err();
@@ -777,7 +844,11 @@ async fn wrong_options_are_refused_before_any_request_with_the_way_out() {
         ("events", format!("{{ {start}, pageSize: 'many' }}"), "options.pageSize must be a whole number, got \"many\""),
         ("events", format!("{{ {start}, pageSize: 1.5 }}"), "options.pageSize must be a whole number, got 1.5"),
         ("events", format!("{{ {start}, immutableIds: 1 }}"), "options.immutableIds must be true or false, got 1"),
-        ("events", format!("{{ {start}, $select: 'id' }}"), "options.$select is no option of events(): Graph refuses it on a calendar view's delta"),
+        (
+            "events",
+            format!("{{ {start}, $select: 'id' }}"),
+            "options.$select is no option of events(): Graph refuses it on a calendar view's delta",
+        ),
         ("events", format!("{{ {start}, top: 5 }}"), "use options.pageSize"),
         ("events", format!("{{ {start}, colour: 'red' }}"), "options.colour is no option of events(): the options are start, end"),
         ("events", format!("{{ {start}, query: {{ $top: 5 }} }}"), "options.query must be an object of texts"),
@@ -795,9 +866,15 @@ async fn wrong_options_are_refused_before_any_request_with_the_way_out() {
         assert_eq!(refused.code(), "bad-request", "{options}");
         assert!(refused.message().contains(words), "{options}: {}", refused.message());
     }
-    for (options, words) in [("{ maxPages: 0 }", "options.maxPages must be at least 1"), ("{ ack: 'never' }", "options.ack must be \"next\" or \"manual\""), ("{ signal: {} }", "options.signal must be an AbortSignal"), ("{ maxMs: -1 }", "options.maxMs must be a number of milliseconds")] {
+    for (options, words) in [
+        ("{ maxPages: 0 }", "options.maxPages must be at least 1"),
+        ("{ ack: 'never' }", "options.ack must be \"next\" or \"manual\""),
+        ("{ signal: {} }", "options.signal must be an AbortSignal"),
+        ("{ maxMs: -1 }", "options.maxMs must be a number of milliseconds"),
+    ] {
         let value = js(&format!("return {options}"), &JsValue::NULL, &JsValue::NULL);
-        let refused = Refused(query(&client, "orgContacts", json!({})).round(value, Function::new_no_args(""), true).map(drop).unwrap_err());
+        let refused =
+            Refused(query(&client, "orgContacts", json!({})).round(value, Function::new_no_args(""), true).map(drop).unwrap_err());
         assert!(refused.message().contains(words), "{options}: {}", refused.message());
     }
     assert!(world.log().await.is_empty());
@@ -827,7 +904,8 @@ async fn wrong_options_of_open_delta_are_refused() {
 async fn dates_are_taken_as_text_and_as_date() {
     let world = World::new().await;
     let client = client(&world, &fresh("a")).await;
-    let date = js("return { start: new Date('2026-11-01T00:00:00Z'), end: new Date('2026-12-20T00:00:00Z') }", &JsValue::NULL, &JsValue::NULL);
+    let date =
+        js("return { start: new Date('2026-11-01T00:00:00Z'), end: new Date('2026-12-20T00:00:00Z') }", &JsValue::NULL, &JsValue::NULL);
     let by_date = client.query("events", JsValue::UNDEFINED, date).map_err(Refused).unwrap();
     assert_eq!(by_date.key(), query(&client, "events", weeks()).key());
 }
@@ -838,7 +916,8 @@ async fn the_status_tells_where_a_round_is() {
     world.fault(json!({"match": {"kind": "next"}, "fault": {"name": "status", "status": 503}})).await;
     let client = client(&world, &fresh("a")).await;
     let query = query(&client, "orgContacts", json!({}));
-    let seen = js("const seen = []; const take = (status) => seen.push(status); take.seen = seen; return take", &JsValue::NULL, &JsValue::NULL);
+    let seen =
+        js("const seen = []; const take = (status) => seen.push(status); take.seen = seen; return take", &JsValue::NULL, &JsValue::NULL);
     let round = query.round(JsValue::UNDEFINED, seen.clone().unchecked_into(), true).map_err(Refused).unwrap();
     finish(&round).await.unwrap();
     let seen = from_js(&Reflect::get(&seen, &"seen".into()).unwrap());

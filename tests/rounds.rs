@@ -110,7 +110,13 @@ impl Bench {
 
     /// A round that is cut off after so many steps, everything lost but the store.
     fn round(&mut self, crash_after: Option<u64>) -> End {
-        let plan = Plan { endpoint: Rc::clone(&self.endpoint), query: Rc::clone(&self.query), policy: Policy { attempts: 8, max_wait: 1e12, ..Policy::default() }, max_pages: None, max_ms: None };
+        let plan = Plan {
+            endpoint: Rc::clone(&self.endpoint),
+            query: Rc::clone(&self.query),
+            policy: Policy { attempts: 8, max_wait: 1e12, ..Policy::default() },
+            max_pages: None,
+            max_ms: None,
+        };
         let mut round = Round::new(plan, self.now as f64);
         let (mut items, mut page, mut applied) = (None, None, Applied::default());
         let mut input = Input::Begin;
@@ -155,7 +161,14 @@ impl Bench {
                     Input::Committed
                 }
                 Step::Sweep { after, completed } => {
-                    let rows: Vec<_> = self.store.rows.iter().filter(|(id, _)| after.as_ref().is_none_or(|after| *id > after)).take(CHUNK).map(|(id, row)| (id.clone(), row.clone())).collect();
+                    let rows: Vec<_> = self
+                        .store
+                        .rows
+                        .iter()
+                        .filter(|(id, _)| after.as_ref().is_none_or(|after| *id > after))
+                        .take(CHUNK)
+                        .map(|(id, row)| (id.clone(), row.clone()))
+                        .collect();
                     let last = if rows.len() < CHUNK { None } else { rows.last().map(|(id, _)| id.clone()) };
                     applied = sweep(rows, &completed);
                     *self.counts.entry("sweep".into()).or_default() += 1;
@@ -207,7 +220,8 @@ impl Bench {
 }
 
 fn events() -> Query {
-    request::events(Options { start: Some("2026-11-01".into()), end: Some("2026-12-20".into()), page_size: Some(6), ..Options::default() }).unwrap()
+    request::events(Options { start: Some("2026-11-01".into()), end: Some("2026-12-20".into()), page_size: Some(6), ..Options::default() })
+        .unwrap()
 }
 
 fn kinds(world: &World) -> Vec<(Collection, Query, bool)> {
@@ -247,7 +261,8 @@ fn schedule(seed: u64, met: &mut HashMap<String, u64>) {
         "reorder": dice.below(2) == 1, "empty_pages": dice.below(3), "older_artifacts": dice.below(2) == 1,
         "swap_token_names": dice.below(2) == 1, "generations": generations,
     });
-    let populate = Populate { contacts: 25, events: 30, drive: 20, messages: 20, recordings: 15, around: START as i64, ..Populate::default() };
+    let populate =
+        Populate { contacts: 25, events: 30, drive: 20, messages: 20, recordings: 15, around: START as i64, ..Populate::default() };
     let mut bench = Bench::new(seed, query, app, &populate, &options);
     for _ in 0..3 + dice.below(6) {
         for _ in 0..dice.below(4) {

@@ -73,32 +73,83 @@ const BASE: Resource = Resource {
 const DIRECTORY: Resource = Resource { takes: &["select"], ids: Ids::UrlLength, ..BASE };
 const PEOPLE: Resource = Resource { ids: Ids::Fifty, minimal: true, ..DIRECTORY };
 const OUTLOOK: Resource = Resource { outlook: true, page_size: PageSize::Prefer, ..BASE };
-const FILES: Resource = Resource { takes: &["select", "expand", "top"], page_size: PageSize::Top, dialect: Dialect::DeletedFacet, location: true, ..BASE };
+const FILES: Resource =
+    Resource { takes: &["select", "expand", "top"], page_size: PageSize::Top, dialect: Dialect::DeletedFacet, location: true, ..BASE };
 const MESSAGES: &[&str] = &["select", "top", "expand", "filter", "orderby"];
 
 /// Every documented kind.
 pub const RESOURCES: &[Resource] = &[
-    Resource { name: "event", paths: &["~/calendarview/delta", "~/calendar/calendarview/delta", "~/calendars/*/calendarview/delta"], time_zone: true, ..OUTLOOK },
+    Resource {
+        name: "event",
+        paths: &["~/calendarview/delta", "~/calendar/calendarview/delta", "~/calendars/*/calendarview/delta"],
+        time_zone: true,
+        ..OUTLOOK
+    },
     Resource { name: "orgContact", paths: &["contacts/delta"], ..PEOPLE },
-    Resource { name: "callRecording", paths: &["users/*/onlinemeetings/getallrecordings/delta"], takes: &["top"], page_size: PageSize::Top, removals: false, app_only: true, ..BASE },
-    Resource { name: "callTranscript", paths: &["users/*/onlinemeetings/getalltranscripts/delta"], takes: &["top"], page_size: PageSize::Top, removals: false, app_only: true, ..BASE },
+    Resource {
+        name: "callRecording",
+        paths: &["users/*/onlinemeetings/getallrecordings/delta"],
+        takes: &["top"],
+        page_size: PageSize::Top,
+        removals: false,
+        app_only: true,
+        ..BASE
+    },
+    Resource {
+        name: "callTranscript",
+        paths: &["users/*/onlinemeetings/getalltranscripts/delta"],
+        takes: &["top"],
+        page_size: PageSize::Top,
+        removals: false,
+        app_only: true,
+        ..BASE
+    },
     Resource { name: "administrativeUnit", paths: &["directory/administrativeunits/delta", "administrativeunits/delta"], ..DIRECTORY },
     Resource { name: "application", paths: &["applications/delta"], ..DIRECTORY },
-    Resource { name: "chatMessage", paths: &["teams/*/channels/*/messages/delta"], takes: &["top", "filter", "expand"], page_size: PageSize::Top, dialect: Dialect::DeletedDate, ..BASE },
+    Resource {
+        name: "chatMessage",
+        paths: &["teams/*/channels/*/messages/delta"],
+        takes: &["top", "filter", "expand"],
+        page_size: PageSize::Top,
+        dialect: Dialect::DeletedDate,
+        ..BASE
+    },
     Resource { name: "contact", paths: &["~/contactfolders/*/contacts/delta"], takes: &["select"], ..OUTLOOK },
     Resource { name: "contactFolder", paths: &["~/contactfolders/delta"], takes: &["select"], ..OUTLOOK },
     Resource { name: "device", paths: &["devices/delta"], ..DIRECTORY },
     Resource { name: "directoryObject", paths: &["directoryobjects/delta"], takes: &["select", "filter"], ..PEOPLE },
     Resource { name: "directoryRole", paths: &["directoryroles/delta"], ..DIRECTORY },
-    Resource { name: "driveItem", paths: &["me/drive/root/delta", "drives/*/root/delta", "users/*/drive/root/delta", "groups/*/drive/root/delta", "sites/*/drive/root/delta"], ..FILES },
-    Resource { name: "educationAssignment", paths: &["education/classes/*/assignments/delta", "education/me/assignments/delta", "education/users/*/assignments/delta"], takes: &["top"], page_size: PageSize::Top, removals: false, ..BASE },
+    Resource {
+        name: "driveItem",
+        paths: &[
+            "me/drive/root/delta",
+            "drives/*/root/delta",
+            "users/*/drive/root/delta",
+            "groups/*/drive/root/delta",
+            "sites/*/drive/root/delta",
+        ],
+        ..FILES
+    },
+    Resource {
+        name: "educationAssignment",
+        paths: &["education/classes/*/assignments/delta", "education/me/assignments/delta", "education/users/*/assignments/delta"],
+        takes: &["top"],
+        page_size: PageSize::Top,
+        removals: false,
+        ..BASE
+    },
     Resource { name: "educationClass", paths: &["education/classes/delta"], removals: false, ..BASE },
     Resource { name: "educationSchool", paths: &["education/schools/delta"], ..BASE },
     Resource { name: "educationUser", paths: &["education/users/delta"], ..BASE },
     Resource { name: "group", paths: &["groups/delta"], ..PEOPLE },
     Resource { name: "listItem", paths: &["sites/*/lists/*/items/delta"], ..FILES },
     Resource { name: "mailboxFolder", paths: &["admin/exchange/mailboxes/*/folders/delta"], ..OUTLOOK },
-    Resource { name: "mailboxItem", paths: &["admin/exchange/mailboxes/*/folders/*/items/delta"], takes: &["select", "top", "filter", "orderby"], ..OUTLOOK },
+    Resource {
+        name: "mailboxItem",
+        paths: &["admin/exchange/mailboxes/*/folders/*/items/delta"],
+        takes: &["select", "top", "filter", "orderby"],
+        ..OUTLOOK
+    },
     Resource { name: "mailFolder", paths: &["~/mailfolders/delta"], takes: &["select"], ..OUTLOOK },
     Resource { name: "message", paths: &["~/mailfolders/*/messages/delta"], takes: MESSAGES, ..OUTLOOK },
     Resource { name: "note", paths: &["~/notes/delta"], takes: &["select", "filter", "orderby", "top"], page_size: PageSize::Top, ..BASE },
@@ -140,7 +191,8 @@ fn matches(pattern: &str, segments: &[&str]) -> bool {
         };
     }
     let parts = parts(pattern, b"/");
-    parts.len() == segments.len() && parts.iter().zip(segments).all(|(part, segment)| *part == "*" && !segment.is_empty() || part == segment)
+    parts.len() == segments.len()
+        && parts.iter().zip(segments).all(|(part, segment)| *part == "*" && !segment.is_empty() || part == segment)
 }
 
 #[cfg(all(test, not(target_family = "wasm")))]
@@ -169,7 +221,8 @@ mod tests {
 
     #[test]
     fn an_unknown_path_is_nothing_of_ours() {
-        for path in ["/me/contacts/delta", "/users/a/b/delta", "/users//calendarView/delta", "/", "", "/contracts/delta", "/users/delta/x"] {
+        for path in ["/me/contacts/delta", "/users/a/b/delta", "/users//calendarView/delta", "/", "", "/contracts/delta", "/users/delta/x"]
+        {
             assert_eq!(find(path), None, "{path}");
         }
     }

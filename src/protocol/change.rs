@@ -109,7 +109,8 @@ pub struct Collapsed<I> {
 
 /// Reads the items of a page; the last state of an id wins, folded where the page is `minimal`.
 pub fn collapse<I: Item>(items: Vec<I>, dialect: Dialect, minimal: bool) -> Collapsed<I> {
-    let mut page: Collapsed<I> = Collapsed { entries: Vec::with_capacity(items.len()), items: 0, duplicates: 0, no_id: 0, not_an_object: 0 };
+    let mut page: Collapsed<I> =
+        Collapsed { entries: Vec::with_capacity(items.len()), items: 0, duplicates: 0, no_id: 0, not_an_object: 0 };
     let mut places = Places::new(items.len());
     for item in items {
         page.items += 1;
@@ -340,7 +341,11 @@ mod tests {
 
     #[test]
     fn items_without_an_id_are_skipped_and_counted() {
-        let page = collapse(vec![json!({"id": "a"}), json!({"x": 1}), json!({"id": ""}), json!({"id": 7}), json!("b"), json!(null)], Dialect::Removed, false);
+        let page = collapse(
+            vec![json!({"id": "a"}), json!({"x": 1}), json!({"id": ""}), json!({"id": 7}), json!("b"), json!(null)],
+            Dialect::Removed,
+            false,
+        );
         assert_eq!((page.items, page.entries.len(), page.no_id, page.not_an_object), (6, 1, 3, 2));
     }
 
@@ -348,7 +353,10 @@ mod tests {
     fn the_last_state_of_an_id_wins_within_a_page() {
         let page = collapse(vec![json!({"id": "a", "v": 1}), json!({"id": "b"}), json!({"id": "a", "v": 2})], Dialect::Removed, false);
         assert_eq!(page.duplicates, 1);
-        assert_eq!(page.entries, [("a".into(), Entry::Upsert(json!({"id": "a", "v": 2}))), ("b".into(), Entry::Upsert(json!({"id": "b"})))]);
+        assert_eq!(
+            page.entries,
+            [("a".into(), Entry::Upsert(json!({"id": "a", "v": 2}))), ("b".into(), Entry::Upsert(json!({"id": "b"})))]
+        );
         let gone = collapse(vec![json!({"id": "a"}), json!({"id": "a", "@removed": {"reason": "deleted"}})], Dialect::Removed, false);
         assert_eq!(gone.entries, [("a".into(), Entry::Remove(Reason::Deleted))]);
     }
@@ -373,8 +381,12 @@ mod tests {
         let rows = vec![None, row(1, json!({"id": "changed", "v": 1, "gone": true})), row(1, json!({"v": 2, "id": "same"}))];
         let applied = apply(entries, rows, INCREMENTAL);
         assert_eq!(applied.put.len(), 3);
-        let told: Vec<(bool, bool)> =
-            applied.changes.iter().map(|change| matches!(change, Change::Upsert { old: None, .. })).zip(applied.changes.iter().map(|change| matches!(change, Change::Upsert { unchanged: true, .. }))).collect();
+        let told: Vec<(bool, bool)> = applied
+            .changes
+            .iter()
+            .map(|change| matches!(change, Change::Upsert { old: None, .. }))
+            .zip(applied.changes.iter().map(|change| matches!(change, Change::Upsert { unchanged: true, .. })))
+            .collect();
         assert_eq!(told, [(true, false), (false, false), (false, true)]);
         assert_eq!(applied.put.get(1).map(|(_, row)| &row.item), Some(&json!({"id": "changed", "v": 2})));
     }
@@ -399,7 +411,10 @@ mod tests {
         let entries = vec![("a".to_owned(), Entry::Upsert(json!({"id": "a", "mail": null, "jobTitle": "Buyer"})))];
         let before = row(1, json!({"id": "a", "mail": "a@contoso.example", "phone": "1"}));
         let applied = apply(entries, vec![before], MINIMAL);
-        assert_eq!(applied.put.first().map(|(_, row)| row.item.clone()), Some(json!({"id": "a", "mail": null, "phone": "1", "jobTitle": "Buyer"})));
+        assert_eq!(
+            applied.put.first().map(|(_, row)| row.item.clone()),
+            Some(json!({"id": "a", "mail": null, "phone": "1", "jobTitle": "Buyer"}))
+        );
     }
 
     #[test]
@@ -414,7 +429,8 @@ mod tests {
 
     #[test]
     fn a_sweep_removes_what_the_full_round_did_not_see() {
-        let rows = vec![("old".to_owned(), Row { generation: 1, item: json!(1) }), ("new".to_owned(), Row { generation: 2, item: json!(2) })];
+        let rows =
+            vec![("old".to_owned(), Row { generation: 1, item: json!(1) }), ("new".to_owned(), Row { generation: 2, item: json!(2) })];
         let applied = sweep(rows, &Completed::for_tests(2));
         assert_eq!(applied.remove, ["old"]);
         assert_eq!(applied.changes, [Change::Remove { id: "old".into(), reason: Reason::Ghost, old: Some(json!(1)) }]);

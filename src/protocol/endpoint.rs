@@ -34,14 +34,22 @@ impl Endpoint {
             Some((_, root)) => Self::parse(root),
             None => {
                 let names = CLOUDS.map(|(cloud, _)| cloud);
-                Err(Failure::new(Code::BadRequest, format!("options.cloud must be one of \"{}\", got {}", joined(&names, "\", \""), quoted(name))))
+                Err(Failure::new(
+                    Code::BadRequest,
+                    format!("options.cloud must be one of \"{}\", got {}", joined(&names, "\", \""), quoted(name)),
+                ))
             }
         }
     }
 
     /// A root of the caller's own.
     pub fn parse(root: &str) -> Read<Self> {
-        let bad = |why: &str| Failure::new(Code::BadRequest, format!("options.endpoint must be a root such as \"https://graph.microsoft.com/v1.0\": {why}, got {}", quoted(root)));
+        let bad = |why: &str| {
+            Failure::new(
+                Code::BadRequest,
+                format!("options.endpoint must be a root such as \"https://graph.microsoft.com/v1.0\": {why}, got {}", quoted(root)),
+            )
+        };
         if root.bytes().any(|byte| suspicious(byte) || byte == b'?' || byte == b'#') {
             return Err(bad("it holds a character that does not belong there"));
         }
@@ -85,7 +93,11 @@ impl Endpoint {
         let foreign = |why: &str| {
             Err(Failure::new(
                 Code::ForeignLink,
-                format!("a link leads away from {}: {why} ({}); the token was not sent, reset() starts over without this link", self.origin, shown(link)),
+                format!(
+                    "a link leads away from {}: {why} ({}); the token was not sent, reset() starts over without this link",
+                    self.origin,
+                    shown(link)
+                ),
             ))
         };
         if link.bytes().any(suspicious) {
@@ -96,7 +108,8 @@ impl Endpoint {
                 return foreign("it names a host without a scheme");
             }
             // Some documented links begin below the version, some with it.
-            let versioned = link.strip_prefix(self.path.as_str()).is_some_and(|rest| matches!(rest.bytes().next(), None | Some(b'/' | b'?')));
+            let versioned =
+                link.strip_prefix(self.path.as_str()).is_some_and(|rest| matches!(rest.bytes().next(), None | Some(b'/' | b'?')));
             return Ok(if versioned { format!("{}{link}", self.origin) } else { format!("{}{link}", self.root()) });
         }
         let Some(split) = split(link) else { return foreign("it is neither an http nor an https URL, nor a path") };
@@ -213,11 +226,25 @@ mod tests {
         for root in ["http://127.0.0.1:1", "http://127.8.8.8", "http://localhost", "http://[::1]:8080"] {
             assert!(Endpoint::parse(root).is_ok(), "{root}");
         }
-        for root in ["http://graph.microsoft.com", "http://127.0.0.1.evil.example", "http://localhost.evil.example", "http://10.0.0.1", "http://127.evil"] {
+        for root in [
+            "http://graph.microsoft.com",
+            "http://127.0.0.1.evil.example",
+            "http://localhost.evil.example",
+            "http://10.0.0.1",
+            "http://127.evil",
+        ] {
             let message = Endpoint::parse(root).unwrap_err().message;
             assert!(message.contains("http is for loopback only, a token must not travel in clear"), "{message}");
         }
-        for root in ["graph.microsoft.com", "ftp://graph.microsoft.com", "", "https://", "https://user@graph.microsoft.com", "https://graph.microsoft.com\\@evil", "https://graph.microsoft.com/?x"] {
+        for root in [
+            "graph.microsoft.com",
+            "ftp://graph.microsoft.com",
+            "",
+            "https://",
+            "https://user@graph.microsoft.com",
+            "https://graph.microsoft.com\\@evil",
+            "https://graph.microsoft.com/?x",
+        ] {
             assert_eq!(Endpoint::parse(root).unwrap_err().code, Code::BadRequest, "{root}");
         }
     }

@@ -117,7 +117,8 @@ impl Record {
         if count("format")? != FORMAT {
             return Err("it was written by another version of deltalink".into());
         }
-        let phase = text("phase").and_then(|text| Phase::ALL.into_iter().find(|phase| phase.as_str() == text)).ok_or_else(|| missing("phase"))?;
+        let phase =
+            text("phase").and_then(|text| Phase::ALL.into_iter().find(|phase| phase.as_str() == text)).ok_or_else(|| missing("phase"))?;
         let kind = text("kind").and_then(|text| Kind::ALL.into_iter().find(|kind| kind.as_str() == text)).ok_or_else(|| missing("kind"))?;
         let link = text("link").filter(|link| !link.is_empty());
         if phase != Phase::Fresh && link.is_none() {
@@ -222,9 +223,18 @@ mod tests {
 
     #[test]
     fn a_record_survives_its_stored_form() {
-        let record = Record { phase: Phase::Paging, link: Some("https://graph.example/x?$skiptoken=a+b%2B".into()), ..Record::new(5.0, 0.5) };
+        let record =
+            Record { phase: Phase::Paging, link: Some("https://graph.example/x?$skiptoken=a+b%2B".into()), ..Record::new(5.0, 0.5) };
         assert_eq!(Record::read(&serde_json::to_value(&record).unwrap()), Ok(record));
-        let full = Record { start: Some("s".into()), after: Some("a".into()), prefer: vec!["x".into()], synced_at: Some(1.0), full_at: Some(2.0), resets: vec![3.0], ..Record::new(5.0, 0.5) };
+        let full = Record {
+            start: Some("s".into()),
+            after: Some("a".into()),
+            prefer: vec!["x".into()],
+            synced_at: Some(1.0),
+            full_at: Some(2.0),
+            resets: vec![3.0],
+            ..Record::new(5.0, 0.5)
+        };
         assert_eq!(Record::read(&serde_json::to_value(&full).unwrap()), Ok(full));
     }
 
@@ -259,7 +269,10 @@ mod tests {
             (serde_json::json!({"format": "1"}), "its format is missing or of the wrong type"),
             (serde_json::json!({"phase": "idle"}), "it has no link"),
             (serde_json::json!({"phase": "paging", "link": ""}), "it has no link"),
-            (serde_json::json!({"phase": "sweeping", "kind": "incremental", "link": "d"}), "it is to remove ghosts after a round that was not full"),
+            (
+                serde_json::json!({"phase": "sweeping", "kind": "incremental", "link": "d"}),
+                "it is to remove ghosts after a round that was not full",
+            ),
             (serde_json::json!({"phase": 3}), "its phase is missing or of the wrong type"),
             (serde_json::json!({"kind": null}), "its kind is missing or of the wrong type"),
             (serde_json::json!({"revision": {}}), "its revision is missing or of the wrong type"),

@@ -122,7 +122,10 @@ mod tests {
             (400, json!({"error": {"code": "syncStateNotFound"}})),
             (404, json!({"error": {"code": "SYNCSTATENOTFOUND"}})),
             (410, json!({"error": {"code": "resyncRequired", "innererror": {"code": "resyncChangesApplyDifferences"}}})),
-            (410, json!({"error": {"code": "gone", "innerError": {"code": "x", "innererror": {"code": "resyncChangesUploadDifferences"}}}})),
+            (
+                410,
+                json!({"error": {"code": "gone", "innerError": {"code": "x", "innererror": {"code": "resyncChangesUploadDifferences"}}}}),
+            ),
             (409, json!({"error": {"code": "x", "innerError": {"code": "resyncApplyDifferences"}}})),
             (400, json!({"error": {"code": "resyncUploadDifferences"}})),
             (400, json!({"error": {"code": "SyncStateInvalid"}})),
@@ -132,7 +135,11 @@ mod tests {
             (410, json!({})),
         ] {
             assert_eq!(with(status, &body).verdict(true), Verdict::Resync, "{status} {body}");
-            assert_eq!(with(status, &body).verdict(false), Verdict::Final, "a full round can't be the cure of a first request: {status} {body}");
+            assert_eq!(
+                with(status, &body).verdict(false),
+                Verdict::Final,
+                "a full round can't be the cure of a first request: {status} {body}"
+            );
         }
     }
 
@@ -176,13 +183,23 @@ mod tests {
     #[test]
     fn codes_and_the_request_id_are_found_at_any_depth() {
         let refusal = with(400, &json!({"error": {"code": "outer", "message": "m", "innerError": {"request-id": "r", "code": "inner"}}}));
-        assert_eq!((refusal.codes.as_slice(), refusal.code(), refusal.request_id.as_deref()), (["outer".to_owned(), "inner".to_owned()].as_slice(), Some("inner"), Some("r")));
+        assert_eq!(
+            (refusal.codes.as_slice(), refusal.code(), refusal.request_id.as_deref()),
+            (["outer".to_owned(), "inner".to_owned()].as_slice(), Some("inner"), Some("r"))
+        );
         assert_eq!(refusal.message.as_deref(), Some("m"));
     }
 
     #[test]
     fn a_body_of_any_shape_is_read_without_a_panic() {
-        for body in [json!(null), json!([]), json!("error"), json!({"error": "x"}), json!({"error": {"code": 7, "innerError": []}}), json!({"error": null})] {
+        for body in [
+            json!(null),
+            json!([]),
+            json!("error"),
+            json!({"error": "x"}),
+            json!({"error": {"code": 7, "innerError": []}}),
+            json!({"error": null}),
+        ] {
             assert!(with(400, &body).codes.is_empty());
         }
     }

@@ -182,7 +182,10 @@ impl Draft {
     fn time_zone(&mut self, zone: Option<&str>) -> Read<()> {
         if let Some(zone) = zone {
             if !printable(zone) || odd(zone, b"\"\\,") {
-                return bad(format!("options.timeZone must be the name of a time zone such as \"Pacific Standard Time\" or \"Europe/Berlin\", got {}", quoted(zone)));
+                return bad(format!(
+                    "options.timeZone must be the name of a time zone such as \"Pacific Standard Time\" or \"Europe/Berlin\", got {}",
+                    quoted(zone)
+                ));
             }
             self.shaping(format!("outlook.timezone=\"{zone}\""));
         }
@@ -221,7 +224,10 @@ impl Draft {
             return bad("options.ids must name at least one id; leave it out for all");
         }
         if limit == Ids::Fifty && ids.len() > MOST_IDS {
-            return bad(format!("options.ids must be at most {MOST_IDS} ids, which is Graph's limit, got {}; track the whole collection, or make several queries", ids.len()));
+            return bad(format!(
+                "options.ids must be at most {MOST_IDS} ids, which is Graph's limit, got {}; track the whole collection, or make several queries",
+                ids.len()
+            ));
         }
         if let Some(odd) = ids.iter().find(|id| odd(id, b"")) {
             return bad(format!("options.ids must be a list of ids, got {}", quoted(odd)));
@@ -257,7 +263,8 @@ impl Draft {
             target.push('=');
             target += &encode(value);
         }
-        let pairs: Vec<String> = self.params.iter().map(|(name, _, value)| format!("{}={}", encode(&name.to_ascii_lowercase()), encode(value))).collect();
+        let pairs: Vec<String> =
+            self.params.iter().map(|(name, _, value)| format!("{}={}", encode(&name.to_ascii_lowercase()), encode(value))).collect();
         let canonical = joined(&sorted(&pairs), "&");
         Ok(Query {
             resource: self.resource,
@@ -336,7 +343,8 @@ pub fn call_recordings(options: Options) -> Read<Query> {
 
 /// Checks the path and the options of `track()`.
 pub fn track(path: &str, options: Options) -> Read<Query> {
-    let shape = |why: &str| bad(format!("path must be a delta resource below the root, such as \"/users/delta\": {why}, got {}", quoted(path)));
+    let shape =
+        |why: &str| bad(format!("path must be a delta resource below the root, such as \"/users/delta\": {why}, got {}", quoted(path)));
     if !path.starts_with('/') || path.starts_with("//") {
         return shape("it begins with one slash");
     }
@@ -351,7 +359,9 @@ pub fn track(path: &str, options: Options) -> Read<Query> {
     let name = resource.map_or("this resource", |resource| resource.name);
     let given = |parameter: &str| options.query.iter().any(|(given, _)| same_parameter(given, parameter));
     if name == "event" && !(given("startDateTime") && given("endDateTime")) {
-        return bad("a calendar view needs a start and an end; use events({ start, end }), or give startDateTime and endDateTime in options.query");
+        return bad(
+            "a calendar view needs a start and an end; use events({ start, end }), or give startDateTime and endDateTime in options.query",
+        );
     }
     if name == "callRecording" && !holds(&path.to_ascii_lowercase(), "meetingorganizeruserid=") {
         return bad("call recordings need the meeting organizer; use callRecordings({ organizer })");
@@ -380,7 +390,10 @@ pub fn track(path: &str, options: Options) -> Read<Query> {
             return refuse("minimal", "return=minimal is for directory objects; leave it out");
         }
         if options.page_size.is_some() && resource.page_size != PageSize::Prefer {
-            return refuse("pageSize", if resource.page_size == PageSize::Top { "use options.top" } else { "its page size is Graph's own; leave it out" });
+            return refuse(
+                "pageSize",
+                if resource.page_size == PageSize::Top { "use options.top" } else { "its page size is Graph's own; leave it out" },
+            );
         }
         if options.immutable_ids && !resource.outlook {
             return refuse("immutableIds", "immutable ids are Outlook's; leave it out");
@@ -539,7 +552,10 @@ mod tests {
     fn events_are_a_calendar_view_of_me_of_a_user_or_of_a_calendar() {
         assert_eq!(url(&events(week()).unwrap()), "/me/calendarView/delta?startDateTime=2026-11-23&endDateTime=2026-11-30");
         let user = Options { user: Some("alex@contoso.example".into()), calendar: Some("AAM/k+=".into()), ..week() };
-        assert_eq!(url(&events(user).unwrap()), "/users/alex@contoso.example/calendars/AAM%2Fk%2B=/calendarView/delta?startDateTime=2026-11-23&endDateTime=2026-11-30");
+        assert_eq!(
+            url(&events(user).unwrap()),
+            "/users/alex@contoso.example/calendars/AAM%2Fk%2B=/calendarView/delta?startDateTime=2026-11-23&endDateTime=2026-11-30"
+        );
     }
 
     #[test]
@@ -552,14 +568,26 @@ mod tests {
     fn two_forms_of_one_instant_are_one_key() {
         let offset = events(Options { start: Some("2026-11-23T01:00:00+01:00".into()), ..week() }).unwrap();
         assert_eq!(key(&offset), key(&events(week()).unwrap()));
-        assert_eq!(key(&offset), "alex | https://graph.microsoft.com/v1.0 | /me/calendarView/delta | enddatetime=2026-11-30T00:00:00Z&startdatetime=2026-11-23T00:00:00Z");
+        assert_eq!(
+            key(&offset),
+            "alex | https://graph.microsoft.com/v1.0 | /me/calendarView/delta | enddatetime=2026-11-30T00:00:00Z&startdatetime=2026-11-23T00:00:00Z"
+        );
     }
 
     #[test]
     fn a_window_needs_both_ends_in_order_and_at_most_1825_days() {
-        assert_eq!(words(events(Options { start: Some("soon".into()), ..week() })), "options.start must be an ISO 8601 date such as \"2026-11-21T00:00:00Z\", or a Date, got \"soon\"");
-        assert_eq!(words(events(Options { end: Some(String::new()), ..week() })), "options.end must be an ISO 8601 date such as \"2026-11-21T00:00:00Z\", or a Date, got \"\"");
-        assert_eq!(words(events(Options { end: Some("2026-11-23T00:00:00Z".into()), ..week() })), "options.end must be after options.start, got \"2026-11-23\" and \"2026-11-23T00:00:00Z\"");
+        assert_eq!(
+            words(events(Options { start: Some("soon".into()), ..week() })),
+            "options.start must be an ISO 8601 date such as \"2026-11-21T00:00:00Z\", or a Date, got \"soon\""
+        );
+        assert_eq!(
+            words(events(Options { end: Some(String::new()), ..week() })),
+            "options.end must be an ISO 8601 date such as \"2026-11-21T00:00:00Z\", or a Date, got \"\""
+        );
+        assert_eq!(
+            words(events(Options { end: Some("2026-11-23T00:00:00Z".into()), ..week() })),
+            "options.end must be after options.start, got \"2026-11-23\" and \"2026-11-23T00:00:00Z\""
+        );
         let exact = Options { start: Some("2021-11-22".into()), end: Some("2026-11-21".into()), ..Options::default() };
         assert!(events(exact.clone()).is_ok());
         assert_eq!(
@@ -570,7 +598,8 @@ mod tests {
 
     #[test]
     fn the_preferences_of_events_are_one_header_and_only_what_shapes_items_is_in_the_key() {
-        let query = events(Options { page_size: Some(50), time_zone: Some("Pacific Standard Time".into()), immutable_ids: true, ..week() }).unwrap();
+        let query = events(Options { page_size: Some(50), time_zone: Some("Pacific Standard Time".into()), immutable_ids: true, ..week() })
+            .unwrap();
         assert_eq!(query.prefer, ["odata.maxpagesize=50", "outlook.timezone=\"Pacific Standard Time\"", "IdType=\"ImmutableId\""]);
         assert!(key(&query).ends_with(" | outlook.timezone=\"Pacific Standard Time\" | IdType=\"ImmutableId\""), "{}", key(&query));
         let plain = events(Options { page_size: Some(9), ..week() }).unwrap();
@@ -582,7 +611,11 @@ mod tests {
         assert_eq!(words(events(Options { page_size: Some(0), ..week() })), "options.pageSize must be from 1 to 1000, got 0");
         assert_eq!(words(events(Options { page_size: Some(1001), ..week() })), "options.pageSize must be from 1 to 1000, got 1001");
         for zone in ["", "UTC\", x=\"", "U\nTC"] {
-            assert!(words(events(Options { time_zone: Some(zone.into()), ..week() })).starts_with("options.timeZone must be the name of a time zone"), "{zone}");
+            assert!(
+                words(events(Options { time_zone: Some(zone.into()), ..week() }))
+                    .starts_with("options.timeZone must be the name of a time zone"),
+                "{zone}"
+            );
         }
     }
 
@@ -592,7 +625,10 @@ mod tests {
         let query = events(Options { query, ..week() }).unwrap();
         assert!(url(&query).ends_with("&$expand=singleValueExtendedProperties($filter%3Did%20eq%20%27x%27)"), "{}", url(&query));
         let query = vec![("startdatetime".into(), "2026-11-24".into())];
-        assert_eq!(url(&events(Options { query, ..week() }).unwrap()), "/me/calendarView/delta?endDateTime=2026-11-30&startdatetime=2026-11-24");
+        assert_eq!(
+            url(&events(Options { query, ..week() }).unwrap()),
+            "/me/calendarView/delta?endDateTime=2026-11-30&startdatetime=2026-11-24"
+        );
         let odd = vec![("a=b".into(), String::new())];
         assert_eq!(words(events(Options { query: odd, ..week() })), "options.query must have names of query parameters, got \"a=b\"");
     }
@@ -609,13 +645,21 @@ mod tests {
             words(org_contacts(Options { ids: ids(51), ..Options::default() })),
             "options.ids must be at most 50 ids, which is Graph's limit, got 51; track the whole collection, or make several queries"
         );
-        assert_eq!(words(org_contacts(Options { ids: ids(0), ..Options::default() })), "options.ids must name at least one id; leave it out for all");
-        assert_eq!(words(org_contacts(Options { select: Some(vec!["a,b".into()]), ..Options::default() })), "options.select must be a list of property names, got \"a,b\"");
+        assert_eq!(
+            words(org_contacts(Options { ids: ids(0), ..Options::default() })),
+            "options.ids must name at least one id; leave it out for all"
+        );
+        assert_eq!(
+            words(org_contacts(Options { select: Some(vec!["a,b".into()]), ..Options::default() })),
+            "options.select must be a list of property names, got \"a,b\""
+        );
     }
 
     #[test]
     fn the_order_of_a_select_does_not_make_another_key_and_minimal_neither() {
-        let query = |select: &[&str], minimal| org_contacts(Options { select: Some(select.iter().map(|&s| s.to_owned()).collect()), minimal, ..Options::default() }).unwrap();
+        let query = |select: &[&str], minimal| {
+            org_contacts(Options { select: Some(select.iter().map(|&s| s.to_owned()).collect()), minimal, ..Options::default() }).unwrap()
+        };
         assert_eq!(key(&query(&["mail", "displayName"], false)), key(&query(&["displayName", "mail", "mail"], true)));
         assert_ne!(key(&query(&["mail"], false)), key(&query(&["displayName"], false)));
     }
@@ -629,9 +673,15 @@ mod tests {
     #[test]
     fn recordings_name_their_organizer_inside_the_parentheses() {
         let organizer = Options { organizer: Some("8b08".into()), ..Options::default() };
-        assert_eq!(url(&call_recordings(organizer.clone()).unwrap()), "/users/8b08/onlineMeetings/getAllRecordings(meetingOrganizerUserId='8b08')/delta");
+        assert_eq!(
+            url(&call_recordings(organizer.clone()).unwrap()),
+            "/users/8b08/onlineMeetings/getAllRecordings(meetingOrganizerUserId='8b08')/delta"
+        );
         let all = Options { user: Some("u".into()), start: Some("2026-11-01T01:00:00+01:00".into()), top: Some(20), ..organizer };
-        assert_eq!(url(&call_recordings(all).unwrap()), "/users/u/onlineMeetings/getAllRecordings(meetingOrganizerUserId='8b08',startDateTime=2026-11-01T00:00:00Z)/delta?$top=20");
+        assert_eq!(
+            url(&call_recordings(all).unwrap()),
+            "/users/u/onlineMeetings/getAllRecordings(meetingOrganizerUserId='8b08',startDateTime=2026-11-01T00:00:00Z)/delta?$top=20"
+        );
     }
 
     #[test]
@@ -657,20 +707,45 @@ mod tests {
     #[test]
     fn a_known_kind_refuses_what_graph_refuses_and_says_the_way_out() {
         let top = Options { top: Some(5), ..Options::default() };
-        assert_eq!(words(track("/users/delta", top.clone())), "options.top is refused by Graph on user: leave it out, or send it all the same by options.query: { \"$top\": … }");
-        assert_eq!(words(track("/me/contactFolders/f/contacts/delta", top)), "options.top is refused by Graph on contact: use options.pageSize");
+        assert_eq!(
+            words(track("/users/delta", top.clone())),
+            "options.top is refused by Graph on user: leave it out, or send it all the same by options.query: { \"$top\": … }"
+        );
+        assert_eq!(
+            words(track("/me/contactFolders/f/contacts/delta", top)),
+            "options.top is refused by Graph on contact: use options.pageSize"
+        );
         let page = Options { page_size: Some(5), ..Options::default() };
-        assert_eq!(words(track("/me/drive/root/delta", page.clone())), "options.pageSize is refused by Graph on driveItem: use options.top");
-        assert_eq!(words(track("/users/delta", page)), "options.pageSize is refused by Graph on user: its page size is Graph's own; leave it out");
-        assert_eq!(words(track("/me/drive/root/delta", Options { minimal: true, ..Options::default() })), "options.minimal is refused by Graph on driveItem: return=minimal is for directory objects; leave it out");
-        assert_eq!(words(track("/me/calendarView/delta", Options::default())), "a calendar view needs a start and an end; use events({ start, end }), or give startDateTime and endDateTime in options.query");
-        assert_eq!(words(track("/users/u/onlineMeetings/getAllRecordings()/delta", Options::default())), "call recordings need the meeting organizer; use callRecordings({ organizer })");
-        assert_eq!(words(track("/teams/t/channels/c/messages/delta", Options { top: Some(51), ..Options::default() })), "options.top is refused by Graph on chatMessage: it takes at most 50");
+        assert_eq!(
+            words(track("/me/drive/root/delta", page.clone())),
+            "options.pageSize is refused by Graph on driveItem: use options.top"
+        );
+        assert_eq!(
+            words(track("/users/delta", page)),
+            "options.pageSize is refused by Graph on user: its page size is Graph's own; leave it out"
+        );
+        assert_eq!(
+            words(track("/me/drive/root/delta", Options { minimal: true, ..Options::default() })),
+            "options.minimal is refused by Graph on driveItem: return=minimal is for directory objects; leave it out"
+        );
+        assert_eq!(
+            words(track("/me/calendarView/delta", Options::default())),
+            "a calendar view needs a start and an end; use events({ start, end }), or give startDateTime and endDateTime in options.query"
+        );
+        assert_eq!(
+            words(track("/users/u/onlineMeetings/getAllRecordings()/delta", Options::default())),
+            "call recordings need the meeting organizer; use callRecordings({ organizer })"
+        );
+        assert_eq!(
+            words(track("/teams/t/channels/c/messages/delta", Options { top: Some(51), ..Options::default() })),
+            "options.top is refused by Graph on chatMessage: it takes at most 50"
+        );
     }
 
     #[test]
     fn an_unknown_kind_passes_freely() {
-        let options = Options { top: Some(5), page_size: Some(5), minimal: true, texts: vec![("filter", "a eq 'b'".into())], ..Options::default() };
+        let options =
+            Options { top: Some(5), page_size: Some(5), minimal: true, texts: vec![("filter", "a eq 'b'".into())], ..Options::default() };
         let query = track("/new/things/delta", options).unwrap();
         assert_eq!(url(&query), "/new/things/delta?$filter=a%20eq%20%27b%27&$top=5");
         assert_eq!(query.prefer, ["return=minimal", "odata.maxpagesize=5"]);
@@ -678,8 +753,23 @@ mod tests {
 
     #[test]
     fn a_path_that_is_no_delta_resource_is_refused() {
-        for path in ["", "users/delta", "//evil.example/delta", "/users", "/users/delta?$top=1", "/users/delta#x", "/us ers/delta", "/\\evil/delta", "/users/delta/x", "https://graph.microsoft.com/v1.0/users/delta"] {
-            assert!(words(track(path, Options::default())).starts_with("path must be a delta resource below the root, such as \"/users/delta\""), "{path}");
+        for path in [
+            "",
+            "users/delta",
+            "//evil.example/delta",
+            "/users",
+            "/users/delta?$top=1",
+            "/users/delta#x",
+            "/us ers/delta",
+            "/\\evil/delta",
+            "/users/delta/x",
+            "https://graph.microsoft.com/v1.0/users/delta",
+        ] {
+            assert!(
+                words(track(path, Options::default()))
+                    .starts_with("path must be a delta resource below the root, such as \"/users/delta\""),
+                "{path}"
+            );
         }
         for path in ["/users/delta", "/users/microsoft.graph.delta()", "/users/delta()", "/me/drive/root/delta(token='a')"] {
             assert!(track(path, Options::default()).is_ok(), "{path}");

@@ -382,7 +382,10 @@ impl Round {
         if let (Link::Next(next), Target::Link(used)) = (&link, &self.target)
             && next == used
         {
-            let words = format!("Graph answers {} with a nextLink to itself; the stored state is as it was, try again later or start over with reset()", shown(used));
+            let words = format!(
+                "Graph answers {} with a nextLink to itself; the stored state is as it was, try again later or start over with reset()",
+                shown(used)
+            );
             return self.again(Why::Malformed, None, Some(Failure::retryable(Code::Livelock, words)), now, chance);
         }
         self.failures = 0;
@@ -558,16 +561,30 @@ impl Round {
         let name = resource.map_or("this resource", |resource| resource.name);
         let app_only = resource.is_some_and(|resource| resource.app_only);
         let (code, retryable, way_out) = match refusal.status {
-            0 | 300..=399 => (Code::ForeignLink, false, "a redirect is not followed, because it would carry the token elsewhere; check options.endpoint"),
-            401 => (Code::Unauthorized, true, "the token source gave a token that Graph does not accept twice in a row; check its audience, its tenant and its cloud"),
+            0 | 300..=399 => {
+                (Code::ForeignLink, false, "a redirect is not followed, because it would carry the token elsewhere; check options.endpoint")
+            }
+            401 => (
+                Code::Unauthorized,
+                true,
+                "the token source gave a token that Graph does not accept twice in a row; check its audience, its tenant and its cloud",
+            ),
             402 => (Code::Forbidden, false, "the payment set-up of this metered API is missing"),
-            403 if app_only => (Code::Forbidden, false, "only an app-only token can read this kind, no signed-in user's: use a Worker or a server"),
+            403 if app_only => {
+                (Code::Forbidden, false, "only an app-only token can read this kind, no signed-in user's: use a Worker or a server")
+            }
             403 => (Code::Forbidden, false, "the token lacks the permission, or the user the right, to read this"),
             404 | 410 => (Code::NotFound, false, "the user, calendar or folder is not there, or no longer"),
-            429 | 509 => (Code::Throttled, true, "Graph asks for a longer pause than this round may take; the next round goes on at the same page, not before retryAt"),
+            429 | 509 => (
+                Code::Throttled,
+                true,
+                "Graph asks for a longer pause than this round may take; the next round goes on at the same page, not before retryAt",
+            ),
             501 => (Code::NotSupported, false, "a property in select is kept outside the main store"),
             408 | 500..=599 => (Code::Network, true, "the service did not recover in time; the next round goes on at the same page"),
-            _ if refusal.has("Request_UnsupportedQuery") || refusal.has("NotSupported") => (Code::NotSupported, false, "Graph has no delta query of this form here"),
+            _ if refusal.has("Request_UnsupportedQuery") || refusal.has("NotSupported") => {
+                (Code::NotSupported, false, "Graph has no delta query of this form here")
+            }
             _ => (Code::BadRequest, false, "check the options of the query"),
         };
         let status = if refusal.status == 0 { "with a redirect".to_owned() } else { refusal.status.to_string() };

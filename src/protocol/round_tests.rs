@@ -5,7 +5,13 @@ const NOW: f64 = 1_795_000_000_000.0;
 const HALF: f64 = 0.5;
 
 fn plan(query: Query) -> Plan {
-    Plan { endpoint: Endpoint::cloud("global").unwrap().into(), query: query.into(), policy: Policy::default(), max_pages: None, max_ms: None }
+    Plan {
+        endpoint: Endpoint::cloud("global").unwrap().into(),
+        query: query.into(),
+        policy: Policy::default(),
+        max_pages: None,
+        max_ms: None,
+    }
 }
 
 fn contacts() -> Query {
@@ -13,7 +19,8 @@ fn contacts() -> Query {
 }
 
 fn events() -> Query {
-    request::events(Options { start: Some("2026-11-23".into()), end: Some("2026-11-30".into()), page_size: Some(50), ..Options::default() }).unwrap()
+    request::events(Options { start: Some("2026-11-23".into()), end: Some("2026-11-30".into()), page_size: Some(50), ..Options::default() })
+        .unwrap()
 }
 
 fn link(name: &str) -> String {
@@ -219,7 +226,10 @@ fn a_first_round_asks_page_after_page_and_keeps_each_link_with_its_page() {
     bench.begin();
     bench.page(next("n1"));
     let stored = bench.store.clone().unwrap();
-    assert_eq!((stored.phase, stored.link, stored.kind, stored.generation, stored.page), (Phase::Paging, Some(link("n1")), Kind::Full, 1, 1));
+    assert_eq!(
+        (stored.phase, stored.link, stored.kind, stored.generation, stored.page),
+        (Phase::Paging, Some(link("n1")), Kind::Full, 1, 1)
+    );
     assert_eq!(bench.page(delta("d1")), Step::Done);
     let stored = bench.store.clone().unwrap();
     assert_eq!((stored.phase, stored.link, stored.synced_at, stored.full_at), (Phase::Idle, Some(link("d1")), Some(NOW), Some(NOW)));
@@ -287,7 +297,10 @@ fn a_401_asks_once_for_another_token() {
     assert_eq!(bench.step(refused(401, "InvalidAuthenticationToken")), Step::SignIn(Need::Unauthorized));
     bench.on(Input::SignedIn);
     let failure = failure(bench.step(refused(401, "InvalidAuthenticationToken")));
-    assert_eq!((failure.code, failure.status, failure.graph_code.as_deref()), (Code::Unauthorized, Some(401), Some("InvalidAuthenticationToken")));
+    assert_eq!(
+        (failure.code, failure.status, failure.graph_code.as_deref()),
+        (Code::Unauthorized, Some(401), Some("InvalidAuthenticationToken"))
+    );
     assert!(failure.message.contains("check its audience, its tenant and its cloud"), "{}", failure.message);
     assert_eq!(bench.store, None);
 }
@@ -344,7 +357,8 @@ fn attempts_are_counted_and_then_the_round_fails_with_the_stored_state_untouched
 
 #[test]
 fn a_wait_beyond_the_longest_ends_the_round_with_the_time_to_come_back() {
-    for input in [later("3600"), Input::Refused(Box::new(Refusal { status: 503, retry_after: Some("3600".into()), ..Refusal::default() }))] {
+    for input in [later("3600"), Input::Refused(Box::new(Refusal { status: 503, retry_after: Some("3600".into()), ..Refusal::default() }))]
+    {
         let mut bench = Bench::new(contacts(), None);
         bench.begin();
         let failure = failure(bench.on(input));

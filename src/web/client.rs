@@ -87,7 +87,9 @@ fn described(options: JsValue, make_error: &Function) -> Read<(Shared, bool)> {
     let options = Options::new(options, "openDelta")?;
     options.only("token, account, cloud, endpoint, store, fetch, retry", &[])?;
     let endpoint = match (options.text("cloud")?, options.text("endpoint")?) {
-        (Some(_), Some(_)) => return Err(Failure::new(Code::BadRequest, "options.cloud and options.endpoint both name a root; give one of them")),
+        (Some(_), Some(_)) => {
+            return Err(Failure::new(Code::BadRequest, "options.cloud and options.endpoint both name a root; give one of them"));
+        }
         (None, Some(root)) => Endpoint::parse(&root)?,
         (cloud, None) => Endpoint::cloud(cloud.as_deref().unwrap_or("global"))?,
     };
@@ -103,15 +105,33 @@ fn described(options: JsValue, make_error: &Function) -> Read<(Shared, bool)> {
     let store = options.get("store").unwrap_or_else(|| "indexeddb".into());
     let indexed = store.as_string().as_deref() == Some("indexeddb");
     if !indexed && !store.is_object() {
-        return Err(Failure::new(Code::BadRequest, format!("options.store must be \"indexeddb\", \"memory\" or a DeltaStore, got {}", shown(&store))));
+        return Err(Failure::new(
+            Code::BadRequest,
+            format!("options.store must be \"indexeddb\", \"memory\" or a DeltaStore, got {}", shown(&store)),
+        ));
     }
     let account = match account {
         Some(account) => account,
         // The facade's memory store says by itself that it ends with the page.
         None if !indexed && get(&store, "ephemeral").is_truthy() => "memory".into(),
-        None => return Err(Failure::new(Code::Account, "options.account is required with a store that outlives the page: it keeps two users of one browser apart; give something stable such as MSAL's homeAccountId (fromMsal carries it)")),
+        None => {
+            return Err(Failure::new(
+                Code::Account,
+                "options.account is required with a store that outlives the page: it keeps two users of one browser apart; give something stable such as MSAL's homeAccountId (fromMsal carries it)",
+            ));
+        }
     };
-    let shared = Shared { endpoint: Rc::new(endpoint), account, policy, tokens, store: Store::Caller(store), fetch, make_error: make_error.clone(), closers: RefCell::default(), closed: Cell::new(false) };
+    let shared = Shared {
+        endpoint: Rc::new(endpoint),
+        account,
+        policy,
+        tokens,
+        store: Store::Caller(store),
+        fetch,
+        make_error: make_error.clone(),
+        closers: RefCell::default(),
+        closed: Cell::new(false),
+    };
     Ok((shared, indexed))
 }
 
@@ -297,8 +317,8 @@ fn chunk(rows: Rows) -> JsValue {
 impl Query {
     /// The name under which the state is stored.
     #[wasm_bindgen(skip_typescript, getter)]
-    pub fn key(&self) -> JsValue {
-        self.key.clone()
+    pub fn key(&self) -> String {
+        self.key.as_string().unwrap_or_default()
     }
 
     /// Whether the items are kept.

@@ -43,7 +43,20 @@ pub struct Driver {
 impl Driver {
     /// A round that has not begun.
     pub fn new(round: Round, shared: Rc<Shared>, key: JsValue, leash: Leash, on_status: Function, shown: bool) -> Self {
-        Self { round, shared, key, leash, on_status, shown, token: String::new(), items: None, page: None, delivered: None, applied: Applied::default(), step: None }
+        Self {
+            round,
+            shared,
+            key,
+            leash,
+            on_status,
+            shown,
+            token: String::new(),
+            items: None,
+            page: None,
+            delivered: None,
+            applied: Applied::default(),
+            step: None,
+        }
     }
 
     /// The `RoundReport` so far.
@@ -189,7 +202,9 @@ impl Driver {
                 store.load(&self.key)
             }
             // A resync comes without a page: nothing is applied with its record.
-            Step::Commit { expect, record } | Step::Resync { expect, record } => store.commit(&self.key, expect.as_deref(), record, &self.applied),
+            Step::Commit { expect, record } | Step::Resync { expect, record } => {
+                store.commit(&self.key, expect.as_deref(), record, &self.applied)
+            }
             Step::Sweep { after, .. } => store.scan(&self.key, after.as_deref(), CHUNK),
             Step::Deliver(_) => {
                 let query = &self.round.plan().query;

@@ -330,7 +330,10 @@ async fn blockable(request: &IdbOpenDbRequest) -> Read<JsValue> {
         listener(Box::new(move || result(&request).unchecked_into::<IdbDatabase>().close()))
     };
     set(request, "onsuccess", &late.into_js_value());
-    Err(Failure::retryable(Code::Store, "another tab holds an older version of this database open; close or reload that tab, then open again"))
+    Err(Failure::retryable(
+        Code::Store,
+        "another tab holds an older version of this database open; close or reload that tab, then open again",
+    ))
 }
 
 /// What IndexedDB says, in our codes.
@@ -338,9 +341,14 @@ fn failure(error: &JsValue) -> Box<Failure> {
     let name = text(error, "name").unwrap_or_default();
     match name.as_str() {
         "QuotaExceededError" => {
-            return Failure::retryable(Code::Quota, "the browser's storage for this site is full; nothing of this page was written, free some space (forget() wipes this account) and start the round again");
+            return Failure::retryable(
+                Code::Quota,
+                "the browser's storage for this site is full; nothing of this page was written, free some space (forget() wipes this account) and start the round again",
+            );
         }
-        "VersionError" => return Failure::new(Code::Store, "the database was made by a newer version of deltalink; reload the page to get that version"),
+        "VersionError" => {
+            return Failure::new(Code::Store, "the database was made by a newer version of deltalink; reload the page to get that version");
+        }
         _ => {}
     }
     let refused = ["InvalidStateError", "SecurityError", "UnknownError", "NotAllowedError"].contains(&name.as_str());
@@ -350,7 +358,9 @@ fn failure(error: &JsValue) -> Box<Failure> {
         said += &message;
     }
     if refused {
-        let words = format!("this browser refuses IndexedDB here ({said}); in a private window, or with storage switched off, name another store: options.store: \"memory\"");
+        let words = format!(
+            "this browser refuses IndexedDB here ({said}); in a private window, or with storage switched off, name another store: options.store: \"memory\""
+        );
         return Failure::new(Code::Store, words);
     }
     Failure::retryable(Code::Store, format!("IndexedDB failed ({said}); what was committed last is intact"))

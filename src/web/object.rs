@@ -168,5 +168,8 @@ pub fn rejection(stop: Stop, make_error: &Function, round: Option<&Report>) -> J
 
 /// The client is closed.
 pub fn closed() -> Box<Failure> {
-    Failure::new(Code::Closed, "this client is closed (by close() or forget(), or because another tab deleted or upgraded its database); open another one with openDelta()")
+    Failure::new(
+        Code::Closed,
+        "this client is closed (by close() or forget(), or because another tab deleted or upgraded its database); open another one with openDelta()",
+    )
 }

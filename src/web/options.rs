@@ -24,7 +24,10 @@ pub const EVENTS: Call = Call {
     known: "start, end, user, calendar, timeZone, immutableIds, pageSize, name, mirror, query, refresh",
     required: &["start", "end"],
     advice: &[
-        ("select, filter, expand, orderby, search", "Graph refuses it on a calendar view's delta (ErrorInvalidUrlQuery); leave it out, or send it all the same by options.query: { \"$…\": … }"),
+        (
+            "select, filter, expand, orderby, search",
+            "Graph refuses it on a calendar view's delta (ErrorInvalidUrlQuery); leave it out, or send it all the same by options.query: { \"$…\": … }",
+        ),
         ("top", "Graph refuses it on a calendar view's delta (ErrorInvalidUrlQuery); use options.pageSize"),
         ("startdatetime", "use options.start"),
         ("enddatetime", "use options.end"),
@@ -38,7 +41,10 @@ pub const ORG_CONTACTS: Call = Call {
     required: &[],
     advice: &[
         ("filter", "use options.ids, the only filter that Graph has here"),
-        ("top, expand, orderby, search", "Graph has only $select and an id filter on contacts; leave it out, or send it all the same by options.query: { \"$…\": … }"),
+        (
+            "top, expand, orderby, search",
+            "Graph has only $select and an id filter on contacts; leave it out, or send it all the same by options.query: { \"$…\": … }",
+        ),
         ("pagesize", "its page size is Graph's own; leave it out"),
     ],
 };
@@ -49,7 +55,10 @@ pub const CALL_RECORDINGS: Call = Call {
     known: "organizer, user, startDateTime, top, name, mirror, query, refresh",
     required: &["organizer"],
     advice: &[
-        ("select, filter, expand, orderby, search", "Graph has only $top on call recordings; leave it out, or send it all the same by options.query: { \"$…\": … }"),
+        (
+            "select, filter, expand, orderby, search",
+            "Graph has only $top on call recordings; leave it out, or send it all the same by options.query: { \"$…\": … }",
+        ),
         ("pagesize", "use options.top"),
         ("start", "use options.startDateTime"),
     ],
@@ -183,7 +192,11 @@ impl Options {
         let Some(value) = self.get(name) else { return Ok(None) };
         if let Some(date) = value.dyn_ref::<Date>() {
             // toISOString throws on an invalid date.
-            return if date.get_time().is_nan() { bad(format!("options.{name} must be a valid Date, got an invalid one")) } else { Ok(date.to_iso_string().as_string()) };
+            return if date.get_time().is_nan() {
+                bad(format!("options.{name} must be a valid Date, got an invalid one"))
+            } else {
+                Ok(date.to_iso_string().as_string())
+            };
         }
         let text = value.as_string();
         if text.is_none() { Self::wrong(name, "an ISO 8601 text or a Date", &value) } else { Ok(text) }

@@ -46,7 +46,9 @@ pub fn row_from_js(value: &JsValue) -> Row<Json> {
 
 /// A state record as it is stored.
 fn record_to_js(record: &Record) -> Read<JsValue> {
-    record.serialize(&serde_wasm_bindgen::Serializer::json_compatible()).map_err(|_| Failure::new(Code::Internal, "a record can't be written"))
+    record
+        .serialize(&serde_wasm_bindgen::Serializer::json_compatible())
+        .map_err(|_| Failure::new(Code::Internal, "a record can't be written"))
 }
 
 /// A stored state record.
@@ -287,7 +289,10 @@ fn pair_of(value: &JsValue) -> Option<(String, Row<Json>)> {
 fn call(store: &JsValue, name: &'static str, arguments: &Array) -> Read<Asked> {
     let method = get(store, name);
     let Some(method) = method.dyn_ref::<Function>() else {
-        return Err(Failure::new(Code::Store, format!("options.store must be \"indexeddb\", \"memory\" or a DeltaStore; this one has no {name}()")));
+        return Err(Failure::new(
+            Code::Store,
+            format!("options.store must be \"indexeddb\", \"memory\" or a DeltaStore; this one has no {name}()"),
+        ));
     };
     Ok(Asked(name, method.apply(store, arguments).map(|value| Promise::resolve(&value))))
 }

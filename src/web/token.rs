@@ -18,7 +18,8 @@ use crate::protocol::text::short;
 const MARGIN: f64 = 300_000.0;
 
 /// Codes of MSAL, and of OAuth, that only the user can cure.
-const INTERACTION: &[&str] = &["interaction_required", "login_required", "consent_required", "native_account_unavailable", "no_tokens_found", "no_account_error"];
+const INTERACTION: &[&str] =
+    &["interaction_required", "login_required", "consent_required", "native_account_unavailable", "no_tokens_found", "no_account_error"];
 
 /// The token source of one client.
 pub struct Tokens {
@@ -38,7 +39,8 @@ struct Kept {
 impl Tokens {
     /// Checks the shape of `options.token`.
     pub fn new(source: JsValue, scope: &str) -> Read<Self> {
-        let (object, function) = if source.is_function() { (JsValue::UNDEFINED, source) } else { (source.clone(), get(&source, "getToken")) };
+        let (object, function) =
+            if source.is_function() { (JsValue::UNDEFINED, source) } else { (source.clone(), get(&source, "getToken")) };
         match function.dyn_into::<Function>() {
             Ok(function) => Ok(Self { object, function, scopes: Array::of1(&scope.into()), kept: RefCell::new(None) }),
             Err(_) => {
@@ -103,8 +105,16 @@ fn read(answer: &JsValue) -> Read<Kept> {
     let found = answer.as_string().or_else(|| text(answer, "accessToken")).or_else(|| text(answer, "token"));
     let Some(token) = found else {
         // Not its content: whatever it is, it may hold a secret.
-        let got = if answer.is_null() { "null" } else if answer.is_undefined() { "undefined" } else { "something else" };
-        return Err(unusable(&format!("the token source must give a text, {{ accessToken }} or {{ token }}, got {got}; is the user signed in?")));
+        let got = if answer.is_null() {
+            "null"
+        } else if answer.is_undefined() {
+            "undefined"
+        } else {
+            "something else"
+        };
+        return Err(unusable(&format!(
+            "the token source must give a text, {{ accessToken }} or {{ token }}, got {got}; is the user signed in?"
+        )));
     };
     if token.is_empty() {
         return Err(unusable("the token source gave an empty text; is the user signed in?"));
@@ -129,7 +139,10 @@ fn refusal(thrown: JsValue) -> Stop {
     let property = |name: &str| text(&thrown, name).unwrap_or_default();
     let interaction = property("name") == "InteractionRequiredAuthError" || INTERACTION.contains(&property("errorCode").as_str());
     let failure = if interaction {
-        Failure::retryable(Code::Interaction, "the user has to sign in: open MSAL's popup or redirect from a click, then call resume() and start the round again; it goes on at the same page")
+        Failure::retryable(
+            Code::Interaction,
+            "the user has to sign in: open MSAL's popup or redirect from a click, then call resume() and start the round again; it goes on at the same page",
+        )
     } else {
         let mut said = property("message");
         if !said.is_empty() {
