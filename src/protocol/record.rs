@@ -106,57 +106,66 @@ impl Completed {
     }
 }
 
+/// What is wrong with a stored record.
+enum Odd {
+    Member(&'static str),
+    Whole(&'static str),
+}
+
 impl Record {
     /// Reads a stored record. It came from a store, so nothing about it is taken for granted.
     pub fn read<I: Item>(stored: &I) -> Result<Self, String> {
-        let missing = |name: &str| format!("its {name} is missing or of the wrong type");
+        match Self::checked(stored) {
+            Ok(record) => Ok(record),
+            Err(Odd::Member(name)) => Err(format!("its {name} is missing or of the wrong type")),
+            Err(Odd::Whole(why)) => Err(why.to_owned()),
+        }
+    }
+
+    fn checked<I: Item>(stored: &I) -> Result<Self, Odd> {
         let text = |name: &str| stored.text_of(name);
         let number = |name: &str| stored.get(name).and_then(|value| value.number());
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float becomes an integer saturating")]
-        let count = |name: &str| number(name).map(|count| count as u32).ok_or_else(|| missing(name));
-        if count("format")? != FORMAT {
-            return Err("it was written by another version of deltalink".into());
-        }
-        let phase =
-            text("phase").and_then(|text| Phase::ALL.into_iter().find(|phase| phase.as_str() == text)).ok_or_else(|| missing("phase"))?;
-        let kind = text("kind").and_then(|text| Kind::ALL.into_iter().find(|kind| kind.as_str() == text)).ok_or_else(|| missing("kind"))?;
-        let link = text("link").filter(|link| !link.is_empty());
-        if phase != Phase::Fresh && link.is_none() {
-            return Err("it has no link".into());
-        }
-        if phase == Phase::Sweeping && kind != Kind::Full {
-            return Err("it is to remove ghosts after a round that was not full".into());
-        }
         let list = |name: &str| stored.get(name).and_then(|list| list.list()).unwrap_or_default();
-        let (mut prefer, mut resets) = (Vec::new(), Vec::new());
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float becomes an integer saturating")]
+        let count = |name: &'static str| number(name).map(|count| count as u32).ok_or(Odd::Member(name));
+        if count("format")? != FORMAT {
+            return Err(Odd::Whole("it was written by another version of deltalink"));
+        }
+        let mut record = Self::new(number("startedAt").unwrap_or(f64::NAN), 0.0);
+        let phase = text("phase").unwrap_or_default();
+        let kind = text("kind").unwrap_or_default();
+        record.phase = *Phase::ALL.iter().find(|known| known.as_str() == phase).ok_or(Odd::Member("phase"))?;
+        record.kind = *Kind::ALL.iter().find(|known| known.as_str() == kind).ok_or(Odd::Member("kind"))?;
+        record.link = text("link").filter(|link| !link.is_empty());
+        if record.phase != Phase::Fresh && record.link.is_none() {
+            return Err(Odd::Whole("it has no link"));
+        }
+        if record.phase == Phase::Sweeping && record.kind != Kind::Full {
+            return Err(Odd::Whole("it is to remove ghosts after a round that was not full"));
+        }
+        record.revision = text("revision").ok_or(Odd::Member("revision"))?;
+        record.generation = count("generation")?;
+        record.page = count("page")?;
+        if record.started_at.is_nan() {
+            return Err(Odd::Member("startedAt"));
+        }
+        record.start = text("start");
+        record.after = text("after");
+        record.synced_at = number("syncedAt");
+        record.full_at = number("fullAt");
         for value in list("prefer") {
-            prefer.extend(value.text());
+            record.prefer.extend(value.text());
         }
         for at in list("resets") {
-            resets.extend(at.number());
+            record.resets.extend(at.number());
         }
-        Ok(Self {
-            format: FORMAT,
-            revision: text("revision").ok_or_else(|| missing("revision"))?,
-            phase,
-            link,
-            start: text("start"),
-            after: text("after"),
-            kind,
-            generation: count("generation")?,
-            page: count("page")?,
-            prefer,
-            started_at: number("startedAt").ok_or_else(|| missing("startedAt"))?,
-            synced_at: number("syncedAt"),
-            full_at: number("fullAt"),
-            resets,
-        })
+        Ok(record)
     }
 
     /// Before the first page of the first round. `chance` in `0.0..1.0` makes its epoch.
     pub fn new(now: f64, chance: f64) -> Self {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "chance is clamped to what fits")]
-        let epoch = (chance.clamp(0.0, 0.999_999_999) * f64::from(u32::MAX)) as u32;
+        let epoch = (chance.clamp(0.0, 0.999_999_999) * f64::from(u32::MAX)) as usize;
         Self {
             format: FORMAT,
             revision: format!("{epoch:08x}.0"),

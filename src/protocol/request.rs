@@ -170,7 +170,8 @@ impl Draft {
     }
 
     fn page_size(&mut self, size: Option<u32>) -> Read<()> {
-        if let Some(size) = size {
+        // Numbers are written as usize, whose formatter is there anyway.
+        if let Some(size) = size.map(|size| size as usize) {
             if !(1..=1000).contains(&size) {
                 return bad(format!("options.pageSize must be from 1 to 1000, got {size}"));
             }
@@ -473,7 +474,7 @@ fn top(draft: &mut Draft, top: Option<u32>) -> Read<()> {
         None => Ok(()),
         Some(0) => bad("options.top must be at least 1, got 0"),
         Some(top) => {
-            draft.param("$top", &top.to_string());
+            draft.param("$top", &(top as usize).to_string());
             Ok(())
         }
     }

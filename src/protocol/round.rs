@@ -489,7 +489,9 @@ impl Round {
 
     fn resync(&mut self, refusal: &Refusal, now: f64) -> Step {
         #[allow(clippy::cast_precision_loss, reason = "a day in milliseconds fits")]
-        let mut resets: Vec<f64> = self.record.resets.iter().copied().filter(|at| (now - at).abs() < DAY as f64).collect();
+        let mut resets: Vec<f64> = self.record.resets.clone();
+        #[allow(clippy::cast_precision_loss, reason = "a day in milliseconds fits")]
+        resets.retain(|at| (now - at).abs() < DAY as f64);
         if resets.len() >= MOST_RESETS {
             let words = format!(
                 "Graph asked for a full round {MOST_RESETS} times within a day and never let one complete; the mirror is as it was, try again tomorrow or start over with reset()"
@@ -499,7 +501,7 @@ impl Round {
             failure.status = Some(refusal.status);
             return self.fail(failure, now);
         }
-        self.report.resync = Some(refusal.code().map_or_else(|| refusal.status.to_string(), str::to_owned));
+        self.report.resync = Some(refusal.code().map_or_else(|| usize::from(refusal.status).to_string(), str::to_owned));
         resets.push(now);
         let record = Record { generation: self.generation.max(self.record.generation), resets, ..self.record.fresh() };
         let expect = self.expect();
@@ -533,7 +535,7 @@ impl Round {
             let words = format!(
                 "no answer from {} after {} attempts; check the connection and, in a browser, that this page may call that origin; the next round goes on at the same page",
                 self.plan.endpoint.origin(),
-                self.failures
+                self.failures as usize
             );
             Failure::retryable(Code::Network, words)
         });
@@ -587,7 +589,7 @@ impl Round {
             }
             _ => (Code::BadRequest, false, "check the options of the query"),
         };
-        let status = if refusal.status == 0 { "with a redirect".to_owned() } else { refusal.status.to_string() };
+        let status = if refusal.status == 0 { "with a redirect".to_owned() } else { usize::from(refusal.status).to_string() };
         let graph_code = refusal.code().map(|code| format!(" {code}")).unwrap_or_default();
         let said = refusal.message.as_deref().map(|said| format!(" ({})", short(said, 300))).unwrap_or_default();
         let mut failure = Failure::new(code, format!("Graph answered {status}{graph_code} on {name}{said}: {way_out}"));
