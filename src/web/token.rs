@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use js_sys::{Array, Date, Function, Object, Promise};
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::leash::Leash;
+use super::leash::{Leash, promised};
 use super::object::{Stop, get, set, set_text, text};
 use super::options::shown;
 use crate::protocol::error::{Code, Failure, Read};
@@ -55,20 +55,17 @@ impl Tokens {
         self.kept.replace(None);
     }
 
-    /// A token for the next request.
-    pub async fn get(&self, need: Need, leash: &Leash) -> Result<String, Stop> {
-        leash.check()?;
+    /// The kept token, if it is still good.
+    pub fn kept(&self, need: Need) -> Option<String> {
         if need == Need::Unauthorized {
             self.forget();
-        } else if let Some(kept) = self.kept.borrow().as_ref()
-            && Date::now() + MARGIN < kept.until
-        {
-            return Ok(kept.token.clone());
         }
-        let answer = match self.ask(need, leash) {
-            Ok(answer) => leash.wait(&Promise::resolve(&answer)).await?,
-            Err(thrown) => Err(thrown),
-        };
+        let kept = self.kept.borrow();
+        kept.as_ref().filter(|kept| Date::now() + MARGIN < kept.until).map(|kept| kept.token.clone())
+    }
+
+    /// The token that the source gave.
+    pub fn taken(&self, answer: Result<JsValue, JsValue>) -> Result<String, Stop> {
         let kept = read(&answer.map_err(refusal)?)?;
         let token = kept.token.clone();
         if kept.until > 0.0 {
@@ -77,7 +74,12 @@ impl Tokens {
         Ok(token)
     }
 
-    fn ask(&self, need: Need, leash: &Leash) -> Result<JsValue, JsValue> {
+    /// Asks the source.
+    pub fn ask(&self, need: Need, leash: &Leash) -> Promise {
+        promised(self.call(need, leash))
+    }
+
+    fn call(&self, need: Need, leash: &Leash) -> Result<JsValue, JsValue> {
         let request = Object::new();
         let scopes = self.scopes.slice(0, 1);
         if !self.object.is_undefined() {
