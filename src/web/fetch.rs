@@ -5,13 +5,13 @@
 //! they can't.
 
 use gloo_net::http::{Headers, Response};
-use js_sys::{Function, Math, Promise};
+use js_sys::{Function, Math, Object, Promise};
 use wasm_bindgen::prelude::*;
-use web_sys::{RequestInit, RequestRedirect, Url};
+use web_sys::Url;
 
 use super::json::Json;
 use super::leash::{Leash, promised};
-use super::object::{get, text};
+use super::object::{get, set, set_text, text};
 use crate::protocol::endpoint::{Endpoint, shown};
 use crate::protocol::error::{Code, Failure, Read};
 use crate::protocol::refusal::Refusal;
@@ -59,11 +59,11 @@ impl Fetch<'_> {
         if !self.prefer.is_empty() {
             headers.set("Prefer", &joined(&self.prefer.iter().map(String::as_str).collect::<Vec<_>>(), ", "));
         }
-        let init = RequestInit::new();
-        init.set_method("GET");
-        init.set_headers(&headers.into_raw());
-        init.set_redirect(RequestRedirect::Manual);
-        init.set_signal(Some(&self.leash.signal()));
+        let init = Object::new();
+        set_text(&init, "method", "GET");
+        set_text(&init, "redirect", "manual");
+        set(&init, "headers", &headers.into_raw());
+        set(&init, "signal", &self.leash.signal());
         let global = js_sys::global();
         let own = self.function.cloned().or_else(|| get(&global, "fetch").dyn_into().ok());
         match own {

@@ -12,14 +12,14 @@ use super::object::{Stop, get, set, set_text, text};
 use super::options::shown;
 use crate::protocol::error::{Code, Failure, Read};
 use crate::protocol::round::Need;
-use crate::protocol::text::short;
+use crate::protocol::text::{short, words};
 
 /// A token is not used in the last minutes of its life: a request takes time, and clocks differ.
 const MARGIN: f64 = 300_000.0;
 
 /// Codes of MSAL, and of OAuth, that only the user can cure.
-const INTERACTION: &[&str] =
-    &["interaction_required", "login_required", "consent_required", "native_account_unavailable", "no_tokens_found", "no_account_error"];
+const INTERACTION: &str =
+    "interaction_required login_required consent_required native_account_unavailable no_tokens_found no_account_error";
 
 /// The token source of one client.
 pub struct Tokens {
@@ -139,7 +139,7 @@ fn read(answer: &JsValue) -> Read<Kept> {
 /// What the token source threw, kept as the cause.
 fn refusal(thrown: JsValue) -> Stop {
     let property = |name: &str| text(&thrown, name).unwrap_or_default();
-    let interaction = property("name") == "InteractionRequiredAuthError" || INTERACTION.contains(&property("errorCode").as_str());
+    let interaction = property("name") == "InteractionRequiredAuthError" || words(INTERACTION).contains(&property("errorCode").as_str());
     let failure = if interaction {
         Failure::retryable(
             Code::Interaction,
