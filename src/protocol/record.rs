@@ -4,7 +4,7 @@ use serde::{Serialize, Serializer};
 
 use super::field::{Field, fields};
 use super::item::Item;
-use super::text::{halves, whole};
+use super::text::{digits, halves, joined, whole};
 
 /// The version of the record's form. A record of a later one is refused, not guessed at.
 pub const FORMAT: u32 = 1;
@@ -189,7 +189,7 @@ impl Record {
     pub fn next(&self) -> Self {
         let (epoch, count) = halves(&self.revision, b".").unwrap_or((&self.revision, ""));
         let count = whole(count).unwrap_or(0);
-        Self { revision: format!("{epoch}.{}", count.wrapping_add(1)), ..self.clone() }
+        Self { revision: joined(&[epoch, &digits(count.wrapping_add(1), 1)], "."), ..self.clone() }
     }
 
     /// Forgets the link and keeps the generation, so that the next full round can tell its rows from the old ones.

@@ -6,7 +6,7 @@
 //! 3. Data under an error status is not read.
 
 use super::item::Item;
-use super::text::holds;
+use super::text::{holds, words};
 
 /// An answer whose status was not good.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,16 +43,8 @@ pub enum Verdict {
 }
 
 /// The codes that end a stored link, in lower case (graph-facts 4).
-const RESETS: &[&str] = &[
-    "syncstatenotfound",
-    "syncstateinvalid",
-    "resyncrequired",
-    "resyncchangesapplydifferences",
-    "resyncchangesuploaddifferences",
-    "resyncapplydifferences",
-    "resyncuploaddifferences",
-    "invaliddeltatoken",
-];
+const RESETS: &str = "syncstatenotfound syncstateinvalid resyncrequired resyncchangesapplydifferences \
+    resyncchangesuploaddifferences resyncapplydifferences resyncuploaddifferences invaliddeltatoken";
 
 /// The deepest nesting that is looked at. Graph nests three deep.
 const DEPTH: usize = 16;
@@ -99,7 +91,7 @@ impl Refusal {
 
     fn resets(&self) -> bool {
         self.status == 410
-            || RESETS.iter().any(|code| self.has(code))
+            || words(RESETS).iter().any(|code| self.has(code))
             // Teams channels say it in words only.
             || self.message.as_deref().is_some_and(|message| holds(&message.to_ascii_lowercase(), "parameter 'deltatoken' not supported"))
     }

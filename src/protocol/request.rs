@@ -11,7 +11,7 @@ use super::catalog::{self, Ids, PageSize, Resource};
 use super::change::Dialect;
 use super::endpoint::Endpoint;
 use super::error::{Code, Failure, Read};
-use super::text::{bare, cut, holds, joined, odd, parts, printable, quoted};
+use super::text::{bare, cut, digits, holds, joined, odd, parts, printable, quoted, words};
 use super::time::{DAY, format_iso, parse_iso};
 
 /// The longest window of a calendar view, in days: longer ones are an `ErrorInvalidRequest` (graph-facts 1.3).
@@ -292,8 +292,8 @@ pub fn events(options: Options) -> Read<Query> {
     }
     if end - start > LONGEST_WINDOW * DAY {
         return bad(format!(
-            "options.start and options.end must be at most {LONGEST_WINDOW} days apart, which is Graph's limit for a calendar view, got {} days; take a shorter window or several queries",
-            (end - start).div_ceil_days()
+            "options.start and options.end must be at most 1825 days apart, which is Graph's limit for a calendar view, got {} days; take a shorter window or several queries",
+            digits((end - start).div_ceil_days(), 1)
         ));
     }
     let owner = owner(options.user.as_deref())?;
@@ -380,7 +380,7 @@ pub fn track(path: &str, options: Options) -> Read<Query> {
         if options.top.is_some() {
             asked.push("top");
         }
-        if let Some(option) = asked.iter().find(|option| !resource.takes.contains(option)) {
+        if let Some(option) = asked.iter().find(|option| !words(resource.takes).contains(option)) {
             let prefer = *option == "top" && resource.page_size == PageSize::Prefer;
             return refuse(option, &if prefer { "use options.pageSize".into() } else { send(option) });
         }
@@ -512,7 +512,10 @@ fn percent(text: &str, plain: &[u8]) -> String {
         if byte.is_ascii_alphanumeric() || plain.contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out += &format!("%{byte:02X}");
+            out.push('%');
+            for nibble in [byte >> 4, byte & 15] {
+                out.push(char::from(if nibble < 10 { b'0' + nibble } else { b'A' - 10 + nibble }));
+            }
         }
     }
     out

@@ -84,6 +84,26 @@ pub fn parts<'a>(mut text: &'a str, between: &[u8]) -> Vec<&'a str> {
     parts
 }
 
+/// The words of a list such as `start end`. Lists are written so because each member of a slice costs a pointer.
+pub fn words(list: &'static str) -> Vec<&'static str> {
+    parts(list, b" ")
+}
+
+/// A number in at least so many digits, with zeros before it.
+pub fn digits(number: i64, least: usize) -> String {
+    let mut digits = String::new();
+    let mut rest = number.unsigned_abs();
+    while rest > 0 || digits.len() + usize::from(number < 0) < least {
+        #[allow(clippy::cast_possible_truncation, reason = "below ten")]
+        digits.insert(0, char::from(b'0' + (rest % 10) as u8));
+        rest /= 10;
+    }
+    if number < 0 {
+        digits.insert(0, '-');
+    }
+    digits
+}
+
 /// A text without this character at its start, however often it stands there.
 pub fn bare(mut text: &str, start: char) -> &str {
     while let Some(rest) = text.strip_prefix(start) {
@@ -116,6 +136,11 @@ mod tests {
         assert_eq!((cut("a/b?c", b"?/"), cut("é", b"?"), cut("", b"?")), (("a", "/b?c"), ("é", ""), ("", "")));
         assert_eq!((halves("é=", b"="), halves("=é", b"="), halves("é", b"=")), (Some(("é", "")), Some(("", "é")), None));
         assert_eq!((parts("a//é/", b"/"), parts("", b"/")), (vec!["a", "", "é", ""], vec![""]));
+    }
+
+    #[test]
+    fn a_number_is_written_in_at_least_so_many_digits() {
+        assert_eq!([(0, 1), (7, 2), (2026, 2), (-1, 4), (i64::MAX, 1)].map(|(number, least)| digits(number, least)), ["0", "07", "2026", "-001", "9223372036854775807"]);
     }
 
     #[test]

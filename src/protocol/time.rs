@@ -2,7 +2,7 @@
 //!
 //! All instants are milliseconds since 1970-01-01 UTC.
 
-use super::text::{bare, cut, halves, parts, whole};
+use super::text::{bare, cut, digits, halves, parts, whole};
 
 /// Milliseconds of a day.
 pub const DAY: i64 = 86_400_000;
@@ -24,8 +24,16 @@ pub fn format_iso(ms: i64) -> String {
     let (year, month, day) = civil_from_days(ms.div_euclid(DAY));
     let rest = ms.rem_euclid(DAY);
     let (hour, minute, second, milli) = (rest / 3_600_000, rest / 60_000 % 60, rest / 1000 % 60, rest % 1000);
-    let fraction = if milli == 0 { String::new() } else { format!(".{milli:03}") };
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
+    let mut text = digits(year, 4);
+    for (before, number) in [("-", month), ("-", day), ("T", hour), (":", minute), (":", second)] {
+        text += before;
+        text += &digits(number, 2);
+    }
+    if milli != 0 {
+        text += ".";
+        text += &digits(milli, 3);
+    }
+    text + "Z"
 }
 
 /// Reads the fixed form of an HTTP date, `Sun, 06 Nov 1994 08:49:37 GMT`.

@@ -2,13 +2,16 @@
 
 use std::rc::Rc;
 
-use js_sys::{Array, Date, Function, Math, Object};
+use gloo_net::http::Response;
+use gloo_timers::callback::Timeout;
+use js_sys::{Array, Date, Function, Math, Object, Promise};
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
 
 use super::client::Shared;
-use super::fetch::{Answer, Fetch};
+use super::fetch::{self, Answer, Fetch};
 use super::json::Json;
-use super::leash::Leash;
+use super::leash::{Leash, timer};
 use super::object::{self, Stop, set, set_date, set_number, set_text};
 use super::store::{Asked, CHUNK, Store};
 use crate::protocol::change::{Applied, Collapsed, Mode, apply, collapse, pass, sweep};
@@ -38,6 +41,23 @@ pub struct Driver {
     applied: Applied<Json>,
     /// What to do next.
     step: Option<Step>,
+}
+
+/// What a step has come to.
+enum Turn {
+    Over(Input),
+    Wait(Promise, Then),
+}
+
+/// Where an answer goes.
+enum Then {
+    Token,
+    Response,
+    Body(Response),
+    /// The rest of a sleep until this time.
+    Timer(f64, Timeout),
+    /// Of the method of this name.
+    Store(&'static str, Step),
 }
 
 impl Driver {
@@ -157,44 +177,96 @@ impl Driver {
         self.tell(&self.status(if self.round.report.resync.is_some() { "resyncing" } else { "syncing" }));
     }
 
-    /// Does one step.
+    /// Does one step. All that a round waits for is waited for here: every `await` is a state of its own in the wasm.
     async fn act(&mut self, step: Step) -> Result<Input, Stop> {
-        match step {
-            Step::SignIn(need) => {
-                self.token = self.shared.tokens.get(need, &self.leash).await?;
-                Ok(Input::SignedIn)
-            }
-            Step::Fetch(url) => {
-                self.leash.check()?;
-                self.working();
-                let answer = self.fetch(&url).await?;
-                Ok(self.read(answer))
-            }
-            Step::Sleep(ms, why) => {
-                self.leash.check()?;
-                let status = self.status("waiting");
-                set_date(&status, "waitUntil", Some(Date::now() + ms));
-                set_text(&status, "waitReason", why.as_str());
-                self.tell(&status);
-                self.leash.sleep(ms).await?;
-                self.working();
-                Ok(Input::Slept)
-            }
-            step => {
-                let answer = match self.ask(&step)? {
-                    Some(asked) => self.shared.store.answer(asked).await?,
-                    None => JsValue::UNDEFINED,
-                };
-                self.answered(step, answer)
+        let mut turn = self.begin(step)?;
+        loop {
+            match turn {
+                Turn::Over(input) => return Ok(input),
+                Turn::Wait(promise, then) => {
+                    let answer = JsFuture::from(promise).await;
+                    turn = self.go_on(then, answer)?;
+                }
             }
         }
     }
 
-    /// What a step asks of the store.
-    fn ask(&mut self, step: &Step) -> Result<Option<Asked>, Stop> {
+    fn begin(&mut self, step: Step) -> Result<Turn, Stop> {
         if !matches!(step, Step::Deliver(_)) {
             self.leash.check()?;
         }
+        match step {
+            Step::SignIn(need) => {
+                if let Some(token) = self.shared.tokens.kept(need) {
+                    self.token = token;
+                    return Ok(Turn::Over(Input::SignedIn));
+                }
+                let promise = self.shared.tokens.ask(need, &self.leash);
+                Ok(Turn::Wait(self.leash.hold(&promise), Then::Token))
+            }
+            Step::Fetch(url) => {
+                self.working();
+                let plan = self.round.plan();
+                let fetch = Fetch {
+                    endpoint: &plan.endpoint,
+                    function: self.shared.fetch.as_ref(),
+                    token: &self.token,
+                    prefer: &plan.query.prefer,
+                    leash: &self.leash,
+                };
+                Ok(Turn::Wait(self.leash.hold(&fetch.send(&url)?), Then::Response))
+            }
+            Step::Sleep(ms, why) => {
+                let until = Date::now() + ms;
+                let status = self.status("waiting");
+                set_date(&status, "waitUntil", Some(until));
+                set_text(&status, "waitReason", why.as_str());
+                self.tell(&status);
+                Ok(self.sleep(until))
+            }
+            step => match self.ask(&step)? {
+                Some(Asked(name, promise)) => Ok(Turn::Wait(promise, Then::Store(name, step))),
+                None => self.answered(step, JsValue::UNDEFINED).map(Turn::Over),
+            },
+        }
+    }
+
+    fn go_on(&mut self, then: Then, answer: Result<JsValue, JsValue>) -> Result<Turn, Stop> {
+        // What was asked of the store is awaited to its end: it may have been committed.
+        if let Then::Store(name, step) = then {
+            let answer = answer.map_err(|thrown| self.shared.store.failure(name, &thrown))?;
+            return self.answered(step, answer).map(Turn::Over);
+        }
+        self.leash.check()?;
+        Ok(match then {
+            Then::Response => match fetch::opened(answer)? {
+                Ok((response, body)) => Turn::Wait(self.leash.hold(&body), Then::Body(response)),
+                Err(answer) => Turn::Over(self.read(answer)),
+            },
+            Then::Body(response) => Turn::Over(self.read(fetch::answer(&response, answer))),
+            Then::Timer(until, timeout) => {
+                drop(timeout);
+                self.sleep(until)
+            }
+            _ => {
+                self.token = self.shared.tokens.taken(answer)?;
+                Turn::Over(Input::SignedIn)
+            }
+        })
+    }
+
+    fn sleep(&self, until: f64) -> Turn {
+        let left = until - Date::now();
+        if left <= 0.0 {
+            self.working();
+            return Turn::Over(Input::Slept);
+        }
+        let (promise, timeout) = timer(left);
+        Turn::Wait(self.leash.hold(&promise), Then::Timer(until, timeout))
+    }
+
+    /// What a step asks of the store.
+    fn ask(&mut self, step: &Step) -> Result<Option<Asked>, Stop> {
         let store = &self.shared.store;
         let asked = match step {
             Step::Load => {
@@ -270,18 +342,6 @@ impl Driver {
         }
         self.delivered = Some(object::page(delivery, &self.applied.changes, query.mirror));
         Ok(())
-    }
-
-    async fn fetch(&self, url: &str) -> Result<Answer, Stop> {
-        let plan = self.round.plan();
-        let fetch = Fetch {
-            endpoint: &plan.endpoint,
-            function: self.shared.fetch.as_ref(),
-            token: &self.token,
-            prefer: &plan.query.prefer,
-            leash: &self.leash,
-        };
-        fetch.get(url).await
     }
 
     fn read(&mut self, answer: Answer) -> Input {

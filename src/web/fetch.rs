@@ -5,15 +5,15 @@
 //! they can't.
 
 use gloo_net::http::{Headers, Response};
-use js_sys::{Function, Math, Promise};
+use js_sys::{Function, Math, Object, Promise};
 use wasm_bindgen::prelude::*;
-use web_sys::{RequestInit, RequestRedirect, Url};
+use web_sys::Url;
 
 use super::json::Json;
-use super::leash::Leash;
-use super::object::{Stop, get, text};
+use super::leash::{Leash, promised};
+use super::object::{get, set, set_text, text};
 use crate::protocol::endpoint::{Endpoint, shown};
-use crate::protocol::error::{Code, Failure};
+use crate::protocol::error::{Code, Failure, Read};
 use crate::protocol::refusal::Refusal;
 use crate::protocol::text::joined;
 
@@ -44,37 +44,13 @@ pub struct Fetch<'a> {
 }
 
 impl Fetch<'_> {
-    /// Asks.
-    pub async fn get(&self, url: &str) -> Result<Answer, Stop> {
-        self.leash.check()?;
-        let sent = match self.send(url)? {
-            Ok(promise) => self.leash.wait(&Promise::resolve(&promise)).await?,
-            Err(thrown) => Err(thrown),
-        };
-        let Ok(value) = sent else { return Ok(Answer::Unreachable) };
-        let Ok(raw) = value.dyn_into::<web_sys::Response>() else {
-            return Err(Failure::new(Code::BadRequest, "options.fetch must resolve to a Response").into());
-        };
-        let response = Response::from(Clone::clone(&raw));
-        let status = response.status();
-        if (300..400).contains(&status) || text(&raw, "type").as_deref() == Some("opaqueredirect") {
-            return Ok(Answer::Refused(Box::new(Refusal { status, ..Refusal::default() })));
-        }
-        // Read by web-sys: gloo-net's reader has the same trap as its `send`.
-        let body = match raw.text() {
-            Ok(promise) => self.leash.wait(promise.unchecked_ref()).await?,
-            Err(thrown) => Err(thrown),
-        };
-        Ok(answer(&response, body))
-    }
-
-    /// Calls `fetch`. What it throws is as good as what it rejects with.
-    fn send(&self, url: &str) -> Result<Result<JsValue, JsValue>, Stop> {
+    /// Calls `fetch`.
+    pub fn send(&self, url: &str) -> Read<Promise> {
         // The protocol has checked the link by its text; the host's own parser has the last word.
         let origin = Url::new(url).map(|url| url.origin()).unwrap_or_default();
         if origin != self.endpoint.origin() {
             let words = format!("a link leads away from {} ({}); the token was not sent", self.endpoint.origin(), shown(url));
-            return Err(Failure::new(Code::ForeignLink, words).into());
+            return Err(Failure::new(Code::ForeignLink, words));
         }
         let headers = Headers::new();
         headers.set("Accept", "application/json");
@@ -83,22 +59,37 @@ impl Fetch<'_> {
         if !self.prefer.is_empty() {
             headers.set("Prefer", &joined(&self.prefer.iter().map(String::as_str).collect::<Vec<_>>(), ", "));
         }
-        let init = RequestInit::new();
-        init.set_method("GET");
-        init.set_headers(&headers.into_raw());
-        init.set_redirect(RequestRedirect::Manual);
-        init.set_signal(Some(&self.leash.signal()));
+        let init = Object::new();
+        set_text(&init, "method", "GET");
+        set_text(&init, "redirect", "manual");
+        set(&init, "headers", &headers.into_raw());
+        set(&init, "signal", &self.leash.signal());
         let global = js_sys::global();
         let own = self.function.cloned().or_else(|| get(&global, "fetch").dyn_into().ok());
         match own {
-            Some(function) => Ok(function.call2(&global, &JsValue::from_str(url), &init)),
-            None => Err(Failure::new(Code::BadRequest, "this host has no fetch; give one in options.fetch").into()),
+            Some(function) => Ok(promised(function.call2(&global, &JsValue::from_str(url), &init))),
+            None => Err(Failure::new(Code::BadRequest, "this host has no fetch; give one in options.fetch")),
         }
     }
 }
 
+/// What `fetch` gave: an answer already, or a response whose body is to be waited for.
+pub fn opened(sent: Result<JsValue, JsValue>) -> Read<Result<(Response, Promise), Answer>> {
+    let Ok(value) = sent else { return Ok(Err(Answer::Unreachable)) };
+    let Ok(raw) = value.dyn_into::<web_sys::Response>() else {
+        return Err(Failure::new(Code::BadRequest, "options.fetch must resolve to a Response"));
+    };
+    let status = raw.status();
+    if (300..400).contains(&status) || text(&raw, "type").as_deref() == Some("opaqueredirect") {
+        return Ok(Err(Answer::Refused(Box::new(Refusal { status, ..Refusal::default() }))));
+    }
+    // Read by web-sys: gloo-net's reader has the same trap as its `send`.
+    let body = promised(raw.text().map(Into::into));
+    Ok(Ok((Response::from(raw), body)))
+}
+
 /// What an answer says, once its body is here, or is known to be cut.
-fn answer(response: &Response, body: Result<JsValue, JsValue>) -> Answer {
+pub fn answer(response: &Response, body: Result<JsValue, JsValue>) -> Answer {
     if response.ok() && body.is_err() {
         return Answer::Unreachable;
     }

@@ -8,9 +8,8 @@ use std::cell::Cell;
 use std::rc::{Rc, Weak};
 
 use gloo_timers::callback::Timeout;
-use js_sys::{Array, Date, Promise};
+use js_sys::{Array, Promise};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, AbortSignal};
 
 use super::indexed_db::listener;
@@ -84,34 +83,28 @@ impl Leash {
         }
     }
 
-    /// Waits for a promise, but no longer than the leash holds.
-    pub async fn wait(&self, work: &Promise) -> Result<Result<JsValue, JsValue>, Stop> {
-        self.check()?;
-        let result = JsFuture::from(Promise::race(&Array::of2(work, &self.stopped))).await;
-        self.check()?;
-        Ok(result)
+    /// A promise that ends when the other one does, but no later than the leash lets go. [`Self::check`] then says which it was.
+    pub fn hold(&self, work: &Promise) -> Promise {
+        Promise::race(&Array::of2(work, &self.stopped))
     }
+}
 
-    /// Sleeps, in slices that a host's timer can count.
-    pub async fn sleep(&self, ms: f64) -> Result<(), Stop> {
-        let until = Date::now() + ms;
-        loop {
-            let left = until - Date::now();
-            if left <= 0.0 {
-                return self.check();
-            }
-            let mut timeout = None;
-            let timer = Promise::new(&mut |resolve, _| {
-                timeout = Some(Timeout::new(wait::slice(left.ceil()).unsigned_abs(), move || {
-                    let _ = resolve.call0(&JsValue::UNDEFINED);
-                }));
-            });
-            let slept = self.wait(&timer).await;
-            // Dropping the handle clears a timer that was cut short.
-            drop(timeout);
-            let _ = slept?;
-        }
+/// What a call gave or threw, as a promise: what it throws is as good as what it rejects with.
+pub fn promised(result: Result<JsValue, JsValue>) -> Promise {
+    match result {
+        Ok(value) => Promise::resolve(&value),
+        Err(thrown) => Promise::reject(&thrown),
     }
+}
+
+/// A timer for the next slice of a sleep that a host's timer can count. Dropping its handle clears it.
+pub fn timer(ms: f64) -> (Promise, Timeout) {
+    let mut resolver = None;
+    let promise = Promise::new(&mut |resolve, _| resolver = Some(resolve));
+    let timeout = Timeout::new(wait::slice(ms.ceil()).unsigned_abs(), move || {
+        let _ = resolver.map(|resolve| resolve.call0(&JsValue::UNDEFINED));
+    });
+    (promise, timeout)
 }
 
 impl Drop for Leash {

@@ -7,6 +7,7 @@ use wasm_bindgen_futures::JsFuture;
 
 use super::indexed_db::{Database, id_of, pair, result, results};
 use super::json::Json;
+use super::leash::promised;
 use super::object::{get, set, set_number, set_text, text};
 use super::options::shown;
 use crate::protocol::change::{Applied, Row};
@@ -76,22 +77,24 @@ fn list(value: &JsValue) -> Option<&Array> {
     Array::is_array(value).then(|| value.unchecked_ref())
 }
 
-/// What was asked of a store: the name of the method, and its promise or what it threw.
-pub struct Asked(&'static str, Result<Promise, JsValue>);
+/// What was asked of a store: the name of the method, and its promise.
+pub struct Asked(pub &'static str, pub Promise);
+
+/// As [`promised`], for promises.
+fn asked(name: &'static str, begun: Result<Promise, JsValue>) -> Read<Asked> {
+    Ok(Asked(name, promised(begun.map(Into::into))))
+}
 
 /// Each question is begun by one function and its answer read by another, so that all are waited for in one place: every
 /// `async fn` is a state machine of its own in the wasm.
 impl Store {
     /// Waits for what was asked, and tells its failure in our words.
     pub async fn answer(&self, asked: Asked) -> Read<JsValue> {
-        let answer = match asked.1 {
-            Ok(promise) => JsFuture::from(promise).await,
-            Err(thrown) => Err(thrown),
-        };
-        answer.map_err(|thrown| self.failure(asked.0, &thrown))
+        JsFuture::from(asked.1).await.map_err(|thrown| self.failure(asked.0, &thrown))
     }
 
-    fn failure(&self, name: &str, thrown: &JsValue) -> Box<Failure> {
+    /// What a store threw, in our words.
+    pub fn failure(&self, name: &str, thrown: &JsValue) -> Box<Failure> {
         match self {
             Self::Indexed(database) => database.failure(thrown),
             Self::Caller(_) => {
@@ -108,7 +111,7 @@ impl Store {
     /// Asks for the state record of a query.
     pub fn load(&self, key: &JsValue) -> Read<Asked> {
         match self {
-            Self::Indexed(database) => Ok(Asked("load", database.load(key))),
+            Self::Indexed(database) => asked("load", database.load(key)),
             Self::Caller(store) => call(store, "load", &Array::of1(key)),
         }
     }
@@ -126,7 +129,7 @@ impl Store {
     /// Asks for the rows of these ids.
     pub fn rows(&self, key: &JsValue, ids: &[&str]) -> Read<Asked> {
         match self {
-            Self::Indexed(database) => Ok(Asked("rows", database.rows(key, ids))),
+            Self::Indexed(database) => asked("rows", database.rows(key, ids)),
             Self::Caller(store) => {
                 let list = Array::new();
                 for id in ids {
@@ -155,7 +158,7 @@ impl Store {
     pub fn commit(&self, key: &JsValue, expect: Option<&str>, record: &Record, applied: &Applied<Json>) -> Read<Asked> {
         let state = record_to_js(record)?;
         match self {
-            Self::Indexed(database) => Ok(Asked("commit", database.commit(key, expect, &state, applied))),
+            Self::Indexed(database) => asked("commit", database.commit(key, expect, &state, applied)),
             Self::Caller(store) => call(store, "commit", &Array::of2(key, &batch(expect, &state, applied))),
         }
     }
@@ -168,7 +171,7 @@ impl Store {
     /// Asks for at most `limit` rows after an id, all of one moment; fewer only at the end.
     pub fn scan(&self, key: &JsValue, after: Option<&str>, limit: u32) -> Read<Asked> {
         match self {
-            Self::Indexed(database) => Ok(Asked("scan", database.scan(key, after, limit))),
+            Self::Indexed(database) => asked("scan", database.scan(key, after, limit)),
             Self::Caller(store) => {
                 let range = Object::new();
                 if let Some(after) = after {
@@ -227,7 +230,7 @@ impl Store {
     /// Asks how many rows there are. A caller's store can't tell.
     pub fn count(&self, key: &JsValue) -> Option<Asked> {
         match self {
-            Self::Indexed(database) => Some(Asked("count", database.count(key))),
+            Self::Indexed(database) => asked("count", database.count(key)).ok(),
             Self::Caller(_) => None,
         }
     }
@@ -250,7 +253,7 @@ impl Store {
     /// Wipes everything that is stored under keys with this prefix.
     pub fn clear(&self, prefix: &str) -> Read<Asked> {
         match self {
-            Self::Indexed(database) => Ok(Asked("clear", database.delete()?)),
+            Self::Indexed(database) => asked("clear", database.delete()?),
             Self::Caller(store) => call(store, "clear", &Array::of1(&prefix.into())),
         }
     }
@@ -294,7 +297,7 @@ fn call(store: &JsValue, name: &'static str, arguments: &Array) -> Read<Asked> {
             format!("options.store must be \"indexeddb\", \"memory\" or a DeltaStore; this one has no {name}()"),
         ));
     };
-    Ok(Asked(name, method.apply(store, arguments).map(|value| Promise::resolve(&value))))
+    Ok(Asked(name, promised(method.apply(store, arguments))))
 }
 
 fn broken(name: &str, must_give: &str, got: &JsValue) -> Box<Failure> {

@@ -7,19 +7,19 @@ use std::cell::RefCell;
 use js_sys::{Array, Date, Function, Object, Promise};
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::leash::Leash;
+use super::leash::{Leash, promised};
 use super::object::{Stop, get, set, set_text, text};
 use super::options::shown;
 use crate::protocol::error::{Code, Failure, Read};
 use crate::protocol::round::Need;
-use crate::protocol::text::short;
+use crate::protocol::text::{short, words};
 
 /// A token is not used in the last minutes of its life: a request takes time, and clocks differ.
 const MARGIN: f64 = 300_000.0;
 
 /// Codes of MSAL, and of OAuth, that only the user can cure.
-const INTERACTION: &[&str] =
-    &["interaction_required", "login_required", "consent_required", "native_account_unavailable", "no_tokens_found", "no_account_error"];
+const INTERACTION: &str =
+    "interaction_required login_required consent_required native_account_unavailable no_tokens_found no_account_error";
 
 /// The token source of one client.
 pub struct Tokens {
@@ -55,20 +55,17 @@ impl Tokens {
         self.kept.replace(None);
     }
 
-    /// A token for the next request.
-    pub async fn get(&self, need: Need, leash: &Leash) -> Result<String, Stop> {
-        leash.check()?;
+    /// The kept token, if it is still good.
+    pub fn kept(&self, need: Need) -> Option<String> {
         if need == Need::Unauthorized {
             self.forget();
-        } else if let Some(kept) = self.kept.borrow().as_ref()
-            && Date::now() + MARGIN < kept.until
-        {
-            return Ok(kept.token.clone());
         }
-        let answer = match self.ask(need, leash) {
-            Ok(answer) => leash.wait(&Promise::resolve(&answer)).await?,
-            Err(thrown) => Err(thrown),
-        };
+        let kept = self.kept.borrow();
+        kept.as_ref().filter(|kept| Date::now() + MARGIN < kept.until).map(|kept| kept.token.clone())
+    }
+
+    /// The token that the source gave.
+    pub fn taken(&self, answer: Result<JsValue, JsValue>) -> Result<String, Stop> {
         let kept = read(&answer.map_err(refusal)?)?;
         let token = kept.token.clone();
         if kept.until > 0.0 {
@@ -77,7 +74,12 @@ impl Tokens {
         Ok(token)
     }
 
-    fn ask(&self, need: Need, leash: &Leash) -> Result<JsValue, JsValue> {
+    /// Asks the source.
+    pub fn ask(&self, need: Need, leash: &Leash) -> Promise {
+        promised(self.call(need, leash))
+    }
+
+    fn call(&self, need: Need, leash: &Leash) -> Result<JsValue, JsValue> {
         let request = Object::new();
         let scopes = self.scopes.slice(0, 1);
         if !self.object.is_undefined() {
@@ -137,7 +139,7 @@ fn read(answer: &JsValue) -> Read<Kept> {
 /// What the token source threw, kept as the cause.
 fn refusal(thrown: JsValue) -> Stop {
     let property = |name: &str| text(&thrown, name).unwrap_or_default();
-    let interaction = property("name") == "InteractionRequiredAuthError" || INTERACTION.contains(&property("errorCode").as_str());
+    let interaction = property("name") == "InteractionRequiredAuthError" || words(INTERACTION).contains(&property("errorCode").as_str());
     let failure = if interaction {
         Failure::retryable(
             Code::Interaction,
