@@ -298,7 +298,7 @@ async fn answer(shared: &Shared, key: &JsValue, ask: Ask) -> Read<JsValue> {
 fn told(store: &Store, ask: &Ask, answer: JsValue) -> Read<JsValue> {
     Ok(match ask {
         Ask::SyncedAt => store.loaded(answer)?.and_then(|record| record.synced_at).map_or(JsValue::UNDEFINED, date),
-        Ask::Chunk(..) => chunk(store.scanned(&answer)?),
+        Ask::Chunk(after, _) => chunk(store.scanned(&answer, after.as_deref())?),
         Ask::Get(_) => store.found(answer, 1)?.pop().flatten().map_or(JsValue::UNDEFINED, |row| row.item.0),
         Ask::Count | Ask::All | Ask::Reset => result(&answer),
     })

@@ -183,8 +183,8 @@ impl Store {
         }
     }
 
-    /// The rows with their ids.
-    pub fn scanned(&self, answer: &JsValue) -> Read<Rows> {
+    /// The rows with their ids. The last one must not be `after` again: a scan that does not move would never end.
+    pub fn scanned(&self, answer: &JsValue, after: Option<&str>) -> Read<Rows> {
         let mut scanned = Vec::new();
         if self.is_indexed() {
             let (keys, rows) = pair(answer);
@@ -197,6 +197,9 @@ impl Store {
         let pairs = list(answer).ok_or_else(wrong)?;
         for at in 0..pairs.length() {
             scanned.push(pair_of(&pairs.get(at)).ok_or_else(wrong)?);
+        }
+        if scanned.last().is_some_and(|(id, _)| Some(id.as_str()) == after) {
+            return Err(broken("scan", "rows after the id it was given", answer));
         }
         Ok(scanned)
     }
@@ -211,7 +214,8 @@ impl Store {
             let items = Array::new();
             let mut after = None;
             loop {
-                let rows = self.scanned(&self.answer(self.scan(key, after.as_deref(), CHUNK)?).await?)?;
+                let answer = self.answer(self.scan(key, after.as_deref(), CHUNK)?).await?;
+                let rows = self.scanned(&answer, after.as_deref())?;
                 for (_, row) in &rows {
                     items.push(&row.item.0);
                 }
