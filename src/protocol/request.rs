@@ -169,6 +169,16 @@ impl Draft {
         self.prefer.push(value);
     }
 
+    fn top(&mut self, top: Option<u32>) -> Read<()> {
+        if let Some(top) = top {
+            if top == 0 {
+                return bad("options.top must be at least 1, got 0");
+            }
+            self.param("$top", &(top as usize).to_string());
+        }
+        Ok(())
+    }
+
     fn page_size(&mut self, size: Option<u32>) -> Read<()> {
         // Numbers are written as usize, whose formatter is there anyway.
         if let Some(size) = size.map(|size| size as usize) {
@@ -237,8 +247,25 @@ impl Draft {
         Ok(())
     }
 
-    /// Lets `query` have its way, then makes the query.
+    /// Takes what the options ask for, lets `query` have its way, then makes the query. A call does not have every option; what
+    /// it does not have is not set.
     fn finish(mut self, options: Options) -> Read<Query> {
+        self.select(options.select.as_deref())?;
+        self.ids(options.ids.as_deref())?;
+        for (option, value) in &options.texts {
+            self.param(&format!("${option}"), value);
+        }
+        self.top(options.top)?;
+        self.minimal(options.minimal);
+        self.page_size(options.page_size)?;
+        self.time_zone(options.time_zone.as_deref())?;
+        self.immutable_ids(options.immutable_ids);
+        for value in &options.prefer {
+            if !printable(value) {
+                return bad(format!("options.prefer must be a list of Prefer values, got {}", quoted(value)));
+            }
+            self.shaping(value.clone());
+        }
         for (name, value) in &options.query {
             if odd(name, b"&=#?") {
                 return bad(format!("options.query must have names of query parameters, got {}", quoted(name)));
@@ -304,19 +331,12 @@ pub fn events(options: Options) -> Read<Query> {
     let mut draft = Draft::new(catalog::named("event"), format!("{owner}{calendar}/calendarView/delta"));
     draft.params.push(("startDateTime".into(), from.into(), format_iso(start)));
     draft.params.push(("endDateTime".into(), to.into(), format_iso(end)));
-    draft.page_size(options.page_size)?;
-    draft.time_zone(options.time_zone.as_deref())?;
-    draft.immutable_ids(options.immutable_ids);
     draft.finish(options)
 }
 
 /// Checks the options of `orgContacts()`.
 pub fn org_contacts(options: Options) -> Read<Query> {
-    let mut draft = Draft::new(catalog::named("orgContact"), "/contacts/delta".into());
-    draft.select(options.select.as_deref())?;
-    draft.ids(options.ids.as_deref())?;
-    draft.minimal(options.minimal);
-    draft.finish(options)
+    Draft::new(catalog::named("orgContact"), "/contacts/delta".into()).finish(options)
 }
 
 /// Checks the options of `callRecordings()`.
@@ -337,9 +357,7 @@ pub fn call_recordings(options: Options) -> Read<Query> {
         inside += &format!(",startDateTime={}", format_iso(instant("options.startDateTime", start)?));
     }
     let path = format!("/users/{user}/onlineMeetings/getAllRecordings({inside})/delta");
-    let mut draft = Draft::new(catalog::named("callRecording"), path);
-    top(&mut draft, options.top)?;
-    draft.finish(options)
+    Draft::new(catalog::named("callRecording"), path).finish(options)
 }
 
 /// Checks the path and the options of `track()`.
@@ -409,24 +427,7 @@ pub fn track(path: &str, options: Options) -> Read<Query> {
     if options.ids.is_some() && options.texts.iter().any(|(option, _)| *option == "filter") {
         return bad("options.ids and options.filter make one $filter; write the ids into options.filter");
     }
-    let mut draft = Draft::new(resource, path.to_owned());
-    draft.select(options.select.as_deref())?;
-    draft.ids(options.ids.as_deref())?;
-    for (option, value) in &options.texts {
-        draft.param(&format!("${option}"), value);
-    }
-    top(&mut draft, options.top)?;
-    draft.minimal(options.minimal);
-    draft.page_size(options.page_size)?;
-    draft.time_zone(options.time_zone.as_deref())?;
-    draft.immutable_ids(options.immutable_ids);
-    for value in &options.prefer {
-        if !printable(value) {
-            return bad(format!("options.prefer must be a list of Prefer values, got {}", quoted(value)));
-        }
-        draft.shaping(value.clone());
-    }
-    draft.finish(options)
+    Draft::new(resource, path.to_owned()).finish(options)
 }
 
 fn id_filter(ids: &[&str]) -> String {
@@ -467,17 +468,6 @@ impl Days for i64 {
 
 fn bad<T>(message: impl Into<String>) -> Read<T> {
     Err(Failure::new(Code::BadRequest, message))
-}
-
-fn top(draft: &mut Draft, top: Option<u32>) -> Read<()> {
-    match top {
-        None => Ok(()),
-        Some(0) => bad("options.top must be at least 1, got 0"),
-        Some(top) => {
-            draft.param("$top", &(top as usize).to_string());
-            Ok(())
-        }
-    }
 }
 
 fn instant(option: &str, text: &str) -> Read<i64> {
