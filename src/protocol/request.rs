@@ -11,7 +11,7 @@ use super::catalog::{self, Ids, PageSize, Resource};
 use super::change::Dialect;
 use super::endpoint::Endpoint;
 use super::error::{Code, Failure, Read};
-use super::text::{bare, cut, digits, holds, joined, odd, parts, printable, quoted, words};
+use super::text::{among, bare, cut, digits, holds, joined, odd, parts, printable, quoted, words};
 use super::time::{DAY, format_iso, parse_iso};
 
 /// The longest window of a calendar view, in days: longer ones are an `ErrorInvalidRequest` (graph-facts 1.3).
@@ -284,15 +284,12 @@ impl Draft {
         let standard = self.resource.is_some_and(|resource| resource.name == "event" || !resource.removals);
         #[allow(clippy::cast_precision_loss, reason = "a day in milliseconds fits")]
         let refresh = options.refresh.unwrap_or(standard.then_some(DAY as f64));
-        let mut target = self.path;
-        for (at, (name, value, _)) in self.params.iter().enumerate() {
-            target.push(if at == 0 { '?' } else { '&' });
-            target += &encode(name);
-            target.push('=');
-            target += &encode(value);
+        let (mut target, mut pairs) = (self.path, Vec::new());
+        for (name, value, canonical) in &self.params {
+            target.push(if pairs.is_empty() { '?' } else { '&' });
+            target += &joined(&[&encode(name), &encode(value)], "=");
+            pairs.push(joined(&[&encode(&name.to_ascii_lowercase()), &encode(canonical)], "="));
         }
-        let pairs: Vec<String> =
-            self.params.iter().map(|(name, _, value)| format!("{}={}", encode(&name.to_ascii_lowercase()), encode(value))).collect();
         let canonical = joined(&sorted(&pairs), "&");
         Ok(Query {
             resource: self.resource,
@@ -499,7 +496,7 @@ fn encode(text: &str) -> String {
 fn percent(text: &str, plain: &[u8]) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || plain.contains(&byte) {
+        if byte.is_ascii_alphanumeric() || among(byte, plain) {
             out.push(char::from(byte));
         } else {
             out.push('%');

@@ -265,8 +265,11 @@ impl Query {
             return Err(closed());
         }
         let mut closers = shared.closers.borrow_mut();
-        closers.retain(|closer| closer.strong_count() > 0);
-        closers.push(leash.closer());
+        // In the place of one that has ended.
+        match closers.iter_mut().find(|closer| closer.strong_count() == 0) {
+            Some(closer) => *closer = leash.closer(),
+            None => closers.push(leash.closer()),
+        }
         let plan = Plan { endpoint: Rc::clone(&shared.endpoint), query: Rc::clone(&self.query), policy: shared.policy, max_pages, max_ms };
         Ok(Driver::new(Round::new(plan, Date::now()), Rc::clone(shared), self.key.clone(), leash, on_status, shown))
     }

@@ -189,7 +189,9 @@ impl Store {
         if self.is_indexed() {
             let (keys, rows) = pair(answer);
             for at in 0..rows.length() {
-                scanned.extend(id_of(&keys.get(at)).map(|id| (id, row_from_js(&rows.get(at)))));
+                if let Some(id) = id_of(&keys.get(at)) {
+                    scanned.push((id, row_from_js(&rows.get(at))));
+                }
             }
             return Ok(scanned);
         }
