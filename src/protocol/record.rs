@@ -154,10 +154,14 @@ impl Record {
         record.synced_at = number("syncedAt");
         record.full_at = number("fullAt");
         for value in list("prefer") {
-            record.prefer.extend(value.text());
+            if let Some(text) = value.text() {
+                record.prefer.push(text);
+            }
         }
         for at in list("resets") {
-            record.resets.extend(at.number());
+            if let Some(ms) = at.number() {
+                record.resets.push(ms);
+            }
         }
         Ok(record)
     }
@@ -206,6 +210,13 @@ impl Record {
 
 impl Serialize for Record {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (mut prefer, mut resets) = (Vec::new(), Vec::new());
+        for value in &self.prefer {
+            prefer.push(Field::Text(value));
+        }
+        for at in &self.resets {
+            resets.push(Field::Number(*at));
+        }
         let all = [
             ("format", Field::Number(f64::from(self.format))),
             ("revision", Field::Text(&self.revision)),
@@ -216,11 +227,11 @@ impl Serialize for Record {
             ("kind", Field::Text(self.kind.as_str())),
             ("generation", Field::Number(f64::from(self.generation))),
             ("page", Field::Number(f64::from(self.page))),
-            ("prefer", Field::List(self.prefer.iter().map(|value| Field::Text(value)).collect())),
+            ("prefer", Field::List(prefer)),
             ("startedAt", Field::Number(self.started_at)),
             ("syncedAt", Field::number(self.synced_at)),
             ("fullAt", Field::number(self.full_at)),
-            ("resets", Field::List(self.resets.iter().copied().map(Field::Number).collect())),
+            ("resets", Field::List(resets)),
         ];
         fields(&all, serializer)
     }

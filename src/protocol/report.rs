@@ -148,7 +148,10 @@ impl Serialize for Report {
         };
         let count = |count: u32| Field::Number(f64::from(count));
         let skipped = vec![("noId", count(self.skipped.no_id)), ("notAnObject", count(self.skipped.not_an_object))];
-        let wait = |wait: &Wait| Field::Fields(vec![("reason", Field::Text(wait.reason.as_str())), ("ms", Field::Number(wait.ms))]);
+        let mut waits = Vec::new();
+        for wait in &self.waits {
+            waits.push(Field::Fields(vec![("reason", Field::Text(wait.reason.as_str())), ("ms", Field::Number(wait.ms))]));
+        }
         let all = [
             ("outcome", Field::Text(outcome)),
             ("kind", Field::Text(self.kind.as_str())),
@@ -165,7 +168,7 @@ impl Serialize for Report {
             ("skipped", Field::Fields(skipped)),
             ("requests", count(self.requests)),
             ("retries", count(self.retries)),
-            ("waits", Field::List(self.waits.iter().map(wait).collect())),
+            ("waits", Field::List(waits)),
             ("resync", Field::text(self.resync.as_deref())),
             ("startedAt", Field::Number(self.started_at)),
             ("endedAt", Field::number(self.ended_at)),

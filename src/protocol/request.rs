@@ -11,7 +11,7 @@ use super::catalog::{self, Ids, PageSize, Resource};
 use super::change::Dialect;
 use super::endpoint::Endpoint;
 use super::error::{Code, Failure, Read};
-use super::text::{bare, cut, digits, holds, joined, odd, parts, printable, quoted, words};
+use super::text::{among, bare, cut, digits, holds, joined, odd, parts, printable, quoted, words};
 use super::time::{DAY, format_iso, parse_iso};
 
 /// The longest window of a calendar view, in days: longer ones are an `ErrorInvalidRequest` (graph-facts 1.3).
@@ -169,6 +169,16 @@ impl Draft {
         self.prefer.push(value);
     }
 
+    fn top(&mut self, top: Option<u32>) -> Read<()> {
+        if let Some(top) = top {
+            if top == 0 {
+                return bad("options.top must be at least 1, got 0");
+            }
+            self.param("$top", &(top as usize).to_string());
+        }
+        Ok(())
+    }
+
     fn page_size(&mut self, size: Option<u32>) -> Read<()> {
         // Numbers are written as usize, whose formatter is there anyway.
         if let Some(size) = size.map(|size| size as usize) {
@@ -237,8 +247,25 @@ impl Draft {
         Ok(())
     }
 
-    /// Lets `query` have its way, then makes the query.
+    /// Takes what the options ask for, lets `query` have its way, then makes the query. A call does not have every option; what
+    /// it does not have is not set.
     fn finish(mut self, options: Options) -> Read<Query> {
+        self.select(options.select.as_deref())?;
+        self.ids(options.ids.as_deref())?;
+        for (option, value) in &options.texts {
+            self.param(&format!("${option}"), value);
+        }
+        self.top(options.top)?;
+        self.minimal(options.minimal);
+        self.page_size(options.page_size)?;
+        self.time_zone(options.time_zone.as_deref())?;
+        self.immutable_ids(options.immutable_ids);
+        for value in &options.prefer {
+            if !printable(value) {
+                return bad(format!("options.prefer must be a list of Prefer values, got {}", quoted(value)));
+            }
+            self.shaping(value.clone());
+        }
         for (name, value) in &options.query {
             if odd(name, b"&=#?") {
                 return bad(format!("options.query must have names of query parameters, got {}", quoted(name)));
@@ -258,15 +285,12 @@ impl Draft {
         let standard = self.resource.is_some_and(|resource| resource.name == "event" || !resource.removals);
         #[allow(clippy::cast_precision_loss, reason = "a day in milliseconds fits")]
         let refresh = options.refresh.unwrap_or(standard.then_some(DAY as f64));
-        let mut target = self.path;
-        for (at, (name, value, _)) in self.params.iter().enumerate() {
-            target.push(if at == 0 { '?' } else { '&' });
-            target += &encode(name);
-            target.push('=');
-            target += &encode(value);
+        let (mut target, mut pairs) = (self.path, Vec::new());
+        for (name, value, canonical) in &self.params {
+            target.push(if pairs.is_empty() { '?' } else { '&' });
+            target += &joined(&[&encode(name), &encode(value)], "=");
+            pairs.push(joined(&[&encode(&name.to_ascii_lowercase()), &encode(canonical)], "="));
         }
-        let pairs: Vec<String> =
-            self.params.iter().map(|(name, _, value)| format!("{}={}", encode(&name.to_ascii_lowercase()), encode(value))).collect();
         let canonical = joined(&sorted(&pairs), "&");
         Ok(Query {
             resource: self.resource,
@@ -305,19 +329,12 @@ pub fn events(options: Options) -> Read<Query> {
     let mut draft = Draft::new(catalog::named("event"), format!("{owner}{calendar}/calendarView/delta"));
     draft.params.push(("startDateTime".into(), from.into(), format_iso(start)));
     draft.params.push(("endDateTime".into(), to.into(), format_iso(end)));
-    draft.page_size(options.page_size)?;
-    draft.time_zone(options.time_zone.as_deref())?;
-    draft.immutable_ids(options.immutable_ids);
     draft.finish(options)
 }
 
 /// Checks the options of `orgContacts()`.
 pub fn org_contacts(options: Options) -> Read<Query> {
-    let mut draft = Draft::new(catalog::named("orgContact"), "/contacts/delta".into());
-    draft.select(options.select.as_deref())?;
-    draft.ids(options.ids.as_deref())?;
-    draft.minimal(options.minimal);
-    draft.finish(options)
+    Draft::new(catalog::named("orgContact"), "/contacts/delta".into()).finish(options)
 }
 
 /// Checks the options of `callRecordings()`.
@@ -338,9 +355,7 @@ pub fn call_recordings(options: Options) -> Read<Query> {
         inside += &format!(",startDateTime={}", format_iso(instant("options.startDateTime", start)?));
     }
     let path = format!("/users/{user}/onlineMeetings/getAllRecordings({inside})/delta");
-    let mut draft = Draft::new(catalog::named("callRecording"), path);
-    top(&mut draft, options.top)?;
-    draft.finish(options)
+    Draft::new(catalog::named("callRecording"), path).finish(options)
 }
 
 /// Checks the path and the options of `track()`.
@@ -411,24 +426,7 @@ pub fn track(path: &str, options: Options) -> Read<Query> {
     if options.ids.is_some() && options.texts.iter().any(|(option, _)| *option == "filter") {
         return bad("options.ids and options.filter make one $filter; write the ids into options.filter");
     }
-    let mut draft = Draft::new(resource, path.to_owned());
-    draft.select(options.select.as_deref())?;
-    draft.ids(options.ids.as_deref())?;
-    for (option, value) in &options.texts {
-        draft.param(&format!("${option}"), value);
-    }
-    top(&mut draft, options.top)?;
-    draft.minimal(options.minimal);
-    draft.page_size(options.page_size)?;
-    draft.time_zone(options.time_zone.as_deref())?;
-    draft.immutable_ids(options.immutable_ids);
-    for value in &options.prefer {
-        if !printable(value) {
-            return bad(format!("options.prefer must be a list of Prefer values, got {}", quoted(value)));
-        }
-        draft.shaping(value.clone());
-    }
-    draft.finish(options)
+    Draft::new(resource, path.to_owned()).finish(options)
 }
 
 fn id_filter(ids: &[&str]) -> String {
@@ -471,17 +469,6 @@ fn bad<T>(message: impl Into<String>) -> Read<T> {
     Err(Failure::new(Code::BadRequest, message))
 }
 
-fn top(draft: &mut Draft, top: Option<u32>) -> Read<()> {
-    match top {
-        None => Ok(()),
-        Some(0) => bad("options.top must be at least 1, got 0"),
-        Some(top) => {
-            draft.param("$top", &(top as usize).to_string());
-            Ok(())
-        }
-    }
-}
-
 fn instant(option: &str, text: &str) -> Read<i64> {
     match parse_iso(text) {
         Some(ms) => Ok(ms),
@@ -511,7 +498,7 @@ fn encode(text: &str) -> String {
 fn percent(text: &str, plain: &[u8]) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || plain.contains(&byte) {
+        if byte.is_ascii_alphanumeric() || among(byte, plain) {
             out.push(char::from(byte));
         } else {
             out.push('%');

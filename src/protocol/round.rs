@@ -506,10 +506,13 @@ impl Round {
                          reset() begins there again and leaves a gap, a query without the token lists everything";
             return self.fail(Failure::new(Code::NotSupported, words), now);
         }
-        #[allow(clippy::cast_precision_loss, reason = "a day in milliseconds fits")]
-        let mut resets: Vec<f64> = self.record.resets.clone();
-        #[allow(clippy::cast_precision_loss, reason = "a day in milliseconds fits")]
-        resets.retain(|at| (now - at).abs() < DAY as f64);
+        let mut resets = Vec::new();
+        for &at in &self.record.resets {
+            #[allow(clippy::cast_precision_loss, reason = "a day in milliseconds fits")]
+            if (now - at).abs() < DAY as f64 {
+                resets.push(at);
+            }
+        }
         if resets.len() >= MOST_RESETS {
             let words = format!(
                 "Graph asked for a full round {MOST_RESETS} times within a day and never let one complete; the mirror is as it was, try again tomorrow or start over with reset()"

@@ -61,9 +61,14 @@ pub fn joined(texts: &[&str], between: &str) -> String {
     out
 }
 
+/// Whether a character is one of these. The search of the standard library is made for longer lists.
+pub fn among(byte: u8, these: &[u8]) -> bool {
+    these.iter().any(|other| *other == byte)
+}
+
 /// A text before the first of these characters, and from it on.
 pub fn cut<'a>(text: &'a str, at: &[u8]) -> (&'a str, &'a str) {
-    let end = text.bytes().position(|byte| at.contains(&byte)).unwrap_or(text.len());
+    let end = text.bytes().position(|byte| among(byte, at)).unwrap_or(text.len());
     text.split_at_checked(end).unwrap_or((text, ""))
 }
 
@@ -114,7 +119,7 @@ pub fn bare(mut text: &str, start: char) -> &str {
 
 /// Whether a text is empty, or holds a control character or one of these.
 pub fn odd(text: &str, others: &[u8]) -> bool {
-    text.is_empty() || text.bytes().any(|byte| others.contains(&byte)) || text.chars().any(char::is_control)
+    text.is_empty() || text.bytes().any(|byte| among(byte, others)) || text.chars().any(char::is_control)
 }
 
 /// Whether a text is printable ASCII and no less.

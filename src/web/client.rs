@@ -86,7 +86,11 @@ async fn opened(options: JsValue, make_error: &Function) -> Read<Shared> {
 fn described(options: JsValue, make_error: &Function) -> Read<(Shared, bool)> {
     let options = Options::new(options, "openDelta")?;
     options.only("token, account, cloud, endpoint, store, fetch, retry", &[])?;
-    let endpoint = match (options.text("cloud")?, options.text("endpoint")?) {
+    let (mut cloud, mut root, mut account) = (None, None, None);
+    options.text("cloud", &mut cloud)?;
+    options.text("endpoint", &mut root)?;
+    options.text("account", &mut account)?;
+    let endpoint = match (cloud, root) {
         (Some(_), Some(_)) => {
             return Err(Failure::new(Code::BadRequest, "options.cloud and options.endpoint both name a root; give one of them"));
         }
@@ -101,7 +105,7 @@ fn described(options: JsValue, make_error: &Function) -> Read<(Shared, bool)> {
         fetch => fetch.and_then(Result::ok),
     };
     let policy = policy(options.get("retry"))?;
-    let account = options.text("account")?.or(carried).filter(|account| !account.is_empty());
+    let account = account.or(carried).filter(|account| !account.is_empty());
     let store = options.get("store").unwrap_or_else(|| "indexeddb".into());
     let indexed = store.as_string().as_deref() == Some("indexeddb");
     if !indexed && !store.is_object() {
@@ -136,20 +140,22 @@ fn described(options: JsValue, make_error: &Function) -> Read<(Shared, bool)> {
 }
 
 fn policy(retry: Option<JsValue>) -> Read<Policy> {
-    let standard = Policy::default();
-    let Some(retry) = retry else { return Ok(standard) };
+    let mut policy = Policy::default();
+    let Some(retry) = retry else { return Ok(policy) };
     let retry = Options::new(retry, "retry")?;
     retry.only("attempts, base, cap, maxWait", &[])?;
-    let attempts = retry.whole("attempts")?.unwrap_or(standard.attempts);
-    if attempts == 0 {
+    let mut attempts = None;
+    retry.whole("attempts", &mut attempts)?;
+    if attempts == Some(0) {
         return Err(Failure::new(Code::BadRequest, "options.retry.attempts must be at least 1, got 0"));
     }
-    Ok(Policy {
-        attempts,
-        base: retry.millis("base")?.unwrap_or(standard.base),
-        cap: retry.millis("cap")?.unwrap_or(standard.cap),
-        max_wait: retry.millis("maxWait")?.unwrap_or(standard.max_wait),
-    })
+    policy.attempts = attempts.unwrap_or(policy.attempts);
+    for (name, place) in [("base", &mut policy.base), ("cap", &mut policy.cap), ("maxWait", &mut policy.max_wait)] {
+        let mut millis = None;
+        retry.millis(name, &mut millis)?;
+        *place = millis.unwrap_or(*place);
+    }
+    Ok(policy)
 }
 
 /// A client.
@@ -240,25 +246,30 @@ impl Query {
     fn driver(&self, options: JsValue, on_status: Function, shown: bool) -> Read<Driver> {
         let options = Options::new(options, "round")?;
         options.only("signal, ack, maxPages, maxMs", &[])?;
-        let max_pages = options.whole("maxPages")?;
+        let (mut max_pages, mut ack, mut max_ms) = (None, None, None);
+        options.whole("maxPages", &mut max_pages)?;
         if max_pages == Some(0) {
             return Err(Failure::new(Code::BadRequest, "options.maxPages must be at least 1, got 0"));
         }
-        if let Some(ack) = options.text("ack")?
+        options.text("ack", &mut ack)?;
+        if let Some(ack) = ack
             && ack != "next"
             && ack != "manual"
         {
             return Err(Failure::new(Code::BadRequest, format!("options.ack must be \"next\" or \"manual\", got {}", quoted(&ack))));
         }
-        let max_ms = options.millis("maxMs")?;
+        options.millis("maxMs", &mut max_ms)?;
         let leash = Leash::new(options.get("signal"))?;
         let shared = &self.shared;
         if shared.closed.get() {
             return Err(closed());
         }
         let mut closers = shared.closers.borrow_mut();
-        closers.retain(|closer| closer.strong_count() > 0);
-        closers.push(leash.closer());
+        // In the place of one that has ended.
+        match closers.iter_mut().find(|closer| closer.strong_count() == 0) {
+            Some(closer) => *closer = leash.closer(),
+            None => closers.push(leash.closer()),
+        }
         let plan = Plan { endpoint: Rc::clone(&shared.endpoint), query: Rc::clone(&self.query), policy: shared.policy, max_pages, max_ms };
         Ok(Driver::new(Round::new(plan, Date::now()), Rc::clone(shared), self.key.clone(), leash, on_status, shown))
     }

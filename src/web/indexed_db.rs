@@ -203,19 +203,9 @@ impl Database {
         Ok(completed(&transaction, &requests))
     }
 
-    /// Every item of a query in one transaction. In chunks: one answer of all would fail in Firefox beyond some 100 MB.
-    pub async fn all(&self, key: &JsValue) -> Result<Array, JsValue> {
-        let (_transaction, _, items) = self.begin("readonly")?;
-        let found = Array::new();
-        let mut after = None;
-        loop {
-            let requests = chunk(&items, key, after.as_deref(), CHUNK)?;
-            let (keys, rows) = pair(&JsFuture::from(settled(&requests.get(1), &requests)).await?);
-            after = found_in(&keys, &rows, &found);
-            if after.is_none() {
-                return Ok(found);
-            }
-        }
+    /// The rows, to be read in one transaction by [`chunk_in`].
+    pub fn items(&self) -> Result<IdbObjectStore, JsValue> {
+        self.begin("readonly").map(|(_, _, items)| items)
     }
 
     /// How many rows a query has.
@@ -227,12 +217,10 @@ impl Database {
     }
 }
 
-/// Adds the items of a chunk; gives the last id if more may follow.
-fn found_in(keys: &Array, rows: &Array, found: &Array) -> Option<String> {
-    for at in 0..rows.length() {
-        found.push(&get(&rows.get(at), "item"));
-    }
-    if rows.length() < CHUNK { None } else { id_of(&keys.get(CHUNK - 1)) }
+/// A chunk, asked for within a transaction that goes on.
+pub fn chunk_in(items: &IdbObjectStore, key: &JsValue, after: Option<&str>) -> Result<Promise, JsValue> {
+    let requests = chunk(items, key, after, CHUNK)?;
+    Ok(settled(&requests.get(1), &requests))
 }
 
 /// The puts and deletes of a page, and its record.

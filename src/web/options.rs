@@ -145,75 +145,61 @@ impl Options {
         bad(format!("options.{name} must be {must_be}, got {}", shown(got)))
     }
 
-    /// A text.
-    pub fn text(&self, name: &str) -> Read<Option<String>> {
-        let Some(value) = self.get(name) else { return Ok(None) };
-        let text = value.as_string();
-        if text.is_none() { Self::wrong(name, "a text", &value) } else { Ok(text) }
+    /// Reads a text. This one and the others below leave `to` as it is if there is nothing.
+    pub fn text(&self, name: &str, to: &mut Option<String>) -> Read<()> {
+        let Some(value) = self.get(name) else { return Ok(()) };
+        *to = value.as_string();
+        if to.is_none() { Self::wrong(name, "a text", &value) } else { Ok(()) }
     }
 
-    /// True or false.
-    fn flag(&self, name: &str) -> Read<Option<bool>> {
-        let Some(value) = self.get(name) else { return Ok(None) };
+    fn flag(&self, name: &str, to: &mut bool) -> Read<()> {
+        let Some(value) = self.get(name) else { return Ok(()) };
         let flag = value.as_bool();
-        if flag.is_none() { Self::wrong(name, "true or false", &value) } else { Ok(flag) }
+        *to = flag == Some(true);
+        if flag.is_none() { Self::wrong(name, "true or false", &value) } else { Ok(()) }
     }
 
-    /// A whole number.
-    pub fn whole(&self, name: &str) -> Read<Option<u32>> {
-        let Some(value) = self.get(name) else { return Ok(None) };
-        match value.as_f64() {
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked before")]
-            Some(number) if number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number) => Ok(Some(number as u32)),
-            _ => Self::wrong(name, "a whole number", &value),
+    /// Reads a whole number.
+    pub fn whole(&self, name: &str, to: &mut Option<u32>) -> Read<()> {
+        let Some(value) = self.get(name) else { return Ok(()) };
+        let number = value.as_f64().unwrap_or(-1.0);
+        if number.fract() != 0.0 || !(0.0..=f64::from(u32::MAX)).contains(&number) {
+            return Self::wrong(name, "a whole number", &value);
         }
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked before")]
+        let number = number as u32;
+        *to = Some(number);
+        Ok(())
     }
 
-    /// A number of milliseconds.
-    pub fn millis(&self, name: &str) -> Read<Option<f64>> {
-        let Some(value) = self.get(name) else { return Ok(None) };
-        match value.as_f64() {
-            Some(number) if number >= 0.0 => Ok(Some(number)),
-            _ => Self::wrong(name, "a number of milliseconds, 0 or more", &value),
-        }
+    /// Reads a number of milliseconds.
+    pub fn millis(&self, name: &str, to: &mut Option<f64>) -> Read<()> {
+        let Some(value) = self.get(name) else { return Ok(()) };
+        *to = value.as_f64().filter(|number| *number >= 0.0);
+        if to.is_none() { Self::wrong(name, "a number of milliseconds, 0 or more", &value) } else { Ok(()) }
     }
 
-    /// A list of texts.
-    fn texts(&self, name: &str) -> Read<Option<Vec<String>>> {
-        let Some(value) = self.get(name) else { return Ok(None) };
-        match texts(&value) {
-            Some(texts) => Ok(Some(texts)),
-            None => Self::wrong(name, "a list of texts", &value),
-        }
+    fn texts(&self, name: &str, to: &mut Option<Vec<String>>) -> Read<()> {
+        let Some(value) = self.get(name) else { return Ok(()) };
+        *to = texts(&value);
+        if to.is_none() { Self::wrong(name, "a list of texts", &value) } else { Ok(()) }
     }
 
-    /// An instant: a text as it is, a Date as ISO 8601.
-    fn instant(&self, name: &str) -> Read<Option<String>> {
-        let Some(value) = self.get(name) else { return Ok(None) };
-        if let Some(date) = value.dyn_ref::<Date>() {
+    /// Reads an instant: a text as it is, a Date as ISO 8601.
+    fn instant(&self, name: &str, to: &mut Option<String>) -> Read<()> {
+        let Some(value) = self.get(name) else { return Ok(()) };
+        *to = match value.dyn_ref::<Date>() {
             // toISOString throws on an invalid date.
-            return if date.get_time().is_nan() {
-                bad(format!("options.{name} must be a valid Date, got an invalid one"))
-            } else {
-                Ok(date.to_iso_string().as_string())
-            };
-        }
-        let text = value.as_string();
-        if text.is_none() { Self::wrong(name, "an ISO 8601 text or a Date", &value) } else { Ok(text) }
-    }
-
-    /// `false` for never, or milliseconds.
-    fn refresh(&self) -> Read<Option<Option<f64>>> {
-        if get(&self.object, "refresh").as_bool() == Some(false) {
-            return Ok(Some(None));
-        }
-        Ok(self.millis("refresh")?.map(Some))
+            Some(date) if date.get_time().is_nan() => return bad(format!("options.{name} must be a valid Date, got an invalid one")),
+            Some(date) => date.to_iso_string().as_string(),
+            None => value.as_string(),
+        };
+        if to.is_none() { Self::wrong(name, "an ISO 8601 text or a Date", &value) } else { Ok(()) }
     }
 
     /// Query parameters by name.
-    fn parameters(&self) -> Read<Vec<(String, String)>> {
-        let mut parameters = Vec::new();
-        let Some(value) = self.get("query") else { return Ok(parameters) };
+    fn parameters(&self, to: &mut Vec<(String, String)>) -> Read<()> {
+        let Some(value) = self.get("query") else { return Ok(()) };
         let wrong = || Self::wrong("query", "an object of texts", &value);
         if !value.is_object() || Array::is_array(&value) {
             return wrong();
@@ -222,9 +208,9 @@ impl Options {
         for at in 0..entries.length() {
             let entry: Array = entries.get(at).unchecked_into();
             let (Some(name), Some(text)) = (entry.get(0).as_string(), entry.get(1).as_string()) else { return wrong() };
-            parameters.push((name, text));
+            to.push((name, text));
         }
-        Ok(parameters)
+        Ok(())
     }
 }
 
@@ -245,30 +231,45 @@ pub fn read(object: JsValue, call: &Call) -> Read<Box<request::Options>> {
     let from = Options::new(object, call.name)?;
     from.only(call.known, call.advice)?;
     let mut to = Box::<request::Options>::default();
-    for name in names(call.known) {
-        match name {
-            "name" => to.name = from.text(name)?,
-            "mirror" => to.feed = from.flag(name)? == Some(false),
-            "query" => to.query = from.parameters()?,
-            "refresh" => to.refresh = from.refresh()?,
-            "start" | "startDateTime" => to.start = from.instant(name)?,
-            "end" => to.end = from.instant(name)?,
-            "user" => to.user = from.text(name)?,
-            "calendar" => to.calendar = from.text(name)?,
-            "timeZone" => to.time_zone = from.text(name)?,
-            "organizer" => to.organizer = from.text(name)?,
-            "immutableIds" => to.immutable_ids = from.flag(name)? == Some(true),
-            "minimal" => to.minimal = from.flag(name)? == Some(true),
-            "pageSize" => to.page_size = from.whole(name)?,
-            "top" => to.top = from.whole(name)?,
-            "select" => to.select = from.texts(name)?,
-            "ids" => to.ids = from.texts(name)?,
-            "prefer" => to.prefer = from.texts(name)?.unwrap_or_default(),
-            // Of track(): filter, expand, orderby, search.
-            _ => to.texts.extend(from.text(name)?.map(|text| (name, text))),
-        }
-        if call.required.contains(&name) && from.get(name).is_none() {
+    // What the call does not have is not there: only() has seen to it.
+    from.text("name", &mut to.name)?;
+    let mut mirror = true;
+    from.flag("mirror", &mut mirror)?;
+    to.feed = !mirror;
+    from.parameters(&mut to.query)?;
+    if get(&from.object, "refresh").as_bool() == Some(false) {
+        to.refresh = Some(None);
+    } else {
+        let mut age = None;
+        from.millis("refresh", &mut age)?;
+        to.refresh = age.map(Some);
+    }
+    from.instant("start", &mut to.start)?;
+    from.instant("startDateTime", &mut to.start)?;
+    from.instant("end", &mut to.end)?;
+    from.text("organizer", &mut to.organizer)?;
+    for name in call.required {
+        if from.get(name).is_none() {
             return bad(format!("options.{name} is required by {}()", call.name));
+        }
+    }
+    from.text("user", &mut to.user)?;
+    from.text("calendar", &mut to.calendar)?;
+    from.text("timeZone", &mut to.time_zone)?;
+    from.flag("immutableIds", &mut to.immutable_ids)?;
+    from.flag("minimal", &mut to.minimal)?;
+    from.whole("pageSize", &mut to.page_size)?;
+    from.whole("top", &mut to.top)?;
+    from.texts("select", &mut to.select)?;
+    from.texts("ids", &mut to.ids)?;
+    let mut prefer = None;
+    from.texts("prefer", &mut prefer)?;
+    to.prefer = prefer.unwrap_or_default();
+    for name in ["filter", "expand", "orderby", "search"] {
+        let mut text = None;
+        from.text(name, &mut text)?;
+        if let Some(text) = text {
+            to.texts.push((name, text));
         }
     }
     Ok(to)

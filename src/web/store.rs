@@ -5,7 +5,7 @@ use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
-use super::indexed_db::{Database, id_of, pair, result, results};
+use super::indexed_db::{Database, chunk_in, id_of, pair, result, results};
 use super::json::Json;
 use super::leash::promised;
 use super::object::{get, set, set_number, set_text, text};
@@ -189,7 +189,9 @@ impl Store {
         if self.is_indexed() {
             let (keys, rows) = pair(answer);
             for at in 0..rows.length() {
-                scanned.extend(id_of(&keys.get(at)).map(|id| (id, row_from_js(&rows.get(at)))));
+                if let Some(id) = id_of(&keys.get(at)) {
+                    scanned.push((id, row_from_js(&rows.get(at))));
+                }
             }
             return Ok(scanned);
         }
@@ -204,31 +206,46 @@ impl Store {
         Ok(scanned)
     }
 
-    /// Every item, as of one moment.
+    /// Every item, as of one moment, in chunks: one answer of all would fail in Firefox beyond some 100 MB.
+    ///
+    /// IndexedDB is read in one transaction; of a caller's store, the revision before and after tells whether a commit came between.
     pub async fn all(&self, key: &JsValue) -> Read<Array> {
-        if let Self::Indexed(database) = self {
-            return database.all(key).await.map_err(|error| database.failure(&error));
-        }
-        for _ in 0..READINGS {
-            let before = revision_of(&self.answer(self.load(key)?).await?);
-            let items = Array::new();
-            let mut after = None;
-            loop {
-                let answer = self.answer(self.scan(key, after.as_deref(), CHUNK)?).await?;
+        let within = match self {
+            Self::Indexed(database) => Some(database.items().map_err(|error| database.failure(&error))?),
+            Self::Caller(_) => None,
+        };
+        let (mut items, mut after, mut before, mut ended, mut readings) = (Array::new(), None, None, false, 0);
+        loop {
+            let rows = within.is_some() || before.is_some() && !ended;
+            let asked = match &within {
+                Some(items) => asked("all", chunk_in(items, key, after.as_deref())),
+                None if rows => self.scan(key, after.as_deref(), CHUNK),
+                None => self.load(key),
+            };
+            let answer = self.answer(asked?).await?;
+            if rows {
                 let rows = self.scanned(&answer, after.as_deref())?;
                 for (_, row) in &rows {
                     items.push(&row.item.0);
                 }
-                if rows.len() != CHUNK as usize {
-                    break;
-                }
+                ended = rows.len() != CHUNK as usize;
                 after = rows.into_iter().next_back().map(|(id, _)| id);
-            }
-            if revision_of(&self.answer(self.load(key)?).await?) == before {
+                if ended && within.is_some() {
+                    return Ok(items);
+                }
+            } else if !ended {
+                before = Some(revision_of(&answer));
+            } else if before == Some(revision_of(&answer)) {
                 return Ok(items);
+            } else {
+                readings += 1;
+                if readings == READINGS {
+                    let words = "a round commits faster than the mirror can be read; use items(), which reads it in chunks";
+                    return Err(Failure::retryable(Code::Conflict, words));
+                }
+                (items, after, before, ended) = (Array::new(), None, None, false);
             }
         }
-        Err(Failure::retryable(Code::Conflict, "a round commits faster than the mirror can be read; use items(), which reads it in chunks"))
     }
 
     /// Asks how many rows there are. A caller's store can't tell.
