@@ -10,6 +10,7 @@ use std::rc::{Rc, Weak};
 use js_sys::{Array, Date, Function, Math, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
+use web_sys::Url;
 
 use super::driver::Driver;
 use super::indexed_db::{Database, result};
@@ -97,6 +98,12 @@ fn described(options: JsValue, make_error: &Function) -> Read<(Shared, bool)> {
         (None, Some(root)) => Endpoint::parse(&root)?,
         (cloud, None) => Endpoint::cloud(cloud.as_deref().unwrap_or("global"))?,
     };
+    // A host that is written otherwise than the host's parser writes it would look foreign at each request.
+    let origin = Url::new(&endpoint.root()).map(|url| url.origin()).unwrap_or_default();
+    if origin != endpoint.origin() {
+        let words = format!("options.endpoint must be written as URLs are, {}, got {}", quoted(&origin), quoted(endpoint.origin()));
+        return Err(Failure::new(Code::BadRequest, words));
+    }
     let token = options.get("token").unwrap_or(JsValue::UNDEFINED);
     let carried = text(&token, "account");
     let tokens = Tokens::new(token, &endpoint.scope())?;

@@ -375,6 +375,40 @@ test("a store of one's own that fails or answers nonsense is a named error", asy
   await client.close();
 });
 
+test("a store that hangs is left by an abort and by close, and one that does not move on is a named error", async () => {
+  const world = await fake.world({ populate });
+  const good = { load: async () => undefined, rows: async (key, ids) => ids.map(() => undefined), commit: async () => true, scan: async () => [], clear: async () => {} };
+  for (const name of ["load", "rows", "commit"]) {
+    const client = await open(world, { store: { ...good, [name]: () => new Promise(() => {}) }, account: "a" });
+    const stop = new AbortController();
+    const syncing = client.orgContacts().sync({ signal: stop.signal });
+    setTimeout(() => stop.abort("enough"), 60);
+    await assert.rejects(syncing, (reason) => reason === "enough", name);
+    const again = client.orgContacts().sync();
+    setTimeout(() => client.close(), 60);
+    await assert.rejects(again, { code: "closed" }, name);
+  }
+  const rows = Array.from({ length: 500 }, (_, n) => [`id${n}`, { generation: 1, item: {} }]);
+  const client = await open(world, { store: { ...good, scan: async () => rows }, account: "a" });
+  await assert.rejects(client.orgContacts().all(), { code: "store", message: /scan\(\) of options\.store must give rows after the id it was given/ });
+  await client.close();
+});
+
+test("an endpoint that URLs are not written like is refused at once", async () => {
+  for (const endpoint of ["https://[2001:DB8::0001]/v1.0", "https://gräph.contoso.example", "https://graph.contoso.example:0443"]) {
+    await assert.rejects(openDelta({ endpoint, token: () => "t", store: "memory" }), { code: "bad-request", message: /options\.endpoint must be written as URLs are/ }, endpoint);
+  }
+});
+
+test("options that can't be read are a named error", async () => {
+  const odd = new Proxy({ token: () => "t" }, { ownKeys() { throw new Error("no"); } });
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  assert.throws(() => client.events(odd), { code: "bad-request", message: "the options of events() can't be read" });
+  await assert.rejects(openDelta(odd), { code: "bad-request" });
+  await client.close();
+});
+
 test("without IndexedDB the store must be named", async () => {
   const world = await fake.world();
   await assert.rejects(open(world, { store: undefined, account: "a" }), { code: "store", message: /name another store: options\.store: "memory"/ });
