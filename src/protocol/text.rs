@@ -63,7 +63,7 @@ pub fn joined(texts: &[&str], between: &str) -> String {
 
 /// Whether a character is one of these. The search of the standard library is made for longer lists.
 pub fn among(byte: u8, these: &[u8]) -> bool {
-    these.iter().any(|other| *other == byte)
+    these.contains(&byte)
 }
 
 /// A text before the first of these characters, and from it on.
