@@ -66,6 +66,11 @@ pub fn among(byte: u8, these: &[u8]) -> bool {
     these.iter().any(|other| *other == byte)
 }
 
+/// Whether a text holds one of these.
+pub fn has(text: &str, these: &[u8]) -> bool {
+    text.bytes().any(|byte| among(byte, these))
+}
+
 /// A text before the first of these characters, and from it on.
 pub fn cut<'a>(text: &'a str, at: &[u8]) -> (&'a str, &'a str) {
     let end = text.bytes().position(|byte| among(byte, at)).unwrap_or(text.len());
@@ -119,7 +124,7 @@ pub fn bare(mut text: &str, start: char) -> &str {
 
 /// Whether a text is empty, or holds a control character or one of these.
 pub fn odd(text: &str, others: &[u8]) -> bool {
-    text.is_empty() || text.bytes().any(|byte| among(byte, others)) || text.chars().any(char::is_control)
+    text.is_empty() || has(text, others) || text.chars().any(char::is_control)
 }
 
 /// Whether a text is printable ASCII and no less.
