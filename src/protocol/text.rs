@@ -101,17 +101,21 @@ pub fn words(list: &'static str) -> Vec<&'static str> {
 
 /// A number in at least so many digits, with zeros before it.
 pub fn digits(number: i64, least: usize) -> String {
-    let mut digits = String::new();
-    let mut rest = number.unsigned_abs();
-    while rest > 0 || digits.len() + usize::from(number < 0) < least {
-        #[allow(clippy::cast_possible_truncation, reason = "below ten")]
-        digits.insert(0, char::from(b'0' + (rest % 10) as u8));
-        rest /= 10;
-    }
+    let mut out = String::new();
     if number < 0 {
-        digits.insert(0, '-');
+        out.push('-');
     }
-    digits
+    let least = least.saturating_sub(out.len());
+    write_digits(&mut out, number.unsigned_abs(), least);
+    out
+}
+
+fn write_digits(out: &mut String, number: u64, least: usize) {
+    if number > 9 || least > 1 {
+        write_digits(out, number / 10, least.saturating_sub(1));
+    }
+    #[allow(clippy::cast_possible_truncation, reason = "below ten")]
+    out.push(char::from(b'0' + (number % 10) as u8));
 }
 
 /// A text without this character at its start, however often it stands there.
