@@ -7,7 +7,7 @@ const browser = ["document", "window", "location", "navigator", "localStorage", 
 const globals = (names) => Object.fromEntries(names.map((name) => [name, "readonly"]));
 
 export default ts.config(
-  { ignores: ["dist", "target", "www/dist", "**/node_modules", "screenshots"] },
+  { ignores: ["dist", "target", "www/dist", "tests/types/readme", "**/node_modules", "screenshots"] },
   js.configs.recommended,
   {
     rules: {

@@ -79,7 +79,10 @@ export interface TokenCredential {
 }
 
 export interface TokenRequest {
-  /** `start` and `expired`: any valid token. `unauthorized`: Graph refused the last one, a cached one won't do. `claims`: the token must satisfy `claims`. */
+  /**
+   * `start` and `expired`: any valid token. `unauthorized`: Graph refused the last one, a cached one won't do. `claims`: the token
+   * must satisfy `claims` (not asked for yet).
+   */
   reason: "start" | "expired" | "unauthorized" | "claims";
   /** The decoded claims request (JSON), to be handed to MSAL as it is. */
   claims?: string;
@@ -142,8 +145,9 @@ export interface QueryOptions {
   /** Query parameters as they are sent. They override the rules that would refuse or add one. */
   query?: Record<string, string>;
   /**
-   * A full round at this age of the mirror, in milliseconds, which announces only differences. `false` for never. Default: a
-   * day for events and for kinds whose removals Graph does not report, else never.
+   * A full round at this age of the mirror, in milliseconds; it shows what Graph reports of no change. `round()` delivers all its
+   * items, those without a difference too. `false` for never. Default: a day for events and for kinds whose removals Graph does
+   * not report, else never.
    */
   refresh?: number | false;
 }
@@ -221,7 +225,10 @@ export interface DeltaFeed<T> {
 
 /** Rounds over one collection, and a mirror of it. */
 export interface DeltaQuery<T> extends DeltaFeed<T> {
-  /** One round, applied to the mirror. A second call joins the one that runs. */
+  /**
+   * One round, applied to the mirror. A second call joins the one that runs; its signal ends its own wait, and the round stops when
+   * the last who wait have left.
+   */
   sync(options?: RoundOptions): Promise<RoundReport>;
   /** The whole mirror, as of one moment. */
   all(): Promise<T[]>;
@@ -338,12 +345,11 @@ export class DeltaError extends Error {
   /** Graph's innermost error code. */
   readonly graphCode?: string;
   readonly requestId?: string;
-  readonly clientRequestId?: string;
   /** Whether the same call may succeed later without a change. */
   readonly retryable: boolean;
   /** With `throttled`: not before. */
   readonly retryAt?: Date;
-  /** With `claims` and `interaction`: what to ask the user for. */
+  /** What to ask the user for. Not set yet: claims challenges come with a later version. */
   readonly claims?: string;
   readonly report?: RoundReport;
 }
@@ -353,7 +359,6 @@ export interface DeltaErrorFields {
   status?: number;
   graphCode?: string;
   requestId?: string;
-  clientRequestId?: string;
   retryable?: boolean;
   retryAt?: Date;
   claims?: string;

@@ -1,7 +1,7 @@
 // The API of index.d.ts around the wasm's own exports. What is here is shorter in JavaScript: loading, iterating, listening.
 import load, { open } from "./deltalink.js";
 import { DeltaError } from "./error.js";
-import { acquire } from "./lock.js";
+import { Turns } from "./lock.js";
 import { MemoryStore } from "./memory.js";
 
 const CHUNK = 500;
@@ -34,14 +34,15 @@ export function createApi(source) {
 
 class Client {
   #wasm;
-  #memory;
+  #turns;
   #ending = new AbortController();
   /** What all queries of one key share. */
   #shared = new Map();
 
   constructor(wasm, memory) {
     this.#wasm = wasm;
-    this.#memory = memory;
+    // A store in memory is this client's alone, and so are its turns.
+    this.#turns = new Turns(!memory);
   }
 
   events(options) {
@@ -61,9 +62,7 @@ class Client {
     const wasm = this.#wasm.query(call, path, options);
     let shared = this.#shared.get(wasm.key);
     if (!shared) {
-      // A store in memory is this client's alone, and so are its locks.
-      const lock = this.#memory ? `deltalink | ${crypto.randomUUID?.() ?? Math.random()}` : `deltalink | ${wasm.key}`;
-      shared = { status: new Status(), ending: this.#ending.signal, lock, syncing: undefined };
+      shared = { status: new Status(), ending: this.#ending.signal, turns: this.#turns, lock: `deltalink | ${wasm.key}`, syncing: undefined };
       this.#shared.set(wasm.key, shared);
       // The status tells of the last time before the first round of this page. Whoever syncs gets the store's errors.
       const { status } = shared;
@@ -114,14 +113,12 @@ class Feed {
 }
 
 class Query extends Feed {
-  sync(options) {
+  async sync(options) {
+    const signal = onlySignal(options);
     const shared = this._shared;
-    shared.syncing ??= (async () => {
-      const round = new Round(this._wasm, shared, options, false);
-      for await (const page of round) void page;
-      return round.report;
-    })().finally(() => (shared.syncing = undefined));
-    return shared.syncing;
+    if (signal?.aborted) throw signal.reason;
+    shared.syncing ??= new Sync(this._wasm, shared);
+    return shared.syncing.join(signal);
   }
 
   all() {
@@ -141,14 +138,80 @@ class Query extends Feed {
   }
 }
 
+/** A round that is applied by itself, for all who wait for it. It is stopped when the last of them has left. */
+class Sync {
+  #stop = new AbortController();
+  #members = 0;
+  #done;
+
+  constructor(wasm, shared) {
+    this.#done = (async () => {
+      const round = new Round(wasm, shared, { signal: this.#stop.signal }, false);
+      for await (const page of round) void page;
+      return round.report;
+    })().finally(() => {
+      if (shared.syncing === this) shared.syncing = undefined;
+    });
+    // Those who have left do not hear of its end.
+    this.#done.catch(() => {});
+    this.leave = () => {
+      // The next sync begins another round rather than joining one that ends.
+      if (shared.syncing === this) shared.syncing = undefined;
+    };
+  }
+
+  join(signal) {
+    this.#members += 1;
+    if (!signal) return this.#done;
+    return new Promise((resolve, reject) => {
+      const left = () => {
+        reject(signal.reason);
+        this.#members -= 1;
+        if (this.#members > 0) return;
+        this.leave();
+        this.#stop.abort(signal.reason);
+      };
+      signal.addEventListener("abort", left, { once: true });
+      this.#done.then(resolve, reject).finally(() => signal.removeEventListener("abort", left));
+    });
+  }
+}
+
+function onlySignal(options = {}) {
+  const other = options === null || typeof options !== "object" ? "these" : Object.keys(options).find((name) => name !== "signal");
+  if (other !== undefined) {
+    throw new DeltaError(`options.${other} is no option of sync(): the only option is signal; round() takes more`, { code: "bad-request" });
+  }
+  const { signal } = options;
+  if (signal !== undefined && typeof signal?.aborted !== "boolean") throw new DeltaError("options.signal must be an AbortSignal", { code: "bad-request" });
+  return signal;
+}
+
 class Round {
   #pages;
   #report;
+  #leaving = false;
+  /** Ends the wait for an acknowledgement. */
+  #wake;
 
   constructor(query, shared, options, shown) {
-    const handle = query.round(options, (status) => shared.status.set(status), shown);
+    let begun = false;
+    const handle = query.round(options, (status) => begun && shared.status.set(status), shown);
     this.#report = () => handle.report();
-    this.#pages = this.#run(handle, shared, options);
+    const pages = this.#run(handle, shared, options, () => (begun = true));
+    this.#pages = {
+      next: () => pages.next(),
+      return: (value) => {
+        // A generator would wait for the page that a read-ahead has asked for, which waits for an acknowledgement.
+        this.#leaving = true;
+        this.#wake?.();
+        return pages.return(value);
+      },
+      throw: (error) => pages.throw(error),
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+    };
   }
 
   get report() {
@@ -159,33 +222,39 @@ class Round {
     return this.#pages;
   }
 
-  async *#run(handle, shared, options) {
-    const release = await turn(shared, options?.signal);
+  async *#run(handle, shared, options, begin) {
+    let release;
     let left = false;
+    let current;
     try {
+      release = await turn(shared, options?.signal);
+      begin();
       for (let page; (page = await handle.next()); ) {
-        let acked;
-        let called;
+        // Of this page alone: a late call for an earlier one must not acknowledge it.
+        const acked = (current = {});
         const ack = () => {
-          if (left && !acked) {
-            return Promise.reject(new DeltaError("the round was left before this page was acknowledged; the next round delivers it again", { code: "aborted", retryable: true }));
+          if (!acked.done) {
+            if (left) return Promise.reject(new DeltaError("the round was left before this page was acknowledged; the next round delivers it again", { code: "aborted", retryable: true }));
+            acked.done = handle.ack();
+            this.#wake?.();
           }
-          acked ??= handle.ack();
-          called?.();
-          return acked;
+          return acked.done;
         };
         page.ack = ack;
         yield page;
-        if (options?.ack === "manual" && !acked) await until((resolve) => (called = resolve), shared, options.signal);
+        if (options?.ack === "manual" && !acked.done) await until((resolve) => (this.#wake = resolve), shared, options.signal);
+        if (this.#leaving && !acked.done) return;
         await ack();
       }
     } finally {
       left = true;
+      // An acknowledgement that nobody waited for is still on its way to the store.
+      await current?.done?.catch(() => {});
       handle.leave();
       const report = handle.report();
       this.#report = () => report;
       handle.free();
-      release();
+      release?.();
     }
   }
 }
@@ -207,14 +276,14 @@ function until(start, shared, signal) {
 /** Waits for its turn, with the status `following` as long as another round of the query runs. */
 async function turn(shared, signal) {
   const waiting = new AbortController();
-  const got = acquire(shared.lock, waiting.signal);
+  const got = shared.turns.acquire(shared.lock, waiting.signal);
   let release;
   got.then((free) => (release = free), () => {});
   const before = shared.status.get();
   const timer = setTimeout(() => shared.status.set({ phase: "following" }), 50);
   try {
     await until((resolve) => got.then(resolve, resolve), shared, signal);
-    return release;
+    return release ?? (await got);
   } catch (reason) {
     waiting.abort();
     got.then((free) => free(), () => {});
@@ -252,10 +321,8 @@ class Status {
     try {
       run(this.#value);
     } catch (error) {
-      // A listener's error is the listener's: it must not end a round.
-      setTimeout(() => {
-        throw error;
-      });
+      // A listener's error is the listener's: it must not end a round, nor a process.
+      (globalThis.reportError ?? console.error)(error);
     }
   }
 }

@@ -1,32 +1,45 @@
-// One round of a query at a time, in this tab and the others. Where there are no Web Locks (Node, Workers, insecure pages) this
-// page alone is guarded; commits compare the stored revision in any case.
-const tails = new Map();
+// One round of a query at a time. Web Locks guard the tabs of a browser; where there are none (Node, Workers, insecure pages, a
+// store in memory) each client guards itself, and nothing waits across clients: in a Worker a request that was cut off would
+// else hold up all later ones. Commits compare the stored revision in any case.
 
-/** Resolves to the function that lets go. Rejects when the signal fires first. */
-export async function acquire(name, signal) {
-  const locks = globalThis.navigator?.locks;
-  if (locks) {
-    return new Promise((resolve, reject) => {
-      locks.request(name, { signal }, () => new Promise((release) => resolve(release))).catch(reject);
-    });
+/** The turns of one client. `acquire` resolves to the function that lets go; it rejects when the signal fires first. */
+export class Turns {
+  #tails = new Map();
+  #shared;
+
+  constructor(shared) {
+    this.#shared = shared;
   }
-  const before = tails.get(name);
-  let release;
-  const mine = new Promise((resolve) => (release = resolve));
-  const tail = Promise.all([before, mine]).then(() => {
-    if (tails.get(name) === tail) tails.delete(name);
-  });
-  tails.set(name, tail);
-  if (before) {
+
+  async acquire(name, signal) {
+    const locks = this.#shared && globalThis.navigator?.locks;
+    if (locks) {
+      try {
+        return await new Promise((resolve, reject) => {
+          locks.request(name, { signal }, () => new Promise((release) => resolve(release))).catch(reject);
+        });
+      } catch (error) {
+        // A page that may not use locks, such as a sandboxed frame, is as one without them.
+        if (signal.aborted) throw error;
+      }
+    }
+    const before = this.#tails.get(name);
+    let release;
+    const mine = new Promise((resolve) => (release = resolve));
+    const tail = Promise.all([before, mine]).then(() => {
+      if (this.#tails.get(name) === tail) this.#tails.delete(name);
+    });
+    this.#tails.set(name, tail);
     try {
       await new Promise((resolve, reject) => {
+        if (signal.aborted) return reject(signal.reason);
         signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-        before.then(resolve);
+        Promise.resolve(before).then(resolve);
       });
     } catch (reason) {
       release();
       throw reason;
     }
+    return release;
   }
-  return release;
 }

@@ -22,6 +22,8 @@ export interface MsalRequest {
 /**
  * A token source that asks MSAL silently. It carries the account, so `openDelta` needs none.
  *
+ * Throws a `DeltaError` with the code `account` if nobody is signed in yet.
+ *
  * An error of MSAL's that needs the user ends the round with the code `interaction` and the status `needs-auth`; call
  * `acquireTokenPopup` or `acquireTokenRedirect` from a click, then `client.resume()`.
  *

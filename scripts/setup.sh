@@ -9,7 +9,9 @@ what="${1:-all}"
 say() { printf 'setup: %s\n' "$*"; }
 
 need() { command -v "$1" >/dev/null || { say "$1 is missing: $2"; exit 1; }; }
-need cargo "install Rust from your system or rustup"
+need cargo "install Rust by rustup"
+need rustup "it adds the target for WebAssembly"
+need cc "a C compiler, for the tools that cargo builds"
 need node "install Node 20 or newer"
 need npm "install npm"
 
@@ -23,8 +25,8 @@ tool() { # crate version binary
   if [ -x "$TOOLS/bin/$3" ] && grep -qx "$1 $2" "$TOOLS/versions" 2>/dev/null; then return; fi
   say "building $1 $2 (a few minutes, once)"
   cargo install --quiet "$1" --version "$2" --root "$TOOLS" --force --target-dir "$TOOLS/target"
-  sed -i "/^$1 /d" "$TOOLS/versions" 2>/dev/null || true
-  echo "$1 $2" >> "$TOOLS/versions"
+  { grep -v "^$1 " "$TOOLS/versions" 2>/dev/null || true; echo "$1 $2"; } > "$TOOLS/versions.new"
+  mv "$TOOLS/versions.new" "$TOOLS/versions"
 }
 mkdir -p "$TOOLS"
 bindgen=$(sed -n '/^name = "wasm-bindgen"$/{n;s/version = "\(.*\)"/\1/p}' Cargo.lock)

@@ -9,7 +9,9 @@ const BINARY = process.env.FAKE_GRAPH ?? new URL("../target/debug/fake-graph", i
 export async function startFake(...args) {
   const child = spawn(BINARY, ["--stdin-lifeline", ...args], { stdio: ["pipe", "pipe", "inherit"] });
   const lines = createInterface({ input: child.stdout });
-  const [line] = await once(lines, "line");
+  const ended = once(child, "exit").then(([code]) => Promise.reject(new Error(`the fake Graph ended with ${code}`)));
+  ended.catch(() => {});
+  const [line] = await Promise.race([once(lines, "line"), ended]);
   const origin = line.split(" ").pop();
   return {
     origin,

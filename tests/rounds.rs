@@ -2,7 +2,7 @@
 //! schedules of edits, faults and crashes; what the mirror must be is read from the fake's own tables. A failing seed is printed;
 //! `SEED=n cargo test --test rounds` replays it alone.
 #![cfg(not(target_family = "wasm"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::cast_precision_loss, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unreachable, missing_docs)]
 
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
@@ -84,7 +84,7 @@ struct Bench {
 }
 
 enum End {
-    Done(Round),
+    Done(Box<Round>),
     Failed(Box<Failure>),
     Crashed,
 }
@@ -174,7 +174,7 @@ impl Bench {
                     *self.counts.entry("sweep".into()).or_default() += 1;
                     Input::Swept { ghosts: !applied.remove.is_empty(), after: last }
                 }
-                Step::Done => return End::Done(round),
+                Step::Done => return End::Done(Box::new(round)),
                 Step::Fail(failure) => return End::Failed(failure),
             };
         }

@@ -108,7 +108,7 @@ pub const RESOURCES: &[Resource] = &[
     Resource { name: "application", paths: "applications/delta", ..DIRECTORY },
     Resource {
         name: "chatMessage",
-        paths: "teams/*/channels/*/messages/delta",
+        paths: "teams/*/channels/*/messages/delta teams/*/channels/*/messages/*/replies/delta chats/*/messages/delta",
         takes: "top filter expand",
         page_size: PageSize::Top,
         dialect: Dialect::DeletedDate,
@@ -121,7 +121,9 @@ pub const RESOURCES: &[Resource] = &[
     Resource { name: "directoryRole", paths: "directoryroles/delta", ..DIRECTORY },
     Resource {
         name: "driveItem",
-        paths: "me/drive/root/delta drives/*/root/delta users/*/drive/root/delta groups/*/drive/root/delta sites/*/drive/root/delta",
+        // Of a drive's root and of a folder in it; `*/*` is a user, a group or a site.
+        paths: "me/drive/root/delta drives/*/root/delta */*/drive/root/delta me/drives/*/root/delta */*/drives/*/root/delta \
+                me/drive/items/*/delta drives/*/items/*/delta */*/drive/items/*/delta */*/drives/*/items/*/delta",
         ..FILES
     },
     Resource {
@@ -204,6 +206,12 @@ mod tests {
             ("/users/microsoft.graph.delta()", "user"),
             ("/users/delta", "user"),
             ("/me/drive/root/delta(token='x')", "driveItem"),
+            ("/drives/d/items/i/delta", "driveItem"),
+            ("/sites/s/drives/d/root/delta", "driveItem"),
+            ("/me/drive/items/i/delta", "driveItem"),
+            ("/groups/g/drive/root/delta", "driveItem"),
+            ("/chats/c/messages/delta", "chatMessage"),
+            ("/teams/t/channels/c/messages/m/replies/delta", "chatMessage"),
             ("/teams/t/channels/c/messages/delta", "chatMessage"),
             ("/me/mailFolders/inbox/messages/delta", "message"),
             ("/directory/administrativeUnits/delta", "administrativeUnit"),

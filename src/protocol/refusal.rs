@@ -82,6 +82,8 @@ impl Refusal {
             0 | 300..=399 => Verdict::Redirect,
             401 => Verdict::SignIn,
             400 | 404..=428 | 430..=499 if stored && self.resets() => Verdict::Resync,
+            // Seen on a nextLink, with an empty message, and gone the next time (graph-facts 4).
+            404 if stored && self.has("UnknownError") => Verdict::Server,
             429 | 509 => Verdict::Throttled,
             501 => Verdict::Final,
             408 | 500..=599 => Verdict::Server,
@@ -152,6 +154,12 @@ mod tests {
         ] {
             assert_ne!(with(status, &body).verdict(true), Verdict::Resync, "{status} {body}");
         }
+    }
+
+    #[test]
+    fn a_404_without_a_reason_on_a_link_is_passing() {
+        let body = json!({"error": {"code": "UnknownError", "message": ""}});
+        assert_eq!((with(404, &body).verdict(true), with(404, &body).verdict(false)), (Verdict::Server, Verdict::Final));
     }
 
     #[test]

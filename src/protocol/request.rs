@@ -274,7 +274,8 @@ impl Draft {
             self.param(name, value);
         }
         // A first request with a token of its own is no listing of everything.
-        let full = !self.params.iter().any(|(name, _, _)| ["deltatoken", "token"].iter().any(|token| same_parameter(name, token)));
+        let begun = |name: &str| ["deltatoken", "skiptoken", "token"].iter().any(|token| same_parameter(name, token));
+        let full = !self.params.iter().any(|(name, _, _)| begun(name)) && !holds(&self.path, "(token=");
         if options.refresh.flatten().is_some_and(|age| age.is_nan() || age <= 0.0) {
             return bad("options.refresh must be milliseconds above 0, or false for never");
         }
@@ -368,7 +369,8 @@ pub fn track(path: &str, options: Options) -> Read<Query> {
         return shape("parameters go into the options, and spaces and back-slashes are not allowed");
     }
     let last = parts(path, b"/").pop().unwrap_or_default().to_ascii_lowercase();
-    if !last.strip_prefix("microsoft.graph.").unwrap_or(&last).starts_with("delta") {
+    let function = last.strip_prefix("microsoft.graph.").unwrap_or(&last);
+    if function != "delta" && !function.starts_with("delta(") {
         return shape("it ends with /delta");
     }
     let resource = catalog::find(path);
@@ -754,6 +756,7 @@ mod tests {
             "/us ers/delta",
             "/\\evil/delta",
             "/users/delta/x",
+            "/users/deltafoo",
             "https://graph.microsoft.com/v1.0/users/delta",
         ] {
             assert!(
@@ -773,6 +776,9 @@ mod tests {
         assert!(!track("/users/delta", Options { query: latest, ..Options::default() }).unwrap().full);
         let token = vec![("token".into(), "latest".into())];
         assert!(!track("/me/drive/root/delta", Options { query: token, ..Options::default() }).unwrap().full);
+        let skip = vec![("$skiptoken".into(), "x".into())];
+        assert!(!track("/users/delta", Options { query: skip, ..Options::default() }).unwrap().full);
+        assert!(!track("/me/drive/root/delta(token='latest')", Options::default()).unwrap().full);
         assert!(track("/users/delta", Options::default()).unwrap().full);
     }
 

@@ -46,6 +46,8 @@ use super::wait::{Policy, Why, back_off, retry_after};
 
 /// Resets of a day without a complete round, after which the round ends.
 const MOST_RESETS: usize = 3;
+/// The last instant that a JavaScript Date can hold.
+const LAST_DATE: f64 = 8.64e15;
 /// Attempts at a body that is no page, or at a page whose nextLink is the one just used.
 const MOST_BODIES: u32 = 3;
 
@@ -208,6 +210,10 @@ pub struct Round {
     index: u32,
     start: Option<String>,
     began: f64,
+    /// A nextLink of this round to compare later ones with, taken anew after 1, 2, 4, 8, … pages: whatever circle the links
+    /// go in, it is met in the end (Brent's way to find a cycle).
+    anchor: Option<String>,
+    until_anchor: (u32, u32),
     failures: u32,
     refused_tokens: u32,
     asked: bool,
@@ -229,6 +235,8 @@ impl Round {
             index: 0,
             start: None,
             began: now,
+            anchor: None,
+            until_anchor: (0, 1),
             failures: 0,
             refused_tokens: 0,
             asked: false,
@@ -383,12 +391,12 @@ impl Round {
         if let Err(failure) = self.plan.endpoint.admit(link.url()) {
             return self.fail(failure, now);
         }
-        if let (Link::Next(next), Target::Link(used)) = (&link, &self.target)
-            && next == used
+        if let Link::Next(next) = &link
+            && (matches!(&self.target, Target::Link(used) if used == next) || self.anchor.as_ref() == Some(next))
         {
             let words = format!(
-                "Graph answers {} with a nextLink to itself; the stored state is as it was, try again later or start over with reset()",
-                shown(used)
+                "Graph's nextLinks go in a circle at {}; the stored state is as it was, try again later or start over with reset()",
+                shown(next)
             );
             return self.again(Why::Malformed, None, Some(Failure::retryable(Code::Livelock, words)), now, chance);
         }
@@ -407,6 +415,11 @@ impl Round {
         };
         let last = match link {
             Link::Next(next) => {
+                let (pages, most) = self.until_anchor;
+                self.until_anchor = if pages + 1 < most { (pages + 1, most) } else { (0, most.saturating_mul(2)) };
+                if self.until_anchor.0 == 0 {
+                    self.anchor = Some(next.clone());
+                }
                 record.phase = Phase::Paging;
                 record.link = Some(next);
                 false
@@ -492,6 +505,11 @@ impl Round {
     }
 
     fn resync(&mut self, refusal: &Refusal, now: f64) -> Step {
+        if !self.plan.query.full {
+            let words = "Graph no longer accepts the stored link, and this query begins at a token of its own, so it can't list what changed since; \
+                         reset() begins there again and leaves a gap, a query without the token lists everything";
+            return self.fail(Failure::new(Code::NotSupported, words), now);
+        }
         let mut resets = Vec::new();
         for &at in &self.record.resets {
             #[allow(clippy::cast_precision_loss, reason = "a day in milliseconds fits")]
@@ -546,11 +564,11 @@ impl Round {
             );
             Failure::retryable(Code::Network, words)
         });
-        if ms > self.plan.policy.max_wait {
+        if floor.is_some() && ms > self.plan.policy.max_wait {
             failure.code = Code::Throttled;
         }
         if failure.code == Code::Throttled {
-            failure.retry_at = Some(now + ms);
+            failure.retry_at = Some((now + ms).min(LAST_DATE));
         }
         self.fail(failure, now)
     }
@@ -583,7 +601,12 @@ impl Round {
                 (Code::Forbidden, false, "only an app-only token can read this kind, no signed-in user's: use a Worker or a server")
             }
             403 => (Code::Forbidden, false, "the token lacks the permission, or the user the right, to read this"),
-            404 | 410 => (Code::NotFound, false, "the user, calendar or folder is not there, or no longer"),
+            404 => (
+                Code::NotFound,
+                false,
+                "what the path names (a user, a calendar, a folder, a meeting organizer) is not there, or no longer",
+            ),
+            410 => (Code::ResyncLoop, true, "it refuses the query itself as if it were an old link; try again later"),
             429 | 509 => (
                 Code::Throttled,
                 true,

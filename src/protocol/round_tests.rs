@@ -505,7 +505,7 @@ fn the_location_of_a_reset_is_followed_for_drives_only_and_left_when_it_fails() 
 fn a_reset_code_on_the_query_itself_is_final() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
-    assert_eq!(failure(bench.on(refused(410, "syncStateNotFound"))).code, Code::NotFound);
+    assert_eq!(failure(bench.on(refused(410, "syncStateNotFound"))).code, Code::ResyncLoop);
 }
 
 #[test]
@@ -544,6 +544,66 @@ fn a_next_link_to_itself_ends_as_a_livelock() {
         bench.on(Input::Slept);
     }
     assert_eq!(failure(bench.on(next("n1"))).code, Code::Livelock);
+}
+
+#[test]
+fn next_links_in_a_circle_end_as_a_livelock_however_long_the_circle_is() {
+    for length in [2, 3, 7, 40] {
+        let mut bench = Bench::new(contacts(), None);
+        bench.begin();
+        let mut pages = 0;
+        let failure = loop {
+            match bench.on(next(&format!("n{}", pages % length))) {
+                Step::Deliver(_) => pages += 1,
+                Step::Sleep(..) => {
+                    bench.on(Input::Slept);
+                    continue;
+                }
+                other => break failure(other),
+            }
+            bench.on(Input::Delivered);
+            assert!(pages < 10 * length, "{length}");
+        };
+        assert_eq!(failure.code, Code::Livelock);
+    }
+}
+
+#[test]
+fn a_long_round_whose_links_are_all_new_is_no_livelock() {
+    let mut bench = Bench::new(contacts(), None);
+    bench.begin();
+    for page in 0..300 {
+        bench.page(next(&format!("n{page}")));
+    }
+    assert_eq!(bench.page(delta("d")), Step::Done);
+}
+
+#[test]
+fn a_reset_of_a_round_from_latest_does_not_hide_the_gap() {
+    let query = vec![("$deltatoken".into(), "latest".into())];
+    let latest = request::track("/users/delta", Options { query, ..Options::default() }).unwrap();
+    let mut bench = Bench::new(latest, Some(idle()));
+    bench.begin();
+    let failure = failure(bench.on(refused(410, "syncStateNotFound")));
+    assert_eq!(failure.code, Code::NotSupported);
+    assert!(failure.message.contains("leaves a gap"), "{}", failure.message);
+    assert_eq!(bench.store, Some(idle()));
+}
+
+#[test]
+fn a_failing_network_is_no_throttling_however_short_the_longest_wait_is() {
+    let mut round = Round::new(Plan { policy: Policy { max_wait: 1.0, ..Policy::default() }, ..plan(contacts()) }, NOW);
+    for input in [Input::Begin, Input::Loaded(None), Input::SignedIn] {
+        round.step(input, NOW, HALF);
+    }
+    assert_eq!(failure(round.step(Input::Unreachable, NOW, HALF)).code, Code::Network);
+}
+
+#[test]
+fn an_absurd_retry_after_still_gives_a_date() {
+    let mut bench = Bench::new(contacts(), None);
+    bench.begin();
+    assert_eq!(failure(bench.on(later("99999999999999999999"))).retry_at, Some(8.64e15));
 }
 
 #[test]

@@ -154,7 +154,10 @@ mod tests {
 
     #[test]
     fn a_number_is_written_in_at_least_so_many_digits() {
-        assert_eq!([(0, 1), (7, 2), (2026, 2), (-1, 4), (i64::MAX, 1)].map(|(number, least)| digits(number, least)), ["0", "07", "2026", "-001", "9223372036854775807"]);
+        assert_eq!(
+            [(0, 1), (7, 2), (2026, 2), (-1, 4), (i64::MAX, 1)].map(|(number, least)| digits(number, least)),
+            ["0", "07", "2026", "-001", "9223372036854775807"]
+        );
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::rc::{Rc, Weak};
 use js_sys::{Array, Date, Function, Math, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
+use web_sys::Url;
 
 use super::driver::Driver;
 use super::indexed_db::{Database, result};
@@ -97,6 +98,12 @@ fn described(options: JsValue, make_error: &Function) -> Read<(Shared, bool)> {
         (None, Some(root)) => Endpoint::parse(&root)?,
         (cloud, None) => Endpoint::cloud(cloud.as_deref().unwrap_or("global"))?,
     };
+    // A host that is written otherwise than the host's parser writes it would look foreign at each request.
+    let origin = Url::new(&endpoint.root()).map(|url| url.origin()).unwrap_or_default();
+    if origin != endpoint.origin() {
+        let words = format!("options.endpoint must be written as URLs are, {}, got {}", quoted(&origin), quoted(endpoint.origin()));
+        return Err(Failure::new(Code::BadRequest, words));
+    }
     let token = options.get("token").unwrap_or(JsValue::UNDEFINED);
     let carried = text(&token, "account");
     let tokens = Tokens::new(token, &endpoint.scope())?;
@@ -309,7 +316,7 @@ async fn answer(shared: &Shared, key: &JsValue, ask: Ask) -> Read<JsValue> {
 fn told(store: &Store, ask: &Ask, answer: JsValue) -> Read<JsValue> {
     Ok(match ask {
         Ask::SyncedAt => store.loaded(answer)?.and_then(|record| record.synced_at).map_or(JsValue::UNDEFINED, date),
-        Ask::Chunk(..) => chunk(store.scanned(&answer)?),
+        Ask::Chunk(after, _) => chunk(store.scanned(&answer, after.as_deref())?),
         Ask::Get(_) => store.found(answer, 1)?.pop().flatten().map_or(JsValue::UNDEFINED, |row| row.item.0),
         Ask::Count | Ask::All | Ask::Reset => result(&answer),
     })

@@ -54,7 +54,7 @@ enum Then {
     Token,
     Response,
     Body(Response),
-    /// The rest of a sleep until this time.
+    /// What is left of a sleep behind this slice of it, in milliseconds.
     Timer(f64, Timeout),
     /// Of the method of this name.
     Store(&'static str, Step),
@@ -184,7 +184,7 @@ impl Driver {
             match turn {
                 Turn::Over(input) => return Ok(input),
                 Turn::Wait(promise, then) => {
-                    let answer = JsFuture::from(promise).await;
+                    let answer = JsFuture::from(self.leash.hold(&promise)).await;
                     turn = self.go_on(then, answer)?;
                 }
             }
@@ -202,7 +202,7 @@ impl Driver {
                     return Ok(Turn::Over(Input::SignedIn));
                 }
                 let promise = self.shared.tokens.ask(need, &self.leash);
-                Ok(Turn::Wait(self.leash.hold(&promise), Then::Token))
+                Ok(Turn::Wait(promise, Then::Token))
             }
             Step::Fetch(url) => {
                 self.working();
@@ -214,15 +214,14 @@ impl Driver {
                     prefer: &plan.query.prefer,
                     leash: &self.leash,
                 };
-                Ok(Turn::Wait(self.leash.hold(&fetch.send(&url)?), Then::Response))
+                Ok(Turn::Wait(fetch.send(&url)?, Then::Response))
             }
             Step::Sleep(ms, why) => {
-                let until = Date::now() + ms;
                 let status = self.status("waiting");
-                set_date(&status, "waitUntil", Some(until));
+                set_date(&status, "waitUntil", Some(Date::now() + ms));
                 set_text(&status, "waitReason", why.as_str());
                 self.tell(&status);
-                Ok(self.sleep(until))
+                Ok(self.sleep(ms))
             }
             step => match self.ask(&step)? {
                 Some(Asked(name, promise)) => Ok(Turn::Wait(promise, Then::Store(name, step))),
@@ -232,21 +231,21 @@ impl Driver {
     }
 
     fn go_on(&mut self, then: Then, answer: Result<JsValue, JsValue>) -> Result<Turn, Stop> {
-        // What was asked of the store is awaited to its end: it may have been committed.
+        // Of a commit that is cut off here nothing is known; if it was stored, the next round goes on behind it.
+        self.leash.check()?;
         if let Then::Store(name, step) = then {
             let answer = answer.map_err(|thrown| self.shared.store.failure(name, &thrown))?;
             return self.answered(step, answer).map(Turn::Over);
         }
-        self.leash.check()?;
         Ok(match then {
             Then::Response => match fetch::opened(answer)? {
-                Ok((response, body)) => Turn::Wait(self.leash.hold(&body), Then::Body(response)),
+                Ok((response, body)) => Turn::Wait(body, Then::Body(response)),
                 Err(answer) => Turn::Over(self.read(answer)),
             },
             Then::Body(response) => Turn::Over(self.read(fetch::answer(&response, answer))),
-            Then::Timer(until, timeout) => {
+            Then::Timer(left, timeout) => {
                 drop(timeout);
-                self.sleep(until)
+                self.sleep(left)
             }
             _ => {
                 self.token = self.shared.tokens.taken(answer)?;
@@ -255,14 +254,14 @@ impl Driver {
         })
     }
 
-    fn sleep(&self, until: f64) -> Turn {
-        let left = until - Date::now();
+    /// By the timers alone: the clock may be set back meanwhile.
+    fn sleep(&self, left: f64) -> Turn {
         if left <= 0.0 {
             self.working();
             return Turn::Over(Input::Slept);
         }
-        let (promise, timeout) = timer(left);
-        Turn::Wait(self.leash.hold(&promise), Then::Timer(until, timeout))
+        let (promise, timeout, slice) = timer(left);
+        Turn::Wait(promise, Then::Timer(left - slice, timeout))
     }
 
     /// What a step asks of the store.
@@ -302,8 +301,8 @@ impl Driver {
         let store = &self.shared.store;
         match step {
             Step::Load => Ok(Input::Loaded(store.loaded(answer)?)),
-            Step::Sweep { completed, .. } => {
-                let rows = store.scanned(&answer)?;
+            Step::Sweep { completed, after } => {
+                let rows = store.scanned(&answer, after.as_deref())?;
                 let last = if rows.len() < CHUNK as usize { None } else { rows.last().map(|(id, _)| id.clone()) };
                 self.applied = sweep(rows, &completed);
                 Ok(Input::Swept { ghosts: !self.applied.remove.is_empty(), after: last })

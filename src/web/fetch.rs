@@ -76,9 +76,12 @@ impl Fetch<'_> {
 /// What `fetch` gave: an answer already, or a response whose body is to be waited for.
 pub fn opened(sent: Result<JsValue, JsValue>) -> Read<Result<(Response, Promise), Answer>> {
     let Ok(value) = sent else { return Ok(Err(Answer::Unreachable)) };
-    let Ok(raw) = value.dyn_into::<web_sys::Response>() else {
+    // By shape: a Response of another realm, or of another library, is no instance of ours.
+    if get(&value, "status").as_f64().is_none() || !get(&value, "text").is_function() || !get(&get(&value, "headers"), "get").is_function()
+    {
         return Err(Failure::new(Code::BadRequest, "options.fetch must resolve to a Response"));
-    };
+    }
+    let raw: web_sys::Response = value.unchecked_into();
     let status = raw.status();
     if (300..400).contains(&status) || text(&raw, "type").as_deref() == Some("opaqueredirect") {
         return Ok(Err(Answer::Refused(Box::new(Refusal { status, ..Refusal::default() }))));

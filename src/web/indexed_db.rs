@@ -59,10 +59,14 @@ pub fn database_name(account: &str) -> String {
     format!("deltalink | {account}")
 }
 
-/// Makes what is missing.
+/// Makes what is missing, from whatever version: what is there stays.
 fn upgrade(db: &IdbDatabase) -> Result<(), JsValue> {
-    db.create_object_store(STATE)?;
-    db.create_object_store(ITEMS)?;
+    let there = db.object_store_names();
+    for store in [STATE, ITEMS] {
+        if !there.contains(store) {
+            db.create_object_store(store)?;
+        }
+    }
     Ok(())
 }
 
@@ -114,7 +118,7 @@ impl Database {
     /// Deletes the database. Other tabs let go of it by themselves.
     pub fn delete(&self) -> Read<Result<Promise, JsValue>> {
         self.close();
-        Ok(factory()?.delete_database(&self.name).map(|request| settled(&request, &request)))
+        Ok(factory()?.delete_database(&self.name).map(|request| ends(&request, "onsuccess", &["onerror", "onblocked"], &request)))
     }
 
     fn begin(&self, mode: &str) -> Result<(IdbTransaction, IdbObjectStore, IdbObjectStore), JsValue> {
@@ -132,6 +136,10 @@ impl Database {
 
     /// What was thrown or rejected, in our codes.
     pub fn failure(&self, thrown: &JsValue) -> Box<Failure> {
+        if text(thrown, "readyState").as_deref() == Some("pending") {
+            let words = "something else keeps this account's database open (another tab that does not react, or the developer tools); it is wiped when that lets go";
+            return Failure::retryable(Code::Store, words);
+        }
         // What ends() rejects with carries its error.
         let error = get(thrown, "error");
         let error = if error.is_undefined() { thrown } else { &error };

@@ -4,11 +4,11 @@
 //! `abort()`: what comes back then is an ordinary error, whatever the caller's reason is. The reason itself is read from the
 //! caller's signal and handed back untouched.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
 use gloo_timers::callback::Timeout;
-use js_sys::{Array, Promise};
+use js_sys::{Array, Function, Promise};
 use wasm_bindgen::prelude::*;
 use web_sys::{AbortController, AbortSignal};
 
@@ -21,8 +21,9 @@ use crate::protocol::wait;
 pub struct Leash {
     caller: Option<AbortSignal>,
     listener: Option<Closure<dyn FnMut()>>,
-    /// Resolves when the round has to stop.
-    stopped: Promise,
+    /// Ends the wait that is on.
+    wake: Rc<RefCell<Option<Function>>>,
+    _waker: Closure<dyn FnMut()>,
     closer: Rc<Closer>,
 }
 
@@ -56,12 +57,16 @@ impl Leash {
             let _ = caller.add_event_listener_with_callback("abort", listener.as_ref().unchecked_ref());
             listener
         });
-        let signal = controller.signal();
-        let stopped = Promise::new(&mut |resolve, _| {
-            let _ = signal.add_event_listener_with_callback("abort", &resolve);
-        });
+        let wake = Rc::new(RefCell::new(None::<Function>));
+        let waker = {
+            let wake = Rc::clone(&wake);
+            self::listener(Box::new(move || {
+                let _ = wake.take().map(|wake| wake.call0(&JsValue::UNDEFINED));
+            }))
+        };
+        let _ = controller.signal().add_event_listener_with_callback("abort", waker.as_ref().unchecked_ref());
         let closer = Rc::new(Closer { controller, closed: Cell::new(false) });
-        Ok(Self { caller, listener, stopped, closer })
+        Ok(Self { caller, listener, wake, _waker: waker, closer })
     }
 
     /// For the requests of this round.
@@ -84,8 +89,16 @@ impl Leash {
     }
 
     /// A promise that ends when the other one does, but no later than the leash lets go. [`Self::check`] then says which it was.
+    ///
+    /// Each wait has a promise of its own to race with: one for the whole round would keep every answer until its end.
     pub fn hold(&self, work: &Promise) -> Promise {
-        Promise::race(&Array::of2(work, &self.stopped))
+        let stopped = Promise::new(&mut |resolve, _| {
+            if self.signal().aborted() {
+                let _ = resolve.call0(&JsValue::UNDEFINED);
+            }
+            self.wake.replace(Some(resolve));
+        });
+        Promise::race(&Array::of2(work, &stopped))
     }
 }
 
@@ -97,14 +110,15 @@ pub fn promised(result: Result<JsValue, JsValue>) -> Promise {
     }
 }
 
-/// A timer for the next slice of a sleep that a host's timer can count. Dropping its handle clears it.
-pub fn timer(ms: f64) -> (Promise, Timeout) {
+/// A timer for the next slice of a sleep that a host's timer can count, and how long that is. Dropping its handle clears it.
+pub fn timer(ms: f64) -> (Promise, Timeout, f64) {
     let mut resolver = None;
     let promise = Promise::new(&mut |resolve, _| resolver = Some(resolve));
-    let timeout = Timeout::new(wait::slice(ms.ceil()).unsigned_abs(), move || {
+    let slice = wait::slice(ms.ceil());
+    let timeout = Timeout::new(slice.unsigned_abs(), move || {
         let _ = resolver.map(|resolve| resolve.call0(&JsValue::UNDEFINED));
     });
-    (promise, timeout)
+    (promise, timeout, f64::from(slice))
 }
 
 impl Drop for Leash {

@@ -1,6 +1,6 @@
 //! Plain options, checked one by one. The message names the option, what it must be and what it got.
 
-use js_sys::{Array, Date, JSON, Object};
+use js_sys::{Array, Date, JSON, Object, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::object::get;
@@ -118,9 +118,9 @@ impl Options {
 
     /// Refuses what is no option of the call: a typing error would else do nothing, silently.
     pub fn only(&self, known: &'static str, advice: &[(&'static str, &str)]) -> Read<()> {
-        let keys = Object::keys(self.object.unchecked_ref::<Object>());
+        let Ok(keys) = Reflect::own_keys(&self.object) else { return bad(format!("the options of {}() can't be read", self.call)) };
         for at in 0..keys.length() {
-            let name = keys.get(at).as_string().unwrap_or_default();
+            let Some(name) = keys.get(at).as_string() else { continue };
             if names(known).contains(&name.as_str()) {
                 continue;
             }

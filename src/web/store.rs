@@ -183,8 +183,8 @@ impl Store {
         }
     }
 
-    /// The rows with their ids.
-    pub fn scanned(&self, answer: &JsValue) -> Read<Rows> {
+    /// The rows with their ids. The last one must not be `after` again: a scan that does not move would never end.
+    pub fn scanned(&self, answer: &JsValue, after: Option<&str>) -> Read<Rows> {
         let mut scanned = Vec::new();
         if self.is_indexed() {
             let (keys, rows) = pair(answer);
@@ -199,6 +199,9 @@ impl Store {
         let pairs = list(answer).ok_or_else(wrong)?;
         for at in 0..pairs.length() {
             scanned.push(pair_of(&pairs.get(at)).ok_or_else(wrong)?);
+        }
+        if scanned.last().is_some_and(|(id, _)| Some(id.as_str()) == after) {
+            return Err(broken("scan", "rows after the id it was given", answer));
         }
         Ok(scanned)
     }
@@ -221,7 +224,7 @@ impl Store {
             };
             let answer = self.answer(asked?).await?;
             if rows {
-                let rows = self.scanned(&answer)?;
+                let rows = self.scanned(&answer, after.as_deref())?;
                 for (_, row) in &rows {
                     items.push(&row.item.0);
                 }

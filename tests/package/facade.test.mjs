@@ -161,25 +161,119 @@ test("the status is the same object until something changes, and shared by the q
   assert.equal(contacts.status.get().phase, "closed");
 });
 
-test("a listener that throws does not end the round", async () => {
+test("a listener that throws ends neither the round nor the process", async (context) => {
   const world = await fake.world({ populate });
   const client = await open(world);
   const contacts = client.orgContacts();
-  const thrown = [];
-  const listeners = process.listeners("uncaughtException");
-  process.removeAllListeners("uncaughtException");
-  process.on("uncaughtException", (error) => thrown.push(error.message));
+  const told = context.mock.method(console, "error", () => {});
   const stop = contacts.status.subscribe(() => {
     throw new Error("a listener's own");
   });
-  const report = await contacts.sync();
+  assert.equal((await contacts.sync()).outcome, "complete");
   stop();
-  await new Promise((resolve) => setTimeout(resolve, 20));
-  process.removeAllListeners("uncaughtException");
-  for (const listener of listeners) process.on("uncaughtException", listener);
-  assert.equal(report.outcome, "complete");
-  assert.ok(thrown.length > 0 && thrown.every((message) => message === "a listener's own"));
+  assert.ok(told.mock.callCount() > 0);
+  assert.ok(told.mock.calls.every(({ arguments: [error] }) => error.message === "a listener's own"));
   await client.close();
+});
+
+test("an acknowledgement that nobody waits for is stored before the round lets go", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  const round = contacts.round();
+  for await (const page of round) {
+    page.ack();
+    break;
+  }
+  assert.equal(await contacts.count(), 10);
+  assert.equal(round.report.outcome, "partial");
+  assert.equal(contacts.status.get().phase, "idle");
+  assert.equal((await contacts.sync()).outcome, "complete");
+  await client.close();
+});
+
+test("a late acknowledgement of an earlier page does not acknowledge a later one", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  let first;
+  for await (const page of contacts.round()) {
+    first ??= page;
+    if (page === first) continue;
+    await first.ack();
+    break;
+  }
+  assert.equal(await contacts.count(), 10);
+  await client.close();
+});
+
+test("a read-ahead can be abandoned while it waits for an acknowledgement", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  const pages = contacts.round({ ack: "manual" })[Symbol.asyncIterator]();
+  await pages.next();
+  const ahead = pages.next();
+  assert.deepEqual(await pages.return(), { value: undefined, done: true });
+  assert.deepEqual(await ahead, { value: undefined, done: true });
+  assert.equal(await contacts.count(), 0);
+  assert.equal((await contacts.sync()).outcome, "complete");
+  await client.close();
+});
+
+test("each who joined a sync leaves it alone, and the last one stops it", async () => {
+  const world = await fake.world({ populate, options: { latency_ms: 40 } });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  const [first, second] = [new AbortController(), new AbortController()];
+  const [one, two, three] = [contacts.sync({ signal: first.signal }), contacts.sync({ signal: second.signal }), contacts.sync()];
+  first.abort("one has left");
+  await assert.rejects(one, (reason) => reason === "one has left");
+  assert.equal(await two, await three);
+  await world.faults({ match: {}, times: null, fault: "hang" });
+  const last = new AbortController();
+  const four = contacts.sync({ signal: last.signal });
+  await until(contacts.status, ({ phase }) => phase === "syncing");
+  last.abort("and the last");
+  await assert.rejects(four, (reason) => reason === "and the last");
+  await assert.rejects(contacts.sync({ signal: AbortSignal.abort("early") }), (reason) => reason === "early");
+  await client.close();
+});
+
+test("sync takes a signal and nothing else", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  await assert.rejects(contacts.sync({ ack: "manual" }), { code: "bad-request", message: /options\.ack is no option of sync\(\)/ });
+  await assert.rejects(contacts.sync({ signal: {} }), { code: "bad-request", message: "options.signal must be an AbortSignal" });
+  await assert.rejects(contacts.sync(null), { code: "bad-request" });
+  await client.close();
+});
+
+test("a round that is aborted while it waits for its turn has a final report and leaves the other's status alone", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  const first = contacts.round()[Symbol.asyncIterator]();
+  await first.next();
+  const stop = new AbortController();
+  const second = contacts.round({ signal: stop.signal });
+  const waiting = second[Symbol.asyncIterator]().next();
+  stop.abort("enough");
+  await assert.rejects(waiting, (reason) => reason === "enough");
+  assert.equal(second.report.outcome, "partial");
+  assert.notEqual(contacts.status.get().phase, "idle");
+  await first.return();
+  await client.close();
+});
+
+test("a client that hangs does not hold up another one, as in a Worker's next request", async () => {
+  const world = await fake.world({ populate });
+  const hung = await open(world, { account: "a", store: { load: () => new Promise(() => {}), rows() {}, commit() {}, scan() {}, clear() {} } });
+  void hung.orgContacts().sync().catch(() => {});
+  const other = await open(world, { account: "a" });
+  assert.equal((await other.orgContacts().sync()).outcome, "complete");
+  await other.close();
 });
 
 test("errors are DeltaErrors with a code, the ids of the request and the report", async () => {
@@ -281,6 +375,40 @@ test("a store of one's own that fails or answers nonsense is a named error", asy
   await client.close();
 });
 
+test("a store that hangs is left by an abort and by close, and one that does not move on is a named error", async () => {
+  const world = await fake.world({ populate });
+  const good = { load: async () => undefined, rows: async (key, ids) => ids.map(() => undefined), commit: async () => true, scan: async () => [], clear: async () => {} };
+  for (const name of ["load", "rows", "commit"]) {
+    const client = await open(world, { store: { ...good, [name]: () => new Promise(() => {}) }, account: "a" });
+    const stop = new AbortController();
+    const syncing = client.orgContacts().sync({ signal: stop.signal });
+    setTimeout(() => stop.abort("enough"), 60);
+    await assert.rejects(syncing, (reason) => reason === "enough", name);
+    const again = client.orgContacts().sync();
+    setTimeout(() => client.close(), 60);
+    await assert.rejects(again, { code: "closed" }, name);
+  }
+  const rows = Array.from({ length: 500 }, (_, n) => [`id${n}`, { generation: 1, item: {} }]);
+  const client = await open(world, { store: { ...good, scan: async () => rows }, account: "a" });
+  await assert.rejects(client.orgContacts().all(), { code: "store", message: /scan\(\) of options\.store must give rows after the id it was given/ });
+  await client.close();
+});
+
+test("an endpoint that URLs are not written like is refused at once", async () => {
+  for (const endpoint of ["https://[2001:DB8::0001]/v1.0", "https://gräph.contoso.example", "https://graph.contoso.example:0443"]) {
+    await assert.rejects(openDelta({ endpoint, token: () => "t", store: "memory" }), { code: "bad-request", message: /options\.endpoint must be written as URLs are/ }, endpoint);
+  }
+});
+
+test("options that can't be read are a named error", async () => {
+  const odd = new Proxy({ token: () => "t" }, { ownKeys() { throw new Error("no"); } });
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  assert.throws(() => client.events(odd), { code: "bad-request", message: "the options of events() can't be read" });
+  await assert.rejects(openDelta(odd), { code: "bad-request" });
+  await client.close();
+});
+
 test("without IndexedDB the store must be named", async () => {
   const world = await fake.world();
   await assert.rejects(open(world, { store: undefined, account: "a" }), { code: "store", message: /name another store: options\.store: "memory"/ });
@@ -325,6 +453,10 @@ test("a user who must sign in is a status, and resume goes on at the same page",
   assert.equal((await contacts.sync()).resumed, true);
   assert.deepEqual((await asked(world)).map(({ kind }) => kind), ["next", "next"]);
   await client.close();
+});
+
+test("fromMsal says so when nobody is signed in", () => {
+  assert.throws(() => fromMsal({}, { account: undefined, scopes: [] }), { name: "DeltaError", code: "account", message: /sign in first/ });
 });
 
 test("init may be called ahead and again", async () => {

@@ -38,3 +38,15 @@ test("a round of N pages finishes in N processes, and asks for each page once", 
     await rm(folder, { recursive: true });
   }
 });
+
+test("a long round holds on to its last pages only", async () => {
+  const fake = await startFake();
+  try {
+    const world = await fake.world({ populate: { contacts: 120 }, options: { page_size: 2 } });
+    const held = new URL("held-pages.mjs", import.meta.url).pathname;
+    const { stdout } = await run(process.execPath, ["--expose-gc", held, world.root, world.tokens.delegated]);
+    assert.ok(Number(stdout) <= 3, `${stdout} of 50 pages are held`);
+  } finally {
+    await fake.stop();
+  }
+});

@@ -190,6 +190,8 @@ async function use(next: Session): Promise<void> {
   session = next;
   settings.set("source", next.kind);
   account.textContent = next.name;
+  // The name that is seen is part of the name that is heard.
+  menuButton.setAttribute("aria-label", `${next.name}, account and settings`);
   startScreen.remove();
   document.querySelector(".frame")?.replaceChildren(nav, main, aside);
   document.body.dataset.session = next.kind;
@@ -291,6 +293,7 @@ function showStart(problem?: string): void {
   document.title = "Sign in · deltalink";
   demoButton.hidden = true;
   account.textContent = "";
+  menuButton.setAttribute("aria-label", "Account and settings");
   paintMenu();
   const form = signInForm(storedConfig(parameters), (next) => void use(next), () => void start("demo"));
   startScreen.hidden = false;
