@@ -61,7 +61,8 @@ pub fn joined(texts: &[&str], between: &str) -> String {
     out
 }
 
-/// Whether a character is one of these. The search of the standard library is made for longer lists.
+/// Whether a character is one of these.
+#[allow(clippy::manual_contains, reason = "contains() is a search for longer lists, of 400 bytes")]
 pub fn among(byte: u8, these: &[u8]) -> bool {
     these.iter().any(|other| *other == byte)
 }
