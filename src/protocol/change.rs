@@ -155,7 +155,10 @@ impl Places {
     fn of<I>(&mut self, id: &str, entries: &[(String, Entry<I>)]) -> usize {
         // FNV-1a.
         let hash = id.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-        let mut at = hash as usize % self.slots.len();
+        let slots = self.slots.len();
+        // A plain remainder would bring its panic.
+        let around = |at: usize| at.checked_rem(slots).unwrap_or_default();
+        let mut at = around(hash as usize);
         while let Some(slot) = self.slots.get_mut(at) {
             match slot.checked_sub(1) {
                 None => {
@@ -163,7 +166,7 @@ impl Places {
                     break;
                 }
                 Some(place) if entries.get(place).is_some_and(|(other, _)| other == id) => return place,
-                Some(_) => at = (at + 1) % self.slots.len(),
+                Some(_) => at = around(at + 1),
             }
         }
         entries.len()

@@ -8,7 +8,7 @@
 //! 4. What a URL parser could read otherwise than it looks (control characters, back-slashes, user-info) is foreign.
 
 use super::error::{Code, Failure, Read};
-use super::text::{self, cut, halves, joined, quoted, short, whole};
+use super::text::{self, cut, halves, has, joined, quoted, short, whole};
 
 /// The four clouds, by the names that users give (graph-facts 2.7).
 pub const CLOUDS: [(&str, &str); 4] = [
@@ -50,11 +50,11 @@ impl Endpoint {
                 format!("options.endpoint must be a root such as \"https://graph.microsoft.com/v1.0\": {why}, got {}", quoted(root)),
             )
         };
-        if root.bytes().any(|byte| suspicious(byte) || byte == b'?' || byte == b'#') {
+        if suspicious(root) || has(root, b"?#") {
             return Err(bad("it holds a character that does not belong there"));
         }
         let split = split(root).ok_or_else(|| bad("it is no absolute http or https URL"))?;
-        if split.authority.bytes().any(|byte| byte == b'@') {
+        if has(split.authority, b"@") {
             return Err(bad("it must not hold a user or a password"));
         }
         let origin = split.origin();
@@ -100,7 +100,7 @@ impl Endpoint {
                 ),
             ))
         };
-        if link.bytes().any(suspicious) {
+        if suspicious(link) {
             return foreign("it holds a control character or a back-slash");
         }
         if let Some(rest) = link.strip_prefix('/') {
@@ -113,7 +113,7 @@ impl Endpoint {
             return Ok(if versioned { format!("{}{link}", self.origin) } else { format!("{}{link}", self.root()) });
         }
         let Some(split) = split(link) else { return foreign("it is neither an http nor an https URL, nor a path") };
-        if split.authority.bytes().any(|byte| byte == b'@') {
+        if has(split.authority, b"@") {
             return foreign("it holds a user name before the host");
         }
         if split.origin() != self.origin {
@@ -139,8 +139,8 @@ pub fn shown(link: &str) -> String {
 }
 
 /// URL parsers drop tabs and line ends, trim spaces at the ends and read `\` as `/`.
-fn suspicious(byte: u8) -> bool {
-    byte < 0x20 || byte == 0x7f || byte == b'\\'
+fn suspicious(text: &str) -> bool {
+    text.chars().any(|c| c.is_ascii_control() || c == '\\')
 }
 
 fn loopback(host: &str) -> bool {
@@ -174,7 +174,7 @@ fn split(url: &str) -> Option<Split<'_>> {
         return None;
     }
     let (authority, rest) = cut(after, b"/?#");
-    let blank = authority.is_empty() || authority.bytes().any(|byte| byte == b' ');
+    let blank = authority.is_empty() || has(authority, b" ");
     (!blank).then_some(Split { secure, authority, rest })
 }
 

@@ -332,14 +332,14 @@ impl Round {
                 self.generation = self.record.generation;
                 self.index = 0;
                 self.start = self.record.link.clone();
-                self.target = self.record.link.clone().map_or(Target::Query, Target::Link);
+                self.follow_link();
             }
             Phase::Paging | Phase::Sweeping => {
                 self.kind = self.record.kind;
                 self.generation = self.record.generation;
                 self.index = self.record.page;
                 self.start = self.record.start.clone();
-                self.target = self.record.link.clone().map_or(Target::Query, Target::Link);
+                self.follow_link();
                 self.report.resumed = true;
             }
         }
@@ -348,6 +348,10 @@ impl Round {
             Some(completed) => self.sweep(completed),
             None => self.sign_in(Need::Start),
         }
+    }
+
+    fn follow_link(&mut self) {
+        self.target = self.record.link.clone().map_or(Target::Query, Target::Link);
     }
 
     fn start_over(&mut self) {
@@ -454,7 +458,7 @@ impl Round {
         if let Some(completed) = self.record.completed() {
             return self.sweep(completed);
         }
-        self.target = self.record.link.clone().map_or(Target::Query, Target::Link);
+        self.follow_link();
         self.sign_in(Need::Next)
     }
 

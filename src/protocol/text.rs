@@ -61,9 +61,15 @@ pub fn joined(texts: &[&str], between: &str) -> String {
     out
 }
 
-/// Whether a character is one of these. The search of the standard library is made for longer lists.
+/// Whether a character is one of these.
+#[allow(clippy::manual_contains, reason = "contains() is a search for longer lists, of 400 bytes")]
 pub fn among(byte: u8, these: &[u8]) -> bool {
     these.contains(&byte)
+}
+
+/// Whether a text holds one of these.
+pub fn has(text: &str, these: &[u8]) -> bool {
+    text.bytes().any(|byte| among(byte, these))
 }
 
 /// A text before the first of these characters, and from it on.
@@ -96,17 +102,21 @@ pub fn words(list: &'static str) -> Vec<&'static str> {
 
 /// A number in at least so many digits, with zeros before it.
 pub fn digits(number: i64, least: usize) -> String {
-    let mut digits = String::new();
-    let mut rest = number.unsigned_abs();
-    while rest > 0 || digits.len() + usize::from(number < 0) < least {
-        #[allow(clippy::cast_possible_truncation, reason = "below ten")]
-        digits.insert(0, char::from(b'0' + (rest % 10) as u8));
-        rest /= 10;
-    }
+    let mut out = String::new();
     if number < 0 {
-        digits.insert(0, '-');
+        out.push('-');
     }
-    digits
+    let least = least.saturating_sub(out.len());
+    write_digits(&mut out, number.unsigned_abs(), least);
+    out
+}
+
+fn write_digits(out: &mut String, number: u64, least: usize) {
+    if number > 9 || least > 1 {
+        write_digits(out, number / 10, least.saturating_sub(1));
+    }
+    #[allow(clippy::cast_possible_truncation, reason = "below ten")]
+    out.push(char::from(b'0' + (number % 10) as u8));
 }
 
 /// A text without this character at its start, however often it stands there.
@@ -119,7 +129,7 @@ pub fn bare(mut text: &str, start: char) -> &str {
 
 /// Whether a text is empty, or holds a control character or one of these.
 pub fn odd(text: &str, others: &[u8]) -> bool {
-    text.is_empty() || text.bytes().any(|byte| among(byte, others)) || text.chars().any(char::is_control)
+    text.is_empty() || has(text, others) || text.chars().any(char::is_control)
 }
 
 /// Whether a text is printable ASCII and no less.

@@ -2,7 +2,7 @@
 //!
 //! All instants are milliseconds since 1970-01-01 UTC.
 
-use super::text::{bare, cut, digits, halves, parts, whole};
+use super::text::{bare, cut, digits, halves, parts, whole, words};
 
 /// Milliseconds of a day.
 pub const DAY: i64 = 86_400_000;
@@ -38,11 +38,11 @@ pub fn format_iso(ms: i64) -> String {
 
 /// Reads the fixed form of an HTTP date, `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub fn parse_http_date(text: &str) -> Option<i64> {
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    const MONTHS: &str = "- Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec";
     let (_, rest) = halves(text, b",")?;
     let [day, name, year, clock, "GMT"] = parts(bare(rest, ' '), b" ")[..] else { return None };
-    let month = MONTHS.iter().zip(1..).find(|(month, _)| month.eq_ignore_ascii_case(name)).map(|(_, at)| at)?;
-    Some(days_from_civil(number(year, 4)?, month, number(day, 2)?)? * DAY + clock_ms(clock)?)
+    let month = words(MONTHS).iter().position(|month| month.eq_ignore_ascii_case(name))?;
+    Some(days_from_civil(number(year, 4)?, i64::try_from(month).ok()?, number(day, 2)?)? * DAY + clock_ms(clock)?)
 }
 
 fn number(text: &str, digits: usize) -> Option<i64> {

@@ -84,11 +84,9 @@ impl Database {
             let request = request.clone();
             listener(Box::new(move || {
                 let db: IdbDatabase = result(&request).unchecked_into();
-                if upgrade(&db).is_err()
-                    && let Some(transaction) = request.transaction()
-                {
+                if upgrade(&db).is_err() {
                     // The open then fails with an AbortError, and what was there before stays.
-                    let _ = transaction.abort();
+                    let _ = get(&request, "transaction").unchecked_into::<IdbTransaction>().abort();
                 }
             }))
         };

@@ -82,7 +82,7 @@ impl Leash {
     /// Whether the round has to stop, and with what.
     pub fn check(&self) -> Result<(), Stop> {
         match &self.caller {
-            Some(caller) if caller.aborted() => Err(Stop::Aborted(caller.reason())),
+            Some(caller) if get(caller, "aborted").is_truthy() => Err(Stop::Aborted(get(caller, "reason"))),
             _ if self.closer.closed.get() => Err(closed().into()),
             _ => Ok(()),
         }

@@ -44,8 +44,6 @@ extern "C" {
     fn set_item(this: &Told, value: &JsValue);
     #[wasm_bindgen(method, setter, js_name = "isNew")]
     fn set_is_new(this: &Told, value: bool);
-    #[wasm_bindgen(method, setter)]
-    fn set_old(this: &Told, value: &JsValue);
 }
 
 /// A property; undefined where there is none, and where reading it throws.
@@ -103,7 +101,7 @@ fn told(change: &Change<Json>, mirror: bool) -> JsValue {
         }
     };
     if let Some(old) = old {
-        object.set_old(&old.0);
+        set(&object, "old", &old.0);
     }
     object.into()
 }
