@@ -64,7 +64,7 @@ pub fn joined(texts: &[&str], between: &str) -> String {
 /// Whether a character is one of these.
 #[allow(clippy::manual_contains, reason = "contains() is a search for longer lists, of 400 bytes")]
 pub fn among(byte: u8, these: &[u8]) -> bool {
-    these.contains(&byte)
+    these.iter().any(|other| *other == byte)
 }
 
 /// Whether a text holds one of these.
