@@ -152,27 +152,28 @@ impl Serialize for Report {
         for wait in &self.waits {
             waits.push(Field::Fields(vec![("reason", Field::Text(wait.reason.as_str())), ("ms", Field::Number(wait.ms))]));
         }
-        let all = [
-            ("outcome", Field::Text(outcome)),
-            ("kind", Field::Text(self.kind.as_str())),
-            ("generation", count(self.generation)),
-            ("resumed", Field::Flag(self.resumed)),
-            ("pages", count(self.pages)),
-            ("items", count(self.items)),
-            ("added", count(self.added)),
-            ("changed", count(self.changed)),
-            ("unchanged", count(self.unchanged)),
-            ("removed", count(self.removed)),
-            ("ghosts", count(self.ghosts)),
-            ("duplicates", count(self.duplicates)),
-            ("skipped", Field::Fields(skipped)),
-            ("requests", count(self.requests)),
-            ("retries", count(self.retries)),
-            ("waits", Field::List(waits)),
-            ("resync", Field::text(self.resync.as_deref())),
-            ("startedAt", Field::Number(self.started_at)),
-            ("endedAt", Field::number(self.ended_at)),
+        let counts = [
+            ("generation", self.generation),
+            ("pages", self.pages),
+            ("items", self.items),
+            ("added", self.added),
+            ("changed", self.changed),
+            ("unchanged", self.unchanged),
+            ("removed", self.removed),
+            ("ghosts", self.ghosts),
+            ("duplicates", self.duplicates),
+            ("requests", self.requests),
+            ("retries", self.retries),
         ];
+        let mut all = vec![("outcome", Field::Text(outcome)), ("kind", Field::Text(self.kind.as_str())), ("resumed", Field::Flag(self.resumed))];
+        for (name, number) in counts {
+            all.push((name, count(number)));
+        }
+        all.push(("skipped", Field::Fields(skipped)));
+        all.push(("waits", Field::List(waits)));
+        all.push(("resync", Field::text(self.resync.as_deref())));
+        all.push(("startedAt", Field::Number(self.started_at)));
+        all.push(("endedAt", Field::number(self.ended_at)));
         fields(&all, serializer)
     }
 }

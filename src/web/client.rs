@@ -51,7 +51,7 @@ impl Shared {
 
     fn end_rounds(&self) {
         self.closed.set(true);
-        for closer in self.closers.take() {
+        for closer in self.closers.borrow().iter() {
             if let Some(closer) = closer.upgrade() {
                 closer.close();
             }

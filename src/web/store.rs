@@ -229,7 +229,7 @@ impl Store {
                     items.push(&row.item.0);
                 }
                 ended = rows.len() != CHUNK as usize;
-                after = rows.into_iter().next_back().map(|(id, _)| id);
+                after = rows.last().map(|(id, _)| id.clone());
                 if ended && within.is_some() {
                     return Ok(items);
                 }
