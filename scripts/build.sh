@@ -22,7 +22,7 @@ wasm-bindgen --target web --omit-default-module-path --no-typescript --out-dir d
 # The imports' hashes can't be compressed: each becomes a number of the same length, in the wasm and in its JavaScript alike.
 perl -pi -e 's/(?<=_)h?\K[0-9a-f]{16}\b/$seen{$&} \/\/= sprintf("%016d", ++$count)/ge' dist/bindgen/deltalink.js dist/bindgen/deltalink_bg.wasm
 # Inlining saves bytes but not gzipped ones.
-node_modules/.bin/wasm-opt -O2 -Oz -Oz --low-memory-unused --one-caller-inline-max-function-size=20 --always-inline-max-function-size=5 --flexible-inline-max-function-size=5 --strip-debug --strip-producers --strip-target-features dist/bindgen/deltalink_bg.wasm -o dist/package/deltalink.wasm
+node_modules/.bin/wasm-opt --flatten --rereloop -O2 -Oz -Oz --low-memory-unused --one-caller-inline-max-function-size=20 --always-inline-max-function-size=5 --flexible-inline-max-function-size=5 --strip-debug --strip-producers --strip-target-features dist/bindgen/deltalink_bg.wasm -o dist/package/deltalink.wasm
 node_modules/.bin/esbuild dist/bindgen/deltalink.js --minify --format=esm --target=es2022 --log-level=warning --outfile=dist/package/deltalink.js
 cp pkg-template/*.js pkg-template/*.d.ts pkg-template/package.json README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE dist/package/
 # Minified as they are, module by module: every host imports its own entry.
