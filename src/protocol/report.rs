@@ -165,7 +165,8 @@ impl Serialize for Report {
             ("requests", self.requests),
             ("retries", self.retries),
         ];
-        let mut all = vec![("outcome", Field::Text(outcome)), ("kind", Field::Text(self.kind.as_str())), ("resumed", Field::Flag(self.resumed))];
+        let mut all =
+            vec![("outcome", Field::Text(outcome)), ("kind", Field::Text(self.kind.as_str())), ("resumed", Field::Flag(self.resumed))];
         for (name, number) in counts {
             all.push((name, count(number)));
         }
