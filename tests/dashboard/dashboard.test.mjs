@@ -183,8 +183,9 @@ test("a page killed in the middle of a round goes on without asking again for an
 test("two accounts in one browser see nothing of each other", async () => {
   const world = await World.make(fake.origin);
   const context = await fresh();
-  const now = new Date().toISOString().slice(0, 10);
-  const meeting = (subject) => ({ subject, type: "singleInstance", isAllDay: false, start: { dateTime: `${now}T10:00:00.0000000`, timeZone: "UTC" }, end: { dateTime: `${now}T11:00:00.0000000`, timeZone: "UTC" } });
+  // Not today: after midnight in Berlin the day in UTC is yesterday, and past days are folded away.
+  const soon = new Date(Date.now() + 2 * 86_400_000).toISOString().slice(0, 10);
+  const meeting = (subject) => ({ subject, type: "singleInstance", isAllDay: false, start: { dateTime: `${soon}T10:00:00.0000000`, timeZone: "UTC" }, end: { dateTime: `${soon}T11:00:00.0000000`, timeZone: "UTC" } });
   const anna = await open(context, world, { account: "anna" });
   await world.edit({ collection: "events", op: "add", user: "anna@contoso.example", item: meeting("Anna's secret") }, { collection: "recordings", op: "add", user: "anna@contoso.example" });
   await syncAll(anna);

@@ -372,8 +372,8 @@ export class Collection<T extends object> {
 
 /** What can be pasted into an issue. The package keeps tokens out of it. */
 function reportOf(error: DeltaError, key: string | undefined): string {
-  const { name, message, code, status, graphCode, requestId, clientRequestId, retryable, retryAt, report } = error;
-  return JSON.stringify({ error: { name, message, code, status, graphCode, requestId, clientRequestId, retryable, retryAt }, report, query: key, page: navigator.userAgent }, null, 2);
+  const { name, message, code, status, graphCode, requestId, retryable, retryAt, report } = error;
+  return JSON.stringify({ error: { name, message, code, status, graphCode, requestId, retryable, retryAt }, report, query: key, page: navigator.userAgent }, null, 2);
 }
 
 async function copy(text: string, told: HTMLElement): Promise<void> {
