@@ -2,7 +2,7 @@
 //!
 //! By hand: what `derive` makes is a function for each type of a member, 6 KB in the wasm.
 
-use serde::{Serialize, Serializer};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
 /// A value.
 pub enum Field<'a> {
@@ -50,5 +50,11 @@ impl Serialize for Field<'_> {
 
 /// Writes an object.
 pub fn fields<S: Serializer>(named: &[Named<'_>], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(named.iter().filter(|(_, field)| !matches!(field, Field::Nothing)).map(|(name, field)| (*name, field)))
+    let mut map = serializer.serialize_map(None)?;
+    for (name, field) in named {
+        if !matches!(field, Field::Nothing) {
+            map.serialize_entry(name, field)?;
+        }
+    }
+    map.end()
 }

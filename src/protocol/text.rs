@@ -111,7 +111,8 @@ pub fn digits(number: i64, least: usize) -> String {
     out
 }
 
-fn write_digits(out: &mut String, number: u64, least: usize) {
+/// Adds a number in at least so many digits.
+pub fn write_digits(out: &mut String, number: u64, least: usize) {
     if number > 9 || least > 1 {
         write_digits(out, number / 10, least.saturating_sub(1));
     }

@@ -2,7 +2,7 @@
 //!
 //! All instants are milliseconds since 1970-01-01 UTC.
 
-use super::text::{bare, cut, digits, halves, parts, whole, words};
+use super::text::{bare, cut, digits, halves, parts, whole, words, write_digits};
 
 /// Milliseconds of a day.
 pub const DAY: i64 = 86_400_000;
@@ -25,15 +25,16 @@ pub fn format_iso(ms: i64) -> String {
     let rest = ms.rem_euclid(DAY);
     let (hour, minute, second, milli) = (rest / 3_600_000, rest / 60_000 % 60, rest / 1000 % 60, rest % 1000);
     let mut text = digits(year, 4);
-    for (before, number) in [("-", month), ("-", day), ("T", hour), (":", minute), (":", second)] {
-        text += before;
-        text += &digits(number, 2);
+    for &(before, number) in &[('-', month), ('-', day), ('T', hour), (':', minute), (':', second)] {
+        text.push(before);
+        write_digits(&mut text, number.unsigned_abs(), 2);
     }
     if milli != 0 {
-        text += ".";
-        text += &digits(milli, 3);
+        text.push('.');
+        write_digits(&mut text, milli.unsigned_abs(), 3);
     }
-    text + "Z"
+    text.push('Z');
+    text
 }
 
 /// Reads the fixed form of an HTTP date, `Sun, 06 Nov 1994 08:49:37 GMT`.
