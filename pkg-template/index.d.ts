@@ -91,7 +91,12 @@ export interface TokenRequest {
   signal: AbortSignal;
 }
 
-/** A bare string is asked for before each request; a token with its expiry is reused until five minutes before it. */
+/**
+ * A token function that needs the user throws: MSAL's `InteractionRequiredAuthError`, or a `DeltaError` with the code `interaction`.
+ * Any other error of it ends the round with `unauthorized` and is its `cause`.
+ *
+ * A bare string is asked for before each request; a token with its expiry is reused until five minutes before it.
+ */
 export type TokenResult =
   | string
   | { accessToken: string; expiresOn?: Date | null }

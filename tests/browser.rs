@@ -406,6 +406,7 @@ async fn a_token_source_that_fails_is_a_named_error() {
         ("throw 'a text'", "unauthorized", "the token source failed"),
         ("throw Object.assign(new Error('x'), { name: 'InteractionRequiredAuthError' })", "interaction", "the user has to sign in"),
         ("throw Object.assign(new Error('x'), { errorCode: 'login_required' })", "interaction", "the user has to sign in"),
+        ("throw Object.assign(new Error('x'), { name: 'DeltaError', code: 'interaction' })", "interaction", "the user has to sign in"),
     ] {
         let client = try_open(&world, &fresh("a"), &[("token", source(&world, body))]).await.unwrap();
         let refused = sync(&query(&client, "orgContacts", json!({}))).await.unwrap_err();

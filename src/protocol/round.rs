@@ -40,7 +40,7 @@ use super::record::{Completed, Kind, Phase, Record};
 use super::refusal::{Refusal, Verdict};
 use super::report::{Outcome, Report, Wait};
 use super::request::Query;
-use super::text::short;
+use super::text::{short, without_tokens};
 use super::time::DAY;
 use super::wait::{Policy, Why, back_off, retry_after};
 
@@ -621,7 +621,7 @@ impl Round {
         };
         let status = if refusal.status == 0 { "with a redirect".to_owned() } else { usize::from(refusal.status).to_string() };
         let graph_code = refusal.code().map(|code| format!(" {code}")).unwrap_or_default();
-        let said = refusal.message.as_deref().map(|said| format!(" ({})", short(said, 300))).unwrap_or_default();
+        let said = refusal.message.as_deref().map(|said| format!(" ({})", short(&without_tokens(said), 300))).unwrap_or_default();
         let mut failure = Failure::new(code, format!("Graph answered {status}{graph_code} on {name}{said}: {way_out}"));
         failure.status = (refusal.status != 0).then_some(refusal.status);
         failure.graph_code = refusal.code().map(str::to_owned);

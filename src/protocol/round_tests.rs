@@ -591,6 +591,17 @@ fn a_reset_of_a_round_from_latest_does_not_hide_the_gap() {
 }
 
 #[test]
+fn no_token_of_a_link_is_in_a_message() {
+    let token = "bd9dmiNUYKrYOcd73Bu5srad3KUOS87UCf6zZ0fR9Esbbb03T5i2Aoh8";
+    let message = Some(format!("The value '{token}' of parameter '$deltaToken' is invalid."));
+    let mut bench = Bench::new(contacts(), None);
+    bench.begin();
+    let refusal = Refusal { status: 400, codes: vec!["InvalidDeltaToken".into()], message, ..Refusal::default() };
+    let failure = failure(bench.on(Input::Refused(Box::new(refusal))));
+    assert!(failure.message.contains("(The value … of parameter '$deltaToken' is invalid.)"), "{}", failure.message);
+}
+
+#[test]
 fn a_failing_network_is_no_throttling_however_short_the_longest_wait_is() {
     let mut round = Round::new(Plan { policy: Policy { max_wait: 1.0, ..Policy::default() }, ..plan(contacts()) }, NOW);
     for input in [Input::Begin, Input::Loaded(None), Input::SignedIn] {

@@ -29,6 +29,18 @@ pub fn short(text: &str, most: usize) -> &str {
     }
 }
 
+/// Graph's words without what may be part of a link or a token: any run of 40 characters or more (invariant 8).
+pub fn without_tokens(said: &str) -> String {
+    let mut out = String::new();
+    for word in parts(said, b" ") {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out += if word.len() < 40 { word } else { "…" };
+    }
+    out
+}
+
 /// Whether a text holds another one. The standard search brings 5 KB into the wasm; these texts are short.
 pub fn holds(text: &str, part: &str) -> bool {
     text.as_bytes().windows(part.len()).any(|window| window == part.as_bytes())

@@ -139,7 +139,10 @@ fn read(answer: &JsValue) -> Read<Kept> {
 /// What the token source threw, kept as the cause.
 fn refusal(thrown: JsValue) -> Stop {
     let property = |name: &str| text(&thrown, name).unwrap_or_default();
-    let interaction = property("name") == "InteractionRequiredAuthError" || words(INTERACTION).contains(&property("errorCode").as_str());
+    // By MSAL's name or code, or in our own words: a DeltaError of the token function's own.
+    let interaction = property("name") == "InteractionRequiredAuthError"
+        || property("code") == Code::Interaction.as_str()
+        || words(INTERACTION).contains(&property("errorCode").as_str());
     let failure = if interaction {
         Failure::retryable(
             Code::Interaction,
