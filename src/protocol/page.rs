@@ -95,7 +95,8 @@ fn link<I: Item>(body: &I, key: &str) -> Result<Option<String>, Malformed> {
     }
 }
 
-#[cfg(all(test, not(target_family = "wasm")))]
+#[cfg(test)]
+#[cfg(not(target_family = "wasm"))]
 mod tests {
     use super::*;
     use serde_json::{Value, json};

@@ -100,7 +100,8 @@ impl Completed {
         self.0
     }
 
-    #[cfg(all(test, not(target_family = "wasm")))]
+    #[cfg(test)]
+    #[cfg(not(target_family = "wasm"))]
     pub(crate) fn for_tests(generation: u32) -> Self {
         Self(generation)
     }
@@ -237,7 +238,8 @@ impl Serialize for Record {
     }
 }
 
-#[cfg(all(test, not(target_family = "wasm")))]
+#[cfg(test)]
+#[cfg(not(target_family = "wasm"))]
 mod tests {
     use super::*;
 

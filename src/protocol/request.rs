@@ -515,7 +515,8 @@ fn same_parameter(one: &str, other: &str) -> bool {
     bare(one, '$').eq_ignore_ascii_case(bare(other, '$'))
 }
 
-#[cfg(all(test, not(target_family = "wasm")))]
+#[cfg(test)]
+#[cfg(not(target_family = "wasm"))]
 mod tests {
     use super::*;
 

@@ -682,6 +682,7 @@ impl State {
     }
 }
 
-#[cfg(all(test, not(target_family = "wasm")))]
+#[cfg(test)]
+#[cfg(not(target_family = "wasm"))]
 #[path = "round_tests.rs"]
 mod tests;

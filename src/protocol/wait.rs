@@ -88,7 +88,8 @@ pub fn slice(ms: f64) -> i32 {
     slice
 }
 
-#[cfg(all(test, not(target_family = "wasm")))]
+#[cfg(test)]
+#[cfg(not(target_family = "wasm"))]
 mod tests {
     use super::*;
 
