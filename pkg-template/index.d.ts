@@ -59,8 +59,8 @@ export interface RetryPolicy {
   /** The longest back-off. `Retry-After` is kept in full, however long. Default 60000. */
   cap: number;
   /**
-   * The longest single wait that a round sits out. A longer one ends it with `throttled` and `retryAt`; the next round goes
-   * on at the same page. Default 300000.
+   * The longest single wait that a round sits out. If Graph asks for a longer one, the round ends with `throttled` and
+   * `retryAt`; the next round goes on at the same page. Default 300000.
    */
   maxWait: number;
 }

@@ -29,7 +29,9 @@
 //!    link again, and starts a full round of the next generation from the query itself; for drives, lists and sites from the
 //!    `Location` if that works. The fourth one of a day without a complete round ends in `resync-loop` (15).
 //! 8. A full round over an older generation ends with a sweep. Only a record in the phase `sweeping` gives the right to it (3).
-//! 9. A round that does not begin with a listing of everything (`latest`, a timestamp) is incremental from its first page.
+//! 9. A round that does not begin with a listing of everything (`latest`, a timestamp) is incremental from its first page. A reset
+//!    ends it: listing from the same token again would hide the gap.
+//! 10. nextLinks that go in a circle end the round (9).
 
 use std::rc::Rc;
 

@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use gloo_net::http::Response;
 use gloo_timers::callback::Timeout;
 use js_sys::{Array, Date, Function, Math, Object, Promise};
 use wasm_bindgen::prelude::*;
@@ -53,7 +52,7 @@ enum Turn {
 enum Then {
     Token,
     Response,
-    Body(Response),
+    Body(JsValue),
     /// What is left of a sleep behind this slice of it, in milliseconds.
     Timer(f64, Timeout),
     /// Of the method of this name.

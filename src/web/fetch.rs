@@ -1,10 +1,10 @@
 //! One GET. The only place that puts a token on a request.
 //!
 //! The host's `fetch` is called here and not by gloo-net, whose `send` traps if a patched `fetch` rejects with something that
-//! is no `Error`: a trap would leave the caller's promise pending for ever. gloo-net's headers and response are used where
-//! they can't.
+//! is no `Error`: a trap would leave the caller's promise pending for ever. Its response traps likewise on one that is not the
+//! host's own. Its headers are used, for the request: what goes into them has been checked.
 
-use gloo_net::http::{Headers, Response};
+use gloo_net::http::Headers;
 use js_sys::{Function, Math, Object, Promise};
 use wasm_bindgen::prelude::*;
 use web_sys::Url;
@@ -74,39 +74,52 @@ impl Fetch<'_> {
 }
 
 /// What `fetch` gave: an answer already, or a response whose body is to be waited for.
-pub fn opened(sent: Result<JsValue, JsValue>) -> Read<Result<(Response, Promise), Answer>> {
+pub fn opened(sent: Result<JsValue, JsValue>) -> Read<Result<(JsValue, Promise), Answer>> {
     let Ok(value) = sent else { return Ok(Err(Answer::Unreachable)) };
     // By shape: a Response of another realm, or of another library, is no instance of ours.
     if get(&value, "status").as_f64().is_none() || !get(&value, "text").is_function() || !get(&get(&value, "headers"), "get").is_function()
     {
         return Err(Failure::new(Code::BadRequest, "options.fetch must resolve to a Response"));
     }
-    let raw: web_sys::Response = value.unchecked_into();
-    let status = raw.status();
-    if (300..400).contains(&status) || text(&raw, "type").as_deref() == Some("opaqueredirect") {
+    let status = status(&value);
+    if (300..400).contains(&status) || text(&value, "type").as_deref() == Some("opaqueredirect") {
         return Ok(Err(Answer::Refused(Box::new(Refusal { status, ..Refusal::default() }))));
     }
-    // Read by web-sys: gloo-net's reader has the same trap as its `send`.
-    let body = promised(raw.text().map(Into::into));
-    Ok(Ok((Response::from(raw), body)))
+    let body = promised(method(&value, "text", &JsValue::UNDEFINED));
+    Ok(Ok((value, body)))
 }
 
 /// What an answer says, once its body is here, or is known to be cut.
-pub fn answer(response: &Response, body: Result<JsValue, JsValue>) -> Answer {
-    if response.ok() && body.is_err() {
+pub fn answer(response: &JsValue, body: Result<JsValue, JsValue>) -> Answer {
+    let status = status(response);
+    let ok = (200..300).contains(&status);
+    if ok && body.is_err() {
         return Answer::Unreachable;
     }
     let body = body.ok().filter(JsValue::is_string).and_then(|text| parse(&text).ok()).map(Json);
-    if response.ok() {
+    if ok {
         return body.map_or(Answer::NotJson, Answer::Body);
     }
     // Data under an error status is not read (graph-facts 4); an error without a body is still its status.
-    let headers = response.headers();
-    let mut refusal = Refusal::read(response.status(), body.as_ref());
-    refusal.retry_after = headers.get("Retry-After");
-    refusal.location = headers.get("Location");
-    refusal.request_id = headers.get("request-id").or(refusal.request_id);
+    let headers = get(response, "headers");
+    let header = |name: &str| method(&headers, "get", &name.into()).ok()?.as_string();
+    let mut refusal = Refusal::read(status, body.as_ref());
+    refusal.retry_after = header("Retry-After");
+    refusal.location = header("Location");
+    refusal.request_id = header("request-id").or(refusal.request_id);
     Answer::Refused(Box::new(refusal))
+}
+
+/// The status, whatever stands in its place.
+fn status(response: &JsValue) -> u16 {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float becomes an integer saturating")]
+    let status = get(response, "status").as_f64().unwrap_or(0.0) as u16;
+    status
+}
+
+/// Calls a method of an object that may be of any making: what it throws is caught.
+fn method(object: &JsValue, name: &str, argument: &JsValue) -> Result<JsValue, JsValue> {
+    get(object, name).unchecked_ref::<Function>().call1(object, argument)
 }
 
 #[wasm_bindgen]

@@ -204,10 +204,10 @@ impl Options {
         if !value.is_object() || Array::is_array(&value) {
             return wrong();
         }
-        let entries = Object::entries(value.unchecked_ref::<Object>());
-        for at in 0..entries.length() {
-            let entry: Array = entries.get(at).unchecked_into();
-            let (Some(name), Some(text)) = (entry.get(0).as_string(), entry.get(1).as_string()) else { return wrong() };
+        let Ok(names) = Reflect::own_keys(&value) else { return wrong() };
+        for at in 0..names.length() {
+            let Some(name) = names.get(at).as_string() else { return wrong() };
+            let Some(text) = get(&value, &name).as_string() else { return wrong() };
             to.push((name, text));
         }
         Ok(())

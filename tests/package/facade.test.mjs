@@ -394,6 +394,28 @@ test("a store that hangs is left by an abort and by close, and one that does not
   await client.close();
 });
 
+test("a response of any shape ends the round with a named error", async () => {
+  const headers = { get() {} };
+  const fault = () => {
+    throw new Error("x");
+  };
+  for (const [odd, code] of [
+    [{ status: 503, text: async () => "", headers: { get: fault } }, "network"],
+    [{ status: 503, text: async () => "", headers: { get: () => 7 } }, "network"],
+    [{ status: 503, text: async () => "", headers }, "network"],
+    [{ status: 200, text: fault, headers }, "network"],
+    [{ status: 200, text: () => 7, headers }, "protocol"],
+    [{ status: NaN, text: async () => "{}", headers }, "foreign-link"],
+    [{ status: 200, text: async () => "{}", headers, get ok() { return fault(); } }, "protocol"],
+    [{ status: 200, text: async () => "{}", headers, get type() { return fault(); } }, "protocol"],
+    [{ get status() { return fault(); } }, "bad-request"],
+  ]) {
+    const client = await openDelta({ token: () => "t", store: "memory", retry: { base: 1, cap: 2 }, fetch: async () => odd });
+    await assert.rejects(client.orgContacts().sync(), (error) => error instanceof DeltaError && error.code === code, code);
+    await client.close();
+  }
+});
+
 test("an endpoint that URLs are not written like is refused at once", async () => {
   for (const endpoint of ["https://[2001:DB8::0001]/v1.0", "https://gräph.contoso.example", "https://graph.contoso.example:0443"]) {
     await assert.rejects(openDelta({ endpoint, token: () => "t", store: "memory" }), { code: "bad-request", message: /options\.endpoint must be written as URLs are/ }, endpoint);
@@ -405,6 +427,7 @@ test("options that can't be read are a named error", async () => {
   const world = await fake.world({ populate });
   const client = await open(world);
   assert.throws(() => client.events(odd), { code: "bad-request", message: "the options of events() can't be read" });
+  assert.throws(() => client.track("/users/delta", { query: odd }), { code: "bad-request" });
   await assert.rejects(openDelta(odd), { code: "bad-request" });
   await client.close();
 });
