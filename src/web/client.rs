@@ -277,7 +277,15 @@ impl Query {
             Some(closer) => *closer = leash.closer(),
             None => closers.push(leash.closer()),
         }
-        let plan = Plan { endpoint: Rc::clone(&shared.endpoint), query: Rc::clone(&self.query), policy: shared.policy, max_pages, max_ms };
+        let plan = Plan {
+            endpoint: Rc::clone(&shared.endpoint),
+            query: Rc::clone(&self.query),
+            policy: shared.policy,
+            max_pages,
+            max_ms,
+            window: None,
+            shown,
+        };
         Ok(Driver::new(Round::new(plan, Date::now()), Rc::clone(shared), self.key.clone(), leash, on_status, shown))
     }
 }
