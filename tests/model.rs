@@ -37,7 +37,10 @@ fn run(seed: u64, met: &mut Met) {
             println!("---- {turn:?}");
         }
         for edit in &turn.edits {
-            let _ = bench.world.edit(&serde_json::json!([edit]), bench.now);
+            let made = bench.world.edit(&serde_json::json!([edit]), bench.now);
+            if alone() {
+                println!("EDIT {} {made:?}", edit["op"]);
+            }
         }
         bench.world.add_faults(&turn.faults.clone().into()).unwrap();
         if turn.expire {

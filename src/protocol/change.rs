@@ -253,7 +253,10 @@ pub struct Mode<'a> {
 
 /// Applies a page to the rows that the mirror holds of its ids: `rows` in the order of `entries`.
 pub fn apply<I: Item>(
-    entries: Vec<(String, Entry<I>)>, rows: impl Iterator<Item = Option<Row<I>>>, mode: Mode<'_>, seen: &mut Seen,
+    entries: Vec<(String, Entry<I>)>,
+    rows: impl Iterator<Item = Option<Row<I>>>,
+    mode: Mode<'_>,
+    seen: &mut Seen,
 ) -> Applied<I> {
     let mut applied = Applied::default();
     for ((id, entry), row) in entries.into_iter().zip(rows) {
@@ -598,7 +601,11 @@ mod tests {
         let first = apply(slice(json!([member("b")])), vec![Some(old)], full);
         assert!(first.staged && first.news);
         let first = take(first);
-        assert_eq!(first.as_ref().map(|row| row.item.clone()), Some(json!({"id": "g", "n": 1, "members": [member("a")]})), "readers see the old set");
+        assert_eq!(
+            first.as_ref().map(|row| row.item.clone()),
+            Some(json!({"id": "g", "n": 1, "members": [member("a")]})),
+            "readers see the old set"
+        );
         let second = apply(slice(json!([member("c")])), vec![first], full);
         assert!(second.news, "another slice of the same group is news");
         let second = take(second);

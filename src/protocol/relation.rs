@@ -165,8 +165,14 @@ mod tests {
     fn a_gathered_set_takes_the_place_of_the_old_one_and_keeps_its_order_if_it_is_the_same() {
         let item = json!({"id": "g", "members": slice(&["a", "b"], &[]), "owners": slice(&["o"], &[])});
         let names = ["members".to_owned(), "owners".to_owned()];
-        assert_eq!(promoted(&item, &names, &json!({"members": slice(&["b", "a"], &[])})), json!({"id": "g", "members": slice(&["a", "b"], &[])}));
-        assert_eq!(promoted(&item, &names, &json!({"members": slice(&["b", "c"], &[])})), json!({"id": "g", "members": slice(&["b", "c"], &[])}));
+        assert_eq!(
+            promoted(&item, &names, &json!({"members": slice(&["b", "a"], &[])})),
+            json!({"id": "g", "members": slice(&["a", "b"], &[])})
+        );
+        assert_eq!(
+            promoted(&item, &names, &json!({"members": slice(&["b", "c"], &[])})),
+            json!({"id": "g", "members": slice(&["b", "c"], &[])})
+        );
         assert_eq!(promoted(&item, &names, &json!({})), json!({"id": "g"}));
     }
 }

@@ -479,7 +479,9 @@ impl Round {
         let (url, item) = match &self.target {
             Target::Query => (Ok(plan.query.url(&plan.endpoint, self.window.as_deref())), false),
             Target::Link(link) | Target::Location(link) => (plan.endpoint.admit(link), false),
-            Target::Master(id) => (plan.query.master(&plan.endpoint, id).ok_or_else(|| Failure::new(Code::Internal, "an id that is none")), true),
+            Target::Master(id) => {
+                (plan.query.master(&plan.endpoint, id).ok_or_else(|| Failure::new(Code::Internal, "an id that is none")), true)
+            }
         };
         match url {
             Ok(url) => {
@@ -652,7 +654,8 @@ impl Round {
     /// The next rung for a round that gets no further: larger pages, then one listing from the start, then the end.
     fn climb(&mut self, failure: Box<Failure>, now: f64) -> Step {
         self.answered();
-        if let Some(size) = self.plan.query.page_size.map(|size| self.record.page_size.unwrap_or(size)).filter(|size| *size < LARGEST_PAGE) {
+        if let Some(size) = self.plan.query.page_size.map(|size| self.record.page_size.unwrap_or(size)).filter(|size| *size < LARGEST_PAGE)
+        {
             let size = size.saturating_mul(4).min(LARGEST_PAGE);
             self.record.page_size = Some(size);
             self.report.page_size = Some(size);
@@ -742,7 +745,10 @@ impl Round {
         if start.is_some() {
             self.fallback = 1;
             self.go_from(start);
-        } else if self.plan.query.full && self.recent_resets(now).len() < MOST_RESETS {
+        } else if self.plan.query.full {
+            if self.recent_resets(now).len() >= MOST_RESETS {
+                return self.too_many_resets(failure.graph_code, failure.status, now);
+            }
             self.fallback = 2;
             self.report.resync = Some(failure.graph_code.clone().unwrap_or_else(|| failure.code.as_str().to_owned()));
             self.start_over();
@@ -773,13 +779,7 @@ impl Round {
         }
         let mut resets = self.recent_resets(now);
         if resets.len() >= MOST_RESETS {
-            let words = format!(
-                "Graph asked for a full round {MOST_RESETS} times within a day and never let one complete; the mirror is as it was, try again tomorrow or start over with reset()"
-            );
-            let mut failure = Failure::retryable(Code::ResyncLoop, words);
-            failure.graph_code = refusal.code().map(str::to_owned);
-            failure.status = Some(refusal.status);
-            return self.fail(failure, now);
+            return self.too_many_resets(refusal.code().map(str::to_owned), Some(refusal.status), now);
         }
         self.report.resync = Some(refusal.code().map_or_else(|| usize::from(refusal.status).to_string(), str::to_owned));
         resets.push(now);
@@ -789,6 +789,16 @@ impl Round {
             self.target = Target::Location(url);
         }
         step
+    }
+
+    fn too_many_resets(&mut self, graph_code: Option<String>, status: Option<u16>, now: f64) -> Step {
+        let words = format!(
+            "{MOST_RESETS} full rounds within a day were called for, because Graph asked for them or refused the links for good, and none could complete; the mirror is as it was, try again tomorrow or start over with reset()"
+        );
+        let mut failure = Failure::retryable(Code::ResyncLoop, words);
+        failure.graph_code = graph_code;
+        failure.status = status;
+        self.fail(failure, now)
     }
 
     /// Waits and asks again, or ends with what went wrong.

@@ -693,7 +693,8 @@ fn refuse(bench: &Bench, bad: &[&str]) -> Option<Input> {
 
 #[test]
 fn a_link_refused_for_good_falls_back_the_third_time_to_the_delta_link_the_round_began_with() {
-    let paging = Record { phase: Phase::Paging, link: Some(link("bad")), start: Some(link("d0")), kind: Kind::Incremental, page: 1, ..idle() };
+    let paging =
+        Record { phase: Phase::Paging, link: Some(link("bad")), start: Some(link("d0")), kind: Kind::Incremental, page: 1, ..idle() };
     let mut bench = Bench::new(contacts(), Some(paging));
     for refusals in [1, 2] {
         assert_eq!(failure(until_over(&mut bench, |bench| refuse(bench, &["bad"]).unwrap())).code, Code::BadRequest);

@@ -61,18 +61,7 @@ enum Then {
 impl Driver {
     /// A round that has not begun.
     pub fn new(round: Round, shared: Rc<Shared>, key: JsValue, leash: Leash, on_status: Function, shown: bool) -> Self {
-        Self {
-            round,
-            shared,
-            key,
-            leash,
-            on_status,
-            shown,
-            token: String::new(),
-            desk: Desk::default(),
-            delivered: None,
-            step: None,
-        }
+        Self { round, shared, key, leash, on_status, shown, token: String::new(), desk: Desk::default(), delivered: None, step: None }
     }
 
     /// The `RoundReport` so far.

@@ -7,12 +7,12 @@ use wasm_bindgen_futures::JsFuture;
 
 use super::indexed_db::{Database, chunk_in, id_of, pair, result, results};
 use super::json::Json;
-use crate::protocol::item::Item;
 use super::leash::promised;
 use super::object::{get, set, set_number, set_text, text};
 use super::options::shown;
 use crate::protocol::change::{Applied, Row};
 use crate::protocol::error::{Code, Failure, Read};
+use crate::protocol::item::Item;
 use crate::protocol::record::Record;
 
 /// Rows read or swept at once (between 200 and 1000 is fast in every engine).

@@ -94,16 +94,8 @@ impl Bench {
         let root = format!("{ORIGIN}/w/model/v1.0");
         let mut world = World::new(schedule.seed, root.clone());
         world.set_options(&schedule.options).unwrap();
-        let populate = Populate {
-            contacts: 25,
-            events: 30,
-            drive: 20,
-            messages: 20,
-            recordings: 15,
-            users: 14,
-            groups: 6,
-            around: START as i64,
-        };
+        let populate =
+            Populate { contacts: 25, events: 30, drive: 20, messages: 20, recordings: 15, users: 14, groups: 6, around: START as i64 };
         world.populate(&populate, START);
         let options = options(&schedule.query, world.me().0);
         let query = match schedule.call {
@@ -181,7 +173,10 @@ impl Bench {
                 Step::Fetch(url) | Step::Item(url) => {
                     let edits = turn.map(|turn| turn.meanwhile.iter().filter(|(at, _)| *at == requests)).into_iter().flatten();
                     for (_, edit) in edits {
-                        let _ = self.world.edit(&json!([edit]), self.now);
+                        let made = self.world.edit(&json!([edit]), self.now);
+                        if std::env::var("SEED").is_ok() {
+                            println!("EDIT {} {made:?}", edit["op"]);
+                        }
                     }
                     requests += 1;
                     let master = url.contains("/events/");
@@ -247,7 +242,10 @@ impl Bench {
 
     /// Invariants 1, 3, 4: what a commit may do.
     fn check_commit(&self, record: &Record, applied: &Applied<Value>) {
-        let ghosts = applied.changes.iter().any(|change| matches!(change, Change::Remove { reason, old: Some(_), .. } if reason.as_str() == "ghost"));
+        let ghosts = applied
+            .changes
+            .iter()
+            .any(|change| matches!(change, Change::Remove { reason, old: Some(_), .. } if reason.as_str() == "ghost"));
         let sweeping = self.store.state.as_ref().is_some_and(|state| state.phase == Phase::Sweeping && state.kind == Kind::Full);
         assert!(!ghosts || sweeping, "invariant 3: a ghost outside a sweep");
         assert!(record.phase != Phase::Fresh, "a page and no link");
@@ -259,7 +257,11 @@ impl Bench {
     /// Invariant 9, and the count.
     fn check_end(&self, round: &Round, requests: u64, pages: u64, restarts: u64, faults: u64) {
         let most = pages + (self.faults() - faults) + restarts + u64::from(round.report.masters) + 10;
-        assert!(requests <= most, "invariant 9: {requests} requests for {pages} pages, {restarts} restarts, {} faults", self.faults() - faults);
+        assert!(
+            requests <= most,
+            "invariant 9: {requests} requests for {pages} pages, {restarts} restarts, {} faults",
+            self.faults() - faults
+        );
         if let Some(state) = &self.store.state {
             assert_eq!(state.count as usize, self.store.items().count(), "the count of the mirror");
         }
@@ -304,6 +306,11 @@ impl Bench {
         }
         match page::read(&body) {
             Ok(page) => {
+                if let Ok(id) = std::env::var("WATCH") {
+                    for item in page.items.iter().filter(|item| item["id"].as_str().is_some_and(|text| text.contains(&id))) {
+                        println!("WATCH {item}");
+                    }
+                }
                 desk.received(page.items);
                 Input::Page(page.link)
             }
@@ -324,7 +331,8 @@ impl Bench {
         let withheld = self.world.options().withhold_masters_full || self.world.options().withhold_masters;
         self.world.set_options(&json!({ "withhold_masters_full": false })).unwrap();
         let listed = self.world.list(self.collection, None, None, window, false);
-        let oracle: BTreeMap<String, Value> = listed.iter().map(|item| (item["id"].as_str().unwrap().to_owned(), plain(self.name, item))).collect();
+        let oracle: BTreeMap<String, Value> =
+            listed.iter().map(|item| (item["id"].as_str().unwrap().to_owned(), plain(self.name, item))).collect();
         let mut mirror: BTreeMap<String, Value> = self.store.items().map(|(id, row)| (id.clone(), plain(self.name, &row.item))).collect();
         // A master that Graph withholds is what was fetched beside the mirror.
         for (id, held) in &mut mirror {
@@ -333,8 +341,11 @@ impl Bench {
             }
         }
         // Masters that Graph withholds are no part of what it reports.
-        let expected: BTreeSet<&String> =
-            oracle.iter().filter(|(id, item)| !withheld || item["type"] != "seriesMaster" || mirror.contains_key(*id)).map(|(id, _)| id).collect();
+        let expected: BTreeSet<&String> = oracle
+            .iter()
+            .filter(|(id, item)| !withheld || item["type"] != "seriesMaster" || mirror.contains_key(*id))
+            .map(|(id, _)| id)
+            .collect();
         let held: BTreeSet<&String> = mirror.keys().collect();
         assert!(held == expected, "{}: missing {:?}, not gone {:?}", self.name, &expected - &held, &held - &expected);
         for (id, held) in &mirror {

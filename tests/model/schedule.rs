@@ -143,7 +143,12 @@ impl Schedule {
             5 => ("messages", "track", "/me/mailFolders/inbox/messages/delta", json!({})),
             6 => ("recordings", "callRecordings", "", json!({})),
             7 => ("groups", "track", "/groups/delta", json!({ "minimal": dice.one_in(2) })),
-            _ => ("users", "track", "/users/delta", json!({ "select": ["displayName", "mail", "jobTitle", "manager"], "minimal": dice.one_in(2) })),
+            _ => (
+                "users",
+                "track",
+                "/users/delta",
+                json!({ "select": ["displayName", "mail", "jobTitle", "manager"], "minimal": dice.one_in(2) }),
+            ),
         };
         let silent = collection == "events" && dice.one_in(4);
         let during = dice.pick(&["next-round", "later-in-round", "both", "live"]);
@@ -178,8 +183,9 @@ impl Schedule {
         for turn in &mut turns {
             turn.shown |= always;
         }
-        // A page that hides its items, or holds others, can't be told from a good one.
-        let hidden = |turn: &Turn| turn.faults.iter().any(|rule| rule["fault"]["name"] == "empty_page" || rule["fault"]["name"] == "wrong_type");
+        // A page that hides its items, their ids or their kind can't be told from a good one.
+        let hiding = ["empty_page", "wrong_type", "items_without_id"];
+        let hidden = |turn: &Turn| turn.faults.iter().any(|rule| hiding.contains(&rule["fault"]["name"].as_str().unwrap()));
         let lossy = silent || during == "live" || turns.iter().any(hidden);
         Self { seed, collection, call, path, query, options, lossy, turns }
     }
@@ -200,7 +206,8 @@ pub fn plain(collection: &str, item: &Value) -> Value {
     let object = item.as_object_mut().unwrap();
     object.retain(|name, _| !name.starts_with("@odata.") && name != "eTag" && name != "changeKey");
     let ids = |set: &Value| -> Vec<String> {
-        let mut ids: Vec<String> = set.as_array().into_iter().flatten().map(|one| one["id"].as_str().or(one.as_str()).unwrap().to_owned()).collect();
+        let mut ids: Vec<String> =
+            set.as_array().into_iter().flatten().map(|one| one["id"].as_str().or(one.as_str()).unwrap().to_owned()).collect();
         ids.sort();
         ids
     };
