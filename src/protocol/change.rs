@@ -17,6 +17,7 @@ use super::item::Item;
 use super::record::Completed;
 use super::relation;
 use super::table::{Places, Seen};
+use crate::planted;
 
 /// Which removals a kind of resource knows besides `@removed` (graph-facts 2.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -145,6 +146,7 @@ pub fn collapse<I: Item>(items: Vec<I>, reading: Reading) -> Collapsed<I> {
         if let Some((_, old)) = page.entries.get_mut(place) {
             page.duplicates += 1;
             *old = match (&*old, new) {
+                (old, _) if planted::is("the first of two duplicates wins") => old.clone(),
                 (Entry::Upsert(first), Entry::Upsert(second)) if reading.slices => {
                     Entry::Upsert(relation::joined(first.clone(), second, reading.minimal))
                 }
@@ -262,6 +264,7 @@ pub fn apply<I: Item>(
     for ((id, entry), row) in entries.into_iter().zip(rows) {
         match (entry, row) {
             (Entry::Upsert(item), row) => upsert(&mut applied, id, item, row, mode),
+            (Entry::Remove(Reason::Changed), _) if planted::is("restorable objects stay") => {}
             (Entry::Remove(reason), Some(row)) => {
                 applied.news = true;
                 applied.growth -= 1;
@@ -286,7 +289,7 @@ fn upsert<I: Item>(applied: &mut Applied<I>, id: String, item: I, row: Option<Ro
     let sliced = !slices.is_empty();
     let again = row.as_ref().is_some_and(|row| row.round == mode.round);
     // A full round replaces at the first sighting.
-    let fold = (mode.minimal || sliced) && (again || !mode.full);
+    let fold = (mode.minimal && !planted::is("minimal pages replace") || sliced) && (again || !mode.full);
     let (old, mut sets, staged) = match row {
         Some(row) => (Some(row.item), row.sets, row.staged),
         None => (None, Vec::new(), None),
@@ -299,7 +302,7 @@ fn upsert<I: Item>(applied: &mut Applied<I>, id: String, item: I, row: Option<Ro
     };
     let mut gathered = None;
     if mode.full {
-        let before = staged.filter(|_| again);
+        let before = staged.filter(|_| again && !planted::is("slices replace the set"));
         if sliced || !sets.is_empty() || before.is_some() {
             let sets = relation::fold(&before.clone().unwrap_or_else(|| I::object(Vec::new())), slices);
             applied.news |= before.is_none_or(|before| !before.same(&sets));
@@ -402,7 +405,7 @@ mod tests {
     }
 
     fn upsert(item: Value) -> Vec<(String, Entry<Value>)> {
-        vec![(item["id"].as_str().unwrap().to_owned(), Entry::Upsert(item))]
+        vec![(item.text_of("id").unwrap(), Entry::Upsert(item))]
     }
 
     fn removal_of(item: Value, dialect: Dialect) -> Option<Reason> {

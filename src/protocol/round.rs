@@ -56,6 +56,7 @@ use super::request::Query;
 use super::text::{short, without_tokens};
 use super::time::DAY;
 use super::wait::{Policy, Why, back_off, retry_after};
+use crate::planted;
 
 /// Resets of a day without a complete round, after which the round ends.
 const MOST_RESETS: usize = 3;
@@ -414,6 +415,7 @@ impl Round {
         let moved = self.plan.query.rolling && self.record.window != self.plan.window;
         match self.record.phase {
             Phase::Fresh => self.start_over(),
+            Phase::Paging if planted::is("an interrupted round begins anew") => self.start_over(),
             // A mirror this old, or of another window, is listed anew. Until the first page is committed, the deltaLink stays.
             Phase::Idle if old || moved => {
                 self.start_over();
@@ -459,6 +461,9 @@ impl Round {
         self.kind = if self.plan.query.full { Kind::Full } else { Kind::Incremental };
         self.generation = self.record.generation.saturating_add(1);
         self.number = self.record.round.max(self.number).saturating_add(1);
+        if planted::is("a full round keeps the number of the one before") {
+            self.number = self.record.round.max(1);
+        }
         self.index = 0;
         self.start = None;
         self.window = self.plan.window.clone();
@@ -584,9 +589,16 @@ impl Round {
             self.target = Target::Master(id);
             return self.sign_in(Need::Next);
         }
+        if planted::is("the link is committed before the items") && record.link != self.record.link {
+            let mut note = record.clone();
+            note.phase = if *listed { Phase::Idle } else { Phase::Paging };
+            *record = note.next();
+            record.count = note.count;
+            return self.note(note, After::Deliver);
+        }
         let known = &self.record.delivered;
         fresh.retain(|id| !known.contains(id));
-        if self.plan.shown && self.plan.query.mirror && !fresh.is_empty() {
+        if self.plan.shown && self.plan.query.mirror && !fresh.is_empty() && !planted::is("what is delivered is not noted") {
             let mut note = self.record.next();
             note.delivered.append(fresh);
             record.revision = note.next().revision;
@@ -610,7 +622,8 @@ impl Round {
         let mut last = false;
         if listed {
             // Rows of older rounds can only be there if there was an older full round.
-            if self.plan.query.mirror && self.kind == Kind::Full && (self.generation > 1 || record.staged) {
+            let full = self.kind == Kind::Full || planted::is("an incremental round sweeps");
+            if self.plan.query.mirror && full && (self.generation > 1 || record.staged) {
                 record.phase = Phase::Sweeping;
             } else {
                 finish(&mut record, now);
@@ -690,6 +703,7 @@ impl Round {
     fn swept(&mut self, work: bool, growth: i32, after: Option<String>, now: f64) -> Step {
         let mut record = self.record.next();
         record.count = record.count.saturating_add_signed(growth);
+        let after = after.filter(|_| !planted::is("the sweep ends after its first chunk"));
         match after {
             // Nothing to commit: look on.
             Some(after) if !work => {

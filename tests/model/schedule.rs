@@ -55,6 +55,24 @@ pub struct Turn {
     pub shown: bool,
     /// Its `maxPages`.
     pub most: Option<u32>,
+    /// The step before which another tab, which has no lock, runs a whole round of the same query.
+    pub rival: Option<u64>,
+}
+
+impl Turn {
+    /// A round without anything in its way.
+    pub fn quiet() -> Self {
+        Self {
+            edits: Vec::new(),
+            meanwhile: Vec::new(),
+            faults: Vec::new(),
+            expire: false,
+            crash: None,
+            shown: true,
+            most: None,
+            rival: None,
+        }
+    }
 }
 
 /// One schedule.
@@ -176,12 +194,16 @@ impl Schedule {
                 crash: dice.one_in(2).then(|| dice.below(90)),
                 shown: dice.one_in(2),
                 most: dice.one_in(6).then(|| 1 + dice.below(3) as u32),
+                rival: dice.one_in(6).then(|| dice.below(60)),
             });
         }
         // Whoever takes every page by round() can replay them; syncs between would take changes away from him.
         let always = dice.one_in(2);
         for turn in &mut turns {
             turn.shown |= always;
+            if always {
+                turn.rival = None;
+            }
         }
         // A page that hides its items, their ids or their kind can't be told from a good one.
         let hiding = ["empty_page", "wrong_type", "items_without_id"];
@@ -192,7 +214,7 @@ impl Schedule {
 
     /// Whether every page goes to a consumer.
     pub fn followed(&self) -> bool {
-        self.turns.iter().all(|turn| turn.shown)
+        self.turns.iter().all(|turn| turn.shown && turn.rival.is_none())
     }
 
     pub fn app(&self) -> bool {
