@@ -1,15 +1,15 @@
 // The API of index.d.ts around the wasm's own exports. What is here is shorter in JavaScript: loading, iterating, listening.
 import load, { open } from "./deltalink.js";
-import { DeltaError } from "./error.js";
+import { DeltaError, closed, noIndexedDb } from "./error.js";
 import { Turns } from "./lock.js";
 import { MemoryStore } from "./memory.js";
+import { Mirror } from "./mirror.js";
+import { Store } from "./store.js";
 
-const CHUNK = 500;
 const makeError = (message, fields) => new DeltaError(message, fields);
-const closed = () => new DeltaError("this client is closed; open another one with openDelta()", { code: "closed" });
 
-/** `source` gives the host's own wasm. */
-export function createApi(source) {
+/** `source` gives the host's own wasm; `IndexedDb` is there where the host can have one. */
+export function createApi(source, IndexedDb) {
   let loading;
 
   function init(wasm) {
@@ -25,8 +25,22 @@ export function createApi(source) {
 
   async function openDelta(options) {
     await init();
-    const memory = options?.store === "memory";
-    return new Client(await open(memory ? { ...options, store: new MemoryStore() } : options, makeError), memory);
+    let kind;
+    let store;
+    // Called when all options are found good.
+    const openStore = async (named, account, prefix) => {
+      kind = named;
+      return (store = new Store(await storeOf(named, account, prefix), prefix, typeof named === "string"));
+    };
+    const wasm = await open(options, makeError, openStore);
+    return new Client(wasm, store, kind === "memory");
+  }
+
+  async function storeOf(named, account, prefix) {
+    if (named === "memory") return new MemoryStore();
+    if (named !== "indexeddb") return named;
+    if (!IndexedDb) throw noIndexedDb();
+    return IndexedDb.open(account, prefix);
   }
 
   return { init, openDelta };
@@ -34,13 +48,15 @@ export function createApi(source) {
 
 class Client {
   #wasm;
+  #store;
   #turns;
   #ending = new AbortController();
   /** What all queries of one key share. */
   #shared = new Map();
 
-  constructor(wasm, memory) {
+  constructor(wasm, store, memory) {
     this.#wasm = wasm;
+    this.#store = store;
     // A store in memory is this client's alone, and so are its turns.
     this.#turns = new Turns(!memory);
   }
@@ -62,11 +78,13 @@ class Client {
     const wasm = this.#wasm.query(call, path, options);
     let shared = this.#shared.get(wasm.key);
     if (!shared) {
-      shared = { status: new Status(), ending: this.#ending.signal, turns: this.#turns, lock: `deltalink | ${wasm.key}`, syncing: undefined };
+      const mirror = new Mirror(this.#store, wasm.key);
+      shared = { mirror, status: new Status(), ending: this.#ending.signal, turns: this.#turns, lock: `deltalink | ${wasm.key}`, syncing: undefined };
       this.#shared.set(wasm.key, shared);
+      this.#store.touch(wasm.key);
       // The status tells of the last time before the first round of this page. Whoever syncs gets the store's errors.
       const { status } = shared;
-      wasm.syncedAt().then((lastSyncedAt) => lastSyncedAt && !status.get().lastSyncedAt && status.set({ ...status.get(), lastSyncedAt }), () => {});
+      mirror.syncedAt().then((lastSyncedAt) => lastSyncedAt && !status.get().lastSyncedAt && status.set({ ...status.get(), lastSyncedAt }), () => {});
     }
     return wasm.mirror ? new Query(wasm, shared) : new Feed(wasm, shared);
   }
@@ -78,16 +96,17 @@ class Client {
 
   async forget() {
     this.#end();
-    await this.#wasm.forget();
+    await this.#store.forget();
   }
 
   async close() {
     this.#end();
-    this.#wasm.close();
+    this.#store.close();
   }
 
   #end() {
     this.#ending.abort();
+    this.#wasm.close();
     for (const { status } of this.#shared.values()) status.set({ phase: "closed" });
   }
 }
@@ -121,20 +140,20 @@ class Query extends Feed {
     return shared.syncing.join(signal);
   }
 
-  all() {
-    return this._wasm.all();
+  all(options) {
+    return this._shared.mirror.all(options);
   }
 
-  async *items() {
-    for (let chunk; (chunk = await this._wasm.chunk(chunk?.[0], CHUNK)); ) yield* chunk[1];
+  items(options) {
+    return this._shared.mirror.items(options);
   }
 
-  async get(id) {
-    return this._wasm.get(String(id));
+  get(id) {
+    return this._shared.mirror.get(String(id));
   }
 
   count() {
-    return this._wasm.count();
+    return this._shared.mirror.count();
   }
 }
 

@@ -12,7 +12,7 @@ use super::fetch::{self, Answer, Fetch};
 use super::json::Json;
 use super::leash::{Leash, timer};
 use super::object::{self, Stop, set, set_date, set_number, set_text};
-use super::store::{Asked, CHUNK, Store};
+use super::store::{self, CHUNK};
 use crate::protocol::change::{Applied, Collapsed, Mode, apply, collapse, pass, sweep};
 use crate::protocol::error::{Code, Failure, Read};
 use crate::protocol::page;
@@ -55,8 +55,7 @@ enum Then {
     Body(JsValue),
     /// What is left of a sleep behind this slice of it, in milliseconds.
     Timer(f64, Timeout),
-    /// Of the method of this name.
-    Store(&'static str, Step),
+    Store(Step),
 }
 
 impl Driver {
@@ -141,6 +140,8 @@ impl Driver {
                 Code::Interaction => (Outcome::Failed, "needs-auth"),
                 _ => (Outcome::Failed, "failed"),
             },
+            Stop::Store(error) if object::text(error, "code").as_deref() == Some(Code::Closed.as_str()) => (Outcome::Partial, "closed"),
+            Stop::Store(_) => (Outcome::Failed, "failed"),
         };
         self.round.report.end(outcome, Date::now());
         let error = object::rejection(stop, &self.shared.make_error, Some(&self.round.report));
@@ -223,7 +224,7 @@ impl Driver {
                 Ok(self.sleep(ms))
             }
             step => match self.ask(&step)? {
-                Some(Asked(name, promise)) => Ok(Turn::Wait(promise, Then::Store(name, step))),
+                Some(promise) => Ok(Turn::Wait(promise, Then::Store(step))),
                 None => self.answered(step, JsValue::UNDEFINED).map(Turn::Over),
             },
         }
@@ -232,9 +233,8 @@ impl Driver {
     fn go_on(&mut self, then: Then, answer: Result<JsValue, JsValue>) -> Result<Turn, Stop> {
         // Of a commit that is cut off here nothing is known; if it was stored, the next round goes on behind it.
         self.leash.check()?;
-        if let Then::Store(name, step) = then {
-            let answer = answer.map_err(|thrown| self.shared.store.failure(name, &thrown))?;
-            return self.answered(step, answer).map(Turn::Over);
+        if let Then::Store(step) = then {
+            return self.answered(step, answer.map_err(Stop::Store)?).map(Turn::Over);
         }
         Ok(match then {
             Then::Response => match fetch::opened(answer)? {
@@ -264,7 +264,7 @@ impl Driver {
     }
 
     /// What a step asks of the store.
-    fn ask(&mut self, step: &Step) -> Result<Option<Asked>, Stop> {
+    fn ask(&mut self, step: &Step) -> Read<Option<Promise>> {
         let store = &self.shared.store;
         let asked = match step {
             Step::Load => {
@@ -273,9 +273,9 @@ impl Driver {
             }
             // A resync comes without a page: nothing is applied with its record.
             Step::Commit { expect, record } | Step::Resync { expect, record } => {
-                store.commit(&self.key, expect.as_deref(), record, &self.applied)
+                store.commit(&self.key, expect.as_deref(), record, &self.applied)?
             }
-            Step::Sweep { after, .. } => store.scan(&self.key, after.as_deref(), CHUNK),
+            Step::Sweep { after, .. } => store.scan(&self.key, after.as_deref()),
             Step::Deliver(_) => {
                 let query = &self.round.plan().query;
                 // A page of Graph's is applied to the rows of its ids; a chunk of the sweep already is.
@@ -290,28 +290,27 @@ impl Driver {
                 }
                 store.rows(&self.key, &ids)
             }
-            _ => Err(Failure::new(Code::Internal, "a page must be acknowledged before the next one is asked for")),
+            _ => return Err(Failure::new(Code::Internal, "a page must be acknowledged before the next one is asked for")),
         };
-        Ok(Some(asked?))
+        Ok(Some(asked))
     }
 
     /// What the answer of the store means for the round.
     fn answered(&mut self, step: Step, answer: JsValue) -> Result<Input, Stop> {
-        let store = &self.shared.store;
         match step {
-            Step::Load => Ok(Input::Loaded(store.loaded(answer)?)),
-            Step::Sweep { completed, after } => {
-                let rows = store.scanned(&answer, after.as_deref())?;
+            Step::Load => Ok(Input::Loaded(store::loaded(answer)?)),
+            Step::Sweep { completed, .. } => {
+                let rows = store::scanned(&answer);
                 let last = if rows.len() < CHUNK as usize { None } else { rows.last().map(|(id, _)| id.clone()) };
                 self.applied = sweep(rows, &completed);
                 Ok(Input::Swept { ghosts: !self.applied.remove.is_empty(), after: last })
             }
             Step::Deliver(delivery) => {
-                self.deliver(delivery, answer)?;
+                self.deliver(delivery, &answer)?;
                 Ok(Input::Delivered)
             }
             _ => {
-                if !Store::committed(&answer)? {
+                if !answer.is_truthy() {
                     return Ok(Input::Conflict);
                 }
                 if let Some(page) = self.page.take() {
@@ -323,14 +322,13 @@ impl Driver {
         }
     }
 
-    fn deliver(&mut self, delivery: Delivery, answer: JsValue) -> Read<()> {
+    fn deliver(&mut self, delivery: Delivery, answer: &JsValue) -> Read<()> {
         let query = &self.round.plan().query;
         let entries = self.page.as_mut().map(|page| std::mem::take(&mut page.entries)).unwrap_or_default();
         if !entries.is_empty() {
             let mode = Mode { generation: delivery.generation, full: delivery.kind == Kind::Full, minimal: query.minimal };
             if query.mirror {
-                let rows = self.shared.store.found(answer, entries.len())?;
-                self.applied = apply(entries, rows, mode);
+                self.applied = apply(entries, store::found(answer), mode);
                 if self.shown {
                     keep(&mut self.applied)?;
                 }
