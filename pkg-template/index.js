@@ -1,15 +1,16 @@
 // The API of index.d.ts around the wasm's own exports. What is here is shorter in JavaScript: loading, iterating, listening.
 import load, { open } from "./deltalink.js";
-import { DeltaError } from "./error.js";
+import { Changes } from "./changes.js";
+import { DeltaError, closed, noIndexedDb, report } from "./error.js";
 import { Turns } from "./lock.js";
 import { MemoryStore } from "./memory.js";
+import { Mirror } from "./mirror.js";
+import { Store } from "./store.js";
 
-const CHUNK = 500;
 const makeError = (message, fields) => new DeltaError(message, fields);
-const closed = () => new DeltaError("this client is closed; open another one with openDelta()", { code: "closed" });
 
-/** `source` gives the host's own wasm. */
-export function createApi(source) {
+/** `source` gives the host's own wasm; `IndexedDb` is there where the host can have one. */
+export function createApi(source, IndexedDb) {
   let loading;
 
   function init(wasm) {
@@ -25,8 +26,22 @@ export function createApi(source) {
 
   async function openDelta(options) {
     await init();
-    const memory = options?.store === "memory";
-    return new Client(await open(memory ? { ...options, store: new MemoryStore() } : options, makeError), memory);
+    let kind;
+    let store;
+    // Called when all options are found good.
+    const openStore = async (named, account, prefix) => {
+      kind = named;
+      return (store = new Store(await storeOf(named, account, prefix), prefix, typeof named === "string"));
+    };
+    const wasm = await open(options, makeError, openStore);
+    return new Client(wasm, store, kind);
+  }
+
+  async function storeOf(named, account, prefix) {
+    if (named === "memory") return new MemoryStore();
+    if (named !== "indexeddb") return named;
+    if (!IndexedDb) throw noIndexedDb();
+    return IndexedDb.open(account, prefix);
   }
 
   return { init, openDelta };
@@ -34,15 +49,19 @@ export function createApi(source) {
 
 class Client {
   #wasm;
+  #store;
+  #kind;
   #turns;
   #ending = new AbortController();
   /** What all queries of one key share. */
   #shared = new Map();
 
-  constructor(wasm, memory) {
+  constructor(wasm, store, kind) {
     this.#wasm = wasm;
+    this.#store = store;
+    this.#kind = kind;
     // A store in memory is this client's alone, and so are its turns.
-    this.#turns = new Turns(!memory);
+    this.#turns = new Turns(kind !== "memory");
   }
 
   events(options) {
@@ -62,11 +81,14 @@ class Client {
     const wasm = this.#wasm.query(call, path, options);
     let shared = this.#shared.get(wasm.key);
     if (!shared) {
-      shared = { status: new Status(), ending: this.#ending.signal, turns: this.#turns, lock: `deltalink | ${wasm.key}`, syncing: undefined };
+      const mirror = new Mirror(this.#store, wasm.key);
+      const changes = new Changes(this.#store, wasm.key, this.#kind === "indexeddb");
+      shared = { mirror, changes, status: new Status(), ending: this.#ending.signal, turns: this.#turns, lock: `deltalink | ${wasm.key}`, syncing: undefined };
       this.#shared.set(wasm.key, shared);
+      this.#store.touch(wasm.key);
       // The status tells of the last time before the first round of this page. Whoever syncs gets the store's errors.
       const { status } = shared;
-      wasm.syncedAt().then((lastSyncedAt) => lastSyncedAt && !status.get().lastSyncedAt && status.set({ ...status.get(), lastSyncedAt }), () => {});
+      mirror.syncedAt().then((lastSyncedAt) => lastSyncedAt && !status.get().lastSyncedAt && status.set({ ...status.get(), lastSyncedAt }), () => {});
     }
     return wasm.mirror ? new Query(wasm, shared) : new Feed(wasm, shared);
   }
@@ -78,17 +100,21 @@ class Client {
 
   async forget() {
     this.#end();
-    await this.#wasm.forget();
+    await this.#store.forget();
   }
 
   async close() {
     this.#end();
-    this.#wasm.close();
+    this.#store.close();
   }
 
   #end() {
     this.#ending.abort();
-    for (const { status } of this.#shared.values()) status.set({ phase: "closed" });
+    this.#wasm.close();
+    for (const { status, changes } of this.#shared.values()) {
+      status.set({ phase: "closed" });
+      changes.close();
+    }
   }
 }
 
@@ -121,20 +147,27 @@ class Query extends Feed {
     return shared.syncing.join(signal);
   }
 
-  all() {
-    return this._wasm.all();
+  all(options) {
+    return this._shared.mirror.all(options);
   }
 
-  async *items() {
-    for (let chunk; (chunk = await this._wasm.chunk(chunk?.[0], CHUNK)); ) yield* chunk[1];
+  items(options) {
+    return this._shared.mirror.items(options);
   }
 
-  async get(id) {
-    return this._wasm.get(String(id));
+  get(id) {
+    return this._shared.mirror.get(String(id));
   }
 
   count() {
-    return this._wasm.count();
+    return this._shared.mirror.count();
+  }
+
+  on(event, listener) {
+    if (event !== "change" || typeof listener !== "function") {
+      throw new DeltaError('on() takes "change", the only event there is, and a function', { code: "bad-request" });
+    }
+    return this._shared.changes.on(listener);
   }
 }
 
@@ -198,7 +231,8 @@ class Round {
     let begun = false;
     const handle = query.round(options, (status) => begun && shared.status.set(status), shown);
     this.#report = () => handle.report();
-    const pages = this.#run(handle, shared, options, () => (begun = true));
+    const take = (page) => (query.mirror ? shared.changes.take(page, shown) : undefined);
+    const pages = this.#run(handle, shared, options, () => (begun = true), take);
     this.#pages = {
       next: () => pages.next(),
       return: (value) => {
@@ -222,7 +256,7 @@ class Round {
     return this.#pages;
   }
 
-  async *#run(handle, shared, options, begin) {
+  async *#run(handle, shared, options, begin, take) {
     let release;
     let left = false;
     let current;
@@ -232,10 +266,14 @@ class Round {
       for (let page; (page = await handle.next()); ) {
         // Of this page alone: a late call for an earlier one must not acknowledge it.
         const acked = (current = {});
+        const tell = take(page);
+        delete page.unchanged;
         const ack = () => {
           if (!acked.done) {
             if (left) return Promise.reject(new DeltaError("the round was left before this page was acknowledged; the next round delivers it again", { code: "aborted", retryable: true }));
-            acked.done = handle.ack();
+            acked.done = handle.ack().then(() => {
+              acked.told = tell?.();
+            });
             this.#wake?.();
           }
           return acked.done;
@@ -245,6 +283,7 @@ class Round {
         if (options?.ack === "manual" && !acked.done) await until((resolve) => (this.#wake = resolve), shared, options.signal);
         if (this.#leaving && !acked.done) return;
         await ack();
+        if (acked.told) await until((resolve) => acked.told.then(resolve), shared, options?.signal);
       }
     } finally {
       left = true;
@@ -321,8 +360,7 @@ class Status {
     try {
       run(this.#value);
     } catch (error) {
-      // A listener's error is the listener's: it must not end a round, nor a process.
-      (globalThis.reportError ?? console.error)(error);
+      report(error);
     }
   }
 }

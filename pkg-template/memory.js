@@ -1,7 +1,5 @@
 /** A `DeltaStore` that ends with the page. Rows go out as copies: nobody can change the mirror through one. */
 export class MemoryStore {
-  // Nothing outlives the page, so no account is needed to keep it apart.
-  ephemeral = true;
   #states = new Map();
   #rows = new Map();
 
@@ -29,6 +27,10 @@ export class MemoryStore {
     const from = after === undefined ? 0 : ids.findIndex((id) => id > after);
     const chunk = from < 0 ? [] : ids.slice(from, from + limit);
     return structuredClone(chunk.map((id) => [id, this.#rows.get(key).get(id)]));
+  }
+
+  async all(key) {
+    return structuredClone([...(this.#rows.get(key) ?? [])].sort(([one], [other]) => (one < other ? -1 : 1)));
   }
 
   async clear(prefix) {

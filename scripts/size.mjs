@@ -39,10 +39,15 @@ async function bundled(source, options) {
 }
 
 const browser = `export * from "${at("tests/node_modules/deltalink/browser.js")}";`;
+const facade = `export * from "${at("tests/node_modules/deltalink/workerd.js")}";`;
+const indexed = `export * from "${at("tests/node_modules/deltalink/indexed-db.js")}";`;
 const workerd = `import { openDelta } from "${at("tests/node_modules/deltalink/workerd.js")}"; export default { async fetch() { await openDelta({ token: () => "", store: "memory" }); return new Response(); } };`;
 
 row("deltalink.wasm", await readFile(at("dist/package/deltalink.wasm")), 60 * KB);
-row("facade, bundled for a browser", Buffer.from((await bundled(browser))[0].contents), 8 * KB);
+// What every host loads. IndexedDB is a module of its own, which only a browser loads.
+row("facade", Buffer.from((await bundled(facade, { external: ["*.wasm"] }))[0].contents), 8 * KB);
+row("IndexedDB", Buffer.from((await bundled(indexed, { external: ["./error.js"] }))[0].contents), 2 * KB);
+row("facade, bundled for a browser", Buffer.from((await bundled(browser))[0].contents), 10 * KB);
 row("deltalink/msal", Buffer.from((await bundled(`export * from "${at("tests/node_modules/deltalink/msal.js")}";`))[0].contents), KB);
 const upload = await bundled(workerd, { loader: { ".wasm": "copy" }, conditions: ["workerd", "worker", "browser"], assetNames: "[name]" });
 row("a Worker's upload", Buffer.concat(upload.map(({ contents }) => Buffer.from(contents))), 75 * KB);

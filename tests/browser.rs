@@ -37,7 +37,7 @@ async fn a_first_round_of_each_collection_brings_what_graph_holds() {
         assert!(pages.len() > 1);
         assert!(pages.iter().all(|page| page["kind"] == "full" && page["generation"] == 1));
         assert_eq!(ids(&all(&query).await), ids(&table), "{}", query.key());
-        assert_eq!(JsFuture::from(query.count()).await.unwrap().as_f64(), Some(f64::from(u32::try_from(table.len()).unwrap())));
+        assert_eq!(JsFuture::from(query.mirror.count()).await.unwrap().as_f64(), Some(f64::from(u32::try_from(table.len()).unwrap())));
     }
 }
 
@@ -227,7 +227,7 @@ async fn a_query_without_a_mirror_keeps_the_link_alone() {
     let one = client(&world, &account).await;
     let feed = query(&one, "orgContacts", json!({"mirror": false}));
     assert_eq!(changes(&sync(&feed).await.unwrap()).len(), 30);
-    assert_eq!(JsFuture::from(feed.count()).await.unwrap(), 0);
+    assert_eq!(JsFuture::from(feed.mirror.count()).await.unwrap(), 0);
     one.close();
     let two = client(&world, &account).await;
     let pages = sync(&query(&two, "orgContacts", json!({"mirror": false}))).await.unwrap();
@@ -241,20 +241,20 @@ async fn a_mirror_beyond_one_chunk_is_read_whole_and_in_chunks() {
     let query = query(&client, "orgContacts", json!({}));
     sync(&query).await.unwrap();
     assert_eq!(all(&query).await.len(), 1234);
-    let (mut after, mut seen) = (None, Vec::new());
-    loop {
-        let chunk = JsFuture::from(query.chunk(after, 500)).await.unwrap();
-        if chunk.is_undefined() {
-            break;
-        }
-        let chunk = from_js(&chunk);
-        after = chunk[0].as_str().map(str::to_owned);
-        seen.extend(ids(chunk[1].as_array().unwrap()));
+    let listed = ids(&items(&query, "{}").await);
+    assert_eq!(listed, ids(&all(&query).await));
+    let mut seen: Vec<String> = Vec::new();
+    while let Some(chunk) = Some(
+        items(&query, &format!("{{ limit: 500, after: {} }}", seen.last().map_or("undefined".into(), |id| json!(id).to_string()))).await,
+    )
+    .filter(|chunk| !chunk.is_empty())
+    {
+        seen.extend(ids(&chunk));
     }
-    assert_eq!(seen, ids(&all(&query).await));
+    assert_eq!(seen, listed);
     let id = seen[777].clone();
-    assert_eq!(from_js(&JsFuture::from(query.get(id.clone())).await.unwrap())["id"], json!(id));
-    assert!(JsFuture::from(query.get("nobody".into())).await.unwrap().is_undefined());
+    assert_eq!(from_js(&JsFuture::from(query.mirror.get(&id)).await.unwrap())["id"], json!(id));
+    assert!(JsFuture::from(query.mirror.get("nobody")).await.unwrap().is_undefined());
     JsFuture::from(query.reset()).await.unwrap();
     world.post("edits", json!([{"collection": "contacts", "op": "remove", "id": id}])).await;
     let pages = sync(&query).await.unwrap();
@@ -270,6 +270,43 @@ async fn a_round_stops_after_the_pages_it_was_given() {
     assert_eq!(finish(&round).await.unwrap().len(), 2);
     let report = from_js(&round.report());
     assert_eq!((&report["outcome"], &report["pages"], &report["requests"]), (&json!("partial"), &json!(2), &json!(2)));
+}
+
+#[test]
+async fn the_commits_of_another_tab_are_told_with_the_rows_of_the_database() {
+    let world = World::new().await;
+    let account = fresh("a");
+    let (one, two) = (client(&world, &account).await, client(&world, &account).await);
+    let (here, there) = (query(&one, "orgContacts", json!({})), query(&two, "orgContacts", json!({})));
+    let heard = js(
+        "const heard = []; let wake; const done = new Promise((resolve) => wake = resolve);
+         const listener = (changes, info) => { heard.push([changes, info]); if (info.last) wake(heard); }; listener.done = done; return listener",
+        &JsValue::NULL,
+        &JsValue::NULL,
+    );
+    here.changes.on(&heard);
+    let round = round(&there);
+    loop {
+        let page = JsFuture::from(round.next()).await.unwrap();
+        if page.is_undefined() {
+            break;
+        }
+        let tell = there.changes.take(&page, true);
+        ack(&round).await.unwrap();
+        tell.call0(&JsValue::UNDEFINED).unwrap();
+    }
+    let heard = from_js(&js_await("return a.done", &heard, &JsValue::NULL).await);
+    let heard = heard.as_array().unwrap();
+    let infos: Vec<&Value> = heard.iter().map(|call| &call[1]).collect();
+    assert_eq!(infos.len(), 3);
+    for (index, info) in infos.iter().enumerate() {
+        assert_eq!(**info, json!({"kind": "full", "generation": 1, "index": index, "last": index == 2, "remote": true}));
+    }
+    let items: Vec<Value> = heard.iter().flat_map(|call| call[0].as_array().unwrap().iter().map(|change| change["item"].clone())).collect();
+    assert_eq!(sorted(items), all(&here).await);
+    for query in [&here, &there] {
+        query.changes.close();
+    }
 }
 
 // ---- accounts
@@ -304,7 +341,7 @@ async fn a_closed_client_says_so_and_ends_what_runs() {
     sleep(50).await;
     client.close();
     assert_eq!(Refused(JsFuture::from(pending).await.unwrap_err()).code(), "closed");
-    assert_eq!(Refused(JsFuture::from(query.all()).await.unwrap_err()).code(), "closed");
+    assert_eq!(Refused(JsFuture::from(query.mirror.all()).await.unwrap_err()).code(), "closed");
     let refused = client.query("orgContacts", JsValue::UNDEFINED, JsValue::UNDEFINED).map(drop).unwrap_err();
     assert_eq!(Refused(refused).code(), "closed");
 }
@@ -778,7 +815,7 @@ async fn a_database_deleted_by_another_tab_closes_the_client() {
     sync(&query).await.unwrap();
     js_await("return new Promise((resolve, reject) => { const r = indexedDB.deleteDatabase('deltalink | ' + a); r.onsuccess = () => resolve(); r.onerror = () => reject(r.error); })", &account.as_str().into(), &JsValue::NULL).await;
     assert_eq!(sync(&query).await.unwrap_err().code(), "closed");
-    assert_eq!(Refused(JsFuture::from(query.all()).await.unwrap_err()).code(), "closed");
+    assert_eq!(Refused(JsFuture::from(query.mirror.all()).await.unwrap_err()).code(), "closed");
 }
 
 #[test]
@@ -881,6 +918,36 @@ async fn a_response_is_taken_by_its_shape() {
     let query = query(&client, "orgContacts", json!({}));
     sync(&query).await.unwrap();
     assert_eq!(all(&query).await.len(), 30);
+}
+
+#[test]
+async fn a_query_that_nobody_used_for_thirty_days_is_purged_at_the_next_opening() {
+    const DAY: f64 = 86_400_000.0;
+    let world = World::new().await;
+    let account = fresh("a");
+    let prefix = format!("{account} | ");
+    let first = client(&world, &account).await;
+    let (left, kept) = (query(&first, "orgContacts", json!({})), query(&first, "orgContacts", json!({"name": "kept"})));
+    for query in [&left, &kept] {
+        sync(query).await.unwrap();
+    }
+    first.close();
+    for (days, used, there) in
+        [(29.0, None, [30, 30]), (31.0, Some(&kept), [0, 30]), (31.0 + 29.0, None, [0, 30]), (31.0 + 32.0, None, [0, 0])]
+    {
+        let clock = js("return () => a", &(Date::now() + days * DAY).into(), &JsValue::NULL);
+        let opened = JsFuture::from(IndexedDb::open(&account, &prefix, &clock)).await.unwrap();
+        if let Some(used) = used {
+            js("a.touch(b)", &opened, &used.key().into());
+        }
+        js_await("return a.purged.then(() => a.close())", &opened, &JsValue::NULL).await;
+        let rows = with_database(&account, "const r = items.getAllKeys(); r.onsuccess = () => out = r.result.map(([key]) => key)").await;
+        let rows = from_js(&rows);
+        let count = |key: String| rows.as_array().unwrap().iter().filter(|of| **of == json!(key)).count();
+        assert_eq!([count(left.key()), count(kept.key())], there, "after {days} days");
+        let states = from_js(&with_database(&account, "const r = state.count(); r.onsuccess = () => out = r.result").await);
+        assert_eq!(states, there.iter().filter(|rows| **rows > 0).count(), "after {days} days");
+    }
 }
 
 // ---- options

@@ -256,13 +256,13 @@ pub struct Mode<'a> {
 /// Applies a page to the rows that the mirror holds of its ids: `rows` in the order of `entries`.
 pub fn apply<I: Item>(
     entries: Vec<(String, Entry<I>)>,
-    rows: impl Iterator<Item = Option<Row<I>>>,
+    rows: &mut dyn Iterator<Item = Option<Row<I>>>,
     mode: Mode<'_>,
     seen: &mut Seen,
 ) -> Applied<I> {
     let mut applied = Applied::default();
-    for ((id, entry), row) in entries.into_iter().zip(rows) {
-        match (entry, row) {
+    for (id, entry) in entries {
+        match (entry, rows.next().flatten()) {
             (Entry::Upsert(item), row) => upsert(&mut applied, id, item, row, mode),
             (Entry::Remove(Reason::Changed), _) if planted::is("restorable objects stay") => {}
             (Entry::Remove(reason), Some(row)) => {
@@ -397,7 +397,7 @@ mod tests {
     }
 
     fn apply(entries: Vec<(String, Entry<Value>)>, rows: Vec<Option<Row<Value>>>, mode: Mode<'_>) -> Applied<Value> {
-        super::apply(entries, rows.into_iter(), mode, &mut Seen::default())
+        super::apply(entries, &mut rows.into_iter(), mode, &mut Seen::default())
     }
 
     fn pass(entries: Vec<(String, Entry<Value>)>, mode: Mode<'_>) -> Applied<Value> {
@@ -563,8 +563,8 @@ mod tests {
     fn removals_of_unknown_ids_and_the_items_of_a_feed_are_news_once() {
         let mut seen = Seen::default();
         let gone = || vec![("a".to_owned(), Entry::Remove::<Value>(Reason::Deleted))];
-        assert!(super::apply(gone(), vec![None].into_iter(), INCREMENTAL, &mut seen).news);
-        assert!(!super::apply(gone(), vec![None].into_iter(), INCREMENTAL, &mut seen).news);
+        assert!(super::apply(gone(), &mut vec![None].into_iter(), INCREMENTAL, &mut seen).news);
+        assert!(!super::apply(gone(), &mut vec![None].into_iter(), INCREMENTAL, &mut seen).news);
         let mut news = |item: Value| super::pass(upsert(item), INCREMENTAL, &mut seen).news;
         assert!(news(json!({"id": "e", "@odata.etag": "1"})) && !news(json!({"id": "e", "@odata.etag": "1"})));
         assert!(news(json!({"id": "e", "@odata.etag": "2"})));

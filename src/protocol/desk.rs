@@ -7,6 +7,7 @@
 
 use super::change::{Applied, Change, Collapsed, Entry, Reason, Row, apply, collapse, pass, side, sweep};
 use super::item::Item;
+use super::page::Malformed;
 use super::record::Completed;
 use super::report::Report;
 use super::request::Query;
@@ -73,11 +74,6 @@ impl<I: Item> Desk<I> {
         ids
     }
 
-    /// How many ids that were.
-    pub fn wanted(&self) -> usize {
-        self.page.as_ref().map_or(0, |page| page.entries.len()) + self.masters.len()
-    }
-
     /// Applies the page to the rows of its ids.
     pub fn apply(&mut self, rows: Vec<Option<Row<I>>>, round: &Round) -> Input {
         let query = &round.plan().query;
@@ -101,7 +97,7 @@ impl<I: Item> Desk<I> {
         }
         let mut rows = rows.into_iter();
         if query.mirror {
-            self.applied = apply(entries, rows.by_ref(), mode, &mut self.seen);
+            self.applied = apply(entries, &mut rows, mode, &mut self.seen);
             for change in &self.applied.changes {
                 if let Change::Upsert { id, old: None, .. } = change {
                     sum.fresh.push(id.clone());
@@ -131,9 +127,8 @@ impl<I: Item> Desk<I> {
 
     /// Puts a series master, fetched by itself, beside the mirror.
     pub fn master(&mut self, item: I, round: &Round) -> Input {
-        if let Some(id) = item.text_of("id") {
-            self.applied.put.push((side(&id), Row::new(round.mode().round, item)));
-        }
+        let Some(id) = item.text_of("id") else { return Input::Malformed(Malformed::NoId) };
+        self.applied.put.push((side(&id), Row::new(round.mode().round, item)));
         Input::Item
     }
 

@@ -7,17 +7,16 @@ use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 
-use js_sys::{Array, Date, Function, Math, Promise};
+use js_sys::{Date, Function, Math, Promise};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::future_to_promise;
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use web_sys::Url;
 
 use super::driver::Driver;
-use super::indexed_db::{Database, result};
-use super::leash::{Closer, Leash};
-use super::object::{closed, date, get, rejection, text};
+use super::leash::{Closer, Leash, promised};
+use super::object::{closed, rejection, text};
 use super::options::{self, CALL_RECORDINGS, EVENTS, ORG_CONTACTS, Options, TRACK, shown};
-use super::store::{Rows, Store};
+use super::store::Store;
 use super::token::Tokens;
 use crate::protocol::endpoint::Endpoint;
 use crate::protocol::error::{Code, Failure, Read};
@@ -64,27 +63,21 @@ fn promise(work: Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>>) -> Pro
     future_to_promise(work)
 }
 
-/// Opens a client. Rejects with what `make_error` makes.
+/// Opens a client. `open_store` gets what the options name as the store, the account, and what begins the account's keys, and
+/// gives a promise of the guarded store. Rejects with what that rejects with, or with what `make_error` makes.
 #[wasm_bindgen(skip_typescript)]
-pub fn open(options: JsValue, make_error: Function) -> Promise {
+pub fn open(options: JsValue, make_error: Function, open_store: Function) -> Promise {
     promise(Box::pin(async move {
-        match opened(options, &make_error).await {
-            Ok(shared) => Ok(Client { shared: Rc::new(shared) }.into()),
-            Err(failure) => Err(rejection(failure.into(), &make_error, None)),
-        }
+        let (mut shared, store) = described(options, &make_error).map_err(|failure| rejection(failure.into(), &make_error, None))?;
+        let prefix = JsValue::from_str(&key_prefix(&shared.account));
+        let opened = promised(open_store.call3(&JsValue::UNDEFINED, &store, &JsValue::from_str(&shared.account), &prefix));
+        shared.store = JsFuture::from(opened).await?.unchecked_into();
+        Ok(Client { shared: Rc::new(shared) }.into())
     }))
 }
 
-async fn opened(options: JsValue, make_error: &Function) -> Read<Shared> {
-    let (mut shared, indexed) = described(options, make_error)?;
-    if indexed {
-        shared.store = Store::Indexed(Database::open(&shared.account).await?);
-    }
-    Ok(shared)
-}
-
-/// What the options say, and whether the store is IndexedDB, which is still to be opened.
-fn described(options: JsValue, make_error: &Function) -> Read<(Shared, bool)> {
+/// What the options say, and what they name as the store, which is still to be opened.
+fn described(options: JsValue, make_error: &Function) -> Read<(Shared, JsValue)> {
     let options = Options::new(options, "openDelta")?;
     options.only("token, account, cloud, endpoint, store, fetch, retry", &[])?;
     let (mut cloud, mut root, mut account) = (None, None, None);
@@ -114,8 +107,8 @@ fn described(options: JsValue, make_error: &Function) -> Read<(Shared, bool)> {
     let policy = policy(options.get("retry"))?;
     let account = account.or(carried).filter(|account| !account.is_empty());
     let store = options.get("store").unwrap_or_else(|| "indexeddb".into());
-    let indexed = store.as_string().as_deref() == Some("indexeddb");
-    if !indexed && !store.is_object() {
+    let kind = store.as_string();
+    if !matches!(kind.as_deref(), Some("indexeddb" | "memory")) && !store.is_object() {
         return Err(Failure::new(
             Code::BadRequest,
             format!("options.store must be \"indexeddb\", \"memory\" or a DeltaStore, got {}", shown(&store)),
@@ -123,8 +116,8 @@ fn described(options: JsValue, make_error: &Function) -> Read<(Shared, bool)> {
     }
     let account = match account {
         Some(account) => account,
-        // The facade's memory store says by itself that it ends with the page.
-        None if !indexed && get(&store, "ephemeral").is_truthy() => "memory".into(),
+        // Nothing outlives the page, so no account is needed to keep it apart.
+        None if kind.as_deref() == Some("memory") => "memory".into(),
         None => {
             return Err(Failure::new(
                 Code::Account,
@@ -137,13 +130,13 @@ fn described(options: JsValue, make_error: &Function) -> Read<(Shared, bool)> {
         account,
         policy,
         tokens,
-        store: Store::Caller(store),
+        store: JsValue::UNDEFINED.unchecked_into(),
         fetch,
         make_error: make_error.clone(),
         closers: RefCell::default(),
         closed: Cell::new(false),
     };
-    Ok((shared, indexed))
+    Ok((shared, store))
 }
 
 fn policy(retry: Option<JsValue>) -> Read<Policy> {
@@ -206,23 +199,11 @@ impl Client {
         self.shared.tokens.forget();
     }
 
-    /// Ends what runs and lets go of the store.
+    /// Ends what runs.
     #[wasm_bindgen(skip_typescript)]
     pub fn close(&self) {
         self.shared.end_rounds();
-        self.shared.store.close();
-    }
-
-    /// Ends what runs and wipes what is stored of this account.
-    #[wasm_bindgen(skip_typescript)]
-    pub fn forget(&self) -> Promise {
-        let shared = Rc::clone(&self.shared);
-        shared.end_rounds();
-        shared.tokens.forget();
-        promise(Box::pin(async move {
-            let asked = shared.store.clear(&key_prefix(&shared.account)).map_err(|failure| shared.error(failure))?;
-            shared.store.answer(asked).await.map(|_| JsValue::UNDEFINED).map_err(|failure| shared.error(failure))
-        }))
+        self.shared.tokens.forget();
     }
 }
 
@@ -234,22 +215,7 @@ pub struct Query {
     key: JsValue,
 }
 
-/// What is asked of the mirror.
-enum Ask {
-    SyncedAt,
-    All,
-    Chunk(Option<String>, u32),
-    Get(String),
-    Count,
-    Reset,
-}
-
 impl Query {
-    fn ask(&self, ask: Ask) -> Promise {
-        let (shared, key) = (Rc::clone(&self.shared), self.key.clone());
-        promise(Box::pin(async move { answer(&shared, &key, ask).await.map_err(|failure| shared.error(failure)) }))
-    }
-
     fn driver(&self, options: JsValue, on_status: Function, shown: bool) -> Read<Driver> {
         let options = Options::new(options, "round")?;
         options.only("signal, ack, maxPages, maxMs", &[])?;
@@ -290,53 +256,14 @@ impl Query {
     }
 }
 
-async fn answer(shared: &Shared, key: &JsValue, ask: Ask) -> Read<JsValue> {
-    if shared.closed.get() {
-        return Err(closed());
+async fn reset(shared: &Shared, key: &JsValue) -> Result<JsValue, JsValue> {
+    let stored = JsFuture::from(shared.store.load(key)).await?;
+    let asked = shared.store.reset(key, stored, Date::now(), Math::random()).map_err(|failure| shared.error(failure))?;
+    let Some(asked) = asked else { return Ok(JsValue::UNDEFINED) };
+    if JsFuture::from(asked).await?.is_truthy() {
+        return Ok(JsValue::UNDEFINED);
     }
-    let store = &shared.store;
-    let asked = match &ask {
-        Ask::SyncedAt | Ask::Reset => store.load(key)?,
-        Ask::Chunk(after, limit) => store.scan(key, after.as_deref(), *limit)?,
-        Ask::Get(id) => store.rows(key, &[id])?,
-        Ask::All | Ask::Count => match store.count(key) {
-            Some(asked) if matches!(ask, Ask::Count) => asked,
-            _ => {
-                let all = store.all(key).await?;
-                return Ok(if matches!(ask, Ask::Count) { all.length().into() } else { all.into() });
-            }
-        },
-    };
-    let answer = store.answer(asked).await?;
-    match ask {
-        Ask::Reset => {
-            let Some(asked) = store.reset(key, answer, Date::now(), Math::random())? else { return Ok(JsValue::UNDEFINED) };
-            if Store::committed(&store.answer(asked).await?)? {
-                return Ok(JsValue::UNDEFINED);
-            }
-            Err(Failure::retryable(Code::Conflict, "a round commits to this query at the moment; reset() again when it has ended"))
-        }
-        ask => told(store, &ask, answer),
-    }
-}
-
-/// The answer of a store as the query gives it.
-fn told(store: &Store, ask: &Ask, answer: JsValue) -> Read<JsValue> {
-    Ok(match ask {
-        Ask::SyncedAt => store.loaded(answer)?.and_then(|record| record.synced_at).map_or(JsValue::UNDEFINED, date),
-        Ask::Chunk(after, _) => chunk(store.scanned(&answer, after.as_deref())?),
-        Ask::Get(_) => store.found(answer, 1)?.pop().flatten().map_or(JsValue::UNDEFINED, |row| row.item.0),
-        Ask::Count | Ask::All | Ask::Reset => result(&answer),
-    })
-}
-
-fn chunk(rows: Rows) -> JsValue {
-    let Some((last, _)) = rows.last() else { return JsValue::UNDEFINED };
-    let items = Array::new();
-    for (_, row) in &rows {
-        items.push(&row.item.0);
-    }
-    Array::of2(&last.into(), &items).into()
+    Err(shared.error(Failure::retryable(Code::Conflict, "a round commits to this query at the moment; reset() again when it has ended")))
 }
 
 #[wasm_bindgen]
@@ -362,40 +289,11 @@ impl Query {
         }
     }
 
-    /// When the last complete round ended.
-    #[wasm_bindgen(skip_typescript, js_name = "syncedAt")]
-    pub fn synced_at(&self) -> Promise {
-        self.ask(Ask::SyncedAt)
-    }
-
-    /// Every item.
-    #[wasm_bindgen(skip_typescript)]
-    pub fn all(&self) -> Promise {
-        self.ask(Ask::All)
-    }
-
-    /// A chunk of the mirror: `[last id, items]`, or undefined behind its end.
-    #[wasm_bindgen(skip_typescript)]
-    pub fn chunk(&self, after: Option<String>, limit: u32) -> Promise {
-        self.ask(Ask::Chunk(after, limit))
-    }
-
-    /// One item, or undefined.
-    #[wasm_bindgen(skip_typescript)]
-    pub fn get(&self, id: String) -> Promise {
-        self.ask(Ask::Get(id))
-    }
-
-    /// How many items there are.
-    #[wasm_bindgen(skip_typescript)]
-    pub fn count(&self) -> Promise {
-        self.ask(Ask::Count)
-    }
-
     /// Makes the next round a full one.
     #[wasm_bindgen(skip_typescript)]
     pub fn reset(&self) -> Promise {
-        self.ask(Ask::Reset)
+        let (shared, key) = (Rc::clone(&self.shared), self.key.clone());
+        promise(Box::pin(async move { reset(&shared, &key).await }))
     }
 }
 

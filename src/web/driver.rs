@@ -12,11 +12,10 @@ use super::fetch::{self, Answer, Fetch};
 use super::json::Json;
 use super::leash::{Leash, timer};
 use super::object::{self, Stop, set, set_date, set_number, set_text};
-use super::store::{Asked, CHUNK, Store};
+use super::store::{self, CHUNK};
 use crate::protocol::change::Applied;
 use crate::protocol::desk::Desk;
 use crate::protocol::error::{Code, Failure, Read};
-use crate::protocol::item::Item;
 use crate::protocol::page;
 use crate::protocol::report::Outcome;
 use crate::protocol::round::{Delivery, Input, Round, Step};
@@ -54,8 +53,7 @@ enum Then {
     Body(JsValue, bool),
     /// What is left of a sleep behind this slice of it, in milliseconds.
     Timer(f64, Timeout),
-    /// Of the method of this name.
-    Store(&'static str, Step),
+    Store(Step),
 }
 
 impl Driver {
@@ -127,6 +125,8 @@ impl Driver {
                 Code::Interaction => (Outcome::Failed, "needs-auth"),
                 _ => (Outcome::Failed, "failed"),
             },
+            Stop::Store(error) if object::text(error, "code").as_deref() == Some(Code::Closed.as_str()) => (Outcome::Partial, "closed"),
+            Stop::Store(_) => (Outcome::Failed, "failed"),
         };
         self.round.report.end(outcome, Date::now());
         let error = object::rejection(stop, &self.shared.make_error, Some(&self.round.report));
@@ -210,7 +210,7 @@ impl Driver {
                 Ok(self.sleep(ms))
             }
             step => match self.ask(&step)? {
-                Some(Asked(name, promise)) => Ok(Turn::Wait(promise, Then::Store(name, step))),
+                Some(promise) => Ok(Turn::Wait(promise, Then::Store(step))),
                 None => self.answered(step, JsValue::UNDEFINED).map(Turn::Over),
             },
         }
@@ -219,9 +219,8 @@ impl Driver {
     fn go_on(&mut self, then: Then, answer: Result<JsValue, JsValue>) -> Result<Turn, Stop> {
         // Of a commit that is cut off here nothing is known; if it was stored, the next round goes on behind it.
         self.leash.check()?;
-        if let Then::Store(name, step) = then {
-            let answer = answer.map_err(|thrown| self.shared.store.failure(name, &thrown))?;
-            return self.answered(step, answer).map(Turn::Over);
+        if let Then::Store(step) = then {
+            return self.answered(step, answer.map_err(Stop::Store)?).map(Turn::Over);
         }
         Ok(match then {
             Then::Response(item) => match fetch::opened(answer)? {
@@ -251,16 +250,16 @@ impl Driver {
     }
 
     /// What a step asks of the store.
-    fn ask(&mut self, step: &Step) -> Result<Option<Asked>, Stop> {
+    fn ask(&mut self, step: &Step) -> Read<Option<Promise>> {
         let store = &self.shared.store;
         let asked = match step {
             Step::Load => {
                 self.working();
                 store.load(&self.key)
             }
-            Step::Commit { expect, record } => store.commit(&self.key, expect.as_deref(), record, self.desk.applied()),
-            Step::Note { expect, record } => store.commit(&self.key, expect.as_deref(), record, &Applied::default()),
-            Step::Sweep { after, .. } => store.scan(&self.key, after.as_deref(), CHUNK),
+            Step::Commit { expect, record } => store.commit(&self.key, expect.as_deref(), record, self.desk.applied())?,
+            Step::Note { expect, record } => store.commit(&self.key, expect.as_deref(), record, &Applied::default())?,
+            Step::Sweep { after, .. } => store.scan(&self.key, after.as_deref()),
             Step::Apply => {
                 let ids = self.desk.ids(&self.round.plan().query);
                 if ids.is_empty() {
@@ -269,31 +268,27 @@ impl Driver {
                 store.rows(&self.key, &ids)
             }
             Step::Deliver(_) => return Ok(None),
-            _ => Err(Failure::new(Code::Internal, "a page must be acknowledged before the next one is asked for")),
+            _ => return Err(Failure::new(Code::Internal, "a page must be acknowledged before the next one is asked for")),
         };
-        Ok(Some(asked?))
+        Ok(Some(asked))
     }
 
     /// What the answer of the store means for the round.
     fn answered(&mut self, step: Step, answer: JsValue) -> Result<Input, Stop> {
-        let store = &self.shared.store;
         match step {
-            Step::Load => Ok(Input::Loaded(store.loaded(answer)?)),
-            Step::Sweep { completed, after } => {
-                let rows = store.scanned(&answer, after.as_deref())?;
+            Step::Load => Ok(Input::Loaded(store::loaded(answer)?)),
+            Step::Sweep { completed, .. } => {
+                let rows = store::scanned(&answer);
                 let whole = rows.len() == CHUNK as usize;
                 Ok(self.desk.sweep(rows, whole, &completed))
             }
-            Step::Apply => {
-                let rows = if answer.is_undefined() { Vec::new() } else { store.found(answer, self.desk.wanted())? };
-                Ok(self.desk.apply(rows, &self.round))
-            }
+            Step::Apply => Ok(self.desk.apply(store::found(&answer), &self.round)),
             Step::Deliver(delivery) => {
                 self.deliver(delivery)?;
                 Ok(Input::Delivered)
             }
             step => {
-                if !Store::committed(&answer)? {
+                if !answer.is_truthy() {
                     return Ok(Input::Conflict);
                 }
                 if matches!(step, Step::Commit { .. }) {
@@ -317,7 +312,7 @@ impl Driver {
 
     fn read(&mut self, answer: Answer, item: bool) -> Input {
         match answer {
-            Answer::Body(body) if item && body.is_object() => self.desk.master(body, &self.round),
+            Answer::Body(body) if item => self.desk.master(body, &self.round),
             Answer::Body(body) => match page::read(&body) {
                 Ok(page) => {
                     self.desk.received(page.items);

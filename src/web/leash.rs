@@ -12,7 +12,6 @@ use js_sys::{Array, Function, Promise};
 use wasm_bindgen::prelude::*;
 use web_sys::{AbortController, AbortSignal};
 
-use super::indexed_db::listener;
 use super::object::{Stop, closed, get};
 use crate::protocol::error::{Code, Failure, Read};
 use crate::protocol::wait;
@@ -100,6 +99,11 @@ impl Leash {
         });
         Promise::race(&Array::of2(work, &stopped))
     }
+}
+
+/// A function for the host to call, any number of times. All are of one kind: each kind would bring its own glue.
+fn listener(work: Box<dyn FnMut()>) -> Closure<dyn FnMut()> {
+    Closure::wrap(work)
 }
 
 /// What a call gave or threw, as a promise: what it throws is as good as what it rejects with.

@@ -7,8 +7,7 @@
 //! | [`fetch`] | one GET; the only place that puts a token on a request |
 //! | [`token`] | the caller's token source, in all its forms |
 //! | [`leash`] | the caller's signal, and the sleeps that it cuts short |
-//! | [`store`] | IndexedDB or a store of the caller's own |
-//! | [`indexed_db`] | one database an account, one transaction a page |
+//! | [`store`] | the store that the facade hands over |
 //! | [`options`] | plain options, checked one by one |
 //! | [`json`] | a JavaScript value as the protocol sees it |
 //! | [`object`] | what goes out: pages, changes, reports, errors |
@@ -16,7 +15,6 @@
 pub mod client;
 pub mod driver;
 pub mod fetch;
-pub mod indexed_db;
 pub mod json;
 pub mod leash;
 pub mod object;

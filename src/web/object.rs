@@ -1,6 +1,6 @@
 //! What goes out: pages, changes, reports, errors; and how any JavaScript object is read and written.
 
-use js_sys::{Array, Date, Function, Object};
+use js_sys::{Array, Date, Function, Object, Reflect};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
@@ -16,6 +16,8 @@ pub enum Stop {
     Aborted(JsValue),
     /// An error of ours, and what caused it.
     Failed(Box<Failure>, JsValue),
+    /// The `DeltaError` of a store.
+    Store(JsValue),
 }
 
 impl From<Box<Failure>> for Stop {
@@ -106,13 +108,17 @@ fn told(change: &Change<Json>, mirror: bool) -> JsValue {
     object.into()
 }
 
-/// A `Page`, without its `ack`, which the facade adds.
+/// A `Page`, without its `ack`, which the facade adds, and with a list of the places that bring no difference, which it takes away.
 pub fn page(delivery: Delivery, changes: &[Change<Json>], mirror: bool) -> JsValue {
     let page = Object::new();
-    let list = Array::new();
+    let (list, unchanged) = (Array::new(), Array::new());
     for change in changes {
+        if matches!(change, Change::Upsert { unchanged: true, .. }) {
+            unchanged.push(&list.length().into());
+        }
         list.push(&told(change, mirror));
     }
+    set(&page, "unchanged", &unchanged);
     set(&page, "changes", &list);
     set_text(&page, "kind", delivery.kind.as_str());
     set_number(&page, "generation", delivery.generation.into());
@@ -140,6 +146,13 @@ pub fn report(report: &Report) -> JsValue {
 pub fn rejection(stop: Stop, make_error: &Function, round: Option<&Report>) -> JsValue {
     let (failure, cause) = match stop {
         Stop::Aborted(reason) => return reason,
+        Stop::Store(error) => {
+            if let Some(round) = round {
+                // It may be frozen.
+                let _ = Reflect::set(&error, &"report".into(), &report(round));
+            }
+            return error;
+        }
         Stop::Failed(failure, cause) => (failure, cause),
     };
     let fields = Object::new();

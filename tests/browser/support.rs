@@ -1,11 +1,15 @@
 //! A world of the fake Graph, and a client on it, for tests in a browser.
 
-use deltalink::web::client::{Client, Query, RoundHandle, open};
+use std::cell::RefCell;
+use std::ops::Deref;
+use std::rc::Rc;
+
+use deltalink::web::client::{self, RoundHandle, open};
 use js_sys::{Function, JSON, Object, Promise, Reflect};
 use serde_json::{Value, json};
 use wasm_bindgen::convert::TryFromJsValue;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
 
 /// The fake Graph that the suite started.
 pub const FAKE: &str = match option_env!("FAKE_ORIGIN") {
@@ -20,7 +24,6 @@ export async function call(url, method, body) {
     if (!response.ok) throw new Error(`${method} ${url}: ${response.status} ${text}`);
     return text;
 }
-export function make_error(message, fields) { return Object.assign(new Error(message), fields); }
 export function sleep(ms) { return new Promise((resolve) => setTimeout(resolve, ms)); }
 export function eval_js(source, ...values) { return new Function("a", "b", source)(...values); }
 "#)]
@@ -31,7 +34,123 @@ extern "C" {
     pub async fn sleep(ms: u32);
     #[wasm_bindgen(js_name = eval_js, catch)]
     fn eval_js(source: &str, a: &JsValue, b: &JsValue) -> Result<JsValue, JsValue>;
-    fn make_error(message: &JsValue, fields: &JsValue) -> JsValue;
+}
+
+// What ships in JavaScript, as it is: each file must be named here to be served.
+
+#[wasm_bindgen(module = "/pkg-template/error.js")]
+extern "C" {
+    type DeltaError;
+    #[wasm_bindgen(constructor)]
+    fn new(message: &JsValue, fields: &JsValue) -> DeltaError;
+}
+
+#[wasm_bindgen(module = "/pkg-template/indexed-db.js")]
+extern "C" {
+    /// The store of a browser.
+    pub type IndexedDb;
+    /// Opens it.
+    #[wasm_bindgen(static_method_of = IndexedDb)]
+    pub fn open(account: &str, prefix: &str, now: &JsValue) -> Promise;
+}
+
+#[wasm_bindgen(module = "/pkg-template/store.js")]
+extern "C" {
+    /// A guarded store.
+    #[derive(Clone)]
+    pub type Store;
+    #[wasm_bindgen(constructor)]
+    fn new(inner: &JsValue, prefix: &str, own: bool) -> Store;
+    #[wasm_bindgen(method)]
+    fn touch(this: &Store, key: &str);
+    #[wasm_bindgen(method)]
+    fn forget(this: &Store) -> Promise;
+    #[wasm_bindgen(method)]
+    fn close(this: &Store);
+}
+
+#[wasm_bindgen(module = "/pkg-template/mirror.js")]
+extern "C" {
+    /// The mirror of a query.
+    pub type Mirror;
+    #[wasm_bindgen(constructor)]
+    fn new(store: &Store, key: &str) -> Mirror;
+    /// Every item.
+    #[wasm_bindgen(method)]
+    pub fn all(this: &Mirror) -> Promise;
+    /// One item, or undefined.
+    #[wasm_bindgen(method)]
+    pub fn get(this: &Mirror, id: &str) -> Promise;
+    /// How many items there are.
+    #[wasm_bindgen(method)]
+    pub fn count(this: &Mirror) -> Promise;
+}
+
+#[wasm_bindgen(module = "/pkg-template/changes.js")]
+extern "C" {
+    /// What was committed, told.
+    pub type Changes;
+    #[wasm_bindgen(constructor)]
+    fn new(store: &Store, key: &str, shared: bool) -> Changes;
+    /// Listens.
+    #[wasm_bindgen(method)]
+    pub fn on(this: &Changes, listener: &JsValue) -> Function;
+    /// The function that tells of a page.
+    #[wasm_bindgen(method)]
+    pub fn take(this: &Changes, page: &JsValue, shown: bool) -> Function;
+    /// Ends it.
+    #[wasm_bindgen(method)]
+    pub fn close(this: &Changes);
+}
+
+/// A client as the facade makes it.
+pub struct Client {
+    wasm: client::Client,
+    store: Store,
+}
+
+/// A query as the facade makes it.
+pub struct Query {
+    wasm: client::Query,
+    /// What tells of its commits.
+    pub changes: Changes,
+    /// What reads it.
+    pub mirror: Mirror,
+}
+
+impl Deref for Client {
+    type Target = client::Client;
+    fn deref(&self) -> &Self::Target {
+        &self.wasm
+    }
+}
+
+impl Deref for Query {
+    type Target = client::Query;
+    fn deref(&self) -> &Self::Target {
+        &self.wasm
+    }
+}
+
+impl Client {
+    /// A query, or why there is none.
+    pub fn query(&self, call: &str, path: JsValue, options: JsValue) -> Result<Query, JsValue> {
+        let wasm = self.wasm.query(call, path, options)?;
+        self.store.touch(&wasm.key());
+        Ok(Query { mirror: Mirror::new(&self.store, &wasm.key()), changes: Changes::new(&self.store, &wasm.key(), true), wasm })
+    }
+
+    /// Ends what runs and lets go of the store.
+    pub fn close(&self) {
+        self.wasm.close();
+        self.store.close();
+    }
+
+    /// Ends what runs and wipes what is stored.
+    pub fn forget(&self) -> Promise {
+        self.wasm.close();
+        self.store.forget()
+    }
 }
 
 /// A few words of JavaScript, with two values.
@@ -177,9 +296,26 @@ pub async fn try_open(world: &World, account: &str, more: &[(&str, JsValue)]) ->
     for (name, value) in more {
         set(name, value.clone());
     }
-    let make = Closure::<dyn Fn(JsValue, JsValue) -> JsValue>::new(|message: JsValue, fields: JsValue| make_error(&message, &fields));
-    let opened = JsFuture::from(open(options.into(), make.into_js_value().unchecked_into())).await;
-    opened.map(|client| Client::try_from_js_value(client).unwrap()).map_err(Refused)
+    let make =
+        Closure::<dyn Fn(JsValue, JsValue) -> JsValue>::new(|message: JsValue, fields: JsValue| DeltaError::new(&message, &fields).into());
+    let guarded = Rc::new(RefCell::new(None));
+    let open_store = {
+        let guarded = Rc::clone(&guarded);
+        move |named: JsValue, account: String, prefix: String| {
+            let guarded = Rc::clone(&guarded);
+            future_to_promise(async move {
+                let own = named.is_string();
+                let inner = if own { JsFuture::from(IndexedDb::open(&account, &prefix, &JsValue::UNDEFINED)).await? } else { named };
+                let store = Store::new(&inner, &prefix, own);
+                guarded.replace(Some(store.clone()));
+                Ok(store.into())
+            })
+        }
+    };
+    let open_store = Closure::<dyn Fn(JsValue, String, String) -> Promise>::new(open_store);
+    let opened = open(options.into(), make.into_js_value().unchecked_into(), open_store.into_js_value().unchecked_into());
+    let client = JsFuture::from(opened).await.map_err(Refused)?;
+    Ok(Client { wasm: client::Client::try_from_js_value(client).unwrap(), store: guarded.take().unwrap() })
 }
 
 /// The same, where nothing goes wrong.
@@ -240,8 +376,15 @@ pub async fn sync(query: &Query) -> Result<Vec<Value>, Refused> {
 
 /// The mirror, by id.
 pub async fn all(query: &Query) -> Vec<Value> {
-    let items = JsFuture::from(query.all()).await.map_err(Refused).unwrap();
+    let items = JsFuture::from(query.mirror.all()).await.map_err(Refused).unwrap();
     sorted(from_js(&items).as_array().unwrap().clone())
+}
+
+/// What `items()` gives, with options in JavaScript.
+pub async fn items(query: &Query, options: &str) -> Vec<Value> {
+    let source =
+        format!("return (async () => {{ const all = []; for await (const item of a.items({options})) all.push(item); return all; }})()");
+    from_js(&js_await(&source, &query.mirror, &JsValue::NULL).await).as_array().unwrap().clone()
 }
 
 /// The changes of pages.
