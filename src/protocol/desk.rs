@@ -86,12 +86,15 @@ impl<I: Item> Desk<I> {
                 sum.left.push(id.clone());
             }
         }
-        let mut sides = Vec::new();
+        let (mut sides, mut edited) = (Vec::new(), Vec::new());
         if query.masters.is_some() {
-            for (id, entry) in &entries {
-                if matches!(entry, Entry::Upsert(item) if is(item, "seriesMaster")) {
+            for ((id, entry), row) in entries.iter().zip(&rows) {
+                let Entry::Upsert(item) = entry else { continue };
+                if is(item, "seriesMaster") {
                     sides.push(side(id));
                     sum.brought.push(id.clone());
+                } else if row.as_ref().is_some_and(|row| row.round == mode.round && !row.item.same(item)) {
+                    edited.extend(item.text_of(MASTER));
                 }
             }
         }
@@ -107,7 +110,8 @@ impl<I: Item> Desk<I> {
             self.applied = pass(entries, mode, &mut self.seen);
         }
         for (id, row) in std::mem::take(&mut self.masters).into_iter().zip(rows) {
-            if row.is_none_or(|row| row.round != mode.round) {
+            // An occurrence that changed since this round brought it: what the round brought of its master may be older.
+            if edited.contains(&id) || row.is_none_or(|row| row.round != mode.round) {
                 sum.masters.push(id);
             }
         }
@@ -161,6 +165,8 @@ impl<I: Item> Desk<I> {
     }
 }
 
+const MASTER: &str = "seriesMasterId";
+
 fn is<I: Item>(item: &I, kind: &str) -> bool {
     item.text_of("type").is_some_and(|text| text == kind)
 }
@@ -171,7 +177,7 @@ fn masters<I: Item>(entries: &[(String, Entry<I>)]) -> Vec<String> {
     for (_, entry) in entries {
         if let Entry::Upsert(item) = entry
             && is(item, "occurrence")
-            && let Some(id) = item.text_of("seriesMasterId").filter(|id| !id.is_empty())
+            && let Some(id) = item.text_of(MASTER).filter(|id| !id.is_empty())
             && !masters.contains(&id)
             && !entries.iter().any(|(other, entry)| *other == id && matches!(entry, Entry::Upsert(_)))
         {
