@@ -89,8 +89,8 @@ pub struct Query {
     pub mirror: bool,
     /// Events: below this path, with the id behind it, a series master is asked for by itself.
     pub masters: Option<String>,
-    /// Whether the window moves with the days: [`Self::url`] has to be told where it is.
-    pub rolling: bool,
+    /// A window that moves with the days: how far it reaches back and ahead, and the time zone. [`Self::url`] is told where it is.
+    pub window: Option<(u32, u32, String)>,
     /// `odata.maxpagesize`, where the kind has it: as configured, or Graph's own.
     pub page_size: Option<u32>,
     name: Option<String>,
@@ -100,7 +100,7 @@ impl Query {
     /// The first URL of a full round; of a rolling window, with where it is now, `start/end`.
     pub fn url(&self, endpoint: &Endpoint, window: Option<&str>) -> String {
         let mut url = endpoint.root() + &self.target;
-        if let Some((start, end)) = window.filter(|_| self.rolling).and_then(|window| halves(window, b"/")) {
+        if let Some((start, end)) = window.filter(|_| self.window.is_some()).and_then(|window| halves(window, b"/")) {
             let params = [("startDateTime=", start), ("&endDateTime=", end)];
             url.push(if holds(&self.target, "?") { '&' } else { '?' });
             for (name, value) in params {
@@ -339,7 +339,7 @@ impl Draft {
         let sized = self.resource.is_some_and(|resource| resource.page_size == PageSize::Prefer);
         Ok(Query {
             masters: self.owner.map(|owner| owner + "/events/").filter(|_| !options.feed),
-            rolling: options.window.is_some(),
+            window: options.window,
             page_size: sized.then(|| options.page_size.unwrap_or(GRAPHS_PAGE)),
             resource: self.resource,
             target,

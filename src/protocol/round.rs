@@ -412,7 +412,7 @@ impl Round {
             Some(record) => self.keep(*record),
         }
         let old = self.record.full_at.zip(self.plan.query.refresh).is_some_and(|(full_at, age)| now - full_at > age);
-        let moved = self.plan.query.rolling && self.record.window != self.plan.window;
+        let moved = self.plan.query.window.is_some() && self.record.window != self.plan.window;
         match self.record.phase {
             Phase::Fresh => self.start_over(),
             Phase::Paging if planted::is("an interrupted round begins anew") => self.start_over(),
