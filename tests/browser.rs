@@ -996,7 +996,7 @@ async fn wrong_options_are_refused_before_any_request_with_the_way_out() {
     ] {
         let value = js(&format!("return {options}"), &JsValue::NULL, &JsValue::NULL);
         let refused =
-            Refused(query(&client, "orgContacts", json!({})).round(value, Function::new_no_args(""), true).map(drop).unwrap_err());
+            Refused(query(&client, "orgContacts", json!({})).round(value, Function::new_no_args(""), true, None).map(drop).unwrap_err());
         assert!(refused.message().contains(words), "{options}: {}", refused.message());
     }
     assert!(world.log().await.is_empty());
@@ -1040,7 +1040,7 @@ async fn the_status_tells_where_a_round_is() {
     let query = query(&client, "orgContacts", json!({}));
     let seen =
         js("const seen = []; const take = (status) => seen.push(status); take.seen = seen; return take", &JsValue::NULL, &JsValue::NULL);
-    let round = query.round(JsValue::UNDEFINED, seen.clone().unchecked_into(), true).map_err(Refused).unwrap();
+    let round = query.round(JsValue::UNDEFINED, seen.clone().unchecked_into(), true, None).map_err(Refused).unwrap();
     finish(&round).await.unwrap();
     let seen = from_js(&Reflect::get(&seen, &"seen".into()).unwrap());
     let mut phases: Vec<&str> = seen.as_array().unwrap().iter().map(|status| status["phase"].as_str().unwrap()).collect();
