@@ -221,11 +221,13 @@ async fn run(seed: u64) {
     js("indexedDB.deleteDatabase(a)", &database.as_str().into(), &JsValue::NULL);
 }
 
-/// How many; each engine runs the same ones.
-const SCHEDULES: u64 = 200;
+/// How many; each engine runs the same ones. `SCHEDULES=n` at compile time for another number.
+fn schedules() -> u64 {
+    option_env!("SCHEDULES").and_then(|text| text.parse().ok()).unwrap_or(200)
+}
 
 async fn some(from: u64) {
-    for seed in from..from + SCHEDULES / 4 {
+    for seed in from..from + schedules() / 4 {
         run(seed).await;
     }
 }
@@ -237,15 +239,15 @@ async fn after_any_schedule_the_mirror_in_indexed_db_is_what_graph_lists() {
 
 #[test]
 async fn and_after_fifty_others() {
-    some(SCHEDULES / 4).await;
+    some(schedules() / 4).await;
 }
 
 #[test]
 async fn and_after_fifty_more() {
-    some(SCHEDULES / 2).await;
+    some(schedules() / 2).await;
 }
 
 #[test]
 async fn and_after_the_last_fifty() {
-    some(3 * SCHEDULES / 4).await;
+    some(3 * schedules() / 4).await;
 }
