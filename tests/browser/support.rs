@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::rc::Rc;
 
 use deltalink::web::client::{self, RoundHandle, open};
-use js_sys::{Function, JSON, Object, Promise, Reflect};
+use js_sys::{Array, Function, JSON, Object, Promise, Reflect};
 use serde_json::{Value, json};
 use wasm_bindgen::convert::TryFromJsValue;
 use wasm_bindgen::prelude::*;
@@ -101,6 +101,13 @@ extern "C" {
     /// Ends it.
     #[wasm_bindgen(method)]
     pub fn close(this: &Changes);
+}
+
+#[wasm_bindgen(module = "/pkg-template/testing.js")]
+extern "C" {
+    /// The rules of stores.
+    #[wasm_bindgen(js_name = storeContract)]
+    pub fn store_contract(open: &Function, options: &JsValue) -> Array;
 }
 
 /// A client as the facade makes it.
