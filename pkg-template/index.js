@@ -6,6 +6,7 @@ import { Turns } from "./lock.js";
 import { MemoryStore } from "./memory.js";
 import { Mirror } from "./mirror.js";
 import { Store } from "./store.js";
+import { windowAt } from "./window.js";
 
 const makeError = (message, fields) => new DeltaError(message, fields);
 
@@ -79,6 +80,12 @@ class Client {
 
   #query(call, path, options) {
     const wasm = this.#wasm.query(call, path, options);
+    try {
+      if (wasm.window) windowAt(wasm.window);
+    } catch {
+      const words = `options.window.timeZone must be an IANA name that this host knows, such as "Europe/Berlin", got ${JSON.stringify(wasm.window[2])}`;
+      throw new DeltaError(words, { code: "bad-request" });
+    }
     let shared = this.#shared.get(wasm.key);
     if (!shared) {
       const mirror = new Mirror(this.#store, wasm.key);
@@ -229,7 +236,8 @@ class Round {
 
   constructor(query, shared, options, shown) {
     let begun = false;
-    const handle = query.round(options, (status) => begun && shared.status.set(status), shown);
+    const window = query.window && windowAt(query.window);
+    const handle = query.round(options, (status) => begun && shared.status.set(status), shown, window);
     this.#report = () => handle.report();
     const take = (page) => (query.mirror ? shared.changes.take(page, shown) : undefined);
     const pages = this.#run(handle, shared, options, () => (begun = true), take);
