@@ -9,7 +9,7 @@ mod corpus;
 mod support;
 
 use deltalink::web::json::Json;
-use js_sys::{Date, Function, Reflect};
+use js_sys::{Date, Function, Promise, Reflect};
 use serde_json::{Value, json};
 use support::*;
 use wasm_bindgen::prelude::*;
@@ -948,6 +948,17 @@ async fn a_query_that_nobody_used_for_thirty_days_is_purged_at_the_next_opening(
         let states = from_js(&with_database(&account, "const r = state.count(); r.onsuccess = () => out = r.result").await);
         assert_eq!(states, there.iter().filter(|rows| **rows > 0).count(), "after {days} days");
     }
+}
+
+#[test]
+async fn indexed_db_keeps_the_contract_of_stores() {
+    let account = fresh("contract");
+    let opening = Closure::<dyn Fn() -> Promise>::new(move || IndexedDb::open(&account, &format!("{account} | "), &JsValue::UNDEFINED));
+    let options = js("return { reopen: () => a() }", opening.as_ref(), &JsValue::NULL);
+    let rules = store_contract(opening.as_ref(), &options).await;
+    assert!(js("return a.length > 15", &rules, &JsValue::NULL).is_truthy());
+    let run = "return (async () => { const broken = []; for (const { name, run } of a) await run().catch((error) => broken.push(`${name}: ${error.message}`)); return broken; })()";
+    assert_eq!(from_js(&js_await(run, &rules, &JsValue::NULL).await), json!([]));
 }
 
 // ---- options
