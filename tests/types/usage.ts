@@ -53,6 +53,12 @@ export async function queries(): Promise<void> {
   client.events({ start: "2026-11-01", end: "2026-12-01", select: ["id"] });
   // @ts-expect-error an end is required
   client.events({ start: "2026-11-01" });
+  client.events({ window: { daysBack: 7, daysAhead: 30, timeZone: "Europe/Berlin" }, timeZone: "W. Europe Standard Time" });
+  client.events({ window: {}, mirror: false });
+  // @ts-expect-error one way to say it
+  client.events({ window: { daysBack: 7 }, start: "2026-11-01", end: "2026-12-01" });
+  // @ts-expect-error days are numbers
+  client.events({ window: { daysBack: "7" } });
   const users = client.track<{ id: string; mail?: string }>("/users/delta", { select: ["id", "mail"], refresh: false });
   const mail: string | undefined = (await users.all())[0]?.mail;
   const any = client.track("/new/things/delta", { prefer: ["x"], query: { "$deltatoken": "latest" } });
