@@ -239,8 +239,7 @@ class Round {
     const window = query.window && windowAt(query.window);
     const handle = query.round(options, (status) => begun && shared.status.set(status), shown, window);
     this.#report = () => handle.report();
-    const take = (page) => (query.mirror ? shared.changes.take(page, shown) : undefined);
-    const pages = this.#run(handle, shared, options, () => (begun = true), take);
+    const pages = this.#run(handle, shared, options, () => (begun = true), query.mirror ? shared.changes : undefined, shown);
     this.#pages = {
       next: () => pages.next(),
       return: (value) => {
@@ -264,17 +263,17 @@ class Round {
     return this.#pages;
   }
 
-  async *#run(handle, shared, options, begin, take) {
+  async *#run(handle, shared, options, begin, changes, shown) {
     let release;
     let left = false;
     let current;
     try {
       release = await turn(shared, options?.signal);
       begin();
-      for (let page; (page = await handle.next()); ) {
+      for (let page; (page = await handle.next(Boolean(changes?.heard))); ) {
         // Of this page alone: a late call for an earlier one must not acknowledge it.
         const acked = (current = {});
-        const tell = take(page);
+        const tell = changes?.take(page, shown);
         delete page.unchanged;
         const ack = () => {
           if (!acked.done) {

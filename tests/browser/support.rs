@@ -364,7 +364,7 @@ pub fn round(query: &Query) -> RoundHandle {
 
 /// The next page.
 pub async fn next(round: &RoundHandle) -> Result<Option<Value>, Refused> {
-    let page = JsFuture::from(round.next()).await.map_err(Refused)?;
+    let page = JsFuture::from(round.next(false)).await.map_err(Refused)?;
     Ok((!page.is_undefined()).then(|| from_js(&page)))
 }
 
