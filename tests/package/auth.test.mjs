@@ -61,7 +61,7 @@ test("many callers wait for one request, and one who leaves takes nothing away",
   const all = [token(start()), token(start({ signal: leaving.signal })), token(start()), token(start({ reason: "unauthorized" }))];
   leaving.abort("gone");
   await assert.rejects(all[1], (reason) => reason === "gone");
-  while (!let_go) await new Promise(setImmediate);
+  while (!let_go) await new Promise((resolve) => setTimeout(resolve));
   let_go();
   assert.deepEqual((await Promise.all([all[0], all[2], all[3]])).map(({ accessToken }) => accessToken), ["t", "t", "t"]);
   assert.equal(requests.length, 1);
