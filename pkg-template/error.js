@@ -12,3 +12,6 @@ export const closed = () =>
 
 export const noIndexedDb = () =>
   new DeltaError('this host has no IndexedDB, or refuses it here (storage switched off, a private window); name another store: options.store: "memory", or a DeltaStore', { code: "store" });
+
+/** For what must end neither a round nor a process. */
+export const report = (error) => (globalThis.reportError ?? console.error)(error);

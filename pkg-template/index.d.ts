@@ -105,7 +105,7 @@ export type TokenResult =
 export interface DeltaClient {
   /** Events of a calendar between two instants (Graph: "event: delta", a calendarView). */
   events(options: EventsOptions & { mirror: false }): DeltaFeed<Event>;
-  events(options: EventsOptions): DeltaQuery<Event>;
+  events(options: EventsOptions): EventQuery;
   /** The organization's contacts (Graph: "orgContact: delta"). Not a user's own contacts. */
   orgContacts(options: OrgContactsOptions & { mirror: false }): DeltaFeed<OrgContact>;
   orgContacts(options?: OrgContactsOptions): DeltaQuery<OrgContact>;
@@ -237,10 +237,53 @@ export interface DeltaQuery<T> extends DeltaFeed<T> {
   sync(options?: RoundOptions): Promise<RoundReport>;
   /** The whole mirror, as of one moment. */
   all(): Promise<T[]>;
-  /** The mirror in chunks, for long lists. Each chunk is of one moment; a round may commit between two. */
-  items(): AsyncIterable<T>;
+  /** The mirror, or a range of it, in chunks of at most 500. Each chunk is of one moment; a round may commit between two. */
+  items(options?: ItemsOptions): AsyncIterable<T>;
   get(id: string): Promise<T | undefined>;
   count(): Promise<number>;
+  /**
+   * Calls the listener after each commit that changed something, with the changes as they are stored; what came again without a
+   * difference is left out. Commits of other tabs on the same IndexedDB are told too, with `info.remote` and without `old`.
+   *
+   * In order, and awaited: the next page of the round waits for the listeners, an abort or `close()` ends that wait. What a
+   * listener throws goes to `reportError`. A listener that waits for a round of the same query waits for itself.
+   *
+   * Only listeners alive at the commit hear of it: a late one reads the mirror first. Whoever must not miss a change uses `round()`.
+   *
+   * @returns the function that ends it.
+   */
+  on(event: "change", listener: (changes: Change<T>[], info: CommitInfo) => void | Promise<void>): () => void;
+}
+
+/** Events, whose series may be shown complete. */
+export interface EventQuery extends DeltaQuery<Event> {
+  all(options?: OccurrenceOptions): Promise<Event[]>;
+  items(options?: ItemsOptions & OccurrenceOptions): AsyncIterable<Event>;
+}
+
+export interface ItemsOptions {
+  /** Only what comes behind this id, in the order of the ids. */
+  after?: string;
+  /** At most so many items. */
+  limit?: number;
+}
+
+export interface OccurrenceOptions {
+  /**
+   * `"complete"`: each occurrence of a series with the properties of its master under its own, and no masters. Without, all items
+   * are as Graph sent them: occurrences bare, without subject and location.
+   */
+  occurrences?: "complete";
+}
+
+/** Of which page, of which round, a commit was. */
+export interface CommitInfo {
+  kind: "full" | "incremental";
+  generation: number;
+  index: number;
+  last: boolean;
+  /** Another tab committed it. */
+  remote: boolean;
 }
 
 export interface RoundOptions {

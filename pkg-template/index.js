@@ -1,6 +1,7 @@
 // The API of index.d.ts around the wasm's own exports. What is here is shorter in JavaScript: loading, iterating, listening.
 import load, { open } from "./deltalink.js";
-import { DeltaError, closed, noIndexedDb } from "./error.js";
+import { Changes } from "./changes.js";
+import { DeltaError, closed, noIndexedDb, report } from "./error.js";
 import { Turns } from "./lock.js";
 import { MemoryStore } from "./memory.js";
 import { Mirror } from "./mirror.js";
@@ -33,7 +34,7 @@ export function createApi(source, IndexedDb) {
       return (store = new Store(await storeOf(named, account, prefix), prefix, typeof named === "string"));
     };
     const wasm = await open(options, makeError, openStore);
-    return new Client(wasm, store, kind === "memory");
+    return new Client(wasm, store, kind);
   }
 
   async function storeOf(named, account, prefix) {
@@ -49,16 +50,18 @@ export function createApi(source, IndexedDb) {
 class Client {
   #wasm;
   #store;
+  #kind;
   #turns;
   #ending = new AbortController();
   /** What all queries of one key share. */
   #shared = new Map();
 
-  constructor(wasm, store, memory) {
+  constructor(wasm, store, kind) {
     this.#wasm = wasm;
     this.#store = store;
+    this.#kind = kind;
     // A store in memory is this client's alone, and so are its turns.
-    this.#turns = new Turns(!memory);
+    this.#turns = new Turns(kind !== "memory");
   }
 
   events(options) {
@@ -79,7 +82,8 @@ class Client {
     let shared = this.#shared.get(wasm.key);
     if (!shared) {
       const mirror = new Mirror(this.#store, wasm.key);
-      shared = { mirror, status: new Status(), ending: this.#ending.signal, turns: this.#turns, lock: `deltalink | ${wasm.key}`, syncing: undefined };
+      const changes = new Changes(this.#store, wasm.key, this.#kind === "indexeddb");
+      shared = { mirror, changes, status: new Status(), ending: this.#ending.signal, turns: this.#turns, lock: `deltalink | ${wasm.key}`, syncing: undefined };
       this.#shared.set(wasm.key, shared);
       this.#store.touch(wasm.key);
       // The status tells of the last time before the first round of this page. Whoever syncs gets the store's errors.
@@ -107,7 +111,10 @@ class Client {
   #end() {
     this.#ending.abort();
     this.#wasm.close();
-    for (const { status } of this.#shared.values()) status.set({ phase: "closed" });
+    for (const { status, changes } of this.#shared.values()) {
+      status.set({ phase: "closed" });
+      changes.close();
+    }
   }
 }
 
@@ -154,6 +161,13 @@ class Query extends Feed {
 
   count() {
     return this._shared.mirror.count();
+  }
+
+  on(event, listener) {
+    if (event !== "change" || typeof listener !== "function") {
+      throw new DeltaError('on() takes "change", the only event there is, and a function', { code: "bad-request" });
+    }
+    return this._shared.changes.on(listener);
   }
 }
 
@@ -217,7 +231,8 @@ class Round {
     let begun = false;
     const handle = query.round(options, (status) => begun && shared.status.set(status), shown);
     this.#report = () => handle.report();
-    const pages = this.#run(handle, shared, options, () => (begun = true));
+    const take = (page) => (query.mirror ? shared.changes.take(page, shown) : undefined);
+    const pages = this.#run(handle, shared, options, () => (begun = true), take);
     this.#pages = {
       next: () => pages.next(),
       return: (value) => {
@@ -241,7 +256,7 @@ class Round {
     return this.#pages;
   }
 
-  async *#run(handle, shared, options, begin) {
+  async *#run(handle, shared, options, begin, take) {
     let release;
     let left = false;
     let current;
@@ -251,10 +266,14 @@ class Round {
       for (let page; (page = await handle.next()); ) {
         // Of this page alone: a late call for an earlier one must not acknowledge it.
         const acked = (current = {});
+        const tell = take(page);
+        delete page.unchanged;
         const ack = () => {
           if (!acked.done) {
             if (left) return Promise.reject(new DeltaError("the round was left before this page was acknowledged; the next round delivers it again", { code: "aborted", retryable: true }));
-            acked.done = handle.ack();
+            acked.done = handle.ack().then(() => {
+              acked.told = tell?.();
+            });
             this.#wake?.();
           }
           return acked.done;
@@ -264,6 +283,7 @@ class Round {
         if (options?.ack === "manual" && !acked.done) await until((resolve) => (this.#wake = resolve), shared, options.signal);
         if (this.#leaving && !acked.done) return;
         await ack();
+        if (acked.told) await until((resolve) => acked.told.then(resolve), shared, options?.signal);
       }
     } finally {
       left = true;
@@ -340,8 +360,7 @@ class Status {
     try {
       run(this.#value);
     } catch (error) {
-      // A listener's error is the listener's: it must not end a round, nor a process.
-      (globalThis.reportError ?? console.error)(error);
+      report(error);
     }
   }
 }

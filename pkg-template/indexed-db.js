@@ -9,14 +9,13 @@ const MIRROR = ["state", "items"];
 const ALL = [...MIRROR, "used"];
 /** Between 200 and 1000 is fast in every engine; one answer of all would fail in Firefox beyond some 100 MB. */
 const CHUNK = 500;
-const DAY = 24 * 60 * 60 * 1000;
+const DAY = 864e5;
 /** Queries purged at one opening. */
 const PURGED = 20;
 
 /** A `DeltaStore` on IndexedDB. */
 export class IndexedDb {
   #db;
-  #account;
   #prefix;
   #now;
   /** Set by `close()`, and when the browser or another tab takes the connection away. */
@@ -37,16 +36,15 @@ export class IndexedDb {
     if (!factory) throw noIndexedDb();
     let request;
     try {
-      request = factory.open(nameOf(account), VERSION);
+      request = factory.open(`deltalink | ${account}`, VERSION);
     } catch (error) {
       throw failure(error);
     }
-    return new IndexedDb(await opened(request), account, prefix, now);
+    return new IndexedDb(await opened(request), prefix, now);
   }
 
-  constructor(db, account, prefix, now) {
+  constructor(db, prefix, now) {
     this.#db = db;
-    this.#account = account;
     this.#prefix = prefix;
     this.#now = now;
     // Another tab wants to upgrade or delete the database (holding on would block it), or the browser has closed it: Safari in the
@@ -142,7 +140,7 @@ export class IndexedDb {
     const before = this.#now() - 30 * DAY;
     const [states, keys, times] = await this.#run("readonly", (state, _, used) => [state.getAllKeys(), used.getAllKeys(), used.getAll()], ALL);
     const last = new Map(keys.result.map((key, at) => [key, times.result[at]]));
-    const old = [...new Set([...states.result, ...keys.result])].filter((key) => !(last.get(key) > before));
+    const old = states.result.filter((key) => !(last.get(key) > before));
     for (const key of old.slice(0, PURGED)) {
       await this.#run("readwrite", (...stores) => {
         const state = stores[0].get(key);
@@ -162,16 +160,11 @@ export class IndexedDb {
     // Of a connection that still works the browser says that it blocks.
     await Promise.allSettled(this.#running);
     await new Promise((resolve, reject) => {
-      const request = globalThis.indexedDB.deleteDatabase(nameOf(this.#account));
+      const request = globalThis.indexedDB.deleteDatabase(this.#db.name);
       request.onsuccess = resolve;
       request.onerror = () => reject(failure(request.error));
       request.onblocked = () =>
-        reject(
-          new DeltaError("something else keeps this account's database open (another tab that does not react, or the developer tools); it is wiped when that lets go", {
-            code: "store",
-            retryable: true,
-          }),
-        );
+        reject(failed("store", true, "something else keeps this account's database open (another tab that does not react, or the developer tools); it is wiped when that lets go"));
     });
   }
 
@@ -213,8 +206,6 @@ export class IndexedDb {
   }
 }
 
-const nameOf = (account) => `deltalink | ${account}`;
-
 function opened(request) {
   return new Promise((resolve, reject) => {
     request.onupgradeneeded = () => {
@@ -232,12 +223,7 @@ function opened(request) {
     request.onblocked = () => {
       // Should it open after all, nobody is there to close it.
       request.onsuccess = () => request.result.close();
-      reject(
-        new DeltaError("another tab holds an older version of this database open; close or reload that tab, then open again", {
-          code: "store",
-          retryable: true,
-        }),
-      );
+      reject(failed("store", true, "another tab holds an older version of this database open; close or reload that tab, then open again"));
     };
   });
 }
@@ -266,20 +252,16 @@ function wipe(key, [state, items, used]) {
 function failure(error) {
   const name = error?.name ?? "";
   if (name === "QuotaExceededError") {
-    return new DeltaError(
-      "the browser's storage for this site is full; nothing of this page was written, free some space (forget() wipes this account) and start the round again",
-      { code: "quota", retryable: true, cause: error },
-    );
+    return failed("quota", true, "the browser's storage for this site is full; nothing of this page was written, free some space (forget() wipes this account) and start the round again");
   }
-  if (name === "VersionError") {
-    return new DeltaError("the database was made by a newer version of deltalink; reload the page to get that version", { code: "store", cause: error });
-  }
+  if (name === "VersionError") return failed("store", false, "the database was made by a newer version of deltalink; reload the page to get that version");
   const said = error?.message ? `${name}: ${error.message}` : name;
-  if (["InvalidStateError", "SecurityError", "UnknownError", "NotAllowedError"].includes(name)) {
-    return new DeltaError(
-      `this browser refuses IndexedDB here (${said}); in a private window, or with storage switched off, name another store: options.store: "memory"`,
-      { code: "store", cause: error },
-    );
-  }
-  return new DeltaError(`IndexedDB failed (${said}); what was committed last is intact`, { code: "store", retryable: true, cause: error });
+  const refused = ["InvalidStateError", "SecurityError", "UnknownError", "NotAllowedError"].includes(name);
+  return refused
+    ? failed("store", false, `this browser refuses IndexedDB here (${said}); in a private window, or with storage switched off, name another store: options.store: "memory"`)
+    : failed("store", true, `IndexedDB failed (${said}); what was committed last is intact`);
+}
+
+function failed(code, retryable, words) {
+  return new DeltaError(words, { code, retryable });
 }

@@ -2,7 +2,7 @@
 //!
 //! The crate has two halves. [`protocol`] is pure: it knows Graph's rules, decides what to do next and never does it; it
 //! has no clock, no randomness and no JavaScript, and is tested by plain `cargo test`. The shell (`web`, wasm only) does
-//! what [`protocol::round::Round`] says: fetch, sleep, ask for a token, commit to IndexedDB.
+//! what [`protocol::round::Round`] says: fetch, sleep, ask for a token, commit to the store.
 //!
 //! What users import is the npm package made from `pkg-template/`, whose `index.d.ts` is the documentation of the API.
 

@@ -272,6 +272,43 @@ async fn a_round_stops_after_the_pages_it_was_given() {
     assert_eq!((&report["outcome"], &report["pages"], &report["requests"]), (&json!("partial"), &json!(2), &json!(2)));
 }
 
+#[test]
+async fn the_commits_of_another_tab_are_told_with_the_rows_of_the_database() {
+    let world = World::new().await;
+    let account = fresh("a");
+    let (one, two) = (client(&world, &account).await, client(&world, &account).await);
+    let (here, there) = (query(&one, "orgContacts", json!({})), query(&two, "orgContacts", json!({})));
+    let heard = js(
+        "const heard = []; let wake; const done = new Promise((resolve) => wake = resolve);
+         const listener = (changes, info) => { heard.push([changes, info]); if (info.last) wake(heard); }; listener.done = done; return listener",
+        &JsValue::NULL,
+        &JsValue::NULL,
+    );
+    here.changes.on(&heard);
+    let round = round(&there);
+    loop {
+        let page = JsFuture::from(round.next()).await.unwrap();
+        if page.is_undefined() {
+            break;
+        }
+        let tell = there.changes.take(&page, true);
+        ack(&round).await.unwrap();
+        tell.call0(&JsValue::UNDEFINED).unwrap();
+    }
+    let heard = from_js(&js_await("return a.done", &heard, &JsValue::NULL).await);
+    let heard = heard.as_array().unwrap();
+    let infos: Vec<&Value> = heard.iter().map(|call| &call[1]).collect();
+    assert_eq!(infos.len(), 3);
+    for (index, info) in infos.iter().enumerate() {
+        assert_eq!(**info, json!({"kind": "full", "generation": 1, "index": index, "last": index == 2, "remote": true}));
+    }
+    let items: Vec<Value> = heard.iter().flat_map(|call| call[0].as_array().unwrap().iter().map(|change| change["item"].clone())).collect();
+    assert_eq!(sorted(items), all(&here).await);
+    for query in [&here, &there] {
+        query.changes.close();
+    }
+}
+
 // ---- accounts
 
 #[test]
@@ -881,6 +918,36 @@ async fn a_response_is_taken_by_its_shape() {
     let query = query(&client, "orgContacts", json!({}));
     sync(&query).await.unwrap();
     assert_eq!(all(&query).await.len(), 30);
+}
+
+#[test]
+async fn a_query_that_nobody_used_for_thirty_days_is_purged_at_the_next_opening() {
+    const DAY: f64 = 86_400_000.0;
+    let world = World::new().await;
+    let account = fresh("a");
+    let prefix = format!("{account} | ");
+    let first = client(&world, &account).await;
+    let (left, kept) = (query(&first, "orgContacts", json!({})), query(&first, "orgContacts", json!({"name": "kept"})));
+    for query in [&left, &kept] {
+        sync(query).await.unwrap();
+    }
+    first.close();
+    for (days, used, there) in
+        [(29.0, None, [30, 30]), (31.0, Some(&kept), [0, 30]), (31.0 + 29.0, None, [0, 30]), (31.0 + 32.0, None, [0, 0])]
+    {
+        let clock = js("return () => a", &(Date::now() + days * DAY).into(), &JsValue::NULL);
+        let opened = JsFuture::from(IndexedDb::open(&account, &prefix, &clock)).await.unwrap();
+        if let Some(used) = used {
+            js("a.touch(b)", &opened, &used.key().into());
+        }
+        js_await("return a.purged.then(() => a.close())", &opened, &JsValue::NULL).await;
+        let rows = with_database(&account, "const r = items.getAllKeys(); r.onsuccess = () => out = r.result.map(([key]) => key)").await;
+        let rows = from_js(&rows);
+        let count = |key: String| rows.as_array().unwrap().iter().filter(|of| **of == json!(key)).count();
+        assert_eq!([count(left.key()), count(kept.key())], there, "after {days} days");
+        let states = from_js(&with_database(&account, "const r = state.count(); r.onsuccess = () => out = r.result").await);
+        assert_eq!(states, there.iter().filter(|rows| **rows > 0).count(), "after {days} days");
+    }
 }
 
 // ---- options

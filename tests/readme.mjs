@@ -15,6 +15,8 @@ declare global {
   function save(changes: unknown[]): Promise<void>;
   function setAlarm(at: Date | undefined): void;
   function askTheUser(): void;
+  function row(id: string): HTMLElement | null;
+  function draw(id: string, event: Partial<_Event>): void;
 }
 export {};
 `;

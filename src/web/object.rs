@@ -108,13 +108,17 @@ fn told(change: &Change<Json>, mirror: bool) -> JsValue {
     object.into()
 }
 
-/// A `Page`, without its `ack`, which the facade adds.
+/// A `Page`, without its `ack`, which the facade adds, and with a list of the places that bring no difference, which it takes away.
 pub fn page(delivery: Delivery, changes: &[Change<Json>], mirror: bool) -> JsValue {
     let page = Object::new();
-    let list = Array::new();
+    let (list, unchanged) = (Array::new(), Array::new());
     for change in changes {
+        if matches!(change, Change::Upsert { unchanged: true, .. }) {
+            unchanged.push(&list.length().into());
+        }
         list.push(&told(change, mirror));
     }
+    set(&page, "unchanged", &unchanged);
     set(&page, "changes", &list);
     set_text(&page, "kind", delivery.kind.as_str());
     set_number(&page, "generation", delivery.generation.into());

@@ -86,6 +86,23 @@ extern "C" {
     pub fn count(this: &Mirror) -> Promise;
 }
 
+#[wasm_bindgen(module = "/pkg-template/changes.js")]
+extern "C" {
+    /// What was committed, told.
+    pub type Changes;
+    #[wasm_bindgen(constructor)]
+    fn new(store: &Store, key: &str, shared: bool) -> Changes;
+    /// Listens.
+    #[wasm_bindgen(method)]
+    pub fn on(this: &Changes, listener: &JsValue) -> Function;
+    /// The function that tells of a page.
+    #[wasm_bindgen(method)]
+    pub fn take(this: &Changes, page: &JsValue, shown: bool) -> Function;
+    /// Ends it.
+    #[wasm_bindgen(method)]
+    pub fn close(this: &Changes);
+}
+
 /// A client as the facade makes it.
 pub struct Client {
     wasm: client::Client,
@@ -95,6 +112,8 @@ pub struct Client {
 /// A query as the facade makes it.
 pub struct Query {
     wasm: client::Query,
+    /// What tells of its commits.
+    pub changes: Changes,
     /// What reads it.
     pub mirror: Mirror,
 }
@@ -118,7 +137,7 @@ impl Client {
     pub fn query(&self, call: &str, path: JsValue, options: JsValue) -> Result<Query, JsValue> {
         let wasm = self.wasm.query(call, path, options)?;
         self.store.touch(&wasm.key());
-        Ok(Query { mirror: Mirror::new(&self.store, &wasm.key()), wasm })
+        Ok(Query { mirror: Mirror::new(&self.store, &wasm.key()), changes: Changes::new(&self.store, &wasm.key(), true), wasm })
     }
 
     /// Ends what runs and lets go of the store.

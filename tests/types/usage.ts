@@ -1,7 +1,7 @@
 // What a user writes, checked by the compiler alone. `@ts-expect-error` marks what it must refuse.
 import type { PublicClientApplication } from "@azure/msal-browser";
 import { DeltaError, init, openDelta } from "deltalink";
-import type { Change, DeltaErrorCode, DeltaFeed, DeltaQuery, DeltaStore, Entity, Event, OrgContact, Page, Readable, RoundReport, TokenCredential, TokenRequest } from "deltalink";
+import type { Change, CommitInfo, DeltaErrorCode, DeltaFeed, DeltaQuery, DeltaStore, Entity, Event, EventQuery, OrgContact, Page, Readable, RoundReport, TokenCredential, TokenRequest } from "deltalink";
 import { fromMsal } from "deltalink/msal";
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -33,7 +33,7 @@ export async function clients(): Promise<void> {
 export async function queries(): Promise<void> {
   const client = await openDelta({ token: () => "t", account: "a" });
   const events = client.events({ start: "2026-11-01", end: new Date(), timeZone: "UTC", pageSize: 50, immutableIds: true });
-  same<typeof events, DeltaQuery<Event>>(true);
+  same<typeof events, EventQuery>(true);
   const contacts = client.orgContacts({ select: ["mail"], ids: ["x"], minimal: true });
   same<typeof contacts, DeltaQuery<OrgContact>>(true);
   const feed = client.callRecordings({ organizer: "o", mirror: false });
@@ -50,10 +50,29 @@ export async function queries(): Promise<void> {
   const any = client.track("/new/things/delta", { prefer: ["x"], query: { "$deltatoken": "latest" } });
   same<typeof any, DeltaQuery<Entity>>(true);
   const subject: string | null | undefined = (await events.get("x"))?.subject;
-  for await (const event of events.items()) eventOnly(event);
+  for await (const event of events.items({ after: "x", limit: 50, occurrences: "complete" })) eventOnly(event);
+  for (const event of await events.all({ occurrences: "complete" })) eventOnly(event);
+  for await (const contact of contacts.items({ limit: 50 })) void contact.mail;
+  // @ts-expect-error contacts have no series
+  contacts.items({ occurrences: "complete" });
+  // @ts-expect-error the mirror is read whole, or by items()
+  void events.all({ limit: 1 });
   const report: RoundReport = await events.sync({ signal: new AbortController().signal });
   const base: DeltaFeed<Event> = events;
   void [contacts, any, mail, subject, report.skipped.noId, report.startedAt.getTime(), base.key];
+}
+
+export function listening(query: DeltaQuery<Event>): void {
+  const stop: () => void = query.on("change", async (changes, info) => {
+    same<typeof changes, Change<Event>[]>(true);
+    same<typeof info, CommitInfo>(true);
+    for (const change of changes) told(change);
+    if (info.remote) stop();
+  });
+  // @ts-expect-error no such event
+  query.on("changes", () => {});
+  // @ts-expect-error a feed has no mirror to compare with
+  (query as DeltaFeed<Event>).on("change", () => {});
 }
 
 function eventOnly(event: Event): void {

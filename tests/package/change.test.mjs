@@ -1,0 +1,345 @@
+// `on("change")`: what was committed, told in this page and in others.
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { after, before, test } from "node:test";
+import { openDelta } from "deltalink";
+import { asked, startFake } from "../fake.mjs";
+import { createApi } from "../node_modules/deltalink/index.js";
+import { MemoryStore } from "../node_modules/deltalink/memory.js";
+
+let fake;
+before(async () => (fake = await startFake()));
+after(() => fake.stop());
+
+const populate = { contacts: 30 };
+const tick = () => new Promise((resolve) => setTimeout(resolve, 20));
+
+async function open(world, more) {
+  return openDelta({ endpoint: world.root, token: () => world.tokens.delegated, store: "memory", retry: { base: 5, cap: 20 }, ...more });
+}
+
+/** Collects the calls of a listener; `next()` waits for the next one. */
+function ears() {
+  const calls = [];
+  let wake = () => {};
+  const listener = (changes, info) => {
+    calls.push({ changes, info });
+    wake();
+  };
+  const next = async () => {
+    while (!calls.length) await new Promise((resolve) => (wake = resolve));
+    return calls.shift();
+  };
+  return { calls, listener, next };
+}
+
+test("each commit is told once, in order, with what differs and what was there before", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  const { calls, listener } = ears();
+  contacts.on("change", listener);
+  await contacts.sync();
+  assert.deepEqual(calls.map(({ info }) => info), [
+    { kind: "full", generation: 1, index: 0, last: false, remote: false },
+    { kind: "full", generation: 1, index: 1, last: false, remote: false },
+    { kind: "full", generation: 1, index: 2, last: true, remote: false },
+  ]);
+  assert.ok(calls.every(({ changes }) => changes.length === 10 && changes.every(({ type, isNew, old }) => type === "upsert" && isNew && old === undefined)));
+  calls.length = 0;
+  const [edited, removed] = await contacts.all();
+  await world.edits({ collection: "contacts", op: "edit", id: edited.id, patch: { jobTitle: "Archivist" } }, { collection: "contacts", op: "remove", id: removed.id });
+  await contacts.sync();
+  assert.equal(calls.length, 1);
+  const [{ changes, info }] = calls;
+  assert.equal(info.kind, "incremental");
+  const byId = Object.fromEntries(changes.map((change) => [change.id, change]));
+  assert.deepEqual(byId[edited.id], { type: "upsert", id: edited.id, item: await contacts.get(edited.id), isNew: false, old: edited });
+  assert.deepEqual(byId[removed.id], { type: "remove", id: removed.id, reason: "deleted", old: removed });
+  await client.close();
+});
+
+test("what does not differ is not told, and nothing to say is no call", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  await contacts.sync();
+  const { calls, listener } = ears();
+  contacts.on("change", listener);
+  await contacts.sync();
+  assert.deepEqual(calls, [], "an empty round");
+  await contacts.reset();
+  const report = await contacts.sync();
+  assert.deepEqual([report.kind, report.unchanged, calls.length], ["full", 30, 0]);
+  const [edited, gone] = await contacts.all();
+  await world.edits({ collection: "contacts", op: "edit", id: edited.id, patch: { jobTitle: "Archivist" } }, { collection: "contacts", op: "remove", id: gone.id });
+  await contacts.reset();
+  await contacts.sync();
+  assert.deepEqual(calls.flatMap(({ changes }) => changes).map(({ type, id, reason }) => ({ type, id, reason })), [
+    { type: "upsert", id: edited.id, reason: undefined },
+    { type: "remove", id: gone.id, reason: "ghost" },
+  ]);
+  assert.ok((await contacts.round()[Symbol.asyncIterator]().next()).value.unchanged === undefined, "a page has no more than its type says");
+  await client.close();
+});
+
+test("the next page waits for the listeners", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  const [gate, other] = [[], []];
+  contacts.on("change", () => new Promise((resolve) => gate.push(resolve)));
+  contacts.on("change", () => void other.push(1));
+  const syncing = contacts.sync();
+  for (let page = 1; page <= 3; page++) {
+    while (gate.length < page) await tick();
+    await tick();
+    assert.equal((await asked(world)).length, page, "no request for the next page");
+    assert.equal(await contacts.count(), page * 10, "this one is committed");
+    assert.equal(other.length, page, "and no listener waits for another");
+    gate.at(-1)();
+  }
+  assert.equal((await syncing).outcome, "complete");
+  await client.close();
+});
+
+test("an acknowledgement is done at the commit, whatever its listeners do", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  contacts.on("change", () => new Promise(() => {}));
+  for await (const page of contacts.round()) {
+    await page.ack();
+    break;
+  }
+  assert.equal(await contacts.count(), 10);
+  await client.close();
+});
+
+test("an abort or a close ends the wait for a listener that hangs", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  let heard = 0;
+  contacts.on("change", () => {
+    heard += 1;
+    return new Promise(() => {});
+  });
+  const stop = new AbortController();
+  const syncing = contacts.sync({ signal: stop.signal });
+  while (!heard) await tick();
+  stop.abort("enough");
+  await assert.rejects(syncing, (reason) => reason === "enough");
+  assert.equal(await contacts.count(), 10, "what was committed stays");
+  const again = contacts.sync();
+  await tick();
+  await client.close();
+  await assert.rejects(again, { code: "closed" });
+});
+
+test("a change listener that throws is reported and harms nothing", async (context) => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  const told = context.mock.method(console, "error", () => {});
+  const { calls, listener } = ears();
+  contacts.on("change", () => {
+    throw new Error("at once");
+  });
+  contacts.on("change", async () => {
+    throw new Error("later");
+  });
+  contacts.on("change", listener);
+  assert.equal((await contacts.sync()).outcome, "complete");
+  assert.equal(calls.length, 3);
+  assert.deepEqual(told.mock.calls.map(({ arguments: [error] }) => error.message), ["at once", "later", "at once", "later", "at once", "later"]);
+  await client.close();
+});
+
+test("an unsubscribed listener hears nothing more, the same function twice is two listeners, and queries of one key share them", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const { calls, listener } = ears();
+  const stop = client.orgContacts().on("change", listener);
+  const stopTwo = client.orgContacts().on("change", listener);
+  await client.orgContacts().sync();
+  assert.equal(calls.length, 6);
+  stop();
+  stop();
+  await world.edits({ collection: "contacts", op: "add" });
+  await client.orgContacts().sync();
+  assert.equal(calls.length, 7);
+  stopTwo();
+  await world.edits({ collection: "contacts", op: "add" });
+  await client.orgContacts().sync();
+  assert.equal(calls.length, 7);
+  await client.close();
+});
+
+test("a listener gets what was stored, not what the consumer of the page made of it, and can't change the mirror", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  const seen = [];
+  contacts.on("change", (changes) => {
+    for (const { item } of changes) {
+      seen.push(item.displayName);
+      item.displayName = "spoiled by a listener";
+    }
+    changes.length = 0;
+  });
+  contacts.on("change", (changes) => void seen.push(...changes.map(({ item }) => item.displayName)));
+  for await (const page of contacts.round()) {
+    for (const change of page.changes) change.item.displayName = "spoiled by the consumer";
+    page.changes.length = 0;
+  }
+  await contacts.sync();
+  const names = (await contacts.all()).map(({ displayName }) => displayName);
+  assert.deepEqual(seen.sort(), [...names, ...names].sort());
+  assert.ok(seen.every((name) => !name.startsWith("spoiled")));
+  await client.close();
+});
+
+test("a listener that came after the delivery and before the commit hears of it", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  const { calls, listener } = ears();
+  for await (const page of contacts.round()) {
+    if (page.index === 0) contacts.on("change", listener);
+  }
+  assert.equal(calls.length, 3);
+  const items = calls.flatMap(({ changes }) => changes).map(({ item }) => item);
+  assert.deepEqual(items.map(({ id }) => id).sort(), (await contacts.all()).map(({ id }) => id).sort());
+  await client.close();
+});
+
+test("on takes change and a function, and a feed has none", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  assert.throws(() => contacts.on("changes", () => {}), { code: "bad-request", message: /on\(\) takes "change"/ });
+  assert.throws(() => contacts.on("change"), { code: "bad-request" });
+  assert.equal("on" in client.orgContacts({ mirror: false }), false);
+  await client.close();
+});
+
+// ---- other tabs: two clients on a store that both see, in the place of IndexedDB
+
+function tabs(world) {
+  const stored = new MemoryStore();
+  const api = createApi(() => readFile(new URL("../node_modules/deltalink/deltalink.wasm", import.meta.url)), { open: async () => stored });
+  const tab = (more) => api.openDelta({ endpoint: world.root, token: () => world.tokens.delegated, account: "alex", retry: { base: 5, cap: 20 }, ...more });
+  return { tab, stored };
+}
+
+test("another tab's commits are told as remote, in order, with the items of the store", async () => {
+  const world = await fake.world({ populate });
+  const { tab } = tabs(world);
+  const [here, there] = [await tab(), await tab()];
+  const { next, calls, listener } = ears();
+  here.orgContacts().on("change", listener);
+  await there.orgContacts().sync();
+  const told = [await next(), await next(), await next()];
+  assert.deepEqual(told.map(({ info }) => info), [0, 1, 2].map((index) => ({ kind: "full", generation: 1, index, last: index === 2, remote: true })));
+  const changes = told.flatMap(({ changes }) => changes);
+  assert.deepEqual(changes.map(({ item }) => item.id).sort(), (await here.orgContacts().all()).map(({ id }) => id).sort());
+  assert.ok(changes.every(({ type, isNew, old }) => type === "upsert" && isNew && old === undefined));
+  const [removed] = await here.orgContacts().all();
+  await world.edits({ collection: "contacts", op: "remove", id: removed.id });
+  await there.orgContacts().sync();
+  assert.deepEqual(await next(), { changes: [{ type: "remove", id: removed.id, reason: "deleted" }], info: { kind: "incremental", generation: 1, index: 0, last: true, remote: true } });
+  // What one's own round commits is not remote, and is not heard twice.
+  await world.edits({ collection: "contacts", op: "add" });
+  await here.orgContacts().sync();
+  assert.equal((await next()).info.remote, false);
+  await tick();
+  assert.deepEqual(calls, []);
+  await here.close();
+  await there.close();
+});
+
+test("a row that is gone by the time it is read is left out, and its removal follows", async () => {
+  const world = await fake.world({ populate: { contacts: 5 } });
+  const { tab, stored } = tabs(world);
+  const [here, there] = [await tab(), await tab()];
+  const { next, listener } = ears();
+  here.orgContacts().on("change", listener);
+  const { rows } = stored;
+  let gone;
+  // The other tab commits a removal before this one reads.
+  stored.rows = async function (key, ids) {
+    const found = await rows.call(this, key, ids);
+    if (!gone && found.every(Boolean)) {
+      gone = ids[2];
+      found[2] = undefined;
+    }
+    return found;
+  };
+  await there.orgContacts().sync();
+  assert.deepEqual((await next()).changes.map(({ id }) => id).includes(gone), false);
+  await world.edits({ collection: "contacts", op: "remove", id: gone });
+  await there.orgContacts().sync();
+  assert.deepEqual((await next()).changes.map(({ type, id }) => [type, id]), [["remove", gone]]);
+  await here.close();
+  await there.close();
+});
+
+test("no channel is opened for a store in memory or of one's own, and none is left open", async () => {
+  const world = await fake.world({ populate });
+  const channels = [];
+  const Real = globalThis.BroadcastChannel;
+  globalThis.BroadcastChannel = class extends Real {
+    open = true;
+    constructor(name) {
+      super(name);
+      channels.push(this);
+    }
+    close() {
+      this.open = false;
+      super.close();
+    }
+  };
+  try {
+    for (const store of ["memory", new MemoryStore()]) {
+      const client = await open(world, { store, account: "alex" });
+      client.orgContacts().on("change", () => {});
+      await client.orgContacts().sync();
+      await client.close();
+    }
+    assert.equal(channels.length, 0);
+    const { tab } = tabs(world);
+    for (const end of ["close", "forget"]) {
+      const client = await tab();
+      const contacts = client.orgContacts();
+      assert.equal(channels.length, 0, "not before a listener or a commit");
+      await contacts.sync();
+      contacts.on("change", () => {});
+      assert.deepEqual(channels.map(({ name, open }) => [name, open]), [[`deltalink | ${contacts.key}`, true]]);
+      await client[end]();
+      contacts.on("change", () => {});
+      assert.deepEqual(channels.map(({ open }) => open), [false]);
+      channels.length = 0;
+    }
+  } finally {
+    globalThis.BroadcastChannel = Real;
+  }
+});
+
+test("whatever else comes over the channel does no harm", async (context) => {
+  context.mock.method(console, "error", () => {});
+  const world = await fake.world({ populate });
+  const { tab } = tabs(world);
+  const [here, there] = [await tab(), await tab()];
+  const contacts = here.orgContacts();
+  const { next, calls, listener } = ears();
+  contacts.on("change", listener);
+  const stranger = new BroadcastChannel(`deltalink | ${contacts.key}`);
+  for (const odd of [null, 7, "changes", {}, { changes: 7 }, { changes: [] }, { changes: [null, 7, {}, { type: "upsert", id: "nobody" }], info: 7 }]) stranger.postMessage(odd);
+  await there.orgContacts().sync();
+  assert.equal((await next()).info.index, 0);
+  assert.equal(calls.filter(({ changes }) => changes.length !== 10).length, 0);
+  stranger.close();
+  await here.close();
+  await there.close();
+});
