@@ -11,7 +11,7 @@ import { startFake } from "../fake.mjs";
 
 const SITE = fileURLToPath(new URL("site", import.meta.url));
 const PACKAGE = fileURLToPath(new URL("../node_modules/deltalink", import.meta.url));
-const FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions", "--disable-breakpad", "--remote-debugging-port=0"];
+const FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions", "--disable-breakpad", "--enable-logging=stderr", "--log-level=2", "--remote-debugging-port=0"];
 
 /** The fake Graph with the page in front of it: one origin for as long as the test runs, however often the browser dies. */
 export async function startSite() {
@@ -32,22 +32,33 @@ export async function startSite() {
 export class Browser {
   #profile;
   #child;
+  #said = "";
 
   async start() {
     this.#profile ??= await mkdtemp(join(tmpdir(), "deltalink-profile-"));
     const child = (this.#child = spawn(process.env.CHROMIUM || "/usr/bin/chromium", [...FLAGS, `--user-data-dir=${this.#profile}`, "about:blank"], { stdio: ["ignore", "ignore", "pipe"] }));
+    this.#said = "";
     const address = await new Promise((resolve, reject) => {
-      let said = "";
       child.stderr.setEncoding("utf8").on("data", (text) => {
-        said += text;
-        const found = /DevTools listening on (ws:\S+)/.exec(said);
+        this.#said += text;
+        const found = /DevTools listening on (ws:\S+)/.exec(this.#said);
         if (found) resolve(found[1]);
       });
-      child.once("exit", (code) => reject(new Error(`Chromium ended with ${code}: ${said}`)));
+      child.once("exit", (code) => reject(new Error(`Chromium ended with ${code}: ${this.#said}`)));
     });
     this.connection = await chromium.connectOverCDP(address);
     [this.context] = this.connection.contexts();
     this.context.setDefaultTimeout(20_000);
+  }
+
+  /**
+   * Whether Chromium has, since the last call, thrown the database away, by its own words. It writes a transaction of more than 32 KB in several pieces, goes
+   * on behind a torn one after a kill, and finds at the next opening that its log is broken ("partial record without end").
+   */
+  dropped() {
+    const found = this.#said.includes("recovering from a corrupted (and deleted) database");
+    this.#said = "";
+    return found;
   }
 
   /** As a power cut would: no process of it gets to say or write anything more. */
