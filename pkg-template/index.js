@@ -228,7 +228,7 @@ function signalOf(options) {
 }
 
 /** A round whose iterator is garbage lets go of its turn: its loop can never go on. Some hosts can't tell. */
-const abandoned = globalThis.FinalizationRegistry && new FinalizationRegistry((end) => end());
+const abandoned = globalThis.FinalizationRegistry && new FinalizationRegistry((hold) => hold.end());
 
 class Round {
   #pages;
@@ -271,7 +271,7 @@ class Round {
     let current;
     try {
       await hold.begin();
-      abandoned?.register(this, () => hold.end(), hold);
+      abandoned?.register(this, hold, hold);
       for (let page; (page = await handle.next()); ) {
         // Of this page alone: a late call for an earlier one must not acknowledge it.
         const acked = (current = {});

@@ -46,7 +46,7 @@ export class Browser {
       });
       child.once("exit", (code) => reject(new Error(`Chromium ended with ${code}: ${this.#said}`)));
     });
-    this.connection = await chromium.connectOverCDP(address);
+    this.connection = await chromium.connectOverCDP(address, { noDefaults: true });
     [this.context] = this.connection.contexts();
     this.context.setDefaultTimeout(20_000);
   }
