@@ -440,7 +440,9 @@ export type DeltaErrorCode =
 
 /**
  * A store of your own. Keys and rows are opaque to it; all five functions may be called at any time, and `commit` must be
- * one transaction: everything or nothing, after a crash too.
+ * one transaction: everything or nothing, after a crash too. `storeContract` of `deltalink/testing` has all its rules as tests.
+ *
+ * A store may reject with a `DeltaError`, which comes through as it is; anything else becomes one with the code `store`.
  */
 export interface DeltaStore {
   /** The state stored under this key, or undefined. */
@@ -452,7 +454,10 @@ export interface DeltaStore {
    * resolves to `false`.
    */
   commit(key: string, batch: StoreBatch): Promise<boolean>;
-  /** At most `limit` rows in any fixed order of ids, from after the id `after`, all of one moment. Fewer than `limit` only at the end. */
+  /**
+   * At most `limit` rows in any fixed order of ids, from after the id `after`, which may be gone by now; all of one moment. Fewer than
+   * `limit` only at the end.
+   */
   scan(key: string, range: { after?: string; limit: number }): Promise<[id: string, row: StoredRow][]>;
   /** Removes the states and rows of all keys that begin with this prefix. */
   clear(prefix: string): Promise<void>;

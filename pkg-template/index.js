@@ -6,6 +6,7 @@ import { Turns } from "./lock.js";
 import { MemoryStore } from "./memory.js";
 import { Mirror } from "./mirror.js";
 import { Store } from "./store.js";
+import { windowAt } from "./window.js";
 
 const makeError = (message, fields) => new DeltaError(message, fields);
 
@@ -81,6 +82,12 @@ class Client {
 
   #query(call, path, options) {
     const wasm = this.#wasm.query(call, path, options);
+    try {
+      if (wasm.window) windowAt(wasm.window);
+    } catch {
+      const words = `options.window.timeZone must be an IANA name that this host knows, such as "Europe/Berlin", got ${JSON.stringify(wasm.window[2])}`;
+      throw new DeltaError(words, { code: "bad-request" });
+    }
     let shared = this.#shared.get(wasm.key);
     if (!shared) {
       const mirror = new Mirror(this.#store, wasm.key);
@@ -325,7 +332,8 @@ class Hold {
     const { signal } = this;
     const caller = signalOf(options);
     const plain = options === undefined || (typeof options === "object" && options);
-    this.handle = query.round(plain ? { ...options, signal } : options, (status) => this.#speaks && shared.status.set(status), shown);
+    const tell = (status) => this.#speaks && shared.status.set(status);
+    this.handle = query.round(plain ? { ...options, signal } : options, tell, shown, query.window && windowAt(query.window));
     for (const one of [caller, shared.ending]) {
       const follow = () => this.#stop.abort(one.reason);
       if (one?.aborted) follow();

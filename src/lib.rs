@@ -25,3 +25,44 @@ impl rlsf::GlobalTlsfOptions for Allocator {
     // Grows by moving.
     const ENABLE_REALLOCATION: bool = false;
 }
+
+/// Bugs planted on purpose, one at a time, to show that the model test finds each. Only with the feature `planted`, which nothing
+/// that ships has.
+pub mod planted {
+    /// What can be planted.
+    pub const BUGS: [&str; 11] = [
+        "the link is committed before the items",
+        "an incremental round sweeps",
+        "the first of two duplicates wins",
+        "no revision is compared",
+        "a full round keeps the number of the one before",
+        "minimal pages replace",
+        "slices replace the set",
+        "what is delivered is not noted",
+        "an interrupted round begins anew",
+        "restorable objects stay",
+        "the sweep ends after its first chunk",
+    ];
+
+    #[cfg(feature = "planted")]
+    thread_local! {
+        static BUG: std::cell::Cell<&'static str> = const { std::cell::Cell::new("") };
+    }
+
+    /// Plants a bug for this thread.
+    #[cfg(feature = "planted")]
+    pub fn plant(bug: &'static str) {
+        BUG.set(bug);
+    }
+
+    /// Whether this bug is planted.
+    #[cfg(feature = "planted")]
+    pub(crate) fn is(bug: &str) -> bool {
+        BUG.get() == bug
+    }
+
+    #[cfg(not(feature = "planted"))]
+    pub(crate) const fn is(_: &str) -> bool {
+        false
+    }
+}

@@ -9,7 +9,7 @@ mod corpus;
 mod support;
 
 use deltalink::web::json::Json;
-use js_sys::{Date, Function, Reflect};
+use js_sys::{Date, Function, Promise, Reflect};
 use serde_json::{Value, json};
 use support::*;
 use wasm_bindgen::prelude::*;
@@ -950,6 +950,17 @@ async fn a_query_that_nobody_used_for_thirty_days_is_purged_at_the_next_opening(
     }
 }
 
+#[test]
+async fn indexed_db_keeps_the_contract_of_stores() {
+    let account = fresh("contract");
+    let opening = Closure::<dyn Fn() -> Promise>::new(move || IndexedDb::open(&account, &format!("{account} | "), &JsValue::UNDEFINED));
+    let options = js("return { reopen: () => a() }", opening.as_ref(), &JsValue::NULL);
+    let rules = store_contract(opening.as_ref(), &options).await;
+    assert!(js("return a.length > 15", &rules, &JsValue::NULL).is_truthy());
+    let run = "return (async () => { const broken = []; for (const { name, run } of a) await run().catch((error) => broken.push(`${name}: ${error.message}`)); return broken; })()";
+    assert_eq!(from_js(&js_await(run, &rules, &JsValue::NULL).await), json!([]));
+}
+
 // ---- options
 
 #[test]
@@ -996,7 +1007,7 @@ async fn wrong_options_are_refused_before_any_request_with_the_way_out() {
     ] {
         let value = js(&format!("return {options}"), &JsValue::NULL, &JsValue::NULL);
         let refused =
-            Refused(query(&client, "orgContacts", json!({})).round(value, Function::new_no_args(""), true).map(drop).unwrap_err());
+            Refused(query(&client, "orgContacts", json!({})).round(value, Function::new_no_args(""), true, None).map(drop).unwrap_err());
         assert!(refused.message().contains(words), "{options}: {}", refused.message());
     }
     assert!(world.log().await.is_empty());
@@ -1040,7 +1051,7 @@ async fn the_status_tells_where_a_round_is() {
     let query = query(&client, "orgContacts", json!({}));
     let seen =
         js("const seen = []; const take = (status) => seen.push(status); take.seen = seen; return take", &JsValue::NULL, &JsValue::NULL);
-    let round = query.round(JsValue::UNDEFINED, seen.clone().unchecked_into(), true).map_err(Refused).unwrap();
+    let round = query.round(JsValue::UNDEFINED, seen.clone().unchecked_into(), true, None).map_err(Refused).unwrap();
     finish(&round).await.unwrap();
     let seen = from_js(&Reflect::get(&seen, &"seen".into()).unwrap());
     let mut phases: Vec<&str> = seen.as_array().unwrap().iter().map(|status| status["phase"].as_str().unwrap()).collect();

@@ -6,7 +6,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 const root = new URL("..", import.meta.url).pathname;
 const folder = `${root}tests/types/readme`;
 const around = `
-import type { DeltaQuery as _Query, Event as _Event } from "deltalink";
+import type { DeltaQuery as _Query, DeltaStore as _Store, Event as _Event } from "deltalink";
 declare global {
   const query: _Query<_Event>;
   const signal: AbortSignal;
@@ -15,6 +15,8 @@ declare global {
   function save(changes: unknown[]): Promise<void>;
   function setAlarm(at: Date | undefined): void;
   function askTheUser(): void;
+  function test(name: string, run: () => Promise<void>): void;
+  function openMyStore(): Promise<_Store>;
   function row(id: string): HTMLElement | null;
   function draw(id: string, event: Partial<_Event>): void;
 }

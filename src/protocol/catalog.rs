@@ -42,6 +42,8 @@ pub struct Resource {
     pub page_size: PageSize,
     /// Whether `Prefer: return=minimal` works.
     pub minimal: bool,
+    /// Whether its answers may hold relationship slices, `members@delta`.
+    pub slices: bool,
     /// Outlook: `Prefer: IdType="ImmutableId"` works.
     pub outlook: bool,
     /// Events: `Prefer: outlook.timezone` works.
@@ -63,6 +65,7 @@ const BASE: Resource = Resource {
     ids: Ids::None,
     page_size: PageSize::Fixed,
     minimal: false,
+    slices: false,
     outlook: false,
     time_zone: false,
     dialect: Dialect::Removed,
@@ -70,7 +73,7 @@ const BASE: Resource = Resource {
     location: false,
     app_only: false,
 };
-const DIRECTORY: Resource = Resource { takes: "select", ids: Ids::UrlLength, ..BASE };
+const DIRECTORY: Resource = Resource { takes: "select", ids: Ids::UrlLength, slices: true, ..BASE };
 const PEOPLE: Resource = Resource { ids: Ids::Fifty, minimal: true, ..DIRECTORY };
 const OUTLOOK: Resource = Resource { outlook: true, page_size: PageSize::Prefer, ..BASE };
 const FILES: Resource =
@@ -85,7 +88,7 @@ pub const RESOURCES: &[Resource] = &[
         time_zone: true,
         ..OUTLOOK
     },
-    Resource { name: "orgContact", paths: "contacts/delta", ..PEOPLE },
+    Resource { name: "orgContact", paths: "contacts/delta", slices: false, ..PEOPLE },
     Resource {
         name: "callRecording",
         paths: "users/*/onlinemeetings/getallrecordings/delta",

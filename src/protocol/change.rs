@@ -5,13 +5,19 @@
 //! ```
 //!
 //! 1. Within a page the last state of an id wins; over pages nothing is collapsed.
-//! 2. A full round replaces a row at the first sighting of its id in this generation. Later sightings, and all of an
-//!    incremental round, replace too, or fold where `return=minimal` was asked for: absent keeps, null sets null.
-//! 3. A removal of an id that the mirror does not hold is silent: Graph reports events from outside the window so.
-//! 4. What a completed full round did not list is a ghost. Only a [`Completed`] full round can sweep.
+//! 2. A full round replaces a row at the first sighting of its id in this round. Later sightings, and all of an incremental
+//!    round, replace too, or fold where `return=minimal` was asked for (absent keeps, null sets null) or slices came.
+//! 3. Relationship slices are folded into sets ([`relation`]). Those of a full round are staged until it is complete, so that
+//!    nobody reads half a set.
+//! 4. A removal of an id that the mirror does not hold is silent (Graph reports events from outside the window so), unless the
+//!    id was delivered to a consumer who has not acknowledged it.
+//! 5. What a completed full round did not list is a ghost. Only a [`Completed`] full round can sweep.
 
 use super::item::Item;
 use super::record::Completed;
+use super::relation;
+use super::table::{Places, Seen};
+use crate::planted;
 
 /// Which removals a kind of resource knows besides `@removed` (graph-facts 2.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -107,14 +113,25 @@ pub struct Collapsed<I> {
     pub not_an_object: u32,
 }
 
-/// Reads the items of a page; the last state of an id wins, folded where the page is `minimal`.
-pub fn collapse<I: Item>(items: Vec<I>, dialect: Dialect, minimal: bool) -> Collapsed<I> {
+/// How the items of a query are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// The removals of its kind.
+    pub dialect: Dialect,
+    /// Whether `return=minimal` was asked for.
+    pub minimal: bool,
+    /// Whether its kind has relationship slices.
+    pub slices: bool,
+}
+
+/// Reads the items of a page; the last state of an id wins, folded where the page is `minimal` or has slices.
+pub fn collapse<I: Item>(items: Vec<I>, reading: Reading) -> Collapsed<I> {
     let mut page: Collapsed<I> =
         Collapsed { entries: Vec::with_capacity(items.len()), items: 0, duplicates: 0, no_id: 0, not_an_object: 0 };
     let mut places = Places::new(items.len());
     for item in items {
         page.items += 1;
-        let (id, new) = match entry(item, dialect) {
+        let (id, new) = match entry(item, reading.dialect) {
             Ok(read) => read,
             Err(Skipped::NoId) => {
                 page.no_id += 1;
@@ -129,7 +146,11 @@ pub fn collapse<I: Item>(items: Vec<I>, dialect: Dialect, minimal: bool) -> Coll
         if let Some((_, old)) = page.entries.get_mut(place) {
             page.duplicates += 1;
             *old = match (&*old, new) {
-                (Entry::Upsert(first), Entry::Upsert(second)) if minimal => Entry::Upsert(first.overlaid(&second)),
+                (old, _) if planted::is("the first of two duplicates wins") => old.clone(),
+                (Entry::Upsert(first), Entry::Upsert(second)) if reading.slices => {
+                    Entry::Upsert(relation::joined(first.clone(), second, reading.minimal))
+                }
+                (Entry::Upsert(first), Entry::Upsert(second)) if reading.minimal => Entry::Upsert(first.overlaid(&second)),
                 (_, new) => new,
             };
         } else {
@@ -139,48 +160,33 @@ pub fn collapse<I: Item>(items: Vec<I>, dialect: Dialect, minimal: bool) -> Coll
     page
 }
 
-/// Finds an id among the entries of a page: a table of hashes at most half full. By hand, because the standard map brings
-/// 5 KB into the wasm; and without its secret, because whoever could choose ids to collide could send a larger page as well.
-struct Places {
-    /// One more than the place of an entry; 0 where there is none.
-    slots: Vec<usize>,
-}
-
-impl Places {
-    fn new(items: usize) -> Self {
-        Self { slots: vec![0; 2 * items + 1] }
-    }
-
-    /// The place of the entry with this id. A new id gets the place behind the last entry, where it then has to be put.
-    fn of<I>(&mut self, id: &str, entries: &[(String, Entry<I>)]) -> usize {
-        // FNV-1a.
-        let hash = id.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-        let slots = self.slots.len();
-        // A plain remainder would bring its panic.
-        let around = |at: usize| at.checked_rem(slots).unwrap_or_default();
-        let mut at = around(hash as usize);
-        while let Some(slot) = self.slots.get_mut(at) {
-            match slot.checked_sub(1) {
-                None => {
-                    *slot = entries.len() + 1;
-                    break;
-                }
-                Some(place) if entries.get(place).is_some_and(|(other, _)| other == id) => return place,
-                Some(_) => at = around(at + 1),
-            }
-        }
-        entries.len()
-    }
-}
-
 /// A row of the mirror.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row<I> {
-    /// The full round that last saw it.
-    pub generation: u32,
-    /// The object as Graph sent it.
+    /// The number of the round that last brought it.
+    pub round: u32,
+    /// The object as readers see it.
     pub item: I,
+    /// The names of the relationship sets among its properties.
+    pub sets: Vec<String>,
+    /// The sets that a full round gathers, by name; readers see them when the round is complete.
+    pub staged: Option<I>,
 }
+
+impl<I> Row<I> {
+    /// A row without relationships.
+    pub fn new(round: u32, item: I) -> Self {
+        Self { round, item, sets: Vec::new(), staged: None }
+    }
+}
+
+/// The series master of occurrences, when Graph did not list it and it was fetched by itself, is kept beside the mirror under
+/// this id. No reader shows it as an item.
+pub fn side(id: &str) -> String {
+    format!("{SIDE}{id}")
+}
+
+const SIDE: char = '\0';
 
 /// A change as it is announced.
 #[derive(Clone, Debug, PartialEq)]
@@ -218,57 +224,118 @@ pub struct Applied<I> {
     pub remove: Vec<String>,
     /// What to tell.
     pub changes: Vec<Change<I>>,
+    /// Items more in the mirror, or fewer.
+    pub growth: i32,
+    /// Whether there is anything that this round has not brought before.
+    pub news: bool,
+    /// Whether relationship sets wait for the end of the round.
+    pub staged: bool,
 }
 
 impl<I> Default for Applied<I> {
     fn default() -> Self {
-        Self { put: Vec::new(), remove: Vec::new(), changes: Vec::new() }
+        Self { put: Vec::new(), remove: Vec::new(), changes: Vec::new(), growth: 0, news: false, staged: false }
     }
 }
 
 /// How a page is to be applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mode {
-    /// Of the round.
-    pub generation: u32,
-    /// Whether the round is a full one.
+pub struct Mode<'a> {
+    /// The number of the round.
+    pub round: u32,
+    /// Whether it is a full one.
     pub full: bool,
     /// Whether the page was asked for with `return=minimal`.
     pub minimal: bool,
+    /// Whether its kind has relationship slices.
+    pub slices: bool,
+    /// Ids that a consumer has got without acknowledging them: the mirror does not know them, but their removal has to be told.
+    pub delivered: &'a [String],
 }
 
 /// Applies a page to the rows that the mirror holds of its ids: `rows` in the order of `entries`.
-pub fn apply<I: Item>(entries: Vec<(String, Entry<I>)>, rows: Vec<Option<Row<I>>>, mode: Mode) -> Applied<I> {
+pub fn apply<I: Item>(
+    entries: Vec<(String, Entry<I>)>,
+    rows: &mut dyn Iterator<Item = Option<Row<I>>>,
+    mode: Mode<'_>,
+    seen: &mut Seen,
+) -> Applied<I> {
     let mut applied = Applied::default();
-    let mut rows = rows.into_iter();
     for (id, entry) in entries {
-        let row = rows.next().flatten();
-        match (entry, row) {
-            (Entry::Upsert(item), row) => {
-                let fold = mode.minimal && row.as_ref().is_some_and(|row| !mode.full || row.generation == mode.generation);
-                let old = row.map(|row| row.item);
-                let item = match &old {
-                    Some(old) if fold => old.overlaid(&item),
-                    _ => item,
-                };
-                let unchanged = old.as_ref().is_some_and(|old| unchanged(old, &item, fold));
-                applied.put.push((id.clone(), Row { generation: mode.generation, item: item.clone() }));
-                applied.changes.push(Change::Upsert { id, item, old, unchanged, partial: false });
-            }
+        match (entry, rows.next().flatten()) {
+            (Entry::Upsert(item), row) => upsert(&mut applied, id, item, row, mode),
+            (Entry::Remove(Reason::Changed), _) if planted::is("restorable objects stay") => {}
             (Entry::Remove(reason), Some(row)) => {
+                applied.news = true;
+                applied.growth -= 1;
                 applied.remove.push(id.clone());
                 applied.changes.push(Change::Remove { id, reason, old: Some(row.item) });
             }
-            (Entry::Remove(_), None) => {}
+            (Entry::Remove(reason), None) => {
+                applied.news |= seen.first(&id, REMOVED);
+                if mode.delivered.contains(&id) {
+                    applied.changes.push(Change::Remove { id, reason, old: None });
+                }
+            }
         }
     }
     applied
 }
 
+const REMOVED: &str = "@removed";
+
+fn upsert<I: Item>(applied: &mut Applied<I>, id: String, item: I, row: Option<Row<I>>, mode: Mode<'_>) {
+    let (item, slices) = if mode.slices { relation::split(item) } else { (item, Vec::new()) };
+    let sliced = !slices.is_empty();
+    let again = row.as_ref().is_some_and(|row| row.round == mode.round);
+    // A full round replaces at the first sighting.
+    let fold = (mode.minimal && !planted::is("minimal pages replace") || sliced) && (again || !mode.full);
+    let (old, mut sets, staged) = match row {
+        Some(row) => (Some(row.item), row.sets, row.staged),
+        None => (None, Vec::new(), None),
+    };
+    let mut item = match &old {
+        Some(old) if fold => old.overlaid(&item),
+        // A sighting without slices says nothing of the sets.
+        Some(old) if !sets.is_empty() => item.overlaid(&relation::sets(old, &sets)),
+        _ => item,
+    };
+    let mut gathered = None;
+    if mode.full {
+        let before = staged.filter(|_| again && !planted::is("slices replace the set"));
+        if sliced || !sets.is_empty() || before.is_some() {
+            let sets = relation::fold(&before.clone().unwrap_or_else(|| I::object(Vec::new())), slices);
+            applied.news |= before.is_none_or(|before| !before.same(&sets));
+            gathered = Some(sets);
+            applied.staged = true;
+        }
+    } else if sliced {
+        for (name, _) in &slices {
+            if !sets.contains(name) {
+                sets.push(name.clone());
+            }
+        }
+        item = relation::fold(&item, slices);
+    }
+    let unchanged = old.as_ref().is_some_and(|old| unchanged(old, &item, fold));
+    applied.news |= !again || !unchanged;
+    applied.growth += i32::from(old.is_none());
+    applied.put.push((id.clone(), Row { round: mode.round, item: item.clone(), sets, staged: gathered }));
+    applied.changes.push(Change::Upsert { id, item, old, unchanged, partial: false });
+}
+
 /// Announces a page without a mirror to compare it with.
-pub fn pass<I: Item>(entries: Vec<(String, Entry<I>)>, mode: Mode) -> Applied<I> {
+pub fn pass<I: Item>(entries: Vec<(String, Entry<I>)>, mode: Mode<'_>, seen: &mut Seen) -> Applied<I> {
     let mut applied = Applied::default();
     for (id, entry) in entries {
+        applied.news |= match &entry {
+            Entry::Remove(_) => seen.first(&id, REMOVED),
+            Entry::Upsert(item) => match item.text_of(ETAG) {
+                Some(etag) => seen.first(&id, &etag),
+                // The text of an item is only made when its id comes again.
+                None => seen.first(&id, "") || seen.first(&id, &item.json()),
+            },
+        };
         applied.changes.push(match entry {
             // The first page of a full round brings whole objects also when `return=minimal` was asked for.
             Entry::Upsert(item) => Change::Upsert { id, item, old: None, unchanged: false, partial: mode.minimal && !mode.full },
@@ -278,8 +345,9 @@ pub fn pass<I: Item>(entries: Vec<(String, Entry<I>)>, mode: Mode) -> Applied<I>
     applied
 }
 
+const ETAG: &str = "@odata.etag";
+
 fn unchanged<I: Item>(old: &I, new: &I, folded: bool) -> bool {
-    const ETAG: &str = "@odata.etag";
     match (old.text_of(ETAG), new.text_of(ETAG)) {
         // A folded object may carry the etag of before.
         (Some(old), Some(new)) if !folded => old == new,
@@ -287,13 +355,24 @@ fn unchanged<I: Item>(old: &I, new: &I, folded: bool) -> bool {
     }
 }
 
-/// Removes the ghosts among some rows of the mirror: those that the completed full round did not see.
+/// Ends a completed full round over some rows of the mirror: removes the ghosts, which it did not see, and shows the relationship
+/// sets that it gathered.
 pub fn sweep<I: Item>(rows: Vec<(String, Row<I>)>, completed: &Completed) -> Applied<I> {
     let mut applied = Applied::default();
     for (id, row) in rows {
-        if row.generation != completed.generation() {
+        if row.round != completed.round() {
             applied.remove.push(id.clone());
-            applied.changes.push(Change::Remove { id, reason: Reason::Ghost, old: Some(row.item) });
+            if !id.starts_with(SIDE) {
+                applied.growth -= 1;
+                applied.changes.push(Change::Remove { id, reason: Reason::Ghost, old: Some(row.item) });
+            }
+        } else if let Some(gathered) = row.staged {
+            let item = relation::promoted(&row.item, &row.sets, &gathered);
+            applied.put.push((id.clone(), Row { round: row.round, item: item.clone(), sets: gathered.names(), staged: None }));
+            let unchanged = row.item.same(&item);
+            if !unchanged {
+                applied.changes.push(Change::Upsert { id, item, old: Some(row.item), unchanged, partial: false });
+            }
         }
     }
     applied
@@ -305,11 +384,28 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    const INCREMENTAL: Mode = Mode { generation: 1, full: false, minimal: false };
-    const MINIMAL: Mode = Mode { generation: 1, full: false, minimal: true };
+    const INCREMENTAL: Mode<'static> = Mode { round: 2, full: false, minimal: false, slices: false, delivered: &[] };
+    const MINIMAL: Mode<'static> = Mode { minimal: true, ..INCREMENTAL };
+    const SLICED: Mode<'static> = Mode { slices: true, ..INCREMENTAL };
 
-    fn row(generation: u32, item: Value) -> Option<Row<Value>> {
-        Some(Row { generation, item })
+    fn row(round: u32, item: Value) -> Option<Row<Value>> {
+        Some(Row::new(round, item))
+    }
+
+    fn collapse(items: Vec<Value>, dialect: Dialect, minimal: bool) -> Collapsed<Value> {
+        super::collapse(items, Reading { dialect, minimal, slices: false })
+    }
+
+    fn apply(entries: Vec<(String, Entry<Value>)>, rows: Vec<Option<Row<Value>>>, mode: Mode<'_>) -> Applied<Value> {
+        super::apply(entries, &mut rows.into_iter(), mode, &mut Seen::default())
+    }
+
+    fn pass(entries: Vec<(String, Entry<Value>)>, mode: Mode<'_>) -> Applied<Value> {
+        super::pass(entries, mode, &mut Seen::default())
+    }
+
+    fn upsert(item: Value) -> Vec<(String, Entry<Value>)> {
+        vec![(item.text_of("id").unwrap(), Entry::Upsert(item))]
     }
 
     fn removal_of(item: Value, dialect: Dialect) -> Option<Reason> {
@@ -366,14 +462,6 @@ mod tests {
     }
 
     #[test]
-    fn each_of_many_ids_is_found_again() {
-        let ids = (0..3000).map(|n| json!({"id": format!("AAMkAD{}=", n % 1000)})).collect();
-        let page = collapse(ids, Dialect::Removed, false);
-        assert_eq!((page.entries.len(), page.duplicates), (1000, 2000));
-        assert!(page.entries.iter().enumerate().all(|(at, (id, _))| *id == format!("AAMkAD{at}=")));
-    }
-
-    #[test]
     fn duplicates_of_a_minimal_page_fold() {
         let page = collapse(vec![json!({"id": "a", "mail": "x"}), json!({"id": "a", "phone": null})], Dialect::Removed, true);
         assert_eq!(page.entries, [("a".into(), Entry::Upsert(json!({"id": "a", "mail": "x", "phone": null})))]);
@@ -423,20 +511,19 @@ mod tests {
 
     #[test]
     fn a_full_round_replaces_at_first_sighting_even_when_minimal() {
-        let mode = Mode { generation: 2, full: true, minimal: true };
+        let mode = Mode { full: true, ..MINIMAL };
         let entry = || vec![("a".to_owned(), Entry::Upsert(json!({"id": "a", "mail": "m"})))];
         let first = apply(entry(), vec![row(1, json!({"id": "a", "stale": 1}))], mode);
-        assert_eq!(first.put, [("a".into(), Row { generation: 2, item: json!({"id": "a", "mail": "m"}) })]);
+        assert_eq!(first.put, [("a".into(), Row::new(2, json!({"id": "a", "mail": "m"})))]);
         let again = apply(entry(), vec![row(2, json!({"id": "a", "phone": 1}))], mode);
-        assert_eq!(again.put, [("a".into(), Row { generation: 2, item: json!({"id": "a", "phone": 1, "mail": "m"}) })]);
+        assert_eq!(again.put, [("a".into(), Row::new(2, json!({"id": "a", "phone": 1, "mail": "m"})))]);
     }
 
     #[test]
     fn a_sweep_removes_what_the_full_round_did_not_see() {
-        let rows =
-            vec![("old".to_owned(), Row { generation: 1, item: json!(1) }), ("new".to_owned(), Row { generation: 2, item: json!(2) })];
-        let applied = sweep(rows, &Completed::for_tests(2));
-        assert_eq!(applied.remove, ["old"]);
+        let rows = ["old", "new", "\0master"].into_iter().zip([1, 2, 1]).map(|(id, round)| (id.to_owned(), Row::new(round, json!(round))));
+        let applied = sweep(rows.collect(), &Completed::for_tests(2));
+        assert_eq!((applied.remove, applied.growth), (vec!["old".to_owned(), side("master")], -1));
         assert_eq!(applied.changes, [Change::Remove { id: "old".into(), reason: Reason::Ghost, old: Some(json!(1)) }]);
     }
 
@@ -449,5 +536,103 @@ mod tests {
         assert!(matches!(applied.changes.first(), Some(Change::Upsert { partial: true, .. })));
         let full = pass(entries(), Mode { full: true, ..MINIMAL });
         assert!(matches!(full.changes.first(), Some(Change::Upsert { partial: false, .. })));
+    }
+
+    #[test]
+    fn a_removal_of_an_id_that_was_delivered_is_told_though_the_mirror_does_not_hold_it() {
+        let delivered = ["a".to_owned()];
+        let entries = ["a", "b"].map(|id| (id.to_owned(), Entry::Remove(Reason::Deleted))).to_vec();
+        let applied = apply(entries, vec![None, None], Mode { delivered: &delivered, ..INCREMENTAL });
+        assert_eq!(applied.changes, [Change::Remove { id: "a".into(), reason: Reason::Deleted, old: None }]);
+        assert_eq!((applied.remove.len(), applied.growth), (0, 0));
+    }
+
+    #[test]
+    fn a_page_is_news_if_this_round_has_not_brought_one_of_its_items_as_it_is_now() {
+        let event = |etag: &str| upsert(json!({"id": "a", "@odata.etag": etag}));
+        let news = |entries, row| apply(entries, vec![row], INCREMENTAL).news;
+        assert!(news(event("1"), None));
+        assert!(news(event("1"), row(1, json!({"id": "a", "@odata.etag": "1"}))), "the first sighting of this round");
+        assert!(!news(event("1"), row(2, json!({"id": "a", "@odata.etag": "1"}))));
+        assert!(news(event("2"), row(2, json!({"id": "a", "@odata.etag": "1"}))));
+        assert!(!news(upsert(json!({"id": "a", "n": 1})), row(2, json!({"n": 1, "id": "a"}))), "by content where there is no etag");
+        assert!(news(upsert(json!({"id": "a", "n": 2})), row(2, json!({"n": 1, "id": "a"}))));
+    }
+
+    #[test]
+    fn removals_of_unknown_ids_and_the_items_of_a_feed_are_news_once() {
+        let mut seen = Seen::default();
+        let gone = || vec![("a".to_owned(), Entry::Remove::<Value>(Reason::Deleted))];
+        assert!(super::apply(gone(), &mut vec![None].into_iter(), INCREMENTAL, &mut seen).news);
+        assert!(!super::apply(gone(), &mut vec![None].into_iter(), INCREMENTAL, &mut seen).news);
+        let mut news = |item: Value| super::pass(upsert(item), INCREMENTAL, &mut seen).news;
+        assert!(news(json!({"id": "e", "@odata.etag": "1"})) && !news(json!({"id": "e", "@odata.etag": "1"})));
+        assert!(news(json!({"id": "e", "@odata.etag": "2"})));
+        assert!(news(json!({"id": "u", "n": 1})));
+        assert!(news(json!({"id": "u", "n": 1})), "its content is only looked at when it comes again");
+        assert!(!news(json!({"id": "u", "n": 1})));
+        assert!(news(json!({"id": "u", "n": 2})));
+    }
+
+    fn member(id: &str) -> Value {
+        json!({"id": id})
+    }
+
+    fn gone(id: &str) -> Value {
+        json!({"id": id, "@removed": {"reason": "deleted"}})
+    }
+
+    #[test]
+    fn an_incremental_round_folds_slices_into_the_set_and_keeps_it_when_none_comes() {
+        let entry = upsert(json!({"id": "g", "name": "new", "members@delta": [member("b"), gone("a")]}));
+        let before = Row { sets: vec!["members".into()], ..Row::new(1, json!({"id": "g", "mail": "m", "members": [member("a")]})) };
+        let applied = apply(entry, vec![Some(before.clone())], SLICED);
+        let (_, row) = applied.put.first().unwrap();
+        assert_eq!(row.item, json!({"id": "g", "name": "new", "mail": "m", "members": [member("b")]}), "an item with slices folds");
+        assert_eq!((row.sets.clone(), row.staged.clone()), (vec!["members".to_owned()], None));
+        let applied = apply(upsert(json!({"id": "g", "name": "new"})), vec![Some(before)], SLICED);
+        let (_, row) = applied.put.first().unwrap();
+        assert_eq!(row.item, json!({"id": "g", "name": "new", "members": [member("a")]}), "one without replaces, but for its sets");
+    }
+
+    #[test]
+    fn a_full_round_stages_the_sets_until_it_is_complete() {
+        let full = Mode { full: true, ..SLICED };
+        let old = Row { sets: vec!["members".into()], ..Row::new(1, json!({"id": "g", "stale": 1, "members": [member("a")]})) };
+        let slice = |members: Value| upsert(json!({"id": "g", "n": 1, "members@delta": members}));
+        let take = |applied: Applied<Value>| applied.put.into_iter().next().map(|(_, row)| row);
+        let first = apply(slice(json!([member("b")])), vec![Some(old)], full);
+        assert!(first.staged && first.news);
+        let first = take(first);
+        assert_eq!(
+            first.as_ref().map(|row| row.item.clone()),
+            Some(json!({"id": "g", "n": 1, "members": [member("a")]})),
+            "readers see the old set"
+        );
+        let second = apply(slice(json!([member("c")])), vec![first], full);
+        assert!(second.news, "another slice of the same group is news");
+        let second = take(second);
+        let again = apply(slice(json!([member("c")])), vec![second.clone()], full);
+        assert!(!again.news, "the same slice is not");
+        let swept = sweep(vec![("g".to_owned(), second.unwrap())], &Completed::for_tests(2));
+        let (_, row) = swept.put.first().unwrap();
+        assert_eq!(row.item, json!({"id": "g", "n": 1, "members": [member("b"), member("c")]}));
+        assert_eq!((row.sets.clone(), row.staged.clone(), swept.changes.len()), (vec!["members".to_owned()], None, 1));
+    }
+
+    #[test]
+    fn a_set_that_a_full_round_did_not_bring_is_gone_when_it_is_complete_and_the_same_set_is_no_change() {
+        let full = Mode { full: true, ..SLICED };
+        let old = || Row { sets: vec!["members".into()], ..Row::new(1, json!({"id": "g", "members": [member("a"), member("b")]})) };
+        let sweep_of = |item: Value| {
+            let applied = apply(upsert(item), vec![Some(old())], full);
+            assert!(applied.staged);
+            sweep(applied.put, &Completed::for_tests(2))
+        };
+        let without = sweep_of(json!({"id": "g"}));
+        assert_eq!(without.put.first().map(|(_, row)| row.item.clone()), Some(json!({"id": "g"})));
+        assert_eq!(without.changes.len(), 1);
+        let same = sweep_of(json!({"id": "g", "members@delta": [member("b"), member("a")]}));
+        assert!(same.changes.is_empty() && same.put.len() == 1);
     }
 }

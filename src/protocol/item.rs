@@ -21,6 +21,14 @@ pub trait Item: Clone {
     fn same(&self, other: &Self) -> bool;
     /// A copy of this object with the properties of `newer` put over it.
     fn overlaid(&self, newer: &Self) -> Self;
+    /// The names of its properties, if it is an object.
+    fn names(&self) -> Vec<String>;
+    /// An object.
+    fn object(named: Vec<(String, Self)>) -> Self;
+    /// A list.
+    fn array(members: Vec<Self>) -> Self;
+    /// The value as JSON text.
+    fn json(&self) -> String;
 
     /// The property of this name, if it is a string.
     fn text_of(&self, name: &str) -> Option<String> {
@@ -64,6 +72,18 @@ mod native {
                 }
             }
             merged
+        }
+        fn names(&self) -> Vec<String> {
+            self.as_object().map(|object| object.keys().cloned().collect()).unwrap_or_default()
+        }
+        fn object(named: Vec<(String, Self)>) -> Self {
+            Value::Object(named.into_iter().collect())
+        }
+        fn array(members: Vec<Self>) -> Self {
+            Value::Array(members)
+        }
+        fn json(&self) -> String {
+            self.to_string()
         }
     }
 }

@@ -5,6 +5,9 @@
 //! | [`round`] | the state machine of one round: one input in, one step out |
 //! | [`record`] | what is stored of a query between its pages |
 //! | [`page`] | what a body says: its link, its items |
+//! | [`desk`] | the page at hand, from Graph's items to what is committed |
+//! | [`relation`] | relationship slices, folded into sets |
+//! | [`table`] | tables of hashes |
 //! | [`change`] | what a page does to the mirror, and what a sweep removes |
 //! | [`refusal`] | what an answer other than a page means |
 //! | [`wait`] | how long to wait |
@@ -20,6 +23,7 @@
 
 pub mod catalog;
 pub mod change;
+pub mod desk;
 pub mod endpoint;
 pub mod error;
 pub mod field;
@@ -27,9 +31,11 @@ pub mod item;
 pub mod page;
 pub mod record;
 pub mod refusal;
+pub mod relation;
 pub mod report;
 pub mod request;
 pub mod round;
+pub mod table;
 pub mod text;
 pub mod time;
 pub mod wait;

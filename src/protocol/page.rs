@@ -53,6 +53,8 @@ pub enum Malformed {
     NoLink,
     /// A link that is no text, or empty.
     LinkNotText,
+    /// The one object that was asked for has no id.
+    NoId,
 }
 
 impl Malformed {
@@ -66,6 +68,7 @@ impl Malformed {
             Self::ValueNotAList => "\"value\" is not a list".into(),
             Self::NoLink => "the page has neither a nextLink nor a deltaLink, so the round is unfinished; with `top` on call recordings this is Graph's known issue 22931: leave `top` out".into(),
             Self::LinkNotText => "the page's link is not a text".into(),
+            Self::NoId => "the series master that was asked for has no id".into(),
         }
     }
 }

@@ -5,6 +5,7 @@ use serde::{Serialize, Serializer};
 use super::field::{Field, fields};
 use super::item::Item;
 use super::text::{digits, halves, joined, whole};
+use crate::planted;
 
 /// The version of the record's form. A record of a later one is refused, not guessed at.
 pub const FORMAT: u32 = 1;
@@ -28,6 +29,8 @@ pub struct Record {
     pub kind: Kind,
     /// Counts the full rounds.
     pub generation: u32,
+    /// Counts all rounds: rows carry the number of the one that last brought them.
+    pub round: u32,
     /// The index of the next page of the running round.
     pub page: u32,
     /// The Prefer values that were sent last.
@@ -40,6 +43,28 @@ pub struct Record {
     pub full_at: Option<f64>,
     /// When Graph asked for a full round, since the last complete one.
     pub resets: Vec<f64>,
+    /// The window of a rolling calendar that the link is for, `start/end`.
+    pub window: Option<String>,
+    /// Items in the mirror.
+    pub count: u32,
+    /// Series masters that occurrences of this round name and the round has not brought.
+    pub masters: Vec<String>,
+    /// Ids new to the mirror that a consumer got with a page and has not acknowledged.
+    pub delivered: Vec<String>,
+    /// Whether rows of this full round hold relationship sets that are not shown yet.
+    pub staged: bool,
+    /// Pages with items in a row that brought nothing new.
+    pub stale: u32,
+    /// Empty pages in a row.
+    pub empty: u32,
+    /// Rounds in a row that ended because Graph refused the link.
+    pub refusals: u32,
+    /// What this round fell back to after such refusals: 1 the deltaLink it began with, 2 a full round.
+    pub fallback: u32,
+    /// Whether this round was begun again because its pages brought nothing new.
+    pub restarted: bool,
+    /// The page size to ask for, where pages of the configured one brought nothing new.
+    pub page_size: Option<u32>,
 }
 
 /// What comes next.
@@ -95,15 +120,15 @@ impl Kind {
 pub struct Completed(u32);
 
 impl Completed {
-    /// The generation of the full round that is complete.
-    pub fn generation(&self) -> u32 {
+    /// The number of the full round that is complete.
+    pub fn round(&self) -> u32 {
         self.0
     }
 
     #[cfg(test)]
     #[cfg(not(target_family = "wasm"))]
-    pub(crate) fn for_tests(generation: u32) -> Self {
-        Self(generation)
+    pub(crate) fn for_tests(round: u32) -> Self {
+        Self(round)
     }
 }
 
@@ -127,6 +152,14 @@ impl Record {
         let text = |name: &str| stored.text_of(name);
         let number = |name: &str| stored.get(name).and_then(|value| value.number());
         let list = |name: &str| stored.get(name).and_then(|list| list.list()).unwrap_or_default();
+        let texts = |name: &str, to: &mut Vec<String>| {
+            for value in list(name) {
+                to.extend(value.text());
+            }
+        };
+        // What is not there counts nothing.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float becomes an integer saturating")]
+        let small = |name: &str| number(name).unwrap_or(0.0) as u32;
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float becomes an integer saturating")]
         let count = |name: &'static str| number(name).map(|count| count as u32).ok_or(Odd::Member(name));
         if count("format")? != FORMAT {
@@ -141,11 +174,12 @@ impl Record {
         if record.phase != Phase::Fresh && record.link.is_none() {
             return Err(Odd::Whole("it has no link"));
         }
-        if record.phase == Phase::Sweeping && record.kind != Kind::Full {
+        if record.phase == Phase::Sweeping && record.kind != Kind::Full && !planted::is("an incremental round sweeps") {
             return Err(Odd::Whole("it is to remove ghosts after a round that was not full"));
         }
         record.revision = text("revision").ok_or(Odd::Member("revision"))?;
         record.generation = count("generation")?;
+        record.round = count("round")?;
         record.page = count("page")?;
         if record.started_at.is_nan() {
             return Err(Odd::Member("startedAt"));
@@ -154,11 +188,18 @@ impl Record {
         record.after = text("after");
         record.synced_at = number("syncedAt");
         record.full_at = number("fullAt");
-        for value in list("prefer") {
-            if let Some(text) = value.text() {
-                record.prefer.push(text);
-            }
-        }
+        texts("prefer", &mut record.prefer);
+        texts("masters", &mut record.masters);
+        texts("delivered", &mut record.delivered);
+        record.window = text("window");
+        record.count = small("count");
+        record.staged = small("staged") > 0;
+        record.stale = small("stale");
+        record.empty = small("empty");
+        record.refusals = small("refusals");
+        record.fallback = small("fallback");
+        record.restarted = small("restarted") > 0;
+        record.page_size = Some(small("pageSize")).filter(|size| *size > 0);
         for at in list("resets") {
             if let Some(ms) = at.number() {
                 record.resets.push(ms);
@@ -180,12 +221,24 @@ impl Record {
             after: None,
             kind: Kind::Full,
             generation: 0,
+            round: 0,
             page: 0,
             prefer: Vec::new(),
             started_at: now,
             synced_at: None,
             full_at: None,
             resets: Vec::new(),
+            window: None,
+            count: 0,
+            masters: Vec::new(),
+            delivered: Vec::new(),
+            staged: false,
+            stale: 0,
+            empty: 0,
+            refusals: 0,
+            fallback: 0,
+            restarted: false,
+            page_size: None,
         }
     }
 
@@ -197,27 +250,52 @@ impl Record {
         Self { revision: joined(&[epoch, &digits(count.wrapping_add(1), 1)], "."), ..self.clone() }
     }
 
-    /// Forgets the link and keeps the generation, so that the next full round can tell its rows from the old ones.
+    /// Forgets the link and keeps what tells the rows of the next full round from the old ones.
     #[must_use]
     pub fn fresh(&self) -> Self {
-        Self { phase: Phase::Fresh, link: None, start: None, after: None, page: 0, kind: Kind::Full, ..self.next() }
+        let mut record = Self { phase: Phase::Fresh, link: None, after: None, kind: Kind::Full, ..self.next() };
+        record.close();
+        record
+    }
+
+    /// Forgets what only counts within a round.
+    pub fn close(&mut self) {
+        self.page = 0;
+        self.start = None;
+        self.masters = Vec::new();
+        self.staged = false;
+        (self.stale, self.empty, self.refusals, self.fallback) = (0, 0, 0, 0);
+        self.restarted = false;
+    }
+
+    /// Whether a record of this revision may be replaced: a commit compares it with the one that its round has read.
+    pub fn may_follow(stored: Option<&Self>, expect: Option<&str>) -> bool {
+        stored.map(|record| record.revision.as_str()) == expect || planted::is("no revision is compared")
     }
 
     /// The right to sweep, which only a completed full round gives.
     pub fn completed(&self) -> Option<Completed> {
-        (self.phase == Phase::Sweeping && self.kind == Kind::Full).then_some(Completed(self.generation))
+        let full = self.kind == Kind::Full || planted::is("an incremental round sweeps");
+        (self.phase == Phase::Sweeping && full).then_some(Completed(self.round))
     }
+}
+
+fn texts(texts: &[String]) -> Field<'_> {
+    let mut list = Vec::new();
+    for text in texts {
+        list.push(Field::Text(text));
+    }
+    if list.is_empty() { Field::Nothing } else { Field::List(list) }
 }
 
 impl Serialize for Record {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (mut prefer, mut resets) = (Vec::new(), Vec::new());
-        for value in &self.prefer {
-            prefer.push(Field::Text(value));
-        }
+        let mut resets = Vec::new();
         for at in &self.resets {
             resets.push(Field::Number(*at));
         }
+        // What is empty or zero is left out: the record is read by people too.
+        let small = |count: u32| if count == 0 { Field::Nothing } else { Field::Number(f64::from(count)) };
         let all = [
             ("format", Field::Number(f64::from(self.format))),
             ("revision", Field::Text(&self.revision)),
@@ -227,12 +305,24 @@ impl Serialize for Record {
             ("after", Field::text(self.after.as_deref())),
             ("kind", Field::Text(self.kind.as_str())),
             ("generation", Field::Number(f64::from(self.generation))),
+            ("round", Field::Number(f64::from(self.round))),
             ("page", Field::Number(f64::from(self.page))),
-            ("prefer", Field::List(prefer)),
+            ("prefer", texts(&self.prefer)),
             ("startedAt", Field::Number(self.started_at)),
             ("syncedAt", Field::number(self.synced_at)),
             ("fullAt", Field::number(self.full_at)),
             ("resets", Field::List(resets)),
+            ("window", Field::text(self.window.as_deref())),
+            ("count", Field::Number(f64::from(self.count))),
+            ("masters", texts(&self.masters)),
+            ("delivered", texts(&self.delivered)),
+            ("staged", small(self.staged.into())),
+            ("stale", small(self.stale)),
+            ("empty", small(self.empty)),
+            ("refusals", small(self.refusals)),
+            ("fallback", small(self.fallback)),
+            ("restarted", small(self.restarted.into())),
+            ("pageSize", small(self.page_size.unwrap_or(0))),
         ];
         fields(&all, serializer)
     }
@@ -255,6 +345,18 @@ mod tests {
             synced_at: Some(1.0),
             full_at: Some(2.0),
             resets: vec![3.0],
+            round: 7,
+            window: Some("a/b".into()),
+            count: 4,
+            masters: vec!["m".into()],
+            delivered: vec!["i".into()],
+            staged: true,
+            stale: 1,
+            empty: 2,
+            refusals: 3,
+            fallback: 1,
+            restarted: true,
+            page_size: Some(40),
             ..Record::new(5.0, 0.5)
         };
         assert_eq!(Record::read(&serde_json::to_value(&full).unwrap()), Ok(full));
@@ -299,6 +401,7 @@ mod tests {
             (serde_json::json!({"kind": null}), "its kind is missing or of the wrong type"),
             (serde_json::json!({"revision": {}}), "its revision is missing or of the wrong type"),
             (serde_json::json!({"generation": []}), "its generation is missing or of the wrong type"),
+            (serde_json::json!({"round": "1"}), "its round is missing or of the wrong type"),
         ] {
             assert_eq!(with(change), Err(why.to_owned()));
         }

@@ -67,6 +67,10 @@ pub struct Report {
     pub duplicates: u32,
     /// Items that could not be read.
     pub skipped: Skipped,
+    /// Series masters that were fetched by themselves.
+    pub masters: u32,
+    /// The page size that was asked for in the place of the configured one.
+    pub page_size: Option<u32>,
     /// Requests sent.
     pub requests: u32,
     /// Requests that repeated a failed one.
@@ -98,6 +102,8 @@ impl Report {
             ghosts: 0,
             duplicates: 0,
             skipped: Skipped::default(),
+            masters: 0,
+            page_size: None,
             requests: 0,
             retries: 0,
             waits: Vec::new(),
@@ -162,6 +168,7 @@ impl Serialize for Report {
             ("removed", self.removed),
             ("ghosts", self.ghosts),
             ("duplicates", self.duplicates),
+            ("masters", self.masters),
             ("requests", self.requests),
             ("retries", self.retries),
         ];
@@ -173,6 +180,7 @@ impl Serialize for Report {
         all.push(("skipped", Field::Fields(skipped)));
         all.push(("waits", Field::List(waits)));
         all.push(("resync", Field::text(self.resync.as_deref())));
+        all.push(("pageSize", Field::number(self.page_size.map(f64::from))));
         all.push(("startedAt", Field::Number(self.started_at)));
         all.push(("endedAt", Field::number(self.ended_at)));
         fields(&all, serializer)

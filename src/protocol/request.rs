@@ -8,16 +8,19 @@
 //!    would only be one more header for the preflight to ask about (graph-facts 1.3).
 
 use super::catalog::{self, Ids, PageSize, Resource};
-use super::change::Dialect;
+use super::change::{Dialect, Reading};
 use super::endpoint::Endpoint;
 use super::error::{Code, Failure, Read};
-use super::text::{among, bare, cut, digits, holds, joined, odd, parts, printable, quoted, words};
+use super::text::{among, bare, cut, digits, halves, holds, joined, odd, parts, printable, quoted, words};
 use super::time::{DAY, format_iso, parse_iso};
 
 /// The longest window of a calendar view, in days: longer ones are an `ErrorInvalidRequest` (graph-facts 1.3).
 pub const LONGEST_WINDOW: i64 = 1825;
 /// The most ids that a filter takes on users, groups and contacts (graph-facts 1.2).
 pub const MOST_IDS: usize = 50;
+
+/// Events of a page where none is asked for, roughly: Graph does not say.
+const GRAPHS_PAGE: u32 = 10;
 
 /// The options of the four calls, each of which takes some of them: `EventsOptions`, `OrgContactsOptions`,
 /// `CallRecordingsOptions` and `TrackOptions` of `index.d.ts`.
@@ -59,6 +62,8 @@ pub struct Options {
     pub texts: Vec<(&'static str, String)>,
     /// Further Prefer values.
     pub prefer: Vec<String>,
+    /// A window of events that moves with the days: days back, days ahead, their time zone.
+    pub window: Option<(u32, u32, String)>,
 }
 
 /// A query, ready to be sent.
@@ -82,13 +87,50 @@ pub struct Query {
     pub refresh: Option<f64>,
     /// Whether the items are kept.
     pub mirror: bool,
+    /// Events: below this path, with the id behind it, a series master is asked for by itself.
+    pub masters: Option<String>,
+    /// A window that moves with the days: how far it reaches back and ahead, and the time zone. [`Self::url`] is told where it is.
+    pub window: Option<(u32, u32, String)>,
+    /// `odata.maxpagesize`, where the kind has it: as configured, or Graph's own.
+    pub page_size: Option<u32>,
     name: Option<String>,
 }
 
 impl Query {
-    /// The first URL of a full round.
-    pub fn url(&self, endpoint: &Endpoint) -> String {
-        format!("{}{}", endpoint.root(), self.target)
+    /// The first URL of a full round; of a rolling window, with where it is now, `start/end`.
+    pub fn url(&self, endpoint: &Endpoint, window: Option<&str>) -> String {
+        let mut url = endpoint.root() + &self.target;
+        if let Some((start, end)) = window.filter(|_| self.window.is_some()).and_then(|window| halves(window, b"/")) {
+            let params = [("startDateTime=", start), ("&endDateTime=", end)];
+            url.push(if holds(&self.target, "?") { '&' } else { '?' });
+            for (name, value) in params {
+                url += name;
+                url += &encode(value);
+            }
+        }
+        url
+    }
+
+    /// Where one series master is found by itself.
+    pub fn master(&self, endpoint: &Endpoint, id: &str) -> Option<String> {
+        let below = self.masters.as_ref()?;
+        Some(joined(&[&endpoint.root(), below, &segment("", id).ok()?], ""))
+    }
+
+    /// The values of the Prefer header, with another page size than the configured one if there is one.
+    pub fn prefer(&self, page_size: Option<u32>) -> Vec<String> {
+        const SIZE: &str = "odata.maxpagesize=";
+        let mut values = self.prefer.clone();
+        if let Some(size) = page_size {
+            values.retain(|value| !value.starts_with(SIZE));
+            values.push(joined(&[SIZE, &digits(size.into(), 1)], ""));
+        }
+        values
+    }
+
+    /// How its items are read.
+    pub fn reading(&self) -> Reading {
+        Reading { dialect: self.dialect(), minimal: self.minimal, slices: self.resource.is_none_or(|resource| resource.slices) }
     }
 
     /// The name under which the state is stored, to be read by people too.
@@ -153,11 +195,13 @@ struct Draft {
     prefer: Vec<String>,
     shape: Vec<String>,
     minimal: bool,
+    /// Whose events, as a path, where there are series masters.
+    owner: Option<String>,
 }
 
 impl Draft {
     fn new(resource: Option<&'static Resource>, path: String) -> Self {
-        Self { resource, path, params: Vec::new(), prefer: Vec::new(), shape: Vec::new(), minimal: false }
+        Self { resource, path, params: Vec::new(), prefer: Vec::new(), shape: Vec::new(), minimal: false, owner: None }
     }
 
     fn param(&mut self, name: &str, value: &str) {
@@ -292,7 +336,11 @@ impl Draft {
             pairs.push(joined(&[&encode(&name.to_ascii_lowercase()), &encode(canonical)], "="));
         }
         let canonical = joined(&sorted(&pairs), "&");
+        let sized = self.resource.is_some_and(|resource| resource.page_size == PageSize::Prefer);
         Ok(Query {
+            masters: self.owner.map(|owner| owner + "/events/").filter(|_| !options.feed),
+            window: options.window,
+            page_size: sized.then(|| options.page_size.unwrap_or(GRAPHS_PAGE)),
             resource: self.resource,
             target,
             canonical,
@@ -309,6 +357,29 @@ impl Draft {
 
 /// Checks the options of `events()`.
 pub fn events(options: Options) -> Read<Query> {
+    let owner = owner(options.user.as_deref())?;
+    let calendar = match options.calendar.as_deref() {
+        Some(id) => format!("/calendars/{}", segment("options.calendar", id)?),
+        None => String::new(),
+    };
+    let mut draft = Draft::new(catalog::named("event"), format!("{owner}{calendar}/calendarView/delta"));
+    draft.owner = Some(owner);
+    if let Some((back, ahead, zone)) = &options.window {
+        let span = i64::from(*back) + i64::from(*ahead) + 1;
+        if options.start.is_some() || options.end.is_some() {
+            return bad("options.window and options.start, options.end are two ways to say the same; give one of them");
+        }
+        if span > LONGEST_WINDOW {
+            return too_long("options.window", span);
+        }
+        if !printable(zone) {
+            return bad(format!("options.window.timeZone must be an IANA name such as \"Europe/Berlin\", got {}", quoted(zone)));
+        }
+        // Where the window is moves from day to day: the key says how far it reaches.
+        let (back, ahead) = (digits((*back).into(), 1), digits((*ahead).into(), 1));
+        draft.shape.push(joined(&["window=-", &back, "+", &ahead, " ", zone], ""));
+        return draft.finish(options);
+    }
     let (from, to) = (options.start.as_deref().unwrap_or_default(), options.end.as_deref().unwrap_or_default());
     let start = instant("options.start", from)?;
     let end = instant("options.end", to)?;
@@ -316,20 +387,18 @@ pub fn events(options: Options) -> Read<Query> {
         return bad(format!("options.end must be after options.start, got {} and {}", quoted(from), quoted(to)));
     }
     if end - start > LONGEST_WINDOW * DAY {
-        return bad(format!(
-            "options.start and options.end must be at most 1825 days apart, which is Graph's limit for a calendar view, got {} days; take a shorter window or several queries",
-            digits((end - start).div_ceil_days(), 1)
-        ));
+        return too_long("options.start and options.end", (end - start).div_ceil_days());
     }
-    let owner = owner(options.user.as_deref())?;
-    let calendar = match options.calendar.as_deref() {
-        Some(id) => format!("/calendars/{}", segment("options.calendar", id)?),
-        None => String::new(),
-    };
-    let mut draft = Draft::new(catalog::named("event"), format!("{owner}{calendar}/calendarView/delta"));
     draft.params.push(("startDateTime".into(), from.into(), format_iso(start)));
     draft.params.push(("endDateTime".into(), to.into(), format_iso(end)));
     draft.finish(options)
+}
+
+fn too_long<T>(options: &str, days: i64) -> Read<T> {
+    bad(format!(
+        "{options} must be at most 1825 days apart, which is Graph's limit for a calendar view, got {} days; take a shorter window or several queries",
+        digits(days, 1)
+    ))
 }
 
 /// Checks the options of `orgContacts()`.
@@ -426,7 +495,14 @@ pub fn track(path: &str, options: Options) -> Read<Query> {
     if options.ids.is_some() && options.texts.iter().any(|(option, _)| *option == "filter") {
         return bad("options.ids and options.filter make one $filter; write the ids into options.filter");
     }
-    Draft::new(resource, path.to_owned()).finish(options)
+    let mut draft = Draft::new(resource, path.to_owned());
+    if name == "event" {
+        // `/me` or `/users/{id}`.
+        let segments = parts(path, b"/");
+        let me = segments.get(1).is_some_and(|first| first.eq_ignore_ascii_case("me"));
+        draft.owner = segments.get(..if me { 2 } else { 3 }).map(|owner| joined(owner, "/"));
+    }
+    draft.finish(options)
 }
 
 fn id_filter(ids: &[&str]) -> String {
@@ -535,7 +611,7 @@ mod tests {
     }
 
     fn url(query: &Query) -> String {
-        query.url(&graph()).replace("https://graph.microsoft.com/v1.0", "")
+        query.url(&graph(), None).replace("https://graph.microsoft.com/v1.0", "")
     }
 
     fn key(query: &Query) -> String {

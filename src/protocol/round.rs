@@ -2,19 +2,19 @@
 //! what the [`Step`] says. One input in, one step out.
 //!
 //! ```text
-//!            Begin           Loaded                SignedIn            Page
-//!   Start ──────────► Loading ────────► SigningIn ─────────► Fetching ─────────► Delivering
-//!                     │   │               ▲  ▲  ▲              │ │ │               │ Delivered
-//!                     │   │         Slept │  │  │ 401, once    │ │ │               ▼
-//!                     │   │       Sleeping┘  │  └──────────────┘ │ │            Waiting
-//!                     │   │          ▲       │ Committed         │ │               │ Acked
-//!                     │   │          └───────┼───────────────────┘ │               ▼
-//!                     │   │  429, 5xx, no    Resyncing ◄───────────┘           Committing
-//!                     │   │  answer, no page           reset signal                │ Committed
-//!                     │   │ sweeping                                               ▼
-//!                     │   └────────────────► Sweeping ── Swept ──► Delivering   more pages: SigningIn
-//!                     ▼                         ▲                               ghosts to look for: Sweeping
-//!                 any defect: Ended             └───────────────────────────────── else: Ended
+//!            Begin           Loaded                SignedIn            Page              Applied
+//!   Start ──────────► Loading ────────► SigningIn ─────────► Fetching ──────► Applying ─────────► Delivering
+//!                     │   │               ▲  ▲  ▲              │ │ │ ▲            │  │              │ Delivered
+//!                     │   │         Slept │  │  │ 401, once    │ │ │ └────────────┘  │              ▼
+//!                     │   │       Sleeping┘  │  └──────────────┘ │ │ series masters  │           Waiting
+//!                     │   │          ▲       │ Committed         │ │                 │              │ Acked
+//!                     │   │          └───────┼───────────────────┘ │                 │              ▼
+//!                     │   │  429, 5xx, no    Noting ◄──────────────┴─────────────────┘          Committing
+//!                     │   │  answer, no page   reset signal, link refused, ids to deliver           │ Committed
+//!                     │   │ sweeping                                                                ▼
+//!                     │   └────────────────► Sweeping ── Swept ──► Delivering      more pages: SigningIn
+//!                     ▼                         ▲                                  ghosts to look for: Sweeping
+//!                 any defect: Ended             └─────────────────────────────────── else: Ended
 //! ```
 //!
 //! The rules, with the invariants of the design that they keep:
@@ -31,10 +31,21 @@
 //! 8. A full round over an older generation ends with a sweep. Only a record in the phase `sweeping` gives the right to it (3).
 //! 9. A round that does not begin with a listing of everything (`latest`, a timestamp) is incremental from its first page. A reset
 //!    ends it: listing from the same token again would hide the gap.
-//! 10. nextLinks that go in a circle end the round (9).
+//! 10. What brings the round no further climbs a ladder (9): nextLinks that go in a circle, three pages with items in a row that
+//!     bring nothing new, too many empty pages. It asks on with four times the page size up to 1000, then lists everything once
+//!     more, then ends in `livelock`. What was counted is stored: a reload does not begin anew.
+//! 11. A link that Graph refuses for good ends the round; the third time in a row, reloads counted, the round goes back to the
+//!     deltaLink it began with, then to the query itself. The stored link stays until either brings a page: in an outage nothing
+//!     is thrown away (15).
+//! 12. Series masters that occurrences name and the round has not brought are fetched before its last page is delivered. One
+//!     that is not there is done without; any other failure ends the round before that page, and the link stays.
+//! 13. Before a consumer gets ids that are new to the mirror, they are noted: if he never acknowledges and they are gone
+//!     meanwhile, their removal is told all the same (5).
 
 use std::rc::Rc;
 
+use super::change::Mode;
+use super::desk::Sum;
 use super::endpoint::{Endpoint, shown};
 use super::error::{Code, Failure};
 use super::page::{Link, Malformed};
@@ -45,13 +56,22 @@ use super::request::Query;
 use super::text::{short, without_tokens};
 use super::time::DAY;
 use super::wait::{Policy, Why, back_off, retry_after};
+use crate::planted;
 
 /// Resets of a day without a complete round, after which the round ends.
 const MOST_RESETS: usize = 3;
 /// The last instant that a JavaScript Date can hold.
 const LAST_DATE: f64 = 8.64e15;
-/// Attempts at a body that is no page, or at a page whose nextLink is the one just used.
+/// Attempts at a body that is no page, or at a page whose nextLink was used before.
 const MOST_BODIES: u32 = 3;
+/// Pages with items in a row that bring nothing new.
+const MOST_STALE: u32 = 3;
+/// Empty pages in a row. Graph sends many where a filter finds little in a large directory (graph-facts 2.1.3).
+const MOST_EMPTY: u32 = 2000;
+/// The largest page that Graph takes a wish for.
+const LARGEST_PAGE: u32 = 1000;
+/// Final refusals of a link in a row, after which the round falls back.
+const MOST_REFUSALS: u32 = 3;
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,6 +90,10 @@ pub enum Input {
     Unreachable,
     /// A good status, but no page.
     Malformed(Malformed),
+    /// The page is applied, and can be delivered.
+    Applied(Box<Sum>),
+    /// The one object that was asked for is here.
+    Item,
     /// The wait is over.
     Slept,
     /// The page is with the consumer.
@@ -82,8 +106,10 @@ pub enum Input {
     Conflict,
     /// A chunk of the mirror was looked through.
     Swept {
-        /// Whether it held ghosts.
-        ghosts: bool,
+        /// Whether anything in it is to be written.
+        work: bool,
+        /// Items more in the mirror, or fewer.
+        growth: i32,
         /// Its last id; none if that was the end of the mirror.
         after: Option<String>,
     },
@@ -124,6 +150,10 @@ pub enum Step {
     SignIn(Need),
     /// Ask this URL with the token and the Prefer values; then `Page`, `Refused`, `Unreachable` or `Malformed`.
     Fetch(String),
+    /// Ask this URL for one object; then `Item`, `Refused`, `Unreachable` or `Malformed`.
+    Item(String),
+    /// Apply the page to the rows of the mirror; then `Applied`.
+    Apply,
     /// Wait; then `Slept`.
     Sleep(f64, Why),
     /// Hand the page to the consumer; then `Delivered`.
@@ -137,8 +167,8 @@ pub enum Step {
         /// What to store.
         record: Box<Record>,
     },
-    /// Graph wants a full round: store this record, without items; then as for `Commit`.
-    Resync {
+    /// Store this record, without items; then as for `Commit`.
+    Note {
         /// The revision that must be stored now.
         expect: Option<String>,
         /// What to store.
@@ -170,6 +200,10 @@ pub struct Plan {
     pub max_pages: Option<u32>,
     /// Milliseconds after which no further page is asked for.
     pub max_ms: Option<f64>,
+    /// Where a rolling window is today, `start/end`.
+    pub window: Option<String>,
+    /// Whether a consumer sees the items.
+    pub shown: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -179,12 +213,31 @@ enum State {
     SigningIn,
     Fetching,
     Sleeping,
-    Resyncing(Box<Record>),
+    Applying,
+    Noting(Box<Record>, Box<After>),
     Delivering(Box<Record>),
     Waiting(Box<Record>),
     Committing(Box<Record>),
     Sweeping(Completed),
     Ended,
+}
+
+/// What follows on a note.
+#[derive(Clone, Debug, PartialEq)]
+enum After {
+    Ask,
+    Deliver,
+    Fail(Box<Failure>),
+}
+
+/// A page that was applied and is not delivered yet.
+#[derive(Clone, Debug, PartialEq)]
+struct Pending {
+    record: Record,
+    /// Whether it brought the deltaLink.
+    listed: bool,
+    /// Ids new to the mirror.
+    fresh: Vec<String>,
 }
 
 /// What the next request asks for.
@@ -196,6 +249,8 @@ enum Target {
     Link(String),
     /// Where a reset pointed to, already checked.
     Location(String),
+    /// One series master, by its id.
+    Master(String),
 }
 
 /// One round.
@@ -209,8 +264,12 @@ pub struct Round {
     target: Target,
     kind: Kind,
     generation: u32,
+    number: u32,
     index: u32,
     start: Option<String>,
+    window: Option<String>,
+    fallback: u32,
+    pending: Option<Pending>,
     began: f64,
     /// A nextLink of this round to compare later ones with, taken anew after 1, 2, 4, 8, … pages: whatever circle the links
     /// go in, it is met in the end (Brent's way to find a cycle).
@@ -234,8 +293,12 @@ impl Round {
             target: Target::Query,
             kind: Kind::Full,
             generation: 0,
+            number: 0,
             index: 0,
             start: None,
+            window: None,
+            fallback: 0,
+            pending: None,
             began: now,
             anchor: None,
             until_anchor: (0, 1),
@@ -256,6 +319,23 @@ impl Round {
         &self.record
     }
 
+    /// How its pages are applied.
+    pub fn mode(&self) -> Mode<'_> {
+        let reading = self.plan.query.reading();
+        let delivered = if self.plan.query.mirror { self.record.delivered.as_slice() } else { &[] };
+        Mode { round: self.number, full: self.kind == Kind::Full, minimal: reading.minimal, slices: reading.slices, delivered }
+    }
+
+    /// Whether the page at hand is Graph's last one.
+    pub fn listed(&self) -> bool {
+        self.pending.as_ref().is_some_and(|pending| pending.listed)
+    }
+
+    /// The values of the Prefer header of its requests.
+    pub fn prefer(&self) -> Vec<String> {
+        self.plan.query.prefer(self.record.page_size)
+    }
+
     /// Takes what happened, says what to do. `now` in milliseconds since 1970, `chance` in `0.0..1.0`.
     pub fn step(&mut self, input: Input, now: f64, chance: f64) -> Step {
         let state = std::mem::replace(&mut self.state, State::Ended);
@@ -271,9 +351,19 @@ impl Round {
                 self.again(Why::Malformed, None, Some(failure), now, chance)
             }
             (State::Sleeping, Input::Slept) => self.sign_in(Need::Next),
-            (State::Resyncing(record), Input::Committed) => {
+            (State::Applying, Input::Applied(sum)) => self.applied(*sum, now),
+            (State::Fetching, Input::Item) => {
+                self.report.masters += 1;
+                self.answered();
+                self.prepare(now)
+            }
+            (State::Noting(record, after), Input::Committed) => {
                 self.keep(*record);
-                self.sign_in(Need::Next)
+                match *after {
+                    After::Ask => self.sign_in(Need::Next),
+                    After::Deliver => self.hand_over(now),
+                    After::Fail(failure) => self.fail(failure, now),
+                }
             }
             (State::Delivering(record), Input::Delivered) => self.to(State::Waiting(record), Step::Await),
             (State::Waiting(record), Input::Acked) => {
@@ -281,11 +371,11 @@ impl Round {
                 self.to(State::Committing(record), step)
             }
             (State::Committing(record), Input::Committed) => self.committed(*record, now),
-            (State::Committing(_) | State::Resyncing(_), Input::Conflict) => self.fail(
+            (State::Committing(_) | State::Noting(..), Input::Conflict) => self.fail(
                 Failure::retryable(Code::Conflict, "another tab or process committed to this query meanwhile; nothing was written here, the next round goes on from what it stored"),
                 now,
             ),
-            (State::Sweeping(_), Input::Swept { ghosts, after }) => self.swept(ghosts, after, now),
+            (State::Sweeping(_), Input::Swept { work, growth, after }) => self.swept(work, growth, after, now),
             (State::Ended, _) => Step::Fail(Failure::new(Code::Internal, "the round is over")),
             (_, Input::Broken(failure)) => self.fail(failure, now),
             (state, input) => self.fail(Failure::new(Code::Internal, format!("{} can't follow on {}", input.name(), state.name())), now),
@@ -322,25 +412,26 @@ impl Round {
             Some(record) => self.keep(*record),
         }
         let old = self.record.full_at.zip(self.plan.query.refresh).is_some_and(|(full_at, age)| now - full_at > age);
+        let moved = self.plan.query.window.is_some() && self.record.window != self.plan.window;
         match self.record.phase {
             Phase::Fresh => self.start_over(),
-            // A mirror this old is listed anew. Until the first page is committed, the deltaLink stays where it is.
-            Phase::Idle if old => {
+            Phase::Paging if planted::is("an interrupted round begins anew") => self.start_over(),
+            // A mirror this old, or of another window, is listed anew. Until the first page is committed, the deltaLink stays.
+            Phase::Idle if old || moved => {
                 self.start_over();
                 self.start = self.record.link.clone();
             }
             Phase::Idle => {
-                self.kind = Kind::Incremental;
-                self.generation = self.record.generation;
-                self.index = 0;
-                self.start = self.record.link.clone();
-                self.follow_link();
+                self.go_from(self.record.link.clone());
             }
             Phase::Paging | Phase::Sweeping => {
                 self.kind = self.record.kind;
                 self.generation = self.record.generation;
+                self.number = self.record.round;
                 self.index = self.record.page;
                 self.start = self.record.start.clone();
+                self.window = self.record.window.clone();
+                self.fallback = self.record.fallback;
                 self.follow_link();
                 self.report.resumed = true;
             }
@@ -352,6 +443,16 @@ impl Round {
         }
     }
 
+    fn go_from(&mut self, link: Option<String>) {
+        self.kind = Kind::Incremental;
+        self.generation = self.record.generation;
+        self.number = self.record.round.saturating_add(1);
+        self.index = 0;
+        self.window = self.record.window.clone();
+        self.target = link.clone().map_or(Target::Query, Target::Link);
+        self.start = link;
+    }
+
     fn follow_link(&mut self) {
         self.target = self.record.link.clone().map_or(Target::Query, Target::Link);
     }
@@ -359,8 +460,13 @@ impl Round {
     fn start_over(&mut self) {
         self.kind = if self.plan.query.full { Kind::Full } else { Kind::Incremental };
         self.generation = self.record.generation.saturating_add(1);
+        self.number = self.record.round.max(self.number).saturating_add(1);
+        if planted::is("a full round keeps the number of the one before") {
+            self.number = self.record.round.max(1);
+        }
         self.index = 0;
         self.start = None;
+        self.window = self.plan.window.clone();
         self.target = Target::Query;
     }
 
@@ -374,19 +480,30 @@ impl Round {
     }
 
     fn fetch(&mut self, now: f64) -> Step {
-        let url = match &self.target {
-            Target::Query => Ok(self.plan.query.url(&self.plan.endpoint)),
-            Target::Link(link) | Target::Location(link) => self.plan.endpoint.admit(link),
+        let plan = &self.plan;
+        let (url, item) = match &self.target {
+            Target::Query => (Ok(plan.query.url(&plan.endpoint, self.window.as_deref())), false),
+            Target::Link(link) | Target::Location(link) => (plan.endpoint.admit(link), false),
+            Target::Master(id) => {
+                (plan.query.master(&plan.endpoint, id).ok_or_else(|| Failure::new(Code::Internal, "an id that is none")), true)
+            }
         };
         match url {
             Ok(url) => {
                 self.report.requests += 1;
                 self.report.retries += u32::from(self.asked);
                 self.asked = true;
-                self.to(State::Fetching, Step::Fetch(url))
+                self.to(State::Fetching, if item { Step::Item(url) } else { Step::Fetch(url) })
             }
             Err(failure) => self.fail(failure, now),
         }
+    }
+
+    /// An answer was taken: failures are counted from here.
+    fn answered(&mut self) {
+        self.failures = 0;
+        self.refused_tokens = 0;
+        self.asked = false;
     }
 
     fn page(&mut self, link: Link, now: f64, chance: f64) -> Step {
@@ -402,20 +519,30 @@ impl Round {
             );
             return self.again(Why::Malformed, None, Some(Failure::retryable(Code::Livelock, words)), now, chance);
         }
-        self.failures = 0;
-        self.refused_tokens = 0;
-        self.asked = false;
+        self.answered();
         let mut record = Record {
             kind: self.kind,
             generation: self.generation,
+            round: self.number,
             page: self.index.saturating_add(1),
-            prefer: self.plan.query.prefer.clone(),
+            prefer: self.prefer(),
             start: self.start.clone(),
             after: None,
-            started_at: if self.index == 0 { now } else { self.record.started_at },
+            window: self.window.clone(),
+            fallback: self.fallback,
+            refusals: 0,
             ..self.record.next()
         };
-        let last = match link {
+        if self.index == 0 {
+            record.started_at = now;
+            record.staged = false;
+            record.masters = Vec::new();
+            if self.fallback > 1 {
+                record.resets.push(now);
+            }
+        }
+        let listed = matches!(link, Link::Delta(_));
+        match link {
             Link::Next(next) => {
                 let (pages, most) = self.until_anchor;
                 self.until_anchor = if pages + 1 < most { (pages + 1, most) } else { (0, most.saturating_mul(2)) };
@@ -424,20 +551,85 @@ impl Round {
                 }
                 record.phase = Phase::Paging;
                 record.link = Some(next);
-                false
             }
-            Link::Delta(delta) => {
-                record.link = Some(delta);
-                // Rows of an older generation can only be there if there was an older generation.
-                if self.plan.query.mirror && self.kind == Kind::Full && self.generation > 1 {
-                    record.phase = Phase::Sweeping;
-                    false
-                } else {
-                    finish(&mut record, now);
-                    true
-                }
+            Link::Delta(delta) => record.link = Some(delta),
+        }
+        self.pending = Some(Pending { record, listed, fresh: Vec::new() });
+        self.to(State::Applying, Step::Apply)
+    }
+
+    fn applied(&mut self, sum: Sum, now: f64) -> Step {
+        let Some(Pending { record, fresh, .. }) = &mut self.pending else { return self.lost(now) };
+        record.count = record.count.saturating_add_signed(sum.growth);
+        record.staged |= sum.staged;
+        if sum.items == 0 {
+            record.empty = record.empty.saturating_add(1);
+        } else {
+            record.empty = 0;
+            record.stale = if sum.news { 0 } else { record.stale.saturating_add(1) };
+        }
+        record.masters.retain(|id| !sum.brought.contains(id));
+        for id in sum.masters {
+            if !record.masters.contains(&id) {
+                record.masters.push(id);
             }
-        };
+        }
+        record.delivered = sum.left;
+        *fresh = sum.fresh;
+        self.prepare(now)
+    }
+
+    /// Gets what the page still lacks, then hands it over.
+    fn prepare(&mut self, now: f64) -> Step {
+        let Some(Pending { record, listed, fresh }) = &mut self.pending else { return self.lost(now) };
+        if *listed && let Some(id) = record.masters.pop() {
+            if self.plan.query.master(&self.plan.endpoint, &id).is_none() {
+                return self.prepare(now);
+            }
+            self.target = Target::Master(id);
+            return self.sign_in(Need::Next);
+        }
+        if planted::is("the link is committed before the items") && record.link != self.record.link {
+            let mut note = record.clone();
+            note.phase = if *listed { Phase::Idle } else { Phase::Paging };
+            *record = note.next();
+            record.count = note.count;
+            return self.note(note, After::Deliver);
+        }
+        let known = &self.record.delivered;
+        fresh.retain(|id| !known.contains(id));
+        if self.plan.shown && self.plan.query.mirror && !fresh.is_empty() && !planted::is("what is delivered is not noted") {
+            let mut note = self.record.next();
+            note.delivered.append(fresh);
+            record.revision = note.next().revision;
+            return self.note(note, After::Deliver);
+        }
+        self.hand_over(now)
+    }
+
+    fn note(&mut self, record: Record, after: After) -> Step {
+        let record = Box::new(record);
+        let step = Step::Note { expect: self.expect(), record: record.clone() };
+        self.to(State::Noting(record, Box::new(after)), step)
+    }
+
+    fn lost(&mut self, now: f64) -> Step {
+        self.fail(Failure::new(Code::Internal, "a page got lost"), now)
+    }
+
+    fn hand_over(&mut self, now: f64) -> Step {
+        let Some(Pending { mut record, listed, .. }) = self.pending.take() else { return self.lost(now) };
+        let mut last = false;
+        if listed {
+            // Rows of older rounds can only be there if there was an older full round.
+            let full = self.kind == Kind::Full || planted::is("an incremental round sweeps");
+            if self.plan.query.mirror && full && (self.generation > 1 || record.staged) {
+                record.phase = Phase::Sweeping;
+            } else {
+                finish(&mut record, now);
+                last = true;
+            }
+        }
         self.deliver(record, last)
     }
 
@@ -461,7 +653,46 @@ impl Round {
             return self.sweep(completed);
         }
         self.follow_link();
-        self.sign_in(Need::Next)
+        let words = if self.record.stale >= MOST_STALE {
+            "Graph's pages bring the same items again and again under new links"
+        } else if self.record.empty >= MOST_EMPTY {
+            "Graph sends empty pages without an end"
+        } else {
+            return self.sign_in(Need::Next);
+        };
+        let words = format!("{words}; what was committed is intact, try again later or start over with reset()");
+        self.climb(Failure::retryable(Code::Livelock, words), now)
+    }
+
+    /// The next rung for a round that gets no further: larger pages, then one listing from the start, then the end.
+    fn climb(&mut self, failure: Box<Failure>, now: f64) -> Step {
+        self.answered();
+        if let Some(size) = self.plan.query.page_size.map(|size| self.record.page_size.unwrap_or(size)).filter(|size| *size < LARGEST_PAGE)
+        {
+            let size = size.saturating_mul(4).min(LARGEST_PAGE);
+            self.record.page_size = Some(size);
+            self.report.page_size = Some(size);
+            (self.record.stale, self.record.empty) = (0, 0);
+            return self.sign_in(Need::Next);
+        }
+        if self.record.restarted || !self.plan.query.full {
+            return self.fail(failure, now);
+        }
+        self.report.resync = Some(failure.code.as_str().to_owned());
+        self.restart(Record { restarted: true, ..self.record.fresh() })
+    }
+
+    /// Stores that everything is to be listed anew, and does so.
+    fn restart(&mut self, record: Record) -> Step {
+        let record = Record { generation: self.generation.max(record.generation), round: self.number.max(record.round), ..record };
+        let step = self.note(record.clone(), After::Ask);
+        self.record = record;
+        self.anchor = None;
+        self.fallback = 0;
+        self.start_over();
+        self.describe();
+        self.answered();
+        step
     }
 
     fn sweep(&mut self, completed: Completed) -> Step {
@@ -469,10 +700,13 @@ impl Round {
         self.to(State::Sweeping(completed), step)
     }
 
-    fn swept(&mut self, ghosts: bool, after: Option<String>, now: f64) -> Step {
+    fn swept(&mut self, work: bool, growth: i32, after: Option<String>, now: f64) -> Step {
+        let mut record = self.record.next();
+        record.count = record.count.saturating_add_signed(growth);
+        let after = after.filter(|_| !planted::is("the sweep ends after its first chunk"));
         match after {
             // Nothing to commit: look on.
-            Some(after) if !ghosts => {
+            Some(after) if !work => {
                 self.record.after = Some(after);
                 match self.record.completed() {
                     Some(completed) => self.sweep(completed),
@@ -480,11 +714,11 @@ impl Round {
                 }
             }
             Some(after) => {
-                let record = Record { after: Some(after), page: self.index.saturating_add(1), ..self.record.next() };
+                record.after = Some(after);
+                record.page = self.index.saturating_add(1);
                 self.deliver(record, false)
             }
             None => {
-                let mut record = Record { after: None, ..self.record.next() };
                 finish(&mut record, now);
                 self.deliver(record, true)
             }
@@ -502,8 +736,53 @@ impl Round {
             Verdict::Throttled => self.again(Why::Throttled, refusal.retry_after.as_deref(), Some(self.failure(refusal)), now, chance),
             Verdict::Server => self.again(Why::Server, refusal.retry_after.as_deref(), Some(self.failure(refusal)), now, chance),
             Verdict::Resync => self.resync(refusal, now),
+            // Its occurrences then stand as they are.
+            Verdict::Final if matches!(self.target, Target::Master(_)) && matches!(refusal.status, 404 | 410) => {
+                self.answered();
+                self.prepare(now)
+            }
+            // Who may not read it, may not with another link either.
+            Verdict::Final if !matches!(refusal.status, 402 | 403) => self.give_up(self.failure(refusal), now),
             Verdict::SignIn | Verdict::Redirect | Verdict::Final => self.fail(self.failure(refusal), now),
         }
+    }
+
+    /// Graph refuses what was asked for good. If it was a link, that is counted; the third time in a row the round goes back.
+    fn give_up(&mut self, failure: Box<Failure>, now: f64) -> Step {
+        let Target::Link(refused) = &self.target else { return self.fail(failure, now) };
+        let refusals = self.record.refusals.saturating_add(1);
+        if refusals < MOST_REFUSALS && self.fallback == self.record.fallback {
+            return self.note(Record { refusals, ..self.record.next() }, After::Fail(failure));
+        }
+        let start = self.start.clone().filter(|start| self.fallback == 0 && start != refused);
+        self.answered();
+        if start.is_some() {
+            self.fallback = 1;
+            self.go_from(start);
+        } else if self.plan.query.full {
+            if self.recent_resets(now).len() >= MOST_RESETS {
+                return self.too_many_resets(failure.graph_code, failure.status, now);
+            }
+            self.fallback = 2;
+            self.report.resync = Some(failure.graph_code.clone().unwrap_or_else(|| failure.code.as_str().to_owned()));
+            self.start_over();
+        } else {
+            return self.fail(failure, now);
+        }
+        self.anchor = None;
+        self.describe();
+        self.sign_in(Need::Next)
+    }
+
+    fn recent_resets(&self, now: f64) -> Vec<f64> {
+        let mut resets = Vec::new();
+        for &at in &self.record.resets {
+            #[allow(clippy::cast_precision_loss, reason = "a day in milliseconds fits")]
+            if (now - at).abs() < DAY as f64 {
+                resets.push(at);
+            }
+        }
+        resets
     }
 
     fn resync(&mut self, refusal: &Refusal, now: f64) -> Step {
@@ -512,37 +791,28 @@ impl Round {
                          reset() begins there again and leaves a gap, a query without the token lists everything";
             return self.fail(Failure::new(Code::NotSupported, words), now);
         }
-        let mut resets = Vec::new();
-        for &at in &self.record.resets {
-            #[allow(clippy::cast_precision_loss, reason = "a day in milliseconds fits")]
-            if (now - at).abs() < DAY as f64 {
-                resets.push(at);
-            }
-        }
+        let mut resets = self.recent_resets(now);
         if resets.len() >= MOST_RESETS {
-            let words = format!(
-                "Graph asked for a full round {MOST_RESETS} times within a day and never let one complete; the mirror is as it was, try again tomorrow or start over with reset()"
-            );
-            let mut failure = Failure::retryable(Code::ResyncLoop, words);
-            failure.graph_code = refusal.code().map(str::to_owned);
-            failure.status = Some(refusal.status);
-            return self.fail(failure, now);
+            return self.too_many_resets(refusal.code().map(str::to_owned), Some(refusal.status), now);
         }
         self.report.resync = Some(refusal.code().map_or_else(|| usize::from(refusal.status).to_string(), str::to_owned));
         resets.push(now);
-        let record = Record { generation: self.generation.max(self.record.generation), resets, ..self.record.fresh() };
-        let expect = self.expect();
-        self.record = record.clone();
-        self.start_over();
-        self.describe();
-        self.failures = 0;
-        self.asked = false;
+        let step = self.restart(Record { resets, restarted: self.record.restarted, ..self.record.fresh() });
         let location = self.plan.query.resource.is_some_and(|resource| resource.location).then_some(refusal.location.as_deref()).flatten();
         if let Some(url) = location.and_then(|location| self.plan.endpoint.admit(location).ok()) {
             self.target = Target::Location(url);
         }
-        let record = Box::new(record);
-        self.to(State::Resyncing(record.clone()), Step::Resync { expect, record })
+        step
+    }
+
+    fn too_many_resets(&mut self, graph_code: Option<String>, status: Option<u16>, now: f64) -> Step {
+        let words = format!(
+            "{MOST_RESETS} full rounds within a day were called for, because Graph asked for them or refused the links for good, and none could complete; the mirror is as it was, try again tomorrow or start over with reset()"
+        );
+        let mut failure = Failure::retryable(Code::ResyncLoop, words);
+        failure.graph_code = graph_code;
+        failure.status = status;
+        self.fail(failure, now)
     }
 
     /// Waits and asks again, or ends with what went wrong.
@@ -566,6 +836,12 @@ impl Round {
             );
             Failure::retryable(Code::Network, words)
         });
+        if failure.code == Code::Livelock {
+            return self.climb(failure, now);
+        }
+        if why == Why::Server && floor.is_none() {
+            return self.give_up(failure, now);
+        }
         if floor.is_some() && ms > self.plan.policy.max_wait {
             failure.code = Code::Throttled;
         }
@@ -636,8 +912,8 @@ impl Round {
 /// The round is complete.
 fn finish(record: &mut Record, now: f64) {
     record.phase = Phase::Idle;
-    record.page = 0;
-    record.start = None;
+    record.after = None;
+    record.close();
     record.synced_at = Some(now);
     record.resets = Vec::new();
     if record.kind == Kind::Full {
@@ -655,6 +931,8 @@ impl Input {
             Self::Refused(_) => "Refused",
             Self::Unreachable => "Unreachable",
             Self::Malformed(_) => "Malformed",
+            Self::Applied(_) => "Applied",
+            Self::Item => "Item",
             Self::Slept => "Slept",
             Self::Delivered => "Delivered",
             Self::Acked => "Acked",
@@ -674,7 +952,8 @@ impl State {
             Self::SigningIn => "SigningIn",
             Self::Fetching => "Fetching",
             Self::Sleeping => "Sleeping",
-            Self::Resyncing(_) => "Resyncing",
+            Self::Applying => "Applying",
+            Self::Noting(..) => "Noting",
             Self::Delivering(_) => "Delivering",
             Self::Waiting(_) => "Waiting",
             Self::Committing(_) => "Committing",

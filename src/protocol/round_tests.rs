@@ -11,6 +11,8 @@ fn plan(query: Query) -> Plan {
         policy: Policy::default(),
         max_pages: None,
         max_ms: None,
+        window: None,
+        shown: false,
     }
 }
 
@@ -44,17 +46,24 @@ fn later(seconds: &str) -> Input {
     Input::Refused(Box::new(Refusal { status: 429, retry_after: Some(seconds.into()), ..Refusal::default() }))
 }
 
+/// A page of one new item.
+fn one() -> Sum {
+    Sum { items: 1, news: true, growth: 1, ..Sum::default() }
+}
+
 /// A machine and the store it would have.
 struct Bench {
     round: Round,
     store: Option<Record>,
     now: f64,
     asked: Vec<String>,
+    /// What the next page brings.
+    sum: Sum,
 }
 
 impl Bench {
     fn new(query: Query, store: Option<Record>) -> Self {
-        Self { round: Round::new(plan(query), NOW), store, now: NOW, asked: Vec::new() }
+        Self { round: Round::new(plan(query), NOW), store, now: NOW, asked: Vec::new(), sum: one() }
     }
 
     fn step(&mut self, input: Input) -> Step {
@@ -72,12 +81,16 @@ impl Bench {
                 }
                 Step::SignIn(Need::Start | Need::Next) => self.step(Input::SignedIn),
                 Step::Await => self.step(Input::Acked),
-                Step::Commit { expect, record } | Step::Resync { expect, record } => {
+                Step::Apply => {
+                    let sum = std::mem::replace(&mut self.sum, one());
+                    self.step(Input::Applied(Box::new(sum)))
+                }
+                Step::Commit { expect, record } | Step::Note { expect, record } => {
                     assert_eq!(expect, self.store.as_ref().map(|record| record.revision.clone()), "compare and set");
                     self.store = Some(*record);
                     self.step(Input::Committed)
                 }
-                Step::Fetch(url) => {
+                Step::Fetch(url) | Step::Item(url) => {
                     self.asked.push(url.rsplit("v1.0").next().unwrap_or_default().to_owned());
                     return Step::Fetch(url);
                 }
@@ -122,7 +135,9 @@ fn name(step: &Step) -> String {
         Step::Deliver(_) => "deliver".into(),
         Step::Await => "await".into(),
         Step::Commit { .. } => "commit".into(),
-        Step::Resync { .. } => "resync".into(),
+        Step::Note { .. } => "note".into(),
+        Step::Item(_) => "item".into(),
+        Step::Apply => "apply".into(),
         Step::Sweep { .. } => "sweep".into(),
         Step::Done => "done".into(),
         Step::Fail(failure) => failure.code.as_str().into(),
@@ -141,13 +156,18 @@ fn states() -> Vec<(&'static str, Vec<Input>)> {
         ("SigningIn", vec![Input::Begin, loaded(idle())]),
         ("Fetching", to_fetching.clone()),
         ("Sleeping", with(&[Input::Unreachable])),
-        ("Resyncing", with(&[refused(410, "")])),
-        ("Delivering", with(&[next("n1")])),
-        ("Waiting", with(&[next("n1"), Input::Delivered])),
-        ("Committing", with(&[next("n1"), Input::Delivered, Input::Acked])),
+        ("Applying", with(&[next("n1")])),
+        ("Noting", with(&[refused(410, "")])),
+        ("Delivering", with(&[next("n1"), applied()])),
+        ("Waiting", with(&[next("n1"), applied(), Input::Delivered])),
+        ("Committing", with(&[next("n1"), applied(), Input::Delivered, Input::Acked])),
         ("Sweeping", vec![Input::Begin, loaded(sweeping)]),
         ("Ended", vec![Input::Broken(Failure::new(Code::Store, "x"))]),
     ]
+}
+
+fn applied() -> Input {
+    Input::Applied(Box::new(one()))
 }
 
 fn replies() -> Vec<(&'static str, Input)> {
@@ -164,12 +184,14 @@ fn replies() -> Vec<(&'static str, Input)> {
         ("302", refused(302, "")),
         ("Unreachable", Input::Unreachable),
         ("Malformed", Input::Malformed(Malformed::NoLink)),
+        ("Applied", applied()),
+        ("Item", Input::Item),
         ("Slept", Input::Slept),
         ("Delivered", Input::Delivered),
         ("Acked", Input::Acked),
         ("Committed", Input::Committed),
         ("Conflict", Input::Conflict),
-        ("Swept", Input::Swept { ghosts: true, after: Some("m".into()) }),
+        ("Swept", Input::Swept { work: true, growth: -1, after: Some("m".into()) }),
         ("Broken", Input::Broken(Failure::new(Code::Quota, "full"))),
     ]
 }
@@ -184,12 +206,12 @@ fn every_state_has_an_answer_to_every_reply() {
         (
             "Fetching",
             &[
-                ("Page", "deliver"),
+                ("Page", "apply"),
                 ("429", "sleep Throttled"),
                 ("503", "sleep Server"),
                 ("401", "sign in Unauthorized"),
                 ("403", "forbidden"),
-                ("410", "resync"),
+                ("410", "note"),
                 ("302", "foreign-link"),
                 ("Unreachable", "sleep Network"),
                 ("Malformed", "sleep Malformed"),
@@ -197,7 +219,8 @@ fn every_state_has_an_answer_to_every_reply() {
             ],
         ),
         ("Sleeping", &[("Slept", "sign in Next"), ("Broken", "quota")]),
-        ("Resyncing", &[("Committed", "sign in Next"), ("Conflict", "conflict"), ("Broken", "quota")]),
+        ("Applying", &[("Applied", "deliver"), ("Broken", "quota")]),
+        ("Noting", &[("Committed", "sign in Next"), ("Conflict", "conflict"), ("Broken", "quota")]),
         ("Delivering", &[("Delivered", "await"), ("Broken", "quota")]),
         ("Waiting", &[("Acked", "commit"), ("Broken", "quota")]),
         ("Committing", &[("Committed", "sign in Next"), ("Conflict", "conflict"), ("Broken", "quota")]),
@@ -268,7 +291,8 @@ fn nothing_commits_before_its_acknowledgement() {
     for input in [Input::Begin, Input::Loaded(None), Input::SignedIn] {
         round.step(input, NOW, HALF);
     }
-    assert_eq!(name(&round.step(next("n1"), NOW, HALF)), "deliver");
+    assert_eq!(round.step(next("n1"), NOW, HALF), Step::Apply);
+    assert_eq!(name(&round.step(applied(), NOW, HALF)), "deliver");
     assert_eq!(round.step(Input::Delivered, NOW, HALF), Step::Await);
     assert!(matches!(round.step(Input::Acked, NOW, HALF), Step::Commit { expect: None, .. }));
 }
@@ -392,10 +416,10 @@ fn a_reset_signal_starts_one_full_round_from_the_query_and_then_sweeps() {
     let step = bench.on(Input::Delivered);
     assert!(matches!(step, Step::Sweep { after: None, .. }), "{step:?}");
     assert_eq!(bench.store.as_ref().map(|record| record.phase), Some(Phase::Sweeping));
-    let step = bench.on(Input::Swept { ghosts: true, after: Some("m".into()) });
+    let step = bench.on(Input::Swept { work: true, growth: -1, after: Some("m".into()) });
     assert_eq!(step, Step::Deliver(Delivery { kind: Kind::Full, generation: 2, index: 1, last: false }));
     assert!(matches!(bench.on(Input::Delivered), Step::Sweep { after: Some(_), .. }));
-    let step = bench.on(Input::Swept { ghosts: false, after: None });
+    let step = bench.on(Input::Swept { work: false, growth: 0, after: None });
     assert_eq!(step, Step::Deliver(Delivery { kind: Kind::Full, generation: 2, index: 2, last: true }));
     assert_eq!(bench.on(Input::Delivered), Step::Done);
     let stored = bench.store.unwrap();
@@ -418,10 +442,10 @@ fn a_crash_after_a_reset_does_not_ask_the_dead_link_again() {
 
 #[test]
 fn a_crash_in_the_sweep_goes_on_in_the_sweep_without_a_request() {
-    let store = Record { phase: Phase::Sweeping, after: Some("k".into()), generation: 3, ..idle() };
+    let store = Record { phase: Phase::Sweeping, after: Some("k".into()), generation: 3, round: 5, ..idle() };
     let mut bench = Bench::new(contacts(), Some(store));
     let step = bench.begin();
-    assert!(matches!(&step, Step::Sweep { after: Some(after), completed } if after == "k" && completed.generation() == 3), "{step:?}");
+    assert!(matches!(&step, Step::Sweep { after: Some(after), completed } if after == "k" && completed.round() == 5), "{step:?}");
     assert!(bench.asked.is_empty());
 }
 
@@ -430,7 +454,7 @@ fn a_chunk_without_ghosts_is_not_committed() {
     let store = Record { phase: Phase::Sweeping, generation: 2, ..idle() };
     let mut bench = Bench::new(contacts(), Some(store.clone()));
     bench.begin();
-    let step = bench.on(Input::Swept { ghosts: false, after: Some("m".into()) });
+    let step = bench.on(Input::Swept { work: false, growth: 0, after: Some("m".into()) });
     assert!(matches!(&step, Step::Sweep { after: Some(after), .. } if after == "m"), "{step:?}");
     assert_eq!(bench.store, Some(store));
 }
@@ -535,37 +559,318 @@ fn a_redirect_is_a_foreign_link() {
     }
 }
 
-#[test]
-fn a_next_link_to_itself_ends_as_a_livelock() {
-    let mut bench = Bench::new(contacts(), Some(Record { phase: Phase::Paging, link: Some(link("n1")), ..idle() }));
-    bench.begin();
-    for _ in 0..2 {
-        assert!(matches!(bench.on(next("n1")), Step::Sleep(..)));
-        bench.on(Input::Slept);
+/// Answers every request in the same way until the round is over.
+fn until_over(bench: &mut Bench, mut answer: impl FnMut(&mut Bench) -> Input) -> Step {
+    let mut step = bench.begin();
+    for _ in 0..20_000 {
+        step = match step {
+            Step::Fetch(_) => {
+                let input = answer(bench);
+                bench.on(input)
+            }
+            Step::Deliver(_) => bench.on(Input::Delivered),
+            Step::Sleep(ms, _) => {
+                bench.now += ms;
+                bench.on(Input::Slept)
+            }
+            Step::Sweep { .. } => bench.on(Input::Swept { work: false, growth: 0, after: None }),
+            over => return over,
+        };
     }
-    assert_eq!(failure(bench.on(next("n1"))).code, Code::Livelock);
+    panic!("a round that does not end: {step:?}");
+}
+
+fn sizes(bench: &Bench) -> Option<u32> {
+    bench.store.as_ref().and_then(|record| record.page_size)
+}
+
+#[test]
+fn a_next_link_to_itself_is_asked_again_then_listed_anew_once_then_ends_as_a_livelock() {
+    let mut bench = Bench::new(contacts(), Some(Record { phase: Phase::Paging, link: Some(link("n1")), ..idle() }));
+    let failure = failure(until_over(&mut bench, |_| next("n1")));
+    assert_eq!(failure.code, Code::Livelock);
+    // Three times the link itself, once the query, and the link that it leads to three times.
+    let asked = |what: &str| bench.asked.iter().filter(|url| *url == what).count();
+    assert_eq!((asked("/contacts/delta?t=n1"), asked("/contacts/delta")), (6, 1));
+    let stored = bench.store.clone().unwrap();
+    assert_eq!((stored.phase, stored.link, stored.restarted), (Phase::Paging, Some(link("n1")), true));
+    assert_eq!(bench.round.report.resync.as_deref(), Some("livelock"));
 }
 
 #[test]
 fn next_links_in_a_circle_end_as_a_livelock_however_long_the_circle_is() {
     for length in [2, 3, 7, 40] {
         let mut bench = Bench::new(contacts(), None);
-        bench.begin();
         let mut pages = 0;
-        let failure = loop {
-            match bench.on(next(&format!("n{}", pages % length))) {
-                Step::Deliver(_) => pages += 1,
-                Step::Sleep(..) => {
-                    bench.on(Input::Slept);
-                    continue;
-                }
-                other => break failure(other),
-            }
-            bench.on(Input::Delivered);
-            assert!(pages < 10 * length, "{length}");
-        };
-        assert_eq!(failure.code, Code::Livelock);
+        let step = until_over(&mut bench, |bench| {
+            pages += 1;
+            let number = bench.asked.last().and_then(|url| url.split("=n").nth(1)?.parse::<u32>().ok());
+            next(&format!("n{}", number.map_or(0, |number| (number + 1) % length)))
+        });
+        assert_eq!(failure(step).code, Code::Livelock);
+        assert!(pages < 20 * length, "{length}: {pages}");
     }
+}
+
+#[test]
+fn a_circle_that_larger_pages_break_completes() {
+    let mut bench = Bench::new(events(), None);
+    let step = until_over(&mut bench, |bench| {
+        let larger = bench.round.prefer().contains(&"odata.maxpagesize=200".to_owned());
+        if larger { delta("d") } else { next(if bench.asked.last().unwrap().ends_with("n0") { "n1" } else { "n0" }) }
+    });
+    assert_eq!(step, Step::Done);
+    assert_eq!((bench.round.report.page_size, bench.round.report.resync.clone()), (Some(200), None));
+}
+
+#[test]
+fn three_pages_in_a_row_that_bring_nothing_new_ask_for_larger_pages_then_list_anew_then_end_as_a_livelock() {
+    let mut bench = Bench::new(events(), None);
+    let (mut pages, mut wished) = (0, Vec::new());
+    let step = until_over(&mut bench, |bench| {
+        pages += 1;
+        wished.push(bench.round.prefer().join(", "));
+        bench.sum = Sum { items: 5, ..Sum::default() };
+        next(&format!("n{pages}"))
+    });
+    let failure = failure(step);
+    assert_eq!(failure.code, Code::Livelock);
+    assert!(failure.message.contains("the same items again and again under new links"), "{}", failure.message);
+    wished.dedup();
+    assert_eq!(wished, ["odata.maxpagesize=50", "odata.maxpagesize=200", "odata.maxpagesize=800", "odata.maxpagesize=1000"]);
+    assert_eq!(pages, 5 * 3, "three at each size, and three of the listing that began anew");
+    let stored = bench.store.clone().unwrap();
+    assert_eq!((stored.restarted, stored.stale, stored.generation), (true, 3, 2));
+
+    let mut reloaded = bench.again(events());
+    let mut asked = 0;
+    let step = until_over(&mut reloaded, |bench| {
+        asked += 1;
+        bench.sum = Sum { items: 5, ..Sum::default() };
+        next("another")
+    });
+    assert_eq!((self::failure(step).code, asked), (Code::Livelock, 1), "the count is stored: one more page without news is enough");
+    let mut healed = reloaded.again(events());
+    assert_eq!(until_over(&mut healed, |_| delta("d")), Step::Done);
+    let stored = healed.store.unwrap();
+    assert_eq!((stored.restarted, stored.stale), (false, 0));
+}
+
+#[test]
+fn one_page_with_news_or_an_empty_one_is_no_livelock() {
+    let mut bench = Bench::new(events(), None);
+    let mut pages = 0;
+    let step = until_over(&mut bench, |bench| {
+        pages += 1;
+        bench.sum = match pages % 4 {
+            0 => one(),
+            1 => Sum::default(),
+            _ => Sum { items: 5, ..Sum::default() },
+        };
+        if pages < 100 { next(&format!("n{pages}")) } else { delta("d") }
+    });
+    assert_eq!((step, sizes(&bench)), (Step::Done, None));
+}
+
+#[test]
+fn empty_pages_without_an_end_end_as_a_livelock_after_two_listings() {
+    let mut bench = Bench::new(contacts(), None);
+    let mut pages = 0;
+    let step = until_over(&mut bench, |bench| {
+        pages += 1;
+        bench.sum = Sum::default();
+        next(&format!("n{pages}"))
+    });
+    let failure = failure(step);
+    assert_eq!((failure.code, pages), (Code::Livelock, 2 * MOST_EMPTY));
+    assert!(failure.message.contains("empty pages without an end"), "{}", failure.message);
+}
+
+fn refuse(bench: &Bench, bad: &[&str]) -> Option<Input> {
+    let last = bench.asked.last().unwrap();
+    bad.iter().any(|bad| last.ends_with(bad)).then(|| refused(400, "ErrorInvalidUrlQuery"))
+}
+
+#[test]
+fn a_link_refused_for_good_falls_back_the_third_time_to_the_delta_link_the_round_began_with() {
+    let paging =
+        Record { phase: Phase::Paging, link: Some(link("bad")), start: Some(link("d0")), kind: Kind::Incremental, page: 1, ..idle() };
+    let mut bench = Bench::new(contacts(), Some(paging));
+    for refusals in [1, 2] {
+        assert_eq!(failure(until_over(&mut bench, |bench| refuse(bench, &["bad"]).unwrap())).code, Code::BadRequest);
+        let stored = bench.store.clone().unwrap();
+        assert_eq!((stored.refusals, stored.link), (refusals, Some(link("bad"))));
+        bench = bench.again(contacts());
+    }
+    assert_eq!(until_over(&mut bench, |bench| refuse(bench, &["bad"]).unwrap_or_else(|| delta("d1"))), Step::Done);
+    assert_eq!(bench.asked, ["/contacts/delta?t=bad", "/contacts/delta?t=d0"]);
+    assert_eq!((bench.round.report.kind, bench.round.report.resync.clone()), (Kind::Incremental, None));
+    let stored = bench.store.unwrap();
+    assert_eq!((stored.refusals, stored.fallback, stored.link), (0, 0, Some(link("d1"))));
+}
+
+#[test]
+fn if_that_is_refused_too_or_leads_there_again_one_full_round_follows() {
+    let paging = || Record {
+        phase: Phase::Paging,
+        link: Some(link("bad")),
+        start: Some(link("d0")),
+        kind: Kind::Incremental,
+        page: 1,
+        refusals: 2,
+        ..idle()
+    };
+    let mut bench = Bench::new(contacts(), Some(paging()));
+    let step = until_over(&mut bench, |bench| refuse(bench, &["bad", "d0"]).unwrap_or_else(|| delta("d1")));
+    assert_eq!((step, bench.round.report.kind), (Step::Done, Kind::Full));
+    assert_eq!(bench.asked, ["/contacts/delta?t=bad", "/contacts/delta?t=d0", "/contacts/delta"]);
+    assert_eq!(bench.round.report.resync.as_deref(), Some("ErrorInvalidUrlQuery"));
+
+    let mut bench = Bench::new(contacts(), Some(paging()));
+    let to_bad = |bench: &mut Bench| refuse(bench, &["bad"]).unwrap_or_else(|| next("bad"));
+    for _ in 0..2 {
+        assert_eq!(failure(until_over(&mut bench, to_bad)).code, Code::BadRequest);
+        bench = bench.again(contacts());
+    }
+    let step = until_over(&mut bench, |bench| refuse(bench, &["bad"]).unwrap_or_else(|| delta("d1")));
+    assert_eq!((step, bench.round.report.kind), (Step::Done, Kind::Full));
+}
+
+#[test]
+fn while_everything_is_refused_the_stored_link_stays() {
+    let paging = Record { refusals: 2, ..idle() };
+    let mut bench = Bench::new(contacts(), Some(paging.clone()));
+    for _ in 0..3 {
+        assert_eq!(failure(until_over(&mut bench, |_| refused(503, ""))).code, Code::Network);
+        assert_eq!(bench.store.as_ref(), Some(&paging));
+        bench = bench.again(contacts());
+    }
+    assert_eq!(until_over(&mut bench, |_| delta("d1")), Step::Done);
+    assert_eq!(bench.asked, ["/contacts/delta?t=d0"]);
+}
+
+#[test]
+fn who_may_not_read_is_no_reason_to_leave_the_link() {
+    for status in [401, 402, 403] {
+        let mut bench = Bench::new(contacts(), Some(idle()));
+        for _ in 0..5 {
+            until_over(&mut bench, |_| refused(status, ""));
+            assert_eq!(bench.store, Some(idle()));
+            bench = bench.again(contacts());
+        }
+    }
+}
+
+#[test]
+fn links_that_are_refused_for_good_again_and_again_cost_three_full_rounds_a_day() {
+    let mut bench = Bench::new(contacts(), Some(idle()));
+    let mut queries = 0;
+    for _ in 0..30 {
+        until_over(&mut bench, |bench| if bench.asked.last().unwrap() == "/contacts/delta" { next("bad") } else { refused(400, "x") });
+        queries += bench.asked.iter().filter(|url| *url == "/contacts/delta").count();
+        bench = bench.again(contacts());
+    }
+    assert_eq!(queries, MOST_RESETS);
+}
+
+fn occurrence() -> Sum {
+    Sum { masters: vec!["m1".into(), "m2".into()], ..one() }
+}
+
+#[test]
+fn series_masters_that_the_round_did_not_bring_are_fetched_before_its_last_page() {
+    let mut bench = Bench::new(events(), None);
+    bench.begin();
+    bench.sum = occurrence();
+    bench.page(next("n1"));
+    assert_eq!(bench.store.as_ref().map(|record| record.masters.len()), Some(2), "they are noted with the page");
+    let mut bench = bench.again(events());
+    bench.begin();
+    bench.sum = Sum { brought: vec!["m1".into()], ..one() };
+    assert!(matches!(bench.on(delta("d1")), Step::Fetch(url) if url.ends_with("/me/events/m2")));
+    let step = bench.on(Input::Item);
+    assert!(matches!(step, Step::Deliver(Delivery { last: true, .. })), "{step:?}");
+    assert_eq!(bench.on(Input::Delivered), Step::Done);
+    assert_eq!((bench.round.report.masters, bench.store.unwrap().masters.len()), (1, 0));
+}
+
+#[test]
+fn a_master_that_is_not_there_is_done_without_and_any_other_failure_leaves_the_link() {
+    let mut bench = Bench::new(events(), Some(idle()));
+    bench.begin();
+    bench.sum = occurrence();
+    bench.on(delta("d1"));
+    assert!(matches!(bench.on(refused(404, "ErrorItemNotFound")), Step::Fetch(_)));
+    assert!(matches!(bench.on(later("3")), Step::Sleep(3000.0, Why::Throttled)));
+    bench.on(Input::Slept);
+    assert_eq!(bench.asked.iter().filter(|url| url.ends_with("/me/events/m1")).count(), 2);
+    assert_eq!(failure(bench.on(refused(403, "ErrorAccessDenied"))).code, Code::Forbidden);
+    assert_eq!(bench.store, Some(idle()));
+}
+
+#[test]
+fn ids_new_to_the_mirror_are_noted_before_a_consumer_gets_them() {
+    let mut bench = Bench::new(contacts(), None);
+    bench.round.plan.shown = true;
+    bench.begin();
+    bench.sum = Sum { fresh: vec!["a".into()], ..one() };
+    assert!(matches!(bench.on(next("n1")), Step::Deliver(_)));
+    let noted = bench.store.clone().unwrap();
+    assert_eq!((noted.phase, noted.delivered), (Phase::Fresh, vec!["a".to_owned()]));
+    let mut bench = bench.again(contacts());
+    bench.round.plan.shown = true;
+    bench.begin();
+    bench.on(Input::Broken(Failure::new(Code::Store, "x")));
+    let mut bench = bench.again(contacts());
+    bench.begin();
+    assert_eq!(bench.round.mode().delivered, ["a"]);
+    bench.sum = Sum { left: vec!["a".into()], ..one() };
+    bench.page(next("n1"));
+    assert_eq!(bench.store.clone().unwrap().delivered, ["a"], "as long as Graph has not spoken of it");
+    bench.page(delta("d1"));
+    assert!(bench.store.unwrap().delivered.is_empty());
+}
+
+#[test]
+fn a_rolling_window_is_listed_anew_when_the_day_has_moved_and_between_two_rounds_only() {
+    let window = Options { window: Some((7, 30, "Europe/Berlin".into())), ..Options::default() };
+    let rolling = || request::events(window.clone()).unwrap();
+    let days = |day: u32| format!("2026-11-{day}T23:00:00.000Z/2026-12-{day}T23:00:00.000Z");
+    let mut bench = Bench::new(rolling(), None);
+    bench.round.plan.window = Some(days(13));
+    bench.begin();
+    let asked = "/me/calendarView/delta?startDateTime=2026-11-13T23:00:00.000Z&endDateTime=2026-12-13T23:00:00.000Z";
+    assert_eq!(bench.asked, [asked]);
+    bench.page(next("n1"));
+    let mut bench = bench.again(rolling());
+    bench.round.plan.window = Some(days(14));
+    bench.begin();
+    assert_eq!(bench.asked, ["/contacts/delta?t=n1"], "a round that has begun ends where it began");
+    bench.page(delta("d1"));
+    assert_eq!(bench.store.as_ref().and_then(|record| record.window.clone()), Some(days(13)));
+    let mut bench = bench.again(rolling());
+    bench.round.plan.window = Some(days(14));
+    bench.begin();
+    assert_eq!(bench.asked, [asked.replace("13T", "14T")]);
+    bench.on(delta("d2"));
+    assert!(matches!(bench.on(Input::Delivered), Step::Sweep { .. }), "what left the window is a ghost");
+    bench.on(Input::Swept { work: false, growth: 0, after: None });
+    bench.on(Input::Delivered);
+    let mut same = bench.again(rolling());
+    same.round.plan.window = Some(days(14));
+    same.begin();
+    assert_eq!(same.asked, ["/contacts/delta?t=d2"]);
+}
+
+#[test]
+fn the_count_of_the_mirror_is_kept_with_each_page() {
+    let mut bench = Bench::new(contacts(), None);
+    bench.begin();
+    bench.sum = Sum { growth: 7, ..one() };
+    bench.page(next("n1"));
+    bench.sum = Sum { growth: -2, ..one() };
+    bench.page(delta("d1"));
+    assert_eq!(bench.store.unwrap().count, 5);
 }
 
 #[test]
@@ -645,7 +950,7 @@ fn a_round_from_latest_is_incremental_and_cannot_sweep() {
 #[test]
 fn a_conflict_writes_nothing_and_says_so() {
     let mut round = Round::new(plan(contacts()), NOW);
-    for input in [Input::Begin, Input::Loaded(None), Input::SignedIn, next("n1"), Input::Delivered, Input::Acked] {
+    for input in [Input::Begin, Input::Loaded(None), Input::SignedIn, next("n1"), applied(), Input::Delivered, Input::Acked] {
         round.step(input, NOW, HALF);
     }
     let failure = failure(round.step(Input::Conflict, NOW, HALF));

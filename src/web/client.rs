@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 
-use js_sys::{Date, Function, Math, Promise};
+use js_sys::{Array, Date, Function, Math, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use web_sys::Url;
@@ -216,7 +216,7 @@ pub struct Query {
 }
 
 impl Query {
-    fn driver(&self, options: JsValue, on_status: Function, shown: bool) -> Read<Driver> {
+    fn driver(&self, options: JsValue, on_status: Function, shown: bool, window: Option<String>) -> Read<Driver> {
         let options = Options::new(options, "round")?;
         options.only("signal, ack, maxPages, maxMs", &[])?;
         let (mut max_pages, mut ack, mut max_ms) = (None, None, None);
@@ -243,7 +243,15 @@ impl Query {
             Some(closer) => *closer = leash.closer(),
             None => closers.push(leash.closer()),
         }
-        let plan = Plan { endpoint: Rc::clone(&shared.endpoint), query: Rc::clone(&self.query), policy: shared.policy, max_pages, max_ms };
+        let plan = Plan {
+            endpoint: Rc::clone(&shared.endpoint),
+            query: Rc::clone(&self.query),
+            policy: shared.policy,
+            max_pages,
+            max_ms,
+            window,
+            shown,
+        };
         Ok(Driver::new(Round::new(plan, Date::now()), Rc::clone(shared), self.key.clone(), leash, on_status, shown))
     }
 }
@@ -272,10 +280,20 @@ impl Query {
         self.query.mirror
     }
 
-    /// A round that has not begun. `on_status` gets each change of it; `shown` says that a consumer sees the items.
+    /// How far a rolling window reaches: days back, days ahead, their time zone.
+    #[wasm_bindgen(skip_typescript, getter)]
+    pub fn window(&self) -> JsValue {
+        match &self.query.window {
+            Some((back, ahead, zone)) => Array::of3(&(*back).into(), &(*ahead).into(), &zone.into()).into(),
+            None => JsValue::UNDEFINED,
+        }
+    }
+
+    /// A round that has not begun. `on_status` gets each change of it; `shown` says that a consumer sees the items; `window` is
+    /// where a rolling one is today.
     #[wasm_bindgen(skip_typescript)]
-    pub fn round(&self, options: JsValue, on_status: Function, shown: bool) -> Result<RoundHandle, JsValue> {
-        match self.driver(options, on_status, shown) {
+    pub fn round(&self, options: JsValue, on_status: Function, shown: bool, window: Option<String>) -> Result<RoundHandle, JsValue> {
+        match self.driver(options, on_status, shown, window) {
             Ok(driver) => Ok(RoundHandle { driver: Rc::new(RefCell::new(Some(driver))), report: Rc::default() }),
             Err(failure) => Err(self.shared.error(failure)),
         }

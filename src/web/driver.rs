@@ -13,10 +13,10 @@ use super::json::Json;
 use super::leash::{Leash, timer};
 use super::object::{self, Stop, set, set_date, set_number, set_text};
 use super::store::{self, CHUNK};
-use crate::protocol::change::{Applied, Collapsed, Mode, apply, collapse, pass, sweep};
+use crate::protocol::change::Applied;
+use crate::protocol::desk::Desk;
 use crate::protocol::error::{Code, Failure, Read};
 use crate::protocol::page;
-use crate::protocol::record::Kind;
 use crate::protocol::report::Outcome;
 use crate::protocol::round::{Delivery, Input, Round, Step};
 
@@ -31,13 +31,10 @@ pub struct Driver {
     shown: bool,
     /// For the next request.
     token: String,
-    /// The items of the page that was fetched.
-    items: Option<Vec<Json>>,
-    /// What the page that was delivered does.
-    page: Option<Collapsed<Json>>,
+    /// The page at hand.
+    desk: Desk<Json>,
     /// The page as the consumer gets it.
     delivered: Option<JsValue>,
-    applied: Applied<Json>,
     /// What to do next.
     step: Option<Step>,
 }
@@ -51,8 +48,9 @@ enum Turn {
 /// Where an answer goes.
 enum Then {
     Token,
-    Response,
-    Body(JsValue),
+    Response(bool),
+    /// Of a page, or of one object.
+    Body(JsValue, bool),
     /// What is left of a sleep behind this slice of it, in milliseconds.
     Timer(f64, Timeout),
     Store(Step),
@@ -61,20 +59,7 @@ enum Then {
 impl Driver {
     /// A round that has not begun.
     pub fn new(round: Round, shared: Rc<Shared>, key: JsValue, leash: Leash, on_status: Function, shown: bool) -> Self {
-        Self {
-            round,
-            shared,
-            key,
-            leash,
-            on_status,
-            shown,
-            token: String::new(),
-            items: None,
-            page: None,
-            delivered: None,
-            applied: Applied::default(),
-            step: None,
-        }
+        Self { round, shared, key, leash, on_status, shown, token: String::new(), desk: Desk::default(), delivered: None, step: None }
     }
 
     /// The `RoundReport` so far.
@@ -204,17 +189,18 @@ impl Driver {
                 let promise = self.shared.tokens.ask(need, &self.leash);
                 Ok(Turn::Wait(promise, Then::Token))
             }
-            Step::Fetch(url) => {
+            Step::Fetch(ref url) | Step::Item(ref url) => {
                 self.working();
+                let prefer = self.round.prefer();
                 let plan = self.round.plan();
                 let fetch = Fetch {
                     endpoint: &plan.endpoint,
                     function: self.shared.fetch.as_ref(),
                     token: &self.token,
-                    prefer: &plan.query.prefer,
+                    prefer: &prefer,
                     leash: &self.leash,
                 };
-                Ok(Turn::Wait(fetch.send(&url)?, Then::Response))
+                Ok(Turn::Wait(fetch.send(url)?, Then::Response(matches!(step, Step::Item(_)))))
             }
             Step::Sleep(ms, why) => {
                 let status = self.status("waiting");
@@ -237,11 +223,11 @@ impl Driver {
             return self.answered(step, answer.map_err(Stop::Store)?).map(Turn::Over);
         }
         Ok(match then {
-            Then::Response => match fetch::opened(answer)? {
-                Ok((response, body)) => Turn::Wait(body, Then::Body(response)),
-                Err(answer) => Turn::Over(self.read(answer)),
+            Then::Response(item) => match fetch::opened(answer)? {
+                Ok((response, body)) => Turn::Wait(body, Then::Body(response, item)),
+                Err(answer) => Turn::Over(self.read(answer, item)),
             },
-            Then::Body(response) => Turn::Over(self.read(fetch::answer(&response, answer))),
+            Then::Body(response, item) => Turn::Over(self.read(fetch::answer(&response, answer), item)),
             Then::Timer(left, timeout) => {
                 drop(timeout);
                 self.sleep(left)
@@ -271,25 +257,17 @@ impl Driver {
                 self.working();
                 store.load(&self.key)
             }
-            // A resync comes without a page: nothing is applied with its record.
-            Step::Commit { expect, record } | Step::Resync { expect, record } => {
-                store.commit(&self.key, expect.as_deref(), record, &self.applied)?
-            }
+            Step::Commit { expect, record } => store.commit(&self.key, expect.as_deref(), record, self.desk.applied())?,
+            Step::Note { expect, record } => store.commit(&self.key, expect.as_deref(), record, &Applied::default())?,
             Step::Sweep { after, .. } => store.scan(&self.key, after.as_deref()),
-            Step::Deliver(_) => {
-                let query = &self.round.plan().query;
-                // A page of Graph's is applied to the rows of its ids; a chunk of the sweep already is.
-                let Some(items) = self.items.take() else { return Ok(None) };
-                let page = self.page.insert(collapse(items, query.dialect(), query.minimal));
-                if !query.mirror || page.entries.is_empty() {
+            Step::Apply => {
+                let ids = self.desk.ids(&self.round.plan().query);
+                if ids.is_empty() {
                     return Ok(None);
-                }
-                let mut ids = Vec::with_capacity(page.entries.len());
-                for (id, _) in &page.entries {
-                    ids.push(id.as_str());
                 }
                 store.rows(&self.key, &ids)
             }
+            Step::Deliver(_) => return Ok(None),
             _ => return Err(Failure::new(Code::Internal, "a page must be acknowledged before the next one is asked for")),
         };
         Ok(Some(asked))
@@ -301,50 +279,43 @@ impl Driver {
             Step::Load => Ok(Input::Loaded(store::loaded(answer)?)),
             Step::Sweep { completed, .. } => {
                 let rows = store::scanned(&answer);
-                let last = if rows.len() < CHUNK as usize { None } else { rows.last().map(|(id, _)| id.clone()) };
-                self.applied = sweep(rows, &completed);
-                Ok(Input::Swept { ghosts: !self.applied.remove.is_empty(), after: last })
+                let whole = rows.len() == CHUNK as usize;
+                Ok(self.desk.sweep(rows, whole, &completed))
             }
+            Step::Apply => Ok(self.desk.apply(store::found(&answer), &self.round)),
             Step::Deliver(delivery) => {
-                self.deliver(delivery, &answer)?;
+                self.deliver(delivery)?;
                 Ok(Input::Delivered)
             }
-            _ => {
+            step => {
                 if !answer.is_truthy() {
                     return Ok(Input::Conflict);
                 }
-                if let Some(page) = self.page.take() {
-                    self.round.report.count_page(&page);
+                if matches!(step, Step::Commit { .. }) {
+                    self.desk.committed(&mut self.round.report);
                 }
-                self.round.report.count_changes(&std::mem::take(&mut self.applied));
                 Ok(Input::Committed)
             }
         }
     }
 
-    fn deliver(&mut self, delivery: Delivery, answer: &JsValue) -> Read<()> {
-        let query = &self.round.plan().query;
-        let entries = self.page.as_mut().map(|page| std::mem::take(&mut page.entries)).unwrap_or_default();
-        if !entries.is_empty() {
-            let mode = Mode { generation: delivery.generation, full: delivery.kind == Kind::Full, minimal: query.minimal };
-            if query.mirror {
-                self.applied = apply(entries, store::found(answer), mode);
-                if self.shown {
-                    keep(&mut self.applied)?;
-                }
-            } else {
-                self.applied = pass(entries, mode);
-            }
+    fn deliver(&mut self, delivery: Delivery) -> Read<()> {
+        let mirror = self.round.plan().query.mirror;
+        // Who only syncs does not look at the changes.
+        let changes = if self.shown { self.desk.applied().changes.as_slice() } else { &[] };
+        self.delivered = Some(object::page(delivery, changes, mirror));
+        if self.shown {
+            keep(self.desk.applied_mut())?;
         }
-        self.delivered = Some(object::page(delivery, &self.applied.changes, query.mirror));
         Ok(())
     }
 
-    fn read(&mut self, answer: Answer) -> Input {
+    fn read(&mut self, answer: Answer, item: bool) -> Input {
         match answer {
+            Answer::Body(body) if item => self.desk.master(body, &self.round),
             Answer::Body(body) => match page::read(&body) {
                 Ok(page) => {
-                    self.items = Some(page.items);
+                    self.desk.received(page.items);
                     Input::Page(page.link)
                 }
                 Err(why) => Input::Malformed(why),

@@ -59,10 +59,43 @@ impl Item for Json {
         let _ = assign(&merged, &self.0, &newer.0);
         Self(merged.into())
     }
+
+    fn names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        if self.0.is_object() {
+            for name in Object::keys(self.0.unchecked_ref::<Object>()) {
+                names.extend(name.as_string());
+            }
+        }
+        names
+    }
+
+    fn object(named: Vec<(String, Self)>) -> Self {
+        let entries = Array::new();
+        for (name, value) in named {
+            entries.push(&Array::of2(&name.into(), &value.0));
+        }
+        Self(from_entries(&entries))
+    }
+
+    fn array(members: Vec<Self>) -> Self {
+        let array = Array::new();
+        for member in members {
+            array.push(&member.0);
+        }
+        Self(array.into())
+    }
+
+    fn json(&self) -> String {
+        JSON::stringify(&self.0).ok().and_then(|text| text.as_string()).unwrap_or_default()
+    }
 }
 
 #[wasm_bindgen]
 extern "C" {
+    /// Its own properties only, `__proto__` too: what comes from JSON may be called so.
+    #[wasm_bindgen(js_namespace = Object, js_name = fromEntries)]
+    fn from_entries(entries: &Array) -> JsValue;
     #[wasm_bindgen(js_namespace = Object, catch)]
     fn assign(target: &Object, first: &JsValue, second: &JsValue) -> Result<JsValue, JsValue>;
 }

@@ -21,7 +21,7 @@ pub struct Call {
 /// `events()`.
 pub const EVENTS: Call = Call {
     name: "events",
-    known: "start, end, user, calendar, timeZone, immutableIds, pageSize, name, mirror, query, refresh",
+    known: "start, end, window, user, calendar, timeZone, immutableIds, pageSize, name, mirror, query, refresh",
     required: &["start", "end"],
     advice: &[
         (
@@ -248,8 +248,17 @@ pub fn read(object: JsValue, call: &Call) -> Read<Box<request::Options>> {
     from.instant("startDateTime", &mut to.start)?;
     from.instant("end", &mut to.end)?;
     from.text("organizer", &mut to.organizer)?;
+    if let Some(window) = from.get("window") {
+        let window = Options::new(window, "window")?;
+        window.only("daysBack, daysAhead, timeZone", &[])?;
+        let (mut back, mut ahead, mut zone) = (None, None, None);
+        window.whole("daysBack", &mut back)?;
+        window.whole("daysAhead", &mut ahead)?;
+        window.text("timeZone", &mut zone)?;
+        to.window = Some((back.unwrap_or(0), ahead.unwrap_or(0), zone.unwrap_or_else(|| "UTC".to_owned())));
+    }
     for name in call.required {
-        if from.get(name).is_none() {
+        if from.get(name).is_none() && to.window.is_none() {
             return bad(format!("options.{name} is required by {}()", call.name));
         }
     }

@@ -9,6 +9,7 @@ use super::json::Json;
 use super::object::{get, set, set_number, set_text, text};
 use crate::protocol::change::{Applied, Row};
 use crate::protocol::error::{Code, Failure, Read};
+use crate::protocol::item::Item;
 use crate::protocol::record::Record;
 
 /// Rows swept at once (between 200 and 1000 is fast in every engine).
@@ -32,19 +33,34 @@ extern "C" {
 /// Rows with their ids.
 pub type Rows = Vec<(String, Row<Json>)>;
 
-/// A row as it is stored: `{ generation, item }`.
+/// A row as it is stored: `{ round, item, sets?, staged? }`.
 fn row_to_js(row: &Row<Json>) -> JsValue {
     let object = Object::new();
-    set_number(&object, "generation", row.generation.into());
+    set_number(&object, "round", row.round.into());
     set(&object, "item", &row.item.0);
+    if !row.sets.is_empty() {
+        let sets = Array::new();
+        for name in &row.sets {
+            sets.push(&JsValue::from_str(name));
+        }
+        set(&object, "sets", &sets);
+    }
+    if let Some(staged) = &row.staged {
+        set(&object, "staged", &staged.0);
+    }
     object.into()
 }
 
-/// A stored row; one that can't be read counts as of no generation, so that a sweep clears it and a page replaces it.
+/// A stored row; one that can't be read counts as of no round, so that a sweep clears it and a page replaces it.
 fn row_from_js(value: &JsValue) -> Row<Json> {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float becomes an integer saturating")]
-    let generation = get(value, "generation").as_f64().unwrap_or(0.0) as u32;
-    Row { generation, item: Json(get(value, "item")) }
+    let round = get(value, "round").as_f64().unwrap_or(0.0) as u32;
+    let mut row = Row::new(round, Json(get(value, "item")));
+    for name in Json(get(value, "sets")).list().unwrap_or_default() {
+        row.sets.extend(name.text());
+    }
+    row.staged = Some(Json(get(value, "staged"))).filter(Item::is_object);
+    row
 }
 
 /// A state record as it is stored.
@@ -137,10 +153,11 @@ impl Store {
             return Ok(None);
         }
         let expect = text(&stored, "revision");
-        let generation = row_from_js(&stored).generation;
         let record = match loaded(stored) {
             Ok(Some(old)) => old.fresh(),
-            _ => Record { generation, ..Record::new(now, chance) }.fresh(),
+            // Nothing is known of the rows that may be there. Seconds are more than any count of rounds can be.
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float becomes an integer saturating")]
+            _ => Record { generation: 1, round: (now / 1000.0) as u32, ..Record::new(now, chance) }.fresh(),
         };
         self.commit(key, expect.as_deref(), &record, &Applied::default()).map(Some)
     }

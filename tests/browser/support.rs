@@ -103,6 +103,14 @@ extern "C" {
     pub fn close(this: &Changes);
 }
 
+/// The rules of stores. A module more than six, and wasm-bindgen's server would not serve them all at once.
+pub async fn store_contract(open: &JsValue, options: &JsValue) -> JsValue {
+    let module = "return import(URL.createObjectURL(new Blob([a], { type: 'text/javascript' })))";
+    let module = js_await(module, &include_str!("../../pkg-template/testing.js").into(), &JsValue::NULL).await;
+    let contract: Function = Reflect::get(&module, &"storeContract".into()).unwrap().unchecked_into();
+    contract.call2(&JsValue::UNDEFINED, open, options).unwrap()
+}
+
 /// A client as the facade makes it.
 pub struct Client {
     wasm: client::Client,
@@ -340,7 +348,7 @@ pub fn weeks() -> Value {
 
 /// A round that nobody has asked for a page.
 pub fn round_with(query: &Query, options: JsValue) -> RoundHandle {
-    query.round(options, Function::new_no_args(""), true).map_err(Refused).unwrap()
+    query.round(options, Function::new_no_args(""), true, None).map_err(Refused).unwrap()
 }
 
 /// A round that nobody has asked for a page.

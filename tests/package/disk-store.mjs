@@ -1,40 +1,49 @@
 // A DeltaStore on disk, for the test of one page per process: one file, replaced as a whole, so that a commit is everything or nothing.
 import { readFile, rename, writeFile } from "node:fs/promises";
 
+/** What is under way, file by file: one after the other, within this process. */
+const tails = new Map();
+
 export function diskStore(file) {
   const read = async () => {
     try {
-      return JSON.parse(await readFile(file, "utf8"));
+      return new Map(JSON.parse(await readFile(file, "utf8")).map(([key, { state, rows }]) => [key, { state, rows: new Map(rows) }]));
     } catch {
-      return {};
+      return new Map();
     }
   };
   const write = async (all) => {
-    await writeFile(`${file}.new`, JSON.stringify(all));
+    await writeFile(`${file}.new`, JSON.stringify([...all].map(([key, { state, rows }]) => [key, { state, rows: [...rows] }])));
     await rename(`${file}.new`, file);
   };
+  const alone = (work) => {
+    const done = (tails.get(file) ?? Promise.resolve()).then(work);
+    tails.set(file, done.catch(() => {}));
+    return done;
+  };
   return {
-    load: async (key) => (await read())[key]?.state,
+    load: async (key) => (await read()).get(key)?.state,
     async rows(key, ids) {
-      const rows = (await read())[key]?.rows ?? {};
-      return ids.map((id) => rows[id]);
+      const rows = (await read()).get(key)?.rows;
+      return ids.map((id) => rows?.get(id));
     },
-    async commit(key, { expect, state, put, remove }) {
-      const all = await read();
-      const entry = all[key] ?? { rows: {} };
-      if (entry.state?.revision !== expect) return false;
-      for (const [id, row] of put) entry.rows[id] = row;
-      for (const id of remove) delete entry.rows[id];
-      await write({ ...all, [key]: { ...entry, state } });
-      return true;
-    },
+    commit: (key, { expect, state, put, remove }) =>
+      alone(async () => {
+        const all = await read();
+        const entry = all.get(key) ?? { rows: new Map() };
+        if (entry.state?.revision !== expect) return false;
+        for (const [id, row] of put) entry.rows.set(id, row);
+        for (const id of remove) entry.rows.delete(id);
+        await write(all.set(key, { ...entry, state }));
+        return true;
+      }),
     async scan(key, { after, limit }) {
-      const rows = Object.entries((await read())[key]?.rows ?? {}).sort(([one], [other]) => (one < other ? -1 : 1));
+      const rows = [...((await read()).get(key)?.rows ?? [])].sort(([one], [other]) => (one < other ? -1 : 1));
       return rows.filter(([id]) => after === undefined || id > after).slice(0, limit);
     },
-    async clear(prefix) {
-      const all = await read();
-      await write(Object.fromEntries(Object.entries(all).filter(([key]) => !key.startsWith(prefix))));
-    },
+    clear: (prefix) =>
+      alone(async () => {
+        await write(new Map([...(await read())].filter(([key]) => !key.startsWith(prefix))));
+      }),
   };
 }

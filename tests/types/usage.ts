@@ -3,6 +3,7 @@ import type { PublicClientApplication } from "@azure/msal-browser";
 import { DeltaError, init, openDelta } from "deltalink";
 import type { Change, CommitInfo, DeltaErrorCode, DeltaFeed, DeltaQuery, DeltaStore, Entity, Event, EventQuery, OrgContact, Page, Readable, RoundReport, TokenCredential, TokenRequest } from "deltalink";
 import { fromMsal } from "deltalink/msal";
+import { storeContract } from "deltalink/testing";
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 function same<A, B>(_proof: Same<A, B>): void {}
@@ -28,6 +29,13 @@ export async function clients(): Promise<void> {
   await openDelta({ token: () => 7, account: "a" });
   // @ts-expect-error no such store
   await openDelta({ token: () => "t", store: "disk" });
+}
+
+export async function contract(disk: DeltaStore & { file: string }): Promise<void> {
+  for (const { name, run } of storeContract(() => store)) await run().then(() => name.length);
+  storeContract(async () => disk, { reopen: ({ file }) => ({ ...disk, file }) });
+  // @ts-expect-error not a store
+  storeContract(() => ({ load: async () => undefined }));
 }
 
 export async function queries(): Promise<void> {

@@ -4,7 +4,7 @@ use crate::route::Collection;
 use serde_json::{Map, Value, json};
 
 /// Every fault there is.
-pub(crate) const NAMES: [&str; 28] = [
+pub const NAMES: [&str; 28] = [
     "status",
     "reset",
     "claims",

@@ -21,6 +21,7 @@ mod text;
 mod world;
 
 pub use control::Server;
+pub use faults::NAMES as FAULTS;
 pub use http::{Request, Response};
 pub use options::{DriveLink, Duplicates, DuringRound, Options};
 pub use route::Collection;

@@ -655,7 +655,9 @@ impl World {
                 // Pages repeat with the same ids, each with a different nextLink (graph-facts 7 anomaly 1). The link given
                 // leads back to the place where the rule began, after `cycle` pages.
                 let cycle = fault.number("cycle").unwrap_or(1).max(1);
-                let anchor = fault.anchor.unwrap_or(page.here);
+                // Never into another round: that would end in its deltaLink, and hide the rest of this one.
+                let round = |state: &State| if let State::Page { round, .. } = state { Some(*round) } else { None };
+                let anchor = fault.anchor.filter(|anchor| round(anchor) == round(&page.here)).unwrap_or(page.here);
                 if let Some(rule) = self.rules.get_mut(at) {
                     rule.anchor = Some(anchor);
                 }

@@ -1,0 +1,23 @@
+// Where a window that moves with the days is.
+
+/**
+ * From the midnight `back` days before the day of `now` to the one that ends the day `ahead` days after it, `start/end`.
+ * The same all day long. Throws a RangeError if the host does not know the time zone.
+ */
+export function windowAt([back, ahead, timeZone], now = Date.now()) {
+  const numbers = { year: "numeric", month: "numeric", day: "numeric", hour: "numeric", minute: "numeric", second: "numeric" };
+  const format = new Intl.DateTimeFormat("en", { timeZone, calendar: "gregory", numberingSystem: "latn", hourCycle: "h23", ...numbers });
+  /** What the clocks of the zone show, as if it were UTC. */
+  const shown = (ms) => {
+    const part = Object.fromEntries(format.formatToParts(ms).map(({ type, value }) => [type, Number(value)]));
+    return Date.UTC(part.year, part.month - 1, part.day, part.hour, part.minute, part.second);
+  };
+  const today = new Date(shown(now));
+  const midnight = (days) => {
+    const clock = Date.UTC(today.getUTCFullYear(), today.getUTCMonth(), today.getUTCDate() + days);
+    // The offset of the zone there; clocks may have changed since a first guess at it.
+    const guess = clock - (shown(clock) - clock);
+    return new Date(clock - (shown(guess) - guess)).toISOString();
+  };
+  return `${midnight(-back)}/${midnight(ahead + 1)}`;
+}

@@ -1,0 +1,178 @@
+//! Relationship slices: `members@delta`, `manager@delta` and their like (graph-facts 2.2).
+//!
+//! A slice says which objects came into a relationship and, with `@removed`, which left it; a big group comes several times in
+//! one round, each time with another slice. The mirror keeps the whole set as a list under the name of the relationship,
+//! `members`, in the order in which its objects came.
+
+use super::item::Item;
+use super::table::Places;
+
+const SLICE: &str = "@delta";
+
+/// Lists of objects by the name of their relationship.
+pub type Lists<I> = Vec<(String, Vec<I>)>;
+
+/// An item without its slices, and the slices by the name of their relationship.
+pub fn split<I: Item>(item: I) -> (I, Lists<I>) {
+    let mut slices = Vec::new();
+    let mut names = Vec::new();
+    for name in item.names() {
+        if let Some(relation) = name.strip_suffix(SLICE)
+            && let Some(list) = item.get(&name).and_then(|value| value.list())
+        {
+            slices.push((relation.to_owned(), list));
+            names.push(name);
+        }
+    }
+    if slices.is_empty() { (item, slices) } else { (without(&item, &names), slices) }
+}
+
+/// Two sightings of an id within a page, when at least one has slices: all slices count, one after the other.
+pub fn joined<I: Item>(first: I, second: I, minimal: bool) -> I {
+    let (first, slices) = split(first);
+    let (second, more) = split(second);
+    let fold = minimal || !more.is_empty();
+    let item = if fold { first.overlaid(&second) } else { second };
+    let mut lists: Lists<I> = slices;
+    for (relation, mut slice) in more {
+        match lists.iter_mut().find(|(name, _)| *name == relation) {
+            Some((_, list)) => list.append(&mut slice),
+            None => lists.push((relation, slice)),
+        }
+    }
+    let mut named = Vec::new();
+    for (relation, list) in lists {
+        named.push((relation + SLICE, I::array(list)));
+    }
+    item.overlaid(&I::object(named))
+}
+
+/// Folds slices into the sets that an object holds under the names of their relationships.
+pub fn fold<I: Item>(sets: &I, slices: Lists<I>) -> I {
+    let mut folded = Vec::new();
+    for (relation, slice) in slices {
+        let old = sets.get(&relation).and_then(|set| set.list()).unwrap_or_default();
+        let set = folded_set(old, slice);
+        folded.push((relation, I::array(set)));
+    }
+    sets.overlaid(&I::object(folded))
+}
+
+fn folded_set<I: Item>(old: Vec<I>, slice: Vec<I>) -> Vec<I> {
+    let mut places = Places::new(old.len() + slice.len());
+    // What left keeps its place until the end, so that the places found before stay right.
+    let mut members: Vec<(String, Option<I>)> = Vec::with_capacity(old.len());
+    for member in old.into_iter().chain(slice) {
+        let Some(id) = member.text_of("id") else { continue };
+        let stays = if member.get("@removed").is_some_and(|removed| !removed.is_null()) { None } else { Some(member) };
+        let place = places.of(&id, &members);
+        match members.get_mut(place) {
+            Some((_, known)) => *known = stays,
+            None => members.push((id, stays)),
+        }
+    }
+    let mut set = Vec::with_capacity(members.len());
+    for (_, member) in members {
+        set.extend(member);
+    }
+    set
+}
+
+/// An item with the sets that a full round has gathered in the place of the ones it had.
+pub fn promoted<I: Item>(item: &I, old: &[String], gathered: &I) -> I {
+    let mut sets = Vec::new();
+    for name in gathered.names() {
+        let new = gathered.get(&name).unwrap_or_else(|| I::array(Vec::new()));
+        // The same objects in another order are no difference.
+        let kept = item.get(&name).filter(|set| same_set(set, &new)).unwrap_or(new);
+        sets.push((name, kept));
+    }
+    without(item, old).overlaid(&I::object(sets))
+}
+
+fn same_set<I: Item>(one: &I, other: &I) -> bool {
+    let (Some(one), Some(other)) = (one.list(), other.list()) else { return false };
+    let both = one.len();
+    both == other.len() && folded_set(one, other).len() == both
+}
+
+/// A copy of an object without these names.
+fn without<I: Item>(item: &I, names: &[String]) -> I {
+    let mut kept = Vec::new();
+    for name in item.names() {
+        if !names.contains(&name)
+            && let Some(value) = item.get(&name)
+        {
+            kept.push((name, value));
+        }
+    }
+    I::object(kept)
+}
+
+/// The sets of an object, alone.
+pub fn sets<I: Item>(item: &I, names: &[String]) -> I {
+    let mut sets = Vec::new();
+    for name in names {
+        if let Some(set) = item.get(name) {
+            sets.push((name.clone(), set));
+        }
+    }
+    I::object(sets)
+}
+
+#[cfg(test)]
+#[cfg(not(target_family = "wasm"))]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn slice(ids: &[&str], gone: &[&str]) -> Value {
+        let stays = ids.iter().map(|id| json!({"id": id}));
+        let left = gone.iter().map(|id| json!({"id": id, "@removed": {"reason": "deleted"}}));
+        stays.chain(left).collect()
+    }
+
+    #[test]
+    fn a_slice_is_what_ends_in_delta_and_is_a_list() {
+        let (item, slices) = split(json!({"id": "g", "members@delta": [{"id": "a"}], "odd@delta": 1, "n": 2}));
+        assert_eq!(item, json!({"id": "g", "odd@delta": 1, "n": 2}));
+        assert_eq!(slices, [("members".to_owned(), vec![json!({"id": "a"})])]);
+    }
+
+    #[test]
+    fn slices_fold_into_the_set_and_out_of_it() {
+        let (_, slices) = split(json!({"members@delta": slice(&["c", "a"], &["b", "unknown"])}));
+        let sets = fold(&json!({"members": slice(&["a", "b"], &[]), "owners": slice(&["o"], &[])}), slices);
+        assert_eq!(sets, json!({"members": slice(&["a", "c"], &[]), "owners": slice(&["o"], &[])}));
+    }
+
+    #[test]
+    fn an_object_that_left_and_came_again_is_in_the_set() {
+        let (_, slices) = split(json!({"members@delta": [{"id": "a", "@removed": {"reason": "deleted"}}, {"id": "a"}, {"no": "id"}]}));
+        assert_eq!(fold(&json!({"members": slice(&["a"], &[])}), slices), json!({"members": slice(&["a"], &[])}));
+    }
+
+    #[test]
+    fn two_sightings_in_a_page_keep_both_slices() {
+        let first = json!({"id": "g", "n": 1, "old": true, "members@delta": slice(&["a"], &[])});
+        let sliced = joined(first.clone(), json!({"id": "g", "n": 2, "members@delta": slice(&["b"], &[])}), false);
+        assert_eq!(sliced, json!({"id": "g", "n": 2, "old": true, "members@delta": slice(&["a", "b"], &[])}));
+        let plain = joined(first, json!({"id": "g", "n": 2}), false);
+        assert_eq!(plain, json!({"id": "g", "n": 2, "members@delta": slice(&["a"], &[])}));
+    }
+
+    #[test]
+    fn a_gathered_set_takes_the_place_of_the_old_one_and_keeps_its_order_if_it_is_the_same() {
+        let item = json!({"id": "g", "members": slice(&["a", "b"], &[]), "owners": slice(&["o"], &[])});
+        let names = ["members".to_owned(), "owners".to_owned()];
+        assert_eq!(
+            promoted(&item, &names, &json!({"members": slice(&["b", "a"], &[])})),
+            json!({"id": "g", "members": slice(&["a", "b"], &[])})
+        );
+        assert_eq!(
+            promoted(&item, &names, &json!({"members": slice(&["b", "c"], &[])})),
+            json!({"id": "g", "members": slice(&["b", "c"], &[])})
+        );
+        assert_eq!(promoted(&item, &names, &json!({})), json!({"id": "g"}));
+    }
+}

@@ -1,0 +1,160 @@
+//! Whole rounds, natively: the machine, the page reader and the applying code of the wasm on the fake Graph's core. Seeded
+//! schedules of edits, faults and crashes; what the mirror must be is read from the fake's own tables. A failing seed is printed;
+//! `SEED=n cargo test --test model` replays it alone, `make model CASES=20000` runs many.
+#![cfg(not(target_family = "wasm"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unreachable, missing_docs)]
+
+use std::collections::HashMap;
+
+use deltalink::protocol::error::Code;
+
+#[path = "model/bench.rs"]
+mod bench;
+#[path = "model/schedule.rs"]
+mod schedule;
+
+use bench::{Bench, End};
+use schedule::Schedule;
+
+const DAY: u64 = 86_400_001;
+
+/// What the schedules have met.
+#[derive(Default)]
+struct Met {
+    counts: HashMap<String, u64>,
+    steps: u64,
+}
+
+/// Runs one schedule; at its end quiet rounds, after which everything must be as Graph has it.
+fn run(seed: u64, met: &mut Met) {
+    let schedule = Schedule::of(seed);
+    let mut bench = Bench::new(&schedule);
+    if alone() {
+        println!("{} {} {}\n{}", schedule.call, schedule.path, schedule.query, schedule.options);
+    }
+    for turn in &schedule.turns {
+        if alone() {
+            println!("---- {turn:?}");
+        }
+        for edit in &turn.edits {
+            let made = bench.world.edit(&serde_json::json!([edit]), bench.now);
+            if alone() {
+                println!("EDIT {} {made:?}", edit["op"]);
+            }
+        }
+        bench.world.add_faults(&turn.faults.clone().into()).unwrap();
+        if turn.expire {
+            bench.world.expire(None);
+        }
+        let end = match bench.round(Some(turn)) {
+            End::Done => "done".to_owned(),
+            End::Crashed => continue,
+            End::Failed(failure) => {
+                // Three resets a day without a complete round are the end of that day.
+                if failure.code == Code::ResyncLoop {
+                    bench.now += DAY;
+                }
+                format!("failed: {}", failure.code.as_str())
+            }
+        };
+        if alone() {
+            println!("{end}");
+        }
+        *bench.met.entry(end).or_default() += 1;
+    }
+    bench.world.clear_faults();
+    // Changes that came during the last round may be due in the next one; a poisoned link needs three refusals.
+    quiet(&mut bench);
+    quiet(&mut bench);
+    if schedule.lossy {
+        bench.reset();
+        quiet(&mut bench);
+    }
+    bench.check(schedule.followed());
+    bench.check_log();
+    met.steps += bench.steps;
+    for (what, count) in &bench.met {
+        *met.counts.entry(what.clone()).or_default() += count;
+    }
+    for (fault, count) in bench.world.faults()["counts"].as_object().into_iter().flatten() {
+        *met.counts.entry(format!("fault {fault}")).or_default() += count.as_u64().unwrap_or(0);
+    }
+}
+
+/// Whether one seed is replayed: its story is told then.
+fn alone() -> bool {
+    std::env::var("SEED").is_ok()
+}
+
+/// Rounds until one is complete.
+fn quiet(bench: &mut Bench) {
+    for _ in 0..8 {
+        match bench.round(None) {
+            End::Done => return,
+            End::Failed(failure) if failure.code == Code::ResyncLoop => bench.now += DAY,
+            End::Failed(_) => {}
+            End::Crashed => unreachable!(),
+        }
+    }
+    panic!("eight rounds without a fault, and none complete");
+}
+
+#[test]
+fn after_any_schedule_of_edits_faults_and_crashes_the_mirror_is_what_graph_lists() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let single = number("SEED");
+    let cases = number("CASES").unwrap_or(600);
+    let mut met = Met::default();
+    for seed in single.map_or(0..cases, |seed| seed..seed + 1) {
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(seed, &mut met)));
+        if let Err(error) = result {
+            eprintln!("seed {seed} fails; SEED={seed} cargo test --test model replays it");
+            std::panic::resume_unwind(error);
+        }
+    }
+    let mut counts: Vec<_> = met.counts.iter().collect();
+    counts.sort();
+    println!("{cases} schedules, {} steps", met.steps);
+    for (what, count) in counts {
+        println!("{count:>9}  {what}");
+    }
+    if single.is_none() && cases >= 600 {
+        let faults = fake_graph::FAULTS.iter().map(|name| format!("fault {name}"));
+        for what in faults.chain(["done", "crash", "resync", "sweep", "master", "failed: livelock"].map(str::to_owned)) {
+            assert!(met.counts.get(&what).is_some_and(|count| *count > 0), "never met: {what}");
+        }
+    }
+}
+
+/// Each planted bug falls within a thousand schedules; which fell when is printed.
+#[cfg(feature = "planted")]
+#[test]
+fn the_schedules_find_each_planted_bug() {
+    for bug in deltalink::planted::BUGS {
+        deltalink::planted::plant(bug);
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(|_| {}));
+        let fell = (0..1000).find_map(|seed| {
+            let result = std::panic::catch_unwind(|| run(seed, &mut Met::default()));
+            result.err().map(|error| {
+                (seed, error.downcast_ref::<String>().cloned().or(error.downcast_ref::<&str>().map(|text| (*text).to_owned())))
+            })
+        });
+        std::panic::set_hook(hook);
+        deltalink::planted::plant("");
+        let Some((seed, words)) = fell else { panic!("a thousand schedules do not find that {bug}") };
+        let words = words.unwrap_or_default();
+        println!("seed {seed:>4} finds that {bug}: {}", words.lines().next().unwrap_or_default().chars().take(90).collect::<String>());
+    }
+}
+
+#[test]
+fn two_seeds_alike_ask_alike() {
+    let asked = |seed| {
+        let mut bench = Bench::new(&Schedule::of(seed));
+        assert!(matches!(bench.round(None), End::Done));
+        bench.world.log().to_string()
+    };
+    assert_eq!(asked(3), asked(3));
+    assert_ne!(asked(3), asked(4));
+}

@@ -1,0 +1,405 @@
+//! A machine, a store that survives crashes, a consumer that remembers what it was given, and the fake Graph's core.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
+
+use deltalink::protocol::change::{Applied, Change, Row, side};
+use deltalink::protocol::desk::Desk;
+use deltalink::protocol::endpoint::Endpoint;
+use deltalink::protocol::error::Failure;
+use deltalink::protocol::page::{self, Malformed};
+use deltalink::protocol::record::{Kind, Phase, Record};
+use deltalink::protocol::refusal::Refusal;
+use deltalink::protocol::request::{self, Options, Query};
+use deltalink::protocol::round::{Input, Need, Plan, Round, Step};
+use deltalink::protocol::wait::Policy;
+use fake_graph::{Collection, Populate, Request, World};
+use serde_json::{Value, json};
+
+use crate::schedule::{Dice, START, Schedule, Turn, WINDOW, plain};
+
+const ORIGIN: &str = "http://127.0.0.1:4010";
+/// Small, so that a sweep takes several chunks.
+const CHUNK: usize = 7;
+
+/// What survives a crash.
+#[derive(Default)]
+struct Store {
+    state: Option<Record>,
+    rows: BTreeMap<String, Row<Value>>,
+}
+
+impl Store {
+    fn commit(&mut self, expect: Option<&str>, record: &Record, applied: &Applied<Value>) -> bool {
+        if !Record::may_follow(self.state.as_ref(), expect) {
+            return false;
+        }
+        for (id, row) in &applied.put {
+            self.rows.insert(id.clone(), row.clone());
+        }
+        for id in &applied.remove {
+            self.rows.remove(id);
+        }
+        // What is stored is read back, as a real store would give it.
+        self.state = Some(Record::read(&serde_json::to_value(record).unwrap()).unwrap());
+        true
+    }
+
+    /// The items, without what is kept beside them.
+    fn items(&self) -> impl Iterator<Item = (&String, &Row<Value>)> {
+        self.rows.iter().filter(|(id, _)| !id.starts_with('\0'))
+    }
+}
+
+/// How a round came to its end.
+pub enum End {
+    Done,
+    Failed(Box<Failure>),
+    Crashed,
+}
+
+/// One query against one world.
+pub struct Bench {
+    pub world: World,
+    collection: Collection,
+    name: &'static str,
+    query: Rc<Query>,
+    endpoint: Rc<Endpoint>,
+    app: bool,
+    token: String,
+    store: Store,
+    /// What a consumer has who applies each page that `round()` hands out, acknowledged or not.
+    copy: BTreeMap<String, Value>,
+    pub now: u64,
+    dice: Dice,
+    pub met: HashMap<String, u64>,
+    pub steps: u64,
+}
+
+fn options(call: &Value, organizer: &str) -> Options {
+    let text = |name: &str| call[name].as_str().map(str::to_owned);
+    Options {
+        start: text("start"),
+        end: text("end"),
+        page_size: call["pageSize"].as_u64().map(|size| size as u32),
+        minimal: call["minimal"] == true,
+        select: call["select"].as_array().map(|list| list.iter().map(|name| name.as_str().unwrap().to_owned()).collect()),
+        organizer: Some(organizer.to_owned()),
+        ..Options::default()
+    }
+}
+
+impl Bench {
+    pub fn new(schedule: &Schedule) -> Self {
+        let root = format!("{ORIGIN}/w/model/v1.0");
+        let mut world = World::new(schedule.seed, root.clone());
+        world.set_options(&schedule.options).unwrap();
+        let populate =
+            Populate { contacts: 25, events: 30, drive: 20, messages: 20, recordings: 15, users: 14, groups: 6, around: START as i64 };
+        world.populate(&populate, START);
+        let options = options(&schedule.query, world.me().0);
+        let query = match schedule.call {
+            "orgContacts" => request::org_contacts(Options { organizer: None, ..options }),
+            "events" => request::events(Options { organizer: None, ..options }),
+            "callRecordings" => request::call_recordings(options),
+            _ => request::track(schedule.path, Options { organizer: None, ..options }),
+        };
+        let mut bench = Self {
+            collection: Collection::named(schedule.collection).unwrap(),
+            name: schedule.collection,
+            world,
+            query: Rc::new(query.unwrap()),
+            endpoint: Rc::new(Endpoint::parse(&root).unwrap()),
+            app: schedule.app(),
+            token: String::new(),
+            store: Store::default(),
+            copy: BTreeMap::new(),
+            now: START,
+            dice: Dice(schedule.seed),
+            met: HashMap::new(),
+            steps: 0,
+        };
+        bench.sign_in();
+        bench
+    }
+
+    fn sign_in(&mut self) {
+        self.token = self.world.token(if self.app { "app" } else { "delegated" }, None, None, self.now);
+    }
+
+    fn count(&mut self, what: &str) {
+        *self.met.entry(what.to_owned()).or_default() += 1;
+    }
+
+    /// A round, quiet or as its turn has it; what must hold of every one is checked here.
+    pub fn round(&mut self, turn: Option<&Turn>) -> End {
+        let plan = Plan {
+            endpoint: Rc::clone(&self.endpoint),
+            query: Rc::clone(&self.query),
+            policy: Policy { attempts: 4, max_wait: 1e12, ..Policy::default() },
+            max_pages: turn.and_then(|turn| turn.most),
+            max_ms: None,
+            window: None,
+            shown: turn.is_none_or(|turn| turn.shown),
+        };
+        let shown = plan.shown;
+        let crash = turn.and_then(|turn| turn.crash);
+        let rival = turn.and_then(|turn| turn.rival);
+        // What the first request has to be, if a round is under way.
+        let mut resumes = self.store.state.as_ref().filter(|state| state.phase == Phase::Paging).and_then(|state| state.link.clone());
+        let mut round = Round::new(plan, self.now as f64);
+        let mut desk = Desk::default();
+        let mut input = Input::Begin;
+        let (mut requests, mut pages, mut acked, mut restarts) = (0, 0, true, 0);
+        let faults = self.faults();
+        for steps in 0.. {
+            if crash.is_some_and(|limit| steps >= limit) {
+                self.count("crash");
+                return End::Crashed;
+            }
+            assert!(steps < 40_000, "a round that does not end");
+            if rival == Some(steps) {
+                self.count("rival");
+                let _ = self.round(Some(&Turn { shown: false, ..Turn::quiet() }));
+            }
+            self.now += 1;
+            self.steps += 1;
+            let chance = self.dice.share();
+            if std::env::var("SEED").is_ok() {
+                println!("{}", format!("{input:?}").chars().take(260).collect::<String>());
+            }
+            let step = round.step(input, self.now as f64, chance);
+            input = match step {
+                Step::Load => Input::Loaded(self.store.state.clone().map(Box::new)),
+                Step::SignIn(need) => {
+                    if need == Need::Unauthorized {
+                        self.sign_in();
+                    }
+                    Input::SignedIn
+                }
+                Step::Fetch(url) | Step::Item(url) => {
+                    let edits = turn.map(|turn| turn.meanwhile.iter().filter(|(at, _)| *at == requests)).into_iter().flatten();
+                    for (_, edit) in edits {
+                        let made = self.world.edit(&json!([edit]), self.now);
+                        if std::env::var("SEED").is_ok() {
+                            println!("EDIT {} {made:?}", edit["op"]);
+                        }
+                    }
+                    if let Some(link) = resumes.take().filter(|_| rival.is_none()) {
+                        let relative = url.starts_with(&link) || url.ends_with(&link);
+                        assert!(url == link || relative, "invariant 15: {url} where {link} was committed");
+                    }
+                    requests += 1;
+                    let master = url.contains("/events/");
+                    self.fetch(&url, &round, &mut desk, master)
+                }
+                Step::Sleep(ms, _) => {
+                    self.now += ms as u64;
+                    Input::Slept
+                }
+                Step::Apply => {
+                    let ids: Vec<String> = desk.ids(&self.query).into_iter().map(str::to_owned).collect();
+                    let rows = ids.iter().map(|id| self.store.rows.get(id).cloned()).collect();
+                    desk.apply(rows, &round)
+                }
+                Step::Deliver(_) => {
+                    assert!(acked, "invariant 2: a page after one that was not acknowledged");
+                    acked = false;
+                    pages += 1;
+                    if shown {
+                        self.consume(&desk.applied().changes);
+                    }
+                    Input::Delivered
+                }
+                Step::Await => {
+                    acked = true;
+                    Input::Acked
+                }
+                Step::Commit { expect, record } => {
+                    assert!(acked, "invariant 2: a commit before the acknowledgement");
+                    if Record::may_follow(self.store.state.as_ref(), expect.as_deref()) {
+                        self.check_commit(&record, desk.applied());
+                    }
+                    if self.store.commit(expect.as_deref(), &record, desk.applied()) {
+                        desk.committed(&mut round.report);
+                        Input::Committed
+                    } else {
+                        assert!(rival.is_some(), "nobody else commits");
+                        self.count("conflict");
+                        Input::Conflict
+                    }
+                }
+                Step::Note { expect, record } => {
+                    if record.phase == Phase::Fresh && record.generation > 0 {
+                        restarts += 1;
+                        self.count("resync");
+                    }
+                    if self.store.commit(expect.as_deref(), &record, &Applied::default()) {
+                        Input::Committed
+                    } else {
+                        assert!(rival.is_some(), "nobody else commits");
+                        Input::Conflict
+                    }
+                }
+                Step::Sweep { after, completed } => {
+                    self.count("sweep");
+                    let phase = self.store.state.as_ref().map(|state| state.phase);
+                    assert!(rival.is_some() || phase == Some(Phase::Sweeping), "invariant 3");
+                    let later = self.store.rows.iter().filter(|(id, _)| after.as_ref().is_none_or(|after| *id > after));
+                    let rows: Vec<_> = later.take(CHUNK).map(|(id, row)| (id.clone(), row.clone())).collect();
+                    let whole = rows.len() == CHUNK;
+                    desk.sweep(rows, whole, &completed)
+                }
+                Step::Done => {
+                    self.check_end(&round, requests, pages, restarts, faults);
+                    return End::Done;
+                }
+                Step::Fail(failure) => {
+                    self.check_end(&round, requests, pages, restarts, faults);
+                    return End::Failed(failure);
+                }
+            };
+        }
+        unreachable!()
+    }
+
+    /// Invariants 1, 3, 4: what a commit may do.
+    fn check_commit(&self, record: &Record, applied: &Applied<Value>) {
+        let ghosts = applied
+            .changes
+            .iter()
+            .any(|change| matches!(change, Change::Remove { reason, old: Some(_), .. } if reason.as_str() == "ghost"));
+        let sweeping = self.store.state.as_ref().is_some_and(|state| state.phase == Phase::Sweeping && state.kind == Kind::Full);
+        assert!(!ghosts || sweeping, "invariant 3: a ghost outside a sweep");
+        assert!(record.phase != Phase::Fresh, "a page and no link");
+        for (id, row) in &applied.put {
+            assert!(row.item.is_object(), "{id}");
+        }
+    }
+
+    /// Invariant 9, and the count.
+    fn check_end(&self, round: &Round, requests: u64, pages: u64, restarts: u64, faults: u64) {
+        let most = pages + (self.faults() - faults) + restarts + u64::from(round.report.masters) + 10;
+        assert!(
+            requests <= most,
+            "invariant 9: {requests} requests for {pages} pages, {restarts} restarts, {} faults",
+            self.faults() - faults
+        );
+        if let Some(state) = &self.store.state {
+            assert_eq!(state.count as usize, self.store.items().count(), "the count of the mirror");
+        }
+    }
+
+    fn faults(&self) -> u64 {
+        self.world.faults()["counts"].as_object().into_iter().flatten().filter_map(|(_, count)| count.as_u64()).sum()
+    }
+
+    fn consume(&mut self, changes: &[Change<Value>]) {
+        for change in changes {
+            match change {
+                Change::Upsert { id, item, .. } => drop(self.copy.insert(id.clone(), item.clone())),
+                Change::Remove { id, .. } => drop(self.copy.remove(id)),
+            }
+        }
+    }
+
+    fn fetch(&mut self, url: &str, round: &Round, desk: &mut Desk<Value>, master: bool) -> Input {
+        let path = url.strip_prefix(ORIGIN).unwrap_or_else(|| panic!("invariant 6: a foreign URL: {url}"));
+        let mut request = Request::get(path, &self.token);
+        let prefer = round.prefer();
+        if !prefer.is_empty() {
+            request = request.with("Prefer", &prefer.join(", "));
+        }
+        let answer = self.world.handle(&request, self.now);
+        let cut = answer.cut_after.is_some_and(|at| at < answer.body.len());
+        if answer.status == 0 || answer.hang || cut {
+            return Input::Unreachable;
+        }
+        let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
+        if answer.status != 200 {
+            let mut refusal = Refusal::read(answer.status, body.as_ref());
+            refusal.retry_after = answer.header("Retry-After").map(str::to_owned);
+            refusal.location = answer.header("Location").map(str::to_owned);
+            return Input::Refused(Box::new(refusal));
+        }
+        let Some(body) = body else { return Input::Malformed(Malformed::NotJson) };
+        if master {
+            self.count("master");
+            return desk.master(body, round);
+        }
+        match page::read(&body) {
+            Ok(page) => {
+                if let Ok(id) = std::env::var("WATCH") {
+                    for item in page.items.iter().filter(|item| item["id"].as_str().is_some_and(|text| text.contains(&id))) {
+                        println!("WATCH {item}");
+                    }
+                }
+                desk.received(page.items);
+                Input::Page(page.link)
+            }
+            Err(why) => Input::Malformed(why),
+        }
+    }
+
+    /// Makes the next round a full one, as a refresh would.
+    pub fn reset(&mut self) {
+        if let Some(state) = &self.store.state {
+            self.store.state = Some(state.fresh());
+        }
+    }
+
+    /// The mirror against the fake's own tables, and a consumer's copy against the mirror.
+    pub fn check(&mut self, followed: bool) {
+        let window = (self.collection == Collection::Events).then_some(WINDOW);
+        let withheld = self.world.options().withhold_masters_full || self.world.options().withhold_masters;
+        self.world.set_options(&json!({ "withhold_masters_full": false })).unwrap();
+        let listed = self.world.list(self.collection, None, None, window, false);
+        let oracle: BTreeMap<String, Value> =
+            listed.iter().map(|item| (item["id"].as_str().unwrap().to_owned(), plain(self.name, item))).collect();
+        let mut mirror: BTreeMap<String, Value> = self.store.items().map(|(id, row)| (id.clone(), plain(self.name, &row.item))).collect();
+        // A master that Graph withholds is what was fetched beside the mirror.
+        for (id, held) in &mut mirror {
+            if let Some(row) = self.store.rows.get(&side(id)) {
+                *held = plain(self.name, &row.item);
+            }
+        }
+        // Masters that Graph withholds are no part of what it reports.
+        let expected: BTreeSet<&String> = oracle
+            .iter()
+            .filter(|(id, item)| !withheld || item["type"] != "seriesMaster" || mirror.contains_key(*id))
+            .map(|(id, _)| id)
+            .collect();
+        let held: BTreeSet<&String> = mirror.keys().collect();
+        assert!(held == expected, "{}: missing {:?}, not gone {:?}", self.name, &expected - &held, &held - &expected);
+        // Graph says nothing of a master that it withholds once all of its occurrences are exceptions.
+        let silent = |id: &String| withheld && !mirror.values().any(|item| item["type"] == "occurrence" && item["seriesMasterId"] == **id);
+        for (id, held) in &mirror {
+            if held["type"] != "seriesMaster" || !silent(id) {
+                assert_eq!(*held, oracle[id], "{}: {id}", self.name);
+            }
+        }
+        for (id, row) in self.store.items() {
+            assert!(row.staged.is_none(), "{id}: a set that is not shown");
+            if row.item["type"] == "occurrence" {
+                let master = row.item["seriesMasterId"].as_str().unwrap();
+                assert!(self.store.rows.contains_key(master) || self.store.rows.contains_key(&side(master)), "{id}: no master");
+            }
+        }
+        if followed {
+            let items: BTreeMap<String, Value> = self.store.items().map(|(id, row)| (id.clone(), row.item.clone())).collect();
+            let (copied, held): (BTreeSet<&String>, BTreeSet<&String>) = (self.copy.keys().collect(), items.keys().collect());
+            assert!(copied == held, "invariant 5: {}: the replay lacks {:?}, has still {:?}", self.name, &held - &copied, &copied - &held);
+            for (id, item) in &items {
+                assert_eq!(self.copy[id], *item, "invariant 5: {}: {id}", self.name);
+            }
+        }
+    }
+
+    /// Whether the world was asked for something that Graph does not have, or with a link that is not byte for byte its own.
+    pub fn check_log(&self) {
+        for entry in self.world.log().as_array().into_iter().flatten() {
+            assert_ne!(entry["kind"], "unexpected", "{entry}");
+            assert_ne!(entry["as_issued"], json!(false), "invariant 7: {entry}");
+        }
+    }
+}
