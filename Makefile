@@ -1,5 +1,5 @@
 # `make demo` and `make test` are all that is needed; both install what is missing.
-.PHONY: setup build demo test size check-demo fmt clean
+.PHONY: setup build demo test model size check-demo fmt clean
 
 setup:
 	@scripts/setup.sh
@@ -14,6 +14,10 @@ demo: build
 test:
 	@scripts/setup.sh
 	@node tests/run.mjs
+
+# The model test at length: CASES schedules, from 0 on; SEED=n replays one of them.
+model: setup
+	@CASES=$(or $(CASES),20000) cargo test --quiet --locked --release --test model -- --nocapture --test-threads=1 after
 
 check-demo: setup
 	@scripts/build.sh

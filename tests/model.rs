@@ -70,7 +70,7 @@ fn run(seed: u64, met: &mut Met) {
         bench.reset();
         quiet(&mut bench);
     }
-    bench.check(schedule.followed());
+    bench.check(&schedule);
     bench.check_log();
     met.steps += bench.steps;
     for (what, count) in &bench.met {

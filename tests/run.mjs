@@ -19,7 +19,7 @@ const withoutCorpus = existsSync(`${corpus}/index.tsv`) ? undefined : `skipped: 
 
 check("format", "cargo fmt --all --check");
 check("clippy, native", "cargo clippy --quiet --locked --workspace --all-targets -- -D warnings");
-check("clippy, wasm", "cargo clippy --quiet --locked -p deltalink --target wasm32-unknown-unknown --lib --test browser -- -D warnings");
+check("clippy, wasm", "cargo clippy --quiet --locked -p deltalink --target wasm32-unknown-unknown --lib --test browser --test schedules -- -D warnings");
 check("build", "scripts/build.sh");
 check("eslint", "node_modules/.bin/eslint . --max-warnings 0");
 check("types, TypeScript 5.9", "node_modules/.bin/tsc -p tests/types");
@@ -27,6 +27,7 @@ check("types, current TypeScript", "node node_modules/typescript-7/bin/tsc -p te
 check("types, README", "node tests/readme.mjs");
 check("types, dashboard", "node_modules/.bin/tsc -p www --noEmit");
 counted("native", "cargo test --quiet --locked --workspace", real(cargo));
+counted("planted bugs", "cargo test --quiet --locked --features planted --test model -- --nocapture planted", told(cargo, /^seed.*finds that.*$/gm));
 engines();
 counted("package", "node --test --test-reporter=tap tests/package/", tap);
 counted("dashboard", "node --test --test-reporter=tap tests/dashboard/", tap);
@@ -89,7 +90,7 @@ function engines() {
       }
       const fake = await startFake(...(withoutCorpus ? [] : ["--static", corpus]));
       try {
-        const command = `${before}wasm-pack test --mode no-install --headless ${flag} ${option} ${driver} -- --locked --test browser`;
+        const command = `${before}wasm-pack test --mode no-install --headless ${flag} ${option} ${driver} -- --locked --test browser --test schedules`;
         const { code, output } = await run(command, { FAKE_ORIGIN: fake.origin, WASM_BINDGEN_TEST_TIMEOUT: "300", WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS: "1" });
         const result = real(cargo)(output);
         if (code !== 0 && result.failed === 0) result.failed = 1;
@@ -127,6 +128,11 @@ function real(read) {
     const result = read(output);
     return withoutCorpus && result.passed ? { ...result, passed: result.passed - 1, skipped: result.skipped + 1, note: withoutCorpus } : result;
   };
+}
+
+/** Prints these lines too. */
+function told(read, lines) {
+  return (output) => ({ ...read(output), note: (output.match(lines) ?? []).join("\n") });
 }
 
 function run(command, more = {}) {

@@ -676,7 +676,10 @@ impl Round {
             return self.sign_in(Need::Next);
         }
         if self.record.restarted || !self.plan.query.full {
-            return self.fail(failure, now);
+            // The next round has another try of as many pages: what ails the service may be over by then.
+            let counted = self.stored && (self.record.stale, self.record.empty) != (0, 0);
+            let note = Record { stale: 0, empty: 0, ..self.record.next() };
+            return if counted { self.note(note, After::Fail(failure)) } else { self.fail(failure, now) };
         }
         self.report.resync = Some(failure.code.as_str().to_owned());
         self.restart(Record { restarted: true, ..self.record.fresh() })

@@ -640,20 +640,39 @@ fn three_pages_in_a_row_that_bring_nothing_new_ask_for_larger_pages_then_list_an
     assert_eq!(wished, ["odata.maxpagesize=50", "odata.maxpagesize=200", "odata.maxpagesize=800", "odata.maxpagesize=1000"]);
     assert_eq!(pages, 5 * 3, "three at each size, and three of the listing that began anew");
     let stored = bench.store.clone().unwrap();
-    assert_eq!((stored.restarted, stored.stale, stored.generation), (true, 3, 2));
+    assert_eq!((stored.restarted, stored.stale, stored.generation), (true, 0, 2));
 
     let mut reloaded = bench.again(events());
     let mut asked = 0;
     let step = until_over(&mut reloaded, |bench| {
         asked += 1;
         bench.sum = Sum { items: 5, ..Sum::default() };
-        next("another")
+        next(&format!("another {asked}"))
     });
-    assert_eq!((self::failure(step).code, asked), (Code::Livelock, 1), "the count is stored: one more page without news is enough");
+    assert_eq!((self::failure(step).code, asked), (Code::Livelock, 3), "it is not listed anew a second time");
     let mut healed = reloaded.again(events());
     assert_eq!(until_over(&mut healed, |_| delta("d")), Step::Done);
     let stored = healed.store.unwrap();
     assert_eq!((stored.restarted, stored.stale), (false, 0));
+}
+
+#[test]
+fn pages_without_news_are_counted_over_reloads() {
+    let mut bench = Bench::new(events(), None);
+    for page in 1..=3 {
+        bench.round.plan.max_pages = Some(1);
+        bench.sum = Sum { items: 5, ..Sum::default() };
+        let step = until_over(&mut bench, |_| next(&format!("n{page}")));
+        assert_eq!((step, bench.store.as_ref().map(|record| record.stale)), (Step::Done, Some(page)));
+        bench = bench.again(events());
+    }
+    let mut asked = 0;
+    let step = until_over(&mut bench, |bench| {
+        asked += 1;
+        bench.sum = Sum { items: 5, ..Sum::default() };
+        if asked == 1 { next("n4") } else { delta("d") }
+    });
+    assert_eq!((step, bench.round.report.page_size), (Step::Done, Some(200)));
 }
 
 #[test]

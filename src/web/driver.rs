@@ -301,9 +301,7 @@ impl Driver {
 
     fn deliver(&mut self, delivery: Delivery) -> Read<()> {
         let mirror = self.round.plan().query.mirror;
-        // Who only syncs does not look at the changes.
-        let changes = if self.shown { self.desk.applied().changes.as_slice() } else { &[] };
-        self.delivered = Some(object::page(delivery, changes, mirror));
+        self.delivered = Some(object::page(delivery, &self.desk.applied().changes, mirror));
         if self.shown {
             keep(self.desk.applied_mut())?;
         }

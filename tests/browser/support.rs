@@ -295,12 +295,18 @@ impl Refused {
 
 /// `openDelta` with these options, and some standard ones: a delegated token, the world's endpoint, quick retries.
 pub async fn try_open(world: &World, account: &str, more: &[(&str, JsValue)]) -> Result<Client, Refused> {
+    let token = Function::new_no_args(&format!("return '{}'", world.delegated)).into();
+    let standard = [("token", token), ("retry", to_js(&json!({"base": 10, "cap": 50})))];
+    let all: Vec<_> = standard.into_iter().chain(more.iter().cloned()).collect();
+    try_open_at(&world.root, account, &all).await
+}
+
+/// `openDelta` with these options.
+pub async fn try_open_at(root: &str, account: &str, more: &[(&str, JsValue)]) -> Result<Client, Refused> {
     let options = Object::new();
     let set = |name: &str, value: JsValue| Reflect::set(&options, &name.into(), &value).unwrap();
-    set("endpoint", world.root.as_str().into());
+    set("endpoint", root.into());
     set("account", account.into());
-    set("token", Function::new_no_args(&format!("return '{}'", world.delegated)).into());
-    set("retry", to_js(&json!({"base": 10, "cap": 50})));
     for (name, value) in more {
         set(name, value.clone());
     }

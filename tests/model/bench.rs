@@ -10,13 +10,14 @@ use deltalink::protocol::error::Failure;
 use deltalink::protocol::page::{self, Malformed};
 use deltalink::protocol::record::{Kind, Phase, Record};
 use deltalink::protocol::refusal::Refusal;
+use deltalink::protocol::report::Report;
 use deltalink::protocol::request::{self, Options, Query};
 use deltalink::protocol::round::{Input, Need, Plan, Round, Step};
 use deltalink::protocol::wait::Policy;
-use fake_graph::{Collection, Populate, Request, World};
+use fake_graph::{Request, World};
 use serde_json::{Value, json};
 
-use crate::schedule::{Dice, START, Schedule, Turn, WINDOW, plain};
+use crate::schedule::{Dice, START, Schedule, Turn};
 
 const ORIGIN: &str = "http://127.0.0.1:4010";
 /// Small, so that a sweep takes several chunks.
@@ -24,9 +25,9 @@ const CHUNK: usize = 7;
 
 /// What survives a crash.
 #[derive(Default)]
-struct Store {
-    state: Option<Record>,
-    rows: BTreeMap<String, Row<Value>>,
+pub struct Store {
+    pub state: Option<Record>,
+    pub rows: BTreeMap<String, Row<Value>>,
 }
 
 impl Store {
@@ -61,19 +62,20 @@ pub enum End {
 /// One query against one world.
 pub struct Bench {
     pub world: World,
-    collection: Collection,
     name: &'static str,
     query: Rc<Query>,
     endpoint: Rc<Endpoint>,
     app: bool,
     token: String,
-    store: Store,
+    pub store: Store,
     /// What a consumer has who applies each page that `round()` hands out, acknowledged or not.
     copy: BTreeMap<String, Value>,
     pub now: u64,
     dice: Dice,
     pub met: HashMap<String, u64>,
     pub steps: u64,
+    /// Of the last round that came to its end.
+    pub report: Report,
 }
 
 fn options(call: &Value, organizer: &str) -> Options {
@@ -92,11 +94,7 @@ fn options(call: &Value, organizer: &str) -> Options {
 impl Bench {
     pub fn new(schedule: &Schedule) -> Self {
         let root = format!("{ORIGIN}/w/model/v1.0");
-        let mut world = World::new(schedule.seed, root.clone());
-        world.set_options(&schedule.options).unwrap();
-        let populate =
-            Populate { contacts: 25, events: 30, drive: 20, messages: 20, recordings: 15, users: 14, groups: 6, around: START as i64 };
-        world.populate(&populate, START);
+        let world = schedule.world(root.clone());
         let options = options(&schedule.query, world.me().0);
         let query = match schedule.call {
             "orgContacts" => request::org_contacts(Options { organizer: None, ..options }),
@@ -105,7 +103,6 @@ impl Bench {
             _ => request::track(schedule.path, Options { organizer: None, ..options }),
         };
         let mut bench = Self {
-            collection: Collection::named(schedule.collection).unwrap(),
             name: schedule.collection,
             world,
             query: Rc::new(query.unwrap()),
@@ -118,6 +115,7 @@ impl Bench {
             dice: Dice(schedule.seed),
             met: HashMap::new(),
             steps: 0,
+            report: Report::new(START as f64),
         };
         bench.sign_in();
         bench
@@ -252,10 +250,12 @@ impl Bench {
                 }
                 Step::Done => {
                     self.check_end(&round, requests, pages, restarts, faults);
+                    self.report = round.report;
                     return End::Done;
                 }
                 Step::Fail(failure) => {
                     self.check_end(&round, requests, pages, restarts, faults);
+                    self.report = round.report;
                     return End::Failed(failure);
                 }
             };
@@ -341,6 +341,11 @@ impl Bench {
         }
     }
 
+    /// The items of the mirror, by id.
+    pub fn items(&self) -> BTreeMap<String, Value> {
+        self.store.items().map(|(id, row)| (id.clone(), row.item.clone())).collect()
+    }
+
     /// Makes the next round a full one, as a refresh would.
     pub fn reset(&mut self) {
         if let Some(state) = &self.store.state {
@@ -349,35 +354,10 @@ impl Bench {
     }
 
     /// The mirror against the fake's own tables, and a consumer's copy against the mirror.
-    pub fn check(&mut self, followed: bool) {
-        let window = (self.collection == Collection::Events).then_some(WINDOW);
-        let withheld = self.world.options().withhold_masters_full || self.world.options().withhold_masters;
-        self.world.set_options(&json!({ "withhold_masters_full": false })).unwrap();
-        let listed = self.world.list(self.collection, None, None, window, false);
-        let oracle: BTreeMap<String, Value> =
-            listed.iter().map(|item| (item["id"].as_str().unwrap().to_owned(), plain(self.name, item))).collect();
-        let mut mirror: BTreeMap<String, Value> = self.store.items().map(|(id, row)| (id.clone(), plain(self.name, &row.item))).collect();
-        // A master that Graph withholds is what was fetched beside the mirror.
-        for (id, held) in &mut mirror {
-            if let Some(row) = self.store.rows.get(&side(id)) {
-                *held = plain(self.name, &row.item);
-            }
-        }
-        // Masters that Graph withholds are no part of what it reports.
-        let expected: BTreeSet<&String> = oracle
-            .iter()
-            .filter(|(id, item)| !withheld || item["type"] != "seriesMaster" || mirror.contains_key(*id))
-            .map(|(id, _)| id)
-            .collect();
-        let held: BTreeSet<&String> = mirror.keys().collect();
-        assert!(held == expected, "{}: missing {:?}, not gone {:?}", self.name, &expected - &held, &held - &expected);
-        // Graph says nothing of a master that it withholds once all of its occurrences are exceptions.
-        let silent = |id: &String| withheld && !mirror.values().any(|item| item["type"] == "occurrence" && item["seriesMasterId"] == **id);
-        for (id, held) in &mirror {
-            if held["type"] != "seriesMaster" || !silent(id) {
-                assert_eq!(*held, oracle[id], "{}: {id}", self.name);
-            }
-        }
+    pub fn check(&mut self, schedule: &Schedule) {
+        let items = self.items();
+        let sides = self.store.rows.iter().filter_map(|(id, row)| Some((id.strip_prefix('\0')?.to_owned(), row.item.clone()))).collect();
+        schedule.check(&mut self.world, &items, &sides);
         for (id, row) in self.store.items() {
             assert!(row.staged.is_none(), "{id}: a set that is not shown");
             if row.item["type"] == "occurrence" {
@@ -385,8 +365,7 @@ impl Bench {
                 assert!(self.store.rows.contains_key(master) || self.store.rows.contains_key(&side(master)), "{id}: no master");
             }
         }
-        if followed {
-            let items: BTreeMap<String, Value> = self.store.items().map(|(id, row)| (id.clone(), row.item.clone())).collect();
+        if schedule.followed() {
             let (copied, held): (BTreeSet<&String>, BTreeSet<&String>) = (self.copy.keys().collect(), items.keys().collect());
             assert!(copied == held, "invariant 5: {}: the replay lacks {:?}, has still {:?}", self.name, &held - &copied, &copied - &held);
             for (id, item) in &items {

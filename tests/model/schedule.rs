@@ -1,12 +1,15 @@
 //! One schedule: a collection, what the fake Graph does on the way, and rounds with edits, faults and crashes. Plain data made from
 //! a seed, so that the native bench and the browsers run the same ones.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use fake_graph::{Collection, Populate, World};
 use serde_json::{Value, json};
 
 /// When the worlds begin: 2026-11-21.
 pub const START: u64 = 1_795_219_200_000;
 /// The calendar window of every query: 2026-11-01 to 2026-12-20.
-pub const WINDOW: (i64, i64) = (1_793_491_200_000, 1_797_724_800_000);
+const WINDOW: (i64, i64) = (1_793_491_200_000, 1_797_724_800_000);
 
 /// Chance, from a seed.
 pub struct Dice(pub u64);
@@ -213,6 +216,43 @@ impl Schedule {
         let hidden = |turn: &Turn| hidden(turn) || masterless(turn);
         let lossy = silent || during == "live" || turns.iter().any(hidden);
         Self { seed, collection, call, path, query, options, lossy, turns }
+    }
+
+    /// Its world, before the first round.
+    pub fn world(&self, root: String) -> World {
+        let mut world = World::new(self.seed, root);
+        world.set_options(&self.options).unwrap();
+        let populate =
+            Populate { contacts: 25, events: 30, drive: 20, messages: 20, recordings: 15, users: 14, groups: 6, around: START as i64 };
+        world.populate(&populate, START);
+        world
+    }
+
+    /// Holds a mirror against the fake's own tables. `sides` are the series masters that were fetched by themselves.
+    pub fn check(&self, world: &mut World, mirror: &BTreeMap<String, Value>, sides: &BTreeMap<String, Value>) {
+        let (seed, name) = (self.seed, self.collection);
+        let collection = Collection::named(name).unwrap();
+        let withheld = world.options().withhold_masters_full || world.options().withhold_masters;
+        world.set_options(&json!({ "withhold_masters_full": false })).unwrap();
+        let listed = world.list(collection, None, None, (collection == Collection::Events).then_some(WINDOW), false);
+        let oracle: BTreeMap<String, Value> =
+            listed.into_iter().map(|item| (item["id"].as_str().unwrap().to_owned(), plain(name, &item))).collect();
+        // Masters that Graph withholds are no part of what it reports.
+        let reported = |(id, item): &(&String, &Value)| !withheld || item["type"] != "seriesMaster" || mirror.contains_key(*id);
+        let expected: BTreeSet<&String> = oracle.iter().filter(reported).map(|(id, _)| id).collect();
+        let held: BTreeSet<&String> = mirror.keys().collect();
+        assert!(held == expected, "seed {seed}: {name}: missing {:?}, not gone {:?}", &expected - &held, &held - &expected);
+        for (id, item) in mirror {
+            // Beside the mirror a withheld master is fresher than in it; of one whose occurrences are all exceptions Graph says nothing.
+            let master = item["type"] == "seriesMaster" && withheld;
+            let used = || mirror.values().any(|item| item["type"] == "occurrence" && item["seriesMasterId"] == **id);
+            let item = match sides.get(id) {
+                Some(side) => side,
+                None if master && (sides.is_empty() || !used()) => continue,
+                None => item,
+            };
+            assert_eq!(plain(name, item), oracle[id], "seed {seed}: {name}: {id}");
+        }
     }
 
     /// Whether every page goes to a consumer.

@@ -3,6 +3,7 @@
 use crate::ask::{Prefs, Spec, zone_offset};
 use crate::clock;
 use crate::data;
+use crate::options::DuringRound;
 use crate::route::Collection;
 use crate::table::{Table, Version};
 use crate::world::{Failure, World};
@@ -150,7 +151,8 @@ impl World {
                     }
                     out.push(entry(row, None));
                 }
-            } else if was || self.options.outside_window_removals {
+            } else if was || self.options.outside_window_removals || self.options.changes_during_round == DuringRound::Both {
+                // (With `both`, an earlier round may have listed what came after this point.)
                 // Deleted, moved out of the window, or never in it: the service does not tell which (graph-facts 1.3).
                 out.push(entry(row, Some("deleted")));
             }

@@ -1,0 +1,253 @@
+//! The schedules of the model test through the whole engine: the wasm, its shell and real IndexedDB, in each browser. The fake
+//! Graph's core is in the same wasm and answers by `options.fetch`, so that hundreds of them run in a minute. A crash is a client
+//! that is closed in the middle of a request; `tests/kill/` has the real ones.
+#![cfg(target_family = "wasm")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs, dead_code)]
+
+#[path = "model/schedule.rs"]
+mod schedule;
+#[path = "browser/support.rs"]
+mod support;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use fake_graph::{Request, World};
+use js_sys::{Array, Function, Promise, Reflect};
+use schedule::{START, Schedule, Turn};
+use serde_json::{Value, json};
+use support::{Client, Query, Refused, all, fresh, js, next, to_js, try_open_at};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_test::{wasm_bindgen_test as test, wasm_bindgen_test_configure};
+
+wasm_bindgen_test_configure!(run_in_browser);
+
+const ORIGIN: &str = "http://127.0.0.1:4010";
+
+/// What the world, the requests and the consumer know.
+struct Bench {
+    world: RefCell<World>,
+    now: Cell<u64>,
+    app: bool,
+    token: RefCell<String>,
+    /// The request before which the process ends.
+    crash: Cell<Option<u64>>,
+    requests: Cell<u64>,
+    meanwhile: RefCell<Vec<(u64, Value)>>,
+    client: RefCell<Option<Rc<Client>>>,
+}
+
+impl Bench {
+    fn new(schedule: &Schedule) -> Rc<Self> {
+        let bench = Rc::new(Self {
+            world: RefCell::new(schedule.world(format!("{ORIGIN}/w/model/v1.0"))),
+            now: Cell::new(START),
+            app: schedule.app(),
+            token: RefCell::default(),
+            crash: Cell::new(None),
+            requests: Cell::new(0),
+            meanwhile: RefCell::default(),
+            client: RefCell::default(),
+        });
+        bench.sign_in();
+        bench
+    }
+
+    fn sign_in(&self) {
+        let token = self.world.borrow_mut().token(if self.app { "app" } else { "delegated" }, None, None, self.now.get());
+        self.token.replace(token);
+    }
+
+    fn edit(&self, edit: &Value) {
+        let _ = self.world.borrow_mut().edit(&json!([edit]), self.now.get());
+    }
+
+    /// What `options.fetch` gives: an answer, none, or the end of the process.
+    fn fetch(&self, url: &str, init: &JsValue) -> Promise {
+        let number = self.requests.replace(self.requests.get() + 1);
+        if self.crash.get().is_some_and(|at| number >= at) {
+            if let Some(client) = self.client.borrow().as_ref() {
+                client.close();
+            }
+            return Promise::new(&mut |_, _| {});
+        }
+        for (at, edit) in self.meanwhile.borrow().iter() {
+            if *at == number {
+                self.edit(edit);
+            }
+        }
+        self.now.set(self.now.get() + 1);
+        let headers = Reflect::get(init, &"headers".into()).unwrap();
+        let prefer = js("return a.get('Prefer')", &headers, &JsValue::NULL).as_string();
+        let bearer = js("return a.get('Authorization')", &headers, &JsValue::NULL).as_string().unwrap();
+        let path = url.strip_prefix(ORIGIN).unwrap_or_else(|| panic!("invariant 6: a foreign URL: {url}"));
+        let mut request = Request::get(path, bearer.strip_prefix("Bearer ").unwrap());
+        if let Some(prefer) = prefer {
+            request = request.with("Prefer", &prefer);
+        }
+        let answer = self.world.borrow_mut().handle(&request, self.now.get());
+        if answer.status == 0 || answer.hang {
+            return Promise::reject(&js("return new TypeError('Failed to fetch')", &JsValue::NULL, &JsValue::NULL));
+        }
+        let cut = answer.cut_after.is_some_and(|at| at < answer.body.len());
+        let header = |name: &str| answer.header(name).map_or(JsValue::NULL, Into::into);
+        let parts = Array::of4(&u32::from(answer.status).into(), &header("Retry-After"), &header("Location"), &cut.into());
+        let body = String::from_utf8_lossy(&answer.body).into_owned().into();
+        Promise::resolve(&js(
+            "const [status, after, location, cut] = a;
+             const headers = { 'retry-after': after, location };
+             return { status, type: 'basic', headers: { get: (name) => headers[name.toLowerCase()] ?? null },
+                      text: async () => { if (cut) throw new TypeError('network error'); return b; } }",
+            &parts,
+            &body,
+        ))
+    }
+
+    /// A client of a process that has just begun.
+    async fn open(self: &Rc<Self>, account: &str) -> Rc<Client> {
+        let bench = Rc::clone(self);
+        let fetch = Closure::<dyn Fn(String, JsValue) -> Promise>::new(move |url: String, init: JsValue| bench.fetch(&url, &init));
+        let bench = Rc::clone(self);
+        let token = Closure::<dyn Fn(JsValue) -> JsValue>::new(move |request: JsValue| {
+            if Reflect::get(&request, &"reason".into()).unwrap() == "unauthorized" {
+                bench.sign_in();
+            }
+            bench.token.borrow().as_str().into()
+        });
+        let more = [
+            ("fetch", fetch.into_js_value()),
+            ("token", token.into_js_value()),
+            ("retry", to_js(&json!({"base": 0, "cap": 0, "attempts": 4}))),
+        ];
+        let client = Rc::new(try_open_at(&format!("{ORIGIN}/w/model/v1.0"), account, &more).await.unwrap());
+        self.client.replace(Some(Rc::clone(&client)));
+        client
+    }
+
+    fn query(&self, client: &Client, schedule: &Schedule) -> Query {
+        let mut options = schedule.query.clone();
+        if schedule.app() {
+            options["organizer"] = self.world.borrow().me().0.into();
+        }
+        client.query(schedule.call, schedule.path.into(), to_js(&options)).map_err(Refused).unwrap()
+    }
+}
+
+type Copy = BTreeMap<String, Value>;
+
+fn consume(copy: &mut Copy, page: &Value) {
+    for change in page["changes"].as_array().unwrap() {
+        let id = change["id"].as_str().unwrap().to_owned();
+        match change["type"].as_str() {
+            Some("upsert") => drop(copy.insert(id, change["item"].clone())),
+            _ => drop(copy.remove(&id)),
+        }
+    }
+}
+
+/// A round to its end, or to the end of its process.
+async fn round(query: &Query, turn: &Turn, copy: &mut Copy) -> Result<(), Refused> {
+    let options = turn.most.map_or(JsValue::UNDEFINED, |most| to_js(&json!({ "maxPages": most })));
+    let round = query.round(options, Function::new_no_args(""), turn.shown, None).map_err(Refused)?;
+    while let Some(page) = next(&round).await? {
+        if turn.shown {
+            consume(copy, &page);
+        }
+        support::ack(&round).await?;
+    }
+    Ok(())
+}
+
+async fn run(seed: u64) {
+    let schedule = Schedule::of(seed);
+    let bench = Bench::new(&schedule);
+    let account = fresh("schedule");
+    let mut copy = Copy::new();
+    let mut client = bench.open(&account).await;
+    let mut query = bench.query(&client, &schedule);
+    for turn in &schedule.turns {
+        turn.edits.iter().for_each(|edit| bench.edit(edit));
+        // Nobody waits a second here.
+        let faults = serde_json::to_string(&turn.faults)
+            .unwrap()
+            .replace("\"0.128\"", "\"0\"")
+            .replace("\"Retry-After\":\"1\"", "\"Retry-After\":\"0\"");
+        bench.world.borrow_mut().add_faults(&serde_json::from_str(&faults).unwrap()).unwrap();
+        if turn.expire {
+            bench.world.borrow_mut().expire(None);
+        }
+        bench.requests.set(0);
+        bench.meanwhile.replace(turn.meanwhile.clone());
+        bench.crash.set(turn.crash.map(|step| step / 9));
+        let result = round(&query, turn, &mut copy).await;
+        bench.crash.set(None);
+        match result.map_err(|refused| refused.code()) {
+            Err(code) if code == "closed" => {
+                client = bench.open(&account).await;
+                query = bench.query(&client, &schedule);
+            }
+            // The day is over.
+            Err(code) if code == "resync-loop" => drop(wasm_bindgen_futures::JsFuture::from(query.reset()).await.unwrap()),
+            Err(code) => assert_ne!(code, "internal", "seed {seed}"),
+            Ok(()) => {}
+        }
+    }
+    bench.world.borrow_mut().clear_faults();
+    bench.meanwhile.take();
+    let quiet = if schedule.lossy { 3 } else { 2 };
+    for nth in 0..quiet {
+        if nth == 2 {
+            wasm_bindgen_futures::JsFuture::from(query.reset()).await.unwrap();
+        }
+        let mut left = 8;
+        while let Err(refused) = round(&query, &Turn::quiet(), &mut copy).await {
+            left -= 1;
+            assert!(left > 0, "seed {seed}: eight rounds without a fault, and none complete: {}", refused.message());
+            if refused.code() == "resync-loop" {
+                wasm_bindgen_futures::JsFuture::from(query.reset()).await.unwrap();
+            }
+        }
+    }
+    let mirror: Copy = all(&query).await.into_iter().map(|item| (item["id"].as_str().unwrap().to_owned(), item)).collect();
+    let count = wasm_bindgen_futures::JsFuture::from(query.mirror.count()).await.unwrap().as_f64();
+    assert_eq!(count, Some(mirror.len() as f64), "seed {seed}: the count");
+    if schedule.followed() {
+        assert!(copy == mirror, "seed {seed}: invariant 5");
+    }
+    schedule.check(&mut bench.world.borrow_mut(), &mirror, &Copy::new());
+    let database = format!("deltalink | {account}");
+    client.close();
+    js("indexedDB.deleteDatabase(a)", &database.as_str().into(), &JsValue::NULL);
+}
+
+/// How many; each engine runs the same ones. `SCHEDULES=n` at compile time for another number.
+fn schedules() -> u64 {
+    option_env!("SCHEDULES").and_then(|text| text.parse().ok()).unwrap_or(200)
+}
+
+async fn some(from: u64) {
+    for seed in from..from + schedules() / 4 {
+        run(seed).await;
+    }
+}
+
+#[test]
+async fn after_any_schedule_the_mirror_in_indexed_db_is_what_graph_lists() {
+    some(0).await;
+}
+
+#[test]
+async fn and_after_fifty_others() {
+    some(schedules() / 4).await;
+}
+
+#[test]
+async fn and_after_fifty_more() {
+    some(schedules() / 2).await;
+}
+
+#[test]
+async fn and_after_the_last_fifty() {
+    some(3 * schedules() / 4).await;
+}
