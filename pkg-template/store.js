@@ -44,6 +44,11 @@ export class Store {
     if (this.#own) this.#inner.touch?.(key);
   }
 
+  /** Calls back when it is taken away. */
+  onclosed(run) {
+    if (this.#own) this.#inner.onclosed = run;
+  }
+
   /** Wipes what is stored of its account, and lets nobody in again. */
   forget() {
     this.#closed = true;
