@@ -955,7 +955,7 @@ async fn indexed_db_keeps_the_contract_of_stores() {
     let account = fresh("contract");
     let opening = Closure::<dyn Fn() -> Promise>::new(move || IndexedDb::open(&account, &format!("{account} | "), &JsValue::UNDEFINED));
     let options = js("return { reopen: () => a() }", opening.as_ref(), &JsValue::NULL);
-    let rules = store_contract(opening.as_ref(), &options).await;
+    let rules = store_contract(opening.as_ref(), &options);
     assert!(js("return a.length > 15", &rules, &JsValue::NULL).is_truthy());
     let run = "return (async () => { const broken = []; for (const { name, run } of a) await run().catch((error) => broken.push(`${name}: ${error.message}`)); return broken; })()";
     assert_eq!(from_js(&js_await(run, &rules, &JsValue::NULL).await), json!([]));
