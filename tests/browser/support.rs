@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::rc::Rc;
 
 use deltalink::web::client::{self, RoundHandle, open};
-use js_sys::{Function, JSON, Object, Promise, Reflect};
+use js_sys::{Array, Function, JSON, Object, Promise, Reflect};
 use serde_json::{Value, json};
 use wasm_bindgen::convert::TryFromJsValue;
 use wasm_bindgen::prelude::*;
@@ -17,26 +17,23 @@ pub const FAKE: &str = match option_env!("FAKE_ORIGIN") {
     None => "http://127.0.0.1:4010",
 };
 
-#[wasm_bindgen(inline_js = r#"
-export async function call(url, method, body) {
-    const response = await fetch(url, { method, body: body || undefined });
-    const text = await response.text();
-    if (!response.ok) throw new Error(`${method} ${url}: ${response.status} ${text}`);
-    return text;
-}
-export function sleep(ms) { return new Promise((resolve) => setTimeout(resolve, ms)); }
-export function eval_js(source, ...values) { return new Function("a", "b", source)(...values); }
-"#)]
-extern "C" {
-    #[wasm_bindgen(catch)]
-    async fn call(url: &str, method: &str, body: &str) -> Result<JsValue, JsValue>;
-    /// Waits.
-    pub async fn sleep(ms: u32);
-    #[wasm_bindgen(js_name = eval_js, catch)]
-    fn eval_js(source: &str, a: &JsValue, b: &JsValue) -> Result<JsValue, JsValue>;
+async fn call(url: &str, method: &str, body: &str) -> Result<JsValue, JsValue> {
+    let source = "return (async () => {
+        const response = await fetch(a, { method: b[0], body: b[1] || undefined });
+        const text = await response.text();
+        if (!response.ok) throw new Error(`${b[0]} ${a}: ${response.status} ${text}`);
+        return text;
+    })()";
+    let how = Array::of2(&method.into(), &body.into());
+    JsFuture::from(Promise::resolve(&js(source, &url.into(), &how))).await
 }
 
-// What ships in JavaScript, as it is: each file must be named here to be served.
+/// Waits.
+pub async fn sleep(ms: u32) {
+    js_await("return new Promise((resolve) => setTimeout(resolve, a))", &ms.into(), &JsValue::NULL).await;
+}
+
+// What ships in JavaScript, as it is: each file must be named here to be served. With seven of them wasm-bindgen's server hangs.
 
 #[wasm_bindgen(module = "/pkg-template/error.js")]
 extern "C" {
@@ -103,7 +100,7 @@ extern "C" {
     pub fn close(this: &Changes);
 }
 
-/// The rules of stores. A module more than six, and wasm-bindgen's server would not serve them all at once.
+/// The rules of stores.
 pub async fn store_contract(open: &JsValue, options: &JsValue) -> JsValue {
     let module = "return import(URL.createObjectURL(new Blob([a], { type: 'text/javascript' })))";
     let module = js_await(module, &include_str!("../../pkg-template/testing.js").into(), &JsValue::NULL).await;
@@ -163,7 +160,7 @@ impl Client {
 
 /// A few words of JavaScript, with two values.
 pub fn js(source: &str, a: &JsValue, b: &JsValue) -> JsValue {
-    eval_js(source, a, b).unwrap_or_else(|error| panic!("{source}: {error:?}"))
+    Function::new_with_args("a, b", source).call2(&JsValue::UNDEFINED, a, b).unwrap_or_else(|error| panic!("{source}: {error:?}"))
 }
 
 /// Awaits what a few words of JavaScript give.
