@@ -31,6 +31,7 @@ counted("native", "cargo test --quiet --locked --workspace", real(cargo));
 counted("planted bugs", "cargo test --quiet --locked --features planted --test model -- --nocapture planted", told(cargo, /^seed.*finds that.*$/gm));
 engines();
 counted("package", "node --test --test-reporter=tap tests/package/", tap);
+counted("peers", "node --test --test-reporter=tap tests/peers/", tap);
 counted("dashboard", "node --test --test-reporter=tap tests/dashboard/", tap);
 check("check-demo", "node tests/check-demo.mjs");
 check("size", "node scripts/size.mjs");
