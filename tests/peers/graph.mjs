@@ -6,8 +6,8 @@ export function fetchOf(world, token = world.tokens.delegated) {
   return async (url, init = {}) => {
     const address = String(url.url ?? url);
     if (!address.startsWith(GRAPH)) throw new TypeError(`asked ${address}`);
-    const headers = new Headers(init.headers);
-    headers.set("Authorization", `Bearer ${token}`);
+    const headers = { ...init.headers };
+    headers.Authorization = `Bearer ${token}`;
     const response = await fetch(world.root + address.slice(GRAPH.length), { method: init.method, headers });
     const body = (await response.text()).replaceAll(world.root, GRAPH);
     return new Response(body, { status: response.status, headers: response.headers });
