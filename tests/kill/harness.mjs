@@ -128,7 +128,8 @@ export async function startLine() {
         wake();
       });
       const over = setTimeout(() => {
-        failed = new Error(`no page said "${kind}" within 20 s, but ${messages.map((message) => message.kind)}`);
+        const said = messages.map(({ kind, index = "", changes = [] }) => `${kind}${index} (${changes.length})`);
+        failed = new Error(`no page said "${kind}" within 20 s, but ${said.slice(0, 12).join(", ")} and so on, ${said.length} in all`);
         wake();
       }, 20_000);
       try {
