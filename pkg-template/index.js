@@ -247,8 +247,7 @@ class Round {
   constructor(query, shared, options, shown) {
     const hold = new Hold(query, shared, options, shown);
     this.#report = () => hold.handle.report();
-    const take = (page) => (query.mirror ? shared.changes.take(page, shown) : undefined);
-    const pages = this.#run(hold, options?.ack === "manual", take);
+    const pages = this.#run(hold, options?.ack === "manual", query.mirror ? shared.changes : undefined, shown);
     this.#pages = {
       next: () => pages.next(),
       return: (value) => {
@@ -272,17 +271,17 @@ class Round {
     return this.#pages;
   }
 
-  async *#run(hold, manual, take) {
+  async *#run(hold, manual, changes, shown) {
     const { handle, signal } = hold;
     let left = false;
     let current;
     try {
       await hold.begin();
       abandoned?.register(this, hold, hold);
-      for (let page; (page = await handle.next()); ) {
+      for (let page; (page = await handle.next(Boolean(changes?.heard))); ) {
         // Of this page alone: a late call for an earlier one must not acknowledge it.
         const acked = (current = {});
-        const tell = take(page);
+        const tell = changes?.take(page, shown);
         delete page.unchanged;
         const ack = () => {
           if (!acked.done) {

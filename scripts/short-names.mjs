@@ -14,6 +14,8 @@ function replace(pattern, name) {
 
 const plain = (text) => text.replace(/[.$]/g, "\\$&");
 const missing = [];
+// A stand-in for TextEncoder.encodeInto, which every host with these features of WebAssembly has.
+if (!replace(/^if \(!\('encodeInto' in cachedTextEncoder\)\) \{.*?^\}$/ms, "")) missing.push("encodeInto");
 // wasm-opt calls the only module "a".
 for (const long of new Set(imports.map(([module]) => module))) if (!replace(new RegExp(`"${plain(long)}"`, "g"), '"a"')) missing.push(long);
 for (const [, long, short] of imports) if (!replace(new RegExp(`\\b${plain(long)}(?=: function)`, "g"), short)) missing.push(long);
