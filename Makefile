@@ -1,5 +1,5 @@
 # `make demo` and `make test` are all that is needed; both install what is missing.
-.PHONY: setup build demo test model size check-demo fmt clean
+.PHONY: setup build demo test model kill size check-demo fmt clean
 
 setup:
 	@scripts/setup.sh
@@ -18,6 +18,11 @@ test:
 # The model test at length: CASES schedules, from 0 on; SEED=n replays one of them.
 model: setup
 	@CASES=$(or $(CASES),20000) cargo test --quiet --locked --release --test model -- --nocapture --test-threads=1 after
+
+# Pages, tabs and browsers killed at each point of a round, KILLS times each
+kill: setup
+	@scripts/build.sh
+	@. scripts/env.sh && KILLS=$(or $(KILLS),20) FAKE_GRAPH=target/debug/fake-graph node --test --test-timeout=400000 --test-concurrency=2 tests/kill/
 
 check-demo: setup
 	@scripts/build.sh

@@ -244,6 +244,9 @@ export interface DeltaFeed<T> {
    *
    * Leaving the loop commits the acknowledged pages and nothing more: the next round delivers the others again.
    *
+   * One round of a query runs at a time, in all tabs: a second one waits at its first page, with the status `following`. A round whose
+   * tab is frozen or whose lock is stolen ends with `conflict`.
+   *
    * @example
    * for await (const page of query.round()) await save(page.changes);
    */

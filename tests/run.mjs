@@ -32,6 +32,8 @@ counted("planted bugs", "cargo test --quiet --locked --features planted --test m
 engines();
 counted("package", "node --test --test-reporter=tap tests/package/", tap);
 counted("peers", "node --test --test-reporter=tap tests/peers/", tap);
+counted("tabs", "node --test --test-timeout=120000 --test-reporter=tap tests/tabs/", tap);
+counted("kill", "node --test --test-timeout=400000 --test-concurrency=2 --test-reporter=tap tests/kill/", kills);
 counted("dashboard", "node --test --test-reporter=tap tests/dashboard/", tap);
 check("check-demo", "node tests/check-demo.mjs");
 check("size", "node scripts/size.mjs");
@@ -122,6 +124,12 @@ function cargo(output) {
 function tap(output) {
   const last = (word) => Number([...output.matchAll(new RegExp(`^# ${word} (\\d+)$`, "gm"))].at(-1)?.[1] ?? 0);
   return { passed: last("pass"), failed: last("fail") + last("cancelled"), skipped: last("skipped") + last("todo") };
+}
+
+/** Where pages were killed, and how often. */
+function kills(output) {
+  const told = [...output.matchAll(/^# ((?:renderer|process|tabs): .*)$/gm)].map(([, line]) => line);
+  return { ...tap(output), note: told.sort().join(", ") };
 }
 
 /** Counts the test of real answers as skipped where there are none. */

@@ -11,7 +11,7 @@ import { startFake } from "../fake.mjs";
 
 const SITE = fileURLToPath(new URL("site", import.meta.url));
 const PACKAGE = fileURLToPath(new URL("../node_modules/deltalink", import.meta.url));
-const FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions", "--disable-breakpad", "--enable-logging=stderr", "--log-level=2", "--remote-debugging-port=0"];
+const FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions", "--disable-breakpad", "--enable-logging=stderr", "--log-level=2", "--remote-debugging-port=0", "--remote-debugging-pipe"];
 
 /** The fake Graph with the page in front of it: one origin for as long as the test runs, however often the browser dies. */
 export async function startSite() {
@@ -28,7 +28,7 @@ export async function startSite() {
   };
 }
 
-/** A Chromium that may be killed and started again on the same profile. */
+/** A Chromium that may be killed and started again on the same profile. It ends with this process, by the end of its pipe. */
 export class Browser {
   #profile;
   #child;
@@ -36,7 +36,7 @@ export class Browser {
 
   async start() {
     this.#profile ??= await mkdtemp(join(tmpdir(), "deltalink-profile-"));
-    const child = (this.#child = spawn(process.env.CHROMIUM || "/usr/bin/chromium", [...FLAGS, `--user-data-dir=${this.#profile}`, "about:blank"], { stdio: ["ignore", "ignore", "pipe"] }));
+    const child = (this.#child = spawn(process.env.CHROMIUM || "/usr/bin/chromium", [...FLAGS, `--user-data-dir=${this.#profile}`, "about:blank"], { stdio: ["ignore", "ignore", "pipe", "pipe", "pipe"] }));
     this.#said = "";
     const address = await new Promise((resolve, reject) => {
       child.stderr.setEncoding("utf8").on("data", (text) => {
@@ -128,7 +128,8 @@ export async function startLine() {
         wake();
       });
       const over = setTimeout(() => {
-        failed = new Error(`no page said "${kind}" within 20 s, but ${messages.map((message) => message.kind)}`);
+        const said = messages.map(({ kind, index = "", changes = [] }) => `${kind}${index} (${changes.length})`);
+        failed = new Error(`no page said "${kind}" within 20 s, but ${said.slice(0, 12).join(", ")} and so on, ${said.length} in all`);
         wake();
       }, 20_000);
       try {

@@ -9,7 +9,7 @@ const SEED = Number(process.env.SEED ?? 1 + Math.floor(Math.random() * 1e9));
 /** Each point with the ways to be at it. */
 export const POINTS = {
   fetch: ["hang", "delay", "slow"],
-  transaction: ["issued", "compared", "written", "committing"],
+  transaction: ["issued", "compared", "written", "committing", "noted"],
   announcement: ["committed"],
   consumer: ["waiting", "busy"],
   sweep: ["waiting", "busy", "issued", "compared", "written", "committing", "committed"],
@@ -28,6 +28,8 @@ const HEARD = { waiting: "waiting", committing: "soon" };
 /** The plan of the kill of this number. */
 export function planned(point, kill, { roll }) {
   const how = POINTS[point][kill % POINTS[point].length];
+  // A note comes only with a page of new items.
+  if (how === "noted") return { point, at: "note", how, times: 1 };
   const [at] = Object.entries(POINTS).find(([, ways]) => ways.includes(how));
   return { point, at, how, times: 1 + roll(3) };
 }
@@ -50,7 +52,7 @@ export async function startWorld(site, point, { roll }) {
     sweeping,
     login: { root: world.root, token: world.tokens.delegated },
     async move() {
-      if (!sweeping) return world.edits({ collection: "contacts", op: "random", count: 5 + roll(25) });
+      if (!sweeping) return world.edits({ collection: "contacts", op: "random", count: 5 + roll(25) }, ...some("add", 1));
       await world.edits(...some("remove", 60), ...some("add", 60));
       // No removal tells of them now: they are ghosts.
       return world.expire({});
@@ -96,20 +98,21 @@ export async function series(context, site, browser, way, point) {
       await world.move();
       const plan = planned(point, kill, chance);
       await world.lay(plan);
-      const page = await browser.page(site, line.next());
-      const life = page.evaluate(([login, plan]) => window.live(login, plan), [world.login, plan]);
-      life.catch(() => {});
-      const told = await line.until("start", life);
+      let page = await wake(site, browser, world, line);
       if (browser.dropped()) {
         dropped += 1;
         model.dropped();
-        // Where nothing is stored there is no sweep: one more round makes one.
+        // The sweep needs a mirror again.
         if (world.sweeping) {
-          told.push(...(await line.until("round", life)));
+          await page.close();
+          await whole(site, browser, world, line, model);
           await world.move();
+          page = await wake(site, browser, world, line);
         }
       }
-      told.push(...(await reached(line, world, plan, chance, life)));
+      const life = page.evaluate((plan) => window.live(plan), plan);
+      life.catch(() => {});
+      const told = await reached(line, world, plan, chance, life);
       if (way === "renderer") await crash(page);
       else await browser.kill().then(() => browser.start());
       await life.then(() => assert.fail("a page outlived its end"), () => {});
@@ -127,13 +130,19 @@ export async function series(context, site, browser, way, point) {
   }
 }
 
+async function wake(site, browser, world, line) {
+  const page = await browser.page(site, line.next());
+  await page.evaluate((login) => window.wake(login), world.login);
+  return page;
+}
+
 /** A life that nobody cuts short: it ends the round of before and runs one more. */
 async function whole(site, browser, world, line, model) {
-  const page = await browser.page(site, line.next());
-  const life = page.evaluate((login) => window.live(login), world.login);
+  const page = await wake(site, browser, world, line);
+  if (browser.dropped()) model.dropped();
+  const life = page.evaluate(() => window.live());
   const told = await line.until("end", life);
   await life;
-  if (browser.dropped()) model.dropped();
   await page.close();
   model.lived(told, await world.asked());
   await world.clearLog();
@@ -195,7 +204,7 @@ class Model {
       if (message.kind === "end") assert.deepEqual(byId(message.items), byId(this.items()));
     }
     this.#requested(log.map(({ url }) => url), inSweep && (told.find(({ kind }) => kind === "round")?.report.requests ?? log.length));
-    if (!plan || plan.at === "fetch" || plan.at === "announcement") this.#commit();
+    if (!plan || ["fetch", "note", "announcement"].includes(plan.at)) this.#commit();
     const open = plan?.how === "committing";
     this.#repeats = open ? undefined : plan !== undefined && plan.at !== "announcement";
     if (!open) this.#page = undefined;

@@ -29,7 +29,7 @@ for (const point of Object.keys(POINTS)) {
         const plan = planned(point, kill, chance);
         await world.lay(plan);
         const leader = await browser.page(site, line.next());
-        const life = leader.evaluate(([login, plan]) => window.live(login, plan), [world.login, plan]);
+        const life = leader.evaluate(([login, plan]) => window.wake(login).then(() => window.live(plan)), [world.login, plan]);
         life.catch(() => {});
         await reached(line, world, plan, chance, life);
         other.take();

@@ -9,16 +9,21 @@ window.opened = async ({ root, token }) => {
   return { client, query: client.orgContacts({ refresh: false }) };
 };
 
+/** Opens the store, which tells what a browser has made of it. */
+window.wake = async (world) => {
+  window.query = (await window.opened(world)).query;
+};
+
 /** Rounds without end, as far as the plan lets them come; without a plan, two. */
-window.live = async (world, plan) => {
-  const { query } = await window.opened(world);
+window.live = async (plan) => {
+  const { query } = window;
   points.tell({ kind: "start", items: await query.all() });
   points.arm(plan);
   for (let rounds = 0; plan || rounds < 2; rounds += 1) {
     const round = query.round();
     for await (const page of round) {
-      const { changes, index, last, kind } = page;
-      points.tell({ kind: "page", changes, index, last, full: kind === "full", resumed: round.report.resumed });
+      const { changes, index, last } = page;
+      points.tell({ kind: "page", changes, index, last, resumed: round.report.resumed });
       await points.consuming(page);
     }
     points.tell({ kind: "round", report: round.report });

@@ -5,7 +5,8 @@
   const control = new URLSearchParams(location.search).get("control");
   let plan;
   let left = 0;
-  /** Whether the page that the consumer has is one of the sweep. */
+  /** Whether the consumer has a page that is not committed, and whether that one is of the sweep. */
+  let held = false;
   let sweeping = false;
 
   const tell = (message) => {
@@ -24,12 +25,17 @@
   IDBDatabase.prototype.transaction = function (...values) {
     const made = transaction.apply(this, values);
     // First among its listeners, so that the package has not yet heard of the commit.
-    if (made.mode === "readwrite") made.addEventListener("complete", () => watched.has(made) && here("announcement") && stop());
+    if (made.mode === "readwrite") made.addEventListener("complete", () => ofPage.has(made) && committed());
     return made;
   };
 
-  // Each commit of a page compares its state record and puts the next one.
-  const watched = new WeakSet();
+  const committed = () => {
+    held = false;
+    if (here("announcement")) stop();
+  };
+
+  // Each commit compares the state record and puts the next one: that of a page, and the note that a page is about to be delivered.
+  const ofPage = new WeakSet();
   const { get, put } = IDBObjectStore.prototype;
   let chosen;
   IDBObjectStore.prototype.get = function (...values) {
@@ -42,13 +48,13 @@
     const request = put.apply(this, values);
     const { transaction } = this;
     if (this.name !== "state") return request;
-    watched.add(transaction);
-    if (!here("transaction")) return request;
+    if (held) ofPage.add(transaction);
+    if (!here(held ? "transaction" : "note")) return request;
     chosen = transaction;
     // All requests are issued in one go.
     if (plan.how === "issued") queueMicrotask(stop);
     request.addEventListener("success", () => {
-      if (plan.how === "written") stop();
+      if (plan.how === "written" || plan.how === "noted") stop();
       if (plan.how !== "committing") return;
       // The process dies while the browser commits, a little before or after.
       tell({ kind: "soon" });
@@ -66,6 +72,7 @@
     },
     /** In the consumer's code, which has this page and has not acknowledged it. */
     consuming(page) {
+      held = true;
       sweeping = page.changes.some(({ reason }) => reason === "ghost");
       if (!here("consumer")) return undefined;
       if (plan.how === "busy") stop();
