@@ -11,6 +11,7 @@ use crate::protocol::change::{Applied, Row};
 use crate::protocol::error::{Code, Failure, Read};
 use crate::protocol::item::Item;
 use crate::protocol::record::Record;
+use crate::protocol::text::filled;
 
 /// Rows swept at once (between 200 and 1000 is fast in every engine).
 pub const CHUNK: u32 = 500;
@@ -86,7 +87,9 @@ pub fn loaded(value: JsValue) -> Read<Option<Box<Record>>> {
     }
     match Record::read(&Json(value)) {
         Ok(record) => Ok(Some(Box::new(record))),
-        Err(why) => Err(Failure::new(Code::Store, format!("the stored state of this query can't be used: {why}; reset() starts over"))),
+        Err(why) => {
+            Err(Failure::new(Code::Store, filled("the stored state of this query can't be used: {}; reset() starts over", &[&why])))
+        }
     }
 }
 
