@@ -63,15 +63,15 @@ fn promise(work: Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>>) -> Pro
     future_to_promise(work)
 }
 
-/// Opens a client. `open_store` gets what the options name as the store, the account, and what begins the account's keys, and
+/// Opens a client. `open_store` gets what the options name as the store, and a list of the account and what begins its keys, and
 /// gives a promise of the guarded store. Rejects with what that rejects with, or with what `make_error` makes.
 #[wasm_bindgen(skip_typescript)]
 pub fn open(options: JsValue, make_error: Function, open_store: Function) -> Promise {
     promise(Box::pin(async move {
         let (mut shared, store) = described(options, &make_error).map_err(|failure| rejection(failure.into(), &make_error, None))?;
-        let prefix = JsValue::from_str(&key_prefix(&shared.account));
-        let opened = promised(open_store.call3(&JsValue::UNDEFINED, &store, &JsValue::from_str(&shared.account), &prefix));
-        shared.store = JsFuture::from(opened).await?.unchecked_into();
+        let names = Array::of2(&JsValue::from_str(&shared.account), &JsValue::from_str(&key_prefix(&shared.account)));
+        let opened = promised(open_store.call2(&JsValue::UNDEFINED, &store, &names));
+        shared.store = Store(JsFuture::from(opened).await?);
         Ok(Client { shared: Rc::new(shared) }.into())
     }))
 }
@@ -132,7 +132,7 @@ fn described(options: JsValue, make_error: &Function) -> Read<(Shared, JsValue)>
         account,
         policy,
         tokens,
-        store: JsValue::UNDEFINED.unchecked_into(),
+        store: Store(JsValue::UNDEFINED),
         fetch,
         make_error: make_error.clone(),
         closers: RefCell::default(),
@@ -288,7 +288,11 @@ impl Query {
     #[wasm_bindgen(skip_typescript, getter)]
     pub fn window(&self) -> JsValue {
         match &self.query.window {
-            Some((back, ahead, zone)) => Array::of3(&(*back).into(), &(*ahead).into(), &zone.into()).into(),
+            Some((back, ahead, zone)) => {
+                let window = Array::of2(&(*back).into(), &(*ahead).into());
+                window.push(&zone.into());
+                window.into()
+            }
             None => JsValue::UNDEFINED,
         }
     }

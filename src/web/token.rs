@@ -26,7 +26,7 @@ pub struct Tokens {
     /// What `getToken()` is called on; undefined for a function.
     object: JsValue,
     function: Function,
-    scopes: Array,
+    scope: JsValue,
     kept: RefCell<Option<Kept>>,
 }
 
@@ -42,7 +42,7 @@ impl Tokens {
         let (object, function) =
             if source.is_function() { (JsValue::UNDEFINED, source) } else { (source.clone(), get(&source, "getToken")) };
         match function.dyn_into::<Function>() {
-            Ok(function) => Ok(Self { object, function, scopes: Array::of1(&scope.into()), kept: RefCell::new(None) }),
+            Ok(function) => Ok(Self { object, function, scope: scope.into(), kept: RefCell::new(None) }),
             Err(_) => {
                 let words =
                     filled("options.token must be a function, fromMsal(…) or an object with getToken(), got {}", &[&shown(&object)]);
@@ -82,7 +82,8 @@ impl Tokens {
 
     fn call(&self, need: Need, leash: &Leash) -> Result<JsValue, JsValue> {
         let request = Object::new();
-        let scopes = self.scopes.slice(0, 1);
+        let scopes = Array::new();
+        scopes.push(&self.scope);
         if !self.object.is_undefined() {
             set(&request, "abortSignal", &leash.signal());
             return self.function.call2(&self.object, &scopes, &request);
