@@ -47,7 +47,7 @@ impl Endpoint {
         let bad = |why: &str| {
             Failure::new(
                 Code::BadRequest,
-                filled("options.endpoint must be a root such as \"https://graph.microsoft.com/v1.0\": {}, got {}", &[&why, &quoted(root)]),
+                filled("options.endpoint must be a root such as \"https://graph.microsoft.com/v1.0\": {}, got {}", &[why, &quoted(root)]),
             )
         };
         if suspicious(root) || has(root, b"?#") {
@@ -95,7 +95,7 @@ impl Endpoint {
                 Code::ForeignLink,
                 filled(
                     "a link leads away from {}: {} ({}); the token was not sent, reset() starts over without this link",
-                    &[&self.origin, &why, &shown(link)],
+                    &[&self.origin, why, &shown(link)],
                 ),
             ))
         };
@@ -109,7 +109,7 @@ impl Endpoint {
             // Some documented links begin below the version, some with it.
             let versioned =
                 link.strip_prefix(self.path.as_str()).is_some_and(|rest| matches!(rest.bytes().next(), None | Some(b'/' | b'?')));
-            return Ok(if versioned { filled("{}{}", &[&self.origin, &link]) } else { filled("{}{}", &[&self.root(), &link]) });
+            return Ok(if versioned { filled("{}{}", &[&self.origin, link]) } else { filled("{}{}", &[&self.root(), link]) });
         }
         let Some(split) = split(link) else { return foreign("it is neither an http nor an https URL, nor a path") };
         if has(split.authority, b"@") {
@@ -191,7 +191,7 @@ impl Split<'_> {
     fn origin(&self) -> String {
         let authority = self.authority.to_ascii_lowercase();
         let (scheme, default) = if self.secure { ("https", ":443") } else { ("http", ":80") };
-        filled("{}://{}", &[&scheme, &authority.strip_suffix(default).unwrap_or(&authority)])
+        filled("{}://{}", &[scheme, authority.strip_suffix(default).unwrap_or(&authority)])
     }
 }
 

@@ -143,7 +143,7 @@ impl Record {
     pub fn read<I: Item>(stored: &I) -> Result<Self, String> {
         match Self::checked(stored) {
             Ok(record) => Ok(record),
-            Err(Odd::Member(name)) => Err(filled("its {} is missing or of the wrong type", &[&name])),
+            Err(Odd::Member(name)) => Err(filled("its {} is missing or of the wrong type", &[name])),
             Err(Odd::Whole(why)) => Err(why.to_owned()),
         }
     }

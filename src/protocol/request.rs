@@ -242,7 +242,7 @@ impl Draft {
                     &[&quoted(zone)],
                 ));
             }
-            self.shaping(filled("outlook.timezone=\"{}\"", &[&zone]));
+            self.shaping(filled("outlook.timezone=\"{}\"", &[zone]));
         }
         Ok(())
     }
@@ -297,7 +297,7 @@ impl Draft {
         self.select(options.select.as_deref())?;
         self.ids(options.ids.as_deref())?;
         for (option, value) in &options.texts {
-            self.param(&filled("${}", &[&option]), value);
+            self.param(&filled("${}", &[option]), value);
         }
         self.top(options.top)?;
         self.minimal(options.minimal);
@@ -397,7 +397,7 @@ pub fn events(options: Options) -> Read<Query> {
 fn too_long<T>(options: &str, days: i64) -> Read<T> {
     bad(filled(
         "{} must be at most 1825 days apart, which is Graph's limit for a calendar view, got {} days; take a shorter window or several queries",
-        &[&options, &digits(days, 1)],
+        &[options, &digits(days, 1)],
     ))
 }
 
@@ -430,7 +430,7 @@ pub fn call_recordings(options: Options) -> Read<Query> {
 /// Checks the path and the options of `track()`.
 pub fn track(path: &str, options: Options) -> Read<Query> {
     let shape = |why: &str| {
-        bad(filled("path must be a delta resource below the root, such as \"/users/delta\": {}, got {}", &[&why, &quoted(path)]))
+        bad(filled("path must be a delta resource below the root, such as \"/users/delta\": {}, got {}", &[why, &quoted(path)]))
     };
     if !path.starts_with('/') || path.starts_with("//") {
         return shape("it begins with one slash");
@@ -455,8 +455,8 @@ pub fn track(path: &str, options: Options) -> Read<Query> {
         return bad("call recordings need the meeting organizer; use callRecordings({ organizer })");
     }
     if let Some(resource) = resource {
-        let refuse = |option: &str, instead: &str| bad(filled("options.{} is refused by Graph on {}: {}", &[&option, &name, &instead]));
-        let send = |option: &str| filled("leave it out, or send it all the same by options.query: { \"${}\": … }", &[&option]);
+        let refuse = |option: &str, instead: &str| bad(filled("options.{} is refused by Graph on {}: {}", &[option, name, instead]));
+        let send = |option: &str| filled("leave it out, or send it all the same by options.query: { \"${}\": … }", &[option]);
         let mut asked: Vec<&str> = Vec::new();
         for (option, _) in &options.texts {
             asked.push(option);
@@ -556,7 +556,7 @@ fn bad<T>(message: impl Into<String>) -> Read<T> {
 fn instant(option: &str, text: &str) -> Read<i64> {
     match parse_iso(text) {
         Some(ms) => Ok(ms),
-        None => bad(filled("{} must be an ISO 8601 date such as \"2026-11-21T00:00:00Z\", or a Date, got {}", &[&option, &quoted(text)])),
+        None => bad(filled("{} must be an ISO 8601 date such as \"2026-11-21T00:00:00Z\", or a Date, got {}", &[option, &quoted(text)])),
     }
 }
 
@@ -570,7 +570,7 @@ fn owner(user: Option<&str>) -> Read<String> {
 /// An id as a segment of a path.
 fn segment(option: &str, id: &str) -> Read<String> {
     if odd(id, b"") || id.bytes().all(|byte| byte == b'.') {
-        return bad(filled("{} must be an id, got {}", &[&option, &quoted(id)]));
+        return bad(filled("{} must be an id, got {}", &[option, &quoted(id)]));
     }
     Ok(percent(id, b"-_.~@!$*="))
 }

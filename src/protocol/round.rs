@@ -378,7 +378,7 @@ impl Round {
             (State::Sweeping(_), Input::Swept { work, growth, after }) => self.swept(work, growth, after, now),
             (State::Ended, _) => Step::Fail(Failure::new(Code::Internal, "the round is over")),
             (_, Input::Broken(failure)) => self.fail(failure, now),
-            (state, input) => self.fail(Failure::new(Code::Internal, filled("{} can't follow on {}", &[&input.name(), &state.name()])), now),
+            (state, input) => self.fail(Failure::new(Code::Internal, filled("{} can't follow on {}", &[input.name(), state.name()])), now),
         }
     }
 
@@ -660,7 +660,7 @@ impl Round {
         } else {
             return self.sign_in(Need::Next);
         };
-        let words = filled("{}; what was committed is intact, try again later or start over with reset()", &[&words]);
+        let words = filled("{}; what was committed is intact, try again later or start over with reset()", &[words]);
         self.climb(Failure::retryable(Code::Livelock, words), now)
     }
 
@@ -833,7 +833,7 @@ impl Round {
             return self.to(State::Sleeping, Step::Sleep(ms, why));
         }
         let mut failure = failure.unwrap_or_else(|| {
-            let words = filled("no answer from {} after {} attempts; check the connection and, in a browser, that this page may call that origin; the next round goes on at the same page", &[&self.plan.endpoint.origin(), &digits(self.failures.into(), 1)]);
+            let words = filled("no answer from {} after {} attempts; check the connection and, in a browser, that this page may call that origin; the next round goes on at the same page", &[self.plan.endpoint.origin(), &digits(self.failures.into(), 1)]);
             Failure::retryable(Code::Network, words)
         });
         if failure.code == Code::Livelock {
@@ -898,9 +898,9 @@ impl Round {
             _ => (Code::BadRequest, false, "check the options of the query"),
         };
         let status = if refusal.status == 0 { "with a redirect".to_owned() } else { digits(refusal.status.into(), 1) };
-        let graph_code = refusal.code().map(|code| filled(" {}", &[&code])).unwrap_or_default();
-        let said = refusal.message.as_deref().map(|said| filled(" ({})", &[&short(&without_tokens(said), 300)])).unwrap_or_default();
-        let mut failure = Failure::new(code, filled("Graph answered {}{} on {}{}: {}", &[&status, &graph_code, &name, &said, &way_out]));
+        let graph_code = refusal.code().map(|code| filled(" {}", &[code])).unwrap_or_default();
+        let said = refusal.message.as_deref().map(|said| filled(" ({})", &[short(&without_tokens(said), 300)])).unwrap_or_default();
+        let mut failure = Failure::new(code, filled("Graph answered {}{} on {}{}: {}", &[&status, &graph_code, name, &said, way_out]));
         failure.status = (refusal.status != 0).then_some(refusal.status);
         failure.graph_code = refusal.code().map(str::to_owned);
         failure.request_id = refusal.request_id.clone();

@@ -118,7 +118,7 @@ fn read(answer: &JsValue) -> Read<Kept> {
         };
         return Err(unusable(&filled(
             "the token source must give a text, { accessToken } or { token }, got {}; is the user signed in?",
-            &[&got],
+            &[got],
         )));
     };
     if token.is_empty() {
@@ -154,7 +154,7 @@ fn refusal(thrown: JsValue) -> Stop {
     } else {
         let mut said = property("message");
         if !said.is_empty() {
-            said = filled(" ({})", &[&short(&said, 200)]);
+            said = filled(" ({})", &[short(&said, 200)]);
         }
         unusable(&filled("the token source failed{}; the next round goes on at the same page", &[&said]))
     };
