@@ -30,7 +30,7 @@ export function createApi(source, IndexedDb) {
     let kind;
     let store;
     // Called when all options are found good.
-    const openStore = async (named, [account, prefix]) => {
+    const openStore = async (named, account, prefix) => {
       kind = named;
       return (store = new Store(await storeOf(named, account, prefix), prefix, typeof named === "string"));
     };

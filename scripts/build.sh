@@ -13,6 +13,7 @@ RUSTFLAGS+=" -C link-arg=-zstack-size=262144"
 # them, so the linker is told what the module uses rather than left to find out; wasm-bindgen goes by that list.
 RUSTFLAGS+=" -C target-feature=-reference-types,-multivalue -C link-arg=--no-check-features"
 RUSTFLAGS+=" -C link-arg=--features=mutable-globals,bulk-memory,bulk-memory-opt,sign-ext,nontrapping-fptoint"
+RUSTFLAGS+=" --remap-path-prefix=$(rustc --print sysroot)/lib/rustlib/src/rust/="
 for registry in "$cargo"/registry/src/*/; do RUSTFLAGS+=" --remap-path-prefix=$registry="; done
 export RUSTFLAGS
 cargo build --quiet --locked --release --target wasm32-unknown-unknown -p deltalink

@@ -63,14 +63,14 @@ fn promise(work: Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>>) -> Pro
     future_to_promise(work)
 }
 
-/// Opens a client. `open_store` gets what the options name as the store, and a list of the account and what begins its keys, and
+/// Opens a client. `open_store` gets what the options name as the store, the account, and what begins the account's keys, and
 /// gives a promise of the guarded store. Rejects with what that rejects with, or with what `make_error` makes.
 #[wasm_bindgen(skip_typescript)]
 pub fn open(options: JsValue, make_error: Function, open_store: Function) -> Promise {
     promise(Box::pin(async move {
         let (mut shared, store) = described(options, &make_error).map_err(|failure| rejection(failure.into(), &make_error, None))?;
-        let names = Array::of2(&JsValue::from_str(&shared.account), &JsValue::from_str(&key_prefix(&shared.account)));
-        let opened = promised(open_store.call2(&JsValue::UNDEFINED, &store, &names));
+        let prefix = JsValue::from_str(&key_prefix(&shared.account));
+        let opened = promised(open_store.call3(&JsValue::UNDEFINED, &store, &JsValue::from_str(&shared.account), &prefix));
         shared.store = Store(JsFuture::from(opened).await?);
         Ok(Client { shared: Rc::new(shared) }.into())
     }))
