@@ -24,6 +24,11 @@ export class Changes {
     return () => void this.#listeners.delete(entry);
   }
 
+  /** Whether anybody could hear. */
+  get heard() {
+    return this.#shared || this.#listeners.size > 0;
+  }
+
   /** What is to be told of a page, taken before its consumer can change it. Returns the function that tells it, after the commit. */
   take({ kind, generation, index, last, changes, unchanged }, shown) {
     const same = new Set(unchanged);

@@ -120,6 +120,9 @@ export interface DeltaClient {
   /**
    * Any other delta resource, by its path below the root, for example `/users/delta`.
    *
+   * Relationships that Graph sends in slices (`members@delta`, `manager@delta`) are in the mirror as the whole set, a list under
+   * the plain name (`members`), complete when the round that brought them is.
+   *
    * @example
    * client.track<{ id: string; mail?: string }>("/users/delta", { select: ["id", "mail"] });
    */
@@ -157,10 +160,32 @@ export interface QueryOptions {
   refresh?: number | false;
 }
 
-export interface EventsOptions extends QueryOptions {
+/** With `start` and `end`, or with a `window` that moves with the days. */
+export type EventsOptions = CalendarOptions & ((FixedWindow & { window?: undefined }) | { window: RollingWindow; start?: undefined; end?: undefined });
+
+export interface FixedWindow {
   /** ISO 8601, or a Date. Without an offset it means UTC. At most 1825 days before `end`. */
   start: string | Date;
   end: string | Date;
+}
+
+/**
+ * Whole days around today. The window stays where it is within a day; the first round of another day lists the new window anew, and
+ * announces only what differs. What left the window is removed with the reason `ghost`.
+ *
+ * @example
+ * client.events({ window: { daysBack: 7, daysAhead: 30, timeZone: "Europe/Berlin" } });
+ */
+export interface RollingWindow {
+  /** Default 0: from today on. */
+  daysBack?: number;
+  /** Default 0: to the end of today. With `daysBack` at most 1824. */
+  daysAhead?: number;
+  /** Whose days: an IANA name. Default `"UTC"`. */
+  timeZone?: string;
+}
+
+export interface CalendarOptions extends QueryOptions {
   /** A user's id or principal name. Default: the signed-in user. */
   user?: string;
   /** The id of a calendar. Default: the user's default calendar. */
@@ -325,7 +350,8 @@ export type Change<T> =
   | { type: "upsert"; id: string; item: Partial<T> & { id: string }; partial: true }
   /**
    * `deleted`: gone. For events: gone from this window, which is no proof that the event was deleted. `changed`: deleted but
-   * restorable (Graph: soft-deleted). `ghost`: a full round no longer lists it.
+   * restorable (Graph: soft-deleted). `ghost`: a full round no longer lists it. Removals of ids that the mirror never held are
+   * silent, but for those that an interrupted round delivered without an acknowledgement.
    */
   | { type: "remove"; id: string; reason: "deleted" | "changed" | "ghost"; old?: T };
 
@@ -343,6 +369,10 @@ export interface RoundReport {
   changed: number;
   /** Received again without a difference. */
   unchanged: number;
+  /** Series masters that were fetched by themselves, because the round did not bring them. */
+  masters: number;
+  /** The page size that was asked for in the place of the configured one, because pages of that one brought nothing new. */
+  pageSize?: number;
   /** Removals that Graph reported, of ids that the mirror held. Ghosts are not among them. */
   removed: number;
   /** Removals that a full round implied. */
@@ -355,7 +385,7 @@ export interface RoundReport {
   retries: number;
   /** What was waited for. Milliseconds. */
   waits: { reason: WaitReason; ms: number }[];
-  /** The code of the reset signal that turned this round into a full one. */
+  /** What turned this round into a full one: the code of Graph's reset signal or of its refusal, or `livelock`. */
   resync?: string;
   startedAt: Date;
   endedAt?: Date;
@@ -479,7 +509,8 @@ export interface StoredState {
 
 /** Plain data: it survives `structuredClone` and JSON. */
 export interface StoredRow {
-  generation: number;
+  /** The number of the round that last brought it. */
+  round: number;
   item: object;
   [field: string]: unknown;
 }

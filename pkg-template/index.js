@@ -61,6 +61,8 @@ class Client {
     this.#wasm = wasm;
     this.#store = store;
     this.#kind = kind;
+    // Another tab has deleted the database, or the browser has taken it away.
+    store.onclosed(() => this.#end());
     // A store in memory is this client's alone, and so are its turns.
     this.#turns = new Turns(kind !== "memory");
   }
@@ -116,7 +118,7 @@ class Client {
   }
 
   #end() {
-    this.#ending.abort();
+    this.#ending.abort(closed());
     this.#wasm.close();
     for (const { status, changes } of this.#shared.values()) {
       status.set({ phase: "closed" });
@@ -222,10 +224,18 @@ function onlySignal(options = {}) {
   if (other !== undefined) {
     throw bad(`options.${other} is no option of sync(): the only option is signal; round() takes more`);
   }
-  const { signal } = options;
+  return signalOf(options);
+}
+
+function signalOf(options) {
+  const signal = options?.signal;
+  // By shape: a signal of another realm is no instance of ours.
   if (signal !== undefined && typeof signal?.aborted !== "boolean") throw bad("options.signal must be an AbortSignal");
   return signal;
 }
+
+/** A round whose iterator is garbage lets go of its turn: its loop can never go on. Some hosts can't tell. */
+const abandoned = globalThis.FinalizationRegistry && new FinalizationRegistry((hold) => hold.end());
 
 class Round {
   #pages;
@@ -235,12 +245,9 @@ class Round {
   #wake;
 
   constructor(query, shared, options, shown) {
-    let begun = false;
-    const window = query.window && windowAt(query.window);
-    const handle = query.round(options, (status) => begun && shared.status.set(status), shown, window);
-    this.#report = () => handle.report();
-    const take = (page) => (query.mirror ? shared.changes.take(page, shown) : undefined);
-    const pages = this.#run(handle, shared, options, () => (begun = true), take);
+    const hold = new Hold(query, shared, options, shown);
+    this.#report = () => hold.handle.report();
+    const pages = this.#run(hold, options?.ack === "manual", query.mirror ? shared.changes : undefined, shown);
     this.#pages = {
       next: () => pages.next(),
       return: (value) => {
@@ -264,17 +271,17 @@ class Round {
     return this.#pages;
   }
 
-  async *#run(handle, shared, options, begin, take) {
-    let release;
+  async *#run(hold, manual, changes, shown) {
+    const { handle, signal } = hold;
     let left = false;
     let current;
     try {
-      release = await turn(shared, options?.signal);
-      begin();
-      for (let page; (page = await handle.next()); ) {
+      await hold.begin();
+      abandoned?.register(this, hold, hold);
+      for (let page; (page = await handle.next(Boolean(changes?.heard))); ) {
         // Of this page alone: a late call for an earlier one must not acknowledge it.
         const acked = (current = {});
-        const tell = take(page);
+        const tell = changes?.take(page, shown);
         delete page.unchanged;
         const ack = () => {
           if (!acked.done) {
@@ -288,10 +295,10 @@ class Round {
         };
         page.ack = ack;
         yield page;
-        if (options?.ack === "manual" && !acked.done) await until((resolve) => (this.#wake = resolve), shared, options.signal);
+        if (manual && !acked.done) await until((resolve) => (this.#wake = resolve), signal);
         if (this.#leaving && !acked.done) return;
         await ack();
-        if (acked.told) await until((resolve) => acked.told.then(resolve), shared, options?.signal);
+        if (acked.told) await until((resolve) => acked.told.then(resolve), signal);
       }
     } finally {
       left = true;
@@ -300,45 +307,90 @@ class Round {
       handle.leave();
       const report = handle.report();
       this.#report = () => report;
-      handle.free();
-      release?.();
+      abandoned?.unregister(hold);
+      hold.end();
     }
   }
 }
 
-/** Waits until `start`'s callback is called, or rejects when the caller's signal fires or the client closes. */
-function until(start, shared, signal) {
+/**
+ * What a round has and must let go of. It does not know the round, whose end is noticed by its being garbage: what the wasm and the
+ * caller's signal hold is this.
+ */
+class Hold {
+  #shared;
+  #stop = new AbortController();
+  #release;
+  /** Whether the status is this round's to tell. */
+  #speaks = false;
+  /** Fires with the caller's, when the client closes, and when the turn is lost. */
+  signal = this.#stop.signal;
+
+  constructor(query, shared, options, shown) {
+    this.#shared = shared;
+    const { signal } = this;
+    const caller = signalOf(options);
+    const plain = options === undefined || (typeof options === "object" && options);
+    const tell = (status) => this.#speaks && shared.status.set(status);
+    this.handle = query.round(plain ? { ...options, signal } : options, tell, shown, query.window && windowAt(query.window));
+    for (const one of [caller, shared.ending]) {
+      const follow = () => this.#stop.abort(one.reason);
+      if (one?.aborted) follow();
+      one?.addEventListener("abort", follow, { signal });
+    }
+  }
+
+  /** Waits for its turn, with the status `following` as long as another round of the query runs. */
+  async begin() {
+    const { signal } = this;
+    const { turns, lock, status } = this.#shared;
+    const lose = () => this.#lose();
+    // A frozen page lets go: all others would wait for it.
+    globalThis.document?.addEventListener("freeze", lose, { signal });
+    const before = status.get();
+    const timer = setTimeout(() => status.set({ phase: "following" }), 50);
+    try {
+      this.#release = await turns.acquire(lock, signal, lose);
+      if (signal.aborted) throw signal.reason;
+      this.#speaks = true;
+    } finally {
+      clearTimeout(timer);
+      if (status.get().phase === "following") status.set(before);
+    }
+  }
+
+  #lose() {
+    if (this.signal.aborted) return;
+    const error = new DeltaError(
+      "this round lost its turn: its page was frozen, or another one took the lock of the query; the next round goes on from what it stored",
+      { code: "conflict", retryable: true },
+    );
+    this.#speaks = false;
+    this.#shared.status.set({ phase: "failed", error });
+    this.#stop.abort(error);
+    this.#release?.();
+  }
+
+  end() {
+    this.handle.leave();
+    this.handle.free();
+    this.#release?.();
+    // For whatever listens on its account.
+    this.#stop.abort();
+  }
+}
+
+/** Waits until `start`'s callback is called, or rejects when the signal fires. */
+function until(start, signal) {
   return new Promise((resolve, reject) => {
-    const stop = () => reject(signal?.aborted ? signal.reason : closed());
-    if (signal?.aborted || shared.ending.aborted) return stop();
-    const signals = [signal, shared.ending].filter(Boolean);
-    for (const one of signals) one.addEventListener("abort", stop, { once: true });
+    const stop = () => reject(signal.reason);
+    if (signal.aborted) return stop();
+    signal.addEventListener("abort", stop, { once: true });
     start(() => {
-      for (const one of signals) one.removeEventListener("abort", stop);
+      signal.removeEventListener("abort", stop);
       resolve();
     });
   });
-}
-
-/** Waits for its turn, with the status `following` as long as another round of the query runs. */
-async function turn(shared, signal) {
-  const waiting = new AbortController();
-  const got = shared.turns.acquire(shared.lock, waiting.signal);
-  let release;
-  got.then((free) => (release = free), () => {});
-  const before = shared.status.get();
-  const timer = setTimeout(() => shared.status.set({ phase: "following" }), 50);
-  try {
-    await until((resolve) => got.then(resolve, resolve), shared, signal);
-    return release ?? (await got);
-  } catch (reason) {
-    waiting.abort();
-    got.then((free) => free(), () => {});
-    if (shared.status.get().phase === "following") shared.status.set(before);
-    throw reason;
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** Fits `useSyncExternalStore` and Svelte: the same object until something changes. */

@@ -57,6 +57,7 @@ export class IndexedDb {
   close() {
     this.#closed = true;
     this.#db.close();
+    this.onclosed?.();
   }
 
   async load(key) {
@@ -104,7 +105,7 @@ export class IndexedDb {
         const answer = chunk(items, key, after, CHUNK);
         answer[1].onsuccess = () => {
           const found = pairs(answer);
-          for (const pair of found) rows.push(pair);
+          rows.push(...found);
           if (found.length === CHUNK) read(found.at(-1)[0]);
         };
       };
@@ -146,9 +147,9 @@ export class IndexedDb {
         const state = stores[0].get(key);
         const used = stores[2].get(key);
         used.onsuccess = () => {
-          const time = Math.max(...[used.result, state.result?.startedAt, state.result?.syncedAt].filter(Number.isFinite));
+          const times = [used.result, state.result?.startedAt, state.result?.syncedAt].filter(Number.isFinite);
           // Of what tells no time nothing is known: it stays.
-          if (Number.isFinite(time) && time <= before && !this.#touched.has(key)) wipe(key, stores);
+          if (times.length && Math.max(...times) <= before && !this.#touched.has(key)) wipe(key, stores);
         };
       }, ALL);
     }
@@ -160,7 +161,7 @@ export class IndexedDb {
     // Of a connection that still works the browser says that it blocks.
     await Promise.allSettled(this.#running);
     await new Promise((resolve, reject) => {
-      const request = globalThis.indexedDB.deleteDatabase(this.#db.name);
+      const request = indexedDB.deleteDatabase(this.#db.name);
       request.onsuccess = resolve;
       request.onerror = () => reject(failure(request.error));
       request.onblocked = () =>
@@ -200,7 +201,7 @@ export class IndexedDb {
       }
     } catch (error) {
       // Safari takes connections away without an event: the next use says InvalidStateError.
-      this.#closed ||= error?.name === "InvalidStateError";
+      if (error?.name === "InvalidStateError") this.close();
       throw this.#closed ? closed() : failure(error);
     }
   }

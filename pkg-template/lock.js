@@ -2,7 +2,10 @@
 // store in memory) each client guards itself, and nothing waits across clients: in a Worker a request that was cut off would
 // else hold up all later ones. Commits compare the stored revision in any case.
 
-/** The turns of one client. `acquire` resolves to the function that lets go; it rejects when the signal fires first. */
+/**
+ * The turns of one client. `acquire` resolves to the function that lets go; it rejects when the signal fires first. `lost` is called
+ * when the turn is taken away.
+ */
 export class Turns {
   #tails = new Map();
   #shared;
@@ -11,13 +14,11 @@ export class Turns {
     this.#shared = shared;
   }
 
-  async acquire(name, signal) {
+  async acquire(name, signal, lost) {
     const locks = this.#shared && globalThis.navigator?.locks;
     if (locks) {
       try {
-        return await new Promise((resolve, reject) => {
-          locks.request(name, { signal }, () => new Promise((release) => resolve(release))).catch(reject);
-        });
+        return await locked(locks, name, signal, lost);
       } catch (error) {
         // A page that may not use locks, such as a sandboxed frame, is as one without them.
         if (signal.aborted) throw error;
@@ -42,4 +43,15 @@ export class Turns {
     }
     return release;
   }
+}
+
+function locked(locks, name, signal, lost) {
+  return new Promise((resolve, reject) => {
+    let stolen = reject;
+    const turn = () => {
+      stolen = lost;
+      return new Promise(resolve);
+    };
+    locks.request(name, { signal }, turn).catch((error) => stolen(error));
+  });
 }

@@ -35,21 +35,21 @@ export class Mirror {
     const counted = (await this.#store.load(this.#key))?.count;
     if (typeof counted === "number") return counted;
     let count = 0;
-    for await (const rows of this.#chunks()) count += rows.filter(visible).length;
+    for await (const rows of this.#chunks()) count += plain(rows).length;
     return count;
   }
 
   async all(options) {
     const { occurrences } = read(options, "all", ["occurrences"]);
     const rows = await this.#whole();
-    return occurrences ? complete(rows, new Map(rows)) : rows.filter(visible).map(([, row]) => row.item);
+    return occurrences ? complete(rows, new Map(rows)) : plain(rows);
   }
 
   async *items(options) {
     const { after, limit = Infinity, occurrences } = read(options, "items", ["after", "limit", "occurrences"]);
     let left = limit;
     for await (const rows of this.#chunks(after, Math.min(limit, CHUNK), occurrences)) {
-      const items = occurrences ? rows : rows.filter(visible).map(([, row]) => row.item);
+      const items = occurrences ? rows : plain(rows);
       yield* items.slice(0, left);
       left -= items.length;
       if (left <= 0) return;
@@ -107,11 +107,13 @@ export class Mirror {
 
 const visible = ([id, row]) => !id.startsWith(SIDE) && row?.item !== undefined;
 
+const plain = (rows) => rows.filter(visible).map(([, row]) => row.item);
+
 const isOccurrence = (item) => item?.type === "occurrence" && typeof item.seriesMasterId === "string";
 
 /** The items as they are shown with complete occurrences: a series stands for nothing by itself. */
 function complete(rows, masters) {
-  const items = rows.filter(visible).map(([, { item }]) => {
+  const items = plain(rows).map((item) => {
     if (!isOccurrence(item)) return item;
     const master = { ...(masters.get(SIDE + item.seriesMasterId) ?? masters.get(item.seriesMasterId))?.item };
     for (const name of ITS_OWN) delete master[name];
@@ -120,13 +122,13 @@ function complete(rows, masters) {
   return items.filter((item) => item?.type !== "seriesMaster");
 }
 
-function read(options = {}, call, names) {
-  if (options === null || typeof options !== "object") throw bad(`the options of ${call}() must be an object`);
+function read(options, call, names) {
+  if (options === null || typeof (options ??= {}) !== "object") throw bad(`the options of ${call}() must be an object`);
   const other = Object.keys(options).find((name) => !names.includes(name));
-  if (other !== undefined) throw bad(`options.${other} is no option of ${call}(): the options are ${names.join(", ")}`);
-  const { after, limit, occurrences } = options;
-  if (after !== undefined && typeof after !== "string") throw bad("options.after must be the id of an item");
-  if (limit !== undefined && !(Number.isInteger(limit) && limit > 0)) throw bad("options.limit must be a whole number of at least 1");
-  if (occurrences !== undefined && occurrences !== "complete") throw bad('options.occurrences must be "complete"');
+  if (other) throw bad(`options.${other} is no option of ${call}(): the options are ${names.join(", ")}`);
+  const { after = "", limit = 1, occurrences = "complete" } = options;
+  if (typeof after !== "string") throw bad("options.after must be the id of an item");
+  if (!Number.isInteger(limit) || limit < 1) throw bad("options.limit must be a whole number of at least 1");
+  if (occurrences !== "complete") throw bad('options.occurrences must be "complete"');
   return options;
 }

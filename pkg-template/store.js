@@ -44,6 +44,11 @@ export class Store {
     if (this.#own) this.#inner.touch?.(key);
   }
 
+  /** Calls back when it is taken away. */
+  onclosed(run) {
+    if (this.#own) this.#inner.onclosed = run;
+  }
+
   /** Wipes what is stored of its account, and lets nobody in again. */
   forget() {
     this.#closed = true;
@@ -84,25 +89,16 @@ export class Store {
 }
 
 function broken(name, must, got) {
-  return new DeltaError(`${name}() of options.store must give ${must}, got ${typeof got === "string" ? "a text" : shown(got)}`, { code: "store" });
+  return new DeltaError(`${name}() of options.store must give ${must}, got ${typeof got === "string" ? "a text" : said(got)}`, { code: "store" });
 }
 
-function said(thrown) {
+/** Anything can be thrown or given: circles, getters of their own. */
+function said(value) {
+  let text = "something else";
   try {
-    if (typeof thrown.message === "string") return thrown.message;
+    text = String(value?.message ?? JSON.stringify(value) ?? value);
   } catch {
-    // Anything can be thrown.
+    // That is what it is.
   }
-  return shown(thrown);
-}
-
-function shown(value) {
-  let text;
-  try {
-    text = value === undefined ? "undefined" : JSON.stringify(value);
-  } catch {
-    // A circle, or a getter of its own.
-  }
-  text ??= "something else";
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+  return text.slice(0, 200);
 }

@@ -18,6 +18,8 @@ for registry in "$cargo"/registry/src/*/; do RUSTFLAGS+=" --remap-path-prefix=$r
 export RUSTFLAGS
 cargo build --quiet --locked --release --target wasm32-unknown-unknown -p deltalink
 rm -rf dist/package dist/bindgen
+# For the browser tests, which compile it in.
+node_modules/.bin/esbuild tests/browser/kit.js --bundle --format=esm --target=es2022 --log-level=warning --outfile=dist/kit.js
 mkdir -p dist/package
 wasm-bindgen --target web --omit-default-module-path --no-typescript --out-dir dist/bindgen target/wasm32-unknown-unknown/release/deltalink.wasm
 # Inlining saves bytes but not gzipped ones.

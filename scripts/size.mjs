@@ -49,6 +49,7 @@ row("facade", Buffer.from((await bundled(facade, { external: ["*.wasm"] }))[0].c
 row("IndexedDB", Buffer.from((await bundled(indexed, { external: ["./error.js"] }))[0].contents), 2 * KB);
 row("facade, bundled for a browser", Buffer.from((await bundled(browser))[0].contents), 10 * KB);
 row("deltalink/msal", Buffer.from((await bundled(`export * from "${at("tests/node_modules/deltalink/msal.js")}";`))[0].contents), KB);
+row("deltalink/auth", Buffer.from((await bundled(`export * from "${at("tests/node_modules/deltalink/auth.js")}";`))[0].contents), 2 * KB);
 const upload = await bundled(workerd, { loader: { ".wasm": "copy" }, conditions: ["workerd", "worker", "browser"], assetNames: "[name]" });
 row("a Worker's upload", Buffer.concat(upload.map(({ contents }) => Buffer.from(contents))), 75 * KB);
 const tarball = await readFile(at("dist/deltalink.tgz"));

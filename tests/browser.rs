@@ -136,7 +136,7 @@ async fn what_commits_is_the_page_as_received_whatever_the_consumer_does_to_it()
     let client = client(&world, &fresh("a")).await;
     let query = query(&client, "orgContacts", json!({}));
     let round = round(&query);
-    let page = JsFuture::from(round.next()).await.unwrap();
+    let page = JsFuture::from(round.next(false)).await.unwrap();
     js(
         "for (const change of a.changes) { change.item.displayName = 'spoiled'; change.item.phones = null; } a.changes.length = 0",
         &page,
@@ -287,7 +287,7 @@ async fn the_commits_of_another_tab_are_told_with_the_rows_of_the_database() {
     here.changes.on(&heard);
     let round = round(&there);
     loop {
-        let page = JsFuture::from(round.next()).await.unwrap();
+        let page = JsFuture::from(round.next(true)).await.unwrap();
         if page.is_undefined() {
             break;
         }
@@ -337,7 +337,7 @@ async fn a_closed_client_says_so_and_ends_what_runs() {
     let client = client(&world, &fresh("a")).await;
     let query = query(&client, "orgContacts", json!({}));
     let round = round(&query);
-    let pending = round.next();
+    let pending = round.next(false);
     sleep(50).await;
     client.close();
     assert_eq!(Refused(JsFuture::from(pending).await.unwrap_err()).code(), "closed");
@@ -660,7 +660,7 @@ async fn an_abort_cuts_short_a_fetch_a_wait_and_a_token_call_with_its_reason_unt
             let controller = js("return new AbortController()", &JsValue::NULL, &JsValue::NULL);
             let query = query(&client, "orgContacts", json!({}));
             let round = round_with(&query, js("return { signal: a.signal }", &controller, &JsValue::NULL));
-            let pending = round.next();
+            let pending = round.next(false);
             sleep(60).await;
             world.clear_log().await;
             js(&format!("a.abort({reason})"), &controller, &JsValue::NULL);
@@ -955,7 +955,7 @@ async fn indexed_db_keeps_the_contract_of_stores() {
     let account = fresh("contract");
     let opening = Closure::<dyn Fn() -> Promise>::new(move || IndexedDb::open(&account, &format!("{account} | "), &JsValue::UNDEFINED));
     let options = js("return { reopen: () => a() }", opening.as_ref(), &JsValue::NULL);
-    let rules = store_contract(opening.as_ref(), &options).await;
+    let rules = store_contract(opening.as_ref(), &options);
     assert!(js("return a.length > 15", &rules, &JsValue::NULL).is_truthy());
     let run = "return (async () => { const broken = []; for (const { name, run } of a) await run().catch((error) => broken.push(`${name}: ${error.message}`)); return broken; })()";
     assert_eq!(from_js(&js_await(run, &rules, &JsValue::NULL).await), json!([]));

@@ -6,9 +6,10 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 const root = new URL("..", import.meta.url).pathname;
 const folder = `${root}tests/types/readme`;
 const around = `
-import type { DeltaQuery as _Query, DeltaStore as _Store, Event as _Event } from "deltalink";
+import type { DeltaClient as _Client, DeltaQuery as _Query, DeltaStore as _Store, Event as _Event } from "deltalink";
 declare global {
   const query: _Query<_Event>;
+  const client: _Client;
   const signal: AbortSignal;
   interface Queue { send(body: unknown): Promise<void> }
   function show(events: _Event[]): void;

@@ -19,8 +19,9 @@ const withoutCorpus = existsSync(`${corpus}/index.tsv`) ? undefined : `skipped: 
 
 check("format", "cargo fmt --all --check");
 check("clippy, native", "cargo clippy --quiet --locked --workspace --all-targets -- -D warnings");
-check("clippy, wasm", "cargo clippy --quiet --locked -p deltalink --target wasm32-unknown-unknown --lib --test browser --test schedules -- -D warnings");
 check("build", "scripts/build.sh");
+// After the build: the browser tests compile in what it bundles.
+check("clippy, wasm", "cargo clippy --quiet --locked -p deltalink --target wasm32-unknown-unknown --lib --test browser --test schedules -- -D warnings");
 check("eslint", "node_modules/.bin/eslint . --max-warnings 0");
 check("types, TypeScript 5.9", "node_modules/.bin/tsc -p tests/types");
 check("types, current TypeScript", "node node_modules/typescript-7/bin/tsc -p tests/types");
@@ -30,6 +31,7 @@ counted("native", "cargo test --quiet --locked --workspace", real(cargo));
 counted("planted bugs", "cargo test --quiet --locked --features planted --test model -- --nocapture planted", told(cargo, /^seed.*finds that.*$/gm));
 engines();
 counted("package", "node --test --test-reporter=tap tests/package/", tap);
+counted("peers", "node --test --test-reporter=tap tests/peers/", tap);
 counted("dashboard", "node --test --test-reporter=tap tests/dashboard/", tap);
 check("check-demo", "node tests/check-demo.mjs");
 check("size", "node scripts/size.mjs");

@@ -339,9 +339,12 @@ impl RoundHandle {
 
 #[wasm_bindgen]
 impl RoundHandle {
-    /// The next page, or undefined at the end.
+    /// The next page, or undefined at the end. `heard` says that somebody could hear of its changes, though nobody sees the page.
     #[wasm_bindgen(skip_typescript)]
-    pub fn next(&self) -> Promise {
+    pub fn next(&self, heard: bool) -> Promise {
+        if let Some(driver) = self.driver.borrow_mut().as_mut() {
+            driver.heard = heard;
+        }
         self.work(false)
     }
 

@@ -29,6 +29,8 @@ pub struct Driver {
     on_status: Function,
     /// Whether a consumer sees the items.
     shown: bool,
+    /// Whether anybody could hear of the changes that the next page brings.
+    pub heard: bool,
     /// For the next request.
     token: String,
     /// The page at hand.
@@ -59,7 +61,19 @@ enum Then {
 impl Driver {
     /// A round that has not begun.
     pub fn new(round: Round, shared: Rc<Shared>, key: JsValue, leash: Leash, on_status: Function, shown: bool) -> Self {
-        Self { round, shared, key, leash, on_status, shown, token: String::new(), desk: Desk::default(), delivered: None, step: None }
+        Self {
+            round,
+            shared,
+            key,
+            leash,
+            on_status,
+            shown,
+            heard: false,
+            token: String::new(),
+            desk: Desk::default(),
+            delivered: None,
+            step: None,
+        }
     }
 
     /// The `RoundReport` so far.

@@ -17,16 +17,7 @@ pub const FAKE: &str = match option_env!("FAKE_ORIGIN") {
     None => "http://127.0.0.1:4010",
 };
 
-#[wasm_bindgen(inline_js = r#"
-export async function call(url, method, body) {
-    const response = await fetch(url, { method, body: body || undefined });
-    const text = await response.text();
-    if (!response.ok) throw new Error(`${method} ${url}: ${response.status} ${text}`);
-    return text;
-}
-export function sleep(ms) { return new Promise((resolve) => setTimeout(resolve, ms)); }
-export function eval_js(source, ...values) { return new Function("a", "b", source)(...values); }
-"#)]
+#[wasm_bindgen(module = "/dist/kit.js")]
 extern "C" {
     #[wasm_bindgen(catch)]
     async fn call(url: &str, method: &str, body: &str) -> Result<JsValue, JsValue>;
@@ -36,16 +27,16 @@ extern "C" {
     fn eval_js(source: &str, a: &JsValue, b: &JsValue) -> Result<JsValue, JsValue>;
 }
 
-// What ships in JavaScript, as it is: each file must be named here to be served.
+// What ships in JavaScript, as it is.
 
-#[wasm_bindgen(module = "/pkg-template/error.js")]
+#[wasm_bindgen(module = "/dist/kit.js")]
 extern "C" {
     type DeltaError;
     #[wasm_bindgen(constructor)]
     fn new(message: &JsValue, fields: &JsValue) -> DeltaError;
 }
 
-#[wasm_bindgen(module = "/pkg-template/indexed-db.js")]
+#[wasm_bindgen(module = "/dist/kit.js")]
 extern "C" {
     /// The store of a browser.
     pub type IndexedDb;
@@ -54,7 +45,7 @@ extern "C" {
     pub fn open(account: &str, prefix: &str, now: &JsValue) -> Promise;
 }
 
-#[wasm_bindgen(module = "/pkg-template/store.js")]
+#[wasm_bindgen(module = "/dist/kit.js")]
 extern "C" {
     /// A guarded store.
     #[derive(Clone)]
@@ -69,7 +60,7 @@ extern "C" {
     fn close(this: &Store);
 }
 
-#[wasm_bindgen(module = "/pkg-template/mirror.js")]
+#[wasm_bindgen(module = "/dist/kit.js")]
 extern "C" {
     /// The mirror of a query.
     pub type Mirror;
@@ -86,7 +77,7 @@ extern "C" {
     pub fn count(this: &Mirror) -> Promise;
 }
 
-#[wasm_bindgen(module = "/pkg-template/changes.js")]
+#[wasm_bindgen(module = "/dist/kit.js")]
 extern "C" {
     /// What was committed, told.
     pub type Changes;
@@ -103,12 +94,11 @@ extern "C" {
     pub fn close(this: &Changes);
 }
 
-/// The rules of stores. A module more than six, and wasm-bindgen's server would not serve them all at once.
-pub async fn store_contract(open: &JsValue, options: &JsValue) -> JsValue {
-    let module = "return import(URL.createObjectURL(new Blob([a], { type: 'text/javascript' })))";
-    let module = js_await(module, &include_str!("../../pkg-template/testing.js").into(), &JsValue::NULL).await;
-    let contract: Function = Reflect::get(&module, &"storeContract".into()).unwrap().unchecked_into();
-    contract.call2(&JsValue::UNDEFINED, open, options).unwrap()
+#[wasm_bindgen(module = "/dist/kit.js")]
+extern "C" {
+    /// The rules of stores.
+    #[wasm_bindgen(js_name = storeContract)]
+    pub fn store_contract(open: &JsValue, options: &JsValue) -> JsValue;
 }
 
 /// A client as the facade makes it.
@@ -364,7 +354,7 @@ pub fn round(query: &Query) -> RoundHandle {
 
 /// The next page.
 pub async fn next(round: &RoundHandle) -> Result<Option<Value>, Refused> {
-    let page = JsFuture::from(round.next()).await.map_err(Refused)?;
+    let page = JsFuture::from(round.next(false)).await.map_err(Refused)?;
     Ok((!page.is_undefined()).then(|| from_js(&page)))
 }
 

@@ -1,169 +1,199 @@
-// Reading the mirror: chunks, side rows, complete occurrences.
+// What the mirror makes of what Graph sends: series, windows that move, relationships, and rounds that get no further.
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { after, before, test } from "node:test";
 import { openDelta } from "deltalink";
+import { asked, startFake } from "../fake.mjs";
 
-/** A store of one query, whatever its key, that counts what it is asked. */
-function storeOf(rows, state = { revision: "e.1" }) {
-  const sorted = Object.entries(rows).sort(([one], [other]) => (one < other ? -1 : 1)).map(([id, item]) => [id, { generation: 1, item }]);
-  const asked = { load: 0, rows: 0, scan: 0 };
-  return {
-    asked,
-    state,
-    rowsNow: sorted,
-    async load() {
-      asked.load += 1;
-      return this.state;
-    },
-    async rows(_key, ids) {
-      asked.rows += 1;
-      return ids.map((id) => this.rowsNow.find(([other]) => other === id)?.[1]);
-    },
-    commit: async () => true,
-    async scan(_key, { after, limit }) {
-      asked.scan += 1;
-      return this.rowsNow.filter(([id]) => after === undefined || id > after).slice(0, limit);
-    },
-    clear: async () => {},
-  };
+let fake;
+before(async () => (fake = await startFake()));
+after(() => fake.stop());
+
+const DAY = 86_400_000;
+const quick = { base: 5, cap: 20 };
+
+async function open(world, more) {
+  return openDelta({ endpoint: world.root, token: () => world.tokens.delegated, store: "memory", retry: quick, ...more });
 }
 
-async function contacts(store) {
-  const client = await openDelta({ token: () => "t", account: "a", endpoint: "http://127.0.0.1:9", store });
-  return client.orgContacts();
+const window = { start: "2026-11-01", end: "2026-12-20" };
+const around = "2026-11-21T00:00:00Z";
+const byId = (items) => items.map(({ id }) => id).sort();
+
+async function collected(items) {
+  const all = [];
+  for await (const item of items) all.push(item);
+  return all;
 }
 
-async function listed(query, options) {
-  const items = [];
-  for await (const item of query.items(options)) items.push(item);
-  return items;
+async function heard(query) {
+  const changes = [];
+  for await (const page of query.round()) changes.push(...page.changes);
+  return changes;
 }
 
-const numbered = (count) => Object.fromEntries(Array.from({ length: count }, (_, n) => [`id${String(n).padStart(5, "0")}`, { n }]));
-
-test("items come from after an id, as many as wanted, and no more is read than that", async () => {
-  const store = storeOf(numbered(1203));
-  const query = await contacts(store);
-  assert.deepEqual((await listed(query)).map(({ n }) => n), Array.from({ length: 1203 }, (_, n) => n));
-  assert.equal(store.asked.scan, 3);
-  assert.deepEqual((await listed(query, { after: "id00009", limit: 3 })).map(({ n }) => n), [10, 11, 12]);
-  assert.equal(store.asked.scan, 4);
-  assert.equal((await listed(query, { limit: 700 })).length, 700);
-  assert.deepEqual(await listed(query, { after: "id01202" }), []);
-  assert.equal(await query.count(), 1203);
-});
-
-test("no reader shows a side row, and none is counted", async () => {
-  const store = storeOf({ ...numbered(3), "\0m1": { id: "m1" }, "\0m2": { id: "m2" } });
-  const query = await contacts(store);
-  assert.deepEqual(await query.all(), [{ n: 0 }, { n: 1 }, { n: 2 }]);
-  assert.deepEqual(await listed(query, { limit: 2 }), [{ n: 0 }, { n: 1 }], "past the side rows, which come first");
-  assert.equal(await query.get("\0m1"), undefined);
-  assert.equal(await query.count(), 3);
-  store.state = { revision: "e.2", count: 41 };
-  assert.equal(await query.count(), 41, "the state knows it");
-});
-
-const calendar = {
-  single: { id: "single", type: "singleInstance", subject: "Lunch" },
-  exception: { id: "exception", type: "exception", seriesMasterId: "m1", subject: "Moved" },
-  first: { id: "first", type: "occurrence", seriesMasterId: "m1", start: "s1", end: "e1" },
-  named: { id: "named", type: "occurrence", seriesMasterId: "m1", start: "s2", end: "e2", subject: "Its own", location: null },
-  fetched: { id: "fetched", type: "occurrence", seriesMasterId: "m2", start: "s3", end: "e3" },
-  lonely: { id: "lonely", type: "occurrence", seriesMasterId: "nobody", start: "s4", end: "e4" },
-  m1: { id: "m1", "@odata.etag": "W/1", type: "seriesMaster", subject: "Standup", location: { displayName: "Room 1" }, start: "s0", end: "e0" },
-  "\0m2": { id: "m2", "@odata.etag": "W/2", type: "seriesMaster", subject: "Review", start: "s0", end: "e0" },
-};
-const shown = {
-  single: calendar.single,
-  exception: calendar.exception,
-  first: { ...calendar.first, subject: "Standup", location: { displayName: "Room 1" } },
-  named: calendar.named,
-  fetched: { ...calendar.fetched, subject: "Review" },
-  lonely: calendar.lonely,
-};
-
-test("complete occurrences have what their series says and they do not, and no master stands beside them", async () => {
-  const query = await contacts(storeOf(calendar));
-  const expected = Object.keys(shown).sort().map((id) => shown[id]);
-  assert.deepEqual(await listed(query, { occurrences: "complete" }), expected);
-  assert.deepEqual(await query.all({ occurrences: "complete" }), expected);
-  // Of chunks too, whose masters are in other ones.
-  assert.deepEqual(await listed(query, { occurrences: "complete", limit: 2 }), expected.slice(0, 2));
-  assert.equal((await listed(query)).length, 7, "as sent");
-});
-
-test("a master fetched by itself goes before one of the round", async () => {
-  const query = await contacts(storeOf({ ...calendar, "\0m1": { id: "m1", subject: "Newer" } }));
-  const [, , first] = await listed(query, { occurrences: "complete" });
-  assert.deepEqual(first, { ...calendar.first, subject: "Newer" });
-});
-
-test("an occurrence and its master are of one revision", async () => {
-  const store = storeOf(calendar);
-  const { rows } = store;
-  let moves = 1;
-  // A round commits between the chunk and the masters.
-  store.rows = async function (...question) {
-    if (moves-- > 0) {
-      this.state = { revision: `e.${moves + 100}` };
-      this.rowsNow = this.rowsNow.map(([id, row]) => [id, { ...row, item: { ...row.item, mark: 2 } }]);
-    }
-    return rows.apply(this, question);
-  };
-  const query = await contacts(store);
-  const items = await listed(query, { occurrences: "complete" });
-  assert.ok(items.every(({ mark }) => mark === 2), JSON.stringify(items));
-  moves = 1e9;
-  await assert.rejects(listed(query, { occurrences: "complete" }), { code: "conflict", retryable: true, message: /a round commits faster than the mirror can be read/ });
-});
-
-test("all is of one revision, or says that it can't be", async () => {
-  const store = storeOf(numbered(700));
-  const { scan } = store;
-  let moves = 1;
-  store.scan = async function (...question) {
-    const rows = await scan.apply(this, question);
-    if (moves-- > 0) {
-      this.state = { revision: `e.${moves + 100}` };
-      this.rowsNow = this.rowsNow.map(([id, row]) => [id, { ...row, item: { n: -1 } }]);
-    }
-    return rows;
-  };
-  const query = await contacts(store);
-  assert.ok((await query.all()).every(({ n }) => n === -1));
-  moves = 1e9;
-  await assert.rejects(query.all(), { code: "conflict", message: /use items\(\), which reads it in chunks/ });
-});
-
-test("wrong options of items and all are refused", async () => {
-  const query = await contacts(storeOf({}));
-  for (const [options, words] of [
-    [null, "the options of items() must be an object"],
-    [{ limit: 0 }, "options.limit must be a whole number of at least 1"],
-    [{ limit: 1.5 }, "options.limit must be a whole number"],
-    [{ after: 7 }, "options.after must be the id of an item"],
-    [{ occurrences: true }, 'options.occurrences must be "complete"'],
-    [{ page: 1 }, "options.page is no option of items(): the options are after, limit, occurrences"],
-  ]) {
-    await assert.rejects(listed(query, options), (error) => error.code === "bad-request" && error.message.includes(words), words);
+test("masters that a round does not bring are fetched, and occurrences are complete", async () => {
+  const world = await fake.world({ populate: { events: 40, around }, options: { withhold_masters_full: true } });
+  const client = await open(world);
+  const events = client.events({ ...window, timeZone: "W. Europe Standard Time" });
+  const report = await events.sync();
+  const log = await asked(world);
+  const masters = log.filter(({ kind }) => kind === "item");
+  assert.ok(masters.length > 0);
+  assert.equal(report.masters, masters.length);
+  for (const { url, headers } of masters) {
+    assert.match(url, /\/me\/events\/[^/?]+$/);
+    assert.match(headers.prefer ?? headers.Prefer, /outlook\.timezone="W\. Europe Standard Time"/, "with the round's Prefer");
   }
-  await assert.rejects(query.all({ limit: 1 }), { code: "bad-request", message: /options\.limit is no option of all\(\)/ });
+  const bare = await events.all();
+  assert.equal(await events.count(), bare.length, "what was fetched is no item of the mirror");
+  const complete = await events.all({ occurrences: "complete" });
+  assert.deepEqual(byId(complete), byId(bare), "there is no master to leave out");
+  const occurrences = complete.filter(({ type }) => type === "occurrence");
+  assert.ok(occurrences.length > 0);
+  for (const item of occurrences) {
+    const sent = bare.find(({ id }) => id === item.id);
+    assert.equal(sent.subject, undefined);
+    assert.ok(item.subject, "the subject of its series");
+    assert.deepEqual([item.start, item["@odata.etag"], item.id], [sent.start, sent["@odata.etag"], sent.id], "its own wins");
+  }
+  assert.deepEqual(await collected(events.items({ occurrences: "complete", limit: 1000 })), complete);
+  assert.equal((await events.get(occurrences[0].id)).subject, undefined, "the mirror holds what Graph sent");
+  await client.close();
 });
 
-test("a row without an item is passed over", async () => {
-  const store = storeOf(numbered(1));
-  store.rowsNow.push(["x", null], ["y", {}]);
-  assert.deepEqual(await (await contacts(store)).all(), [{ n: 0 }]);
-  assert.equal(await (await contacts(store)).get("y"), undefined);
+test("an edited series is fetched again when its occurrences come without it", async () => {
+  const world = await fake.world({ populate: { events: 40, around } });
+  const client = await open(world);
+  const events = client.events(window);
+  assert.equal((await events.sync()).masters, 0, "the round brought them");
+  const { seriesMasterId } = (await events.all()).find(({ type }) => type === "occurrence");
+  await world.edits({ collection: "events", op: "edit", id: seriesMasterId, patch: { subject: "Moved to the harbour" } });
+  const report = await events.sync();
+  assert.equal(report.masters, 1);
+  const complete = await events.all({ occurrences: "complete" });
+  const subjects = new Set(complete.filter((item) => item.seriesMasterId === seriesMasterId && item.type === "occurrence").map(({ subject }) => subject));
+  assert.deepEqual([...subjects], ["Moved to the harbour"]);
+  await client.close();
 });
 
-test("an error that a store rejects with comes through as it is, with the round's report", async () => {
-  const { DeltaError } = await import("deltalink");
-  const full = new DeltaError("the disk of this Worker is full", { code: "quota", retryable: true });
-  const query = await contacts({ ...storeOf({}), load: () => Promise.reject(full) });
-  await assert.rejects(query.count(), (error) => error === full);
-  await assert.rejects(query.reset(), (error) => error === full);
-  await assert.rejects(query.sync(), (error) => error === full && error.report.outcome === "failed");
-  assert.equal(query.status.get().error, full);
+test("a master that can't be had leaves the link, and one that is not there its occurrences bare", async () => {
+  const world = await fake.world({ populate: { events: 40, around }, options: { withhold_masters_full: true } });
+  const client = await open(world);
+  const events = client.events(window);
+  await world.faults({ match: { kind: "item" }, times: 1, fault: { name: "status", status: 403 } });
+  await assert.rejects(events.sync(), { code: "forbidden" });
+  await world.clearLog();
+  await world.faults({ match: { kind: "item" }, times: 1, fault: { name: "status", status: 404 } });
+  const report = await events.sync();
+  assert.equal(report.resumed, true);
+  const log = await asked(world);
+  assert.equal(log.filter(({ kind }) => kind !== "item").length, 1, "the last page alone was asked for again");
+  assert.equal(report.masters, log.filter(({ kind, status }) => kind === "item" && status === 200).length);
+  const bare = (await events.all({ occurrences: "complete" })).filter(({ type, subject }) => type === "occurrence" && !subject);
+  assert.ok(bare.length > 0);
+  await client.close();
+});
+
+test("a window that moves is one query, listed anew when the day has changed, and announces only what differs", async (context) => {
+  const world = await fake.world({ populate: { events: 30, around } });
+  const now = Date.parse("2026-11-21T10:00:00Z");
+  context.mock.timers.enable({ apis: ["Date"], now });
+  const client = await open(world);
+  const options = { window: { daysBack: 3, daysAhead: 10, timeZone: "Europe/Berlin" } };
+  const agenda = client.events(options);
+  await agenda.sync();
+  const [first] = await asked(world);
+  assert.match(decodeURIComponent(first.url), /startDateTime=2026-11-17T23:00:00\.000Z&endDateTime=2026-12-01T23:00:00\.000Z$/);
+  assert.equal(client.events(options).key, agenda.key);
+  const before = await agenda.all();
+  assert.deepEqual(byId(before), byId(await world.table("events", "?start=2026-11-17T23:00:00Z&end=2026-12-01T23:00:00Z")));
+
+  context.mock.timers.setTime(now + 12 * 3_600_000);
+  assert.equal((await agenda.sync()).kind, "incremental", "the same day in UTC");
+  context.mock.timers.setTime(now + 3 * DAY);
+  const told = [];
+  agenda.on("change", (changes) => void told.push(...changes));
+  const report = await agenda.sync();
+  assert.deepEqual([report.kind, report.resync], ["full", undefined]);
+  const after = await agenda.all();
+  assert.deepEqual(byId(after), byId(await world.table("events", "?start=2026-11-20T23:00:00Z&end=2026-12-04T23:00:00Z")));
+  const left = byId(before).filter((id) => !byId(after).includes(id));
+  const came = byId(after).filter((id) => !byId(before).includes(id));
+  assert.ok(left.length > 0 && came.length > 0);
+  assert.deepEqual(told.filter(({ type }) => type === "remove").map(({ id, reason }) => `${id} ${reason}`).sort(), left.map((id) => `${id} ghost`));
+  assert.deepEqual(told.filter(({ type }) => type === "upsert").map(({ id }) => id).sort(), came);
+  await client.close();
+});
+
+test("a time zone that the host does not know is refused at once", async () => {
+  const world = await fake.world({});
+  const client = await open(world);
+  for (const [options, message] of [
+    [{ window: { timeZone: "Mars/Olympus" } }, /options\.window\.timeZone must be an IANA name that this host knows, such as "Europe\/Berlin", got "Mars\/Olympus"/],
+    [{ window: { daysBack: 1000, daysAhead: 900 } }, /options\.window must be at most 1825 days apart/],
+    [{ window: { daysBack: 1 }, start: "2026-11-01" }, /options\.window and options\.start, options\.end are two ways to say the same/],
+    [{ window: { back: 1 } }, /options\.back is no option of window\(\): the options are daysBack, daysAhead, timeZone/],
+    [{ window: 7 }, /the options of window\(\) must be an object, got 7/],
+  ]) {
+    assert.throws(() => client.events(options), (error) => error.code === "bad-request" && message.test(error.message), JSON.stringify(options));
+  }
+  await client.close();
+});
+
+test("members come in slices and are in the mirror as a set, whole while a full round runs", async () => {
+  const world = await fake.world({ populate: { groups: 4, users: 40 }, options: { members_slice: 3, page_size: 3 } });
+  const client = await open(world);
+  const groups = client.track("/groups/delta");
+  await groups.sync();
+  const sets = async () => new Map((await groups.all()).map(({ id, members = [] }) => [id, members.map((member) => member.id).sort()]));
+  const tables = async () => new Map((await world.table("groups")).map(({ id, members = [] }) => [id, [...members].sort()]).sort(([a], [b]) => (a < b ? -1 : 1)));
+  const sorted = (map) => new Map([...map].sort(([a], [b]) => (a < b ? -1 : 1)));
+  assert.deepEqual(sorted(await sets()), await tables());
+  const [big] = [...(await sets())].sort(([, a], [, b]) => b.length - a.length)[0];
+  const members = (await sets()).get(big);
+  assert.ok(members.length > 3, "it came in several slices");
+  await world.edits({ collection: "groups", op: "edit", id: big, patch: { members: { remove: members.slice(0, 2) } } });
+  await groups.sync();
+  assert.deepEqual(sorted(await sets()), await tables());
+
+  await groups.reset();
+  const held = await sets();
+  for await (const page of groups.round()) {
+    const now = await sets();
+    if (!page.last) for (const [id, set] of held) assert.deepEqual(now.get(id), set, "readers see the old set until the round is complete");
+  }
+  assert.deepEqual(sorted(await sets()), await tables());
+  await client.close();
+});
+
+test("pages that repeat under ever new links end the round by name, and larger pages get through", async () => {
+  const world = await fake.world({ populate: { events: 40, around }, options: { honour_maxpagesize: false } });
+  const client = await open(world);
+  const events = client.events({ ...window, pageSize: 10 });
+  await world.faults({ match: { kind: "next" }, times: null, fault: { name: "livelock", cycle: 1 } });
+  await assert.rejects(events.sync(), (error) => error.code === "livelock" && error.retryable && error.report.pageSize === 1000 && error.report.resync === "livelock");
+  const prefer = (await asked(world)).map(({ headers }) => Number(/odata\.maxpagesize=(\d+)/.exec(headers.prefer ?? headers.Prefer)[1]));
+  assert.deepEqual([...new Set(prefer)], [10, 40, 160, 640, 1000]);
+  await client.close();
+});
+
+test("an id that was delivered and never acknowledged is removed for its consumer when it is gone", async () => {
+  const world = await fake.world({ populate: { contacts: 5 } });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  const copy = new Map();
+  for await (const page of contacts.round()) {
+    for (const change of page.changes) copy.set(change.id, change.item);
+    break; // the process ends here
+  }
+  assert.equal(await contacts.count(), 0);
+  const [gone] = copy.keys();
+  await world.edits({ collection: "contacts", op: "remove", id: gone });
+  for (const change of await heard(contacts)) {
+    if (change.type === "remove") copy.delete(change.id);
+    else copy.set(change.id, change.item);
+  }
+  assert.deepEqual([...copy.keys()].sort(), byId(await contacts.all()));
+  assert.equal(copy.has(gone), false);
+  await client.close();
 });

@@ -2,6 +2,7 @@
 import type { PublicClientApplication } from "@azure/msal-browser";
 import { DeltaError, init, openDelta } from "deltalink";
 import type { Change, CommitInfo, DeltaErrorCode, DeltaFeed, DeltaQuery, DeltaStore, Entity, Event, EventQuery, OrgContact, Page, Readable, RoundReport, TokenCredential, TokenRequest } from "deltalink";
+import { clientCredentials } from "deltalink/auth";
 import { fromMsal } from "deltalink/msal";
 import { storeContract } from "deltalink/testing";
 
@@ -19,6 +20,7 @@ export async function clients(): Promise<void> {
   if (account) await openDelta({ token: fromMsal(pca, { account, scopes: ["Calendars.Read"] }) });
   await openDelta({ token: () => "t", account: "a", cloud: "china" });
   await openDelta({ token: async ({ reason, scopes, signal }: TokenRequest) => ({ accessToken: reason + scopes.join() + String(signal.aborted), expiresOn: null }), account: "a" });
+  await openDelta({ token: clientCredentials({ tenant: "t", clientId: "c", assertion: async () => "jwt" }), store });
   await openDelta({ token: credential, store, account: "a", endpoint: "http://127.0.0.1:4010", fetch, retry: { maxWait: 1000 } });
   await openDelta({ token: () => "t", store: "memory" });
   // @ts-expect-error a token source is needed
@@ -53,6 +55,12 @@ export async function queries(): Promise<void> {
   client.events({ start: "2026-11-01", end: "2026-12-01", select: ["id"] });
   // @ts-expect-error an end is required
   client.events({ start: "2026-11-01" });
+  client.events({ window: { daysBack: 7, daysAhead: 30, timeZone: "Europe/Berlin" }, timeZone: "W. Europe Standard Time" });
+  client.events({ window: {}, mirror: false });
+  // @ts-expect-error one way to say it
+  client.events({ window: { daysBack: 7 }, start: "2026-11-01", end: "2026-12-01" });
+  // @ts-expect-error days are numbers
+  client.events({ window: { daysBack: "7" } });
   const users = client.track<{ id: string; mail?: string }>("/users/delta", { select: ["id", "mail"], refresh: false });
   const mail: string | undefined = (await users.all())[0]?.mail;
   const any = client.track("/new/things/delta", { prefer: ["x"], query: { "$deltatoken": "latest" } });

@@ -1,5 +1,5 @@
 // The agenda on the page.
-import type { Event } from "deltalink";
+import type { Event, EventQuery } from "deltalink";
 import { addDays, agenda, dayOf, daysBetween, NAMELESS, nowAt, titleOf, windowAround, type Day, type DayWindow, type Entry } from "./calendar";
 import { Collection, emptyState, type Mark } from "./collection";
 import { button, h, icon, locale, paintRows, plural, settings, type Row } from "./dom";
@@ -66,6 +66,9 @@ export function calendarView(onWindow: () => void): CalendarView {
       const day = event.start?.dateTime?.slice(0, 10);
       return event.type === "seriesMaster" ? `${title} (series)` : day ? `${title}, ${shortDay.format(at(day))}` : title;
     },
+    // Graph sends occurrences without what their series says.
+    read: (query) => (query as EventQuery).all({ occurrences: "complete" }),
+    over: (shown, sent) => (sent.type === "occurrence" ? { ...shown, ...sent } : sent),
     paint(all, changed) {
       items = all;
       marks = changed;

@@ -13,6 +13,10 @@ export interface Look<T> {
   /** One item, for counting: "event". */
   noun: string;
   titleOf(item: T, items: ReadonlyMap<string, T>): string;
+  /** Reads what is to be shown of the mirror, where that is not every item as Graph sent it. */
+  read?(query: DeltaQuery<T>): Promise<T[]>;
+  /** An item that a round brings, over what is shown of it, if that is more than what Graph sends. */
+  over?(shown: T, sent: T): T;
   /** Paints the whole of it. Called after each page of a first round, and after each round. */
   paint(items: ReadonlyMap<string, T>, marks: ReadonlyMap<string, Mark>): void;
   /** Beside the heading. */
@@ -133,10 +137,16 @@ export class Collection<T extends object> {
     if (query) {
       await this.reload();
       if (this.query !== query) return;
-      this.#unsubscribe = query.status.subscribe((status) => {
+      const status = query.status.subscribe((status) => {
         this.status = status;
         this.#paintStatus();
       });
+      // What another tab commits is in the mirror already.
+      const changes = query.on("change", (_changes, { remote }) => (remote && !this.running ? this.reload() : undefined));
+      this.#unsubscribe = () => {
+        status();
+        changes();
+      };
       this.section.dataset.painted = "mirror";
     } else {
       this.#paint();
@@ -149,7 +159,7 @@ export class Collection<T extends object> {
     const query = this.query;
     if (!query) return;
     try {
-      const items = await query.all();
+      const items = await (this.#look.read?.(query) ?? query.all());
       if (this.query !== query) return;
       this.items.clear();
       for (const item of items) this.items.set((item as { id: string }).id, item);
@@ -225,8 +235,8 @@ export class Collection<T extends object> {
       return;
     }
     if (change.partial) return;
-    this.items.set(id, change.item);
-    if (old && JSON.stringify(old) === JSON.stringify(change.item)) return;
+    this.items.set(id, old && this.#look.over ? this.#look.over(old, change.item) : change.item);
+    if (change.old && JSON.stringify(change.old) === JSON.stringify(change.item)) return;
     this.#marks.set(id, old ? "changed" : "new");
     differences.push({ verb: old ? "Changed" : "Added", title: this.#look.titleOf(change.item, this.items), note: "" });
   }

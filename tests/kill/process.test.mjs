@@ -1,0 +1,18 @@
+// The whole browser is killed, at each point of a round.
+import { after, before, test } from "node:test";
+import { Browser, startSite } from "./harness.mjs";
+import { POINTS, series, WHERE } from "./series.mjs";
+
+const browser = new Browser();
+let site;
+before(async () => {
+  [site] = await Promise.all([startSite(), browser.start()]);
+});
+after(async () => {
+  await browser.stop();
+  await site?.stop();
+});
+
+for (const point of Object.keys(POINTS)) {
+  test(`a browser that is killed ${WHERE[point]} loses nothing and doubles nothing`, (context) => series(context, site, browser, "process", point));
+}

@@ -1,0 +1,37 @@
+import { openDelta } from "deltalink";
+
+const { points } = window;
+
+window.openDelta = openDelta;
+
+window.opened = async ({ root, token }) => {
+  const client = await openDelta({ endpoint: root, account: "alex", token: () => token, retry: { base: 5, cap: 20 } });
+  return { client, query: client.orgContacts({ refresh: false }) };
+};
+
+/** Rounds without end, as far as the plan lets them come; without a plan, two. */
+window.live = async (world, plan) => {
+  const { query } = await window.opened(world);
+  points.tell({ kind: "start", items: await query.all() });
+  points.arm(plan);
+  for (let rounds = 0; plan || rounds < 2; rounds += 1) {
+    const round = query.round();
+    for await (const page of round) {
+      const { changes, index, last, kind } = page;
+      points.tell({ kind: "page", changes, index, last, full: kind === "full", resumed: round.report.resumed });
+      await points.consuming(page);
+    }
+    points.tell({ kind: "round", report: round.report });
+  }
+  points.tell({ kind: "end", items: await query.all() });
+};
+
+/** One round that follows another tab's. */
+window.follow = async (world) => {
+  const { client, query } = await window.opened(world);
+  query.status.subscribe(({ phase }) => phase === "following" && points.tell({ kind: "following" }));
+  const report = await query.sync();
+  const items = await query.all();
+  await client.close();
+  return { report, items };
+};

@@ -1,0 +1,48 @@
+// PnP's Graph client on the fake Graph. Its delta() can't go through a whole round by itself: what it can do, and where it stops, is here.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { DefaultParse } from "@pnp/queryable";
+import { graphfi } from "@pnp/graph";
+import "@pnp/graph/files/index.js";
+import "@pnp/graph/users/index.js";
+import { asked, startFake } from "../fake.mjs";
+import { apply, fetchOf } from "./graph.mjs";
+
+let fake;
+before(async () => (fake = await startFake()));
+after(() => fake.stop());
+
+function graphOf(world) {
+  const ask = fetchOf(world);
+  return graphfi("https://graph.microsoft.com/v1.0").using((instance) => {
+    instance.using(DefaultParse());
+    instance.on.auth.replace(async (url, init) => [url, init]);
+    instance.on.send.replace((url, init) => ask(url, init));
+    return instance;
+  });
+}
+
+const rootOf = (world) => graphOf(world).me.drive.root;
+
+test("its delta() of a drive reads a first page, and the link of a round of one page leads to what changed", async () => {
+  const world = await fake.world({ populate: { drive: 8 } });
+  const page = await rootOf(world).delta()();
+  const copy = new Map();
+  apply(copy, page.values);
+  assert.deepEqual([...copy.keys()].sort(), (await world.table("drive")).map(({ id }) => id).sort());
+  assert.equal(page.next(), null);
+  const { id } = page.values.find(({ file }) => file);
+  await world.edits({ collection: "drive", op: "edit", id });
+  const changed = await page.delta();
+  assert.ok(changed.some((item) => item.id === id));
+  assert.ok((await asked(world)).every(({ kind, status, as_issued }) => kind !== "unexpected" && status === 200 && as_issued !== false));
+});
+
+test("known of it: the second page is a bare array, so a longer round can't be continued", async () => {
+  const world = await fake.world({ populate: { drive: 25 } });
+  const page = await rootOf(world).delta()();
+  const second = await page.next()();
+  assert.ok(Array.isArray(second) && second.length === 10);
+  assert.equal(second.next, undefined);
+  assert.equal(page.delta(), null);
+});

@@ -1,0 +1,321 @@
+// One round at a time: several tabs of one browser, and what can befall the one whose turn it is.
+import assert from "node:assert/strict";
+import { after, afterEach, before, beforeEach, test } from "node:test";
+import { startChromium } from "../dashboard/harness.mjs";
+import { asked } from "../fake.mjs";
+import { Browser, byId, startSite } from "../kill/harness.mjs";
+
+let site;
+let chromium;
+let context;
+const complaints = [];
+before(async () => {
+  [site, chromium] = await Promise.all([startSite(), startChromium()]);
+});
+after(async () => {
+  await chromium?.close();
+  await site?.stop();
+});
+beforeEach(async () => {
+  context = await chromium.newContext();
+  context.setDefaultTimeout(15_000);
+  context.on("weberror", (error) => complaints.push(String(error.error())));
+});
+afterEach(async () => {
+  await context.close();
+  // A rejection that nobody handles is one too.
+  assert.deepEqual(complaints.splice(0), []);
+});
+
+/** A tab with a client, and a world that all tabs of the test share. */
+async function tab(world, { locks = true, within = context } = {}) {
+  const page = await within.newPage();
+  if (!locks) await page.addInitScript(() => Object.defineProperty(navigator, "locks", { value: undefined }));
+  await page.goto(`${site.fake.origin}/`);
+  await page.waitForFunction(() => window.openDelta);
+  await page.evaluate(async ([root, token]) => {
+    const client = await window.openDelta({ endpoint: root, account: "alex", token: () => token, retry: { base: 5, cap: 20 } });
+    const query = client.orgContacts();
+    const told = (promise) => promise.then((value) => ({ value }), (reason) => (reason instanceof Error ? { reason: reason.code, name: reason.name } : { reason }));
+    /** What became of it, later. */
+    const begin = (name, work) => (window.ends[name] = told(work()));
+    const until = ({ status }, holds) =>
+      new Promise((resolve) => {
+        const stop = status.subscribe((status) => holds(status) && (resolve(), queueMicrotask(() => stop())));
+      });
+    Object.assign(window, { client, query, told, begin, until, ends: {} });
+  }, [world.root, world.tokens.delegated]);
+  page.session = await within.newCDPSession(page);
+  return page;
+}
+
+const end = (page, name) => page.evaluate((name) => window.ends[name], name);
+const phase = (page, name) => page.evaluate((name) => window.until(window.query, ({ phase }) => phase === name), name);
+/** Until this many requests of the round that runs were sent. */
+const asking = (page, requests, query = "query") => page.evaluate(([requests, query]) => window.until(window[query], ({ progress }) => progress?.requests === requests), [requests, query]);
+const status = (page) => page.evaluate(() => ({ ...window.query.status.get() }));
+const sync = (page) => page.evaluate(() => window.told(window.query.sync()));
+
+/** A browser with real tabs, of which all but one are hidden: nothing else can be frozen. */
+async function hideable(context) {
+  const browser = new Browser();
+  context.after(() => browser.stop());
+  await browser.start();
+  browser.context.on("weberror", (error) => complaints.push(String(error.error())));
+  return browser.context;
+}
+
+async function freeze(page) {
+  await page.waitForFunction(() => document.visibilityState === "hidden", undefined, { polling: 20 });
+  await page.session.send("Page.setWebLifecycleState", { state: "frozen" });
+}
+
+const thaw = (page) => page.session.send("Page.setWebLifecycleState", { state: "active" });
+
+/** This tab has its turn, and its consumer the first page. */
+const hold = (page) =>
+  page.evaluate(async () => {
+    window.pages = window.query.round()[Symbol.asyncIterator]();
+    window.page = (await window.pages.next()).value;
+  });
+
+/** This tab waits for its turn. */
+async function follow(page, name = "following") {
+  await page.evaluate((name) => void window.begin(name, () => window.query.sync()), name);
+  await phase(page, "following");
+}
+
+async function exact(page, world) {
+  const { value } = await sync(page);
+  assert.equal(value?.outcome, "complete");
+  assert.deepEqual(byId(await page.evaluate(() => window.query.all())), byId(await world.table("contacts")));
+}
+
+const makeWorld = (more) => site.fake.world({ populate: { contacts: 30 }, ...more });
+
+/** Where nobody runs a round. */
+const free = (page) => page.evaluate(async () => (await navigator.locks.query()).held.length === 0);
+
+test("a second tab follows, its signal ends the wait, and it gets its turn when the first one is through", async () => {
+  const world = await makeWorld();
+  const [first, second] = [await tab(world), await tab(world)];
+  await hold(first);
+  await second.evaluate(() => {
+    window.stop = new AbortController();
+    window.begin("stopped", () => window.query.sync({ signal: window.stop.signal }));
+  });
+  await phase(second, "following");
+  await second.evaluate(() => window.stop.abort("enough"));
+  assert.deepEqual(await end(second, "stopped"), { reason: "enough" });
+  assert.equal((await status(second)).phase, "idle");
+  await follow(second);
+  assert.equal((await asked(world)).length, 1, "whoever follows asks nothing");
+  await first.evaluate(() => window.pages.return());
+  assert.equal((await end(second, "following")).value.outcome, "complete");
+  await exact(first, world);
+});
+
+test("rounds of four tabs at once run one after the other, and only one of them is a full one", async () => {
+  const world = await makeWorld({ options: { latency_ms: 20 } });
+  const tabs = await Promise.all([1, 2, 3, 4].map(() => tab(world)));
+  const reports = (await Promise.all(tabs.map(sync))).map(({ value }) => value);
+  assert.deepEqual(reports.map(({ kind }) => kind).sort(), ["full", "incremental", "incremental", "incremental"]);
+  assert.deepEqual((await asked(world)).map(({ kind }) => kind), ["initial", "next", "next", "delta", "delta", "delta"]);
+  for (const page of tabs) await exact(page, world);
+});
+
+test("syncs of all queries of one key in a page join, those of another key run by themselves", async () => {
+  const world = await makeWorld({ options: { latency_ms: 20 } });
+  const page = await tab(world);
+  const { same, other } = await page.evaluate(async () => {
+    const { client, query } = window;
+    const [one, two, three, other] = await Promise.all([query.sync(), client.orgContacts().sync(), client.orgContacts().sync(), client.orgContacts({ name: "other" }).sync()]);
+    return { same: one === two && two === three, other: other !== one && other.pages };
+  });
+  assert.deepEqual([same, other], [true, 3]);
+  assert.equal((await asked(world)).length, 6);
+});
+
+test("a stolen lock ends the round in its fetch with a conflict, and the thief's tab goes on", async () => {
+  const world = await makeWorld();
+  const [robbed, thief] = [await tab(world), await tab(world)];
+  await world.faults({ match: { kind: "next" }, fault: "hang" });
+  await robbed.evaluate(() => void window.begin("robbed", () => window.query.sync()));
+  await asking(robbed, 2);
+  await thief.evaluate(() => navigator.locks.request(`deltalink | ${window.query.key}`, { steal: true }, () => {}));
+  assert.deepEqual(await end(robbed, "robbed"), { reason: "conflict", name: "DeltaError" });
+  const { phase, error } = await robbed.evaluate(() => {
+    const { phase, error } = window.query.status.get();
+    return { phase, error: { code: error.code, retryable: error.retryable } };
+  });
+  assert.deepEqual([phase, error], ["failed", { code: "conflict", retryable: true }]);
+  await exact(thief, world);
+  await exact(robbed, world);
+});
+
+test("a page that was delivered before its lock was stolen can't be acknowledged any more", async () => {
+  const world = await makeWorld();
+  const [robbed, thief] = [await tab(world), await tab(world)];
+  await hold(robbed);
+  await thief.evaluate(() => navigator.locks.request(`deltalink | ${window.query.key}`, { steal: true }, () => {}));
+  await phase(robbed, "failed");
+  assert.deepEqual(await robbed.evaluate(() => window.told(window.page.ack())), { reason: "conflict", name: "DeltaError" });
+  assert.deepEqual(await robbed.evaluate(() => window.told(window.pages.next())), { reason: "conflict", name: "DeltaError" });
+  assert.equal(await robbed.evaluate(() => window.query.count()), 0);
+  await exact(thief, world);
+  await exact(robbed, world);
+});
+
+test("in tabs without locks the revision decides: one round ends, the other ends with a conflict and writes nothing", async () => {
+  const world = await makeWorld();
+  const [one, other] = [await tab(world, { locks: false }), await tab(world, { locks: false })];
+  await hold(one);
+  await hold(other);
+  assert.equal((await one.evaluate(() => window.told(window.page.ack()))).reason, undefined);
+  assert.deepEqual(await other.evaluate(() => window.told(window.page.ack())), { reason: "conflict", name: "DeltaError" });
+  assert.equal(await other.evaluate(() => window.query.count()), 10);
+  for (const page of [one, other]) await page.evaluate(() => window.pages.return());
+  await exact(other, world);
+  await exact(one, world);
+});
+
+test("a frozen tab lets go of its turn, and its round ends with a conflict when it thaws", async (test) => {
+  const world = await makeWorld();
+  const within = await hideable(test);
+  const [frozen, other] = [await tab(world, { within }), await tab(world, { within })];
+  await hold(frozen);
+  await follow(other);
+  await freeze(frozen);
+  assert.equal((await end(other, "following")).value.outcome, "complete");
+  await thaw(frozen);
+  assert.deepEqual(await frozen.evaluate(() => window.told(window.page.ack())), { reason: "conflict", name: "DeltaError" });
+  await frozen.evaluate(() => window.told(window.pages.next()));
+  await exact(frozen, world);
+});
+
+test("a tab that is frozen in a fetch, or while it follows, holds nobody up", async (test) => {
+  const world = await makeWorld();
+  const within = await hideable(test);
+  const [leader, follower, third] = [await tab(world, { within }), await tab(world, { within }), await tab(world, { within })];
+  await world.faults({ match: {}, fault: "hang" });
+  await leader.evaluate(() => void window.begin("leading", () => window.query.sync()));
+  await asking(leader, 1);
+  await follow(follower);
+  await freeze(follower);
+  await freeze(leader);
+  await exact(third, world);
+  for (const [page, name] of [[leader, "leading"], [follower, "following"]]) {
+    await thaw(page);
+    assert.deepEqual(await end(page, name), { reason: "conflict", name: "DeltaError" }, name);
+    await exact(page, world);
+  }
+});
+
+test("a round whose iterator is garbage lets go of its turn", async () => {
+  const world = await makeWorld();
+  const [page, other] = [await tab(world), await tab(world)];
+  for (const ack of ["next", "manual"]) {
+    await page.evaluate(async (ack) => {
+      // A loop that stands still for ever, and that nobody can go on with.
+      const abandoned = async () => {
+        for await (const page of window.query.round({ ack, signal: new AbortController().signal })) {
+          window.delivered(page.index);
+          await new Promise(() => {});
+        }
+      };
+      const delivered = new Promise((resolve) => (window.delivered = resolve));
+      void abandoned();
+      await delivered;
+      window.delivered = undefined;
+    }, ack);
+    await follow(page);
+    await follow(other);
+    await page.session.send("HeapProfiler.collectGarbage");
+    assert.equal((await end(page, "following")).value.outcome, "complete", ack);
+    assert.equal((await end(other, "following")).value.outcome, "complete", ack);
+    assert.equal((await status(page)).phase, "idle");
+    await page.evaluate(() => window.query.reset());
+  }
+});
+
+test("a round lives as long as anybody has its iterator, its pages or itself", async () => {
+  const world = await makeWorld();
+  const page = await tab(world);
+  for (const kept of ["round", "pages", "page"]) {
+    await page.evaluate(async (kept) => {
+      const round = window.query.round();
+      const pages = round[Symbol.asyncIterator]();
+      const { value } = await pages.next();
+      window.kept = { round, pages, page: value }[kept];
+    }, kept);
+    for (let times = 0; times < 3; times += 1) await page.session.send("HeapProfiler.collectGarbage");
+    assert.equal(await free(page), false, kept);
+    const { reason } = await page.evaluate(async (kept) => {
+      const { told, kept: thing } = window;
+      window.kept = undefined;
+      if (kept === "page") return told(thing.ack());
+      return told(thing[Symbol.asyncIterator]().return());
+    }, kept);
+    assert.equal(reason, undefined);
+    await page.session.send("HeapProfiler.collectGarbage");
+    await page.waitForFunction(async () => (await navigator.locks.query()).held.length === 0);
+  }
+});
+
+for (const [what, deed] of [
+  ["forget() in another tab", () => window.client.forget()],
+  ["a database that another tab deletes", async () => {
+    for (const { name } of await indexedDB.databases()) {
+      await new Promise((resolve, reject) => Object.assign(indexedDB.deleteDatabase(name), { onsuccess: resolve, onerror: reject }));
+    }
+  }],
+]) {
+  test(`${what} ends rounds and reads here with closed, and nothing opens the database again`, async () => {
+    const world = await makeWorld();
+    const [fetching, holding, idle, other] = [await tab(world), await tab(world), await tab(world), await tab(world)];
+    await exact(fetching, world);
+    await hold(holding);
+    await follow(fetching);
+    // A second query of the same client, in a fetch.
+    await world.faults({ match: {}, times: null, fault: "hang" });
+    await fetching.evaluate(() => {
+      window.second = window.client.orgContacts({ name: "second" });
+      window.begin("fetching", () => window.second.sync());
+    });
+    await asking(fetching, 1, "second");
+    await other.evaluate(deed);
+    for (const name of ["following", "fetching"]) assert.deepEqual(await end(fetching, name), { reason: "closed", name: "DeltaError" }, name);
+    for (const page of [fetching, holding, idle]) {
+      await phase(page, "closed");
+      const reasons = await page.evaluate(async () => {
+        const { query, told, client } = window;
+        const [all, get, count, synced] = await Promise.all([query.all(), query.get("x"), query.count(), query.sync()].map(told));
+        const made = await told((async () => client.orgContacts())());
+        return [all, get, count, synced, made].map(({ reason }) => reason);
+      });
+      assert.deepEqual(reasons, Array(5).fill("closed"));
+    }
+    assert.deepEqual(await holding.evaluate(() => window.told(window.page.ack())), { reason: "closed", name: "DeltaError" });
+    assert.deepEqual(await holding.evaluate(() => window.told(window.pages.next())), { reason: "closed", name: "DeltaError" });
+    assert.deepEqual(await idle.evaluate(() => indexedDB.databases()), []);
+    assert.ok(await free(idle), "no turn is kept");
+  });
+}
+
+test("close() ends a round that waits for its turn, and one that runs makes room for other tabs at once", async () => {
+  const world = await makeWorld();
+  const [page, other] = [await tab(world), await tab(world)];
+  await world.faults({ match: {}, fault: "hang" });
+  await page.evaluate(() => {
+    window.begin("running", () => window.query.sync());
+    const second = window.query.round()[Symbol.asyncIterator]();
+    window.begin("waiting", () => second.next());
+  });
+  await asking(page, 1);
+  await follow(other);
+  await page.evaluate(() => window.client.close());
+  for (const name of ["running", "waiting"]) assert.deepEqual(await end(page, name), { reason: "closed", name: "DeltaError" }, name);
+  assert.equal((await status(page)).phase, "closed");
+  assert.equal((await end(other, "following")).value.outcome, "complete");
+  await exact(other, world);
+});
