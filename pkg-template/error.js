@@ -7,6 +7,8 @@ export class DeltaError extends Error {
 }
 Object.defineProperty(DeltaError.prototype, "name", { value: "DeltaError", configurable: true, writable: true });
 
+export const bad = (words) => new DeltaError(words, { code: "bad-request" });
+
 export const closed = () =>
   new DeltaError("this client is closed (by close() or forget(), or because another tab deleted or upgraded its database); open another one with openDelta()", { code: "closed" });
 

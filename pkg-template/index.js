@@ -1,7 +1,7 @@
 // The API of index.d.ts around the wasm's own exports. What is here is shorter in JavaScript: loading, iterating, listening.
 import load, { open } from "./deltalink.js";
 import { Changes } from "./changes.js";
-import { DeltaError, closed, noIndexedDb, report } from "./error.js";
+import { DeltaError, bad, closed, noIndexedDb, report } from "./error.js";
 import { Turns } from "./lock.js";
 import { MemoryStore } from "./memory.js";
 import { Mirror } from "./mirror.js";
@@ -86,7 +86,7 @@ class Client {
       if (wasm.window) windowAt(wasm.window);
     } catch {
       const words = `options.window.timeZone must be an IANA name that this host knows, such as "Europe/Berlin", got ${JSON.stringify(wasm.window[2])}`;
-      throw new DeltaError(words, { code: "bad-request" });
+      throw bad(words);
     }
     let shared = this.#shared.get(wasm.key);
     if (!shared) {
@@ -174,7 +174,7 @@ class Query extends Feed {
 
   on(event, listener) {
     if (event !== "change" || typeof listener !== "function") {
-      throw new DeltaError('on() takes "change", the only event there is, and a function', { code: "bad-request" });
+      throw bad('on() takes "change", the only event there is, and a function');
     }
     return this._shared.changes.on(listener);
   }
@@ -222,7 +222,7 @@ class Sync {
 function onlySignal(options = {}) {
   const other = options === null || typeof options !== "object" ? "these" : Object.keys(options).find((name) => name !== "signal");
   if (other !== undefined) {
-    throw new DeltaError(`options.${other} is no option of sync(): the only option is signal; round() takes more`, { code: "bad-request" });
+    throw bad(`options.${other} is no option of sync(): the only option is signal; round() takes more`);
   }
   return signalOf(options);
 }
@@ -230,7 +230,7 @@ function onlySignal(options = {}) {
 function signalOf(options) {
   const signal = options?.signal;
   // By shape: a signal of another realm is no instance of ours.
-  if (signal !== undefined && typeof signal?.aborted !== "boolean") throw new DeltaError("options.signal must be an AbortSignal", { code: "bad-request" });
+  if (signal !== undefined && typeof signal?.aborted !== "boolean") throw bad("options.signal must be an AbortSignal");
   return signal;
 }
 

@@ -1,7 +1,7 @@
 // Reading the mirror of one query, beside rounds.
 //
 // A row whose id begins with "\0" is a side row: the master of a series that was fetched by itself. No reader shows it.
-import { DeltaError } from "./error.js";
+import { DeltaError, bad } from "./error.js";
 
 const CHUNK = 500;
 const SIDE = "\0";
@@ -123,15 +123,12 @@ function complete(rows, masters) {
 }
 
 function read(options, call, names) {
-  const bad = (words) => {
-    throw new DeltaError(words, { code: "bad-request" });
-  };
-  if (options === null || typeof (options ??= {}) !== "object") bad(`the options of ${call}() must be an object`);
+  if (options === null || typeof (options ??= {}) !== "object") throw bad(`the options of ${call}() must be an object`);
   const other = Object.keys(options).find((name) => !names.includes(name));
-  if (other) bad(`options.${other} is no option of ${call}(): the options are ${names.join(", ")}`);
+  if (other) throw bad(`options.${other} is no option of ${call}(): the options are ${names.join(", ")}`);
   const { after = "", limit = 1, occurrences = "complete" } = options;
-  if (typeof after !== "string") bad("options.after must be the id of an item");
-  if (!Number.isInteger(limit) || limit < 1) bad("options.limit must be a whole number of at least 1");
-  if (occurrences !== "complete") bad('options.occurrences must be "complete"');
+  if (typeof after !== "string") throw bad("options.after must be the id of an item");
+  if (!Number.isInteger(limit) || limit < 1) throw bad("options.limit must be a whole number of at least 1");
+  if (occurrences !== "complete") throw bad('options.occurrences must be "complete"');
   return options;
 }

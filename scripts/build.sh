@@ -13,6 +13,7 @@ RUSTFLAGS+=" -C link-arg=-zstack-size=262144"
 # them, so the linker is told what the module uses rather than left to find out; wasm-bindgen goes by that list.
 RUSTFLAGS+=" -C target-feature=-reference-types,-multivalue -C link-arg=--no-check-features"
 RUSTFLAGS+=" -C link-arg=--features=mutable-globals,bulk-memory,bulk-memory-opt,sign-ext,nontrapping-fptoint"
+RUSTFLAGS+=" --remap-path-prefix=$(rustc --print sysroot)/lib/rustlib/src/rust/="
 for registry in "$cargo"/registry/src/*/; do RUSTFLAGS+=" --remap-path-prefix=$registry="; done
 export RUSTFLAGS
 cargo build --quiet --locked --release --target wasm32-unknown-unknown -p deltalink
@@ -24,7 +25,7 @@ wasm-bindgen --target web --omit-default-module-path --no-typescript --out-dir d
 # Inlining saves bytes but not gzipped ones.
 node_modules/.bin/wasm-opt --flatten --rereloop -O2 -Oz -Oz --low-memory-unused --one-caller-inline-max-function-size=20 --always-inline-max-function-size=5 --flexible-inline-max-function-size=5 --strip-debug --strip-producers --strip-target-features --minify-imports-and-exports-and-modules dist/bindgen/deltalink_bg.wasm -o dist/package/deltalink.wasm | node scripts/short-names.mjs dist/bindgen/deltalink.js
 # Nobody disposes of what the facade frees, and a wasm of the wrong media type needs no warning: it is loaded all the same.
-node_modules/.bin/esbuild dist/bindgen/deltalink.js --drop:console --define:Symbol.dispose=undefined --minify --format=esm --target=es2022 --log-level=warning --outfile=dist/package/deltalink.js
+node_modules/.bin/esbuild dist/bindgen/deltalink.js --drop:console --define:Symbol.dispose=undefined --mangle-props='^_+(wbg|wrap|destroy)' --minify --format=esm --target=es2022 --log-level=warning --outfile=dist/package/deltalink.js
 cp pkg-template/*.js pkg-template/*.d.ts pkg-template/package.json README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE dist/package/
 # Minified as they are, module by module: every host imports its own entry.
 node_modules/.bin/esbuild dist/package/{index,changes,error,lock,memory,mirror,store,window,indexed-db,browser,node,workerd}.js --minify --format=esm --target=es2022 --log-level=warning --allow-overwrite --outdir=dist/package

@@ -14,13 +14,19 @@ function replace(pattern, name) {
 
 const plain = (text) => text.replace(/[.$]/g, "\\$&");
 const missing = [];
-// A stand-in for TextEncoder.encodeInto, which every host with these features of WebAssembly has.
-if (!replace(/^if \(!\('encodeInto' in cachedTextEncoder\)\) \{.*?^\}$/ms, "")) missing.push("encodeInto");
 // wasm-opt calls the only module "a".
 for (const long of new Set(imports.map(([module]) => module))) if (!replace(new RegExp(`"${plain(long)}"`, "g"), '"a"')) missing.push(long);
 for (const [, long, short] of imports) if (!replace(new RegExp(`\\b${plain(long)}(?=: function)`, "g"), short)) missing.push(long);
 // What only the host or the tools know has no place in the JavaScript.
 for (const [long, short] of exports) replace(new RegExp(`(?<=\\bwasm\\.)${plain(long)}\\b`, "g"), short);
+// What wasm-bindgen has for hosts without FinalizationRegistry or encodeInto, and for a call that it never makes: every host that
+// reads private fields, as the facade has them, has both.
+const needless = [
+  /\(typeof FinalizationRegistry === 'undefined'\)\s*\? \{ register: \(\) => \{\}, unregister: \(\) => \{\} \}\s*: (?=new FinalizationRegistry)/g,
+  /if \(!\('encodeInto' in cachedTextEncoder\)\) \{\n(?: .*\n)*\}\n/g,
+  / {4}if \(realloc === undefined\) \{\n(?: {8}.*\n)* {4}\}\n/g,
+];
+for (const pattern of needless) if (!replace(pattern, "")) missing.push(pattern);
 const left = source.match(/\bwasm\.\w{4,}/g);
 if (missing.length || left) throw new Error(`names without a place: ${[...missing, ...(left ?? [])].join(", ")}`);
 writeFileSync(file, source);

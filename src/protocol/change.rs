@@ -183,7 +183,7 @@ impl<I> Row<I> {
 /// The series master of occurrences, when Graph did not list it and it was fetched by itself, is kept beside the mirror under
 /// this id. No reader shows it as an item.
 pub fn side(id: &str) -> String {
-    format!("{SIDE}{id}")
+    SIDE.to_string() + id
 }
 
 const SIDE: char = '\0';

@@ -8,7 +8,7 @@
 //! 4. What a URL parser could read otherwise than it looks (control characters, back-slashes, user-info) is foreign.
 
 use super::error::{Code, Failure, Read};
-use super::text::{self, cut, halves, has, joined, quoted, short, whole};
+use super::text::{self, cut, filled, halves, has, joined, quoted, short, whole};
 
 /// The four clouds, by the names that users give (graph-facts 2.7).
 pub const CLOUDS: [(&str, &str); 4] = [
@@ -36,7 +36,7 @@ impl Endpoint {
                 let names = CLOUDS.map(|(cloud, _)| cloud);
                 Err(Failure::new(
                     Code::BadRequest,
-                    format!("options.cloud must be one of \"{}\", got {}", joined(&names, "\", \""), quoted(name)),
+                    filled("options.cloud must be one of \"{}\", got {}", &[&joined(&names, "\", \""), &quoted(name)]),
                 ))
             }
         }
@@ -47,7 +47,7 @@ impl Endpoint {
         let bad = |why: &str| {
             Failure::new(
                 Code::BadRequest,
-                format!("options.endpoint must be a root such as \"https://graph.microsoft.com/v1.0\": {why}, got {}", quoted(root)),
+                filled("options.endpoint must be a root such as \"https://graph.microsoft.com/v1.0\": {}, got {}", &[why, &quoted(root)]),
             )
         };
         if suspicious(root) || has(root, b"?#") {
@@ -75,7 +75,7 @@ impl Endpoint {
 
     /// Origin and path, without a slash at the end.
     pub fn root(&self) -> String {
-        format!("{}{}", self.origin, self.path)
+        filled("{}{}", &[&self.origin, &self.path])
     }
 
     /// The only origin that gets the token.
@@ -85,7 +85,7 @@ impl Endpoint {
 
     /// The scope to ask a token for.
     pub fn scope(&self) -> String {
-        format!("{}/.default", self.origin)
+        filled("{}/.default", &[&self.origin])
     }
 
     /// The absolute form of a link that may have the token, or the refusal.
@@ -93,10 +93,9 @@ impl Endpoint {
         let foreign = |why: &str| {
             Err(Failure::new(
                 Code::ForeignLink,
-                format!(
-                    "a link leads away from {}: {why} ({}); the token was not sent, reset() starts over without this link",
-                    self.origin,
-                    shown(link)
+                filled(
+                    "a link leads away from {}: {} ({}); the token was not sent, reset() starts over without this link",
+                    &[&self.origin, why, &shown(link)],
                 ),
             ))
         };
@@ -110,7 +109,7 @@ impl Endpoint {
             // Some documented links begin below the version, some with it.
             let versioned =
                 link.strip_prefix(self.path.as_str()).is_some_and(|rest| matches!(rest.bytes().next(), None | Some(b'/' | b'?')));
-            return Ok(if versioned { format!("{}{link}", self.origin) } else { format!("{}{link}", self.root()) });
+            return Ok(if versioned { filled("{}{}", &[&self.origin, link]) } else { filled("{}{}", &[&self.root(), link]) });
         }
         let Some(split) = split(link) else { return foreign("it is neither an http nor an https URL, nor a path") };
         if has(split.authority, b"@") {
@@ -192,7 +191,7 @@ impl Split<'_> {
     fn origin(&self) -> String {
         let authority = self.authority.to_ascii_lowercase();
         let (scheme, default) = if self.secure { ("https", ":443") } else { ("http", ":80") };
-        format!("{scheme}://{}", authority.strip_suffix(default).unwrap_or(&authority))
+        filled("{}://{}", &[scheme, authority.strip_suffix(default).unwrap_or(&authority)])
     }
 }
 

@@ -7,7 +7,7 @@
 //! 5. A page with both links is against Graph's contract; following the nextLink loses nothing.
 
 use super::item::Item;
-use super::text::quoted;
+use super::text::{filled, quoted};
 
 /// Where the round goes on, byte for byte as Graph sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Malformed {
         match self {
             Self::NotJson => "the body is not JSON (a proxy's page, or cut short)".into(),
             Self::NotAnObject => "the body is JSON but not an object".into(),
-            Self::ErrorInside(code) => format!("the status says success but the body holds the error {}", quoted(code)),
+            Self::ErrorInside(code) => filled("the status says success but the body holds the error {}", &[&quoted(code)]),
             Self::NoValue => "the body has no \"value\"".into(),
             Self::ValueNotAList => "\"value\" is not a list".into(),
             Self::NoLink => "the page has neither a nextLink nor a deltaLink, so the round is unfinished; with `top` on call recordings this is Graph's known issue 22931: leave `top` out".into(),

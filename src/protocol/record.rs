@@ -4,7 +4,7 @@ use serde::{Serialize, Serializer};
 
 use super::field::{Field, fields};
 use super::item::Item;
-use super::text::{digits, halves, joined, whole};
+use super::text::{digits, filled, halves, joined, whole};
 use crate::planted;
 
 /// The version of the record's form. A record of a later one is refused, not guessed at.
@@ -143,7 +143,7 @@ impl Record {
     pub fn read<I: Item>(stored: &I) -> Result<Self, String> {
         match Self::checked(stored) {
             Ok(record) => Ok(record),
-            Err(Odd::Member(name)) => Err(format!("its {name} is missing or of the wrong type")),
+            Err(Odd::Member(name)) => Err(filled("its {} is missing or of the wrong type", &[name])),
             Err(Odd::Whole(why)) => Err(why.to_owned()),
         }
     }
@@ -211,10 +211,10 @@ impl Record {
     /// Before the first page of the first round. `chance` in `0.0..1.0` makes its epoch.
     pub fn new(now: f64, chance: f64) -> Self {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "chance is clamped to what fits")]
-        let epoch = (chance.clamp(0.0, 0.999_999_999) * f64::from(u32::MAX)) as usize;
+        let epoch = (chance.clamp(0.0, 0.999_999_999) * f64::from(u32::MAX)) as u32;
         Self {
             format: FORMAT,
-            revision: format!("{epoch:08x}.0"),
+            revision: hex(epoch) + ".0",
             phase: Phase::Fresh,
             link: None,
             start: None,
@@ -278,6 +278,15 @@ impl Record {
         let full = self.kind == Kind::Full || planted::is("an incremental round sweeps");
         (self.phase == Phase::Sweeping && full).then_some(Completed(self.round))
     }
+}
+
+/// A number in eight hexadecimal digits.
+fn hex(number: u32) -> String {
+    let mut out = String::new();
+    for at in (0..8).rev() {
+        out.push(char::from_digit(number >> (4 * at) & 15, 16).unwrap_or('0'));
+    }
+    out
 }
 
 fn texts(texts: &[String]) -> Field<'_> {

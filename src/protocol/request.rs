@@ -11,7 +11,7 @@ use super::catalog::{self, Ids, PageSize, Resource};
 use super::change::{Dialect, Reading};
 use super::endpoint::Endpoint;
 use super::error::{Code, Failure, Read};
-use super::text::{among, bare, cut, digits, halves, holds, joined, odd, parts, printable, quoted, words};
+use super::text::{among, bare, cut, digits, filled, halves, holds, joined, odd, parts, printable, quoted, words};
 use super::time::{DAY, format_iso, parse_iso};
 
 /// The longest window of a calendar view, in days: longer ones are an `ErrorInvalidRequest` (graph-facts 1.3).
@@ -165,7 +165,7 @@ impl Query {
 
 /// What the keys of an account begin with.
 pub fn key_prefix(account: &str) -> String {
-    format!("{} | ", plain(account))
+    filled("{} | ", &[&plain(account)])
 }
 
 /// A part of a key without what parts the keys.
@@ -218,18 +218,18 @@ impl Draft {
             if top == 0 {
                 return bad("options.top must be at least 1, got 0");
             }
-            self.param("$top", &(top as usize).to_string());
+            self.param("$top", &digits(top.into(), 1));
         }
         Ok(())
     }
 
     fn page_size(&mut self, size: Option<u32>) -> Read<()> {
-        // Numbers are written as usize, whose formatter is there anyway.
-        if let Some(size) = size.map(|size| size as usize) {
+        if let Some(size) = size {
+            let written = digits(size.into(), 1);
             if !(1..=1000).contains(&size) {
-                return bad(format!("options.pageSize must be from 1 to 1000, got {size}"));
+                return bad(filled("options.pageSize must be from 1 to 1000, got {}", &[&written]));
             }
-            self.prefer.push(format!("odata.maxpagesize={size}"));
+            self.prefer.push(filled("odata.maxpagesize={}", &[&written]));
         }
         Ok(())
     }
@@ -237,12 +237,12 @@ impl Draft {
     fn time_zone(&mut self, zone: Option<&str>) -> Read<()> {
         if let Some(zone) = zone {
             if !printable(zone) || odd(zone, b"\"\\,") {
-                return bad(format!(
+                return bad(filled(
                     "options.timeZone must be the name of a time zone such as \"Pacific Standard Time\" or \"Europe/Berlin\", got {}",
-                    quoted(zone)
+                    &[&quoted(zone)],
                 ));
             }
-            self.shaping(format!("outlook.timezone=\"{zone}\""));
+            self.shaping(filled("outlook.timezone=\"{}\"", &[zone]));
         }
         Ok(())
     }
@@ -263,7 +263,7 @@ impl Draft {
     fn select(&mut self, select: Option<&[String]>) -> Read<()> {
         let Some(select) = select else { return Ok(()) };
         if let Some(odd) = select.iter().find(|name| odd(name, b" ,&?#")) {
-            return bad(format!("options.select must be a list of property names, got {}", quoted(odd)));
+            return bad(filled("options.select must be a list of property names, got {}", &[&quoted(odd)]));
         }
         if select.is_empty() {
             return bad("options.select must name at least one property; leave it out for the default ones");
@@ -279,13 +279,13 @@ impl Draft {
             return bad("options.ids must name at least one id; leave it out for all");
         }
         if limit == Ids::Fifty && ids.len() > MOST_IDS {
-            return bad(format!(
-                "options.ids must be at most {MOST_IDS} ids, which is Graph's limit, got {}; track the whole collection, or make several queries",
-                ids.len()
+            return bad(filled(
+                "options.ids must be at most {} ids, which is Graph's limit, got {}; track the whole collection, or make several queries",
+                &[&digits(MOST_IDS as i64, 1), &digits(ids.len() as i64, 1)],
             ));
         }
         if let Some(odd) = ids.iter().find(|id| odd(id, b"")) {
-            return bad(format!("options.ids must be a list of ids, got {}", quoted(odd)));
+            return bad(filled("options.ids must be a list of ids, got {}", &[&quoted(odd)]));
         }
         self.params.push(("$filter".into(), id_filter(&borrowed(ids)), id_filter(&sorted(ids))));
         Ok(())
@@ -297,7 +297,7 @@ impl Draft {
         self.select(options.select.as_deref())?;
         self.ids(options.ids.as_deref())?;
         for (option, value) in &options.texts {
-            self.param(&format!("${option}"), value);
+            self.param(&filled("${}", &[option]), value);
         }
         self.top(options.top)?;
         self.minimal(options.minimal);
@@ -306,13 +306,13 @@ impl Draft {
         self.immutable_ids(options.immutable_ids);
         for value in &options.prefer {
             if !printable(value) {
-                return bad(format!("options.prefer must be a list of Prefer values, got {}", quoted(value)));
+                return bad(filled("options.prefer must be a list of Prefer values, got {}", &[&quoted(value)]));
             }
             self.shaping(value.clone());
         }
         for (name, value) in &options.query {
             if odd(name, b"&=#?") {
-                return bad(format!("options.query must have names of query parameters, got {}", quoted(name)));
+                return bad(filled("options.query must have names of query parameters, got {}", &[&quoted(name)]));
             }
             self.params.retain(|(old, _, _)| !same_parameter(old, name));
             self.param(name, value);
@@ -359,10 +359,10 @@ impl Draft {
 pub fn events(options: Options) -> Read<Query> {
     let owner = owner(options.user.as_deref())?;
     let calendar = match options.calendar.as_deref() {
-        Some(id) => format!("/calendars/{}", segment("options.calendar", id)?),
+        Some(id) => filled("/calendars/{}", &[&segment("options.calendar", id)?]),
         None => String::new(),
     };
-    let mut draft = Draft::new(catalog::named("event"), format!("{owner}{calendar}/calendarView/delta"));
+    let mut draft = Draft::new(catalog::named("event"), filled("{}{}/calendarView/delta", &[&owner, &calendar]));
     draft.owner = Some(owner);
     if let Some((back, ahead, zone)) = &options.window {
         let span = i64::from(*back) + i64::from(*ahead) + 1;
@@ -373,7 +373,7 @@ pub fn events(options: Options) -> Read<Query> {
             return too_long("options.window", span);
         }
         if !printable(zone) {
-            return bad(format!("options.window.timeZone must be an IANA name such as \"Europe/Berlin\", got {}", quoted(zone)));
+            return bad(filled("options.window.timeZone must be an IANA name such as \"Europe/Berlin\", got {}", &[&quoted(zone)]));
         }
         // Where the window is moves from day to day: the key says how far it reaches.
         let (back, ahead) = (digits((*back).into(), 1), digits((*ahead).into(), 1));
@@ -384,7 +384,7 @@ pub fn events(options: Options) -> Read<Query> {
     let start = instant("options.start", from)?;
     let end = instant("options.end", to)?;
     if start >= end {
-        return bad(format!("options.end must be after options.start, got {} and {}", quoted(from), quoted(to)));
+        return bad(filled("options.end must be after options.start, got {} and {}", &[&quoted(from), &quoted(to)]));
     }
     if end - start > LONGEST_WINDOW * DAY {
         return too_long("options.start and options.end", (end - start).div_ceil_days());
@@ -395,9 +395,9 @@ pub fn events(options: Options) -> Read<Query> {
 }
 
 fn too_long<T>(options: &str, days: i64) -> Read<T> {
-    bad(format!(
-        "{options} must be at most 1825 days apart, which is Graph's limit for a calendar view, got {} days; take a shorter window or several queries",
-        digits(days, 1)
+    bad(filled(
+        "{} must be at most 1825 days apart, which is Graph's limit for a calendar view, got {} days; take a shorter window or several queries",
+        &[options, &digits(days, 1)],
     ))
 }
 
@@ -418,19 +418,20 @@ pub fn call_recordings(options: Options) -> Read<Query> {
         None => plain,
     };
     // A quote inside the literal is doubled, as OData has it.
-    let mut inside = format!("meetingOrganizerUserId='{}'", segment("options.organizer", &swapped(organizer, '\'', "''"))?);
+    let mut inside = filled("meetingOrganizerUserId='{}'", &[&segment("options.organizer", &swapped(organizer, '\'', "''"))?]);
     if let Some(start) = &options.start {
         // The instant is canonical here, where it is part of the path and so of the key.
-        inside += &format!(",startDateTime={}", format_iso(instant("options.startDateTime", start)?));
+        inside += &filled(",startDateTime={}", &[&format_iso(instant("options.startDateTime", start)?)]);
     }
-    let path = format!("/users/{user}/onlineMeetings/getAllRecordings({inside})/delta");
+    let path = filled("/users/{}/onlineMeetings/getAllRecordings({})/delta", &[&user, &inside]);
     Draft::new(catalog::named("callRecording"), path).finish(options)
 }
 
 /// Checks the path and the options of `track()`.
 pub fn track(path: &str, options: Options) -> Read<Query> {
-    let shape =
-        |why: &str| bad(format!("path must be a delta resource below the root, such as \"/users/delta\": {why}, got {}", quoted(path)));
+    let shape = |why: &str| {
+        bad(filled("path must be a delta resource below the root, such as \"/users/delta\": {}, got {}", &[why, &quoted(path)]))
+    };
     if !path.starts_with('/') || path.starts_with("//") {
         return shape("it begins with one slash");
     }
@@ -454,8 +455,8 @@ pub fn track(path: &str, options: Options) -> Read<Query> {
         return bad("call recordings need the meeting organizer; use callRecordings({ organizer })");
     }
     if let Some(resource) = resource {
-        let refuse = |option: &str, instead: &str| bad(format!("options.{option} is refused by Graph on {name}: {instead}"));
-        let send = |option: &str| format!("leave it out, or send it all the same by options.query: {{ \"${option}\": … }}");
+        let refuse = |option: &str, instead: &str| bad(filled("options.{} is refused by Graph on {}: {}", &[option, name, instead]));
+        let send = |option: &str| filled("leave it out, or send it all the same by options.query: { \"${}\": … }", &[option]);
         let mut asked: Vec<&str> = Vec::new();
         for (option, _) in &options.texts {
             asked.push(option);
@@ -519,16 +520,23 @@ fn borrowed(texts: &[String]) -> Vec<&str> {
     texts.iter().map(String::as_str).collect()
 }
 
-/// In order, each once. By insertion: the lists are short, and the standard sort weighs 5 KB in the wasm.
+/// In order, each once. One by one: the lists are short, the standard sort weighs 5 KB in the wasm, and the panic of an insertion
+/// brings the formatter of numbers.
 fn sorted(texts: &[String]) -> Vec<&str> {
-    let mut sorted: Vec<&str> = Vec::with_capacity(texts.len());
-    for text in texts {
-        let at = sorted.iter().position(|other| *other >= text.as_str()).unwrap_or(sorted.len());
-        if sorted.get(at) != Some(&text.as_str()) {
-            sorted.insert(at, text);
+    let mut sorted: Vec<&str> = Vec::new();
+    loop {
+        let last = sorted.last().copied();
+        let mut least: Option<&str> = None;
+        for text in texts {
+            if last.is_none_or(|last| text.as_str() > last) && least.is_none_or(|least| text.as_str() < least) {
+                least = Some(text);
+            }
+        }
+        match least {
+            Some(least) => sorted.push(least),
+            None => return sorted,
         }
     }
-    sorted
 }
 
 trait Days {
@@ -548,21 +556,21 @@ fn bad<T>(message: impl Into<String>) -> Read<T> {
 fn instant(option: &str, text: &str) -> Read<i64> {
     match parse_iso(text) {
         Some(ms) => Ok(ms),
-        None => bad(format!("{option} must be an ISO 8601 date such as \"2026-11-21T00:00:00Z\", or a Date, got {}", quoted(text))),
+        None => bad(filled("{} must be an ISO 8601 date such as \"2026-11-21T00:00:00Z\", or a Date, got {}", &[option, &quoted(text)])),
     }
 }
 
 fn owner(user: Option<&str>) -> Read<String> {
     match user {
         None => Ok("/me".into()),
-        Some(user) => Ok(format!("/users/{}", segment("options.user", user)?)),
+        Some(user) => Ok(filled("/users/{}", &[&segment("options.user", user)?])),
     }
 }
 
 /// An id as a segment of a path.
 fn segment(option: &str, id: &str) -> Read<String> {
     if odd(id, b"") || id.bytes().all(|byte| byte == b'.') {
-        return bad(format!("{option} must be an id, got {}", quoted(id)));
+        return bad(filled("{} must be an id, got {}", &[option, &quoted(id)]));
     }
     Ok(percent(id, b"-_.~@!$*="))
 }

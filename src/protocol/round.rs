@@ -53,7 +53,7 @@ use super::record::{Completed, Kind, Phase, Record};
 use super::refusal::{Refusal, Verdict};
 use super::report::{Outcome, Report, Wait};
 use super::request::Query;
-use super::text::{short, without_tokens};
+use super::text::{digits, filled, short, without_tokens};
 use super::time::DAY;
 use super::wait::{Policy, Why, back_off, retry_after};
 use crate::planted;
@@ -347,7 +347,7 @@ impl Round {
             (State::Fetching, Input::Refused(refusal)) => self.refused(&refusal, now, chance),
             (State::Fetching, Input::Unreachable) => self.again(Why::Network, None, None, now, chance),
             (State::Fetching, Input::Malformed(why)) => {
-                let failure = Failure::retryable(Code::Protocol, format!("Graph's answer is no page of a delta query: {}; the stored link is untouched", why.words()));
+                let failure = Failure::retryable(Code::Protocol, filled("Graph's answer is no page of a delta query: {}; the stored link is untouched", &[&why.words()]));
                 self.again(Why::Malformed, None, Some(failure), now, chance)
             }
             (State::Sleeping, Input::Slept) => self.sign_in(Need::Next),
@@ -378,7 +378,7 @@ impl Round {
             (State::Sweeping(_), Input::Swept { work, growth, after }) => self.swept(work, growth, after, now),
             (State::Ended, _) => Step::Fail(Failure::new(Code::Internal, "the round is over")),
             (_, Input::Broken(failure)) => self.fail(failure, now),
-            (state, input) => self.fail(Failure::new(Code::Internal, format!("{} can't follow on {}", input.name(), state.name())), now),
+            (state, input) => self.fail(Failure::new(Code::Internal, filled("{} can't follow on {}", &[input.name(), state.name()])), now),
         }
     }
 
@@ -513,9 +513,9 @@ impl Round {
         if let Link::Next(next) = &link
             && (matches!(&self.target, Target::Link(used) if used == next) || self.anchor.as_ref() == Some(next))
         {
-            let words = format!(
+            let words = filled(
                 "Graph's nextLinks go in a circle at {}; the stored state is as it was, try again later or start over with reset()",
-                shown(next)
+                &[&shown(next)],
             );
             return self.again(Why::Malformed, None, Some(Failure::retryable(Code::Livelock, words)), now, chance);
         }
@@ -660,7 +660,7 @@ impl Round {
         } else {
             return self.sign_in(Need::Next);
         };
-        let words = format!("{words}; what was committed is intact, try again later or start over with reset()");
+        let words = filled("{}; what was committed is intact, try again later or start over with reset()", &[words]);
         self.climb(Failure::retryable(Code::Livelock, words), now)
     }
 
@@ -798,7 +798,7 @@ impl Round {
         if resets.len() >= MOST_RESETS {
             return self.too_many_resets(refusal.code().map(str::to_owned), Some(refusal.status), now);
         }
-        self.report.resync = Some(refusal.code().map_or_else(|| usize::from(refusal.status).to_string(), str::to_owned));
+        self.report.resync = Some(refusal.code().map_or_else(|| digits(refusal.status.into(), 1), str::to_owned));
         resets.push(now);
         let step = self.restart(Record { resets, restarted: self.record.restarted, ..self.record.fresh() });
         let location = self.plan.query.resource.is_some_and(|resource| resource.location).then_some(refusal.location.as_deref()).flatten();
@@ -809,8 +809,9 @@ impl Round {
     }
 
     fn too_many_resets(&mut self, graph_code: Option<String>, status: Option<u16>, now: f64) -> Step {
-        let words = format!(
-            "{MOST_RESETS} full rounds within a day were called for, because Graph asked for them or refused the links for good, and none could complete; the mirror is as it was, try again tomorrow or start over with reset()"
+        let words = filled(
+            "{} full rounds within a day were called for, because Graph asked for them or refused the links for good, and none could complete; the mirror is as it was, try again tomorrow or start over with reset()",
+            &[&digits(MOST_RESETS as i64, 1)],
         );
         let mut failure = Failure::retryable(Code::ResyncLoop, words);
         failure.graph_code = graph_code;
@@ -832,11 +833,7 @@ impl Round {
             return self.to(State::Sleeping, Step::Sleep(ms, why));
         }
         let mut failure = failure.unwrap_or_else(|| {
-            let words = format!(
-                "no answer from {} after {} attempts; check the connection and, in a browser, that this page may call that origin; the next round goes on at the same page",
-                self.plan.endpoint.origin(),
-                self.failures as usize
-            );
+            let words = filled("no answer from {} after {} attempts; check the connection and, in a browser, that this page may call that origin; the next round goes on at the same page", &[self.plan.endpoint.origin(), &digits(self.failures.into(), 1)]);
             Failure::retryable(Code::Network, words)
         });
         if failure.code == Code::Livelock {
@@ -900,10 +897,10 @@ impl Round {
             }
             _ => (Code::BadRequest, false, "check the options of the query"),
         };
-        let status = if refusal.status == 0 { "with a redirect".to_owned() } else { usize::from(refusal.status).to_string() };
-        let graph_code = refusal.code().map(|code| format!(" {code}")).unwrap_or_default();
-        let said = refusal.message.as_deref().map(|said| format!(" ({})", short(&without_tokens(said), 300))).unwrap_or_default();
-        let mut failure = Failure::new(code, format!("Graph answered {status}{graph_code} on {name}{said}: {way_out}"));
+        let status = if refusal.status == 0 { "with a redirect".to_owned() } else { digits(refusal.status.into(), 1) };
+        let graph_code = refusal.code().map(|code| filled(" {}", &[code])).unwrap_or_default();
+        let said = refusal.message.as_deref().map(|said| filled(" ({})", &[short(&without_tokens(said), 300)])).unwrap_or_default();
+        let mut failure = Failure::new(code, filled("Graph answered {}{} on {}{}: {}", &[&status, &graph_code, name, &said, way_out]));
         failure.status = (refusal.status != 0).then_some(refusal.status);
         failure.graph_code = refusal.code().map(str::to_owned);
         failure.request_id = refusal.request_id.clone();

@@ -43,7 +43,14 @@ pub fn without_tokens(said: &str) -> String {
 
 /// Whether a text holds another one. The standard search brings 5 KB into the wasm; these texts are short.
 pub fn holds(text: &str, part: &str) -> bool {
-    text.as_bytes().windows(part.len()).any(|window| window == part.as_bytes())
+    let mut rest = text.as_bytes();
+    while !rest.starts_with(part.as_bytes()) {
+        match rest {
+            [_, behind @ ..] => rest = behind,
+            [] => return false,
+        }
+    }
+    true
 }
 
 /// A whole number of digits alone; the standard parser is a function for each type.
@@ -71,6 +78,27 @@ pub fn joined(texts: &[&str], between: &str) -> String {
         out += text;
     }
     out
+}
+
+/// A template with these texts in the place of its `{}`, in their order. The standard formatter, with what it pads and counts
+/// by, weighs 5 KB in the wasm.
+pub fn filled(mut template: &str, with: &[&str]) -> String {
+    let mut out = String::new();
+    let mut with = with.iter();
+    while let Some((before, rest)) = halves(template, b"{") {
+        out += before;
+        match rest.strip_prefix('}') {
+            Some(rest) => {
+                out += with.next().copied().unwrap_or_default();
+                template = rest;
+            }
+            None => {
+                out.push('{');
+                template = rest;
+            }
+        }
+    }
+    out + template
 }
 
 /// Whether a character is one of these.
@@ -164,6 +192,12 @@ mod tests {
         assert_eq!((cut("a/b?c", b"?/"), cut("é", b"?"), cut("", b"?")), (("a", "/b?c"), ("é", ""), ("", "")));
         assert_eq!((halves("é=", b"="), halves("=é", b"="), halves("é", b"=")), (Some(("é", "")), Some(("", "é")), None));
         assert_eq!((parts("a//é/", b"/"), parts("", b"/")), (vec!["a", "", "é", ""], vec![""]));
+    }
+
+    #[test]
+    fn a_template_is_filled_once_and_its_other_braces_stay() {
+        assert_eq!(filled("{}{ a: {} }é{", &["{}", "b"]), "{}{ a: b }é{");
+        assert_eq!((filled("", &[]), filled("a {}.", &[])), (String::new(), "a .".to_owned()));
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::protocol::endpoint::Endpoint;
 use crate::protocol::error::{Code, Failure, Read};
 use crate::protocol::request::{self, key_prefix};
 use crate::protocol::round::{Plan, Round};
-use crate::protocol::text::quoted;
+use crate::protocol::text::{filled, quoted};
 use crate::protocol::wait::Policy;
 
 /// What the queries and rounds of one client share.
@@ -71,7 +71,7 @@ pub fn open(options: JsValue, make_error: Function, open_store: Function) -> Pro
         let (mut shared, store) = described(options, &make_error).map_err(|failure| rejection(failure.into(), &make_error, None))?;
         let prefix = JsValue::from_str(&key_prefix(&shared.account));
         let opened = promised(open_store.call3(&JsValue::UNDEFINED, &store, &JsValue::from_str(&shared.account), &prefix));
-        shared.store = JsFuture::from(opened).await?.unchecked_into();
+        shared.store = Store(JsFuture::from(opened).await?);
         Ok(Client { shared: Rc::new(shared) }.into())
     }))
 }
@@ -94,14 +94,16 @@ fn described(options: JsValue, make_error: &Function) -> Read<(Shared, JsValue)>
     // A host that is written otherwise than the host's parser writes it would look foreign at each request.
     let origin = Url::new(&endpoint.root()).map(|url| url.origin()).unwrap_or_default();
     if origin != endpoint.origin() {
-        let words = format!("options.endpoint must be written as URLs are, {}, got {}", quoted(&origin), quoted(endpoint.origin()));
+        let words = filled("options.endpoint must be written as URLs are, {}, got {}", &[&quoted(&origin), &quoted(endpoint.origin())]);
         return Err(Failure::new(Code::BadRequest, words));
     }
     let token = options.get("token").unwrap_or(JsValue::UNDEFINED);
     let carried = text(&token, "account");
     let tokens = Tokens::new(token, &endpoint.scope())?;
     let fetch = match options.get("fetch").map(JsCast::dyn_into::<Function>) {
-        Some(Err(other)) => return Err(Failure::new(Code::BadRequest, format!("options.fetch must be a function, got {}", shown(&other)))),
+        Some(Err(other)) => {
+            return Err(Failure::new(Code::BadRequest, filled("options.fetch must be a function, got {}", &[&shown(&other)])));
+        }
         fetch => fetch.and_then(Result::ok),
     };
     let policy = policy(options.get("retry"))?;
@@ -111,7 +113,7 @@ fn described(options: JsValue, make_error: &Function) -> Read<(Shared, JsValue)>
     if !matches!(kind.as_deref(), Some("indexeddb" | "memory")) && !store.is_object() {
         return Err(Failure::new(
             Code::BadRequest,
-            format!("options.store must be \"indexeddb\", \"memory\" or a DeltaStore, got {}", shown(&store)),
+            filled("options.store must be \"indexeddb\", \"memory\" or a DeltaStore, got {}", &[&shown(&store)]),
         ));
     }
     let account = match account {
@@ -130,7 +132,7 @@ fn described(options: JsValue, make_error: &Function) -> Read<(Shared, JsValue)>
         account,
         policy,
         tokens,
-        store: JsValue::UNDEFINED.unchecked_into(),
+        store: Store(JsValue::UNDEFINED),
         fetch,
         make_error: make_error.clone(),
         closers: RefCell::default(),
@@ -188,7 +190,9 @@ impl Client {
             "callRecordings" => request::call_recordings(*options::read(options, &CALL_RECORDINGS)?),
             _ => match path.as_string() {
                 Some(text) => request::track(&text, *options::read(options, &TRACK)?),
-                None => Err(Failure::new(Code::BadRequest, format!("path must be a text such as \"/users/delta\", got {}", shown(path)))),
+                None => {
+                    Err(Failure::new(Code::BadRequest, filled("path must be a text such as \"/users/delta\", got {}", &[&shown(path)])))
+                }
             },
         }
     }
@@ -229,7 +233,7 @@ impl Query {
             && ack != "next"
             && ack != "manual"
         {
-            return Err(Failure::new(Code::BadRequest, format!("options.ack must be \"next\" or \"manual\", got {}", quoted(&ack))));
+            return Err(Failure::new(Code::BadRequest, filled("options.ack must be \"next\" or \"manual\", got {}", &[&quoted(&ack)])));
         }
         options.millis("maxMs", &mut max_ms)?;
         let leash = Leash::new(options.get("signal"))?;
@@ -284,7 +288,11 @@ impl Query {
     #[wasm_bindgen(skip_typescript, getter)]
     pub fn window(&self) -> JsValue {
         match &self.query.window {
-            Some((back, ahead, zone)) => Array::of3(&(*back).into(), &(*ahead).into(), &zone.into()).into(),
+            Some((back, ahead, zone)) => {
+                let window = Array::of2(&(*back).into(), &(*ahead).into());
+                window.push(&zone.into());
+                window.into()
+            }
             None => JsValue::UNDEFINED,
         }
     }

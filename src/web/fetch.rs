@@ -11,11 +11,11 @@ use web_sys::Url;
 
 use super::json::Json;
 use super::leash::{Leash, promised};
-use super::object::{get, set, set_text, text};
+use super::object::{get, method, set, set_text, text};
 use crate::protocol::endpoint::{Endpoint, shown};
 use crate::protocol::error::{Code, Failure, Read};
 use crate::protocol::refusal::Refusal;
-use crate::protocol::text::joined;
+use crate::protocol::text::{filled, joined};
 
 /// What came back.
 pub enum Answer {
@@ -49,7 +49,7 @@ impl Fetch<'_> {
         // The protocol has checked the link by its text; the host's own parser has the last word.
         let origin = Url::new(url).map(|url| url.origin()).unwrap_or_default();
         if origin != self.endpoint.origin() {
-            let words = format!("a link leads away from {} ({}); the token was not sent", self.endpoint.origin(), shown(url));
+            let words = filled("a link leads away from {} ({}); the token was not sent", &[self.endpoint.origin(), &shown(url)]);
             return Err(Failure::new(Code::ForeignLink, words));
         }
         let headers = Headers::new();
@@ -85,7 +85,7 @@ pub fn opened(sent: Result<JsValue, JsValue>) -> Read<Result<(JsValue, Promise),
     if (300..400).contains(&status) || text(&value, "type").as_deref() == Some("opaqueredirect") {
         return Ok(Err(Answer::Refused(Box::new(Refusal { status, ..Refusal::default() }))));
     }
-    let body = promised(method(&value, "text", &JsValue::UNDEFINED));
+    let body = promised(method(&value, "text", &JsValue::UNDEFINED, &JsValue::UNDEFINED));
     Ok(Ok((value, body)))
 }
 
@@ -102,7 +102,7 @@ pub fn answer(response: &JsValue, body: Result<JsValue, JsValue>) -> Answer {
     }
     // Data under an error status is not read (graph-facts 4); an error without a body is still its status.
     let headers = get(response, "headers");
-    let header = |name: &str| method(&headers, "get", &name.into()).ok()?.as_string();
+    let header = |name: &str| method(&headers, "get", &name.into(), &JsValue::UNDEFINED).ok()?.as_string();
     let mut refusal = Refusal::read(status, body.as_ref());
     refusal.retry_after = header("Retry-After");
     refusal.location = header("Location");
@@ -115,11 +115,6 @@ fn status(response: &JsValue) -> u16 {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float becomes an integer saturating")]
     let status = get(response, "status").as_f64().unwrap_or(0.0) as u16;
     status
-}
-
-/// Calls a method of an object that may be of any making: what it throws is caught.
-fn method(object: &JsValue, name: &str, argument: &JsValue) -> Result<JsValue, JsValue> {
-    get(object, name).unchecked_ref::<Function>().call1(object, argument)
 }
 
 #[wasm_bindgen]

@@ -96,8 +96,9 @@ extern "C" {
     /// Its own properties only, `__proto__` too: what comes from JSON may be called so.
     #[wasm_bindgen(js_namespace = Object, js_name = fromEntries)]
     fn from_entries(entries: &Array) -> JsValue;
+    /// Puts the properties of both into the target.
     #[wasm_bindgen(js_namespace = Object, catch)]
-    fn assign(target: &Object, first: &JsValue, second: &JsValue) -> Result<JsValue, JsValue>;
+    pub fn assign(target: &JsValue, first: &JsValue, second: &JsValue) -> Result<JsValue, JsValue>;
 }
 
 fn same(one: &JsValue, other: &JsValue, depth: u32) -> bool {

@@ -12,7 +12,7 @@ use js_sys::{Array, Function, Promise};
 use wasm_bindgen::prelude::*;
 use web_sys::{AbortController, AbortSignal};
 
-use super::object::{Stop, closed, get};
+use super::object::{Stop, closed, get, method};
 use crate::protocol::error::{Code, Failure, Read};
 use crate::protocol::wait;
 
@@ -53,17 +53,17 @@ impl Leash {
         let listener = caller.as_ref().map(|caller| {
             let controller = controller.clone();
             let listener = listener(Box::new(move || controller.abort()));
-            let _ = caller.add_event_listener_with_callback("abort", listener.as_ref().unchecked_ref());
+            listen(caller, "addEventListener", &listener);
             listener
         });
         let wake = Rc::new(RefCell::new(None::<Function>));
         let waker = {
             let wake = Rc::clone(&wake);
             self::listener(Box::new(move || {
-                let _ = wake.take().map(|wake| wake.call0(&JsValue::UNDEFINED));
+                let _ = wake.take().map(|wake| settle(&wake));
             }))
         };
-        let _ = controller.signal().add_event_listener_with_callback("abort", waker.as_ref().unchecked_ref());
+        listen(&controller.signal(), "addEventListener", &waker);
         let closer = Rc::new(Closer { controller, closed: Cell::new(false) });
         Ok(Self { caller, listener, wake, _waker: waker, closer })
     }
@@ -92,13 +92,23 @@ impl Leash {
     /// Each wait has a promise of its own to race with: one for the whole round would keep every answer until its end.
     pub fn hold(&self, work: &Promise) -> Promise {
         let stopped = Promise::new(&mut |resolve, _| {
-            if self.signal().aborted() {
-                let _ = resolve.call0(&JsValue::UNDEFINED);
+            if get(&self.signal(), "aborted").is_truthy() {
+                settle(&resolve);
             }
             self.wake.replace(Some(resolve));
         });
         Promise::race(&Array::of2(work, &stopped))
     }
+}
+
+/// Begins to listen to a signal, or ends it.
+fn listen(signal: &AbortSignal, call: &str, listener: &Closure<dyn FnMut()>) {
+    let _ = method(signal, call, &"abort".into(), listener.as_ref());
+}
+
+/// Resolves a promise with nothing.
+fn settle(resolve: &Function) {
+    let _ = resolve.call1(&JsValue::UNDEFINED, &JsValue::UNDEFINED);
 }
 
 /// A function for the host to call, any number of times. All are of one kind: each kind would bring its own glue.
@@ -120,7 +130,7 @@ pub fn timer(ms: f64) -> (Promise, Timeout, f64) {
     let promise = Promise::new(&mut |resolve, _| resolver = Some(resolve));
     let slice = wait::slice(ms.ceil());
     let timeout = Timeout::new(slice.unsigned_abs(), move || {
-        let _ = resolver.map(|resolve| resolve.call0(&JsValue::UNDEFINED));
+        let _ = resolver.map(|resolve| settle(&resolve));
     });
     (promise, timeout, f64::from(slice))
 }
@@ -128,7 +138,7 @@ pub fn timer(ms: f64) -> (Promise, Timeout, f64) {
 impl Drop for Leash {
     fn drop(&mut self) {
         if let (Some(caller), Some(listener)) = (&self.caller, &self.listener) {
-            let _ = caller.remove_event_listener_with_callback("abort", listener.as_ref().unchecked_ref());
+            listen(caller, "removeEventListener", listener);
         }
     }
 }

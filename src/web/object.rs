@@ -1,10 +1,10 @@
 //! What goes out: pages, changes, reports, errors; and how any JavaScript object is read and written.
 
-use js_sys::{Array, Date, Function, Object, Reflect};
+use js_sys::{Array, Date, Function, Object};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
-use super::json::Json;
+use super::json::{Json, assign};
 use crate::protocol::change::Change;
 use crate::protocol::error::{Code, Failure};
 use crate::protocol::report::Report;
@@ -56,6 +56,12 @@ pub fn get(object: &JsValue, name: &str) -> JsValue {
 /// A property, if it is a text.
 pub fn text(object: &JsValue, name: &str) -> Option<String> {
     get(object, name).as_string()
+}
+
+/// Calls a method of an object that may be of any making, with two arguments: what it throws is caught. All methods are called
+/// so: a binding for each would be an import more, there and in the JavaScript.
+pub fn method(object: &JsValue, name: &str, first: &JsValue, second: &JsValue) -> Result<JsValue, JsValue> {
+    get(object, name).unchecked_ref::<Function>().call2(object, first, second)
 }
 
 /// Sets a property of an object of our own.
@@ -149,7 +155,9 @@ pub fn rejection(stop: Stop, make_error: &Function, round: Option<&Report>) -> J
         Stop::Store(error) => {
             if let Some(round) = round {
                 // It may be frozen.
-                let _ = Reflect::set(&error, &"report".into(), &report(round));
+                let fields = Object::new();
+                set(&fields, "report", &report(round));
+                let _ = assign(&error, &fields, &JsValue::UNDEFINED);
             }
             return error;
         }

@@ -6,29 +6,19 @@ use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
 use super::json::Json;
-use super::object::{get, set, set_number, set_text, text};
+use super::leash::promised;
+use super::object::{get, method, set, set_number, set_text, text};
 use crate::protocol::change::{Applied, Row};
 use crate::protocol::error::{Code, Failure, Read};
 use crate::protocol::item::Item;
 use crate::protocol::record::Record;
+use crate::protocol::text::filled;
 
 /// Rows swept at once (between 200 and 1000 is fast in every engine).
 pub const CHUNK: u32 = 500;
 
-#[wasm_bindgen]
-extern "C" {
-    /// A guarded `DeltaStore`.
-    pub type Store;
-    /// Asks for the state record of a query.
-    #[wasm_bindgen(method)]
-    pub fn load(this: &Store, key: &JsValue) -> Promise;
-    #[wasm_bindgen(method, js_name = rows)]
-    fn rows_of(this: &Store, key: &JsValue, ids: &Array) -> Promise;
-    #[wasm_bindgen(method, js_name = commit)]
-    fn commit_batch(this: &Store, key: &JsValue, batch: &Object) -> Promise;
-    #[wasm_bindgen(method, js_name = scan)]
-    fn scan_range(this: &Store, key: &JsValue, range: &Object) -> Promise;
-}
+/// A guarded `DeltaStore`.
+pub struct Store(pub JsValue);
 
 /// Rows with their ids.
 pub type Rows = Vec<(String, Row<Json>)>;
@@ -76,7 +66,11 @@ fn missing(value: &JsValue) -> bool {
 
 /// The members of a list, and none of anything else.
 fn members(value: &JsValue) -> Vec<JsValue> {
-    if Array::is_array(value) { value.unchecked_ref::<Array>().to_vec() } else { Vec::new() }
+    let mut members = Vec::new();
+    for member in Json(value.clone()).list().unwrap_or_default() {
+        members.push(member.0);
+    }
+    members
 }
 
 /// The state record.
@@ -86,7 +80,9 @@ pub fn loaded(value: JsValue) -> Read<Option<Box<Record>>> {
     }
     match Record::read(&Json(value)) {
         Ok(record) => Ok(Some(Box::new(record))),
-        Err(why) => Err(Failure::new(Code::Store, format!("the stored state of this query can't be used: {why}; reset() starts over"))),
+        Err(why) => {
+            Err(Failure::new(Code::Store, filled("the stored state of this query can't be used: {}; reset() starts over", &[&why])))
+        }
     }
 }
 
@@ -112,13 +108,22 @@ pub fn scanned(answer: &JsValue) -> Rows {
 }
 
 impl Store {
+    fn ask(&self, name: &str, key: &JsValue, with: &JsValue) -> Promise {
+        promised(method(&self.0, name, key, with))
+    }
+
+    /// Asks for the state record of a query.
+    pub fn load(&self, key: &JsValue) -> Promise {
+        self.ask("load", key, &JsValue::UNDEFINED)
+    }
+
     /// Asks for the rows of these ids.
     pub fn rows(&self, key: &JsValue, ids: &[&str]) -> Promise {
         let list = Array::new();
         for id in ids {
             list.push(&JsValue::from_str(id));
         }
-        self.rows_of(key, &list)
+        self.ask("rows", key, &list)
     }
 
     /// Writes a page and its record in one transaction, if the stored revision is `expect`; else writes nothing, and gives false.
@@ -134,7 +139,7 @@ impl Store {
         set(&batch, "state", &record_to_js(record)?);
         set(&batch, "put", &put);
         set(&batch, "remove", &remove);
-        Ok(self.commit_batch(key, &batch))
+        Ok(self.ask("commit", key, &batch))
     }
 
     /// Asks for at most [`CHUNK`] rows after an id, all of one moment; fewer only at the end.
@@ -144,7 +149,7 @@ impl Store {
             set_text(&range, "after", after);
         }
         set_number(&range, "limit", CHUNK.into());
-        self.scan_range(key, &range)
+        self.ask("scan", key, &range)
     }
 
     /// Makes the next round a full one, given the state as it was loaded. What can't be read is replaced.

@@ -12,7 +12,7 @@ use super::object::{Stop, get, set, set_text, text};
 use super::options::shown;
 use crate::protocol::error::{Code, Failure, Read};
 use crate::protocol::round::Need;
-use crate::protocol::text::{short, words};
+use crate::protocol::text::{filled, short, words};
 
 /// A token is not used in the last minutes of its life: a request takes time, and clocks differ.
 const MARGIN: f64 = 300_000.0;
@@ -26,7 +26,7 @@ pub struct Tokens {
     /// What `getToken()` is called on; undefined for a function.
     object: JsValue,
     function: Function,
-    scopes: Array,
+    scope: JsValue,
     kept: RefCell<Option<Kept>>,
 }
 
@@ -42,9 +42,10 @@ impl Tokens {
         let (object, function) =
             if source.is_function() { (JsValue::UNDEFINED, source) } else { (source.clone(), get(&source, "getToken")) };
         match function.dyn_into::<Function>() {
-            Ok(function) => Ok(Self { object, function, scopes: Array::of1(&scope.into()), kept: RefCell::new(None) }),
+            Ok(function) => Ok(Self { object, function, scope: scope.into(), kept: RefCell::new(None) }),
             Err(_) => {
-                let words = format!("options.token must be a function, fromMsal(…) or an object with getToken(), got {}", shown(&object));
+                let words =
+                    filled("options.token must be a function, fromMsal(…) or an object with getToken(), got {}", &[&shown(&object)]);
                 Err(Failure::new(Code::BadRequest, words))
             }
         }
@@ -81,7 +82,8 @@ impl Tokens {
 
     fn call(&self, need: Need, leash: &Leash) -> Result<JsValue, JsValue> {
         let request = Object::new();
-        let scopes = self.scopes.slice(0, 1);
+        let scopes = Array::new();
+        scopes.push(&self.scope);
         if !self.object.is_undefined() {
             set(&request, "abortSignal", &leash.signal());
             return self.function.call2(&self.object, &scopes, &request);
@@ -114,8 +116,9 @@ fn read(answer: &JsValue) -> Read<Kept> {
         } else {
             "something else"
         };
-        return Err(unusable(&format!(
-            "the token source must give a text, {{ accessToken }} or {{ token }}, got {got}; is the user signed in?"
+        return Err(unusable(&filled(
+            "the token source must give a text, { accessToken } or { token }, got {}; is the user signed in?",
+            &[got],
         )));
     };
     if token.is_empty() {
@@ -151,9 +154,9 @@ fn refusal(thrown: JsValue) -> Stop {
     } else {
         let mut said = property("message");
         if !said.is_empty() {
-            said = format!(" ({})", short(&said, 200));
+            said = filled(" ({})", &[short(&said, 200)]);
         }
-        unusable(&format!("the token source failed{said}; the next round goes on at the same page"))
+        unusable(&filled("the token source failed{}; the next round goes on at the same page", &[&said]))
     };
     Stop::Failed(failure, thrown)
 }
