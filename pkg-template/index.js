@@ -3,7 +3,6 @@ import load, { open } from "./deltalink.js";
 import { Changes } from "./changes.js";
 import { DeltaError, bad, closed, noIndexedDb, report } from "./error.js";
 import { Turns } from "./lock.js";
-import { MemoryStore } from "./memory.js";
 import { Mirror } from "./mirror.js";
 import { Store } from "./store.js";
 import { windowAt } from "./window.js";
@@ -39,7 +38,7 @@ export function createApi(source, IndexedDb) {
   }
 
   async function storeOf(named, account, prefix) {
-    if (named === "memory") return new MemoryStore();
+    if (named === "memory") return new (await import("./memory.js")).MemoryStore();
     if (named !== "indexeddb") return named;
     if (!IndexedDb) throw noIndexedDb();
     return IndexedDb.open(account, prefix);
@@ -143,7 +142,7 @@ class Feed {
   }
 
   reset() {
-    return this._wasm.reset();
+    return this._shared.mirror.reset((stored) => this._wasm.fresh(stored));
   }
 }
 

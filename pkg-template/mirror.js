@@ -26,6 +26,15 @@ export class Mirror {
     return typeof ms === "number" ? new Date(ms) : undefined;
   }
 
+  /** Makes the next round a full one. `fresh` makes the state for it out of the stored one. */
+  async reset(fresh) {
+    const stored = await this.#store.load(this.#key);
+    if (!stored) return;
+    const expect = typeof stored.revision === "string" ? stored.revision : undefined;
+    const done = await this.#store.commit(this.#key, { expect, state: fresh(stored), put: [], remove: [] });
+    if (!done) throw new DeltaError("a round commits to this query at the moment; reset() again when it has ended", { code: "conflict", retryable: true });
+  }
+
   async get(id) {
     const [row] = id.startsWith(SIDE) ? [] : await this.#store.rows(this.#key, [id]);
     return row?.item;

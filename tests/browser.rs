@@ -197,7 +197,7 @@ async fn reset_makes_the_next_round_a_full_one() {
     let client = client(&world, &fresh("a")).await;
     let query = query(&client, "orgContacts", json!({}));
     sync(&query).await.unwrap();
-    JsFuture::from(query.reset()).await.unwrap();
+    query.reset().await.unwrap();
     assert_eq!(all(&query).await.len(), 30);
     let pages = sync(&query).await.unwrap();
     assert!(pages.iter().all(|page| page["kind"] == "full" && page["generation"] == 2));
@@ -255,7 +255,7 @@ async fn a_mirror_beyond_one_chunk_is_read_whole_and_in_chunks() {
     let id = seen[777].clone();
     assert_eq!(from_js(&JsFuture::from(query.mirror.get(&id)).await.unwrap())["id"], json!(id));
     assert!(JsFuture::from(query.mirror.get("nobody")).await.unwrap().is_undefined());
-    JsFuture::from(query.reset()).await.unwrap();
+    query.reset().await.unwrap();
     world.post("edits", json!([{"collection": "contacts", "op": "remove", "id": id}])).await;
     let pages = sync(&query).await.unwrap();
     assert_eq!(changes(&pages).iter().filter(|change| change["reason"] == "ghost").count(), 1, "a sweep over three chunks");
@@ -749,7 +749,7 @@ async fn a_state_that_makes_no_sense_is_a_named_error_and_reset_starts_over() {
         assert!(refused.message().contains(words) && refused.message().contains("reset() starts over"), "{odd}: {}", refused.message());
         assert!(world.log().await.is_empty());
         assert_eq!(all(&query).await.len(), 30, "nothing is lost");
-        JsFuture::from(query.reset()).await.unwrap();
+        query.reset().await.unwrap();
         sync(&query).await.unwrap();
         assert_eq!(ids(&all(&query).await), ids(&world.table("contacts", "").await));
     }

@@ -188,7 +188,7 @@ async fn run(seed: u64) {
                 query = bench.query(&client, &schedule);
             }
             // The day is over.
-            Err(code) if code == "resync-loop" => drop(wasm_bindgen_futures::JsFuture::from(query.reset()).await.unwrap()),
+            Err(code) if code == "resync-loop" => query.reset().await.unwrap(),
             Err(code) => assert_ne!(code, "internal", "seed {seed}"),
             Ok(()) => {}
         }
@@ -198,14 +198,14 @@ async fn run(seed: u64) {
     let quiet = if schedule.lossy { 3 } else { 2 };
     for nth in 0..quiet {
         if nth == 2 {
-            wasm_bindgen_futures::JsFuture::from(query.reset()).await.unwrap();
+            query.reset().await.unwrap();
         }
         let mut left = 8;
         while let Err(refused) = round(&query, &Turn::quiet(), &mut copy).await {
             left -= 1;
             assert!(left > 0, "seed {seed}: eight rounds without a fault, and none complete: {}", refused.message());
             if refused.code() == "resync-loop" {
-                wasm_bindgen_futures::JsFuture::from(query.reset()).await.unwrap();
+                query.reset().await.unwrap();
             }
         }
     }

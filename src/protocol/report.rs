@@ -1,9 +1,8 @@
 //! What a round tells about itself. No token and no link is in it.
 
-use serde::{Serialize, Serializer};
-
 use super::change::{Applied, Change, Collapsed, Reason};
-use super::field::{Field, fields};
+use super::field::{Field, written};
+use super::item::Item;
 use super::record::Kind;
 use super::wait::Why;
 
@@ -144,8 +143,9 @@ impl Report {
     }
 }
 
-impl Serialize for Report {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+impl Report {
+    /// As it is shown.
+    pub fn written<I: Item>(&self) -> I {
         let outcome = match self.outcome {
             Outcome::Running => "running",
             Outcome::Complete => "complete",
@@ -183,6 +183,6 @@ impl Serialize for Report {
         all.push(("pageSize", Field::number(self.page_size.map(f64::from))));
         all.push(("startedAt", Field::Number(self.started_at)));
         all.push(("endedAt", Field::number(self.ended_at)));
-        fields(&all, serializer)
+        written(&all)
     }
 }

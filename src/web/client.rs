@@ -16,7 +16,7 @@ use super::driver::Driver;
 use super::leash::{Closer, Leash, promised};
 use super::object::{closed, rejection, text};
 use super::options::{self, CALL_RECORDINGS, EVENTS, ORG_CONTACTS, Options, TRACK, shown};
-use super::store::Store;
+use super::store::{Store, fresh};
 use super::token::Tokens;
 use crate::protocol::endpoint::Endpoint;
 use crate::protocol::error::{Code, Failure, Read};
@@ -260,16 +260,6 @@ impl Query {
     }
 }
 
-async fn reset(shared: &Shared, key: &JsValue) -> Result<JsValue, JsValue> {
-    let stored = JsFuture::from(shared.store.load(key)).await?;
-    let asked = shared.store.reset(key, stored, Date::now(), Math::random()).map_err(|failure| shared.error(failure))?;
-    let Some(asked) = asked else { return Ok(JsValue::UNDEFINED) };
-    if JsFuture::from(asked).await?.is_truthy() {
-        return Ok(JsValue::UNDEFINED);
-    }
-    Err(shared.error(Failure::retryable(Code::Conflict, "a round commits to this query at the moment; reset() again when it has ended")))
-}
-
 #[wasm_bindgen]
 impl Query {
     /// The name under which the state is stored.
@@ -307,11 +297,10 @@ impl Query {
         }
     }
 
-    /// Makes the next round a full one.
+    /// The state that makes the next round a full one, out of the stored one.
     #[wasm_bindgen(skip_typescript)]
-    pub fn reset(&self) -> Promise {
-        let (shared, key) = (Rc::clone(&self.shared), self.key.clone());
-        promise(Box::pin(async move { reset(&shared, &key).await }))
+    pub fn fresh(&self, stored: JsValue) -> JsValue {
+        fresh(stored, Date::now(), Math::random())
     }
 }
 

@@ -86,6 +86,18 @@ impl Item for Json {
         Self(array.into())
     }
 
+    fn of_text(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    fn of_number(number: f64) -> Self {
+        Self(number.into())
+    }
+
+    fn of_flag(flag: bool) -> Self {
+        Self(flag.into())
+    }
+
     fn json(&self) -> String {
         JSON::stringify(&self.0).ok().and_then(|text| text.as_string()).unwrap_or_default()
     }

@@ -1,7 +1,6 @@
 //! What goes out: pages, changes, reports, errors; and how any JavaScript object is read and written.
 
 use js_sys::{Array, Date, Function, Object};
-use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
 use super::json::{Json, assign};
@@ -140,11 +139,9 @@ pub fn date(ms: f64) -> JsValue {
 
 /// A `RoundReport`.
 pub fn report(report: &Report) -> JsValue {
-    let value = report.serialize(&serde_wasm_bindgen::Serializer::json_compatible()).unwrap_or(JsValue::UNDEFINED);
-    if value.is_object() {
-        set_date(&value, "startedAt", Some(report.started_at));
-        set_date(&value, "endedAt", report.ended_at);
-    }
+    let value = report.written::<Json>().0;
+    set_date(&value, "startedAt", Some(report.started_at));
+    set_date(&value, "endedAt", report.ended_at);
     value
 }
 

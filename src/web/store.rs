@@ -2,12 +2,11 @@
 //! what they reject with is a `DeltaError`, and what they give has the right shape. What has not is taken as nothing.
 
 use js_sys::{Array, Object, Promise};
-use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
 use super::json::Json;
 use super::leash::promised;
-use super::object::{get, method, set, set_number, set_text, text};
+use super::object::{get, method, set, set_number, set_text};
 use crate::protocol::change::{Applied, Row};
 use crate::protocol::error::{Code, Failure, Read};
 use crate::protocol::item::Item;
@@ -51,13 +50,6 @@ fn row_from_js(value: &JsValue) -> Row<Json> {
     }
     row.staged = Some(Json(get(value, "staged"))).filter(Item::is_object);
     row
-}
-
-/// A state record as it is stored.
-fn record_to_js(record: &Record) -> Read<JsValue> {
-    record
-        .serialize(&serde_wasm_bindgen::Serializer::json_compatible())
-        .map_err(|_| Failure::new(Code::Internal, "a record can't be written"))
 }
 
 fn missing(value: &JsValue) -> bool {
@@ -136,7 +128,7 @@ impl Store {
             remove.push(&id.into());
         }
         set(&batch, "expect", &expect.map_or(JsValue::UNDEFINED, JsValue::from_str));
-        set(&batch, "state", &record_to_js(record)?);
+        set(&batch, "state", &record.written::<Json>().0);
         set(&batch, "put", &put);
         set(&batch, "remove", &remove);
         Ok(self.ask("commit", key, &batch))
@@ -151,19 +143,15 @@ impl Store {
         set_number(&range, "limit", CHUNK.into());
         self.ask("scan", key, &range)
     }
+}
 
-    /// Makes the next round a full one, given the state as it was loaded. What can't be read is replaced.
-    pub fn reset(&self, key: &JsValue, stored: JsValue, now: f64, chance: f64) -> Read<Option<Promise>> {
-        if missing(&stored) {
-            return Ok(None);
-        }
-        let expect = text(&stored, "revision");
-        let record = match loaded(stored) {
-            Ok(Some(old)) => old.fresh(),
-            // Nothing is known of the rows that may be there. Seconds are more than any count of rounds can be.
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float becomes an integer saturating")]
-            _ => Record { generation: 1, round: (now / 1000.0) as u32, ..Record::new(now, chance) }.fresh(),
-        };
-        self.commit(key, expect.as_deref(), &record, &Applied::default()).map(Some)
-    }
+/// The state that makes the next round a full one. What can't be read is replaced.
+pub fn fresh(stored: JsValue, now: f64, chance: f64) -> JsValue {
+    let record = match loaded(stored) {
+        Ok(Some(old)) => old.fresh(),
+        // Nothing is known of the rows that may be there. Seconds are more than any count of rounds can be.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float becomes an integer saturating")]
+        _ => Record { generation: 1, round: (now / 1000.0) as u32, ..Record::new(now, chance) }.fresh(),
+    };
+    record.written::<Json>().0
 }

@@ -75,6 +75,8 @@ extern "C" {
     /// How many items there are.
     #[wasm_bindgen(method)]
     pub fn count(this: &Mirror) -> Promise;
+    #[wasm_bindgen(method, js_name = reset)]
+    fn reset_with(this: &Mirror, fresh: &JsValue) -> Promise;
 }
 
 #[wasm_bindgen(module = "/dist/kit.js")]
@@ -109,7 +111,7 @@ pub struct Client {
 
 /// A query as the facade makes it.
 pub struct Query {
-    wasm: client::Query,
+    wasm: Rc<client::Query>,
     /// What tells of its commits.
     pub changes: Changes,
     /// What reads it.
@@ -130,10 +132,19 @@ impl Deref for Query {
     }
 }
 
+impl Query {
+    /// Makes the next round a full one.
+    pub async fn reset(&self) -> Result<(), Refused> {
+        let wasm = self.wasm.clone();
+        let fresh = Closure::<dyn Fn(JsValue) -> JsValue>::new(move |stored: JsValue| wasm.fresh(stored));
+        JsFuture::from(self.mirror.reset_with(fresh.as_ref())).await.map(drop).map_err(Refused)
+    }
+}
+
 impl Client {
     /// A query, or why there is none.
     pub fn query(&self, call: &str, path: JsValue, options: JsValue) -> Result<Query, JsValue> {
-        let wasm = self.wasm.query(call, path, options)?;
+        let wasm = Rc::new(self.wasm.query(call, path, options)?);
         self.store.touch(&wasm.key());
         Ok(Query { mirror: Mirror::new(&self.store, &wasm.key()), changes: Changes::new(&self.store, &wasm.key(), true), wasm })
     }
