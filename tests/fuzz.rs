@@ -1,0 +1,297 @@
+//! What comes from outside, mutated: pages, errors, links, waits, records. Nothing may panic, and each reader has something that
+//! must hold of whatever it makes of its input; links are judged by an URL parser that is not ours. `make fuzz SECONDS=60` goes on for
+//! so long on each target and says how many inputs that were; a failing input is printed.
+#![cfg(not(target_family = "wasm"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unreachable, missing_docs, dead_code)]
+
+use std::time::{Duration, Instant};
+
+use deltalink::protocol::change::{Mode, Row, apply, collapse, pass, removal};
+use deltalink::protocol::endpoint::{Endpoint, shown};
+use deltalink::protocol::page::{self, Link};
+use deltalink::protocol::record::Record;
+use deltalink::protocol::refusal::Refusal;
+use deltalink::protocol::request::{self, Options};
+use deltalink::protocol::table::Seen;
+use deltalink::protocol::text::{quoted, short, without_tokens};
+use deltalink::protocol::wait::retry_after;
+use serde_json::{Value, json};
+
+#[path = "model/schedule.rs"]
+mod schedule;
+use schedule::Dice;
+
+/// Runs a target on inputs made of these seeds: a fixed number of them, or for the seconds that were asked for.
+fn fuzz(name: &str, seeds: &[&str], dictionary: &[&str], mut target: impl FnMut(&str, &mut Dice)) {
+    let seconds = std::env::var("SECONDS").ok().and_then(|text| text.parse::<u64>().ok()).filter(|_| std::env::var("FUZZ").is_ok());
+    let until = seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let mut dice = Dice(std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1));
+    let mut inputs = 0_u64;
+    while until.map_or(inputs < 20_000, |until| inputs % 256 != 0 || Instant::now() < until) {
+        let input = mutated(seeds, dictionary, &mut dice);
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| target(&input, &mut dice)));
+        if let Err(error) = result {
+            eprintln!("{name} fails on {input:?}");
+            std::panic::resume_unwind(error);
+        }
+        inputs += 1;
+    }
+    println!("{inputs:>12} inputs  {name}");
+}
+
+/// A seed with some of its characters changed, words put in, parts taken out, doubled or crossed with another seed.
+fn mutated(seeds: &[&str], dictionary: &[&str], dice: &mut Dice) -> String {
+    let mut text: Vec<char> = dice.pick(seeds).chars().collect();
+    for _ in 0..dice.below(6) {
+        let at = dice.below(text.len() as u64 + 1) as usize;
+        let end = (at + dice.below(12) as usize).min(text.len());
+        match dice.below(7) {
+            0 if at < text.len() => text[at] = char::from(dice.below(128) as u8),
+            1 => text.insert(
+                at,
+                dice.pick(&['\0', '\u{7f}', '\u{a0}', 'é', '\u{2028}', '\u{ff0e}', '\u{3002}', '😀', '\\', '/', '@', '"', ' ', '\t', '\n']),
+            ),
+            2 => drop(text.splice(at..at, dice.pick(dictionary).chars())),
+            3 => drop(text.drain(at..end)),
+            4 => {
+                let part = text[at..end].to_vec();
+                drop(text.splice(at..at, part));
+            }
+            5 => {
+                let other: Vec<char> = dice.pick(seeds).chars().collect();
+                let from = dice.below(other.len() as u64 + 1) as usize;
+                text.truncate(at);
+                text.extend(&other[from..]);
+            }
+            _ => text[at..end].iter_mut().for_each(|c| *c = c.to_ascii_uppercase()),
+        }
+    }
+    text.into_iter().collect()
+}
+
+const ROOT: &str = "https://graph.microsoft.com/v1.0";
+
+#[test]
+fn no_link_that_is_admitted_leads_elsewhere_by_the_judgement_of_another_parser() {
+    let seeds = [
+        "https://graph.microsoft.com/v1.0/me/calendarView/delta?$skiptoken=R0usmcCM996atia_s",
+        "https://graph.microsoft.com/v1.0/users/delta?$deltatoken=a%2Bb%23~=",
+        "/teams('id')/channels('x')/messages/delta?$skiptoken=abc",
+        "https://graph.microsoft.com:443/v1.0/drive/root/delta(token='1230919asd190410jlka')",
+        "https://graph.microsoft.com.evil.example/v1.0/x",
+        "https://user:pass@graph.microsoft.com/v1.0/x",
+        "//evil.example/v1.0/x",
+        "http://graph.microsoft.com/v1.0/x",
+        "users('6b3a')/onlineMeetings/getAllRecordings/delta?skipToken=%7B%22a%22",
+        "https:\\\\graph.microsoft.com\\v1.0",
+    ];
+    let dictionary = [
+        "https://",
+        "//",
+        "\\\\",
+        "@",
+        "evil.example",
+        ":443",
+        ":",
+        "#",
+        "?",
+        "%2f",
+        "%40",
+        "..",
+        "/../",
+        "javascript:",
+        "data:,",
+        "\t",
+        "\n",
+        " ",
+        "[::1]",
+        "graph.microsoft.com",
+        "Graph.Microsoft.COM",
+        "。",
+        "．",
+    ];
+    let endpoint = Endpoint::cloud("global").unwrap();
+    let base = url::Url::parse(&format!("{ROOT}/")).unwrap();
+    let mut admitted = 0;
+    fuzz("link check", &seeds, &dictionary, |link, _| {
+        let _ = shown(link);
+        if let Ok(url) = endpoint.admit(link) {
+            admitted += 1;
+            let judged = base.join(&url).unwrap_or_else(|error| panic!("admitted as {url:?}, which is no URL: {error}"));
+            assert_eq!(judged.origin().ascii_serialization(), "https://graph.microsoft.com", "admitted as {url:?}");
+            assert!(judged.username().is_empty() && judged.password().is_none(), "admitted as {url:?}");
+            if link.starts_with("https://") {
+                assert_eq!(url, link, "byte for byte");
+            }
+        }
+    });
+    assert!(admitted > 100, "{admitted}");
+}
+
+#[test]
+fn a_page_is_read_as_its_own_json_says_or_refused() {
+    let seeds = [
+        r#"{"@odata.context":"https://graph.microsoft.com/v1.0/$metadata#Collection(event)","@odata.nextLink":"https://graph.microsoft.com/v1.0/n?$skiptoken=1","value":[{"@odata.etag":"W/\"1\"","id":"a","type":"occurrence","seriesMasterId":"m"},{"id":"b","@removed":{"reason":"deleted"}}]}"#,
+        r##"{"value":[{"id":"g","members@delta":[{"@odata.type":"#microsoft.graph.user","id":"u"},{"id":"v","@removed":{"reason":"deleted"}}]},{"id":"g","members@delta":[]}],"@odata.deltaLink":"https://graph.microsoft.com/v1.0/d?$deltatoken=2"}"##,
+        r#"{"value":[{"id":"x","deleted":{}},{"id":"y","deletedDateTime":null},{},7,null,"t",[]],"@odata.deltaLink":"d"}"#,
+        r#"{"error":{"code":"syncStateNotFound","message":"x","innerError":{"code":"y"}}}"#,
+    ];
+    let dictionary = [
+        "null",
+        "{}",
+        "[]",
+        "\"id\":",
+        "\"value\":",
+        "\"@odata.nextLink\":",
+        "\"@odata.deltaLink\":",
+        "\"@removed\":",
+        "\"reason\":\"changed\"",
+        "\"members@delta\":",
+        "\"\"",
+        "1e999",
+        "-0",
+        "true",
+        "\"a\"",
+        "\"g\"",
+        "\\u0000",
+        "\\ud800",
+    ];
+    let contacts = request::track("/groups/delta", Options::default()).unwrap();
+    let mut read = 0;
+    fuzz("page reader", &seeds, &dictionary, |text, dice| {
+        let Ok(body) = serde_json::from_str::<Value>(text) else { return };
+        let Ok(page) = page::read(&body) else { return };
+        read += 1;
+        let key = if matches!(page.link, Link::Next(_)) { "@odata.nextLink" } else { "@odata.deltaLink" };
+        assert_eq!(body[key].as_str(), Some(page.link.url()));
+        assert_eq!(Some(&page.items), body["value"].as_array());
+        let reading = contacts.reading();
+        for item in &page.items {
+            let _ = removal(item, reading.dialect);
+        }
+        let collapsed = collapse(page.items, reading);
+        let mode = Mode { round: 3, full: dice.one_in(2), minimal: dice.one_in(2), slices: true, delivered: &[] };
+        let mut seen = Seen::default();
+        let fed = pass(collapsed.entries.clone(), mode, &mut seen);
+        assert_eq!(fed.changes.len(), collapsed.entries.len());
+        let mut rows = std::iter::repeat_with(|| None);
+        let first = apply(collapsed.entries.clone(), &mut rows, mode, &mut Seen::default());
+        assert_eq!(first.growth as usize, first.put.len());
+        let known: Vec<Option<Row<Value>>> =
+            collapsed.entries.iter().map(|(id, _)| first.put.iter().find(|(other, _)| other == id).map(|(_, row)| row.clone())).collect();
+        let again = apply(collapsed.entries, &mut known.into_iter(), mode, &mut seen);
+        assert!(!again.news, "the same page again is no news");
+        assert_eq!((again.growth, &again.put), (0, &first.put), "applying is idempotent");
+    });
+    assert!(read > 100, "{read}");
+}
+
+#[test]
+fn an_error_of_any_form_has_a_verdict() {
+    let seeds = [
+        r#"{"error":{"code":"SyncStateNotFound","message":"The sync state generation is not found; generation=605;[highest=841]","innerError":{"date":"2026","request-id":"r"}}}"#,
+        r#"{"error":{"code":"resyncRequired","innererror":{"code":"resyncChangesApplyDifferences","innerError":{"code":"z"}}}}"#,
+        r#"{"error":"invalid_client"}"#,
+        r#"{"error":{"code":"BadRequest","message":"Parameter 'DeltaToken' not supported for this request."}}"#,
+    ];
+    let dictionary = [
+        "\"code\":",
+        "\"innerError\":{",
+        "\"innererror\":{",
+        "}",
+        "\"message\":",
+        "null",
+        "[]",
+        "\"\"",
+        "7",
+        "DeltaToken",
+        "syncstatenotfound",
+    ];
+    fuzz("error reader", &seeds, &dictionary, |text, dice| {
+        let body = serde_json::from_str::<Value>(text).ok();
+        let status = dice.pick(&[0, 200, 302, 400, 401, 402, 403, 404, 408, 410, 429, 500, 501, 503, 504, 509, 599, 999]);
+        let refusal = Refusal::read(status, body.as_ref());
+        assert_eq!(refusal.status, status);
+        let (first, later) = (refusal.verdict(false), refusal.verdict(true));
+        assert!(first == later || format!("{later:?}") == "Resync", "only a link can be reset: {first:?} {later:?}");
+    });
+}
+
+#[test]
+fn a_wait_is_a_number_that_is_not_negative_or_nothing() {
+    let seeds = [
+        "2.128",
+        "120",
+        "0",
+        "Sun, 06 Nov 1994 08:49:37 GMT",
+        "Sat, 21 Nov 2026 10:00:00 GMT",
+        "Sunday, 06-Nov-94 08:49:37 GMT",
+        "1e3",
+        "-5",
+        " 7 ",
+    ];
+    let dictionary = ["GMT", "Nov", "99999999999999999999", ".", ":", ",", " ", "-", "e", "\u{661}", "inf", "NaN"];
+    let mut read = 0;
+    fuzz("Retry-After", &seeds, &dictionary, |text, _| {
+        if let Some(ms) = retry_after(text, 1_795_000_000_000.0) {
+            read += 1;
+            assert!(ms.is_finite() && ms >= 0.0, "{ms}");
+            if let Ok(seconds) = text.trim_ascii().parse::<f64>() {
+                assert!((ms - seconds * 1000.0).abs() <= 1.0 + ms * 1e-9, "{ms} for {seconds} s");
+            }
+        }
+    });
+    assert!(read > 100, "{read}");
+}
+
+#[test]
+fn a_stored_record_of_any_form_is_read_or_refused_and_what_is_written_is_read_again() {
+    let full = Record::new(1_795_000_000_000.0, 0.3).next().written::<Value>().to_string();
+    let paging = r#"{"format":1,"revision":"0a.7","phase":"paging","link":"l","start":"s","kind":"incremental","generation":2,"round":9,"page":3,"prefer":["a"],"startedAt":1,"syncedAt":2,"fullAt":3,"resets":[1,2],"count":4,"masters":["m"],"delivered":["d"],"staged":1,"stale":2,"refusals":1,"fallback":1,"restarted":1,"pageSize":200,"window":"a/b"}"#;
+    let dictionary = [
+        "null",
+        "\"fresh\"",
+        "\"sweeping\"",
+        "\"full\"",
+        "-1",
+        "1e300",
+        "4294967296",
+        "0.5",
+        "\"\"",
+        "[]",
+        "{}",
+        "\"phase\":",
+        "\"round\":",
+    ];
+    let mut read = 0;
+    fuzz("record reader", &[&full, paging], &dictionary, |text, _| {
+        let Ok(stored) = serde_json::from_str::<Value>(text) else { return };
+        let Ok(record) = Record::read(&stored) else { return };
+        read += 1;
+        assert_eq!(Record::read(&record.written::<Value>()), Ok(record.clone()));
+        assert_ne!(record.next().revision, record.revision);
+    });
+    assert!(read > 100, "{read}");
+}
+
+#[test]
+fn words_are_cut_and_cleaned_whatever_they_hold() {
+    let seeds = [
+        "The value 'bd9dmiNUYKrYOcd73Bu5srad3KUOS87UCf6zZ0fR9Esbbb03T5i2Aoh8' of parameter '$deltaToken' is invalid.",
+        "é😀\u{2028}\0",
+        "",
+    ];
+    let dictionary = ["'", "$skiptoken=", "eyJ0eXAiOiJKV1QiLCJub25jZSI6IkFRQUJBQUFBQUFB", " "];
+    fuzz("words", &seeds, &dictionary, |text, dice| {
+        let most = dice.below(40) as usize;
+        assert!(short(text, most).chars().count() <= most && text.starts_with(short(text, most)));
+        let (clean, said) = (without_tokens(text), quoted(text));
+        assert!(clean.chars().count() <= text.chars().count() + 1 && said.len() >= 2);
+    });
+}
+
+#[test]
+fn the_judge_of_links_is_another_parser() {
+    assert_eq!(url::Url::parse("https:\\\\evil.example\\x").unwrap().host_str(), Some("evil.example"));
+    assert!(json!({}).is_object());
+}
