@@ -27,7 +27,7 @@ fn fuzz(name: &str, seeds: &[&str], dictionary: &[&str], mut target: impl FnMut(
     let until = seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let mut dice = Dice(std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1));
     let mut inputs = 0_u64;
-    while until.map_or(inputs < 20_000, |until| inputs % 256 != 0 || Instant::now() < until) {
+    while until.map_or(inputs < 20_000, |until| !inputs.is_multiple_of(256) || Instant::now() < until) {
         let input = mutated(seeds, dictionary, &mut dice);
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| target(&input, &mut dice)));
         if let Err(error) = result {
