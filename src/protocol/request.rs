@@ -117,11 +117,11 @@ impl Query {
         Some(joined(&[&endpoint.root(), below, &segment("", id).ok()?], ""))
     }
 
-    /// The values of the Prefer header, with another page size than the configured one if there is one.
+    /// The values of the Prefer header, with a larger page size than the configured one if there is one.
     pub fn prefer(&self, page_size: Option<u32>) -> Vec<String> {
         const SIZE: &str = "odata.maxpagesize=";
         let mut values = self.prefer.clone();
-        if let Some(size) = page_size {
+        if let Some(size) = page_size.filter(|size| Some(*size) > self.page_size) {
             values.retain(|value| !value.starts_with(SIZE));
             values.push(joined(&[SIZE, &digits(size.into(), 1)], ""));
         }

@@ -667,7 +667,8 @@ impl Round {
     /// The next rung for a round that gets no further: larger pages, then one listing from the start, then the end.
     fn climb(&mut self, failure: Box<Failure>, now: f64) -> Step {
         self.answered();
-        if let Some(size) = self.plan.query.page_size.map(|size| self.record.page_size.unwrap_or(size)).filter(|size| *size < LARGEST_PAGE)
+        if let Some(size) =
+            self.plan.query.page_size.map(|size| self.record.page_size.unwrap_or(0).max(size)).filter(|size| *size < LARGEST_PAGE)
         {
             let size = size.saturating_mul(4).min(LARGEST_PAGE);
             self.record.page_size = Some(size);

@@ -657,6 +657,24 @@ fn three_pages_in_a_row_that_bring_nothing_new_ask_for_larger_pages_then_list_an
 }
 
 #[test]
+fn a_page_size_that_got_a_round_through_is_kept_until_a_larger_one_is_configured() {
+    let stored = Record { page_size: Some(200), ..idle() };
+    let sized = |size| {
+        request::events(Options {
+            start: Some("2026-11-23".into()),
+            end: Some("2026-11-30".into()),
+            page_size: Some(size),
+            ..Options::default()
+        })
+    };
+    for (configured, asked) in [(50, "odata.maxpagesize=200"), (500, "odata.maxpagesize=500")] {
+        let mut bench = Bench::new(sized(configured).unwrap(), Some(stored.clone()));
+        bench.begin();
+        assert_eq!(bench.round.prefer(), [asked]);
+    }
+}
+
+#[test]
 fn pages_without_news_are_counted_over_reloads() {
     let mut bench = Bench::new(events(), None);
     for page in 1..=3 {

@@ -47,7 +47,7 @@ impl Places {
 }
 
 /// Remembers texts of a round by their hashes, the latest some tens of thousands of them: enough to meet any circle that pages
-/// have been seen to go in, and 512 KB at most.
+/// have been seen to go in, in 512 KB that are only taken where something is to be remembered.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
     /// 0 where there is none.
@@ -55,20 +55,21 @@ pub struct Seen {
     used: usize,
 }
 
-/// A power of two, as all sizes of the table are.
-const MOST_SLOTS: usize = 1 << 16;
+const SLOTS: usize = 1 << 16;
 
 impl Seen {
     /// Whether these two texts together are met for the first time; from then on they are not.
     pub fn first(&mut self, one: &str, other: &str) -> bool {
         let hash = hash(hash(BASIS, one) ^ 0xff, other).max(1);
         if self.slots.is_empty() {
-            self.grow();
+            self.slots = vec![0; SLOTS];
         }
         let fresh = self.put(hash);
         self.used += usize::from(fresh);
-        if 2 * self.used >= self.slots.len() {
-            self.grow();
+        if 2 * self.used >= SLOTS {
+            // It begins anew: the circle is then met a turn later.
+            self.slots.fill(0);
+            self.used = 1;
             self.put(hash);
         }
         fresh
@@ -85,22 +86,6 @@ impl Seen {
                 }
                 Some(_) => at += 1,
                 None => at = 0,
-            }
-        }
-    }
-
-    fn grow(&mut self) {
-        // A full table begins anew: the circle is then met a turn later.
-        let old = std::mem::take(&mut self.slots);
-        let full = old.len() >= MOST_SLOTS;
-        self.slots = vec![0; if full { MOST_SLOTS } else { (old.len() * 4).clamp(1024, MOST_SLOTS) }];
-        if full {
-            self.used = 0;
-            return;
-        }
-        for hash in old {
-            if hash != 0 {
-                self.put(hash);
             }
         }
     }
@@ -126,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_first_once_and_the_table_stays_small() {
+    fn a_text_is_first_once_also_when_the_table_begins_anew() {
         let mut seen = Seen::default();
         assert!(seen.first("a", "1") && seen.first("a", "2") && seen.first("a1", "") && !seen.first("a", "1"));
         for n in 0..200_000 {
@@ -134,6 +119,5 @@ mod tests {
             assert!(seen.first(&text, ""), "{n}");
             assert!(!seen.first(&text, ""), "{n}");
         }
-        assert!(seen.slots.len() <= MOST_SLOTS);
     }
 }

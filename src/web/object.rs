@@ -118,7 +118,8 @@ pub fn page(delivery: Delivery, changes: &[Change<Json>], mirror: bool) -> JsVal
     let page = Object::new();
     let (list, unchanged) = (Array::new(), Array::new());
     for change in changes {
-        if matches!(change, Change::Upsert { unchanged: true, .. }) {
+        // The mirror never held what is removed without an `old`.
+        if matches!(change, Change::Upsert { unchanged: true, .. } | Change::Remove { old: None, .. }) {
             unchanged.push(&list.length().into());
         }
         list.push(&told(change, mirror));

@@ -189,11 +189,14 @@ test("an id that was delivered and never acknowledged is removed for its consume
   assert.equal(await contacts.count(), 0);
   const [gone] = copy.keys();
   await world.edits({ collection: "contacts", op: "remove", id: gone });
+  const told = [];
+  contacts.on("change", (changes) => void told.push(...changes));
   for (const change of await heard(contacts)) {
     if (change.type === "remove") copy.delete(change.id);
     else copy.set(change.id, change.item);
   }
   assert.deepEqual([...copy.keys()].sort(), byId(await contacts.all()));
   assert.equal(copy.has(gone), false);
+  assert.deepEqual(told.map(({ type, isNew }) => [type, isNew]), Array(4).fill(["upsert", true]), "the mirror never held it: change is silent");
   await client.close();
 });
