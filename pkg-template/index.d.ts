@@ -155,7 +155,7 @@ export interface QueryOptions {
   /**
    * A full round at this age of the mirror, in milliseconds; it shows what Graph reports of no change. `round()` delivers all its
    * items, those without a difference too. `false` for never. Default: a day for events and for kinds whose removals Graph does
-   * not report, else never.
+   * not report, else never; for a feed never.
    */
   refresh?: number | false;
 }
@@ -170,8 +170,8 @@ export interface FixedWindow {
 }
 
 /**
- * Whole days around today. The window stays where it is within a day; the first round of another day lists the new window anew, and
- * announces only what differs. What left the window is removed with the reason `ghost`.
+ * Whole days around today. The window stays where it is within a day; the first round that begins on another day lists the new window
+ * anew, and announces only what differs. What left the window is removed with the reason `ghost`.
  *
  * @example
  * client.events({ window: { daysBack: 7, daysAhead: 30, timeZone: "Europe/Berlin" } });

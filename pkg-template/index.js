@@ -288,6 +288,8 @@ class Round {
             acked.done = handle.ack().then(() => {
               acked.told = tell?.();
             });
+            // The loop hears of it too.
+            acked.done.catch(() => {});
             this.#wake?.();
           }
           return acked.done;

@@ -17,7 +17,9 @@ export function windowAt([back, ahead, timeZone], now = Date.now()) {
     const clock = Date.UTC(today.getUTCFullYear(), today.getUTCMonth(), today.getUTCDate() + days);
     // The offset of the zone there; clocks may have changed since a first guess at it.
     const guess = clock - (shown(clock) - clock);
-    return new Date(clock - (shown(guess) - guess)).toISOString();
+    const better = clock - (shown(guess) - guess);
+    // Where clocks skip midnight, the day begins when they are set.
+    return new Date(shown(better) === clock ? better : Math.max(guess, better)).toISOString();
   };
   return `${midnight(-back)}/${midnight(ahead + 1)}`;
 }

@@ -82,7 +82,9 @@ impl<I: Item> Desk<I> {
         let entries = std::mem::take(&mut page.entries);
         let mut sum = Sum { items: page.items, ..Sum::default() };
         for id in mode.delivered {
-            if !entries.iter().any(|(other, _)| other == id) {
+            // A round that nobody sees leaves removals to one that its consumer does.
+            let told = |entry: &Entry<I>| round.plan().shown || matches!(entry, Entry::Upsert(_));
+            if !entries.iter().any(|(other, entry)| other == id && told(entry)) {
                 sum.left.push(id.clone());
             }
         }
@@ -117,7 +119,7 @@ impl<I: Item> Desk<I> {
         }
         // What Graph lists itself takes the place of what was fetched.
         self.applied.remove.append(&mut sides);
-        if round.listed() {
+        if round.listed() && round.plan().shown {
             // Graph never spoke again of what was delivered before: it is not there.
             for id in std::mem::take(&mut sum.left) {
                 self.applied.changes.push(Change::Remove { id, reason: Reason::Ghost, old: None });

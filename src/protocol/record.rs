@@ -43,8 +43,8 @@ pub struct Record {
     pub resets: Vec<f64>,
     /// The window of a rolling calendar that the link is for, `start/end`.
     pub window: Option<String>,
-    /// Items in the mirror.
-    pub count: u32,
+    /// Items in the mirror; none if that is not known.
+    pub count: Option<u32>,
     /// Series masters that occurrences of this round name and the round has not brought.
     pub masters: Vec<String>,
     /// Ids new to the mirror that a consumer got with a page and has not acknowledged.
@@ -190,7 +190,7 @@ impl Record {
         texts("masters", &mut record.masters);
         texts("delivered", &mut record.delivered);
         record.window = text("window");
-        record.count = small("count");
+        record.count = number("count").map(|_| small("count"));
         record.staged = small("staged") > 0;
         record.stale = small("stale");
         record.empty = small("empty");
@@ -227,7 +227,7 @@ impl Record {
             full_at: None,
             resets: Vec::new(),
             window: None,
-            count: 0,
+            count: Some(0),
             masters: Vec::new(),
             delivered: Vec::new(),
             staged: false,
@@ -251,9 +251,14 @@ impl Record {
     /// Forgets the link and keeps what tells the rows of the next full round from the old ones.
     #[must_use]
     pub fn fresh(&self) -> Self {
-        let mut record = Self { phase: Phase::Fresh, link: None, after: None, kind: Kind::Full, ..self.next() };
+        let mut record = Self { phase: Phase::Fresh, link: None, after: None, kind: Kind::Full, page_size: None, ..self.next() };
         record.close();
         record
+    }
+
+    /// Counts what a page brought and took.
+    pub fn grow(&mut self, by: i32) {
+        self.count = self.count.map(|count| count.saturating_add_signed(by));
     }
 
     /// Forgets what only counts within a round.
@@ -321,7 +326,7 @@ impl Record {
             ("fullAt", Field::number(self.full_at)),
             ("resets", Field::List(resets)),
             ("window", Field::text(self.window.as_deref())),
-            ("count", Field::Number(f64::from(self.count))),
+            ("count", Field::number(self.count.map(f64::from))),
             ("masters", texts(&self.masters)),
             ("delivered", texts(&self.delivered)),
             ("staged", small(self.staged.into())),
@@ -355,7 +360,7 @@ mod tests {
             resets: vec![3.0],
             round: 7,
             window: Some("a/b".into()),
-            count: 4,
+            count: Some(4),
             masters: vec!["m".into()],
             delivered: vec!["i".into()],
             staged: true,

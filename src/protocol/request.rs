@@ -326,7 +326,8 @@ impl Draft {
         if options.name.as_deref() == Some("") {
             return bad("options.name must not be empty; leave it out");
         }
-        let standard = self.resource.is_some_and(|resource| resource.name == "event" || !resource.removals);
+        // A feed has no mirror that could be out of date.
+        let standard = !options.feed && self.resource.is_some_and(|resource| resource.name == "event" || !resource.removals);
         #[allow(clippy::cast_precision_loss, reason = "a day in milliseconds fits")]
         let refresh = options.refresh.unwrap_or(standard.then_some(DAY as f64));
         let (mut target, mut pairs) = (self.path, Vec::new());

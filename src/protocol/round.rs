@@ -38,7 +38,7 @@
 //!     deltaLink it began with, then to the query itself. The stored link stays until either brings a page: in an outage nothing
 //!     is thrown away (15).
 //! 12. Series masters that occurrences name and the round has not brought are fetched before its last page is delivered. One
-//!     that is not there is done without; any other failure ends the round before that page, and the link stays.
+//!     that Graph refuses is done without; any other failure ends the round before that page, and the link stays.
 //! 13. Before a consumer gets ids that are new to the mirror, they are noted: if he never acknowledges and they are gone
 //!     meanwhile, their removal is told all the same (5).
 
@@ -378,7 +378,7 @@ impl Round {
             (State::Sweeping(_), Input::Swept { work, growth, after }) => self.swept(work, growth, after, now),
             (State::Ended, _) => Step::Fail(Failure::new(Code::Internal, "the round is over")),
             (_, Input::Broken(failure)) => self.fail(failure, now),
-            (state, input) => self.fail(Failure::new(Code::Internal, filled("{} can't follow on {}", &[input.name(), state.name()])), now),
+            _ => self.fail(Failure::new(Code::Internal, "a round was told something that it had not asked for"), now),
         }
     }
 
@@ -411,7 +411,8 @@ impl Round {
             None => self.record = Record::new(now, chance),
             Some(record) => self.keep(*record),
         }
-        let old = self.record.full_at.zip(self.plan.query.refresh).is_some_and(|(full_at, age)| now - full_at > age);
+        let since = if self.record.phase == Phase::Paging { Some(self.record.started_at) } else { self.record.full_at };
+        let old = since.zip(self.plan.query.refresh).is_some_and(|(since, age)| now - since > age);
         let moved = self.plan.query.window.is_some() && self.record.window != self.plan.window;
         match self.record.phase {
             Phase::Fresh => self.start_over(),
@@ -419,7 +420,13 @@ impl Round {
             // A mirror this old, or of another window, is listed anew. Until the first page is committed, the deltaLink stays.
             Phase::Idle if old || moved => {
                 self.start_over();
-                self.start = self.record.link.clone();
+                // The link of another window is nothing to fall back to.
+                self.start = self.record.link.clone().filter(|_| !moved);
+            }
+            // What could not be listed may do so in another window, or on another day.
+            Phase::Paging if self.record.restarted && (moved || old) => {
+                self.forgive();
+                self.start_over();
             }
             Phase::Idle => {
                 self.go_from(self.record.link.clone());
@@ -437,10 +444,17 @@ impl Round {
             }
         }
         self.describe();
-        match self.record.completed() {
-            Some(completed) => self.sweep(completed),
-            None => self.sign_in(Need::Start),
+        match (self.record.completed(), self.stuck()) {
+            (Some(completed), _) => self.sweep(completed),
+            (None, Some(failure)) if self.report.resumed => self.climb(failure, now),
+            _ => self.sign_in(Need::Start),
         }
+    }
+
+    /// Begins to count anew what does not bring the round further.
+    fn forgive(&mut self) {
+        (self.record.stale, self.record.empty) = (0, 0);
+        self.record.restarted = false;
     }
 
     fn go_from(&mut self, link: Option<String>) {
@@ -560,7 +574,7 @@ impl Round {
 
     fn applied(&mut self, sum: Sum, now: f64) -> Step {
         let Some(Pending { record, fresh, .. }) = &mut self.pending else { return self.lost(now) };
-        record.count = record.count.saturating_add_signed(sum.growth);
+        record.grow(sum.growth);
         record.staged |= sum.staged;
         if sum.items == 0 {
             record.empty = record.empty.saturating_add(1);
@@ -625,8 +639,10 @@ impl Round {
             let full = self.kind == Kind::Full || planted::is("an incremental round sweeps");
             if self.plan.query.mirror && full && (self.generation > 1 || record.staged) {
                 record.phase = Phase::Sweeping;
+                listed_at(&mut record, now);
             } else {
-                finish(&mut record, now);
+                listed_at(&mut record, now);
+                finish(&mut record);
                 last = true;
             }
         }
@@ -653,15 +669,23 @@ impl Round {
             return self.sweep(completed);
         }
         self.follow_link();
+        match self.stuck() {
+            Some(failure) => self.climb(failure, now),
+            None => self.sign_in(Need::Next),
+        }
+    }
+
+    /// Why the round gets no further, if it does not. Counted over reloads, so that one page a process is enough to notice.
+    fn stuck(&self) -> Option<Box<Failure>> {
         let words = if self.record.stale >= MOST_STALE {
             "Graph's pages bring the same items again and again under new links"
         } else if self.record.empty >= MOST_EMPTY {
             "Graph sends empty pages without an end"
         } else {
-            return self.sign_in(Need::Next);
+            return None;
         };
         let words = filled("{}; what was committed is intact, try again later or start over with reset()", &[words]);
-        self.climb(Failure::retryable(Code::Livelock, words), now)
+        Some(Failure::retryable(Code::Livelock, words))
     }
 
     /// The next rung for a round that gets no further: larger pages, then one listing from the start, then the end.
@@ -683,7 +707,7 @@ impl Round {
             return if counted { self.note(note, After::Fail(failure)) } else { self.fail(failure, now) };
         }
         self.report.resync = Some(failure.code.as_str().to_owned());
-        self.restart(Record { restarted: true, ..self.record.fresh() })
+        self.restart(Record { restarted: true, page_size: self.record.page_size, ..self.record.fresh() })
     }
 
     /// Stores that everything is to be listed anew, and does so.
@@ -706,7 +730,7 @@ impl Round {
 
     fn swept(&mut self, work: bool, growth: i32, after: Option<String>, now: f64) -> Step {
         let mut record = self.record.next();
-        record.count = record.count.saturating_add_signed(growth);
+        record.grow(growth);
         let after = after.filter(|_| !planted::is("the sweep ends after its first chunk"));
         match after {
             // Nothing to commit: look on.
@@ -723,7 +747,7 @@ impl Round {
                 self.deliver(record, false)
             }
             None => {
-                finish(&mut record, now);
+                finish(&mut record);
                 self.deliver(record, true)
             }
         }
@@ -740,8 +764,8 @@ impl Round {
             Verdict::Throttled => self.again(Why::Throttled, refusal.retry_after.as_deref(), Some(self.failure(refusal)), now, chance),
             Verdict::Server => self.again(Why::Server, refusal.retry_after.as_deref(), Some(self.failure(refusal)), now, chance),
             Verdict::Resync => self.resync(refusal, now),
-            // Its occurrences then stand as they are.
-            Verdict::Final if matches!(self.target, Target::Master(_)) && matches!(refusal.status, 404 | 410) => {
+            // Not there, or not this reader's to see: its occurrences then stand as they are.
+            Verdict::Final if matches!(self.target, Target::Master(_)) => {
                 self.answered();
                 self.prepare(now)
             }
@@ -760,6 +784,7 @@ impl Round {
         }
         let start = self.start.clone().filter(|start| self.fallback == 0 && start != refused);
         self.answered();
+        self.forgive();
         if start.is_some() {
             self.fallback = 1;
             self.go_from(start);
@@ -840,7 +865,7 @@ impl Round {
         if failure.code == Code::Livelock {
             return self.climb(failure, now);
         }
-        if why == Why::Server && floor.is_none() {
+        if why == Why::Server && ms <= self.plan.policy.max_wait {
             return self.give_up(failure, now);
         }
         if floor.is_some() && ms > self.plan.policy.max_wait {
@@ -910,41 +935,24 @@ impl Round {
     }
 }
 
-/// The round is complete.
-fn finish(record: &mut Record, now: f64) {
-    record.phase = Phase::Idle;
-    record.after = None;
-    record.close();
+/// Graph has listed all: the mirror is of this moment, however long the sweep may wait.
+fn listed_at(record: &mut Record, now: f64) {
     record.synced_at = Some(now);
-    record.resets = Vec::new();
     if record.kind == Kind::Full {
         record.full_at = Some(now);
     }
 }
 
-impl Input {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Begin => "Begin",
-            Self::Loaded(_) => "Loaded",
-            Self::SignedIn => "SignedIn",
-            Self::Page(_) => "Page",
-            Self::Refused(_) => "Refused",
-            Self::Unreachable => "Unreachable",
-            Self::Malformed(_) => "Malformed",
-            Self::Applied(_) => "Applied",
-            Self::Item => "Item",
-            Self::Slept => "Slept",
-            Self::Delivered => "Delivered",
-            Self::Acked => "Acked",
-            Self::Committed => "Committed",
-            Self::Conflict => "Conflict",
-            Self::Swept { .. } => "Swept",
-            Self::Broken(_) => "Broken",
-        }
-    }
+/// The round is complete.
+fn finish(record: &mut Record) {
+    record.phase = Phase::Idle;
+    record.after = None;
+    record.close();
+    record.resets = Vec::new();
 }
 
+#[cfg(test)]
+#[cfg(not(target_family = "wasm"))]
 impl State {
     fn name(&self) -> &'static str {
         match self {

@@ -694,6 +694,95 @@ fn pages_without_news_are_counted_over_reloads() {
 }
 
 #[test]
+fn one_page_a_process_climbs_the_ladder_too() {
+    let mut bench = Bench::new(events(), None);
+    for page in 1..40 {
+        bench.round.plan.max_pages = Some(1);
+        bench.sum = Sum { items: 5, ..Sum::default() };
+        if let Step::Fail(failure) = until_over(&mut bench, |_| next(&format!("n{page}"))) {
+            assert_eq!((failure.code, page), (Code::Livelock, 5 * 3 + 1), "three at each of four sizes, three of the second listing");
+            return;
+        }
+        bench = bench.again(events());
+    }
+    panic!("forty pages without news and no end");
+}
+
+#[test]
+fn a_round_stuck_after_its_second_listing_gets_out_when_the_window_moves() {
+    let window = Options { window: Some((7, 30, "UTC".into())), page_size: Some(1000), ..Options::default() };
+    let rolling = || request::events(window.clone()).unwrap();
+    let mut bench = Bench::new(rolling(), None);
+    let mut pages = 0;
+    for day in 0..3 {
+        bench.now += 86_400_000.0;
+        bench.round.plan.window = Some(format!("{day}/{day}"));
+        // Graph goes in circles in the windows of the first two days alone.
+        let step = until_over(&mut bench, |bench| {
+            pages += 1;
+            bench.sum = Sum { items: 5, ..Sum::default() };
+            if bench.asked.iter().any(|url| url.contains("startDateTime=2")) { delta("d") } else { next(&format!("n{pages}")) }
+        });
+        if day < 2 {
+            assert_eq!(failure(step).code, Code::Livelock, "day {day}");
+        } else {
+            assert_eq!(step, Step::Done);
+        }
+        bench = bench.again(rolling());
+    }
+    let stored = bench.store.unwrap();
+    assert_eq!((stored.window.as_deref(), stored.restarted), (Some("2/2"), false));
+}
+
+#[test]
+fn a_moved_window_does_not_fall_back_to_the_delta_link_of_the_old_one() {
+    let window = Options { window: Some((7, 30, "UTC".into())), ..Options::default() };
+    let rolling = || request::events(window.clone()).unwrap();
+    let mut bench = Bench::new(rolling(), Some(Record { window: Some("old/old".into()), round: 1, ..idle() }));
+    bench.round.plan.window = Some("new/new".into());
+    bench.begin();
+    bench.page(next("bad"));
+    for _ in 0..3 {
+        bench = bench.again(rolling());
+        bench.round.plan.window = Some("new/new".into());
+        until_over(&mut bench, |bench| refuse(bench, &["bad"]).unwrap_or_else(|| delta("d1")));
+    }
+    assert!(bench.asked.last().unwrap().contains("startDateTime=new"), "{:?}", bench.asked);
+    let stored = bench.store.unwrap();
+    assert_eq!((stored.phase, stored.window.as_deref()), (Phase::Idle, Some("new/new")));
+}
+
+#[test]
+fn a_link_that_always_answers_503_with_retry_after_is_given_up_too() {
+    let start =
+        Record { phase: Phase::Paging, link: Some(link("bad")), start: Some(link("d0")), kind: Kind::Incremental, page: 1, ..idle() };
+    let mut bench = Bench::new(contacts(), Some(start));
+    let ill = || Input::Refused(Box::new(Refusal { status: 503, retry_after: Some("1".into()), ..Refusal::default() }));
+    let answer = |bench: &mut Bench| if bench.asked.last().unwrap().ends_with("bad") { ill() } else { delta("d1") };
+    for _ in 0..2 {
+        assert_eq!(failure(until_over(&mut bench, answer)).code, Code::Network);
+        bench = bench.again(contacts());
+    }
+    assert_eq!(until_over(&mut bench, answer), Step::Done);
+    assert_eq!(bench.asked.last().map(String::as_str), Some("/contacts/delta?t=d0"));
+}
+
+#[test]
+fn a_mirror_is_of_the_moment_of_its_listing_however_long_the_sweep_waits() {
+    let mut bench = Bench::new(contacts(), Some(idle()));
+    bench.begin();
+    bench.on(refused(410, ""));
+    assert!(matches!(bench.page(delta("d1")), Step::Sweep { .. }));
+    let mut later = bench.again(contacts());
+    later.now += 3.0 * 86_400_000.0;
+    later.begin();
+    later.on(Input::Swept { work: false, growth: 0, after: None });
+    assert_eq!(later.on(Input::Delivered), Step::Done);
+    let stored = later.store.unwrap();
+    assert_eq!((stored.phase, stored.synced_at, stored.full_at), (Phase::Idle, Some(NOW), Some(NOW)));
+}
+
+#[test]
 fn one_page_with_news_or_an_empty_one_is_no_livelock() {
     let mut bench = Bench::new(events(), None);
     let mut pages = 0;
@@ -832,7 +921,7 @@ fn series_masters_that_the_round_did_not_bring_are_fetched_before_its_last_page(
 }
 
 #[test]
-fn a_master_that_is_not_there_is_done_without_and_any_other_failure_leaves_the_link() {
+fn a_master_that_graph_refuses_is_done_without_and_any_other_failure_leaves_the_link() {
     let mut bench = Bench::new(events(), Some(idle()));
     bench.begin();
     bench.sum = occurrence();
@@ -841,7 +930,15 @@ fn a_master_that_is_not_there_is_done_without_and_any_other_failure_leaves_the_l
     assert!(matches!(bench.on(later("3")), Step::Sleep(3000.0, Why::Throttled)));
     bench.on(Input::Slept);
     assert_eq!(bench.asked.iter().filter(|url| url.ends_with("/me/events/m1")).count(), 2);
-    assert_eq!(failure(bench.on(refused(403, "ErrorAccessDenied"))).code, Code::Forbidden);
+    assert!(matches!(bench.on(refused(403, "ErrorAccessDenied")), Step::Deliver(_)));
+    let mut bench = Bench::new(events(), Some(idle()));
+    bench.begin();
+    bench.sum = occurrence();
+    let mut step = bench.on(delta("d1"));
+    while let Step::Fetch(_) | Step::Sleep(..) = step {
+        step = if let Step::Fetch(_) = step { bench.on(Input::Unreachable) } else { bench.on(Input::Slept) };
+    }
+    assert_eq!(failure(step).code, Code::Network);
     assert_eq!(bench.store, Some(idle()));
 }
 
@@ -907,7 +1004,7 @@ fn the_count_of_the_mirror_is_kept_with_each_page() {
     bench.page(next("n1"));
     bench.sum = Sum { growth: -2, ..one() };
     bench.page(delta("d1"));
-    assert_eq!(bench.store.unwrap().count, 5);
+    assert_eq!(bench.store.unwrap().count, Some(5));
 }
 
 #[test]

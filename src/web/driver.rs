@@ -315,7 +315,8 @@ impl Driver {
 
     fn deliver(&mut self, delivery: Delivery) -> Read<()> {
         let mirror = self.round.plan().query.mirror;
-        self.delivered = Some(object::page(delivery, &self.desk.applied().changes, mirror));
+        let changes = if self.shown || self.heard { self.desk.applied().changes.as_slice() } else { &[] };
+        self.delivered = Some(object::page(delivery, changes, mirror));
         if self.shown {
             keep(self.desk.applied_mut())?;
         }

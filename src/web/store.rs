@@ -151,7 +151,7 @@ pub fn fresh(stored: JsValue, now: f64, chance: f64) -> JsValue {
         Ok(Some(old)) => old.fresh(),
         // Nothing is known of the rows that may be there. Seconds are more than any count of rounds can be.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float becomes an integer saturating")]
-        _ => Record { generation: 1, round: (now / 1000.0) as u32, ..Record::new(now, chance) }.fresh(),
+        _ => Record { generation: 1, round: (now / 1000.0) as u32, count: None, ..Record::new(now, chance) }.fresh(),
     };
     record.written::<Json>().0
 }

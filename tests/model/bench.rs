@@ -286,7 +286,7 @@ impl Bench {
             self.faults() - faults
         );
         if let Some(state) = &self.store.state {
-            assert_eq!(state.count as usize, self.store.items().count(), "the count of the mirror");
+            assert_eq!(state.count, Some(self.store.items().count() as u32), "the count of the mirror");
         }
     }
 

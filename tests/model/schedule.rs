@@ -211,8 +211,11 @@ impl Schedule {
         // A page that hides its items, their ids or their kind can't be told from a good one.
         let hiding = ["empty_page", "wrong_type", "items_without_id"];
         let hidden = |turn: &Turn| turn.faults.iter().any(|rule| hiding.contains(&rule["fault"]["name"].as_str().unwrap()));
-        // A series master that is said not to be there is done without until the next refresh.
-        let masterless = |turn: &Turn| collection == "events" && turn.faults.iter().any(|rule| rule["fault"]["status"] == 404);
+        // A series master that is refused is done without until the next refresh.
+        let refusing = |rule: &Value| rule["fault"]["status"].as_u64().is_some_and(|status| (400..500).contains(&status));
+        let masterless = |turn: &Turn| {
+            collection == "events" && turn.faults.iter().any(|rule| refusing(rule) || rule["fault"]["name"] == "bad_request_with_good_body")
+        };
         let hidden = |turn: &Turn| hidden(turn) || masterless(turn);
         let lossy = silent || during == "live" || turns.iter().any(hidden);
         Self { seed, collection, call, path, query, options, lossy, turns }

@@ -76,14 +76,17 @@ test("an edited series is fetched again when its occurrences come without it", a
   await client.close();
 });
 
-test("a master that can't be had leaves the link, and one that is not there its occurrences bare", async () => {
+test("a master that fails leaves the link, and one that Graph refuses its occurrences bare", async () => {
   const world = await fake.world({ populate: { events: 40, around }, options: { withhold_masters_full: true } });
   const client = await open(world);
   const events = client.events(window);
-  await world.faults({ match: { kind: "item" }, times: 1, fault: { name: "status", status: 403 } });
-  await assert.rejects(events.sync(), { code: "forbidden" });
+  await world.faults({ match: { kind: "item" }, times: 6, fault: { name: "status", status: 503 } });
+  await assert.rejects(events.sync(), { code: "network" });
   await world.clearLog();
-  await world.faults({ match: { kind: "item" }, times: 1, fault: { name: "status", status: 404 } });
+  await world.faults(
+    { match: { kind: "item" }, times: 1, fault: { name: "status", status: 404 } },
+    { match: { kind: "item" }, times: 1, fault: { name: "status", status: 403 } },
+  );
   const report = await events.sync();
   assert.equal(report.resumed, true);
   const log = await asked(world);

@@ -28,6 +28,13 @@ test("it is the same all day long and moves at midnight, where clocks change too
   }
 });
 
+test("where clocks skip midnight, the day begins when they are set", () => {
+  // Chile, 2026-09-06: after 23:59:59 comes 01:00.
+  const zone = "America/Santiago";
+  assert.deepEqual(at([0, 0, zone], "2026-09-06T12:00:00Z"), ["2026-09-06T04:00:00.000Z", "2026-09-07T03:00:00.000Z"]);
+  assert.deepEqual(at([0, 0, zone], "2026-09-05T12:00:00Z"), ["2026-09-05T04:00:00.000Z", "2026-09-06T04:00:00.000Z"]);
+});
+
 test("a zone that the host does not know is a RangeError", () => {
   assert.throws(() => windowAt([1, 1, "Mars/Olympus"]), RangeError);
 });
