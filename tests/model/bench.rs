@@ -143,8 +143,13 @@ impl Bench {
         let shown = plan.shown;
         let crash = turn.and_then(|turn| turn.crash);
         let rival = turn.and_then(|turn| turn.rival);
-        // What the first request has to be, if a round is under way.
-        let mut resumes = self.store.state.as_ref().filter(|state| state.phase == Phase::Paging).and_then(|state| state.link.clone());
+        // What the first request has to be, if a round is under way that has not to begin again.
+        let mut resumes = self
+            .store
+            .state
+            .as_ref()
+            .filter(|state| state.phase == Phase::Paging && state.stale < 3 && !state.restarted)
+            .and_then(|state| state.link.clone());
         let mut round = Round::new(plan, self.now as f64);
         let mut desk = Desk::default();
         let mut input = Input::Begin;
