@@ -203,3 +203,53 @@ test("an id that was delivered and never acknowledged is removed for its consume
   assert.deepEqual(told.map(({ type, isNew }) => [type, isNew]), Array(4).fill(["upsert", true]), "the mirror never held it: change is silent");
   await client.close();
 });
+
+test("after the reset of a state that can't be read the mirror is counted rightly, and what is gone is swept", async () => {
+  const world = await fake.world({ populate: { contacts: 30 } });
+  const states = new Map();
+  const rows = new Map();
+  const store = {
+    load: async (key) => structuredClone(states.get(key)),
+    rows: async (key, ids) => ids.map((id) => structuredClone(rows.get(id))),
+    commit: async (key, { expect, state, put, remove }) => {
+      if (states.get(key)?.revision !== expect) return false;
+      for (const [id, row] of put) rows.set(id, structuredClone(row));
+      for (const id of remove) rows.delete(id);
+      states.set(key, structuredClone(state));
+      return true;
+    },
+    scan: async (key, { after = "", limit }) => [...rows.keys()].sort().filter((id) => id > after).slice(0, limit).map((id) => [id, structuredClone(rows.get(id))]),
+    clear: async () => {},
+  };
+  const client = await open(world, { store, account: "a" });
+  const contacts = client.orgContacts();
+  await contacts.sync();
+  states.set(contacts.key, { ...states.get(contacts.key), format: 99 });
+  await assert.rejects(contacts.sync(), { code: "store", message: /written by another version of deltalink; reset\(\) starts over/ });
+  await contacts.reset();
+  await world.edits({ collection: "contacts", op: "remove", id: [...rows.keys()][0] });
+  assert.equal((await contacts.sync()).ghosts, 1);
+  assert.equal(await contacts.count(), 29);
+  assert.deepEqual(byId(await contacts.all()), byId(await world.table("contacts")));
+  await client.close();
+});
+
+test("a sync leaves what an unfinished round has delivered to the next round", async () => {
+  const world = await fake.world({ populate: { contacts: 5 } });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  const copy = new Map();
+  for await (const page of contacts.round()) {
+    for (const { id, item } of page.changes) copy.set(id, item);
+    break;
+  }
+  const [gone] = copy.keys();
+  await world.edits({ collection: "contacts", op: "remove", id: gone });
+  const told = [];
+  contacts.on("change", (changes) => void told.push(...changes));
+  await contacts.sync();
+  assert.deepEqual(told.filter(({ type }) => type === "remove"), [], "the mirror never held it");
+  assert.deepEqual((await heard(contacts)).map(({ type, id, reason }) => [type, id, reason]), [["remove", gone, "ghost"]]);
+  assert.deepEqual(await heard(contacts), []);
+  await client.close();
+});
