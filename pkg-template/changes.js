@@ -44,6 +44,11 @@ export class Changes {
     };
   }
 
+  /** The last commit of its query. */
+  get commit() {
+    return this.#store.commits[this.#key];
+  }
+
   close() {
     this.#closed = true;
     this.#channel?.close();

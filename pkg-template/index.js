@@ -91,7 +91,7 @@ class Client {
     if (!shared) {
       const mirror = new Mirror(this.#store, wasm.key);
       const changes = new Changes(this.#store, wasm.key, this.#kind === "indexeddb");
-      shared = { mirror, changes, status: new Status(), ending: this.#ending.signal, turns: this.#turns, lock: `deltalink | ${wasm.key}`, syncing: undefined };
+      shared = { mirror, changes, status: new Status(), ending: this.#ending.signal, turns: this.#turns, lock: `deltalink | ${wasm.key}` };
       this.#shared.set(wasm.key, shared);
       this.#store.touch(wasm.key);
       // The status tells of the last time before the first round of this page. Whoever syncs gets the store's errors.
@@ -277,7 +277,7 @@ class Round {
     try {
       await hold.begin();
       abandoned?.register(this, hold, hold);
-      for (let page; (page = await handle.next(Boolean(changes?.heard))); ) {
+      for (let page; (page = await handle.next(!!changes?.heard)); ) {
         // Of this page alone: a late call for an earlier one must not acknowledge it.
         const acked = (current = {});
         const tell = changes?.take(page, shown);
@@ -285,11 +285,15 @@ class Round {
         const ack = () => {
           if (!acked.done) {
             if (left) return Promise.reject(new DeltaError("the round was left before this page was acknowledged; the next round delivers it again", { code: "aborted", retryable: true }));
-            acked.done = handle.ack().then(() => {
-              acked.told = tell?.();
-            });
-            // The loop hears of it too.
-            acked.done.catch(() => {});
+            const before = changes?.commit;
+            acked.done = handle.ack();
+            acked.done.then(
+              () => {
+                acked.told = tell?.();
+              },
+              // The loop hears of it. The round may have been cut off while the store was at it.
+              () => changes?.commit !== before && changes.commit.then((done) => done && tell(), () => {}),
+            );
             this.#wake?.();
           }
           return acked.done;
@@ -363,7 +367,7 @@ class Hold {
   #lose() {
     if (this.signal.aborted) return;
     const error = new DeltaError(
-      "this round lost its turn: its page was frozen, or another one took the lock of the query; the next round goes on from what it stored",
+      "this round lost its turn: its page was frozen, or another one took its lock; the next round goes on from what it stored",
       { code: "conflict", retryable: true },
     );
     this.#speaks = false;

@@ -7,6 +7,8 @@ export class Store {
   #prefix;
   #own;
   #closed = false;
+  /** The last commit of each query: a round that is cut off in the middle of one still has to tell what it did. */
+  commits = {};
 
   /** `prefix` begins the keys of its account. `own`: a store of ours, which knows more than `DeltaStore` asks for. */
   constructor(inner, prefix, own) {
@@ -24,7 +26,7 @@ export class Store {
   }
 
   commit(key, batch) {
-    return this.#ask("commit", [key, batch], "true or false", (done) => typeof done === "boolean");
+    return this.commits[key] = this.#ask("commit", [key, batch], "true or false", (done) => typeof done === "boolean");
   }
 
   async scan(key, range) {

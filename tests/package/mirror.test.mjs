@@ -253,3 +253,34 @@ test("a sync leaves what an unfinished round has delivered to the next round", a
   assert.deepEqual(await heard(contacts), []);
   await client.close();
 });
+
+test("an abort in the middle of a commit that still succeeds does not swallow its change", async () => {
+  const world = await fake.world({ populate: { contacts: 5 } });
+  const states = new Map();
+  let committing;
+  let release;
+  const store = {
+    load: async (key) => states.get(key),
+    rows: async (_key, ids) => ids.map(() => undefined),
+    commit: async (key, { state }) => {
+      committing?.();
+      await new Promise((resolve) => (release = resolve));
+      states.set(key, state);
+      return true;
+    },
+    scan: async () => [],
+    clear: async () => {},
+  };
+  const client = await open(world, { store, account: "a" });
+  const contacts = client.orgContacts();
+  const told = new Promise((resolve) => contacts.on("change", resolve));
+  const stop = new AbortController();
+  const begun = new Promise((resolve) => (committing = resolve));
+  const sync = contacts.sync({ signal: stop.signal });
+  await begun;
+  stop.abort("enough");
+  await assert.rejects(sync, (reason) => reason === "enough");
+  release();
+  assert.equal((await told).length, 5);
+  await client.close();
+});
