@@ -1,6 +1,6 @@
 //! How the record and the report are written, natively and in the shell alike.
 //!
-//! By hand, and as an [`Item`]: serde and serde-wasm-bindgen weigh 2 KB in the wasm even without a `derive`, and know no more.
+//! By hand, and as an [`Item`]: serde and serde-wasm-bindgen made the gzipped wasm 0.7 KB larger even without a `derive`.
 
 use super::item::Item;
 
