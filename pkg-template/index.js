@@ -9,19 +9,26 @@ import { windowAt } from "./window.js";
 
 const makeError = (message, fields) => new DeltaError(message, fields);
 
-/** `source` gives the host's own wasm; `IndexedDb` is there where the host can have one. */
+/**
+ * `source` gives the wasm as a module, and where that comes from: what `init()` was given, else the host's own. `IndexedDb` is there
+ * where the host can have one.
+ */
 export function createApi(source, IndexedDb) {
   let loading;
 
   function init(wasm) {
-    loading ??= (async () => load({ module_or_path: wasm ?? (await source()) }))().catch((cause) => {
+    loading ??= (async () => {
+      const [module, rung] = await source(wasm);
+      await load(module);
+      return rung;
+    })().catch((cause) => {
       loading = undefined;
       throw new DeltaError(
         `the wasm of deltalink can't be loaded (${cause?.message ?? cause}); under a Content-Security-Policy it needs script-src 'wasm-unsafe-eval'; init(wasm) takes it from elsewhere`,
         { code: "wasm", retryable: true, cause },
       );
     });
-    return loading.then(() => undefined);
+    return loading;
   }
 
   async function openDelta(options) {
