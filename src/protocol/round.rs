@@ -428,12 +428,6 @@ impl Round {
             ),
             (State::Sweeping(_), Input::Swept { work, growth, after }) => self.swept(work, growth, after, now),
             (State::Ended, _) => Step::Fail(Failure::new(Code::Internal, "the round is over")),
-            (State::SigningIn, Input::Broken(mut failure)) => {
-                if let Need::Claims(claims) = &self.need {
-                    failure.claims.get_or_insert_with(|| claims.clone());
-                }
-                self.fail(failure, now)
-            }
             (_, Input::Broken(failure)) => self.fail(failure, now),
             _ => self.fail(Failure::new(Code::Internal, "a round was told something that it had not asked for"), now),
         }

@@ -433,22 +433,6 @@ fn each_page_lets_two_more_sign_in_steps_follow() {
 }
 
 #[test]
-fn a_user_who_has_to_sign_in_is_told_the_claims() {
-    let interaction = || Input::Broken(Failure::retryable(Code::Interaction, "sign in"));
-    let mut bench = Bench::new(contacts(), None);
-    bench.begin();
-    bench.step(challenged("{\"a\":1}"));
-    assert_eq!(failure(bench.step(interaction())).claims.as_deref(), Some("{\"a\":1}"));
-    // What the token source says itself goes before.
-    let mut bench = Bench::new(contacts(), None);
-    bench.begin();
-    bench.step(challenged("{\"a\":1}"));
-    let mut own = Failure::retryable(Code::Interaction, "sign in");
-    own.claims = Some("{\"b\":1}".into());
-    assert_eq!(failure(bench.step(Input::Broken(own))).claims.as_deref(), Some("{\"b\":1}"));
-}
-
-#[test]
 fn a_token_source_without_a_network_is_waited_for_and_asked_for_the_same_again() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();

@@ -96,7 +96,7 @@ impl Tokens {
     pub fn taken(&self, answer: Result<JsValue, JsValue>, need: &Need, offline: bool) -> Result<Got, Stop> {
         let answer = match answer {
             Ok(answer) => answer,
-            Err(thrown) => return refusal(thrown, offline).map(Got::Lost),
+            Err(thrown) => return refusal(thrown, need, offline).map(Got::Lost),
         };
         let mut kept = read(&answer)?;
         let token = kept.token.clone();
@@ -180,7 +180,7 @@ fn read(answer: &JsValue) -> Read<Kept> {
 }
 
 /// What the token source threw: no answer from where it gets its tokens, or an end of the round, with it as the cause.
-fn refusal(thrown: JsValue, offline: bool) -> Result<Lost, Stop> {
+fn refusal(thrown: JsValue, need: &Need, offline: bool) -> Result<Lost, Stop> {
     let property = |name: &str| text(&thrown, name).unwrap_or_default();
     let among = |list: &'static str, word: String| words(list).contains(&word.as_str());
     let (name, code, message) = (property("name"), property("code"), property("message"));
@@ -189,6 +189,12 @@ fn refusal(thrown: JsValue, offline: bool) -> Result<Lost, Stop> {
         let words = "the user has to sign in: open MSAL's popup or redirect from a click, with error.claims if there are any, then call resume(); it goes on at the same page";
         let mut failure = Failure::retryable(Code::Interaction, words);
         failure.claims = text(&thrown, "claims").filter(|claims| !claims.is_empty());
+        // What Graph wants, where the source does not say it.
+        if let Need::Claims(claims) = need
+            && failure.claims.is_none()
+        {
+            failure.claims = Some(claims.clone());
+        }
         return Err(Stop::Failed(failure, thrown));
     }
     // An authority that has no time now, as deltalink/auth tells it.
