@@ -1,5 +1,5 @@
 # `make demo` and `make test` are all that is needed; both install what is missing.
-.PHONY: setup build demo test model fuzz kill size check-demo fmt clean
+.PHONY: setup build demo test model fuzz kill soak size check-demo fmt clean
 
 setup:
 	@scripts/setup.sh
@@ -23,6 +23,11 @@ model: setup
 kill: setup
 	@scripts/build.sh
 	@. scripts/env.sh && KILLS=$(or $(KILLS),20) FAKE_GRAPH=target/debug/fake-graph node --test --test-timeout=400000 --test-concurrency=2 tests/kill/
+
+# Thirty queries in one page for MINUTES, with a fault in a third of all replies.
+soak: setup
+	@scripts/build.sh
+	@. scripts/env.sh && MINUTES=$(or $(MINUTES),10) FAKE_GRAPH=target/debug/fake-graph node tests/soak/soak.mjs
 
 # What comes from outside, mutated: so many seconds on each reader.
 fuzz: setup

@@ -71,9 +71,15 @@ export interface RetryPolicy {
   cap: number;
   /**
    * The longest single wait that a round sits out. If Graph asks for a longer one, the round ends with `throttled` and
-   * `retryAt`; the next round goes on at the same page. Default 300000.
+   * `retryAt`, to set an alarm by; without a network for longer, with `offline`. The next round goes on at the same page.
+   * Default 300000.
    */
   maxWait: number;
+  /**
+   * A request of which nothing comes for so long, no headers and no further byte of its body, is cut and asked again; one that is
+   * slow but moves is not. A token function may take as long as `maxWait`, or as this if it is longer. Default 100000.
+   */
+  timeout: number;
 }
 
 export type TokenSource = TokenFunction | TokenCredential;
@@ -92,10 +98,14 @@ export interface TokenCredential {
 export interface TokenRequest {
   /**
    * `start` and `expired`: any valid token. `unauthorized`: Graph refused the last one, a cached one won't do. `claims`: the token
-   * must satisfy `claims` (not asked for yet).
+   * must satisfy `claims`; a cached one won't do. Twice at most between two pages, and for the same claims once.
    */
   reason: "start" | "expired" | "unauthorized" | "claims";
-  /** The decoded claims request (JSON), to be handed to MSAL as it is. */
+  /**
+   * With `claims`: what Graph's challenge wants (Graph's page "How to use Continuous Access Evaluation enabled APIs in your
+   * applications"), decoded from its `WWW-Authenticate` header, to be handed to MSAL as it is. Graph sends one only to apps that
+   * declare the capability `CP1` to their authority.
+   */
   claims?: string;
   /** The default scope of the endpoint, for example `https://graph.microsoft.com/.default`. */
   scopes: string[];
@@ -104,9 +114,11 @@ export interface TokenRequest {
 
 /**
  * A token function that needs the user throws: MSAL's `InteractionRequiredAuthError`, or a `DeltaError` with the code `interaction`.
- * Any other error of it ends the round with `unauthorized` and is its `cause`.
+ * A failure of the network is waited for and asked again: `fetch`'s own `TypeError`, MSAL's codes for it, or a `DeltaError` with the
+ * code `network`. Any other error of it ends the round with `unauthorized` and is its `cause`.
  *
- * A bare string is asked for before each request; a token with its expiry is reused until five minutes before it.
+ * A bare string is asked for before each request, unless it answered claims: that one is kept until Graph refuses it. A token with
+ * its expiry is reused until five minutes before it.
  */
 export type TokenResult =
   | string
@@ -140,8 +152,9 @@ export interface DeltaClient {
   track<T extends object = Entity>(path: string, options: TrackOptions & { mirror: false }): DeltaFeed<T>;
   track<T extends object = Entity>(path: string, options?: TrackOptions): DeltaQuery<T>;
   /**
-   * Call it after the user has signed in again: it drops the token that is kept and takes queries out of `needs-auth`. A round
-   * that ended with `interaction` is not restarted; the next `sync()` or `round()` goes on at the same page.
+   * Call it after the user has signed in again: it drops the token that is kept and takes queries out of `needs-auth`. A `sync()`
+   * that had ended so is begun again, and goes on with the same page; what it comes to is told by `status`. A `round()` is its
+   * consumer's to begin.
    */
   resume(): void;
   /** Signs out: ends what runs, then wipes this account's links and mirrors. The client is closed afterwards. */
@@ -385,7 +398,10 @@ export interface RoundReport {
   unchanged: number;
   /** Series masters that were fetched by themselves, because the round did not bring them. */
   masters: number;
-  /** The page size that was asked for in the place of the configured one, because pages of that one brought nothing new. */
+  /**
+   * The page size that was asked for last, if not always the configured one: larger ones where pages brought nothing new, smaller
+   * ones where Graph failed twice with 503, 504, 408 or silence. Those grow back, slowly. Events never have less than 50.
+   */
   pageSize?: number;
   /** Removals that Graph reported, of ids that the mirror held. Ghosts are not among them. */
   removed: number;
@@ -405,7 +421,12 @@ export interface RoundReport {
   endedAt?: Date;
 }
 
-export type WaitReason = "throttled" | "server" | "network" | "malformed";
+/**
+ * `throttled`: Graph asked for it, of this query or of another one that shares its limits: those of a mailbox, else of the client and
+ * the workload. `server`: a 5xx or 408. `network`: no answer, to a request or to the token source. `timeout`: one that stopped coming.
+ * `offline`: the host has no network. `malformed`: an answer that is no page.
+ */
+export type WaitReason = "throttled" | "server" | "network" | "timeout" | "offline" | "malformed";
 
 export interface QueryStatus {
   phase: "idle" | "syncing" | "resyncing" | "waiting" | "following" | "needs-auth" | "failed" | "closed";
@@ -436,12 +457,15 @@ export class DeltaError extends Error {
   readonly status?: number;
   /** Graph's innermost error code. */
   readonly graphCode?: string;
+  /** Graph's name of the request. */
   readonly requestId?: string;
+  /** The name that the last request of the round was sent with. Both are what Microsoft's support asks for. */
+  readonly clientRequestId?: string;
   /** Whether the same call may succeed later without a change. */
   readonly retryable: boolean;
   /** With `throttled`: not before. */
   readonly retryAt?: Date;
-  /** What to ask the user for. Not set yet: claims challenges come with a later version. */
+  /** With `interaction` and `claims`: what the user's sign-in has to satisfy, to be handed to MSAL as it is. */
   readonly claims?: string;
   readonly report?: RoundReport;
 }
@@ -451,6 +475,7 @@ export interface DeltaErrorFields {
   status?: number;
   graphCode?: string;
   requestId?: string;
+  clientRequestId?: string;
   retryable?: boolean;
   retryAt?: Date;
   claims?: string;

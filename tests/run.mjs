@@ -35,6 +35,7 @@ counted("peers", "node --test --test-reporter=tap tests/peers/", tap);
 counted("msal", "node --test --test-timeout=60000 --test-reporter=tap tests/msal/", tap);
 counted("tabs", "node --test --test-timeout=120000 --test-reporter=tap tests/tabs/", tap);
 counted("kill", "node --test --test-timeout=400000 --test-concurrency=2 --test-reporter=tap tests/kill/", kills);
+check("soak, 20 s", "node tests/soak/soak.mjs", { MINUTES: "0.33" });
 counted("dashboard", "node --test --test-reporter=tap tests/dashboard/", tap);
 check("check-demo", "node tests/check-demo.mjs");
 check("size", "node scripts/size.mjs");
@@ -61,9 +62,9 @@ async function runAll() {
   process.exitCode = total.failed ? 1 : 0;
 }
 
-function check(name, command) {
+function check(name, command, more) {
   add(name, async () => {
-    const { code, output } = await run(command);
+    const { code, output } = await run(command, more);
     return { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, output: code === 0 ? "" : output };
   });
 }

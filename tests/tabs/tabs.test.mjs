@@ -319,3 +319,29 @@ test("close() ends a round that waits for its turn, and one that runs makes room
   assert.equal((await end(other, "following")).value.outcome, "complete");
   await exact(other, world);
 });
+
+test("what Graph told one tab to wait, the other tabs wait too", async () => {
+  const world = await site.fake.world({ populate: { contacts: 30, users: 10 } });
+  const [one, other] = [await tab(world), await tab(world)];
+  await world.faults({ match: { kind: "next" }, fault: { name: "status", status: 429, code: "TooManyRequests", headers: { "Retry-After": "2" } } });
+  await one.evaluate(() => window.begin("sync", () => window.query.sync()));
+  await phase(one, "waiting");
+  // Another query, in another tab, of the same client of the directory.
+  const { waits } = await other.evaluate(() => window.client.track("/users/delta").sync());
+  assert.deepEqual(waits.map(({ reason }) => reason), ["throttled"]);
+  assert.equal((await end(one, "sync")).value.outcome, "complete");
+  const log = await asked(world);
+  const throttled = log.find(({ status }) => status === 429);
+  assert.deepEqual(log.filter(({ at, n }) => n > throttled.n && at < throttled.at + 1990), [], "nobody asked early");
+});
+
+test("a tab without a network waits for its return", async () => {
+  const world = await site.fake.world({ populate: { contacts: 30 } });
+  const page = await tab(world);
+  await context.setOffline(true);
+  await page.evaluate(() => window.begin("sync", () => window.query.sync()));
+  await phase(page, "waiting");
+  assert.equal((await status(page)).waitReason, "offline");
+  await context.setOffline(false);
+  assert.equal((await end(page, "sync")).value.outcome, "complete");
+});

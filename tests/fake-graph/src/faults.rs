@@ -1,5 +1,6 @@
 //! Faults on demand: a queue of rules, each with what it matches, how often, and what it does.
 
+use crate::rng::mix;
 use crate::route::Collection;
 use serde_json::{Map, Value, json};
 
@@ -68,6 +69,8 @@ pub(crate) struct Rule {
     skip: u64,
     url: Option<String>,
     page_size_over: Option<u64>,
+    /// Of the requests that it fits, how many in a hundred; which ones depends on the rule's number.
+    percent: Option<u64>,
     /// How often; none is for ever.
     times: Option<u64>,
     pub(crate) name: String,
@@ -97,7 +100,9 @@ impl Rule {
         }
         let empty = Map::new();
         let matches = map.get("match").and_then(Value::as_object).unwrap_or(&empty);
-        if let Some(key) = matches.keys().find(|k| !matches!(k.as_str(), "collection" | "kind" | "skip" | "url" | "page_size_over")) {
+        if let Some(key) =
+            matches.keys().find(|k| !matches!(k.as_str(), "collection" | "kind" | "skip" | "url" | "page_size_over" | "percent"))
+        {
             return Err(format!("match has no member {key}"));
         }
         let collection = match matches.get("collection") {
@@ -129,6 +134,7 @@ impl Rule {
             skip: matches.get("skip").and_then(Value::as_u64).unwrap_or(0),
             url: matches.get("url").and_then(Value::as_str).map(str::to_owned),
             page_size_over: matches.get("page_size_over").and_then(Value::as_u64),
+            percent: matches.get("percent").and_then(Value::as_u64),
             times,
             name,
             args,
@@ -154,7 +160,8 @@ impl Rule {
             return false;
         }
         self.seen += 1;
-        self.seen > self.skip && self.times.is_none_or(|n| self.applied < n)
+        let drawn = self.percent.is_none_or(|percent| mix(self.id << 32 ^ self.seen) % 100 < percent);
+        drawn && self.seen > self.skip && self.times.is_none_or(|n| self.applied < n)
     }
 
     pub(crate) fn to_json(&self) -> Value {
@@ -162,7 +169,7 @@ impl Rule {
             "id": self.id,
             "match": {
                 "collection": self.collection.map(Collection::name), "kind": self.kind, "skip": self.skip, "url": self.url,
-                "page_size_over": self.page_size_over,
+                "page_size_over": self.page_size_over, "percent": self.percent,
             },
             "times": self.times,
             "fault": self.args_with_name(),

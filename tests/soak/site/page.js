@@ -1,0 +1,119 @@
+import { openDelta } from "deltalink";
+
+const WEEKS = [["2026-11-01", "2026-12-20"], ["2026-11-10", "2026-12-01"], ["2026-11-21", "2026-11-28"]];
+
+/** Thirty queries: what each is compared with, and how it is begun. Every fifth is a feed, whose items the page keeps itself. */
+const PLANS = Array.from({ length: 30 }, (_, at) => {
+  const own = { name: `q${at}`, mirror: at % 5 !== 4 };
+  const kind = ["events", "contacts", "users", "groups", "drive", "messages", "recordings"][at % 7];
+  const [start, end] = WEEKS[at % WEEKS.length];
+  switch (kind) {
+    case "events":
+      return { kind, own, table: `events?start=${start}&end=${end}`, make: (client) => client.events({ start, end, pageSize: [10, 60, 200][at % 3], ...own }) };
+    case "contacts":
+      return { kind, own, table: "contacts", make: (client) => client.orgContacts(own) };
+    case "users":
+      return { kind, own, table: kind, make: (client) => client.track("/users/delta", { select: ["displayName", "mail", "jobTitle", "manager"], ...own }) };
+    case "groups":
+      return { kind, own, table: kind, make: (client) => client.track("/groups/delta", own) };
+    case "drive":
+      return { kind, own, table: kind, make: (client) => client.track("/me/drive/root/delta", own) };
+    case "messages":
+      return { kind, own, table: kind, make: (client) => client.track("/me/mailFolders/inbox/messages/delta", own) };
+    default:
+      return { kind, own, table: kind, app: true, make: (client, user) => client.callRecordings({ organizer: user, ...own }) };
+  }
+});
+
+const lives = [];
+const counts = { rounds: {}, requests: 0, tokens: 0 };
+let over = false;
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const count = (name) => (counts.rounds[name] = (counts.rounds[name] ?? 0) + 1);
+
+/** What a consumer of a feed keeps. */
+class Copy {
+  rows = new Map();
+  #generation = 0;
+  #seen = new Set();
+
+  take({ changes, kind, generation, index, last }) {
+    if (generation !== this.#generation || (kind === "full" && index === 0)) this.#seen.clear();
+    this.#generation = generation;
+    for (const change of changes) {
+      if (change.type === "remove") this.rows.delete(change.id);
+      else this.rows.set(change.id, change.item);
+      this.#seen.add(change.id);
+    }
+    // A feed has no mirror that could tell what a full round no longer lists.
+    if (last && kind === "full") for (const id of this.rows.keys()) if (!this.#seen.has(id)) this.rows.delete(id);
+  }
+}
+
+class Life {
+  constructor(plan, client, user) {
+    this.plan = plan;
+    this.query = plan.make(client, user);
+    if (!plan.own.mirror) this.copy = new Copy();
+  }
+
+  async round() {
+    if (!this.copy) return this.query.sync();
+    const round = this.query.round();
+    for await (const page of round) this.copy.take(page);
+    return round.report;
+  }
+
+  async live() {
+    while (!over) {
+      try {
+        count((await this.round()).outcome);
+      } catch (error) {
+        count(error.code ?? String(error));
+        // The way out that their messages name.
+        if (error.code === "resync-loop" || error.code === "livelock") await this.query.reset().catch(() => {});
+        if (error.retryAt) await sleep(Math.min(error.retryAt - Date.now(), 5000));
+      }
+      await sleep(100 + Math.random() * 400);
+    }
+  }
+
+  /** With a service that is well: until two rounds in a row complete, so that what Graph lists late is in. */
+  async settle() {
+    for (let complete = 0, rounds = 0; complete < 2; rounds++) {
+      if (rounds > 12) throw new Error(`${this.query.key} does not settle`);
+      try {
+        complete = (await this.round()).outcome === "complete" ? complete + 1 : 0;
+      } catch (error) {
+        if (error.code === "resync-loop" || error.code === "livelock") await this.query.reset();
+        if (rounds > 10) throw error;
+        await sleep(1000);
+      }
+    }
+    return this.copy ? [...this.copy.rows.values()] : this.query.all();
+  }
+}
+
+window.begin = async ({ root, control, user }) => {
+  const token = (kind) => async () => {
+    counts.tokens += 1;
+    const answer = await fetch(`${control}/token`, { method: "POST", body: JSON.stringify({ kind, lifetime_ms: 20_000 }) });
+    return { accessToken: (await answer.json()).token, expiresOn: new Date(Date.now() + 20_000) };
+  };
+  const counted = (url, init) => ((counts.requests += 1), fetch(url, init));
+  const retry = { base: 50, cap: 400, attempts: 8, maxWait: 4000, timeout: 1500 };
+  const open = (kind) => openDelta({ endpoint: root, account: kind, token: token(kind), retry, fetch: counted });
+  const [delegated, app] = await Promise.all([open("delegated"), open("app")]);
+  for (const plan of PLANS) lives.push(new Life(plan, plan.app ? app : delegated, user));
+  window.living = Promise.all(lives.map((life) => life.live()));
+};
+
+window.counts = () => counts;
+
+window.end = async () => {
+  over = true;
+  await window.living;
+};
+
+window.settle = () => Promise.all(lives.map(async (life) => ({ key: life.query.key, kind: life.plan.kind, table: life.plan.table, feed: !!life.copy, items: await life.settle() })));

@@ -1,0 +1,175 @@
+// The fake Graph at its worst, thirty queries in one page of Chromium, for as long as it is told: every mirror and every replayed feed
+// must equal the server at the end, memory must be flat, and the token must be seen by one origin only. `make soak MINUTES=10`.
+import assert from "node:assert/strict";
+import { cp, mkdtemp, readFile, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { startChromium } from "../dashboard/harness.mjs";
+import { startFake } from "../fake.mjs";
+
+const MINUTES = Number(process.env.MINUTES ?? 10);
+const MB = 1024 ** 2;
+const at = (path) => fileURLToPath(new URL(path, import.meta.url));
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Another origin: what links and redirects of the fake lead to. It wants no token. */
+const strangers = [];
+const stranger = createServer((request, response) => {
+  strangers.push({ url: request.url, authorization: request.headers.authorization });
+  response.writeHead(200, { "Access-Control-Allow-Origin": "*", "Access-Control-Allow-Headers": "*" }).end("{}");
+});
+await new Promise((resolve) => stranger.listen(0, "127.0.0.1", resolve));
+const elsewhere = `http://127.0.0.1:${stranger.address().port}`;
+
+const folder = await mkdtemp(join(tmpdir(), "deltalink-soak-"));
+await cp(at("site"), folder, { recursive: true });
+await cp(at("../node_modules/deltalink"), join(folder, "deltalink"), { recursive: true });
+const fake = await startFake("--static", folder);
+const chromium = await startChromium();
+let failed = 0;
+try {
+  await soak();
+} catch (error) {
+  console.error(error);
+  failed = 1;
+} finally {
+  await chromium.close();
+  await fake.stop();
+  stranger.close();
+  await rm(folder, { recursive: true });
+}
+process.exitCode = failed;
+
+/** A third of all replies; but for faults that lose what Graph had to say (items without an id, an emptied page): nobody could make up
+ *  for those. Each rule takes its share of what the ones before have left. */
+function worst() {
+  const kinds = [
+    ...[500, 502, 503, 504, 408].map((status) => ({ name: "status", status, code: "UnknownError" })),
+    { name: "status", status: 429, code: "TooManyRequests", headers: { "Retry-After": "0.4" } },
+    { name: "status", status: 429, code: "ApplicationThrottled" },
+    { name: "status", status: 503, code: "serviceNotAvailable", headers: { "Retry-After": "1" } },
+    ..."network hang html empty503 not_json no_value value_null neither_link error_in_200 unauthorized claims both_links".split(" "),
+    { name: "cut", n: 200 },
+    { name: "slow", bytes_per_second: 3000 },
+    { name: "foreign_link", origin: elsewhere },
+    { name: "redirect", location: `${elsewhere}/v1.0/users/delta` },
+    "same_link",
+    "relative_link",
+  ];
+  const resets = Array.from({ length: 15 }, (_, spelling) => ({ name: "reset", spelling: spelling + 1 }));
+  return [
+    // Twenty-odd kinds, one or two replies in a hundred each, which is a third in all.
+    ...kinds.map((fault, at) => ({ match: { percent: at < 12 ? 2 : 1 }, times: null, fault })),
+    { match: { percent: 1, kind: "delta" }, times: null, fault: resets[Math.floor(Math.random() * 15)] },
+    { match: { percent: 1, kind: "next" }, times: null, fault: resets[Math.floor(Math.random() * 15)] },
+  ];
+}
+
+async function soak() {
+  const world = await fake.world({
+    seed: 7,
+    populate: { events: 80, contacts: 60, recordings: 40, users: 50, groups: 6, drive: 60, messages: 60, around: "2026-11-21T00:00:00Z" },
+    options: { page_size: 9, duplicates: "both", empty_pages: 1, generations: 6, token_lifetime_ms: 20_000, keep_alive: true },
+  });
+  const rules = worst();
+  await world.faults(...rules);
+  const context = await chromium.newContext();
+  const page = await context.newPage();
+  const complaints = [];
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  await page.goto(`${fake.origin}/`);
+  await page.waitForFunction(() => window.begin);
+  const control = `${fake.origin}/control/worlds/${world.id}`;
+  await page.evaluate((given) => window.begin(given), { root: world.root, control, user: world.user.id });
+
+  const watch = await memory(page);
+  const samples = [];
+  const began = Date.now();
+  let edits = 0;
+  let replies = 0;
+  for (let ticks = 1; Date.now() - began < MINUTES * 60_000; ticks++) {
+    await sleep(1000);
+    for (const collection of ["events", "contacts", "users", "groups", "drive", "messages", "recordings"]) {
+      // Recordings only ever come.
+      const edit = collection === "recordings" ? { op: "add" } : { op: "random", count: 1 };
+      if (Math.random() < (collection === "recordings" ? 0.05 : 0.4)) edits += (await world.edits({ collection, ...edit })).ids.length;
+    }
+    if (ticks % 45 === 0) await world.expire();
+    if (ticks % 30 === 0) await world.revoke();
+    // The fake's own log would grow without an end.
+    if (ticks % 5 === 0) {
+      replies += (await world.log()).filter(({ kind }) => kind !== "preflight").length;
+      await world.clearLog();
+    }
+    if (ticks % 5 === 0) samples.push(await watch());
+    if (ticks % 60 === 0) console.log(`${ticks / 60} min: ${JSON.stringify((await page.evaluate(() => window.counts())).rounds)}, heap ${(samples.at(-1).heap / MB).toFixed(1)} MB`);
+  }
+  await page.evaluate(() => window.end());
+  replies += (await world.log()).filter(({ kind }) => kind !== "preflight").length;
+  const { counts: faults } = await fetch(`${control}/faults`).then((answer) => answer.json());
+  await fetch(`${control}/faults`, { method: "DELETE" });
+  const counts = await page.evaluate(() => window.counts());
+
+  const ends = await page.evaluate(() => window.settle());
+  let compared = 0;
+  for (const { key, kind, table, feed, items } of ends) {
+    const expected = await world.table(...split(table));
+    compared += items.length;
+    assert.deepEqual(byId(kind, items, feed), byId(kind, expected, feed), `${feed ? "the replayed feed" : "the mirror"} of ${key} is what the server has`);
+  }
+  const met = Object.values(faults).reduce((sum, count) => sum + count, 0);
+  const peak = Math.max(...samples.map(({ resident }) => resident));
+  const quarter = Math.max(1, Math.floor(samples.length / 4));
+  const median = (list) => list.map(({ heap }) => heap).sort((one, other) => one - other)[Math.floor(list.length / 2)];
+  const [early, late] = [median(samples.slice(quarter, 2 * quarter + 1)), median(samples.slice(-quarter))];
+
+  console.log(`rounds    ${JSON.stringify(counts.rounds)}`);
+  console.log(`requests  ${counts.requests}, of which Graph answered ${replies}; ${counts.tokens} tokens, ${edits} edits`);
+  console.log(`faults    ${met} (${((100 * met) / replies).toFixed(1)} % of the replies): ${JSON.stringify(faults)}`);
+  console.log(`memory    heap ${(early / MB).toFixed(1)} MB in the second quarter, ${(late / MB).toFixed(1)} MB in the last; peak of the page's process ${(peak / MB).toFixed(0)} MB`);
+  console.log(`end       ${ends.length} queries (${ends.filter(({ feed }) => feed).length} of them feeds), ${compared} items, all equal to the server`);
+  console.log(`strangers ${strangers.length} requests of another origin, ${strangers.filter(({ authorization }) => authorization).length} with a token`);
+  assert.deepEqual(complaints, [], "nothing is left unhandled");
+  assert.deepEqual(strangers, [], "nobody else was asked");
+  assert.ok(counts.rounds.complete > 0 && met > 0);
+  // What a short run has in its first seconds is no measure.
+  if (MINUTES >= 2) assert.ok(late < early * 1.2 + 2 * MB, "memory is flat");
+}
+
+function split(table) {
+  const [collection, query] = table.split("?");
+  return [collection, query ? `?${query}` : ""];
+}
+
+/** What is compared: no annotations, which are made for an answer, and relationships as the tables have them. */
+function byId(kind, items, feed) {
+  const plain = (item) => {
+    const kept = Object.entries(item).filter(([name]) => !name.startsWith("@odata.") && !name.endsWith("@delta") && name !== "eTag" && name !== "changeKey");
+    const { members, manager, ...rest } = Object.fromEntries(kept);
+    // A feed hands slices of relationships on as they come.
+    const ids = (set) => (set ?? []).map((one) => one.id ?? one).sort();
+    if (kind === "groups") return { ...rest, members: feed ? [] : ids(members) };
+    if (kind === "users") {
+      const { id, displayName, mail, jobTitle } = rest;
+      return { id, displayName, mail, jobTitle, manager: feed ? null : (Array.isArray(manager) ? manager[0]?.id : manager) ?? null };
+    }
+    return rest;
+  };
+  return new Map(items.map((item) => [item.id, plain(item)]).sort(([one], [other]) => (one < other ? -1 : 1)));
+}
+
+/** The page's heap after a collection, and what its process takes in all. */
+async function memory(page) {
+  const session = await page.context().newCDPSession(page);
+  const browser = await page.context().browser().newBrowserCDPSession();
+  return async () => {
+    await session.send("HeapProfiler.collectGarbage");
+    const { usedSize: heap } = await session.send("Runtime.getHeapUsage");
+    const { processInfo } = await browser.send("SystemInfo.getProcessInfo");
+    const renderers = processInfo.filter(({ type }) => type === "renderer");
+    const pages = await Promise.all(renderers.map(async ({ id }) => Number((await readFile(`/proc/${id}/statm`, "utf8").catch(() => "0 0")).split(" ")[1])));
+    return { heap, resident: Math.max(...pages) * 4096 };
+  };
+}
