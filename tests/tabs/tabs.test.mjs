@@ -324,7 +324,7 @@ test("what Graph told one tab to wait, the other tabs wait too", async () => {
   const world = await site.fake.world({ populate: { contacts: 30, users: 10 } });
   const [one, other] = [await tab(world), await tab(world)];
   await world.faults({ match: { kind: "next" }, fault: { name: "status", status: 429, code: "TooManyRequests", headers: { "Retry-After": "2" } } });
-  await one.evaluate(() => window.begin("sync", () => window.query.sync()));
+  await one.evaluate(() => void window.begin("sync", () => window.query.sync()));
   await phase(one, "waiting");
   // Another query, in another tab, of the same client of the directory.
   const { waits } = await other.evaluate(() => window.client.track("/users/delta").sync());
@@ -339,7 +339,7 @@ test("a tab without a network waits for its return", async () => {
   const world = await site.fake.world({ populate: { contacts: 30 } });
   const page = await tab(world);
   await context.setOffline(true);
-  await page.evaluate(() => window.begin("sync", () => window.query.sync()));
+  await page.evaluate(() => void window.begin("sync", () => window.query.sync()));
   await phase(page, "waiting");
   assert.equal((await status(page)).waitReason, "offline");
   await context.setOffline(false);
