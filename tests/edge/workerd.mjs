@@ -25,29 +25,28 @@ export async function bundle(entry) {
   return folder;
 }
 
-/** A Worker whose process can be ended and begun again on what it has stored. `dispose` removes all of it. */
-export async function startWorker(entry, options) {
+/** A Worker whose process can be ended and begun again on what it has stored. `dispose` removes all of it. `others` are Workers beside it. */
+export async function startWorker(entry, options, others = []) {
   const folder = await bundle(entry);
-  const settings = {
+  const worker = {
+    name: "worker",
     modules: [
       { type: "ESModule", path: join(folder, "worker.mjs") },
       { type: "CompiledWasm", path: join(folder, "deltalink.wasm") },
     ],
     modulesRoot: folder,
     compatibilityDate: "2026-07-01",
-    defaultPersistRoot: join(folder, "stored"),
-    unsafeLocalExplorer: false,
     ...options,
   };
+  const settings = { defaultPersistRoot: join(folder, "stored"), workers: [worker, ...others] };
   let miniflare = new Miniflare(settings);
   return {
     get miniflare() {
       return miniflare;
     },
-    /** `change` makes other options of these. */
-    async restart(change = {}) {
+    async restart() {
       await miniflare.dispose();
-      miniflare = new Miniflare({ ...settings, ...change });
+      miniflare = new Miniflare(settings);
     },
     async fetch(path, init) {
       return miniflare.dispatchFetch(`http://worker.example${path}`, init);
