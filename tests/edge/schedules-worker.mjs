@@ -1,0 +1,114 @@
+// Turns of a schedule in a Durable Object: a mirror in its storage, a consumer that keeps his own copy there, and the end of the object
+// at a given step, between two statements of a transaction too.
+/* global scheduler */
+import { DurableObject } from "cloudflare:workers";
+import { openDelta } from "deltalink";
+import { DurableObjectStore } from "deltalink/stores/durable-object";
+
+const json = (method, body) => ({ method, body: JSON.stringify(body), headers: { "content-type": "application/json" } });
+
+/** Off the wasm's stack: to abort an object ends its JavaScript at once, and a wasm that is left in the middle of a call is of no use to the next one. */
+const aside = async (work) => {
+  await scheduler.wait(0);
+  return work();
+};
+
+export class Holder extends DurableObject {
+  #token;
+
+  /** A client of this object. What it does are steps: a statement, a request. */
+  async #open({ control, root, kind, account, broken }, step) {
+    const { storage } = this.ctx;
+    const inner = new DurableObjectStore({
+      sql: {
+        exec: (text, ...values) => {
+          step("statement");
+          return storage.sql.exec(broken ? text.replace("part >= ?4", "part > ?4") : text, ...values);
+        },
+      },
+      transactionSync: (run) => storage.transactionSync(run),
+    });
+    const store = Object.fromEntries(["load", "rows", "commit", "scan", "clear"].map((name) => [name, (...values) => aside(() => inner[name](...values))]));
+    const sign = async () => (this.#token = (await (await fetch(`${control}/token`, json("POST", { kind }))).json()).token);
+    const client = await openDelta({
+      endpoint: root,
+      account,
+      store,
+      token: ({ reason }) => (reason === "unauthorized" || !this.#token ? sign() : this.#token),
+      retry: { base: 0, cap: 0, attempts: 4 },
+      fetch: (...request) => aside(async () => (await step("request"), fetch(...request))),
+    });
+    return client;
+  }
+
+  #query(client, { call, path, query }) {
+    return call === "track" ? client.track(path, query) : client[call](query);
+  }
+
+  /** One round; what comes of it. */
+  async turn(schedule, { crash, rival, meanwhile, shown, most, copied }) {
+    const { storage } = this.ctx;
+    storage.sql.exec("create table if not exists copy (id text primary key, item text)");
+    const edit = (body) => fetch(`${schedule.control}/edits`, json("POST", [body]));
+    let steps = 0;
+    let requests = 0;
+    let other;
+    const step = async (what) => {
+      steps += 1;
+      // Aborted, an object gets no further: nothing behind this line is run.
+      if (steps - 1 === crash) this.ctx.abort("by the schedule");
+      if (what !== "request") return;
+      const number = requests++;
+      for (const [at, one] of meanwhile) if (at === number) await edit(one);
+      // Another client, which knows nothing of this one, has a round of its own.
+      if (rival !== null && rival !== undefined && !other && steps >= rival) {
+        other = await this.#open(schedule, () => {});
+        await this.#query(other, schedule).sync().catch(() => {});
+      }
+    };
+    const client = await this.#open(schedule, step);
+    try {
+      const query = this.#query(client, schedule);
+      if (!shown) return { outcome: (await query.sync()).outcome };
+      const round = query.round({ ...(most && { maxPages: most }) });
+      for await (const page of round) {
+        for (const change of copied ? page.changes : []) {
+          if (change.type === "upsert") storage.sql.exec("insert or replace into copy values (?, ?)", change.id, JSON.stringify(change.item));
+          else storage.sql.exec("delete from copy where id = ?", change.id);
+        }
+      }
+      return { outcome: round.report.outcome };
+    } catch (error) {
+      return { code: error.code ?? String(error), message: error.message };
+    } finally {
+      await client.close();
+      await other?.close();
+    }
+  }
+
+  async reset(schedule) {
+    const client = await this.#open(schedule, () => {});
+    await this.#query(client, schedule).reset();
+    await client.close();
+  }
+
+  async mirror(schedule) {
+    const client = await this.#open(schedule, () => {});
+    const query = this.#query(client, schedule);
+    const [items, count] = [await query.all(), await query.count()];
+    await client.close();
+    const copy = this.ctx.storage.sql.exec("select item from copy").toArray().map(({ item }) => JSON.parse(item));
+    return { items, count, copy };
+  }
+}
+
+export default {
+  async fetch(request, env) {
+    const { ask, schedule, turn } = await request.json();
+    try {
+      return Response.json((await env.HOLDER.getByName(schedule.account)[ask](schedule, turn)) ?? {});
+    } catch (error) {
+      return Response.json({ code: "crash", message: String(error) });
+    }
+  },
+};
