@@ -5,7 +5,9 @@ export const PER_PAGE = 100;
 
 type Row = Partial<MailboxStatus> & { mailbox: string };
 
-const WORDS = { new: "new", syncing: "syncing", current: "up to date", waiting: "next in line", failed: "failing" };
+/** In the order in which somebody wants to know. */
+const WORDS = { failed: "failing", current: "up to date", syncing: "syncing", waiting: "next in line", new: "new" };
+const ALWAYS = ["failing", "up to date"];
 
 const STYLE = `
 :root { color-scheme: light dark; --line: light-dark(#dbe2e3, #2b383c); --muted: light-dark(#526063, #9fb0b3); --surface: light-dark(#fff, #161e21);
@@ -21,7 +23,9 @@ ul.sum b { display: block; font-size: 1.5rem; font-variant-numeric: tabular-nums
 table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .6rem 1rem; vertical-align: top; white-space: nowrap; }
 th { font-size: .8rem; font-weight: 600; color: var(--muted); border-bottom: 1px solid var(--line); } tr + tr td { border-top: 1px solid var(--line); }
 td.n { text-align: right; font-variant-numeric: tabular-nums; } th.n { text-align: right; }
-td.words { white-space: normal; min-width: 16rem; color: var(--muted); font-size: .88rem; overflow-wrap: anywhere; }
+tr.why td { border-top: 0; padding-top: 0; white-space: normal; color: var(--muted); font-size: .88rem; overflow-wrap: anywhere; }
+@media (max-width: 40rem) { body { padding: 1.25rem .75rem 3rem; } th, td { padding: .5rem .65rem; } td:first-child { white-space: normal; overflow-wrap: anywhere; min-width: 8rem; }
+  .less { display: none; } ul.sum { gap: .5rem; } ul.sum li { min-width: 0; flex: 1 1 5rem; padding: .4rem .7rem; } }
 .is { border-radius: 99px; padding: .1rem .65rem; font-size: .85rem; font-weight: 600; color: var(--calm); background: var(--calm-soft); }
 .is.current { color: var(--good); background: var(--good-soft); } .is.failed { color: var(--bad); background: var(--bad-soft); } .is.syncing { color: var(--busy); background: var(--busy-soft); }
 .none { padding: 2.5rem 1rem; text-align: center; color: var(--muted); } code { font-size: .9em; } a { color: var(--busy); }
@@ -30,12 +34,14 @@ td.words { white-space: normal; min-width: 16rem; color: var(--muted); font-size
 export async function page(count: number, rows: Row[], after: string): Promise<Response> {
   const now = Date.now();
   const sums = Object.entries(WORDS).map(([phase, words]) => [words, rows.filter((row) => row.phase === phase).length] as const);
+  const shown = sums.filter(([words, n]) => n || ALWAYS.includes(words));
+  const some = rows.length < count ? `, ${rows.length} of them here` : "";
   const last = rows.at(-1)?.mailbox;
   const body = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Recordings</title><meta name="viewport" content="width=device-width"><meta http-equiv="refresh" content="15"><style>${STYLE}</style></head><body>
-<header><h1>Recordings</h1><p>${count} ${count === 1 ? "mailbox" : "mailboxes"}, as of ${time(now, now)}</p></header>
-${count ? `<ul class="sum">${sums.map(([words, n]) => `<li><b>${n}</b>${words}</li>`).join("")}</ul>
-<div class="scroll"><table><thead><tr><th>Mailbox</th><th>State</th><th>Last sync</th><th>Next try</th><th class="n">Items</th><th class="n">Sent</th><th>Last error</th></tr></thead>
+<header><h1>Recordings</h1><p>${count} ${count === 1 ? "mailbox" : "mailboxes"}${some}, as of ${time(now, now)}</p></header>
+${count ? `<ul class="sum">${shown.map(([words, n]) => `<li><b>${n}</b>${words}</li>`).join("")}</ul>
+<div class="scroll"><table><thead><tr><th>Mailbox</th><th>State</th><th>Last sync</th><th>Next try</th><th class="n less">Items</th><th class="n less">Sent</th></tr></thead>
 <tbody>${rows.map((row) => line(row, now)).join("\n")}</tbody></table></div>` : `<div class="scroll none">No mailboxes yet. Add one: <code>curl -u :PASSWORD -X PUT https://…/mailboxes/ORGANIZER</code></div>`}
 <footer><p>${after ? `<a href="/">first</a> ` : ""}${rows.length === PER_PAGE && last !== undefined ? `<a href="/?after=${encodeURIComponent(last)}">next ${PER_PAGE}</a> ` : ""}</p></footer>
 </body></html>`;
@@ -55,9 +61,10 @@ function line(row: Row, now: number): string {
   const phase = row.phase ?? "new";
   const error = row.lastError ? `<b>${text(row.lastError.code)}</b> ${text(row.lastError.message)}${row.lastError.requestId ? ` (request ${text(row.lastError.requestId)})` : ""}` : "";
   const subscription = row.subscribeError ? `<b>notifications</b> ${text(row.subscribeError)}` : "";
-  return `<tr><td>${text(row.mailbox)}</td><td><span class="is ${phase}">${WORDS[phase]}</span></td><td>${time(row.lastSync, now)}</td><td>${time(row.nextTry, now)}</td><td class="n">${
+  const why = [error, subscription].filter(Boolean).join("<br>");
+  return `<tr><td>${text(row.mailbox)}</td><td><span class="is ${phase}">${WORDS[phase]}</span></td><td>${time(row.lastSync, now)}</td><td>${time(row.nextTry, now)}</td><td class="n less">${
     row.items ?? ""
-  }</td><td class="n">${row.sent ?? ""}</td><td class="words">${[error, subscription].filter(Boolean).join("<br>")}</td></tr>`;
+  }</td><td class="n less">${row.sent ?? ""}</td></tr>${why && `<tr class="why"><td colspan="6">${why}</td></tr>`}`;
 }
 
 /** In words that a glance takes in; the exact time is in the title. */
