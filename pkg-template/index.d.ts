@@ -19,11 +19,22 @@ export type { CallRecording, Event, OrgContact };
  */
 export function openDelta(options: DeltaOptions): Promise<DeltaClient>;
 
-/** Loads the wasm ahead of the first `openDelta`. Optional; may be called again after a failure. */
-export function init(wasm?: WasmSource): Promise<void>;
+/**
+ * Loads the wasm ahead of the first `openDelta`. Optional; may be called again after a failure. `wasm` takes the place of the package's
+ * own, and is not looked at once one is loaded.
+ *
+ * @returns where the wasm came from.
+ */
+export function init(wasm?: WasmSource | Promise<WasmSource>): Promise<WasmOrigin>;
 
-/** Where the wasm comes from, when the package's own file can't be used. */
+/** Where the wasm comes from, when the package's own file can't be used. Workers take a module only. */
 export type WasmSource = URL | string | Response | BufferSource | WebAssembly.Module;
+
+/**
+ * `url`: fetched, from beside the JavaScript. `file`: read, from beside it. `module`: imported, compiled. `inline`: the copy in
+ * JavaScript, because the file could not be reached; it loads somewhat slower. `given`: by the caller of `init()`.
+ */
+export type WasmOrigin = "url" | "file" | "module" | "inline" | "given";
 
 export interface DeltaOptions {
   /** Supplies access tokens. A function, `fromMsal(...)`, or any object with `getToken()` (`TokenCredential` by shape). */

@@ -25,8 +25,17 @@ const needless = [
   /\(typeof FinalizationRegistry === 'undefined'\)\s*\? \{ register: \(\) => \{\}, unregister: \(\) => \{\} \}\s*: (?=new FinalizationRegistry)/g,
   /if \(!\('encodeInto' in cachedTextEncoder\)\) \{\n(?: .*\n)*\}\n/g,
   / {4}if \(realloc === undefined\) \{\n(?: {8}.*\n)* {4}\}\n/g,
+  // Each entry of the package makes a module of whatever there is.
+  / {4}if \(module_or_path !== undefined\) \{\n(?: {8}.*\n)* {4}\}\n/g,
+  / {4}if \(typeof module_or_path === 'string'.*\n(?: {8}.*\n)* {4}\}\n/g,
 ];
 for (const pattern of needless) if (!replace(pattern, "")) missing.push(pattern);
+// A buffer that was detached is none of the memory's either.
+const detached = /cachedDataViewMemory0 === null \|\| cachedDataViewMemory0\.buffer\.detached === true \|\| \(cachedDataViewMemory0\.buffer\.detached === undefined && cachedDataViewMemory0\.buffer !== (wasm\.\w+)\.buffer\)/g;
+if (!source.match(detached)) missing.push("getDataViewMemory0");
+source = source.replace(detached, "cachedDataViewMemory0?.buffer !== $1.buffer");
+const loaded = "async function __wbg_load(module, imports) {\n    return { instance: await WebAssembly.instantiate(module, imports), module };\n}\n";
+if (!replace(/^async function __wbg_load\(module, imports\) \{\n(?:(?: .*)?\n)*\}\n/gm, loaded)) missing.push("__wbg_load");
 const left = source.match(/\bwasm\.\w{4,}/g);
 if (missing.length || left) throw new Error(`names without a place: ${[...missing, ...(left ?? [])].join(", ")}`);
 writeFileSync(file, source);

@@ -1,0 +1,30 @@
+// From a file, a URL or bytes to a module, for the hosts that may compile one at run time. Workers import theirs.
+
+/** The module that `init()` was given, in any of the forms it takes. */
+async function compile(given) {
+  let source = await given;
+  if (source instanceof WebAssembly.Module) return source;
+  if (typeof source === "string" || source instanceof URL) source = await fetch(source);
+  if (!(source instanceof Response)) return WebAssembly.compile(source);
+  if (!source.ok) throw new Error(`${source.url} answers ${source.status}`);
+  // Only what says that it is wasm can be compiled while it comes.
+  const streams = WebAssembly.compileStreaming && /^application\/wasm\b/.test(source.headers.get("content-type"));
+  return streams ? WebAssembly.compileStreaming(source) : WebAssembly.compile(await source.arrayBuffer());
+}
+
+/**
+ * The source of a host: what the caller gives; else the package's own wasm, which `reach` finds beside its JavaScript; else, however that
+ * failed, the copy that is JavaScript itself. Bundlers know it by its `import`, and it is loaded only then.
+ */
+export const ladder = (rung, reach) => async (given) => {
+  if (given !== undefined) return [await compile(given), "given"];
+  try {
+    return [await compile(reach()), rung];
+  } catch (error) {
+    try {
+      return [await compile((await import("./inline.js")).default()), "inline"];
+    } catch (last) {
+      throw new AggregateError([error, last], [...new Set([error.message, last.message])].join("; "));
+    }
+  }
+};
