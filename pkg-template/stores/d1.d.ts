@@ -20,10 +20,10 @@ export interface Database {
  * Many rows go in one statement, as a JSON list: some 0.6 MB of them, with three values bound.
  *
  * Limits: those of D1 (10 GB a database, 500 MB on the free plan). An item may have more than the 2 MB of a value: it is kept in parts of
- * at most 600 KB. On the free plan an invocation may run 50 statements: a page takes 4 to 6, and some more if it is large.
+ * at most 600 KB. On the free plan an invocation may run 50 statements: a page takes 3 to 6, and some more if it is large.
  *
- * Cost: as for a Durable Object, one row written an item that a page brings or removes, and one for its link; two round trips to the
- * database a page, one with `mirror: false`.
+ * Cost: as for a Durable Object, one row written an item that a page brings or removes, and one for its link, some five
+ * rows read an item; two round trips to the database a page, one with `mirror: false`.
  *
  * @example
  * const client = await openDelta({ token, store: new D1Store(env.DB) });

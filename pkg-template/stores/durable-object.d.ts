@@ -15,7 +15,7 @@ export interface ObjectStorage {
  * Limits: those of the storage (10 GB an object). An item may have more than the 2 MB of a value: it is kept in parts of at most 600 KB.
  *
  * Cost: a commit writes one row an item that the page brings or removes, and one for its link; a row more for each further part. With
- * `mirror: false` it is that one row a page. A page reads two rows an item. A page that brings nothing new writes its link alone.
+ * `mirror: false` it is that one row a page. It reads some five rows an item.
  *
  * @example
  * const client = await openDelta({ token, store: new DurableObjectStore(this.ctx.storage) });

@@ -49,7 +49,7 @@ test("a storm of 1,000 notifications for 50 mailboxes leads to one round at a ti
     assert.equal(lastError, undefined, mailbox);
     assert.equal(items, (await edge.listed([mailbox]))[mailbox].length);
   }
-  console.log(`# storm: ${asked.length} requests to Graph for 1,000 notifications and 4 ticks in ${seconds.toFixed(1)} s, ${most} rounds of a mailbox at most`);
+  console.log(`storm: ${asked.length} requests to Graph for 1,000 notifications and 4 ticks in ${seconds.toFixed(1)} s, ${most} rounds of a mailbox at most`);
 });
 
 test("an object aborted and a Worker restarted in the middle of a round go on at the page that was not acknowledged", async () => {

@@ -1,17 +1,10 @@
 // Turns of a schedule in a Durable Object: a mirror in its storage, a consumer that keeps his own copy there, and the end of the object
 // at a given step, between two statements of a transaction too.
-/* global scheduler */
 import { DurableObject } from "cloudflare:workers";
 import { openDelta } from "deltalink";
 import { DurableObjectStore } from "deltalink/stores/durable-object";
 
 const json = (method, body) => ({ method, body: JSON.stringify(body), headers: { "content-type": "application/json" } });
-
-/** Off the wasm's stack: to abort an object ends its JavaScript at once, and a wasm that is left in the middle of a call is of no use to the next one. */
-const aside = async (work) => {
-  await scheduler.wait(0);
-  return work();
-};
 
 export class Holder extends DurableObject {
   #token;
@@ -19,7 +12,7 @@ export class Holder extends DurableObject {
   /** A client of this object. What it does are steps: a statement, a request. */
   async #open({ control, root, kind, account, broken }, step) {
     const { storage } = this.ctx;
-    const inner = new DurableObjectStore({
+    const store = new DurableObjectStore({
       sql: {
         exec: (text, ...values) => {
           step("statement");
@@ -28,7 +21,6 @@ export class Holder extends DurableObject {
       },
       transactionSync: (run) => storage.transactionSync(run),
     });
-    const store = Object.fromEntries(["load", "rows", "commit", "scan", "clear"].map((name) => [name, (...values) => aside(() => inner[name](...values))]));
     const sign = async () => (this.#token = (await (await fetch(`${control}/token`, json("POST", { kind }))).json()).token);
     const client = await openDelta({
       endpoint: root,
@@ -36,7 +28,10 @@ export class Holder extends DurableObject {
       store,
       token: ({ reason }) => (reason === "unauthorized" || !this.#token ? sign() : this.#token),
       retry: { base: 0, cap: 0, attempts: 4 },
-      fetch: (...request) => aside(async () => (await step("request"), fetch(...request))),
+      fetch: async (...request) => {
+        await step("request");
+        return fetch(...request);
+      },
     });
     return client;
   }

@@ -103,7 +103,7 @@ test("after any schedule the mirror in a Durable Object is what Graph lists", as
     for (let one; (one = left.shift()); ) await run(one);
   };
   await Promise.all([some(), some(), some(), some()]);
-  console.log(`# schedules: ${schedules.length} in Durable Objects, ${crashes.hit} objects aborted in the middle of a round`);
+  console.log(`schedules: ${schedules.length} in Durable Objects, ${crashes.hit} objects aborted in the middle of a round`);
   if (schedules.length > 100) assert.ok(crashes.hit > schedules.length / 2, `${crashes.hit} of ${crashes.set} crashes were met`);
 });
 

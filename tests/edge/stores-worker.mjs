@@ -60,8 +60,42 @@ const ASK = {
     return {};
   },
 
-  async names() {
-    return { names: storeContract(() => {}, { reopen: () => {} }).map(({ name }) => name) };
+  /** What a call costs: statements, rows read and rows written, as the platform counts them. */
+  async cost({ kind, name, values }, { storage } = {}, { DB }) {
+    const cost = { statements: 0, read: 0, written: 0 };
+    const add = (read, written) => {
+      cost.statements += 1;
+      cost.read += read;
+      cost.written += written;
+    };
+    const counted = {
+      "durable-object": () =>
+        new DurableObjectStore({
+          sql: {
+            exec(...statement) {
+              const cursor = storage.sql.exec(...statement);
+              const rows = cursor.toArray();
+              add(cursor.rowsRead, cursor.rowsWritten);
+              return { toArray: () => rows };
+            },
+          },
+          transactionSync: (run) => storage.transactionSync(run),
+        }),
+      d1: () =>
+        new D1Store({
+          prepare: (text) => DB.prepare(text),
+          async batch(statements) {
+            const answers = await DB.batch(statements);
+            for (const { meta } of answers) add(meta.rows_read, meta.rows_written);
+            return answers;
+          },
+        }),
+    };
+    const store = counted[kind]();
+    await store.load("nobody");
+    Object.assign(cost, { statements: 0, read: 0, written: 0 });
+    const answer = await store[name](...values);
+    return { ...cost, answer };
   },
 
   /** A round of so many pages; what it delivered, and the mirror after it. */

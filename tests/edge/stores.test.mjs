@@ -96,6 +96,26 @@ for (const kind of kinds) {
     await assert.rejects(whole({ failing: 4, apart: true }), { name: "AssertionError" });
   });
 
+  test(`${kind}: a commit costs one row an item, one for the link, and four statements at most`, async () => {
+    const key = newKey();
+    const ids = Array.from({ length: 100 }, (_, n) => `${kind} ${n}`);
+    const commit = async (expect, revision, put, remove) => {
+      const { answer, ...cost } = await ask(kind, { ask: "cost", name: "commit", values: [key, { expect, state: { revision }, put: put.map((id) => [id, row(revision)]), remove }] });
+      assert.equal(answer, true);
+      return cost;
+    };
+    const costs = [
+      await commit(undefined, "e.1", ids, []),
+      await commit("e.1", "e.2", ids.slice(50), []),
+      await commit("e.2", "e.3", ids.slice(90), ids.slice(0, 10)),
+      await commit("e.3", "e.4", [], []),
+    ];
+    // What the lists of JSON are counted as, too.
+    assert.ok(costs.slice(0, 3).every(({ read }, at) => read <= [100, 50, 20][at] * 6), JSON.stringify(costs));
+    assert.deepEqual(costs.map(({ statements, written }) => [statements, written]), [[3, 101], [3, 51], [4, 21], [2, 1]]);
+    await remote(kind).clear(key);
+  });
+
   for (const mirror of [true, false]) {
     test(`${kind}: a round ${mirror ? "of a mirror" : "of a feed"} goes on in another process at the page that was not acknowledged`, async () => {
       const world = await fake.world({ populate: { contacts: 47 } });
