@@ -27,7 +27,7 @@ check("types, TypeScript 5.9", "node_modules/.bin/tsc -p tests/types");
 check("types, current TypeScript", "node node_modules/typescript-7/bin/tsc -p tests/types");
 check("types, README", "node tests/readme.mjs");
 check("types, dashboard", "node_modules/.bin/tsc -p www --noEmit");
-check("types, edge example", "node_modules/.bin/tsc -p www/edge");
+check("types, edge example", "node_modules/.bin/tsc -p www/edge && node_modules/.bin/tsc -p tests/edge");
 counted("native", "cargo test --quiet --locked --workspace", real(cargo));
 counted("planted bugs", "cargo test --quiet --locked --features planted --test model -- --nocapture planted", told(cargo, /^seed.*finds that.*$/gm));
 engines();

@@ -1,6 +1,6 @@
 // The edge example, with doors for the tests: its objects can be aborted and asked.
 import example, { Mailbox as Real, Registry as RealRegistry } from "../../www/edge/src/index";
-import type { Env } from "../../www/edge/src/env";
+import type { ChangeMessage, Env } from "../../www/edge/src/env";
 
 export class Mailbox extends Real {
   abort() {
@@ -32,4 +32,4 @@ export default {
     ctx.waitUntil(Promise.resolve(object.abort()).catch(() => {}));
     return new Response(null);
   },
-} satisfies ExportedHandler<Env>;
+} satisfies ExportedHandler<Env, ChangeMessage>;

@@ -1,7 +1,8 @@
-// Turns of a schedule in a Durable Object: a mirror in its storage, a consumer that keeps his own copy there, and the end of the object
-// at a given step, between two statements of a transaction too.
+// Turns of a schedule in a Durable Object: a mirror in its storage or in D1, a consumer that keeps his own copy in the storage, and the
+// end of the object at a given step, between two statements of a transaction too.
 import { DurableObject } from "cloudflare:workers";
 import { openDelta } from "deltalink";
+import { D1Store } from "deltalink/stores/d1";
 import { DurableObjectStore } from "deltalink/stores/durable-object";
 
 const json = (method, body) => ({ method, body: JSON.stringify(body), headers: { "content-type": "application/json" } });
@@ -10,9 +11,9 @@ export class Holder extends DurableObject {
   #token;
 
   /** A client of this object. What it does are steps: a statement, a request. */
-  async #open({ control, root, kind, account, broken }, step) {
+  async #open({ control, root, kind, account, store: named, broken }, step) {
     const { storage } = this.ctx;
-    const store = new DurableObjectStore({
+    const store = named === "d1" ? this.#shared(step) : new DurableObjectStore({
       sql: {
         exec: (text, ...values) => {
           step("statement");
@@ -34,6 +35,20 @@ export class Holder extends DurableObject {
       },
     });
     return client;
+  }
+
+  #shared(step) {
+    const { DB } = this.env;
+    return new D1Store({
+      prepare: (text) => DB.prepare(text),
+      async batch(statements) {
+        step("statement");
+        const answers = await DB.batch(statements);
+        // It is stored, and nobody hears of it.
+        step("statement");
+        return answers;
+      },
+    });
   }
 
   #query(client, { call, path, query }) {

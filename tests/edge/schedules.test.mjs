@@ -20,7 +20,7 @@ before(async () => {
   // Nothing is to wait a second, or for ever.
   schedules = stdout.trim().split("\n").map((line) => JSON.parse(line.replaceAll('"Retry-After":"1"', '"Retry-After":"0"').replaceAll('"name":"hang"', '"name":"network"')));
   fake = await startFake();
-  worker = await startWorker(new URL("schedules-worker.mjs", import.meta.url).pathname, { durableObjects: { HOLDER: { className: "Holder", useSQLite: true } } });
+  worker = await startWorker(new URL("schedules-worker.mjs", import.meta.url).pathname, { durableObjects: { HOLDER: { className: "Holder", useSQLite: true } }, d1Databases: ["DB"] });
 });
 after(async () => {
   await worker.dispose();
@@ -34,13 +34,13 @@ async function ask(name, schedule, turn) {
 
 const QUIET = { crash: null, rival: null, meanwhile: [], shown: true };
 
-async function run({ turns, options, populate, query, ...schedule }, broken = false) {
+async function run({ turns, options, populate, query, ...schedule }, more) {
   const { seed, collection } = schedule;
   schedule.query = { ...query };
   const world = await fake.world({ seed, options, populate: { ...populate, around: new Date(populate.around).toISOString() } });
   const control = `${fake.origin}/control/worlds/${world.id}`;
   if (schedule.app) schedule.query.organizer = world.user.id;
-  Object.assign(schedule, { control, root: world.root, kind: schedule.app ? "app" : "delegated", account: `seed ${seed} of ${world.id}`, broken });
+  Object.assign(schedule, { control, root: world.root, kind: schedule.app ? "app" : "delegated", account: `seed ${seed} of ${world.id}`, ...more });
   for (const turn of turns) {
     for (const edit of turn.edits) await world.edits(edit).catch(() => {});
     if (turn.faults.length) await world.faults(...turn.faults);
@@ -97,17 +97,22 @@ function plain(collection, item) {
   return Object.fromEntries(Object.entries(found).filter(([name]) => SELECTED.includes(name)));
 }
 
-test("after any schedule the mirror in a Durable Object is what Graph lists", async () => {
-  const left = [...schedules];
-  const some = async () => {
-    for (let one; (one = left.shift()); ) await run(one);
-  };
-  await Promise.all([some(), some(), some(), some()]);
-  console.log(`schedules: ${schedules.length} in Durable Objects, ${crashes.hit} objects aborted in the middle of a round`);
-  if (schedules.length > 100) assert.ok(crashes.hit > schedules.length / 2, `${crashes.hit} of ${crashes.set} crashes were met`);
-});
+for (const [store, where, share] of [["durable-object", "a Durable Object", 1], ["d1", "D1", 5]]) {
+  test(`after any schedule the mirror in ${where} is what Graph lists`, async () => {
+    const left = schedules.slice(0, Math.ceil(schedules.length / share));
+    const { length } = left;
+    const before = { ...crashes };
+    const some = async () => {
+      for (let one; (one = left.shift()); ) await run(one, { store });
+    };
+    await Promise.all([some(), some(), some(), some()]);
+    const [hit, set] = [crashes.hit - before.hit, crashes.set - before.set];
+    console.log(`schedules: ${length} with the mirror in ${where}, ${hit} objects aborted in the middle of a round`);
+    if (length > 30) assert.ok(hit > length / 2, `${hit} of ${set} crashes were met`);
+  });
+}
 
 test("a store that does not remove is found by them", { skip: process.env.SEED !== undefined }, async () => {
-  const found = await Promise.allSettled(schedules.filter(({ collection }) => collection !== "recordings").slice(0, 8).map((one) => run(one, true)));
+  const found = await Promise.allSettled(schedules.filter(({ collection }) => collection !== "recordings").slice(0, 8).map((one) => run(one, { broken: true })));
   assert.ok(found.some(({ reason }) => /seed \d+: \w+/.test(reason?.message)), "none of eight");
 });
