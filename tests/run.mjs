@@ -34,6 +34,7 @@ engines();
 counted("package", "node --test --test-reporter=tap tests/package/", tap);
 counted("edge", "node --test --test-timeout=300000 --test-reporter=tap tests/edge/", told(tap, /^# (storm|schedules): .*$/gm));
 counted("peers", "node --test --test-reporter=tap tests/peers/", tap);
+counted("msal", "node --test --test-timeout=60000 --test-reporter=tap tests/msal/", tap);
 counted("tabs", "node --test --test-timeout=120000 --test-reporter=tap tests/tabs/", tap);
 counted("kill", "node --test --test-timeout=400000 --test-concurrency=2 --test-reporter=tap tests/kill/", kills);
 counted("dashboard", "node --test --test-reporter=tap tests/dashboard/", tap);
