@@ -32,7 +32,7 @@ counted("native", "cargo test --quiet --locked --workspace", real(cargo));
 counted("planted bugs", "cargo test --quiet --locked --features planted --test model -- --nocapture planted", told(cargo, /^seed.*finds that.*$/gm));
 engines();
 counted("package", "node --test --test-reporter=tap tests/package/", tap);
-counted("edge", "node --test --test-timeout=300000 --test-reporter=tap tests/edge/", told(tap, /^# (storm|schedules): .*$/gm));
+counted("edge", "node --test --test-timeout=300000 --test-concurrency=2 --test-reporter=tap tests/edge/", told(tap, /^# (storm|schedules): .*$/gm));
 counted("peers", "node --test --test-reporter=tap tests/peers/", tap);
 counted("msal", "node --test --test-timeout=60000 --test-reporter=tap tests/msal/", tap);
 counted("tabs", "node --test --test-timeout=120000 --test-reporter=tap tests/tabs/", tap);

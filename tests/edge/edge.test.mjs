@@ -102,6 +102,34 @@ test("a registry aborted in the middle of its fan-out wakes the others all the s
   assert.deepEqual(edge.delivered(people), await edge.listed(people));
 });
 
+test("back-off survives a restart: nobody has to wake a mailbox that waits, or one that could not be woken", async () => {
+  edge = await startEdge({ choosy: () => true, backoff: 600 });
+  const [person] = await edge.people(1, 2);
+  await edge.world.token({ kind: "app", user: "flaky@contoso.example" });
+  edge.hooks.request = () => ({ status: 503, headers: { "retry-after": "0" } });
+  await edge.add(person);
+  await edge.add("flaky@contoso.example");
+  const status = async (name) => (await edge.statuses()).find(({ mailbox }) => mailbox === name);
+  await until(async () => ((await status(person)).phase === "failed" && (await status(person)).lastError.code === "network") || "no failure");
+  const { failures, nextTry, lastError } = await status(person);
+  assert.ok(failures >= 1 && nextTry >= lastError.at + 300, "it waits");
+  await edge.worker.restart();
+  edge.hooks.request = () => {};
+  await edge.quiet([person, "flaky@contoso.example"]);
+  assert.ok((await status(person)).lastSync >= nextTry, "not before its time");
+  assert.deepEqual(edge.delivered([person]), await edge.listed([person]));
+
+  // What Graph asks for is a floor, and the alarm's to wait for.
+  edge.hooks.request = () => ({ status: 429, headers: { "retry-after": "90" } });
+  const asked = edge.requests.length;
+  await edge.notify(person);
+  await until(async () => (await status(person)).lastError?.code === "throttled" || "not throttled");
+  assert.ok((await status(person)).nextTry > Date.now() + 80_000);
+  await edge.notify(person);
+  await edge.tick();
+  assert.equal(edge.requests.slice(asked).filter(({ mailbox }) => mailbox === person).length, 1, "nobody asks sooner");
+});
+
 test("a queue that refuses half of the batches loses nothing, and what is too large goes by reference", async () => {
   const counts = { taken: 0, refused: 0 };
   const choosy = (batch) => {

@@ -33,7 +33,7 @@ export class Choosy extends WorkerEntrypoint {
 }`;
 
 /** The example on a fake Graph. `choosy` stands for the queue, and tells of a batch whether it takes it. */
-export async function startEdge({ choosy, options, pause = 30 } = {}) {
+export async function startEdge({ choosy, options, pause = 30, backoff = 40 } = {}) {
   const fake = await startFake();
   const world = await fake.world({ options });
   const messages = [];
@@ -59,7 +59,8 @@ export async function startEdge({ choosy, options, pause = 30 } = {}) {
     // A round that is cut off lets go of its request.
     response.once("close", () => (flight.now -= 1));
     requests.push({ mailbox, url: request.url, at: performance.now() });
-    await hooks.request(mailbox, requests.filter((one) => one.mailbox === mailbox).length);
+    const instead = await hooks.request(mailbox, requests.filter((one) => one.mailbox === mailbox).length);
+    if (instead) return response.writeHead(instead.status, { "content-type": "application/json", ...instead.headers }).end("{}");
     const { authorization, prefer } = request.headers;
     const given = await fetch(fake.origin + request.url, { headers: { authorization, ...(prefer && { prefer }) } });
     const text = (await given.text()).replaceAll(fake.origin, origin);
@@ -111,7 +112,7 @@ export async function startEdge({ choosy, options, pause = 30 } = {}) {
         GRAPH_ENDPOINT: world.root.replace(fake.origin, origin),
         AUTHORITY: origin,
         PAUSE_MS: String(pause),
-        BACKOFF_MS: "40",
+        BACKOFF_MS: String(backoff),
       },
     },
     [{ name: "sink", compatibilityDate: "2026-07-01", modules: true, script: SINK, serviceBindings: { END: end }, queueConsumers: { [queue]: { maxBatchSize: 100, maxBatchTimeout: 0 } } }],

@@ -65,7 +65,10 @@ export class Mailbox extends DurableObject<Env> {
 
   /** From the registry: this mailbox is to be watched, and a round is due. */
   async watch(mailbox: string): Promise<void> {
-    if (this.#state.mailbox === undefined) this.#write({ mailbox, subscribeAt: this.env.PUBLIC_URL ? 0 : Infinity });
+    const { subscribeAt } = this.#state;
+    // The settings may have changed since.
+    const at = !this.env.PUBLIC_URL ? Infinity : subscribeAt === Infinity ? 0 : subscribeAt;
+    if (this.#state.mailbox === undefined || at !== subscribeAt) this.#write({ mailbox, subscribeAt: at });
     await this.#want();
   }
 

@@ -4,8 +4,8 @@ import type { MailboxStatus } from "./mailbox";
 
 /** Mailboxes at a time. */
 const SLICE = 25;
-/** The first and the longest wait for mailboxes that can't be reached. */
-const [FIRST, LONGEST] = [5_000, 600_000];
+/** The longest wait for a mailbox that can't be reached. */
+const LONGEST = 600_000;
 
 /**
  * The list of mailboxes. A tick marks all of them as due; the alarm then wakes them slice by slice. What is due is in the storage: after
@@ -69,7 +69,7 @@ export class Registry extends DurableObject<Env> {
             if (!n) await this.env.MAILBOXES.getByName(mailbox).remove();
             this.#sql.exec("update mailboxes set due = null, failures = 0 where mailbox = ?", mailbox);
           } catch {
-            const wait = Math.min(FIRST * 2 ** failures, LONGEST) * (0.5 + Math.random() / 2);
+            const wait = Math.min(Number(this.env.BACKOFF_MS || 5000) * 2 ** failures, LONGEST) * (0.5 + Math.random() / 2);
             this.#sql.exec("update mailboxes set due = ?, failures = failures + 1 where mailbox = ?", Math.ceil(Date.now() + wait), mailbox);
           }
         }),
