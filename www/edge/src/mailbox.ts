@@ -94,8 +94,12 @@ export class Mailbox extends DurableObject<Env> {
     this.#stop = new AbortController();
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
-    // If Graph keeps it, its notifications find nobody, and it ends by itself.
-    if (mailbox !== undefined && subscription) await unsubscribe(this.env, await this.#bearer(), subscription).catch(() => {});
+    if (mailbox === undefined || !subscription) return;
+    try {
+      await unsubscribe(this.env, await this.#bearer(), subscription);
+    } catch {
+      // If Graph keeps it, its notifications find nobody, and it ends by itself.
+    }
   }
 
   /** An item as the mirror has it: for what was too large for a message. */
