@@ -36,7 +36,7 @@ export function clientCredentials(options) {
     let response;
     let answer;
     try {
-      response = await ask(`${root}/${encodeURIComponent(tenant)}/oauth2/v2.0/token`, { method: "POST", body, redirect: "error" });
+      response = await ask(`${root}/${encodeURIComponent(tenant)}/oauth2/v2.0/token`, { method: "POST", body, redirect: "manual" });
       answer = await response.json().catch(() => undefined);
     } catch (cause) {
       throw new DeltaError(`no answer from ${root}; the next round goes on at the same page`, { code: "network", retryable: true, cause });

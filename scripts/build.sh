@@ -27,6 +27,8 @@ node_modules/.bin/wasm-opt --flatten --rereloop -O2 -Oz -Oz --low-memory-unused 
 # Nobody disposes of what the facade frees, and a wasm of the wrong media type needs no warning: it is loaded all the same.
 node_modules/.bin/esbuild dist/bindgen/deltalink.js --drop:console --define:Symbol.dispose=undefined --mangle-props='^_+(wbg|wrap|destroy)' --minify --format=esm --target=es2022 --log-level=warning --outfile=dist/package/deltalink.js
 cp pkg-template/*.js pkg-template/*.d.ts pkg-template/package.json README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE dist/package/
+cp -r pkg-template/stores dist/package/
+node_modules/.bin/esbuild dist/package/stores/*.js --minify --format=esm --target=es2022 --log-level=warning --allow-overwrite --outdir=dist/package/stores
 node scripts/inline.mjs dist/package/deltalink.wasm dist/package/inline.js
 # Minified as they are, module by module: every host imports its own entry.
 node_modules/.bin/esbuild dist/package/{index,changes,drive,error,lock,memory,mirror,store,window,indexed-db,compile,inline,browser,node,workerd,edge-light}.js --minify --format=esm --target=es2022 --log-level=warning --allow-overwrite --outdir=dist/package

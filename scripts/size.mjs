@@ -52,6 +52,9 @@ row("IndexedDB", Buffer.from((await bundled(indexed, { external: ["./error.js"] 
 row("facade, bundled for a browser", Buffer.from((await bundled(browser, { external: ["./inline.js"] }))[0].contents), 10.25 * KB);
 row("deltalink/msal", Buffer.from((await bundled(`export * from "${at("tests/node_modules/deltalink/msal.js")}";`))[0].contents), KB);
 row("deltalink/auth", Buffer.from((await bundled(`export * from "${at("tests/node_modules/deltalink/auth.js")}";`))[0].contents), 2 * KB);
+for (const store of ["durable-object", "d1"]) {
+  row(`deltalink/stores/${store}`, Buffer.from((await bundled(`export * from "${at(`tests/node_modules/deltalink/stores/${store}.js`)}";`))[0].contents), 1.5 * KB);
+}
 const upload = await bundled(workerd, { loader: { ".wasm": "copy" }, conditions: ["workerd", "worker", "browser"], assetNames: "[name]" });
 row("a Worker's upload", Buffer.concat(upload.map(({ contents }) => Buffer.from(contents))), 75 * KB);
 const tarball = await readFile(at("dist/deltalink.tgz"));

@@ -35,6 +35,11 @@ blocks.forEach((code, at) => {
   writeFileSync(`${folder}/block-${at + 1}.ts`, `${error}${weeks}${code}export {};\n`);
 });
 writeFileSync(`${folder}/around.d.ts`, around);
+// As much of Cloudflare's types as the blocks use.
+writeFileSync(
+  `${folder}/workers.d.ts`,
+  `declare module "cloudflare:workers" { class DurableObject<Env> { ctx: { storage: import("deltalink/stores/durable-object").ObjectStorage }; env: Env } }`,
+);
 writeFileSync(`${folder}/tsconfig.json`, JSON.stringify({ extends: "../tsconfig.json", include: ["*.ts"] }));
 const { status } = spawnSync("node_modules/.bin/tsc", ["-p", folder], { cwd: root, stdio: "inherit" });
 process.exitCode = status ?? 1;

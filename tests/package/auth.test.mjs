@@ -144,3 +144,9 @@ test("a client reads recordings with it, and needs no account", async () => {
   assert.ok((await asked(world)).every(({ headers }) => headers.authorization === "app" || headers.Authorization === "app"));
   await client.close();
 });
+
+test("a redirect of the authority is not followed: the secret goes to nobody else", async () => {
+  answer = () => ({ status: 307, headers: { location: `${authority}/elsewhere` }, json: {} });
+  await assert.rejects(clientCredentials({ ...app, authority })(start()), { name: "DeltaError", code: "unauthorized", status: 307, retryable: false });
+  assert.equal(requests.length, 1);
+});

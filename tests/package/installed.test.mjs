@@ -27,7 +27,7 @@ after(async () => {
 });
 
 test("the tarball holds one wasm and what package.json names", async () => {
-  const files = (await readdir(join(folder, "node_modules/deltalink"))).sort();
+  const files = (await readdir(join(folder, "node_modules/deltalink"), { recursive: true })).sort();
   assert.equal(files.filter((file) => file.endsWith(".wasm")).length, 1);
   for (const file of ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "CHANGELOG.md", "index.d.ts", "msal.d.ts"]) assert.ok(files.includes(file), file);
   const { exports } = JSON.parse(await readFile(join(folder, "node_modules/deltalink/package.json"), "utf8"));

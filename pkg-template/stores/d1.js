@@ -1,0 +1,11 @@
+import { SqlStore } from "./sql.js";
+
+export class D1Store extends SqlStore {
+  constructor(database) {
+    super(async (statements) => {
+      // One transaction.
+      const answers = await database.batch(statements.map(([text, ...values]) => database.prepare(text).bind(...values)));
+      return answers.map(({ results }) => results);
+    });
+  }
+}

@@ -1,0 +1,46 @@
+// The edge example, with doors for the tests: its objects can be aborted and asked.
+import example, { Mailbox as Real, Registry as RealRegistry } from "../../www/edge/src/index";
+import type { ChangeMessage, Env } from "../../www/edge/src/env";
+
+/** How often mailboxes were woken, by their names, in this process. */
+const woken = new Map<string, number>();
+
+export class Mailbox extends Real {
+  /** One whose name begins with `flaky` can't be reached at first. */
+  override async watch(mailbox: string): Promise<void> {
+    const times = (woken.get(mailbox) ?? 0) + 1;
+    woken.set(mailbox, times);
+    if (mailbox.startsWith("flaky") && times < 3) throw new Error("this object is overloaded");
+    return super.watch(mailbox);
+  }
+
+  abort() {
+    this.ctx.abort("by a test");
+  }
+}
+
+export class Registry extends RealRegistry {
+  abort() {
+    this.ctx.abort("by a test");
+  }
+}
+
+interface Doors {
+  MAILBOXES: DurableObjectNamespace<Mailbox>;
+  REGISTRY: DurableObjectNamespace<Registry>;
+}
+
+export default {
+  ...example,
+  async fetch(request, env, ctx): Promise<Response> {
+    const { pathname } = new URL(request.url);
+    if (!pathname.startsWith("/door/")) return example.fetch(request, env);
+    const [, , what, mailbox] = decodeURIComponent(pathname).split("/");
+    const { MAILBOXES, REGISTRY } = env as unknown as Doors;
+    if (what === "item") return Response.json((await MAILBOXES.getByName(mailbox ?? "").item(new URL(request.url).searchParams.get("id") ?? "")) ?? null);
+    // Aborted, it can't answer.
+    const object = mailbox ? MAILBOXES.getByName(mailbox) : REGISTRY.getByName("registry");
+    ctx.waitUntil(Promise.resolve(object.abort()).catch(() => {}));
+    return new Response(null);
+  },
+} satisfies ExportedHandler<Env, ChangeMessage>;

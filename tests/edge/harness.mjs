@@ -1,0 +1,191 @@
+// What stands around the edge example in its tests: Graph's other parts (tokens, subscriptions), a look at every request, and the
+// end of the queue.
+import { createHmac } from "node:crypto";
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { startFake } from "../fake.mjs";
+import { startWorker } from "./workerd.mjs";
+
+const SECRET = "a secret of the tests, long enough";
+export const PASSWORD = "let me in";
+const entry = new URL("edge-worker.ts", import.meta.url).pathname;
+
+/** The settings a company would deploy. */
+async function settings() {
+  const source = await readFile(new URL("../../www/edge/wrangler.jsonc", import.meta.url), "utf8");
+  return JSON.parse(source.replace(/^\s*\/\/.*$/gm, ""));
+}
+
+const SINK = `
+import { WorkerEntrypoint } from "cloudflare:workers";
+export default {
+  async queue(batch, env) {
+    await env.END.fetch("http://end", { method: "POST", body: JSON.stringify(batch.messages.map(({ body }) => body)) });
+  },
+};
+/** A queue that is asked for each batch whether it takes it, and has it for good then. */
+export class Choosy extends WorkerEntrypoint {
+  async sendBatch(messages) {
+    const answer = await this.env.END.fetch("http://choosy", { method: "POST", body: JSON.stringify(messages.map(({ body }) => body)) });
+    if (!answer.ok) throw new Error("the queue is overloaded");
+  }
+}`;
+
+/** The example on a fake Graph. `choosy` stands for the queue, and tells of a batch whether it takes it. */
+export async function startEdge({ choosy, options, pause = 30, backoff = 40 } = {}) {
+  const fake = await startFake();
+  const world = await fake.world({ options });
+  const messages = [];
+  const requests = [];
+  const subscriptions = new Map();
+  /** Of each mailbox: requests under way, and the most there were. */
+  const flights = new Map();
+  const hooks = { async request() {}, subscribe: true };
+
+  const server = createServer(async (request, response) => {
+    let body = "";
+    for await (const chunk of request) body += chunk;
+    const answer = (status, json) => response.writeHead(status, { "content-type": "application/json" }).end(json && JSON.stringify(json));
+    if (request.url.includes("/oauth2/")) return answer(200, { access_token: world.tokens.app, expires_in: 3600 });
+    if (request.url.includes("/subscriptions")) {
+      const [status, json] = await subscribed(request.method, request.url.split("/subscriptions/")[1], body && JSON.parse(body));
+      return answer(status, json);
+    }
+    const mailbox = /meetingOrganizerUserId='([^']*)'/.exec(decodeURIComponent(request.url))?.[1];
+    const flight = flights.get(mailbox) ?? { now: 0, most: 0 };
+    flights.set(mailbox, flight);
+    flight.most = Math.max(flight.most, ++flight.now);
+    // A round that is cut off lets go of its request.
+    response.once("close", () => (flight.now -= 1));
+    requests.push({ mailbox, url: request.url, at: performance.now() });
+    const instead = await hooks.request(mailbox, requests.filter((one) => one.mailbox === mailbox).length);
+    if (instead) return response.writeHead(instead.status, { "content-type": "application/json", ...instead.headers }).end("{}");
+    const { authorization, prefer } = request.headers;
+    const given = await fetch(fake.origin + request.url, { headers: { authorization, ...(prefer && { prefer }) } });
+    const text = (await given.text()).replaceAll(fake.origin, origin);
+    response.writeHead(given.status, { "content-type": "application/json" }).end(text);
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const origin = `http://127.0.0.1:${server.address().port}`;
+
+  /** Graph's `/subscriptions`: a new one is validated first. */
+  async function subscribed(method, id, body) {
+    if (!hooks.subscribe) return [403, { error: { code: "Forbidden", message: "no subscriptions today" } }];
+    if (method === "POST") {
+      const token = "Validation: <b>100 %2B</b> & more";
+      const { pathname } = new URL(body.notificationUrl);
+      const echo = await worker.fetch(`${pathname}?validationToken=${encodeURIComponent(token).replaceAll("%20", "+")}`, { method: "POST" });
+      if (echo.status !== 200 || !echo.headers.get("content-type").startsWith("text/plain") || (await echo.text()) !== token) {
+        return [400, { error: { code: "InvalidRequest", message: "Subscription validation request failed." } }];
+      }
+      const made = { ...body, id: `subscription ${subscriptions.size + 1}`, renewed: 0 };
+      subscriptions.set(made.id, made);
+      return [201, { id: made.id, expirationDateTime: made.expirationDateTime }];
+    }
+    const found = subscriptions.get(decodeURIComponent(id));
+    if (!found || found.gone) return [404, { error: { code: "ResourceNotFound", message: "The object was not found." } }];
+    if (method === "DELETE") found.gone = true;
+    else Object.assign(found, body, { renewed: found.renewed + 1 });
+    return method === "DELETE" ? [204] : [200, { id: found.id, expirationDateTime: found.expirationDateTime }];
+  }
+
+  const { vars, durable_objects, queues, triggers } = await settings();
+  const [{ binding, queue }] = queues.producers;
+  const end = async (request) => {
+    const batch = await request.json();
+    if (new URL(request.url).hostname === "choosy" && !choosy(batch)) return new Response(null, { status: 503 });
+    messages.push(...batch);
+    return new Response();
+  };
+  const worker = await startWorker(
+    entry,
+    {
+      durableObjects: Object.fromEntries(durable_objects.bindings.map(({ name, class_name }) => [name, { className: class_name, useSQLite: true }])),
+      ...(choosy ? { serviceBindings: { [binding]: { name: "sink", entrypoint: "Choosy" } } } : { queueProducers: { [binding]: queue } }),
+      bindings: {
+        ...vars,
+        CLIENT_SECRET: "not a real one",
+        NOTIFICATION_SECRET: SECRET,
+        ADMIN_PASSWORD: PASSWORD,
+        PUBLIC_URL: "https://worker.example",
+        GRAPH_ENDPOINT: world.root.replace(fake.origin, origin),
+        AUTHORITY: origin,
+        PAUSE_MS: String(pause),
+        BACKOFF_MS: String(backoff),
+      },
+    },
+    [{ name: "sink", compatibilityDate: "2026-07-01", modules: true, script: SINK, serviceBindings: { END: end }, queueConsumers: { [queue]: { maxBatchSize: 100, maxBatchTimeout: 0 } } }],
+  );
+
+  const edge = {
+    world,
+    worker,
+    messages,
+    requests,
+    subscriptions,
+    flights,
+    hooks,
+    crons: triggers.crons,
+    /** Mailboxes with so many recordings each. */
+    async people(count, recordings, item) {
+      const all = Array.from({ length: count }, (_, n) => `person${n}@contoso.example`);
+      for (const user of all) {
+        await world.token({ kind: "app", user });
+        for (let n = 0; n < recordings; n++) await edge.record(user, item);
+      }
+      return all;
+    },
+    async record(user, item) {
+      await world.edits({ collection: "recordings", op: "add", user, ...(item && { item }) });
+    },
+    admin: (path, method = "GET") => worker.fetch(path, { method, headers: { authorization: `Basic ${Buffer.from(`admin:${PASSWORD}`).toString("base64")}` } }),
+    add: (mailbox) => edge.admin(`/mailboxes/${encodeURIComponent(mailbox)}`, "PUT"),
+    async statuses() {
+      return (await (await edge.admin("/status.json")).json()).mailboxes;
+    },
+    clientState: (mailbox) => createHmac("sha256", SECRET).update(mailbox).digest("hex"),
+    /** A notification as Graph would send it. */
+    notify: (mailbox, change = {}) =>
+      worker.fetch(`/notifications/${encodeURIComponent(mailbox)}`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ value: [{ subscriptionId: "subscription 1", changeType: "created", clientState: edge.clientState(mailbox), ...change }] }),
+      }),
+    tick: async () => (await worker.miniflare.getWorker("worker")).scheduled({ cron: triggers.crons[0] }),
+    /** Mailbox by mailbox: the ids of the table. */
+    async listed(people) {
+      return Object.fromEntries(await Promise.all(people.map(async (user) => [user, (await world.table("recordings", `?user=${encodeURIComponent(user)}`)).map(({ id }) => id).sort()])));
+    },
+    /** Mailbox by mailbox: the ids that came out of the queue. */
+    delivered(people) {
+      return Object.fromEntries(people.map((user) => [user, [...new Set(messages.filter(({ mailbox }) => mailbox === user).map(({ id }) => id))].sort()]));
+    },
+    /** Waits until nothing is wanted any more. */
+    async quiet(people) {
+      await until(async () => {
+        const statuses = await edge.statuses();
+        const done = statuses.filter(({ phase }) => phase === "current").length;
+        return done === people.length || `${done} of ${people.length} are up to date: ${JSON.stringify(statuses.find(({ phase }) => phase !== "current"))}`;
+      });
+    },
+    async stop() {
+      await worker.dispose();
+      server.closeAllConnections();
+      server.close();
+      await fake.stop();
+    },
+  };
+  return edge;
+}
+
+/** Asks until it is true; in the end says what was answered instead. */
+export async function until(holds, seconds = 20) {
+  const end = Date.now() + seconds * 1000;
+  for (;;) {
+    const answer = await holds();
+    if (answer === true) return;
+    if (Date.now() > end) throw new Error(`not within ${seconds} s: ${answer}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}

@@ -1,0 +1,124 @@
+// Turns of a schedule in a Durable Object: a mirror in its storage or in D1, a consumer that keeps his own copy in the storage, and the
+// end of the object at a given step, between two statements of a transaction too.
+import { DurableObject } from "cloudflare:workers";
+import { openDelta } from "deltalink";
+import { D1Store } from "deltalink/stores/d1";
+import { DurableObjectStore } from "deltalink/stores/durable-object";
+
+const json = (method, body) => ({ method, body: JSON.stringify(body), headers: { "content-type": "application/json" } });
+
+export class Holder extends DurableObject {
+  #token;
+
+  /** A client of this object. What it does are steps: a statement, a request. */
+  async #open({ control, root, kind, account, store: named, broken }, step) {
+    const { storage } = this.ctx;
+    const store = named === "d1" ? this.#shared(step) : new DurableObjectStore({
+      sql: {
+        exec: (text, ...values) => {
+          step("statement");
+          return storage.sql.exec(broken ? text.replace("part >= ?4", "part > ?4") : text, ...values);
+        },
+      },
+      transactionSync: (run) => storage.transactionSync(run),
+    });
+    const sign = async () => (this.#token = (await (await fetch(`${control}/token`, json("POST", { kind }))).json()).token);
+    const client = await openDelta({
+      endpoint: root,
+      account,
+      store,
+      token: ({ reason }) => (reason === "unauthorized" || !this.#token ? sign() : this.#token),
+      retry: { base: 0, cap: 0, attempts: 4 },
+      fetch: async (...request) => {
+        await step("request");
+        return fetch(...request);
+      },
+    });
+    return client;
+  }
+
+  #shared(step) {
+    const { DB } = this.env;
+    return new D1Store({
+      prepare: (text) => DB.prepare(text),
+      async batch(statements) {
+        step("statement");
+        const answers = await DB.batch(statements);
+        // It is stored, and nobody hears of it.
+        step("statement");
+        return answers;
+      },
+    });
+  }
+
+  #query(client, { call, path, query }) {
+    return call === "track" ? client.track(path, query) : client[call](query);
+  }
+
+  /** One round; what comes of it. */
+  async turn(schedule, { crash, rival, meanwhile, shown, most, copied }) {
+    const { storage } = this.ctx;
+    storage.sql.exec("create table if not exists copy (id text primary key, item text)");
+    const edit = (body) => fetch(`${schedule.control}/edits`, json("POST", [body]));
+    let steps = 0;
+    let requests = 0;
+    let other;
+    const step = async (what) => {
+      steps += 1;
+      // Aborted, an object gets no further: nothing behind this line is run.
+      if (steps - 1 === crash) this.ctx.abort("by the schedule");
+      if (what !== "request") return;
+      const number = requests++;
+      for (const [at, one] of meanwhile) if (at === number) await edit(one);
+      // Another client, which knows nothing of this one, has a round of its own.
+      if (rival !== null && rival !== undefined && !other && steps >= rival) {
+        other = await this.#open(schedule, () => {});
+        await this.#query(other, schedule).sync().catch(() => {});
+      }
+    };
+    const client = await this.#open(schedule, step);
+    try {
+      const query = this.#query(client, schedule);
+      if (!shown) return { outcome: (await query.sync()).outcome };
+      const round = query.round({ ...(most && { maxPages: most }) });
+      for await (const page of round) {
+        for (const change of copied ? page.changes : []) {
+          if (change.type === "upsert") storage.sql.exec("insert or replace into copy values (?, ?)", change.id, JSON.stringify(change.item));
+          else storage.sql.exec("delete from copy where id = ?", change.id);
+        }
+      }
+      return { outcome: round.report.outcome };
+    } catch (error) {
+      return { code: error.code ?? String(error), message: error.message };
+    } finally {
+      await client.close();
+      await other?.close();
+    }
+  }
+
+  async reset(schedule) {
+    const client = await this.#open(schedule, () => {});
+    await this.#query(client, schedule).reset();
+    await client.close();
+  }
+
+  async mirror(schedule) {
+    const client = await this.#open(schedule, () => {});
+    const query = this.#query(client, schedule);
+    const [items, count] = [await query.all(), await query.count()];
+    await client.close();
+    const copy = this.ctx.storage.sql.exec("select item from copy").toArray().map(({ item }) => JSON.parse(item));
+    return { items, count, copy };
+  }
+}
+
+export default {
+  async fetch(request, env) {
+    const { ask, schedule, turn } = await request.json();
+    try {
+      return Response.json((await env.HOLDER.getByName(schedule.account)[ask](schedule, turn)) ?? {});
+    } catch (error) {
+      return Response.json({ code: "crash", message: String(error) });
+    }
+  },
+};

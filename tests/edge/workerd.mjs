@@ -1,0 +1,59 @@
+// Workers for the tests, bundled as wrangler does it, in real workerd by Miniflare.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { build } from "esbuild";
+import { Miniflare } from "miniflare";
+
+/** Bundles a Worker: with the condition workerd, the wasm a module of its own. Gives the folder. */
+export async function bundle(entry) {
+  const folder = await mkdtemp(join(tmpdir(), "deltalink-edge-"));
+  await build({
+    entryPoints: [entry],
+    outdir: folder,
+    entryNames: "worker",
+    bundle: true,
+    format: "esm",
+    target: "es2022",
+    conditions: ["workerd", "worker", "browser"],
+    external: ["cloudflare:*"],
+    loader: { ".wasm": "copy" },
+    assetNames: "[name]",
+    outExtension: { ".js": ".mjs" },
+    logLevel: "warning",
+  });
+  return folder;
+}
+
+/** A Worker whose process can be ended and begun again on what it has stored. `dispose` removes all of it. `others` are Workers beside it. */
+export async function startWorker(entry, options, others = []) {
+  const folder = await bundle(entry);
+  const worker = {
+    name: "worker",
+    modules: [
+      { type: "ESModule", path: join(folder, "worker.mjs") },
+      { type: "CompiledWasm", path: join(folder, "deltalink.wasm") },
+    ],
+    modulesRoot: folder,
+    compatibilityDate: "2026-07-01",
+    ...options,
+  };
+  const settings = { defaultPersistRoot: join(folder, "stored"), workers: [worker, ...others] };
+  let miniflare = new Miniflare(settings);
+  return {
+    get miniflare() {
+      return miniflare;
+    },
+    async restart() {
+      await miniflare.dispose();
+      miniflare = new Miniflare(settings);
+    },
+    async fetch(path, init) {
+      return miniflare.dispatchFetch(`http://worker.example${path}`, init);
+    },
+    async dispose() {
+      await miniflare.dispose();
+      await rm(folder, { recursive: true });
+    },
+  };
+}

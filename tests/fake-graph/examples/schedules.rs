@@ -1,0 +1,29 @@
+//! Prints the schedules of the model test as JSON, one a line, for tests outside of Rust: `schedules FROM COUNT`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs, dead_code)]
+
+#[path = "../../model/schedule.rs"]
+mod schedule;
+
+use schedule::{START, Schedule, Turn};
+use serde_json::{Value, json};
+
+fn turn(turn: &Turn) -> Value {
+    json!({
+        "edits": turn.edits, "meanwhile": turn.meanwhile, "faults": turn.faults, "expire": turn.expire,
+        "crash": turn.crash, "shown": turn.shown, "most": turn.most, "rival": turn.rival,
+    })
+}
+
+fn main() {
+    let args: Vec<u64> = std::env::args().skip(1).map(|text| text.parse().expect("schedules FROM COUNT")).collect();
+    for seed in args[0]..args[0] + args[1] {
+        let one = Schedule::of(seed);
+        let turns: Vec<Value> = one.turns.iter().map(turn).collect();
+        let line = json!({
+            "seed": seed, "collection": one.collection, "call": one.call, "path": one.path, "query": one.query, "options": one.options,
+            "lossy": one.lossy, "followed": one.followed(), "app": one.app(), "turns": turns,
+            "populate": { "contacts": 25, "events": 30, "drive": 20, "messages": 20, "recordings": 15, "users": 14, "groups": 6, "around": START },
+        });
+        println!("{line}");
+    }
+}

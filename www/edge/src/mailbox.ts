@@ -1,0 +1,228 @@
+import { DurableObject } from "cloudflare:workers";
+import { type CallRecording, type DeltaClient, DeltaError, type DeltaQuery, openDelta } from "deltalink";
+import { clientCredentials } from "deltalink/auth";
+import { DurableObjectStore } from "deltalink/stores/durable-object";
+import { type Env, graphRoot } from "./env";
+import type { Notification } from "./notifications";
+import { send } from "./queue";
+import { renewal, subscribe, type Subscription, unsubscribe } from "./subscription";
+
+const MINUTE = 60_000;
+/** A round that takes longer goes on in the next alarm, at the same page: an alarm may run for 15 minutes. */
+const ROUND = 5 * MINUTE;
+/** The longest wait after failures; half of it at least is waited for. */
+const LONGEST = 30 * MINUTE;
+
+interface State {
+  /** The organizer whose recordings these are. None: nobody watches this mailbox. */
+  mailbox?: string;
+  /** Grows with each wish for a round that no wish before covers. */
+  wanted: number;
+  /** The wish that the last complete round has met. */
+  met: number;
+  /** No round before. */
+  notBefore: number;
+  /** Rounds in a row that have not come to their end. */
+  failures: number;
+  /** When the round began that runs, or was cut off. */
+  startedAt?: number | undefined;
+  lastSync?: number;
+  lastError?: { code: string; message: string; requestId?: string | undefined; at: number } | undefined;
+  items?: number;
+  /** Changes that the queue took, repeats included. */
+  sent: number;
+  subscription?: Subscription | undefined;
+  subscribeAt: number;
+  subscribeFailures: number;
+  subscribeError?: string | undefined;
+}
+
+export interface MailboxStatus extends State {
+  /** `new` until a first round is complete. */
+  phase: "new" | "syncing" | "current" | "waiting" | "failed";
+  nextTry?: number | undefined;
+}
+
+const FRESH: State = { wanted: 0, met: 0, notBefore: 0, failures: 0, sent: 0, subscribeAt: 0, subscribeFailures: 0 };
+
+/**
+ * The recordings of one organizer. All its work is done by its alarm, of which one runs at a time: so does a round. Everything else
+ * only writes down what is wanted and sets the alarm.
+ */
+export class Mailbox extends DurableObject<Env> {
+  #state: State;
+  /** The wish that the round that runs will have met. */
+  #aim: number | undefined;
+  #stop = new AbortController();
+  #token;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    this.#state = { ...FRESH, ...ctx.storage.kv.get<State>("state") };
+    const { TENANT: tenant, CLIENT: clientId, CLIENT_SECRET: secret, AUTHORITY: authority } = env;
+    this.#token = clientCredentials({ tenant, clientId, secret, ...(authority && { authority }) });
+  }
+
+  /** From the registry: this mailbox is to be watched, and a round is due. */
+  async watch(mailbox: string): Promise<void> {
+    const { subscribeAt } = this.#state;
+    // The settings may have changed since.
+    const at = !this.env.PUBLIC_URL ? Infinity : subscribeAt === Infinity ? 0 : subscribeAt;
+    if (this.#state.mailbox === undefined || at !== subscribeAt) this.#write({ mailbox, subscribeAt: at });
+    await this.#want();
+  }
+
+  /** From Graph, and genuine. Sent twice, or by someone who has listened, they only lead to another round. */
+  async notify(notifications: Notification[]): Promise<void> {
+    const { mailbox, subscription, subscribeAt } = this.#state;
+    // Graph knows a mailbox for a while after it was removed.
+    if (mailbox === undefined) return;
+    const ends = notifications.some(
+      ({ subscriptionId, lifecycleEvent }) => subscriptionId === subscription?.id && (lifecycleEvent === "subscriptionRemoved" || lifecycleEvent === "reauthorizationRequired"),
+    );
+    // Asking Graph to renew it tells whether it is still there.
+    if (ends) this.#write({ subscribeAt: Math.min(subscribeAt, Date.now()) });
+    // `missed` names no change, and an object may have been created before its subscription was noted down here.
+    await this.#want();
+  }
+
+  /** Ends what runs and leaves nothing behind. */
+  async remove(): Promise<void> {
+    const { mailbox, subscription } = this.#state;
+    this.#state = { ...FRESH };
+    this.#stop.abort(new Error("this mailbox was removed"));
+    this.#stop = new AbortController();
+    await this.ctx.storage.deleteAlarm();
+    await this.ctx.storage.deleteAll();
+    if (mailbox === undefined || !subscription) return;
+    try {
+      await unsubscribe(this.env, await this.#bearer(), subscription);
+    } catch {
+      // If Graph keeps it, its notifications find nobody, and it ends by itself.
+    }
+  }
+
+  /** An item as the mirror has it: for what was too large for a message. */
+  async item(id: string): Promise<object | undefined> {
+    if (this.#state.mailbox === undefined) return undefined;
+    const { client, recordings } = await this.#open(this.#state.mailbox);
+    try {
+      return await recordings.get(id);
+    } finally {
+      await client.close();
+    }
+  }
+
+  status(): MailboxStatus {
+    const state = this.#state;
+    const due = state.wanted > state.met;
+    const phase = this.#aim !== undefined ? "syncing" : state.lastError ? "failed" : due ? "waiting" : state.lastSync ? "current" : "new";
+    return { ...state, phase, nextTry: due ? state.notBefore : undefined };
+  }
+
+  override async alarm(): Promise<void> {
+    const { mailbox, subscribeAt } = this.#state;
+    if (mailbox === undefined) return;
+    // First, so that what changes after the round is told by a notification.
+    if (Date.now() >= subscribeAt) await this.#subscribe(mailbox);
+    const { wanted, met, notBefore } = this.#state;
+    if (wanted > met && Date.now() >= notBefore) await this.#round(mailbox);
+    await this.#plan(true);
+  }
+
+  /** A round is wanted from here on. A thousand wishes while one waits are written down once. */
+  async #want(): Promise<void> {
+    const { wanted, met } = this.#state;
+    if (wanted === (this.#aim ?? met)) this.#write({ wanted: wanted + 1 });
+    if (this.#aim === undefined) await this.#plan();
+  }
+
+  /** Sets the alarm for what is due next; `exactly` puts off an earlier one too. */
+  async #plan(exactly = false): Promise<void> {
+    const { mailbox, wanted, met, notBefore, subscribeAt } = this.#state;
+    const at = mailbox === undefined ? Infinity : Math.min(wanted > met ? notBefore : Infinity, subscribeAt);
+    const set = await this.ctx.storage.getAlarm();
+    // Never the time of the alarm that runs: its end would take the new one along.
+    if (at < (set ?? Infinity) || (exactly && at < Infinity)) await this.ctx.storage.setAlarm(Math.max(at, Date.now() + 1));
+    else if (exactly && set !== null) await this.ctx.storage.deleteAlarm();
+  }
+
+  async #round(mailbox: string): Promise<void> {
+    const aim = (this.#aim = this.#state.wanted);
+    const failures = this.#state.failures + 1;
+    const { signal } = this.#stop;
+    // Written down as failed beforehand: if this object is cut off, nobody else will do it.
+    this.#write({ startedAt: Date.now(), failures, notBefore: Date.now() + backoff(this.env, failures) });
+    await this.#plan();
+    let client: DeltaClient | undefined;
+    try {
+      const opened = await this.#open(mailbox);
+      client = opened.client;
+      const round = opened.recordings.round({ ack: "manual", maxMs: ROUND, signal });
+      for await (const page of round) {
+        await send(this.env.CHANGES, mailbox, page.changes);
+        // Not before the queue has taken them: what is not acknowledged is delivered again.
+        await page.ack();
+        // It has got further: the next failure is the first again.
+        this.#write({ sent: this.#state.sent + page.changes.length, failures: 1, notBefore: Date.now() + backoff(this.env, 1) });
+      }
+      const now = Date.now();
+      const complete = round.report.outcome === "complete";
+      const items = await opened.recordings.count();
+      this.#write({ failures: 0, lastError: undefined, startedAt: undefined, items, ...(complete ? { met: aim, lastSync: now, notBefore: now + pause(this.env) } : { notBefore: now }) });
+    } catch (error) {
+      if (signal.aborted) return;
+      const known = error instanceof DeltaError ? error : undefined;
+      const lastError = { code: known?.code ?? "queue", message: String((error as Error)?.message ?? error).slice(0, 500), requestId: known?.requestId, at: Date.now() };
+      // What is not retryable needs a person, who may take a while.
+      const wait = known && !known.retryable ? LONGEST : backoff(this.env, this.#state.failures);
+      this.#write({ lastError, startedAt: undefined, notBefore: Math.max(Date.now() + wait, known?.retryAt?.getTime() ?? 0) });
+    } finally {
+      this.#aim = undefined;
+      await client?.close();
+    }
+  }
+
+  async #subscribe(mailbox: string): Promise<void> {
+    try {
+      const subscription = await subscribe(this.env, await this.#bearer(), mailbox, this.#state.subscription);
+      this.#write({ subscription, subscribeAt: Math.max(renewal(subscription), Date.now() + MINUTE), subscribeFailures: 0, subscribeError: undefined });
+    } catch (error) {
+      const subscribeFailures = this.#state.subscribeFailures + 1;
+      // Without it the cron trigger still leads to rounds.
+      this.#write({ subscribeFailures, subscribeError: String((error as Error)?.message ?? error).slice(0, 500), subscribeAt: Date.now() + backoff(this.env, subscribeFailures) });
+    }
+  }
+
+  async #open(mailbox: string): Promise<{ client: DeltaClient; recordings: DeltaQuery<CallRecording> }> {
+    const client = await openDelta({
+      token: this.#token,
+      store: new DurableObjectStore(this.ctx.storage),
+      ...(this.env.GRAPH_ENDPOINT && { endpoint: this.env.GRAPH_ENDPOINT }),
+      // An alarm waits without an object in memory.
+      retry: { attempts: 3, maxWait: 10_000 },
+    });
+    return { client, recordings: client.callRecordings({ organizer: mailbox }) };
+  }
+
+  async #bearer(): Promise<string> {
+    const scopes = [`${new URL(graphRoot(this.env)).origin}/.default`];
+    const token = await this.#token({ reason: "start", scopes, signal: AbortSignal.timeout(30_000) });
+    return typeof token === "string" ? token : "token" in token ? token.token : token.accessToken;
+  }
+
+  #write(change: Partial<State>): void {
+    // Removed meanwhile.
+    if (this.#state.mailbox === undefined && change.mailbox === undefined) return;
+    this.#state = { ...this.#state, ...change };
+    this.ctx.storage.kv.put("state", this.#state);
+  }
+}
+
+const pause = (env: Env) => Number(env.PAUSE_MS || 2000);
+
+/** Twice as long each time, and no two alike. */
+function backoff(env: Env, failures: number): number {
+  const longest = Math.min(Number(env.BACKOFF_MS || 5000) * 2 ** (failures - 1), LONGEST);
+  return Math.ceil(longest / 2 + (Math.random() * longest) / 2);
+}
