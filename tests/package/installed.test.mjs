@@ -1,4 +1,4 @@
-// The tarball of `npm pack`, installed elsewhere, in Node and in workerd.
+// The tarball of `npm pack`, installed elsewhere. What runs it besides Node stands in tests/hosts.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
@@ -6,8 +6,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
-import { build } from "esbuild";
-import { Miniflare } from "miniflare";
 import { startFake } from "../fake.mjs";
 
 const run = promisify(execFile);
@@ -54,52 +52,4 @@ test("it runs a round in Node", async () => {
   );
   const { stdout } = await run(process.execPath, ["round.mjs", world.root, world.tokens.delegated], { cwd: folder });
   assert.deepEqual(JSON.parse(stdout), { pages: 3, added: 25, count: 25 });
-});
-
-test("it runs a round in workerd", async () => {
-  const world = await fake.world({ populate: { recordings: 25 } });
-  await writeFile(
-    join(folder, "worker.mjs"),
-    `import { openDelta } from "deltalink";
-     export default {
-       async fetch(request, env) {
-         const client = await openDelta({ endpoint: env.ENDPOINT, token: () => env.TOKEN, store: "memory" });
-         const recordings = client.callRecordings({ organizer: env.ORGANIZER });
-         try {
-           const { pages, added } = await recordings.sync();
-           return Response.json({ pages, added, count: await recordings.count() });
-         } catch (error) {
-           return Response.json({ name: error.name, code: error.code, message: error.message }, { status: 500 });
-         }
-       },
-     };`,
-  );
-  // What wrangler does: bundle with the condition workerd, upload the wasm as a module of its own.
-  await build({
-    entryPoints: [join(folder, "worker.mjs")],
-    outdir: join(folder, "out"),
-    bundle: true,
-    format: "esm",
-    target: "es2022",
-    conditions: ["workerd", "worker", "browser"],
-    loader: { ".wasm": "copy" },
-    assetNames: "[name]",
-    outExtension: { ".js": ".mjs" },
-    logLevel: "warning",
-  });
-  const miniflare = new Miniflare({
-    modules: [
-      { type: "ESModule", path: join(folder, "out/worker.mjs") },
-      { type: "CompiledWasm", path: join(folder, "out/deltalink.wasm") },
-    ],
-    modulesRoot: join(folder, "out"),
-    compatibilityDate: "2026-07-01",
-    bindings: { ENDPOINT: world.root, TOKEN: world.tokens.app, ORGANIZER: world.user.id },
-  });
-  try {
-    const response = await miniflare.dispatchFetch("http://worker.example/");
-    assert.deepEqual(await response.json(), { pages: 3, added: 25, count: 25 });
-  } finally {
-    await miniflare.dispose();
-  }
 });
