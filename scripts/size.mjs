@@ -61,6 +61,8 @@ row("facade, bundled for a browser", await entry("browser.js", ["./inline.js"]),
 row("facade, bundled for Node", await entry("node.js", ["./inline.js", "node:*"]));
 // Loaded where the wasm's file can't be reached; part of a bundle that is one file.
 row("the wasm as JavaScript", await readFile(at("dist/package/inline.js")));
+// For tests alone.
+row("deltalink/testing, its wasm as JavaScript", await readFile(at("dist/package/fake-graph-inline.js")));
 row("deltalink/msal", await entry("msal.js"), KB);
 row("deltalink/auth", await entry("auth.js"), 2 * KB);
 const upload = await bundled(worker, { loader: { ".wasm": "copy" }, conditions: ["workerd", "worker", "browser"], assetNames: "[name]" });

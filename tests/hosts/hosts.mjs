@@ -5,16 +5,17 @@ import { Miniflare } from "miniflare";
 import { freePort } from "./kit.mjs";
 
 const app = [["round.js", "src/round.js"], ["page.js", "src/main.js"]];
+const tested = [["tested.js", "src/round.js"], ["page.js", "src/main.js"]];
 const program = [["round.js", "src/round.js"], ["runtime.mjs", "src/main.mjs"]];
 
-const vite = (major, dev) => ({
-  parts: [["vite/index.html", "index.html"], [`vite/${major}`, "."], ...app],
+const vite = (major, dev, files = app, what = "") => ({
+  parts: [["vite/index.html", "index.html"], [`vite/${major}`, "."], ...files],
   ways: [
-    [`Vite ${major}, dev`, dev, async (project) => {
+    [`${what}Vite ${major}, dev`, dev, async (project) => {
       const port = await freePort();
       return project.page(await project.start(`vite --host 127.0.0.1 --port ${port} --strictPort`, port));
     }],
-    [`Vite ${major}, build`, "url", async (project) => {
+    [`${what}Vite ${major}, build`, "url", async (project) => {
       await project.run("vite build");
       return project.page(await project.serve("dist"));
     }],
@@ -37,11 +38,23 @@ async function workerd(project, folder, main) {
   }
 }
 
+/** What wrangler does: the condition workerd, and each wasm a module of its own. */
+const bundledWorker = (host, round) => ({
+  smoke: true,
+  parts: [["worker/src", "src"], [round, "src/round.js"]],
+  ways: [[host, "module", async (project) => {
+    await project.run("esbuild src/index.js --bundle --format=esm --conditions=workerd,worker,browser --loader:.wasm=copy --outdir=out");
+    return workerd(project, "out", "index.js");
+  }]],
+});
+
 /** `smoke`: it needs no tool that this repository does not have. */
 export const projects = [
   { smoke: true, ...vite(8, "url") },
   vite(7, "inline"),
   vite(6, "inline"),
+  { smoke: true, ...vite(8, "url", tested, "deltalink/testing: ") },
+  vite(6, "inline", tested, "deltalink/testing: "),
   {
     parts: [["webpack", "."], ["round.js", "src/round.js"], ["page.js", "src/index.js"]],
     ways: [["webpack 5", "url", async (project) => {
@@ -112,22 +125,18 @@ export const projects = [
     ways: [[`Node ${process.versions.node}`, "file", (project) => project.told(`${process.execPath} src/main.mjs`)]],
   },
   {
-    parts: [["runtimes", "."], ...program],
+    parts: [["runtimes", "."], ...program, ["tested.js", "src/tested/round.js"], ["runtime.mjs", "src/tested/main.mjs"]],
     ways: [
       ["Node 20", "file", (project) => project.told("node_modules/node-20/bin/node src/main.mjs")],
       ["Node 26", "file", (project) => project.told("node_modules/node/bin/node src/main.mjs")],
       ["Deno 2", "file", (project) => project.told("deno run --allow-net --allow-read src/main.mjs")],
       ["Bun 1", "file", (project) => project.told("bun src/main.mjs")],
+      ["deltalink/testing: Deno 2", "file", (project) => project.told("deno run --allow-net --allow-read src/tested/main.mjs")],
+      ["deltalink/testing: Bun 1", "file", (project) => project.told("bun src/tested/main.mjs")],
     ],
   },
-  {
-    smoke: true,
-    parts: [["worker/src", "src"], ["round.js", "src/round.js"]],
-    ways: [["workerd", "module", async (project) => {
-      await project.run("esbuild src/index.js --bundle --format=esm --conditions=workerd,worker,browser --loader:.wasm=copy --outdir=out");
-      return workerd(project, "out", "index.js");
-    }]],
-  },
+  bundledWorker("workerd", "round.js"),
+  bundledWorker("deltalink/testing: workerd", "tested.js"),
   {
     parts: [["worker", "."], ["round.js", "src/round.js"]],
     ways: [["wrangler 4", "module", async (project) => {

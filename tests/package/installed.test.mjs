@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
+import { build } from "esbuild";
 import { startFake } from "../fake.mjs";
 
 const run = promisify(execFile);
@@ -24,20 +25,35 @@ after(async () => {
   await rm(folder, { recursive: true });
 });
 
-test("the tarball holds one wasm and what package.json names", async () => {
+test("the tarball holds one wasm, the fake Graph's beside it, and what package.json names", async () => {
   const files = (await readdir(join(folder, "node_modules/deltalink"))).sort();
-  assert.equal(files.filter((file) => file.endsWith(".wasm")).length, 1);
+  assert.deepEqual(files.filter((file) => file.endsWith(".wasm")), ["deltalink.wasm", "fake-graph.wasm"]);
   for (const file of ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "CHANGELOG.md", "index.d.ts", "msal.d.ts"]) assert.ok(files.includes(file), file);
   const { exports } = JSON.parse(await readFile(join(folder, "node_modules/deltalink/package.json"), "utf8"));
   const named = Object.values(exports).flatMap((entry) => (typeof entry === "string" ? [entry] : Object.values(entry)));
   for (const path of named) assert.ok(files.includes(path.slice(2)), path);
 });
 
-test("the shipped wasm names no folder of the machine that built it", async () => {
-  const bytes = await readFile(join(folder, "node_modules/deltalink/deltalink.wasm"), "latin1");
-  const here = new URL("../..", import.meta.url).pathname;
-  const found = [here, "/.cargo/", "/.rustup/"].filter((path) => bytes.includes(path)).concat(bytes.match(/index\.[a-z.]+-[0-9a-f]{16}/) ?? []);
-  assert.deepEqual(found, []);
+test("no shipped wasm names a folder of the machine that built it, and the engine's holds nothing of the fake Graph", async () => {
+  for (const file of ["deltalink.wasm", "fake-graph.wasm"]) {
+    const bytes = await readFile(join(folder, "node_modules/deltalink", file), "latin1");
+    const here = new URL("../..", import.meta.url).pathname;
+    const found = [here, "/.cargo/", "/.rustup/"].filter((path) => bytes.includes(path)).concat(bytes.match(/index\.[a-z.]+-[0-9a-f]{16}/) ?? []);
+    assert.deepEqual(found, [], file);
+    assert.equal(bytes.includes("robin.ekholm"), file === "fake-graph.wasm");
+  }
+});
+
+test("the contract of stores comes without the fake Graph's wasm", async () => {
+  const { outputFiles } = await build({
+    stdin: { contents: 'export { storeContract } from "deltalink/testing";', resolveDir: folder },
+    bundle: true,
+    write: false,
+    splitting: true,
+    format: "esm",
+    outdir: folder,
+  });
+  assert.deepEqual(outputFiles.map(({ text }) => text.length < 30_000 && !text.includes("fake")), [true]);
 });
 
 test("it runs a round in Node", async () => {

@@ -4,7 +4,8 @@ import { DeltaError, init, openDelta } from "deltalink";
 import type { Change, CommitInfo, DeltaErrorCode, DeltaFeed, DeltaQuery, DeltaStore, Entity, Event, EventQuery, OrgContact, Page, Readable, RoundReport, TokenCredential, TokenRequest } from "deltalink";
 import { clientCredentials } from "deltalink/auth";
 import { fromMsal } from "deltalink/msal";
-import { storeContract } from "deltalink/testing";
+import { fakeGraph, storeContract } from "deltalink/testing";
+import wasm from "deltalink/deltalink.wasm";
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 function same<A, B>(_proof: Same<A, B>): void {}
@@ -16,6 +17,9 @@ declare const store: DeltaStore;
 export async function clients(): Promise<void> {
   await init();
   await init(new URL("https://cdn.contoso.example/deltalink.wasm"));
+  await init(fetch("/deltalink.wasm"));
+  const rung = await init(wasm);
+  same<typeof rung, "url" | "file" | "module" | "inline" | "given">(true);
   const account = pca.getAllAccounts()[0];
   if (account) await openDelta({ token: fromMsal(pca, { account, scopes: ["Calendars.Read"] }) });
   await openDelta({ token: () => "t", account: "a", cloud: "china" });
@@ -38,6 +42,30 @@ export async function contract(disk: DeltaStore & { file: string }): Promise<voi
   storeContract(async () => disk, { reopen: ({ file }) => ({ ...disk, file }) });
   // @ts-expect-error not a store
   storeContract(() => ({ load: async () => undefined }));
+}
+
+export async function testing(): Promise<void> {
+  const graph = await fakeGraph({ seed: 3, populate: { events: 4, around: new Date() }, settings: { pageSize: 3, duplicates: "both" } });
+  await openDelta({ fetch: graph.fetch, token: graph.token });
+  await openDelta({ fetch: graph.fetch, token: graph.appToken, store: "memory" });
+  const id: string = graph.add("events", { subject: "x", start: "2026-11-01T00:00:00Z" }, { calendar: "c" });
+  graph.edit("events", id, { subject: "y" });
+  graph.remove("groups", id, { soft: true });
+  const subjects: (string | null | undefined)[] = graph.items("events", { start: "2026-11-01", end: new Date() }).map(({ subject }) => subject);
+  graph.fault("neitherLink", { collection: "users", kind: "next", times: Infinity });
+  graph.fault({ name: "throttle", retryAfter: 2 });
+  const status: number | undefined = graph.requests()[0]?.status;
+  // @ts-expect-error no such collection
+  graph.add("cars");
+  // @ts-expect-error a subject is a text
+  graph.add("events", { subject: 7 });
+  // @ts-expect-error no such fault
+  graph.fault("flood");
+  // @ts-expect-error no such setting
+  graph.set({ pages: 3 });
+  // @ts-expect-error recordings can't be restored
+  graph.restore("recordings", id);
+  void [subjects, status];
 }
 
 export async function queries(): Promise<void> {
