@@ -53,7 +53,8 @@ test("the contract of stores comes without the fake Graph's wasm", async () => {
     format: "esm",
     outdir: folder,
   });
-  assert.deepEqual(outputFiles.map(({ text }) => text.length < 30_000 && !text.includes("fake")), [true]);
+  const { text } = outputFiles.find(({ path }) => path.endsWith("stdin.js"));
+  assert.ok(text.length < 30_000 && !text.includes("import") && !text.includes("fake"));
 });
 
 test("it runs a round in Node", async () => {
