@@ -5,7 +5,7 @@ const ROOT = "https://graph.microsoft.com/v1.0";
 /** A slow body comes in pieces, so many milliseconds apart. */
 const TICK = 50;
 
-/** `source` gives the wasm, as a module or in an answer. */
+/** `source` gives the wasm, as a module or as bytes. */
 export function createFake(source) {
   let loading;
   return async (options = {}) => {

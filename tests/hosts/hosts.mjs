@@ -38,6 +38,15 @@ async function workerd(project, folder, main) {
   }
 }
 
+async function withoutFile(project, command) {
+  await project.run("mv node_modules/deltalink/deltalink.wasm .");
+  try {
+    return await project.told(command);
+  } finally {
+    await project.run("mv deltalink.wasm node_modules/deltalink/");
+  }
+}
+
 /** What wrangler does: the condition workerd, and each wasm a module of its own. */
 const bundledWorker = (host, round) => ({
   smoke: true,
@@ -131,6 +140,8 @@ export const projects = [
       ["Node 26", "file", (project) => project.told("node_modules/node/bin/node src/main.mjs")],
       ["Deno 2", "file", (project) => project.told("deno run --allow-net --allow-read src/main.mjs")],
       ["Bun 1", "file", (project) => project.told("bun src/main.mjs")],
+      ["Deno 2 without the file", "inline", (project) => withoutFile(project, "deno run --allow-net --allow-read src/main.mjs")],
+      ["Bun 1 without the file", "inline", (project) => withoutFile(project, "bun src/main.mjs")],
       ["deltalink/testing: Deno 2", "file", (project) => project.told("deno run --allow-net --allow-read src/tested/main.mjs")],
       ["deltalink/testing: Bun 1", "file", (project) => project.told("bun src/tested/main.mjs")],
     ],
