@@ -1,5 +1,6 @@
 import type { CallRecording, DriveItem, Event, Group, Message, OrgContact, User } from "@microsoft/microsoft-graph-types";
 import type { DeltaStore, TokenRequest } from "deltalink";
+import type { fetch } from "./host.js";
 
 /**
  * A stand-in for Microsoft Graph's delta queries, in this process and without a server: it pages, links, throttles, resets and breaks

@@ -25,6 +25,7 @@ check("clippy, wasm", "cargo clippy --quiet --locked -p deltalink --target wasm3
 check("eslint", "node_modules/.bin/eslint . --max-warnings 0");
 check("types, TypeScript 5.9", "node_modules/.bin/tsc -p tests/types");
 check("types, current TypeScript", "node node_modules/typescript-7/bin/tsc -p tests/types");
+check("types, without the DOM", "node_modules/.bin/tsc -p tests/types/no-dom && node node_modules/typescript-7/bin/tsc -p tests/types/no-dom");
 check("types, README", "node tests/readme.mjs");
 check("types, dashboard", "node_modules/.bin/tsc -p www --noEmit");
 counted("native", "cargo test --quiet --locked --workspace", real(cargo));
