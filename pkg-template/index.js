@@ -1,6 +1,7 @@
 // The API of index.d.ts around the wasm's own exports. What is here is shorter in JavaScript: loading, iterating, listening.
-import load, { open } from "./deltalink.js";
+import load, { Client as Wasm } from "./deltalink.js";
 import { Changes } from "./changes.js";
+import { Drive, until } from "./drive.js";
 import { DeltaError, bad, closed, noIndexedDb, report } from "./error.js";
 import { Turns } from "./lock.js";
 import { Mirror } from "./mirror.js";
@@ -33,15 +34,11 @@ export function createApi(source, IndexedDb) {
 
   async function openDelta(options) {
     await init();
-    let kind;
-    let store;
-    // Called when all options are found good.
-    const openStore = async (named, account, prefix) => {
-      kind = named;
-      return (store = new Store(await storeOf(named, account, prefix), prefix, typeof named === "string"));
-    };
-    const wasm = await open(options, makeError, openStore);
-    return new Client(wasm, store, kind);
+    const wasm = new Wasm(options, makeError);
+    const [named, account, prefix] = wasm.wanted;
+    const store = new Store(await storeOf(named, account, prefix), prefix, typeof named === "string");
+    wasm.keep(store);
+    return new Client(wasm, store, named);
   }
 
   async function storeOf(named, account, prefix) {
@@ -60,6 +57,7 @@ class Client {
   #kind;
   #turns;
   #ending = new AbortController();
+  #lanes = {};
   /** What all queries of one key share. */
   #shared = new Map();
 
@@ -87,30 +85,37 @@ class Client {
   }
 
   #query(call, path, options) {
+    const { signal } = this.#ending;
+    if (signal.aborted) throw signal.reason;
     const wasm = this.#wasm.query(call, path, options);
+    const [key, mirrored, window] = wasm.about;
     try {
-      if (wasm.window) windowAt(wasm.window);
+      if (window) windowAt(window);
     } catch {
-      const words = `options.window.timeZone must be an IANA name that this host knows, such as "Europe/Berlin", got ${JSON.stringify(wasm.window[2])}`;
+      const words = `options.window.timeZone must be an IANA name that this host knows, such as "Europe/Berlin", got ${JSON.stringify(window[2])}`;
       throw bad(words);
     }
-    let shared = this.#shared.get(wasm.key);
+    let shared = this.#shared.get(key);
     if (!shared) {
-      const mirror = new Mirror(this.#store, wasm.key);
-      const changes = new Changes(this.#store, wasm.key, this.#kind === "indexeddb");
-      shared = { mirror, changes, status: new Status(), ending: this.#ending.signal, turns: this.#turns, lock: `deltalink | ${wasm.key}` };
-      this.#shared.set(wasm.key, shared);
-      this.#store.touch(wasm.key);
+      const mirror = new Mirror(this.#store, key);
+      const changes = new Changes(this.#store, key, this.#kind === "indexeddb");
+      shared = { mirror, changes, status: new Status(), ending: signal, lanes: this.#lanes, turns: this.#turns, lock: `deltalink | ${key}` };
+      this.#shared.set(key, shared);
+      this.#store.touch(key);
       // The status tells of the last time before the first round of this page. Whoever syncs gets the store's errors.
       const { status } = shared;
       mirror.syncedAt().then((lastSyncedAt) => lastSyncedAt && !status.get().lastSyncedAt && status.set({ ...status.get(), lastSyncedAt }), () => {});
     }
-    return wasm.mirror ? new Query(wasm, shared) : new Feed(wasm, shared);
+    return mirrored ? new Query(wasm, shared) : new Feed(wasm, shared);
   }
 
   resume() {
     this.#wasm.resume();
-    for (const { status } of this.#shared.values()) if (status.get().phase === "needs-auth") status.set({ phase: "idle" });
+    for (const { status, again } of this.#shared.values()) {
+      if (status.get().phase !== "needs-auth") continue;
+      status.set({ phase: "idle" });
+      again?.();
+    }
   }
 
   async forget() {
@@ -125,7 +130,7 @@ class Client {
 
   #end() {
     this.#ending.abort(closed());
-    this.#wasm.close();
+    this.#wasm.resume();
     for (const { status, changes } of this.#shared.values()) {
       status.set({ phase: "closed" });
       changes.close();
@@ -140,11 +145,13 @@ class Feed {
   constructor(wasm, shared) {
     this._wasm = wasm;
     this._shared = shared;
-    this.key = wasm.key;
+    [this.key] = wasm.about;
     this.status = { get: () => shared.status.get(), subscribe: (run) => shared.status.subscribe(run) };
   }
 
   round(options) {
+    // Its consumer begins the next one.
+    this._shared.again = undefined;
     return new Round(this._wasm, this._shared, options, true);
   }
 
@@ -193,6 +200,7 @@ class Sync {
   #done;
 
   constructor(wasm, shared) {
+    shared.again = () => (shared.syncing = new Sync(wasm, shared));
     this.#done = (async () => {
       const round = new Round(wasm, shared, { signal: this.#stop.signal }, false);
       for await (const page of round) void page;
@@ -253,19 +261,13 @@ class Round {
   constructor(query, shared, options, shown) {
     const hold = new Hold(query, shared, options, shown);
     this.#report = () => hold.handle.report();
-    const pages = this.#run(hold, options?.ack === "manual", query.mirror ? shared.changes : undefined, shown);
-    this.#pages = {
-      next: () => pages.next(),
-      return: (value) => {
-        // A generator would wait for the page that a read-ahead has asked for, which waits for an acknowledgement.
-        this.#leaving = true;
-        this.#wake?.();
-        return pages.return(value);
-      },
-      throw: (error) => pages.throw(error),
-      [Symbol.asyncIterator]() {
-        return this;
-      },
+    const pages = (this.#pages = this.#run(hold, options?.ack === "manual", query.about[1] ? shared.changes : undefined, shown));
+    const leave = pages.return.bind(pages);
+    pages.return = (value) => {
+      // A generator would wait for the page that a read-ahead has asked for, which waits for an acknowledgement.
+      this.#leaving = true;
+      this.#wake?.();
+      return leave(value);
     };
   }
 
@@ -284,7 +286,7 @@ class Round {
     try {
       await hold.begin();
       abandoned?.register(this, hold, hold);
-      for (let page; (page = await handle.next(!!changes?.heard)); ) {
+      for (let page; (page = await hold.next(!!changes?.heard)); ) {
         // Of this page alone: a late call for an earlier one must not acknowledge it.
         const acked = (current = {});
         const tell = changes?.take(page, shown);
@@ -293,7 +295,7 @@ class Round {
           if (!acked.done) {
             if (left) return Promise.reject(new DeltaError("the round was left before this page was acknowledged; the next round delivers it again", { code: "aborted", retryable: true }));
             const before = changes?.commit;
-            acked.done = handle.ack();
+            acked.done = hold.ack();
             acked.done.then(
               () => {
                 acked.told = tell?.();
@@ -329,27 +331,22 @@ class Round {
  * What a round has and must let go of. It does not know the round, whose end is noticed by its being garbage: what the wasm and the
  * caller's signal hold is this.
  */
-class Hold {
+class Hold extends Drive {
   #shared;
-  #stop = new AbortController();
   #release;
   /** Whether the status is this round's to tell. */
   #speaks = false;
-  /** Fires with the caller's, when the client closes, and when the turn is lost. */
-  signal = this.#stop.signal;
 
   constructor(query, shared, options, shown) {
+    if (shared.ending.aborted) throw shared.ending.reason;
+    super(shared.lanes, signalOf(options), shared.ending);
     this.#shared = shared;
-    const { signal } = this;
-    const caller = signalOf(options);
-    const plain = options === undefined || (typeof options === "object" && options);
-    const tell = (status) => this.#speaks && shared.status.set(status);
-    this.handle = query.round(plain ? { ...options, signal } : options, tell, shown, query.window && windowAt(query.window));
-    for (const one of [caller, shared.ending]) {
-      const follow = () => this.#stop.abort(one.reason);
-      if (one?.aborted) follow();
-      one?.addEventListener("abort", follow, { signal });
-    }
+    const [, , window] = query.about;
+    this.handle = query.round(options, this, shown, window && windowAt(window));
+  }
+
+  tell(status) {
+    if (this.#speaks) this.#shared.status.set(status);
   }
 
   /** Waits for its turn, with the status `following` as long as another round of the query runs. */
@@ -379,30 +376,14 @@ class Hold {
     );
     this.#speaks = false;
     this.#shared.status.set({ phase: "failed", error });
-    this.#stop.abort(error);
+    this.stop(error);
     this.#release?.();
   }
 
   end() {
-    this.handle.leave();
-    this.handle.free();
+    super.end();
     this.#release?.();
-    // For whatever listens on its account.
-    this.#stop.abort();
   }
-}
-
-/** Waits until `start`'s callback is called, or rejects when the signal fires. */
-function until(start, signal) {
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(signal.reason);
-    if (signal.aborted) return stop();
-    signal.addEventListener("abort", stop, { once: true });
-    start(() => {
-      signal.removeEventListener("abort", stop);
-      resolve();
-    });
-  });
 }
 
 /** Fits `useSyncExternalStore` and Svelte: the same object until something changes. */

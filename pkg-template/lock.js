@@ -1,6 +1,7 @@
 // One round of a query at a time. Web Locks guard the tabs of a browser; where there are none (Node, Workers, insecure pages, a
 // store in memory) each client guards itself, and nothing waits across clients: in a Worker a request that was cut off would
 // else hold up all later ones. Commits compare the stored revision in any case.
+import { until } from "./drive.js";
 
 /**
  * The turns of one client. `acquire` resolves to the function that lets go; it rejects when the signal fires first. `lost` is called
@@ -32,11 +33,7 @@ export class Turns {
     });
     this.#tails.set(name, tail);
     try {
-      await new Promise((resolve, reject) => {
-        if (signal.aborted) return reject(signal.reason);
-        signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-        Promise.resolve(before).then(resolve);
-      });
+      await until((resolve) => Promise.resolve(before).then(resolve), signal);
     } catch (reason) {
       release();
       throw reason;

@@ -3,6 +3,7 @@
 //! A path that is not here passes freely: Graph adds kinds faster than a list can follow.
 
 use super::change::Dialect;
+use super::pace::Workload;
 use super::text::{self, cut, parts, words};
 
 /// How the size of a page is asked for.
@@ -44,8 +45,8 @@ pub struct Resource {
     pub minimal: bool,
     /// Whether its answers may hold relationship slices, `members@delta`.
     pub slices: bool,
-    /// Outlook: `Prefer: IdType="ImmutableId"` works.
-    pub outlook: bool,
+    /// Whose limits count its requests. Outlook: `Prefer: IdType="ImmutableId"` works.
+    pub workload: Workload,
     /// Events: `Prefer: outlook.timezone` works.
     pub time_zone: bool,
     /// Removals besides `@removed`.
@@ -66,18 +67,25 @@ const BASE: Resource = Resource {
     page_size: PageSize::Fixed,
     minimal: false,
     slices: false,
-    outlook: false,
+    workload: Workload::Other,
     time_zone: false,
     dialect: Dialect::Removed,
     removals: true,
     location: false,
     app_only: false,
 };
-const DIRECTORY: Resource = Resource { takes: "select", ids: Ids::UrlLength, slices: true, ..BASE };
+const DIRECTORY: Resource = Resource { workload: Workload::Directory, takes: "select", ids: Ids::UrlLength, slices: true, ..BASE };
 const PEOPLE: Resource = Resource { ids: Ids::Fifty, minimal: true, ..DIRECTORY };
-const OUTLOOK: Resource = Resource { outlook: true, page_size: PageSize::Prefer, ..BASE };
-const FILES: Resource =
-    Resource { takes: "select expand top", page_size: PageSize::Top, dialect: Dialect::DeletedFacet, location: true, ..BASE };
+const OUTLOOK: Resource = Resource { workload: Workload::Outlook, page_size: PageSize::Prefer, ..BASE };
+const TEAMS: Resource = Resource { workload: Workload::Teams, ..BASE };
+const FILES: Resource = Resource {
+    workload: Workload::Files,
+    takes: "select expand top",
+    page_size: PageSize::Top,
+    dialect: Dialect::DeletedFacet,
+    location: true,
+    ..BASE
+};
 const MESSAGES: &str = "select top expand filter orderby";
 
 /// Every documented kind.
@@ -96,7 +104,7 @@ pub const RESOURCES: &[Resource] = &[
         page_size: PageSize::Top,
         removals: false,
         app_only: true,
-        ..BASE
+        ..TEAMS
     },
     Resource {
         name: "callTranscript",
@@ -105,7 +113,7 @@ pub const RESOURCES: &[Resource] = &[
         page_size: PageSize::Top,
         removals: false,
         app_only: true,
-        ..BASE
+        ..TEAMS
     },
     Resource { name: "administrativeUnit", paths: "directory/administrativeunits/delta administrativeunits/delta", ..DIRECTORY },
     Resource { name: "application", paths: "applications/delta", ..DIRECTORY },
@@ -115,7 +123,7 @@ pub const RESOURCES: &[Resource] = &[
         takes: "top filter expand",
         page_size: PageSize::Top,
         dialect: Dialect::DeletedDate,
-        ..BASE
+        ..TEAMS
     },
     Resource { name: "contact", paths: "~/contactfolders/*/contacts/delta", takes: "select", ..OUTLOOK },
     Resource { name: "contactFolder", paths: "~/contactfolders/delta", takes: "select", ..OUTLOOK },

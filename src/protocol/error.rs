@@ -83,10 +83,14 @@ pub struct Failure {
     pub graph_code: Option<String>,
     /// Graph's `request-id`.
     pub request_id: Option<String>,
+    /// The `client-request-id` that was sent.
+    pub client_request_id: Option<String>,
     /// Whether the same call may succeed later without a change.
     pub retryable: bool,
     /// Not before this time, in milliseconds since 1970.
     pub retry_at: Option<f64>,
+    /// What the user's sign-in has to satisfy.
+    pub claims: Option<String>,
 }
 
 impl Failure {
@@ -94,7 +98,17 @@ impl Failure {
     // Boxed and out of line: a result that carries a failure in itself is copied at every `?`.
     #[inline(never)]
     pub fn new(code: Code, message: impl Into<String>) -> Box<Self> {
-        Box::new(Self { code, message: message.into(), status: None, graph_code: None, request_id: None, retryable: false, retry_at: None })
+        Box::new(Self {
+            code,
+            message: message.into(),
+            status: None,
+            graph_code: None,
+            request_id: None,
+            client_request_id: None,
+            retryable: false,
+            retry_at: None,
+            claims: None,
+        })
     }
 
     /// A failure that may be gone next time.

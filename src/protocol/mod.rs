@@ -10,7 +10,9 @@
 //! | [`table`] | tables of hashes |
 //! | [`change`] | what a page does to the mirror, and what a sweep removes |
 //! | [`refusal`] | what an answer other than a page means |
+//! | [`challenge`] | the claims that a 401 or 403 asks for |
 //! | [`wait`] | how long to wait |
+//! | [`pace`] | how fast a mailbox, or another scope of limits, may be asked |
 //! | [`catalog`] | which resource a path names, and what that kind can do |
 //! | [`request`] | from options to the first URL, the Prefer header and the key |
 //! | [`endpoint`] | the clouds, and which links may have the token |
@@ -22,12 +24,14 @@
 //! | [`error`] | the closed list of error codes |
 
 pub mod catalog;
+pub mod challenge;
 pub mod change;
 pub mod desk;
 pub mod endpoint;
 pub mod error;
 pub mod field;
 pub mod item;
+pub mod pace;
 pub mod page;
 pub mod record;
 pub mod refusal;

@@ -39,7 +39,13 @@ pub struct Page<I> {
 /// Why a body with a good status is no page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Malformed {
-    /// The text is not JSON: an HTML page of a proxy, or a body cut short.
+    /// Nothing.
+    Empty,
+    /// An HTML page: of a proxy, or of a network that wants a sign-in of its own.
+    Html,
+    /// Bytes that are not UTF-8.
+    NotUtf8,
+    /// JSON that ends too early, or no JSON.
     NotJson,
     /// JSON, but no object.
     NotAnObject,
@@ -58,10 +64,25 @@ pub enum Malformed {
 }
 
 impl Malformed {
+    /// Of a text that is no JSON: what its beginning tells.
+    pub fn of(text: &str) -> Self {
+        let text = text.trim_ascii();
+        match text.bytes().next() {
+            None => Self::Empty,
+            Some(b'<') => Self::Html,
+            // What a decoder puts in the place of bytes that it can't read; other encodings of ASCII have zeros between.
+            _ if text.chars().any(|c| c == '\u{fffd}' || c == '\0') => Self::NotUtf8,
+            Some(_) => Self::NotJson,
+        }
+    }
+
     /// What to tell a person.
     pub fn words(&self) -> String {
         match self {
-            Self::NotJson => "the body is not JSON (a proxy's page, or cut short)".into(),
+            Self::Empty => "the body is empty".into(),
+            Self::Html => "the body is an HTML page, so something between here and Graph answered: a proxy, or a network that wants a sign-in of its own".into(),
+            Self::NotUtf8 => "the body is not UTF-8".into(),
+            Self::NotJson => "the body is not JSON, or was cut short".into(),
             Self::NotAnObject => "the body is JSON but not an object".into(),
             Self::ErrorInside(code) => filled("the status says success but the body holds the error {}", &[&quoted(code)]),
             Self::NoValue => "the body has no \"value\"".into(),

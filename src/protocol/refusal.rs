@@ -6,6 +6,7 @@
 //! 3. Data under an error status is not read.
 
 use super::item::Item;
+use super::page::Malformed;
 use super::text::{holds, words};
 
 /// An answer whose status was not good.
@@ -23,6 +24,10 @@ pub struct Refusal {
     pub location: Option<String>,
     /// The `request-id` header, or the one in the body.
     pub request_id: Option<String>,
+    /// What the token has to satisfy, decoded from the `WWW-Authenticate` header.
+    pub claims: Option<String>,
+    /// What the body is if it is no JSON.
+    pub strange: Option<Malformed>,
 }
 
 /// What a refusal asks for.
@@ -81,6 +86,8 @@ impl Refusal {
         match self.status {
             0 | 300..=399 => Verdict::Redirect,
             401 => Verdict::SignIn,
+            // Conditional access (graph-facts 6).
+            403 if self.claims.is_some() => Verdict::SignIn,
             400 | 404..=428 | 430..=499 if stored && self.resets() => Verdict::Resync,
             // Seen on a nextLink, with an empty message, and gone the next time (graph-facts 4).
             404 if stored && self.has("UnknownError") => Verdict::Server,

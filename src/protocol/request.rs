@@ -11,6 +11,7 @@ use super::catalog::{self, Ids, PageSize, Resource};
 use super::change::{Dialect, Reading};
 use super::endpoint::Endpoint;
 use super::error::{Code, Failure, Read};
+use super::pace::Workload;
 use super::text::{among, bare, cut, digits, filled, halves, holds, joined, odd, parts, printable, quoted, words};
 use super::time::{DAY, format_iso, parse_iso};
 
@@ -19,6 +20,10 @@ pub const LONGEST_WINDOW: i64 = 1825;
 /// The most ids that a filter takes on users, groups and contacts (graph-facts 1.2).
 pub const MOST_IDS: usize = 50;
 
+/// Event pages below this many loop for ever on long series (graph-facts 7, anomaly 1).
+const SMALLEST_EVENTS: u32 = 50;
+/// Smaller pages than this help nobody.
+const SMALLEST: u32 = 10;
 /// Events of a page where none is asked for, roughly: Graph does not say.
 const GRAPHS_PAGE: u32 = 10;
 
@@ -93,6 +98,12 @@ pub struct Query {
     pub window: Option<(u32, u32, String)>,
     /// `odata.maxpagesize`, where the kind has it: as configured, or Graph's own.
     pub page_size: Option<u32>,
+    /// The smallest page that is asked for where larger ones fail.
+    pub smallest: u32,
+    /// Whose limits count its requests.
+    pub workload: Workload,
+    /// What shares them.
+    pub scope: String,
     name: Option<String>,
 }
 
@@ -117,11 +128,11 @@ impl Query {
         Some(joined(&[&endpoint.root(), below, &segment("", id).ok()?], ""))
     }
 
-    /// The values of the Prefer header, with a larger page size than the configured one if there is one.
+    /// The values of the Prefer header, with another page size than the configured one if there is one.
     pub fn prefer(&self, page_size: Option<u32>) -> Vec<String> {
         const SIZE: &str = "odata.maxpagesize=";
         let mut values = self.prefer.clone();
-        if let Some(size) = page_size.filter(|size| Some(*size) > self.page_size) {
+        if let Some(size) = page_size.filter(|size| Some(*size) != self.page_size) {
             values.retain(|value| !value.starts_with(SIZE));
             values.push(joined(&[SIZE, &digits(size.into(), 1)], ""));
         }
@@ -155,6 +166,11 @@ impl Query {
             key += " | feed";
         }
         key
+    }
+
+    /// The name under which is stored until when Graph throttles its scope.
+    pub fn throttle_key(&self, account: &str, endpoint: &Endpoint) -> String {
+        joined(&[&key_prefix(account), &endpoint.root(), " | not before | ", &plain(&self.scope)], "")
     }
 
     /// How removals are told.
@@ -338,7 +354,13 @@ impl Draft {
         }
         let canonical = joined(&sorted(&pairs), "&");
         let sized = self.resource.is_some_and(|resource| resource.page_size == PageSize::Prefer);
+        let workload = self.resource.map_or(Workload::Other, |resource| resource.workload);
+        let scope = workload.scope(mailbox(&target));
+        let event = self.resource.is_some_and(|resource| resource.name == "event");
         Ok(Query {
+            smallest: if event { SMALLEST_EVENTS } else { SMALLEST },
+            workload,
+            scope,
             masters: self.owner.map(|owner| owner + "/events/").filter(|_| !options.feed),
             window: options.window,
             page_size: sized.then(|| options.page_size.unwrap_or(GRAPHS_PAGE)),
@@ -484,7 +506,7 @@ pub fn track(path: &str, options: Options) -> Read<Query> {
                 if resource.page_size == PageSize::Top { "use options.top" } else { "its page size is Graph's own; leave it out" },
             );
         }
-        if options.immutable_ids && !resource.outlook {
+        if options.immutable_ids && resource.workload != Workload::Outlook {
             return refuse("immutableIds", "immutable ids are Outlook's; leave it out");
         }
         if options.time_zone.is_some() && !resource.time_zone {
@@ -537,6 +559,15 @@ fn sorted(texts: &[String]) -> Vec<&str> {
             Some(least) => sorted.push(least),
             None => return sorted,
         }
+    }
+}
+
+/// Whose mailbox a path of Outlook is in: `me`, or an id.
+fn mailbox(path: &str) -> &str {
+    match parts(path, b"/")[..] {
+        ["", me, ..] if me.eq_ignore_ascii_case("me") => me,
+        ["", "admin", _, _, id, ..] | ["", _, id, ..] => id,
+        _ => "",
     }
 }
 

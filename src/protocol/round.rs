@@ -23,8 +23,11 @@
 //! 2. A round goes on where the record says: at the nextLink, at the deltaLink, in the sweep, or from the query itself.
 //! 3. Every link is checked before it is stored and again before it is asked for (6); it is never rebuilt (7).
 //! 4. Failures leave the record as it is (14). The count of failures starts anew with each page.
-//! 5. A 401 asks once for another token; a second one before the next page ends the round.
-//! 6. 408, 429, 5xx and no answer at all are waited for: `Retry-After` is a floor (10), the number of attempts a ceiling (9).
+//! 5. A 401 asks for another token, one with claims for a token that satisfies them: twice at most before the next page, and for the
+//!    same thing only once.
+//! 6. 408, 429, 5xx and no answer at all are waited for: `Retry-After` is a floor (10), the number of attempts a ceiling (9). A wait
+//!    that Graph asks for is stored and holds for all that shares its limits. Without a network the round waits for one, as long as
+//!    for anything else. Pages that fail twice with 503, 504, 408 or in silence are asked for in half the size, and grow back.
 //! 7. A reset signal counts only on a request made with a link. It is stored at once, so that a crash does not ask the dead
 //!    link again, and starts a full round of the next generation from the query itself; for drives, lists and sites from the
 //!    `Location` if that works. The fourth one of a day without a complete round ends in `resync-loop` (15).
@@ -70,6 +73,10 @@ const MOST_STALE: u32 = 3;
 const MOST_EMPTY: u32 = 2000;
 /// The largest page that Graph takes a wish for.
 const LARGEST_PAGE: u32 = 1000;
+/// Tokens asked for because Graph refused one, between two pages.
+const MOST_SIGN_INS: u32 = 2;
+/// Pages after which smaller ones grow.
+const GROW: u32 = 8;
 /// Final refusals of a link in a row, after which the round falls back.
 const MOST_REFUSALS: u32 = 3;
 
@@ -86,8 +93,10 @@ pub enum Input {
     Page(Link),
     /// Graph refused.
     Refused(Box<Refusal>),
-    /// No answer, or a cut one.
-    Unreachable,
+    /// No answer, or a cut one: from Graph, or for the token source.
+    Unreachable(Lost),
+    /// Graph throttles what shares its limits with this query until then; nothing was sent.
+    Throttled(f64),
     /// A good status, but no page.
     Malformed(Malformed),
     /// The page is applied, and can be delivered.
@@ -102,6 +111,8 @@ pub enum Input {
     Acked,
     /// The record is stored.
     Committed,
+    /// The time is stored.
+    Held,
     /// Another revision was stored meanwhile.
     Conflict,
     /// A chunk of the mirror was looked through.
@@ -117,8 +128,19 @@ pub enum Input {
     Broken(Box<Failure>),
 }
 
-/// Why a token is asked for.
+/// Why no answer came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// Nobody knows.
+    Network,
+    /// The host has no network.
+    Offline,
+    /// Nothing moved for too long.
+    Timeout,
+}
+
+/// Why a token is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Need {
     /// The first request of the round.
     Start,
@@ -126,6 +148,8 @@ pub enum Need {
     Next,
     /// Graph refused the last one.
     Unauthorized,
+    /// Graph wants one that satisfies these claims.
+    Claims(String),
 }
 
 /// A page as it is to be delivered.
@@ -146,12 +170,14 @@ pub struct Delivery {
 pub enum Step {
     /// Load the record; then `Loaded`.
     Load,
-    /// Get a token; then `SignedIn`.
+    /// Get a token; then `SignedIn`, or `Unreachable`.
     SignIn(Need),
-    /// Ask this URL with the token and the Prefer values; then `Page`, `Refused`, `Unreachable` or `Malformed`.
+    /// Ask this URL with the token and the Prefer values; then `Page`, `Refused`, `Unreachable`, `Malformed` or `Throttled`.
     Fetch(String),
-    /// Ask this URL for one object; then `Item`, `Refused`, `Unreachable` or `Malformed`.
+    /// Ask this URL for one object; then `Item`, `Refused`, `Unreachable`, `Malformed` or `Throttled`.
     Item(String),
+    /// Store that Graph throttles what shares its limits with this query until then; then `Held`.
+    Hold(f64),
     /// Apply the page to the rows of the mirror; then `Applied`.
     Apply,
     /// Wait; then `Slept`.
@@ -215,6 +241,7 @@ enum State {
     Sleeping,
     Applying,
     Noting(Box<Record>, Box<After>),
+    Holding(Box<After>),
     Delivering(Box<Record>),
     Waiting(Box<Record>),
     Committing(Box<Record>),
@@ -222,11 +249,12 @@ enum State {
     Ended,
 }
 
-/// What follows on a note.
+/// What follows when something is stored.
 #[derive(Clone, Debug, PartialEq)]
 enum After {
     Ask,
     Deliver,
+    Sleep(f64, Why),
     Fail(Box<Failure>),
 }
 
@@ -276,8 +304,16 @@ pub struct Round {
     anchor: Option<String>,
     until_anchor: (u32, u32),
     failures: u32,
-    refused_tokens: u32,
-    asked: bool,
+    /// What the next token is for.
+    need: Need,
+    /// Tokens asked for because Graph refused one, since the last page, and what the last of them was for.
+    sign_ins: u32,
+    challenge: Option<Need>,
+    /// How often the target was asked.
+    tries: u32,
+    /// Since when there is no network.
+    offline: Option<f64>,
+    asleep: f64,
     /// What happened so far.
     pub report: Report,
 }
@@ -303,8 +339,12 @@ impl Round {
             anchor: None,
             until_anchor: (0, 1),
             failures: 0,
-            refused_tokens: 0,
-            asked: false,
+            need: Need::Start,
+            sign_ins: 0,
+            challenge: None,
+            tries: 0,
+            offline: None,
+            asleep: now,
             report: Report::new(now),
         }
     }
@@ -345,26 +385,37 @@ impl Round {
             (State::SigningIn, Input::SignedIn) => self.fetch(now),
             (State::Fetching, Input::Page(link)) => self.page(link, now, chance),
             (State::Fetching, Input::Refused(refusal)) => self.refused(&refusal, now, chance),
-            (State::Fetching, Input::Unreachable) => self.again(Why::Network, None, None, now, chance),
+            (State::Fetching, Input::Unreachable(lost)) => {
+                let words = filled("no answer from {}; check the connection and, in a browser, that this page may call that origin; the next round goes on at the same page", &[self.plan.endpoint.origin()]);
+                self.unreachable(lost, words, now, chance)
+            }
+            (State::SigningIn, Input::Unreachable(lost)) => {
+                let words = "the token source got no answer; check the connection; the next round goes on at the same page".to_owned();
+                self.unreachable(lost, words, now, chance)
+            }
+            (State::Fetching, Input::Throttled(until)) => self.throttled(until, now),
             (State::Fetching, Input::Malformed(why)) => {
                 let failure = Failure::retryable(Code::Protocol, filled("Graph's answer is no page of a delta query: {}; the stored link is untouched", &[&why.words()]));
-                self.again(Why::Malformed, None, Some(failure), now, chance)
+                self.again(Why::Malformed, None, failure, now, chance)
             }
-            (State::Sleeping, Input::Slept) => self.sign_in(Need::Next),
+            (State::Sleeping, Input::Slept) => {
+                // A network may be back before its time.
+                if let Some(wait) = self.report.waits.last_mut().filter(|wait| wait.reason == Why::Offline) {
+                    wait.ms = now - self.asleep;
+                }
+                self.sign_in(self.need.clone())
+            }
             (State::Applying, Input::Applied(sum)) => self.applied(*sum, now),
             (State::Fetching, Input::Item) => {
                 self.report.masters += 1;
-                self.answered();
+                self.accepted();
                 self.prepare(now)
             }
             (State::Noting(record, after), Input::Committed) => {
                 self.keep(*record);
-                match *after {
-                    After::Ask => self.sign_in(Need::Next),
-                    After::Deliver => self.hand_over(now),
-                    After::Fail(failure) => self.fail(failure, now),
-                }
+                self.after(*after, now)
             }
+            (State::Holding(after), Input::Held) => self.after(*after, now),
             (State::Delivering(record), Input::Delivered) => self.to(State::Waiting(record), Step::Await),
             (State::Waiting(record), Input::Acked) => {
                 let step = Step::Commit { expect: self.expect(), record: record.clone() };
@@ -385,6 +436,26 @@ impl Round {
     fn to(&mut self, state: State, step: Step) -> Step {
         self.state = state;
         step
+    }
+
+    fn after(&mut self, after: After, now: f64) -> Step {
+        match after {
+            After::Ask => self.sign_in(Need::Next),
+            After::Deliver => self.hand_over(now),
+            After::Sleep(ms, why) => self.sleep(ms, why, now),
+            After::Fail(failure) => self.fail(failure, now),
+        }
+    }
+
+    fn sleep(&mut self, ms: f64, why: Why, now: f64) -> Step {
+        self.asleep = now;
+        self.report.waits.push(Wait { reason: why, ms });
+        self.to(State::Sleeping, Step::Sleep(ms, why))
+    }
+
+    /// Stores that Graph throttles the scope, so that neither a reload nor another query asks early.
+    fn hold(&mut self, until: f64, after: After, now: f64) -> Step {
+        if until > now { self.to(State::Holding(Box::new(after)), Step::Hold(until)) } else { self.after(after, now) }
     }
 
     fn fail(&mut self, failure: Box<Failure>, now: f64) -> Step {
@@ -429,6 +500,7 @@ impl Round {
                 self.start_over();
             }
             Phase::Idle => {
+                self.grow();
                 self.go_from(self.record.link.clone());
             }
             Phase::Paging | Phase::Sweeping => {
@@ -490,7 +562,19 @@ impl Round {
     }
 
     fn sign_in(&mut self, need: Need) -> Step {
+        self.need = need.clone();
         self.to(State::SigningIn, Step::SignIn(need))
+    }
+
+    /// Graph refuses the token: another one, or the end.
+    fn challenged(&mut self, refusal: &Refusal, now: f64) -> Step {
+        let need = refusal.claims.clone().map_or(Need::Unauthorized, Need::Claims);
+        if self.sign_ins >= MOST_SIGN_INS || self.challenge.as_ref() == Some(&need) {
+            return self.fail(self.failure(refusal), now);
+        }
+        self.sign_ins += 1;
+        self.challenge = Some(need.clone());
+        self.sign_in(need)
     }
 
     fn fetch(&mut self, now: f64) -> Step {
@@ -504,20 +588,28 @@ impl Round {
         };
         match url {
             Ok(url) => {
+                self.need = Need::Next;
+                self.tries += 1;
                 self.report.requests += 1;
-                self.report.retries += u32::from(self.asked);
-                self.asked = true;
+                self.report.retries += u32::from(self.tries > 1);
                 self.to(State::Fetching, if item { Step::Item(url) } else { Step::Fetch(url) })
             }
             Err(failure) => self.fail(failure, now),
         }
     }
 
-    /// An answer was taken: failures are counted from here.
+    /// What was asked for is here: failures and sign-ins are counted from here.
+    fn accepted(&mut self) {
+        self.sign_ins = 0;
+        self.challenge = None;
+        self.offline = None;
+        self.answered();
+    }
+
+    /// Something else is asked for: failures are counted from here.
     fn answered(&mut self) {
         self.failures = 0;
-        self.refused_tokens = 0;
-        self.asked = false;
+        self.tries = 0;
     }
 
     fn page(&mut self, link: Link, now: f64, chance: f64) -> Step {
@@ -531,9 +623,12 @@ impl Round {
                 "Graph's nextLinks go in a circle at {}; the stored state is as it was, try again later or start over with reset()",
                 &[&shown(next)],
             );
-            return self.again(Why::Malformed, None, Some(Failure::retryable(Code::Livelock, words)), now, chance);
+            return self.again(Why::Malformed, None, Failure::retryable(Code::Livelock, words), now, chance);
         }
-        self.answered();
+        self.accepted();
+        if self.index % GROW == GROW - 1 {
+            self.grow();
+        }
         let mut record = Record {
             kind: self.kind,
             generation: self.generation,
@@ -694,9 +789,7 @@ impl Round {
         if let Some(size) =
             self.plan.query.page_size.map(|size| self.record.page_size.unwrap_or(0).max(size)).filter(|size| *size < LARGEST_PAGE)
         {
-            let size = size.saturating_mul(4).min(LARGEST_PAGE);
-            self.record.page_size = Some(size);
-            self.report.page_size = Some(size);
+            self.resize(size.saturating_mul(4).min(LARGEST_PAGE));
             (self.record.stale, self.record.empty) = (0, 0);
             return self.sign_in(Need::Next);
         }
@@ -757,12 +850,14 @@ impl Round {
         let verdict = refusal.verdict(matches!(self.target, Target::Link(_)));
         match verdict {
             Verdict::Resync | Verdict::Redirect | Verdict::Final if self.leave_location() => self.sign_in(Need::Next),
-            Verdict::SignIn if self.refused_tokens == 0 => {
-                self.refused_tokens += 1;
-                self.sign_in(Need::Unauthorized)
+            Verdict::SignIn => self.challenged(refusal, now),
+            Verdict::Throttled => self.again(Why::Throttled, refusal.retry_after.as_deref(), self.failure(refusal), now, chance),
+            Verdict::Server => {
+                if matches!(refusal.status, 408 | 503 | 504) {
+                    self.shrink();
+                }
+                self.again(Why::Server, refusal.retry_after.as_deref(), self.failure(refusal), now, chance)
             }
-            Verdict::Throttled => self.again(Why::Throttled, refusal.retry_after.as_deref(), Some(self.failure(refusal)), now, chance),
-            Verdict::Server => self.again(Why::Server, refusal.retry_after.as_deref(), Some(self.failure(refusal)), now, chance),
             Verdict::Resync => self.resync(refusal, now),
             // Not there, or not this reader's to see: its occurrences then stand as they are.
             Verdict::Final if matches!(self.target, Target::Master(_)) => {
@@ -771,7 +866,7 @@ impl Round {
             }
             // Who may not read it, may not with another link either.
             Verdict::Final if !matches!(refusal.status, 402 | 403) => self.give_up(self.failure(refusal), now),
-            Verdict::SignIn | Verdict::Redirect | Verdict::Final => self.fail(self.failure(refusal), now),
+            Verdict::Redirect | Verdict::Final => self.fail(self.failure(refusal), now),
         }
     }
 
@@ -846,7 +941,7 @@ impl Round {
     }
 
     /// Waits and asks again, or ends with what went wrong.
-    fn again(&mut self, why: Why, header: Option<&str>, failure: Option<Box<Failure>>, now: f64, chance: f64) -> Step {
+    fn again(&mut self, why: Why, header: Option<&str>, mut failure: Box<Failure>, now: f64, chance: f64) -> Step {
         if why != Why::Throttled && self.leave_location() {
             return self.sign_in(Need::Next);
         }
@@ -854,14 +949,12 @@ impl Round {
         let floor = header.and_then(|header| retry_after(header, now));
         let ms = back_off(&self.plan.policy, self.failures, floor, chance);
         let most = if why == Why::Malformed { MOST_BODIES.min(self.plan.policy.attempts) } else { self.plan.policy.attempts };
+        // What Graph asks for holds for all that shares its limits.
+        let shared = why == Why::Throttled || floor.is_some();
+        let until = (now + ms).min(LAST_DATE);
         if self.failures < most && ms <= self.plan.policy.max_wait {
-            self.report.waits.push(Wait { reason: why, ms });
-            return self.to(State::Sleeping, Step::Sleep(ms, why));
+            return if shared { self.hold(until, After::Sleep(ms, why), now) } else { self.sleep(ms, why, now) };
         }
-        let mut failure = failure.unwrap_or_else(|| {
-            let words = filled("no answer from {} after {} attempts; check the connection and, in a browser, that this page may call that origin; the next round goes on at the same page", &[self.plan.endpoint.origin(), &digits(self.failures.into(), 1)]);
-            Failure::retryable(Code::Network, words)
-        });
         if failure.code == Code::Livelock {
             return self.climb(failure, now);
         }
@@ -872,9 +965,68 @@ impl Round {
             failure.code = Code::Throttled;
         }
         if failure.code == Code::Throttled {
-            failure.retry_at = Some((now + ms).min(LAST_DATE));
+            failure.retry_at = Some(until);
         }
+        if shared { self.hold(until, After::Fail(failure), now) } else { self.fail(failure, now) }
+    }
+
+    fn unreachable(&mut self, lost: Lost, words: String, now: f64, chance: f64) -> Step {
+        let (why, words) = match lost {
+            Lost::Offline => {
+                let left = self.plan.policy.max_wait - (now - *self.offline.get_or_insert(now));
+                if left <= 0.0 {
+                    let words = "this host has no network; the next round goes on at the same page once it has one";
+                    return self.fail(Failure::retryable(Code::Offline, words), now);
+                }
+                return self.sleep(left, Why::Offline, now);
+            }
+            Lost::Network => (Why::Network, words),
+            Lost::Timeout => {
+                self.shrink();
+                let seconds = digits((self.plan.policy.timeout / 1000.0).ceil() as i64, 1);
+                (Why::Timeout, filled("{} (nothing moved for {} s, options.retry.timeout)", &[&words, &seconds]))
+            }
+        };
+        self.again(why, None, Failure::retryable(Code::Network, words), now, chance)
+    }
+
+    /// Somebody else was told to wait.
+    fn throttled(&mut self, until: f64, now: f64) -> Step {
+        self.report.requests -= 1;
+        self.report.retries -= u32::from(self.tries > 1);
+        self.tries -= 1;
+        let ms = until - now;
+        if ms <= self.plan.policy.max_wait {
+            return self.sleep(ms.max(0.0), Why::Throttled, now);
+        }
+        let words = "Graph has asked for a longer pause than this round may take, of this or another query that shares its limits; the next round goes on at the same page, not before retryAt";
+        let mut failure = Failure::retryable(Code::Throttled, words);
+        failure.retry_at = Some(until);
         self.fail(failure, now)
+    }
+
+    /// A page that Graph can't make, or not in time, may be too large: half of it, the second time.
+    fn shrink(&mut self) {
+        let Some(most) = self.plan.query.page_size else { return };
+        let size = self.record.page_size.unwrap_or(most);
+        if self.failures > 0 && !matches!(self.target, Target::Master(_)) && size <= most && size / 2 >= self.plan.query.smallest {
+            self.resize(size / 2);
+        }
+    }
+
+    fn resize(&mut self, size: u32) {
+        self.record.page_size = Some(size).filter(|size| Some(*size) != self.plan.query.page_size);
+        self.report.page_size = Some(size);
+    }
+
+    /// Pages that were made smaller become larger again, slowly.
+    fn grow(&mut self) {
+        if let Some(size) = self.record.page_size
+            && let Some(most) = self.plan.query.page_size
+            && size < most
+        {
+            self.resize(most.min(size.saturating_mul(2)));
+        }
     }
 
     /// Goes back to the query itself where the `Location` of a reset fails by itself, as has been seen (graph-facts 4).
@@ -892,6 +1044,11 @@ impl Round {
         let name = resource.map_or("this resource", |resource| resource.name);
         let app_only = resource.is_some_and(|resource| resource.app_only);
         let (code, retryable, way_out) = match refusal.status {
+            401 | 403 if refusal.claims.is_some() => (
+                Code::Claims,
+                true,
+                "it wants a token that satisfies claims, and the one that the token source then gave does not; sign the user in with error.claims, then call resume()",
+            ),
             0 | 300..=399 => {
                 (Code::ForeignLink, false, "a redirect is not followed, because it would carry the token elsewhere; check options.endpoint")
             }
@@ -925,11 +1082,14 @@ impl Round {
         };
         let status = if refusal.status == 0 { "with a redirect".to_owned() } else { digits(refusal.status.into(), 1) };
         let graph_code = refusal.code().map(|code| filled(" {}", &[code])).unwrap_or_default();
-        let said = refusal.message.as_deref().map(|said| filled(" ({})", &[short(&without_tokens(said), 300)])).unwrap_or_default();
+        let strange = refusal.strange.as_ref().filter(|strange| **strange == Malformed::Html).map(Malformed::words);
+        let said = refusal.message.as_deref().or(strange.as_deref());
+        let said = said.map(|said| filled(" ({})", &[short(&without_tokens(said), 300)])).unwrap_or_default();
         let mut failure = Failure::new(code, filled("Graph answered {}{} on {}{}: {}", &[&status, &graph_code, name, &said, way_out]));
         failure.status = (refusal.status != 0).then_some(refusal.status);
         failure.graph_code = refusal.code().map(str::to_owned);
         failure.request_id = refusal.request_id.clone();
+        failure.claims = refusal.claims.clone();
         failure.retryable = retryable;
         failure
     }
@@ -963,6 +1123,7 @@ impl State {
             Self::Sleeping => "Sleeping",
             Self::Applying => "Applying",
             Self::Noting(..) => "Noting",
+            Self::Holding(_) => "Holding",
             Self::Delivering(_) => "Delivering",
             Self::Waiting(_) => "Waiting",
             Self::Committing(_) => "Committing",

@@ -3,7 +3,6 @@
 //! 1. `Retry-After` is a floor and kept in full: seconds, with a fraction in Graph's own sample, or an HTTP date
 //!    (graph-facts 5).
 //! 2. Without it, which includes browsers that may not read it, exponential back-off with full jitter and a cap.
-//! 3. Hosts count a timer in 32 bits: a longer wait is sat out in slices.
 
 use super::text::halves;
 use super::time::parse_http_date;
@@ -19,6 +18,8 @@ pub struct Policy {
     pub cap: f64,
     /// The longest single wait.
     pub max_wait: f64,
+    /// A request without a sign of life for this long is cut.
+    pub timeout: f64,
 }
 
 impl Why {
@@ -28,6 +29,8 @@ impl Why {
             Self::Throttled => "throttled",
             Self::Server => "server",
             Self::Network => "network",
+            Self::Offline => "offline",
+            Self::Timeout => "timeout",
             Self::Malformed => "malformed",
         }
     }
@@ -35,7 +38,7 @@ impl Why {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { attempts: 6, base: 1000.0, cap: 60_000.0, max_wait: 300_000.0 }
+        Self { attempts: 6, base: 1000.0, cap: 60_000.0, max_wait: 300_000.0, timeout: 100_000.0 }
     }
 }
 
@@ -48,6 +51,10 @@ pub enum Why {
     Server,
     /// No answer came.
     Network,
+    /// The host has no network.
+    Offline,
+    /// An answer, or the rest of it, did not come in time.
+    Timeout,
     /// An answer came that is no page.
     Malformed,
 }
@@ -79,13 +86,6 @@ pub fn back_off(policy: &Policy, failures: u32, retry_after: Option<f64>, chance
     let doubled = policy.base * f64::from(1_u32 << failures.saturating_sub(1).min(31));
     let jittered = chance.clamp(0.0, 1.0) * doubled.min(policy.cap);
     retry_after.unwrap_or(0.0).max(jittered).ceil()
-}
-
-/// The part of a wait that one timer can count.
-pub fn slice(ms: f64) -> i32 {
-    #[allow(clippy::cast_possible_truncation, reason = "clamped before")]
-    let slice = ms.clamp(0.0, f64::from(i32::MAX)) as i32;
-    slice
 }
 
 #[cfg(test)]
@@ -124,13 +124,5 @@ mod tests {
         assert_eq!(waits, [1000.0, 2000.0, 4000.0, 8000.0, 16_000.0, 32_000.0, 60_000.0, 60_000.0]);
         assert_eq!(back_off(&policy, 5, None, 0.0), 0.0);
         assert_eq!(back_off(&policy, u32::MAX, None, 0.5), 30_000.0);
-    }
-
-    #[test]
-    fn a_long_wait_is_cut_into_slices_that_a_timer_can_count() {
-        assert_eq!(slice(5000.0), 5000);
-        assert_eq!(slice(1e12), i32::MAX);
-        assert_eq!(slice(-1.0), 0);
-        assert_eq!(slice(f64::NAN), 0);
     }
 }

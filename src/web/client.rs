@@ -1,25 +1,23 @@
 //! The exported types. `pkg-template/index.js` wraps them; users never see them.
 //!
-//! Exports are plain functions that clone an `Rc` and return a promise: an exported `async fn(&self)` would hold a borrow over
-//! every await, and `free()` or a second call would throw.
+//! Nothing here waits: a round gives a promise to wait for and is then told what came of it (`pkg-template/drive.js`). An exported
+//! `async fn(&self)` would hold a borrow over every await, and `free()` or a second call would throw.
 
-use std::cell::{Cell, RefCell};
-use std::pin::Pin;
-use std::rc::{Rc, Weak};
+use std::cell::{Cell, OnceCell};
+use std::rc::Rc;
 
-use js_sys::{Array, Date, Function, Math, Promise};
+use js_sys::{Array, Date, Function, Math};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use web_sys::Url;
 
-use super::driver::Driver;
-use super::leash::{Closer, Leash, promised};
-use super::object::{closed, rejection, text};
+use super::driver::{Driver, Keys};
+use super::object::{pair, rejection, text};
 use super::options::{self, CALL_RECORDINGS, EVENTS, ORG_CONTACTS, Options, TRACK, shown};
 use super::store::{Store, fresh};
 use super::token::Tokens;
 use crate::protocol::endpoint::Endpoint;
 use crate::protocol::error::{Code, Failure, Read};
+use crate::protocol::pace::Pace;
 use crate::protocol::request::{self, key_prefix};
 use crate::protocol::round::{Plan, Round};
 use crate::protocol::text::{filled, quoted};
@@ -32,15 +30,14 @@ pub struct Shared {
     policy: Policy,
     /// The caller's token source.
     pub tokens: Tokens,
-    /// Where links and rows are kept.
-    pub store: Store,
-    /// The caller's own `fetch`.
-    pub fetch: Option<Function>,
+    /// Where links and rows are kept, once it is open.
+    store: OnceCell<Store>,
+    /// The caller's own `fetch`, or undefined.
+    pub fetch: JsValue,
+    /// How fast each scope of limits may be asked.
+    paces: Cell<Vec<(String, Rc<Cell<Pace>>)>>,
     /// Makes a `DeltaError` of a message and its fields.
     pub make_error: Function,
-    /// What ends the rounds that run.
-    closers: RefCell<Vec<Weak<Closer>>>,
-    closed: Cell<bool>,
 }
 
 impl Shared {
@@ -48,32 +45,23 @@ impl Shared {
         rejection(failure.into(), &self.make_error, None)
     }
 
-    fn end_rounds(&self) {
-        self.closed.set(true);
-        for closer in self.closers.borrow().iter() {
-            if let Some(closer) = closer.upgrade() {
-                closer.close();
-            }
-        }
+    /// The pace of the scope of this query.
+    fn pace(&self, query: &request::Query) -> Rc<Cell<Pace>> {
+        let mut paces = self.paces.take();
+        let known = paces.iter().find(|(scope, _)| *scope == query.scope).map(|(_, pace)| Rc::clone(pace));
+        let pace = known.unwrap_or_else(|| {
+            let pace = Rc::new(Cell::new(Pace::new(query.workload)));
+            paces.push((query.scope.clone(), Rc::clone(&pace)));
+            pace
+        });
+        self.paces.set(paces);
+        pace
     }
-}
 
-/// All work is of one boxed kind: each kind would bring the whole of `future_to_promise` again.
-fn promise(work: Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>>) -> Promise {
-    future_to_promise(work)
-}
-
-/// Opens a client. `open_store` gets what the options name as the store, the account, and what begins the account's keys, and
-/// gives a promise of the guarded store. Rejects with what that rejects with, or with what `make_error` makes.
-#[wasm_bindgen(skip_typescript)]
-pub fn open(options: JsValue, make_error: Function, open_store: Function) -> Promise {
-    promise(Box::pin(async move {
-        let (mut shared, store) = described(options, &make_error).map_err(|failure| rejection(failure.into(), &make_error, None))?;
-        let prefix = JsValue::from_str(&key_prefix(&shared.account));
-        let opened = promised(open_store.call3(&JsValue::UNDEFINED, &store, &JsValue::from_str(&shared.account), &prefix));
-        shared.store = Store(JsFuture::from(opened).await?);
-        Ok(Client { shared: Rc::new(shared) }.into())
-    }))
+    /// The store.
+    pub fn store(&self) -> Read<&Store> {
+        self.store.get().ok_or_else(|| Failure::new(Code::Internal, "no store is open"))
+    }
 }
 
 /// What the options say, and what they name as the store, which is still to be opened.
@@ -100,12 +88,10 @@ fn described(options: JsValue, make_error: &Function) -> Read<(Shared, JsValue)>
     let token = options.get("token").unwrap_or(JsValue::UNDEFINED);
     let carried = text(&token, "account");
     let tokens = Tokens::new(token, &endpoint.scope())?;
-    let fetch = match options.get("fetch").map(JsCast::dyn_into::<Function>) {
-        Some(Err(other)) => {
-            return Err(Failure::new(Code::BadRequest, filled("options.fetch must be a function, got {}", &[&shown(&other)])));
-        }
-        fetch => fetch.and_then(Result::ok),
-    };
+    let fetch = options.get("fetch").unwrap_or(JsValue::UNDEFINED);
+    if !fetch.is_undefined() && !fetch.is_function() {
+        return Err(Failure::new(Code::BadRequest, filled("options.fetch must be a function, got {}", &[&shown(&fetch)])));
+    }
     let policy = policy(options.get("retry"))?;
     let account = account.or(carried).filter(|account| !account.is_empty());
     let store = options.get("store").unwrap_or_else(|| "indexeddb".into());
@@ -132,11 +118,10 @@ fn described(options: JsValue, make_error: &Function) -> Read<(Shared, JsValue)>
         account,
         policy,
         tokens,
-        store: Store(JsValue::UNDEFINED),
+        store: OnceCell::new(),
         fetch,
+        paces: Cell::default(),
         make_error: make_error.clone(),
-        closers: RefCell::default(),
-        closed: Cell::new(false),
     };
     Ok((shared, store))
 }
@@ -145,14 +130,16 @@ fn policy(retry: Option<JsValue>) -> Read<Policy> {
     let mut policy = Policy::default();
     let Some(retry) = retry else { return Ok(policy) };
     let retry = Options::new(retry, "retry")?;
-    retry.only("attempts, base, cap, maxWait", &[])?;
+    retry.only("attempts, base, cap, maxWait, timeout", &[])?;
     let mut attempts = None;
     retry.whole("attempts", &mut attempts)?;
     if attempts == Some(0) {
         return Err(Failure::new(Code::BadRequest, "options.retry.attempts must be at least 1, got 0"));
     }
     policy.attempts = attempts.unwrap_or(policy.attempts);
-    for (name, place) in [("base", &mut policy.base), ("cap", &mut policy.cap), ("maxWait", &mut policy.max_wait)] {
+    for (name, place) in
+        [("base", &mut policy.base), ("cap", &mut policy.cap), ("maxWait", &mut policy.max_wait), ("timeout", &mut policy.timeout)]
+    {
         let mut millis = None;
         retry.millis(name, &mut millis)?;
         *place = millis.unwrap_or(*place);
@@ -164,10 +151,36 @@ fn policy(retry: Option<JsValue>) -> Read<Policy> {
 #[wasm_bindgen(skip_typescript)]
 pub struct Client {
     shared: Rc<Shared>,
+    /// What the options name as the store.
+    wanted: JsValue,
 }
 
 #[wasm_bindgen]
 impl Client {
+    /// A client of these options, whose store is still to be opened. Throws what `make_error` makes of a message and its fields.
+    #[wasm_bindgen(skip_typescript, constructor)]
+    pub fn new(options: JsValue, make_error: Function) -> Result<Self, JsValue> {
+        match described(options, &make_error) {
+            Ok((shared, wanted)) => Ok(Self { shared: Rc::new(shared), wanted }),
+            Err(failure) => Err(rejection(failure.into(), &make_error, None)),
+        }
+    }
+
+    /// What the options name as the store, the account, and what begins the account's keys.
+    #[wasm_bindgen(skip_typescript, getter)]
+    pub fn wanted(&self) -> Array {
+        let account = &self.shared.account;
+        let wanted = pair(&self.wanted, &account.into());
+        wanted.push(&key_prefix(account).into());
+        wanted
+    }
+
+    /// Takes the guarded store.
+    #[wasm_bindgen(skip_typescript)]
+    pub fn keep(&self, store: JsValue) {
+        let _ = self.shared.store.set(Store(store));
+    }
+
     /// A query of one of the four calls; throws a `DeltaError` for what Graph would refuse.
     #[wasm_bindgen(skip_typescript)]
     pub fn query(&self, call: &str, path: JsValue, options: JsValue) -> Result<Query, JsValue> {
@@ -181,9 +194,6 @@ impl Client {
     }
 
     fn described(&self, call: &str, path: &JsValue, options: JsValue) -> Read<request::Query> {
-        if self.shared.closed.get() {
-            return Err(closed());
-        }
         match call {
             "events" => request::events(*options::read(options, &EVENTS)?),
             "orgContacts" => request::org_contacts(*options::read(options, &ORG_CONTACTS)?),
@@ -202,13 +212,6 @@ impl Client {
     pub fn resume(&self) {
         self.shared.tokens.forget();
     }
-
-    /// Ends what runs.
-    #[wasm_bindgen(skip_typescript)]
-    pub fn close(&self) {
-        self.shared.end_rounds();
-        self.shared.tokens.forget();
-    }
 }
 
 /// A query.
@@ -220,7 +223,7 @@ pub struct Query {
 }
 
 impl Query {
-    fn driver(&self, options: JsValue, on_status: Function, shown: bool, window: Option<String>) -> Read<Driver> {
+    fn driver(&self, options: JsValue, host: JsValue, shown: bool, window: Option<String>) -> Read<Driver> {
         let options = Options::new(options, "round")?;
         options.only("signal, ack, maxPages, maxMs", &[])?;
         let (mut max_pages, mut ack, mut max_ms) = (None, None, None);
@@ -236,17 +239,7 @@ impl Query {
             return Err(Failure::new(Code::BadRequest, filled("options.ack must be \"next\" or \"manual\", got {}", &[&quoted(&ack)])));
         }
         options.millis("maxMs", &mut max_ms)?;
-        let leash = Leash::new(options.get("signal"))?;
         let shared = &self.shared;
-        if shared.closed.get() {
-            return Err(closed());
-        }
-        let mut closers = shared.closers.borrow_mut();
-        // In the place of one that has ended.
-        match closers.iter_mut().find(|closer| closer.strong_count() == 0) {
-            Some(closer) => *closer = leash.closer(),
-            None => closers.push(leash.closer()),
-        }
         let plan = Plan {
             endpoint: Rc::clone(&shared.endpoint),
             query: Rc::clone(&self.query),
@@ -256,43 +249,32 @@ impl Query {
             window,
             shown,
         };
-        Ok(Driver::new(Round::new(plan, Date::now()), Rc::clone(shared), self.key.clone(), leash, on_status, shown))
+        let keys = Keys { query: self.key.clone(), throttle: self.query.throttle_key(&shared.account, &shared.endpoint).into() };
+        Ok(Driver::new(Round::new(plan, Date::now()), Rc::clone(shared), shared.pace(&self.query), keys, host, shown))
     }
 }
 
 #[wasm_bindgen]
 impl Query {
-    /// The name under which the state is stored.
+    /// The name under which the state is stored; whether the items are kept; and how far a rolling window reaches: days back, days
+    /// ahead, their time zone.
     #[wasm_bindgen(skip_typescript, getter)]
-    pub fn key(&self) -> String {
-        self.key.as_string().unwrap_or_default()
-    }
-
-    /// Whether the items are kept.
-    #[wasm_bindgen(skip_typescript, getter)]
-    pub fn mirror(&self) -> bool {
-        self.query.mirror
-    }
-
-    /// How far a rolling window reaches: days back, days ahead, their time zone.
-    #[wasm_bindgen(skip_typescript, getter)]
-    pub fn window(&self) -> JsValue {
-        match &self.query.window {
-            Some((back, ahead, zone)) => {
-                let window = Array::of2(&(*back).into(), &(*ahead).into());
-                window.push(&zone.into());
-                window.into()
-            }
-            None => JsValue::UNDEFINED,
+    pub fn about(&self) -> Array {
+        let about = pair(&self.key, &self.query.mirror.into());
+        if let Some((back, ahead, zone)) = &self.query.window {
+            let window = pair(&(*back).into(), &(*ahead).into());
+            window.push(&zone.into());
+            about.push(&window);
         }
+        about
     }
 
-    /// A round that has not begun. `on_status` gets each change of it; `shown` says that a consumer sees the items; `window` is
+    /// A round that has not begun. `host` is the facade's `Drive`; `shown` says that a consumer sees the items; `window` is
     /// where a rolling one is today.
     #[wasm_bindgen(skip_typescript)]
-    pub fn round(&self, options: JsValue, on_status: Function, shown: bool, window: Option<String>) -> Result<RoundHandle, JsValue> {
-        match self.driver(options, on_status, shown, window) {
-            Ok(driver) => Ok(RoundHandle { driver: Rc::new(RefCell::new(Some(driver))), report: Rc::default() }),
+    pub fn round(&self, options: JsValue, host: JsValue, shown: bool, window: Option<String>) -> Result<RoundHandle, JsValue> {
+        match self.driver(options, host, shown, window) {
+            Ok(driver) => Ok(RoundHandle { driver: Cell::new(Some(Box::new(driver))), report: Cell::default() }),
             Err(failure) => Err(self.shared.error(failure)),
         }
     }
@@ -307,53 +289,56 @@ impl Query {
 /// A round. The facade calls its functions one after the other, never two at once.
 #[wasm_bindgen(skip_typescript)]
 pub struct RoundHandle {
-    /// Taken out while it works.
-    driver: Rc<RefCell<Option<Driver>>>,
+    /// Taken out while it works: whoever hears of its status may ask for its report.
+    driver: Cell<Option<Box<Driver>>>,
     /// The report of before, for the time while it works.
-    report: Rc<RefCell<JsValue>>,
+    report: Cell<JsValue>,
 }
 
 impl RoundHandle {
-    fn work(&self, acked: bool) -> Promise {
-        let (place, report) = (Rc::clone(&self.driver), Rc::clone(&self.report));
-        promise(Box::pin(async move {
-            let Some(mut driver) = place.take() else { return Err(JsValue::from_str("this round is already at work")) };
-            report.replace(driver.report());
-            let result = driver.go(acked).await;
-            place.replace(Some(driver));
-            result
-        }))
+    fn work(&self, work: &mut dyn FnMut(&mut Driver) -> Result<JsValue, JsValue>) -> Result<JsValue, JsValue> {
+        let Some(mut driver) = self.driver.take() else { return Err(JsValue::from_str("this round is already at work")) };
+        self.report.set(driver.report());
+        let result = work(&mut driver);
+        self.driver.set(Some(driver));
+        result
     }
 }
 
 #[wasm_bindgen]
 impl RoundHandle {
-    /// The next page, or undefined at the end. `heard` says that somebody could hear of its changes, though nobody sees the page.
+    /// The next page, or undefined at the end; with `acked`, commits the page that was delivered last; a promise where it has to
+    /// wait. `heard` says that somebody could hear of the next page's changes, though nobody sees it.
     #[wasm_bindgen(skip_typescript)]
-    pub fn next(&self, heard: bool) -> Promise {
-        if let Some(driver) = self.driver.borrow_mut().as_mut() {
-            driver.heard = heard;
-        }
-        self.work(false)
+    pub fn go(&self, acked: bool, heard: bool) -> Result<JsValue, JsValue> {
+        self.work(&mut |driver| driver.go(acked, heard))
     }
 
-    /// Commits the page that was delivered last; without one, does nothing.
+    /// Goes on with what the promise came to.
     #[wasm_bindgen(skip_typescript)]
-    pub fn ack(&self) -> Promise {
-        self.work(true)
+    pub fn go_on(&self, failed: bool, answer: &JsValue) -> Result<JsValue, JsValue> {
+        self.work(&mut |driver| driver.go_on(if failed { Err(answer.clone()) } else { Ok(answer.clone()) }))
     }
 
     /// Ends the round where it is.
     #[wasm_bindgen(skip_typescript)]
     pub fn leave(&self) {
-        if let Some(driver) = self.driver.borrow_mut().as_mut() {
+        let _ = self.work(&mut |driver| {
             driver.leave();
-        }
+            Ok(JsValue::UNDEFINED)
+        });
     }
 
     /// The `RoundReport` so far.
     #[wasm_bindgen(skip_typescript)]
     pub fn report(&self) -> JsValue {
-        self.driver.borrow().as_ref().map_or_else(|| self.report.borrow().clone(), Driver::report)
+        let Some(driver) = self.driver.take() else {
+            let report = self.report.take();
+            self.report.set(report.clone());
+            return report;
+        };
+        let report = driver.report();
+        self.driver.set(Some(driver));
+        report
     }
 }

@@ -1,44 +1,62 @@
 //! One round: a step in, its deed, an input out. Nothing is decided here.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
-use gloo_timers::callback::Timeout;
-use js_sys::{Array, Date, Function, Math, Object, Promise};
+use js_sys::{Array, Date, Math, Object, Promise};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
 
 use super::client::Shared;
 use super::fetch::{self, Answer, Fetch};
 use super::json::Json;
-use super::leash::{Leash, timer};
-use super::object::{self, Stop, set, set_date, set_number, set_text};
+use super::object::{self, Stop, get, method, promised, set, set_date, set_number, set_text};
 use super::store::{self, CHUNK};
+use super::token::Got;
 use crate::protocol::change::Applied;
 use crate::protocol::desk::Desk;
 use crate::protocol::error::{Code, Failure, Read};
+use crate::protocol::pace::Pace;
 use crate::protocol::page;
 use crate::protocol::report::Outcome;
-use crate::protocol::round::{Delivery, Input, Round, Step};
+use crate::protocol::round::{Delivery, Input, Need, Round, Step};
+use crate::protocol::wait::Why;
 
 /// A round that runs.
 pub struct Driver {
     round: Round,
     shared: Rc<Shared>,
-    key: JsValue,
-    leash: Leash,
-    on_status: Function,
+    pace: Rc<Cell<Pace>>,
+    keys: Keys,
+    /// The revision of what is stored of the pace.
+    revision: JsValue,
+    /// The facade's `Drive`: it waits, and sends.
+    host: JsValue,
     /// Whether a consumer sees the items.
     shown: bool,
     /// Whether anybody could hear of the changes that the next page brings.
-    pub heard: bool,
+    heard: bool,
     /// For the next request.
     token: String,
+    /// Of the last request, until a page of it is committed.
+    request_id: Option<String>,
     /// The page at hand.
     desk: Desk<Json>,
     /// The page as the consumer gets it.
     delivered: Option<JsValue>,
     /// What to do next.
     step: Option<Step>,
+    /// What is waited for.
+    then: Option<Then>,
+    /// Whether the page at hand is being committed for its consumer, who waits for no more.
+    acked: bool,
+}
+
+/// Where things are stored.
+pub struct Keys {
+    /// The state and the items.
+    pub query: JsValue,
+    /// Until when Graph throttles the scope.
+    pub throttle: JsValue,
 }
 
 /// What a step has come to.
@@ -49,30 +67,38 @@ enum Turn {
 
 /// Where an answer goes.
 enum Then {
-    Token,
-    Response(bool),
+    Token(Need),
+    /// There is room for this request.
+    Room(Step),
+    /// Until when the scope is throttled, as it is stored.
+    Throttle(Step),
+    /// It is time for this request.
+    Paced(Step),
     /// Of a page, or of one object.
-    Body(JsValue, bool),
-    /// What is left of a sleep behind this slice of it, in milliseconds.
-    Timer(f64, Timeout),
+    Answer(bool),
+    Sleep,
     Store(Step),
 }
 
 impl Driver {
     /// A round that has not begun.
-    pub fn new(round: Round, shared: Rc<Shared>, key: JsValue, leash: Leash, on_status: Function, shown: bool) -> Self {
+    pub fn new(round: Round, shared: Rc<Shared>, pace: Rc<Cell<Pace>>, keys: Keys, host: JsValue, shown: bool) -> Self {
         Self {
             round,
             shared,
-            key,
-            leash,
-            on_status,
+            pace,
+            keys,
+            revision: JsValue::UNDEFINED,
+            host,
             shown,
             heard: false,
             token: String::new(),
+            request_id: None,
             desk: Desk::default(),
             delivered: None,
             step: None,
+            then: None,
+            acked: false,
         }
     }
 
@@ -89,9 +115,14 @@ impl Driver {
         }
     }
 
-    /// The next page, or undefined at the end of the round; with `acked`, commits the page that was delivered last and stops.
-    pub async fn go(&mut self, acked: bool) -> Result<JsValue, JsValue> {
-        let mut step = match self.step.take() {
+    /// The next page, or undefined at the end of the round; with `acked`, commits the page that was delivered last and stops. Gives a
+    /// promise where it has to wait for one: [`Self::go_on`] takes what it comes to.
+    pub fn go(&mut self, acked: bool, heard: bool) -> Result<JsValue, JsValue> {
+        self.acked = acked;
+        if !acked {
+            self.heard = heard;
+        }
+        let step = match self.step.take() {
             Some(Step::Await) if acked => self.take(Input::Acked),
             step if acked => {
                 self.step = step;
@@ -100,47 +131,66 @@ impl Driver {
             Some(step) => step,
             None => self.take(Input::Begin),
         };
-        loop {
-            let input = match step {
-                Step::Done => {
-                    self.tell(&self.status("idle"));
-                    return Ok(JsValue::UNDEFINED);
-                }
-                Step::Fail(failure) => Err(failure.into()),
-                step => self.act(step).await,
-            };
-            if let Ok(Input::Delivered) = input {
-                self.step = Some(self.take(Input::Delivered));
-                return Ok(self.delivered.take().unwrap_or(JsValue::UNDEFINED));
-            }
-            step = self.follow(input)?;
-            // A commit that was refused rejects the acknowledgement itself.
-            if acked && !matches!(step, Step::Fail(_)) {
-                self.step = Some(step);
+        self.run(step)
+    }
+
+    /// Goes on with what was waited for.
+    pub fn go_on(&mut self, answer: Result<JsValue, JsValue>) -> Result<JsValue, JsValue> {
+        let turn = match self.then.take() {
+            Some(then) => self.came(then, answer),
+            None => Err(Failure::new(Code::Internal, "nothing was waited for").into()),
+        };
+        self.turn(turn)
+    }
+
+    fn run(&mut self, step: Step) -> Result<JsValue, JsValue> {
+        let turn = match step {
+            Step::Done => {
+                self.tell(&self.status("idle"));
                 return Ok(JsValue::UNDEFINED);
             }
+            Step::Fail(failure) => Err(failure.into()),
+            step => self.begin(step),
+        };
+        self.turn(turn)
+    }
+
+    fn turn(&mut self, turn: Result<Turn, Stop>) -> Result<JsValue, JsValue> {
+        let input = match turn {
+            Ok(Turn::Over(input)) => input,
+            Ok(Turn::Wait(promise, then)) => {
+                self.then = Some(then);
+                return Ok(promise.into());
+            }
+            Err(stop) => return Err(self.stop(stop)),
+        };
+        let delivered = input == Input::Delivered;
+        let step = self.take(input);
+        if delivered {
+            self.step = Some(step);
+            return Ok(self.delivered.take().unwrap_or(JsValue::UNDEFINED));
         }
+        // A commit that was refused rejects the acknowledgement itself.
+        if self.acked && !matches!(step, Step::Fail(_)) {
+            self.step = Some(step);
+            return Ok(JsValue::UNDEFINED);
+        }
+        self.run(step)
     }
 
     fn take(&mut self, input: Input) -> Step {
         self.round.step(input, Date::now(), Math::random())
     }
 
-    /// Goes on, or ends the round in the words of its failure.
-    fn follow(&mut self, input: Result<Input, Stop>) -> Result<Step, JsValue> {
-        let stop = match input {
-            Ok(input) => return Ok(self.take(input)),
-            Err(stop) => stop,
-        };
+    /// Ends the round in the words of its failure.
+    fn stop(&mut self, mut stop: Stop) -> JsValue {
+        if let Stop::Failed(failure, _) = &mut stop {
+            failure.client_request_id = self.request_id.take();
+        }
         let (outcome, phase) = match &stop {
-            Stop::Aborted(_) => (Outcome::Partial, "idle"),
-            Stop::Failed(failure, _) => match failure.code {
-                Code::Closed => (Outcome::Partial, "closed"),
-                Code::Interaction => (Outcome::Failed, "needs-auth"),
-                _ => (Outcome::Failed, "failed"),
-            },
-            Stop::Store(error) if object::text(error, "code").as_deref() == Some(Code::Closed.as_str()) => (Outcome::Partial, "closed"),
-            Stop::Store(_) => (Outcome::Failed, "failed"),
+            Stop::Failed(failure, _) if matches!(failure.code, Code::Interaction | Code::Claims) => (Outcome::Failed, "needs-auth"),
+            Stop::Theirs(error) if object::text(error, "code").as_deref() == Some(Code::Closed.as_str()) => (Outcome::Partial, "closed"),
+            _ => (Outcome::Failed, "failed"),
         };
         self.round.report.end(outcome, Date::now());
         let error = object::rejection(stop, &self.shared.make_error, Some(&self.round.report));
@@ -149,7 +199,7 @@ impl Driver {
             set(&status, "error", &error);
         }
         self.tell(&status);
-        Err(error)
+        error
     }
 
     fn status(&self, phase: &str) -> Object {
@@ -169,59 +219,36 @@ impl Driver {
 
     fn tell(&self, status: &Object) {
         // The facade's own function; it does not throw.
-        let _ = self.on_status.call1(&JsValue::UNDEFINED, status);
+        let _ = method(&self.host, "tell", status, &JsValue::UNDEFINED);
     }
 
     fn working(&self) {
         self.tell(&self.status(if self.round.report.resync.is_some() { "resyncing" } else { "syncing" }));
     }
 
-    /// Does one step. All that a round waits for is waited for here: every `await` is a state of its own in the wasm.
-    async fn act(&mut self, step: Step) -> Result<Input, Stop> {
-        let mut turn = self.begin(step)?;
-        loop {
-            match turn {
-                Turn::Over(input) => return Ok(input),
-                Turn::Wait(promise, then) => {
-                    let answer = JsFuture::from(self.leash.hold(&promise)).await;
-                    turn = self.go_on(then, answer)?;
-                }
-            }
-        }
-    }
-
     fn begin(&mut self, step: Step) -> Result<Turn, Stop> {
-        if !matches!(step, Step::Deliver(_)) {
-            self.leash.check()?;
-        }
         match step {
             Step::SignIn(need) => {
-                if let Some(token) = self.shared.tokens.kept(need) {
+                if let Some(token) = self.shared.tokens.kept(&need, &self.token) {
                     self.token = token;
                     return Ok(Turn::Over(Input::SignedIn));
                 }
-                let promise = self.shared.tokens.ask(need, &self.leash);
-                Ok(Turn::Wait(promise, Then::Token))
+                let asked = self.shared.tokens.ask(&need, &get(&self.host, "signal"));
+                let policy = &self.round.plan().policy;
+                Ok(self.wait("within", &asked, &policy.max_wait.max(policy.timeout).into(), Then::Token(need)))
             }
-            Step::Fetch(ref url) | Step::Item(ref url) => {
+            Step::Fetch(_) | Step::Item(_) => {
                 self.working();
-                let prefer = self.round.prefer();
-                let plan = self.round.plan();
-                let fetch = Fetch {
-                    endpoint: &plan.endpoint,
-                    function: self.shared.fetch.as_ref(),
-                    token: &self.token,
-                    prefer: &prefer,
-                    leash: &self.leash,
-                };
-                Ok(Turn::Wait(fetch.send(url)?, Then::Response(matches!(step, Step::Item(_)))))
+                let scope = JsValue::from_str(&self.round.plan().query.scope);
+                let limit = self.pace.get().limit();
+                Ok(self.wait("enter", &scope, &limit.into(), Then::Room(step)))
             }
             Step::Sleep(ms, why) => {
                 let status = self.status("waiting");
                 set_date(&status, "waitUntil", Some(Date::now() + ms));
                 set_text(&status, "waitReason", why.as_str());
                 self.tell(&status);
-                Ok(self.sleep(ms))
+                Ok(self.wait("sleep", &ms.into(), &(why == Why::Offline).into(), Then::Sleep))
             }
             step => match self.ask(&step)? {
                 Some(promise) => Ok(Turn::Wait(promise, Then::Store(step))),
@@ -230,56 +257,114 @@ impl Driver {
         }
     }
 
-    fn go_on(&mut self, then: Then, answer: Result<JsValue, JsValue>) -> Result<Turn, Stop> {
-        // Of a commit that is cut off here nothing is known; if it was stored, the next round goes on behind it.
-        self.leash.check()?;
-        if let Then::Store(step) = then {
-            return self.answered(step, answer.map_err(Stop::Store)?).map(Turn::Over);
-        }
-        Ok(match then {
-            Then::Response(item) => match fetch::opened(answer)? {
-                Ok((response, body)) => Turn::Wait(body, Then::Body(response, item)),
-                Err(answer) => Turn::Over(self.read(answer, item)),
-            },
-            Then::Body(response, item) => Turn::Over(self.read(fetch::answer(&response, answer), item)),
-            Then::Timer(left, timeout) => {
-                drop(timeout);
-                self.sleep(left)
-            }
-            _ => {
-                self.token = self.shared.tokens.taken(answer)?;
-                Turn::Over(Input::SignedIn)
-            }
-        })
+    /// Asks the host for something that has to be waited for.
+    fn wait(&self, what: &str, first: &JsValue, second: &JsValue, then: Then) -> Turn {
+        Turn::Wait(promised(method(&self.host, what, first, second)), then)
     }
 
-    /// By the timers alone: the clock may be set back meanwhile.
-    fn sleep(&self, left: f64) -> Turn {
-        if left <= 0.0 {
-            self.working();
-            return Turn::Over(Input::Slept);
+    fn offline(&self) -> bool {
+        get(&self.host, "offline").is_truthy()
+    }
+
+    fn came(&mut self, then: Then, answer: Result<JsValue, JsValue>) -> Result<Turn, Stop> {
+        let input = match then {
+            Then::Token(need) => match self.shared.tokens.taken(answer, &need, self.offline())? {
+                Got::Token(token) => {
+                    self.token = token;
+                    Input::SignedIn
+                }
+                Got::Lost(lost) => Input::Unreachable(lost),
+            },
+            Then::Sleep => {
+                self.working();
+                Input::Slept
+            }
+            Then::Room(step) => return Ok(Turn::Wait(self.shared.store()?.load(&self.keys.throttle), Then::Throttle(step))),
+            Then::Throttle(step) => {
+                let stored = answer.map_err(Stop::Theirs)?;
+                let number = |name: &str| get(&stored, name).as_f64().unwrap_or(0.0);
+                self.revision = get(&stored, "revision");
+                let now = Date::now();
+                let mut pace = self.pace.get();
+                pace.stored(number("until"), number("at"), now);
+                let delay = if pace.until() > now { 0.0 } else { pace.take(now, Math::random()) };
+                self.pace.set(pace);
+                if delay > 0.0 {
+                    return Ok(self.wait("sleep", &delay.into(), &JsValue::FALSE, Then::Paced(step)));
+                }
+                return self.send(&step);
+            }
+            Then::Paced(step) => return self.send(&step),
+            Then::Answer(item) => {
+                let answer = answer.map_err(Stop::Theirs).and_then(|sent| Ok(fetch::answer(&sent, self.offline())?));
+                let input = answer.map(|answer| self.read(answer, item));
+                if matches!(input, Ok(Input::Page(_) | Input::Item)) {
+                    let mut pace = self.pace.get();
+                    pace.answered();
+                    self.pace.set(pace);
+                }
+                self.exit();
+                input?
+            }
+            Then::Store(step) => self.answered(step, answer.map_err(Stop::Theirs)?)?,
+        };
+        Ok(Turn::Over(input))
+    }
+
+    /// Makes room for the next request of the scope.
+    fn exit(&self) {
+        let _ = method(&self.host, "exit", &self.pace.get().limit().into(), &JsValue::UNDEFINED);
+    }
+
+    fn send(&mut self, step: &Step) -> Result<Turn, Stop> {
+        let (Step::Fetch(url) | Step::Item(url)) = step else {
+            return Err(Failure::new(Code::Internal, "this is no request").into());
+        };
+        let until = self.pace.get().until();
+        if until > Date::now() {
+            self.exit();
+            return Ok(Turn::Over(Input::Throttled(until)));
         }
-        let (promise, timeout, slice) = timer(left);
-        Turn::Wait(promise, Then::Timer(left - slice, timeout))
+        let id = fetch::request_id();
+        let prefer = self.round.prefer();
+        let plan = self.round.plan();
+        let fetch = Fetch {
+            endpoint: &plan.endpoint,
+            function: &self.shared.fetch,
+            token: &self.token,
+            prefer: &prefer,
+            host: &self.host,
+            timeout: plan.policy.timeout,
+            id: &id,
+        };
+        let sent = fetch.send(url)?;
+        self.request_id = Some(id);
+        Ok(Turn::Wait(sent, Then::Answer(matches!(step, Step::Item(_)))))
     }
 
     /// What a step asks of the store.
     fn ask(&mut self, step: &Step) -> Read<Option<Promise>> {
-        let store = &self.shared.store;
+        let store = self.shared.store()?;
         let asked = match step {
             Step::Load => {
                 self.working();
-                store.load(&self.key)
+                store.load(&self.keys.query)
             }
-            Step::Commit { expect, record } => store.commit(&self.key, expect.as_deref(), record, self.desk.applied())?,
-            Step::Note { expect, record } => store.commit(&self.key, expect.as_deref(), record, &Applied::default())?,
-            Step::Sweep { after, .. } => store.scan(&self.key, after.as_deref()),
+            Step::Commit { expect, record } => store.commit(&self.keys.query, expect.as_deref(), record, self.desk.applied())?,
+            Step::Note { expect, record } => store.commit(&self.keys.query, expect.as_deref(), record, &Applied::default())?,
+            Step::Hold(until) => {
+                let mut pace = self.pace.get();
+                pace.throttled(*until);
+                self.pace.set(pace);
+                store.hold(&self.keys.throttle, &self.revision, *until, Date::now())
+            }
+            Step::Sweep { after, .. } => store.scan(&self.keys.query, after.as_deref()),
             Step::Apply => {
                 let ids = self.desk.ids(&self.round.plan().query);
                 if ids.is_empty() {
                     return Ok(None);
                 }
-                store.rows(&self.key, &ids)
+                store.rows(&self.keys.query, &ids)
             }
             Step::Deliver(_) => return Ok(None),
             _ => return Err(Failure::new(Code::Internal, "a page must be acknowledged before the next one is asked for")),
@@ -301,11 +386,14 @@ impl Driver {
                 self.deliver(delivery)?;
                 Ok(Input::Delivered)
             }
+            // Of two who store such a time at once, either will do.
+            Step::Hold(_) => Ok(Input::Held),
             step => {
                 if !answer.is_truthy() {
                     return Ok(Input::Conflict);
                 }
                 if matches!(step, Step::Commit { .. }) {
+                    self.request_id = None;
                     self.desk.committed(&mut self.round.report);
                 }
                 Ok(Input::Committed)
@@ -333,9 +421,9 @@ impl Driver {
                 }
                 Err(why) => Input::Malformed(why),
             },
-            Answer::NotJson => Input::Malformed(page::Malformed::NotJson),
+            Answer::Strange(what) => Input::Malformed(what),
             Answer::Refused(refusal) => Input::Refused(refusal),
-            Answer::Unreachable => Input::Unreachable,
+            Answer::Lost(lost) => Input::Unreachable(lost),
         }
     }
 }

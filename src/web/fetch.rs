@@ -5,16 +5,18 @@
 //! host's own. Its headers are used, for the request: what goes into them has been checked.
 
 use gloo_net::http::Headers;
-use js_sys::{Function, Math, Object, Promise};
+use js_sys::{Array, Function, JsString, Math, Object, Promise};
 use wasm_bindgen::prelude::*;
 use web_sys::Url;
 
 use super::json::Json;
-use super::leash::{Leash, promised};
-use super::object::{get, method, set, set_text, text};
+use super::object::{get, method, promised, set, set_text, text};
+use crate::protocol::challenge::claims;
 use crate::protocol::endpoint::{Endpoint, shown};
 use crate::protocol::error::{Code, Failure, Read};
+use crate::protocol::page::Malformed;
 use crate::protocol::refusal::Refusal;
+use crate::protocol::round::Lost;
 use crate::protocol::text::{filled, joined};
 
 /// What came back.
@@ -22,25 +24,29 @@ pub enum Answer {
     /// A good status and a JSON body.
     Body(Json),
     /// A good status and something else.
-    NotJson,
+    Strange(Malformed),
     /// Another status.
     Refused(Box<Refusal>),
     /// Nothing, or part of it.
-    Unreachable,
+    Lost(Lost),
 }
 
 /// What a request needs besides its URL.
 pub struct Fetch<'a> {
     /// The only origin that gets the token.
     pub endpoint: &'a Endpoint,
-    /// The caller's own `fetch`, if any.
-    pub function: Option<&'a Function>,
+    /// The caller's own `fetch`, or undefined.
+    pub function: &'a JsValue,
     /// Goes into the one header, and nowhere else.
     pub token: &'a str,
     /// The values of the Prefer header.
     pub prefer: &'a [String],
-    /// The round's.
-    pub leash: &'a Leash,
+    /// The round's `Drive`.
+    pub host: &'a JsValue,
+    /// Milliseconds without a sign of life after which it is cut.
+    pub timeout: f64,
+    /// Its name in Graph's logs.
+    pub id: &'a str,
 }
 
 impl Fetch<'_> {
@@ -55,7 +61,7 @@ impl Fetch<'_> {
         let headers = Headers::new();
         headers.set("Accept", "application/json");
         headers.set("Authorization", &joined(&["Bearer ", self.token], ""));
-        headers.set("client-request-id", &request_id());
+        headers.set("client-request-id", self.id);
         if !self.prefer.is_empty() {
             headers.set("Prefer", &joined(&self.prefer.iter().map(String::as_str).collect::<Vec<_>>(), ", "));
         }
@@ -63,51 +69,61 @@ impl Fetch<'_> {
         set_text(&init, "method", "GET");
         set_text(&init, "redirect", "manual");
         set(&init, "headers", &headers.into_raw());
-        set(&init, "signal", &self.leash.signal());
-        let global = js_sys::global();
-        let own = self.function.cloned().or_else(|| get(&global, "fetch").dyn_into().ok());
-        match own {
-            Some(function) => Ok(promised(function.call2(&global, &JsValue::from_str(url), &init))),
-            None => Err(Failure::new(Code::BadRequest, "this host has no fetch; give one in options.fetch")),
-        }
+        let timeout = self.timeout.into();
+        Ok(promised(get(self.host, "get").unchecked_ref::<Function>().call4(self.host, self.function, &url.into(), &init, &timeout)))
     }
 }
 
-/// What `fetch` gave: an answer already, or a response whose body is to be waited for.
-pub fn opened(sent: Result<JsValue, JsValue>) -> Read<Result<(JsValue, Promise), Answer>> {
-    let Ok(value) = sent else { return Ok(Err(Answer::Unreachable)) };
+/// What an answer says, once its body is here, or is known to be cut: `[response, its text, whether it took too long]`.
+pub fn answer(sent: &JsValue, offline: bool) -> Read<Answer> {
+    let sent: &Array = sent.unchecked_ref();
+    let (response, body) = (sent.get(0), sent.get(1));
+    let lost = || {
+        Answer::Lost(if sent.get(2).is_truthy() {
+            Lost::Timeout
+        } else if offline {
+            Lost::Offline
+        } else {
+            Lost::Network
+        })
+    };
+    if response.is_null() {
+        return Ok(lost());
+    }
+    let headers = get(&response, "headers");
     // By shape: a Response of another realm, or of another library, is no instance of ours.
-    if get(&value, "status").as_f64().is_none() || !get(&value, "text").is_function() || !get(&get(&value, "headers"), "get").is_function()
-    {
+    if get(&response, "status").as_f64().is_none() || !get(&response, "text").is_function() || !get(&headers, "get").is_function() {
         return Err(Failure::new(Code::BadRequest, "options.fetch must resolve to a Response"));
     }
-    let status = status(&value);
-    if (300..400).contains(&status) || text(&value, "type").as_deref() == Some("opaqueredirect") {
-        return Ok(Err(Answer::Refused(Box::new(Refusal { status, ..Refusal::default() }))));
+    let status = status(&response);
+    if (300..400).contains(&status) || text(&response, "type").as_deref() == Some("opaqueredirect") {
+        return Ok(Answer::Refused(Box::new(Refusal { status, ..Refusal::default() })));
     }
-    let body = promised(method(&value, "text", &JsValue::UNDEFINED, &JsValue::UNDEFINED));
-    Ok(Ok((value, body)))
-}
-
-/// What an answer says, once its body is here, or is known to be cut.
-pub fn answer(response: &JsValue, body: Result<JsValue, JsValue>) -> Answer {
-    let status = status(response);
     let ok = (200..300).contains(&status);
-    if ok && body.is_err() {
-        return Answer::Unreachable;
+    if ok && body.is_undefined() {
+        return Ok(lost());
     }
-    let body = body.ok().filter(JsValue::is_string).and_then(|text| parse(&text).ok()).map(Json);
+    let json = if body.is_string() { parse(&body).ok().map(Json) } else { None };
+    // Its beginning: a body may be too long to be copied into the wasm.
+    let strange = || {
+        let text = if body.is_string() { body.unchecked_ref::<JsString>().slice(0, 400).as_string() } else { None };
+        Malformed::of(&text.unwrap_or_default())
+    };
     if ok {
-        return body.map_or(Answer::NotJson, Answer::Body);
+        return Ok(json.map_or_else(|| Answer::Strange(strange()), Answer::Body));
     }
     // Data under an error status is not read (graph-facts 4); an error without a body is still its status.
-    let headers = get(response, "headers");
     let header = |name: &str| method(&headers, "get", &name.into(), &JsValue::UNDEFINED).ok()?.as_string();
-    let mut refusal = Refusal::read(status, body.as_ref());
+    let mut refusal = Refusal::read(status, json.as_ref());
     refusal.retry_after = header("Retry-After");
     refusal.location = header("Location");
     refusal.request_id = header("request-id").or(refusal.request_id);
-    Answer::Refused(Box::new(refusal))
+    // Whoever gets them hands them on as JSON.
+    refusal.claims = header("WWW-Authenticate").and_then(|header| claims(&header)).filter(|claims| parse(&claims.into()).is_ok());
+    if json.is_none() && body.is_string() {
+        refusal.strange = Some(strange());
+    }
+    Ok(Answer::Refused(Box::new(refusal)))
 }
 
 /// The status, whatever stands in its place.
@@ -125,7 +141,7 @@ extern "C" {
 }
 
 /// A fresh UUID of version 4. It is a name for a log, no secret.
-fn request_id() -> String {
+pub fn request_id() -> String {
     let mut digits = String::with_capacity(36);
     for at in 0..36 {
         match at {

@@ -3,7 +3,7 @@
 use js_sys::{Array, JSON, Object, Reflect};
 use wasm_bindgen::prelude::*;
 
-use super::object::get;
+use super::object::{get, pair};
 use crate::protocol::item::Item;
 
 /// A JSON value in the host's memory.
@@ -73,7 +73,7 @@ impl Item for Json {
     fn object(named: Vec<(String, Self)>) -> Self {
         let entries = Array::new();
         for (name, value) in named {
-            entries.push(&Array::of2(&name.into(), &value.0));
+            entries.push(&pair(&name.into(), &value.0));
         }
         Self(from_entries(&entries))
     }

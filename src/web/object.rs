@@ -1,22 +1,20 @@
 //! What goes out: pages, changes, reports, errors; and how any JavaScript object is read and written.
 
-use js_sys::{Array, Date, Function, Object};
+use js_sys::{Array, Date, Function, Object, Promise};
 use wasm_bindgen::prelude::*;
 
 use super::json::{Json, assign};
 use crate::protocol::change::Change;
-use crate::protocol::error::{Code, Failure};
+use crate::protocol::error::Failure;
 use crate::protocol::report::Report;
 use crate::protocol::round::Delivery;
 
 /// Why something ended without a result.
 pub enum Stop {
-    /// The caller's signal fired: its reason, untouched.
-    Aborted(JsValue),
     /// An error of ours, and what caused it.
     Failed(Box<Failure>, JsValue),
-    /// The `DeltaError` of a store.
-    Store(JsValue),
+    /// A `DeltaError` of the facade's, or of a store.
+    Theirs(JsValue),
 }
 
 impl From<Box<Failure>> for Stop {
@@ -149,8 +147,7 @@ pub fn report(report: &Report) -> JsValue {
 /// What a promise rejects with: the signal's reason, or a `DeltaError` made by the facade's class.
 pub fn rejection(stop: Stop, make_error: &Function, round: Option<&Report>) -> JsValue {
     let (failure, cause) = match stop {
-        Stop::Aborted(reason) => return reason,
-        Stop::Store(error) => {
+        Stop::Theirs(error) => {
             if let Some(round) = round {
                 // It may be frozen.
                 let fields = Object::new();
@@ -167,7 +164,12 @@ pub fn rejection(stop: Stop, make_error: &Function, round: Option<&Report>) -> J
     if let Some(status) = failure.status {
         set_number(&fields, "status", status.into());
     }
-    for (name, value) in [("graphCode", &failure.graph_code), ("requestId", &failure.request_id)] {
+    for (name, value) in [
+        ("graphCode", &failure.graph_code),
+        ("requestId", &failure.request_id),
+        ("clientRequestId", &failure.client_request_id),
+        ("claims", &failure.claims),
+    ] {
         if let Some(value) = value {
             set_text(&fields, name, value);
         }
@@ -183,10 +185,18 @@ pub fn rejection(stop: Stop, make_error: &Function, round: Option<&Report>) -> J
     make_error.call2(&JsValue::UNDEFINED, &message, &fields).unwrap_or(message)
 }
 
-/// The client is closed.
-pub fn closed() -> Box<Failure> {
-    Failure::new(
-        Code::Closed,
-        "this client is closed (by close() or forget(), or because another tab deleted or upgraded its database); open another one with openDelta()",
-    )
+/// What a call gave or threw, as a promise: what it throws is as good as what it rejects with.
+pub fn promised(result: Result<JsValue, JsValue>) -> Promise {
+    match result {
+        Ok(value) => Promise::resolve(&value),
+        Err(thrown) => Promise::reject(&thrown),
+    }
+}
+
+/// A list of two.
+pub fn pair(first: &JsValue, second: &JsValue) -> Array {
+    let pair = Array::new();
+    pair.push(first);
+    pair.push(second);
+    pair
 }

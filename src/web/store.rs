@@ -1,17 +1,16 @@
 //! Where links and rows are kept: a store that the facade hands over. `pkg-template/store.js` guards it: its functions never throw,
 //! what they reject with is a `DeltaError`, and what they give has the right shape. What has not is taken as nothing.
 
-use js_sys::{Array, Object, Promise};
+use js_sys::{Array, Math, Object, Promise};
 use wasm_bindgen::prelude::*;
 
 use super::json::Json;
-use super::leash::promised;
-use super::object::{get, method, set, set_number, set_text};
+use super::object::{get, method, pair, promised, set, set_number, set_text};
 use crate::protocol::change::{Applied, Row};
 use crate::protocol::error::{Code, Failure, Read};
 use crate::protocol::item::Item;
 use crate::protocol::record::Record;
-use crate::protocol::text::filled;
+use crate::protocol::text::{digits, filled, joined};
 
 /// Rows swept at once (between 200 and 1000 is fast in every engine).
 pub const CHUNK: u32 = 500;
@@ -122,7 +121,7 @@ impl Store {
     pub fn commit(&self, key: &JsValue, expect: Option<&str>, record: &Record, applied: &Applied<Json>) -> Read<Promise> {
         let (batch, put, remove) = (Object::new(), Array::new(), Array::new());
         for (id, row) in &applied.put {
-            put.push(&Array::of2(&id.into(), &row_to_js(row)));
+            put.push(&pair(&id.into(), &row_to_js(row)));
         }
         for id in &applied.remove {
             remove.push(&id.into());
@@ -132,6 +131,19 @@ impl Store {
         set(&batch, "put", &put);
         set(&batch, "remove", &remove);
         Ok(self.ask("commit", key, &batch))
+    }
+
+    /// Writes until when a scope is throttled, and that this was written now, if the stored revision is `expect`.
+    pub fn hold(&self, key: &JsValue, expect: &JsValue, until: f64, now: f64) -> Promise {
+        let (batch, state) = (Object::new(), Object::new());
+        set_text(&state, "revision", &joined(&[&digits(now as i64, 1), &digits((Math::random() * 1e9) as i64, 1)], "."));
+        set_number(&state, "until", until);
+        set_number(&state, "at", now);
+        set(&batch, "expect", expect);
+        set(&batch, "state", &state);
+        set(&batch, "put", &Array::new());
+        set(&batch, "remove", &Array::new());
+        self.ask("commit", key, &batch)
     }
 
     /// Asks for at most [`CHUNK`] rows after an id, all of one moment; fewer only at the end.

@@ -2,17 +2,16 @@
 //!
 //! The token itself is kept here while it is good, and goes to [`super::fetch`] as an argument; nothing else sees it.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 
 use js_sys::{Array, Date, Function, Object, Promise};
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::leash::{Leash, promised};
-use super::object::{Stop, get, set, set_text, text};
+use super::object::{Stop, get, promised, set, set_text, text};
 use super::options::shown;
 use crate::protocol::error::{Code, Failure, Read};
-use crate::protocol::round::Need;
-use crate::protocol::text::{filled, short, words};
+use crate::protocol::round::{Lost, Need};
+use crate::protocol::text::{filled, holds, short, words};
 
 /// A token is not used in the last minutes of its life: a request takes time, and clocks differ.
 const MARGIN: f64 = 300_000.0;
@@ -21,19 +20,38 @@ const MARGIN: f64 = 300_000.0;
 const INTERACTION: &str =
     "interaction_required login_required consent_required native_account_unavailable no_tokens_found no_account_error";
 
+/// Names of errors that only the user can cure: MSAL's, and that of `@azure/identity`.
+const SIGN_IN: &str = "InteractionRequiredAuthError AuthenticationRequiredError";
+
+/// Codes of MSAL for a network that fails, and our own.
+const NETWORK: &str = "network no_network_connectivity network_error get_request_failed post_request_failed";
+
+/// What engines say when `fetch` gets no answer: a `TypeError` by itself may be any mistake.
+const NO_ANSWER: [&str; 4] = ["Failed to fetch", "NetworkError", "Load failed", "fetch failed"];
+
 /// The token source of one client.
 pub struct Tokens {
     /// What `getToken()` is called on; undefined for a function.
     object: JsValue,
     function: Function,
     scope: JsValue,
-    kept: RefCell<Option<Kept>>,
+    kept: Cell<Option<Kept>>,
 }
 
 struct Kept {
     token: String,
     /// 0 if the source does not say it.
     until: f64,
+    /// What it satisfies.
+    claims: Option<String>,
+}
+
+/// What a token source came to.
+pub enum Got {
+    /// A token.
+    Token(String),
+    /// No answer from where it gets them.
+    Lost(Lost),
 }
 
 impl Tokens {
@@ -42,7 +60,7 @@ impl Tokens {
         let (object, function) =
             if source.is_function() { (JsValue::UNDEFINED, source) } else { (source.clone(), get(&source, "getToken")) };
         match function.dyn_into::<Function>() {
-            Ok(function) => Ok(Self { object, function, scope: scope.into(), kept: RefCell::new(None) }),
+            Ok(function) => Ok(Self { object, function, scope: scope.into(), kept: Cell::new(None) }),
             Err(_) => {
                 let words =
                     filled("options.token must be a function, fromMsal(…) or an object with getToken(), got {}", &[&shown(&object)]);
@@ -56,46 +74,68 @@ impl Tokens {
         self.kept.replace(None);
     }
 
-    /// The kept token, if it is still good.
-    pub fn kept(&self, need: Need) -> Option<String> {
-        if need == Need::Unauthorized {
-            self.forget();
+    /// The kept token, if it will do. `refused` is the one that Graph saw last.
+    pub fn kept(&self, need: &Need, refused: &str) -> Option<String> {
+        let kept = self.kept.take()?;
+        let other = kept.token != refused;
+        let fits = match need {
+            Need::Start | Need::Next => true,
+            // Another query may have got a new one meanwhile.
+            Need::Unauthorized => other,
+            Need::Claims(claims) => other && kept.claims.as_ref() == Some(claims),
+        };
+        let token = (fits && Date::now() + MARGIN < kept.until).then(|| kept.token.clone());
+        if token.is_some() {
+            self.kept.set(Some(kept));
         }
-        let kept = self.kept.borrow();
-        kept.as_ref().filter(|kept| Date::now() + MARGIN < kept.until).map(|kept| kept.token.clone())
+        token
     }
 
-    /// The token that the source gave.
-    pub fn taken(&self, answer: Result<JsValue, JsValue>) -> Result<String, Stop> {
-        let kept = read(&answer.map_err(refusal)?)?;
+    /// The token that the source gave. One that answers claims is kept though its end is not known: to ask without them may bring
+    /// back the one before.
+    pub fn taken(&self, answer: Result<JsValue, JsValue>, need: &Need, offline: bool) -> Result<Got, Stop> {
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(thrown) => return refusal(thrown, need, offline).map(Got::Lost),
+        };
+        let mut kept = read(&answer)?;
         let token = kept.token.clone();
-        if kept.until > 0.0 {
-            self.kept.replace(Some(kept));
+        if let Need::Claims(claims) = need {
+            kept.claims = Some(claims.clone());
+            if kept.until == 0.0 {
+                kept.until = f64::INFINITY;
+            }
         }
-        Ok(token)
+        self.kept.replace(Some(kept).filter(|kept| kept.until > 0.0));
+        Ok(Got::Token(token))
     }
 
     /// Asks the source.
-    pub fn ask(&self, need: Need, leash: &Leash) -> Promise {
-        promised(self.call(need, leash))
+    pub fn ask(&self, need: &Need, signal: &JsValue) -> Promise {
+        promised(self.call(need, signal))
     }
 
-    fn call(&self, need: Need, leash: &Leash) -> Result<JsValue, JsValue> {
+    fn call(&self, need: &Need, signal: &JsValue) -> Result<JsValue, JsValue> {
         let request = Object::new();
         let scopes = Array::new();
         scopes.push(&self.scope);
+        if let Need::Claims(claims) = need {
+            set_text(&request, "claims", claims);
+        }
         if !self.object.is_undefined() {
-            set(&request, "abortSignal", &leash.signal());
+            set(&request, "enableCae", &JsValue::TRUE);
+            set(&request, "abortSignal", signal);
             return self.function.call2(&self.object, &scopes, &request);
         }
         let reason = match need {
             Need::Start => "start",
             Need::Next => "expired",
             Need::Unauthorized => "unauthorized",
+            Need::Claims(_) => "claims",
         };
         set_text(&request, "reason", reason);
         set(&request, "scopes", &scopes);
-        set(&request, "signal", &leash.signal());
+        set(&request, "signal", signal);
         self.function.call1(&JsValue::UNDEFINED, &request)
     }
 }
@@ -136,27 +176,34 @@ fn read(answer: &JsValue) -> Read<Kept> {
     if until.is_some_and(|until| until <= Date::now()) {
         return Err(unusable("the token source gave a token that has already expired; check its clock and its cache"));
     }
-    Ok(Kept { token, until: until.unwrap_or(0.0) })
+    Ok(Kept { token, until: until.unwrap_or(0.0), claims: None })
 }
 
-/// What the token source threw, kept as the cause.
-fn refusal(thrown: JsValue) -> Stop {
+/// What the token source threw: no answer from where it gets its tokens, or an end of the round, with it as the cause.
+fn refusal(thrown: JsValue, need: &Need, offline: bool) -> Result<Lost, Stop> {
     let property = |name: &str| text(&thrown, name).unwrap_or_default();
-    // By MSAL's name or code, or in our own words: a DeltaError of the token function's own.
-    let interaction = property("name") == "InteractionRequiredAuthError"
-        || property("code") == Code::Interaction.as_str()
-        || words(INTERACTION).contains(&property("errorCode").as_str());
-    let failure = if interaction {
-        Failure::retryable(
-            Code::Interaction,
-            "the user has to sign in: open MSAL's popup or redirect from a click, then call resume() and start the round again; it goes on at the same page",
-        )
-    } else {
-        let mut said = property("message");
-        if !said.is_empty() {
-            said = filled(" ({})", &[short(&said, 200)]);
+    let among = |list: &'static str, word: String| words(list).contains(&word.as_str());
+    let (name, code, message) = (property("name"), property("code"), property("message"));
+    // By a name or a code, or in our own words: a DeltaError of the token function's own.
+    if among(SIGN_IN, name.clone()) || code == Code::Interaction.as_str() || among(INTERACTION, property("errorCode")) {
+        let words = "the user has to sign in: open MSAL's popup or redirect from a click, with error.claims if there are any, then call resume(); it goes on at the same page";
+        let mut failure = Failure::retryable(Code::Interaction, words);
+        failure.claims = text(&thrown, "claims").filter(|claims| !claims.is_empty());
+        // What Graph wants, where the source does not say it.
+        if let Need::Claims(claims) = need
+            && failure.claims.is_none()
+        {
+            failure.claims = Some(claims.clone());
         }
-        unusable(&filled("the token source failed{}; the next round goes on at the same page", &[&said]))
-    };
-    Stop::Failed(failure, thrown)
+        return Err(Stop::Failed(failure, thrown));
+    }
+    // An authority that has no time now, as deltalink/auth tells it.
+    let busy = get(&thrown, "retryable").is_truthy() && get(&thrown, "status").as_f64().is_some();
+    let unanswered = name == "TypeError" && NO_ANSWER.iter().any(|words| holds(&message, words));
+    if offline || busy || unanswered || among(NETWORK, code) || among(NETWORK, property("errorCode")) {
+        return Ok(if offline { Lost::Offline } else { Lost::Network });
+    }
+    let said = if message.is_empty() { String::new() } else { filled(" ({})", &[short(&message, 200)]) };
+    let failure = unusable(&filled("the token source failed{}; the next round goes on at the same page", &[&said]));
+    Err(Stop::Failed(failure, thrown))
 }

@@ -1,15 +1,13 @@
 //! A world of the fake Graph, and a client on it, for tests in a browser.
 
-use std::cell::RefCell;
 use std::ops::Deref;
 use std::rc::Rc;
 
-use deltalink::web::client::{self, RoundHandle, open};
+use deltalink::web::client;
 use js_sys::{Function, JSON, Object, Promise, Reflect};
 use serde_json::{Value, json};
-use wasm_bindgen::convert::TryFromJsValue;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, future_to_promise};
+use wasm_bindgen_futures::JsFuture;
 
 /// The fake Graph that the suite started.
 pub const FAKE: &str = match option_env!("FAKE_ORIGIN") {
@@ -34,6 +32,43 @@ extern "C" {
     type DeltaError;
     #[wasm_bindgen(constructor)]
     fn new(message: &JsValue, fields: &JsValue) -> DeltaError;
+    fn closed() -> JsValue;
+}
+
+#[wasm_bindgen(module = "/dist/kit.js")]
+extern "C" {
+    /// What waits for a round.
+    #[derive(Clone)]
+    type Drive;
+    #[wasm_bindgen(constructor)]
+    fn new(lanes: &JsValue, caller: &JsValue, client: &JsValue) -> Drive;
+    #[wasm_bindgen(method, setter)]
+    fn set_tell(this: &Drive, tell: &Function);
+    #[wasm_bindgen(method, setter)]
+    fn set_handle(this: &Drive, handle: &JsValue);
+    #[wasm_bindgen(method)]
+    fn next(this: &Drive, heard: bool) -> Promise;
+    #[wasm_bindgen(method)]
+    fn ack(this: &Drive) -> Promise;
+    #[wasm_bindgen(method)]
+    fn end(this: &Drive);
+
+    /// The wasm's side of it, as JavaScript sees it.
+    type Handle;
+    #[wasm_bindgen(method)]
+    fn report(this: &Handle) -> JsValue;
+}
+
+#[wasm_bindgen]
+extern "C" {
+    #[derive(Clone)]
+    type AbortController;
+    #[wasm_bindgen(constructor)]
+    fn new() -> AbortController;
+    #[wasm_bindgen(method, getter)]
+    fn signal(this: &AbortController) -> JsValue;
+    #[wasm_bindgen(method)]
+    fn abort(this: &AbortController, reason: &JsValue);
 }
 
 #[wasm_bindgen(module = "/dist/kit.js")]
@@ -107,11 +142,16 @@ extern "C" {
 pub struct Client {
     wasm: client::Client,
     store: Store,
+    lanes: JsValue,
+    ending: AbortController,
 }
 
 /// A query as the facade makes it.
 pub struct Query {
     wasm: Rc<client::Query>,
+    key: String,
+    lanes: JsValue,
+    ending: JsValue,
     /// What tells of its commits.
     pub changes: Changes,
     /// What reads it.
@@ -132,7 +172,51 @@ impl Deref for Query {
     }
 }
 
+/// A round as the facade makes it.
+pub struct Round {
+    drive: Drive,
+    handle: Handle,
+}
+
+impl Round {
+    /// The next page.
+    pub fn next(&self, heard: bool) -> Promise {
+        self.drive.next(heard)
+    }
+
+    /// Commits it.
+    pub fn ack(&self) -> Promise {
+        self.drive.ack()
+    }
+
+    /// What happened so far.
+    pub fn report(&self) -> JsValue {
+        self.handle.report()
+    }
+}
+
+impl Drop for Round {
+    fn drop(&mut self) {
+        self.drive.end();
+    }
+}
+
 impl Query {
+    /// The name under which its state is stored.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// A round that nobody has asked for a page.
+    pub fn round(&self, options: JsValue, tell: &Function, shown: bool) -> Result<Round, JsValue> {
+        let signal = Reflect::get(&options, &"signal".into()).unwrap_or_default();
+        let drive = Drive::new(&self.lanes, &signal, &self.ending);
+        drive.set_tell(tell);
+        let handle: Handle = JsValue::from(self.wasm.round(options, drive.clone().into(), shown, None)?).unchecked_into();
+        drive.set_handle(&handle);
+        Ok(Round { drive, handle })
+    }
+
     /// Makes the next round a full one.
     pub async fn reset(&self) -> Result<(), Refused> {
         let wasm = self.wasm.clone();
@@ -145,19 +229,27 @@ impl Client {
     /// A query, or why there is none.
     pub fn query(&self, call: &str, path: JsValue, options: JsValue) -> Result<Query, JsValue> {
         let wasm = Rc::new(self.wasm.query(call, path, options)?);
-        self.store.touch(&wasm.key());
-        Ok(Query { mirror: Mirror::new(&self.store, &wasm.key()), changes: Changes::new(&self.store, &wasm.key(), true), wasm })
+        let key = wasm.about().get(0).as_string().unwrap();
+        self.store.touch(&key);
+        Ok(Query {
+            lanes: self.lanes.clone(),
+            ending: self.ending.signal(),
+            mirror: Mirror::new(&self.store, &key),
+            changes: Changes::new(&self.store, &key, true),
+            key,
+            wasm,
+        })
     }
 
     /// Ends what runs and lets go of the store.
     pub fn close(&self) {
-        self.wasm.close();
+        self.ending.abort(&closed());
         self.store.close();
     }
 
     /// Ends what runs and wipes what is stored.
     pub fn forget(&self) -> Promise {
-        self.wasm.close();
+        self.ending.abort(&closed());
         self.store.forget()
     }
 }
@@ -313,24 +405,14 @@ pub async fn try_open_at(root: &str, account: &str, more: &[(&str, JsValue)]) ->
     }
     let make =
         Closure::<dyn Fn(JsValue, JsValue) -> JsValue>::new(|message: JsValue, fields: JsValue| DeltaError::new(&message, &fields).into());
-    let guarded = Rc::new(RefCell::new(None));
-    let open_store = {
-        let guarded = Rc::clone(&guarded);
-        move |named: JsValue, account: String, prefix: String| {
-            let guarded = Rc::clone(&guarded);
-            future_to_promise(async move {
-                let own = named.is_string();
-                let inner = if own { JsFuture::from(IndexedDb::open(&account, &prefix, &JsValue::UNDEFINED)).await? } else { named };
-                let store = Store::new(&inner, &prefix, own);
-                guarded.replace(Some(store.clone()));
-                Ok(store.into())
-            })
-        }
-    };
-    let open_store = Closure::<dyn Fn(JsValue, String, String) -> Promise>::new(open_store);
-    let opened = open(options.into(), make.into_js_value().unchecked_into(), open_store.into_js_value().unchecked_into());
-    let client = JsFuture::from(opened).await.map_err(Refused)?;
-    Ok(Client { wasm: client::Client::try_from_js_value(client).unwrap(), store: guarded.take().unwrap() })
+    let wasm = client::Client::new(options.into(), make.into_js_value().unchecked_into()).map_err(Refused)?;
+    let wanted = wasm.wanted();
+    let (named, prefix) = (wanted.get(0), wanted.get(2).as_string().unwrap());
+    let own = named.is_string();
+    let inner = if own { JsFuture::from(IndexedDb::open(account, &prefix, &JsValue::UNDEFINED)).await.map_err(Refused)? } else { named };
+    let store = Store::new(&inner, &prefix, own);
+    wasm.keep(store.clone().into());
+    Ok(Client { wasm, store, lanes: Object::new().into(), ending: AbortController::new() })
 }
 
 /// The same, where nothing goes wrong.
@@ -354,28 +436,28 @@ pub fn weeks() -> Value {
 }
 
 /// A round that nobody has asked for a page.
-pub fn round_with(query: &Query, options: JsValue) -> RoundHandle {
-    query.round(options, Function::new_no_args(""), true, None).map_err(Refused).unwrap()
+pub fn round_with(query: &Query, options: JsValue) -> Round {
+    query.round(options, &Function::new_no_args(""), true).map_err(Refused).unwrap()
 }
 
 /// A round that nobody has asked for a page.
-pub fn round(query: &Query) -> RoundHandle {
+pub fn round(query: &Query) -> Round {
     round_with(query, JsValue::UNDEFINED)
 }
 
 /// The next page.
-pub async fn next(round: &RoundHandle) -> Result<Option<Value>, Refused> {
+pub async fn next(round: &Round) -> Result<Option<Value>, Refused> {
     let page = JsFuture::from(round.next(false)).await.map_err(Refused)?;
     Ok((!page.is_undefined()).then(|| from_js(&page)))
 }
 
 /// Acknowledges it.
-pub async fn ack(round: &RoundHandle) -> Result<(), Refused> {
+pub async fn ack(round: &Round) -> Result<(), Refused> {
     JsFuture::from(round.ack()).await.map(drop).map_err(Refused)
 }
 
 /// Runs a round to its end.
-pub async fn finish(round: &RoundHandle) -> Result<Vec<Value>, Refused> {
+pub async fn finish(round: &Round) -> Result<Vec<Value>, Refused> {
     let mut pages = Vec::new();
     while let Some(page) = next(round).await? {
         pages.push(page);

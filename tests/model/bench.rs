@@ -12,7 +12,7 @@ use deltalink::protocol::record::{Kind, Phase, Record};
 use deltalink::protocol::refusal::Refusal;
 use deltalink::protocol::report::Report;
 use deltalink::protocol::request::{self, Options, Query};
-use deltalink::protocol::round::{Input, Need, Plan, Round, Step};
+use deltalink::protocol::round::{Input, Lost, Need, Plan, Round, Step};
 use deltalink::protocol::wait::Policy;
 use fake_graph::{Request, World};
 use serde_json::{Value, json};
@@ -196,6 +196,10 @@ impl Bench {
                     let master = url.contains("/events/");
                     self.fetch(&url, &round, &mut desk, master)
                 }
+                Step::Hold(until) => {
+                    assert!(until > self.now as f64);
+                    Input::Held
+                }
                 Step::Sleep(ms, _) => {
                     self.now += ms as u64;
                     Input::Slept
@@ -318,7 +322,7 @@ impl Bench {
         let answer = self.world.handle(&request, self.now);
         let cut = answer.cut_after.is_some_and(|at| at < answer.body.len());
         if answer.status == 0 || answer.hang || cut {
-            return Input::Unreachable;
+            return Input::Unreachable(Lost::Network);
         }
         let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
         if answer.status != 200 {
@@ -327,7 +331,7 @@ impl Bench {
             refusal.location = answer.header("Location").map(str::to_owned);
             return Input::Refused(Box::new(refusal));
         }
-        let Some(body) = body else { return Input::Malformed(Malformed::NotJson) };
+        let Some(body) = body else { return Input::Malformed(Malformed::of(&String::from_utf8_lossy(&answer.body))) };
         if master {
             self.count("master");
             return desk.master(body, round);

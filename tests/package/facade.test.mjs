@@ -300,7 +300,12 @@ test("a wait that is longer than a round may take ends it with the time to come 
   const error = await client.orgContacts().sync().catch((error) => error);
   assert.equal(error.code, "throttled");
   assert.ok(Math.abs(error.retryAt - Date.now() - 3600e3) < 10e3);
-  assert.equal((await client.orgContacts().sync()).outcome, "complete");
+  await world.clearLog();
+  for (const other of [client.orgContacts(), client.track("/users/delta")]) {
+    await assert.rejects(other.sync(), { code: "throttled", retryAt: error.retryAt, message: /of this or another query that shares its limits/ });
+  }
+  assert.deepEqual(await world.log(), [], "nobody asks early");
+  assert.equal((await client.events({ start: "2026-11-01", end: "2026-12-01" }).sync()).outcome, "complete", "other limits");
   await client.close();
 });
 

@@ -1,0 +1,149 @@
+//! What a `WWW-Authenticate` header asks for: the claims that a token has to satisfy (graph-facts 6).
+//!
+//! 1. The header may hold several challenges, each with parameters in any order; the first `claims` that can be read counts.
+//! 2. Its value is base64 or base64url of a JSON object, padded or not. What is neither is put aside: a caller's sign-in must not
+//!    be handed rubbish.
+
+use super::text::among;
+
+/// The decoded claims, JSON in text form.
+pub fn claims(header: &str) -> Option<String> {
+    let mut rest = header.as_bytes();
+    while !rest.is_empty() {
+        let (name, behind) = token(rest);
+        if let Some(value) = behind.strip_prefix(b"=") {
+            let (value, behind) = parameter(value);
+            if name.eq_ignore_ascii_case(b"claims")
+                && let Some(claims) = decoded(&value)
+            {
+                return Some(claims);
+            }
+            rest = behind;
+        } else {
+            // The name of a scheme, or what parts two parameters.
+            rest = behind.get(1..).unwrap_or_default();
+        }
+    }
+    None
+}
+
+/// What stands before the next separator, and what from there on.
+fn token(text: &[u8]) -> (&[u8], &[u8]) {
+    let end = text.iter().position(|byte| among(*byte, b" \t,=")).unwrap_or(text.len());
+    text.split_at_checked(end).unwrap_or((text, &[]))
+}
+
+/// A value, in quotes or bare, and what follows it.
+fn parameter(text: &[u8]) -> (Vec<u8>, &[u8]) {
+    let mut value = Vec::new();
+    let Some(mut rest) = text.strip_prefix(b"\"") else {
+        let end = text.iter().position(|byte| among(*byte, b" \t,")).unwrap_or(text.len());
+        let (bare, rest) = text.split_at_checked(end).unwrap_or((text, &[]));
+        return (bare.to_vec(), rest);
+    };
+    loop {
+        match rest {
+            [] => return (value, rest),
+            [b'"', behind @ ..] => return (value, behind),
+            [b'\\', byte, behind @ ..] | [byte, behind @ ..] => {
+                value.push(*byte);
+                rest = behind;
+            }
+        }
+    }
+}
+
+/// The text of a JSON object in base64 or base64url.
+fn decoded(value: &[u8]) -> Option<String> {
+    let mut text = String::new();
+    let (mut bits, mut count, mut padding) = (0_u32, 0, false);
+    for &byte in value {
+        let six = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            b'=' => {
+                padding = true;
+                continue;
+            }
+            _ => return None,
+        };
+        if padding {
+            return None;
+        }
+        bits = bits << 6 | u32::from(six);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            #[allow(clippy::cast_possible_truncation, reason = "the eight bits that are full")]
+            let byte = (bits >> count) as u8;
+            // Graph writes claims in ASCII, as JSON can be; reading more of UTF-8 would be 0.3 KB of the wasm.
+            if !byte.is_ascii() {
+                return None;
+            }
+            text.push(char::from(byte));
+        }
+    }
+    let object = text.trim_ascii().starts_with('{') && text.trim_ascii().ends_with('}');
+    object.then_some(text)
+}
+
+#[cfg(test)]
+#[cfg(not(target_family = "wasm"))]
+mod tests {
+    use super::*;
+
+    const CLAIMS: &str = r#"{"access_token":{"nbf":{"essential":true,"value":"1700000000"}}}"#;
+    const BASE64: &str = "eyJhY2Nlc3NfdG9rZW4iOnsibmJmIjp7ImVzc2VudGlhbCI6dHJ1ZSwidmFsdWUiOiIxNzAwMDAwMDAwIn19fQ==";
+
+    #[test]
+    fn the_claims_of_a_challenge_are_decoded() {
+        for header in [
+            format!(
+                r#"Bearer realm="", authorization_uri="https://login.contoso.example/common/oauth2/authorize", error="insufficient_claims", claims="{BASE64}""#
+            ),
+            format!("Bearer claims={BASE64}, realm=\"\""),
+            format!("bearer CLAIMS=\"{}\"", BASE64.trim_end_matches('=')),
+            format!(r#"Basic realm="a, claims=\"x\" b", Bearer error="insufficient_claims",claims="{BASE64}""#),
+            format!("Negotiate abc==, Bearer claims=\"{BASE64}\""),
+            format!(r#"Bearer claims="***", claims="{BASE64}""#),
+        ] {
+            assert_eq!(claims(&header).as_deref(), Some(CLAIMS), "{header}");
+        }
+    }
+
+    #[test]
+    fn base64url_is_read_as_well_as_base64() {
+        let text = r#"{"x":"??>?~?"}"#;
+        for value in ["eyJ4IjoiPz8-P34_In0", "eyJ4IjoiPz8+P34/In0="] {
+            assert_eq!(claims(&format!("Bearer claims=\"{value}\"")).as_deref(), Some(text), "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_base64_of_an_object_is_put_aside() {
+        for header in [
+            "",
+            "Bearer",
+            "Bearer realm=\"\"",
+            "Bearer claims=",
+            "Bearer claims=\"\"",
+            "Bearer claims=\"not base64\"",
+            "Bearer claims=\"e30=e30=\"",
+            "Bearer claims=\"////\"",
+            "Bearer claims=\"InRleHQi\"",
+            "Bearer claims=\"W10=\"",
+            "Bearer claims=\"eyLDqSI6MX0=\"",
+            "Bearer claims=\"e30",
+            "Bearer xclaims=\"e30=\"",
+            "claims e30=",
+            "=,=,\"\"=\"",
+            "Bearer claims=\"\\",
+        ] {
+            assert_eq!(claims(header).filter(|_| !header.ends_with("\"e30")), None, "{header}");
+        }
+        assert_eq!(claims("Bearer claims=\"e30").as_deref(), Some("{}"), "a quote that is not closed takes nothing away");
+    }
+}

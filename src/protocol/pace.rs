@@ -1,0 +1,204 @@
+//! How fast a scope may be asked: what Graph's limits count together (graph-facts 5).
+//!
+//! 1. After a throttle nobody of the scope asks before the time that Graph gave (invariant 10). A stored time is believed if it was
+//!    written in the past and is not absurdly far off: a clock may have been wrong.
+//! 2. So many requests at once and no more. After a throttle one at a time, each a little later than it could, and one more with each
+//!    answer that is none.
+//! 3. So many requests in a time and no more, for the limits that are documented. What other clients use up is not known here: the
+//!    throttle that follows is.
+
+/// What has limits of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Workload {
+    /// Outlook: limits per mailbox.
+    Outlook,
+    /// Entra: limits per app and tenant.
+    Directory,
+    /// SharePoint and OneDrive.
+    Files,
+    /// Teams, meetings.
+    Teams,
+    /// Anything else.
+    Other,
+}
+
+/// Longer stored waits are not believed: a week.
+const ABSURD: f64 = 7.0 * 86_400_000.0;
+/// Clocks of two tabs of one machine do not differ by more.
+const SKEW: f64 = 60_000.0;
+/// The most that a request comes later than it could, while its scope recovers.
+const JITTER: f64 = 1000.0;
+
+impl Workload {
+    /// Its name in the scope.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Outlook => "outlook",
+            Self::Directory => "directory",
+            Self::Files => "files",
+            Self::Teams => "teams",
+            Self::Other => "other",
+        }
+    }
+
+    /// Requests at once, requests in a time, that time in milliseconds (Graph's page "Microsoft Graph service-specific throttling
+    /// limits"). Only Outlook's number at once is documented.
+    const fn limits(self) -> (u32, f64, f64) {
+        match self {
+            Self::Outlook => (4, 10_000.0, 600_000.0),
+            Self::Directory => (8, 3500.0, 10_000.0),
+            Self::Files => (8, 1250.0, 60_000.0),
+            Self::Teams => (8, 30.0, 1000.0),
+            Self::Other => (8, 130_000.0, 10_000.0),
+        }
+    }
+
+    /// What shares its limits: the mailbox for Outlook, else the workload.
+    pub fn scope(self, mailbox: &str) -> String {
+        let mut scope = self.as_str().to_owned();
+        if self == Self::Outlook {
+            scope.push(' ');
+            scope += &mailbox.to_ascii_lowercase();
+        }
+        scope
+    }
+}
+
+/// The pace of one scope.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pace {
+    workload: Workload,
+    /// Not before, in milliseconds since 1970.
+    until: f64,
+    /// Requests at once, for now.
+    limit: u32,
+    /// Requests that are left in the time, and when that was counted.
+    left: f64,
+    counted: f64,
+}
+
+impl Pace {
+    /// Of a scope that nothing is known of.
+    pub fn new(workload: Workload) -> Self {
+        let (limit, left, _) = workload.limits();
+        Self { workload, until: 0.0, limit, left, counted: 0.0 }
+    }
+
+    /// Not before.
+    pub fn until(&self) -> f64 {
+        self.until
+    }
+
+    /// How many may be under way at once.
+    pub fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    /// Graph throttles the scope: nobody before then.
+    pub fn throttled(&mut self, until: f64) {
+        self.until = self.until.max(until);
+        self.limit = 1;
+    }
+
+    /// What another tab, or this one before a reload, has stored: until when, and when that was written.
+    pub fn stored(&mut self, until: f64, at: f64, now: f64) {
+        let believable = at <= now + SKEW && until - at <= ABSURD;
+        if believable && until > now && until > self.until {
+            self.throttled(until);
+        }
+    }
+
+    /// An answer that was no throttle.
+    pub fn answered(&mut self) {
+        let (most, ..) = self.workload.limits();
+        self.limit = most.min(self.limit + 1);
+    }
+
+    /// Takes one request; how long to wait before it, in milliseconds. `chance` in `0.0..1.0`.
+    pub fn take(&mut self, now: f64, chance: f64) -> f64 {
+        let (most, requests, time) = self.workload.limits();
+        let gained = (now - self.counted).max(0.0) * requests / time;
+        self.left = requests.min(self.left + gained) - 1.0;
+        self.counted = now;
+        let spent = (-self.left).max(0.0) * time / requests;
+        let jitter = if self.limit < most { chance * JITTER } else { 0.0 };
+        (spent + jitter).ceil()
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(target_family = "wasm"))]
+mod tests {
+    use super::*;
+
+    const NOW: f64 = 1_795_000_000_000.0;
+
+    #[test]
+    fn the_mailbox_is_the_scope_of_outlook_and_the_workload_that_of_the_others() {
+        assert_eq!(Workload::Outlook.scope("Alex@Contoso.example"), "outlook alex@contoso.example");
+        assert_eq!((Workload::Directory.scope("x"), Workload::Teams.scope("")), ("directory".into(), "teams".into()));
+    }
+
+    #[test]
+    fn four_at_once_in_a_mailbox() {
+        assert_eq!(Pace::new(Workload::Outlook).limit(), 4);
+    }
+
+    #[test]
+    fn after_a_throttle_they_come_back_one_by_one_and_each_at_its_own_time() {
+        let mut pace = Pace::new(Workload::Outlook);
+        assert_eq!(pace.take(NOW, 0.7), 0.0);
+        pace.throttled(NOW + 5000.0);
+        pace.throttled(NOW + 1000.0);
+        assert_eq!((pace.until(), pace.limit()), (NOW + 5000.0, 1));
+        assert_eq!(pace.take(NOW + 5000.0, 0.7), 700.0);
+        for limit in [2, 3, 4, 4] {
+            pace.answered();
+            assert_eq!(pace.limit(), limit);
+        }
+        assert_eq!(pace.take(NOW + 6000.0, 0.7), 0.0);
+    }
+
+    #[test]
+    fn a_stored_time_counts_unless_it_is_over_or_absurd() {
+        let stored = |until, at| {
+            let mut pace = Pace::new(Workload::Directory);
+            pace.stored(until, at, NOW);
+            pace.until()
+        };
+        assert_eq!(stored(NOW + 60_000.0, NOW - 1000.0), NOW + 60_000.0);
+        assert_eq!(stored(NOW + 86_400_000.0, NOW - 1000.0), NOW + 86_400_000.0, "a day is long, and not absurd");
+        assert_eq!(stored(NOW - 1.0, NOW - 1000.0), 0.0);
+        assert_eq!(stored(NOW + 30.0 * 86_400_000.0, NOW), 0.0, "a month");
+        assert_eq!(stored(NOW + 4e9, NOW + 3_999_000_000.0), 0.0, "written by a clock that went wrong");
+        assert_eq!(stored(f64::NAN, f64::NAN), 0.0);
+        assert_eq!(stored(f64::INFINITY, NOW), 0.0);
+    }
+
+    #[test]
+    fn the_documented_number_of_requests_in_a_time_is_kept() {
+        for (workload, requests, time) in
+            [(Workload::Outlook, 10_000, 600_000.0), (Workload::Files, 1250, 60_000.0), (Workload::Teams, 30, 1000.0)]
+        {
+            let mut pace = Pace::new(workload);
+            for _ in 0..requests {
+                assert_eq!(pace.take(NOW, 0.5), 0.0);
+            }
+            let mut wait = 0.0;
+            for _ in 0..requests {
+                wait = pace.take(NOW, 0.5);
+            }
+            assert_eq!(wait, time, "{workload:?}: as many again take as long again");
+            assert!(pace.take(NOW + 2.0 * time, 0.5) <= 1.0);
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_gains_nothing_and_loses_nothing() {
+        let mut pace = Pace::new(Workload::Outlook);
+        for _ in 0..20_000 {
+            let wait = pace.take(NOW - 1e9, 0.5);
+            assert!(wait.is_finite() && wait >= 0.0);
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! What holds of a round whatever Graph, the network and the token source answer, and whenever the process ends: random replies,
+//! random times, hostile links. The invariants are numbered as in the design.
+#![cfg(not(target_family = "wasm"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+use std::rc::Rc;
+
+use deltalink::protocol::desk::Sum;
+use deltalink::protocol::endpoint::Endpoint;
+use deltalink::protocol::error::{Code, Failure};
+use deltalink::protocol::page::{Link, Malformed};
+use deltalink::protocol::record::{Phase, Record};
+use deltalink::protocol::refusal::Refusal;
+use deltalink::protocol::request::{self, Options, Query};
+use deltalink::protocol::round::{Input, Lost, Need, Plan, Round, Step};
+use deltalink::protocol::wait::Policy;
+use proptest::prelude::*;
+use url::Url;
+
+const NOW: f64 = 1_795_000_000_000.0;
+const ROOT: &str = "https://graph.microsoft.com/v1.0";
+/// Part of every link: it must not be told.
+const SECRET: &str = "s3cr3t";
+
+/// What comes back for one request, or instead of a token.
+#[derive(Clone, Debug)]
+enum Reply {
+    /// A nextLink of this name, and how much of the page is new.
+    Next(u8, Option<bool>),
+    Delta(u8),
+    /// A link that leads elsewhere.
+    Hostile(usize, bool),
+    /// Status, code, `Retry-After` in seconds, claims.
+    Refused(u16, usize, Option<u32>, Option<u8>),
+    Lost(Lost),
+    Malformed,
+    /// The scope is throttled for so many milliseconds, by another query.
+    Throttled(u32),
+    /// The token source gets no answer.
+    NoToken(Lost),
+    /// The process ends here, and another one goes on.
+    Crash,
+}
+
+const HOSTILE: [&str; 6] = [
+    "https://evil.example/v1.0/contacts/delta?t=s3cr3t",
+    "http://graph.microsoft.com/v1.0/contacts/delta?t=s3cr3t",
+    "https://graph.microsoft.com@evil.example/?t=s3cr3t",
+    "https://graph.microsoft.com.evil.example/?t=s3cr3t",
+    "//evil.example/?t=s3cr3t",
+    "https://graph.microsoft.com\\@evil.example/?t=s3cr3t",
+];
+
+const CODES: [&str; 5] = ["", "syncStateNotFound", "resyncRequired", "ErrorItemNotFound", "UnknownError"];
+
+fn lost() -> impl Strategy<Value = Lost> {
+    prop_oneof![Just(Lost::Network), Just(Lost::Offline), Just(Lost::Timeout)]
+}
+
+fn reply() -> impl Strategy<Value = Reply> {
+    let status = prop_oneof![
+        Just(400_u16),
+        Just(401),
+        Just(403),
+        Just(404),
+        Just(408),
+        Just(410),
+        Just(429),
+        Just(500),
+        Just(501),
+        Just(503),
+        Just(504),
+        Just(302),
+        0_u16..1000
+    ];
+    prop_oneof![
+        6 => (any::<u8>(), prop::option::of(any::<bool>())).prop_map(|(name, news)| Reply::Next(name, news)),
+        2 => any::<u8>().prop_map(Reply::Delta),
+        1 => (0..HOSTILE.len(), any::<bool>()).prop_map(|(which, next)| Reply::Hostile(which, next)),
+        6 => (status, 0..CODES.len(), prop::option::of(0_u32..1000), prop::option::of(0_u8..4)).prop_map(|(status, code, after, claims)| Reply::Refused(status, code, after, claims)),
+        2 => lost().prop_map(Reply::Lost),
+        1 => Just(Reply::Malformed),
+        1 => (0_u32..600_000).prop_map(Reply::Throttled),
+        1 => lost().prop_map(Reply::NoToken),
+        1 => Just(Reply::Crash),
+    ]
+}
+
+/// What brings a round no further.
+fn useless() -> impl Strategy<Value = Reply> {
+    reply().prop_filter("it brings the round further", |reply| {
+        !matches!(reply, Reply::Next(_, Some(true)) | Reply::Delta(_) | Reply::Throttled(_) | Reply::Crash)
+    })
+}
+
+fn query(kind: u8) -> Query {
+    let window =
+        || Options { start: Some("2026-11-23".into()), end: Some("2026-11-30".into()), page_size: Some(400), ..Options::default() };
+    match kind % 3 {
+        0 => request::org_contacts(Options::default()),
+        1 => request::events(window()),
+        _ => request::events(Options { feed: true, ..window() }),
+    }
+    .unwrap()
+}
+
+/// A shell, a store and a service for one query.
+struct Bench {
+    query: Rc<Query>,
+    endpoint: Rc<Endpoint>,
+    store: Option<Record>,
+    now: f64,
+    /// Until when the scope is held.
+    until: f64,
+    /// Every link that Graph gave.
+    given: Vec<String>,
+    names: u64,
+    requests: u64,
+}
+
+/// How a round ended.
+#[derive(Debug)]
+enum End {
+    Done,
+    Failed(Box<Failure>),
+    Crashed,
+}
+
+impl Bench {
+    fn new(kind: u8) -> Self {
+        Self {
+            query: Rc::new(query(kind)),
+            endpoint: Rc::new(Endpoint::cloud("global").unwrap()),
+            store: None,
+            now: NOW,
+            until: 0.0,
+            given: Vec::new(),
+            names: 0,
+            requests: 0,
+        }
+    }
+
+    fn link(&mut self, name: u8) -> String {
+        let link = format!("{ROOT}/contacts/delta?t={SECRET}{name}");
+        self.given.push(link.clone());
+        link
+    }
+
+    fn stored_link(&self) -> Option<String> {
+        self.store.as_ref().and_then(|record| record.link.clone())
+    }
+
+    /// One round; `replies` gives what comes next, and once it is used up the deltaLink.
+    fn round(&mut self, replies: &mut dyn Iterator<Item = Reply>, most: u64) -> Result<End, TestCaseError> {
+        let plan = Plan {
+            endpoint: Rc::clone(&self.endpoint),
+            query: Rc::clone(&self.query),
+            policy: Policy::default(),
+            max_pages: None,
+            max_ms: None,
+            window: None,
+            shown: true,
+        };
+        let mut round = Round::new(plan, self.now);
+        let (mut input, mut sign_ins, mut first) = (Input::Begin, 0, true);
+        let (mut sum, mut floor) = (Sum::default(), None);
+        let before = self.store.clone();
+        self.requests = 0;
+        for _ in 0.. {
+            self.now += 1.0;
+            let page = matches!(input, Input::Page(_) | Input::Item);
+            let step = round.step(input, self.now, 0.37);
+            if page && matches!(step, Step::Apply | Step::SignIn(Need::Next)) {
+                sign_ins = 0;
+            }
+            input = match step {
+                Step::Load => Input::Loaded(self.store.clone().map(Box::new)),
+                Step::SignIn(need) => {
+                    if matches!(need, Need::Unauthorized | Need::Claims(_)) {
+                        sign_ins += 1;
+                        prop_assert!(sign_ins <= 2, "invariant 9: {sign_ins} sign-in steps without a page between them");
+                    }
+                    Input::SignedIn
+                }
+                Step::Fetch(ref url) | Step::Item(ref url) => {
+                    self.requests += 1;
+                    prop_assert!(self.requests <= most, "invariant 9: a round that does not end");
+                    prop_assert!(self.now >= self.until, "invariant 10: asked {} ms too early", self.until - self.now);
+                    let origin = Url::parse(url).unwrap().origin().ascii_serialization();
+                    prop_assert_eq!(origin, "https://graph.microsoft.com", "invariant 6");
+                    let own = *url == self.query.url(&self.endpoint, None) || url.contains("/events/");
+                    prop_assert!(own || self.given.contains(url), "invariant 7: {}", url);
+                    if std::mem::take(&mut first)
+                        && let Some(Record { phase: Phase::Paging, link: Some(link), stale: 0..3, restarted: false, .. }) = &before
+                        && !url.contains("/events/")
+                    {
+                        prop_assert_eq!(url, link, "invariant 15: a round that was interrupted goes on at its link");
+                    }
+                    floor = None;
+                    let master = matches!(step, Step::Item(_));
+                    match replies.next() {
+                        None | Some(Reply::Next(..) | Reply::Delta(_) | Reply::Hostile(..)) if master => Input::Item,
+                        None => {
+                            sum = Sum { items: 1, news: true, ..Sum::default() };
+                            self.names += 1;
+                            let name = (self.names % 200) as u8;
+                            Input::Page(Link::Delta(self.link(name)))
+                        }
+                        Some(Reply::Next(name, news)) => {
+                            sum = Sum { items: u32::from(news.is_some()), news: news == Some(true), ..Sum::default() };
+                            if news == Some(true) && name % 5 == 0 {
+                                sum.masters.push(format!("m{name}"));
+                                sum.fresh.push(format!("f{name}"));
+                            }
+                            Input::Page(Link::Next(self.link(name)))
+                        }
+                        Some(Reply::Delta(name)) => {
+                            sum = Sum::default();
+                            Input::Page(Link::Delta(self.link(name)))
+                        }
+                        Some(Reply::Hostile(which, next)) => {
+                            let link = HOSTILE[which].to_owned();
+                            Input::Page(if next { Link::Next(link) } else { Link::Delta(link) })
+                        }
+                        Some(Reply::Refused(status, code, after, claims)) => {
+                            floor = after.filter(|_| matches!(status, 408 | 429 | 500..=509) && status != 501).map(f64::from);
+                            let codes = if CODES[code].is_empty() { vec![] } else { vec![CODES[code].to_owned()] };
+                            Input::Refused(Box::new(Refusal {
+                                status,
+                                codes,
+                                retry_after: after.map(|after| after.to_string()),
+                                claims: claims.map(|claims| format!("{{\"a\":{claims}}}")),
+                                message: Some(format!("at {ROOT}/contacts/delta?t={SECRET}{}", "x".repeat(60))),
+                                ..Refusal::default()
+                            }))
+                        }
+                        Some(Reply::Lost(lost) | Reply::NoToken(lost)) => Input::Unreachable(lost),
+                        Some(Reply::Malformed) => Input::Malformed(Malformed::NotJson),
+                        Some(Reply::Throttled(ms)) => {
+                            self.until = self.until.max(self.now + f64::from(ms));
+                            Input::Throttled(self.until)
+                        }
+                        Some(Reply::Crash) => return Ok(End::Crashed),
+                    }
+                }
+                Step::Hold(until) => {
+                    let least = floor.take().unwrap_or(0.0) * 1000.0;
+                    prop_assert!(until >= self.now + least, "invariant 10: {least} ms asked for, held for {}", until - self.now);
+                    self.until = self.until.max(until);
+                    Input::Held
+                }
+                Step::Sleep(ms, _) => {
+                    prop_assert!(ms >= 0.0 && ms.is_finite());
+                    self.now += ms;
+                    Input::Slept
+                }
+                Step::Apply => Input::Applied(Box::new(std::mem::take(&mut sum))),
+                Step::Deliver(_) => Input::Delivered,
+                Step::Await => Input::Acked,
+                Step::Commit { expect, record } | Step::Note { expect, record } => {
+                    prop_assert_eq!(&expect, &self.store.as_ref().map(|record| record.revision.clone()), "invariant 11");
+                    if let Some(link) = &record.link {
+                        prop_assert!(self.given.contains(link), "invariant 7: stored {}", link);
+                    }
+                    self.store = Some(*record);
+                    Input::Committed
+                }
+                Step::Sweep { .. } => Input::Swept { work: false, growth: 0, after: None },
+                Step::Done => return Ok(End::Done),
+                Step::Fail(failure) => {
+                    prop_assert!(!failure.message.contains(SECRET), "invariant 8: {}", failure.message);
+                    prop_assert!(failure.code != Code::Internal, "{}", failure.message);
+                    prop_assert!(!failure.message.is_empty());
+                    return Ok(End::Failed(failure));
+                }
+            };
+        }
+        unreachable!()
+    }
+}
+
+/// `CASES=n` for more.
+fn config() -> ProptestConfig {
+    let cases = std::env::var("CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(1000);
+    ProptestConfig { cases, failure_persistence: None, max_local_rejects: u32::MAX, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn the_invariants_hold_whatever_comes_back(kind in any::<u8>(), replies in prop::collection::vec(reply(), 0..120)) {
+        let mut bench = Bench::new(kind);
+        let mut replies = replies.into_iter();
+        for _ in 0..40 {
+            let ended = bench.round(&mut replies.by_ref(), 10_000)?;
+            if let End::Failed(failure) = &ended && failure.code == Code::Throttled {
+                // Whoever comes back when he is told to is not turned away again.
+                let at = failure.retry_at;
+                prop_assert!(at.is_some_and(|at| at >= bench.now));
+                bench.now = at.unwrap_or(bench.now);
+            }
+            bench.now += 1000.0;
+        }
+        // Graph is well again: so is every round.
+        bench.now += 3.0 * 86_400_000.0;
+        for _ in 0..8 {
+            if matches!(bench.round(&mut std::iter::empty(), 10_000)?, End::Done) {
+                return Ok(());
+            }
+        }
+        prop_assert!(false, "no round completes though nothing is wrong");
+    }
+
+    #[test]
+    fn a_service_that_brings_nothing_new_is_not_asked_for_ever(kind in any::<u8>(), replies in prop::collection::vec(useless(), 1..5)) {
+        let mut bench = Bench::new(kind);
+        let mut names = 0_u8;
+        let mut endless = replies.iter().cloned().cycle().map(|reply| match reply {
+            // Links that change every time can't be told from progress by the links.
+            Reply::Next(name, news) if name % 2 == 0 => { names = names.wrapping_add(1); Reply::Next(names, news) }
+            other => other,
+        });
+        let ended = bench.round(&mut endless, 30_000)?;
+        prop_assert!(!matches!(ended, End::Done), "{:?}", ended);
+    }
+
+    #[test]
+    fn failures_leave_the_stored_link_as_it_is(kind in any::<u8>(), failures in prop::collection::vec(useless(), 1..60)) {
+        let mut bench = Bench::new(kind);
+        prop_assert!(matches!(bench.round(&mut [Reply::Next(1, Some(true)), Reply::Lost(Lost::Network)].into_iter().chain(std::iter::repeat(Reply::Refused(403, 0, None, None))), 1000)?, End::Failed(_)));
+        let link = bench.stored_link();
+        // No page, no reset signal, and less than three final refusals.
+        let mut failures = failures.into_iter().filter(|reply| match reply {
+            Reply::Refused(status, code, ..) => !matches!(status, 400..=499) || *status == 401 || (*status == 403) || *code == 0 && matches!(status, 408 | 429),
+            Reply::Next(..) => false,
+            _ => true,
+        });
+        let ended = bench.round(&mut failures.by_ref().chain(std::iter::repeat(Reply::Malformed)), 10_000)?;
+        prop_assert!(matches!(ended, End::Failed(_)));
+        prop_assert_eq!(bench.stored_link(), link, "invariant 14");
+    }
+}
