@@ -1,6 +1,10 @@
 // What a round waits for is waited for here: the wasm begins each thing, and goes on with what came of it.
-import { bad } from "./error.js";
 
+// The turns of a round, as the wasm numbers them.
+const NEXT = 0;
+const ACK = 1;
+const CAME = 2;
+const FAILED = 3;
 /** The longest that a host's timers can count. */
 const LONGEST = 2 ** 31 - 1;
 
@@ -32,24 +36,23 @@ export class Drive {
 
   /** The next page, or undefined at the end. `heard` says that somebody could hear of its changes, though nobody sees the page. */
   next(heard) {
-    return this.#run(() => this.handle.go(false, heard));
+    return this.#run(NEXT, heard);
   }
 
   /** Commits the page that was delivered last; without one, does nothing. */
   ack() {
-    return this.#run(() => this.handle.go(true, false));
+    return this.#run(ACK);
   }
 
-  async #run(begin) {
+  async #run(...what) {
     const { signal } = this;
     try {
-      if (signal.aborted) throw signal.reason;
-      for (let turn = begin(); ; ) {
-        if (!(turn instanceof Promise)) return turn;
-        const answer = await until((resolve) => turn.then((value) => resolve([false, value]), (error) => resolve([true, error])), signal);
+      for (;;) {
         // Of a commit that is cut off here nothing is known; if it was stored, the next round goes on behind it.
         if (signal.aborted) throw signal.reason;
-        turn = this.handle.go_on(...answer);
+        const turn = this.handle.turn(...what);
+        if (!(turn instanceof Promise)) return turn;
+        what = await until((resolve) => turn.then((value) => resolve([CAME, value]), (error) => resolve([FAILED, error])), signal);
       }
     } catch (error) {
       this.exit();
@@ -95,11 +98,10 @@ export class Drive {
    * One request: `[response, text of the body, whether it stood still]`. The response is null where there was none, the text undefined
    * where it was cut short. A request of which nothing comes for `timeout` ms is cut; a slow one is not.
    */
-  async get(fetch = globalThis.fetch, url, init, timeout) {
+  async get(url, { fetch = globalThis.fetch, timeout, ...init }) {
     const { signal } = this;
     // Whoever heard that the round is at work may have ended it.
     if (signal.aborted) throw signal.reason;
-    if (!fetch) throw bad("this host has no fetch; give one in options.fetch");
     const cut = new AbortController();
     const stop = () => cut.abort(signal.reason);
     let response = null;

@@ -58,7 +58,7 @@ row("facade", await entry("workerd.js", ["*.wasm", "./memory.js"]), 8 * KB);
 row("the store in memory", await entry("memory.js"), KB);
 row("IndexedDB", await entry("indexed-db.js", ["./error.js"]), 2.25 * KB);
 // The facade, IndexedDB, and the way to the wasm.
-row("facade, bundled for a browser", await entry("browser.js", ["./inline.js"]), 10.5 * KB);
+row("facade, bundled for a browser", await entry("browser.js", ["./inline.js"]), 10.25 * KB);
 row("facade, bundled for Node", await entry("node.js", ["./inline.js", "node:*"]));
 // Loaded where the wasm's file can't be reached; part of a bundle that is one file.
 row("the wasm as JavaScript", await readFile(at("dist/package/inline.js")));

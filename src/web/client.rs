@@ -307,17 +307,17 @@ impl RoundHandle {
 
 #[wasm_bindgen]
 impl RoundHandle {
-    /// The next page, or undefined at the end; with `acked`, commits the page that was delivered last; a promise where it has to
-    /// wait. `heard` says that somebody could hear of the next page's changes, though nobody sees it.
+    /// One turn of the round. `what` is 0 for the next page, or undefined at the end, where `value` says whether anybody could hear of
+    /// its changes though nobody sees it; 1 to commit the page that was delivered last; and where either gave a promise to wait for, 2
+    /// with what that came to, or 3 with what it failed with.
     #[wasm_bindgen(skip_typescript)]
-    pub fn go(&self, acked: bool, heard: bool) -> Result<JsValue, JsValue> {
-        self.work(&mut |driver| driver.go(acked, heard))
-    }
-
-    /// Goes on with what the promise came to.
-    #[wasm_bindgen(skip_typescript)]
-    pub fn go_on(&self, failed: bool, answer: &JsValue) -> Result<JsValue, JsValue> {
-        self.work(&mut |driver| driver.go_on(if failed { Err(answer.clone()) } else { Ok(answer.clone()) }))
+    pub fn turn(&self, what: u8, value: &JsValue) -> Result<JsValue, JsValue> {
+        self.work(&mut |driver| match what {
+            0 => driver.next(value.is_truthy()),
+            1 => driver.ack(),
+            2 => driver.go_on(Ok(value.clone())),
+            _ => driver.go_on(Err(value.clone())),
+        })
     }
 
     /// Ends the round where it is.

@@ -115,23 +115,31 @@ impl Driver {
         }
     }
 
-    /// The next page, or undefined at the end of the round; with `acked`, commits the page that was delivered last and stops. Gives a
-    /// promise where it has to wait for one: [`Self::go_on`] takes what it comes to.
-    pub fn go(&mut self, acked: bool, heard: bool) -> Result<JsValue, JsValue> {
-        self.acked = acked;
-        if !acked {
-            self.heard = heard;
-        }
+    /// The next page, or undefined at the end of the round; or a promise to wait for: [`Self::go_on`] takes what it comes to. `heard`
+    /// says whether anybody could hear of its changes.
+    pub fn next(&mut self, heard: bool) -> Result<JsValue, JsValue> {
+        self.acked = false;
+        self.heard = heard;
         let step = match self.step.take() {
-            Some(Step::Await) if acked => self.take(Input::Acked),
-            step if acked => {
-                self.step = step;
-                return Ok(JsValue::UNDEFINED);
-            }
             Some(step) => step,
             None => self.take(Input::Begin),
         };
         self.run(step)
+    }
+
+    /// Commits the page that was delivered last; without one, does nothing. Waits like [`Self::next`].
+    pub fn ack(&mut self) -> Result<JsValue, JsValue> {
+        self.acked = true;
+        match self.step.take() {
+            Some(Step::Await) => {
+                let step = self.take(Input::Acked);
+                self.run(step)
+            }
+            step => {
+                self.step = step;
+                Ok(JsValue::UNDEFINED)
+            }
+        }
     }
 
     /// Goes on with what was waited for.

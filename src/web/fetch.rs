@@ -5,12 +5,12 @@
 //! host's own. Its headers are used, for the request: what goes into them has been checked.
 
 use gloo_net::http::Headers;
-use js_sys::{Array, Function, JsString, Math, Object, Promise};
+use js_sys::{Array, JsString, Math, Object, Promise};
 use wasm_bindgen::prelude::*;
 use web_sys::Url;
 
 use super::json::Json;
-use super::object::{get, method, promised, set, set_text, text};
+use super::object::{get, method, promised, set, set_number, set_text, text};
 use crate::protocol::challenge::claims;
 use crate::protocol::endpoint::{Endpoint, shown};
 use crate::protocol::error::{Code, Failure, Read};
@@ -69,8 +69,9 @@ impl Fetch<'_> {
         set_text(&init, "method", "GET");
         set_text(&init, "redirect", "manual");
         set(&init, "headers", &headers.into_raw());
-        let timeout = self.timeout.into();
-        Ok(promised(get(self.host, "get").unchecked_ref::<Function>().call4(self.host, self.function, &url.into(), &init, &timeout)))
+        set(&init, "fetch", self.function);
+        set_number(&init, "timeout", self.timeout);
+        Ok(promised(method(self.host, "get", &url.into(), &init)))
     }
 }
 

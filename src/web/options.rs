@@ -1,9 +1,9 @@
 //! Plain options, checked one by one. The message names the option, what it must be and what it got.
 
-use js_sys::{Array, Date, JSON, Object, Reflect};
+use js_sys::{Array, JSON, Object, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::object::get;
+use super::object::{get, method};
 use crate::protocol::error::{Code, Failure, Read};
 use crate::protocol::request;
 use crate::protocol::text::{bare, filled, parts, short};
@@ -188,11 +188,14 @@ impl Options {
     /// Reads an instant: a text as it is, a Date as ISO 8601.
     fn instant(&self, name: &str, to: &mut Option<String>) -> Read<()> {
         let Some(value) = self.get(name) else { return Ok(()) };
-        *to = match value.dyn_ref::<Date>() {
-            // toISOString throws on an invalid date.
-            Some(date) if date.get_time().is_nan() => return bad(filled("options.{} must be a valid Date, got an invalid one", &[name])),
-            Some(date) => date.to_iso_string().as_string(),
-            None => value.as_string(),
+        // By shape: a Date of another realm is none of ours.
+        *to = if get(&value, "toISOString").is_function() {
+            match method(&value, "toISOString", &JsValue::UNDEFINED, &JsValue::UNDEFINED) {
+                Ok(text) => text.as_string(),
+                Err(_) => return bad(filled("options.{} must be a valid Date, got an invalid one", &[name])),
+            }
+        } else {
+            value.as_string()
         };
         if to.is_none() { Self::wrong(name, "an ISO 8601 text or a Date", &value) } else { Ok(()) }
     }

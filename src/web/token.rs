@@ -7,7 +7,7 @@ use std::cell::Cell;
 use js_sys::{Array, Date, Function, Object, Promise};
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::object::{Stop, get, promised, set, set_text, text};
+use super::object::{Stop, get, method, promised, set, set_text, text};
 use super::options::shown;
 use crate::protocol::error::{Code, Failure, Read};
 use crate::protocol::round::{Lost, Need};
@@ -136,7 +136,8 @@ impl Tokens {
         set_text(&request, "reason", reason);
         set(&request, "scopes", &scopes);
         set(&request, "signal", signal);
-        self.function.call1(&JsValue::UNDEFINED, &request)
+        // With one argument by a call of its own it would be an import more.
+        self.function.call2(&JsValue::UNDEFINED, &request, &JsValue::UNDEFINED)
     }
 }
 
@@ -167,11 +168,8 @@ fn read(answer: &JsValue) -> Read<Kept> {
     if !token.bytes().all(|byte| (0x21..0x7f).contains(&byte)) {
         return Err(unusable("the token source gave a text that can't be a token: it holds spaces, line ends or letters outside ASCII"));
     }
-    let date = get(answer, "expiresOn");
-    let until = match date.dyn_ref::<Date>() {
-        Some(date) => Some(date.get_time()),
-        None => get(answer, "expiresOnTimestamp").as_f64(),
-    };
+    let date = method(&get(answer, "expiresOn"), "getTime", &JsValue::UNDEFINED, &JsValue::UNDEFINED);
+    let until = date.unwrap_or_else(|_| get(answer, "expiresOnTimestamp")).as_f64();
     let until = until.filter(|ms| ms.is_finite());
     if until.is_some_and(|until| until <= Date::now()) {
         return Err(unusable("the token source gave a token that has already expired; check its clock and its cache"));
