@@ -33,7 +33,7 @@ if (!source.match(detached)) missing.push("getDataViewMemory0");
 source = source.replace(detached, "cachedDataViewMemory0?.buffer !== $1.buffer");
 // Each entry of the package makes a module of whatever there is, and loads it once.
 const loading = /^let wasmModule, wasmInstance, wasm;\nfunction __wbg_finalize_init\(instance, module\) \{\n {4}wasmInstance = instance;\n {4}wasm = instance\.exports;\n {4}wasmModule = module;\n {4}cachedDataViewMemory0 = null;\n {4}cachedUint8ArrayMemory0 = null;\n {4}return wasm;\n\}\n[^]*$/m;
-const loaded = "let wasm;\nexport default async function load(module) {\n    wasm = (await WebAssembly.instantiate(module, __wbg_get_imports())).exports;\n    cachedDataViewMemory0 = cachedUint8ArrayMemory0 = null;\n}\n";
+const loaded = "let wasm;\nexport default async function load(module) {\n    wasm ??= (await WebAssembly.instantiate(module, __wbg_get_imports())).exports;\n}\n";
 if (!replace(loading, loaded)) missing.push("the loader");
 const left = source.match(/\bwasm\.\w{4,}/g);
 if (missing.length || left) throw new Error(`names without a place: ${[...missing, ...(left ?? [])].join(", ")}`);

@@ -6,7 +6,7 @@ import { cp, mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
-import { chromium } from "playwright-core";
+import { startChromium } from "../dashboard/harness.mjs";
 import { startFake } from "../fake.mjs";
 
 const here = new URL(".", import.meta.url).pathname;
@@ -17,10 +17,7 @@ const TYPES = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/ja
 /** A fake Graph and a Chromium for all projects; `end()` stops both. */
 export async function stage() {
   const fake = await startFake();
-  const browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
-    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-  });
+  const browser = await startChromium();
   return {
     fake,
     browser,
