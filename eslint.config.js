@@ -1,7 +1,7 @@
 import js from "@eslint/js";
 import ts from "typescript-eslint";
 
-const everywhere = ["AbortController", "AbortSignal", "BroadcastChannel", "Request", "Response", "URL", "URLSearchParams", "console", "crypto", "fetch", "setTimeout", "clearTimeout", "setInterval", "clearInterval", "structuredClone", "performance"];
+const everywhere = ["AbortController", "AbortSignal", "BroadcastChannel", "Request", "Response", "URL", "URLSearchParams", "console", "crypto", "fetch", "setTimeout", "clearTimeout", "setInterval", "clearInterval", "structuredClone", "performance", "WebAssembly", "TextDecoder", "TextEncoder", "ReadableStream", "DecompressionStream", "Blob", "atob"];
 const node = ["process", "Buffer"];
 const browser = ["document", "window", "location", "navigator", "localStorage", "sessionStorage", "indexedDB", "IDBKeyRange", "IDBDatabase", "IDBObjectStore", "XMLHttpRequest", "queueMicrotask", "history", "self", "caches", "Event", "customElements", "Intl"];
 const globals = (names) => Object.fromEntries(names.map((name) => [name, "readonly"]));
@@ -20,7 +20,7 @@ export default ts.config(
   },
   { files: ["**/*.{js,mjs}"], languageOptions: { ecmaVersion: 2024, globals: globals(everywhere) } },
   { files: ["tests/**/*.mjs", "scripts/**/*.mjs", "www/*.js", "*.js"], languageOptions: { globals: globals([...node, ...browser]) } },
-  { files: ["www/**/*.js", "tests/kill/site/*.js", "tests/hosts/**/*.js", "pkg-template/indexed-db.js"], languageOptions: { globals: globals(browser) } },
+  { files: ["www/**/*.js", "tests/{kill,msal}/site/*.js", "tests/hosts/**/*.js", "pkg-template/indexed-db.js"], languageOptions: { globals: globals(browser) } },
   { files: ["pkg-template/*.js", "tests/{hosts,package}/*.mjs"], languageOptions: { globals: globals(["WebAssembly", "DecompressionStream", "ReadableStream", "TextDecoder", "TextEncoder", "Blob", "atob"]) } },
   { files: ["tests/hosts/next/**/*.js"], languageOptions: { parserOptions: { ecmaFeatures: { jsx: true } } } },
   { files: ["**/*.ts"], extends: [ts.configs.recommended], rules: { "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_" }] } },

@@ -525,6 +525,133 @@ async fn without_a_readable_retry_after_the_round_backs_off_by_itself() {
 }
 
 #[test]
+async fn a_claims_challenge_is_read_where_its_header_is_exposed_and_a_plain_refusal_where_it_is_not() {
+    for (exposed, reason) in [(true, "claims"), (false, "unauthorized")] {
+        let world = World::new().await;
+        world.options(json!({"expose_headers": exposed})).await;
+        world.fault(json!({"match": {"kind": "next"}, "fault": "claims"})).await;
+        let asked = js("return []", &JsValue::NULL, &JsValue::NULL);
+        let token = js(
+            "return (request) => { a.push([request.reason, typeof request.claims]); return b; }",
+            &asked,
+            &world.delegated.as_str().into(),
+        );
+        let client = try_open(&world, &fresh("a"), &[("token", token)]).await.unwrap();
+        let query = query(&client, "orgContacts", json!({}));
+        sync(&query).await.unwrap();
+        let claims = if exposed { "string" } else { "undefined" };
+        assert_eq!(from_js(&asked)[2], json!([reason, claims]));
+        assert_eq!(ids(&all(&query).await), ids(&world.table("contacts", "").await));
+    }
+}
+
+/// `navigator.onLine` as it is wanted; undo with undefined.
+fn online(state: JsValue) {
+    js(
+        "if (a === undefined) delete navigator.onLine; else Object.defineProperty(navigator, 'onLine', { value: a, configurable: true });
+         if (a !== false) dispatchEvent(new Event('online'))",
+        &state,
+        &JsValue::NULL,
+    );
+}
+
+#[test]
+async fn without_a_network_the_round_waits_for_the_event_of_its_return() {
+    let world = World::new().await;
+    let own = js(
+        "return (url, init) => navigator.onLine ? fetch(url, init) : Promise.reject(new TypeError('no network'))",
+        &JsValue::NULL,
+        &JsValue::NULL,
+    );
+    let client = try_open(&world, &fresh("a"), &[("fetch", own.clone())]).await.unwrap();
+    let query = query(&client, "orgContacts", json!({}));
+    online(JsValue::FALSE);
+    let round = round(&query);
+    let pending = round.next(false);
+    sleep(50).await;
+    assert!(world.log().await.is_empty());
+    online(JsValue::TRUE);
+    assert!(!JsFuture::from(pending).await.unwrap().is_undefined());
+    let waits = from_js(&round.report())["waits"].clone();
+    assert_eq!(waits[0]["reason"], "offline");
+    assert!(waits[0]["ms"].as_f64().unwrap() < 60_000.0, "{waits}");
+    drop(round);
+    // And no longer than its budget.
+    online(JsValue::FALSE);
+    let retry = to_js(&json!({"base": 10, "cap": 50, "maxWait": 80}));
+    let short = try_open(&world, &fresh("a"), &[("fetch", own), ("retry", retry)]).await.unwrap();
+    let refused = sync(&support::query(&short, "orgContacts", json!({}))).await.unwrap_err();
+    online(JsValue::UNDEFINED);
+    assert_eq!(refused.code(), "offline");
+}
+
+#[test]
+async fn a_request_of_which_nothing_comes_is_cut_and_a_slow_body_is_not() {
+    let world = World::new().await;
+    let retry = to_js(&json!({"base": 10, "cap": 50, "timeout": 400}));
+    for (fault, waits) in [
+        (json!("hang"), json!(["timeout"])),
+        (json!({"name": "slow", "bytes_per_second": 1, "delay_ms": 3000}), json!(["timeout"])),
+        (json!({"name": "slow", "bytes_per_second": 6000}), json!([])),
+    ] {
+        world.fault(json!({"match": {"kind": "initial"}, "fault": fault})).await;
+        let client = try_open(&world, &fresh("a"), &[("retry", retry.clone())]).await.unwrap();
+        let round = round(&query(&client, "orgContacts", json!({})));
+        finish(&round).await.unwrap();
+        let report = from_js(&round.report());
+        let reasons: Vec<Value> = report["waits"].as_array().unwrap().iter().map(|wait| wait["reason"].clone()).collect();
+        assert_eq!(json!(reasons), waits, "{fault}");
+    }
+}
+
+#[test]
+async fn until_when_graph_throttles_is_kept_over_a_reload() {
+    let world = World::new().await;
+    world
+        .fault(json!({"match": {}, "fault": {"name": "status", "status": 429, "code": "TooManyRequests", "headers": {"Retry-After": "2"}}}))
+        .await;
+    let account = fresh("a");
+    let first = client(&world, &account).await;
+    let round_one = round(&query(&first, "orgContacts", json!({})));
+    let pending = round_one.next(false);
+    while world.log().await.is_empty() {
+        sleep(10).await;
+    }
+    sleep(100).await;
+    first.close();
+    assert_eq!(Refused(JsFuture::from(pending).await.unwrap_err()).code(), "closed");
+    let second = client(&world, &account).await;
+    let round_two = round(&track(&second, "/users/delta", json!({})));
+    finish(&round_two).await.unwrap();
+    assert_eq!(from_js(&round_two.report())["waits"][0]["reason"], "throttled");
+    let log = world.log().await;
+    let waited = log[1]["at"].as_f64().unwrap() - log[0]["at"].as_f64().unwrap();
+    assert!(waited >= 1990.0, "{waited}");
+}
+
+#[test]
+async fn a_page_of_50_mb_and_an_item_of_10_mb_pass() {
+    let world = World::new().await;
+    let own = js(
+        "const json = (body) => new Response(JSON.stringify(body), { headers: { 'Content-Type': 'application/json' } });
+         const pages = [
+           () => ({ value: Array.from({ length: 5000 }, (_, at) => ({ id: 'i' + at, body: at + 'x'.repeat(10000) })), '@odata.nextLink': a + '/contacts/delta?t=1' }),
+           () => ({ value: [{ id: 'large', body: 'x'.repeat(10000000) }], '@odata.deltaLink': a + '/contacts/delta?t=2' }),
+         ];
+         return async (url) => json(pages[url.includes('t=1') ? 1 : 0]())",
+        &world.root.as_str().into(),
+        &JsValue::NULL,
+    );
+    let client = try_open(&world, &fresh("a"), &[("fetch", own)]).await.unwrap();
+    let query = query(&client, "orgContacts", json!({}));
+    sync(&query).await.unwrap();
+    assert_eq!(JsFuture::from(query.mirror.count()).await.unwrap(), 5001);
+    let length = js_await("return a.get('large').then(({ body }) => body.length)", &query.mirror, &JsValue::NULL).await;
+    assert_eq!(length, 10_000_000);
+    JsFuture::from(client.forget()).await.unwrap();
+}
+
+#[test]
 async fn faults_on_the_way_lose_nothing() {
     for fault in [
         json!("network"),

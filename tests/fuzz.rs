@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+use deltalink::protocol::challenge::claims;
 use deltalink::protocol::change::{Mode, Row, apply, collapse, pass, removal};
 use deltalink::protocol::endpoint::{Endpoint, shown};
 use deltalink::protocol::page::{self, Link};
@@ -294,4 +295,42 @@ fn words_are_cut_and_cleaned_whatever_they_hold() {
 fn the_judge_of_links_is_another_parser() {
     assert_eq!(url::Url::parse("https:\\\\evil.example\\x").unwrap().host_str(), Some("evil.example"));
     assert!(json!({}).is_object());
+}
+
+/// Without padding.
+fn base64(text: &str) -> String {
+    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::new();
+    for three in text.as_bytes().chunks(3) {
+        let bits = three.iter().fold(0, |bits, byte| bits << 8 | usize::from(*byte)) << (8 * (3 - three.len()));
+        for at in 0..=three.len() {
+            out.push(char::from(LETTERS[bits >> (18 - 6 * at) & 63]));
+        }
+    }
+    out
+}
+
+#[test]
+fn claims_that_are_read_from_a_challenge_stand_in_it() {
+    let seeds = [
+        r#"Bearer realm="", authorization_uri="https://login.contoso.example/common/oauth2/authorize", error="insufficient_claims", claims="eyJhY2Nlc3NfdG9rZW4iOnsibmJmIjp7ImVzc2VudGlhbCI6dHJ1ZSwidmFsdWUiOiIxNzAwMDAwMDAwIn19fQ==""#,
+        r#"Bearer claims=eyJ4IjoiPz8-P34_In0, realm="a \"quoted\" one""#,
+        r#"Negotiate abc==, Basic realm="x", Bearer error="invalid_token", claims="e30=""#,
+        "Bearer",
+    ];
+    let dictionary =
+        ["claims=", "claims=\"", "CLAIMS = ", "\"", "\\\"", "=", ",", " ", "e30", "e30=", "eyJ4Ijox", "fQ==", "-_", "+/", "é", "Bearer "];
+    let mut read = 0;
+    fuzz("WWW-Authenticate", &seeds, &dictionary, |header, _| {
+        if let Some(claims) = claims(header) {
+            read += 1;
+            assert!(claims.is_ascii() && claims.trim_ascii().starts_with('{') && claims.trim_ascii().ends_with('}'), "{claims:?}");
+            let mut encoded = base64(&claims);
+            // The last letter may hold bits that belong to nothing.
+            encoded.pop();
+            let plain = header.replace('\\', "").replace('-', "+").replace('_', "/");
+            assert!(plain.contains(&encoded), "{claims:?} does not stand in it");
+        }
+    });
+    assert!(read > 1000, "{read}");
 }

@@ -36,6 +36,7 @@ check("publint", "node_modules/.bin/publint run dist/deltalink.tgz --strict");
 check("attw", "node_modules/.bin/attw dist/deltalink.tgz --profile esm-only --quiet");
 counted("hosts", "node --test --test-timeout=120000 --test-reporter=tap tests/hosts/", tap);
 counted("peers", "node --test --test-reporter=tap tests/peers/", tap);
+counted("msal", "node --test --test-timeout=60000 --test-reporter=tap tests/msal/", tap);
 counted("tabs", "node --test --test-timeout=120000 --test-reporter=tap tests/tabs/", tap);
 counted("kill", "node --test --test-timeout=400000 --test-concurrency=2 --test-reporter=tap tests/kill/", kills);
 counted("dashboard", "node --test --test-reporter=tap tests/dashboard/", tap);
