@@ -1,5 +1,5 @@
 # `make demo` and `make test` are all that is needed; both install what is missing.
-.PHONY: setup build demo test model fuzz kill soak size check-demo fmt clean
+.PHONY: setup build demo test hosts model fuzz kill soak size check-demo fmt clean
 
 setup:
 	@scripts/setup.sh
@@ -37,8 +37,14 @@ check-demo: setup
 	@scripts/build.sh
 	@node tests/check-demo.mjs
 
+# ACCEPT=1 writes the figures that later ones are held against.
 size: build
-	@node scripts/size.mjs
+	@ACCEPT=$(ACCEPT) node scripts/size.mjs
+
+# The packed package in every host and bundler, each a project of its own with its tools by npm; ONLY=Vite for some.
+hosts: setup
+	@scripts/build.sh
+	@. scripts/env.sh && FAKE_GRAPH=target/debug/fake-graph node tests/hosts/all.mjs $(ONLY)
 
 fmt:
 	@cargo fmt --all

@@ -1,3 +1,4 @@
+import type { fetch } from "./host.js";
 import type { TokenFunction } from "deltalink";
 
 export interface ClientCredentials {

@@ -24,7 +24,7 @@ export const ladder = (rung, reach) => async (given) => {
     try {
       return [await compile((await import("./inline.js")).default()), "inline"];
     } catch (last) {
-      throw new AggregateError([error, last], [...new Set([error.message, last.message])].join("; "));
+      throw new AggregateError([error, last], [...new Set([error.message, last.message])].join("; "), { cause: last });
     }
   }
 };

@@ -8,8 +8,10 @@
  * for (const event of await week.all()) console.log(event.subject);
  */
 import type { CallRecording, Event, OrgContact } from "@microsoft/microsoft-graph-types";
+import type { AbortSignal, BufferSource, Response, URL, WebAssemblyModule, fetch } from "./host.js";
+import type { Entity, Selected, Tracked } from "./tracked.js";
 
-export type { CallRecording, Event, OrgContact };
+export type { CallRecording, Entity, Event, OrgContact, Selected, Tracked };
 
 /**
  * Opens a client for one account. Loads the wasm once, on first use.
@@ -28,7 +30,7 @@ export function openDelta(options: DeltaOptions): Promise<DeltaClient>;
 export function init(wasm?: WasmSource | Promise<WasmSource>): Promise<WasmOrigin>;
 
 /** Where the wasm comes from, when the package's own file can't be used. Workers take a module only. */
-export type WasmSource = URL | string | Response | BufferSource | WebAssembly.Module;
+export type WasmSource = URL | string | Response | BufferSource | WebAssemblyModule;
 
 /**
  * `url`: fetched, from beside the JavaScript. `file`: read, from beside it. `module`: imported, compiled. `inline`: the copy in
@@ -146,11 +148,22 @@ export interface DeltaClient {
    * Relationships that Graph sends in slices (`members@delta`, `manager@delta`) are in the mirror as the whole set, a list under
    * the plain name (`members`), complete when the round that brought them is.
    *
+   * The type of its items is known by the path, where that is written out, and by `select`. Another one can be named: it comes first.
+   *
    * @example
-   * client.track<{ id: string; mail?: string }>("/users/delta", { select: ["id", "mail"] });
+   * client.track("/users/delta", { select: ["id", "mail"] }); // DeltaQuery<Pick<User, "id" | "mail">>
+   * client.track<MyUser>("/users/delta", { select: ["id", "mail", "extension_1f2_shoeSize"] });
    */
-  track<T extends object = Entity>(path: string, options: TrackOptions & { mirror: false }): DeltaFeed<T>;
-  track<T extends object = Entity>(path: string, options?: TrackOptions): DeltaQuery<T>;
+  track<P extends string, S extends (keyof Tracked<P> & string) | (string & {}) = never>(
+    path: P,
+    options: TrackOptions & { select?: S[]; mirror: false },
+  ): DeltaFeed<Selected<P, S>>;
+  track<P extends string, S extends (keyof Tracked<P> & string) | (string & {}) = never>(
+    path: P,
+    options?: TrackOptions & { select?: S[] },
+  ): DeltaQuery<Selected<P, S>>;
+  track<T extends object>(path: string, options: TrackOptions & { mirror: false }): DeltaFeed<T>;
+  track<T extends object>(path: string, options?: TrackOptions): DeltaQuery<T>;
   /**
    * Call it after the user has signed in again: it drops the token that is kept and takes queries out of `needs-auth`. A `sync()`
    * that had ended so is begun again, and goes on with the same page; what it comes to is told by `status`. A `round()` is its
@@ -161,12 +174,6 @@ export interface DeltaClient {
   forget(): Promise<void>;
   /** Ends what runs with `closed` and closes the store. Nothing stored is lost. */
   close(): Promise<void>;
-}
-
-/** An object of Graph of no particular kind. */
-export interface Entity {
-  id: string;
-  [property: string]: unknown;
 }
 
 export interface QueryOptions {

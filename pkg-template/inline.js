@@ -4,6 +4,5 @@ const GZIPPED = "";
 
 export default () => {
   const bytes = Uint8Array.from(atob(GZIPPED), (char) => char.charCodeAt(0));
-  const wasm = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Response(wasm, { headers: { "content-type": "application/wasm" } });
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
 };

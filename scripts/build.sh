@@ -16,7 +16,7 @@ RUSTFLAGS+=" -C link-arg=--features=mutable-globals,bulk-memory,bulk-memory-opt,
 RUSTFLAGS+=" --remap-path-prefix=$(rustc --print sysroot)/lib/rustlib/src/rust/="
 for registry in "$cargo"/registry/src/*/; do RUSTFLAGS+=" --remap-path-prefix=$registry="; done
 export RUSTFLAGS
-cargo build --quiet --locked --release --target wasm32-unknown-unknown -p deltalink
+cargo build --quiet --locked --release --target wasm32-unknown-unknown -p deltalink -p fake-graph-wasm
 rm -rf dist/package dist/bindgen
 # For the browser tests, which compile it in.
 node_modules/.bin/esbuild tests/browser/kit.js --bundle --format=esm --target=es2022 --log-level=warning --outfile=dist/kit.js
@@ -30,8 +30,19 @@ cp pkg-template/*.js pkg-template/*.d.ts pkg-template/package.json README.md CHA
 cp -r pkg-template/stores dist/package/
 node_modules/.bin/esbuild dist/package/stores/*.js --minify --format=esm --target=es2022 --log-level=warning --allow-overwrite --outdir=dist/package/stores
 node scripts/inline.mjs dist/package/deltalink.wasm dist/package/inline.js
+# The fake Graph of deltalink/testing, again only when it has changed: wasm-opt takes its time.
+built=target/wasm32-unknown-unknown/release/fake_graph_wasm.wasm
+if [ ! dist/fake/fake-graph.wasm -nt "$built" ]; then
+  rm -rf dist/fake
+  wasm-bindgen --target web --omit-default-module-path --no-typescript --out-dir dist/fake "$built"
+  node_modules/.bin/wasm-opt -Os --strip-debug --strip-producers dist/fake/fake_graph_wasm_bg.wasm -o dist/fake/fake-graph.wasm
+fi
+cp dist/fake/fake-graph.wasm dist/package/
+cp pkg-template/inline.js dist/package/fake-graph-inline.js
+node scripts/inline.mjs dist/package/fake-graph.wasm dist/package/fake-graph-inline.js
+node_modules/.bin/esbuild dist/fake/fake_graph_wasm.js --minify --format=esm --target=es2022 --log-level=warning --outfile=dist/package/fake-graph-glue.js
 # Minified as they are, module by module: every host imports its own entry.
-node_modules/.bin/esbuild dist/package/{index,changes,drive,error,lock,memory,mirror,store,window,indexed-db,compile,inline,browser,node,workerd,edge-light}.js --minify --format=esm --target=es2022 --log-level=warning --allow-overwrite --outdir=dist/package
+node_modules/.bin/esbuild dist/package/{index,changes,drive,error,lock,memory,mirror,store,window,indexed-db,compile,inline,fake-graph-inline,browser,node,workerd,edge-light}.js --minify --format=esm --target=es2022 --log-level=warning --allow-overwrite --outdir=dist/package
 (cd dist/package && npm pack --silent --pack-destination .. >/dev/null)
 mv dist/deltalink-*.tgz dist/deltalink.tgz
 # What stands beside www and the tests is the packed package, unpacked: nobody here imports the sources.

@@ -25,17 +25,16 @@ const needless = [
   /\(typeof FinalizationRegistry === 'undefined'\)\s*\? \{ register: \(\) => \{\}, unregister: \(\) => \{\} \}\s*: (?=new FinalizationRegistry)/g,
   /if \(!\('encodeInto' in cachedTextEncoder\)\) \{\n(?: .*\n)*\}\n/g,
   / {4}if \(realloc === undefined\) \{\n(?: {8}.*\n)* {4}\}\n/g,
-  // Each entry of the package makes a module of whatever there is.
-  / {4}if \(module_or_path !== undefined\) \{\n(?: {8}.*\n)* {4}\}\n/g,
-  / {4}if \(typeof module_or_path === 'string'.*\n(?: {8}.*\n)* {4}\}\n/g,
 ];
 for (const pattern of needless) if (!replace(pattern, "")) missing.push(pattern);
 // A buffer that was detached is none of the memory's either.
 const detached = /cachedDataViewMemory0 === null \|\| cachedDataViewMemory0\.buffer\.detached === true \|\| \(cachedDataViewMemory0\.buffer\.detached === undefined && cachedDataViewMemory0\.buffer !== (wasm\.\w+)\.buffer\)/g;
 if (!source.match(detached)) missing.push("getDataViewMemory0");
 source = source.replace(detached, "cachedDataViewMemory0?.buffer !== $1.buffer");
-const loaded = "async function __wbg_load(module, imports) {\n    return { instance: await WebAssembly.instantiate(module, imports), module };\n}\n";
-if (!replace(/^async function __wbg_load\(module, imports\) \{\n(?:(?: .*)?\n)*\}\n/gm, loaded)) missing.push("__wbg_load");
+// Each entry of the package makes a module of whatever there is, and loads it once.
+const loading = /^let wasmModule, wasmInstance, wasm;\nfunction __wbg_finalize_init\(instance, module\) \{\n {4}wasmInstance = instance;\n {4}wasm = instance\.exports;\n {4}wasmModule = module;\n {4}cachedDataViewMemory0 = null;\n {4}cachedUint8ArrayMemory0 = null;\n {4}return wasm;\n\}\n[^]*$/m;
+const loaded = "let wasm;\nexport default async function load(module) {\n    wasm ??= (await WebAssembly.instantiate(module, __wbg_get_imports())).exports;\n}\n";
+if (!replace(loading, loaded)) missing.push("the loader");
 const left = source.match(/\bwasm\.\w{4,}/g);
 if (missing.length || left) throw new Error(`names without a place: ${[...missing, ...(left ?? [])].join(", ")}`);
 writeFileSync(file, source);

@@ -1,4 +1,5 @@
-// Name, bytes, gzipped bytes of everything that ships; fails over budget (design: 60 KB the engine, 8 KB the facade, 75 KB a Worker's upload).
+// Name, bytes, gzipped bytes of everything that ships. Fails over budget (design: 60 KB the engine, 8 KB the facade, 75 KB a Worker's
+// upload), and where something has grown by more than 3 % over the figures in sizes.json. `make size ACCEPT=1` writes these.
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,15 +8,23 @@ import { build } from "esbuild";
 
 const KB = 1024;
 const at = (path) => new URL(`../${path}`, import.meta.url).pathname;
+const FIGURES = at("scripts/sizes.json");
+const accepted = JSON.parse(await readFile(FIGURES, "utf8").catch(() => "{}"));
 const rows = [];
-let over = 0;
+const wrong = [];
 
 function row(name, bytes, budget) {
-  const gzip = gzipSync(bytes, { level: 9 }).length;
-  const verdict = budget === undefined ? "" : gzip <= budget ? `of ${budget}` : `OVER ${budget}`;
-  if (budget !== undefined && gzip > budget) over += 1;
-  rows.push([name, bytes.length, gzip, verdict]);
-  return gzip;
+  weigh(name, bytes.length, gzipSync(bytes, { level: 9 }).length, budget);
+}
+
+function weigh(name, bytes, gzip, budget) {
+  if (gzip > budget) wrong.push(`${name} is over its budget: ${gzip} of ${budget} gzipped bytes`);
+  const before = accepted[name];
+  if (before === undefined) wrong.push(`${name} has no figure in scripts/sizes.json; make size ACCEPT=1 writes it`);
+  else if (gzip > before * 1.03) {
+    wrong.push(`${name} has grown from ${before} to ${gzip} gzipped bytes, by ${(100 * (gzip / before - 1)).toFixed(1)} %. If what it brings is worth that, make size ACCEPT=1 writes the new figure into scripts/sizes.json, to be committed with its reason`);
+  }
+  rows.push([name, bytes, gzip, before === undefined ? "" : gzip - before, budget ? `of ${budget}` : ""]);
 }
 
 /** What a bundler makes of an import. */
@@ -38,32 +47,38 @@ async function bundled(source, options) {
   return outputFiles;
 }
 
-const browser = `export * from "${at("tests/node_modules/deltalink/browser.js")}";`;
-const facade = `export * from "${at("tests/node_modules/deltalink/workerd.js")}";`;
-const memory = `export * from "${at("tests/node_modules/deltalink/memory.js")}";`;
-const indexed = `export * from "${at("tests/node_modules/deltalink/indexed-db.js")}";`;
-const workerd = `import { openDelta } from "${at("tests/node_modules/deltalink/workerd.js")}"; export default { async fetch() { await openDelta({ token: () => "", store: "memory" }); return new Response(); } };`;
+const own = (file) => `export * from "${at("tests/node_modules/deltalink")}/${file}";`;
+/** One module of a bundle, or all of it. */
+const entry = async (file, external = []) => Buffer.from((await bundled(own(file), { external }))[0].contents);
+const worker = `import { openDelta } from "${at("tests/node_modules/deltalink/workerd.js")}"; export default { async fetch() { await openDelta({ token: () => "", store: "memory" }); return new Response(); } };`;
 
 row("deltalink.wasm", await readFile(at("dist/package/deltalink.wasm")), 60 * KB);
 // What every host loads. Each store is a module of its own, loaded where it is wanted.
-row("facade", Buffer.from((await bundled(facade, { external: ["*.wasm", "./memory.js"] }))[0].contents), 8 * KB);
-row("the store in memory", Buffer.from((await bundled(memory))[0].contents), KB);
-row("IndexedDB", Buffer.from((await bundled(indexed, { external: ["./error.js"] }))[0].contents), 2.25 * KB);
-row("facade, bundled for a browser", Buffer.from((await bundled(browser, { external: ["./inline.js"] }))[0].contents), 10.25 * KB);
-row("deltalink/msal", Buffer.from((await bundled(`export * from "${at("tests/node_modules/deltalink/msal.js")}";`))[0].contents), KB);
-row("deltalink/auth", Buffer.from((await bundled(`export * from "${at("tests/node_modules/deltalink/auth.js")}";`))[0].contents), 2 * KB);
-for (const store of ["durable-object", "d1"]) {
-  row(`deltalink/stores/${store}`, Buffer.from((await bundled(`export * from "${at(`tests/node_modules/deltalink/stores/${store}.js`)}";`))[0].contents), 1.5 * KB);
-}
-const upload = await bundled(workerd, { loader: { ".wasm": "copy" }, conditions: ["workerd", "worker", "browser"], assetNames: "[name]" });
+row("facade", await entry("workerd.js", ["*.wasm", "./memory.js"]), 8 * KB);
+row("the store in memory", await entry("memory.js"), KB);
+row("IndexedDB", await entry("indexed-db.js", ["./error.js"]), 2.25 * KB);
+// The facade, IndexedDB, and the way to the wasm.
+row("facade, bundled for a browser", await entry("browser.js", ["./inline.js"]), 10.25 * KB);
+row("facade, bundled for Node", await entry("node.js", ["./inline.js", "node:*"]));
+// Loaded where the wasm's file can't be reached; part of a bundle that is one file.
+row("the wasm as JavaScript", await readFile(at("dist/package/inline.js")));
+// For tests alone.
+row("deltalink/testing, its wasm as JavaScript", await readFile(at("dist/package/fake-graph-inline.js")));
+row("deltalink/msal", await entry("msal.js"), KB);
+row("deltalink/auth", await entry("auth.js"), 2 * KB);
+for (const store of ["durable-object", "d1"]) row(`deltalink/stores/${store}`, await entry(`stores/${store}.js`), 1.5 * KB);
+const upload = await bundled(worker, { loader: { ".wasm": "copy" }, conditions: ["workerd", "worker", "browser"], assetNames: "[name]" });
 row("a Worker's upload", Buffer.concat(upload.map(({ contents }) => Buffer.from(contents))), 75 * KB);
 const tarball = await readFile(at("dist/deltalink.tgz"));
-rows.push(["the tarball", "", tarball.length, ""]);
+weigh("the tarball", "", tarball.length);
 
 const width = Math.max(...rows.map(([name]) => name.length));
-console.log(`${"".padEnd(width)}     bytes      gzip`);
-for (const [name, bytes, gzip, verdict] of rows) console.log(`${name.padEnd(width)} ${String(bytes).padStart(9)} ${String(gzip).padStart(9)}  ${verdict}`);
-if (over) {
-  console.error(`size: ${over} over budget`);
-  process.exit(1);
+console.log(`${"".padEnd(width)}     bytes      gzip  +/-`);
+for (const [name, bytes, gzip, more, budget] of rows) {
+  console.log(`${name.padEnd(width)} ${String(bytes).padStart(9)} ${String(gzip).padStart(9)} ${String(more && `${more > 0 ? "+" : ""}${more}`).padStart(6)}  ${budget}`.trimEnd());
 }
+if (process.env.ACCEPT) await writeFile(FIGURES, `${JSON.stringify(Object.fromEntries(rows.map(([name, , gzip]) => [name, gzip])), null, 2)}\n`);
+// What is over its budget can't be accepted.
+const left = process.env.ACCEPT ? wrong.filter((words) => words.includes("over its budget")) : wrong;
+for (const words of left) console.error(`size: ${words}`);
+if (left.length) process.exit(1);

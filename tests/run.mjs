@@ -25,6 +25,7 @@ check("clippy, wasm", "cargo clippy --quiet --locked -p deltalink --target wasm3
 check("eslint", "node_modules/.bin/eslint . --max-warnings 0");
 check("types, TypeScript 5.9", "node_modules/.bin/tsc -p tests/types");
 check("types, current TypeScript", "node node_modules/typescript-7/bin/tsc -p tests/types");
+check("types, without the DOM", "node_modules/.bin/tsc -p tests/types/no-dom && node node_modules/typescript-7/bin/tsc -p tests/types/no-dom");
 check("types, README", "node tests/readme.mjs");
 check("types, dashboard", "node_modules/.bin/tsc -p www --noEmit");
 check("types, edge example", "node_modules/.bin/tsc -p www/edge && node_modules/.bin/tsc -p tests/edge");
@@ -32,7 +33,10 @@ counted("native", "cargo test --quiet --locked --workspace", real(cargo));
 counted("planted bugs", "cargo test --quiet --locked --features planted --test model -- --nocapture planted", told(cargo, /^seed.*finds that.*$/gm));
 engines();
 counted("package", "node --test --test-reporter=tap tests/package/", tap);
+check("publint", "node_modules/.bin/publint run dist/deltalink.tgz --strict");
+check("attw", "node_modules/.bin/attw dist/deltalink.tgz --profile esm-only --quiet");
 counted("edge", "node --test --test-timeout=300000 --test-concurrency=2 --test-reporter=tap tests/edge/", told(tap, /^# (storm|schedules): .*$/gm));
+counted("hosts", "node --test --test-timeout=120000 --test-reporter=tap tests/hosts/", tap);
 counted("peers", "node --test --test-reporter=tap tests/peers/", tap);
 counted("msal", "node --test --test-timeout=60000 --test-reporter=tap tests/msal/", tap);
 counted("tabs", "node --test --test-timeout=120000 --test-reporter=tap tests/tabs/", tap);

@@ -6,7 +6,7 @@ export { DeltaError, closed } from "../../pkg-template/error.js";
 export { IndexedDb } from "../../pkg-template/indexed-db.js";
 export { Mirror } from "../../pkg-template/mirror.js";
 export { Store } from "../../pkg-template/store.js";
-export { storeContract } from "../../pkg-template/testing.js";
+export { storeContract } from "../../pkg-template/contract.js";
 
 export async function call(url, method, body) {
   const response = await fetch(url, { method, body: body || undefined });

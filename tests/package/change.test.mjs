@@ -228,7 +228,7 @@ test("on takes change and a function, and a feed has none", async () => {
 
 function tabs(world) {
   const stored = new MemoryStore();
-  const api = createApi(() => readFile(new URL("../node_modules/deltalink/deltalink.wasm", import.meta.url)), { open: async () => stored });
+  const api = createApi(async () => [await WebAssembly.compile(await readFile(new URL("../node_modules/deltalink/deltalink.wasm", import.meta.url))), "file"], { open: async () => stored });
   const tab = (more) => api.openDelta({ endpoint: world.root, token: () => world.tokens.delegated, account: "alex", retry: { base: 5, cap: 20 }, ...more });
   return { tab, stored };
 }

@@ -2,9 +2,12 @@
 import type { PublicClientApplication } from "@azure/msal-browser";
 import { DeltaError, init, openDelta } from "deltalink";
 import type { Change, CommitInfo, DeltaErrorCode, DeltaFeed, DeltaQuery, DeltaStore, Entity, Event, EventQuery, OrgContact, Page, Readable, RoundReport, TokenCredential, TokenRequest } from "deltalink";
+import type { AdministrativeUnit, CallRecording, CallTranscript, ChatMessage, Contact, ContactFolder, DriveItem, EducationAssignment, EducationUser, Group, ListItem, MailFolder, Message, Site, TodoTask, TodoTaskList, User } from "@microsoft/microsoft-graph-types";
+import type { Selected, Tracked } from "deltalink";
 import { clientCredentials } from "deltalink/auth";
 import { fromMsal } from "deltalink/msal";
-import { storeContract } from "deltalink/testing";
+import { fakeGraph, storeContract } from "deltalink/testing";
+import wasm from "deltalink/deltalink.wasm";
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 function same<A, B>(_proof: Same<A, B>): void {}
@@ -16,6 +19,10 @@ declare const store: DeltaStore;
 export async function clients(): Promise<void> {
   await init();
   await init(new URL("https://cdn.contoso.example/deltalink.wasm"));
+  await init(fetch("/deltalink.wasm"));
+  const rung = await init(wasm);
+  same<typeof rung, "url" | "file" | "module" | "inline" | "given">(true);
+  void rung;
   const account = pca.getAllAccounts()[0];
   if (account) await openDelta({ token: fromMsal(pca, { account, scopes: ["Calendars.Read"] }) });
   await openDelta({ token: () => "t", account: "a", cloud: "china" });
@@ -38,6 +45,30 @@ export async function contract(disk: DeltaStore & { file: string }): Promise<voi
   storeContract(async () => disk, { reopen: ({ file }) => ({ ...disk, file }) });
   // @ts-expect-error not a store
   storeContract(() => ({ load: async () => undefined }));
+}
+
+export async function testing(): Promise<void> {
+  const graph = await fakeGraph({ seed: 3, populate: { events: 4, around: new Date() }, settings: { pageSize: 3, duplicates: "both" } });
+  await openDelta({ fetch: graph.fetch, token: graph.token });
+  await openDelta({ fetch: graph.fetch, token: graph.appToken, store: "memory" });
+  const id: string = graph.add("events", { subject: "x", start: "2026-11-01T00:00:00Z" }, { calendar: "c" });
+  graph.edit("events", id, { subject: "y" });
+  graph.remove("groups", id, { soft: true });
+  const subjects: (string | null | undefined)[] = graph.items("events", { start: "2026-11-01", end: new Date() }).map(({ subject }) => subject);
+  graph.fault("neitherLink", { collection: "users", kind: "next", times: Infinity });
+  graph.fault({ name: "throttle", retryAfter: 2 });
+  const status: number | undefined = graph.requests()[0]?.status;
+  // @ts-expect-error no such collection
+  graph.add("cars");
+  // @ts-expect-error a subject is a text
+  graph.add("events", { subject: 7 });
+  // @ts-expect-error no such fault
+  graph.fault("flood");
+  // @ts-expect-error no such setting
+  graph.set({ pages: 3 });
+  // @ts-expect-error recordings can't be restored
+  graph.restore("recordings", id);
+  void [subjects, status];
 }
 
 export async function queries(): Promise<void> {
@@ -63,6 +94,28 @@ export async function queries(): Promise<void> {
   client.events({ window: { daysBack: "7" } });
   const users = client.track<{ id: string; mail?: string }>("/users/delta", { select: ["id", "mail"], refresh: false });
   const mail: string | undefined = (await users.all())[0]?.mail;
+  const picked = client.track("/users/delta", { select: ["id", "mail"] });
+  same<typeof picked, DeltaQuery<Pick<User, "id" | "mail">>>(true);
+  const pickedFeed = client.track("/users/delta", { select: ["id", "mail"], mirror: false });
+  same<typeof pickedFeed, DeltaFeed<Pick<User, "id" | "mail">>>(true);
+  const groups = client.track("groups/delta");
+  same<typeof groups, DeltaQuery<Group>>(true);
+  const names: string[] = ["id"];
+  const whole = client.track("/users/delta", { select: names });
+  same<typeof whole, DeltaQuery<User>>(true);
+  const folder = "inbox";
+  const messages = client.track(`/me/mailFolders/${folder as string}/messages/delta`);
+  same<typeof messages, DeltaQuery<Message>>(true);
+  const path: string = "/users/delta";
+  const unknown = client.track(path, { top: 5 });
+  same<typeof unknown, DeltaQuery<Entity>>(true);
+  const extended = (await client.track("/users/delta", { select: ["mail", "extension_1f2_shoeSize"] }).all())[0];
+  const size: unknown = extended?.extension_1f2_shoeSize;
+  const named = client.track<{ id: string }>("/users/delta", { mirror: false });
+  same<typeof named, DeltaFeed<{ id: string }>>(true);
+  // @ts-expect-error what is not selected is not there
+  void (await picked.all())[0]?.displayName;
+  void [groups, whole, messages, unknown, size, named, pickedFeed];
   const any = client.track("/new/things/delta", { prefer: ["x"], query: { "$deltatoken": "latest" } });
   same<typeof any, DeltaQuery<Entity>>(true);
   const subject: string | null | undefined = (await events.get("x"))?.subject;
@@ -76,6 +129,39 @@ export async function queries(): Promise<void> {
   const report: RoundReport = await events.sync({ signal: new AbortController().signal });
   const base: DeltaFeed<Event> = events;
   void [contacts, any, mail, subject, report.skipped.noId, report.startedAt.getTime(), base.key];
+}
+
+export function paths(): void {
+  same<Tracked<"/users/delta">, User>(true);
+  same<Tracked<"users/delta?$select=id">, User>(true);
+  same<Tracked<"/users/microsoft.graph.delta()">, User>(true);
+  same<Tracked<"/directory/administrativeUnits/delta">, AdministrativeUnit>(true);
+  same<Tracked<"/contacts/delta">, OrgContact>(true);
+  same<Tracked<"/me/contactFolders/AAMk/contacts/delta">, Contact>(true);
+  same<Tracked<"/me/contactFolders/delta">, ContactFolder>(true);
+  same<Tracked<"/me/calendarView/delta">, Event>(true);
+  same<Tracked<"/users/u/calendars/c/calendarView/delta">, Event>(true);
+  same<Tracked<"/users/u/onlineMeetings/getAllRecordings(meetingOrganizerUserId='u')/delta">, CallRecording>(true);
+  same<Tracked<"/users/u/onlineMeetings/getAllTranscripts(meetingOrganizerUserId='u')/delta">, CallTranscript>(true);
+  same<Tracked<"/teams/t/channels/c/messages/delta">, ChatMessage>(true);
+  same<Tracked<"/teams/t/channels/c/messages/m/replies/delta">, ChatMessage>(true);
+  same<Tracked<"/chats/c/messages/delta">, ChatMessage>(true);
+  same<Tracked<"/users/u/mailFolders/inbox/messages/delta">, Message>(true);
+  same<Tracked<"/me/mailFolders/delta">, MailFolder>(true);
+  same<Tracked<"/me/todo/lists/delta">, TodoTaskList>(true);
+  same<Tracked<"/me/todo/lists/l/tasks/delta">, TodoTask>(true);
+  same<Tracked<"/me/drive/root/delta">, DriveItem>(true);
+  same<Tracked<"/me/drive/root/delta(token='x')">, DriveItem>(true);
+  same<Tracked<"/me/drive/items/i/delta">, DriveItem>(true);
+  same<Tracked<"/sites/s/drives/d/items/i/delta">, DriveItem>(true);
+  same<Tracked<"/sites/s/lists/l/items/delta">, ListItem>(true);
+  same<Tracked<"/sites/delta">, Site>(true);
+  same<Tracked<"/education/users/delta">, EducationUser>(true);
+  same<Tracked<"/education/classes/c/assignments/delta">, EducationAssignment>(true);
+  same<Tracked<"/users/delta/x">, Entity>(true);
+  same<Tracked<"/communications/delta">, Entity>(true);
+  same<Tracked<string>, Entity>(true);
+  same<Selected<"/new/delta", "a">, Entity>(true);
 }
 
 export function listening(query: DeltaQuery<Event>): void {

@@ -119,6 +119,15 @@ impl Server {
     }
 }
 
+impl World {
+    /// A call of the control API of this world, `POST` and `edits` for example, without a server around it.
+    pub fn control(&mut self, method: &str, path: &str, body: &Value, now_ms: u64) -> Result<Value, String> {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        command(self, method, &parts, &text::query(query), body, now_ms).map_err(|(_, message)| message)
+    }
+}
+
 fn populate(wish: &Value, now: u64) -> Result<Populate, (u16, String)> {
     let map = wish.as_object().ok_or_else(|| bad("populate is an object"))?;
     let mut out = Populate { around: i64::try_from(now).unwrap_or(0), ..Populate::default() };
@@ -173,6 +182,10 @@ fn command(world: &mut World, method: &str, rest: &[&str], query: &[Param], body
             };
             let part = get("calendar").or_else(|| get("folder"));
             Ok(world.list(collection(name)?, get("user"), part, window, get("immutable") == Some("true")).into())
+        }
+        ("POST", ["populate"]) => {
+            world.populate(&populate(body, now)?, now);
+            Ok(Value::Null)
         }
         ("POST", ["edits"]) => Ok(json!({ "ids": world.edit(body, now).map_err(bad)? })),
         ("GET", ["faults"]) => Ok(world.faults()),

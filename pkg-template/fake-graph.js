@@ -1,0 +1,186 @@
+// The fake Graph of testing.d.ts around its wasm. What is here is what the pure core has none of: a clock, and a connection.
+import load, { Fake } from "./fake-graph-glue.js";
+
+const ROOT = "https://graph.microsoft.com/v1.0";
+/** A slow body comes in pieces, so many milliseconds apart. */
+const TICK = 50;
+
+/** `source` gives the wasm, as a module or as bytes. */
+export function createFake(source) {
+  let loading;
+  return async (options = {}) => {
+    const { seed = 1, populate, settings, now = Date.now, endpoint = ROOT, ...other } = options;
+    for (const name in other) throw new TypeError(`fakeGraph() has no option ${name}`);
+    loading ??= source().then((module_or_path) => load({ module_or_path }));
+    await loading.catch((error) => {
+      loading = undefined;
+      throw error;
+    });
+    const graph = new FakeGraph(new Fake(seed, endpoint), endpoint, now);
+    if (settings) graph.set(settings);
+    if (populate) graph.populate(populate);
+    return graph;
+  };
+}
+
+/** `pageSize` is `page_size` over there. */
+const snake = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+const camel = (name) => name.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase());
+const renamed = (object, rename) => Object.fromEntries(Object.entries(object).map(([name, value]) => [rename(name), value]));
+
+class FakeGraph {
+  #fake;
+  #clock;
+  #ahead = 0;
+  #tokens = {};
+
+  constructor(fake, endpoint, clock) {
+    this.#fake = fake;
+    this.#clock = clock;
+    this.endpoint = endpoint;
+    this.user = this.#ask("GET", "").user;
+    // To be handed on by themselves.
+    this.fetch = (input, init) => this.#fetch(new Request(input, init));
+    this.token = (request) => this.#token("delegated", request);
+    this.appToken = (request) => this.#token("app", request);
+    this.token.account = this.appToken.account = this.user.id;
+  }
+
+  get now() {
+    return new Date(this.#time());
+  }
+
+  advance(ms) {
+    this.#ahead += ms;
+  }
+
+  populate(what) {
+    const { around, ...counts } = what;
+    this.#ask("POST", "populate", { ...counts, ...(around && { around: new Date(around).toISOString() }) });
+  }
+
+  add(collection, item, where) {
+    return this.#edit("add", collection, { ...(item && { item }), ...(item?.id && { id: item.id }), ...where })[0];
+  }
+
+  edit(collection, id, patch) {
+    this.#edit("edit", collection, { id, ...(patch && { patch }) });
+  }
+
+  remove(collection, id, { soft = false } = {}) {
+    this.#edit(soft ? "soft-remove" : "remove", collection, { id });
+  }
+
+  restore(collection, id) {
+    this.#edit("restore", collection, { id });
+  }
+
+  churn(collection, count, where) {
+    return this.#edit("random", collection, { count, ...where });
+  }
+
+  items(collection, { start, end, ...where } = {}) {
+    const iso = (date) => new Date(date).toISOString();
+    const query = new URLSearchParams({ ...where, ...(start && { start: iso(start) }), ...(end && { end: iso(end) }) });
+    return this.#ask("GET", `tables/${collection}?${query}`);
+  }
+
+  set(settings) {
+    this.#ask("PATCH", "options", renamed(settings, snake));
+  }
+
+  fault(fault, when = {}) {
+    const { times = 1, ...match } = when;
+    const { name, ...more } = typeof fault === "string" ? { name: fault } : fault;
+    const rule = { name: snake(name), ...renamed(more, snake) };
+    if (name === "throttle") {
+      const { retry_after: after } = rule;
+      Object.assign(rule, { name: "status", status: 429, code: "TooManyRequests", ...(after !== undefined && { headers: { "Retry-After": String(after) } }) });
+      delete rule.retry_after;
+    }
+    this.#ask("POST", "faults", [{ match: renamed(match, snake), times: times === Infinity ? null : times, fault: rule }]);
+  }
+
+  clearFaults() {
+    this.#ask("DELETE", "faults");
+  }
+
+  expireLinks(collection) {
+    this.#ask("POST", "expire", { collection });
+  }
+
+  revokeTokens() {
+    this.#ask("POST", "revoke");
+  }
+
+  requests() {
+    return this.#ask("GET", "log").map((entry) => renamed(entry, camel));
+  }
+
+  clearRequests() {
+    this.#ask("DELETE", "log");
+  }
+
+  #time() {
+    return Number(this.#clock()) + this.#ahead;
+  }
+
+  #ask(method, path, body = {}) {
+    return JSON.parse(this.#fake.control(method, path, JSON.stringify(body), this.#time()));
+  }
+
+  #edit(op, collection, more) {
+    return this.#ask("POST", "edits", [{ op, collection, ...renamed(more, snake) }]).ids;
+  }
+
+  #token(kind, request) {
+    const stale = request && request.reason !== "start";
+    if (stale || !this.#tokens[kind]) this.#tokens[kind] = this.#ask("POST", "token", { kind }).token;
+    return this.#tokens[kind];
+  }
+
+  async #fetch(request) {
+    const { signal } = request;
+    signal.throwIfAborted();
+    const { origin } = new URL(this.endpoint);
+    if (!request.url.startsWith(`${origin}/`)) throw new TypeError(`the fake Graph is at ${origin}; it was asked for ${request.url}`);
+    const text = this.#fake.answer(request.method, request.url.slice(origin.length), JSON.stringify([...request.headers]), this.#time());
+    const end = text.indexOf("\n");
+    const { status, headers, delay, cut, hang, rate } = JSON.parse(text.slice(0, end));
+    if (hang) await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+    await wait(delay, signal);
+    if (status === 0) throw new TypeError("the fake Graph broke the connection");
+    const body = status === 204 ? null : stream(new TextEncoder().encode(text.slice(end + 1)), cut, rate, signal);
+    const response = new Response(body, { status, headers });
+    Object.defineProperty(response, "url", { value: request.url });
+    return response;
+  }
+}
+
+/** A body, as fast as `rate` bytes a second, and broken off after `cut` of them. */
+function stream(bytes, cut, rate, signal) {
+  let at = 0;
+  return new ReadableStream({
+    async pull(controller) {
+      const last = Math.min(bytes.length, cut ?? Infinity);
+      const next = rate ? Math.min(last, at + Math.ceil((rate * TICK) / 1000)) : last;
+      if (rate) await wait(TICK, signal);
+      if (next > at) controller.enqueue(bytes.subarray(at, next));
+      at = next;
+      if (at < last) return;
+      if (last < bytes.length) controller.error(new TypeError("the fake Graph broke the connection"));
+      else controller.close();
+    },
+  });
+}
+
+function wait(ms, signal) {
+  if (!ms) return undefined;
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    });
+  });
+}

@@ -1,0 +1,101 @@
+import type {
+  AdministrativeUnit,
+  Application,
+  CallRecording,
+  CallTranscript,
+  ChatMessage,
+  Contact,
+  ContactFolder,
+  Device,
+  DirectoryObject,
+  DirectoryRole,
+  DriveItem,
+  EducationAssignment,
+  EducationClass,
+  EducationSchool,
+  EducationUser,
+  Event,
+  Group,
+  ListItem,
+  MailFolder,
+  Message,
+  OAuth2PermissionGrant,
+  OrgContact,
+  ServicePrincipal,
+  Site,
+  TodoTask,
+  TodoTaskList,
+  User,
+} from "@microsoft/microsoft-graph-types";
+
+/** An object of Graph of no particular kind. */
+export interface Entity {
+  id: string;
+  [property: string]: unknown;
+}
+
+/** The kind of item that the delta query with this path brings: {@link Entity} where the path does not tell. */
+export type Tracked<Path extends string> = Path extends `/${infer Rest}`
+  ? Tracked<Rest>
+  : Path extends `${infer Collection}/delta` | `${infer Collection}/delta${"?" | "("}${string}` | `${infer Collection}/microsoft.graph.delta${string}`
+    ? Of<Collection>
+    : Entity;
+
+/** An item of it with the selected properties. Those that the kind does not have, such as extensions, are unknown. */
+export type Selected<Path extends string, Name extends string> = [Name] extends [never]
+  ? Tracked<Path>
+  : string extends Name
+    ? Tracked<Path>
+    : string extends keyof Tracked<Path>
+      ? Tracked<Path>
+      : [Name] extends [keyof Tracked<Path>]
+        ? Pick<Tracked<Path>, Name>
+        : Pick<Tracked<Path>, Name & keyof Tracked<Path>> & { [N in Exclude<Name, keyof Tracked<Path>>]?: unknown };
+
+type Of<Collection extends string> = Collection extends keyof Roots
+  ? Roots[Collection]
+  : Collection extends `${string}/calendarView`
+    ? Event
+    : Collection extends `${string}/getAllRecordings(${string})`
+      ? CallRecording
+      : Collection extends `${string}/getAllTranscripts(${string})`
+        ? CallTranscript
+        : Collection extends `${"teams/" | "chats/"}${string}/${"messages" | "replies"}`
+          ? ChatMessage
+          : Collection extends `${string}/messages`
+            ? Message
+            : Collection extends `${string}/mailFolders`
+              ? MailFolder
+              : Collection extends `${string}/contacts`
+                ? Contact
+                : Collection extends `${string}/contactFolders`
+                  ? ContactFolder
+                  : Collection extends `${string}/todo/lists`
+                    ? TodoTaskList
+                    : Collection extends `${string}/todo/lists/${string}/tasks`
+                      ? TodoTask
+                      : Collection extends `${string}/root` | `${string}drive/items/${string}` | `${string}drives/${string}/items/${string}`
+                        ? DriveItem
+                        : Collection extends `sites/${string}/lists/${string}/items`
+                          ? ListItem
+                          : Collection extends `education/${string}/assignments`
+                            ? EducationAssignment
+                            : Entity;
+
+interface Roots {
+  administrativeUnits: AdministrativeUnit;
+  applications: Application;
+  contacts: OrgContact;
+  devices: Device;
+  "directory/administrativeUnits": AdministrativeUnit;
+  directoryObjects: DirectoryObject;
+  directoryRoles: DirectoryRole;
+  "education/classes": EducationClass;
+  "education/schools": EducationSchool;
+  "education/users": EducationUser;
+  groups: Group;
+  oauth2PermissionGrants: OAuth2PermissionGrant;
+  servicePrincipals: ServicePrincipal;
+  sites: Site;
+  users: User;
+}

@@ -1,0 +1,44 @@
+//! One world of the fake Graph for JavaScript, which owns the clock and the connection. `pkg-template/fake-graph.js` is what users see.
+
+use fake_graph::{Request, Response, World};
+use serde_json::{Value, json};
+use wasm_bindgen::prelude::*;
+
+/// A world.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct Fake(World);
+
+#[wasm_bindgen]
+impl Fake {
+    /// An empty one.
+    #[wasm_bindgen(constructor)]
+    pub fn new(seed: u32, root: String) -> Self {
+        Self(World::new(u64::from(seed), root))
+    }
+
+    /// Answers a request for a path below the origin. The first line of the result is JSON: how the answer is to be given. All behind it
+    /// is its body.
+    pub fn answer(&mut self, method: String, url: String, headers: &str, now: f64) -> String {
+        let headers = serde_json::from_str(headers).unwrap_or_default();
+        let answer = self.0.handle(&Request { method, url, headers, body: Vec::new() }, ms(now));
+        let Response { status, headers, body, delay_ms, cut_after, hang, bytes_per_second } = answer;
+        let how = json!({
+            "status": status, "headers": headers, "delay": delay_ms, "cut": cut_after, "hang": hang, "rate": bytes_per_second,
+        });
+        format!("{how}\n{}", String::from_utf8_lossy(&body))
+    }
+
+    /// A call of the control API, `POST` and `edits` for example; JSON in and out.
+    pub fn control(&mut self, method: &str, path: &str, body: &str, now: f64) -> Result<String, JsError> {
+        let body: Value = serde_json::from_str(body)?;
+        self.0.control(method, path, &body, ms(now)).map(|value| value.to_string()).map_err(|message| JsError::new(&message))
+    }
+}
+
+fn ms(now: f64) -> u64 {
+    // A clock before 1970 stands at its beginning.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
+    let ms = now as u64;
+    ms
+}

@@ -1,0 +1,188 @@
+// Projects of users, made in a folder of their own from what stands here, with the packed package; servers, and Chromium.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { cp, mkdtemp, readFile, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { extname, join } from "node:path";
+import { startChromium } from "../dashboard/harness.mjs";
+import { startFake } from "../fake.mjs";
+
+const here = new URL(".", import.meta.url).pathname;
+const root = new URL("../..", import.meta.url).pathname;
+const tarball = join(root, "dist/deltalink.tgz");
+const TYPES = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm" };
+
+/** A fake Graph and a Chromium for all projects; `end()` stops both. */
+export async function stage() {
+  const fake = await startFake();
+  const browser = await startChromium();
+  return {
+    fake,
+    browser,
+    async end() {
+      await browser.close();
+      await fake.stop();
+    },
+  };
+}
+
+/** What was started and has not ended: nothing outlives this process, however it ends. */
+const running = new Set();
+process.once("exit", () => running.forEach(kill));
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
+
+/** Each is the first of a group of its own, and all that it starts are in it. */
+function kill(child) {
+  process.kill(-child.pid, "SIGTERM");
+}
+
+export class Project {
+  #stage;
+  #ends = [];
+
+  /** `parts`: folders and files of this folder, and where they go. With `install`, its tools come by npm. */
+  static async make(stage, parts, install) {
+    const project = new Project();
+    project.#stage = stage;
+    project.folder = await mkdtemp(join(tmpdir(), "deltalink-host-"));
+    project.#ends.push(() => rm(project.folder, { recursive: true }));
+    try {
+      for (const [from, to] of parts) await cp(join(here, from), join(project.folder, to), { recursive: true });
+      if (install) {
+        await project.run(`npm install --no-save --no-package-lock --prefer-offline --no-audit --no-fund --loglevel=error ${tarball}`);
+      } else {
+        await project.run(`mkdir -p node_modules/deltalink && tar xzf ${tarball} -C node_modules/deltalink --strip-components=1`);
+      }
+      return project;
+    } catch (error) {
+      await project.end();
+      throw error;
+    }
+  }
+
+  async end() {
+    for (const end of this.#ends.reverse()) await end();
+  }
+
+  /** A command of the project's; what it prints. Tools that are not installed in it are this repository's. */
+  async run(command, ...args) {
+    const child = this.#spawn(command, args);
+    let output = "";
+    for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text) => (output += text));
+    const [code] = await once(child, "close");
+    assert.equal(code, 0, `${command}: ${output}`);
+    return output;
+  }
+
+  /** What a program prints as JSON. */
+  async told(command) {
+    const { root, tokens } = await this.world();
+    const output = await this.run(`${command} "$@"`, root, tokens.delegated);
+    return JSON.parse(output.trim().split("\n").at(-1));
+  }
+
+  /** Starts a server and gives its origin. */
+  async start(command, port) {
+    const child = this.#spawn(command, []);
+    let output = "";
+    let up;
+    const listening = new Promise((resolve) => (up = resolve));
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8").on("data", (text) => {
+        output += text;
+        if (output.includes(`:${port}`)) up();
+      });
+    }
+    const ended = once(child, "close").then(() => Promise.reject(new Error(`${command}: ${output}`)));
+    ended.catch(() => {});
+    this.#ends.push(async () => {
+      if (running.has(child)) kill(child);
+      await ended.catch(() => {});
+    });
+    const late = setTimeout(() => kill(child), 60_000);
+    await Promise.race([listening, ended]);
+    clearTimeout(late);
+    return `http://127.0.0.1:${port}`;
+  }
+
+  #spawn(command, args) {
+    const path = [join(this.folder, "node_modules/.bin"), join(root, "node_modules/.bin"), process.env.PATH].join(":");
+    const env = { ...process.env, PATH: path, CI: "true", NO_COLOR: "1", FORCE_COLOR: "0", NEXT_TELEMETRY_DISABLED: "1", WRANGLER_SEND_METRICS: "false" };
+    const child = spawn("bash", ["-c", command, "bash", ...args], { cwd: this.folder, env, stdio: ["ignore", "pipe", "pipe"], detached: true });
+    running.add(child);
+    child.once("close", () => running.delete(child));
+    return child;
+  }
+
+  /** A folder of the project's behind a server that knows nothing of it. */
+  async serve(folder = ".") {
+    const served = await serve((path) => join(this.folder, folder, path));
+    this.#ends.push(served.end);
+    return served.origin;
+  }
+
+  /** What the page there says of its round. */
+  async page(url) {
+    const { root, tokens } = await this.world();
+    const context = await this.#stage.browser.newContext();
+    try {
+      const page = await context.newPage();
+      const errors = [];
+      page.on("pageerror", (error) => errors.push(error.message));
+      await page.goto(`${url}?${new URLSearchParams({ endpoint: root, token: tokens.delegated })}`);
+      const result = page.waitForFunction(() => document.body?.dataset.result, undefined, { timeout: 30_000 });
+      return JSON.parse(await (await result.catch((error) => Promise.reject(new Error([error.message, ...errors].join("; "))))).jsonValue());
+    } finally {
+      await context.close();
+    }
+  }
+
+  /** What the server there answers. */
+  async asked(url, fetcher = fetch) {
+    const { root, tokens } = await this.world();
+    const response = await fetcher(`${url}?${new URLSearchParams({ endpoint: root, token: tokens.delegated })}`);
+    const text = await response.text();
+    assert.equal(response.status, 200, text);
+    return JSON.parse(text);
+  }
+
+  world() {
+    return this.#stage.fake.world({ populate: { contacts: 25 } });
+  }
+}
+
+/** The right answer, with the wasm from there. */
+export const through = (rung) => ({ rung, pages: 3, added: 25, count: 25 });
+
+/** Files by their path, and whatever `answer` says of a path in their place: its status, type and body. */
+export async function serve(file, answer = () => undefined, headers = {}) {
+  const asked = [];
+  const server = createServer(async (request, response) => {
+    const { pathname } = new URL(request.url, "http://127.0.0.1");
+    asked.push(pathname);
+    const path = pathname.endsWith("/") ? `${pathname}index.html` : pathname;
+    const found = async () => ({ status: 200, type: TYPES[extname(path)] ?? "text/plain", body: await readFile(file(path)) });
+    const { status, type, body } = (await answer(path)) ?? (await found().catch(() => ({ status: 404, type: "text/plain", body: "there is no such file" })));
+    response.writeHead(status, { "content-type": type, ...headers });
+    response.end(body);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return {
+    origin: `http://127.0.0.1:${server.address().port}`,
+    asked,
+    end: () => new Promise((resolve) => {
+      server.close(resolve);
+      server.closeAllConnections();
+    }),
+  };
+}
+
+/** A port that was free just now. */
+export async function freePort() {
+  const { origin, end } = await serve(() => "");
+  await end();
+  return new URL(origin).port;
+}

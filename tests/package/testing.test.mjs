@@ -1,0 +1,186 @@
+// The fake Graph that ships, deltalink/testing, as users' own tests take it.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { openDelta } from "deltalink";
+import { fakeGraph } from "deltalink/testing";
+
+const DAY = 86_400_000;
+const QUICK = { base: 1, cap: 1 };
+
+async function usersOf(graph, more) {
+  const client = await openDelta({ fetch: graph.fetch, token: graph.token, store: "memory", retry: QUICK, ...more });
+  return client.track("/users/delta");
+}
+
+/** The mirror is what the fake lists. */
+async function same(query, graph, collection) {
+  const byId = (items) => items.map(({ id }) => id).sort();
+  assert.deepEqual(byId(await query.all()), byId(graph.items(collection)));
+}
+
+test("a mirror follows what is added, edited and removed in the fake", async () => {
+  const graph = await fakeGraph({ populate: { users: 25 } });
+  const users = await usersOf(graph);
+  assert.equal((await users.sync()).added, 25);
+  const id = graph.add("users", { displayName: "Kim" });
+  const [first, second] = graph.items("users");
+  graph.edit("users", first.id, { jobTitle: "Baker" });
+  graph.remove("users", second.id);
+  const { added, changed, removed } = await users.sync();
+  assert.deepEqual({ added, changed, removed }, { added: 1, changed: 1, removed: 1 });
+  assert.equal((await users.get(id)).displayName, "Kim");
+  assert.equal((await users.get(first.id)).jobTitle, "Baker");
+  assert.equal(await users.get(second.id), undefined);
+  await same(users, graph, "users");
+});
+
+test("what is removed softly can be restored", async () => {
+  const graph = await fakeGraph({ populate: { users: 3 } });
+  const users = await usersOf(graph);
+  await users.sync();
+  const reasons = [];
+  users.on("change", (changes) => void reasons.push(...changes.map(({ type, reason }) => reason ?? type)));
+  const [{ id }] = graph.items("users");
+  graph.remove("users", id, { soft: true });
+  await users.sync();
+  graph.restore("users", id);
+  await users.sync();
+  assert.deepEqual(reasons, ["changed", "upsert"]);
+});
+
+test("random changes are followed too, and name what they touched", async () => {
+  const graph = await fakeGraph({ populate: { users: 40 } });
+  const users = await usersOf(graph);
+  await users.sync();
+  assert.ok(graph.churn("users", 30).length >= 30);
+  await users.sync();
+  await same(users, graph, "users");
+});
+
+test("events have a window, series and a place", async () => {
+  const graph = await fakeGraph();
+  const client = await openDelta({ fetch: graph.fetch, token: graph.token, store: "memory" });
+  const window = { start: "2026-11-01T00:00:00Z", end: "2026-11-30T00:00:00Z" };
+  graph.add("events", { subject: "Stand-up", type: "seriesMaster", start: "2026-11-02T09:00:00Z", end: "2026-11-02T09:15:00Z" }, { count: 4, everyDays: 7 });
+  graph.add("events", { subject: "Later", start: "2026-12-02T09:00:00Z", end: "2026-12-02T10:00:00Z" });
+  const events = client.events(window);
+  await events.sync();
+  const occurrences = await events.all({ occurrences: "complete" });
+  assert.deepEqual(occurrences.map(({ subject }) => subject), ["Stand-up", "Stand-up", "Stand-up", "Stand-up"]);
+  assert.equal(graph.items("events", window).filter(({ type }) => type === "occurrence").length, 4);
+});
+
+test("a link that is no longer good leads to a full round, and its ghosts go", async () => {
+  const graph = await fakeGraph({ populate: { users: 12 } });
+  const users = await usersOf(graph);
+  await users.sync();
+  const [{ id }] = graph.items("users");
+  graph.expireLinks("users");
+  graph.remove("users", id);
+  const { kind, ghosts } = await users.sync();
+  assert.deepEqual({ kind, ghosts }, { kind: "full", ghosts: 1 });
+  graph.fault({ name: "reset", spelling: 12 });
+  assert.equal((await users.sync()).kind, "full");
+});
+
+test("throttles, errors and broken connections come as often as was said, and the log tells them", async () => {
+  const graph = await fakeGraph({ populate: { users: 12 } });
+  const users = await usersOf(graph);
+  graph.fault({ name: "throttle", retryAfter: 0.01 });
+  graph.fault("network");
+  graph.fault({ name: "status", status: 504 }, { kind: "next", times: 2 });
+  graph.fault({ name: "cut", n: 30 }, { kind: "next" });
+  assert.equal((await users.sync()).retries, 5);
+  assert.deepEqual(graph.requests().map(({ status, fault }) => fault ?? status), ["status", "network", 200, "status", "status", "cut", 200]);
+  graph.clearRequests();
+  graph.fault("network", { times: Infinity });
+  await assert.rejects(users.sync(), { code: "network" });
+  graph.clearFaults();
+  assert.equal((await users.sync()).outcome, "complete");
+});
+
+test("the wait that a throttle asks for is told", async () => {
+  const graph = await fakeGraph({ populate: { users: 2 } });
+  const users = await usersOf(graph, { retry: { ...QUICK, maxWait: 1000 } });
+  graph.fault({ name: "throttle", retryAfter: 40 });
+  await assert.rejects(users.sync(), ({ code, retryAt }) => code === "throttled" && retryAt > Date.now() + 30_000);
+});
+
+test("an answer that never comes ends by the caller's signal", async () => {
+  const graph = await fakeGraph({ populate: { users: 2 } });
+  const users = await usersOf(graph);
+  for (const fault of ["hang", { name: "delay", ms: 60_000 }, { name: "slow", bytesPerSecond: 1 }]) {
+    graph.fault(fault);
+    const stop = new AbortController();
+    const round = users.sync({ signal: stop.signal });
+    const reason = new Error("enough");
+    setTimeout(() => stop.abort(reason), 20);
+    await assert.rejects(round, (error) => error === reason);
+  }
+});
+
+test("a slow answer comes whole", async () => {
+  const graph = await fakeGraph({ populate: { users: 5 }, settings: { bytesPerSecond: 20_000, latencyMs: 1 } });
+  const users = await usersOf(graph);
+  assert.equal((await users.sync()).added, 5);
+});
+
+test("its clock moves on, and links grow old by it", async () => {
+  let now = Date.UTC(2026, 10, 22);
+  const graph = await fakeGraph({ populate: { users: 3 }, now: () => now });
+  const users = await usersOf(graph);
+  await users.sync();
+  now += DAY;
+  assert.equal((await users.sync()).kind, "incremental");
+  graph.advance(8 * DAY);
+  assert.deepEqual(graph.now, new Date(Date.UTC(2026, 11, 1)));
+  assert.equal((await users.sync()).kind, "full");
+});
+
+test("a token that was revoked is renewed by its source, and an app reads recordings", async () => {
+  const graph = await fakeGraph({ populate: { users: 3, recordings: 4 } });
+  const users = await usersOf(graph);
+  await users.sync();
+  graph.revokeTokens();
+  await users.sync();
+  assert.deepEqual(graph.requests().slice(-2).map(({ status }) => status), [401, 200]);
+  const client = await openDelta({ fetch: graph.fetch, token: graph.appToken, store: "memory" });
+  assert.equal((await client.callRecordings({ organizer: graph.user.id }).sync()).added, 4);
+});
+
+test("the same seed, clock and calls give the same answers", async () => {
+  const told = async (seed) => {
+    const graph = await fakeGraph({ seed, populate: { contacts: 20, events: 9, drive: 5 }, now: () => Date.UTC(2026, 10, 22) });
+    graph.churn("contacts", 10);
+    const response = await graph.fetch("https://graph.microsoft.com/v1.0/contacts/delta", { headers: { authorization: `Bearer ${graph.token()}` } });
+    return { text: await response.text(), items: graph.items("contacts") };
+  };
+  assert.deepEqual(await told(7), await told(7));
+  assert.notDeepEqual(await told(7), await told(8));
+});
+
+test("it stands in for another root, and reaches nothing else", async () => {
+  const graph = await fakeGraph({ populate: { users: 3 }, endpoint: "https://graph.microsoft.us/v1.0" });
+  const users = await usersOf(graph, { cloud: "usgov" });
+  assert.equal((await users.sync()).added, 3);
+  await assert.rejects(graph.fetch("https://graph.microsoft.com/v1.0/users/delta"), /the fake Graph is at https:\/\/graph\.microsoft\.us/);
+});
+
+test("a wrong name is refused where it is said", async () => {
+  await assert.rejects(fakeGraph({ pageSize: 3 }), /no option pageSize/);
+  await assert.rejects(fakeGraph({ settings: { pages: 3 } }), /no option pages/);
+  const graph = await fakeGraph();
+  assert.throws(() => graph.fault("flood"), /no fault "flood"/);
+  assert.throws(() => graph.fault("network", { sort: "next" }), /no member sort/);
+  assert.throws(() => graph.add("cars"), /no collection "cars"/);
+  assert.throws(() => graph.remove("users", "nobody"), /there is no nobody in users/);
+  assert.throws(() => graph.items("cars"), /no collection cars/);
+});
+
+test("two fakes side by side know nothing of each other", async () => {
+  const [one, other] = await Promise.all([fakeGraph({ populate: { users: 3 } }), fakeGraph({ seed: 2 })]);
+  assert.equal(one.items("users").length, 3);
+  assert.equal(other.items("users").length, 0);
+  const users = await usersOf(other, { token: one.token });
+  await assert.rejects(users.sync(), { code: "unauthorized" });
+});

@@ -1,0 +1,27 @@
+// Without the DOM library and without any host's types: every declaration of the package still holds.
+import { DeltaError, init, openDelta } from "deltalink";
+import type { DeltaStore, TokenRequest } from "deltalink";
+import { clientCredentials } from "deltalink/auth";
+import wasm from "deltalink/deltalink.wasm";
+import { fromMsal } from "deltalink/msal";
+import { fakeGraph, storeContract } from "deltalink/testing";
+
+declare const store: DeltaStore;
+
+export async function worker(): Promise<void> {
+  await init(wasm);
+  await init("/deltalink.wasm");
+  const token = clientCredentials({ tenant: "t", clientId: "c", secret: "s" });
+  const client = await openDelta({ token, store, fetch: async (url: string) => ({ url }) });
+  const events = client.events({ start: "2026-11-01", end: "2026-12-01" });
+  for await (const page of events.round()) void page.changes.length;
+  for (const event of await events.all()) void event.subject;
+  await openDelta({ token: ({ signal }: TokenRequest) => String(signal.aborted), account: "a" });
+  const graph = await fakeGraph();
+  await openDelta({ token: graph.token, fetch: graph.fetch, store: "memory" });
+  for (const { name, run } of storeContract(() => store)) await run().then(() => name);
+  // @ts-expect-error a token source is needed
+  await openDelta({});
+}
+
+export const both = [DeltaError, fromMsal];
