@@ -24,6 +24,8 @@ export async function startFake(...args) {
         options: (changes) => call(`${at}/options`, "PATCH", changes),
         edits: (...edits) => call(`${at}/edits`, "POST", edits),
         faults: (...rules) => call(`${at}/faults`, "POST", rules),
+        /** How often each fault has acted. */
+        met: () => call(`${at}/faults`).then(({ counts }) => counts),
         expire: (body = {}) => call(`${at}/expire`, "POST", body),
         revoke: () => call(`${at}/revoke`, "POST", {}),
         token: (body) => call(`${at}/token`, "POST", body).then(({ token }) => token),

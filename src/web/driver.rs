@@ -246,7 +246,6 @@ impl Driver {
                 Ok(self.wait("within", &asked, &policy.max_wait.max(policy.timeout).into(), Then::Token(need)))
             }
             Step::Fetch(_) | Step::Item(_) => {
-                self.working();
                 let scope = JsValue::from_str(&self.round.plan().query.scope);
                 let limit = self.pace.get().limit();
                 Ok(self.wait("enter", &scope, &limit.into(), Then::Room(step)))
@@ -333,6 +332,7 @@ impl Driver {
             self.exit();
             return Ok(Turn::Over(Input::Throttled(until)));
         }
+        self.working();
         let id = fetch::request_id();
         let prefer = self.round.prefer();
         let plan = self.round.plan();

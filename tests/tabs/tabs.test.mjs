@@ -51,8 +51,11 @@ async function tab(world, { locks = true, within = context } = {}) {
 
 const end = (page, name) => page.evaluate((name) => window.ends[name], name);
 const phase = (page, name) => page.evaluate((name) => window.until(window.query, ({ phase }) => phase === name), name);
-/** Until this many requests of the round that runs were sent. */
-const asking = (page, requests, query = "query") => page.evaluate(([requests, query]) => window.until(window[query], ({ progress }) => progress?.requests === requests), [requests, query]);
+/** Until the fake Graph has a request that it does not answer. */
+async function hung(world) {
+  while (!(await world.met()).hang) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
 const status = (page) => page.evaluate(() => ({ ...window.query.status.get() }));
 const sync = (page) => page.evaluate(() => window.told(window.query.sync()));
 
@@ -141,7 +144,7 @@ test("a stolen lock ends the round in its fetch with a conflict, and the thief's
   const [robbed, thief] = [await tab(world), await tab(world)];
   await world.faults({ match: { kind: "next" }, fault: "hang" });
   await robbed.evaluate(() => void window.begin("robbed", () => window.query.sync()));
-  await asking(robbed, 2);
+  await hung(world);
   await thief.evaluate(() => navigator.locks.request(`deltalink | ${window.query.key}`, { steal: true }, () => {}));
   assert.deepEqual(await end(robbed, "robbed"), { reason: "conflict", name: "DeltaError" });
   const { phase, error } = await robbed.evaluate(() => {
@@ -199,7 +202,7 @@ test("a tab that is frozen in a fetch, or while it follows, holds nobody up", as
   const [leader, follower, third] = [await tab(world, { within }), await tab(world, { within }), await tab(world, { within })];
   await world.faults({ match: {}, fault: "hang" });
   await leader.evaluate(() => void window.begin("leading", () => window.query.sync()));
-  await asking(leader, 1);
+  await hung(world);
   await follow(follower);
   await freeze(follower);
   await freeze(leader);
@@ -282,7 +285,7 @@ for (const [what, deed] of [
       window.second = window.client.orgContacts({ name: "second" });
       window.begin("fetching", () => window.second.sync());
     });
-    await asking(fetching, 1, "second");
+    await hung(world);
     await other.evaluate(deed);
     for (const name of ["following", "fetching"]) assert.deepEqual(await end(fetching, name), { reason: "closed", name: "DeltaError" }, name);
     for (const page of [fetching, holding, idle]) {
@@ -311,7 +314,7 @@ test("close() ends a round that waits for its turn, and one that runs makes room
     const second = window.query.round()[Symbol.asyncIterator]();
     window.begin("waiting", () => second.next());
   });
-  await asking(page, 1);
+  await hung(world);
   await follow(other);
   await page.evaluate(() => window.client.close());
   for (const name of ["running", "waiting"]) assert.deepEqual(await end(page, name), { reason: "closed", name: "DeltaError" }, name);

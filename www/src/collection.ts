@@ -47,8 +47,13 @@ const WAITS: Record<WaitReason, string> = {
   throttled: "Graph asked for a pause (throttled)",
   server: "the server is in trouble",
   network: "the connection broke",
+  timeout: "the answer stopped coming",
+  offline: "this device is offline; it goes on by itself",
   malformed: "the answer could not be read",
 };
+
+/** Whether only the user's sign-in cures it. */
+export const needsUser = ({ code }: DeltaError): boolean => code === "interaction" || code === "claims";
 
 const STOPPED = new DOMException("Stopped by the reader", "AbortError");
 const LISTED = 30;
@@ -342,7 +347,7 @@ export class Collection<T extends object> {
   #paintError(): void {
     const error = this.error;
     // A round that waits for a sign-in has the banner, which is its way out.
-    if (!error || error.code === "interaction") {
+    if (!error || needsUser(error)) {
       this.#errorSlot.replaceChildren();
       return;
     }
@@ -351,6 +356,7 @@ export class Collection<T extends object> {
       ["Status", error.status?.toString()],
       ["Graph code", error.graphCode],
       ["Request id", error.requestId],
+      ["Client request id", error.clientRequestId],
       ["Not before", error.retryAt && dateAndTime(error.retryAt)],
     ];
     const way = this.wayOut?.(error);

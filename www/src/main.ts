@@ -1,7 +1,7 @@
 // The dashboard: a frame with three views, one session at a time.
 import { calendarView } from "./calendar-view";
 import { instantsOf } from "./calendar";
-import type { Collection, ViewId } from "./collection";
+import { needsUser, type Collection, type ViewId } from "./collection";
 import { CONTACT_PROPERTIES, contactsView } from "./contacts";
 import { demoPanel, openDemo, readerSwitch, World, type DemoSession } from "./demo";
 import { button, h, icon, messageOf, settings } from "./dom";
@@ -111,7 +111,7 @@ for (const id of ids) {
       badge.textContent = error ? "!" : items.size > 0 ? String(items.size) : "";
       badge.dataset.state = error ? "failed" : running ? "busy" : "idle";
     }
-    const needs = ids.some((one) => views[one].status.phase === "needs-auth" || views[one].error?.code === "interaction");
+    const needs = ids.some((one) => asksForUser(views[one]));
     if (needs !== (banner.childElementCount > 0)) paintBanner(needs);
     header.dataset.busy = String(ids.some((one) => views[one].running));
     paintConnection();
@@ -129,9 +129,13 @@ function paintBanner(needed: boolean): void {
   );
 }
 
+function asksForUser({ status, error }: Collection<object>): boolean {
+  return status.phase === "needs-auth" || (error !== undefined && needsUser(error));
+}
+
 async function again(said: HTMLElement): Promise<void> {
   if (!session) return;
-  const waiting = ids.filter((id) => views[id].status.phase === "needs-auth" || views[id].error?.code === "interaction");
+  const waiting = ids.filter((id) => asksForUser(views[id]));
   const claims = waiting.map((id) => views[id].status.error?.claims ?? views[id].error?.claims).find((one) => one !== undefined);
   try {
     await session.signInAgain(claims);
