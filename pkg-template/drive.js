@@ -57,6 +57,8 @@ export class Drive {
     } catch (error) {
       this.exit();
       this.handle?.leave();
+      // A trap has ended the wasm that would tell it.
+      if (error?.code === "internal") this.tell({ phase: "failed", error });
       throw error;
     }
   }
@@ -133,9 +135,9 @@ export class Drive {
     return sleeping.finally(() => clearTimeout(timer));
   }
 
-  /** What `work` comes to, if that is within `ms`. */
-  within(work, ms) {
-    return timely(work, ms, () => new Error(`it gave no answer for ${Math.round(ms / 1000)} s`));
+  /** What the call of a function comes to, if that is within `ms`. */
+  within([call, self, ...values], ms) {
+    return timely((async () => call.call(self, ...values))(), ms, () => new Error(`it gave no answer for ${Math.round(ms / 1000)} s`));
   }
 }
 

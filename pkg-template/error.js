@@ -5,7 +5,7 @@ export class DeltaError extends Error {
     Object.assign(this, fields);
   }
 }
-Object.defineProperty(DeltaError.prototype, "name", { value: "DeltaError", configurable: true, writable: true });
+DeltaError.prototype.name = "DeltaError";
 
 export const bad = (words) => new DeltaError(words, { code: "bad-request" });
 

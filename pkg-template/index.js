@@ -1,7 +1,7 @@
 // The API of index.d.ts around the wasm's own exports. What is here is shorter in JavaScript: loading, iterating, listening.
-import load, { Client as Wasm } from "./deltalink.js";
 import { Changes } from "./changes.js";
 import { Drive, until } from "./drive.js";
+import { Engine } from "./engine.js";
 import { DeltaError, bad, closed, noIndexedDb, report } from "./error.js";
 import { Turns } from "./lock.js";
 import { Mirror } from "./mirror.js";
@@ -15,12 +15,13 @@ const makeError = (message, fields) => new DeltaError(message, fields);
  * where the host can have one.
  */
 export function createApi(source, IndexedDb) {
+  const engine = new Engine();
   let loading;
 
   function init(wasm) {
     loading ??= (async () => {
       const [module, rung] = await source(wasm);
-      await load(module);
+      await engine.load(module);
       return rung;
     })().catch((cause) => {
       loading = undefined;
@@ -34,24 +35,29 @@ export function createApi(source, IndexedDb) {
 
   async function openDelta(options) {
     await init();
-    const wasm = new Wasm(options, makeError);
-    const [named, account, prefix] = wasm.wanted;
-    const store = new Store(await storeOf(named, account, prefix), prefix, typeof named === "string");
-    wasm.keep(store);
-    return new Client(wasm, store, named);
-  }
-
-  async function storeOf(named, account, prefix) {
-    if (named === "memory") return new (await import("./memory.js")).MemoryStore();
-    if (named !== "indexeddb") return named;
-    if (!IndexedDb) throw noIndexedDb();
-    return IndexedDb.open(account, prefix);
+    let store;
+    const wasm = engine.keep((Wasm) => {
+      const made = new Wasm(options, makeError);
+      if (store) made.keep(store);
+      return made;
+    });
+    const [named, account, prefix] = wasm().wanted;
+    let inner = named;
+    if (named === "memory") inner = new (await import("./memory.js")).MemoryStore();
+    else if (named === "indexeddb") {
+      if (!IndexedDb) throw noIndexedDb();
+      inner = await IndexedDb.open(account, prefix);
+    }
+    store = new Store(inner, prefix, inner !== named);
+    wasm().keep(store);
+    return new Client(engine, wasm, store, named);
   }
 
   return { init, openDelta };
 }
 
 class Client {
+  #engine;
   #wasm;
   #store;
   #kind;
@@ -61,7 +67,8 @@ class Client {
   /** What all queries of one key share. */
   #shared = new Map();
 
-  constructor(wasm, store, kind) {
+  constructor(engine, wasm, store, kind) {
+    this.#engine = engine;
     this.#wasm = wasm;
     this.#store = store;
     this.#kind = kind;
@@ -87,8 +94,8 @@ class Client {
   #query(call, path, options) {
     const { signal } = this.#ending;
     if (signal.aborted) throw signal.reason;
-    const wasm = this.#wasm.query(call, path, options);
-    const [key, mirrored, window] = wasm.about;
+    const wasm = this.#engine.keep(() => this.#wasm().query(call, path, options));
+    const [key, mirrored, window] = wasm().about;
     try {
       if (window) windowAt(window);
     } catch {
@@ -99,7 +106,7 @@ class Client {
     if (!shared) {
       const mirror = new Mirror(this.#store, key);
       const changes = new Changes(this.#store, key, this.#kind === "indexeddb");
-      shared = { mirror, changes, status: new Status(), ending: signal, lanes: this.#lanes, turns: this.#turns, lock: `deltalink | ${key}` };
+      shared = { mirror, changes, status: new Status(), ending: signal, lanes: this.#lanes, engine: this.#engine, turns: this.#turns, lock: `deltalink | ${key}` };
       this.#shared.set(key, shared);
       this.#store.touch(key);
       // The status tells of the last time before the first round of this page. Whoever syncs gets the store's errors.
@@ -110,7 +117,7 @@ class Client {
   }
 
   resume() {
-    this.#wasm.resume();
+    this.#wasm().resume();
     for (const { status, again } of this.#shared.values()) {
       if (status.get().phase !== "needs-auth") continue;
       status.set({ phase: "idle" });
@@ -130,7 +137,7 @@ class Client {
 
   #end() {
     this.#ending.abort(closed());
-    this.#wasm.resume();
+    this.#wasm().resume();
     for (const { status, changes } of this.#shared.values()) {
       status.set({ phase: "closed" });
       changes.close();
@@ -145,8 +152,9 @@ class Feed {
   constructor(wasm, shared) {
     this._wasm = wasm;
     this._shared = shared;
-    [this.key] = wasm.about;
-    this.status = { get: () => shared.status.get(), subscribe: (run) => shared.status.subscribe(run) };
+    [this.key] = wasm().about;
+    const { get, subscribe } = shared.status;
+    this.status = { get, subscribe };
   }
 
   round(options) {
@@ -156,7 +164,7 @@ class Feed {
   }
 
   reset() {
-    return this._shared.mirror.reset((stored) => this._wasm.fresh(stored));
+    return this._shared.mirror.reset((stored) => this._wasm().fresh(stored));
   }
 }
 
@@ -234,8 +242,8 @@ class Sync {
 }
 
 function onlySignal(options = {}) {
-  const other = options === null || typeof options !== "object" ? "these" : Object.keys(options).find((name) => name !== "signal");
-  if (other !== undefined) {
+  const other = Object.keys(Object(options)).find((name) => name !== "signal");
+  if (other) {
     throw bad(`options.${other} is no option of sync(): the only option is signal; round() takes more`);
   }
   return signalOf(options);
@@ -248,8 +256,8 @@ function signalOf(options) {
   return signal;
 }
 
-/** A round whose iterator is garbage lets go of its turn: its loop can never go on. Some hosts can't tell. */
-const abandoned = globalThis.FinalizationRegistry && new FinalizationRegistry((hold) => hold.end());
+/** A round whose iterator is garbage lets go of its turn: its loop can never go on. */
+const abandoned = new FinalizationRegistry((hold) => hold.end());
 
 class Round {
   #pages;
@@ -260,8 +268,9 @@ class Round {
 
   constructor(query, shared, options, shown) {
     const hold = new Hold(query, shared, options, shown);
-    this.#report = () => hold.handle.report();
-    const pages = (this.#pages = this.#run(hold, options?.ack === "manual", query.about[1] ? shared.changes : undefined, shown));
+    const before = hold.handle.report();
+    this.#report = () => hold.handle.report() ?? before;
+    const pages = (this.#pages = this.#run(hold, options?.ack === "manual", query().about[1] ? shared.changes : undefined, shown));
     const leave = pages.return.bind(pages);
     pages.return = (value) => {
       // A generator would wait for the page that a read-ahead has asked for, which waits for an acknowledgement.
@@ -285,7 +294,7 @@ class Round {
     let current;
     try {
       await hold.begin();
-      abandoned?.register(this, hold, hold);
+      abandoned.register(this, hold, hold);
       for (let page; (page = await hold.next(!!changes?.heard)); ) {
         // Of this page alone: a late call for an earlier one must not acknowledge it.
         const acked = (current = {});
@@ -319,9 +328,9 @@ class Round {
       // An acknowledgement that nobody waited for is still on its way to the store.
       await current?.done?.catch(() => {});
       handle.leave();
-      const report = handle.report();
+      const report = this.#report();
       this.#report = () => report;
-      abandoned?.unregister(hold);
+      abandoned.unregister(hold);
       hold.end();
     }
   }
@@ -339,10 +348,12 @@ class Hold extends Drive {
 
   constructor(query, shared, options, shown) {
     if (shared.ending.aborted) throw shared.ending.reason;
-    super(shared.lanes, signalOf(options), shared.ending);
+    // First of all: it may begin an instance.
+    const wasm = query();
+    super(shared.lanes, signalOf(options), shared.ending, shared.engine.signal);
     this.#shared = shared;
-    const [, , window] = query.about;
-    this.handle = query.round(options, this, shown, window && windowAt(window));
+    const [, , window] = wasm.about;
+    this.handle = wasm.round(options, this, shown, window && windowAt(window));
   }
 
   tell(status) {
@@ -391,9 +402,7 @@ class Status {
   #value = { phase: "idle" };
   #runs = new Set();
 
-  get() {
-    return this.#value;
-  }
+  get = () => this.#value;
 
   set(value) {
     if (this.#value.phase === "closed") return;
@@ -402,12 +411,12 @@ class Status {
     for (const run of this.#runs) this.#call(run);
   }
 
-  subscribe(run) {
+  subscribe = (run) => {
     const entry = (value) => run(value);
     this.#runs.add(entry);
     this.#call(entry);
     return () => this.#runs.delete(entry);
-  }
+  };
 
   #call(run) {
     try {

@@ -5,12 +5,11 @@
  * The same all day long. Throws a RangeError if the host does not know the time zone.
  */
 export function windowAt([back, ahead, timeZone], now = Date.now()) {
-  const numbers = { year: "numeric", month: "numeric", day: "numeric", hour: "numeric", minute: "numeric", second: "numeric" };
-  const format = new Intl.DateTimeFormat("en", { timeZone, calendar: "gregory", numberingSystem: "latn", hourCycle: "h23", ...numbers });
+  const format = new Intl.DateTimeFormat("en", { timeZone, timeZoneName: "longOffset" });
   /** What the clocks of the zone show, as if it were UTC. */
   const shown = (ms) => {
-    const part = Object.fromEntries(format.formatToParts(ms).map(({ type, value }) => [type, Number(value)]));
-    return Date.UTC(part.year, part.month - 1, part.day, part.hour, part.minute, part.second);
+    const [, sign = "+", hours = 0, minutes = 0] = /GMT(?:(.)(\d+):(\d+))?/.exec(format.format(ms));
+    return ms + Number(sign + (hours * 60 + Number(minutes))) * 60_000;
   };
   const today = new Date(shown(now));
   const midnight = (days) => {

@@ -42,7 +42,7 @@ cp pkg-template/inline.js dist/package/fake-graph-inline.js
 node scripts/inline.mjs dist/package/fake-graph.wasm dist/package/fake-graph-inline.js
 node_modules/.bin/esbuild dist/fake/fake_graph_wasm.js --minify --format=esm --target=es2022 --log-level=warning --outfile=dist/package/fake-graph-glue.js
 # Minified as they are, module by module: every host imports its own entry.
-node_modules/.bin/esbuild dist/package/{index,changes,drive,error,lock,memory,mirror,store,window,indexed-db,compile,inline,fake-graph-inline,browser,node,workerd,edge-light}.js --minify --format=esm --target=es2022 --log-level=warning --allow-overwrite --outdir=dist/package
+node_modules/.bin/esbuild dist/package/{index,changes,drive,engine,error,lock,memory,mirror,store,window,indexed-db,compile,inline,fake-graph-inline,browser,node,workerd,edge-light}.js --minify --format=esm --target=es2022 --log-level=warning --allow-overwrite --outdir=dist/package
 (cd dist/package && npm pack --silent --pack-destination .. >/dev/null)
 mv dist/deltalink-*.tgz dist/deltalink.tgz
 # What stands beside www and the tests is the packed package, unpacked: nobody here imports the sources.

@@ -3,13 +3,13 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use js_sys::{Array, Date, Math, Object, Promise};
+use js_sys::{Array, Date, Math, Object};
 use wasm_bindgen::prelude::*;
 
 use super::client::Shared;
 use super::fetch::{self, Answer, Fetch};
 use super::json::Json;
-use super::object::{self, Stop, get, method, promised, set, set_date, set_number, set_text};
+use super::object::{self, Stop, get, method, promise, set, set_date, set_number, set_text};
 use super::store::{self, CHUNK};
 use super::token::Got;
 use crate::protocol::change::Applied;
@@ -62,7 +62,7 @@ pub struct Keys {
 /// What a step has come to.
 enum Turn {
     Over(Input),
-    Wait(Promise, Then),
+    Wait(JsValue, Then),
 }
 
 /// Where an answer goes.
@@ -168,7 +168,7 @@ impl Driver {
             Ok(Turn::Over(input)) => input,
             Ok(Turn::Wait(promise, then)) => {
                 self.then = Some(then);
-                return Ok(promise.into());
+                return Ok(promise);
             }
             Err(stop) => return Err(self.stop(stop)),
         };
@@ -241,9 +241,9 @@ impl Driver {
                     self.token = token;
                     return Ok(Turn::Over(Input::SignedIn));
                 }
-                let asked = self.shared.tokens.ask(&need, &get(&self.host, "signal"));
+                let call = self.shared.tokens.call(&need, &get(&self.host, "signal"));
                 let policy = &self.round.plan().policy;
-                Ok(self.wait("within", &asked, &policy.max_wait.max(policy.timeout).into(), Then::Token(need)))
+                Ok(self.wait("within", &call, &policy.max_wait.max(policy.timeout).into(), Then::Token(need)))
             }
             Step::Fetch(_) | Step::Item(_) => {
                 let scope = JsValue::from_str(&self.round.plan().query.scope);
@@ -266,7 +266,7 @@ impl Driver {
 
     /// Asks the host for something that has to be waited for.
     fn wait(&self, what: &str, first: &JsValue, second: &JsValue, then: Then) -> Turn {
-        Turn::Wait(promised(method(&self.host, what, first, second)), then)
+        Turn::Wait(promise(&self.host, what, first, second), then)
     }
 
     fn offline(&self) -> bool {
@@ -351,15 +351,15 @@ impl Driver {
     }
 
     /// What a step asks of the store.
-    fn ask(&mut self, step: &Step) -> Read<Option<Promise>> {
+    fn ask(&mut self, step: &Step) -> Read<Option<JsValue>> {
         let store = self.shared.store()?;
         let asked = match step {
             Step::Load => {
                 self.working();
                 store.load(&self.keys.query)
             }
-            Step::Commit { expect, record } => store.commit(&self.keys.query, expect.as_deref(), record, self.desk.applied())?,
-            Step::Note { expect, record } => store.commit(&self.keys.query, expect.as_deref(), record, &Applied::default())?,
+            Step::Commit { expect, record } => store.commit(&self.keys.query, expect.as_deref(), record, self.desk.applied()),
+            Step::Note { expect, record } => store.commit(&self.keys.query, expect.as_deref(), record, &Applied::default()),
             Step::Hold(until) => {
                 let mut pace = self.pace.get();
                 pace.throttled(*until);

@@ -5,12 +5,12 @@
 //! host's own. Its headers are used, for the request: what goes into them has been checked.
 
 use gloo_net::http::Headers;
-use js_sys::{Array, JsString, Math, Object, Promise};
+use js_sys::{Array, JsString, Math, Object};
 use wasm_bindgen::prelude::*;
 use web_sys::Url;
 
 use super::json::Json;
-use super::object::{get, method, promised, set, set_number, set_text, text};
+use super::object::{get, method, promise, set, set_number, set_text, text};
 use crate::protocol::challenge::claims;
 use crate::protocol::endpoint::{Endpoint, shown};
 use crate::protocol::error::{Code, Failure, Read};
@@ -51,7 +51,7 @@ pub struct Fetch<'a> {
 
 impl Fetch<'_> {
     /// Calls `fetch`.
-    pub fn send(&self, url: &str) -> Read<Promise> {
+    pub fn send(&self, url: &str) -> Read<JsValue> {
         // The protocol has checked the link by its text; the host's own parser has the last word.
         let origin = Url::new(url).map(|url| url.origin()).unwrap_or_default();
         if origin != self.endpoint.origin() {
@@ -71,7 +71,7 @@ impl Fetch<'_> {
         set(&init, "headers", &headers.into_raw());
         set(&init, "fetch", self.function);
         set_number(&init, "timeout", self.timeout);
-        Ok(promised(method(self.host, "get", &url.into(), &init)))
+        Ok(promise(self.host, "get", &url.into(), &init))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What goes out: pages, changes, reports, errors; and how any JavaScript object is read and written.
 
-use js_sys::{Array, Date, Function, Object, Promise};
+use js_sys::{Array, Date, Function, Object};
 use wasm_bindgen::prelude::*;
 
 use super::json::{Json, assign};
@@ -31,18 +31,6 @@ extern "C" {
     fn read(this: &Bag, name: &str) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, structural, indexing_setter)]
     fn write(this: &Bag, name: &str, value: &JsValue);
-
-    /// `Change` of `index.d.ts`: there are many, so each of its names is a setter of its own.
-    #[wasm_bindgen(extends = Object, typescript_type = "object")]
-    type Told;
-    #[wasm_bindgen(method, setter, js_name = "type")]
-    fn set_type(this: &Told, value: &str);
-    #[wasm_bindgen(method, setter)]
-    fn set_id(this: &Told, value: &str);
-    #[wasm_bindgen(method, setter)]
-    fn set_item(this: &Told, value: &JsValue);
-    #[wasm_bindgen(method, setter, js_name = "isNew")]
-    fn set_is_new(this: &Told, value: bool);
 }
 
 /// A property; undefined where there is none, and where reading it throws.
@@ -84,23 +72,23 @@ pub fn set_date(object: &JsValue, name: &str, ms: Option<f64>) {
 }
 
 fn told(change: &Change<Json>, mirror: bool) -> JsValue {
-    let object: Told = Object::new().unchecked_into();
+    let object = Object::new();
     let old = match change {
         Change::Upsert { id, item, old, partial, .. } => {
-            object.set_type("upsert");
-            object.set_id(id);
-            object.set_item(&item.0);
+            set_text(&object, "type", "upsert");
+            set_text(&object, "id", id);
+            set(&object, "item", &item.0);
             if *partial {
                 set(&object, "partial", &JsValue::TRUE);
             }
             if mirror {
-                object.set_is_new(old.is_none());
+                set(&object, "isNew", &old.is_none().into());
             }
             old
         }
         Change::Remove { id, reason, old } => {
-            object.set_type("remove");
-            object.set_id(id);
+            set_text(&object, "type", "remove");
+            set_text(&object, "id", id);
             set_text(&object, "reason", reason.as_str());
             old
         }
@@ -185,12 +173,9 @@ pub fn rejection(stop: Stop, make_error: &Function, round: Option<&Report>) -> J
     make_error.call2(&JsValue::UNDEFINED, &message, &fields).unwrap_or(message)
 }
 
-/// What a call gave or threw, as a promise: what it throws is as good as what it rejects with.
-pub fn promised(result: Result<JsValue, JsValue>) -> Promise {
-    match result {
-        Ok(value) => Promise::resolve(&value),
-        Err(thrown) => Promise::reject(&thrown),
-    }
+/// Calls a method of the facade's, which gives a promise and does not throw.
+pub fn promise(object: &JsValue, name: &str, first: &JsValue, second: &JsValue) -> JsValue {
+    method(object, name, first, second).unwrap_or(JsValue::UNDEFINED)
 }
 
 /// A list of two.

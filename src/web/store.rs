@@ -1,11 +1,11 @@
 //! Where links and rows are kept: a store that the facade hands over. `pkg-template/store.js` guards it: its functions never throw,
 //! what they reject with is a `DeltaError`, and what they give has the right shape. What has not is taken as nothing.
 
-use js_sys::{Array, Math, Object, Promise};
+use js_sys::{Array, Math, Object};
 use wasm_bindgen::prelude::*;
 
 use super::json::Json;
-use super::object::{get, method, pair, promised, set, set_number, set_text};
+use super::object::{get, pair, promise, set, set_number, set_text};
 use crate::protocol::change::{Applied, Row};
 use crate::protocol::error::{Code, Failure, Read};
 use crate::protocol::item::Item;
@@ -99,17 +99,17 @@ pub fn scanned(answer: &JsValue) -> Rows {
 }
 
 impl Store {
-    fn ask(&self, name: &str, key: &JsValue, with: &JsValue) -> Promise {
-        promised(method(&self.0, name, key, with))
+    fn ask(&self, name: &str, key: &JsValue, with: &JsValue) -> JsValue {
+        promise(&self.0, name, key, with)
     }
 
     /// Asks for the state record of a query.
-    pub fn load(&self, key: &JsValue) -> Promise {
+    pub fn load(&self, key: &JsValue) -> JsValue {
         self.ask("load", key, &JsValue::UNDEFINED)
     }
 
     /// Asks for the rows of these ids.
-    pub fn rows(&self, key: &JsValue, ids: &[&str]) -> Promise {
+    pub fn rows(&self, key: &JsValue, ids: &[&str]) -> JsValue {
         let list = Array::new();
         for id in ids {
             list.push(&JsValue::from_str(id));
@@ -118,7 +118,7 @@ impl Store {
     }
 
     /// Writes a page and its record in one transaction, if the stored revision is `expect`; else writes nothing, and gives false.
-    pub fn commit(&self, key: &JsValue, expect: Option<&str>, record: &Record, applied: &Applied<Json>) -> Read<Promise> {
+    pub fn commit(&self, key: &JsValue, expect: Option<&str>, record: &Record, applied: &Applied<Json>) -> JsValue {
         let (batch, put, remove) = (Object::new(), Array::new(), Array::new());
         for (id, row) in &applied.put {
             put.push(&pair(&id.into(), &row_to_js(row)));
@@ -130,11 +130,11 @@ impl Store {
         set(&batch, "state", &record.written::<Json>().0);
         set(&batch, "put", &put);
         set(&batch, "remove", &remove);
-        Ok(self.ask("commit", key, &batch))
+        self.ask("commit", key, &batch)
     }
 
     /// Writes until when a scope is throttled, and that this was written now, if the stored revision is `expect`.
-    pub fn hold(&self, key: &JsValue, expect: &JsValue, until: f64, now: f64) -> Promise {
+    pub fn hold(&self, key: &JsValue, expect: &JsValue, until: f64, now: f64) -> JsValue {
         let (batch, state) = (Object::new(), Object::new());
         set_text(&state, "revision", &joined(&[&digits(now as i64, 1), &digits((Math::random() * 1e9) as i64, 1)], "."));
         set_number(&state, "until", until);
@@ -147,7 +147,7 @@ impl Store {
     }
 
     /// Asks for at most [`CHUNK`] rows after an id, all of one moment; fewer only at the end.
-    pub fn scan(&self, key: &JsValue, after: Option<&str>) -> Promise {
+    pub fn scan(&self, key: &JsValue, after: Option<&str>) -> JsValue {
         let range = Object::new();
         if let Some(after) = after {
             set_text(&range, "after", after);

@@ -4,10 +4,10 @@
 
 use std::cell::Cell;
 
-use js_sys::{Array, Date, Function, Object, Promise};
+use js_sys::{Array, Date, Function, Object};
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::object::{Stop, get, method, promised, set, set_text, text};
+use super::object::{Stop, get, method, pair, set, set_text, text};
 use super::options::shown;
 use crate::protocol::error::{Code, Failure, Read};
 use crate::protocol::round::{Lost, Need};
@@ -110,12 +110,9 @@ impl Tokens {
         Ok(Got::Token(token))
     }
 
-    /// Asks the source.
-    pub fn ask(&self, need: &Need, signal: &JsValue) -> Promise {
-        promised(self.call(need, signal))
-    }
-
-    fn call(&self, need: &Need, signal: &JsValue) -> Result<JsValue, JsValue> {
+    /// How the source is asked: the function, what it is called on, its arguments.
+    pub fn call(&self, need: &Need, signal: &JsValue) -> JsValue {
+        let call = pair(&self.function, &self.object);
         let request = Object::new();
         let scopes = Array::new();
         scopes.push(&self.scope);
@@ -125,7 +122,9 @@ impl Tokens {
         if !self.object.is_undefined() {
             set(&request, "enableCae", &JsValue::TRUE);
             set(&request, "abortSignal", signal);
-            return self.function.call2(&self.object, &scopes, &request);
+            call.push(&scopes);
+            call.push(&request);
+            return call.into();
         }
         let reason = match need {
             Need::Start => "start",
@@ -136,8 +135,8 @@ impl Tokens {
         set_text(&request, "reason", reason);
         set(&request, "scopes", &scopes);
         set(&request, "signal", signal);
-        // With one argument by a call of its own it would be an import more.
-        self.function.call2(&JsValue::UNDEFINED, &request, &JsValue::UNDEFINED)
+        call.push(&request);
+        call.into()
     }
 }
 
