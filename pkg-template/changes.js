@@ -33,7 +33,7 @@ export class Changes {
   take({ kind, generation, index, last, changes, unchanged }, shown) {
     const same = new Set(unchanged);
     const differing = changes.filter((_, at) => !same.has(at));
-    const bare = differing.map(({ item, old, ...bare }) => bare);
+    const bare = differing.map(({ item: _item, old: _old, ...bare }) => bare);
     const info = { kind, generation, index, last };
     const full = !shown ? differing : this.#listeners.size ? structuredClone(differing) : undefined;
     return () => {

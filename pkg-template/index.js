@@ -35,21 +35,19 @@ export function createApi(source, IndexedDb) {
 
   async function openDelta(options) {
     await init();
-    let store;
-    const wasm = engine.keep((Wasm) => {
-      const made = new Wasm(options, makeError);
-      if (store) made.keep(store);
-      return made;
-    });
-    const [named, account, prefix] = wasm().wanted;
+    const [named, account, prefix] = new engine.Client(options, makeError).wanted;
     let inner = named;
     if (named === "memory") inner = new (await import("./memory.js")).MemoryStore();
     else if (named === "indexeddb") {
       if (!IndexedDb) throw noIndexedDb();
       inner = await IndexedDb.open(account, prefix);
     }
-    store = new Store(inner, prefix, inner !== named);
-    wasm().keep(store);
+    const store = new Store(inner, prefix, inner !== named);
+    const wasm = engine.keep((Wasm) => {
+      const made = new Wasm(options, makeError);
+      made.keep(store);
+      return made;
+    });
     return new Client(engine, wasm, store, named);
   }
 

@@ -5,7 +5,7 @@
 //!            Begin           Loaded                SignedIn            Page              Applied
 //!   Start ──────────► Loading ────────► SigningIn ─────────► Fetching ──────► Applying ─────────► Delivering
 //!                     │   │               ▲  ▲  ▲              │ │ │ ▲            │  │              │ Delivered
-//!                     │   │         Slept │  │  │ 401, once    │ │ │ └────────────┘  │              ▼
+//!                     │   │         Slept │  │  │ 401, twice   │ │ │ └────────────┘  │              ▼
 //!                     │   │       Sleeping┘  │  └──────────────┘ │ │ series masters  │           Waiting
 //!                     │   │          ▲       │ Committed         │ │                 │              │ Acked
 //!                     │   │          └───────┼───────────────────┘ │                 │              ▼
@@ -16,6 +16,8 @@
 //!                     ▼                         ▲                                  ghosts to look for: Sweeping
 //!                 any defect: Ended             └─────────────────────────────────── else: Ended
 //! ```
+//!
+//! Before a sleep that Graph asked for, and before an end with `throttled`, stands Holding: until when is stored (`Held`).
 //!
 //! The rules, with the invariants of the design that they keep:
 //!
