@@ -104,6 +104,7 @@ export async function queries(): Promise<void> {
   const whole = client.track("/users/delta", { select: names });
   const frozen = client.track("/users/delta", { select: ["id", "mail"] as const, ids: ["x"] as const });
   same<typeof frozen, typeof picked>(true);
+  void frozen;
   same<typeof whole, DeltaQuery<User>>(true);
   const folder = "inbox";
   const messages = client.track(`/me/mailFolders/${folder as string}/messages/delta`);
