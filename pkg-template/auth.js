@@ -15,7 +15,7 @@ const MARGIN = 300_000;
 const bad = (message) => new DeltaError(message, { code: "bad-request" });
 
 export function clientCredentials(options) {
-  const { tenant, clientId, secret, assertion, authority, fetch: ask = globalThis.fetch } = options ?? {};
+  const { tenant, clientId, secret, assertion, authority, timeout = 30_000, fetch: ask = globalThis.fetch } = options ?? {};
   for (const [name, value] of Object.entries({ tenant, clientId })) {
     if (typeof value !== "string" || !value) throw bad(`clientCredentials needs options.${name}, a text`);
   }
@@ -33,13 +33,24 @@ export function clientCredentials(options) {
       body.set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
       body.set("client_assertion", typeof assertion === "function" ? await assertion() : assertion);
     }
+    const cut = new AbortController();
+    let timer;
+    // All callers wait for one request: one that hangs must not be waited for by all later ones.
+    const late = new Promise((_, reject) => {
+      timer = setTimeout(() => {
+        reject(new Error(`nothing came for ${timeout} ms`));
+        cut.abort();
+      }, timeout);
+    });
     let response;
     let answer;
     try {
-      response = await ask(`${root}/${encodeURIComponent(tenant)}/oauth2/v2.0/token`, { method: "POST", body, redirect: "manual" });
-      answer = await response.json().catch(() => undefined);
+      response = await Promise.race([late, ask(`${root}/${encodeURIComponent(tenant)}/oauth2/v2.0/token`, { method: "POST", body, redirect: "manual", signal: cut.signal })]);
+      answer = await Promise.race([late, response.json().catch(() => undefined)]);
     } catch (cause) {
       throw new DeltaError(`no answer from ${root}; the next round goes on at the same page`, { code: "network", retryable: true, cause });
+    } finally {
+      clearTimeout(timer);
     }
     const { access_token: accessToken, expires_in: seconds } = answer ?? {};
     if (response.ok && typeof accessToken === "string") return { accessToken, expiresOn: new Date(Date.now() + Number(seconds ?? 0) * 1000) };
@@ -48,12 +59,13 @@ export function clientCredentials(options) {
     // The first line says what is wrong; the rest is ids and times.
     const said = String(answer?.error_description ?? answer?.error ?? "").split(/\r?\n/)[0].slice(0, 300);
     const wayOut = retryable ? "try again later" : "check the tenant, the client id, its secret or assertion, and its consent";
-    const after = Number(response.headers.get("retry-after"));
+    const after = response.headers.get("retry-after");
+    const at = Number(after) > 0 ? Date.now() + Number(after) * 1000 : Date.parse(after);
     throw new DeltaError(`${root} gave no token (${status}${said && `: ${said}`}); ${wayOut}`, {
       code: "unauthorized",
       status,
       retryable,
-      ...(retryable && after > 0 && { retryAt: new Date(Date.now() + after * 1000) }),
+      ...(retryable && at > Date.now() && { retryAt: new Date(at) }),
     });
   }
 

@@ -13,17 +13,25 @@ export class Drive {
   #stop = new AbortController();
   /** Fires with any of the signals that were given, and at the round's end. */
   signal = this.#stop.signal;
-  /** The wasm's side of the round. */
+  /** The wasm's side of the round, and what has ended its instance, if a trap has. */
   handle;
+  fate = {};
   /** By scope of limits: the rounds whose requests are under way, and those that wait for room. */
   #lanes;
-  #lane;
+  #room;
+
+  #signals;
 
   /** `lanes` is shared by the rounds of a client. */
   constructor(lanes, ...signals) {
     this.#lanes = lanes;
+    this.#signals = signals;
+  }
+
+  /** Ends with any of its signals from now on: a round that nobody begins leaves nothing with them. */
+  follow() {
     const { signal } = this;
-    for (const one of signals) {
+    for (const one of this.#signals.splice(0)) {
       const follow = () => this.stop(one.reason);
       if (one?.aborted) follow();
       one?.addEventListener("abort", follow, { signal });
@@ -47,12 +55,15 @@ export class Drive {
   async #run(...what) {
     const { signal } = this;
     try {
+      this.follow();
       for (;;) {
         // Of a commit that is cut off here nothing is known; if it was stored, the next round goes on behind it.
         if (signal.aborted) throw signal.reason;
+        if (this.fate.ended) throw this.fate.ended;
         const turn = this.handle.turn(...what);
         if (!(turn instanceof Promise)) return turn;
-        what = await until((resolve) => turn.then((value) => resolve([CAME, value]), (error) => resolve([FAILED, error])), signal);
+        const came = settled(turn);
+        what = await until((resolve) => came.then(resolve), signal);
       }
     } catch (error) {
       this.exit();
@@ -78,22 +89,16 @@ export class Drive {
     return globalThis.navigator?.onLine === false;
   }
 
-  /** Waits for room among the `limit` requests that a scope may have under way, in the order of asking. */
+  /** Waits for room among the `limit` requests that a scope may have under way. */
   enter(scope, limit) {
-    const lane = (this.#lane = this.#lanes[scope] ??= { inside: new Set(), waiting: new Map() });
-    return new Promise((resolve) => {
-      lane.waiting.set(this, resolve);
-      serve(lane, limit);
-    });
+    this.#room = new Room(this.#lanes, scope, limit);
+    return this.#room.entered;
   }
 
   /** Makes room, or waits no more. */
   exit(limit) {
-    const lane = this.#lane;
-    this.#lane = undefined;
-    lane?.inside.delete(this);
-    lane?.waiting.delete(this);
-    if (lane) serve(lane, limit);
+    this.#room?.leave(limit);
+    this.#room = undefined;
   }
 
   /**
@@ -105,15 +110,21 @@ export class Drive {
     // Whoever heard that the round is at work may have ended it.
     if (signal.aborted) throw signal.reason;
     const cut = new AbortController();
-    const stop = () => cut.abort(signal.reason);
     let response = null;
-    let text;
     let late = false;
-    const moving = (work) => timely(work, timeout, () => cut.abort((late = true)));
+    let reader;
+    let text;
+    const stop = () => {
+      cut.abort(signal.reason);
+      // A fetch of the caller's own may not listen to its signal.
+      reader?.cancel().catch(() => {});
+    };
+    const moving = (work) => this.#timely(work, timeout, () => stop((late = true)));
     signal.addEventListener("abort", stop);
     try {
       response = (await moving(fetch.call(globalThis, url, { ...init, signal: cut.signal }))) ?? undefined;
-      text = await read(response, moving);
+      reader = response.body?.getReader?.();
+      text = reader ? await read(reader, moving) : await moving(response.text());
     } catch {
       // No answer, or a part of one.
     }
@@ -126,48 +137,75 @@ export class Drive {
    * can count are waited for again.
    */
   sleep(ms, offline) {
-    const { signal } = this;
-    let timer;
-    const sleeping = until((resolve) => {
-      timer = setTimeout(resolve, offline && !this.offline ? 0 : Math.min(ms, LONGEST));
-      if (offline) globalThis.addEventListener?.("online", resolve, { once: true, signal });
-    }, signal);
-    return sleeping.finally(() => clearTimeout(timer));
+    const wake = (resolve) => offline && globalThis.addEventListener?.("online", resolve, { once: true, signal: this.signal });
+    return this.#during(offline && !this.offline ? 0 : ms, wake);
   }
 
   /** What the call of a function comes to, if that is within `ms`. */
   within([call, self, ...values], ms) {
-    return timely((async () => call.call(self, ...values))(), ms, () => new Error(`it gave no answer for ${Math.round(ms / 1000)} s`));
+    return this.#timely((async () => call.call(self, ...values))(), ms, () => new Error(`it gave no answer for ${Math.round(ms / 1000)} s`));
+  }
+
+  /** What `work` comes to; if that takes longer than `ms`, an end with what `late` gives. */
+  async #timely(work, ms, late) {
+    const came = settled(work);
+    const [how, value] = (await this.#during(ms, (resolve) => came.then(resolve))) ?? [FAILED, late()];
+    if (how === FAILED) throw value;
+    return value;
+  }
+
+  /** Until `start` calls back, or `ms` have passed. */
+  #during(ms, start) {
+    let timer;
+    return until((resolve) => {
+      timer = setTimeout(resolve, Math.min(ms, LONGEST));
+      start(resolve);
+    }, this.signal).finally(() => clearTimeout(timer));
   }
 }
 
-/** What `work` comes to; if that takes longer than `ms`, an end with what `late` gives. */
-function timely(work, ms, late) {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(late()), Math.min(ms, LONGEST));
-    // It must not keep a process alive.
-    timer.unref?.();
-    Promise.resolve(work).then(resolve, reject).finally(() => clearTimeout(timer));
-  });
-}
+/** What a promise comes to, as the wasm is told of it. */
+const settled = (work) => Promise.resolve(work).then((value) => [CAME, value], (error) => [FAILED, error]);
 
-function serve(lane, limit = lane.limit) {
-  lane.limit = limit;
-  for (const [drive, enter] of lane.waiting) {
-    if (lane.inside.size >= limit) return;
-    lane.waiting.delete(drive);
-    lane.inside.add(drive);
-    enter();
+/** A place among so many of a lane, in the order of asking. */
+export class Room {
+  #lane;
+  /** Resolves when it is free. */
+  entered;
+
+  constructor(lanes, name, limit) {
+    const lane = (this.#lane = lanes[name] ??= { inside: new Set(), waiting: new Map() });
+    this.entered = new Promise((resolve) => lane.waiting.set(this, resolve));
+    this.#serve(limit);
+  }
+
+  leave(limit = this.#lane.limit) {
+    this.#lane.inside.delete(this);
+    this.#lane.waiting.delete(this);
+    this.#serve(limit);
+  }
+
+  #serve(limit) {
+    const { inside, waiting } = Object.assign(this.#lane, { limit });
+    for (const [room, enter] of waiting) {
+      if (inside.size >= limit) return;
+      waiting.delete(room);
+      inside.add(room);
+      enter();
+    }
   }
 }
 
-async function read(response, moving) {
-  const reader = response.body?.getReader?.();
-  if (!reader) return moving(response.text());
-  const decoder = new TextDecoder();
+/** A body piece by piece. What is no UTF-8 is no JSON either, and not guessed at. */
+async function read(reader, moving) {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
   for (let text = ""; ; ) {
     const { done, value } = await moving(reader.read());
-    text += decoder.decode(value, { stream: !done });
+    try {
+      text += decoder.decode(value, { stream: !done });
+    } catch {
+      return "\ufffd";
+    }
     if (done) return text;
   }
 }

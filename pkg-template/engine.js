@@ -5,8 +5,8 @@ import { DeltaError } from "./error.js";
 export class Engine {
   #module;
   #Client;
-  /** Fires when a trap ends the instance that runs. */
-  signal;
+  /** Of the instance that runs: what has ended it, once a trap has. No signal: Durable Objects of one isolate may share nothing that acts. */
+  fate;
 
   /** The first instance. Browsers may refuse to make it at once; later ones are of a module that has run already. */
   async load(module) {
@@ -23,18 +23,15 @@ export class Engine {
   }
 
   #start(start, { exports }) {
-    const trap = new AbortController();
-    const signal = (this.signal = trap.signal);
+    const fate = (this.fate = {});
     const guard = (run) => (...values) => {
       try {
         // What is left of it may still be told to end.
-        return signal.aborted ? undefined : run(...values);
+        return fate.ended ? undefined : run(...values);
       } catch (cause) {
         if (!(cause instanceof WebAssembly.RuntimeError)) throw cause;
         this.#Client = undefined;
-        const error = new DeltaError("a defect of deltalink ended this call; what was committed is intact; call again", { code: "internal", retryable: true, cause });
-        trap.abort(error);
-        throw error;
+        throw (fate.ended = new DeltaError("a defect of deltalink ended this call; what was committed is intact; call again", { code: "internal", retryable: true, cause }));
       }
     };
     this.#Client = start(Object.fromEntries(Object.entries(exports).map(([name, value]) => [name, typeof value === "function" ? guard(value) : value])));

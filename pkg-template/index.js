@@ -348,7 +348,8 @@ class Hold extends Drive {
     if (shared.ending.aborted) throw shared.ending.reason;
     // First of all: it may begin an instance.
     const wasm = query();
-    super(shared.lanes, signalOf(options), shared.ending, shared.engine.signal);
+    super(shared.lanes, signalOf(options), shared.ending);
+    this.fate = shared.engine.fate;
     this.#shared = shared;
     const [, , window] = wasm.about;
     this.handle = wasm.round(options, this, shown, window && windowAt(window));
@@ -360,6 +361,7 @@ class Hold extends Drive {
 
   /** Waits for its turn, with the status `following` as long as another round of the query runs. */
   async begin() {
+    this.follow();
     const { signal } = this;
     const { turns, lock, status } = this.#shared;
     const lose = () => this.#lose();

@@ -1,14 +1,14 @@
 // One round of a query at a time. Web Locks guard the tabs of a browser; where there are none (Node, Workers, insecure pages, a
 // store in memory) each client guards itself, and nothing waits across clients: in a Worker a request that was cut off would
 // else hold up all later ones. Commits compare the stored revision in any case.
-import { until } from "./drive.js";
+import { Room, until } from "./drive.js";
 
 /**
  * The turns of one client. `acquire` resolves to the function that lets go; it rejects when the signal fires first. `lost` is called
  * when the turn is taken away.
  */
 export class Turns {
-  #tails = new Map();
+  #lanes = {};
   #shared;
 
   constructor(shared) {
@@ -25,20 +25,14 @@ export class Turns {
         if (signal.aborted) throw error;
       }
     }
-    const before = this.#tails.get(name);
-    let release;
-    const mine = new Promise((resolve) => (release = resolve));
-    const tail = Promise.all([before, mine]).then(() => {
-      if (this.#tails.get(name) === tail) this.#tails.delete(name);
-    });
-    this.#tails.set(name, tail);
+    const room = new Room(this.#lanes, name, 1);
     try {
-      await until((resolve) => Promise.resolve(before).then(resolve), signal);
+      await until((resolve) => room.entered.then(resolve), signal);
     } catch (reason) {
-      release();
+      room.leave();
       throw reason;
     }
-    return release;
+    return () => room.leave();
   }
 }
 

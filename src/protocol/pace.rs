@@ -68,8 +68,9 @@ impl Workload {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pace {
     workload: Workload,
-    /// Not before, in milliseconds since 1970.
+    /// Not before, in milliseconds since 1970, and when that was said.
     until: f64,
+    at: f64,
     /// Requests at once, for now.
     limit: u32,
     /// Requests that are left in the time, and when that was counted.
@@ -81,12 +82,12 @@ impl Pace {
     /// Of a scope that nothing is known of.
     pub fn new(workload: Workload) -> Self {
         let (limit, left, _) = workload.limits();
-        Self { workload, until: 0.0, limit, left, counted: 0.0 }
+        Self { workload, until: 0.0, at: 0.0, limit, left, counted: 0.0 }
     }
 
-    /// Not before.
-    pub fn until(&self) -> f64 {
-        self.until
+    /// Not before; a time in the past where nothing is to be waited for.
+    pub fn until(&self, now: f64) -> f64 {
+        if believable(self.until, self.at, now) { self.until } else { 0.0 }
     }
 
     /// How many may be under way at once.
@@ -95,16 +96,18 @@ impl Pace {
     }
 
     /// Graph throttles the scope: nobody before then.
-    pub fn throttled(&mut self, until: f64) {
-        self.until = self.until.max(until);
+    pub fn throttled(&mut self, until: f64, now: f64) {
+        if until > self.until(now) {
+            (self.until, self.at) = (until, now);
+        }
         self.limit = 1;
     }
 
     /// What another tab, or this one before a reload, has stored: until when, and when that was written.
     pub fn stored(&mut self, until: f64, at: f64, now: f64) {
-        let believable = at <= now + SKEW && until - at <= ABSURD;
-        if believable && until > now && until > self.until {
-            self.throttled(until);
+        if believable(until, at, now) && until > now && until > self.until(now) {
+            self.throttled(until, now);
+            self.at = at;
         }
     }
 
@@ -124,6 +127,11 @@ impl Pace {
         let jitter = if self.limit < most { chance * JITTER } else { 0.0 };
         (spent + jitter).ceil()
     }
+}
+
+/// Whether a time was given in the past and is not absurdly far off. A clock that is set back makes it one of the future.
+fn believable(until: f64, at: f64, now: f64) -> bool {
+    at <= now + SKEW && until - at <= ABSURD
 }
 
 #[cfg(test)]
@@ -148,9 +156,9 @@ mod tests {
     fn after_a_throttle_they_come_back_one_by_one_and_each_at_its_own_time() {
         let mut pace = Pace::new(Workload::Outlook);
         assert_eq!(pace.take(NOW, 0.7), 0.0);
-        pace.throttled(NOW + 5000.0);
-        pace.throttled(NOW + 1000.0);
-        assert_eq!((pace.until(), pace.limit()), (NOW + 5000.0, 1));
+        pace.throttled(NOW + 5000.0, NOW);
+        pace.throttled(NOW + 1000.0, NOW);
+        assert_eq!((pace.until(NOW), pace.limit()), (NOW + 5000.0, 1));
         assert_eq!(pace.take(NOW + 5000.0, 0.7), 700.0);
         for limit in [2, 3, 4, 4] {
             pace.answered();
@@ -164,7 +172,7 @@ mod tests {
         let stored = |until, at| {
             let mut pace = Pace::new(Workload::Directory);
             pace.stored(until, at, NOW);
-            pace.until()
+            pace.until(NOW)
         };
         assert_eq!(stored(NOW + 60_000.0, NOW - 1000.0), NOW + 60_000.0);
         assert_eq!(stored(NOW + 86_400_000.0, NOW - 1000.0), NOW + 86_400_000.0, "a day is long, and not absurd");
@@ -173,6 +181,16 @@ mod tests {
         assert_eq!(stored(NOW + 4e9, NOW + 3_999_000_000.0), 0.0, "written by a clock that went wrong");
         assert_eq!(stored(f64::NAN, f64::NAN), 0.0);
         assert_eq!(stored(f64::INFINITY, NOW), 0.0);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_nobody_wait_for_a_time_that_it_no_longer_shows() {
+        let mut pace = Pace::new(Workload::Directory);
+        pace.throttled(NOW + 1000.0, NOW);
+        assert_eq!(pace.until(NOW), NOW + 1000.0);
+        assert_eq!(pace.until(NOW - 86_400_000.0), 0.0);
+        pace.throttled(NOW + 10.0 * 365.0 * 86_400_000.0, NOW);
+        assert_eq!(pace.until(NOW), 0.0, "ten years are a mistake, though whoever was told them ends with them");
     }
 
     #[test]

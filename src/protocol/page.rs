@@ -7,6 +7,7 @@
 //! 5. A page with both links is against Graph's contract; following the nextLink loses nothing.
 
 use super::item::Item;
+use super::refusal::plain;
 use super::text::{filled, quoted};
 
 /// Where the round goes on, byte for byte as Graph sent it.
@@ -80,7 +81,7 @@ impl Malformed {
     pub fn words(&self) -> String {
         match self {
             Self::Empty => "the body is empty".into(),
-            Self::Html => "the body is an HTML page, so something between here and Graph answered: a proxy, or a network that wants a sign-in of its own".into(),
+            Self::Html => "the body is an HTML page, so something between here and Graph answered".into(),
             Self::NotUtf8 => "the body is not UTF-8".into(),
             Self::NotJson => "the body is not JSON, or was cut short".into(),
             Self::NotAnObject => "the body is JSON but not an object".into(),
@@ -100,7 +101,7 @@ pub fn read<I: Item>(body: &I) -> Result<Page<I>, Malformed> {
         return Err(Malformed::NotAnObject);
     }
     if let Some(error) = body.get("error").filter(Item::is_object) {
-        return Err(Malformed::ErrorInside(error.text_of("code").unwrap_or_default()));
+        return Err(Malformed::ErrorInside(plain(&error.text_of("code").unwrap_or_default())));
     }
     let items = body.get("value").ok_or(Malformed::NoValue)?.list().ok_or(Malformed::ValueNotAList)?;
     let link = match (link(body, "@odata.nextLink")?, link(body, "@odata.deltaLink")?) {

@@ -63,6 +63,8 @@ pub struct Record {
     pub restarted: bool,
     /// The page size to ask for, where pages of the configured one brought nothing new.
     pub page_size: Option<u32>,
+    /// A page size that Graph could not make in this round; 0 if there is none.
+    pub too_large: u32,
 }
 
 /// What comes next.
@@ -198,6 +200,7 @@ impl Record {
         record.fallback = small("fallback");
         record.restarted = small("restarted") > 0;
         record.page_size = Some(small("pageSize")).filter(|size| *size > 0);
+        record.too_large = small("tooLarge");
         for at in list("resets") {
             if let Some(ms) = at.number() {
                 record.resets.push(ms);
@@ -237,6 +240,7 @@ impl Record {
             fallback: 0,
             restarted: false,
             page_size: None,
+            too_large: 0,
         }
     }
 
@@ -267,7 +271,7 @@ impl Record {
         self.start = None;
         self.masters = Vec::new();
         self.staged = false;
-        (self.stale, self.empty, self.refusals, self.fallback) = (0, 0, 0, 0);
+        (self.stale, self.empty, self.refusals, self.fallback, self.too_large) = (0, 0, 0, 0, 0);
         self.restarted = false;
     }
 
@@ -336,6 +340,7 @@ impl Record {
             ("fallback", small(self.fallback)),
             ("restarted", small(self.restarted.into())),
             ("pageSize", small(self.page_size.unwrap_or(0))),
+            ("tooLarge", small(self.too_large)),
         ];
         written(&all)
     }
@@ -370,6 +375,7 @@ mod tests {
             fallback: 1,
             restarted: true,
             page_size: Some(40),
+            too_large: 80,
             ..Record::new(5.0, 0.5)
         };
         assert_eq!(Record::read(&full.written::<serde_json::Value>()), Ok(full));

@@ -79,6 +79,10 @@ const LARGEST_PAGE: u32 = 1000;
 const MOST_SIGN_INS: u32 = 2;
 /// Pages after which smaller ones grow.
 const GROW: u32 = 8;
+/// What to say where Graph's wait is longer than [`Policy::max_wait`].
+const TOO_LONG: &str = "Graph asks for a longer pause than this round may take, of this query or another that shares its limits; the next round goes on at the same page, not before retryAt";
+/// What to say where the token source can't reach those it asks.
+const NO_TOKEN: &str = "the token source got no answer; check the connection; the next round goes on at the same page";
 /// Final refusals of a link in a row, after which the round falls back.
 const MOST_REFUSALS: u32 = 3;
 
@@ -99,6 +103,8 @@ pub enum Input {
     Unreachable(Lost),
     /// Graph throttles what shares its limits with this query until then; nothing was sent.
     Throttled(f64),
+    /// Where the token source gets its tokens has no time now, and asks to come back not before then.
+    Busy(f64),
     /// A good status, but no page.
     Malformed(Malformed),
     /// The page is applied, and can be delivered.
@@ -258,6 +264,7 @@ enum After {
     Deliver,
     Sleep(f64, Why),
     Fail(Box<Failure>),
+    GiveUp(Box<Failure>),
 }
 
 /// A page that was applied and is not delivered yet.
@@ -316,6 +323,8 @@ pub struct Round {
     /// Since when there is no network.
     offline: Option<f64>,
     asleep: f64,
+    /// Whether the page size was changed since the record was stored.
+    sized: bool,
     /// What happened so far.
     pub report: Report,
 }
@@ -347,6 +356,7 @@ impl Round {
             tries: 0,
             offline: None,
             asleep: now,
+            sized: false,
             report: Report::new(now),
         }
     }
@@ -392,9 +402,9 @@ impl Round {
                 self.unreachable(lost, words, now, chance)
             }
             (State::SigningIn, Input::Unreachable(lost)) => {
-                let words = "the token source got no answer; check the connection; the next round goes on at the same page".to_owned();
-                self.unreachable(lost, words, now, chance)
+                self.unreachable(lost, NO_TOKEN.to_owned(), now, chance)
             }
+            (State::SigningIn, Input::Busy(until)) => self.busy(until, now, chance),
             (State::Fetching, Input::Throttled(until)) => self.throttled(until, now),
             (State::Fetching, Input::Malformed(why)) => {
                 let failure = Failure::retryable(Code::Protocol, filled("Graph's answer is no page of a delta query: {}; the stored link is untouched", &[&why.words()]));
@@ -446,6 +456,7 @@ impl Round {
             After::Deliver => self.hand_over(now),
             After::Sleep(ms, why) => self.sleep(ms, why, now),
             After::Fail(failure) => self.fail(failure, now),
+            After::GiveUp(failure) => self.give_up(failure, now),
         }
     }
 
@@ -475,6 +486,7 @@ impl Round {
     }
 
     fn keep(&mut self, record: Record) {
+        self.sized = false;
         self.record = record;
         self.stored = true;
     }
@@ -788,10 +800,11 @@ impl Round {
     /// The next rung for a round that gets no further: larger pages, then one listing from the start, then the end.
     fn climb(&mut self, failure: Box<Failure>, now: f64) -> Step {
         self.answered();
-        if let Some(size) =
-            self.plan.query.page_size.map(|size| self.record.page_size.unwrap_or(0).max(size)).filter(|size| *size < LARGEST_PAGE)
-        {
-            self.resize(size.saturating_mul(4).min(LARGEST_PAGE));
+        let asked = self.plan.query.page_size.map(|size| self.record.page_size.unwrap_or(0).max(size));
+        let larger = asked.filter(|size| *size < LARGEST_PAGE).map(|size| size.saturating_mul(4).min(LARGEST_PAGE));
+        // Not back to one that Graph could not make.
+        if let Some(size) = larger.filter(|size| self.record.too_large == 0 || *size < self.record.too_large) {
+            self.resize(size);
             (self.record.stale, self.record.empty) = (0, 0);
             return self.sign_in(Need::Next);
         }
@@ -850,15 +863,16 @@ impl Round {
 
     fn refused(&mut self, refusal: &Refusal, now: f64, chance: f64) -> Step {
         let verdict = refusal.verdict(matches!(self.target, Target::Link(_)));
+        let floor = refusal.retry_after.as_deref().and_then(|header| retry_after(header, now));
         match verdict {
             Verdict::Resync | Verdict::Redirect | Verdict::Final if self.leave_location() => self.sign_in(Need::Next),
             Verdict::SignIn => self.challenged(refusal, now),
-            Verdict::Throttled => self.again(Why::Throttled, refusal.retry_after.as_deref(), self.failure(refusal), now, chance),
+            Verdict::Throttled => self.again(Why::Throttled, floor, self.failure(refusal), now, chance),
             Verdict::Server => {
                 if matches!(refusal.status, 408 | 503 | 504) {
                     self.shrink();
                 }
-                self.again(Why::Server, refusal.retry_after.as_deref(), self.failure(refusal), now, chance)
+                self.again(Why::Server, floor, self.failure(refusal), now, chance)
             }
             Verdict::Resync => self.resync(refusal, now),
             // Not there, or not this reader's to see: its occurrences then stand as they are.
@@ -943,12 +957,12 @@ impl Round {
     }
 
     /// Waits and asks again, or ends with what went wrong.
-    fn again(&mut self, why: Why, header: Option<&str>, mut failure: Box<Failure>, now: f64, chance: f64) -> Step {
+    fn again(&mut self, why: Why, floor: Option<f64>, mut failure: Box<Failure>, now: f64, chance: f64) -> Step {
         if why != Why::Throttled && self.leave_location() {
-            return self.sign_in(Need::Next);
+            // The query itself waits as long as Graph asks for.
+            return self.hold((now + floor.unwrap_or(0.0)).min(LAST_DATE), After::Ask, now);
         }
         self.failures = self.failures.saturating_add(1);
-        let floor = header.and_then(|header| retry_after(header, now));
         let ms = back_off(&self.plan.policy, self.failures, floor, chance);
         let most = if why == Why::Malformed { MOST_BODIES.min(self.plan.policy.attempts) } else { self.plan.policy.attempts };
         // What Graph asks for holds for all that shares its limits.
@@ -961,13 +975,17 @@ impl Round {
             return self.climb(failure, now);
         }
         if why == Why::Server && ms <= self.plan.policy.max_wait {
-            return self.give_up(failure, now);
+            return if shared { self.hold(until, After::GiveUp(failure), now) } else { self.give_up(failure, now) };
         }
         if floor.is_some() && ms > self.plan.policy.max_wait {
             failure.code = Code::Throttled;
         }
         if failure.code == Code::Throttled {
             failure.retry_at = Some(until);
+        }
+        // A smaller page that would not come in time either is where the next round begins.
+        if why == Why::Timeout && self.sized && self.stored {
+            return self.note(self.record.next(), After::Fail(failure));
         }
         if shared { self.hold(until, After::Fail(failure), now) } else { self.fail(failure, now) }
     }
@@ -992,6 +1010,21 @@ impl Round {
         self.again(why, None, Failure::retryable(Code::Network, words), now, chance)
     }
 
+    /// The token source is to come back later. Its wait is its own, not that of what shares Graph's limits.
+    fn busy(&mut self, until: f64, now: f64, chance: f64) -> Step {
+        self.failures = self.failures.saturating_add(1);
+        let ms = back_off(&self.plan.policy, self.failures, Some((until - now).max(0.0)), chance);
+        if self.failures < self.plan.policy.attempts && ms <= self.plan.policy.max_wait {
+            return self.sleep(ms, Why::Server, now);
+        }
+        let mut failure = Failure::retryable(Code::Network, NO_TOKEN);
+        if ms > self.plan.policy.max_wait {
+            failure.code = Code::Throttled;
+            failure.retry_at = Some((now + ms).min(LAST_DATE));
+        }
+        self.fail(failure, now)
+    }
+
     /// Somebody else was told to wait.
     fn throttled(&mut self, until: f64, now: f64) -> Step {
         self.report.requests -= 1;
@@ -1001,8 +1034,7 @@ impl Round {
         if ms <= self.plan.policy.max_wait {
             return self.sleep(ms.max(0.0), Why::Throttled, now);
         }
-        let words = "Graph has asked for a longer pause than this round may take, of this or another query that shares its limits; the next round goes on at the same page, not before retryAt";
-        let mut failure = Failure::retryable(Code::Throttled, words);
+        let mut failure = Failure::retryable(Code::Throttled, TOO_LONG);
         failure.retry_at = Some(until);
         self.fail(failure, now)
     }
@@ -1011,12 +1043,14 @@ impl Round {
     fn shrink(&mut self) {
         let Some(most) = self.plan.query.page_size else { return };
         let size = self.record.page_size.unwrap_or(most);
-        if self.failures > 0 && !matches!(self.target, Target::Master(_)) && size <= most && size / 2 >= self.plan.query.smallest {
+        if self.failures > 0 && !matches!(self.target, Target::Master(_)) && size / 2 >= self.plan.query.smallest {
+            self.record.too_large = size;
             self.resize(size / 2);
         }
     }
 
     fn resize(&mut self, size: u32) {
+        self.sized = true;
         self.record.page_size = Some(size).filter(|size| Some(*size) != self.plan.query.page_size);
         self.report.page_size = Some(size);
     }
@@ -1070,11 +1104,7 @@ impl Round {
                 "what the path names (a user, a calendar, a folder, a meeting organizer) is not there, or no longer",
             ),
             410 => (Code::ResyncLoop, true, "it refuses the query itself as if it were an old link; try again later"),
-            429 | 509 => (
-                Code::Throttled,
-                true,
-                "Graph asks for a longer pause than this round may take; the next round goes on at the same page, not before retryAt",
-            ),
+            429 | 509 => (Code::Throttled, true, TOO_LONG),
             501 => (Code::NotSupported, false, "a property in select is kept outside the main store"),
             408 | 500..=599 => (Code::Network, true, "the service did not recover in time; the next round goes on at the same page"),
             _ if refusal.has("Request_UnsupportedQuery") || refusal.has("NotSupported") => {

@@ -200,6 +200,7 @@ fn replies() -> Vec<(&'static str, Input)> {
         ("Offline", Input::Unreachable(Lost::Offline)),
         ("Timeout", Input::Unreachable(Lost::Timeout)),
         ("Throttled", Input::Throttled(NOW + 5.0)),
+        ("Busy", Input::Busy(NOW + 5.0)),
         ("Malformed", Input::Malformed(Malformed::NoLink)),
         ("Applied", applied()),
         ("Item", Input::Item),
@@ -227,6 +228,7 @@ fn every_state_has_an_answer_to_every_reply() {
                 ("Unreachable", "sleep Network"),
                 ("Offline", "sleep Offline"),
                 ("Timeout", "sleep Timeout"),
+                ("Busy", "sleep Server"),
                 ("Broken", "quota"),
             ],
         ),
@@ -549,6 +551,56 @@ fn pages_that_fail_twice_are_asked_for_in_half_the_size_and_no_smaller_than_fift
         assert_eq!(sizes, ["400", "200", "100", "50", "50", "50", "50"], "{reply:?}");
         assert_eq!(bench.round.report.page_size, Some(50));
     }
+}
+
+#[test]
+fn a_ladder_that_asks_for_more_than_graph_can_make_comes_down_again_and_does_not_climb_back() {
+    let stale = || Sum { items: 1, ..Sum::default() };
+    let mut bench = Bench::new(sized(50), None);
+    bench.begin();
+    // Pages of 50 bring nothing new: larger ones. Those Graph can't make.
+    for page in 0..3 {
+        bench.sum = stale();
+        bench.page(next(&format!("n{page}")));
+    }
+    assert_eq!(size(&bench), "odata.maxpagesize=200");
+    for expected in ["200", "100", "50"] {
+        assert!(matches!(bench.on(refused(504, "")), Step::Sleep(..)));
+        bench.on(Input::Slept);
+        assert_eq!(size(&bench), format!("odata.maxpagesize={expected}"));
+    }
+    // What ails the pages of 50 may be over; if not, the next rung is a listing from the start.
+    for page in 3..6 {
+        bench.sum = stale();
+        bench.page(next(&format!("n{page}")));
+    }
+    assert_eq!(bench.round.report.resync.as_deref(), Some("livelock"));
+    assert!(bench.asked.last().unwrap().starts_with("/me/calendarView/delta?startDateTime"));
+}
+
+#[test]
+fn a_smaller_page_is_kept_where_silence_ends_the_round() {
+    let mut bench = Bench::new(sized(800), Some(idle()));
+    bench.round.plan.policy.attempts = 3;
+    bench.begin();
+    for _ in 0..2 {
+        bench.on(Input::Unreachable(Lost::Timeout));
+        bench.on(Input::Slept);
+    }
+    assert_eq!(failure(bench.on(Input::Unreachable(Lost::Timeout))).code, Code::Network);
+    assert_eq!(bench.store.as_ref().unwrap().page_size, Some(200));
+    assert_eq!(bench.store.as_ref().unwrap().link, idle().link);
+}
+
+#[test]
+fn a_token_source_that_is_to_come_back_later_is_waited_for_as_long_as_it_says() {
+    let mut bench = Bench::new(contacts(), None);
+    bench.step(Input::Begin);
+    bench.step(Input::Loaded(None));
+    assert_eq!(bench.step(Input::Busy(NOW + 30_000.0)), Step::Sleep(30_000.0, Why::Server));
+    assert_eq!(bench.step(Input::Slept), Step::SignIn(Need::Start));
+    let failure = failure(bench.step(Input::Busy(NOW + 3_600_000.0)));
+    assert_eq!((failure.code, failure.retry_at, bench.held.len()), (Code::Throttled, Some(NOW + 3_600_000.0), 0));
 }
 
 #[test]

@@ -78,6 +78,8 @@ enum Then {
     Answer(bool),
     Sleep,
     Store(Step),
+    /// What is stored in the place of the time that this step has.
+    Held(Step),
 }
 
 impl Driver {
@@ -281,6 +283,7 @@ impl Driver {
                     Input::SignedIn
                 }
                 Got::Lost(lost) => Input::Unreachable(lost),
+                Got::Busy(until) => Input::Busy(until),
             },
             Then::Sleep => {
                 self.working();
@@ -294,7 +297,7 @@ impl Driver {
                 let now = Date::now();
                 let mut pace = self.pace.get();
                 pace.stored(number("until"), number("at"), now);
-                let delay = if pace.until() > now { 0.0 } else { pace.take(now, Math::random()) };
+                let delay = if pace.until(now) > now { 0.0 } else { pace.take(now, Math::random()) };
                 self.pace.set(pace);
                 if delay > 0.0 {
                     return Ok(self.wait("sleep", &delay.into(), &JsValue::FALSE, Then::Paced(step)));
@@ -313,6 +316,19 @@ impl Driver {
                 self.exit();
                 input?
             }
+            // Somebody else stored such a time meanwhile: the later one is to stand.
+            Then::Store(step @ Step::Hold(_)) if answer.as_ref().is_ok_and(JsValue::is_falsy) => {
+                return Ok(Turn::Wait(self.shared.store()?.load(&self.keys.throttle), Then::Held(step)));
+            }
+            Then::Held(step) => {
+                let stored = answer.map_err(Stop::Theirs)?;
+                self.revision = get(&stored, "revision");
+                let later = matches!(step, Step::Hold(until) if get(&stored, "until").as_f64().is_some_and(|stored| stored >= until));
+                if !later {
+                    return self.begin(step);
+                }
+                Input::Held
+            }
             Then::Store(step) => self.answered(step, answer.map_err(Stop::Theirs)?)?,
         };
         Ok(Turn::Over(input))
@@ -327,8 +343,9 @@ impl Driver {
         let (Step::Fetch(url) | Step::Item(url)) = step else {
             return Err(Failure::new(Code::Internal, "this is no request").into());
         };
-        let until = self.pace.get().until();
-        if until > Date::now() {
+        let now = Date::now();
+        let until = self.pace.get().until(now);
+        if until > now {
             self.exit();
             return Ok(Turn::Over(Input::Throttled(until)));
         }
@@ -361,10 +378,11 @@ impl Driver {
             Step::Commit { expect, record } => store.commit(&self.keys.query, expect.as_deref(), record, self.desk.applied()),
             Step::Note { expect, record } => store.commit(&self.keys.query, expect.as_deref(), record, &Applied::default()),
             Step::Hold(until) => {
+                let now = Date::now();
                 let mut pace = self.pace.get();
-                pace.throttled(*until);
+                pace.throttled(*until, now);
                 self.pace.set(pace);
-                store.hold(&self.keys.throttle, &self.revision, *until, Date::now())
+                store.hold(&self.keys.throttle, &self.revision, *until, now)
             }
             Step::Sweep { after, .. } => store.scan(&self.keys.query, after.as_deref()),
             Step::Apply => {
@@ -394,7 +412,6 @@ impl Driver {
                 self.deliver(delivery)?;
                 Ok(Input::Delivered)
             }
-            // Of two who store such a time at once, either will do.
             Step::Hold(_) => Ok(Input::Held),
             step => {
                 if !answer.is_truthy() {

@@ -1,10 +1,8 @@
 //! One GET. The only place that puts a token on a request.
 //!
-//! The host's `fetch` is called here and not by gloo-net, whose `send` traps if a patched `fetch` rejects with something that
-//! is no `Error`: a trap would leave the caller's promise pending for ever. Its response traps likewise on one that is not the
-//! host's own. Its headers are used, for the request: what goes into them has been checked.
+//! The host's `fetch` is called by `pkg-template/drive.js` and not by gloo-net, whose `send` traps if a patched `fetch` rejects with
+//! something that is no `Error`, and whose response traps likewise on one that is not the host's own.
 
-use gloo_net::http::Headers;
 use js_sys::{Array, JsString, Math, Object};
 use wasm_bindgen::prelude::*;
 use web_sys::Url;
@@ -15,7 +13,7 @@ use crate::protocol::challenge::claims;
 use crate::protocol::endpoint::{Endpoint, shown};
 use crate::protocol::error::{Code, Failure, Read};
 use crate::protocol::page::Malformed;
-use crate::protocol::refusal::Refusal;
+use crate::protocol::refusal::{Refusal, plain};
 use crate::protocol::round::Lost;
 use crate::protocol::text::{filled, joined};
 
@@ -58,17 +56,21 @@ impl Fetch<'_> {
             let words = filled("a link leads away from {} ({}); the token was not sent", &[self.endpoint.origin(), &shown(url)]);
             return Err(Failure::new(Code::ForeignLink, words));
         }
-        let headers = Headers::new();
-        headers.set("Accept", "application/json");
-        headers.set("Authorization", &joined(&["Bearer ", self.token], ""));
-        headers.set("client-request-id", self.id);
+        let headers = Object::new();
+        set_text(&headers, "Accept", "application/json");
+        set_text(&headers, "Authorization", &joined(&["Bearer ", self.token], ""));
+        set_text(&headers, "client-request-id", self.id);
         if !self.prefer.is_empty() {
-            headers.set("Prefer", &joined(&self.prefer.iter().map(String::as_str).collect::<Vec<_>>(), ", "));
+            let mut prefer = Vec::new();
+            for value in self.prefer {
+                prefer.push(value.as_str());
+            }
+            set_text(&headers, "Prefer", &joined(&prefer, ", "));
         }
         let init = Object::new();
         set_text(&init, "method", "GET");
         set_text(&init, "redirect", "manual");
-        set(&init, "headers", &headers.into_raw());
+        set(&init, "headers", &headers);
         set(&init, "fetch", self.function);
         set_number(&init, "timeout", self.timeout);
         Ok(promise(self.host, "get", &url.into(), &init))
@@ -118,7 +120,7 @@ pub fn answer(sent: &JsValue, offline: bool) -> Read<Answer> {
     let mut refusal = Refusal::read(status, json.as_ref());
     refusal.retry_after = header("Retry-After");
     refusal.location = header("Location");
-    refusal.request_id = header("request-id").or(refusal.request_id);
+    refusal.request_id = header("request-id").map(|id| plain(&id)).or(refusal.request_id);
     // Whoever gets them hands them on as JSON.
     refusal.claims = header("WWW-Authenticate").and_then(|header| claims(&header)).filter(|claims| parse(&claims.into()).is_ok());
     if json.is_none() && body.is_string() {

@@ -1,7 +1,7 @@
 //! Where links and rows are kept: a store that the facade hands over. `pkg-template/store.js` guards it: its functions never throw,
 //! what they reject with is a `DeltaError`, and what they give has the right shape. What has not is taken as nothing.
 
-use js_sys::{Array, Math, Object};
+use js_sys::{Array, Object};
 use wasm_bindgen::prelude::*;
 
 use super::json::Json;
@@ -10,7 +10,7 @@ use crate::protocol::change::{Applied, Row};
 use crate::protocol::error::{Code, Failure, Read};
 use crate::protocol::item::Item;
 use crate::protocol::record::Record;
-use crate::protocol::text::{digits, filled, joined};
+use crate::protocol::text::{digits, filled};
 
 /// Rows swept at once (between 200 and 1000 is fast in every engine).
 pub const CHUNK: u32 = 500;
@@ -136,7 +136,8 @@ impl Store {
     /// Writes until when a scope is throttled, and that this was written now, if the stored revision is `expect`.
     pub fn hold(&self, key: &JsValue, expect: &JsValue, until: f64, now: f64) -> JsValue {
         let (batch, state) = (Object::new(), Object::new());
-        set_text(&state, "revision", &joined(&[&digits(now as i64, 1), &digits((Math::random() * 1e9) as i64, 1)], "."));
+        // Of two tabs that write in the same millisecond either may stand.
+        set_text(&state, "revision", &digits(now as i64, 1));
         set_number(&state, "until", until);
         set_number(&state, "at", now);
         set(&batch, "expect", expect);

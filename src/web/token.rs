@@ -11,9 +11,9 @@ use super::object::{Stop, get, method, pair, set, set_text, text};
 use super::options::shown;
 use crate::protocol::error::{Code, Failure, Read};
 use crate::protocol::round::{Lost, Need};
-use crate::protocol::text::{filled, holds, short, words};
+use crate::protocol::text::{filled, holds, short, without_tokens, words};
 
-/// A token is not used in the last minutes of its life: a request takes time, and clocks differ.
+/// A token is not used in the last minutes of its life, or in its last fifth: a request takes time, and clocks differ.
 const MARGIN: f64 = 300_000.0;
 
 /// Codes of MSAL, and of OAuth, that only the user can cure.
@@ -40,7 +40,7 @@ pub struct Tokens {
 
 struct Kept {
     token: String,
-    /// 0 if the source does not say it.
+    /// Used before this time; 0 if the source does not say when it ends.
     until: f64,
     /// What it satisfies.
     claims: Option<String>,
@@ -52,6 +52,8 @@ pub enum Got {
     Token(String),
     /// No answer from where it gets them.
     Lost(Lost),
+    /// Not before this time, if it was told one.
+    Busy(f64),
 }
 
 impl Tokens {
@@ -84,7 +86,7 @@ impl Tokens {
             Need::Unauthorized => other,
             Need::Claims(claims) => other && kept.claims.as_ref() == Some(claims),
         };
-        let token = (fits && Date::now() + MARGIN < kept.until).then(|| kept.token.clone());
+        let token = (fits && Date::now() < kept.until).then(|| kept.token.clone());
         if token.is_some() {
             self.kept.set(Some(kept));
         }
@@ -96,7 +98,7 @@ impl Tokens {
     pub fn taken(&self, answer: Result<JsValue, JsValue>, need: &Need, offline: bool) -> Result<Got, Stop> {
         let answer = match answer {
             Ok(answer) => answer,
-            Err(thrown) => return refusal(thrown, need, offline).map(Got::Lost),
+            Err(thrown) => return refusal(thrown, need, offline),
         };
         let mut kept = read(&answer)?;
         let token = kept.token.clone();
@@ -106,7 +108,7 @@ impl Tokens {
                 kept.until = f64::INFINITY;
             }
         }
-        self.kept.replace(Some(kept).filter(|kept| kept.until > 0.0));
+        self.kept.set(Some(kept).filter(|kept| kept.until > 0.0));
         Ok(Got::Token(token))
     }
 
@@ -165,19 +167,23 @@ fn read(answer: &JsValue) -> Read<Kept> {
         return Err(unusable("the token source gave an empty text; is the user signed in?"));
     }
     if !token.bytes().all(|byte| (0x21..0x7f).contains(&byte)) {
-        return Err(unusable("the token source gave a text that can't be a token: it holds spaces, line ends or letters outside ASCII"));
+        return Err(unusable("the token source gave a text that can't be a token: it holds spaces, line ends or no ASCII"));
     }
-    let date = method(&get(answer, "expiresOn"), "getTime", &JsValue::UNDEFINED, &JsValue::UNDEFINED);
-    let until = date.unwrap_or_else(|_| get(answer, "expiresOnTimestamp")).as_f64();
-    let until = until.filter(|ms| ms.is_finite());
+    let until = time(&get(answer, "expiresOn")).or_else(|| get(answer, "expiresOnTimestamp").as_f64()).filter(|ms| ms.is_finite());
     if until.is_some_and(|until| until <= Date::now()) {
         return Err(unusable("the token source gave a token that has already expired; check its clock and its cache"));
     }
-    Ok(Kept { token, until: until.unwrap_or(0.0), claims: None })
+    let now = Date::now();
+    Ok(Kept { token, until: until.map_or(0.0, |until| until - MARGIN.min((until - now) / 5.0)), claims: None })
+}
+
+/// The milliseconds of a Date.
+fn time(date: &JsValue) -> Option<f64> {
+    method(date, "getTime", &JsValue::UNDEFINED, &JsValue::UNDEFINED).ok()?.as_f64()
 }
 
 /// What the token source threw: no answer from where it gets its tokens, or an end of the round, with it as the cause.
-fn refusal(thrown: JsValue, need: &Need, offline: bool) -> Result<Lost, Stop> {
+fn refusal(thrown: JsValue, need: &Need, offline: bool) -> Result<Got, Stop> {
     let property = |name: &str| text(&thrown, name).unwrap_or_default();
     let among = |list: &'static str, word: String| words(list).contains(&word.as_str());
     let (name, code, message) = (property("name"), property("code"), property("message"));
@@ -195,12 +201,14 @@ fn refusal(thrown: JsValue, need: &Need, offline: bool) -> Result<Lost, Stop> {
         return Err(Stop::Failed(failure, thrown));
     }
     // An authority that has no time now, as deltalink/auth tells it.
-    let busy = get(&thrown, "retryable").is_truthy() && get(&thrown, "status").as_f64().is_some();
-    let unanswered = name == "TypeError" && NO_ANSWER.iter().any(|words| holds(&message, words));
-    if offline || busy || unanswered || among(NETWORK, code) || among(NETWORK, property("errorCode")) {
-        return Ok(if offline { Lost::Offline } else { Lost::Network });
+    if get(&thrown, "retryable").is_truthy() && get(&thrown, "status").as_f64().is_some() {
+        return Ok(Got::Busy(time(&get(&thrown, "retryAt")).unwrap_or(0.0)));
     }
-    let said = if message.is_empty() { String::new() } else { filled(" ({})", &[short(&message, 200)]) };
+    let unanswered = name == "TypeError" && NO_ANSWER.iter().any(|words| holds(&message, words));
+    if offline || unanswered || among(NETWORK, code) || among(NETWORK, property("errorCode")) {
+        return Ok(Got::Lost(if offline { Lost::Offline } else { Lost::Network }));
+    }
+    let said = if message.is_empty() { String::new() } else { filled(" ({})", &[&without_tokens(short(&message, 200))]) };
     let failure = unusable(&filled("the token source failed{}; the next round goes on at the same page", &[&said]));
     Err(Stop::Failed(failure, thrown))
 }
