@@ -547,6 +547,23 @@ fn a_wait_that_graph_asks_for_is_stored_before_it_is_waited_for() {
 }
 
 #[test]
+fn what_the_last_failure_asks_to_wait_is_held_too_before_the_round_ends_or_goes_elsewhere() {
+    let asks = || Input::Refused(Box::new(Refusal { status: 503, retry_after: Some("9".into()), ..Refusal::default() }));
+    let mut bench = Bench::new(contacts(), Some(idle()));
+    assert_eq!(failure(until_over(&mut bench, |_| asks())).code, Code::Network);
+    assert_eq!(bench.asked.len(), bench.held.len(), "one for each answer");
+    assert!(bench.held.last().is_some_and(|until| *until >= bench.now + 9000.0), "{:?}", bench.held);
+
+    let drive = request::track("/me/drive/root/delta", Options::default()).unwrap();
+    let mut bench = Bench::new(drive, Some(idle()));
+    bench.begin();
+    let location = Some("https://graph.microsoft.com/v1.0/drives/d/root/delta?token=new".to_owned());
+    bench.on(Input::Refused(Box::new(Refusal { status: 410, location, ..Refusal::default() })));
+    bench.on(asks());
+    assert_eq!(bench.held, [NOW + 9000.0]);
+}
+
+#[test]
 fn what_another_query_was_told_to_wait_is_waited_for_and_counts_as_no_request() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
