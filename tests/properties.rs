@@ -3,11 +3,14 @@
 #![cfg(not(target_family = "wasm"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unreachable, missing_docs)]
 
+use std::collections::HashSet;
+use std::iter::Peekable;
 use std::rc::Rc;
 
 use deltalink::protocol::desk::Sum;
 use deltalink::protocol::endpoint::Endpoint;
 use deltalink::protocol::error::{Code, Failure};
+use deltalink::protocol::pace::Pace;
 use deltalink::protocol::page::{Link, Malformed};
 use deltalink::protocol::record::{Phase, Record};
 use deltalink::protocol::refusal::Refusal;
@@ -22,7 +25,11 @@ const ROOT: &str = "https://graph.microsoft.com/v1.0";
 /// Part of every link: it must not be told.
 const SECRET: &str = "s3cr3t";
 
-/// What comes back for one request, or instead of a token.
+/// Answers that are no page, and no page between them, that one round takes: six attempts at each of the three links it may go back to,
+/// three at each rung of a circle, two sign-ins, three resets.
+const MOST_FAULTS: u64 = 40;
+
+/// What comes back: for one request, from the token source, or from the store.
 #[derive(Clone, Debug)]
 enum Reply {
     /// A nextLink of this name, and how much of the page is new.
@@ -38,6 +45,12 @@ enum Reply {
     Throttled(u32),
     /// The token source gets no answer.
     NoToken(Lost),
+    /// The token source wants the user to sign in.
+    Interaction,
+    /// Another process commits first.
+    Conflict,
+    /// The store fails.
+    NoStore,
     /// The process ends here, and another one goes on.
     Crash,
 }
@@ -82,6 +95,7 @@ fn reply() -> impl Strategy<Value = Reply> {
         1 => Just(Reply::Malformed),
         1 => (0_u32..600_000).prop_map(Reply::Throttled),
         1 => lost().prop_map(Reply::NoToken),
+        1 => prop_oneof![Just(Reply::Interaction), Just(Reply::Conflict), Just(Reply::NoStore)],
         1 => Just(Reply::Crash),
     ]
 }
@@ -110,12 +124,31 @@ struct Bench {
     endpoint: Rc<Endpoint>,
     store: Option<Record>,
     now: f64,
-    /// Until when the scope is held.
-    until: f64,
+    pace: Pace,
+    /// Until when the scope is held and when that was written, as it is stored.
+    held: Option<(f64, f64)>,
+    /// Until when Graph wants no request, by its replies alone.
+    floor: f64,
+    /// The same as the next process can know it, if the store failed to take the last one.
+    known: Option<f64>,
     /// Every link that Graph gave.
-    given: Vec<String>,
+    given: HashSet<String>,
+    /// Whether the last one was no new one.
+    repeated: bool,
     names: u64,
+    round: Counts,
+}
+
+/// What came of the requests of one round.
+#[derive(Debug, Default)]
+struct Counts {
     requests: u64,
+    pages: u64,
+    masters: u64,
+    /// Answers that are no page, and pages whose link was given before.
+    faults: u64,
+    /// Those since the last page that was taken.
+    in_a_row: u64,
 }
 
 /// How a round ended.
@@ -128,21 +161,46 @@ enum End {
 
 impl Bench {
     fn new(kind: u8) -> Self {
+        let query = query(kind);
         Self {
-            query: Rc::new(query(kind)),
+            pace: Pace::new(query.workload),
+            query: Rc::new(query),
             endpoint: Rc::new(Endpoint::cloud("global").unwrap()),
             store: None,
             now: NOW,
-            until: 0.0,
-            given: Vec::new(),
+            held: None,
+            floor: 0.0,
+            known: None,
+            given: HashSet::new(),
+            repeated: false,
             names: 0,
-            requests: 0,
+            round: Counts::default(),
         }
     }
 
-    fn link(&mut self, name: u8) -> String {
+    /// Another process: it knows what is stored.
+    fn reload(&mut self) {
+        self.pace = Pace::new(self.query.workload);
+        if let Some((until, at)) = self.held {
+            self.pace.stored(until, at, self.now);
+        }
+        self.floor = self.known.take().unwrap_or(self.floor);
+    }
+
+    fn hold(&mut self, until: f64) {
+        self.held = Some((until, self.now));
+        self.known = None;
+    }
+
+    /// A link that was not given before.
+    fn new_link(&mut self) -> String {
+        self.names += 1;
+        self.link(&format!("new{}", self.names))
+    }
+
+    fn link(&mut self, name: &str) -> String {
         let link = format!("{ROOT}/contacts/delta?t={SECRET}{name}");
-        self.given.push(link.clone());
+        self.repeated = !self.given.insert(link.clone());
         link
     }
 
@@ -150,8 +208,9 @@ impl Bench {
         self.store.as_ref().and_then(|record| record.link.clone())
     }
 
-    /// One round; `replies` gives what comes next, and once it is used up the deltaLink.
-    fn round(&mut self, replies: &mut dyn Iterator<Item = Reply>, most: u64) -> Result<End, TestCaseError> {
+    /// One round; `replies` gives what comes next, and once it is used up the deltaLink. Whoever is asked next takes the reply that is
+    /// his; a request gets a good page if the next one is the store's.
+    fn round(&mut self, replies: &mut Peekable<impl Iterator<Item = Reply>>, most: u64) -> Result<End, TestCaseError> {
         let plan = Plan {
             endpoint: Rc::clone(&self.endpoint),
             query: Rc::clone(&self.query),
@@ -165,27 +224,53 @@ impl Bench {
         let (mut input, mut sign_ins, mut first) = (Input::Begin, 0, true);
         let (mut sum, mut floor) = (Sum::default(), None);
         let before = self.store.clone();
-        self.requests = 0;
+        self.round = Counts::default();
         for _ in 0.. {
             self.now += 1.0;
             let page = matches!(input, Input::Page(_) | Input::Item);
             let step = round.step(input, self.now, 0.37);
             if page && matches!(step, Step::Apply | Step::SignIn(Need::Next)) {
                 sign_ins = 0;
+                self.round.in_a_row = 0;
+            }
+            let store =
+                matches!(step, Step::Load | Step::Apply | Step::Commit { .. } | Step::Note { .. } | Step::Hold(_) | Step::Sweep { .. });
+            if let Some(least) = floor.take() {
+                prop_assert!(
+                    matches!(step, Step::Hold(until) if until >= self.now + least),
+                    "invariant 10: {least} ms asked for: {step:?}"
+                );
+            }
+            if let Step::Hold(until) = step {
+                self.pace.throttled(until, self.now);
+            }
+            if let Step::Commit { expect, record } | Step::Note { expect, record } = &step {
+                prop_assert_eq!(expect, &self.store.as_ref().map(|record| record.revision.clone()), "invariant 11");
+                if let Some(link) = &record.link {
+                    prop_assert!(self.given.contains(link), "invariant 7: stored {}", link);
+                }
+            }
+            if store && replies.next_if(|reply| matches!(reply, Reply::NoStore)).is_some() {
+                if matches!(step, Step::Hold(_)) {
+                    self.known = Some(self.held.map_or(0.0, |(until, _)| until.min(self.floor)));
+                }
+                input = Input::Broken(Failure::new(Code::Store, "the disk is gone"));
+                continue;
             }
             input = match step {
                 Step::Load => Input::Loaded(self.store.clone().map(Box::new)),
-                Step::SignIn(need) => {
-                    if matches!(need, Need::Unauthorized | Need::Claims(_)) {
-                        sign_ins += 1;
-                        prop_assert!(sign_ins <= 2, "invariant 9: {sign_ins} sign-in steps without a page between them");
+                Step::SignIn(need) => match replies.next_if(|reply| matches!(reply, Reply::NoToken(_) | Reply::Interaction)) {
+                    Some(Reply::NoToken(lost)) => Input::Unreachable(lost),
+                    Some(_) => Input::Broken(Failure::new(Code::Interaction, "sign in")),
+                    None => {
+                        if matches!(need, Need::Unauthorized | Need::Claims(_)) {
+                            sign_ins += 1;
+                            prop_assert!(sign_ins <= 2, "invariant 9: {sign_ins} tokens without a page between them");
+                        }
+                        Input::SignedIn
                     }
-                    Input::SignedIn
-                }
+                },
                 Step::Fetch(ref url) | Step::Item(ref url) => {
-                    self.requests += 1;
-                    prop_assert!(self.requests <= most, "invariant 9: a round that does not end");
-                    prop_assert!(self.now >= self.until, "invariant 10: asked {} ms too early", self.until - self.now);
                     let origin = Url::parse(url).unwrap().origin().ascii_serialization();
                     prop_assert_eq!(origin, "https://graph.microsoft.com", "invariant 6");
                     let own = *url == self.query.url(&self.endpoint, None) || url.contains("/events/");
@@ -196,57 +281,55 @@ impl Bench {
                     {
                         prop_assert_eq!(url, link, "invariant 15: a round that was interrupted goes on at its link");
                     }
-                    floor = None;
                     let master = matches!(step, Step::Item(_));
-                    match replies.next() {
-                        None | Some(Reply::Next(..) | Reply::Delta(_) | Reply::Hostile(..)) if master => Input::Item,
-                        None => {
-                            sum = Sum { items: 1, news: true, ..Sum::default() };
-                            self.names += 1;
-                            let name = (self.names % 200) as u8;
-                            Input::Page(Link::Delta(self.link(name)))
+                    // Another query of the scope is throttled, and stores that.
+                    if let Some(Reply::Throttled(ms)) = replies.next_if(|reply| matches!(reply, Reply::Throttled(_))) {
+                        let until = self.now + f64::from(ms);
+                        self.floor = self.floor.max(until);
+                        self.pace.throttled(until, self.now);
+                        self.hold(self.pace.until(self.now));
+                    }
+                    if self.pace.until(self.now) <= self.now {
+                        self.now += self.pace.take(self.now, 0.37);
+                    }
+                    if self.pace.until(self.now) > self.now {
+                        Input::Throttled(self.pace.until(self.now))
+                    } else {
+                        self.round.requests += 1;
+                        prop_assert!(self.round.requests <= most, "invariant 9: a round that does not end");
+                        prop_assert!(self.now >= self.floor, "invariant 10: asked {} ms too early", self.floor - self.now);
+                        let answer = self.answer(replies, master, &mut sum);
+                        let Some(answer) = answer else { return Ok(End::Crashed) };
+                        if let Input::Refused(refusal) = &answer
+                            && matches!(refusal.status, 408 | 429 | 500..=509)
+                            && refusal.status != 501
+                            // A reset signal is no request to wait.
+                            && !(refusal.status == 408 && refusal.codes.iter().any(|code| CODES[1..3].contains(&code.as_str())))
+                            && let Some(after) = &refusal.retry_after
+                        {
+                            let ms = after.parse::<f64>().unwrap() * 1000.0;
+                            floor = Some(ms).filter(|ms| *ms > 0.0);
+                            self.floor = self.floor.max(self.now + ms);
                         }
-                        Some(Reply::Next(name, news)) => {
-                            sum = Sum { items: u32::from(news.is_some()), news: news == Some(true), ..Sum::default() };
-                            if news == Some(true) && name % 5 == 0 {
-                                sum.masters.push(format!("m{name}"));
-                                sum.fresh.push(format!("f{name}"));
+                        match &answer {
+                            Input::Item => self.round.masters += 1,
+                            Input::Page(link) if link.url().starts_with(ROOT) && !self.repeated => {}
+                            _ => {
+                                self.round.faults += 1;
+                                self.round.in_a_row += 1;
                             }
-                            Input::Page(Link::Next(self.link(name)))
                         }
-                        Some(Reply::Delta(name)) => {
-                            sum = Sum::default();
-                            Input::Page(Link::Delta(self.link(name)))
+                        if matches!(answer, Input::Page(_) | Input::Item) {
+                            self.pace.answered();
                         }
-                        Some(Reply::Hostile(which, next)) => {
-                            let link = HOSTILE[which].to_owned();
-                            Input::Page(if next { Link::Next(link) } else { Link::Delta(link) })
-                        }
-                        Some(Reply::Refused(status, code, after, claims)) => {
-                            floor = after.filter(|_| matches!(status, 408 | 429 | 500..=509) && status != 501).map(f64::from);
-                            let codes = if CODES[code].is_empty() { vec![] } else { vec![CODES[code].to_owned()] };
-                            Input::Refused(Box::new(Refusal {
-                                status,
-                                codes,
-                                retry_after: after.map(|after| after.to_string()),
-                                claims: claims.map(|claims| format!("{{\"a\":{claims}}}")),
-                                message: Some(format!("at {ROOT}/contacts/delta?t={SECRET}{}", "x".repeat(60))),
-                                ..Refusal::default()
-                            }))
-                        }
-                        Some(Reply::Lost(lost) | Reply::NoToken(lost)) => Input::Unreachable(lost),
-                        Some(Reply::Malformed) => Input::Malformed(Malformed::NotJson),
-                        Some(Reply::Throttled(ms)) => {
-                            self.until = self.until.max(self.now + f64::from(ms));
-                            Input::Throttled(self.until)
-                        }
-                        Some(Reply::Crash) => return Ok(End::Crashed),
+                        prop_assert!(self.round.in_a_row <= MOST_FAULTS, "invariant 9: {:?}", self.round);
+                        let Counts { requests, pages, masters, faults, .. } = self.round;
+                        prop_assert!(requests <= pages + faults + masters + 10, "invariant 9: {:?}", self.round);
+                        answer
                     }
                 }
                 Step::Hold(until) => {
-                    let least = floor.take().unwrap_or(0.0) * 1000.0;
-                    prop_assert!(until >= self.now + least, "invariant 10: {least} ms asked for, held for {}", until - self.now);
-                    self.until = self.until.max(until);
+                    self.hold(until);
                     Input::Held
                 }
                 Step::Sleep(ms, _) => {
@@ -257,11 +340,16 @@ impl Bench {
                 Step::Apply => Input::Applied(Box::new(std::mem::take(&mut sum))),
                 Step::Deliver(_) => Input::Delivered,
                 Step::Await => Input::Acked,
-                Step::Commit { expect, record } | Step::Note { expect, record } => {
-                    prop_assert_eq!(&expect, &self.store.as_ref().map(|record| record.revision.clone()), "invariant 11");
-                    if let Some(link) = &record.link {
-                        prop_assert!(self.given.contains(link), "invariant 7: stored {}", link);
-                    }
+                Step::Commit { .. } | Step::Note { .. } if replies.next_if(|reply| matches!(reply, Reply::Conflict)).is_some() => {
+                    self.store = self.store.as_ref().map(Record::next);
+                    Input::Conflict
+                }
+                Step::Commit { record, .. } => {
+                    self.round.pages += 1;
+                    self.store = Some(*record);
+                    Input::Committed
+                }
+                Step::Note { record, .. } => {
                     self.store = Some(*record);
                     Input::Committed
                 }
@@ -277,6 +365,50 @@ impl Bench {
         }
         unreachable!()
     }
+
+    /// What comes back for one request; nothing if the process ends. `sum` is what its page brings.
+    fn answer(&mut self, replies: &mut Peekable<impl Iterator<Item = Reply>>, master: bool, sum: &mut Sum) -> Option<Input> {
+        let news = || Sum { items: 1, news: true, ..Sum::default() };
+        Some(match replies.next_if(|reply| !matches!(reply, Reply::Conflict | Reply::NoStore)) {
+            None | Some(Reply::Next(..) | Reply::Delta(_) | Reply::Hostile(..)) if master => Input::Item,
+            None => {
+                *sum = news();
+                let link = self.new_link();
+                Input::Page(if replies.peek().is_some() { Link::Next(link) } else { Link::Delta(link) })
+            }
+            Some(Reply::Next(name, news)) => {
+                *sum = Sum { items: u32::from(news.is_some()), news: news == Some(true), ..Sum::default() };
+                if news == Some(true) && name % 5 == 0 {
+                    sum.masters.push(format!("m{name}"));
+                    sum.fresh.push(format!("f{name}"));
+                }
+                Input::Page(Link::Next(self.link(&name.to_string())))
+            }
+            Some(Reply::Delta(name)) => {
+                *sum = Sum::default();
+                Input::Page(Link::Delta(self.link(&name.to_string())))
+            }
+            Some(Reply::Hostile(which, next)) => {
+                let link = HOSTILE[which].to_owned();
+                Input::Page(if next { Link::Next(link) } else { Link::Delta(link) })
+            }
+            Some(Reply::Refused(status, code, after, claims)) => {
+                let codes = if CODES[code].is_empty() { vec![] } else { vec![CODES[code].to_owned()] };
+                Input::Refused(Box::new(Refusal {
+                    status,
+                    codes,
+                    retry_after: after.map(|after| after.to_string()),
+                    claims: claims.map(|claims| format!("{{\"a\":{claims}}}")),
+                    message: Some(format!("at {ROOT}/contacts/delta?t={SECRET}{}", "x".repeat(60))),
+                    ..Refusal::default()
+                }))
+            }
+            Some(Reply::Lost(lost)) => Input::Unreachable(lost),
+            Some(Reply::Malformed) => Input::Malformed(Malformed::NotJson),
+            Some(Reply::Crash) => return None,
+            Some(other) => unreachable!("{other:?} is no answer to a request"),
+        })
+    }
 }
 
 /// `CASES=n` for more.
@@ -291,21 +423,26 @@ proptest! {
     #[test]
     fn the_invariants_hold_whatever_comes_back(kind in any::<u8>(), replies in prop::collection::vec(reply(), 0..120)) {
         let mut bench = Bench::new(kind);
-        let mut replies = replies.into_iter();
-        for _ in 0..40 {
-            let ended = bench.round(&mut replies.by_ref(), 10_000)?;
+        let mut replies = replies.into_iter().peekable();
+        for count in 0..40 {
+            let ended = bench.round(&mut replies, 10_000)?;
             if let End::Failed(failure) = &ended && failure.code == Code::Throttled {
-                // Whoever comes back when he is told to is not turned away again.
                 let at = failure.retry_at;
                 prop_assert!(at.is_some_and(|at| at >= bench.now));
-                bench.now = at.unwrap_or(bench.now);
+                // Who comes back when he is told to, and who does not wait for it.
+                if count % 2 == 0 {
+                    bench.now = at.unwrap_or(bench.now);
+                }
             }
             bench.now += 1000.0;
+            if matches!(ended, End::Crashed) || count % 3 == 0 {
+                bench.reload();
+            }
         }
         // Graph is well again: so is every round.
         bench.now += 3.0 * 86_400_000.0;
         for _ in 0..8 {
-            if matches!(bench.round(&mut std::iter::empty(), 10_000)?, End::Done) {
+            if matches!(bench.round(&mut std::iter::empty().peekable(), 10_000)?, End::Done) {
                 return Ok(());
             }
         }
@@ -320,7 +457,7 @@ proptest! {
             // Links that change every time can't be told from progress by the links.
             Reply::Next(name, news) if name % 2 == 0 => { names = names.wrapping_add(1); Reply::Next(names, news) }
             other => other,
-        });
+        }).peekable();
         let ended = bench.round(&mut endless, 30_000)?;
         prop_assert!(!matches!(ended, End::Done), "{:?}", ended);
     }
@@ -328,7 +465,7 @@ proptest! {
     #[test]
     fn failures_leave_the_stored_link_as_it_is(kind in any::<u8>(), failures in prop::collection::vec(useless(), 1..60)) {
         let mut bench = Bench::new(kind);
-        prop_assert!(matches!(bench.round(&mut [Reply::Next(1, Some(true)), Reply::Lost(Lost::Network)].into_iter().chain(std::iter::repeat(Reply::Refused(403, 0, None, None))), 1000)?, End::Failed(_)));
+        prop_assert!(matches!(bench.round(&mut [Reply::Next(1, Some(true)), Reply::Lost(Lost::Network)].into_iter().chain(std::iter::repeat(Reply::Refused(403, 0, None, None))).peekable(), 1000)?, End::Failed(_)));
         let link = bench.stored_link();
         // No page, no reset signal, and less than three final refusals.
         let mut failures = failures.into_iter().filter(|reply| match reply {
@@ -336,7 +473,7 @@ proptest! {
             Reply::Next(..) => false,
             _ => true,
         });
-        let ended = bench.round(&mut failures.by_ref().chain(std::iter::repeat(Reply::Malformed)), 10_000)?;
+        let ended = bench.round(&mut failures.by_ref().chain(std::iter::repeat(Reply::Malformed)).peekable(), 10_000)?;
         prop_assert!(matches!(ended, End::Failed(_)));
         prop_assert_eq!(bench.stored_link(), link, "invariant 14");
     }

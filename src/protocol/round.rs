@@ -1145,27 +1145,5 @@ fn finish(record: &mut Record) {
 
 #[cfg(test)]
 #[cfg(not(target_family = "wasm"))]
-impl State {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Start => "Start",
-            Self::Loading => "Loading",
-            Self::SigningIn => "SigningIn",
-            Self::Fetching => "Fetching",
-            Self::Sleeping => "Sleeping",
-            Self::Applying => "Applying",
-            Self::Noting(..) => "Noting",
-            Self::Holding(_) => "Holding",
-            Self::Delivering(_) => "Delivering",
-            Self::Waiting(_) => "Waiting",
-            Self::Committing(_) => "Committing",
-            Self::Sweeping(_) => "Sweeping",
-            Self::Ended => "Ended",
-        }
-    }
-}
-
-#[cfg(test)]
-#[cfg(not(target_family = "wasm"))]
 #[path = "round_tests.rs"]
 mod tests;

@@ -156,6 +156,36 @@ fn name(step: &Step) -> String {
     }
 }
 
+/// Names the variants of an enum, and lists the names. A new variant does not compile until it is here, and the table is not complete
+/// until it has its row or column.
+macro_rules! named {
+    ($enum:ident, $list:ident: $($name:ident,)*) => {
+        const $list: &[&str] = &[$(stringify!($name),)*];
+
+        impl $enum {
+            fn name(&self) -> &'static str {
+                match self { $(Self::$name { .. } => stringify!($name),)* }
+            }
+        }
+    };
+}
+
+named! {
+    State, STATES:
+    Start, Loading, SigningIn, Fetching, Sleeping, Applying, Noting, Holding, Delivering, Waiting, Committing, Sweeping, Ended,
+}
+
+named! {
+    Input, INPUTS:
+    Begin, Loaded, SignedIn, Page, Refused, Unreachable, Throttled, Busy, Malformed, Applied, Item, Slept, Delivered, Acked, Committed, Held,
+    Conflict, Swept, Broken,
+}
+
+named! {
+    Lost, LOST:
+    Network, Offline, Timeout,
+}
+
 /// Every state, reached by the inputs that lead there.
 fn states() -> Vec<(&'static str, Vec<Input>)> {
     let loaded = |record: Record| Input::Loaded(Some(Box::new(record)));
@@ -262,10 +292,23 @@ fn every_state_has_an_answer_to_every_reply() {
         ("Ended", &[]),
     ];
     let states = states();
-    assert_eq!(states.len(), table.len());
+    assert_eq!(states.iter().map(|(state, _)| *state).collect::<Vec<_>>(), STATES, "every state has a row");
+    assert_eq!(table.iter().map(|(state, _)| *state).collect::<Vec<_>>(), STATES);
+    let replies = replies();
+    let mut columns: Vec<_> = replies.iter().map(|(_, input)| input.name()).collect();
+    columns.dedup();
+    assert_eq!(columns, INPUTS, "every input has a column");
+    let lost: Vec<_> =
+        replies.iter().filter_map(|(_, input)| if let Input::Unreachable(lost) = input { Some(lost.name()) } else { None }).collect();
+    assert_eq!(lost, LOST);
+    for (state, answers) in table {
+        for (reply, _) in *answers {
+            assert!(replies.iter().any(|(known, _)| known == reply), "{state} × {reply} is no column");
+        }
+    }
     for ((state, path), (row, answers)) in states.into_iter().zip(table) {
         assert_eq!(state, *row);
-        for (reply, input) in replies() {
+        for (reply, input) in replies.clone() {
             let mut round = Round::new(plan(contacts()), NOW);
             for input in path.clone() {
                 round.step(input, NOW, HALF);
@@ -503,6 +546,23 @@ fn a_wait_that_graph_asks_for_is_stored_before_it_is_waited_for() {
     bench.begin();
     let asks = Refusal { status: 503, retry_after: Some("9".into()), ..Refusal::default() };
     assert_eq!(bench.step(Input::Refused(Box::new(asks))), Step::Hold(NOW + 9000.0));
+}
+
+#[test]
+fn what_the_last_failure_asks_to_wait_is_held_too_before_the_round_ends_or_goes_elsewhere() {
+    let asks = || Input::Refused(Box::new(Refusal { status: 503, retry_after: Some("9".into()), ..Refusal::default() }));
+    let mut bench = Bench::new(contacts(), Some(idle()));
+    assert_eq!(failure(until_over(&mut bench, |_| asks())).code, Code::Network);
+    assert_eq!(bench.asked.len(), bench.held.len(), "one for each answer");
+    assert!(bench.held.last().is_some_and(|until| *until >= bench.now + 9000.0), "{:?}", bench.held);
+
+    let drive = request::track("/me/drive/root/delta", Options::default()).unwrap();
+    let mut bench = Bench::new(drive, Some(idle()));
+    bench.begin();
+    let location = Some("https://graph.microsoft.com/v1.0/drives/d/root/delta?token=new".to_owned());
+    bench.on(Input::Refused(Box::new(Refusal { status: 410, location, ..Refusal::default() })));
+    bench.on(asks());
+    assert_eq!(bench.held, [NOW + 9000.0]);
 }
 
 #[test]
