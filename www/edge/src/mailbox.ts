@@ -5,7 +5,7 @@ import { DurableObjectStore } from "deltalink/stores/durable-object";
 import { type Env, graphRoot } from "./env";
 import type { Notification } from "./notifications";
 import { send } from "./queue";
-import { renewal, subscribe, type Subscription, unsubscribe } from "./subscription";
+import { keyOf, Refused, renewal, subscribe, type Subscription, unsubscribe } from "./subscription";
 
 const MINUTE = 60_000;
 /** A round that takes longer goes on in the next alarm, at the same page: an alarm may run for 15 minutes. */
@@ -65,23 +65,25 @@ export class Mailbox extends DurableObject<Env> {
 
   /** From the registry: this mailbox is to be watched, and a round is due. */
   async watch(mailbox: string): Promise<void> {
-    const { subscribeAt } = this.#state;
-    // The settings may have changed since.
-    const at = !this.env.PUBLIC_URL ? Infinity : subscribeAt === Infinity ? 0 : subscribeAt;
+    // The settings may have changed since. A try that has failed waits for its time all the same, and then takes the new ones.
+    const key = await keyOf(this.env, mailbox).catch(() => undefined);
+    const { subscription, subscribeAt, subscribeFailures } = this.#state;
+    const old = subscription && subscription.key !== key && !subscribeFailures;
+    const at = !this.env.PUBLIC_URL ? Infinity : subscribeAt === Infinity || old ? 0 : subscribeAt;
     if (this.#state.mailbox === undefined || at !== subscribeAt) this.#write({ mailbox, subscribeAt: at });
     await this.#want();
   }
 
   /** From Graph, and genuine. Sent twice, or by someone who has listened, they only lead to another round. */
   async notify(notifications: Notification[]): Promise<void> {
-    const { mailbox, subscription, subscribeAt } = this.#state;
+    const { mailbox, subscription, subscribeAt, subscribeFailures } = this.#state;
     // Graph knows a mailbox for a while after it was removed.
     if (mailbox === undefined) return;
     const ends = notifications.some(
       ({ subscriptionId, lifecycleEvent }) => subscriptionId === subscription?.id && (lifecycleEvent === "subscriptionRemoved" || lifecycleEvent === "reauthorizationRequired"),
     );
-    // Asking Graph to renew it tells whether it is still there.
-    if (ends) this.#write({ subscribeAt: Math.min(subscribeAt, Date.now()) });
+    // Asking Graph to renew it tells whether it is still there. A try that has failed comes again at its own time.
+    if (ends && !subscribeFailures) this.#write({ subscribeAt: Math.min(subscribeAt, Date.now()) });
     // `missed` names no change, and an object may have been created before its subscription was noted down here.
     await this.#want();
   }
@@ -92,6 +94,8 @@ export class Mailbox extends DurableObject<Env> {
     this.#state = { ...FRESH };
     this.#stop.abort(new Error("this mailbox was removed"));
     this.#stop = new AbortController();
+    // What this round was to meet is no wish of a mailbox that is added again.
+    this.#aim = undefined;
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
     if (mailbox === undefined || !subscription) return;
@@ -189,8 +193,11 @@ export class Mailbox extends DurableObject<Env> {
       this.#write({ subscription, subscribeAt: Math.max(renewal(subscription), Date.now() + MINUTE), subscribeFailures: 0, subscribeError: undefined });
     } catch (error) {
       const subscribeFailures = this.#state.subscribeFailures + 1;
+      // A floor, whether it is Graph's or that of whom tokens come from.
+      const retryAt = error instanceof Refused ? error.retryAt : ((error instanceof DeltaError && error.retryAt?.getTime()) || 0);
+      const subscribeAt = Math.max(Date.now() + backoff(this.env, subscribeFailures), retryAt);
       // Without it the cron trigger still leads to rounds.
-      this.#write({ subscribeFailures, subscribeError: String((error as Error)?.message ?? error).slice(0, 500), subscribeAt: Date.now() + backoff(this.env, subscribeFailures) });
+      this.#write({ subscribeFailures, subscribeError: String((error as Error)?.message ?? error).slice(0, 500), subscribeAt });
     }
   }
 

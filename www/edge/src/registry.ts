@@ -27,10 +27,13 @@ export class Registry extends DurableObject<Env> {
     await this.#plan();
   }
 
-  async remove(mailbox: string): Promise<void> {
+  /** Whether it was on the list. */
+  async remove(mailbox: string): Promise<boolean> {
     // Off the list first: else a tick could wake it again.
-    this.#sql.exec("delete from mailboxes where mailbox = ?", mailbox);
+    const { rowsWritten } = this.#sql.exec("delete from mailboxes where mailbox = ?", mailbox);
+    // One that is on no list may still have to forget something: an earlier try can have been cut off.
     await this.env.MAILBOXES.getByName(mailbox).remove();
+    return rowsWritten > 0;
   }
 
   /** Every mailbox is to have a round. */
