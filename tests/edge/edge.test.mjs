@@ -160,6 +160,52 @@ test("a queue that refuses half of the batches loses nothing, and what is too la
   assert.ok(edge.messages.filter((message) => message.item).every((message) => message.item.content === large.content));
 });
 
+test("so many rounds run at once and no more, and when Graph throttles one the others wait as long", async () => {
+  edge = await startEdge({ choosy: () => true });
+  const most = Number(edge.bindings.ROUNDS_AT_ONCE);
+  const people = await edge.people(3 * most, 1);
+  let [now, seen] = [0, 0];
+  edge.hooks.request = async () => {
+    seen = Math.max(seen, ++now);
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    now -= 1;
+  };
+  await Promise.all(people.map((person) => edge.add(person)));
+  await edge.quiet(people);
+  assert.equal(seen, most, "when they are added");
+  // Each of those that began at once may have asked, and nobody after them.
+  assert.ok(edge.tokens >= 1 && edge.tokens <= most, `${edge.tokens} requests for a token`);
+  const { tokens } = edge;
+
+  for (const person of people) await edge.record(person);
+  seen = 0;
+  await Promise.all(people.map((person) => edge.notify(person)));
+  await edge.tick();
+  const sent = (count) => until(async () => edge.messages.length === count || `${edge.messages.length} messages`);
+  await sent(2 * people.length);
+  await edge.quiet(people);
+  assert.equal(seen, most, "by notifications and a tick");
+
+  for (const person of people) await edge.record(person);
+  const under = edge.hooks.request;
+  let throttled;
+  edge.hooks.request = async () => {
+    if (throttled) return under();
+    throttled = Date.now();
+    return { status: 429, headers: { "retry-after": "11" } };
+  };
+  const before = edge.requests.length;
+  const clock = performance.timeOrigin;
+  await edge.tick();
+  await sent(3 * people.length);
+  await edge.quiet(people);
+  const at = edge.requests.slice(before).map((one) => clock + one.at - throttled);
+  // Those whose turn it was already have theirs.
+  assert.ok(at.filter((ms) => ms < 11_000).length <= most, `${at.filter((ms) => ms < 11_000).length} requests`);
+  assert.ok(at.filter((ms) => ms >= 11_000).length >= 2 * most);
+  assert.equal(edge.tokens, tokens);
+});
+
 test("a mailbox that is due is tried now, says the status page, however long it has been", async () => {
   edge = await startEdge({ choosy: () => true });
   const [person] = await edge.people(1, 1);

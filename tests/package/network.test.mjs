@@ -281,18 +281,40 @@ test("at most four requests of a mailbox are under way, and the queries take tur
   await client.close();
 });
 
-test("after a throttle the queries of a mailbox come back one by one", async () => {
+test("after a throttle the queries of a mailbox come back one by one", async (t) => {
+  // Without jitter: what comes one by one does so because it has to.
+  t.mock.method(Math, "random", () => 0);
   const world = await fake.world({ populate });
   await world.faults({ match: { collection: "events" }, times: 4, fault: { name: "status", status: 429, code: "ApplicationThrottled", headers: { "Retry-After": "1" } } });
-  const seen = counting(20);
-  const client = await open(world, { fetch: seen.fetch });
+  // With each request that begins: how many are under way, and how many good answers came before it.
+  const begun = [];
+  let underWay = 0;
+  let good = 0;
+  const watching = async (url, init) => {
+    underWay += 1;
+    begun.push([underWay, good]);
+    try {
+      const response = await fetch(url, init);
+      // Long enough for everything else that may begin.
+      await sleep(50);
+      good += response.status === 200 ? 1 : 0;
+      return response;
+    } finally {
+      underWay -= 1;
+    }
+  };
+  const client = await open(world, { fetch: watching });
   const queries = Array.from({ length: 8 }, (_, at) => client.events({ ...weeks, name: `q${at}` }));
   const rounds = queries.map((query) => query.sync());
   await Promise.all(queries.map((query) => until(query, ({ phase }) => phase === "waiting")));
-  assert.ok(seen.asked <= 8, `${seen.asked} requests before all knew`);
+  const before = begun.length;
+  assert.ok(before <= 8, `${before} requests before all knew`);
+  assert.equal(underWay, 0);
   await Promise.all(rounds);
-  const at = (await asked(world)).filter(({ status }) => status === 200).map((entry) => entry.at);
-  assert.ok(at[1] - at[0] >= 20, "the second request begins after the first has its answer");
+  const back = begun.slice(before);
+  assert.deepEqual(back.slice(0, 2), [[1, 0], [1, 1]], "the second request begins after the first has its answer");
+  for (const [now, answers] of back) assert.ok(now <= Math.min(4, answers + 1), `${now} under way after ${answers} answers`);
+  assert.ok(back.some(([now]) => now === 4), "they are all back");
   await client.close();
 });
 
@@ -420,12 +442,13 @@ test("an abort reaches the token call, the request, its body, every wait and the
   const never = () => new Promise(() => {});
   let tokenSignal;
   let fetchSignal;
-  const slow = new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode('{"value":[')) });
+  // One for each request: who reads a body locks it.
+  const slow = () => new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode('{"value":[')) });
   const throttled = () => new Response("", { status: 429, headers: { "Retry-After": "100" } });
   const places = {
     token: { token: ({ signal }) => ((tokenSignal = signal), never()) },
     request: { fetch: (url, { signal }) => ((fetchSignal = signal), never()) },
-    body: { fetch: async () => new Response(slow) },
+    body: { fetch: async () => new Response(slow()) },
     wait: { fetch: async () => throttled() },
   };
   for (const [place, options] of Object.entries(places)) {
