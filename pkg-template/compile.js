@@ -1,5 +1,15 @@
 // From a file, a URL or bytes to a module, for the hosts that may compile one at run time. Workers import theirs.
 
+/** The build writes it here and into the wasm. */
+const STAMP = "";
+
+/** A file that an old page or another version left behind would be called by the wrong names. */
+function own(module) {
+  const [section] = WebAssembly.Module.customSections(module, "deltalink");
+  if (!section || new TextDecoder().decode(section) !== STAMP) throw new Error("this is not the wasm of this build of deltalink");
+  return module;
+}
+
 /** The module that `init()` was given, in any of the forms it takes. */
 async function compile(given) {
   let source = await given;
@@ -17,12 +27,12 @@ async function compile(given) {
  * failed, the copy that is JavaScript itself. Bundlers know it by its `import`, and it is loaded only then.
  */
 export const ladder = (rung, reach) => async (given) => {
-  if (given !== undefined) return [await compile(given), "given"];
+  if (given !== undefined) return [own(await compile(given)), "given"];
   try {
-    return [await compile(reach()), rung];
+    return [own(await compile(reach())), rung];
   } catch (error) {
     try {
-      return [await compile((await import("./inline.js")).default()), "inline"];
+      return [own(await compile((await import("./inline.js")).default())), "inline"];
     } catch (last) {
       throw new AggregateError([error, last], [...new Set([error.message, last.message])].join("; "), { cause: last });
     }

@@ -9,7 +9,7 @@ const TICK = 50;
 export function createFake(source) {
   let loading;
   return async (options = {}) => {
-    const { seed = 1, populate, settings, now = Date.now, endpoint = ROOT, ...other } = options;
+    const { seed = 1, populate, settings, now = () => Date.now(), endpoint = ROOT, ...other } = options;
     for (const name in other) throw new TypeError(`fakeGraph() has no option ${name}`);
     loading ??= source().then((module_or_path) => load({ module_or_path }));
     await loading.catch((error) => {

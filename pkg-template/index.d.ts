@@ -156,11 +156,11 @@ export interface DeltaClient {
    */
   track<P extends string, S extends (keyof Tracked<P> & string) | (string & {}) = never>(
     path: P,
-    options: TrackOptions & { select?: S[]; mirror: false },
+    options: TrackOptions & { select?: readonly S[]; mirror: false },
   ): DeltaFeed<Selected<P, S>>;
   track<P extends string, S extends (keyof Tracked<P> & string) | (string & {}) = never>(
     path: P,
-    options?: TrackOptions & { select?: S[] },
+    options?: TrackOptions & { select?: readonly S[] },
   ): DeltaQuery<Selected<P, S>>;
   track<T extends object>(path: string, options: TrackOptions & { mirror: false }): DeltaFeed<T>;
   track<T extends object>(path: string, options?: TrackOptions): DeltaQuery<T>;
@@ -231,9 +231,9 @@ export interface CalendarOptions extends QueryOptions {
 
 export interface OrgContactsOptions extends QueryOptions {
   /** Properties to return; `id` always is. */
-  select?: string[];
+  select?: readonly string[];
   /** Only these contacts, at most 50. */
-  ids?: string[];
+  ids?: readonly string[];
   /** Later rounds bring only the properties that changed. The mirror merges them. */
   minimal?: boolean;
 }
@@ -250,20 +250,20 @@ export interface CallRecordingsOptions extends QueryOptions {
 }
 
 export interface TrackOptions extends QueryOptions {
-  select?: string[];
+  select?: readonly string[];
   filter?: string;
   expand?: string;
   orderby?: string;
   search?: string;
   top?: number;
   /** Only the objects of these ids, where the kind has an id filter. */
-  ids?: string[];
+  ids?: readonly string[];
   minimal?: boolean;
   pageSize?: number;
   immutableIds?: boolean;
   timeZone?: string;
   /** Further values of the `Prefer` header, such as `"deltashowremovedasdeleted"`. */
-  prefer?: string[];
+  prefer?: readonly string[];
 }
 
 /** Rounds over one collection, without a copy of its items. */
@@ -539,6 +539,7 @@ export interface DeltaStore {
   clear(prefix: string): Promise<void>;
 }
 
+/** An id stands in it once at most, either to put or to remove. */
 export interface StoreBatch {
   /** The revision that must be stored now; undefined if nothing may be stored under this key. */
   expect: string | undefined;

@@ -4,5 +4,5 @@ const GZIPPED = "";
 
 export default () => {
   const bytes = Uint8Array.from(atob(GZIPPED), (char) => char.charCodeAt(0));
-  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
+  return new Response(new Response(bytes).body.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
 };

@@ -29,6 +29,7 @@ node_modules/.bin/esbuild dist/bindgen/deltalink.js --drop:console --define:Symb
 cp pkg-template/*.js pkg-template/*.d.ts pkg-template/package.json README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE dist/package/
 cp -r pkg-template/stores dist/package/
 node_modules/.bin/esbuild dist/package/stores/*.js --minify --format=esm --target=es2022 --log-level=warning --allow-overwrite --outdir=dist/package/stores
+node scripts/stamp.mjs dist/package/deltalink.wasm dist/package/compile.js
 node scripts/inline.mjs dist/package/deltalink.wasm dist/package/inline.js
 # The fake Graph of deltalink/testing, again only when it has changed: wasm-opt takes its time.
 built=target/wasm32-unknown-unknown/release/fake_graph_wasm.wasm

@@ -16,7 +16,7 @@ declare global {
   function show(events: _Event[]): void;
   function save(changes: unknown[]): Promise<void>;
   function setAlarm(at: Date | undefined): void;
-  function askTheUser(): void;
+  function askTheUser(claims?: string): void;
   function test(name: string, run: () => Promise<void>): void;
   function openMyStore(): Promise<_Store>;
   function row(id: string): HTMLElement | null;

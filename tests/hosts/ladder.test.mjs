@@ -36,10 +36,14 @@ const load = (opened, given) =>
 
 const isWasm = (path) => path === "/deltalink.wasm";
 const wasm = () => readFile(join(PACKAGE, "deltalink.wasm"));
+/** With another stamp in its last section. */
+const another = (bytes) => Buffer.concat([bytes.subarray(0, -12), Buffer.from("of-old-times")]);
 const FALLS = {
   "the file is missing": () => ({ status: 404, type: "text/plain", body: "not found" }),
   "the server gives its page for every path": () => ({ status: 200, type: "text/html", body: "<!doctype html>" }),
   "a page says that it is wasm": () => ({ status: 200, type: "application/wasm", body: "<!doctype html>" }),
+  "the file is of another build": async () => ({ status: 200, type: "application/wasm", body: another(await wasm()) }),
+  "the file is another wasm": () => ({ status: 200, type: "application/wasm", body: Buffer.from([0, 97, 115, 109, 1, 0, 0, 0]) }),
   "the file is cut short": async () => ({ status: 200, type: "application/wasm", body: (await wasm()).subarray(0, 70_000) }),
 };
 

@@ -177,6 +177,14 @@ test("a wrong name is refused where it is said", async () => {
   assert.throws(() => graph.items("cars"), /no collection cars/);
 });
 
+test("fake timers that begin after it move its clock", async (t) => {
+  const graph = await fakeGraph({ populate: { users: 3 } });
+  t.mock.timers.enable({ apis: ["Date"], now: Date.UTC(2030, 0, 1) });
+  assert.deepEqual(graph.now, new Date(Date.UTC(2030, 0, 1)));
+  t.mock.timers.reset();
+  assert.ok(graph.now < new Date(Date.UTC(2029, 0, 1)));
+});
+
 test("two fakes side by side know nothing of each other", async () => {
   const [one, other] = await Promise.all([fakeGraph({ populate: { users: 3 } }), fakeGraph({ seed: 2 })]);
   assert.equal(one.items("users").length, 3);

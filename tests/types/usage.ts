@@ -102,6 +102,9 @@ export async function queries(): Promise<void> {
   same<typeof groups, DeltaQuery<Group>>(true);
   const names: string[] = ["id"];
   const whole = client.track("/users/delta", { select: names });
+  const frozen = client.track("/users/delta", { select: ["id", "mail"] as const, ids: ["x"] as const });
+  same<typeof frozen, typeof picked>(true);
+  void frozen;
   same<typeof whole, DeltaQuery<User>>(true);
   const folder = "inbox";
   const messages = client.track(`/me/mailFolders/${folder as string}/messages/delta`);
