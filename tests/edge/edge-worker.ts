@@ -7,7 +7,7 @@ const woken = new Map<string, number>();
 
 export class Mailbox extends Real {
   /** One whose name begins with `flaky` can't be reached at first. */
-  override async watch(mailbox: string): Promise<void> {
+  override async watch(mailbox: string): Promise<boolean> {
     const times = (woken.get(mailbox) ?? 0) + 1;
     woken.set(mailbox, times);
     if (mailbox.startsWith("flaky") && times < 3) throw new Error("this object is overloaded");

@@ -160,6 +160,65 @@ test("a queue that refuses half of the batches loses nothing, and what is too la
   assert.ok(edge.messages.filter((message) => message.item).every((message) => message.item.content === large.content));
 });
 
+test("so many rounds run at once and no more, and when Graph throttles one the others wait as long", async () => {
+  edge = await startEdge({ choosy: () => true });
+  const most = Number(edge.bindings.ROUNDS_AT_ONCE);
+  const people = await edge.people(3 * most, 1);
+  let [now, seen] = [0, 0];
+  edge.hooks.request = async () => {
+    seen = Math.max(seen, ++now);
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    now -= 1;
+  };
+  await Promise.all(people.map((person) => edge.add(person)));
+  await edge.quiet(people);
+  assert.equal(seen, most, "when they are added");
+  // Each of those that began at once may have asked, and nobody after them.
+  assert.ok(edge.tokens >= 1 && edge.tokens <= most, `${edge.tokens} requests for a token`);
+  const { tokens } = edge;
+
+  for (const person of people) await edge.record(person);
+  seen = 0;
+  await Promise.all(people.map((person) => edge.notify(person)));
+  await edge.tick();
+  const sent = (count) => until(async () => edge.messages.length === count || `${edge.messages.length} messages`);
+  await sent(2 * people.length);
+  await edge.quiet(people);
+  assert.equal(seen, most, "by notifications and a tick");
+
+  for (const person of people) await edge.record(person);
+  const under = edge.hooks.request;
+  let throttled;
+  edge.hooks.request = async () => {
+    if (throttled) return under();
+    throttled = Date.now();
+    return { status: 429, headers: { "retry-after": "11" } };
+  };
+  const before = edge.requests.length;
+  const clock = performance.timeOrigin;
+  await edge.tick();
+  await sent(3 * people.length);
+  await edge.quiet(people);
+  const at = edge.requests.slice(before).map((one) => clock + one.at - throttled);
+  // Those whose turn it was already have theirs.
+  assert.ok(at.filter((ms) => ms < 11_000).length <= most, `${at.filter((ms) => ms < 11_000).length} requests`);
+  assert.ok(at.filter((ms) => ms >= 11_000).length >= 2 * most);
+  assert.equal(edge.tokens, tokens);
+});
+
+test("a mailbox that is due is tried now, says the status page, however long it has been", async () => {
+  edge = await startEdge({ choosy: () => true });
+  const [person] = await edge.people(1, 1);
+  edge.hooks.request = () => new Promise(() => {});
+  await edge.add(person);
+  await until(async () => {
+    const [{ nextTry }] = await edge.statuses();
+    return nextTry < Date.now() - 2000 || `next try at ${nextTry}`;
+  });
+  const html = await (await edge.admin("/")).text();
+  assert.match(html, /<tr><td>person0@contoso\.example<\/td><td><span class="is \w+">[a-z ]+<\/span><\/td><td>–<\/td><td>now<\/td>/);
+});
+
 test("forged notifications change nothing, and replayed ones change nothing but the number of rounds", async () => {
   edge = await startEdge({ choosy: () => true });
   const [ann, bob] = await edge.people(2, 2);
@@ -241,6 +300,127 @@ test("subscriptions are validated, renewed when Graph asks for it, and made anew
   await until(async () => edge.subscriptions.size === 2 || "no new one");
   await until(async () => (await current())?.id === "subscription 2" || "not noted");
   await until(async () => edge.messages.length === 4 || `${edge.messages.length} messages`);
+});
+
+test("a new secret of notifications or address of the Worker is a new subscription, and the old one is ended", async () => {
+  edge = await startEdge({ choosy: () => true });
+  const people = await edge.people(2, 1);
+  for (const person of people) await edge.add(person);
+  await edge.quiet(people);
+  await until(async () => (await edge.statuses()).every(({ subscription }) => subscription) || "not subscribed");
+  const living = () => [...edge.subscriptions.values()].filter(({ gone }) => !gone);
+  const noted = async () => (await edge.statuses()).map(({ subscription }) => subscription.id).sort().join() === living().map(({ id }) => id).sort().join();
+  for (const [name, value] of [["NOTIFICATION_SECRET", "another secret, which is long enough too"], ["PUBLIC_URL", "https://moved.example/"]]) {
+    const before = living();
+    edge.bindings[name] = value;
+    await edge.worker.restart();
+    await edge.tick();
+    await until(async () => (before.every(({ gone }) => gone) && living().length === 2 && (await noted())) || JSON.stringify(living()));
+    assert.ok(before.every(({ renewed }) => renewed === 0));
+    for (const { notificationUrl, clientState } of living()) {
+      const { origin, pathname } = new URL(notificationUrl);
+      assert.equal(origin, edge.bindings.PUBLIC_URL.replace(/\/$/, ""));
+      assert.equal(clientState, edge.clientState(decodeURIComponent(pathname.split("/").at(-1))));
+    }
+  }
+  assert.equal(edge.subscriptions.size, 6);
+  // As Graph sends it now.
+  await edge.record(people[0]);
+  await edge.notify(people[0]);
+  await until(async () => edge.messages.length === 3 || `${edge.messages.length} messages`);
+  // Settings that stayed lead to nothing.
+  await edge.tick();
+  await edge.quiet(people);
+  assert.equal(edge.subscriptions.size, 6);
+});
+
+test("what Graph asks for before the next try of a subscription is a floor", async () => {
+  edge = await startEdge({ choosy: () => true });
+  const [person] = await edge.people(1, 1);
+  const status = async () => (await edge.statuses())[0];
+  await edge.add(person);
+  await edge.quiet([person]);
+  await until(async () => Boolean((await status()).subscription) || "no subscription");
+  const { subscription } = await status();
+  const [made] = edge.subscriptions.values();
+  for (const [after, seconds] of [["600", 600], [new Date(Date.now() + 900_000).toUTCString(), 900]]) {
+    made.gone = after === "600";
+    edge.hooks.subscribe = { status: 429, headers: { "retry-after": after } };
+    const asked = edge.asked.length;
+    const now = Date.now();
+    await edge.notify(person, { subscriptionId: subscription.id, lifecycleEvent: "subscriptionRemoved" });
+    await until(async () => (await status()).subscribeFailures > 0 || "not refused");
+    assert.ok((await status()).subscribeAt >= now + seconds * 1000 - 2000, after);
+    // Neither a tick, nor a restart, nor a notification makes it sooner.
+    await edge.tick();
+    await edge.worker.restart();
+    await edge.notify(person, { subscriptionId: subscription.id, lifecycleEvent: "subscriptionRemoved" });
+    await edge.tick();
+    await edge.quiet([person]);
+    assert.equal(edge.asked.length, asked + 1);
+    await edge.admin(`/mailboxes/${person}`, "DELETE");
+    edge.hooks.subscribe = true;
+    await edge.add(person);
+    await edge.quiet([person]);
+    await until(async () => Boolean((await status()).subscription) || "no subscription");
+    subscription.id = (await status()).subscription.id;
+  }
+});
+
+test("a body of five megabytes is refused, whether its length is told or not", async () => {
+  edge = await startEdge({ choosy: () => true });
+  const post = async (pieces, told) => {
+    const body = Buffer.from(`{"value":["${"x".repeat(pieces << 16)}"]}`);
+    let at = 0;
+    const stream = new ReadableStream({ pull: (c) => (at < body.length ? c.enqueue(body.subarray(at, (at += 1 << 16))) : c.close()) });
+    return (await edge.worker.fetch("/notifications/x", { method: "POST", ...(told ? { body } : { body: stream, duplex: "half" }) })).status;
+  };
+  for (const told of [true, false]) assert.deepEqual([await post(80, told), await post(60, told)], [413, 202], told ? "told" : "in chunks");
+});
+
+test("a mailbox that is removed and added again in the middle of a round has its round at once", async () => {
+  let refused = 0;
+  let takes = false;
+  edge = await startEdge({ choosy: () => takes || !++refused, options: { page_size: 2 } });
+  const [person] = await edge.people(1, 6);
+  await edge.add(person);
+  await until(async () => refused > 0 || "nothing was sent");
+  assert.equal((await edge.admin(`/mailboxes/${person}`, "DELETE")).status, 204);
+  await edge.add(person);
+  takes = true;
+  // Nobody else wakes it.
+  await edge.quiet([person]);
+  assert.deepEqual(edge.delivered([person]), await edge.listed([person]));
+});
+
+test("a mailbox has one name, whatever its capitals, and one that is not there is not found", async () => {
+  edge = await startEdge({ choosy: () => true });
+  const [person] = await edge.people(1, 1);
+  await edge.add(person.toUpperCase());
+  await edge.add(person);
+  await edge.quiet([person]);
+  assert.deepEqual((await edge.statuses()).map(({ mailbox }) => mailbox), [person]);
+  assert.equal((await edge.admin("/mailboxes/nobody", "DELETE")).status, 404);
+  assert.equal((await edge.admin(`/mailboxes/${person.toUpperCase()}`, "DELETE")).status, 204);
+  assert.equal((await edge.admin(`/mailboxes/${person}`, "DELETE")).status, 404);
+  assert.deepEqual(await edge.statuses(), []);
+});
+
+test("the example's own consumer gets what the queue holds, and gives back what it can't read", async () => {
+  edge = await startEdge({ own: true });
+  const [person] = await edge.people(1, 2);
+  await edge.record(person, { content: "x".repeat(150_000) });
+  await edge.add(person);
+  const recordings = await edge.world.table("recordings", `?user=${encodeURIComponent(person)}`);
+  const lines = () => edge.logs.filter((line) => line.startsWith("upsert "));
+  await until(async () => lines().length === 3 || edge.logs.join("\n"));
+  // With its time: the one that was too large for a message was asked for.
+  assert.deepEqual(lines().sort(), recordings.map(({ id, createdDateTime }) => `upsert ${person} ${id} ${createdDateTime}`).sort());
+  const worker = await edge.worker.miniflare.getWorker("worker");
+  const message = (id, body) => ({ id, timestamp: new Date(), attempts: 1, body });
+  const answer = await worker.queue("graph-changes", [message("1", { mailbox: person, id: "a", type: "remove", reason: "deleted" }), message("2", null), message("3", { mailbox: person, id: "b", type: "upsert", reference: true })]);
+  assert.equal(answer.outcome, "ok");
+  assert.deepEqual([answer.explicitAcks, answer.retryMessages.map(({ msgId }) => msgId)], [["1", "3"], ["2"]]);
 });
 
 test("the status page is for those who know the password, and takes nothing it shows for markup", async () => {

@@ -33,11 +33,13 @@ export class Choosy extends WorkerEntrypoint {
 }`;
 
 /** The example on a fake Graph. `choosy` stands for the queue, and tells of a batch whether it takes it. */
-export async function startEdge({ choosy, options, pause = 30, backoff = 40 } = {}) {
+/** `own`: the example's own consumer is at the end of the queue, and what it has to say in `logs`. */
+export async function startEdge({ choosy, own, options, pause = 30, backoff = 40 } = {}) {
   const fake = await startFake();
   const world = await fake.world({ options });
   const messages = [];
   const requests = [];
+  const logs = [];
   const subscriptions = new Map();
   /** Of each mailbox: requests under way, and the most there were. */
   const flights = new Map();
@@ -47,8 +49,13 @@ export async function startEdge({ choosy, options, pause = 30, backoff = 40 } = 
     let body = "";
     for await (const chunk of request) body += chunk;
     const answer = (status, json) => response.writeHead(status, { "content-type": "application/json" }).end(json && JSON.stringify(json));
-    if (request.url.includes("/oauth2/")) return answer(200, { access_token: world.tokens.app, expires_in: 3600 });
+    if (request.url.includes("/oauth2/")) {
+      edge.tokens += 1;
+      return answer(200, { access_token: world.tokens.app, expires_in: 3600 });
+    }
     if (request.url.includes("/subscriptions")) {
+      edge.asked.push(request.method);
+      if (hooks.subscribe.status) return response.writeHead(hooks.subscribe.status, { "content-type": "application/json", ...hooks.subscribe.headers }).end("{}");
       const [status, json] = await subscribed(request.method, request.url.split("/subscriptions/")[1], body && JSON.parse(body));
       return answer(status, json);
     }
@@ -98,24 +105,28 @@ export async function startEdge({ choosy, options, pause = 30, backoff = 40 } = 
     messages.push(...batch);
     return new Response();
   };
+  const bindings = {
+    ...vars,
+    CLIENT_SECRET: "not a real one",
+    NOTIFICATION_SECRET: SECRET,
+    ADMIN_PASSWORD: PASSWORD,
+    PUBLIC_URL: "https://worker.example",
+    GRAPH_ENDPOINT: world.root.replace(fake.origin, origin),
+    AUTHORITY: origin,
+    PAUSE_MS: String(pause),
+    BACKOFF_MS: String(backoff),
+  };
+  const [consumer] = queues.consumers;
   const worker = await startWorker(
     entry,
     {
       durableObjects: Object.fromEntries(durable_objects.bindings.map(({ name, class_name }) => [name, { className: class_name, useSQLite: true }])),
       ...(choosy ? { serviceBindings: { [binding]: { name: "sink", entrypoint: "Choosy" } } } : { queueProducers: { [binding]: queue } }),
-      bindings: {
-        ...vars,
-        CLIENT_SECRET: "not a real one",
-        NOTIFICATION_SECRET: SECRET,
-        ADMIN_PASSWORD: PASSWORD,
-        PUBLIC_URL: "https://worker.example",
-        GRAPH_ENDPOINT: world.root.replace(fake.origin, origin),
-        AUTHORITY: origin,
-        PAUSE_MS: String(pause),
-        BACKOFF_MS: String(backoff),
-      },
+      ...(own && { queueConsumers: { [consumer.queue]: { maxBatchSize: consumer.max_batch_size, maxBatchTimeout: 0, deadLetterQueue: consumer.dead_letter_queue } } }),
+      bindings,
     },
-    [{ name: "sink", compatibilityDate: "2026-07-01", modules: true, script: SINK, serviceBindings: { END: end }, queueConsumers: { [queue]: { maxBatchSize: 100, maxBatchTimeout: 0 } } }],
+    [{ name: "sink", compatibilityDate: "2026-07-01", modules: true, script: SINK, serviceBindings: { END: end }, queueConsumers: { [own ? consumer.dead_letter_queue : queue]: { maxBatchSize: 100, maxBatchTimeout: 0 } } }],
+    own && { handleStructuredLogs: ({ message }) => void logs.push(message) },
   );
 
   const edge = {
@@ -127,6 +138,13 @@ export async function startEdge({ choosy, options, pause = 30, backoff = 40 } = 
     flights,
     hooks,
     crons: triggers.crons,
+    /** Of the Worker; to be changed before a restart. */
+    bindings,
+    logs,
+    /** Requests for a token. */
+    tokens: 0,
+    /** Methods of the requests for subscriptions. */
+    asked: [],
     /** Mailboxes with so many recordings each. */
     async people(count, recordings, item) {
       const all = Array.from({ length: count }, (_, n) => `person${n}@contoso.example`);
@@ -144,7 +162,7 @@ export async function startEdge({ choosy, options, pause = 30, backoff = 40 } = 
     async statuses() {
       return (await (await edge.admin("/status.json")).json()).mailboxes;
     },
-    clientState: (mailbox) => createHmac("sha256", SECRET).update(mailbox).digest("hex"),
+    clientState: (mailbox) => createHmac("sha256", bindings.NOTIFICATION_SECRET).update(mailbox).digest("hex"),
     /** A notification as Graph would send it. */
     notify: (mailbox, change = {}) =>
       worker.fetch(`/notifications/${encodeURIComponent(mailbox)}`, {

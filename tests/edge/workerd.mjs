@@ -25,8 +25,8 @@ export async function bundle(entry) {
   return folder;
 }
 
-/** A Worker whose process can be ended and begun again on what it has stored. `dispose` removes all of it. `others` are Workers beside it. */
-export async function startWorker(entry, options, others = []) {
+/** A Worker whose process can be ended and begun again on what it has stored. `dispose` removes all of it. `others` are Workers beside it, `shared` what concerns all of them. */
+export async function startWorker(entry, options, others = [], shared = {}) {
   const folder = await bundle(entry);
   const worker = {
     name: "worker",
@@ -38,7 +38,7 @@ export async function startWorker(entry, options, others = []) {
     compatibilityDate: "2026-07-01",
     ...options,
   };
-  const settings = { defaultPersistRoot: join(folder, "stored"), workers: [worker, ...others] };
+  const settings = { defaultPersistRoot: join(folder, "stored"), workers: [worker, ...others], ...shared };
   let miniflare = new Miniflare(settings);
   return {
     get miniflare() {

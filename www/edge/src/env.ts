@@ -18,6 +18,7 @@ export interface Env {
   AUTHORITY?: string;
   PAUSE_MS?: string;
   BACKOFF_MS?: string;
+  ROUNDS_AT_ONCE?: string;
 }
 
 /**

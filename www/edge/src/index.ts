@@ -20,8 +20,9 @@ export default {
     if (place === "mailboxes" && mailbox && !more.length) {
       // No form of another page can send these methods.
       if (request.method === "PUT") await registry.add(mailbox);
-      else if (request.method === "DELETE") await registry.remove(mailbox);
-      else return new Response(null, { status: 405, headers: { allow: "PUT, DELETE" } });
+      else if (request.method === "DELETE") {
+        if (!(await registry.remove(mailbox))) return new Response("there is no such mailbox\n", { status: 404 });
+      } else return new Response(null, { status: 405, headers: { allow: "PUT, DELETE" } });
       return new Response(null, { status: 204 });
     }
     if (request.method !== "GET" || !["", "status.json"].includes(place) || name !== undefined) return new Response("there is nothing here\n", { status: 404 });
@@ -51,9 +52,10 @@ function allowed(request: Request, env: Env): boolean {
   }
 }
 
+/** A mailbox's name: principal names and object ids know no capitals. */
 function decoded(text: string | undefined): string | undefined {
   try {
-    return text && decodeURIComponent(text);
+    return text && decodeURIComponent(text).toLowerCase();
   } catch {
     return undefined;
   }

@@ -62,7 +62,7 @@ function line(row: Row, now: number): string {
   const error = row.lastError ? `<b>${text(row.lastError.code)}</b> ${text(row.lastError.message)}${row.lastError.requestId ? ` (request ${text(row.lastError.requestId)})` : ""}` : "";
   const subscription = row.subscribeError ? `<b>notifications</b> ${text(row.subscribeError)}` : "";
   const why = [error, subscription].filter(Boolean).join("<br>");
-  return `<tr><td>${text(row.mailbox)}</td><td><span class="is ${phase}">${WORDS[phase]}</span></td><td>${time(row.lastSync, now)}</td><td>${time(row.nextTry, now)}</td><td class="n less">${
+  return `<tr><td>${text(row.mailbox)}</td><td><span class="is ${phase}">${WORDS[phase]}</span></td><td>${time(row.lastSync, now)}</td><td>${row.nextTry !== undefined && row.nextTry <= now ? "now" : time(row.nextTry, now)}</td><td class="n less">${
     row.items ?? ""
   }</td><td class="n less">${row.sent ?? ""}</td></tr>${why && `<tr class="why"><td colspan="6">${why}</td></tr>`}`;
 }

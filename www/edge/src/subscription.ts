@@ -1,12 +1,25 @@
 // Subscriptions to recordings. Pages: "Get change notifications for meeting transcripts and recordings using Microsoft Graph" and
 // "subscription resource type".
 import { type Env, graphRoot } from "./env";
-import { clientState } from "./notifications";
+import { clientState, hex } from "./notifications";
 
 export interface Subscription {
   id: string;
   /** Milliseconds. */
   expires: number;
+  /** What it was made with: `keyOf`'s answer then. */
+  key: string;
+}
+
+/** Graph has refused a subscription. */
+export class Refused extends Error {
+  /** Not before, says Graph: milliseconds, or 0. */
+  readonly retryAt: number;
+
+  constructor(message: string, retryAt: number) {
+    super(message);
+    this.retryAt = retryAt;
+  }
 }
 
 const MINUTE = 60_000;
@@ -18,15 +31,26 @@ const LEFT = LENGTH / 3;
 /** When to renew it. */
 export const renewal = ({ expires }: Subscription) => expires - LEFT;
 
-/** Renews the subscription, or makes one where there is none (any more). `PATCH` reauthorizes it too. */
+/** Of the address and the `clientState`, which no renewal changes: a subscription with another key is no good any more. */
+export async function keyOf(env: Env, mailbox: string): Promise<string> {
+  const made = new TextEncoder().encode(`${urlOf(env, mailbox)}\n${await clientState(env, mailbox)}`);
+  return hex(await crypto.subtle.digest("SHA-256", made));
+}
+
+/** Renews the subscription, or makes one where there is none (any more), or none of these settings. `PATCH` reauthorizes it too. */
 export async function subscribe(env: Env, token: string, mailbox: string, current: Subscription | undefined): Promise<Subscription> {
+  const key = await keyOf(env, mailbox);
   const expirationDateTime = new Date(Date.now() + LENGTH).toISOString();
-  if (current) {
+  if (current?.key === key) {
     const renewed = await ask(env, token, "PATCH", current.id, { expirationDateTime });
-    if (renewed.ok) return read(renewed);
+    if (renewed.ok) return read(renewed, key);
     if (renewed.status !== 404) throw await refused(renewed);
+  } else if (current) {
+    const ended = await ask(env, token, "DELETE", current.id);
+    // If Graph keeps it for another reason, nobody believes its notifications, and it ends by itself.
+    if (ended.status === 429 || ended.status >= 500) throw await refused(ended);
   }
-  const url = `${env.PUBLIC_URL?.replace(/\/$/, "")}/notifications/${encodeURIComponent(mailbox)}`;
+  const url = urlOf(env, mailbox);
   const made = await ask(env, token, "POST", undefined, {
     changeType: "created",
     notificationUrl: url,
@@ -37,8 +61,10 @@ export async function subscribe(env: Env, token: string, mailbox: string, curren
     clientState: await clientState(env, mailbox),
   });
   if (!made.ok) throw await refused(made);
-  return read(made);
+  return read(made, key);
 }
+
+const urlOf = (env: Env, mailbox: string) => `${env.PUBLIC_URL?.replace(/\/$/, "")}/notifications/${encodeURIComponent(mailbox)}`;
 
 export async function unsubscribe(env: Env, token: string, { id }: Subscription): Promise<void> {
   await ask(env, token, "DELETE", id);
@@ -55,14 +81,17 @@ function ask(env: Env, token: string, method: string, id?: string, body?: object
   });
 }
 
-async function read(response: Response): Promise<Subscription> {
+async function read(response: Response, key: string): Promise<Subscription> {
   const { id, expirationDateTime } = (await response.json()) as { id?: unknown; expirationDateTime?: unknown };
   const expires = Date.parse(String(expirationDateTime));
   if (typeof id !== "string" || !Number.isFinite(expires)) throw new Error("Graph's answer is no subscription");
-  return { id, expires };
+  return { id, expires, key };
 }
 
-async function refused(response: Response): Promise<Error> {
+async function refused(response: Response): Promise<Refused> {
   const { error } = (await response.json().catch(() => ({}))) as { error?: { code?: string; message?: string } };
-  return new Error(`Graph refused the subscription: ${response.status} ${error?.code ?? ""} ${error?.message ?? ""}`.trim().slice(0, 300));
+  const words = `Graph refused the subscription: ${response.status} ${error?.code ?? ""} ${error?.message ?? ""}`.trim().slice(0, 300);
+  // Seconds, or a date.
+  const after = response.headers.get("retry-after") ?? "";
+  return new Refused(words, (/^\d+$/.test(after) ? Date.now() + Number(after) * 1000 : Date.parse(after)) || 0);
 }
