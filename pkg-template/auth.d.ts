@@ -15,6 +15,8 @@ export interface ClientCredentials {
   assertion?: string | (() => string | Promise<string>);
   /** Where tokens come from, without the tenant. Default: the one that belongs to the client's cloud. */
   authority?: string;
+  /** Milliseconds after which a request without an answer is given up, for all who wait for it. Default 30000. */
+  timeout?: number;
   /** Used in the place of the host's `fetch`. */
   fetch?: typeof fetch;
 }
@@ -23,7 +25,7 @@ export interface ClientCredentials {
  * A token source for app-only tokens, by OAuth's client credentials grant. For Workers and servers: a secret has no place in a browser.
  *
  * A token is kept until five minutes before it ends, and many callers wait for one request. It carries an account, so `openDelta`
- * needs none. Throws a `DeltaError`: `bad-request` at once for options that make no sense; `network`, or `unauthorized` with the words
+ * needs none. In a Worker make one for each Durable Object: a request that one object waits for must not be another's. Throws a `DeltaError`: `bad-request` at once for options that make no sense; `network`, or `unauthorized` with the words
  * of Entra (`AADSTS…`), when it is asked for a token.
  *
  * @example

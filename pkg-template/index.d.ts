@@ -120,7 +120,7 @@ export interface TokenRequest {
  * code `network`. Any other error of it ends the round with `unauthorized` and is its `cause`.
  *
  * A bare string is asked for before each request, unless it answered claims: that one is kept until Graph refuses it. A token with
- * its expiry is reused until five minutes before it.
+ * its expiry is reused until five minutes before it, or until its last fifth if that is shorter.
  */
 export type TokenResult =
   | string

@@ -23,7 +23,7 @@ export interface Database {
  * at most 600 KB. On the free plan an invocation may run 50 statements: a page takes 3 to 6, and some more if it is large.
  *
  * Cost: as for a Durable Object, one row written an item that a page brings or removes, and one for its link, some five
- * rows read an item; two round trips to the database a page, one with `mirror: false`.
+ * rows read an item; three round trips to the database a page, two with `mirror: false`: one asks whether Graph throttles.
  *
  * @example
  * const client = await openDelta({ token, store: new D1Store(env.DB) });

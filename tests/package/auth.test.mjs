@@ -150,3 +150,21 @@ test("a redirect of the authority is not followed: the secret goes to nobody els
   await assert.rejects(clientCredentials({ ...app, authority })(start()), { name: "DeltaError", code: "unauthorized", status: 307, retryable: false });
   assert.equal(requests.length, 1);
 });
+
+test("an authority that hangs once is asked again by those who come later", async () => {
+  let hangs = true;
+  answer = () => (hangs ? new Promise(() => {}) : { json: { access_token: "token", expires_in: 3600 } });
+  const token = clientCredentials({ ...app, authority, timeout: 100 });
+  await assert.rejects(Promise.all([token(start()), token(start())]), { code: "network", retryable: true });
+  hangs = false;
+  assert.equal((await token(start())).accessToken, "token");
+  assert.equal(requests.length, 2);
+});
+
+test("when to come back is told, in seconds or as a date", async () => {
+  for (const [header, least] of [["30", 29_000], [new Date(Date.now() + 45_000).toUTCString(), 43_000]]) {
+    answer = () => ({ status: 429, headers: { "retry-after": header }, json: {} });
+    const error = await clientCredentials({ ...app, authority })(start()).catch((error) => error);
+    assert.ok(error.retryAt - Date.now() > least, header);
+  }
+});

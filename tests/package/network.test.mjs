@@ -162,13 +162,13 @@ test("a token that another query got meanwhile is tried before the source is ask
 
 test("a token source whose network fails is waited for; one that fails otherwise ends the round at once", async () => {
   const world = await fake.world({ populate });
-  for (const error of [
-    Object.assign(new TypeError("fetch failed")),
-    Object.assign(new TypeError("Failed to fetch")),
-    Object.assign(new Error("x"), { errorCode: "no_network_connectivity" }),
-    Object.assign(new Error("x"), { errorCode: "post_request_failed" }),
-    new DeltaError("no answer", { code: "network", retryable: true }),
-    new DeltaError("busy", { code: "unauthorized", retryable: true, status: 503 }),
+  for (const [error, reason = "network"] of [
+    [Object.assign(new TypeError("fetch failed"))],
+    [Object.assign(new TypeError("Failed to fetch"))],
+    [Object.assign(new Error("x"), { errorCode: "no_network_connectivity" })],
+    [Object.assign(new Error("x"), { errorCode: "post_request_failed" })],
+    [new DeltaError("no answer", { code: "network", retryable: true })],
+    [new DeltaError("busy", { code: "unauthorized", retryable: true, status: 503 }), "server"],
   ]) {
     let times = 0;
     const client = await open(world, {
@@ -178,7 +178,7 @@ test("a token source whose network fails is waited for; one that fails otherwise
       },
     });
     const report = await client.orgContacts().sync();
-    assert.deepEqual(report.waits.map(({ reason }) => reason), ["network", "network"], error.message);
+    assert.deepEqual(report.waits.map(({ reason }) => reason), [reason, reason], error.message);
     await client.close();
   }
   for (const error of [new TypeError("x is undefined"), new Error("no"), "no", undefined]) {
@@ -189,6 +189,97 @@ test("a token source whose network fails is waited for; one that fails otherwise
   }
   const client = await open(world, { retry: { ...quick, attempts: 2 }, token: () => Promise.reject(new TypeError("fetch failed")) });
   await assert.rejects(client.orgContacts().sync(), { code: "network", message: /^the token source got no answer/ });
+  await client.close();
+});
+
+test("an authority that says when to come back is not asked before", async () => {
+  const world = await fake.world({ populate });
+  const asked = [];
+  const client = await open(world, {
+    token: () => {
+      asked.push(Date.now());
+      if (asked.length < 2) throw new DeltaError("busy", { code: "unauthorized", retryable: true, status: 429, retryAt: new Date(Date.now() + 700) });
+      return world.tokens.delegated;
+    },
+  });
+  await client.orgContacts().sync();
+  assert.ok(asked[1] - asked[0] >= 690, `${asked[1] - asked[0]} ms`);
+  const later = await open(world, { retry: { ...quick, maxWait: 100 }, token: () => Promise.reject(new DeltaError("busy", { code: "unauthorized", retryable: true, status: 429, retryAt: new Date(Date.now() + 60_000) })) });
+  const error = await later.orgContacts().sync().catch((error) => error);
+  assert.equal(error.code, "throttled");
+  assert.ok(error.retryAt - Date.now() > 50_000);
+  await Promise.all([client.close(), later.close()]);
+});
+
+test("an abort inside a callback leaves no rejection behind that nobody handles", async (t) => {
+  const unhandled = [];
+  const note = (reason) => unhandled.push(reason);
+  process.on("unhandledRejection", note);
+  t.after(() => process.off("unhandledRejection", note));
+  const world = await fake.world({ populate });
+  const stop = new AbortController();
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  contacts.status.subscribe(({ progress }) => progress?.requests && stop.abort("bye"));
+  await assert.rejects(contacts.sync({ signal: stop.signal }), (reason) => reason === "bye");
+  assert.deepEqual(await asked(world), [], "nothing is sent afterwards");
+  const clients = [];
+  const token = () => {
+    void clients[0].close();
+    throw new Error("signed out");
+  };
+  clients.push(await open(world, { token }));
+  await assert.rejects(clients[0].orgContacts().sync(), { code: "closed" });
+  await sleep(20);
+  assert.deepEqual(unhandled, []);
+  await client.close();
+});
+
+test("a body is no longer read when nobody waits for it", async () => {
+  let reads = 0;
+  let cancelled = false;
+  const endless = new ReadableStream({ pull: (controller) => sleep(5).then(() => ((reads += 1), controller.enqueue(new TextEncoder().encode(" ")))), cancel: () => (cancelled = true) });
+  const client = await openDelta({ token: () => "t", store: "memory", fetch: async () => new Response(endless) });
+  const stop = new AbortController();
+  const done = client.orgContacts().sync({ signal: stop.signal });
+  while (reads < 3) await sleep(5);
+  stop.abort("enough");
+  await assert.rejects(done, (reason) => reason === "enough");
+  await sleep(20);
+  assert.ok(cancelled);
+  await client.close();
+});
+
+test("no token that an answer echoes is in an error", async () => {
+  const token = "eyJ0eXAiOiJKV1QiLCJub25jZSI6.eyJhdWQiOiJodHRwczovL2dyYXBo.c2lnbmF0dXJlLXNpZ25hdHVyZQ";
+  for (const respond of [
+    () => Response.json({ error: { code: token, message: `for ${token}` } }, { status: 400 }),
+    () => Response.json({ error: { code: "x", innerError: { code: token, "request-id": token } } }, { status: 403 }),
+    () => Response.json({ error: { code: token } }),
+    () => new Response("", { status: 404, headers: { "request-id": token } }),
+  ]) {
+    const client = await openDelta({ token: () => token, store: "memory", retry: { base: 1, cap: 1, attempts: 1 }, fetch: async () => respond() });
+    const error = await client.orgContacts().sync().catch((error) => error);
+    assert.ok(!JSON.stringify([error.message, { ...error }]).includes(token.slice(0, 30)), error.message);
+    await client.close();
+  }
+});
+
+test("of two throttles at once the longer is kept, over a reload too", async () => {
+  const states = new Map();
+  const store = {
+    load: async (key) => states.get(key),
+    rows: async (key, ids) => ids.map(() => undefined),
+    commit: async (key, { expect, state }) => states.get(key)?.revision === expect && Boolean(states.set(key, state)),
+    scan: async () => [],
+    clear: async () => {},
+  };
+  const waits = [1, 60];
+  const fetch = async () => (await sleep(20), new Response("", { status: 429, headers: { "Retry-After": String(waits.shift() ?? 1) } }));
+  const client = await openDelta({ token: () => "t", store, account: "a", fetch, retry: { ...quick, maxWait: 10 } });
+  await Promise.allSettled(["a", "b"].map((name) => client.orgContacts({ name }).sync()));
+  const [held] = [...states].filter(([key]) => key.includes(" | not before | ")).map(([, state]) => state);
+  assert.ok(held.until - Date.now() > 50_000, `${held.until - Date.now()} ms`);
   await client.close();
 });
 
