@@ -130,10 +130,10 @@ export type TokenResult =
 export interface DeltaClient {
   /** Events of a calendar between two instants (Graph: "event: delta", a calendarView). */
   events(options: EventsOptions & { mirror: false }): DeltaFeed<Event>;
-  events(options: EventsOptions): EventQuery;
+  events(options: EventsOptions & { mirror?: true }): EventQuery;
   /** The organization's contacts (Graph: "orgContact: delta"). Not a user's own contacts. */
   orgContacts(options: OrgContactsOptions & { mirror: false }): DeltaFeed<OrgContact>;
-  orgContacts(options?: OrgContactsOptions): DeltaQuery<OrgContact>;
+  orgContacts(options?: OrgContactsOptions & { mirror?: true }): DeltaQuery<OrgContact>;
   /**
    * Recordings of the meetings of one organizer (Graph: "callRecording: delta").
    *
@@ -141,7 +141,7 @@ export interface DeltaClient {
    * may report older recordings again (known issue 22934).
    */
   callRecordings(options: CallRecordingsOptions & { mirror: false }): DeltaFeed<CallRecording>;
-  callRecordings(options: CallRecordingsOptions): DeltaQuery<CallRecording>;
+  callRecordings(options: CallRecordingsOptions & { mirror?: true }): DeltaQuery<CallRecording>;
   /**
    * Any other delta resource, by its path below the root, for example `/users/delta`.
    *
@@ -160,10 +160,10 @@ export interface DeltaClient {
   ): DeltaFeed<Selected<P, S>>;
   track<P extends string, S extends (keyof Tracked<P> & string) | (string & {}) = never>(
     path: P,
-    options?: TrackOptions & { select?: readonly S[] },
+    options?: TrackOptions & { select?: readonly S[]; mirror?: true },
   ): DeltaQuery<Selected<P, S>>;
   track<T extends object>(path: string, options: TrackOptions & { mirror: false }): DeltaFeed<T>;
-  track<T extends object>(path: string, options?: TrackOptions): DeltaQuery<T>;
+  track<T extends object>(path: string, options?: TrackOptions & { mirror?: true }): DeltaQuery<T>;
   /**
    * Call it after the user has signed in again: it drops the token that is kept and takes queries out of `needs-auth`. A `sync()`
    * that had ended so is begun again, and goes on with the same page; what it comes to is told by `status`. A `round()` is its

@@ -182,6 +182,18 @@ test("in tabs without locks the revision decides: one round ends, the other ends
   await exact(one, world);
 });
 
+test("a hidden tab goes on with its round, waits included", async (test) => {
+  const world = await makeWorld();
+  const within = await hideable(test);
+  const hidden = await tab(world, { within });
+  // Another tab comes to the front.
+  await tab(world, { within });
+  await hidden.waitForFunction(() => document.visibilityState === "hidden", undefined, { polling: 20 });
+  await world.faults({ match: { kind: "next" }, fault: { name: "status", status: 429, code: "TooManyRequests", headers: { "Retry-After": "1" } } });
+  await exact(hidden, world);
+  assert.equal(await hidden.evaluate(() => document.visibilityState), "hidden");
+});
+
 test("a frozen tab lets go of its turn, and its round ends with a conflict when it thaws", async (test) => {
   const world = await makeWorld();
   const within = await hideable(test);
