@@ -122,7 +122,7 @@ export class Drive {
     const moving = (work) => this.#timely(work, timeout, () => stop((late = true)));
     signal.addEventListener("abort", stop);
     try {
-      response = (await moving(fetch.call(globalThis, url, { ...init, signal: cut.signal }))) ?? undefined;
+      response = (await moving(fetch.call(globalThis, url, { ...init, headers: new Headers(init.headers), signal: cut.signal }))) ?? undefined;
       reader = response.body?.getReader?.();
       text = reader ? await read(reader, moving) : await moving(response.text());
     } catch {
