@@ -1,6 +1,6 @@
 // App-only tokens by OAuth's client credentials grant, for Workers and servers. A secret has no place in a browser: no entry for one
 // imports this file.
-import { DeltaError } from "./error.js";
+import { DeltaError, bad } from "./error.js";
 
 /** Where each cloud's tokens come from, by the origin of its Graph (Graph's page "National cloud deployments"). */
 const AUTHORITIES = {
@@ -11,8 +11,6 @@ const AUTHORITIES = {
 };
 /** A token is not used in the last minutes of its life. */
 const MARGIN = 300_000;
-
-const bad = (message) => new DeltaError(message, { code: "bad-request" });
 
 export function clientCredentials(options) {
   const { tenant, clientId, secret, assertion, authority, timeout = 30_000, fetch: ask = globalThis.fetch } = options ?? {};

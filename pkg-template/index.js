@@ -240,7 +240,7 @@ class Sync {
 }
 
 function onlySignal(options = {}) {
-  const other = Object.keys(options ?? "null").find((name) => name !== "signal");
+  const other = options === null || typeof options !== "object" ? "these" : Object.keys(options).find((name) => name !== "signal");
   if (other) {
     throw bad(`options.${other} is no option of sync(): the only option is signal; round() takes more`);
   }

@@ -81,6 +81,8 @@ const MOST_SIGN_INS: u32 = 2;
 const GROW: u32 = 8;
 /// What to say where Graph's wait is longer than [`Policy::max_wait`].
 const TOO_LONG: &str = "Graph asks for a longer pause than this round may take, of this query or another that shares its limits; the next round goes on at the same page, not before retryAt";
+/// What to say of a defect of the shell.
+pub const UNASKED: &str = "a round was told something that it had not asked for";
 /// What to say where the token source can't reach those it asks.
 const NO_TOKEN: &str = "the token source got no answer; check the connection; the next round goes on at the same page";
 /// Final refusals of a link in a row, after which the round falls back.
@@ -439,9 +441,9 @@ impl Round {
                 now,
             ),
             (State::Sweeping(_), Input::Swept { work, growth, after }) => self.swept(work, growth, after, now),
-            (State::Ended, _) => Step::Fail(Failure::new(Code::Internal, "the round is over")),
+            (State::Ended, _) => Step::Fail(Failure::new(Code::Internal, UNASKED)),
             (_, Input::Broken(failure)) => self.fail(failure, now),
-            _ => self.fail(Failure::new(Code::Internal, "a round was told something that it had not asked for"), now),
+            _ => self.fail(Failure::new(Code::Internal, UNASKED), now),
         }
     }
 

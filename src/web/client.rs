@@ -19,7 +19,7 @@ use crate::protocol::endpoint::Endpoint;
 use crate::protocol::error::{Code, Failure, Read};
 use crate::protocol::pace::Pace;
 use crate::protocol::request::{self, key_prefix};
-use crate::protocol::round::{Plan, Round};
+use crate::protocol::round::{Plan, Round, UNASKED};
 use crate::protocol::text::{filled, quoted};
 use crate::protocol::wait::Policy;
 
@@ -60,7 +60,7 @@ impl Shared {
 
     /// The store.
     pub fn store(&self) -> Read<&Store> {
-        self.store.get().ok_or_else(|| Failure::new(Code::Internal, "no store is open"))
+        self.store.get().ok_or_else(|| Failure::new(Code::Internal, UNASKED))
     }
 }
 
@@ -297,7 +297,7 @@ pub struct RoundHandle {
 
 impl RoundHandle {
     fn work(&self, work: &mut dyn FnMut(&mut Driver) -> Result<JsValue, JsValue>) -> Result<JsValue, JsValue> {
-        let Some(mut driver) = self.driver.take() else { return Err(JsValue::from_str("this round is already at work")) };
+        let Some(mut driver) = self.driver.take() else { return Err(JsValue::from_str(UNASKED)) };
         self.report.set(driver.report());
         let result = work(&mut driver);
         self.driver.set(Some(driver));

@@ -18,7 +18,7 @@ use crate::protocol::error::{Code, Failure, Read};
 use crate::protocol::pace::Pace;
 use crate::protocol::page;
 use crate::protocol::report::Outcome;
-use crate::protocol::round::{Delivery, Input, Need, Round, Step};
+use crate::protocol::round::{Delivery, Input, Need, Round, Step, UNASKED};
 use crate::protocol::wait::Why;
 
 /// A round that runs.
@@ -80,6 +80,8 @@ enum Then {
     Store(Step),
     /// What is stored in the place of the time that this step has.
     Held(Step),
+    /// Whether its second try was stored or not: a store that refuses everything must not be asked for ever.
+    Tried,
 }
 
 impl Driver {
@@ -148,7 +150,7 @@ impl Driver {
     pub fn go_on(&mut self, answer: Result<JsValue, JsValue>) -> Result<JsValue, JsValue> {
         let turn = match self.then.take() {
             Some(then) => self.came(then, answer),
-            None => Err(Failure::new(Code::Internal, "nothing was waited for").into()),
+            None => Err(Failure::new(Code::Internal, UNASKED).into()),
         };
         self.turn(turn)
     }
@@ -324,11 +326,12 @@ impl Driver {
                 let stored = answer.map_err(Stop::Theirs)?;
                 self.revision = get(&stored, "revision");
                 let later = matches!(step, Step::Hold(until) if get(&stored, "until").as_f64().is_some_and(|stored| stored >= until));
-                if !later {
-                    return self.begin(step);
+                if !later && let Some(promise) = self.ask(&step)? {
+                    return Ok(Turn::Wait(promise, Then::Tried));
                 }
                 Input::Held
             }
+            Then::Tried => answer.map(|_| Input::Held).map_err(Stop::Theirs)?,
             Then::Store(step) => self.answered(step, answer.map_err(Stop::Theirs)?)?,
         };
         Ok(Turn::Over(input))
@@ -341,7 +344,7 @@ impl Driver {
 
     fn send(&mut self, step: &Step) -> Result<Turn, Stop> {
         let (Step::Fetch(url) | Step::Item(url)) = step else {
-            return Err(Failure::new(Code::Internal, "this is no request").into());
+            return Err(Failure::new(Code::Internal, UNASKED).into());
         };
         let now = Date::now();
         let until = self.pace.get().until(now);

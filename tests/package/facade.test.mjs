@@ -246,7 +246,7 @@ test("sync takes a signal and nothing else", async () => {
   const contacts = client.orgContacts();
   await assert.rejects(contacts.sync({ ack: "manual" }), { code: "bad-request", message: /options\.ack is no option of sync\(\)/ });
   await assert.rejects(contacts.sync({ signal: {} }), { code: "bad-request", message: "options.signal must be an AbortSignal" });
-  await assert.rejects(contacts.sync(null), { code: "bad-request" });
+  for (const odd of [null, 5, true, "a text"]) await assert.rejects(contacts.sync(odd), { code: "bad-request", message: /^options\.these is no option of sync\(\)/ });
   await client.close();
 });
 

@@ -283,6 +283,16 @@ test("of two throttles at once the longer is kept, over a reload too", async () 
   await client.close();
 });
 
+test("a store that refuses to keep a throttle is not asked for ever", async () => {
+  let commits = 0;
+  const store = { load: async () => undefined, rows: async () => [], commit: async () => ((commits += 1), false), scan: async () => [], clear: async () => {} };
+  const fetch = async () => new Response("", { status: 429, headers: { "Retry-After": "60" } });
+  const client = await openDelta({ token: () => "t", store, account: "a", fetch, retry: { ...quick, maxWait: 10 } });
+  await assert.rejects(client.orgContacts().sync(), { code: "throttled" });
+  assert.equal(commits, 2);
+  await client.close();
+});
+
 test("a token function that never answers is a named error", async () => {
   const world = await fake.world({ populate });
   const client = await open(world, { retry: { ...quick, maxWait: 30, timeout: 40 }, token: () => new Promise(() => {}) });
