@@ -10,11 +10,11 @@ use deltalink::protocol::challenge::claims;
 use deltalink::protocol::change::{Mode, Row, apply, collapse, pass, removal};
 use deltalink::protocol::endpoint::{Endpoint, shown};
 use deltalink::protocol::page::{self, Link};
+use deltalink::protocol::recent::RecentVersions;
 use deltalink::protocol::record::Record;
+use deltalink::protocol::redact::redact;
 use deltalink::protocol::refusal::Refusal;
 use deltalink::protocol::request::{self, Options};
-use deltalink::protocol::table::Seen;
-use deltalink::protocol::text::{quoted, short, without_tokens};
 use deltalink::protocol::wait::retry_after;
 use serde_json::{Value, json};
 
@@ -172,11 +172,11 @@ fn a_page_is_read_as_its_own_json_says_or_refused() {
         }
         let collapsed = collapse(page.items, reading);
         let mode = Mode { round: 3, full: dice.one_in(2), minimal: dice.one_in(2), slices: true, delivered: &[] };
-        let mut seen = Seen::default();
+        let mut seen = RecentVersions::default();
         let fed = pass(collapsed.entries.clone(), mode, &mut seen);
         assert_eq!(fed.changes.len(), collapsed.entries.len());
         let mut rows = std::iter::repeat_with(|| None);
-        let first = apply(collapsed.entries.clone(), &mut rows, mode, &mut Seen::default());
+        let first = apply(collapsed.entries.clone(), &mut rows, mode, &mut RecentVersions::default());
         assert_eq!(first.growth as usize, first.put.len());
         let known: Vec<Option<Row<Value>>> =
             collapsed.entries.iter().map(|(id, _)| first.put.iter().find(|(other, _)| other == id).map(|(_, row)| row.clone())).collect();
@@ -247,7 +247,7 @@ fn a_wait_is_a_number_that_is_not_negative_or_nothing() {
 
 #[test]
 fn a_stored_record_of_any_form_is_read_or_refused_and_what_is_written_is_read_again() {
-    let full = Record::new(1_795_000_000_000.0, 0.3).next().written::<Value>().to_string();
+    let full = serde_json::to_string(&Record::new(1_795_000_000_000.0, 0.3).next()).unwrap();
     let paging = r#"{"format":1,"revision":"0a.7","phase":"paging","link":"l","start":"s","kind":"incremental","generation":2,"round":9,"page":3,"prefer":["a"],"startedAt":1,"syncedAt":2,"fullAt":3,"resets":[1,2],"count":4,"masters":["m"],"delivered":["d"],"staged":1,"stale":2,"refusals":1,"fallback":1,"restarted":1,"pageSize":200,"window":"a/b"}"#;
     let dictionary = [
         "null",
@@ -269,7 +269,7 @@ fn a_stored_record_of_any_form_is_read_or_refused_and_what_is_written_is_read_ag
         let Ok(stored) = serde_json::from_str::<Value>(text) else { return };
         let Ok(record) = Record::read(&stored) else { return };
         read += 1;
-        assert_eq!(Record::read(&record.written::<Value>()), Ok(record.clone()));
+        assert_eq!(Record::read(serde_json::to_value(&record).unwrap()), Ok(record.clone()));
         assert_ne!(record.next().revision, record.revision);
     });
     assert!(read > 100, "{read}");
@@ -285,9 +285,9 @@ fn words_are_cut_and_cleaned_whatever_they_hold() {
     let dictionary = ["'", "$skiptoken=", "eyJ0eXAiOiJKV1QiLCJub25jZSI6IkFRQUJBQUFBQUFB", " "];
     fuzz("words", &seeds, &dictionary, |text, dice| {
         let most = dice.below(40) as usize;
-        assert!(short(text, most).chars().count() <= most && text.starts_with(short(text, most)));
-        let (clean, said) = (without_tokens(text), quoted(text));
-        assert!(clean.chars().count() <= text.chars().count() + 1 && said.len() >= 2);
+        let clean = redact(text, most);
+        assert!(clean.chars().count() <= most);
+        assert!(clean.split(' ').all(|word| word.len() < 40), "{clean}");
     });
 }
 
@@ -324,7 +324,7 @@ fn claims_that_are_read_from_a_challenge_stand_in_it() {
     fuzz("WWW-Authenticate", &seeds, &dictionary, |header, _| {
         if let Some(claims) = claims(header) {
             read += 1;
-            assert!(claims.is_ascii() && claims.trim_ascii().starts_with('{') && claims.trim_ascii().ends_with('}'), "{claims:?}");
+            assert!(claims.trim_ascii().starts_with('{') && claims.trim_ascii().ends_with('}'), "{claims:?}");
             let mut encoded = base64(&claims);
             // The last letter may hold bits that belong to nothing.
             encoded.pop();

@@ -4,7 +4,6 @@
 
 use super::change::Dialect;
 use super::pace::Workload;
-use super::text::{self, cut, parts, words};
 
 /// How the size of a page is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,10 +32,10 @@ pub enum Ids {
 pub struct Resource {
     /// Graph's name of the kind.
     pub name: &'static str,
-    /// Lower-case paths, in words; `*` stands for one segment, `~` for `me` or `users/*`.
-    paths: &'static str,
-    /// System query options that it takes, without the `$`, in words.
-    pub takes: &'static str,
+    /// Lower-case paths; `*` stands for one segment, `~` for `me` or `users/*`.
+    paths: &'static [&'static str],
+    /// System query options that it takes, without the `$`.
+    pub takes: &'static [&'static str],
     /// The id filter.
     pub ids: Ids,
     /// The page size.
@@ -61,8 +60,8 @@ pub struct Resource {
 
 const BASE: Resource = Resource {
     name: "",
-    paths: "",
-    takes: "",
+    paths: &[],
+    takes: &[],
     ids: Ids::None,
     page_size: PageSize::Fixed,
     minimal: false,
@@ -74,33 +73,33 @@ const BASE: Resource = Resource {
     location: false,
     app_only: false,
 };
-const DIRECTORY: Resource = Resource { workload: Workload::Directory, takes: "select", ids: Ids::UrlLength, slices: true, ..BASE };
+const DIRECTORY: Resource = Resource { workload: Workload::Directory, takes: &["select"], ids: Ids::UrlLength, slices: true, ..BASE };
 const PEOPLE: Resource = Resource { ids: Ids::Fifty, minimal: true, ..DIRECTORY };
 const OUTLOOK: Resource = Resource { workload: Workload::Outlook, page_size: PageSize::Prefer, ..BASE };
 const TEAMS: Resource = Resource { workload: Workload::Teams, ..BASE };
 const FILES: Resource = Resource {
     workload: Workload::Files,
-    takes: "select expand top",
+    takes: &["select", "expand", "top"],
     page_size: PageSize::Top,
     dialect: Dialect::DeletedFacet,
     location: true,
     ..BASE
 };
-const MESSAGES: &str = "select top expand filter orderby";
+const MESSAGES: &[&str] = &["select", "top", "expand", "filter", "orderby"];
 
 /// Every documented kind.
 pub const RESOURCES: &[Resource] = &[
     Resource {
         name: "event",
-        paths: "~/calendarview/delta ~/calendar/calendarview/delta ~/calendars/*/calendarview/delta",
+        paths: &["~/calendarview/delta", "~/calendar/calendarview/delta", "~/calendars/*/calendarview/delta"],
         time_zone: true,
         ..OUTLOOK
     },
-    Resource { name: "orgContact", paths: "contacts/delta", slices: false, ..PEOPLE },
+    Resource { name: "orgContact", paths: &["contacts/delta"], slices: false, ..PEOPLE },
     Resource {
         name: "callRecording",
-        paths: "users/*/onlinemeetings/getallrecordings/delta",
-        takes: "top",
+        paths: &["users/*/onlinemeetings/getallrecordings/delta"],
+        takes: &["top"],
         page_size: PageSize::Top,
         removals: false,
         app_only: true,
@@ -108,64 +107,73 @@ pub const RESOURCES: &[Resource] = &[
     },
     Resource {
         name: "callTranscript",
-        paths: "users/*/onlinemeetings/getalltranscripts/delta",
-        takes: "top",
+        paths: &["users/*/onlinemeetings/getalltranscripts/delta"],
+        takes: &["top"],
         page_size: PageSize::Top,
         removals: false,
         app_only: true,
         ..TEAMS
     },
-    Resource { name: "administrativeUnit", paths: "directory/administrativeunits/delta administrativeunits/delta", ..DIRECTORY },
-    Resource { name: "application", paths: "applications/delta", ..DIRECTORY },
+    Resource { name: "administrativeUnit", paths: &["directory/administrativeunits/delta", "administrativeunits/delta"], ..DIRECTORY },
+    Resource { name: "application", paths: &["applications/delta"], ..DIRECTORY },
     Resource {
         name: "chatMessage",
-        paths: "teams/*/channels/*/messages/delta teams/*/channels/*/messages/*/replies/delta chats/*/messages/delta",
-        takes: "top filter expand",
+        paths: &["teams/*/channels/*/messages/delta", "teams/*/channels/*/messages/*/replies/delta", "chats/*/messages/delta"],
+        takes: &["top", "filter", "expand"],
         page_size: PageSize::Top,
         dialect: Dialect::DeletedDate,
         ..TEAMS
     },
-    Resource { name: "contact", paths: "~/contactfolders/*/contacts/delta", takes: "select", ..OUTLOOK },
-    Resource { name: "contactFolder", paths: "~/contactfolders/delta", takes: "select", ..OUTLOOK },
-    Resource { name: "device", paths: "devices/delta", ..DIRECTORY },
-    Resource { name: "directoryObject", paths: "directoryobjects/delta", takes: "select filter", ..PEOPLE },
-    Resource { name: "directoryRole", paths: "directoryroles/delta", ..DIRECTORY },
+    Resource { name: "contact", paths: &["~/contactfolders/*/contacts/delta"], takes: &["select"], ..OUTLOOK },
+    Resource { name: "contactFolder", paths: &["~/contactfolders/delta"], takes: &["select"], ..OUTLOOK },
+    Resource { name: "device", paths: &["devices/delta"], ..DIRECTORY },
+    Resource { name: "directoryObject", paths: &["directoryobjects/delta"], takes: &["select", "filter"], ..PEOPLE },
+    Resource { name: "directoryRole", paths: &["directoryroles/delta"], ..DIRECTORY },
     Resource {
         name: "driveItem",
         // Of a drive's root and of a folder in it; `*/*` is a user, a group or a site.
-        paths: "me/drive/root/delta drives/*/root/delta */*/drive/root/delta me/drives/*/root/delta */*/drives/*/root/delta \
-                me/drive/items/*/delta drives/*/items/*/delta */*/drive/items/*/delta */*/drives/*/items/*/delta",
+        paths: &[
+            "me/drive/root/delta",
+            "drives/*/root/delta",
+            "*/*/drive/root/delta",
+            "me/drives/*/root/delta",
+            "*/*/drives/*/root/delta",
+            "me/drive/items/*/delta",
+            "drives/*/items/*/delta",
+            "*/*/drive/items/*/delta",
+            "*/*/drives/*/items/*/delta",
+        ],
         ..FILES
     },
     Resource {
         name: "educationAssignment",
-        paths: "education/classes/*/assignments/delta education/me/assignments/delta education/users/*/assignments/delta",
-        takes: "top",
+        paths: &["education/classes/*/assignments/delta", "education/me/assignments/delta", "education/users/*/assignments/delta"],
+        takes: &["top"],
         page_size: PageSize::Top,
         removals: false,
         ..BASE
     },
-    Resource { name: "educationClass", paths: "education/classes/delta", removals: false, ..BASE },
-    Resource { name: "educationSchool", paths: "education/schools/delta", ..BASE },
-    Resource { name: "educationUser", paths: "education/users/delta", ..BASE },
-    Resource { name: "group", paths: "groups/delta", ..PEOPLE },
-    Resource { name: "listItem", paths: "sites/*/lists/*/items/delta", ..FILES },
-    Resource { name: "mailboxFolder", paths: "admin/exchange/mailboxes/*/folders/delta", ..OUTLOOK },
+    Resource { name: "educationClass", paths: &["education/classes/delta"], removals: false, ..BASE },
+    Resource { name: "educationSchool", paths: &["education/schools/delta"], ..BASE },
+    Resource { name: "educationUser", paths: &["education/users/delta"], ..BASE },
+    Resource { name: "group", paths: &["groups/delta"], ..PEOPLE },
+    Resource { name: "listItem", paths: &["sites/*/lists/*/items/delta"], ..FILES },
+    Resource { name: "mailboxFolder", paths: &["admin/exchange/mailboxes/*/folders/delta"], ..OUTLOOK },
     Resource {
         name: "mailboxItem",
-        paths: "admin/exchange/mailboxes/*/folders/*/items/delta",
-        takes: "select top filter orderby",
+        paths: &["admin/exchange/mailboxes/*/folders/*/items/delta"],
+        takes: &["select", "top", "filter", "orderby"],
         ..OUTLOOK
     },
-    Resource { name: "mailFolder", paths: "~/mailfolders/delta", takes: "select", ..OUTLOOK },
-    Resource { name: "message", paths: "~/mailfolders/*/messages/delta", takes: MESSAGES, ..OUTLOOK },
-    Resource { name: "note", paths: "~/notes/delta", takes: "select filter orderby top", page_size: PageSize::Top, ..BASE },
-    Resource { name: "oAuth2PermissionGrant", paths: "oauth2permissiongrants/delta", ..DIRECTORY },
-    Resource { name: "servicePrincipal", paths: "serviceprincipals/delta", ..DIRECTORY },
-    Resource { name: "site", paths: "sites/delta", app_only: true, ..FILES },
-    Resource { name: "todoTask", paths: "~/todo/lists/*/tasks/delta", takes: MESSAGES, ..OUTLOOK },
-    Resource { name: "todoTaskList", paths: "~/todo/lists/delta", takes: "select", ..OUTLOOK },
-    Resource { name: "user", paths: "users/delta", ..PEOPLE },
+    Resource { name: "mailFolder", paths: &["~/mailfolders/delta"], takes: &["select"], ..OUTLOOK },
+    Resource { name: "message", paths: &["~/mailfolders/*/messages/delta"], takes: MESSAGES, ..OUTLOOK },
+    Resource { name: "note", paths: &["~/notes/delta"], takes: &["select", "filter", "orderby", "top"], page_size: PageSize::Top, ..BASE },
+    Resource { name: "oAuth2PermissionGrant", paths: &["oauth2permissiongrants/delta"], ..DIRECTORY },
+    Resource { name: "servicePrincipal", paths: &["serviceprincipals/delta"], ..DIRECTORY },
+    Resource { name: "site", paths: &["sites/delta"], app_only: true, ..FILES },
+    Resource { name: "todoTask", paths: &["~/todo/lists/*/tasks/delta"], takes: MESSAGES, ..OUTLOOK },
+    Resource { name: "todoTaskList", paths: &["~/todo/lists/delta"], takes: &["select"], ..OUTLOOK },
+    Resource { name: "user", paths: &["users/delta"], ..PEOPLE },
 ];
 
 /// The kind by Graph's name.
@@ -175,29 +183,26 @@ pub fn named(name: &str) -> Option<&'static Resource> {
 
 /// The kind that a path names, if it is documented.
 pub fn find(path: &str) -> Option<&'static Resource> {
-    let path = text::bare(path, '/').to_ascii_lowercase();
-    let mut segments = parts(&path, b"/");
-    for segment in &mut segments {
-        *segment = bare(segment);
-    }
-    RESOURCES.iter().find(|resource| words(resource.paths).iter().any(|pattern| matches(pattern, &segments)))
+    let path = path.trim_start_matches('/').to_ascii_lowercase();
+    let segments: Vec<&str> = path.split('/').map(bare).collect();
+    RESOURCES.iter().find(|resource| resource.paths.iter().any(|pattern| matches(pattern, &segments)))
 }
 
 /// A segment without its arguments and without the namespace that SDKs write.
 fn bare(segment: &str) -> &str {
-    let (name, _) = cut(segment, b"(");
+    let name = segment.split_once('(').map_or(segment, |(name, _)| name);
     name.strip_prefix("microsoft.graph.").unwrap_or(name)
 }
 
 fn matches(pattern: &str, segments: &[&str]) -> bool {
     if let Some(rest) = pattern.strip_prefix('~') {
         return match segments {
-            ["me", below @ ..] => matches(text::bare(rest, '/'), below),
-            ["users", id, below @ ..] if !id.is_empty() => matches(text::bare(rest, '/'), below),
+            ["me", below @ ..] => matches(rest.trim_start_matches('/'), below),
+            ["users", id, below @ ..] if !id.is_empty() => matches(rest.trim_start_matches('/'), below),
             _ => false,
         };
     }
-    let parts = parts(pattern, b"/");
+    let parts: Vec<&str> = pattern.split('/').collect();
     parts.len() == segments.len()
         && parts.iter().zip(segments).all(|(part, segment)| *part == "*" && !segment.is_empty() || part == segment)
 }

@@ -13,10 +13,12 @@
 //!    id was delivered to a consumer who has not acknowledged it.
 //! 5. What a completed full round did not list is a ghost. Only a [`Completed`] full round can sweep.
 
+use std::collections::HashMap;
+
 use super::item::Item;
+use super::recent::RecentVersions;
 use super::record::Completed;
 use super::relation;
-use super::table::{Places, Seen};
 use crate::planted;
 
 /// Which removals a kind of resource knows besides `@removed` (graph-facts 2.2).
@@ -128,7 +130,7 @@ pub struct Reading {
 pub fn collapse<I: Item>(items: Vec<I>, reading: Reading) -> Collapsed<I> {
     let mut page: Collapsed<I> =
         Collapsed { entries: Vec::with_capacity(items.len()), items: 0, duplicates: 0, no_id: 0, not_an_object: 0 };
-    let mut places = Places::new(items.len());
+    let mut places: HashMap<String, usize> = HashMap::with_capacity(items.len());
     for item in items {
         page.items += 1;
         let (id, new) = match entry(item, reading.dialect) {
@@ -142,7 +144,7 @@ pub fn collapse<I: Item>(items: Vec<I>, reading: Reading) -> Collapsed<I> {
                 continue;
             }
         };
-        let place = places.of(&id, &page.entries);
+        let place = *places.entry(id.clone()).or_insert(page.entries.len());
         if let Some((_, old)) = page.entries.get_mut(place) {
             page.duplicates += 1;
             *old = match (&*old, new) {
@@ -258,7 +260,7 @@ pub fn apply<I: Item>(
     entries: Vec<(String, Entry<I>)>,
     rows: &mut dyn Iterator<Item = Option<Row<I>>>,
     mode: Mode<'_>,
-    seen: &mut Seen,
+    seen: &mut RecentVersions,
 ) -> Applied<I> {
     let mut applied = Applied::default();
     for (id, entry) in entries {
@@ -272,7 +274,7 @@ pub fn apply<I: Item>(
                 applied.changes.push(Change::Remove { id, reason, old: Some(row.item) });
             }
             (Entry::Remove(reason), None) => {
-                applied.news |= seen.first(&id, REMOVED);
+                applied.news |= seen.is_new(&id, REMOVED);
                 if mode.delivered.contains(&id) {
                     applied.changes.push(Change::Remove { id, reason, old: None });
                 }
@@ -325,15 +327,15 @@ fn upsert<I: Item>(applied: &mut Applied<I>, id: String, item: I, row: Option<Ro
 }
 
 /// Announces a page without a mirror to compare it with.
-pub fn pass<I: Item>(entries: Vec<(String, Entry<I>)>, mode: Mode<'_>, seen: &mut Seen) -> Applied<I> {
+pub fn pass<I: Item>(entries: Vec<(String, Entry<I>)>, mode: Mode<'_>, seen: &mut RecentVersions) -> Applied<I> {
     let mut applied = Applied::default();
     for (id, entry) in entries {
         applied.news |= match &entry {
-            Entry::Remove(_) => seen.first(&id, REMOVED),
+            Entry::Remove(_) => seen.is_new(&id, REMOVED),
             Entry::Upsert(item) => match item.text_of(ETAG) {
-                Some(etag) => seen.first(&id, &etag),
+                Some(etag) => seen.is_new(&id, &etag),
                 // The text of an item is only made when its id comes again.
-                None => seen.first(&id, "") || seen.first(&id, &item.json()),
+                None => seen.is_new(&id, "") || seen.is_new(&id, &item.json()),
             },
         };
         applied.changes.push(match entry {
@@ -397,11 +399,11 @@ mod tests {
     }
 
     fn apply(entries: Vec<(String, Entry<Value>)>, rows: Vec<Option<Row<Value>>>, mode: Mode<'_>) -> Applied<Value> {
-        super::apply(entries, &mut rows.into_iter(), mode, &mut Seen::default())
+        super::apply(entries, &mut rows.into_iter(), mode, &mut RecentVersions::default())
     }
 
     fn pass(entries: Vec<(String, Entry<Value>)>, mode: Mode<'_>) -> Applied<Value> {
-        super::pass(entries, mode, &mut Seen::default())
+        super::pass(entries, mode, &mut RecentVersions::default())
     }
 
     fn upsert(item: Value) -> Vec<(String, Entry<Value>)> {
@@ -561,7 +563,7 @@ mod tests {
 
     #[test]
     fn removals_of_unknown_ids_and_the_items_of_a_feed_are_news_once() {
-        let mut seen = Seen::default();
+        let mut seen = RecentVersions::default();
         let gone = || vec![("a".to_owned(), Entry::Remove::<Value>(Reason::Deleted))];
         assert!(super::apply(gone(), &mut vec![None].into_iter(), INCREMENTAL, &mut seen).news);
         assert!(!super::apply(gone(), &mut vec![None].into_iter(), INCREMENTAL, &mut seen).news);

@@ -8,11 +8,11 @@
 use super::change::{Applied, Change, Collapsed, Entry, Reason, Row, apply, collapse, pass, side, sweep};
 use super::item::Item;
 use super::page::Malformed;
+use super::recent::RecentVersions;
 use super::record::Completed;
 use super::report::Report;
 use super::request::Query;
 use super::round::{Input, Round};
-use super::table::Seen;
 
 /// What a page brought, as far as the round has to know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,12 +42,12 @@ pub struct Desk<I> {
     /// Series masters that are named by occurrences of the page and are not in it.
     masters: Vec<String>,
     applied: Applied<I>,
-    seen: Seen,
+    seen: RecentVersions,
 }
 
 impl<I: Item> Default for Desk<I> {
     fn default() -> Self {
-        Self { items: Vec::new(), page: None, masters: Vec::new(), applied: Applied::default(), seen: Seen::default() }
+        Self { items: Vec::new(), page: None, masters: Vec::new(), applied: Applied::default(), seen: RecentVersions::default() }
     }
 }
 

@@ -8,7 +8,6 @@
 //! 4. What a URL parser could read otherwise than it looks (control characters, back-slashes, user-info) is foreign.
 
 use super::error::{Code, Failure, Read};
-use super::text::{self, cut, filled, halves, has, joined, quoted, short, whole};
 
 /// The four clouds, by the names that users give (graph-facts 2.7).
 pub const CLOUDS: [(&str, &str); 4] = [
@@ -34,10 +33,7 @@ impl Endpoint {
             Some((_, root)) => Self::parse(root),
             None => {
                 let names = CLOUDS.map(|(cloud, _)| cloud);
-                Err(Failure::new(
-                    Code::BadRequest,
-                    filled("options.cloud must be one of \"{}\", got {}", &[&joined(&names, "\", \""), &quoted(name)]),
-                ))
+                Err(Failure::new(Code::BadRequest, format!("options.cloud must be one of \"{}\", got {name:?}", names.join("\", \""))))
             }
         }
     }
@@ -47,14 +43,14 @@ impl Endpoint {
         let bad = |why: &str| {
             Failure::new(
                 Code::BadRequest,
-                filled("options.endpoint must be a root such as \"https://graph.microsoft.com/v1.0\": {}, got {}", &[why, &quoted(root)]),
+                format!("options.endpoint must be a root such as \"https://graph.microsoft.com/v1.0\": {why}, got {root:?}"),
             )
         };
-        if suspicious(root) || has(root, b"?#") {
+        if suspicious(root) || root.contains(['?', '#']) {
             return Err(bad("it holds a character that does not belong there"));
         }
         let split = split(root).ok_or_else(|| bad("it is no absolute http or https URL"))?;
-        if has(split.authority, b"@") {
+        if split.authority.contains('@') {
             return Err(bad("it must not hold a user or a password"));
         }
         let origin = split.origin();
@@ -63,10 +59,7 @@ impl Endpoint {
             return Err(bad("it has no host"));
         }
         if split.secure || loopback(&host) {
-            let mut path = split.rest;
-            while let Some(rest) = path.strip_suffix('/') {
-                path = rest;
-            }
+            let path = split.rest.trim_end_matches('/');
             Ok(Self { origin, path: if path.is_empty() { "/v1.0".into() } else { path.into() } })
         } else {
             Err(bad("http is for loopback only, a token must not travel in clear"))
@@ -75,7 +68,7 @@ impl Endpoint {
 
     /// Origin and path, without a slash at the end.
     pub fn root(&self) -> String {
-        filled("{}{}", &[&self.origin, &self.path])
+        format!("{}{}", self.origin, self.path)
     }
 
     /// The only origin that gets the token.
@@ -85,7 +78,7 @@ impl Endpoint {
 
     /// The scope to ask a token for.
     pub fn scope(&self) -> String {
-        filled("{}/.default", &[&self.origin])
+        format!("{}/.default", self.origin)
     }
 
     /// The absolute form of a link that may have the token, or the refusal.
@@ -93,9 +86,10 @@ impl Endpoint {
         let foreign = |why: &str| {
             Err(Failure::new(
                 Code::ForeignLink,
-                filled(
-                    "a link leads away from {}: {} ({}); the token was not sent, reset() starts over without this link",
-                    &[&self.origin, why, &shown(link)],
+                format!(
+                    "a link leads away from {}: {why} ({}); the token was not sent, reset() starts over without this link",
+                    self.origin,
+                    shown(link)
                 ),
             ))
         };
@@ -109,10 +103,10 @@ impl Endpoint {
             // Some documented links begin below the version, some with it.
             let versioned =
                 link.strip_prefix(self.path.as_str()).is_some_and(|rest| matches!(rest.bytes().next(), None | Some(b'/' | b'?')));
-            return Ok(if versioned { filled("{}{}", &[&self.origin, link]) } else { filled("{}{}", &[&self.root(), link]) });
+            return Ok(if versioned { format!("{}{link}", self.origin) } else { format!("{}{link}", self.root()) });
         }
         let Some(split) = split(link) else { return foreign("it is neither an http nor an https URL, nor a path") };
-        if has(split.authority, b"@") {
+        if split.authority.contains('@') {
             return foreign("it holds a user name before the host");
         }
         if split.origin() != self.origin {
@@ -124,13 +118,8 @@ impl Endpoint {
 
 /// A link without what follows its path: tokens stay out of messages and reports.
 pub fn shown(link: &str) -> String {
-    let (path, rest) = cut(link, b"?#(");
-    let mut shown = String::new();
-    for c in short(path, 200).chars() {
-        if !c.is_control() {
-            shown.push(c);
-        }
-    }
+    let (path, rest) = link.split_at(link.find(['?', '#', '(']).unwrap_or(link.len()));
+    let mut shown: String = path.chars().take(200).filter(|c| !c.is_control()).collect();
     if !rest.is_empty() {
         shown.push('…');
     }
@@ -146,16 +135,7 @@ fn loopback(host: &str) -> bool {
     if host == "localhost" || host == "[::1]" {
         return true;
     }
-    let mut parts = 0;
-    for part in text::parts(host, b".") {
-        match whole(part) {
-            Some(127) => {}
-            Some(0..=255) if parts > 0 => {}
-            _ => return false,
-        }
-        parts += 1;
-    }
-    parts == 4
+    host.parse().is_ok_and(|address: std::net::Ipv4Addr| address.is_loopback())
 }
 
 struct Split<'a> {
@@ -166,14 +146,13 @@ struct Split<'a> {
 
 /// Scheme, authority and the rest of an absolute URL; nothing else is taken for one.
 fn split(url: &str) -> Option<Split<'_>> {
-    let (scheme, after) = halves(url, b":")?;
-    let after = after.strip_prefix("//")?;
+    let (scheme, after) = url.split_once("://")?;
     let secure = scheme.eq_ignore_ascii_case("https");
     if !secure && !scheme.eq_ignore_ascii_case("http") {
         return None;
     }
-    let (authority, rest) = cut(after, b"/?#");
-    let blank = authority.is_empty() || has(authority, b" ");
+    let (authority, rest) = after.split_at(after.find(['/', '?', '#']).unwrap_or(after.len()));
+    let blank = authority.is_empty() || authority.contains(' ');
     (!blank).then_some(Split { secure, authority, rest })
 }
 
@@ -191,7 +170,7 @@ impl Split<'_> {
     fn origin(&self) -> String {
         let authority = self.authority.to_ascii_lowercase();
         let (scheme, default) = if self.secure { ("https", ":443") } else { ("http", ":80") };
-        filled("{}://{}", &[scheme, authority.strip_suffix(default).unwrap_or(&authority)])
+        format!("{scheme}://{}", authority.strip_suffix(default).unwrap_or(&authority))
     }
 }
 

@@ -29,12 +29,6 @@ pub trait Item: Clone {
     fn array(members: Vec<Self>) -> Self;
     /// The value as JSON text.
     fn json(&self) -> String;
-    /// A text.
-    fn of_text(text: &str) -> Self;
-    /// A number.
-    fn of_number(number: f64) -> Self;
-    /// True or false.
-    fn of_flag(flag: bool) -> Self;
 
     /// The property of this name, if it is a string.
     fn text_of(&self, name: &str) -> Option<String> {
@@ -90,15 +84,6 @@ mod native {
         }
         fn json(&self) -> String {
             self.to_string()
-        }
-        fn of_text(text: &str) -> Self {
-            text.into()
-        }
-        fn of_number(number: f64) -> Self {
-            number.into()
-        }
-        fn of_flag(flag: bool) -> Self {
-            flag.into()
         }
     }
 }

@@ -7,7 +7,7 @@
 //! | [`page`] | what a body says: its link, its items |
 //! | [`desk`] | the page at hand, from Graph's items to what is committed |
 //! | [`relation`] | relationship slices, folded into sets |
-//! | [`table`] | tables of hashes |
+//! | [`recent`] | which versions of items a round has met |
 //! | [`change`] | what a page does to the mirror, and what a sweep removes |
 //! | [`refusal`] | what an answer other than a page means |
 //! | [`challenge`] | the claims that a 401 or 403 asks for |
@@ -16,11 +16,10 @@
 //! | [`catalog`] | which resource a path names, and what that kind can do |
 //! | [`request`] | from options to the first URL, the Prefer header and the key |
 //! | [`endpoint`] | the clouds, and which links may have the token |
-//! | [`text`] | texts, searched and cut |
+//! | [`redact`] | keeps tokens and links out of messages |
 //! | [`time`] | ISO 8601 and HTTP dates |
 //! | [`item`] | the little that is asked of a JSON value |
 //! | [`report`] | what a round tells about itself |
-//! | [`field`] | how the record and the report are written |
 //! | [`error`] | the closed list of error codes |
 
 pub mod catalog;
@@ -29,17 +28,16 @@ pub mod change;
 pub mod desk;
 pub mod endpoint;
 pub mod error;
-pub mod field;
 pub mod item;
 pub mod pace;
 pub mod page;
+pub mod recent;
 pub mod record;
+pub mod redact;
 pub mod refusal;
 pub mod relation;
 pub mod report;
 pub mod request;
 pub mod round;
-pub mod table;
-pub mod text;
 pub mod time;
 pub mod wait;

@@ -8,7 +8,6 @@
 
 use super::item::Item;
 use super::refusal::plain;
-use super::text::{filled, quoted};
 
 /// Where the round goes on, byte for byte as Graph sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +84,7 @@ impl Malformed {
             Self::NotUtf8 => "the body is not UTF-8".into(),
             Self::NotJson => "the body is not JSON, or was cut short".into(),
             Self::NotAnObject => "the body is JSON but not an object".into(),
-            Self::ErrorInside(code) => filled("the status says success but the body holds the error {}", &[&quoted(code)]),
+            Self::ErrorInside(code) => format!("the status says success but the body holds the error {code:?}"),
             Self::NoValue => "the body has no \"value\"".into(),
             Self::ValueNotAList => "\"value\" is not a list".into(),
             Self::NoLink => "the page has neither a nextLink nor a deltaLink, so the round is unfinished; with `top` on call recordings this is Graph's known issue 22931: leave `top` out".into(),

@@ -7,7 +7,7 @@
 
 use super::item::Item;
 use super::page::Malformed;
-use super::text::{holds, short, without_tokens, words};
+use super::redact::redact;
 
 /// An answer whose status was not good.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -48,12 +48,20 @@ pub enum Verdict {
 }
 
 /// The codes that end a stored link, in lower case (graph-facts 4).
-const RESETS: &str = "syncstatenotfound syncstateinvalid resyncrequired resyncchangesapplydifferences \
-    resyncchangesuploaddifferences resyncapplydifferences resyncuploaddifferences invaliddeltatoken";
+const RESETS: [&str; 8] = [
+    "syncstatenotfound",
+    "syncstateinvalid",
+    "resyncrequired",
+    "resyncchangesapplydifferences",
+    "resyncchangesuploaddifferences",
+    "resyncapplydifferences",
+    "resyncuploaddifferences",
+    "invaliddeltatoken",
+];
 
 /// A name out of an answer: short, and no token that the answer echoes (invariant 8).
 pub fn plain(name: &str) -> String {
-    without_tokens(short(name, 100))
+    redact(name, 100)
 }
 
 /// The deepest nesting that is looked at. Graph nests three deep.
@@ -105,9 +113,9 @@ impl Refusal {
 
     fn resets(&self) -> bool {
         self.status == 410
-            || words(RESETS).iter().any(|code| self.has(code))
+            || RESETS.iter().any(|code| self.has(code))
             // Teams channels say it in words only.
-            || self.message.as_deref().is_some_and(|message| holds(&message.to_ascii_lowercase(), "parameter 'deltatoken' not supported"))
+            || self.message.as_deref().is_some_and(|message| message.to_ascii_lowercase().contains("parameter 'deltatoken' not supported"))
     }
 }
 

@@ -4,8 +4,9 @@
 //! one round, each time with another slice. The mirror keeps the whole set as a list under the name of the relationship,
 //! `members`, in the order in which its objects came.
 
+use std::collections::HashMap;
+
 use super::item::Item;
-use super::table::Places;
 
 const SLICE: &str = "@delta";
 
@@ -59,23 +60,19 @@ pub fn fold<I: Item>(sets: &I, slices: Lists<I>) -> I {
 }
 
 fn folded_set<I: Item>(old: Vec<I>, slice: Vec<I>) -> Vec<I> {
-    let mut places = Places::new(old.len() + slice.len());
+    let mut places: HashMap<String, usize> = HashMap::new();
     // What left keeps its place until the end, so that the places found before stay right.
     let mut members: Vec<(String, Option<I>)> = Vec::with_capacity(old.len());
     for member in old.into_iter().chain(slice) {
         let Some(id) = member.text_of("id") else { continue };
         let stays = if member.get("@removed").is_some_and(|removed| !removed.is_null()) { None } else { Some(member) };
-        let place = places.of(&id, &members);
+        let place = *places.entry(id.clone()).or_insert(members.len());
         match members.get_mut(place) {
             Some((_, known)) => *known = stays,
             None => members.push((id, stays)),
         }
     }
-    let mut set = Vec::with_capacity(members.len());
-    for (_, member) in members {
-        set.extend(member);
-    }
-    set
+    members.into_iter().filter_map(|(_, member)| member).collect()
 }
 
 /// An item with the sets that a full round has gathered in the place of the ones it had.

@@ -1,13 +1,14 @@
 //! What a round tells about itself. No token and no link is in it.
 
+use serde::Serialize;
+
 use super::change::{Applied, Change, Collapsed, Reason};
-use super::field::{Field, written};
-use super::item::Item;
 use super::record::Kind;
 use super::wait::Why;
 
 /// How a round ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// It has not.
     Running,
@@ -20,7 +21,8 @@ pub enum Outcome {
 }
 
 /// Items that could not be read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Skipped {
     /// Without an id.
     pub no_id: u32,
@@ -29,7 +31,7 @@ pub struct Skipped {
 }
 
 /// One wait.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Wait {
     /// What for.
     pub reason: Why,
@@ -37,8 +39,10 @@ pub struct Wait {
     pub ms: f64,
 }
 
-/// The `RoundReport` of `index.d.ts`. Times in milliseconds since 1970; the shell makes them dates.
-#[derive(Clone, Debug, PartialEq)]
+/// The `RoundReport` of `index.d.ts`. Times in milliseconds since 1970: they are not serialized, the shell
+/// adds them as dates.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Report {
     /// How it ended.
     pub outcome: Outcome,
@@ -69,6 +73,7 @@ pub struct Report {
     /// Series masters that were fetched by themselves.
     pub masters: u32,
     /// The page size that was asked for in the place of the configured one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub page_size: Option<u32>,
     /// Requests sent.
     pub requests: u32,
@@ -77,10 +82,13 @@ pub struct Report {
     /// Every wait.
     pub waits: Vec<Wait>,
     /// The code of the reset signal.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub resync: Option<String>,
     /// When the round began, here.
+    #[serde(skip)]
     pub started_at: f64,
     /// When it ended.
+    #[serde(skip)]
     pub ended_at: Option<f64>,
 }
 
@@ -140,49 +148,5 @@ impl Report {
             self.outcome = outcome;
             self.ended_at = Some(now);
         }
-    }
-}
-
-impl Report {
-    /// As it is shown.
-    pub fn written<I: Item>(&self) -> I {
-        let outcome = match self.outcome {
-            Outcome::Running => "running",
-            Outcome::Complete => "complete",
-            Outcome::Partial => "partial",
-            Outcome::Failed => "failed",
-        };
-        let count = |count: u32| Field::Number(f64::from(count));
-        let skipped = vec![("noId", count(self.skipped.no_id)), ("notAnObject", count(self.skipped.not_an_object))];
-        let mut waits = Vec::new();
-        for wait in &self.waits {
-            waits.push(Field::Fields(vec![("reason", Field::Text(wait.reason.as_str())), ("ms", Field::Number(wait.ms))]));
-        }
-        let counts = [
-            ("generation", self.generation),
-            ("pages", self.pages),
-            ("items", self.items),
-            ("added", self.added),
-            ("changed", self.changed),
-            ("unchanged", self.unchanged),
-            ("removed", self.removed),
-            ("ghosts", self.ghosts),
-            ("duplicates", self.duplicates),
-            ("masters", self.masters),
-            ("requests", self.requests),
-            ("retries", self.retries),
-        ];
-        let mut all =
-            vec![("outcome", Field::Text(outcome)), ("kind", Field::Text(self.kind.as_str())), ("resumed", Field::Flag(self.resumed))];
-        for (name, number) in counts {
-            all.push((name, count(number)));
-        }
-        all.push(("skipped", Field::Fields(skipped)));
-        all.push(("waits", Field::List(waits)));
-        all.push(("resync", Field::text(self.resync.as_deref())));
-        all.push(("pageSize", Field::number(self.page_size.map(f64::from))));
-        all.push(("startedAt", Field::Number(self.started_at)));
-        all.push(("endedAt", Field::number(self.ended_at)));
-        written(&all)
     }
 }

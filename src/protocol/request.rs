@@ -12,8 +12,10 @@ use super::change::{Dialect, Reading};
 use super::endpoint::Endpoint;
 use super::error::{Code, Failure, Read};
 use super::pace::Workload;
-use super::text::{among, bare, cut, digits, filled, halves, holds, joined, odd, parts, printable, quoted, words};
+use std::collections::BTreeSet;
+
 use super::time::{DAY, format_iso, parse_iso};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// The longest window of a calendar view, in days: longer ones are an `ErrorInvalidRequest` (graph-facts 1.3).
 pub const LONGEST_WINDOW: i64 = 1825;
@@ -111,9 +113,9 @@ impl Query {
     /// The first URL of a full round; of a rolling window, with where it is now, `start/end`.
     pub fn url(&self, endpoint: &Endpoint, window: Option<&str>) -> String {
         let mut url = endpoint.root() + &self.target;
-        if let Some((start, end)) = window.filter(|_| self.window.is_some()).and_then(|window| halves(window, b"/")) {
+        if let Some((start, end)) = window.filter(|_| self.window.is_some()).and_then(|window| window.split_once('/')) {
             let params = [("startDateTime=", start), ("&endDateTime=", end)];
-            url.push(if holds(&self.target, "?") { '&' } else { '?' });
+            url.push(if self.target.contains('?') { '&' } else { '?' });
             for (name, value) in params {
                 url += name;
                 url += &encode(value);
@@ -125,7 +127,7 @@ impl Query {
     /// Where one series master is found by itself.
     pub fn master(&self, endpoint: &Endpoint, id: &str) -> Option<String> {
         let below = self.masters.as_ref()?;
-        Some(joined(&[&endpoint.root(), below, &segment("", id).ok()?], ""))
+        Some(format!("{}{below}{}", endpoint.root(), segment("", id).ok()?))
     }
 
     /// The values of the Prefer header, with another page size than the configured one if there is one.
@@ -134,7 +136,7 @@ impl Query {
         let mut values = self.prefer.clone();
         if let Some(size) = page_size.filter(|size| Some(*size) != self.page_size) {
             values.retain(|value| !value.starts_with(SIZE));
-            values.push(joined(&[SIZE, &digits(size.into(), 1)], ""));
+            values.push(format!("{SIZE}{size}"));
         }
         values
     }
@@ -149,7 +151,7 @@ impl Query {
         let mut key = key_prefix(account);
         key += &endpoint.root();
         key += " | ";
-        key += cut(&self.target, b"?").0;
+        key += self.target.split('?').next().unwrap_or_default();
         if !self.canonical.is_empty() {
             key += " | ";
             key += &self.canonical;
@@ -170,7 +172,7 @@ impl Query {
 
     /// The name under which is stored until when Graph throttles its scope.
     pub fn throttle_key(&self, account: &str, endpoint: &Endpoint) -> String {
-        joined(&[&key_prefix(account), &endpoint.root(), " | not before | ", &plain(&self.scope)], "")
+        format!("{}{} | not before | {}", key_prefix(account), endpoint.root(), plain(&self.scope))
     }
 
     /// How removals are told.
@@ -181,25 +183,12 @@ impl Query {
 
 /// What the keys of an account begin with.
 pub fn key_prefix(account: &str) -> String {
-    filled("{} | ", &[&plain(account)])
+    format!("{} | ", plain(account))
 }
 
 /// A part of a key without what parts the keys.
 fn plain(text: &str) -> String {
-    swapped(&swapped(text, '%', "%25"), '|', "%7C")
-}
-
-/// A text with something else in the place of a character.
-fn swapped(text: &str, old: char, new: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c == old {
-            out += new;
-        } else {
-            out.push(c);
-        }
-    }
-    out
+    text.replace('%', "%25").replace('|', "%7C")
 }
 
 /// A query before its rules are checked.
@@ -234,31 +223,29 @@ impl Draft {
             if top == 0 {
                 return bad("options.top must be at least 1, got 0");
             }
-            self.param("$top", &digits(top.into(), 1));
+            self.param("$top", &top.to_string());
         }
         Ok(())
     }
 
     fn page_size(&mut self, size: Option<u32>) -> Read<()> {
         if let Some(size) = size {
-            let written = digits(size.into(), 1);
             if !(1..=1000).contains(&size) {
-                return bad(filled("options.pageSize must be from 1 to 1000, got {}", &[&written]));
+                return bad(format!("options.pageSize must be from 1 to 1000, got {size}"));
             }
-            self.prefer.push(filled("odata.maxpagesize={}", &[&written]));
+            self.prefer.push(format!("odata.maxpagesize={size}"));
         }
         Ok(())
     }
 
     fn time_zone(&mut self, zone: Option<&str>) -> Read<()> {
         if let Some(zone) = zone {
-            if !printable(zone) || odd(zone, b"\"\\,") {
-                return bad(filled(
-                    "options.timeZone must be the name of a time zone such as \"Pacific Standard Time\" or \"Europe/Berlin\", got {}",
-                    &[&quoted(zone)],
+            if !is_printable(zone) || zone.contains(['"', '\\', ',']) {
+                return bad(format!(
+                    "options.timeZone must be the name of a time zone such as \"Pacific Standard Time\" or \"Europe/Berlin\", got {zone:?}"
                 ));
             }
-            self.shaping(filled("outlook.timezone=\"{}\"", &[zone]));
+            self.shaping(format!("outlook.timezone=\"{zone}\""));
         }
         Ok(())
     }
@@ -278,13 +265,13 @@ impl Draft {
 
     fn select(&mut self, select: Option<&[String]>) -> Read<()> {
         let Some(select) = select else { return Ok(()) };
-        if let Some(odd) = select.iter().find(|name| odd(name, b" ,&?#")) {
-            return bad(filled("options.select must be a list of property names, got {}", &[&quoted(odd)]));
+        if let Some(odd) = select.iter().find(|name| is_invalid(name, &[' ', ',', '&', '?', '#'])) {
+            return bad(format!("options.select must be a list of property names, got {odd:?}"));
         }
         if select.is_empty() {
             return bad("options.select must name at least one property; leave it out for the default ones");
         }
-        self.params.push(("$select".into(), joined(&borrowed(select), ","), joined(&sorted(select), ",")));
+        self.params.push(("$select".into(), select.join(","), sorted(select).join(",")));
         Ok(())
     }
 
@@ -295,15 +282,16 @@ impl Draft {
             return bad("options.ids must name at least one id; leave it out for all");
         }
         if limit == Ids::Fifty && ids.len() > MOST_IDS {
-            return bad(filled(
+            return bad(format!(
                 "options.ids must be at most {} ids, which is Graph's limit, got {}; track the whole collection, or make several queries",
-                &[&digits(MOST_IDS as i64, 1), &digits(ids.len() as i64, 1)],
+                MOST_IDS,
+                ids.len()
             ));
         }
-        if let Some(odd) = ids.iter().find(|id| odd(id, b"")) {
-            return bad(filled("options.ids must be a list of ids, got {}", &[&quoted(odd)]));
+        if let Some(odd) = ids.iter().find(|id| is_invalid(id, &[])) {
+            return bad(format!("options.ids must be a list of ids, got {odd:?}"));
         }
-        self.params.push(("$filter".into(), id_filter(&borrowed(ids)), id_filter(&sorted(ids))));
+        self.params.push(("$filter".into(), id_filter(ids), id_filter(&sorted(ids))));
         Ok(())
     }
 
@@ -313,7 +301,7 @@ impl Draft {
         self.select(options.select.as_deref())?;
         self.ids(options.ids.as_deref())?;
         for (option, value) in &options.texts {
-            self.param(&filled("${}", &[option]), value);
+            self.param(&format!("${option}"), value);
         }
         self.top(options.top)?;
         self.minimal(options.minimal);
@@ -321,21 +309,21 @@ impl Draft {
         self.time_zone(options.time_zone.as_deref())?;
         self.immutable_ids(options.immutable_ids);
         for value in &options.prefer {
-            if !printable(value) {
-                return bad(filled("options.prefer must be a list of Prefer values, got {}", &[&quoted(value)]));
+            if !is_printable(value) {
+                return bad(format!("options.prefer must be a list of Prefer values, got {value:?}"));
             }
             self.shaping(value.clone());
         }
         for (name, value) in &options.query {
-            if odd(name, b"&=#?") {
-                return bad(filled("options.query must have names of query parameters, got {}", &[&quoted(name)]));
+            if is_invalid(name, &['&', '=', '#', '?']) {
+                return bad(format!("options.query must have names of query parameters, got {name:?}"));
             }
             self.params.retain(|(old, _, _)| !same_parameter(old, name));
             self.param(name, value);
         }
         // A first request with a token of its own is no listing of everything.
         let begun = |name: &str| ["deltatoken", "skiptoken", "token"].iter().any(|token| same_parameter(name, token));
-        let full = !self.params.iter().any(|(name, _, _)| begun(name)) && !holds(&self.path, "(token=");
+        let full = !self.params.iter().any(|(name, _, _)| begun(name)) && !self.path.contains("(token=");
         if options.refresh.flatten().is_some_and(|age| age.is_nan() || age <= 0.0) {
             return bad("options.refresh must be milliseconds above 0, or false for never");
         }
@@ -349,10 +337,10 @@ impl Draft {
         let (mut target, mut pairs) = (self.path, Vec::new());
         for (name, value, canonical) in &self.params {
             target.push(if pairs.is_empty() { '?' } else { '&' });
-            target += &joined(&[&encode(name), &encode(value)], "=");
-            pairs.push(joined(&[&encode(&name.to_ascii_lowercase()), &encode(canonical)], "="));
+            target += &format!("{}={}", encode(name), encode(value));
+            pairs.push(format!("{}={}", encode(&name.to_ascii_lowercase()), encode(canonical)));
         }
-        let canonical = joined(&sorted(&pairs), "&");
+        let canonical = sorted(&pairs).join("&");
         let sized = self.resource.is_some_and(|resource| resource.page_size == PageSize::Prefer);
         let workload = self.resource.map_or(Workload::Other, |resource| resource.workload);
         let scope = workload.scope(mailbox(&target));
@@ -382,10 +370,10 @@ impl Draft {
 pub fn events(options: Options) -> Read<Query> {
     let owner = owner(options.user.as_deref())?;
     let calendar = match options.calendar.as_deref() {
-        Some(id) => filled("/calendars/{}", &[&segment("options.calendar", id)?]),
+        Some(id) => format!("/calendars/{}", segment("options.calendar", id)?),
         None => String::new(),
     };
-    let mut draft = Draft::new(catalog::named("event"), filled("{}{}/calendarView/delta", &[&owner, &calendar]));
+    let mut draft = Draft::new(catalog::named("event"), format!("{owner}{calendar}/calendarView/delta"));
     draft.owner = Some(owner);
     if let Some((back, ahead, zone)) = &options.window {
         let span = i64::from(*back) + i64::from(*ahead) + 1;
@@ -395,19 +383,18 @@ pub fn events(options: Options) -> Read<Query> {
         if span > LONGEST_WINDOW {
             return too_long("options.window", span);
         }
-        if !printable(zone) {
-            return bad(filled("options.window.timeZone must be an IANA name such as \"Europe/Berlin\", got {}", &[&quoted(zone)]));
+        if !is_printable(zone) {
+            return bad(format!("options.window.timeZone must be an IANA name such as \"Europe/Berlin\", got {zone:?}"));
         }
         // Where the window is moves from day to day: the key says how far it reaches.
-        let (back, ahead) = (digits((*back).into(), 1), digits((*ahead).into(), 1));
-        draft.shape.push(joined(&["window=-", &back, "+", &ahead, " ", zone], ""));
+        draft.shape.push(format!("window=-{back}+{ahead} {zone}"));
         return draft.finish(options);
     }
     let (from, to) = (options.start.as_deref().unwrap_or_default(), options.end.as_deref().unwrap_or_default());
     let start = instant("options.start", from)?;
     let end = instant("options.end", to)?;
     if start >= end {
-        return bad(filled("options.end must be after options.start, got {} and {}", &[&quoted(from), &quoted(to)]));
+        return bad(format!("options.end must be after options.start, got {from:?} and {to:?}"));
     }
     if end - start > LONGEST_WINDOW * DAY {
         return too_long("options.start and options.end", (end - start).div_ceil_days());
@@ -418,9 +405,8 @@ pub fn events(options: Options) -> Read<Query> {
 }
 
 fn too_long<T>(options: &str, days: i64) -> Read<T> {
-    bad(filled(
-        "{} must be at most 1825 days apart, which is Graph's limit for a calendar view, got {} days; take a shorter window or several queries",
-        &[options, &digits(days, 1)],
+    bad(format!(
+        "{options} must be at most 1825 days apart, which is Graph's limit for a calendar view, got {days} days; take a shorter window or several queries"
     ))
 }
 
@@ -441,27 +427,25 @@ pub fn call_recordings(options: Options) -> Read<Query> {
         None => plain,
     };
     // A quote inside the literal is doubled, as OData has it.
-    let mut inside = filled("meetingOrganizerUserId='{}'", &[&segment("options.organizer", &swapped(organizer, '\'', "''"))?]);
+    let mut inside = format!("meetingOrganizerUserId='{}'", segment("options.organizer", &organizer.replace('\'', "''"))?);
     if let Some(start) = &options.start {
         // The instant is canonical here, where it is part of the path and so of the key.
-        inside += &filled(",startDateTime={}", &[&format_iso(instant("options.startDateTime", start)?)]);
+        inside += &format!(",startDateTime={}", format_iso(instant("options.startDateTime", start)?));
     }
-    let path = filled("/users/{}/onlineMeetings/getAllRecordings({})/delta", &[&user, &inside]);
+    let path = format!("/users/{user}/onlineMeetings/getAllRecordings({inside})/delta");
     Draft::new(catalog::named("callRecording"), path).finish(options)
 }
 
 /// Checks the path and the options of `track()`.
 pub fn track(path: &str, options: Options) -> Read<Query> {
-    let shape = |why: &str| {
-        bad(filled("path must be a delta resource below the root, such as \"/users/delta\": {}, got {}", &[why, &quoted(path)]))
-    };
+    let shape = |why: &str| bad(format!("path must be a delta resource below the root, such as \"/users/delta\": {why}, got {path:?}"));
     if !path.starts_with('/') || path.starts_with("//") {
         return shape("it begins with one slash");
     }
-    if odd(path, b"?#\\ ") {
+    if is_invalid(path, &['?', '#', '\\', ' ']) {
         return shape("parameters go into the options, and spaces and back-slashes are not allowed");
     }
-    let last = parts(path, b"/").pop().unwrap_or_default().to_ascii_lowercase();
+    let last = path.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
     let function = last.strip_prefix("microsoft.graph.").unwrap_or(&last);
     if function != "delta" && !function.starts_with("delta(") {
         return shape("it ends with /delta");
@@ -474,23 +458,20 @@ pub fn track(path: &str, options: Options) -> Read<Query> {
             "a calendar view needs a start and an end; use events({ start, end }), or give startDateTime and endDateTime in options.query",
         );
     }
-    if name == "callRecording" && !holds(&path.to_ascii_lowercase(), "meetingorganizeruserid=") {
+    if name == "callRecording" && !path.to_ascii_lowercase().contains("meetingorganizeruserid=") {
         return bad("call recordings need the meeting organizer; use callRecordings({ organizer })");
     }
     if let Some(resource) = resource {
-        let refuse = |option: &str, instead: &str| bad(filled("options.{} is refused by Graph on {}: {}", &[option, name, instead]));
-        let send = |option: &str| filled("leave it out, or send it all the same by options.query: { \"${}\": … }", &[option]);
-        let mut asked: Vec<&str> = Vec::new();
-        for (option, _) in &options.texts {
-            asked.push(option);
-        }
+        let refuse = |option: &str, instead: &str| bad(format!("options.{option} is refused by Graph on {name}: {instead}"));
+        let send = |option: &str| format!("leave it out, or send it all the same by options.query: {{ \"${option}\": … }}");
+        let mut asked: Vec<&str> = options.texts.iter().map(|(option, _)| *option).collect();
         if options.select.is_some() {
             asked.push("select");
         }
         if options.top.is_some() {
             asked.push("top");
         }
-        if let Some(option) = asked.iter().find(|option| !words(resource.takes).contains(option)) {
+        if let Some(option) = asked.iter().find(|option| !resource.takes.contains(option)) {
             let prefer = *option == "top" && resource.page_size == PageSize::Prefer;
             return refuse(option, &if prefer { "use options.pageSize".into() } else { send(option) });
         }
@@ -522,49 +503,27 @@ pub fn track(path: &str, options: Options) -> Read<Query> {
     let mut draft = Draft::new(resource, path.to_owned());
     if name == "event" {
         // `/me` or `/users/{id}`.
-        let segments = parts(path, b"/");
+        let segments: Vec<&str> = path.split('/').collect();
         let me = segments.get(1).is_some_and(|first| first.eq_ignore_ascii_case("me"));
-        draft.owner = segments.get(..if me { 2 } else { 3 }).map(|owner| joined(owner, "/"));
+        draft.owner = segments.get(..if me { 2 } else { 3 }).map(|owner| owner.join("/"));
     }
     draft.finish(options)
 }
 
-fn id_filter(ids: &[&str]) -> String {
-    let mut filter = String::new();
-    for id in ids {
-        filter += if filter.is_empty() { "id eq '" } else { " or id eq '" };
-        filter += &swapped(id, '\'', "''");
-        filter.push('\'');
-    }
-    filter
+fn id_filter(ids: &[String]) -> String {
+    let equal: Vec<String> = ids.iter().map(|id| format!("id eq '{}'", id.replace('\'', "''"))).collect();
+    equal.join(" or ")
 }
 
-fn borrowed(texts: &[String]) -> Vec<&str> {
-    texts.iter().map(String::as_str).collect()
-}
-
-/// In order, each once. One by one: the lists are short, the standard sort weighs 5 KB in the wasm, and the panic of an insertion
-/// brings the formatter of numbers.
-fn sorted(texts: &[String]) -> Vec<&str> {
-    let mut sorted: Vec<&str> = Vec::new();
-    loop {
-        let last = sorted.last().copied();
-        let mut least: Option<&str> = None;
-        for text in texts {
-            if last.is_none_or(|last| text.as_str() > last) && least.is_none_or(|least| text.as_str() < least) {
-                least = Some(text);
-            }
-        }
-        match least {
-            Some(least) => sorted.push(least),
-            None => return sorted,
-        }
-    }
+/// In order, each once.
+fn sorted(texts: &[String]) -> Vec<String> {
+    let unique: BTreeSet<&String> = texts.iter().collect();
+    unique.into_iter().cloned().collect()
 }
 
 /// Whose mailbox a path of Outlook is in: `me`, or an id.
 fn mailbox(path: &str) -> &str {
-    match parts(path, b"/")[..] {
+    match path.split('/').collect::<Vec<_>>()[..] {
         ["", me, ..] if me.eq_ignore_ascii_case("me") => me,
         ["", "admin", _, _, id, ..] | ["", _, id, ..] => id,
         _ => "",
@@ -588,47 +547,48 @@ fn bad<T>(message: impl Into<String>) -> Read<T> {
 fn instant(option: &str, text: &str) -> Read<i64> {
     match parse_iso(text) {
         Some(ms) => Ok(ms),
-        None => bad(filled("{} must be an ISO 8601 date such as \"2026-11-21T00:00:00Z\", or a Date, got {}", &[option, &quoted(text)])),
+        None => bad(format!("{option} must be an ISO 8601 date such as \"2026-11-21T00:00:00Z\", or a Date, got {text:?}")),
     }
 }
 
 fn owner(user: Option<&str>) -> Read<String> {
     match user {
         None => Ok("/me".into()),
-        Some(user) => Ok(filled("/users/{}", &[&segment("options.user", user)?])),
+        Some(user) => Ok(format!("/users/{}", segment("options.user", user)?)),
     }
 }
 
 /// An id as a segment of a path.
 fn segment(option: &str, id: &str) -> Read<String> {
-    if odd(id, b"") || id.bytes().all(|byte| byte == b'.') {
-        return bad(filled("{} must be an id, got {}", &[option, &quoted(id)]));
+    if is_invalid(id, &[]) || id.bytes().all(|byte| byte == b'.') {
+        return bad(format!("{option} must be an id, got {id:?}"));
     }
-    Ok(percent(id, b"-_.~@!$*="))
+    Ok(utf8_percent_encode(id, SEGMENT).to_string())
 }
+
+/// What stays as it is in a segment of a path.
+const SEGMENT: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'@').remove(b'!').remove(b'$').remove(b'*').remove(b'=');
+/// What stays as it is in a query parameter. Above all not `+`: Graph reads a bare one as a space.
+const PARAMETER: &AsciiSet = &SEGMENT.add(b'=').remove(b':').remove(b',').remove(b'/').remove(b'(').remove(b')');
 
 fn encode(text: &str) -> String {
-    percent(text, b"-_.~@!$*:,/()")
+    utf8_percent_encode(text, PARAMETER).to_string()
 }
 
-fn percent(text: &str, plain: &[u8]) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || among(byte, plain) {
-            out.push(char::from(byte));
-        } else {
-            out.push('%');
-            for nibble in [byte >> 4, byte & 15] {
-                out.push(char::from(if nibble < 10 { b'0' + nibble } else { b'A' - 10 + nibble }));
-            }
-        }
-    }
-    out
+/// Whether a string is empty, or holds a control character or one of `others`.
+fn is_invalid(text: &str, others: &[char]) -> bool {
+    text.is_empty() || text.contains(others) || text.contains(char::is_control)
+}
+
+/// Whether a string is printable ASCII and not empty.
+fn is_printable(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| (0x20..0x7f).contains(&byte))
 }
 
 /// `$top` and `top`, `startdatetime` and `startDateTime`.
 fn same_parameter(one: &str, other: &str) -> bool {
-    bare(one, '$').eq_ignore_ascii_case(bare(other, '$'))
+    one.trim_start_matches('$').eq_ignore_ascii_case(other.trim_start_matches('$'))
 }
 
 #[cfg(test)]

@@ -55,10 +55,10 @@ use super::endpoint::{Endpoint, shown};
 use super::error::{Code, Failure};
 use super::page::{Link, Malformed};
 use super::record::{Completed, Kind, Phase, Record};
+use super::redact::redact;
 use super::refusal::{Refusal, Verdict};
 use super::report::{Outcome, Report, Wait};
 use super::request::Query;
-use super::text::{digits, filled, short, without_tokens};
 use super::time::DAY;
 use super::wait::{Policy, Why, back_off, retry_after};
 use crate::planted;
@@ -400,7 +400,7 @@ impl Round {
             (State::Fetching, Input::Page(link)) => self.page(link, now, chance),
             (State::Fetching, Input::Refused(refusal)) => self.refused(&refusal, now, chance),
             (State::Fetching, Input::Unreachable(lost)) => {
-                let words = filled("no answer from {}; check the connection and, in a browser, that this page may call that origin; the next round goes on at the same page", &[self.plan.endpoint.origin()]);
+                let words = format!("no answer from {}; check the connection and, in a browser, that this page may call that origin; the next round goes on at the same page", self.plan.endpoint.origin());
                 self.unreachable(lost, words, now, chance)
             }
             (State::SigningIn, Input::Unreachable(lost)) => {
@@ -409,7 +409,7 @@ impl Round {
             (State::SigningIn, Input::Busy(until)) => self.busy(until, now, chance),
             (State::Fetching, Input::Throttled(until)) => self.throttled(until, now),
             (State::Fetching, Input::Malformed(why)) => {
-                let failure = Failure::retryable(Code::Protocol, filled("Graph's answer is no page of a delta query: {}; the stored link is untouched", &[&why.words()]));
+                let failure = Failure::retryable(Code::Protocol, format!("Graph's answer is no page of a delta query: {}; the stored link is untouched", why.words()));
                 self.again(Why::Malformed, None, failure, now, chance)
             }
             (State::Sleeping, Input::Slept) => {
@@ -635,9 +635,9 @@ impl Round {
         if let Link::Next(next) = &link
             && (matches!(&self.target, Target::Link(used) if used == next) || self.anchor.as_ref() == Some(next))
         {
-            let words = filled(
+            let words = format!(
                 "Graph's nextLinks go in a circle at {}; the stored state is as it was, try again later or start over with reset()",
-                &[&shown(next)],
+                shown(next)
             );
             return self.again(Why::Malformed, None, Failure::retryable(Code::Livelock, words), now, chance);
         }
@@ -795,7 +795,7 @@ impl Round {
         } else {
             return None;
         };
-        let words = filled("{}; what was committed is intact, try again later or start over with reset()", &[words]);
+        let words = format!("{words}; what was committed is intact, try again later or start over with reset()");
         Some(Failure::retryable(Code::Livelock, words))
     }
 
@@ -937,7 +937,7 @@ impl Round {
         if resets.len() >= MOST_RESETS {
             return self.too_many_resets(refusal.code().map(str::to_owned), Some(refusal.status), now);
         }
-        self.report.resync = Some(refusal.code().map_or_else(|| digits(refusal.status.into(), 1), str::to_owned));
+        self.report.resync = Some(refusal.code().map_or_else(|| refusal.status.to_string(), str::to_owned));
         resets.push(now);
         let step = self.restart(Record { resets, restarted: self.record.restarted, ..self.record.fresh() });
         let location = self.plan.query.resource.is_some_and(|resource| resource.location).then_some(refusal.location.as_deref()).flatten();
@@ -948,9 +948,9 @@ impl Round {
     }
 
     fn too_many_resets(&mut self, graph_code: Option<String>, status: Option<u16>, now: f64) -> Step {
-        let words = filled(
+        let words = format!(
             "{} full rounds within a day were called for, because Graph asked for them or refused the links for good, and none could complete; the mirror is as it was, try again tomorrow or start over with reset()",
-            &[&digits(MOST_RESETS as i64, 1)],
+            MOST_RESETS
         );
         let mut failure = Failure::retryable(Code::ResyncLoop, words);
         failure.graph_code = graph_code;
@@ -1005,8 +1005,8 @@ impl Round {
             Lost::Network => (Why::Network, words),
             Lost::Timeout => {
                 self.shrink();
-                let seconds = digits((self.plan.policy.timeout / 1000.0).ceil() as i64, 1);
-                (Why::Timeout, filled("{} (nothing moved for {} s, options.retry.timeout)", &[&words, &seconds]))
+                let seconds = (self.plan.policy.timeout / 1000.0).ceil();
+                (Why::Timeout, format!("{words} (nothing moved for {seconds} s, options.retry.timeout)"))
             }
         };
         self.again(why, None, Failure::retryable(Code::Network, words), now, chance)
@@ -1114,12 +1114,12 @@ impl Round {
             }
             _ => (Code::BadRequest, false, "check the options of the query"),
         };
-        let status = if refusal.status == 0 { "with a redirect".to_owned() } else { digits(refusal.status.into(), 1) };
-        let graph_code = refusal.code().map(|code| filled(" {}", &[code])).unwrap_or_default();
+        let status = if refusal.status == 0 { "with a redirect".to_owned() } else { refusal.status.to_string() };
+        let graph_code = refusal.code().map(|code| format!(" {code}")).unwrap_or_default();
         let strange = refusal.strange.as_ref().filter(|strange| **strange == Malformed::Html).map(Malformed::words);
         let said = refusal.message.as_deref().or(strange.as_deref());
-        let said = said.map(|said| filled(" ({})", &[short(&without_tokens(said), 300)])).unwrap_or_default();
-        let mut failure = Failure::new(code, filled("Graph answered {}{} on {}{}: {}", &[&status, &graph_code, name, &said, way_out]));
+        let said = said.map(|said| format!(" ({})", redact(said, 300))).unwrap_or_default();
+        let mut failure = Failure::new(code, format!("Graph answered {status}{graph_code} on {name}{said}: {way_out}"));
         failure.status = (refusal.status != 0).then_some(refusal.status);
         failure.graph_code = refusal.code().map(str::to_owned);
         failure.request_id = refusal.request_id.clone();

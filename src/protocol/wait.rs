@@ -4,8 +4,9 @@
 //!    (graph-facts 5).
 //! 2. Without it, which includes browsers that may not read it, exponential back-off with full jitter and a cap.
 
-use super::text::halves;
-use super::time::parse_http_date;
+use std::time::UNIX_EPOCH;
+
+use serde::Serialize;
 
 /// When and how often a request is asked again. Times in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,7 +44,8 @@ impl Default for Policy {
 }
 
 /// What a wait is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Why {
     /// Graph answered 429 or 509.
     Throttled,
@@ -64,21 +66,16 @@ pub fn retry_after(header: &str, now: f64) -> Option<f64> {
     let text = header.trim_ascii();
     let ms = match seconds(text) {
         Some(seconds) => seconds * 1000.0,
-        #[allow(clippy::cast_precision_loss, reason = "milliseconds of dates with four-digit years fit")]
-        None => parse_http_date(text)? as f64 - now,
+        None => httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?.as_secs_f64() * 1000.0 - now,
     };
     ms.is_finite().then_some(ms.max(0.0))
 }
 
-/// Digits with at most one point between them. By hand: the standard parser weighs 15 KB in the wasm.
+/// Digits with at most one point between them: the standard parser also takes signs, exponents and `inf`.
 fn seconds(text: &str) -> Option<f64> {
-    let (whole, fraction) = halves(text, b".").unwrap_or((text, "0"));
-    let digits = |text: &str| {
-        let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        plain.then(|| text.bytes().fold(0.0, |sum, byte| sum * 10.0 + f64::from(byte - b'0')))
-    };
-    let scale = fraction.bytes().fold(1.0, |scale, _| scale * 10.0);
-    Some(digits(whole)? + digits(fraction)? / scale)
+    let plain = text.starts_with(|c: char| c.is_ascii_digit()) && text.ends_with(|c: char| c.is_ascii_digit());
+    let decimal = plain && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if decimal { text.parse().ok() } else { None }
 }
 
 /// The wait before asking again: after `failures` failures in a row, with `chance` in `0.0..1.0`.

@@ -82,7 +82,7 @@ fn described(options: JsValue, make_error: &Function) -> Read<(Shared, JsValue)>
     // A host that is written otherwise than the host's parser writes it would look foreign at each request.
     let origin = Url::new(&endpoint.root()).map(|url| url.origin()).unwrap_or_default();
     if origin != endpoint.origin() {
-        let words = filled("options.endpoint must be written as URLs are, {}, got {}", &[&quoted(&origin), &quoted(endpoint.origin())]);
+        let words = format!("options.endpoint must be written as URLs are, {origin:?}, got {:?}", endpoint.origin());
         return Err(Failure::new(Code::BadRequest, words));
     }
     let token = options.get("token").unwrap_or(JsValue::UNDEFINED);
@@ -90,7 +90,7 @@ fn described(options: JsValue, make_error: &Function) -> Read<(Shared, JsValue)>
     let tokens = Tokens::new(token, &endpoint.scope())?;
     let fetch = options.get("fetch").unwrap_or(JsValue::UNDEFINED);
     if !fetch.is_undefined() && !fetch.is_function() {
-        return Err(Failure::new(Code::BadRequest, filled("options.fetch must be a function, got {}", &[&shown(&fetch)])));
+        return Err(Failure::new(Code::BadRequest, format!("options.fetch must be a function, got {}", shown(&fetch))));
     }
     let policy = policy(options.get("retry"))?;
     let account = account.or(carried).filter(|account| !account.is_empty());
@@ -99,7 +99,7 @@ fn described(options: JsValue, make_error: &Function) -> Read<(Shared, JsValue)>
     if !matches!(kind.as_deref(), Some("indexeddb" | "memory")) && !store.is_object() {
         return Err(Failure::new(
             Code::BadRequest,
-            filled("options.store must be \"indexeddb\", \"memory\" or a DeltaStore, got {}", &[&shown(&store)]),
+            format!("options.store must be \"indexeddb\", \"memory\" or a DeltaStore, got {}", shown(&store)),
         ));
     }
     let account = match account {
@@ -200,9 +200,7 @@ impl Client {
             "callRecordings" => request::call_recordings(*options::read(options, &CALL_RECORDINGS)?),
             _ => match path.as_string() {
                 Some(text) => request::track(&text, *options::read(options, &TRACK)?),
-                None => {
-                    Err(Failure::new(Code::BadRequest, filled("path must be a text such as \"/users/delta\", got {}", &[&shown(path)])))
-                }
+                None => Err(Failure::new(Code::BadRequest, format!("path must be a text such as \"/users/delta\", got {}", shown(path)))),
             },
         }
     }
@@ -236,7 +234,7 @@ impl Query {
             && ack != "next"
             && ack != "manual"
         {
-            return Err(Failure::new(Code::BadRequest, filled("options.ack must be \"next\" or \"manual\", got {}", &[&quoted(&ack)])));
+            return Err(Failure::new(Code::BadRequest, format!("options.ack must be \"next\" or \"manual\", got {ack:?}")));
         }
         options.millis("maxMs", &mut max_ms)?;
         let shared = &self.shared;

@@ -53,7 +53,7 @@ impl Fetch<'_> {
         // The protocol has checked the link by its text; the host's own parser has the last word.
         let origin = Url::new(url).map(|url| url.origin()).unwrap_or_default();
         if origin != self.endpoint.origin() {
-            let words = filled("a link leads away from {} ({}); the token was not sent", &[self.endpoint.origin(), &shown(url)]);
+            let words = format!("a link leads away from {} ({}); the token was not sent", self.endpoint.origin(), shown(url));
             return Err(Failure::new(Code::ForeignLink, words));
         }
         let headers = Object::new();

@@ -101,7 +101,7 @@ pub fn shown(value: &JsValue) -> String {
     }
     let text = JSON::stringify(value).ok().and_then(|text| text.as_string()).unwrap_or_else(|| "something else".into());
     let start = short(&text, 80);
-    if start.len() < text.len() { filled("{}…", &[start]) } else { text }
+    if start.len() < text.len() { format!("{start}…") } else { text }
 }
 
 impl Options {
@@ -111,14 +111,14 @@ impl Options {
             return Ok(Self { object: Object::new().into(), call });
         }
         if !object.is_object() || Array::is_array(&object) {
-            return bad(filled("the options of {}() must be an object, got {}", &[call, &shown(&object)]));
+            return bad(format!("the options of {call}() must be an object, got {}", shown(&object)));
         }
         Ok(Self { object, call })
     }
 
     /// Refuses what is no option of the call: a typing error would else do nothing, silently.
     pub fn only(&self, known: &'static str, advice: &[(&'static str, &str)]) -> Read<()> {
-        let Ok(keys) = Reflect::own_keys(&self.object) else { return bad(filled("the options of {}() can't be read", &[self.call])) };
+        let Ok(keys) = Reflect::own_keys(&self.object) else { return bad(format!("the options of {}() can't be read", self.call)) };
         for at in 0..keys.length() {
             let Some(name) = keys.get(at).as_string() else { continue };
             if names(known).contains(&name.as_str()) {
@@ -127,10 +127,10 @@ impl Options {
             let lower = bare(&name, '$').to_ascii_lowercase();
             for (options, way_out) in advice {
                 if names(options).contains(&lower.as_str()) {
-                    return bad(filled("options.{} is no option of {}(): {}", &[&name, self.call, way_out]));
+                    return bad(format!("options.{name} is no option of {}(): {way_out}", self.call));
                 }
             }
-            return bad(filled("options.{} is no option of {}(): the options are {}", &[&name, self.call, known]));
+            return bad(format!("options.{name} is no option of {}(): the options are {known}", self.call));
         }
         Ok(())
     }
@@ -142,7 +142,7 @@ impl Options {
     }
 
     fn wrong<T>(name: &str, must_be: &str, got: &JsValue) -> Read<T> {
-        bad(filled("options.{} must be {}, got {}", &[name, must_be, &shown(got)]))
+        bad(format!("options.{name} must be {must_be}, got {}", shown(got)))
     }
 
     /// Reads a text. This one and the others below leave `to` as it is if there is nothing.
@@ -192,7 +192,7 @@ impl Options {
         *to = if get(&value, "toISOString").is_function() {
             match method(&value, "toISOString", &JsValue::UNDEFINED, &JsValue::UNDEFINED) {
                 Ok(text) => text.as_string(),
-                Err(_) => return bad(filled("options.{} must be a valid Date, got an invalid one", &[name])),
+                Err(_) => return bad(format!("options.{name} must be a valid Date, got an invalid one")),
             }
         } else {
             value.as_string()
@@ -262,7 +262,7 @@ pub fn read(object: JsValue, call: &Call) -> Read<Box<request::Options>> {
     }
     for name in call.required {
         if from.get(name).is_none() && to.window.is_none() {
-            return bad(filled("options.{} is required by {}()", &[name, call.name]));
+            return bad(format!("options.{name} is required by {}()", call.name));
         }
     }
     from.text("user", &mut to.user)?;

@@ -71,9 +71,7 @@ pub fn loaded(value: JsValue) -> Read<Option<Box<Record>>> {
     }
     match Record::read(&Json(value)) {
         Ok(record) => Ok(Some(Box::new(record))),
-        Err(why) => {
-            Err(Failure::new(Code::Store, filled("the stored state of this query can't be used: {}; reset() starts over", &[&why])))
-        }
+        Err(why) => Err(Failure::new(Code::Store, format!("the stored state of this query can't be used: {why}; reset() starts over"))),
     }
 }
 

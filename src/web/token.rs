@@ -64,8 +64,7 @@ impl Tokens {
         match function.dyn_into::<Function>() {
             Ok(function) => Ok(Self { object, function, scope: scope.into(), kept: Cell::new(None) }),
             Err(_) => {
-                let words =
-                    filled("options.token must be a function, fromMsal(…) or an object with getToken(), got {}", &[&shown(&object)]);
+                let words = format!("options.token must be a function, fromMsal(…) or an object with getToken(), got {}", shown(&object));
                 Err(Failure::new(Code::BadRequest, words))
             }
         }
@@ -158,9 +157,8 @@ fn read(answer: &JsValue) -> Read<Kept> {
         } else {
             "something else"
         };
-        return Err(unusable(&filled(
-            "the token source must give a text, { accessToken } or { token }, got {}; is the user signed in?",
-            &[got],
+        return Err(unusable(&format!(
+            "the token source must give a text, {{ accessToken }} or {{ token }}, got {got}; is the user signed in?"
         )));
     };
     if token.is_empty() {
@@ -208,7 +206,7 @@ fn refusal(thrown: JsValue, need: &Need, offline: bool) -> Result<Got, Stop> {
     if offline || unanswered || among(NETWORK, code) || among(NETWORK, property("errorCode")) {
         return Ok(Got::Lost(if offline { Lost::Offline } else { Lost::Network }));
     }
-    let said = if message.is_empty() { String::new() } else { filled(" ({})", &[&without_tokens(short(&message, 200))]) };
-    let failure = unusable(&filled("the token source failed{}; the next round goes on at the same page", &[&said]));
+    let said = if message.is_empty() { String::new() } else { format!(" ({})", without_tokens(short(&message, 200))) };
+    let failure = unusable(&format!("the token source failed{said}; the next round goes on at the same page"));
     Err(Stop::Failed(failure, thrown))
 }

@@ -42,7 +42,7 @@ impl Store {
             self.rows.remove(id);
         }
         // What is stored is read back, as a real store would give it.
-        self.state = Some(Record::read(&record.written::<Value>()).unwrap());
+        self.state = Some(Record::read(serde_json::to_value(record).unwrap()).unwrap());
         true
     }
 

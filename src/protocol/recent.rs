@@ -1,0 +1,45 @@
+//! Remembers which versions of which items a round has met, to notice pages that bring nothing new.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// How many versions are remembered: more than any circle of pages that has been seen in practice.
+const CAPACITY: usize = 1 << 15;
+
+/// The versions of items that a round met most recently, as hashes.
+#[derive(Clone, Debug, Default)]
+pub struct RecentVersions {
+    hashes: HashSet<u64>,
+}
+
+impl RecentVersions {
+    /// Whether this version of this item is met for the first time. Remembers it.
+    pub fn is_new(&mut self, id: &str, version: &str) -> bool {
+        let mut hasher = DefaultHasher::new();
+        (id, version).hash(&mut hasher);
+        let hash = hasher.finish();
+        let new = !self.hashes.contains(&hash);
+        if new && self.hashes.len() >= CAPACITY {
+            // A circle of pages is then noticed one turn later.
+            self.hashes.clear();
+        }
+        self.hashes.insert(hash);
+        new
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_new_once_also_after_the_memory_was_full() {
+        let mut versions = RecentVersions::default();
+        assert!(versions.is_new("a", "1") && versions.is_new("a", "2") && versions.is_new("a1", "") && !versions.is_new("a", "1"));
+        for n in 0..200_000 {
+            let id = n.to_string();
+            assert!(versions.is_new(&id, ""), "{n}");
+            assert!(!versions.is_new(&id, ""), "{n}");
+        }
+    }
+}
