@@ -3,7 +3,7 @@
 #![cfg(not(target_family = "wasm"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unreachable, missing_docs, dead_code)]
 
-use deltalink::protocol::error::{Code, Failure};
+use deltalink::protocol::error::{Code, Error};
 use deltalink::protocol::record::{Kind, Phase};
 use serde_json::{Value, json};
 
@@ -53,7 +53,7 @@ fn done(bench: &mut Bench) {
     }
 }
 
-fn failure(bench: &mut Bench) -> Box<Failure> {
+fn failure(bench: &mut Bench) -> Box<Error> {
     match bench.round(None) {
         End::Failed(failure) => failure,
         _ => panic!("it did not fail"),
@@ -251,7 +251,7 @@ fn anomaly_18_a_body_without_value_is_asked_for_three_times_and_never_for_ever()
 fn anomaly_19_a_crash_before_the_acknowledgement_delivers_the_page_again() {
     let (schedule, mut bench) = synced("contacts", json!({}));
     edit(&mut bench, json!({ "collection": "contacts", "op": "edit" }));
-    // Begin, Loaded, SignedIn, Page, Applied, Delivered: then the end of the process.
+    // Begin, Loaded, SignedIn, Page, PageEffects, Delivered: then the end of the process.
     assert!(matches!(bench.round(Some(&Turn { crash: Some(6), ..Turn::quiet() })), End::Crashed));
     done(&mut bench);
     assert_eq!(bench.report.changed, 1);

@@ -6,16 +6,16 @@
 
 use std::time::{Duration, Instant};
 
+use deltalink::protocol::backoff::retry_after;
 use deltalink::protocol::challenge::claims;
-use deltalink::protocol::change::{Mode, Row, apply, collapse, pass, removal};
+use deltalink::protocol::change::{ApplyMode, Row, apply, collapse, pass, removal};
 use deltalink::protocol::endpoint::{Endpoint, shown};
 use deltalink::protocol::page::{self, Link};
+use deltalink::protocol::query::{self, Options};
 use deltalink::protocol::recent::RecentVersions;
 use deltalink::protocol::record::Record;
 use deltalink::protocol::redact::redact;
 use deltalink::protocol::refusal::Refusal;
-use deltalink::protocol::request::{self, Options};
-use deltalink::protocol::wait::retry_after;
 use serde_json::{Value, json};
 
 #[path = "model/schedule.rs"]
@@ -157,7 +157,7 @@ fn a_page_is_read_as_its_own_json_says_or_refused() {
         "\\u0000",
         "\\ud800",
     ];
-    let contacts = request::track("/groups/delta", Options::default()).unwrap();
+    let contacts = query::track("/groups/delta", Options::default()).unwrap();
     let mut read = 0;
     fuzz("page reader", &seeds, &dictionary, |text, dice| {
         let Ok(body) = serde_json::from_str::<Value>(text) else { return };
@@ -171,7 +171,7 @@ fn a_page_is_read_as_its_own_json_says_or_refused() {
             let _ = removal(item, reading.dialect);
         }
         let collapsed = collapse(page.items, reading);
-        let mode = Mode { round: 3, full: dice.one_in(2), minimal: dice.one_in(2), slices: true, delivered: &[] };
+        let mode = ApplyMode { round: 3, full: dice.one_in(2), minimal: dice.one_in(2), slices: true, delivered: &[] };
         let mut seen = RecentVersions::default();
         let fed = pass(collapsed.entries.clone(), mode, &mut seen);
         assert_eq!(fed.changes.len(), collapsed.entries.len());

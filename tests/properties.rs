@@ -7,16 +7,16 @@ use std::collections::HashSet;
 use std::iter::Peekable;
 use std::rc::Rc;
 
-use deltalink::protocol::desk::Sum;
+use deltalink::protocol::applier::PageSummary;
+use deltalink::protocol::backoff::Policy;
 use deltalink::protocol::endpoint::Endpoint;
-use deltalink::protocol::error::{Code, Failure};
-use deltalink::protocol::pace::Pace;
+use deltalink::protocol::error::{Code, Error};
 use deltalink::protocol::page::{Link, Malformed};
+use deltalink::protocol::query::{self, Options, Query};
+use deltalink::protocol::rate::RateLimiter;
 use deltalink::protocol::record::{Phase, Record};
 use deltalink::protocol::refusal::Refusal;
-use deltalink::protocol::request::{self, Options, Query};
-use deltalink::protocol::round::{Input, Lost, Need, Plan, Round, Step};
-use deltalink::protocol::wait::Policy;
+use deltalink::protocol::round::{Input, NoResponse, Round, RoundConfig, Step, TokenReason};
 use proptest::prelude::*;
 use url::Url;
 
@@ -39,12 +39,12 @@ enum Reply {
     Hostile(usize, bool),
     /// Status, code, `Retry-After` in seconds, claims.
     Refused(u16, usize, Option<u32>, Option<u8>),
-    Lost(Lost),
+    NoResponse(NoResponse),
     Malformed,
     /// The scope is throttled for so many milliseconds, by another query.
     Throttled(u32),
     /// The token source gets no answer.
-    NoToken(Lost),
+    NoToken(NoResponse),
     /// The token source wants the user to sign in.
     Interaction,
     /// Another process commits first.
@@ -66,8 +66,8 @@ const HOSTILE: [&str; 6] = [
 
 const CODES: [&str; 5] = ["", "syncStateNotFound", "resyncRequired", "ErrorItemNotFound", "UnknownError"];
 
-fn lost() -> impl Strategy<Value = Lost> {
-    prop_oneof![Just(Lost::Network), Just(Lost::Offline), Just(Lost::Timeout)]
+fn lost() -> impl Strategy<Value = NoResponse> {
+    prop_oneof![Just(NoResponse::Network), Just(NoResponse::Offline), Just(NoResponse::Timeout)]
 }
 
 fn reply() -> impl Strategy<Value = Reply> {
@@ -91,7 +91,7 @@ fn reply() -> impl Strategy<Value = Reply> {
         2 => any::<u8>().prop_map(Reply::Delta),
         1 => (0..HOSTILE.len(), any::<bool>()).prop_map(|(which, next)| Reply::Hostile(which, next)),
         6 => (status, 0..CODES.len(), prop::option::of(0_u32..1000), prop::option::of(0_u8..4)).prop_map(|(status, code, after, claims)| Reply::Refused(status, code, after, claims)),
-        2 => lost().prop_map(Reply::Lost),
+        2 => lost().prop_map(Reply::NoResponse),
         1 => Just(Reply::Malformed),
         1 => (0_u32..600_000).prop_map(Reply::Throttled),
         1 => lost().prop_map(Reply::NoToken),
@@ -111,9 +111,9 @@ fn query(kind: u8) -> Query {
     let window =
         || Options { start: Some("2026-11-23".into()), end: Some("2026-11-30".into()), page_size: Some(400), ..Options::default() };
     match kind % 3 {
-        0 => request::org_contacts(Options::default()),
-        1 => request::events(window()),
-        _ => request::events(Options { feed: true, ..window() }),
+        0 => query::org_contacts(Options::default()),
+        1 => query::events(window()),
+        _ => query::events(Options { feed: true, ..window() }),
     }
     .unwrap()
 }
@@ -124,7 +124,7 @@ struct Bench {
     endpoint: Rc<Endpoint>,
     store: Option<Record>,
     now: f64,
-    pace: Pace,
+    pace: RateLimiter,
     /// Until when the scope is held and when that was written, as it is stored.
     held: Option<(f64, f64)>,
     /// Until when Graph wants no request, by its replies alone.
@@ -155,7 +155,7 @@ struct Counts {
 #[derive(Debug)]
 enum End {
     Done,
-    Failed(Box<Failure>),
+    Failed(Box<Error>),
     Crashed,
 }
 
@@ -163,7 +163,7 @@ impl Bench {
     fn new(kind: u8) -> Self {
         let query = query(kind);
         Self {
-            pace: Pace::new(query.workload),
+            pace: RateLimiter::new(query.workload),
             query: Rc::new(query),
             endpoint: Rc::new(Endpoint::cloud("global").unwrap()),
             store: None,
@@ -180,7 +180,7 @@ impl Bench {
 
     /// Another process: it knows what is stored.
     fn reload(&mut self) {
-        self.pace = Pace::new(self.query.workload);
+        self.pace = RateLimiter::new(self.query.workload);
         if let Some((until, at)) = self.held {
             self.pace.stored(until, at, self.now);
         }
@@ -211,7 +211,7 @@ impl Bench {
     /// One round; `replies` gives what comes next, and once it is used up the deltaLink. Whoever is asked next takes the reply that is
     /// his; a request gets a good page if the next one is the store's.
     fn round(&mut self, replies: &mut Peekable<impl Iterator<Item = Reply>>, most: u64) -> Result<End, TestCaseError> {
-        let plan = Plan {
+        let plan = RoundConfig {
             endpoint: Rc::clone(&self.endpoint),
             query: Rc::clone(&self.query),
             policy: Policy::default(),
@@ -222,48 +222,50 @@ impl Bench {
         };
         let mut round = Round::new(plan, self.now);
         let (mut input, mut sign_ins, mut first) = (Input::Begin, 0, true);
-        let (mut sum, mut floor) = (Sum::default(), None);
+        let (mut sum, mut floor) = (PageSummary::default(), None);
         let before = self.store.clone();
         self.round = Counts::default();
         for _ in 0.. {
             self.now += 1.0;
             let page = matches!(input, Input::Page(_) | Input::Item);
             let step = round.step(input, self.now, 0.37);
-            if page && matches!(step, Step::Apply | Step::SignIn(Need::Next)) {
+            if page && matches!(step, Step::Apply | Step::SignIn(TokenReason::Next)) {
                 sign_ins = 0;
                 self.round.in_a_row = 0;
             }
-            let store =
-                matches!(step, Step::Load | Step::Apply | Step::Commit { .. } | Step::Note { .. } | Step::Hold(_) | Step::Sweep { .. });
+            let store = matches!(
+                step,
+                Step::Load | Step::Apply | Step::Commit { .. } | Step::SaveRecord { .. } | Step::StoreThrottle(_) | Step::Sweep { .. }
+            );
             if let Some(least) = floor.take() {
                 prop_assert!(
-                    matches!(step, Step::Hold(until) if until >= self.now + least),
+                    matches!(step, Step::StoreThrottle(until) if until >= self.now + least),
                     "invariant 10: {least} ms asked for: {step:?}"
                 );
             }
-            if let Step::Hold(until) = step {
+            if let Step::StoreThrottle(until) = step {
                 self.pace.throttled(until, self.now);
             }
-            if let Step::Commit { expect, record } | Step::Note { expect, record } = &step {
+            if let Step::Commit { expect, record } | Step::SaveRecord { expect, record } = &step {
                 prop_assert_eq!(expect, &self.store.as_ref().map(|record| record.revision.clone()), "invariant 11");
                 if let Some(link) = &record.link {
                     prop_assert!(self.given.contains(link), "invariant 7: stored {}", link);
                 }
             }
             if store && replies.next_if(|reply| matches!(reply, Reply::NoStore)).is_some() {
-                if matches!(step, Step::Hold(_)) {
+                if matches!(step, Step::StoreThrottle(_)) {
                     self.known = Some(self.held.map_or(0.0, |(until, _)| until.min(self.floor)));
                 }
-                input = Input::Broken(Failure::new(Code::Store, "the disk is gone"));
+                input = Input::Broken(Error::new(Code::Store, "the disk is gone"));
                 continue;
             }
             input = match step {
                 Step::Load => Input::Loaded(self.store.clone().map(Box::new)),
                 Step::SignIn(need) => match replies.next_if(|reply| matches!(reply, Reply::NoToken(_) | Reply::Interaction)) {
                     Some(Reply::NoToken(lost)) => Input::Unreachable(lost),
-                    Some(_) => Input::Broken(Failure::new(Code::Interaction, "sign in")),
+                    Some(_) => Input::Broken(Error::new(Code::Interaction, "sign in")),
                     None => {
-                        if matches!(need, Need::Unauthorized | Need::Claims(_)) {
+                        if matches!(need, TokenReason::Unauthorized | TokenReason::Claims(_)) {
                             sign_ins += 1;
                             prop_assert!(sign_ins <= 2, "invariant 9: {sign_ins} tokens without a page between them");
                         }
@@ -328,9 +330,9 @@ impl Bench {
                         answer
                     }
                 }
-                Step::Hold(until) => {
+                Step::StoreThrottle(until) => {
                     self.hold(until);
-                    Input::Held
+                    Input::ThrottleStored
                 }
                 Step::Sleep(ms, _) => {
                     prop_assert!(ms >= 0.0 && ms.is_finite());
@@ -340,7 +342,7 @@ impl Bench {
                 Step::Apply => Input::Applied(Box::new(std::mem::take(&mut sum))),
                 Step::Deliver(_) => Input::Delivered,
                 Step::Await => Input::Acked,
-                Step::Commit { .. } | Step::Note { .. } if replies.next_if(|reply| matches!(reply, Reply::Conflict)).is_some() => {
+                Step::Commit { .. } | Step::SaveRecord { .. } if replies.next_if(|reply| matches!(reply, Reply::Conflict)).is_some() => {
                     self.store = self.store.as_ref().map(Record::next);
                     Input::Conflict
                 }
@@ -349,7 +351,7 @@ impl Bench {
                     self.store = Some(*record);
                     Input::Committed
                 }
-                Step::Note { record, .. } => {
+                Step::SaveRecord { record, .. } => {
                     self.store = Some(*record);
                     Input::Committed
                 }
@@ -367,8 +369,8 @@ impl Bench {
     }
 
     /// What comes back for one request; nothing if the process ends. `sum` is what its page brings.
-    fn answer(&mut self, replies: &mut Peekable<impl Iterator<Item = Reply>>, master: bool, sum: &mut Sum) -> Option<Input> {
-        let news = || Sum { items: 1, news: true, ..Sum::default() };
+    fn answer(&mut self, replies: &mut Peekable<impl Iterator<Item = Reply>>, master: bool, sum: &mut PageSummary) -> Option<Input> {
+        let news = || PageSummary { items: 1, news: true, ..PageSummary::default() };
         Some(match replies.next_if(|reply| !matches!(reply, Reply::Conflict | Reply::NoStore)) {
             None | Some(Reply::Next(..) | Reply::Delta(_) | Reply::Hostile(..)) if master => Input::Item,
             None => {
@@ -377,7 +379,7 @@ impl Bench {
                 Input::Page(if replies.peek().is_some() { Link::Next(link) } else { Link::Delta(link) })
             }
             Some(Reply::Next(name, news)) => {
-                *sum = Sum { items: u32::from(news.is_some()), news: news == Some(true), ..Sum::default() };
+                *sum = PageSummary { items: u32::from(news.is_some()), news: news == Some(true), ..PageSummary::default() };
                 if news == Some(true) && name % 5 == 0 {
                     sum.masters.push(format!("m{name}"));
                     sum.fresh.push(format!("f{name}"));
@@ -385,7 +387,7 @@ impl Bench {
                 Input::Page(Link::Next(self.link(&name.to_string())))
             }
             Some(Reply::Delta(name)) => {
-                *sum = Sum::default();
+                *sum = PageSummary::default();
                 Input::Page(Link::Delta(self.link(&name.to_string())))
             }
             Some(Reply::Hostile(which, next)) => {
@@ -403,7 +405,7 @@ impl Bench {
                     ..Refusal::default()
                 }))
             }
-            Some(Reply::Lost(lost)) => Input::Unreachable(lost),
+            Some(Reply::NoResponse(lost)) => Input::Unreachable(lost),
             Some(Reply::Malformed) => Input::Malformed(Malformed::NotJson),
             Some(Reply::Crash) => return None,
             Some(other) => unreachable!("{other:?} is no answer to a request"),
@@ -465,7 +467,7 @@ proptest! {
     #[test]
     fn failures_leave_the_stored_link_as_it_is(kind in any::<u8>(), failures in prop::collection::vec(useless(), 1..60)) {
         let mut bench = Bench::new(kind);
-        prop_assert!(matches!(bench.round(&mut [Reply::Next(1, Some(true)), Reply::Lost(Lost::Network)].into_iter().chain(std::iter::repeat(Reply::Refused(403, 0, None, None))).peekable(), 1000)?, End::Failed(_)));
+        prop_assert!(matches!(bench.round(&mut [Reply::Next(1, Some(true)), Reply::NoResponse(NoResponse::Network)].into_iter().chain(std::iter::repeat(Reply::Refused(403, 0, None, None))).peekable(), 1000)?, End::Failed(_)));
         let link = bench.stored_link();
         // No page, no reset signal, and less than three final refusals.
         let mut failures = failures.into_iter().filter(|reply| match reply {

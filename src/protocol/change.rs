@@ -1,7 +1,7 @@
 //! What a page does to the mirror.
 //!
 //! ```text
-//! items ─► collapse ─► entries, one an id ─► (the shell reads the rows of these ids) ─► apply ─► Applied: rows to put, ids to remove, changes to announce
+//! items ─► collapse ─► entries, one an id ─► (the shell reads the rows of these ids) ─► apply ─► PageEffects: rows to put, ids to remove, changes to announce
 //! ```
 //!
 //! 1. Within a page the last state of an id wins; over pages nothing is collapsed.
@@ -33,7 +33,7 @@ pub enum Dialect {
     DeletedDate,
 }
 
-/// Why something was removed.
+/// WaitReason something was removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// Gone; for events, gone from the window.
@@ -64,7 +64,7 @@ pub enum Entry<I> {
     Remove(Reason),
 }
 
-/// Why an item was passed over.
+/// WaitReason an item was passed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Skipped {
     /// It has no `id`, or one that is no text, or empty (seen in samples: graph-facts 7, 12).
@@ -117,7 +117,7 @@ pub struct Collapsed<I> {
 
 /// How the items of a query are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reading {
+pub struct ItemFormat {
     /// The removals of its kind.
     pub dialect: Dialect,
     /// Whether `return=minimal` was asked for.
@@ -127,7 +127,7 @@ pub struct Reading {
 }
 
 /// Reads the items of a page; the last state of an id wins, folded where the page is `minimal` or has slices.
-pub fn collapse<I: Item>(items: Vec<I>, reading: Reading) -> Collapsed<I> {
+pub fn collapse<I: Item>(items: Vec<I>, reading: ItemFormat) -> Collapsed<I> {
     let mut page: Collapsed<I> =
         Collapsed { entries: Vec::with_capacity(items.len()), items: 0, duplicates: 0, no_id: 0, not_an_object: 0 };
     let mut places: HashMap<String, usize> = HashMap::with_capacity(items.len());
@@ -210,7 +210,7 @@ pub enum Change<I> {
     Remove {
         /// Graph's id.
         id: String,
-        /// Why.
+        /// WaitReason.
         reason: Reason,
         /// The object before.
         old: Option<I>,
@@ -219,7 +219,7 @@ pub enum Change<I> {
 
 /// What one page does.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Applied<I> {
+pub struct PageEffects<I> {
     /// Rows to write.
     pub put: Vec<(String, Row<I>)>,
     /// Rows to delete.
@@ -234,7 +234,7 @@ pub struct Applied<I> {
     pub staged: bool,
 }
 
-impl<I> Default for Applied<I> {
+impl<I> Default for PageEffects<I> {
     fn default() -> Self {
         Self { put: Vec::new(), remove: Vec::new(), changes: Vec::new(), growth: 0, news: false, staged: false }
     }
@@ -242,7 +242,7 @@ impl<I> Default for Applied<I> {
 
 /// How a page is to be applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mode<'a> {
+pub struct ApplyMode<'a> {
     /// The number of the round.
     pub round: u32,
     /// Whether it is a full one.
@@ -259,10 +259,10 @@ pub struct Mode<'a> {
 pub fn apply<I: Item>(
     entries: Vec<(String, Entry<I>)>,
     rows: &mut dyn Iterator<Item = Option<Row<I>>>,
-    mode: Mode<'_>,
+    mode: ApplyMode<'_>,
     seen: &mut RecentVersions,
-) -> Applied<I> {
-    let mut applied = Applied::default();
+) -> PageEffects<I> {
+    let mut applied = PageEffects::default();
     for (id, entry) in entries {
         match (entry, rows.next().flatten()) {
             (Entry::Upsert(item), row) => upsert(&mut applied, id, item, row, mode),
@@ -286,7 +286,7 @@ pub fn apply<I: Item>(
 
 const REMOVED: &str = "@removed";
 
-fn upsert<I: Item>(applied: &mut Applied<I>, id: String, item: I, row: Option<Row<I>>, mode: Mode<'_>) {
+fn upsert<I: Item>(applied: &mut PageEffects<I>, id: String, item: I, row: Option<Row<I>>, mode: ApplyMode<'_>) {
     let (item, slices) = if mode.slices { relation::split(item) } else { (item, Vec::new()) };
     let sliced = !slices.is_empty();
     let again = row.as_ref().is_some_and(|row| row.round == mode.round);
@@ -327,8 +327,8 @@ fn upsert<I: Item>(applied: &mut Applied<I>, id: String, item: I, row: Option<Ro
 }
 
 /// Announces a page without a mirror to compare it with.
-pub fn pass<I: Item>(entries: Vec<(String, Entry<I>)>, mode: Mode<'_>, seen: &mut RecentVersions) -> Applied<I> {
-    let mut applied = Applied::default();
+pub fn pass<I: Item>(entries: Vec<(String, Entry<I>)>, mode: ApplyMode<'_>, seen: &mut RecentVersions) -> PageEffects<I> {
+    let mut applied = PageEffects::default();
     for (id, entry) in entries {
         applied.news |= match &entry {
             Entry::Remove(_) => seen.is_new(&id, REMOVED),
@@ -359,8 +359,8 @@ fn unchanged<I: Item>(old: &I, new: &I, folded: bool) -> bool {
 
 /// Ends a completed full round over some rows of the mirror: removes the ghosts, which it did not see, and shows the relationship
 /// sets that it gathered.
-pub fn sweep<I: Item>(rows: Vec<(String, Row<I>)>, completed: &Completed) -> Applied<I> {
-    let mut applied = Applied::default();
+pub fn sweep<I: Item>(rows: Vec<(String, Row<I>)>, completed: &Completed) -> PageEffects<I> {
+    let mut applied = PageEffects::default();
     for (id, row) in rows {
         if row.round != completed.round() {
             applied.remove.push(id.clone());
@@ -386,23 +386,23 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    const INCREMENTAL: Mode<'static> = Mode { round: 2, full: false, minimal: false, slices: false, delivered: &[] };
-    const MINIMAL: Mode<'static> = Mode { minimal: true, ..INCREMENTAL };
-    const SLICED: Mode<'static> = Mode { slices: true, ..INCREMENTAL };
+    const INCREMENTAL: ApplyMode<'static> = ApplyMode { round: 2, full: false, minimal: false, slices: false, delivered: &[] };
+    const MINIMAL: ApplyMode<'static> = ApplyMode { minimal: true, ..INCREMENTAL };
+    const SLICED: ApplyMode<'static> = ApplyMode { slices: true, ..INCREMENTAL };
 
     fn row(round: u32, item: Value) -> Option<Row<Value>> {
         Some(Row::new(round, item))
     }
 
     fn collapse(items: Vec<Value>, dialect: Dialect, minimal: bool) -> Collapsed<Value> {
-        super::collapse(items, Reading { dialect, minimal, slices: false })
+        super::collapse(items, ItemFormat { dialect, minimal, slices: false })
     }
 
-    fn apply(entries: Vec<(String, Entry<Value>)>, rows: Vec<Option<Row<Value>>>, mode: Mode<'_>) -> Applied<Value> {
+    fn apply(entries: Vec<(String, Entry<Value>)>, rows: Vec<Option<Row<Value>>>, mode: ApplyMode<'_>) -> PageEffects<Value> {
         super::apply(entries, &mut rows.into_iter(), mode, &mut RecentVersions::default())
     }
 
-    fn pass(entries: Vec<(String, Entry<Value>)>, mode: Mode<'_>) -> Applied<Value> {
+    fn pass(entries: Vec<(String, Entry<Value>)>, mode: ApplyMode<'_>) -> PageEffects<Value> {
         super::pass(entries, mode, &mut RecentVersions::default())
     }
 
@@ -513,7 +513,7 @@ mod tests {
 
     #[test]
     fn a_full_round_replaces_at_first_sighting_even_when_minimal() {
-        let mode = Mode { full: true, ..MINIMAL };
+        let mode = ApplyMode { full: true, ..MINIMAL };
         let entry = || vec![("a".to_owned(), Entry::Upsert(json!({"id": "a", "mail": "m"})))];
         let first = apply(entry(), vec![row(1, json!({"id": "a", "stale": 1}))], mode);
         assert_eq!(first.put, [("a".into(), Row::new(2, json!({"id": "a", "mail": "m"})))]);
@@ -536,7 +536,7 @@ mod tests {
         assert!(applied.put.is_empty() && applied.remove.is_empty());
         assert_eq!(applied.changes.len(), 2);
         assert!(matches!(applied.changes.first(), Some(Change::Upsert { partial: true, .. })));
-        let full = pass(entries(), Mode { full: true, ..MINIMAL });
+        let full = pass(entries(), ApplyMode { full: true, ..MINIMAL });
         assert!(matches!(full.changes.first(), Some(Change::Upsert { partial: false, .. })));
     }
 
@@ -544,7 +544,7 @@ mod tests {
     fn a_removal_of_an_id_that_was_delivered_is_told_though_the_mirror_does_not_hold_it() {
         let delivered = ["a".to_owned()];
         let entries = ["a", "b"].map(|id| (id.to_owned(), Entry::Remove(Reason::Deleted))).to_vec();
-        let applied = apply(entries, vec![None, None], Mode { delivered: &delivered, ..INCREMENTAL });
+        let applied = apply(entries, vec![None, None], ApplyMode { delivered: &delivered, ..INCREMENTAL });
         assert_eq!(applied.changes, [Change::Remove { id: "a".into(), reason: Reason::Deleted, old: None }]);
         assert_eq!((applied.remove.len(), applied.growth), (0, 0));
     }
@@ -599,10 +599,10 @@ mod tests {
 
     #[test]
     fn a_full_round_stages_the_sets_until_it_is_complete() {
-        let full = Mode { full: true, ..SLICED };
+        let full = ApplyMode { full: true, ..SLICED };
         let old = Row { sets: vec!["members".into()], ..Row::new(1, json!({"id": "g", "stale": 1, "members": [member("a")]})) };
         let slice = |members: Value| upsert(json!({"id": "g", "n": 1, "members@delta": members}));
-        let take = |applied: Applied<Value>| applied.put.into_iter().next().map(|(_, row)| row);
+        let take = |applied: PageEffects<Value>| applied.put.into_iter().next().map(|(_, row)| row);
         let first = apply(slice(json!([member("b")])), vec![Some(old)], full);
         assert!(first.staged && first.news);
         let first = take(first);
@@ -624,7 +624,7 @@ mod tests {
 
     #[test]
     fn a_set_that_a_full_round_did_not_bring_is_gone_when_it_is_complete_and_the_same_set_is_no_change() {
-        let full = Mode { full: true, ..SLICED };
+        let full = ApplyMode { full: true, ..SLICED };
         let old = || Row { sets: vec!["members".into()], ..Row::new(1, json!({"id": "g", "members": [member("a"), member("b")]})) };
         let sweep_of = |item: Value| {
             let applied = apply(upsert(item), vec![Some(old())], full);

@@ -7,7 +7,7 @@
 //!    root as it is.
 //! 4. What a URL parser could read otherwise than it looks (control characters, back-slashes, user-info) is foreign.
 
-use super::error::{Code, Failure, Read};
+use super::error::{Code, Error, Result};
 
 /// The four clouds, by the names that users give (graph-facts 2.7).
 pub const CLOUDS: [(&str, &str); 4] = [
@@ -28,20 +28,20 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// The root of a cloud.
-    pub fn cloud(name: &str) -> Read<Self> {
+    pub fn cloud(name: &str) -> Result<Self> {
         match CLOUDS.iter().find(|(cloud, _)| *cloud == name) {
             Some((_, root)) => Self::parse(root),
             None => {
                 let names = CLOUDS.map(|(cloud, _)| cloud);
-                Err(Failure::new(Code::BadRequest, format!("options.cloud must be one of \"{}\", got {name:?}", names.join("\", \""))))
+                Err(Error::new(Code::BadRequest, format!("options.cloud must be one of \"{}\", got {name:?}", names.join("\", \""))))
             }
         }
     }
 
     /// A root of the caller's own.
-    pub fn parse(root: &str) -> Read<Self> {
+    pub fn parse(root: &str) -> Result<Self> {
         let bad = |why: &str| {
-            Failure::new(
+            Error::new(
                 Code::BadRequest,
                 format!("options.endpoint must be a root such as \"https://graph.microsoft.com/v1.0\": {why}, got {root:?}"),
             )
@@ -82,9 +82,9 @@ impl Endpoint {
     }
 
     /// The absolute form of a link that may have the token, or the refusal.
-    pub fn admit(&self, link: &str) -> Read<String> {
+    pub fn admit(&self, link: &str) -> Result<String> {
         let foreign = |why: &str| {
-            Err(Failure::new(
+            Err(Error::new(
                 Code::ForeignLink,
                 format!(
                     "a link leads away from {}: {why} ({}); the token was not sent, reset() starts over without this link",

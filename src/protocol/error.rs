@@ -67,12 +67,12 @@ codes! {
     Internal = "internal",
 }
 
-/// What can fail.
-pub type Read<T> = Result<T, Box<Failure>>;
+/// A result whose error is boxed: a result that carries the error in itself is copied at every `?`.
+pub type Result<T, E = Box<Error>> = std::result::Result<T, E>;
 
 /// An error before it becomes a JavaScript `DeltaError`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Failure {
+pub struct Error {
     /// For programs.
     pub code: Code,
     /// For people: what was wrong, where, and the way out.
@@ -93,10 +93,8 @@ pub struct Failure {
     pub claims: Option<String>,
 }
 
-impl Failure {
+impl Error {
     /// A failure that the same call will meet again.
-    // Boxed and out of line: a result that carries a failure in itself is copied at every `?`.
-    #[inline(never)]
     pub fn new(code: Code, message: impl Into<String>) -> Box<Self> {
         Box::new(Self {
             code,
@@ -112,7 +110,6 @@ impl Failure {
     }
 
     /// A failure that may be gone next time.
-    #[inline(never)]
     pub fn retryable(code: Code, message: impl Into<String>) -> Box<Self> {
         let mut failure = Self::new(code, message);
         failure.retryable = true;
@@ -120,13 +117,13 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.code.as_str(), self.message)
     }
 }
 
-impl std::error::Error for Failure {}
+impl std::error::Error for Error {}
 
 #[cfg(test)]
 #[cfg(not(target_family = "wasm"))]

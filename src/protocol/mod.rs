@@ -5,16 +5,16 @@
 //! | [`round`] | the state machine of one round: one input in, one step out |
 //! | [`record`] | what is stored of a query between its pages |
 //! | [`page`] | what a body says: its link, its items |
-//! | [`desk`] | the page at hand, from Graph's items to what is committed |
+//! | [`applier`] | the page at hand, from Graph's items to what is committed |
 //! | [`relation`] | relationship slices, folded into sets |
 //! | [`recent`] | which versions of items a round has met |
 //! | [`change`] | what a page does to the mirror, and what a sweep removes |
 //! | [`refusal`] | what an answer other than a page means |
 //! | [`challenge`] | the claims that a 401 or 403 asks for |
-//! | [`wait`] | how long to wait |
-//! | [`pace`] | how fast a mailbox, or another scope of limits, may be asked |
-//! | [`catalog`] | which resource a path names, and what that kind can do |
-//! | [`request`] | from options to the first URL, the Prefer header and the key |
+//! | [`backoff`] | how long to wait |
+//! | [`rate`] | how fast a mailbox, or another scope of limits, may be asked |
+//! | [`resource`] | which resource a path names, and what that kind can do |
+//! | [`query`] | from options to the first URL, the Prefer header and the key |
 //! | [`endpoint`] | the clouds, and which links may have the token |
 //! | [`redact`] | keeps tokens and links out of messages |
 //! | [`time`] | ISO 8601 and HTTP dates |
@@ -22,22 +22,22 @@
 //! | [`report`] | what a round tells about itself |
 //! | [`error`] | the closed list of error codes |
 
-pub mod catalog;
+pub mod applier;
+pub mod backoff;
 pub mod challenge;
 pub mod change;
-pub mod desk;
 pub mod endpoint;
 pub mod error;
 pub mod item;
-pub mod pace;
 pub mod page;
+pub mod query;
+pub mod rate;
 pub mod recent;
 pub mod record;
 pub mod redact;
 pub mod refusal;
 pub mod relation;
 pub mod report;
-pub mod request;
+pub mod resource;
 pub mod round;
 pub mod time;
-pub mod wait;

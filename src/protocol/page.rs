@@ -36,7 +36,7 @@ pub struct Page<I> {
     pub items: Vec<I>,
 }
 
-/// Why a body with a good status is no page.
+/// WaitReason a body with a good status is no page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Malformed {
     /// Nothing.

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::change::{Applied, Change, Collapsed, Reason};
+use super::backoff::WaitReason;
+use super::change::{Change, Collapsed, PageEffects, Reason};
 use super::record::Kind;
-use super::wait::Why;
 
 /// How a round ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -34,7 +34,7 @@ pub struct Skipped {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Wait {
     /// What for.
-    pub reason: Why,
+    pub reason: WaitReason,
     /// How long, in milliseconds.
     pub ms: f64,
 }
@@ -129,7 +129,7 @@ impl Report {
     }
 
     /// Counts what a page did.
-    pub fn count_changes<I>(&mut self, applied: &Applied<I>) {
+    pub fn count_changes<I>(&mut self, applied: &PageEffects<I>) {
         for change in &applied.changes {
             let counter = match change {
                 Change::Upsert { old: None, .. } => &mut self.added,

@@ -17,7 +17,7 @@
 //!                 any defect: Ended             └─────────────────────────────────── else: Ended
 //! ```
 //!
-//! Before a sleep that Graph asked for, and before an end with `throttled`, stands Holding: until when is stored (`Held`).
+//! Before a sleep that Graph asked for, and before an end with `throttled`, the throttle time is stored (StoringThrottle).
 //!
 //! The rules, with the invariants of the design that they keep:
 //!
@@ -49,18 +49,18 @@
 
 use std::rc::Rc;
 
-use super::change::Mode;
-use super::desk::Sum;
+use super::applier::PageSummary;
+use super::backoff::{Policy, WaitReason, back_off, retry_after};
+use super::change::ApplyMode;
 use super::endpoint::{Endpoint, shown};
-use super::error::{Code, Failure};
+use super::error::{Code, Error};
 use super::page::{Link, Malformed};
+use super::query::Query;
 use super::record::{Completed, Kind, Phase, Record};
 use super::redact::redact;
 use super::refusal::{Refusal, Verdict};
 use super::report::{Outcome, Report, Wait};
-use super::request::Query;
 use super::time::DAY;
-use super::wait::{Policy, Why, back_off, retry_after};
 use crate::planted;
 
 /// Resets of a day without a complete round, after which the round ends.
@@ -102,7 +102,7 @@ pub enum Input {
     /// Graph refused.
     Refused(Box<Refusal>),
     /// No answer, or a cut one: from Graph, or for the token source.
-    Unreachable(Lost),
+    Unreachable(NoResponse),
     /// Graph throttles what shares its limits with this query until then; nothing was sent.
     Throttled(f64),
     /// Where the token source gets its tokens has no time now, and asks to come back not before then.
@@ -110,7 +110,7 @@ pub enum Input {
     /// A good status, but no page.
     Malformed(Malformed),
     /// The page is applied, and can be delivered.
-    Applied(Box<Sum>),
+    Applied(Box<PageSummary>),
     /// The one object that was asked for is here.
     Item,
     /// The wait is over.
@@ -122,7 +122,7 @@ pub enum Input {
     /// The record is stored.
     Committed,
     /// The time is stored.
-    Held,
+    ThrottleStored,
     /// Another revision was stored meanwhile.
     Conflict,
     /// A chunk of the mirror was looked through.
@@ -135,12 +135,12 @@ pub enum Input {
         after: Option<String>,
     },
     /// The store, or the token source, failed.
-    Broken(Box<Failure>),
+    Broken(Box<Error>),
 }
 
-/// Why no answer came.
+/// WaitReason no answer came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lost {
+pub enum NoResponse {
     /// Nobody knows.
     Network,
     /// The host has no network.
@@ -149,9 +149,9 @@ pub enum Lost {
     Timeout,
 }
 
-/// Why a token is asked for.
+/// WaitReason a token is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Need {
+pub enum TokenReason {
     /// The first request of the round.
     Start,
     /// Any later one: a token that is still good will do.
@@ -181,17 +181,17 @@ pub enum Step {
     /// Load the record; then `Loaded`.
     Load,
     /// Get a token; then `SignedIn`, or `Unreachable`.
-    SignIn(Need),
+    SignIn(TokenReason),
     /// Ask this URL with the token and the Prefer values; then `Page`, `Refused`, `Unreachable`, `Malformed` or `Throttled`.
     Fetch(String),
     /// Ask this URL for one object; then `Item`, `Refused`, `Unreachable`, `Malformed` or `Throttled`.
     Item(String),
-    /// Store that Graph throttles what shares its limits with this query until then; then `Held`.
-    Hold(f64),
+    /// Store that Graph throttles what shares its limits with this query until then; then `ThrottleStored`.
+    StoreThrottle(f64),
     /// Apply the page to the rows of the mirror; then `Applied`.
     Apply,
     /// Wait; then `Slept`.
-    Sleep(f64, Why),
+    Sleep(f64, WaitReason),
     /// Hand the page to the consumer; then `Delivered`.
     Deliver(Delivery),
     /// Wait until the consumer acknowledges; then `Acked`.
@@ -204,7 +204,7 @@ pub enum Step {
         record: Box<Record>,
     },
     /// Store this record, without items; then as for `Commit`.
-    Note {
+    SaveRecord {
         /// The revision that must be stored now.
         expect: Option<String>,
         /// What to store.
@@ -220,12 +220,12 @@ pub enum Step {
     /// The round is over: complete, or its limit reached.
     Done,
     /// The round is over.
-    Fail(Box<Failure>),
+    Fail(Box<Error>),
 }
 
 /// What a round keeps of its query.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Plan {
+pub struct RoundConfig {
     /// The root and the origin rule.
     pub endpoint: Rc<Endpoint>,
     /// The query.
@@ -250,8 +250,8 @@ enum State {
     Fetching,
     Sleeping,
     Applying,
-    Noting(Box<Record>, Box<After>),
-    Holding(Box<After>),
+    SavingRecord(Box<Record>, Box<Continuation>),
+    StoringThrottle(Box<Continuation>),
     Delivering(Box<Record>),
     Waiting(Box<Record>),
     Committing(Box<Record>),
@@ -261,12 +261,12 @@ enum State {
 
 /// What follows when something is stored.
 #[derive(Clone, Debug, PartialEq)]
-enum After {
+enum Continuation {
     Ask,
     Deliver,
-    Sleep(f64, Why),
-    Fail(Box<Failure>),
-    GiveUp(Box<Failure>),
+    Sleep(f64, WaitReason),
+    Fail(Box<Error>),
+    GiveUp(Box<Error>),
 }
 
 /// A page that was applied and is not delivered yet.
@@ -295,7 +295,7 @@ enum Target {
 /// One round.
 #[derive(Clone, Debug)]
 pub struct Round {
-    plan: Plan,
+    plan: RoundConfig,
     state: State,
     /// As it is stored, or as it would be.
     record: Record,
@@ -316,10 +316,10 @@ pub struct Round {
     until_anchor: (u32, u32),
     failures: u32,
     /// What the next token is for.
-    need: Need,
+    need: TokenReason,
     /// Tokens asked for because Graph refused one, since the last page, and what the last of them was for.
     sign_ins: u32,
-    challenge: Option<Need>,
+    challenge: Option<TokenReason>,
     /// How often the target was asked.
     tries: u32,
     /// Since when there is no network.
@@ -333,7 +333,7 @@ pub struct Round {
 
 impl Round {
     /// A round that has not begun.
-    pub fn new(plan: Plan, now: f64) -> Self {
+    pub fn new(plan: RoundConfig, now: f64) -> Self {
         Self {
             plan,
             state: State::Start,
@@ -352,7 +352,7 @@ impl Round {
             anchor: None,
             until_anchor: (0, 1),
             failures: 0,
-            need: Need::Start,
+            need: TokenReason::Start,
             sign_ins: 0,
             challenge: None,
             tries: 0,
@@ -364,7 +364,7 @@ impl Round {
     }
 
     /// The query's own.
-    pub fn plan(&self) -> &Plan {
+    pub fn plan(&self) -> &RoundConfig {
         &self.plan
     }
 
@@ -374,10 +374,10 @@ impl Round {
     }
 
     /// How its pages are applied.
-    pub fn mode(&self) -> Mode<'_> {
+    pub fn mode(&self) -> ApplyMode<'_> {
         let reading = self.plan.query.reading();
         let delivered = if self.plan.query.mirror { self.record.delivered.as_slice() } else { &[] };
-        Mode { round: self.number, full: self.kind == Kind::Full, minimal: reading.minimal, slices: reading.slices, delivered }
+        ApplyMode { round: self.number, full: self.kind == Kind::Full, minimal: reading.minimal, slices: reading.slices, delivered }
     }
 
     /// Whether the page at hand is Graph's last one.
@@ -409,12 +409,12 @@ impl Round {
             (State::SigningIn, Input::Busy(until)) => self.busy(until, now, chance),
             (State::Fetching, Input::Throttled(until)) => self.throttled(until, now),
             (State::Fetching, Input::Malformed(why)) => {
-                let failure = Failure::retryable(Code::Protocol, format!("Graph's answer is no page of a delta query: {}; the stored link is untouched", why.words()));
-                self.again(Why::Malformed, None, failure, now, chance)
+                let failure = Error::retryable(Code::Protocol, format!("Graph's answer is no page of a delta query: {}; the stored link is untouched", why.words()));
+                self.again(WaitReason::Malformed, None, failure, now, chance)
             }
             (State::Sleeping, Input::Slept) => {
                 // A network may be back before its time.
-                if let Some(wait) = self.report.waits.last_mut().filter(|wait| wait.reason == Why::Offline) {
+                if let Some(wait) = self.report.waits.last_mut().filter(|wait| wait.reason == WaitReason::Offline) {
                     wait.ms = now - self.asleep;
                 }
                 self.sign_in(self.need.clone())
@@ -425,25 +425,25 @@ impl Round {
                 self.accepted();
                 self.prepare(now)
             }
-            (State::Noting(record, after), Input::Committed) => {
+            (State::SavingRecord(record, after), Input::Committed) => {
                 self.keep(*record);
                 self.after(*after, now)
             }
-            (State::Holding(after), Input::Held) => self.after(*after, now),
+            (State::StoringThrottle(after), Input::ThrottleStored) => self.after(*after, now),
             (State::Delivering(record), Input::Delivered) => self.to(State::Waiting(record), Step::Await),
             (State::Waiting(record), Input::Acked) => {
                 let step = Step::Commit { expect: self.expect(), record: record.clone() };
                 self.to(State::Committing(record), step)
             }
             (State::Committing(record), Input::Committed) => self.committed(*record, now),
-            (State::Committing(_) | State::Noting(..), Input::Conflict) => self.fail(
-                Failure::retryable(Code::Conflict, "another tab or process committed to this query meanwhile; nothing was written here, the next round goes on from what it stored"),
+            (State::Committing(_) | State::SavingRecord(..), Input::Conflict) => self.fail(
+                Error::retryable(Code::Conflict, "another tab or process committed to this query meanwhile; nothing was written here, the next round goes on from what it stored"),
                 now,
             ),
             (State::Sweeping(_), Input::Swept { work, growth, after }) => self.swept(work, growth, after, now),
-            (State::Ended, _) => Step::Fail(Failure::new(Code::Internal, UNASKED)),
+            (State::Ended, _) => Step::Fail(Error::new(Code::Internal, UNASKED)),
             (_, Input::Broken(failure)) => self.fail(failure, now),
-            _ => self.fail(Failure::new(Code::Internal, UNASKED), now),
+            _ => self.fail(Error::new(Code::Internal, UNASKED), now),
         }
     }
 
@@ -452,28 +452,28 @@ impl Round {
         step
     }
 
-    fn after(&mut self, after: After, now: f64) -> Step {
+    fn after(&mut self, after: Continuation, now: f64) -> Step {
         match after {
-            After::Ask => self.sign_in(Need::Next),
-            After::Deliver => self.hand_over(now),
-            After::Sleep(ms, why) => self.sleep(ms, why, now),
-            After::Fail(failure) => self.fail(failure, now),
-            After::GiveUp(failure) => self.give_up(failure, now),
+            Continuation::Ask => self.sign_in(TokenReason::Next),
+            Continuation::Deliver => self.hand_over(now),
+            Continuation::Sleep(ms, why) => self.sleep(ms, why, now),
+            Continuation::Fail(failure) => self.fail(failure, now),
+            Continuation::GiveUp(failure) => self.give_up(failure, now),
         }
     }
 
-    fn sleep(&mut self, ms: f64, why: Why, now: f64) -> Step {
+    fn sleep(&mut self, ms: f64, why: WaitReason, now: f64) -> Step {
         self.asleep = now;
         self.report.waits.push(Wait { reason: why, ms });
         self.to(State::Sleeping, Step::Sleep(ms, why))
     }
 
     /// Stores that Graph throttles the scope, so that neither a reload nor another query asks early.
-    fn hold(&mut self, until: f64, after: After, now: f64) -> Step {
-        if until > now { self.to(State::Holding(Box::new(after)), Step::Hold(until)) } else { self.after(after, now) }
+    fn hold(&mut self, until: f64, after: Continuation, now: f64) -> Step {
+        if until > now { self.to(State::StoringThrottle(Box::new(after)), Step::StoreThrottle(until)) } else { self.after(after, now) }
     }
 
-    fn fail(&mut self, failure: Box<Failure>, now: f64) -> Step {
+    fn fail(&mut self, failure: Box<Error>, now: f64) -> Step {
         self.report.end(Outcome::Failed, now);
         self.to(State::Ended, Step::Fail(failure))
     }
@@ -535,7 +535,7 @@ impl Round {
         match (self.record.completed(), self.stuck()) {
             (Some(completed), _) => self.sweep(completed),
             (None, Some(failure)) if self.report.resumed => self.climb(failure, now),
-            _ => self.sign_in(Need::Start),
+            _ => self.sign_in(TokenReason::Start),
         }
     }
 
@@ -577,14 +577,14 @@ impl Round {
         self.report.generation = self.generation;
     }
 
-    fn sign_in(&mut self, need: Need) -> Step {
+    fn sign_in(&mut self, need: TokenReason) -> Step {
         self.need = need.clone();
         self.to(State::SigningIn, Step::SignIn(need))
     }
 
     /// Graph refuses the token: another one, or the end.
     fn challenged(&mut self, refusal: &Refusal, now: f64) -> Step {
-        let need = refusal.claims.clone().map_or(Need::Unauthorized, Need::Claims);
+        let need = refusal.claims.clone().map_or(TokenReason::Unauthorized, TokenReason::Claims);
         if self.sign_ins >= MOST_SIGN_INS || self.challenge.as_ref() == Some(&need) {
             return self.fail(self.failure(refusal), now);
         }
@@ -599,12 +599,12 @@ impl Round {
             Target::Query => (Ok(plan.query.url(&plan.endpoint, self.window.as_deref())), false),
             Target::Link(link) | Target::Location(link) => (plan.endpoint.admit(link), false),
             Target::Master(id) => {
-                (plan.query.master(&plan.endpoint, id).ok_or_else(|| Failure::new(Code::Internal, "an id that is none")), true)
+                (plan.query.master(&plan.endpoint, id).ok_or_else(|| Error::new(Code::Internal, "an id that is none")), true)
             }
         };
         match url {
             Ok(url) => {
-                self.need = Need::Next;
+                self.need = TokenReason::Next;
                 self.tries += 1;
                 self.report.requests += 1;
                 self.report.retries += u32::from(self.tries > 1);
@@ -639,7 +639,7 @@ impl Round {
                 "Graph's nextLinks go in a circle at {}; the stored state is as it was, try again later or start over with reset()",
                 shown(next)
             );
-            return self.again(Why::Malformed, None, Failure::retryable(Code::Livelock, words), now, chance);
+            return self.again(WaitReason::Malformed, None, Error::retryable(Code::Livelock, words), now, chance);
         }
         self.accepted();
         if self.index % GROW == GROW - 1 {
@@ -683,7 +683,7 @@ impl Round {
         self.to(State::Applying, Step::Apply)
     }
 
-    fn applied(&mut self, sum: Sum, now: f64) -> Step {
+    fn applied(&mut self, sum: PageSummary, now: f64) -> Step {
         let Some(Pending { record, fresh, .. }) = &mut self.pending else { return self.lost(now) };
         record.grow(sum.growth);
         record.staged |= sum.staged;
@@ -712,14 +712,14 @@ impl Round {
                 return self.prepare(now);
             }
             self.target = Target::Master(id);
-            return self.sign_in(Need::Next);
+            return self.sign_in(TokenReason::Next);
         }
         if planted::is("the link is committed before the items") && record.link != self.record.link {
             let mut note = record.clone();
             note.phase = if *listed { Phase::Idle } else { Phase::Paging };
             *record = note.next();
             record.count = note.count;
-            return self.note(note, After::Deliver);
+            return self.note(note, Continuation::Deliver);
         }
         let known = &self.record.delivered;
         fresh.retain(|id| !known.contains(id));
@@ -727,19 +727,19 @@ impl Round {
             let mut note = self.record.next();
             note.delivered.append(fresh);
             record.revision = note.next().revision;
-            return self.note(note, After::Deliver);
+            return self.note(note, Continuation::Deliver);
         }
         self.hand_over(now)
     }
 
-    fn note(&mut self, record: Record, after: After) -> Step {
+    fn note(&mut self, record: Record, after: Continuation) -> Step {
         let record = Box::new(record);
-        let step = Step::Note { expect: self.expect(), record: record.clone() };
-        self.to(State::Noting(record, Box::new(after)), step)
+        let step = Step::SaveRecord { expect: self.expect(), record: record.clone() };
+        self.to(State::SavingRecord(record, Box::new(after)), step)
     }
 
     fn lost(&mut self, now: f64) -> Step {
-        self.fail(Failure::new(Code::Internal, "a page got lost"), now)
+        self.fail(Error::new(Code::Internal, "a page got lost"), now)
     }
 
     fn hand_over(&mut self, now: f64) -> Step {
@@ -782,12 +782,12 @@ impl Round {
         self.follow_link();
         match self.stuck() {
             Some(failure) => self.climb(failure, now),
-            None => self.sign_in(Need::Next),
+            None => self.sign_in(TokenReason::Next),
         }
     }
 
-    /// Why the round gets no further, if it does not. Counted over reloads, so that one page a process is enough to notice.
-    fn stuck(&self) -> Option<Box<Failure>> {
+    /// WaitReason the round gets no further, if it does not. Counted over reloads, so that one page a process is enough to notice.
+    fn stuck(&self) -> Option<Box<Error>> {
         let words = if self.record.stale >= MOST_STALE {
             "Graph's pages bring the same items again and again under new links"
         } else if self.record.empty >= MOST_EMPTY {
@@ -796,11 +796,11 @@ impl Round {
             return None;
         };
         let words = format!("{words}; what was committed is intact, try again later or start over with reset()");
-        Some(Failure::retryable(Code::Livelock, words))
+        Some(Error::retryable(Code::Livelock, words))
     }
 
     /// The next rung for a round that gets no further: larger pages, then one listing from the start, then the end.
-    fn climb(&mut self, failure: Box<Failure>, now: f64) -> Step {
+    fn climb(&mut self, failure: Box<Error>, now: f64) -> Step {
         self.answered();
         let asked = self.plan.query.page_size.map(|size| self.record.page_size.unwrap_or(0).max(size));
         let larger = asked.filter(|size| *size < LARGEST_PAGE).map(|size| size.saturating_mul(4).min(LARGEST_PAGE));
@@ -808,13 +808,13 @@ impl Round {
         if let Some(size) = larger.filter(|size| self.record.too_large == 0 || *size < self.record.too_large) {
             self.resize(size);
             (self.record.stale, self.record.empty) = (0, 0);
-            return self.sign_in(Need::Next);
+            return self.sign_in(TokenReason::Next);
         }
         if self.record.restarted || !self.plan.query.full {
             // The next round has another try of as many pages: what ails the service may be over by then.
             let counted = self.stored && (self.record.stale, self.record.empty) != (0, 0);
             let note = Record { stale: 0, empty: 0, ..self.record.next() };
-            return if counted { self.note(note, After::Fail(failure)) } else { self.fail(failure, now) };
+            return if counted { self.note(note, Continuation::Fail(failure)) } else { self.fail(failure, now) };
         }
         self.report.resync = Some(failure.code.as_str().to_owned());
         self.restart(Record { restarted: true, page_size: self.record.page_size, ..self.record.fresh() })
@@ -823,7 +823,7 @@ impl Round {
     /// Stores that everything is to be listed anew, and does so.
     fn restart(&mut self, record: Record) -> Step {
         let record = Record { generation: self.generation.max(record.generation), round: self.number.max(record.round), ..record };
-        let step = self.note(record.clone(), After::Ask);
+        let step = self.note(record.clone(), Continuation::Ask);
         self.record = record;
         self.anchor = None;
         self.fallback = 0;
@@ -848,7 +848,7 @@ impl Round {
                 self.record.after = Some(after);
                 match self.record.completed() {
                     Some(completed) => self.sweep(completed),
-                    None => self.fail(Failure::new(Code::Internal, "a sweep lost its right"), now),
+                    None => self.fail(Error::new(Code::Internal, "a sweep lost its right"), now),
                 }
             }
             Some(after) => {
@@ -867,14 +867,14 @@ impl Round {
         let verdict = refusal.verdict(matches!(self.target, Target::Link(_)));
         let floor = refusal.retry_after.as_deref().and_then(|header| retry_after(header, now));
         match verdict {
-            Verdict::Resync | Verdict::Redirect | Verdict::Final if self.leave_location() => self.sign_in(Need::Next),
+            Verdict::Resync | Verdict::Redirect | Verdict::Final if self.leave_location() => self.sign_in(TokenReason::Next),
             Verdict::SignIn => self.challenged(refusal, now),
-            Verdict::Throttled => self.again(Why::Throttled, floor, self.failure(refusal), now, chance),
+            Verdict::Throttled => self.again(WaitReason::Throttled, floor, self.failure(refusal), now, chance),
             Verdict::Server => {
                 if matches!(refusal.status, 408 | 503 | 504) {
                     self.shrink();
                 }
-                self.again(Why::Server, floor, self.failure(refusal), now, chance)
+                self.again(WaitReason::Server, floor, self.failure(refusal), now, chance)
             }
             Verdict::Resync => self.resync(refusal, now),
             // Not there, or not this reader's to see: its occurrences then stand as they are.
@@ -889,11 +889,11 @@ impl Round {
     }
 
     /// Graph refuses what was asked for good. If it was a link, that is counted; the third time in a row the round goes back.
-    fn give_up(&mut self, failure: Box<Failure>, now: f64) -> Step {
+    fn give_up(&mut self, failure: Box<Error>, now: f64) -> Step {
         let Target::Link(refused) = &self.target else { return self.fail(failure, now) };
         let refusals = self.record.refusals.saturating_add(1);
         if refusals < MOST_REFUSALS && self.fallback == self.record.fallback {
-            return self.note(Record { refusals, ..self.record.next() }, After::Fail(failure));
+            return self.note(Record { refusals, ..self.record.next() }, Continuation::Fail(failure));
         }
         let start = self.start.clone().filter(|start| self.fallback == 0 && start != refused);
         self.answered();
@@ -913,7 +913,7 @@ impl Round {
         }
         self.anchor = None;
         self.describe();
-        self.sign_in(Need::Next)
+        self.sign_in(TokenReason::Next)
     }
 
     fn recent_resets(&self, now: f64) -> Vec<f64> {
@@ -931,7 +931,7 @@ impl Round {
         if !self.plan.query.full {
             let words = "Graph no longer accepts the stored link, and this query begins at a token of its own, so it can't list what changed since; \
                          reset() begins there again and leaves a gap, a query without the token lists everything";
-            return self.fail(Failure::new(Code::NotSupported, words), now);
+            return self.fail(Error::new(Code::NotSupported, words), now);
         }
         let mut resets = self.recent_resets(now);
         if resets.len() >= MOST_RESETS {
@@ -952,32 +952,32 @@ impl Round {
             "{} full rounds within a day were called for, because Graph asked for them or refused the links for good, and none could complete; the mirror is as it was, try again tomorrow or start over with reset()",
             MOST_RESETS
         );
-        let mut failure = Failure::retryable(Code::ResyncLoop, words);
+        let mut failure = Error::retryable(Code::ResyncLoop, words);
         failure.graph_code = graph_code;
         failure.status = status;
         self.fail(failure, now)
     }
 
     /// Waits and asks again, or ends with what went wrong.
-    fn again(&mut self, why: Why, floor: Option<f64>, mut failure: Box<Failure>, now: f64, chance: f64) -> Step {
-        if why != Why::Throttled && self.leave_location() {
+    fn again(&mut self, why: WaitReason, floor: Option<f64>, mut failure: Box<Error>, now: f64, chance: f64) -> Step {
+        if why != WaitReason::Throttled && self.leave_location() {
             // The query itself waits as long as Graph asks for.
-            return self.hold((now + floor.unwrap_or(0.0)).min(LAST_DATE), After::Ask, now);
+            return self.hold((now + floor.unwrap_or(0.0)).min(LAST_DATE), Continuation::Ask, now);
         }
         self.failures = self.failures.saturating_add(1);
         let ms = back_off(&self.plan.policy, self.failures, floor, chance);
-        let most = if why == Why::Malformed { MOST_BODIES.min(self.plan.policy.attempts) } else { self.plan.policy.attempts };
+        let most = if why == WaitReason::Malformed { MOST_BODIES.min(self.plan.policy.attempts) } else { self.plan.policy.attempts };
         // What Graph asks for holds for all that shares its limits.
-        let shared = why == Why::Throttled || floor.is_some();
+        let shared = why == WaitReason::Throttled || floor.is_some();
         let until = (now + ms).min(LAST_DATE);
         if self.failures < most && ms <= self.plan.policy.max_wait {
-            return if shared { self.hold(until, After::Sleep(ms, why), now) } else { self.sleep(ms, why, now) };
+            return if shared { self.hold(until, Continuation::Sleep(ms, why), now) } else { self.sleep(ms, why, now) };
         }
         if failure.code == Code::Livelock {
             return self.climb(failure, now);
         }
-        if why == Why::Server && ms <= self.plan.policy.max_wait {
-            return if shared { self.hold(until, After::GiveUp(failure), now) } else { self.give_up(failure, now) };
+        if why == WaitReason::Server && ms <= self.plan.policy.max_wait {
+            return if shared { self.hold(until, Continuation::GiveUp(failure), now) } else { self.give_up(failure, now) };
         }
         if floor.is_some() && ms > self.plan.policy.max_wait {
             failure.code = Code::Throttled;
@@ -986,30 +986,30 @@ impl Round {
             failure.retry_at = Some(until);
         }
         // A smaller page that would not come in time either is where the next round begins.
-        if why == Why::Timeout && self.sized && self.stored {
-            return self.note(self.record.next(), After::Fail(failure));
+        if why == WaitReason::Timeout && self.sized && self.stored {
+            return self.note(self.record.next(), Continuation::Fail(failure));
         }
-        if shared { self.hold(until, After::Fail(failure), now) } else { self.fail(failure, now) }
+        if shared { self.hold(until, Continuation::Fail(failure), now) } else { self.fail(failure, now) }
     }
 
-    fn unreachable(&mut self, lost: Lost, words: String, now: f64, chance: f64) -> Step {
+    fn unreachable(&mut self, lost: NoResponse, words: String, now: f64, chance: f64) -> Step {
         let (why, words) = match lost {
-            Lost::Offline => {
+            NoResponse::Offline => {
                 let left = self.plan.policy.max_wait - (now - *self.offline.get_or_insert(now));
                 if left <= 0.0 {
                     let words = "this host has no network; the next round goes on at the same page once it has one";
-                    return self.fail(Failure::retryable(Code::Offline, words), now);
+                    return self.fail(Error::retryable(Code::Offline, words), now);
                 }
-                return self.sleep(left, Why::Offline, now);
+                return self.sleep(left, WaitReason::Offline, now);
             }
-            Lost::Network => (Why::Network, words),
-            Lost::Timeout => {
+            NoResponse::Network => (WaitReason::Network, words),
+            NoResponse::Timeout => {
                 self.shrink();
                 let seconds = (self.plan.policy.timeout / 1000.0).ceil();
-                (Why::Timeout, format!("{words} (nothing moved for {seconds} s, options.retry.timeout)"))
+                (WaitReason::Timeout, format!("{words} (nothing moved for {seconds} s, options.retry.timeout)"))
             }
         };
-        self.again(why, None, Failure::retryable(Code::Network, words), now, chance)
+        self.again(why, None, Error::retryable(Code::Network, words), now, chance)
     }
 
     /// The token source is to come back later. Its wait is its own, not that of what shares Graph's limits.
@@ -1017,9 +1017,9 @@ impl Round {
         self.failures = self.failures.saturating_add(1);
         let ms = back_off(&self.plan.policy, self.failures, Some((until - now).max(0.0)), chance);
         if self.failures < self.plan.policy.attempts && ms <= self.plan.policy.max_wait {
-            return self.sleep(ms, Why::Server, now);
+            return self.sleep(ms, WaitReason::Server, now);
         }
-        let mut failure = Failure::retryable(Code::Network, NO_TOKEN);
+        let mut failure = Error::retryable(Code::Network, NO_TOKEN);
         if ms > self.plan.policy.max_wait {
             failure.code = Code::Throttled;
             failure.retry_at = Some((now + ms).min(LAST_DATE));
@@ -1034,9 +1034,9 @@ impl Round {
         self.tries -= 1;
         let ms = until - now;
         if ms <= self.plan.policy.max_wait {
-            return self.sleep(ms.max(0.0), Why::Throttled, now);
+            return self.sleep(ms.max(0.0), WaitReason::Throttled, now);
         }
-        let mut failure = Failure::retryable(Code::Throttled, TOO_LONG);
+        let mut failure = Error::retryable(Code::Throttled, TOO_LONG);
         failure.retry_at = Some(until);
         self.fail(failure, now)
     }
@@ -1077,7 +1077,7 @@ impl Round {
     }
 
     /// A refusal in words, with the way out.
-    fn failure(&self, refusal: &Refusal) -> Box<Failure> {
+    fn failure(&self, refusal: &Refusal) -> Box<Error> {
         let resource = self.plan.query.resource;
         let name = resource.map_or("this resource", |resource| resource.name);
         let app_only = resource.is_some_and(|resource| resource.app_only);
@@ -1119,7 +1119,7 @@ impl Round {
         let strange = refusal.strange.as_ref().filter(|strange| **strange == Malformed::Html).map(Malformed::words);
         let said = refusal.message.as_deref().or(strange.as_deref());
         let said = said.map(|said| format!(" ({})", redact(said, 300))).unwrap_or_default();
-        let mut failure = Failure::new(code, format!("Graph answered {status}{graph_code} on {name}{said}: {way_out}"));
+        let mut failure = Error::new(code, format!("Graph answered {status}{graph_code} on {name}{said}: {way_out}"));
         failure.status = (refusal.status != 0).then_some(refusal.status);
         failure.graph_code = refusal.code().map(str::to_owned);
         failure.request_id = refusal.request_id.clone();

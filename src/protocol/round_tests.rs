@@ -1,11 +1,11 @@
 use super::*;
-use crate::protocol::request::{self, Options};
+use crate::protocol::query::{self, Options};
 
 const NOW: f64 = 1_795_000_000_000.0;
 const HALF: f64 = 0.5;
 
-fn plan(query: Query) -> Plan {
-    Plan {
+fn plan(query: Query) -> RoundConfig {
+    RoundConfig {
         endpoint: Endpoint::cloud("global").unwrap().into(),
         query: query.into(),
         policy: Policy::default(),
@@ -17,11 +17,11 @@ fn plan(query: Query) -> Plan {
 }
 
 fn contacts() -> Query {
-    request::org_contacts(Options::default()).unwrap()
+    query::org_contacts(Options::default()).unwrap()
 }
 
 fn events() -> Query {
-    request::events(Options { start: Some("2026-11-23".into()), end: Some("2026-11-30".into()), page_size: Some(50), ..Options::default() })
+    query::events(Options { start: Some("2026-11-23".into()), end: Some("2026-11-30".into()), page_size: Some(50), ..Options::default() })
         .unwrap()
 }
 
@@ -52,8 +52,8 @@ fn later(seconds: &str) -> Input {
 }
 
 /// A page of one new item.
-fn one() -> Sum {
-    Sum { items: 1, news: true, growth: 1, ..Sum::default() }
+fn one() -> PageSummary {
+    PageSummary { items: 1, news: true, growth: 1, ..PageSummary::default() }
 }
 
 /// A machine and the store it would have.
@@ -65,7 +65,7 @@ struct Bench {
     /// Until when the scope is held, as it would be stored.
     held: Vec<f64>,
     /// What the next page brings.
-    sum: Sum,
+    sum: PageSummary,
 }
 
 impl Bench {
@@ -86,20 +86,20 @@ impl Bench {
                     let stored = self.store.clone().map(Box::new);
                     self.step(Input::Loaded(stored))
                 }
-                Step::SignIn(Need::Start | Need::Next) => self.step(Input::SignedIn),
+                Step::SignIn(TokenReason::Start | TokenReason::Next) => self.step(Input::SignedIn),
                 Step::Await => self.step(Input::Acked),
                 Step::Apply => {
                     let sum = std::mem::replace(&mut self.sum, one());
                     self.step(Input::Applied(Box::new(sum)))
                 }
-                Step::Commit { expect, record } | Step::Note { expect, record } => {
+                Step::Commit { expect, record } | Step::SaveRecord { expect, record } => {
                     assert_eq!(expect, self.store.as_ref().map(|record| record.revision.clone()), "compare and set");
                     self.store = Some(*record);
                     self.step(Input::Committed)
                 }
-                Step::Hold(until) => {
+                Step::StoreThrottle(until) => {
                     self.held.push(until);
-                    self.step(Input::Held)
+                    self.step(Input::ThrottleStored)
                 }
                 Step::Fetch(url) | Step::Item(url) => {
                     self.asked.push(url.rsplit("v1.0").next().unwrap_or_default().to_owned());
@@ -126,7 +126,7 @@ impl Bench {
     }
 }
 
-fn failure(step: Step) -> Failure {
+fn failure(step: Step) -> Error {
     match step {
         Step::Fail(failure) => *failure,
         other => panic!("expected a failure, got {other:?}"),
@@ -146,9 +146,9 @@ fn name(step: &Step) -> String {
         Step::Deliver(_) => "deliver".into(),
         Step::Await => "await".into(),
         Step::Commit { .. } => "commit".into(),
-        Step::Note { .. } => "note".into(),
+        Step::SaveRecord { .. } => "note".into(),
         Step::Item(_) => "item".into(),
-        Step::Hold(_) => "hold".into(),
+        Step::StoreThrottle(_) => "hold".into(),
         Step::Apply => "apply".into(),
         Step::Sweep { .. } => "sweep".into(),
         Step::Done => "done".into(),
@@ -172,17 +172,17 @@ macro_rules! named {
 
 named! {
     State, STATES:
-    Start, Loading, SigningIn, Fetching, Sleeping, Applying, Noting, Holding, Delivering, Waiting, Committing, Sweeping, Ended,
+    Start, Loading, SigningIn, Fetching, Sleeping, Applying, SavingRecord, StoringThrottle, Delivering, Waiting, Committing, Sweeping, Ended,
 }
 
 named! {
     Input, INPUTS:
-    Begin, Loaded, SignedIn, Page, Refused, Unreachable, Throttled, Busy, Malformed, Applied, Item, Slept, Delivered, Acked, Committed, Held,
+    Begin, Loaded, SignedIn, Page, Refused, Unreachable, Throttled, Busy, Malformed, Applied, Item, Slept, Delivered, Acked, Committed, ThrottleStored,
     Conflict, Swept, Broken,
 }
 
 named! {
-    Lost, LOST:
+    NoResponse, LOST:
     Network, Offline, Timeout,
 }
 
@@ -197,15 +197,15 @@ fn states() -> Vec<(&'static str, Vec<Input>)> {
         ("Loading", vec![Input::Begin]),
         ("SigningIn", vec![Input::Begin, loaded(idle())]),
         ("Fetching", to_fetching.clone()),
-        ("Sleeping", with(&[Input::Unreachable(Lost::Network)])),
+        ("Sleeping", with(&[Input::Unreachable(NoResponse::Network)])),
         ("Applying", with(&[next("n1")])),
-        ("Noting", with(&[refused(410, "")])),
-        ("Holding", with(&[later("1")])),
+        ("SavingRecord", with(&[refused(410, "")])),
+        ("StoringThrottle", with(&[later("1")])),
         ("Delivering", with(&[next("n1"), applied()])),
         ("Waiting", with(&[next("n1"), applied(), Input::Delivered])),
         ("Committing", with(&[next("n1"), applied(), Input::Delivered, Input::Acked])),
         ("Sweeping", vec![Input::Begin, loaded(sweeping)]),
-        ("Ended", vec![Input::Broken(Failure::new(Code::Store, "x"))]),
+        ("Ended", vec![Input::Broken(Error::new(Code::Store, "x"))]),
     ]
 }
 
@@ -226,9 +226,9 @@ fn replies() -> Vec<(&'static str, Input)> {
         ("403", refused(403, "")),
         ("410", refused(410, "")),
         ("302", refused(302, "")),
-        ("Unreachable", Input::Unreachable(Lost::Network)),
-        ("Offline", Input::Unreachable(Lost::Offline)),
-        ("Timeout", Input::Unreachable(Lost::Timeout)),
+        ("Unreachable", Input::Unreachable(NoResponse::Network)),
+        ("Offline", Input::Unreachable(NoResponse::Offline)),
+        ("Timeout", Input::Unreachable(NoResponse::Timeout)),
         ("Throttled", Input::Throttled(NOW + 5.0)),
         ("Busy", Input::Busy(NOW + 5.0)),
         ("Malformed", Input::Malformed(Malformed::NoLink)),
@@ -238,10 +238,10 @@ fn replies() -> Vec<(&'static str, Input)> {
         ("Delivered", Input::Delivered),
         ("Acked", Input::Acked),
         ("Committed", Input::Committed),
-        ("Held", Input::Held),
+        ("ThrottleStored", Input::ThrottleStored),
         ("Conflict", Input::Conflict),
         ("Swept", Input::Swept { work: true, growth: -1, after: Some("m".into()) }),
-        ("Broken", Input::Broken(Failure::new(Code::Quota, "full"))),
+        ("Broken", Input::Broken(Error::new(Code::Quota, "full"))),
     ]
 }
 
@@ -283,8 +283,8 @@ fn every_state_has_an_answer_to_every_reply() {
         ),
         ("Sleeping", &[("Slept", "sign in Next"), ("Broken", "quota")]),
         ("Applying", &[("Applied", "deliver"), ("Broken", "quota")]),
-        ("Noting", &[("Committed", "sign in Next"), ("Conflict", "conflict"), ("Broken", "quota")]),
-        ("Holding", &[("Held", "sleep Throttled"), ("Broken", "quota")]),
+        ("SavingRecord", &[("Committed", "sign in Next"), ("Conflict", "conflict"), ("Broken", "quota")]),
+        ("StoringThrottle", &[("ThrottleStored", "sleep Throttled"), ("Broken", "quota")]),
         ("Delivering", &[("Delivered", "await"), ("Broken", "quota")]),
         ("Waiting", &[("Acked", "commit"), ("Broken", "quota")]),
         ("Committing", &[("Committed", "sign in Next"), ("Conflict", "conflict"), ("Broken", "quota")]),
@@ -395,7 +395,7 @@ fn a_round_stops_after_the_pages_or_the_time_it_was_given() {
 fn a_401_asks_once_for_another_token() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
-    assert_eq!(bench.step(refused(401, "InvalidAuthenticationToken")), Step::SignIn(Need::Unauthorized));
+    assert_eq!(bench.step(refused(401, "InvalidAuthenticationToken")), Step::SignIn(TokenReason::Unauthorized));
     bench.on(Input::SignedIn);
     let failure = failure(bench.step(refused(401, "InvalidAuthenticationToken")));
     assert_eq!(
@@ -412,7 +412,7 @@ fn a_claims_challenge_asks_for_a_token_that_satisfies_it_and_then_the_same_page(
         let mut bench = Bench::new(contacts(), Some(idle()));
         bench.begin();
         let refusal = Refusal { status, claims: Some("{\"a\":1}".into()), ..Refusal::default() };
-        assert_eq!(bench.step(Input::Refused(Box::new(refusal))), Step::SignIn(Need::Claims("{\"a\":1}".into())));
+        assert_eq!(bench.step(Input::Refused(Box::new(refusal))), Step::SignIn(TokenReason::Claims("{\"a\":1}".into())));
         bench.on(Input::SignedIn);
         assert_eq!(bench.asked, ["/contacts/delta?t=d0", "/contacts/delta?t=d0"]);
         assert_eq!(bench.page(delta("d1")), Step::Done);
@@ -435,9 +435,9 @@ fn the_same_claims_twice_end_the_round_with_the_claims_to_pass_on() {
 fn two_sign_in_steps_without_a_page_are_the_most_whatever_the_claims() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
-    assert_eq!(bench.step(refused(401, "")), Step::SignIn(Need::Unauthorized));
+    assert_eq!(bench.step(refused(401, "")), Step::SignIn(TokenReason::Unauthorized));
     bench.on(Input::SignedIn);
-    assert_eq!(bench.step(challenged("{\"a\":1}")), Step::SignIn(Need::Claims("{\"a\":1}".into())));
+    assert_eq!(bench.step(challenged("{\"a\":1}")), Step::SignIn(TokenReason::Claims("{\"a\":1}".into())));
     bench.on(Input::SignedIn);
     assert_eq!(failure(bench.step(challenged("{\"a\":2}"))).code, Code::Claims);
     // Throttles and lost answers between them change nothing.
@@ -482,13 +482,13 @@ fn a_token_source_without_a_network_is_waited_for_and_asked_for_the_same_again()
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     bench.step(challenged("{}"));
-    assert_eq!(bench.step(Input::Unreachable(Lost::Network)), Step::Sleep(500.0, Why::Network));
-    assert_eq!(bench.step(Input::Slept), Step::SignIn(Need::Claims("{}".into())));
+    assert_eq!(bench.step(Input::Unreachable(NoResponse::Network)), Step::Sleep(500.0, WaitReason::Network));
+    assert_eq!(bench.step(Input::Slept), Step::SignIn(TokenReason::Claims("{}".into())));
     for _ in 2..Policy::default().attempts {
-        bench.step(Input::Unreachable(Lost::Network));
+        bench.step(Input::Unreachable(NoResponse::Network));
         bench.step(Input::Slept);
     }
-    let failure = failure(bench.step(Input::Unreachable(Lost::Network)));
+    let failure = failure(bench.step(Input::Unreachable(NoResponse::Network)));
     assert_eq!(
         (failure.code, failure.message.as_str()),
         (Code::Network, "the token source got no answer; check the connection; the next round goes on at the same page")
@@ -499,14 +499,14 @@ fn a_token_source_without_a_network_is_waited_for_and_asked_for_the_same_again()
 fn without_a_network_the_round_waits_for_one_as_long_as_for_anything_else() {
     let mut bench = Bench::new(contacts(), Some(idle()));
     bench.begin();
-    assert_eq!(bench.on(Input::Unreachable(Lost::Offline)), Step::Sleep(300_000.0, Why::Offline));
+    assert_eq!(bench.on(Input::Unreachable(NoResponse::Offline)), Step::Sleep(300_000.0, WaitReason::Offline));
     bench.now += 100_000.0;
     assert!(matches!(bench.on(Input::Slept), Step::Fetch(_)));
-    assert_eq!(bench.round.report.waits, [Wait { reason: Why::Offline, ms: 100_000.0 }], "as long as it was");
-    assert_eq!(bench.on(Input::Unreachable(Lost::Offline)), Step::Sleep(200_000.0, Why::Offline));
+    assert_eq!(bench.round.report.waits, [Wait { reason: WaitReason::Offline, ms: 100_000.0 }], "as long as it was");
+    assert_eq!(bench.on(Input::Unreachable(NoResponse::Offline)), Step::Sleep(200_000.0, WaitReason::Offline));
     bench.now += 200_000.0;
     bench.on(Input::Slept);
-    let failure = failure(bench.on(Input::Unreachable(Lost::Offline)));
+    let failure = failure(bench.on(Input::Unreachable(NoResponse::Offline)));
     assert_eq!((failure.code, failure.retryable), (Code::Offline, true));
     assert_eq!(failure.message, "this host has no network; the next round goes on at the same page once it has one");
     assert_eq!(bench.store, Some(idle()));
@@ -516,28 +516,28 @@ fn without_a_network_the_round_waits_for_one_as_long_as_for_anything_else() {
 fn a_page_ends_the_time_without_a_network() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
-    bench.on(Input::Unreachable(Lost::Offline));
+    bench.on(Input::Unreachable(NoResponse::Offline));
     bench.now += 250_000.0;
     bench.on(Input::Slept);
     bench.page(next("n1"));
-    assert_eq!(bench.on(Input::Unreachable(Lost::Offline)), Step::Sleep(300_000.0, Why::Offline));
+    assert_eq!(bench.on(Input::Unreachable(NoResponse::Offline)), Step::Sleep(300_000.0, WaitReason::Offline));
 }
 
 #[test]
 fn a_wait_that_graph_asks_for_is_stored_before_it_is_waited_for() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
-    assert_eq!(bench.step(later("7")), Step::Hold(NOW + 7000.0));
-    assert_eq!(bench.step(Input::Held), Step::Sleep(7000.0, Why::Throttled));
+    assert_eq!(bench.step(later("7")), Step::StoreThrottle(NOW + 7000.0));
+    assert_eq!(bench.step(Input::ThrottleStored), Step::Sleep(7000.0, WaitReason::Throttled));
     // One that is too long for the round too.
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
-    assert_eq!(bench.step(later("3600")), Step::Hold(NOW + 3_600_000.0));
-    assert_eq!(failure(bench.step(Input::Held)).retry_at, Some(NOW + 3_600_000.0));
+    assert_eq!(bench.step(later("3600")), Step::StoreThrottle(NOW + 3_600_000.0));
+    assert_eq!(failure(bench.step(Input::ThrottleStored)).retry_at, Some(NOW + 3_600_000.0));
     // A throttle whose header can't be read holds for as long as this query waits.
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
-    assert_eq!(bench.step(refused(429, "")), Step::Hold(NOW + 500.0));
+    assert_eq!(bench.step(refused(429, "")), Step::StoreThrottle(NOW + 500.0));
     // A service that is down asks for nothing, unless it does.
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
@@ -545,7 +545,7 @@ fn a_wait_that_graph_asks_for_is_stored_before_it_is_waited_for() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     let asks = Refusal { status: 503, retry_after: Some("9".into()), ..Refusal::default() };
-    assert_eq!(bench.step(Input::Refused(Box::new(asks))), Step::Hold(NOW + 9000.0));
+    assert_eq!(bench.step(Input::Refused(Box::new(asks))), Step::StoreThrottle(NOW + 9000.0));
 }
 
 #[test]
@@ -556,7 +556,7 @@ fn what_the_last_failure_asks_to_wait_is_held_too_before_the_round_ends_or_goes_
     assert_eq!(bench.asked.len(), bench.held.len(), "one for each answer");
     assert!(bench.held.last().is_some_and(|until| *until >= bench.now + 9000.0), "{:?}", bench.held);
 
-    let drive = request::track("/me/drive/root/delta", Options::default()).unwrap();
+    let drive = query::track("/me/drive/root/delta", Options::default()).unwrap();
     let mut bench = Bench::new(drive, Some(idle()));
     bench.begin();
     let location = Some("https://graph.microsoft.com/v1.0/drives/d/root/delta?token=new".to_owned());
@@ -569,7 +569,7 @@ fn what_the_last_failure_asks_to_wait_is_held_too_before_the_round_ends_or_goes_
 fn what_another_query_was_told_to_wait_is_waited_for_and_counts_as_no_request() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
-    assert_eq!(bench.on(Input::Throttled(NOW + 4000.0)), Step::Sleep(4000.0, Why::Throttled));
+    assert_eq!(bench.on(Input::Throttled(NOW + 4000.0)), Step::Sleep(4000.0, WaitReason::Throttled));
     let report = &bench.round.report;
     assert_eq!((report.requests, report.retries, report.waits.len()), (0, 0, 1));
     bench.on(Input::Slept);
@@ -583,13 +583,8 @@ fn what_another_query_was_told_to_wait_is_waited_for_and_counts_as_no_request() 
 
 /// Weeks of events in pages of this size.
 fn sized(size: u32) -> Query {
-    request::events(Options {
-        start: Some("2026-11-23".into()),
-        end: Some("2026-11-30".into()),
-        page_size: Some(size),
-        ..Options::default()
-    })
-    .unwrap()
+    query::events(Options { start: Some("2026-11-23".into()), end: Some("2026-11-30".into()), page_size: Some(size), ..Options::default() })
+        .unwrap()
 }
 
 fn size(bench: &Bench) -> String {
@@ -598,7 +593,7 @@ fn size(bench: &Bench) -> String {
 
 #[test]
 fn pages_that_fail_twice_are_asked_for_in_half_the_size_and_no_smaller_than_fifty_for_events() {
-    for reply in [refused(503, ""), refused(504, "UnknownError"), refused(408, ""), Input::Unreachable(Lost::Timeout)] {
+    for reply in [refused(503, ""), refused(504, "UnknownError"), refused(408, ""), Input::Unreachable(NoResponse::Timeout)] {
         let mut bench = Bench::new(sized(400), Some(idle()));
         bench.round.plan.policy.attempts = 9;
         bench.begin();
@@ -615,7 +610,7 @@ fn pages_that_fail_twice_are_asked_for_in_half_the_size_and_no_smaller_than_fift
 
 #[test]
 fn a_ladder_that_asks_for_more_than_graph_can_make_comes_down_again_and_does_not_climb_back() {
-    let stale = || Sum { items: 1, ..Sum::default() };
+    let stale = || PageSummary { items: 1, ..PageSummary::default() };
     let mut bench = Bench::new(sized(50), None);
     bench.begin();
     // Pages of 50 bring nothing new: larger ones. Those Graph can't make.
@@ -644,10 +639,10 @@ fn a_smaller_page_is_kept_where_silence_ends_the_round() {
     bench.round.plan.policy.attempts = 3;
     bench.begin();
     for _ in 0..2 {
-        bench.on(Input::Unreachable(Lost::Timeout));
+        bench.on(Input::Unreachable(NoResponse::Timeout));
         bench.on(Input::Slept);
     }
-    assert_eq!(failure(bench.on(Input::Unreachable(Lost::Timeout))).code, Code::Network);
+    assert_eq!(failure(bench.on(Input::Unreachable(NoResponse::Timeout))).code, Code::Network);
     assert_eq!(bench.store.as_ref().unwrap().page_size, Some(200));
     assert_eq!(bench.store.as_ref().unwrap().link, idle().link);
 }
@@ -657,15 +652,17 @@ fn a_token_source_that_is_to_come_back_later_is_waited_for_as_long_as_it_says() 
     let mut bench = Bench::new(contacts(), None);
     bench.step(Input::Begin);
     bench.step(Input::Loaded(None));
-    assert_eq!(bench.step(Input::Busy(NOW + 30_000.0)), Step::Sleep(30_000.0, Why::Server));
-    assert_eq!(bench.step(Input::Slept), Step::SignIn(Need::Start));
+    assert_eq!(bench.step(Input::Busy(NOW + 30_000.0)), Step::Sleep(30_000.0, WaitReason::Server));
+    assert_eq!(bench.step(Input::Slept), Step::SignIn(TokenReason::Start));
     let failure = failure(bench.step(Input::Busy(NOW + 3_600_000.0)));
     assert_eq!((failure.code, failure.retry_at, bench.held.len()), (Code::Throttled, Some(NOW + 3_600_000.0), 0));
 }
 
 #[test]
 fn what_is_no_sign_of_too_large_a_page_leaves_its_size_alone() {
-    for reply in [refused(500, ""), refused(502, ""), later("1"), Input::Unreachable(Lost::Network), Input::Malformed(Malformed::NotJson)] {
+    for reply in
+        [refused(500, ""), refused(502, ""), later("1"), Input::Unreachable(NoResponse::Network), Input::Malformed(Malformed::NotJson)]
+    {
         let mut bench = Bench::new(sized(400), Some(idle()));
         bench.begin();
         for _ in 0..2 {
@@ -720,17 +717,17 @@ fn an_accepted_page_lets_a_401_ask_again() {
     bench.step(refused(401, ""));
     bench.on(Input::SignedIn);
     bench.page(next("n1"));
-    assert_eq!(bench.step(refused(401, "")), Step::SignIn(Need::Unauthorized));
+    assert_eq!(bench.step(refused(401, "")), Step::SignIn(TokenReason::Unauthorized));
 }
 
 #[test]
 fn retry_after_is_waited_for_in_full() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
-    assert_eq!(bench.on(later("2.128")), Step::Sleep(2128.0, Why::Throttled));
+    assert_eq!(bench.on(later("2.128")), Step::Sleep(2128.0, WaitReason::Throttled));
     assert!(matches!(bench.on(Input::Slept), Step::Fetch(_)));
     assert_eq!((bench.round.report.requests, bench.round.report.retries), (2, 1));
-    assert_eq!(bench.round.report.waits, [Wait { reason: Why::Throttled, ms: 2128.0 }]);
+    assert_eq!(bench.round.report.waits, [Wait { reason: WaitReason::Throttled, ms: 2128.0 }]);
 }
 
 #[test]
@@ -738,11 +735,11 @@ fn without_retry_after_the_back_off_grows_with_each_failure_and_starts_anew_with
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     for expected in [500.0, 1000.0, 2000.0] {
-        assert_eq!(bench.on(refused(503, "")), Step::Sleep(expected, Why::Server));
+        assert_eq!(bench.on(refused(503, "")), Step::Sleep(expected, WaitReason::Server));
         bench.on(Input::Slept);
     }
     bench.page(next("n1"));
-    assert_eq!(bench.on(Input::Unreachable(Lost::Network)), Step::Sleep(500.0, Why::Network));
+    assert_eq!(bench.on(Input::Unreachable(NoResponse::Network)), Step::Sleep(500.0, WaitReason::Network));
 }
 
 #[test]
@@ -750,10 +747,10 @@ fn attempts_are_counted_and_then_the_round_fails_with_the_stored_state_untouched
     let mut bench = Bench::new(contacts(), Some(idle()));
     bench.begin();
     for _ in 1..Policy::default().attempts {
-        assert!(matches!(bench.on(Input::Unreachable(Lost::Network)), Step::Sleep(..)));
+        assert!(matches!(bench.on(Input::Unreachable(NoResponse::Network)), Step::Sleep(..)));
         bench.on(Input::Slept);
     }
-    let failure = failure(bench.on(Input::Unreachable(Lost::Network)));
+    let failure = failure(bench.on(Input::Unreachable(NoResponse::Network)));
     assert_eq!(failure.code, Code::Network);
     assert!(failure.retryable);
     assert_eq!(
@@ -779,7 +776,7 @@ fn a_body_that_is_no_page_is_asked_for_three_times() {
     let mut bench = Bench::new(contacts(), Some(idle()));
     bench.begin();
     for _ in 0..2 {
-        assert!(matches!(bench.on(Input::Malformed(Malformed::NoValue)), Step::Sleep(_, Why::Malformed)));
+        assert!(matches!(bench.on(Input::Malformed(Malformed::NoValue)), Step::Sleep(_, WaitReason::Malformed)));
         bench.on(Input::Slept);
     }
     let failure = failure(bench.on(Input::Malformed(Malformed::NoValue)));
@@ -858,7 +855,7 @@ fn a_first_full_round_has_nothing_to_sweep_and_a_feed_neither() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     assert_eq!(bench.page(delta("d1")), Step::Done);
-    let feed = request::org_contacts(Options { feed: true, ..Options::default() }).unwrap();
+    let feed = query::org_contacts(Options { feed: true, ..Options::default() }).unwrap();
     let mut bench = Bench::new(feed, Some(idle()));
     bench.begin();
     bench.on(refused(410, ""));
@@ -890,7 +887,7 @@ fn a_reset_within_a_full_round_starts_it_once_more_and_the_fourth_of_a_day_ends_
 #[test]
 fn the_location_of_a_reset_is_followed_for_drives_only_and_left_when_it_fails() {
     let gone = |location: &str| Input::Refused(Box::new(Refusal { status: 410, location: Some(location.into()), ..Refusal::default() }));
-    let drive = || request::track("/me/drive/root/delta", Options::default()).unwrap();
+    let drive = || query::track("/me/drive/root/delta", Options::default()).unwrap();
     let location = "https://graph.microsoft.com/v1.0/drives/d/root/delta?token=new";
     let mut bench = Bench::new(drive(), Some(idle()));
     bench.begin();
@@ -1014,7 +1011,7 @@ fn three_pages_in_a_row_that_bring_nothing_new_ask_for_larger_pages_then_list_an
     let step = until_over(&mut bench, |bench| {
         pages += 1;
         wished.push(bench.round.prefer().join(", "));
-        bench.sum = Sum { items: 5, ..Sum::default() };
+        bench.sum = PageSummary { items: 5, ..PageSummary::default() };
         next(&format!("n{pages}"))
     });
     let failure = failure(step);
@@ -1030,7 +1027,7 @@ fn three_pages_in_a_row_that_bring_nothing_new_ask_for_larger_pages_then_list_an
     let mut asked = 0;
     let step = until_over(&mut reloaded, |bench| {
         asked += 1;
-        bench.sum = Sum { items: 5, ..Sum::default() };
+        bench.sum = PageSummary { items: 5, ..PageSummary::default() };
         next(&format!("another {asked}"))
     });
     assert_eq!((self::failure(step).code, asked), (Code::Livelock, 3), "it is not listed anew a second time");
@@ -1044,7 +1041,7 @@ fn three_pages_in_a_row_that_bring_nothing_new_ask_for_larger_pages_then_list_an
 fn a_page_size_that_got_a_round_through_is_kept_and_grows_to_a_larger_one_that_is_configured() {
     let stored = Record { page_size: Some(200), ..idle() };
     let sized = |size| {
-        request::events(Options {
+        query::events(Options {
             start: Some("2026-11-23".into()),
             end: Some("2026-11-30".into()),
             page_size: Some(size),
@@ -1063,7 +1060,7 @@ fn pages_without_news_are_counted_over_reloads() {
     let mut bench = Bench::new(events(), None);
     for page in 1..=3 {
         bench.round.plan.max_pages = Some(1);
-        bench.sum = Sum { items: 5, ..Sum::default() };
+        bench.sum = PageSummary { items: 5, ..PageSummary::default() };
         let step = until_over(&mut bench, |_| next(&format!("n{page}")));
         assert_eq!((step, bench.store.as_ref().map(|record| record.stale)), (Step::Done, Some(page)));
         bench = bench.again(events());
@@ -1071,7 +1068,7 @@ fn pages_without_news_are_counted_over_reloads() {
     let mut asked = 0;
     let step = until_over(&mut bench, |bench| {
         asked += 1;
-        bench.sum = Sum { items: 5, ..Sum::default() };
+        bench.sum = PageSummary { items: 5, ..PageSummary::default() };
         if asked == 1 { next("n4") } else { delta("d") }
     });
     assert_eq!((step, bench.round.report.page_size), (Step::Done, Some(200)));
@@ -1082,7 +1079,7 @@ fn one_page_a_process_climbs_the_ladder_too() {
     let mut bench = Bench::new(events(), None);
     for page in 1..40 {
         bench.round.plan.max_pages = Some(1);
-        bench.sum = Sum { items: 5, ..Sum::default() };
+        bench.sum = PageSummary { items: 5, ..PageSummary::default() };
         if let Step::Fail(failure) = until_over(&mut bench, |_| next(&format!("n{page}"))) {
             assert_eq!((failure.code, page), (Code::Livelock, 5 * 3 + 1), "three at each of four sizes, three of the second listing");
             return;
@@ -1095,7 +1092,7 @@ fn one_page_a_process_climbs_the_ladder_too() {
 #[test]
 fn a_round_stuck_after_its_second_listing_gets_out_when_the_window_moves() {
     let window = Options { window: Some((7, 30, "UTC".into())), page_size: Some(1000), ..Options::default() };
-    let rolling = || request::events(window.clone()).unwrap();
+    let rolling = || query::events(window.clone()).unwrap();
     let mut bench = Bench::new(rolling(), None);
     let mut pages = 0;
     for day in 0..3 {
@@ -1104,7 +1101,7 @@ fn a_round_stuck_after_its_second_listing_gets_out_when_the_window_moves() {
         // Graph goes in circles in the windows of the first two days alone.
         let step = until_over(&mut bench, |bench| {
             pages += 1;
-            bench.sum = Sum { items: 5, ..Sum::default() };
+            bench.sum = PageSummary { items: 5, ..PageSummary::default() };
             if bench.asked.iter().any(|url| url.contains("startDateTime=2")) { delta("d") } else { next(&format!("n{pages}")) }
         });
         if day < 2 {
@@ -1121,7 +1118,7 @@ fn a_round_stuck_after_its_second_listing_gets_out_when_the_window_moves() {
 #[test]
 fn a_moved_window_does_not_fall_back_to_the_delta_link_of_the_old_one() {
     let window = Options { window: Some((7, 30, "UTC".into())), ..Options::default() };
-    let rolling = || request::events(window.clone()).unwrap();
+    let rolling = || query::events(window.clone()).unwrap();
     let mut bench = Bench::new(rolling(), Some(Record { window: Some("old/old".into()), round: 1, ..idle() }));
     bench.round.plan.window = Some("new/new".into());
     bench.begin();
@@ -1174,8 +1171,8 @@ fn one_page_with_news_or_an_empty_one_is_no_livelock() {
         pages += 1;
         bench.sum = match pages % 4 {
             0 => one(),
-            1 => Sum::default(),
-            _ => Sum { items: 5, ..Sum::default() },
+            1 => PageSummary::default(),
+            _ => PageSummary { items: 5, ..PageSummary::default() },
         };
         if pages < 100 { next(&format!("n{pages}")) } else { delta("d") }
     });
@@ -1188,7 +1185,7 @@ fn empty_pages_without_an_end_end_as_a_livelock_after_two_listings() {
     let mut pages = 0;
     let step = until_over(&mut bench, |bench| {
         pages += 1;
-        bench.sum = Sum::default();
+        bench.sum = PageSummary::default();
         next(&format!("n{pages}"))
     });
     let failure = failure(step);
@@ -1283,8 +1280,8 @@ fn links_that_are_refused_for_good_again_and_again_cost_three_full_rounds_a_day(
     assert_eq!(queries, MOST_RESETS);
 }
 
-fn occurrence() -> Sum {
-    Sum { masters: vec!["m1".into(), "m2".into()], ..one() }
+fn occurrence() -> PageSummary {
+    PageSummary { masters: vec!["m1".into(), "m2".into()], ..one() }
 }
 
 #[test]
@@ -1296,7 +1293,7 @@ fn series_masters_that_the_round_did_not_bring_are_fetched_before_its_last_page(
     assert_eq!(bench.store.as_ref().map(|record| record.masters.len()), Some(2), "they are noted with the page");
     let mut bench = bench.again(events());
     bench.begin();
-    bench.sum = Sum { brought: vec!["m1".into()], ..one() };
+    bench.sum = PageSummary { brought: vec!["m1".into()], ..one() };
     assert!(matches!(bench.on(delta("d1")), Step::Fetch(url) if url.ends_with("/me/events/m2")));
     let step = bench.on(Input::Item);
     assert!(matches!(step, Step::Deliver(Delivery { last: true, .. })), "{step:?}");
@@ -1311,7 +1308,7 @@ fn a_master_that_graph_refuses_is_done_without_and_any_other_failure_leaves_the_
     bench.sum = occurrence();
     bench.on(delta("d1"));
     assert!(matches!(bench.on(refused(404, "ErrorItemNotFound")), Step::Fetch(_)));
-    assert!(matches!(bench.on(later("3")), Step::Sleep(3000.0, Why::Throttled)));
+    assert!(matches!(bench.on(later("3")), Step::Sleep(3000.0, WaitReason::Throttled)));
     bench.on(Input::Slept);
     assert_eq!(bench.asked.iter().filter(|url| url.ends_with("/me/events/m1")).count(), 2);
     assert!(matches!(bench.on(refused(403, "ErrorAccessDenied")), Step::Deliver(_)));
@@ -1320,7 +1317,7 @@ fn a_master_that_graph_refuses_is_done_without_and_any_other_failure_leaves_the_
     bench.sum = occurrence();
     let mut step = bench.on(delta("d1"));
     while let Step::Fetch(_) | Step::Sleep(..) = step {
-        step = if let Step::Fetch(_) = step { bench.on(Input::Unreachable(Lost::Network)) } else { bench.on(Input::Slept) };
+        step = if let Step::Fetch(_) = step { bench.on(Input::Unreachable(NoResponse::Network)) } else { bench.on(Input::Slept) };
     }
     assert_eq!(failure(step).code, Code::Network);
     assert_eq!(bench.store, Some(idle()));
@@ -1331,18 +1328,18 @@ fn ids_new_to_the_mirror_are_noted_before_a_consumer_gets_them() {
     let mut bench = Bench::new(contacts(), None);
     bench.round.plan.shown = true;
     bench.begin();
-    bench.sum = Sum { fresh: vec!["a".into()], ..one() };
+    bench.sum = PageSummary { fresh: vec!["a".into()], ..one() };
     assert!(matches!(bench.on(next("n1")), Step::Deliver(_)));
     let noted = bench.store.clone().unwrap();
     assert_eq!((noted.phase, noted.delivered), (Phase::Fresh, vec!["a".to_owned()]));
     let mut bench = bench.again(contacts());
     bench.round.plan.shown = true;
     bench.begin();
-    bench.on(Input::Broken(Failure::new(Code::Store, "x")));
+    bench.on(Input::Broken(Error::new(Code::Store, "x")));
     let mut bench = bench.again(contacts());
     bench.begin();
     assert_eq!(bench.round.mode().delivered, ["a"]);
-    bench.sum = Sum { left: vec!["a".into()], ..one() };
+    bench.sum = PageSummary { left: vec!["a".into()], ..one() };
     bench.page(next("n1"));
     assert_eq!(bench.store.clone().unwrap().delivered, ["a"], "as long as Graph has not spoken of it");
     bench.page(delta("d1"));
@@ -1352,7 +1349,7 @@ fn ids_new_to_the_mirror_are_noted_before_a_consumer_gets_them() {
 #[test]
 fn a_rolling_window_is_listed_anew_when_the_day_has_moved_and_between_two_rounds_only() {
     let window = Options { window: Some((7, 30, "Europe/Berlin".into())), ..Options::default() };
-    let rolling = || request::events(window.clone()).unwrap();
+    let rolling = || query::events(window.clone()).unwrap();
     let days = |day: u32| format!("2026-11-{day}T23:00:00.000Z/2026-12-{day}T23:00:00.000Z");
     let mut bench = Bench::new(rolling(), None);
     bench.round.plan.window = Some(days(13));
@@ -1384,9 +1381,9 @@ fn a_rolling_window_is_listed_anew_when_the_day_has_moved_and_between_two_rounds
 fn the_count_of_the_mirror_is_kept_with_each_page() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
-    bench.sum = Sum { growth: 7, ..one() };
+    bench.sum = PageSummary { growth: 7, ..one() };
     bench.page(next("n1"));
-    bench.sum = Sum { growth: -2, ..one() };
+    bench.sum = PageSummary { growth: -2, ..one() };
     bench.page(delta("d1"));
     assert_eq!(bench.store.unwrap().count, Some(5));
 }
@@ -1404,7 +1401,7 @@ fn a_long_round_whose_links_are_all_new_is_no_livelock() {
 #[test]
 fn a_reset_of_a_round_from_latest_does_not_hide_the_gap() {
     let query = vec![("$deltatoken".into(), "latest".into())];
-    let latest = request::track("/users/delta", Options { query, ..Options::default() }).unwrap();
+    let latest = query::track("/users/delta", Options { query, ..Options::default() }).unwrap();
     let mut bench = Bench::new(latest, Some(idle()));
     bench.begin();
     let failure = failure(bench.on(refused(410, "syncStateNotFound")));
@@ -1426,11 +1423,11 @@ fn no_token_of_a_link_is_in_a_message() {
 
 #[test]
 fn a_failing_network_is_no_throttling_however_short_the_longest_wait_is() {
-    let mut round = Round::new(Plan { policy: Policy { max_wait: 1.0, ..Policy::default() }, ..plan(contacts()) }, NOW);
+    let mut round = Round::new(RoundConfig { policy: Policy { max_wait: 1.0, ..Policy::default() }, ..plan(contacts()) }, NOW);
     for input in [Input::Begin, Input::Loaded(None), Input::SignedIn] {
         round.step(input, NOW, HALF);
     }
-    assert_eq!(failure(round.step(Input::Unreachable(Lost::Network), NOW, HALF)).code, Code::Network);
+    assert_eq!(failure(round.step(Input::Unreachable(NoResponse::Network), NOW, HALF)).code, Code::Network);
 }
 
 #[test]
@@ -1458,7 +1455,7 @@ fn a_mirror_past_its_refresh_is_listed_anew_and_keeps_its_link_until_the_first_p
 #[test]
 fn a_round_from_latest_is_incremental_and_cannot_sweep() {
     let query = vec![("$deltatoken".into(), "latest".into())];
-    let latest = request::track("/users/delta", Options { query, ..Options::default() }).unwrap();
+    let latest = query::track("/users/delta", Options { query, ..Options::default() }).unwrap();
     let mut bench = Bench::new(latest, Some(Record { phase: Phase::Fresh, link: None, generation: 4, ..idle() }));
     bench.begin();
     let step = bench.on(delta("d1"));
@@ -1477,7 +1474,7 @@ fn a_conflict_writes_nothing_and_says_so() {
 
 #[test]
 fn a_refusal_names_the_way_out() {
-    let recordings = request::call_recordings(request::Options { organizer: Some("o".into()), ..Default::default() }).unwrap();
+    let recordings = query::call_recordings(query::Options { organizer: Some("o".into()), ..Default::default() }).unwrap();
     for (query, status, code, expected, words) in [
         (recordings, 403, "Forbidden", Code::Forbidden, "only an app-only token can read this kind"),
         (contacts(), 403, "Authorization_RequestDenied", Code::Forbidden, "the token lacks the permission"),

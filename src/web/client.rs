@@ -15,13 +15,13 @@ use super::object::{pair, rejection, text};
 use super::options::{self, CALL_RECORDINGS, EVENTS, ORG_CONTACTS, Options, TRACK, shown};
 use super::store::{Store, fresh};
 use super::token::Tokens;
+use crate::protocol::backoff::Policy;
 use crate::protocol::endpoint::Endpoint;
-use crate::protocol::error::{Code, Failure, Read};
-use crate::protocol::pace::Pace;
-use crate::protocol::request::{self, key_prefix};
-use crate::protocol::round::{Plan, Round, UNASKED};
+use crate::protocol::error::{Code, Error, Result};
+use crate::protocol::query::{self, key_prefix};
+use crate::protocol::rate::RateLimiter;
+use crate::protocol::round::{Round, RoundConfig, UNASKED};
 use crate::protocol::text::{filled, quoted};
-use crate::protocol::wait::Policy;
 
 /// What the queries and rounds of one client share.
 pub struct Shared {
@@ -35,22 +35,22 @@ pub struct Shared {
     /// The caller's own `fetch`, or undefined.
     pub fetch: JsValue,
     /// How fast each scope of limits may be asked.
-    paces: Cell<Vec<(String, Rc<Cell<Pace>>)>>,
+    paces: Cell<Vec<(String, Rc<Cell<RateLimiter>>)>>,
     /// Makes a `DeltaError` of a message and its fields.
     pub make_error: Function,
 }
 
 impl Shared {
-    fn error(&self, failure: Box<Failure>) -> JsValue {
+    fn error(&self, failure: Box<Error>) -> JsValue {
         rejection(failure.into(), &self.make_error, None)
     }
 
     /// The pace of the scope of this query.
-    fn pace(&self, query: &request::Query) -> Rc<Cell<Pace>> {
+    fn pace(&self, query: &query::Query) -> Rc<Cell<RateLimiter>> {
         let mut paces = self.paces.take();
         let known = paces.iter().find(|(scope, _)| *scope == query.scope).map(|(_, pace)| Rc::clone(pace));
         let pace = known.unwrap_or_else(|| {
-            let pace = Rc::new(Cell::new(Pace::new(query.workload)));
+            let pace = Rc::new(Cell::new(RateLimiter::new(query.workload)));
             paces.push((query.scope.clone(), Rc::clone(&pace)));
             pace
         });
@@ -59,13 +59,13 @@ impl Shared {
     }
 
     /// The store.
-    pub fn store(&self) -> Read<&Store> {
-        self.store.get().ok_or_else(|| Failure::new(Code::Internal, UNASKED))
+    pub fn store(&self) -> Result<&Store> {
+        self.store.get().ok_or_else(|| Error::new(Code::Internal, UNASKED))
     }
 }
 
 /// What the options say, and what they name as the store, which is still to be opened.
-fn described(options: JsValue, make_error: &Function) -> Read<(Shared, JsValue)> {
+fn described(options: JsValue, make_error: &Function) -> Result<(Shared, JsValue)> {
     let options = Options::new(options, "openDelta")?;
     options.only("token, account, cloud, endpoint, store, fetch, retry", &[])?;
     let (mut cloud, mut root, mut account) = (None, None, None);
@@ -74,7 +74,7 @@ fn described(options: JsValue, make_error: &Function) -> Read<(Shared, JsValue)>
     options.text("account", &mut account)?;
     let endpoint = match (cloud, root) {
         (Some(_), Some(_)) => {
-            return Err(Failure::new(Code::BadRequest, "options.cloud and options.endpoint both name a root; give one of them"));
+            return Err(Error::new(Code::BadRequest, "options.cloud and options.endpoint both name a root; give one of them"));
         }
         (None, Some(root)) => Endpoint::parse(&root)?,
         (cloud, None) => Endpoint::cloud(cloud.as_deref().unwrap_or("global"))?,
@@ -83,21 +83,21 @@ fn described(options: JsValue, make_error: &Function) -> Read<(Shared, JsValue)>
     let origin = Url::new(&endpoint.root()).map(|url| url.origin()).unwrap_or_default();
     if origin != endpoint.origin() {
         let words = format!("options.endpoint must be written as URLs are, {origin:?}, got {:?}", endpoint.origin());
-        return Err(Failure::new(Code::BadRequest, words));
+        return Err(Error::new(Code::BadRequest, words));
     }
     let token = options.get("token").unwrap_or(JsValue::UNDEFINED);
     let carried = text(&token, "account");
     let tokens = Tokens::new(token, &endpoint.scope())?;
     let fetch = options.get("fetch").unwrap_or(JsValue::UNDEFINED);
     if !fetch.is_undefined() && !fetch.is_function() {
-        return Err(Failure::new(Code::BadRequest, format!("options.fetch must be a function, got {}", shown(&fetch))));
+        return Err(Error::new(Code::BadRequest, format!("options.fetch must be a function, got {}", shown(&fetch))));
     }
     let policy = policy(options.get("retry"))?;
     let account = account.or(carried).filter(|account| !account.is_empty());
     let store = options.get("store").unwrap_or_else(|| "indexeddb".into());
     let kind = store.as_string();
     if !matches!(kind.as_deref(), Some("indexeddb" | "memory")) && !store.is_object() {
-        return Err(Failure::new(
+        return Err(Error::new(
             Code::BadRequest,
             format!("options.store must be \"indexeddb\", \"memory\" or a DeltaStore, got {}", shown(&store)),
         ));
@@ -107,7 +107,7 @@ fn described(options: JsValue, make_error: &Function) -> Read<(Shared, JsValue)>
         // Nothing outlives the page, so no account is needed to keep it apart.
         None if kind.as_deref() == Some("memory") => "memory".into(),
         None => {
-            return Err(Failure::new(
+            return Err(Error::new(
                 Code::Account,
                 "options.account is required with a store that outlives the page: it keeps two users of one browser apart; give something stable such as MSAL's homeAccountId (fromMsal carries it)",
             ));
@@ -126,7 +126,7 @@ fn described(options: JsValue, make_error: &Function) -> Read<(Shared, JsValue)>
     Ok((shared, store))
 }
 
-fn policy(retry: Option<JsValue>) -> Read<Policy> {
+fn policy(retry: Option<JsValue>) -> Result<Policy> {
     let mut policy = Policy::default();
     let Some(retry) = retry else { return Ok(policy) };
     let retry = Options::new(retry, "retry")?;
@@ -134,7 +134,7 @@ fn policy(retry: Option<JsValue>) -> Read<Policy> {
     let mut attempts = None;
     retry.whole("attempts", &mut attempts)?;
     if attempts == Some(0) {
-        return Err(Failure::new(Code::BadRequest, "options.retry.attempts must be at least 1, got 0"));
+        return Err(Error::new(Code::BadRequest, "options.retry.attempts must be at least 1, got 0"));
     }
     policy.attempts = attempts.unwrap_or(policy.attempts);
     for (name, place) in
@@ -193,14 +193,14 @@ impl Client {
         }
     }
 
-    fn described(&self, call: &str, path: &JsValue, options: JsValue) -> Read<request::Query> {
+    fn described(&self, call: &str, path: &JsValue, options: JsValue) -> Read<query::Query> {
         match call {
-            "events" => request::events(*options::read(options, &EVENTS)?),
-            "orgContacts" => request::org_contacts(*options::read(options, &ORG_CONTACTS)?),
-            "callRecordings" => request::call_recordings(*options::read(options, &CALL_RECORDINGS)?),
+            "events" => query::events(*options::read(options, &EVENTS)?),
+            "orgContacts" => query::org_contacts(*options::read(options, &ORG_CONTACTS)?),
+            "callRecordings" => query::call_recordings(*options::read(options, &CALL_RECORDINGS)?),
             _ => match path.as_string() {
-                Some(text) => request::track(&text, *options::read(options, &TRACK)?),
-                None => Err(Failure::new(Code::BadRequest, format!("path must be a text such as \"/users/delta\", got {}", shown(path)))),
+                Some(text) => query::track(&text, *options::read(options, &TRACK)?),
+                None => Err(Error::new(Code::BadRequest, format!("path must be a text such as \"/users/delta\", got {}", shown(path)))),
             },
         }
     }
@@ -216,29 +216,29 @@ impl Client {
 #[wasm_bindgen(skip_typescript)]
 pub struct Query {
     shared: Rc<Shared>,
-    query: Rc<request::Query>,
+    query: Rc<query::Query>,
     key: JsValue,
 }
 
 impl Query {
-    fn driver(&self, options: JsValue, host: JsValue, shown: bool, window: Option<String>) -> Read<Driver> {
+    fn driver(&self, options: JsValue, host: JsValue, shown: bool, window: Option<String>) -> Result<Driver> {
         let options = Options::new(options, "round")?;
         options.only("signal, ack, maxPages, maxMs", &[])?;
         let (mut max_pages, mut ack, mut max_ms) = (None, None, None);
         options.whole("maxPages", &mut max_pages)?;
         if max_pages == Some(0) {
-            return Err(Failure::new(Code::BadRequest, "options.maxPages must be at least 1, got 0"));
+            return Err(Error::new(Code::BadRequest, "options.maxPages must be at least 1, got 0"));
         }
         options.text("ack", &mut ack)?;
         if let Some(ack) = ack
             && ack != "next"
             && ack != "manual"
         {
-            return Err(Failure::new(Code::BadRequest, format!("options.ack must be \"next\" or \"manual\", got {ack:?}")));
+            return Err(Error::new(Code::BadRequest, format!("options.ack must be \"next\" or \"manual\", got {ack:?}")));
         }
         options.millis("maxMs", &mut max_ms)?;
         let shared = &self.shared;
-        let plan = Plan {
+        let plan = RoundConfig {
             endpoint: Rc::clone(&shared.endpoint),
             query: Rc::clone(&self.query),
             policy: shared.policy,

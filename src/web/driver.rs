@@ -12,20 +12,20 @@ use super::json::Json;
 use super::object::{self, Stop, get, method, promise, set, set_date, set_number, set_text};
 use super::store::{self, CHUNK};
 use super::token::Got;
-use crate::protocol::change::Applied;
-use crate::protocol::desk::Desk;
-use crate::protocol::error::{Code, Failure, Read};
-use crate::protocol::pace::Pace;
+use crate::protocol::applier::PageApplier;
+use crate::protocol::backoff::WaitReason;
+use crate::protocol::change::PageEffects;
+use crate::protocol::error::{Code, Error, Result};
 use crate::protocol::page;
+use crate::protocol::rate::RateLimiter;
 use crate::protocol::report::Outcome;
-use crate::protocol::round::{Delivery, Input, Need, Round, Step, UNASKED};
-use crate::protocol::wait::Why;
+use crate::protocol::round::{Delivery, Input, Round, Step, TokenReason, UNASKED};
 
 /// A round that runs.
 pub struct Driver {
     round: Round,
     shared: Rc<Shared>,
-    pace: Rc<Cell<Pace>>,
+    pace: Rc<Cell<RateLimiter>>,
     keys: Keys,
     /// The revision of what is stored of the pace.
     revision: JsValue,
@@ -40,7 +40,7 @@ pub struct Driver {
     /// Of the last request, until a page of it is committed.
     request_id: Option<String>,
     /// The page at hand.
-    desk: Desk<Json>,
+    desk: PageApplier<Json>,
     /// The page as the consumer gets it.
     delivered: Option<JsValue>,
     /// What to do next.
@@ -67,7 +67,7 @@ enum Turn {
 
 /// Where an answer goes.
 enum Then {
-    Token(Need),
+    Token(TokenReason),
     /// There is room for this request.
     Room(Step),
     /// Until when the scope is throttled, as it is stored.
@@ -86,7 +86,7 @@ enum Then {
 
 impl Driver {
     /// A round that has not begun.
-    pub fn new(round: Round, shared: Rc<Shared>, pace: Rc<Cell<Pace>>, keys: Keys, host: JsValue, shown: bool) -> Self {
+    pub fn new(round: Round, shared: Rc<Shared>, pace: Rc<Cell<RateLimiter>>, keys: Keys, host: JsValue, shown: bool) -> Self {
         Self {
             round,
             shared,
@@ -98,7 +98,7 @@ impl Driver {
             heard: false,
             token: String::new(),
             request_id: None,
-            desk: Desk::default(),
+            desk: PageApplier::default(),
             delivered: None,
             step: None,
             then: None,
@@ -150,7 +150,7 @@ impl Driver {
     pub fn go_on(&mut self, answer: Result<JsValue, JsValue>) -> Result<JsValue, JsValue> {
         let turn = match self.then.take() {
             Some(then) => self.came(then, answer),
-            None => Err(Failure::new(Code::Internal, UNASKED).into()),
+            None => Err(Error::new(Code::Internal, UNASKED).into()),
         };
         self.turn(turn)
     }
@@ -259,7 +259,7 @@ impl Driver {
                 set_date(&status, "waitUntil", Some(Date::now() + ms));
                 set_text(&status, "waitReason", why.as_str());
                 self.tell(&status);
-                Ok(self.wait("sleep", &ms.into(), &(why == Why::Offline).into(), Then::Sleep))
+                Ok(self.wait("sleep", &ms.into(), &(why == WaitReason::Offline).into(), Then::Sleep))
             }
             step => match self.ask(&step)? {
                 Some(promise) => Ok(Turn::Wait(promise, Then::Store(step))),
@@ -284,7 +284,7 @@ impl Driver {
                     self.token = token;
                     Input::SignedIn
                 }
-                Got::Lost(lost) => Input::Unreachable(lost),
+                Got::NoResponse(lost) => Input::Unreachable(lost),
                 Got::Busy(until) => Input::Busy(until),
             },
             Then::Sleep => {
@@ -319,19 +319,20 @@ impl Driver {
                 input?
             }
             // Somebody else stored such a time meanwhile: the later one is to stand.
-            Then::Store(step @ Step::Hold(_)) if answer.as_ref().is_ok_and(JsValue::is_falsy) => {
+            Then::Store(step @ Step::StoreThrottle(_)) if answer.as_ref().is_ok_and(JsValue::is_falsy) => {
                 return Ok(Turn::Wait(self.shared.store()?.load(&self.keys.throttle), Then::Held(step)));
             }
             Then::Held(step) => {
                 let stored = answer.map_err(Stop::Theirs)?;
                 self.revision = get(&stored, "revision");
-                let later = matches!(step, Step::Hold(until) if get(&stored, "until").as_f64().is_some_and(|stored| stored >= until));
+                let later =
+                    matches!(step, Step::StoreThrottle(until) if get(&stored, "until").as_f64().is_some_and(|stored| stored >= until));
                 if !later && let Some(promise) = self.ask(&step)? {
                     return Ok(Turn::Wait(promise, Then::Tried));
                 }
-                Input::Held
+                Input::ThrottleStored
             }
-            Then::Tried => answer.map(|_| Input::Held).map_err(Stop::Theirs)?,
+            Then::Tried => answer.map(|_| Input::ThrottleStored).map_err(Stop::Theirs)?,
             Then::Store(step) => self.answered(step, answer.map_err(Stop::Theirs)?)?,
         };
         Ok(Turn::Over(input))
@@ -344,7 +345,7 @@ impl Driver {
 
     fn send(&mut self, step: &Step) -> Result<Turn, Stop> {
         let (Step::Fetch(url) | Step::Item(url)) = step else {
-            return Err(Failure::new(Code::Internal, UNASKED).into());
+            return Err(Error::new(Code::Internal, UNASKED).into());
         };
         let now = Date::now();
         let until = self.pace.get().until(now);
@@ -371,7 +372,7 @@ impl Driver {
     }
 
     /// What a step asks of the store.
-    fn ask(&mut self, step: &Step) -> Read<Option<JsValue>> {
+    fn ask(&mut self, step: &Step) -> Result<Option<JsValue>> {
         let store = self.shared.store()?;
         let asked = match step {
             Step::Load => {
@@ -379,8 +380,8 @@ impl Driver {
                 store.load(&self.keys.query)
             }
             Step::Commit { expect, record } => store.commit(&self.keys.query, expect.as_deref(), record, self.desk.applied()),
-            Step::Note { expect, record } => store.commit(&self.keys.query, expect.as_deref(), record, &Applied::default()),
-            Step::Hold(until) => {
+            Step::SaveRecord { expect, record } => store.commit(&self.keys.query, expect.as_deref(), record, &PageEffects::default()),
+            Step::StoreThrottle(until) => {
                 let now = Date::now();
                 let mut pace = self.pace.get();
                 pace.throttled(*until, now);
@@ -396,7 +397,7 @@ impl Driver {
                 store.rows(&self.keys.query, &ids)
             }
             Step::Deliver(_) => return Ok(None),
-            _ => return Err(Failure::new(Code::Internal, "a page must be acknowledged before the next one is asked for")),
+            _ => return Err(Error::new(Code::Internal, "a page must be acknowledged before the next one is asked for")),
         };
         Ok(Some(asked))
     }
@@ -415,7 +416,7 @@ impl Driver {
                 self.deliver(delivery)?;
                 Ok(Input::Delivered)
             }
-            Step::Hold(_) => Ok(Input::Held),
+            Step::StoreThrottle(_) => Ok(Input::ThrottleStored),
             step => {
                 if !answer.is_truthy() {
                     return Ok(Input::Conflict);
@@ -429,7 +430,7 @@ impl Driver {
         }
     }
 
-    fn deliver(&mut self, delivery: Delivery) -> Read<()> {
+    fn deliver(&mut self, delivery: Delivery) -> Result<()> {
         let mirror = self.round.plan().query.mirror;
         let changes = if self.shown || self.heard { self.desk.applied().changes.as_slice() } else { &[] };
         self.delivered = Some(object::page(delivery, changes, mirror));
@@ -451,18 +452,18 @@ impl Driver {
             },
             Answer::Strange(what) => Input::Malformed(what),
             Answer::Refused(refusal) => Input::Refused(refusal),
-            Answer::Lost(lost) => Input::Unreachable(lost),
+            Answer::NoResponse(lost) => Input::Unreachable(lost),
         }
     }
 }
 
 /// What commits is the page as received, whatever the consumer does to its items meanwhile: the rows get copies.
-fn keep(applied: &mut Applied<Json>) -> Read<()> {
+fn keep(applied: &mut PageEffects<Json>) -> Result<()> {
     let items = Array::new();
     for (_, row) in &applied.put {
         items.push(&row.item.0);
     }
-    let copies: Array = structured_clone(&items).map_err(|_| Failure::new(Code::Internal, "an item can't be copied"))?.unchecked_into();
+    let copies: Array = structured_clone(&items).map_err(|_| Error::new(Code::Internal, "an item can't be copied"))?.unchecked_into();
     for ((_, row), at) in applied.put.iter_mut().zip(0..) {
         row.item = Json(copies.get(at));
     }

@@ -11,10 +11,10 @@ use super::json::Json;
 use super::object::{get, method, promise, set, set_number, set_text, text};
 use crate::protocol::challenge::claims;
 use crate::protocol::endpoint::{Endpoint, shown};
-use crate::protocol::error::{Code, Failure, Read};
+use crate::protocol::error::{Code, Error, Result};
 use crate::protocol::page::Malformed;
 use crate::protocol::refusal::{Refusal, plain};
-use crate::protocol::round::Lost;
+use crate::protocol::round::NoResponse;
 use crate::protocol::text::{filled, joined};
 
 /// What came back.
@@ -26,7 +26,7 @@ pub enum Answer {
     /// Another status.
     Refused(Box<Refusal>),
     /// Nothing, or part of it.
-    Lost(Lost),
+    NoResponse(NoResponse),
 }
 
 /// What a request needs besides its URL.
@@ -49,12 +49,12 @@ pub struct Fetch<'a> {
 
 impl Fetch<'_> {
     /// Calls `fetch`.
-    pub fn send(&self, url: &str) -> Read<JsValue> {
+    pub fn send(&self, url: &str) -> Result<JsValue> {
         // The protocol has checked the link by its text; the host's own parser has the last word.
         let origin = Url::new(url).map(|url| url.origin()).unwrap_or_default();
         if origin != self.endpoint.origin() {
             let words = format!("a link leads away from {} ({}); the token was not sent", self.endpoint.origin(), shown(url));
-            return Err(Failure::new(Code::ForeignLink, words));
+            return Err(Error::new(Code::ForeignLink, words));
         }
         let headers = Object::new();
         set_text(&headers, "Accept", "application/json");
@@ -78,16 +78,16 @@ impl Fetch<'_> {
 }
 
 /// What an answer says, once its body is here, or is known to be cut: `[response, its text, whether it took too long]`.
-pub fn answer(sent: &JsValue, offline: bool) -> Read<Answer> {
+pub fn answer(sent: &JsValue, offline: bool) -> Result<Answer> {
     let sent: &Array = sent.unchecked_ref();
     let (response, body) = (sent.get(0), sent.get(1));
     let lost = || {
-        Answer::Lost(if sent.get(2).is_truthy() {
-            Lost::Timeout
+        Answer::NoResponse(if sent.get(2).is_truthy() {
+            NoResponse::Timeout
         } else if offline {
-            Lost::Offline
+            NoResponse::Offline
         } else {
-            Lost::Network
+            NoResponse::Network
         })
     };
     if response.is_null() {
@@ -96,7 +96,7 @@ pub fn answer(sent: &JsValue, offline: bool) -> Read<Answer> {
     let headers = get(&response, "headers");
     // By shape: a Response of another realm, or of another library, is no instance of ours.
     if get(&response, "status").as_f64().is_none() || !get(&response, "text").is_function() || !get(&headers, "get").is_function() {
-        return Err(Failure::new(Code::BadRequest, "options.fetch must resolve to a Response"));
+        return Err(Error::new(Code::BadRequest, "options.fetch must resolve to a Response"));
     }
     let status = status(&response);
     if (300..400).contains(&status) || text(&response, "type").as_deref() == Some("opaqueredirect") {

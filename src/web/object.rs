@@ -5,20 +5,20 @@ use wasm_bindgen::prelude::*;
 
 use super::json::{Json, assign};
 use crate::protocol::change::Change;
-use crate::protocol::error::Failure;
+use crate::protocol::error::Error;
 use crate::protocol::report::Report;
 use crate::protocol::round::Delivery;
 
-/// Why something ended without a result.
+/// WaitReason something ended without a result.
 pub enum Stop {
     /// An error of ours, and what caused it.
-    Failed(Box<Failure>, JsValue),
+    Failed(Box<Error>, JsValue),
     /// A `DeltaError` of the facade's, or of a store.
     Theirs(JsValue),
 }
 
-impl From<Box<Failure>> for Stop {
-    fn from(failure: Box<Failure>) -> Self {
+impl From<Box<Error>> for Stop {
+    fn from(failure: Box<Error>) -> Self {
         Self::Failed(failure, JsValue::UNDEFINED)
     }
 }

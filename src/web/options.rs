@@ -4,8 +4,8 @@ use js_sys::{Array, JSON, Object, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::object::{get, method};
-use crate::protocol::error::{Code, Failure, Read};
-use crate::protocol::request;
+use crate::protocol::error::{Code, Error, Result};
+use crate::protocol::query;
 use crate::protocol::text::{bare, filled, parts, short};
 
 /// One of the four calls that make a query.
@@ -78,8 +78,8 @@ pub struct Options {
     call: &'static str,
 }
 
-fn bad<T>(message: String) -> Read<T> {
-    Err(Failure::new(Code::BadRequest, message))
+fn bad<T>(message: String) -> Result<T> {
+    Err(Error::new(Code::BadRequest, message))
 }
 
 /// The names of a list such as `start, end`.
@@ -106,7 +106,7 @@ pub fn shown(value: &JsValue) -> String {
 
 impl Options {
     /// The options of a call; none are as good as `{}`.
-    pub fn new(object: JsValue, call: &'static str) -> Read<Self> {
+    pub fn new(object: JsValue, call: &'static str) -> Result<Self> {
         if object.is_undefined() {
             return Ok(Self { object: Object::new().into(), call });
         }
@@ -117,7 +117,7 @@ impl Options {
     }
 
     /// Refuses what is no option of the call: a typing error would else do nothing, silently.
-    pub fn only(&self, known: &'static str, advice: &[(&'static str, &str)]) -> Read<()> {
+    pub fn only(&self, known: &'static str, advice: &[(&'static str, &str)]) -> Result<()> {
         let Ok(keys) = Reflect::own_keys(&self.object) else { return bad(format!("the options of {}() can't be read", self.call)) };
         for at in 0..keys.length() {
             let Some(name) = keys.get(at).as_string() else { continue };
@@ -141,18 +141,18 @@ impl Options {
         if value.is_undefined() { None } else { Some(value) }
     }
 
-    fn wrong<T>(name: &str, must_be: &str, got: &JsValue) -> Read<T> {
+    fn wrong<T>(name: &str, must_be: &str, got: &JsValue) -> Result<T> {
         bad(format!("options.{name} must be {must_be}, got {}", shown(got)))
     }
 
     /// Reads a text. This one and the others below leave `to` as it is if there is nothing.
-    pub fn text(&self, name: &str, to: &mut Option<String>) -> Read<()> {
+    pub fn text(&self, name: &str, to: &mut Option<String>) -> Result<()> {
         let Some(value) = self.get(name) else { return Ok(()) };
         *to = value.as_string();
         if to.is_none() { Self::wrong(name, "a text", &value) } else { Ok(()) }
     }
 
-    fn flag(&self, name: &str, to: &mut bool) -> Read<()> {
+    fn flag(&self, name: &str, to: &mut bool) -> Result<()> {
         let Some(value) = self.get(name) else { return Ok(()) };
         let flag = value.as_bool();
         *to = flag == Some(true);
@@ -160,7 +160,7 @@ impl Options {
     }
 
     /// Reads a whole number.
-    pub fn whole(&self, name: &str, to: &mut Option<u32>) -> Read<()> {
+    pub fn whole(&self, name: &str, to: &mut Option<u32>) -> Result<()> {
         let Some(value) = self.get(name) else { return Ok(()) };
         let number = value.as_f64().unwrap_or(-1.0);
         if number.fract() != 0.0 || !(0.0..=f64::from(u32::MAX)).contains(&number) {
@@ -173,20 +173,20 @@ impl Options {
     }
 
     /// Reads a number of milliseconds.
-    pub fn millis(&self, name: &str, to: &mut Option<f64>) -> Read<()> {
+    pub fn millis(&self, name: &str, to: &mut Option<f64>) -> Result<()> {
         let Some(value) = self.get(name) else { return Ok(()) };
         *to = value.as_f64().filter(|number| *number >= 0.0);
         if to.is_none() { Self::wrong(name, "a number of milliseconds, 0 or more", &value) } else { Ok(()) }
     }
 
-    fn texts(&self, name: &str, to: &mut Option<Vec<String>>) -> Read<()> {
+    fn texts(&self, name: &str, to: &mut Option<Vec<String>>) -> Result<()> {
         let Some(value) = self.get(name) else { return Ok(()) };
         *to = texts(&value);
         if to.is_none() { Self::wrong(name, "a list of texts", &value) } else { Ok(()) }
     }
 
     /// Reads an instant: a text as it is, a Date as ISO 8601.
-    fn instant(&self, name: &str, to: &mut Option<String>) -> Read<()> {
+    fn instant(&self, name: &str, to: &mut Option<String>) -> Result<()> {
         let Some(value) = self.get(name) else { return Ok(()) };
         // By shape: a Date of another realm is none of ours.
         *to = if get(&value, "toISOString").is_function() {
@@ -201,7 +201,7 @@ impl Options {
     }
 
     /// Query parameters by name.
-    fn parameters(&self, to: &mut Vec<(String, String)>) -> Read<()> {
+    fn parameters(&self, to: &mut Vec<(String, String)>) -> Result<()> {
         let Some(value) = self.get("query") else { return Ok(()) };
         let wrong = || Self::wrong("query", "an object of texts", &value);
         if !value.is_object() || Array::is_array(&value) {
@@ -230,10 +230,10 @@ fn texts(value: &JsValue) -> Option<Vec<String>> {
 }
 
 /// Reads the options of a call.
-pub fn read(object: JsValue, call: &Call) -> Read<Box<request::Options>> {
+pub fn read(object: JsValue, call: &Call) -> Result<Box<query::Options>> {
     let from = Options::new(object, call.name)?;
     from.only(call.known, call.advice)?;
-    let mut to = Box::<request::Options>::default();
+    let mut to = Box::<query::Options>::default();
     // What the call does not have is not there: only() has seen to it.
     from.text("name", &mut to.name)?;
     let mut mirror = true;

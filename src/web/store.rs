@@ -6,8 +6,8 @@ use wasm_bindgen::prelude::*;
 
 use super::json::Json;
 use super::object::{get, pair, promise, set, set_number, set_text};
-use crate::protocol::change::{Applied, Row};
-use crate::protocol::error::{Code, Failure, Read};
+use crate::protocol::change::{PageEffects, Row};
+use crate::protocol::error::{Code, Error, Result};
 use crate::protocol::item::Item;
 use crate::protocol::record::Record;
 use crate::protocol::text::{digits, filled};
@@ -65,13 +65,13 @@ fn members(value: &JsValue) -> Vec<JsValue> {
 }
 
 /// The state record.
-pub fn loaded(value: JsValue) -> Read<Option<Box<Record>>> {
+pub fn loaded(value: JsValue) -> Result<Option<Box<Record>>> {
     if missing(&value) {
         return Ok(None);
     }
     match Record::read(&Json(value)) {
         Ok(record) => Ok(Some(Box::new(record))),
-        Err(why) => Err(Failure::new(Code::Store, format!("the stored state of this query can't be used: {why}; reset() starts over"))),
+        Err(why) => Err(Error::new(Code::Store, format!("the stored state of this query can't be used: {why}; reset() starts over"))),
     }
 }
 
@@ -116,7 +116,7 @@ impl Store {
     }
 
     /// Writes a page and its record in one transaction, if the stored revision is `expect`; else writes nothing, and gives false.
-    pub fn commit(&self, key: &JsValue, expect: Option<&str>, record: &Record, applied: &Applied<Json>) -> JsValue {
+    pub fn commit(&self, key: &JsValue, expect: Option<&str>, record: &Record, applied: &PageEffects<Json>) -> JsValue {
         let (batch, put, remove) = (Object::new(), Array::new(), Array::new());
         for (id, row) in &applied.put {
             put.push(&pair(&id.into(), &row_to_js(row)));

@@ -9,8 +9,8 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use super::object::{Stop, get, method, pair, set, set_text, text};
 use super::options::shown;
-use crate::protocol::error::{Code, Failure, Read};
-use crate::protocol::round::{Lost, Need};
+use crate::protocol::error::{Code, Error, Result};
+use crate::protocol::round::{NoResponse, TokenReason};
 use crate::protocol::text::{filled, holds, short, without_tokens, words};
 
 /// A token is not used in the last minutes of its life, or in its last fifth: a request takes time, and clocks differ.
@@ -51,21 +51,21 @@ pub enum Got {
     /// A token.
     Token(String),
     /// No answer from where it gets them.
-    Lost(Lost),
+    NoResponse(NoResponse),
     /// Not before this time, if it was told one.
     Busy(f64),
 }
 
 impl Tokens {
     /// Checks the shape of `options.token`.
-    pub fn new(source: JsValue, scope: &str) -> Read<Self> {
+    pub fn new(source: JsValue, scope: &str) -> Result<Self> {
         let (object, function) =
             if source.is_function() { (JsValue::UNDEFINED, source) } else { (source.clone(), get(&source, "getToken")) };
         match function.dyn_into::<Function>() {
             Ok(function) => Ok(Self { object, function, scope: scope.into(), kept: Cell::new(None) }),
             Err(_) => {
                 let words = format!("options.token must be a function, fromMsal(…) or an object with getToken(), got {}", shown(&object));
-                Err(Failure::new(Code::BadRequest, words))
+                Err(Error::new(Code::BadRequest, words))
             }
         }
     }
@@ -76,14 +76,14 @@ impl Tokens {
     }
 
     /// The kept token, if it will do. `refused` is the one that Graph saw last.
-    pub fn kept(&self, need: &Need, refused: &str) -> Option<String> {
+    pub fn kept(&self, need: &TokenReason, refused: &str) -> Option<String> {
         let kept = self.kept.take()?;
         let other = kept.token != refused;
         let fits = match need {
-            Need::Start | Need::Next => true,
+            TokenReason::Start | TokenReason::Next => true,
             // Another query may have got a new one meanwhile.
-            Need::Unauthorized => other,
-            Need::Claims(claims) => other && kept.claims.as_ref() == Some(claims),
+            TokenReason::Unauthorized => other,
+            TokenReason::Claims(claims) => other && kept.claims.as_ref() == Some(claims),
         };
         let token = (fits && Date::now() < kept.until).then(|| kept.token.clone());
         if token.is_some() {
@@ -94,14 +94,14 @@ impl Tokens {
 
     /// The token that the source gave. One that answers claims is kept though its end is not known: to ask without them may bring
     /// back the one before.
-    pub fn taken(&self, answer: Result<JsValue, JsValue>, need: &Need, offline: bool) -> Result<Got, Stop> {
+    pub fn taken(&self, answer: Result<JsValue, JsValue>, need: &TokenReason, offline: bool) -> Result<Got, Stop> {
         let answer = match answer {
             Ok(answer) => answer,
             Err(thrown) => return refusal(thrown, need, offline),
         };
         let mut kept = read(&answer)?;
         let token = kept.token.clone();
-        if let Need::Claims(claims) = need {
+        if let TokenReason::Claims(claims) = need {
             kept.claims = Some(claims.clone());
             if kept.until == 0.0 {
                 kept.until = f64::INFINITY;
@@ -112,12 +112,12 @@ impl Tokens {
     }
 
     /// How the source is asked: the function, what it is called on, its arguments.
-    pub fn call(&self, need: &Need, signal: &JsValue) -> JsValue {
+    pub fn call(&self, need: &TokenReason, signal: &JsValue) -> JsValue {
         let call = pair(&self.function, &self.object);
         let request = Object::new();
         let scopes = Array::new();
         scopes.push(&self.scope);
-        if let Need::Claims(claims) = need {
+        if let TokenReason::Claims(claims) = need {
             set_text(&request, "claims", claims);
         }
         if !self.object.is_undefined() {
@@ -128,10 +128,10 @@ impl Tokens {
             return call.into();
         }
         let reason = match need {
-            Need::Start => "start",
-            Need::Next => "expired",
-            Need::Unauthorized => "unauthorized",
-            Need::Claims(_) => "claims",
+            TokenReason::Start => "start",
+            TokenReason::Next => "expired",
+            TokenReason::Unauthorized => "unauthorized",
+            TokenReason::Claims(_) => "claims",
         };
         set_text(&request, "reason", reason);
         set(&request, "scopes", &scopes);
@@ -141,12 +141,12 @@ impl Tokens {
     }
 }
 
-fn unusable(words: &str) -> Box<Failure> {
-    Failure::retryable(Code::Unauthorized, words)
+fn unusable(words: &str) -> Box<Error> {
+    Error::retryable(Code::Unauthorized, words)
 }
 
 /// The token in any of the forms that sources give, and until when it is good if it says so.
-fn read(answer: &JsValue) -> Read<Kept> {
+fn read(answer: &JsValue) -> Result<Kept> {
     let found = answer.as_string().or_else(|| text(answer, "accessToken")).or_else(|| text(answer, "token"));
     let Some(token) = found else {
         // Not its content: whatever it is, it may hold a secret.
@@ -181,17 +181,17 @@ fn time(date: &JsValue) -> Option<f64> {
 }
 
 /// What the token source threw: no answer from where it gets its tokens, or an end of the round, with it as the cause.
-fn refusal(thrown: JsValue, need: &Need, offline: bool) -> Result<Got, Stop> {
+fn refusal(thrown: JsValue, need: &TokenReason, offline: bool) -> Result<Got, Stop> {
     let property = |name: &str| text(&thrown, name).unwrap_or_default();
     let among = |list: &'static str, word: String| words(list).contains(&word.as_str());
     let (name, code, message) = (property("name"), property("code"), property("message"));
     // By a name or a code, or in our own words: a DeltaError of the token function's own.
     if among(SIGN_IN, name.clone()) || code == Code::Interaction.as_str() || among(INTERACTION, property("errorCode")) {
         let words = "the user has to sign in: open MSAL's popup or redirect from a click, with error.claims if there are any, then call resume(); it goes on at the same page";
-        let mut failure = Failure::retryable(Code::Interaction, words);
+        let mut failure = Error::retryable(Code::Interaction, words);
         failure.claims = text(&thrown, "claims").filter(|claims| !claims.is_empty());
         // What Graph wants, where the source does not say it.
-        if let Need::Claims(claims) = need
+        if let TokenReason::Claims(claims) = need
             && failure.claims.is_none()
         {
             failure.claims = Some(claims.clone());
@@ -204,7 +204,7 @@ fn refusal(thrown: JsValue, need: &Need, offline: bool) -> Result<Got, Stop> {
     }
     let unanswered = name == "TypeError" && NO_ANSWER.iter().any(|words| holds(&message, words));
     if offline || unanswered || among(NETWORK, code) || among(NETWORK, property("errorCode")) {
-        return Ok(Got::Lost(if offline { Lost::Offline } else { Lost::Network }));
+        return Ok(Got::NoResponse(if offline { NoResponse::Offline } else { NoResponse::Network }));
     }
     let said = if message.is_empty() { String::new() } else { format!(" ({})", without_tokens(short(&message, 200))) };
     let failure = unusable(&format!("the token source failed{said}; the next round goes on at the same page"));

@@ -3,17 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
-use deltalink::protocol::change::{Applied, Change, Row, side};
-use deltalink::protocol::desk::Desk;
+use deltalink::protocol::applier::PageApplier;
+use deltalink::protocol::backoff::Policy;
+use deltalink::protocol::change::{Change, PageEffects, Row, side};
 use deltalink::protocol::endpoint::Endpoint;
-use deltalink::protocol::error::Failure;
+use deltalink::protocol::error::Error;
 use deltalink::protocol::page::{self, Malformed};
+use deltalink::protocol::query::{self, Options, Query};
 use deltalink::protocol::record::{Kind, Phase, Record};
 use deltalink::protocol::refusal::Refusal;
 use deltalink::protocol::report::Report;
-use deltalink::protocol::request::{self, Options, Query};
-use deltalink::protocol::round::{Input, Lost, Need, Plan, Round, Step};
-use deltalink::protocol::wait::Policy;
+use deltalink::protocol::round::{Input, NoResponse, Round, RoundConfig, Step, TokenReason};
 use fake_graph::{Request, World};
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ pub struct Store {
 }
 
 impl Store {
-    fn commit(&mut self, expect: Option<&str>, record: &Record, applied: &Applied<Value>) -> bool {
+    fn commit(&mut self, expect: Option<&str>, record: &Record, applied: &PageEffects<Value>) -> bool {
         if !Record::may_follow(self.state.as_ref(), expect) {
             return false;
         }
@@ -55,7 +55,7 @@ impl Store {
 /// How a round came to its end.
 pub enum End {
     Done,
-    Failed(Box<Failure>),
+    Failed(Box<Error>),
     Crashed,
 }
 
@@ -97,10 +97,10 @@ impl Bench {
         let world = schedule.world(root.clone());
         let options = options(&schedule.query, world.me().0);
         let query = match schedule.call {
-            "orgContacts" => request::org_contacts(Options { organizer: None, ..options }),
-            "events" => request::events(Options { organizer: None, ..options }),
-            "callRecordings" => request::call_recordings(options),
-            _ => request::track(schedule.path, Options { organizer: None, ..options }),
+            "orgContacts" => query::org_contacts(Options { organizer: None, ..options }),
+            "events" => query::events(Options { organizer: None, ..options }),
+            "callRecordings" => query::call_recordings(options),
+            _ => query::track(schedule.path, Options { organizer: None, ..options }),
         };
         let mut bench = Self {
             name: schedule.collection,
@@ -131,7 +131,7 @@ impl Bench {
 
     /// A round, quiet or as its turn has it; what must hold of every one is checked here.
     pub fn round(&mut self, turn: Option<&Turn>) -> End {
-        let plan = Plan {
+        let plan = RoundConfig {
             endpoint: Rc::clone(&self.endpoint),
             query: Rc::clone(&self.query),
             policy: Policy { attempts: 4, max_wait: 1e12, ..Policy::default() },
@@ -151,7 +151,7 @@ impl Bench {
             .filter(|state| state.phase == Phase::Paging && state.stale < 3 && !state.restarted)
             .and_then(|state| state.link.clone());
         let mut round = Round::new(plan, self.now as f64);
-        let mut desk = Desk::default();
+        let mut desk = PageApplier::default();
         let mut input = Input::Begin;
         let (mut requests, mut pages, mut acked, mut restarts) = (0, 0, true, 0);
         let faults = self.faults();
@@ -175,7 +175,7 @@ impl Bench {
             input = match step {
                 Step::Load => Input::Loaded(self.store.state.clone().map(Box::new)),
                 Step::SignIn(need) => {
-                    if need == Need::Unauthorized {
+                    if need == TokenReason::Unauthorized {
                         self.sign_in();
                     }
                     Input::SignedIn
@@ -196,9 +196,9 @@ impl Bench {
                     let master = url.contains("/events/");
                     self.fetch(&url, &round, &mut desk, master)
                 }
-                Step::Hold(until) => {
+                Step::StoreThrottle(until) => {
                     assert!(until > self.now as f64);
-                    Input::Held
+                    Input::ThrottleStored
                 }
                 Step::Sleep(ms, _) => {
                     self.now += ms as u64;
@@ -236,12 +236,12 @@ impl Bench {
                         Input::Conflict
                     }
                 }
-                Step::Note { expect, record } => {
+                Step::SaveRecord { expect, record } => {
                     if record.phase == Phase::Fresh && record.generation > 0 {
                         restarts += 1;
                         self.count("resync");
                     }
-                    if self.store.commit(expect.as_deref(), &record, &Applied::default()) {
+                    if self.store.commit(expect.as_deref(), &record, &PageEffects::default()) {
                         Input::Committed
                     } else {
                         assert!(rival.is_some(), "nobody else commits");
@@ -273,7 +273,7 @@ impl Bench {
     }
 
     /// Invariants 1, 3, 4: what a commit may do.
-    fn check_commit(&self, record: &Record, applied: &Applied<Value>) {
+    fn check_commit(&self, record: &Record, applied: &PageEffects<Value>) {
         let ghosts = applied
             .changes
             .iter()
@@ -312,7 +312,7 @@ impl Bench {
         }
     }
 
-    fn fetch(&mut self, url: &str, round: &Round, desk: &mut Desk<Value>, master: bool) -> Input {
+    fn fetch(&mut self, url: &str, round: &Round, desk: &mut PageApplier<Value>, master: bool) -> Input {
         let path = url.strip_prefix(ORIGIN).unwrap_or_else(|| panic!("invariant 6: a foreign URL: {url}"));
         let mut request = Request::get(path, &self.token);
         let prefer = round.prefer();
@@ -322,7 +322,7 @@ impl Bench {
         let answer = self.world.handle(&request, self.now);
         let cut = answer.cut_after.is_some_and(|at| at < answer.body.len());
         if answer.status == 0 || answer.hang || cut {
-            return Input::Unreachable(Lost::Network);
+            return Input::Unreachable(NoResponse::Network);
         }
         let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
         if answer.status != 200 {

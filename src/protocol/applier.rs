@@ -5,18 +5,18 @@
 //!                     (a chunk of the mirror is read) ─► sweep ─────────────────► delivered ─► committed
 //! ```
 
-use super::change::{Applied, Change, Collapsed, Entry, Reason, Row, apply, collapse, pass, side, sweep};
+use super::change::{Change, Collapsed, Entry, PageEffects, Reason, Row, apply, collapse, pass, side, sweep};
 use super::item::Item;
 use super::page::Malformed;
+use super::query::Query;
 use super::recent::RecentVersions;
 use super::record::Completed;
 use super::report::Report;
-use super::request::Query;
 use super::round::{Input, Round};
 
 /// What a page brought, as far as the round has to know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sum {
+pub struct PageSummary {
     /// Members of `value`.
     pub items: u32,
     /// Whether any of them is new to this round.
@@ -36,22 +36,22 @@ pub struct Sum {
 }
 
 /// The page at hand.
-pub struct Desk<I> {
+pub struct PageApplier<I> {
     items: Vec<I>,
     page: Option<Collapsed<I>>,
     /// Series masters that are named by occurrences of the page and are not in it.
     masters: Vec<String>,
-    applied: Applied<I>,
+    applied: PageEffects<I>,
     seen: RecentVersions,
 }
 
-impl<I: Item> Default for Desk<I> {
+impl<I: Item> Default for PageApplier<I> {
     fn default() -> Self {
-        Self { items: Vec::new(), page: None, masters: Vec::new(), applied: Applied::default(), seen: RecentVersions::default() }
+        Self { items: Vec::new(), page: None, masters: Vec::new(), applied: PageEffects::default(), seen: RecentVersions::default() }
     }
 }
 
-impl<I: Item> Desk<I> {
+impl<I: Item> PageApplier<I> {
     /// Puts down what Graph sent.
     pub fn received(&mut self, items: Vec<I>) {
         self.items = items;
@@ -80,7 +80,7 @@ impl<I: Item> Desk<I> {
         let mode = round.mode();
         let Some(page) = &mut self.page else { return Input::Applied(Box::default()) };
         let entries = std::mem::take(&mut page.entries);
-        let mut sum = Sum { items: page.items, ..Sum::default() };
+        let mut sum = PageSummary { items: page.items, ..PageSummary::default() };
         for id in mode.delivered {
             // A round that nobody sees leaves removals to one that its consumer does.
             let told = |entry: &Entry<I>| round.plan().shown || matches!(entry, Entry::Upsert(_));
@@ -147,17 +147,17 @@ impl<I: Item> Desk<I> {
     }
 
     /// What the page does.
-    pub fn applied(&self) -> &Applied<I> {
+    pub fn applied(&self) -> &PageEffects<I> {
         &self.applied
     }
 
     /// The same, to put copies in the place of what its consumer gets.
-    pub fn applied_mut(&mut self) -> &mut Applied<I> {
+    pub fn applied_mut(&mut self) -> &mut PageEffects<I> {
         &mut self.applied
     }
 
     /// Takes the page away, committed, and counts it.
-    pub fn committed(&mut self, report: &mut Report) -> Applied<I> {
+    pub fn committed(&mut self, report: &mut Report) -> PageEffects<I> {
         if let Some(page) = self.page.take() {
             report.count_page(&page);
         }

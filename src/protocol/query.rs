@@ -7,11 +7,11 @@
 //! 4. No `Content-Type`: the event page calls it required on a GET, but there is no body to have one, and in a browser it
 //!    would only be one more header for the preflight to ask about (graph-facts 1.3).
 
-use super::catalog::{self, Ids, PageSize, Resource};
-use super::change::{Dialect, Reading};
+use super::change::{Dialect, ItemFormat};
 use super::endpoint::Endpoint;
-use super::error::{Code, Failure, Read};
-use super::pace::Workload;
+use super::error::{Code, Error, Result};
+use super::rate::Workload;
+use super::resource::{self, Ids, PageSize, Resource};
 use std::collections::BTreeSet;
 
 use super::time::{DAY, format_iso, parse_iso};
@@ -142,8 +142,8 @@ impl Query {
     }
 
     /// How its items are read.
-    pub fn reading(&self) -> Reading {
-        Reading { dialect: self.dialect(), minimal: self.minimal, slices: self.resource.is_none_or(|resource| resource.slices) }
+    pub fn reading(&self) -> ItemFormat {
+        ItemFormat { dialect: self.dialect(), minimal: self.minimal, slices: self.resource.is_none_or(|resource| resource.slices) }
     }
 
     /// The name under which the state is stored, to be read by people too.
@@ -192,7 +192,7 @@ fn plain(text: &str) -> String {
 }
 
 /// A query before its rules are checked.
-struct Draft {
+struct QueryBuilder {
     resource: Option<&'static Resource>,
     path: String,
     /// Name, value as sent, value as in the key.
@@ -204,7 +204,7 @@ struct Draft {
     owner: Option<String>,
 }
 
-impl Draft {
+impl QueryBuilder {
     fn new(resource: Option<&'static Resource>, path: String) -> Self {
         Self { resource, path, params: Vec::new(), prefer: Vec::new(), shape: Vec::new(), minimal: false, owner: None }
     }
@@ -218,7 +218,7 @@ impl Draft {
         self.prefer.push(value);
     }
 
-    fn top(&mut self, top: Option<u32>) -> Read<()> {
+    fn top(&mut self, top: Option<u32>) -> Result<()> {
         if let Some(top) = top {
             if top == 0 {
                 return bad("options.top must be at least 1, got 0");
@@ -228,7 +228,7 @@ impl Draft {
         Ok(())
     }
 
-    fn page_size(&mut self, size: Option<u32>) -> Read<()> {
+    fn page_size(&mut self, size: Option<u32>) -> Result<()> {
         if let Some(size) = size {
             if !(1..=1000).contains(&size) {
                 return bad(format!("options.pageSize must be from 1 to 1000, got {size}"));
@@ -238,7 +238,7 @@ impl Draft {
         Ok(())
     }
 
-    fn time_zone(&mut self, zone: Option<&str>) -> Read<()> {
+    fn time_zone(&mut self, zone: Option<&str>) -> Result<()> {
         if let Some(zone) = zone {
             if !is_printable(zone) || zone.contains(['"', '\\', ',']) {
                 return bad(format!(
@@ -263,7 +263,7 @@ impl Draft {
         }
     }
 
-    fn select(&mut self, select: Option<&[String]>) -> Read<()> {
+    fn select(&mut self, select: Option<&[String]>) -> Result<()> {
         let Some(select) = select else { return Ok(()) };
         if let Some(odd) = select.iter().find(|name| is_invalid(name, &[' ', ',', '&', '?', '#'])) {
             return bad(format!("options.select must be a list of property names, got {odd:?}"));
@@ -275,7 +275,7 @@ impl Draft {
         Ok(())
     }
 
-    fn ids(&mut self, ids: Option<&[String]>) -> Read<()> {
+    fn ids(&mut self, ids: Option<&[String]>) -> Result<()> {
         let Some(ids) = ids else { return Ok(()) };
         let limit = self.resource.map_or(Ids::UrlLength, |resource| resource.ids);
         if ids.is_empty() {
@@ -297,7 +297,7 @@ impl Draft {
 
     /// Takes what the options ask for, lets `query` have its way, then makes the query. A call does not have every option; what
     /// it does not have is not set.
-    fn finish(mut self, options: Options) -> Read<Query> {
+    fn finish(mut self, options: Options) -> Result<Query> {
         self.select(options.select.as_deref())?;
         self.ids(options.ids.as_deref())?;
         for (option, value) in &options.texts {
@@ -367,13 +367,13 @@ impl Draft {
 }
 
 /// Checks the options of `events()`.
-pub fn events(options: Options) -> Read<Query> {
+pub fn events(options: Options) -> Result<Query> {
     let owner = owner(options.user.as_deref())?;
     let calendar = match options.calendar.as_deref() {
         Some(id) => format!("/calendars/{}", segment("options.calendar", id)?),
         None => String::new(),
     };
-    let mut draft = Draft::new(catalog::named("event"), format!("{owner}{calendar}/calendarView/delta"));
+    let mut draft = QueryBuilder::new(resource::named("event"), format!("{owner}{calendar}/calendarView/delta"));
     draft.owner = Some(owner);
     if let Some((back, ahead, zone)) = &options.window {
         let span = i64::from(*back) + i64::from(*ahead) + 1;
@@ -404,19 +404,19 @@ pub fn events(options: Options) -> Read<Query> {
     draft.finish(options)
 }
 
-fn too_long<T>(options: &str, days: i64) -> Read<T> {
+fn too_long<T>(options: &str, days: i64) -> Result<T> {
     bad(format!(
         "{options} must be at most 1825 days apart, which is Graph's limit for a calendar view, got {days} days; take a shorter window or several queries"
     ))
 }
 
 /// Checks the options of `orgContacts()`.
-pub fn org_contacts(options: Options) -> Read<Query> {
-    Draft::new(catalog::named("orgContact"), "/contacts/delta".into()).finish(options)
+pub fn org_contacts(options: Options) -> Result<Query> {
+    QueryBuilder::new(resource::named("orgContact"), "/contacts/delta".into()).finish(options)
 }
 
 /// Checks the options of `callRecordings()`.
-pub fn call_recordings(options: Options) -> Read<Query> {
+pub fn call_recordings(options: Options) -> Result<Query> {
     let organizer = options.organizer.as_deref().unwrap_or_default();
     if organizer.is_empty() {
         return bad("options.organizer must be the id of the meeting organizer: Graph refuses the query without one, got \"\"");
@@ -433,11 +433,11 @@ pub fn call_recordings(options: Options) -> Read<Query> {
         inside += &format!(",startDateTime={}", format_iso(instant("options.startDateTime", start)?));
     }
     let path = format!("/users/{user}/onlineMeetings/getAllRecordings({inside})/delta");
-    Draft::new(catalog::named("callRecording"), path).finish(options)
+    QueryBuilder::new(resource::named("callRecording"), path).finish(options)
 }
 
 /// Checks the path and the options of `track()`.
-pub fn track(path: &str, options: Options) -> Read<Query> {
+pub fn track(path: &str, options: Options) -> Result<Query> {
     let shape = |why: &str| bad(format!("path must be a delta resource below the root, such as \"/users/delta\": {why}, got {path:?}"));
     if !path.starts_with('/') || path.starts_with("//") {
         return shape("it begins with one slash");
@@ -450,7 +450,7 @@ pub fn track(path: &str, options: Options) -> Read<Query> {
     if function != "delta" && !function.starts_with("delta(") {
         return shape("it ends with /delta");
     }
-    let resource = catalog::find(path);
+    let resource = resource::find(path);
     let name = resource.map_or("this resource", |resource| resource.name);
     let given = |parameter: &str| options.query.iter().any(|(given, _)| same_parameter(given, parameter));
     if name == "event" && !(given("startDateTime") && given("endDateTime")) {
@@ -500,7 +500,7 @@ pub fn track(path: &str, options: Options) -> Read<Query> {
     if options.ids.is_some() && options.texts.iter().any(|(option, _)| *option == "filter") {
         return bad("options.ids and options.filter make one $filter; write the ids into options.filter");
     }
-    let mut draft = Draft::new(resource, path.to_owned());
+    let mut draft = QueryBuilder::new(resource, path.to_owned());
     if name == "event" {
         // `/me` or `/users/{id}`.
         let segments: Vec<&str> = path.split('/').collect();
@@ -540,18 +540,18 @@ impl Days for i64 {
     }
 }
 
-fn bad<T>(message: impl Into<String>) -> Read<T> {
-    Err(Failure::new(Code::BadRequest, message))
+fn bad<T>(message: impl Into<String>) -> Result<T> {
+    Err(Error::new(Code::BadRequest, message))
 }
 
-fn instant(option: &str, text: &str) -> Read<i64> {
+fn instant(option: &str, text: &str) -> Result<i64> {
     match parse_iso(text) {
         Some(ms) => Ok(ms),
         None => bad(format!("{option} must be an ISO 8601 date such as \"2026-11-21T00:00:00Z\", or a Date, got {text:?}")),
     }
 }
 
-fn owner(user: Option<&str>) -> Read<String> {
+fn owner(user: Option<&str>) -> Result<String> {
     match user {
         None => Ok("/me".into()),
         Some(user) => Ok(format!("/users/{}", segment("options.user", user)?)),
@@ -559,7 +559,7 @@ fn owner(user: Option<&str>) -> Read<String> {
 }
 
 /// An id as a segment of a path.
-fn segment(option: &str, id: &str) -> Read<String> {
+fn segment(option: &str, id: &str) -> Result<String> {
     if is_invalid(id, &[]) || id.bytes().all(|byte| byte == b'.') {
         return bad(format!("{option} must be an id, got {id:?}"));
     }
@@ -604,7 +604,7 @@ mod tests {
         Options { start: Some("2026-11-23".into()), end: Some("2026-11-30".into()), ..Options::default() }
     }
 
-    fn words<T: std::fmt::Debug>(result: Read<T>) -> String {
+    fn words<T: std::fmt::Debug>(result: Result<T>) -> String {
         let failure = result.unwrap_err();
         assert_eq!(failure.code, Code::BadRequest);
         failure.message

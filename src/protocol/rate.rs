@@ -66,7 +66,7 @@ impl Workload {
 
 /// The pace of one scope.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Pace {
+pub struct RateLimiter {
     workload: Workload,
     /// Not before, in milliseconds since 1970, and when that was said.
     until: f64,
@@ -78,7 +78,7 @@ pub struct Pace {
     counted: f64,
 }
 
-impl Pace {
+impl RateLimiter {
     /// Of a scope that nothing is known of.
     pub fn new(workload: Workload) -> Self {
         let (limit, left, _) = workload.limits();
@@ -149,12 +149,12 @@ mod tests {
 
     #[test]
     fn four_at_once_in_a_mailbox() {
-        assert_eq!(Pace::new(Workload::Outlook).limit(), 4);
+        assert_eq!(RateLimiter::new(Workload::Outlook).limit(), 4);
     }
 
     #[test]
     fn after_a_throttle_they_come_back_one_by_one_and_each_at_its_own_time() {
-        let mut pace = Pace::new(Workload::Outlook);
+        let mut pace = RateLimiter::new(Workload::Outlook);
         assert_eq!(pace.take(NOW, 0.7), 0.0);
         pace.throttled(NOW + 5000.0, NOW);
         pace.throttled(NOW + 1000.0, NOW);
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn a_stored_time_counts_unless_it_is_over_or_absurd() {
         let stored = |until, at| {
-            let mut pace = Pace::new(Workload::Directory);
+            let mut pace = RateLimiter::new(Workload::Directory);
             pace.stored(until, at, NOW);
             pace.until(NOW)
         };
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_set_back_makes_nobody_wait_for_a_time_that_it_no_longer_shows() {
-        let mut pace = Pace::new(Workload::Directory);
+        let mut pace = RateLimiter::new(Workload::Directory);
         pace.throttled(NOW + 1000.0, NOW);
         assert_eq!(pace.until(NOW), NOW + 1000.0);
         assert_eq!(pace.until(NOW - 86_400_000.0), 0.0);
@@ -198,7 +198,7 @@ mod tests {
         for (workload, requests, time) in
             [(Workload::Outlook, 10_000, 600_000.0), (Workload::Files, 1250, 60_000.0), (Workload::Teams, 30, 1000.0)]
         {
-            let mut pace = Pace::new(workload);
+            let mut pace = RateLimiter::new(workload);
             for _ in 0..requests {
                 assert_eq!(pace.take(NOW, 0.5), 0.0);
             }
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_set_back_gains_nothing_and_loses_nothing() {
-        let mut pace = Pace::new(Workload::Outlook);
+        let mut pace = RateLimiter::new(Workload::Outlook);
         for _ in 0..20_000 {
             let wait = pace.take(NOW - 1e9, 0.5);
             assert!(wait.is_finite() && wait >= 0.0);

@@ -3,7 +3,7 @@
 //! A path that is not here passes freely: Graph adds kinds faster than a list can follow.
 
 use super::change::Dialect;
-use super::pace::Workload;
+use super::rate::Workload;
 
 /// How the size of a page is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -23,7 +23,7 @@ pub struct Policy {
     pub timeout: f64,
 }
 
-impl Why {
+impl WaitReason {
     /// The reason as users see it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -46,7 +46,7 @@ impl Default for Policy {
 /// What a wait is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Why {
+pub enum WaitReason {
     /// Graph answered 429 or 509.
     Throttled,
     /// Graph answered 5xx or 408.
