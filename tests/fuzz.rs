@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use deltalink::protocol::backoff::retry_after;
 use deltalink::protocol::challenge::claims;
-use deltalink::protocol::change::{ApplyMode, Row, apply, collapse, pass, removal};
+use deltalink::protocol::change::{ApplyMode, ItemFormat, Row, apply, collapse, pass, removal};
 use deltalink::protocol::endpoint::{Endpoint, shown};
 use deltalink::protocol::page::{self, Link};
 use deltalink::protocol::query::{self, Options};
@@ -171,7 +171,16 @@ fn a_page_is_read_as_its_own_json_says_or_refused() {
             let _ = removal(item, reading.dialect);
         }
         let collapsed = collapse(page.items, reading);
-        let mode = ApplyMode { round: 3, full: dice.one_in(2), minimal: dice.one_in(2), slices: true, delivered: &[] };
+        let mode = ApplyMode {
+            round: 3,
+            full: dice.one_in(2),
+            format: ItemFormat { dialect: reading.dialect, minimal: dice.one_in(2), slices: true },
+            has_mirror: true,
+            has_consumer: false,
+            is_final_page: false,
+            has_masters: false,
+            delivered: &[],
+        };
         let mut seen = RecentVersions::default();
         let fed = pass(collapsed.entries.clone(), mode, &mut seen);
         assert_eq!(fed.changes.len(), collapsed.entries.len());

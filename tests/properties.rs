@@ -7,8 +7,8 @@ use std::collections::HashSet;
 use std::iter::Peekable;
 use std::rc::Rc;
 
-use deltalink::protocol::applier::PageSummary;
 use deltalink::protocol::backoff::Policy;
+use deltalink::protocol::change::{PageSummary, SweepSummary};
 use deltalink::protocol::endpoint::Endpoint;
 use deltalink::protocol::error::{Code, Error};
 use deltalink::protocol::page::{Link, Malformed};
@@ -355,7 +355,7 @@ impl Bench {
                     self.store = Some(*record);
                     Input::Committed
                 }
-                Step::Sweep { .. } => Input::Swept { work: false, growth: 0, after: None },
+                Step::Sweep { .. } => Input::Swept(SweepSummary { work: false, growth: 0, after: None }),
                 Step::Done => return Ok(End::Done),
                 Step::Fail(failure) => {
                     prop_assert!(!failure.message.contains(SECRET), "invariant 8: {}", failure.message);

@@ -13,12 +13,13 @@
 //!    id was delivered to a consumer who has not acknowledged it.
 //! 5. What a completed full round did not list is a ghost. Only a [`Completed`] full round can sweep.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::item::Item;
 use super::recent::RecentVersions;
 use super::record::Completed;
 use super::relation;
+use super::series::is_side_row;
 use crate::planted;
 
 /// Which removals a kind of resource knows besides `@removed` (graph-facts 2.2).
@@ -33,7 +34,7 @@ pub enum Dialect {
     DeletedDate,
 }
 
-/// WaitReason something was removed.
+/// Why something was removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// Gone; for events, gone from the window.
@@ -64,7 +65,17 @@ pub enum Entry<I> {
     Remove(Reason),
 }
 
-/// WaitReason an item was passed over.
+impl<I> Entry<I> {
+    /// The item, unless it is a removal.
+    pub fn upserted(&self) -> Option<&I> {
+        match self {
+            Self::Upsert(item) => Some(item),
+            Self::Remove(_) => None,
+        }
+    }
+}
+
+/// Why an item was passed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Skipped {
     /// It has no `id`, or one that is no text, or empty (seen in samples: graph-facts 7, 12).
@@ -182,14 +193,6 @@ impl<I> Row<I> {
     }
 }
 
-/// The series master of occurrences, when Graph did not list it and it was fetched by itself, is kept beside the mirror under
-/// this id. No reader shows it as an item.
-pub fn side(id: &str) -> String {
-    SIDE.to_string() + id
-}
-
-const SIDE: char = '\0';
-
 /// A change as it is announced.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change<I> {
@@ -240,6 +243,38 @@ impl<I> Default for PageEffects<I> {
     }
 }
 
+/// What a page brought, as far as the round has to know.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PageSummary {
+    /// Members of `value`.
+    pub items: u32,
+    /// Whether any of them is new to this round.
+    pub news: bool,
+    /// Whether relationship sets wait for the end of the round.
+    pub staged: bool,
+    /// Items more in the mirror, or fewer.
+    pub growth: i32,
+    /// Ids new to the mirror.
+    pub fresh: Vec<String>,
+    /// Of the ids delivered without an acknowledgement, those that this page does not mention.
+    pub left: Vec<String>,
+    /// Series masters that this round has not brought.
+    pub masters: Vec<String>,
+    /// Series masters that this page brings.
+    pub brought: Vec<String>,
+}
+
+/// What a sweep did to a chunk of the mirror.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SweepSummary {
+    /// Whether anything in it is to be written.
+    pub work: bool,
+    /// Items more in the mirror, or fewer.
+    pub growth: i32,
+    /// Its last id; none if that was the end of the mirror.
+    pub after: Option<String>,
+}
+
 /// How a page is to be applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ApplyMode<'a> {
@@ -247,10 +282,16 @@ pub struct ApplyMode<'a> {
     pub round: u32,
     /// Whether it is a full one.
     pub full: bool,
-    /// Whether the page was asked for with `return=minimal`.
-    pub minimal: bool,
-    /// Whether its kind has relationship slices.
-    pub slices: bool,
+    /// How its items are read.
+    pub format: ItemFormat,
+    /// Whether the query keeps its items.
+    pub has_mirror: bool,
+    /// Whether a consumer sees the items.
+    pub has_consumer: bool,
+    /// Whether the page is Graph's last one of the round.
+    pub is_final_page: bool,
+    /// Whether series masters are fetched for this query.
+    pub has_masters: bool,
     /// Ids that a consumer has got without acknowledging them: the mirror does not know them, but their removal has to be told.
     pub delivered: &'a [String],
 }
@@ -263,6 +304,7 @@ pub fn apply<I: Item>(
     seen: &mut RecentVersions,
 ) -> PageEffects<I> {
     let mut applied = PageEffects::default();
+    let delivered: HashSet<&str> = mode.delivered.iter().map(String::as_str).collect();
     for (id, entry) in entries {
         match (entry, rows.next().flatten()) {
             (Entry::Upsert(item), row) => upsert(&mut applied, id, item, row, mode),
@@ -275,7 +317,7 @@ pub fn apply<I: Item>(
             }
             (Entry::Remove(reason), None) => {
                 applied.news |= seen.is_new(&id, REMOVED);
-                if mode.delivered.contains(&id) {
+                if delivered.contains(id.as_str()) {
                     applied.changes.push(Change::Remove { id, reason, old: None });
                 }
             }
@@ -287,11 +329,11 @@ pub fn apply<I: Item>(
 const REMOVED: &str = "@removed";
 
 fn upsert<I: Item>(applied: &mut PageEffects<I>, id: String, item: I, row: Option<Row<I>>, mode: ApplyMode<'_>) {
-    let (item, slices) = if mode.slices { relation::split(item) } else { (item, Vec::new()) };
+    let (item, slices) = if mode.format.slices { relation::split(item) } else { (item, Vec::new()) };
     let sliced = !slices.is_empty();
     let again = row.as_ref().is_some_and(|row| row.round == mode.round);
     // A full round replaces at the first sighting.
-    let fold = (mode.minimal && !planted::is("minimal pages replace") || sliced) && (again || !mode.full);
+    let fold = (mode.format.minimal && !planted::is("minimal pages replace") || sliced) && (again || !mode.full);
     let (old, mut sets, staged) = match row {
         Some(row) => (Some(row.item), row.sets, row.staged),
         None => (None, Vec::new(), None),
@@ -340,7 +382,7 @@ pub fn pass<I: Item>(entries: Vec<(String, Entry<I>)>, mode: ApplyMode<'_>, seen
         };
         applied.changes.push(match entry {
             // The first page of a full round brings whole objects also when `return=minimal` was asked for.
-            Entry::Upsert(item) => Change::Upsert { id, item, old: None, unchanged: false, partial: mode.minimal && !mode.full },
+            Entry::Upsert(item) => Change::Upsert { id, item, old: None, unchanged: false, partial: mode.format.minimal && !mode.full },
             Entry::Remove(reason) => Change::Remove { id, reason, old: None },
         });
     }
@@ -364,7 +406,7 @@ pub fn sweep<I: Item>(rows: Vec<(String, Row<I>)>, completed: &Completed) -> Pag
     for (id, row) in rows {
         if row.round != completed.round() {
             applied.remove.push(id.clone());
-            if !id.starts_with(SIDE) {
+            if !is_side_row(&id) {
                 applied.growth -= 1;
                 applied.changes.push(Change::Remove { id, reason: Reason::Ghost, old: Some(row.item) });
             }
@@ -384,11 +426,21 @@ pub fn sweep<I: Item>(rows: Vec<(String, Row<I>)>, completed: &Completed) -> Pag
 #[cfg(not(target_family = "wasm"))]
 mod tests {
     use super::*;
+    use crate::protocol::series::side_row;
     use serde_json::{Value, json};
 
-    const INCREMENTAL: ApplyMode<'static> = ApplyMode { round: 2, full: false, minimal: false, slices: false, delivered: &[] };
-    const MINIMAL: ApplyMode<'static> = ApplyMode { minimal: true, ..INCREMENTAL };
-    const SLICED: ApplyMode<'static> = ApplyMode { slices: true, ..INCREMENTAL };
+    const INCREMENTAL: ApplyMode<'static> = ApplyMode {
+        round: 2,
+        full: false,
+        format: ItemFormat { dialect: Dialect::Removed, minimal: false, slices: false },
+        has_mirror: true,
+        has_consumer: false,
+        is_final_page: false,
+        has_masters: false,
+        delivered: &[],
+    };
+    const MINIMAL: ApplyMode<'static> = ApplyMode { format: ItemFormat { minimal: true, ..INCREMENTAL.format }, ..INCREMENTAL };
+    const SLICED: ApplyMode<'static> = ApplyMode { format: ItemFormat { slices: true, ..INCREMENTAL.format }, ..INCREMENTAL };
 
     fn row(round: u32, item: Value) -> Option<Row<Value>> {
         Some(Row::new(round, item))
@@ -525,7 +577,7 @@ mod tests {
     fn a_sweep_removes_what_the_full_round_did_not_see() {
         let rows = ["old", "new", "\0master"].into_iter().zip([1, 2, 1]).map(|(id, round)| (id.to_owned(), Row::new(round, json!(round))));
         let applied = sweep(rows.collect(), &Completed::for_tests(2));
-        assert_eq!((applied.remove, applied.growth), (vec!["old".to_owned(), side("master")], -1));
+        assert_eq!((applied.remove, applied.growth), (vec!["old".to_owned(), side_row("master")], -1));
         assert_eq!(applied.changes, [Change::Remove { id: "old".into(), reason: Reason::Ghost, old: Some(json!(1)) }]);
     }
 

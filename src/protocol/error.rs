@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Serialize, Serializer};
+
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
         /// The `code` of a `DeltaError`. The same list stands in `index.d.ts`; a test holds the two together.
@@ -70,26 +72,40 @@ codes! {
 /// A result whose error is boxed: a result that carries the error in itself is copied at every `?`.
 pub type Result<T, E = Box<Error>> = std::result::Result<T, E>;
 
-/// An error before it becomes a JavaScript `DeltaError`.
-#[derive(Clone, Debug, PartialEq)]
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// An error before it becomes a JavaScript `DeltaError`. Serializes to its fields, without the message and `retryAt`, which is a Date.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Error {
     /// For programs.
     pub code: Code,
     /// For people: what was wrong, where, and the way out.
+    #[serde(skip)]
     pub message: String,
     /// HTTP status.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// Graph's innermost code.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub graph_code: Option<String>,
     /// Graph's `request-id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
     /// The `client-request-id` that was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub client_request_id: Option<String>,
     /// Whether the same call may succeed later without a change.
     pub retryable: bool,
     /// Not before this time, in milliseconds since 1970.
+    #[serde(skip)]
     pub retry_at: Option<f64>,
     /// What the user's sign-in has to satisfy.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub claims: Option<String>,
 }
 

@@ -17,9 +17,12 @@
 //! | [`query`] | from options to the first URL, the Prefer header and the key |
 //! | [`endpoint`] | the clouds, and which links may have the token |
 //! | [`redact`] | keeps tokens and links out of messages |
+//! | [`series`] | masters of recurring events, and occurrences completed from them |
+//! | [`thrown`] | what an error of the caller's token source or `fetch` asks for |
 //! | [`time`] | ISO 8601 and HTTP dates |
 //! | [`item`] | the little that is asked of a JSON value |
 //! | [`report`] | what a round tells about itself |
+//! | [`memory`] | a store in memory |
 //! | [`error`] | the closed list of error codes |
 
 pub mod applier;
@@ -29,6 +32,7 @@ pub mod change;
 pub mod endpoint;
 pub mod error;
 pub mod item;
+pub mod memory;
 pub mod page;
 pub mod query;
 pub mod rate;
@@ -40,4 +44,6 @@ pub mod relation;
 pub mod report;
 pub mod resource;
 pub mod round;
+pub mod series;
+pub mod thrown;
 pub mod time;

@@ -7,7 +7,7 @@
 //! 5. A page with both links is against Graph's contract; following the nextLink loses nothing.
 
 use super::item::Item;
-use super::refusal::plain;
+use super::redact::redact_name;
 
 /// Where the round goes on, byte for byte as Graph sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub struct Page<I> {
     pub items: Vec<I>,
 }
 
-/// WaitReason a body with a good status is no page.
+/// Why a body with a good status is no page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Malformed {
     /// Nothing.
@@ -100,7 +100,7 @@ pub fn read<I: Item>(body: &I) -> Result<Page<I>, Malformed> {
         return Err(Malformed::NotAnObject);
     }
     if let Some(error) = body.get("error").filter(Item::is_object) {
-        return Err(Malformed::ErrorInside(plain(&error.text_of("code").unwrap_or_default())));
+        return Err(Malformed::ErrorInside(redact_name(&error.text_of("code").unwrap_or_default())));
     }
     let items = body.get("value").ok_or(Malformed::NoValue)?.list().ok_or(Malformed::ValueNotAList)?;
     let link = match (link(body, "@odata.nextLink")?, link(body, "@odata.deltaLink")?) {

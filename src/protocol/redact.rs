@@ -11,6 +11,11 @@ pub fn redact(said: &str, most: usize) -> String {
     words.join(" ").chars().take(most).collect()
 }
 
+/// A name out of an answer, such as an error code or a request id: short, and not a token that the answer echoes.
+pub fn redact_name(name: &str) -> String {
+    redact(name, 100)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@
 
 use super::item::Item;
 use super::page::Malformed;
-use super::redact::redact;
+use super::redact::redact_name;
 
 /// An answer whose status was not good.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -59,11 +59,6 @@ const RESETS: [&str; 8] = [
     "invaliddeltatoken",
 ];
 
-/// A name out of an answer: short, and no token that the answer echoes (invariant 8).
-pub fn plain(name: &str) -> String {
-    redact(name, 100)
-}
-
 /// The deepest nesting that is looked at. Graph nests three deep.
 const DEPTH: usize = 16;
 
@@ -75,10 +70,10 @@ impl Refusal {
         for _ in 0..DEPTH {
             let Some(error) = level else { break };
             if let Some(code) = error.text_of("code").filter(|code| !code.is_empty()) {
-                refusal.codes.push(plain(&code));
+                refusal.codes.push(redact_name(&code));
             }
             refusal.message = refusal.message.or_else(|| error.text_of("message").filter(|message| !message.is_empty()));
-            refusal.request_id = refusal.request_id.or_else(|| error.text_of("request-id").map(|id| plain(&id)));
+            refusal.request_id = refusal.request_id.or_else(|| error.text_of("request-id").map(|id| redact_name(&id)));
             level = error.get("innerError").or_else(|| error.get("innererror")).filter(Item::is_object);
         }
         refusal

@@ -47,11 +47,11 @@
 //! 13. Before a consumer gets ids that are new to the mirror, they are noted: if he never acknowledges and they are gone
 //!     meanwhile, their removal is told all the same (5).
 
+use std::collections::HashSet;
 use std::rc::Rc;
 
-use super::applier::PageSummary;
 use super::backoff::{Policy, WaitReason, back_off, retry_after};
-use super::change::ApplyMode;
+use super::change::{ApplyMode, PageSummary, SweepSummary};
 use super::endpoint::{Endpoint, shown};
 use super::error::{Code, Error};
 use super::page::{Link, Malformed};
@@ -126,19 +126,12 @@ pub enum Input {
     /// Another revision was stored meanwhile.
     Conflict,
     /// A chunk of the mirror was looked through.
-    Swept {
-        /// Whether anything in it is to be written.
-        work: bool,
-        /// Items more in the mirror, or fewer.
-        growth: i32,
-        /// Its last id; none if that was the end of the mirror.
-        after: Option<String>,
-    },
+    Swept(SweepSummary),
     /// The store, or the token source, failed.
     Broken(Box<Error>),
 }
 
-/// WaitReason no answer came.
+/// Why no answer came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoResponse {
     /// Nobody knows.
@@ -149,7 +142,7 @@ pub enum NoResponse {
     Timeout,
 }
 
-/// WaitReason a token is asked for.
+/// Why a token is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenReason {
     /// The first request of the round.
@@ -375,14 +368,17 @@ impl Round {
 
     /// How its pages are applied.
     pub fn mode(&self) -> ApplyMode<'_> {
-        let reading = self.plan.query.reading();
-        let delivered = if self.plan.query.mirror { self.record.delivered.as_slice() } else { &[] };
-        ApplyMode { round: self.number, full: self.kind == Kind::Full, minimal: reading.minimal, slices: reading.slices, delivered }
-    }
-
-    /// Whether the page at hand is Graph's last one.
-    pub fn listed(&self) -> bool {
-        self.pending.as_ref().is_some_and(|pending| pending.listed)
+        let query = &self.plan.query;
+        ApplyMode {
+            round: self.number,
+            full: self.kind == Kind::Full,
+            format: query.reading(),
+            has_mirror: query.mirror,
+            has_consumer: self.plan.shown,
+            is_final_page: self.pending.as_ref().is_some_and(|pending| pending.listed),
+            has_masters: query.masters.is_some(),
+            delivered: if query.mirror { self.record.delivered.as_slice() } else { &[] },
+        }
     }
 
     /// The values of the Prefer header of its requests.
@@ -440,7 +436,7 @@ impl Round {
                 Error::retryable(Code::Conflict, "another tab or process committed to this query meanwhile; nothing was written here, the next round goes on from what it stored"),
                 now,
             ),
-            (State::Sweeping(_), Input::Swept { work, growth, after }) => self.swept(work, growth, after, now),
+            (State::Sweeping(_), Input::Swept(summary)) => self.swept(summary, now),
             (State::Ended, _) => Step::Fail(Error::new(Code::Internal, UNASKED)),
             (_, Input::Broken(failure)) => self.fail(failure, now),
             _ => self.fail(Error::new(Code::Internal, UNASKED), now),
@@ -693,12 +689,10 @@ impl Round {
             record.empty = 0;
             record.stale = if sum.news { 0 } else { record.stale.saturating_add(1) };
         }
-        record.masters.retain(|id| !sum.brought.contains(id));
-        for id in sum.masters {
-            if !record.masters.contains(&id) {
-                record.masters.push(id);
-            }
-        }
+        let brought: HashSet<&String> = sum.brought.iter().collect();
+        record.masters.retain(|id| !brought.contains(id));
+        let known: HashSet<String> = record.masters.iter().cloned().collect();
+        record.masters.extend(sum.masters.into_iter().filter(|id| !known.contains(id)));
         record.delivered = sum.left;
         *fresh = sum.fresh;
         self.prepare(now)
@@ -707,12 +701,12 @@ impl Round {
     /// Gets what the page still lacks, then hands it over.
     fn prepare(&mut self, now: f64) -> Step {
         let Some(Pending { record, listed, fresh }) = &mut self.pending else { return self.lost(now) };
-        if *listed && let Some(id) = record.masters.pop() {
-            if self.plan.query.master(&self.plan.endpoint, &id).is_none() {
-                return self.prepare(now);
+        while *listed && let Some(id) = record.masters.pop() {
+            // An id that cannot stand in a path cannot be asked for.
+            if self.plan.query.master(&self.plan.endpoint, &id).is_some() {
+                self.target = Target::Master(id);
+                return self.sign_in(TokenReason::Next);
             }
-            self.target = Target::Master(id);
-            return self.sign_in(TokenReason::Next);
         }
         if planted::is("the link is committed before the items") && record.link != self.record.link {
             let mut note = record.clone();
@@ -721,7 +715,7 @@ impl Round {
             record.count = note.count;
             return self.note(note, Continuation::Deliver);
         }
-        let known = &self.record.delivered;
+        let known: HashSet<&String> = self.record.delivered.iter().collect();
         fresh.retain(|id| !known.contains(id));
         if self.plan.shown && self.plan.query.mirror && !fresh.is_empty() && !planted::is("what is delivered is not noted") {
             let mut note = self.record.next();
@@ -786,7 +780,7 @@ impl Round {
         }
     }
 
-    /// WaitReason the round gets no further, if it does not. Counted over reloads, so that one page a process is enough to notice.
+    /// Why the round gets no further, if it does not. Counted over reloads, so that one page a process is enough to notice.
     fn stuck(&self) -> Option<Box<Error>> {
         let words = if self.record.stale >= MOST_STALE {
             "Graph's pages bring the same items again and again under new links"
@@ -838,7 +832,7 @@ impl Round {
         self.to(State::Sweeping(completed), step)
     }
 
-    fn swept(&mut self, work: bool, growth: i32, after: Option<String>, now: f64) -> Step {
+    fn swept(&mut self, SweepSummary { work, growth, after }: SweepSummary, now: f64) -> Step {
         let mut record = self.record.next();
         record.grow(growth);
         let after = after.filter(|_| !planted::is("the sweep ends after its first chunk"));

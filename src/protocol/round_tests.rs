@@ -1,4 +1,5 @@
 use super::*;
+use crate::protocol::change::{PageSummary, SweepSummary};
 use crate::protocol::query::{self, Options};
 
 const NOW: f64 = 1_795_000_000_000.0;
@@ -240,7 +241,7 @@ fn replies() -> Vec<(&'static str, Input)> {
         ("Committed", Input::Committed),
         ("ThrottleStored", Input::ThrottleStored),
         ("Conflict", Input::Conflict),
-        ("Swept", Input::Swept { work: true, growth: -1, after: Some("m".into()) }),
+        ("Swept", Input::Swept(SweepSummary { work: true, growth: -1, after: Some("m".into()) })),
         ("Broken", Input::Broken(Error::new(Code::Quota, "full"))),
     ]
 }
@@ -797,10 +798,10 @@ fn a_reset_signal_starts_one_full_round_from_the_query_and_then_sweeps() {
     let step = bench.on(Input::Delivered);
     assert!(matches!(step, Step::Sweep { after: None, .. }), "{step:?}");
     assert_eq!(bench.store.as_ref().map(|record| record.phase), Some(Phase::Sweeping));
-    let step = bench.on(Input::Swept { work: true, growth: -1, after: Some("m".into()) });
+    let step = bench.on(Input::Swept(SweepSummary { work: true, growth: -1, after: Some("m".into()) }));
     assert_eq!(step, Step::Deliver(Delivery { kind: Kind::Full, generation: 2, index: 1, last: false }));
     assert!(matches!(bench.on(Input::Delivered), Step::Sweep { after: Some(_), .. }));
-    let step = bench.on(Input::Swept { work: false, growth: 0, after: None });
+    let step = bench.on(Input::Swept(SweepSummary { work: false, growth: 0, after: None }));
     assert_eq!(step, Step::Deliver(Delivery { kind: Kind::Full, generation: 2, index: 2, last: true }));
     assert_eq!(bench.on(Input::Delivered), Step::Done);
     let stored = bench.store.unwrap();
@@ -835,7 +836,7 @@ fn a_chunk_without_ghosts_is_not_committed() {
     let store = Record { phase: Phase::Sweeping, generation: 2, ..idle() };
     let mut bench = Bench::new(contacts(), Some(store.clone()));
     bench.begin();
-    let step = bench.on(Input::Swept { work: false, growth: 0, after: Some("m".into()) });
+    let step = bench.on(Input::Swept(SweepSummary { work: false, growth: 0, after: Some("m".into()) }));
     assert!(matches!(&step, Step::Sweep { after: Some(after), .. } if after == "m"), "{step:?}");
     assert_eq!(bench.store, Some(store));
 }
@@ -954,7 +955,7 @@ fn until_over(bench: &mut Bench, mut answer: impl FnMut(&mut Bench) -> Input) ->
                 bench.now += ms;
                 bench.on(Input::Slept)
             }
-            Step::Sweep { .. } => bench.on(Input::Swept { work: false, growth: 0, after: None }),
+            Step::Sweep { .. } => bench.on(Input::Swept(SweepSummary { work: false, growth: 0, after: None })),
             over => return over,
         };
     }
@@ -1157,7 +1158,7 @@ fn a_mirror_is_of_the_moment_of_its_listing_however_long_the_sweep_waits() {
     let mut later = bench.again(contacts());
     later.now += 3.0 * 86_400_000.0;
     later.begin();
-    later.on(Input::Swept { work: false, growth: 0, after: None });
+    later.on(Input::Swept(SweepSummary { work: false, growth: 0, after: None }));
     assert_eq!(later.on(Input::Delivered), Step::Done);
     let stored = later.store.unwrap();
     assert_eq!((stored.phase, stored.synced_at, stored.full_at), (Phase::Idle, Some(NOW), Some(NOW)));
@@ -1369,7 +1370,7 @@ fn a_rolling_window_is_listed_anew_when_the_day_has_moved_and_between_two_rounds
     assert_eq!(bench.asked, [asked.replace("13T", "14T")]);
     bench.on(delta("d2"));
     assert!(matches!(bench.on(Input::Delivered), Step::Sweep { .. }), "what left the window is a ghost");
-    bench.on(Input::Swept { work: false, growth: 0, after: None });
+    bench.on(Input::Swept(SweepSummary { work: false, growth: 0, after: None }));
     bench.on(Input::Delivered);
     let mut same = bench.again(rolling());
     same.round.plan.window = Some(days(14));

@@ -1,21 +1,26 @@
 //! One GET. The only place that puts a token on a request.
 //!
-//! The host's `fetch` is called by `pkg-template/drive.js` and not by gloo-net, whose `send` traps if a patched `fetch` rejects with
-//! something that is no `Error`, and whose response traps likewise on one that is not the host's own.
+//! The parts of a request and of a response are gloo-net's. Its `send()` is not called: it tells a Response by `instanceof` and
+//! panics on what is none, which a Response or an Error of another realm is.
 
-use js_sys::{Array, JsString, Math, Object};
+use gloo_net::http::{Headers, Request, Response};
+use js_sys::{Function, JSON, JsString, Math, Object};
 use wasm_bindgen::prelude::*;
-use web_sys::Url;
+use web_sys::{AbortController, RequestInit, RequestRedirect, Url};
 
+use super::body::{Body, beginning, read_stream, read_text};
+use super::error::RoundError;
+use super::js::{self, apply, get, get_number, get_string, set, settled, type_of};
 use super::json::Json;
-use super::object::{get, method, promise, set, set_number, set_text, text};
+use super::signal::is_offline;
+use super::timers::within;
 use crate::protocol::challenge::claims;
 use crate::protocol::endpoint::{Endpoint, shown};
 use crate::protocol::error::{Code, Error, Result};
 use crate::protocol::page::Malformed;
-use crate::protocol::refusal::{Refusal, plain};
+use crate::protocol::redact::{redact, redact_name};
+use crate::protocol::refusal::Refusal;
 use crate::protocol::round::NoResponse;
-use crate::protocol::text::{filled, joined};
 
 /// What came back.
 pub enum Answer {
@@ -26,137 +31,181 @@ pub enum Answer {
     /// Another status.
     Refused(Box<Refusal>),
     /// Nothing, or part of it.
-    NoResponse(NoResponse),
+    Lost(NoResponse),
 }
 
-/// What a request needs besides its URL.
-pub struct Fetch<'a> {
+/// A GET before it is sent.
+pub struct Get<'a> {
     /// The only origin that gets the token.
     pub endpoint: &'a Endpoint,
-    /// The caller's own `fetch`, or undefined.
-    pub function: &'a JsValue,
+    /// The caller's own `fetch`, if there is one.
+    pub custom: Option<&'a Function>,
+    /// Where to.
+    pub url: &'a str,
     /// Goes into the one header, and nowhere else.
     pub token: &'a str,
     /// The values of the Prefer header.
     pub prefer: &'a [String],
-    /// The round's `Drive`.
-    pub host: &'a JsValue,
-    /// Milliseconds without a sign of life after which it is cut.
+    /// Milliseconds without a sign of life after which the request is cut.
     pub timeout: f64,
     /// Its name in Graph's logs.
-    pub id: &'a str,
-}
-
-impl Fetch<'_> {
-    /// Calls `fetch`.
-    pub fn send(&self, url: &str) -> Result<JsValue> {
-        // The protocol has checked the link by its text; the host's own parser has the last word.
-        let origin = Url::new(url).map(|url| url.origin()).unwrap_or_default();
-        if origin != self.endpoint.origin() {
-            let words = format!("a link leads away from {} ({}); the token was not sent", self.endpoint.origin(), shown(url));
-            return Err(Error::new(Code::ForeignLink, words));
-        }
-        let headers = Object::new();
-        set_text(&headers, "Accept", "application/json");
-        set_text(&headers, "Authorization", &joined(&["Bearer ", self.token], ""));
-        set_text(&headers, "client-request-id", self.id);
-        if !self.prefer.is_empty() {
-            let mut prefer = Vec::new();
-            for value in self.prefer {
-                prefer.push(value.as_str());
-            }
-            set_text(&headers, "Prefer", &joined(&prefer, ", "));
-        }
-        let init = Object::new();
-        set_text(&init, "method", "GET");
-        set_text(&init, "redirect", "manual");
-        set(&init, "headers", &headers);
-        set(&init, "fetch", self.function);
-        set_number(&init, "timeout", self.timeout);
-        Ok(promise(self.host, "get", &url.into(), &init))
-    }
-}
-
-/// What an answer says, once its body is here, or is known to be cut: `[response, its text, whether it took too long]`.
-pub fn answer(sent: &JsValue, offline: bool) -> Result<Answer> {
-    let sent: &Array = sent.unchecked_ref();
-    let (response, body) = (sent.get(0), sent.get(1));
-    let lost = || {
-        Answer::NoResponse(if sent.get(2).is_truthy() {
-            NoResponse::Timeout
-        } else if offline {
-            NoResponse::Offline
-        } else {
-            NoResponse::Network
-        })
-    };
-    if response.is_null() {
-        return Ok(lost());
-    }
-    let headers = get(&response, "headers");
-    // By shape: a Response of another realm, or of another library, is no instance of ours.
-    if get(&response, "status").as_f64().is_none() || !get(&response, "text").is_function() || !get(&headers, "get").is_function() {
-        return Err(Error::new(Code::BadRequest, "options.fetch must resolve to a Response"));
-    }
-    let status = status(&response);
-    if (300..400).contains(&status) || text(&response, "type").as_deref() == Some("opaqueredirect") {
-        return Ok(Answer::Refused(Box::new(Refusal { status, ..Refusal::default() })));
-    }
-    let ok = (200..300).contains(&status);
-    if ok && body.is_undefined() {
-        return Ok(lost());
-    }
-    let json = if body.is_string() { parse(&body).ok().map(Json) } else { None };
-    // Its beginning: a body may be too long to be copied into the wasm.
-    let strange = || {
-        let text = if body.is_string() { body.unchecked_ref::<JsString>().slice(0, 400).as_string() } else { None };
-        Malformed::of(&text.unwrap_or_default())
-    };
-    if ok {
-        return Ok(json.map_or_else(|| Answer::Strange(strange()), Answer::Body));
-    }
-    // Data under an error status is not read (graph-facts 4); an error without a body is still its status.
-    let header = |name: &str| method(&headers, "get", &name.into(), &JsValue::UNDEFINED).ok()?.as_string();
-    let mut refusal = Refusal::read(status, json.as_ref());
-    refusal.retry_after = header("Retry-After");
-    refusal.location = header("Location");
-    refusal.request_id = header("request-id").map(|id| plain(&id)).or(refusal.request_id);
-    // Whoever gets them hands them on as JSON.
-    refusal.claims = header("WWW-Authenticate").and_then(|header| claims(&header)).filter(|claims| parse(&claims.into()).is_ok());
-    if json.is_none() && body.is_string() {
-        refusal.strange = Some(strange());
-    }
-    Ok(Answer::Refused(Box::new(refusal)))
-}
-
-/// The status, whatever stands in its place.
-fn status(response: &JsValue) -> u16 {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float becomes an integer saturating")]
-    let status = get(response, "status").as_f64().unwrap_or(0.0) as u16;
-    status
+    pub client_request_id: &'a str,
 }
 
 #[wasm_bindgen]
 extern "C" {
-    /// The text stays where it is: by `js_sys` it would be copied into the wasm and back.
-    #[wasm_bindgen(js_namespace = JSON, catch)]
-    fn parse(text: &JsValue) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(js_name = fetch, catch)]
+    fn host_fetch(request: &web_sys::Request) -> std::result::Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(js_namespace = JSON, js_name = parse, catch)]
+    fn parse(text: &JsString) -> std::result::Result<JsValue, JsValue>;
 }
 
-/// A fresh UUID of version 4. It is a name for a log, no secret.
-pub fn request_id() -> String {
-    let mut digits = String::with_capacity(36);
-    for at in 0..36 {
-        match at {
-            8 | 13 | 18 | 23 => digits.push('-'),
-            14 => digits.push('4'),
-            _ => {
-                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below 16")]
-                let random = (Math::random() * 16.0) as u32;
-                let nibble = if at == 19 { random % 4 + 8 } else { random };
-                digits.push(char::from_digit(nibble, 16).unwrap_or('0'));
-            }
+/// Aborts the request when it is given up.
+struct AbortOnDrop(AbortController);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Get<'_> {
+    /// Sends the request and reads the whole answer. Dropping the future aborts both.
+    pub async fn send(&self) -> std::result::Result<Answer, RoundError> {
+        self.check_origin()?;
+        let controller = AbortController::new().map_err(|_| Error::new(Code::Internal, "this host has no AbortController"))?;
+        // Dropped last: the futures below let go of the request before it is aborted.
+        let _guard = AbortOnDrop(controller.clone());
+        let response = match self.start(&controller) {
+            Ok(started) => within(self.timeout, settled(started)).await,
+            Err(thrown) => Some(Err(thrown)),
+        };
+        match response {
+            None => Ok(Answer::Lost(NoResponse::Timeout)),
+            Some(Err(thrown)) => self.no_response(thrown),
+            Some(Ok(response)) => self.read(response).await,
         }
     }
-    digits
+
+    /// The protocol has checked the link by its text; the host's own parser has the last word.
+    fn check_origin(&self) -> Result<()> {
+        let origin = Url::new(self.url).map(|url| url.origin()).unwrap_or_default();
+        if origin == self.endpoint.origin() {
+            return Ok(());
+        }
+        let words = format!("a link leads away from {} ({}); the token was not sent", self.endpoint.origin(), shown(self.url));
+        Err(Error::new(Code::ForeignLink, words))
+    }
+
+    fn headers(&self) -> Headers {
+        let headers = Headers::new();
+        headers.set("Accept", "application/json");
+        headers.set("Authorization", &format!("Bearer {}", self.token));
+        headers.set("client-request-id", self.client_request_id);
+        if !self.prefer.is_empty() {
+            headers.set("Prefer", &self.prefer.join(", "));
+        }
+        headers
+    }
+
+    /// Calls the host's `fetch` with a Request, or the caller's with a URL and its options, which is what most are written for.
+    fn start(&self, controller: &AbortController) -> std::result::Result<JsValue, JsValue> {
+        let signal = controller.signal();
+        if let Some(custom) = self.custom {
+            let init = Object::new();
+            set(&init, "method", &"GET".into());
+            set(&init, "redirect", &"manual".into());
+            set(&init, "headers", &self.headers().into_raw());
+            set(&init, "signal", &signal);
+            return apply(custom, &js_sys::global(), &[&self.url.into(), &init]);
+        }
+        let init = RequestInit::new();
+        init.set_method("GET");
+        init.set_redirect(RequestRedirect::Manual);
+        init.set_headers(&self.headers().into_raw());
+        init.set_signal(Some(&signal));
+        let raw = web_sys::Request::new_with_str_and_init(self.url, &init).or_else(|_| {
+            // jsdom's AbortSignal is none for Node's Request: the request is then given up without being aborted.
+            init.set_signal(None);
+            web_sys::Request::new_with_str_and_init(self.url, &init)
+        })?;
+        host_fetch(&Request::from(raw).into())
+    }
+
+    /// There is no answer, or it was cut off. A defect of the caller's `fetch` is told as such: another attempt would meet it again.
+    fn no_response(&self, thrown: JsValue) -> std::result::Result<Answer, RoundError> {
+        let error = js::thrown(&thrown);
+        if self.custom.is_some() && error.is_programming_error() {
+            let words = format!(
+                "options.fetch failed with a {} ({}); it is a defect of that function, see cause",
+                error.name,
+                redact(&error.message, 200)
+            );
+            return Err(RoundError::Failed(Error::new(Code::BadRequest, words), thrown));
+        }
+        Ok(Answer::Lost(if is_offline() { NoResponse::Offline } else { NoResponse::Network }))
+    }
+
+    async fn read(&self, response: JsValue) -> std::result::Result<Answer, RoundError> {
+        let headers = get(&response, "headers");
+        // By shape: a Response of another realm, or of another library, is not an instance of ours.
+        let is_response =
+            get_number(&response, "status").is_some() && get(&response, "text").is_function() && get(&headers, "get").is_function();
+        if !is_response {
+            let words = format!("options.fetch must resolve to a Response, got {}", type_of(&response));
+            return Err(Error::new(Code::BadRequest, words).into());
+        }
+        let raw: web_sys::Response = response.clone().unchecked_into();
+        let typed = Response::from(raw);
+        let status = typed.status();
+        if (300..400).contains(&status) || get_string(&response, "type").as_deref() == Some("opaqueredirect") {
+            return Ok(Answer::Refused(Box::new(Refusal { status, ..Refusal::default() })));
+        }
+        let body = match typed.body() {
+            Some(stream) if get(&stream, "getReader").is_function() => read_stream(&stream, self.timeout).await,
+            _ => read_text(&response, self.timeout).await,
+        };
+        let is_ok = (200..300).contains(&status);
+        match body {
+            Body::Cut if is_ok => self.no_response(JsValue::UNDEFINED),
+            Body::Stalled if is_ok => Ok(Answer::Lost(NoResponse::Timeout)),
+            Body::Text(text) if is_ok => {
+                Ok(parse(&text).map_or_else(|_| Answer::Strange(Malformed::of(&beginning(&text))), |value| Answer::Body(Json(value))))
+            }
+            Body::NotUtf8 if is_ok => Ok(Answer::Strange(Malformed::NotUtf8)),
+            body => Ok(Answer::Refused(Box::new(refusal(status, &typed, body)))),
+        }
+    }
+}
+
+/// An error status. Data under it is not read (graph-facts 4); an error without a body is still its status.
+fn refusal(status: u16, response: &Response, body: Body) -> Refusal {
+    let headers = response.headers().into_raw();
+    // A custom Response may throw here.
+    let header = |name: &str| headers.get(name).ok().flatten();
+    let (json, strange) = match body {
+        Body::Text(text) => match parse(&text) {
+            Ok(value) => (Some(Json(value)), None),
+            Err(_) => (None, Some(Malformed::of(&beginning(&text)))),
+        },
+        Body::NotUtf8 => (None, Some(Malformed::NotUtf8)),
+        Body::Cut | Body::Stalled => (None, None),
+    };
+    let mut refusal = Refusal::read(status, json.as_ref());
+    refusal.strange = strange;
+    refusal.retry_after = header("Retry-After");
+    refusal.location = header("Location");
+    refusal.request_id = header("request-id").map(|id| redact_name(&id)).or(refusal.request_id);
+    // Whoever gets the claims hands them on as JSON.
+    refusal.claims = header("WWW-Authenticate").and_then(|header| claims(&header)).filter(|claims| JSON::parse(claims).is_ok());
+    refusal
+}
+
+/// A fresh UUID of version 4. It is a name for a log, not a secret, so the host's plain random numbers will do: `crypto` is missing
+/// in insecure pages.
+pub fn client_request_id() -> String {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below 256")]
+    let random = std::array::from_fn(|_| (Math::random() * 256.0) as u8);
+    uuid::Builder::from_random_bytes(random).into_uuid().to_string()
 }

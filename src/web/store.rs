@@ -1,168 +1,246 @@
-//! Where links and rows are kept: a store that the facade hands over. `pkg-template/store.js` guards it: its functions never throw,
-//! what they reject with is a `DeltaError`, and what they give has the right shape. What has not is taken as nothing.
+//! Where links and rows are kept. One commit path for all kinds of stores: records and rows become JavaScript values here.
 
-use js_sys::{Array, Object};
+use std::cell::RefCell;
+
+use js_sys::{Array, Date, Math};
+use serde::{Deserialize, Serialize};
+use serde_wasm_bindgen::preserve;
 use wasm_bindgen::prelude::*;
 
+use super::custom::Custom;
+use super::error::RoundError;
+use super::indexed_db::IndexedDb;
+use super::js::{get, is_nullish};
 use super::json::Json;
-use super::object::{get, pair, promise, set, set_number, set_text};
+use super::output::to_js;
 use crate::protocol::change::{PageEffects, Row};
-use crate::protocol::error::{Code, Error, Result};
+use crate::protocol::error::{Code, Error};
 use crate::protocol::item::Item;
+use crate::protocol::memory::{self, Memory};
 use crate::protocol::record::Record;
-use crate::protocol::text::{digits, filled};
 
-/// Rows swept at once (between 200 and 1000 is fast in every engine).
+/// Rows read at once (between 200 and 1000 is fast in every engine).
 pub const CHUNK: u32 = 500;
 
-/// A guarded `DeltaStore`.
-pub struct Store(pub JsValue);
+/// What a commit writes.
+pub type Batch = memory::Batch<JsValue>;
 
-/// Rows with their ids.
-pub type Rows = Vec<(String, Row<Json>)>;
+/// A result of a store.
+pub type StoreResult<T> = std::result::Result<T, RoundError>;
 
-/// A row as it is stored: `{ round, item, sets?, staged? }`.
+/// The store of one client.
+pub enum Store {
+    /// The browser's database.
+    IndexedDb(IndexedDb),
+    /// Ends with the page.
+    Memory(RefCell<Memory<JsValue>>),
+    /// A `DeltaStore` of the caller's.
+    Custom(Custom),
+}
+
+/// A row as it is stored.
+#[derive(Serialize, Deserialize)]
+struct StoredRow {
+    round: u32,
+    #[serde(with = "preserve")]
+    item: JsValue,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    sets: Vec<String>,
+    #[serde(default, with = "preserve", skip_serializing_if = "JsValue::is_undefined")]
+    staged: JsValue,
+}
+
+/// When a scope of limits may be asked again, as all tabs of an account share it.
+#[derive(Serialize, Deserialize)]
+pub struct StoredThrottle {
+    /// Of two tabs that write in the same millisecond either may stand.
+    pub revision: String,
+    /// Not before this time, in milliseconds since 1970.
+    pub until: f64,
+    /// When that was written.
+    pub at: f64,
+}
+
 fn row_to_js(row: &Row<Json>) -> JsValue {
-    let object = Object::new();
-    set_number(&object, "round", row.round.into());
-    set(&object, "item", &row.item.0);
-    if !row.sets.is_empty() {
-        let sets = Array::new();
-        for name in &row.sets {
-            sets.push(&JsValue::from_str(name));
+    let staged = row.staged.as_ref().map_or(JsValue::UNDEFINED, |staged| staged.0.clone());
+    to_js(&StoredRow { round: row.round, item: row.item.0.clone(), sets: row.sets.clone(), staged })
+}
+
+/// A stored row. One that is malformed counts as of no round: a sweep removes it and a page replaces it.
+fn row_from_js(value: JsValue) -> Row<Json> {
+    let item = get(&value, "item");
+    match serde_wasm_bindgen::from_value::<StoredRow>(value) {
+        Ok(StoredRow { round, item, sets, staged }) => {
+            Row { round, item: Json(item), sets, staged: Some(Json(staged)).filter(Item::is_object) }
         }
-        set(&object, "sets", &sets);
-    }
-    if let Some(staged) = &row.staged {
-        set(&object, "staged", &staged.0);
-    }
-    object.into()
-}
-
-/// A stored row; one that can't be read counts as of no round, so that a sweep clears it and a page replaces it.
-fn row_from_js(value: &JsValue) -> Row<Json> {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float becomes an integer saturating")]
-    let round = get(value, "round").as_f64().unwrap_or(0.0) as u32;
-    let mut row = Row::new(round, Json(get(value, "item")));
-    for name in Json(get(value, "sets")).list().unwrap_or_default() {
-        row.sets.extend(name.text());
-    }
-    row.staged = Some(Json(get(value, "staged"))).filter(Item::is_object);
-    row
-}
-
-fn missing(value: &JsValue) -> bool {
-    value.is_undefined() || value.is_null()
-}
-
-/// The members of a list, and none of anything else.
-fn members(value: &JsValue) -> Vec<JsValue> {
-    let mut members = Vec::new();
-    for member in Json(value.clone()).list().unwrap_or_default() {
-        members.push(member.0);
-    }
-    members
-}
-
-/// The state record.
-pub fn loaded(value: JsValue) -> Result<Option<Box<Record>>> {
-    if missing(&value) {
-        return Ok(None);
-    }
-    match Record::read(&Json(value)) {
-        Ok(record) => Ok(Some(Box::new(record))),
-        Err(why) => Err(Error::new(Code::Store, format!("the stored state of this query can't be used: {why}; reset() starts over"))),
+        Err(_) => Row::new(0, Json(item)),
     }
 }
 
-/// The rows, in the order of the ids that were asked for.
-pub fn found(answer: &JsValue) -> Vec<Option<Row<Json>>> {
-    let mut rows = Vec::new();
-    for row in members(answer) {
-        rows.push(if missing(&row) { None } else { Some(row_from_js(&row)) });
-    }
-    rows
-}
-
-/// The rows of a scan with their ids.
-pub fn scanned(answer: &JsValue) -> Rows {
-    let mut rows = Vec::new();
-    for pair in members(answer) {
-        let pair: &Array = pair.unchecked_ref();
-        if let Some(id) = pair.get(0).as_string() {
-            rows.push((id, row_from_js(&pair.get(1))));
+impl Batch {
+    /// A page and the record that follows it.
+    pub fn of_page(expect: Option<String>, record: &Record, effects: &PageEffects<Json>) -> Self {
+        Self {
+            expect,
+            revision: record.revision.clone(),
+            state: to_js(record),
+            put: effects.put.iter().map(|(id, row)| (id.clone(), row_to_js(row))).collect(),
+            remove: effects.remove.clone(),
         }
     }
-    rows
+
+    /// A record alone.
+    pub fn of_record(expect: Option<String>, record: &Record) -> Self {
+        Self { expect, revision: record.revision.clone(), state: to_js(record), put: Vec::new(), remove: Vec::new() }
+    }
+
+    /// When a scope of limits may be asked again.
+    pub fn of_throttle(expect: Option<String>, until: f64, at: f64) -> Self {
+        let revision = at.to_string();
+        let state = to_js(&StoredThrottle { revision: revision.clone(), until, at });
+        Self { expect, revision, state, put: Vec::new(), remove: Vec::new() }
+    }
 }
 
 impl Store {
-    fn ask(&self, name: &str, key: &JsValue, with: &JsValue) -> JsValue {
-        promise(&self.0, name, key, with)
-    }
-
-    /// Asks for the state record of a query.
-    pub fn load(&self, key: &JsValue) -> JsValue {
-        self.ask("load", key, &JsValue::UNDEFINED)
-    }
-
-    /// Asks for the rows of these ids.
-    pub fn rows(&self, key: &JsValue, ids: &[&str]) -> JsValue {
-        let list = Array::new();
-        for id in ids {
-            list.push(&JsValue::from_str(id));
+    /// The state under a key, as it is stored; undefined if there is none.
+    pub async fn load(&self, key: &str) -> StoreResult<JsValue> {
+        match self {
+            Self::IndexedDb(store) => Ok(store.load(key).await?),
+            Self::Memory(store) => copy(&store.borrow().load(key).unwrap_or(JsValue::UNDEFINED)),
+            Self::Custom(store) => store.load(key).await,
         }
-        self.ask("rows", key, &list)
     }
 
-    /// Writes a page and its record in one transaction, if the stored revision is `expect`; else writes nothing, and gives false.
-    pub fn commit(&self, key: &JsValue, expect: Option<&str>, record: &Record, applied: &PageEffects<Json>) -> JsValue {
-        let (batch, put, remove) = (Object::new(), Array::new(), Array::new());
-        for (id, row) in &applied.put {
-            put.push(&pair(&id.into(), &row_to_js(row)));
+    /// The rows of these ids, in their order; undefined for each that is missing.
+    pub async fn rows(&self, key: &str, ids: &[&str]) -> StoreResult<Vec<JsValue>> {
+        match self {
+            Self::IndexedDb(store) => Ok(store.rows(key, ids).await?),
+            Self::Memory(store) => {
+                let rows = store.borrow().rows(key, ids);
+                copies(rows.into_iter().map(Option::unwrap_or_default))
+            }
+            Self::Custom(store) => store.rows(key, ids).await,
         }
-        for id in &applied.remove {
-            remove.push(&id.into());
-        }
-        set(&batch, "expect", &expect.map_or(JsValue::UNDEFINED, JsValue::from_str));
-        set(&batch, "state", &record.written::<Json>().0);
-        set(&batch, "put", &put);
-        set(&batch, "remove", &remove);
-        self.ask("commit", key, &batch)
     }
 
-    /// Writes until when a scope is throttled, and that this was written now, if the stored revision is `expect`.
-    pub fn hold(&self, key: &JsValue, expect: &JsValue, until: f64, now: f64) -> JsValue {
-        let (batch, state) = (Object::new(), Object::new());
-        // Of two tabs that write in the same millisecond either may stand.
-        set_text(&state, "revision", &digits(now as i64, 1));
-        set_number(&state, "until", until);
-        set_number(&state, "at", now);
-        set(&batch, "expect", expect);
-        set(&batch, "state", &state);
-        set(&batch, "put", &Array::new());
-        set(&batch, "remove", &Array::new());
-        self.ask("commit", key, &batch)
+    /// At most `limit` rows after an id, all of one moment; fewer only at the end.
+    pub async fn scan(&self, key: &str, after: Option<&str>, limit: u32) -> StoreResult<Vec<(String, JsValue)>> {
+        match self {
+            Self::IndexedDb(store) => Ok(store.scan(key, after, limit).await?),
+            Self::Memory(store) => {
+                let rows = store.borrow().scan(key, after, limit as usize);
+                let (ids, rows): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+                Ok(ids.into_iter().zip(copies(rows)?).collect())
+            }
+            Self::Custom(store) => store.scan(key, after, limit).await,
+        }
     }
 
-    /// Asks for at most [`CHUNK`] rows after an id, all of one moment; fewer only at the end.
-    pub fn scan(&self, key: &JsValue, after: Option<&str>) -> JsValue {
-        let range = Object::new();
-        if let Some(after) = after {
-            set_text(&range, "after", after);
+    /// Every row as of one moment, where the store can tell.
+    pub async fn all(&self, key: &str) -> StoreResult<Option<Vec<(String, JsValue)>>> {
+        match self {
+            Self::IndexedDb(store) => Ok(Some(store.all(key).await?)),
+            Self::Memory(_) => self.scan(key, None, u32::MAX).await.map(Some),
+            Self::Custom(_) => Ok(None),
         }
-        set_number(&range, "limit", CHUNK.into());
-        self.ask("scan", key, &range)
+    }
+
+    /// Writes a batch in one transaction. False, and nothing written, if another revision is stored.
+    pub async fn commit(&self, key: &str, batch: Batch) -> StoreResult<bool> {
+        match self {
+            Self::IndexedDb(store) => Ok(store.commit(key, batch).await?),
+            Self::Memory(store) => Ok(store.borrow_mut().commit(key, batch)),
+            Self::Custom(store) => store.commit(key, batch).await,
+        }
+    }
+
+    /// Deletes what is stored under keys that begin with `prefix`.
+    pub async fn clear(&self, prefix: &str) -> StoreResult<()> {
+        match self {
+            Self::IndexedDb(store) => Ok(store.clear(prefix).await?),
+            Self::Memory(store) => {
+                store.borrow_mut().clear(prefix);
+                Ok(())
+            }
+            Self::Custom(store) => store.clear(prefix).await,
+        }
+    }
+
+    /// Notes that a query is in use: those that nobody uses for a month are purged.
+    pub fn touch(&self, key: &str) {
+        if let Self::IndexedDb(store) = self {
+            store.touch(key);
+        }
+    }
+
+    /// Ends the connection, where there is one.
+    pub fn close(&self) {
+        if let Self::IndexedDb(store) = self {
+            store.close();
+        }
+    }
+
+    /// The record of a query.
+    pub async fn record(&self, key: &str) -> StoreResult<Option<Box<Record>>> {
+        let stored = self.load(key).await?;
+        if is_nullish(&stored) {
+            return Ok(None);
+        }
+        record_from_js(stored).map(|record| Some(Box::new(record))).map_err(|why| {
+            let words = format!("the stored state of this query cannot be used: {why}; reset() starts over");
+            Error::new(Code::Store, words).into()
+        })
+    }
+
+    /// The rows of these ids, read.
+    pub async fn read_rows(&self, key: &str, ids: &[&str]) -> StoreResult<Vec<Option<Row<Json>>>> {
+        let rows = self.rows(key, ids).await?;
+        Ok(rows.into_iter().map(|row| (!is_nullish(&row)).then(|| row_from_js(row))).collect())
+    }
+
+    /// At most [`CHUNK`] rows after an id, read.
+    pub async fn read_chunk(&self, key: &str, after: Option<&str>) -> StoreResult<Vec<(String, Row<Json>)>> {
+        let rows = self.scan(key, after, CHUNK).await?;
+        Ok(rows.into_iter().map(|(id, row)| (id, row_from_js(row))).collect())
+    }
+
+    /// Until when a scope of limits is throttled.
+    pub async fn throttle(&self, key: &str) -> StoreResult<Option<StoredThrottle>> {
+        Ok(serde_wasm_bindgen::from_value(self.load(key).await?).ok())
     }
 }
 
-/// The state that makes the next round a full one. What can't be read is replaced.
-pub fn fresh(stored: JsValue, now: f64, chance: f64) -> JsValue {
-    let record = match loaded(stored) {
-        Ok(Some(old)) => old.fresh(),
+fn record_from_js(stored: JsValue) -> std::result::Result<Record, String> {
+    Record::read(serde_wasm_bindgen::Deserializer::from(stored))
+}
+
+/// The record that makes the next round a full one. What cannot be read is replaced.
+pub fn reset_record(stored: JsValue) -> Record {
+    match record_from_js(stored) {
+        Ok(record) => record.fresh(),
         // Nothing is known of the rows that may be there. Seconds are more than any count of rounds can be.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float becomes an integer saturating")]
-        _ => Record { generation: 1, round: (now / 1000.0) as u32, count: None, ..Record::new(now, chance) }.fresh(),
-    };
-    record.written::<Json>().0
+        Err(_) => {
+            let now = Date::now();
+            Record { generation: 1, round: (now / 1000.0) as u32, count: None, ..Record::new(now, Math::random()) }.fresh()
+        }
+    }
+}
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_name = structuredClone, catch)]
+    fn structured_clone(value: &JsValue) -> std::result::Result<JsValue, JsValue>;
+}
+
+/// Deep copies of plain data.
+pub fn copies(values: impl IntoIterator<Item = JsValue>) -> StoreResult<Vec<JsValue>> {
+    let values: Array = values.into_iter().collect();
+    Ok(copy(&values)?.unchecked_into::<Array>().to_vec())
+}
+
+/// A deep copy of plain data.
+pub fn copy(value: &JsValue) -> StoreResult<JsValue> {
+    structured_clone(value).map_err(|_| Error::new(Code::Internal, "an item cannot be copied").into())
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use deltalink::protocol::applier::PageApplier;
 use deltalink::protocol::backoff::Policy;
-use deltalink::protocol::change::{Change, PageEffects, Row, side};
+use deltalink::protocol::change::{Change, PageEffects, Row};
 use deltalink::protocol::endpoint::Endpoint;
 use deltalink::protocol::error::Error;
 use deltalink::protocol::page::{self, Malformed};
@@ -14,6 +14,7 @@ use deltalink::protocol::record::{Kind, Phase, Record};
 use deltalink::protocol::refusal::Refusal;
 use deltalink::protocol::report::Report;
 use deltalink::protocol::round::{Input, NoResponse, Round, RoundConfig, Step, TokenReason};
+use deltalink::protocol::series::side_row;
 use fake_graph::{Request, World};
 use serde_json::{Value, json};
 
@@ -207,7 +208,7 @@ impl Bench {
                 Step::Apply => {
                     let ids: Vec<String> = desk.ids(&self.query).into_iter().map(str::to_owned).collect();
                     let rows = ids.iter().map(|id| self.store.rows.get(id).cloned()).collect();
-                    desk.apply(rows, &round)
+                    Input::Applied(Box::new(desk.apply(rows, round.mode())))
                 }
                 Step::Deliver(_) => {
                     assert!(acked, "invariant 2: a page after one that was not acknowledged");
@@ -255,7 +256,7 @@ impl Bench {
                     let later = self.store.rows.iter().filter(|(id, _)| after.as_ref().is_none_or(|after| *id > after));
                     let rows: Vec<_> = later.take(CHUNK).map(|(id, row)| (id.clone(), row.clone())).collect();
                     let whole = rows.len() == CHUNK;
-                    desk.sweep(rows, whole, &completed)
+                    Input::Swept(desk.sweep(rows, whole, &completed))
                 }
                 Step::Done => {
                     self.check_end(&round, requests, pages, restarts, faults);
@@ -334,7 +335,7 @@ impl Bench {
         let Some(body) = body else { return Input::Malformed(Malformed::of(&String::from_utf8_lossy(&answer.body))) };
         if master {
             self.count("master");
-            return desk.master(body, round);
+            return if desk.master(body, round.mode().round) { Input::Item } else { Input::Malformed(Malformed::NoId) };
         }
         match page::read(&body) {
             Ok(page) => {
@@ -371,7 +372,7 @@ impl Bench {
             assert!(row.staged.is_none(), "{id}: a set that is not shown");
             if row.item["type"] == "occurrence" {
                 let master = row.item["seriesMasterId"].as_str().unwrap();
-                assert!(self.store.rows.contains_key(master) || self.store.rows.contains_key(&side(master)), "{id}: no master");
+                assert!(self.store.rows.contains_key(master) || self.store.rows.contains_key(&side_row(master)), "{id}: no master");
             }
         }
         if schedule.followed() {

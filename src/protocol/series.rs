@@ -1,0 +1,140 @@
+//! Recurring events: the masters of series, and occurrences completed from them.
+//!
+//! Graph lists an occurrence without what it shares with its series. Its master is listed too, or fetched by itself; the latter is
+//! kept beside the mirror in a side row, which no reader sees as an item.
+
+use std::collections::{HashMap, HashSet};
+
+use super::item::Item;
+
+/// The property of an occurrence that names its series.
+const MASTER: &str = "seriesMasterId";
+
+/// What begins the id of a side row.
+const SIDE: char = '\0';
+
+/// What an occurrence never takes from its series.
+const OWN: [&str; 6] = ["@odata.etag", "id", "type", "start", "end", MASTER];
+
+/// The id of the side row of a master that was fetched by itself.
+pub fn side_row(master: &str) -> String {
+    format!("{SIDE}{master}")
+}
+
+/// Whether a row is beside the mirror, not in it.
+pub fn is_side_row(id: &str) -> bool {
+    id.starts_with(SIDE)
+}
+
+/// Whether an event is the master of a series.
+pub fn is_master<I: Item>(item: &I) -> bool {
+    is_of_type(item, "seriesMaster")
+}
+
+/// The master that an occurrence names.
+pub fn master_of<I: Item>(item: &I) -> Option<String> {
+    if is_of_type(item, "occurrence") { named_master(item) } else { None }
+}
+
+/// The master that any event of a series names, exceptions included.
+pub fn named_master<I: Item>(item: &I) -> Option<String> {
+    item.text_of(MASTER).filter(|id| !id.is_empty())
+}
+
+/// The masters that occurrences of a page name and the page does not bring, each once. `items` are what the page brings, by id.
+pub fn missing_masters<I: Item>(items: &[(&str, &I)]) -> Vec<String> {
+    let brought: HashSet<&str> = items.iter().map(|(id, _)| *id).collect();
+    let mut named = HashSet::new();
+    let masters = items.iter().filter_map(|(_, item)| master_of(*item));
+    masters.filter(|id| !brought.contains(id.as_str()) && named.insert(id.clone())).collect()
+}
+
+/// The ids of the rows that may hold the masters of these items, two for each master.
+pub fn master_rows<'a, I: Item + 'a>(items: impl Iterator<Item = &'a I>) -> Vec<String> {
+    let masters: HashSet<String> = items.filter_map(master_of).collect();
+    masters.into_iter().flat_map(|id| [side_row(&id), id]).collect()
+}
+
+/// Masters by the id of their row, without what an occurrence never takes from them.
+pub struct Masters<I>(HashMap<String, I>);
+
+impl<I: Item> Masters<I> {
+    /// The masters among these rows, side rows included.
+    pub fn new<'a>(rows: impl Iterator<Item = (&'a str, &'a I)>) -> Self
+    where
+        I: 'a,
+    {
+        Self(rows.filter(|(id, item)| is_side_row(id) || is_master(*item)).map(|(id, item)| (id.to_owned(), shared(item))).collect())
+    }
+
+    /// The items as they are shown: occurrences complete, and no masters, which stand for nothing by themselves.
+    pub fn complete(&self, items: impl Iterator<Item = I>) -> Vec<I> {
+        items
+            .filter(|item| !is_master(item))
+            .map(|item| match master_of(&item).and_then(|id| self.0.get(&side_row(&id)).or_else(|| self.0.get(&id))) {
+                Some(master) => master.overlaid(&item),
+                None => item,
+            })
+            .collect()
+    }
+}
+
+/// A master without what is its own.
+fn shared<I: Item>(master: &I) -> I {
+    let names = master.names().into_iter().filter(|name| !OWN.contains(&name.as_str()));
+    I::object(names.filter_map(|name| Some((name.clone(), master.get(&name)?))).collect())
+}
+
+fn is_of_type<I: Item>(item: &I, kind: &str) -> bool {
+    item.text_of("type").is_some_and(|text| text == kind)
+}
+
+#[cfg(test)]
+#[cfg(not(target_family = "wasm"))]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn complete(rows: &[(&str, Value)]) -> Vec<Value> {
+        let masters = Masters::new(rows.iter().map(|(id, item)| (*id, item)));
+        masters.complete(rows.iter().filter(|(id, _)| !is_side_row(id)).map(|(_, item)| item.clone()))
+    }
+
+    #[test]
+    fn an_occurrence_takes_from_its_master_what_is_not_its_own() {
+        let master = json!({"id": "m", "type": "seriesMaster", "@odata.etag": "x", "subject": "Standup", "start": 1, "location": {"a": 1}});
+        let occurrence = json!({"id": "o", "type": "occurrence", "seriesMasterId": "m", "start": 2, "location": null});
+        let whole = json!({"id": "o", "type": "occurrence", "seriesMasterId": "m", "start": 2, "location": null, "subject": "Standup"});
+        assert_eq!(complete(&[("m", master.clone()), ("o", occurrence.clone())]), [whole.clone()]);
+        assert_eq!(complete(&[("\0m", master), ("o", occurrence)]), [whole]);
+    }
+
+    #[test]
+    fn an_occurrence_without_a_master_stays_as_it_is() {
+        let lone = json!({"id": "o", "type": "occurrence", "seriesMasterId": "m"});
+        let odd = json!({"id": "p", "type": "occurrence", "seriesMasterId": 7});
+        assert_eq!(complete(&[("o", lone.clone()), ("p", odd.clone())]), [lone, odd]);
+    }
+
+    #[test]
+    fn a_fetched_master_wins_over_a_listed_one_that_may_be_older() {
+        let listed = json!({"id": "m", "type": "seriesMaster", "subject": "old"});
+        let fetched = json!({"id": "m", "type": "seriesMaster", "subject": "new"});
+        let occurrence = json!({"id": "o", "type": "occurrence", "seriesMasterId": "m"});
+        assert_eq!(complete(&[("m", listed), ("\0m", fetched), ("o", occurrence)])[0]["subject"], "new");
+    }
+
+    #[test]
+    fn the_masters_that_a_page_lacks_are_named_once_in_a_time_that_grows_with_the_page() {
+        let occurrence = |at: usize, master: usize| {
+            let id = format!("{}{at}", "AAMkAGI2".repeat(16));
+            (id.clone(), json!({"id": id, "type": "occurrence", "seriesMasterId": format!("m{master}")}))
+        };
+        let mut entries: Vec<_> = (0..20_000).map(|at| occurrence(at, at / 2)).collect();
+        entries.push(("m7".to_owned(), json!({"id": "m7", "type": "seriesMaster"})));
+        let items: Vec<(&str, &Value)> = entries.iter().map(|(id, item)| (id.as_str(), item)).collect();
+        let missing = missing_masters(&items);
+        assert_eq!((missing.len(), missing[0].as_str(), missing.contains(&"m7".to_owned())), (9_999, "m0", false));
+    }
+}

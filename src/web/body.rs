@@ -1,0 +1,87 @@
+//! A response body, read piece by piece, so that one that stops moving is noticed.
+
+use js_sys::JsString;
+use wasm_bindgen::prelude::*;
+use web_sys::{ReadableStream, ReadableStreamDefaultReader};
+
+use super::js::{call, flag, get, settled};
+use super::timers::within;
+
+#[wasm_bindgen]
+extern "C" {
+    /// The host's decoder. Its text stays in JavaScript: web-sys would copy it into the wasm.
+    type TextDecoder;
+    #[wasm_bindgen(constructor, catch)]
+    fn new(label: &str, options: &JsValue) -> Result<TextDecoder, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn decode(this: &TextDecoder, bytes: &JsValue, options: &JsValue) -> Result<JsString, JsValue>;
+}
+
+/// What became of a body.
+pub enum Body {
+    /// Its text.
+    Text(JsString),
+    /// Bytes that are not UTF-8.
+    NotUtf8,
+    /// It was cut off.
+    Cut,
+    /// Nothing of it came for too long.
+    Stalled,
+}
+
+/// Cancels the stream when the reading is given up: a custom `fetch` may not listen to its signal.
+struct CancelOnDrop(Option<ReadableStreamDefaultReader>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        if let Some(reader) = &self.0 {
+            // A stream that fails to cancel must not become an unhandled rejection.
+            let cancelled = reader.cancel();
+            wasm_bindgen_futures::spawn_local(async move {
+                let _ = settled(cancelled.into()).await;
+            });
+        }
+    }
+}
+
+/// Reads a stream as UTF-8. `idle` is how many milliseconds it may stand still.
+pub async fn read_stream(stream: &ReadableStream, idle: f64) -> Body {
+    let Ok(reader) = call(stream, "getReader", &[]) else { return Body::Cut };
+    let reader: ReadableStreamDefaultReader = reader.unchecked_into();
+    let mut guard = CancelOnDrop(Some(reader.clone()));
+    let Ok(decoder) = TextDecoder::new("utf-8", &flag("fatal", true)) else { return Body::NotUtf8 };
+    let mut text = JsString::from("");
+    loop {
+        let Ok(reading) = call(&reader, "read", &[]) else { return Body::Cut };
+        let Some(chunk) = within(idle, settled(reading)).await else { return Body::Stalled };
+        let Ok(chunk) = chunk else {
+            guard.0 = None;
+            return Body::Cut;
+        };
+        let is_last = get(&chunk, "done").is_truthy();
+        let bytes = get(&chunk, "value");
+        match decoder.decode(&bytes, &flag("stream", !is_last)) {
+            Ok(piece) => text = text.concat(&piece),
+            Err(_) => return Body::NotUtf8,
+        }
+        if is_last {
+            guard.0 = None;
+            return Body::Text(text);
+        }
+    }
+}
+
+/// Reads a response that has no stream, as mocks and older polyfills have none.
+pub async fn read_text(response: &JsValue, idle: f64) -> Body {
+    let Ok(reading) = call(response, "text", &[]) else { return Body::Cut };
+    match within(idle, settled(reading)).await {
+        None => Body::Stalled,
+        Some(Ok(text)) => text.dyn_into().map_or(Body::Cut, Body::Text),
+        Some(Err(_)) => Body::Cut,
+    }
+}
+
+/// The beginning of a text: a body may be too long to be copied into the wasm.
+pub fn beginning(text: &JsString) -> String {
+    text.slice(0, 400).as_string().unwrap_or_default()
+}

@@ -1,0 +1,110 @@
+//! A `DeltaStore` of the caller's. Whatever it throws becomes a `DeltaError`, unless it is one; whatever it answers is checked.
+
+use js_sys::{Array, Object};
+use serde::Serialize;
+use serde_wasm_bindgen::preserve;
+use wasm_bindgen::JsValue;
+
+use super::error::{RoundError, is_delta_error};
+use super::js::{apply, get, get_string, members, set, settled, type_of};
+use super::output::to_js;
+use super::store::{Batch, StoreResult};
+use crate::protocol::error::{Code, Error};
+use crate::protocol::redact::redact;
+
+/// The caller's object.
+pub struct Custom(JsValue);
+
+/// A `DeltaStore` batch of `index.d.ts`.
+#[derive(Serialize)]
+struct BatchOut {
+    #[serde(with = "preserve")]
+    expect: JsValue,
+    #[serde(with = "preserve")]
+    state: JsValue,
+    #[serde(with = "preserve")]
+    put: Array,
+    remove: Vec<String>,
+}
+
+impl Custom {
+    /// Takes the caller's store. Its methods are looked up when they are called.
+    pub fn new(store: JsValue) -> Self {
+        Self(store)
+    }
+
+    /// The state under a key; undefined if there is none.
+    pub async fn load(&self, key: &str) -> StoreResult<JsValue> {
+        self.call("load", &[&key.into()]).await
+    }
+
+    /// The rows of these ids, in their order.
+    pub async fn rows(&self, key: &str, ids: &[&str]) -> StoreResult<Vec<JsValue>> {
+        let list: Array = ids.iter().map(|id| JsValue::from_str(id)).collect();
+        let answer = self.call("rows", &[&key.into(), &list]).await?;
+        let rows = members(&answer);
+        if rows.len() == ids.len() && Array::is_array(&answer) { Ok(rows) } else { Err(broken("rows", "an array with one place an id", &answer)) }
+    }
+
+    /// At most `limit` rows after an id.
+    pub async fn scan(&self, key: &str, after: Option<&str>, limit: u32) -> StoreResult<Vec<(String, JsValue)>> {
+        let range = Object::new();
+        if let Some(after) = after {
+            set(&range, "after", &after.into());
+        }
+        set(&range, "limit", &limit.into());
+        let answer = self.call("scan", &[&key.into(), &range]).await?;
+        let pair = |pair: JsValue| match members(&pair).as_slice() {
+            [id, row, ..] => Some((id.as_string()?, row.clone())),
+            [id] => Some((id.as_string()?, JsValue::UNDEFINED)),
+            [] => None,
+        };
+        let rows: Option<Vec<_>> = if Array::is_array(&answer) { members(&answer).into_iter().map(pair).collect() } else { None };
+        let rows = rows.ok_or_else(|| broken("scan", "an array of [id, row]", &answer))?;
+        // A scan that does not move would never end.
+        if after.is_some() && rows.last().map(|(id, _)| id.as_str()) == after {
+            return Err(broken("scan", "rows after the id it was given", &answer));
+        }
+        Ok(rows)
+    }
+
+    /// Writes a batch in one transaction.
+    pub async fn commit(&self, key: &str, batch: Batch) -> StoreResult<bool> {
+        let put = batch.put.iter().map(|(id, row)| JsValue::from(Array::of2(&id.into(), row))).collect();
+        let expect = batch.expect.map_or(JsValue::UNDEFINED, JsValue::from);
+        let out = to_js(&BatchOut { expect, state: batch.state, put, remove: batch.remove });
+        let answer = self.call("commit", &[&key.into(), &out]).await?;
+        answer.as_bool().ok_or_else(|| broken("commit", "true or false", &answer))
+    }
+
+    /// Deletes what is stored under keys that begin with `prefix`.
+    pub async fn clear(&self, prefix: &str) -> StoreResult<()> {
+        self.call("clear", &[&prefix.into()]).await.map(drop)
+    }
+
+    async fn call(&self, name: &str, arguments: &[&JsValue]) -> StoreResult<JsValue> {
+        let method = get(&self.0, name);
+        if !method.is_function() {
+            let words = format!("options.store must be \"indexeddb\", \"memory\" or a DeltaStore; this one has no {name}()");
+            return Err(Error::new(Code::Store, words).into());
+        }
+        let answer = match apply(&method, &self.0, arguments) {
+            Ok(answer) => settled(answer).await,
+            Err(thrown) => Err(thrown),
+        };
+        answer.map_err(|thrown| {
+            if is_delta_error(&thrown) {
+                return RoundError::Foreign(thrown);
+            }
+            let said = get_string(&thrown, "message").or_else(|| thrown.as_string()).map_or_else(|| type_of(&thrown).to_owned(), |said| redact(&said, 200));
+            let words = format!("{name}() of options.store failed ({said}); what it committed last is intact");
+            RoundError::Failed(Error::retryable(Code::Store, words), thrown)
+        })
+    }
+}
+
+/// The type of the answer, never its content: it may be rows or a link.
+fn broken(name: &str, must_give: &str, got: &JsValue) -> RoundError {
+    let words = format!("{name}() of options.store must give {must_give}, got {}", type_of(got));
+    Error::new(Code::Store, words).into()
+}

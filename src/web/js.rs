@@ -1,0 +1,97 @@
+//! Reads and calls JavaScript objects that somebody else made: the caller's token source, store and options, the results of a
+//! custom `fetch`. Everything is looked at by its shape, never by `instanceof`, and what it throws is caught: a getter that threw
+//! through Rust frames would leave them without their drops.
+
+use js_sys::{Array, Date, Function, Object, Promise, Reflect};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+
+use crate::protocol::thrown::Thrown;
+
+/// A property; undefined where there is none, and where reading it throws.
+pub fn get(object: &JsValue, name: &str) -> JsValue {
+    Reflect::get(object, &name.into()).unwrap_or(JsValue::UNDEFINED)
+}
+
+/// A property, if it is a string.
+pub fn get_string(object: &JsValue, name: &str) -> Option<String> {
+    get(object, name).as_string()
+}
+
+/// A property, if it is a number.
+pub fn get_number(object: &JsValue, name: &str) -> Option<f64> {
+    get(object, name).as_f64()
+}
+
+/// Sets a property of an object that this crate made.
+pub fn set(object: &Object, name: &str, value: &JsValue) {
+    // Plain objects of our own take any property.
+    let _ = Reflect::set(object, &name.into(), value);
+}
+
+/// An options object with one flag.
+pub fn flag(name: &str, value: bool) -> JsValue {
+    let options = Object::new();
+    set(&options, name, &value.into());
+    options.into()
+}
+
+/// Calls a method. Fails with what it throws, or with a TypeError where there is no such method.
+pub fn call(object: &JsValue, name: &str, arguments: &[&JsValue]) -> Result<JsValue, JsValue> {
+    apply(&get(object, name), object, arguments)
+}
+
+/// Calls a function with `this` and arguments.
+pub fn apply(function: &JsValue, this: &JsValue, arguments: &[&JsValue]) -> Result<JsValue, JsValue> {
+    match function.dyn_ref::<Function>() {
+        Some(function) => function.apply(this, &arguments.iter().copied().collect()),
+        None => Err(js_sys::TypeError::new("it is not a function").into()),
+    }
+}
+
+/// What a value, or a promise of any making, settles to.
+pub async fn settled(value: JsValue) -> Result<JsValue, JsValue> {
+    JsFuture::from(Promise::resolve(&value)).await
+}
+
+/// The members of an array; none of anything else.
+pub fn members(value: &JsValue) -> Vec<JsValue> {
+    if Array::is_array(value) { value.unchecked_ref::<Array>().to_vec() } else { Vec::new() }
+}
+
+/// Whether a value is undefined or null.
+pub fn is_nullish(value: &JsValue) -> bool {
+    value.is_undefined() || value.is_null()
+}
+
+/// What kind of value this is, for messages: its type and never its content, which may be a secret.
+pub fn type_of(value: &JsValue) -> &'static str {
+    if value.is_undefined() {
+        "undefined"
+    } else if value.is_null() {
+        "null"
+    } else if value.is_string() {
+        "a string"
+    } else if value.as_f64().is_some() {
+        "a number"
+    } else if value.as_bool().is_some() {
+        "a boolean"
+    } else if value.is_function() {
+        "a function"
+    } else if Array::is_array(value) {
+        "an array"
+    } else {
+        "an object"
+    }
+}
+
+/// What tells an error apart.
+pub fn thrown(value: &JsValue) -> Thrown {
+    let property = |name: &str| get_string(value, name).unwrap_or_default();
+    Thrown { name: property("name"), code: property("code"), error_code: property("errorCode"), message: property("message") }
+}
+
+/// A Date of milliseconds since 1970.
+pub fn date(ms: f64) -> JsValue {
+    Date::new(&ms.into()).into()
+}

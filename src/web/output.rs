@@ -1,0 +1,147 @@
+//! What JavaScript gets to see: pages, changes, reports and statuses, written by serde. Items go out as the objects they are.
+
+use js_sys::Object;
+use serde::Serialize;
+use serde_wasm_bindgen::preserve;
+use wasm_bindgen::{JsCast, JsValue};
+
+use super::js::{date, set};
+use super::json::Json;
+use crate::protocol::change::Change;
+use crate::protocol::record::Kind;
+use crate::protocol::report::Report;
+use crate::protocol::round::Delivery;
+
+/// A JavaScript value of anything that serializes. Types of this crate serialize without an error.
+pub fn to_js<T: Serialize + ?Sized>(value: &T) -> JsValue {
+    serde_wasm_bindgen::to_value(value).unwrap_or(JsValue::UNDEFINED)
+}
+
+/// A `Page` of `index.d.ts`. The facade adds `ack` and takes away `unchanged`.
+#[derive(Serialize)]
+struct PageOut {
+    changes: Vec<ChangeOut>,
+    /// The places of changes that make no difference to the mirror: listeners do not hear of them.
+    unchanged: Vec<u32>,
+    kind: Kind,
+    generation: u32,
+    index: u32,
+    last: bool,
+}
+
+/// A `Change` of `index.d.ts`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ChangeOut {
+    r#type: &'static str,
+    id: String,
+    #[serde(with = "preserve", skip_serializing_if = "JsValue::is_undefined")]
+    item: JsValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partial: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_new: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(with = "preserve", skip_serializing_if = "JsValue::is_undefined")]
+    old: JsValue,
+}
+
+impl ChangeOut {
+    fn new(change: &Change<Json>, has_mirror: bool) -> Self {
+        let value = |item: &Option<Json>| item.as_ref().map_or(JsValue::UNDEFINED, |item| item.0.clone());
+        match change {
+            Change::Upsert { id, item, old, partial, .. } => Self {
+                r#type: "upsert",
+                id: id.clone(),
+                item: item.0.clone(),
+                partial: partial.then_some(true),
+                is_new: has_mirror.then_some(old.is_none()),
+                reason: None,
+                old: value(old),
+            },
+            Change::Remove { id, reason, old } => Self {
+                r#type: "remove",
+                id: id.clone(),
+                item: JsValue::UNDEFINED,
+                partial: None,
+                is_new: None,
+                reason: Some(reason.as_str()),
+                old: value(old),
+            },
+        }
+    }
+}
+
+/// A page of changes.
+pub fn page_to_js(delivery: Delivery, changes: &[Change<Json>], has_mirror: bool) -> JsValue {
+    // The mirror never held what is removed without an `old`.
+    let makes_no_difference = |change: &Change<Json>| matches!(change, Change::Upsert { unchanged: true, .. } | Change::Remove { old: None, .. });
+    let Delivery { kind, generation, index, last } = delivery;
+    to_js(&PageOut {
+        changes: changes.iter().map(|change| ChangeOut::new(change, has_mirror)).collect(),
+        unchanged: (0..).zip(changes).filter(|(_, change)| makes_no_difference(change)).map(|(at, _)| at).collect(),
+        kind,
+        generation,
+        index,
+        last,
+    })
+}
+
+/// A `RoundReport` of `index.d.ts`.
+pub fn report_to_js(report: &Report) -> JsValue {
+    let object: Object = to_js(report).unchecked_into();
+    set(&object, "startedAt", &date(report.started_at));
+    if let Some(ended_at) = report.ended_at {
+        set(&object, "endedAt", &date(ended_at));
+    }
+    object.into()
+}
+
+/// A `QueryStatus` of `index.d.ts`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// What the round is doing.
+    pub phase: &'static str,
+    /// When the last complete round ended: a Date.
+    #[serde(with = "preserve", skip_serializing_if = "JsValue::is_undefined")]
+    pub last_synced_at: JsValue,
+    /// How far a running round is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+    /// Until when it waits: a Date.
+    #[serde(with = "preserve", skip_serializing_if = "JsValue::is_undefined")]
+    pub wait_until: JsValue,
+    /// What it waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait_reason: Option<&'static str>,
+    /// The `DeltaError` that ended it.
+    #[serde(with = "preserve", skip_serializing_if = "JsValue::is_undefined")]
+    pub error: JsValue,
+}
+
+/// How far a running round is.
+#[derive(Serialize)]
+pub struct Progress {
+    /// Committed pages.
+    pub pages: u32,
+    /// Items received.
+    pub items: u32,
+    /// Requests sent.
+    pub requests: u32,
+}
+
+impl Status {
+    /// The status of a round with this report.
+    pub fn new(phase: &'static str, report: &Report, synced_at: Option<f64>, is_running: bool) -> Self {
+        Self {
+            phase,
+            last_synced_at: synced_at.map_or(JsValue::UNDEFINED, date),
+            progress: is_running.then_some(Progress { pages: report.pages, items: report.items, requests: report.requests }),
+            wait_until: JsValue::UNDEFINED,
+            wait_reason: None,
+            error: JsValue::UNDEFINED,
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Events of the host as futures. A listener is removed when its future is dropped.
+
+use std::future::Future;
+
+use futures_channel::oneshot;
+use wasm_bindgen::prelude::*;
+use web_sys::{AbortSignal, EventTarget};
+
+use super::js::get;
+
+/// A listener that ends with this value.
+pub struct Listener {
+    target: EventTarget,
+    event: &'static str,
+    callback: Closure<dyn FnMut()>,
+}
+
+impl Listener {
+    /// Calls back at each event of this name. `target` must have `addEventListener`.
+    pub fn new(target: EventTarget, event: &'static str, callback: impl FnMut() + 'static) -> Self {
+        let callback = Closure::<dyn FnMut()>::new(callback);
+        // Adding and removing a listener of a known event does not throw.
+        let _ = target.add_event_listener_with_callback(event, callback.as_ref().unchecked_ref());
+        Self { target, event, callback }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let _ = self.target.remove_event_listener_with_callback(self.event, self.callback.as_ref().unchecked_ref());
+    }
+}
+
+/// Resolves to the reason of a signal once it fires; at once if it has fired.
+pub fn aborted(signal: &AbortSignal) -> impl Future<Output = JsValue> + use<> {
+    let signal = signal.clone();
+    async move {
+        if !signal.aborted() {
+            event(signal.clone().into(), "abort").await;
+        }
+        get(&signal, "reason")
+    }
+}
+
+/// Resolves when the host says that it has a network again; never where it cannot say so.
+pub async fn online() {
+    let global = JsValue::from(js_sys::global());
+    if get(&global, "addEventListener").is_function() {
+        event(global.unchecked_into(), "online").await;
+    } else {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Whether the host says that it has no network. A host that cannot tell counts as connected.
+pub fn is_offline() -> bool {
+    get(&get(&js_sys::global(), "navigator"), "onLine").as_bool() == Some(false)
+}
+
+async fn event(target: EventTarget, name: &'static str) {
+    let (sender, receiver) = oneshot::channel();
+    let mut sender = Some(sender);
+    let _listener = Listener::new(target, name, move || {
+        if let Some(sender) = sender.take() {
+            let _ = sender.send(());
+        }
+    });
+    let _ = receiver.await;
+}
