@@ -2,19 +2,19 @@
 import { report } from "./error.js";
 
 export class Changes {
-  #store;
   #key;
   #shared;
+  #read;
   #channel;
   #closed = false;
   #listeners = new Set();
   #last = Promise.resolve();
 
-  /** `shared`: other tabs see the same store. */
-  constructor(store, key, shared) {
-    this.#store = store;
+  /** `shared`: other tabs see the same store. `read` gives the items of ids, as they are stored by now. */
+  constructor(key, shared, read) {
     this.#key = key;
     this.#shared = shared;
+    this.#read = read;
   }
 
   on(listener) {
@@ -30,23 +30,18 @@ export class Changes {
   }
 
   /** What is to be told of a page, taken before its consumer can change it. Returns the function that tells it, after the commit. */
-  take({ kind, generation, index, last, changes, unchanged }, shown) {
+  take({ kind, generation, index, last, changes, unchanged }, hasConsumer) {
     const same = new Set(unchanged);
     const differing = changes.filter((_, at) => !same.has(at));
     const bare = differing.map(({ item: _item, old: _old, ...bare }) => bare);
     const info = { kind, generation, index, last };
-    const full = !shown ? differing : this.#listeners.size ? structuredClone(differing) : undefined;
+    const full = !hasConsumer ? differing : this.#listeners.size ? structuredClone(differing) : undefined;
     return () => {
       if (this.#closed || !bare.length) return undefined;
       this.#open();
       this.#channel?.postMessage({ changes: bare, info });
       return this.#tell(bare, { ...info, remote: false }, full);
     };
-  }
-
-  /** The last commit of its query. */
-  get commit() {
-    return this.#store.commits[this.#key];
   }
 
   close() {
@@ -68,7 +63,7 @@ export class Changes {
     if (!entries.length) return undefined;
     return (this.#last = this.#last.then(async () => {
       try {
-        const changes = full ?? (await this.#read(bare));
+        const changes = full ?? (await this.#complete(bare));
         if (this.#closed || !changes.length) return;
         await Promise.all(entries.map((entry) => this.#listeners.has(entry) && this.#call(entry, structuredClone(changes), { ...info })));
       } catch (error) {
@@ -78,9 +73,9 @@ export class Changes {
   }
 
   /** With the items as they are stored by now. A row that is gone is left out: its removal follows. */
-  async #read(bare) {
-    const rows = await this.#store.rows(this.#key, bare.map(({ id }) => id));
-    return bare.flatMap((change, at) => (change.type === "remove" ? change : rows[at]?.item ? { ...change, item: rows[at].item } : []));
+  async #complete(bare) {
+    const items = await this.#read(bare.map(({ id }) => id));
+    return bare.flatMap((change, at) => (change.type === "remove" ? change : items[at] ? { ...change, item: items[at] } : []));
   }
 
   /** A listener's error is the listener's: it must not end a round, nor a process. */

@@ -1,49 +1,83 @@
-// The wasm, in instances: a trap ends one, with all that was made of it, and the next call begins another.
+// Instances of the wasm, one for each client: what ends one leaves the others alone.
 import glue from "./deltalink.js";
 import { DeltaError } from "./error.js";
 
-export class Engine {
-  #module;
-  #Client;
-  /** Of the instance that runs: what has ended it, once a trap has. No signal: Durable Objects of one isolate may share nothing that acts. */
-  fate;
+const { Instance: WasmInstance, instantiate } = WebAssembly;
+const NOTHING = Object.freeze([]);
 
-  /** The first instance. Browsers may refuse to make it at once; later ones are of a module that has run already. */
-  async load(module) {
-    this.#module = module;
-    const [imports, start] = glue();
-    this.#start(start, await WebAssembly.instantiate(module, imports));
+/**
+ * One instance. Every entry into its code is guarded: calls of the facade, tasks, timers and events. An exception that leaves the
+ * wasm has skipped the clean-up of its frames, so it ends the instance, and what is pending rejects with `internal`.
+ */
+export class Instance {
+  /** The error that ended it, once one has. */
+  ended;
+  #api;
+  #pending = new Set();
+  /** Whether the facade is calling: it then gets the error itself. */
+  #called = false;
+
+  constructor() {
+    // wasm-bindgen's code gets this in the place of the global `WebAssembly`.
+    const guarded = ({ exports }) => ({ exports: Object.fromEntries(Object.entries(exports).map(([name, value]) => [name, this.#guard(value)])) });
+    this.#api = glue({
+      Module: WebAssembly.Module,
+      Instance: function (module, imports) {
+        return guarded(new WasmInstance(module, imports));
+      },
+      instantiate: async (module, imports) => ({ instance: guarded(await instantiate(module, imports)), module }),
+    });
   }
 
-  /** The class of the instance that runs. */
-  get Client() {
-    const [imports, start] = this.#Client ? [] : glue();
-    if (start) this.#start(start, new WebAssembly.Instance(this.#module, imports));
-    return this.#Client;
+  /** Starts it as a host likes it best: browsers may refuse to instantiate a large module at once. */
+  async start(module) {
+    await this.#api.default({ module_or_path: module });
+    return this;
   }
 
-  #start(start, { exports }) {
-    const fate = (this.fate = {});
-    const guard = (run) => (...values) => {
+  /** Starts it at once, with a module that has been instantiated before. */
+  startAtOnce(module) {
+    this.#api.initSync({ module });
+    return this;
+  }
+
+  /** Calls into the wasm. What `call` gives is given; a promise also rejects when the instance ends. */
+  run(call) {
+    if (this.ended) throw this.ended;
+    const before = this.#called;
+    this.#called = true;
+    try {
+      const result = call(this.#api);
+      return typeof result?.then === "function" ? this.#settles(result) : result;
+    } finally {
+      this.#called = before;
+    }
+  }
+
+  #guard(value) {
+    if (typeof value !== "function") return value;
+    return (...values) => {
+      // Timers and events of an instance that has ended come to nothing. wasm-bindgen looks into some results.
+      if (this.ended) return NOTHING;
       try {
-        // What is left of it may still be told to end.
-        return fate.ended ? undefined : run(...values);
+        return value(...values);
       } catch (cause) {
-        if (!(cause instanceof WebAssembly.RuntimeError)) throw cause;
-        this.#Client = undefined;
-        throw (fate.ended = new DeltaError("a defect of deltalink ended this call; what was committed is intact; call again", { code: "internal", retryable: true, cause }));
+        this.#end(cause);
+        if (this.#called) throw this.ended;
+        return NOTHING;
       }
     };
-    this.#Client = start(Object.fromEntries(Object.entries(exports).map(([name, value]) => [name, typeof value === "function" ? guard(value) : value])));
   }
 
-  /** What `make` gives, and again when it was of an instance that has ended. */
-  keep(make) {
-    let of;
-    let made;
-    return () => {
-      if (of !== this.Client) made = make((of = this.Client));
-      return made;
-    };
+  #settles(promise) {
+    return new Promise((resolve, reject) => {
+      this.#pending.add(reject);
+      promise.then(resolve, reject).finally(() => this.#pending.delete(reject));
+    });
+  }
+
+  #end(cause) {
+    this.ended ??= new DeltaError("a defect of deltalink ended this call; what was committed is intact; call again", { code: "internal", retryable: true, cause });
+    for (const reject of this.#pending) reject(this.ended);
   }
 }

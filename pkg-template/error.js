@@ -12,8 +12,5 @@ export const bad = (words) => new DeltaError(words, { code: "bad-request" });
 export const closed = () =>
   new DeltaError("this client is closed (by close() or forget(), or because another tab deleted or upgraded its database); open another one with openDelta()", { code: "closed" });
 
-export const noIndexedDb = () =>
-  new DeltaError('this host has no IndexedDB, or refuses it here (storage switched off, a private window); name another store: options.store: "memory", or a DeltaStore', { code: "store" });
-
 /** For what must end neither a round nor a process. */
 export const report = (error) => (globalThis.reportError ?? console.error)(error);

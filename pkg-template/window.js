@@ -1,10 +1,10 @@
 // Where a window that moves with the days is.
 
 /**
- * From the midnight `back` days before the day of `now` to the one that ends the day `ahead` days after it, `start/end`.
+ * From the midnight `daysBack` days before the day of `now` to the one that ends the day `daysAhead` days after it, `start/end`.
  * The same all day long. Throws a RangeError if the host does not know the time zone.
  */
-export function windowAt([back, ahead, timeZone], now = Date.now()) {
+export function windowAt({ daysBack, daysAhead, timeZone }, now = Date.now()) {
   const format = new Intl.DateTimeFormat("en", { timeZone, timeZoneName: "longOffset" });
   /** What the clocks of the zone show, as if it were UTC. */
   const shown = (ms) => {
@@ -20,5 +20,5 @@ export function windowAt([back, ahead, timeZone], now = Date.now()) {
     // Where clocks skip midnight, the day begins when they are set.
     return new Date(shown(better) === clock ? better : Math.max(guess, better)).toISOString();
   };
-  return `${midnight(-back)}/${midnight(ahead + 1)}`;
+  return `${midnight(-daysBack)}/${midnight(daysAhead + 1)}`;
 }

@@ -12,20 +12,6 @@ pub mod protocol;
 #[cfg(target_family = "wasm")]
 pub mod web;
 
-/// An allocator of 1 KB in the place of the standard one of 4 KB (gzipped): allocations here are few and short.
-#[cfg(target_family = "wasm")]
-#[global_allocator]
-static ALLOCATOR: rlsf::GlobalTlsf<Allocator> = rlsf::GlobalTlsf::new();
-
-#[cfg(target_family = "wasm")]
-struct Allocator;
-
-#[cfg(target_family = "wasm")]
-impl rlsf::GlobalTlsfOptions for Allocator {
-    // Grows by moving.
-    const ENABLE_REALLOCATION: bool = false;
-}
-
 /// Bugs planted on purpose, one at a time, to show that the model test finds each. Only with the feature `planted`, which nothing
 /// that ships has.
 pub mod planted {

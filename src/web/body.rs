@@ -76,7 +76,8 @@ pub async fn read_text(response: &JsValue, idle: f64) -> Body {
     let Ok(reading) = call(response, "text", &[]) else { return Body::Cut };
     match within(idle, settled(reading)).await {
         None => Body::Stalled,
-        Some(Ok(text)) => text.dyn_into().map_or(Body::Cut, Body::Text),
+        // What is not a string is not JSON either.
+        Some(Ok(text)) => Body::Text(text.dyn_into().unwrap_or_else(|_| JsString::from(""))),
         Some(Err(_)) => Body::Cut,
     }
 }

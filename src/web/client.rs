@@ -1,342 +1,410 @@
 //! The exported types. `pkg-template/index.js` wraps them; users never see them.
 //!
-//! Nothing here waits: a round gives a promise to wait for and is then told what came of it (`pkg-template/drive.js`). An exported
-//! `async fn(&self)` would hold a borrow over every await, and `free()` or a second call would throw.
+//! Every method is a plain function that returns a promise: an exported `async fn(&self)` would hold a borrow over every await, and
+//! `free()` or a second call would throw.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::pin::Pin;
 use std::rc::Rc;
 
-use js_sys::{Array, Date, Function, Math};
+use js_sys::{Date, Function, Promise};
+use serde::Serialize;
 use wasm_bindgen::prelude::*;
-use web_sys::Url;
+use wasm_bindgen_futures::{future_to_promise, spawn_local};
+use web_sys::{AbortSignal, Url};
 
+use super::consumer::Consumer;
+use super::custom::Custom;
 use super::driver::{Driver, Keys};
-use super::object::{pair, rejection, text};
-use super::options::{self, CALL_RECORDINGS, EVENTS, ORG_CONTACTS, Options, TRACK, shown};
-use super::store::{Store, fresh};
+use super::error::ErrorFactory;
+use super::in_flight::InFlight;
+use super::indexed_db::IndexedDb;
+use super::js::{get_string, type_of};
+use super::mirror::Mirror;
+use super::options::{self, CALL_RECORDINGS, EVENTS, ORG_CONTACTS, Options, TRACK};
+use super::output::{report_to_js, to_js};
+use super::session::Session;
+use super::store::{Store, StoreResult};
 use super::token::Tokens;
-use crate::protocol::backoff::Policy;
+use crate::protocol::applier::PageApplier;
 use crate::protocol::endpoint::Endpoint;
 use crate::protocol::error::{Code, Error, Result};
-use crate::protocol::query::{self, key_prefix};
-use crate::protocol::rate::RateLimiter;
-use crate::protocol::round::{Round, RoundConfig, UNASKED};
-use crate::protocol::text::{filled, quoted};
-
-/// What the queries and rounds of one client share.
-pub struct Shared {
-    endpoint: Rc<Endpoint>,
-    account: String,
-    policy: Policy,
-    /// The caller's token source.
-    pub tokens: Tokens,
-    /// Where links and rows are kept, once it is open.
-    store: OnceCell<Store>,
-    /// The caller's own `fetch`, or undefined.
-    pub fetch: JsValue,
-    /// How fast each scope of limits may be asked.
-    paces: Cell<Vec<(String, Rc<Cell<RateLimiter>>)>>,
-    /// Makes a `DeltaError` of a message and its fields.
-    pub make_error: Function,
-}
-
-impl Shared {
-    fn error(&self, failure: Box<Error>) -> JsValue {
-        rejection(failure.into(), &self.make_error, None)
-    }
-
-    /// The pace of the scope of this query.
-    fn pace(&self, query: &query::Query) -> Rc<Cell<RateLimiter>> {
-        let mut paces = self.paces.take();
-        let known = paces.iter().find(|(scope, _)| *scope == query.scope).map(|(_, pace)| Rc::clone(pace));
-        let pace = known.unwrap_or_else(|| {
-            let pace = Rc::new(Cell::new(RateLimiter::new(query.workload)));
-            paces.push((query.scope.clone(), Rc::clone(&pace)));
-            pace
-        });
-        self.paces.set(paces);
-        pace
-    }
-
-    /// The store.
-    pub fn store(&self) -> Result<&Store> {
-        self.store.get().ok_or_else(|| Error::new(Code::Internal, UNASKED))
-    }
-}
-
-/// What the options say, and what they name as the store, which is still to be opened.
-fn described(options: JsValue, make_error: &Function) -> Result<(Shared, JsValue)> {
-    let options = Options::new(options, "openDelta")?;
-    options.only("token, account, cloud, endpoint, store, fetch, retry", &[])?;
-    let (mut cloud, mut root, mut account) = (None, None, None);
-    options.text("cloud", &mut cloud)?;
-    options.text("endpoint", &mut root)?;
-    options.text("account", &mut account)?;
-    let endpoint = match (cloud, root) {
-        (Some(_), Some(_)) => {
-            return Err(Error::new(Code::BadRequest, "options.cloud and options.endpoint both name a root; give one of them"));
-        }
-        (None, Some(root)) => Endpoint::parse(&root)?,
-        (cloud, None) => Endpoint::cloud(cloud.as_deref().unwrap_or("global"))?,
-    };
-    // A host that is written otherwise than the host's parser writes it would look foreign at each request.
-    let origin = Url::new(&endpoint.root()).map(|url| url.origin()).unwrap_or_default();
-    if origin != endpoint.origin() {
-        let words = format!("options.endpoint must be written as URLs are, {origin:?}, got {:?}", endpoint.origin());
-        return Err(Error::new(Code::BadRequest, words));
-    }
-    let token = options.get("token").unwrap_or(JsValue::UNDEFINED);
-    let carried = text(&token, "account");
-    let tokens = Tokens::new(token, &endpoint.scope())?;
-    let fetch = options.get("fetch").unwrap_or(JsValue::UNDEFINED);
-    if !fetch.is_undefined() && !fetch.is_function() {
-        return Err(Error::new(Code::BadRequest, format!("options.fetch must be a function, got {}", shown(&fetch))));
-    }
-    let policy = policy(options.get("retry"))?;
-    let account = account.or(carried).filter(|account| !account.is_empty());
-    let store = options.get("store").unwrap_or_else(|| "indexeddb".into());
-    let kind = store.as_string();
-    if !matches!(kind.as_deref(), Some("indexeddb" | "memory")) && !store.is_object() {
-        return Err(Error::new(
-            Code::BadRequest,
-            format!("options.store must be \"indexeddb\", \"memory\" or a DeltaStore, got {}", shown(&store)),
-        ));
-    }
-    let account = match account {
-        Some(account) => account,
-        // Nothing outlives the page, so no account is needed to keep it apart.
-        None if kind.as_deref() == Some("memory") => "memory".into(),
-        None => {
-            return Err(Error::new(
-                Code::Account,
-                "options.account is required with a store that outlives the page: it keeps two users of one browser apart; give something stable such as MSAL's homeAccountId (fromMsal carries it)",
-            ));
-        }
-    };
-    let shared = Shared {
-        endpoint: Rc::new(endpoint),
-        account,
-        policy,
-        tokens,
-        store: OnceCell::new(),
-        fetch,
-        paces: Cell::default(),
-        make_error: make_error.clone(),
-    };
-    Ok((shared, store))
-}
-
-fn policy(retry: Option<JsValue>) -> Result<Policy> {
-    let mut policy = Policy::default();
-    let Some(retry) = retry else { return Ok(policy) };
-    let retry = Options::new(retry, "retry")?;
-    retry.only("attempts, base, cap, maxWait, timeout", &[])?;
-    let mut attempts = None;
-    retry.whole("attempts", &mut attempts)?;
-    if attempts == Some(0) {
-        return Err(Error::new(Code::BadRequest, "options.retry.attempts must be at least 1, got 0"));
-    }
-    policy.attempts = attempts.unwrap_or(policy.attempts);
-    for (name, place) in
-        [("base", &mut policy.base), ("cap", &mut policy.cap), ("maxWait", &mut policy.max_wait), ("timeout", &mut policy.timeout)]
-    {
-        let mut millis = None;
-        retry.millis(name, &mut millis)?;
-        *place = millis.unwrap_or(*place);
-    }
-    Ok(policy)
-}
+use crate::protocol::memory::Memory;
+use crate::protocol::query;
+use crate::protocol::report::Outcome;
+use crate::protocol::round::{Round, RoundConfig};
 
 /// A client.
 #[wasm_bindgen(skip_typescript)]
 pub struct Client {
-    shared: Rc<Shared>,
+    session: Rc<Session>,
     /// What the options name as the store.
-    wanted: JsValue,
+    store_option: JsValue,
 }
 
 #[wasm_bindgen]
 impl Client {
-    /// A client of these options, whose store is still to be opened. Throws what `make_error` makes of a message and its fields.
+    /// A client with these options. [`Self::open`] opens its store. Throws what `make_error` makes of a message and its fields.
     #[wasm_bindgen(skip_typescript, constructor)]
-    pub fn new(options: JsValue, make_error: Function) -> Result<Self, JsValue> {
-        match described(options, &make_error) {
-            Ok((shared, wanted)) => Ok(Self { shared: Rc::new(shared), wanted }),
-            Err(failure) => Err(rejection(failure.into(), &make_error, None)),
-        }
+    pub fn new(options: JsValue, make_error: Function) -> std::result::Result<Self, JsValue> {
+        let errors = ErrorFactory::new(make_error);
+        parse_options(options, &errors).map_err(|error| errors.error_to_js(error.into(), None))
     }
 
-    /// What the options name as the store, the account, and what begins the account's keys.
+    /// Which kind of store the options name: `"indexeddb"`, `"memory"` or `"custom"`.
     #[wasm_bindgen(skip_typescript, getter)]
-    pub fn wanted(&self) -> Array {
-        let account = &self.shared.account;
-        let wanted = pair(&self.wanted, &account.into());
-        wanted.push(&key_prefix(account).into());
-        wanted
+    pub fn store_kind(&self) -> String {
+        self.store_option.as_string().unwrap_or_else(|| "custom".to_owned())
     }
 
-    /// Takes the guarded store.
+    /// Opens the store. `on_closed` is called when another tab or the browser takes it away.
     #[wasm_bindgen(skip_typescript)]
-    pub fn keep(&self, store: JsValue) {
-        let _ = self.shared.store.set(Store(store));
+    pub fn open(&self, on_closed: Function) -> Promise {
+        let (session, option) = (Rc::clone(&self.session), self.store_option.clone());
+        let opening = session.opening.begin("store");
+        self.promise(async move {
+            let store = match option.as_string().as_deref() {
+                Some("indexeddb") => IndexedDb::open(&session.account, &session.prefix(), on_closed, Date::now).await.map(Store::IndexedDb),
+                Some(_) => Ok(Store::Memory(RefCell::new(Memory::default()))),
+                None => Ok(Store::Custom(Custom::new(option))),
+            };
+            let store = session.store.get_or_init(|| store);
+            drop(opening);
+            store.as_ref().map(|_| JsValue::UNDEFINED).map_err(|error| error.clone().into())
+        })
     }
 
-    /// A query of one of the four calls; throws a `DeltaError` for what Graph would refuse.
+    /// A query of one of the four calls. Throws a `DeltaError` for what Graph would refuse.
     #[wasm_bindgen(skip_typescript)]
-    pub fn query(&self, call: &str, path: JsValue, options: JsValue) -> Result<Query, JsValue> {
-        match self.described(call, &path, options) {
-            Ok(query) => {
-                let key = query.key(&self.shared.account, &self.shared.endpoint);
-                Ok(Query { shared: Rc::clone(&self.shared), query: Rc::new(query), key: key.into() })
-            }
-            Err(failure) => Err(self.shared.error(failure)),
+    pub fn query(&self, call: &str, path: JsValue, options: JsValue) -> std::result::Result<Query, JsValue> {
+        let session = &self.session;
+        let query = parse_query(call, &path, options).map_err(|error| session.errors.error_to_js(error.into(), None))?;
+        let keys = Keys {
+            query: query.key(&session.account, &session.endpoint),
+            throttle: query.throttle_key(&session.account, &session.endpoint),
+        };
+        if let Some(Ok(store)) = session.store.get() {
+            store.touch(&keys.query);
         }
+        Ok(Query { session: Rc::clone(session), query: Rc::new(query), keys })
     }
 
-    fn described(&self, call: &str, path: &JsValue, options: JsValue) -> Read<query::Query> {
-        match call {
-            "events" => query::events(*options::read(options, &EVENTS)?),
-            "orgContacts" => query::org_contacts(*options::read(options, &ORG_CONTACTS)?),
-            "callRecordings" => query::call_recordings(*options::read(options, &CALL_RECORDINGS)?),
-            _ => match path.as_string() {
-                Some(text) => query::track(&text, *options::read(options, &TRACK)?),
-                None => Err(Error::new(Code::BadRequest, format!("path must be a text such as \"/users/delta\", got {}", shown(path)))),
-            },
-        }
-    }
-
-    /// Forgets a kept token: the next request asks for one.
+    /// Forgets the kept token: the next request asks for one.
     #[wasm_bindgen(skip_typescript)]
     pub fn resume(&self) {
-        self.shared.tokens.forget();
+        self.session.tokens.forget();
+    }
+
+    /// Ends the client, once the commits that have begun are done.
+    #[wasm_bindgen(skip_typescript)]
+    pub fn close(&self) -> Promise {
+        let session = self.end();
+        self.promise(async move {
+            session.opening.all_settled().await;
+            session.commits.all_settled().await;
+            if let Some(Ok(store)) = session.store.get() {
+                store.close();
+            }
+            Ok(JsValue::UNDEFINED)
+        })
+    }
+
+    /// Ends the client and wipes what is stored of its account, once the commits that have begun are done.
+    #[wasm_bindgen(skip_typescript)]
+    pub fn forget(&self) -> Promise {
+        let session = self.end();
+        self.promise(async move {
+            session.opening.all_settled().await;
+            session.commits.all_settled().await;
+            if let Some(Ok(store)) = session.store.get() {
+                store.clear(&session.prefix()).await?;
+                store.close();
+            }
+            Ok(JsValue::UNDEFINED)
+        })
+    }
+
+    fn end(&self) -> Rc<Session> {
+        self.session.is_closed.set(true);
+        self.session.tokens.forget();
+        Rc::clone(&self.session)
+    }
+
+    fn promise(&self, work: impl Future<Output = StoreResult<JsValue>> + 'static) -> Promise {
+        promise(&self.session, Box::pin(work))
+    }
+}
+
+/// Work that settles a promise. Boxed, so that there is one kind of it.
+type Work = Pin<Box<dyn Future<Output = StoreResult<JsValue>>>>;
+
+/// A promise that rejects with a `DeltaError`.
+fn promise(session: &Rc<Session>, work: Work) -> Promise {
+    let errors = session.errors.clone();
+    future_to_promise(async move { work.await.map_err(|error| errors.error_to_js(error, None)) })
+}
+
+fn bad<T>(message: String) -> Result<T> {
+    Err(Error::new(Code::BadRequest, message))
+}
+
+fn parse_options(options: JsValue, errors: &ErrorFactory) -> Result<Client> {
+    let options = Options::new(options, "openDelta")?;
+    options.only(&["token", "account", "cloud", "endpoint", "store", "fetch", "retry"], &[])?;
+    let endpoint = endpoint(options.string("cloud")?.as_deref(), options.string("endpoint")?.as_deref())?;
+    let token = options.get("token").unwrap_or(JsValue::UNDEFINED);
+    let carried = get_string(&token, "account");
+    let tokens = Tokens::new(token, &endpoint.scope())?;
+    let fetch = match options.get("fetch").map(JsCast::dyn_into::<Function>) {
+        Some(Err(other)) => return bad(format!("options.fetch must be a function, got {}", type_of(&other))),
+        Some(Ok(fetch)) => Some(fetch),
+        None => None,
+    };
+    let policy = options::policy(options.get("retry"))?;
+    let store_option = options.get("store").unwrap_or_else(|| "indexeddb".into());
+    let kind = store_option.as_string();
+    if !matches!(kind.as_deref(), Some("indexeddb" | "memory")) && !store_option.is_object() {
+        return bad(format!("options.store must be \"indexeddb\", \"memory\" or a DeltaStore, got {}", type_of(&store_option)));
+    }
+    let account = match options.string("account")?.or(carried).filter(|account| !account.is_empty()) {
+        Some(account) => account,
+        // Nothing outlives the page, so no account is needed to keep it apart.
+        None if kind.as_deref() == Some("memory") => "memory".to_owned(),
+        None => {
+            let words = "options.account is required with a store that outlives the page: it keeps two users of one browser apart; give something stable such as MSAL's homeAccountId (fromMsal carries it)";
+            return Err(Error::new(Code::Account, words));
+        }
+    };
+    let session = Session {
+        endpoint: Rc::new(endpoint),
+        account,
+        policy,
+        tokens,
+        fetch,
+        errors: errors.clone(),
+        store: OnceCell::new(),
+        limiters: RefCell::default(),
+        opening: InFlight::default(),
+        commits: InFlight::default(),
+        is_closed: Cell::new(false),
+    };
+    Ok(Client { session: Rc::new(session), store_option })
+}
+
+fn endpoint(cloud: Option<&str>, root: Option<&str>) -> Result<Endpoint> {
+    let endpoint = match (cloud, root) {
+        (Some(_), Some(_)) => return bad("options.cloud and options.endpoint both name a root; give one of them".to_owned()),
+        (None, Some(root)) => Endpoint::parse(root)?,
+        (cloud, None) => Endpoint::cloud(cloud.unwrap_or("global"))?,
+    };
+    // A host that is written otherwise than the host's parser writes it would look foreign at each request.
+    let origin = Url::new(&endpoint.root()).map(|url| url.origin()).unwrap_or_default();
+    if origin != endpoint.origin() {
+        return bad(format!("options.endpoint must be written as URLs are, {origin:?}, got {:?}", endpoint.origin()));
+    }
+    Ok(endpoint)
+}
+
+fn parse_query(call: &str, path: &JsValue, options: JsValue) -> Result<query::Query> {
+    match call {
+        "events" => query::events(options::read(options, &EVENTS)?),
+        "orgContacts" => query::org_contacts(options::read(options, &ORG_CONTACTS)?),
+        "callRecordings" => query::call_recordings(options::read(options, &CALL_RECORDINGS)?),
+        _ => match path.as_string() {
+            Some(path) => query::track(&path, options::read(options, &TRACK)?),
+            None => bad(format!("path must be a string such as \"/users/delta\", got {}", type_of(path))),
+        },
     }
 }
 
 /// A query.
 #[wasm_bindgen(skip_typescript)]
 pub struct Query {
-    shared: Rc<Shared>,
+    session: Rc<Session>,
     query: Rc<query::Query>,
-    key: JsValue,
+    keys: Keys,
 }
 
-impl Query {
-    fn driver(&self, options: JsValue, host: JsValue, shown: bool, window: Option<String>) -> Result<Driver> {
-        let options = Options::new(options, "round")?;
-        options.only("signal, ack, maxPages, maxMs", &[])?;
-        let (mut max_pages, mut ack, mut max_ms) = (None, None, None);
-        options.whole("maxPages", &mut max_pages)?;
-        if max_pages == Some(0) {
-            return Err(Error::new(Code::BadRequest, "options.maxPages must be at least 1, got 0"));
-        }
-        options.text("ack", &mut ack)?;
-        if let Some(ack) = ack
-            && ack != "next"
-            && ack != "manual"
-        {
-            return Err(Error::new(Code::BadRequest, format!("options.ack must be \"next\" or \"manual\", got {ack:?}")));
-        }
-        options.millis("maxMs", &mut max_ms)?;
-        let shared = &self.shared;
-        let plan = RoundConfig {
-            endpoint: Rc::clone(&shared.endpoint),
-            query: Rc::clone(&self.query),
-            policy: shared.policy,
-            max_pages,
-            max_ms,
-            window,
-            shown,
-        };
-        let keys = Keys { query: self.key.clone(), throttle: self.query.throttle_key(&shared.account, &shared.endpoint).into() };
-        Ok(Driver::new(Round::new(plan, Date::now()), Rc::clone(shared), shared.pace(&self.query), keys, host, shown))
-    }
+/// A window that moves with the days, as JavaScript gets it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WindowOut<'a> {
+    days_back: u32,
+    days_ahead: u32,
+    time_zone: &'a str,
 }
 
 #[wasm_bindgen]
 impl Query {
-    /// The name under which the state is stored; whether the items are kept; and how far a rolling window reaches: days back, days
-    /// ahead, their time zone.
+    /// The name under which its state is stored.
     #[wasm_bindgen(skip_typescript, getter)]
-    pub fn about(&self) -> Array {
-        let about = pair(&self.key, &self.query.mirror.into());
-        if let Some((back, ahead, zone)) = &self.query.window {
-            let window = pair(&(*back).into(), &(*ahead).into());
-            window.push(&zone.into());
-            about.push(&window);
-        }
-        about
+    pub fn key(&self) -> String {
+        self.keys.query.clone()
     }
 
-    /// A round that has not begun. `host` is the facade's `Drive`; `shown` says that a consumer sees the items; `window` is
-    /// where a rolling one is today.
-    #[wasm_bindgen(skip_typescript)]
-    pub fn round(&self, options: JsValue, host: JsValue, shown: bool, window: Option<String>) -> Result<RoundHandle, JsValue> {
-        match self.driver(options, host, shown, window) {
-            Ok(driver) => Ok(RoundHandle { driver: Cell::new(Some(Box::new(driver))), report: Cell::default() }),
-            Err(failure) => Err(self.shared.error(failure)),
+    /// Whether its items are kept.
+    #[wasm_bindgen(skip_typescript, getter)]
+    pub fn has_mirror(&self) -> bool {
+        self.query.mirror
+    }
+
+    /// Its window, if that moves with the days: `{ daysBack, daysAhead, timeZone }`.
+    #[wasm_bindgen(skip_typescript, getter)]
+    pub fn window(&self) -> JsValue {
+        match &self.query.window {
+            Some((days_back, days_ahead, time_zone)) => to_js(&WindowOut { days_back: *days_back, days_ahead: *days_ahead, time_zone }),
+            None => JsValue::UNDEFINED,
         }
     }
 
-    /// The state that makes the next round a full one, out of the stored one.
+    /// A round that has not begun. It ends when `signal` fires, and tells `on_status` where it is. `has_consumer` says that somebody
+    /// sees its items; `window` is where a moving one is today, `start/end`.
     #[wasm_bindgen(skip_typescript)]
-    pub fn fresh(&self, stored: JsValue) -> JsValue {
-        fresh(stored, Date::now(), Math::random())
+    pub fn round(
+        &self,
+        options: JsValue,
+        signal: AbortSignal,
+        on_status: Function,
+        has_consumer: bool,
+        window: Option<String>,
+    ) -> std::result::Result<RoundHandle, JsValue> {
+        self.prepare(options, signal, on_status, has_consumer, window).map_err(|error| self.session.errors.error_to_js(error.into(), None))
+    }
+
+    fn prepare(
+        &self,
+        options: JsValue,
+        signal: AbortSignal,
+        on_status: Function,
+        has_consumer: bool,
+        window: Option<String>,
+    ) -> Result<RoundHandle> {
+        let options = Options::new(options, "round")?;
+        options.only(&["signal", "ack", "maxPages", "maxMs"], &[])?;
+        let max_pages = options.whole("maxPages")?;
+        if max_pages == Some(0) {
+            return bad("options.maxPages must be at least 1, got 0".to_owned());
+        }
+        if let Some(ack) = options.string("ack")?.filter(|ack| ack != "next" && ack != "manual") {
+            return bad(format!("options.ack must be \"next\" or \"manual\", got {ack:?}"));
+        }
+        let session = &self.session;
+        let config = RoundConfig {
+            endpoint: Rc::clone(&session.endpoint),
+            query: Rc::clone(&self.query),
+            policy: session.policy,
+            max_pages,
+            max_ms: options.millis("maxMs")?,
+            window,
+            shown: has_consumer,
+        };
+        let round = Rc::new(RefCell::new(Round::new(config, Date::now())));
+        let consumer = Consumer::new(session.errors.clone());
+        let driver = Driver {
+            round: Rc::clone(&round),
+            session: Rc::clone(session),
+            keys: self.keys.clone(),
+            limiter: session.limiter(&self.query),
+            signal,
+            on_status,
+            consumer: consumer.producer(),
+            page: PageApplier::default(),
+            has_listeners: false,
+            token: String::new(),
+            client_request_id: None,
+            acknowledgement: None,
+            throttle_revision: None,
+        };
+        Ok(RoundHandle { round, consumer, driver: Cell::new(Some(driver)) })
+    }
+
+    /// Makes the next round a full one.
+    #[wasm_bindgen(skip_typescript)]
+    pub fn reset(&self) -> Promise {
+        self.read(async |mirror| mirror.reset().await)
+    }
+
+    /// When the last complete round ended, in milliseconds since 1970; undefined if none has.
+    #[wasm_bindgen(skip_typescript)]
+    pub fn synced_at(&self) -> Promise {
+        self.read(async |mirror| mirror.synced_at().await)
+    }
+
+    /// One item, or undefined.
+    #[wasm_bindgen(skip_typescript)]
+    pub fn get(&self, id: String) -> Promise {
+        self.read(async move |mirror| mirror.get(&id).await)
+    }
+
+    /// The items of these ids, in their order; undefined for each that is missing.
+    #[wasm_bindgen(skip_typescript)]
+    pub fn get_many(&self, ids: Vec<String>) -> Promise {
+        self.read(async move |mirror| mirror.get_many(&ids).await)
+    }
+
+    /// How many items there are.
+    #[wasm_bindgen(skip_typescript)]
+    pub fn count(&self) -> Promise {
+        self.read(async |mirror| mirror.count().await)
+    }
+
+    /// Every item; `completes` fills occurrences from their series.
+    #[wasm_bindgen(skip_typescript)]
+    pub fn all(&self, completes: bool) -> Promise {
+        self.read(async move |mirror| mirror.all(completes).await)
+    }
+
+    /// `{ items, next? }`: at most `limit` rows after an id; `next` is where the following chunk begins.
+    #[wasm_bindgen(skip_typescript)]
+    pub fn chunk(&self, after: Option<String>, limit: u32, completes: bool) -> Promise {
+        self.read(async move |mirror| mirror.chunk(after.as_deref(), limit, completes).await)
+    }
+
+    fn read(&self, work: impl AsyncFnOnce(Mirror<'_>) -> StoreResult<JsValue> + 'static) -> Promise {
+        let (session, key) = (Rc::clone(&self.session), self.keys.query.clone());
+        promise(&self.session, Box::pin(async move { work(Mirror { session: &session, key: &key }).await }))
     }
 }
 
-/// A round. The facade calls its functions one after the other, never two at once.
+/// A round. Its task begins with the first call of [`Self::next`].
 #[wasm_bindgen(skip_typescript)]
 pub struct RoundHandle {
-    /// Taken out while it works: whoever hears of its status may ask for its report.
-    driver: Cell<Option<Box<Driver>>>,
-    /// The report of before, for the time while it works.
-    report: Cell<JsValue>,
-}
-
-impl RoundHandle {
-    fn work(&self, work: &mut dyn FnMut(&mut Driver) -> Result<JsValue, JsValue>) -> Result<JsValue, JsValue> {
-        let Some(mut driver) = self.driver.take() else { return Err(JsValue::from_str(UNASKED)) };
-        self.report.set(driver.report());
-        let result = work(&mut driver);
-        self.driver.set(Some(driver));
-        result
-    }
+    round: Rc<RefCell<Round>>,
+    consumer: Consumer,
+    driver: Cell<Option<Driver>>,
 }
 
 #[wasm_bindgen]
 impl RoundHandle {
-    /// One turn of the round. `what` is 0 for the next page, or undefined at the end, where `value` says whether anybody could hear of
-    /// its changes though nobody sees it; 1 to commit the page that was delivered last; and where either gave a promise to wait for, 2
-    /// with what that came to, or 3 with what it failed with.
+    /// The next page, or undefined at the end. `has_listeners` says that somebody could hear of its changes, though nobody sees it.
     #[wasm_bindgen(skip_typescript)]
-    pub fn turn(&self, what: u8, value: &JsValue) -> Result<JsValue, JsValue> {
-        self.work(&mut |driver| match what {
-            0 => driver.next(value.is_truthy()),
-            1 => driver.ack(),
-            2 => driver.go_on(Ok(value.clone())),
-            _ => driver.go_on(Err(value.clone())),
-        })
+    pub fn next(&self, has_listeners: bool) -> Promise {
+        if let Some(driver) = self.driver.take() {
+            spawn_local(driver.drive());
+        }
+        let consumer = self.consumer.clone();
+        future_to_promise(async move { consumer.next(has_listeners).await })
     }
 
-    /// Ends the round where it is.
+    /// Commits the page that was delivered last; without one, does nothing.
     #[wasm_bindgen(skip_typescript)]
-    pub fn leave(&self) {
-        let _ = self.work(&mut |driver| {
-            driver.leave();
-            Ok(JsValue::UNDEFINED)
-        });
+    pub fn ack(&self) -> Promise {
+        let consumer = self.consumer.clone();
+        future_to_promise(async move { consumer.acknowledge().await })
+    }
+
+    /// Closes the report of a round that is left before its end. Whether it was still running.
+    #[wasm_bindgen(skip_typescript)]
+    pub fn leave(&self) -> bool {
+        let report = &mut self.round.borrow_mut().report;
+        let was_running = report.outcome == Outcome::Running;
+        report.end(Outcome::Partial, Date::now());
+        was_running
     }
 
     /// The `RoundReport` so far.
     #[wasm_bindgen(skip_typescript)]
     pub fn report(&self) -> JsValue {
-        let Some(driver) = self.driver.take() else {
-            let report = self.report.take();
-            self.report.set(report.clone());
-            return report;
-        };
-        let report = driver.report();
-        self.driver.set(Some(driver));
-        report
+        report_to_js(&self.round.borrow().report)
     }
 }

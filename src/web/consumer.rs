@@ -11,7 +11,7 @@ use std::task::{Poll, Waker};
 use futures_channel::oneshot;
 use wasm_bindgen::JsValue;
 
-use super::error::aborted;
+use super::error::{ErrorFactory, left};
 
 type Answer = Result<JsValue, JsValue>;
 
@@ -31,8 +31,11 @@ struct Exchange {
 }
 
 /// The consumer's end.
-#[derive(Clone, Default)]
-pub struct Consumer(Rc<RefCell<Exchange>>);
+#[derive(Clone)]
+pub struct Consumer {
+    exchange: Rc<RefCell<Exchange>>,
+    errors: ErrorFactory,
+}
 
 /// The task's end.
 pub struct Producer(Rc<RefCell<Exchange>>);
@@ -54,15 +57,20 @@ impl Acknowledgement {
 }
 
 impl Consumer {
+    /// An exchange of which nothing has passed yet.
+    pub fn new(errors: ErrorFactory) -> Self {
+        Self { exchange: Rc::default(), errors }
+    }
+
     /// The task's end of this exchange.
     pub fn producer(&self) -> Producer {
-        Producer(Rc::clone(&self.0))
+        Producer(Rc::clone(&self.exchange))
     }
 
     /// The next page, or undefined at the end of the round.
     pub async fn next(&self, has_listeners: bool) -> Answer {
         let receiver = {
-            let mut exchange = self.0.borrow_mut();
+            let mut exchange = self.exchange.borrow_mut();
             if let Some(ended) = &exchange.ended {
                 return ended.clone();
             }
@@ -77,7 +85,7 @@ impl Consumer {
     /// Commits the page that was delivered last. Without one, does nothing.
     pub async fn acknowledge(&self) -> Answer {
         let receiver = {
-            let mut exchange = self.0.borrow_mut();
+            let mut exchange = self.exchange.borrow_mut();
             if !exchange.page_is_out {
                 return exchange.ended.clone().unwrap_or(Ok(JsValue::UNDEFINED));
             }
@@ -87,7 +95,7 @@ impl Consumer {
             exchange.wake();
             receiver
         };
-        receiver.await.unwrap_or_else(|_| Err(aborted()))
+        receiver.await.unwrap_or_else(|_| Err(self.errors.error_to_js(left().into(), None)))
     }
 }
 

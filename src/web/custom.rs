@@ -43,7 +43,11 @@ impl Custom {
         let list: Array = ids.iter().map(|id| JsValue::from_str(id)).collect();
         let answer = self.call("rows", &[&key.into(), &list]).await?;
         let rows = members(&answer);
-        if rows.len() == ids.len() && Array::is_array(&answer) { Ok(rows) } else { Err(broken("rows", "an array with one place an id", &answer)) }
+        if rows.len() == ids.len() && Array::is_array(&answer) {
+            Ok(rows)
+        } else {
+            Err(broken("rows", "an array with one place an id", &answer))
+        }
     }
 
     /// At most `limit` rows after an id.
@@ -96,7 +100,9 @@ impl Custom {
             if is_delta_error(&thrown) {
                 return RoundError::Foreign(thrown);
             }
-            let said = get_string(&thrown, "message").or_else(|| thrown.as_string()).map_or_else(|| type_of(&thrown).to_owned(), |said| redact(&said, 200));
+            let said = get_string(&thrown, "message")
+                .or_else(|| thrown.as_string())
+                .map_or_else(|| type_of(&thrown).to_owned(), |said| redact(&said, 200));
             let words = format!("{name}() of options.store failed ({said}); what it committed last is intact");
             RoundError::Failed(Error::retryable(Code::Store, words), thrown)
         })

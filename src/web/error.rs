@@ -4,7 +4,7 @@ use js_sys::{Function, Object};
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::js::{date, get_string, set};
-use super::object::{report_to_js, to_js};
+use super::output::{report_to_js, to_js};
 use crate::protocol::error::{Code, Error};
 use crate::protocol::report::Report;
 

@@ -3,7 +3,7 @@
 use js_sys::{Array, JSON, Object, Reflect};
 use wasm_bindgen::prelude::*;
 
-use super::object::{get, pair};
+use super::js::get;
 use crate::protocol::item::Item;
 
 /// A JSON value in the host's memory.
@@ -34,12 +34,7 @@ impl Item for Json {
         if !Array::is_array(&self.0) {
             return None;
         }
-        let list: &Array = self.0.unchecked_ref();
-        let mut members = Vec::with_capacity(list.length() as usize);
-        for at in 0..list.length() {
-            members.push(Self(list.get(at)));
-        }
-        Some(members)
+        Some(self.0.unchecked_ref::<Array>().iter().map(Self).collect())
     }
 
     fn is_object(&self) -> bool {
@@ -61,41 +56,19 @@ impl Item for Json {
     }
 
     fn names(&self) -> Vec<String> {
-        let mut names = Vec::new();
-        if self.0.is_object() {
-            for name in Object::keys(self.0.unchecked_ref::<Object>()) {
-                names.extend(name.as_string());
-            }
+        if !self.0.is_object() {
+            return Vec::new();
         }
-        names
+        Object::keys(self.0.unchecked_ref::<Object>()).iter().filter_map(|name| name.as_string()).collect()
     }
 
     fn object(named: Vec<(String, Self)>) -> Self {
-        let entries = Array::new();
-        for (name, value) in named {
-            entries.push(&pair(&name.into(), &value.0));
-        }
+        let entries: Array = named.into_iter().map(|(name, value)| Array::of2(&name.into(), &value.0)).collect();
         Self(from_entries(&entries))
     }
 
     fn array(members: Vec<Self>) -> Self {
-        let array = Array::new();
-        for member in members {
-            array.push(&member.0);
-        }
-        Self(array.into())
-    }
-
-    fn of_text(text: &str) -> Self {
-        Self(text.into())
-    }
-
-    fn of_number(number: f64) -> Self {
-        Self(number.into())
-    }
-
-    fn of_flag(flag: bool) -> Self {
-        Self(flag.into())
+        Self(members.into_iter().map(|member| member.0).collect::<Array>().into())
     }
 
     fn json(&self) -> String {
@@ -110,7 +83,7 @@ extern "C" {
     fn from_entries(entries: &Array) -> JsValue;
     /// Puts the properties of both into the target.
     #[wasm_bindgen(js_namespace = Object, catch)]
-    pub fn assign(target: &JsValue, first: &JsValue, second: &JsValue) -> Result<JsValue, JsValue>;
+    fn assign(target: &JsValue, first: &JsValue, second: &JsValue) -> Result<JsValue, JsValue>;
 }
 
 fn same(one: &JsValue, other: &JsValue, depth: u32) -> bool {

@@ -1,22 +1,39 @@
-//! The shell: it does what [`crate::protocol::round::Round`] says. Wasm only, and thin. It begins things; what they come to is waited
-//! for by `pkg-template/drive.js`, which a caller's signal cuts short.
+//! The shell: straight-line async Rust that executes what [`crate::protocol::round::Round`] decides. Wasm only.
 //!
 //! | file | what it does |
 //! |---|---|
 //! | [`client`] | the exported types, which `pkg-template/index.js` wraps |
-//! | [`driver`] | one round: a step in, its deed, an input out |
-//! | [`fetch`] | one GET; the only place that puts a token on a request |
+//! | [`session`] | what the queries and rounds of one client share |
+//! | [`driver`] | one round as a task: executes steps, feeds back inputs |
+//! | [`consumer`] | between a round and whoever iterates it |
+//! | [`fetch`], [`body`] | one GET, the only place that puts a token on a request; a body read piece by piece |
+//! | [`limiter`] | how many requests of a scope are in flight |
 //! | [`token`] | the caller's token source, in all its forms |
-//! | [`store`] | the store that the facade hands over |
-//! | [`options`] | plain options, checked one by one |
-//! | [`json`] | a JavaScript value as the protocol sees it |
-//! | [`object`] | what goes out: pages, changes, reports, errors |
+//! | [`store`] | where links and rows are kept: [`indexed_db`] on [`idb`], memory, or a [`custom`] store |
+//! | [`mirror`] | reads the mirror beside rounds |
+//! | [`options`] | the caller's options, checked one by one |
+//! | [`output`], [`error`] | what JavaScript gets to see |
+//! | [`js`], [`json`] | JavaScript objects by their shape; a JSON value as the protocol sees it |
+//! | [`signal`], [`timers`], [`in_flight`] | events, time and other work as futures |
 
+pub mod body;
 pub mod client;
+pub mod consumer;
+pub mod custom;
 pub mod driver;
+pub mod error;
 pub mod fetch;
+pub mod idb;
+pub mod in_flight;
+pub mod indexed_db;
+pub mod js;
 pub mod json;
-pub mod object;
+pub mod limiter;
+pub mod mirror;
 pub mod options;
+pub mod output;
+pub mod session;
+pub mod signal;
 pub mod store;
+pub mod timers;
 pub mod token;

@@ -76,7 +76,8 @@ impl ChangeOut {
 /// A page of changes.
 pub fn page_to_js(delivery: Delivery, changes: &[Change<Json>], has_mirror: bool) -> JsValue {
     // The mirror never held what is removed without an `old`.
-    let makes_no_difference = |change: &Change<Json>| matches!(change, Change::Upsert { unchanged: true, .. } | Change::Remove { old: None, .. });
+    let makes_no_difference =
+        |change: &Change<Json>| matches!(change, Change::Upsert { unchanged: true, .. } | Change::Remove { old: None, .. });
     let Delivery { kind, generation, index, last } = delivery;
     to_js(&PageOut {
         changes: changes.iter().map(|change| ChangeOut::new(change, has_mirror)).collect(),

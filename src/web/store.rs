@@ -96,7 +96,8 @@ impl Batch {
 
     /// When a scope of limits may be asked again.
     pub fn of_throttle(expect: Option<String>, until: f64, at: f64) -> Self {
-        let revision = at.to_string();
+        #[allow(clippy::cast_possible_truncation, reason = "milliseconds of a date")]
+        let revision = (at as i64).to_string();
         let state = to_js(&StoredThrottle { revision: revision.clone(), until, at });
         Self { expect, revision, state, put: Vec::new(), remove: Vec::new() }
     }

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { storeContract } from "deltalink/testing";
-import { MemoryStore } from "../node_modules/deltalink/memory.js";
+import { MemoryStore } from "./memory-store.mjs";
 import { diskStore } from "./disk-store.mjs";
 
 let folder;

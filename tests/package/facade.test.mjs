@@ -244,9 +244,9 @@ test("sync takes a signal and nothing else", async () => {
   const world = await fake.world({ populate });
   const client = await open(world);
   const contacts = client.orgContacts();
-  await assert.rejects(contacts.sync({ ack: "manual" }), { code: "bad-request", message: /options\.ack is no option of sync\(\)/ });
+  await assert.rejects(contacts.sync({ ack: "manual" }), { code: "bad-request", message: /options\.ack is not an option of sync\(\)/ });
   await assert.rejects(contacts.sync({ signal: {} }), { code: "bad-request", message: "options.signal must be an AbortSignal" });
-  for (const odd of [null, 5, true, "a text"]) await assert.rejects(contacts.sync(odd), { code: "bad-request", message: /^options\.these is no option of sync\(\)/ });
+  for (const odd of [null, 5, true, "a text"]) await assert.rejects(contacts.sync(odd), { code: "bad-request", message: /^the options of sync\(\) must be an object/ });
   await client.close();
 });
 
@@ -366,9 +366,9 @@ test("a store of one's own that fails or answers nonsense is a named error", asy
   for (const [odd, words] of [
     [{ load: async () => { throw new Error("no disk"); } }, "load() of options.store failed (no disk)"],
     [{ load: undefined }, "this one has no load()"],
-    [{ load: async () => 7 }, "its format is missing or of the wrong type"],
-    [{ rows: async () => [] }, "rows() of options.store must give a list with one place an id"],
-    [{ commit: async () => "yes" }, "commit() of options.store must give true or false, got a text"],
+    [{ load: async () => 7 }, "one of its fields has the wrong type"],
+    [{ rows: async () => [] }, "rows() of options.store must give an array with one place an id"],
+    [{ commit: async () => "yes" }, "commit() of options.store must give true or false, got a string"],
     [{ commit: () => { throw "a text"; } }, "commit() of options.store failed"],
   ]) {
     const client = await open(world, { store: { ...good, ...odd }, account: "a" });
@@ -431,7 +431,7 @@ test("options that can't be read are a named error", async () => {
   const odd = new Proxy({ token: () => "t" }, { ownKeys() { throw new Error("no"); } });
   const world = await fake.world({ populate });
   const client = await open(world);
-  assert.throws(() => client.events(odd), { code: "bad-request", message: "the options of events() can't be read" });
+  assert.throws(() => client.events(odd), { code: "bad-request", message: "the options of events() cannot be read" });
   assert.throws(() => client.track("/users/delta", { query: odd }), { code: "bad-request" });
   await assert.rejects(openDelta(odd), { code: "bad-request" });
   await client.close();

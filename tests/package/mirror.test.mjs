@@ -135,7 +135,7 @@ test("a time zone that the host does not know is refused at once", async () => {
     [{ window: { timeZone: "Mars/Olympus" } }, /options\.window\.timeZone must be an IANA name that this host knows, such as "Europe\/Berlin", got "Mars\/Olympus"/],
     [{ window: { daysBack: 1000, daysAhead: 900 } }, /options\.window must be at most 1825 days apart/],
     [{ window: { daysBack: 1 }, start: "2026-11-01" }, /options\.window and options\.start, options\.end are two ways to say the same/],
-    [{ window: { back: 1 } }, /options\.back is no option of window\(\): the options are daysBack, daysAhead, timeZone/],
+    [{ window: { back: 1 } }, /options\.back is not an option of window\(\): the options are daysBack, daysAhead, timeZone/],
     [{ window: 7 }, /the options of window\(\) must be an object, got 7/],
   ]) {
     assert.throws(() => client.events(options), (error) => error.code === "bad-request" && message.test(error.message), JSON.stringify(options));

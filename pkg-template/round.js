@@ -1,0 +1,242 @@
+// The async iterator of a round, and the rounds that `sync()` joins.
+import { DeltaError, bad } from "./error.js";
+import { until } from "./locks.js";
+import { windowAt } from "./window.js";
+
+/** Milliseconds after which a round that waits for another one of its query says so. */
+const FOLLOWING = 50;
+
+/** The caller's signal, checked by its shape: one of another realm is not an instance of ours. */
+export function signalOf(options) {
+  const signal = options?.signal;
+  if (signal !== undefined && typeof signal?.aborted !== "boolean") throw bad("options.signal must be an AbortSignal");
+  return signal;
+}
+
+/** A round whose iterator is garbage stops: its loop can never go on. */
+const abandoned = new FinalizationRegistry((run) => run.end());
+
+/** A round as its consumer sees it: an async iterable of pages. */
+export class Round {
+  #pages;
+  #report;
+  #leaving = false;
+  /** Ends the wait for an acknowledgement. */
+  #wake;
+
+  /** `has_consumer`: somebody sees the pages; else they are applied only. */
+  constructor(query, options, hasConsumer) {
+    const run = new RoundRun(query, options, hasConsumer);
+    this.#report = () => run.report();
+    const pages = (this.#pages = this.#iterate(run, options?.ack === "manual", query.mirrored ? query.shared.changes : undefined, hasConsumer));
+    const leave = pages.return.bind(pages);
+    pages.return = (value) => {
+      // A generator would wait for the page that a read-ahead has asked for, which waits for an acknowledgement.
+      this.#leaving = true;
+      this.#wake?.();
+      return leave(value);
+    };
+  }
+
+  get report() {
+    return this.#report();
+  }
+
+  [Symbol.asyncIterator]() {
+    return this.#pages;
+  }
+
+  async *#iterate(run, manual, changes, hasConsumer) {
+    let left = false;
+    let current;
+    try {
+      await run.begin();
+      abandoned.register(this, run, run);
+      for (let page; (page = await run.next(!!changes?.heard)); ) {
+        // Of this page alone: a late call for an earlier one must not acknowledge it.
+        const acked = (current = {});
+        const tell = changes?.take(page, hasConsumer);
+        delete page.unchanged;
+        const ack = () => {
+          if (!acked.done) {
+            if (left) return Promise.reject(new DeltaError("the round was left before this page was acknowledged; the next round delivers it again", { code: "aborted", retryable: true }));
+            acked.done = run.ack();
+            // The commit may succeed although the round is stopped meanwhile: it is announced all the same.
+            acked.done.then(() => (acked.told = tell?.()), () => {});
+            this.#wake?.();
+          }
+          return acked.done;
+        };
+        page.ack = ack;
+        yield page;
+        if (manual && !acked.done) await until((resolve) => (this.#wake = resolve), run.signal);
+        if (this.#leaving && !acked.done) return;
+        await ack();
+        if (acked.told) await until((resolve) => acked.told.then(resolve), run.signal);
+      }
+    } finally {
+      left = true;
+      // An acknowledgement that nobody waited for is still on its way to the store.
+      await current?.done?.catch(() => {});
+      const report = run.end();
+      this.#report = () => report;
+      abandoned.unregister(run);
+    }
+  }
+}
+
+/**
+ * A round that runs: its lock, its signal and the wasm's side of it. It does not know the Round, whose end is noticed by its being
+ * garbage: what the wasm and the caller's signal hold is this.
+ */
+class RoundRun {
+  #shared;
+  #instance;
+  #handle;
+  #stop = new AbortController();
+  #signals;
+  #release;
+  /** Whether the status is this round's to tell. */
+  #speaks = false;
+  /** The report of before it began. */
+  #before;
+  /** Fires when the caller's signal does, when the client ends, and at the round's end. */
+  signal = this.#stop.signal;
+
+  constructor(query, options, hasConsumer) {
+    const { shared } = query;
+    if (shared.ending.aborted) throw shared.ending.reason;
+    this.#shared = shared;
+    this.#signals = [signalOf(options), shared.ending];
+    const { instance, wasm } = query.current();
+    this.#instance = instance;
+    const { window } = wasm;
+    this.#handle = instance.run(() => wasm.round(options, this.signal, (status) => this.#tell(status), hasConsumer, window && windowAt(window)));
+    this.#before = this.report();
+  }
+
+  report() {
+    return this.#instance.ended ? this.#before : this.#instance.run(() => this.#handle.report());
+  }
+
+  /** Waits for the lock, with the status `following` as long as another round of the query runs. */
+  async begin() {
+    this.#follow();
+    const { signal } = this;
+    const { locks, lock, status } = this.#shared;
+    const lose = () => this.#lose();
+    // A frozen page releases the lock: all others would wait for it.
+    globalThis.document?.addEventListener("freeze", lose, { signal });
+    const before = status.get();
+    const timer = setTimeout(() => status.set({ phase: "following" }), FOLLOWING);
+    try {
+      this.#release = await locks.acquire(lock, signal, lose);
+      if (signal.aborted) throw signal.reason;
+      this.#speaks = true;
+    } finally {
+      clearTimeout(timer);
+      if (status.get().phase === "following") status.set(before);
+    }
+  }
+
+  next(hasListeners) {
+    return this.#call((handle) => handle.next(hasListeners));
+  }
+
+  ack() {
+    return this.#call((handle) => handle.ack());
+  }
+
+  /** Ends the round where it is. Gives its report. */
+  end() {
+    if (!this.#instance.ended && this.#instance.run(() => this.#handle.leave())) this.#tell({ phase: "idle" });
+    const report = this.report();
+    this.#speaks = false;
+    // For whatever listens on its account.
+    this.#stop.abort();
+    this.#release?.();
+    return report;
+  }
+
+  async #call(work) {
+    try {
+      return await this.#instance.run(() => work(this.#handle));
+    } catch (error) {
+      // A defect has ended the wasm that would tell it.
+      if (error === this.#instance.ended) this.#tell({ phase: "failed", error });
+      throw error;
+    }
+  }
+
+  /** From now on it stops with its signals: a round that nobody begins leaves nothing with them. */
+  #follow() {
+    const { signal } = this;
+    for (const other of this.#signals) {
+      const stop = () => this.#stop.abort(other.reason);
+      if (other?.aborted) stop();
+      other?.addEventListener("abort", stop, { signal });
+    }
+  }
+
+  #tell(status) {
+    if (this.#speaks) this.#shared.status.set(status);
+  }
+
+  #lose() {
+    if (this.signal.aborted) return;
+    const error = new DeltaError(
+      "this round lost its lock: its page was frozen, or another one took it; the next round goes on from what was stored",
+      { code: "conflict", retryable: true },
+    );
+    this.#speaks = false;
+    this.#shared.status.set({ phase: "failed", error });
+    this.#stop.abort(error);
+    this.#release?.();
+  }
+}
+
+/** A round that is applied for all who wait for it. It is stopped when the last of them has left. */
+export class Sync {
+  #stop = new AbortController();
+  #members = 0;
+  #query;
+  #done;
+
+  constructor(query) {
+    this.#query = query;
+    const { shared } = query;
+    shared.again = () => (shared.syncing = new Sync(query));
+    this.#done = this.#run().finally(() => this.#leave());
+    // Those who have left do not hear of its end.
+    this.#done.catch(() => {});
+  }
+
+  /** Resolves to the report. Leaving the round by the signal stops it for nobody else. */
+  join(signal) {
+    this.#members += 1;
+    if (!signal) return this.#done;
+    return new Promise((resolve, reject) => {
+      const left = () => {
+        reject(signal.reason);
+        this.#members -= 1;
+        if (this.#members > 0) return;
+        this.#leave();
+        this.#stop.abort(signal.reason);
+      };
+      signal.addEventListener("abort", left, { once: true });
+      this.#done.then(resolve, reject).finally(() => signal.removeEventListener("abort", left));
+    });
+  }
+
+  async #run() {
+    const round = new Round(this.#query, { signal: this.#stop.signal }, false);
+    for await (const page of round) void page;
+    return round.report;
+  }
+
+  /** The next sync begins another round rather than joining one that ends. */
+  #leave() {
+    const { shared } = this.#query;
+    if (shared.syncing === this) shared.syncing = undefined;
+  }
+}

@@ -1,0 +1,178 @@
+//! Requests and transactions of IndexedDB as futures. Errors are what IndexedDB throws, unexplained.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use futures_channel::oneshot;
+use js_sys::{Array, Function, Object};
+use wasm_bindgen::prelude::*;
+use web_sys::{IdbDatabase, IdbKeyRange, IdbObjectStore, IdbOpenDbRequest, IdbRequest, IdbTransaction};
+
+use super::in_flight::Running;
+use super::js::set;
+
+/// A result whose error is what IndexedDB threw.
+pub type IdbResult<T> = std::result::Result<T, JsValue>;
+
+#[wasm_bindgen]
+extern "C" {
+    /// A database with the options of a transaction, which web-sys keeps behind an unstable flag.
+    #[wasm_bindgen(extends = IdbDatabase)]
+    #[derive(Clone)]
+    pub type Database;
+    #[wasm_bindgen(method, catch, js_name = transaction)]
+    fn begin(this: &Database, stores: &Array, mode: &str, options: &Object) -> IdbResult<IdbTransaction>;
+    /// Sets what is called when the browser closes the connection.
+    #[wasm_bindgen(method, setter, js_name = onclose)]
+    pub fn set_on_close(this: &Database, callback: Option<&Function>);
+}
+
+/// A callback that sends one value.
+type Listener = Closure<dyn FnMut()>;
+
+/// A transaction that has begun. Dropping it aborts it, unless it is done.
+pub struct Transaction {
+    /// The host's object.
+    pub raw: IdbTransaction,
+    end: oneshot::Receiver<IdbResult<()>>,
+    _listeners: [Listener; 2],
+    _running: Running,
+}
+
+impl Transaction {
+    /// Begins one. `running` tells those who wait that it is in flight.
+    pub fn begin(database: &Database, stores: &[&str], mode: &str, running: Running) -> IdbResult<Self> {
+        let options = Object::new();
+        // Rows and record fall or stand together either way; after a power cut the round goes on a page earlier.
+        set(&options, "durability", &"relaxed".into());
+        let stores: Array = stores.iter().map(|name| JsValue::from_str(name)).collect();
+        let raw = database.begin(&stores, mode, &options)?;
+        let (sender, end) = oneshot::channel();
+        let sender = Rc::new(Cell::new(Some(sender)));
+        let complete = {
+            let sender = Rc::clone(&sender);
+            Listener::new(move || send(&sender, Ok(())))
+        };
+        let abort = {
+            let raw = raw.clone();
+            Listener::new(move || send(&sender, Err(raw.error().map_or(JsValue::NULL, Into::into))))
+        };
+        raw.set_oncomplete(Some(complete.as_ref().unchecked_ref()));
+        raw.set_onabort(Some(abort.as_ref().unchecked_ref()));
+        Ok(Self { raw, end, _listeners: [complete, abort], _running: running })
+    }
+
+    /// One of its object stores.
+    pub fn store(&self, name: &str) -> IdbResult<IdbObjectStore> {
+        self.raw.object_store(name)
+    }
+
+    /// Waits until it is complete, or fails with why it was aborted.
+    pub async fn end(mut self) -> IdbResult<()> {
+        (&mut self.end).await.unwrap_or(Err(JsValue::NULL))
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        // One that is done says so by an exception.
+        let _ = self.raw.abort();
+    }
+}
+
+/// Waits for the success of a request, and gives its result. The transaction lives on: its next requests are issued in the event of
+/// this one.
+pub async fn succeeded(request: &IdbRequest) -> IdbResult<JsValue> {
+    let (sender, receiver) = oneshot::channel();
+    let sender = Rc::new(Cell::new(Some(sender)));
+    let success = {
+        let (request, sender) = (request.clone(), Rc::clone(&sender));
+        Listener::new(move || send(&sender, request.result()))
+    };
+    let failure = {
+        let request = request.clone();
+        Listener::new(move || send(&sender, Err(error_of(&request))))
+    };
+    request.set_onsuccess(Some(success.as_ref().unchecked_ref()));
+    request.set_onerror(Some(failure.as_ref().unchecked_ref()));
+    receiver.await.unwrap_or(Err(JsValue::NULL))
+}
+
+/// How an opening or a deletion ended.
+pub enum Opening {
+    /// With its result.
+    Done(JsValue),
+    /// With an error.
+    Failed(JsValue),
+    /// Another connection is in the way. The request goes on once that is gone.
+    Blocked,
+}
+
+/// Waits for an opening or a deletion, or until something blocks it.
+pub async fn unblocked(request: &IdbOpenDbRequest) -> Opening {
+    let (sender, receiver) = oneshot::channel();
+    let sender = Rc::new(Cell::new(Some(sender)));
+    let blocked = Listener::new(move || send(&sender, ()));
+    request.set_onblocked(Some(blocked.as_ref().unchecked_ref()));
+    let settled = std::pin::pin!(succeeded(request));
+    match futures_util::future::select(settled, receiver).await {
+        futures_util::future::Either::Left((Ok(result), _)) => Opening::Done(result),
+        futures_util::future::Either::Left((Err(error), _)) => Opening::Failed(error),
+        futures_util::future::Either::Right(_) => Opening::Blocked,
+    }
+}
+
+/// Closes a database whose blocked opening succeeds after all: nobody else is there to do it.
+pub fn close_when_opened(request: &IdbOpenDbRequest, upgrade: Listener) {
+    let late = {
+        let request = request.clone();
+        Closure::once_into_js(move || {
+            drop(upgrade);
+            if let Ok(database) = request.result() {
+                database.unchecked_into::<IdbDatabase>().close();
+            }
+        })
+    };
+    request.set_onsuccess(Some(late.unchecked_ref()));
+}
+
+fn send<T>(sender: &Cell<Option<oneshot::Sender<T>>>, value: T) {
+    if let Some(sender) = sender.take() {
+        // Whoever waited may be gone.
+        let _ = sender.send(value);
+    }
+}
+
+fn error_of(request: &IdbRequest) -> JsValue {
+    request.error().ok().flatten().map_or(JsValue::NULL, Into::into)
+}
+
+/// The members of a request's result.
+pub fn list(request: &IdbRequest) -> IdbResult<Vec<JsValue>> {
+    Ok(request.result()?.unchecked_into::<Array>().to_vec())
+}
+
+/// The key of a row.
+pub fn place(key: &str, id: &str) -> JsValue {
+    Array::of2(&key.into(), &id.into()).into()
+}
+
+/// The rows of a query: arrays sort behind every string. No row has the key of the array alone, so leaving the lower end out is
+/// right either way.
+pub fn range(key: &str, after: Option<&str>) -> IdbResult<IdbKeyRange> {
+    let lower = after.map_or_else(|| Array::of1(&key.into()).into(), |after| place(key, after));
+    let upper = Array::of2(&key.into(), &Array::new());
+    IdbKeyRange::bound_with_lower_open_and_upper_open(&lower, &upper, true, true)
+}
+
+/// The requests for the keys and the rows of a chunk.
+pub fn chunk(items: &IdbObjectStore, key: &str, after: Option<&str>, limit: u32) -> IdbResult<(IdbRequest, IdbRequest)> {
+    let range = range(key, after)?;
+    Ok((items.get_all_keys_with_key_and_limit(&range, limit)?, items.get_all_with_key_and_limit(&range, limit)?))
+}
+
+/// The rows of a chunk, by id.
+pub fn pairs(keys: &IdbRequest, rows: &IdbRequest) -> IdbResult<Vec<(String, JsValue)>> {
+    let ids = list(keys)?.into_iter().map(|place| place.unchecked_ref::<Array>().get(1).as_string());
+    Ok(ids.zip(list(rows)?).filter_map(|(id, row)| Some((id?, row))).collect())
+}

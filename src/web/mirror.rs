@@ -1,0 +1,187 @@
+//! Reads the mirror of one query, beside rounds.
+
+use js_sys::Array;
+use serde::Serialize;
+use serde_wasm_bindgen::preserve;
+use wasm_bindgen::JsValue;
+
+use super::error::RoundError;
+use super::js::{get, get_number, get_string, is_nullish};
+use super::json::Json;
+use super::output::to_js;
+use super::session::Session;
+use super::store::{Batch, CHUNK, StoreResult, reset_record};
+use crate::protocol::error::{Code, Error};
+use crate::protocol::series::{Masters, is_side_row, master_rows};
+
+/// Times that a reading is begun again because a commit came between.
+const READINGS: usize = 5;
+
+/// The mirror of one query.
+pub struct Mirror<'a> {
+    /// Of the query's client.
+    pub session: &'a Session,
+    /// Where the query's state is stored.
+    pub key: &'a str,
+}
+
+/// A chunk of the mirror as JavaScript gets it.
+#[derive(Serialize)]
+struct ChunkOut {
+    #[serde(with = "preserve")]
+    items: Array,
+    /// The id after which the next chunk begins; none at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+type Rows = Vec<(String, JsValue)>;
+
+impl Mirror<'_> {
+    /// When the last complete round ended, in milliseconds since 1970; undefined if none has.
+    pub async fn synced_at(&self) -> StoreResult<JsValue> {
+        Ok(get_number(&self.state().await?, "syncedAt").map_or(JsValue::UNDEFINED, JsValue::from))
+    }
+
+    /// One item; undefined if the mirror does not hold it.
+    pub async fn get(&self, id: &str) -> StoreResult<JsValue> {
+        let items = self.items_of(&[id]).await?;
+        Ok(items.into_iter().next().unwrap_or_default())
+    }
+
+    /// The items of these ids, in their order; undefined for each that the mirror does not hold.
+    pub async fn get_many(&self, ids: &[String]) -> StoreResult<JsValue> {
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        Ok(self.items_of(&ids).await?.into_iter().collect::<Array>().into())
+    }
+
+    /// How many items there are.
+    pub async fn count(&self) -> StoreResult<JsValue> {
+        if let Some(count) = get_number(&self.state().await?, "count") {
+            return Ok(count.into());
+        }
+        let mut count = 0_usize;
+        let mut after: Option<String> = None;
+        loop {
+            let rows = self.scan(after.as_deref(), CHUNK).await?;
+            let is_last = rows.len() < CHUNK as usize;
+            after = rows.last().map(|(id, _)| id.clone());
+            count += visible(&rows).count();
+            if is_last {
+                #[allow(clippy::cast_precision_loss, reason = "fewer than 2^53 rows")]
+                return Ok((count as f64).into());
+            }
+        }
+    }
+
+    /// Every item, as of one moment.
+    pub async fn all(&self, completes: bool) -> StoreResult<JsValue> {
+        let rows = self.whole().await?;
+        let items = if completes { complete(&rows, &rows) } else { visible(&rows).collect() };
+        Ok(items.into())
+    }
+
+    /// At most `limit` rows after an id, as of one moment.
+    pub async fn chunk(&self, after: Option<&str>, limit: u32, completes: bool) -> StoreResult<JsValue> {
+        let read = async || {
+            let rows = self.scan(after, limit).await?;
+            let items = if completes {
+                let masters = self.masters(&rows).await?;
+                complete(&rows, &masters)
+            } else {
+                visible(&rows).collect()
+            };
+            let next = rows.last().filter(|_| rows.len() == limit as usize).map(|(id, _)| id.clone());
+            Ok(to_js(&ChunkOut { items, next }))
+        };
+        if completes { self.unmoved(read, "read it again when the round has ended").await } else { read().await }
+    }
+
+    /// Makes the next round a full one.
+    pub async fn reset(&self) -> StoreResult<JsValue> {
+        self.session.commits.settled(self.key).await;
+        let stored = self.state().await?;
+        if is_nullish(&stored) {
+            return Ok(JsValue::UNDEFINED);
+        }
+        let expect = get_string(&stored, "revision");
+        let batch = Batch::of_record(expect, &reset_record(stored));
+        if self.session.store().await?.commit(self.key, batch).await? {
+            return Ok(JsValue::UNDEFINED);
+        }
+        let words = "a round commits to this query at the moment; reset() again when it has ended";
+        Err(Error::retryable(Code::Conflict, words).into())
+    }
+
+    async fn state(&self) -> StoreResult<JsValue> {
+        self.session.store().await?.load(self.key).await
+    }
+
+    async fn scan(&self, after: Option<&str>, limit: u32) -> StoreResult<Rows> {
+        self.session.store().await?.scan(self.key, after, limit).await
+    }
+
+    async fn items_of(&self, ids: &[&str]) -> StoreResult<Vec<JsValue>> {
+        let rows = self.session.store().await?.rows(self.key, ids).await?;
+        // A side row is not an item.
+        let item = |(id, row): (&&str, JsValue)| if is_side_row(id) { JsValue::UNDEFINED } else { get(&row, "item") };
+        Ok(ids.iter().zip(rows).map(item).collect())
+    }
+
+    /// The rows of the series that these occurrences belong to.
+    async fn masters(&self, rows: &Rows) -> StoreResult<Rows> {
+        let items: Vec<Json> = rows.iter().map(|(_, row)| Json(get(row, "item"))).collect();
+        let ids = master_rows(items.iter());
+        let places: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let found = if places.is_empty() { Vec::new() } else { self.session.store().await?.rows(self.key, &places).await? };
+        Ok(ids.into_iter().zip(found).collect())
+    }
+
+    /// Every row, as of one moment.
+    async fn whole(&self) -> StoreResult<Rows> {
+        if let Some(rows) = self.session.store().await?.all(self.key).await? {
+            return Ok(rows);
+        }
+        let read = async || {
+            let mut all: Rows = Vec::new();
+            loop {
+                let after = all.last().map(|(id, _)| id.clone());
+                let rows = self.scan(after.as_deref(), CHUNK).await?;
+                let is_last = rows.len() < CHUNK as usize;
+                all.extend(rows);
+                if is_last {
+                    return Ok(all);
+                }
+            }
+        };
+        self.unmoved(read, "use items(), which reads it in chunks").await
+    }
+
+    /// Reads until no commit has come between.
+    async fn unmoved<T>(&self, read: impl AsyncFn() -> StoreResult<T>, otherwise: &str) -> StoreResult<T> {
+        let revision = async || Ok::<_, RoundError>(get_string(&self.state().await?, "revision"));
+        let mut before = revision().await?;
+        for _ in 0..READINGS {
+            let found = read().await?;
+            let after = revision().await?;
+            if after == before {
+                return Ok(found);
+            }
+            before = after;
+        }
+        let words = format!("a round commits faster than the mirror can be read; {otherwise}");
+        Err(Error::retryable(Code::Conflict, words).into())
+    }
+}
+
+/// The items of rows that are in the mirror, not beside it.
+fn visible(rows: &Rows) -> impl Iterator<Item = JsValue> {
+    rows.iter().filter(|(id, _)| !is_side_row(id)).map(|(_, row)| get(row, "item")).filter(|item| !item.is_undefined())
+}
+
+/// The items with complete occurrences. `masters` are rows that hold their masters.
+fn complete(rows: &Rows, masters: &Rows) -> Array {
+    let masters: Vec<(&str, Json)> = masters.iter().map(|(id, row)| (id.as_str(), Json(get(row, "item")))).collect();
+    let masters = Masters::new(masters.iter().map(|(id, item)| (*id, item)));
+    masters.complete(visible(rows).map(Json)).into_iter().map(|item| item.0).collect()
+}
