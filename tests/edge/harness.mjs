@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { startFake } from "../fake.mjs";
+import { until } from "../wait.mjs";
 import { startWorker } from "./workerd.mjs";
 
 const SECRET = "a secret of the tests, long enough";
@@ -195,15 +196,4 @@ export async function startEdge({ choosy, own, options, pause = 30, backoff = 40
     },
   };
   return edge;
-}
-
-/** Asks until it is true; in the end says what was answered instead. */
-export async function until(holds, seconds = 20) {
-  const end = Date.now() + seconds * 1000;
-  for (;;) {
-    const answer = await holds();
-    if (answer === true) return;
-    if (Date.now() > end) throw new Error(`not within ${seconds} s: ${answer}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
 }
