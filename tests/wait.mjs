@@ -1,10 +1,10 @@
-// The only file of the tests in JavaScript that sets a timer; tests/no-sleeps.mjs holds the others to it.
-// A test waits for a state (`until`) or an event (`event`), never for a time to pass.
+// The only JavaScript file of the tests that may set timers (tests/no-sleeps.mjs checks it). A test
+// waits for a state (`until`) or an event (`event`), never for a time to pass.
 
 /** Resolves in the next macrotask: whatever was ready to run has run by then. */
 export const turn = () => new Promise((resolve) => setTimeout(resolve));
 
-/** Stimulus: a network, store or user that takes `ms`. Never a sign that something has happened, or has not. */
+/** Simulates a network, store or user that takes `ms`. Never evidence that something has happened. */
 export const delayed = (ms, value) => new Promise((resolve) => setTimeout(resolve, ms, value));
 
 /** Polls a state until `holds()` gives true. Fails after `seconds` with what it gave instead. */
