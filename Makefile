@@ -1,5 +1,5 @@
 # `make demo` and `make test` are all that is needed; both install what is missing.
-.PHONY: setup build demo test hosts model fuzz kill soak size check-demo fmt clean
+.PHONY: setup build demo test quick hosts model fuzz kill soak size check-demo fmt clean
 
 setup:
 	@scripts/setup.sh
@@ -14,6 +14,11 @@ demo: build
 test:
 	@scripts/setup.sh
 	@node tests/run.mjs
+
+# The native tests, one engine and the package: what to run after each change.
+quick:
+	@scripts/setup.sh quick
+	@node tests/run.mjs --quick
 
 # The model test at length: CASES schedules, from 0 on; SEED=n replays one of them.
 model: setup

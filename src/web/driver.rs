@@ -73,11 +73,11 @@ pub struct Driver {
 impl Driver {
     /// Runs the round until it ends or is stopped, and tells everybody how it ended.
     pub async fn drive(mut self) {
-        let stopped = aborted(&self.signal);
-        let result = match select(pin!(stopped), pin!(self.run())).await {
+        let signal = self.signal.clone();
+        let result = match select(pin!(aborted(&signal)), pin!(self.run())).await {
             Either::Left((reason, _)) => Err(RoundError::Aborted(reason)),
             // Whatever the caller's own functions threw after they had stopped the round.
-            Either::Right((Err(_), _)) if self.signal.aborted() => Err(RoundError::Aborted(get(&self.signal, "reason"))),
+            Either::Right((Err(_), _)) if signal.aborted() => Err(RoundError::Aborted(get(&signal, "reason"))),
             Either::Right((result, _)) => result,
         };
         self.finish(result);
