@@ -76,8 +76,9 @@ export class Round {
       }
     } finally {
       left = true;
-      // An acknowledgement that nobody waited for is still on its way to the store.
-      await current?.done?.catch(() => {});
+      // An acknowledgement that nobody waited for is still on its way to the store. A round that is stopped leaves it to the client.
+      const { done } = current ?? {};
+      if (done) await until((resolve) => done.then(resolve, resolve), run.signal).catch(() => {});
       const report = run.end();
       this.#report = () => report;
       abandoned.unregister(run);

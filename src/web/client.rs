@@ -101,7 +101,7 @@ impl Client {
         let session = self.end();
         self.promise(async move {
             session.opening.all_settled().await;
-            session.commits.all_settled().await;
+            session.all_commits_settled().await;
             if let Some(Ok(store)) = session.store.get() {
                 store.close();
             }
@@ -115,7 +115,7 @@ impl Client {
         let session = self.end();
         self.promise(async move {
             session.opening.all_settled().await;
-            session.commits.all_settled().await;
+            session.all_commits_settled().await;
             if let Some(Ok(store)) = session.store.get() {
                 store.clear(&session.prefix()).await?;
                 store.close();

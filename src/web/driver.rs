@@ -85,7 +85,7 @@ impl Driver {
 
     async fn run(&mut self) -> Result<()> {
         // A commit of an earlier round of this query, which was stopped, is ahead of this one.
-        self.session.commits.settled(&self.keys.query).await;
+        self.session.commits_settled(&self.keys.query).await;
         let mut input = Input::Begin;
         loop {
             let step = self.round.borrow_mut().step(input, Date::now(), Math::random());

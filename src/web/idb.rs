@@ -1,9 +1,11 @@
 //! Requests and transactions of IndexedDB as futures. Errors are what IndexedDB throws, unexplained.
 
 use std::cell::Cell;
+use std::pin::pin;
 use std::rc::Rc;
 
 use futures_channel::oneshot;
+use futures_util::future::{Either, select};
 use js_sys::{Array, Function, Object};
 use wasm_bindgen::prelude::*;
 use web_sys::{IdbDatabase, IdbKeyRange, IdbObjectStore, IdbOpenDbRequest, IdbRequest, IdbTransaction};
@@ -75,6 +77,8 @@ impl Transaction {
 
 impl Drop for Transaction {
     fn drop(&mut self) {
+        self.raw.set_oncomplete(None);
+        self.raw.set_onabort(None);
         // One that is done says so by an exception.
         let _ = self.raw.abort();
     }
@@ -95,7 +99,21 @@ pub async fn succeeded(request: &IdbRequest) -> IdbResult<JsValue> {
     };
     request.set_onsuccess(Some(success.as_ref().unchecked_ref()));
     request.set_onerror(Some(failure.as_ref().unchecked_ref()));
+    let _listening = Listening { request: request.clone(), _listeners: [success, failure] };
     receiver.await.unwrap_or(Err(JsValue::NULL))
+}
+
+/// The listeners of a request, as long as somebody waits for it.
+struct Listening {
+    request: IdbRequest,
+    _listeners: [Listener; 2],
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.request.set_onsuccess(None);
+        self.request.set_onerror(None);
+    }
 }
 
 /// How an opening or a deletion ended.
@@ -114,12 +132,13 @@ pub async fn unblocked(request: &IdbOpenDbRequest) -> Opening {
     let sender = Rc::new(Cell::new(Some(sender)));
     let blocked = Listener::new(move || send(&sender, ()));
     request.set_onblocked(Some(blocked.as_ref().unchecked_ref()));
-    let settled = std::pin::pin!(succeeded(request));
-    match futures_util::future::select(settled, receiver).await {
-        futures_util::future::Either::Left((Ok(result), _)) => Opening::Done(result),
-        futures_util::future::Either::Left((Err(error), _)) => Opening::Failed(error),
-        futures_util::future::Either::Right(_) => Opening::Blocked,
-    }
+    let opening = match select(pin!(succeeded(request)), receiver).await {
+        Either::Left((Ok(result), _)) => Opening::Done(result),
+        Either::Left((Err(error), _)) => Opening::Failed(error),
+        Either::Right(_) => Opening::Blocked,
+    };
+    request.set_onblocked(None);
+    opening
 }
 
 /// Closes a database whose blocked opening succeeds after all: nobody else is there to do it.

@@ -99,7 +99,7 @@ impl Mirror<'_> {
 
     /// Makes the next round a full one.
     pub async fn reset(&self) -> StoreResult<JsValue> {
-        self.session.commits.settled(self.key).await;
+        self.session.commits_settled(self.key).await;
         let stored = self.state().await?;
         if is_nullish(&stored) {
             return Ok(JsValue::UNDEFINED);

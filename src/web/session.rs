@@ -13,6 +13,7 @@ use super::error::{ErrorFactory, RoundError, closed, left};
 use super::in_flight::InFlight;
 use super::limiter::Limiter;
 use super::store::{Batch, Store, StoreResult};
+use super::timers::within;
 use super::token::Tokens;
 use crate::protocol::backoff::Policy;
 use crate::protocol::endpoint::Endpoint;
@@ -111,6 +112,17 @@ impl Session {
         if let Err(Ok(Committed::Refused(Some(acknowledgement)))) = round.send(end) {
             acknowledgement.reject(self.errors.error_to_js(left().into(), None));
         }
+    }
+
+    /// Waits for the commits of a query that have begun, as long as a request may stand still: a store that hangs holds up nobody for
+    /// ever.
+    pub async fn commits_settled(&self, key: &str) {
+        within(self.policy.timeout, self.commits.settled(key)).await;
+    }
+
+    /// Waits likewise for all commits that have begun.
+    pub async fn all_commits_settled(&self) {
+        within(self.policy.timeout, self.commits.all_settled()).await;
     }
 
     /// What begins the keys of this client's account.

@@ -392,7 +392,7 @@ test("a store that hangs is left by an abort and by close, and one that does not
   for (const name of ["load", "rows", "commit"]) {
     let called = event();
     const hang = () => (called.fire(), new Promise(() => {}));
-    const client = await open(world, { store: { ...good, [name]: hang }, account: "a" });
+    const client = await open(world, { store: { ...good, [name]: hang }, account: "a", retry: { timeout: 50 } });
     const stop = new AbortController();
     const syncing = client.orgContacts().sync({ signal: stop.signal });
     await called.fired;
