@@ -15,6 +15,13 @@ export function until(start, signal) {
   });
 }
 
+/** What a promise settles to, or a rejection when the signal fires first. */
+export async function orStopped(promise, signal) {
+  const [value, error] = await until((resolve) => promise.then((value) => resolve([value]), (error) => resolve([, { error }])), signal);
+  if (error) throw error.error;
+  return value;
+}
+
 /** The round locks of one client. */
 export class RoundLocks {
   /** By name, the end of the last round that holds or awaits the lock. */

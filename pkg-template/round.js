@@ -1,6 +1,6 @@
 // The async iterator of a round, and the rounds that `sync()` joins.
 import { DeltaError, bad } from "./error.js";
-import { until } from "./locks.js";
+import { orStopped, until } from "./locks.js";
 import { windowAt } from "./window.js";
 
 /** Milliseconds after which a round that waits for another one of its query says so. */
@@ -71,14 +71,15 @@ export class Round {
         yield page;
         if (manual && !acked.done) await until((resolve) => (this.#wake = resolve), run.signal);
         if (this.#leaving && !acked.done) return;
-        await ack();
-        if (acked.told) await until((resolve) => acked.told.then(resolve), run.signal);
+        // A store may hang: stopping the round does not wait for it.
+        await orStopped(ack(), run.signal);
+        if (acked.told) await orStopped(acked.told, run.signal);
       }
     } finally {
       left = true;
       // An acknowledgement that nobody waited for is still on its way to the store. A round that is stopped leaves it to the client.
       const { done } = current ?? {};
-      if (done) await until((resolve) => done.then(resolve, resolve), run.signal).catch(() => {});
+      if (done) await orStopped(done, run.signal).catch(() => {});
       const report = run.end();
       this.#report = () => report;
       abandoned.unregister(run);

@@ -10,7 +10,7 @@ use web_sys::{AbortController, RequestInit, RequestRedirect, Url};
 
 use super::body::{Body, beginning, read_stream, read_text};
 use super::error::RoundError;
-use super::js::{self, apply, get, get_number, get_string, set, settled, type_of};
+use super::js::{self, apply, call, get, get_number, get_string, set, settled, type_of};
 use super::json::Json;
 use super::signal::is_offline;
 use super::timers::within;
@@ -181,9 +181,9 @@ impl Get<'_> {
 
 /// An error status. Data under it is not read (graph-facts 4); an error without a body is still its status.
 fn refusal(status: u16, response: &Response, body: Body) -> Refusal {
-    let headers = response.headers().into_raw();
-    // A custom Response may throw here.
-    let header = |name: &str| headers.get(name).ok().flatten();
+    let headers: JsValue = response.headers().into_raw().into();
+    // Headers of a custom `fetch` may throw, or give anything.
+    let header = |name: &str| call(&headers, "get", &[&name.into()]).ok()?.as_string();
     let (json, strange) = match body {
         Body::Text(text) => match parse(&text) {
             Ok(value) => (Some(Json(value)), None),

@@ -2,9 +2,9 @@
 
 use js_sys::{Array, Object, Reflect};
 use serde::de::DeserializeOwned;
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::JsValue;
 
-use super::js::{call, get, type_of};
+use super::js::{call, get, get_string, type_of};
 use crate::protocol::backoff::Policy;
 use crate::protocol::error::{Code, Error, Result};
 use crate::protocol::query;
@@ -203,8 +203,13 @@ impl Options {
         if !value.is_object() || Array::is_array(&value) {
             return wrong("query", must_be, &value);
         }
-        let entries = Object::entries(value.unchecked_ref());
-        serde_wasm_bindgen::from_value(entries.into()).or_else(|_| bad(format!("options.query must be {must_be}")))
+        let Ok(names) = Reflect::own_keys(&value) else { return wrong("query", must_be, &value) };
+        let parameter = |name: JsValue| {
+            let name = name.as_string()?;
+            Some((name.clone(), get_string(&value, &name)?))
+        };
+        let parameters: Option<Vec<_>> = names.iter().map(parameter).collect();
+        parameters.map_or_else(|| bad(format!("options.query must be {must_be}")), Ok)
     }
 }
 

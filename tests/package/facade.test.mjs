@@ -401,8 +401,9 @@ test("a store that hangs is left by an abort and by close, and one that does not
     called = event();
     const again = client.orgContacts().sync();
     await called.fired;
+    const ended = assert.rejects(again, { code: "closed" }, name);
     await client.close();
-    await assert.rejects(again, { code: "closed" }, name);
+    await ended;
   }
   const rows = Array.from({ length: 500 }, (_, n) => [`id${n}`, { generation: 1, item: {} }]);
   const client = await open(world, { store: { ...good, scan: async () => rows }, account: "a" });
