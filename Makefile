@@ -46,11 +46,13 @@ hosts: setup
 	@scripts/build.sh
 	@. scripts/env.sh && FAKE_GRAPH=target/debug/fake-graph node tests/hosts/all.mjs $(ONLY)
 
-# Beside hand-written loops and other clients. QUICK=1, ONLY=first,heap, BASE=other.tgz, RUNS=3, WRITE=1 for docs/performance.md
+# Beside hand-written loops and other clients. QUICK=1, ONLY=first,heap, BASE=other.tgz, RUNS=3, WRITE=1 NOTE=… for docs/performance.md
 bench: setup
 	@scripts/build.sh
 	@npm ci --prefix tests/bench --no-audit --no-fund --loglevel=error
-	@. scripts/env.sh && QUICK=$(QUICK) ONLY=$(ONLY) BASE=$(BASE) RUNS=$(RUNS) WRITE=$(WRITE) CHECK=$(CHECK) node tests/bench/bench.mjs
+	@node --test --test-reporter=dot tests/bench/
+	@. scripts/env.sh && QUICK="$(QUICK)" ONLY="$(ONLY)" BASE="$(BASE)" RUNS="$(RUNS)" \
+		WRITE="$(WRITE)" NOTE="$(NOTE)" CHECK="$(CHECK)" node tests/bench/bench.mjs
 
 # The same with another package as BASE; exits with 1 if this one is slower.
 bench-check:

@@ -1,6 +1,7 @@
 // All contestants in one interleaved run: `make bench`. See options.mjs for what it can be asked to
 // do.
-import { rm, writeFile } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { browserScenarios } from "./browser-rows.mjs";
@@ -22,7 +23,9 @@ const RUNS_TO_CONFIRM = 9;
 
 const began = performance.now();
 const options = readOptions(process.argv.slice(2), process.env);
-const folder = makeFolder("run");
+const folder = makeFolder();
+process.once("exit", () => rmSync(folder, { recursive: true, force: true, maxRetries: 20 }));
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
 const packages = [{ role: "new", ...unpack(resolve(options.package), join(folder, "package")) }];
 if (options.base) packages.push({ role: "base", ...unpack(resolve(options.base), join(folder, "base")) });
 
@@ -48,7 +51,6 @@ try {
 } finally {
   graph.stop();
   site.stop();
-  await rm(folder, { recursive: true });
 }
 conclude();
 
@@ -71,8 +73,7 @@ async function measure(scenario, rows, runs, everyone) {
 }
 
 /**
- * Run by run, each contestant once, in another order each time. Values by row and
- * contestant.
+ * Run by run, each contestant once, in another order each time. Values by row and contestant.
  */
 async function interleave(scenario, taking, runs) {
   const results = Object.fromEntries(
@@ -108,7 +109,14 @@ function conclude() {
     console.log(`no row matches; there are ${Object.keys(ROWS).join(", ")}`);
     process.exitCode = 1;
   }
-  const details = { measured, packages, minutes, versions: { ...stage.versions, ...packageVersions() } };
+  const { note } = options;
+  const details = {
+    measured,
+    packages,
+    minutes,
+    note,
+    versions: { ...stage.versions, ...packageVersions() },
+  };
   console.log(
     `\n${Object.entries(details.versions)
       .map((pair) => pair.join(" "))

@@ -13,8 +13,9 @@ const QUERY = {
 };
 const EVENTS = { kind: "events", pages: 20, size: 200 };
 const BANDWIDTH = 5_000_000;
-/** Short rounds are repeated within a run, and the run's value is their median. */
-const REPEATS = 5;
+/** Short rounds and reads are repeated within a run, and the run's value is their median. */
+const ROUNDS = 15;
+const READS = 5;
 
 /** Everything that a contestant needs to know of a world. */
 function optionsOf(contestant, world) {
@@ -33,7 +34,7 @@ function optionsOf(contestant, world) {
   };
 }
 
-/** Fails unless the contestant's rows are the server's and it asked for each page once. */
+/** Fails unless the rows are the server's, and each page cost a preflight and a request. */
 async function verify(session, contestant, world, requests) {
   const found = await session.call("check");
   const same = found.count === world.expected.count && found.sum === world.expected.sum;
@@ -43,21 +44,24 @@ async function verify(session, contestant, world, requests) {
     );
     throw new Error(`${contestant.label} holds ${got}, the server ${expected}`);
   }
+  if (world.preflights < world.pages) {
+    throw new Error(`${contestant.label} sent ${world.preflights} preflights for ${world.pages} pages`);
+  }
   if (world.requests !== requests) {
     throw new Error(`${contestant.label} sent ${world.requests} requests for pages, not ${requests}`);
   }
 }
 
-async function repeated(work) {
+async function repeated(count, work) {
   const values = [];
-  for (let times = 0; times < REPEATS; times++) values.push(await work());
+  for (let times = 0; times < count; times++) values.push(await work());
   return median(values);
 }
 
 /** A browser on a fresh profile, a world of its own, and the contestant open in a page. */
 async function fresh(stage, engine, contestant, size, work) {
   const world = stage.graph.world(size);
-  const session = await engine.start();
+  const session = await engine.start(stage.folder);
   stage.versions[engine.name] ??= session.version;
   try {
     await session.goto(`${stage.site.origin}/`);
@@ -99,17 +103,17 @@ const onMirror = {
       await session.renew(`${stage.site.origin}/`);
       await session.call("open", options);
       const values = {
-        "incremental-4k-0": await repeated(() => session.call("round")),
-        "incremental-4k-5": await repeated(() => {
+        "incremental-4k-0": await repeated(ROUNDS, () => session.call("round")),
+        "incremental-4k-5": await repeated(ROUNDS, () => {
           world.change(5);
           return session.call("round");
         }),
-        "all-4k": await repeated(() => session.call("all")),
+        "all-4k": await repeated(READS, () => session.call("all")),
       };
       world.forgetSilently(20);
       await session.call("reset");
       values["full-again"] = await session.call("round");
-      await verify(session, contestant, world, 2 * world.pages + 2 * REPEATS);
+      await verify(session, contestant, world, 2 * world.pages + 2 * ROUNDS);
       return values;
     }),
 };
@@ -121,7 +125,7 @@ const onLargeMirror = {
   runs: { quick: 0, full: 5 },
   async prepare(contestant, stage) {
     const world = stage.graph.world({ kind: "users", pages: 100, size: 1000 });
-    const session = await chromium.start();
+    const session = await chromium.start(stage.folder);
     const options = optionsOf(contestant, world);
     const url = `${stage.site.origin}/`;
     await session.goto(url);
@@ -134,13 +138,13 @@ const onLargeMirror = {
     await session.call("open", options);
     const before = world.requests;
     const values = {
-      "incremental-100k-0": await repeated(() => session.call("round")),
-      "incremental-100k-5": await repeated(() => {
+      "incremental-100k-0": await repeated(ROUNDS, () => session.call("round")),
+      "incremental-100k-5": await repeated(ROUNDS, () => {
         world.change(5);
         return session.call("round");
       }),
     };
-    await verify(session, contestant, world, before + 2 * REPEATS);
+    await verify(session, contestant, world, before + 2 * ROUNDS);
     return values;
   },
 };
@@ -203,7 +207,7 @@ function byWebDriver(id, engine) {
       fresh(stage, engine, contestant, EVENTS, async (session, world, options) => {
         await session.call("open", options);
         const elapsed = await session.call("round");
-        const all = await repeated(() => session.call("all"));
+        const all = await repeated(READS, () => session.call("all"));
         await verify(session, contestant, world, world.pages);
         return { [`${id}-first`]: elapsed, [`${id}-all`]: all };
       }),

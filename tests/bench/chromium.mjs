@@ -1,6 +1,5 @@
 // Chromium on a profile on disk, by playwright-core.
 import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 
@@ -16,9 +15,9 @@ export const engine = {
   name: "Chromium",
   missing: () => !process.env.CHROMIUM && "it is not installed",
 
-  /** A browser on a fresh profile, with one page. */
-  async start() {
-    const profile = await mkdtemp(join(tmpdir(), "deltalink-bench-profile-"));
+  /** A browser on a fresh profile in this folder, with one page. */
+  async start(folder) {
+    const profile = await mkdtemp(join(folder, "profile-"));
     const context = await chromium.launchPersistentContext(profile, {
       executablePath: process.env.CHROMIUM,
       args: [...ARGS, "--disable-component-update", "--disable-sync"],

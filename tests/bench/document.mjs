@@ -33,24 +33,24 @@ server, and the number of requests with the number of pages. A wrong result fail
 - **by hand**: the next request starts as soon as the nextLink has arrived, which stands before the
   items; the page is stored through IndexedDB without a library.
 - **deltalink sync()** and **deltalink round()**: the packed package, with its defaults.
-- In Node the reference is \`await response.json()\` and \`Map.set\`, and deltalink uses its memory store.
+- In Node the reference is \`await response.json()\` and \`Map.set\`; deltalink uses its memory
+  store. In workerd the reference is a Worker with the same loop.
 
-The first four contestants do not retry, do not wait for throttles, do not lock out other tabs, do
-not survive a reload in the middle of a full round without listing it again, and do not compare the
-stored state before they write.
+The first four contestants do less than deltalink: they keep out no other tab, compare no stored
+state before they write, store no throttle, and forget at a reload what an interrupted full round
+has listed. The loops with \`fetch\` do not retry either.
 
 ## How it is measured
 
 - The page and the server have different origins on loopback, so that each page costs a preflight.
   Pages are serialized ahead. Latency delays each answer, preflights included; the bandwidth is
   shared by all answers under way.
-- A run is a fresh browser profile on disk. The mirror of 100,000 users is made once for each
-  contestant, and each run is a new page on it. The order changes from run to run.
+- A run is a fresh browser profile, in Chromium on disk. The mirror of 100,000 users is made
+  once for each contestant, and each run is a new page on it. The order changes from run to run.
 - Opening the database and loading the code lie outside of the measured time, except in the rows
   from \`import()\` to the first request. The browser keeps compiled code only after some visits, so
   those rows show the first and the fourth visit.
-- Incremental rounds and reads of all rows are repeated five times in a run, whose value is the
-  median.
+- Incremental rounds and reads of all rows are repeated within a run, whose value is the median.
 - Live memory is the JavaScript heap, its buffers and the wasm's memory right after a garbage
   collection. Collections follow one another during the whole round. The row is the largest value
   minus the one before the round.
@@ -59,13 +59,14 @@ stored state before they write.
 
 ## What is judged
 
-Absolute times depend on the machine and on what else it does. These tables were measured while other
-work ran on the same two cores, so only medians of interleaved runs and ratios within this table
-count. \`make bench-check BASE=path/to/other.tgz\` measures a second deltalink package in the same
-interleaved run. It exits with 1 if a row of the new package is slower: the median of the paired
-ratios new to base is above 1.05, and the sign test puts the true median above 1 with 95 % confidence,
-which takes at least five runs. Such a row is measured again with more runs, and only the second
-measurement is judged.
+Absolute times depend on the machine and on what else it does. Other work may run on it during a
+measurement, so only medians of interleaved runs and the ratios within one table count.
+
+\`make bench-check BASE=path/to/other.tgz\` measures a second deltalink package in the same
+interleaved run, beside the reference alone. It exits with 1 if a row of the new package is slower:
+the median of the paired ratios new to base is above 1.05, and the sign test puts the true median
+above 1 with 95 % confidence, which takes at least five runs. A row that looks slower, or has too
+few runs to tell, is measured again with at least nine runs. Only that second measurement is judged.
 
 ## How to reproduce
 
@@ -119,7 +120,7 @@ function medianOf(id, values) {
 }
 
 /** The text of docs/performance.md. */
-export function documentOf({ measured, packages, minutes, versions }) {
+export function documentOf({ measured, packages, minutes, note, versions }) {
   const names = packages.map(
     ({ version, role }) => `deltalink ${version}${role === "base" ? " (the base)" : ""}`,
   );
@@ -131,7 +132,8 @@ export function documentOf({ measured, packages, minutes, versions }) {
     MEDIANS,
     ...groups.map((rows) => `${table(rows, medianOf)}\n`),
     "## Machine and versions\n",
-    `${describeMachine()}. Measured in ${minutes.toFixed(0)} minutes.\n`,
+    `${describeMachine()}. Measured in ${minutes.toFixed(0)} minutes. ${note}`.trim(),
+    "",
     `${listed.map((entry) => `- ${entry}`).join("\n")}\n`,
     AFTER,
   ].join("\n");

@@ -29,11 +29,13 @@ function cpuOf(id, world, ways, runs) {
     ],
     async prepare({ way, deltalink }) {
       const child = fork(PROCESS, [JSON.stringify({ way, ...world, folder: deltalink?.folder })]);
+      // A process that ends by itself answers no more.
+      const ended = new AbortController();
+      child.once("exit", (code) => ended.abort(new Error(`the process of ${way} ended with ${code}`)));
       const prepared = {
         async measure() {
           child.send("run");
-          const ended = once(child, "exit").then(([code]) => [{ error: `the process ended with ${code}` }]);
-          const [{ value, error }] = await Promise.race([once(child, "message"), ended]);
+          const [{ value, error }] = await once(child, "message", { signal: ended.signal });
           if (error) throw new Error(error);
           return value;
         },

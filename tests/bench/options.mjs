@@ -4,7 +4,8 @@ import { parseArgs } from "node:util";
 /**
  * `--quick`: fewer rows and runs. `--only=a,b`: rows whose id or title contains one of the words.
  * `--package=` and `--base=`: packed packages. `--check`: exit 1 if the package is slower than the
- * base. `--write`: write docs/performance.md. `--runs=n`: that many runs of each row.
+ * base. `--write`: write docs/performance.md, with the sentence of `--note=`. `--runs=n`: that many
+ * runs of each row.
  */
 export function readOptions(argv, env) {
   const { values } = parseArgs({
@@ -16,6 +17,7 @@ export function readOptions(argv, env) {
       base: { type: "string", default: env.BASE ?? "" },
       check: { type: "boolean", default: Boolean(env.CHECK) },
       write: { type: "boolean", default: Boolean(env.WRITE) },
+      note: { type: "string", default: env.NOTE ?? "" },
       runs: { type: "string", default: env.RUNS ?? "" },
     },
   });

@@ -1,6 +1,9 @@
-// The order of the contestants, which differs from run to run and is the same each time the bench runs.
+// The order of the contestants, which differs from run to run and is the same each time the bench
+// runs.
 
-/** A list in an order that follows from the seed, so that nobody always comes after the same one. */
+/**
+ * A list in an order that follows from the seed, so that nobody always comes after the same one.
+ */
 export function shuffled(list, seed) {
   const order = [...list];
   let state = (seed + 1) * 0x9e3779b9;

@@ -9,8 +9,8 @@ import { build } from "esbuild";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 
-/** A folder that the bench removes at its end. */
-export const makeFolder = (name) => mkdtempSync(join(tmpdir(), `deltalink-bench-${name}-`));
+/** A folder for everything that the bench writes, which removes it at its end. */
+export const makeFolder = () => mkdtempSync(join(tmpdir(), "deltalink-bench-"));
 
 /** Unpacks a tarball of `npm pack`. */
 export function unpack(tarball, into) {

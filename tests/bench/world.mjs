@@ -43,6 +43,7 @@ export class World {
   #dataset;
   #seq = 1;
   #added = 0;
+  #links = 0;
   #edited = 0;
   #sum;
   #count;
@@ -159,7 +160,8 @@ export class World {
    * parameter.
    */
   #link(kind, state) {
-    const token = `${state}-`.padEnd(300, "R0usmcFuQtZdtpk4");
+    this.#links += 1;
+    const token = `${state}-${this.#links}-`.padEnd(300, "R0usmcFuQtZdtpk4");
     const name = kind === "next" ? "$skiptoken" : "$deltatoken";
     return `"@odata.${kind}Link":"${this.root}${PATHS[this.kind]}?${name}=${token}"`;
   }
