@@ -95,7 +95,7 @@ function firstRound(id, engine, size, runs) {
 const onMirror = {
   rows: ["incremental-4k-0", "incremental-4k-5", "all-4k", "full-again"],
   engine: chromium,
-  runs: { quick: 2, full: 7 },
+  runs: { quick: 1, full: 7 },
   run: (contestant, stage) =>
     fresh(stage, chromium, contestant, EVENTS, async (session, world, options) => {
       await session.call("open", options);
@@ -156,7 +156,7 @@ const onLargeMirror = {
 const onImport = {
   rows: ["import-cold", "import-warm"],
   engine: chromium,
-  runs: { quick: 2, full: 7 },
+  runs: { quick: 1, full: 7 },
   run: (contestant, stage) =>
     fresh(
       stage,
