@@ -1,5 +1,5 @@
 # `make demo` and `make test` are all that is needed; both install what is missing.
-.PHONY: setup build demo test quick hosts model fuzz kill soak size check-demo fmt clean
+.PHONY: setup build demo test quick audit hosts model fuzz kill soak size check-demo fmt clean
 
 setup:
 	@scripts/setup.sh
@@ -50,6 +50,10 @@ size: build
 hosts: setup
 	@scripts/build.sh
 	@. scripts/env.sh && FAKE_GRAPH=target/debug/fake-graph node tests/hosts/all.mjs $(ONLY)
+
+# Known vulnerabilities of crates and npm packages, where the databases can be reached.
+audit: setup
+	@scripts/audit.sh
 
 fmt:
 	@cargo fmt --all
