@@ -1,5 +1,5 @@
 # `make demo` and `make test` are all that is needed; both install what is missing.
-.PHONY: setup build demo test bench bench-check hosts model fuzz kill soak size check-demo fmt clean
+.PHONY: setup build demo test quick audit bench bench-check hosts model fuzz kill soak size check-demo fmt clean
 
 setup:
 	@scripts/setup.sh
@@ -14,6 +14,11 @@ demo: build
 test:
 	@scripts/setup.sh
 	@node tests/run.mjs
+
+# The native tests, one engine and the package: what to run after each change.
+quick:
+	@scripts/setup.sh quick
+	@node tests/run.mjs --quick
 
 # The model test at length: CASES schedules, from 0 on; SEED=n replays one of them.
 model: setup
@@ -57,6 +62,10 @@ bench: setup
 # The same with another package as BASE; exits with 1 if this one is slower.
 bench-check:
 	@$(MAKE) --no-print-directory bench CHECK=1
+
+# Known vulnerabilities of crates and npm packages, where the databases can be reached.
+audit: setup
+	@scripts/audit.sh
 
 fmt:
 	@cargo fmt --all

@@ -16,6 +16,7 @@ RUSTFLAGS+=" -C link-arg=--features=mutable-globals,bulk-memory,bulk-memory-opt,
 RUSTFLAGS+=" --remap-path-prefix=$(rustc --print sysroot)/lib/rustlib/src/rust/="
 for registry in "$cargo"/registry/src/*/; do RUSTFLAGS+=" --remap-path-prefix=$registry="; done
 export RUSTFLAGS
+if [ ! -d target/wasm32-unknown-unknown/release ]; then echo "build: compiling for the first time takes a minute or two"; fi
 cargo build --quiet --locked --release --target wasm32-unknown-unknown -p deltalink -p fake-graph-wasm
 rm -rf dist/package dist/bindgen
 # For the browser tests, which compile it in.
@@ -28,6 +29,7 @@ node_modules/.bin/wasm-opt --flatten --rereloop -O2 -Oz -Oz --low-memory-unused 
 node_modules/.bin/esbuild dist/bindgen/deltalink.js --drop:console --define:Symbol.dispose=undefined --mangle-props='^_+(wbg|wrap|destroy)' --minify --format=esm --target=es2022 --log-level=warning --outfile=dist/package/deltalink.js
 cp pkg-template/*.js pkg-template/*.d.ts pkg-template/package.json README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE dist/package/
 cp -r pkg-template/stores dist/package/
+node scripts/notices.mjs >dist/package/THIRD-PARTY-NOTICES
 node_modules/.bin/esbuild dist/package/stores/*.js --minify --format=esm --target=es2022 --log-level=warning --allow-overwrite --outdir=dist/package/stores
 node scripts/stamp.mjs dist/package/deltalink.wasm dist/package/compile.js
 node scripts/inline.mjs dist/package/deltalink.wasm dist/package/inline.js

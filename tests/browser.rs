@@ -338,7 +338,7 @@ async fn a_closed_client_says_so_and_ends_what_runs() {
     let query = query(&client, "orgContacts", json!({}));
     let round = round(&query);
     let pending = round.next(false);
-    sleep(50).await;
+    world.until_met("hang", 1).await;
     client.close();
     assert_eq!(Refused(JsFuture::from(pending).await.unwrap_err()).code(), "closed");
     assert_eq!(Refused(JsFuture::from(query.mirror.all()).await.unwrap_err()).code(), "closed");
@@ -572,7 +572,7 @@ async fn without_a_network_the_round_waits_for_the_event_of_its_return() {
     online(JsValue::FALSE);
     let round = round(&query);
     let pending = round.next(false);
-    sleep(50).await;
+    round.until_phase("waiting").await;
     assert!(world.log().await.is_empty());
     online(JsValue::TRUE);
     assert!(!JsFuture::from(pending).await.unwrap().is_undefined());
@@ -618,10 +618,7 @@ async fn until_when_graph_throttles_is_kept_over_a_reload() {
     let first = client(&world, &account).await;
     let round_one = round(&query(&first, "orgContacts", json!({})));
     let pending = round_one.next(false);
-    while world.log().await.is_empty() {
-        sleep(10).await;
-    }
-    sleep(100).await;
+    round_one.until_phase("waiting").await;
     first.close();
     assert_eq!(Refused(JsFuture::from(pending).await.unwrap_err()).code(), "closed");
     let second = client(&world, &account).await;
@@ -778,8 +775,9 @@ async fn an_abort_cuts_short_a_fetch_a_wait_and_a_token_call_with_its_reason_unt
     let world = World::new().await;
     let hang = json!({"match": {}, "fault": "hang"});
     let throttle = json!({"match": {}, "fault": {"name": "status", "status": 429, "headers": {"Retry-After": "200"}}});
-    let never = js("return () => new Promise(() => {})", &JsValue::NULL, &JsValue::NULL);
-    for reason in ["'user left'", "undefined", "null", "0", "new TypeError('x')", "{ odd: true }"] {
+    let never =
+        js("const source = () => { source.called = true; return new Promise(() => {}) }; return source", &JsValue::NULL, &JsValue::NULL);
+    for (at, reason) in (1..).zip(["'user left'", "undefined", "null", "0", "new TypeError('x')", "{ odd: true }"]) {
         for (place, fault) in [("fetch", Some(&hang)), ("wait", Some(&throttle)), ("token", None)] {
             if let Some(fault) = fault {
                 world.fault(fault.clone()).await;
@@ -789,13 +787,18 @@ async fn an_abort_cuts_short_a_fetch_a_wait_and_a_token_call_with_its_reason_unt
             let controller = js("return new AbortController()", &JsValue::NULL, &JsValue::NULL);
             let query = query(&client, "orgContacts", json!({}));
             let round = round_with(&query, js("return { signal: a.signal }", &controller, &JsValue::NULL));
+            Reflect::set(&never, &"called".into(), &JsValue::FALSE).unwrap();
             let pending = round.next(false);
-            sleep(60).await;
+            match place {
+                "fetch" => world.until_met("hang", at).await,
+                "wait" => round.until_phase("waiting").await,
+                _ => until("the token source is called", async || js("return a.called", &never, &JsValue::NULL) == JsValue::TRUE).await,
+            }
             world.clear_log().await;
             js(&format!("a.abort({reason})"), &controller, &JsValue::NULL);
             let rejected = JsFuture::from(pending).await.unwrap_err();
             assert_eq!(js("return a === b.signal.reason", &rejected, &controller), JsValue::TRUE, "{reason} in a {place}");
-            sleep(30).await;
+            settled().await;
             assert!(world.log().await.is_empty(), "no request after an abort: {reason} in a {place}");
             assert!(all(&query).await.is_empty());
             assert_eq!(from_js(&round.report())["outcome"], "partial");
@@ -976,7 +979,7 @@ async fn a_browser_that_refuses_indexed_db_is_a_named_error() {
     for (open, words) in [
         ("throw new DOMException('denied', 'SecurityError')", "refuses IndexedDB here (SecurityError"),
         (
-            "const r = {}; setTimeout(() => { r.error = new DOMException('private', 'InvalidStateError'); r.onerror(); }); return r",
+            "const r = {}; queueMicrotask(() => { r.error = new DOMException('private', 'InvalidStateError'); r.onerror(); }); return r",
             "refuses IndexedDB here (InvalidStateError",
         ),
     ] {

@@ -2,6 +2,7 @@
 // is stored. Ends with 0 if every round ended as it should.
 import assert from "node:assert/strict";
 import { idle, open, ready, show, startChromium, startFake, sync, VIEWS, words, World } from "./dashboard/harness.mjs";
+import { until } from "./wait.mjs";
 
 const NAMES = { calendar: ["event", "events"], contacts: ["orgContact", "contacts"], recordings: ["callRecording", "recordings"] };
 
@@ -72,12 +73,4 @@ async function state(page, view) {
     }
   }, path);
   return found ?? {};
-}
-
-async function until(holds) {
-  const end = Date.now() + 20_000;
-  while (!(await holds())) {
-    assert.ok(Date.now() < end, "waited for 20 s");
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }

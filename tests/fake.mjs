@@ -49,6 +49,19 @@ async function call(url, method = "GET", body) {
   return text ? JSON.parse(text) : undefined;
 }
 
+/**
+ * A barrier for tests of absence: a whole round of a plain client in another world, one request after the other. What a client under
+ * test was ready to send when this began has reached the fake, and is in its log, when this ends.
+ */
+export async function settled(fake) {
+  const world = await fake.world({ populate: { contacts: 30 } });
+  const headers = { Authorization: `Bearer ${world.tokens.delegated}` };
+  for (let url = `${world.root}/contacts/delta`; url; ) {
+    const page = await fetch(url, { headers }).then((response) => response.json());
+    url = page["@odata.nextLink"];
+  }
+}
+
 /** The URLs of Graph's own log, without preflights and without the root. */
 export async function asked(world) {
   const log = await world.log();

@@ -7,16 +7,13 @@ export { IndexedDb } from "../../pkg-template/indexed-db.js";
 export { Mirror } from "../../pkg-template/mirror.js";
 export { Store } from "../../pkg-template/store.js";
 export { storeContract } from "../../pkg-template/contract.js";
+export { turn } from "../wait.mjs";
 
 export async function call(url, method, body) {
   const response = await fetch(url, { method, body: body || undefined });
   const text = await response.text();
   if (!response.ok) throw new Error(`${method} ${url}: ${response.status} ${text}`);
   return text;
-}
-
-export function sleep(ms) {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 export function eval_js(source, ...values) {

@@ -19,8 +19,8 @@ pub const FAKE: &str = match option_env!("FAKE_ORIGIN") {
 extern "C" {
     #[wasm_bindgen(catch)]
     async fn call(url: &str, method: &str, body: &str) -> Result<JsValue, JsValue>;
-    /// Waits.
-    pub async fn sleep(ms: u32);
+    /// Resolves in the next macrotask.
+    pub async fn turn();
     #[wasm_bindgen(js_name = eval_js, catch)]
     fn eval_js(source: &str, a: &JsValue, b: &JsValue) -> Result<JsValue, JsValue>;
 }
@@ -176,6 +176,7 @@ impl Deref for Query {
 pub struct Round {
     drive: Drive,
     handle: Handle,
+    tell: Function,
 }
 
 impl Round {
@@ -192,6 +193,12 @@ impl Round {
     /// What happened so far.
     pub fn report(&self) -> JsValue {
         self.handle.report()
+    }
+
+    /// Waits until the round tells this phase. Only for rounds of [`round_with`].
+    pub async fn until_phase(&self, phase: &str) {
+        let told = || Reflect::get(&self.tell, &"phase".into()).unwrap().as_string();
+        until(phase, async || told().as_deref() == Some(phase)).await;
     }
 }
 
@@ -214,7 +221,7 @@ impl Query {
         drive.set_tell(tell);
         let handle: Handle = JsValue::from(self.wasm.round(options, drive.clone().into(), shown, None)?).unchecked_into();
         drive.set_handle(&handle);
-        Ok(Round { drive, handle })
+        Ok(Round { drive, handle, tell: tell.clone() })
     }
 
     /// Makes the next round a full one.
@@ -333,6 +340,12 @@ impl World {
         log.as_array().unwrap().iter().filter(|entry| entry["kind"] != "preflight").cloned().collect()
     }
 
+    /// Waits until this fault has acted `count` times.
+    pub async fn until_met(&self, fault: &str, count: u64) {
+        let met = async || request(&format!("{}/faults", self.at), "GET", "").await["counts"][fault].as_u64() >= Some(count);
+        until(fault, met).await;
+    }
+
     /// Empties the log.
     pub async fn clear_log(&self) {
         request(&format!("{}/log", self.at), "DELETE", "").await;
@@ -347,6 +360,22 @@ async fn request(url: &str, method: &str, body: &str) -> Value {
     let text = call(url, method, body).await.unwrap_or_else(|error| panic!("{error:?}"));
     let text = text.as_string().unwrap_or_default();
     if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() }
+}
+
+/// Polls a state until it holds. After 20 seconds the test fails with the state's name.
+pub async fn until(name: &str, holds: impl AsyncFn() -> bool) {
+    let end = js_sys::Date::now() + 20_000.0;
+    while !holds().await {
+        assert!(js_sys::Date::now() < end, "waited 20 s for: {name}");
+        turn().await;
+    }
+}
+
+/// A barrier for tests of absence: a whole round of another client in another world, one request after the other. What a client under
+/// test was ready to send when this began has reached the fake, and is in its log, when this ends.
+pub async fn settled() {
+    let world = World::new().await;
+    sync(&query(&client(&world, &fresh("barrier")).await, "orgContacts", json!({}))).await.unwrap();
 }
 
 /// The text of a file that the fake serves, if it does.
@@ -437,7 +466,8 @@ pub fn weeks() -> Value {
 
 /// A round that nobody has asked for a page.
 pub fn round_with(query: &Query, options: JsValue) -> Round {
-    query.round(options, &Function::new_no_args(""), true).map_err(Refused).unwrap()
+    let tell = js("const tell = ({ phase }) => { tell.phase = phase }; return tell", &JsValue::NULL, &JsValue::NULL);
+    query.round(options, &tell.unchecked_into(), true).map_err(Refused).unwrap()
 }
 
 /// A round that nobody has asked for a page.

@@ -1,7 +1,8 @@
 // The edge example in real workerd: Durable Objects, queues, cron, on a fake Graph.
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
-import { PASSWORD, startEdge, until } from "./harness.mjs";
+import { delayed, event, until } from "../wait.mjs";
+import { PASSWORD, startEdge } from "./harness.mjs";
 
 let edge;
 afterEach(() => edge.stop());
@@ -14,7 +15,7 @@ test("a storm of 1,000 notifications for 50 mailboxes leads to one round at a ti
   const before = edge.requests.length;
   await edge.world.clearLog();
   // Requests take a while, so that two rounds at a time would be seen.
-  edge.hooks.request = () => new Promise((resolve) => setTimeout(resolve, 5));
+  edge.hooks.request = () => delayed(5);
   let sent = 0;
   let recorded = 0;
   const sender = async () => {
@@ -165,9 +166,13 @@ test("so many rounds run at once and no more, and when Graph throttles one the o
   const most = Number(edge.bindings.ROUNDS_AT_ONCE);
   const people = await edge.people(3 * most, 1);
   let [now, seen] = [0, 0];
+  let full = event();
+  // No request is answered before as many are under way as may be. The answers still take a while: there is time for one too many.
   edge.hooks.request = async () => {
     seen = Math.max(seen, ++now);
-    await new Promise((resolve) => setTimeout(resolve, 150));
+    if (now === most) full.fire();
+    await full.fired;
+    await delayed(150);
     now -= 1;
   };
   await Promise.all(people.map((person) => edge.add(person)));
@@ -179,6 +184,7 @@ test("so many rounds run at once and no more, and when Graph throttles one the o
 
   for (const person of people) await edge.record(person);
   seen = 0;
+  full = event();
   await Promise.all(people.map((person) => edge.notify(person)));
   await edge.tick();
   const sent = (count) => until(async () => edge.messages.length === count || `${edge.messages.length} messages`);
@@ -312,6 +318,8 @@ test("a new secret of notifications or address of the Worker is a new subscripti
   const noted = async () => (await edge.statuses()).map(({ subscription }) => subscription.id).sort().join() === living().map(({ id }) => id).sort().join();
   for (const [name, value] of [["NOTIFICATION_SECRET", "another secret, which is long enough too"], ["PUBLIC_URL", "https://moved.example/"]]) {
     const before = living();
+    // A mailbox that is cut off in its turn has it to the end, which is minutes.
+    await edge.quiet(people);
     edge.bindings[name] = value;
     await edge.worker.restart();
     await edge.tick();

@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { startFake } from "../fake.mjs";
+import { until } from "../wait.mjs";
 import { startWorker } from "./workerd.mjs";
 
 const SECRET = "a secret of the tests, long enough";
@@ -45,7 +46,8 @@ export async function startEdge({ choosy, own, options, pause = 30, backoff = 40
   const flights = new Map();
   const hooks = { async request() {}, subscribe: true };
 
-  const server = createServer(async (request, response) => {
+  let stopped = false;
+  const serve = async (request, response) => {
     let body = "";
     for await (const chunk of request) body += chunk;
     const answer = (status, json) => response.writeHead(status, { "content-type": "application/json" }).end(json && JSON.stringify(json));
@@ -72,7 +74,13 @@ export async function startEdge({ choosy, own, options, pause = 30, backoff = 40
     const given = await fetch(fake.origin + request.url, { headers: { authorization, ...(prefer && { prefer }) } });
     const text = (await given.text()).replaceAll(fake.origin, origin);
     response.writeHead(given.status, { "content-type": "application/json" }).end(text);
-  }).listen(0, "127.0.0.1");
+  };
+  const server = createServer((request, response) =>
+    serve(request, response).catch((error) => {
+      // Requests that are under way when the test ends find nobody any more.
+      if (!stopped) throw error;
+    }),
+  ).listen(0, "127.0.0.1");
   await once(server, "listening");
   const origin = `http://127.0.0.1:${server.address().port}`;
 
@@ -188,6 +196,7 @@ export async function startEdge({ choosy, own, options, pause = 30, backoff = 40
       });
     },
     async stop() {
+      stopped = true;
       await worker.dispose();
       server.closeAllConnections();
       server.close();
@@ -195,15 +204,4 @@ export async function startEdge({ choosy, own, options, pause = 30, backoff = 40
     },
   };
   return edge;
-}
-
-/** Asks until it is true; in the end says what was answered instead. */
-export async function until(holds, seconds = 20) {
-  const end = Date.now() + seconds * 1000;
-  for (;;) {
-    const answer = await holds();
-    if (answer === true) return;
-    if (Date.now() > end) throw new Error(`not within ${seconds} s: ${answer}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
 }

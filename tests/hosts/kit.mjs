@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { startChromium } from "../dashboard/harness.mjs";
 import { startFake } from "../fake.mjs";
+import { guard } from "../wait.mjs";
 
 const here = new URL(".", import.meta.url).pathname;
 const root = new URL("../..", import.meta.url).pathname;
@@ -101,9 +102,9 @@ export class Project {
       if (running.has(child)) kill(child);
       await ended.catch(() => {});
     });
-    const late = setTimeout(() => kill(child), 60_000);
+    const inTime = guard(60_000, () => kill(child));
     await Promise.race([listening, ended]);
-    clearTimeout(late);
+    inTime();
     return `http://127.0.0.1:${port}`;
   }
 

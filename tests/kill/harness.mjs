@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 import { startFake } from "../fake.mjs";
+import { guard } from "../wait.mjs";
 
 const SITE = fileURLToPath(new URL("site", import.meta.url));
 const PACKAGE = fileURLToPath(new URL("../node_modules/deltalink", import.meta.url));
@@ -127,11 +128,11 @@ export async function startLine() {
         failed = error;
         wake();
       });
-      const over = setTimeout(() => {
+      const inTime = guard(20_000, () => {
         const said = messages.map(({ kind, index = "", changes = [] }) => `${kind}${index} (${changes.length})`);
         failed = new Error(`no page said "${kind}" within 20 s, but ${said.slice(0, 12).join(", ")} and so on, ${said.length} in all`);
         wake();
-      }, 20_000);
+      });
       try {
         while (!messages.some((message) => message.kind === kind)) {
           line.check();
@@ -139,7 +140,7 @@ export async function startLine() {
         }
         return line.take();
       } finally {
-        clearTimeout(over);
+        inTime();
       }
     },
     check() {

@@ -1,6 +1,7 @@
 // Rounds that are killed again and again at one point, with edits in between. After each kill the mirror is what was committed, page
 // for page, and the next start goes on there; at the end the mirror is what the fake's table holds.
 import assert from "node:assert/strict";
+import { delayed } from "../wait.mjs";
 import { byId, crash, dice, startLine } from "./harness.mjs";
 
 export const KILLS = Number(process.env.KILLS ?? 5);
@@ -72,7 +73,7 @@ export async function startWorld(site, point, { roll }) {
 export async function reached(line, world, plan, { roll }, life) {
   if (plan.at !== "fetch") {
     const told = await line.until(HEARD[plan.how] ?? "stopped", life);
-    if (plan.how === "committing") await new Promise((resolve) => setTimeout(resolve, roll(4)));
+    if (plan.how === "committing") await delayed(roll(4));
     return told;
   }
   const over = Date.now() + 20_000;

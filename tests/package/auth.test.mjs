@@ -6,6 +6,7 @@ import { after, before, beforeEach, test } from "node:test";
 import { openDelta } from "deltalink";
 import { clientCredentials } from "deltalink/auth";
 import { asked, startFake } from "../fake.mjs";
+import { event } from "../wait.mjs";
 
 let fake;
 let server;
@@ -54,15 +55,15 @@ test("a token is asked for by the client credentials grant, and kept until short
 });
 
 test("many callers wait for one request, and one who leaves takes nothing away", async () => {
-  let let_go;
-  answer = () => new Promise((resolve) => (let_go = () => resolve({ json: { access_token: "t", expires_in: 3600 } })));
+  const [asked, release] = [event(), event()];
+  answer = () => (asked.fire(), release.fired);
   const token = clientCredentials({ ...app, authority });
   const leaving = new AbortController();
   const all = [token(start()), token(start({ signal: leaving.signal })), token(start()), token(start({ reason: "unauthorized" }))];
   leaving.abort("gone");
   await assert.rejects(all[1], (reason) => reason === "gone");
-  while (!let_go) await new Promise((resolve) => setTimeout(resolve));
-  let_go();
+  await asked.fired;
+  release.fire({ json: { access_token: "t", expires_in: 3600 } });
   assert.deepEqual((await Promise.all([all[0], all[2], all[3]])).map(({ accessToken }) => accessToken), ["t", "t", "t"]);
   assert.equal(requests.length, 1);
 });

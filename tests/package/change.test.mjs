@@ -3,16 +3,16 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { openDelta } from "deltalink";
-import { asked, startFake } from "../fake.mjs";
+import { asked, settled, startFake } from "../fake.mjs";
 import { createApi } from "../node_modules/deltalink/index.js";
 import { MemoryStore } from "../node_modules/deltalink/memory.js";
+import { until } from "../wait.mjs";
 
 let fake;
 before(async () => (fake = await startFake()));
 after(() => fake.stop());
 
 const populate = { contacts: 30 };
-const tick = () => new Promise((resolve) => setTimeout(resolve, 20));
 
 async function open(world, more) {
   return openDelta({ endpoint: world.root, token: () => world.tokens.delegated, store: "memory", retry: { base: 5, cap: 20 }, ...more });
@@ -92,8 +92,8 @@ test("the next page waits for the listeners", async () => {
   contacts.on("change", () => void other.push(1));
   const syncing = contacts.sync();
   for (let page = 1; page <= 3; page++) {
-    while (gate.length < page) await tick();
-    await tick();
+    await until(() => gate.length === page);
+    await settled(fake);
     assert.equal((await asked(world)).length, page, "no request for the next page");
     assert.equal(await contacts.count(), page * 10, "this one is committed");
     assert.equal(other.length, page, "and no listener waits for another");
@@ -127,12 +127,13 @@ test("an abort or a close ends the wait for a listener that hangs", async () => 
   });
   const stop = new AbortController();
   const syncing = contacts.sync({ signal: stop.signal });
-  while (!heard) await tick();
+  await until(() => heard === 1);
   stop.abort("enough");
   await assert.rejects(syncing, (reason) => reason === "enough");
   assert.equal(await contacts.count(), 10, "what was committed stays");
   const again = contacts.sync();
-  await tick();
+  // It has its page, and waits for the listener of the page before.
+  await until(async () => (await asked(world)).length === 2);
   await client.close();
   await assert.rejects(again, { code: "closed" });
 });
@@ -253,7 +254,11 @@ test("another tab's commits are told as remote, in order, with the items of the 
   await world.edits({ collection: "contacts", op: "add" });
   await here.orgContacts().sync();
   assert.equal((await next()).info.remote, false);
-  await tick();
+  // An echo of it would come before what the other tab commits later.
+  const { ids } = await world.edits({ collection: "contacts", op: "add" });
+  await there.orgContacts().sync();
+  const after = await next();
+  assert.deepEqual([after.info.remote, after.changes.map(({ id }) => id)], [true, ids]);
   assert.deepEqual(calls, []);
   await here.close();
   await there.close();

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { storeContract } from "deltalink/testing";
 import { MemoryStore } from "../node_modules/deltalink/memory.js";
+import { delayed, turn } from "../wait.mjs";
 import { diskStore } from "./disk-store.mjs";
 
 let folder;
@@ -58,8 +59,6 @@ function careless(change) {
   };
 }
 
-const later = () => new Promise((resolve) => setTimeout(resolve));
-const slowly = () => new Promise((resolve) => setTimeout(resolve, 2));
 const mapped = (of) => broken((good) => ({
   rows: (key, ids) => good.rows(key, ids.map(of)),
   commit: (key, { put, remove, ...batch }) => good.commit(key, { ...batch, put: put.map(([id, row]) => [of(id), row]), remove: remove.map(of) }),
@@ -86,7 +85,7 @@ const BROKEN = [
   ["a commit that expects another revision is refused", "does not compare", broken((good) => ({ commit: async (key, batch) => good.commit(key, { ...batch, expect: (await good.load(key))?.revision }) }))],
   ["a commit that expects another revision is refused", "compares in any case", careless((store, states) => ({ commit: (key, batch) => store.commit(key, { ...batch, expect: batch.expect?.toLowerCase() === states.get(key)?.revision ? states.get(key)?.revision : batch.expect }) }))],
   ["a commit that is refused writes nothing", "writes the rows before it compares", careless((store, states, rowsOf) => ({ commit(key, batch) { for (const [id, row] of batch.put) rowsOf(key).set(id, row); return store.commit(key, batch); } }))],
-  ["of commits at once", "lets something come between comparing and writing", careless((store, states, rowsOf) => ({ async commit(key, { expect, state, put, remove }) { if (states.get(key)?.revision !== expect) return false; await later(); states.set(key, state); for (const [id, row] of put) rowsOf(key).set(id, row); for (const id of remove) rowsOf(key).delete(id); return true; } }))],
+  ["of commits at once", "lets something come between comparing and writing", careless((store, states, rowsOf) => ({ async commit(key, { expect, state, put, remove }) { if (states.get(key)?.revision !== expect) return false; await turn(); states.set(key, state); for (const [id, row] of put) rowsOf(key).set(id, row); for (const id of remove) rowsOf(key).delete(id); return true; } }))],
   ["rows come in the order of the ids", "gives them as they lie", broken((good) => ({ rows: (key, ids) => good.rows(key, [...ids].sort()) }))],
   ["rows come in the order of the ids", "leaves out what is missing", broken((good) => ({ rows: async (key, ids) => (await good.rows(key, ids)).filter(Boolean) }))],
   ["a scan goes to the end in chunks", "gives one row too few", broken((good) => ({ scan: async (key, { after, limit }) => (await good.scan(key, { after, limit: Math.max(1, limit - 1) })) }))],
@@ -111,7 +110,7 @@ const BROKEN = [
   ["what was given is a copy", "gives what it holds", careless(() => ({}))],
   ["a row of a megabyte", "cuts long texts", stored((row) => JSON.parse(JSON.stringify(row, (_, value) => (typeof value === "string" ? value.slice(0, 65_535) : value))))],
   ["two thousand rows", "takes a thousand at most", broken((good) => ({ commit: (key, batch) => good.commit(key, { ...batch, put: batch.put.slice(0, 1000) }) }))],
-  ["a scan beside a commit", "writes row by row", careless((store, states, rowsOf) => ({ async commit(key, { put, ...batch }) { const done = await store.commit(key, { ...batch, put: [] }); for (const [at, pair] of done ? put.entries() : []) { if (at % 20 === 0) await slowly(); rowsOf(key).set(...pair); } return done; } }))],
+  ["a scan beside a commit", "writes row by row", careless((store, states, rowsOf) => ({ async commit(key, { put, ...batch }) { const done = await store.commit(key, { ...batch, put: [] }); for (const [at, pair] of done ? put.entries() : []) { if (at % 20 === 0) await delayed(2); rowsOf(key).set(...pair); } return done; } }))],
   ["what is committed is seen by a second opening", "keeps it to itself", () => new MemoryStore(), { reopen: () => new MemoryStore() }],
   ["of commits at once by two openings", "has a lock for each opening", ...twoLocks()],
 ];
@@ -123,7 +122,7 @@ function twoLocks() {
     const commit = (key, batch) => {
       const done = tail.then(async () => {
         const matches = (await shared.load(key))?.revision === batch.expect;
-        await later();
+        await turn();
         return matches && shared.commit(key, { ...batch, expect: (await shared.load(key))?.revision });
       });
       tail = done;

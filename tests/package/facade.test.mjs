@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { DeltaError, init, openDelta } from "deltalink";
 import { fromMsal } from "deltalink/msal";
-import { asked, startFake } from "../fake.mjs";
+import { asked, settled, startFake } from "../fake.mjs";
+import { event, until as polled } from "../wait.mjs";
 
 let fake;
 before(async () => (fake = await startFake()));
@@ -84,7 +85,7 @@ test("with manual acknowledgement a read-ahead does not acknowledge", async () =
   const pages = contacts.round({ ack: "manual" })[Symbol.asyncIterator]();
   const first = (await pages.next()).value;
   const ahead = pages.next();
-  await new Promise((resolve) => setTimeout(resolve, 30));
+  await settled(fake);
   assert.equal(await contacts.count(), 0);
   assert.equal((await asked(world)).length, 1);
   await first.ack();
@@ -128,15 +129,20 @@ test("any reason of an abort comes back untouched", async () => {
   const world = await fake.world({ populate });
   await world.faults({ match: {}, times: null, fault: "hang" });
   const client = await open(world);
+  let requests = 0;
+  /** Until one more request hangs. */
+  const hung = () => ((requests += 1), polled(async () => (await world.met()).hang === requests));
   for (const reason of ["a text", null, 0, Symbol("s"), { odd: true }, new TypeError("x")]) {
     const stop = new AbortController();
     const syncing = client.orgContacts().sync({ signal: stop.signal });
-    setTimeout(() => stop.abort(reason), 20);
+    await hung();
+    stop.abort(reason);
     await assert.rejects(syncing, (got) => got === reason);
   }
   const bare = new AbortController();
   const syncing = client.orgContacts().sync({ signal: bare.signal });
-  setTimeout(() => bare.abort(), 20);
+  await hung();
+  bare.abort();
   await assert.rejects(syncing, { name: "AbortError" });
   await client.close();
 });
@@ -384,13 +390,18 @@ test("a store that hangs is left by an abort and by close, and one that does not
   const world = await fake.world({ populate });
   const good = { load: async () => undefined, rows: async (key, ids) => ids.map(() => undefined), commit: async () => true, scan: async () => [], clear: async () => {} };
   for (const name of ["load", "rows", "commit"]) {
-    const client = await open(world, { store: { ...good, [name]: () => new Promise(() => {}) }, account: "a" });
+    let called = event();
+    const hang = () => (called.fire(), new Promise(() => {}));
+    const client = await open(world, { store: { ...good, [name]: hang }, account: "a" });
     const stop = new AbortController();
     const syncing = client.orgContacts().sync({ signal: stop.signal });
-    setTimeout(() => stop.abort("enough"), 60);
+    await called.fired;
+    stop.abort("enough");
     await assert.rejects(syncing, (reason) => reason === "enough", name);
+    called = event();
     const again = client.orgContacts().sync();
-    setTimeout(() => client.close(), 60);
+    await called.fired;
+    await client.close();
     await assert.rejects(again, { code: "closed" }, name);
   }
   const rows = Array.from({ length: 500 }, (_, n) => [`id${n}`, { generation: 1, item: {} }]);
@@ -498,7 +509,7 @@ function until(status, holds) {
     stop = status.subscribe((value) => {
       if (!holds(value)) return;
       resolve(value);
-      setTimeout(() => stop());
+      queueMicrotask(() => stop());
     });
   });
 }

@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { DeltaError, openDelta } from "deltalink";
-import { asked, startFake } from "../fake.mjs";
+import { asked, settled, startFake } from "../fake.mjs";
+import { delayed, event, until as polled } from "../wait.mjs";
 import { diskStore } from "./disk-store.mjs";
 
 let fake;
@@ -21,8 +22,6 @@ const CLAIMS = '{"access_token":{"nbf":{"essential":true,"value":"1700000000"}}}
 function open(world, more) {
   return openDelta({ endpoint: world.root, token: () => world.tokens.delegated, store: "memory", retry: quick, ...more });
 }
-
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Until the status is as it should be. */
 function until(query, holds) {
@@ -230,23 +229,22 @@ test("an abort inside a callback leaves no rejection behind that nobody handles"
   };
   clients.push(await open(world, { token }));
   await assert.rejects(clients[0].orgContacts().sync(), { code: "closed" });
-  await sleep(20);
-  assert.deepEqual(unhandled, []);
   await client.close();
+  await settled(fake);
+  assert.deepEqual(unhandled, []);
 });
 
 test("a body is no longer read when nobody waits for it", async () => {
   let reads = 0;
   let cancelled = false;
-  const endless = new ReadableStream({ pull: (controller) => sleep(5).then(() => ((reads += 1), controller.enqueue(new TextEncoder().encode(" ")))), cancel: () => (cancelled = true) });
+  const endless = new ReadableStream({ pull: (controller) => delayed(5).then(() => ((reads += 1), controller.enqueue(new TextEncoder().encode(" ")))), cancel: () => (cancelled = true) });
   const client = await openDelta({ token: () => "t", store: "memory", fetch: async () => new Response(endless) });
   const stop = new AbortController();
   const done = client.orgContacts().sync({ signal: stop.signal });
-  while (reads < 3) await sleep(5);
+  await polled(() => reads >= 3);
   stop.abort("enough");
   await assert.rejects(done, (reason) => reason === "enough");
-  await sleep(20);
-  assert.ok(cancelled);
+  await polled(() => cancelled);
   await client.close();
 });
 
@@ -275,7 +273,14 @@ test("of two throttles at once the longer is kept, over a reload too", async () 
     clear: async () => {},
   };
   const waits = [1, 60];
-  const fetch = async () => (await sleep(20), new Response("", { status: 429, headers: { "Retry-After": String(waits.shift() ?? 1) } }));
+  const both = event();
+  let requests = 0;
+  // Both are under way before either is answered.
+  const fetch = async () => {
+    if ((requests += 1) === 2) both.fire();
+    await both.fired;
+    return new Response("", { status: 429, headers: { "Retry-After": String(waits.shift() ?? 1) } });
+  };
   const client = await openDelta({ token: () => "t", store, account: "a", fetch, retry: { ...quick, maxWait: 10 } });
   await Promise.allSettled(["a", "b"].map((name) => client.orgContacts({ name }).sync()));
   const [held] = [...states].filter(([key]) => key.includes(" | not before | ")).map(([, state]) => state);
@@ -357,7 +362,7 @@ function counting(ms) {
     seen.asked += 1;
     try {
       const response = await fetch(url, init);
-      await sleep(ms);
+      await delayed(ms);
       return response;
     } finally {
       seen.now -= 1;
@@ -396,8 +401,8 @@ test("after a throttle the queries of a mailbox come back one by one", async (t)
     begun.push([underWay, good]);
     try {
       const response = await fetch(url, init);
-      // Long enough for everything else that may begin.
-      await sleep(50);
+      // Whatever else may begin has begun.
+      await settled(fake);
       good += response.status === 200 ? 1 : 0;
       return response;
     } finally {
@@ -544,28 +549,36 @@ test("an abort reaches the token call, the request, its body, every wait and the
   let tokenSignal;
   let fetchSignal;
   // One for each request: who reads a body locks it.
-  const slow = () => new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode('{"value":[')) });
+  let arrived;
+  const reached = () => (arrived.fire(), never());
+  // It is asked for more once its first piece has been read.
+  const slow = () => {
+    const pieces = ['{"value":['];
+    const pull = (controller) => (pieces.length ? controller.enqueue(new TextEncoder().encode(pieces.pop())) : reached());
+    return new ReadableStream({ pull }, { highWaterMark: 0 });
+  };
   const throttled = () => new Response("", { status: 429, headers: { "Retry-After": "100" } });
   const places = {
-    token: { token: ({ signal }) => ((tokenSignal = signal), never()) },
-    request: { fetch: (url, { signal }) => ((fetchSignal = signal), never()) },
+    token: { token: ({ signal }) => ((tokenSignal = signal), reached()) },
+    request: { fetch: (url, { signal }) => ((fetchSignal = signal), reached()) },
     body: { fetch: async () => new Response(slow()) },
     wait: { fetch: async () => throttled() },
   };
   for (const [place, options] of Object.entries(places)) {
     for (const reason of ["stop", undefined, null, 0, new Error("mine"), { any: "thing" }]) {
       let requests = 0;
+      arrived = event();
       const own = options.fetch && ((...request) => ((requests += 1), options.fetch(...request)));
       const client = await open(world, { ...options, ...(own && { fetch: own }) });
       const contacts = client.orgContacts();
       const stop = new AbortController();
       const done = contacts.sync({ signal: stop.signal }).then(() => assert.fail(place), (thrown) => [thrown]);
-      await sleep(place === "wait" ? 30 : 10);
+      await (place === "wait" ? until(contacts, ({ phase }) => phase === "waiting") : arrived.fired);
       const before = requests;
       stop.abort(reason);
       const [thrown] = await done;
       assert.equal(thrown, stop.signal.reason, place);
-      await sleep(5);
+      await settled(fake);
       assert.equal(requests, before, `${place}: nothing is sent afterwards`);
       assert.equal(contacts.status.get().phase, "idle");
       await client.close();
@@ -577,10 +590,14 @@ test("an abort reaches the token call, the request, its body, every wait and the
 test("whoever leaves the queue of a mailbox makes room for the others", async () => {
   const world = await fake.world({ populate });
   let hold = true;
-  const client = await open(world, { fetch: (url, init) => (hold ? new Promise((_, reject) => init.signal.addEventListener("abort", () => reject(init.signal.reason))) : fetch(url, init)) });
+  let requests = 0;
+  const hung = ({ signal }) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+  const client = await open(world, { fetch: (url, init) => ((requests += 1), hold ? hung(init) : fetch(url, init)) });
   const stops = Array.from({ length: 6 }, () => new AbortController());
   const rounds = stops.map(({ signal }, at) => client.events({ ...weeks, name: `q${at}` }).sync({ signal }));
-  await sleep(20);
+  await polled(() => requests === 4);
+  await settled(fake);
+  assert.equal(requests, 4, "the others wait");
   hold = false;
   // Two who wait, and one who has a request under way.
   for (const at of [5, 4, 0]) stops[at].abort("left");

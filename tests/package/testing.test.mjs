@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openDelta } from "deltalink";
 import { fakeGraph } from "deltalink/testing";
+import { until } from "../wait.mjs";
 
 const DAY = 86_400_000;
 const QUICK = { base: 1, cap: 1 };
@@ -112,9 +113,11 @@ test("an answer that never comes ends by the caller's signal", async () => {
   for (const fault of ["hang", { name: "delay", ms: 60_000 }, { name: "slow", bytesPerSecond: 1 }]) {
     graph.fault(fault);
     const stop = new AbortController();
+    const { length } = graph.requests();
     const round = users.sync({ signal: stop.signal });
     const reason = new Error("enough");
-    setTimeout(() => stop.abort(reason), 20);
+    await until(() => graph.requests().length > length);
+    stop.abort(reason);
     await assert.rejects(round, (error) => error === reason);
   }
 });

@@ -8,11 +8,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { startChromium } from "../dashboard/harness.mjs";
 import { startFake } from "../fake.mjs";
+import { delayed } from "../wait.mjs";
 
 const MINUTES = Number(process.env.MINUTES ?? 10);
 const MB = 1024 ** 2;
 const at = (path) => fileURLToPath(new URL(path, import.meta.url));
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Another origin: what links and redirects of the fake lead to. It wants no token. */
 const strangers = [];
@@ -25,6 +25,7 @@ const elsewhere = `http://127.0.0.1:${stranger.address().port}`;
 
 const folder = await mkdtemp(join(tmpdir(), "deltalink-soak-"));
 await cp(at("site"), folder, { recursive: true });
+await cp(at("../wait.mjs"), join(folder, "wait.mjs"));
 await cp(at("../node_modules/deltalink"), join(folder, "deltalink"), { recursive: true });
 const fake = await startFake("--static", folder);
 const chromium = await startChromium();
@@ -90,7 +91,7 @@ async function soak() {
   let edits = 0;
   let replies = 0;
   for (let ticks = 1; Date.now() - began < MINUTES * 60_000; ticks++) {
-    await sleep(1000);
+    await delayed(1000);
     for (const collection of ["events", "contacts", "users", "groups", "drive", "messages", "recordings"]) {
       // Recordings only ever come.
       const edit = collection === "recordings" ? { op: "add" } : { op: "random", count: 1 };

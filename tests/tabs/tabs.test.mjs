@@ -4,6 +4,7 @@ import { after, afterEach, before, beforeEach, test } from "node:test";
 import { startChromium } from "../dashboard/harness.mjs";
 import { asked } from "../fake.mjs";
 import { Browser, byId, startSite } from "../kill/harness.mjs";
+import { until } from "../wait.mjs";
 
 let site;
 let chromium;
@@ -53,7 +54,7 @@ const end = (page, name) => page.evaluate((name) => window.ends[name], name);
 const phase = (page, name) => page.evaluate((name) => window.until(window.query, ({ phase }) => phase === name), name);
 /** Until the fake Graph has a request that it does not answer. */
 async function hung(world) {
-  while (!(await world.met()).hang) await new Promise((resolve) => setTimeout(resolve, 10));
+  await until(async () => (await world.met()).hang > 0);
 }
 
 const status = (page) => page.evaluate(() => ({ ...window.query.status.get() }));

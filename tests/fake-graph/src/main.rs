@@ -93,7 +93,7 @@ impl Listener for Loopback {
                     let _ = stream.set_nodelay(true);
                     return (Cuttable { stream, cut: Arc::default() }, from);
                 }
-                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+                Err(_) => delayed(20).await,
             }
         }
     }
@@ -145,7 +145,7 @@ async fn give(response: Response, cut: &Cut) -> AxumResponse {
         std::future::pending::<()>().await;
     }
     if response.delay_ms > 0 {
-        tokio::time::sleep(Duration::from_millis(response.delay_ms)).await;
+        delayed(response.delay_ms).await;
     }
     let mut out = AxumResponse::builder().status(response.status.max(200));
     if response.status == 0 {
@@ -165,6 +165,11 @@ async fn give(response: Response, cut: &Cut) -> AxumResponse {
     built.unwrap_or_else(|_| AxumResponse::new(Body::from("a header of the answer is not allowed")))
 }
 
+/// Takes `ms`, as a slow network or service does. Nothing else in the tests in Rust sleeps: `tests/no-sleeps.mjs`.
+async fn delayed(ms: u64) {
+    tokio::time::sleep(Duration::from_millis(ms)).await;
+}
+
 /// The body in pieces of a tenth of a second, and an error where it is to be cut.
 fn pieces(response: Response) -> impl stream::Stream<Item = Result<Bytes, io::Error>> + Send {
     let end = response.cut_after.unwrap_or(response.body.len()).min(response.body.len());
@@ -179,12 +184,12 @@ fn pieces(response: Response) -> impl stream::Stream<Item = Result<Bytes, io::Er
                 return None;
             }
             if at >= end {
-                // Give what came before time to leave.
-                tokio::time::sleep(Duration::from_millis(30)).await;
+                // One turn, in which hyper flushes what came before.
+                tokio::task::yield_now().await;
                 return Some((Err(ErrorKind::ConnectionReset.into()), (at, true)));
             }
             if paced && at > 0 {
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                delayed(100).await;
             }
             let to = at.saturating_add(step).min(end);
             Some((Ok(body.slice(at..to)), (to, false)))

@@ -1,4 +1,5 @@
 import { openDelta } from "deltalink";
+import { delayed } from "./wait.mjs";
 
 const WEEKS = [["2026-11-01", "2026-12-20"], ["2026-11-10", "2026-12-01"], ["2026-11-21", "2026-11-28"]];
 
@@ -29,7 +30,6 @@ const lives = [];
 const counts = { rounds: {}, requests: 0, tokens: 0 };
 let over = false;
 
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const count = (name) => (counts.rounds[name] = (counts.rounds[name] ?? 0) + 1);
 
 /** What a consumer of a feed keeps. */
@@ -73,9 +73,9 @@ class Life {
         count(error.code ?? String(error));
         // The way out that their messages name.
         if (error.code === "resync-loop" || error.code === "livelock") await this.query.reset().catch(() => {});
-        if (error.retryAt) await sleep(Math.min(error.retryAt - Date.now(), 5000));
+        if (error.retryAt) await delayed(Math.min(error.retryAt - Date.now(), 5000));
       }
-      await sleep(100 + Math.random() * 400);
+      await delayed(100 + Math.random() * 400);
     }
   }
 
@@ -88,7 +88,7 @@ class Life {
       } catch (error) {
         if (error.code === "resync-loop" || error.code === "livelock") await this.query.reset();
         if (rounds > 10) throw error;
-        await sleep(1000);
+        await delayed(1000);
       }
     }
     return this.copy ? [...this.copy.rows.values()] : this.query.all();

@@ -1,0 +1,43 @@
+// Tests that must fail until an issue is closed: tests/expected-failures.json lists each as
+// { suite, test, issue }.
+import { readFileSync } from "node:fs";
+
+export const LIST = "tests/expected-failures.json";
+
+export function readList(root) {
+  const list = JSON.parse(readFileSync(`${root}${LIST}`, "utf8"));
+  for (const { suite, test, issue } of list) {
+    if (![suite, test, issue].every((value) => typeof value === "string" && value))
+      throw new Error(`${LIST}: suite, test and issue are strings`);
+  }
+  return list;
+}
+
+/** `browser` means the suite in each engine. */
+const isOf = (entry, suite) => entry.suite === suite || suite.startsWith(`${entry.suite}, `);
+
+/** Marks listed tests that failed as `expected`; listed tests that passed or are missing fail. */
+export function applyExpected(suite, tests, list) {
+  const entries = list.filter((entry) => isOf(entry, suite));
+  const known = new Set(tests.map(({ name }) => name));
+  const missing = entries.filter(({ test }) => !known.has(test));
+  return [
+    ...tests.map((test) => {
+      const entry = entries.find((entry) => entry.test === test.name);
+      if (!entry) return test;
+      if (test.outcome === "failed") return { ...test, outcome: "expected", issue: entry.issue };
+      return {
+        name: test.name,
+        outcome: "failed",
+        at: LIST,
+        message: `${test.outcome} now: remove it from the list`,
+      };
+    }),
+    ...missing.map(({ test }) => ({
+      name: test,
+      outcome: "failed",
+      at: LIST,
+      message: `the suite ${suite} has no test of this name`,
+    })),
+  ];
+}

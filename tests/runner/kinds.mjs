@@ -1,0 +1,143 @@
+// The kinds of suites: a command that passes or fails, a test program, and the engines.
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { startFake } from "../fake.mjs";
+import { ci, env, root, run } from "./command.mjs";
+import { problem, readCargo, readTap } from "./read.mjs";
+
+const corpus = process.env.CORPUS ?? `${root}../shared/corpus`;
+/** The test of real answers passes where there are none: it is counted as skipped. */
+const withoutCorpus = !existsSync(`${corpus}/index.tsv`);
+
+/** What stands in for the tests of a suite whose tool or engine is missing: CI has to have it. */
+function notInstalled(name, what) {
+  const message = `${what} is not installed; make setup installs it or says how`;
+  if (ci) return { tests: [{ name, outcome: "failed", message }] };
+  return { tests: [{ name, outcome: "skipped" }], notes: [`skipped: ${message}`] };
+}
+
+/** A command that passes or fails as a whole. `tool` is a program of the project's cache. */
+export function check(name, command, more = {}) {
+  const { variables, tool, ...suite } = more;
+  return {
+    name,
+    ...suite,
+    async run(log) {
+      if (tool && !existsSync(`${env.TOOLS}/bin/${tool}`)) return notInstalled(name, tool);
+      const { code, output } = await run(command, log, variables);
+      return { tests: [{ name, outcome: code === 0 ? "passed" : "failed", message: problem(output) }] };
+    },
+  };
+}
+
+/** Tests of `cargo test`. `notes` makes lines of the output that are printed too. */
+export function cargo(name, command, more = {}) {
+  return { name, ...more, run: async (log) => counted(name, await run(command, log), readCargo, more.notes) };
+}
+
+/** Tests of `node --test`. */
+export function node(name, command, more = {}) {
+  const read = (output) => readTap(output, root);
+  return {
+    name,
+    ...more,
+    run: async (log) =>
+      counted(name, await run(`node --test --test-reporter=tap ${command}`, log), read, more.notes),
+  };
+}
+
+function counted(name, { code, output }, read, notes = () => []) {
+  const tests = read(output);
+  const failed = tests.some(({ outcome }) => outcome === "failed");
+  // A program that does not compile or crashes between two tests is a failure of its own.
+  if (code !== 0 && !failed)
+    tests.push({ name, outcome: "failed", message: `ended with ${code}\n${problem(output)}` });
+  if (code === 0 && tests.length === 0) tests.push({ name, outcome: "failed", message: "it has no tests" });
+  const real =
+    withoutCorpus && tests.find((test) => /every_real_answer/.test(test.name) && test.outcome === "passed");
+  if (!real) return { tests, notes: notes(output) };
+  real.outcome = "skipped";
+  return { tests, notes: [...notes(output), `skipped: ${real.name}, there is no corpus at ${corpus}`] };
+}
+
+const ENGINES = [
+  { engine: "Chromium", driver: "CHROMEDRIVER", path: env.CHROMIUM && env.CHROMEDRIVER },
+  { engine: "Firefox", driver: "GECKODRIVER", path: env.FIREFOX && `${env.TOOLS}/bin/geckodriver` },
+  { engine: "WebKit", driver: "SAFARIDRIVER", path: env.WEBKITDRIVER, before: "xvfb-run -a " },
+];
+
+/** The same tests in three engines, compiled once. If all pass, the engines ran equally many. */
+export function engines({ quick, budgets }) {
+  const counts = new Map();
+  let fake;
+  let programs;
+  const compile = {
+    name: "browser, build",
+    needs: ["cargo"],
+    after: ["build"],
+    budget: budgets.build,
+    quick: true,
+    async run(log) {
+      fake = await startFixedFake(withoutCorpus ? [] : ["--static", corpus]);
+      const command =
+        "cargo test --locked --no-run --message-format=json-render-diagnostics" +
+        " --target wasm32-unknown-unknown -p deltalink --test browser --test schedules";
+      // With a little optimization the schedules run in two thirds of the time, in each engine.
+      const variables = { FAKE_ORIGIN: fake.origin, CARGO_PROFILE_DEV_OPT_LEVEL: "1" };
+      const { code, output } = await run(command, log, variables);
+      programs = [...output.matchAll(/"executable":"([^"]+\.wasm)"/g)].map(([, path]) => path);
+      const built = code === 0 && programs.length === 2;
+      return {
+        tests: [{ name: "browser, build", outcome: built ? "passed" : "failed", message: problem(output) }],
+      };
+    },
+  };
+  const suites = ENGINES.map(({ engine, driver, path, before = "" }) => ({
+    name: `browser, ${engine}`,
+    needs: [engine],
+    requires: ["browser, build"],
+    budget: budgets[engine],
+    quick: quick.includes(engine),
+    async run(log) {
+      const name = `browser, ${engine}`;
+      if (!path || !existsSync(path)) return notInstalled(name, `${engine} or its driver`);
+      const variables = {
+        [driver]: path,
+        WASM_BINDGEN_TEST_ONLY_WEB: "1",
+        WASM_BINDGEN_TEST_TIMEOUT: "300",
+        WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS: "1",
+      };
+      const results = [];
+      // One after the other, and the second also where the first failed.
+      for (const program of programs) {
+        const ended = await run(`${before}wasm-bindgen-test-runner ${program}`, log, variables);
+        results.push(counted(`${name}, ${program.match(/([^/]+)-\w+\.wasm$/)[1]}`, ended, readCargo));
+      }
+      const tests = results.flatMap((result) => result.tests);
+      // How many there are means nothing where a test failed.
+      if (tests.every(({ outcome }) => outcome !== "failed")) counts.set(engine, tests.length);
+      const unequal = [...counts].find(([, count]) => count !== tests.length);
+      if (counts.has(engine) && unequal) {
+        tests.push({
+          name,
+          outcome: "failed",
+          message: `${engine} ran ${tests.length} tests, ${unequal[0]} ${unequal[1]}`,
+        });
+      }
+      return { tests, notes: results.flatMap((result) => result.notes) };
+    },
+  }));
+  return { suites: [compile, ...suites], end: () => fake?.stop() };
+}
+
+/**
+ * Starts the fake Graph at the port of the last run if that is free: its origin is compiled into the
+ * tests, so with the same port cargo does not compile them again.
+ */
+async function startFixedFake(args) {
+  const file = `${root}target/test-logs/fake-port`;
+  mkdirSync(`${root}target/test-logs`, { recursive: true });
+  const port = existsSync(file) ? readFileSync(file, "utf8") : "0";
+  const fake = await startFake("--port", port, ...args).catch(() => startFake(...args));
+  writeFileSync(file, new URL(fake.origin).port);
+  return fake;
+}

@@ -1,0 +1,175 @@
+// The runner itself: what it reads out of failing programs, and what an expected failure comes to.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { applyExpected } from "./expected.mjs";
+import { problem, readCargo, readTap } from "./read.mjs";
+
+const CARGO = `
+running 3 tests
+test rate::a_permit_comes_back ... ok
+test a_page_is_committed_once ... FAILED
+test needs_a_corpus ... ignored
+
+failures:
+
+---- a_page_is_committed_once stdout ----
+seed 7
+
+thread 'a_page_is_committed_once' (4321) panicked at tests/model.rs:87:9:
+assertion \`left == right\` failed: revision
+  left: 1
+ right: 2
+note: run with \`RUST_BACKTRACE=1\` environment variable to display a backtrace
+
+
+failures:
+    a_page_is_committed_once
+
+test result: FAILED. 1 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.02s
+`;
+
+test("cargo: each test, and of one that failed its place and message", () => {
+  assert.deepEqual(readCargo(CARGO), [
+    { name: "rate::a_permit_comes_back", outcome: "passed" },
+    {
+      name: "a_page_is_committed_once",
+      outcome: "failed",
+      at: "tests/model.rs:87",
+      message: "assertion `left == right` failed: revision\n  left: 1\n right: 2",
+    },
+    { name: "needs_a_corpus", outcome: "skipped" },
+  ]);
+});
+
+const BROWSER = `running 2 tests
+test browser::pages_come_in_order ... FAIL
+test browser::a_closed_client_says_so ... ok
+
+failures:
+
+---- browser::pages_come_in_order output ----
+    error output:
+        panicked at tests/browser.rs:120:5:
+        assertion failed: pages.is_empty()
+
+        Stack:
+
+        Error
+            at http://127.0.0.1:1/x.js:1:1
+
+failures:
+
+    browser::pages_come_in_order
+
+test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 filtered out; finished in 1.2s
+`;
+
+test("a browser: the same", () => {
+  const [failed, passed] = readCargo(BROWSER);
+  assert.deepEqual(failed, {
+    name: "browser::pages_come_in_order",
+    outcome: "failed",
+    at: "tests/browser.rs:120",
+    message: "assertion failed: pages.is_empty()",
+  });
+  assert.equal(passed.outcome, "passed");
+});
+
+/** What node prints for a test file. */
+function tapOf(source) {
+  const folder = mkdtempSync(join(tmpdir(), "deltalink-runner-"));
+  try {
+    const file = join(folder, "some.test.mjs");
+    writeFileSync(
+      file,
+      `import assert from "node:assert/strict";\nimport { describe, test } from "node:test";\n${source}`,
+    );
+    // What marks this process as a test's would make node report to it.
+    const env = { ...process.env, NODE_TEST_CONTEXT: undefined };
+    const { stdout } = spawnSync(process.execPath, ["--test", "--test-reporter=tap", file], {
+      encoding: "utf8",
+      env,
+    });
+    return readTap(stdout, `${folder}/`);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+test("node: tests, subtests and skipped ones, and where an assertion stands", () => {
+  const tests = tapOf(`
+    test("passes # with a sign", () => {});
+    test("later", { todo: true }, () => {});
+    describe("a group", () => {
+      test("fails in it", () => {
+        assert.equal(1, 2, "one is 'two'");
+      });
+    });
+    test("a parent", async (t) => {
+      await t.test("a child", () => assert.deepEqual({ a: 1 }, { a: 2 }));
+    });
+  `);
+  assert.deepEqual(
+    tests.map(({ name, outcome, at }) => [name, outcome, at]),
+    [
+      ["passes # with a sign", "passed", undefined],
+      ["later", "skipped", undefined],
+      ["fails in it", "failed", "some.test.mjs:8"],
+      ["a child", "failed", "some.test.mjs:12"],
+    ],
+  );
+  assert.equal(tests[2].message, "one is 'two'\n1 !== 2");
+  assert.match(tests[3].message, /^Expected values to be strictly deep-equal:\n/);
+});
+
+test("node: a file that can't be loaded, and a rejection that nobody handles", () => {
+  const [broken] = tapOf("import { nothing } from './nowhere.mjs';");
+  assert.equal(broken.outcome, "failed");
+  const [unhandled] = tapOf(
+    "test('rejects', async () => { Promise.reject(new Error('nobody')); await new Promise((resolve) => setImmediate(resolve)); });",
+  );
+  assert.deepEqual([unhandled.outcome, unhandled.message], ["failed", "nobody"]);
+});
+
+test("an expected failure counts apart, and fails once it passes or is gone", () => {
+  const tests = [
+    { name: "known", outcome: "failed", message: "x" },
+    { name: "repaired", outcome: "passed" },
+    { name: "new", outcome: "failed", message: "y" },
+  ];
+  const list = ["known", "repaired", "gone"].map((test) => ({ suite: "package", test, issue: "#11" }));
+  const judged = applyExpected("package", tests, [...list, { suite: "native", test: "new", issue: "#11" }]);
+  assert.deepEqual(
+    judged.map(({ name, outcome }) => [name, outcome]),
+    [
+      ["known", "expected"],
+      ["repaired", "failed"],
+      ["new", "failed"],
+      ["gone", "failed"],
+    ],
+  );
+  assert.equal(judged[1].message, "passed now: remove it from the list");
+  assert.equal(judged[3].message, "the suite package has no test of this name");
+});
+
+test("an entry of the list without an engine is of each engine", () => {
+  const tests = [{ name: "known", outcome: "failed", message: "x" }];
+  const list = [{ suite: "browser", test: "known", issue: "#11" }];
+  assert.equal(applyExpected("browser, WebKit", tests, list)[0].outcome, "expected");
+  assert.equal(applyExpected("browserless", tests, list)[0].outcome, "failed");
+});
+
+test("of another program, what stands from its first error on", () => {
+  assert.equal(
+    problem("Compiling a\nerror[E0308]: mismatched types\n --> src/lib.rs:3:5\n"),
+    "error[E0308]: mismatched types\n --> src/lib.rs:3:5",
+  );
+  assert.equal(
+    problem("/x/a.mjs\n  3:7  error  'b' is not defined  no-undef\n"),
+    "/x/a.mjs\n  3:7  error  'b' is not defined  no-undef",
+  );
+});
