@@ -1,5 +1,5 @@
 # `make demo` and `make test` are all that is needed; both install what is missing.
-.PHONY: setup build demo test quick hosts model fuzz kill soak size check-demo fmt clean
+.PHONY: setup build demo test quick audit bench bench-check hosts model fuzz kill soak size check-demo fmt clean
 
 setup:
 	@scripts/setup.sh
@@ -51,8 +51,24 @@ hosts: setup
 	@scripts/build.sh
 	@. scripts/env.sh && FAKE_GRAPH=target/debug/fake-graph node tests/hosts/all.mjs $(ONLY)
 
+# Beside hand-written loops and other clients. QUICK=1, ONLY=first,heap, BASE=other.tgz, RUNS=3, WRITE=1 NOTE=… for docs/performance.md
+bench: setup
+	@scripts/build.sh
+	@npm ci --prefix tests/bench --no-audit --no-fund --loglevel=error
+	@node --test --test-reporter=dot tests/bench/
+	@. scripts/env.sh && QUICK="$(QUICK)" ONLY="$(ONLY)" BASE="$(BASE)" RUNS="$(RUNS)" \
+		WRITE="$(WRITE)" NOTE="$(NOTE)" CHECK="$(CHECK)" node tests/bench/bench.mjs
+
+# The same with another package as BASE; exits with 1 if this one is slower.
+bench-check:
+	@$(MAKE) --no-print-directory bench CHECK=1
+
+# Known vulnerabilities of crates and npm packages, where the databases can be reached.
+audit: setup
+	@scripts/audit.sh
+
 fmt:
 	@cargo fmt --all
 
 clean:
-	@rm -rf target dist www/dist www/node_modules tests/node_modules screenshots
+	@rm -rf target dist www/dist www/node_modules tests/node_modules tests/bench/node_modules screenshots

@@ -7,6 +7,7 @@ esbuild() { node_modules/.bin/esbuild "$@" --minify --format=esm --target=es2022
 
 # Panic messages name source files: without this they would name this machine's folders. Added to the flags of .cargo/config.toml.
 cargo="${CARGO_HOME:-$HOME/.cargo}"
+if [ ! -d target/wasm32-unknown-unknown/release ]; then echo "build: compiling for the first time takes a minute or two"; fi
 remap="\"--remap-path-prefix=$PWD/=\", \"--remap-path-prefix=$HOME/=\", \"--remap-path-prefix=$(rustc --print sysroot)/lib/rustlib/src/rust/=\""
 for registry in "$cargo"/registry/src/*/; do remap+=", \"--remap-path-prefix=$registry=\""; done
 cargo build --quiet --locked --release --target wasm32-unknown-unknown --config "target.wasm32-unknown-unknown.rustflags = [$remap]" -p deltalink -p fake-graph-wasm
@@ -21,6 +22,7 @@ node_modules/.bin/esbuild dist/bindgen/deltalink.js --bundle --format=iife --glo
   --banner:js='export default function glue(WebAssembly) {' --footer:js='return api; }' --outfile=dist/package/deltalink.js
 cp pkg-template/*.js pkg-template/*.d.ts pkg-template/package.json README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE dist/package/
 cp -r pkg-template/stores dist/package/
+node scripts/notices.mjs >dist/package/THIRD-PARTY-NOTICES
 node scripts/stamp.mjs dist/package/deltalink.wasm dist/package/compile.js
 node scripts/inline.mjs dist/package/deltalink.wasm dist/package/inline.js
 # The fake Graph of deltalink/testing, again only when it has changed: wasm-opt takes its time.

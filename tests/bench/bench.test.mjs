@@ -1,0 +1,74 @@
+// The bench's own rules: what its server lists is what it expects, and what counts as slower.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { summarize } from "./checksum.js";
+import { shuffled } from "./order.mjs";
+import { isSlower, looksSlower, lowerLimit, median } from "./stats.mjs";
+import { World } from "./world.mjs";
+
+/** One round into a copy; returns the deltaLink. */
+function round(world, copy, link = "") {
+  for (let url = link; ;) {
+    const body = JSON.parse(Buffer.concat(world.answer(url.slice(url.indexOf("?")))));
+    for (const item of body.value) {
+      if (item["@removed"]) copy.delete(item.id);
+      else copy.set(item.id, item);
+    }
+    url = body["@odata.nextLink"];
+    if (!url) return body["@odata.deltaLink"];
+  }
+}
+
+for (const kind of ["events", "users"]) {
+  test(`a copy of ${kind} has the expected checksum after each kind of round`, () => {
+    const world = new World("http://127.0.0.1:9/w1/v1.0", { kind, pages: 3, size: 7 });
+    const copy = new Map();
+    const same = () => assert.deepEqual(summarize([...copy.values()]), world.expected);
+    let link = round(world, copy);
+    same();
+    world.change(5);
+    world.change(2);
+    assert.notDeepEqual(summarize([...copy.values()]), world.expected);
+    link = round(world, copy, link);
+    same();
+    world.forgetSilently(4);
+    round(world, copy, link);
+    assert.equal(copy.size, world.expected.count + 4, "a delta round does not report them");
+    copy.clear();
+    round(world, copy);
+    same();
+  });
+}
+
+test("events have 2.7 KB", () => {
+  const world = new World("http://127.0.0.1:9/w1/v1.0", { kind: "events", pages: 1, size: 100 });
+  const [, items] = world.answer("");
+  assert.ok(Math.abs(items.length / 100 - 2701) < 20, `${items.length / 100} bytes`);
+});
+
+test("a link that was not issued is refused", () => {
+  const world = new World("http://127.0.0.1:9/w1/v1.0", { kind: "users", pages: 1, size: 1 });
+  assert.equal(world.answer("?$deltatoken=made-up"), undefined);
+});
+
+test("the lower limit of a median needs five values for 95 %, and leaves out outliers of many", () => {
+  assert.equal(lowerLimit([1.2, 1.3, 1.4, 1.5]), -Infinity);
+  assert.equal(lowerLimit([1.5, 1.2, 1.3, 1.4, 1.6]), 1.2);
+  assert.equal(lowerLimit([0.1, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8]), 1.1);
+  assert.equal(median([4, 1, 3, 2]), 2.5);
+});
+
+test("slower is what exceeds five percent and the noise", () => {
+  assert.equal(isSlower([1.06, 1.08, 1.1, 1.2, 1.04]), true);
+  assert.equal(isSlower([1.01, 1.02, 1.04, 1.03, 1.02]), false, "within five percent");
+  assert.equal(isSlower([0.8, 1.3, 1.4, 1.2, 0.9]), false, "noise");
+  assert.equal(isSlower([1.5, 1.5, 1.5]), false, "too few runs");
+  assert.equal(looksSlower([1.5, 1.5, 1.5]), true, "a reason to measure again");
+  assert.equal(looksSlower([0.8, 1.3, 1.4, 1.2, 0.9]), false);
+});
+
+test("each run has all contestants, in an order of its own", () => {
+  const orders = Array.from({ length: 9 }, (_, run) => shuffled([0, 1, 2, 3, 4, 5], run));
+  for (const order of orders) assert.deepEqual([...order].sort(), [0, 1, 2, 3, 4, 5]);
+  assert.ok(new Set(orders.map(String)).size > 6);
+});

@@ -1,0 +1,229 @@
+// The rows that run in browsers: what each run does, and what it measures.
+import { USER_PROPERTIES } from "./data.mjs";
+import { engine as chromium } from "./chromium.mjs";
+import { TOKEN } from "./graph.mjs";
+import { median } from "./stats.mjs";
+import { PATHS } from "./world.mjs";
+import { firefox, webkit } from "./webdriver.mjs";
+
+const WINDOW = { start: "2026-11-01T00:00:00Z", end: "2026-12-01T00:00:00Z" };
+const QUERY = {
+  events: `?startDateTime=${WINDOW.start}&endDateTime=${WINDOW.end}`,
+  users: `?$select=${USER_PROPERTIES.join(",")}`,
+};
+const EVENTS = { kind: "events", pages: 20, size: 200 };
+const BANDWIDTH = 5_000_000;
+/** Short rounds and reads are repeated within a run, and the run's value is their median. */
+const ROUNDS = 15;
+const READS = 5;
+
+/** Everything that a contestant needs to know of a world. */
+function optionsOf(contestant, world) {
+  return {
+    module: `/${contestant.key}/app.js`,
+    name: `bench ${contestant.key}`,
+    root: world.root,
+    path: PATHS[world.kind] + QUERY[world.kind],
+    kind: world.kind,
+    ...WINDOW,
+    select: USER_PROPERTIES,
+    pageSize: world.size,
+    prefer: world.kind === "events" ? `odata.maxpagesize=${world.size}` : undefined,
+    token: TOKEN,
+    way: contestant.way,
+  };
+}
+
+/** Fails unless the rows are the server's, and each page cost a preflight and a request. */
+async function verify(session, contestant, world, requests) {
+  const found = await session.call("check");
+  const same = found.count === world.expected.count && found.sum === world.expected.sum;
+  if (!same) {
+    const [got, expected] = [found, world.expected].map(
+      ({ count, sum }) => `${count} rows with the checksum ${sum}`,
+    );
+    throw new Error(`${contestant.label} holds ${got}, the server ${expected}`);
+  }
+  if (world.preflights < world.pages) {
+    throw new Error(`${contestant.label} sent ${world.preflights} preflights for ${world.pages} pages`);
+  }
+  if (world.requests !== requests) {
+    throw new Error(`${contestant.label} sent ${world.requests} requests for pages, not ${requests}`);
+  }
+}
+
+async function repeated(count, work) {
+  const values = [];
+  for (let times = 0; times < count; times++) values.push(await work());
+  return median(values);
+}
+
+/** A browser on a fresh profile, a world of its own, and the contestant open in a page. */
+async function fresh(stage, engine, contestant, size, work) {
+  const world = stage.graph.world(size);
+  const session = await engine.start(stage.folder);
+  stage.versions[engine.name] ??= session.version;
+  try {
+    await session.goto(`${stage.site.origin}/`);
+    return await work(session, world, optionsOf(contestant, world));
+  } finally {
+    await session.stop();
+    stage.graph.remove(world);
+  }
+}
+
+/** The first round of a world of this size. */
+function firstRound(id, engine, size, runs) {
+  return {
+    rows: [id],
+    engine,
+    runs,
+    run: (contestant, stage) =>
+      fresh(stage, engine, contestant, size, async (session, world, options) => {
+        await session.call("open", options);
+        const elapsed = await session.call("round");
+        await verify(session, contestant, world, world.pages);
+        return { [id]: elapsed };
+      }),
+  };
+}
+
+/**
+ * A full mirror: rounds without and with changes, reading all of it, and another full round that
+ * finds rows gone.
+ */
+const onMirror = {
+  rows: ["incremental-4k-0", "incremental-4k-5", "all-4k", "full-again"],
+  engine: chromium,
+  runs: { quick: 1, full: 7 },
+  run: (contestant, stage) =>
+    fresh(stage, chromium, contestant, EVENTS, async (session, world, options) => {
+      await session.call("open", options);
+      await session.call("round");
+      await session.renew(`${stage.site.origin}/`);
+      await session.call("open", options);
+      const values = {
+        "incremental-4k-0": await repeated(ROUNDS, () => session.call("round")),
+        "incremental-4k-5": await repeated(ROUNDS, () => {
+          world.change(5);
+          return session.call("round");
+        }),
+        "all-4k": await repeated(READS, () => session.call("all")),
+      };
+      world.forgetSilently(20);
+      await session.call("reset");
+      values["full-again"] = await session.call("round");
+      await verify(session, contestant, world, 2 * world.pages + 2 * ROUNDS);
+      return values;
+    }),
+};
+
+/** 100,000 users: the mirror is made once, each run is a new page on it. */
+const onLargeMirror = {
+  rows: ["incremental-100k-0", "incremental-100k-5"],
+  engine: chromium,
+  runs: { quick: 0, full: 5 },
+  async prepare(contestant, stage) {
+    const world = stage.graph.world({ kind: "users", pages: 100, size: 1000 });
+    const session = await chromium.start(stage.folder);
+    const options = optionsOf(contestant, world);
+    const url = `${stage.site.origin}/`;
+    await session.goto(url);
+    await session.call("open", options);
+    await session.call("round");
+    return { world, session, options, url, stop: () => session.stop() };
+  },
+  async run(contestant, stage, { world, session, options, url }) {
+    await session.renew(url);
+    await session.call("open", options);
+    const before = world.requests;
+    const values = {
+      "incremental-100k-0": await repeated(ROUNDS, () => session.call("round")),
+      "incremental-100k-5": await repeated(ROUNDS, () => {
+        world.change(5);
+        return session.call("round");
+      }),
+    };
+    await verify(session, contestant, world, before + 2 * ROUNDS);
+    return values;
+  },
+};
+
+/**
+ * A page that loads the contestant: at its first visit, and at its fourth, when the browser's
+ * caches are filled.
+ */
+const onImport = {
+  rows: ["import-cold", "import-warm"],
+  engine: chromium,
+  runs: { quick: 1, full: 7 },
+  run: (contestant, stage) =>
+    fresh(
+      stage,
+      chromium,
+      contestant,
+      { kind: "events", pages: 1, size: 20 },
+      async (session, world, options) => {
+        const cold = await session.call("firstRequest", options);
+        let warm;
+        for (let visits = 0; visits < 3; visits++) {
+          await session.renew(`${stage.site.origin}/`);
+          warm = await session.call("firstRequest", options);
+        }
+        await verify(session, contestant, world, 4);
+        return { "import-cold": cold, "import-warm": warm };
+      },
+    ),
+};
+
+/** The most that is alive at a time during a first round, beyond what was before it. */
+function peakHeap(id, pages, runs) {
+  return {
+    rows: [id],
+    engine: chromium,
+    runs,
+    run: (contestant, stage) =>
+      fresh(stage, chromium, contestant, { ...EVENTS, pages }, async (session, world, options) => {
+        await session.call("open", options);
+        const before = await session.liveBytes();
+        let ended = false;
+        const round = session.call("round").finally(() => (ended = true));
+        let peak = before;
+        while (!ended) peak = Math.max(peak, await session.liveBytes());
+        await round;
+        await verify(session, contestant, world, world.pages);
+        return { [id]: (peak - before) / 1e6 };
+      }),
+  };
+}
+
+/** A first round and all() in a browser that is driven by WebDriver. */
+function byWebDriver(id, engine) {
+  return {
+    rows: [`${id}-first`, `${id}-all`],
+    engine,
+    runs: { quick: 0, full: 5 },
+    run: (contestant, stage) =>
+      fresh(stage, engine, contestant, EVENTS, async (session, world, options) => {
+        await session.call("open", options);
+        const elapsed = await session.call("round");
+        const all = await repeated(READS, () => session.call("all"));
+        await verify(session, contestant, world, world.pages);
+        return { [`${id}-first`]: elapsed, [`${id}-all`]: all };
+      }),
+  };
+}
+
+export const browserScenarios = [
+  firstRound("first-0ms", chromium, EVENTS, { quick: 3, full: 9 }),
+  firstRound("first-50ms", chromium, { ...EVENTS, latency: 50, rate: BANDWIDTH }, { quick: 1, full: 5 }),
+  firstRound("first-150ms", chromium, { ...EVENTS, latency: 150, rate: BANDWIDTH }, { quick: 0, full: 3 }),
+  firstRound("users", chromium, { kind: "users", pages: 40, size: 100 }, { quick: 2, full: 7 }),
+  onMirror,
+  onLargeMirror,
+  onImport,
+  peakHeap("heap-20", 20, { quick: 1, full: 3 }),
+  peakHeap("heap-200", 200, { quick: 0, full: 1 }),
+  byWebDriver("firefox", firefox),
+  byWebDriver("webkit", webkit),
+];

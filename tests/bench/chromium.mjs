@@ -1,0 +1,63 @@
+// Chromium on a profile on disk, by playwright-core.
+import { mkdtemp, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+const ARGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+];
+
+export const engine = {
+  name: "Chromium",
+  missing: () => !process.env.CHROMIUM && "it is not installed",
+
+  /** A browser on a fresh profile in this folder, with one page. */
+  async start(folder) {
+    const profile = await mkdtemp(join(folder, "profile-"));
+    const context = await chromium.launchPersistentContext(profile, {
+      executablePath: process.env.CHROMIUM,
+      args: [...ARGS, "--disable-component-update", "--disable-sync"],
+    });
+    context.setDefaultTimeout(300_000);
+    let [page] = context.pages();
+    let devtools = await context.newCDPSession(page);
+    return {
+      version: context.browser().version(),
+      async goto(url) {
+        await page.goto(url);
+        await page.waitForFunction(() => window.bench);
+      },
+      /** A new page of the same profile takes the place of the old one. */
+      async renew(url) {
+        const old = page;
+        page = await context.newPage();
+        await old.close();
+        devtools = await context.newCDPSession(page);
+        await this.goto(url);
+      },
+      call: (name, ...values) =>
+        page.evaluate(([called, given]) => window.bench[called](...given), [name, values]),
+      /**
+       * The bytes that are alive: the JavaScript heap, buffers and the wasm's memory right after a
+       * garbage collection.
+       */
+      async liveBytes() {
+        await devtools.send("HeapProfiler.collectGarbage");
+        const {
+          usedSize,
+          embedderHeapUsedSize = 0,
+          backingStorageSize = 0,
+        } = await devtools.send("Runtime.getHeapUsage");
+        return usedSize + embedderHeapUsedSize + backingStorageSize;
+      },
+      async stop() {
+        await context.close();
+        await rm(profile, { recursive: true, maxRetries: 20, retryDelay: 50 });
+      },
+    };
+  },
+};

@@ -1,0 +1,36 @@
+// Who takes part.
+
+/**
+ * `key` names a contestant's bundle and its results; `source` is a file of contestants/. The first
+ * one is the reference.
+ */
+const OTHERS = [
+  { key: "reference", label: "fetch + dexie bulkPut", source: "fetch-dexie.js" },
+  { key: "graph-client", label: "microsoft-graph-client + idb", source: "graph-client-idb.js" },
+  { key: "pnp", label: "@pnp/graph + dexie", source: "pnp-dexie.js" },
+  { key: "by-hand", label: "by hand: look-ahead, raw IndexedDB", source: "by-hand.js" },
+];
+
+/** The ways to use deltalink, of the package that is measured and of the base if there is one. */
+export function deltalinks(packages, ways) {
+  return packages.flatMap((deltalink) =>
+    ways.map((way) => ({
+      key: `${way}${deltalink.role === "base" ? "-base" : ""}`,
+      label: `deltalink ${way}()${deltalink.role === "base" ? ` of the base, ${deltalink.version}` : ""}`,
+      source: "deltalink.js",
+      way,
+      deltalink,
+    })),
+  );
+}
+
+/**
+ * All of a browser's contestants; for a comparison of two packages alone, the reference and those
+ * two.
+ */
+export function contestants(packages, check) {
+  return [
+    ...OTHERS.filter(({ key }) => !check || key === "reference"),
+    ...deltalinks(packages, ["sync", "round"]),
+  ];
+}

@@ -1,0 +1,30 @@
+import { openDB } from "idb";
+
+const STORES = ["items", "state"];
+
+/** Rows and the link in a database that is used through idb. */
+export async function openIdb(name) {
+  const db = await openDB(name, 1, {
+    upgrade(made) {
+      made.createObjectStore("items", { keyPath: "id" });
+      made.createObjectStore("state");
+    },
+  });
+  return {
+    link: () => db.get("state", "link"),
+    count: () => db.count("items"),
+    ids: () => db.getAllKeys("items"),
+    all: () => db.getAll("items"),
+    forgetLink: () => db.delete("state", "link"),
+    async commit({ put, remove, link }) {
+      const transaction = db.transaction(STORES, "readwrite", { durability: "relaxed" });
+      const items = transaction.objectStore("items");
+      await Promise.all([
+        ...put.map((item) => items.put(item)),
+        ...remove.map((id) => items.delete(id)),
+        transaction.objectStore("state").put(link, "link"),
+        transaction.done,
+      ]);
+    },
+  };
+}

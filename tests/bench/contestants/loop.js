@@ -1,0 +1,51 @@
+// The loop that users write around a client and a database: page by page, each page and its link in
+// one transaction.
+
+/** What a page brings: rows to put, ids to remove. */
+export function split(items) {
+  const put = [];
+  const remove = [];
+  for (const item of items) {
+    if (item["@removed"]) remove.push(item.id);
+    else put.push(item);
+  }
+  return { put, remove };
+}
+
+/**
+ * A mirror made of two parts. `storage` has link(), count(), ids(), all(), commit() and
+ * forgetLink(); `pages(url)` is an async iterable of bodies, from this URL to the one with the
+ * deltaLink.
+ */
+export function mirrorOf(storage, first, pages) {
+  return {
+    async round() {
+      const stored = await storage.link();
+      const full = stored === undefined;
+      const sweeps = full && (await storage.count()) > 0;
+      const listed = new Set();
+      let link;
+      for await (const body of pages(stored ?? first)) {
+        const { put, remove } = split(body.value);
+        if (sweeps) for (const { id } of put) listed.add(id);
+        link = body["@odata.deltaLink"] ?? body["@odata.nextLink"];
+        await storage.commit({ put, remove, link });
+      }
+      if (!sweeps) return;
+      // A full round that follows another one: what it no longer lists is gone.
+      const gone = (await storage.ids()).filter((id) => !listed.has(id));
+      if (gone.length) await storage.commit({ put: [], remove: gone, link });
+    },
+    all: () => storage.all(),
+    reset: () => storage.forgetLink(),
+  };
+}
+
+/** Pages one after the other; `get(url)` fetches and parses one. */
+export async function* oneByOne(get, url) {
+  for (let next = url; next;) {
+    const body = await get(next);
+    yield body;
+    next = body["@odata.nextLink"];
+  }
+}

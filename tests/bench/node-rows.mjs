@@ -1,0 +1,98 @@
+// The rows that run outside of browsers: the CPU time of a round in Node, and the first answer of a
+// Worker.
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Miniflare } from "miniflare";
+import { deltalinks } from "./contestants.mjs";
+import { TOKEN } from "./graph.mjs";
+import { bundleWorker } from "./packages.mjs";
+
+const PROCESS = fileURLToPath(new URL("cpu-process.mjs", import.meta.url));
+
+/**
+ * CPU time of first rounds, each contestant in a process of its own that stays for all runs. The
+ * first run warms up.
+ */
+function cpuOf(id, world, ways, runs) {
+  return {
+    rows: [id],
+    engine: { name: "Node" },
+    runs,
+    contestants: (packages) => [
+      { key: "reference", label: "r.json() + Map.set", way: "reference" },
+      ...deltalinks(packages, ways).map((contestant) => ({
+        ...contestant,
+        label: contestant.label.replace("feed()", "round() of a feed"),
+      })),
+    ],
+    async prepare({ way, deltalink }) {
+      const child = fork(PROCESS, [JSON.stringify({ way, ...world, folder: deltalink?.folder })]);
+      // A process that ends by itself answers no more.
+      const ended = new AbortController();
+      child.once("exit", (code) => ended.abort(new Error(`the process of ${way} ended with ${code}`)));
+      const prepared = {
+        async measure() {
+          child.send("run");
+          const [{ value, error }] = await once(child, "message", { signal: ended.signal });
+          if (error) throw new Error(error);
+          return value;
+        },
+        async stop() {
+          if (child.exitCode !== null) return;
+          child.disconnect();
+          await once(child, "exit");
+        },
+      };
+      await prepared.measure();
+      return prepared;
+    },
+    run: async (_contestant, _stage, prepared) => ({ [id]: await prepared.measure() }),
+  };
+}
+
+/** From the start of workerd to the first answer of a Worker that does one round of one page. */
+const onWorker = {
+  rows: ["workerd-cold"],
+  engine: { name: "workerd" },
+  runs: { quick: 2, full: 9 },
+  contestants: (packages) => [
+    { key: "reference", label: "fetch + Map.set", source: "plain.js" },
+    ...deltalinks(packages, ["sync"]).map((contestant) => ({ ...contestant, source: "deltalink.js" })),
+  ],
+  async prepare({ key, source, deltalink }, stage) {
+    const folder = join(stage.folder, `worker-${key}`);
+    await bundleWorker(source, folder, deltalink);
+    const modules = [{ type: "ESModule", path: join(folder, "worker.mjs") }];
+    if (deltalink) modules.push({ type: "CompiledWasm", path: join(folder, "deltalink.wasm") });
+    return { folder, modules, stop: async () => {} };
+  },
+  async run({ label }, stage, { folder, modules }) {
+    const world = stage.graph.world({ kind: "events", pages: 1, size: 20 });
+    const start = performance.now();
+    const miniflare = new Miniflare({
+      modules,
+      modulesRoot: folder,
+      compatibilityDate: "2026-07-01",
+      bindings: { ROOT: world.root, TOKEN },
+    });
+    try {
+      const { count, sum } = await (await miniflare.dispatchFetch("http://worker.example/")).json();
+      const elapsed = performance.now() - start;
+      if (count !== world.expected.count || sum !== world.expected.sum)
+        throw new Error(`${label} holds other rows than the server`);
+      return { "workerd-cold": elapsed };
+    } finally {
+      await miniflare.dispose();
+      stage.graph.remove(world);
+    }
+  },
+};
+
+const EVENTS = { kind: "events", pages: 20, size: 200 };
+export const nodeScenarios = [
+  cpuOf("cpu-events", EVENTS, ["sync", "round", "feed"], { quick: 5, full: 15 }),
+  cpuOf("cpu-users", { kind: "users", pages: 40, size: 100 }, ["sync"], { quick: 5, full: 15 }),
+  onWorker,
+];

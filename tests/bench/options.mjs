@@ -1,0 +1,31 @@
+// What the bench is asked to do, by arguments or by the environment of `make bench`.
+import { parseArgs } from "node:util";
+
+/**
+ * `--quick`: fewer rows and runs. `--only=a,b`: rows whose id or title contains one of the words.
+ * `--package=` and `--base=`: packed packages. `--check`: exit 1 if the package is slower than the
+ * base. `--write`: write docs/performance.md, with the sentence of `--note=`. `--runs=n`: that many
+ * runs of each row.
+ */
+export function readOptions(argv, env) {
+  const { values } = parseArgs({
+    args: argv,
+    options: {
+      quick: { type: "boolean", default: Boolean(env.QUICK) },
+      only: { type: "string", default: env.ONLY ?? "" },
+      package: { type: "string", default: env.PACKAGE || "dist/deltalink.tgz" },
+      base: { type: "string", default: env.BASE ?? "" },
+      check: { type: "boolean", default: Boolean(env.CHECK) },
+      write: { type: "boolean", default: Boolean(env.WRITE) },
+      note: { type: "string", default: env.NOTE ?? "" },
+      runs: { type: "string", default: env.RUNS ?? "" },
+    },
+  });
+  const only = values.only.split(",").map((word) => word.trim().toLowerCase());
+  const runs = values.runs === "" ? undefined : Number(values.runs);
+  if (runs !== undefined && !(Number.isInteger(runs) && runs > 0))
+    throw new Error("--runs must be a whole number of at least 1");
+  if (values.check && !values.base)
+    throw new Error("--check needs a package to compare with: --base=path/to/deltalink.tgz");
+  return { ...values, runs, only: only.filter((word) => word !== "") };
+}

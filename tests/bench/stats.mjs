@@ -1,0 +1,55 @@
+// Medians, paired ratios, and when a package counts as slower.
+
+/** A median ratio above this is a slowdown, if the noise does not explain it. */
+export const TOLERATED = 1.05;
+/** How sure it must be that the true median ratio is above 1. */
+const CONFIDENCE = 0.95;
+
+export function median(values) {
+  const sorted = [...values].sort((one, other) => one - other);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+export function summary(values) {
+  return { median: median(values), min: Math.min(...values), max: Math.max(...values) };
+}
+
+/** Run by run, one contestant over another: both of a pair ran within the same minute. */
+export function ratios(values, others) {
+  return values.map((value, at) => value / others[at]);
+}
+
+/**
+ * The lower confidence limit of the median of these values, by the sign test: the k-th smallest,
+ * for the largest k for which fewer than k of n fair coins fall on one side with a probability of
+ * at most 1 - CONFIDENCE. It assumes no distribution. With fewer than five values even the smallest
+ * is no such limit; then there is none.
+ */
+export function lowerLimit(values) {
+  const sorted = [...values].sort((one, other) => one - other);
+  let below = 0;
+  let chance = 0.5 ** sorted.length;
+  let limit = -Infinity;
+  for (let k = 0; k < sorted.length; k++) {
+    below += chance;
+    if (below > 1 - CONFIDENCE) break;
+    limit = sorted[k];
+    chance *= (sorted.length - k) / (k + 1);
+  }
+  return limit;
+}
+
+/** Whether these paired ratios are a reason to measure again: a slowdown, or too few to tell. */
+export function looksSlower(paired) {
+  const limit = lowerLimit(paired);
+  return median(paired) > TOLERATED && (limit === -Infinity || limit > 1);
+}
+
+/**
+ * Whether paired ratios of new to base show a slowdown: the median is above the tolerated one, and
+ * above 1 beyond the noise.
+ */
+export function isSlower(paired) {
+  return median(paired) > TOLERATED && lowerLimit(paired) > 1;
+}

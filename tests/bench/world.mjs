@@ -1,0 +1,173 @@
+// One collection of the bench's server: items, their changes, and the pages and links that a delta
+// query of it gets.
+import { hashRow } from "./checksum.js";
+import { idOf, makeItem } from "./data.mjs";
+
+/** By kind and count: the items that all worlds of this size begin with, serialized once. */
+const datasets = new Map();
+
+function datasetOf(kind, count, size) {
+  const name = `${kind} ${count} ${size}`;
+  let dataset = datasets.get(name);
+  if (!dataset) {
+    const hashes = new Uint32Array(count);
+    const pages = [];
+    let sum = 0;
+    for (let start = 0; start < count; start += size) {
+      const items = Array.from({ length: Math.min(size, count - start) }, (_, at) =>
+        makeItem(kind, start + at, 0),
+      );
+      items.forEach((item, at) => {
+        hashes[start + at] = hashRow(item);
+        sum = (sum + hashes[start + at]) % 2 ** 32;
+      });
+      pages.push(Buffer.from(items.map((item) => JSON.stringify(item)).join(",")));
+    }
+    datasets.set(name, (dataset = { pages, hashes, sum }));
+  }
+  return dataset;
+}
+
+export const PATHS = {
+  events: "/me/calendarView/delta",
+  users: "/users/delta",
+};
+
+/** What a delta query sees of one collection. Every request that it answers is counted. */
+export class World {
+  /**
+   * By number of the item: its version (undefined if it is gone), and the change that made it so; 0
+   * is unreported.
+   */
+  #changes = new Map();
+  #dataset;
+  #seq = 1;
+  #added = 0;
+  #links = 0;
+  #edited = 0;
+  #sum;
+  #count;
+  requests = 0;
+  preflights = 0;
+  /** The items that were sent, with repetitions. */
+  sent = 0;
+
+  /**
+   * `latency` in milliseconds before each answer, `rate` in bytes per second of all answers
+   * together.
+   */
+  constructor(root, { kind, pages, size, latency = 0, rate = Infinity }) {
+    Object.assign(this, { root, kind, pages, size, latency, rate });
+    this.#dataset = datasetOf(kind, pages * size, size);
+    this.#sum = this.#dataset.sum;
+    this.#count = pages * size;
+  }
+
+  /** What a correct copy holds now. */
+  get expected() {
+    return { count: this.#count, sum: this.#sum };
+  }
+
+  /**
+   * Makes `count` reported changes: one addition and one removal if there are at least five, the
+   * rest edits.
+   */
+  change(count) {
+    this.#seq += 1;
+    const numbers = Array.from({ length: count }, () => this.#nextNumber());
+    if (count >= 5) {
+      this.#set(this.pages * this.size + this.#added, 0);
+      this.#added += 1;
+      this.#set(numbers.pop(), undefined);
+      numbers.pop();
+    }
+    for (const number of numbers) this.#set(number, this.#seq);
+  }
+
+  /** Removes items without a report, so that only the next full round can find out. */
+  forgetSilently(count) {
+    for (let times = 0; times < count; times++) this.#set(this.#nextNumber(), undefined, 0);
+  }
+
+  /** Scattered over the pages; no number comes twice within one run. */
+  #nextNumber() {
+    const total = this.pages * this.size;
+    const number = (this.#edited * 997 + 13) % total;
+    this.#edited += 1;
+    return number;
+  }
+
+  #set(number, version, seq = this.#seq) {
+    const hash = (at, of) => (of === undefined ? 0 : hashRow(makeItem(this.kind, at, of)));
+    const known = this.#changes.get(number);
+    const original = number < this.pages * this.size;
+    const before = known ? hash(number, known.version) : original ? this.#dataset.hashes[number] : 0;
+    const existed = known ? known.version !== undefined : original;
+    this.#sum = (this.#sum - before + hash(number, version) + 2 ** 32) % 2 ** 32;
+    this.#count += Number(version !== undefined) - Number(existed);
+    this.#changes.set(number, { version, seq });
+  }
+
+  /**
+   * Answers one GET: the chunks of the body, or undefined for a link that this world never issued.
+   */
+  answer(query) {
+    this.requests += 1;
+    const token = /[?&]\$(?:skiptoken|deltatoken)=([^&]*)/.exec(query)?.[1];
+    if (token === undefined) return this.#listing(0, this.#seq);
+    const [, kind, seq, page] = /^([FD])(\d+)(?:\.(\d+))?-/.exec(token) ?? [];
+    if (kind === "F") return this.#listing(Number(page), seq);
+    if (kind === "D") return this.#since(Number(seq));
+    return undefined;
+  }
+
+  #listing(page, seq) {
+    const first = page * this.size;
+    let items = this.#dataset.pages[page];
+    const last = page + 1 === this.pages;
+    const touched = [...this.#changes.keys()].some(
+      (number) => number >= first && (number < first + this.size || last),
+    );
+    if (touched) {
+      const numbers = Array.from({ length: this.size + (last ? this.#added : 0) }, (_, at) => first + at);
+      const texts = numbers.map((number) => {
+        const change = this.#changes.get(number);
+        if (change && change.version === undefined) return undefined;
+        return JSON.stringify(makeItem(this.kind, number, change?.version ?? 0));
+      });
+      items = Buffer.from(texts.filter((text) => text !== undefined).join(","));
+    }
+    this.sent += this.size;
+    const link = last ? this.#link("delta", `D${seq}`) : this.#link("next", `F${seq}.${page + 1}`);
+    return [this.#head(link), items, Buffer.from("]}")];
+  }
+
+  #since(seq) {
+    const texts = [];
+    for (const [number, change] of this.#changes) {
+      if (change.seq <= seq) continue;
+      const gone = { "@removed": { reason: "deleted" }, id: idOf(this.kind, number) };
+      texts.push(
+        JSON.stringify(change.version === undefined ? gone : makeItem(this.kind, number, change.version)),
+      );
+    }
+    this.sent += texts.length;
+    return [this.#head(this.#link("delta", `D${this.#seq}`)), Buffer.from(`${texts.join(",")}]}`)];
+  }
+
+  /**
+   * As Graph writes them: the state is opaque, 300 characters long, and stands in the last
+   * parameter.
+   */
+  #link(kind, state) {
+    this.#links += 1;
+    const token = `${state}-${this.#links}-`.padEnd(300, "R0usmcFuQtZdtpk4");
+    const name = kind === "next" ? "$skiptoken" : "$deltatoken";
+    return `"@odata.${kind}Link":"${this.root}${PATHS[this.kind]}?${name}=${token}"`;
+  }
+
+  #head(link) {
+    const context = `"@odata.context":"${this.root}/$metadata#Collection(${this.kind.slice(0, -1)})"`;
+    return Buffer.from(`{${context},${link},"value":[`);
+  }
+}

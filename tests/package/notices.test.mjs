@@ -1,0 +1,65 @@
+// THIRD-PARTY-NOTICES of the packed package: every crate of its wasm modules, each with a licence.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+
+const notices = readFileSync(
+  new URL("../node_modules/deltalink/THIRD-PARTY-NOTICES", import.meta.url),
+  "utf8",
+);
+/** The crates of each section, and its text. */
+const sections = notices
+  .split(/^-{80}\n/m)
+  .slice(1)
+  .map((section) => {
+    const end = section.indexOf("\n\n");
+    return { crates: section.slice(0, end).split("\n"), text: section.slice(end + 2) };
+  });
+
+test("every crate that a wasm module is linked from is listed with its version", () => {
+  const cargo = [
+    "tree",
+    "--locked",
+    "--offline",
+    "-p",
+    "deltalink",
+    "-p",
+    "fake-graph-wasm",
+    "-e",
+    "normal,no-proc-macro",
+  ];
+  const tree = execFileSync("cargo", [...cargo, "--target", "wasm32-unknown-unknown", "--prefix", "none"], {
+    cwd: new URL("../..", import.meta.url),
+    encoding: "utf8",
+  });
+  const linked = new Set(
+    tree
+      .split("\n")
+      .filter((line) => line && !line.includes("(/"))
+      .map((line) => line.split(" ").slice(0, 2).join(" v").replace("vv", "")),
+  );
+  const listed = new Set(sections.flatMap(({ crates }) => crates.map((crate) => crate.split(" (")[0])));
+  assert.ok(linked.size > 5, [...linked].join());
+  assert.ok(listed.delete("the Rust standard library"));
+  assert.deepEqual([...listed].sort(), [...linked].sort());
+});
+
+test("each section has a copyright and the whole text of a licence", () => {
+  for (const { crates, text } of sections) {
+    assert.match(text, /copyright|unlicense/i, crates.join());
+    assert.match(
+      text,
+      /Permission is hereby granted|Apache License\s+Version 2\.0|Redistribution and use|free and unencumbered/,
+      crates.join(),
+    );
+    // The end of a licence: its disclaimer.
+    assert.match(text, /WITHOUT\s+WARRANT(Y|IES)|AS IS/, crates.join());
+  }
+});
+
+test("no crate is listed twice, and none by a folder of the machine that built it", () => {
+  const all = sections.flatMap(({ crates }) => crates);
+  assert.equal(new Set(all).size, all.length);
+  assert.doesNotMatch(notices, /\/(home|root|Users)\//);
+});
