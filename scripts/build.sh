@@ -16,7 +16,7 @@ RUSTFLAGS+=" -C link-arg=--features=mutable-globals,bulk-memory,bulk-memory-opt,
 RUSTFLAGS+=" --remap-path-prefix=$(rustc --print sysroot)/lib/rustlib/src/rust/="
 for registry in "$cargo"/registry/src/*/; do RUSTFLAGS+=" --remap-path-prefix=$registry="; done
 export RUSTFLAGS
-if [ ! -d target/wasm32-unknown-unknown/release ]; then echo "build: compiling for the first time takes a minute or two"; fi
+[ -d target/wasm32-unknown-unknown/release ] || echo "build: compiling for the first time takes a minute or two"
 cargo build --quiet --locked --release --target wasm32-unknown-unknown -p deltalink -p fake-graph-wasm
 rm -rf dist/package dist/bindgen
 # For the browser tests, which compile it in.
