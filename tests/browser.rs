@@ -792,7 +792,10 @@ async fn an_abort_cuts_short_a_fetch_a_wait_and_a_token_call_with_its_reason_unt
             match place {
                 "fetch" => world.until_met("hang", at).await,
                 "wait" => round.until_phase("waiting").await,
-                _ => until("the token source is called", async || js("return a.called", &never, &JsValue::NULL) == JsValue::TRUE).await,
+                _ => {
+                    let called = || js("return a.called", &never, &JsValue::NULL) == JsValue::TRUE;
+                    until("the token source is called", async || called()).await;
+                }
             }
             world.clear_log().await;
             js(&format!("a.abort({reason})"), &controller, &JsValue::NULL);

@@ -371,8 +371,9 @@ pub async fn until(name: &str, holds: impl AsyncFn() -> bool) {
     }
 }
 
-/// A barrier for tests of absence: a whole round of another client in another world, one request after the other. What a client under
-/// test was ready to send when this began has reached the fake, and is in its log, when this ends.
+/// A barrier for tests of absence: a whole round of another client in another world, one request
+/// after the other. A request that the client under test was ready to send when this began is in
+/// the fake's log when this ends.
 pub async fn settled() {
     let world = World::new().await;
     sync(&query(&client(&world, &fresh("barrier")).await, "orgContacts", json!({}))).await.unwrap();

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { startFake } from "../fake.mjs";
 import { ci, env, root, run } from "./command.mjs";
-import { problem, readCargo, readTap } from "./read.mjs";
+import { isCutShort, problem, readCargo, readTap } from "./read.mjs";
 
 const corpus = process.env.CORPUS ?? `${root}../shared/corpus`;
 /** The test of real answers passes where there are none: it is counted as skipped. */
@@ -49,8 +49,9 @@ function counted(name, { code, output }, read, notes = () => []) {
   const tests = read(output);
   const failed = tests.some(({ outcome }) => outcome === "failed");
   // A program that does not compile or crashes between two tests is a failure of its own.
-  if (code !== 0 && !failed)
+  if (code !== 0 && (!failed || isCutShort(output))) {
     tests.push({ name, outcome: "failed", message: `ended with ${code}\n${problem(output)}` });
+  }
   if (code === 0 && tests.length === 0) tests.push({ name, outcome: "failed", message: "it has no tests" });
   const real =
     withoutCorpus && tests.find((test) => /every_real_answer/.test(test.name) && test.outcome === "passed");
