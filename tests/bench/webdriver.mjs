@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { delayed } from "../wait.mjs";
 
 const ELEMENT_TIMEOUTS = { script: 300_000, pageLoad: 60_000 };
 /**
@@ -16,8 +17,6 @@ const CALL = `
   Promise.resolve().then(() => window.bench[name](...values))
     .then((value) => ({ value }), (error) => ({ error: String(error) + "\\n" + (error.stack ?? "") }))
     .then(done);`;
-
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 function freePort() {
   return new Promise((resolve, reject) => {
@@ -43,7 +42,7 @@ async function ready(driver, child) {
     if (child.exitCode !== null) throw new Error(`the driver ended with ${child.exitCode}`);
     const status = await command(driver, "GET", "/status").catch(() => undefined);
     if (status?.ready) return;
-    await pause(50);
+    await delayed(50);
   }
 }
 
@@ -81,7 +80,7 @@ function engineOf(name, missing, line, capabilities, env) {
         version: made.capabilities.browserVersion,
         async goto(url) {
           await command(driver, "POST", `${session}/url`, { url });
-          while (!(await execute("sync", "return Boolean(window.bench)", []))) await pause(10);
+          while (!(await execute("sync", "return Boolean(window.bench)", []))) await delayed(10);
         },
         async renew(url) {
           await this.goto("about:blank");
