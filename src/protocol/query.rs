@@ -12,8 +12,6 @@ use super::endpoint::Endpoint;
 use super::error::{Code, Error, Result};
 use super::rate::Workload;
 use super::resource::{self, Ids, PageSize, Resource};
-use std::collections::BTreeSet;
-
 use super::time::{DAY, format_iso, parse_iso};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -517,8 +515,10 @@ fn id_filter(ids: &[String]) -> String {
 
 /// In order, each once.
 fn sorted(texts: &[String]) -> Vec<String> {
-    let unique: BTreeSet<&String> = texts.iter().collect();
-    unique.into_iter().cloned().collect()
+    let mut sorted = texts.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    sorted
 }
 
 /// Whose mailbox a path of Outlook is in: `me`, or an id.

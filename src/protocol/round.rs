@@ -689,10 +689,11 @@ impl Round {
             record.empty = 0;
             record.stale = if sum.news { 0 } else { record.stale.saturating_add(1) };
         }
-        let brought: HashSet<&String> = sum.brought.iter().collect();
-        record.masters.retain(|id| !brought.contains(id));
-        let known: HashSet<String> = record.masters.iter().cloned().collect();
-        record.masters.extend(sum.masters.into_iter().filter(|id| !known.contains(id)));
+        let brought: HashSet<&str> = sum.brought.iter().map(String::as_str).collect();
+        record.masters.retain(|id| !brought.contains(id.as_str()));
+        let known: HashSet<&str> = record.masters.iter().map(String::as_str).collect();
+        let new: Vec<String> = sum.masters.into_iter().filter(|id| !known.contains(id.as_str())).collect();
+        record.masters.extend(new);
         record.delivered = sum.left;
         *fresh = sum.fresh;
         self.prepare(now)
@@ -715,8 +716,8 @@ impl Round {
             record.count = note.count;
             return self.note(note, Continuation::Deliver);
         }
-        let known: HashSet<&String> = self.record.delivered.iter().collect();
-        fresh.retain(|id| !known.contains(id));
+        let known: HashSet<&str> = self.record.delivered.iter().map(String::as_str).collect();
+        fresh.retain(|id| !known.contains(id.as_str()));
         if self.plan.shown && self.plan.query.mirror && !fresh.is_empty() && !planted::is("what is delivered is not noted") {
             let mut note = self.record.next();
             note.delivered.append(fresh);
@@ -999,7 +1000,8 @@ impl Round {
             NoResponse::Network => (WaitReason::Network, words),
             NoResponse::Timeout => {
                 self.shrink();
-                let seconds = (self.plan.policy.timeout / 1000.0).ceil();
+                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float becomes an integer saturating")]
+                let seconds = (self.plan.policy.timeout / 1000.0).ceil() as u64;
                 (WaitReason::Timeout, format!("{words} (nothing moved for {seconds} s, options.retry.timeout)"))
             }
         };

@@ -4,7 +4,7 @@
 //! A page and its record are one transaction. All its requests are issued before its end is awaited.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use js_sys::{Date, Function};
@@ -259,9 +259,9 @@ impl Connection {
         let (states, keys, times) = (state.get_all_keys()?, used.get_all_keys()?, used.get_all()?);
         transaction.end().await?;
         let times = list(&keys)?.into_iter().zip(list(&times)?).filter_map(|(key, time)| Some((key.as_string()?, time.as_f64()?)));
-        let used: HashMap<String, f64> = times.collect();
+        let in_use: HashSet<String> = times.filter(|(_, time)| *time > before).map(|(key, _)| key).collect();
         let known = list(&states)?.into_iter().filter_map(|key| key.as_string());
-        for key in known.filter(|key| used.get(key).is_none_or(|time| *time <= before)).take(PURGED) {
+        for key in known.filter(|key| !in_use.contains(key)).take(PURGED) {
             self.purge_one(&key, before).await?;
         }
         Ok(())
