@@ -20,7 +20,6 @@ use super::recent::RecentVersions;
 use super::record::Completed;
 use super::relation;
 use super::series::is_side_row;
-use crate::planted;
 
 /// Which removals a kind of resource knows besides `@removed` (graph-facts 2.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -159,7 +158,6 @@ pub fn collapse<I: Item>(items: Vec<I>, reading: ItemFormat) -> Collapsed<I> {
         if let Some((_, old)) = page.entries.get_mut(place) {
             page.duplicates += 1;
             *old = match (&*old, new) {
-                (old, _) if planted::is("the first of two duplicates wins") => old.clone(),
                 (Entry::Upsert(first), Entry::Upsert(second)) if reading.slices => {
                     Entry::Upsert(relation::joined(first.clone(), second, reading.minimal))
                 }
@@ -308,7 +306,6 @@ pub fn apply<I: Item>(
     for (id, entry) in entries {
         match (entry, rows.next().flatten()) {
             (Entry::Upsert(item), row) => upsert(&mut applied, id, item, row, mode),
-            (Entry::Remove(Reason::Changed), _) if planted::is("restorable objects stay") => {}
             (Entry::Remove(reason), Some(row)) => {
                 applied.news = true;
                 applied.growth -= 1;
@@ -333,7 +330,7 @@ fn upsert<I: Item>(applied: &mut PageEffects<I>, id: String, item: I, row: Optio
     let sliced = !slices.is_empty();
     let again = row.as_ref().is_some_and(|row| row.round == mode.round);
     // A full round replaces at the first sighting.
-    let fold = (mode.format.minimal && !planted::is("minimal pages replace") || sliced) && (again || !mode.full);
+    let fold = (mode.format.minimal || sliced) && (again || !mode.full);
     let (old, mut sets, staged) = match row {
         Some(row) => (Some(row.item), row.sets, row.staged),
         None => (None, Vec::new(), None),
@@ -346,7 +343,7 @@ fn upsert<I: Item>(applied: &mut PageEffects<I>, id: String, item: I, row: Optio
     };
     let mut gathered = None;
     if mode.full {
-        let before = staged.filter(|_| again && !planted::is("slices replace the set"));
+        let before = staged.filter(|_| again);
         if sliced || !sets.is_empty() || before.is_some() {
             let sets = relation::fold(&before.clone().unwrap_or_else(|| I::object(Vec::new())), slices);
             applied.news |= before.is_none_or(|before| !before.same(&sets));

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use super::{Continuation, Delivery, Pending, Round, State, Step, Target, TokenReason};
-use crate::planted;
 use crate::protocol::backoff::WaitReason;
 use crate::protocol::change::{PageSummary, SweepSummary};
 use crate::protocol::endpoint::shown;
@@ -97,16 +96,9 @@ impl Round {
                 return self.sign_in(TokenReason::Next);
             }
         }
-        if planted::is("the link is committed before the items") && record.link != self.record.link {
-            let mut note = record.clone();
-            note.phase = if *listed { Phase::Idle } else { Phase::Paging };
-            *record = note.next();
-            record.count = note.count;
-            return self.note(note, Continuation::Deliver);
-        }
         let known: HashSet<&str> = self.record.delivered.iter().map(String::as_str).collect();
         fresh.retain(|id| !known.contains(id.as_str()));
-        if self.plan.shown && self.plan.query.mirror && !fresh.is_empty() && !planted::is("what is delivered is not noted") {
+        if self.plan.shown && self.plan.query.mirror && !fresh.is_empty() {
             let mut note = self.record.next();
             note.delivered.append(fresh);
             record.revision = note.next().revision;
@@ -126,7 +118,7 @@ impl Round {
         let mut last = false;
         if listed {
             // Rows of older rounds can only be there if there was an older full round.
-            let full = self.position.kind == Kind::Full || planted::is("an incremental round sweeps");
+            let full = self.position.kind == Kind::Full;
             if self.plan.query.mirror && full && (self.position.generation > 1 || record.staged) {
                 record.phase = Phase::Sweeping;
                 listed_at(&mut record, now);
@@ -173,7 +165,6 @@ impl Round {
     pub(super) fn swept(&mut self, SweepSummary { work, growth, after }: SweepSummary, now: f64) -> Step {
         let mut record = self.record.next();
         record.grow(growth);
-        let after = after.filter(|_| !planted::is("the sweep ends after its first chunk"));
         match after {
             // Nothing to commit: look on.
             Some(after) if !work => {

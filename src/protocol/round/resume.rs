@@ -1,7 +1,6 @@
 //! Where a round starts, from the record: at the nextLink, at the deltaLink, in the sweep, or from the query itself.
 
 use super::{Round, Step, Target, TokenReason};
-use crate::planted;
 use crate::protocol::record::{Kind, Phase, Record};
 
 impl Round {
@@ -15,7 +14,6 @@ impl Round {
         let moved = self.plan.query.window.is_some() && self.record.window != self.plan.window;
         match self.record.phase {
             Phase::Fresh => self.start_over(),
-            Phase::Paging if planted::is("an interrupted round begins anew") => self.start_over(),
             // A mirror this old, or of another window, is listed anew. Until the first page is committed, the deltaLink stays.
             Phase::Idle if old || moved => {
                 self.start_over();
@@ -75,9 +73,6 @@ impl Round {
         self.position.kind = if self.plan.query.full { Kind::Full } else { Kind::Incremental };
         self.position.generation = self.record.generation.saturating_add(1);
         self.position.number = self.record.round.max(self.position.number).saturating_add(1);
-        if planted::is("a full round keeps the number of the one before") {
-            self.position.number = self.record.round.max(1);
-        }
         self.position.index = 0;
         self.position.start = None;
         self.position.window = self.plan.window.clone();
