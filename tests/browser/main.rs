@@ -6,9 +6,12 @@
 
 mod aborts;
 mod accounts;
+mod contract;
 mod network;
 mod options;
 mod rounds;
+#[path = "../contract/rules.rs"]
+mod rules;
 mod storage;
 mod support;
 mod tokens;
