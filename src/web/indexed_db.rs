@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use js_sys::{Date, Function};
+use js_sys::Function;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{IdbDatabase, IdbFactory};
@@ -48,9 +48,12 @@ struct Connection {
     is_closed: Cell<bool>,
     /// Called once the connection is closed, however that came.
     on_closed: Function,
+    now: Clock,
     /// The queries of this page.
     touched: RefCell<HashSet<String>>,
     transactions: InFlight,
+    /// The purge that this opening began.
+    purging: InFlight,
     listener: RefCell<Option<Closure<dyn FnMut()>>>,
 }
 
@@ -69,15 +72,18 @@ impl IndexedDb {
             prefix: prefix.to_owned(),
             is_closed: Cell::new(false),
             on_closed,
+            now,
             touched: RefCell::default(),
             transactions: InFlight::default(),
+            purging: InFlight::default(),
             listener: RefCell::default(),
         });
         connection.listen();
-        let purging = Rc::clone(&connection);
+        let (purging, running) = (Rc::clone(&connection), connection.purging.begin("purge"));
         spawn_local(async move {
             // A purge that fails is tried again at the next opening.
             let _ = purging.purge(now()).await;
+            drop(running);
         });
         Ok(Self(connection))
     }
@@ -125,8 +131,13 @@ impl IndexedDb {
         let (connection, key) = (Rc::clone(&self.0), key.to_owned());
         connection.touched.borrow_mut().insert(key.clone());
         spawn_local(async move {
-            let _ = connection.touch(&key, Date::now()).await;
+            let _ = connection.touch(&key, (connection.now)()).await;
         });
+    }
+
+    /// Waits until the purge that the opening began has ended.
+    pub async fn purged(&self) {
+        self.0.purging.all_settled().await;
     }
 }
 
