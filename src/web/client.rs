@@ -24,7 +24,7 @@ use super::mirror::Mirror;
 use super::options::{self, CALL_RECORDINGS, EVENTS, ORG_CONTACTS, Options, TRACK};
 use super::output::{report_to_js, to_js};
 use super::session::Session;
-use super::store::{Store, StoreResult};
+use super::store::{Cursor, Store, StoreResult};
 use super::token::Tokens;
 use crate::protocol::applier::PageApplier;
 use crate::protocol::endpoint::Endpoint;
@@ -314,6 +314,8 @@ impl Query {
             client_request_id: None,
             acknowledgement: None,
             throttle_revision: None,
+            swept: Cursor::default(),
+            thrown: JsValue::UNDEFINED,
         };
         Ok(RoundHandle { round, consumer, driver: Cell::new(Some(driver)) })
     }

@@ -1,6 +1,7 @@
 //! Where links and rows are kept. One commit path for all kinds of stores: records and rows become JavaScript values here.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 
 use js_sys::{Array, Date, Math};
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,7 @@ use wasm_bindgen::prelude::*;
 use super::custom::Custom;
 use super::error::RoundError;
 use super::indexed_db::IndexedDb;
-use super::js::{get, is_nullish};
+use super::js::{flat, get, is_nullish};
 use super::json::Json;
 use super::output::to_js;
 use crate::protocol::change::{PageEffects, Row};
@@ -25,6 +26,9 @@ pub const CHUNK: u32 = 500;
 /// What a commit writes.
 pub type Batch = memory::Batch<JsValue>;
 
+/// Rows by their ids.
+pub type Rows = Vec<(String, JsValue)>;
+
 /// A result of a store.
 pub type StoreResult<T> = std::result::Result<T, RoundError>;
 
@@ -36,6 +40,22 @@ pub enum Store {
     Memory(RefCell<Memory<JsValue>>),
     /// A `DeltaStore` of the caller's.
     Custom(Custom),
+}
+
+/// The ids after which chunks were read. A store that ends a second chunk with the same id would be read for ever.
+#[derive(Default)]
+pub struct Cursor(HashSet<String>);
+
+impl Cursor {
+    /// The id after which the next chunk begins; none after the last one.
+    pub fn advance<T>(&mut self, rows: &[(String, T)]) -> StoreResult<Option<String>> {
+        let Some((id, _)) = rows.last().filter(|_| rows.len() >= CHUNK as usize) else { return Ok(None) };
+        if self.0.insert(id.clone()) {
+            return Ok(Some(id.clone()));
+        }
+        let words = "scan() of options.store must give rows after the id it was given, but goes in circles";
+        Err(Error::new(Code::Store, words).into())
+    }
 }
 
 /// A row as it is stored.
@@ -69,7 +89,8 @@ fn row_to_js(row: &Row<Json>) -> JsValue {
 /// A stored row. One that is malformed counts as of no round: a sweep removes it and a page replaces it.
 fn row_from_js(value: JsValue) -> Row<Json> {
     let item = get(&value, "item");
-    match serde_wasm_bindgen::from_value::<StoredRow>(value) {
+    let plain = flat(&value, &["item", "staged"]).map_or(JsValue::UNDEFINED, JsValue::from);
+    match serde_wasm_bindgen::from_value::<StoredRow>(plain) {
         Ok(StoredRow { round, item, sets, staged }) => {
             Row { round, item: Json(item), sets, staged: Some(Json(staged)).filter(Item::is_object) }
         }
@@ -126,7 +147,7 @@ impl Store {
     }
 
     /// At most `limit` rows after an id, all of one moment; fewer only at the end.
-    pub async fn scan(&self, key: &str, after: Option<&str>, limit: u32) -> StoreResult<Vec<(String, JsValue)>> {
+    pub async fn scan(&self, key: &str, after: Option<&str>, limit: u32) -> StoreResult<Rows> {
         match self {
             Self::IndexedDb(store) => Ok(store.scan(key, after, limit).await?),
             Self::Memory(store) => {
@@ -139,7 +160,7 @@ impl Store {
     }
 
     /// Every row as of one moment, where the store can tell.
-    pub async fn all(&self, key: &str) -> StoreResult<Option<Vec<(String, JsValue)>>> {
+    pub async fn all(&self, key: &str) -> StoreResult<Option<Rows>> {
         match self {
             Self::IndexedDb(store) => Ok(Some(store.all(key).await?)),
             Self::Memory(_) => self.scan(key, None, u32::MAX).await.map(Some),
@@ -188,7 +209,7 @@ impl Store {
         if is_nullish(&stored) {
             return Ok(None);
         }
-        record_from_js(stored).map(|record| Some(Box::new(record))).map_err(|why| {
+        record_from_js(&stored).map(|record| Some(Box::new(record))).map_err(|why| {
             let words = format!("the stored state of this query cannot be used: {why}; reset() starts over");
             Error::new(Code::Store, words).into()
         })
@@ -208,16 +229,19 @@ impl Store {
 
     /// Until when a scope of limits is throttled.
     pub async fn throttle(&self, key: &str) -> StoreResult<Option<StoredThrottle>> {
-        Ok(serde_wasm_bindgen::from_value(self.load(key).await?).ok())
+        let stored = self.load(key).await?;
+        Ok(flat(&stored, &[]).and_then(|stored| serde_wasm_bindgen::from_value(stored.into()).ok()))
     }
 }
 
-fn record_from_js(stored: JsValue) -> std::result::Result<Record, String> {
-    Record::read(serde_wasm_bindgen::Deserializer::from(stored))
+fn record_from_js(stored: &JsValue) -> std::result::Result<Record, String> {
+    // Undefined is no record either.
+    let plain = flat(stored, &[]).map_or(JsValue::UNDEFINED, JsValue::from);
+    Record::read(serde_wasm_bindgen::Deserializer::from(plain))
 }
 
 /// The record that makes the next round a full one. What cannot be read is replaced.
-pub fn reset_record(stored: JsValue) -> Record {
+pub fn reset_record(stored: &JsValue) -> Record {
     match record_from_js(stored) {
         Ok(record) => record.fresh(),
         // Nothing is known of the rows that may be there. Seconds are more than any count of rounds can be.
@@ -243,5 +267,6 @@ pub fn copies(values: impl IntoIterator<Item = JsValue>) -> StoreResult<Vec<JsVa
 
 /// A deep copy of plain data.
 pub fn copy(value: &JsValue) -> StoreResult<JsValue> {
-    structured_clone(value).map_err(|_| Error::new(Code::Internal, "an item cannot be copied").into())
+    let words = "an item cannot be copied, as where it is nested too deeply";
+    structured_clone(value).map_err(|_| Error::new(Code::Store, words).into())
 }
