@@ -110,7 +110,10 @@ fi
 
 bindgen=$(sed -n '/^name = "wasm-bindgen"$/{n;s/version = "\(.*\)"/\1/p}' Cargo.lock)
 tool wasm-bindgen-cli "$bindgen" wasm-bindgen wasm-bindgen-test-runner
-[ "$what" != all ] || tool geckodriver 0.37.1 geckodriver
+if [ "$what" = all ]; then
+  tool geckodriver 0.37.1 geckodriver
+  tool wasm-pack 0.15.1 wasm-pack
+fi
 
 if [ ! -f node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
   begin "installing the npm packages of package-lock.json" npm_packages

@@ -13,6 +13,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{future_to_promise, spawn_local};
 use web_sys::{AbortSignal, Url};
 
+use super::batch::{Cursor, StoreResult};
 use super::consumer::Consumer;
 use super::custom::Custom;
 use super::driver::{Driver, Keys};
@@ -24,7 +25,7 @@ use super::mirror::Mirror;
 use super::options::{self, CALL_RECORDINGS, EVENTS, ORG_CONTACTS, Options, TRACK};
 use super::output::{report_to_js, to_js};
 use super::session::Session;
-use super::store::{Cursor, Store, StoreResult};
+use super::store::Store;
 use super::token::Tokens;
 use crate::protocol::applier::PageApplier;
 use crate::protocol::endpoint::Endpoint;

@@ -5,10 +5,10 @@ use serde::Serialize;
 use serde_wasm_bindgen::preserve;
 use wasm_bindgen::JsValue;
 
+use super::batch::{Batch, StoreResult};
 use super::error::{RoundError, is_delta_error};
 use super::js::{apply, get, get_string, is_array, members, set, settled, type_of};
 use super::output::to_js;
-use super::store::{Batch, StoreResult};
 use crate::protocol::error::{Code, Error};
 use crate::protocol::redact::redact;
 

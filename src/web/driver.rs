@@ -9,6 +9,7 @@ use js_sys::{Date, Function, Math};
 use wasm_bindgen::JsValue;
 use web_sys::AbortSignal;
 
+use super::batch::{Batch, Cursor};
 use super::consumer::{Acknowledgement, Producer};
 use super::error::RoundError;
 use super::fetch::{Answer, Get, client_request_id};
@@ -18,7 +19,7 @@ use super::limiter::Limiter;
 use super::output::{Status, page_to_js};
 use super::session::{Committed, Session};
 use super::signal::{aborted, is_offline, online};
-use super::store::{Batch, Cursor, copies};
+use super::store::copies;
 use super::timers::{sleep, within};
 use super::token::TokenOutcome;
 use crate::protocol::applier::PageApplier;

@@ -12,11 +12,11 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{IdbDatabase, IdbFactory};
 
+use super::batch::{Batch, CHUNK};
 use super::error::closed;
 use super::idb::{Database, IdbResult, Opening, Transaction, chunk, close_when_opened, list, pairs, place, range, succeeded, unblocked};
 use super::in_flight::InFlight;
 use super::js::{get, get_number, get_string};
-use super::store::{Batch, CHUNK};
 use crate::protocol::error::{Code, Error, Result};
 
 /// The version of the database.

@@ -5,12 +5,13 @@ use serde::Serialize;
 use serde_wasm_bindgen::preserve;
 use wasm_bindgen::JsValue;
 
+use super::batch::{Batch, CHUNK, Cursor, Rows, StoreResult};
 use super::error::RoundError;
 use super::js::{get, get_number, get_string, is_nullish};
 use super::json::Json;
 use super::output::to_js;
 use super::session::Session;
-use super::store::{Batch, CHUNK, Cursor, Rows, StoreResult, reset_record};
+use super::store::reset_record;
 use crate::protocol::error::{Code, Error};
 use crate::protocol::series::{Masters, is_side_row, master_rows};
 

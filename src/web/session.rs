@@ -7,11 +7,12 @@ use futures_channel::oneshot;
 use js_sys::Function;
 use wasm_bindgen_futures::spawn_local;
 
+use super::batch::{Batch, StoreResult};
 use super::consumer::Acknowledgement;
 use super::error::{ErrorFactory, RoundError, closed, left};
 use super::in_flight::InFlight;
 use super::limiter::Limiter;
-use super::store::{Batch, Store, StoreResult};
+use super::store::Store;
 use super::timers::within;
 use super::token::Tokens;
 use crate::protocol::backoff::Policy;
