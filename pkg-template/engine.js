@@ -72,7 +72,12 @@ export class Instance {
   #settles(promise) {
     return new Promise((resolve, reject) => {
       this.#pending.add(reject);
-      promise.then(resolve, reject).finally(() => this.#pending.delete(reject));
+      // The page may have replaced the Promise that the wasm uses: only `then` is sure to be there.
+      const settle = (how) => (value) => {
+        this.#pending.delete(reject);
+        how(value);
+      };
+      promise.then(settle(resolve), settle(reject));
     });
   }
 

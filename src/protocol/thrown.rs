@@ -16,16 +16,24 @@ const NETWORK: [&str; 5] = ["network", "no_network_connectivity", "network_error
 /// What engines say when `fetch` gets no answer. A `TypeError` by itself may be any mistake.
 const NO_ANSWER: [&str; 4] = ["Failed to fetch", "NetworkError", "Load failed", "fetch failed"];
 
-/// What engines say of a mistake in the code that ran.
-const MISTAKE: [&str; 8] = [
+/// What engines say of a mistake in the code that ran. A list of what they say of networks would miss those of hosts to come.
+const MISTAKE: [&str; 16] = [
     "is not a function",
     "is not a constructor",
     "is not iterable",
     "is not an object",
-    "Cannot read propert",
-    "Cannot set propert",
+    "is not a valid",
     "is undefined",
     "is null",
+    "is readonly",
+    "readonly property",
+    "assignment to const",
+    "ssignment to constant",
+    "Cannot ",
+    "cannot have body",
+    "Failed to construct",
+    "Failed to execute",
+    "nvalid URL",
 ];
 
 /// The parts of a thrown value that tell what it is. Missing ones are empty.
@@ -78,6 +86,14 @@ mod tests {
             ("TypeError", "undefined is not an object (evaluating 'a.b')"),
             ("TypeError", "Cannot read properties of undefined (reading 'b')"),
             ("TypeError", "can't access property \"b\", a is undefined"),
+            ("TypeError", "Assignment to constant variable."),
+            ("TypeError", "invalid assignment to const 'a'"),
+            ("TypeError", "Attempted to assign to readonly property."),
+            ("TypeError", "Cannot destructure property 'a' of 'undefined' as it is undefined."),
+            ("TypeError", "Invalid URL"),
+            ("TypeError", "URL constructor: no url is not a valid URL."),
+            ("TypeError", "Failed to construct 'Request': Request with GET/HEAD method cannot have body."),
+            ("TypeError", "Failed to execute 'fetch' on 'Window': Illegal invocation"),
             ("ReferenceError", "x is not defined"),
         ] {
             assert!(thrown(name, message).is_programming_error(), "{name}: {message}");
@@ -88,6 +104,8 @@ mod tests {
             ("TypeError", "Load failed"),
             ("TypeError", "fetch failed"),
             ("TypeError", "network error"),
+            ("TypeError", "The network connection was lost."),
+            ("TypeError", "error sending request for url"),
             ("TypeError", "terminated"),
             ("AbortError", "The operation was aborted"),
             ("Error", "ECONNRESET"),

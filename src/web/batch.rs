@@ -1,14 +1,17 @@
 //! What goes into a store and comes out of it: rows, throttle times and batches as JavaScript values.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 use serde_wasm_bindgen::preserve;
 use wasm_bindgen::JsValue;
 
 use super::error::RoundError;
-use super::js::get;
+use super::js::{flat, get};
 use super::json::Json;
 use super::output::to_js;
 use crate::protocol::change::{PageEffects, Row};
+use crate::protocol::error::{Code, Error};
 use crate::protocol::item::Item;
 use crate::protocol::memory;
 use crate::protocol::record::Record;
@@ -19,8 +22,27 @@ pub const CHUNK: u32 = 500;
 /// What a commit writes.
 pub type Batch = memory::Batch<JsValue>;
 
+/// Rows by their ids.
+pub type Rows = Vec<(String, JsValue)>;
+
 /// A result of a store.
 pub type StoreResult<T> = std::result::Result<T, RoundError>;
+
+/// The ids after which chunks were read. A store that ends a second chunk with the same id would be read for ever.
+#[derive(Default)]
+pub struct Cursor(HashSet<String>);
+
+impl Cursor {
+    /// The id after which the next chunk begins; none after the last one.
+    pub fn advance<T>(&mut self, rows: &[(String, T)]) -> StoreResult<Option<String>> {
+        let Some((id, _)) = rows.last().filter(|_| rows.len() >= CHUNK as usize) else { return Ok(None) };
+        if self.0.insert(id.clone()) {
+            return Ok(Some(id.clone()));
+        }
+        let words = "scan() of options.store must give rows after the id it was given, but goes in circles";
+        Err(Error::new(Code::Store, words).into())
+    }
+}
 
 /// A row as it is stored.
 #[derive(Serialize, Deserialize)]
@@ -53,7 +75,8 @@ fn row_to_js(row: &Row<Json>) -> JsValue {
 /// A stored row. One that is malformed counts as of no round: a sweep removes it and a page replaces it.
 pub fn row_from_js(value: JsValue) -> Row<Json> {
     let item = get(&value, "item");
-    match serde_wasm_bindgen::from_value::<StoredRow>(value) {
+    let plain = flat(&value, &["item", "staged"]).map_or(JsValue::UNDEFINED, JsValue::from);
+    match serde_wasm_bindgen::from_value::<StoredRow>(plain) {
         Ok(StoredRow { round, item, sets, staged }) => {
             Row { round, item: Json(item), sets, staged: Some(Json(staged)).filter(Item::is_object) }
         }

@@ -13,7 +13,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{future_to_promise, spawn_local};
 use web_sys::{AbortSignal, Url};
 
-use super::batch::StoreResult;
+use super::batch::{Cursor, StoreResult};
 use super::consumer::Consumer;
 use super::custom::Custom;
 use super::driver::{Driver, Keys};
@@ -315,6 +315,8 @@ impl Query {
             client_request_id: None,
             acknowledgement: None,
             throttle_revision: None,
+            swept: Cursor::default(),
+            thrown: JsValue::UNDEFINED,
         };
         Ok(RoundHandle { round, consumer, driver: Cell::new(Some(driver)) })
     }

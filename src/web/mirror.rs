@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_wasm_bindgen::preserve;
 use wasm_bindgen::JsValue;
 
-use super::batch::{Batch, CHUNK, StoreResult};
+use super::batch::{Batch, CHUNK, Cursor, Rows, StoreResult};
 use super::error::RoundError;
 use super::js::{get, get_number, get_string, is_nullish};
 use super::json::Json;
@@ -36,8 +36,6 @@ struct ChunkOut {
     next: Option<String>,
 }
 
-type Rows = Vec<(String, JsValue)>;
-
 impl Mirror<'_> {
     /// When the last complete round ended, in milliseconds since 1970; undefined if none has.
     pub async fn synced_at(&self) -> StoreResult<JsValue> {
@@ -62,13 +60,12 @@ impl Mirror<'_> {
             return Ok(count.into());
         }
         let mut count = 0_usize;
-        let mut after: Option<String> = None;
+        let (mut cursor, mut after) = (Cursor::default(), None);
         loop {
             let rows = self.scan(after.as_deref(), CHUNK).await?;
-            let is_last = rows.len() < CHUNK as usize;
-            after = rows.last().map(|(id, _)| id.clone());
+            after = cursor.advance(&rows)?;
             count += visible(&rows).count();
-            if is_last {
+            if after.is_none() {
                 #[allow(clippy::cast_precision_loss, reason = "fewer than 2^53 rows")]
                 return Ok((count as f64).into());
             }
@@ -106,7 +103,7 @@ impl Mirror<'_> {
             return Ok(JsValue::UNDEFINED);
         }
         let expect = get_string(&stored, "revision");
-        let batch = Batch::of_record(expect, &reset_record(stored));
+        let batch = Batch::of_record(expect, &reset_record(&stored));
         if self.session.store().await?.commit(self.key, batch).await? {
             return Ok(JsValue::UNDEFINED);
         }
@@ -145,12 +142,12 @@ impl Mirror<'_> {
         }
         let read = async || {
             let mut all: Rows = Vec::new();
+            let (mut cursor, mut after) = (Cursor::default(), None);
             loop {
-                let after = all.last().map(|(id, _)| id.clone());
                 let rows = self.scan(after.as_deref(), CHUNK).await?;
-                let is_last = rows.len() < CHUNK as usize;
+                after = cursor.advance(&rows)?;
                 all.extend(rows);
-                if is_last {
+                if after.is_none() {
                     return Ok(all);
                 }
             }

@@ -5,10 +5,10 @@ use std::cell::RefCell;
 use js_sys::{Array, Date, Math};
 use wasm_bindgen::prelude::*;
 
-use super::batch::{Batch, CHUNK, StoreResult, StoredThrottle, row_from_js};
+use super::batch::{Batch, CHUNK, Rows, StoreResult, StoredThrottle, row_from_js};
 use super::custom::Custom;
 use super::indexed_db::IndexedDb;
-use super::js::is_nullish;
+use super::js::{flat, is_nullish};
 use super::json::Json;
 use crate::protocol::change::Row;
 use crate::protocol::error::{Code, Error};
@@ -48,7 +48,7 @@ impl Store {
     }
 
     /// At most `limit` rows after an id, all of one moment; fewer only at the end.
-    pub async fn scan(&self, key: &str, after: Option<&str>, limit: u32) -> StoreResult<Vec<(String, JsValue)>> {
+    pub async fn scan(&self, key: &str, after: Option<&str>, limit: u32) -> StoreResult<Rows> {
         match self {
             Self::IndexedDb(store) => Ok(store.scan(key, after, limit).await?),
             Self::Memory(store) => {
@@ -61,7 +61,7 @@ impl Store {
     }
 
     /// Every row as of one moment, where the store can tell.
-    pub async fn all(&self, key: &str) -> StoreResult<Option<Vec<(String, JsValue)>>> {
+    pub async fn all(&self, key: &str) -> StoreResult<Option<Rows>> {
         match self {
             Self::IndexedDb(store) => Ok(Some(store.all(key).await?)),
             Self::Memory(_) => self.scan(key, None, u32::MAX).await.map(Some),
@@ -110,7 +110,7 @@ impl Store {
         if is_nullish(&stored) {
             return Ok(None);
         }
-        record_from_js(stored).map(|record| Some(Box::new(record))).map_err(|why| {
+        record_from_js(&stored).map(|record| Some(Box::new(record))).map_err(|why| {
             let words = format!("the stored state of this query cannot be used: {why}; reset() starts over");
             Error::new(Code::Store, words).into()
         })
@@ -130,16 +130,19 @@ impl Store {
 
     /// Until when a scope of limits is throttled.
     pub async fn throttle(&self, key: &str) -> StoreResult<Option<StoredThrottle>> {
-        Ok(serde_wasm_bindgen::from_value(self.load(key).await?).ok())
+        let stored = self.load(key).await?;
+        Ok(flat(&stored, &[]).and_then(|stored| serde_wasm_bindgen::from_value(stored.into()).ok()))
     }
 }
 
-fn record_from_js(stored: JsValue) -> std::result::Result<Record, String> {
-    Record::read(serde_wasm_bindgen::Deserializer::from(stored))
+fn record_from_js(stored: &JsValue) -> std::result::Result<Record, String> {
+    // Undefined is no record either.
+    let plain = flat(stored, &[]).map_or(JsValue::UNDEFINED, JsValue::from);
+    Record::read(serde_wasm_bindgen::Deserializer::from(plain))
 }
 
 /// The record that makes the next round a full one. What cannot be read is replaced.
-pub fn reset_record(stored: JsValue) -> Record {
+pub fn reset_record(stored: &JsValue) -> Record {
     match record_from_js(stored) {
         Ok(record) => record.fresh(),
         // Nothing is known of the rows that may be there. Seconds are more than any count of rounds can be.
@@ -165,5 +168,6 @@ pub fn copies(values: impl IntoIterator<Item = JsValue>) -> StoreResult<Vec<JsVa
 
 /// A deep copy of plain data.
 pub fn copy(value: &JsValue) -> StoreResult<JsValue> {
-    structured_clone(value).map_err(|_| Error::new(Code::Internal, "an item cannot be copied").into())
+    let words = "an item cannot be copied, as where it is nested too deeply";
+    structured_clone(value).map_err(|_| Error::new(Code::Store, words).into())
 }
