@@ -102,7 +102,9 @@ impl Query {
             key += &self.canonical;
         }
         for value in &self.shape {
-            key += " | ";
+            // A preference that reads like another part of the key is told apart from it.
+            let looks_otherwise = value == "feed" || value.starts_with("name=") || value.starts_with('$') || value.contains('&');
+            key += if looks_otherwise { " | prefer " } else { " | " };
             key += &plain(value);
         }
         if let Some(name) = &self.name {

@@ -36,6 +36,9 @@ pub struct Resource {
     paths: &'static [&'static str],
     /// System query options that it takes, without the `$`.
     pub takes: &'static [&'static str],
+    /// Properties besides `id` without which an item cannot be understood: `$select` always names them. Where removals are told by
+    /// a facet, Graph leaves it out unless it is selected.
+    pub needs: &'static [&'static str],
     /// The id filter.
     pub ids: Ids,
     /// The page size.
@@ -62,6 +65,7 @@ const BASE: Resource = Resource {
     name: "",
     paths: &[],
     takes: &[],
+    needs: &[],
     ids: Ids::None,
     page_size: PageSize::Fixed,
     minimal: false,
@@ -80,6 +84,7 @@ const TEAMS: Resource = Resource { workload: Workload::Teams, ..BASE };
 const FILES: Resource = Resource {
     workload: Workload::Files,
     takes: &["select", "expand", "top"],
+    needs: &["deleted"],
     page_size: PageSize::Top,
     dialect: Dialect::DeletedFacet,
     location: true,
@@ -154,8 +159,8 @@ pub const RESOURCES: &[Resource] = &[
         ..BASE
     },
     Resource { name: "educationClass", paths: &["education/classes/delta"], removals: false, ..BASE },
-    Resource { name: "educationSchool", paths: &["education/schools/delta"], ..BASE },
-    Resource { name: "educationUser", paths: &["education/users/delta"], ..BASE },
+    Resource { name: "educationSchool", paths: &["education/schools/delta"], removals: false, ..BASE },
+    Resource { name: "educationUser", paths: &["education/users/delta"], removals: false, ..BASE },
     Resource { name: "group", paths: &["groups/delta"], ..PEOPLE },
     Resource { name: "listItem", paths: &["sites/*/lists/*/items/delta"], ..FILES },
     Resource { name: "mailboxFolder", paths: &["admin/exchange/mailboxes/*/folders/delta"], ..OUTLOOK },
@@ -186,6 +191,22 @@ pub fn find(path: &str) -> Option<&'static Resource> {
     let path = path.trim_start_matches('/').to_ascii_lowercase();
     let segments: Vec<&str> = path.split('/').map(bare).collect();
     RESOURCES.iter().find(|resource| resource.paths.iter().any(|pattern| matches(pattern, &segments)))
+}
+
+/// Whose limits count the requests of a path that is not documented.
+pub fn workload(path: &str) -> Workload {
+    let path = path.trim_start_matches('/').to_ascii_lowercase();
+    let segments: Vec<&str> = path.split('/').map(bare).collect();
+    let outlook = ["events", "calendar", "calendars", "calendarview", "contacts", "contactfolders", "messages", "mailfolders", "todo"];
+    match segments[..] {
+        ["me", kind, ..] | ["users" | "groups", _, kind, ..] if outlook.contains(&kind) => Workload::Outlook,
+        ["admin", "exchange", ..] => Workload::Outlook,
+        ["teams" | "chats" | "communications", ..] => Workload::Teams,
+        ["sites" | "drives" | "shares", ..] => Workload::Files,
+        ["me", "drive" | "drives", ..] | ["users" | "groups", _, "drive" | "drives", ..] => Workload::Files,
+        ["directory" | "contracts" | "directoryroletemplates" | "groupsettingtemplates" | "organization", ..] => Workload::Directory,
+        _ => Workload::Other,
+    }
 }
 
 /// A segment without its arguments and without the namespace that SDKs write.
@@ -243,6 +264,20 @@ mod tests {
         for path in ["/me/contacts/delta", "/users/a/b/delta", "/users//calendarView/delta", "/", "", "/contracts/delta", "/users/delta/x"]
         {
             assert_eq!(find(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn an_undocumented_path_has_the_limits_of_its_workload() {
+        for (path, expected) in [
+            ("/me/events/delta", Workload::Outlook),
+            ("/users/alex@contoso.example/contacts/delta", Workload::Outlook),
+            ("/groups/g/calendarView/delta", Workload::Outlook),
+            ("/me/messages/delta", Workload::Outlook),
+            ("/contracts/delta", Workload::Directory),
+            ("/planner/plans/p/tasks/delta", Workload::Other),
+        ] {
+            assert_eq!((find(path), workload(path)), (None, expected), "{path}");
         }
     }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::protocol::record::{Phase, Record};
 use crate::protocol::series::side_row;
 use serde_json::{Value, json};
 
@@ -152,6 +153,14 @@ fn a_sweep_removes_what_the_full_round_did_not_see() {
 }
 
 #[test]
+fn a_full_round_that_could_not_identify_an_item_removes_nothing() {
+    let record = Record { phase: Phase::Sweeping, unidentified: true, round: 2, ..Record::new(0.0, 0.0) };
+    let rows = vec![("old".to_owned(), Row::new(1, json!({"id": "old"})))];
+    let applied = sweep(rows, &record.completed().unwrap());
+    assert_eq!((applied.remove.len(), applied.changes.len()), (0, 0));
+}
+
+#[test]
 fn a_feed_hands_on_every_entry() {
     let entries = || vec![("a".to_owned(), Entry::Upsert(json!({"id": "a"}))), ("b".to_owned(), Entry::Remove(Reason::Deleted))];
     let applied = pass(entries(), MINIMAL);
@@ -159,7 +168,10 @@ fn a_feed_hands_on_every_entry() {
     assert_eq!(applied.changes.len(), 2);
     assert!(matches!(applied.changes.first(), Some(Change::Upsert { partial: true, .. })));
     let full = pass(entries(), ApplyMode { full: true, ..MINIMAL });
-    assert!(matches!(full.changes.first(), Some(Change::Upsert { partial: false, .. })));
+    assert!(
+        matches!(full.changes.first(), Some(Change::Upsert { partial: true, .. })),
+        "only the first sighting of an id is whole, and a feed cannot know which that is"
+    );
 }
 
 #[test]

@@ -27,11 +27,7 @@ impl Round {
                 self.again(WaitReason::Server, floor, self.failure(refusal), now, chance)
             }
             Verdict::Resync => self.resync(refusal, now),
-            // Not there, or not this reader's to see: its occurrences then stand as they are.
-            Verdict::Final if matches!(self.target, Target::Master(_)) => {
-                self.answered();
-                self.prepare(now)
-            }
+            Verdict::Final | Verdict::Redirect if matches!(self.target, Target::Master(_)) => self.go_without_master(now),
             // Who may not read it, may not with another link either.
             Verdict::Final if !matches!(refusal.status, 402 | 403) => self.give_up(self.failure(refusal), now),
             Verdict::Redirect | Verdict::Final => self.fail(self.failure(refusal), now),
@@ -84,6 +80,14 @@ impl Round {
             return self.fail(Error::new(Code::NotSupported, words), now);
         }
         let mut resets = self.recent_resets(now);
+        // A Teams channel without a conversation refuses every link that it gives, also those of a round listed anew.
+        if refusal.says_no_delta() && !resets.is_empty() && self.record.synced_at.is_none() {
+            let words = "Graph gives a link here that it then refuses, as for a Teams channel without a conversation: there is no delta; list the collection without it, and try again once it has items";
+            let mut failure = Error::new(Code::NotSupported, words);
+            failure.graph_code = refusal.code().map(str::to_owned);
+            failure.status = Some(refusal.status);
+            return self.fail(failure, now);
+        }
         if resets.len() >= MOST_RESETS {
             return self.too_many_resets(refusal.code().map(str::to_owned), Some(refusal.status), now);
         }
