@@ -85,6 +85,9 @@ pub struct Record {
     /// Rounds in a row that ended because Graph refused the link.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub refusals: u32,
+    /// When rounds ended with 402 or 403 on the link, an hour apart at least.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forbidden: Vec<f64>,
     /// What this round fell back to after such refusals: 1 the deltaLink it began with, 2 a full round.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub fallback: u32,
@@ -195,6 +198,7 @@ impl Record {
             stale: 0,
             empty: 0,
             refusals: 0,
+            forbidden: Vec::new(),
             fallback: 0,
             restarted: false,
             page_size: None,

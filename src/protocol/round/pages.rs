@@ -45,6 +45,7 @@ impl Round {
             window: self.position.window.clone(),
             fallback: self.position.fallback,
             refusals: 0,
+            forbidden: Vec::new(),
             ..self.record.next()
         };
         // A link made with `return=minimal` keeps it, whatever the query asks for now.

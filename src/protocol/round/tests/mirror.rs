@@ -193,10 +193,12 @@ fn a_failing_network_is_no_throttling_however_short_the_longest_wait_is() {
 }
 
 #[test]
-fn an_absurd_retry_after_still_gives_a_date() {
-    let mut bench = Bench::new(contacts(), None);
-    bench.begin();
-    assert_eq!(failure(bench.on(later("99999999999999999999"))).retry_at, Some(8.64e15));
+fn a_retry_after_that_nobody_can_mean_is_backed_off_from_as_if_there_were_none() {
+    for absurd in ["99999999999999999999", "99999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"] {
+        let mut bench = Bench::new(contacts(), None);
+        bench.begin();
+        assert_eq!(bench.on(later(absurd)), Step::Sleep(500.0, WaitReason::Throttled), "{absurd}");
+    }
 }
 
 #[test]
