@@ -88,12 +88,18 @@ pub fn entry<I: Item>(item: I, dialect: Dialect) -> Result<(String, Entry<I>), S
     if !item.is_object() {
         return Err(Skipped::NotAnObject);
     }
-    let id = item.text_of("id").filter(|id| !id.is_empty()).ok_or(Skipped::NoId)?;
+    let id = item.text_of("id").filter(|id| is_usable(id)).ok_or(Skipped::NoId)?;
     let entry = match removal(&item, dialect) {
         Some(reason) => Entry::Remove(reason),
         None => Entry::Upsert(item),
     };
     Ok((id, entry))
+}
+
+/// Whether an id tells its item apart. Lone surrogates arrive here as U+FFFD, so two ids that differ in them alone would be one; ids
+/// that begin with NUL would be taken for side rows.
+fn is_usable(id: &str) -> bool {
+    !id.is_empty() && !id.contains('\u{fffd}') && !is_side_row(id)
 }
 
 /// How this item says that it is gone, if it does.

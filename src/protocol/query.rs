@@ -35,6 +35,8 @@ pub struct Query {
     pub minimal: bool,
     /// Whether a round from the query lists everything; one from `latest` or from a timestamp does not.
     pub full: bool,
+    /// Whether what a full round does not list is gone. Not so where Graph lists a part only.
+    pub lists_all: bool,
     /// A full round at this age, in milliseconds.
     pub refresh: Option<f64>,
     /// Whether the items are kept.

@@ -53,6 +53,8 @@ pub struct Resource {
     pub time_zone: bool,
     /// Removals besides `@removed`.
     pub dialect: Dialect,
+    /// Whether a round from the query lists everything there is. Chat messages: those of the last 8 months only (graph-facts 2.6).
+    pub lists_all: bool,
     /// Whether Graph reports removals at all.
     pub removals: bool,
     /// Whether the `Location` of a reset is to be followed.
@@ -73,6 +75,7 @@ const BASE: Resource = Resource {
     workload: Workload::Other,
     time_zone: false,
     dialect: Dialect::Removed,
+    lists_all: true,
     removals: true,
     location: false,
     app_only: false,
@@ -127,6 +130,7 @@ pub const RESOURCES: &[Resource] = &[
         takes: &["top", "filter", "expand"],
         page_size: PageSize::Top,
         dialect: Dialect::DeletedDate,
+        lists_all: false,
         ..TEAMS
     },
     Resource { name: "contact", paths: &["~/contactfolders/*/contacts/delta"], takes: &["select"], ..OUTLOOK },

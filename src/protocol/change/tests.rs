@@ -271,3 +271,10 @@ fn a_set_that_a_full_round_did_not_bring_is_gone_when_it_is_complete_and_the_sam
     let same = sweep_of(json!({"id": "g", "members@delta": [member("b"), member("a")]}));
     assert!(same.changes.is_empty() && same.put.len() == 1);
 }
+
+#[test]
+fn an_id_that_does_not_tell_its_item_apart_is_counted_and_passed_over() {
+    for id in ["", "\0side", "a\u{fffd}b"] {
+        assert_eq!(entry(json!({ "id": id }), Dialect::Removed), Err(Skipped::NoId), "{id:?}");
+    }
+}

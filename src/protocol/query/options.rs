@@ -212,6 +212,15 @@ impl QueryBuilder {
         // A first request with a token of its own is no listing of everything.
         let begun = |name: &str| ["deltatoken", "skiptoken", "token"].iter().any(|token| same_parameter(name, token));
         let full = !self.params.iter().any(|(name, _, _)| begun(name)) && !self.path.contains("(token=");
+        let is_outlook = self.resource.is_some_and(|resource| resource.workload == Workload::Outlook);
+        if is_outlook && !full {
+            return bad(
+                "options.query must not begin at a token here: Outlook has no sync from now on; leave it out, the first round lists everything",
+            );
+        }
+        // Messages that are filtered end at 5,000 (Graph's page "message: delta").
+        let is_part =
+            self.params.iter().any(|(name, _, _)| same_parameter(name, "changeType") || is_outlook && same_parameter(name, "filter"));
         if options.refresh.flatten().is_some_and(|age| age.is_nan() || age <= 0.0) {
             return bad("options.refresh must be milliseconds above 0, or false for never");
         }
@@ -246,6 +255,7 @@ impl QueryBuilder {
             prefer: self.prefer,
             shape: self.shape,
             minimal: self.minimal,
+            lists_all: !is_part && self.resource.is_none_or(|resource| resource.lists_all),
             full,
             refresh: if full { refresh } else { None },
             mirror: !options.feed,

@@ -342,3 +342,22 @@ fn no_name_can_make_one_key_of_two() {
     assert!(key(&named("x")).starts_with(&key_prefix("alex")));
     assert!(!key(&named("x")).starts_with(&key_prefix("ale")));
 }
+
+#[test]
+fn what_lists_a_part_only_is_known() {
+    let with = |path: &str, options: Options| track(path, options).unwrap().lists_all;
+    let changes = vec![("changeType".to_owned(), "created".to_owned())];
+    assert!(with("/me/mailFolders/inbox/messages/delta", Options::default()));
+    assert!(!with("/me/mailFolders/inbox/messages/delta", Options { query: changes, ..Options::default() }));
+    let filter = vec![("filter", "receivedDateTime ge 2026-01-01T00:00:00Z".to_owned())];
+    assert!(!with("/me/mailFolders/inbox/messages/delta", Options { texts: filter, ..Options::default() }));
+    assert!(!with("/chats/c/messages/delta", Options::default()), "messages of the last 8 months");
+}
+
+#[test]
+fn outlook_has_no_sync_from_now_on() {
+    let query = vec![("$deltatoken".to_owned(), "latest".to_owned())];
+    let refused = track("/me/mailFolders/inbox/messages/delta", Options { query: query.clone(), ..Options::default() });
+    assert!(words(refused).contains("Outlook has no sync from now on"));
+    assert!(track("/users/delta", Options { query, ..Options::default() }).is_ok());
+}

@@ -77,7 +77,7 @@ impl Round {
         let Some(Pending { record, fresh, .. }) = &mut self.pending else { return self.lost(now) };
         record.grow(sum.growth);
         record.staged |= sum.staged;
-        record.unidentified |= sum.unidentified > 0;
+        record.unidentified |= sum.unidentified > 0 || !self.plan.query.lists_all;
         if sum.items == 0 {
             record.empty = record.empty.saturating_add(1);
         } else {
