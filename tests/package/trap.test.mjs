@@ -21,7 +21,10 @@ const TRAPPED = {
 before(async () => assert.equal(await init(confined(withStack(await packedWasm(), STACK), 64)), "given"));
 
 const users = (url, count) =>
-  page([{ id: `user ${count}` }], count < 3 ? { next: `/users/delta?$skiptoken=${count}` } : { delta: `/users/delta?$deltatoken=${count}` });
+  page(
+    [{ id: `user ${count}` }],
+    count < 3 ? { next: `/users/delta?$skiptoken=${count}` } : { delta: `/users/delta?$deltatoken=${count}` },
+  );
 
 /** A client in the middle of a round, with a listener, and what it must be able to do at the end of the test. */
 async function beside() {
@@ -121,7 +124,10 @@ test("a stack overflow in a task: the sync rejects, and the next call works", as
   events.on("change", (changes) => void listened.push(...changes));
   assert.equal((await events.sync()).outcome, "complete", "nothing to compare with yet");
   for (let times = 0; times < 3; times++) {
-    await assert.rejects(events.sync(), (error) => isTrapped(error) && /out of bounds/.test(error.cause.message));
+    await assert.rejects(
+      events.sync(),
+      (error) => isTrapped(error) && /out of bounds/.test(error.cause.message),
+    );
     assert.equal(events.status.get().phase, "failed");
   }
   levels = 2;
@@ -171,7 +177,9 @@ test("a failure in a timer: what is pending rejects, and the next call works", a
   const goesOn = await beside();
   let hangs = true;
   // Nothing comes: the timer of the request fires.
-  const client = await clientOf((url, count) => (hangs ? new Promise(() => {}) : users(url, count)), { retry: { timeout: 30, base: 1, cap: 2 } });
+  const client = await clientOf((url, count) => (hangs ? new Promise(() => {}) : users(url, count)), {
+    retry: { timeout: 30, base: 1, cap: 2 },
+  });
   const query = client.track("/users/delta");
   const syncing = query.sync();
   await until(() => client.requests.length === 1);
