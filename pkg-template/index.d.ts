@@ -285,6 +285,11 @@ export interface DeltaFeed<T> {
   readonly status: Readable<QueryStatus>;
   /** Forgets the link: the next round is a full one. A mirror stays readable until that round has replaced it. */
   reset(): Promise<void>;
+  /**
+   * Empties the mirror and forgets the link: the next round is a first one. For a collection that is gone (`error.gone`), or that
+   * nobody wants to keep. Listeners of `change` do not hear of it. Rejects with `conflict` while a round commits.
+   */
+  clear(): Promise<void>;
 }
 
 /** Rounds over one collection, and a mirror of it. */
@@ -479,6 +484,8 @@ export class DeltaError extends Error {
   readonly retryAt?: Date;
   /** With `interaction` and `claims`: what the user's sign-in has to satisfy, to be handed to MSAL as it is. */
   readonly claims?: string;
+  /** With `not-found`: what the path names was deleted, such as a folder. Its mirror stays until `clear()`. */
+  readonly gone?: boolean;
   readonly report?: RoundReport;
 }
 
@@ -491,6 +498,7 @@ export interface DeltaErrorFields {
   retryable?: boolean;
   retryAt?: Date;
   claims?: string;
+  gone?: boolean;
   report?: RoundReport;
   cause?: unknown;
 }

@@ -182,6 +182,10 @@ class Feed {
     return this.call((wasm) => wasm.reset());
   }
 
+  clear() {
+    return this.call((wasm) => wasm.clear());
+  }
+
   /** The wasm's query. After a defect has ended its instance, another one with the same options. */
   current() {
     if (this.#made.instance.ended) {

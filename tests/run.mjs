@@ -74,11 +74,10 @@ const suites = [
     needs: ["cargo"],
     budget: 40,
   }),
-  // After the build: the browser tests compile in what it bundles.
   check(
     "clippy, wasm",
-    `cargo clippy --quiet --locked -p deltalink ${WASM} --lib --test browser --test schedules -- -D warnings`,
-    { needs: ["cargo"], budget: 40, ...afterBuild },
+    `cargo clippy --quiet --locked -p deltalink --features http-tests ${WASM} --lib --tests -- -D warnings`,
+    { needs: ["cargo"], budget: 40 },
   ),
   node("edge", "--test-timeout=300000 --test-concurrency=2 tests/edge/", {
     needs: ["workerd"],

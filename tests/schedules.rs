@@ -1,6 +1,7 @@
-//! The schedules of the model test through the whole engine: the wasm, its shell and real IndexedDB, in each browser. The fake
-//! Graph's core is in the same wasm and answers by `options.fetch`, so that hundreds of them run in a minute. A crash is a client
-//! that is closed in the middle of a request; `tests/kill/` has the real ones.
+//! The schedules of the model test through the whole engine: the wasm, its shell and real IndexedDB,
+//! in each browser. The fake Graph's core is in the same wasm and answers by `options.fetch`, so that
+//! hundreds of them run in a minute. A crash is a client that is closed in the middle of a request;
+//! `tests/kill/` has the real ones.
 #![cfg(target_family = "wasm")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs, dead_code)]
 
@@ -8,18 +9,23 @@
 mod schedule;
 #[path = "browser/support.rs"]
 mod support;
+#[path = "browser/world.rs"]
+mod world;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use fake_graph::{Request, World};
-use js_sys::{Array, Function, Promise, Reflect};
+use fake_graph::World;
+use js_sys::{Function, Promise, Reflect};
 use schedule::{START, Schedule, Turn};
 use serde_json::{Value, json};
-use support::{Client, Query, Refused, all, fresh, js, next, to_js, try_open_at};
+use support::{Client, Query, Refused, all, count, fresh, js, next, reset, to_js, try_open_at};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_test::{wasm_bindgen_test as test, wasm_bindgen_test_configure};
+
+/// Worlds are in this wasm.
+const SERVER: Option<&str> = None;
 
 wasm_bindgen_test_configure!(run_in_browser);
 
@@ -68,7 +74,7 @@ impl Bench {
         let number = self.requests.replace(self.requests.get() + 1);
         if self.crash.get().is_some_and(|at| number >= at) {
             if let Some(client) = self.client.borrow().as_ref() {
-                client.close();
+                let _ = client.close();
             }
             return Promise::new(&mut |_, _| {});
         }
@@ -78,30 +84,14 @@ impl Bench {
             }
         }
         self.now.set(self.now.get() + 1);
-        let headers = Reflect::get(init, &"headers".into()).unwrap();
-        let prefer = js("return a.get('Prefer')", &headers, &JsValue::NULL).as_string();
-        let bearer = js("return a.get('Authorization')", &headers, &JsValue::NULL).as_string().unwrap();
         let path = url.strip_prefix(ORIGIN).unwrap_or_else(|| panic!("invariant 6: a foreign URL: {url}"));
-        let mut request = Request::get(path, bearer.strip_prefix("Bearer ").unwrap());
-        if let Some(prefer) = prefer {
-            request = request.with("Prefer", &prefer);
+        let mut answer = self.world.borrow_mut().handle(&world::request(path, init), self.now.get());
+        // Nobody waits here: an answer comes at once or never.
+        if std::mem::take(&mut answer.hang) {
+            answer.status = 0;
         }
-        let answer = self.world.borrow_mut().handle(&request, self.now.get());
-        if answer.status == 0 || answer.hang {
-            return Promise::reject(&js("return new TypeError('Failed to fetch')", &JsValue::NULL, &JsValue::NULL));
-        }
-        let cut = answer.cut_after.is_some_and(|at| at < answer.body.len());
-        let header = |name: &str| answer.header(name).map_or(JsValue::NULL, Into::into);
-        let parts = Array::of4(&u32::from(answer.status).into(), &header("Retry-After"), &header("Location"), &cut.into());
-        let body = String::from_utf8_lossy(&answer.body).into_owned().into();
-        Promise::resolve(&js(
-            "const [status, after, location, cut] = a;
-             const headers = { 'retry-after': after, location };
-             return { status, type: 'basic', headers: { get: (name) => headers[name.toLowerCase()] ?? null },
-                      text: async () => { if (cut) throw new TypeError('network error'); return b; } }",
-            &parts,
-            &body,
-        ))
+        (answer.delay_ms, answer.bytes_per_second) = (0, None);
+        world::give(&answer, init)
     }
 
     /// A client of a process that has just begun.
@@ -130,7 +120,7 @@ impl Bench {
         if schedule.app() {
             options["organizer"] = self.world.borrow().me().0.into();
         }
-        client.query(schedule.call, schedule.path.into(), to_js(&options)).map_err(Refused).unwrap()
+        client.query(schedule.call, schedule.path.into(), to_js(&options)).unwrap()
     }
 }
 
@@ -149,7 +139,7 @@ fn consume(copy: &mut Copy, page: &Value) {
 /// A round to its end, or to the end of its process.
 async fn round(query: &Query, turn: &Turn, copy: &mut Copy) -> Result<(), Refused> {
     let options = turn.most.map_or(JsValue::UNDEFINED, |most| to_js(&json!({ "maxPages": most })));
-    let round = query.round(options, &Function::new_no_args(""), turn.shown).map_err(Refused)?;
+    let round = query.round(options, &Function::new_no_args(""), turn.shown)?;
     while let Some(page) = next(&round).await? {
         if turn.shown {
             consume(copy, &page);
@@ -188,7 +178,7 @@ async fn run(seed: u64) {
                 query = bench.query(&client, &schedule);
             }
             // The day is over.
-            Err(code) if code == "resync-loop" => query.reset().await.unwrap(),
+            Err(code) if code == "resync-loop" => reset(&query).await,
             Err(code) => assert_ne!(code, "internal", "seed {seed}"),
             Ok(()) => {}
         }
@@ -198,27 +188,26 @@ async fn run(seed: u64) {
     let quiet = if schedule.lossy { 3 } else { 2 };
     for nth in 0..quiet {
         if nth == 2 {
-            query.reset().await.unwrap();
+            reset(&query).await;
         }
         let mut left = 8;
         while let Err(refused) = round(&query, &Turn::quiet(), &mut copy).await {
             left -= 1;
             assert!(left > 0, "seed {seed}: eight rounds without a fault, and none complete: {}", refused.message());
             if refused.code() == "resync-loop" {
-                query.reset().await.unwrap();
+                reset(&query).await;
             }
         }
     }
     let mirror: Copy = all(&query).await.into_iter().map(|item| (item["id"].as_str().unwrap().to_owned(), item)).collect();
-    let count = wasm_bindgen_futures::JsFuture::from(query.mirror.count()).await.unwrap().as_f64();
-    assert_eq!(count, Some(mirror.len() as f64), "seed {seed}: the count");
+    assert_eq!(count(&query).await, mirror.len(), "seed {seed}: the count");
     if schedule.followed() {
         assert!(copy == mirror, "seed {seed}: invariant 5");
     }
     schedule.check(&mut bench.world.borrow_mut(), &mirror, &Copy::new());
     let database = format!("deltalink | {account}");
-    client.close();
-    js("indexedDB.deleteDatabase(a)", &database.as_str().into(), &JsValue::NULL);
+    let _ = client.close();
+    js("indexedDB.deleteDatabase(a)", &database.as_str().into());
 }
 
 /// How many; each engine runs the same ones. `SCHEDULES=n` at compile time for another number.

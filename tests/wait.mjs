@@ -1,4 +1,4 @@
-// The only JavaScript file of the tests that may set timers (tests/no-sleeps.mjs checks it). A test
+// The only file of the tests in Node that may set timers (tests/no-sleeps.mjs checks it). A test
 // waits for a state (`until`) or an event (`event`), never for a time to pass.
 
 /** Resolves in the next macrotask: whatever was ready to run has run by then. */

@@ -54,7 +54,12 @@ impl<I: Item> PageApplier<I> {
     pub fn apply(&mut self, rows: Vec<Option<Row<I>>>, mode: ApplyMode<'_>) -> PageSummary {
         let Some(page) = &mut self.page else { return PageSummary::default() };
         let entries = std::mem::take(&mut page.entries);
-        let mut summary = PageSummary { items: page.items, left: unacknowledged(&entries, mode), ..PageSummary::default() };
+        let mut summary = PageSummary {
+            items: page.items,
+            unidentified: page.no_id + page.not_an_object,
+            left: unacknowledged(&entries, mode),
+            ..PageSummary::default()
+        };
         let (mut side_rows, mut edited) = (Vec::new(), HashSet::new());
         if mode.has_masters {
             for ((id, entry), row) in entries.iter().zip(&rows) {

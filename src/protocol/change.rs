@@ -88,12 +88,18 @@ pub fn entry<I: Item>(item: I, dialect: Dialect) -> Result<(String, Entry<I>), S
     if !item.is_object() {
         return Err(Skipped::NotAnObject);
     }
-    let id = item.text_of("id").filter(|id| !id.is_empty()).ok_or(Skipped::NoId)?;
+    let id = item.text_of("id").filter(|id| is_usable(id)).ok_or(Skipped::NoId)?;
     let entry = match removal(&item, dialect) {
         Some(reason) => Entry::Remove(reason),
         None => Entry::Upsert(item),
     };
     Ok((id, entry))
+}
+
+/// Whether an id tells its item apart. Lone surrogates arrive here as U+FFFD, so two ids that differ in them alone would be one; ids
+/// that begin with NUL would be taken for side rows.
+fn is_usable(id: &str) -> bool {
+    !id.is_empty() && !id.contains('\u{fffd}') && !is_side_row(id)
 }
 
 /// How this item says that it is gone, if it does.
@@ -246,6 +252,8 @@ impl<I> Default for PageEffects<I> {
 pub struct PageSummary {
     /// Members of `value`.
     pub items: u32,
+    /// Members of `value` that could not be identified.
+    pub unidentified: u32,
     /// Whether any of them is new to this round.
     pub news: bool,
     /// Whether relationship sets wait for the end of the round.
@@ -378,8 +386,8 @@ pub fn pass<I: Item>(entries: Vec<(String, Entry<I>)>, mode: ApplyMode<'_>, seen
             },
         };
         applied.changes.push(match entry {
-            // The first page of a full round brings whole objects also when `return=minimal` was asked for.
-            Entry::Upsert(item) => Change::Upsert { id, item, old: None, unchanged: false, partial: mode.format.minimal && !mode.full },
+            // Also in a full round: only the first sighting of an id is whole, and a feed cannot know which that is.
+            Entry::Upsert(item) => Change::Upsert { id, item, old: None, unchanged: false, partial: mode.format.minimal },
             Entry::Remove(reason) => Change::Remove { id, reason, old: None },
         });
     }
@@ -402,6 +410,9 @@ pub fn sweep<I: Item>(rows: Vec<(String, Row<I>)>, completed: &Completed) -> Pag
     let mut applied = PageEffects::default();
     for (id, row) in rows {
         if row.round != completed.round() {
+            if !completed.lists_all() {
+                continue;
+            }
             applied.remove.push(id.clone());
             if !is_side_row(&id) {
                 applied.growth -= 1;

@@ -35,6 +35,8 @@ pub struct Query {
     pub minimal: bool,
     /// Whether a round from the query lists everything; one from `latest` or from a timestamp does not.
     pub full: bool,
+    /// Whether what a full round does not list is gone. Not so where Graph lists a part only.
+    pub lists_all: bool,
     /// A full round at this age, in milliseconds.
     pub refresh: Option<f64>,
     /// Whether the items are kept.
@@ -102,7 +104,9 @@ impl Query {
             key += &self.canonical;
         }
         for value in &self.shape {
-            key += " | ";
+            // A preference that reads like another part of the key is told apart from it.
+            let looks_otherwise = value == "feed" || value.starts_with("name=") || value.starts_with('$') || value.contains('&');
+            key += if looks_otherwise { " | prefer " } else { " | " };
             key += &plain(value);
         }
         if let Some(name) = &self.name {

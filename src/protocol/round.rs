@@ -60,7 +60,7 @@
 use std::rc::Rc;
 
 use super::backoff::{Policy, WaitReason};
-use super::change::{ApplyMode, PageSummary, SweepSummary};
+use super::change::{ApplyMode, ItemFormat, PageSummary, SweepSummary};
 use super::endpoint::Endpoint;
 use super::error::{Code, Error};
 use super::page::{Link, Malformed};
@@ -357,7 +357,10 @@ impl Round {
         ApplyMode {
             round: self.position.number,
             full: self.position.kind == Kind::Full,
-            format: query.reading(),
+            format: ItemFormat {
+                minimal: query.minimal || self.pending.as_ref().is_some_and(|pending| pending.record.minimal),
+                ..query.reading()
+            },
             has_mirror: query.mirror,
             has_consumer: self.plan.shown,
             is_final_page: self.pending.as_ref().is_some_and(|pending| pending.listed),

@@ -3,15 +3,50 @@
 
 use super::error::Code;
 
-/// Codes of MSAL, and of OAuth, that only the user can cure.
-const INTERACTION: [&str; 6] =
-    ["interaction_required", "login_required", "consent_required", "native_account_unavailable", "no_tokens_found", "no_account_error"];
+/// Codes that only the user can cure, by signing in: OAuth's, and those of msal-browser 2 to 5 for a silent request that the hidden
+/// iframe, the broker or the cache could not answer. `timed_out` and `monitor_window_timeout` are what MSAL throws when the refresh
+/// token and the session cookie are both gone.
+const INTERACTION: [&str; 25] = [
+    "interaction_required",
+    "login_required",
+    "consent_required",
+    "bad_token",
+    "refresh_token_expired",
+    "native_account_unavailable",
+    "no_tokens_found",
+    "no_account_error",
+    "no_account_found",
+    "no_account_in_silent_request",
+    "timed_out",
+    "monitor_window_timeout",
+    "monitor_popup_timeout",
+    "iframe_closed_prematurely",
+    "block_iframe_reload",
+    "redirect_in_iframe",
+    "hash_empty_error",
+    "empty_response",
+    "redirect_bridge_empty_response",
+    "interaction_in_progress",
+    "interaction_in_progress_cancelled",
+    "interrupted_user",
+    "ui_not_allowed",
+    "user_cancelled",
+    "user_canceled",
+];
 
 /// Names of errors that only the user can cure: MSAL's, and that of `@azure/identity`.
 const SIGN_IN: [&str; 2] = ["InteractionRequiredAuthError", "AuthenticationRequiredError"];
 
 /// Codes of MSAL for a network that fails, and ours.
-const NETWORK: [&str; 5] = ["network", "no_network_connectivity", "network_error", "get_request_failed", "post_request_failed"];
+const NETWORK: [&str; 7] = [
+    "network",
+    "no_network_connectivity",
+    "network_error",
+    "get_request_failed",
+    "post_request_failed",
+    "endpoints_resolution_error",
+    "openid_config_error",
+];
 
 /// What engines say when `fetch` gets no answer. A `TypeError` by itself may be any mistake.
 const NO_ANSWER: [&str; 4] = ["Failed to fetch", "NetworkError", "Load failed", "fetch failed"];
@@ -77,6 +112,22 @@ mod tests {
 
     fn thrown(name: &str, message: &str) -> Thrown {
         Thrown { name: name.into(), message: message.into(), ..Thrown::default() }
+    }
+
+    #[test]
+    fn what_msal_says_when_only_the_user_can_help_asks_for_the_user() {
+        let msal = |code: &str| Thrown { name: "BrowserAuthError".into(), error_code: code.into(), ..Thrown::default() };
+        for code in
+            ["timed_out", "monitor_window_timeout", "no_account_error", "interaction_in_progress", "block_iframe_reload", "bad_token"]
+        {
+            assert!(msal(code).needs_interaction() && !msal(code).is_network_failure(), "{code}");
+        }
+        for code in ["no_network_connectivity", "post_request_failed", "endpoints_resolution_error"] {
+            assert!(msal(code).is_network_failure() && !msal(code).needs_interaction(), "{code}");
+        }
+        for code in ["uninitialized_public_client_application", "pkce_not_created", "crypto_nonexistent", "empty_input_scopes_error"] {
+            assert!(!msal(code).needs_interaction() && !msal(code).is_network_failure(), "{code} is a mistake of the app");
+        }
     }
 
     #[test]

@@ -327,6 +327,12 @@ impl Query {
         self.read(async |mirror| mirror.reset().await)
     }
 
+    /// Empties the mirror and forgets the link.
+    #[wasm_bindgen(skip_typescript)]
+    pub fn clear(&self) -> Promise {
+        self.read(async |mirror| mirror.clear().await)
+    }
+
     /// When the last complete round ended, in milliseconds since 1970; undefined if none has.
     #[wasm_bindgen(skip_typescript)]
     pub fn synced_at(&self) -> Promise {

@@ -12,6 +12,7 @@ use futures_channel::oneshot;
 use wasm_bindgen::JsValue;
 
 use super::error::{ErrorFactory, left};
+use crate::protocol::error::{Code, Error};
 
 type Answer = Result<JsValue, JsValue>;
 
@@ -67,12 +68,17 @@ impl Consumer {
         Producer(Rc::clone(&self.exchange))
     }
 
-    /// The next page, or undefined at the end of the round.
+    /// The next page, or undefined at the end of the round. Refused while a page is not acknowledged: the task would wait for
+    /// that for ever.
     pub async fn next(&self, has_listeners: bool) -> Answer {
         let receiver = {
             let mut exchange = self.exchange.borrow_mut();
             if let Some(ended) = &exchange.ended {
                 return ended.clone();
+            }
+            if exchange.page_is_out {
+                let words = "the next page was asked for before the last one was acknowledged";
+                return Err(self.errors.error_to_js(Error::new(Code::Internal, words).into(), None));
             }
             let (sender, receiver) = oneshot::channel();
             exchange.next = Some((sender, has_listeners));

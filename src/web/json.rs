@@ -47,6 +47,12 @@ impl Item for Json {
     }
 
     fn overlaid(&self, newer: &Self) -> Self {
+        // `Object.assign` would take a property of this name for the prototype.
+        let has_proto = |value: &JsValue| value.dyn_ref::<Object>().is_some_and(|object| Object::has_own(object, &"__proto__".into()));
+        if has_proto(&self.0) || has_proto(&newer.0) {
+            let entries = |value: &JsValue| value.dyn_ref::<Object>().map_or_else(Array::new, Object::entries);
+            return Self(from_entries(&entries(&self.0).concat(&entries(&newer.0))));
+        }
         let merged = Object::new();
         let _ = assign(&merged, &self.0, &newer.0);
         Self(merged.into())

@@ -13,6 +13,7 @@ use super::output::to_js;
 use super::session::Session;
 use super::store::reset_record;
 use crate::protocol::error::{Code, Error};
+use crate::protocol::record::Record;
 use crate::protocol::series::{Masters, is_side_row, master_rows};
 
 /// Times that a reading is begun again because a commit came between.
@@ -109,6 +110,34 @@ impl Mirror<'_> {
         }
         let words = "a round commits to this query at the moment; reset() again when it has ended";
         Err(Error::retryable(Code::Conflict, words).into())
+    }
+
+    /// Empties this mirror and forgets its link: the next round is a first one.
+    pub async fn clear(&self) -> StoreResult<JsValue> {
+        self.session.commits_settled(self.key).await;
+        let stored = self.state().await?;
+        if is_nullish(&stored) {
+            return Ok(JsValue::UNDEFINED);
+        }
+        let mut expect = get_string(&stored, "revision");
+        let mut record = Record { count: None, ..reset_record(&stored) };
+        loop {
+            // What is removed is not scanned again.
+            let rows = self.scan(None, CHUNK).await?;
+            let is_last = rows.is_empty();
+            let emptied = Record { count: is_last.then_some(0), synced_at: None, full_at: None, ..record.next() };
+            let remove = rows.into_iter().map(|(id, _)| id).collect();
+            let batch = Batch { remove, ..Batch::of_record(expect, &emptied) };
+            if !self.session.store().await?.commit(self.key, batch).await? {
+                let words = "a round commits to this query at the moment; clear() again when it has ended";
+                return Err(Error::retryable(Code::Conflict, words).into());
+            }
+            if is_last {
+                return Ok(JsValue::UNDEFINED);
+            }
+            expect = Some(emptied.revision.clone());
+            record = emptied;
+        }
     }
 
     async fn state(&self) -> StoreResult<JsValue> {

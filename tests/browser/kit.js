@@ -1,14 +1,31 @@
-// What the browser tests use of the package's own JavaScript, and a little of their own, bundled into `dist/kit.js`: one file,
-// because wasm-bindgen's test server may leave one of several parallel requests without an answer.
-export { Changes } from "../../pkg-template/changes.js";
-export { Drive } from "../../pkg-template/drive.js";
-export { DeltaError, closed } from "../../pkg-template/error.js";
-export { IndexedDb } from "../../pkg-template/indexed-db.js";
-export { Mirror } from "../../pkg-template/mirror.js";
-export { Store } from "../../pkg-template/store.js";
-export { storeContract } from "../../pkg-template/contract.js";
-export { turn } from "../wait.mjs";
+// The JavaScript of the tests in browsers. One file without imports: wasm-bindgen copies it beside
+// the test as it is, and its server may leave one of several parallel requests without an answer.
 
+/** Runs a few statements with two values, and gives what they return. */
+export function evaluate(source, a, b) {
+  return new Function("a", "b", source)(a, b);
+}
+
+/** The same for statements that await; `done` awaits a request of IndexedDB. */
+export function evaluateAsync(source, a) {
+  return new AsyncFunction("a", "done", source)(a, done);
+}
+
+const AsyncFunction = (async () => {}).constructor;
+
+const done = (request) =>
+  new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+
+/** Resolves in the next macrotask. */
+export const turn = () => delayed(0);
+
+/** Simulates a network that takes `ms`. */
+const delayed = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** A request to the control API of a server. */
 export async function call(url, method, body) {
   const response = await fetch(url, { method, body: body || undefined });
   const text = await response.text();
@@ -16,6 +33,49 @@ export async function call(url, method, body) {
   return text;
 }
 
-export function eval_js(source, ...values) {
-  return new Function("a", "b", source)(...values);
+/** Makes what the facade's DeltaError is to the wasm. */
+export function makeError(message, { cause, ...fields }) {
+  const error = new Error(message, cause === undefined ? undefined : { cause });
+  return Object.assign(error, { name: "DeltaError", retryable: false }, fields);
+}
+
+/** A controller that aborts with the reason of the first of these signals that fires. */
+export function following(first, second) {
+  const controller = new AbortController();
+  for (const signal of [first, second]) {
+    const stop = () => controller.abort(signal.reason);
+    if (signal?.aborted) stop();
+    signal?.addEventListener("abort", stop, { signal: controller.signal });
+  }
+  return controller;
+}
+
+/** Gives an answer of the fake Graph's core as a server would: at its pace, and with its faults. */
+export async function respond({ status, headers, delay, cut, hang, rate }, bytes, signal) {
+  signal.throwIfAborted();
+  const aborted = new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+  aborted.catch(() => {});
+  if (hang) await aborted;
+  if (delay) await Promise.race([delayed(delay), aborted]);
+  if (status === 0) throw new TypeError("the fake Graph broke the connection");
+  const body = status === 204 ? null : stream(bytes, cut, rate, aborted);
+  return new Response(body, { status, headers });
+}
+
+/** A body at `rate` bytes a second that breaks off after `cut` of them. */
+function stream(bytes, cut, rate, aborted) {
+  const tick = 50;
+  const last = Math.min(bytes.length, cut ?? Infinity);
+  let at = 0;
+  return new ReadableStream({
+    async pull(controller) {
+      if (rate) await Promise.race([delayed(tick), aborted]);
+      const next = rate ? Math.min(last, at + Math.ceil((rate * tick) / 1000)) : last;
+      if (next > at) controller.enqueue(bytes.subarray(at, next));
+      at = next;
+      if (at < last) return;
+      if (last < bytes.length) controller.error(new TypeError("the fake Graph broke the connection"));
+      else controller.close();
+    },
+  });
 }

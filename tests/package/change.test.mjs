@@ -252,7 +252,8 @@ test("another tab's commits are told as remote, in order, with the items of the 
   const told = [await next(), await next(), await next()];
   assert.deepEqual(told.map(({ info }) => info), [0, 1, 2].map((index) => ({ kind: "full", generation: 1, index, last: index === 2, remote: true })));
   const changes = told.flatMap(({ changes }) => changes);
-  assert.deepEqual(changes.map(({ item }) => item.id).sort(), (await here.orgContacts().all()).map(({ id }) => id).sort());
+  const byId = (items) => items.sort((one, other) => (one.id < other.id ? -1 : 1));
+  assert.deepEqual(byId(changes.map(({ item }) => item)), byId(await here.orgContacts().all()));
   assert.ok(changes.every(({ type, isNew, old }) => type === "upsert" && isNew && old === undefined));
   const [removed] = await here.orgContacts().all();
   await world.edits({ collection: "contacts", op: "remove", id: removed.id });

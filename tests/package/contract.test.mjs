@@ -1,4 +1,5 @@
-// The contract of stores: on ours, and each rule shown able to fail. On IndexedDB it runs in tests/browser.rs.
+// The contract of stores for users, and each rule shown able to fail. The stores in Rust are held to the same rules by
+// tests/contract/ and tests/browser/contract.rs.
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -81,12 +81,13 @@ export function engines({ quick, budgets }) {
       fake = await startFixedFake(withoutCorpus ? [] : ["--static", corpus]);
       const command =
         "cargo test --locked --no-run --message-format=json-render-diagnostics" +
-        " --target wasm32-unknown-unknown -p deltalink --test browser --test schedules";
+        " --target wasm32-unknown-unknown -p deltalink --features http-tests" +
+        " --test browser --test http --test schedules";
       // With a little optimization the schedules run in two thirds of the time, in each engine.
       const variables = { FAKE_ORIGIN: fake.origin, CARGO_PROFILE_DEV_OPT_LEVEL: "1" };
       const { code, output } = await run(command, log, variables);
       programs = [...output.matchAll(/"executable":"([^"]+\.wasm)"/g)].map(([, path]) => path);
-      const built = code === 0 && programs.length === 2;
+      const built = code === 0 && programs.length === 3;
       return {
         tests: [{ name: "browser, build", outcome: built ? "passed" : "failed", message: problem(output) }],
       };

@@ -1,4 +1,5 @@
 use super::*;
+use crate::protocol::record::{Phase, Record};
 use crate::protocol::series::side_row;
 use serde_json::{Value, json};
 
@@ -152,6 +153,14 @@ fn a_sweep_removes_what_the_full_round_did_not_see() {
 }
 
 #[test]
+fn a_full_round_that_could_not_identify_an_item_removes_nothing() {
+    let record = Record { phase: Phase::Sweeping, unidentified: true, round: 2, ..Record::new(0.0, 0.0) };
+    let rows = vec![("old".to_owned(), Row::new(1, json!({"id": "old"})))];
+    let applied = sweep(rows, &record.completed().unwrap());
+    assert_eq!((applied.remove.len(), applied.changes.len()), (0, 0));
+}
+
+#[test]
 fn a_feed_hands_on_every_entry() {
     let entries = || vec![("a".to_owned(), Entry::Upsert(json!({"id": "a"}))), ("b".to_owned(), Entry::Remove(Reason::Deleted))];
     let applied = pass(entries(), MINIMAL);
@@ -159,7 +168,10 @@ fn a_feed_hands_on_every_entry() {
     assert_eq!(applied.changes.len(), 2);
     assert!(matches!(applied.changes.first(), Some(Change::Upsert { partial: true, .. })));
     let full = pass(entries(), ApplyMode { full: true, ..MINIMAL });
-    assert!(matches!(full.changes.first(), Some(Change::Upsert { partial: false, .. })));
+    assert!(
+        matches!(full.changes.first(), Some(Change::Upsert { partial: true, .. })),
+        "only the first sighting of an id is whole, and a feed cannot know which that is"
+    );
 }
 
 #[test]
@@ -258,4 +270,11 @@ fn a_set_that_a_full_round_did_not_bring_is_gone_when_it_is_complete_and_the_sam
     assert_eq!(without.changes.len(), 1);
     let same = sweep_of(json!({"id": "g", "members@delta": [member("b"), member("a")]}));
     assert!(same.changes.is_empty() && same.put.len() == 1);
+}
+
+#[test]
+fn an_id_that_does_not_tell_its_item_apart_is_counted_and_passed_over() {
+    for id in ["", "\0side", "a\u{fffd}b"] {
+        assert_eq!(entry(json!({ "id": id }), Dialect::Removed), Err(Skipped::NoId), "{id:?}");
+    }
 }

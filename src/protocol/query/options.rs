@@ -11,6 +11,8 @@ pub const LONGEST_WINDOW: i64 = 1825;
 /// The most ids that a filter takes on users, groups and contacts (graph-facts 1.2).
 pub const MOST_IDS: usize = 50;
 
+/// The preference for partial objects.
+pub(super) const MINIMAL: &str = "return=minimal";
 /// Event pages below this many loop for ever on long series (graph-facts 7, anomaly 1).
 const SMALLEST_EVENTS: u32 = 50;
 /// Smaller pages than this help nobody.
@@ -71,13 +73,13 @@ struct QueryBuilder {
     prefer: Vec<String>,
     shape: Vec<String>,
     minimal: bool,
-    /// Whose events, as a path, where there are series masters.
-    owner: Option<String>,
+    /// The calendar, as a path, where there are series masters: those of a shared calendar are found below it alone.
+    calendar: Option<String>,
 }
 
 impl QueryBuilder {
     fn new(resource: Option<&'static Resource>, path: String) -> Self {
-        Self { resource, path, params: Vec::new(), prefer: Vec::new(), shape: Vec::new(), minimal: false, owner: None }
+        Self { resource, path, params: Vec::new(), prefer: Vec::new(), shape: Vec::new(), minimal: false, calendar: None }
     }
 
     fn param(&mut self, name: &str, value: &str) {
@@ -130,7 +132,7 @@ impl QueryBuilder {
     fn minimal(&mut self, wanted: bool) {
         self.minimal = wanted;
         if wanted {
-            self.prefer.push("return=minimal".into());
+            self.prefer.push(MINIMAL.into());
         }
     }
 
@@ -142,7 +144,15 @@ impl QueryBuilder {
         if select.is_empty() {
             return bad("options.select must name at least one property; leave it out for the default ones");
         }
-        self.params.push(("$select".into(), select.join(","), sorted(select).join(",")));
+        // Without these an item cannot be told apart, or a removal not be told.
+        let needs = std::iter::once("id").chain(self.resource.map_or(&[][..], |resource| resource.needs).iter().copied());
+        let mut select = select.to_vec();
+        for name in needs {
+            if !select.iter().any(|given| given == name) {
+                select.push(name.to_owned());
+            }
+        }
+        self.params.push(("$select".into(), select.join(","), sorted(&select).join(",")));
         Ok(())
     }
 
@@ -183,6 +193,13 @@ impl QueryBuilder {
             if !is_printable(value) {
                 return bad(format!("options.prefer must be a list of Prefer values, got {value:?}"));
             }
+            // The same as the option.
+            if value.eq_ignore_ascii_case(MINIMAL) {
+                if !self.minimal {
+                    self.minimal(true);
+                }
+                continue;
+            }
             self.shaping(value.clone());
         }
         for (name, value) in &options.query {
@@ -195,6 +212,15 @@ impl QueryBuilder {
         // A first request with a token of its own is no listing of everything.
         let begun = |name: &str| ["deltatoken", "skiptoken", "token"].iter().any(|token| same_parameter(name, token));
         let full = !self.params.iter().any(|(name, _, _)| begun(name)) && !self.path.contains("(token=");
+        let is_outlook = self.resource.is_some_and(|resource| resource.workload == Workload::Outlook);
+        if is_outlook && !full {
+            return bad(
+                "options.query must not begin at a token here: Outlook has no sync from now on; leave it out, the first round lists everything",
+            );
+        }
+        // Messages that are filtered end at 5,000 (Graph's page "message: delta").
+        let is_part =
+            self.params.iter().any(|(name, _, _)| same_parameter(name, "changeType") || is_outlook && same_parameter(name, "filter"));
         if options.refresh.flatten().is_some_and(|age| age.is_nan() || age <= 0.0) {
             return bad("options.refresh must be milliseconds above 0, or false for never");
         }
@@ -213,14 +239,14 @@ impl QueryBuilder {
         }
         let canonical = sorted(&pairs).join("&");
         let sized = self.resource.is_some_and(|resource| resource.page_size == PageSize::Prefer);
-        let workload = self.resource.map_or(Workload::Other, |resource| resource.workload);
+        let workload = self.resource.map_or_else(|| resource::workload(&target), |resource| resource.workload);
         let scope = workload.scope(mailbox(&target));
         let event = self.resource.is_some_and(|resource| resource.name == "event");
         Ok(Query {
             smallest: if event { SMALLEST_EVENTS } else { SMALLEST },
             workload,
             scope,
-            masters: self.owner.map(|owner| owner + "/events/").filter(|_| !options.feed),
+            masters: self.calendar.map(|calendar| calendar + "/events/").filter(|_| !options.feed),
             window: options.window,
             page_size: sized.then(|| options.page_size.unwrap_or(GRAPHS_PAGE)),
             resource: self.resource,
@@ -229,6 +255,7 @@ impl QueryBuilder {
             prefer: self.prefer,
             shape: self.shape,
             minimal: self.minimal,
+            lists_all: !is_part && self.resource.is_none_or(|resource| resource.lists_all),
             full,
             refresh: if full { refresh } else { None },
             mirror: !options.feed,
@@ -245,7 +272,7 @@ pub fn events(options: Options) -> Result<Query> {
         None => String::new(),
     };
     let mut draft = QueryBuilder::new(resource::named("event"), format!("{owner}{calendar}/calendarView/delta"));
-    draft.owner = Some(owner);
+    draft.calendar = Some(format!("{owner}{calendar}"));
     if let Some((back, ahead, zone)) = &options.window {
         let span = i64::from(*back) + i64::from(*ahead) + 1;
         if options.start.is_some() || options.end.is_some() {
@@ -373,10 +400,9 @@ pub fn track(path: &str, options: Options) -> Result<Query> {
     }
     let mut draft = QueryBuilder::new(resource, path.to_owned());
     if name == "event" {
-        // `/me` or `/users/{id}`.
+        // What stands before `calendarView/delta`.
         let segments: Vec<&str> = path.split('/').collect();
-        let me = segments.get(1).is_some_and(|first| first.eq_ignore_ascii_case("me"));
-        draft.owner = segments.get(..if me { 2 } else { 3 }).map(|owner| owner.join("/"));
+        draft.calendar = segments.split_last().and_then(|(_, rest)| rest.split_last()).map(|(_, calendar)| calendar.join("/"));
     }
     draft.finish(options)
 }

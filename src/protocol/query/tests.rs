@@ -108,11 +108,61 @@ fn query_overrides_a_rule() {
 }
 
 #[test]
+fn a_select_always_names_what_its_kind_needs_to_be_understood() {
+    let select = |path: &str, names: &[&str]| {
+        let select = Some(names.iter().map(|name| (*name).to_owned()).collect());
+        url(&track(path, Options { select, ..Options::default() }).unwrap()).split_once('?').unwrap().1.to_owned()
+    };
+    assert_eq!(select("/me/drive/root/delta", &["name"]), "$select=name,id,deleted", "the facet tells removals");
+    assert_eq!(select("/sites/s/lists/l/items/delta", &["id", "deleted", "fields"]), "$select=id,deleted,fields");
+    assert_eq!(select("/users/delta", &["displayName"]), "$select=displayName,id");
+    assert_eq!(select("/unknown/things/delta", &["a"]), "$select=a,id");
+}
+
+#[test]
+fn a_preference_for_minimal_is_the_option() {
+    let by_option = track("/users/delta", Options { minimal: true, ..Options::default() }).unwrap();
+    for value in ["return=minimal", "Return=Minimal"] {
+        let query = track("/users/delta", Options { prefer: vec![value.into()], ..Options::default() }).unwrap();
+        assert_eq!((query.minimal, &query.prefer, key(&query)), (true, &by_option.prefer, key(&by_option)));
+    }
+    let both = Options { prefer: vec!["return=minimal".into()], minimal: true, ..Options::default() };
+    assert_eq!(track("/users/delta", both).unwrap().prefer, ["return=minimal"]);
+}
+
+#[test]
+fn no_preference_makes_the_key_of_another_query() {
+    let with = |prefer: &str| track("/users/delta", Options { prefer: vec![prefer.into()], ..Options::default() }).unwrap();
+    let feed = track("/users/delta", Options { feed: true, ..Options::default() }).unwrap();
+    let named = track("/users/delta", Options { name: Some("x".into()), ..Options::default() }).unwrap();
+    let topped = track("/me/drive/root/delta", Options { top: Some(5), ..Options::default() }).unwrap();
+    let top = track("/me/drive/root/delta", Options { prefer: vec!["$top=5".into()], ..Options::default() }).unwrap();
+    assert_ne!(key(&with("feed")), key(&feed));
+    assert_ne!(key(&with("name=x")), key(&named));
+    assert_ne!(key(&top), key(&topped));
+}
+
+#[test]
+fn masters_are_asked_for_below_their_own_calendar() {
+    let shared = events(Options { calendar: Some("AAMkShared=".into()), ..week() }).unwrap();
+    assert!(shared.master(&graph(), "M1").unwrap().ends_with("/me/calendars/AAMkShared=/events/M1"));
+    let query = vec![("startDateTime".into(), "2026-11-23".into()), ("endDateTime".into(), "2026-11-30".into())];
+    for (path, master) in [
+        ("/me/calendarView/delta", "/me/events/M1"),
+        ("/users/alex@contoso.example/calendars/c/calendarView/delta", "/users/alex@contoso.example/calendars/c/events/M1"),
+        ("/me/calendar/calendarView/delta", "/me/calendar/events/M1"),
+    ] {
+        let tracked = track(path, Options { query: query.clone(), ..Options::default() }).unwrap();
+        assert!(tracked.master(&graph(), "M1").unwrap().ends_with(master), "{path}");
+    }
+}
+
+#[test]
 fn contacts_take_a_select_and_at_most_50_ids() {
     let ids = |count: usize| Some((0..count).map(|n| format!("id{n}")).collect::<Vec<_>>());
     let options = Options { select: Some(vec!["displayName".into(), "mail".into()]), ids: ids(2), minimal: true, ..Options::default() };
     let query = org_contacts(options).unwrap();
-    assert_eq!(url(&query), "/contacts/delta?$select=displayName,mail&$filter=id%20eq%20%27id0%27%20or%20id%20eq%20%27id1%27");
+    assert_eq!(url(&query), "/contacts/delta?$select=displayName,mail,id&$filter=id%20eq%20%27id0%27%20or%20id%20eq%20%27id1%27");
     assert_eq!(query.prefer, ["return=minimal"]);
     assert!(org_contacts(Options { ids: ids(50), ..Options::default() }).is_ok());
     assert_eq!(
@@ -291,4 +341,23 @@ fn no_name_can_make_one_key_of_two() {
     assert_ne!(named("x").key("a | b", &graph()), named("x").key("a %7C b", &graph()));
     assert!(key(&named("x")).starts_with(&key_prefix("alex")));
     assert!(!key(&named("x")).starts_with(&key_prefix("ale")));
+}
+
+#[test]
+fn what_lists_a_part_only_is_known() {
+    let with = |path: &str, options: Options| track(path, options).unwrap().lists_all;
+    let changes = vec![("changeType".to_owned(), "created".to_owned())];
+    assert!(with("/me/mailFolders/inbox/messages/delta", Options::default()));
+    assert!(!with("/me/mailFolders/inbox/messages/delta", Options { query: changes, ..Options::default() }));
+    let filter = vec![("filter", "receivedDateTime ge 2026-01-01T00:00:00Z".to_owned())];
+    assert!(!with("/me/mailFolders/inbox/messages/delta", Options { texts: filter, ..Options::default() }));
+    assert!(!with("/chats/c/messages/delta", Options::default()), "messages of the last 8 months");
+}
+
+#[test]
+fn outlook_has_no_sync_from_now_on() {
+    let query = vec![("$deltatoken".to_owned(), "latest".to_owned())];
+    let refused = track("/me/mailFolders/inbox/messages/delta", Options { query: query.clone(), ..Options::default() });
+    assert!(words(refused).contains("Outlook has no sync from now on"));
+    assert!(track("/users/delta", Options { query, ..Options::default() }).is_ok());
 }

@@ -1,6 +1,6 @@
 //! The request at hand: failures, back-off, throttles, a missing network, and the tokens that Graph refuses.
 
-use super::{Continuation, NoResponse, Round, State, Step, TokenReason};
+use super::{Continuation, NoResponse, Round, State, Step, Target, TokenReason};
 use crate::protocol::backoff::{WaitReason, back_off};
 use crate::protocol::error::{Code, Error};
 use crate::protocol::refusal::Refusal;
@@ -12,6 +12,8 @@ const LAST_DATE: f64 = 8.64e15;
 const MOST_BODIES: u32 = 3;
 /// Tokens asked for because Graph refused one, between two pages.
 const MOST_SIGN_INS: u32 = 2;
+/// Attempts at a series master. It only completes occurrences: it must not hold up the page.
+const MASTER_ATTEMPTS: u32 = 2;
 /// What to say where the token source can't reach those it asks.
 pub(super) const NO_TOKEN: &str = "the token source got no answer; check the connection; the next round goes on at the same page";
 /// What to say where Graph's wait is longer than [`Policy::max_wait`].
@@ -91,6 +93,10 @@ impl Round {
             return self.hold((now + floor.unwrap_or(0.0)).min(LAST_DATE), Continuation::Ask, now);
         }
         self.attempts.failures = self.attempts.failures.saturating_add(1);
+        let is_passing = floor.is_some() || matches!(why, WaitReason::Throttled | WaitReason::Network | WaitReason::Offline);
+        if matches!(self.target, Target::Master(_)) && !is_passing && self.attempts.failures >= MASTER_ATTEMPTS {
+            return self.go_without_master(now);
+        }
         let ms = back_off(&self.plan.policy, self.attempts.failures, floor, chance);
         let most = if why == WaitReason::Malformed { MOST_BODIES.min(self.plan.policy.attempts) } else { self.plan.policy.attempts };
         // What Graph asks for holds for all that shares its limits.

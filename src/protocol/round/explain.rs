@@ -56,6 +56,8 @@ impl Round {
         failure.graph_code = refusal.code().map(str::to_owned);
         failure.request_id = refusal.request_id.clone();
         failure.claims = refusal.claims.clone();
+        let is_gone = refusal.status == 404 && ["ErrorItemNotFound", "ErrorSyncFolderNotFound"].iter().any(|code| refusal.has(code));
+        failure.gone = is_gone.then_some(true);
         failure.retryable = retryable;
         failure
     }

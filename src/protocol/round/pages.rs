@@ -13,6 +13,8 @@ use crate::protocol::report::Outcome;
 
 /// Pages after which smaller ones grow.
 const GROW: u32 = 8;
+/// Series masters that are asked for again at the next round: each costs a request.
+const MISSING_MASTERS: usize = 100;
 
 impl Round {
     pub(super) fn page(&mut self, link: Link, now: f64, chance: f64) -> Step {
@@ -43,12 +45,17 @@ impl Round {
             window: self.position.window.clone(),
             fallback: self.position.fallback,
             refusals: 0,
+            forbidden: Vec::new(),
             ..self.record.next()
         };
+        // A link made with `return=minimal` keeps it, whatever the query asks for now.
+        let asked_anew = matches!(self.target, Target::Query | Target::Location(_));
+        record.minimal = self.plan.query.minimal || !asked_anew && self.record.minimal;
         if self.position.index == 0 {
             record.started_at = now;
             record.staged = false;
-            record.masters = Vec::new();
+            record.unidentified = false;
+            record.masters = std::mem::take(&mut record.missing_masters);
             if self.position.fallback > 1 {
                 record.resets.push(now);
             }
@@ -70,6 +77,7 @@ impl Round {
         let Some(Pending { record, fresh, .. }) = &mut self.pending else { return self.lost(now) };
         record.grow(sum.growth);
         record.staged |= sum.staged;
+        record.unidentified |= sum.unidentified > 0 || !self.plan.query.lists_all;
         if sum.items == 0 {
             record.empty = record.empty.saturating_add(1);
         } else {
@@ -83,6 +91,18 @@ impl Round {
         record.masters.extend(new);
         record.delivered = sum.left;
         *fresh = sum.fresh;
+        self.prepare(now)
+    }
+
+    /// The series master that was asked for cannot be had: its occurrences stand as they are, and the next round asks again.
+    pub(super) fn go_without_master(&mut self, now: f64) -> Step {
+        if let (Target::Master(id), Some(pending)) = (&self.target, &mut self.pending) {
+            let missing = &mut pending.record.missing_masters;
+            if missing.len() < MISSING_MASTERS && !missing.contains(id) {
+                missing.push(id.clone());
+            }
+        }
+        self.answered();
         self.prepare(now)
     }
 

@@ -14,6 +14,11 @@ impl Round {
         let moved = self.plan.query.window.is_some() && self.record.window != self.plan.window;
         match self.record.phase {
             Phase::Fresh => self.start_over(),
+            Phase::Paging | Phase::Idle if self.link_is_forbidden() => {
+                self.report.resync = Some("forbidden".to_owned());
+                self.forgive();
+                self.start_over();
+            }
             // A mirror this old, or of another window, is listed anew. Until the first page is committed, the deltaLink stays.
             Phase::Idle if old || moved => {
                 self.start_over();

@@ -11,6 +11,10 @@ use crate::protocol::time::DAY;
 pub(super) const MOST_RESETS: usize = 3;
 /// Final refusals of a link in a row, after which the round falls back.
 const MOST_REFUSALS: u32 = 3;
+/// Rounds that ended with 402 or 403 on the link, after which the query itself is asked.
+const MOST_FORBIDDEN: usize = 3;
+/// Milliseconds between two of them.
+const HOUR: f64 = 3_600_000.0;
 
 impl Round {
     pub(super) fn refused(&mut self, refusal: &Refusal, now: f64, chance: f64) -> Step {
@@ -27,15 +31,29 @@ impl Round {
                 self.again(WaitReason::Server, floor, self.failure(refusal), now, chance)
             }
             Verdict::Resync => self.resync(refusal, now),
-            // Not there, or not this reader's to see: its occurrences then stand as they are.
-            Verdict::Final if matches!(self.target, Target::Master(_)) => {
-                self.answered();
-                self.prepare(now)
-            }
-            // Who may not read it, may not with another link either.
-            Verdict::Final if !matches!(refusal.status, 402 | 403) => self.give_up(self.failure(refusal), now),
-            Verdict::Redirect | Verdict::Final => self.fail(self.failure(refusal), now),
+            Verdict::Final | Verdict::Redirect if matches!(self.target, Target::Master(_)) => self.go_without_master(now),
+            Verdict::Final if matches!(refusal.status, 402 | 403) => self.forbidden(self.failure(refusal), now),
+            Verdict::Final => self.give_up(self.failure(refusal), now),
+            Verdict::Redirect => self.fail(self.failure(refusal), now),
         }
+    }
+
+    /// Who may not read a link may not read the query either, as a rule. That the link alone is forbidden is noticed when three rounds
+    /// ended so, an hour apart: the next one asks the query itself.
+    fn forbidden(&mut self, failure: Box<Error>, now: f64) -> Step {
+        let before = &self.record.forbidden;
+        let is_new = before.last().is_none_or(|last| (now - last).abs() >= HOUR) && before.len() < MOST_FORBIDDEN;
+        if !is_new || !matches!(self.target, Target::Link(_)) {
+            return self.fail(failure, now);
+        }
+        let mut record = self.record.next();
+        record.forbidden.push(now);
+        self.note(record, Continuation::Fail(failure))
+    }
+
+    /// Whether the stored link is given up because it was forbidden too often.
+    pub(super) fn link_is_forbidden(&self) -> bool {
+        self.plan.query.full && self.record.forbidden.len() >= MOST_FORBIDDEN
     }
 
     /// Graph refuses what was asked for good. If it was a link, that is counted; the third time in a row the round goes back.
@@ -84,6 +102,14 @@ impl Round {
             return self.fail(Error::new(Code::NotSupported, words), now);
         }
         let mut resets = self.recent_resets(now);
+        // A Teams channel without a conversation refuses every link that it gives, also those of a round listed anew.
+        if refusal.says_no_delta() && !resets.is_empty() && self.record.synced_at.is_none() {
+            let words = "Graph gives a link here that it then refuses, as for a Teams channel without a conversation: there is no delta; list the collection without it, and try again once it has items";
+            let mut failure = Error::new(Code::NotSupported, words);
+            failure.graph_code = refusal.code().map(str::to_owned);
+            failure.status = Some(refusal.status);
+            return self.fail(failure, now);
+        }
         if resets.len() >= MOST_RESETS {
             return self.too_many_resets(refusal.code().map(str::to_owned), Some(refusal.status), now);
         }

@@ -24,7 +24,7 @@ fn series_masters_that_the_round_did_not_bring_are_fetched_before_its_last_page(
 }
 
 #[test]
-fn a_master_that_graph_refuses_is_done_without_and_any_other_failure_leaves_the_link() {
+fn a_master_that_graph_refuses_is_done_without_and_asked_for_again_in_the_next_round() {
     let mut bench = Bench::new(events(), Some(idle()));
     bench.begin();
     bench.sum = occurrence();
@@ -34,6 +34,46 @@ fn a_master_that_graph_refuses_is_done_without_and_any_other_failure_leaves_the_
     bench.on(Input::Slept);
     assert_eq!(bench.asked.iter().filter(|url| url.ends_with("/me/events/m1")).count(), 2);
     assert!(matches!(bench.on(refused(403, "ErrorAccessDenied")), Step::Deliver(_)));
+    bench.on(Input::Delivered);
+    assert_eq!(bench.store.as_ref().map(|record| record.missing_masters.clone()), Some(vec!["m2".to_owned(), "m1".to_owned()]));
+    let mut bench = bench.again(events());
+    bench.begin();
+    bench.sum = PageSummary::default();
+    assert!(matches!(bench.on(delta("d2")), Step::Fetch(url) if url.ends_with("/me/events/m1")));
+    assert!(matches!(bench.on(Input::Item), Step::Fetch(url) if url.ends_with("/me/events/m2")));
+    bench.on(Input::Item);
+    bench.on(Input::Delivered);
+    assert_eq!(bench.store.map(|record| record.missing_masters.len()), Some(0));
+}
+
+#[test]
+fn a_master_that_cannot_be_had_holds_up_nothing() {
+    for answer in [
+        refused(500, ""),
+        refused(302, ""),
+        refused(410, "syncStateNotFound"),
+        Input::Malformed(Malformed::Html),
+        Input::Unreachable(NoResponse::Timeout),
+    ] {
+        let mut bench = Bench::new(events(), None);
+        bench.begin();
+        bench.sum = PageSummary { masters: vec!["m".into()], ..one() };
+        let mut step = bench.on(delta("d1"));
+        for _ in 0..10 {
+            step = match step {
+                Step::Fetch(_) => bench.on(answer.clone()),
+                Step::Sleep(..) => bench.on(Input::Slept),
+                _ => break,
+            };
+        }
+        assert!(matches!(step, Step::Deliver(Delivery { last: true, .. })), "{answer:?}: {step:?}");
+        assert_eq!(bench.on(Input::Delivered), Step::Done);
+        assert!(bench.asked.len() <= 3, "{answer:?}: {:?}", bench.asked);
+    }
+}
+
+#[test]
+fn a_network_that_fails_at_a_master_leaves_the_link() {
     let mut bench = Bench::new(events(), Some(idle()));
     bench.begin();
     bench.sum = occurrence();
@@ -153,10 +193,12 @@ fn a_failing_network_is_no_throttling_however_short_the_longest_wait_is() {
 }
 
 #[test]
-fn an_absurd_retry_after_still_gives_a_date() {
-    let mut bench = Bench::new(contacts(), None);
-    bench.begin();
-    assert_eq!(failure(bench.on(later("99999999999999999999"))).retry_at, Some(8.64e15));
+fn a_retry_after_that_nobody_can_mean_is_backed_off_from_as_if_there_were_none() {
+    for absurd in ["99999999999999999999", "99999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"] {
+        let mut bench = Bench::new(contacts(), None);
+        bench.begin();
+        assert_eq!(bench.on(later(absurd)), Step::Sleep(500.0, WaitReason::Throttled), "{absurd}");
+    }
 }
 
 #[test]

@@ -67,7 +67,9 @@ fn who_may_not_read_is_no_reason_to_leave_the_link() {
         let mut bench = Bench::new(contacts(), Some(idle()));
         for _ in 0..5 {
             until_over(&mut bench, |_| refused(status, ""));
-            assert_eq!(bench.store, Some(idle()));
+            let record = bench.store.clone().unwrap();
+            assert_eq!((record.phase, record.link, record.refusals), (Phase::Idle, idle().link, 0));
+            assert!(record.forbidden.len() <= 1, "rounds within an hour count once");
             bench = bench.again(contacts());
         }
     }
@@ -83,4 +85,25 @@ fn links_that_are_refused_for_good_again_and_again_cost_three_full_rounds_a_day(
         bench = bench.again(contacts());
     }
     assert_eq!(queries, MOST_RESETS);
+}
+
+#[test]
+fn a_link_that_stays_forbidden_for_hours_gives_way_to_the_query_itself() {
+    const HOUR: f64 = 3_600_000.0;
+    let paging = Record { phase: Phase::Paging, link: Some(link("n1")), generation: 1, round: 1, page: 1, ..idle() };
+    let mut bench = Bench::new(events(), Some(paging));
+    for minutes in [0, 1, 59, 60, 61, 120] {
+        bench.now = NOW + f64::from(minutes) * 60_000.0;
+        assert!(matches!(bench.begin(), Step::Fetch(url) if url.ends_with("t=n1")), "{minutes}");
+        assert_eq!(failure(bench.on(refused(403, "ErrorAccessDenied"))).code, Code::Forbidden);
+        bench = bench.again(events());
+    }
+    bench.now = NOW + 4.0 * HOUR;
+    assert!(matches!(bench.begin(), Step::Fetch(url) if url.contains("/calendarView/delta?startDateTime=")));
+    assert_eq!(failure(bench.on(refused(403, "ErrorAccessDenied"))).code, Code::Forbidden);
+    let mut bench = bench.again(events());
+    bench.begin();
+    bench.on(delta("d1"));
+    bench.on(Input::Delivered);
+    assert_eq!(bench.store.map(|record| record.forbidden.len()), Some(0));
 }

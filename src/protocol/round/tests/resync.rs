@@ -156,3 +156,34 @@ fn a_redirect_is_a_foreign_link() {
         assert!(failure.message.contains("a redirect is not followed"), "{}", failure.message);
     }
 }
+
+#[test]
+fn an_expired_page_token_lists_anew_in_the_same_round() {
+    let paging = Record { phase: Phase::Paging, link: Some(link("old")), generation: 1, round: 1, page: 3, ..idle() };
+    let mut bench = Bench::new(contacts(), Some(paging));
+    bench.begin();
+    assert!(matches!(bench.on(refused(400, "Directory_ExpiredPageToken")), Step::Fetch(url) if url.ends_with("/contacts/delta")));
+    assert_eq!(bench.round.report.resync.as_deref(), Some("Directory_ExpiredPageToken"));
+}
+
+#[test]
+fn a_teams_channel_without_a_conversation_is_not_supported_and_no_loop() {
+    let refused = || {
+        let message = Some("Parameter 'DeltaToken' not supported for this request.".to_owned());
+        Input::Refused(Box::new(Refusal { status: 400, codes: vec!["BadRequest".into()], message, ..Refusal::default() }))
+    };
+    let channel = query::track("/teams/t/channels/c/messages/delta", Options::default()).unwrap();
+    let mut bench = Bench::new(channel, None);
+    bench.begin();
+    bench.sum = PageSummary::default();
+    bench.on(next("n1"));
+    bench.on(Input::Delivered);
+    let mut step = bench.on(refused());
+    assert!(matches!(&step, Step::Fetch(url) if url.ends_with("/messages/delta")), "{step:?}");
+    bench.on(next("n2"));
+    step = bench.on(Input::Delivered);
+    assert!(matches!(step, Step::Fetch(_)), "{step:?}");
+    let failure = failure(bench.on(refused()));
+    assert_eq!(failure.code, Code::NotSupported);
+    assert!(failure.message.contains("list the collection without it"), "{}", failure.message);
+}

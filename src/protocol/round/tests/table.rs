@@ -112,7 +112,7 @@ fn every_state_has_an_answer_to_every_reply() {
                 ("503", "sleep Server"),
                 ("401", "sign in Unauthorized"),
                 ("401 with claims", "sign in Claims(\"{}\")"),
-                ("403", "forbidden"),
+                ("403", "note"),
                 ("410", "note"),
                 ("302", "foreign-link"),
                 ("Unreachable", "sleep Network"),

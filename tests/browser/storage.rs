@@ -1,0 +1,276 @@
+//! IndexedDB.
+
+use std::cell::Cell;
+
+use deltalink::web::indexed_db::IndexedDb;
+use js_sys::{Date, Function};
+use serde_json::{Value, json};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use crate::support::*;
+use crate::world::World;
+
+const DAY: f64 = 86_400_000.0;
+
+/// Does something with the database of an account, in JavaScript: `state` and `items` are its stores.
+async fn with_database(account: &str, source: &str) -> Value {
+    let source = format!(
+        "const db = await done(indexedDB.open('deltalink | ' + a));
+         const transaction = db.transaction(['state', 'items'], 'readwrite');
+         const ended = new Promise((resolve, reject) => {{
+           transaction.oncomplete = resolve;
+           transaction.onabort = () => reject(transaction.error);
+         }});
+         const [state, items] = ['state', 'items'].map((name) => transaction.objectStore(name));
+         const result = await (async () => {{ {source} }})();
+         await ended;
+         db.close();
+         return result"
+    );
+    from_js(&js_await(&source, &account.into()).await)
+}
+
+/// Changes the stored record of an account's only query. `source` has it as `value`.
+async fn with_record(account: &str, source: &str) {
+    let source = format!(
+        "const [key] = await done(state.getAllKeys());
+         let value = await done(state.get(key));
+         {source};
+         await done(state.put(value, key))"
+    );
+    with_database(account, &source).await;
+}
+
+/// Opens a database as something else than this package would, and holds it.
+async fn held(account: &str, version: Option<u32>) -> JsValue {
+    let options = to_js(&json!([account, version]));
+    js_await("return done(indexedDB.open('deltalink | ' + a[0], ...(a[1] ? [a[1]] : [])))", &options).await
+}
+
+/// Puts other code into `indexedDB.open()` until [`restore_open`]. `source` has `real(name, version)`.
+fn replace_open(source: &str) {
+    run(&format!(
+        "const open = IDBFactory.prototype.open;
+         const real = (...all) => open.apply(indexedDB, all);
+         globalThis.restoreOpen = () => (IDBFactory.prototype.open = open);
+         IDBFactory.prototype.open = function (name, version) {{ {source} }}"
+    ));
+}
+
+fn restore_open() {
+    run("restoreOpen()");
+}
+
+#[test]
+async fn the_state_is_readable_in_the_developer_tools() {
+    let world = World::new().await;
+    let account = fresh("a");
+    let client = client(&world, &account).await;
+    let query = query(&client, "orgContacts", json!({"select": ["mail", "displayName"]}));
+    sync(&query).await.unwrap();
+    let keys = with_database(&account, "return done(state.getAllKeys())").await;
+    assert_eq!(keys, json!([format!("{account} | {} | /contacts/delta | $select=displayName,mail", world.root)]));
+    assert_eq!(keys[0], query.key());
+    let state = with_database(&account, "return done(state.getAll())").await;
+    assert_eq!(
+        (&state[0]["phase"], &state[0]["kind"], &state[0]["generation"], &state[0]["format"]),
+        (&json!("idle"), &json!("full"), &json!(1), &json!(1))
+    );
+    assert!(state[0]["link"].as_str().unwrap().contains("deltatoken="), "{state}");
+}
+
+#[test]
+async fn a_state_that_makes_no_sense_is_a_named_error_and_reset_starts_over() {
+    let world = World::new().await;
+    for (odd, words) in [
+        ("value.format = 9", "it was written by another version of deltalink"),
+        ("delete value.link", "it has no link"),
+        ("value.generation = 'x'", "one of its fields has the wrong type"),
+        ("value.revision = { toString() { return 'x' } }.x", "one of its fields has the wrong type"),
+        ("delete value.revision", "its revision is missing"),
+        ("value = 'rubbish'", "one of its fields has the wrong type"),
+        ("value = [1, [2]]", "its format is missing"),
+    ] {
+        let account = fresh("a");
+        let client = client(&world, &account).await;
+        let query = contacts(&client);
+        sync(&query).await.unwrap();
+        world.clear_log().await;
+        with_record(&account, odd).await;
+        let refused = sync(&query).await.unwrap_err();
+        assert_eq!(refused.code(), "store", "{odd}");
+        assert!(refused.message().contains(words) && refused.message().contains("reset() starts over"), "{odd}: {}", refused.message());
+        assert!(world.log().await.is_empty());
+        assert_eq!(all(&query).await.len(), 30, "nothing is lost");
+        reset(&query).await;
+        sync(&query).await.unwrap();
+        assert_eq!(ids(&all(&query).await), ids(&world.table("contacts", "").await));
+    }
+}
+
+#[test]
+async fn a_stored_link_to_another_host_is_not_asked() {
+    let world = World::new().await;
+    let account = fresh("a");
+    let client = client(&world, &account).await;
+    let query = contacts(&client);
+    sync(&query).await.unwrap();
+    world.clear_log().await;
+    with_record(&account, "value.link = 'https://evil.example/v1.0/contacts/delta?$deltatoken=x'").await;
+    assert_eq!(sync(&query).await.unwrap_err().code(), "foreign-link");
+    assert!(world.log().await.is_empty());
+}
+
+#[test]
+async fn a_database_of_a_newer_version_is_a_named_error() {
+    let world = World::new().await;
+    let account = fresh("a");
+    js("a.close()", &held(&account, Some(99)).await);
+    let refused = try_open(&world, &account, &[]).await.map(drop).unwrap_err();
+    assert_eq!(refused.code(), "store");
+    assert!(refused.message().contains("a newer version of deltalink"), "{}", refused.message());
+}
+
+#[test]
+async fn an_older_version_held_by_another_tab_is_a_named_error() {
+    let world = World::new().await;
+    let account = fresh("a");
+    // A database of an earlier form, held by a connection that does not let go.
+    let held = held(&account, Some(1)).await;
+    replace_open("return real(name, version && version + 1)");
+    let refused = try_open(&world, &account, &[]).await.map(drop);
+    restore_open();
+    js("a.close()", &held);
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.code(), "store");
+    assert!(refused.message().contains("another tab holds an older version"), "{}", refused.message());
+    assert_eq!(refused.field("retryable"), JsValue::TRUE);
+}
+
+#[test]
+async fn a_database_deleted_by_another_tab_closes_the_client() {
+    let world = World::new().await;
+    let account = fresh("a");
+    let client = client(&world, &account).await;
+    let query = contacts(&client);
+    sync(&query).await.unwrap();
+    js_await("await done(indexedDB.deleteDatabase('deltalink | ' + a))", &account.as_str().into()).await;
+    assert_eq!(sync(&query).await.unwrap_err().code(), "closed");
+    assert_eq!(settled(query.all(false)).await.unwrap_err().code(), "closed");
+}
+
+#[test]
+async fn a_full_disk_is_a_named_error_and_the_last_page_stands() {
+    let world = World::new().await;
+    let client = client(&world, &fresh("a")).await;
+    let query = contacts(&client);
+    let round = round(&query);
+    next(&round).await.unwrap();
+    ack(&round).await.unwrap();
+    next(&round).await.unwrap();
+    // The third row of the page does not fit.
+    run("const { put } = IDBObjectStore.prototype;
+         let left = 2;
+         IDBObjectStore.prototype.put = function (...all) {
+           if (left-- > 0) return put.apply(this, all);
+           IDBObjectStore.prototype.put = put;
+           throw new DOMException('full', 'QuotaExceededError');
+         }");
+    let refused = ack(&round).await.unwrap_err();
+    assert_eq!(refused.code(), "quota");
+    assert!(refused.message().contains("nothing of this page was written"), "{}", refused.message());
+    assert_eq!(all(&query).await.len(), 10);
+    sync(&query).await.unwrap();
+    assert_eq!(ids(&all(&query).await), ids(&world.table("contacts", "").await));
+}
+
+#[test]
+async fn a_browser_that_refuses_indexed_db_is_a_named_error() {
+    let world = World::new().await;
+    for (open, words) in [
+        ("throw new DOMException('denied', 'SecurityError')", "refuses IndexedDB here (SecurityError"),
+        (
+            "const request = {};
+             const error = new DOMException('private', 'InvalidStateError');
+             queueMicrotask(() => Object.assign(request, { error }).onerror());
+             return request",
+            "refuses IndexedDB here (InvalidStateError",
+        ),
+    ] {
+        replace_open(open);
+        let refused = try_open(&world, &fresh("a"), &[]).await.map(drop);
+        restore_open();
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.code(), "store");
+        assert!(refused.message().contains(words), "{}", refused.message());
+        assert!(refused.message().contains("options.store: \"memory\""), "{}", refused.message());
+    }
+}
+
+#[test]
+async fn an_upgrade_keeps_what_is_there() {
+    let world = World::new().await;
+    let account = fresh("a");
+    let first = client(&world, &account).await;
+    sync(&contacts(&first)).await.unwrap();
+    settled(first.close()).await.unwrap();
+    // As a later version of the package would open it.
+    replace_open("return real(name, version && version + 1)");
+    let second = try_open(&world, &account, &[]).await;
+    restore_open();
+    let second = second.unwrap();
+    let query = contacts(&second);
+    assert_eq!(all(&query).await.len(), 30);
+    world.clear_log().await;
+    sync(&query).await.unwrap();
+    assert_eq!(kinds(&world.log().await), ["delta"]);
+}
+
+#[test]
+async fn forget_says_so_when_something_keeps_the_database_open() {
+    let world = World::new().await;
+    let account = fresh("a");
+    let client = client(&world, &account).await;
+    let held = held(&account, None).await;
+    let refused = settled(client.forget()).await.unwrap_err();
+    js("a.close()", &held);
+    assert_eq!(refused.code(), "store");
+    assert!(refused.message().contains("keeps this account's database open"), "{}", refused.message());
+}
+
+#[test]
+async fn a_query_that_nobody_used_for_thirty_days_is_purged_at_the_next_opening() {
+    let world = World::new().await;
+    let account = fresh("a");
+    let prefix = format!("{account} | ");
+    let first = client(&world, &account).await;
+    let (left, kept) = (contacts(&first), query(&first, "orgContacts", json!({"name": "kept"})));
+    for query in [&left, &kept] {
+        sync(query).await.unwrap();
+    }
+    settled(first.close()).await.unwrap();
+    let later = [(29.0, None, [30, 30]), (31.0, Some(&kept), [0, 30]), (31.0 + 29.0, None, [0, 30]), (31.0 + 32.0, None, [0, 0])];
+    for (days, used, there) in later {
+        DAYS.set(days);
+        let opened = IndexedDb::open(&account, &prefix, Function::new_no_args(""), in_days).await.unwrap();
+        if let Some(used) = used {
+            opened.touch(&used.key());
+        }
+        opened.purged().await;
+        opened.close();
+        let rows = with_database(&account, "return (await done(items.getAllKeys())).map(([key]) => key)").await;
+        let count = |query: &Query| rows.as_array().unwrap().iter().filter(|key| **key == json!(query.key())).count();
+        assert_eq!([count(&left), count(&kept)], there, "after {days} days");
+        let states = with_database(&account, "return done(state.count())").await;
+        assert_eq!(states, there.iter().filter(|rows| **rows > 0).count(), "after {days} days");
+    }
+}
+
+thread_local! {
+    static DAYS: Cell<f64> = const { Cell::new(0.0) };
+}
+
+fn in_days() -> f64 {
+    Date::now() + DAYS.get() * DAY
+}

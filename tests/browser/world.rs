@@ -1,0 +1,220 @@
+//! Worlds of the fake Graph. One answers from its core in this wasm, by `options.fetch`; one is a
+//! server's. Both speak the control API of `tests/fake-graph/README.md`.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use fake_graph::{Request, Response, Server};
+use js_sys::{Date, Promise, Reflect, Uint8Array};
+use serde_json::{Value, json};
+use wasm_bindgen::prelude::*;
+use web_sys::AbortSignal;
+
+use crate::support::{client, contacts, fresh, from_js, js, run, sorted, sync, to_js, until};
+
+#[wasm_bindgen(module = "/tests/browser/kit.js")]
+extern "C" {
+    /// A request to the control API of a server.
+    #[wasm_bindgen(catch)]
+    pub async fn call(url: &str, method: &str, body: &str) -> Result<JsValue, JsValue>;
+    fn respond(how: &JsValue, body: &Uint8Array, signal: &AbortSignal) -> Promise;
+}
+
+/// Where the core in this wasm seems to be.
+const ORIGIN: &str = "https://graph.contoso.example";
+
+/// One world.
+pub struct World {
+    graph: Graph,
+    /// Where its control API is, below the origin.
+    pub path: String,
+    /// The endpoint.
+    pub root: String,
+    /// A token of the user.
+    pub delegated: String,
+    /// A token of an app.
+    pub app: String,
+    /// The user's id.
+    pub user: String,
+}
+
+enum Graph {
+    Core(Rc<Core>),
+    Server(&'static str),
+}
+
+/// The core, and the URLs of other hosts that it was asked for.
+struct Core {
+    server: RefCell<Server>,
+    foreign: RefCell<Vec<String>>,
+}
+
+impl World {
+    /// A world with some items of each collection.
+    pub async fn new() -> Self {
+        let items = json!({
+            "events": 40, "contacts": 30, "recordings": 12, "users": 12, "drive": 12,
+            "around": "2026-11-21T00:00:00Z",
+        });
+        Self::with(json!({"populate": items})).await
+    }
+
+    /// A world with these settings.
+    pub async fn with(settings: Value) -> Self {
+        let core = || Core { server: RefCell::new(Server::new(1, ORIGIN)), foreign: RefCell::default() };
+        let graph = crate::SERVER.map_or_else(|| Graph::Core(Rc::new(core())), Graph::Server);
+        let made = graph.control("POST", "/control/worlds", &settings).await;
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        Self {
+            graph,
+            path: format!("/control/worlds/{}", text(&made["id"])),
+            root: text(&made["root"]),
+            delegated: text(&made["tokens"]["delegated"]),
+            app: text(&made["tokens"]["app"]),
+            user: text(&made["user"]["id"]),
+        }
+    }
+
+    /// The scheme, host and port of its endpoint.
+    pub fn origin(&self) -> &str {
+        self.root.split("/w/").next().unwrap()
+    }
+
+    /// The `options.fetch` that reaches it; undefined for the host's own.
+    pub fn fetch(&self) -> JsValue {
+        match &self.graph {
+            Graph::Core(core) => {
+                let core = Rc::clone(core);
+                let fetch = move |url: String, init: JsValue| core.fetch(&url, &init);
+                Closure::<dyn Fn(String, JsValue) -> Promise>::new(fetch).into_js_value()
+            }
+            Graph::Server(_) => JsValue::UNDEFINED,
+        }
+    }
+
+    /// A caller's own `fetch`: `source` returns it, and has as `a` the one that reaches the world.
+    pub fn wrapped_fetch(&self, source: &str) -> JsValue {
+        let fetch = self.fetch();
+        if fetch.is_undefined() { js(source, &run("return (...all) => fetch(...all)")) } else { js(source, &fetch) }
+    }
+
+    /// The URLs of other hosts that were asked for. A server does not see them: there are none.
+    pub fn foreign(&self) -> Vec<String> {
+        match &self.graph {
+            Graph::Core(core) => core.foreign.borrow().clone(),
+            Graph::Server(_) => Vec::new(),
+        }
+    }
+
+    /// A call of the control API.
+    pub async fn control(&self, method: &str, what: &str, body: &Value) -> Value {
+        self.graph.control(method, &format!("{}/{what}", self.path), body).await
+    }
+
+    /// A call of the control API with a body.
+    pub async fn post(&self, what: &str, body: Value) -> Value {
+        self.control("POST", what, &body).await
+    }
+
+    /// One edit.
+    pub async fn edit(&self, edit: Value) -> Value {
+        self.post("edits", json!([edit])).await["ids"][0].clone()
+    }
+
+    /// Changes options.
+    pub async fn options(&self, changes: Value) {
+        self.control("PATCH", "options", &changes).await;
+    }
+
+    /// Adds one rule for a fault.
+    pub async fn fault(&self, rule: Value) {
+        self.post("faults", json!([rule])).await;
+    }
+
+    /// What a collection holds, by id.
+    pub async fn table(&self, collection: &str, query: &str) -> Vec<Value> {
+        let table = self.control("GET", &format!("tables/{collection}{query}"), &Value::Null).await;
+        sorted(table.as_array().unwrap().clone())
+    }
+
+    /// The requests that Graph saw, without preflights.
+    pub async fn log(&self) -> Vec<Value> {
+        let log = self.control("GET", "log", &Value::Null).await;
+        log.as_array().unwrap().iter().filter(|entry| entry["kind"] != "preflight").cloned().collect()
+    }
+
+    /// Empties the log.
+    pub async fn clear_log(&self) {
+        self.control("DELETE", "log", &Value::Null).await;
+    }
+
+    /// Waits until this fault has acted `count` times.
+    pub async fn until_met(&self, fault: &str, count: u64) {
+        let acted = async || self.control("GET", "faults", &Value::Null).await["counts"][fault].as_u64();
+        until(fault, async || acted().await >= Some(count)).await;
+    }
+
+    /// A barrier for tests of absence: a whole round of another client in another world, one request
+    /// after the other. What a client under test was ready to send when this began has reached its
+    /// world's log when this ends.
+    pub async fn others_are_done() {
+        let other = Self::new().await;
+        sync(&contacts(&client(&other, &fresh("barrier")).await)).await.unwrap();
+    }
+}
+
+impl Graph {
+    async fn control(&self, method: &str, path: &str, body: &Value) -> Value {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let text = match self {
+            Self::Core(core) => {
+                let request = Request { method: method.into(), url: path.into(), headers: vec![], body: body.into_bytes() };
+                let answer = core.server.borrow_mut().handle(&request, now());
+                let text = String::from_utf8(answer.body).unwrap();
+                assert!(answer.status < 300, "{method} {path}: {text}");
+                text
+            }
+            Self::Server(origin) => {
+                let text = call(&format!("{origin}{path}"), method, &body).await;
+                let text = text.unwrap_or_else(|error| panic!("{error:?} (`node tests/run.mjs browser` starts the server)"));
+                text.as_string().unwrap_or_default()
+            }
+        };
+        if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() }
+    }
+}
+
+impl Core {
+    fn fetch(&self, url: &str, init: &JsValue) -> Promise {
+        let Some(path) = url.strip_prefix(ORIGIN).filter(|path| path.starts_with('/')) else {
+            self.foreign.borrow_mut().push(url.to_owned());
+            return Promise::reject(&js_sys::TypeError::new("another host").into());
+        };
+        let answer = self.server.borrow_mut().handle(&request(path, init), now());
+        give(&answer, init)
+    }
+}
+
+/// The request that `fetch` was called for.
+pub fn request(path: &str, init: &JsValue) -> Request {
+    let headers = from_js(&js("return [...a.headers]", init));
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let headers = headers.as_array().unwrap().iter().map(|pair| (text(&pair[0]), text(&pair[1]))).collect();
+    Request { method: "GET".into(), url: path.into(), headers, body: Vec::new() }
+}
+
+/// An answer as `fetch` gives it.
+pub fn give(answer: &Response, init: &JsValue) -> Promise {
+    let how = json!({
+        "status": answer.status, "headers": answer.headers, "delay": answer.delay_ms, "cut": answer.cut_after,
+        "hang": answer.hang, "rate": answer.bytes_per_second,
+    });
+    let signal: AbortSignal = Reflect::get(init, &"signal".into()).unwrap().unchecked_into();
+    respond(&to_js(&how), &Uint8Array::from(answer.body.as_slice()), &signal)
+}
+
+fn now() -> u64 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "milliseconds since 1970")]
+    let ms = Date::now() as u64;
+    ms
+}

@@ -1,0 +1,29 @@
+//! Real answers, as documented and as pasted, through the page reader. The corpus is not part of this
+//! project: without it the test counts as skipped.
+
+use deltalink::web::json::Json;
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use crate::corpus;
+use crate::world::call;
+
+/// The text of a file that the server has, if it has it.
+async fn file(name: &str) -> Option<String> {
+    call(&format!("{}/{name}", crate::SERVER?), "GET", "").await.ok()?.as_string()
+}
+
+#[cfg_attr(not(feature = "http-tests"), ignore = "needs a server: node tests/run.mjs browser")]
+#[test]
+async fn every_real_answer_is_read_as_its_index_says() {
+    let Some(index) = file("index.tsv").await else {
+        // tests/run.mjs prints and counts it.
+        return;
+    };
+    let rows = corpus::rows(&index);
+    assert!(rows.len() > 100);
+    for row in &rows {
+        let text = file(&row.file).await.unwrap();
+        let body = js_sys::JSON::parse(&text).unwrap_or_else(|error| panic!("{}: {error:?}", row.file));
+        corpus::check(row, &Json(body));
+    }
+}
