@@ -142,7 +142,9 @@ class RoundRun {
     const { changes, locks, lock, status } = this.#shared;
     changes.enter();
     this.#hasBegun = true;
-    const lose = () => this.#lose();
+    const lose = () => this.#lose(lost());
+    // What it waits for may be the consumer, who does not notice.
+    this.#instance.signal.addEventListener("abort", () => this.#lose(this.#instance.ended), { signal });
     // A frozen page releases the lock: all others would wait for it.
     globalThis.document?.addEventListener("freeze", lose, { signal });
     const before = status.get();
@@ -186,13 +188,7 @@ class RoundRun {
   }
 
   async #call(work) {
-    try {
-      return await this.#instance.run(() => work(this.#handle));
-    } catch (error) {
-      // A defect has ended the wasm that would tell it.
-      if (error === this.#instance.ended) this.#tell({ phase: "failed", error });
-      throw error;
-    }
+    return this.#instance.run(() => work(this.#handle));
   }
 
   /** From now on it stops with its signals: a round that nobody begins leaves nothing with them. */
@@ -209,18 +205,21 @@ class RoundRun {
     if (this.#speaks) this.#shared.status.set(status);
   }
 
-  #lose() {
+  /** Ends it at once, whatever its consumer waits for. */
+  #lose(error) {
     if (this.signal.aborted || this.#isOver) return;
-    const error = new DeltaError(
-      "this round lost its lock: its page was frozen, or another one took it; the next round goes on from what was stored",
-      { code: "conflict", retryable: true },
-    );
     this.#shared.status.set({ phase: "failed", error });
     this.#speaks = false;
     this.#stop.abort(error);
     this.release();
   }
 }
+
+const lost = () =>
+  new DeltaError(
+    "this round lost its lock: its page was frozen, or another one took it; the next round goes on from what was stored",
+    { code: "conflict", retryable: true },
+  );
 
 /** A round that is applied for all who wait for it. It is stopped when the last of them has left. */
 export class Sync {

@@ -54,7 +54,12 @@ const suites = [
     budget: 90,
     quick: true,
   }),
-  node("package", "tests/package/", { budget: 40, quick: true, ...afterBuild }),
+  node("package", "tests/package/", {
+    budget: 60,
+    quick: true,
+    notes: logged("clients"),
+    ...afterBuild,
+  }),
   node("kill", "--test-timeout=400000 --test-concurrency=2 tests/kill/", {
     budget: 120,
     notes: kills,
@@ -77,7 +82,7 @@ const suites = [
   node("edge", "--test-timeout=300000 --test-concurrency=2 tests/edge/", {
     needs: ["workerd"],
     budget: 120,
-    notes: logged("storm|schedules"),
+    notes: logged("clients|storm|schedules"),
     ...afterBuild,
   }),
   node("hosts", "--test-timeout=120000 tests/hosts/", { budget: 60, ...chromium }),

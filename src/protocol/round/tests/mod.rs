@@ -13,6 +13,7 @@ mod progress;
 mod refusals;
 mod resync;
 mod sign_in;
+mod size;
 mod table;
 mod waits;
 
