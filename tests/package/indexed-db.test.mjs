@@ -10,8 +10,8 @@ before(async () => (fake = await startFake()));
 after(() => fake.stop());
 
 const populate = { contacts: 30 };
-const { transaction } = IDBDatabase.prototype;
-const { open } = IDBFactory.prototype;
+const { transaction } = globalThis.IDBDatabase.prototype;
+const { open } = globalThis.IDBFactory.prototype;
 let accounts = 0;
 
 async function client(world) {
@@ -21,9 +21,9 @@ async function client(world) {
 
 const cut = {
   "Safari in the background": () =>
-    new DOMException("Connection to Indexed Database server lost. Refresh the page to try again", "UnknownError"),
+    new globalThis.DOMException("Connection to Indexed Database server lost. Refresh the page to try again", "UnknownError"),
   "iOS in the background": () =>
-    new DOMException(
+    new globalThis.DOMException(
       "Failed to execute 'transaction' on 'IDBDatabase': The database connection is closing.",
       "InvalidStateError",
     ),
@@ -37,13 +37,13 @@ for (const [browser, failure] of Object.entries(cut)) {
     const dead = new WeakSet();
     let transactions = 0;
     let opened = 0;
-    IDBDatabase.prototype.transaction = function (...values) {
+    globalThis.IDBDatabase.prototype.transaction = function (...values) {
       // The first handle dies in the middle of the round, without an event.
       if (opened === 0 && (transactions += 1) > 5) dead.add(this);
       if (dead.has(this)) throw failure();
       return transaction.apply(this, values);
     };
-    IDBFactory.prototype.open = function (...values) {
+    globalThis.IDBFactory.prototype.open = function (...values) {
       opened += 1;
       return open.apply(this, values);
     };
@@ -53,8 +53,8 @@ for (const [browser, failure] of Object.entries(cut)) {
       assert.equal(opened, 1, "once for all that waited");
       assert.equal(contacts.status.get().phase, "idle");
     } finally {
-      IDBDatabase.prototype.transaction = transaction;
-      IDBFactory.prototype.open = open;
+      globalThis.IDBDatabase.prototype.transaction = transaction;
+      globalThis.IDBFactory.prototype.open = open;
     }
     await delta.close();
   });
@@ -64,7 +64,7 @@ test("a commit that was done when its connection broke is not taken for another 
   const world = await fake.world({ populate });
   const delta = await client(world);
   let broken = false;
-  IDBDatabase.prototype.transaction = function (stores, mode, options) {
+  globalThis.IDBDatabase.prototype.transaction = function (stores, mode, options) {
     const made = transaction.call(this, stores, mode, options);
     if (mode !== "readwrite" || broken || !stores.includes("items")) return made;
     broken = true;
@@ -89,7 +89,7 @@ test("a commit that was done when its connection broke is not taken for another 
     assert.equal((await contacts.sync()).outcome, "complete");
     assert.deepEqual([broken, await contacts.count(), (await asked(world)).length], [true, 30, 3]);
   } finally {
-    IDBDatabase.prototype.transaction = transaction;
+    globalThis.IDBDatabase.prototype.transaction = transaction;
   }
   await delta.close();
 });
@@ -97,8 +97,8 @@ test("a commit that was done when its connection broke is not taken for another 
 test("a database that does not open at first is tried again, and told apart from a private window", async () => {
   const world = await fake.world({ populate });
   let refusals = 2;
-  IDBFactory.prototype.open = function (...values) {
-    if ((refusals -= 1) >= 0) throw new DOMException("Internal error opening backing store for indexedDB.open.", "UnknownError");
+  globalThis.IDBFactory.prototype.open = function (...values) {
+    if ((refusals -= 1) >= 0) throw new globalThis.DOMException("Internal error opening backing store for indexedDB.open.", "UnknownError");
     return open.apply(this, values);
   };
   try {
@@ -114,14 +114,14 @@ test("a database that does not open at first is tried again, and told apart from
     });
     assert.ok(refusals > 990, "it is not tried for ever");
   } finally {
-    IDBFactory.prototype.open = open;
+    globalThis.IDBFactory.prototype.open = open;
   }
 });
 
 test("a connection that stays cut is a named error that another try may cure", async () => {
   const world = await fake.world({ populate });
   const delta = await client(world);
-  IDBDatabase.prototype.transaction = () => {
+  globalThis.IDBDatabase.prototype.transaction = () => {
     throw cut["Safari in the background"]();
   };
   try {
@@ -131,7 +131,7 @@ test("a connection that stays cut is a named error that another try may cure", a
       return true;
     });
   } finally {
-    IDBDatabase.prototype.transaction = transaction;
+    globalThis.IDBDatabase.prototype.transaction = transaction;
   }
   assert.equal((await delta.orgContacts().sync()).outcome, "complete");
   await delta.close();
