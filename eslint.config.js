@@ -20,7 +20,7 @@ export default ts.config(
   },
   { files: ["**/*.{js,mjs}"], languageOptions: { ecmaVersion: 2024, globals: globals(everywhere) } },
   { files: ["tests/**/*.mjs", "scripts/**/*.mjs", "www/*.js", "*.js"], languageOptions: { globals: globals([...node, ...browser]) } },
-  { files: ["www/**/*.js", "tests/{bench,kill,msal,soak}/site/*.js", "tests/bench/contestants/*.js", "tests/hosts/**/*.js", "pkg-template/indexed-db.js"], languageOptions: { globals: globals(browser) } },
+  { files: ["www/**/*.js", "tests/{bench,engines,kill,msal,soak}/site/*.js", "tests/engines/*.js", "tests/bench/contestants/*.js", "tests/hosts/**/*.js", "pkg-template/indexed-db.js"], languageOptions: { globals: globals(browser) } },
   { files: ["pkg-template/*.js", "tests/{hosts,package}/*.mjs"], languageOptions: { globals: globals(["WebAssembly", "DecompressionStream", "ReadableStream", "TextDecoder", "TextEncoder", "Blob", "atob"]) } },
   { files: ["tests/hosts/next/**/*.js"], languageOptions: { parserOptions: { ecmaFeatures: { jsx: true } } } },
   { files: ["**/*.ts"], extends: [ts.configs.recommended], rules: { "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_" }] } },
