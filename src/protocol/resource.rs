@@ -59,6 +59,8 @@ pub struct Resource {
     pub removals: bool,
     /// Whether the `Location` of a reset is to be followed.
     pub location: bool,
+    /// The least permission that reads it, as its page in Graph's reference names it; empty where that was not looked up.
+    pub permission: &'static str,
     /// Only an app-only token can read it.
     pub app_only: bool,
 }
@@ -78,6 +80,7 @@ const BASE: Resource = Resource {
     lists_all: true,
     removals: true,
     location: false,
+    permission: "",
     app_only: false,
 };
 const DIRECTORY: Resource = Resource { workload: Workload::Directory, takes: &["select"], ids: Ids::UrlLength, slices: true, ..BASE };
@@ -101,15 +104,17 @@ pub const RESOURCES: &[Resource] = &[
         name: "event",
         paths: &["~/calendarview/delta", "~/calendar/calendarview/delta", "~/calendars/*/calendarview/delta"],
         time_zone: true,
+        permission: "Calendars.Read",
         ..OUTLOOK
     },
-    Resource { name: "orgContact", paths: &["contacts/delta"], slices: false, ..PEOPLE },
+    Resource { name: "orgContact", paths: &["contacts/delta"], slices: false, permission: "OrgContact.Read.All", ..PEOPLE },
     Resource {
         name: "callRecording",
         paths: &["users/*/onlinemeetings/getallrecordings/delta"],
         takes: &["top"],
         page_size: PageSize::Top,
         removals: false,
+        permission: "OnlineMeetingRecording.Read.All",
         app_only: true,
         ..TEAMS
     },

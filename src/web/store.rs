@@ -136,7 +136,9 @@ impl Store {
 }
 
 fn record_from_js(stored: &JsValue) -> std::result::Result<Record, String> {
-    // Undefined is no record either.
+    if !stored.is_object() || Array::is_array(stored) {
+        return Err("it is not an object".to_owned());
+    }
     let plain = flat(stored, &[]).map_or(JsValue::UNDEFINED, JsValue::from);
     Record::read(serde_wasm_bindgen::Deserializer::from(plain))
 }

@@ -144,15 +144,14 @@ impl QueryBuilder {
         if select.is_empty() {
             return bad("options.select must name at least one property; leave it out for the default ones");
         }
-        // Without these an item cannot be told apart, or a removal not be told.
-        let needs = std::iter::once("id").chain(self.resource.map_or(&[][..], |resource| resource.needs).iter().copied());
-        let mut select = select.to_vec();
-        for name in needs {
-            if !select.iter().any(|given| given == name) {
-                select.push(name.to_owned());
-            }
-        }
-        self.params.push(("$select".into(), select.join(","), sorted(&select).join(",")));
+        let with = |names: &[String], name: &str| {
+            let missing = !names.iter().any(|given| given == name);
+            names.iter().cloned().chain(missing.then(|| name.to_owned())).collect::<Vec<_>>()
+        };
+        // Without these a removal is not told: links that were made without them are left, so they are part of the key.
+        let needs = self.resource.map_or(&[][..], |resource| resource.needs);
+        let shape = needs.iter().fold(select.to_vec(), |names, name| with(&names, name));
+        self.params.push(("$select".into(), with(&shape, "id").join(","), sorted(&shape).join(",")));
         Ok(())
     }
 

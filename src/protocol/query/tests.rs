@@ -113,7 +113,7 @@ fn a_select_always_names_what_its_kind_needs_to_be_understood() {
         let select = Some(names.iter().map(|name| (*name).to_owned()).collect());
         url(&track(path, Options { select, ..Options::default() }).unwrap()).split_once('?').unwrap().1.to_owned()
     };
-    assert_eq!(select("/me/drive/root/delta", &["name"]), "$select=name,id,deleted", "the facet tells removals");
+    assert_eq!(select("/me/drive/root/delta", &["name"]), "$select=name,deleted,id", "the facet tells removals");
     assert_eq!(select("/sites/s/lists/l/items/delta", &["id", "deleted", "fields"]), "$select=id,deleted,fields");
     assert_eq!(select("/users/delta", &["displayName"]), "$select=displayName,id");
     assert_eq!(select("/unknown/things/delta", &["a"]), "$select=a,id");

@@ -51,7 +51,13 @@ impl Round {
         let strange = refusal.strange.as_ref().filter(|strange| **strange == Malformed::Html).map(Malformed::words);
         let said = refusal.message.as_deref().or(strange.as_deref());
         let said = said.map(|said| format!(" ({})", redact(said, 300))).unwrap_or_default();
-        let mut failure = Error::new(code, format!("Graph answered {status}{graph_code} on {name}{said}: {way_out}"));
+        let permission = match resource.map(|resource| resource.permission) {
+            Some(permission) if refusal.status == 403 && code == Code::Forbidden && !permission.is_empty() => {
+                format!("; it takes {permission}")
+            }
+            _ => String::new(),
+        };
+        let mut failure = Error::new(code, format!("Graph answered {status}{graph_code} on {name}{said}: {way_out}{permission}"));
         failure.status = (refusal.status != 0).then_some(refusal.status);
         failure.graph_code = refusal.code().map(str::to_owned);
         failure.request_id = refusal.request_id.clone();

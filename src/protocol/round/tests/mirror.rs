@@ -264,3 +264,11 @@ fn the_prefer_values_stand_beside_the_link() {
     bench.page(next("n1"));
     assert_eq!(bench.store.unwrap().prefer, ["odata.maxpagesize=50"]);
 }
+
+#[test]
+fn a_403_names_the_permission_that_the_kind_takes() {
+    let mut bench = Bench::new(contacts(), None);
+    bench.begin();
+    let message = failure(bench.on(refused(403, "Authorization_RequestDenied"))).message;
+    assert!(message.ends_with("; it takes OrgContact.Read.All"), "{message}");
+}
