@@ -3,7 +3,7 @@ import ts from "typescript-eslint";
 
 const everywhere = ["AbortController", "AbortSignal", "BroadcastChannel", "Headers", "Request", "Response", "URL", "URLSearchParams", "console", "crypto", "fetch", "setTimeout", "clearTimeout", "setInterval", "clearInterval", "structuredClone", "performance", "WebAssembly", "TextDecoder", "TextEncoder", "ReadableStream", "DecompressionStream", "Blob", "atob"];
 const node = ["process", "Buffer"];
-const browser = ["document", "window", "location", "navigator", "localStorage", "sessionStorage", "indexedDB", "IDBKeyRange", "IDBDatabase", "IDBObjectStore", "XMLHttpRequest", "queueMicrotask", "history", "self", "caches", "Event", "customElements", "Intl"];
+const browser = ["document", "window", "location", "navigator", "localStorage", "sessionStorage", "DOMException", "indexedDB", "IDBFactory", "IDBKeyRange", "IDBDatabase", "IDBObjectStore", "XMLHttpRequest", "queueMicrotask", "history", "self", "caches", "Event", "customElements", "Intl"];
 const globals = (names) => Object.fromEntries(names.map((name) => [name, "readonly"]));
 
 export default ts.config(
