@@ -2,7 +2,7 @@
 //
 // `node tests/run.mjs WORD…` runs the suites whose names contain one of the words, `--quick` those
 // of `make quick`. With CI=true a missing engine fails; on a desk its tests count as skipped.
-import { cargo, check, engines, node } from "./runner/kinds.mjs";
+import { cargo, check, engines, node, nodeInEngines } from "./runner/kinds.mjs";
 import { runAll } from "./runner/schedule.mjs";
 
 const TSC = "node_modules/.bin/tsc";
@@ -58,6 +58,10 @@ const suites = [
     budget: 60,
     quick: true,
     notes: logged("clients"),
+    ...afterBuild,
+  }),
+  ...nodeInEngines("package", "--test-timeout=60000 tests/engines/", {
+    budgets: { Chromium: 30, Firefox: 40, WebKit: 30 },
     ...afterBuild,
   }),
   node("kill", "--test-timeout=400000 --test-concurrency=2 tests/kill/", {

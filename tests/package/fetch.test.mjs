@@ -1,5 +1,5 @@
 // A custom `fetch` with a defect, and one whose network fails.
-/* global DOMException, missingName */
+/* global missingName */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { runInNewContext } from "node:vm";
