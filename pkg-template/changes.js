@@ -28,7 +28,8 @@ export class Changes {
   }
 
   on(listener) {
-    const entry = (changes, info) => listener(changes, info);
+    // Each call is its own listener. What it throws at once comes with its promise.
+    const entry = async (changes, info) => listener(changes, info);
     this.#listeners.add(entry);
     this.#open();
     this.#onUse();
@@ -52,7 +53,7 @@ export class Changes {
   /** A round begins: its commits go through one channel. */
   enter() {
     this.#rounds += 1;
-    this.pass();
+    this.#gate?.open();
   }
 
   /** The round is over. */
@@ -61,15 +62,15 @@ export class Changes {
     this.#shut();
   }
 
-  /** Refuses a call that a listener of this query makes: it would wait for a round that waits for the listener. */
-  refuse(call) {
-    if (this.#calling) throw bad(`a ${call}() of the same query called while its listener runs: the round waits for its listeners, so it would wait for itself; call it when the listener has returned`);
-  }
-
-  /** Rounds that wait for listeners go on: a listener that runs may be what waits for a round. */
-  pass() {
+  /**
+   * Somebody calls for a round. A listener of this query is refused: it would wait for a round that waits for the listener. Rounds that
+   * wait for listeners go on: one that runs may be what waits for a round.
+   */
+  called(call) {
+    if (this.#calling) throw bad(`a ${call}() of the same query called while its listener runs would wait for itself; call it when the listener has returned`);
     this.#gate?.open();
   }
+
 
   /** What is to be told of a page, taken before its consumer can change it. Returns the function that tells it, after the commit. */
   take({ kind, generation, index, last, changes, unchanged }, hasConsumer) {
@@ -134,19 +135,13 @@ export class Changes {
 
   /** A listener's error is the listener's: it must not end a round, nor a process. */
   async #call(entry, changes, info) {
+    this.#calling = true;
+    const told = entry(changes, info);
+    this.#calling = false;
     try {
-      await this.#enterListener(entry, changes, info);
+      await told;
     } catch (error) {
       report(error);
-    }
-  }
-
-  #enterListener(entry, changes, info) {
-    this.#calling = true;
-    try {
-      return entry(changes, info);
-    } finally {
-      this.#calling = false;
     }
   }
 }

@@ -15,8 +15,8 @@ export class Instance {
   #api;
   #pending = new Set();
   #ending = new AbortController();
-  /** How to stop its timers and requests, which outlive it. */
-  #left = new Map();
+  /** Its timers and the controllers of its requests, which outlive it. */
+  #left = new Set();
   /** Whether the facade is calling: it then gets the error itself. */
   #called = false;
 
@@ -41,7 +41,7 @@ export class Instance {
         left.delete(timer);
         run();
       }, ms);
-      left.set(timer, () => clearTimeout(timer));
+      left.add(timer);
       return timer;
     };
     const clear = (timer) => {
@@ -52,7 +52,7 @@ export class Instance {
     const Controller = class extends AbortController {
       constructor() {
         super();
-        left.set(this, () => super.abort());
+        left.add(this);
       }
       abort() {
         left.delete(this);
@@ -119,7 +119,9 @@ export class Instance {
     this.ended = new DeltaError("a defect of deltalink ended this call; what was committed is intact; call again", { code: "internal", retryable: true, cause });
     for (const reject of this.#pending) reject(this.ended);
     this.#ending.abort(this.ended);
-    for (const stop of this.#left.values()) stop();
-    this.#left.clear();
+    for (const one of this.#left) {
+      if (one.abort) one.abort();
+      else clearTimeout(one);
+    }
   }
 }

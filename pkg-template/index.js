@@ -172,7 +172,7 @@ class Feed {
   }
 
   round(options) {
-    this.shared.changes.refuse("round");
+    this.shared.changes.called("round");
     // Its consumer begins the next one.
     this.shared.again = undefined;
     return new Round(this, options, true);
@@ -210,9 +210,8 @@ class Query extends Feed {
   async sync(options) {
     const signal = onlySignal(options);
     const { shared } = this;
-    shared.changes.refuse("sync");
+    shared.changes.called("sync");
     if (signal?.aborted) throw signal.reason;
-    shared.changes.pass();
     shared.syncing ??= new Sync(this);
     return shared.syncing.join(signal);
   }
@@ -227,7 +226,7 @@ class Query extends Feed {
     let left = limit;
     const seen = new Set();
     for (let next = after; left > 0; ) {
-      if (seen.has(next)) throw new DeltaError("scan() of options.store must give rows after the id it was given, but goes in circles", { code: "store" });
+      if (seen.has(next)) throw new DeltaError("scan() of options.store goes in circles", { code: "store" });
       seen.add(next);
       const chunk = await this.call((wasm) => wasm.chunk(next, Math.min(limit, CHUNK), occurrences === "complete"));
       yield* chunk.items.slice(0, left);

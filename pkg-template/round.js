@@ -259,7 +259,7 @@ export class Sync {
     for await (const page of round) void page;
     const { report } = round;
     if (report.outcome === "complete") return report;
-    throw new DeltaError("the round ended early although nobody stopped it; what was committed is intact; call again", { code: "internal", retryable: true, report });
+    throw new DeltaError("the round ended early, though nobody stopped it; call again", { code: "internal", retryable: true, report });
   }
 
   /** The next sync begins another round rather than joining one that ends. */

@@ -23,9 +23,8 @@ export class Shared {
   }
 
   #used() {
-    const { status, changes } = this;
-    const waits = status.get().phase === "needs-auth" && this.again;
-    this.#entries.hold(this, Boolean(changes.hasListeners || status.hasSubscribers || waits));
+    const { status, changes, again } = this;
+    this.#entries.hold(this, changes.hasListeners || status.hasSubscribers || (again && status.get().phase === "needs-auth"));
   }
 }
 

@@ -1,7 +1,5 @@
 //! What goes into a store and comes out of it: rows, throttle times and batches as JavaScript values.
 
-use std::collections::HashSet;
-
 use serde::{Deserialize, Serialize};
 use serde_wasm_bindgen::preserve;
 use wasm_bindgen::JsValue;
@@ -28,19 +26,28 @@ pub type Rows = Vec<(String, JsValue)>;
 /// A result of a store.
 pub type StoreResult<T> = std::result::Result<T, RoundError>;
 
-/// The ids after which chunks were read. A store that ends a second chunk with the same id would be read for ever.
+/// Where a reading in chunks is. A store that goes in circles would be read for ever: the id is compared with an earlier one, of a
+/// chunk twice as far back each time.
 #[derive(Default)]
-pub struct Cursor(HashSet<String>);
+pub struct Cursor {
+    anchor: String,
+    chunks: u32,
+    most: u32,
+}
 
 impl Cursor {
-    /// The id after which the next chunk begins; none after the last one.
-    pub fn advance<T>(&mut self, rows: &[(String, T)]) -> StoreResult<Option<String>> {
-        let Some((id, _)) = rows.last().filter(|_| rows.len() >= CHUNK as usize) else { return Ok(None) };
-        if self.0.insert(id.clone()) {
-            return Ok(Some(id.clone()));
+    /// The id after which the next chunk begins; none after the last one. Takes the last id of a chunk and how many rows it has.
+    pub fn advance(&mut self, last: Option<&str>, rows: usize) -> StoreResult<Option<String>> {
+        let Some(id) = last.filter(|_| rows >= CHUNK as usize) else { return Ok(None) };
+        if self.anchor == id {
+            return Err(Error::new(Code::Store, "scan() of options.store goes in circles").into());
         }
-        let words = "scan() of options.store must give rows after the id it was given, but goes in circles";
-        Err(Error::new(Code::Store, words).into())
+        if self.chunks == self.most {
+            (self.anchor, self.chunks, self.most) = (id.to_owned(), 0, 2 * self.most + 1);
+        } else {
+            self.chunks += 1;
+        }
+        Ok(Some(id.to_owned()))
     }
 }
 

@@ -302,7 +302,7 @@ impl Driver {
 
     async fn sweep(&mut self, after: Option<&str>, completed: &Completed) -> Result<Input> {
         let rows = self.session.store().await?.read_chunk(&self.keys.query, after).await?;
-        let has_more = self.swept.advance(&rows)?.is_some();
+        let has_more = self.swept.advance(rows.last().map(|(id, _)| id.as_str()), rows.len())?.is_some();
         Ok(Input::Swept(self.page.sweep(rows, has_more, completed)))
     }
 

@@ -89,6 +89,11 @@ pub fn flat(value: &JsValue, kept: &[&str]) -> Option<Object> {
     Some(copy)
 }
 
+/// A primitive value as it is, an array of them as a copy; undefined instead of anything else.
+pub fn flat_value(value: &JsValue) -> JsValue {
+    if value.is_object() { flat_list(value).map_or(JsValue::UNDEFINED, JsValue::from) } else { value.clone() }
+}
+
 /// A copy of an array of primitive values; none of anything else.
 pub fn flat_list(value: &JsValue) -> Option<Array> {
     if !is_array(value) {

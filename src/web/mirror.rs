@@ -64,7 +64,7 @@ impl Mirror<'_> {
         let (mut cursor, mut after) = (Cursor::default(), None);
         loop {
             let rows = self.scan(after.as_deref(), CHUNK).await?;
-            after = cursor.advance(&rows)?;
+            after = cursor.advance(rows.last().map(|(id, _)| id.as_str()), rows.len())?;
             count += visible(&rows).count();
             if after.is_none() {
                 #[allow(clippy::cast_precision_loss, reason = "fewer than 2^53 rows")]
@@ -174,7 +174,7 @@ impl Mirror<'_> {
             let (mut cursor, mut after) = (Cursor::default(), None);
             loop {
                 let rows = self.scan(after.as_deref(), CHUNK).await?;
-                after = cursor.advance(&rows)?;
+                after = cursor.advance(rows.last().map(|(id, _)| id.as_str()), rows.len())?;
                 all.extend(rows);
                 if after.is_none() {
                     return Ok(all);

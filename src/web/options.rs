@@ -4,7 +4,7 @@ use js_sys::{Object, Reflect};
 use serde::de::DeserializeOwned;
 use wasm_bindgen::JsValue;
 
-use super::js::{call, flat_list, get, get_string, is_array, type_of};
+use super::js::{call, flat_value, get, get_string, is_array, type_of};
 use crate::protocol::backoff::Policy;
 use crate::protocol::error::{Code, Error, Result};
 use crate::protocol::query;
@@ -146,11 +146,9 @@ impl Options {
     /// An option of the type `T`; none if it is undefined.
     pub fn read<T: DeserializeOwned>(&self, name: &str, must_be: &str) -> Result<Option<T>> {
         let Some(value) = self.get(name) else { return Ok(None) };
-        // serde-wasm-bindgen would write an object out whole into its error.
-        let flat = if value.is_object() { flat_list(&value).map(JsValue::from) } else { Some(value.clone()) };
-        match flat.map(serde_wasm_bindgen::from_value) {
-            Some(Ok(value)) => Ok(Some(value)),
-            _ => wrong(name, must_be, &value),
+        match serde_wasm_bindgen::from_value(flat_value(&value)) {
+            Ok(value) => Ok(Some(value)),
+            Err(_) => wrong(name, must_be, &value),
         }
     }
 

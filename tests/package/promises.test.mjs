@@ -98,10 +98,11 @@ test("sync() rejects with internal where its round ended early and nobody asked 
     status: { get: () => ({ phase: "idle" }), set() {} },
     changes: { heard: false, enter() {}, leave() {} },
   };
+  const instance = { run: (call) => call(), signal: shared.ending };
   const query = {
     shared,
     mirrored: false,
-    current: () => ({ instance: { run: (call) => call() }, wasm: { round: () => handle } }),
+    current: () => ({ instance, wasm: { round: () => handle } }),
   };
   const error = await new Sync(query).join().catch((error) => error);
   assert.ok(error instanceof DeltaError);
