@@ -5,7 +5,7 @@ use serde_wasm_bindgen::preserve;
 use wasm_bindgen::JsValue;
 
 use super::error::RoundError;
-use super::js::{flat, get};
+use super::js::{get, is_array, members};
 use super::json::Json;
 use super::output::to_js;
 use crate::protocol::change::{PageEffects, Row};
@@ -52,14 +52,14 @@ impl Cursor {
 }
 
 /// A row as it is stored.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct StoredRow {
     round: u32,
     #[serde(with = "preserve")]
     item: JsValue,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     sets: Vec<String>,
-    #[serde(default, with = "preserve", skip_serializing_if = "JsValue::is_undefined")]
+    #[serde(with = "preserve", skip_serializing_if = "JsValue::is_undefined")]
     staged: JsValue,
 }
 
@@ -79,16 +79,24 @@ fn row_to_js(row: &Row<Json>) -> JsValue {
     to_js(&StoredRow { round: row.round, item: row.item.0.clone(), sets: row.sets.clone(), staged })
 }
 
-/// A stored row. One that is malformed counts as of no round: a sweep removes it and a page replaces it.
-pub fn row_from_js(value: JsValue) -> Row<Json> {
-    let item = get(&value, "item");
-    let plain = flat(&value, &["item", "staged"]).map_or(JsValue::UNDEFINED, JsValue::from);
-    match serde_wasm_bindgen::from_value::<StoredRow>(plain) {
-        Ok(StoredRow { round, item, sets, staged }) => {
-            Row { round, item: Json(item), sets, staged: Some(Json(staged)).filter(Item::is_object) }
-        }
-        Err(_) => Row::new(0, Json(item)),
+/// A stored row. One that is malformed counts as of no round: a sweep removes it and a page replaces it. Read by hand:
+/// serde-wasm-bindgen does not catch what a caller's object throws, and writes a value of the wrong type out whole into its error.
+pub fn row_from_js(value: &JsValue) -> Row<Json> {
+    let item = Json(get(value, "item"));
+    let (Some(round), Some(sets)) = (whole(&get(value, "round")), strings(&get(value, "sets"))) else { return Row::new(0, item) };
+    Row { round, item, sets, staged: Some(Json(get(value, "staged"))).filter(Item::is_object) }
+}
+
+fn whole(value: &JsValue) -> Option<u32> {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked by the way back")]
+    value.as_f64().map(|number| (number as u32, number)).filter(|(whole, number)| f64::from(*whole) == *number).map(|(whole, _)| whole)
+}
+
+fn strings(value: &JsValue) -> Option<Vec<String>> {
+    if value.is_undefined() {
+        return Some(Vec::new());
     }
+    is_array(value).then(|| members(value).iter().map(JsValue::as_string).collect()).flatten()
 }
 
 impl Batch {

@@ -119,13 +119,13 @@ impl Store {
     /// The rows of these ids, read.
     pub async fn read_rows(&self, key: &str, ids: &[&str]) -> StoreResult<Vec<Option<Row<Json>>>> {
         let rows = self.rows(key, ids).await?;
-        Ok(rows.into_iter().map(|row| (!is_nullish(&row)).then(|| row_from_js(row))).collect())
+        Ok(rows.into_iter().map(|row| (!is_nullish(&row)).then(|| row_from_js(&row))).collect())
     }
 
     /// At most [`CHUNK`] rows after an id, read.
     pub async fn read_chunk(&self, key: &str, after: Option<&str>) -> StoreResult<Vec<(String, Row<Json>)>> {
         let rows = self.scan(key, after, CHUNK).await?;
-        Ok(rows.into_iter().map(|(id, row)| (id, row_from_js(row))).collect())
+        Ok(rows.into_iter().map(|(id, row)| (id, row_from_js(&row))).collect())
     }
 
     /// Until when a scope of limits is throttled.
