@@ -203,6 +203,68 @@ test("ids of a megabyte, of any characters, and as many as a page has, are kept 
   await client.close();
 });
 
+test("answers of a store that throw when they are looked at never make it trap", async () => {
+  const thrower = new Proxy([], {
+    get() {
+      throw new Error("a trap of the caller's");
+    },
+  });
+  const { proxy: revoked, revoke } = Proxy.revocable([], {});
+  revoke();
+  const getter = Object.defineProperty({}, "round", {
+    enumerable: true,
+    get() {
+      throw new Error("a getter of the caller's");
+    },
+  });
+  const odds = [
+    thrower,
+    revoked,
+    getter,
+    { round: 1, item: thrower },
+    { round: 1, item: revoked, sets: revoked },
+    Symbol("s"),
+    7n,
+  ];
+  for (const value of odds) {
+    for (const [method, answer] of [
+      ["load", value],
+      ["rows", value],
+      ["rows", [value]],
+      ["scan", value],
+      ["scan", [value]],
+      ["scan", [["event 1", value]]],
+      ["commit", value],
+    ]) {
+      const store = {
+        load: async () => undefined,
+        rows: async (key, ids) => ids.map(() => undefined),
+        scan: async () => [],
+        commit: async () => true,
+        clear: async () => {},
+        [method]: async () => answer,
+      };
+      const one = () => page([{ id: "event 1", type: "singleInstance" }], { delta });
+      const client = await clientOf(one, { store, account: "alex" });
+      const events = client.events(week);
+      for (const call of [
+        () => events.sync(),
+        () => events.all(),
+        () => events.get("event 1"),
+        () => events.count(),
+      ]) {
+        const error = await call().then(
+          () => undefined,
+          (error) => error,
+        );
+        // An item that throws may reach the caller as it is.
+        assert.notEqual(error?.code, "internal", `${method}: ${error?.cause?.stack}`);
+      }
+      await client.close();
+    }
+  }
+});
+
 // ---- at random
 
 /** Numbers in 0..1 that a seed gives again. */
