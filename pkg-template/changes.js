@@ -1,32 +1,74 @@
 // What was committed, told to listeners: in order, one commit at a time, in this page and, by a channel, in other tabs.
-import { report } from "./error.js";
+import { bad, report } from "./error.js";
 
 export class Changes {
   #key;
   #shared;
   #read;
+  #onUse;
   #channel;
   #closed = false;
   #listeners = new Set();
+  #rounds = 0;
   #last = Promise.resolve();
+  /** While listeners run: lets those go on who wait for them. */
+  #gate;
+  /** Whether a listener is being called right now. */
+  #calling = false;
 
-  /** `shared`: other tabs see the same store. `read` gives the items of ids, as they are stored by now. */
-  constructor(key, shared, read) {
+  /**
+   * `shared`: other tabs see the same store. `read` gives the items of ids, as they are stored by now. `onUse` is called when a
+   * listener comes or goes.
+   */
+  constructor(key, shared, read, onUse) {
     this.#key = key;
     this.#shared = shared;
     this.#read = read;
+    this.#onUse = onUse;
   }
 
   on(listener) {
     const entry = (changes, info) => listener(changes, info);
     this.#listeners.add(entry);
     this.#open();
-    return () => void this.#listeners.delete(entry);
+    this.#onUse();
+    return () => {
+      this.#listeners.delete(entry);
+      this.#shut();
+      this.#onUse();
+    };
   }
 
   /** Whether anybody could hear. */
   get heard() {
     return this.#shared || this.#listeners.size > 0;
+  }
+
+  /** Whether anybody in this page listens. */
+  get hasListeners() {
+    return this.#listeners.size > 0;
+  }
+
+  /** A round begins: its commits go through one channel. */
+  enter() {
+    this.#rounds += 1;
+    this.pass();
+  }
+
+  /** The round is over. */
+  leave() {
+    this.#rounds -= 1;
+    this.#shut();
+  }
+
+  /** Refuses a call that a listener of this query makes: it would wait for a round that waits for the listener. */
+  refuse(call) {
+    if (this.#calling) throw bad(`a ${call}() of the same query called while its listener runs: the round waits for its listeners, so it would wait for itself; call it when the listener has returned`);
+  }
+
+  /** Rounds that wait for listeners go on: a listener that runs may be what waits for a round. */
+  pass() {
+    this.#gate?.open();
   }
 
   /** What is to be told of a page, taken before its consumer can change it. Returns the function that tells it, after the commit. */
@@ -40,6 +82,8 @@ export class Changes {
       if (this.#closed || !bare.length) return undefined;
       this.#open();
       this.#channel?.postMessage({ changes: bare, info });
+      // A commit may end after its round.
+      this.#shut();
       return this.#tell(bare, { ...info, remote: false }, full);
     };
   }
@@ -47,6 +91,13 @@ export class Changes {
   close() {
     this.#closed = true;
     this.#channel?.close();
+  }
+
+  /** Closes the channel when the last listener and the last round are gone. */
+  #shut() {
+    if (this.#listeners.size || this.#rounds) return;
+    this.#channel?.close();
+    this.#channel = undefined;
   }
 
   #open() {
@@ -57,11 +108,12 @@ export class Changes {
     this.#channel.unref?.();
   }
 
-  /** Ends when all who listen now have been told. */
+  /** Ends when all who listen now have been told, or when somebody waits for a round meanwhile. */
   #tell(bare, info, full) {
     const entries = [...this.#listeners];
     if (!entries.length) return undefined;
-    return (this.#last = this.#last.then(async () => {
+    const gate = (this.#gate ??= makeGate());
+    const told = (this.#last = this.#last.then(async () => {
       try {
         const changes = full ?? (await this.#complete(bare));
         if (this.#closed || !changes.length) return;
@@ -69,7 +121,9 @@ export class Changes {
       } catch (error) {
         if (!this.#closed) report(error);
       }
+      if (this.#last === told) this.#gate = undefined;
     }));
+    return Promise.race([told, gate.opened]);
   }
 
   /** With the items as they are stored by now. A row that is gone is left out: its removal follows. */
@@ -81,9 +135,24 @@ export class Changes {
   /** A listener's error is the listener's: it must not end a round, nor a process. */
   async #call(entry, changes, info) {
     try {
-      await entry(changes, info);
+      await this.#enterListener(entry, changes, info);
     } catch (error) {
       report(error);
     }
   }
+
+  #enterListener(entry, changes, info) {
+    this.#calling = true;
+    try {
+      return entry(changes, info);
+    } finally {
+      this.#calling = false;
+    }
+  }
+}
+
+function makeGate() {
+  let open;
+  const opened = new Promise((resolve) => (open = resolve));
+  return { open, opened };
 }

@@ -10,12 +10,17 @@ function own(module) {
   return module;
 }
 
+/** By shape: one of another realm, or of a page that replaces a global, is not an instance of ours. */
+const isModule = (source) => Object.prototype.toString.call(source) === "[object WebAssembly.Module]";
+const isUrl = (source) => typeof source === "string" || typeof source?.href === "string";
+const isResponse = (source) => typeof source?.arrayBuffer === "function" && typeof source.headers?.get === "function";
+
 /** The module that `init()` was given, in any of the forms it takes. */
 async function compile(given) {
   let source = await given;
-  if (source instanceof WebAssembly.Module) return source;
-  if (typeof source === "string" || source instanceof URL) source = await fetch(source);
-  if (!(source instanceof Response)) return WebAssembly.compile(source);
+  if (isModule(source)) return source;
+  if (isUrl(source)) source = await fetch(source);
+  if (!isResponse(source)) return WebAssembly.compile(source);
   if (!source.ok) throw new Error(`${source.url} answers ${source.status}`);
   // Only what says that it is wasm can be compiled while it comes.
   const streams = WebAssembly.compileStreaming && /^application\/wasm\b/.test(source.headers.get("content-type"));

@@ -14,19 +14,52 @@ export class Instance {
   ended;
   #api;
   #pending = new Set();
+  #ending = new AbortController();
+  /** How to stop its timers and requests, which outlive it. */
+  #left = new Map();
   /** Whether the facade is calling: it then gets the error itself. */
   #called = false;
 
+  /** Fires when it ends, with the error as its reason. */
+  get signal() {
+    return this.#ending.signal;
+  }
+
   constructor() {
-    // wasm-bindgen's code gets this in the place of the global `WebAssembly`.
+    // wasm-bindgen's code gets these in the place of the globals of their names.
     const guarded = ({ exports }) => ({ exports: Object.fromEntries(Object.entries(exports).map(([name, value]) => [name, this.#guard(value)])) });
-    this.#api = glue({
+    const webAssembly = {
       Module: WebAssembly.Module,
       Instance: function (module, imports) {
         return guarded(new WasmInstance(module, imports));
       },
       instantiate: async (module, imports) => ({ instance: guarded(await instantiate(module, imports)), module }),
-    });
+    };
+    const left = this.#left;
+    const start = (run, ms) => {
+      const timer = setTimeout(() => {
+        left.delete(timer);
+        run();
+      }, ms);
+      left.set(timer, () => clearTimeout(timer));
+      return timer;
+    };
+    const clear = (timer) => {
+      left.delete(timer);
+      clearTimeout(timer);
+    };
+    // The wasm aborts each of its controllers when it is done with a request.
+    const Controller = class extends AbortController {
+      constructor() {
+        super();
+        left.set(this, () => super.abort());
+      }
+      abort() {
+        left.delete(this);
+        super.abort();
+      }
+    };
+    this.#api = glue(webAssembly, start, clear, Controller);
   }
 
   /** Starts it as a host likes it best: browsers may refuse to instantiate a large module at once. */
@@ -72,12 +105,21 @@ export class Instance {
   #settles(promise) {
     return new Promise((resolve, reject) => {
       this.#pending.add(reject);
-      promise.then(resolve, reject).finally(() => this.#pending.delete(reject));
+      // The page may have replaced the Promise that the wasm uses: only `then` is sure to be there.
+      const settle = (how) => (value) => {
+        this.#pending.delete(reject);
+        how(value);
+      };
+      promise.then(settle(resolve), settle(reject));
     });
   }
 
   #end(cause) {
-    this.ended ??= new DeltaError("a defect of deltalink ended this call; what was committed is intact; call again", { code: "internal", retryable: true, cause });
+    if (this.ended) return;
+    this.ended = new DeltaError("a defect of deltalink ended this call; what was committed is intact; call again", { code: "internal", retryable: true, cause });
     for (const reject of this.#pending) reject(this.ended);
+    this.#ending.abort(this.ended);
+    for (const stop of this.#left.values()) stop();
+    this.#left.clear();
   }
 }

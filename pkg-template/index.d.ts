@@ -285,6 +285,11 @@ export interface DeltaFeed<T> {
   readonly status: Readable<QueryStatus>;
   /** Forgets the link: the next round is a full one. A mirror stays readable until that round has replaced it. */
   reset(): Promise<void>;
+  /**
+   * Empties the mirror and forgets the link: the next round is a first one. For a collection that is gone (`error.gone`), or that
+   * nobody wants to keep. Listeners of `change` do not hear of it. Rejects with `conflict` while a round commits.
+   */
+  clear(): Promise<void>;
 }
 
 /** Rounds over one collection, and a mirror of it. */
@@ -304,8 +309,13 @@ export interface DeltaQuery<T> extends DeltaFeed<T> {
    * Calls the listener after each commit that changed something, with the changes as they are stored; what came again without a
    * difference is left out. Commits of other tabs on the same IndexedDB are told too, with `info.remote` and without `old`.
    *
-   * In order, and awaited: the next page of the round waits for the listeners, an abort or `close()` ends that wait. What a
-   * listener throws goes to `reportError`. A listener that waits for a round of the same query waits for itself.
+   * In order, and awaited: the next page of the round waits for the listeners, an abort or `close()` ends that wait. After the last
+   * page the round is over and its lock released before the listeners return; only the promise of `sync()` still waits for them. What
+   * a listener throws goes to `reportError`.
+   *
+   * A listener must not wait for a round of its own query, which waits for the listener: a `sync()` or `round()` that it calls before
+   * its first `await` fails with `bad-request`. A later call looks like one from elsewhere: while listeners run, rounds of the query
+   * that somebody else in this page calls for, or joins, go on without waiting for them.
    *
    * Only listeners alive at the commit hear of it: a late one reads the mirror first. Whoever must not miss a change uses `round()`.
    *
@@ -474,6 +484,8 @@ export class DeltaError extends Error {
   readonly retryAt?: Date;
   /** With `interaction` and `claims`: what the user's sign-in has to satisfy, to be handed to MSAL as it is. */
   readonly claims?: string;
+  /** With `not-found`: what the path names was deleted, such as a folder. Its mirror stays until `clear()`. */
+  readonly gone?: boolean;
   readonly report?: RoundReport;
 }
 
@@ -486,6 +498,7 @@ export interface DeltaErrorFields {
   retryable?: boolean;
   retryAt?: Date;
   claims?: string;
+  gone?: boolean;
   report?: RoundReport;
   cause?: unknown;
 }

@@ -1,11 +1,10 @@
 // The API of index.d.ts around the wasm's own exports. What is here is shorter in JavaScript: loading, iterating, listening.
-import { Changes } from "./changes.js";
 import { Instance } from "./engine.js";
 import { DeltaError, bad, closed } from "./error.js";
 import { RoundLocks } from "./locks.js";
 import { Round, Sync, signalOf } from "./round.js";
+import { Entries } from "./shared.js";
 import { snapshot } from "./snapshot.js";
-import { Status } from "./status.js";
 import { windowAt } from "./window.js";
 
 const makeError = (message, fields) => new DeltaError(message, fields);
@@ -56,8 +55,7 @@ class Client {
   #wasm;
   #locks;
   #ending = new AbortController();
-  /** What all queries of one key share. */
-  #shared = new Map();
+  #entries = new Entries();
 
   constructor(module, instance, options) {
     this.#module = module;
@@ -82,7 +80,7 @@ class Client {
 
   resume() {
     this.#current().wasm.resume();
-    for (const { status, again } of this.#shared.values()) {
+    for (const { status, again } of this.#entries) {
       if (status.get().phase !== "needs-auth") continue;
       status.set({ phase: "idle" });
       again?.();
@@ -137,15 +135,12 @@ class Client {
     } catch {
       throw bad(`options.window.timeZone must be an IANA name that this host knows, such as "Europe/Berlin", got ${JSON.stringify(window.timeZone)}`);
     }
-    let shared = this.#shared.get(key);
-    const isNew = !shared;
-    if (isNew) {
-      shared = { key, status: new Status(), ending: signal, locks: this.#locks, lock: `deltalink | ${key}` };
-      this.#shared.set(key, shared);
-    }
+    const known = this.#entries.get(key);
+    const read = (ids) => query.call((wasm) => wasm.get_many(ids));
+    const parts = { key, ending: signal, locks: this.#locks, hasTabs: this.#wasm.store_kind === "indexeddb", read };
+    const shared = known ?? this.#entries.make(parts);
     const query = new (has_mirror ? Query : Feed)(made, make, shared);
-    if (isNew) {
-      shared.changes = new Changes(key, this.#wasm.store_kind === "indexeddb", (ids) => query.call((wasm) => wasm.get_many(ids)));
+    if (!known) {
       // The status tells of the last time before the first round of this page. Whoever syncs gets the store's errors.
       query.call((wasm) => wasm.synced_at()).then((ms) => shared.status.remember(ms), () => {});
     }
@@ -155,7 +150,7 @@ class Client {
   #end() {
     if (this.#ending.signal.aborted) return;
     this.#ending.abort(closed());
-    for (const { status, changes } of this.#shared.values()) {
+    for (const { status, changes } of this.#entries) {
       status.set({ phase: "closed" });
       changes.close();
     }
@@ -177,6 +172,7 @@ class Feed {
   }
 
   round(options) {
+    this.shared.changes.refuse("round");
     // Its consumer begins the next one.
     this.shared.again = undefined;
     return new Round(this, options, true);
@@ -186,9 +182,17 @@ class Feed {
     return this.call((wasm) => wasm.reset());
   }
 
+  clear() {
+    return this.call((wasm) => wasm.clear());
+  }
+
   /** The wasm's query. After a defect has ended its instance, another one with the same options. */
   current() {
-    if (this.#made.instance.ended) this.#made = this.#make();
+    if (this.#made.instance.ended) {
+      const made = this.#make();
+      if (made.wasm.key !== this.key) throw new DeltaError("a query that was made again has another key", { code: "internal" });
+      this.#made = made;
+    }
     return this.#made;
   }
 
@@ -206,7 +210,9 @@ class Query extends Feed {
   async sync(options) {
     const signal = onlySignal(options);
     const { shared } = this;
+    shared.changes.refuse("sync");
     if (signal?.aborted) throw signal.reason;
+    shared.changes.pass();
     shared.syncing ??= new Sync(this);
     return shared.syncing.join(signal);
   }
@@ -219,7 +225,10 @@ class Query extends Feed {
   async *items(options) {
     const { after, limit = Infinity, occurrences } = readOptions(options, "items", ["after", "limit", "occurrences"]);
     let left = limit;
+    const seen = new Set();
     for (let next = after; left > 0; ) {
+      if (seen.has(next)) throw new DeltaError("scan() of options.store must give rows after the id it was given, but goes in circles", { code: "store" });
+      seen.add(next);
       const chunk = await this.call((wasm) => wasm.chunk(next, Math.min(limit, CHUNK), occurrences === "complete"));
       yield* chunk.items.slice(0, left);
       left -= chunk.items.length;

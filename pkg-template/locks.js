@@ -17,9 +17,9 @@ export function until(start, signal) {
 
 /** What a promise settles to, or a rejection when the signal fires first. */
 export async function orStopped(promise, signal) {
-  const [value, error] = await until((resolve) => promise.then((value) => resolve([value]), (error) => resolve([, { error }])), signal);
-  if (error) throw error.error;
-  return value;
+  const settled = await until((resolve) => promise.then((value) => resolve({ value }), (error) => resolve({ error, failed: true })), signal);
+  if (settled.failed) throw settled.error;
+  return settled.value;
 }
 
 /** The round locks of one client. */

@@ -24,9 +24,12 @@ export class Round {
   /** Ends the wait for an acknowledgement. */
   #wake;
 
-  /** `has_consumer`: somebody sees the pages; else they are applied only. */
-  constructor(query, options, hasConsumer) {
-    const run = new RoundRun(query, options, hasConsumer);
+  /**
+   * `hasConsumer`: somebody sees the pages; else they are applied only. `onOver` is called when the round has released its lock, maybe
+   * before the listeners of its last page have returned.
+   */
+  constructor(query, options, hasConsumer, onOver) {
+    const run = new RoundRun(query, options, hasConsumer, onOver);
     this.#report = () => run.report();
     const pages = (this.#pages = this.#iterate(run, options?.ack === "manual", query.mirrored ? query.shared.changes : undefined, hasConsumer));
     const leave = pages.return.bind(pages);
@@ -49,6 +52,8 @@ export class Round {
   async *#iterate(run, manual, changes, hasConsumer) {
     let left = false;
     let current;
+    /** Ends when the listeners of the last page have returned. */
+    let told;
     try {
       await run.begin();
       abandoned.register(this, run, run);
@@ -56,6 +61,7 @@ export class Round {
         // Of this page alone: a late call for an earlier one must not acknowledge it.
         const acked = (current = {});
         const tell = changes?.take(page, hasConsumer);
+        const { last } = page;
         delete page.unchanged;
         const ack = () => {
           if (!acked.done) {
@@ -73,8 +79,11 @@ export class Round {
         if (this.#leaving && !acked.done) return;
         // A store may hang: stopping the round does not wait for it.
         await orStopped(ack(), run.signal);
-        if (acked.told) await orStopped(acked.told, run.signal);
+        if (last) told = acked.told;
+        else if (acked.told) await orStopped(acked.told, run.signal);
       }
+      run.release();
+      if (told) await orStopped(told, run.signal);
     } finally {
       left = true;
       // An acknowledgement that nobody waited for is still on its way to the store. A round that is stopped leaves it to the client.
@@ -97,7 +106,11 @@ class RoundRun {
   #handle;
   #stop = new AbortController();
   #signals;
-  #release;
+  #unlock;
+  #onOver;
+  #hasBegun = false;
+  /** Whether the lock has been released. */
+  #isOver = false;
   /** Whether the status is this round's to tell. */
   #speaks = false;
   /** The report of before it began. */
@@ -105,10 +118,11 @@ class RoundRun {
   /** Fires when the caller's signal does, when the client ends, and at the round's end. */
   signal = this.#stop.signal;
 
-  constructor(query, options, hasConsumer) {
+  constructor(query, options, hasConsumer, onOver) {
     const { shared } = query;
     if (shared.ending.aborted) throw shared.ending.reason;
     this.#shared = shared;
+    this.#onOver = onOver;
     this.#signals = [signalOf(options), shared.ending];
     const { instance, wasm } = query.current();
     this.#instance = instance;
@@ -125,14 +139,18 @@ class RoundRun {
   async begin() {
     this.#follow();
     const { signal } = this;
-    const { locks, lock, status } = this.#shared;
-    const lose = () => this.#lose();
+    const { changes, locks, lock, status } = this.#shared;
+    changes.enter();
+    this.#hasBegun = true;
+    const lose = () => this.#lose(lost());
+    // What it waits for may be the consumer, who does not notice.
+    this.#instance.signal.addEventListener("abort", () => this.#lose(this.#instance.ended), { signal });
     // A frozen page releases the lock: all others would wait for it.
     globalThis.document?.addEventListener("freeze", lose, { signal });
     const before = status.get();
     const timer = setTimeout(() => status.set({ phase: "following" }), FOLLOWING);
     try {
-      this.#release = await locks.acquire(lock, signal, lose);
+      this.#unlock = await locks.acquire(lock, signal, lose);
       if (signal.aborted) throw signal.reason;
       this.#speaks = true;
     } finally {
@@ -149,25 +167,28 @@ class RoundRun {
     return this.#call((handle) => handle.ack());
   }
 
+  /** Releases the lock: the next round may begin, though listeners of this one may still run. */
+  release() {
+    this.#speaks = false;
+    this.#unlock?.();
+    if (this.#isOver) return;
+    this.#isOver = true;
+    if (this.#hasBegun) this.#shared.changes.leave();
+    this.#onOver?.();
+  }
+
   /** Ends the round where it is. Gives its report. */
   end() {
     if (!this.#instance.ended && this.#instance.run(() => this.#handle.leave())) this.#tell({ phase: "idle" });
     const report = this.report();
-    this.#speaks = false;
     // For whatever listens on its account.
     this.#stop.abort();
-    this.#release?.();
+    this.release();
     return report;
   }
 
   async #call(work) {
-    try {
-      return await this.#instance.run(() => work(this.#handle));
-    } catch (error) {
-      // A defect has ended the wasm that would tell it.
-      if (error === this.#instance.ended) this.#tell({ phase: "failed", error });
-      throw error;
-    }
+    return this.#instance.run(() => work(this.#handle));
   }
 
   /** From now on it stops with its signals: a round that nobody begins leaves nothing with them. */
@@ -184,18 +205,21 @@ class RoundRun {
     if (this.#speaks) this.#shared.status.set(status);
   }
 
-  #lose() {
-    if (this.signal.aborted) return;
-    const error = new DeltaError(
-      "this round lost its lock: its page was frozen, or another one took it; the next round goes on from what was stored",
-      { code: "conflict", retryable: true },
-    );
-    this.#speaks = false;
+  /** Ends it at once, whatever its consumer waits for. */
+  #lose(error) {
+    if (this.signal.aborted || this.#isOver) return;
     this.#shared.status.set({ phase: "failed", error });
+    this.#speaks = false;
     this.#stop.abort(error);
-    this.#release?.();
+    this.release();
   }
 }
+
+const lost = () =>
+  new DeltaError(
+    "this round lost its lock: its page was frozen, or another one took it; the next round goes on from what was stored",
+    { code: "conflict", retryable: true },
+  );
 
 /** A round that is applied for all who wait for it. It is stopped when the last of them has left. */
 export class Sync {
@@ -231,9 +255,11 @@ export class Sync {
   }
 
   async #run() {
-    const round = new Round(this.#query, { signal: this.#stop.signal }, false);
+    const round = new Round(this.#query, { signal: this.#stop.signal }, false, () => this.#leave());
     for await (const page of round) void page;
-    return round.report;
+    const { report } = round;
+    if (report.outcome === "complete") return report;
+    throw new DeltaError("the round ended early although nobody stopped it; what was committed is intact; call again", { code: "internal", retryable: true, report });
   }
 
   /** The next sync begins another round rather than joining one that ends. */

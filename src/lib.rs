@@ -1,54 +1,70 @@
 //! deltalink keeps a local copy of a Microsoft Graph collection and, after the first time, fetches only what changed.
 //!
-//! The crate has two halves. [`protocol`] is pure: it knows Graph's rules, decides what to do next and never does it; it
-//! has no clock, no randomness and no JavaScript, and is tested by plain `cargo test`. The shell (`web`, wasm only) does
-//! what [`protocol::round::Round`] says: fetch, sleep, ask for a token, commit to the store.
+//! The crate has two halves. [`protocol`] is pure: it knows Graph's rules and decides what happens next; it has no clock, no
+//! randomness and no JavaScript, and is tested by plain `cargo test`. The shell (`web`, wasm only) executes what
+//! [`protocol::round::Round`] decides: it sends requests, waits, asks for tokens and commits to the store.
 //!
-//! What users import is the npm package made from `pkg-template/`, whose `index.d.ts` is the documentation of the API.
+//! What users import is the npm package made from `pkg-template/`; its `index.d.ts` documents the API.
+//!
+//! # One round, by hand
+//!
+//! The state machine is driven by its inputs. Here it lists the contacts of a tenant in one page:
+//!
+//! ```
+//! # #[cfg(not(target_family = "wasm"))] {
+//! use std::rc::Rc;
+//!
+//! use deltalink::protocol::applier::PageApplier;
+//! use deltalink::protocol::backoff::Policy;
+//! use deltalink::protocol::endpoint::Endpoint;
+//! use deltalink::protocol::page;
+//! use deltalink::protocol::query::{self, Options};
+//! use deltalink::protocol::round::{Input, Round, RoundConfig, Step};
+//! use serde_json::{Value, json};
+//!
+//! let query = Rc::new(query::org_contacts(Options::default()).unwrap());
+//! let config = RoundConfig {
+//!     endpoint: Rc::new(Endpoint::cloud("global").unwrap()),
+//!     query: Rc::clone(&query),
+//!     policy: Policy::default(),
+//!     max_pages: None,
+//!     max_ms: None,
+//!     window: None,
+//!     shown: true,
+//! };
+//! let (mut round, mut applier) = (Round::new(config, 0.0), PageApplier::<Value>::default());
+//! let mut input = Input::Begin;
+//! loop {
+//!     input = match round.step(input, 0.0, 0.5) {
+//!         Step::Load => Input::Loaded(None),
+//!         Step::SignIn(_) => Input::SignedIn,
+//!         Step::Fetch(url) => {
+//!             assert_eq!(url, "https://graph.microsoft.com/v1.0/contacts/delta");
+//!             let body = json!({ "value": [{ "id": "a" }], "@odata.deltaLink": "https://graph.microsoft.com/v1.0/contacts/delta?t" });
+//!             let page = page::read(&body).unwrap();
+//!             applier.received(page.items);
+//!             Input::Page(page.link)
+//!         }
+//!         Step::Apply => {
+//!             let rows = applier.ids(&query).iter().map(|_| None).collect();
+//!             Input::Applied(Box::new(applier.apply(rows, round.mode())))
+//!         }
+//!         Step::SaveRecord { .. } => Input::Committed,
+//!         Step::Deliver(_) => Input::Delivered,
+//!         Step::Await => Input::Acked,
+//!         Step::Commit { .. } => {
+//!             assert_eq!(applier.applied().put.len(), 1);
+//!             Input::Committed
+//!         }
+//!         Step::Done => break,
+//!         other => panic!("not expected: {other:?}"),
+//!     };
+//! }
+//! # }
+//! ```
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic"))]
 
 pub mod protocol;
 #[cfg(target_family = "wasm")]
 pub mod web;
-
-/// Bugs planted on purpose, one at a time, to show that the model test finds each. Only with the feature `planted`, which nothing
-/// that ships has.
-pub mod planted {
-    /// What can be planted.
-    pub const BUGS: [&str; 11] = [
-        "the link is committed before the items",
-        "an incremental round sweeps",
-        "the first of two duplicates wins",
-        "no revision is compared",
-        "a full round keeps the number of the one before",
-        "minimal pages replace",
-        "slices replace the set",
-        "what is delivered is not noted",
-        "an interrupted round begins anew",
-        "restorable objects stay",
-        "the sweep ends after its first chunk",
-    ];
-
-    #[cfg(feature = "planted")]
-    thread_local! {
-        static BUG: std::cell::Cell<&'static str> = const { std::cell::Cell::new("") };
-    }
-
-    /// Plants a bug for this thread.
-    #[cfg(feature = "planted")]
-    pub fn plant(bug: &'static str) {
-        BUG.set(bug);
-    }
-
-    /// Whether this bug is planted.
-    #[cfg(feature = "planted")]
-    pub(crate) fn is(bug: &str) -> bool {
-        BUG.get() == bug
-    }
-
-    #[cfg(not(feature = "planted"))]
-    pub(crate) const fn is(_: &str) -> bool {
-        false
-    }
-}

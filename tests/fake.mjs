@@ -50,8 +50,9 @@ async function call(url, method = "GET", body) {
 }
 
 /**
- * A barrier for tests of absence: a whole round of a plain client in another world, one request after the other. What a client under
- * test was ready to send when this began has reached the fake, and is in its log, when this ends.
+ * A barrier for tests of absence: a whole round of a plain client in another world, one request
+ * after the other. A request that the client under test was ready to send when this began is in the
+ * fake's log when this ends.
  */
 export async function settled(fake) {
   const world = await fake.world({ populate: { contacts: 30 } });

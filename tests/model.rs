@@ -126,28 +126,6 @@ fn after_any_schedule_of_edits_faults_and_crashes_the_mirror_is_what_graph_lists
     }
 }
 
-/// Each planted bug falls within a thousand schedules; which fell when is printed.
-#[cfg(feature = "planted")]
-#[test]
-fn the_schedules_find_each_planted_bug() {
-    for bug in deltalink::planted::BUGS {
-        deltalink::planted::plant(bug);
-        let hook = std::panic::take_hook();
-        std::panic::set_hook(Box::new(|_| {}));
-        let fell = (0..1000).find_map(|seed| {
-            let result = std::panic::catch_unwind(|| run(seed, &mut Met::default()));
-            result.err().map(|error| {
-                (seed, error.downcast_ref::<String>().cloned().or(error.downcast_ref::<&str>().map(|text| (*text).to_owned())))
-            })
-        });
-        std::panic::set_hook(hook);
-        deltalink::planted::plant("");
-        let Some((seed, words)) = fell else { panic!("a thousand schedules do not find that {bug}") };
-        let words = words.unwrap_or_default();
-        println!("seed {seed:>4} finds that {bug}: {}", words.lines().next().unwrap_or_default().chars().take(90).collect::<String>());
-    }
-}
-
 #[test]
 fn two_seeds_alike_ask_alike() {
     let asked = |seed| {

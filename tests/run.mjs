@@ -2,7 +2,7 @@
 //
 // `node tests/run.mjs WORD…` runs the suites whose names contain one of the words, `--quick` those
 // of `make quick`. With CI=true a missing engine fails; on a desk its tests count as skipped.
-import { cargo, check, engines, node } from "./runner/kinds.mjs";
+import { cargo, check, engines, node, nodeInEngines } from "./runner/kinds.mjs";
 import { runAll } from "./runner/schedule.mjs";
 
 const TSC = "node_modules/.bin/tsc";
@@ -54,13 +54,22 @@ const suites = [
     budget: 90,
     quick: true,
   }),
-  node("package", "tests/package/", { budget: 40, quick: true, ...afterBuild }),
+  node("package", "tests/package/", {
+    budget: 60,
+    quick: true,
+    notes: logged("clients"),
+    ...afterBuild,
+  }),
+  ...nodeInEngines("package", "--test-timeout=60000 tests/engines/", {
+    budgets: { Chromium: 30, Firefox: 40, WebKit: 30 },
+    ...afterBuild,
+  }),
   node("kill", "--test-timeout=400000 --test-concurrency=2 tests/kill/", {
     budget: 120,
     notes: kills,
     ...chromium,
   }),
-  cargo("planted bugs", "cargo test --locked --features planted --test model -- --show-output planted", {
+  cargo("planted bugs", "tests/planted/run.sh", {
     needs: ["cargo"],
     budget: 60,
     notes: found,
@@ -77,7 +86,7 @@ const suites = [
   node("edge", "--test-timeout=300000 --test-concurrency=2 tests/edge/", {
     needs: ["workerd"],
     budget: 120,
-    notes: logged("storm|schedules"),
+    notes: logged("clients|storm|schedules"),
     ...afterBuild,
   }),
   node("hosts", "--test-timeout=120000 tests/hosts/", { budget: 60, ...chromium }),

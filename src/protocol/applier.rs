@@ -54,7 +54,12 @@ impl<I: Item> PageApplier<I> {
     pub fn apply(&mut self, rows: Vec<Option<Row<I>>>, mode: ApplyMode<'_>) -> PageSummary {
         let Some(page) = &mut self.page else { return PageSummary::default() };
         let entries = std::mem::take(&mut page.entries);
-        let mut summary = PageSummary { items: page.items, left: unacknowledged(&entries, mode), ..PageSummary::default() };
+        let mut summary = PageSummary {
+            items: page.items,
+            unidentified: page.no_id + page.not_an_object,
+            left: unacknowledged(&entries, mode),
+            ..PageSummary::default()
+        };
         let (mut side_rows, mut edited) = (Vec::new(), HashSet::new());
         if mode.has_masters {
             for ((id, entry), row) in entries.iter().zip(&rows) {
@@ -141,4 +146,43 @@ fn unacknowledged<I: Item>(entries: &[(String, Entry<I>)], mode: ApplyMode<'_>) 
     let settles = |entry: &Entry<I>| mode.has_consumer || entry.upserted().is_some();
     let settled: HashSet<&str> = entries.iter().filter(|(_, entry)| settles(entry)).map(|(id, _)| id.as_str()).collect();
     mode.delivered.iter().filter(|id| !settled.contains(id.as_str())).cloned().collect()
+}
+
+#[cfg(test)]
+#[cfg(not(target_family = "wasm"))]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::protocol::query::{self, Options};
+
+    /// With the square of this many it would run for many minutes.
+    const MANY: usize = 50_000;
+
+    fn id(kind: &str, at: usize) -> String {
+        format!("{}{kind}{at}", "AAMkAGI2".repeat(16))
+    }
+
+    #[test]
+    fn a_page_of_many_occurrences_of_many_series_and_many_delivered_ids_is_applied_in_one_pass() {
+        let query =
+            query::events(Options { start: Some("2026-11-23".into()), end: Some("2026-11-30".into()), ..Options::default() }).unwrap();
+        let occurrence = |at| json!({"id": id("event", at), "type": "occurrence", "seriesMasterId": id("series", at)});
+        let mut applier = PageApplier::<Value>::default();
+        applier.received((0..MANY).map(occurrence).collect());
+        assert_eq!(applier.ids(&query).len(), 2 * MANY);
+        let delivered: Vec<String> = (0..MANY).map(|at| id("event", at + MANY / 2)).collect();
+        let mode = ApplyMode {
+            round: 1,
+            full: true,
+            format: query.reading(),
+            has_mirror: true,
+            has_consumer: true,
+            is_final_page: false,
+            has_masters: true,
+            delivered: &delivered,
+        };
+        let summary = applier.apply(vec![None; 2 * MANY], mode);
+        assert_eq!((summary.masters.len(), summary.fresh.len(), summary.left.len()), (MANY, MANY, MANY / 2));
+    }
 }

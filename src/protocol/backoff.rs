@@ -61,14 +61,17 @@ pub enum WaitReason {
     Malformed,
 }
 
-/// `Retry-After` in milliseconds from `now`, or nothing that can be used.
+/// The longest wait that is believed, a day. Services were seen to ask for centuries; whoever believed that would never come back.
+const LONGEST: f64 = 86_400_000.0;
+
+/// `Retry-After` in milliseconds from `now`, or nothing that can be used or believed.
 pub fn retry_after(header: &str, now: f64) -> Option<f64> {
     let text = header.trim_ascii();
     let ms = match seconds(text) {
         Some(seconds) => seconds * 1000.0,
         None => httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?.as_secs_f64() * 1000.0 - now,
     };
-    ms.is_finite().then_some(ms.max(0.0))
+    (ms <= LONGEST).then_some(ms.max(0.0))
 }
 
 /// Digits with at most one point between them. `f64::from_str` also takes signs, exponents and `inf`, and weighs 12 KB gzipped.
@@ -107,7 +110,21 @@ mod tests {
 
     #[test]
     fn a_retry_after_that_is_neither_is_put_aside() {
-        for text in ["", "soon", "-5", "1e9", "NaN", "inf", "infinity", "7s", ".", "1.2.3"] {
+        for text in [
+            "99999999999999",
+            "86401",
+            "Fri, 31 Dec 9999 23:59:59 GMT",
+            "",
+            "soon",
+            "-5",
+            "1e9",
+            "NaN",
+            "inf",
+            "infinity",
+            "7s",
+            ".",
+            "1.2.3",
+        ] {
             assert_eq!(retry_after(text, NOW), None, "{text}");
         }
     }

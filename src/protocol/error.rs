@@ -104,6 +104,9 @@ pub struct Error {
     /// Not before this time, in milliseconds since 1970.
     #[serde(skip)]
     pub retry_at: Option<f64>,
+    /// Whether what the path names is gone for good, such as a folder that was deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gone: Option<bool>,
     /// What the user's sign-in has to satisfy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claims: Option<String>,
@@ -121,6 +124,7 @@ impl Error {
             client_request_id: None,
             retryable: false,
             retry_at: None,
+            gone: None,
             claims: None,
         })
     }

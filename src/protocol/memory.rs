@@ -21,59 +21,56 @@ pub struct Batch<V> {
 /// The states and rows of one client.
 #[derive(Clone, Debug)]
 pub struct Memory<V> {
-    queries: HashMap<String, Stored<V>>,
-}
-
-#[derive(Clone, Debug)]
-struct Stored<V> {
-    revision: String,
-    state: V,
-    rows: BTreeMap<String, V>,
+    /// By key, with their revisions.
+    states: HashMap<String, (String, V)>,
+    /// By key and id.
+    rows: BTreeMap<(String, String), V>,
 }
 
 impl<V> Default for Memory<V> {
     fn default() -> Self {
-        Self { queries: HashMap::new() }
+        Self { states: HashMap::new(), rows: BTreeMap::new() }
     }
 }
 
 impl<V: Clone> Memory<V> {
     /// The state of a query.
     pub fn load(&self, key: &str) -> Option<V> {
-        self.queries.get(key).map(|stored| stored.state.clone())
+        self.states.get(key).map(|(_, state)| state.clone())
     }
 
     /// The rows of these ids, in their order.
     pub fn rows(&self, key: &str, ids: &[&str]) -> Vec<Option<V>> {
-        let rows = self.queries.get(key).map(|stored| &stored.rows);
-        ids.iter().map(|id| rows?.get(*id).cloned()).collect()
+        ids.iter().map(|id| self.rows.get(&(key.to_owned(), (*id).to_owned())).cloned()).collect()
     }
 
     /// At most `limit` rows after an id, in the order of their ids.
     pub fn scan(&self, key: &str, after: Option<&str>, limit: usize) -> Vec<(String, V)> {
-        let Some(stored) = self.queries.get(key) else { return Vec::new() };
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        stored.rows.range::<str, _>((from, Bound::Unbounded)).take(limit).map(|(id, row)| (id.clone(), row.clone())).collect()
+        let first = (key.to_owned(), after.unwrap_or_default().to_owned());
+        let from = if after.is_some() { Bound::Excluded(first) } else { Bound::Included(first) };
+        let rows = self.rows.range((from, Bound::Unbounded)).take_while(|((of, _), _)| of == key);
+        rows.take(limit).map(|((_, id), row)| (id.clone(), row.clone())).collect()
     }
 
     /// Writes a batch, all of it or nothing. False if another revision is stored.
     pub fn commit(&mut self, key: &str, batch: Batch<V>) -> bool {
-        let stored = self.queries.get(key).map(|stored| &stored.revision);
+        let stored = self.states.get(key).map(|(revision, _)| revision);
         if stored != batch.expect.as_ref() {
             return false;
         }
-        let Batch { revision, state, put, remove, .. } = batch;
-        let mut rows = self.queries.remove(key).map(|stored| stored.rows).unwrap_or_default();
-        rows.extend(put);
-        for id in &remove {
-            rows.remove(id);
+        for (id, row) in batch.put {
+            self.rows.insert((key.to_owned(), id), row);
         }
-        self.queries.insert(key.to_owned(), Stored { revision, state, rows });
+        for id in batch.remove {
+            self.rows.remove(&(key.to_owned(), id));
+        }
+        self.states.insert(key.to_owned(), (batch.revision, batch.state));
         true
     }
 
     /// Deletes every query whose key begins with `prefix`.
     pub fn clear(&mut self, prefix: &str) {
-        self.queries.retain(|key, _| !key.starts_with(prefix));
+        self.states.retain(|key, _| !key.starts_with(prefix));
+        self.rows.retain(|(key, _), _| !key.starts_with(prefix));
     }
 }

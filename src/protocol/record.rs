@@ -3,8 +3,6 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::planted;
-
 /// The version of the record's form. A record of a later one is refused, not guessed at.
 pub const FORMAT: u32 = 1;
 
@@ -63,12 +61,21 @@ pub struct Record {
     /// Series masters that occurrences of this round name and the round has not brought.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub masters: Vec<String>,
+    /// Series masters that could not be had: the next round asks for them again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing_masters: Vec<String>,
     /// Ids new to the mirror that a consumer got with a page and has not acknowledged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub delivered: Vec<String>,
     /// Whether rows of this full round hold relationship sets that are not shown yet.
     #[serde(default, skip_serializing_if = "is_false", with = "flag")]
     pub staged: bool,
+    /// Whether an item of this full round had no id: what the round did not list then may be there all the same.
+    #[serde(default, skip_serializing_if = "is_false", with = "flag")]
+    pub unidentified: bool,
+    /// Whether the link was made with `return=minimal`: its pages may hold partial objects, whatever is asked for now.
+    #[serde(default, skip_serializing_if = "is_false", with = "flag")]
+    pub minimal: bool,
     /// Pages with items in a row that brought nothing new.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub stale: u32,
@@ -78,6 +85,9 @@ pub struct Record {
     /// Rounds in a row that ended because Graph refused the link.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub refusals: u32,
+    /// When rounds ended with 402 or 403 on the link, an hour apart at least.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forbidden: Vec<f64>,
     /// What this round fell back to after such refusals: 1 the deltaLink it began with, 2 a full round.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub fallback: u32,
@@ -118,18 +128,27 @@ pub enum Kind {
 
 /// The right to remove ghosts: only a record whose full round is complete gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Completed(u32);
+pub struct Completed {
+    round: u32,
+    /// Whether the round could identify every item: only then is gone what it did not list.
+    lists_all: bool,
+}
 
 impl Completed {
     /// The number of the full round that is complete.
     pub fn round(&self) -> u32 {
-        self.0
+        self.round
+    }
+
+    /// Whether what the round did not list is gone.
+    pub fn lists_all(&self) -> bool {
+        self.lists_all
     }
 
     #[cfg(test)]
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn for_tests(round: u32) -> Self {
-        Self(round)
+        Self { round, lists_all: true }
     }
 }
 
@@ -142,7 +161,7 @@ impl Record {
         if record.phase != Phase::Fresh && !has_link {
             return Err("it has no link".to_owned());
         }
-        if record.phase == Phase::Sweeping && record.kind != Kind::Full && !planted::is("an incremental round sweeps") {
+        if record.phase == Phase::Sweeping && record.kind != Kind::Full {
             return Err("it is to remove ghosts after a round that was not full".to_owned());
         }
         Ok(record)
@@ -171,11 +190,15 @@ impl Record {
             window: None,
             count: Some(0),
             masters: Vec::new(),
+            missing_masters: Vec::new(),
             delivered: Vec::new(),
             staged: false,
+            unidentified: false,
+            minimal: false,
             stale: 0,
             empty: 0,
             refusals: 0,
+            forbidden: Vec::new(),
             fallback: 0,
             restarted: false,
             page_size: None,
@@ -210,19 +233,19 @@ impl Record {
         self.start = None;
         self.masters = Vec::new();
         self.staged = false;
+        self.unidentified = false;
         (self.stale, self.empty, self.refusals, self.fallback, self.too_large) = (0, 0, 0, 0, 0);
         self.restarted = false;
     }
 
     /// Whether a record of this revision may be replaced: a commit compares it with the one that its round has read.
     pub fn may_follow(stored: Option<&Self>, expect: Option<&str>) -> bool {
-        stored.map(|record| record.revision.as_str()) == expect || planted::is("no revision is compared")
+        stored.map(|record| record.revision.as_str()) == expect
     }
 
     /// The right to sweep, which only a completed full round gives.
     pub fn completed(&self) -> Option<Completed> {
-        let full = self.kind == Kind::Full || planted::is("an incremental round sweeps");
-        (self.phase == Phase::Sweeping && full).then_some(Completed(self.round))
+        (self.phase == Phase::Sweeping && self.kind == Kind::Full).then_some(Completed { round: self.round, lists_all: !self.unidentified })
     }
 }
 

@@ -107,10 +107,23 @@ impl Refusal {
     }
 
     fn resets(&self) -> bool {
-        self.status == 410
-            || RESETS.iter().any(|code| self.has(code))
-            // Teams channels say it in words only.
-            || self.message.as_deref().is_some_and(|message| message.to_ascii_lowercase().contains("parameter 'deltatoken' not supported"))
+        self.status == 410 || RESETS.iter().any(|code| self.has(code)) || self.says_no_delta() || self.says_expired()
+    }
+
+    /// Whether the link's delta token is refused as a parameter. Teams channels say it in words only; one without a conversation says
+    /// it of every link (graph-facts 4).
+    pub fn says_no_delta(&self) -> bool {
+        self.message.as_deref().is_some_and(|message| message.to_ascii_lowercase().contains("parameter 'deltatoken' not supported"))
+    }
+
+    /// Whether a code or the message says that a token of the link is expired: `Directory_ExpiredPageToken` and its like. Looked at on
+    /// a link only, and only to list anew, which is harmless.
+    fn says_expired(&self) -> bool {
+        let says = |text: &String| {
+            let text = text.to_ascii_lowercase();
+            text.contains("token") && ["expired", "unknown", "no longer valid"].iter().any(|word| text.contains(word))
+        };
+        matches!(self.status, 400 | 404) && (self.codes.iter().any(says) || self.message.iter().any(says))
     }
 }
 
@@ -143,6 +156,11 @@ mod tests {
             (400, json!({"error": {"code": "InvalidDeltaToken", "message": "The value 'x' of parameter '$deltaToken' is invalid."}})),
             (400, json!({"error": {"code": "BadRequest", "message": "Parameter 'DeltaToken' not supported for this request."}})),
             (410, json!({})),
+            (
+                400,
+                json!({"error": {"code": "Directory_ExpiredPageToken", "message": "The specified page token value has expired and can no longer be included in your request."}}),
+            ),
+            (404, json!({"error": {"code": "BadRequest", "message": "The delta token is unknown."}})),
         ] {
             assert_eq!(with(status, &body).verdict(true), Verdict::Resync, "{status} {body}");
             assert_eq!(

@@ -36,6 +36,9 @@ pub struct Resource {
     paths: &'static [&'static str],
     /// System query options that it takes, without the `$`.
     pub takes: &'static [&'static str],
+    /// Properties besides `id` without which an item cannot be understood: `$select` always names them. Where removals are told by
+    /// a facet, Graph leaves it out unless it is selected.
+    pub needs: &'static [&'static str],
     /// The id filter.
     pub ids: Ids,
     /// The page size.
@@ -50,10 +53,14 @@ pub struct Resource {
     pub time_zone: bool,
     /// Removals besides `@removed`.
     pub dialect: Dialect,
+    /// Whether a round from the query lists everything there is. Chat messages: those of the last 8 months only (graph-facts 2.6).
+    pub lists_all: bool,
     /// Whether Graph reports removals at all.
     pub removals: bool,
     /// Whether the `Location` of a reset is to be followed.
     pub location: bool,
+    /// The least permission that reads it, as its page in Graph's reference names it; empty where that was not looked up.
+    pub permission: &'static str,
     /// Only an app-only token can read it.
     pub app_only: bool,
 }
@@ -62,6 +69,7 @@ const BASE: Resource = Resource {
     name: "",
     paths: &[],
     takes: &[],
+    needs: &[],
     ids: Ids::None,
     page_size: PageSize::Fixed,
     minimal: false,
@@ -69,8 +77,10 @@ const BASE: Resource = Resource {
     workload: Workload::Other,
     time_zone: false,
     dialect: Dialect::Removed,
+    lists_all: true,
     removals: true,
     location: false,
+    permission: "",
     app_only: false,
 };
 const DIRECTORY: Resource = Resource { workload: Workload::Directory, takes: &["select"], ids: Ids::UrlLength, slices: true, ..BASE };
@@ -80,6 +90,7 @@ const TEAMS: Resource = Resource { workload: Workload::Teams, ..BASE };
 const FILES: Resource = Resource {
     workload: Workload::Files,
     takes: &["select", "expand", "top"],
+    needs: &["deleted"],
     page_size: PageSize::Top,
     dialect: Dialect::DeletedFacet,
     location: true,
@@ -93,15 +104,17 @@ pub const RESOURCES: &[Resource] = &[
         name: "event",
         paths: &["~/calendarview/delta", "~/calendar/calendarview/delta", "~/calendars/*/calendarview/delta"],
         time_zone: true,
+        permission: "Calendars.Read",
         ..OUTLOOK
     },
-    Resource { name: "orgContact", paths: &["contacts/delta"], slices: false, ..PEOPLE },
+    Resource { name: "orgContact", paths: &["contacts/delta"], slices: false, permission: "OrgContact.Read.All", ..PEOPLE },
     Resource {
         name: "callRecording",
         paths: &["users/*/onlinemeetings/getallrecordings/delta"],
         takes: &["top"],
         page_size: PageSize::Top,
         removals: false,
+        permission: "OnlineMeetingRecording.Read.All",
         app_only: true,
         ..TEAMS
     },
@@ -122,6 +135,7 @@ pub const RESOURCES: &[Resource] = &[
         takes: &["top", "filter", "expand"],
         page_size: PageSize::Top,
         dialect: Dialect::DeletedDate,
+        lists_all: false,
         ..TEAMS
     },
     Resource { name: "contact", paths: &["~/contactfolders/*/contacts/delta"], takes: &["select"], ..OUTLOOK },
@@ -154,8 +168,8 @@ pub const RESOURCES: &[Resource] = &[
         ..BASE
     },
     Resource { name: "educationClass", paths: &["education/classes/delta"], removals: false, ..BASE },
-    Resource { name: "educationSchool", paths: &["education/schools/delta"], ..BASE },
-    Resource { name: "educationUser", paths: &["education/users/delta"], ..BASE },
+    Resource { name: "educationSchool", paths: &["education/schools/delta"], removals: false, ..BASE },
+    Resource { name: "educationUser", paths: &["education/users/delta"], removals: false, ..BASE },
     Resource { name: "group", paths: &["groups/delta"], ..PEOPLE },
     Resource { name: "listItem", paths: &["sites/*/lists/*/items/delta"], ..FILES },
     Resource { name: "mailboxFolder", paths: &["admin/exchange/mailboxes/*/folders/delta"], ..OUTLOOK },
@@ -186,6 +200,22 @@ pub fn find(path: &str) -> Option<&'static Resource> {
     let path = path.trim_start_matches('/').to_ascii_lowercase();
     let segments: Vec<&str> = path.split('/').map(bare).collect();
     RESOURCES.iter().find(|resource| resource.paths.iter().any(|pattern| matches(pattern, &segments)))
+}
+
+/// Whose limits count the requests of a path that is not documented.
+pub fn workload(path: &str) -> Workload {
+    let path = path.trim_start_matches('/').to_ascii_lowercase();
+    let segments: Vec<&str> = path.split('/').map(bare).collect();
+    let outlook = ["events", "calendar", "calendars", "calendarview", "contacts", "contactfolders", "messages", "mailfolders", "todo"];
+    match segments[..] {
+        ["me", kind, ..] | ["users" | "groups", _, kind, ..] if outlook.contains(&kind) => Workload::Outlook,
+        ["admin", "exchange", ..] => Workload::Outlook,
+        ["teams" | "chats" | "communications", ..] => Workload::Teams,
+        ["sites" | "drives" | "shares", ..] => Workload::Files,
+        ["me", "drive" | "drives", ..] | ["users" | "groups", _, "drive" | "drives", ..] => Workload::Files,
+        ["directory" | "contracts" | "directoryroletemplates" | "groupsettingtemplates" | "organization", ..] => Workload::Directory,
+        _ => Workload::Other,
+    }
 }
 
 /// A segment without its arguments and without the namespace that SDKs write.
@@ -243,6 +273,20 @@ mod tests {
         for path in ["/me/contacts/delta", "/users/a/b/delta", "/users//calendarView/delta", "/", "", "/contracts/delta", "/users/delta/x"]
         {
             assert_eq!(find(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn an_undocumented_path_has_the_limits_of_its_workload() {
+        for (path, expected) in [
+            ("/me/events/delta", Workload::Outlook),
+            ("/users/alex@contoso.example/contacts/delta", Workload::Outlook),
+            ("/groups/g/calendarView/delta", Workload::Outlook),
+            ("/me/messages/delta", Workload::Outlook),
+            ("/contracts/delta", Workload::Directory),
+            ("/planner/plans/p/tasks/delta", Workload::Other),
+        ] {
+            assert_eq!((find(path), workload(path)), (None, expected), "{path}");
         }
     }
 

@@ -3,29 +3,72 @@
 
 use super::error::Code;
 
-/// Codes of MSAL, and of OAuth, that only the user can cure.
-const INTERACTION: [&str; 6] =
-    ["interaction_required", "login_required", "consent_required", "native_account_unavailable", "no_tokens_found", "no_account_error"];
+/// Codes that only the user can cure, by signing in: OAuth's, and those of msal-browser 2 to 5 for a silent request that the hidden
+/// iframe, the broker or the cache could not answer. `timed_out` and `monitor_window_timeout` are what MSAL throws when the refresh
+/// token and the session cookie are both gone.
+const INTERACTION: [&str; 25] = [
+    "interaction_required",
+    "login_required",
+    "consent_required",
+    "bad_token",
+    "refresh_token_expired",
+    "native_account_unavailable",
+    "no_tokens_found",
+    "no_account_error",
+    "no_account_found",
+    "no_account_in_silent_request",
+    "timed_out",
+    "monitor_window_timeout",
+    "monitor_popup_timeout",
+    "iframe_closed_prematurely",
+    "block_iframe_reload",
+    "redirect_in_iframe",
+    "hash_empty_error",
+    "empty_response",
+    "redirect_bridge_empty_response",
+    "interaction_in_progress",
+    "interaction_in_progress_cancelled",
+    "interrupted_user",
+    "ui_not_allowed",
+    "user_cancelled",
+    "user_canceled",
+];
 
 /// Names of errors that only the user can cure: MSAL's, and that of `@azure/identity`.
 const SIGN_IN: [&str; 2] = ["InteractionRequiredAuthError", "AuthenticationRequiredError"];
 
 /// Codes of MSAL for a network that fails, and ours.
-const NETWORK: [&str; 5] = ["network", "no_network_connectivity", "network_error", "get_request_failed", "post_request_failed"];
+const NETWORK: [&str; 7] = [
+    "network",
+    "no_network_connectivity",
+    "network_error",
+    "get_request_failed",
+    "post_request_failed",
+    "endpoints_resolution_error",
+    "openid_config_error",
+];
 
 /// What engines say when `fetch` gets no answer. A `TypeError` by itself may be any mistake.
 const NO_ANSWER: [&str; 4] = ["Failed to fetch", "NetworkError", "Load failed", "fetch failed"];
 
-/// What engines say of a mistake in the code that ran.
-const MISTAKE: [&str; 8] = [
+/// What engines say of a mistake in the code that ran. A list of what they say of networks would miss those of hosts to come.
+const MISTAKE: [&str; 16] = [
     "is not a function",
     "is not a constructor",
     "is not iterable",
     "is not an object",
-    "Cannot read propert",
-    "Cannot set propert",
+    "is not a valid",
     "is undefined",
     "is null",
+    "is readonly",
+    "readonly property",
+    "assignment to const",
+    "ssignment to constant",
+    "Cannot ",
+    "cannot have body",
+    "Failed to construct",
+    "Failed to execute",
+    "nvalid URL",
 ];
 
 /// The parts of a thrown value that tell what it is. Missing ones are empty.
@@ -72,12 +115,36 @@ mod tests {
     }
 
     #[test]
+    fn what_msal_says_when_only_the_user_can_help_asks_for_the_user() {
+        let msal = |code: &str| Thrown { name: "BrowserAuthError".into(), error_code: code.into(), ..Thrown::default() };
+        for code in
+            ["timed_out", "monitor_window_timeout", "no_account_error", "interaction_in_progress", "block_iframe_reload", "bad_token"]
+        {
+            assert!(msal(code).needs_interaction() && !msal(code).is_network_failure(), "{code}");
+        }
+        for code in ["no_network_connectivity", "post_request_failed", "endpoints_resolution_error"] {
+            assert!(msal(code).is_network_failure() && !msal(code).needs_interaction(), "{code}");
+        }
+        for code in ["uninitialized_public_client_application", "pkce_not_created", "crypto_nonexistent", "empty_input_scopes_error"] {
+            assert!(!msal(code).needs_interaction() && !msal(code).is_network_failure(), "{code} is a mistake of the app");
+        }
+    }
+
+    #[test]
     fn a_mistake_in_a_fetch_is_told_from_a_network_that_fails() {
         for (name, message) in [
             ("TypeError", "x is not a function"),
             ("TypeError", "undefined is not an object (evaluating 'a.b')"),
             ("TypeError", "Cannot read properties of undefined (reading 'b')"),
             ("TypeError", "can't access property \"b\", a is undefined"),
+            ("TypeError", "Assignment to constant variable."),
+            ("TypeError", "invalid assignment to const 'a'"),
+            ("TypeError", "Attempted to assign to readonly property."),
+            ("TypeError", "Cannot destructure property 'a' of 'undefined' as it is undefined."),
+            ("TypeError", "Invalid URL"),
+            ("TypeError", "URL constructor: no url is not a valid URL."),
+            ("TypeError", "Failed to construct 'Request': Request with GET/HEAD method cannot have body."),
+            ("TypeError", "Failed to execute 'fetch' on 'Window': Illegal invocation"),
             ("ReferenceError", "x is not defined"),
         ] {
             assert!(thrown(name, message).is_programming_error(), "{name}: {message}");
@@ -88,6 +155,8 @@ mod tests {
             ("TypeError", "Load failed"),
             ("TypeError", "fetch failed"),
             ("TypeError", "network error"),
+            ("TypeError", "The network connection was lost."),
+            ("TypeError", "error sending request for url"),
             ("TypeError", "terminated"),
             ("AbortError", "The operation was aborted"),
             ("Error", "ECONNRESET"),

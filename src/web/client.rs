@@ -13,6 +13,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{future_to_promise, spawn_local};
 use web_sys::{AbortSignal, Url};
 
+use super::batch::{Cursor, StoreResult};
 use super::consumer::Consumer;
 use super::custom::Custom;
 use super::driver::{Driver, Keys};
@@ -24,7 +25,7 @@ use super::mirror::Mirror;
 use super::options::{self, CALL_RECORDINGS, EVENTS, ORG_CONTACTS, Options, TRACK};
 use super::output::{report_to_js, to_js};
 use super::session::Session;
-use super::store::{Store, StoreResult};
+use super::store::Store;
 use super::token::Tokens;
 use crate::protocol::applier::PageApplier;
 use crate::protocol::endpoint::Endpoint;
@@ -314,6 +315,8 @@ impl Query {
             client_request_id: None,
             acknowledgement: None,
             throttle_revision: None,
+            swept: Cursor::default(),
+            thrown: JsValue::UNDEFINED,
         };
         Ok(RoundHandle { round, consumer, driver: Cell::new(Some(driver)) })
     }
@@ -322,6 +325,12 @@ impl Query {
     #[wasm_bindgen(skip_typescript)]
     pub fn reset(&self) -> Promise {
         self.read(async |mirror| mirror.reset().await)
+    }
+
+    /// Empties the mirror and forgets the link.
+    #[wasm_bindgen(skip_typescript)]
+    pub fn clear(&self) -> Promise {
+        self.read(async |mirror| mirror.clear().await)
     }
 
     /// When the last complete round ended, in milliseconds since 1970; undefined if none has.

@@ -5,10 +5,10 @@ use serde::Serialize;
 use serde_wasm_bindgen::preserve;
 use wasm_bindgen::JsValue;
 
+use super::batch::{Batch, StoreResult};
 use super::error::{RoundError, is_delta_error};
-use super::js::{apply, get, get_string, members, set, settled, type_of};
+use super::js::{apply, get, get_string, is_array, members, set, settled, type_of};
 use super::output::to_js;
-use super::store::{Batch, StoreResult};
 use crate::protocol::error::{Code, Error};
 use crate::protocol::redact::redact;
 
@@ -43,11 +43,7 @@ impl Custom {
         let list: Array = ids.iter().map(|id| JsValue::from_str(id)).collect();
         let answer = self.call("rows", &[&key.into(), &list]).await?;
         let rows = members(&answer);
-        if rows.len() == ids.len() && Array::is_array(&answer) {
-            Ok(rows)
-        } else {
-            Err(broken("rows", "an array with one place an id", &answer))
-        }
+        if rows.len() == ids.len() && is_array(&answer) { Ok(rows) } else { Err(broken("rows", "an array with one place an id", &answer)) }
     }
 
     /// At most `limit` rows after an id.
@@ -63,7 +59,7 @@ impl Custom {
             [id] => Some((id.as_string()?, JsValue::UNDEFINED)),
             [] => None,
         };
-        let rows: Option<Vec<_>> = if Array::is_array(&answer) { members(&answer).into_iter().map(pair).collect() } else { None };
+        let rows: Option<Vec<_>> = if is_array(&answer) { members(&answer).into_iter().map(pair).collect() } else { None };
         let rows = rows.ok_or_else(|| broken("scan", "an array of [id, row]", &answer))?;
         // A scan that does not move would never end.
         if after.is_some() && rows.last().map(|(id, _)| id.as_str()) == after {

@@ -9,6 +9,7 @@ use js_sys::{Date, Function, Math};
 use wasm_bindgen::JsValue;
 use web_sys::AbortSignal;
 
+use super::batch::{Batch, Cursor};
 use super::consumer::{Acknowledgement, Producer};
 use super::error::RoundError;
 use super::fetch::{Answer, Get, client_request_id};
@@ -18,7 +19,7 @@ use super::limiter::Limiter;
 use super::output::{Status, page_to_js};
 use super::session::{Committed, Session};
 use super::signal::{aborted, is_offline, online};
-use super::store::{Batch, CHUNK, copies};
+use super::store::copies;
 use super::timers::{sleep, within};
 use super::token::TokenOutcome;
 use crate::protocol::applier::PageApplier;
@@ -68,6 +69,10 @@ pub struct Driver {
     pub acknowledgement: Option<Acknowledgement>,
     /// The revision of the stored throttle time.
     pub throttle_revision: Option<String>,
+    /// Where the sweep is.
+    pub swept: Cursor,
+    /// What the caller's `fetch` threw last, if it gave no response since.
+    pub thrown: JsValue,
 }
 
 impl Driver {
@@ -180,8 +185,12 @@ impl Driver {
             Answer::Body(body) => accept(&mut self.page, body),
             Answer::Strange(what) => Input::Malformed(what),
             Answer::Refused(refusal) => Input::Refused(refusal),
-            Answer::Lost(lost) => Input::Unreachable(lost),
+            Answer::Lost(lost, thrown) => {
+                self.thrown = thrown;
+                return Ok(Input::Unreachable(lost));
+            }
         };
+        self.thrown = JsValue::UNDEFINED;
         if let Input::Page(_) | Input::Item = input {
             self.limiter.rate.borrow_mut().answered();
         }
@@ -293,7 +302,7 @@ impl Driver {
 
     async fn sweep(&mut self, after: Option<&str>, completed: &Completed) -> Result<Input> {
         let rows = self.session.store().await?.read_chunk(&self.keys.query, after).await?;
-        let has_more = rows.len() == CHUNK as usize;
+        let has_more = self.swept.advance(&rows)?.is_some();
         Ok(Input::Swept(self.page.sweep(rows, has_more, completed)))
     }
 
@@ -313,8 +322,11 @@ impl Driver {
     }
 
     fn fail(&mut self, mut error: RoundError) -> JsValue {
-        if let RoundError::Failed(error, _) = &mut error {
+        if let RoundError::Failed(error, cause) = &mut error {
             error.client_request_id = self.client_request_id.take();
+            if cause.is_undefined() && error.code == Code::Network {
+                *cause = std::mem::take(&mut self.thrown);
+            }
         }
         let (outcome, phase) = match &error {
             RoundError::Aborted(_) => (Outcome::Partial, "idle"),

@@ -30,8 +30,8 @@ pub enum Answer {
     Strange(Malformed),
     /// Another status.
     Refused(Box<Refusal>),
-    /// Nothing, or part of it.
-    Lost(NoResponse),
+    /// Nothing, or part of it; and what the caller's own `fetch` threw.
+    Lost(NoResponse, JsValue),
 }
 
 /// A GET before it is sent.
@@ -82,7 +82,7 @@ impl Get<'_> {
             Err(thrown) => Some(Err(thrown)),
         };
         match response {
-            None => Ok(Answer::Lost(NoResponse::Timeout)),
+            None => Ok(Answer::Lost(NoResponse::Timeout, JsValue::UNDEFINED)),
             Some(Err(thrown)) => self.no_response(thrown),
             Some(Ok(response)) => self.read(response).await,
         }
@@ -144,7 +144,9 @@ impl Get<'_> {
             );
             return Err(RoundError::Failed(Error::new(Code::BadRequest, words), thrown));
         }
-        Ok(Answer::Lost(if is_offline() { NoResponse::Offline } else { NoResponse::Network }))
+        // What a host throws may name the link.
+        let thrown = if self.custom.is_some() { thrown } else { JsValue::UNDEFINED };
+        Ok(Answer::Lost(if is_offline() { NoResponse::Offline } else { NoResponse::Network }, thrown))
     }
 
     async fn read(&self, response: JsValue) -> std::result::Result<Answer, RoundError> {
@@ -169,7 +171,7 @@ impl Get<'_> {
         let is_ok = (200..300).contains(&status);
         match body {
             Body::Cut if is_ok => self.no_response(JsValue::UNDEFINED),
-            Body::Stalled if is_ok => Ok(Answer::Lost(NoResponse::Timeout)),
+            Body::Stalled if is_ok => Ok(Answer::Lost(NoResponse::Timeout, JsValue::UNDEFINED)),
             Body::Text(text) if is_ok => {
                 Ok(parse(&text).map_or_else(|_| Answer::Strange(Malformed::of(&beginning(&text))), |value| Answer::Body(Json(value))))
             }

@@ -4,7 +4,7 @@
 //! A page and its record are one transaction. All its requests are issued before its end is awaited.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use js_sys::Function;
@@ -12,11 +12,11 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{IdbDatabase, IdbFactory};
 
+use super::batch::{Batch, CHUNK};
 use super::error::closed;
 use super::idb::{Database, IdbResult, Opening, Transaction, chunk, close_when_opened, list, pairs, place, range, succeeded, unblocked};
 use super::in_flight::InFlight;
 use super::js::{get, get_number, get_string};
-use super::store::{Batch, CHUNK};
 use crate::protocol::error::{Code, Error, Result};
 
 /// The version of the database.
@@ -33,6 +33,8 @@ const WRITE: &str = "readwrite";
 const DAY: f64 = 86_400_000.0;
 /// Queries that nobody used for so long are purged.
 const UNUSED: f64 = 30.0 * DAY;
+/// How often a connection that the browser has cut is opened anew for one piece of work.
+const REOPENINGS: usize = 3;
 /// Queries purged at one opening.
 const PURGED: usize = 20;
 
@@ -40,7 +42,10 @@ const PURGED: usize = 20;
 pub struct IndexedDb(Rc<Connection>);
 
 struct Connection {
-    database: Database,
+    /// Replaced where the browser has cut it.
+    database: RefCell<Database>,
+    /// How often it was replaced.
+    reopened: Cell<u32>,
     name: String,
     /// All keys of the account begin with it.
     prefix: String,
@@ -67,7 +72,8 @@ impl IndexedDb {
         let name = format!("deltalink | {account}");
         let database = open_database(&name).await?;
         let connection = Rc::new(Connection {
-            database,
+            database: RefCell::new(database),
+            reopened: Cell::new(0),
             name,
             prefix: prefix.to_owned(),
             is_closed: Cell::new(false),
@@ -95,27 +101,37 @@ impl IndexedDb {
 
     /// The state under a key; undefined if there is none.
     pub async fn load(&self, key: &str) -> Result<JsValue> {
-        self.0.explained(self.0.load(key).await)
+        self.0.repeated(async || self.0.load(key).await).await
     }
 
     /// The rows of these ids, in their order; undefined for each that is missing.
     pub async fn rows(&self, key: &str, ids: &[&str]) -> Result<Vec<JsValue>> {
-        self.0.explained(self.0.rows(key, ids).await)
+        self.0.repeated(async || self.0.rows(key, ids).await).await
     }
 
     /// Writes a batch in one transaction. False, and nothing written, if another revision is stored.
     pub async fn commit(&self, key: &str, batch: Batch) -> Result<bool> {
-        self.0.explained(self.0.commit(key, batch).await)
+        let tries = Cell::new(0);
+        self.0
+            .repeated(async || {
+                let is_first = tries.replace(tries.get() + 1) == 0;
+                // The one that was cut off may have happened: the revision tells.
+                if !is_first && get_string(&self.0.load(key).await?, "revision").as_deref() == Some(batch.revision.as_str()) {
+                    return Ok(true);
+                }
+                self.0.commit(key, &batch).await
+            })
+            .await
     }
 
     /// At most `limit` rows after an id.
     pub async fn scan(&self, key: &str, after: Option<&str>, limit: u32) -> Result<Vec<(String, JsValue)>> {
-        self.0.explained(self.0.scan(key, after, limit).await)
+        self.0.repeated(async || self.0.scan(key, after, limit).await).await
     }
 
     /// Every row as of one moment.
     pub async fn all(&self, key: &str) -> Result<Vec<(String, JsValue)>> {
-        self.0.explained(self.0.all(key).await)
+        self.0.repeated(async || self.0.all(key).await).await
     }
 
     /// Deletes what is stored under keys that begin with `prefix`; of the whole account, the database.
@@ -123,7 +139,7 @@ impl IndexedDb {
         if prefix == self.0.prefix {
             return self.0.delete().await;
         }
-        self.0.explained(self.0.clear(prefix).await)
+        self.0.repeated(async || self.0.clear(prefix).await).await
     }
 
     /// Notes that a query is in use. It is written down once a day; failing to does no harm.
@@ -151,15 +167,54 @@ impl Connection {
                 connection.close();
             }
         });
-        let callback: &Function = close.as_ref().unchecked_ref();
-        self.database.set_onversionchange(Some(callback));
-        self.database.set_on_close(Some(callback));
         self.listener.replace(Some(close));
+        self.attach();
+    }
+
+    fn attach(&self) {
+        if let Some(close) = &*self.listener.borrow() {
+            let callback: &Function = close.as_ref().unchecked_ref();
+            let database = self.database.borrow();
+            database.set_onversionchange(Some(callback));
+            database.set_on_close(Some(callback));
+        }
+    }
+
+    fn detach(&self) {
+        let database = self.database.borrow();
+        database.set_onversionchange(None);
+        database.set_on_close(None);
+        database.close();
+    }
+
+    /// Does `work`, and again on a new connection where the browser has cut this one: Safari and iOS do in the background, without an
+    /// event, and every transaction of the old connection then fails.
+    async fn repeated<T>(&self, work: impl AsyncFn() -> IdbResult<T>) -> Result<T> {
+        for _ in 0..REOPENINGS {
+            let before = self.reopened.get();
+            match work().await {
+                Err(failure) if !self.is_closed.get() && is_cut(&failure) => self.reopen(before).await?,
+                result => return self.explained(result),
+            }
+        }
+        self.explained(work().await)
+    }
+
+    /// Opens the database anew, unless another reader has done so meanwhile.
+    async fn reopen(&self, before: u32) -> Result<()> {
+        if self.reopened.get() == before {
+            let database = open_database(&self.name).await?;
+            self.detach();
+            self.database.replace(database);
+            self.reopened.set(before + 1);
+            self.attach();
+        }
+        Ok(())
     }
 
     fn close(&self) {
         let was_closed = self.is_closed.replace(true);
-        self.database.close();
+        self.database.borrow().close();
         if !was_closed {
             // The facade's own function; it does not throw.
             let _ = self.on_closed.call0(&JsValue::UNDEFINED);
@@ -171,7 +226,7 @@ impl Connection {
             // Explained as what it is.
             return Err(JsValue::NULL);
         }
-        Transaction::begin(&self.database, stores, mode, self.transactions.begin(mode))
+        Transaction::begin(&self.database.borrow(), stores, mode, self.transactions.begin(mode))
     }
 
     async fn load(&self, key: &str) -> IdbResult<JsValue> {
@@ -190,16 +245,16 @@ impl Connection {
     }
 
     /// Everything is written at once, and taken back if the revision, which is read before, turns out to be another one.
-    async fn commit(&self, key: &str, batch: Batch) -> IdbResult<bool> {
+    async fn commit(&self, key: &str, batch: &Batch) -> IdbResult<bool> {
         let transaction = self.begin(MIRROR, WRITE)?;
         let (states, items) = (transaction.store(STATE)?, transaction.store(ITEMS)?);
         let stored = states.get(&key.into())?;
         let is_other = Rc::new(Cell::new(false));
         let compare = {
-            let (stored, raw, is_other) = (stored.clone(), transaction.raw.clone(), Rc::clone(&is_other));
+            let (stored, raw, is_other, expect) = (stored.clone(), transaction.raw.clone(), Rc::clone(&is_other), batch.expect.clone());
             Closure::<dyn FnMut()>::new(move || {
                 let revision = stored.result().ok().and_then(|state| get_string(&state, "revision"));
-                if revision != batch.expect {
+                if revision != expect {
                     is_other.set(true);
                     let _ = raw.abort();
                 }
@@ -270,9 +325,9 @@ impl Connection {
         let (states, keys, times) = (state.get_all_keys()?, used.get_all_keys()?, used.get_all()?);
         transaction.end().await?;
         let times = list(&keys)?.into_iter().zip(list(&times)?).filter_map(|(key, time)| Some((key.as_string()?, time.as_f64()?)));
-        let used: HashMap<String, f64> = times.collect();
+        let in_use: HashSet<String> = times.filter(|(_, time)| *time > before).map(|(key, _)| key).collect();
         let known = list(&states)?.into_iter().filter_map(|key| key.as_string());
-        for key in known.filter(|key| used.get(key).is_none_or(|time| *time <= before)).take(PURGED) {
+        for key in known.filter(|key| !in_use.contains(key)).take(PURGED) {
             self.purge_one(&key, before).await?;
         }
         Ok(())
@@ -307,22 +362,40 @@ impl Connection {
     }
 
     fn explained<T>(&self, result: IdbResult<T>) -> Result<T> {
-        result.map_err(|failure| {
-            // Safari takes connections away without an event: the next use says InvalidStateError.
-            if get_string(&failure, "name").as_deref() == Some("InvalidStateError") {
-                self.close();
-            }
-            if self.is_closed.get() { closed() } else { explain(&failure) }
-        })
+        result.map_err(|failure| if self.is_closed.get() { closed() } else { explain(&failure) })
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.database.set_onversionchange(None);
-        self.database.set_on_close(None);
-        self.database.close();
+        self.detach();
     }
+}
+
+/// Whether the browser has cut the connection, or could not open it at the moment.
+fn is_cut(failure: &JsValue) -> bool {
+    matches!(name_of(failure).as_str(), "InvalidStateError" | "UnknownError")
+}
+
+fn name_of(failure: &JsValue) -> String {
+    get_string(failure, "name").unwrap_or_default()
+}
+
+/// A failure in its own words.
+fn said(failure: &JsValue) -> String {
+    let name = name_of(failure);
+    match get_string(failure, "message") {
+        Some(message) if !message.is_empty() => format!("{name}: {message}"),
+        _ if name.is_empty() => "the browser gave no reason".to_owned(),
+        _ => name,
+    }
+}
+
+fn refused(said: &str) -> Box<Error> {
+    let words = format!(
+        "this browser refuses IndexedDB here ({said}); in a private window, or with storage switched off, name another store: options.store: \"memory\""
+    );
+    Error::new(Code::Store, words)
 }
 
 /// Deletes all that is stored of a query.
@@ -343,8 +416,37 @@ fn factory() -> Result<IdbFactory> {
     Err(Error::new(Code::Store, words))
 }
 
+/// Opens a database. What Chromium calls an internal error of its backing store may be over at the next try.
 async fn open_database(name: &str) -> Result<Database> {
-    let request = factory()?.open_with_u32(name, VERSION).map_err(|error| explain(&error))?;
+    for _ in 0..REOPENINGS {
+        match try_open(name).await {
+            Err(OpenFailure::Thrown(failure)) if name_of(&failure) == "UnknownError" => {}
+            result => return result.map_err(OpenFailure::explained),
+        }
+    }
+    try_open(name).await.map_err(OpenFailure::explained)
+}
+
+/// Why a database did not open.
+enum OpenFailure {
+    Thrown(JsValue),
+    Explained(Box<Error>),
+}
+
+impl OpenFailure {
+    fn explained(self) -> Box<Error> {
+        match self {
+            // What the browser says where it has no storage for this page.
+            Self::Thrown(failure) if name_of(&failure) == "InvalidStateError" => refused(&said(&failure)),
+            Self::Thrown(failure) => explain(&failure),
+            Self::Explained(error) => error,
+        }
+    }
+}
+
+async fn try_open(name: &str) -> Result<Database, OpenFailure> {
+    let factory = factory().map_err(OpenFailure::Explained)?;
+    let request = factory.open_with_u32(name, VERSION).map_err(OpenFailure::Thrown)?;
     let upgrade = {
         let request = request.clone();
         Closure::<dyn FnMut()>::new(move || {
@@ -362,25 +464,20 @@ async fn open_database(name: &str) -> Result<Database> {
     request.set_onupgradeneeded(Some(upgrade.as_ref().unchecked_ref()));
     match unblocked(&request).await {
         Opening::Done(database) => Ok(database.unchecked_into()),
-        Opening::Failed(error) => Err(explain(&error)),
+        Opening::Failed(error) => Err(OpenFailure::Thrown(error)),
         // Refused at once, rather than pending for ever.
         Opening::Blocked => {
             close_when_opened(&request, upgrade);
             let words = "another tab holds an older version of this database open; close or reload that tab, then open again";
-            Err(Error::retryable(Code::Store, words))
+            Err(OpenFailure::Explained(Error::retryable(Code::Store, words)))
         }
     }
 }
 
 /// What IndexedDB says, as an error with the way out.
 fn explain(failure: &JsValue) -> Box<Error> {
-    let name = get_string(failure, "name").unwrap_or_default();
-    let said = match get_string(failure, "message") {
-        Some(message) if !message.is_empty() => format!("{name}: {message}"),
-        _ if name.is_empty() => "the browser gave no reason".to_owned(),
-        _ => name.clone(),
-    };
-    match name.as_str() {
+    let said = said(failure);
+    match name_of(failure).as_str() {
         "QuotaExceededError" => Error::retryable(
             Code::Quota,
             "the browser's storage for this site is full; nothing of this page was written, free some space (forget() wipes this account) and start the round again",
@@ -388,10 +485,11 @@ fn explain(failure: &JsValue) -> Box<Error> {
         "VersionError" => {
             Error::new(Code::Store, "the database was made by a newer version of deltalink; reload the page to get that version")
         }
-        "InvalidStateError" | "SecurityError" | "UnknownError" | "NotAllowedError" => Error::new(
+        "SecurityError" | "NotAllowedError" => refused(&said),
+        "InvalidStateError" | "UnknownError" => Error::retryable(
             Code::Store,
             format!(
-                "this browser refuses IndexedDB here ({said}); in a private window, or with storage switched off, name another store: options.store: \"memory\""
+                "the browser has cut the connection to IndexedDB ({said}), and opening it anew did not help; what was committed last is intact, try again later"
             ),
         ),
         _ => Error::retryable(Code::Store, format!("IndexedDB failed ({said}); what was committed last is intact")),

@@ -3,7 +3,7 @@
 //! through Rust frames would leave them without their drops.
 
 use js_sys::{Array, Date, Function, Object, Promise, Reflect};
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
 use crate::protocol::thrown::Thrown;
@@ -54,9 +54,48 @@ pub async fn settled(value: JsValue) -> Result<JsValue, JsValue> {
     JsFuture::from(Promise::resolve(&value)).await
 }
 
-/// The members of an array; none of anything else.
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = Array, js_name = isArray, catch)]
+    fn array_is_array(value: &JsValue) -> Result<bool, JsValue>;
+    #[wasm_bindgen(js_namespace = Array, js_name = from, catch)]
+    fn array_from(value: &JsValue) -> Result<Array, JsValue>;
+}
+
+/// Whether a value is an array. Asked of a revoked proxy, JavaScript throws.
+pub fn is_array(value: &JsValue) -> bool {
+    array_is_array(value) == Ok(true)
+}
+
+/// The members of an array; none of anything else, and of one that cannot be read.
 pub fn members(value: &JsValue) -> Vec<JsValue> {
-    if Array::is_array(value) { value.unchecked_ref::<Array>().to_vec() } else { Vec::new() }
+    if is_array(value) { array_from(value).map(|array| array.to_vec()).unwrap_or_default() } else { Vec::new() }
+}
+
+/// A copy that serde can read: an object of primitive values and of arrays of them; none of anything else. The properties in `kept`
+/// stay as they are, whatever they are. serde-wasm-bindgen reads without catching, and writes a value of the wrong type out whole into
+/// its error, which can exhaust the stack.
+pub fn flat(value: &JsValue, kept: &[&str]) -> Option<Object> {
+    let names = if value.is_object() && !is_array(value) { Reflect::own_keys(value).ok()? } else { return None };
+    let copy = Object::new();
+    for name in names.iter().filter_map(|name| name.as_string()) {
+        let member = get(value, &name);
+        if !member.is_object() && !member.is_function() || kept.contains(&name.as_str()) {
+            set(&copy, &name, &member);
+        } else {
+            set(&copy, &name, &flat_list(&member)?.into());
+        }
+    }
+    Some(copy)
+}
+
+/// A copy of an array of primitive values; none of anything else.
+pub fn flat_list(value: &JsValue) -> Option<Array> {
+    if !is_array(value) {
+        return None;
+    }
+    let copy = array_from(value).ok()?;
+    copy.iter().all(|member| !member.is_object() && !member.is_function()).then_some(copy)
 }
 
 /// Whether a value is undefined or null.
@@ -78,7 +117,7 @@ pub fn type_of(value: &JsValue) -> &'static str {
         "a boolean"
     } else if value.is_function() {
         "a function"
-    } else if Array::is_array(value) {
+    } else if is_array(value) {
         "an array"
     } else {
         "an object"

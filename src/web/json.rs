@@ -3,7 +3,7 @@
 use js_sys::{Array, JSON, Object, Reflect};
 use wasm_bindgen::prelude::*;
 
-use super::js::get;
+use super::js::{get, is_array, members};
 use crate::protocol::item::Item;
 
 /// A JSON value in the host's memory.
@@ -31,14 +31,11 @@ impl Item for Json {
     }
 
     fn list(&self) -> Option<Vec<Self>> {
-        if !Array::is_array(&self.0) {
-            return None;
-        }
-        Some(self.0.unchecked_ref::<Array>().iter().map(Self).collect())
+        is_array(&self.0).then(|| members(&self.0).into_iter().map(Self).collect())
     }
 
     fn is_object(&self) -> bool {
-        self.0.is_object() && !Array::is_array(&self.0)
+        self.0.is_object() && !is_array(&self.0)
     }
 
     fn is_null(&self) -> bool {
@@ -50,6 +47,12 @@ impl Item for Json {
     }
 
     fn overlaid(&self, newer: &Self) -> Self {
+        // `Object.assign` would take a property of this name for the prototype.
+        let has_proto = |value: &JsValue| value.dyn_ref::<Object>().is_some_and(|object| Object::has_own(object, &"__proto__".into()));
+        if has_proto(&self.0) || has_proto(&newer.0) {
+            let entries = |value: &JsValue| value.dyn_ref::<Object>().map_or_else(Array::new, Object::entries);
+            return Self(from_entries(&entries(&self.0).concat(&entries(&newer.0))));
+        }
         let merged = Object::new();
         let _ = assign(&merged, &self.0, &newer.0);
         Self(merged.into())
@@ -59,7 +62,7 @@ impl Item for Json {
         if !self.0.is_object() {
             return Vec::new();
         }
-        Object::keys(self.0.unchecked_ref::<Object>()).iter().filter_map(|name| name.as_string()).collect()
+        keys(&self.0).unwrap_or_default().iter().filter_map(|name| name.as_string()).collect()
     }
 
     fn object(named: Vec<(String, Self)>) -> Self {
@@ -81,6 +84,8 @@ extern "C" {
     /// Its own properties only, `__proto__` too: what comes from JSON may be called so.
     #[wasm_bindgen(js_namespace = Object, js_name = fromEntries)]
     fn from_entries(entries: &Array) -> JsValue;
+    #[wasm_bindgen(js_namespace = Object, catch)]
+    fn keys(value: &JsValue) -> Result<Array, JsValue>;
     /// Puts the properties of both into the target.
     #[wasm_bindgen(js_namespace = Object, catch)]
     fn assign(target: &JsValue, first: &JsValue, second: &JsValue) -> Result<JsValue, JsValue>;
@@ -90,18 +95,17 @@ fn same(one: &JsValue, other: &JsValue, depth: u32) -> bool {
     if Object::is(one, other) {
         return true;
     }
-    if !one.is_object() || !other.is_object() || Array::is_array(one) != Array::is_array(other) {
+    if !one.is_object() || !other.is_object() || is_array(one) != is_array(other) {
         return false;
     }
     if depth == 0 {
         return matches!((JSON::stringify(one), JSON::stringify(other)), (Ok(one), Ok(other)) if one == other);
     }
-    let keys = Object::keys(one.unchecked_ref::<Object>());
-    if keys.length() != Object::keys(other.unchecked_ref::<Object>()).length() {
+    let (Ok(names), Ok(others)) = (keys(one), keys(other)) else { return false };
+    if names.length() != others.length() {
         return false;
     }
-    for at in 0..keys.length() {
-        let key = keys.get(at);
+    for key in names.iter() {
         let (Ok(one), Ok(other)) = (Reflect::get(one, &key), Reflect::get(other, &key)) else { return false };
         // An undefined on the other side is a key that is not there.
         if other.is_undefined() || !same(&one, &other, depth - 1) {

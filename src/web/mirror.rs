@@ -5,13 +5,15 @@ use serde::Serialize;
 use serde_wasm_bindgen::preserve;
 use wasm_bindgen::JsValue;
 
+use super::batch::{Batch, CHUNK, Cursor, Rows, StoreResult};
 use super::error::RoundError;
 use super::js::{get, get_number, get_string, is_nullish};
 use super::json::Json;
 use super::output::to_js;
 use super::session::Session;
-use super::store::{Batch, CHUNK, StoreResult, reset_record};
+use super::store::reset_record;
 use crate::protocol::error::{Code, Error};
+use crate::protocol::record::Record;
 use crate::protocol::series::{Masters, is_side_row, master_rows};
 
 /// Times that a reading is begun again because a commit came between.
@@ -34,8 +36,6 @@ struct ChunkOut {
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
-
-type Rows = Vec<(String, JsValue)>;
 
 impl Mirror<'_> {
     /// When the last complete round ended, in milliseconds since 1970; undefined if none has.
@@ -61,13 +61,12 @@ impl Mirror<'_> {
             return Ok(count.into());
         }
         let mut count = 0_usize;
-        let mut after: Option<String> = None;
+        let (mut cursor, mut after) = (Cursor::default(), None);
         loop {
             let rows = self.scan(after.as_deref(), CHUNK).await?;
-            let is_last = rows.len() < CHUNK as usize;
-            after = rows.last().map(|(id, _)| id.clone());
+            after = cursor.advance(&rows)?;
             count += visible(&rows).count();
-            if is_last {
+            if after.is_none() {
                 #[allow(clippy::cast_precision_loss, reason = "fewer than 2^53 rows")]
                 return Ok((count as f64).into());
             }
@@ -105,12 +104,40 @@ impl Mirror<'_> {
             return Ok(JsValue::UNDEFINED);
         }
         let expect = get_string(&stored, "revision");
-        let batch = Batch::of_record(expect, &reset_record(stored));
+        let batch = Batch::of_record(expect, &reset_record(&stored));
         if self.session.store().await?.commit(self.key, batch).await? {
             return Ok(JsValue::UNDEFINED);
         }
         let words = "a round commits to this query at the moment; reset() again when it has ended";
         Err(Error::retryable(Code::Conflict, words).into())
+    }
+
+    /// Empties this mirror and forgets its link: the next round is a first one.
+    pub async fn clear(&self) -> StoreResult<JsValue> {
+        self.session.commits_settled(self.key).await;
+        let stored = self.state().await?;
+        if is_nullish(&stored) {
+            return Ok(JsValue::UNDEFINED);
+        }
+        let mut expect = get_string(&stored, "revision");
+        let mut record = Record { count: None, ..reset_record(&stored) };
+        loop {
+            // What is removed is not scanned again.
+            let rows = self.scan(None, CHUNK).await?;
+            let is_last = rows.is_empty();
+            let emptied = Record { count: is_last.then_some(0), synced_at: None, full_at: None, ..record.next() };
+            let remove = rows.into_iter().map(|(id, _)| id).collect();
+            let batch = Batch { remove, ..Batch::of_record(expect, &emptied) };
+            if !self.session.store().await?.commit(self.key, batch).await? {
+                let words = "a round commits to this query at the moment; clear() again when it has ended";
+                return Err(Error::retryable(Code::Conflict, words).into());
+            }
+            if is_last {
+                return Ok(JsValue::UNDEFINED);
+            }
+            expect = Some(emptied.revision.clone());
+            record = emptied;
+        }
     }
 
     async fn state(&self) -> StoreResult<JsValue> {
@@ -144,12 +171,12 @@ impl Mirror<'_> {
         }
         let read = async || {
             let mut all: Rows = Vec::new();
+            let (mut cursor, mut after) = (Cursor::default(), None);
             loop {
-                let after = all.last().map(|(id, _)| id.clone());
                 let rows = self.scan(after.as_deref(), CHUNK).await?;
-                let is_last = rows.len() < CHUNK as usize;
+                after = cursor.advance(&rows)?;
                 all.extend(rows);
-                if is_last {
+                if after.is_none() {
                     return Ok(all);
                 }
             }

@@ -10,12 +10,14 @@
 //! | [`limiter`] | how many requests of a scope are in flight |
 //! | [`token`] | the caller's token source, in all its forms |
 //! | [`store`] | where links and rows are kept: [`indexed_db`] on [`idb`], memory, or a [`custom`] store |
+//! | [`batch`] | what goes into a store and comes out of it |
 //! | [`mirror`] | reads the mirror beside rounds |
 //! | [`options`] | the caller's options, checked one by one |
 //! | [`output`], [`error`] | what JavaScript gets to see |
 //! | [`js`], [`json`] | JavaScript objects by their shape; a JSON value as the protocol sees it |
 //! | [`signal`], [`timers`], [`in_flight`] | events, time and other work as futures |
 
+pub mod batch;
 pub mod body;
 pub mod client;
 pub mod consumer;

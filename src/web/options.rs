@@ -1,10 +1,10 @@
 //! The caller's options, read once into values of our own. The message names the option, what it must be and what it got.
 
-use js_sys::{Array, Object, Reflect};
+use js_sys::{Object, Reflect};
 use serde::de::DeserializeOwned;
 use wasm_bindgen::JsValue;
 
-use super::js::{call, get, get_string, type_of};
+use super::js::{call, flat_list, get, get_string, is_array, type_of};
 use crate::protocol::backoff::Policy;
 use crate::protocol::error::{Code, Error, Result};
 use crate::protocol::query;
@@ -115,7 +115,7 @@ impl Options {
         if object.is_undefined() {
             return Ok(Self { object: Object::new().into(), call });
         }
-        if !object.is_object() || Array::is_array(&object) {
+        if !object.is_object() || is_array(&object) {
             return bad(format!("the options of {call}() must be an object, got {}", shown(&object)));
         }
         Ok(Self { object, call })
@@ -146,9 +146,11 @@ impl Options {
     /// An option of the type `T`; none if it is undefined.
     pub fn read<T: DeserializeOwned>(&self, name: &str, must_be: &str) -> Result<Option<T>> {
         let Some(value) = self.get(name) else { return Ok(None) };
-        match serde_wasm_bindgen::from_value(value.clone()) {
-            Ok(value) => Ok(Some(value)),
-            Err(_) => wrong(name, must_be, &value),
+        // serde-wasm-bindgen would write an object out whole into its error.
+        let flat = if value.is_object() { flat_list(&value).map(JsValue::from) } else { Some(value.clone()) };
+        match flat.map(serde_wasm_bindgen::from_value) {
+            Some(Ok(value)) => Ok(Some(value)),
+            _ => wrong(name, must_be, &value),
         }
     }
 
@@ -178,7 +180,7 @@ impl Options {
     fn strings(&self, name: &str) -> Result<Option<Vec<String>>> {
         let must_be = "an array of strings";
         match self.get(name) {
-            Some(value) if !Array::is_array(&value) => wrong(name, must_be, &value),
+            Some(value) if !is_array(&value) => wrong(name, must_be, &value),
             _ => self.read(name, must_be),
         }
     }
@@ -200,7 +202,7 @@ impl Options {
     fn parameters(&self) -> Result<Vec<(String, String)>> {
         let Some(value) = self.get("query") else { return Ok(Vec::new()) };
         let must_be = "an object of strings";
-        if !value.is_object() || Array::is_array(&value) {
+        if !value.is_object() || is_array(&value) {
             return wrong("query", must_be, &value);
         }
         let Ok(names) = Reflect::own_keys(&value) else { return wrong("query", must_be, &value) };

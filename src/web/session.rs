@@ -1,18 +1,18 @@
 //! What the queries and rounds of one client share.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use futures_channel::oneshot;
 use js_sys::Function;
 use wasm_bindgen_futures::spawn_local;
 
+use super::batch::{Batch, StoreResult};
 use super::consumer::Acknowledgement;
 use super::error::{ErrorFactory, RoundError, closed, left};
 use super::in_flight::InFlight;
 use super::limiter::Limiter;
-use super::store::{Batch, Store, StoreResult};
+use super::store::Store;
 use super::timers::within;
 use super::token::Tokens;
 use crate::protocol::backoff::Policy;
@@ -39,7 +39,7 @@ pub struct Session {
     /// The opening of the store.
     pub opening: InFlight,
     /// By scope of limits.
-    pub limiters: RefCell<HashMap<String, Rc<Limiter>>>,
+    pub limiters: RefCell<Vec<(String, Rc<Limiter>)>>,
     /// Commits that have begun, by key.
     pub commits: InFlight,
     /// Whether `close()` or `forget()` was called, or the database was taken away.
@@ -68,7 +68,12 @@ impl Session {
     /// The limiter of a query's scope.
     pub fn limiter(&self, query: &Query) -> Rc<Limiter> {
         let mut limiters = self.limiters.borrow_mut();
-        Rc::clone(limiters.entry(query.scope.clone()).or_insert_with(|| Limiter::new(query.workload)))
+        if let Some((_, limiter)) = limiters.iter().find(|(scope, _)| *scope == query.scope) {
+            return Rc::clone(limiter);
+        }
+        let limiter = Limiter::new(query.workload);
+        limiters.push((query.scope.clone(), Rc::clone(&limiter)));
+        limiter
     }
 
     /// Writes a batch. Runs as a task of its own: a commit that has begun ends, also when the round that began it is stopped

@@ -1,32 +1,19 @@
-//! Where links and rows are kept. One commit path for all kinds of stores: records and rows become JavaScript values here.
+//! Where links and rows are kept: one commit path for all kinds of stores.
 
 use std::cell::RefCell;
 
 use js_sys::{Array, Date, Math};
-use serde::{Deserialize, Serialize};
-use serde_wasm_bindgen::preserve;
 use wasm_bindgen::prelude::*;
 
+use super::batch::{Batch, CHUNK, Rows, StoreResult, StoredThrottle, row_from_js};
 use super::custom::Custom;
-use super::error::RoundError;
 use super::indexed_db::IndexedDb;
-use super::js::{get, is_nullish};
+use super::js::{flat, is_nullish};
 use super::json::Json;
-use super::output::to_js;
-use crate::protocol::change::{PageEffects, Row};
+use crate::protocol::change::Row;
 use crate::protocol::error::{Code, Error};
-use crate::protocol::item::Item;
-use crate::protocol::memory::{self, Memory};
+use crate::protocol::memory::Memory;
 use crate::protocol::record::Record;
-
-/// Rows read at once (between 200 and 1000 is fast in every engine).
-pub const CHUNK: u32 = 500;
-
-/// What a commit writes.
-pub type Batch = memory::Batch<JsValue>;
-
-/// A result of a store.
-pub type StoreResult<T> = std::result::Result<T, RoundError>;
 
 /// The store of one client.
 pub enum Store {
@@ -36,71 +23,6 @@ pub enum Store {
     Memory(RefCell<Memory<JsValue>>),
     /// A `DeltaStore` of the caller's.
     Custom(Custom),
-}
-
-/// A row as it is stored.
-#[derive(Serialize, Deserialize)]
-struct StoredRow {
-    round: u32,
-    #[serde(with = "preserve")]
-    item: JsValue,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    sets: Vec<String>,
-    #[serde(default, with = "preserve", skip_serializing_if = "JsValue::is_undefined")]
-    staged: JsValue,
-}
-
-/// When a scope of limits may be asked again, as all tabs of an account share it.
-#[derive(Serialize, Deserialize)]
-pub struct StoredThrottle {
-    /// Of two tabs that write in the same millisecond either may stand.
-    pub revision: String,
-    /// Not before this time, in milliseconds since 1970.
-    pub until: f64,
-    /// When that was written.
-    pub at: f64,
-}
-
-fn row_to_js(row: &Row<Json>) -> JsValue {
-    let staged = row.staged.as_ref().map_or(JsValue::UNDEFINED, |staged| staged.0.clone());
-    to_js(&StoredRow { round: row.round, item: row.item.0.clone(), sets: row.sets.clone(), staged })
-}
-
-/// A stored row. One that is malformed counts as of no round: a sweep removes it and a page replaces it.
-fn row_from_js(value: JsValue) -> Row<Json> {
-    let item = get(&value, "item");
-    match serde_wasm_bindgen::from_value::<StoredRow>(value) {
-        Ok(StoredRow { round, item, sets, staged }) => {
-            Row { round, item: Json(item), sets, staged: Some(Json(staged)).filter(Item::is_object) }
-        }
-        Err(_) => Row::new(0, Json(item)),
-    }
-}
-
-impl Batch {
-    /// A page and the record that follows it.
-    pub fn of_page(expect: Option<String>, record: &Record, effects: &PageEffects<Json>) -> Self {
-        Self {
-            expect,
-            revision: record.revision.clone(),
-            state: to_js(record),
-            put: effects.put.iter().map(|(id, row)| (id.clone(), row_to_js(row))).collect(),
-            remove: effects.remove.clone(),
-        }
-    }
-
-    /// A record alone.
-    pub fn of_record(expect: Option<String>, record: &Record) -> Self {
-        Self { expect, revision: record.revision.clone(), state: to_js(record), put: Vec::new(), remove: Vec::new() }
-    }
-
-    /// When a scope of limits may be asked again.
-    pub fn of_throttle(expect: Option<String>, until: f64, at: f64) -> Self {
-        #[allow(clippy::cast_possible_truncation, reason = "milliseconds of a date")]
-        let revision = (at as i64).to_string();
-        let state = to_js(&StoredThrottle { revision: revision.clone(), until, at });
-        Self { expect, revision, state, put: Vec::new(), remove: Vec::new() }
-    }
 }
 
 impl Store {
@@ -126,7 +48,7 @@ impl Store {
     }
 
     /// At most `limit` rows after an id, all of one moment; fewer only at the end.
-    pub async fn scan(&self, key: &str, after: Option<&str>, limit: u32) -> StoreResult<Vec<(String, JsValue)>> {
+    pub async fn scan(&self, key: &str, after: Option<&str>, limit: u32) -> StoreResult<Rows> {
         match self {
             Self::IndexedDb(store) => Ok(store.scan(key, after, limit).await?),
             Self::Memory(store) => {
@@ -139,7 +61,7 @@ impl Store {
     }
 
     /// Every row as of one moment, where the store can tell.
-    pub async fn all(&self, key: &str) -> StoreResult<Option<Vec<(String, JsValue)>>> {
+    pub async fn all(&self, key: &str) -> StoreResult<Option<Rows>> {
         match self {
             Self::IndexedDb(store) => Ok(Some(store.all(key).await?)),
             Self::Memory(_) => self.scan(key, None, u32::MAX).await.map(Some),
@@ -188,7 +110,7 @@ impl Store {
         if is_nullish(&stored) {
             return Ok(None);
         }
-        record_from_js(stored).map(|record| Some(Box::new(record))).map_err(|why| {
+        record_from_js(&stored).map(|record| Some(Box::new(record))).map_err(|why| {
             let words = format!("the stored state of this query cannot be used: {why}; reset() starts over");
             Error::new(Code::Store, words).into()
         })
@@ -208,16 +130,21 @@ impl Store {
 
     /// Until when a scope of limits is throttled.
     pub async fn throttle(&self, key: &str) -> StoreResult<Option<StoredThrottle>> {
-        Ok(serde_wasm_bindgen::from_value(self.load(key).await?).ok())
+        let stored = self.load(key).await?;
+        Ok(flat(&stored, &[]).and_then(|stored| serde_wasm_bindgen::from_value(stored.into()).ok()))
     }
 }
 
-fn record_from_js(stored: JsValue) -> std::result::Result<Record, String> {
-    Record::read(serde_wasm_bindgen::Deserializer::from(stored))
+fn record_from_js(stored: &JsValue) -> std::result::Result<Record, String> {
+    if !stored.is_object() || Array::is_array(stored) {
+        return Err("it is not an object".to_owned());
+    }
+    let plain = flat(stored, &[]).map_or(JsValue::UNDEFINED, JsValue::from);
+    Record::read(serde_wasm_bindgen::Deserializer::from(plain))
 }
 
 /// The record that makes the next round a full one. What cannot be read is replaced.
-pub fn reset_record(stored: JsValue) -> Record {
+pub fn reset_record(stored: &JsValue) -> Record {
     match record_from_js(stored) {
         Ok(record) => record.fresh(),
         // Nothing is known of the rows that may be there. Seconds are more than any count of rounds can be.
@@ -243,5 +170,6 @@ pub fn copies(values: impl IntoIterator<Item = JsValue>) -> StoreResult<Vec<JsVa
 
 /// A deep copy of plain data.
 pub fn copy(value: &JsValue) -> StoreResult<JsValue> {
-    structured_clone(value).map_err(|_| Error::new(Code::Internal, "an item cannot be copied").into())
+    let words = "an item cannot be copied, as where it is nested too deeply";
+    structured_clone(value).map_err(|_| Error::new(Code::Store, words).into())
 }

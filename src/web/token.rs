@@ -107,7 +107,9 @@ impl Tokens {
             Some(Ok(answer)) => answer,
             Some(Err(thrown)) => return refusal(thrown, reason),
             None => {
-                let words = format!("it gave no answer for {} s", (timeout / 1000.0).round());
+                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float becomes an integer saturating")]
+                let seconds = (timeout / 1000.0).round() as u64;
+                let words = format!("it gave no answer for {seconds} s");
                 return refusal(js_sys::Error::new(&words).into(), reason);
             }
         };

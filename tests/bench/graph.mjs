@@ -2,6 +2,7 @@
 // and a bandwidth. It is much faster than any contestant, so that it is the contestants that are
 // measured.
 import { createServer } from "node:http";
+import { delayed } from "../wait.mjs";
 import { World } from "./world.mjs";
 
 export const TOKEN = "eyJ0eXAiOiJKV1QiLCJub25jZSI6IjEi.a-bench-token";
@@ -12,7 +13,7 @@ const EXPOSED =
 /** Waits until a point of the monotonic clock. */
 function waitUntil(time) {
   const left = time - performance.now();
-  return left > 0 ? new Promise((resolve) => setTimeout(resolve, left)) : undefined;
+  return left > 0 ? delayed(left) : undefined;
 }
 
 /** Starts the server on a port of its own: another origin than the page's. */

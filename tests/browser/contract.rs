@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 
 use deltalink::protocol::memory::Memory;
+use deltalink::web::batch::Batch;
 use deltalink::web::indexed_db::IndexedDb;
-use deltalink::web::store::{Batch, Store};
+use deltalink::web::store::Store;
 use js_sys::{Date, Function};
 use serde_json::Value;
 use wasm_bindgen::JsValue;

@@ -89,8 +89,8 @@ async fn a_state_that_makes_no_sense_is_a_named_error_and_reset_starts_over() {
         ("value.generation = 'x'", "one of its fields has the wrong type"),
         ("value.revision = { toString() { return 'x' } }.x", "one of its fields has the wrong type"),
         ("delete value.revision", "its revision is missing"),
-        ("value = 'rubbish'", "one of its fields has the wrong type"),
-        ("value = [1, [2]]", "its format is missing"),
+        ("value = 'rubbish'", "it is not an object"),
+        ("value = [1, [2]]", "it is not an object"),
     ] {
         let account = fresh("a");
         let client = client(&world, &account).await;

@@ -372,7 +372,7 @@ test("a store of one's own that fails or answers nonsense is a named error", asy
   for (const [odd, words] of [
     [{ load: async () => { throw new Error("no disk"); } }, "load() of options.store failed (no disk)"],
     [{ load: undefined }, "this one has no load()"],
-    [{ load: async () => 7 }, "one of its fields has the wrong type"],
+    [{ load: async () => 7 }, "it is not an object"],
     [{ rows: async () => [] }, "rows() of options.store must give an array with one place an id"],
     [{ commit: async () => "yes" }, "commit() of options.store must give true or false, got a string"],
     [{ commit: () => { throw "a text"; } }, "commit() of options.store failed"],

@@ -9,7 +9,8 @@ for await (const page of client.orgContacts({ mirror: false }).round()) {
   pages.push(new WeakRef(page.changes[0].item));
   if (pages.length === 50) {
     let held = 50;
-    // A WeakRef holds its target until the end of the turn; what is held by mistake outlives every collection.
+    // A WeakRef holds its target until the end of the turn. A page that is held by mistake outlives
+    // every collection.
     for (let collections = 0; held > 3 && collections < 20; collections++) {
       await turn();
       globalThis.gc();

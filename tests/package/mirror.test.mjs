@@ -76,24 +76,24 @@ test("an edited series is fetched again when its occurrences come without it", a
   await client.close();
 });
 
-test("a master that fails leaves the link, and one that Graph refuses its occurrences bare", async () => {
+test("a master that cannot be had leaves its occurrences bare and is asked for again in the next round", async () => {
   const world = await fake.world({ populate: { events: 40, around }, options: { withhold_masters_full: true } });
   const client = await open(world);
   const events = client.events(window);
-  await world.faults({ match: { kind: "item" }, times: 6, fault: { name: "status", status: 503 } });
-  await assert.rejects(events.sync(), { code: "network" });
-  await world.clearLog();
+  const bare = async () =>
+    (await events.all({ occurrences: "complete" })).filter(({ type, subject }) => type === "occurrence" && !subject).length;
   await world.faults(
+    { match: { kind: "item" }, times: 2, fault: { name: "status", status: 503 } },
     { match: { kind: "item" }, times: 1, fault: { name: "status", status: 404 } },
     { match: { kind: "item" }, times: 1, fault: { name: "status", status: 403 } },
   );
+  assert.equal((await events.sync()).outcome, "complete");
+  assert.ok((await bare()) > 0);
+  await world.clearLog();
   const report = await events.sync();
-  assert.equal(report.resumed, true);
-  const log = await asked(world);
-  assert.equal(log.filter(({ kind }) => kind !== "item").length, 1, "the last page alone was asked for again");
-  assert.equal(report.masters, log.filter(({ kind, status }) => kind === "item" && status === 200).length);
-  const bare = (await events.all({ occurrences: "complete" })).filter(({ type, subject }) => type === "occurrence" && !subject);
-  assert.ok(bare.length > 0);
+  assert.deepEqual([report.outcome, report.masters, await bare()], ["complete", 3, 0]);
+  const items = (await asked(world)).filter(({ kind }) => kind === "item");
+  assert.deepEqual(items.map(({ status }) => status), [200, 200, 200]);
   await client.close();
 });
 
@@ -282,5 +282,22 @@ test("an abort in the middle of a commit that still succeeds does not swallow it
   await assert.rejects(sync, (reason) => reason === "enough");
   release();
   assert.equal((await told).length, 5);
+  await client.close();
+});
+
+test("a folder that is gone says so, keeps its mirror, and is emptied when asked to", async () => {
+  const gone = new Response(JSON.stringify({ error: { code: "ErrorItemNotFound", message: "The specified object was not found." } }), { status: 404 });
+  const root = "https://graph.microsoft.com/v1.0";
+  const page = { value: [{ id: "a" }, { id: "b" }], "@odata.deltaLink": `${root}/me/mailFolders/f/messages/delta?$deltatoken=d` };
+  const answers = [Response.json(page), gone, Response.json(page)];
+  const client = await openDelta({ token: () => "t", store: "memory", fetch: async () => answers.shift() });
+  const folder = client.track("/me/mailFolders/f/messages/delta");
+  await folder.sync();
+  await assert.rejects(folder.sync(), (error) => error.code === "not-found" && error.gone === true);
+  assert.equal(await folder.count(), 2);
+  await folder.clear();
+  assert.deepEqual([await folder.count(), await folder.all()], [0, []]);
+  const report = await folder.sync();
+  assert.deepEqual([report.kind, report.added, await folder.count()], ["full", 2, 2]);
   await client.close();
 });

@@ -1,73 +1,227 @@
-// A trap in the wasm: named, and the next call begins anew. What traps is the real wasm in a memory that can't grow.
+// A trap in the wasm ends one client's instance: what is pending rejects with `internal`, the client beside it goes on, and the next call
+// begins anew. What traps is the real wasm, with memory that cannot grow and a stack of 6 KB, so that data exhausts either.
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { after, before, test } from "node:test";
-import { init, openDelta } from "deltalink";
-import { startFake } from "../fake.mjs";
+import { before, test } from "node:test";
+import { init } from "deltalink";
+import { clientOf, page, text, week } from "./answers.mjs";
+import { confined, packedWasm, withStack } from "./confined.mjs";
+import { MemoryStore } from "./memory-store.mjs";
+import { turn, until } from "../wait.mjs";
 
-let fake;
-before(async () => (fake = await startFake()));
-after(() => fake.stop());
+/** Enough for rounds, too little for comparing items of 60 levels. */
+const STACK = 6 * 1024;
+const HUGE = "x".repeat(20_000_000);
+const TRAPPED = {
+  name: "DeltaError",
+  code: "internal",
+  retryable: true,
+  message: "a defect of deltalink ended this call; what was committed is intact; call again",
+};
 
-/** The number at a place of a wasm, and the place behind it. */
-function leb(bytes, at) {
-  let value = 0;
-  for (let shift = 0; ; shift += 7) {
-    value |= (bytes[at] & 127) << shift;
-    if (bytes[at++] < 128) return [value, at];
+before(async () => assert.equal(await init(confined(withStack(await packedWasm(), STACK), 64)), "given"));
+
+const users = (url, count) =>
+  page(
+    [{ id: `user ${count}` }],
+    count < 3 ? { next: `/users/delta?$skiptoken=${count}` } : { delta: `/users/delta?$deltatoken=${count}` },
+  );
+
+/** A client in the middle of a round, with a listener, and what it must be able to do at the end of the test. */
+async function beside() {
+  const client = await clientOf(users);
+  const query = client.track("/users/delta");
+  const heard = [];
+  query.on("change", (changes) => void heard.push(...changes));
+  const pages = query.round()[Symbol.asyncIterator]();
+  assert.equal((await pages.next()).value.index, 0);
+  return async () => {
+    assert.equal((await pages.next()).value.index, 1);
+    assert.equal((await pages.next()).value.last, true);
+    assert.equal((await pages.next()).done, true);
+    assert.deepEqual([await query.count(), heard.length, client.requests.length], [3, 3, 3]);
+    assert.equal((await query.sync()).kind, "incremental");
+    await client.close();
+  };
+}
+
+const isTrapped = (error) => {
+  const { name, code, retryable, message, cause } = error;
+  assert.deepEqual({ name, code, retryable, message }, TRAPPED);
+  assert.ok(cause instanceof WebAssembly.RuntimeError || cause instanceof RangeError, String(cause));
+  return true;
+};
+
+/** A store whose reads wait for ever while `hangs`. */
+class HangingStore extends MemoryStore {
+  hangs = false;
+  scan(...values) {
+    return this.hangs ? new Promise(() => {}) : super.scan(...values);
   }
 }
 
-function encoded(value) {
-  const bytes = [];
-  for (; value > 127; value >>>= 7) bytes.push((value & 127) | 128);
-  return [...bytes, value];
-}
-
-/** The wasm with as many pages of memory at most as it begins with, and `more`. */
-function confined(wasm, more) {
-  for (let at = 8; at < wasm.length; ) {
-    const id = wasm[at];
-    const [size, from] = leb(wasm, at + 1);
-    if (id === 5) {
-      const [pages] = leb(wasm, from + 2);
-      const limits = [1, 1, ...encoded(pages), ...encoded(pages + more)];
-      return Buffer.concat([wasm.subarray(0, at), Buffer.from([5, ...encoded(limits.length), ...limits]), wasm.subarray(from + size)]);
-    }
-    at = from + size;
-  }
-  throw new Error("no memory");
-}
-
-test("a trap is the error internal, ends what runs in that instance, and the next call gets a fresh one", async () => {
-  const wasm = await readFile(new URL("../node_modules/deltalink/deltalink.wasm", import.meta.url));
-  assert.equal(await init(confined(wasm, 64)), "given");
-  const world = await fake.world({ populate: { contacts: 30 } });
-  const client = await openDelta({ endpoint: world.root, token: () => world.tokens.delegated, store: "memory", retry: { base: 5, cap: 20 } });
-  const contacts = client.orgContacts();
-  const pages = contacts.round()[Symbol.asyncIterator]();
+test("a trap in an export: the call throws, what is pending rejects, and the next call works", async () => {
+  const goesOn = await beside();
+  const store = new HangingStore();
+  const client = await clientOf(users, { store, account: "alex" });
+  const query = client.track("/users/delta");
+  const round = query.round();
+  const pages = round[Symbol.asyncIterator]();
   await pages.next();
-  const huge = "x".repeat(20_000_000);
-  const trapped = { name: "DeltaError", code: "internal", retryable: true, message: "a defect of deltalink ended this call; what was committed is intact; call again" };
-  assert.throws(() => client.orgContacts({ name: huge }), (error) => {
-    assert.deepEqual({ name: error.name, code: error.code, retryable: error.retryable, message: error.message }, trapped);
-    return error.cause instanceof WebAssembly.RuntimeError;
-  });
-  // The round that ran in it ends with the same, and lets go of its turn.
-  await assert.rejects(pages.next(), { code: "internal" });
-  assert.equal(contacts.status.get().phase, "failed");
-  const report = await contacts.sync();
-  assert.equal(report.outcome, "complete");
-  assert.equal(await contacts.count(), 30);
-  // In the middle of a round, too.
-  const client2 = await openDelta({ endpoint: world.root, token: () => (tokens -= 1) < 0 ? huge : world.tokens.delegated, store: "memory" });
-  let tokens = 1;
-  const round = client2.orgContacts().round();
-  await assert.rejects(async () => {
-    for await (const page of round) void page;
-  }, { code: "internal" });
+  store.hangs = true;
+  const pending = [query.all(), query.items()[Symbol.asyncIterator]().next(), pages.next()];
+  const ends = Promise.all(pending.slice(0, 2).map((promise) => assert.rejects(promise, isTrapped)));
+  await pending[2];
+  const last = pages.next();
+  assert.throws(() => client.track("/users/delta", { name: HUGE }), isTrapped);
+  await ends;
+  await assert.rejects(last, isTrapped);
+  assert.equal(query.status.get().phase, "failed");
   assert.ok(round.report.startedAt instanceof Date);
-  tokens = 99;
-  assert.equal((await client2.orgContacts().sync()).outcome, "complete");
-  await Promise.all([client.close(), client2.close()]);
+  store.hangs = false;
+  assert.equal((await query.sync()).outcome, "complete");
+  assert.equal(await query.count(), (await query.all()).length);
+  await client.close();
+  await goesOn();
+});
+
+test("a trap in a task: the round that it is rejects, and the next one goes on where it was", async () => {
+  const goesOn = await beside();
+  let tokens = 0;
+  // A huge token does not fit into the memory when the task reads it.
+  const client = await clientOf(users, { token: () => ((tokens += 1) === 2 ? HUGE : "a-token") });
+  const query = client.track("/users/delta");
+  const other = client.track("/groups/delta");
+  const pages = other.round({ ack: "manual" })[Symbol.asyncIterator]();
+  await pages.next();
+  const unacknowledged = pages.next();
+  const round = query.round();
+  const seen = [];
+  const loop = (async () => {
+    for await (const { index } of round) seen.push(index);
+  })();
+  await assert.rejects(loop, isTrapped);
+  assert.equal(query.status.get().phase, "failed");
+  assert.equal(query.status.get().error.code, "internal");
+  assert.ok(round.report.startedAt instanceof Date);
+  await assert.rejects(unacknowledged, isTrapped, "the other round of this client ran in the same instance");
+  assert.equal((await other.sync()).outcome, "complete", "it has released its lock");
+  const report = await query.sync();
+  assert.equal(report.outcome, "complete");
+  await client.close();
+  await goesOn();
+});
+
+test("a stack overflow in a task: the sync rejects, and the next call works", async () => {
+  const goesOn = await beside();
+  let levels = 60;
+  const nested = (leaf) => `${'{"a":'.repeat(levels)}${leaf}${"}".repeat(levels)}`;
+  const link = "https://graph.microsoft.com/v1.0/me/calendarView/delta?$deltatoken=";
+  const respond = (url, count) =>
+    text(`{"value":[{"id":"event 1","x":${nested(count)}}],"@odata.deltaLink":"${link}${count}"}`);
+  const client = await clientOf(respond, { store: new MemoryStore(), account: "alex" });
+  const events = client.events(week);
+  const listened = [];
+  events.on("change", (changes) => void listened.push(...changes));
+  assert.equal((await events.sync()).outcome, "complete", "nothing to compare with yet");
+  for (let times = 0; times < 3; times++) {
+    await assert.rejects(
+      events.sync(),
+      (error) => isTrapped(error) && /out of bounds/.test(error.cause.message),
+    );
+    assert.equal(events.status.get().phase, "failed");
+  }
+  levels = 2;
+  assert.equal((await events.sync()).outcome, "complete");
+  assert.deepEqual((await events.all())[0].x.a.a, client.requests.length);
+  assert.equal(listened.length, 2, "listeners outlive the instance");
+  await client.close();
+  await goesOn();
+});
+
+/** The host fails at its next microtask of the wasm, as it does at the end of its own stack. */
+function failingHost(t) {
+  const { queueMicrotask } = globalThis;
+  t.after(() => (globalThis.queueMicrotask = queueMicrotask));
+  let failures = 0;
+  globalThis.queueMicrotask = () => {
+    failures += 1;
+    globalThis.queueMicrotask = queueMicrotask;
+    throw new RangeError("Maximum call stack size exceeded");
+  };
+  return () => failures;
+}
+
+test("a failure in the closure of an event: what is pending rejects, and the next call works", async (t) => {
+  const goesOn = await beside();
+  let hangs = true;
+  const client = await clientOf((url, count) => (hangs ? new Promise(() => {}) : users(url, count)));
+  const query = client.track("/users/delta");
+  const joined = assert.rejects(client.track("/groups/delta").sync(), isTrapped);
+  const stop = new AbortController();
+  const pages = query.round({ signal: stop.signal })[Symbol.asyncIterator]();
+  const waiting = pages.next();
+  await until(() => client.requests.length === 2);
+  // The closure that listens to the signal of the round wakes its task.
+  const failures = failingHost(t);
+  stop.abort("enough");
+  assert.equal(failures(), 1);
+  await assert.rejects(waiting, isTrapped);
+  await joined;
+  hangs = false;
+  assert.equal((await query.sync()).outcome, "complete");
+  await client.close();
+  await goesOn();
+});
+
+test("a failure in a timer: what is pending rejects, and the next call works", async (t) => {
+  const goesOn = await beside();
+  let hangs = true;
+  // Nothing comes: the timer of the request fires.
+  const client = await clientOf((url, count) => (hangs ? new Promise(() => {}) : users(url, count)), {
+    retry: { timeout: 30, base: 1, cap: 2 },
+  });
+  const query = client.track("/users/delta");
+  const syncing = query.sync();
+  await until(() => client.requests.length === 1);
+  const failed = failingHost(t);
+  await assert.rejects(syncing, isTrapped);
+  assert.equal(failed(), 1);
+  hangs = false;
+  assert.equal((await query.sync()).outcome, "complete");
+  await client.close();
+  await goesOn();
+});
+
+test("a client that trapped can be closed and forgotten, and its rounds leave no lock behind", async () => {
+  const store = new MemoryStore();
+  for (const end of ["close", "forget"]) {
+    const client = await clientOf(users, { store, account: "alex" });
+    const query = client.track("/users/delta");
+    const pages = query.round()[Symbol.asyncIterator]();
+    await pages.next();
+    const following = query.sync();
+    assert.throws(() => client.track("/users/delta", { name: HUGE }), isTrapped);
+    await assert.rejects(pages.next(), isTrapped);
+    const result = await following.catch((error) => error);
+    assert.ok(result.outcome === "complete" || result.code === "internal");
+    assert.equal((await query.sync()).outcome, "complete");
+    await client[end]();
+    await assert.rejects(query.sync(), { code: "closed" });
+    assert.equal((await store.load(query.key)) === undefined, end === "forget");
+    await turn();
+  }
+});
+
+test("a request and the timers of an instance that has ended are stopped", async () => {
+  const signals = [];
+  const fetch = (url, { signal }) => (signals.push(signal), new Promise(() => {}));
+  const client = await clientOf(users, { fetch });
+  const syncing = assert.rejects(client.track("/users/delta").sync(), isTrapped);
+  await until(() => signals.length === 1);
+  assert.throws(() => client.track("/users/delta", { name: HUGE }), isTrapped);
+  await syncing;
+  assert.ok(signals[0].aborted, "the token is under way no longer");
+  const timers = process.getActiveResourcesInfo().filter((name) => name === "Timeout");
+  assert.deepEqual(timers, []);
+  await client.close();
 });

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { startFake } from "../fake.mjs";
 import { ci, env, root, run } from "./command.mjs";
-import { problem, readCargo, readTap } from "./read.mjs";
+import { isCutShort, problem, readCargo, readTap } from "./read.mjs";
 
 const corpus = process.env.CORPUS ?? `${root}../shared/corpus`;
 /** The test of real answers passes where there are none: it is counted as skipped. */
@@ -36,12 +36,15 @@ export function cargo(name, command, more = {}) {
 
 /** Tests of `node --test`. */
 export function node(name, command, more = {}) {
+  const { variables, ...suite } = more;
   const read = (output) => readTap(output, root);
   return {
     name,
-    ...more,
-    run: async (log) =>
-      counted(name, await run(`node --test --test-reporter=tap ${command}`, log), read, more.notes),
+    ...suite,
+    run: async (log) => {
+      const ended = await run(`node --test --test-reporter=tap ${command}`, log, variables);
+      return counted(name, ended, read, more.notes);
+    },
   };
 }
 
@@ -49,8 +52,9 @@ function counted(name, { code, output }, read, notes = () => []) {
   const tests = read(output);
   const failed = tests.some(({ outcome }) => outcome === "failed");
   // A program that does not compile or crashes between two tests is a failure of its own.
-  if (code !== 0 && !failed)
+  if (code !== 0 && (!failed || isCutShort(output))) {
     tests.push({ name, outcome: "failed", message: `ended with ${code}\n${problem(output)}` });
+  }
   if (code === 0 && tests.length === 0) tests.push({ name, outcome: "failed", message: "it has no tests" });
   const real =
     withoutCorpus && tests.find((test) => /every_real_answer/.test(test.name) && test.outcome === "passed");
@@ -65,9 +69,43 @@ const ENGINES = [
   { engine: "WebKit", driver: "SAFARIDRIVER", path: env.WEBKITDRIVER, before: "xvfb-run -a " },
 ];
 
+/** Fails a suite that ran another number of tests than the same suite of another engine. */
+class Counts {
+  #counts = new Map();
+
+  /** How many there are means nothing where a test failed. */
+  check(suite, engine, tests) {
+    if (tests.some(({ outcome }) => outcome === "failed")) return;
+    this.#counts.set(engine, tests.length);
+    const unequal = [...this.#counts].find(([, count]) => count !== tests.length);
+    if (!unequal) return;
+    const message = `${engine} ran ${tests.length} tests, ${unequal[0]} ${unequal[1]}`;
+    tests.push({ name: suite, outcome: "failed", message });
+  }
+}
+
+/** Tests of `node --test` that the variable ENGINE runs in each engine, equally many if all pass. */
+export function nodeInEngines(suite, command, { budgets, ...more }) {
+  const counts = new Counts();
+  return ENGINES.map(({ engine, path }) => {
+    const name = `${suite}, ${engine}`;
+    const settings = { ...more, variables: { ENGINE: engine }, needs: [engine], budget: budgets[engine] };
+    const inEngine = node(name, command, settings);
+    return {
+      ...inEngine,
+      async run(log) {
+        if (!path || !existsSync(path)) return notInstalled(name, `${engine} or its driver`);
+        const result = await inEngine.run(log);
+        counts.check(name, engine, result.tests);
+        return result;
+      },
+    };
+  });
+}
+
 /** The same tests in three engines, compiled once. If all pass, the engines ran equally many. */
 export function engines({ quick, budgets }) {
-  const counts = new Map();
+  const counts = new Counts();
   let fake;
   let programs;
   const compile = {
@@ -114,16 +152,7 @@ export function engines({ quick, budgets }) {
         results.push(counted(`${name}, ${program.match(/([^/]+)-\w+\.wasm$/)[1]}`, ended, readCargo));
       }
       const tests = results.flatMap((result) => result.tests);
-      // How many there are means nothing where a test failed.
-      if (tests.every(({ outcome }) => outcome !== "failed")) counts.set(engine, tests.length);
-      const unequal = [...counts].find(([, count]) => count !== tests.length);
-      if (counts.has(engine) && unequal) {
-        tests.push({
-          name,
-          outcome: "failed",
-          message: `${engine} ran ${tests.length} tests, ${unequal[0]} ${unequal[1]}`,
-        });
-      }
+      counts.check(name, engine, tests);
       return { tests, notes: results.flatMap((result) => result.notes) };
     },
   }));

@@ -97,6 +97,17 @@ function yaml(lines, from) {
   return fields;
 }
 
+/**
+ * Whether a test program did not get to its end, or one of several did not: then a failure that was
+ * expected says nothing of the tests that never ran.
+ */
+export function isCutShort(output) {
+  if (/could not compile `/.test(output)) return true;
+  // libtest ends with 101 after failed tests.
+  if (/process didn't exit successfully: [^\n]*\((?!exit status: 101\))/.test(output)) return true;
+  return !/^# pass \d+$|^test result: /m.test(output);
+}
+
 /** The first error in the output of a compiler, linter or script, with the lines after it. */
 export function problem(output) {
   const lines = output.split("\n").filter((line) => line.trim());

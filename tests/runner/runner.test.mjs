@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { applyExpected } from "./expected.mjs";
-import { problem, readCargo, readTap } from "./read.mjs";
+import { isCutShort, problem, readCargo, readTap } from "./read.mjs";
 
 const CARGO = `
 running 3 tests
@@ -161,6 +161,18 @@ test("an entry of the list without an engine is of each engine", () => {
   const list = [{ suite: "browser", test: "known", issue: "#11" }];
   assert.equal(applyExpected("browser, WebKit", tests, list)[0].outcome, "expected");
   assert.equal(applyExpected("browserless", tests, list)[0].outcome, "failed");
+});
+
+test("a program that was cut short is told from one with failed tests", () => {
+  const failed =
+    "error: test failed\n  process didn't exit successfully: `target/debug/deps/a-1` (exit status: 101)\n";
+  const aborted = failed.replace("exit status: 101", "signal: 6, SIGABRT: process abort signal");
+  assert.equal(isCutShort(CARGO + failed), false);
+  assert.equal(isCutShort(CARGO + aborted), true);
+  assert.equal(isCutShort(`${CARGO}error: could not compile \`deltalink\` (test "model")`), true);
+  assert.equal(isCutShort("TAP version 13\nnot ok 1 - a\n# pass 0\n"), false);
+  assert.equal(isCutShort("TAP version 13\nnot ok 1 - a\n"), true);
+  assert.equal(isCutShort(BROWSER), false);
 });
 
 test("of another program, what stands from its first error on", () => {

@@ -165,7 +165,8 @@ async fn give(response: Response, cut: &Cut) -> AxumResponse {
     built.unwrap_or_else(|_| AxumResponse::new(Body::from("a header of the answer is not allowed")))
 }
 
-/// Takes `ms`, as a slow network or service does. Nothing else in the tests in Rust sleeps: `tests/no-sleeps.mjs`.
+/// Takes `ms`, as a slow network or service does. `tests/no-sleeps.mjs` allows no other sleep in the
+/// tests in Rust.
 async fn delayed(ms: u64) {
     tokio::time::sleep(Duration::from_millis(ms)).await;
 }

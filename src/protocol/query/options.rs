@@ -1,0 +1,467 @@
+//! The options of the four calls, checked: what Graph rejects is refused here, with the way out; `query` sends it all the same.
+
+use super::{Query, encode, is_invalid, segment};
+use crate::protocol::error::{Code, Error, Result};
+use crate::protocol::rate::Workload;
+use crate::protocol::resource::{self, Ids, PageSize, Resource};
+use crate::protocol::time::{DAY, format_iso, parse_iso};
+
+/// The longest window of a calendar view, in days: longer ones are an `ErrorInvalidRequest` (graph-facts 1.3).
+pub const LONGEST_WINDOW: i64 = 1825;
+/// The most ids that a filter takes on users, groups and contacts (graph-facts 1.2).
+pub const MOST_IDS: usize = 50;
+
+/// The preference for partial objects.
+pub(super) const MINIMAL: &str = "return=minimal";
+/// Event pages below this many loop for ever on long series (graph-facts 7, anomaly 1).
+const SMALLEST_EVENTS: u32 = 50;
+/// Smaller pages than this help nobody.
+const SMALLEST: u32 = 10;
+/// Events of a page where none is asked for, roughly: Graph does not say.
+const GRAPHS_PAGE: u32 = 10;
+
+/// The options of the four calls, each of which takes some of them: `EventsOptions`, `OrgContactsOptions`,
+/// `CallRecordingsOptions` and `TrackOptions` of `index.d.ts`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Options {
+    /// Keeps two queries that are alike apart.
+    pub name: Option<String>,
+    /// Keeps the link only.
+    pub feed: bool,
+    /// Query parameters as they are sent.
+    pub query: Vec<(String, String)>,
+    /// A full round at this age, in milliseconds; `Some(None)` for never.
+    pub refresh: Option<Option<f64>>,
+    /// Where the window of events, or of recordings, begins.
+    pub start: Option<String>,
+    /// Where the window of events ends.
+    pub end: Option<String>,
+    /// Whose calendar; the user in the path of recordings.
+    pub user: Option<String>,
+    /// Which calendar.
+    pub calendar: Option<String>,
+    /// `Prefer: outlook.timezone`.
+    pub time_zone: Option<String>,
+    /// `Prefer: IdType="ImmutableId"`.
+    pub immutable_ids: bool,
+    /// `Prefer: odata.maxpagesize`.
+    pub page_size: Option<u32>,
+    /// `$select`.
+    pub select: Option<Vec<String>>,
+    /// The id filter.
+    pub ids: Option<Vec<String>>,
+    /// `Prefer: return=minimal`.
+    pub minimal: bool,
+    /// `meetingOrganizerUserId`.
+    pub organizer: Option<String>,
+    /// `$top`.
+    pub top: Option<u32>,
+    /// `filter`, `expand`, `orderby`, `search`, as they were given.
+    pub texts: Vec<(&'static str, String)>,
+    /// Further Prefer values.
+    pub prefer: Vec<String>,
+    /// A window of events that moves with the days: days back, days ahead, their time zone.
+    pub window: Option<(u32, u32, String)>,
+}
+
+/// A query before its rules are checked.
+struct QueryBuilder {
+    resource: Option<&'static Resource>,
+    path: String,
+    /// Name, value as sent, value as in the key.
+    params: Vec<(String, String, String)>,
+    prefer: Vec<String>,
+    shape: Vec<String>,
+    minimal: bool,
+    /// The calendar, as a path, where there are series masters: those of a shared calendar are found below it alone.
+    calendar: Option<String>,
+}
+
+impl QueryBuilder {
+    fn new(resource: Option<&'static Resource>, path: String) -> Self {
+        Self { resource, path, params: Vec::new(), prefer: Vec::new(), shape: Vec::new(), minimal: false, calendar: None }
+    }
+
+    fn param(&mut self, name: &str, value: &str) {
+        self.params.push((name.to_owned(), value.to_owned(), value.to_owned()));
+    }
+
+    fn shaping(&mut self, value: String) {
+        self.shape.push(value.clone());
+        self.prefer.push(value);
+    }
+
+    fn top(&mut self, top: Option<u32>) -> Result<()> {
+        if let Some(top) = top {
+            if top == 0 {
+                return bad("options.top must be at least 1, got 0");
+            }
+            self.param("$top", &top.to_string());
+        }
+        Ok(())
+    }
+
+    fn page_size(&mut self, size: Option<u32>) -> Result<()> {
+        if let Some(size) = size {
+            if !(1..=1000).contains(&size) {
+                return bad(format!("options.pageSize must be from 1 to 1000, got {size}"));
+            }
+            self.prefer.push(format!("odata.maxpagesize={size}"));
+        }
+        Ok(())
+    }
+
+    fn time_zone(&mut self, zone: Option<&str>) -> Result<()> {
+        if let Some(zone) = zone {
+            if !is_printable(zone) || zone.contains(['"', '\\', ',']) {
+                return bad(format!(
+                    "options.timeZone must be the name of a time zone such as \"Pacific Standard Time\" or \"Europe/Berlin\", got {zone:?}"
+                ));
+            }
+            self.shaping(format!("outlook.timezone=\"{zone}\""));
+        }
+        Ok(())
+    }
+
+    fn immutable_ids(&mut self, wanted: bool) {
+        if wanted {
+            self.shaping("IdType=\"ImmutableId\"".into());
+        }
+    }
+
+    fn minimal(&mut self, wanted: bool) {
+        self.minimal = wanted;
+        if wanted {
+            self.prefer.push(MINIMAL.into());
+        }
+    }
+
+    fn select(&mut self, select: Option<&[String]>) -> Result<()> {
+        let Some(select) = select else { return Ok(()) };
+        if let Some(odd) = select.iter().find(|name| is_invalid(name, &[' ', ',', '&', '?', '#'])) {
+            return bad(format!("options.select must be a list of property names, got {odd:?}"));
+        }
+        if select.is_empty() {
+            return bad("options.select must name at least one property; leave it out for the default ones");
+        }
+        let with = |names: &[String], name: &str| {
+            let missing = !names.iter().any(|given| given == name);
+            names.iter().cloned().chain(missing.then(|| name.to_owned())).collect::<Vec<_>>()
+        };
+        // Without these a removal is not told: links that were made without them are left, so they are part of the key.
+        let needs = self.resource.map_or(&[][..], |resource| resource.needs);
+        let shape = needs.iter().fold(select.to_vec(), |names, name| with(&names, name));
+        self.params.push(("$select".into(), with(&shape, "id").join(","), sorted(&shape).join(",")));
+        Ok(())
+    }
+
+    fn ids(&mut self, ids: Option<&[String]>) -> Result<()> {
+        let Some(ids) = ids else { return Ok(()) };
+        let limit = self.resource.map_or(Ids::UrlLength, |resource| resource.ids);
+        if ids.is_empty() {
+            return bad("options.ids must name at least one id; leave it out for all");
+        }
+        if limit == Ids::Fifty && ids.len() > MOST_IDS {
+            return bad(format!(
+                "options.ids must be at most {} ids, which is Graph's limit, got {}; track the whole collection, or make several queries",
+                MOST_IDS,
+                ids.len()
+            ));
+        }
+        if let Some(odd) = ids.iter().find(|id| is_invalid(id, &[])) {
+            return bad(format!("options.ids must be a list of ids, got {odd:?}"));
+        }
+        self.params.push(("$filter".into(), id_filter(ids), id_filter(&sorted(ids))));
+        Ok(())
+    }
+
+    /// Takes what the options ask for, lets `query` have its way, then makes the query. A call does not have every option; what
+    /// it does not have is not set.
+    fn finish(mut self, options: Options) -> Result<Query> {
+        self.select(options.select.as_deref())?;
+        self.ids(options.ids.as_deref())?;
+        for (option, value) in &options.texts {
+            self.param(&format!("${option}"), value);
+        }
+        self.top(options.top)?;
+        self.minimal(options.minimal);
+        self.page_size(options.page_size)?;
+        self.time_zone(options.time_zone.as_deref())?;
+        self.immutable_ids(options.immutable_ids);
+        for value in &options.prefer {
+            if !is_printable(value) {
+                return bad(format!("options.prefer must be a list of Prefer values, got {value:?}"));
+            }
+            // The same as the option.
+            if value.eq_ignore_ascii_case(MINIMAL) {
+                if !self.minimal {
+                    self.minimal(true);
+                }
+                continue;
+            }
+            self.shaping(value.clone());
+        }
+        for (name, value) in &options.query {
+            if is_invalid(name, &['&', '=', '#', '?']) {
+                return bad(format!("options.query must have names of query parameters, got {name:?}"));
+            }
+            self.params.retain(|(old, _, _)| !same_parameter(old, name));
+            self.param(name, value);
+        }
+        // A first request with a token of its own is no listing of everything.
+        let begun = |name: &str| ["deltatoken", "skiptoken", "token"].iter().any(|token| same_parameter(name, token));
+        let full = !self.params.iter().any(|(name, _, _)| begun(name)) && !self.path.contains("(token=");
+        let is_outlook = self.resource.is_some_and(|resource| resource.workload == Workload::Outlook);
+        if is_outlook && !full {
+            return bad(
+                "options.query must not begin at a token here: Outlook has no sync from now on; leave it out, the first round lists everything",
+            );
+        }
+        // Messages that are filtered end at 5,000 (Graph's page "message: delta").
+        let is_part =
+            self.params.iter().any(|(name, _, _)| same_parameter(name, "changeType") || is_outlook && same_parameter(name, "filter"));
+        if options.refresh.flatten().is_some_and(|age| age.is_nan() || age <= 0.0) {
+            return bad("options.refresh must be milliseconds above 0, or false for never");
+        }
+        if options.name.as_deref() == Some("") {
+            return bad("options.name must not be empty; leave it out");
+        }
+        // A feed has no mirror that could be out of date.
+        let standard = !options.feed && self.resource.is_some_and(|resource| resource.name == "event" || !resource.removals);
+        #[allow(clippy::cast_precision_loss, reason = "a day in milliseconds fits")]
+        let refresh = options.refresh.unwrap_or(standard.then_some(DAY as f64));
+        let (mut target, mut pairs) = (self.path, Vec::new());
+        for (name, value, canonical) in &self.params {
+            target.push(if pairs.is_empty() { '?' } else { '&' });
+            target += &format!("{}={}", encode(name), encode(value));
+            pairs.push(format!("{}={}", encode(&name.to_ascii_lowercase()), encode(canonical)));
+        }
+        let canonical = sorted(&pairs).join("&");
+        let sized = self.resource.is_some_and(|resource| resource.page_size == PageSize::Prefer);
+        let workload = self.resource.map_or_else(|| resource::workload(&target), |resource| resource.workload);
+        let scope = workload.scope(mailbox(&target));
+        let event = self.resource.is_some_and(|resource| resource.name == "event");
+        Ok(Query {
+            smallest: if event { SMALLEST_EVENTS } else { SMALLEST },
+            workload,
+            scope,
+            masters: self.calendar.map(|calendar| calendar + "/events/").filter(|_| !options.feed),
+            window: options.window,
+            page_size: sized.then(|| options.page_size.unwrap_or(GRAPHS_PAGE)),
+            resource: self.resource,
+            target,
+            canonical,
+            prefer: self.prefer,
+            shape: self.shape,
+            minimal: self.minimal,
+            lists_all: !is_part && self.resource.is_none_or(|resource| resource.lists_all),
+            full,
+            refresh: if full { refresh } else { None },
+            mirror: !options.feed,
+            name: options.name,
+        })
+    }
+}
+
+/// Checks the options of `events()`.
+pub fn events(options: Options) -> Result<Query> {
+    let owner = owner(options.user.as_deref())?;
+    let calendar = match options.calendar.as_deref() {
+        Some(id) => format!("/calendars/{}", segment("options.calendar", id)?),
+        None => String::new(),
+    };
+    let mut draft = QueryBuilder::new(resource::named("event"), format!("{owner}{calendar}/calendarView/delta"));
+    draft.calendar = Some(format!("{owner}{calendar}"));
+    if let Some((back, ahead, zone)) = &options.window {
+        let span = i64::from(*back) + i64::from(*ahead) + 1;
+        if options.start.is_some() || options.end.is_some() {
+            return bad("options.window and options.start, options.end are two ways to say the same; give one of them");
+        }
+        if span > LONGEST_WINDOW {
+            return too_long("options.window", span);
+        }
+        if !is_printable(zone) {
+            return bad(format!("options.window.timeZone must be an IANA name such as \"Europe/Berlin\", got {zone:?}"));
+        }
+        // Where the window is moves from day to day: the key says how far it reaches.
+        draft.shape.push(format!("window=-{back}+{ahead} {zone}"));
+        return draft.finish(options);
+    }
+    let (from, to) = (options.start.as_deref().unwrap_or_default(), options.end.as_deref().unwrap_or_default());
+    let start = instant("options.start", from)?;
+    let end = instant("options.end", to)?;
+    if start >= end {
+        return bad(format!("options.end must be after options.start, got {from:?} and {to:?}"));
+    }
+    if end - start > LONGEST_WINDOW * DAY {
+        return too_long("options.start and options.end", (end - start).div_ceil_days());
+    }
+    draft.params.push(("startDateTime".into(), from.into(), format_iso(start)));
+    draft.params.push(("endDateTime".into(), to.into(), format_iso(end)));
+    draft.finish(options)
+}
+
+fn too_long<T>(options: &str, days: i64) -> Result<T> {
+    bad(format!(
+        "{options} must be at most 1825 days apart, which is Graph's limit for a calendar view, got {days} days; take a shorter window or several queries"
+    ))
+}
+
+/// Checks the options of `orgContacts()`.
+pub fn org_contacts(options: Options) -> Result<Query> {
+    QueryBuilder::new(resource::named("orgContact"), "/contacts/delta".into()).finish(options)
+}
+
+/// Checks the options of `callRecordings()`.
+pub fn call_recordings(options: Options) -> Result<Query> {
+    let organizer = options.organizer.as_deref().unwrap_or_default();
+    if organizer.is_empty() {
+        return bad("options.organizer must be the id of the meeting organizer: Graph refuses the query without one, got \"\"");
+    }
+    let plain = segment("options.organizer", organizer)?;
+    let user = match options.user.as_deref() {
+        Some(user) => segment("options.user", user)?,
+        None => plain,
+    };
+    // A quote inside the literal is doubled, as OData has it.
+    let mut inside = format!("meetingOrganizerUserId='{}'", segment("options.organizer", &organizer.replace('\'', "''"))?);
+    if let Some(start) = &options.start {
+        // The instant is canonical here, where it is part of the path and so of the key.
+        inside += &format!(",startDateTime={}", format_iso(instant("options.startDateTime", start)?));
+    }
+    let path = format!("/users/{user}/onlineMeetings/getAllRecordings({inside})/delta");
+    QueryBuilder::new(resource::named("callRecording"), path).finish(options)
+}
+
+/// Checks the path and the options of `track()`.
+pub fn track(path: &str, options: Options) -> Result<Query> {
+    let shape = |why: &str| bad(format!("path must be a delta resource below the root, such as \"/users/delta\": {why}, got {path:?}"));
+    if !path.starts_with('/') || path.starts_with("//") {
+        return shape("it begins with one slash");
+    }
+    if is_invalid(path, &['?', '#', '\\', ' ']) {
+        return shape("parameters go into the options, and spaces and back-slashes are not allowed");
+    }
+    let last = path.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+    let function = last.strip_prefix("microsoft.graph.").unwrap_or(&last);
+    if function != "delta" && !function.starts_with("delta(") {
+        return shape("it ends with /delta");
+    }
+    let resource = resource::find(path);
+    let name = resource.map_or("this resource", |resource| resource.name);
+    let given = |parameter: &str| options.query.iter().any(|(given, _)| same_parameter(given, parameter));
+    if name == "event" && !(given("startDateTime") && given("endDateTime")) {
+        return bad(
+            "a calendar view needs a start and an end; use events({ start, end }), or give startDateTime and endDateTime in options.query",
+        );
+    }
+    if name == "callRecording" && !path.to_ascii_lowercase().contains("meetingorganizeruserid=") {
+        return bad("call recordings need the meeting organizer; use callRecordings({ organizer })");
+    }
+    if let Some(resource) = resource {
+        let refuse = |option: &str, instead: &str| bad(format!("options.{option} is refused by Graph on {name}: {instead}"));
+        let send = |option: &str| format!("leave it out, or send it all the same by options.query: {{ \"${option}\": … }}");
+        let mut asked: Vec<&str> = options.texts.iter().map(|(option, _)| *option).collect();
+        if options.select.is_some() {
+            asked.push("select");
+        }
+        if options.top.is_some() {
+            asked.push("top");
+        }
+        if let Some(option) = asked.iter().find(|option| !resource.takes.contains(option)) {
+            let prefer = *option == "top" && resource.page_size == PageSize::Prefer;
+            return refuse(option, &if prefer { "use options.pageSize".into() } else { send(option) });
+        }
+        if options.ids.is_some() && resource.ids == Ids::None {
+            return refuse("ids", "it has no id filter; leave it out");
+        }
+        if options.minimal && !resource.minimal {
+            return refuse("minimal", "return=minimal is for directory objects; leave it out");
+        }
+        if options.page_size.is_some() && resource.page_size != PageSize::Prefer {
+            return refuse(
+                "pageSize",
+                if resource.page_size == PageSize::Top { "use options.top" } else { "its page size is Graph's own; leave it out" },
+            );
+        }
+        if options.immutable_ids && resource.workload != Workload::Outlook {
+            return refuse("immutableIds", "immutable ids are Outlook's; leave it out");
+        }
+        if options.time_zone.is_some() && !resource.time_zone {
+            return refuse("timeZone", "only events have it; leave it out");
+        }
+        if name == "chatMessage" && options.top.is_some_and(|top| top > 50) {
+            return refuse("top", "it takes at most 50");
+        }
+    }
+    if options.ids.is_some() && options.texts.iter().any(|(option, _)| *option == "filter") {
+        return bad("options.ids and options.filter make one $filter; write the ids into options.filter");
+    }
+    let mut draft = QueryBuilder::new(resource, path.to_owned());
+    if name == "event" {
+        // What stands before `calendarView/delta`.
+        let segments: Vec<&str> = path.split('/').collect();
+        draft.calendar = segments.split_last().and_then(|(_, rest)| rest.split_last()).map(|(_, calendar)| calendar.join("/"));
+    }
+    draft.finish(options)
+}
+
+fn id_filter(ids: &[String]) -> String {
+    let equal: Vec<String> = ids.iter().map(|id| format!("id eq '{}'", id.replace('\'', "''"))).collect();
+    equal.join(" or ")
+}
+
+/// In order, each once.
+fn sorted(texts: &[String]) -> Vec<String> {
+    let mut sorted = texts.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    sorted
+}
+
+/// Whose mailbox a path of Outlook is in: `me`, or an id.
+fn mailbox(path: &str) -> &str {
+    match path.split('/').collect::<Vec<_>>()[..] {
+        ["", me, ..] if me.eq_ignore_ascii_case("me") => me,
+        ["", "admin", _, _, id, ..] | ["", _, id, ..] => id,
+        _ => "",
+    }
+}
+
+trait Days {
+    fn div_ceil_days(self) -> i64;
+}
+
+impl Days for i64 {
+    fn div_ceil_days(self) -> i64 {
+        (self + DAY - 1).div_euclid(DAY)
+    }
+}
+
+fn bad<T>(message: impl Into<String>) -> Result<T> {
+    Err(Error::new(Code::BadRequest, message))
+}
+
+fn instant(option: &str, text: &str) -> Result<i64> {
+    match parse_iso(text) {
+        Some(ms) => Ok(ms),
+        None => bad(format!("{option} must be an ISO 8601 date such as \"2026-11-21T00:00:00Z\", or a Date, got {text:?}")),
+    }
+}
+
+fn owner(user: Option<&str>) -> Result<String> {
+    match user {
+        None => Ok("/me".into()),
+        Some(user) => Ok(format!("/users/{}", segment("options.user", user)?)),
+    }
+}
+
+/// Whether a string is printable ASCII and not empty.
+fn is_printable(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| (0x20..0x7f).contains(&byte))
+}
+
+/// `$top` and `top`, `startdatetime` and `startDateTime`.
+fn same_parameter(one: &str, other: &str) -> bool {
+    one.trim_start_matches('$').eq_ignore_ascii_case(other.trim_start_matches('$'))
+}

@@ -1,0 +1,176 @@
+//! The request at hand: failures, back-off, throttles, a missing network, and the tokens that Graph refuses.
+
+use super::{Continuation, NoResponse, Round, State, Step, Target, TokenReason};
+use crate::protocol::backoff::{WaitReason, back_off};
+use crate::protocol::error::{Code, Error};
+use crate::protocol::refusal::Refusal;
+use crate::protocol::report::Wait;
+
+/// The last instant that a JavaScript Date can hold.
+const LAST_DATE: f64 = 8.64e15;
+/// Attempts at a body that is no page, or at a page whose nextLink was used before.
+const MOST_BODIES: u32 = 3;
+/// Tokens asked for because Graph refused one, between two pages.
+const MOST_SIGN_INS: u32 = 2;
+/// Attempts at a series master. It only completes occurrences: it must not hold up the page.
+const MASTER_ATTEMPTS: u32 = 2;
+/// What to say where the token source can't reach those it asks.
+pub(super) const NO_TOKEN: &str = "the token source got no answer; check the connection; the next round goes on at the same page";
+/// What to say where Graph's wait is longer than [`Policy::max_wait`].
+pub(super) const TOO_LONG: &str = "Graph asks for a longer pause than this round may take, of this query or another that shares its limits; the next round goes on at the same page, not before retryAt";
+
+/// What the round counts of the request at hand.
+#[derive(Clone, Debug)]
+pub(super) struct Attempts {
+    /// Failures in a row.
+    pub failures: u32,
+    /// How often the target was asked for.
+    pub tries: u32,
+    /// What the next token is for.
+    pub need: TokenReason,
+    /// Tokens asked for because Graph refused one, since the last page.
+    sign_ins: u32,
+    /// What the last of these tokens was for.
+    challenge: Option<TokenReason>,
+    /// Since when there is no network.
+    offline: Option<f64>,
+    /// When the last wait began.
+    pub asleep: f64,
+}
+
+impl Attempts {
+    pub fn new(now: f64) -> Self {
+        Self { failures: 0, tries: 0, need: TokenReason::Start, sign_ins: 0, challenge: None, offline: None, asleep: now }
+    }
+}
+
+impl Round {
+    pub(super) fn sign_in(&mut self, need: TokenReason) -> Step {
+        self.attempts.need = need.clone();
+        self.to(State::SigningIn, Step::SignIn(need))
+    }
+
+    /// Graph refuses the token: another one, or the end.
+    pub(super) fn challenged(&mut self, refusal: &Refusal, now: f64) -> Step {
+        let need = refusal.claims.clone().map_or(TokenReason::Unauthorized, TokenReason::Claims);
+        if self.attempts.sign_ins >= MOST_SIGN_INS || self.attempts.challenge.as_ref() == Some(&need) {
+            return self.fail(self.failure(refusal), now);
+        }
+        self.attempts.sign_ins += 1;
+        self.attempts.challenge = Some(need.clone());
+        self.sign_in(need)
+    }
+
+    /// What was asked for is here: failures and sign-ins are counted from here.
+    pub(super) fn accepted(&mut self) {
+        self.attempts.sign_ins = 0;
+        self.attempts.challenge = None;
+        self.attempts.offline = None;
+        self.answered();
+    }
+
+    /// Something else is asked for: failures are counted from here.
+    pub(super) fn answered(&mut self) {
+        self.attempts.failures = 0;
+        self.attempts.tries = 0;
+    }
+
+    pub(super) fn sleep(&mut self, ms: f64, why: WaitReason, now: f64) -> Step {
+        self.attempts.asleep = now;
+        self.report.waits.push(Wait { reason: why, ms });
+        self.to(State::Sleeping, Step::Sleep(ms, why))
+    }
+
+    /// Stores that Graph throttles the scope, so that neither a reload nor another query asks early.
+    pub(super) fn hold(&mut self, until: f64, after: Continuation, now: f64) -> Step {
+        if until > now { self.to(State::StoringThrottle(Box::new(after)), Step::StoreThrottle(until)) } else { self.after(after, now) }
+    }
+
+    /// Waits and asks again, or ends with what went wrong.
+    pub(super) fn again(&mut self, why: WaitReason, floor: Option<f64>, mut failure: Box<Error>, now: f64, chance: f64) -> Step {
+        if why != WaitReason::Throttled && self.leave_location() {
+            // The query itself waits as long as Graph asks for.
+            return self.hold((now + floor.unwrap_or(0.0)).min(LAST_DATE), Continuation::Ask, now);
+        }
+        self.attempts.failures = self.attempts.failures.saturating_add(1);
+        let is_passing = floor.is_some() || matches!(why, WaitReason::Throttled | WaitReason::Network | WaitReason::Offline);
+        if matches!(self.target, Target::Master(_)) && !is_passing && self.attempts.failures >= MASTER_ATTEMPTS {
+            return self.go_without_master(now);
+        }
+        let ms = back_off(&self.plan.policy, self.attempts.failures, floor, chance);
+        let most = if why == WaitReason::Malformed { MOST_BODIES.min(self.plan.policy.attempts) } else { self.plan.policy.attempts };
+        // What Graph asks for holds for all that shares its limits.
+        let shared = why == WaitReason::Throttled || floor.is_some();
+        let until = (now + ms).min(LAST_DATE);
+        if self.attempts.failures < most && ms <= self.plan.policy.max_wait {
+            return if shared { self.hold(until, Continuation::Sleep(ms, why), now) } else { self.sleep(ms, why, now) };
+        }
+        if failure.code == Code::Livelock {
+            return self.climb(failure, now);
+        }
+        if why == WaitReason::Server && ms <= self.plan.policy.max_wait {
+            return if shared { self.hold(until, Continuation::GiveUp(failure), now) } else { self.give_up(failure, now) };
+        }
+        if floor.is_some() && ms > self.plan.policy.max_wait {
+            failure.code = Code::Throttled;
+        }
+        if failure.code == Code::Throttled {
+            failure.retry_at = Some(until);
+        }
+        // A smaller page that would not come in time either is where the next round begins.
+        if why == WaitReason::Timeout && self.sized && self.stored {
+            return self.note(self.record.next(), Continuation::Fail(failure));
+        }
+        if shared { self.hold(until, Continuation::Fail(failure), now) } else { self.fail(failure, now) }
+    }
+
+    pub(super) fn unreachable(&mut self, lost: NoResponse, words: String, now: f64, chance: f64) -> Step {
+        let (why, words) = match lost {
+            NoResponse::Offline => {
+                let left = self.plan.policy.max_wait - (now - *self.attempts.offline.get_or_insert(now));
+                if left <= 0.0 {
+                    let words = "this host has no network; the next round goes on at the same page once it has one";
+                    return self.fail(Error::retryable(Code::Offline, words), now);
+                }
+                return self.sleep(left, WaitReason::Offline, now);
+            }
+            NoResponse::Network => (WaitReason::Network, words),
+            NoResponse::Timeout => {
+                self.shrink();
+                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float becomes an integer saturating")]
+                let seconds = (self.plan.policy.timeout / 1000.0).ceil() as u64;
+                (WaitReason::Timeout, format!("{words} (nothing moved for {seconds} s, options.retry.timeout)"))
+            }
+        };
+        self.again(why, None, Error::retryable(Code::Network, words), now, chance)
+    }
+
+    /// The token source is to come back later. Its wait is its own, not that of what shares Graph's limits.
+    pub(super) fn busy(&mut self, until: f64, now: f64, chance: f64) -> Step {
+        self.attempts.failures = self.attempts.failures.saturating_add(1);
+        let ms = back_off(&self.plan.policy, self.attempts.failures, Some((until - now).max(0.0)), chance);
+        if self.attempts.failures < self.plan.policy.attempts && ms <= self.plan.policy.max_wait {
+            return self.sleep(ms, WaitReason::Server, now);
+        }
+        let mut failure = Error::retryable(Code::Network, NO_TOKEN);
+        if ms > self.plan.policy.max_wait {
+            failure.code = Code::Throttled;
+            failure.retry_at = Some((now + ms).min(LAST_DATE));
+        }
+        self.fail(failure, now)
+    }
+
+    /// Somebody else was told to wait.
+    pub(super) fn throttled(&mut self, until: f64, now: f64) -> Step {
+        self.report.requests -= 1;
+        self.report.retries -= u32::from(self.attempts.tries > 1);
+        self.attempts.tries -= 1;
+        let ms = until - now;
+        if ms <= self.plan.policy.max_wait {
+            return self.sleep(ms.max(0.0), WaitReason::Throttled, now);
+        }
+        let mut failure = Error::retryable(Code::Throttled, TOO_LONG);
+        failure.retry_at = Some(until);
+        self.fail(failure, now)
+    }
+}

@@ -1,0 +1,111 @@
+//! What brings a round no further: links in a circle, pages without anything new, pages that Graph cannot make.
+
+use super::{Continuation, Round, Step, Target, TokenReason};
+use crate::protocol::error::{Code, Error};
+use crate::protocol::record::Record;
+
+/// Pages with items in a row that bring nothing new.
+const MOST_STALE: u32 = 3;
+/// Empty pages in a row. Graph sends many where a filter finds little in a large directory (graph-facts 2.1.3).
+pub(super) const MOST_EMPTY: u32 = 2000;
+/// The largest page that Graph takes a wish for.
+const LARGEST_PAGE: u32 = 1000;
+
+/// Notices nextLinks that go in a circle. A link of the round is kept, and replaced after 1, 2, 4, 8, … pages: whatever circle the links
+/// go in, the kept one is met in the end (Brent's algorithm).
+#[derive(Clone, Debug)]
+pub(super) struct LinkCycle {
+    anchor: Option<String>,
+    pages: u32,
+    power: u32,
+}
+
+impl Default for LinkCycle {
+    fn default() -> Self {
+        Self { anchor: None, pages: 0, power: 1 }
+    }
+}
+
+impl LinkCycle {
+    /// Whether this link was met before.
+    pub fn is_met(&self, link: &str) -> bool {
+        self.anchor.as_deref() == Some(link)
+    }
+
+    /// Goes on over a link.
+    pub fn pass(&mut self, link: &str) {
+        self.pages += 1;
+        if self.pages >= self.power {
+            self.pages = 0;
+            self.power = self.power.saturating_mul(2);
+            self.anchor = Some(link.to_owned());
+        }
+    }
+
+    /// Other links follow: none of them was met.
+    pub fn reset(&mut self) {
+        self.anchor = None;
+    }
+}
+
+impl Round {
+    /// Why the round gets no further, if it does not. Counted over reloads, so that one page a process is enough to notice.
+    pub(super) fn stuck(&self) -> Option<Box<Error>> {
+        let words = if self.record.stale >= MOST_STALE {
+            "Graph's pages bring the same items again and again under new links"
+        } else if self.record.empty >= MOST_EMPTY {
+            "Graph sends empty pages without an end"
+        } else {
+            return None;
+        };
+        let words = format!("{words}; what was committed is intact, try again later or start over with reset()");
+        Some(Error::retryable(Code::Livelock, words))
+    }
+
+    /// The next rung for a round that gets no further: larger pages, then one listing from the start, then the end.
+    pub(super) fn climb(&mut self, failure: Box<Error>, now: f64) -> Step {
+        self.answered();
+        let asked = self.plan.query.page_size.map(|size| self.record.page_size.unwrap_or(0).max(size));
+        let larger = asked.filter(|size| *size < LARGEST_PAGE).map(|size| size.saturating_mul(4).min(LARGEST_PAGE));
+        // Not back to one that Graph could not make.
+        if let Some(size) = larger.filter(|size| self.record.too_large == 0 || *size < self.record.too_large) {
+            self.resize(size);
+            (self.record.stale, self.record.empty) = (0, 0);
+            return self.sign_in(TokenReason::Next);
+        }
+        if self.record.restarted || !self.plan.query.full {
+            // The next round has another try of as many pages: what ails the service may be over by then.
+            let counted = self.stored && (self.record.stale, self.record.empty) != (0, 0);
+            let note = Record { stale: 0, empty: 0, ..self.record.next() };
+            return if counted { self.note(note, Continuation::Fail(failure)) } else { self.fail(failure, now) };
+        }
+        self.report.resync = Some(failure.code.as_str().to_owned());
+        self.restart(Record { restarted: true, page_size: self.record.page_size, ..self.record.fresh() })
+    }
+
+    /// A page that Graph can't make, or not in time, may be too large: half of it, the second time.
+    pub(super) fn shrink(&mut self) {
+        let Some(most) = self.plan.query.page_size else { return };
+        let size = self.record.page_size.unwrap_or(most);
+        if self.attempts.failures > 0 && !matches!(self.target, Target::Master(_)) && size / 2 >= self.plan.query.smallest {
+            self.record.too_large = size;
+            self.resize(size / 2);
+        }
+    }
+
+    pub(super) fn resize(&mut self, size: u32) {
+        self.sized = true;
+        self.record.page_size = Some(size).filter(|size| Some(*size) != self.plan.query.page_size);
+        self.report.page_size = Some(size);
+    }
+
+    /// Pages that were made smaller become larger again, slowly.
+    pub(super) fn grow(&mut self) {
+        if let Some(size) = self.record.page_size
+            && let Some(most) = self.plan.query.page_size
+            && size < most
+        {
+            self.resize(most.min(size.saturating_mul(2)));
+        }
+    }
+}

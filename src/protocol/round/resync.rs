@@ -1,0 +1,159 @@
+//! Refused links and reset signals: back to the deltaLink, then to one full round, then to an error.
+
+use super::{Continuation, Round, Step, Target, TokenReason};
+use crate::protocol::backoff::{WaitReason, retry_after};
+use crate::protocol::error::{Code, Error};
+use crate::protocol::record::Record;
+use crate::protocol::refusal::{Refusal, Verdict};
+use crate::protocol::time::DAY;
+
+/// Resets of a day without a complete round, after which the round ends.
+pub(super) const MOST_RESETS: usize = 3;
+/// Final refusals of a link in a row, after which the round falls back.
+const MOST_REFUSALS: u32 = 3;
+/// Rounds that ended with 402 or 403 on the link, after which the query itself is asked.
+const MOST_FORBIDDEN: usize = 3;
+/// Milliseconds between two of them.
+const HOUR: f64 = 3_600_000.0;
+
+impl Round {
+    pub(super) fn refused(&mut self, refusal: &Refusal, now: f64, chance: f64) -> Step {
+        let verdict = refusal.verdict(matches!(self.target, Target::Link(_)));
+        let floor = refusal.retry_after.as_deref().and_then(|header| retry_after(header, now));
+        match verdict {
+            Verdict::Resync | Verdict::Redirect | Verdict::Final if self.leave_location() => self.sign_in(TokenReason::Next),
+            Verdict::SignIn => self.challenged(refusal, now),
+            Verdict::Throttled => self.again(WaitReason::Throttled, floor, self.failure(refusal), now, chance),
+            Verdict::Server => {
+                if matches!(refusal.status, 408 | 503 | 504) {
+                    self.shrink();
+                }
+                self.again(WaitReason::Server, floor, self.failure(refusal), now, chance)
+            }
+            Verdict::Resync => self.resync(refusal, now),
+            Verdict::Final | Verdict::Redirect if matches!(self.target, Target::Master(_)) => self.go_without_master(now),
+            Verdict::Final if matches!(refusal.status, 402 | 403) => self.forbidden(self.failure(refusal), now),
+            Verdict::Final => self.give_up(self.failure(refusal), now),
+            Verdict::Redirect => self.fail(self.failure(refusal), now),
+        }
+    }
+
+    /// Who may not read a link may not read the query either, as a rule. That the link alone is forbidden is noticed when three rounds
+    /// ended so, an hour apart: the next one asks the query itself.
+    fn forbidden(&mut self, failure: Box<Error>, now: f64) -> Step {
+        let before = &self.record.forbidden;
+        let is_new = before.last().is_none_or(|last| (now - last).abs() >= HOUR) && before.len() < MOST_FORBIDDEN;
+        if !is_new || !matches!(self.target, Target::Link(_)) {
+            return self.fail(failure, now);
+        }
+        let mut record = self.record.next();
+        record.forbidden.push(now);
+        self.note(record, Continuation::Fail(failure))
+    }
+
+    /// Whether the stored link is given up because it was forbidden too often.
+    pub(super) fn link_is_forbidden(&self) -> bool {
+        self.plan.query.full && self.record.forbidden.len() >= MOST_FORBIDDEN
+    }
+
+    /// Graph refuses what was asked for good. If it was a link, that is counted; the third time in a row the round goes back.
+    pub(super) fn give_up(&mut self, failure: Box<Error>, now: f64) -> Step {
+        let Target::Link(refused) = &self.target else { return self.fail(failure, now) };
+        let refusals = self.record.refusals.saturating_add(1);
+        if refusals < MOST_REFUSALS && self.position.fallback == self.record.fallback {
+            return self.note(Record { refusals, ..self.record.next() }, Continuation::Fail(failure));
+        }
+        let start = self.position.start.clone().filter(|start| self.position.fallback == 0 && start != refused);
+        self.answered();
+        self.forgive();
+        if start.is_some() {
+            self.position.fallback = 1;
+            self.go_from(start);
+        } else if self.plan.query.full {
+            if self.recent_resets(now).len() >= MOST_RESETS {
+                return self.too_many_resets(failure.graph_code, failure.status, now);
+            }
+            self.position.fallback = 2;
+            self.report.resync = Some(failure.graph_code.clone().unwrap_or_else(|| failure.code.as_str().to_owned()));
+            self.start_over();
+        } else {
+            return self.fail(failure, now);
+        }
+        self.cycle.reset();
+        self.describe();
+        self.sign_in(TokenReason::Next)
+    }
+
+    pub(super) fn recent_resets(&self, now: f64) -> Vec<f64> {
+        let mut resets = Vec::new();
+        for &at in &self.record.resets {
+            #[allow(clippy::cast_precision_loss, reason = "a day in milliseconds fits")]
+            if (now - at).abs() < DAY as f64 {
+                resets.push(at);
+            }
+        }
+        resets
+    }
+
+    pub(super) fn resync(&mut self, refusal: &Refusal, now: f64) -> Step {
+        if !self.plan.query.full {
+            let words = "Graph no longer accepts the stored link, and this query begins at a token of its own, so it can't list what changed since; \
+                         reset() begins there again and leaves a gap, a query without the token lists everything";
+            return self.fail(Error::new(Code::NotSupported, words), now);
+        }
+        let mut resets = self.recent_resets(now);
+        // A Teams channel without a conversation refuses every link that it gives, also those of a round listed anew.
+        if refusal.says_no_delta() && !resets.is_empty() && self.record.synced_at.is_none() {
+            let words = "Graph gives a link here that it then refuses, as for a Teams channel without a conversation: there is no delta; list the collection without it, and try again once it has items";
+            let mut failure = Error::new(Code::NotSupported, words);
+            failure.graph_code = refusal.code().map(str::to_owned);
+            failure.status = Some(refusal.status);
+            return self.fail(failure, now);
+        }
+        if resets.len() >= MOST_RESETS {
+            return self.too_many_resets(refusal.code().map(str::to_owned), Some(refusal.status), now);
+        }
+        self.report.resync = Some(refusal.code().map_or_else(|| refusal.status.to_string(), str::to_owned));
+        resets.push(now);
+        let step = self.restart(Record { resets, restarted: self.record.restarted, ..self.record.fresh() });
+        let location = self.plan.query.resource.is_some_and(|resource| resource.location).then_some(refusal.location.as_deref()).flatten();
+        if let Some(url) = location.and_then(|location| self.plan.endpoint.admit(location).ok()) {
+            self.target = Target::Location(url);
+        }
+        step
+    }
+
+    pub(super) fn too_many_resets(&mut self, graph_code: Option<String>, status: Option<u16>, now: f64) -> Step {
+        let words = format!(
+            "{} full rounds within a day were called for, because Graph asked for them or refused the links for good, and none could complete; the mirror is as it was, try again tomorrow or start over with reset()",
+            MOST_RESETS
+        );
+        let mut failure = Error::retryable(Code::ResyncLoop, words);
+        failure.graph_code = graph_code;
+        failure.status = status;
+        self.fail(failure, now)
+    }
+
+    /// Stores that everything is to be listed anew, and does so.
+    pub(super) fn restart(&mut self, record: Record) -> Step {
+        let record =
+            Record { generation: self.position.generation.max(record.generation), round: self.position.number.max(record.round), ..record };
+        let step = self.note(record.clone(), Continuation::Ask);
+        self.record = record;
+        self.cycle.reset();
+        self.position.fallback = 0;
+        self.start_over();
+        self.describe();
+        self.answered();
+        step
+    }
+
+    /// Goes back to the query itself where the `Location` of a reset fails by itself, as has been seen (graph-facts 4).
+    pub(super) fn leave_location(&mut self) -> bool {
+        let there = matches!(self.target, Target::Location(_));
+        if there {
+            self.target = Target::Query;
+        }
+        there
+    }
+}

@@ -1,0 +1,74 @@
+//! The course of a round: pages, acknowledgements, limits, the end.
+
+use super::*;
+
+#[test]
+fn a_first_round_asks_page_after_page_and_keeps_each_link_with_its_page() {
+    let mut bench = Bench::new(contacts(), None);
+    bench.begin();
+    bench.page(next("n1"));
+    let stored = bench.store.clone().unwrap();
+    assert_eq!(
+        (stored.phase, stored.link, stored.kind, stored.generation, stored.page),
+        (Phase::Paging, Some(link("n1")), Kind::Full, 1, 1)
+    );
+    assert_eq!(bench.page(delta("d1")), Step::Done);
+    let stored = bench.store.clone().unwrap();
+    assert_eq!((stored.phase, stored.link, stored.synced_at, stored.full_at), (Phase::Idle, Some(link("d1")), Some(NOW), Some(NOW)));
+    assert_eq!(bench.asked, ["/contacts/delta", "/contacts/delta?t=n1"]);
+    assert_eq!((bench.round.report.outcome, bench.round.report.pages, bench.round.report.requests), (Outcome::Complete, 2, 2));
+}
+
+#[test]
+fn the_next_round_starts_at_the_delta_link_and_is_incremental() {
+    let mut bench = Bench::new(contacts(), Some(idle()));
+    bench.begin();
+    let step = bench.on(delta("d1"));
+    assert_eq!(step, Step::Deliver(Delivery { kind: Kind::Incremental, generation: 1, index: 0, last: true }));
+    assert_eq!(bench.on(Input::Delivered), Step::Done);
+    assert_eq!(bench.asked, ["/contacts/delta?t=d0"]);
+    assert_eq!(bench.store.unwrap().link, Some(link("d1")));
+}
+
+#[test]
+fn an_interrupted_round_goes_on_at_the_first_page_that_was_not_acknowledged() {
+    let mut first = Bench::new(contacts(), None);
+    first.begin();
+    first.page(next("n1"));
+    first.on(next("n2"));
+    let mut second = first.again(contacts());
+    second.begin();
+    let step = second.on(delta("d1"));
+    assert_eq!(step, Step::Deliver(Delivery { kind: Kind::Full, generation: 1, index: 1, last: true }));
+    assert_eq!(second.asked, ["/contacts/delta?t=n1"]);
+    assert!(second.round.report.resumed);
+}
+
+#[test]
+fn nothing_commits_before_its_acknowledgement() {
+    let mut round = Round::new(plan(contacts()), NOW);
+    for input in [Input::Begin, Input::Loaded(None), Input::SignedIn] {
+        round.step(input, NOW, HALF);
+    }
+    assert_eq!(round.step(next("n1"), NOW, HALF), Step::Apply);
+    assert_eq!(name(&round.step(applied(), NOW, HALF)), "deliver");
+    assert_eq!(round.step(Input::Delivered, NOW, HALF), Step::Await);
+    assert!(matches!(round.step(Input::Acked, NOW, HALF), Step::Commit { expect: None, .. }));
+}
+
+#[test]
+fn a_round_stops_after_the_pages_or_the_time_it_was_given() {
+    let mut bench = Bench::new(contacts(), None);
+    bench.round.plan.max_pages = Some(1);
+    bench.begin();
+    assert_eq!(bench.page(next("n1")), Step::Done);
+    assert_eq!(bench.round.report.outcome, Outcome::Partial);
+    let mut bench = bench.again(contacts());
+    bench.round.plan.max_ms = Some(1000.0);
+    bench.begin();
+    bench.now += 999.0;
+    assert!(matches!(bench.page(next("n2")), Step::Fetch(_)));
+    bench.now += 1.0;
+    assert_eq!(bench.page(next("n3")), Step::Done);
+    assert_eq!(bench.store.unwrap().link, Some(link("n3")));
+}

@@ -1,0 +1,274 @@
+//! Series masters, delivered ids, moving windows, refresh, and the words of errors.
+
+use super::*;
+
+fn occurrence() -> PageSummary {
+    PageSummary { masters: vec!["m1".into(), "m2".into()], ..one() }
+}
+
+#[test]
+fn series_masters_that_the_round_did_not_bring_are_fetched_before_its_last_page() {
+    let mut bench = Bench::new(events(), None);
+    bench.begin();
+    bench.sum = occurrence();
+    bench.page(next("n1"));
+    assert_eq!(bench.store.as_ref().map(|record| record.masters.len()), Some(2), "they are noted with the page");
+    let mut bench = bench.again(events());
+    bench.begin();
+    bench.sum = PageSummary { brought: vec!["m1".into()], ..one() };
+    assert!(matches!(bench.on(delta("d1")), Step::Fetch(url) if url.ends_with("/me/events/m2")));
+    let step = bench.on(Input::Item);
+    assert!(matches!(step, Step::Deliver(Delivery { last: true, .. })), "{step:?}");
+    assert_eq!(bench.on(Input::Delivered), Step::Done);
+    assert_eq!((bench.round.report.masters, bench.store.unwrap().masters.len()), (1, 0));
+}
+
+#[test]
+fn a_master_that_graph_refuses_is_done_without_and_asked_for_again_in_the_next_round() {
+    let mut bench = Bench::new(events(), Some(idle()));
+    bench.begin();
+    bench.sum = occurrence();
+    bench.on(delta("d1"));
+    assert!(matches!(bench.on(refused(404, "ErrorItemNotFound")), Step::Fetch(_)));
+    assert!(matches!(bench.on(later("3")), Step::Sleep(3000.0, WaitReason::Throttled)));
+    bench.on(Input::Slept);
+    assert_eq!(bench.asked.iter().filter(|url| url.ends_with("/me/events/m1")).count(), 2);
+    assert!(matches!(bench.on(refused(403, "ErrorAccessDenied")), Step::Deliver(_)));
+    bench.on(Input::Delivered);
+    assert_eq!(bench.store.as_ref().map(|record| record.missing_masters.clone()), Some(vec!["m2".to_owned(), "m1".to_owned()]));
+    let mut bench = bench.again(events());
+    bench.begin();
+    bench.sum = PageSummary::default();
+    assert!(matches!(bench.on(delta("d2")), Step::Fetch(url) if url.ends_with("/me/events/m1")));
+    assert!(matches!(bench.on(Input::Item), Step::Fetch(url) if url.ends_with("/me/events/m2")));
+    bench.on(Input::Item);
+    bench.on(Input::Delivered);
+    assert_eq!(bench.store.map(|record| record.missing_masters.len()), Some(0));
+}
+
+#[test]
+fn a_master_that_cannot_be_had_holds_up_nothing() {
+    for answer in [
+        refused(500, ""),
+        refused(302, ""),
+        refused(410, "syncStateNotFound"),
+        Input::Malformed(Malformed::Html),
+        Input::Unreachable(NoResponse::Timeout),
+    ] {
+        let mut bench = Bench::new(events(), None);
+        bench.begin();
+        bench.sum = PageSummary { masters: vec!["m".into()], ..one() };
+        let mut step = bench.on(delta("d1"));
+        for _ in 0..10 {
+            step = match step {
+                Step::Fetch(_) => bench.on(answer.clone()),
+                Step::Sleep(..) => bench.on(Input::Slept),
+                _ => break,
+            };
+        }
+        assert!(matches!(step, Step::Deliver(Delivery { last: true, .. })), "{answer:?}: {step:?}");
+        assert_eq!(bench.on(Input::Delivered), Step::Done);
+        assert!(bench.asked.len() <= 3, "{answer:?}: {:?}", bench.asked);
+    }
+}
+
+#[test]
+fn a_network_that_fails_at_a_master_leaves_the_link() {
+    let mut bench = Bench::new(events(), Some(idle()));
+    bench.begin();
+    bench.sum = occurrence();
+    let mut step = bench.on(delta("d1"));
+    while let Step::Fetch(_) | Step::Sleep(..) = step {
+        step = if let Step::Fetch(_) = step { bench.on(Input::Unreachable(NoResponse::Network)) } else { bench.on(Input::Slept) };
+    }
+    assert_eq!(failure(step).code, Code::Network);
+    assert_eq!(bench.store, Some(idle()));
+}
+
+#[test]
+fn ids_new_to_the_mirror_are_noted_before_a_consumer_gets_them() {
+    let mut bench = Bench::new(contacts(), None);
+    bench.round.plan.shown = true;
+    bench.begin();
+    bench.sum = PageSummary { fresh: vec!["a".into()], ..one() };
+    assert!(matches!(bench.on(next("n1")), Step::Deliver(_)));
+    let noted = bench.store.clone().unwrap();
+    assert_eq!((noted.phase, noted.delivered), (Phase::Fresh, vec!["a".to_owned()]));
+    let mut bench = bench.again(contacts());
+    bench.round.plan.shown = true;
+    bench.begin();
+    bench.on(Input::Broken(Error::new(Code::Store, "x")));
+    let mut bench = bench.again(contacts());
+    bench.begin();
+    assert_eq!(bench.round.mode().delivered, ["a"]);
+    bench.sum = PageSummary { left: vec!["a".into()], ..one() };
+    bench.page(next("n1"));
+    assert_eq!(bench.store.clone().unwrap().delivered, ["a"], "as long as Graph has not spoken of it");
+    bench.page(delta("d1"));
+    assert!(bench.store.unwrap().delivered.is_empty());
+}
+
+#[test]
+fn a_rolling_window_is_listed_anew_when_the_day_has_moved_and_between_two_rounds_only() {
+    let window = Options { window: Some((7, 30, "Europe/Berlin".into())), ..Options::default() };
+    let rolling = || query::events(window.clone()).unwrap();
+    let days = |day: u32| format!("2026-11-{day}T23:00:00.000Z/2026-12-{day}T23:00:00.000Z");
+    let mut bench = Bench::new(rolling(), None);
+    bench.round.plan.window = Some(days(13));
+    bench.begin();
+    let asked = "/me/calendarView/delta?startDateTime=2026-11-13T23:00:00.000Z&endDateTime=2026-12-13T23:00:00.000Z";
+    assert_eq!(bench.asked, [asked]);
+    bench.page(next("n1"));
+    let mut bench = bench.again(rolling());
+    bench.round.plan.window = Some(days(14));
+    bench.begin();
+    assert_eq!(bench.asked, ["/contacts/delta?t=n1"], "a round that has begun ends where it began");
+    bench.page(delta("d1"));
+    assert_eq!(bench.store.as_ref().and_then(|record| record.window.clone()), Some(days(13)));
+    let mut bench = bench.again(rolling());
+    bench.round.plan.window = Some(days(14));
+    bench.begin();
+    assert_eq!(bench.asked, [asked.replace("13T", "14T")]);
+    bench.on(delta("d2"));
+    assert!(matches!(bench.on(Input::Delivered), Step::Sweep { .. }), "what left the window is a ghost");
+    bench.on(Input::Swept(SweepSummary { work: false, growth: 0, after: None }));
+    bench.on(Input::Delivered);
+    let mut same = bench.again(rolling());
+    same.round.plan.window = Some(days(14));
+    same.begin();
+    assert_eq!(same.asked, ["/contacts/delta?t=d2"]);
+}
+
+#[test]
+fn the_count_of_the_mirror_is_kept_with_each_page() {
+    let mut bench = Bench::new(contacts(), None);
+    bench.begin();
+    bench.sum = PageSummary { growth: 7, ..one() };
+    bench.page(next("n1"));
+    bench.sum = PageSummary { growth: -2, ..one() };
+    bench.page(delta("d1"));
+    assert_eq!(bench.store.unwrap().count, Some(5));
+}
+
+#[test]
+fn a_long_round_whose_links_are_all_new_is_no_livelock() {
+    let mut bench = Bench::new(contacts(), None);
+    bench.begin();
+    for page in 0..300 {
+        bench.page(next(&format!("n{page}")));
+    }
+    assert_eq!(bench.page(delta("d")), Step::Done);
+}
+
+#[test]
+fn a_reset_of_a_round_from_latest_does_not_hide_the_gap() {
+    let query = vec![("$deltatoken".into(), "latest".into())];
+    let latest = query::track("/users/delta", Options { query, ..Options::default() }).unwrap();
+    let mut bench = Bench::new(latest, Some(idle()));
+    bench.begin();
+    let failure = failure(bench.on(refused(410, "syncStateNotFound")));
+    assert_eq!(failure.code, Code::NotSupported);
+    assert!(failure.message.contains("leaves a gap"), "{}", failure.message);
+    assert_eq!(bench.store, Some(idle()));
+}
+
+#[test]
+fn no_token_of_a_link_is_in_a_message() {
+    let token = "bd9dmiNUYKrYOcd73Bu5srad3KUOS87UCf6zZ0fR9Esbbb03T5i2Aoh8";
+    let message = Some(format!("The value '{token}' of parameter '$deltaToken' is invalid."));
+    let mut bench = Bench::new(contacts(), None);
+    bench.begin();
+    let refusal = Refusal { status: 400, codes: vec!["InvalidDeltaToken".into()], message, ..Refusal::default() };
+    let failure = failure(bench.on(Input::Refused(Box::new(refusal))));
+    assert!(failure.message.contains("(The value … of parameter '$deltaToken' is invalid.)"), "{}", failure.message);
+}
+
+#[test]
+fn a_failing_network_is_no_throttling_however_short_the_longest_wait_is() {
+    let mut round = Round::new(RoundConfig { policy: Policy { max_wait: 1.0, ..Policy::default() }, ..plan(contacts()) }, NOW);
+    for input in [Input::Begin, Input::Loaded(None), Input::SignedIn] {
+        round.step(input, NOW, HALF);
+    }
+    assert_eq!(failure(round.step(Input::Unreachable(NoResponse::Network), NOW, HALF)).code, Code::Network);
+}
+
+#[test]
+fn a_retry_after_that_nobody_can_mean_is_backed_off_from_as_if_there_were_none() {
+    for absurd in ["99999999999999999999", "99999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"] {
+        let mut bench = Bench::new(contacts(), None);
+        bench.begin();
+        assert_eq!(bench.on(later(absurd)), Step::Sleep(500.0, WaitReason::Throttled), "{absurd}");
+    }
+}
+
+#[test]
+fn a_mirror_past_its_refresh_is_listed_anew_and_keeps_its_link_until_the_first_page() {
+    let old = Record { full_at: Some(NOW - 86_400_001.0), ..idle() };
+    let mut bench = Bench::new(events(), Some(old.clone()));
+    bench.begin();
+    assert_eq!(bench.asked, ["/me/calendarView/delta?startDateTime=2026-11-23&endDateTime=2026-11-30"]);
+    assert_eq!(bench.store, Some(old));
+    bench.page(next("n1"));
+    let stored = bench.store.clone().unwrap();
+    assert_eq!((stored.generation, stored.start, stored.kind), (2, Some(link("d0")), Kind::Full));
+    let mut young = Bench::new(events(), Some(Record { full_at: Some(NOW - 86_399_999.0), ..idle() }));
+    young.begin();
+    assert_eq!(young.asked, ["/contacts/delta?t=d0"]);
+}
+
+#[test]
+fn a_round_from_latest_is_incremental_and_cannot_sweep() {
+    let query = vec![("$deltatoken".into(), "latest".into())];
+    let latest = query::track("/users/delta", Options { query, ..Options::default() }).unwrap();
+    let mut bench = Bench::new(latest, Some(Record { phase: Phase::Fresh, link: None, generation: 4, ..idle() }));
+    bench.begin();
+    let step = bench.on(delta("d1"));
+    assert!(matches!(step, Step::Deliver(Delivery { kind: Kind::Incremental, last: true, .. })), "{step:?}");
+}
+
+#[test]
+fn a_conflict_writes_nothing_and_says_so() {
+    let mut round = Round::new(plan(contacts()), NOW);
+    for input in [Input::Begin, Input::Loaded(None), Input::SignedIn, next("n1"), applied(), Input::Delivered, Input::Acked] {
+        round.step(input, NOW, HALF);
+    }
+    let failure = failure(round.step(Input::Conflict, NOW, HALF));
+    assert_eq!((failure.code, failure.retryable), (Code::Conflict, true));
+}
+
+#[test]
+fn a_refusal_names_the_way_out() {
+    let recordings = query::call_recordings(query::Options { organizer: Some("o".into()), ..Default::default() }).unwrap();
+    for (query, status, code, expected, words) in [
+        (recordings, 403, "Forbidden", Code::Forbidden, "only an app-only token can read this kind"),
+        (contacts(), 403, "Authorization_RequestDenied", Code::Forbidden, "the token lacks the permission"),
+        (contacts(), 404, "Request_ResourceNotFound", Code::NotFound, "is not there"),
+        (contacts(), 400, "Request_UnsupportedQuery", Code::NotSupported, "Graph has no delta query of this form here"),
+        (contacts(), 400, "ErrorInvalidUrlQuery", Code::BadRequest, "check the options of the query"),
+        (contacts(), 402, "", Code::Forbidden, "payment"),
+        (contacts(), 501, "NotImplemented", Code::NotSupported, "outside the main store"),
+    ] {
+        let mut bench = Bench::new(query, None);
+        bench.begin();
+        let failure = failure(bench.on(refused(status, code)));
+        assert_eq!((failure.code, failure.status), (expected, Some(status)));
+        assert!(failure.message.contains(words), "{}", failure.message);
+        assert!(failure.message.contains(code), "{}", failure.message);
+    }
+}
+
+#[test]
+fn the_prefer_values_stand_beside_the_link() {
+    let mut bench = Bench::new(events(), None);
+    bench.begin();
+    bench.page(next("n1"));
+    assert_eq!(bench.store.unwrap().prefer, ["odata.maxpagesize=50"]);
+}
+
+#[test]
+fn a_403_names_the_permission_that_the_kind_takes() {
+    let mut bench = Bench::new(contacts(), None);
+    bench.begin();
+    let message = failure(bench.on(refused(403, "Authorization_RequestDenied"))).message;
+    assert!(message.ends_with("; it takes OrgContact.Read.All"), "{message}");
+}

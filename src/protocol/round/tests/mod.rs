@@ -1,0 +1,203 @@
+//! The rules of a round, one file a group. A test drives the machine by its inputs and looks at its steps.
+
+use super::*;
+use crate::protocol::change::{PageSummary, SweepSummary};
+use crate::protocol::query::{self, Options};
+use crate::protocol::record::Phase;
+use crate::protocol::report::Wait;
+
+mod course;
+mod mirror;
+mod page_size;
+mod progress;
+mod refusals;
+mod resync;
+mod sign_in;
+mod size;
+mod table;
+mod waits;
+
+const NOW: f64 = 1_795_000_000_000.0;
+const HALF: f64 = 0.5;
+
+fn plan(query: Query) -> RoundConfig {
+    RoundConfig {
+        endpoint: Endpoint::cloud("global").unwrap().into(),
+        query: query.into(),
+        policy: Policy::default(),
+        max_pages: None,
+        max_ms: None,
+        window: None,
+        shown: false,
+    }
+}
+
+fn contacts() -> Query {
+    query::org_contacts(Options::default()).unwrap()
+}
+
+fn events() -> Query {
+    query::events(Options { start: Some("2026-11-23".into()), end: Some("2026-11-30".into()), page_size: Some(50), ..Options::default() })
+        .unwrap()
+}
+
+fn link(name: &str) -> String {
+    format!("https://graph.microsoft.com/v1.0/contacts/delta?t={name}")
+}
+
+fn next(name: &str) -> Input {
+    Input::Page(Link::Next(link(name)))
+}
+
+fn delta(name: &str) -> Input {
+    Input::Page(Link::Delta(link(name)))
+}
+
+fn refused(status: u16, code: &str) -> Input {
+    let codes = if code.is_empty() { vec![] } else { vec![code.to_owned()] };
+    Input::Refused(Box::new(Refusal { status, codes, ..Refusal::default() }))
+}
+
+/// A 401 that asks for claims.
+fn challenged(claims: &str) -> Input {
+    Input::Refused(Box::new(Refusal { status: 401, claims: Some(claims.into()), ..Refusal::default() }))
+}
+
+fn later(seconds: &str) -> Input {
+    Input::Refused(Box::new(Refusal { status: 429, retry_after: Some(seconds.into()), ..Refusal::default() }))
+}
+
+/// A page of one new item.
+fn one() -> PageSummary {
+    PageSummary { items: 1, news: true, growth: 1, ..PageSummary::default() }
+}
+
+/// A machine and the store it would have.
+struct Bench {
+    round: Round,
+    store: Option<Record>,
+    now: f64,
+    asked: Vec<String>,
+    /// Until when the scope is held, as it would be stored.
+    held: Vec<f64>,
+    /// What the next page brings.
+    sum: PageSummary,
+}
+
+impl Bench {
+    fn new(query: Query, store: Option<Record>) -> Self {
+        Self { round: Round::new(plan(query), NOW), store, now: NOW, asked: Vec::new(), held: Vec::new(), sum: one() }
+    }
+
+    fn step(&mut self, input: Input) -> Step {
+        self.round.step(input, self.now, HALF)
+    }
+
+    /// Runs what needs no decision until something is asked of Graph, delivered, slept, swept or over.
+    fn on(&mut self, input: Input) -> Step {
+        let mut step = self.step(input);
+        loop {
+            step = match step {
+                Step::Load => {
+                    let stored = self.store.clone().map(Box::new);
+                    self.step(Input::Loaded(stored))
+                }
+                Step::SignIn(TokenReason::Start | TokenReason::Next) => self.step(Input::SignedIn),
+                Step::Await => self.step(Input::Acked),
+                Step::Apply => {
+                    let sum = std::mem::replace(&mut self.sum, one());
+                    self.step(Input::Applied(Box::new(sum)))
+                }
+                Step::Commit { expect, record } | Step::SaveRecord { expect, record } => {
+                    assert_eq!(expect, self.store.as_ref().map(|record| record.revision.clone()), "compare and set");
+                    self.store = Some(*record);
+                    self.step(Input::Committed)
+                }
+                Step::StoreThrottle(until) => {
+                    self.held.push(until);
+                    self.step(Input::ThrottleStored)
+                }
+                Step::Fetch(url) | Step::Item(url) => {
+                    self.asked.push(url.rsplit("v1.0").next().unwrap_or_default().to_owned());
+                    return Step::Fetch(url);
+                }
+                other => return other,
+            };
+        }
+    }
+
+    fn begin(&mut self) -> Step {
+        self.on(Input::Begin)
+    }
+
+    /// A page that is delivered and acknowledged at once.
+    fn page(&mut self, input: Input) -> Step {
+        let delivered = self.on(input);
+        assert!(matches!(delivered, Step::Deliver(_)), "{delivered:?}");
+        self.on(Input::Delivered)
+    }
+
+    fn again(&self, query: Query) -> Self {
+        Self { now: self.now, ..Self::new(query, self.store.clone()) }
+    }
+}
+
+fn failure(step: Step) -> Error {
+    match step {
+        Step::Fail(failure) => *failure,
+        other => panic!("expected a failure, got {other:?}"),
+    }
+}
+
+fn idle() -> Record {
+    Record { phase: Phase::Idle, link: Some(link("d0")), generation: 1, full_at: Some(NOW), synced_at: Some(NOW), ..Record::new(NOW, HALF) }
+}
+
+fn name(step: &Step) -> String {
+    match step {
+        Step::Load => "load".into(),
+        Step::SignIn(need) => format!("sign in {need:?}"),
+        Step::Fetch(_) => "fetch".into(),
+        Step::Sleep(_, why) => format!("sleep {why:?}"),
+        Step::Deliver(_) => "deliver".into(),
+        Step::Await => "await".into(),
+        Step::Commit { .. } => "commit".into(),
+        Step::SaveRecord { .. } => "note".into(),
+        Step::Item(_) => "item".into(),
+        Step::StoreThrottle(_) => "hold".into(),
+        Step::Apply => "apply".into(),
+        Step::Sweep { .. } => "sweep".into(),
+        Step::Done => "done".into(),
+        Step::Fail(failure) => failure.code.as_str().into(),
+    }
+}
+
+fn applied() -> Input {
+    Input::Applied(Box::new(one()))
+}
+
+fn refuse(bench: &Bench, bad: &[&str]) -> Option<Input> {
+    let last = bench.asked.last().unwrap();
+    bad.iter().any(|bad| last.ends_with(bad)).then(|| refused(400, "ErrorInvalidUrlQuery"))
+}
+
+/// Answers every request in the same way until the round is over.
+fn until_over(bench: &mut Bench, mut answer: impl FnMut(&mut Bench) -> Input) -> Step {
+    let mut step = bench.begin();
+    for _ in 0..20_000 {
+        step = match step {
+            Step::Fetch(_) => {
+                let input = answer(bench);
+                bench.on(input)
+            }
+            Step::Deliver(_) => bench.on(Input::Delivered),
+            Step::Sleep(ms, _) => {
+                bench.now += ms;
+                bench.on(Input::Slept)
+            }
+            Step::Sweep { .. } => bench.on(Input::Swept(SweepSummary { work: false, growth: 0, after: None })),
+            over => return over,
+        };
+    }
+    panic!("a round that does not end: {step:?}");
+}

@@ -1,0 +1,121 @@
+//! Pages that are too large for Graph.
+
+use super::*;
+
+/// Weeks of events in pages of this size.
+fn sized(size: u32) -> Query {
+    query::events(Options { start: Some("2026-11-23".into()), end: Some("2026-11-30".into()), page_size: Some(size), ..Options::default() })
+        .unwrap()
+}
+
+fn size(bench: &Bench) -> String {
+    bench.round.prefer().join(", ")
+}
+
+#[test]
+fn pages_that_fail_twice_are_asked_for_in_half_the_size_and_no_smaller_than_fifty_for_events() {
+    for reply in [refused(503, ""), refused(504, "UnknownError"), refused(408, ""), Input::Unreachable(NoResponse::Timeout)] {
+        let mut bench = Bench::new(sized(400), Some(idle()));
+        bench.round.plan.policy.attempts = 9;
+        bench.begin();
+        let mut sizes = Vec::new();
+        for _ in 0..7 {
+            bench.on(reply.clone());
+            bench.on(Input::Slept);
+            sizes.push(size(&bench).replace("odata.maxpagesize=", ""));
+        }
+        assert_eq!(sizes, ["400", "200", "100", "50", "50", "50", "50"], "{reply:?}");
+        assert_eq!(bench.round.report.page_size, Some(50));
+    }
+}
+
+#[test]
+fn a_ladder_that_asks_for_more_than_graph_can_make_comes_down_again_and_does_not_climb_back() {
+    let stale = || PageSummary { items: 1, ..PageSummary::default() };
+    let mut bench = Bench::new(sized(50), None);
+    bench.begin();
+    // Pages of 50 bring nothing new: larger ones. Those Graph can't make.
+    for page in 0..3 {
+        bench.sum = stale();
+        bench.page(next(&format!("n{page}")));
+    }
+    assert_eq!(size(&bench), "odata.maxpagesize=200");
+    for expected in ["200", "100", "50"] {
+        assert!(matches!(bench.on(refused(504, "")), Step::Sleep(..)));
+        bench.on(Input::Slept);
+        assert_eq!(size(&bench), format!("odata.maxpagesize={expected}"));
+    }
+    // What ails the pages of 50 may be over; if not, the next rung is a listing from the start.
+    for page in 3..6 {
+        bench.sum = stale();
+        bench.page(next(&format!("n{page}")));
+    }
+    assert_eq!(bench.round.report.resync.as_deref(), Some("livelock"));
+    assert!(bench.asked.last().unwrap().starts_with("/me/calendarView/delta?startDateTime"));
+}
+
+#[test]
+fn a_smaller_page_is_kept_where_silence_ends_the_round() {
+    let mut bench = Bench::new(sized(800), Some(idle()));
+    bench.round.plan.policy.attempts = 3;
+    bench.begin();
+    for _ in 0..2 {
+        bench.on(Input::Unreachable(NoResponse::Timeout));
+        bench.on(Input::Slept);
+    }
+    assert_eq!(failure(bench.on(Input::Unreachable(NoResponse::Timeout))).code, Code::Network);
+    assert_eq!(bench.store.as_ref().unwrap().page_size, Some(200));
+    assert_eq!(bench.store.as_ref().unwrap().link, idle().link);
+}
+
+#[test]
+fn what_is_no_sign_of_too_large_a_page_leaves_its_size_alone() {
+    for reply in
+        [refused(500, ""), refused(502, ""), later("1"), Input::Unreachable(NoResponse::Network), Input::Malformed(Malformed::NotJson)]
+    {
+        let mut bench = Bench::new(sized(400), Some(idle()));
+        bench.begin();
+        for _ in 0..2 {
+            bench.on(reply.clone());
+            bench.on(Input::Slept);
+        }
+        assert_eq!(size(&bench), "odata.maxpagesize=400", "{reply:?}");
+    }
+    // Kinds without such a preference, and pages that are small already.
+    for query in [contacts(), sized(60)] {
+        let mut bench = Bench::new(query, Some(idle()));
+        bench.begin();
+        let before = size(&bench);
+        for _ in 0..3 {
+            bench.on(refused(503, ""));
+            bench.on(Input::Slept);
+        }
+        assert_eq!(size(&bench), before);
+    }
+}
+
+#[test]
+fn a_smaller_page_is_kept_over_a_reload_and_grows_back_slowly() {
+    let mut bench = Bench::new(sized(400), Some(idle()));
+    bench.begin();
+    for _ in 0..3 {
+        bench.on(refused(504, ""));
+        bench.on(Input::Slept);
+    }
+    assert_eq!(size(&bench), "odata.maxpagesize=100");
+    bench.page(next("n1"));
+    let mut bench = bench.again(sized(400));
+    bench.begin();
+    assert_eq!(size(&bench), "odata.maxpagesize=100", "the round goes on with it");
+    for page in 2..=7 {
+        bench.page(next(&format!("n{page}")));
+        assert_eq!(size(&bench), "odata.maxpagesize=100", "page {page}");
+    }
+    bench.page(next("n8"));
+    assert_eq!(size(&bench), "odata.maxpagesize=200", "after eight pages");
+    bench.page(delta("d1"));
+    let mut bench = bench.again(sized(400));
+    bench.begin();
+    assert_eq!(size(&bench), "odata.maxpagesize=400", "with the next round");
+    assert_eq!(bench.round.record().page_size, None);
+}

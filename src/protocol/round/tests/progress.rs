@@ -1,0 +1,236 @@
+//! Rounds that get no further.
+
+use super::*;
+use crate::protocol::round::progress::MOST_EMPTY;
+
+fn sizes(bench: &Bench) -> Option<u32> {
+    bench.store.as_ref().and_then(|record| record.page_size)
+}
+
+#[test]
+fn a_next_link_to_itself_is_asked_again_then_listed_anew_once_then_ends_as_a_livelock() {
+    let mut bench = Bench::new(contacts(), Some(Record { phase: Phase::Paging, link: Some(link("n1")), ..idle() }));
+    let failure = failure(until_over(&mut bench, |_| next("n1")));
+    assert_eq!(failure.code, Code::Livelock);
+    // Three times the link itself, once the query, and the link that it leads to three times.
+    let asked = |what: &str| bench.asked.iter().filter(|url| *url == what).count();
+    assert_eq!((asked("/contacts/delta?t=n1"), asked("/contacts/delta")), (6, 1));
+    let stored = bench.store.clone().unwrap();
+    assert_eq!((stored.phase, stored.link, stored.restarted), (Phase::Paging, Some(link("n1")), true));
+    assert_eq!(bench.round.report.resync.as_deref(), Some("livelock"));
+}
+
+#[test]
+fn next_links_in_a_circle_end_as_a_livelock_however_long_the_circle_is() {
+    for length in [2, 3, 7, 40] {
+        let mut bench = Bench::new(contacts(), None);
+        let mut pages = 0;
+        let step = until_over(&mut bench, |bench| {
+            pages += 1;
+            let number = bench.asked.last().and_then(|url| url.split("=n").nth(1)?.parse::<u32>().ok());
+            next(&format!("n{}", number.map_or(0, |number| (number + 1) % length)))
+        });
+        assert_eq!(failure(step).code, Code::Livelock);
+        assert!(pages < 20 * length, "{length}: {pages}");
+    }
+}
+
+#[test]
+fn a_circle_that_larger_pages_break_completes() {
+    let mut bench = Bench::new(events(), None);
+    let step = until_over(&mut bench, |bench| {
+        let larger = bench.round.prefer().contains(&"odata.maxpagesize=200".to_owned());
+        if larger { delta("d") } else { next(if bench.asked.last().unwrap().ends_with("n0") { "n1" } else { "n0" }) }
+    });
+    assert_eq!(step, Step::Done);
+    assert_eq!((bench.round.report.page_size, bench.round.report.resync.clone()), (Some(200), None));
+}
+
+#[test]
+fn three_pages_in_a_row_that_bring_nothing_new_ask_for_larger_pages_then_list_anew_then_end_as_a_livelock() {
+    let mut bench = Bench::new(events(), None);
+    let (mut pages, mut wished) = (0, Vec::new());
+    let step = until_over(&mut bench, |bench| {
+        pages += 1;
+        wished.push(bench.round.prefer().join(", "));
+        bench.sum = PageSummary { items: 5, ..PageSummary::default() };
+        next(&format!("n{pages}"))
+    });
+    let failure = failure(step);
+    assert_eq!(failure.code, Code::Livelock);
+    assert!(failure.message.contains("the same items again and again under new links"), "{}", failure.message);
+    wished.dedup();
+    assert_eq!(wished, ["odata.maxpagesize=50", "odata.maxpagesize=200", "odata.maxpagesize=800", "odata.maxpagesize=1000"]);
+    assert_eq!(pages, 5 * 3, "three at each size, and three of the listing that began anew");
+    let stored = bench.store.clone().unwrap();
+    assert_eq!((stored.restarted, stored.stale, stored.generation), (true, 0, 2));
+
+    let mut reloaded = bench.again(events());
+    let mut asked = 0;
+    let step = until_over(&mut reloaded, |bench| {
+        asked += 1;
+        bench.sum = PageSummary { items: 5, ..PageSummary::default() };
+        next(&format!("another {asked}"))
+    });
+    assert_eq!((self::failure(step).code, asked), (Code::Livelock, 3), "it is not listed anew a second time");
+    let mut healed = reloaded.again(events());
+    assert_eq!(until_over(&mut healed, |_| delta("d")), Step::Done);
+    let stored = healed.store.unwrap();
+    assert_eq!((stored.restarted, stored.stale), (false, 0));
+}
+
+#[test]
+fn a_page_size_that_got_a_round_through_is_kept_and_grows_to_a_larger_one_that_is_configured() {
+    let stored = Record { page_size: Some(200), ..idle() };
+    let sized = |size| {
+        query::events(Options {
+            start: Some("2026-11-23".into()),
+            end: Some("2026-11-30".into()),
+            page_size: Some(size),
+            ..Options::default()
+        })
+    };
+    for (configured, asked) in [(50, "odata.maxpagesize=200"), (300, "odata.maxpagesize=300"), (500, "odata.maxpagesize=400")] {
+        let mut bench = Bench::new(sized(configured).unwrap(), Some(stored.clone()));
+        bench.begin();
+        assert_eq!(bench.round.prefer(), [asked]);
+    }
+}
+
+#[test]
+fn pages_without_news_are_counted_over_reloads() {
+    let mut bench = Bench::new(events(), None);
+    for page in 1..=3 {
+        bench.round.plan.max_pages = Some(1);
+        bench.sum = PageSummary { items: 5, ..PageSummary::default() };
+        let step = until_over(&mut bench, |_| next(&format!("n{page}")));
+        assert_eq!((step, bench.store.as_ref().map(|record| record.stale)), (Step::Done, Some(page)));
+        bench = bench.again(events());
+    }
+    let mut asked = 0;
+    let step = until_over(&mut bench, |bench| {
+        asked += 1;
+        bench.sum = PageSummary { items: 5, ..PageSummary::default() };
+        if asked == 1 { next("n4") } else { delta("d") }
+    });
+    assert_eq!((step, bench.round.report.page_size), (Step::Done, Some(200)));
+}
+
+#[test]
+fn one_page_a_process_climbs_the_ladder_too() {
+    let mut bench = Bench::new(events(), None);
+    for page in 1..40 {
+        bench.round.plan.max_pages = Some(1);
+        bench.sum = PageSummary { items: 5, ..PageSummary::default() };
+        if let Step::Fail(failure) = until_over(&mut bench, |_| next(&format!("n{page}"))) {
+            assert_eq!((failure.code, page), (Code::Livelock, 5 * 3 + 1), "three at each of four sizes, three of the second listing");
+            return;
+        }
+        bench = bench.again(events());
+    }
+    panic!("forty pages without news and no end");
+}
+
+#[test]
+fn a_round_stuck_after_its_second_listing_gets_out_when_the_window_moves() {
+    let window = Options { window: Some((7, 30, "UTC".into())), page_size: Some(1000), ..Options::default() };
+    let rolling = || query::events(window.clone()).unwrap();
+    let mut bench = Bench::new(rolling(), None);
+    let mut pages = 0;
+    for day in 0..3 {
+        bench.now += 86_400_000.0;
+        bench.round.plan.window = Some(format!("{day}/{day}"));
+        // Graph goes in circles in the windows of the first two days alone.
+        let step = until_over(&mut bench, |bench| {
+            pages += 1;
+            bench.sum = PageSummary { items: 5, ..PageSummary::default() };
+            if bench.asked.iter().any(|url| url.contains("startDateTime=2")) { delta("d") } else { next(&format!("n{pages}")) }
+        });
+        if day < 2 {
+            assert_eq!(failure(step).code, Code::Livelock, "day {day}");
+        } else {
+            assert_eq!(step, Step::Done);
+        }
+        bench = bench.again(rolling());
+    }
+    let stored = bench.store.unwrap();
+    assert_eq!((stored.window.as_deref(), stored.restarted), (Some("2/2"), false));
+}
+
+#[test]
+fn a_moved_window_does_not_fall_back_to_the_delta_link_of_the_old_one() {
+    let window = Options { window: Some((7, 30, "UTC".into())), ..Options::default() };
+    let rolling = || query::events(window.clone()).unwrap();
+    let mut bench = Bench::new(rolling(), Some(Record { window: Some("old/old".into()), round: 1, ..idle() }));
+    bench.round.plan.window = Some("new/new".into());
+    bench.begin();
+    bench.page(next("bad"));
+    for _ in 0..3 {
+        bench = bench.again(rolling());
+        bench.round.plan.window = Some("new/new".into());
+        until_over(&mut bench, |bench| refuse(bench, &["bad"]).unwrap_or_else(|| delta("d1")));
+    }
+    assert!(bench.asked.last().unwrap().contains("startDateTime=new"), "{:?}", bench.asked);
+    let stored = bench.store.unwrap();
+    assert_eq!((stored.phase, stored.window.as_deref()), (Phase::Idle, Some("new/new")));
+}
+
+#[test]
+fn a_link_that_always_answers_503_with_retry_after_is_given_up_too() {
+    let start =
+        Record { phase: Phase::Paging, link: Some(link("bad")), start: Some(link("d0")), kind: Kind::Incremental, page: 1, ..idle() };
+    let mut bench = Bench::new(contacts(), Some(start));
+    let ill = || Input::Refused(Box::new(Refusal { status: 503, retry_after: Some("1".into()), ..Refusal::default() }));
+    let answer = |bench: &mut Bench| if bench.asked.last().unwrap().ends_with("bad") { ill() } else { delta("d1") };
+    for _ in 0..2 {
+        assert_eq!(failure(until_over(&mut bench, answer)).code, Code::Network);
+        bench = bench.again(contacts());
+    }
+    assert_eq!(until_over(&mut bench, answer), Step::Done);
+    assert_eq!(bench.asked.last().map(String::as_str), Some("/contacts/delta?t=d0"));
+}
+
+#[test]
+fn a_mirror_is_of_the_moment_of_its_listing_however_long_the_sweep_waits() {
+    let mut bench = Bench::new(contacts(), Some(idle()));
+    bench.begin();
+    bench.on(refused(410, ""));
+    assert!(matches!(bench.page(delta("d1")), Step::Sweep { .. }));
+    let mut later = bench.again(contacts());
+    later.now += 3.0 * 86_400_000.0;
+    later.begin();
+    later.on(Input::Swept(SweepSummary { work: false, growth: 0, after: None }));
+    assert_eq!(later.on(Input::Delivered), Step::Done);
+    let stored = later.store.unwrap();
+    assert_eq!((stored.phase, stored.synced_at, stored.full_at), (Phase::Idle, Some(NOW), Some(NOW)));
+}
+
+#[test]
+fn one_page_with_news_or_an_empty_one_is_no_livelock() {
+    let mut bench = Bench::new(events(), None);
+    let mut pages = 0;
+    let step = until_over(&mut bench, |bench| {
+        pages += 1;
+        bench.sum = match pages % 4 {
+            0 => one(),
+            1 => PageSummary::default(),
+            _ => PageSummary { items: 5, ..PageSummary::default() },
+        };
+        if pages < 100 { next(&format!("n{pages}")) } else { delta("d") }
+    });
+    assert_eq!((step, sizes(&bench)), (Step::Done, None));
+}
+
+#[test]
+fn empty_pages_without_an_end_end_as_a_livelock_after_two_listings() {
+    let mut bench = Bench::new(contacts(), None);
+    let mut pages = 0;
+    let step = until_over(&mut bench, |bench| {
+        pages += 1;
+        bench.sum = PageSummary::default();
+        next(&format!("n{pages}"))
+    });
+    let failure = failure(step);
+    assert_eq!((failure.code, pages), (Code::Livelock, 2 * MOST_EMPTY));
+    assert!(failure.message.contains("empty pages without an end"), "{}", failure.message);
+}

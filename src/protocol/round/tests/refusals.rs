@@ -1,0 +1,109 @@
+//! Links that Graph refuses for good.
+
+use super::*;
+use crate::protocol::round::resync::MOST_RESETS;
+
+#[test]
+fn a_link_refused_for_good_falls_back_the_third_time_to_the_delta_link_the_round_began_with() {
+    let paging =
+        Record { phase: Phase::Paging, link: Some(link("bad")), start: Some(link("d0")), kind: Kind::Incremental, page: 1, ..idle() };
+    let mut bench = Bench::new(contacts(), Some(paging));
+    for refusals in [1, 2] {
+        assert_eq!(failure(until_over(&mut bench, |bench| refuse(bench, &["bad"]).unwrap())).code, Code::BadRequest);
+        let stored = bench.store.clone().unwrap();
+        assert_eq!((stored.refusals, stored.link), (refusals, Some(link("bad"))));
+        bench = bench.again(contacts());
+    }
+    assert_eq!(until_over(&mut bench, |bench| refuse(bench, &["bad"]).unwrap_or_else(|| delta("d1"))), Step::Done);
+    assert_eq!(bench.asked, ["/contacts/delta?t=bad", "/contacts/delta?t=d0"]);
+    assert_eq!((bench.round.report.kind, bench.round.report.resync.clone()), (Kind::Incremental, None));
+    let stored = bench.store.unwrap();
+    assert_eq!((stored.refusals, stored.fallback, stored.link), (0, 0, Some(link("d1"))));
+}
+
+#[test]
+fn if_that_is_refused_too_or_leads_there_again_one_full_round_follows() {
+    let paging = || Record {
+        phase: Phase::Paging,
+        link: Some(link("bad")),
+        start: Some(link("d0")),
+        kind: Kind::Incremental,
+        page: 1,
+        refusals: 2,
+        ..idle()
+    };
+    let mut bench = Bench::new(contacts(), Some(paging()));
+    let step = until_over(&mut bench, |bench| refuse(bench, &["bad", "d0"]).unwrap_or_else(|| delta("d1")));
+    assert_eq!((step, bench.round.report.kind), (Step::Done, Kind::Full));
+    assert_eq!(bench.asked, ["/contacts/delta?t=bad", "/contacts/delta?t=d0", "/contacts/delta"]);
+    assert_eq!(bench.round.report.resync.as_deref(), Some("ErrorInvalidUrlQuery"));
+
+    let mut bench = Bench::new(contacts(), Some(paging()));
+    let to_bad = |bench: &mut Bench| refuse(bench, &["bad"]).unwrap_or_else(|| next("bad"));
+    for _ in 0..2 {
+        assert_eq!(failure(until_over(&mut bench, to_bad)).code, Code::BadRequest);
+        bench = bench.again(contacts());
+    }
+    let step = until_over(&mut bench, |bench| refuse(bench, &["bad"]).unwrap_or_else(|| delta("d1")));
+    assert_eq!((step, bench.round.report.kind), (Step::Done, Kind::Full));
+}
+
+#[test]
+fn while_everything_is_refused_the_stored_link_stays() {
+    let paging = Record { refusals: 2, ..idle() };
+    let mut bench = Bench::new(contacts(), Some(paging.clone()));
+    for _ in 0..3 {
+        assert_eq!(failure(until_over(&mut bench, |_| refused(503, ""))).code, Code::Network);
+        assert_eq!(bench.store.as_ref(), Some(&paging));
+        bench = bench.again(contacts());
+    }
+    assert_eq!(until_over(&mut bench, |_| delta("d1")), Step::Done);
+    assert_eq!(bench.asked, ["/contacts/delta?t=d0"]);
+}
+
+#[test]
+fn who_may_not_read_is_no_reason_to_leave_the_link() {
+    for status in [401, 402, 403] {
+        let mut bench = Bench::new(contacts(), Some(idle()));
+        for _ in 0..5 {
+            until_over(&mut bench, |_| refused(status, ""));
+            let record = bench.store.clone().unwrap();
+            assert_eq!((record.phase, record.link, record.refusals), (Phase::Idle, idle().link, 0));
+            assert!(record.forbidden.len() <= 1, "rounds within an hour count once");
+            bench = bench.again(contacts());
+        }
+    }
+}
+
+#[test]
+fn links_that_are_refused_for_good_again_and_again_cost_three_full_rounds_a_day() {
+    let mut bench = Bench::new(contacts(), Some(idle()));
+    let mut queries = 0;
+    for _ in 0..30 {
+        until_over(&mut bench, |bench| if bench.asked.last().unwrap() == "/contacts/delta" { next("bad") } else { refused(400, "x") });
+        queries += bench.asked.iter().filter(|url| *url == "/contacts/delta").count();
+        bench = bench.again(contacts());
+    }
+    assert_eq!(queries, MOST_RESETS);
+}
+
+#[test]
+fn a_link_that_stays_forbidden_for_hours_gives_way_to_the_query_itself() {
+    const HOUR: f64 = 3_600_000.0;
+    let paging = Record { phase: Phase::Paging, link: Some(link("n1")), generation: 1, round: 1, page: 1, ..idle() };
+    let mut bench = Bench::new(events(), Some(paging));
+    for minutes in [0, 1, 59, 60, 61, 120] {
+        bench.now = NOW + f64::from(minutes) * 60_000.0;
+        assert!(matches!(bench.begin(), Step::Fetch(url) if url.ends_with("t=n1")), "{minutes}");
+        assert_eq!(failure(bench.on(refused(403, "ErrorAccessDenied"))).code, Code::Forbidden);
+        bench = bench.again(events());
+    }
+    bench.now = NOW + 4.0 * HOUR;
+    assert!(matches!(bench.begin(), Step::Fetch(url) if url.contains("/calendarView/delta?startDateTime=")));
+    assert_eq!(failure(bench.on(refused(403, "ErrorAccessDenied"))).code, Code::Forbidden);
+    let mut bench = bench.again(events());
+    bench.begin();
+    bench.on(delta("d1"));
+    bench.on(Input::Delivered);
+    assert_eq!(bench.store.map(|record| record.forbidden.len()), Some(0));
+}

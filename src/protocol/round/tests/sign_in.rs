@@ -1,0 +1,99 @@
+//! Tokens that Graph refuses, and claims.
+
+use super::*;
+
+#[test]
+fn a_401_asks_once_for_another_token() {
+    let mut bench = Bench::new(contacts(), None);
+    bench.begin();
+    assert_eq!(bench.step(refused(401, "InvalidAuthenticationToken")), Step::SignIn(TokenReason::Unauthorized));
+    bench.on(Input::SignedIn);
+    let failure = failure(bench.step(refused(401, "InvalidAuthenticationToken")));
+    assert_eq!(
+        (failure.code, failure.status, failure.graph_code.as_deref()),
+        (Code::Unauthorized, Some(401), Some("InvalidAuthenticationToken"))
+    );
+    assert!(failure.message.contains("check its audience, its tenant and its cloud"), "{}", failure.message);
+    assert_eq!(bench.store, None);
+}
+
+#[test]
+fn a_claims_challenge_asks_for_a_token_that_satisfies_it_and_then_the_same_page() {
+    for status in [401, 403] {
+        let mut bench = Bench::new(contacts(), Some(idle()));
+        bench.begin();
+        let refusal = Refusal { status, claims: Some("{\"a\":1}".into()), ..Refusal::default() };
+        assert_eq!(bench.step(Input::Refused(Box::new(refusal))), Step::SignIn(TokenReason::Claims("{\"a\":1}".into())));
+        bench.on(Input::SignedIn);
+        assert_eq!(bench.asked, ["/contacts/delta?t=d0", "/contacts/delta?t=d0"]);
+        assert_eq!(bench.page(delta("d1")), Step::Done);
+    }
+}
+
+#[test]
+fn the_same_claims_twice_end_the_round_with_the_claims_to_pass_on() {
+    let mut bench = Bench::new(contacts(), Some(idle()));
+    bench.begin();
+    bench.step(challenged("{\"a\":1}"));
+    bench.on(Input::SignedIn);
+    let failure = failure(bench.step(challenged("{\"a\":1}")));
+    assert_eq!((failure.code, failure.claims.as_deref(), failure.retryable), (Code::Claims, Some("{\"a\":1}"), true));
+    assert!(failure.message.contains("sign the user in with error.claims, then call resume()"), "{}", failure.message);
+    assert_eq!(bench.store, Some(idle()));
+}
+
+#[test]
+fn two_sign_in_steps_without_a_page_are_the_most_whatever_the_claims() {
+    let mut bench = Bench::new(contacts(), None);
+    bench.begin();
+    assert_eq!(bench.step(refused(401, "")), Step::SignIn(TokenReason::Unauthorized));
+    bench.on(Input::SignedIn);
+    assert_eq!(bench.step(challenged("{\"a\":1}")), Step::SignIn(TokenReason::Claims("{\"a\":1}".into())));
+    bench.on(Input::SignedIn);
+    assert_eq!(failure(bench.step(challenged("{\"a\":2}"))).code, Code::Claims);
+    // Throttles and lost answers between them change nothing.
+    let mut bench = Bench::new(contacts(), None);
+    bench.begin();
+    for claims in ["{\"a\":1}", "{\"a\":2}"] {
+        bench.on(later("1"));
+        bench.on(Input::Slept);
+        bench.step(challenged(claims));
+        bench.on(Input::SignedIn);
+    }
+    assert_eq!(failure(bench.step(refused(401, ""))).code, Code::Unauthorized);
+}
+
+#[test]
+fn a_reset_between_two_refusals_of_tokens_is_no_page() {
+    let mut bench = Bench::new(contacts(), Some(idle()));
+    bench.begin();
+    bench.on(refused(401, ""));
+    bench.on(Input::SignedIn);
+    bench.on(challenged("{}"));
+    bench.on(Input::SignedIn);
+    bench.on(refused(410, ""));
+    assert_eq!(failure(bench.on(refused(401, ""))).code, Code::Unauthorized);
+}
+
+#[test]
+fn each_page_lets_two_more_sign_in_steps_follow() {
+    let mut bench = Bench::new(contacts(), None);
+    bench.begin();
+    for page in ["n1", "n2", "n3"] {
+        bench.step(challenged("{}"));
+        bench.on(Input::SignedIn);
+        bench.step(refused(401, ""));
+        bench.on(Input::SignedIn);
+        bench.page(next(page));
+    }
+}
+
+#[test]
+fn an_accepted_page_lets_a_401_ask_again() {
+    let mut bench = Bench::new(contacts(), None);
+    bench.begin();
+    bench.step(refused(401, ""));
+    bench.on(Input::SignedIn);
+    bench.page(next("n1"));
+    assert_eq!(bench.step(refused(401, "")), Step::SignIn(TokenReason::Unauthorized));
+}

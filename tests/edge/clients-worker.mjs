@@ -1,0 +1,22 @@
+// Opens clients, and keeps them: one isolate for all requests.
+import { openDelta } from "deltalink";
+
+const ROOT = "https://graph.microsoft.com/v1.0";
+const clients = [];
+const answer = { value: [{ id: "user 1" }], "@odata.deltaLink": `${ROOT}/users/delta?$deltatoken=1` };
+
+export default {
+  async fetch(request) {
+    const count = Number(new URL(request.url).searchParams.get("count"));
+    for (let made = 0; made < count; made++) {
+      const client = await openDelta({
+        token: () => "a-token",
+        store: "memory",
+        fetch: async () => Response.json(answer),
+      });
+      await client.track("/users/delta").sync();
+      clients.push(client);
+    }
+    return Response.json(clients.length);
+  },
+};

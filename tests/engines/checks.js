@@ -1,0 +1,394 @@
+// What the packed package must do in every engine. A check is a list of steps; each runs in a page of
+// its own: a fresh one, the same one after a reload, or another tab.
+
+const POPULATE = { contacts: 30, events: 20, around: "2026-11-21T00:00:00Z" };
+const WEEKS = { start: "2026-11-01", end: "2026-12-20" };
+const CLAIMS = '{"access_token":{"nbf":{"essential":true,"value":"1700000000"}}}';
+
+/** The options of each check's world. */
+export const populate = POPULATE;
+
+function equal(got, expected, what = "") {
+  const [one, other] = [got, expected].map((value) => JSON.stringify(value));
+  if (one !== other) throw new Error(`${what}: got ${one}, expected ${other}`);
+}
+
+async function rejects(promise, code) {
+  const error = await promise.then(
+    () => undefined,
+    (error) => error,
+  );
+  if ((error?.code ?? error) !== code) throw new Error(`expected ${code}, got ${error?.stack ?? error}`);
+  return error;
+}
+
+/** Calls the control API of the fake Graph. */
+async function control(world, path, body) {
+  const init = body && {
+    method: "POST",
+    body: JSON.stringify(body),
+    headers: { "content-type": "application/json" },
+  };
+  const response = await fetch(`/control/worlds/${world.id}${path}`, init);
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${path}: ${response.status} ${text}`);
+  return text && JSON.parse(text);
+}
+
+const edits = (world, ...list) => control(world, "/edits", list);
+const fault = (world, match, name, times = 1) => control(world, "/faults", [{ match, times, fault: name }]);
+const requests = async (world) => (await control(world, "/log")).filter(({ kind }) => kind !== "preflight");
+const kinds = async (world) => (await requests(world)).map(({ kind }) => kind);
+const ids = (items) => items.map(({ id }) => id).sort();
+
+async function open(world, more) {
+  const { openDelta } = await import("deltalink");
+  return openDelta({
+    endpoint: world.root,
+    account: "alex",
+    token: () => world.tokens.delegated,
+    retry: { base: 5, cap: 20 },
+    ...more,
+  });
+}
+
+async function isServers(query, world, collection = "contacts") {
+  equal(
+    ids(await query.all()),
+    ids(await control(world, `/tables/${collection}`)),
+    "the mirror is the server's",
+  );
+}
+
+function phase(query, wanted) {
+  return new Promise((resolve) => {
+    const stop = query.status.subscribe((status) => {
+      if (status.phase !== wanted) return;
+      resolve(status);
+      queueMicrotask(() => stop());
+    });
+  });
+}
+
+/** A request of IndexedDB as a promise. */
+const done = (request) =>
+  new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+const names = async () => (await indexedDB.databases()).map(({ name }) => name);
+
+/** A step in a fresh page, in the same page after a reload, or in another tab. */
+const fresh = (run) => ({ run });
+const reloaded = (run) => ({ run, where: "reloaded" });
+const inOtherTab = (run) => ({ run, where: "other tab" });
+const inFirstTab = (run) => ({ run, where: "first tab" });
+const withZone = (run) => ({ run, query: "?zone" });
+
+export const checks = {
+  "the wasm comes from its own file": [
+    fresh(async () => {
+      const { init } = await import("deltalink");
+      equal(await init(), "url");
+      const loaded = performance.getEntriesByType("resource").map(({ name }) => new URL(name).pathname);
+      equal(
+        loaded.filter((path) => /wasm|inline/.test(path)),
+        ["/deltalink/deltalink.wasm"],
+        "what was loaded",
+      );
+    }),
+  ],
+  "a first round fills the mirror": [
+    fresh(async ({ world }) => {
+      const client = await open(world);
+      const contacts = client.orgContacts();
+      const { outcome, kind, pages, added, requests: sent } = await contacts.sync();
+      equal(
+        { outcome, kind, pages, added, sent },
+        { outcome: "complete", kind: "full", pages: 3, added: 30, sent: 3 },
+      );
+      await isServers(contacts, world);
+      await client.close();
+    }),
+  ],
+  "an incremental round brings what changed": [
+    fresh(async ({ world }) => {
+      const client = await open(world);
+      const contacts = client.orgContacts();
+      await contacts.sync();
+      const [edited, removed] = await contacts.all();
+      await edits(
+        world,
+        { collection: "contacts", op: "edit", id: edited.id, patch: { jobTitle: "Archivist" } },
+        { collection: "contacts", op: "remove", id: removed.id },
+        { collection: "contacts", op: "add" },
+      );
+      const { kind, pages, added, changed, removed: gone } = await contacts.sync();
+      equal(
+        { kind, pages, added, changed, gone },
+        { kind: "incremental", pages: 1, added: 1, changed: 1, gone: 1 },
+      );
+      equal((await contacts.get(edited.id)).jobTitle, "Archivist");
+      equal(await contacts.get(removed.id), undefined);
+      await isServers(contacts, world);
+      await client.close();
+    }),
+  ],
+  "a round that a reload has cut off is resumed at its page": [
+    fresh(async ({ world }) => {
+      const pages = (await open(world)).orgContacts().round()[Symbol.asyncIterator]();
+      await pages.next();
+      equal((await pages.next()).value.index, 1);
+    }),
+    reloaded(async ({ world }) => {
+      const client = await open(world);
+      const contacts = client.orgContacts();
+      equal(await contacts.count(), 10, "the page before is kept");
+      const { outcome, resumed, pages } = await contacts.sync();
+      equal({ outcome, resumed, pages }, { outcome: "complete", resumed: true, pages: 2 });
+      equal(await kinds(world), ["initial", "next", "next", "next"], "no page before it is asked for again");
+      await isServers(contacts, world);
+      await client.close();
+    }),
+  ],
+  "the mirror is read without a request, as a whole, in chunks, by id and counted": [
+    fresh(async ({ world }) => {
+      const client = await open(world);
+      await client.orgContacts().sync();
+      await client.close();
+    }),
+    reloaded(async ({ world }) => {
+      const before = await kinds(world);
+      const client = await open(world);
+      const contacts = client.orgContacts();
+      const all = await contacts.all();
+      equal([all.length, await contacts.count()], [30, 30]);
+      equal(await contacts.get(all[7].id), all[7]);
+      equal(await contacts.get("nobody"), undefined);
+      const items = [];
+      for await (const item of contacts.items({ after: all[9].id, limit: 5 })) items.push(item);
+      equal(items, all.slice(10, 15), "a range");
+      const whole = [];
+      for await (const item of contacts.items()) whole.push(item);
+      equal(whole, all);
+      if (!(contacts.status.get().lastSyncedAt instanceof Date)) await phase(contacts, "idle");
+      equal(await kinds(world), before, "no request");
+      await client.close();
+    }),
+  ],
+  "commits are told live in another tab, with their items": [
+    fresh(async ({ world }) => {
+      const client = await open(world);
+      const heard = (window.heard = []);
+      window.enough = new Promise((resolve) => {
+        client.orgContacts().on("change", (changes, { remote, last }) => {
+          heard.push(...changes.map(({ id, item }) => ({ id, remote, name: item.displayName })));
+          if (last) resolve();
+        });
+      });
+    }),
+    inOtherTab(async ({ world }) => {
+      const client = await open(world);
+      const { outcome } = await client.orgContacts().sync();
+      equal(outcome, "complete");
+      await client.close();
+    }),
+    inFirstTab(async ({ world }) => {
+      await window.enough;
+      const table = await control(world, "/tables/contacts");
+      const named = table.map(({ id, displayName }) => ({ id, remote: true, name: displayName }));
+      const sorted = (list) => list.sort((one, other) => (one.id < other.id ? -1 : 1));
+      equal(sorted(window.heard), sorted(named));
+    }),
+  ],
+  "a second tab waits for the round of the first, and goes on from what that has stored": [
+    fresh(async ({ world }) => {
+      const client = await open(world);
+      window.pages = client.orgContacts().round()[Symbol.asyncIterator]();
+      await window.pages.next();
+      await window.pages.next();
+    }),
+    inOtherTab(async ({ world }) => {
+      const contacts = (await open(world)).orgContacts();
+      window.syncing = contacts.sync();
+      window.contacts = contacts;
+      await phase(contacts, "following");
+      equal((await kinds(world)).length, 2, "whoever waits asks for nothing");
+    }),
+    inFirstTab(() => window.pages.return().then(() => {})),
+    inOtherTab(async ({ world }) => {
+      const { outcome, resumed, pages } = await window.syncing;
+      equal({ outcome, resumed, pages }, { outcome: "complete", resumed: true, pages: 2 });
+      await isServers(window.contacts, world);
+    }),
+  ],
+  "an abort ends a round with its reason, and the next one goes on": [
+    fresh(async ({ world }) => {
+      await fault(world, { kind: "next" }, "hang");
+      const client = await open(world);
+      const contacts = client.orgContacts();
+      const stop = new AbortController();
+      const syncing = contacts.sync({ signal: stop.signal });
+      while ((await contacts.count()) < 10 || (await kinds(world)).length < 2) await null;
+      stop.abort("enough");
+      await rejects(syncing, "enough");
+      equal(contacts.status.get().phase, "idle");
+      const { outcome, resumed } = await contacts.sync();
+      equal({ outcome, resumed }, { outcome: "complete", resumed: true });
+      await isServers(contacts, world);
+      await client.close();
+    }),
+  ],
+  "a claims challenge reaches the token source decoded": [
+    fresh(async ({ world }) => {
+      await fault(world, { kind: "next" }, { name: "claims", status: 401 });
+      const asked = [];
+      const token = ({ reason, claims }) => {
+        asked.push([reason, claims ?? null]);
+        return world.tokens.delegated;
+      };
+      const client = await open(world, { token });
+      const { outcome, requests: sent } = await client.orgContacts().sync();
+      equal({ outcome, sent }, { outcome: "complete", sent: 4 });
+      equal(asked, [
+        ["start", null],
+        ["expired", null],
+        ["claims", CLAIMS],
+      ]);
+      await client.close();
+    }),
+  ],
+  "a throttle is waited for, and a service that fails is asked again": [
+    fresh(async ({ world }) => {
+      await fault(
+        world,
+        { kind: "initial" },
+        { name: "status", status: 429, code: "TooManyRequests", headers: { "Retry-After": "1" } },
+      );
+      await fault(world, { kind: "next" }, { name: "status", status: 503, code: "ServiceUnavailable" });
+      const client = await open(world);
+      const contacts = client.orgContacts();
+      const { outcome, waits, retries } = await contacts.sync();
+      equal(
+        { outcome, retries, reasons: waits.map(({ reason }) => reason) },
+        { outcome: "complete", retries: 2, reasons: ["throttled", "server"] },
+      );
+      await isServers(contacts, world);
+      await client.close();
+    }),
+  ],
+  "a resync removes what is gone": [
+    fresh(async ({ world }) => {
+      const client = await open(world);
+      const contacts = client.orgContacts();
+      await contacts.sync();
+      const [gone] = await contacts.all();
+      await edits(world, { collection: "contacts", op: "remove", id: gone.id });
+      await control(world, "/expire", {});
+      const { outcome, kind, ghosts, resync } = await contacts.sync();
+      equal(
+        { outcome, kind, ghosts, isResync: Boolean(resync) },
+        { outcome: "complete", kind: "full", ghosts: 1, isResync: true },
+      );
+      await isServers(contacts, world);
+      await client.close();
+    }),
+  ],
+  "occurrences of a calendar are complete": [
+    fresh(async ({ world }) => {
+      const client = await open(world);
+      const events = client.events(WEEKS);
+      equal((await events.sync()).outcome, "complete");
+      const all = await events.all({ occurrences: "complete" });
+      const bare = all.filter(({ type, subject }) => type === "occurrence" && subject === undefined);
+      equal([all.length > 0, bare.length], [true, 0]);
+      await client.close();
+    }),
+  ],
+  "what is stored can be read in IndexedDB": [
+    fresh(async ({ world }) => {
+      const client = await open(world);
+      const contacts = client.orgContacts();
+      await contacts.sync();
+      const { key } = contacts;
+      const all = await contacts.all();
+      await client.close();
+      equal(await names(), ["deltalink | alex"]);
+      const database = await done(indexedDB.open("deltalink | alex"));
+      equal([...database.objectStoreNames].slice(0, 2), ["items", "state"]);
+      const stored = database.transaction(["items", "state"]);
+      const [state, rows] = await Promise.all([
+        done(stored.objectStore("state").get(key)),
+        done(stored.objectStore("items").getAll()),
+      ]);
+      database.close();
+      equal(
+        { format: state.format, phase: state.phase, count: state.count },
+        { format: 1, phase: "idle", count: 30 },
+      );
+      if (!state.link.startsWith(world.root)) throw new Error(`no deltaLink: ${state.link}`);
+      equal(
+        rows.map(({ item }) => item),
+        all,
+      );
+    }),
+  ],
+  "forget() deletes the database, and a client after it begins anew": [
+    fresh(async ({ world }) => {
+      const client = await open(world);
+      await client.orgContacts().sync();
+      equal(await names(), ["deltalink | alex"]);
+      await client.forget();
+      await rejects((async () => client.orgContacts())(), "closed");
+    }),
+    reloaded(async ({ world }) => {
+      equal((await names()).length, 0, "no database");
+      const client = await open(world);
+      const contacts = client.orgContacts();
+      equal([await contacts.count(), (await contacts.sync()).kind], [0, "full"]);
+      await client.close();
+    }),
+  ],
+  "two accounts are kept apart": [
+    fresh(async ({ world }) => {
+      const [alex, robin] = [await open(world), await open(world, { account: "robin" })];
+      await alex.orgContacts().sync();
+      equal([await alex.orgContacts().count(), await robin.orgContacts().count()], [30, 0]);
+      equal((await robin.orgContacts().sync()).kind, "full");
+      equal((await names()).sort(), ["deltalink | alex", "deltalink | robin"]);
+      await alex.forget();
+      equal(await names(), ["deltalink | robin"]);
+      await isServers(robin.orgContacts(), world);
+      await robin.close();
+    }),
+  ],
+  "a listener that awaits a sync() of its own query gets bad-request, and no lock is left": [
+    fresh(async ({ world }) => {
+      const client = await open(world);
+      const contacts = client.orgContacts();
+      const codes = [];
+      contacts.on("change", () => contacts.sync().catch(({ code }) => void codes.push(code)));
+      equal((await contacts.sync()).outcome, "complete");
+      equal(codes, ["bad-request", "bad-request", "bad-request"]);
+      equal((await navigator.locks.query()).held.length, 0, "locks");
+      await client.close();
+    }),
+  ],
+  "sync() does its work where zone.js has replaced Promise": [
+    withZone(async ({ world }) => {
+      if (!window.Zone || !Promise.toString().includes("ZoneAwarePromise"))
+        throw new Error("zone.js is not there");
+      const client = await open(world);
+      const contacts = client.orgContacts();
+      const heard = [];
+      contacts.on("change", (changes) => void heard.push(...changes));
+      const { outcome, requests: sent } = await contacts.sync();
+      equal({ outcome, sent, heard: heard.length }, { outcome: "complete", sent: 3, heard: 30 });
+      await isServers(contacts, world);
+      const pages = [];
+      for await (const page of contacts.round()) pages.push(page.index);
+      equal(pages, [0]);
+      await client.close();
+    }),
+  ],
+};

@@ -1,0 +1,20 @@
+// Runs the steps of checks.js in the page that a driver has opened.
+import { checks } from "./checks.js";
+
+window.page = {
+  /** One step of a check. */
+  async step(name, at, world) {
+    await checks[name][at].run({ world });
+  },
+
+  /** Deletes all that a check has stored. */
+  async clean() {
+    for (const { name } of await indexedDB.databases()) {
+      await new Promise((resolve, reject) => {
+        const deleting = indexedDB.deleteDatabase(name);
+        deleting.onsuccess = resolve;
+        deleting.onerror = () => reject(deleting.error);
+      });
+    }
+  },
+};

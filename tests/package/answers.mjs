@@ -1,0 +1,35 @@
+// Clients of a Graph that a function plays: for answers that the fake Graph does not give.
+import { openDelta } from "deltalink";
+
+const ROOT = "https://graph.microsoft.com/v1.0";
+
+/** A page as Graph sends it. `next` and `delta` are paths of its links. */
+export function page(items, { next, delta } = {}) {
+  return Response.json({
+    value: items,
+    ...(next && { "@odata.nextLink": `${ROOT}${next}` }),
+    ...(delta && { "@odata.deltaLink": `${ROOT}${delta}` }),
+  });
+}
+
+/** A page without a copy by JSON: its text is used as it is. */
+export function text(body) {
+  return new Response(body, { headers: { "content-type": "application/json" } });
+}
+
+/**
+ * A client in memory whose requests `respond(url, count)` answers. `count` is 1 for its first request.
+ * `client.requests` lists the URLs and the tokens that were sent.
+ */
+export async function clientOf(respond, options = {}) {
+  const requests = [];
+  const fetch = async (url, { headers }) => {
+    requests.push({ url, token: headers.get("Authorization").replace("Bearer ", "") });
+    return respond(url, requests.length);
+  };
+  const retry = { base: 1, cap: 2 };
+  const client = await openDelta({ token: () => "a-token", store: "memory", retry, fetch, ...options });
+  return Object.assign(client, { requests });
+}
+
+export const week = { start: "2026-11-23", end: "2026-11-30" };

@@ -1,0 +1,196 @@
+// No loop over the answers of a store, a token source or a fetch goes on without a bound.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import "fake-indexeddb/auto";
+import { clientOf, page } from "./answers.mjs";
+import { MemoryStore } from "./memory-store.mjs";
+
+const busy = () => new Response("", { status: 429, headers: { "Retry-After": "60" } });
+const done = () => page([{ id: "user 1" }], { delta: "/users/delta?$deltatoken=1" });
+const retry = { base: 1, cap: 2, maxWait: 10 };
+
+/** A memory store of which the test replaces methods. After `most` calls it throws: an endless loop ends. */
+function storeWith(methods, most = 1000) {
+  const calls = { load: 0, rows: 0, commit: 0, scan: 0, clear: 0 };
+  const inner = new MemoryStore();
+  const method =
+    (name) =>
+    async (...values) => {
+      if ((calls[name] += 1) > most) throw new Error(`${name}() is called for ever`);
+      return methods[name] ? methods[name](inner, ...values) : inner[name](...values);
+    };
+  return { calls, inner, ...Object.fromEntries(Object.keys(calls).map((name) => [name, method(name)])) };
+}
+
+const isThrottle = (key) => key.includes(" | not before | ");
+
+test("a store that keeps refusing the throttle record is asked twice, then the round ends", async () => {
+  const store = storeWith({ commit: async () => false });
+  const client = await clientOf(busy, { store, account: "alex", retry });
+  await assert.rejects(client.track("/users/delta").sync(), { code: "throttled" });
+  assert.ok(store.calls.commit <= 2 && store.calls.load < 10, JSON.stringify(store.calls));
+  await client.close();
+});
+
+test("so is one that says each time that somebody else has written an earlier time", async () => {
+  let revision = 0;
+  const store = storeWith({
+    load: async (inner, key) =>
+      isThrottle(key) ? { revision: String((revision += 1)), until: 1, at: 0 } : undefined,
+    commit: async () => false,
+  });
+  const client = await clientOf(busy, { store, account: "alex", retry });
+  await assert.rejects(client.track("/users/delta").sync(), { code: "throttled" });
+  assert.ok(store.calls.commit <= 2, JSON.stringify(store.calls));
+  await client.close();
+});
+
+test("a stored throttle record that cannot be read ends no round", async () => {
+  for (const stored of [
+    { revision: 7, until: 1, at: 1 },
+    { revision: {}, until: "soon" },
+    7,
+    "later",
+    [],
+    { until: Infinity, at: NaN, revision: "1" },
+  ]) {
+    const store = storeWith({ load: async (inner, key) => (isThrottle(key) ? stored : inner.load(key)) });
+    const client = await clientOf(
+      (url, count) =>
+        count === 1 ? new Response("", { status: 429, headers: { "Retry-After": "0" } }) : done(),
+      { store, account: "alex" },
+    );
+    assert.equal((await client.track("/users/delta").sync()).outcome, "complete", JSON.stringify(stored));
+    await client.close();
+  }
+  const client = await clientOf(busy, { store: "indexeddb", account: "alex", retry });
+  await assert.rejects(client.track("/users/delta").sync(), { code: "throttled" });
+  await client.close();
+  const { name } = (await indexedDB.databases()).find(({ name }) => name.includes("alex"));
+  await spoil(name);
+  const again = await clientOf(busy, { store: "indexeddb", account: "alex", retry });
+  await assert.rejects(again.track("/users/delta").sync(), { code: "throttled" });
+  await again.close();
+});
+
+/** Replaces the revision of every stored record by a number. */
+async function spoil(name) {
+  const opening = indexedDB.open(name);
+  const database = await new Promise((resolve) => (opening.onsuccess = () => resolve(opening.result)));
+  for (const store of database.objectStoreNames) {
+    const transaction = database.transaction(store, "readwrite");
+    const cursors = transaction.objectStore(store).openCursor();
+    cursors.onsuccess = () => {
+      const cursor = cursors.result;
+      if (!cursor) return;
+      if (cursor.value?.until) {
+        const place = cursor.source.keyPath ? [] : [cursor.key];
+        cursor.source.put({ ...cursor.value, revision: 7 }, ...place);
+      }
+      cursor.continue();
+    };
+    await new Promise((resolve) => (transaction.oncomplete = resolve));
+  }
+  database.close();
+}
+
+test("a store whose scan goes in circles is a named error in all(), count() and a sweep", async () => {
+  const chunk = (from) =>
+    Array.from({ length: 500 }, (_, at) => [
+      `${from} ${String(at).padStart(3, "0")}`,
+      { round: 1, item: { id: "x" } },
+    ]);
+  // Never the id that it was given, and never further.
+  const circles = async (inner, key, { after = "" }) => (after.startsWith("a") ? chunk("b") : chunk("a"));
+  const broken = {
+    code: "store",
+    message: /scan\(\) of options\.store must give rows after the id it was given/,
+  };
+  const store = storeWith({ scan: circles });
+  const client = await clientOf(done, { store, account: "alex" });
+  const users = client.track("/users/delta");
+  await users.sync();
+  await assert.rejects(users.all(), broken);
+  await users.reset();
+  await assert.rejects(users.sync(), broken);
+  await client.close();
+  const uncounted = storeWith({
+    scan: circles,
+    load: async () => ({ format: 1, phase: "fresh", revision: "0.1" }),
+  });
+  const other = await clientOf(done, { store: uncounted, account: "alex" });
+  await assert.rejects(other.track("/users/delta").count(), broken);
+  await assert.rejects(async () => {
+    for await (const item of other.track("/users/delta").items()) void item;
+  }, broken);
+  await other.close();
+});
+
+test("a mirror that changes at every reading is given up with conflict", async () => {
+  let revision = 0;
+  const store = storeWith({
+    load: async () => ({ format: 1, phase: "fresh", revision: `0.${(revision += 1)}` }),
+  });
+  const client = await clientOf(done, { store, account: "alex" });
+  await assert.rejects(client.track("/users/delta").all(), { code: "conflict" });
+  assert.ok(store.calls.scan < 20);
+  await client.close();
+});
+
+test("a token source that is always busy, and tokens that are always refused, end the round", async () => {
+  const refused = () => new Response("", { status: 401 });
+  for (const [token, respond, code] of [
+    [
+      () => Promise.reject(Object.assign(new Error("busy"), { retryable: true, status: 503 })),
+      done,
+      "network",
+    ],
+    [
+      () =>
+        Promise.reject(
+          Object.assign(new Error("busy"), { retryable: true, status: 429, retryAt: new Date(0) }),
+        ),
+      done,
+      "network",
+    ],
+    [() => Promise.reject(new TypeError("fetch failed")), done, "network"],
+    [() => "a-token", refused, "unauthorized"],
+    [({ reason }) => `a-token-${reason}-${Math.random()}`, refused, "unauthorized"],
+  ]) {
+    let calls = 0;
+    const counted = (request) => {
+      assert.ok((calls += 1) < 100, "it is asked for ever");
+      return token(request);
+    };
+    const client = await clientOf(respond, { token: counted });
+    await assert.rejects(client.track("/users/delta").sync(), { code });
+    assert.ok(calls < 20, `${calls} calls`);
+    await client.close();
+  }
+});
+
+test("a Graph that redirects its links, or throttles without a time, for ever ends the round", async () => {
+  for (const [respond, code] of [
+    [() => new Response("", { status: 429 }), "throttled"],
+    [() => new Response("", { status: 429, headers: { "Retry-After": "0" } }), "throttled"],
+    [() => new Response("", { status: 503, headers: { "Retry-After": "0" } }), "network"],
+    [() => new Response("", { status: 410 }), "resync"],
+    [
+      () =>
+        new Response("", {
+          status: 410,
+          headers: { Location: "https://graph.microsoft.com/v1.0/users/delta?$deltatoken=2" },
+        }),
+      "resync",
+    ],
+  ]) {
+    const client = await clientOf((url, count) => (assert.ok(count < 200), respond()));
+    const error = await client
+      .track("/users/delta")
+      .sync()
+      .catch((error) => error);
+    assert.ok(error.name === "DeltaError", `${code}: ${error}`);
+    assert.ok(client.requests.length < 50, `${client.requests.length} requests`);
+    await client.close();
+  }
+});

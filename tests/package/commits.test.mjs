@@ -1,0 +1,158 @@
+// Commits that take their time, and what comes while they run: an abort, a sync, a sign-out.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { clientOf, page } from "./answers.mjs";
+import { MemoryStore } from "./memory-store.mjs";
+import { event, turn } from "../wait.mjs";
+
+/** A store that holds commits up until `release()`: those that write rows, or with `all` every one. */
+class SlowStore extends MemoryStore {
+  begun = event();
+  commits = 0;
+  #all;
+  #gate = event();
+
+  constructor({ all = false } = {}) {
+    super();
+    this.#all = all;
+  }
+
+  release() {
+    this.#gate.fire();
+  }
+
+  async commit(key, batch) {
+    this.commits += 1;
+    if (this.#all || batch.put.length) {
+      this.begun.fire();
+      await this.#gate.fired;
+    }
+    return super.commit(key, batch);
+  }
+}
+
+const threePages = (url, count) =>
+  page(
+    [{ id: `user ${count}` }],
+    count < 3 ? { next: `/users/delta?$skiptoken=${count}` } : { delta: "/users/delta?$deltatoken=1" },
+  );
+
+/** A promise that has not settled after everything that was ready to run has run. */
+async function isPending(promise) {
+  let settled = false;
+  const note = () => (settled = true);
+  promise.then(note, note);
+  for (let turns = 0; turns < 20; turns++) await turn();
+  return !settled;
+}
+
+test("a sync right after the abort of a slow commit waits for it: no conflict, no page twice", async () => {
+  const store = new SlowStore();
+  const client = await clientOf(threePages, { store, account: "alex" });
+  const users = client.track("/users/delta");
+  const stop = new AbortController();
+  const first = users.sync({ signal: stop.signal });
+  await store.begun.fired;
+  stop.abort("enough");
+  await assert.rejects(first, (reason) => reason === "enough");
+  const second = users.sync();
+  assert.ok(await isPending(second));
+  assert.equal(client.requests.length, 1, "the next round begins after the commit");
+  store.release();
+  const report = await second;
+  assert.deepEqual([report.outcome, report.resumed, report.pages], ["complete", true, 2]);
+  assert.equal(client.requests.length, 3);
+  assert.equal(new Set(client.requests.map(({ url }) => url)).size, 3, "each page once");
+  assert.equal(await users.count(), 3);
+  await client.close();
+});
+
+test("a round right after the abort of a slow commit does not deliver its page again", async () => {
+  const store = new SlowStore();
+  const client = await clientOf(threePages, { store, account: "alex" });
+  const users = client.track("/users/delta");
+  const stop = new AbortController();
+  const pages = users.round({ signal: stop.signal })[Symbol.asyncIterator]();
+  const { value: first } = await pages.next();
+  const acknowledged = first.ack();
+  await store.begun.fired;
+  stop.abort("enough");
+  await assert.rejects(pages.next(), (reason) => reason === "enough");
+  const seen = [];
+  const again = (async () => {
+    for await (const { changes } of users.round()) seen.push(...changes.map(({ id }) => id));
+  })();
+  assert.ok(await isPending(again));
+  store.release();
+  await acknowledged;
+  await again;
+  assert.deepEqual(seen, ["user 2", "user 3"]);
+  await client.close();
+});
+
+test("reset() waits for a commit of a round that was aborted", async () => {
+  const store = new SlowStore();
+  const client = await clientOf(threePages, { store, account: "alex" });
+  const users = client.track("/users/delta");
+  const stop = new AbortController();
+  const first = users.sync({ signal: stop.signal });
+  await store.begun.fired;
+  stop.abort("enough");
+  await assert.rejects(first, (reason) => reason === "enough");
+  const reset = users.reset();
+  assert.ok(await isPending(reset));
+  store.release();
+  await reset;
+  assert.equal((await store.load(users.key)).phase, "fresh");
+  await client.close();
+});
+
+test("forget() during a first commit wipes what that writes: nothing is back later", async () => {
+  const store = new SlowStore();
+  const client = await clientOf(threePages, { store, account: "alex" });
+  const users = client.track("/users/delta");
+  const syncing = assert.rejects(users.sync(), { code: "closed" });
+  await store.begun.fired;
+  const forgotten = client.forget();
+  await syncing;
+  assert.ok(await isPending(forgotten));
+  store.release();
+  await forgotten;
+  for (let turns = 0; turns < 20; turns++) await turn();
+  assert.equal(await store.load(users.key), undefined, "no link");
+  assert.deepEqual(await store.all(users.key), [], "no rows");
+  assert.deepEqual([store.commits, client.requests.length], [1, 1]);
+});
+
+test("forget() while a throttle time is written wipes it too", async () => {
+  const store = new SlowStore({ all: true });
+  const busy = () => new Response("", { status: 429, headers: { "Retry-After": "60" } });
+  const client = await clientOf(busy, { store, account: "alex" });
+  const keys = new Set();
+  const { commit } = store;
+  store.commit = (key, batch) => (keys.add(key), commit.call(store, key, batch));
+  const users = client.track("/users/delta");
+  const syncing = assert.rejects(users.sync(), { code: "closed" });
+  await store.begun.fired;
+  const forgotten = client.forget();
+  await syncing;
+  store.release();
+  await forgotten;
+  for (let turns = 0; turns < 20; turns++) await turn();
+  assert.equal(keys.size, 1);
+  for (const key of keys) assert.equal(await store.load(key), undefined);
+});
+
+test("close() waits for a commit that has begun", async () => {
+  const store = new SlowStore();
+  const client = await clientOf(threePages, { store, account: "alex" });
+  const users = client.track("/users/delta");
+  const syncing = assert.rejects(users.sync(), { code: "closed" });
+  await store.begun.fired;
+  const closed = client.close();
+  await syncing;
+  assert.ok(await isPending(closed));
+  store.release();
+  await closed;
+  assert.equal((await store.load(users.key)).phase, "paging");
+});

@@ -1,0 +1,79 @@
+// The packed wasm with less memory or less stack: outside data then makes it trap.
+import { readFile } from "node:fs/promises";
+
+const MEMORY = 5;
+const GLOBALS = 6;
+const I32_CONST = 0x41;
+
+export const packedWasm = () =>
+  readFile(new URL("../node_modules/deltalink/deltalink.wasm", import.meta.url));
+
+/** The number at a place of a wasm, and the place behind it. */
+function leb(bytes, at) {
+  let value = 0;
+  for (let shift = 0; ; shift += 7) {
+    value |= (bytes[at] & 127) << shift;
+    if (bytes[at++] < 128) return [value, at];
+  }
+}
+
+function encoded(value) {
+  const bytes = [];
+  for (; value > 127; value >>>= 7) bytes.push((value & 127) | 128);
+  return [...bytes, value];
+}
+
+/** A positive number as a signed one: its last byte has the bit of the sign clear. */
+function encodedSigned(value) {
+  const bytes = [];
+  for (; value > 63; value >>= 7) bytes.push((value & 127) | 128);
+  return [...bytes, value];
+}
+
+/** The wasm with another content of one section. */
+function withSection(wasm, section, change) {
+  for (let at = 8; at < wasm.length;) {
+    const [size, from] = leb(wasm, at + 1);
+    if (wasm[at] === section) {
+      const content = change(wasm.subarray(from, from + size));
+      return Buffer.concat([
+        wasm.subarray(0, at),
+        Buffer.from([section, ...encoded(content.length)]),
+        Buffer.from(content),
+        wasm.subarray(from + size),
+      ]);
+    }
+    at = from + size;
+  }
+  throw new Error(`the wasm has no section ${section}`);
+}
+
+/** The wasm with at most `more` pages of memory beyond those that it begins with. */
+export function confined(wasm, more) {
+  return withSection(wasm, MEMORY, (content) => {
+    const [pages] = leb(content, 2);
+    return [1, 1, ...encoded(pages), ...encoded(pages + more)];
+  });
+}
+
+/** The wasm with a stack of so many bytes: the start of its stack pointer, which is its first global. */
+export function withStack(wasm, bytes) {
+  return withSection(wasm, GLOBALS, (content) => {
+    const [, type] = leb(content, 0);
+    const value = type + 3;
+    if (content[type + 1] !== 1 || content[type + 2] !== I32_CONST) throw new Error("no stack pointer");
+    const [, end] = leb(content, value);
+    return [...content.subarray(0, value), ...encodedSigned(bytes), ...content.subarray(end)];
+  });
+}
+
+/** Where the stack begins: it grows down to 0. */
+export function stackOf(wasm) {
+  let found;
+  withSection(wasm, GLOBALS, (content) => {
+    const [, type] = leb(content, 0);
+    [found] = leb(content, type + 3);
+    return content;
+  });
+  return found;
+}

@@ -1,0 +1,138 @@
+// IndexedDB as browsers in the background, on phones and with a damaged disk have it.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { openDelta } from "deltalink";
+import "fake-indexeddb/auto";
+import { asked, startFake } from "../fake.mjs";
+
+let fake;
+before(async () => (fake = await startFake()));
+after(() => fake.stop());
+
+const populate = { contacts: 30 };
+const { transaction } = globalThis.IDBDatabase.prototype;
+const { open } = globalThis.IDBFactory.prototype;
+let accounts = 0;
+
+async function client(world) {
+  const account = `alex ${(accounts += 1)}`;
+  return openDelta({ endpoint: world.root, token: () => world.tokens.delegated, account, retry: { base: 5, cap: 20 } });
+}
+
+const cut = {
+  "Safari in the background": () =>
+    new globalThis.DOMException("Connection to Indexed Database server lost. Refresh the page to try again", "UnknownError"),
+  "iOS in the background": () =>
+    new globalThis.DOMException(
+      "Failed to execute 'transaction' on 'IDBDatabase': The database connection is closing.",
+      "InvalidStateError",
+    ),
+};
+
+for (const [browser, failure] of Object.entries(cut)) {
+  test(`a connection that ${browser} cuts is opened anew and the round goes on`, async () => {
+    const world = await fake.world({ populate });
+    const delta = await client(world);
+    const contacts = delta.orgContacts();
+    const dead = new WeakSet();
+    let transactions = 0;
+    let opened = 0;
+    globalThis.IDBDatabase.prototype.transaction = function (...values) {
+      // The first handle dies in the middle of the round, without an event.
+      if (opened === 0 && (transactions += 1) > 5) dead.add(this);
+      if (dead.has(this)) throw failure();
+      return transaction.apply(this, values);
+    };
+    globalThis.IDBFactory.prototype.open = function (...values) {
+      opened += 1;
+      return open.apply(this, values);
+    };
+    try {
+      assert.equal((await contacts.sync()).outcome, "complete");
+      assert.equal(await contacts.count(), 30);
+      assert.equal(opened, 1, "once for all that waited");
+      assert.equal(contacts.status.get().phase, "idle");
+    } finally {
+      globalThis.IDBDatabase.prototype.transaction = transaction;
+      globalThis.IDBFactory.prototype.open = open;
+    }
+    await delta.close();
+  });
+}
+
+test("a commit that was done when its connection broke is not taken for another tab's", async () => {
+  const world = await fake.world({ populate });
+  const delta = await client(world);
+  let broken = false;
+  globalThis.IDBDatabase.prototype.transaction = function (stores, mode, options) {
+    const made = transaction.call(this, stores, mode, options);
+    if (mode !== "readwrite" || broken || !stores.includes("items")) return made;
+    broken = true;
+    // It completes, and the page hears of a lost connection.
+    const heard = { oncomplete: null, onabort: null };
+    made.oncomplete = () => heard.onabort?.();
+    return new Proxy(made, {
+      get(target, name) {
+        if (name in heard) return heard[name];
+        if (name === "error") return broken ? cut["Safari in the background"]() : null;
+        const value = target[name];
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+      set(target, name, value) {
+        if (name in heard) heard[name] = value;
+        return true;
+      },
+    });
+  };
+  try {
+    const contacts = delta.orgContacts();
+    assert.equal((await contacts.sync()).outcome, "complete");
+    assert.deepEqual([broken, await contacts.count(), (await asked(world)).length], [true, 30, 3]);
+  } finally {
+    globalThis.IDBDatabase.prototype.transaction = transaction;
+  }
+  await delta.close();
+});
+
+test("a database that does not open at first is tried again, and told apart from a private window", async () => {
+  const world = await fake.world({ populate });
+  let refusals = 2;
+  globalThis.IDBFactory.prototype.open = function (...values) {
+    if ((refusals -= 1) >= 0) throw new globalThis.DOMException("Internal error opening backing store for indexedDB.open.", "UnknownError");
+    return open.apply(this, values);
+  };
+  try {
+    const delta = await client(world);
+    assert.equal((await delta.orgContacts().sync()).outcome, "complete");
+    await delta.close();
+    refusals = 1000;
+    await assert.rejects(client(world), (error) => {
+      assert.deepEqual([error.code, error.retryable], ["store", true]);
+      assert.match(error.message, /Internal error opening backing store/);
+      assert.doesNotMatch(error.message, /private window/);
+      return true;
+    });
+    assert.ok(refusals > 990, "it is not tried for ever");
+  } finally {
+    globalThis.IDBFactory.prototype.open = open;
+  }
+});
+
+test("a connection that stays cut is a named error that another try may cure", async () => {
+  const world = await fake.world({ populate });
+  const delta = await client(world);
+  globalThis.IDBDatabase.prototype.transaction = () => {
+    throw cut["Safari in the background"]();
+  };
+  try {
+    await assert.rejects(delta.orgContacts().sync(), (error) => {
+      assert.deepEqual([error.code, error.retryable], ["store", true]);
+      assert.match(error.message, /Connection to Indexed Database server lost/);
+      return true;
+    });
+  } finally {
+    globalThis.IDBDatabase.prototype.transaction = transaction;
+  }
+  assert.equal((await delta.orgContacts().sync()).outcome, "complete");
+  await delta.close();
+});

@@ -1,0 +1,225 @@
+// Listeners of `change` that wait for rounds of their own query, and what listeners leave behind.
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { test } from "node:test";
+import { promisify } from "node:util";
+import { openDelta } from "deltalink";
+import "fake-indexeddb/auto";
+import { clientOf, page, week } from "./answers.mjs";
+import { event, turn, until } from "../wait.mjs";
+
+const run = promisify(execFile);
+
+/** Two pages, then rounds of one page, each with another item. */
+const pages = (url, count) =>
+  page(
+    [{ id: `user ${count}` }],
+    count === 1 ? { next: "/users/delta?$skiptoken=1" } : { delta: `/users/delta?$deltatoken=${count}` },
+  );
+
+/** A query, and what its listeners failed with. */
+async function queryOf(respond = pages) {
+  const client = await clientOf(respond);
+  return { client, users: client.track("/users/delta") };
+}
+
+const words = (call) => new RegExp(`^a ${call}\\(\\) of the same query called while its listener runs`);
+
+test("a listener that awaits sync() of its own query gets bad-request, which says so", async (t) => {
+  const { client, users } = await queryOf();
+  const reported = t.mock.method(console, "error", () => {});
+  users.on("change", async () => {
+    await users.sync();
+  });
+  const report = await users.sync();
+  assert.deepEqual([report.outcome, report.pages], ["complete", 2]);
+  const errors = reported.mock.calls.map(({ arguments: [error] }) => error);
+  assert.equal(errors.length, 2, "one for each commit");
+  for (const { code, retryable, message } of errors) {
+    assert.deepEqual([code, retryable], ["bad-request", false]);
+    assert.match(message, words("sync"));
+  }
+  assert.equal((await users.sync()).outcome, "complete", "the lock is free");
+  await client.close();
+});
+
+test("so does one that awaits sync() of a query of the same key, or loops over round()", async (t) => {
+  const { client, users } = await queryOf();
+  const reported = t.mock.method(console, "error", () => {});
+  users.on("change", () => client.track("/users/delta").sync());
+  users.on("change", async () => {
+    for await (const page of users.round()) void page;
+  });
+  assert.equal((await users.sync()).outcome, "complete");
+  const messages = reported.mock.calls.map(({ arguments: [error] }) => error.message);
+  assert.equal(messages.length, 4);
+  assert.ok(
+    messages.some((message) => words("sync").test(message)) &&
+      messages.some((message) => words("round").test(message)),
+  );
+  await client.close();
+});
+
+test("a listener may sync another query", async () => {
+  const { client, users } = await queryOf();
+  const groups = client.track("/groups/delta");
+  const reports = [];
+  users.on("change", async () => void reports.push(await groups.sync()));
+  await users.sync();
+  assert.deepEqual(
+    reports.map(({ outcome }) => outcome),
+    ["complete", "complete"],
+  );
+  await client.close();
+});
+
+test("a round is over before the listeners of its last page return: another sync runs", async () => {
+  const { client, users } = await queryOf();
+  const gate = event();
+  const heard = [];
+  users.on("change", (changes, info) => {
+    heard.push(info.last);
+    return info.last && heard.length === 2 ? gate.fired : undefined;
+  });
+  const first = users.sync();
+  await until(() => heard.length === 2);
+  await until(() => users.status.get().phase === "idle");
+  assert.equal(
+    await Promise.race([first, turn().then(() => "waits")]),
+    "waits",
+    "its own promise waits for its listeners",
+  );
+  const second = await users.sync();
+  assert.deepEqual([second.outcome, second.kind], ["complete", "incremental"]);
+  assert.equal(await users.count(), 3);
+  assert.deepEqual(heard, [false, true], "listeners are called in order");
+  gate.fire();
+  assert.equal((await first).kind, "full");
+  await until(() => heard.length === 3);
+  await client.close();
+});
+
+test("a listener that awaits a sync() which it calls later does not hang", async () => {
+  const { client, users } = await queryOf();
+  const reports = [];
+  users.on("change", async () => {
+    if (reports.length) return;
+    reports.push("begun");
+    await turn();
+    reports.push(await users.sync());
+  });
+  const report = await users.sync();
+  assert.deepEqual([report.outcome, report.pages], ["complete", 2]);
+  await until(() => reports.length === 2);
+  assert.equal(reports[1], report, "it joined the round that runs");
+  await client.close();
+});
+
+test("two queries whose listeners await each other's sync() do not hang", async () => {
+  const { client, users } = await queryOf();
+  const groups = client.track("/groups/delta");
+  const ends = [];
+  users.on("change", async () => void ends.push(await groups.sync()));
+  groups.on("change", async () => void ends.push(await users.sync()));
+  assert.equal((await users.sync()).outcome, "complete");
+  await until(() => ends.length >= 3);
+  assert.ok(ends.every(({ outcome }) => outcome === "complete"));
+  await client.close();
+});
+
+// ---- what is left behind
+
+/** Counts the channels that are open. */
+function channels(t) {
+  const open = new Set();
+  const Real = globalThis.BroadcastChannel;
+  globalThis.BroadcastChannel = class extends Real {
+    constructor(name) {
+      super(name);
+      open.add(this);
+    }
+    close() {
+      open.delete(this);
+      super.close();
+    }
+  };
+  t.after(() => (globalThis.BroadcastChannel = Real));
+  return open;
+}
+
+let accounts = 0;
+const onDisk = (respond) => clientOf(respond, { store: "indexeddb", account: `alex ${(accounts += 1)}` });
+const oneEvent = () =>
+  page([{ id: "event 1", type: "singleInstance" }], { delta: "/me/calendarView/delta?$deltatoken=1" });
+const windows = Array.from({ length: 50 }, (_, at) => ({
+  start: `2026-11-${String((at % 28) + 1).padStart(2, "0")}`,
+  end: "2027-01-31",
+  name: `window ${at}`,
+}));
+
+test("fifty windows of a calendar, each listened to and left, leave no channel open", async (t) => {
+  const open = channels(t);
+  const client = await onDisk(oneEvent);
+  for (const window of windows) {
+    const events = client.events(window);
+    const stop = events.on("change", () => {});
+    await events.sync();
+    assert.equal(open.size, 1);
+    stop();
+    assert.equal(open.size, 0, "closed with its last listener");
+  }
+  await client.close();
+});
+
+test("a channel is open during a round, and as long as one listener of several is left", async (t) => {
+  const open = channels(t);
+  let during;
+  const client = await onDisk(() => oneEvent());
+  const events = client.events(week);
+  for await (const page of events.round()) {
+    await page.ack();
+    during = open.size;
+  }
+  assert.deepEqual([during, open.size], [1, 0]);
+  const stops = [events.on("change", () => {}), events.on("change", () => {})];
+  await events.sync();
+  stops[0]();
+  stops[0]();
+  assert.equal(open.size, 1);
+  stops[1]();
+  assert.equal(open.size, 0);
+  await client.close();
+});
+
+test("a commit is announced although the channel closes right after it", async () => {
+  const account = `alex ${(accounts += 1)}`;
+  const tab = () => clientOf(oneEvent, { store: "indexeddb", account });
+  const [here, there] = [await tab(), await tab()];
+  const heard = event();
+  here.events(week).on("change", (changes, info) => heard.fire({ changes, info }));
+  await there.events(week).sync();
+  const { changes, info } = await heard.fired;
+  assert.deepEqual([changes.map(({ id }) => id), info.remote], [["event 1"], true]);
+  await Promise.all([here.close(), there.close()]);
+});
+
+test("what a client keeps of queries is collected with them, unless somebody needs it", async () => {
+  const script = new URL("collected.mjs", import.meta.url).pathname;
+  const { stdout } = await run(process.execPath, ["--expose-gc", script]);
+  assert.deepEqual(JSON.parse(stdout), {
+    windows: 50,
+    alive: 0,
+    listener: ["event 1"],
+    subscriber: true,
+    resumed: "idle",
+    unsubscribed: 0,
+  });
+});
+
+test("queries of one key share their status though one of them is garbage", async () => {
+  const client = await openDelta({ token: () => "a-token", store: "memory", fetch: oneEvent });
+  const { status } = client.events(week);
+  await client.events(week).sync();
+  assert.ok(status.get().lastSyncedAt instanceof Date);
+  await client.close();
+});

@@ -1,0 +1,15 @@
+// A round in a process that has loaded zone.js: prints what came of it.
+const native = Promise;
+await import("zone.js/node");
+const { clientOf, page } = await import("./answers.mjs");
+
+const client = await clientOf((url, count) =>
+  page(
+    [{ id: `user ${count}` }],
+    count < 3 ? { next: `/users/delta?$skiptoken=${count}` } : { delta: "/users/delta?$deltatoken=1" },
+  ),
+);
+const users = client.track("/users/delta");
+const { outcome, requests } = await users.sync();
+console.log(JSON.stringify({ replaced: Promise !== native, outcome, requests, count: await users.count() }));
+await client.close();

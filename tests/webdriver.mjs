@@ -1,0 +1,188 @@
+// Chromium, Firefox and WebKitGTK, by plain calls of the WebDriver protocol. Each start is a driver and a
+// browser on a fresh profile.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { fileURLToPath } from "node:url";
+import { delayed } from "./wait.mjs";
+
+const TIMEOUTS = { script: 300_000, pageLoad: 60_000 };
+/** Runs in the page: calls a function of an object of the window, and answers what it resolves to. */
+const CALL = `
+  const [object, name, values, done] = arguments;
+  Promise.resolve().then(() => window[object][name](...values))
+    .then((value) => ({ value }), (error) => ({ error: String(error) + "\\n" + (error.stack ?? "") }))
+    .then(done);`;
+
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+async function command(driver, method, path, body) {
+  const headers = { "Content-Type": "application/json" };
+  const response = await fetch(`${driver}${path}`, { method, headers, body: body && JSON.stringify(body) });
+  const { value } = await response.json();
+  if (!response.ok) throw new Error(`${method} ${path}: ${value?.error} ${value?.message}`);
+  return value;
+}
+
+/** Asks the driver until it is ready for a session, or has ended. */
+async function ready(driver, child) {
+  for (;;) {
+    if (child.exitCode !== null) throw new Error(`the driver ended with ${child.exitCode}`);
+    const status = await command(driver, "GET", "/status").catch(() => undefined);
+    if (status?.ready) return;
+    await delayed(50);
+  }
+}
+
+/** A browser under a driver. `object` is the name of the object of the window whose functions are called. */
+class Session {
+  #driver;
+  #path;
+  #object;
+  #end;
+
+  constructor(driver, { sessionId, capabilities }, object, end) {
+    this.#driver = driver;
+    this.#path = `/session/${sessionId}`;
+    this.#object = object;
+    this.#end = end;
+    this.version = capabilities.browserVersion;
+  }
+
+  #command(method, path, body) {
+    return command(this.#driver, method, `${this.#path}${path}`, body);
+  }
+
+  setTimeouts() {
+    return this.#command("POST", "/timeouts", TIMEOUTS);
+  }
+
+  /** Opens a page and waits until it has its object. */
+  async goto(url) {
+    await this.#command("POST", "/url", { url });
+    const script = `return Boolean(window[${JSON.stringify(this.#object)}])`;
+    while (!(await this.#command("POST", "/execute/sync", { script, args: [] }))) await delayed(10);
+  }
+
+  /** A new page in the place of the old one. */
+  async renew(url) {
+    await this.#command("POST", "/url", { url: "about:blank" });
+    await this.goto(url);
+  }
+
+  /** Calls a function of the page's object. */
+  async call(name, ...values) {
+    const answer = await this.#command("POST", "/execute/async", {
+      script: CALL,
+      args: [this.#object, name, values],
+    });
+    if (answer.error) throw new Error(answer.error);
+    return answer.value;
+  }
+
+  /** The tab in front. */
+  tab() {
+    return this.#command("GET", "/window");
+  }
+
+  /** Opens another tab of the same profile. Gives what `select` takes. */
+  async newTab() {
+    const { handle } = await this.#command("POST", "/window/new", { type: "tab" });
+    return handle;
+  }
+
+  /** From now on commands are for this tab. */
+  select(handle) {
+    return this.#command("POST", "/window", { handle });
+  }
+
+  /** Closes the tab in front. */
+  closeTab() {
+    return this.#command("DELETE", "/window");
+  }
+
+  async stop() {
+    await this.#command("DELETE", "");
+    await this.#end();
+  }
+}
+
+/** `line(port)` is the driver's command line; `capabilities` are those of the session. */
+function engineOf(name, missing, line, capabilities, env) {
+  return {
+    name,
+    missing,
+    async start(object) {
+      const port = await freePort();
+      const [program, ...args] = line(port);
+      const child = spawn(program, args, {
+        stdio: "ignore",
+        detached: true,
+        env: { ...process.env, ...env },
+      });
+      const ended = once(child, "exit");
+      // Its own process group: whatever the driver has started ends with it.
+      const kill = () => child.exitCode === null && process.kill(-child.pid, "SIGTERM");
+      process.once("exit", kill);
+      const end = async () => {
+        process.off("exit", kill);
+        kill();
+        await ended;
+      };
+      const driver = `http://127.0.0.1:${port}`;
+      try {
+        await ready(driver, child);
+        const body = { capabilities: { alwaysMatch: capabilities() } };
+        const session = new Session(driver, await command(driver, "POST", "/session", body), object, end);
+        await session.setTimeouts();
+        return session;
+      } catch (error) {
+        kill();
+        throw error;
+      }
+    },
+  };
+}
+
+const CAPABILITIES = fileURLToPath(new URL("../webdriver.json", import.meta.url));
+const optionsOf = (browser) => JSON.parse(readFileSync(CAPABILITIES, "utf8"))[browser];
+const isMissing = (name) => () => !process.env[name] && "it is not installed";
+
+export const chromium = engineOf(
+  "Chromium",
+  isMissing("CHROMEDRIVER"),
+  (port) => [process.env.CHROMEDRIVER, `--port=${port}`],
+  () => ({
+    browserName: "chrome",
+    "goog:chromeOptions": { ...optionsOf("goog:chromeOptions"), binary: process.env.CHROMIUM },
+  }),
+);
+
+export const firefox = engineOf(
+  "Firefox",
+  isMissing("FIREFOX"),
+  (port) => [`${process.env.TOOLS}/bin/geckodriver`, "--port", String(port), "--host", "127.0.0.1"],
+  () => ({
+    browserName: "firefox",
+    "moz:firefoxOptions": { binary: process.env.FIREFOX, args: ["-headless"] },
+  }),
+);
+
+const WEBKIT = "webkitgtk:browserOptions";
+
+export const webkit = engineOf(
+  "WebKit",
+  isMissing("WEBKITDRIVER"),
+  (port) => ["xvfb-run", "-a", process.env.WEBKITDRIVER, `--port=${port}`, "--host=127.0.0.1"],
+  () => ({ [WEBKIT]: optionsOf(WEBKIT) }),
+  { WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS: "1" },
+);
