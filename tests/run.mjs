@@ -22,7 +22,7 @@ const found = (output) =>
 
 const browsers = engines({
   quick: ["Chromium"],
-  budgets: { build: 60, Chromium: 75, Firefox: 90, WebKit: 75 },
+  budgets: { build: 60, Chromium: 90, Firefox: 105, WebKit: 90 },
 });
 const afterBuild = { after: ["build"] };
 /** Playwright drives the same browser as chromedriver does. */

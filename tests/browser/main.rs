@@ -7,6 +7,8 @@
 mod aborts;
 mod accounts;
 mod contract;
+#[path = "../fixtures/list.rs"]
+mod fixtures;
 mod network;
 mod options;
 mod rounds;
@@ -15,6 +17,7 @@ mod rules;
 mod storage;
 mod support;
 mod tokens;
+mod upgrade;
 mod world;
 
 use wasm_bindgen_test::wasm_bindgen_test_configure;

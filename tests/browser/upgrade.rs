@@ -1,0 +1,213 @@
+//! Goes on with databases that the published package 0.1.0 wrote, and ends where it ended itself.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use fake_graph::Response;
+use js_sys::{Date, Function, Promise};
+use serde_json::{Value, json};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use crate::fixtures::FIXTURES;
+use crate::support::*;
+use crate::world::{give, request};
+
+/// A database of 0.1.0 in this browser, as if it had been left just now.
+struct Left {
+    fixture: Value,
+    /// When it was written, later by this many milliseconds.
+    shift: f64,
+    account: String,
+    client: Client,
+    query: Query,
+    /// What was asked for: the URL, the Prefer header, and when.
+    asked: Rc<RefCell<Vec<(Value, Value, f64)>>>,
+}
+
+impl Left {
+    async fn load(name: &str) -> Self {
+        let (_, text) = FIXTURES.iter().find(|(other, _)| *other == name).unwrap();
+        let mut fixture: Value = serde_json::from_str(text).unwrap();
+        let shift = Date::now() - fixture["at"].as_f64().unwrap();
+        move_times(&mut fixture["database"]["stores"], shift);
+        js_await(
+            "await done(indexedDB.deleteDatabase(a.name));
+             const opening = indexedDB.open(a.name, a.version);
+             const names = Object.keys(a.stores);
+             opening.onupgradeneeded = () => names.forEach((name) => opening.result.createObjectStore(name));
+             const db = await done(opening);
+             const transaction = db.transaction(names, 'readwrite');
+             for (const name of names) {
+               for (const [key, value] of a.stores[name]) transaction.objectStore(name).put(value, key);
+             }
+             await new Promise((resolve, reject) => {
+               transaction.oncomplete = resolve;
+               transaction.onabort = () => reject(transaction.error);
+             });
+             db.close()",
+            &to_js(&fixture["database"]),
+        )
+        .await;
+        let asked = Rc::default();
+        let more = [("token", Function::new_no_args("return 'a-token'").into()), ("fetch", answers(&fixture, Rc::clone(&asked)))];
+        let account = fixture["account"].as_str().unwrap().to_owned();
+        let client = try_open_at(fixture["endpoint"].as_str().unwrap(), &account, &more).await.unwrap();
+        let call = &fixture["call"];
+        let path = call["path"].as_str().map_or(JsValue::UNDEFINED, JsValue::from);
+        let query = client.query(call["method"].as_str().unwrap(), path, to_js(&call["options"])).unwrap();
+        Self { fixture, shift, account, client, query, asked }
+    }
+
+    /// The record of the query in the fixture.
+    fn record(&self) -> &Value {
+        record(&self.fixture["database"]["stores"]["state"], &self.query)
+    }
+
+    /// What the mirror holds, as the fixture has it.
+    async fn read(&self) -> Value {
+        if !self.query.has_mirror() {
+            return Value::Null;
+        }
+        let complete = from_js(&settled(self.query.all(true)).await.unwrap());
+        json!({
+            "items": all(&self.query).await, "complete": sorted(complete.as_array().unwrap().clone()),
+            "count": count(&self.query).await,
+        })
+    }
+
+    /// Runs the round that is left: it must do what 0.1.0 did.
+    async fn go_on(self) -> Value {
+        assert_eq!(self.read().await, self.fixture["before"], "the mirror is readable before any request");
+        let round = round(&self.query);
+        let pages = finish(&round).await.unwrap();
+        let requests = self.fixture["requests"].as_array().unwrap();
+        let expected: Vec<_> = requests.iter().map(|request| (&request["url"], &request["prefer"])).collect();
+        let asked = self.asked.borrow().clone();
+        assert_eq!(asked.iter().map(|(url, prefer, _)| (url, prefer)).collect::<Vec<_>>(), expected);
+        let told = |change: &Value| ["type", "id", "reason"].map(|name| change[name].clone());
+        let changes: Vec<_> = changes(&pages).iter().map(told).collect();
+        assert_eq!(changes, self.fixture["changes"].as_array().unwrap().iter().map(told).collect::<Vec<_>>());
+        assert_eq!(self.read().await, self.fixture["after"]);
+        let read_states = "const db = await done(indexedDB.open('deltalink | ' + a));
+            const transaction = db.transaction('state');
+            const ended = new Promise((resolve) => (transaction.oncomplete = resolve));
+            const state = transaction.objectStore('state');
+            const [keys, values] = [await done(state.getAllKeys()), await done(state.getAll())];
+            await ended;
+            db.close();
+            return keys.map((key, at) => [key, values[at]])";
+        let stored = from_js(&js_await(read_states, &self.account.as_str().into()).await);
+        let expected = timeless(record(&self.fixture["state"], &self.query));
+        assert_eq!(timeless(record(&stored, &self.query)), expected);
+        settled(self.client.forget()).await.unwrap();
+        report(&round)
+    }
+}
+
+/// The record of a query among the states of a database.
+fn record<'a>(states: &'a Value, query: &Query) -> &'a Value {
+    let found = states.as_array().unwrap().iter().find(|state| state[0] == query.key());
+    &found.unwrap_or_else(|| panic!("no state under {}", query.key()))[1]
+}
+
+/// A record without what differs from run to run.
+fn timeless(record: &Value) -> Value {
+    let mut record = record.clone();
+    for (name, value) in record.as_object_mut().unwrap() {
+        if ["revision", "startedAt", "syncedAt", "fullAt"].contains(&name.as_str()) {
+            *value = json!("at some time");
+        }
+    }
+    record
+}
+
+/// Makes all times of a database later.
+fn move_times(stores: &mut Value, shift: f64) {
+    let later = |time: &mut Value| *time = (time.as_f64().unwrap() + shift).into();
+    for [_, state] in pairs(&mut stores["state"]) {
+        for name in ["startedAt", "syncedAt", "fullAt", "until", "at"] {
+            state.get_mut(name).into_iter().for_each(later);
+        }
+        state.get_mut("resets").and_then(Value::as_array_mut).into_iter().flatten().for_each(later);
+    }
+    for [_, used] in pairs(&mut stores["used"]) {
+        later(used);
+    }
+}
+
+fn pairs(entries: &mut Value) -> impl Iterator<Item = &mut [Value; 2]> {
+    entries.as_array_mut().unwrap().iter_mut().map(|entry| entry.as_array_mut().unwrap().as_mut_slice().try_into().unwrap())
+}
+
+/// An `options.fetch` that gives the answers that 0.1.0 got, and writes down what it was asked for.
+fn answers(fixture: &Value, asked: Rc<RefCell<Vec<(Value, Value, f64)>>>) -> JsValue {
+    let answers = fixture["requests"].as_array().unwrap().clone();
+    let fetch = move |url: String, init: JsValue| {
+        let prefer = request(&url, &init).header("prefer").into();
+        let answer = answers.iter().find(|answer| answer["url"] == url).cloned();
+        asked.borrow_mut().push((url.into(), prefer, Date::now()));
+        let Some(answer) = answer else { return Promise::reject(&"0.1.0 did not ask for this".into()) };
+        let body = answer["body"].as_str().unwrap().as_bytes().to_vec();
+        let status = answer["status"].as_u64().unwrap().try_into().unwrap();
+        give(&Response { status, body, ..Response::default() }, &init)
+    };
+    Closure::<dyn Fn(String, JsValue) -> Promise>::new(fetch).into_js_value()
+}
+
+/// The next request is the stored link, byte for byte.
+fn asks_for_the_stored_link(left: &Left) {
+    assert_eq!(left.fixture["requests"][0]["url"], left.record()["link"]);
+}
+
+#[test]
+async fn a_calendar_in_the_middle_of_its_first_round_goes_on_at_its_next_link() {
+    let left = Left::load("events-paging").await;
+    let record = left.record();
+    assert_eq!(record["phase"], "paging");
+    assert!(record["masters"].is_array() && record["delivered"].is_array());
+    asks_for_the_stored_link(&left);
+    assert_eq!(left.fixture["requests"].as_array().unwrap().len(), 2, "the page, and the master that it lacks");
+    let report = left.go_on().await;
+    assert_eq!((&report["kind"], &report["resumed"]), (&json!("full"), &json!(true)));
+}
+
+#[test]
+async fn contacts_that_were_complete_go_on_at_their_delta_link() {
+    let left = Left::load("contacts-idle").await;
+    assert_eq!(left.record()["phase"], "idle");
+    asks_for_the_stored_link(&left);
+    let report = left.go_on().await;
+    assert_eq!((&report["kind"], &report["requests"]), (&json!("incremental"), &json!(1)));
+}
+
+#[test]
+async fn contacts_whose_ghosts_were_to_be_removed_lose_them_without_a_request() {
+    let left = Left::load("contacts-sweeping").await;
+    assert_eq!(left.record()["phase"], "sweeping");
+    let report = left.go_on().await;
+    assert_eq!((&report["ghosts"], &report["requests"]), (&json!(1), &json!(0)));
+}
+
+#[test]
+async fn a_feed_of_recordings_goes_on_at_its_delta_link() {
+    let left = Left::load("recordings-feed").await;
+    assert!(!left.query.has_mirror());
+    asks_for_the_stored_link(&left);
+    let report = left.go_on().await;
+    assert_eq!((&report["kind"], &report["items"]), (&json!("incremental"), &json!(1)));
+}
+
+#[test]
+async fn users_who_were_throttled_are_not_asked_for_before_the_stored_time() {
+    let left = Left::load("users-throttled").await;
+    asks_for_the_stored_link(&left);
+    let states = left.fixture["database"]["stores"]["state"].as_array().unwrap();
+    let throttle = states.iter().find(|state| state[0].as_str().unwrap().contains(" | not before | ")).unwrap();
+    let until = throttle[1]["until"].as_f64().unwrap();
+    assert!(until > Date::now() && left.shift > 0.0);
+    let asked = Rc::clone(&left.asked);
+    let report = left.go_on().await;
+    assert_eq!(report["waits"][0]["reason"], "throttled");
+    assert!(asked.borrow().iter().all(|(_, _, at)| *at >= until));
+}
