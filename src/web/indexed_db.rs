@@ -10,7 +10,7 @@ use std::rc::Rc;
 use js_sys::Function;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
-use web_sys::{IdbDatabase, IdbFactory};
+use web_sys::{AbortController, IdbDatabase, IdbFactory};
 
 use super::batch::{Batch, CHUNK};
 use super::error::closed;
@@ -44,6 +44,9 @@ pub struct IndexedDb(Rc<Connection>);
 struct Connection {
     /// Replaced where the browser has cut it.
     database: RefCell<Database>,
+    /// Closes the database when it fires, which it also does when the instance ends: engine.js keeps all controllers. The database
+    /// of an instance that has ended would else block its own deletion.
+    closing: RefCell<AbortController>,
     /// How often it was replaced.
     reopened: Cell<u32>,
     name: String,
@@ -72,6 +75,7 @@ impl IndexedDb {
         let name = format!("deltalink | {account}");
         let database = open_database(&name).await?;
         let connection = Rc::new(Connection {
+            closing: RefCell::new(closing(&database)?),
             database: RefCell::new(database),
             reopened: Cell::new(0),
             name,
@@ -184,7 +188,7 @@ impl Connection {
         let database = self.database.borrow();
         database.set_onversionchange(None);
         database.set_on_close(None);
-        database.close();
+        self.closing.borrow().abort();
     }
 
     /// Does `work`, and again on a new connection where the browser has cut this one: Safari and iOS do in the background, without an
@@ -204,7 +208,12 @@ impl Connection {
     async fn reopen(&self, before: u32) -> Result<()> {
         if self.reopened.get() == before {
             let database = open_database(&self.name).await?;
+            if self.is_closed.get() {
+                database.close();
+                return Err(closed());
+            }
             self.detach();
+            self.closing.replace(closing(&database)?);
             self.database.replace(database);
             self.reopened.set(before + 1);
             self.attach();
@@ -214,7 +223,7 @@ impl Connection {
 
     fn close(&self) {
         let was_closed = self.is_closed.replace(true);
-        self.database.borrow().close();
+        self.closing.borrow().abort();
         if !was_closed {
             // The facade's own function; it does not throw.
             let _ = self.on_closed.call0(&JsValue::UNDEFINED);
@@ -414,6 +423,15 @@ fn factory() -> Result<IdbFactory> {
     }
     let words = "this host has no IndexedDB, or refuses it here (storage switched off, a private window); name another store: options.store: \"memory\", or a DeltaStore";
     Err(Error::new(Code::Store, words))
+}
+
+/// What closes a database when it is aborted, without a call into the wasm.
+fn closing(database: &Database) -> Result<AbortController> {
+    let controller = AbortController::new().map_err(|_| Error::new(Code::Internal, "this host has no AbortController"))?;
+    let close: Function = get(database, "close").unchecked_into();
+    // Adding a listener of a known event does not throw.
+    let _ = controller.signal().add_event_listener_with_callback("abort", &close.bind0(database));
+    Ok(controller)
 }
 
 /// Opens a database. What Chromium calls an internal error of its backing store may be over at the next try.

@@ -374,6 +374,22 @@ export const checks = {
       await client.close();
     }),
   ],
+  "an account can be forgotten after a trap: the database of the instance that ended is closed": [
+    fresh(async ({ world }) => {
+      const client = await open(world);
+      await client.orgContacts().sync();
+      // What a host's own function throws goes through the wasm, like a defect of its own.
+      const { random } = Math;
+      Math.random = () => {
+        throw new Error("this host is broken");
+      };
+      await rejects(client.orgContacts().sync(), "internal");
+      Math.random = random;
+      await isServers(client.orgContacts(), world);
+      await client.forget();
+      equal(await names(), []);
+    }),
+  ],
   "sync() does its work where zone.js has replaced Promise": [
     withZone(async ({ world }) => {
       if (!window.Zone || !Promise.toString().includes("ZoneAwarePromise"))
