@@ -26,26 +26,29 @@ export function clientCredentials(options) {
     if (!root) throw bad(`no authority is known for ${scope}; give it in options.authority`);
     const body = new URLSearchParams({ grant_type: "client_credentials", client_id: clientId, scope });
     if (claims) body.set("claims", claims);
-    if (secret !== undefined) body.set("client_secret", secret);
-    else {
-      body.set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
-      body.set("client_assertion", typeof assertion === "function" ? await assertion() : assertion);
-    }
     const cut = new AbortController();
     let timer;
+    let waitingFor = "options.assertion";
     // All callers wait for one request: one that hangs must not be waited for by all later ones.
     const late = new Promise((_, reject) => {
       timer = setTimeout(() => {
-        reject(new Error(`nothing came for ${timeout} ms`));
+        reject(new DeltaError(`${waitingFor} gave nothing for ${timeout} ms; the next round goes on at the same page`, { code: "network", retryable: true }));
         cut.abort();
       }, timeout);
     });
     let response;
     let answer;
     try {
+      if (secret !== undefined) body.set("client_secret", secret);
+      else {
+        body.set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+        body.set("client_assertion", typeof assertion === "function" ? await Promise.race([late, assertion()]) : assertion);
+      }
+      waitingFor = root;
       response = await Promise.race([late, ask(`${root}/${encodeURIComponent(tenant)}/oauth2/v2.0/token`, { method: "POST", body, redirect: "manual", signal: cut.signal })]);
       answer = await Promise.race([late, response.json().catch(() => undefined)]);
     } catch (cause) {
+      if (waitingFor !== root || cause instanceof DeltaError) throw cause;
       throw new DeltaError(`no answer from ${root}; the next round goes on at the same page`, { code: "network", retryable: true, cause });
     } finally {
       clearTimeout(timer);

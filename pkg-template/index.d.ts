@@ -55,7 +55,7 @@ export interface DeltaOptions {
   endpoint?: string;
   /** Default `"indexeddb"`. Where there is none (Node, Workers), name another one: `"memory"` is a choice, not a fallback. */
   store?: "indexeddb" | "memory" | DeltaStore;
-  /** Used in place of the host's `fetch`. */
+  /** Used in place of the host's `fetch`. Its signal fires when the request is given up, and also once its answer has been read. */
   fetch?: typeof fetch;
   /** When and how often a request is asked again. */
   retry?: Partial<RetryPolicy>;
@@ -69,7 +69,7 @@ export interface RetryPolicy {
   attempts: number;
   /** The first back-off; it doubles each time, with full jitter. Default 1000. */
   base: number;
-  /** The longest back-off. `Retry-After` is kept in full, however long. Default 60000. */
+  /** The longest back-off. `Retry-After` is kept in full, up to a day. Default 60000. */
   cap: number;
   /**
    * The longest single wait that a round sits out. If Graph asks for a longer one, the round ends with `throttled` and

@@ -36,8 +36,8 @@ export function createApi(source) {
   }
 
   async function openDelta(options) {
-    const engine = await load();
     const kept = snapshot(options);
+    const engine = await load();
     const instance = engine.first ?? (await new Instance().start(engine.module));
     engine.first = undefined;
     const client = new Client(engine.module, instance, kept);

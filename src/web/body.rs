@@ -2,7 +2,6 @@
 
 use js_sys::JsString;
 use wasm_bindgen::prelude::*;
-use web_sys::{ReadableStream, ReadableStreamDefaultReader};
 
 use super::js::{call, flag, get, settled};
 use super::timers::within;
@@ -30,24 +29,24 @@ pub enum Body {
 }
 
 /// Cancels the stream when the reading is given up: a custom `fetch` may not listen to its signal.
-struct CancelOnDrop(Option<ReadableStreamDefaultReader>);
+struct CancelOnDrop(Option<JsValue>);
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         if let Some(reader) = &self.0 {
             // A stream that fails to cancel must not become an unhandled rejection.
-            let cancelled = reader.cancel();
-            wasm_bindgen_futures::spawn_local(async move {
-                let _ = settled(cancelled.into()).await;
-            });
+            if let Ok(cancelled) = call(reader, "cancel", &[]) {
+                wasm_bindgen_futures::spawn_local(async move {
+                    let _ = settled(cancelled).await;
+                });
+            }
         }
     }
 }
 
 /// Reads a stream as UTF-8. `idle` is how many milliseconds it may stand still.
-pub async fn read_stream(stream: &ReadableStream, idle: f64) -> Body {
+pub async fn read_stream(stream: &JsValue, idle: f64) -> Body {
     let Ok(reader) = call(stream, "getReader", &[]) else { return Body::Cut };
-    let reader: ReadableStreamDefaultReader = reader.unchecked_into();
     let mut guard = CancelOnDrop(Some(reader.clone()));
     let Ok(decoder) = TextDecoder::new("utf-8", &flag("fatal", true)) else { return Body::NotUtf8 };
     let mut text = JsString::from("");

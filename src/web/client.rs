@@ -116,10 +116,23 @@ impl Client {
         let session = self.end();
         self.promise(async move {
             session.opening.all_settled().await;
-            session.all_commits_settled().await;
-            if let Some(Ok(store)) = session.store.get() {
-                store.clear(&session.prefix()).await?;
-                store.close();
+            let is_settled = session.all_commits_settled().await;
+            match session.store.get() {
+                Some(Ok(store)) => {
+                    store.clear(&session.prefix()).await?;
+                    store.close();
+                }
+                Some(Err(error)) => return Err(error.clone().into()),
+                None => {}
+            }
+            if !is_settled {
+                // What a store that hung writes after all is wiped again.
+                spawn_local(async move {
+                    session.commits.all_settled().await;
+                    if let Some(Ok(store)) = session.store.get() {
+                        let _ = store.clear(&session.prefix()).await;
+                    }
+                });
             }
             Ok(JsValue::UNDEFINED)
         })

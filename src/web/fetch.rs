@@ -1,9 +1,9 @@
 //! One GET. The only place that puts a token on a request.
 //!
-//! The parts of a request and of a response are gloo-net's. Its `send()` is not called: it tells a Response by `instanceof` and
-//! panics on what is none, which a Response or an Error of another realm is.
+//! The parts of a request are gloo-net's. Its `send()` and its Response are not used: they tell a Response by `instanceof`, panic on
+//! what is none, which a Response or an Error of another realm is, and catch nothing that a response of the caller's `fetch` throws.
 
-use gloo_net::http::{Headers, Request, Response};
+use gloo_net::http::{Headers, Request};
 use js_sys::{Function, JSON, JsString, Math, Object};
 use wasm_bindgen::prelude::*;
 use web_sys::{AbortController, RequestInit, RequestRedirect, Url};
@@ -152,21 +152,20 @@ impl Get<'_> {
     async fn read(&self, response: JsValue) -> std::result::Result<Answer, RoundError> {
         let headers = get(&response, "headers");
         // By shape: a Response of another realm, or of another library, is not an instance of ours.
-        let is_response =
-            get_number(&response, "status").is_some() && get(&response, "text").is_function() && get(&headers, "get").is_function();
-        if !is_response {
+        let status = get_number(&response, "status").and_then(status_code);
+        let is_response = get(&response, "text").is_function() && get(&headers, "get").is_function();
+        let Some(status) = status.filter(|_| is_response) else {
             let words = format!("options.fetch must resolve to a Response, got {}", type_of(&response));
             return Err(Error::new(Code::BadRequest, words).into());
-        }
-        let raw: web_sys::Response = response.clone().unchecked_into();
-        let typed = Response::from(raw);
-        let status = typed.status();
+        };
         if (300..400).contains(&status) || get_string(&response, "type").as_deref() == Some("opaqueredirect") {
             return Ok(Answer::Refused(Box::new(Refusal { status, ..Refusal::default() })));
         }
-        let body = match typed.body() {
-            Some(stream) if get(&stream, "getReader").is_function() => read_stream(&stream, self.timeout).await,
-            _ => read_text(&response, self.timeout).await,
+        let stream = get(&response, "body");
+        let body = if get(&stream, "getReader").is_function() {
+            read_stream(&stream, self.timeout).await
+        } else {
+            read_text(&response, self.timeout).await
         };
         let is_ok = (200..300).contains(&status);
         match body {
@@ -176,16 +175,21 @@ impl Get<'_> {
                 Ok(parse(&text).map_or_else(|_| Answer::Strange(Malformed::of(&beginning(&text))), |value| Answer::Body(Json(value))))
             }
             Body::NotUtf8 if is_ok => Ok(Answer::Strange(Malformed::NotUtf8)),
-            body => Ok(Answer::Refused(Box::new(refusal(status, &typed, body)))),
+            body => Ok(Answer::Refused(Box::new(refusal(status, &headers, body)))),
         }
     }
 }
 
+/// A number that is a status of HTTP.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number up to 599")]
+fn status_code(number: f64) -> Option<u16> {
+    ((200.0..600.0).contains(&number) && number.fract() == 0.0 || number == 0.0).then_some(number as u16)
+}
+
 /// An error status. Data under it is not read (graph-facts 4); an error without a body is still its status.
-fn refusal(status: u16, response: &Response, body: Body) -> Refusal {
-    let headers: JsValue = response.headers().into_raw().into();
+fn refusal(status: u16, headers: &JsValue, body: Body) -> Refusal {
     // Headers of a custom `fetch` may throw, or give anything.
-    let header = |name: &str| call(&headers, "get", &[&name.into()]).ok()?.as_string();
+    let header = |name: &str| call(headers, "get", &[&name.into()]).ok()?.as_string();
     let (json, strange) = match body {
         Body::Text(text) => match parse(&text) {
             Ok(value) => (Some(Json(value)), None),

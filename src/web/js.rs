@@ -51,7 +51,7 @@ pub fn apply(function: &JsValue, this: &JsValue, arguments: &[&JsValue]) -> Resu
 
 /// What a value, or a promise of any making, settles to.
 pub async fn settled(value: JsValue) -> Result<JsValue, JsValue> {
-    JsFuture::from(Promise::resolve(&value)).await
+    JsFuture::from(promise_resolve(&value)?).await
 }
 
 #[wasm_bindgen]
@@ -60,6 +60,8 @@ extern "C" {
     fn array_is_array(value: &JsValue) -> Result<bool, JsValue>;
     #[wasm_bindgen(js_namespace = Array, js_name = from, catch)]
     fn array_from(value: &JsValue) -> Result<Array, JsValue>;
+    #[wasm_bindgen(js_namespace = Promise, js_name = resolve, catch)]
+    fn promise_resolve(value: &JsValue) -> Result<Promise, JsValue>;
 }
 
 /// Whether a value is an array. Asked of a revoked proxy, JavaScript throws.

@@ -90,7 +90,7 @@ impl Mirror<'_> {
             } else {
                 visible(&rows).collect()
             };
-            let next = rows.last().filter(|_| rows.len() == limit as usize).map(|(id, _)| id.clone());
+            let next = rows.last().filter(|_| rows.len() >= limit as usize).map(|(id, _)| id.clone());
             Ok(to_js(&ChunkOut { items, next }))
         };
         if completes { self.unmoved(read, "read it again when the round has ended").await } else { read().await }
@@ -121,10 +121,16 @@ impl Mirror<'_> {
         }
         let mut expect = get_string(&stored, "revision");
         let mut record = Record { count: None, ..reset_record(&stored) };
+        let mut removed: Option<String> = None;
         loop {
             // What is removed is not scanned again.
             let rows = self.scan(None, CHUNK).await?;
             let is_last = rows.is_empty();
+            let first = rows.first().map(|(id, _)| id.clone());
+            if !is_last && first == removed {
+                return Err(Error::new(Code::Store, "scan() of options.store gives a row that was removed").into());
+            }
+            removed = first;
             let emptied = Record { count: is_last.then_some(0), synced_at: None, full_at: None, ..record.next() };
             let remove = rows.into_iter().map(|(id, _)| id).collect();
             let batch = Batch { remove, ..Batch::of_record(expect, &emptied) };

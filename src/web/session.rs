@@ -125,9 +125,9 @@ impl Session {
         within(self.policy.timeout, self.commits.settled(key)).await;
     }
 
-    /// Waits likewise for all commits that have begun.
-    pub async fn all_commits_settled(&self) {
-        within(self.policy.timeout, self.commits.all_settled()).await;
+    /// Waits likewise for all commits that have begun. Whether they have ended.
+    pub async fn all_commits_settled(&self) -> bool {
+        within(self.policy.timeout, self.commits.all_settled()).await.is_some()
     }
 
     /// What begins the keys of this client's account.

@@ -4,7 +4,7 @@ import { versionOf } from "./packages.mjs";
 
 export function describeMachine() {
   const [{ model }] = cpus();
-  return `${cpus().length} × ${model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GB, ${type()} ${release()}`;
+  return `${cpus().length} × ${model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GB, ${type()} ${release().split("-")[0]}`;
 }
 
 export function packageVersions() {

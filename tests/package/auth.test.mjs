@@ -162,6 +162,16 @@ test("an authority that hangs once is asked again by those who come later", asyn
   assert.equal(requests.length, 2);
 });
 
+test("an assertion that hangs once is asked for again by those who come later", async () => {
+  let asked = 0;
+  answer = () => ({ json: { access_token: "token", expires_in: 3600 } });
+  const assertion = () => (asked++ ? "jwt" : new Promise(() => {}));
+  const token = clientCredentials({ ...app, secret: undefined, assertion, authority, timeout: 50 });
+  await assert.rejects(Promise.all([token(start()), token(start())]), { code: "network", retryable: true, message: /options\.assertion gave nothing for 50 ms/ });
+  assert.equal((await token(start())).accessToken, "token");
+  assert.deepEqual([asked, requests.length], [2, 1]);
+});
+
 test("when to come back is told, in seconds or as a date", async () => {
   for (const [header, least] of [["30", 29_000], [new Date(Date.now() + 45_000).toUTCString(), 43_000]]) {
     answer = () => ({ status: 429, headers: { "retry-after": header }, json: {} });

@@ -124,6 +124,24 @@ test("forget() during a first commit wipes what that writes: nothing is back lat
   assert.deepEqual([store.commits, client.requests.length], [1, 1]);
 });
 
+test("what a store that hung writes after forget() gave up waiting is wiped too", async () => {
+  const store = new SlowStore();
+  const retry = { base: 1, cap: 2, timeout: 20 };
+  const client = await clientOf(threePages, { store, account: "alex", retry });
+  const users = client.track("/users/delta");
+  const syncing = assert.rejects(users.sync(), { code: "closed" });
+  await store.begun.fired;
+  await client.forget();
+  await syncing;
+  const cleared = new Promise((resolve) => {
+    store.clear = async (prefix) => resolve(await MemoryStore.prototype.clear.call(store, prefix));
+  });
+  store.release();
+  await cleared;
+  assert.equal(await store.load(users.key), undefined, "no link");
+  assert.deepEqual(await store.all(users.key), [], "no rows");
+});
+
 test("forget() while a throttle time is written wipes it too", async () => {
   const store = new SlowStore({ all: true });
   const busy = () => new Response("", { status: 429, headers: { "Retry-After": "60" } });

@@ -422,7 +422,7 @@ test("a response of any shape ends the round with a named error", async () => {
     [{ status: 503, text: async () => "", headers }, "network"],
     [{ status: 200, text: fault, headers }, "network"],
     [{ status: 200, text: () => 7, headers }, "protocol"],
-    [{ status: NaN, text: async () => "{}", headers }, "foreign-link"],
+    [{ status: NaN, text: async () => "{}", headers }, "bad-request"],
     [{ status: 200, text: async () => "{}", headers, get ok() { return fault(); } }, "protocol"],
     [{ status: 200, text: async () => "{}", headers, get type() { return fault(); } }, "protocol"],
     [{ get status() { return fault(); } }, "bad-request"],
@@ -514,3 +514,18 @@ function until(status, holds) {
     });
   });
 }
+
+test("the options are those of the call: what changes while openDelta() loads changes nothing", async () => {
+  const sent = [];
+  const fetch = async (url, { headers }) => {
+    sent.push(headers.get("Authorization"));
+    return Response.json({ value: [], "@odata.deltaLink": "https://graph.microsoft.com/v1.0/users/delta?$deltatoken=1" });
+  };
+  const options = { token: () => "first", store: "memory", fetch };
+  const opening = openDelta(options);
+  options.token = () => "second";
+  const client = await opening;
+  await client.track("/users/delta").sync();
+  assert.deepEqual(sent, ["Bearer first"]);
+  await client.close();
+});

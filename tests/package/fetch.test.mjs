@@ -71,6 +71,59 @@ for (const [what, defect] of Object.entries(defects)) {
   });
 }
 
+/** What has the shape of a Response, and a reader whose `read()` gives these chunks. */
+const responseOf = (parts) => ({ status: 200, headers: new Headers(), text: async () => "{}", ...parts });
+const reading = (read) => responseOf({ body: { getReader: () => ({ read }) } });
+const readOnce = (name, value) => {
+  let reads = 0;
+  return Object.defineProperty(responseOf({}), name, {
+    get() {
+      if (reads++) throw new Error("read twice");
+      return value;
+    },
+  });
+};
+const throwing = () => {
+  throw new Error("it throws");
+};
+
+// The round then ends with "protocol", but for a body that hangs and for what was refused.
+const oddResponses = {
+  "has a body that cannot be read": [() => Object.defineProperty(responseOf({}), "body", { get: throwing })],
+  "has a reader that hangs and cannot be cancelled": [() => reading(() => new Promise(() => {})), "network"],
+  "has a reader that gives strings": [() => reading(async () => ({ value: "{}", done: false }))],
+  "has a reader that gives what is not UTF-8": [() => reading(async () => ({ value: Uint8Array.of(255), done: false }))],
+  "lets its headers be read once": [() => readOnce("headers", new Headers())],
+  "lets its status be read once, and refuses": [() => readOnce("status", 403), "forbidden"],
+};
+
+for (const [what, [respond, code = "protocol"]] of Object.entries(oddResponses)) {
+  test(`a response that ${what} is no defect of deltalink: other queries of the client go on`, async () => {
+    let isOdd = true;
+    const retry = { base: 1, cap: 2, timeout: 20, attempts: 2 };
+    const client = await clientOf(() => (isOdd ? respond() : done()), { retry });
+    const other = client.track("/groups/delta");
+    isOdd = false;
+    await other.sync();
+    isOdd = true;
+    const error = await client
+      .track("/users/delta")
+      .sync()
+      .catch((error) => error);
+    assert.equal(error.code, code, error.message);
+    assert.equal(await other.count(), 1, "the mirror in memory is still there");
+    await client.close();
+  });
+}
+
+test("a response whose status is none of HTTP is refused by name", async () => {
+  for (const status of [NaN, -1, 1e9, 200.5, 99]) {
+    const { error, calls } = await failure(async () => responseOf({ status }));
+    assert.deepEqual([error.code, calls], ["bad-request", 1], String(status));
+    assert.match(error.message, /options\.fetch must resolve to a Response/);
+  }
+});
+
 test("a fetch whose network fails is called again, as engines and libraries word that", async () => {
   const realm = runInNewContext("(name, message) => Object.assign(new Error(message), { name })");
   for (const thrown of [

@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { openDelta } from "deltalink";
+import { clientOf, page } from "./answers.mjs";
+import { MemoryStore } from "./memory-store.mjs";
 import { asked, startFake } from "../fake.mjs";
 
 let fake;
@@ -299,5 +301,34 @@ test("a folder that is gone says so, keeps its mirror, and is emptied when asked
   assert.deepEqual([await folder.count(), await folder.all()], [0, []]);
   const report = await folder.sync();
   assert.deepEqual([report.kind, report.added, await folder.count()], ["full", 2, 2]);
+  await client.close();
+});
+
+test("a store whose scan() gives more than was asked for loses no rows", async () => {
+  class Generous extends MemoryStore {
+    scan(key, { after }) {
+      return super.scan(key, { after, limit: 700 });
+    }
+  }
+  const people = Array.from({ length: 1_600 }, (_, n) => ({ id: `user ${n}` }));
+  const client = await clientOf(() => page(people, { delta: "/users/delta?$deltatoken=1" }), { store: new Generous(), account: "alex" });
+  const users = client.track("/users/delta");
+  await users.sync();
+  const seen = new Set();
+  for await (const { id } of users.items()) seen.add(id);
+  assert.deepEqual([await users.count(), (await users.all()).length, seen.size], [1_600, 1_600, 1_600]);
+  await client.close();
+});
+
+test("clear() of a store that keeps what it is told to remove ends with an error of the store", async () => {
+  class Hoarder extends MemoryStore {
+    commit(key, batch) {
+      return super.commit(key, { ...batch, remove: [] });
+    }
+  }
+  const client = await clientOf(() => page([{ id: "user 1" }], { delta: "/users/delta?$deltatoken=1" }), { store: new Hoarder(), account: "alex" });
+  const users = client.track("/users/delta");
+  await users.sync();
+  await assert.rejects(users.clear(), { code: "store", message: /gives a row that was removed/ });
   await client.close();
 });
