@@ -136,3 +136,20 @@ test("a connection that stays cut is a named error that another try may cure", a
   assert.equal((await delta.orgContacts().sync()).outcome, "complete");
   await delta.close();
 });
+
+test("forget() says so where the store does not open again after a defect: nothing was wiped", async (t) => {
+  const world = await fake.world({ populate });
+  const alex = await client(world);
+  await alex.orgContacts().sync();
+  // What a host's own function throws goes through the wasm, like a defect of its own.
+  const random = t.mock.method(Math, "random", () => {
+    throw new Error("this host is broken");
+  });
+  await assert.rejects(alex.orgContacts().sync(), { code: "internal" });
+  random.mock.restore();
+  const opening = t.mock.method(globalThis.IDBFactory.prototype, "open", () => {
+    throw new globalThis.DOMException("no", "SecurityError");
+  });
+  await assert.rejects(alex.forget(), { code: "store", message: /this browser refuses IndexedDB here/ });
+  opening.mock.restore();
+});
