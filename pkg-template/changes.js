@@ -71,7 +71,6 @@ export class Changes {
     this.#gate?.open();
   }
 
-
   /** What is to be told of a page, taken before its consumer can change it. Returns the function that tells it, after the commit. */
   take({ kind, generation, index, last, changes, unchanged }, hasConsumer) {
     const same = new Set(unchanged);
@@ -121,8 +120,9 @@ export class Changes {
         await Promise.all(entries.map((entry) => this.#listeners.has(entry) && this.#call(entry, structuredClone(changes), { ...info })));
       } catch (error) {
         if (!this.#closed) report(error);
+      } finally {
+        if (this.#last === told) this.#gate = undefined;
       }
-      if (this.#last === told) this.#gate = undefined;
     }));
     return Promise.race([told, gate.opened]);
   }

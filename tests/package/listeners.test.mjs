@@ -223,3 +223,23 @@ test("queries of one key share their status though one of them is garbage", asyn
   assert.ok(status.get().lastSyncedAt instanceof Date);
   await client.close();
 });
+
+test("sync() waits for its listeners, also after a message of another tab whose rows are gone by now", async () => {
+  const client = await clientOf(pages, { store: "indexeddb", account: "gone rows" });
+  const users = client.track("/users/delta");
+  await users.sync();
+  const [called, gate] = [event(), event()];
+  users.on("change", () => (called.fire(), gate.fired));
+  const otherTab = new BroadcastChannel(`deltalink | ${users.key}`);
+  otherTab.postMessage({ changes: [{ type: "update", id: "nobody" }], info: { index: 0 } });
+  for (let turns = 0; turns < 50; turns++) await turn();
+  otherTab.close();
+  let done = false;
+  const syncing = users.sync().then(() => (done = true));
+  await called.fired;
+  for (let turns = 0; turns < 50; turns++) await turn();
+  assert.equal(done, false, "the listener still runs");
+  gate.fire();
+  await syncing;
+  await client.close();
+});
