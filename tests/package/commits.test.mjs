@@ -37,6 +37,15 @@ const threePages = (url, count) =>
     count < 3 ? { next: `/users/delta?$skiptoken=${count}` } : { delta: "/users/delta?$deltatoken=1" },
   );
 
+/** A sync that is aborted while its first commit is in flight. */
+async function abortDuringCommit(users, store) {
+  const stop = new AbortController();
+  const first = users.sync({ signal: stop.signal });
+  await store.begun.fired;
+  stop.abort("enough");
+  await assert.rejects(first, (reason) => reason === "enough");
+}
+
 /** A promise that has not settled after everything that was ready to run has run. */
 async function isPending(promise) {
   let settled = false;
@@ -50,11 +59,7 @@ test("a sync right after the abort of a slow commit waits for it: no conflict, n
   const store = new SlowStore();
   const client = await clientOf(threePages, { store, account: "alex" });
   const users = client.track("/users/delta");
-  const stop = new AbortController();
-  const first = users.sync({ signal: stop.signal });
-  await store.begun.fired;
-  stop.abort("enough");
-  await assert.rejects(first, (reason) => reason === "enough");
+  await abortDuringCommit(users, store);
   const second = users.sync();
   assert.ok(await isPending(second));
   assert.equal(client.requests.length, 1, "the next round begins after the commit");
@@ -94,11 +99,7 @@ test("reset() waits for a commit of a round that was aborted", async () => {
   const store = new SlowStore();
   const client = await clientOf(threePages, { store, account: "alex" });
   const users = client.track("/users/delta");
-  const stop = new AbortController();
-  const first = users.sync({ signal: stop.signal });
-  await store.begun.fired;
-  stop.abort("enough");
-  await assert.rejects(first, (reason) => reason === "enough");
+  await abortDuringCommit(users, store);
   const reset = users.reset();
   assert.ok(await isPending(reset));
   store.release();
