@@ -9,7 +9,7 @@ export interface ClientCredentials {
   /** The app's secret. This, or an `assertion`. */
   secret?: string;
   /**
-   * A signed JWT in the place of a secret: a certificate's, or a federated identity's. A function is asked anew for each token.
+   * A signed JWT instead of a secret: a certificate's, or a federated identity's. A function is asked anew for each token.
    * Its error is handed on.
    */
   assertion?: string | (() => string | Promise<string>);
@@ -17,7 +17,7 @@ export interface ClientCredentials {
   authority?: string;
   /** Milliseconds after which a request without an answer is given up, for all who wait for it. Default 30000. */
   timeout?: number;
-  /** Used in the place of the host's `fetch`. */
+  /** Used instead of the host's `fetch`. */
   fetch?: typeof fetch;
 }
 

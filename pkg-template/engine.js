@@ -26,7 +26,7 @@ export class Instance {
   }
 
   constructor() {
-    // wasm-bindgen's code gets these in the place of the globals of their names.
+    // wasm-bindgen's code uses these instead of the globals with the same names.
     const guarded = ({ exports }) => ({ exports: Object.fromEntries(Object.entries(exports).map(([name, value]) => [name, this.#guard(value)])) });
     const webAssembly = {
       Module: WebAssembly.Module,

@@ -55,7 +55,7 @@ export interface DeltaOptions {
   endpoint?: string;
   /** Default `"indexeddb"`. Where there is none (Node, Workers), name another one: `"memory"` is a choice, not a fallback. */
   store?: "indexeddb" | "memory" | DeltaStore;
-  /** Used in place of the host's `fetch`. Its signal fires when the request is given up, and also once its answer has been read. */
+  /** Used instead of the host's `fetch`. Its signal fires when the request is given up, and also once its answer has been read. */
   fetch?: typeof fetch;
   /** When and how often a request is asked again. */
   retry?: Partial<RetryPolicy>;
