@@ -69,6 +69,7 @@ audit: setup
 
 fmt:
 	@cargo fmt --all
+	@node_modules/.bin/prettier --write . --log-level=warn
 
 clean:
 	@rm -rf target dist www/dist www/node_modules tests/node_modules tests/bench/node_modules screenshots

@@ -1,8 +1,11 @@
-// App-only tokens by OAuth's client credentials grant, for Workers and servers. A secret has no place in a browser: no entry for one
-// imports this file.
+// App-only tokens by OAuth's client credentials grant, for Workers and servers. A secret has no
+// place in a browser: no entry for one imports this file.
 import { DeltaError, bad } from "./error.js";
 
-/** Where each cloud's tokens come from, by the origin of its Graph (Graph's page "National cloud deployments"). */
+/**
+ * Where each cloud's tokens come from, by the origin of its Graph (Graph's page "National cloud
+ * deployments").
+ */
 const AUTHORITIES = {
   "https://graph.microsoft.com": "https://login.microsoftonline.com",
   "https://graph.microsoft.us": "https://login.microsoftonline.us",
@@ -13,11 +16,20 @@ const AUTHORITIES = {
 const MARGIN = 300_000;
 
 export function clientCredentials(options) {
-  const { tenant, clientId, secret, assertion, authority, timeout = 30_000, fetch: ask = globalThis.fetch } = options ?? {};
+  const {
+    tenant,
+    clientId,
+    secret,
+    assertion,
+    authority,
+    timeout = 30_000,
+    fetch: ask = globalThis.fetch,
+  } = options ?? {};
   for (const [name, value] of Object.entries({ tenant, clientId })) {
     if (typeof value !== "string" || !value) throw bad(`clientCredentials needs options.${name}, a text`);
   }
-  if ((secret === undefined) === (assertion === undefined)) throw bad("clientCredentials needs either options.secret or options.assertion");
+  if ((secret === undefined) === (assertion === undefined))
+    throw bad("clientCredentials needs either options.secret or options.assertion");
   /** By scope and claims: the token, or the request for it that all callers wait for. */
   const kept = new Map();
 
@@ -32,7 +44,12 @@ export function clientCredentials(options) {
     // All callers wait for one request: one that hangs must not be waited for by all later ones.
     const late = new Promise((_, reject) => {
       timer = setTimeout(() => {
-        reject(new DeltaError(`${waitingFor} gave nothing for ${timeout} ms; the next round goes on at the same page`, { code: "network", retryable: true }));
+        reject(
+          new DeltaError(
+            `${waitingFor} gave nothing for ${timeout} ms; the next round goes on at the same page`,
+            { code: "network", retryable: true },
+          ),
+        );
         cut.abort();
       }, timeout);
     });
@@ -42,24 +59,44 @@ export function clientCredentials(options) {
       if (secret !== undefined) body.set("client_secret", secret);
       else {
         body.set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
-        body.set("client_assertion", typeof assertion === "function" ? await Promise.race([late, assertion()]) : assertion);
+        body.set(
+          "client_assertion",
+          typeof assertion === "function" ? await Promise.race([late, assertion()]) : assertion,
+        );
       }
       waitingFor = root;
-      response = await Promise.race([late, ask(`${root}/${encodeURIComponent(tenant)}/oauth2/v2.0/token`, { method: "POST", body, redirect: "manual", signal: cut.signal })]);
+      response = await Promise.race([
+        late,
+        ask(`${root}/${encodeURIComponent(tenant)}/oauth2/v2.0/token`, {
+          method: "POST",
+          body,
+          redirect: "manual",
+          signal: cut.signal,
+        }),
+      ]);
       answer = await Promise.race([late, response.json().catch(() => undefined)]);
     } catch (cause) {
       if (waitingFor !== root || cause instanceof DeltaError) throw cause;
-      throw new DeltaError(`no answer from ${root}; the next round goes on at the same page`, { code: "network", retryable: true, cause });
+      throw new DeltaError(`no answer from ${root}; the next round goes on at the same page`, {
+        code: "network",
+        retryable: true,
+        cause,
+      });
     } finally {
       clearTimeout(timer);
     }
     const { access_token: accessToken, expires_in: seconds } = answer ?? {};
-    if (response.ok && typeof accessToken === "string") return { accessToken, expiresOn: new Date(Date.now() + Number(seconds ?? 0) * 1000) };
+    if (response.ok && typeof accessToken === "string")
+      return { accessToken, expiresOn: new Date(Date.now() + Number(seconds ?? 0) * 1000) };
     const { status } = response;
     const retryable = status === 429 || status >= 500;
     // The first line says what is wrong; the rest is ids and times.
-    const said = String(answer?.error_description ?? answer?.error ?? "").split(/\r?\n/)[0].slice(0, 300);
-    const wayOut = retryable ? "try again later" : "check the tenant, the client id, its secret or assertion, and its consent";
+    const said = String(answer?.error_description ?? answer?.error ?? "")
+      .split(/\r?\n/)[0]
+      .slice(0, 300);
+    const wayOut = retryable
+      ? "try again later"
+      : "check the tenant, the client id, its secret or assertion, and its consent";
     const after = response.headers.get("retry-after");
     const at = Number(after) > 0 ? Date.now() + Number(after) * 1000 : Date.parse(after);
     throw new DeltaError(`${root} gave no token (${status}${said && `: ${said}`}); ${wayOut}`, {

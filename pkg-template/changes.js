@@ -1,4 +1,5 @@
-// What was committed, told to listeners: in order, one commit at a time, in this page and, by a channel, in other tabs.
+// What was committed, told to listeners: in order, one commit at a time, in this page and, by a
+// channel, in other tabs.
 import { bad, report } from "./error.js";
 
 export class Changes {
@@ -17,8 +18,8 @@ export class Changes {
   #calling = false;
 
   /**
-   * `shared`: other tabs see the same store. `read` gives the items of ids, as they are stored by now. `onUse` is called when a
-   * listener comes or goes.
+   * `shared`: other tabs see the same store. `read` gives the items of ids, as they are stored by
+   * now. `onUse` is called when a listener comes or goes.
    */
   constructor(key, shared, read, onUse) {
     this.#key = key;
@@ -63,15 +64,22 @@ export class Changes {
   }
 
   /**
-   * Somebody calls for a round. A listener of this query is refused: it would wait for a round that waits for the listener. Rounds that
-   * wait for listeners go on: one that runs may be what waits for a round.
+   * Somebody calls for a round. A listener of this query is refused: it would wait for a round that
+   * waits for the listener. Rounds that wait for listeners go on: one that runs may be what waits
+   * for a round.
    */
   called(call) {
-    if (this.#calling) throw bad(`a ${call}() of the same query called while its listener runs would wait for itself; call it when the listener has returned`);
+    if (this.#calling)
+      throw bad(
+        `a ${call}() of the same query called while its listener runs would wait for itself; call it when the listener has returned`,
+      );
     this.#gate?.open();
   }
 
-  /** What is to be told of a page, taken before its consumer can change it. Returns the function that tells it, after the commit. */
+  /**
+   * What is to be told of a page, taken before its consumer can change it. Returns the function
+   * that tells it, after the commit.
+   */
   take({ kind, generation, index, last, changes, unchanged }, hasConsumer) {
     const same = new Set(unchanged);
     const differing = changes.filter((_, at) => !same.has(at));
@@ -103,7 +111,8 @@ export class Changes {
   #open() {
     if (this.#channel || this.#closed || !this.#shared || typeof BroadcastChannel !== "function") return;
     this.#channel = new BroadcastChannel(`deltalink | ${this.#key}`);
-    this.#channel.onmessage = ({ data }) => Array.isArray(data?.changes) && this.#tell(data.changes, { ...data.info, remote: true });
+    this.#channel.onmessage = ({ data }) =>
+      Array.isArray(data?.changes) && this.#tell(data.changes, { ...data.info, remote: true });
     // It must not keep a process alive.
     this.#channel.unref?.();
   }
@@ -117,7 +126,11 @@ export class Changes {
       try {
         const changes = full ?? (await this.#complete(bare));
         if (this.#closed || !changes.length) return;
-        await Promise.all(entries.map((entry) => this.#listeners.has(entry) && this.#call(entry, structuredClone(changes), { ...info })));
+        await Promise.all(
+          entries.map(
+            (entry) => this.#listeners.has(entry) && this.#call(entry, structuredClone(changes), { ...info }),
+          ),
+        );
       } catch (error) {
         if (!this.#closed) report(error);
       } finally {
@@ -127,10 +140,14 @@ export class Changes {
     return Promise.race([told, gate.opened]);
   }
 
-  /** With the items as they are stored by now. A row that is gone is left out: its removal follows. */
+  /**
+   * With the items as they are stored by now. A row that is gone is left out: its removal follows.
+   */
   async #complete(bare) {
     const items = await this.#read(bare.map(({ id }) => id));
-    return bare.flatMap((change, at) => (change.type === "remove" ? change : items[at] ? { ...change, item: items[at] } : []));
+    return bare.flatMap((change, at) =>
+      change.type === "remove" ? change : items[at] ? { ...change, item: items[at] } : [],
+    );
   }
 
   /** A listener's error is the listener's: it must not end a round, nor a process. */

@@ -1,4 +1,5 @@
-// The rules of `DeltaStore` as tests for any framework: see testing.d.ts. Every rule works under keys of its own.
+// The rules of `DeltaStore` as tests for any framework: see testing.d.ts. Every rule works under
+// keys of its own.
 
 export function storeContract(open, { reopen } = {}) {
   const rules = Object.entries(reopen ? { ...RULES, ...REOPENED } : RULES);
@@ -34,7 +35,11 @@ const RULES = {
 
   "a commit replaces the whole state, puts and removes rows, and leaves the others": async (store, key) => {
     await commit(store, key, undefined, { revision: "e.1", old: true }, { a: 1, b: 1, c: 1 });
-    equal(await commit(store, key, "e.1", { revision: "e.2" }, { b: 2, d: 2 }, ["c", "nobody"]), true, "commit()");
+    equal(
+      await commit(store, key, "e.1", { revision: "e.2" }, { b: 2, d: 2 }, ["c", "nobody"]),
+      true,
+      "commit()",
+    );
     equal(await store.load(key), { revision: "e.2" }, "load()");
     equal(await store.rows(key, ["a", "b", "c", "d"]), [row(1), row(2), undefined, row(2)], "rows()");
   },
@@ -45,10 +50,23 @@ const RULES = {
   },
 
   "a commit that expects another revision is refused": async (store, key) => {
-    equal(await commit(store, key, "e.1", { revision: "e.2" }, {}), false, "commit() where nothing is stored");
+    equal(
+      await commit(store, key, "e.1", { revision: "e.2" }, {}),
+      false,
+      "commit() where nothing is stored",
+    );
     await commit(store, key, undefined, { revision: "e.1" }, {});
-    for (const expect of ["e.0", "e.10", "E.1", "e.1 ", ""]) equal(await commit(store, key, expect, { revision: "e.2" }, {}), false, `commit() that expects ${JSON.stringify(expect)}`);
-    equal(await commit(store, key, "e.1", { revision: "e.2" }, {}), true, "commit() that expects what is stored");
+    for (const expect of ["e.0", "e.10", "E.1", "e.1 ", ""])
+      equal(
+        await commit(store, key, expect, { revision: "e.2" }, {}),
+        false,
+        `commit() that expects ${JSON.stringify(expect)}`,
+      );
+    equal(
+      await commit(store, key, "e.1", { revision: "e.2" }, {}),
+      true,
+      "commit() that expects what is stored",
+    );
   },
 
   "a commit that is refused writes nothing": async (store, key) => {
@@ -65,7 +83,11 @@ const RULES = {
 
   "rows come in the order of the ids, with a gap for each that is missing": async (store, key) => {
     await commit(store, key, undefined, { revision: "e.1" }, { a: 1, b: 2, c: 3 });
-    equal(await store.rows(key, ["c", "nobody", "a", "b", "zz"]), [row(3), undefined, row(1), row(2), undefined], "rows()");
+    equal(
+      await store.rows(key, ["c", "nobody", "a", "b", "zz"]),
+      [row(3), undefined, row(1), row(2), undefined],
+      "rows()",
+    );
   },
 
   "a scan goes to the end in chunks, each row once": async (store, key) => {
@@ -89,7 +111,11 @@ const RULES = {
     await commit(store, key, "e.1", { revision: "e.2" }, { [order[3]]: 77 }, order.slice(5, 10));
     equal(await listed(store, key), [...order.slice(0, 5), ...order.slice(10)], "the scan after a change");
     const behind = await store.scan(key, { after: order[9], limit: 5 });
-    equal(behind.map(([id]) => id), order.slice(10, 15), "the scan behind a removed id");
+    equal(
+      behind.map(([id]) => id),
+      order.slice(10, 15),
+      "the scan behind a removed id",
+    );
   },
 
   "ids of every kind are kept apart": async (store, key) => {
@@ -97,25 +123,48 @@ const RULES = {
     // A literal's "__proto__" is no property.
     Object.defineProperty(rows, "__proto__", { value: IDS.indexOf("__proto__"), enumerable: true });
     await commit(store, key, undefined, { revision: "e.1" }, rows);
-    equal(await store.rows(key, IDS), IDS.map((_, n) => row(n)), "rows()");
+    equal(
+      await store.rows(key, IDS),
+      IDS.map((_, n) => row(n)),
+      "rows()",
+    );
     equal((await listed(store, key, 3)).sort(), [...IDS].sort(), "the ids of the scan");
     await commit(store, key, "e.1", { revision: "e.2" }, {}, IDS.slice(0, 5));
-    equal(await store.rows(key, IDS), IDS.map((_, n) => (n < 5 ? undefined : row(n))), "rows() after some were removed");
+    equal(
+      await store.rows(key, IDS),
+      IDS.map((_, n) => (n < 5 ? undefined : row(n))),
+      "rows() after some were removed",
+    );
   },
 
   "keys that begin alike are kept apart": async (store, prefix) => {
-    const keys = ["a", "a | ", "a | b", "a | b | c", "A | b", "a%", "a_", "a,", "a\u00e9"].map((key) => prefix + key);
-    for (const [n, key] of keys.entries()) equal(await commit(store, key, undefined, { revision: `e.${n}` }, { same: n, [`own${n}`]: n }), true, `commit() under ${key}`);
+    const keys = ["a", "a | ", "a | b", "a | b | c", "A | b", "a%", "a_", "a,", "a\u00e9"].map(
+      (key) => prefix + key,
+    );
+    for (const [n, key] of keys.entries())
+      equal(
+        await commit(store, key, undefined, { revision: `e.${n}` }, { same: n, [`own${n}`]: n }),
+        true,
+        `commit() under ${key}`,
+      );
     for (const [n, key] of keys.entries()) {
       equal(await store.load(key), { revision: `e.${n}` }, `load() of ${key}`);
-      equal(new Map(await store.scan(key, { limit: 10 })), new Map([["same", row(n)], [`own${n}`, row(n)]]), `scan() of ${key}`);
+      equal(
+        new Map(await store.scan(key, { limit: 10 })),
+        new Map([
+          ["same", row(n)],
+          [`own${n}`, row(n)],
+        ]),
+        `scan() of ${key}`,
+      );
     }
   },
 
   "clear wipes the keys that begin with its prefix and no other": async (store, prefix) => {
     const gone = ["a_b% | ", "a_b% | x", "a_b% | x | y"].map((key) => prefix + key);
     const kept = ["a_b%", "axb% | x", "a_bb | x", "A_B% | x", "b | a_b% | x"].map((key) => prefix + key);
-    for (const key of [...gone, ...kept]) await commit(store, key, undefined, { revision: "e.1" }, { a: 1, b: 2 });
+    for (const key of [...gone, ...kept])
+      await commit(store, key, undefined, { revision: "e.1" }, { a: 1, b: 2 });
     await store.clear(`${prefix}a_b% | `);
     for (const key of gone) {
       equal(await store.load(key), undefined, `load() of ${key}`);
@@ -123,11 +172,21 @@ const RULES = {
       equal(await store.scan(key, { limit: 10 }), [], `scan() of ${key}`);
       equal(await commit(store, key, undefined, { revision: "e.1" }, {}), true, `commit() under ${key} anew`);
     }
-    for (const key of kept) equal([await store.load(key), await store.rows(key, ["a", "b"])], [{ revision: "e.1" }, [row(1), row(2)]], `what is kept under ${key}`);
+    for (const key of kept)
+      equal(
+        [await store.load(key), await store.rows(key, ["a", "b"])],
+        [{ revision: "e.1" }, [row(1), row(2)]],
+        `what is kept under ${key}`,
+      );
   },
 
   "plain data comes back as it was": async (store, key) => {
-    await store.commit(key, { expect: undefined, state: { revision: "e.1", ...PLAIN }, put: [["a", { generation: 1, item: PLAIN, round: "e", more: [PLAIN] }]], remove: [] });
+    await store.commit(key, {
+      expect: undefined,
+      state: { revision: "e.1", ...PLAIN },
+      put: [["a", { generation: 1, item: PLAIN, round: "e", more: [PLAIN] }]],
+      remove: [],
+    });
     equal(await store.load(key), { revision: "e.1", ...PLAIN }, "load()");
     const expected = { generation: 1, item: PLAIN, round: "e", more: [PLAIN] };
     equal(await store.rows(key, ["a"]), [expected], "rows()");
@@ -157,8 +216,16 @@ const RULES = {
   "two thousand rows go in one commit": async (store, key) => {
     await commit(store, key, undefined, { revision: "e.1" }, numbered(2000));
     const chunks = await scanned(store, key, 500);
-    equal(new Map(chunks.flat()), new Map(Object.entries(numbered(2000)).map(([id, n]) => [id, row(n)])), "the scan");
-    equal(await commit(store, key, "e.1", { revision: "e.2" }, {}, Object.keys(numbered(2000))), true, "commit() that removes them");
+    equal(
+      new Map(chunks.flat()),
+      new Map(Object.entries(numbered(2000)).map(([id, n]) => [id, row(n)])),
+      "the scan",
+    );
+    equal(
+      await commit(store, key, "e.1", { revision: "e.2" }, {}, Object.keys(numbered(2000))),
+      true,
+      "commit() that removes them",
+    );
     equal(await store.scan(key, { limit: 10 }), [], "the scan after it");
   },
 
@@ -168,10 +235,17 @@ const RULES = {
     await commit(store, key, undefined, { revision: "e.0" }, all(0));
     for (let n = 1; n <= 5; n++) {
       let done;
-      const committing = commit(store, key, `e.${n - 1}`, { revision: `e.${n}` }, all(n)).finally(() => (done = true));
+      const committing = commit(store, key, `e.${n - 1}`, { revision: `e.${n}` }, all(n)).finally(
+        () => (done = true),
+      );
       do {
         const scans = await Promise.all([1, 2, 3].map(() => store.scan(key, { limit: 200 })));
-        for (const scan of scans) equal([scan.length, new Set(scan.map(([, { item }]) => item.n)).size], [100, 1], "the rows, and the commits they are of");
+        for (const scan of scans)
+          equal(
+            [scan.length, new Set(scan.map(([, { item }]) => item.n)).size],
+            [100, 1],
+            "the rows, and the commits they are of",
+          );
         await new Promise((resolve) => setTimeout(resolve));
       } while (!done);
       equal(await committing, true, "commit()");
@@ -180,12 +254,24 @@ const RULES = {
 };
 
 const REOPENED = {
-  "what is committed is seen by a second opening, and what that commits by the first": async (store, key, reopen) => {
+  "what is committed is seen by a second opening, and what that commits by the first": async (
+    store,
+    key,
+    reopen,
+  ) => {
     await commit(store, key, undefined, { revision: "e.1" }, { a: 1 });
     const other = await reopen();
-    equal([await other.load(key), await other.rows(key, ["a"])], [{ revision: "e.1" }, [row(1)]], "what the second one has");
+    equal(
+      [await other.load(key), await other.rows(key, ["a"])],
+      [{ revision: "e.1" }, [row(1)]],
+      "what the second one has",
+    );
     equal(await commit(other, key, "e.1", { revision: "e.2" }, { a: 2 }), true, "commit() of the second one");
-    equal([await store.load(key), await store.rows(key, ["a"])], [{ revision: "e.2" }, [row(2)]], "what the first one has");
+    equal(
+      [await store.load(key), await store.rows(key, ["a"])],
+      [{ revision: "e.2" }, [row(2)]],
+      "what the first one has",
+    );
   },
 
   "of commits at once by two openings one wins": async (store, key, reopen) => {
@@ -196,9 +282,46 @@ const REOPENED = {
 };
 
 const IDS = [
-  "a", "A", "b", "1", "01", "1.0", "1e0", "-1", " ", "a ", " a", "a'b", 'a"b', "a`b", "a\\b", "a/b", "a|b", "a%b", "a_b", "a*b", "a\nb", "a\tb", "\0side", "a\0b",
-  "__proto__", "constructor", "toString", "length", "null", "undefined", "\u00e9", "e\u0301", "\ud83d\udc4d", "\ud83d\udc4d\ud83c\udffd", "\u4e2d\u6587",
-  "x".repeat(1000), `${"x".repeat(999)}y`, "AAMkAGI2TGULAAA=", "AAMkAGI2TGULAAA+", "; DROP TABLE rows; --",
+  "a",
+  "A",
+  "b",
+  "1",
+  "01",
+  "1.0",
+  "1e0",
+  "-1",
+  " ",
+  "a ",
+  " a",
+  "a'b",
+  'a"b',
+  "a`b",
+  "a\\b",
+  "a/b",
+  "a|b",
+  "a%b",
+  "a_b",
+  "a*b",
+  "a\nb",
+  "a\tb",
+  "\0side",
+  "a\0b",
+  "__proto__",
+  "constructor",
+  "toString",
+  "length",
+  "null",
+  "undefined",
+  "\u00e9",
+  "e\u0301",
+  "\ud83d\udc4d",
+  "\ud83d\udc4d\ud83c\udffd",
+  "\u4e2d\u6587",
+  "x".repeat(1000),
+  `${"x".repeat(999)}y`,
+  "AAMkAGI2TGULAAA=",
+  "AAMkAGI2TGULAAA+",
+  "; DROP TABLE rows; --",
 ];
 
 const PLAIN = {
@@ -212,14 +335,20 @@ const PLAIN = {
 const row = (n) => ({ generation: 1, item: { n } });
 
 function commit(store, key, expect, state, rows, remove = []) {
-  return store.commit(key, { expect, state, put: Object.entries(rows).map(([id, n]) => [id, row(n)]), remove });
+  return store.commit(key, {
+    expect,
+    state,
+    put: Object.entries(rows).map(([id, n]) => [id, row(n)]),
+    remove,
+  });
 }
 
-const numbered = (count) => Object.fromEntries(Array.from({ length: count }, (_, n) => [`id${(n * 7919) % count}`, n]));
+const numbered = (count) =>
+  Object.fromEntries(Array.from({ length: count }, (_, n) => [`id${(n * 7919) % count}`, n]));
 
 async function scanned(store, key, limit) {
   const chunks = [];
-  for (let after; ; ) {
+  for (let after; ;) {
     const chunk = await store.scan(key, after === undefined ? { limit } : { after, limit });
     chunks.push(chunk);
     if (chunk.length !== limit) return chunks;
@@ -233,13 +362,24 @@ async function listed(store, key, limit = 7) {
 }
 
 async function race(key, expect, stores) {
-  const done = await Promise.all(stores.map((store, n) => commit(store, key, expect, { revision: `racer.${n}` }, { a: n, [`own${n}`]: n })));
+  const done = await Promise.all(
+    stores.map((store, n) =>
+      commit(store, key, expect, { revision: `racer.${n}` }, { a: n, [`own${n}`]: n }),
+    ),
+  );
   equal(done.filter((won) => won === true).length, 1, "how many have won");
   equal(done.filter((won) => won === false).length, stores.length - 1, "how many were refused");
   const winner = done.indexOf(true);
   for (const store of stores) {
     equal(await store.load(key), { revision: `racer.${winner}` }, "load()");
-    equal(new Map(await store.scan(key, { limit: 10 })), new Map([["a", row(winner)], [`own${winner}`, row(winner)]]), "scan()");
+    equal(
+      new Map(await store.scan(key, { limit: 10 })),
+      new Map([
+        ["a", row(winner)],
+        [`own${winner}`, row(winner)],
+      ]),
+      "scan()",
+    );
   }
 }
 
@@ -251,13 +391,26 @@ function equal(got, expected, what) {
 /** Where two values differ first, in words. */
 function differing(got, expected, where) {
   if (Object.is(got, expected)) return undefined;
-  const kind = (value) => (value === null || typeof value !== "object" ? undefined : value instanceof Map ? "Map" : Array.isArray(value) ? "list" : "object");
-  if (!kind(got) || kind(got) !== kind(expected)) return `${where}: must be ${shown(expected)}, is ${shown(got)}`;
-  const [is, must] = [got, expected].map((value) => (value instanceof Map ? value : new Map(Object.entries(value))));
+  const kind = (value) =>
+    value === null || typeof value !== "object"
+      ? undefined
+      : value instanceof Map
+        ? "Map"
+        : Array.isArray(value)
+          ? "list"
+          : "object";
+  if (!kind(got) || kind(got) !== kind(expected))
+    return `${where}: must be ${shown(expected)}, is ${shown(got)}`;
+  const [is, must] = [got, expected].map((value) =>
+    value instanceof Map ? value : new Map(Object.entries(value)),
+  );
   const surplus = [...is.keys()].find((key) => !must.has(key));
-  if (surplus !== undefined) return `${where}: must be without ${shown(surplus)}, is ${shown(is.get(surplus))} there`;
+  if (surplus !== undefined)
+    return `${where}: must be without ${shown(surplus)}, is ${shown(is.get(surplus))} there`;
   for (const [key, value] of must) {
-    const difference = is.has(key) ? differing(is.get(key), value, `${where}, ${shown(key)}`) : `${where}, ${shown(key)}: must be ${shown(value)}, is missing`;
+    const difference = is.has(key)
+      ? differing(is.get(key), value, `${where}, ${shown(key)}`)
+      : `${where}, ${shown(key)}: must be ${shown(value)}, is missing`;
     if (difference) return difference;
   }
   return undefined;

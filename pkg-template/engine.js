@@ -6,8 +6,9 @@ const { Instance: WasmInstance, instantiate } = WebAssembly;
 const NOTHING = Object.freeze([]);
 
 /**
- * One instance. Every entry into its code is guarded: calls of the facade, tasks, timers and events. An exception that leaves the
- * wasm has skipped the clean-up of its frames, so it ends the instance, and what is pending rejects with `internal`.
+ * One instance. Every entry into its code is guarded: calls of the facade, tasks, timers and
+ * events. An exception that leaves the wasm has skipped the clean-up of its frames, so it ends the
+ * instance, and what is pending rejects with `internal`.
  */
 export class Instance {
   /** The error that ended it, once one has. */
@@ -27,13 +28,18 @@ export class Instance {
 
   constructor() {
     // wasm-bindgen's code uses these instead of the globals with the same names.
-    const guarded = ({ exports }) => ({ exports: Object.fromEntries(Object.entries(exports).map(([name, value]) => [name, this.#guard(value)])) });
+    const guarded = ({ exports }) => ({
+      exports: Object.fromEntries(Object.entries(exports).map(([name, value]) => [name, this.#guard(value)])),
+    });
     const webAssembly = {
       Module: WebAssembly.Module,
       Instance: function (module, imports) {
         return guarded(new WasmInstance(module, imports));
       },
-      instantiate: async (module, imports) => ({ instance: guarded(await instantiate(module, imports)), module }),
+      instantiate: async (module, imports) => ({
+        instance: guarded(await instantiate(module, imports)),
+        module,
+      }),
     };
     const left = this.#left;
     const start = (run, ms) => {
@@ -62,7 +68,9 @@ export class Instance {
     this.#api = glue(webAssembly, start, clear, Controller);
   }
 
-  /** Starts it as a host likes it best: browsers may refuse to instantiate a large module at once. */
+  /**
+   * Starts it as a host likes it best: browsers may refuse to instantiate a large module at once.
+   */
   async start(module) {
     await this.#api.default({ module_or_path: module });
     return this;
@@ -74,7 +82,9 @@ export class Instance {
     return this;
   }
 
-  /** Calls into the wasm. What `call` gives is given; a promise also rejects when the instance ends. */
+  /**
+   * Calls into the wasm. What `call` gives is given; a promise also rejects when the instance ends.
+   */
   run(call) {
     if (this.ended) throw this.ended;
     const before = this.#called;
@@ -90,7 +100,8 @@ export class Instance {
   #guard(value) {
     if (typeof value !== "function") return value;
     return (...values) => {
-      // Timers and events of an instance that has ended come to nothing. wasm-bindgen looks into some results.
+      // Timers and events of an instance that has ended come to nothing. wasm-bindgen looks into
+      // some results.
       if (this.ended) return NOTHING;
       try {
         return value(...values);
@@ -116,7 +127,10 @@ export class Instance {
 
   #end(cause) {
     if (this.ended) return;
-    this.ended = new DeltaError("a defect of deltalink ended this call; what was committed is intact; call again", { code: "internal", retryable: true, cause });
+    this.ended = new DeltaError(
+      "a defect of deltalink ended this call; what was committed is intact; call again",
+      { code: "internal", retryable: true, cause },
+    );
     for (const reject of this.#pending) reject(this.ended);
     this.#ending.abort(this.ended);
     for (const one of this.#left) {

@@ -10,7 +10,10 @@ DeltaError.prototype.name = "DeltaError";
 export const bad = (words) => new DeltaError(words, { code: "bad-request" });
 
 export const closed = () =>
-  new DeltaError("this client is closed (by close() or forget(), or because another tab deleted or upgraded its database); open another one with openDelta()", { code: "closed" });
+  new DeltaError(
+    "this client is closed (by close() or forget(), or because another tab deleted or upgraded its database); open another one with openDelta()",
+    { code: "closed" },
+  );
 
 /** For what must end neither a round nor a process. */
 export const report = (error) => (globalThis.reportError ?? console.error)(error);

@@ -1,4 +1,5 @@
-// The fake Graph of testing.d.ts around its wasm. What is here is what the pure core has none of: a clock, and a connection.
+// The fake Graph of testing.d.ts around its wasm. What is here is what the pure core has none of: a
+// clock, and a connection.
 import load, { Fake } from "./fake-graph-glue.js";
 
 const ROOT = "https://graph.microsoft.com/v1.0";
@@ -26,7 +27,8 @@ export function createFake(source) {
 /** `pageSize` is `page_size` over there. */
 const snake = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 const camel = (name) => name.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase());
-const renamed = (object, rename) => Object.fromEntries(Object.entries(object).map(([name, value]) => [rename(name), value]));
+const renamed = (object, rename) =>
+  Object.fromEntries(Object.entries(object).map(([name, value]) => [rename(name), value]));
 
 class FakeGraph {
   #fake;
@@ -60,7 +62,11 @@ class FakeGraph {
   }
 
   add(collection, item, where) {
-    return this.#edit("add", collection, { ...(item && { item }), ...(item?.id && { id: item.id }), ...where })[0];
+    return this.#edit("add", collection, {
+      ...(item && { item }),
+      ...(item?.id && { id: item.id }),
+      ...where,
+    })[0];
   }
 
   edit(collection, id, patch) {
@@ -81,7 +87,11 @@ class FakeGraph {
 
   items(collection, { start, end, ...where } = {}) {
     const iso = (date) => new Date(date).toISOString();
-    const query = new URLSearchParams({ ...where, ...(start && { start: iso(start) }), ...(end && { end: iso(end) }) });
+    const query = new URLSearchParams({
+      ...where,
+      ...(start && { start: iso(start) }),
+      ...(end && { end: iso(end) }),
+    });
     return this.#ask("GET", `tables/${collection}?${query}`);
   }
 
@@ -95,10 +105,17 @@ class FakeGraph {
     const rule = { name: snake(name), ...renamed(more, snake) };
     if (name === "throttle") {
       const { retry_after: after } = rule;
-      Object.assign(rule, { name: "status", status: 429, code: "TooManyRequests", ...(after !== undefined && { headers: { "Retry-After": String(after) } }) });
+      Object.assign(rule, {
+        name: "status",
+        status: 429,
+        code: "TooManyRequests",
+        ...(after !== undefined && { headers: { "Retry-After": String(after) } }),
+      });
       delete rule.retry_after;
     }
-    this.#ask("POST", "faults", [{ match: renamed(match, snake), times: times === Infinity ? null : times, fault: rule }]);
+    this.#ask("POST", "faults", [
+      { match: renamed(match, snake), times: times === Infinity ? null : times, fault: rule },
+    ]);
   }
 
   clearFaults() {
@@ -143,14 +160,21 @@ class FakeGraph {
     const { signal } = request;
     signal.throwIfAborted();
     const { origin } = new URL(this.endpoint);
-    if (!request.url.startsWith(`${origin}/`)) throw new TypeError(`the fake Graph is at ${origin}; it was asked for ${request.url}`);
-    const text = this.#fake.answer(request.method, request.url.slice(origin.length), JSON.stringify([...request.headers]), this.#time());
+    if (!request.url.startsWith(`${origin}/`))
+      throw new TypeError(`the fake Graph is at ${origin}; it was asked for ${request.url}`);
+    const text = this.#fake.answer(
+      request.method,
+      request.url.slice(origin.length),
+      JSON.stringify([...request.headers]),
+      this.#time(),
+    );
     const end = text.indexOf("\n");
     const { status, headers, delay, cut, hang, rate } = JSON.parse(text.slice(0, end));
     if (hang) await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
     await wait(delay, signal);
     if (status === 0) throw new TypeError("the fake Graph broke the connection");
-    const body = status === 204 ? null : stream(new TextEncoder().encode(text.slice(end + 1)), cut, rate, signal);
+    const body =
+      status === 204 ? null : stream(new TextEncoder().encode(text.slice(end + 1)), cut, rate, signal);
     const response = new Response(body, { status, headers });
     Object.defineProperty(response, "url", { value: request.url });
     return response;

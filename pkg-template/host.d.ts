@@ -1,10 +1,22 @@
-// What every host has, by the types that are there for it: the DOM library, Node's, a Worker's, or none.
+// What every host has, by the types that are there for it: the DOM library, Node's, a Worker's, or
+// none.
 
-type Global<Name extends string, Else> = typeof globalThis extends { [N in Name]: { prototype: infer Type } } ? Type : Else;
+type Global<Name extends string, Else> = typeof globalThis extends { [N in Name]: { prototype: infer Type } }
+  ? Type
+  : Else;
 
-export type AbortSignal = Global<"AbortSignal", { readonly aborted: boolean; readonly reason: unknown; throwIfAborted(): void }>;
+export type AbortSignal = Global<
+  "AbortSignal",
+  { readonly aborted: boolean; readonly reason: unknown; throwIfAborted(): void }
+>;
 export type URL = Global<"URL", { readonly href: string }>;
 export type Response = Global<"Response", { readonly ok: boolean; arrayBuffer(): Promise<ArrayBuffer> }>;
 export type BufferSource = ArrayBufferView | ArrayBuffer;
-export type WebAssemblyModule = typeof globalThis extends { WebAssembly: { Module: { prototype: infer Type } } } ? Type : object;
-export const fetch: typeof globalThis extends { fetch: infer Type } ? Type : (url: string, init?: object) => Promise<object>;
+export type WebAssemblyModule = typeof globalThis extends {
+  WebAssembly: { Module: { prototype: infer Type } };
+}
+  ? Type
+  : object;
+export const fetch: typeof globalThis extends { fetch: infer Type }
+  ? Type
+  : (url: string, init?: object) => Promise<object>;

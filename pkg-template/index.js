@@ -1,4 +1,5 @@
-// The API of index.d.ts around the wasm's own exports. What is here is shorter in JavaScript: loading, iterating, listening.
+// The API of index.d.ts around the wasm's own exports. What is here is shorter in JavaScript:
+// loading, iterating, listening.
 import { Instance } from "./engine.js";
 import { DeltaError, bad, closed } from "./error.js";
 import { RoundLocks } from "./locks.js";
@@ -12,7 +13,10 @@ const makeError = (message, fields) => new DeltaError(message, fields);
 /** Rows read at once by `items()`. */
 const CHUNK = 500;
 
-/** `source` gives the wasm as a module, and where that comes from: what `init()` was given, else the host's own. */
+/**
+ * `source` gives the wasm as a module, and where that comes from: what `init()` was given, else the
+ * host's own.
+ */
 export function createApi(source) {
   let loading;
 
@@ -102,7 +106,10 @@ class Client {
     return instance.run(() => call(wasm));
   }
 
-  /** Makes the wasm's client in an instance, from the options as they were when this client was made. */
+  /**
+   * Makes the wasm's client in an instance, from the options as they were when this client was
+   * made.
+   */
   #begin(instance) {
     this.#instance = instance;
     this.#wasm = instance.run(({ Client: Wasm }) => new Wasm(this.#options, makeError));
@@ -133,16 +140,30 @@ class Client {
     try {
       if (window) windowAt(window);
     } catch {
-      throw bad(`options.window.timeZone must be an IANA name that this host knows, such as "Europe/Berlin", got ${JSON.stringify(window.timeZone)}`);
+      throw bad(
+        `options.window.timeZone must be an IANA name that this host knows, such as "Europe/Berlin", got ${JSON.stringify(window.timeZone)}`,
+      );
     }
     const known = this.#entries.get(key);
     const read = (ids) => query.call((wasm) => wasm.get_many(ids));
-    const parts = { key, ending: signal, locks: this.#locks, hasTabs: this.#wasm.store_kind === "indexeddb", read };
+    const parts = {
+      key,
+      ending: signal,
+      locks: this.#locks,
+      hasTabs: this.#wasm.store_kind === "indexeddb",
+      read,
+    };
     const shared = known ?? this.#entries.make(parts);
     const query = new (has_mirror ? Query : Feed)(made, make, shared);
     if (!known) {
-      // The status tells of the last time before the first round of this page. Whoever syncs gets the store's errors.
-      query.call((wasm) => wasm.synced_at()).then((ms) => shared.status.remember(ms), () => {});
+      // The status tells of the last time before the first round of this page. Whoever syncs gets
+      // the store's errors.
+      query
+        .call((wasm) => wasm.synced_at())
+        .then(
+          (ms) => shared.status.remember(ms),
+          () => {},
+        );
     }
     return query;
   }
@@ -190,7 +211,8 @@ class Feed {
   current() {
     if (this.#made.instance.ended) {
       const made = this.#make();
-      if (made.wasm.key !== this.key) throw new DeltaError("a query that was made again has another key", { code: "internal" });
+      if (made.wasm.key !== this.key)
+        throw new DeltaError("a query that was made again has another key", { code: "internal" });
       this.#made = made;
     }
     return this.#made;
@@ -222,13 +244,19 @@ class Query extends Feed {
   }
 
   async *items(options) {
-    const { after, limit = Infinity, occurrences } = readOptions(options, "items", ["after", "limit", "occurrences"]);
+    const {
+      after,
+      limit = Infinity,
+      occurrences,
+    } = readOptions(options, "items", ["after", "limit", "occurrences"]);
     let left = limit;
     const seen = new Set();
-    for (let next = after; left > 0; ) {
+    for (let next = after; left > 0;) {
       if (seen.has(next)) throw new DeltaError("scan() of options.store goes in circles", { code: "store" });
       seen.add(next);
-      const chunk = await this.call((wasm) => wasm.chunk(next, Math.min(limit, CHUNK), occurrences === "complete"));
+      const chunk = await this.call((wasm) =>
+        wasm.chunk(next, Math.min(limit, CHUNK), occurrences === "complete"),
+      );
       yield* chunk.items.slice(0, left);
       left -= chunk.items.length;
       if ((next = chunk.next) === undefined) return;
@@ -257,9 +285,11 @@ function onlySignal(options) {
 }
 
 function readOptions(options, call, names, more = "") {
-  if (options === null || typeof (options ??= {}) !== "object") throw bad(`the options of ${call}() must be an object`);
+  if (options === null || typeof (options ??= {}) !== "object")
+    throw bad(`the options of ${call}() must be an object`);
   const other = Object.keys(options).find((name) => !names.includes(name));
-  if (other) throw bad(`options.${other} is not an option of ${call}(): the options are ${names.join(", ")}${more}`);
+  if (other)
+    throw bad(`options.${other} is not an option of ${call}(): the options are ${names.join(", ")}${more}`);
   const { after = "", limit = 1, occurrences = "complete" } = options;
   if (typeof after !== "string") throw bad("options.after must be the id of an item");
   if (!Number.isInteger(limit) || limit < 1) throw bad("options.limit must be a whole number of at least 1");

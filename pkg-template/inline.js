@@ -1,5 +1,5 @@
-// The wasm itself, for where its file can't be reached. The build puts it here, gzipped: as base64 that takes a third less to send than
-// the bare wasm would.
+// The wasm itself, for where its file can't be reached. The build puts it here, gzipped: as base64
+// that takes a third less to send than the bare wasm would.
 const GZIPPED = "";
 
 export default () => {

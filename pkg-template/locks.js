@@ -1,6 +1,7 @@
-// One round of a query at a time. Web Locks guard the tabs of a browser; where there are none (Node, Workers, insecure pages, a
-// store in memory) each client guards itself, and nothing waits across clients: in a Worker a request that was cut off would
-// hold up all later ones. Commits compare the stored revision in any case.
+// One round of a query at a time. Web Locks guard the tabs of a browser; where there are none
+// (Node, Workers, insecure pages, a store in memory) each client guards itself, and nothing waits
+// across clients: in a Worker a request that was cut off would hold up all later ones. Commits
+// compare the stored revision in any case.
 
 /** Waits for the callback that `start` is given, or rejects when the signal fires. */
 export function until(start, signal) {
@@ -17,7 +18,14 @@ export function until(start, signal) {
 
 /** What a promise settles to, or a rejection when the signal fires first. */
 export async function orStopped(promise, signal) {
-  const settled = await until((resolve) => promise.then((value) => resolve({ value }), (error) => resolve({ error, failed: true })), signal);
+  const settled = await until(
+    (resolve) =>
+      promise.then(
+        (value) => resolve({ value }),
+        (error) => resolve({ error, failed: true }),
+      ),
+    signal,
+  );
   if (settled.failed) throw settled.error;
   return settled.value;
 }
@@ -34,7 +42,8 @@ export class RoundLocks {
   }
 
   /**
-   * Resolves to the function that releases the lock. Rejects when the signal fires first. `lost` is called when the lock is taken away.
+   * Resolves to the function that releases the lock. Rejects when the signal fires first. `lost` is
+   * called when the lock is taken away.
    */
   async acquire(name, signal, lost) {
     const locks = this.#shared && globalThis.navigator?.locks;

@@ -9,7 +9,8 @@ const FOLLOWING = 50;
 /** The caller's signal, checked by its shape: one of another realm is not an instance of ours. */
 export function signalOf(options) {
   const signal = options?.signal;
-  if (signal !== undefined && typeof signal?.aborted !== "boolean") throw bad("options.signal must be an AbortSignal");
+  if (signal !== undefined && typeof signal?.aborted !== "boolean")
+    throw bad("options.signal must be an AbortSignal");
   return signal;
 }
 
@@ -25,16 +26,22 @@ export class Round {
   #wake;
 
   /**
-   * `hasConsumer`: somebody sees the pages; else they are applied only. `onOver` is called when the round has released its lock, maybe
-   * before the listeners of its last page have returned.
+   * `hasConsumer`: somebody sees the pages; else they are applied only. `onOver` is called when the
+   * round has released its lock, maybe before the listeners of its last page have returned.
    */
   constructor(query, options, hasConsumer, onOver) {
     const run = new RoundRun(query, options, hasConsumer, onOver);
     this.#report = () => run.report();
-    const pages = (this.#pages = this.#iterate(run, options?.ack === "manual", query.mirrored ? query.shared.changes : undefined, hasConsumer));
+    const pages = (this.#pages = this.#iterate(
+      run,
+      options?.ack === "manual",
+      query.mirrored ? query.shared.changes : undefined,
+      hasConsumer,
+    ));
     const leave = pages.return.bind(pages);
     pages.return = (value) => {
-      // A generator would wait for the page that a read-ahead has asked for, which waits for an acknowledgement.
+      // A generator would wait for the page that a read-ahead has asked for, which waits for an
+      // acknowledgement.
       this.#leaving = true;
       this.#wake?.();
       return leave(value);
@@ -57,7 +64,7 @@ export class Round {
     try {
       await run.begin();
       abandoned.register(this, run, run);
-      for (let page; (page = await run.next(!!changes?.heard)); ) {
+      for (let page; (page = await run.next(!!changes?.heard));) {
         // Of this page alone: a late call for an earlier one must not acknowledge it.
         const acked = (current = {});
         const tell = changes?.take(page, hasConsumer);
@@ -65,10 +72,20 @@ export class Round {
         delete page.unchanged;
         const ack = () => {
           if (!acked.done) {
-            if (left) return Promise.reject(new DeltaError("the round was left before this page was acknowledged; the next round delivers it again", { code: "aborted", retryable: true }));
+            if (left)
+              return Promise.reject(
+                new DeltaError(
+                  "the round was left before this page was acknowledged; the next round delivers it again",
+                  { code: "aborted", retryable: true },
+                ),
+              );
             acked.done = run.ack();
-            // The commit may succeed although the round is stopped meanwhile: it is announced all the same.
-            acked.done.then(() => (acked.told = tell?.()), () => {});
+            // The commit may succeed although the round is stopped meanwhile: it is announced all
+            // the same.
+            acked.done.then(
+              () => (acked.told = tell?.()),
+              () => {},
+            );
             this.#wake?.();
           }
           return acked.done;
@@ -86,7 +103,8 @@ export class Round {
       if (told) await orStopped(told, run.signal);
     } finally {
       left = true;
-      // An acknowledgement that nobody waited for is still on its way to the store. A round that is stopped leaves it to the client.
+      // An acknowledgement that nobody waited for is still on its way to the store. A round that is
+      // stopped leaves it to the client.
       const { done } = current ?? {};
       if (done) await orStopped(done, run.signal).catch(() => {});
       const report = run.end();
@@ -97,8 +115,8 @@ export class Round {
 }
 
 /**
- * A round that runs: its lock, its signal and the wasm's side of it. It does not know the Round, whose end is noticed by its being
- * garbage: what the wasm and the caller's signal hold is this.
+ * A round that runs: its lock, its signal and the wasm's side of it. It does not know the Round,
+ * whose end is noticed by its being garbage: what the wasm and the caller's signal hold is this.
  */
 class RoundRun {
   #shared;
@@ -127,7 +145,15 @@ class RoundRun {
     const { instance, wasm } = query.current();
     this.#instance = instance;
     const { window } = wasm;
-    this.#handle = instance.run(() => wasm.round(options, this.signal, (status) => this.#tell(status), hasConsumer, window && windowAt(window)));
+    this.#handle = instance.run(() =>
+      wasm.round(
+        options,
+        this.signal,
+        (status) => this.#tell(status),
+        hasConsumer,
+        window && windowAt(window),
+      ),
+    );
     this.#before = this.report();
   }
 
@@ -179,7 +205,8 @@ class RoundRun {
 
   /** Ends the round where it is. Gives its report. */
   end() {
-    if (!this.#instance.ended && this.#instance.run(() => this.#handle.leave())) this.#tell({ phase: "idle" });
+    if (!this.#instance.ended && this.#instance.run(() => this.#handle.leave()))
+      this.#tell({ phase: "idle" });
     const report = this.report();
     // For whatever listens on its account.
     this.#stop.abort();
@@ -221,7 +248,9 @@ const lost = () =>
     { code: "conflict", retryable: true },
   );
 
-/** A round that is applied for all who wait for it. It is stopped when the last of them has left. */
+/**
+ * A round that is applied for all who wait for it. It is stopped when the last of them has left.
+ */
 export class Sync {
   #stop = new AbortController();
   #members = 0;
@@ -259,7 +288,11 @@ export class Sync {
     for await (const page of round) void page;
     const { report } = round;
     if (report.outcome === "complete") return report;
-    throw new DeltaError("the round ended early, though nobody stopped it; call again", { code: "internal", retryable: true, report });
+    throw new DeltaError("the round ended early, though nobody stopped it; call again", {
+      code: "internal",
+      retryable: true,
+      report,
+    });
   }
 
   /** The next sync begins another round rather than joining one that ends. */

@@ -10,7 +10,10 @@ export class Shared {
   again;
   #entries;
 
-  /** `ending` fires when the client ends. `hasTabs`: other tabs see its store. `read` gives items by ids. */
+  /**
+   * `ending` fires when the client ends. `hasTabs`: other tabs see its store. `read` gives items by
+   * ids.
+   */
   constructor({ key, ending, locks, hasTabs, read }, entries) {
     this.key = key;
     this.ending = ending;
@@ -24,14 +27,17 @@ export class Shared {
 
   #used() {
     const { status, changes, again } = this;
-    this.#entries.hold(this, changes.hasListeners || status.hasSubscribers || (again && status.get().phase === "needs-auth"));
+    this.#entries.hold(
+      this,
+      changes.hasListeners || status.hasSubscribers || (again && status.get().phase === "needs-auth"),
+    );
   }
 }
 
 /**
- * What the queries of one client share, by key. An entry lives as long as a query object, a round, a
- * listener, a subscriber, or a sync that waits for a sign-in: a calendar that is paged through has a new key
- * for each window.
+ * What the queries of one client share, by key. An entry lives as long as a query object, a round,
+ * a listener, a subscriber, or a sync that waits for a sign-in: a calendar that is paged through
+ * has a new key for each window.
  */
 export class Entries {
   #all = new Map();

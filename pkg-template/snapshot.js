@@ -2,8 +2,9 @@
 const KEPT = new Set(["token", "store", "fetch", "signal"]);
 
 /**
- * A deep copy of options, so that nothing is read from the caller's object later. Arrays, objects and Dates
- * are copied, what an object inherits too; functions and the caller's own objects stay as they are.
+ * A deep copy of options, so that nothing is read from the caller's object later. Arrays, objects
+ * and Dates are copied, what an object inherits too; functions and the caller's own objects stay as
+ * they are.
  */
 export function snapshot(options) {
   try {

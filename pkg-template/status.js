@@ -1,6 +1,9 @@
 import { report } from "./error.js";
 
-/** The status of a query. Fits `useSyncExternalStore` and Svelte: the same object until something changes. */
+/**
+ * The status of a query. Fits `useSyncExternalStore` and Svelte: the same object until something
+ * changes.
+ */
 export class Status {
   #value = { phase: "idle" };
   #subscribers = new Set();
@@ -28,7 +31,8 @@ export class Status {
 
   /** Takes over when the last complete round of an earlier page ended, in milliseconds. */
   remember(ms) {
-    if (ms !== undefined && !this.#value.lastSyncedAt) this.set({ ...this.#value, lastSyncedAt: new Date(ms) });
+    if (ms !== undefined && !this.#value.lastSyncedAt)
+      this.set({ ...this.#value, lastSyncedAt: new Date(ms) });
   }
 
   subscribe = (run) => {

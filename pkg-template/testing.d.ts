@@ -1,19 +1,25 @@
-import type { CallRecording, DriveItem, Event, Group, Message, OrgContact, User } from "@microsoft/microsoft-graph-types";
+import type {
+  CallRecording,
+  DriveItem,
+  Event,
+  Group,
+  Message,
+  OrgContact,
+  User,
+} from "@microsoft/microsoft-graph-types";
 import type { DeltaStore, TokenRequest } from "deltalink";
 import type { fetch } from "./host.js";
 
 /**
- * A stand-in for Microsoft Graph's delta queries, in this process and without a server: it pages, links, throttles, resets and breaks
- * as the service does. It is deltalink's own test bench. The same seed, clock and calls give the same answers.
+ * A stand-in for Microsoft Graph's delta queries, in this process and without a server: it pages,
+ * links, throttles, resets and breaks as the service does. It is deltalink's own test bench. The
+ * same seed, clock and calls give the same answers.
  *
- * @example
- * const graph = await fakeGraph({ populate: { users: 25 } });
- * const client = await openDelta({ fetch: graph.fetch, token: graph.token, store: "memory" });
- * const users = client.track("/users/delta");
- * await users.sync();
- * graph.remove("users", graph.items("users")[0].id);
- * graph.fault({ name: "throttle", retryAfter: 1 });
- * await users.sync(); // waits a second, then removes one
+ * @example const graph = await fakeGraph({ populate: { users: 25 } }); const client = await
+ * openDelta({ fetch: graph.fetch, token: graph.token, store: "memory" }); const users =
+ * client.track("/users/delta"); await users.sync(); graph.remove("users",
+ * graph.items("users")[0].id); graph.fault({ name: "throttle", retryAfter: 1 }); await
+ * users.sync(); // waits a second, then removes one
  */
 export function fakeGraph(options?: FakeGraphOptions): Promise<FakeGraph>;
 
@@ -23,9 +29,14 @@ export interface FakeGraphOptions {
   /** What is there from the start. Default: nothing. */
   populate?: FakeContent;
   settings?: FakeSettings;
-  /** The clock, in milliseconds. Default `Date.now`, as it is when it is asked: fake timers move it. */
+  /**
+   * The clock, in milliseconds. Default `Date.now`, as it is when it is asked: fake timers move it.
+   */
   now?: () => number;
-  /** The root that it stands in for, where the client has another one by `cloud` or `endpoint`. Default `https://graph.microsoft.com/v1.0`. */
+  /**
+   * The root that it stands in for, where the client has another one by `cloud` or `endpoint`.
+   * Default `https://graph.microsoft.com/v1.0`.
+   */
   endpoint?: string;
 }
 
@@ -65,7 +76,10 @@ export interface FakePlace {
 export interface FakeGraph {
   /** Hand it to `openDelta`, or to any other client of Graph. It reaches nothing but this fake. */
   readonly fetch: typeof fetch;
-  /** A token source of the signed-in user: it renews a token that was refused. Its `account` is the user's id. */
+  /**
+   * A token source of the signed-in user: it renews a token that was refused. Its `account` is the
+   * user's id.
+   */
   readonly token: ((request?: Pick<TokenRequest, "reason">) => string) & { account: string };
   /** A token source of an app. */
   readonly appToken: ((request?: Pick<TokenRequest, "reason">) => string) & { account: string };
@@ -81,23 +95,41 @@ export interface FakeGraph {
   /** Makes up more content. */
   populate(what: FakeContent): void;
   /**
-   * Adds an item, without `item` a believable one, and returns its id. An event with `type: "seriesMaster"` gets `count` occurrences,
-   * `everyDays` apart.
+   * Adds an item, without `item` a believable one, and returns its id. An event with `type:
+   * "seriesMaster"` gets `count` occurrences, `everyDays` apart.
    */
-  add<C extends FakeCollection>(collection: C, item?: FakeItem<C>, where?: FakePlace & { count?: number; everyDays?: number }): string;
-  /** Changes some properties, without `patch` believable ones. An occurrence becomes an exception. */
+  add<C extends FakeCollection>(
+    collection: C,
+    item?: FakeItem<C>,
+    where?: FakePlace & { count?: number; everyDays?: number },
+  ): string;
+  /**
+   * Changes some properties, without `patch` believable ones. An occurrence becomes an exception.
+   */
   edit<C extends FakeCollection>(collection: C, id: string, patch?: FakeItem<C>): void;
-  /** The next round says `@removed`. A series or a folder takes along what is in it. `soft`: users, groups and contacts can be restored. */
+  /**
+   * The next round says `@removed`. A series or a folder takes along what is in it. `soft`: users,
+   * groups and contacts can be restored.
+   */
   remove(collection: FakeCollection, id: string, options?: { soft?: boolean }): void;
   restore(collection: "users" | "groups" | "contacts", id: string): void;
   /** So many random additions, changes and removals. Returns the ids that they touched. */
   churn(collection: FakeCollection, count: number, where?: FakePlace): string[];
-  /** The items as they are now: what a mirror must hold after a round. Events of a window with `start` and `end`. */
-  items<C extends FakeCollection>(collection: C, where?: FakePlace & { start?: string | Date; end?: string | Date }): (FakeItems[C] & { id: string })[];
+  /**
+   * The items as they are now: what a mirror must hold after a round. Events of a window with
+   * `start` and `end`.
+   */
+  items<C extends FakeCollection>(
+    collection: C,
+    where?: FakePlace & { start?: string | Date; end?: string | Date },
+  ): (FakeItems[C] & { id: string })[];
 
   /** Changes how it behaves from now on. */
   set(settings: FakeSettings): void;
-  /** What happens to the next request that fits, or to the next `times`. The first rule that fits and is not used up acts. */
+  /**
+   * What happens to the next request that fits, or to the next `times`. The first rule that fits
+   * and is not used up acts.
+   */
   fault(fault: FakeFault, when?: FakeMatch): void;
   clearFaults(): void;
   /** Every link given out so far is refused: the next round is a full one. */
@@ -110,8 +142,14 @@ export interface FakeGraph {
   clearRequests(): void;
 }
 
-/** As Graph has it, or with dates as plain texts. `members` is a list of ids or `{ add, remove }`, `manager` an id or null. */
-export type FakeItem<C extends FakeCollection> = Omit<Partial<FakeItems[C]>, "start" | "end" | "members" | "manager"> & { [property: string]: unknown };
+/**
+ * As Graph has it, or with dates as plain texts. `members` is a list of ids or `{ add, remove }`,
+ * `manager` an id or null.
+ */
+export type FakeItem<C extends FakeCollection> = Omit<
+  Partial<FakeItems[C]>,
+  "start" | "end" | "members" | "manager"
+> & { [property: string]: unknown };
 
 /** All are off, or as Graph mostly is, unless it says otherwise. */
 export interface FakeSettings {
@@ -152,7 +190,13 @@ export type FakeFaults =
   /** 429, with `Retry-After` in seconds. */
   | { name: "throttle"; retryAfter?: number }
   /** Any error. Default 503. */
-  | { name: "status"; status?: number; code?: string; message?: string; headers?: Record<string, string | number> }
+  | {
+      name: "status";
+      status?: number;
+      code?: string;
+      message?: string;
+      headers?: Record<string, string | number>;
+    }
   /** The link is no longer good, in one of the 15 spellings that Graph has for it. Default 1. */
   | { name: "reset"; spelling?: number }
   /** The token is refused; with `claims`, a claims challenge. */
@@ -175,7 +219,10 @@ export type FakeFaults =
 
 export interface FakeMatch {
   collection?: FakeCollection;
-  /** `initial`: a round's first request without a link; `next`, `delta`: by that link; `item`: of a single item. Default any. */
+  /**
+   * `initial`: a round's first request without a link; `next`, `delta`: by that link; `item`: of a
+   * single item. Default any.
+   */
   kind?: "initial" | "next" | "delta" | "item" | "any";
   /** Lets so many pass first. */
   skip?: number;
@@ -212,17 +259,22 @@ export interface StoreRule {
 }
 
 export interface StoreContractOptions<S extends DeltaStore> {
-  /** For a store that outlives its opening: opens again what `store` has opened. Adds the rules about two openings. */
+  /**
+   * For a store that outlives its opening: opens again what `store` has opened. Adds the rules
+   * about two openings.
+   */
   reopen?: (store: S) => S | Promise<S>;
 }
 
 /**
  * The rules that a {@link DeltaStore} has to keep, as tests for any framework.
  *
- * Each rule opens a store, works under keys of its own that begin with `contract `, and clears them in the end: `open` may give the same
- * store again, and need not give an empty one.
+ * Each rule opens a store, works under keys of its own that begin with `contract `, and clears them
+ * in the end: `open` may give the same store again, and need not give an empty one.
  *
- * @example
- * for (const { name, run } of storeContract(() => myStore())) test(name, run);
+ * @example for (const { name, run } of storeContract(() => myStore())) test(name, run);
  */
-export function storeContract<S extends DeltaStore>(open: () => S | Promise<S>, options?: StoreContractOptions<S>): StoreRule[];
+export function storeContract<S extends DeltaStore>(
+  open: () => S | Promise<S>,
+  options?: StoreContractOptions<S>,
+): StoreRule[];

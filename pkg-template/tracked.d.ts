@@ -34,14 +34,23 @@ export interface Entity {
   [property: string]: unknown;
 }
 
-/** The kind of item that the delta query with this path brings: {@link Entity} where the path does not tell. */
+/**
+ * The kind of item that the delta query with this path brings: {@link Entity} where the path does
+ * not tell.
+ */
 export type Tracked<Path extends string> = Path extends `/${infer Rest}`
   ? Tracked<Rest>
-  : Path extends `${infer Collection}/delta` | `${infer Collection}/delta${"?" | "("}${string}` | `${infer Collection}/microsoft.graph.delta${string}`
+  : Path extends
+        | `${infer Collection}/delta`
+        | `${infer Collection}/delta${"?" | "("}${string}`
+        | `${infer Collection}/microsoft.graph.delta${string}`
     ? Of<Collection>
     : Entity;
 
-/** An item of it with the selected properties. Those that the kind does not have, such as extensions, are unknown. */
+/**
+ * An item of it with the selected properties. Those that the kind does not have, such as
+ * extensions, are unknown.
+ */
 export type Selected<Path extends string, Name extends string> = [Name] extends [never]
   ? Tracked<Path>
   : string extends Name
@@ -50,7 +59,9 @@ export type Selected<Path extends string, Name extends string> = [Name] extends 
       ? Tracked<Path>
       : [Name] extends [keyof Tracked<Path>]
         ? Pick<Tracked<Path>, Name>
-        : Pick<Tracked<Path>, Name & keyof Tracked<Path>> & { [N in Exclude<Name, keyof Tracked<Path>>]?: unknown };
+        : Pick<Tracked<Path>, Name & keyof Tracked<Path>> & {
+            [N in Exclude<Name, keyof Tracked<Path>>]?: unknown;
+          };
 
 type Of<Collection extends string> = Collection extends keyof Roots
   ? Roots[Collection]
@@ -74,7 +85,10 @@ type Of<Collection extends string> = Collection extends keyof Roots
                     ? TodoTaskList
                     : Collection extends `${string}/todo/lists/${string}/tasks`
                       ? TodoTask
-                      : Collection extends `${string}/root` | `${string}drive/items/${string}` | `${string}drives/${string}/items/${string}`
+                      : Collection extends
+                            | `${string}/root`
+                            | `${string}drive/items/${string}`
+                            | `${string}drives/${string}/items/${string}`
                         ? DriveItem
                         : Collection extends `sites/${string}/lists/${string}/items`
                           ? ListItem

@@ -1,8 +1,9 @@
 // Where a window that moves with the days is.
 
 /**
- * From the midnight `daysBack` days before the day of `now` to the one that ends the day `daysAhead` days after it, `start/end`.
- * The same all day long. Throws a RangeError if the host does not know the time zone.
+ * From the midnight `daysBack` days before the day of `now` to the one that ends the day
+ * `daysAhead` days after it, `start/end`. The same all day long. Throws a RangeError if the host
+ * does not know the time zone.
  */
 export function windowAt({ daysBack, daysAhead, timeZone }, now = Date.now()) {
   const format = new Intl.DateTimeFormat("en", { timeZone, timeZoneName: "longOffset" });

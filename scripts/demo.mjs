@@ -6,7 +6,9 @@ const fake = await startFake("--port", port, "--seed", "1", "--static", "www/dis
   console.error(`demo: ${error.message}; is port ${port} taken? make demo PORT=… takes another one`);
   process.exit(1);
 });
-console.log(`\n  The dashboard, on a fake Microsoft Graph:  ${fake.origin}/\n\n  Ctrl-C ends it. What it stored stays in the browser; the server forgets.\n`);
+console.log(
+  `\n  The dashboard, on a fake Microsoft Graph:  ${fake.origin}/\n\n  Ctrl-C ends it. What it stored stays in the browser; the server forgets.\n`,
+);
 process.on("SIGINT", async () => {
   await fake.stop();
   process.exit(0);

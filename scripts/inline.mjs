@@ -6,4 +6,10 @@ const [wasm, copy] = process.argv.slice(2);
 const source = readFileSync(copy, "utf8");
 const place = 'const GZIPPED = "";';
 if (!source.includes(place)) throw new Error(`${copy} has no place for the wasm`);
-writeFileSync(copy, source.replace(place, `const GZIPPED = "${gzipSync(readFileSync(wasm), { level: 9 }).toString("base64")}";`));
+writeFileSync(
+  copy,
+  source.replace(
+    place,
+    `const GZIPPED = "${gzipSync(readFileSync(wasm), { level: 9 }).toString("base64")}";`,
+  ),
+);

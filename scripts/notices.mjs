@@ -1,5 +1,5 @@
-// Prints THIRD-PARTY-NOTICES: the licence texts of the crates that are compiled into the package's wasm
-// modules. A crate that offers MIT is taken under MIT.
+// Prints THIRD-PARTY-NOTICES: the licence texts of the crates that are compiled into the package's
+// wasm modules. A crate that offers MIT is taken under MIT.
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -27,7 +27,9 @@ export function cratesOf(roots = ROOTS) {
   return [...new Set(others.map((line) => line.replace(/^(\S+) v(\S+).*$/, "$1 $2")))].sort();
 }
 
-/** The texts of a crate's licence: the MIT one if it has the choice, otherwise all that it ships. */
+/**
+ * The texts of a crate's licence: the MIT one if it has the choice, otherwise all that it ships.
+ */
 function textsOf({ name, version, license, authors, manifest_path }) {
   const folder = dirname(manifest_path);
   const files = readdirSync(folder).filter((file) =>

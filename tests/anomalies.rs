@@ -1,7 +1,15 @@
-//! What has been seen in practice (graph-facts 7), one test each: whole rounds on the fake Graph's core. `tests/README.md` has the
-//! table of them.
+//! What has been seen in practice (graph-facts 7), one test each: whole rounds on the fake Graph's
+//! core. `tests/README.md` has the table of them.
 #![cfg(not(target_family = "wasm"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unreachable, missing_docs, dead_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::unreachable,
+    missing_docs,
+    dead_code
+)]
 
 use deltalink::protocol::error::{Code, Error};
 use deltalink::protocol::record::{Kind, Phase};
@@ -132,7 +140,8 @@ fn anomaly_5_the_delta_link_is_kept_byte_for_byte() {
 
 #[test]
 fn anomaly_6_pages_of_any_size_are_taken() {
-    for options in [json!({ "page_overshoot": 900 }), json!({ "honour_maxpagesize": false, "page_size": 1 })] {
+    for options in [json!({ "page_overshoot": 900 }), json!({ "honour_maxpagesize": false, "page_size": 1 })]
+    {
         let (schedule, mut bench) = fresh("events", options);
         done(&mut bench);
         bench.check(&schedule);
@@ -164,8 +173,12 @@ fn anomaly_8_removals_of_events_outside_the_window_are_silent() {
 #[test]
 fn anomaly_9_what_is_lost_while_writes_overlap_a_round_comes_with_the_next_full_one() {
     let (schedule, mut bench) = fresh("users", json!({ "changes_during_round": "live" }));
-    let turn =
-        Turn { meanwhile: (1..4).map(|at| (at, json!({ "collection": "users", "op": "random", "count": 3 }))).collect(), ..Turn::quiet() };
+    let turn = Turn {
+        meanwhile: (1..4)
+            .map(|at| (at, json!({ "collection": "users", "op": "random", "count": 3 })))
+            .collect(),
+        ..Turn::quiet()
+    };
     let _ = bench.round(Some(&turn));
     bench.reset();
     done(&mut bench);
@@ -175,11 +188,18 @@ fn anomaly_9_what_is_lost_while_writes_overlap_a_round_comes_with_the_next_full_
 #[test]
 fn anomaly_10_members_stay_in_the_set_until_graph_says_that_they_left() {
     let (schedule, mut bench) = synced("groups", json!({ "members_slice": 2 }));
-    let group =
-        |bench: &Bench| bench.items().into_values().find(|item| item["members"].as_array().is_some_and(|members| members.len() > 2));
+    let group = |bench: &Bench| {
+        bench
+            .items()
+            .into_values()
+            .find(|item| item["members"].as_array().is_some_and(|members| members.len() > 2))
+    };
     let before = group(&bench).unwrap();
     let (id, gone) = (before["id"].clone(), before["members"][0]["id"].clone());
-    edit(&mut bench, json!({ "collection": "groups", "op": "edit", "id": id, "patch": { "members": { "remove": [gone] } } }));
+    edit(
+        &mut bench,
+        json!({ "collection": "groups", "op": "edit", "id": id, "patch": { "members": { "remove": [gone] } } }),
+    );
     done(&mut bench);
     let after = bench.items().remove(id.as_str().unwrap()).unwrap();
     assert_eq!(after["members"].as_array().unwrap().len() + 1, before["members"].as_array().unwrap().len());
@@ -229,7 +249,11 @@ fn anomaly_15_a_body_that_is_nearly_json_is_asked_for_again() {
 fn anomaly_16_the_order_of_parents_and_children_does_not_matter() {
     let (schedule, mut bench) = fresh("drive", json!({ "reorder": true }));
     done(&mut bench);
-    let folder = bench.items().into_values().find(|item| item.get("folder").is_some() && item.get("root").is_none()).unwrap();
+    let folder = bench
+        .items()
+        .into_values()
+        .find(|item| item.get("folder").is_some() && item.get("root").is_none())
+        .unwrap();
     edit(&mut bench, json!({ "collection": "drive", "op": "remove", "id": folder["id"] }));
     done(&mut bench);
     bench.check(&schedule);
@@ -274,8 +298,18 @@ fn anomaly_21_a_round_that_ends_with_neither_link_is_not_over() {
 fn anomaly_22_a_folder_that_went_away_is_named_and_its_mirror_stays() {
     let (_, mut bench) = synced("messages", json!({}));
     let before = bench.items();
-    fault(&mut bench, "delta", Value::Null, json!({ "name": "status", "status": 404, "code": "ErrorItemNotFound" }));
-    fault(&mut bench, "initial", Value::Null, json!({ "name": "status", "status": 404, "code": "ErrorItemNotFound" }));
+    fault(
+        &mut bench,
+        "delta",
+        Value::Null,
+        json!({ "name": "status", "status": 404, "code": "ErrorItemNotFound" }),
+    );
+    fault(
+        &mut bench,
+        "initial",
+        Value::Null,
+        json!({ "name": "status", "status": 404, "code": "ErrorItemNotFound" }),
+    );
     for _ in 0..4 {
         let failure = failure(&mut bench);
         assert_eq!((failure.code, failure.retryable), (Code::NotFound, false));

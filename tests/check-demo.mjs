@@ -1,10 +1,25 @@
-// The demo without a screen: each collection after a first, an incremental and a resumed round, as the page tells it and as it
-// is stored. Ends with 0 if every round ended as it should.
+// The demo without a screen: each collection after a first, an incremental and a resumed round, as
+// the page tells it and as it is stored. Ends with 0 if every round ended as it should.
 import assert from "node:assert/strict";
-import { idle, open, ready, show, startChromium, startFake, sync, VIEWS, words, World } from "./dashboard/harness.mjs";
+import {
+  idle,
+  open,
+  ready,
+  show,
+  startChromium,
+  startFake,
+  sync,
+  VIEWS,
+  words,
+  World,
+} from "./dashboard/harness.mjs";
 import { until } from "./wait.mjs";
 
-const NAMES = { calendar: ["event", "events"], contacts: ["orgContact", "contacts"], recordings: ["callRecording", "recordings"] };
+const NAMES = {
+  calendar: ["event", "events"],
+  contacts: ["orgContact", "contacts"],
+  recordings: ["callRecording", "recordings"],
+};
 
 const fake = await startFake();
 const browser = await startChromium();
@@ -45,7 +60,9 @@ try {
     const stored = await state(page, view);
     const items = log.reduce((sum, entry) => sum + (entry.items ?? 0), 0);
     const pages = Number(/(\d+) pages?/.exec(told)?.[1]);
-    console.log(`  ${round.padEnd(11)} ${String(pages).padStart(3)} pages  ${String(items).padStart(4)} items  ${String(log.length).padStart(3)} requests  stored: ${stored.phase}, generation ${stored.generation}, ${stored.rows} rows, link ${stored.link.split("?")[0].split("/v1.0")[1]}?…`);
+    console.log(
+      `  ${round.padEnd(11)} ${String(pages).padStart(3)} pages  ${String(items).padStart(4)} items  ${String(log.length).padStart(3)} requests  stored: ${stored.phase}, generation ${stored.generation}, ${stored.rows} rows, link ${stored.link.split("?")[0].split("/v1.0")[1]}?…`,
+    );
     assert.equal(stored.phase, "idle", told);
     assert.deepEqual([...new Set(log.map(({ kind }) => kind))].sort(), [...kinds].sort(), told);
     assert.ok(pages > 0 && log.length > 0, await words(page, view));
@@ -57,9 +74,19 @@ try {
 
 /** What IndexedDB holds of a view's query. */
 async function state(page, view) {
-  const path = { calendar: "/calendarView/delta", contacts: "/contacts/delta", recordings: "/getAllRecordings" }[view];
+  const path = {
+    calendar: "/calendarView/delta",
+    contacts: "/contacts/delta",
+    recordings: "/getAllRecordings",
+  }[view];
   const found = await page.evaluate(async (path) => {
-    const done = (request) => new Promise((resolve, reject) => ((request.onsuccess = () => resolve(request.result)), (request.onerror = () => reject(request.error))));
+    const done = (request) =>
+      new Promise(
+        (resolve, reject) => (
+          (request.onsuccess = () => resolve(request.result)),
+          (request.onerror = () => reject(request.error))
+        ),
+      );
     for (const { name } of await indexedDB.databases()) {
       if (!name.startsWith("deltalink | ")) continue;
       const db = await done(indexedDB.open(name));
@@ -67,7 +94,8 @@ async function state(page, view) {
       const keys = await done(transaction.objectStore("state").getAllKeys());
       const key = keys.find((key) => key.includes(path));
       const state = key && (await done(transaction.objectStore("state").get(key)));
-      const rows = key && (await done(transaction.objectStore("items").count(IDBKeyRange.bound([key], [key, []]))));
+      const rows =
+        key && (await done(transaction.objectStore("items").count(IDBKeyRange.bound([key], [key, []]))));
       db.close();
       if (state) return { ...state, rows };
     }

@@ -1,5 +1,5 @@
-//! Real answers, as documented and as pasted, through the page reader. The corpus is no part of this project: without it the
-//! test says so and counts as skipped.
+//! Real answers, as documented and as pasted, through the page reader. The corpus is no part of
+//! this project: without it the test says so and counts as skipped.
 #![cfg(not(target_family = "wasm"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
@@ -8,7 +8,8 @@ mod corpus;
 
 #[test]
 fn every_real_answer_is_read_as_its_index_says() {
-    let folder = std::env::var("CORPUS").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/corpus").into());
+    let folder = std::env::var("CORPUS")
+        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/corpus").into());
     let Ok(index) = std::fs::read_to_string(format!("{folder}/index.tsv")) else {
         // tests/run.mjs prints and counts it.
         println!("skipped: no corpus of real answers at {folder}");
@@ -18,7 +19,8 @@ fn every_real_answer_is_read_as_its_index_says() {
     assert!(rows.len() > 100);
     for row in &rows {
         let text = std::fs::read_to_string(format!("{folder}/{}", row.file)).unwrap();
-        let body: serde_json::Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", row.file));
+        let body: serde_json::Value =
+            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", row.file));
         corpus::check(row, &body);
     }
     println!("corpus: {} real answers read", rows.len());

@@ -9,7 +9,9 @@ const BINARY = process.env.FAKE_GRAPH ?? new URL("../target/debug/fake-graph", i
 export async function startFake(...args) {
   const child = spawn(BINARY, ["--stdin-lifeline", ...args], { stdio: ["pipe", "pipe", "inherit"] });
   const lines = createInterface({ input: child.stdout });
-  const ended = once(child, "exit").then(([code]) => Promise.reject(new Error(`the fake Graph ended with ${code}`)));
+  const ended = once(child, "exit").then(([code]) =>
+    Promise.reject(new Error(`the fake Graph ended with ${code}`)),
+  );
   ended.catch(() => {});
   const [line] = await Promise.race([once(lines, "line"), ended]);
   const origin = line.split(" ").pop();
@@ -43,7 +45,10 @@ export async function startFake(...args) {
 }
 
 async function call(url, method = "GET", body) {
-  const response = await fetch(url, { method, ...(body && { body: JSON.stringify(body), headers: { "content-type": "application/json" } }) });
+  const response = await fetch(url, {
+    method,
+    ...(body && { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+  });
   const text = await response.text();
   if (!response.ok) throw new Error(`${method} ${url}: ${response.status} ${text}`);
   return text ? JSON.parse(text) : undefined;
@@ -57,7 +62,7 @@ async function call(url, method = "GET", body) {
 export async function settled(fake) {
   const world = await fake.world({ populate: { contacts: 30 } });
   const headers = { Authorization: `Bearer ${world.tokens.delegated}` };
-  for (let url = `${world.root}/contacts/delta`; url; ) {
+  for (let url = `${world.root}/contacts/delta`; url;) {
     const page = await fetch(url, { headers }).then((response) => response.json());
     url = page["@odata.nextLink"];
   }

@@ -1,8 +1,17 @@
-//! What comes from outside, mutated: pages, errors, links, waits, records. Nothing may panic, and each reader has something that
-//! must hold of whatever it makes of its input; links are judged by an URL parser that is not ours. `make fuzz SECONDS=60` goes on for
-//! so long on each target and says how many inputs that were; a failing input is printed.
+//! What comes from outside, mutated: pages, errors, links, waits, records. Nothing may panic, and
+//! each reader has something that must hold of whatever it makes of its input; links are judged by
+//! an URL parser that is not ours. `make fuzz SECONDS=60` goes on for so long on each target and
+//! says how many inputs that were; a failing input is printed.
 #![cfg(not(target_family = "wasm"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unreachable, missing_docs, dead_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::unreachable,
+    missing_docs,
+    dead_code
+)]
 
 use std::time::{Duration, Instant};
 
@@ -22,9 +31,13 @@ use serde_json::{Value, json};
 mod schedule;
 use schedule::Dice;
 
-/// Runs a target on inputs made of these seeds: a fixed number of them, or for the seconds that were asked for.
+/// Runs a target on inputs made of these seeds: a fixed number of them, or for the seconds that
+/// were asked for.
 fn fuzz(name: &str, seeds: &[&str], dictionary: &[&str], mut target: impl FnMut(&str, &mut Dice)) {
-    let seconds = std::env::var("SECONDS").ok().and_then(|text| text.parse::<u64>().ok()).filter(|_| std::env::var("FUZZ").is_ok());
+    let seconds = std::env::var("SECONDS")
+        .ok()
+        .and_then(|text| text.parse::<u64>().ok())
+        .filter(|_| std::env::var("FUZZ").is_ok());
     let until = seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let mut dice = Dice(std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1));
     let mut inputs = 0_u64;
@@ -40,7 +53,8 @@ fn fuzz(name: &str, seeds: &[&str], dictionary: &[&str], mut target: impl FnMut(
     println!("{inputs:>12} inputs  {name}");
 }
 
-/// A seed with some of its characters changed, words put in, parts taken out, doubled or crossed with another seed.
+/// A seed with some of its characters changed, words put in, parts taken out, doubled or crossed
+/// with another seed.
 fn mutated(seeds: &[&str], dictionary: &[&str], dice: &mut Dice) -> String {
     let mut text: Vec<char> = dice.pick(seeds).chars().collect();
     for _ in 0..dice.below(6) {
@@ -50,7 +64,10 @@ fn mutated(seeds: &[&str], dictionary: &[&str], dice: &mut Dice) -> String {
             0 if at < text.len() => text[at] = char::from(dice.below(128) as u8),
             1 => text.insert(
                 at,
-                dice.pick(&['\0', '\u{7f}', '\u{a0}', 'é', '\u{2028}', '\u{ff0e}', '\u{3002}', '😀', '\\', '/', '@', '"', ' ', '\t', '\n']),
+                dice.pick(&[
+                    '\0', '\u{7f}', '\u{a0}', 'é', '\u{2028}', '\u{ff0e}', '\u{3002}', '😀', '\\', '/', '@',
+                    '"', ' ', '\t', '\n',
+                ]),
             ),
             2 => drop(text.splice(at..at, dice.pick(dictionary).chars())),
             3 => drop(text.drain(at..end)),
@@ -118,8 +135,14 @@ fn no_link_that_is_admitted_leads_elsewhere_by_the_judgement_of_another_parser()
         let _ = shown(link);
         if let Ok(url) = endpoint.admit(link) {
             admitted += 1;
-            let judged = base.join(&url).unwrap_or_else(|error| panic!("admitted as {url:?}, which is no URL: {error}"));
-            assert_eq!(judged.origin().ascii_serialization(), "https://graph.microsoft.com", "admitted as {url:?}");
+            let judged = base
+                .join(&url)
+                .unwrap_or_else(|error| panic!("admitted as {url:?}, which is no URL: {error}"));
+            assert_eq!(
+                judged.origin().ascii_serialization(),
+                "https://graph.microsoft.com",
+                "admitted as {url:?}"
+            );
             assert!(judged.username().is_empty() && judged.password().is_none(), "admitted as {url:?}");
             if link.starts_with("https://") {
                 assert_eq!(url, link, "byte for byte");
@@ -187,8 +210,11 @@ fn a_page_is_read_as_its_own_json_says_or_refused() {
         let mut rows = std::iter::repeat_with(|| None);
         let first = apply(collapsed.entries.clone(), &mut rows, mode, &mut RecentVersions::default());
         assert_eq!(first.growth as usize, first.put.len());
-        let known: Vec<Option<Row<Value>>> =
-            collapsed.entries.iter().map(|(id, _)| first.put.iter().find(|(other, _)| other == id).map(|(_, row)| row.clone())).collect();
+        let known: Vec<Option<Row<Value>>> = collapsed
+            .entries
+            .iter()
+            .map(|(id, _)| first.put.iter().find(|(other, _)| other == id).map(|(_, row)| row.clone()))
+            .collect();
         let again = apply(collapsed.entries, &mut known.into_iter(), mode, &mut seen);
         assert!(!again.news, "the same page again is no news");
         assert_eq!((again.growth, &again.put), (0, &first.put), "applying is idempotent");
@@ -219,11 +245,15 @@ fn an_error_of_any_form_has_a_verdict() {
     ];
     fuzz("error reader", &seeds, &dictionary, |text, dice| {
         let body = serde_json::from_str::<Value>(text).ok();
-        let status = dice.pick(&[0, 200, 302, 400, 401, 402, 403, 404, 408, 410, 429, 500, 501, 503, 504, 509, 599, 999]);
+        let status = dice
+            .pick(&[0, 200, 302, 400, 401, 402, 403, 404, 408, 410, 429, 500, 501, 503, 504, 509, 599, 999]);
         let refusal = Refusal::read(status, body.as_ref());
         assert_eq!(refusal.status, status);
         let (first, later) = (refusal.verdict(false), refusal.verdict(true));
-        assert!(first == later || format!("{later:?}") == "Resync", "only a link can be reset: {first:?} {later:?}");
+        assert!(
+            first == later || format!("{later:?}") == "Resync",
+            "only a link can be reset: {first:?} {later:?}"
+        );
     });
 }
 
@@ -240,7 +270,8 @@ fn a_wait_is_a_number_that_is_not_negative_or_nothing() {
         "-5",
         " 7 ",
     ];
-    let dictionary = ["GMT", "Nov", "99999999999999999999", ".", ":", ",", " ", "-", "e", "\u{661}", "inf", "NaN"];
+    let dictionary =
+        ["GMT", "Nov", "99999999999999999999", ".", ":", ",", " ", "-", "e", "\u{661}", "inf", "NaN"];
     let mut read = 0;
     fuzz("Retry-After", &seeds, &dictionary, |text, _| {
         if let Some(ms) = retry_after(text, 1_795_000_000_000.0) {
@@ -311,7 +342,8 @@ fn base64(text: &str) -> String {
     const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = String::new();
     for three in text.as_bytes().chunks(3) {
-        let bits = three.iter().fold(0, |bits, byte| bits << 8 | usize::from(*byte)) << (8 * (3 - three.len()));
+        let bits =
+            three.iter().fold(0, |bits, byte| bits << 8 | usize::from(*byte)) << (8 * (3 - three.len()));
         for at in 0..=three.len() {
             out.push(char::from(LETTERS[bits >> (18 - 6 * at) & 63]));
         }
@@ -327,8 +359,24 @@ fn claims_that_are_read_from_a_challenge_stand_in_it() {
         r#"Negotiate abc==, Basic realm="x", Bearer error="invalid_token", claims="e30=""#,
         "Bearer",
     ];
-    let dictionary =
-        ["claims=", "claims=\"", "CLAIMS = ", "\"", "\\\"", "=", ",", " ", "e30", "e30=", "eyJ4Ijox", "fQ==", "-_", "+/", "é", "Bearer "];
+    let dictionary = [
+        "claims=",
+        "claims=\"",
+        "CLAIMS = ",
+        "\"",
+        "\\\"",
+        "=",
+        ",",
+        " ",
+        "e30",
+        "e30=",
+        "eyJ4Ijox",
+        "fQ==",
+        "-_",
+        "+/",
+        "é",
+        "Bearer ",
+    ];
     let mut read = 0;
     fuzz("WWW-Authenticate", &seeds, &dictionary, |header, _| {
         if let Some(claims) = claims(header) {

@@ -1,8 +1,16 @@
-//! Whole rounds, natively: the machine, the page reader and the applying code of the wasm on the fake Graph's core. Seeded
-//! schedules of edits, faults and crashes; what the mirror must be is read from the fake's own tables. A failing seed is printed;
-//! `SEED=n cargo test --test model` replays it alone, `make model CASES=20000` runs many.
+//! Whole rounds, natively: the machine, the page reader and the applying code of the wasm on the
+//! fake Graph's core. Seeded schedules of edits, faults and crashes; what the mirror must be is
+//! read from the fake's own tables. A failing seed is printed; `SEED=n cargo test --test model`
+//! replays it alone, `make model CASES=20000` runs many.
 #![cfg(not(target_family = "wasm"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unreachable, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::unreachable,
+    missing_docs
+)]
 
 use std::collections::HashMap;
 
@@ -63,7 +71,8 @@ fn run(seed: u64, met: &mut Met) {
         *bench.met.entry(end).or_default() += 1;
     }
     bench.world.clear_faults();
-    // Changes that came during the last round may be due in the next one; a poisoned link needs three refusals.
+    // Changes that came during the last round may be due in the next one; a poisoned link needs
+    // three refusals.
     quiet(&mut bench);
     quiet(&mut bench);
     if schedule.lossy {
@@ -120,7 +129,9 @@ fn after_any_schedule_of_edits_faults_and_crashes_the_mirror_is_what_graph_lists
     }
     if single.is_none() && cases >= 600 {
         let faults = fake_graph::FAULTS.iter().map(|name| format!("fault {name}"));
-        for what in faults.chain(["done", "crash", "resync", "sweep", "master", "failed: livelock"].map(str::to_owned)) {
+        for what in faults
+            .chain(["done", "crash", "resync", "sweep", "master", "failed: livelock"].map(str::to_owned))
+        {
             assert!(met.counts.get(&what).is_some_and(|count| *count > 0), "never met: {what}");
         }
     }

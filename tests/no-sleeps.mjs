@@ -1,5 +1,5 @@
-// Fails if a test sets a timer: a test waits for a state or an event, never for a time to pass. Only
-// one file per host and language may set timers, behind names that say what they are for.
+// Fails if a test sets a timer: a test waits for a state or an event, never for a time to pass.
+// Only one file per host and language may set timers, behind names that say what they are for.
 import { execFileSync } from "node:child_process";
 
 const TIMER = [
@@ -9,7 +9,12 @@ const TIMER = [
   "timers/promises",
   String.raw`(scheduler|Atomics)\.wait\b`,
 ].join("|");
-const ALLOWED = ["tests/wait.mjs", "tests/browser/kit.js", "tests/fake-graph/src/main.rs", "tests/no-sleeps.mjs"];
+const ALLOWED = [
+  "tests/wait.mjs",
+  "tests/browser/kit.js",
+  "tests/fake-graph/src/main.rs",
+  "tests/no-sleeps.mjs",
+];
 
 const root = new URL("..", import.meta.url);
 const args = [

@@ -1,7 +1,15 @@
-//! What holds of a round whatever Graph, the network and the token source answer, and whenever the process ends: random replies,
-//! random times, hostile links. The invariants are numbered as in the design.
+//! What holds of a round whatever Graph, the network and the token source answer, and whenever the
+//! process ends: random replies, random times, hostile links. The invariants are numbered as in the
+//! design.
 #![cfg(not(target_family = "wasm"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unreachable, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::unreachable,
+    missing_docs
+)]
 
 use std::collections::HashSet;
 use std::iter::Peekable;
@@ -25,8 +33,9 @@ const ROOT: &str = "https://graph.microsoft.com/v1.0";
 /// Part of every link: it must not be told.
 const SECRET: &str = "s3cr3t";
 
-/// Answers that are no page, and no page between them, that one round takes: six attempts at each of the three links it may go back to,
-/// three at each rung of a circle, two sign-ins, three resets.
+/// Answers that are no page, and no page between them, that one round takes: six attempts at each
+/// of the three links it may go back to, three at each rung of a circle, two sign-ins, three
+/// resets.
 const MOST_FAULTS: u64 = 40;
 
 /// What comes back: for one request, from the token source, or from the store.
@@ -108,8 +117,12 @@ fn useless() -> impl Strategy<Value = Reply> {
 }
 
 fn query(kind: u8) -> Query {
-    let window =
-        || Options { start: Some("2026-11-23".into()), end: Some("2026-11-30".into()), page_size: Some(400), ..Options::default() };
+    let window = || Options {
+        start: Some("2026-11-23".into()),
+        end: Some("2026-11-30".into()),
+        page_size: Some(400),
+        ..Options::default()
+    };
     match kind % 3 {
         0 => query::org_contacts(Options::default()),
         1 => query::events(window()),
@@ -208,9 +221,14 @@ impl Bench {
         self.store.as_ref().and_then(|record| record.link.clone())
     }
 
-    /// One round; `replies` gives what comes next, and once it is used up the deltaLink. Whoever is asked next takes the reply that is
-    /// his; a request gets a good page if the next one is the store's.
-    fn round(&mut self, replies: &mut Peekable<impl Iterator<Item = Reply>>, most: u64) -> Result<End, TestCaseError> {
+    /// One round; `replies` gives what comes next, and once it is used up the deltaLink. Whoever is
+    /// asked next takes the reply that is his; a request gets a good page if the next one is the
+    /// store's.
+    fn round(
+        &mut self,
+        replies: &mut Peekable<impl Iterator<Item = Reply>>,
+        most: u64,
+    ) -> Result<End, TestCaseError> {
         let plan = RoundConfig {
             endpoint: Rc::clone(&self.endpoint),
             query: Rc::clone(&self.query),
@@ -235,7 +253,12 @@ impl Bench {
             }
             let store = matches!(
                 step,
-                Step::Load | Step::Apply | Step::Commit { .. } | Step::SaveRecord { .. } | Step::StoreThrottle(_) | Step::Sweep { .. }
+                Step::Load
+                    | Step::Apply
+                    | Step::Commit { .. }
+                    | Step::SaveRecord { .. }
+                    | Step::StoreThrottle(_)
+                    | Step::Sweep { .. }
             );
             if let Some(least) = floor.take() {
                 prop_assert!(
@@ -247,7 +270,11 @@ impl Bench {
                 self.pace.throttled(until, self.now);
             }
             if let Step::Commit { expect, record } | Step::SaveRecord { expect, record } = &step {
-                prop_assert_eq!(expect, &self.store.as_ref().map(|record| record.revision.clone()), "invariant 11");
+                prop_assert_eq!(
+                    expect,
+                    &self.store.as_ref().map(|record| record.revision.clone()),
+                    "invariant 11"
+                );
                 if let Some(link) = &record.link {
                     prop_assert!(self.given.contains(link), "invariant 7: stored {}", link);
                 }
@@ -261,31 +288,48 @@ impl Bench {
             }
             input = match step {
                 Step::Load => Input::Loaded(self.store.clone().map(Box::new)),
-                Step::SignIn(need) => match replies.next_if(|reply| matches!(reply, Reply::NoToken(_) | Reply::Interaction)) {
-                    Some(Reply::NoToken(lost)) => Input::Unreachable(lost),
-                    Some(_) => Input::Broken(Error::new(Code::Interaction, "sign in")),
-                    None => {
-                        if matches!(need, TokenReason::Unauthorized | TokenReason::Claims(_)) {
-                            sign_ins += 1;
-                            prop_assert!(sign_ins <= 2, "invariant 9: {sign_ins} tokens without a page between them");
+                Step::SignIn(need) => {
+                    match replies.next_if(|reply| matches!(reply, Reply::NoToken(_) | Reply::Interaction)) {
+                        Some(Reply::NoToken(lost)) => Input::Unreachable(lost),
+                        Some(_) => Input::Broken(Error::new(Code::Interaction, "sign in")),
+                        None => {
+                            if matches!(need, TokenReason::Unauthorized | TokenReason::Claims(_)) {
+                                sign_ins += 1;
+                                prop_assert!(
+                                    sign_ins <= 2,
+                                    "invariant 9: {sign_ins} tokens without a page between them"
+                                );
+                            }
+                            Input::SignedIn
                         }
-                        Input::SignedIn
                     }
-                },
+                }
                 Step::Fetch(ref url) | Step::Item(ref url) => {
                     let origin = Url::parse(url).unwrap().origin().ascii_serialization();
                     prop_assert_eq!(origin, "https://graph.microsoft.com", "invariant 6");
                     let own = *url == self.query.url(&self.endpoint, None) || url.contains("/events/");
                     prop_assert!(own || self.given.contains(url), "invariant 7: {}", url);
                     if std::mem::take(&mut first)
-                        && let Some(Record { phase: Phase::Paging, link: Some(link), stale: 0..3, restarted: false, .. }) = &before
+                        && let Some(Record {
+                            phase: Phase::Paging,
+                            link: Some(link),
+                            stale: 0..3,
+                            restarted: false,
+                            ..
+                        }) = &before
                         && !url.contains("/events/")
                     {
-                        prop_assert_eq!(url, link, "invariant 15: a round that was interrupted goes on at its link");
+                        prop_assert_eq!(
+                            url,
+                            link,
+                            "invariant 15: a round that was interrupted goes on at its link"
+                        );
                     }
                     let master = matches!(step, Step::Item(_));
                     // Another query of the scope is throttled, and stores that.
-                    if let Some(Reply::Throttled(ms)) = replies.next_if(|reply| matches!(reply, Reply::Throttled(_))) {
+                    if let Some(Reply::Throttled(ms)) =
+                        replies.next_if(|reply| matches!(reply, Reply::Throttled(_)))
+                    {
                         let until = self.now + f64::from(ms);
                         self.floor = self.floor.max(until);
                         self.pace.throttled(until, self.now);
@@ -299,7 +343,11 @@ impl Bench {
                     } else {
                         self.round.requests += 1;
                         prop_assert!(self.round.requests <= most, "invariant 9: a round that does not end");
-                        prop_assert!(self.now >= self.floor, "invariant 10: asked {} ms too early", self.floor - self.now);
+                        prop_assert!(
+                            self.now >= self.floor,
+                            "invariant 10: asked {} ms too early",
+                            self.floor - self.now
+                        );
                         let answer = self.answer(replies, master, &mut sum);
                         let Some(answer) = answer else { return Ok(End::Crashed) };
                         if let Input::Refused(refusal) = &answer
@@ -326,7 +374,11 @@ impl Bench {
                         }
                         prop_assert!(self.round.in_a_row <= MOST_FAULTS, "invariant 9: {:?}", self.round);
                         let Counts { requests, pages, masters, faults, .. } = self.round;
-                        prop_assert!(requests <= pages + faults + masters + 10, "invariant 9: {:?}", self.round);
+                        prop_assert!(
+                            requests <= pages + faults + masters + 10,
+                            "invariant 9: {:?}",
+                            self.round
+                        );
                         answer
                     }
                 }
@@ -342,7 +394,9 @@ impl Bench {
                 Step::Apply => Input::Applied(Box::new(std::mem::take(&mut sum))),
                 Step::Deliver(_) => Input::Delivered,
                 Step::Await => Input::Acked,
-                Step::Commit { .. } | Step::SaveRecord { .. } if replies.next_if(|reply| matches!(reply, Reply::Conflict)).is_some() => {
+                Step::Commit { .. } | Step::SaveRecord { .. }
+                    if replies.next_if(|reply| matches!(reply, Reply::Conflict)).is_some() =>
+                {
                     self.store = self.store.as_ref().map(Record::next);
                     Input::Conflict
                 }
@@ -369,7 +423,12 @@ impl Bench {
     }
 
     /// What comes back for one request; nothing if the process ends. `sum` is what its page brings.
-    fn answer(&mut self, replies: &mut Peekable<impl Iterator<Item = Reply>>, master: bool, sum: &mut PageSummary) -> Option<Input> {
+    fn answer(
+        &mut self,
+        replies: &mut Peekable<impl Iterator<Item = Reply>>,
+        master: bool,
+        sum: &mut PageSummary,
+    ) -> Option<Input> {
         let news = || PageSummary { items: 1, news: true, ..PageSummary::default() };
         Some(match replies.next_if(|reply| !matches!(reply, Reply::Conflict | Reply::NoStore)) {
             None | Some(Reply::Next(..) | Reply::Delta(_) | Reply::Hostile(..)) if master => Input::Item,
@@ -379,7 +438,11 @@ impl Bench {
                 Input::Page(if replies.peek().is_some() { Link::Next(link) } else { Link::Delta(link) })
             }
             Some(Reply::Next(name, news)) => {
-                *sum = PageSummary { items: u32::from(news.is_some()), news: news == Some(true), ..PageSummary::default() };
+                *sum = PageSummary {
+                    items: u32::from(news.is_some()),
+                    news: news == Some(true),
+                    ..PageSummary::default()
+                };
                 if news == Some(true) && name % 5 == 0 {
                     sum.masters.push(format!("m{name}"));
                     sum.fresh.push(format!("f{name}"));
@@ -416,7 +479,12 @@ impl Bench {
 /// `CASES=n` for more.
 fn config() -> ProptestConfig {
     let cases = std::env::var("CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(1000);
-    ProptestConfig { cases, failure_persistence: None, max_local_rejects: u32::MAX, ..ProptestConfig::default() }
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        max_local_rejects: u32::MAX,
+        ..ProptestConfig::default()
+    }
 }
 
 proptest! {

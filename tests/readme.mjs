@@ -1,5 +1,5 @@
-// Checks the code of the README: each TypeScript block becomes a file of its own for the compiler, and those marked `ts run` are run
-// too. What a block leaves to its reader stands here.
+// Checks the code of the README: each TypeScript block becomes a file of its own for the compiler,
+// and those marked `ts run` are run too. What a block leaves to its reader stands here.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { transformSync } from "esbuild";
@@ -31,8 +31,12 @@ const blocks = [...readFileSync(`${root}README.md`, "utf8").matchAll(/^```ts( ru
 if (blocks.length < 4) throw new Error(`the README has ${blocks.length} TypeScript blocks`);
 blocks.forEach(([, , code], at) => {
   // A block about the client of an earlier one says `weeks`.
-  const weeks = code.includes("weeks.") && !code.includes("const weeks") ? "declare const weeks: typeof query;\n" : "";
-  const error = code.includes("DeltaError") && !code.includes('from "deltalink"') ? 'import { DeltaError } from "deltalink";\n' : "";
+  const weeks =
+    code.includes("weeks.") && !code.includes("const weeks") ? "declare const weeks: typeof query;\n" : "";
+  const error =
+    code.includes("DeltaError") && !code.includes('from "deltalink"')
+      ? 'import { DeltaError } from "deltalink";\n'
+      : "";
   writeFileSync(`${folder}/block-${at + 1}.ts`, `${error}${weeks}${code}export {};\n`);
 });
 writeFileSync(`${folder}/around.d.ts`, around);
@@ -41,13 +45,20 @@ writeFileSync(
   `${folder}/workers.d.ts`,
   `declare module "cloudflare:workers" { class DurableObject<Env> { ctx: { storage: import("deltalink/stores/durable-object").ObjectStorage }; env: Env } }`,
 );
-writeFileSync(`${folder}/node.d.ts`, 'declare module "node:assert/strict" { const assert: { equal(a: unknown, b: unknown): void; deepEqual(a: unknown, b: unknown): void }; export default assert }');
+writeFileSync(
+  `${folder}/node.d.ts`,
+  'declare module "node:assert/strict" { const assert: { equal(a: unknown, b: unknown): void; deepEqual(a: unknown, b: unknown): void }; export default assert }',
+);
 writeFileSync(`${folder}/tsconfig.json`, JSON.stringify({ extends: "../tsconfig.json", include: ["*.ts"] }));
 const { status } = spawnSync("node_modules/.bin/tsc", ["-p", folder], { cwd: root, stdio: "inherit" });
 process.exitCode = status ?? 1;
 const run = blocks.filter(([, mark]) => mark);
 if (!run.length) throw new Error("the README has no block to run");
 for (const [, , code] of run) {
-  const { status } = spawnSync(process.execPath, ["--input-type=module", "-"], { cwd: folder, input: transformSync(code, { loader: "ts" }).code, stdio: ["pipe", "inherit", "inherit"] });
+  const { status } = spawnSync(process.execPath, ["--input-type=module", "-"], {
+    cwd: folder,
+    input: transformSync(code, { loader: "ts" }).code,
+    stdio: ["pipe", "inherit", "inherit"],
+  });
   if (status !== 0) process.exitCode = 1;
 }

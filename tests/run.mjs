@@ -31,7 +31,10 @@ const chromium = { needs: ["Chromium"], after: ["build"] };
 // In the order in which they begin, as far as what each needs is free.
 const suites = [
   check("no sleeps", "node tests/no-sleeps.mjs", { budget: 5, quick: true }),
-  check("format", "cargo fmt --all --check", { budget: 10, quick: true }),
+  check("format", "cargo fmt --all --check && node_modules/.bin/prettier --check . --log-level=warn", {
+    budget: 20,
+    quick: true,
+  }),
   node("runner", "tests/runner/", { budget: 10, quick: true }),
   check("build", "scripts/build.sh", { needs: ["cargo"], budget: 90, quick: true }),
   check("licences and sources", "cargo deny --offline check licenses bans sources", {

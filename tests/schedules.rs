@@ -1,9 +1,16 @@
-//! The schedules of the model test through the whole engine: the wasm, its shell and real IndexedDB,
-//! in each browser. The fake Graph's core is in the same wasm and answers by `options.fetch`, so that
-//! hundreds of them run in a minute. A crash is a client that is closed in the middle of a request;
-//! `tests/kill/` has the real ones.
+//! The schedules of the model test through the whole engine: the wasm, its shell and real
+//! IndexedDB, in each browser. The fake Graph's core is in the same wasm and answers by
+//! `options.fetch`, so that hundreds of them run in a minute. A crash is a client that is closed in
+//! the middle of a request; `tests/kill/` has the real ones.
 #![cfg(target_family = "wasm")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs, dead_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    dead_code
+)]
 
 #[path = "model/schedule.rs"]
 mod schedule;
@@ -61,7 +68,12 @@ impl Bench {
     }
 
     fn sign_in(&self) {
-        let token = self.world.borrow_mut().token(if self.app { "app" } else { "delegated" }, None, None, self.now.get());
+        let token = self.world.borrow_mut().token(
+            if self.app { "app" } else { "delegated" },
+            None,
+            None,
+            self.now.get(),
+        );
         self.token.replace(token);
     }
 
@@ -97,7 +109,9 @@ impl Bench {
     /// A client of a process that has just begun.
     async fn open(self: &Rc<Self>, account: &str) -> Rc<Client> {
         let bench = Rc::clone(self);
-        let fetch = Closure::<dyn Fn(String, JsValue) -> Promise>::new(move |url: String, init: JsValue| bench.fetch(&url, &init));
+        let fetch = Closure::<dyn Fn(String, JsValue) -> Promise>::new(move |url: String, init: JsValue| {
+            bench.fetch(&url, &init)
+        });
         let bench = Rc::clone(self);
         let token = Closure::<dyn Fn(JsValue) -> JsValue>::new(move |request: JsValue| {
             if Reflect::get(&request, &"reason".into()).unwrap() == "unauthorized" {
@@ -193,13 +207,18 @@ async fn run(seed: u64) {
         let mut left = 8;
         while let Err(refused) = round(&query, &Turn::quiet(), &mut copy).await {
             left -= 1;
-            assert!(left > 0, "seed {seed}: eight rounds without a fault, and none complete: {}", refused.message());
+            assert!(
+                left > 0,
+                "seed {seed}: eight rounds without a fault, and none complete: {}",
+                refused.message()
+            );
             if refused.code() == "resync-loop" {
                 reset(&query).await;
             }
         }
     }
-    let mirror: Copy = all(&query).await.into_iter().map(|item| (item["id"].as_str().unwrap().to_owned(), item)).collect();
+    let mirror: Copy =
+        all(&query).await.into_iter().map(|item| (item["id"].as_str().unwrap().to_owned(), item)).collect();
     assert_eq!(count(&query).await, mirror.len(), "seed {seed}: the count");
     if schedule.followed() {
         assert!(copy == mirror, "seed {seed}: invariant 5");

@@ -4,7 +4,9 @@
 /** Resolves in the next macrotask: whatever was ready to run has run by then. */
 export const turn = () => new Promise((resolve) => setTimeout(resolve));
 
-/** Simulates a network, store or user that takes `ms`. Never evidence that something has happened. */
+/**
+ * Simulates a network, store or user that takes `ms`. Never evidence that something has happened.
+ */
 export const delayed = (ms, value) => new Promise((resolve) => setTimeout(resolve, ms, value));
 
 /** Polls a state until `holds()` gives true. Fails after `seconds` with what it gave instead. */

@@ -1,5 +1,5 @@
-// Chromium, Firefox and WebKitGTK, by plain calls of the WebDriver protocol. Each start is a driver and a
-// browser on a fresh profile.
+// Chromium, Firefox and WebKitGTK, by plain calls of the WebDriver protocol. Each start is a driver
+// and a browser on a fresh profile.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -8,7 +8,9 @@ import { fileURLToPath } from "node:url";
 import { delayed } from "./wait.mjs";
 
 const TIMEOUTS = { script: 300_000, pageLoad: 60_000 };
-/** Runs in the page: calls a function of an object of the window, and answers what it resolves to. */
+/**
+ * Runs in the page: calls a function of an object of the window, and answers what it resolves to.
+ */
 const CALL = `
   const [object, name, values, done] = arguments;
   Promise.resolve().then(() => window[object][name](...values))
@@ -43,7 +45,10 @@ async function ready(driver, child) {
   }
 }
 
-/** A browser under a driver. `object` is the name of the object of the window whose functions are called. */
+/**
+ * A browser under a driver. `object` is the name of the object of the window whose functions are
+ * called.
+ */
 class Session {
   #driver;
   #path;

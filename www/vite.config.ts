@@ -5,7 +5,9 @@ import { defineConfig, type Plugin } from "vite";
 
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
-/** Writes `sw.js` with the list of this build's files and a version that is the hash of their bytes. */
+/**
+ * Writes `sw.js` with the list of this build's files and a version that is the hash of their bytes.
+ */
 function serviceWorker(): Plugin {
   return {
     name: "service-worker",
@@ -35,7 +37,10 @@ function serviceWorker(): Plugin {
   };
 }
 
-/** The page's policy forbids what Vite's development server adds to it (inline styles, a socket): there it is left out. */
+/**
+ * The page's policy forbids what Vite's development server adds to it (inline styles, a socket):
+ * there it is left out.
+ */
 function policyInBuildsOnly(): Plugin {
   return {
     name: "policy-in-builds-only",

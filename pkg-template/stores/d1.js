@@ -4,7 +4,9 @@ export class D1Store extends SqlStore {
   constructor(database) {
     super(async (statements) => {
       // One transaction.
-      const answers = await database.batch(statements.map(([text, ...values]) => database.prepare(text).bind(...values)));
+      const answers = await database.batch(
+        statements.map(([text, ...values]) => database.prepare(text).bind(...values)),
+      );
       return answers.map(({ results }) => results);
     });
   }

@@ -7,18 +7,22 @@ export interface ObjectStorage {
 }
 
 /**
- * A store in the storage of a Durable Object, which must be a SQLite-backed one (`new_sqlite_classes` in wrangler's configuration).
+ * A store in the storage of a Durable Object, which must be a SQLite-backed one
+ * (`new_sqlite_classes` in wrangler's configuration).
  *
- * It makes one table there, `deltalink`, on first use, and leaves all others alone. A commit is one synchronous transaction: when the
- * object is evicted or aborted, all of it is there or nothing. After `storage.deleteAll()` open another one.
+ * It makes one table there, `deltalink`, on first use, and leaves all others alone. A commit is one
+ * synchronous transaction: when the object is evicted or aborted, all of it is there or nothing.
+ * After `storage.deleteAll()` open another one.
  *
- * Limits: those of the storage (10 GB an object). An item may have more than the 2 MB of a value: it is kept in parts of at most 600 KB.
+ * Limits: those of the storage (10 GB an object). An item may have more than the 2 MB of a value:
+ * it is kept in parts of at most 600 KB.
  *
- * Cost: a commit writes one row an item that the page brings or removes, and one for its link; a row more for each further part. With
- * `mirror: false` it is that one row a page. It reads some five rows an item.
+ * Cost: a commit writes one row an item that the page brings or removes, and one for its link; a
+ * row more for each further part. With `mirror: false` it is that one row a page. It reads some
+ * five rows an item.
  *
- * @example
- * const client = await openDelta({ token, store: new DurableObjectStore(this.ctx.storage) });
+ * @example const client = await openDelta({ token, store: new DurableObjectStore(this.ctx.storage)
+ * });
  */
 export class DurableObjectStore implements DeltaStore {
   constructor(storage: ObjectStorage);

@@ -1,4 +1,5 @@
-//! The page at hand, from Graph's items to what is committed. The shell and the model tests run the same one.
+//! The page at hand, from Graph's items to what is committed. The shell and the model tests run the
+//! same one.
 //!
 //! ```text
 //! received ─► ids ─► (the rows of these ids are read) ─► apply ─► [master …] ─► delivered ─► committed
@@ -8,7 +9,8 @@
 use std::collections::HashSet;
 
 use super::change::{
-    ApplyMode, Change, Collapsed, Entry, PageEffects, PageSummary, Reason, Row, SweepSummary, apply, collapse, pass, sweep,
+    ApplyMode, Change, Collapsed, Entry, PageEffects, PageSummary, Reason, Row, SweepSummary, apply,
+    collapse, pass, sweep,
 };
 use super::item::Item;
 use super::query::Query;
@@ -29,7 +31,13 @@ pub struct PageApplier<I> {
 
 impl<I: Item> Default for PageApplier<I> {
     fn default() -> Self {
-        Self { items: Vec::new(), page: None, masters: Vec::new(), applied: PageEffects::default(), seen: RecentVersions::default() }
+        Self {
+            items: Vec::new(),
+            page: None,
+            masters: Vec::new(),
+            applied: PageEffects::default(),
+            seen: RecentVersions::default(),
+        }
     }
 }
 
@@ -39,13 +47,15 @@ impl<I: Item> PageApplier<I> {
         self.items = items;
     }
 
-    /// The ids whose rows [`Self::apply`] needs, in the order in which it needs them; none without a mirror.
+    /// The ids whose rows [`Self::apply`] needs, in the order in which it needs them; none without
+    /// a mirror.
     pub fn ids(&mut self, query: &Query) -> Vec<&str> {
         let page = self.page.insert(collapse(std::mem::take(&mut self.items), query.reading()));
         if !query.mirror {
             return Vec::new();
         }
-        let upserts: Vec<(&str, &I)> = page.entries.iter().filter_map(|(id, entry)| Some((id.as_str(), entry.upserted()?))).collect();
+        let upserts: Vec<(&str, &I)> =
+            page.entries.iter().filter_map(|(id, entry)| Some((id.as_str(), entry.upserted()?))).collect();
         self.masters = if query.masters.is_some() { missing_masters(&upserts) } else { Vec::new() };
         page.entries.iter().map(|(id, _)| id).chain(&self.masters).map(String::as_str).collect()
     }
@@ -84,7 +94,8 @@ impl<I: Item> PageApplier<I> {
             self.applied = pass(entries, mode, &mut self.seen);
         }
         for (id, row) in std::mem::take(&mut self.masters).into_iter().zip(rows) {
-            // An occurrence that changed since this round brought it: what the round brought of its master may be older.
+            // An occurrence that changed since this round brought it: what the round brought of its
+            // master may be older.
             if edited.contains(&id) || row.is_none_or(|row| row.round != mode.round) {
                 summary.masters.push(id);
             }
@@ -93,7 +104,11 @@ impl<I: Item> PageApplier<I> {
         self.applied.remove.append(&mut side_rows);
         if mode.is_final_page && mode.has_consumer {
             // Graph never spoke again of what was delivered before: it is not there.
-            let gone = std::mem::take(&mut summary.left).into_iter().map(|id| Change::Remove { id, reason: Reason::Ghost, old: None });
+            let gone = std::mem::take(&mut summary.left).into_iter().map(|id| Change::Remove {
+                id,
+                reason: Reason::Ghost,
+                old: None,
+            });
             self.applied.changes.extend(gone);
         }
         summary.news = self.applied.news;
@@ -111,8 +126,14 @@ impl<I: Item> PageApplier<I> {
         id.is_some()
     }
 
-    /// Ends a completed full round over a chunk of the mirror. `has_more` says that there may be rows behind it.
-    pub fn sweep(&mut self, rows: Vec<(String, Row<I>)>, has_more: bool, completed: &Completed) -> SweepSummary {
+    /// Ends a completed full round over a chunk of the mirror. `has_more` says that there may be
+    /// rows behind it.
+    pub fn sweep(
+        &mut self,
+        rows: Vec<(String, Row<I>)>,
+        has_more: bool,
+        completed: &Completed,
+    ) -> SweepSummary {
         let after = if has_more { rows.last().map(|(id, _)| id.clone()) } else { None };
         self.applied = sweep(rows, completed);
         let work = !self.applied.remove.is_empty() || !self.applied.put.is_empty();
@@ -142,9 +163,11 @@ impl<I: Item> PageApplier<I> {
 
 /// Of the ids that were delivered without an acknowledgement, those that this page does not settle.
 fn unacknowledged<I: Item>(entries: &[(String, Entry<I>)], mode: ApplyMode<'_>) -> Vec<String> {
-    // `sync()` leaves the removal of a delivered id to the next `round()`, whose consumer knows the id.
+    // `sync()` leaves the removal of a delivered id to the next `round()`, whose consumer knows the
+    // id.
     let settles = |entry: &Entry<I>| mode.has_consumer || entry.upserted().is_some();
-    let settled: HashSet<&str> = entries.iter().filter(|(_, entry)| settles(entry)).map(|(id, _)| id.as_str()).collect();
+    let settled: HashSet<&str> =
+        entries.iter().filter(|(_, entry)| settles(entry)).map(|(id, _)| id.as_str()).collect();
     mode.delivered.iter().filter(|id| !settled.contains(id.as_str())).cloned().collect()
 }
 
@@ -165,9 +188,14 @@ mod tests {
 
     #[test]
     fn a_page_of_many_occurrences_of_many_series_and_many_delivered_ids_is_applied_in_one_pass() {
-        let query =
-            query::events(Options { start: Some("2026-11-23".into()), end: Some("2026-11-30".into()), ..Options::default() }).unwrap();
-        let occurrence = |at| json!({"id": id("event", at), "type": "occurrence", "seriesMasterId": id("series", at)});
+        let query = query::events(Options {
+            start: Some("2026-11-23".into()),
+            end: Some("2026-11-30".into()),
+            ..Options::default()
+        })
+        .unwrap();
+        let occurrence =
+            |at| json!({"id": id("event", at), "type": "occurrence", "seriesMasterId": id("series", at)});
         let mut applier = PageApplier::<Value>::default();
         applier.received((0..MANY).map(occurrence).collect());
         assert_eq!(applier.ids(&query).len(), 2 * MANY);

@@ -1,8 +1,9 @@
 //! How long to wait.
 //!
-//! 1. `Retry-After` is a floor and kept in full: seconds, with a fraction in Graph's own sample, or an HTTP date
-//!    (graph-facts 5).
-//! 2. Without it, which includes browsers that may not read it, exponential back-off with full jitter and a cap.
+//! 1. `Retry-After` is a floor and kept in full: seconds, with a fraction in Graph's own sample, or
+//!    an HTTP date (graph-facts 5).
+//! 2. Without it, which includes browsers that may not read it, exponential back-off with full
+//!    jitter and a cap.
 
 use std::time::UNIX_EPOCH;
 
@@ -61,7 +62,8 @@ pub enum WaitReason {
     Malformed,
 }
 
-/// The longest wait that is believed, a day. Services were seen to ask for centuries; whoever believed that would never come back.
+/// The longest wait that is believed, a day. Services were seen to ask for centuries; whoever
+/// believed that would never come back.
 const LONGEST: f64 = 86_400_000.0;
 
 /// `Retry-After` in milliseconds from `now`, or nothing that can be used or believed.
@@ -69,12 +71,16 @@ pub fn retry_after(header: &str, now: f64) -> Option<f64> {
     let text = header.trim_ascii();
     let ms = match seconds(text) {
         Some(seconds) => seconds * 1000.0,
-        None => httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?.as_secs_f64() * 1000.0 - now,
+        None => {
+            httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?.as_secs_f64() * 1000.0
+                - now
+        }
     };
     (ms <= LONGEST).then_some(ms.max(0.0))
 }
 
-/// Digits with at most one point between them. `f64::from_str` also takes signs, exponents and `inf`, and weighs 12 KB gzipped.
+/// Digits with at most one point between them. `f64::from_str` also takes signs, exponents and
+/// `inf`, and weighs 12 KB gzipped.
 fn seconds(text: &str) -> Option<f64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |text: &str| -> Option<f64> {

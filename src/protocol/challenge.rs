@@ -1,8 +1,10 @@
-//! What a `WWW-Authenticate` header asks for: the claims that a token has to satisfy (graph-facts 6).
+//! What a `WWW-Authenticate` header asks for: the claims that a token has to satisfy (graph-facts
+//! 6).
 //!
-//! 1. The header may hold several challenges, each with parameters in any order; the first `claims` that can be read counts.
-//! 2. Its value is base64 or base64url of a JSON object, padded or not. What is neither is put aside: a caller's sign-in must not
-//!    be handed rubbish.
+//! 1. The header may hold several challenges, each with parameters in any order; the first `claims`
+//!    that can be read counts.
+//! 2. Its value is base64 or base64url of a JSON object, padded or not. What is neither is put
+//!    aside: a caller's sign-in must not be handed rubbish.
 
 use base64::Engine;
 use base64::alphabet::STANDARD;
@@ -10,8 +12,10 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
 /// Padding is optional: Graph's services differ.
-const BASE64: GeneralPurpose =
-    GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent));
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// The decoded claims, JSON in text form.
 pub fn claims(header: &str) -> Option<String> {
@@ -81,7 +85,8 @@ mod tests {
     use super::*;
 
     const CLAIMS: &str = r#"{"access_token":{"nbf":{"essential":true,"value":"1700000000"}}}"#;
-    const BASE64: &str = "eyJhY2Nlc3NfdG9rZW4iOnsibmJmIjp7ImVzc2VudGlhbCI6dHJ1ZSwidmFsdWUiOiIxNzAwMDAwMDAwIn19fQ==";
+    const BASE64: &str =
+        "eyJhY2Nlc3NfdG9rZW4iOnsibmJmIjp7ImVzc2VudGlhbCI6dHJ1ZSwidmFsdWUiOiIxNzAwMDAwMDAwIn19fQ==";
 
     #[test]
     fn the_claims_of_a_challenge_are_decoded() {
@@ -91,7 +96,9 @@ mod tests {
             ),
             format!("Bearer claims={BASE64}, realm=\"\""),
             format!("bearer CLAIMS=\"{}\"", BASE64.trim_end_matches('=')),
-            format!(r#"Basic realm="a, claims=\"x\" b", Bearer error="insufficient_claims",claims="{BASE64}""#),
+            format!(
+                r#"Basic realm="a, claims=\"x\" b", Bearer error="insufficient_claims",claims="{BASE64}""#
+            ),
             format!("Negotiate abc==, Bearer claims=\"{BASE64}\""),
             format!(r#"Bearer claims="***", claims="{BASE64}""#),
         ] {
@@ -133,6 +140,10 @@ mod tests {
         ] {
             assert_eq!(claims(header).filter(|_| !header.ends_with("\"e30")), None, "{header}");
         }
-        assert_eq!(claims("Bearer claims=\"e30").as_deref(), Some("{}"), "a quote that is not closed takes nothing away");
+        assert_eq!(
+            claims("Bearer claims=\"e30").as_deref(),
+            Some("{}"),
+            "a quote that is not closed takes nothing away"
+        );
     }
 }

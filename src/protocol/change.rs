@@ -5,13 +5,15 @@
 //! ```
 //!
 //! 1. Within a page the last state of an id wins; over pages nothing is collapsed.
-//! 2. A full round replaces a row at the first sighting of its id in this round. Later sightings, and all of an incremental
-//!    round, replace too, or fold where `return=minimal` was asked for (absent keeps, null sets null) or slices came.
-//! 3. Relationship slices are folded into sets ([`relation`]). Those of a full round are staged until it is complete, so that
-//!    nobody reads half a set.
-//! 4. A removal of an id that the mirror does not hold is silent (Graph reports events from outside the window so), unless the
-//!    id was delivered to a consumer who has not acknowledged it.
-//! 5. What a completed full round did not list is a ghost. Only a [`Completed`] full round can sweep.
+//! 2. A full round replaces a row at the first sighting of its id in this round. Later sightings,
+//!    and all of an incremental round, replace too, or fold where `return=minimal` was asked for
+//!    (absent keeps, null sets null) or slices came.
+//! 3. Relationship slices are folded into sets ([`relation`]). Those of a full round are staged
+//!    until it is complete, so that nobody reads half a set.
+//! 4. A removal of an id that the mirror does not hold is silent (Graph reports events from outside
+//!    the window so), unless the id was delivered to a consumer who has not acknowledged it.
+//! 5. What a completed full round did not list is a ghost. Only a [`Completed`] full round can
+//!    sweep.
 
 use std::collections::{HashMap, HashSet};
 
@@ -96,8 +98,8 @@ pub fn entry<I: Item>(item: I, dialect: Dialect) -> Result<(String, Entry<I>), S
     Ok((id, entry))
 }
 
-/// Whether an id tells its item apart. Lone surrogates arrive here as U+FFFD, so two ids that differ in them alone would be one; ids
-/// that begin with NUL would be taken for side rows.
+/// Whether an id tells its item apart. Lone surrogates arrive here as U+FFFD, so two ids that
+/// differ in them alone would be one; ids that begin with NUL would be taken for side rows.
 fn is_usable(id: &str) -> bool {
     !id.is_empty() && !id.contains('\u{fffd}') && !is_side_row(id)
 }
@@ -142,10 +144,16 @@ pub struct ItemFormat {
     pub slices: bool,
 }
 
-/// Reads the items of a page; the last state of an id wins, folded where the page is `minimal` or has slices.
+/// Reads the items of a page; the last state of an id wins, folded where the page is `minimal` or
+/// has slices.
 pub fn collapse<I: Item>(items: Vec<I>, reading: ItemFormat) -> Collapsed<I> {
-    let mut page: Collapsed<I> =
-        Collapsed { entries: Vec::with_capacity(items.len()), items: 0, duplicates: 0, no_id: 0, not_an_object: 0 };
+    let mut page: Collapsed<I> = Collapsed {
+        entries: Vec::with_capacity(items.len()),
+        items: 0,
+        duplicates: 0,
+        no_id: 0,
+        not_an_object: 0,
+    };
     let mut places: HashMap<String, usize> = HashMap::with_capacity(items.len());
     for item in items {
         page.items += 1;
@@ -167,7 +175,9 @@ pub fn collapse<I: Item>(items: Vec<I>, reading: ItemFormat) -> Collapsed<I> {
                 (Entry::Upsert(first), Entry::Upsert(second)) if reading.slices => {
                     Entry::Upsert(relation::joined(first.clone(), second, reading.minimal))
                 }
-                (Entry::Upsert(first), Entry::Upsert(second)) if reading.minimal => Entry::Upsert(first.overlaid(&second)),
+                (Entry::Upsert(first), Entry::Upsert(second)) if reading.minimal => {
+                    Entry::Upsert(first.overlaid(&second))
+                }
                 (_, new) => new,
             };
         } else {
@@ -243,7 +253,14 @@ pub struct PageEffects<I> {
 
 impl<I> Default for PageEffects<I> {
     fn default() -> Self {
-        Self { put: Vec::new(), remove: Vec::new(), changes: Vec::new(), growth: 0, news: false, staged: false }
+        Self {
+            put: Vec::new(),
+            remove: Vec::new(),
+            changes: Vec::new(),
+            growth: 0,
+            news: false,
+            staged: false,
+        }
     }
 }
 
@@ -298,7 +315,8 @@ pub struct ApplyMode<'a> {
     pub is_final_page: bool,
     /// Whether series masters are fetched for this query.
     pub has_masters: bool,
-    /// Ids that a consumer has got without acknowledging them: the mirror does not know them, but their removal has to be told.
+    /// Ids that a consumer has got without acknowledging them: the mirror does not know them, but
+    /// their removal has to be told.
     pub delivered: &'a [String],
 }
 
@@ -333,7 +351,13 @@ pub fn apply<I: Item>(
 
 const REMOVED: &str = "@removed";
 
-fn upsert<I: Item>(applied: &mut PageEffects<I>, id: String, item: I, row: Option<Row<I>>, mode: ApplyMode<'_>) {
+fn upsert<I: Item>(
+    applied: &mut PageEffects<I>,
+    id: String,
+    item: I,
+    row: Option<Row<I>>,
+    mode: ApplyMode<'_>,
+) {
     let (item, slices) = if mode.format.slices { relation::split(item) } else { (item, Vec::new()) };
     let sliced = !slices.is_empty();
     let again = row.as_ref().is_some_and(|row| row.round == mode.round);
@@ -374,7 +398,11 @@ fn upsert<I: Item>(applied: &mut PageEffects<I>, id: String, item: I, row: Optio
 }
 
 /// Announces a page without a mirror to compare it with.
-pub fn pass<I: Item>(entries: Vec<(String, Entry<I>)>, mode: ApplyMode<'_>, seen: &mut RecentVersions) -> PageEffects<I> {
+pub fn pass<I: Item>(
+    entries: Vec<(String, Entry<I>)>,
+    mode: ApplyMode<'_>,
+    seen: &mut RecentVersions,
+) -> PageEffects<I> {
     let mut applied = PageEffects::default();
     for (id, entry) in entries {
         applied.news |= match &entry {
@@ -386,8 +414,11 @@ pub fn pass<I: Item>(entries: Vec<(String, Entry<I>)>, mode: ApplyMode<'_>, seen
             },
         };
         applied.changes.push(match entry {
-            // Also in a full round: only the first sighting of an id is whole, and a feed cannot know which that is.
-            Entry::Upsert(item) => Change::Upsert { id, item, old: None, unchanged: false, partial: mode.format.minimal },
+            // Also in a full round: only the first sighting of an id is whole, and a feed cannot
+            // know which that is.
+            Entry::Upsert(item) => {
+                Change::Upsert { id, item, old: None, unchanged: false, partial: mode.format.minimal }
+            }
             Entry::Remove(reason) => Change::Remove { id, reason, old: None },
         });
     }
@@ -404,8 +435,8 @@ fn unchanged<I: Item>(old: &I, new: &I, folded: bool) -> bool {
     }
 }
 
-/// Ends a completed full round over some rows of the mirror: removes the ghosts, which it did not see, and shows the relationship
-/// sets that it gathered.
+/// Ends a completed full round over some rows of the mirror: removes the ghosts, which it did not
+/// see, and shows the relationship sets that it gathered.
 pub fn sweep<I: Item>(rows: Vec<(String, Row<I>)>, completed: &Completed) -> PageEffects<I> {
     let mut applied = PageEffects::default();
     for (id, row) in rows {
@@ -420,10 +451,19 @@ pub fn sweep<I: Item>(rows: Vec<(String, Row<I>)>, completed: &Completed) -> Pag
             }
         } else if let Some(gathered) = row.staged {
             let item = relation::promoted(&row.item, &row.sets, &gathered);
-            applied.put.push((id.clone(), Row { round: row.round, item: item.clone(), sets: gathered.names(), staged: None }));
+            applied.put.push((
+                id.clone(),
+                Row { round: row.round, item: item.clone(), sets: gathered.names(), staged: None },
+            ));
             let unchanged = row.item.same(&item);
             if !unchanged {
-                applied.changes.push(Change::Upsert { id, item, old: Some(row.item), unchanged, partial: false });
+                applied.changes.push(Change::Upsert {
+                    id,
+                    item,
+                    old: Some(row.item),
+                    unchanged,
+                    partial: false,
+                });
             }
         }
     }

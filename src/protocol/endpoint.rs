@@ -1,11 +1,12 @@
 //! The clouds, and which links may have the token.
 //!
-//! 1. One origin gets the token: the endpoint's. The port counts; the path does not, because Graph rewrites paths between a
-//!    request and its links.
+//! 1. One origin gets the token: the endpoint's. The port counts; the path does not, because Graph
+//!    rewrites paths between a request and its links.
 //! 2. Only `https`, or `http` on loopback.
-//! 3. A link is sent byte for byte. Nothing here decodes, parses for good, or rebuilds one; a relative link is put behind the
-//!    root as it is.
-//! 4. What a URL parser could read otherwise than it looks (control characters, back-slashes, user-info) is foreign.
+//! 3. A link is sent byte for byte. Nothing here decodes, parses for good, or rebuilds one; a
+//!    relative link is put behind the root as it is.
+//! 4. What a URL parser could read otherwise than it looks (control characters, back-slashes,
+//!    user-info) is foreign.
 
 use super::error::{Code, Error, Result};
 
@@ -33,7 +34,10 @@ impl Endpoint {
             Some((_, root)) => Self::parse(root),
             None => {
                 let names = CLOUDS.map(|(cloud, _)| cloud);
-                Err(Error::new(Code::BadRequest, format!("options.cloud must be one of \"{}\", got {name:?}", names.join("\", \""))))
+                Err(Error::new(
+                    Code::BadRequest,
+                    format!("options.cloud must be one of \"{}\", got {name:?}", names.join("\", \"")),
+                ))
             }
         }
     }
@@ -43,7 +47,9 @@ impl Endpoint {
         let bad = |why: &str| {
             Error::new(
                 Code::BadRequest,
-                format!("options.endpoint must be a root such as \"https://graph.microsoft.com/v1.0\": {why}, got {root:?}"),
+                format!(
+                    "options.endpoint must be a root such as \"https://graph.microsoft.com/v1.0\": {why}, got {root:?}"
+                ),
             )
         };
         if suspicious(root) || root.contains(['?', '#']) {
@@ -101,11 +107,18 @@ impl Endpoint {
                 return foreign("it names a host without a scheme");
             }
             // Some documented links begin below the version, some with it.
-            let versioned =
-                link.strip_prefix(self.path.as_str()).is_some_and(|rest| matches!(rest.bytes().next(), None | Some(b'/' | b'?')));
-            return Ok(if versioned { format!("{}{link}", self.origin) } else { format!("{}{link}", self.root()) });
+            let versioned = link
+                .strip_prefix(self.path.as_str())
+                .is_some_and(|rest| matches!(rest.bytes().next(), None | Some(b'/' | b'?')));
+            return Ok(if versioned {
+                format!("{}{link}", self.origin)
+            } else {
+                format!("{}{link}", self.root())
+            });
         }
-        let Some(split) = split(link) else { return foreign("it is neither an http nor an https URL, nor a path") };
+        let Some(split) = split(link) else {
+            return foreign("it is neither an http nor an https URL, nor a path");
+        };
         if split.authority.contains('@') {
             return foreign("it holds a user name before the host");
         }
@@ -185,7 +198,8 @@ mod tests {
 
     #[test]
     fn there_are_four_clouds_and_the_message_names_them() {
-        let roots: Vec<String> = CLOUDS.iter().map(|(name, _)| Endpoint::cloud(name).unwrap().root()).collect();
+        let roots: Vec<String> =
+            CLOUDS.iter().map(|(name, _)| Endpoint::cloud(name).unwrap().root()).collect();
         assert_eq!(roots, CLOUDS.iter().map(|(_, root)| (*root).to_owned()).collect::<Vec<_>>());
         assert_eq!(
             Endpoint::cloud("germany").unwrap_err().message,
@@ -196,8 +210,14 @@ mod tests {
     #[test]
     fn an_endpoint_without_a_path_gets_the_version() {
         assert_eq!(Endpoint::parse("http://127.0.0.1:4010").unwrap().root(), "http://127.0.0.1:4010/v1.0");
-        assert_eq!(Endpoint::parse("http://localhost:4010/w/a/v1.0/").unwrap().root(), "http://localhost:4010/w/a/v1.0");
-        assert_eq!(Endpoint::parse("HTTPS://Graph.Microsoft.com:443/beta").unwrap().root(), "https://graph.microsoft.com/beta");
+        assert_eq!(
+            Endpoint::parse("http://localhost:4010/w/a/v1.0/").unwrap().root(),
+            "http://localhost:4010/w/a/v1.0"
+        );
+        assert_eq!(
+            Endpoint::parse("HTTPS://Graph.Microsoft.com:443/beta").unwrap().root(),
+            "https://graph.microsoft.com/beta"
+        );
     }
 
     #[test]
@@ -213,7 +233,10 @@ mod tests {
             "http://127.evil",
         ] {
             let message = Endpoint::parse(root).unwrap_err().message;
-            assert!(message.contains("http is for loopback only, a token must not travel in clear"), "{message}");
+            assert!(
+                message.contains("http is for loopback only, a token must not travel in clear"),
+                "{message}"
+            );
         }
         for root in [
             "graph.microsoft.com",
@@ -243,9 +266,18 @@ mod tests {
 
     #[test]
     fn a_relative_link_is_put_behind_the_root() {
-        assert_eq!(graph().admit("/teams('a')/x?t=1").as_deref(), Ok("https://graph.microsoft.com/v1.0/teams('a')/x?t=1"));
-        assert_eq!(graph().admit("/v1.0/teams?t=1").as_deref(), Ok("https://graph.microsoft.com/v1.0/teams?t=1"));
-        assert_eq!(graph().admit("/v1.0beta/teams").as_deref(), Ok("https://graph.microsoft.com/v1.0/v1.0beta/teams"));
+        assert_eq!(
+            graph().admit("/teams('a')/x?t=1").as_deref(),
+            Ok("https://graph.microsoft.com/v1.0/teams('a')/x?t=1")
+        );
+        assert_eq!(
+            graph().admit("/v1.0/teams?t=1").as_deref(),
+            Ok("https://graph.microsoft.com/v1.0/teams?t=1")
+        );
+        assert_eq!(
+            graph().admit("/v1.0beta/teams").as_deref(),
+            Ok("https://graph.microsoft.com/v1.0/v1.0beta/teams")
+        );
     }
 
     #[test]
@@ -290,7 +322,8 @@ mod tests {
 
     #[test]
     fn a_refusal_shows_the_link_without_its_token() {
-        let message = graph().admit("https://evil.example/v1.0/users/delta?$deltatoken=secret").unwrap_err().message;
+        let message =
+            graph().admit("https://evil.example/v1.0/users/delta?$deltatoken=secret").unwrap_err().message;
         assert!(message.contains("(https://evil.example/v1.0/users/delta…)"), "{message}");
         assert!(!message.contains("secret"));
         assert_eq!(shown("/me/drive/root/delta(token='secret')"), "/me/drive/root/delta…");

@@ -6,7 +6,8 @@ use serde::{Serialize, Serializer};
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
-        /// The `code` of a `DeltaError`. The same list stands in `index.d.ts`; a test holds the two together.
+        /// The `code` of a `DeltaError`. The same list stands in `index.d.ts`; a test holds the two
+        /// together.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Code { $($(#[$doc])* $name,)* }
 
@@ -23,7 +24,8 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The caller's signal fired. Reported by itself only where the signal has no reason of its own.
+    /// The caller's signal fired. Reported by itself only where the signal has no reason of its
+    /// own.
     Aborted = "aborted",
     /// No answer, or a cut one, after all attempts.
     Network = "network",
@@ -78,7 +80,8 @@ impl Serialize for Code {
     }
 }
 
-/// An error before it becomes a JavaScript `DeltaError`. Serializes to its fields, without the message and `retryAt`, which is a Date.
+/// An error before it becomes a JavaScript `DeltaError`. Serializes to its fields, without the
+/// message and `retryAt`, which is a Date.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Error {
@@ -153,7 +156,11 @@ mod tests {
     #[test]
     fn the_codes_are_those_of_the_type_declarations() {
         let types = include_str!("../../pkg-template/index.d.ts");
-        let union = types.split("export type DeltaErrorCode =").nth(1).and_then(|rest| rest.split(';').next()).unwrap_or("");
+        let union = types
+            .split("export type DeltaErrorCode =")
+            .nth(1)
+            .and_then(|rest| rest.split(';').next())
+            .unwrap_or("");
         let declared: Vec<&str> = union.split('"').skip(1).step_by(2).collect();
         let ours: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
         assert_eq!(declared, ours);

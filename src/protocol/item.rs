@@ -1,7 +1,8 @@
 //! The little that the protocol asks of a JSON value.
 //!
-//! In the shell an item is the object that the host's own JSON parser made, handed on untouched; in native tests it is a
-//! `serde_json::Value`. What applies, merges and sweeps is written once, for both.
+//! In the shell an item is the object that the host's own JSON parser made, handed on untouched; in
+//! native tests it is a `serde_json::Value`. What applies, merges and sweeps is written once, for
+//! both.
 
 /// A JSON value.
 pub trait Item: Clone {

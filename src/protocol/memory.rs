@@ -1,4 +1,5 @@
-//! A store that ends with its process: states and rows in memory, under the same rules as every other store.
+//! A store that ends with its process: states and rows in memory, under the same rules as every
+//! other store.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;

@@ -1,8 +1,10 @@
 //! What the body of a page says.
 //!
-//! 1. Only the JSON key tells a nextLink from a deltaLink: the names inside the links do not (graph-facts 2.4).
+//! 1. Only the JSON key tells a nextLink from a deltaLink: the names inside the links do not
+//!    (graph-facts 2.4).
 //! 2. A link may stand before or after `value`; `@odata.context` and counts are not needed.
-//! 3. A page without a link is an unfinished round, never a finished one (Graph's known issue 22931).
+//! 3. A page without a link is an unfinished round, never a finished one (Graph's known issue
+//!    22931).
 //! 4. An empty `value` with a nextLink is a page like any other.
 //! 5. A page with both links is against Graph's contract; following the nextLink loses nothing.
 
@@ -70,7 +72,8 @@ impl Malformed {
         match text.bytes().next() {
             None => Self::Empty,
             Some(b'<') => Self::Html,
-            // What a decoder puts in the place of bytes that it can't read; other encodings of ASCII have zeros between.
+            // What a decoder puts in the place of bytes that it can't read; other encodings of
+            // ASCII have zeros between.
             _ if text.chars().any(|c| c == '\u{fffd}' || c == '\0') => Self::NotUtf8,
             Some(_) => Self::NotJson,
         }
@@ -132,14 +135,17 @@ mod tests {
     #[test]
     fn a_link_is_found_before_and_after_the_value() {
         let next = Link::Next("https://graph.example/x?$deltatoken=a".into());
-        let before = parse(r#"{"@odata.nextLink":"https://graph.example/x?$deltatoken=a","value":[]}"#).unwrap();
-        let after = parse(r#"{"value":[],"@odata.nextLink":"https://graph.example/x?$deltatoken=a"}"#).unwrap();
+        let before =
+            parse(r#"{"@odata.nextLink":"https://graph.example/x?$deltatoken=a","value":[]}"#).unwrap();
+        let after =
+            parse(r#"{"value":[],"@odata.nextLink":"https://graph.example/x?$deltatoken=a"}"#).unwrap();
         assert_eq!((before.link, after.link), (next.clone(), next));
     }
 
     #[test]
     fn only_the_key_tells_the_links_apart() {
-        let page = parse(r#"{"@odata.deltaLink":"https://graph.example/x?$skiptoken=a","value":[]}"#).unwrap();
+        let page =
+            parse(r#"{"@odata.deltaLink":"https://graph.example/x?$skiptoken=a","value":[]}"#).unwrap();
         assert_eq!(page.link, Link::Delta("https://graph.example/x?$skiptoken=a".into()));
     }
 

@@ -1,11 +1,14 @@
 //! From options to the first URL, the Prefer header and the key.
 //!
 //! 1. What Graph rejects is refused here, with the way out; `query` sends it all the same.
-//! 2. Values are percent-encoded, above all the `+` of an offset: Graph reads a bare one as a space.
-//! 3. The key holds what shapes the answers: account, root, path, query in canonical form, id type, time zone, further
-//!    preferences, name (invariant 12). The page size and `minimal` may change from round to round and are not in it.
-//! 4. No `Content-Type`: the event page calls it required on a GET, but there is no body to have one, and in a browser it
-//!    would only be one more header for the preflight to ask about (graph-facts 1.3).
+//! 2. Values are percent-encoded, above all the `+` of an offset: Graph reads a bare one as a
+//!    space.
+//! 3. The key holds what shapes the answers: account, root, path, query in canonical form, id type,
+//!    time zone, further preferences, name (invariant 12). The page size and `minimal` may change
+//!    from round to round and are not in it.
+//! 4. No `Content-Type`: the event page calls it required on a GET, but there is no body to have
+//!    one, and in a browser it would only be one more header for the preflight to ask about
+//!    (graph-facts 1.3).
 
 use super::change::{Dialect, ItemFormat};
 use super::endpoint::Endpoint;
@@ -33,7 +36,8 @@ pub struct Query {
     shape: Vec<String>,
     /// Whether `return=minimal` is asked for.
     pub minimal: bool,
-    /// Whether a round from the query lists everything; one from `latest` or from a timestamp does not.
+    /// Whether a round from the query lists everything; one from `latest` or from a timestamp does
+    /// not.
     pub full: bool,
     /// Whether what a full round does not list is gone. Not so where Graph lists a part only.
     pub lists_all: bool,
@@ -43,7 +47,8 @@ pub struct Query {
     pub mirror: bool,
     /// Events: below this path, with the id behind it, a series master is asked for by itself.
     pub masters: Option<String>,
-    /// A window that moves with the days: how far it reaches back and ahead, and the time zone. [`Self::url`] is told where it is.
+    /// A window that moves with the days: how far it reaches back and ahead, and the time zone.
+    /// [`Self::url`] is told where it is.
     pub window: Option<(u32, u32, String)>,
     /// `odata.maxpagesize`, where the kind has it: as configured, or Graph's own.
     pub page_size: Option<u32>,
@@ -60,7 +65,9 @@ impl Query {
     /// The first URL of a full round; of a rolling window, with where it is now, `start/end`.
     pub fn url(&self, endpoint: &Endpoint, window: Option<&str>) -> String {
         let mut url = endpoint.root() + &self.target;
-        if let Some((start, end)) = window.filter(|_| self.window.is_some()).and_then(|window| window.split_once('/')) {
+        if let Some((start, end)) =
+            window.filter(|_| self.window.is_some()).and_then(|window| window.split_once('/'))
+        {
             let params = [("startDateTime=", start), ("&endDateTime=", end)];
             url.push(if self.target.contains('?') { '&' } else { '?' });
             for (name, value) in params {
@@ -77,7 +84,8 @@ impl Query {
         Some(format!("{}{below}{}", endpoint.root(), segment("", id).ok()?))
     }
 
-    /// The values of the Prefer header, with another page size than the configured one if there is one.
+    /// The values of the Prefer header, with another page size than the configured one if there is
+    /// one.
     pub fn prefer(&self, page_size: Option<u32>) -> Vec<String> {
         const SIZE: &str = "odata.maxpagesize=";
         let mut values = self.prefer.clone();
@@ -90,7 +98,11 @@ impl Query {
 
     /// How its items are read.
     pub fn reading(&self) -> ItemFormat {
-        ItemFormat { dialect: self.dialect(), minimal: self.minimal, slices: self.resource.is_none_or(|resource| resource.slices) }
+        ItemFormat {
+            dialect: self.dialect(),
+            minimal: self.minimal,
+            slices: self.resource.is_none_or(|resource| resource.slices),
+        }
     }
 
     /// The name under which the state is stored, to be read by people too.
@@ -105,7 +117,10 @@ impl Query {
         }
         for value in &self.shape {
             // A preference that reads like another part of the key is told apart from it.
-            let looks_otherwise = value == "feed" || value.starts_with("name=") || value.starts_with('$') || value.contains('&');
+            let looks_otherwise = value == "feed"
+                || value.starts_with("name=")
+                || value.starts_with('$')
+                || value.contains('&');
             key += if looks_otherwise { " | prefer " } else { " | " };
             key += &plain(value);
         }
@@ -141,11 +156,20 @@ fn plain(text: &str) -> String {
 }
 
 /// What stays as it is in a segment of a path.
-const SEGMENT: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'@').remove(b'!').remove(b'$').remove(b'*').remove(b'=');
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~')
+    .remove(b'@')
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'*')
+    .remove(b'=');
 
 /// What stays as it is in a query parameter. Above all not `+`: Graph reads a bare one as a space.
-const PARAMETER: &AsciiSet = &SEGMENT.add(b'=').remove(b':').remove(b',').remove(b'/').remove(b'(').remove(b')');
+const PARAMETER: &AsciiSet =
+    &SEGMENT.add(b'=').remove(b':').remove(b',').remove(b'/').remove(b'(').remove(b')');
 
 fn encode(text: &str) -> String {
     utf8_percent_encode(text, PARAMETER).to_string()

@@ -1,11 +1,12 @@
 //! How fast a scope may be asked: what Graph's limits count together (graph-facts 5).
 //!
-//! 1. After a throttle nobody of the scope asks before the time that Graph gave (invariant 10). A stored time is believed if it was
-//!    written in the past and is not absurdly far off: a clock may have been wrong.
-//! 2. So many requests at once and no more. After a throttle one at a time, each a little later than it could, and one more with each
-//!    answer that is none.
-//! 3. So many requests in a time and no more, for the limits that are documented. What other clients use up is not known here: the
-//!    throttle that follows is.
+//! 1. After a throttle nobody of the scope asks before the time that Graph gave (invariant 10). A
+//!    stored time is believed if it was written in the past and is not absurdly far off: a clock
+//!    may have been wrong.
+//! 2. So many requests at once and no more. After a throttle one at a time, each a little later
+//!    than it could, and one more with each answer that is none.
+//! 3. So many requests in a time and no more, for the limits that are documented. What other
+//!    clients use up is not known here: the throttle that follows is.
 
 /// What has limits of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +42,8 @@ impl Workload {
         }
     }
 
-    /// Requests at once, requests in a time, that time in milliseconds (Graph's page "Microsoft Graph service-specific throttling
-    /// limits"). Only Outlook's number at once is documented.
+    /// Requests at once, requests in a time, that time in milliseconds (Graph's page "Microsoft
+    /// Graph service-specific throttling limits"). Only Outlook's number at once is documented.
     const fn limits(self) -> (u32, f64, f64) {
         match self {
             Self::Outlook => (4, 10_000.0, 600_000.0),
@@ -103,7 +104,8 @@ impl RateLimiter {
         self.limit = 1;
     }
 
-    /// What another tab, or this one before a reload, has stored: until when, and when that was written.
+    /// What another tab, or this one before a reload, has stored: until when, and when that was
+    /// written.
     pub fn stored(&mut self, until: f64, at: f64, now: f64) {
         if believable(until, at, now) && until > now && until > self.until(now) {
             self.throttled(until, now);
@@ -129,7 +131,8 @@ impl RateLimiter {
     }
 }
 
-/// Whether a time was given in the past and is not absurdly far off. A clock that is set back makes it one of the future.
+/// Whether a time was given in the past and is not absurdly far off. A clock that is set back makes
+/// it one of the future.
 fn believable(until: f64, at: f64, now: f64) -> bool {
     at <= now + SKEW && until - at <= ABSURD
 }
@@ -144,7 +147,10 @@ mod tests {
     #[test]
     fn the_mailbox_is_the_scope_of_outlook_and_the_workload_that_of_the_others() {
         assert_eq!(Workload::Outlook.scope("Alex@Contoso.example"), "outlook alex@contoso.example");
-        assert_eq!((Workload::Directory.scope("x"), Workload::Teams.scope("")), ("directory".into(), "teams".into()));
+        assert_eq!(
+            (Workload::Directory.scope("x"), Workload::Teams.scope("")),
+            ("directory".into(), "teams".into())
+        );
     }
 
     #[test]
@@ -175,7 +181,11 @@ mod tests {
             pace.until(NOW)
         };
         assert_eq!(stored(NOW + 60_000.0, NOW - 1000.0), NOW + 60_000.0);
-        assert_eq!(stored(NOW + 86_400_000.0, NOW - 1000.0), NOW + 86_400_000.0, "a day is long, and not absurd");
+        assert_eq!(
+            stored(NOW + 86_400_000.0, NOW - 1000.0),
+            NOW + 86_400_000.0,
+            "a day is long, and not absurd"
+        );
         assert_eq!(stored(NOW - 1.0, NOW - 1000.0), 0.0);
         assert_eq!(stored(NOW + 30.0 * 86_400_000.0, NOW), 0.0, "a month");
         assert_eq!(stored(NOW + 4e9, NOW + 3_999_000_000.0), 0.0, "written by a clock that went wrong");
@@ -190,14 +200,20 @@ mod tests {
         assert_eq!(pace.until(NOW), NOW + 1000.0);
         assert_eq!(pace.until(NOW - 86_400_000.0), 0.0);
         pace.throttled(NOW + 10.0 * 365.0 * 86_400_000.0, NOW);
-        assert_eq!(pace.until(NOW), 0.0, "ten years are a mistake, though whoever was told them ends with them");
+        assert_eq!(
+            pace.until(NOW),
+            0.0,
+            "ten years are a mistake, though whoever was told them ends with them"
+        );
     }
 
     #[test]
     fn the_documented_number_of_requests_in_a_time_is_kept() {
-        for (workload, requests, time) in
-            [(Workload::Outlook, 10_000, 600_000.0), (Workload::Files, 1250, 60_000.0), (Workload::Teams, 30, 1000.0)]
-        {
+        for (workload, requests, time) in [
+            (Workload::Outlook, 10_000, 600_000.0),
+            (Workload::Files, 1250, 60_000.0),
+            (Workload::Teams, 30, 1000.0),
+        ] {
             let mut pace = RateLimiter::new(workload);
             for _ in 0..requests {
                 assert_eq!(pace.take(NOW, 0.5), 0.0);

@@ -35,7 +35,12 @@ mod tests {
     #[test]
     fn a_version_is_new_once_also_after_the_memory_was_full() {
         let mut versions = RecentVersions::default();
-        assert!(versions.is_new("a", "1") && versions.is_new("a", "2") && versions.is_new("a1", "") && !versions.is_new("a", "1"));
+        assert!(
+            versions.is_new("a", "1")
+                && versions.is_new("a", "2")
+                && versions.is_new("a1", "")
+                && !versions.is_new("a", "1")
+        );
         for n in 0..200_000 {
             let id = n.to_string();
             assert!(versions.is_new(&id, ""), "{n}");

@@ -8,7 +8,8 @@ pub const FORMAT: u32 = 1;
 
 const OTHER_VERSION: &str = "it was written by another version of deltalink";
 
-/// Where a query stands. Plain data, readable in the browser's developer tools. Times in milliseconds since 1970.
+/// Where a query stands. Plain data, readable in the browser's developer tools. Times in
+/// milliseconds since 1970.
 ///
 /// What is empty or zero is not stored; counters that are missing are 0.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -70,10 +71,12 @@ pub struct Record {
     /// Whether rows of this full round hold relationship sets that are not shown yet.
     #[serde(default, skip_serializing_if = "is_false", with = "flag")]
     pub staged: bool,
-    /// Whether an item of this full round had no id: what the round did not list then may be there all the same.
+    /// Whether an item of this full round had no id: what the round did not list then may be there
+    /// all the same.
     #[serde(default, skip_serializing_if = "is_false", with = "flag")]
     pub unidentified: bool,
-    /// Whether the link was made with `return=minimal`: its pages may hold partial objects, whatever is asked for now.
+    /// Whether the link was made with `return=minimal`: its pages may hold partial objects,
+    /// whatever is asked for now.
     #[serde(default, skip_serializing_if = "is_false", with = "flag")]
     pub minimal: bool,
     /// Pages with items in a row that brought nothing new.
@@ -88,7 +91,8 @@ pub struct Record {
     /// When rounds ended with 402 or 403 on the link, an hour apart at least.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub forbidden: Vec<f64>,
-    /// What this round fell back to after such refusals: 1 the deltaLink it began with, 2 a full round.
+    /// What this round fell back to after such refusals: 1 the deltaLink it began with, 2 a full
+    /// round.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub fallback: u32,
     /// Whether this round was begun again because its pages brought nothing new.
@@ -153,8 +157,9 @@ impl Completed {
 }
 
 impl Record {
-    /// Reads a stored record. It comes from a store that others can write, so every field is checked. The error is a sentence about
-    /// the record that names a field and never repeats its content.
+    /// Reads a stored record. It comes from a store that others can write, so every field is
+    /// checked. The error is a sentence about the record that names a field and never repeats its
+    /// content.
     pub fn read<'de, D: Deserializer<'de>>(stored: D) -> Result<Self, String> {
         let record = Self::deserialize(stored).map_err(|error| explain(&error.to_string()))?;
         let has_link = record.link.as_ref().is_some_and(|link| !link.is_empty());
@@ -169,7 +174,11 @@ impl Record {
 
     /// Before the first page of the first round. `chance` in `0.0..1.0` makes its epoch.
     pub fn new(now: f64, chance: f64) -> Self {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "chance is clamped to what fits")]
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "chance is clamped to what fits"
+        )]
         let epoch = (chance.clamp(0.0, 0.999_999_999) * f64::from(u32::MAX)) as u32;
         Self {
             format: FORMAT,
@@ -206,7 +215,8 @@ impl Record {
         }
     }
 
-    /// The same with the counter of its revision one higher. A revision that can't be counted begins again in the same epoch.
+    /// The same with the counter of its revision one higher. A revision that can't be counted
+    /// begins again in the same epoch.
     #[must_use]
     pub fn next(&self) -> Self {
         let (epoch, count) = self.revision.split_once('.').unwrap_or((&self.revision, ""));
@@ -217,7 +227,14 @@ impl Record {
     /// Forgets the link and keeps what tells the rows of the next full round from the old ones.
     #[must_use]
     pub fn fresh(&self) -> Self {
-        let mut record = Self { phase: Phase::Fresh, link: None, after: None, kind: Kind::Full, page_size: None, ..self.next() };
+        let mut record = Self {
+            phase: Phase::Fresh,
+            link: None,
+            after: None,
+            kind: Kind::Full,
+            page_size: None,
+            ..self.next()
+        };
         record.close();
         record
     }
@@ -238,18 +255,21 @@ impl Record {
         self.restarted = false;
     }
 
-    /// Whether a record of this revision may be replaced: a commit compares it with the one that its round has read.
+    /// Whether a record of this revision may be replaced: a commit compares it with the one that
+    /// its round has read.
     pub fn may_follow(stored: Option<&Self>, expect: Option<&str>) -> bool {
         stored.map(|record| record.revision.as_str()) == expect
     }
 
     /// The right to sweep, which only a completed full round gives.
     pub fn completed(&self) -> Option<Completed> {
-        (self.phase == Phase::Sweeping && self.kind == Kind::Full).then_some(Completed { round: self.round, lists_all: !self.unidentified })
+        (self.phase == Phase::Sweeping && self.kind == Kind::Full)
+            .then_some(Completed { round: self.round, lists_all: !self.unidentified })
     }
 }
 
-/// What is wrong, out of the deserializer's message. That itself would repeat a field's content, which may be a link.
+/// What is wrong, out of the deserializer's message. That itself would repeat a field's content,
+/// which may be a link.
 fn explain(message: &str) -> String {
     if message.contains(OTHER_VERSION) {
         return OTHER_VERSION.to_owned();
@@ -301,8 +321,11 @@ mod tests {
 
     #[test]
     fn a_record_survives_its_stored_form() {
-        let record =
-            Record { phase: Phase::Paging, link: Some("https://graph.example/x?$skiptoken=a+b%2B".into()), ..Record::new(5.0, 0.5) };
+        let record = Record {
+            phase: Phase::Paging,
+            link: Some("https://graph.example/x?$skiptoken=a+b%2B".into()),
+            ..Record::new(5.0, 0.5)
+        };
         assert_eq!(Record::read(stored(&record)), Ok(record));
         let full = Record {
             start: Some("s".into()),
@@ -339,10 +362,16 @@ mod tests {
             "stale": 1, "empty": 2, "refusals": 1, "fallback": 1, "restarted": 1, "pageSize": 25, "tooLarge": 50
         });
         let record = Record::read(&paging).unwrap();
-        assert_eq!((record.staged, record.restarted, record.page_size, record.count), (true, true, Some(25), Some(4)));
+        assert_eq!(
+            (record.staged, record.restarted, record.page_size, record.count),
+            (true, true, Some(25), Some(4))
+        );
         assert_eq!(stored(&record), paging, "what 0.2 writes 0.1.0 can read");
         let first = serde_json::json!({"format": 1, "revision": "0.1", "phase": "fresh", "kind": "full", "generation": 0, "round": 0, "page": 0, "startedAt": 5, "resets": [], "count": 0});
-        assert_eq!(Record::read(&first).map(|record| (record.link, record.stale, record.staged)), Ok((None, 0, false)));
+        assert_eq!(
+            Record::read(&first).map(|record| (record.link, record.stale, record.staged)),
+            Ok((None, 0, false))
+        );
     }
 
     #[test]
@@ -356,7 +385,9 @@ mod tests {
     fn what_is_wrong_with_a_record_is_told_without_its_content() {
         let secret = "https://graph.example/v1.0/users/delta?$deltatoken=SECRET";
         for field in ["format", "generation", "startedAt", "resets", "masters", "staged", "pageSize"] {
-            let why = Record::read(stored(&Record::new(0.0, 0.0)).overlaid(&serde_json::json!({ field: secret }))).unwrap_err();
+            let why =
+                Record::read(stored(&Record::new(0.0, 0.0)).overlaid(&serde_json::json!({ field: secret })))
+                    .unwrap_err();
             assert_eq!(why, "one of its fields has the wrong type");
         }
     }
@@ -366,7 +397,10 @@ mod tests {
         let record = Record::new(0.0, 0.999);
         let epoch = record.revision.split('.').next().map(str::to_owned);
         let next = record.next().next();
-        assert_eq!(next.revision.split_once('.').map(|(epoch, count)| (Some(epoch.to_owned()), count)), Some((epoch, "2")));
+        assert_eq!(
+            next.revision.split_once('.').map(|(epoch, count)| (Some(epoch.to_owned()), count)),
+            Some((epoch, "2"))
+        );
         assert_ne!(Record::new(0.0, 0.1).revision, Record::new(0.0, 0.2).revision);
     }
 

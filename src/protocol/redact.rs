@@ -1,17 +1,21 @@
 //! Keeps tokens and links out of messages, reports and logs (invariants 8 and 20).
 
-/// The longest run of characters without a space that a message may repeat. Access tokens and the tokens of links are longer.
+/// The longest run of characters without a space that a message may repeat. Access tokens and the
+/// tokens of links are longer.
 const LONGEST_WORD: usize = 40;
 
-/// What somebody else said, at most `most` characters of it, without any word that may be part of a link or a token.
+/// What somebody else said, at most `most` characters of it, without any word that may be part of a
+/// link or a token.
 ///
 /// Words are removed before the text is cut: the start of a token is as secret as its end.
 pub fn redact(said: &str, most: usize) -> String {
-    let words: Vec<&str> = said.split(' ').map(|word| if word.len() < LONGEST_WORD { word } else { "…" }).collect();
+    let words: Vec<&str> =
+        said.split(' ').map(|word| if word.len() < LONGEST_WORD { word } else { "…" }).collect();
     words.join(" ").chars().take(most).collect()
 }
 
-/// A name out of an answer, such as an error code or a request id: short, and not a token that the answer echoes.
+/// A name out of an answer, such as an error code or a request id: short, and not a token that the
+/// answer echoes.
 pub fn redact_name(name: &str) -> String {
     redact(name, 100)
 }
@@ -24,7 +28,10 @@ mod tests {
     fn a_long_word_is_removed_wherever_the_text_is_cut() {
         let token = "x".repeat(41);
         assert_eq!(redact(&format!("failed with {token} twice"), 200), "failed with … twice");
-        assert_eq!(redact(&format!("{}{token}", "word ".repeat(38)), 200), format!("{}…", "word ".repeat(38)));
+        assert_eq!(
+            redact(&format!("{}{token}", "word ".repeat(38)), 200),
+            format!("{}…", "word ".repeat(38))
+        );
         assert_eq!(redact("short words stay", 5), "short");
     }
 }

@@ -1,7 +1,8 @@
 //! What an answer other than a page means.
 //!
-//! 1. Codes differ in letter case and stand at any depth of `innerError` or `innererror`; all of them are compared, without
-//!    case. The message is for people, with one exception that has no code (graph-facts 4).
+//! 1. Codes differ in letter case and stand at any depth of `innerError` or `innererror`; all of
+//!    them are compared, without case. The message is for people, with one exception that has no
+//!    code (graph-facts 4).
 //! 2. A status of 300 to 399, or an answer that hides a redirect, is never followed.
 //! 3. Data under an error status is not read.
 
@@ -63,7 +64,8 @@ const RESETS: [&str; 8] = [
 const DEPTH: usize = 16;
 
 impl Refusal {
-    /// Reads the body of an error; without one, or with one that is no JSON, only the status is known.
+    /// Reads the body of an error; without one, or with one that is no JSON, only the status is
+    /// known.
     pub fn read<I: Item>(status: u16, body: Option<&I>) -> Self {
         let mut refusal = Self { status, ..Self::default() };
         let mut level = body.and_then(|body| body.get("error"));
@@ -72,8 +74,10 @@ impl Refusal {
             if let Some(code) = error.text_of("code").filter(|code| !code.is_empty()) {
                 refusal.codes.push(redact_name(&code));
             }
-            refusal.message = refusal.message.or_else(|| error.text_of("message").filter(|message| !message.is_empty()));
-            refusal.request_id = refusal.request_id.or_else(|| error.text_of("request-id").map(|id| redact_name(&id)));
+            refusal.message =
+                refusal.message.or_else(|| error.text_of("message").filter(|message| !message.is_empty()));
+            refusal.request_id =
+                refusal.request_id.or_else(|| error.text_of("request-id").map(|id| redact_name(&id)));
             level = error.get("innerError").or_else(|| error.get("innererror")).filter(Item::is_object);
         }
         refusal
@@ -89,7 +93,8 @@ impl Refusal {
         self.codes.last().map(String::as_str)
     }
 
-    /// What to do about it. `stored` says that the request was made with a link, not with the query itself.
+    /// What to do about it. `stored` says that the request was made with a link, not with the query
+    /// itself.
     pub fn verdict(&self, stored: bool) -> Verdict {
         match self.status {
             0 | 300..=399 => Verdict::Redirect,
@@ -107,21 +112,28 @@ impl Refusal {
     }
 
     fn resets(&self) -> bool {
-        self.status == 410 || RESETS.iter().any(|code| self.has(code)) || self.says_no_delta() || self.says_expired()
+        self.status == 410
+            || RESETS.iter().any(|code| self.has(code))
+            || self.says_no_delta()
+            || self.says_expired()
     }
 
-    /// Whether the link's delta token is refused as a parameter. Teams channels say it in words only; one without a conversation says
-    /// it of every link (graph-facts 4).
+    /// Whether the link's delta token is refused as a parameter. Teams channels say it in words
+    /// only; one without a conversation says it of every link (graph-facts 4).
     pub fn says_no_delta(&self) -> bool {
-        self.message.as_deref().is_some_and(|message| message.to_ascii_lowercase().contains("parameter 'deltatoken' not supported"))
+        self.message.as_deref().is_some_and(|message| {
+            message.to_ascii_lowercase().contains("parameter 'deltatoken' not supported")
+        })
     }
 
-    /// Whether a code or the message says that a token of the link is expired: `Directory_ExpiredPageToken` and its like. Looked at on
-    /// a link only, and only to list anew, which is harmless.
+    /// Whether a code or the message says that a token of the link is expired:
+    /// `Directory_ExpiredPageToken` and its like. Looked at on a link only, and only to list anew,
+    /// which is harmless.
     fn says_expired(&self) -> bool {
         let says = |text: &String| {
             let text = text.to_ascii_lowercase();
-            text.contains("token") && ["expired", "unknown", "no longer valid"].iter().any(|word| text.contains(word))
+            text.contains("token")
+                && ["expired", "unknown", "no longer valid"].iter().any(|word| text.contains(word))
         };
         matches!(self.status, 400 | 404) && (self.codes.iter().any(says) || self.message.iter().any(says))
     }
@@ -140,11 +152,17 @@ mod tests {
     #[test]
     fn every_reset_signal_on_a_stored_link_asks_for_a_full_round() {
         for (status, body) in [
-            (410, json!({"error": {"code": "SyncStateNotFound", "message": "The sync state generation is not found; generation=149;"}})),
+            (
+                410,
+                json!({"error": {"code": "SyncStateNotFound", "message": "The sync state generation is not found; generation=149;"}}),
+            ),
             (410, json!({"error": {"code": "syncStateNotFound"}})),
             (400, json!({"error": {"code": "syncStateNotFound"}})),
             (404, json!({"error": {"code": "SYNCSTATENOTFOUND"}})),
-            (410, json!({"error": {"code": "resyncRequired", "innererror": {"code": "resyncChangesApplyDifferences"}}})),
+            (
+                410,
+                json!({"error": {"code": "resyncRequired", "innererror": {"code": "resyncChangesApplyDifferences"}}}),
+            ),
             (
                 410,
                 json!({"error": {"code": "gone", "innerError": {"code": "x", "innererror": {"code": "resyncChangesUploadDifferences"}}}}),
@@ -153,8 +171,14 @@ mod tests {
             (400, json!({"error": {"code": "resyncUploadDifferences"}})),
             (400, json!({"error": {"code": "SyncStateInvalid"}})),
             (400, json!({"error": {"code": "ResyncRequired"}})),
-            (400, json!({"error": {"code": "InvalidDeltaToken", "message": "The value 'x' of parameter '$deltaToken' is invalid."}})),
-            (400, json!({"error": {"code": "BadRequest", "message": "Parameter 'DeltaToken' not supported for this request."}})),
+            (
+                400,
+                json!({"error": {"code": "InvalidDeltaToken", "message": "The value 'x' of parameter '$deltaToken' is invalid."}}),
+            ),
+            (
+                400,
+                json!({"error": {"code": "BadRequest", "message": "Parameter 'DeltaToken' not supported for this request."}}),
+            ),
             (410, json!({})),
             (
                 400,
@@ -193,7 +217,10 @@ mod tests {
     #[test]
     fn a_404_without_a_reason_on_a_link_is_passing() {
         let body = json!({"error": {"code": "UnknownError", "message": ""}});
-        assert_eq!((with(404, &body).verdict(true), with(404, &body).verdict(false)), (Verdict::Server, Verdict::Final));
+        assert_eq!(
+            (with(404, &body).verdict(true), with(404, &body).verdict(false)),
+            (Verdict::Server, Verdict::Final)
+        );
     }
 
     #[test]
@@ -216,7 +243,10 @@ mod tests {
 
     #[test]
     fn codes_and_the_request_id_are_found_at_any_depth() {
-        let refusal = with(400, &json!({"error": {"code": "outer", "message": "m", "innerError": {"request-id": "r", "code": "inner"}}}));
+        let refusal = with(
+            400,
+            &json!({"error": {"code": "outer", "message": "m", "innerError": {"request-id": "r", "code": "inner"}}}),
+        );
         assert_eq!(
             (refusal.codes.as_slice(), refusal.code(), refusal.request_id.as_deref()),
             (["outer".to_owned(), "inner".to_owned()].as_slice(), Some("inner"), Some("r"))

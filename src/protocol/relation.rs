@@ -1,8 +1,9 @@
 //! Relationship slices: `members@delta`, `manager@delta` and their like (graph-facts 2.2).
 //!
-//! A slice says which objects came into a relationship and, with `@removed`, which left it; a big group comes several times in
-//! one round, each time with another slice. The mirror keeps the whole set as a list under the name of the relationship,
-//! `members`, in the order in which its objects came.
+//! A slice says which objects came into a relationship and, with `@removed`, which left it; a big
+//! group comes several times in one round, each time with another slice. The mirror keeps the whole
+//! set as a list under the name of the relationship, `members`, in the order in which its objects
+//! came.
 
 use std::collections::HashMap;
 
@@ -28,7 +29,8 @@ pub fn split<I: Item>(item: I) -> (I, Lists<I>) {
     if slices.is_empty() { (item, slices) } else { (without(&item, &names), slices) }
 }
 
-/// Two sightings of an id within a page, when at least one has slices: all slices count, one after the other.
+/// Two sightings of an id within a page, when at least one has slices: all slices count, one after
+/// the other.
 pub fn joined<I: Item>(first: I, second: I, minimal: bool) -> I {
     let (first, slices) = split(first);
     let (second, more) = split(second);
@@ -65,7 +67,11 @@ fn folded_set<I: Item>(old: Vec<I>, slice: Vec<I>) -> Vec<I> {
     let mut members: Vec<(String, Option<I>)> = Vec::with_capacity(old.len());
     for member in old.into_iter().chain(slice) {
         let Some(id) = member.text_of("id") else { continue };
-        let stays = if member.get("@removed").is_some_and(|removed| !removed.is_null()) { None } else { Some(member) };
+        let stays = if member.get("@removed").is_some_and(|removed| !removed.is_null()) {
+            None
+        } else {
+            Some(member)
+        };
         let place = *places.entry(id.clone()).or_insert(members.len());
         match members.get_mut(place) {
             Some((_, known)) => *known = stays,
@@ -131,7 +137,8 @@ mod tests {
 
     #[test]
     fn a_slice_is_what_ends_in_delta_and_is_a_list() {
-        let (item, slices) = split(json!({"id": "g", "members@delta": [{"id": "a"}], "odd@delta": 1, "n": 2}));
+        let (item, slices) =
+            split(json!({"id": "g", "members@delta": [{"id": "a"}], "odd@delta": 1, "n": 2}));
         assert_eq!(item, json!({"id": "g", "odd@delta": 1, "n": 2}));
         assert_eq!(slices, [("members".to_owned(), vec![json!({"id": "a"})])]);
     }
@@ -145,14 +152,20 @@ mod tests {
 
     #[test]
     fn an_object_that_left_and_came_again_is_in_the_set() {
-        let (_, slices) = split(json!({"members@delta": [{"id": "a", "@removed": {"reason": "deleted"}}, {"id": "a"}, {"no": "id"}]}));
-        assert_eq!(fold(&json!({"members": slice(&["a"], &[])}), slices), json!({"members": slice(&["a"], &[])}));
+        let (_, slices) = split(
+            json!({"members@delta": [{"id": "a", "@removed": {"reason": "deleted"}}, {"id": "a"}, {"no": "id"}]}),
+        );
+        assert_eq!(
+            fold(&json!({"members": slice(&["a"], &[])}), slices),
+            json!({"members": slice(&["a"], &[])})
+        );
     }
 
     #[test]
     fn two_sightings_in_a_page_keep_both_slices() {
         let first = json!({"id": "g", "n": 1, "old": true, "members@delta": slice(&["a"], &[])});
-        let sliced = joined(first.clone(), json!({"id": "g", "n": 2, "members@delta": slice(&["b"], &[])}), false);
+        let sliced =
+            joined(first.clone(), json!({"id": "g", "n": 2, "members@delta": slice(&["b"], &[])}), false);
         assert_eq!(sliced, json!({"id": "g", "n": 2, "old": true, "members@delta": slice(&["a", "b"], &[])}));
         let plain = joined(first, json!({"id": "g", "n": 2}), false);
         assert_eq!(plain, json!({"id": "g", "n": 2, "members@delta": slice(&["a"], &[])}));

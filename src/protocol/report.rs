@@ -39,8 +39,8 @@ pub struct Wait {
     pub ms: f64,
 }
 
-/// The `RoundReport` of `index.d.ts`. Times in milliseconds since 1970: they are not serialized, the shell
-/// adds them as dates.
+/// The `RoundReport` of `index.d.ts`. Times in milliseconds since 1970: they are not serialized,
+/// the shell adds them as dates.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {

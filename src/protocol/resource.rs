@@ -36,8 +36,8 @@ pub struct Resource {
     paths: &'static [&'static str],
     /// System query options that it takes, without the `$`.
     pub takes: &'static [&'static str],
-    /// Properties besides `id` without which an item cannot be understood: `$select` always names them. Where removals are told by
-    /// a facet, Graph leaves it out unless it is selected.
+    /// Properties besides `id` without which an item cannot be understood: `$select` always names
+    /// them. Where removals are told by a facet, Graph leaves it out unless it is selected.
     pub needs: &'static [&'static str],
     /// The id filter.
     pub ids: Ids,
@@ -53,13 +53,15 @@ pub struct Resource {
     pub time_zone: bool,
     /// Removals besides `@removed`.
     pub dialect: Dialect,
-    /// Whether a round from the query lists everything there is. Chat messages: those of the last 8 months only (graph-facts 2.6).
+    /// Whether a round from the query lists everything there is. Chat messages: those of the last 8
+    /// months only (graph-facts 2.6).
     pub lists_all: bool,
     /// Whether Graph reports removals at all.
     pub removals: bool,
     /// Whether the `Location` of a reset is to be followed.
     pub location: bool,
-    /// The least permission that reads it, as its page in Graph's reference names it; empty where that was not looked up.
+    /// The least permission that reads it, as its page in Graph's reference names it; empty where
+    /// that was not looked up.
     pub permission: &'static str,
     /// Only an app-only token can read it.
     pub app_only: bool,
@@ -83,7 +85,8 @@ const BASE: Resource = Resource {
     permission: "",
     app_only: false,
 };
-const DIRECTORY: Resource = Resource { workload: Workload::Directory, takes: &["select"], ids: Ids::UrlLength, slices: true, ..BASE };
+const DIRECTORY: Resource =
+    Resource { workload: Workload::Directory, takes: &["select"], ids: Ids::UrlLength, slices: true, ..BASE };
 const PEOPLE: Resource = Resource { ids: Ids::Fifty, minimal: true, ..DIRECTORY };
 const OUTLOOK: Resource = Resource { workload: Workload::Outlook, page_size: PageSize::Prefer, ..BASE };
 const TEAMS: Resource = Resource { workload: Workload::Teams, ..BASE };
@@ -107,7 +110,13 @@ pub const RESOURCES: &[Resource] = &[
         permission: "Calendars.Read",
         ..OUTLOOK
     },
-    Resource { name: "orgContact", paths: &["contacts/delta"], slices: false, permission: "OrgContact.Read.All", ..PEOPLE },
+    Resource {
+        name: "orgContact",
+        paths: &["contacts/delta"],
+        slices: false,
+        permission: "OrgContact.Read.All",
+        ..PEOPLE
+    },
     Resource {
         name: "callRecording",
         paths: &["users/*/onlinemeetings/getallrecordings/delta"],
@@ -127,21 +136,39 @@ pub const RESOURCES: &[Resource] = &[
         app_only: true,
         ..TEAMS
     },
-    Resource { name: "administrativeUnit", paths: &["directory/administrativeunits/delta", "administrativeunits/delta"], ..DIRECTORY },
+    Resource {
+        name: "administrativeUnit",
+        paths: &["directory/administrativeunits/delta", "administrativeunits/delta"],
+        ..DIRECTORY
+    },
     Resource { name: "application", paths: &["applications/delta"], ..DIRECTORY },
     Resource {
         name: "chatMessage",
-        paths: &["teams/*/channels/*/messages/delta", "teams/*/channels/*/messages/*/replies/delta", "chats/*/messages/delta"],
+        paths: &[
+            "teams/*/channels/*/messages/delta",
+            "teams/*/channels/*/messages/*/replies/delta",
+            "chats/*/messages/delta",
+        ],
         takes: &["top", "filter", "expand"],
         page_size: PageSize::Top,
         dialect: Dialect::DeletedDate,
         lists_all: false,
         ..TEAMS
     },
-    Resource { name: "contact", paths: &["~/contactfolders/*/contacts/delta"], takes: &["select"], ..OUTLOOK },
+    Resource {
+        name: "contact",
+        paths: &["~/contactfolders/*/contacts/delta"],
+        takes: &["select"],
+        ..OUTLOOK
+    },
     Resource { name: "contactFolder", paths: &["~/contactfolders/delta"], takes: &["select"], ..OUTLOOK },
     Resource { name: "device", paths: &["devices/delta"], ..DIRECTORY },
-    Resource { name: "directoryObject", paths: &["directoryobjects/delta"], takes: &["select", "filter"], ..PEOPLE },
+    Resource {
+        name: "directoryObject",
+        paths: &["directoryobjects/delta"],
+        takes: &["select", "filter"],
+        ..PEOPLE
+    },
     Resource { name: "directoryRole", paths: &["directoryroles/delta"], ..DIRECTORY },
     Resource {
         name: "driveItem",
@@ -161,7 +188,11 @@ pub const RESOURCES: &[Resource] = &[
     },
     Resource {
         name: "educationAssignment",
-        paths: &["education/classes/*/assignments/delta", "education/me/assignments/delta", "education/users/*/assignments/delta"],
+        paths: &[
+            "education/classes/*/assignments/delta",
+            "education/me/assignments/delta",
+            "education/users/*/assignments/delta",
+        ],
         takes: &["top"],
         page_size: PageSize::Top,
         removals: false,
@@ -181,7 +212,13 @@ pub const RESOURCES: &[Resource] = &[
     },
     Resource { name: "mailFolder", paths: &["~/mailfolders/delta"], takes: &["select"], ..OUTLOOK },
     Resource { name: "message", paths: &["~/mailfolders/*/messages/delta"], takes: MESSAGES, ..OUTLOOK },
-    Resource { name: "note", paths: &["~/notes/delta"], takes: &["select", "filter", "orderby", "top"], page_size: PageSize::Top, ..BASE },
+    Resource {
+        name: "note",
+        paths: &["~/notes/delta"],
+        takes: &["select", "filter", "orderby", "top"],
+        page_size: PageSize::Top,
+        ..BASE
+    },
     Resource { name: "oAuth2PermissionGrant", paths: &["oauth2permissiongrants/delta"], ..DIRECTORY },
     Resource { name: "servicePrincipal", paths: &["serviceprincipals/delta"], ..DIRECTORY },
     Resource { name: "site", paths: &["sites/delta"], app_only: true, ..FILES },
@@ -206,14 +243,27 @@ pub fn find(path: &str) -> Option<&'static Resource> {
 pub fn workload(path: &str) -> Workload {
     let path = path.trim_start_matches('/').to_ascii_lowercase();
     let segments: Vec<&str> = path.split('/').map(bare).collect();
-    let outlook = ["events", "calendar", "calendars", "calendarview", "contacts", "contactfolders", "messages", "mailfolders", "todo"];
+    let outlook = [
+        "events",
+        "calendar",
+        "calendars",
+        "calendarview",
+        "contacts",
+        "contactfolders",
+        "messages",
+        "mailfolders",
+        "todo",
+    ];
     match segments[..] {
         ["me", kind, ..] | ["users" | "groups", _, kind, ..] if outlook.contains(&kind) => Workload::Outlook,
         ["admin", "exchange", ..] => Workload::Outlook,
         ["teams" | "chats" | "communications", ..] => Workload::Teams,
         ["sites" | "drives" | "shares", ..] => Workload::Files,
         ["me", "drive" | "drives", ..] | ["users" | "groups", _, "drive" | "drives", ..] => Workload::Files,
-        ["directory" | "contracts" | "directoryroletemplates" | "groupsettingtemplates" | "organization", ..] => Workload::Directory,
+        [
+            "directory" | "contracts" | "directoryroletemplates" | "groupsettingtemplates" | "organization",
+            ..,
+        ] => Workload::Directory,
         _ => Workload::Other,
     }
 }
@@ -234,7 +284,10 @@ fn matches(pattern: &str, segments: &[&str]) -> bool {
     }
     let parts: Vec<&str> = pattern.split('/').collect();
     parts.len() == segments.len()
-        && parts.iter().zip(segments).all(|(part, segment)| *part == "*" && !segment.is_empty() || part == segment)
+        && parts
+            .iter()
+            .zip(segments)
+            .all(|(part, segment)| *part == "*" && !segment.is_empty() || part == segment)
 }
 
 #[cfg(test)]
@@ -270,8 +323,15 @@ mod tests {
 
     #[test]
     fn an_unknown_path_is_nothing_of_ours() {
-        for path in ["/me/contacts/delta", "/users/a/b/delta", "/users//calendarView/delta", "/", "", "/contracts/delta", "/users/delta/x"]
-        {
+        for path in [
+            "/me/contacts/delta",
+            "/users/a/b/delta",
+            "/users//calendarView/delta",
+            "/",
+            "",
+            "/contracts/delta",
+            "/users/delta/x",
+        ] {
             assert_eq!(find(path), None, "{path}");
         }
     }

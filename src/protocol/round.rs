@@ -1,5 +1,5 @@
-//! One round as a state machine: no I/O, no clock, no JavaScript. The shell reports what happened to [`Round::step`] and does
-//! what the [`Step`] says. One input in, one step out.
+//! One round as a state machine: no I/O, no clock, no JavaScript. The shell reports what happened
+//! to [`Round::step`] and does what the [`Step`] says. One input in, one step out.
 //!
 //! ```text
 //!            Begin           Loaded                SignedIn            Page              Applied
@@ -27,35 +27,45 @@
 //! | `resync.rs` | refused links and reset signals |
 //! | `explain.rs` | a refusal in words |
 //!
-//! Before a sleep that Graph asked for, and before an end with `throttled`, the throttle time is stored (StoringThrottle).
+//! Before a sleep that Graph asked for, and before an end with `throttled`, the throttle time is
+//! stored (StoringThrottle).
 //!
 //! The rules, with the invariants of the design that they keep:
 //!
 //! 1. A page commits with its link, after its acknowledgement, or not at all (1, 2).
-//! 2. A round goes on where the record says: at the nextLink, at the deltaLink, in the sweep, or from the query itself.
-//! 3. Every link is checked before it is stored and again before it is asked for (6); it is never rebuilt (7).
+//! 2. A round goes on where the record says: at the nextLink, at the deltaLink, in the sweep, or
+//!    from the query itself.
+//! 3. Every link is checked before it is stored and again before it is asked for (6); it is never
+//!    rebuilt (7).
 //! 4. Failures leave the record as it is (14). The count of failures starts anew with each page.
-//! 5. A 401 asks for another token, one with claims for a token that satisfies them: twice at most before the next page, and for the
-//!    same thing only once.
-//! 6. 408, 429, 5xx and no answer at all are waited for: `Retry-After` is a floor (10), the number of attempts a ceiling (9). A wait
-//!    that Graph asks for is stored and holds for all that shares its limits. Without a network the round waits for one, as long as
-//!    for anything else. Pages that fail twice with 503, 504, 408 or in silence are asked for in half the size, and grow back.
-//! 7. A reset signal counts only on a request made with a link. It is stored at once, so that a crash does not ask the dead
-//!    link again, and starts a full round of the next generation from the query itself; for drives, lists and sites from the
-//!    `Location` if that works. The fourth one of a day without a complete round ends in `resync-loop` (15).
-//! 8. A full round over an older generation ends with a sweep. Only a record in the phase `sweeping` gives the right to it (3).
-//! 9. A round that does not begin with a listing of everything (`latest`, a timestamp) is incremental from its first page. A reset
-//!    ends it: listing from the same token again would hide the gap.
-//! 10. What brings the round no further climbs a ladder (9): nextLinks that go in a circle, three pages with items in a row that
-//!     bring nothing new, too many empty pages. It asks on with four times the page size up to 1000, then lists everything once
-//!     more, then ends in `livelock`. What was counted is stored: a reload does not begin anew.
-//! 11. A link that Graph refuses for good ends the round; the third time in a row, reloads counted, the round goes back to the
-//!     deltaLink it began with, then to the query itself. The stored link stays until either brings a page: in an outage nothing
-//!     is thrown away (15).
-//! 12. Series masters that occurrences name and the round has not brought are fetched before its last page is delivered. One
-//!     that Graph refuses is done without; any other failure ends the round before that page, and the link stays.
-//! 13. Before a consumer gets ids that are new to the mirror, they are noted: if he never acknowledges and they are gone
-//!     meanwhile, their removal is told all the same (5).
+//! 5. A 401 asks for another token, one with claims for a token that satisfies them: twice at most
+//!    before the next page, and for the same thing only once.
+//! 6. 408, 429, 5xx and no answer at all are waited for: `Retry-After` is a floor (10), the number
+//!    of attempts a ceiling (9). A wait that Graph asks for is stored and holds for all that shares
+//!    its limits. Without a network the round waits for one, as long as for anything else. Pages
+//!    that fail twice with 503, 504, 408 or in silence are asked for in half the size, and grow
+//!    back.
+//! 7. A reset signal counts only on a request made with a link. It is stored at once, so that a
+//!    crash does not ask the dead link again, and starts a full round of the next generation from
+//!    the query itself; for drives, lists and sites from the `Location` if that works. The fourth
+//!    one of a day without a complete round ends in `resync-loop` (15).
+//! 8. A full round over an older generation ends with a sweep. Only a record in the phase
+//!    `sweeping` gives the right to it (3).
+//! 9. A round that does not begin with a listing of everything (`latest`, a timestamp) is
+//!    incremental from its first page. A reset ends it: listing from the same token again would
+//!    hide the gap.
+//! 10. What brings the round no further climbs a ladder (9): nextLinks that go in a circle, three
+//!     pages with items in a row that bring nothing new, too many empty pages. It asks on with four
+//!     times the page size up to 1000, then lists everything once more, then ends in `livelock`.
+//!     What was counted is stored: a reload does not begin anew.
+//! 11. A link that Graph refuses for good ends the round; the third time in a row, reloads counted,
+//!     the round goes back to the deltaLink it began with, then to the query itself. The stored link
+//!     stays until either brings a page: in an outage nothing is thrown away (15).
+//! 12. Series masters that occurrences name and the round has not brought are fetched before its
+//!     last page is delivered. One that Graph refuses is done without; any other failure ends the
+//!     round before that page, and the link stays.
+//! 13. Before a consumer gets ids that are new to the mirror, they are noted: if he never
+//!     acknowledges and they are gone meanwhile, their removal is told all the same (5).
 
 use std::rc::Rc;
 
@@ -99,7 +109,8 @@ pub enum Input {
     Unreachable(NoResponse),
     /// Graph throttles what shares its limits with this query until then; nothing was sent.
     Throttled(f64),
-    /// Where the token source gets its tokens has no time now, and asks to come back not before then.
+    /// Where the token source gets its tokens has no time now, and asks to come back not before
+    /// then.
     Busy(f64),
     /// A good status, but no page.
     Malformed(Malformed),
@@ -169,11 +180,14 @@ pub enum Step {
     Load,
     /// Get a token; then `SignedIn`, or `Unreachable`.
     SignIn(TokenReason),
-    /// Ask this URL with the token and the Prefer values; then `Page`, `Refused`, `Unreachable`, `Malformed` or `Throttled`.
+    /// Ask this URL with the token and the Prefer values; then `Page`, `Refused`, `Unreachable`,
+    /// `Malformed` or `Throttled`.
     Fetch(String),
-    /// Ask this URL for one object; then `Item`, `Refused`, `Unreachable`, `Malformed` or `Throttled`.
+    /// Ask this URL for one object; then `Item`, `Refused`, `Unreachable`, `Malformed` or
+    /// `Throttled`.
     Item(String),
-    /// Store that Graph throttles what shares its limits with this query until then; then `ThrottleStored`.
+    /// Store that Graph throttles what shares its limits with this query until then; then
+    /// `ThrottleStored`.
     StoreThrottle(f64),
     /// Apply the page to the rows of the mirror; then `Applied`.
     Apply,
@@ -183,7 +197,8 @@ pub enum Step {
     Deliver(Delivery),
     /// Wait until the consumer acknowledges; then `Acked`.
     Await,
-    /// Store the delivered page and this record in one transaction, if the stored revision is `expect`; then `Committed` or `Conflict`.
+    /// Store the delivered page and this record in one transaction, if the stored revision is
+    /// `expect`; then `Committed` or `Conflict`.
     Commit {
         /// The revision that must be stored now.
         expect: Option<String>,
@@ -374,7 +389,8 @@ impl Round {
         self.plan.query.prefer(self.record.page_size)
     }
 
-    /// Takes what happened, says what to do. `now` in milliseconds since 1970, `chance` in `0.0..1.0`.
+    /// Takes what happened, says what to do. `now` in milliseconds since 1970, `chance` in
+    /// `0.0..1.0`.
     pub fn step(&mut self, input: Input, now: f64, chance: f64) -> Step {
         let state = std::mem::replace(&mut self.state, State::Ended);
         match (state, input) {
@@ -469,9 +485,12 @@ impl Round {
         let (url, item) = match &self.target {
             Target::Query => (Ok(plan.query.url(&plan.endpoint, self.position.window.as_deref())), false),
             Target::Link(link) | Target::Location(link) => (plan.endpoint.admit(link), false),
-            Target::Master(id) => {
-                (plan.query.master(&plan.endpoint, id).ok_or_else(|| Error::new(Code::Internal, "an id that is none")), true)
-            }
+            Target::Master(id) => (
+                plan.query
+                    .master(&plan.endpoint, id)
+                    .ok_or_else(|| Error::new(Code::Internal, "an id that is none")),
+                true,
+            ),
         };
         match url {
             Ok(url) => {

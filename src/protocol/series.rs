@@ -1,7 +1,8 @@
 //! Recurring events: the masters of series, and occurrences completed from them.
 //!
-//! Graph lists an occurrence without what it shares with its series. Its master is listed too, or fetched by itself; the latter is
-//! kept beside the mirror in a side row, which no reader sees as an item.
+//! Graph lists an occurrence without what it shares with its series. Its master is listed too, or
+//! fetched by itself; the latter is kept beside the mirror in a side row, which no reader sees as
+//! an item.
 
 use std::collections::{HashMap, HashSet};
 
@@ -41,7 +42,8 @@ pub fn named_master<I: Item>(item: &I) -> Option<String> {
     item.text_of(MASTER).filter(|id| !id.is_empty())
 }
 
-/// The masters that occurrences of a page name and the page does not bring, each once. `items` are what the page brings, by id.
+/// The masters that occurrences of a page name and the page does not bring, each once. `items` are
+/// what the page brings, by id.
 pub fn missing_masters<I: Item>(items: &[(&str, &I)]) -> Vec<String> {
     let brought: HashSet<&str> = items.iter().map(|(id, _)| *id).collect();
     let mut named = HashSet::new();
@@ -64,16 +66,23 @@ impl<I: Item> Masters<I> {
     where
         I: 'a,
     {
-        Self(rows.filter(|(id, item)| is_side_row(id) || is_master(*item)).map(|(id, item)| (id.to_owned(), shared(item))).collect())
+        Self(
+            rows.filter(|(id, item)| is_side_row(id) || is_master(*item))
+                .map(|(id, item)| (id.to_owned(), shared(item)))
+                .collect(),
+        )
     }
 
-    /// The items as they are shown: occurrences complete, and no masters, which stand for nothing by themselves.
+    /// The items as they are shown: occurrences complete, and no masters, which stand for nothing
+    /// by themselves.
     pub fn complete(&self, items: impl Iterator<Item = I>) -> Vec<I> {
         items
             .filter(|item| !is_master(item))
-            .map(|item| match master_of(&item).and_then(|id| self.0.get(&side_row(&id)).or_else(|| self.0.get(&id))) {
-                Some(master) => master.overlaid(&item),
-                None => item,
+            .map(|item| {
+                match master_of(&item).and_then(|id| self.0.get(&side_row(&id)).or_else(|| self.0.get(&id))) {
+                    Some(master) => master.overlaid(&item),
+                    None => item,
+                }
             })
             .collect()
     }
@@ -104,9 +113,13 @@ mod tests {
     #[test]
     fn an_occurrence_takes_from_its_master_what_is_not_its_own() {
         let master = json!({"id": "m", "type": "seriesMaster", "@odata.etag": "x", "subject": "Standup", "start": 1, "location": {"a": 1}});
-        let occurrence = json!({"id": "o", "type": "occurrence", "seriesMasterId": "m", "start": 2, "location": null});
+        let occurrence =
+            json!({"id": "o", "type": "occurrence", "seriesMasterId": "m", "start": 2, "location": null});
         let whole = json!({"id": "o", "type": "occurrence", "seriesMasterId": "m", "start": 2, "location": null, "subject": "Standup"});
-        assert_eq!(complete(&[("m", master.clone()), ("o", occurrence.clone())]), std::slice::from_ref(&whole));
+        assert_eq!(
+            complete(&[("m", master.clone()), ("o", occurrence.clone())]),
+            std::slice::from_ref(&whole)
+        );
         assert_eq!(complete(&[("\0m", master), ("o", occurrence)]), [whole]);
     }
 

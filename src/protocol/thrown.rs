@@ -1,11 +1,13 @@
-//! What an error that the caller's token source or `fetch` threw asks for. Errors are told apart by the names and codes that
-//! MSAL, `@azure/identity` and OAuth give them; engines word a failed `fetch` differently.
+//! What an error that the caller's token source or `fetch` threw asks for. Errors are told apart by
+//! the names and codes that MSAL, `@azure/identity` and OAuth give them; engines word a failed
+//! `fetch` differently.
 
 use super::error::Code;
 
-/// Codes that only the user can cure, by signing in: OAuth's, and those of msal-browser 2 to 5 for a silent request that the hidden
-/// iframe, the broker or the cache could not answer. `timed_out` and `monitor_window_timeout` are what MSAL throws when the refresh
-/// token and the session cookie are both gone.
+/// Codes that only the user can cure, by signing in: OAuth's, and those of msal-browser 2 to 5 for
+/// a silent request that the hidden iframe, the broker or the cache could not answer. `timed_out`
+/// and `monitor_window_timeout` are what MSAL throws when the refresh token and the session cookie
+/// are both gone.
 const INTERACTION: [&str; 25] = [
     "interaction_required",
     "login_required",
@@ -51,7 +53,8 @@ const NETWORK: [&str; 7] = [
 /// What engines say when `fetch` gets no answer. A `TypeError` by itself may be any mistake.
 const NO_ANSWER: [&str; 4] = ["Failed to fetch", "NetworkError", "Load failed", "fetch failed"];
 
-/// What engines say of a mistake in the code that ran. A list of what they say of networks would miss those of hosts to come.
+/// What engines say of a mistake in the code that ran. A list of what they say of networks would
+/// miss those of hosts to come.
 const MISTAKE: [&str; 16] = [
     "is not a function",
     "is not a constructor",
@@ -87,12 +90,15 @@ pub struct Thrown {
 impl Thrown {
     /// Whether only the user can cure it, by signing in.
     pub fn needs_interaction(&self) -> bool {
-        SIGN_IN.contains(&self.name.as_str()) || self.code == Code::Interaction.as_str() || INTERACTION.contains(&self.error_code.as_str())
+        SIGN_IN.contains(&self.name.as_str())
+            || self.code == Code::Interaction.as_str()
+            || INTERACTION.contains(&self.error_code.as_str())
     }
 
     /// Whether a token source could not reach those it asks.
     pub fn is_network_failure(&self) -> bool {
-        let unanswered = self.name == "TypeError" && NO_ANSWER.iter().any(|words| self.message.contains(words));
+        let unanswered =
+            self.name == "TypeError" && NO_ANSWER.iter().any(|words| self.message.contains(words));
         unanswered || NETWORK.contains(&self.code.as_str()) || NETWORK.contains(&self.error_code.as_str())
     }
 
@@ -116,17 +122,34 @@ mod tests {
 
     #[test]
     fn what_msal_says_when_only_the_user_can_help_asks_for_the_user() {
-        let msal = |code: &str| Thrown { name: "BrowserAuthError".into(), error_code: code.into(), ..Thrown::default() };
-        for code in
-            ["timed_out", "monitor_window_timeout", "no_account_error", "interaction_in_progress", "block_iframe_reload", "bad_token"]
-        {
+        let msal = |code: &str| Thrown {
+            name: "BrowserAuthError".into(),
+            error_code: code.into(),
+            ..Thrown::default()
+        };
+        for code in [
+            "timed_out",
+            "monitor_window_timeout",
+            "no_account_error",
+            "interaction_in_progress",
+            "block_iframe_reload",
+            "bad_token",
+        ] {
             assert!(msal(code).needs_interaction() && !msal(code).is_network_failure(), "{code}");
         }
         for code in ["no_network_connectivity", "post_request_failed", "endpoints_resolution_error"] {
             assert!(msal(code).is_network_failure() && !msal(code).needs_interaction(), "{code}");
         }
-        for code in ["uninitialized_public_client_application", "pkce_not_created", "crypto_nonexistent", "empty_input_scopes_error"] {
-            assert!(!msal(code).needs_interaction() && !msal(code).is_network_failure(), "{code} is a mistake of the app");
+        for code in [
+            "uninitialized_public_client_application",
+            "pkce_not_created",
+            "crypto_nonexistent",
+            "empty_input_scopes_error",
+        ] {
+            assert!(
+                !msal(code).needs_interaction() && !msal(code).is_network_failure(),
+                "{code} is a mistake of the app"
+            );
         }
     }
 

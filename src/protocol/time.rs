@@ -5,7 +5,8 @@
 /// Milliseconds of a day.
 pub const DAY: i64 = 86_400_000;
 
-/// Reads an ISO 8601 date or date-time. Without an offset it means UTC, as Graph reads it (graph-facts 1.3).
+/// Reads an ISO 8601 date or date-time. Without an offset it means UTC, as Graph reads it
+/// (graph-facts 1.3).
 pub fn parse_iso(text: &str) -> Option<i64> {
     let (date, time) = text.split_at(text.find(['T', 't']).unwrap_or(text.len()));
     let [year, month, day] = date.split('-').collect::<Vec<_>>()[..] else { return None };
@@ -18,7 +19,8 @@ pub fn parse_iso(text: &str) -> Option<i64> {
     Some(days * DAY + clock_ms(clock)? - offset_ms(zone)?)
 }
 
-/// An instant in the one form that keys use: `2026-11-21T00:00:00Z`, with milliseconds only if there are any.
+/// An instant in the one form that keys use: `2026-11-21T00:00:00Z`, with milliseconds only if
+/// there are any.
 pub fn format_iso(ms: i64) -> String {
     let (year, month, day) = civil_from_days(ms.div_euclid(DAY));
     let rest = ms.rem_euclid(DAY);
@@ -116,7 +118,10 @@ mod tests {
         ] {
             assert_eq!(parse_iso(text).map(format_iso).as_deref(), Some("2026-11-21T00:00:00Z"), "{text}");
         }
-        assert_eq!(parse_iso("2026-11-21T08:09:10.5Z").map(format_iso).as_deref(), Some("2026-11-21T08:09:10.500Z"));
+        assert_eq!(
+            parse_iso("2026-11-21T08:09:10.5Z").map(format_iso).as_deref(),
+            Some("2026-11-21T08:09:10.500Z")
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! What goes into a store and comes out of it: rows, throttle times and batches as JavaScript values.
+//! What goes into a store and comes out of it: rows, throttle times and batches as JavaScript
+//! values.
 
 use serde::{Deserialize, Serialize};
 use serde_wasm_bindgen::preserve;
@@ -26,8 +27,8 @@ pub type Rows = Vec<(String, JsValue)>;
 /// A result of a store.
 pub type StoreResult<T> = std::result::Result<T, RoundError>;
 
-/// Where a reading in chunks is. A store that goes in circles would be read for ever: the id is compared with an earlier one, of a
-/// chunk twice as far back each time.
+/// Where a reading in chunks is. A store that goes in circles would be read for ever: the id is
+/// compared with an earlier one, of a chunk twice as far back each time.
 #[derive(Default)]
 pub struct Cursor {
     anchor: String,
@@ -36,7 +37,8 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// The id after which the next chunk begins; none after the last one. Takes the last id of a chunk and how many rows it has.
+    /// The id after which the next chunk begins; none after the last one. Takes the last id of a
+    /// chunk and how many rows it has.
     pub fn advance(&mut self, last: Option<&str>, rows: usize) -> StoreResult<Option<String>> {
         let Some(id) = last.filter(|_| rows >= CHUNK as usize) else { return Ok(None) };
         if self.anchor == id {
@@ -79,17 +81,24 @@ fn row_to_js(row: &Row<Json>) -> JsValue {
     to_js(&StoredRow { round: row.round, item: row.item.0.clone(), sets: row.sets.clone(), staged })
 }
 
-/// A stored row. One that is malformed counts as of no round: a sweep removes it and a page replaces it. Read by hand:
-/// serde-wasm-bindgen does not catch what a caller's object throws, and writes a value of the wrong type out whole into its error.
+/// A stored row. One that is malformed counts as of no round: a sweep removes it and a page
+/// replaces it. Read by hand: serde-wasm-bindgen does not catch what a caller's object throws, and
+/// writes a value of the wrong type out whole into its error.
 pub fn row_from_js(value: &JsValue) -> Row<Json> {
     let item = Json(get(value, "item"));
-    let (Some(round), Some(sets)) = (whole(&get(value, "round")), strings(&get(value, "sets"))) else { return Row::new(0, item) };
+    let (Some(round), Some(sets)) = (whole(&get(value, "round")), strings(&get(value, "sets"))) else {
+        return Row::new(0, item);
+    };
     Row { round, item, sets, staged: Some(Json(get(value, "staged"))).filter(Item::is_object) }
 }
 
 fn whole(value: &JsValue) -> Option<u32> {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked by the way back")]
-    value.as_f64().map(|number| (number as u32, number)).filter(|(whole, number)| f64::from(*whole) == *number).map(|(whole, _)| whole)
+    value
+        .as_f64()
+        .map(|number| (number as u32, number))
+        .filter(|(whole, number)| f64::from(*whole) == *number)
+        .map(|(whole, _)| whole)
 }
 
 fn strings(value: &JsValue) -> Option<Vec<String>> {
@@ -113,7 +122,13 @@ impl Batch {
 
     /// A record alone.
     pub fn of_record(expect: Option<String>, record: &Record) -> Self {
-        Self { expect, revision: record.revision.clone(), state: to_js(record), put: Vec::new(), remove: Vec::new() }
+        Self {
+            expect,
+            revision: record.revision.clone(),
+            state: to_js(record),
+            put: Vec::new(),
+            remove: Vec::new(),
+        }
     }
 
     /// When a scope of limits may be asked again.

@@ -1,7 +1,7 @@
 //! The exported types. `pkg-template/index.js` wraps them; users never see them.
 //!
-//! Every method is a plain function that returns a promise: an exported `async fn(&self)` would hold a borrow over every await, and
-//! `free()` or a second call would throw.
+//! Every method is a plain function that returns a promise: an exported `async fn(&self)` would
+//! hold a borrow over every await, and `free()` or a second call would throw.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::pin::Pin;
@@ -45,7 +45,8 @@ pub struct Client {
 
 #[wasm_bindgen]
 impl Client {
-    /// A client with these options. [`Self::open`] opens its store. Throws what `make_error` makes of a message and its fields.
+    /// A client with these options. [`Self::open`] opens its store. Throws what `make_error` makes
+    /// of a message and its fields.
     #[wasm_bindgen(skip_typescript, constructor)]
     pub fn new(options: JsValue, make_error: Function) -> std::result::Result<Self, JsValue> {
         let errors = ErrorFactory::new(make_error);
@@ -65,7 +66,11 @@ impl Client {
         let opening = session.opening.begin("store");
         self.promise(async move {
             let store = match option.as_string().as_deref() {
-                Some("indexeddb") => IndexedDb::open(&session.account, &session.prefix(), on_closed, Date::now).await.map(Store::IndexedDb),
+                Some("indexeddb") => {
+                    IndexedDb::open(&session.account, &session.prefix(), on_closed, Date::now)
+                        .await
+                        .map(Store::IndexedDb)
+                }
                 Some(_) => Ok(Store::Memory(RefCell::new(Memory::default()))),
                 None => Ok(Store::Custom(Custom::new(option))),
             };
@@ -79,7 +84,8 @@ impl Client {
     #[wasm_bindgen(skip_typescript)]
     pub fn query(&self, call: &str, path: JsValue, options: JsValue) -> std::result::Result<Query, JsValue> {
         let session = &self.session;
-        let query = parse_query(call, &path, options).map_err(|error| session.errors.error_to_js(error.into(), None))?;
+        let query = parse_query(call, &path, options)
+            .map_err(|error| session.errors.error_to_js(error.into(), None))?;
         let keys = Keys {
             query: query.key(&session.account, &session.endpoint),
             throttle: query.throttle_key(&session.account, &session.endpoint),
@@ -110,7 +116,8 @@ impl Client {
         })
     }
 
-    /// Ends the client and wipes what is stored of its account, once the commits that have begun are done.
+    /// Ends the client and wipes what is stored of its account, once the commits that have begun
+    /// are done.
     #[wasm_bindgen(skip_typescript)]
     pub fn forget(&self) -> Promise {
         let session = self.end();
@@ -178,7 +185,10 @@ fn parse_options(options: JsValue, errors: &ErrorFactory) -> Result<Client> {
     let store_option = options.get("store").unwrap_or_else(|| "indexeddb".into());
     let kind = store_option.as_string();
     if !matches!(kind.as_deref(), Some("indexeddb" | "memory")) && !store_option.is_object() {
-        return bad(format!("options.store must be \"indexeddb\", \"memory\" or a DeltaStore, got {}", type_of(&store_option)));
+        return bad(format!(
+            "options.store must be \"indexeddb\", \"memory\" or a DeltaStore, got {}",
+            type_of(&store_option)
+        ));
     }
     let account = match options.string("account")?.or(carried).filter(|account| !account.is_empty()) {
         Some(account) => account,
@@ -207,14 +217,20 @@ fn parse_options(options: JsValue, errors: &ErrorFactory) -> Result<Client> {
 
 fn endpoint(cloud: Option<&str>, root: Option<&str>) -> Result<Endpoint> {
     let endpoint = match (cloud, root) {
-        (Some(_), Some(_)) => return bad("options.cloud and options.endpoint both name a root; give one of them".to_owned()),
+        (Some(_), Some(_)) => {
+            return bad("options.cloud and options.endpoint both name a root; give one of them".to_owned());
+        }
         (None, Some(root)) => Endpoint::parse(root)?,
         (cloud, None) => Endpoint::cloud(cloud.unwrap_or("global"))?,
     };
-    // A host that is written otherwise than the host's parser writes it would look foreign at each request.
+    // A host that is written otherwise than the host's parser writes it would look foreign at each
+    // request.
     let origin = Url::new(&endpoint.root()).map(|url| url.origin()).unwrap_or_default();
     if origin != endpoint.origin() {
-        return bad(format!("options.endpoint must be written as URLs are, {origin:?}, got {:?}", endpoint.origin()));
+        return bad(format!(
+            "options.endpoint must be written as URLs are, {origin:?}, got {:?}",
+            endpoint.origin()
+        ));
     }
     Ok(endpoint)
 }
@@ -266,13 +282,16 @@ impl Query {
     #[wasm_bindgen(skip_typescript, getter)]
     pub fn window(&self) -> JsValue {
         match &self.query.window {
-            Some((days_back, days_ahead, time_zone)) => to_js(&WindowOut { days_back: *days_back, days_ahead: *days_ahead, time_zone }),
+            Some((days_back, days_ahead, time_zone)) => {
+                to_js(&WindowOut { days_back: *days_back, days_ahead: *days_ahead, time_zone })
+            }
             None => JsValue::UNDEFINED,
         }
     }
 
-    /// A round that has not begun. It ends when `signal` fires, and tells `on_status` where it is. `has_consumer` says that somebody
-    /// sees its items; `window` is where a moving one is today, `start/end`.
+    /// A round that has not begun. It ends when `signal` fires, and tells `on_status` where it is.
+    /// `has_consumer` says that somebody sees its items; `window` is where a moving one is today,
+    /// `start/end`.
     #[wasm_bindgen(skip_typescript)]
     pub fn round(
         &self,
@@ -282,7 +301,8 @@ impl Query {
         has_consumer: bool,
         window: Option<String>,
     ) -> std::result::Result<RoundHandle, JsValue> {
-        self.prepare(options, signal, on_status, has_consumer, window).map_err(|error| self.session.errors.error_to_js(error.into(), None))
+        self.prepare(options, signal, on_status, has_consumer, window)
+            .map_err(|error| self.session.errors.error_to_js(error.into(), None))
     }
 
     fn prepare(
@@ -376,7 +396,8 @@ impl Query {
         self.read(async move |mirror| mirror.all(completes).await)
     }
 
-    /// `{ items, next? }`: at most `limit` rows after an id; `next` is where the following chunk begins.
+    /// `{ items, next? }`: at most `limit` rows after an id; `next` is where the following chunk
+    /// begins.
     #[wasm_bindgen(skip_typescript)]
     pub fn chunk(&self, after: Option<String>, limit: u32, completes: bool) -> Promise {
         self.read(async move |mirror| mirror.chunk(after.as_deref(), limit, completes).await)
@@ -398,7 +419,8 @@ pub struct RoundHandle {
 
 #[wasm_bindgen]
 impl RoundHandle {
-    /// The next page, or undefined at the end. `has_listeners` says that somebody could hear of its changes, though nobody sees it.
+    /// The next page, or undefined at the end. `has_listeners` says that somebody could hear of its
+    /// changes, though nobody sees it.
     #[wasm_bindgen(skip_typescript)]
     pub fn next(&self, has_listeners: bool) -> Promise {
         if let Some(driver) = self.driver.take() {

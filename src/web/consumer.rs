@@ -1,7 +1,7 @@
 //! Between a round's task and whoever iterates it: pages go out, acknowledgements come in.
 //!
-//! The task works only while a page is asked for, so a consumer that stops asking costs no request. A page is answered by one
-//! acknowledgement, which settles when the page is committed.
+//! The task works only while a page is asked for, so a consumer that stops asking costs no request.
+//! A page is answered by one acknowledgement, which settles when the page is committed.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -68,8 +68,8 @@ impl Consumer {
         Producer(Rc::clone(&self.exchange))
     }
 
-    /// The next page, or undefined at the end of the round. Refused while a page is not acknowledged: the task would wait for
-    /// that for ever.
+    /// The next page, or undefined at the end of the round. Refused while a page is not
+    /// acknowledged: the task would wait for that for ever.
     pub async fn next(&self, has_listeners: bool) -> Answer {
         let receiver = {
             let mut exchange = self.exchange.borrow_mut();
@@ -106,7 +106,8 @@ impl Consumer {
 }
 
 impl Producer {
-    /// Waits until a page is asked for. Resolves to whether anybody listens to the changes of this query.
+    /// Waits until a page is asked for. Resolves to whether anybody listens to the changes of this
+    /// query.
     pub async fn asked(&self) -> bool {
         self.wait(|exchange| exchange.next.as_ref().map(|(_, has_listeners)| *has_listeners)).await
     }

@@ -1,4 +1,5 @@
-//! A `DeltaStore` of the caller's. Whatever it throws becomes a `DeltaError`, unless it is one; whatever it answers is checked.
+//! A `DeltaStore` of the caller's. Whatever it throws becomes a `DeltaError`, unless it is one;
+//! whatever it answers is checked.
 
 use js_sys::{Array, Object};
 use serde::Serialize;
@@ -43,11 +44,20 @@ impl Custom {
         let list: Array = ids.iter().map(|id| JsValue::from_str(id)).collect();
         let answer = self.call("rows", &[&key.into(), &list]).await?;
         let rows = members(&answer);
-        if rows.len() == ids.len() && is_array(&answer) { Ok(rows) } else { Err(broken("rows", "an array with one place an id", &answer)) }
+        if rows.len() == ids.len() && is_array(&answer) {
+            Ok(rows)
+        } else {
+            Err(broken("rows", "an array with one place an id", &answer))
+        }
     }
 
     /// At most `limit` rows after an id.
-    pub async fn scan(&self, key: &str, after: Option<&str>, limit: u32) -> StoreResult<Vec<(String, JsValue)>> {
+    pub async fn scan(
+        &self,
+        key: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> StoreResult<Vec<(String, JsValue)>> {
         let range = Object::new();
         if let Some(after) = after {
             set(&range, "after", &after.into());
@@ -59,7 +69,8 @@ impl Custom {
             [id] => Some((id.as_string()?, JsValue::UNDEFINED)),
             [] => None,
         };
-        let rows: Option<Vec<_>> = if is_array(&answer) { members(&answer).into_iter().map(pair).collect() } else { None };
+        let rows: Option<Vec<_>> =
+            if is_array(&answer) { members(&answer).into_iter().map(pair).collect() } else { None };
         let rows = rows.ok_or_else(|| broken("scan", "an array of [id, row]", &answer))?;
         // A scan that does not move would never end.
         if after.is_some() && rows.last().map(|(id, _)| id.as_str()) == after {
@@ -85,7 +96,9 @@ impl Custom {
     async fn call(&self, name: &str, arguments: &[&JsValue]) -> StoreResult<JsValue> {
         let method = get(&self.0, name);
         if !method.is_function() {
-            let words = format!("options.store must be \"indexeddb\", \"memory\" or a DeltaStore; this one has no {name}()");
+            let words = format!(
+                "options.store must be \"indexeddb\", \"memory\" or a DeltaStore; this one has no {name}()"
+            );
             return Err(Error::new(Code::Store, words).into());
         }
         let answer = match apply(&method, &self.0, arguments) {
@@ -99,7 +112,8 @@ impl Custom {
             let said = get_string(&thrown, "message")
                 .or_else(|| thrown.as_string())
                 .map_or_else(|| type_of(&thrown).to_owned(), |said| redact(&said, 200));
-            let words = format!("{name}() of options.store failed ({said}); what it committed last is intact");
+            let words =
+                format!("{name}() of options.store failed ({said}); what it committed last is intact");
             RoundError::Failed(Error::retryable(Code::Store, words), thrown)
         })
     }

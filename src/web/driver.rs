@@ -1,4 +1,5 @@
-//! Runs one round as a task: executes each `Step` of the state machine and feeds the result back. Contains no policy.
+//! Runs one round as a task: executes each `Step` of the state machine and feeds the result back.
+//! Contains no policy.
 
 use std::cell::RefCell;
 use std::pin::pin;
@@ -82,7 +83,9 @@ impl Driver {
         let result = match select(pin!(aborted(&signal)), pin!(self.run())).await {
             Either::Left((reason, _)) => Err(RoundError::Aborted(reason)),
             // Whatever the caller's own functions threw after they had stopped the round.
-            Either::Right((Err(_), _)) if signal.aborted() => Err(RoundError::Aborted(get(&signal, "reason"))),
+            Either::Right((Err(_), _)) if signal.aborted() => {
+                Err(RoundError::Aborted(get(&signal, "reason")))
+            }
             Either::Right((result, _)) => result,
         };
         self.finish(result);
@@ -151,12 +154,19 @@ impl Driver {
 
     async fn fetch_master(&mut self, url: &str) -> Result<Input> {
         let round = self.round.borrow().mode().round;
-        self.fetch(url, |applier, body| if applier.master(body, round) { Input::Item } else { Input::Malformed(page::Malformed::NoId) })
-            .await
+        self.fetch(url, |applier, body| {
+            if applier.master(body, round) { Input::Item } else { Input::Malformed(page::Malformed::NoId) }
+        })
+        .await
     }
 
-    /// One request: waits for a permit and for what throttling and the documented limits ask, sends it, reads the answer.
-    async fn fetch(&mut self, url: &str, accept: impl FnOnce(&mut PageApplier<Json>, Json) -> Input) -> Result<Input> {
+    /// One request: waits for a permit and for what throttling and the documented limits ask, sends
+    /// it, reads the answer.
+    async fn fetch(
+        &mut self,
+        url: &str,
+        accept: impl FnOnce(&mut PageApplier<Json>, Json) -> Input,
+    ) -> Result<Input> {
         let permit = self.limiter.acquire().await;
         self.read_throttle().await?;
         let delay = self.reserve();
@@ -215,8 +225,8 @@ impl Driver {
         if rate.until(now) > now { 0.0 } else { rate.take(now, Math::random()) }
     }
 
-    /// Stores until when the scope is throttled, unless another tab has stored a later time. A store that refuses is asked twice:
-    /// this client knows the time in any case.
+    /// Stores until when the scope is throttled, unless another tab has stored a later time. A
+    /// store that refuses is asked twice: this client knows the time in any case.
     async fn store_throttle(&mut self, until: f64) -> Result<Input> {
         let now = Date::now();
         self.limiter.rate.borrow_mut().throttled(until, now);
@@ -237,7 +247,11 @@ impl Driver {
     async fn apply(&mut self) -> Result<Input> {
         let query = Rc::clone(&self.round.borrow().plan().query);
         let ids = self.page.ids(&query);
-        let rows = if ids.is_empty() { Vec::new() } else { self.session.store().await?.read_rows(&self.keys.query, &ids).await? };
+        let rows = if ids.is_empty() {
+            Vec::new()
+        } else {
+            self.session.store().await?.read_rows(&self.keys.query, &ids).await?
+        };
         let summary = self.page.apply(rows, self.round.borrow().mode());
         Ok(Input::Applied(Box::new(summary)))
     }
@@ -265,10 +279,12 @@ impl Driver {
             let mode = round.mode();
             (mode.has_consumer, mode.has_mirror)
         };
-        let changes = if has_consumer || self.has_listeners { self.page.applied().changes.as_slice() } else { &[] };
+        let changes =
+            if has_consumer || self.has_listeners { self.page.applied().changes.as_slice() } else { &[] };
         let page = page_to_js(delivery, changes, has_mirror);
         if has_consumer {
-            // What commits is the page as received, whatever the consumer does to its items meanwhile.
+            // What commits is the page as received, whatever the consumer does to its items
+            // meanwhile.
             let put = &mut self.page.applied_mut().put;
             let items = copies(put.iter().map(|(_, row)| row.item.0.clone()))?;
             for ((_, row), item) in put.iter_mut().zip(items) {
@@ -331,8 +347,12 @@ impl Driver {
         let (outcome, phase) = match &error {
             RoundError::Aborted(_) => (Outcome::Partial, "idle"),
             RoundError::Failed(error, _) if error.code == Code::Closed => (Outcome::Partial, "closed"),
-            RoundError::Failed(error, _) if matches!(error.code, Code::Interaction | Code::Claims) => (Outcome::Failed, "needs-auth"),
-            RoundError::Foreign(error) if get_string(error, "code").as_deref() == Some(Code::Closed.as_str()) => {
+            RoundError::Failed(error, _) if matches!(error.code, Code::Interaction | Code::Claims) => {
+                (Outcome::Failed, "needs-auth")
+            }
+            RoundError::Foreign(error)
+                if get_string(error, "code").as_deref() == Some(Code::Closed.as_str()) =>
+            {
                 (Outcome::Partial, "closed")
             }
             RoundError::Failed(..) | RoundError::Foreign(_) => (Outcome::Failed, "failed"),

@@ -52,7 +52,8 @@ impl ErrorFactory {
         Self(make)
     }
 
-    /// What a promise rejects with: a `DeltaError` with the report of its round, or the reason of an abort.
+    /// What a promise rejects with: a `DeltaError` with the report of its round, or the reason of
+    /// an abort.
     pub fn error_to_js(&self, error: RoundError, report: Option<&Report>) -> JsValue {
         match error {
             RoundError::Aborted(reason) => reason,

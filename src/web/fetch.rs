@@ -1,7 +1,8 @@
 //! One GET. The only place that puts a token on a request.
 //!
-//! The parts of a request are gloo-net's. Its `send()` and its Response are not used: they tell a Response by `instanceof`, panic on
-//! what is none, which a Response or an Error of another realm is, and catch nothing that a response of the caller's `fetch` throws.
+//! The parts of a request are gloo-net's. Its `send()` and its Response are not used: they tell a
+//! Response by `instanceof`, panic on what is none, which a Response or an Error of another realm
+//! is, and catch nothing that a response of the caller's `fetch` throws.
 
 use gloo_net::http::{Headers, Request};
 use js_sys::{Function, JSON, JsString, Math, Object};
@@ -74,7 +75,8 @@ impl Get<'_> {
     /// Sends the request and reads the whole answer. Dropping the future aborts both.
     pub async fn send(&self) -> std::result::Result<Answer, RoundError> {
         self.check_origin()?;
-        let controller = AbortController::new().map_err(|_| Error::new(Code::Internal, "this host has no AbortController"))?;
+        let controller = AbortController::new()
+            .map_err(|_| Error::new(Code::Internal, "this host has no AbortController"))?;
         // Dropped last: the futures below let go of the request before it is aborted.
         let _guard = AbortOnDrop(controller.clone());
         let response = match self.start(&controller) {
@@ -94,7 +96,11 @@ impl Get<'_> {
         if origin == self.endpoint.origin() {
             return Ok(());
         }
-        let words = format!("a link leads away from {} ({}); the token was not sent", self.endpoint.origin(), shown(self.url));
+        let words = format!(
+            "a link leads away from {} ({}); the token was not sent",
+            self.endpoint.origin(),
+            shown(self.url)
+        );
         Err(Error::new(Code::ForeignLink, words))
     }
 
@@ -109,7 +115,8 @@ impl Get<'_> {
         headers
     }
 
-    /// Calls the host's `fetch` with a Request, or the caller's with a URL and its options, which is what most are written for.
+    /// Calls the host's `fetch` with a Request, or the caller's with a URL and its options, which
+    /// is what most are written for.
     fn start(&self, controller: &AbortController) -> std::result::Result<JsValue, JsValue> {
         let signal = controller.signal();
         if let Some(custom) = self.custom {
@@ -126,14 +133,16 @@ impl Get<'_> {
         init.set_headers(&self.headers().into_raw());
         init.set_signal(Some(&signal));
         let raw = web_sys::Request::new_with_str_and_init(self.url, &init).or_else(|_| {
-            // jsdom's AbortSignal is none for Node's Request: the request is then given up without being aborted.
+            // jsdom's AbortSignal is none for Node's Request: the request is then given up without
+            // being aborted.
             init.set_signal(None);
             web_sys::Request::new_with_str_and_init(self.url, &init)
         })?;
         host_fetch(&Request::from(raw).into())
     }
 
-    /// There is no answer, or it was cut off. A defect of the caller's `fetch` is told as such: another attempt would meet it again.
+    /// There is no answer, or it was cut off. A defect of the caller's `fetch` is told as such:
+    /// another attempt would meet it again.
     fn no_response(&self, thrown: JsValue) -> std::result::Result<Answer, RoundError> {
         let error = js::thrown(&thrown);
         if self.custom.is_some() && error.is_programming_error() {
@@ -158,7 +167,8 @@ impl Get<'_> {
             let words = format!("options.fetch must resolve to a Response, got {}", type_of(&response));
             return Err(Error::new(Code::BadRequest, words).into());
         };
-        if (300..400).contains(&status) || get_string(&response, "type").as_deref() == Some("opaqueredirect") {
+        if (300..400).contains(&status) || get_string(&response, "type").as_deref() == Some("opaqueredirect")
+        {
             return Ok(Answer::Refused(Box::new(Refusal { status, ..Refusal::default() })));
         }
         let stream = get(&response, "body");
@@ -171,9 +181,10 @@ impl Get<'_> {
         match body {
             Body::Cut if is_ok => self.no_response(JsValue::UNDEFINED),
             Body::Stalled if is_ok => Ok(Answer::Lost(NoResponse::Timeout, JsValue::UNDEFINED)),
-            Body::Text(text) if is_ok => {
-                Ok(parse(&text).map_or_else(|_| Answer::Strange(Malformed::of(&beginning(&text))), |value| Answer::Body(Json(value))))
-            }
+            Body::Text(text) if is_ok => Ok(parse(&text).map_or_else(
+                |_| Answer::Strange(Malformed::of(&beginning(&text))),
+                |value| Answer::Body(Json(value)),
+            )),
             Body::NotUtf8 if is_ok => Ok(Answer::Strange(Malformed::NotUtf8)),
             body => Ok(Answer::Refused(Box::new(refusal(status, &headers, body)))),
         }
@@ -186,7 +197,8 @@ fn status_code(number: f64) -> Option<u16> {
     ((200.0..600.0).contains(&number) && number.fract() == 0.0 || number == 0.0).then_some(number as u16)
 }
 
-/// An error status. Data under it is not read (graph-facts 4); an error without a body is still its status.
+/// An error status. Data under it is not read (graph-facts 4); an error without a body is still its
+/// status.
 fn refusal(status: u16, headers: &JsValue, body: Body) -> Refusal {
     // Headers of a custom `fetch` may throw, or give anything.
     let header = |name: &str| call(headers, "get", &[&name.into()]).ok()?.as_string();
@@ -204,12 +216,14 @@ fn refusal(status: u16, headers: &JsValue, body: Body) -> Refusal {
     refusal.location = header("Location");
     refusal.request_id = header("request-id").map(|id| redact_name(&id)).or(refusal.request_id);
     // Whoever gets the claims hands them on as JSON.
-    refusal.claims = header("WWW-Authenticate").and_then(|header| claims(&header)).filter(|claims| JSON::parse(claims).is_ok());
+    refusal.claims = header("WWW-Authenticate")
+        .and_then(|header| claims(&header))
+        .filter(|claims| JSON::parse(claims).is_ok());
     refusal
 }
 
-/// A fresh UUID of version 4. It is a name for a log, not a secret, so the host's plain random numbers will do: `crypto` is missing
-/// in insecure pages.
+/// A fresh UUID of version 4. It is a name for a log, not a secret, so the host's plain random
+/// numbers will do: `crypto` is missing in insecure pages.
 pub fn client_request_id() -> String {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below 256")]
     let random = std::array::from_fn(|_| (Math::random() * 256.0) as u8);

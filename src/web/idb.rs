@@ -1,4 +1,5 @@
-//! Requests and transactions of IndexedDB as futures. Errors are what IndexedDB throws, unexplained.
+//! Requests and transactions of IndexedDB as futures. Errors are what IndexedDB throws,
+//! unexplained.
 
 use std::cell::Cell;
 use std::pin::pin;
@@ -45,7 +46,8 @@ impl Transaction {
     /// Begins one. `running` tells those who wait that it is in flight.
     pub fn begin(database: &Database, stores: &[&str], mode: &str, running: Running) -> IdbResult<Self> {
         let options = Object::new();
-        // Rows and record fall or stand together either way; after a power cut the round goes on a page earlier.
+        // Rows and record fall or stand together either way; after a power cut the round goes on a
+        // page earlier.
         set(&options, "durability", &"relaxed".into());
         let stores: Array = stores.iter().map(|name| JsValue::from_str(name)).collect();
         let raw = database.begin(&stores, mode, &options)?;
@@ -84,8 +86,8 @@ impl Drop for Transaction {
     }
 }
 
-/// Waits for the success of a request, and gives its result. The transaction lives on: its next requests are issued in the event of
-/// this one.
+/// Waits for the success of a request, and gives its result. The transaction lives on: its next
+/// requests are issued in the event of this one.
 pub async fn succeeded(request: &IdbRequest) -> IdbResult<JsValue> {
     let (sender, receiver) = oneshot::channel();
     let sender = Rc::new(Cell::new(Some(sender)));
@@ -176,8 +178,8 @@ pub fn place(key: &str, id: &str) -> JsValue {
     Array::of2(&key.into(), &id.into()).into()
 }
 
-/// The rows of a query: arrays sort behind every string. No row has the key of the array alone, so leaving the lower end out is
-/// right either way.
+/// The rows of a query: arrays sort behind every string. No row has the key of the array alone, so
+/// leaving the lower end out is right either way.
 pub fn range(key: &str, after: Option<&str>) -> IdbResult<IdbKeyRange> {
     let lower = after.map_or_else(|| Array::of1(&key.into()).into(), |after| place(key, after));
     let upper = Array::of2(&key.into(), &Array::new());
@@ -185,9 +187,17 @@ pub fn range(key: &str, after: Option<&str>) -> IdbResult<IdbKeyRange> {
 }
 
 /// The requests for the keys and the rows of a chunk.
-pub fn chunk(items: &IdbObjectStore, key: &str, after: Option<&str>, limit: u32) -> IdbResult<(IdbRequest, IdbRequest)> {
+pub fn chunk(
+    items: &IdbObjectStore,
+    key: &str,
+    after: Option<&str>,
+    limit: u32,
+) -> IdbResult<(IdbRequest, IdbRequest)> {
     let range = range(key, after)?;
-    Ok((items.get_all_keys_with_key_and_limit(&range, limit)?, items.get_all_with_key_and_limit(&range, limit)?))
+    Ok((
+        items.get_all_keys_with_key_and_limit(&range, limit)?,
+        items.get_all_with_key_and_limit(&range, limit)?,
+    ))
 }
 
 /// The rows of a chunk, by id.

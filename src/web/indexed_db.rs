@@ -1,7 +1,9 @@
-//! One database an account: `state` holds a record for each query, `items` a row for each item under `[query, id]`, so that the
-//! mirror of one query is one key range; `used` tells when a query was last in use.
+//! One database an account: `state` holds a record for each query, `items` a row for each item
+//! under `[query, id]`, so that the mirror of one query is one key range; `used` tells when a query
+//! was last in use.
 //!
-//! A page and its record are one transaction. All its requests are issued before its end is awaited.
+//! A page and its record are one transaction. All its requests are issued before its end is
+//! awaited.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
@@ -14,7 +16,10 @@ use web_sys::{AbortController, IdbDatabase, IdbFactory};
 
 use super::batch::{Batch, CHUNK};
 use super::error::closed;
-use super::idb::{Database, IdbResult, Opening, Transaction, chunk, close_when_opened, list, pairs, place, range, succeeded, unblocked};
+use super::idb::{
+    Database, IdbResult, Opening, Transaction, chunk, close_when_opened, list, pairs, place, range,
+    succeeded, unblocked,
+};
 use super::in_flight::InFlight;
 use super::js::{get, get_number, get_string};
 use crate::protocol::error::{Code, Error, Result};
@@ -44,8 +49,9 @@ pub struct IndexedDb(Rc<Connection>);
 struct Connection {
     /// Replaced where the browser has cut it.
     database: RefCell<Database>,
-    /// Closes the database when it fires, which it also does when the instance ends: engine.js keeps all controllers. The database
-    /// of an instance that has ended would else block its own deletion.
+    /// Closes the database when it fires, which it also does when the instance ends: engine.js
+    /// keeps all controllers. The database of an instance that has ended would else block its own
+    /// deletion.
     closing: RefCell<AbortController>,
     /// How often it was replaced.
     reopened: Cell<u32>,
@@ -69,8 +75,8 @@ struct Connection {
 pub type Clock = fn() -> f64;
 
 impl IndexedDb {
-    /// Opens the database of an account, making or upgrading it. `prefix` begins all its keys. `on_closed` is called when the
-    /// connection is closed, by [`Self::close`] or by the browser.
+    /// Opens the database of an account, making or upgrading it. `prefix` begins all its keys.
+    /// `on_closed` is called when the connection is closed, by [`Self::close`] or by the browser.
     pub async fn open(account: &str, prefix: &str, on_closed: Function, now: Clock) -> Result<Self> {
         let name = format!("deltalink | {account}");
         let database = open_database(&name).await?;
@@ -113,14 +119,18 @@ impl IndexedDb {
         self.0.repeated(async || self.0.rows(key, ids).await).await
     }
 
-    /// Writes a batch in one transaction. False, and nothing written, if another revision is stored.
+    /// Writes a batch in one transaction. False, and nothing written, if another revision is
+    /// stored.
     pub async fn commit(&self, key: &str, batch: Batch) -> Result<bool> {
         let tries = Cell::new(0);
         self.0
             .repeated(async || {
                 let is_first = tries.replace(tries.get() + 1) == 0;
                 // The one that was cut off may have happened: the revision tells.
-                if !is_first && get_string(&self.0.load(key).await?, "revision").as_deref() == Some(batch.revision.as_str()) {
+                if !is_first
+                    && get_string(&self.0.load(key).await?, "revision").as_deref()
+                        == Some(batch.revision.as_str())
+                {
                     return Ok(true);
                 }
                 self.0.commit(key, &batch).await
@@ -138,7 +148,8 @@ impl IndexedDb {
         self.0.repeated(async || self.0.all(key).await).await
     }
 
-    /// Deletes what is stored under keys that begin with `prefix`; of the whole account, the database.
+    /// Deletes what is stored under keys that begin with `prefix`; of the whole account, the
+    /// database.
     pub async fn clear(&self, prefix: &str) -> Result<()> {
         if prefix == self.0.prefix {
             return self.0.delete().await;
@@ -162,8 +173,8 @@ impl IndexedDb {
 }
 
 impl Connection {
-    /// Another tab wants to upgrade or delete the database, which holding on would block; or the browser has closed it: Safari in
-    /// the background, or a user who cleared the site's data.
+    /// Another tab wants to upgrade or delete the database, which holding on would block; or the
+    /// browser has closed it: Safari in the background, or a user who cleared the site's data.
     fn listen(self: &Rc<Self>) {
         let connection = Rc::downgrade(self);
         let close = Closure::<dyn FnMut()>::new(move || {
@@ -191,8 +202,9 @@ impl Connection {
         self.closing.borrow().abort();
     }
 
-    /// Does `work`, and again on a new connection where the browser has cut this one: Safari and iOS do in the background, without an
-    /// event, and every transaction of the old connection then fails.
+    /// Does `work`, and again on a new connection where the browser has cut this one: Safari and
+    /// iOS do in the background, without an event, and every transaction of the old connection then
+    /// fails.
     async fn repeated<T>(&self, work: impl AsyncFn() -> IdbResult<T>) -> Result<T> {
         for _ in 0..REOPENINGS {
             let before = self.reopened.get();
@@ -253,14 +265,16 @@ impl Connection {
         requests.iter().map(|request| request.result()).collect()
     }
 
-    /// Everything is written at once, and taken back if the revision, which is read before, turns out to be another one.
+    /// Everything is written at once, and taken back if the revision, which is read before, turns
+    /// out to be another one.
     async fn commit(&self, key: &str, batch: &Batch) -> IdbResult<bool> {
         let transaction = self.begin(MIRROR, WRITE)?;
         let (states, items) = (transaction.store(STATE)?, transaction.store(ITEMS)?);
         let stored = states.get(&key.into())?;
         let is_other = Rc::new(Cell::new(false));
         let compare = {
-            let (stored, raw, is_other, expect) = (stored.clone(), transaction.raw.clone(), Rc::clone(&is_other), batch.expect.clone());
+            let (stored, raw, is_other, expect) =
+                (stored.clone(), transaction.raw.clone(), Rc::clone(&is_other), batch.expect.clone());
             Closure::<dyn FnMut()>::new(move || {
                 let revision = stored.result().ok().and_then(|state| get_string(&state, "revision"));
                 if revision != expect {
@@ -289,7 +303,8 @@ impl Connection {
         pairs(&keys, &rows)
     }
 
-    /// In one transaction, chunk by chunk: one answer of all would fail in Firefox beyond some 100 MB.
+    /// In one transaction, chunk by chunk: one answer of all would fail in Firefox beyond some 100
+    /// MB.
     async fn all(&self, key: &str) -> IdbResult<Vec<(String, JsValue)>> {
         let transaction = self.begin(MIRROR, READ)?;
         let items = transaction.store(ITEMS)?;
@@ -333,7 +348,10 @@ impl Connection {
         let (state, used) = (transaction.store(STATE)?, transaction.store(USED)?);
         let (states, keys, times) = (state.get_all_keys()?, used.get_all_keys()?, used.get_all()?);
         transaction.end().await?;
-        let times = list(&keys)?.into_iter().zip(list(&times)?).filter_map(|(key, time)| Some((key.as_string()?, time.as_f64()?)));
+        let times = list(&keys)?
+            .into_iter()
+            .zip(list(&times)?)
+            .filter_map(|(key, time)| Some((key.as_string()?, time.as_f64()?)));
         let in_use: HashSet<String> = times.filter(|(_, time)| *time > before).map(|(key, _)| key).collect();
         let known = list(&states)?.into_iter().filter_map(|key| key.as_string());
         for key in known.filter(|key| !in_use.contains(key)).take(PURGED) {
@@ -427,14 +445,16 @@ fn factory() -> Result<IdbFactory> {
 
 /// What closes a database when it is aborted, without a call into the wasm.
 fn closing(database: &Database) -> Result<AbortController> {
-    let controller = AbortController::new().map_err(|_| Error::new(Code::Internal, "this host has no AbortController"))?;
+    let controller =
+        AbortController::new().map_err(|_| Error::new(Code::Internal, "this host has no AbortController"))?;
     let close: Function = get(database, "close").unchecked_into();
     // Adding a listener of a known event does not throw.
     let _ = controller.signal().add_event_listener_with_callback("abort", &close.bind0(database));
     Ok(controller)
 }
 
-/// Opens a database. What Chromium calls an internal error of its backing store may be over at the next try.
+/// Opens a database. What Chromium calls an internal error of its backing store may be over at the
+/// next try.
 async fn open_database(name: &str) -> Result<Database> {
     for _ in 0..REOPENINGS {
         match try_open(name).await {
@@ -500,9 +520,10 @@ fn explain(failure: &JsValue) -> Box<Error> {
             Code::Quota,
             "the browser's storage for this site is full; nothing of this page was written, free some space (forget() wipes this account) and start the round again",
         ),
-        "VersionError" => {
-            Error::new(Code::Store, "the database was made by a newer version of deltalink; reload the page to get that version")
-        }
+        "VersionError" => Error::new(
+            Code::Store,
+            "the database was made by a newer version of deltalink; reload the page to get that version",
+        ),
         "SecurityError" | "NotAllowedError" => refused(&said),
         "InvalidStateError" | "UnknownError" => Error::retryable(
             Code::Store,
@@ -510,6 +531,9 @@ fn explain(failure: &JsValue) -> Box<Error> {
                 "the browser has cut the connection to IndexedDB ({said}), and opening it anew did not help; what was committed last is intact, try again later"
             ),
         ),
-        _ => Error::retryable(Code::Store, format!("IndexedDB failed ({said}); what was committed last is intact")),
+        _ => Error::retryable(
+            Code::Store,
+            format!("IndexedDB failed ({said}); what was committed last is intact"),
+        ),
     }
 }

@@ -1,6 +1,7 @@
-//! Reads and calls JavaScript objects that somebody else made: the caller's token source, store and options, the results of a
-//! custom `fetch`. Everything is looked at by its shape, never by `instanceof`, and what it throws is caught: a getter that threw
-//! through Rust frames would leave them without their drops.
+//! Reads and calls JavaScript objects that somebody else made: the caller's token source, store and
+//! options, the results of a custom `fetch`. Everything is looked at by its shape, never by
+//! `instanceof`, and what it throws is caught: a getter that threw through Rust frames would leave
+//! them without their drops.
 
 use js_sys::{Array, Date, Function, Object, Promise, Reflect};
 use wasm_bindgen::prelude::*;
@@ -71,14 +72,20 @@ pub fn is_array(value: &JsValue) -> bool {
 
 /// The members of an array; none of anything else, and of one that cannot be read.
 pub fn members(value: &JsValue) -> Vec<JsValue> {
-    if is_array(value) { array_from(value).map(|array| array.to_vec()).unwrap_or_default() } else { Vec::new() }
+    if is_array(value) {
+        array_from(value).map(|array| array.to_vec()).unwrap_or_default()
+    } else {
+        Vec::new()
+    }
 }
 
-/// A copy that serde can read: an object of primitive values and of arrays of them; none of anything else. The properties in `kept`
-/// stay as they are, whatever they are. serde-wasm-bindgen reads without catching, and writes a value of the wrong type out whole into
-/// its error, which can exhaust the stack.
+/// A copy that serde can read: an object of primitive values and of arrays of them; none of
+/// anything else. The properties in `kept` stay as they are, whatever they are. serde-wasm-bindgen
+/// reads without catching, and writes a value of the wrong type out whole into its error, which can
+/// exhaust the stack.
 pub fn flat(value: &JsValue, kept: &[&str]) -> Option<Object> {
-    let names = if value.is_object() && !is_array(value) { Reflect::own_keys(value).ok()? } else { return None };
+    let names =
+        if value.is_object() && !is_array(value) { Reflect::own_keys(value).ok()? } else { return None };
     let copy = Object::new();
     for name in names.iter().filter_map(|name| name.as_string()) {
         let member = get(value, &name);
@@ -134,7 +141,12 @@ pub fn type_of(value: &JsValue) -> &'static str {
 /// What tells an error apart.
 pub fn thrown(value: &JsValue) -> Thrown {
     let property = |name: &str| get_string(value, name).unwrap_or_default();
-    Thrown { name: property("name"), code: property("code"), error_code: property("errorCode"), message: property("message") }
+    Thrown {
+        name: property("name"),
+        code: property("code"),
+        error_code: property("errorCode"),
+        message: property("message"),
+    }
 }
 
 /// A Date of milliseconds since 1970.

@@ -1,4 +1,5 @@
-//! A JavaScript value as the protocol sees it. Nothing is copied: the items are the objects that the host's parser made.
+//! A JavaScript value as the protocol sees it. Nothing is copied: the items are the objects that
+//! the host's parser made.
 
 use js_sys::{Array, JSON, Object, Reflect};
 use wasm_bindgen::prelude::*;
@@ -48,9 +49,12 @@ impl Item for Json {
 
     fn overlaid(&self, newer: &Self) -> Self {
         // `Object.assign` would take a property of this name for the prototype.
-        let has_proto = |value: &JsValue| value.dyn_ref::<Object>().is_some_and(|object| Object::has_own(object, &"__proto__".into()));
+        let has_proto = |value: &JsValue| {
+            value.dyn_ref::<Object>().is_some_and(|object| Object::has_own(object, &"__proto__".into()))
+        };
         if has_proto(&self.0) || has_proto(&newer.0) {
-            let entries = |value: &JsValue| value.dyn_ref::<Object>().map_or_else(Array::new, Object::entries);
+            let entries =
+                |value: &JsValue| value.dyn_ref::<Object>().map_or_else(Array::new, Object::entries);
             return Self(from_entries(&entries(&self.0).concat(&entries(&newer.0))));
         }
         let merged = Object::new();
@@ -66,7 +70,8 @@ impl Item for Json {
     }
 
     fn object(named: Vec<(String, Self)>) -> Self {
-        let entries: Array = named.into_iter().map(|(name, value)| Array::of2(&name.into(), &value.0)).collect();
+        let entries: Array =
+            named.into_iter().map(|(name, value)| Array::of2(&name.into(), &value.0)).collect();
         Self(from_entries(&entries))
     }
 

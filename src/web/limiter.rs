@@ -8,7 +8,8 @@ use futures_channel::oneshot;
 
 use crate::protocol::rate::{RateLimiter, Workload};
 
-/// The requests of one scope: those in flight, and those that wait for a permit in the order of asking.
+/// The requests of one scope: those in flight, and those that wait for a permit in the order of
+/// asking.
 pub struct Limiter {
     /// The limits, and what is known of throttling.
     pub rate: RefCell<RateLimiter>,
@@ -22,7 +23,11 @@ pub struct Permit(Rc<Limiter>);
 impl Limiter {
     /// A limiter with the documented limits of a workload.
     pub fn new(workload: Workload) -> Rc<Self> {
-        Rc::new(Self { rate: RefCell::new(RateLimiter::new(workload)), in_flight: Cell::new(0), waiting: RefCell::default() })
+        Rc::new(Self {
+            rate: RefCell::new(RateLimiter::new(workload)),
+            in_flight: Cell::new(0),
+            waiting: RefCell::default(),
+        })
     }
 
     /// Waits for a permit, first come first served.

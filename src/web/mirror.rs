@@ -93,7 +93,11 @@ impl Mirror<'_> {
             let next = rows.last().filter(|_| rows.len() >= limit as usize).map(|(id, _)| id.clone());
             Ok(to_js(&ChunkOut { items, next }))
         };
-        if completes { self.unmoved(read, "read it again when the round has ended").await } else { read().await }
+        if completes {
+            self.unmoved(read, "read it again when the round has ended").await
+        } else {
+            read().await
+        }
     }
 
     /// Makes the next round a full one.
@@ -128,10 +132,13 @@ impl Mirror<'_> {
             let is_last = rows.is_empty();
             let first = rows.first().map(|(id, _)| id.clone());
             if !is_last && first == removed {
-                return Err(Error::new(Code::Store, "scan() of options.store gives a row that was removed").into());
+                return Err(
+                    Error::new(Code::Store, "scan() of options.store gives a row that was removed").into()
+                );
             }
             removed = first;
-            let emptied = Record { count: is_last.then_some(0), synced_at: None, full_at: None, ..record.next() };
+            let emptied =
+                Record { count: is_last.then_some(0), synced_at: None, full_at: None, ..record.next() };
             let remove = rows.into_iter().map(|(id, _)| id).collect();
             let batch = Batch { remove, ..Batch::of_record(expect, &emptied) };
             if !self.session.store().await?.commit(self.key, batch).await? {
@@ -157,7 +164,9 @@ impl Mirror<'_> {
     async fn items_of(&self, ids: &[&str]) -> StoreResult<Vec<JsValue>> {
         let rows = self.session.store().await?.rows(self.key, ids).await?;
         // A side row is not an item.
-        let item = |(id, row): (&&str, JsValue)| if is_side_row(id) { JsValue::UNDEFINED } else { get(&row, "item") };
+        let item = |(id, row): (&&str, JsValue)| {
+            if is_side_row(id) { JsValue::UNDEFINED } else { get(&row, "item") }
+        };
         Ok(ids.iter().zip(rows).map(item).collect())
     }
 
@@ -166,7 +175,11 @@ impl Mirror<'_> {
         let items: Vec<Json> = rows.iter().map(|(_, row)| Json(get(row, "item"))).collect();
         let ids = master_rows(items.iter());
         let places: Vec<&str> = ids.iter().map(String::as_str).collect();
-        let found = if places.is_empty() { Vec::new() } else { self.session.store().await?.rows(self.key, &places).await? };
+        let found = if places.is_empty() {
+            Vec::new()
+        } else {
+            self.session.store().await?.rows(self.key, &places).await?
+        };
         Ok(ids.into_iter().zip(found).collect())
     }
 
@@ -209,12 +222,16 @@ impl Mirror<'_> {
 
 /// The items of rows that are in the mirror, not beside it.
 fn visible(rows: &Rows) -> impl Iterator<Item = JsValue> {
-    rows.iter().filter(|(id, _)| !is_side_row(id)).map(|(_, row)| get(row, "item")).filter(|item| !item.is_undefined())
+    rows.iter()
+        .filter(|(id, _)| !is_side_row(id))
+        .map(|(_, row)| get(row, "item"))
+        .filter(|item| !item.is_undefined())
 }
 
 /// The items with complete occurrences. `masters` are rows that hold their masters.
 fn complete(rows: &Rows, masters: &Rows) -> Array {
-    let masters: Vec<(&str, Json)> = masters.iter().map(|(id, row)| (id.as_str(), Json(get(row, "item")))).collect();
+    let masters: Vec<(&str, Json)> =
+        masters.iter().map(|(id, row)| (id.as_str(), Json(get(row, "item")))).collect();
     let masters = Masters::new(masters.iter().map(|(id, item)| (*id, item)));
     masters.complete(visible(rows).map(Json)).into_iter().map(|item| item.0).collect()
 }

@@ -1,4 +1,5 @@
-//! The shell: straight-line async Rust that executes what [`crate::protocol::round::Round`] decides. Wasm only.
+//! The shell: straight-line async Rust that executes what [`crate::protocol::round::Round`]
+//! decides. Wasm only.
 //!
 //! | file | what it does |
 //! |---|---|

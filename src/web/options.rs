@@ -1,4 +1,5 @@
-//! The caller's options, read once into values of our own. The message names the option, what it must be and what it got.
+//! The caller's options, read once into values of our own. The message names the option, what it
+//! must be and what it got.
 
 use js_sys::{Object, Reflect};
 use serde::de::DeserializeOwned;
@@ -15,21 +16,38 @@ pub struct Call {
     /// Its options, in the order in which the message lists them.
     known: &'static [&'static str],
     required: &'static [&'static str],
-    /// What to say of options that Graph refuses: their names without `$` in lower case, and the way out.
+    /// What to say of options that Graph refuses: their names without `$` in lower case, and the
+    /// way out.
     advice: &'static [(&'static [&'static str], &'static str)],
 }
 
 /// `events()`.
 pub const EVENTS: Call = Call {
     name: "events",
-    known: &["start", "end", "window", "user", "calendar", "timeZone", "immutableIds", "pageSize", "name", "mirror", "query", "refresh"],
+    known: &[
+        "start",
+        "end",
+        "window",
+        "user",
+        "calendar",
+        "timeZone",
+        "immutableIds",
+        "pageSize",
+        "name",
+        "mirror",
+        "query",
+        "refresh",
+    ],
     required: &["start", "end"],
     advice: &[
         (
             &["select", "filter", "expand", "orderby", "search"],
             "Graph refuses it on a calendar view's delta (ErrorInvalidUrlQuery); leave it out, or send it all the same by options.query: { \"$…\": … }",
         ),
-        (&["top"], "Graph refuses it on a calendar view's delta (ErrorInvalidUrlQuery); use options.pageSize"),
+        (
+            &["top"],
+            "Graph refuses it on a calendar view's delta (ErrorInvalidUrlQuery); use options.pageSize",
+        ),
         (&["startdatetime"], "use options.start"),
         (&["enddatetime"], "use options.end"),
     ],
@@ -103,7 +121,9 @@ fn bad<T>(message: String) -> Result<T> {
 /// A value in words: what it is if that is short and cannot be a secret, else its type.
 fn shown(value: &JsValue) -> String {
     match (value.as_f64(), value.as_bool()) {
-        (Some(_), _) => String::from(js_sys::Number::from(value.clone()).to_string_with_radix(10).unwrap_or_default()),
+        (Some(_), _) => {
+            String::from(js_sys::Number::from(value.clone()).to_string_with_radix(10).unwrap_or_default())
+        }
         (_, Some(flag)) => flag.to_string(),
         _ => type_of(value).to_owned(),
     }
@@ -124,7 +144,9 @@ impl Options {
     /// Refuses what is not an option of the call: a misspelt one would silently do nothing.
     pub fn only(&self, known: &[&str], advice: &[(&[&str], &str)]) -> Result<()> {
         let call = self.call;
-        let Ok(keys) = Reflect::own_keys(&self.object) else { return bad(format!("the options of {call}() cannot be read")) };
+        let Ok(keys) = Reflect::own_keys(&self.object) else {
+            return bad(format!("the options of {call}() cannot be read"));
+        };
         for name in keys.iter().filter_map(|name| name.as_string()) {
             if known.contains(&name.as_str()) {
                 continue;
@@ -132,7 +154,10 @@ impl Options {
             let lower = name.trim_start_matches('$').to_ascii_lowercase();
             return match advice.iter().find(|(options, _)| options.contains(&lower.as_str())) {
                 Some((_, way_out)) => bad(format!("options.{name} is not an option of {call}(): {way_out}")),
-                None => bad(format!("options.{name} is not an option of {call}(): the options are {}", known.join(", "))),
+                None => bad(format!(
+                    "options.{name} is not an option of {call}(): the options are {}",
+                    known.join(", ")
+                )),
             };
         }
         Ok(())

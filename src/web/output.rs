@@ -1,4 +1,5 @@
-//! What JavaScript gets to see: pages, changes, reports and statuses, written by serde. Items go out as the objects they are.
+//! What JavaScript gets to see: pages, changes, reports and statuses, written by serde. Items go
+//! out as the objects they are.
 
 use js_sys::Object;
 use serde::Serialize;
@@ -76,12 +77,17 @@ impl ChangeOut {
 /// A page of changes.
 pub fn page_to_js(delivery: Delivery, changes: &[Change<Json>], has_mirror: bool) -> JsValue {
     // The mirror never held what is removed without an `old`.
-    let makes_no_difference =
-        |change: &Change<Json>| matches!(change, Change::Upsert { unchanged: true, .. } | Change::Remove { old: None, .. });
+    let makes_no_difference = |change: &Change<Json>| {
+        matches!(change, Change::Upsert { unchanged: true, .. } | Change::Remove { old: None, .. })
+    };
     let Delivery { kind, generation, index, last } = delivery;
     to_js(&PageOut {
         changes: changes.iter().map(|change| ChangeOut::new(change, has_mirror)).collect(),
-        unchanged: (0..).zip(changes).filter(|(_, change)| makes_no_difference(change)).map(|(at, _)| at).collect(),
+        unchanged: (0..)
+            .zip(changes)
+            .filter(|(_, change)| makes_no_difference(change))
+            .map(|(at, _)| at)
+            .collect(),
         kind,
         generation,
         index,
@@ -139,7 +145,11 @@ impl Status {
         Self {
             phase,
             last_synced_at: synced_at.map_or(JsValue::UNDEFINED, date),
-            progress: is_running.then_some(Progress { pages: report.pages, items: report.items, requests: report.requests }),
+            progress: is_running.then_some(Progress {
+                pages: report.pages,
+                items: report.items,
+                requests: report.requests,
+            }),
             wait_until: JsValue::UNDEFINED,
             wait_reason: None,
             error: JsValue::UNDEFINED,

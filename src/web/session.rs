@@ -76,9 +76,14 @@ impl Session {
         limiter
     }
 
-    /// Writes a batch. Runs as a task of its own: a commit that has begun ends, also when the round that began it is stopped
-    /// meanwhile. The acknowledgement of its page settles with it.
-    pub async fn commit(self: &Rc<Self>, key: &str, batch: Batch, acknowledgement: Option<Acknowledgement>) -> StoreResult<Committed> {
+    /// Writes a batch. Runs as a task of its own: a commit that has begun ends, also when the round
+    /// that began it is stopped meanwhile. The acknowledgement of its page settles with it.
+    pub async fn commit(
+        self: &Rc<Self>,
+        key: &str,
+        batch: Batch,
+        acknowledgement: Option<Acknowledgement>,
+    ) -> StoreResult<Committed> {
         let is_closed = self.is_closed.get();
         let (sender, receiver) = oneshot::channel();
         let running = self.commits.begin(key);
@@ -95,9 +100,14 @@ impl Session {
         receiver.await.unwrap_or_else(|_| Err(Error::new(Code::Internal, "a commit got lost").into()))
     }
 
-    /// Tells the acknowledgement and the round how a commit ended. Of a refused commit the round tells, while there is one: it knows
-    /// the words.
-    fn settle(&self, result: StoreResult<bool>, acknowledgement: Option<Acknowledgement>, round: oneshot::Sender<StoreResult<Committed>>) {
+    /// Tells the acknowledgement and the round how a commit ended. Of a refused commit the round
+    /// tells, while there is one: it knows the words.
+    fn settle(
+        &self,
+        result: StoreResult<bool>,
+        acknowledgement: Option<Acknowledgement>,
+        round: oneshot::Sender<StoreResult<Committed>>,
+    ) {
         let end = match (result, acknowledgement) {
             (Ok(true), acknowledgement) => {
                 if let Some(acknowledgement) = acknowledgement {
@@ -119,8 +129,8 @@ impl Session {
         }
     }
 
-    /// Waits for the commits of a query that have begun, as long as a request may stand still: a store that hangs holds up nobody for
-    /// ever.
+    /// Waits for the commits of a query that have begun, as long as a request may stand still: a
+    /// store that hangs holds up nobody for ever.
     pub async fn commits_settled(&self, key: &str) {
         within(self.policy.timeout, self.commits.settled(key)).await;
     }
@@ -140,7 +150,8 @@ impl Session {
 pub enum Committed {
     /// All of it is stored.
     Written,
-    /// Nothing was written: another revision is stored. The acknowledgement is still to be answered.
+    /// Nothing was written: another revision is stored. The acknowledgement is still to be
+    /// answered.
     Refused(Option<Acknowledgement>),
 }
 

@@ -69,7 +69,8 @@ impl Store {
         }
     }
 
-    /// Writes a batch in one transaction. False, and nothing written, if another revision is stored.
+    /// Writes a batch in one transaction. False, and nothing written, if another revision is
+    /// stored.
     pub async fn commit(&self, key: &str, batch: Batch) -> StoreResult<bool> {
         match self {
             Self::IndexedDb(store) => Ok(store.commit(key, batch).await?),
@@ -147,11 +148,22 @@ fn record_from_js(stored: &JsValue) -> std::result::Result<Record, String> {
 pub fn reset_record(stored: &JsValue) -> Record {
     match record_from_js(stored) {
         Ok(record) => record.fresh(),
-        // Nothing is known of the rows that may be there. Seconds are more than any count of rounds can be.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float becomes an integer saturating")]
+        // Nothing is known of the rows that may be there. Seconds are more than any count of rounds
+        // can be.
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a float becomes an integer saturating"
+        )]
         Err(_) => {
             let now = Date::now();
-            Record { generation: 1, round: (now / 1000.0) as u32, count: None, ..Record::new(now, Math::random()) }.fresh()
+            Record {
+                generation: 1,
+                round: (now / 1000.0) as u32,
+                count: None,
+                ..Record::new(now, Math::random())
+            }
+            .fresh()
         }
     }
 }

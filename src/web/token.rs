@@ -1,6 +1,7 @@
 //! The caller's token source: a function, or an object with `getToken()`.
 //!
-//! The token itself is kept here while it is good, and goes to [`super::fetch`] as an argument; nothing else sees it.
+//! The token itself is kept here while it is good, and goes to [`super::fetch`] as an argument;
+//! nothing else sees it.
 
 use std::cell::RefCell;
 
@@ -19,7 +20,8 @@ use crate::protocol::error::{Code, Error, Result};
 use crate::protocol::redact::redact;
 use crate::protocol::round::{NoResponse, TokenReason};
 
-/// A token is not used in the last minutes of its life, or in its last fifth: a request takes time, and clocks differ.
+/// A token is not used in the last minutes of its life, or in its last fifth: a request takes time,
+/// and clocks differ.
 const MARGIN: f64 = 300_000.0;
 
 /// The token source of one client.
@@ -75,12 +77,18 @@ struct GetTokenOptions<'a> {
 impl Tokens {
     /// Checks the shape of `options.token`.
     pub fn new(source: JsValue, scope: &str) -> Result<Self> {
-        let (object, function) =
-            if source.is_function() { (JsValue::UNDEFINED, source) } else { (source.clone(), get(&source, "getToken")) };
+        let (object, function) = if source.is_function() {
+            (JsValue::UNDEFINED, source)
+        } else {
+            (source.clone(), get(&source, "getToken"))
+        };
         match function.dyn_into::<Function>() {
             Ok(function) => Ok(Self { object, function, scope: scope.to_owned(), kept: RefCell::default() }),
             Err(_) => {
-                let words = format!("options.token must be a function, fromMsal(…) or an object with getToken(), got {}", type_of(&object));
+                let words = format!(
+                    "options.token must be a function, fromMsal(…) or an object with getToken(), got {}",
+                    type_of(&object)
+                );
                 Err(Error::new(Code::BadRequest, words))
             }
         }
@@ -91,8 +99,8 @@ impl Tokens {
         self.kept.replace(None);
     }
 
-    /// A token for the next request: the kept one if it will do, else a new one. `refused` is the one that Graph saw last, `timeout`
-    /// how many milliseconds the source may take.
+    /// A token for the next request: the kept one if it will do, else a new one. `refused` is the
+    /// one that Graph saw last, `timeout` how many milliseconds the source may take.
     pub async fn token(
         &self,
         reason: &TokenReason,
@@ -107,7 +115,11 @@ impl Tokens {
             Some(Ok(answer)) => answer,
             Some(Err(thrown)) => return refusal(thrown, reason),
             None => {
-                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float becomes an integer saturating")]
+                #[allow(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "a float becomes an integer saturating"
+                )]
                 let seconds = (timeout / 1000.0).round() as u64;
                 let words = format!("it gave no answer for {seconds} s");
                 return refusal(js_sys::Error::new(&words).into(), reason);
@@ -116,7 +128,8 @@ impl Tokens {
         let mut kept = read(&answer)?;
         if let TokenReason::Claims(claims) = reason {
             kept.claims = Some(claims.clone());
-            // One that answers claims is kept though its end is not known: to ask without them may bring back the one before.
+            // One that answers claims is kept though its end is not known: to ask without them may
+            // bring back the one before.
             if kept.until == 0.0 {
                 kept.until = f64::INFINITY;
             }
@@ -146,7 +159,11 @@ impl Tokens {
         let claims = if let TokenReason::Claims(claims) = reason { Some(claims.as_str()) } else { None };
         if !self.object.is_undefined() {
             let options = to_js(&GetTokenOptions { enable_cae: true, claims, abort_signal: signal.into() });
-            return apply(&self.function, &self.object, &[&Array::of1(&self.scope.as_str().into()), &options]);
+            return apply(
+                &self.function,
+                &self.object,
+                &[&Array::of1(&self.scope.as_str().into()), &options],
+            );
         }
         let reason = match reason {
             TokenReason::Start => "start",
@@ -165,7 +182,10 @@ fn unusable(words: &str) -> Box<Error> {
 
 /// The token in any of the forms that sources give, and until when it is good if it says so.
 fn read(answer: &JsValue) -> Result<Kept> {
-    let found = answer.as_string().or_else(|| get_string(answer, "accessToken")).or_else(|| get_string(answer, "token"));
+    let found = answer
+        .as_string()
+        .or_else(|| get_string(answer, "accessToken"))
+        .or_else(|| get_string(answer, "token"));
     let Some(token) = found else {
         let words = format!(
             "the token source must give a string, {{ accessToken }} or {{ token }}, got {}; is the user signed in?",
@@ -177,14 +197,24 @@ fn read(answer: &JsValue) -> Result<Kept> {
         return Err(unusable("the token source gave an empty string; is the user signed in?"));
     }
     if !token.bytes().all(|byte| (0x21..0x7f).contains(&byte)) {
-        return Err(unusable("the token source gave a string that cannot be a token: it holds spaces, line ends or non-ASCII characters"));
+        return Err(unusable(
+            "the token source gave a string that cannot be a token: it holds spaces, line ends or non-ASCII characters",
+        ));
     }
     let now = Date::now();
-    let until = time(&get(answer, "expiresOn")).or_else(|| get_number(answer, "expiresOnTimestamp")).filter(|ms| ms.is_finite());
+    let until = time(&get(answer, "expiresOn"))
+        .or_else(|| get_number(answer, "expiresOnTimestamp"))
+        .filter(|ms| ms.is_finite());
     if until.is_some_and(|until| until <= now) {
-        return Err(unusable("the token source gave a token that has already expired; check its clock and its cache"));
+        return Err(unusable(
+            "the token source gave a token that has already expired; check its clock and its cache",
+        ));
     }
-    Ok(Kept { token, until: until.map_or(0.0, |until| until - MARGIN.min((until - now) / 5.0)), claims: None })
+    Ok(Kept {
+        token,
+        until: until.map_or(0.0, |until| until - MARGIN.min((until - now) / 5.0)),
+        claims: None,
+    })
 }
 
 /// The milliseconds of a Date of any realm.
@@ -192,7 +222,8 @@ fn time(date: &JsValue) -> Option<f64> {
     call(date, "getTime", &[]).ok()?.as_f64()
 }
 
-/// What the token source threw: no answer from where it gets its tokens, or the end of the round with the thrown value as its cause.
+/// What the token source threw: no answer from where it gets its tokens, or the end of the round
+/// with the thrown value as its cause.
 fn refusal(cause: JsValue, reason: &TokenReason) -> std::result::Result<TokenOutcome, RoundError> {
     let error = thrown(&cause);
     if error.needs_interaction() {
@@ -217,7 +248,9 @@ fn refusal(cause: JsValue, reason: &TokenReason) -> std::result::Result<TokenOut
     if error.is_network_failure() {
         return Ok(TokenOutcome::NoResponse(NoResponse::Network));
     }
-    let said = if error.message.is_empty() { String::new() } else { format!(" ({})", redact(&error.message, 200)) };
-    let failure = unusable(&format!("the token source failed{said}; the next round goes on at the same page"));
+    let said =
+        if error.message.is_empty() { String::new() } else { format!(" ({})", redact(&error.message, 200)) };
+    let failure =
+        unusable(&format!("the token source failed{said}; the next round goes on at the same page"));
     Err(RoundError::Failed(failure, cause))
 }

@@ -12,9 +12,13 @@ use crate::world::World;
 async fn an_abort_cuts_short_a_fetch_a_wait_and_a_token_call_with_its_reason_untouched() {
     let world = World::new().await;
     let hang = json!({"match": {}, "fault": "hang"});
-    let throttle = json!({"match": {}, "fault": {"name": "status", "status": 429, "headers": {"Retry-After": "200"}}});
-    let never = run("const never = () => { never.called = true; return new Promise(() => {}) }; return never");
-    for (at, reason) in (1..).zip(["'user left'", "undefined", "null", "0", "new TypeError('x')", "{ odd: true }"]) {
+    let throttle =
+        json!({"match": {}, "fault": {"name": "status", "status": 429, "headers": {"Retry-After": "200"}}});
+    let never =
+        run("const never = () => { never.called = true; return new Promise(() => {}) }; return never");
+    for (at, reason) in
+        (1..).zip(["'user left'", "undefined", "null", "0", "new TypeError('x')", "{ odd: true }"])
+    {
         for (place, fault) in [("fetch", Some(&hang)), ("wait", Some(&throttle)), ("token", None)] {
             if let Some(fault) = fault {
                 world.fault(fault.clone()).await;
@@ -29,12 +33,21 @@ async fn an_abort_cuts_short_a_fetch_a_wait_and_a_token_call_with_its_reason_unt
             match place {
                 "fetch" => world.until_met("hang", at).await,
                 "wait" => round.until_phase("waiting").await,
-                _ => until("a call of the token source", async || js("return a.called", &never) == JsValue::TRUE).await,
+                _ => {
+                    until("a call of the token source", async || {
+                        js("return a.called", &never) == JsValue::TRUE
+                    })
+                    .await
+                }
             }
             world.clear_log().await;
             js(&format!("a.abort({reason})"), &controller);
             let rejected = settled(pending).await.unwrap_err().0;
-            assert_eq!(js_of_two("return a === b.signal.reason", &rejected, &controller), JsValue::TRUE, "{reason} in a {place}");
+            assert_eq!(
+                js_of_two("return a === b.signal.reason", &rejected, &controller),
+                JsValue::TRUE,
+                "{reason} in a {place}"
+            );
             World::others_are_done().await;
             assert!(world.log().await.is_empty(), "no request after an abort: {reason} in a {place}");
             assert!(all(&query).await.is_empty());

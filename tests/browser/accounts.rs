@@ -46,7 +46,11 @@ async fn a_persistent_store_needs_an_account() {
     for account in [JsValue::UNDEFINED, "".into()] {
         let refused = try_open(&world, "", &[("account", account)]).await.map(drop).unwrap_err();
         assert_eq!(refused.code(), "account");
-        assert!(refused.message().starts_with("options.account is required with a store that outlives the page"), "{}", refused.message());
+        assert!(
+            refused.message().starts_with("options.account is required with a store that outlives the page"),
+            "{}",
+            refused.message()
+        );
     }
     let carrying = js("const token = () => 't'; token.account = a; return token", &fresh("carried").into());
     let more = [("account", JsValue::UNDEFINED), ("token", carrying)];

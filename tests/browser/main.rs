@@ -1,6 +1,7 @@
 //! The engine in a real browser, on real IndexedDB. The fake Graph's core is in the same wasm and
 //! answers by `options.fetch`, so these tests need no server: `wasm-pack test` runs them on a clean
-//! clone. The same tests run in Chromium, Firefox and WebKit; `tests/run.mjs` compares their numbers.
+//! clone. The same tests run in Chromium, Firefox and WebKit; `tests/run.mjs` compares their
+//! numbers.
 #![cfg(target_family = "wasm")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 

@@ -20,7 +20,11 @@ async fn every_request_carries_what_was_asked_for_and_no_content_type() {
     sync(&query).await.unwrap();
     sync(&query).await.unwrap();
     let log = world.log().await;
-    assert!(log.len() > 3 && log[0]["url"].as_str().unwrap().contains("startDateTime=2026-11-01T00:00:00%2B01:00"), "{log:?}");
+    assert!(
+        log.len() > 3
+            && log[0]["url"].as_str().unwrap().contains("startDateTime=2026-11-01T00:00:00%2B01:00"),
+        "{log:?}"
+    );
     let mut names = Vec::new();
     let prefer = "odata.maxpagesize=15, outlook.timezone=\"Pacific Standard Time\", IdType=\"ImmutableId\"";
     for entry in &log {
@@ -47,7 +51,8 @@ async fn a_request_of_which_nothing_comes_is_cut_and_a_slow_body_is_not() {
         let round = round(&contacts(&client));
         finish(&round).await.unwrap();
         let report = report(&round);
-        let reasons: Vec<Value> = report["waits"].as_array().unwrap().iter().map(|wait| wait["reason"].clone()).collect();
+        let reasons: Vec<Value> =
+            report["waits"].as_array().unwrap().iter().map(|wait| wait["reason"].clone()).collect();
         assert_eq!(json!(reasons), waits, "{fault}");
     }
 }
@@ -96,7 +101,8 @@ async fn without_a_network_the_round_waits_for_the_event_of_its_return() {
 #[test]
 async fn until_when_graph_throttles_is_kept_over_a_reload() {
     let world = World::new().await;
-    let throttle = json!({"name": "status", "status": 429, "code": "TooManyRequests", "headers": {"Retry-After": "2"}});
+    let throttle =
+        json!({"name": "status", "status": 429, "code": "TooManyRequests", "headers": {"Retry-After": "2"}});
     world.fault(json!({"match": {}, "fault": throttle})).await;
     let account = fresh("a");
     let first = client(&world, &account).await;
@@ -188,7 +194,8 @@ async fn a_server_that_does_not_recover_ends_the_round_with_the_stored_state_unt
 #[test]
 async fn a_redirect_is_not_followed() {
     let world = World::new().await;
-    let redirect = json!({"name": "redirect", "location": format!("{}/control/worlds", world.origin()), "status": 302});
+    let redirect =
+        json!({"name": "redirect", "location": format!("{}/control/worlds", world.origin()), "status": 302});
     world.fault(json!({"match": {}, "fault": redirect})).await;
     let client = client(&world, &fresh("a")).await;
     let refused = sync(&contacts(&client)).await.unwrap_err();
@@ -205,7 +212,11 @@ async fn a_foreign_link_gets_no_token() {
     let other = World::new().await;
     // The same server by another name; of the world in this wasm, another host.
     let foreign = other.root.replace("127.0.0.1", "localhost").replace("graph.contoso", "graph.fabrikam");
-    for link in [&format!("{foreign}/contacts/delta"), "https://graph.microsoft.com@evil.example/", "//evil.example/x"] {
+    for link in [
+        &format!("{foreign}/contacts/delta"),
+        "https://graph.microsoft.com@evil.example/",
+        "//evil.example/x",
+    ] {
         world.fault(json!({"match": {}, "fault": {"name": "foreign_link", "link": link}})).await;
         let refused = sync(&query).await.unwrap_err();
         assert_eq!(refused.code(), "foreign-link", "{link}");
@@ -229,7 +240,8 @@ async fn a_relative_link_is_followed_below_the_root() {
 async fn recordings_say_that_only_an_app_can_read_them() {
     let world = World::new().await;
     let client = client(&world, &fresh("a")).await;
-    let refused = sync(&query(&client, "callRecordings", json!({"organizer": world.user}))).await.unwrap_err();
+    let refused =
+        sync(&query(&client, "callRecordings", json!({"organizer": world.user}))).await.unwrap_err();
     assert_eq!((refused.code().as_str(), refused.field("status").as_f64()), ("forbidden", Some(403.0)));
     assert!(refused.message().contains("only an app-only token can read this kind"), "{}", refused.message());
 }
@@ -247,12 +259,18 @@ async fn a_fetch_of_the_callers_own_is_used_and_may_fail_in_any_way() {
     let client = try_open(&world, &fresh("a"), &[("fetch", own.clone())]).await.unwrap();
     sync(&contacts(&client)).await.unwrap();
     let seen = from_js(&Reflect::get(&own, &"seen".into()).unwrap());
-    assert_eq!((seen.as_array().unwrap().len(), &seen[0]), (3, &json!([format!("{}/contacts/delta", world.root), "GET", "manual"])));
+    assert_eq!(
+        (seen.as_array().unwrap().len(), &seen[0]),
+        (3, &json!([format!("{}/contacts/delta", world.root), "GET", "manual"]))
+    );
     for (odd, code) in [
         ("return () => Promise.reject('a text')", "network"),
         ("return () => { throw undefined }", "network"),
         ("return () => 7", "bad-request"),
-        ("return async () => new Response(new ReadableStream({ start(c) { c.error('a text') } }))", "network"),
+        (
+            "return async () => new Response(new ReadableStream({ start(c) { c.error('a text') } }))",
+            "network",
+        ),
     ] {
         let client = try_open(&world, &fresh("a"), &[("fetch", run(odd))]).await.unwrap();
         assert_eq!(sync(&contacts(&client)).await.unwrap_err().code(), code, "{odd}");

@@ -17,20 +17,52 @@ async fn wrong_options_are_refused_before_any_request_with_the_way_out() {
         ("events", "undefined".to_owned(), "options.start is required by events()"),
         ("events", "{ start: 'x' }".into(), "options.end is required by events()"),
         ("events", "7".into(), "the options of events() must be an object, got 7"),
-        ("events", "{ start: new Date(NaN), end: '2026-12-01' }".into(), "options.start must be a valid Date"),
-        ("events", "{ start: 5, end: '2026-12-01' }".into(), "options.start must be an ISO 8601 string or a Date, got 5"),
-        ("events", format!("{{ {start}, pageSize: 'many' }}"), "options.pageSize must be a whole number, got a string"),
-        ("events", format!("{{ {start}, pageSize: 1.5 }}"), "options.pageSize must be a whole number, got 1.5"),
-        ("events", format!("{{ {start}, immutableIds: 1 }}"), "options.immutableIds must be true or false, got 1"),
+        (
+            "events",
+            "{ start: new Date(NaN), end: '2026-12-01' }".into(),
+            "options.start must be a valid Date",
+        ),
+        (
+            "events",
+            "{ start: 5, end: '2026-12-01' }".into(),
+            "options.start must be an ISO 8601 string or a Date, got 5",
+        ),
+        (
+            "events",
+            format!("{{ {start}, pageSize: 'many' }}"),
+            "options.pageSize must be a whole number, got a string",
+        ),
+        (
+            "events",
+            format!("{{ {start}, pageSize: 1.5 }}"),
+            "options.pageSize must be a whole number, got 1.5",
+        ),
+        (
+            "events",
+            format!("{{ {start}, immutableIds: 1 }}"),
+            "options.immutableIds must be true or false, got 1",
+        ),
         (
             "events",
             format!("{{ {start}, $select: 'id' }}"),
             "options.$select is not an option of events(): Graph refuses it on a calendar view's delta",
         ),
         ("events", format!("{{ {start}, top: 5 }}"), "use options.pageSize"),
-        ("events", format!("{{ {start}, colour: 'red' }}"), "options.colour is not an option of events(): the options are start, end"),
-        ("events", format!("{{ {start}, query: {{ $top: 5 }} }}"), "options.query must be an object of strings"),
-        ("events", format!("{{ {start}, refresh: 'daily' }}"), "options.refresh must be a number of milliseconds"),
+        (
+            "events",
+            format!("{{ {start}, colour: 'red' }}"),
+            "options.colour is not an option of events(): the options are start, end",
+        ),
+        (
+            "events",
+            format!("{{ {start}, query: {{ $top: 5 }} }}"),
+            "options.query must be an object of strings",
+        ),
+        (
+            "events",
+            format!("{{ {start}, refresh: 'daily' }}"),
+            "options.refresh must be a number of milliseconds",
+        ),
         ("events", format!("{{ {start}, name: '' }}"), "options.name must not be empty"),
         ("orgContacts", "{ ids: 'a' }".into(), "options.ids must be an array of strings, got a string"),
         ("orgContacts", "{ select: ['a', 1] }".into(), "options.select must be an array of strings"),
@@ -61,10 +93,20 @@ async fn wrong_options_are_refused_before_any_request_with_the_way_out() {
 async fn wrong_options_of_open_delta_are_refused() {
     let world = World::new().await;
     for (name, value, code, words) in [
-        ("token", "'a text'", "bad-request", "options.token must be a function, fromMsal(…) or an object with getToken()"),
+        (
+            "token",
+            "'a text'",
+            "bad-request",
+            "options.token must be a function, fromMsal(…) or an object with getToken()",
+        ),
         ("endpoint", "'http://graph.microsoft.com'", "bad-request", "http is for loopback only"),
         ("cloud", "'global'", "bad-request", "options.cloud and options.endpoint both name a root"),
-        ("store", "'disk'", "bad-request", "options.store must be \"indexeddb\", \"memory\" or a DeltaStore, got a string"),
+        (
+            "store",
+            "'disk'",
+            "bad-request",
+            "options.store must be \"indexeddb\", \"memory\" or a DeltaStore, got a string",
+        ),
         ("fetch", "{}", "bad-request", "options.fetch must be a function"),
         ("retry", "{ attempts: 0 }", "bad-request", "options.retry.attempts must be at least 1"),
         ("retry", "{ base: -1 }", "bad-request", "must be a number of milliseconds"),
@@ -81,7 +123,8 @@ async fn wrong_options_of_open_delta_are_refused() {
 async fn dates_are_taken_as_text_and_as_date() {
     let world = World::new().await;
     let client = client(&world, &fresh("a")).await;
-    let date = run("return { start: new Date('2026-11-01T00:00:00Z'), end: new Date('2026-12-20T00:00:00Z') }");
+    let date =
+        run("return { start: new Date('2026-11-01T00:00:00Z'), end: new Date('2026-12-20T00:00:00Z') }");
     let by_date = client.query("events", JsValue::UNDEFINED, date).unwrap();
     assert_eq!(by_date.key(), query(&client, "events", weeks()).key());
 }
@@ -92,11 +135,13 @@ async fn the_status_tells_where_a_round_is() {
     world.fault(json!({"match": {"kind": "next"}, "fault": {"name": "status", "status": 503}})).await;
     let client = client(&world, &fresh("a")).await;
     let query = contacts(&client);
-    let seen = run("const told = (status) => told.seen.push(status); return Object.assign(told, { seen: [] })");
+    let seen =
+        run("const told = (status) => told.seen.push(status); return Object.assign(told, { seen: [] })");
     let round = query.round(JsValue::UNDEFINED, seen.unchecked_ref(), true).unwrap();
     finish(&round).await.unwrap();
     let seen = from_js(&Reflect::get(&seen, &"seen".into()).unwrap());
-    let mut phases: Vec<&str> = seen.as_array().unwrap().iter().map(|status| status["phase"].as_str().unwrap()).collect();
+    let mut phases: Vec<&str> =
+        seen.as_array().unwrap().iter().map(|status| status["phase"].as_str().unwrap()).collect();
     phases.dedup();
     assert_eq!(phases, ["syncing", "waiting", "syncing", "idle"]);
     let waiting = seen.as_array().unwrap().iter().find(|status| status["phase"] == "waiting").unwrap();

@@ -17,7 +17,10 @@ async fn a_first_round_of_each_collection_brings_what_graph_holds() {
     for (query, table) in [
         (query(&user, "events", weeks()), world.table("events", "?start=2026-11-01&end=2026-12-20").await),
         (contacts(&user), world.table("contacts", "").await),
-        (query(&app, "callRecordings", json!({"organizer": world.user})), world.table("recordings", "").await),
+        (
+            query(&app, "callRecordings", json!({"organizer": world.user})),
+            world.table("recordings", "").await,
+        ),
         (track(&user, "/users/delta", json!({})), world.table("users", "").await),
         (track(&user, "/me/drive/root/delta", json!({})), world.table("drive", "").await),
     ] {
@@ -46,14 +49,19 @@ async fn a_second_round_brings_the_change_and_nothing_else() {
     assert_eq!(changes.len(), 3, "{changes:?}");
     for change in &changes {
         match &change["id"] {
-            id if *id == added => assert_eq!((&change["type"], &change["isNew"]), (&json!("upsert"), &json!(true))),
+            id if *id == added => {
+                assert_eq!((&change["type"], &change["isNew"]), (&json!("upsert"), &json!(true)))
+            }
             id if *id == edited => {
                 assert_eq!((&change["type"], &change["isNew"]), (&json!("upsert"), &json!(false)));
                 assert_eq!(change["item"]["jobTitle"], "Keeper of the Seal");
                 assert_eq!(change["old"], before[3]);
             }
             id => {
-                assert_eq!((id, &change["type"], &change["reason"]), (&removed, &json!("remove"), &json!("deleted")));
+                assert_eq!(
+                    (id, &change["type"], &change["reason"]),
+                    (&removed, &json!("remove"), &json!("deleted"))
+                );
                 assert_eq!(change["old"], before[7]);
             }
         }
@@ -170,13 +178,17 @@ async fn a_reset_lists_anew_while_the_old_mirror_stays_readable_and_removes_the_
         pages.push(page);
         ack(&round).await.unwrap();
     }
-    let removed: Vec<Value> = changes(&pages).into_iter().filter(|change| change["type"] == "remove").collect();
+    let removed: Vec<Value> =
+        changes(&pages).into_iter().filter(|change| change["type"] == "remove").collect();
     assert_eq!(removed.len(), 1);
     assert_eq!((&removed[0]["id"], &removed[0]["reason"]), (&ghost, &json!("ghost")));
     assert_eq!(pages.iter().map(|page| page["last"].as_bool().unwrap()).filter(|last| *last).count(), 1);
     assert_eq!(pages.last().unwrap()["last"], true);
     let report = report(&round);
-    assert_eq!((&report["resync"], &report["ghosts"], &report["unchanged"]), (&json!("syncStateNotFound"), &json!(1), &json!(29)));
+    assert_eq!(
+        (&report["resync"], &report["ghosts"], &report["unchanged"]),
+        (&json!("syncStateNotFound"), &json!(1), &json!(29))
+    );
     assert_eq!(ids(&all(&query).await), ids(&world.table("contacts", "").await));
 }
 
@@ -205,7 +217,10 @@ async fn minimal_rounds_merge_into_the_mirror() {
     let merged = all(&query).await.into_iter().find(|item| item["id"] == id).unwrap();
     let table = world.table("contacts", "").await.into_iter().find(|item| item["id"] == id).unwrap();
     assert_eq!(merged, table);
-    assert!(world.log().await.iter().all(|entry| entry["headers"]["prefer"] == "return=minimal"), "on every request of every round");
+    assert!(
+        world.log().await.iter().all(|entry| entry["headers"]["prefer"] == "return=minimal"),
+        "on every request of every round"
+    );
 }
 
 #[test]
@@ -249,7 +264,11 @@ async fn a_mirror_beyond_one_chunk_is_read_whole_and_in_chunks() {
     reset(&query).await;
     world.edit(json!({"collection": "contacts", "op": "remove", "id": id})).await;
     let pages = sync(&query).await.unwrap();
-    assert_eq!(changes(&pages).iter().filter(|change| change["reason"] == "ghost").count(), 1, "a sweep over three chunks");
+    assert_eq!(
+        changes(&pages).iter().filter(|change| change["reason"] == "ghost").count(),
+        1,
+        "a sweep over three chunks"
+    );
 }
 
 #[test]
@@ -260,5 +279,8 @@ async fn a_round_stops_after_the_pages_it_was_given() {
     let round = round_with(&query, to_js(&json!({"maxPages": 2})));
     assert_eq!(finish(&round).await.unwrap().len(), 2);
     let report = report(&round);
-    assert_eq!((&report["outcome"], &report["pages"], &report["requests"]), (&json!("partial"), &json!(2), &json!(2)));
+    assert_eq!(
+        (&report["outcome"], &report["pages"], &report["requests"]),
+        (&json!("partial"), &json!(2), &json!(2))
+    );
 }

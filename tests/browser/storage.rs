@@ -13,7 +13,8 @@ use crate::world::World;
 
 const DAY: f64 = 86_400_000.0;
 
-/// Does something with the database of an account, in JavaScript: `state` and `items` are its stores.
+/// Does something with the database of an account, in JavaScript: `state` and `items` are its
+/// stores.
 async fn with_database(account: &str, source: &str) -> Value {
     let source = format!(
         "const db = await done(indexedDB.open('deltalink | ' + a));
@@ -48,7 +49,8 @@ async fn held(account: &str, version: Option<u32>) -> JsValue {
     js_await("return done(indexedDB.open('deltalink | ' + a[0], ...(a[1] ? [a[1]] : [])))", &options).await
 }
 
-/// Puts other code into `indexedDB.open()` until [`restore_open`]. `source` has `real(name, version)`.
+/// Puts other code into `indexedDB.open()` until [`restore_open`]. `source` has `real(name,
+/// version)`.
 fn replace_open(source: &str) {
     run(&format!(
         "const open = IDBFactory.prototype.open;
@@ -70,7 +72,10 @@ async fn the_state_is_readable_in_the_developer_tools() {
     let query = query(&client, "orgContacts", json!({"select": ["mail", "displayName"]}));
     sync(&query).await.unwrap();
     let keys = with_database(&account, "return done(state.getAllKeys())").await;
-    assert_eq!(keys, json!([format!("{account} | {} | /contacts/delta | $select=displayName,mail", world.root)]));
+    assert_eq!(
+        keys,
+        json!([format!("{account} | {} | /contacts/delta | $select=displayName,mail", world.root)])
+    );
     assert_eq!(keys[0], query.key());
     let state = with_database(&account, "return done(state.getAll())").await;
     assert_eq!(
@@ -100,7 +105,11 @@ async fn a_state_that_makes_no_sense_is_a_named_error_and_reset_starts_over() {
         with_record(&account, odd).await;
         let refused = sync(&query).await.unwrap_err();
         assert_eq!(refused.code(), "store", "{odd}");
-        assert!(refused.message().contains(words) && refused.message().contains("reset() starts over"), "{odd}: {}", refused.message());
+        assert!(
+            refused.message().contains(words) && refused.message().contains("reset() starts over"),
+            "{odd}: {}",
+            refused.message()
+        );
         assert!(world.log().await.is_empty());
         assert_eq!(all(&query).await.len(), 30, "nothing is lost");
         reset(&query).await;
@@ -250,7 +259,12 @@ async fn a_query_that_nobody_used_for_thirty_days_is_purged_at_the_next_opening(
         sync(query).await.unwrap();
     }
     settled(first.close()).await.unwrap();
-    let later = [(29.0, None, [30, 30]), (31.0, Some(&kept), [0, 30]), (31.0 + 29.0, None, [0, 30]), (31.0 + 32.0, None, [0, 0])];
+    let later = [
+        (29.0, None, [30, 30]),
+        (31.0, Some(&kept), [0, 30]),
+        (31.0 + 29.0, None, [0, 30]),
+        (31.0 + 32.0, None, [0, 0]),
+    ];
     for (days, used, there) in later {
         DAYS.set(days);
         let opened = IndexedDb::open(&account, &prefix, Function::new_no_args(""), in_days).await.unwrap();
@@ -259,8 +273,10 @@ async fn a_query_that_nobody_used_for_thirty_days_is_purged_at_the_next_opening(
         }
         opened.purged().await;
         opened.close();
-        let rows = with_database(&account, "return (await done(items.getAllKeys())).map(([key]) => key)").await;
-        let count = |query: &Query| rows.as_array().unwrap().iter().filter(|key| **key == json!(query.key())).count();
+        let rows =
+            with_database(&account, "return (await done(items.getAllKeys())).map(([key]) => key)").await;
+        let count =
+            |query: &Query| rows.as_array().unwrap().iter().filter(|key| **key == json!(query.key())).count();
         assert_eq!([count(&left), count(&kept)], there, "after {days} days");
         let states = with_database(&account, "return done(state.count())").await;
         assert_eq!(states, there.iter().filter(|rows| **rows > 0).count(), "after {days} days");

@@ -141,10 +141,18 @@ impl Deref for Query {
 
 impl Query {
     /// A round that nobody has asked for a page. `on_status` is called with each status.
-    pub fn round(&self, options: JsValue, on_status: &Function, has_consumer: bool) -> Result<Round, Refused> {
+    pub fn round(
+        &self,
+        options: JsValue,
+        on_status: &Function,
+        has_consumer: bool,
+    ) -> Result<Round, Refused> {
         let caller = Reflect::get(&options, &"signal".into()).unwrap_or_default();
         let stop = following(&caller, &self.ending);
-        let handle = self.wasm.round(options, stop.signal(), on_status.clone(), has_consumer, None).map_err(Refused)?;
+        let handle = self
+            .wasm
+            .round(options, stop.signal(), on_status.clone(), has_consumer, None)
+            .map_err(Refused)?;
         Ok(Round { handle, stop, on_status: on_status.clone() })
     }
 }
@@ -178,11 +186,12 @@ impl Drop for Round {
     }
 }
 
-/// `openDelta()` with these options, and some standard ones: a delegated token, the world's endpoint
-/// and connection, quick retries.
+/// `openDelta()` with these options, and some standard ones: a delegated token, the world's
+/// endpoint and connection, quick retries.
 pub async fn try_open(world: &World, account: &str, more: &[(&str, JsValue)]) -> Result<Client, Refused> {
     let token = Function::new_no_args(&format!("return '{}'", world.delegated)).into();
-    let standard = [("token", token), ("retry", to_js(&json!({"base": 10, "cap": 50}))), ("fetch", world.fetch())];
+    let standard =
+        [("token", token), ("retry", to_js(&json!({"base": 10, "cap": 50}))), ("fetch", world.fetch())];
     let all: Vec<_> = standard.into_iter().chain(more.iter().cloned()).collect();
     try_open_at(&world.root, account, &all).await
 }
@@ -196,7 +205,9 @@ pub async fn try_open_at(root: &str, account: &str, more: &[(&str, JsValue)]) ->
     for (name, value) in more {
         set(name, value.clone());
     }
-    let make = Closure::<dyn Fn(String, JsValue) -> JsValue>::new(|message: String, fields| make_error(&message, &fields));
+    let make = Closure::<dyn Fn(String, JsValue) -> JsValue>::new(|message: String, fields| {
+        make_error(&message, &fields)
+    });
     let wasm = client::Client::new(options.into(), make.into_js_value().unchecked_into()).map_err(Refused)?;
     let ending = AbortController::new().unwrap();
     let on_closed = {

@@ -40,7 +40,10 @@ async fn a_bare_text_is_asked_for_before_each_request_and_a_token_with_its_expir
         sync(&contacts(&client)).await.unwrap();
         let calls = calls(&source);
         assert_eq!(calls.as_array().unwrap().len(), expected, "{body}");
-        assert_eq!((&calls[0]["reason"], &calls[0]["scopes"]), (&json!("start"), &json!([format!("{}/.default", world.origin())])));
+        assert_eq!(
+            (&calls[0]["reason"], &calls[0]["scopes"]),
+            (&json!("start"), &json!([format!("{}/.default", world.origin())]))
+        );
     }
 }
 
@@ -59,7 +62,10 @@ async fn anything_with_get_token_is_a_token_source() {
     );
     let client = try_open(&world, &fresh("a"), &[("token", credential.clone())]).await.unwrap();
     sync(&contacts(&client)).await.unwrap();
-    assert_eq!(from_js(&Reflect::get(&credential, &"seen".into()).unwrap()), json!([[[format!("{}/.default", world.origin())], true]]));
+    assert_eq!(
+        from_js(&Reflect::get(&credential, &"seen".into()).unwrap()),
+        json!([[[format!("{}/.default", world.origin())], true]])
+    );
 }
 
 #[test]
@@ -73,7 +79,8 @@ async fn a_refused_token_is_asked_for_once_more_and_a_second_refusal_is_final() 
     );
     let opened = try_open(&world, &account, &[("token", fickle.clone())]).await.unwrap();
     sync(&contacts(&opened)).await.unwrap();
-    let reasons: Vec<Value> = calls(&fickle).as_array().unwrap().iter().map(|call| call["reason"].clone()).collect();
+    let reasons: Vec<Value> =
+        calls(&fickle).as_array().unwrap().iter().map(|call| call["reason"].clone()).collect();
     assert_eq!(reasons, ["start", "unauthorized"]);
 
     let dead = try_open(&world, &account, &[("token", source(&world, "return 'dead'"))]).await.unwrap();
@@ -95,11 +102,27 @@ async fn a_token_source_that_fails_is_a_named_error() {
         ("return {}", "unauthorized", "got an object"),
         ("return 'two words'", "unauthorized", "cannot be a token"),
         ("return { accessToken: a, expiresOn: new Date(0) }", "unauthorized", "already expired"),
-        ("throw new Error('no network at the login')", "unauthorized", "the token source failed (no network at the login)"),
+        (
+            "throw new Error('no network at the login')",
+            "unauthorized",
+            "the token source failed (no network at the login)",
+        ),
         ("throw 'a text'", "unauthorized", "the token source failed"),
-        ("throw Object.assign(new Error('x'), { name: 'InteractionRequiredAuthError' })", "interaction", "the user has to sign in"),
-        ("throw Object.assign(new Error('x'), { errorCode: 'login_required' })", "interaction", "the user has to sign in"),
-        ("throw Object.assign(new Error('x'), { name: 'DeltaError', code: 'interaction' })", "interaction", "the user has to sign in"),
+        (
+            "throw Object.assign(new Error('x'), { name: 'InteractionRequiredAuthError' })",
+            "interaction",
+            "the user has to sign in",
+        ),
+        (
+            "throw Object.assign(new Error('x'), { errorCode: 'login_required' })",
+            "interaction",
+            "the user has to sign in",
+        ),
+        (
+            "throw Object.assign(new Error('x'), { name: 'DeltaError', code: 'interaction' })",
+            "interaction",
+            "the user has to sign in",
+        ),
     ] {
         let client = try_open(&world, &fresh("a"), &[("token", source(&world, body))]).await.unwrap();
         let refused = sync(&contacts(&client)).await.unwrap_err();

@@ -50,7 +50,10 @@ impl Left {
         )
         .await;
         let asked = Rc::default();
-        let more = [("token", Function::new_no_args("return 'a-token'").into()), ("fetch", answers(&fixture, Rc::clone(&asked)))];
+        let more = [
+            ("token", Function::new_no_args("return 'a-token'").into()),
+            ("fetch", answers(&fixture, Rc::clone(&asked))),
+        ];
         let account = fixture["account"].as_str().unwrap().to_owned();
         let client = try_open_at(fixture["endpoint"].as_str().unwrap(), &account, &more).await.unwrap();
         let call = &fixture["call"];
@@ -137,7 +140,11 @@ fn move_times(stores: &mut Value, shift: f64) {
 }
 
 fn pairs(entries: &mut Value) -> impl Iterator<Item = &mut [Value; 2]> {
-    entries.as_array_mut().unwrap().iter_mut().map(|entry| entry.as_array_mut().unwrap().as_mut_slice().try_into().unwrap())
+    entries
+        .as_array_mut()
+        .unwrap()
+        .iter_mut()
+        .map(|entry| entry.as_array_mut().unwrap().as_mut_slice().try_into().unwrap())
 }
 
 /// An `options.fetch` that gives the answers that 0.1.0 got, and writes down what it was asked for.
@@ -167,7 +174,11 @@ async fn a_calendar_in_the_middle_of_its_first_round_goes_on_at_its_next_link() 
     assert_eq!(record["phase"], "paging");
     assert!(record["masters"].is_array() && record["delivered"].is_array());
     asks_for_the_stored_link(&left);
-    assert_eq!(left.fixture["requests"].as_array().unwrap().len(), 2, "the page, and the master that it lacks");
+    assert_eq!(
+        left.fixture["requests"].as_array().unwrap().len(),
+        2,
+        "the page, and the master that it lacks"
+    );
     let report = left.go_on().await;
     assert_eq!((&report["kind"], &report["resumed"]), (&json!("full"), &json!(true)));
 }
@@ -203,7 +214,8 @@ async fn users_who_were_throttled_are_not_asked_for_before_the_stored_time() {
     let left = Left::load("users-throttled").await;
     asks_for_the_stored_link(&left);
     let states = left.fixture["database"]["stores"]["state"].as_array().unwrap();
-    let throttle = states.iter().find(|state| state[0].as_str().unwrap().contains(" | not before | ")).unwrap();
+    let throttle =
+        states.iter().find(|state| state[0].as_str().unwrap().contains(" | not before | ")).unwrap();
     let until = throttle[1]["until"].as_f64().unwrap();
     assert!(until > Date::now() && left.shift > 0.0);
     let asked = Rc::clone(&left.asked);

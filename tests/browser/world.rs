@@ -95,7 +95,11 @@ impl World {
     /// A caller's own `fetch`: `source` returns it, and has as `a` the one that reaches the world.
     pub fn wrapped_fetch(&self, source: &str) -> JsValue {
         let fetch = self.fetch();
-        if fetch.is_undefined() { js(source, &run("return (...all) => fetch(...all)")) } else { js(source, &fetch) }
+        if fetch.is_undefined() {
+            js(source, &run("return (...all) => fetch(...all)"))
+        } else {
+            js(source, &fetch)
+        }
     }
 
     /// The URLs of other hosts that were asked for. A server does not see them: there are none.
@@ -154,9 +158,9 @@ impl World {
         until(fault, async || acted().await >= Some(count)).await;
     }
 
-    /// A barrier for tests of absence: a whole round of another client in another world, one request
-    /// after the other. What a client under test was ready to send when this began has reached its
-    /// world's log when this ends.
+    /// A barrier for tests of absence: a whole round of another client in another world, one
+    /// request after the other. What a client under test was ready to send when this began has
+    /// reached its world's log when this ends.
     pub async fn others_are_done() {
         let other = Self::new().await;
         sync(&contacts(&client(&other, &fresh("barrier")).await)).await.unwrap();
@@ -168,7 +172,12 @@ impl Graph {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let text = match self {
             Self::Core(core) => {
-                let request = Request { method: method.into(), url: path.into(), headers: vec![], body: body.into_bytes() };
+                let request = Request {
+                    method: method.into(),
+                    url: path.into(),
+                    headers: vec![],
+                    body: body.into_bytes(),
+                };
                 let answer = core.server.borrow_mut().handle(&request, now());
                 let text = String::from_utf8(answer.body).unwrap();
                 assert!(answer.status < 300, "{method} {path}: {text}");
@@ -176,7 +185,9 @@ impl Graph {
             }
             Self::Server(origin) => {
                 let text = call(&format!("{origin}{path}"), method, &body).await;
-                let text = text.unwrap_or_else(|error| panic!("{error:?} (`node tests/run.mjs browser` starts the server)"));
+                let text = text.unwrap_or_else(|error| {
+                    panic!("{error:?} (`node tests/run.mjs browser` starts the server)")
+                });
                 text.as_string().unwrap_or_default()
             }
         };

@@ -1,5 +1,5 @@
-//! The rules of every store, as `pkg-template/contract.js` has them for users' own: one function a rule.
-//! Each works under keys that begin with its `key`.
+//! The rules of every store, as `pkg-template/contract.js` has them for users' own: one function a
+//! rule. Each works under keys that begin with its `key`.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -146,16 +146,25 @@ pub async fn what_is_committed_is_loaded<S: Store>(store: &S, key: &str) {
     assert_eq!(store.rows(key, &["a"]).await, [Some(row(1))]);
 }
 
-pub async fn a_commit_replaces_the_whole_state_puts_and_removes_rows_and_leaves_the_others<S: Store>(store: &S, key: &str) {
+pub async fn a_commit_replaces_the_whole_state_puts_and_removes_rows_and_leaves_the_others<S: Store>(
+    store: &S,
+    key: &str,
+) {
     let first = Page::new(None, json!({"revision": "e.1", "old": true}));
     assert!(store.commit(key, first.put([("a", 1), ("b", 1), ("c", 1)])).await);
     let second = Page::new(Some("e.1"), revision("e.2")).put([("b", 2), ("d", 2)]).remove(["c", "nobody"]);
     assert!(store.commit(key, second).await);
     assert_eq!(store.load(key).await, Some(revision("e.2")));
-    assert_eq!(store.rows(key, &["a", "b", "c", "d"]).await, [Some(row(1)), Some(row(2)), None, Some(row(2))]);
+    assert_eq!(
+        store.rows(key, &["a", "b", "c", "d"]).await,
+        [Some(row(1)), Some(row(2)), None, Some(row(2))]
+    );
 }
 
-pub async fn a_commit_that_expects_nothing_is_refused_where_something_is_stored<S: Store>(store: &S, key: &str) {
+pub async fn a_commit_that_expects_nothing_is_refused_where_something_is_stored<S: Store>(
+    store: &S,
+    key: &str,
+) {
     assert!(store.commit(key, Page::new(None, revision("e.1")).put([("a", 1)])).await);
     assert!(!store.commit(key, Page::new(None, revision("f.1")).put([("a", 2)])).await);
 }
@@ -177,7 +186,10 @@ pub async fn a_commit_that_is_refused_writes_nothing<S: Store>(store: &S, key: &
     assert_eq!(store.rows(key, &["a", "b", "c"]).await, [Some(row(1)), Some(row(1)), None]);
 }
 
-pub async fn of_commits_at_once_that_expect_the_same_one_wins_and_all_of_it_is_stored<S: Store>(store: &S, key: &str) {
+pub async fn of_commits_at_once_that_expect_the_same_one_wins_and_all_of_it_is_stored<S: Store>(
+    store: &S,
+    key: &str,
+) {
     race(key, &[store, store, store, store]).await;
 }
 
@@ -198,7 +210,10 @@ async fn race<S: Store>(key: &str, stores: &[&S]) {
     }
 }
 
-pub async fn rows_come_in_the_order_of_the_ids_with_a_gap_for_each_that_is_missing<S: Store>(store: &S, key: &str) {
+pub async fn rows_come_in_the_order_of_the_ids_with_a_gap_for_each_that_is_missing<S: Store>(
+    store: &S,
+    key: &str,
+) {
     assert!(store.commit(key, Page::new(None, revision("e.1")).put([("a", 1), ("b", 2), ("c", 3)])).await);
     let rows = store.rows(key, &["c", "nobody", "a", "b", "zz"]).await;
     assert_eq!(rows, [Some(row(3)), None, Some(row(1)), Some(row(2)), None]);
@@ -217,7 +232,10 @@ pub async fn a_scan_goes_to_the_end_in_chunks_each_row_once<S: Store>(store: &S,
     }
 }
 
-pub async fn the_order_of_a_scan_is_the_same_each_time_and_goes_on_behind_an_id_that_is_gone<S: Store>(store: &S, key: &str) {
+pub async fn the_order_of_a_scan_is_the_same_each_time_and_goes_on_behind_an_id_that_is_gone<S: Store>(
+    store: &S,
+    key: &str,
+) {
     let rows = numbered(20);
     assert!(store.commit(key, Page::new(None, revision("e.1")).put(pairs(&rows))).await);
     let first = order(store, key, 7).await;
@@ -290,7 +308,8 @@ const IDS: [&str; 39] = [
 ];
 
 pub async fn keys_that_begin_alike_are_kept_apart<S: Store>(store: &S, prefix: &str) {
-    let keys = ["a", "a | ", "a | b", "a | b | c", "A | b", "a%", "a_", "a,", "a\u{e9}"].map(|key| format!("{prefix}{key}"));
+    let keys = ["a", "a | ", "a | b", "a | b | c", "A | b", "a%", "a_", "a,", "a\u{e9}"]
+        .map(|key| format!("{prefix}{key}"));
     for (n, key) in keys.iter().enumerate() {
         let page = Page::new(None, revision(&format!("e.{n}")));
         assert!(store.commit(key, page.put([("same", n), (&format!("own{n}"), n)])).await, "{key}");
@@ -304,7 +323,8 @@ pub async fn keys_that_begin_alike_are_kept_apart<S: Store>(store: &S, prefix: &
 
 pub async fn clear_wipes_the_keys_that_begin_with_its_prefix_and_no_other<S: Store>(store: &S, prefix: &str) {
     let gone = ["a_b% | ", "a_b% | x", "a_b% | x | y"].map(|key| format!("{prefix}{key}"));
-    let kept = ["a_b%", "axb% | x", "a_bb | x", "A_B% | x", "b | a_b% | x"].map(|key| format!("{prefix}{key}"));
+    let kept =
+        ["a_b%", "axb% | x", "a_bb | x", "A_B% | x", "b | a_b% | x"].map(|key| format!("{prefix}{key}"));
     for key in gone.iter().chain(&kept) {
         assert!(store.commit(key, Page::new(None, revision("e.1")).put([("a", 1), ("b", 2)])).await);
     }
@@ -371,8 +391,9 @@ pub async fn two_thousand_rows_go_in_one_commit<S: Store>(store: &S, key: &str) 
 
 pub async fn a_scan_beside_a_commit_gives_rows_of_one_moment<S: Store>(store: &S, key: &str) {
     let ids = numbered(100);
-    let page =
-        |expect: Option<&str>, n: usize| Page::new(expect, revision(&format!("e.{n}"))).put(ids.iter().map(|(id, _)| (id.as_str(), n)));
+    let page = |expect: Option<&str>, n: usize| {
+        Page::new(expect, revision(&format!("e.{n}"))).put(ids.iter().map(|(id, _)| (id.as_str(), n)))
+    };
     assert!(store.commit(key, page(None, 0)).await);
     for n in 1..=5 {
         let done = Cell::new(false);
@@ -380,7 +401,8 @@ pub async fn a_scan_beside_a_commit_gives_rows_of_one_moment<S: Store>(store: &S
             assert!(store.commit(key, page(Some(&format!("e.{}", n - 1)), n)).await);
             done.set(true);
         };
-        let scan = || Box::pin(store.scan(key, None, 200)) as Pin<Box<dyn Future<Output = Vec<(String, Value)>>>>;
+        let scan =
+            || Box::pin(store.scan(key, None, 200)) as Pin<Box<dyn Future<Output = Vec<(String, Value)>>>>;
         let scanning = async {
             loop {
                 for mut rows in all_of(vec![scan(), scan(), scan()]).await {

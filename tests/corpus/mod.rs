@@ -1,4 +1,5 @@
-//! What the page reader has to say of each real answer, by the corpus' own index. One check, for native and browser values.
+//! What the page reader has to say of each real answer, by the corpus' own index. One check, for
+//! native and browser values.
 
 use deltalink::protocol::change::{Dialect, entry, removal};
 use deltalink::protocol::item::Item;
@@ -20,9 +21,12 @@ pub struct Row {
 pub fn rows(index: &str) -> Vec<Row> {
     let mut lines = index.lines().map(|line| line.split('\t').collect::<Vec<_>>());
     let head = lines.next().expect("a head");
-    let column = |name: &str| head.iter().position(|column| *column == name).unwrap_or_else(|| panic!("a column {name}"));
+    let column = |name: &str| {
+        head.iter().position(|column| *column == name).unwrap_or_else(|| panic!("a column {name}"))
+    };
     let (file, kind, link) = (column("file"), column("kind"), column("link"));
-    let (items, removed, deleted) = (column("items"), column("items_with_removed"), column("items_with_deleted_facet"));
+    let (items, removed, deleted) =
+        (column("items"), column("items_with_removed"), column("items_with_deleted_facet"));
     let number = |text: &str| text.parse().unwrap_or(0);
     lines
         .map(|row| Row {
@@ -41,7 +45,11 @@ pub fn check<I: Item>(row: &Row, body: &I) {
     let file = &row.file;
     if row.kind == "error" {
         let outer = body.get("error").and_then(|error| error.text_of("code"));
-        assert_eq!(Refusal::read(400, Some(body)).codes.first(), outer.as_ref(), "{file}: the outermost code");
+        assert_eq!(
+            Refusal::read(400, Some(body)).codes.first(),
+            outer.as_ref(),
+            "{file}: the outermost code"
+        );
         return;
     }
     let read = page::read(body);
@@ -56,7 +64,11 @@ pub fn check<I: Item>(row: &Row, body: &I) {
     assert_eq!(items.len(), row.items, "{file}: the items");
     let gone = |dialect| items.iter().filter(|item| removal(*item, dialect).is_some()).count();
     assert_eq!(gone(Dialect::Removed), row.removed, "{file}: items with @removed");
-    assert_eq!(gone(Dialect::DeletedFacet), row.removed + row.deleted, "{file}: items with the deleted facet");
+    assert_eq!(
+        gone(Dialect::DeletedFacet),
+        row.removed + row.deleted,
+        "{file}: items with the deleted facet"
+    );
     for item in items {
         let _ = entry(item, Dialect::DeletedDate);
     }

@@ -6,7 +6,15 @@ const at = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
 /** The bundle of a source file as text. */
 export async function bundle(path, options = {}) {
-  const { outputFiles } = await build({ entryPoints: [at(path)], bundle: true, write: false, format: "esm", target: "es2022", logLevel: "error", ...options });
+  const { outputFiles } = await build({
+    entryPoints: [at(path)],
+    bundle: true,
+    write: false,
+    format: "esm",
+    target: "es2022",
+    logLevel: "error",
+    ...options,
+  });
   return outputFiles[0].text;
 }
 

@@ -1,9 +1,26 @@
-// The dashboard as built, in Chromium, on the fake Graph: what the page shows is compared with the fake's tables, and what
-// it asked with the fake's log.
+// The dashboard as built, in Chromium, on the fake Graph: what the page shows is compared with the
+// fake's tables, and what it asked with the fake's log.
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 import { bundle } from "./compile.mjs";
-import { count, differences, idle, idsOf, open, pathOf, ready, show, SHOTS, startChromium, startFake, sync, syncAll, VIEWS, words, World } from "./harness.mjs";
+import {
+  count,
+  differences,
+  idle,
+  idsOf,
+  open,
+  pathOf,
+  ready,
+  show,
+  SHOTS,
+  startChromium,
+  startFake,
+  sync,
+  syncAll,
+  VIEWS,
+  words,
+  World,
+} from "./harness.mjs";
 
 let fake;
 let browser;
@@ -23,11 +40,17 @@ afterEach(async () => {
 });
 
 async function fresh(options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: "en-GB", timezoneId: "Europe/Berlin", ...options });
+  const context = await browser.newContext({
+    viewport: { width: 1280, height: 900 },
+    locale: "en-GB",
+    timezoneId: "Europe/Berlin",
+    ...options,
+  });
   context.setDefaultTimeout(20_000);
   context.on("weberror", (error) => complaints.push(String(error.error())));
   context.on("console", (message) => {
-    if (/Content Security Policy|TrustedHTML|TrustedScript/.test(message.text())) complaints.push(message.text());
+    if (/Content Security Policy|TrustedHTML|TrustedScript/.test(message.text()))
+      complaints.push(message.text());
   });
   contexts.push(context);
   return context;
@@ -36,7 +59,8 @@ async function fresh(options = {}) {
 /** The window that the page asks for, as the fake's tables want it. */
 async function windowOf(page) {
   const { from, to } = JSON.parse(await page.evaluate(() => localStorage.getItem("deltalink.window")));
-  const day = (date, days) => new Date(Date.parse(`${date}T00:00:00Z`) + days * 86_400_000).toISOString().slice(0, 10);
+  const day = (date, days) =>
+    new Date(Date.parse(`${date}T00:00:00Z`) + days * 86_400_000).toISOString().slice(0, 10);
   return { from, to, query: `?start=${day(from, -1)}T00:00:00Z&end=${day(to, 2)}T00:00:00Z` };
 }
 
@@ -51,15 +75,29 @@ test("three collections arrive, and what is painted is what the server lists", a
   assert.deepEqual(await idsOf(page, "#recordings .recording"), sorted(await world.table("recordings")));
   const { from, to, query } = await windowOf(page);
   const events = await world.table("events", query);
-  const within = events.filter(({ type, start }) => type !== "seriesMaster" && start.dateTime.slice(0, 10) >= from && start.dateTime.slice(0, 10) < to);
+  const within = events.filter(
+    ({ type, start }) =>
+      type !== "seriesMaster" && start.dateTime.slice(0, 10) >= from && start.dateTime.slice(0, 10) < to,
+  );
   const painted = new Set(await idsOf(page, "#calendar .entry"));
   assert.ok(within.length > 5);
   for (const { id, subject } of within) assert.ok(painted.has(id), `${subject ?? id} is not in the agenda`);
   const master = events.find(({ type }) => type === "seriesMaster");
   if (master) assert.ok(!painted.has(master.id), "a master is no row of its own");
-  const occurrence = events.find(({ type, seriesMasterId, start }) => type === "occurrence" && seriesMasterId === master?.id && start.dateTime.slice(0, 10) > from && start.dateTime.slice(0, 10) < to);
-  if (occurrence) assert.equal(await page.locator(`.entry[data-id="${occurrence.id}"] .title`).first().textContent(), master.subject);
-  for (const view of VIEWS) assert.match(await words(page, view), /added \d+, changed 0, removed 0 · \d+ pages? · \d+ requests? · /);
+  const occurrence = events.find(
+    ({ type, seriesMasterId, start }) =>
+      type === "occurrence" &&
+      seriesMasterId === master?.id &&
+      start.dateTime.slice(0, 10) > from &&
+      start.dateTime.slice(0, 10) < to,
+  );
+  if (occurrence)
+    assert.equal(
+      await page.locator(`.entry[data-id="${occurrence.id}"] .title`).first().textContent(),
+      master.subject,
+    );
+  for (const view of VIEWS)
+    assert.match(await words(page, view), /added \d+, changed 0, removed 0 · \d+ pages? · \d+ requests? · /);
 });
 
 test("a change on the server and a second round bring exactly that change", async () => {
@@ -69,10 +107,18 @@ test("a change on the server and a second round bring exactly that change", asyn
   await world.clearLog();
 
   const [contact] = await world.table("contacts");
-  await world.edit({ collection: "contacts", op: "edit", id: contact.id, patch: { jobTitle: "Lighthouse Keeper" } });
+  await world.edit({
+    collection: "contacts",
+    op: "edit",
+    id: contact.id,
+    patch: { jobTitle: "Lighthouse Keeper" },
+  });
   assert.match(await sync(page, "contacts"), /added 0, changed 1, removed 0 · 1 page · 1 request · /);
   assert.deepEqual(await differences(page, "contacts"), [["changed", contact.displayName]]);
-  assert.equal(await page.locator(`tr[data-id="${contact.id}"] [data-label=Title]`).innerText(), "Lighthouse Keeper");
+  assert.equal(
+    await page.locator(`tr[data-id="${contact.id}"] [data-label=Title]`).innerText(),
+    "Lighthouse Keeper",
+  );
   assert.equal(await page.locator("#contacts tr[data-mark]").count(), 1);
 
   const [added] = await world.edit({ collection: "recordings", op: "add" });
@@ -123,7 +169,8 @@ test("after a reload the next request is the stored deltaLink", async () => {
   page.on("response", async (answer) => {
     if (!answer.url().startsWith(world.root) || answer.request().method() !== "GET") return;
     const body = await answer.json().catch(() => ({}));
-    if (body["@odata.deltaLink"]) links.set(new URL(answer.url()).pathname.split("/")[4], body["@odata.deltaLink"]);
+    if (body["@odata.deltaLink"])
+      links.set(new URL(answer.url()).pathname.split("/")[4], body["@odata.deltaLink"]);
   });
   await syncAll(page);
   await page.waitForFunction(() => true);
@@ -143,19 +190,29 @@ test("the days asked for stay the same on the next day, so the stored link goes 
   const context = await fresh();
   const page = await open(context, world);
   const { from, to } = await windowOf(page);
-  const day = (date, days) => new Date(Date.parse(`${date}T00:00:00Z`) + days * 86_400_000).toISOString().slice(0, 10);
+  const day = (date, days) =>
+    new Date(Date.parse(`${date}T00:00:00Z`) + days * 86_400_000).toISOString().slice(0, 10);
   // As it would have been chosen yesterday.
-  await page.evaluate((window) => localStorage.setItem("deltalink.window", JSON.stringify(window)), { from: day(from, -1), to: day(to, -1) });
+  await page.evaluate((window) => localStorage.setItem("deltalink.window", JSON.stringify(window)), {
+    from: day(from, -1),
+    to: day(to, -1),
+  });
   await page.reload();
   await ready(page);
   await sync(page, "calendar");
   const [{ url }] = await world.log("events");
   assert.ok(decodeURIComponent(url).includes(`=${day(from, -2)}T00:00:00`), url);
   await page.getByRole("button", { name: "Four weeks later" }).click();
-  await page.waitForFunction((before) => JSON.parse(localStorage.getItem("deltalink.window")).from !== before, day(from, -1));
+  await page.waitForFunction(
+    (before) => JSON.parse(localStorage.getItem("deltalink.window")).from !== before,
+    day(from, -1),
+  );
   await idle(page, "calendar");
   await page.getByRole("button", { name: "Today" }).click();
-  await page.waitForFunction((expected) => JSON.parse(localStorage.getItem("deltalink.window")).from === expected, from);
+  await page.waitForFunction(
+    (expected) => JSON.parse(localStorage.getItem("deltalink.window")).from === expected,
+    from,
+  );
 });
 
 test("a page killed in the middle of a round goes on without asking again for an acknowledged page", async () => {
@@ -175,8 +232,14 @@ test("a page killed in the middle of a round goes on without asking again for an
   const acknowledged = new Set(first.slice(0, Math.floor(painted / 10)).map(({ url }) => url));
   assert.ok(acknowledged.size >= 4);
   for (const { url } of second) assert.ok(!acknowledged.has(url), `asked again: ${url}`);
-  assert.ok(second.every(({ kind }) => kind === "next"), "no round began anew");
-  assert.ok(first.length + second.length <= 14, `${first.length} and ${second.length} requests for 12 pages and one in flight`);
+  assert.ok(
+    second.every(({ kind }) => kind === "next"),
+    "no round began anew",
+  );
+  assert.ok(
+    first.length + second.length <= 14,
+    `${first.length} and ${second.length} requests for 12 pages and one in flight`,
+  );
   assert.deepEqual(await idsOf(again, "#contacts tbody tr"), sorted(await world.table("contacts")));
 });
 
@@ -185,9 +248,18 @@ test("two accounts in one browser see nothing of each other", async () => {
   const context = await fresh();
   // Not today: after midnight in Berlin the day in UTC is yesterday, and past days are folded away.
   const soon = new Date(Date.now() + 2 * 86_400_000).toISOString().slice(0, 10);
-  const meeting = (subject) => ({ subject, type: "singleInstance", isAllDay: false, start: { dateTime: `${soon}T10:00:00.0000000`, timeZone: "UTC" }, end: { dateTime: `${soon}T11:00:00.0000000`, timeZone: "UTC" } });
+  const meeting = (subject) => ({
+    subject,
+    type: "singleInstance",
+    isAllDay: false,
+    start: { dateTime: `${soon}T10:00:00.0000000`, timeZone: "UTC" },
+    end: { dateTime: `${soon}T11:00:00.0000000`, timeZone: "UTC" },
+  });
   const anna = await open(context, world, { account: "anna" });
-  await world.edit({ collection: "events", op: "add", user: "anna@contoso.example", item: meeting("Anna's secret") }, { collection: "recordings", op: "add", user: "anna@contoso.example" });
+  await world.edit(
+    { collection: "events", op: "add", user: "anna@contoso.example", item: meeting("Anna's secret") },
+    { collection: "recordings", op: "add", user: "anna@contoso.example" },
+  );
   await syncAll(anna);
   assert.ok((await anna.innerText("#calendar")).includes("Anna's secret"));
   assert.ok((await count(anna, "contacts")) > 0);
@@ -195,7 +267,12 @@ test("two accounts in one browser see nothing of each other", async () => {
 
   const ben = await open(context, world, { account: "ben" });
   for (const view of VIEWS) assert.equal(await count(ben, view), 0, `${view} of another account`);
-  await world.edit({ collection: "events", op: "add", user: "ben@contoso.example", item: meeting("Ben's plan") });
+  await world.edit({
+    collection: "events",
+    op: "add",
+    user: "ben@contoso.example",
+    item: meeting("Ben's plan"),
+  });
   await syncAll(ben);
   const text = await ben.innerText("#calendar");
   assert.ok(text.includes("Ben's plan") && !text.includes("Anna's secret"));
@@ -203,10 +280,17 @@ test("two accounts in one browser see nothing of each other", async () => {
 
   await ben.click(".account");
   await ben.click("text=Forget what is stored here");
-  await ben.waitForFunction(() => document.getElementById("contacts").dataset.painted === "mirror" && document.getElementById("contacts").dataset.count === "0");
+  await ben.waitForFunction(
+    () =>
+      document.getElementById("contacts").dataset.painted === "mirror" &&
+      document.getElementById("contacts").dataset.count === "0",
+  );
   await anna.reload();
   await ready(anna);
-  assert.ok((await anna.innerText("#calendar")).includes("Anna's secret"), "what one account forgets, the other keeps");
+  assert.ok(
+    (await anna.innerText("#calendar")).includes("Anna's secret"),
+    "what one account forgets, the other keeps",
+  );
   assert.ok((await count(anna, "contacts")) > 0);
 });
 
@@ -221,12 +305,19 @@ const MSAL = {
 
 async function seeded(context, world, token) {
   const script = await bundle("tests/dashboard/msal-seed.ts");
-  await context.route("**/msal-seed.html", (route) => route.fulfill({ contentType: "text/html", body: `<!doctype html><title>seed</title><script type="module">${script.replaceAll("</script", "<\\/script")}</script>` }));
+  await context.route("**/msal-seed.html", (route) =>
+    route.fulfill({
+      contentType: "text/html",
+      body: `<!doctype html><title>seed</title><script type="module">${script.replaceAll("</script", "<\\/script")}</script>`,
+    }),
+  );
   const page = await context.newPage();
   await page.goto(`${fake.origin}/msal-seed.html`);
   await page.waitForFunction(() => "seed" in window);
   const account = await page.evaluate((seed) => window.seed(seed), { ...MSAL, token });
-  await page.goto(world.url({ msal: "test", clientId: MSAL.clientId, tenant: MSAL.tenant, endpoint: world.root }));
+  await page.goto(
+    world.url({ msal: "test", clientId: MSAL.clientId, tenant: MSAL.tenant, endpoint: world.root }),
+  );
   await ready(page);
   return { page, account };
 }
@@ -248,7 +339,11 @@ test("a real PublicClientApplication, seeded by loadExternalTokens, supplies the
   assert.ok((await count(page, "calendar")) > 0);
   const log = await world.log();
   assert.deepEqual(new Set(log.map(({ headers }) => headers.authorization)), new Set(["delegated"]));
-  assert.deepEqual(new Set(log.map(({ collection }) => collection)), new Set(["events", "contacts"]), "recordings are not even asked for");
+  assert.deepEqual(
+    new Set(log.map(({ collection }) => collection)),
+    new Set(["events", "contacts"]),
+    "recordings are not even asked for",
+  );
   await show(page, "recordings");
   assert.match(await page.innerText("#recordings"), /app-only token/);
   await page.screenshot({ path: `${SHOTS}/signed-in-recordings-wide-light.png` });
@@ -260,7 +355,10 @@ test("a real PublicClientApplication, seeded by loadExternalTokens, supplies the
   assert.deepEqual(elsewhere, [], "nothing was asked of another host");
 });
 
-/** Stands in for Microsoft's sign-in pages: who gets there is signed in, unless nobody is to be asked. */
+/**
+ * Stands in for Microsoft's sign-in pages: who gets there is signed in, unless nobody is to be
+ * asked.
+ */
 async function signInPages(context, world) {
   const seen = { authorize: [], token: [], logout: [] };
   const encode = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
@@ -273,22 +371,55 @@ async function signInPages(context, world) {
       seen.authorize.push(asked);
       const code = `code-${seen.authorize.length}`;
       nonces.set(code, asked.nonce);
-      const answer = new URLSearchParams({ state: asked.state, client_info, ...(asked.prompt === "none" ? { error: "interaction_required", error_description: "Sign in, please." } : { code }) });
-      return route.fulfill({ contentType: "text/html", body: `<!doctype html><script>location.replace(${JSON.stringify(`${asked.redirect_uri}#${answer}`)})</script>` });
+      const answer = new URLSearchParams({
+        state: asked.state,
+        client_info,
+        ...(asked.prompt === "none"
+          ? { error: "interaction_required", error_description: "Sign in, please." }
+          : { code }),
+      });
+      return route.fulfill({
+        contentType: "text/html",
+        body: `<!doctype html><script>location.replace(${JSON.stringify(`${asked.redirect_uri}#${answer}`)})</script>`,
+      });
     }
     if (url.pathname.endsWith("/oauth2/v2.0/token")) {
       const asked = Object.fromEntries(new URLSearchParams(route.request().postData()));
       seen.token.push(asked);
       const now = Math.floor(Date.now() / 1000);
       const { token } = await world.ask("POST", "/token", { kind: "delegated" });
-      const claims = { aud: asked.client_id, iss: `https://login.microsoftonline.com/${MSAL.tenant}/v2.0`, iat: now, nbf: now, exp: now + 3600, name: "Adele", oid: MSAL.user, preferred_username: MSAL.username, sub: MSAL.user, tid: MSAL.tenant, ver: "2.0", nonce: nonces.get(asked.code) };
-      const body = { token_type: "Bearer", scope: `openid profile ${MSAL.scopes.join(" ")}`, expires_in: 3600, ext_expires_in: 3600, access_token: token, client_info, id_token: `${encode({ alg: "none", typ: "JWT" })}.${encode(claims)}.x` };
+      const claims = {
+        aud: asked.client_id,
+        iss: `https://login.microsoftonline.com/${MSAL.tenant}/v2.0`,
+        iat: now,
+        nbf: now,
+        exp: now + 3600,
+        name: "Adele",
+        oid: MSAL.user,
+        preferred_username: MSAL.username,
+        sub: MSAL.user,
+        tid: MSAL.tenant,
+        ver: "2.0",
+        nonce: nonces.get(asked.code),
+      };
+      const body = {
+        token_type: "Bearer",
+        scope: `openid profile ${MSAL.scopes.join(" ")}`,
+        expires_in: 3600,
+        ext_expires_in: 3600,
+        access_token: token,
+        client_info,
+        id_token: `${encode({ alg: "none", typ: "JWT" })}.${encode(claims)}.x`,
+      };
       return route.fulfill({ json: body, headers: { "access-control-allow-origin": "*" } });
     }
     if (url.pathname.endsWith("/oauth2/v2.0/logout")) {
       seen.logout.push(url.searchParams.get("post_logout_redirect_uri"));
       const back = `${url.searchParams.get("post_logout_redirect_uri")}?${new URLSearchParams({ state: url.searchParams.get("state") })}`;
-      return route.fulfill({ contentType: "text/html", body: `<!doctype html><script>location.replace(${JSON.stringify(back)})</script>` });
+      return route.fulfill({
+        contentType: "text/html",
+        body: `<!doctype html><script>location.replace(${JSON.stringify(back)})</script>`,
+      });
     }
     return route.abort();
   });
@@ -300,7 +431,9 @@ test("somebody signs in through MSAL's popup, is asked again when Graph refuses,
   const context = await fresh();
   const seen = await signInPages(context, world);
   const page = await context.newPage();
-  await page.goto(world.url({ msal: "test", clientId: MSAL.clientId, tenant: MSAL.tenant, endpoint: world.root }));
+  await page.goto(
+    world.url({ msal: "test", clientId: MSAL.clientId, tenant: MSAL.tenant, endpoint: world.root }),
+  );
   await ready(page);
   assert.equal(await page.inputValue("#client-id"), MSAL.clientId);
   await page.getByRole("button", { name: "Sign in with Microsoft" }).click();
@@ -324,7 +457,10 @@ test("somebody signs in through MSAL's popup, is asked again when Graph refuses,
   assert.equal(await count(page, "contacts"), before, "what is stored stays readable");
   await page.screenshot({ path: `${SHOTS}/sign-in-again-wide-light.png` });
   await page.getByRole("button", { name: "Sign in again" }).click();
-  await page.waitForFunction((n) => Number(document.getElementById("contacts").dataset.count) === n, before + 1);
+  await page.waitForFunction(
+    (n) => Number(document.getElementById("contacts").dataset.count) === n,
+    before + 1,
+  );
   await page.waitForSelector(".banner", { state: "detached" });
 
   await page.click(".account");
@@ -339,7 +475,12 @@ test("somebody signs in through MSAL's popup, is asked again when Graph refuses,
         opening.onsuccess = () => resolve(opening.result);
         opening.onerror = () => reject(opening.error);
       });
-      for (const store of database.objectStoreNames) rows += await new Promise((resolve) => (database.transaction(store).objectStore(store).count().onsuccess = (event) => resolve(event.target.result)));
+      for (const store of database.objectStoreNames)
+        rows += await new Promise(
+          (resolve) =>
+            (database.transaction(store).objectStore(store).count().onsuccess = (event) =>
+              resolve(event.target.result)),
+        );
       database.close();
     }
     return rows;
@@ -355,11 +496,21 @@ test("opened without a word, the page is the demo, and a reload does not make it
   const page = await (await fresh()).newPage();
   await page.goto(`${fake.origin}/`);
   await ready(page);
-  await page.waitForFunction(() => ["calendar", "contacts", "recordings"].every((id) => Number(document.getElementById(id).dataset.count) > 0 && document.getElementById(id).dataset.busy === "false"));
+  await page.waitForFunction(() =>
+    ["calendar", "contacts", "recordings"].every(
+      (id) =>
+        Number(document.getElementById(id).dataset.count) > 0 &&
+        document.getElementById(id).dataset.busy === "false",
+    ),
+  );
   await demo.clearLog();
   await page.reload();
   await ready(page);
-  await page.waitForFunction(() => /1 request/.test(document.querySelector("#calendar [data-testid=status]").textContent) && document.getElementById("calendar").dataset.busy === "false");
+  await page.waitForFunction(
+    () =>
+      /1 request/.test(document.querySelector("#calendar [data-testid=status]").textContent) &&
+      document.getElementById("calendar").dataset.busy === "false",
+  );
   assert.ok((await demo.log()).every(({ kind }) => kind === "delta"));
 });
 
@@ -367,9 +518,19 @@ test("a link cannot make the page send a token to another origin", async () => {
   const world = await World.make(fake.origin);
   const context = await fresh();
   const elsewhere = [];
-  await context.route(/^https:/, (route) => (elsewhere.push(new URL(route.request().url()).host), route.abort()));
+  await context.route(
+    /^https:/,
+    (route) => (elsewhere.push(new URL(route.request().url()).host), route.abort()),
+  );
   const { page } = await seeded(context, world, "a-token");
-  await page.goto(world.url({ msal: "test", clientId: MSAL.clientId, tenant: MSAL.tenant, endpoint: "https://collector.example/v1.0" }));
+  await page.goto(
+    world.url({
+      msal: "test",
+      clientId: MSAL.clientId,
+      tenant: MSAL.tenant,
+      endpoint: "https://collector.example/v1.0",
+    }),
+  );
   await ready(page);
   await page.click("#contacts .sync", { force: true }).catch(() => undefined);
   await show(page, "contacts");
@@ -399,11 +560,15 @@ test("an error shows its message, codes and request id, and the next round goes 
   const page = await open(context, world);
   await syncAll(page);
   const before = await count(page, "calendar");
-  await world.fault({ collection: "events" }, { name: "status", status: 403, code: "ErrorAccessDenied", message: "Access is denied." });
+  await world.fault(
+    { collection: "events" },
+    { name: "status", status: 403, code: "ErrorAccessDenied", message: "Access is denied." },
+  );
   await page.click("#calendar .sync");
   await page.waitForSelector("#calendar .error-card");
   const card = await page.innerText("#calendar .error-card");
-  for (const expected of ["forbidden", "403", "ErrorAccessDenied", "Request id"]) assert.ok(card.includes(expected), `${expected} in ${card}`);
+  for (const expected of ["forbidden", "403", "ErrorAccessDenied", "Request id"])
+    assert.ok(card.includes(expected), `${expected} in ${card}`);
   assert.equal(await count(page, "calendar"), before, "the mirror stays");
   await page.screenshot({ path: `${SHOTS}/error-card-wide-light.png` });
   await page.click("text=Copy report");
@@ -420,7 +585,10 @@ test("an error shows its message, codes and request id, and the next round goes 
 test("while Graph throttles, the page says until when and why", async () => {
   const world = await World.make(fake.origin);
   const page = await open(await fresh(), world, {}, "contacts");
-  await world.fault({ collection: "contacts" }, { name: "status", status: 429, code: "TooManyRequests", headers: { "Retry-After": "2" } });
+  await world.fault(
+    { collection: "contacts" },
+    { name: "status", status: 429, code: "TooManyRequests", headers: { "Retry-After": "2" } },
+  );
   await page.click("#contacts .sync");
   await page.waitForSelector('#contacts[data-phase="waiting"]');
   assert.match(await words(page, "contacts"), /Waiting until \d.*: Graph asked for a pause/);
@@ -465,7 +633,7 @@ test("the demo's buttons change the server and show what the round brought", asy
   await sync(page, "contacts");
   const outcome = () => page.locator(".demo-log li").first().locator('[data-outcome="complete"]').innerText();
   const press = async (name) => {
-    const rows = await page.locator('.demo-log [data-outcome]').count();
+    const rows = await page.locator(".demo-log [data-outcome]").count();
     await page.locator("#demo-panel").getByRole("button", { name }).click();
     await page.waitForFunction((n) => document.querySelectorAll(".demo-log [data-outcome]").length > n, rows);
     return outcome();
@@ -485,23 +653,65 @@ test("all-day events are on their date in Auckland and in Los Angeles", async ()
   const day = (days) => new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
   const world = await World.make(fake.origin, { populate: {} });
   const midnight = (date) => ({ dateTime: `${date}T00:00:00.0000000`, timeZone: "UTC" });
-  await world.edit({ collection: "events", op: "add", item: { subject: "Fair", type: "singleInstance", isAllDay: true, start: midnight(day(3)), end: midnight(day(6)) } });
+  await world.edit({
+    collection: "events",
+    op: "add",
+    item: {
+      subject: "Fair",
+      type: "singleInstance",
+      isAllDay: true,
+      start: midnight(day(3)),
+      end: midnight(day(6)),
+    },
+  });
   for (const timezoneId of ["Pacific/Auckland", "America/Los_Angeles"]) {
     const page = await open(await fresh({ timezoneId }), world);
     await sync(page, "calendar");
-    const where = await page.locator("#calendar .entry").evaluateAll((rows) => rows.map((row) => [row.closest("[data-date]").dataset.date, row.querySelector(".times").innerText.replace(/\s+/g, " ")]));
-    assert.deepEqual(where, [[day(3), "All day day 1 of 3"], [day(4), "All day day 2 of 3"], [day(5), "All day day 3 of 3"]], timezoneId);
+    const where = await page
+      .locator("#calendar .entry")
+      .evaluateAll((rows) =>
+        rows.map((row) => [
+          row.closest("[data-date]").dataset.date,
+          row.querySelector(".times").innerText.replace(/\s+/g, " "),
+        ]),
+      );
+    assert.deepEqual(
+      where,
+      [
+        [day(3), "All day day 1 of 3"],
+        [day(4), "All day day 2 of 3"],
+        [day(5), "All day day 3 of 3"],
+      ],
+      timezoneId,
+    );
   }
 });
 
 test("text from Graph stays text", async () => {
   const world = await World.make(fake.origin, { populate: {} });
-  const evil = '<img src=x onerror="document.body.dataset.hit=1"><script>document.body.dataset.hit=1</script>';
-  await world.edit({ collection: "contacts", op: "add", item: { displayName: evil, companyName: evil, mail: 'a@b"><b>', phones: [{ type: "business", number: "javascript:1" }] } });
+  const evil =
+    '<img src=x onerror="document.body.dataset.hit=1"><script>document.body.dataset.hit=1</script>';
+  await world.edit({
+    collection: "contacts",
+    op: "add",
+    item: {
+      displayName: evil,
+      companyName: evil,
+      mail: 'a@b"><b>',
+      phones: [{ type: "business", number: "javascript:1" }],
+    },
+  });
   const page = await open(await fresh(), world, {}, "contacts");
   await sync(page, "contacts");
   assert.equal(await page.locator("#contacts tbody .name").innerText(), evil);
-  assert.equal(await page.locator("#contacts tbody img, #contacts tbody b, #contacts tbody script, #contacts a[href^=javascript]").count(), 0);
+  assert.equal(
+    await page
+      .locator(
+        "#contacts tbody img, #contacts tbody b, #contacts tbody script, #contacts a[href^=javascript]",
+      )
+      .count(),
+    0,
+  );
   assert.equal(await page.getAttribute("body", "data-hit"), null);
 });
 
@@ -534,7 +744,13 @@ test("the page can be used by keyboard, names its controls and never scrolls sid
       await show(page, view);
       const { over, nameless, headings } = await page.evaluate(() => ({
         over: document.documentElement.scrollWidth - window.innerWidth,
-        nameless: [...document.querySelectorAll("button, a[href], input, select, summary")].filter((control) => control.checkVisibility() && !(control.getAttribute("aria-label") || control.textContent.trim() || control.labels?.length)).map((control) => control.outerHTML.slice(0, 120)),
+        nameless: [...document.querySelectorAll("button, a[href], input, select, summary")]
+          .filter(
+            (control) =>
+              control.checkVisibility() &&
+              !(control.getAttribute("aria-label") || control.textContent.trim() || control.labels?.length),
+          )
+          .map((control) => control.outerHTML.slice(0, 120)),
         headings: [...document.querySelectorAll("h1")].filter((heading) => heading.checkVisibility()).length,
       }));
       assert.ok(over <= 0, `${view} at ${width} is ${over} px too wide`);
@@ -555,7 +771,10 @@ test("the page can be used by keyboard, names its controls and never scrolls sid
 
 test("every view is photographed, wide and narrow, light and dark", async () => {
   const world = await World.make(fake.origin, { populate: { events: 60, contacts: 80, recordings: 14 } });
-  for (const [size, viewport] of [["wide", { width: 1440, height: 900 }], ["narrow", { width: 390, height: 844 }]]) {
+  for (const [size, viewport] of [
+    ["wide", { width: 1440, height: 900 }],
+    ["narrow", { width: 390, height: 844 }],
+  ]) {
     for (const colorScheme of ["light", "dark"]) {
       const context = await fresh({ viewport, colorScheme, reducedMotion: "reduce" });
       const page = await open(context, world);
@@ -564,7 +783,15 @@ test("every view is photographed, wide and narrow, light and dark", async () => 
         await show(page, view);
         await page.screenshot({ path: `${SHOTS}/${view}-${size}-${colorScheme}.png` });
       }
-      await world.fault({ collection: "contacts" }, { name: "status", status: 403, code: "Authorization_RequestDenied", message: "Insufficient privileges to complete the operation." });
+      await world.fault(
+        { collection: "contacts" },
+        {
+          name: "status",
+          status: 403,
+          code: "Authorization_RequestDenied",
+          message: "Insufficient privileges to complete the operation.",
+        },
+      );
       await show(page, "contacts");
       await page.click("#contacts .sync");
       await page.waitForSelector("#contacts .error-card");

@@ -18,7 +18,15 @@ export async function startFake() {
 export function startChromium() {
   return chromium.launch({
     executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
-    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
   });
 }
 
@@ -42,7 +50,13 @@ export class World {
   }
 
   async control(method, path, body) {
-    const answer = await fetch(`${this.origin}/control/worlds${path}`, { method, ...(body !== undefined && { body: JSON.stringify(body), headers: { "content-type": "application/json" } }) });
+    const answer = await fetch(`${this.origin}/control/worlds${path}`, {
+      method,
+      ...(body !== undefined && {
+        body: JSON.stringify(body),
+        headers: { "content-type": "application/json" },
+      }),
+    });
     const text = await answer.text();
     assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${text}`);
     return text === "" ? undefined : JSON.parse(text);
@@ -67,7 +81,9 @@ export class World {
   /** What Graph was asked, without preflights. */
   async log(collection) {
     const entries = await this.ask("GET", "/log");
-    return entries.filter(({ kind, collection: of }) => kind !== "preflight" && (collection === undefined || of === collection));
+    return entries.filter(
+      ({ kind, collection: of }) => kind !== "preflight" && (collection === undefined || of === collection),
+    );
   }
 
   clearLog() {
@@ -94,7 +110,8 @@ export const show = async (page, view) => {
   await page.waitForSelector(`#${view}:not([hidden])`);
 };
 
-export const idle = (page, view) => page.waitForSelector(`#${view}[data-busy="false"]`, { state: "attached" });
+export const idle = (page, view) =>
+  page.waitForSelector(`#${view}[data-busy="false"]`, { state: "attached" });
 
 /** One round of a view, through its button. The words that the page then has for it. */
 export async function sync(page, view) {
@@ -111,6 +128,10 @@ export async function syncAll(page) {
 
 export const words = (page, view) => page.locator(`#${view} [data-testid=status]`).innerText();
 export const count = async (page, view) => Number(await page.getAttribute(`#${view}`, "data-count"));
-export const differences = (page, view) => page.locator(`#${view} .differences li[data-verb]`).evaluateAll((rows) => rows.map((row) => [row.dataset.verb, row.querySelector(".what")?.textContent]));
-export const idsOf = (page, selector) => page.locator(selector).evaluateAll((rows) => [...new Set(rows.map((row) => row.dataset.id))].sort());
+export const differences = (page, view) =>
+  page
+    .locator(`#${view} .differences li[data-verb]`)
+    .evaluateAll((rows) => rows.map((row) => [row.dataset.verb, row.querySelector(".what")?.textContent]));
+export const idsOf = (page, selector) =>
+  page.locator(selector).evaluateAll((rows) => [...new Set(rows.map((row) => row.dataset.id))].sort());
 export const pathOf = (url) => url.slice(new URL(url).origin.length);

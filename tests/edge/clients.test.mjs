@@ -1,4 +1,5 @@
-// Each client has an instance of the wasm of its own: what fifty of them cost in one isolate of workerd.
+// Each client has an instance of the wasm of its own: what fifty of them cost in one isolate of
+// workerd.
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";

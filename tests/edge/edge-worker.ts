@@ -37,7 +37,11 @@ export default {
     if (!pathname.startsWith("/door/")) return example.fetch(request, env);
     const [, , what, mailbox] = decodeURIComponent(pathname).split("/");
     const { MAILBOXES, REGISTRY } = env as unknown as Doors;
-    if (what === "item") return Response.json((await MAILBOXES.getByName(mailbox ?? "").item(new URL(request.url).searchParams.get("id") ?? "")) ?? null);
+    if (what === "item")
+      return Response.json(
+        (await MAILBOXES.getByName(mailbox ?? "").item(new URL(request.url).searchParams.get("id") ?? "")) ??
+          null,
+      );
     // Aborted, it can't answer.
     const object = mailbox ? MAILBOXES.getByName(mailbox) : REGISTRY.getByName("registry");
     ctx.waitUntil(Promise.resolve(object.abort()).catch(() => {}));

@@ -41,17 +41,30 @@ test("a storm of 1,000 notifications for 50 mailboxes leads to one round at a ti
   });
   assert.equal(recorded, 200);
   assert.deepEqual(edge.delivered(people), await edge.listed(people));
-  assert.deepEqual(people.filter((person) => edge.flights.get(person).most > 1), [], "mailboxes with two rounds at a time");
+  assert.deepEqual(
+    people.filter((person) => edge.flights.get(person).most > 1),
+    [],
+    "mailboxes with two rounds at a time",
+  );
   const asked = edge.requests.slice(before);
   const rounds = (await edge.world.log()).filter(({ kind }) => kind === "delta");
-  const most = Math.max(...people.map((person) => rounds.filter(({ url }) => decodeURIComponent(url).includes(`'${person}'`)).length));
+  const most = Math.max(
+    ...people.map(
+      (person) => rounds.filter(({ url }) => decodeURIComponent(url).includes(`'${person}'`)).length,
+    ),
+  );
   const seconds = (asked.at(-1).at - asked[0].at) / 1000;
-  assert.ok(most > 0 && most <= seconds / 0.5 + 2, `${most} rounds of a mailbox in ${seconds} s, with a pause of half a second between two`);
+  assert.ok(
+    most > 0 && most <= seconds / 0.5 + 2,
+    `${most} rounds of a mailbox in ${seconds} s, with a pause of half a second between two`,
+  );
   for (const { mailbox, lastError, items } of await edge.statuses()) {
     assert.equal(lastError, undefined, mailbox);
     assert.equal(items, (await edge.listed([mailbox]))[mailbox].length);
   }
-  console.log(`storm: ${asked.length} requests to Graph for 1,000 notifications and 4 ticks in ${seconds.toFixed(1)} s, ${most} rounds of a mailbox at most`);
+  console.log(
+    `storm: ${asked.length} requests to Graph for 1,000 notifications and 4 ticks in ${seconds.toFixed(1)} s, ${most} rounds of a mailbox at most`,
+  );
 });
 
 test("an object aborted and a Worker restarted in the middle of a round go on at the page that was not acknowledged", async () => {
@@ -112,7 +125,11 @@ test("back-off survives a restart: nobody has to wake a mailbox that waits, or o
   await edge.add(person);
   await edge.add("flaky@contoso.example");
   const status = async (name) => (await edge.statuses()).find(({ mailbox }) => mailbox === name);
-  await until(async () => ((await status(person)).phase === "failed" && (await status(person)).lastError.code === "network") || "no failure");
+  await until(
+    async () =>
+      ((await status(person)).phase === "failed" && (await status(person)).lastError.code === "network") ||
+      "no failure",
+  );
   const { failures, nextTry, lastError } = await status(person);
   assert.ok(failures >= 1 && nextTry >= lastError.at + 300, "it waits");
   await edge.worker.restart();
@@ -129,7 +146,11 @@ test("back-off survives a restart: nobody has to wake a mailbox that waits, or o
   assert.ok((await status(person)).nextTry > Date.now() + 80_000);
   await edge.notify(person);
   await edge.tick();
-  assert.equal(edge.requests.slice(asked).filter(({ mailbox }) => mailbox === person).length, 1, "nobody asks sooner");
+  assert.equal(
+    edge.requests.slice(asked).filter(({ mailbox }) => mailbox === person).length,
+    1,
+    "nobody asks sooner",
+  );
 });
 
 test("a queue that refuses half of the batches loses nothing, and what is too large goes by reference", async () => {
@@ -137,7 +158,10 @@ test("a queue that refuses half of the batches loses nothing, and what is too la
   const choosy = (batch) => {
     assert.ok(batch.length <= 100, "messages of a batch");
     const sizes = batch.map((message) => JSON.stringify(message).length);
-    assert.ok(Math.max(...sizes) < 128_000 && sizes.reduce((sum, size) => sum + size) < 256_000, "bytes of messages, and of a batch");
+    assert.ok(
+      Math.max(...sizes) < 128_000 && sizes.reduce((sum, size) => sum + size) < 256_000,
+      "bytes of messages, and of a batch",
+    );
     // Five in a row: more than a round tries by itself.
     const take = (counts.taken + counts.refused) % 10 >= 5;
     counts[take ? "taken" : "refused"] += 1;
@@ -157,9 +181,15 @@ test("a queue that refuses half of the batches loses nothing, and what is too la
   const references = edge.messages.filter(({ reference }) => reference);
   assert.equal(new Set(references.map(({ id }) => id)).size, 1);
   assert.deepEqual(Object.keys(references[0]).sort(), ["id", "mailbox", "reference", "type"]);
-  const item = await (await edge.worker.fetch(`/door/item/${person}?id=${encodeURIComponent(references[0].id)}`)).json();
+  const item = await (
+    await edge.worker.fetch(`/door/item/${person}?id=${encodeURIComponent(references[0].id)}`)
+  ).json();
   assert.equal(item.content, "\u4e2d".repeat(50_000));
-  assert.ok(edge.messages.filter((message) => message.item).every((message) => message.item.content === large.content));
+  assert.ok(
+    edge.messages
+      .filter((message) => message.item)
+      .every((message) => message.item.content === large.content),
+  );
 });
 
 test("so many rounds run at once and no more, and when Graph throttles one the others wait as long", async () => {
@@ -189,7 +219,8 @@ test("so many rounds run at once and no more, and when Graph throttles one the o
   full = event();
   await Promise.all(people.map((person) => edge.notify(person)));
   await edge.tick();
-  const sent = (count) => until(async () => edge.messages.length === count || `${edge.messages.length} messages`);
+  const sent = (count) =>
+    until(async () => edge.messages.length === count || `${edge.messages.length} messages`);
   await sent(2 * people.length);
   await edge.quiet(people);
   assert.equal(seen, most, "by notifications and a tick");
@@ -209,7 +240,10 @@ test("so many rounds run at once and no more, and when Graph throttles one the o
   await edge.quiet(people);
   const at = edge.requests.slice(before).map((one) => clock + one.at - throttled);
   // Those whose turn it was already have theirs.
-  assert.ok(at.filter((ms) => ms < 11_000).length <= most, `${at.filter((ms) => ms < 11_000).length} requests`);
+  assert.ok(
+    at.filter((ms) => ms < 11_000).length <= most,
+    `${at.filter((ms) => ms < 11_000).length} requests`,
+  );
   assert.ok(at.filter((ms) => ms >= 11_000).length >= 2 * most);
   assert.equal(edge.tokens, tokens);
 });
@@ -224,7 +258,10 @@ test("a mailbox that is due is tried now, says the status page, however long it 
     return nextTry < Date.now() - 2000 || `next try at ${nextTry}`;
   });
   const html = await (await edge.admin("/")).text();
-  assert.match(html, /<tr><td>person0@contoso\.example<\/td><td><span class="is \w+">[a-z ]+<\/span><\/td><td>–<\/td><td>now<\/td>/);
+  assert.match(
+    html,
+    /<tr><td>person0@contoso\.example<\/td><td><span class="is \w+">[a-z ]+<\/span><\/td><td>–<\/td><td>now<\/td>/,
+  );
 });
 
 test("forged notifications change nothing, and replayed ones change nothing but the number of rounds", async () => {
@@ -232,18 +269,38 @@ test("forged notifications change nothing, and replayed ones change nothing but 
   const [ann, bob] = await edge.people(2, 2);
   for (const person of [ann, bob]) await edge.add(person);
   await edge.quiet([ann, bob]);
-  const before = { statuses: await edge.statuses(), requests: edge.requests.length, messages: edge.messages.length };
+  const before = {
+    statuses: await edge.statuses(),
+    requests: edge.requests.length,
+    messages: edge.messages.length,
+  };
   const genuine = edge.clientState(ann);
-  const forged = [undefined, null, "", 7, {}, genuine.toUpperCase(), genuine.slice(1), `${genuine} `, `${genuine.slice(0, -1)}x`, edge.clientState(bob), "\u4e2d".repeat(64)];
+  const forged = [
+    undefined,
+    null,
+    "",
+    7,
+    {},
+    genuine.toUpperCase(),
+    genuine.slice(1),
+    `${genuine} `,
+    `${genuine.slice(0, -1)}x`,
+    edge.clientState(bob),
+    "\u4e2d".repeat(64),
+  ];
   const answers = [];
   for (const clientState of forged) {
     answers.push((await edge.notify(ann, { clientState })).status);
-    for (const lifecycleEvent of ["missed", "subscriptionRemoved", "reauthorizationRequired"]) await edge.notify(ann, { clientState, lifecycleEvent, subscriptionId: "subscription 1" });
+    for (const lifecycleEvent of ["missed", "subscriptionRemoved", "reauthorizationRequired"])
+      await edge.notify(ann, { clientState, lifecycleEvent, subscriptionId: "subscription 1" });
   }
   assert.deepEqual([...new Set(answers)], [202], "the answer tells nothing");
-  const raw = (body, path = "/notifications/person0%40contoso.example") => edge.worker.fetch(path, { method: "POST", body });
-  for (const body of ["", "{", "null", "[]", "7", '{"value":7}']) assert.equal((await raw(body)).status, 400, body);
-  for (const body of ['{"value":[]}', '{"value":[null,7,"x"]}', `{"value":[{"clientState":"${genuine}"}]}`]) assert.equal((await raw(body)).status, 202, body);
+  const raw = (body, path = "/notifications/person0%40contoso.example") =>
+    edge.worker.fetch(path, { method: "POST", body });
+  for (const body of ["", "{", "null", "[]", "7", '{"value":7}'])
+    assert.equal((await raw(body)).status, 400, body);
+  for (const body of ['{"value":[]}', '{"value":[null,7,"x"]}', `{"value":[{"clientState":"${genuine}"}]}`])
+    assert.equal((await raw(body)).status, 202, body);
   assert.equal((await edge.worker.fetch("/notifications/x")).status, 405);
   assert.equal((await edge.worker.fetch("/notifications/%ff", { method: "POST" })).status, 401);
   assert.deepEqual(await edge.statuses(), before.statuses);
@@ -253,14 +310,18 @@ test("forged notifications change nothing, and replayed ones change nothing but 
   await edge.quiet([ann, bob]);
   const [after, other] = await edge.statuses();
   assert.ok(after.wanted > before.statuses[0].wanted && after.wanted <= before.statuses[0].wanted + 20);
-  assert.deepEqual([after.items, after.sent, after.failures, edge.messages.length], [2, 2, 0, before.messages]);
+  assert.deepEqual(
+    [after.items, after.sent, after.failures, edge.messages.length],
+    [2, 2, 0, before.messages],
+  );
   assert.deepEqual(other, before.statuses[1]);
 
   // Of a mailbox that nobody watches any more.
   await edge.admin(`/mailboxes/${encodeURIComponent(bob)}`, "DELETE");
   assert.equal([...edge.subscriptions.values()].filter(({ gone }) => gone).length, 1);
   const asked = edge.requests.length;
-  for (const lifecycleEvent of [undefined, "missed", "subscriptionRemoved"]) assert.equal((await edge.notify(bob, { lifecycleEvent })).status, 202);
+  for (const lifecycleEvent of [undefined, "missed", "subscriptionRemoved"])
+    assert.equal((await edge.notify(bob, { lifecycleEvent })).status, 202);
   await edge.tick();
   await edge.notify(ann);
   await edge.quiet([ann]);
@@ -315,17 +376,34 @@ test("a new secret of notifications or address of the Worker is a new subscripti
   const people = await edge.people(2, 1);
   for (const person of people) await edge.add(person);
   await edge.quiet(people);
-  await until(async () => (await edge.statuses()).every(({ subscription }) => subscription) || "not subscribed");
+  await until(
+    async () => (await edge.statuses()).every(({ subscription }) => subscription) || "not subscribed",
+  );
   const living = () => [...edge.subscriptions.values()].filter(({ gone }) => !gone);
-  const noted = async () => (await edge.statuses()).map(({ subscription }) => subscription.id).sort().join() === living().map(({ id }) => id).sort().join();
-  for (const [name, value] of [["NOTIFICATION_SECRET", "another secret, which is long enough too"], ["PUBLIC_URL", "https://moved.example/"]]) {
+  const noted = async () =>
+    (await edge.statuses())
+      .map(({ subscription }) => subscription.id)
+      .sort()
+      .join() ===
+    living()
+      .map(({ id }) => id)
+      .sort()
+      .join();
+  for (const [name, value] of [
+    ["NOTIFICATION_SECRET", "another secret, which is long enough too"],
+    ["PUBLIC_URL", "https://moved.example/"],
+  ]) {
     const before = living();
     // A mailbox that is cut off in its turn has it to the end, which is minutes.
     await edge.quiet(people);
     edge.bindings[name] = value;
     await edge.worker.restart();
     await edge.tick();
-    await until(async () => (before.every(({ gone }) => gone) && living().length === 2 && (await noted())) || JSON.stringify(living()));
+    await until(
+      async () =>
+        (before.every(({ gone }) => gone) && living().length === 2 && (await noted())) ||
+        JSON.stringify(living()),
+    );
     assert.ok(before.every(({ renewed }) => renewed === 0));
     for (const { notificationUrl, clientState } of living()) {
       const { origin, pathname } = new URL(notificationUrl);
@@ -381,7 +459,10 @@ test("a body of five megabytes is refused, whether its length is told or not", a
   edge = await startEdge({ choosy: () => true });
   const url = new URL("/notifications/x", await edge.worker.miniflare.ready);
   const text = (megabytes) => Buffer.from(`{"value":["${"x".repeat(megabytes * 2 ** 20)}"]}`);
-  /** Sends `body`, and ends the request only if `ends`: a server that refuses does not read what would still come. */
+  /**
+   * Sends `body`, and ends the request only if `ends`: a server that refuses does not read what
+   * would still come.
+   */
   const post = (body, { ends = true, headers = {} } = {}) =>
     new Promise((resolve, reject) => {
       const sending = request(url, { method: "POST", headers }, (response) => {
@@ -396,7 +477,11 @@ test("a body of five megabytes is refused, whether its length is told or not", a
   // The last byte is one too many.
   const large = text(4).subarray(0, 4 * 2 ** 20 + 1);
   assert.equal(await post(large, { ends: false, headers: { "content-length": 5 * 2 ** 20 } }), 413, "told");
-  assert.equal(await post(small, { headers: { "content-length": small.length } }), 202, "told, and small enough");
+  assert.equal(
+    await post(small, { headers: { "content-length": small.length } }),
+    202,
+    "told, and small enough",
+  );
   assert.equal(await post(large, { ends: false }), 413, "in chunks");
   assert.equal(await post(small), 202, "in chunks, and small enough");
 });
@@ -422,7 +507,10 @@ test("a mailbox has one name, whatever its capitals, and one that is not there i
   await edge.add(person.toUpperCase());
   await edge.add(person);
   await edge.quiet([person]);
-  assert.deepEqual((await edge.statuses()).map(({ mailbox }) => mailbox), [person]);
+  assert.deepEqual(
+    (await edge.statuses()).map(({ mailbox }) => mailbox),
+    [person],
+  );
   assert.equal((await edge.admin("/mailboxes/nobody", "DELETE")).status, 404);
   assert.equal((await edge.admin(`/mailboxes/${person.toUpperCase()}`, "DELETE")).status, 204);
   assert.equal((await edge.admin(`/mailboxes/${person}`, "DELETE")).status, 404);
@@ -438,18 +526,35 @@ test("the example's own consumer gets what the queue holds, and gives back what 
   const lines = () => edge.logs.filter((line) => line.startsWith("upsert "));
   await until(async () => lines().length === 3 || edge.logs.join("\n"));
   // With its time: the one that was too large for a message was asked for.
-  assert.deepEqual(lines().sort(), recordings.map(({ id, createdDateTime }) => `upsert ${person} ${id} ${createdDateTime}`).sort());
+  assert.deepEqual(
+    lines().sort(),
+    recordings.map(({ id, createdDateTime }) => `upsert ${person} ${id} ${createdDateTime}`).sort(),
+  );
   const worker = await edge.worker.miniflare.getWorker("worker");
   const message = (id, body) => ({ id, timestamp: new Date(), attempts: 1, body });
-  const answer = await worker.queue("graph-changes", [message("1", { mailbox: person, id: "a", type: "remove", reason: "deleted" }), message("2", null), message("3", { mailbox: person, id: "b", type: "upsert", reference: true })]);
+  const answer = await worker.queue("graph-changes", [
+    message("1", { mailbox: person, id: "a", type: "remove", reason: "deleted" }),
+    message("2", null),
+    message("3", { mailbox: person, id: "b", type: "upsert", reference: true }),
+  ]);
   assert.equal(answer.outcome, "ok");
-  assert.deepEqual([answer.explicitAcks, answer.retryMessages.map(({ msgId }) => msgId)], [["1", "3"], ["2"]]);
+  assert.deepEqual(
+    [answer.explicitAcks, answer.retryMessages.map(({ msgId }) => msgId)],
+    [["1", "3"], ["2"]],
+  );
 });
 
 test("the status page is for those who know the password, and takes nothing it shows for markup", async () => {
   edge = await startEdge({ choosy: () => true });
   const [person] = await edge.people(1, 3);
-  for (const authorization of [undefined, "Basic", "Basic x", `Bearer ${PASSWORD}`, `Basic ${Buffer.from("admin:wrong").toString("base64")}`, `Basic ${Buffer.from(PASSWORD).toString("base64")}x`]) {
+  for (const authorization of [
+    undefined,
+    "Basic",
+    "Basic x",
+    `Bearer ${PASSWORD}`,
+    `Basic ${Buffer.from("admin:wrong").toString("base64")}`,
+    `Basic ${Buffer.from(PASSWORD).toString("base64")}x`,
+  ]) {
     const response = await edge.worker.fetch("/", { headers: authorization ? { authorization } : {} });
     assert.equal(response.status, 401, authorization);
   }

@@ -1,5 +1,5 @@
-// What stands around the edge example in its tests: Graph's other parts (tokens, subscriptions), a look at every request, and the
-// end of the queue.
+// What stands around the edge example in its tests: Graph's other parts (tokens, subscriptions), a
+// look at every request, and the end of the queue.
 import { createHmac } from "node:crypto";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
@@ -33,8 +33,13 @@ export class Choosy extends WorkerEntrypoint {
   }
 }`;
 
-/** The example on a fake Graph. `choosy` stands for the queue, and tells of a batch whether it takes it. */
-/** `own`: the example's own consumer is at the end of the queue, and what it has to say in `logs`. */
+/**
+ * The example on a fake Graph. `choosy` stands for the queue, and tells of a batch whether it takes
+ * it.
+ */
+/**
+ * `own`: the example's own consumer is at the end of the queue, and what it has to say in `logs`.
+ */
 export async function startEdge({ choosy, own, options, pause = 30, backoff = 40 } = {}) {
   const fake = await startFake();
   const world = await fake.world({ options });
@@ -50,15 +55,26 @@ export async function startEdge({ choosy, own, options, pause = 30, backoff = 40
   const serve = async (request, response) => {
     let body = "";
     for await (const chunk of request) body += chunk;
-    const answer = (status, json) => response.writeHead(status, { "content-type": "application/json" }).end(json && JSON.stringify(json));
+    const answer = (status, json) =>
+      response.writeHead(status, { "content-type": "application/json" }).end(json && JSON.stringify(json));
     if (request.url.includes("/oauth2/")) {
       edge.tokens += 1;
       return answer(200, { access_token: world.tokens.app, expires_in: 3600 });
     }
     if (request.url.includes("/subscriptions")) {
       edge.asked.push(request.method);
-      if (hooks.subscribe.status) return response.writeHead(hooks.subscribe.status, { "content-type": "application/json", ...hooks.subscribe.headers }).end("{}");
-      const [status, json] = await subscribed(request.method, request.url.split("/subscriptions/")[1], body && JSON.parse(body));
+      if (hooks.subscribe.status)
+        return response
+          .writeHead(hooks.subscribe.status, {
+            "content-type": "application/json",
+            ...hooks.subscribe.headers,
+          })
+          .end("{}");
+      const [status, json] = await subscribed(
+        request.method,
+        request.url.split("/subscriptions/")[1],
+        body && JSON.parse(body),
+      );
       return answer(status, json);
     }
     const mailbox = /meetingOrganizerUserId='([^']*)'/.exec(decodeURIComponent(request.url))?.[1];
@@ -69,9 +85,14 @@ export async function startEdge({ choosy, own, options, pause = 30, backoff = 40
     response.once("close", () => (flight.now -= 1));
     requests.push({ mailbox, url: request.url, at: performance.now() });
     const instead = await hooks.request(mailbox, requests.filter((one) => one.mailbox === mailbox).length);
-    if (instead) return response.writeHead(instead.status, { "content-type": "application/json", ...instead.headers }).end("{}");
+    if (instead)
+      return response
+        .writeHead(instead.status, { "content-type": "application/json", ...instead.headers })
+        .end("{}");
     const { authorization, prefer } = request.headers;
-    const given = await fetch(fake.origin + request.url, { headers: { authorization, ...(prefer && { prefer }) } });
+    const given = await fetch(fake.origin + request.url, {
+      headers: { authorization, ...(prefer && { prefer }) },
+    });
     const text = (await given.text()).replaceAll(fake.origin, origin);
     response.writeHead(given.status, { "content-type": "application/json" }).end(text);
   };
@@ -90,26 +111,40 @@ export async function startEdge({ choosy, own, options, pause = 30, backoff = 40
     if (method === "POST") {
       const token = "Validation: <b>100 %2B</b> & more";
       const { pathname } = new URL(body.notificationUrl);
-      const echo = await worker.fetch(`${pathname}?validationToken=${encodeURIComponent(token).replaceAll("%20", "+")}`, { method: "POST" });
-      if (echo.status !== 200 || !echo.headers.get("content-type").startsWith("text/plain") || (await echo.text()) !== token) {
-        return [400, { error: { code: "InvalidRequest", message: "Subscription validation request failed." } }];
+      const echo = await worker.fetch(
+        `${pathname}?validationToken=${encodeURIComponent(token).replaceAll("%20", "+")}`,
+        { method: "POST" },
+      );
+      if (
+        echo.status !== 200 ||
+        !echo.headers.get("content-type").startsWith("text/plain") ||
+        (await echo.text()) !== token
+      ) {
+        return [
+          400,
+          { error: { code: "InvalidRequest", message: "Subscription validation request failed." } },
+        ];
       }
       const made = { ...body, id: `subscription ${subscriptions.size + 1}`, renewed: 0 };
       subscriptions.set(made.id, made);
       return [201, { id: made.id, expirationDateTime: made.expirationDateTime }];
     }
     const found = subscriptions.get(decodeURIComponent(id));
-    if (!found || found.gone) return [404, { error: { code: "ResourceNotFound", message: "The object was not found." } }];
+    if (!found || found.gone)
+      return [404, { error: { code: "ResourceNotFound", message: "The object was not found." } }];
     if (method === "DELETE") found.gone = true;
     else Object.assign(found, body, { renewed: found.renewed + 1 });
-    return method === "DELETE" ? [204] : [200, { id: found.id, expirationDateTime: found.expirationDateTime }];
+    return method === "DELETE"
+      ? [204]
+      : [200, { id: found.id, expirationDateTime: found.expirationDateTime }];
   }
 
   const { vars, durable_objects, queues, triggers } = await settings();
   const [{ binding, queue }] = queues.producers;
   const end = async (request) => {
     const batch = await request.json();
-    if (new URL(request.url).hostname === "choosy" && !choosy(batch)) return new Response(null, { status: 503 });
+    if (new URL(request.url).hostname === "choosy" && !choosy(batch))
+      return new Response(null, { status: 503 });
     messages.push(...batch);
     return new Response();
   };
@@ -128,12 +163,38 @@ export async function startEdge({ choosy, own, options, pause = 30, backoff = 40
   const worker = await startWorker(
     entry,
     {
-      durableObjects: Object.fromEntries(durable_objects.bindings.map(({ name, class_name }) => [name, { className: class_name, useSQLite: true }])),
-      ...(choosy ? { serviceBindings: { [binding]: { name: "sink", entrypoint: "Choosy" } } } : { queueProducers: { [binding]: queue } }),
-      ...(own && { queueConsumers: { [consumer.queue]: { maxBatchSize: consumer.max_batch_size, maxBatchTimeout: 0, deadLetterQueue: consumer.dead_letter_queue } } }),
+      durableObjects: Object.fromEntries(
+        durable_objects.bindings.map(({ name, class_name }) => [
+          name,
+          { className: class_name, useSQLite: true },
+        ]),
+      ),
+      ...(choosy
+        ? { serviceBindings: { [binding]: { name: "sink", entrypoint: "Choosy" } } }
+        : { queueProducers: { [binding]: queue } }),
+      ...(own && {
+        queueConsumers: {
+          [consumer.queue]: {
+            maxBatchSize: consumer.max_batch_size,
+            maxBatchTimeout: 0,
+            deadLetterQueue: consumer.dead_letter_queue,
+          },
+        },
+      }),
       bindings,
     },
-    [{ name: "sink", compatibilityDate: "2026-07-01", modules: true, script: SINK, serviceBindings: { END: end }, queueConsumers: { [own ? consumer.dead_letter_queue : queue]: { maxBatchSize: 100, maxBatchTimeout: 0 } } }],
+    [
+      {
+        name: "sink",
+        compatibilityDate: "2026-07-01",
+        modules: true,
+        script: SINK,
+        serviceBindings: { END: end },
+        queueConsumers: {
+          [own ? consumer.dead_letter_queue : queue]: { maxBatchSize: 100, maxBatchTimeout: 0 },
+        },
+      },
+    ],
     own && { handleStructuredLogs: ({ message }) => void logs.push(message) },
   );
 
@@ -165,34 +226,63 @@ export async function startEdge({ choosy, own, options, pause = 30, backoff = 40
     async record(user, item) {
       await world.edits({ collection: "recordings", op: "add", user, ...(item && { item }) });
     },
-    admin: (path, method = "GET") => worker.fetch(path, { method, headers: { authorization: `Basic ${Buffer.from(`admin:${PASSWORD}`).toString("base64")}` } }),
+    admin: (path, method = "GET") =>
+      worker.fetch(path, {
+        method,
+        headers: { authorization: `Basic ${Buffer.from(`admin:${PASSWORD}`).toString("base64")}` },
+      }),
     add: (mailbox) => edge.admin(`/mailboxes/${encodeURIComponent(mailbox)}`, "PUT"),
     async statuses() {
       return (await (await edge.admin("/status.json")).json()).mailboxes;
     },
-    clientState: (mailbox) => createHmac("sha256", bindings.NOTIFICATION_SECRET).update(mailbox).digest("hex"),
+    clientState: (mailbox) =>
+      createHmac("sha256", bindings.NOTIFICATION_SECRET).update(mailbox).digest("hex"),
     /** A notification as Graph would send it. */
     notify: (mailbox, change = {}) =>
       worker.fetch(`/notifications/${encodeURIComponent(mailbox)}`, {
         method: "POST",
         headers: { "content-type": "application/json" },
-        body: JSON.stringify({ value: [{ subscriptionId: "subscription 1", changeType: "created", clientState: edge.clientState(mailbox), ...change }] }),
+        body: JSON.stringify({
+          value: [
+            {
+              subscriptionId: "subscription 1",
+              changeType: "created",
+              clientState: edge.clientState(mailbox),
+              ...change,
+            },
+          ],
+        }),
       }),
     tick: async () => (await worker.miniflare.getWorker("worker")).scheduled({ cron: triggers.crons[0] }),
     /** Mailbox by mailbox: the ids of the table. */
     async listed(people) {
-      return Object.fromEntries(await Promise.all(people.map(async (user) => [user, (await world.table("recordings", `?user=${encodeURIComponent(user)}`)).map(({ id }) => id).sort()])));
+      return Object.fromEntries(
+        await Promise.all(
+          people.map(async (user) => [
+            user,
+            (await world.table("recordings", `?user=${encodeURIComponent(user)}`)).map(({ id }) => id).sort(),
+          ]),
+        ),
+      );
     },
     /** Mailbox by mailbox: the ids that came out of the queue. */
     delivered(people) {
-      return Object.fromEntries(people.map((user) => [user, [...new Set(messages.filter(({ mailbox }) => mailbox === user).map(({ id }) => id))].sort()]));
+      return Object.fromEntries(
+        people.map((user) => [
+          user,
+          [...new Set(messages.filter(({ mailbox }) => mailbox === user).map(({ id }) => id))].sort(),
+        ]),
+      );
     },
     /** Waits until nothing is wanted any more. */
     async quiet(people) {
       await until(async () => {
         const statuses = await edge.statuses();
         const done = statuses.filter(({ phase }) => phase === "current").length;
-        return done === people.length || `${done} of ${people.length} are up to date: ${JSON.stringify(statuses.find(({ phase }) => phase !== "current"))}`;
+        return (
+          done === people.length ||
+          `${done} of ${people.length} are up to date: ${JSON.stringify(statuses.find(({ phase }) => phase !== "current"))}`
+        );
       });
     },
     async stop() {

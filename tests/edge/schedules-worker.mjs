@@ -1,11 +1,16 @@
-// Turns of a schedule in a Durable Object: a mirror in its storage or in D1, a consumer that keeps his own copy in the storage, and the
-// end of the object at a given step, between two statements of a transaction too.
+// Turns of a schedule in a Durable Object: a mirror in its storage or in D1, a consumer that keeps
+// his own copy in the storage, and the end of the object at a given step, between two statements of
+// a transaction too.
 import { DurableObject } from "cloudflare:workers";
 import { openDelta } from "deltalink";
 import { D1Store } from "deltalink/stores/d1";
 import { DurableObjectStore } from "deltalink/stores/durable-object";
 
-const json = (method, body) => ({ method, body: JSON.stringify(body), headers: { "content-type": "application/json" } });
+const json = (method, body) => ({
+  method,
+  body: JSON.stringify(body),
+  headers: { "content-type": "application/json" },
+});
 
 export class Holder extends DurableObject {
   #token;
@@ -13,16 +18,20 @@ export class Holder extends DurableObject {
   /** A client of this object. What it does are steps: a statement, a request. */
   async #open({ control, root, kind, account, store: named, broken }, step) {
     const { storage } = this.ctx;
-    const store = named === "d1" ? this.#shared(step) : new DurableObjectStore({
-      sql: {
-        exec: (text, ...values) => {
-          step("statement");
-          return storage.sql.exec(broken ? text.replace("part >= ?4", "part > ?4") : text, ...values);
-        },
-      },
-      transactionSync: (run) => storage.transactionSync(run),
-    });
-    const sign = async () => (this.#token = (await (await fetch(`${control}/token`, json("POST", { kind }))).json()).token);
+    const store =
+      named === "d1"
+        ? this.#shared(step)
+        : new DurableObjectStore({
+            sql: {
+              exec: (text, ...values) => {
+                step("statement");
+                return storage.sql.exec(broken ? text.replace("part >= ?4", "part > ?4") : text, ...values);
+              },
+            },
+            transactionSync: (run) => storage.transactionSync(run),
+          });
+    const sign = async () =>
+      (this.#token = (await (await fetch(`${control}/token`, json("POST", { kind }))).json()).token);
     const client = await openDelta({
       endpoint: root,
       account,
@@ -73,7 +82,9 @@ export class Holder extends DurableObject {
       // Another client, which knows nothing of this one, has a round of its own.
       if (rival !== null && rival !== undefined && !other && steps >= rival) {
         other = await this.#open(schedule, () => {});
-        await this.#query(other, schedule).sync().catch(() => {});
+        await this.#query(other, schedule)
+          .sync()
+          .catch(() => {});
       }
     };
     const client = await this.#open(schedule, step);
@@ -83,7 +94,12 @@ export class Holder extends DurableObject {
       const round = query.round({ ...(most && { maxPages: most }) });
       for await (const page of round) {
         for (const change of copied ? page.changes : []) {
-          if (change.type === "upsert") storage.sql.exec("insert or replace into copy values (?, ?)", change.id, JSON.stringify(change.item));
+          if (change.type === "upsert")
+            storage.sql.exec(
+              "insert or replace into copy values (?, ?)",
+              change.id,
+              JSON.stringify(change.item),
+            );
           else storage.sql.exec("delete from copy where id = ?", change.id);
         }
       }
@@ -107,7 +123,10 @@ export class Holder extends DurableObject {
     const query = this.#query(client, schedule);
     const [items, count] = [await query.all(), await query.count()];
     await client.close();
-    const copy = this.ctx.storage.sql.exec("select item from copy").toArray().map(({ item }) => JSON.parse(item));
+    const copy = this.ctx.storage.sql
+      .exec("select item from copy")
+      .toArray()
+      .map(({ item }) => JSON.parse(item));
     return { items, count, copy };
   }
 }

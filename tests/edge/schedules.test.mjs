@@ -1,5 +1,6 @@
-// The schedules of the model test through the whole package in Durable Objects: edits, faults, rivals, and objects that are aborted
-// between any two steps. The oracle is the fake's tables. `SEED=n` replays one, `SCHEDULES=n` runs so many.
+// The schedules of the model test through the whole package in Durable Objects: edits, faults,
+// rivals, and objects that are aborted between any two steps. The oracle is the fake's tables.
+// `SEED=n` replays one, `SCHEDULES=n` runs so many.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { after, before, test } from "node:test";
@@ -16,11 +17,27 @@ let schedules;
 before(async () => {
   const { SEED: seed } = process.env;
   const range = seed === undefined ? ["0", String(count)] : [seed, "1"];
-  const { stdout } = await promisify(execFile)("cargo", ["run", "--quiet", "--locked", "-p", "fake-graph", "--example", "schedules", "--", ...range], { cwd: root, maxBuffer: 1 << 28 });
+  const { stdout } = await promisify(execFile)(
+    "cargo",
+    ["run", "--quiet", "--locked", "-p", "fake-graph", "--example", "schedules", "--", ...range],
+    { cwd: root, maxBuffer: 1 << 28 },
+  );
   // Nothing is to wait a second, or for ever.
-  schedules = stdout.trim().split("\n").map((line) => JSON.parse(line.replaceAll('"Retry-After":"1"', '"Retry-After":"0"').replaceAll('"name":"hang"', '"name":"network"')));
+  schedules = stdout
+    .trim()
+    .split("\n")
+    .map((line) =>
+      JSON.parse(
+        line
+          .replaceAll('"Retry-After":"1"', '"Retry-After":"0"')
+          .replaceAll('"name":"hang"', '"name":"network"'),
+      ),
+    );
   fake = await startFake();
-  worker = await startWorker(new URL("schedules-worker.mjs", import.meta.url).pathname, { durableObjects: { HOLDER: { className: "Holder", useSQLite: true } }, d1Databases: ["DB"] });
+  worker = await startWorker(new URL("schedules-worker.mjs", import.meta.url).pathname, {
+    durableObjects: { HOLDER: { className: "Holder", useSQLite: true } },
+    d1Databases: ["DB"],
+  });
 });
 after(async () => {
   await worker.dispose();
@@ -28,7 +45,10 @@ after(async () => {
 });
 
 async function ask(name, schedule, turn) {
-  const response = await worker.fetch("/", { method: "POST", body: JSON.stringify({ ask: name, schedule, turn }) });
+  const response = await worker.fetch("/", {
+    method: "POST",
+    body: JSON.stringify({ ask: name, schedule, turn }),
+  });
   return response.json();
 }
 
@@ -37,10 +57,20 @@ const QUIET = { crash: null, rival: null, meanwhile: [], shown: true };
 async function run({ turns, options, populate, query, ...schedule }, more) {
   const { seed, collection } = schedule;
   schedule.query = { ...query };
-  const world = await fake.world({ seed, options, populate: { ...populate, around: new Date(populate.around).toISOString() } });
+  const world = await fake.world({
+    seed,
+    options,
+    populate: { ...populate, around: new Date(populate.around).toISOString() },
+  });
   const control = `${fake.origin}/control/worlds/${world.id}`;
   if (schedule.app) schedule.query.organizer = world.user.id;
-  Object.assign(schedule, { control, root: world.root, kind: schedule.app ? "app" : "delegated", account: `seed ${seed} of ${world.id}`, ...more });
+  Object.assign(schedule, {
+    control,
+    root: world.root,
+    kind: schedule.app ? "app" : "delegated",
+    account: `seed ${seed} of ${world.id}`,
+    ...more,
+  });
   for (const turn of turns) {
     for (const edit of turn.edits) await world.edits(edit).catch(() => {});
     if (turn.faults.length) await world.faults(...turn.faults);
@@ -48,7 +78,10 @@ async function run({ turns, options, populate, query, ...schedule }, more) {
     const end = await ask("turn", schedule, { ...turn, copied: schedule.followed });
     if (turn.crash !== null) crashes.set += 1;
     if (end.code === "crash") {
-      assert.ok(turn.crash !== null && end.message.includes("by the schedule"), `seed ${seed}: ${end.message}`);
+      assert.ok(
+        turn.crash !== null && end.message.includes("by the schedule"),
+        `seed ${seed}: ${end.message}`,
+      );
       crashes.hit += 1;
     }
     assert.notEqual(end.code, "internal", `seed ${seed}: ${end.message}`);
@@ -72,13 +105,21 @@ async function run({ turns, options, populate, query, ...schedule }, more) {
   // Masters that Graph withholds are no part of what it reports.
   const withheld = options.withhold_masters || options.withhold_masters_full;
   await world.options({ withhold_masters_full: false });
-  const listed = byId(await world.table(collection, collection === "events" ? "?start=2026-11-01&end=2026-12-20" : ""));
+  const listed = byId(
+    await world.table(collection, collection === "events" ? "?start=2026-11-01&end=2026-12-20" : ""),
+  );
   const mirror = byId(items);
-  const expected = [...listed].filter(([id, { type }]) => !withheld || type !== "seriesMaster" || mirror.has(id)).map(([id]) => id);
+  const expected = [...listed]
+    .filter(([id, { type }]) => !withheld || type !== "seriesMaster" || mirror.has(id))
+    .map(([id]) => id);
   assert.deepEqual([...mirror.keys()].sort(), expected.sort(), `seed ${seed}: ${collection}`);
   for (const [id, item] of mirror) {
     if (item.type === "seriesMaster" && withheld) continue;
-    assert.deepEqual(plain(collection, item), plain(collection, listed.get(id)), `seed ${seed}: ${collection}: ${id}`);
+    assert.deepEqual(
+      plain(collection, item),
+      plain(collection, listed.get(id)),
+      `seed ${seed}: ${collection}: ${id}`,
+    );
   }
   await fetch(control, { method: "DELETE" });
 }
@@ -86,33 +127,53 @@ async function run({ turns, options, populate, query, ...schedule }, more) {
 const byId = (items) => new Map(items.map((item) => [item.id, item]));
 const SELECTED = ["id", "displayName", "mail", "jobTitle", "manager"];
 
-/** What a mirror is compared by: no annotations, which are made for an answer, and relationships as the tables have them. */
+/**
+ * What a mirror is compared by: no annotations, which are made for an answer, and relationships as
+ * the tables have them.
+ */
 function plain(collection, item) {
-  const named = Object.entries(item).filter(([name]) => !name.startsWith("@odata.") && name !== "eTag" && name !== "changeKey");
-  const found = Object.fromEntries(named.map(([name, value]) => [name, value === "true" ? true : value === "false" ? false : value]));
+  const named = Object.entries(item).filter(
+    ([name]) => !name.startsWith("@odata.") && name !== "eTag" && name !== "changeKey",
+  );
+  const found = Object.fromEntries(
+    named.map(([name, value]) => [name, value === "true" ? true : value === "false" ? false : value]),
+  );
   const ids = (set) => (set ?? []).map((one) => one.id ?? one);
   if (collection === "groups") found.members = ids(found.members).sort();
   if (collection !== "users") return found;
-  found.manager = Array.isArray(found.manager) ? ids(found.manager)[0] ?? null : (found.manager ?? null);
+  found.manager = Array.isArray(found.manager) ? (ids(found.manager)[0] ?? null) : (found.manager ?? null);
   return Object.fromEntries(Object.entries(found).filter(([name]) => SELECTED.includes(name)));
 }
 
-for (const [store, where, share] of [["durable-object", "a Durable Object", 1], ["d1", "D1", 5]]) {
+for (const [store, where, share] of [
+  ["durable-object", "a Durable Object", 1],
+  ["d1", "D1", 5],
+]) {
   test(`after any schedule the mirror in ${where} is what Graph lists`, async () => {
     const left = schedules.slice(0, Math.ceil(schedules.length / share));
     const { length } = left;
     const before = { ...crashes };
     const some = async () => {
-      for (let one; (one = left.shift()); ) await run(one, { store });
+      for (let one; (one = left.shift());) await run(one, { store });
     };
     await Promise.all([some(), some(), some(), some()]);
     const [hit, set] = [crashes.hit - before.hit, crashes.set - before.set];
-    console.log(`schedules: ${length} with the mirror in ${where}, ${hit} objects aborted in the middle of a round`);
+    console.log(
+      `schedules: ${length} with the mirror in ${where}, ${hit} objects aborted in the middle of a round`,
+    );
     if (length > 30) assert.ok(hit > length / 2, `${hit} of ${set} crashes were met`);
   });
 }
 
 test("a store that does not remove is found by them", { skip: process.env.SEED !== undefined }, async () => {
-  const found = await Promise.allSettled(schedules.filter(({ collection }) => collection !== "recordings").slice(0, 8).map((one) => run(one, { broken: true })));
-  assert.ok(found.some(({ reason }) => /seed \d+: \w+/.test(reason?.message)), "none of eight");
+  const found = await Promise.allSettled(
+    schedules
+      .filter(({ collection }) => collection !== "recordings")
+      .slice(0, 8)
+      .map((one) => run(one, { broken: true })),
+  );
+  assert.ok(
+    found.some(({ reason }) => /seed \d+: \w+/.test(reason?.message)),
+    "none of eight",
+  );
 });

@@ -1,11 +1,15 @@
-// The stores in a Worker: each call of them by HTTP, the rules of the contract where they are, rounds on them; and broken on purpose.
+// The stores in a Worker: each call of them by HTTP, the rules of the contract where they are,
+// rounds on them; and broken on purpose.
 import { DurableObject } from "cloudflare:workers";
 import { openDelta } from "deltalink";
 import { D1Store } from "deltalink/stores/d1";
 import { DurableObjectStore } from "deltalink/stores/durable-object";
 import { storeContract } from "deltalink/testing";
 
-/** SQL of a fault: `replace` puts one text in the place of another, `failing` is the number of the statement that fails. */
+/**
+ * SQL of a fault: `replace` puts one text in the place of another, `failing` is the number of the
+ * statement that fails.
+ */
 function altered(fault) {
   let number = 0;
   return (text) => {
@@ -100,7 +104,13 @@ const ASK = {
 
   /** A round of so many pages; what it delivered, and the mirror after it. */
   async round({ kind, endpoint, token, mirror, maxPages }, ctx, env) {
-    const client = await openDelta({ endpoint, token: () => token, account: "edge", store: OPEN[kind](ctx, env), retry: { base: 1, cap: 5 } });
+    const client = await openDelta({
+      endpoint,
+      token: () => token,
+      account: "edge",
+      store: OPEN[kind](ctx, env),
+      retry: { base: 1, cap: 5 },
+    });
     const query = client.orgContacts({ mirror });
     const changes = [];
     const round = query.round({ maxPages });

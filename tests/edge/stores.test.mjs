@@ -1,4 +1,5 @@
-// The stores of the edge in real workerd: the contract, restarts, long items, and stores that break it.
+// The stores of the edge in real workerd: the contract, restarts, long items, and stores that break
+// it.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { storeContract } from "deltalink/testing";
@@ -11,7 +12,10 @@ let worker;
 let fake;
 before(async () => {
   fake = await startFake();
-  worker = await startWorker(entry, { durableObjects: { HOLDER: { className: "Holder", useSQLite: true } }, d1Databases: ["DB"] });
+  worker = await startWorker(entry, {
+    durableObjects: { HOLDER: { className: "Holder", useSQLite: true } },
+    d1Databases: ["DB"],
+  });
 });
 after(async () => {
   await worker.dispose();
@@ -19,7 +23,10 @@ after(async () => {
 });
 
 async function ask(kind, question) {
-  const response = await worker.fetch(`/${kind}`, { method: "POST", body: JSON.stringify({ kind, ...question }) });
+  const response = await worker.fetch(`/${kind}`, {
+    method: "POST",
+    body: JSON.stringify({ kind, ...question }),
+  });
   const answer = await response.json();
   if (answer.error) throw new Error(answer.error);
   return answer;
@@ -43,7 +50,8 @@ let keys = 0;
 const newKey = () => `of a test | ${keys++} | `;
 
 for (const kind of kinds) {
-  for (const { name } of storeContract(() => {}, { reopen: () => {} })) test(`${kind}: ${name}`, () => ask(kind, { ask: "rule", name }));
+  for (const { name } of storeContract(() => {}, { reopen: () => {} }))
+    test(`${kind}: ${name}`, () => ask(kind, { ask: "rule", name }));
 
   const onceMore = storeContract(() => remote(kind), {
     reopen: async () => {
@@ -64,21 +72,65 @@ for (const kind of kinds) {
       const text = (from) => "x".repeat(from) + shape.repeat(length / shape.length);
       const put = [0, 1].map((from) => [`${at} ${from}`, { round: 1, item: { text: text(from) } }]);
       const before = await store.load(key);
-      assert.equal(await store.commit(key, { expect: before?.revision, state: { revision: `e.${at}`, text: text(0) }, put, remove: [] }), true);
+      assert.equal(
+        await store.commit(key, {
+          expect: before?.revision,
+          state: { revision: `e.${at}`, text: text(0) },
+          put,
+          remove: [],
+        }),
+        true,
+      );
       assert.deepEqual(await store.load(key), { revision: `e.${at}`, text: text(0) });
-      assert.deepEqual(await store.rows(key, put.map(([id]) => id)), put.map(([, row]) => row));
+      assert.deepEqual(
+        await store.rows(
+          key,
+          put.map(([id]) => id),
+        ),
+        put.map(([, row]) => row),
+      );
       ids.push(...put.map(([id]) => id));
     }
-    const long = { round: 2, item: { text: "\u4e2d\ud83d\udc4d\"".repeat(1_300_000 / 3) } };
+    const long = { round: 2, item: { text: '\u4e2d\ud83d\udc4d"'.repeat(1_300_000 / 3) } };
     assert.ok(Buffer.byteLength(JSON.stringify(long)) > 3_500_000 && JSON.stringify(long).length > 2_000_000);
     const huge = { round: 2, item: { text: "\u4e2d".repeat(1_700_000) } };
     assert.ok(Buffer.byteLength(JSON.stringify(huge)) > 5_000_000);
-    assert.equal(await store.commit(key, { expect: `e.${shapes.length - 1}`, state: { revision: "e" }, put: [["long", long], ["huge", huge]], remove: [] }), true);
+    assert.equal(
+      await store.commit(key, {
+        expect: `e.${shapes.length - 1}`,
+        state: { revision: "e" },
+        put: [
+          ["long", long],
+          ["huge", huge],
+        ],
+        remove: [],
+      }),
+      true,
+    );
     assert.deepEqual(await store.rows(key, ["huge", "long"]), [huge, long]);
-    assert.deepEqual((await store.scan(key, { after: "7 1", limit: 4 })).map(([id, { round }]) => [id, round]), [["8 0", 1], ["8 1", 1], ["huge", 2], ["long", 2]]);
+    assert.deepEqual(
+      (await store.scan(key, { after: "7 1", limit: 4 })).map(([id, { round }]) => [id, round]),
+      [
+        ["8 0", 1],
+        ["8 1", 1],
+        ["huge", 2],
+        ["long", 2],
+      ],
+    );
     // Shorter again, and gone.
-    assert.equal(await store.commit(key, { expect: "e", state: { revision: "f" }, put: [["huge", row(1)]], remove: ["long", ...ids] }), true);
-    assert.deepEqual([await store.load(key), await store.rows(key, ["huge", "long"]), await store.scan(key, { limit: 50 })], [{ revision: "f" }, [row(1), undefined], [["huge", row(1)]]]);
+    assert.equal(
+      await store.commit(key, {
+        expect: "e",
+        state: { revision: "f" },
+        put: [["huge", row(1)]],
+        remove: ["long", ...ids],
+      }),
+      true,
+    );
+    assert.deepEqual(
+      [await store.load(key), await store.rows(key, ["huge", "long"]), await store.scan(key, { limit: 50 })],
+      [{ revision: "f" }, [row(1), undefined], [["huge", row(1)]]],
+    );
     await store.clear(key);
   });
 
@@ -86,9 +138,27 @@ for (const kind of kinds) {
     const whole = async (fault) => {
       const key = newKey();
       const store = remote(kind);
-      await store.commit(key, { expect: undefined, state: { revision: "e.1" }, put: [["a", row(1)], ["b", row(1)]], remove: [] });
+      await store.commit(key, {
+        expect: undefined,
+        state: { revision: "e.1" },
+        put: [
+          ["a", row(1)],
+          ["b", row(1)],
+        ],
+        remove: [],
+      });
       const before = [await store.load(key), await store.scan(key, { limit: 9 })];
-      await assert.rejects(remote(kind, fault).commit(key, { expect: "e.1", state: { revision: "e.2" }, put: [["a", row(2)], ["c", row(2)]], remove: ["b"] }));
+      await assert.rejects(
+        remote(kind, fault).commit(key, {
+          expect: "e.1",
+          state: { revision: "e.2" },
+          put: [
+            ["a", row(2)],
+            ["c", row(2)],
+          ],
+          remove: ["b"],
+        }),
+      );
       assert.deepEqual([await store.load(key), await store.scan(key, { limit: 9 })], before);
     };
     // The table, two that delete, the rows, the state.
@@ -100,7 +170,11 @@ for (const kind of kinds) {
     const key = newKey();
     const ids = Array.from({ length: 100 }, (_, n) => `${kind} ${n}`);
     const commit = async (expect, revision, put, remove) => {
-      const { answer, ...cost } = await ask(kind, { ask: "cost", name: "commit", values: [key, { expect, state: { revision }, put: put.map((id) => [id, row(revision)]), remove }] });
+      const { answer, ...cost } = await ask(kind, {
+        ask: "cost",
+        name: "commit",
+        values: [key, { expect, state: { revision }, put: put.map((id) => [id, row(revision)]), remove }],
+      });
       assert.equal(answer, true);
       return cost;
     };
@@ -111,15 +185,27 @@ for (const kind of kinds) {
       await commit("e.3", "e.4", [], []),
     ];
     // What the lists of JSON are counted as, too.
-    assert.ok(costs.slice(0, 3).every(({ read }, at) => read <= [100, 50, 20][at] * 6), JSON.stringify(costs));
-    assert.deepEqual(costs.map(({ statements, written }) => [statements, written]), [[3, 101], [3, 51], [4, 21], [2, 1]]);
+    assert.ok(
+      costs.slice(0, 3).every(({ read }, at) => read <= [100, 50, 20][at] * 6),
+      JSON.stringify(costs),
+    );
+    assert.deepEqual(
+      costs.map(({ statements, written }) => [statements, written]),
+      [
+        [3, 101],
+        [3, 51],
+        [4, 21],
+        [2, 1],
+      ],
+    );
     await remote(kind).clear(key);
   });
 
   for (const mirror of [true, false]) {
     test(`${kind}: a round ${mirror ? "of a mirror" : "of a feed"} goes on in another process at the page that was not acknowledged`, async () => {
       const world = await fake.world({ populate: { contacts: 47 } });
-      const round = (maxPages) => ask(kind, { ask: "round", endpoint: world.root, token: world.tokens.delegated, mirror, maxPages });
+      const round = (maxPages) =>
+        ask(kind, { ask: "round", endpoint: world.root, token: world.tokens.delegated, mirror, maxPages });
       const first = await round(2);
       assert.equal(first.outcome, "partial");
       await worker.restart();
@@ -143,17 +229,56 @@ for (const kind of kinds) {
   }
 
   for (const [rule, words, fault] of [
-    ["a commit that expects another revision is refused", "does not compare", { replace: [" is ?2", " is ?2 or true"] }],
-    ["a commit that is refused writes nothing", "asks for the revision in its last statement alone", { replace: [" is ?2", " is ?2 or true"], but: "returning 1" }],
-    ["a commit replaces the whole state, puts and removes rows, and leaves the others", "deletes further parts alone", { replace: ["part >= ?4", "part > ?4"] }],
-    ["a scan goes to the end in chunks, each row once", "begins with the id it was given", { replace: ["id > ?2", "id >= ?2 and id > ''"] }],
-    ["a scan goes to the end in chunks, each row once", "counts one too few", { replace: ["limit ?3", "limit ?3 - 1"] }],
-    ["clear wipes the keys that begin with its prefix and no other", "takes the prefix for a pattern", { replace: ["key >= ?1 and key < ?1 || x'ff'", "key like ?1 || '%'"] }],
-    ["keys that begin alike are kept apart", "compares the beginnings of keys", { replace: ["where key = ?", "where key || '%' like ?"] }],
-    ...(kind === "d1" ? [["of commits at once that expect the same, one wins and all of it is stored", "commits statement by statement", { apart: true }]] : []),
+    [
+      "a commit that expects another revision is refused",
+      "does not compare",
+      { replace: [" is ?2", " is ?2 or true"] },
+    ],
+    [
+      "a commit that is refused writes nothing",
+      "asks for the revision in its last statement alone",
+      { replace: [" is ?2", " is ?2 or true"], but: "returning 1" },
+    ],
+    [
+      "a commit replaces the whole state, puts and removes rows, and leaves the others",
+      "deletes further parts alone",
+      { replace: ["part >= ?4", "part > ?4"] },
+    ],
+    [
+      "a scan goes to the end in chunks, each row once",
+      "begins with the id it was given",
+      { replace: ["id > ?2", "id >= ?2 and id > ''"] },
+    ],
+    [
+      "a scan goes to the end in chunks, each row once",
+      "counts one too few",
+      { replace: ["limit ?3", "limit ?3 - 1"] },
+    ],
+    [
+      "clear wipes the keys that begin with its prefix and no other",
+      "takes the prefix for a pattern",
+      { replace: ["key >= ?1 and key < ?1 || x'ff'", "key like ?1 || '%'"] },
+    ],
+    [
+      "keys that begin alike are kept apart",
+      "compares the beginnings of keys",
+      { replace: ["where key = ?", "where key || '%' like ?"] },
+    ],
+    ...(kind === "d1"
+      ? [
+          [
+            "of commits at once that expect the same, one wins and all of it is stored",
+            "commits statement by statement",
+            { apart: true },
+          ],
+        ]
+      : []),
   ]) {
     test(`${kind}: a store that ${words} breaks: ${rule}`, async () => {
-      await assert.rejects(ask(kind, { ask: "rule", name: rule, fault }), /: must be .*, is |did not come to an end/s);
+      await assert.rejects(
+        ask(kind, { ask: "rule", name: rule, fault }),
+        /: must be .*, is |did not come to an end/s,
+      );
     });
   }
 }

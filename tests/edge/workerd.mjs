@@ -25,7 +25,10 @@ export async function bundle(entry) {
   return folder;
 }
 
-/** A Worker whose process can be ended and begun again on what it has stored. `dispose` removes all of it. `others` are Workers beside it, `shared` what concerns all of them. */
+/**
+ * A Worker whose process can be ended and begun again on what it has stored. `dispose` removes all
+ * of it. `others` are Workers beside it, `shared` what concerns all of them.
+ */
 export async function startWorker(entry, options, others = [], shared = {}) {
   const folder = await bundle(entry);
   const worker = {

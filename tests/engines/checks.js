@@ -1,5 +1,5 @@
-// What the packed package must do in every engine. A check is a list of steps; each runs in a page of
-// its own: a fresh one, the same one after a reload, or another tab.
+// What the packed package must do in every engine. A check is a list of steps; each runs in a page
+// of its own: a fresh one, the same one after a reload, or another tab.
 
 const POPULATE = { contacts: 30, events: 20, around: "2026-11-21T00:00:00Z" };
 const WEEKS = { start: "2026-11-01", end: "2026-12-20" };

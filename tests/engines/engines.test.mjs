@@ -1,4 +1,5 @@
-// The packed package in one engine, which the variable ENGINE names: the checks of checks.js in real tabs.
+// The packed package in one engine, which the variable ENGINE names: the checks of checks.js in
+// real tabs.
 import assert from "node:assert/strict";
 import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -1,4 +1,5 @@
-// The packed package in every host. Ends with a table, and with 1 if it worked not everywhere. Words choose among the hosts.
+// The packed package in every host. Ends with a table, and with 1 if it worked not everywhere.
+// Words choose among the hosts.
 import assert from "node:assert/strict";
 import { projects } from "./hosts.mjs";
 import { Project, stage, through } from "./kit.mjs";
@@ -6,8 +7,14 @@ import { Project, stage, through } from "./kit.mjs";
 const words = process.argv.slice(2);
 /** What can't be shown on every machine, and why. */
 const ELSEWHERE = [
-  ["Safari, Firefox", "the loader is the browsers' own fetch, compile and import; `make test` runs the engine in Firefox and WebKitGTK"],
-  ["Cloudflare's and Vercel's networks", "nothing is deployed; workerd and the edge runtime of Next.js run here"],
+  [
+    "Safari, Firefox",
+    "the loader is the browsers' own fetch, compile and import; `make test` runs the engine in Firefox and WebKitGTK",
+  ],
+  [
+    "Cloudflare's and Vercel's networks",
+    "nothing is deployed; workerd and the edge runtime of Next.js run here",
+  ],
 ];
 const rows = [];
 const set = await stage();
@@ -22,7 +29,9 @@ for (const { parts, ways } of projects) {
     for (const [host] of wanted) row(host, "", error);
     continue;
   }
-  console.log(`installed for ${wanted.map(([host]) => host).join("; ")} in ${((Date.now() - start) / 1000).toFixed(1)} s`);
+  console.log(
+    `installed for ${wanted.map(([host]) => host).join("; ")} in ${((Date.now() - start) / 1000).toFixed(1)} s`,
+  );
   for (const [host, rung, run] of wanted) {
     try {
       const { note = "", ...result } = await run(project);
@@ -42,7 +51,8 @@ function row(host, rung, error, note = "") {
 }
 
 const width = (at) => Math.max(...rows.map((cells) => cells[at].length), 4);
-for (const [host, rung, ok, note] of [["host", "rung", "ok", ""], ...rows]) console.log(`${host.padEnd(width(0))}  ${rung.padEnd(width(1))}  ${ok.padEnd(6)}  ${note}`.trimEnd());
+for (const [host, rung, ok, note] of [["host", "rung", "ok", ""], ...rows])
+  console.log(`${host.padEnd(width(0))}  ${rung.padEnd(width(1))}  ${ok.padEnd(6)}  ${note}`.trimEnd());
 for (const [host, why] of ELSEWHERE) console.log(`not run: ${host}: ${why}`);
 const failed = rows.filter(([, , ok]) => ok !== "ok").length;
 console.log(`${rows.length - failed} passed, ${failed} failed`);

@@ -1,24 +1,42 @@
-// Every host that a user could bring, each a project as its own tool would make it, and the rung by which the wasm is loaded there.
+// Every host that a user could bring, each a project as its own tool would make it, and the rung by
+// which the wasm is loaded there.
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Miniflare } from "miniflare";
 import { freePort } from "./kit.mjs";
 
-const app = [["round.js", "src/round.js"], ["page.js", "src/main.js"]];
-const tested = [["tested.js", "src/round.js"], ["page.js", "src/main.js"]];
-const program = [["round.js", "src/round.js"], ["runtime.mjs", "src/main.mjs"]];
+const app = [
+  ["round.js", "src/round.js"],
+  ["page.js", "src/main.js"],
+];
+const tested = [
+  ["tested.js", "src/round.js"],
+  ["page.js", "src/main.js"],
+];
+const program = [
+  ["round.js", "src/round.js"],
+  ["runtime.mjs", "src/main.mjs"],
+];
 
 const vite = (major, dev, files = app, what = "") => ({
   parts: [["vite/index.html", "index.html"], [`vite/${major}`, "."], ...files],
   ways: [
-    [`${what}Vite ${major}, dev`, dev, async (project) => {
-      const port = await freePort();
-      return project.page(await project.start(`vite --host 127.0.0.1 --port ${port} --strictPort`, port));
-    }],
-    [`${what}Vite ${major}, build`, "url", async (project) => {
-      await project.run("vite build");
-      return project.page(await project.serve("dist"));
-    }],
+    [
+      `${what}Vite ${major}, dev`,
+      dev,
+      async (project) => {
+        const port = await freePort();
+        return project.page(await project.start(`vite --host 127.0.0.1 --port ${port} --strictPort`, port));
+      },
+    ],
+    [
+      `${what}Vite ${major}, build`,
+      "url",
+      async (project) => {
+        await project.run("vite build");
+        return project.page(await project.serve("dist"));
+      },
+    ],
   ],
 });
 
@@ -27,7 +45,10 @@ async function workerd(project, folder, main) {
   const files = await readdir(join(project.folder, folder));
   const modules = [main, ...files.filter((file) => file.endsWith(".wasm"))];
   const miniflare = new Miniflare({
-    modules: modules.map((file) => ({ type: file.endsWith(".wasm") ? "CompiledWasm" : "ESModule", path: join(project.folder, folder, file) })),
+    modules: modules.map((file) => ({
+      type: file.endsWith(".wasm") ? "CompiledWasm" : "ESModule",
+      path: join(project.folder, folder, file),
+    })),
     modulesRoot: join(project.folder, folder),
     compatibilityDate: "2026-07-01",
   });
@@ -50,11 +71,22 @@ async function withoutFile(project, command) {
 /** What wrangler does: the condition workerd, and each wasm a module of its own. */
 const bundledWorker = (host, round) => ({
   smoke: true,
-  parts: [["worker/src", "src"], [round, "src/round.js"]],
-  ways: [[host, "module", async (project) => {
-    await project.run("esbuild src/index.js --bundle --format=esm --conditions=workerd,worker,browser --loader:.wasm=copy --outdir=out");
-    return workerd(project, "out", "index.js");
-  }]],
+  parts: [
+    ["worker/src", "src"],
+    [round, "src/round.js"],
+  ],
+  ways: [
+    [
+      host,
+      "module",
+      async (project) => {
+        await project.run(
+          "esbuild src/index.js --bundle --format=esm --conditions=workerd,worker,browser --loader:.wasm=copy --outdir=out",
+        );
+        return workerd(project, "out", "index.js");
+      },
+    ],
+  ],
 });
 
 /** `smoke`: it needs no tool that this repository does not have. */
@@ -65,36 +97,64 @@ export const projects = [
   { smoke: true, ...vite(8, "url", tested, "deltalink/testing: ") },
   vite(6, "inline", tested, "deltalink/testing: "),
   {
-    parts: [["webpack", "."], ["round.js", "src/round.js"], ["page.js", "src/index.js"]],
-    ways: [["webpack 5", "url", async (project) => {
-      await project.run("npm run build");
-      return project.page(await project.serve("dist"));
-    }]],
+    parts: [
+      ["webpack", "."],
+      ["round.js", "src/round.js"],
+      ["page.js", "src/index.js"],
+    ],
+    ways: [
+      [
+        "webpack 5",
+        "url",
+        async (project) => {
+          await project.run("npm run build");
+          return project.page(await project.serve("dist"));
+        },
+      ],
+    ],
   },
   {
     smoke: true,
     parts: [["esbuild", "."], ...app, ["runtime.mjs", "src/main.mjs"]],
     ways: [
-      ["esbuild, one file", "inline", async (project) => {
-        await project.run("npm run build");
-        return project.page(await project.serve("www"));
-      }],
-      ["esbuild, splitting", "inline", async (project) => {
-        await project.run("npm run split");
-        return project.page(await project.serve("www"));
-      }],
-      ["esbuild, one file for Node", "inline", async (project) => {
-        await project.run("npm run node");
-        return project.told("node www/main.cjs");
-      }],
+      [
+        "esbuild, one file",
+        "inline",
+        async (project) => {
+          await project.run("npm run build");
+          return project.page(await project.serve("www"));
+        },
+      ],
+      [
+        "esbuild, splitting",
+        "inline",
+        async (project) => {
+          await project.run("npm run split");
+          return project.page(await project.serve("www"));
+        },
+      ],
+      [
+        "esbuild, one file for Node",
+        "inline",
+        async (project) => {
+          await project.run("npm run node");
+          return project.told("node www/main.cjs");
+        },
+      ],
     ],
   },
   {
     parts: [["rollup", "."], ...app],
-    ways: [["Rollup 4", "inline", async (project) => {
-      await project.run("npm run build");
-      return project.page(await project.serve("www"));
-    }]],
+    ways: [
+      [
+        "Rollup 4",
+        "inline",
+        async (project) => {
+          await project.run("npm run build");
+          return project.page(await project.serve("www"));
+        },
+      ],
+    ],
   },
   {
     smoke: true,
@@ -102,58 +162,115 @@ export const projects = [
     ways: [["a page with an import map", "url", async (project) => project.page(await project.serve())]],
   },
   {
-    parts: [["next", "."], ["round.js", "src/round.js"]],
+    parts: [
+      ["next", "."],
+      ["round.js", "src/round.js"],
+    ],
     ways: [
-      ["Next.js 16, dev, client component", "url", async (project) => {
-        const port = await freePort();
-        project.origin = await project.start(`next dev --hostname 127.0.0.1 --port ${port}`, port);
-        return project.page(project.origin);
-      }],
+      [
+        "Next.js 16, dev, client component",
+        "url",
+        async (project) => {
+          const port = await freePort();
+          project.origin = await project.start(`next dev --hostname 127.0.0.1 --port ${port}`, port);
+          return project.page(project.origin);
+        },
+      ],
       ["Next.js 16, dev, route handler", "file", (project) => project.asked(`${project.origin}/api/round`)],
-      ["Next.js 16, client component", "url", async (project) => {
-        const port = await freePort();
-        await project.run("next build");
-        project.origin = await project.start(`next start --hostname 127.0.0.1 --port ${port}`, port);
-        return project.page(project.origin);
-      }],
+      [
+        "Next.js 16, client component",
+        "url",
+        async (project) => {
+          const port = await freePort();
+          await project.run("next build");
+          project.origin = await project.start(`next start --hostname 127.0.0.1 --port ${port}`, port);
+          return project.page(project.origin);
+        },
+      ],
       ["Next.js 16, route handler", "file", (project) => project.asked(`${project.origin}/api/round`)],
-      ["Next.js 16, route handler at the edge", "module", (project) => project.asked(`${project.origin}/api/edge`)],
-      ["Next.js 16, client component, by webpack", "url", async (project) => {
-        const port = await freePort();
-        await project.run("next build --webpack");
-        project.origin = await project.start(`next start --hostname 127.0.0.1 --port ${port}`, port);
-        return project.page(project.origin);
-      }],
-      ["Next.js 16, route handler, by webpack", "inline", (project) => project.asked(`${project.origin}/api/round`)],
-      ["Next.js 16, route handler at the edge, by webpack", "module", (project) => project.asked(`${project.origin}/api/edge`)],
+      [
+        "Next.js 16, route handler at the edge",
+        "module",
+        (project) => project.asked(`${project.origin}/api/edge`),
+      ],
+      [
+        "Next.js 16, client component, by webpack",
+        "url",
+        async (project) => {
+          const port = await freePort();
+          await project.run("next build --webpack");
+          project.origin = await project.start(`next start --hostname 127.0.0.1 --port ${port}`, port);
+          return project.page(project.origin);
+        },
+      ],
+      [
+        "Next.js 16, route handler, by webpack",
+        "inline",
+        (project) => project.asked(`${project.origin}/api/round`),
+      ],
+      [
+        "Next.js 16, route handler at the edge, by webpack",
+        "module",
+        (project) => project.asked(`${project.origin}/api/edge`),
+      ],
     ],
   },
   {
     smoke: true,
     parts: program,
-    ways: [[`Node ${process.versions.node}`, "file", (project) => project.told(`${process.execPath} src/main.mjs`)]],
+    ways: [
+      [
+        `Node ${process.versions.node}`,
+        "file",
+        (project) => project.told(`${process.execPath} src/main.mjs`),
+      ],
+    ],
   },
   {
-    parts: [["runtimes", "."], ...program, ["tested.js", "src/tested/round.js"], ["runtime.mjs", "src/tested/main.mjs"]],
+    parts: [
+      ["runtimes", "."],
+      ...program,
+      ["tested.js", "src/tested/round.js"],
+      ["runtime.mjs", "src/tested/main.mjs"],
+    ],
     ways: [
       ["Node 20", "file", (project) => project.told("node_modules/node-20/bin/node src/main.mjs")],
       ["Node 26", "file", (project) => project.told("node_modules/node/bin/node src/main.mjs")],
       ["Deno 2", "file", (project) => project.told("deno run --allow-net --allow-read src/main.mjs")],
       ["Bun 1", "file", (project) => project.told("bun src/main.mjs")],
-      ["Deno 2 without the file", "inline", (project) => withoutFile(project, "deno run --allow-net --allow-read src/main.mjs")],
+      [
+        "Deno 2 without the file",
+        "inline",
+        (project) => withoutFile(project, "deno run --allow-net --allow-read src/main.mjs"),
+      ],
       ["Bun 1 without the file", "inline", (project) => withoutFile(project, "bun src/main.mjs")],
-      ["deltalink/testing: Deno 2", "file", (project) => project.told("deno run --allow-net --allow-read src/tested/main.mjs")],
+      [
+        "deltalink/testing: Deno 2",
+        "file",
+        (project) => project.told("deno run --allow-net --allow-read src/tested/main.mjs"),
+      ],
       ["deltalink/testing: Bun 1", "file", (project) => project.told("bun src/tested/main.mjs")],
     ],
   },
   bundledWorker("workerd", "round.js"),
   bundledWorker("deltalink/testing: workerd", "tested.js"),
   {
-    parts: [["worker", "."], ["round.js", "src/round.js"]],
-    ways: [["wrangler 4", "module", async (project) => {
-      const output = await project.run("node_modules/node/bin/node node_modules/wrangler/bin/wrangler.js deploy --dry-run --outdir=out");
-      const [upload] = output.match(/Total Upload: .*/) ?? [];
-      return { ...(await workerd(project, "out", "index.js")), note: upload };
-    }]],
+    parts: [
+      ["worker", "."],
+      ["round.js", "src/round.js"],
+    ],
+    ways: [
+      [
+        "wrangler 4",
+        "module",
+        async (project) => {
+          const output = await project.run(
+            "node_modules/node/bin/node node_modules/wrangler/bin/wrangler.js deploy --dry-run --outdir=out",
+          );
+          const [upload] = output.match(/Total Upload: .*/) ?? [];
+          return { ...(await workerd(project, "out", "index.js")), note: upload };
+        },
+      ],
+    ],
   },
 ];

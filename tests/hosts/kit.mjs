@@ -1,4 +1,5 @@
-// Projects of users, made in a folder of their own from what stands here, with the packed package; servers, and Chromium.
+// Projects of users, made in a folder of their own from what stands here, with the packed package;
+// servers, and Chromium.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -13,7 +14,12 @@ import { guard } from "../wait.mjs";
 const here = new URL(".", import.meta.url).pathname;
 const root = new URL("../..", import.meta.url).pathname;
 const tarball = join(root, "dist/deltalink.tgz");
-const TYPES = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm" };
+const TYPES = {
+  ".html": "text/html",
+  ".js": "text/javascript",
+  ".mjs": "text/javascript",
+  ".wasm": "application/wasm",
+};
 
 /** A fake Graph and a Chromium for all projects; `end()` stops both. */
 export async function stage() {
@@ -43,18 +49,26 @@ export class Project {
   #stage;
   #ends = [];
 
-  /** `parts`: folders and files of this folder, and where they go. With `install`, its tools come by npm. */
+  /**
+   * `parts`: folders and files of this folder, and where they go. With `install`, its tools come by
+   * npm.
+   */
   static async make(stage, parts, install) {
     const project = new Project();
     project.#stage = stage;
     project.folder = await mkdtemp(join(tmpdir(), "deltalink-host-"));
     project.#ends.push(() => rm(project.folder, { recursive: true }));
     try {
-      for (const [from, to] of parts) await cp(join(here, from), join(project.folder, to), { recursive: true });
+      for (const [from, to] of parts)
+        await cp(join(here, from), join(project.folder, to), { recursive: true });
       if (install) {
-        await project.run(`npm install --no-save --no-package-lock --prefer-offline --no-audit --no-fund --loglevel=error ${tarball}`);
+        await project.run(
+          `npm install --no-save --no-package-lock --prefer-offline --no-audit --no-fund --loglevel=error ${tarball}`,
+        );
       } else {
-        await project.run(`mkdir -p node_modules/deltalink && tar xzf ${tarball} -C node_modules/deltalink --strip-components=1`);
+        await project.run(
+          `mkdir -p node_modules/deltalink && tar xzf ${tarball} -C node_modules/deltalink --strip-components=1`,
+        );
       }
       return project;
     } catch (error) {
@@ -67,11 +81,15 @@ export class Project {
     for (const end of this.#ends.reverse()) await end();
   }
 
-  /** A command of the project's; what it prints. Tools that are not installed in it are this repository's. */
+  /**
+   * A command of the project's; what it prints. Tools that are not installed in it are this
+   * repository's.
+   */
   async run(command, ...args) {
     const child = this.#spawn(command, args);
     let output = "";
-    for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text) => (output += text));
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding("utf8").on("data", (text) => (output += text));
     const [code] = await once(child, "close");
     assert.equal(code, 0, `${command}: ${output}`);
     return output;
@@ -109,9 +127,26 @@ export class Project {
   }
 
   #spawn(command, args) {
-    const path = [join(this.folder, "node_modules/.bin"), join(root, "node_modules/.bin"), process.env.PATH].join(":");
-    const env = { ...process.env, PATH: path, CI: "true", NO_COLOR: "1", FORCE_COLOR: "0", NEXT_TELEMETRY_DISABLED: "1", WRANGLER_SEND_METRICS: "false" };
-    const child = spawn("bash", ["-c", command, "bash", ...args], { cwd: this.folder, env, stdio: ["ignore", "pipe", "pipe"], detached: true });
+    const path = [
+      join(this.folder, "node_modules/.bin"),
+      join(root, "node_modules/.bin"),
+      process.env.PATH,
+    ].join(":");
+    const env = {
+      ...process.env,
+      PATH: path,
+      CI: "true",
+      NO_COLOR: "1",
+      FORCE_COLOR: "0",
+      NEXT_TELEMETRY_DISABLED: "1",
+      WRANGLER_SEND_METRICS: "false",
+    };
+    const child = spawn("bash", ["-c", command, "bash", ...args], {
+      cwd: this.folder,
+      env,
+      stdio: ["ignore", "pipe", "pipe"],
+      detached: true,
+    });
     running.add(child);
     child.once("close", () => running.delete(child));
     return child;
@@ -133,8 +168,14 @@ export class Project {
       const errors = [];
       page.on("pageerror", (error) => errors.push(error.message));
       await page.goto(`${url}?${new URLSearchParams({ endpoint: root, token: tokens.delegated })}`);
-      const result = page.waitForFunction(() => document.body?.dataset.result, undefined, { timeout: 30_000 });
-      return JSON.parse(await (await result.catch((error) => Promise.reject(new Error([error.message, ...errors].join("; "))))).jsonValue());
+      const result = page.waitForFunction(() => document.body?.dataset.result, undefined, {
+        timeout: 30_000,
+      });
+      return JSON.parse(
+        await (
+          await result.catch((error) => Promise.reject(new Error([error.message, ...errors].join("; "))))
+        ).jsonValue(),
+      );
     } finally {
       await context.close();
     }
@@ -143,7 +184,9 @@ export class Project {
   /** What the server there answers. */
   async asked(url, fetcher = fetch) {
     const { root, tokens } = await this.world();
-    const response = await fetcher(`${url}?${new URLSearchParams({ endpoint: root, token: tokens.delegated })}`);
+    const response = await fetcher(
+      `${url}?${new URLSearchParams({ endpoint: root, token: tokens.delegated })}`,
+    );
     const text = await response.text();
     assert.equal(response.status, 200, text);
     return JSON.parse(text);
@@ -157,15 +200,24 @@ export class Project {
 /** The right answer, with the wasm from there. */
 export const through = (rung) => ({ rung, pages: 3, added: 25, count: 25 });
 
-/** Files by their path, and whatever `answer` says of a path in their place: its status, type and body. */
+/**
+ * Files by their path, and whatever `answer` says of a path in their place: its status, type and
+ * body.
+ */
 export async function serve(file, answer = () => undefined, headers = {}) {
   const asked = [];
   const server = createServer(async (request, response) => {
     const { pathname } = new URL(request.url, "http://127.0.0.1");
     asked.push(pathname);
     const path = pathname.endsWith("/") ? `${pathname}index.html` : pathname;
-    const found = async () => ({ status: 200, type: TYPES[extname(path)] ?? "text/plain", body: await readFile(file(path)) });
-    const { status, type, body } = (await answer(path)) ?? (await found().catch(() => ({ status: 404, type: "text/plain", body: "there is no such file" })));
+    const found = async () => ({
+      status: 200,
+      type: TYPES[extname(path)] ?? "text/plain",
+      body: await readFile(file(path)),
+    });
+    const { status, type, body } =
+      (await answer(path)) ??
+      (await found().catch(() => ({ status: 404, type: "text/plain", body: "there is no such file" })));
     response.writeHead(status, { "content-type": type, ...headers });
     response.end(body);
   });
@@ -174,10 +226,11 @@ export async function serve(file, answer = () => undefined, headers = {}) {
   return {
     origin: `http://127.0.0.1:${server.address().port}`,
     asked,
-    end: () => new Promise((resolve) => {
-      server.close(resolve);
-      server.closeAllConnections();
-    }),
+    end: () =>
+      new Promise((resolve) => {
+        server.close(resolve);
+        server.closeAllConnections();
+      }),
   };
 }
 

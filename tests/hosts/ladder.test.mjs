@@ -12,9 +12,12 @@ before(async () => {
 });
 after(() => set.end());
 
-/** A page that imports the package as it is, from a server that answers some paths in its own way. */
+/**
+ * A page that imports the package as it is, from a server that answers some paths in its own way.
+ */
 async function page(run, { answer, headers, document = "<!doctype html><title>A page</title>" } = {}) {
-  const own = async (path) => (path === "/index.html" ? { status: 200, type: "text/html", body: document } : answer?.(path));
+  const own = async (path) =>
+    path === "/index.html" ? { status: 200, type: "text/html", body: document } : answer?.(path);
   const server = await serve((path) => join(PACKAGE, path), own, headers);
   const context = await set.browser.newContext();
   try {
@@ -40,11 +43,27 @@ const wasm = () => readFile(join(PACKAGE, "deltalink.wasm"));
 const another = (bytes) => Buffer.concat([bytes.subarray(0, -12), Buffer.from("of-old-times")]);
 const FALLS = {
   "the file is missing": () => ({ status: 404, type: "text/plain", body: "not found" }),
-  "the server gives its page for every path": () => ({ status: 200, type: "text/html", body: "<!doctype html>" }),
+  "the server gives its page for every path": () => ({
+    status: 200,
+    type: "text/html",
+    body: "<!doctype html>",
+  }),
   "a page says that it is wasm": () => ({ status: 200, type: "application/wasm", body: "<!doctype html>" }),
-  "the file is of another build": async () => ({ status: 200, type: "application/wasm", body: another(await wasm()) }),
-  "the file is another wasm": () => ({ status: 200, type: "application/wasm", body: Buffer.from([0, 97, 115, 109, 1, 0, 0, 0]) }),
-  "the file is cut short": async () => ({ status: 200, type: "application/wasm", body: (await wasm()).subarray(0, 70_000) }),
+  "the file is of another build": async () => ({
+    status: 200,
+    type: "application/wasm",
+    body: another(await wasm()),
+  }),
+  "the file is another wasm": () => ({
+    status: 200,
+    type: "application/wasm",
+    body: Buffer.from([0, 97, 115, 109, 1, 0, 0, 0]),
+  }),
+  "the file is cut short": async () => ({
+    status: 200,
+    type: "application/wasm",
+    body: (await wasm()).subarray(0, 70_000),
+  }),
 };
 
 describe("in a browser", () => {
@@ -52,7 +71,10 @@ describe("in a browser", () => {
     await page(async (opened, server) => {
       const before = await opened.evaluate(() => Object.getOwnPropertyNames(globalThis));
       await opened.evaluate(() => import("/browser.js"));
-      assert.deepEqual(server.asked.filter((path) => isWasm(path) || path === "/inline.js"), []);
+      assert.deepEqual(
+        server.asked.filter((path) => isWasm(path) || path === "/inline.js"),
+        [],
+      );
       assert.equal(await load(opened), "url");
       assert.deepEqual(await opened.evaluate(() => Object.getOwnPropertyNames(globalThis)), before);
     });
@@ -65,48 +87,72 @@ describe("in a browser", () => {
         return [...(await Promise.all([init(), init()])), await init()];
       });
       assert.deepEqual(rungs, ["url", "url", "url"]);
-      assert.deepEqual(server.asked.filter((path) => isWasm(path) || path === "/inline.js"), ["/deltalink.wasm"]);
+      assert.deepEqual(
+        server.asked.filter((path) => isWasm(path) || path === "/inline.js"),
+        ["/deltalink.wasm"],
+      );
     });
   });
 
   for (const [what, fall] of Object.entries(FALLS)) {
     test(`the copy in JavaScript is loaded where ${what}`, async () => {
-      await page(async (opened) => assert.equal(await load(opened), "inline"), { answer: (path) => (isWasm(path) ? fall() : undefined) });
+      await page(async (opened) => assert.equal(await load(opened), "inline"), {
+        answer: (path) => (isWasm(path) ? fall() : undefined),
+      });
     });
   }
 
   test("a wasm of the wrong type is taken all the same", async () => {
-    const answer = async (path) => (isWasm(path) ? { status: 200, type: "application/octet-stream", body: await wasm() } : undefined);
+    const answer = async (path) =>
+      isWasm(path) ? { status: 200, type: "application/octet-stream", body: await wasm() } : undefined;
     await page(async (opened) => assert.equal(await load(opened), "url"), { answer });
   });
 
   test("the copy in JavaScript is loaded where a Content-Security-Policy forbids the request", async () => {
     const headers = { "content-security-policy": "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'" };
-    await page(async (opened, server) => {
-      assert.equal(await load(opened), "inline");
-      assert.equal(server.asked.some(isWasm), false);
-    }, { headers });
+    await page(
+      async (opened, server) => {
+        assert.equal(await load(opened), "inline");
+        assert.equal(server.asked.some(isWasm), false);
+      },
+      { headers },
+    );
   });
 
   test("a Content-Security-Policy without wasm-unsafe-eval is named", async () => {
     const headers = { "content-security-policy": "script-src 'self'" };
-    await page(async (opened) => {
-      const error = await load(opened);
-      assert.equal(error.name, "DeltaError");
-      assert.equal(error.code, "wasm");
-      assert.match(error.message, /script-src 'wasm-unsafe-eval'/);
-    }, { headers });
+    await page(
+      async (opened) => {
+        const error = await load(opened);
+        assert.equal(error.name, "DeltaError");
+        assert.equal(error.code, "wasm");
+        assert.match(error.message, /script-src 'wasm-unsafe-eval'/);
+      },
+      { headers },
+    );
   });
 
   test("a whole bundle in a blob loads its copy", async () => {
-    const project = await Project.make(set, [["esbuild", "."], ["round.js", "src/round.js"], ["page.js", "src/main.js"]], false);
+    const project = await Project.make(
+      set,
+      [
+        ["esbuild", "."],
+        ["round.js", "src/round.js"],
+        ["page.js", "src/main.js"],
+      ],
+      false,
+    );
     try {
       await project.run("esbuild src/main.js --bundle --format=esm --outfile=www/main.js");
       const document = `<!doctype html><title>A page</title><body><script type="module">
         const source = await (await fetch("/main.js")).text();
         await import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
       </script>`;
-      const served = await serve((path) => join(project.folder, "www", path), async (path) => (path === "/index.html" ? { status: 200, type: "text/html", body: document } : undefined));
+      const served = await serve(
+        (path) => join(project.folder, "www", path),
+        async (path) =>
+          path === "/index.html" ? { status: 200, type: "text/html", body: document } : undefined,
+      );
       try {
         assert.deepEqual(await project.page(served.origin), through("inline"));
       } finally {
@@ -119,15 +165,21 @@ describe("in a browser", () => {
 
   test("a load that failed can be tried again, and tells both reasons", async () => {
     let broken = true;
-    const answer = (path) => (broken && (isWasm(path) || path === "/inline.js") ? { status: 503, type: "text/plain", body: "later" } : undefined);
-    await page(async (opened) => {
-      const error = await load(opened);
-      assert.equal(error.code, "wasm");
-      assert.equal(error.retryable, true);
-      assert.match(error.message, /deltalink\.wasm answers 503; .*inline\.js/);
-      broken = false;
-      assert.equal(await load(opened), "url");
-    }, { answer });
+    const answer = (path) =>
+      broken && (isWasm(path) || path === "/inline.js")
+        ? { status: 503, type: "text/plain", body: "later" }
+        : undefined;
+    await page(
+      async (opened) => {
+        const error = await load(opened);
+        assert.equal(error.code, "wasm");
+        assert.equal(error.retryable, true);
+        assert.match(error.message, /deltalink\.wasm answers 503; .*inline\.js/);
+        broken = false;
+        assert.equal(await load(opened), "url");
+      },
+      { answer },
+    );
   });
 
   test("what the caller gives is taken, in each form, and its failure is told rather than passed over", async () => {
@@ -138,24 +190,44 @@ describe("in a browser", () => {
       bytes: async () => (await fetch("/elsewhere.wasm")).arrayBuffer(),
       module: () => WebAssembly.compileStreaming(fetch("/elsewhere.wasm")),
     };
-    const answer = async (path) => (path === "/elsewhere.wasm" ? { status: 200, type: "application/wasm", body: await wasm() } : isWasm(path) ? FALLS["the file is missing"]() : undefined);
+    const answer = async (path) =>
+      path === "/elsewhere.wasm"
+        ? { status: 200, type: "application/wasm", body: await wasm() }
+        : isWasm(path)
+          ? FALLS["the file is missing"]()
+          : undefined;
     for (const [form, given] of Object.entries(forms)) {
-      await page(async (opened, server) => {
-        const rung = await opened.evaluate(`(async () => (await import("/browser.js")).init((${given})()))()`);
-        assert.equal(rung, "given", form);
-        assert.equal(server.asked.some(isWasm), false, form);
-      }, { answer });
+      await page(
+        async (opened, server) => {
+          const rung = await opened.evaluate(
+            `(async () => (await import("/browser.js")).init((${given})()))()`,
+          );
+          assert.equal(rung, "given", form);
+          assert.equal(server.asked.some(isWasm), false, form);
+        },
+        { answer },
+      );
     }
-    await page(async (opened, server) => {
-      assert.match((await load(opened, "/nowhere.wasm")).message, /nowhere\.wasm answers 404/);
-      assert.equal(server.asked.includes("/inline.js"), false);
-      assert.equal(await load(opened, "/elsewhere.wasm"), "given");
-    }, { answer });
+    await page(
+      async (opened, server) => {
+        assert.match((await load(opened, "/nowhere.wasm")).message, /nowhere\.wasm answers 404/);
+        assert.equal(server.asked.includes("/inline.js"), false);
+        assert.equal(await load(opened, "/elsewhere.wasm"), "given");
+      },
+      { answer },
+    );
   });
 });
 
 test("Node loads the copy where the file is missing", async () => {
-  const project = await Project.make(set, [["round.js", "src/round.js"], ["runtime.mjs", "src/main.mjs"]], false);
+  const project = await Project.make(
+    set,
+    [
+      ["round.js", "src/round.js"],
+      ["runtime.mjs", "src/main.mjs"],
+    ],
+    false,
+  );
   try {
     const file = join(project.folder, "node_modules/deltalink/deltalink.wasm");
     await rename(file, `${file}.away`);

@@ -1,4 +1,5 @@
-// The round of round.js as users' tests run it: on the fake Graph of the package. It takes the place of round.js.
+// The round of round.js as users' tests run it: on the fake Graph of the package. It takes the
+// place of round.js.
 import { init, openDelta } from "deltalink";
 import { fakeGraph, storeContract } from "deltalink/testing";
 
@@ -6,7 +7,12 @@ export async function round({ store }) {
   try {
     const rung = await init();
     const graph = await fakeGraph({ populate: { contacts: 25 } });
-    const client = await openDelta({ fetch: graph.fetch, token: graph.token, ...(store && { store }), retry: { base: 1 } });
+    const client = await openDelta({
+      fetch: graph.fetch,
+      token: graph.token,
+      ...(store && { store }),
+      retry: { base: 1 },
+    });
     const contacts = client.orgContacts();
     graph.fault("network");
     graph.fault({ name: "cut", n: 40 }, { kind: "next" });

@@ -1,5 +1,5 @@
-//! Real answers, as documented and as pasted, through the page reader. The corpus is not part of this
-//! project: without it the test counts as skipped.
+//! Real answers, as documented and as pasted, through the page reader. The corpus is not part of
+//! this project: without it the test counts as skipped.
 
 use deltalink::web::json::Json;
 use wasm_bindgen_test::wasm_bindgen_test as test;

@@ -68,7 +68,8 @@ async fn the_browser_asks_before_each_kind_of_request_and_the_answer_lets_it_pas
     let client = client(&world, &fresh("a")).await;
     sync(&query(&client, "events", weeks())).await.unwrap();
     let log = world.control("GET", "log", &Value::Null).await;
-    let preflights: Vec<_> = log.as_array().unwrap().iter().filter(|entry| entry["kind"] == "preflight").collect();
+    let preflights: Vec<_> =
+        log.as_array().unwrap().iter().filter(|entry| entry["kind"] == "preflight").collect();
     assert!(!preflights.is_empty());
     for preflight in preflights {
         let headers = &preflight["headers"];

@@ -1,6 +1,6 @@
 //! The engine in a real browser over real HTTP: the server of the fake Graph, which `tests/run.mjs`
-//! starts, and the browser's own `fetch`. Without the feature `http-tests` these tests are ignored by
-//! name; with it a server must answer at FAKE_ORIGIN.
+//! starts, and the browser's own `fetch`. Without the feature `http-tests` these tests are ignored
+//! by name; with it a server must answer at FAKE_ORIGIN.
 #![cfg(target_family = "wasm")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 #![cfg_attr(not(feature = "http-tests"), allow(dead_code))]

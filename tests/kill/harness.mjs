@@ -1,4 +1,5 @@
-// Chromium on a profile of its own, a page with the packed package, the fake Graph behind it, and a line from the page to the test.
+// Chromium on a profile of its own, a page with the packed package, the fake Graph behind it, and a
+// line from the page to the test.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { cp, mkdtemp, rm } from "node:fs/promises";
@@ -12,9 +13,27 @@ import { guard } from "../wait.mjs";
 
 const SITE = fileURLToPath(new URL("site", import.meta.url));
 const PACKAGE = fileURLToPath(new URL("../node_modules/deltalink", import.meta.url));
-const FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions", "--disable-breakpad", "--enable-logging=stderr", "--log-level=2", "--remote-debugging-port=0", "--remote-debugging-pipe"];
+const FLAGS = [
+  "--headless=new",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  "--disable-extensions",
+  "--disable-breakpad",
+  "--enable-logging=stderr",
+  "--log-level=2",
+  "--remote-debugging-port=0",
+  "--remote-debugging-pipe",
+];
 
-/** The fake Graph with the page in front of it: one origin for as long as the test runs, however often the browser dies. */
+/**
+ * The fake Graph with the page in front of it: one origin for as long as the test runs, however
+ * often the browser dies.
+ */
 export async function startSite() {
   const folder = await mkdtemp(join(tmpdir(), "deltalink-site-"));
   await cp(SITE, folder, { recursive: true });
@@ -29,7 +48,10 @@ export async function startSite() {
   };
 }
 
-/** A Chromium that may be killed and started again on the same profile. It ends with this process, by the end of its pipe. */
+/**
+ * A Chromium that may be killed and started again on the same profile. It ends with this process,
+ * by the end of its pipe.
+ */
 export class Browser {
   #profile;
   #child;
@@ -37,7 +59,11 @@ export class Browser {
 
   async start() {
     this.#profile ??= await mkdtemp(join(tmpdir(), "deltalink-profile-"));
-    const child = (this.#child = spawn(process.env.CHROMIUM || "/usr/bin/chromium", [...FLAGS, `--user-data-dir=${this.#profile}`, "about:blank"], { stdio: ["ignore", "ignore", "pipe", "pipe", "pipe"] }));
+    const child = (this.#child = spawn(
+      process.env.CHROMIUM || "/usr/bin/chromium",
+      [...FLAGS, `--user-data-dir=${this.#profile}`, "about:blank"],
+      { stdio: ["ignore", "ignore", "pipe", "pipe", "pipe"] },
+    ));
     this.#said = "";
     const address = await new Promise((resolve, reject) => {
       child.stderr.setEncoding("utf8").on("data", (text) => {
@@ -53,8 +79,9 @@ export class Browser {
   }
 
   /**
-   * Whether Chromium has, since the last call, thrown the database away, by its own words. It writes a transaction of more than 32 KB in several pieces, goes
-   * on behind a torn one after a kill, and finds at the next opening that its log is broken ("partial record without end").
+   * Whether Chromium has, since the last call, thrown the database away, by its own words. It
+   * writes a transaction of more than 32 KB in several pieces, goes on behind a torn one after a
+   * kill, and finds at the next opening that its log is broken ("partial record without end").
    */
   dropped() {
     const found = this.#said.includes("recovering from a corrupted (and deleted) database");
@@ -95,7 +122,10 @@ export async function crash(page) {
   await page.close();
 }
 
-/** What pages tell. A message of the kind `stopped` is never answered, so that the page stays where it is. */
+/**
+ * What pages tell. A message of the kind `stopped` is never answered, so that the page stays where
+ * it is.
+ */
 export async function startLine() {
   const messages = [];
   let lives = 0;
@@ -129,8 +159,12 @@ export async function startLine() {
         wake();
       });
       const inTime = guard(20_000, () => {
-        const said = messages.map(({ kind, index = "", changes = [] }) => `${kind}${index} (${changes.length})`);
-        failed = new Error(`no page said "${kind}" within 20 s, but ${said.slice(0, 12).join(", ")} and so on, ${said.length} in all`);
+        const said = messages.map(
+          ({ kind, index = "", changes = [] }) => `${kind}${index} (${changes.length})`,
+        );
+        failed = new Error(
+          `no page said "${kind}" within 20 s, but ${said.slice(0, 12).join(", ")} and so on, ${said.length} in all`,
+        );
         wake();
       });
       try {
@@ -167,5 +201,6 @@ export function dice(seed) {
 }
 
 /** An item without what an answer adds to it: the tables hold no annotations. */
-export const bare = (item) => Object.fromEntries(Object.entries(item).filter(([name]) => !name.startsWith("@odata.") && name !== "eTag"));
+export const bare = (item) =>
+  Object.fromEntries(Object.entries(item).filter(([name]) => !name.startsWith("@odata.") && name !== "eTag"));
 export const byId = (items) => items.map(bare).sort((one, other) => (one.id < other.id ? -1 : 1));

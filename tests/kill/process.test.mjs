@@ -14,5 +14,6 @@ after(async () => {
 });
 
 for (const point of Object.keys(POINTS)) {
-  test(`a browser that is killed ${WHERE[point]} loses nothing and doubles nothing`, (context) => series(context, site, browser, "process", point));
+  test(`a browser that is killed ${WHERE[point]} loses nothing and doubles nothing`, (context) =>
+    series(context, site, browser, "process", point));
 }

@@ -14,5 +14,6 @@ after(async () => {
 });
 
 for (const point of Object.keys(POINTS)) {
-  test(`a renderer that crashes ${WHERE[point]} loses nothing and doubles nothing`, (context) => series(context, site, browser, "renderer", point));
+  test(`a renderer that crashes ${WHERE[point]} loses nothing and doubles nothing`, (context) =>
+    series(context, site, browser, "renderer", point));
 }

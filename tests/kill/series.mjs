@@ -1,5 +1,6 @@
-// Rounds that are killed again and again at one point, with edits in between. After each kill the mirror is what was committed, page
-// for page, and the next start goes on there; at the end the mirror is what the fake's table holds.
+// Rounds that are killed again and again at one point, with edits in between. After each kill the
+// mirror is what was committed, page for page, and the next start goes on there; at the end the
+// mirror is what the fake's table holds.
 import assert from "node:assert/strict";
 import { delayed } from "../wait.mjs";
 import { byId, crash, dice, startLine } from "./harness.mjs";
@@ -46,14 +47,19 @@ export async function startWorld(site, point, { roll }) {
   const sweeping = point === "sweep";
   // The sweep looks through 500 rows at once: three pages of it.
   const options = sweeping ? { page_size: 400, honour_maxpagesize: false } : {};
-  const world = await site.fake.world({ seed: 1 + roll(1e6), options, populate: { contacts: sweeping ? 1200 : 60 } });
+  const world = await site.fake.world({
+    seed: 1 + roll(1e6),
+    options,
+    populate: { contacts: sweeping ? 1200 : 60 },
+  });
   const some = (op, count) => Array.from({ length: count }, () => ({ collection: "contacts", op }));
   return {
     ...world,
     sweeping,
     login: { root: world.root, token: world.tokens.delegated },
     async move() {
-      if (!sweeping) return world.edits({ collection: "contacts", op: "random", count: 5 + roll(25) }, ...some("add", 1));
+      if (!sweeping)
+        return world.edits({ collection: "contacts", op: "random", count: 5 + roll(25) }, ...some("add", 1));
       await world.edits(...some("remove", 60), ...some("add", 60));
       // No removal tells of them now: they are ghosts.
       return world.expire({});
@@ -64,7 +70,11 @@ export async function startWorld(site, point, { roll }) {
     },
     /** Begins to lay the plan: what the page can't do to itself. */
     async lay({ at, how, times }) {
-      if (at === "fetch") await world.faults({ match: { collection: "contacts", skip: times - 1 }, fault: { name: how, ...FAULTS[how] } });
+      if (at === "fetch")
+        await world.faults({
+          match: { collection: "contacts", skip: times - 1 },
+          fault: { name: how, ...FAULTS[how] },
+        });
     },
   };
 }
@@ -116,15 +126,24 @@ export async function series(context, site, browser, way, point) {
       const told = await reached(line, world, plan, chance, life);
       if (way === "renderer") await crash(page);
       else await browser.kill().then(() => browser.start());
-      await life.then(() => assert.fail("a page outlived its end"), () => {});
+      await life.then(
+        () => assert.fail("a page outlived its end"),
+        () => {},
+      );
       hits += 1;
       model.lived(told, await world.asked(), plan);
       await world.clearLog();
     }
     await world.move();
     await whole(site, browser, world, line, model);
-    assert.deepEqual(byId(model.items()), byId(await world.table("contacts")), "the mirror is what the server lists");
-    context.diagnostic(`${way}: ${point} ${hits}${dropped ? `, the database dropped by Chromium ${dropped}` : ""}`);
+    assert.deepEqual(
+      byId(model.items()),
+      byId(await world.table("contacts")),
+      "the mirror is what the server lists",
+    );
+    context.diagnostic(
+      `${way}: ${point} ${hits}${dropped ? `, the database dropped by Chromium ${dropped}` : ""}`,
+    );
     assert.equal(hits, KILLS);
   } finally {
     line.stop();
@@ -156,7 +175,9 @@ class Model {
   #last = { last: true, index: 0 };
   /** Delivered, and not known to be committed. */
   #page;
-  /** Whether the first request repeats the last one: true, false, or undefined where both are right. */
+  /**
+   * Whether the first request repeats the last one: true, false, or undefined where both are right.
+   */
   #repeats = false;
   #asked = new Set();
   #latest;
@@ -204,7 +225,10 @@ class Model {
       }
       if (message.kind === "end") assert.deepEqual(byId(message.items), byId(this.items()));
     }
-    this.#requested(log.map(({ url }) => url), inSweep && (told.find(({ kind }) => kind === "round")?.report.requests ?? log.length));
+    this.#requested(
+      log.map(({ url }) => url),
+      inSweep && (told.find(({ kind }) => kind === "round")?.report.requests ?? log.length),
+    );
     if (!plan || ["fetch", "note", "announcement"].includes(plan.at)) this.#commit();
     const open = plan?.how === "committing";
     this.#repeats = open ? undefined : plan !== undefined && plan.at !== "announcement";
@@ -237,11 +261,18 @@ class Model {
   /** A link is asked twice only if its page was not committed. */
   #requested(urls, inSweep) {
     if (inSweep !== false) assert.equal(inSweep, 0, "the sweep goes on without a request");
-    else if (this.#latest && this.#repeats) assert.equal(urls[0], this.#latest, "the page that was not committed is asked again");
-    const again = urls.slice(this.#repeats && inSweep === false ? 1 : 0).filter((url) => this.#asked.has(url));
+    else if (this.#latest && this.#repeats)
+      assert.equal(urls[0], this.#latest, "the page that was not committed is asked again");
+    const again = urls
+      .slice(this.#repeats && inSweep === false ? 1 : 0)
+      .filter((url) => this.#asked.has(url));
     if (!this.#sweeping) assert.deepEqual(again, [], "nothing that was committed is asked again");
     // A resync begins with the query itself.
-    else assert.ok(again.every((url) => url === [...this.#asked][0]), "nothing but the query itself is asked again");
+    else
+      assert.ok(
+        again.every((url) => url === [...this.#asked][0]),
+        "nothing but the query itself is asked again",
+      );
     for (const url of urls) this.#asked.add(url);
     this.#latest = urls.at(-1) ?? this.#latest;
   }

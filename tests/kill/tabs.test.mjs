@@ -1,4 +1,5 @@
-// Two tabs of one profile: one is killed while it has the turn, at each point of a round, and the other takes over.
+// Two tabs of one profile: one is killed while it has the turn, at each point of a round, and the
+// other takes over.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Browser, byId, crash, startLine, startSite } from "./harness.mjs";
@@ -29,7 +30,10 @@ for (const point of Object.keys(POINTS)) {
         const plan = planned(point, kill, chance);
         await world.lay(plan);
         const leader = await browser.page(site, line.next());
-        const life = leader.evaluate(([login, plan]) => window.wake(login).then(() => window.live(plan)), [world.login, plan]);
+        const life = leader.evaluate(
+          ([login, plan]) => window.wake(login).then(() => window.live(plan)),
+          [world.login, plan],
+        );
         life.catch(() => {});
         await reached(line, world, plan, chance, life);
         other.take();
@@ -41,8 +45,12 @@ for (const point of Object.keys(POINTS)) {
         assert.equal(report.outcome, "complete");
         const later = (await world.asked()).map(({ url }) => url).slice(asked.length);
         const again = later.filter((url) => asked.includes(url));
-        assert.ok(again.length === 0 || (again.length === 1 && again[0] === asked.at(-1)), `at most the page that was not committed is asked again, but ${again}`);
-        if (world.sweeping && report.resumed) assert.deepEqual(later, [], "the sweep goes on without a request");
+        assert.ok(
+          again.length === 0 || (again.length === 1 && again[0] === asked.at(-1)),
+          `at most the page that was not committed is asked again, but ${again}`,
+        );
+        if (world.sweeping && report.resumed)
+          assert.deepEqual(later, [], "the sweep goes on without a request");
         // A round that was taken over may have begun before the edits.
         if (!report.resumed) assert.deepEqual(byId(items), byId(await world.table("contacts")));
         hits += 1;
@@ -53,8 +61,15 @@ for (const point of Object.keys(POINTS)) {
         }
       }
       await world.move();
-      const { items } = await follower.evaluate((login) => window.follow(login).then(() => window.follow(login)), world.login);
-      assert.deepEqual(byId(items), byId(await world.table("contacts")), "the mirror is what the server lists");
+      const { items } = await follower.evaluate(
+        (login) => window.follow(login).then(() => window.follow(login)),
+        world.login,
+      );
+      assert.deepEqual(
+        byId(items),
+        byId(await world.table("contacts")),
+        "the mirror is what the server lists",
+      );
       await follower.close();
       context.diagnostic(`tabs: ${point} ${hits}`);
       assert.equal(hits, KILLS);

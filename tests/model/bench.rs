@@ -1,4 +1,5 @@
-//! A machine, a store that survives crashes, a consumer that remembers what it was given, and the fake Graph's core.
+//! A machine, a store that survives crashes, a consumer that remembers what it was given, and the
+//! fake Graph's core.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
@@ -86,7 +87,9 @@ fn options(call: &Value, organizer: &str) -> Options {
         end: text("end"),
         page_size: call["pageSize"].as_u64().map(|size| size as u32),
         minimal: call["minimal"] == true,
-        select: call["select"].as_array().map(|list| list.iter().map(|name| name.as_str().unwrap().to_owned()).collect()),
+        select: call["select"]
+            .as_array()
+            .map(|list| list.iter().map(|name| name.as_str().unwrap().to_owned()).collect()),
         organizer: Some(organizer.to_owned()),
         ..Options::default()
     }
@@ -182,7 +185,10 @@ impl Bench {
                     Input::SignedIn
                 }
                 Step::Fetch(url) | Step::Item(url) => {
-                    let edits = turn.map(|turn| turn.meanwhile.iter().filter(|(at, _)| *at == requests)).into_iter().flatten();
+                    let edits = turn
+                        .map(|turn| turn.meanwhile.iter().filter(|(at, _)| *at == requests))
+                        .into_iter()
+                        .flatten();
                     for (_, edit) in edits {
                         let made = self.world.edit(&json!([edit]), self.now);
                         if std::env::var("SEED").is_ok() {
@@ -253,7 +259,11 @@ impl Bench {
                     self.count("sweep");
                     let phase = self.store.state.as_ref().map(|state| state.phase);
                     assert!(rival.is_some() || phase == Some(Phase::Sweeping), "invariant 3");
-                    let later = self.store.rows.iter().filter(|(id, _)| after.as_ref().is_none_or(|after| *id > after));
+                    let later = self
+                        .store
+                        .rows
+                        .iter()
+                        .filter(|(id, _)| after.as_ref().is_none_or(|after| *id > after));
                     let rows: Vec<_> = later.take(CHUNK).map(|(id, row)| (id.clone(), row.clone())).collect();
                     let whole = rows.len() == CHUNK;
                     Input::Swept(desk.sweep(rows, whole, &completed))
@@ -279,7 +289,11 @@ impl Bench {
             .changes
             .iter()
             .any(|change| matches!(change, Change::Remove { reason, old: Some(_), .. } if reason.as_str() == "ghost"));
-        let sweeping = self.store.state.as_ref().is_some_and(|state| state.phase == Phase::Sweeping && state.kind == Kind::Full);
+        let sweeping = self
+            .store
+            .state
+            .as_ref()
+            .is_some_and(|state| state.phase == Phase::Sweeping && state.kind == Kind::Full);
         assert!(!ghosts || sweeping, "invariant 3: a ghost outside a sweep");
         assert!(record.phase != Phase::Fresh, "a page and no link");
         for (id, row) in &applied.put {
@@ -301,7 +315,12 @@ impl Bench {
     }
 
     fn faults(&self) -> u64 {
-        self.world.faults()["counts"].as_object().into_iter().flatten().filter_map(|(_, count)| count.as_u64()).sum()
+        self.world.faults()["counts"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter_map(|(_, count)| count.as_u64())
+            .sum()
     }
 
     fn consume(&mut self, changes: &[Change<Value>]) {
@@ -332,15 +351,25 @@ impl Bench {
             refusal.location = answer.header("Location").map(str::to_owned);
             return Input::Refused(Box::new(refusal));
         }
-        let Some(body) = body else { return Input::Malformed(Malformed::of(&String::from_utf8_lossy(&answer.body))) };
+        let Some(body) = body else {
+            return Input::Malformed(Malformed::of(&String::from_utf8_lossy(&answer.body)));
+        };
         if master {
             self.count("master");
-            return if desk.master(body, round.mode().round) { Input::Item } else { Input::Malformed(Malformed::NoId) };
+            return if desk.master(body, round.mode().round) {
+                Input::Item
+            } else {
+                Input::Malformed(Malformed::NoId)
+            };
         }
         match page::read(&body) {
             Ok(page) => {
                 if let Ok(id) = std::env::var("WATCH") {
-                    for item in page.items.iter().filter(|item| item["id"].as_str().is_some_and(|text| text.contains(&id))) {
+                    for item in page
+                        .items
+                        .iter()
+                        .filter(|item| item["id"].as_str().is_some_and(|text| text.contains(&id)))
+                    {
                         println!("WATCH {item}");
                     }
                 }
@@ -366,25 +395,41 @@ impl Bench {
     /// The mirror against the fake's own tables, and a consumer's copy against the mirror.
     pub fn check(&mut self, schedule: &Schedule) {
         let items = self.items();
-        let sides = self.store.rows.iter().filter_map(|(id, row)| Some((id.strip_prefix('\0')?.to_owned(), row.item.clone()))).collect();
+        let sides = self
+            .store
+            .rows
+            .iter()
+            .filter_map(|(id, row)| Some((id.strip_prefix('\0')?.to_owned(), row.item.clone())))
+            .collect();
         schedule.check(&mut self.world, &items, &sides);
         for (id, row) in self.store.items() {
             assert!(row.staged.is_none(), "{id}: a set that is not shown");
             if row.item["type"] == "occurrence" {
                 let master = row.item["seriesMasterId"].as_str().unwrap();
-                assert!(self.store.rows.contains_key(master) || self.store.rows.contains_key(&side_row(master)), "{id}: no master");
+                assert!(
+                    self.store.rows.contains_key(master) || self.store.rows.contains_key(&side_row(master)),
+                    "{id}: no master"
+                );
             }
         }
         if schedule.followed() {
-            let (copied, held): (BTreeSet<&String>, BTreeSet<&String>) = (self.copy.keys().collect(), items.keys().collect());
-            assert!(copied == held, "invariant 5: {}: the replay lacks {:?}, has still {:?}", self.name, &held - &copied, &copied - &held);
+            let (copied, held): (BTreeSet<&String>, BTreeSet<&String>) =
+                (self.copy.keys().collect(), items.keys().collect());
+            assert!(
+                copied == held,
+                "invariant 5: {}: the replay lacks {:?}, has still {:?}",
+                self.name,
+                &held - &copied,
+                &copied - &held
+            );
             for (id, item) in &items {
                 assert_eq!(self.copy[id], *item, "invariant 5: {}: {id}", self.name);
             }
         }
     }
 
-    /// Whether the world was asked for something that Graph does not have, or with a link that is not byte for byte its own.
+    /// Whether the world was asked for something that Graph does not have, or with a link that is
+    /// not byte for byte its own.
     pub fn check_log(&self) {
         for entry in self.world.log().as_array().into_iter().flatten() {
             assert_ne!(entry["kind"], "unexpected", "{entry}");

@@ -1,5 +1,6 @@
-//! One schedule: a collection, what the fake Graph does on the way, and rounds with edits, faults and crashes. Plain data made from
-//! a seed, so that the native bench and the browsers run the same ones.
+//! One schedule: a collection, what the fake Graph does on the way, and rounds with edits, faults
+//! and crashes. Plain data made from a seed, so that the native bench and the browsers run the same
+//! ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -108,8 +109,14 @@ fn fault(dice: &mut Dice) -> Value {
         0 => (json!({ "name": "network" }), "any"),
         1 => (json!({ "name": "cut", "n": 200 }), "any"),
         2 => (json!({ "name": "empty503" }), "any"),
-        3 => (json!({ "name": "status", "status": 429, "headers": { "Retry-After": dice.pick(&["0", "0.128", "1"]) } }), "any"),
-        4 => (json!({ "name": "status", "status": dice.pick(&[408, 500, 502, 503, 504, 509, 403, 404, 400]) }), "any"),
+        3 => (
+            json!({ "name": "status", "status": 429, "headers": { "Retry-After": dice.pick(&["0", "0.128", "1"]) } }),
+            "any",
+        ),
+        4 => (
+            json!({ "name": "status", "status": dice.pick(&[408, 500, 502, 503, 504, 509, 403, 404, 400]) }),
+            "any",
+        ),
         5 => (json!({ "name": "html", "status": dice.pick(&[200, 403, 502]) }), "any"),
         6 => (json!({ "name": "no_value" }), "any"),
         7 => (json!({ "name": "value_null" }), "any"),
@@ -129,7 +136,10 @@ fn fault(dice: &mut Dice) -> Value {
         23 => (json!({ "name": "livelock", "cycle": 1 + dice.below(3) }), "next"),
         24 => (json!({ "name": "foreign_link", "origin": "https://evil.example" }), "any"),
         25 => (json!({ "name": "bad_request_with_good_body" }), "any"),
-        26 => (json!({ "name": "poisoned", "status": dice.pick(&[400, 404, 500]), "code": "ErrorInvalidUrlQuery" }), dice.pick(&late)),
+        26 => (
+            json!({ "name": "poisoned", "status": dice.pick(&[400, 404, 500]), "code": "ErrorInvalidUrlQuery" }),
+            dice.pick(&late),
+        ),
         27 => (json!({ "name": dice.pick(&["empty_page", "wrong_type"]) }), "any"),
         28 => (json!({ "name": dice.pick(&["unauthorized", "claims"]), "until_new_token": true }), "any"),
         _ => (json!({ "name": "delay", "ms": 1 }), "any"),
@@ -187,7 +197,8 @@ impl Schedule {
         let mut turns = Vec::new();
         for _ in 0..3 + dice.below(6) {
             let edits = (0..dice.below(4)).map(|_| edit(&mut dice, collection)).collect();
-            let meanwhile = (0..dice.below(3)).map(|_| (dice.below(8), edit(&mut dice, collection))).collect();
+            let meanwhile =
+                (0..dice.below(3)).map(|_| (dice.below(8), edit(&mut dice, collection))).collect();
             let faults = (0..dice.below(3)).map(|_| fault(&mut dice)).collect();
             turns.push(Turn {
                 edits,
@@ -200,7 +211,8 @@ impl Schedule {
                 rival: dice.one_in(6).then(|| dice.below(60)),
             });
         }
-        // Whoever takes every page by round() can replay them; syncs between would take changes away from him.
+        // Whoever takes every page by round() can replay them; syncs between would take changes
+        // away from him.
         let always = dice.one_in(2);
         for turn in &mut turns {
             turn.shown |= always;
@@ -210,11 +222,19 @@ impl Schedule {
         }
         // A page that hides its items, their ids or their kind can't be told from a good one.
         let hiding = ["empty_page", "wrong_type", "items_without_id"];
-        let hidden = |turn: &Turn| turn.faults.iter().any(|rule| hiding.contains(&rule["fault"]["name"].as_str().unwrap()));
+        let hidden = |turn: &Turn| {
+            turn.faults.iter().any(|rule| hiding.contains(&rule["fault"]["name"].as_str().unwrap()))
+        };
         // A series master that is refused is done without until the next refresh.
-        let refusing = |rule: &Value| rule["fault"]["status"].as_u64().is_some_and(|status| (400..500).contains(&status));
+        let refusing = |rule: &Value| {
+            rule["fault"]["status"].as_u64().is_some_and(|status| (400..500).contains(&status))
+        };
         let masterless = |turn: &Turn| {
-            collection == "events" && turn.faults.iter().any(|rule| refusing(rule) || rule["fault"]["name"] == "bad_request_with_good_body")
+            collection == "events"
+                && turn
+                    .faults
+                    .iter()
+                    .any(|rule| refusing(rule) || rule["fault"]["name"] == "bad_request_with_good_body")
         };
         let hidden = |turn: &Turn| hidden(turn) || masterless(turn);
         let lossy = silent || during == "live" || turns.iter().any(hidden);
@@ -225,30 +245,56 @@ impl Schedule {
     pub fn world(&self, root: String) -> World {
         let mut world = World::new(self.seed, root);
         world.set_options(&self.options).unwrap();
-        let populate =
-            Populate { contacts: 25, events: 30, drive: 20, messages: 20, recordings: 15, users: 14, groups: 6, around: START as i64 };
+        let populate = Populate {
+            contacts: 25,
+            events: 30,
+            drive: 20,
+            messages: 20,
+            recordings: 15,
+            users: 14,
+            groups: 6,
+            around: START as i64,
+        };
         world.populate(&populate, START);
         world
     }
 
-    /// Holds a mirror against the fake's own tables. `sides` are the series masters that were fetched by themselves.
-    pub fn check(&self, world: &mut World, mirror: &BTreeMap<String, Value>, sides: &BTreeMap<String, Value>) {
+    /// Holds a mirror against the fake's own tables. `sides` are the series masters that were
+    /// fetched by themselves.
+    pub fn check(
+        &self,
+        world: &mut World,
+        mirror: &BTreeMap<String, Value>,
+        sides: &BTreeMap<String, Value>,
+    ) {
         let (seed, name) = (self.seed, self.collection);
         let collection = Collection::named(name).unwrap();
         let withheld = world.options().withhold_masters_full || world.options().withhold_masters;
         world.set_options(&json!({ "withhold_masters_full": false })).unwrap();
-        let listed = world.list(collection, None, None, (collection == Collection::Events).then_some(WINDOW), false);
-        let oracle: BTreeMap<String, Value> =
-            listed.into_iter().map(|item| (item["id"].as_str().unwrap().to_owned(), plain(name, &item))).collect();
+        let listed =
+            world.list(collection, None, None, (collection == Collection::Events).then_some(WINDOW), false);
+        let oracle: BTreeMap<String, Value> = listed
+            .into_iter()
+            .map(|item| (item["id"].as_str().unwrap().to_owned(), plain(name, &item)))
+            .collect();
         // Masters that Graph withholds are no part of what it reports.
-        let reported = |(id, item): &(&String, &Value)| !withheld || item["type"] != "seriesMaster" || mirror.contains_key(*id);
+        let reported = |(id, item): &(&String, &Value)| {
+            !withheld || item["type"] != "seriesMaster" || mirror.contains_key(*id)
+        };
         let expected: BTreeSet<&String> = oracle.iter().filter(reported).map(|(id, _)| id).collect();
         let held: BTreeSet<&String> = mirror.keys().collect();
-        assert!(held == expected, "seed {seed}: {name}: missing {:?}, not gone {:?}", &expected - &held, &held - &expected);
+        assert!(
+            held == expected,
+            "seed {seed}: {name}: missing {:?}, not gone {:?}",
+            &expected - &held,
+            &held - &expected
+        );
         for (id, item) in mirror {
-            // Beside the mirror a withheld master is fresher than in it; of one whose occurrences are all exceptions Graph says nothing.
+            // Beside the mirror a withheld master is fresher than in it; of one whose occurrences
+            // are all exceptions Graph says nothing.
             let master = item["type"] == "seriesMaster" && withheld;
-            let used = || mirror.values().any(|item| item["type"] == "occurrence" && item["seriesMasterId"] == **id);
+            let used =
+                || mirror.values().any(|item| item["type"] == "occurrence" && item["seriesMasterId"] == **id);
             let item = match sides.get(id) {
                 Some(side) => side,
                 None if master && (sides.is_empty() || !used()) => continue,
@@ -268,14 +314,19 @@ impl Schedule {
     }
 }
 
-/// What a mirror is compared by: no annotations, which are made for an answer, and relationships as the tables have them.
+/// What a mirror is compared by: no annotations, which are made for an answer, and relationships as
+/// the tables have them.
 pub fn plain(collection: &str, item: &Value) -> Value {
     let mut item = item.clone();
     let object = item.as_object_mut().unwrap();
     object.retain(|name, _| !name.starts_with("@odata.") && name != "eTag" && name != "changeKey");
     let ids = |set: &Value| -> Vec<String> {
-        let mut ids: Vec<String> =
-            set.as_array().into_iter().flatten().map(|one| one["id"].as_str().or(one.as_str()).unwrap().to_owned()).collect();
+        let mut ids: Vec<String> = set
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|one| one["id"].as_str().or(one.as_str()).unwrap().to_owned())
+            .collect();
         ids.sort();
         ids
     };
@@ -297,7 +348,8 @@ pub fn plain(collection: &str, item: &Value) -> Value {
         };
         object.insert("manager".into(), manager);
         // `select` leaves the others out.
-        object.retain(|name, _| ["id", "displayName", "mail", "jobTitle", "manager"].contains(&name.as_str()));
+        object
+            .retain(|name, _| ["id", "displayName", "mail", "jobTitle", "manager"].contains(&name.as_str()));
     }
     item
 }

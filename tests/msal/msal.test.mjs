@@ -1,5 +1,5 @@
-// The real @azure/msal-browser through fromMsal, in Chromium. Its authority is answered by routes of the browser: nothing leaves the
-// machine, and what else would is counted.
+// The real @azure/msal-browser through fromMsal, in Chromium. Its authority is answered by routes
+// of the browser: nothing leaves the machine, and what else would is counted.
 import assert from "node:assert/strict";
 import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -18,7 +18,13 @@ const config = {
     authority: AUTHORITY,
     knownAuthorities: ["login.contoso.example"],
     clientCapabilities: ["CP1"],
-    authorityMetadata: JSON.stringify({ issuer: `${AUTHORITY}/v2.0`, authorization_endpoint: `${AUTHORITY}/oauth2/v2.0/authorize`, token_endpoint: `${AUTHORITY}/oauth2/v2.0/token`, end_session_endpoint: `${AUTHORITY}/logout`, jwks_uri: `${AUTHORITY}/keys` }),
+    authorityMetadata: JSON.stringify({
+      issuer: `${AUTHORITY}/v2.0`,
+      authorization_endpoint: `${AUTHORITY}/oauth2/v2.0/authorize`,
+      token_endpoint: `${AUTHORITY}/oauth2/v2.0/token`,
+      end_session_endpoint: `${AUTHORITY}/logout`,
+      jwks_uri: `${AUTHORITY}/keys`,
+    }),
   },
   cache: { cacheLocation: "sessionStorage" },
 };
@@ -33,7 +39,14 @@ before(async () => {
   const at = (path) => fileURLToPath(new URL(path, import.meta.url));
   await cp(at("site"), folder, { recursive: true });
   await cp(at("../node_modules/deltalink"), join(folder, "deltalink"), { recursive: true });
-  await build({ stdin: { contents: 'export * from "@azure/msal-browser";', resolveDir: at(".") }, bundle: true, format: "esm", target: "es2022", logLevel: "error", outfile: join(folder, "msal-browser.js") });
+  await build({
+    stdin: { contents: 'export * from "@azure/msal-browser";', resolveDir: at(".") },
+    bundle: true,
+    format: "esm",
+    target: "es2022",
+    logLevel: "error",
+    outfile: join(folder, "msal-browser.js"),
+  });
   [fake, chromium] = await Promise.all([startFake("--static", folder), startChromium()]);
 });
 after(async () => {
@@ -79,7 +92,19 @@ const encoded = (value) => Buffer.from(JSON.stringify(value)).toString("base64ur
 /** What the authority gives for a sign-in, or for a refresh token. */
 function granted(access_token, refresh_token) {
   const now = Math.floor(Date.now() / 1000);
-  const claims = { aud: config.auth.clientId, iss: `${AUTHORITY}/v2.0`, iat: now, nbf: now, exp: now + 3600, oid: "alex", sub: "alex", tid: "contoso", preferred_username: "alex@contoso.example", name: "Alex", ver: "2.0" };
+  const claims = {
+    aud: config.auth.clientId,
+    iss: `${AUTHORITY}/v2.0`,
+    iat: now,
+    nbf: now,
+    exp: now + 3600,
+    oid: "alex",
+    sub: "alex",
+    tid: "contoso",
+    preferred_username: "alex@contoso.example",
+    name: "Alex",
+    ver: "2.0",
+  };
   return {
     token_type: "Bearer",
     scope: scopes.join(" "),
@@ -99,23 +124,54 @@ const sync = () => page.evaluate(() => window.sync());
 test("a claims challenge of Graph's is in MSAL's POST, and the round goes on with the token it brings", async () => {
   await signIn(granted(world.tokens.delegated, "refresh-1"));
   assert.equal(await start(), "alex.contoso");
-  await world.faults({ match: { kind: "next" }, times: null, fault: { name: "claims", until_new_token: true } });
+  await world.faults({
+    match: { kind: "next" },
+    times: null,
+    fault: { name: "claims", until_new_token: true },
+  });
   answer = async () => granted(await world.token({ kind: "delegated" }), "refresh-2");
   assert.deepEqual(await sync(), { outcome: "complete", resumed: false });
   assert.equal(posts.length, 1);
   const [{ grant_type, refresh_token, claims }] = posts;
   assert.deepEqual([grant_type, refresh_token], ["refresh_token", "refresh-1"]);
-  assert.deepEqual(JSON.parse(claims).access_token, { ...JSON.parse(CLAIMS).access_token, xms_cc: { values: ["CP1"] } });
-  assert.deepEqual((await asked(world)).map(({ kind, status }) => [kind, status]), [["initial", 200], ["next", 401], ["next", 200], ["next", 200]]);
+  assert.deepEqual(JSON.parse(claims).access_token, {
+    ...JSON.parse(CLAIMS).access_token,
+    xms_cc: { values: ["CP1"] },
+  });
+  assert.deepEqual(
+    (await asked(world)).map(({ kind, status }) => [kind, status]),
+    [
+      ["initial", 200],
+      ["next", 401],
+      ["next", 200],
+      ["next", 200],
+    ],
+  );
   assert.deepEqual(strayed, []);
 });
 
 test("MSAL's InteractionRequiredAuthError becomes needs-auth with its claims, and resume() goes on at the same page", async () => {
   await signIn(granted(world.tokens.delegated, "refresh-1"));
   await start();
-  await world.faults({ match: { kind: "next" }, times: null, fault: { name: "claims", until_new_token: true } });
-  answer = () => ({ status: 400, error: "interaction_required", suberror: "basic_action", error_description: "AADSTS50076: multi-factor authentication is required.", error_codes: [50076], claims: MORE });
-  assert.deepEqual(await sync(), { code: "interaction", claims: MORE, real: true, errorCode: "interaction_required" });
+  await world.faults({
+    match: { kind: "next" },
+    times: null,
+    fault: { name: "claims", until_new_token: true },
+  });
+  answer = () => ({
+    status: 400,
+    error: "interaction_required",
+    suberror: "basic_action",
+    error_description: "AADSTS50076: multi-factor authentication is required.",
+    error_codes: [50076],
+    claims: MORE,
+  });
+  assert.deepEqual(await sync(), {
+    code: "interaction",
+    claims: MORE,
+    real: true,
+    errorCode: "interaction_required",
+  });
   const status = await page.evaluate(() => {
     const { phase, error } = window.query.status.get();
     return { phase, claims: error.claims };
@@ -127,12 +183,21 @@ test("MSAL's InteractionRequiredAuthError becomes needs-auth with its claims, an
   const resumed = await page.evaluate(async () => {
     window.client.resume();
     await new Promise((resolve) => {
-      const stop = window.query.status.subscribe(({ phase, lastSyncedAt }) => phase === "idle" && lastSyncedAt && (resolve(), queueMicrotask(() => stop())));
+      const stop = window.query.status.subscribe(
+        ({ phase, lastSyncedAt }) =>
+          phase === "idle" && lastSyncedAt && (resolve(), queueMicrotask(() => stop())),
+      );
     });
     return window.query.count();
   });
   assert.equal(resumed, 30);
-  assert.deepEqual((await asked(world)).map(({ kind, status }) => [kind, status]), [["next", 200], ["next", 200]]);
+  assert.deepEqual(
+    (await asked(world)).map(({ kind, status }) => [kind, status]),
+    [
+      ["next", 200],
+      ["next", 200],
+    ],
+  );
   assert.deepEqual(strayed, []);
 });
 
@@ -142,7 +207,10 @@ test("a token that Graph no longer takes is refreshed by MSAL without its cache"
   await world.revoke();
   answer = async () => granted(await world.token({ kind: "delegated" }), "refresh-2");
   assert.deepEqual(await sync(), { outcome: "complete", resumed: false });
-  assert.deepEqual(posts.map(({ grant_type, claims }) => [grant_type, JSON.parse(claims).access_token]), [["refresh_token", { xms_cc: { values: ["CP1"] } }]]);
+  assert.deepEqual(
+    posts.map(({ grant_type, claims }) => [grant_type, JSON.parse(claims).access_token]),
+    [["refresh_token", { xms_cc: { values: ["CP1"] } }]],
+  );
   assert.deepEqual(strayed, []);
 });
 
@@ -151,7 +219,9 @@ test("an authority that can't be reached is waited for", async () => {
   await start();
   await world.revoke();
   let times = 0;
-  await context.route(`${AUTHORITY}/**`, (route) => ((times += 1) < 3 ? route.abort("connectionfailed") : route.fallback()));
+  await context.route(`${AUTHORITY}/**`, (route) =>
+    (times += 1) < 3 ? route.abort("connectionfailed") : route.fallback(),
+  );
   answer = async () => granted(await world.token({ kind: "delegated" }), "refresh-2");
   assert.deepEqual(await sync(), { outcome: "complete", resumed: false });
   assert.ok(times >= 3);

@@ -18,8 +18,8 @@ export function text(body) {
 }
 
 /**
- * A client in memory whose requests `respond(url, count)` answers. `count` is 1 for its first request.
- * `client.requests` lists the URLs and the tokens that were sent.
+ * A client in memory whose requests `respond(url, count)` answers. `count` is 1 for its first
+ * request. `client.requests` lists the URLs and the tokens that were sent.
  */
 export async function clientOf(respond, options = {}) {
   const requests = [];

@@ -22,7 +22,9 @@ before(async () => {
     for await (const chunk of request) body += chunk;
     requests.push({ url: request.url, body: Object.fromEntries(new URLSearchParams(body)) });
     const { status = 200, headers = {}, json } = await answer(requests.length);
-    response.writeHead(status, { "content-type": "application/json", ...headers }).end(typeof json === "string" ? json : JSON.stringify(json));
+    response
+      .writeHead(status, { "content-type": "application/json", ...headers })
+      .end(typeof json === "string" ? json : JSON.stringify(json));
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
   authority = `http://127.0.0.1:${server.address().port}`;
@@ -37,7 +39,11 @@ beforeEach(() => {
 });
 
 const SCOPE = "https://graph.microsoft.com/.default";
-const app = { tenant: "contoso.example", clientId: "6c1f0000-aaaa-4bbb-8ccc-000000000001", secret: "not a real one &=+" };
+const app = {
+  tenant: "contoso.example",
+  clientId: "6c1f0000-aaaa-4bbb-8ccc-000000000001",
+  secret: "not a real one &=+",
+};
 const start = (more) => ({ reason: "start", scopes: [SCOPE], ...more });
 
 test("a token is asked for by the client credentials grant, and kept until shortly before it ends", async (context) => {
@@ -46,7 +52,15 @@ test("a token is asked for by the client credentials grant, and kept until short
   const first = await token(start());
   assert.deepEqual(first, { accessToken: "token1", expiresOn: new Date(1_795_000_000_000 + 3_600_000) });
   assert.deepEqual(requests, [
-    { url: "/contoso.example/oauth2/v2.0/token", body: { grant_type: "client_credentials", client_id: app.clientId, scope: SCOPE, client_secret: app.secret } },
+    {
+      url: "/contoso.example/oauth2/v2.0/token",
+      body: {
+        grant_type: "client_credentials",
+        client_id: app.clientId,
+        scope: SCOPE,
+        client_secret: app.secret,
+      },
+    },
   ]);
   context.mock.timers.setTime(1_795_000_000_000 + 3_299_999);
   assert.equal((await token(start())).accessToken, "token1");
@@ -59,12 +73,20 @@ test("many callers wait for one request, and one who leaves takes nothing away",
   answer = () => (asked.fire(), release.fired);
   const token = clientCredentials({ ...app, authority });
   const leaving = new AbortController();
-  const all = [token(start()), token(start({ signal: leaving.signal })), token(start()), token(start({ reason: "unauthorized" }))];
+  const all = [
+    token(start()),
+    token(start({ signal: leaving.signal })),
+    token(start()),
+    token(start({ reason: "unauthorized" })),
+  ];
   leaving.abort("gone");
   await assert.rejects(all[1], (reason) => reason === "gone");
   await asked.fired;
   release.fire({ json: { access_token: "t", expires_in: 3600 } });
-  assert.deepEqual((await Promise.all([all[0], all[2], all[3]])).map(({ accessToken }) => accessToken), ["t", "t", "t"]);
+  assert.deepEqual(
+    (await Promise.all([all[0], all[2], all[3]])).map(({ accessToken }) => accessToken),
+    ["t", "t", "t"],
+  );
   assert.equal(requests.length, 1);
 });
 
@@ -80,12 +102,31 @@ test("a refused token, and one that lacks claims, is not taken from what is kept
 
 test("an assertion takes the place of the secret, asked anew for each token", async () => {
   let made = 0;
-  const token = clientCredentials({ tenant: app.tenant, clientId: app.clientId, assertion: async () => `jwt${++made}`, authority });
+  const token = clientCredentials({
+    tenant: app.tenant,
+    clientId: app.clientId,
+    assertion: async () => `jwt${++made}`,
+    authority,
+  });
   await token(start());
   await token(start({ reason: "unauthorized" }));
-  assert.deepEqual(requests.map(({ body }) => [body.client_assertion, body.client_secret]), [["jwt1", undefined], ["jwt2", undefined]]);
-  assert.equal(requests[0].body.client_assertion_type, "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
-  const failing = clientCredentials({ tenant: "t", clientId: "c", assertion: () => Promise.reject(new Error("no key")), authority });
+  assert.deepEqual(
+    requests.map(({ body }) => [body.client_assertion, body.client_secret]),
+    [
+      ["jwt1", undefined],
+      ["jwt2", undefined],
+    ],
+  );
+  assert.equal(
+    requests[0].body.client_assertion_type,
+    "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+  );
+  const failing = clientCredentials({
+    tenant: "t",
+    clientId: "c",
+    assertion: () => Promise.reject(new Error("no key")),
+    authority,
+  });
   await assert.rejects(failing(start()), /no key/);
 });
 
@@ -96,11 +137,24 @@ test("each cloud has its authority", async () => {
     return Response.json({ access_token: "t", expires_in: 3600 });
   };
   const token = clientCredentials({ ...app, fetch });
-  for (const host of ["graph.microsoft.com", "graph.microsoft.us", "dod-graph.microsoft.us", "microsoftgraph.chinacloudapi.cn"]) {
+  for (const host of [
+    "graph.microsoft.com",
+    "graph.microsoft.us",
+    "dod-graph.microsoft.us",
+    "microsoftgraph.chinacloudapi.cn",
+  ]) {
     await token(start({ scopes: [`https://${host}/.default`] }));
   }
-  assert.deepEqual(urls, ["login.microsoftonline.com", "login.microsoftonline.us", "login.microsoftonline.us", "login.chinacloudapi.cn"]);
-  await assert.rejects(token(start({ scopes: ["http://127.0.0.1:4010/.default"] })), { code: "bad-request", message: /no authority is known for http:\/\/127\.0\.0\.1:4010\/\.default; give it in options\.authority/ });
+  assert.deepEqual(urls, [
+    "login.microsoftonline.com",
+    "login.microsoftonline.us",
+    "login.microsoftonline.us",
+    "login.chinacloudapi.cn",
+  ]);
+  await assert.rejects(token(start({ scopes: ["http://127.0.0.1:4010/.default"] })), {
+    code: "bad-request",
+    message: /no authority is known for http:\/\/127\.0\.0\.1:4010\/\.default; give it in options\.authority/,
+  });
 });
 
 test("what goes wrong is a named error without the secret", async () => {
@@ -108,17 +162,34 @@ test("what goes wrong is a named error without the secret", async () => {
   const words = "AADSTS7000215: Invalid client secret provided.\r\nTrace ID: 1\r\nTimestamp: 2";
   answer = () => ({ status: 401, json: { error: "invalid_client", error_description: words } });
   await assert.rejects(token(start()), (error) => {
-    assert.deepEqual([error.name, error.code, error.status, error.retryable], ["DeltaError", "unauthorized", 401, false]);
-    assert.match(error.message, /gave no token \(401: AADSTS7000215: Invalid client secret provided\.\); check the tenant, the client id, its secret/);
-    assert.ok(!JSON.stringify(error).includes(app.secret) && !error.message.includes(app.secret) && !error.message.includes("Trace"));
+    assert.deepEqual(
+      [error.name, error.code, error.status, error.retryable],
+      ["DeltaError", "unauthorized", 401, false],
+    );
+    assert.match(
+      error.message,
+      /gave no token \(401: AADSTS7000215: Invalid client secret provided\.\); check the tenant, the client id, its secret/,
+    );
+    assert.ok(
+      !JSON.stringify(error).includes(app.secret) &&
+        !error.message.includes(app.secret) &&
+        !error.message.includes("Trace"),
+    );
     return true;
   });
   answer = () => ({ status: 503, headers: { "retry-after": "7" }, json: "<html>" });
-  await assert.rejects(token(start()), (error) => error.retryable && error.status === 503 && Math.abs(error.retryAt - Date.now() - 7000) < 2000);
+  await assert.rejects(
+    token(start()),
+    (error) => error.retryable && error.status === 503 && Math.abs(error.retryAt - Date.now() - 7000) < 2000,
+  );
   answer = () => ({ json: { no: "token" } });
   await assert.rejects(token(start()), { code: "unauthorized", message: /gave no token \(200\)/ });
   const nobody = clientCredentials({ ...app, authority: "http://127.0.0.1:1" });
-  await assert.rejects(nobody(start()), { code: "network", retryable: true, message: /no answer from http:\/\/127\.0\.0\.1:1/ });
+  await assert.rejects(nobody(start()), {
+    code: "network",
+    retryable: true,
+    message: /no answer from http:\/\/127\.0\.0\.1:1/,
+  });
   answer = () => ({ json: { access_token: "t", expires_in: 3600 } });
   assert.equal((await token(start())).accessToken, "t", "a failure is not kept");
 });
@@ -128,27 +199,46 @@ test("options that make no sense are refused at once", () => {
     [undefined, /needs options\.tenant/],
     [{ tenant: "t", secret: "s" }, /needs options\.clientId/],
     [{ tenant: "t", clientId: "c" }, /either options\.secret or options\.assertion/],
-    [{ tenant: "t", clientId: "c", secret: "s", assertion: "a" }, /either options\.secret or options\.assertion/],
+    [
+      { tenant: "t", clientId: "c", secret: "s", assertion: "a" },
+      /either options\.secret or options\.assertion/,
+    ],
   ]) {
-    assert.throws(() => clientCredentials(options), (error) => error.code === "bad-request" && message.test(error.message));
+    assert.throws(
+      () => clientCredentials(options),
+      (error) => error.code === "bad-request" && message.test(error.message),
+    );
   }
 });
 
 test("a client reads recordings with it, and needs no account", async () => {
   const world = await fake.world({ populate: { recordings: 5 } });
   answer = () => ({ json: { access_token: world.tokens.app, expires_in: 3600 } });
-  const client = await openDelta({ endpoint: world.root, store: "memory", token: clientCredentials({ ...app, authority }) });
+  const client = await openDelta({
+    endpoint: world.root,
+    store: "memory",
+    token: clientCredentials({ ...app, authority }),
+  });
   const recordings = client.callRecordings({ organizer: world.user.id });
   await recordings.sync();
   assert.equal(await recordings.count(), 5);
   assert.equal(requests.length, 1);
-  assert.ok((await asked(world)).every(({ headers }) => headers.authorization === "app" || headers.Authorization === "app"));
+  assert.ok(
+    (await asked(world)).every(
+      ({ headers }) => headers.authorization === "app" || headers.Authorization === "app",
+    ),
+  );
   await client.close();
 });
 
 test("a redirect of the authority is not followed: the secret goes to nobody else", async () => {
   answer = () => ({ status: 307, headers: { location: `${authority}/elsewhere` }, json: {} });
-  await assert.rejects(clientCredentials({ ...app, authority })(start()), { name: "DeltaError", code: "unauthorized", status: 307, retryable: false });
+  await assert.rejects(clientCredentials({ ...app, authority })(start()), {
+    name: "DeltaError",
+    code: "unauthorized",
+    status: 307,
+    retryable: false,
+  });
   assert.equal(requests.length, 1);
 });
 
@@ -167,13 +257,20 @@ test("an assertion that hangs once is asked for again by those who come later", 
   answer = () => ({ json: { access_token: "token", expires_in: 3600 } });
   const assertion = () => (asked++ ? "jwt" : new Promise(() => {}));
   const token = clientCredentials({ ...app, secret: undefined, assertion, authority, timeout: 50 });
-  await assert.rejects(Promise.all([token(start()), token(start())]), { code: "network", retryable: true, message: /options\.assertion gave nothing for 50 ms/ });
+  await assert.rejects(Promise.all([token(start()), token(start())]), {
+    code: "network",
+    retryable: true,
+    message: /options\.assertion gave nothing for 50 ms/,
+  });
   assert.equal((await token(start())).accessToken, "token");
   assert.deepEqual([asked, requests.length], [2, 1]);
 });
 
 test("when to come back is told, in seconds or as a date", async () => {
-  for (const [header, least] of [["30", 29_000], [new Date(Date.now() + 45_000).toUTCString(), 43_000]]) {
+  for (const [header, least] of [
+    ["30", 29_000],
+    [new Date(Date.now() + 45_000).toUTCString(), 43_000],
+  ]) {
     answer = () => ({ status: 429, headers: { "retry-after": header }, json: {} });
     const error = await clientCredentials({ ...app, authority })(start()).catch((error) => error);
     assert.ok(error.retryAt - Date.now() > least, header);

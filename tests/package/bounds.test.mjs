@@ -9,7 +9,10 @@ const busy = () => new Response("", { status: 429, headers: { "Retry-After": "60
 const done = () => page([{ id: "user 1" }], { delta: "/users/delta?$deltatoken=1" });
 const retry = { base: 1, cap: 2, maxWait: 10 };
 
-/** A memory store of which the test replaces methods. After `most` calls it throws: an endless loop ends. */
+/**
+ * A memory store of which the test replaces methods. After `most` calls it throws: an endless loop
+ * ends.
+ */
 function storeWith(methods, most = 1000) {
   const calls = { load: 0, rows: 0, commit: 0, scan: 0, clear: 0 };
   const inner = new MemoryStore();

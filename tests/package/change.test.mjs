@@ -14,7 +14,13 @@ after(() => fake.stop());
 const populate = { contacts: 30 };
 
 async function open(world, more) {
-  return openDelta({ endpoint: world.root, token: () => world.tokens.delegated, store: "memory", retry: { base: 5, cap: 20 }, ...more });
+  return openDelta({
+    endpoint: world.root,
+    token: () => world.tokens.delegated,
+    store: "memory",
+    retry: { base: 5, cap: 20 },
+    ...more,
+  });
 }
 
 /** Collects the calls of a listener; `next()` waits for the next one. */
@@ -39,21 +45,39 @@ test("each commit is told once, in order, with what differs and what was there b
   const { calls, listener } = ears();
   contacts.on("change", listener);
   await contacts.sync();
-  assert.deepEqual(calls.map(({ info }) => info), [
-    { kind: "full", generation: 1, index: 0, last: false, remote: false },
-    { kind: "full", generation: 1, index: 1, last: false, remote: false },
-    { kind: "full", generation: 1, index: 2, last: true, remote: false },
-  ]);
-  assert.ok(calls.every(({ changes }) => changes.length === 10 && changes.every(({ type, isNew, old }) => type === "upsert" && isNew && old === undefined)));
+  assert.deepEqual(
+    calls.map(({ info }) => info),
+    [
+      { kind: "full", generation: 1, index: 0, last: false, remote: false },
+      { kind: "full", generation: 1, index: 1, last: false, remote: false },
+      { kind: "full", generation: 1, index: 2, last: true, remote: false },
+    ],
+  );
+  assert.ok(
+    calls.every(
+      ({ changes }) =>
+        changes.length === 10 &&
+        changes.every(({ type, isNew, old }) => type === "upsert" && isNew && old === undefined),
+    ),
+  );
   calls.length = 0;
   const [edited, removed] = await contacts.all();
-  await world.edits({ collection: "contacts", op: "edit", id: edited.id, patch: { jobTitle: "Archivist" } }, { collection: "contacts", op: "remove", id: removed.id });
+  await world.edits(
+    { collection: "contacts", op: "edit", id: edited.id, patch: { jobTitle: "Archivist" } },
+    { collection: "contacts", op: "remove", id: removed.id },
+  );
   await contacts.sync();
   assert.equal(calls.length, 1);
   const [{ changes, info }] = calls;
   assert.equal(info.kind, "incremental");
   const byId = Object.fromEntries(changes.map((change) => [change.id, change]));
-  assert.deepEqual(byId[edited.id], { type: "upsert", id: edited.id, item: await contacts.get(edited.id), isNew: false, old: edited });
+  assert.deepEqual(byId[edited.id], {
+    type: "upsert",
+    id: edited.id,
+    item: await contacts.get(edited.id),
+    isNew: false,
+    old: edited,
+  });
   assert.deepEqual(byId[removed.id], { type: "remove", id: removed.id, reason: "deleted", old: removed });
   await client.close();
 });
@@ -71,14 +95,23 @@ test("what does not differ is not told, and nothing to say is no call", async ()
   const report = await contacts.sync();
   assert.deepEqual([report.kind, report.unchanged, calls.length], ["full", 30, 0]);
   const [edited, gone] = await contacts.all();
-  await world.edits({ collection: "contacts", op: "edit", id: edited.id, patch: { jobTitle: "Archivist" } }, { collection: "contacts", op: "remove", id: gone.id });
+  await world.edits(
+    { collection: "contacts", op: "edit", id: edited.id, patch: { jobTitle: "Archivist" } },
+    { collection: "contacts", op: "remove", id: gone.id },
+  );
   await contacts.reset();
   await contacts.sync();
-  assert.deepEqual(calls.flatMap(({ changes }) => changes).map(({ type, id, reason }) => ({ type, id, reason })), [
-    { type: "upsert", id: edited.id, reason: undefined },
-    { type: "remove", id: gone.id, reason: "ghost" },
-  ]);
-  assert.ok((await contacts.round()[Symbol.asyncIterator]().next()).value.unchanged === undefined, "a page has no more than its type says");
+  assert.deepEqual(
+    calls.flatMap(({ changes }) => changes).map(({ type, id, reason }) => ({ type, id, reason })),
+    [
+      { type: "upsert", id: edited.id, reason: undefined },
+      { type: "remove", id: gone.id, reason: "ghost" },
+    ],
+  );
+  assert.ok(
+    (await contacts.round()[Symbol.asyncIterator]().next()).value.unchanged === undefined,
+    "a page has no more than its type says",
+  );
   await client.close();
 });
 
@@ -160,7 +193,10 @@ test("a change listener that throws is reported and harms nothing", async (conte
   contacts.on("change", listener);
   assert.equal((await contacts.sync()).outcome, "complete");
   assert.equal(calls.length, 3);
-  assert.deepEqual(told.mock.calls.map(({ arguments: [error] }) => error.message), ["at once", "later", "at once", "later", "at once", "later"]);
+  assert.deepEqual(
+    told.mock.calls.map(({ arguments: [error] }) => error.message),
+    ["at once", "later", "at once", "later", "at once", "later"],
+  );
   await client.close();
 });
 
@@ -226,7 +262,10 @@ test("on takes change and a function, and a feed has none", async () => {
   const world = await fake.world({ populate });
   const client = await open(world);
   const contacts = client.orgContacts();
-  assert.throws(() => contacts.on("changes", () => {}), { code: "bad-request", message: /on\(\) takes "change"/ });
+  assert.throws(() => contacts.on("changes", () => {}), {
+    code: "bad-request",
+    message: /on\(\) takes "change"/,
+  });
   assert.throws(() => contacts.on("change"), { code: "bad-request" });
   assert.equal("on" in client.orgContacts({ mirror: false }), false);
   await client.close();
@@ -238,7 +277,14 @@ let accounts = 0;
 
 function tabs(world) {
   const account = `alex ${(accounts += 1)}`;
-  const tab = (more) => openDelta({ endpoint: world.root, token: () => world.tokens.delegated, account, retry: { base: 5, cap: 20 }, ...more });
+  const tab = (more) =>
+    openDelta({
+      endpoint: world.root,
+      token: () => world.tokens.delegated,
+      account,
+      retry: { base: 5, cap: 20 },
+      ...more,
+    });
   return { tab };
 }
 
@@ -250,7 +296,10 @@ test("another tab's commits are told as remote, in order, with the items of the 
   here.orgContacts().on("change", listener);
   await there.orgContacts().sync();
   const told = [await next(), await next(), await next()];
-  assert.deepEqual(told.map(({ info }) => info), [0, 1, 2].map((index) => ({ kind: "full", generation: 1, index, last: index === 2, remote: true })));
+  assert.deepEqual(
+    told.map(({ info }) => info),
+    [0, 1, 2].map((index) => ({ kind: "full", generation: 1, index, last: index === 2, remote: true })),
+  );
   const changes = told.flatMap(({ changes }) => changes);
   const byId = (items) => items.sort((one, other) => (one.id < other.id ? -1 : 1));
   assert.deepEqual(byId(changes.map(({ item }) => item)), byId(await here.orgContacts().all()));
@@ -258,7 +307,10 @@ test("another tab's commits are told as remote, in order, with the items of the 
   const [removed] = await here.orgContacts().all();
   await world.edits({ collection: "contacts", op: "remove", id: removed.id });
   await there.orgContacts().sync();
-  assert.deepEqual(await next(), { changes: [{ type: "remove", id: removed.id, reason: "deleted" }], info: { kind: "incremental", generation: 1, index: 0, last: true, remote: true } });
+  assert.deepEqual(await next(), {
+    changes: [{ type: "remove", id: removed.id, reason: "deleted" }],
+    info: { kind: "incremental", generation: 1, index: 0, last: true, remote: true },
+  });
   // What one's own round commits is not remote, and is not heard twice.
   await world.edits({ collection: "contacts", op: "add" });
   await here.orgContacts().sync();
@@ -290,7 +342,10 @@ test("a row that is gone by the time it is read is left out, and its removal fol
   IDBObjectStore.prototype.get = get;
   await world.edits({ collection: "contacts", op: "remove", id: gone });
   await there.orgContacts().sync();
-  assert.deepEqual((await next()).changes.map(({ type, id }) => [type, id]), [["remove", gone]]);
+  assert.deepEqual(
+    (await next()).changes.map(({ type, id }) => [type, id]),
+    [["remove", gone]],
+  );
   await here.close();
   await there.close();
 });
@@ -323,12 +378,21 @@ test("no channel is opened for a store in memory or of one's own, and none is le
       const contacts = client.orgContacts();
       assert.equal(channels.length, 0, "not before a listener or a commit");
       await contacts.sync();
-      assert.deepEqual(channels.map(({ name, open }) => [name, open]), [[`deltalink | ${contacts.key}`, false]]);
+      assert.deepEqual(
+        channels.map(({ name, open }) => [name, open]),
+        [[`deltalink | ${contacts.key}`, false]],
+      );
       contacts.on("change", () => {});
-      assert.deepEqual(channels.map(({ open }) => open), [false, true]);
+      assert.deepEqual(
+        channels.map(({ open }) => open),
+        [false, true],
+      );
       await client[end]();
       contacts.on("change", () => {});
-      assert.deepEqual(channels.map(({ open }) => open), [false, false]);
+      assert.deepEqual(
+        channels.map(({ open }) => open),
+        [false, false],
+      );
       channels.length = 0;
     }
   } finally {
@@ -345,7 +409,16 @@ test("whatever else comes over the channel does no harm", async (context) => {
   const { next, calls, listener } = ears();
   contacts.on("change", listener);
   const stranger = new BroadcastChannel(`deltalink | ${contacts.key}`);
-  for (const odd of [null, 7, "changes", {}, { changes: 7 }, { changes: [] }, { changes: [null, 7, {}, { type: "upsert", id: "nobody" }], info: 7 }]) stranger.postMessage(odd);
+  for (const odd of [
+    null,
+    7,
+    "changes",
+    {},
+    { changes: 7 },
+    { changes: [] },
+    { changes: [null, 7, {}, { type: "upsert", id: "nobody" }], info: 7 },
+  ])
+    stranger.postMessage(odd);
   await there.orgContacts().sync();
   assert.equal((await next()).info.index, 0);
   assert.equal(calls.filter(({ changes }) => changes.length !== 10).length, 0);

@@ -5,7 +5,9 @@ import { clientOf, page } from "./answers.mjs";
 import { MemoryStore } from "./memory-store.mjs";
 import { event, turn } from "../wait.mjs";
 
-/** A store that holds commits up until `release()`: those that write rows, or with `all` every one. */
+/**
+ * A store that holds commits up until `release()`: those that write rows, or with `all` every one.
+ */
 class SlowStore extends MemoryStore {
   begun = event();
   commits = 0;

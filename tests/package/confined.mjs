@@ -56,7 +56,10 @@ export function confined(wasm, more) {
   });
 }
 
-/** The wasm with a stack of so many bytes: the start of its stack pointer, which is its first global. */
+/**
+ * The wasm with a stack of so many bytes: the start of its stack pointer, which is its first
+ * global.
+ */
 export function withStack(wasm, bytes) {
   return withSection(wasm, GLOBALS, (content) => {
     const [, type] = leb(content, 0);

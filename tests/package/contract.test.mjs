@@ -1,5 +1,5 @@
-// The contract of stores for users, and each rule shown able to fail. The stores in Rust are held to the same rules by
-// tests/contract/ and tests/browser/contract.rs.
+// The contract of stores for users, and each rule shown able to fail. The stores in Rust are held
+// to the same rules by tests/contract/ and tests/browser/contract.rs.
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -21,13 +21,19 @@ const onDisk = () => {
 };
 
 for (const { name, run } of storeContract(() => new MemoryStore())) test(`memory: ${name}`, run);
-for (const { name, run } of storeContract(onDisk, { reopen: ({ file }) => diskStore(file) })) test(`disk: ${name}`, run);
+for (const { name, run } of storeContract(onDisk, { reopen: ({ file }) => diskStore(file) }))
+  test(`disk: ${name}`, run);
 
-/** A store that is broken on purpose: `change` gets one that works, and gives what it does otherwise. */
+/**
+ * A store that is broken on purpose: `change` gets one that works, and gives what it does
+ * otherwise.
+ */
 function broken(change) {
   return () => {
     const good = new MemoryStore();
-    const works = Object.fromEntries(["load", "rows", "commit", "scan", "clear"].map((name) => [name, (...values) => good[name](...values)]));
+    const works = Object.fromEntries(
+      ["load", "rows", "commit", "scan", "clear"].map((name) => [name, (...values) => good[name](...values)]),
+    );
     return { ...works, ...change(good) };
   };
 }
@@ -53,70 +59,305 @@ function careless(change) {
         return ids.slice(0, limit).map((id) => [id, rowsOf(key).get(id)]);
       },
       clear: async (prefix) => {
-        for (const map of [states, tables]) for (const key of map.keys()) if (key.startsWith(prefix)) map.delete(key);
+        for (const map of [states, tables])
+          for (const key of map.keys()) if (key.startsWith(prefix)) map.delete(key);
       },
     };
     return { ...store, ...change(store, states, rowsOf) };
   };
 }
 
-const mapped = (of) => broken((good) => ({
-  rows: (key, ids) => good.rows(key, ids.map(of)),
-  commit: (key, { put, remove, ...batch }) => good.commit(key, { ...batch, put: put.map(([id, row]) => [of(id), row]), remove: remove.map(of) }),
-}));
-const keyed = (of) => broken((good) => ({
-  load: (key) => good.load(of(key)),
-  rows: (key, ids) => good.rows(of(key), ids),
-  commit: (key, batch) => good.commit(of(key), batch),
-  scan: (key, range) => good.scan(of(key), range),
-}));
-const stored = (of) => broken((good) => ({
-  commit: (key, { put, ...batch }) => good.commit(key, { ...batch, put: put.map(([id, row]) => [id, of(row)]) }),
-}));
+const mapped = (of) =>
+  broken((good) => ({
+    rows: (key, ids) => good.rows(key, ids.map(of)),
+    commit: (key, { put, remove, ...batch }) =>
+      good.commit(key, { ...batch, put: put.map(([id, row]) => [of(id), row]), remove: remove.map(of) }),
+  }));
+const keyed = (of) =>
+  broken((good) => ({
+    load: (key) => good.load(of(key)),
+    rows: (key, ids) => good.rows(of(key), ids),
+    commit: (key, batch) => good.commit(of(key), batch),
+    scan: (key, range) => good.scan(of(key), range),
+  }));
+const stored = (of) =>
+  broken((good) => ({
+    commit: (key, { put, ...batch }) =>
+      good.commit(key, { ...batch, put: put.map(([id, row]) => [id, of(row)]) }),
+  }));
 
 const BROKEN = [
-  ["of a key that nothing was committed under", "gives null for nothing", broken((good) => ({ load: async (key) => (await good.load(key)) ?? null }))],
-  ["of a key that nothing was committed under", "gives a state to begin with", broken((good) => ({ load: async (key) => (await good.load(key)) ?? { revision: "" } }))],
-  ["what is committed is loaded", "does not store the state's other fields", broken((good) => ({ commit: (key, { state: { revision }, ...batch }) => good.commit(key, { ...batch, state: { revision } }) }))],
-  ["what is committed is loaded", "says nothing of a commit", broken((good) => ({ commit: async (...values) => void (await good.commit(...values)) }))],
-  ["a commit replaces the whole state", "merges the state", broken((good) => ({ commit: async (key, { state, ...batch }) => good.commit(key, { ...batch, state: { ...(await good.load(key)), ...state } }) }))],
-  ["a commit replaces the whole state", "does not remove", broken((good) => ({ commit: (key, batch) => good.commit(key, { ...batch, remove: [] }) }))],
-  ["a commit replaces the whole state", "empties the table first", careless((store, states, rowsOf) => ({ commit: (key, batch) => (rowsOf(key).clear(), store.commit(key, batch)) }))],
-  ["a commit that expects nothing is refused", "takes undefined for whatever is stored", broken((good) => ({ commit: async (key, batch) => good.commit(key, { ...batch, expect: batch.expect ?? (await good.load(key))?.revision }) }))],
-  ["a commit that expects another revision is refused", "does not compare", broken((good) => ({ commit: async (key, batch) => good.commit(key, { ...batch, expect: (await good.load(key))?.revision }) }))],
-  ["a commit that expects another revision is refused", "compares in any case", careless((store, states) => ({ commit: (key, batch) => store.commit(key, { ...batch, expect: batch.expect?.toLowerCase() === states.get(key)?.revision ? states.get(key)?.revision : batch.expect }) }))],
-  ["a commit that is refused writes nothing", "writes the rows before it compares", careless((store, states, rowsOf) => ({ commit(key, batch) { for (const [id, row] of batch.put) rowsOf(key).set(id, row); return store.commit(key, batch); } }))],
-  ["of commits at once", "lets something come between comparing and writing", careless((store, states, rowsOf) => ({ async commit(key, { expect, state, put, remove }) { if (states.get(key)?.revision !== expect) return false; await turn(); states.set(key, state); for (const [id, row] of put) rowsOf(key).set(id, row); for (const id of remove) rowsOf(key).delete(id); return true; } }))],
-  ["rows come in the order of the ids", "gives them as they lie", broken((good) => ({ rows: (key, ids) => good.rows(key, [...ids].sort()) }))],
-  ["rows come in the order of the ids", "leaves out what is missing", broken((good) => ({ rows: async (key, ids) => (await good.rows(key, ids)).filter(Boolean) }))],
-  ["a scan goes to the end in chunks", "gives one row too few", broken((good) => ({ scan: async (key, { after, limit }) => (await good.scan(key, { after, limit: Math.max(1, limit - 1) })) }))],
-  ["a scan goes to the end in chunks", "gives all whatever the limit", broken((good) => ({ scan: (key, { after }) => good.scan(key, { after, limit: 1e6 }) }))],
-  ["a scan goes to the end in chunks", "begins with the id it was given", careless((store, states, rowsOf) => ({ scan: async (key, { after, limit }) => [...rowsOf(key)].sort(([one], [other]) => (one < other ? -1 : 1)).filter(([id]) => after === undefined || id >= after).slice(0, limit) }))],
-  ["the order of a scan", "goes by the last change", careless((store, states, rowsOf) => ({ async commit(key, batch) { for (const [id] of batch.put) rowsOf(key).delete(id); return store.commit(key, batch); }, scan: async (key, { after, limit }) => { const rows = [...rowsOf(key)]; const from = after === undefined ? 0 : rows.findIndex(([id]) => id === after) + 1; return structuredClone(rows.slice(from, from + limit)); } }))],
-  ["the order of a scan", "begins anew behind an id that is gone", careless((store, states, rowsOf) => ({ scan: async (key, { after, limit }) => { const rows = [...rowsOf(key)].sort(([one], [other]) => (one < other ? -1 : 1)); return rows.slice(rows.findIndex(([id]) => id === after) + 1).slice(0, limit); } }))],
+  [
+    "of a key that nothing was committed under",
+    "gives null for nothing",
+    broken((good) => ({ load: async (key) => (await good.load(key)) ?? null })),
+  ],
+  [
+    "of a key that nothing was committed under",
+    "gives a state to begin with",
+    broken((good) => ({ load: async (key) => (await good.load(key)) ?? { revision: "" } })),
+  ],
+  [
+    "what is committed is loaded",
+    "does not store the state's other fields",
+    broken((good) => ({
+      commit: (key, { state: { revision }, ...batch }) => good.commit(key, { ...batch, state: { revision } }),
+    })),
+  ],
+  [
+    "what is committed is loaded",
+    "says nothing of a commit",
+    broken((good) => ({ commit: async (...values) => void (await good.commit(...values)) })),
+  ],
+  [
+    "a commit replaces the whole state",
+    "merges the state",
+    broken((good) => ({
+      commit: async (key, { state, ...batch }) =>
+        good.commit(key, { ...batch, state: { ...(await good.load(key)), ...state } }),
+    })),
+  ],
+  [
+    "a commit replaces the whole state",
+    "does not remove",
+    broken((good) => ({ commit: (key, batch) => good.commit(key, { ...batch, remove: [] }) })),
+  ],
+  [
+    "a commit replaces the whole state",
+    "empties the table first",
+    careless((store, states, rowsOf) => ({
+      commit: (key, batch) => (rowsOf(key).clear(), store.commit(key, batch)),
+    })),
+  ],
+  [
+    "a commit that expects nothing is refused",
+    "takes undefined for whatever is stored",
+    broken((good) => ({
+      commit: async (key, batch) =>
+        good.commit(key, { ...batch, expect: batch.expect ?? (await good.load(key))?.revision }),
+    })),
+  ],
+  [
+    "a commit that expects another revision is refused",
+    "does not compare",
+    broken((good) => ({
+      commit: async (key, batch) => good.commit(key, { ...batch, expect: (await good.load(key))?.revision }),
+    })),
+  ],
+  [
+    "a commit that expects another revision is refused",
+    "compares in any case",
+    careless((store, states) => ({
+      commit: (key, batch) =>
+        store.commit(key, {
+          ...batch,
+          expect:
+            batch.expect?.toLowerCase() === states.get(key)?.revision
+              ? states.get(key)?.revision
+              : batch.expect,
+        }),
+    })),
+  ],
+  [
+    "a commit that is refused writes nothing",
+    "writes the rows before it compares",
+    careless((store, states, rowsOf) => ({
+      commit(key, batch) {
+        for (const [id, row] of batch.put) rowsOf(key).set(id, row);
+        return store.commit(key, batch);
+      },
+    })),
+  ],
+  [
+    "of commits at once",
+    "lets something come between comparing and writing",
+    careless((store, states, rowsOf) => ({
+      async commit(key, { expect, state, put, remove }) {
+        if (states.get(key)?.revision !== expect) return false;
+        await turn();
+        states.set(key, state);
+        for (const [id, row] of put) rowsOf(key).set(id, row);
+        for (const id of remove) rowsOf(key).delete(id);
+        return true;
+      },
+    })),
+  ],
+  [
+    "rows come in the order of the ids",
+    "gives them as they lie",
+    broken((good) => ({ rows: (key, ids) => good.rows(key, [...ids].sort()) })),
+  ],
+  [
+    "rows come in the order of the ids",
+    "leaves out what is missing",
+    broken((good) => ({ rows: async (key, ids) => (await good.rows(key, ids)).filter(Boolean) })),
+  ],
+  [
+    "a scan goes to the end in chunks",
+    "gives one row too few",
+    broken((good) => ({
+      scan: async (key, { after, limit }) => await good.scan(key, { after, limit: Math.max(1, limit - 1) }),
+    })),
+  ],
+  [
+    "a scan goes to the end in chunks",
+    "gives all whatever the limit",
+    broken((good) => ({ scan: (key, { after }) => good.scan(key, { after, limit: 1e6 }) })),
+  ],
+  [
+    "a scan goes to the end in chunks",
+    "begins with the id it was given",
+    careless((store, states, rowsOf) => ({
+      scan: async (key, { after, limit }) =>
+        [...rowsOf(key)]
+          .sort(([one], [other]) => (one < other ? -1 : 1))
+          .filter(([id]) => after === undefined || id >= after)
+          .slice(0, limit),
+    })),
+  ],
+  [
+    "the order of a scan",
+    "goes by the last change",
+    careless((store, states, rowsOf) => ({
+      async commit(key, batch) {
+        for (const [id] of batch.put) rowsOf(key).delete(id);
+        return store.commit(key, batch);
+      },
+      scan: async (key, { after, limit }) => {
+        const rows = [...rowsOf(key)];
+        const from = after === undefined ? 0 : rows.findIndex(([id]) => id === after) + 1;
+        return structuredClone(rows.slice(from, from + limit));
+      },
+    })),
+  ],
+  [
+    "the order of a scan",
+    "begins anew behind an id that is gone",
+    careless((store, states, rowsOf) => ({
+      scan: async (key, { after, limit }) => {
+        const rows = [...rowsOf(key)].sort(([one], [other]) => (one < other ? -1 : 1));
+        return rows.slice(rows.findIndex(([id]) => id === after) + 1).slice(0, limit);
+      },
+    })),
+  ],
   ["ids of every kind", "takes upper case for lower", mapped((id) => id.toLowerCase())],
-  ["ids of every kind", "takes ids for numbers", mapped((id) => (id.trim() !== "" && Number.isFinite(Number(id)) ? String(Number(id)) : id))],
+  [
+    "ids of every kind",
+    "takes ids for numbers",
+    mapped((id) => (id.trim() !== "" && Number.isFinite(Number(id)) ? String(Number(id)) : id)),
+  ],
   ["ids of every kind", "cuts them off", mapped((id) => id.slice(0, 255))],
   ["ids of every kind", "ends them at a zero", mapped((id) => id.split("\0")[0])],
   ["ids of every kind", "normalizes them", mapped((id) => id.normalize())],
-  ["ids of every kind", "keeps rows as properties of an object", careless((store, states, rowsOf) => ({ async commit(key, batch) { const rows = Object.fromEntries(rowsOf(key)); for (const [id, row] of batch.put) rows[id] = row; return store.commit(key, { ...batch, put: Object.entries(rows) }); } }))],
+  [
+    "ids of every kind",
+    "keeps rows as properties of an object",
+    careless((store, states, rowsOf) => ({
+      async commit(key, batch) {
+        const rows = Object.fromEntries(rowsOf(key));
+        for (const [id, row] of batch.put) rows[id] = row;
+        return store.commit(key, { ...batch, put: Object.entries(rows) });
+      },
+    })),
+  ],
   ["keys that begin alike", "cuts keys at a bar", keyed((key) => key.split(" | ").slice(0, 3).join(" | "))],
   ["keys that begin alike", "takes upper case for lower", keyed((key) => key.toLowerCase())],
-  ["clear wipes the keys", "takes the prefix for a pattern", careless((store, states, rowsOf) => ({ clear: async (prefix) => { const pattern = new RegExp(`^${prefix.replace(/[|.]/g, "\\$&").replace(/_/g, ".").replace(/%/g, ".*")}`); for (const key of [...states.keys()]) if (pattern.test(key)) { states.delete(key); rowsOf(key).clear(); } } }))],
-  ["clear wipes the keys", "leaves the rows", careless((store, states) => ({ clear: async (prefix) => { for (const key of states.keys()) if (key.startsWith(prefix)) states.delete(key); } }))],
-  ["clear wipes the keys", "wipes the one key alone", careless((store, states, rowsOf) => ({ clear: async (prefix) => { states.delete(prefix); rowsOf(prefix).clear(); } }))],
-  ["plain data comes back", "drops what is null", stored((row) => JSON.parse(JSON.stringify(row, (_, value) => (value === null ? undefined : value))))],
-  ["plain data comes back", "keeps generation and item alone", stored(({ generation, item }) => ({ generation, item }))],
-  ["plain data comes back", "rounds numbers", stored((row) => JSON.parse(JSON.stringify(row, (_, value) => (typeof value === "number" ? Math.trunc(value) : value))))],
+  [
+    "clear wipes the keys",
+    "takes the prefix for a pattern",
+    careless((store, states, rowsOf) => ({
+      clear: async (prefix) => {
+        const pattern = new RegExp(
+          `^${prefix.replace(/[|.]/g, "\\$&").replace(/_/g, ".").replace(/%/g, ".*")}`,
+        );
+        for (const key of [...states.keys()])
+          if (pattern.test(key)) {
+            states.delete(key);
+            rowsOf(key).clear();
+          }
+      },
+    })),
+  ],
+  [
+    "clear wipes the keys",
+    "leaves the rows",
+    careless((store, states) => ({
+      clear: async (prefix) => {
+        for (const key of states.keys()) if (key.startsWith(prefix)) states.delete(key);
+      },
+    })),
+  ],
+  [
+    "clear wipes the keys",
+    "wipes the one key alone",
+    careless((store, states, rowsOf) => ({
+      clear: async (prefix) => {
+        states.delete(prefix);
+        rowsOf(prefix).clear();
+      },
+    })),
+  ],
+  [
+    "plain data comes back",
+    "drops what is null",
+    stored((row) => JSON.parse(JSON.stringify(row, (_, value) => (value === null ? undefined : value)))),
+  ],
+  [
+    "plain data comes back",
+    "keeps generation and item alone",
+    stored(({ generation, item }) => ({ generation, item })),
+  ],
+  [
+    "plain data comes back",
+    "rounds numbers",
+    stored((row) =>
+      JSON.parse(JSON.stringify(row, (_, value) => (typeof value === "number" ? Math.trunc(value) : value))),
+    ),
+  ],
   ["what was given is a copy", "gives what it holds", careless(() => ({}))],
-  ["a row of a megabyte", "cuts long texts", stored((row) => JSON.parse(JSON.stringify(row, (_, value) => (typeof value === "string" ? value.slice(0, 65_535) : value))))],
-  ["two thousand rows", "takes a thousand at most", broken((good) => ({ commit: (key, batch) => good.commit(key, { ...batch, put: batch.put.slice(0, 1000) }) }))],
-  ["a scan beside a commit", "writes row by row", careless((store, states, rowsOf) => ({ async commit(key, { put, ...batch }) { const done = await store.commit(key, { ...batch, put: [] }); for (const [at, pair] of done ? put.entries() : []) { if (at % 20 === 0) await delayed(2); rowsOf(key).set(...pair); } return done; } }))],
-  ["what is committed is seen by a second opening", "keeps it to itself", () => new MemoryStore(), { reopen: () => new MemoryStore() }],
+  [
+    "a row of a megabyte",
+    "cuts long texts",
+    stored((row) =>
+      JSON.parse(
+        JSON.stringify(row, (_, value) => (typeof value === "string" ? value.slice(0, 65_535) : value)),
+      ),
+    ),
+  ],
+  [
+    "two thousand rows",
+    "takes a thousand at most",
+    broken((good) => ({
+      commit: (key, batch) => good.commit(key, { ...batch, put: batch.put.slice(0, 1000) }),
+    })),
+  ],
+  [
+    "a scan beside a commit",
+    "writes row by row",
+    careless((store, states, rowsOf) => ({
+      async commit(key, { put, ...batch }) {
+        const done = await store.commit(key, { ...batch, put: [] });
+        for (const [at, pair] of done ? put.entries() : []) {
+          if (at % 20 === 0) await delayed(2);
+          rowsOf(key).set(...pair);
+        }
+        return done;
+      },
+    })),
+  ],
+  [
+    "what is committed is seen by a second opening",
+    "keeps it to itself",
+    () => new MemoryStore(),
+    { reopen: () => new MemoryStore() },
+  ],
   ["of commits at once by two openings", "has a lock for each opening", ...twoLocks()],
 ];
 
-/** Two openings of one table, each of which does one thing after the other, but not after the other's. */
+/**
+ * Two openings of one table, each of which does one thing after the other, but not after the
+ * other's.
+ */
 function twoLocks() {
   const opened = (shared) => {
     let tail = Promise.resolve();
@@ -129,7 +370,9 @@ function twoLocks() {
       tail = done;
       return done;
     };
-    const store = Object.fromEntries(["load", "rows", "scan", "clear"].map((name) => [name, (...values) => shared[name](...values)]));
+    const store = Object.fromEntries(
+      ["load", "rows", "scan", "clear"].map((name) => [name, (...values) => shared[name](...values)]),
+    );
     return { ...store, commit, shared };
   };
   return [() => opened(new MemoryStore()), { reopen: ({ shared }) => opened(shared) }];
@@ -146,5 +389,8 @@ for (const [rule, fault, open, options] of BROKEN) {
 test("each rule is shown able to fail", () => {
   const rules = storeContract(() => new MemoryStore(), { reopen: (store) => store });
   const shown = ({ name }) => BROKEN.some(([rule]) => name.startsWith(rule));
-  assert.deepEqual(rules.filter((rule) => !shown(rule)).map(({ name }) => name), []);
+  assert.deepEqual(
+    rules.filter((rule) => !shown(rule)).map(({ name }) => name),
+    [],
+  );
 });

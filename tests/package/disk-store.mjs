@@ -1,4 +1,5 @@
-// A DeltaStore on disk, for the test of one page per process: one file, replaced as a whole, so that a commit is everything or nothing.
+// A DeltaStore on disk, for the test of one page per process: one file, replaced as a whole, so
+// that a commit is everything or nothing.
 import { readFile, rename, writeFile } from "node:fs/promises";
 
 /** What is under way, file by file: one after the other, within this process. */
@@ -7,18 +8,29 @@ const tails = new Map();
 export function diskStore(file) {
   const read = async () => {
     try {
-      return new Map(JSON.parse(await readFile(file, "utf8")).map(([key, { state, rows }]) => [key, { state, rows: new Map(rows) }]));
+      return new Map(
+        JSON.parse(await readFile(file, "utf8")).map(([key, { state, rows }]) => [
+          key,
+          { state, rows: new Map(rows) },
+        ]),
+      );
     } catch {
       return new Map();
     }
   };
   const write = async (all) => {
-    await writeFile(`${file}.new`, JSON.stringify([...all].map(([key, { state, rows }]) => [key, { state, rows: [...rows] }])));
+    await writeFile(
+      `${file}.new`,
+      JSON.stringify([...all].map(([key, { state, rows }]) => [key, { state, rows: [...rows] }])),
+    );
     await rename(`${file}.new`, file);
   };
   const alone = (work) => {
     const done = (tails.get(file) ?? Promise.resolve()).then(work);
-    tails.set(file, done.catch(() => {}));
+    tails.set(
+      file,
+      done.catch(() => {}),
+    );
     return done;
   };
   return {
@@ -38,7 +50,9 @@ export function diskStore(file) {
         return true;
       }),
     async scan(key, { after, limit }) {
-      const rows = [...((await read()).get(key)?.rows ?? [])].sort(([one], [other]) => (one < other ? -1 : 1));
+      const rows = [...((await read()).get(key)?.rows ?? [])].sort(([one], [other]) =>
+        one < other ? -1 : 1,
+      );
       return rows.filter(([id]) => after === undefined || id > after).slice(0, limit);
     },
     clear: (prefix) =>

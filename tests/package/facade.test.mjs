@@ -14,7 +14,13 @@ const populate = { contacts: 30 };
 const quick = { base: 5, cap: 20 };
 
 async function open(world, more) {
-  return openDelta({ endpoint: world.root, token: () => world.tokens.delegated, store: "memory", retry: quick, ...more });
+  return openDelta({
+    endpoint: world.root,
+    token: () => world.tokens.delegated,
+    store: "memory",
+    retry: quick,
+    ...more,
+  });
 }
 
 const byId = (items) => items.map(({ id }) => id).sort();
@@ -52,10 +58,17 @@ test("leaving the loop commits the acknowledged pages and nothing more", async (
   }
   assert.equal(await contacts.count(), 10);
   assert.equal(round.report.outcome, "partial");
-  await assert.rejects(kept.ack(), { name: "DeltaError", code: "aborted", message: /the next round delivers it again/ });
+  await assert.rejects(kept.ack(), {
+    name: "DeltaError",
+    code: "aborted",
+    message: /the next round delivers it again/,
+  });
   for await (const page of contacts.round()) {
     assert.equal(page.index, 1);
-    assert.deepEqual(page.changes.map(({ id }) => id), kept.changes.map(({ id }) => id));
+    assert.deepEqual(
+      page.changes.map(({ id }) => id),
+      kept.changes.map(({ id }) => id),
+    );
     await page.ack();
     await page.ack();
     break;
@@ -162,7 +175,11 @@ test("the status is the same object until something changes, and shared by the q
   assert.equal(seen.length, count, "unsubscribed");
   assert.equal(contacts.status.get().phase, "idle");
   assert.ok(contacts.status.get().lastSyncedAt instanceof Date);
-  assert.deepEqual(seen.filter(({ progress }) => progress).at(-1).progress, { pages: 2, items: 20, requests: 3 });
+  assert.deepEqual(seen.filter(({ progress }) => progress).at(-1).progress, {
+    pages: 2,
+    items: 20,
+    requests: 3,
+  });
   await client.close();
   assert.equal(contacts.status.get().phase, "closed");
 });
@@ -232,7 +249,11 @@ test("each who joined a sync leaves it alone, and the last one stops it", async 
   const client = await open(world);
   const contacts = client.orgContacts();
   const [first, second] = [new AbortController(), new AbortController()];
-  const [one, two, three] = [contacts.sync({ signal: first.signal }), contacts.sync({ signal: second.signal }), contacts.sync()];
+  const [one, two, three] = [
+    contacts.sync({ signal: first.signal }),
+    contacts.sync({ signal: second.signal }),
+    contacts.sync(),
+  ];
   first.abort("one has left");
   await assert.rejects(one, (reason) => reason === "one has left");
   assert.equal(await two, await three);
@@ -250,9 +271,19 @@ test("sync takes a signal and nothing else", async () => {
   const world = await fake.world({ populate });
   const client = await open(world);
   const contacts = client.orgContacts();
-  await assert.rejects(contacts.sync({ ack: "manual" }), { code: "bad-request", message: /options\.ack is not an option of sync\(\)/ });
-  await assert.rejects(contacts.sync({ signal: {} }), { code: "bad-request", message: "options.signal must be an AbortSignal" });
-  for (const odd of [null, 5, true, "a text"]) await assert.rejects(contacts.sync(odd), { code: "bad-request", message: /^the options of sync\(\) must be an object/ });
+  await assert.rejects(contacts.sync({ ack: "manual" }), {
+    code: "bad-request",
+    message: /options\.ack is not an option of sync\(\)/,
+  });
+  await assert.rejects(contacts.sync({ signal: {} }), {
+    code: "bad-request",
+    message: "options.signal must be an AbortSignal",
+  });
+  for (const odd of [null, 5, true, "a text"])
+    await assert.rejects(contacts.sync(odd), {
+      code: "bad-request",
+      message: /^the options of sync\(\) must be an object/,
+    });
   await client.close();
 });
 
@@ -275,8 +306,14 @@ test("a round that is aborted while it waits for its turn has a final report and
 
 test("a client that hangs does not hold up another one, as in a Worker's next request", async () => {
   const world = await fake.world({ populate });
-  const hung = await open(world, { account: "a", store: { load: () => new Promise(() => {}), rows() {}, commit() {}, scan() {}, clear() {} } });
-  void hung.orgContacts().sync().catch(() => {});
+  const hung = await open(world, {
+    account: "a",
+    store: { load: () => new Promise(() => {}), rows() {}, commit() {}, scan() {}, clear() {} },
+  });
+  void hung
+    .orgContacts()
+    .sync()
+    .catch(() => {});
   const other = await open(world, { account: "a" });
   assert.equal((await other.orgContacts().sync()).outcome, "complete");
   await other.close();
@@ -284,14 +321,23 @@ test("a client that hangs does not hold up another one, as in a Worker's next re
 
 test("errors are DeltaErrors with a code, the ids of the request and the report", async () => {
   const world = await fake.world({ populate });
-  await world.faults({ match: {}, fault: { name: "status", status: 403, code: "Authorization_RequestDenied" } });
+  await world.faults({
+    match: {},
+    fault: { name: "status", status: 403, code: "Authorization_RequestDenied" },
+  });
   const client = await open(world);
-  const error = await client.orgContacts().sync().catch((error) => error);
+  const error = await client
+    .orgContacts()
+    .sync()
+    .catch((error) => error);
   assert.ok(error instanceof DeltaError && error instanceof Error);
   assert.equal(error.name, "DeltaError");
   assert.match(error.stack, /^DeltaError: Graph answered 403 Authorization_RequestDenied on orgContact/);
   const { code, status, graphCode, retryable, requestId, report } = error;
-  assert.deepEqual({ code, status, graphCode, retryable }, { code: "forbidden", status: 403, graphCode: "Authorization_RequestDenied", retryable: false });
+  assert.deepEqual(
+    { code, status, graphCode, retryable },
+    { code: "forbidden", status: 403, graphCode: "Authorization_RequestDenied", retryable: false },
+  );
   assert.match(requestId, /^[0-9a-f-]{36}$/);
   assert.equal(report.outcome, "failed");
   assert.equal(client.orgContacts().status.get().error, error);
@@ -301,22 +347,39 @@ test("errors are DeltaErrors with a code, the ids of the request and the report"
 
 test("a wait that is longer than a round may take ends it with the time to come back", async () => {
   const world = await fake.world({ populate });
-  await world.faults({ match: {}, fault: { name: "status", status: 429, code: "TooManyRequests", headers: { "Retry-After": "3600" } } });
+  await world.faults({
+    match: {},
+    fault: { name: "status", status: 429, code: "TooManyRequests", headers: { "Retry-After": "3600" } },
+  });
   const client = await open(world);
-  const error = await client.orgContacts().sync().catch((error) => error);
+  const error = await client
+    .orgContacts()
+    .sync()
+    .catch((error) => error);
   assert.equal(error.code, "throttled");
   assert.ok(Math.abs(error.retryAt - Date.now() - 3600e3) < 10e3);
   await world.clearLog();
   for (const other of [client.orgContacts(), client.track("/users/delta")]) {
-    await assert.rejects(other.sync(), { code: "throttled", retryAt: error.retryAt, message: /of this query or another that shares its limits/ });
+    await assert.rejects(other.sync(), {
+      code: "throttled",
+      retryAt: error.retryAt,
+      message: /of this query or another that shares its limits/,
+    });
   }
   assert.deepEqual(await world.log(), [], "nobody asks early");
-  assert.equal((await client.events({ start: "2026-11-01", end: "2026-12-01" }).sync()).outcome, "complete", "other limits");
+  assert.equal(
+    (await client.events({ start: "2026-11-01", end: "2026-12-01" }).sync()).outcome,
+    "complete",
+    "other limits",
+  );
   await client.close();
 });
 
 test("items come in chunks and one by one", async () => {
-  const world = await fake.world({ populate: { contacts: 1100 }, options: { page_size: 400, honour_maxpagesize: false } });
+  const world = await fake.world({
+    populate: { contacts: 1100 },
+    options: { page_size: 400, honour_maxpagesize: false },
+  });
   const client = await open(world);
   const contacts = client.orgContacts();
   await contacts.sync();
@@ -368,17 +431,41 @@ test("forget wipes what is stored of the account and closes the client", async (
 
 test("a store of one's own that fails or answers nonsense is a named error", async () => {
   const world = await fake.world({ populate });
-  const good = { load: async () => undefined, rows: async (key, ids) => ids.map(() => undefined), commit: async () => true, scan: async () => [], clear: async () => {} };
+  const good = {
+    load: async () => undefined,
+    rows: async (key, ids) => ids.map(() => undefined),
+    commit: async () => true,
+    scan: async () => [],
+    clear: async () => {},
+  };
   for (const [odd, words] of [
-    [{ load: async () => { throw new Error("no disk"); } }, "load() of options.store failed (no disk)"],
+    [
+      {
+        load: async () => {
+          throw new Error("no disk");
+        },
+      },
+      "load() of options.store failed (no disk)",
+    ],
     [{ load: undefined }, "this one has no load()"],
     [{ load: async () => 7 }, "it is not an object"],
     [{ rows: async () => [] }, "rows() of options.store must give an array with one place an id"],
     [{ commit: async () => "yes" }, "commit() of options.store must give true or false, got a string"],
-    [{ commit: () => { throw "a text"; } }, "commit() of options.store failed"],
+    [
+      {
+        commit: () => {
+          throw "a text";
+        },
+      },
+      "commit() of options.store failed",
+    ],
   ]) {
     const client = await open(world, { store: { ...good, ...odd }, account: "a" });
-    await assert.rejects(client.orgContacts().sync(), (error) => error.code === "store" && error.message.includes(words), words);
+    await assert.rejects(
+      client.orgContacts().sync(),
+      (error) => error.code === "store" && error.message.includes(words),
+      words,
+    );
     await client.close();
   }
   const client = await open(world, { store: { ...good, commit: async () => false }, account: "a" });
@@ -388,11 +475,21 @@ test("a store of one's own that fails or answers nonsense is a named error", asy
 
 test("a store that hangs is left by an abort and by close, and one that does not move on is a named error", async () => {
   const world = await fake.world({ populate });
-  const good = { load: async () => undefined, rows: async (key, ids) => ids.map(() => undefined), commit: async () => true, scan: async () => [], clear: async () => {} };
+  const good = {
+    load: async () => undefined,
+    rows: async (key, ids) => ids.map(() => undefined),
+    commit: async () => true,
+    scan: async () => [],
+    clear: async () => {},
+  };
   for (const name of ["load", "rows", "commit"]) {
     let called = event();
     const hang = () => (called.fire(), new Promise(() => {}));
-    const client = await open(world, { store: { ...good, [name]: hang }, account: "a", retry: { timeout: 50 } });
+    const client = await open(world, {
+      store: { ...good, [name]: hang },
+      account: "a",
+      retry: { timeout: 50 },
+    });
     const stop = new AbortController();
     const syncing = client.orgContacts().sync({ signal: stop.signal });
     await called.fired;
@@ -407,7 +504,10 @@ test("a store that hangs is left by an abort and by close, and one that does not
   }
   const rows = Array.from({ length: 500 }, (_, n) => [`id${n}`, { generation: 1, item: {} }]);
   const client = await open(world, { store: { ...good, scan: async () => rows }, account: "a" });
-  await assert.rejects(client.orgContacts().all(), { code: "store", message: /scan\(\) of options\.store must give rows after the id it was given/ });
+  await assert.rejects(client.orgContacts().all(), {
+    code: "store",
+    message: /scan\(\) of options\.store must give rows after the id it was given/,
+  });
   await client.close();
 });
 
@@ -423,27 +523,81 @@ test("a response of any shape ends the round with a named error", async () => {
     [{ status: 200, text: fault, headers }, "network"],
     [{ status: 200, text: () => 7, headers }, "protocol"],
     [{ status: NaN, text: async () => "{}", headers }, "bad-request"],
-    [{ status: 200, text: async () => "{}", headers, get ok() { return fault(); } }, "protocol"],
-    [{ status: 200, text: async () => "{}", headers, get type() { return fault(); } }, "protocol"],
-    [{ get status() { return fault(); } }, "bad-request"],
+    [
+      {
+        status: 200,
+        text: async () => "{}",
+        headers,
+        get ok() {
+          return fault();
+        },
+      },
+      "protocol",
+    ],
+    [
+      {
+        status: 200,
+        text: async () => "{}",
+        headers,
+        get type() {
+          return fault();
+        },
+      },
+      "protocol",
+    ],
+    [
+      {
+        get status() {
+          return fault();
+        },
+      },
+      "bad-request",
+    ],
   ]) {
-    const client = await openDelta({ token: () => "t", store: "memory", retry: { base: 1, cap: 2 }, fetch: async () => odd });
-    await assert.rejects(client.orgContacts().sync(), (error) => error instanceof DeltaError && error.code === code, code);
+    const client = await openDelta({
+      token: () => "t",
+      store: "memory",
+      retry: { base: 1, cap: 2 },
+      fetch: async () => odd,
+    });
+    await assert.rejects(
+      client.orgContacts().sync(),
+      (error) => error instanceof DeltaError && error.code === code,
+      code,
+    );
     await client.close();
   }
 });
 
 test("an endpoint that URLs are not written like is refused at once", async () => {
-  for (const endpoint of ["https://[2001:DB8::0001]/v1.0", "https://gräph.contoso.example", "https://graph.contoso.example:0443"]) {
-    await assert.rejects(openDelta({ endpoint, token: () => "t", store: "memory" }), { code: "bad-request", message: /options\.endpoint must be written as URLs are/ }, endpoint);
+  for (const endpoint of [
+    "https://[2001:DB8::0001]/v1.0",
+    "https://gräph.contoso.example",
+    "https://graph.contoso.example:0443",
+  ]) {
+    await assert.rejects(
+      openDelta({ endpoint, token: () => "t", store: "memory" }),
+      { code: "bad-request", message: /options\.endpoint must be written as URLs are/ },
+      endpoint,
+    );
   }
 });
 
 test("options that can't be read are a named error", async () => {
-  const odd = new Proxy({ token: () => "t" }, { ownKeys() { throw new Error("no"); } });
+  const odd = new Proxy(
+    { token: () => "t" },
+    {
+      ownKeys() {
+        throw new Error("no");
+      },
+    },
+  );
   const world = await fake.world({ populate });
   const client = await open(world);
-  assert.throws(() => client.events(odd), { code: "bad-request", message: "the options of events() cannot be read" });
+  assert.throws(() => client.events(odd), {
+    code: "bad-request",
+    message: "the options of events() cannot be read",
+  });
   assert.throws(() => client.track("/users/delta", { query: odd }), { code: "bad-request" });
   await assert.rejects(openDelta(odd), { code: "bad-request" });
   await client.close();
@@ -451,24 +605,39 @@ test("options that can't be read are a named error", async () => {
 
 test("without IndexedDB the store must be named", async () => {
   const world = await fake.world();
-  await assert.rejects(open(world, { store: undefined, account: "a" }), { code: "store", message: /name another store: options\.store: "memory"/ });
+  await assert.rejects(open(world, { store: undefined, account: "a" }), {
+    code: "store",
+    message: /name another store: options\.store: "memory"/,
+  });
 });
 
 test("fromMsal carries the account, asks silently, and anew after a refusal", async () => {
   const world = await fake.world({ populate });
   const requests = [];
-  const account = { homeAccountId: "home.tenant", environment: "login.microsoftonline.com", tenantId: "t", username: "u", localAccountId: "l" };
+  const account = {
+    homeAccountId: "home.tenant",
+    environment: "login.microsoftonline.com",
+    tenantId: "t",
+    username: "u",
+    localAccountId: "l",
+  };
   const msal = {
     async acquireTokenSilent(request) {
       requests.push(request);
-      return { accessToken: request.forceRefresh ? world.tokens.delegated : "old", expiresOn: new Date(Date.now() + 3600e3) };
+      return {
+        accessToken: request.forceRefresh ? world.tokens.delegated : "old",
+        expiresOn: new Date(Date.now() + 3600e3),
+      };
     },
   };
   const token = fromMsal(msal, { account, scopes: ["OrgContact.Read.All"] });
   assert.equal(token.account, "home.tenant");
   const client = await open(world, { token });
   await client.orgContacts().sync();
-  assert.deepEqual(requests, [{ account, scopes: ["OrgContact.Read.All"] }, { account, scopes: ["OrgContact.Read.All"], forceRefresh: true }]);
+  assert.deepEqual(requests, [
+    { account, scopes: ["OrgContact.Read.All"] },
+    { account, scopes: ["OrgContact.Read.All"], forceRefresh: true },
+  ]);
   await client.close();
 });
 
@@ -482,21 +651,31 @@ test("a user who must sign in is a status, and resume goes on at the same page",
   const client = await open(world, { token });
   const contacts = client.orgContacts();
   const round = contacts.round();
-  await assert.rejects(async () => {
-    for await (const page of round) gone = page.index === 0;
-  }, { code: "interaction" });
+  await assert.rejects(
+    async () => {
+      for await (const page of round) gone = page.index === 0;
+    },
+    { code: "interaction" },
+  );
   assert.equal(contacts.status.get().phase, "needs-auth");
   gone = false;
   client.resume();
   assert.equal(contacts.status.get().phase, "idle");
   await world.clearLog();
   assert.equal((await contacts.sync()).resumed, true);
-  assert.deepEqual((await asked(world)).map(({ kind }) => kind), ["next", "next"]);
+  assert.deepEqual(
+    (await asked(world)).map(({ kind }) => kind),
+    ["next", "next"],
+  );
   await client.close();
 });
 
 test("fromMsal says so when nobody is signed in", () => {
-  assert.throws(() => fromMsal({}, { account: undefined, scopes: [] }), { name: "DeltaError", code: "account", message: /sign in first/ });
+  assert.throws(() => fromMsal({}, { account: undefined, scopes: [] }), {
+    name: "DeltaError",
+    code: "account",
+    message: /sign in first/,
+  });
 });
 
 test("init may be called ahead and again", async () => {
@@ -519,7 +698,10 @@ test("the options are those of the call: what changes while openDelta() loads ch
   const sent = [];
   const fetch = async (url, { headers }) => {
     sent.push(headers.get("Authorization"));
-    return Response.json({ value: [], "@odata.deltaLink": "https://graph.microsoft.com/v1.0/users/delta?$deltatoken=1" });
+    return Response.json({
+      value: [],
+      "@odata.deltaLink": "https://graph.microsoft.com/v1.0/users/delta?$deltatoken=1",
+    });
   };
   const options = { token: () => "first", store: "memory", fetch };
   const opening = openDelta(options);

@@ -92,7 +92,9 @@ const oddResponses = {
   "has a body that cannot be read": [() => Object.defineProperty(responseOf({}), "body", { get: throwing })],
   "has a reader that hangs and cannot be cancelled": [() => reading(() => new Promise(() => {})), "network"],
   "has a reader that gives strings": [() => reading(async () => ({ value: "{}", done: false }))],
-  "has a reader that gives what is not UTF-8": [() => reading(async () => ({ value: Uint8Array.of(255), done: false }))],
+  "has a reader that gives what is not UTF-8": [
+    () => reading(async () => ({ value: Uint8Array.of(255), done: false })),
+  ],
   "lets its headers be read once": [() => readOnce("headers", new Headers())],
   "lets its status be read once, and refuses": [() => readOnce("status", 403), "forbidden"],
 };

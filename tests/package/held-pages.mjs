@@ -1,4 +1,5 @@
-// How many pages of a long round are still held in memory: node --expose-gc held-pages.mjs <endpoint> <token>
+// How many pages of a long round are still held in memory: node --expose-gc held-pages.mjs
+// <endpoint> <token>
 import { openDelta } from "deltalink";
 import { turn } from "../wait.mjs";
 

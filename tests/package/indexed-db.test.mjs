@@ -16,12 +16,20 @@ let accounts = 0;
 
 async function client(world) {
   const account = `alex ${(accounts += 1)}`;
-  return openDelta({ endpoint: world.root, token: () => world.tokens.delegated, account, retry: { base: 5, cap: 20 } });
+  return openDelta({
+    endpoint: world.root,
+    token: () => world.tokens.delegated,
+    account,
+    retry: { base: 5, cap: 20 },
+  });
 }
 
 const cut = {
   "Safari in the background": () =>
-    new globalThis.DOMException("Connection to Indexed Database server lost. Refresh the page to try again", "UnknownError"),
+    new globalThis.DOMException(
+      "Connection to Indexed Database server lost. Refresh the page to try again",
+      "UnknownError",
+    ),
   "iOS in the background": () =>
     new globalThis.DOMException(
       "Failed to execute 'transaction' on 'IDBDatabase': The database connection is closing.",
@@ -98,7 +106,11 @@ test("a database that does not open at first is tried again, and told apart from
   const world = await fake.world({ populate });
   let refusals = 2;
   globalThis.IDBFactory.prototype.open = function (...values) {
-    if ((refusals -= 1) >= 0) throw new globalThis.DOMException("Internal error opening backing store for indexedDB.open.", "UnknownError");
+    if ((refusals -= 1) >= 0)
+      throw new globalThis.DOMException(
+        "Internal error opening backing store for indexedDB.open.",
+        "UnknownError",
+      );
     return open.apply(this, values);
   };
   try {

@@ -17,8 +17,13 @@ let folder;
 before(async () => {
   fake = await startFake();
   folder = await mkdtemp(join(tmpdir(), "deltalink-"));
-  await writeFile(join(folder, "package.json"), JSON.stringify({ name: "elsewhere", private: true, type: "module" }));
-  await run("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error", tarball], { cwd: folder });
+  await writeFile(
+    join(folder, "package.json"),
+    JSON.stringify({ name: "elsewhere", private: true, type: "module" }),
+  );
+  await run("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error", tarball], {
+    cwd: folder,
+  });
 });
 after(async () => {
   await fake.stop();
@@ -27,10 +32,23 @@ after(async () => {
 
 test("the tarball holds one wasm, the fake Graph's beside it, and what package.json names", async () => {
   const files = (await readdir(join(folder, "node_modules/deltalink"), { recursive: true })).sort();
-  assert.deepEqual(files.filter((file) => file.endsWith(".wasm")), ["deltalink.wasm", "fake-graph.wasm"]);
-  for (const file of ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "CHANGELOG.md", "index.d.ts", "msal.d.ts"]) assert.ok(files.includes(file), file);
+  assert.deepEqual(
+    files.filter((file) => file.endsWith(".wasm")),
+    ["deltalink.wasm", "fake-graph.wasm"],
+  );
+  for (const file of [
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+    "README.md",
+    "CHANGELOG.md",
+    "index.d.ts",
+    "msal.d.ts",
+  ])
+    assert.ok(files.includes(file), file);
   const { exports } = JSON.parse(await readFile(join(folder, "node_modules/deltalink/package.json"), "utf8"));
-  const named = Object.values(exports).flatMap((entry) => (typeof entry === "string" ? [entry] : Object.values(entry)));
+  const named = Object.values(exports).flatMap((entry) =>
+    typeof entry === "string" ? [entry] : Object.values(entry),
+  );
   for (const path of named) assert.ok(files.includes(path.slice(2)), path);
 });
 
@@ -38,7 +56,9 @@ test("no shipped wasm names a folder of the machine that built it, and the engin
   for (const file of ["deltalink.wasm", "fake-graph.wasm"]) {
     const bytes = await readFile(join(folder, "node_modules/deltalink", file), "latin1");
     const here = new URL("../..", import.meta.url).pathname;
-    const found = [here, "/.cargo/", "/.rustup/"].filter((path) => bytes.includes(path)).concat(bytes.match(/index\.[a-z.]+-[0-9a-f]{16}/) ?? []);
+    const found = [here, "/.cargo/", "/.rustup/"]
+      .filter((path) => bytes.includes(path))
+      .concat(bytes.match(/index\.[a-z.]+-[0-9a-f]{16}/) ?? []);
     assert.deepEqual(found, [], file);
     assert.equal(bytes.includes("robin.ekholm"), file === "fake-graph.wasm");
   }
@@ -67,6 +87,8 @@ test("it runs a round in Node", async () => {
      const { pages, added } = await contacts.sync();
      console.log(JSON.stringify({ pages, added, count: await contacts.count() }));`,
   );
-  const { stdout } = await run(process.execPath, ["round.mjs", world.root, world.tokens.delegated], { cwd: folder });
+  const { stdout } = await run(process.execPath, ["round.mjs", world.root, world.tokens.delegated], {
+    cwd: folder,
+  });
   assert.deepEqual(JSON.parse(stdout), { pages: 3, added: 25, count: 25 });
 });

@@ -1,5 +1,6 @@
-// Options are those of the call, whatever the caller does to its object later: also after a trap, when
-// clients and queries are made again. The wasm is confined to little memory: a huge option makes it trap.
+// Options are those of the call, whatever the caller does to its object later: also after a trap,
+// when clients and queries are made again. The wasm is confined to little memory: a huge option
+// makes it trap.
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { init } from "deltalink";

@@ -1,4 +1,7 @@
-/** A `DeltaStore` in memory, written for these tests. Rows go out as copies: nobody can change the mirror through one. */
+/**
+ * A `DeltaStore` in memory, written for these tests. Rows go out as copies: nobody can change the
+ * mirror through one.
+ */
 export class MemoryStore {
   #states = new Map();
   #rows = new Map();

@@ -1,4 +1,5 @@
-// What the mirror makes of what Graph sends: series, windows that move, relationships, and rounds that get no further.
+// What the mirror makes of what Graph sends: series, windows that move, relationships, and rounds
+// that get no further.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { openDelta } from "deltalink";
@@ -14,7 +15,13 @@ const DAY = 86_400_000;
 const quick = { base: 5, cap: 20 };
 
 async function open(world, more) {
-  return openDelta({ endpoint: world.root, token: () => world.tokens.delegated, store: "memory", retry: quick, ...more });
+  return openDelta({
+    endpoint: world.root,
+    token: () => world.tokens.delegated,
+    store: "memory",
+    retry: quick,
+    ...more,
+  });
 }
 
 const window = { start: "2026-11-01", end: "2026-12-20" };
@@ -34,7 +41,10 @@ async function heard(query) {
 }
 
 test("masters that a round does not bring are fetched, and occurrences are complete", async () => {
-  const world = await fake.world({ populate: { events: 40, around }, options: { withhold_masters_full: true } });
+  const world = await fake.world({
+    populate: { events: 40, around },
+    options: { withhold_masters_full: true },
+  });
   const client = await open(world);
   const events = client.events({ ...window, timeZone: "W. Europe Standard Time" });
   const report = await events.sync();
@@ -44,7 +54,11 @@ test("masters that a round does not bring are fetched, and occurrences are compl
   assert.equal(report.masters, masters.length);
   for (const { url, headers } of masters) {
     assert.match(url, /\/me\/events\/[^/?]+$/);
-    assert.match(headers.prefer ?? headers.Prefer, /outlook\.timezone="W\. Europe Standard Time"/, "with the round's Prefer");
+    assert.match(
+      headers.prefer ?? headers.Prefer,
+      /outlook\.timezone="W\. Europe Standard Time"/,
+      "with the round's Prefer",
+    );
   }
   const bare = await events.all();
   assert.equal(await events.count(), bare.length, "what was fetched is no item of the mirror");
@@ -56,7 +70,11 @@ test("masters that a round does not bring are fetched, and occurrences are compl
     const sent = bare.find(({ id }) => id === item.id);
     assert.equal(sent.subject, undefined);
     assert.ok(item.subject, "the subject of its series");
-    assert.deepEqual([item.start, item["@odata.etag"], item.id], [sent.start, sent["@odata.etag"], sent.id], "its own wins");
+    assert.deepEqual(
+      [item.start, item["@odata.etag"], item.id],
+      [sent.start, sent["@odata.etag"], sent.id],
+      "its own wins",
+    );
   }
   assert.deepEqual(await collected(events.items({ occurrences: "complete", limit: 1000 })), complete);
   assert.equal((await events.get(occurrences[0].id)).subject, undefined, "the mirror holds what Graph sent");
@@ -69,21 +87,35 @@ test("an edited series is fetched again when its occurrences come without it", a
   const events = client.events(window);
   assert.equal((await events.sync()).masters, 0, "the round brought them");
   const { seriesMasterId } = (await events.all()).find(({ type }) => type === "occurrence");
-  await world.edits({ collection: "events", op: "edit", id: seriesMasterId, patch: { subject: "Moved to the harbour" } });
+  await world.edits({
+    collection: "events",
+    op: "edit",
+    id: seriesMasterId,
+    patch: { subject: "Moved to the harbour" },
+  });
   const report = await events.sync();
   assert.equal(report.masters, 1);
   const complete = await events.all({ occurrences: "complete" });
-  const subjects = new Set(complete.filter((item) => item.seriesMasterId === seriesMasterId && item.type === "occurrence").map(({ subject }) => subject));
+  const subjects = new Set(
+    complete
+      .filter((item) => item.seriesMasterId === seriesMasterId && item.type === "occurrence")
+      .map(({ subject }) => subject),
+  );
   assert.deepEqual([...subjects], ["Moved to the harbour"]);
   await client.close();
 });
 
 test("a master that cannot be had leaves its occurrences bare and is asked for again in the next round", async () => {
-  const world = await fake.world({ populate: { events: 40, around }, options: { withhold_masters_full: true } });
+  const world = await fake.world({
+    populate: { events: 40, around },
+    options: { withhold_masters_full: true },
+  });
   const client = await open(world);
   const events = client.events(window);
   const bare = async () =>
-    (await events.all({ occurrences: "complete" })).filter(({ type, subject }) => type === "occurrence" && !subject).length;
+    (await events.all({ occurrences: "complete" })).filter(
+      ({ type, subject }) => type === "occurrence" && !subject,
+    ).length;
   await world.faults(
     { match: { kind: "item" }, times: 2, fault: { name: "status", status: 503 } },
     { match: { kind: "item" }, times: 1, fault: { name: "status", status: 404 } },
@@ -95,7 +127,10 @@ test("a master that cannot be had leaves its occurrences bare and is asked for a
   const report = await events.sync();
   assert.deepEqual([report.outcome, report.masters, await bare()], ["complete", 3, 0]);
   const items = (await asked(world)).filter(({ kind }) => kind === "item");
-  assert.deepEqual(items.map(({ status }) => status), [200, 200, 200]);
+  assert.deepEqual(
+    items.map(({ status }) => status),
+    [200, 200, 200],
+  );
   await client.close();
 });
 
@@ -108,10 +143,16 @@ test("a window that moves is one query, listed anew when the day has changed, an
   const agenda = client.events(options);
   await agenda.sync();
   const [first] = await asked(world);
-  assert.match(decodeURIComponent(first.url), /startDateTime=2026-11-17T23:00:00\.000Z&endDateTime=2026-12-01T23:00:00\.000Z$/);
+  assert.match(
+    decodeURIComponent(first.url),
+    /startDateTime=2026-11-17T23:00:00\.000Z&endDateTime=2026-12-01T23:00:00\.000Z$/,
+  );
   assert.equal(client.events(options).key, agenda.key);
   const before = await agenda.all();
-  assert.deepEqual(byId(before), byId(await world.table("events", "?start=2026-11-17T23:00:00Z&end=2026-12-01T23:00:00Z")));
+  assert.deepEqual(
+    byId(before),
+    byId(await world.table("events", "?start=2026-11-17T23:00:00Z&end=2026-12-01T23:00:00Z")),
+  );
 
   context.mock.timers.setTime(now + 12 * 3_600_000);
   assert.equal((await agenda.sync()).kind, "incremental", "the same day in UTC");
@@ -121,12 +162,27 @@ test("a window that moves is one query, listed anew when the day has changed, an
   const report = await agenda.sync();
   assert.deepEqual([report.kind, report.resync], ["full", undefined]);
   const after = await agenda.all();
-  assert.deepEqual(byId(after), byId(await world.table("events", "?start=2026-11-20T23:00:00Z&end=2026-12-04T23:00:00Z")));
+  assert.deepEqual(
+    byId(after),
+    byId(await world.table("events", "?start=2026-11-20T23:00:00Z&end=2026-12-04T23:00:00Z")),
+  );
   const left = byId(before).filter((id) => !byId(after).includes(id));
   const came = byId(after).filter((id) => !byId(before).includes(id));
   assert.ok(left.length > 0 && came.length > 0);
-  assert.deepEqual(told.filter(({ type }) => type === "remove").map(({ id, reason }) => `${id} ${reason}`).sort(), left.map((id) => `${id} ghost`));
-  assert.deepEqual(told.filter(({ type }) => type === "upsert").map(({ id }) => id).sort(), came);
+  assert.deepEqual(
+    told
+      .filter(({ type }) => type === "remove")
+      .map(({ id, reason }) => `${id} ${reason}`)
+      .sort(),
+    left.map((id) => `${id} ghost`),
+  );
+  assert.deepEqual(
+    told
+      .filter(({ type }) => type === "upsert")
+      .map(({ id }) => id)
+      .sort(),
+    came,
+  );
   await client.close();
 });
 
@@ -134,30 +190,59 @@ test("a time zone that the host does not know is refused at once", async () => {
   const world = await fake.world({});
   const client = await open(world);
   for (const [options, message] of [
-    [{ window: { timeZone: "Mars/Olympus" } }, /options\.window\.timeZone must be an IANA name that this host knows, such as "Europe\/Berlin", got "Mars\/Olympus"/],
+    [
+      { window: { timeZone: "Mars/Olympus" } },
+      /options\.window\.timeZone must be an IANA name that this host knows, such as "Europe\/Berlin", got "Mars\/Olympus"/,
+    ],
     [{ window: { daysBack: 1000, daysAhead: 900 } }, /options\.window must be at most 1825 days apart/],
-    [{ window: { daysBack: 1 }, start: "2026-11-01" }, /options\.window and options\.start, options\.end are two ways to say the same/],
-    [{ window: { back: 1 } }, /options\.back is not an option of window\(\): the options are daysBack, daysAhead, timeZone/],
+    [
+      { window: { daysBack: 1 }, start: "2026-11-01" },
+      /options\.window and options\.start, options\.end are two ways to say the same/,
+    ],
+    [
+      { window: { back: 1 } },
+      /options\.back is not an option of window\(\): the options are daysBack, daysAhead, timeZone/,
+    ],
     [{ window: 7 }, /the options of window\(\) must be an object, got 7/],
   ]) {
-    assert.throws(() => client.events(options), (error) => error.code === "bad-request" && message.test(error.message), JSON.stringify(options));
+    assert.throws(
+      () => client.events(options),
+      (error) => error.code === "bad-request" && message.test(error.message),
+      JSON.stringify(options),
+    );
   }
   await client.close();
 });
 
 test("members come in slices and are in the mirror as a set, whole while a full round runs", async () => {
-  const world = await fake.world({ populate: { groups: 4, users: 40 }, options: { members_slice: 3, page_size: 3 } });
+  const world = await fake.world({
+    populate: { groups: 4, users: 40 },
+    options: { members_slice: 3, page_size: 3 },
+  });
   const client = await open(world);
   const groups = client.track("/groups/delta");
   await groups.sync();
-  const sets = async () => new Map((await groups.all()).map(({ id, members = [] }) => [id, members.map((member) => member.id).sort()]));
-  const tables = async () => new Map((await world.table("groups")).map(({ id, members = [] }) => [id, [...members].sort()]).sort(([a], [b]) => (a < b ? -1 : 1)));
+  const sets = async () =>
+    new Map(
+      (await groups.all()).map(({ id, members = [] }) => [id, members.map((member) => member.id).sort()]),
+    );
+  const tables = async () =>
+    new Map(
+      (await world.table("groups"))
+        .map(({ id, members = [] }) => [id, [...members].sort()])
+        .sort(([a], [b]) => (a < b ? -1 : 1)),
+    );
   const sorted = (map) => new Map([...map].sort(([a], [b]) => (a < b ? -1 : 1)));
   assert.deepEqual(sorted(await sets()), await tables());
   const [big] = [...(await sets())].sort(([, a], [, b]) => b.length - a.length)[0];
   const members = (await sets()).get(big);
   assert.ok(members.length > 3, "it came in several slices");
-  await world.edits({ collection: "groups", op: "edit", id: big, patch: { members: { remove: members.slice(0, 2) } } });
+  await world.edits({
+    collection: "groups",
+    op: "edit",
+    id: big,
+    patch: { members: { remove: members.slice(0, 2) } },
+  });
   await groups.sync();
   assert.deepEqual(sorted(await sets()), await tables());
 
@@ -165,19 +250,33 @@ test("members come in slices and are in the mirror as a set, whole while a full 
   const held = await sets();
   for await (const page of groups.round()) {
     const now = await sets();
-    if (!page.last) for (const [id, set] of held) assert.deepEqual(now.get(id), set, "readers see the old set until the round is complete");
+    if (!page.last)
+      for (const [id, set] of held)
+        assert.deepEqual(now.get(id), set, "readers see the old set until the round is complete");
   }
   assert.deepEqual(sorted(await sets()), await tables());
   await client.close();
 });
 
 test("pages that repeat under ever new links end the round by name, and larger pages get through", async () => {
-  const world = await fake.world({ populate: { events: 40, around }, options: { honour_maxpagesize: false } });
+  const world = await fake.world({
+    populate: { events: 40, around },
+    options: { honour_maxpagesize: false },
+  });
   const client = await open(world);
   const events = client.events({ ...window, pageSize: 10 });
   await world.faults({ match: { kind: "next" }, times: null, fault: { name: "livelock", cycle: 1 } });
-  await assert.rejects(events.sync(), (error) => error.code === "livelock" && error.retryable && error.report.pageSize === 1000 && error.report.resync === "livelock");
-  const prefer = (await asked(world)).map(({ headers }) => Number(/odata\.maxpagesize=(\d+)/.exec(headers.prefer ?? headers.Prefer)[1]));
+  await assert.rejects(
+    events.sync(),
+    (error) =>
+      error.code === "livelock" &&
+      error.retryable &&
+      error.report.pageSize === 1000 &&
+      error.report.resync === "livelock",
+  );
+  const prefer = (await asked(world)).map(({ headers }) =>
+    Number(/odata\.maxpagesize=(\d+)/.exec(headers.prefer ?? headers.Prefer)[1]),
+  );
   assert.deepEqual([...new Set(prefer)], [10, 40, 160, 640, 1000]);
   await client.close();
 });
@@ -202,7 +301,11 @@ test("an id that was delivered and never acknowledged is removed for its consume
   }
   assert.deepEqual([...copy.keys()].sort(), byId(await contacts.all()));
   assert.equal(copy.has(gone), false);
-  assert.deepEqual(told.map(({ type, isNew }) => [type, isNew]), Array(4).fill(["upsert", true]), "the mirror never held it: change is silent");
+  assert.deepEqual(
+    told.map(({ type, isNew }) => [type, isNew]),
+    Array(4).fill(["upsert", true]),
+    "the mirror never held it: change is silent",
+  );
   await client.close();
 });
 
@@ -220,14 +323,22 @@ test("after the reset of a state that can't be read the mirror is counted rightl
       states.set(key, structuredClone(state));
       return true;
     },
-    scan: async (key, { after = "", limit }) => [...rows.keys()].sort().filter((id) => id > after).slice(0, limit).map((id) => [id, structuredClone(rows.get(id))]),
+    scan: async (key, { after = "", limit }) =>
+      [...rows.keys()]
+        .sort()
+        .filter((id) => id > after)
+        .slice(0, limit)
+        .map((id) => [id, structuredClone(rows.get(id))]),
     clear: async () => {},
   };
   const client = await open(world, { store, account: "a" });
   const contacts = client.orgContacts();
   await contacts.sync();
   states.set(contacts.key, { ...states.get(contacts.key), format: 99 });
-  await assert.rejects(contacts.sync(), { code: "store", message: /written by another version of deltalink; reset\(\) starts over/ });
+  await assert.rejects(contacts.sync(), {
+    code: "store",
+    message: /written by another version of deltalink; reset\(\) starts over/,
+  });
   await contacts.reset();
   await world.edits({ collection: "contacts", op: "remove", id: [...rows.keys()][0] });
   assert.equal((await contacts.sync()).ghosts, 1);
@@ -250,8 +361,15 @@ test("a sync leaves what an unfinished round has delivered to the next round", a
   const told = [];
   contacts.on("change", (changes) => void told.push(...changes));
   await contacts.sync();
-  assert.deepEqual(told.filter(({ type }) => type === "remove"), [], "the mirror never held it");
-  assert.deepEqual((await heard(contacts)).map(({ type, id, reason }) => [type, id, reason]), [["remove", gone, "ghost"]]);
+  assert.deepEqual(
+    told.filter(({ type }) => type === "remove"),
+    [],
+    "the mirror never held it",
+  );
+  assert.deepEqual(
+    (await heard(contacts)).map(({ type, id, reason }) => [type, id, reason]),
+    [["remove", gone, "ghost"]],
+  );
   assert.deepEqual(await heard(contacts), []);
   await client.close();
 });
@@ -288,9 +406,15 @@ test("an abort in the middle of a commit that still succeeds does not swallow it
 });
 
 test("a folder that is gone says so, keeps its mirror, and is emptied when asked to", async () => {
-  const gone = new Response(JSON.stringify({ error: { code: "ErrorItemNotFound", message: "The specified object was not found." } }), { status: 404 });
+  const gone = new Response(
+    JSON.stringify({ error: { code: "ErrorItemNotFound", message: "The specified object was not found." } }),
+    { status: 404 },
+  );
   const root = "https://graph.microsoft.com/v1.0";
-  const page = { value: [{ id: "a" }, { id: "b" }], "@odata.deltaLink": `${root}/me/mailFolders/f/messages/delta?$deltatoken=d` };
+  const page = {
+    value: [{ id: "a" }, { id: "b" }],
+    "@odata.deltaLink": `${root}/me/mailFolders/f/messages/delta?$deltatoken=d`,
+  };
   const answers = [Response.json(page), gone, Response.json(page)];
   const client = await openDelta({ token: () => "t", store: "memory", fetch: async () => answers.shift() });
   const folder = client.track("/me/mailFolders/f/messages/delta");
@@ -311,7 +435,10 @@ test("a store whose scan() gives more than was asked for loses no rows", async (
     }
   }
   const people = Array.from({ length: 1_600 }, (_, n) => ({ id: `user ${n}` }));
-  const client = await clientOf(() => page(people, { delta: "/users/delta?$deltatoken=1" }), { store: new Generous(), account: "alex" });
+  const client = await clientOf(() => page(people, { delta: "/users/delta?$deltatoken=1" }), {
+    store: new Generous(),
+    account: "alex",
+  });
   const users = client.track("/users/delta");
   await users.sync();
   const seen = new Set();
@@ -326,7 +453,10 @@ test("clear() of a store that keeps what it is told to remove ends with an error
       return super.commit(key, { ...batch, remove: [] });
     }
   }
-  const client = await clientOf(() => page([{ id: "user 1" }], { delta: "/users/delta?$deltatoken=1" }), { store: new Hoarder(), account: "alex" });
+  const client = await clientOf(() => page([{ id: "user 1" }], { delta: "/users/delta?$deltatoken=1" }), {
+    store: new Hoarder(),
+    account: "alex",
+  });
   const users = client.track("/users/delta");
   await users.sync();
   await assert.rejects(users.clear(), { code: "store", message: /gives a row that was removed/ });

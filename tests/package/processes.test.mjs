@@ -22,7 +22,10 @@ test("a round of N pages finishes in N processes, and asks for each page once", 
     while (outcome !== "complete") {
       assert.ok(++processes <= 6, "more processes than pages");
       const { stdout } = await run(process.execPath, [script, world.root, world.tokens.delegated, file]);
-      const [page, end] = stdout.trim().split("\n").map((line) => JSON.parse(line));
+      const [page, end] = stdout
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line));
       assert.equal(page.index, processes - 1);
       seen.push(...page.ids);
       outcome = end.outcome;

@@ -1,6 +1,6 @@
-// Data of any depth and length through the packed wasm, whose stack has 256 KB: nothing that Graph or a
-// store says makes it trap, and a client beside it goes on. CASES=n for more random records and pages,
-// SEED=n to replay one.
+// Data of any depth and length through the packed wasm, whose stack has 256 KB: nothing that Graph
+// or a store says makes it trap, and a client beside it goes on. CASES=n for more random records
+// and pages, SEED=n to replay one.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { clientOf, page, text, week } from "./answers.mjs";

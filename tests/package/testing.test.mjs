@@ -9,7 +9,13 @@ const DAY = 86_400_000;
 const QUICK = { base: 1, cap: 1 };
 
 async function usersOf(graph, more) {
-  const client = await openDelta({ fetch: graph.fetch, token: graph.token, store: "memory", retry: QUICK, ...more });
+  const client = await openDelta({
+    fetch: graph.fetch,
+    token: graph.token,
+    store: "memory",
+    retry: QUICK,
+    ...more,
+  });
   return client.track("/users/delta");
 }
 
@@ -62,12 +68,19 @@ test("events have a window, series and a place", async () => {
   const graph = await fakeGraph();
   const client = await openDelta({ fetch: graph.fetch, token: graph.token, store: "memory" });
   const window = { start: "2026-11-01T00:00:00Z", end: "2026-11-30T00:00:00Z" };
-  graph.add("events", { subject: "Stand-up", type: "seriesMaster", start: "2026-11-02T09:00:00Z", end: "2026-11-02T09:15:00Z" }, { count: 4, everyDays: 7 });
+  graph.add(
+    "events",
+    { subject: "Stand-up", type: "seriesMaster", start: "2026-11-02T09:00:00Z", end: "2026-11-02T09:15:00Z" },
+    { count: 4, everyDays: 7 },
+  );
   graph.add("events", { subject: "Later", start: "2026-12-02T09:00:00Z", end: "2026-12-02T10:00:00Z" });
   const events = client.events(window);
   await events.sync();
   const occurrences = await events.all({ occurrences: "complete" });
-  assert.deepEqual(occurrences.map(({ subject }) => subject), ["Stand-up", "Stand-up", "Stand-up", "Stand-up"]);
+  assert.deepEqual(
+    occurrences.map(({ subject }) => subject),
+    ["Stand-up", "Stand-up", "Stand-up", "Stand-up"],
+  );
   assert.equal(graph.items("events", window).filter(({ type }) => type === "occurrence").length, 4);
 });
 
@@ -92,7 +105,10 @@ test("throttles, errors and broken connections come as often as was said, and th
   graph.fault({ name: "status", status: 504 }, { kind: "next", times: 2 });
   graph.fault({ name: "cut", n: 30 }, { kind: "next" });
   assert.equal((await users.sync()).retries, 5);
-  assert.deepEqual(graph.requests().map(({ status, fault }) => fault ?? status), ["status", "network", 200, "status", "status", "cut", 200]);
+  assert.deepEqual(
+    graph.requests().map(({ status, fault }) => fault ?? status),
+    ["status", "network", 200, "status", "status", "cut", 200],
+  );
   graph.clearRequests();
   graph.fault("network", { times: Infinity });
   await assert.rejects(users.sync(), { code: "network" });
@@ -104,7 +120,10 @@ test("the wait that a throttle asks for is told", async () => {
   const graph = await fakeGraph({ populate: { users: 2 } });
   const users = await usersOf(graph, { retry: { ...QUICK, maxWait: 1000 } });
   graph.fault({ name: "throttle", retryAfter: 40 });
-  await assert.rejects(users.sync(), ({ code, retryAt }) => code === "throttled" && retryAt > Date.now() + 30_000);
+  await assert.rejects(
+    users.sync(),
+    ({ code, retryAt }) => code === "throttled" && retryAt > Date.now() + 30_000,
+  );
 });
 
 test("an answer that never comes ends by the caller's signal", async () => {
@@ -123,7 +142,10 @@ test("an answer that never comes ends by the caller's signal", async () => {
 });
 
 test("a slow answer comes whole", async () => {
-  const graph = await fakeGraph({ populate: { users: 5 }, settings: { bytesPerSecond: 20_000, latencyMs: 1 } });
+  const graph = await fakeGraph({
+    populate: { users: 5 },
+    settings: { bytesPerSecond: 20_000, latencyMs: 1 },
+  });
   const users = await usersOf(graph);
   assert.equal((await users.sync()).added, 5);
 });
@@ -146,16 +168,28 @@ test("a token that was revoked is renewed by its source, and an app reads record
   await users.sync();
   graph.revokeTokens();
   await users.sync();
-  assert.deepEqual(graph.requests().slice(-2).map(({ status }) => status), [401, 200]);
+  assert.deepEqual(
+    graph
+      .requests()
+      .slice(-2)
+      .map(({ status }) => status),
+    [401, 200],
+  );
   const client = await openDelta({ fetch: graph.fetch, token: graph.appToken, store: "memory" });
   assert.equal((await client.callRecordings({ organizer: graph.user.id }).sync()).added, 4);
 });
 
 test("the same seed, clock and calls give the same answers", async () => {
   const told = async (seed) => {
-    const graph = await fakeGraph({ seed, populate: { contacts: 20, events: 9, drive: 5 }, now: () => Date.UTC(2026, 10, 22) });
+    const graph = await fakeGraph({
+      seed,
+      populate: { contacts: 20, events: 9, drive: 5 },
+      now: () => Date.UTC(2026, 10, 22),
+    });
     graph.churn("contacts", 10);
-    const response = await graph.fetch("https://graph.microsoft.com/v1.0/contacts/delta", { headers: { authorization: `Bearer ${graph.token()}` } });
+    const response = await graph.fetch("https://graph.microsoft.com/v1.0/contacts/delta", {
+      headers: { authorization: `Bearer ${graph.token()}` },
+    });
     return { text: await response.text(), items: graph.items("contacts") };
   };
   assert.deepEqual(await told(7), await told(7));
@@ -166,7 +200,10 @@ test("it stands in for another root, and reaches nothing else", async () => {
   const graph = await fakeGraph({ populate: { users: 3 }, endpoint: "https://graph.microsoft.us/v1.0" });
   const users = await usersOf(graph, { cloud: "usgov" });
   assert.equal((await users.sync()).added, 3);
-  await assert.rejects(graph.fetch("https://graph.microsoft.com/v1.0/users/delta"), /the fake Graph is at https:\/\/graph\.microsoft\.us/);
+  await assert.rejects(
+    graph.fetch("https://graph.microsoft.com/v1.0/users/delta"),
+    /the fake Graph is at https:\/\/graph\.microsoft\.us/,
+  );
 });
 
 test("a wrong name is refused where it is said", async () => {

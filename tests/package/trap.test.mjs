@@ -1,5 +1,6 @@
-// A trap in the wasm ends one client's instance: what is pending rejects with `internal`, the client beside it goes on, and the next call
-// begins anew. What traps is the real wasm, with memory that cannot grow and a stack of 6 KB, so that data exhausts either.
+// A trap in the wasm ends one client's instance: what is pending rejects with `internal`, the
+// client beside it goes on, and the next call begins anew. What traps is the real wasm, with memory
+// that cannot grow and a stack of 6 KB, so that data exhausts either.
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { init } from "deltalink";
@@ -26,7 +27,10 @@ const users = (url, count) =>
     count < 3 ? { next: `/users/delta?$skiptoken=${count}` } : { delta: `/users/delta?$deltatoken=${count}` },
   );
 
-/** A client in the middle of a round, with a listener, and what it must be able to do at the end of the test. */
+/**
+ * A client in the middle of a round, with a listener, and what it must be able to do at the end of
+ * the test.
+ */
 async function beside() {
   const client = await clientOf(users);
   const query = client.track("/users/delta");

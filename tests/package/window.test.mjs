@@ -5,14 +5,29 @@ import { windowAt } from "../../pkg-template/window.js";
 const at = (spec, now) => windowAt(spec, Date.parse(now)).split("/");
 
 test("a window goes from the first midnight to the one behind the last day", () => {
-  assert.deepEqual(at({ daysBack: 7, daysAhead: 30, timeZone: "UTC" }, "2026-11-21T15:00:00Z"), ["2026-11-14T00:00:00.000Z", "2026-12-22T00:00:00.000Z"]);
-  assert.deepEqual(at({ daysBack: 0, daysAhead: 0, timeZone: "UTC" }, "2026-11-21T00:00:00Z"), ["2026-11-21T00:00:00.000Z", "2026-11-22T00:00:00.000Z"]);
+  assert.deepEqual(at({ daysBack: 7, daysAhead: 30, timeZone: "UTC" }, "2026-11-21T15:00:00Z"), [
+    "2026-11-14T00:00:00.000Z",
+    "2026-12-22T00:00:00.000Z",
+  ]);
+  assert.deepEqual(at({ daysBack: 0, daysAhead: 0, timeZone: "UTC" }, "2026-11-21T00:00:00Z"), [
+    "2026-11-21T00:00:00.000Z",
+    "2026-11-22T00:00:00.000Z",
+  ]);
 });
 
 test("its days are those of its time zone", () => {
-  assert.deepEqual(at({ daysBack: 0, daysAhead: 0, timeZone: "Europe/Berlin" }, "2026-11-21T23:30:00Z"), ["2026-11-21T23:00:00.000Z", "2026-11-22T23:00:00.000Z"]);
-  assert.deepEqual(at({ daysBack: 0, daysAhead: 0, timeZone: "America/Los_Angeles" }, "2026-11-21T05:00:00Z"), ["2026-11-20T08:00:00.000Z", "2026-11-21T08:00:00.000Z"]);
-  assert.deepEqual(at({ daysBack: 0, daysAhead: 0, timeZone: "Asia/Kolkata" }, "2026-11-21T18:29:59Z"), ["2026-11-20T18:30:00.000Z", "2026-11-21T18:30:00.000Z"]);
+  assert.deepEqual(at({ daysBack: 0, daysAhead: 0, timeZone: "Europe/Berlin" }, "2026-11-21T23:30:00Z"), [
+    "2026-11-21T23:00:00.000Z",
+    "2026-11-22T23:00:00.000Z",
+  ]);
+  assert.deepEqual(
+    at({ daysBack: 0, daysAhead: 0, timeZone: "America/Los_Angeles" }, "2026-11-21T05:00:00Z"),
+    ["2026-11-20T08:00:00.000Z", "2026-11-21T08:00:00.000Z"],
+  );
+  assert.deepEqual(at({ daysBack: 0, daysAhead: 0, timeZone: "Asia/Kolkata" }, "2026-11-21T18:29:59Z"), [
+    "2026-11-20T18:30:00.000Z",
+    "2026-11-21T18:30:00.000Z",
+  ]);
 });
 
 test("it is the same all day long and moves at midnight, where clocks change too", () => {
@@ -21,18 +36,34 @@ test("it is the same all day long and moves at midnight, where clocks change too
     ["2026-10-24T22:00:00Z", "2026-10-25T22:59:59Z", "2026-10-24T22:00:00.000Z", "2026-10-25T23:00:00.000Z"],
   ]) {
     for (let now = Date.parse(from); now <= Date.parse(to); now += 601_000) {
-      assert.equal(windowAt({ daysBack: 0, daysAhead: 0, timeZone: "Europe/Berlin" }, now), `${start}/${end}`, new Date(now).toISOString());
+      assert.equal(
+        windowAt({ daysBack: 0, daysAhead: 0, timeZone: "Europe/Berlin" }, now),
+        `${start}/${end}`,
+        new Date(now).toISOString(),
+      );
     }
-    assert.notEqual(windowAt({ daysBack: 0, daysAhead: 0, timeZone: "Europe/Berlin" }, Date.parse(from) - 1), `${start}/${end}`);
-    assert.notEqual(windowAt({ daysBack: 0, daysAhead: 0, timeZone: "Europe/Berlin" }, Date.parse(to) + 1000), `${start}/${end}`);
+    assert.notEqual(
+      windowAt({ daysBack: 0, daysAhead: 0, timeZone: "Europe/Berlin" }, Date.parse(from) - 1),
+      `${start}/${end}`,
+    );
+    assert.notEqual(
+      windowAt({ daysBack: 0, daysAhead: 0, timeZone: "Europe/Berlin" }, Date.parse(to) + 1000),
+      `${start}/${end}`,
+    );
   }
 });
 
 test("where clocks skip midnight, the day begins when they are set", () => {
   // Chile, 2026-09-06: after 23:59:59 comes 01:00.
   const zone = "America/Santiago";
-  assert.deepEqual(at({ daysBack: 0, daysAhead: 0, timeZone: zone }, "2026-09-06T12:00:00Z"), ["2026-09-06T04:00:00.000Z", "2026-09-07T03:00:00.000Z"]);
-  assert.deepEqual(at({ daysBack: 0, daysAhead: 0, timeZone: zone }, "2026-09-05T12:00:00Z"), ["2026-09-05T04:00:00.000Z", "2026-09-06T04:00:00.000Z"]);
+  assert.deepEqual(at({ daysBack: 0, daysAhead: 0, timeZone: zone }, "2026-09-06T12:00:00Z"), [
+    "2026-09-06T04:00:00.000Z",
+    "2026-09-07T03:00:00.000Z",
+  ]);
+  assert.deepEqual(at({ daysBack: 0, daysAhead: 0, timeZone: zone }, "2026-09-05T12:00:00Z"), [
+    "2026-09-05T04:00:00.000Z",
+    "2026-09-06T04:00:00.000Z",
+  ]);
 });
 
 test("a zone that the host does not know is a RangeError", () => {

@@ -1,5 +1,6 @@
-// Microsoft's own JavaScript client on the fake Graph: what it makes of whole rounds shows that the fake is not shaped to our client.
-// Where it fails, it fails in a known way, and the test says in which.
+// Microsoft's own JavaScript client on the fake Graph: what it makes of whole rounds shows that the
+// fake is not shaped to our client. Where it fails, it fails in a known way, and the test says in
+// which.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Client, PageIterator } from "@microsoft/microsoft-graph-client";
@@ -28,7 +29,9 @@ async function round(client, path, { query, prefer, stopAfter = Infinity } = {})
   let request = client.api(path).headers(headers);
   if (query) request = request.query(query);
   const items = [];
-  const iterator = new PageIterator(client, await request.get(), (item) => items.push(item) < stopAfter, { headers });
+  const iterator = new PageIterator(client, await request.get(), (item) => items.push(item) < stopAfter, {
+    headers,
+  });
   await iterator.iterate();
   return { items, deltaLink: iterator.getDeltaLink() };
 }
@@ -37,12 +40,23 @@ const kinds = [
   ["contacts", "/contacts/delta", {}, ""],
   ["users", "/users/delta", {}, ""],
   ["messages", "/me/mailFolders/inbox/messages/delta", { prefer: "odata.maxpagesize=7" }, ""],
-  ["events", "/me/calendarView/delta", { query: { startDateTime: "2026-11-01T00:00:00Z", endDateTime: "2026-12-20T00:00:00Z" }, prefer: "odata.maxpagesize=7" }, "?start=2026-11-01&end=2026-12-20"],
+  [
+    "events",
+    "/me/calendarView/delta",
+    {
+      query: { startDateTime: "2026-11-01T00:00:00Z", endDateTime: "2026-12-20T00:00:00Z" },
+      prefer: "odata.maxpagesize=7",
+    },
+    "?start=2026-11-01&end=2026-12-20",
+  ],
 ];
 
 for (const [collection, path, options, table] of kinds) {
   test(`its PageIterator goes through a first and an incremental round of ${collection} and holds what the tables hold`, async () => {
-    const world = await fake.world({ populate: { [collection]: 40, around: "2026-11-21T00:00:00Z" }, options: { withhold_masters: false, empty_pages: 1, duplicates: "pages" } });
+    const world = await fake.world({
+      populate: { [collection]: 40, around: "2026-11-21T00:00:00Z" },
+      options: { withhold_masters: false, empty_pages: 1, duplicates: "pages" },
+    });
     const client = clientOf(world);
     const copy = new Map();
     const first = await round(client, path, options);
@@ -55,7 +69,12 @@ for (const [collection, path, options, table] of kinds) {
     apply(copy, second.items);
     assert.deepEqual([...copy.keys()].sort(), await ids());
     const log = await asked(world);
-    assert.ok(log.every(({ kind, as_issued, status }) => kind !== "unexpected" && as_issued !== false && status === 200), JSON.stringify(log));
+    assert.ok(
+      log.every(
+        ({ kind, as_issued, status }) => kind !== "unexpected" && as_issued !== false && status === 200,
+      ),
+      JSON.stringify(log),
+    );
   });
 }
 
@@ -87,5 +106,8 @@ test("known of it: a reset is a bare error", async () => {
   const client = clientOf(world);
   const { deltaLink } = await round(client, "/contacts/delta");
   await world.expire();
-  await assert.rejects(round(client, deltaLink), (error) => error.statusCode === 400 && error.code === "syncStateNotFound");
+  await assert.rejects(
+    round(client, deltaLink),
+    (error) => error.statusCode === 400 && error.code === "syncStateNotFound",
+  );
 });

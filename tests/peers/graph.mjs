@@ -1,4 +1,5 @@
-// The peers speak to https://graph.microsoft.com and nothing else: this puts a world of the fake in its place.
+// The peers speak to https://graph.microsoft.com and nothing else: this puts a world of the fake in
+// its place.
 const GRAPH = "https://graph.microsoft.com/v1.0";
 
 /** A `fetch` with the world behind Graph's own address, in the links of its answers too. */

@@ -1,4 +1,5 @@
-// PnP's Graph client on the fake Graph. Its delta() can't go through a whole round by itself: what it can do, and where it stops, is here.
+// PnP's Graph client on the fake Graph. Its delta() can't go through a whole round by itself: what
+// it can do, and where it stops, is here.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { DefaultParse, RejectOnError, ResolveOnData } from "@pnp/queryable";
@@ -35,7 +36,11 @@ test("its delta() of a drive reads a first page, and the link of a round of one 
   await world.edits({ collection: "drive", op: "edit", id });
   const { values: changed } = await page.delta();
   assert.ok(changed.some((item) => item.id === id));
-  assert.ok((await asked(world)).every(({ kind, status, as_issued }) => kind !== "unexpected" && status === 200 && as_issued !== false));
+  assert.ok(
+    (await asked(world)).every(
+      ({ kind, status, as_issued }) => kind !== "unexpected" && status === 200 && as_issued !== false,
+    ),
+  );
 });
 
 test("known of it: the second page is a bare array, so a longer round can't be continued", async () => {

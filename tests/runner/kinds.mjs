@@ -84,7 +84,9 @@ class Counts {
   }
 }
 
-/** Tests of `node --test` that the variable ENGINE runs in each engine, equally many if all pass. */
+/**
+ * Tests of `node --test` that the variable ENGINE runs in each engine, equally many if all pass.
+ */
 export function nodeInEngines(suite, command, { budgets, ...more }) {
   const counts = new Counts();
   return ENGINES.map(({ engine, path }) => {
@@ -160,8 +162,8 @@ export function engines({ quick, budgets }) {
 }
 
 /**
- * Starts the fake Graph at the port of the last run if that is free: its origin is compiled into the
- * tests, so with the same port cargo does not compile them again.
+ * Starts the fake Graph at the port of the last run if that is free: its origin is compiled into
+ * the tests, so with the same port cargo does not compile them again.
  */
 async function startFixedFake(args) {
   const file = `${root}target/test-logs/fake-port`;

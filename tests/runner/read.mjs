@@ -1,6 +1,9 @@
-// Parses the output of test programs into tests: name, outcome and, after a failure, message and place.
+// Parses the output of test programs into tests: name, outcome and, after a failure, message and
+// place.
 
-/** `outcome` is `passed`, `failed` or `skipped`. A failed test has a `message` and `at` (file:line). */
+/**
+ * `outcome` is `passed`, `failed` or `skipped`. A failed test has a `message` and `at` (file:line).
+ */
 const test = (name, outcome, more = {}) => ({ name, outcome, ...more });
 
 const MESSAGE_LINES = 12;
@@ -76,7 +79,9 @@ function place({ location = "", error = "it failed without a message", stack = "
   return { at: own ? `${file}:${own[2]}` : begins, message: shortened(error) };
 }
 
-/** The fields of the YAML block after a TAP line. Node writes quoted strings and `|-` blocks only. */
+/**
+ * The fields of the YAML block after a TAP line. Node writes quoted strings and `|-` blocks only.
+ */
 function yaml(lines, from) {
   const fields = {};
   if (lines[from]?.trim() !== "---") return fields;

@@ -1,5 +1,6 @@
-// The fake Graph at its worst, thirty queries in one page of Chromium, for as long as it is told: every mirror and every replayed feed
-// must equal the server at the end, memory must be flat, and the token must be seen by one origin only. `make soak MINUTES=10`.
+// The fake Graph at its worst, thirty queries in one page of Chromium, for as long as it is told:
+// every mirror and every replayed feed must equal the server at the end, memory must be flat, and
+// the token must be seen by one origin only. `make soak MINUTES=10`.
 import assert from "node:assert/strict";
 import { cp, mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -18,7 +19,9 @@ const at = (path) => fileURLToPath(new URL(path, import.meta.url));
 const strangers = [];
 const stranger = createServer((request, response) => {
   strangers.push({ url: request.url, authorization: request.headers.authorization });
-  response.writeHead(200, { "Access-Control-Allow-Origin": "*", "Access-Control-Allow-Headers": "*" }).end("{}");
+  response
+    .writeHead(200, { "Access-Control-Allow-Origin": "*", "Access-Control-Allow-Headers": "*" })
+    .end("{}");
 });
 await new Promise((resolve) => stranger.listen(0, "127.0.0.1", resolve));
 const elsewhere = `http://127.0.0.1:${stranger.address().port}`;
@@ -51,7 +54,9 @@ function worst() {
     { name: "status", status: 429, code: "TooManyRequests", headers: { "Retry-After": "0.4" } },
     { name: "status", status: 429, code: "ApplicationThrottled" },
     { name: "status", status: 503, code: "serviceNotAvailable", headers: { "Retry-After": "1" } },
-    ..."network hang html empty503 not_json no_value value_null neither_link error_in_200 unauthorized claims both_links".split(" "),
+    ..."network hang html empty503 not_json no_value value_null neither_link error_in_200 unauthorized claims both_links".split(
+      " ",
+    ),
     { name: "cut", n: 200 },
     { name: "slow", bytes_per_second: 3000 },
     { name: "foreign_link", origin: elsewhere },
@@ -71,8 +76,24 @@ function worst() {
 async function soak() {
   const world = await fake.world({
     seed: 7,
-    populate: { events: 80, contacts: 60, recordings: 40, users: 50, groups: 6, drive: 60, messages: 60, around: "2026-11-21T00:00:00Z" },
-    options: { page_size: 9, duplicates: "both", empty_pages: 1, generations: 6, token_lifetime_ms: 20_000, keep_alive: true },
+    populate: {
+      events: 80,
+      contacts: 60,
+      recordings: 40,
+      users: 50,
+      groups: 6,
+      drive: 60,
+      messages: 60,
+      around: "2026-11-21T00:00:00Z",
+    },
+    options: {
+      page_size: 9,
+      duplicates: "both",
+      empty_pages: 1,
+      generations: 6,
+      token_lifetime_ms: 20_000,
+      keep_alive: true,
+    },
   });
   const rules = worst();
   await world.faults(...rules);
@@ -95,7 +116,8 @@ async function soak() {
     for (const collection of ["events", "contacts", "users", "groups", "drive", "messages", "recordings"]) {
       // Recordings only ever come.
       const edit = collection === "recordings" ? { op: "add" } : { op: "random", count: 1 };
-      if (Math.random() < (collection === "recordings" ? 0.05 : 0.4)) edits += (await world.edits({ collection, ...edit })).ids.length;
+      if (Math.random() < (collection === "recordings" ? 0.05 : 0.4))
+        edits += (await world.edits({ collection, ...edit })).ids.length;
     }
     if (ticks % 45 === 0) await world.expire();
     if (ticks % 30 === 0) await world.revoke();
@@ -105,7 +127,10 @@ async function soak() {
       await world.clearLog();
     }
     if (ticks % 5 === 0) samples.push(await watch());
-    if (ticks % 60 === 0) console.log(`${ticks / 60} min: ${JSON.stringify((await page.evaluate(() => window.counts())).rounds)}, heap ${(samples.at(-1).heap / MB).toFixed(1)} MB`);
+    if (ticks % 60 === 0)
+      console.log(
+        `${ticks / 60} min: ${JSON.stringify((await page.evaluate(() => window.counts())).rounds)}, heap ${(samples.at(-1).heap / MB).toFixed(1)} MB`,
+      );
   }
   await page.evaluate(() => window.end());
   replies += (await world.log()).filter(({ kind }) => kind !== "preflight").length;
@@ -118,20 +143,35 @@ async function soak() {
   for (const { key, kind, table, feed, items } of ends) {
     const expected = await world.table(...split(table));
     compared += items.length;
-    assert.deepEqual(byId(kind, items, feed), byId(kind, expected, feed), `${feed ? "the replayed feed" : "the mirror"} of ${key} is what the server has`);
+    assert.deepEqual(
+      byId(kind, items, feed),
+      byId(kind, expected, feed),
+      `${feed ? "the replayed feed" : "the mirror"} of ${key} is what the server has`,
+    );
   }
   const met = Object.values(faults).reduce((sum, count) => sum + count, 0);
   const peak = Math.max(...samples.map(({ resident }) => resident));
   const quarter = Math.max(1, Math.floor(samples.length / 4));
-  const median = (list) => list.map(({ heap }) => heap).sort((one, other) => one - other)[Math.floor(list.length / 2)];
+  const median = (list) =>
+    list.map(({ heap }) => heap).sort((one, other) => one - other)[Math.floor(list.length / 2)];
   const [early, late] = [median(samples.slice(quarter, 2 * quarter + 1)), median(samples.slice(-quarter))];
 
   console.log(`rounds    ${JSON.stringify(counts.rounds)}`);
-  console.log(`requests  ${counts.requests}, of which Graph answered ${replies}; ${counts.tokens} tokens, ${edits} edits`);
-  console.log(`faults    ${met} (${((100 * met) / replies).toFixed(1)} % of the replies): ${JSON.stringify(faults)}`);
-  console.log(`memory    heap ${(early / MB).toFixed(1)} MB in the second quarter, ${(late / MB).toFixed(1)} MB in the last; peak of the page's process ${(peak / MB).toFixed(0)} MB`);
-  console.log(`end       ${ends.length} queries (${ends.filter(({ feed }) => feed).length} of them feeds), ${compared} items, all equal to the server`);
-  console.log(`strangers ${strangers.length} requests of another origin, ${strangers.filter(({ authorization }) => authorization).length} with a token`);
+  console.log(
+    `requests  ${counts.requests}, of which Graph answered ${replies}; ${counts.tokens} tokens, ${edits} edits`,
+  );
+  console.log(
+    `faults    ${met} (${((100 * met) / replies).toFixed(1)} % of the replies): ${JSON.stringify(faults)}`,
+  );
+  console.log(
+    `memory    heap ${(early / MB).toFixed(1)} MB in the second quarter, ${(late / MB).toFixed(1)} MB in the last; peak of the page's process ${(peak / MB).toFixed(0)} MB`,
+  );
+  console.log(
+    `end       ${ends.length} queries (${ends.filter(({ feed }) => feed).length} of them feeds), ${compared} items, all equal to the server`,
+  );
+  console.log(
+    `strangers ${strangers.length} requests of another origin, ${strangers.filter(({ authorization }) => authorization).length} with a token`,
+  );
   assert.deepEqual(complaints, [], "nothing is left unhandled");
   assert.deepEqual(strangers, [], "nobody else was asked");
   assert.ok(counts.rounds.complete > 0 && met > 0);
@@ -144,23 +184,38 @@ function split(table) {
   return [collection, query ? `?${query}` : ""];
 }
 
-/** What is compared: no annotations, which are made for an answer, and relationships as the tables have them. */
+/**
+ * What is compared: no annotations, which are made for an answer, and relationships as the tables
+ * have them.
+ */
 function byId(kind, items, feed) {
   const plain = (item) => {
-    const kept = Object.entries(item).filter(([name]) => !name.startsWith("@odata.") && !name.endsWith("@delta") && name !== "eTag" && name !== "changeKey");
+    const kept = Object.entries(item).filter(
+      ([name]) =>
+        !name.startsWith("@odata.") && !name.endsWith("@delta") && name !== "eTag" && name !== "changeKey",
+    );
     const { members, manager, ...rest } = Object.fromEntries(kept);
     // A feed hands slices of relationships on as they come.
     const ids = (set) => (set ?? []).map((one) => one.id ?? one).sort();
     if (kind === "groups") return { ...rest, members: feed ? [] : ids(members) };
     if (kind === "users") {
       const { id, displayName, mail, jobTitle } = rest;
-      return { id, displayName, mail, jobTitle, manager: feed ? null : (Array.isArray(manager) ? manager[0]?.id : manager) ?? null };
+      return {
+        id,
+        displayName,
+        mail,
+        jobTitle,
+        manager: feed ? null : ((Array.isArray(manager) ? manager[0]?.id : manager) ?? null),
+      };
     }
     return rest;
   };
-  // Graph withholds masters from incremental rounds (graph-facts 1.3): what is listed of one may be old.
+  // Graph withholds masters from incremental rounds (graph-facts 1.3): what is listed of one may be
+  // old.
   const reported = items.filter(({ type }) => kind !== "events" || type !== "seriesMaster");
-  return new Map(reported.map((item) => [item.id, plain(item)]).sort(([one], [other]) => (one < other ? -1 : 1)));
+  return new Map(
+    reported.map((item) => [item.id, plain(item)]).sort(([one], [other]) => (one < other ? -1 : 1)),
+  );
 }
 
 /** The page's heap after a collection, and what its process takes in all. */
@@ -172,7 +227,11 @@ async function memory(page) {
     const { usedSize: heap } = await session.send("Runtime.getHeapUsage");
     const { processInfo } = await browser.send("SystemInfo.getProcessInfo");
     const renderers = processInfo.filter(({ type }) => type === "renderer");
-    const pages = await Promise.all(renderers.map(async ({ id }) => Number((await readFile(`/proc/${id}/statm`, "utf8").catch(() => "0 0")).split(" ")[1])));
+    const pages = await Promise.all(
+      renderers.map(async ({ id }) =>
+        Number((await readFile(`/proc/${id}/statm`, "utf8").catch(() => "0 0")).split(" ")[1]),
+      ),
+    );
     return { heap, resident: Math.max(...pages) * 4096 };
   };
 }

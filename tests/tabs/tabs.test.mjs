@@ -34,24 +34,39 @@ async function tab(world, { locks = true, within = context } = {}) {
   if (!locks) await page.addInitScript(() => Object.defineProperty(navigator, "locks", { value: undefined }));
   await page.goto(`${site.fake.origin}/`);
   await page.waitForFunction(() => window.openDelta);
-  await page.evaluate(async ([root, token]) => {
-    const client = await window.openDelta({ endpoint: root, account: "alex", token: () => token, retry: { base: 5, cap: 20 } });
-    const query = client.orgContacts();
-    const told = (promise) => promise.then((value) => ({ value }), (reason) => (reason instanceof Error ? { reason: reason.code, name: reason.name } : { reason }));
-    /** What became of it, later. */
-    const begin = (name, work) => (window.ends[name] = told(work()));
-    const until = ({ status }, holds) =>
-      new Promise((resolve) => {
-        const stop = status.subscribe((status) => holds(status) && (resolve(), queueMicrotask(() => stop())));
+  await page.evaluate(
+    async ([root, token]) => {
+      const client = await window.openDelta({
+        endpoint: root,
+        account: "alex",
+        token: () => token,
+        retry: { base: 5, cap: 20 },
       });
-    Object.assign(window, { client, query, told, begin, until, ends: {} });
-  }, [world.root, world.tokens.delegated]);
+      const query = client.orgContacts();
+      const told = (promise) =>
+        promise.then(
+          (value) => ({ value }),
+          (reason) => (reason instanceof Error ? { reason: reason.code, name: reason.name } : { reason }),
+        );
+      /** What became of it, later. */
+      const begin = (name, work) => (window.ends[name] = told(work()));
+      const until = ({ status }, holds) =>
+        new Promise((resolve) => {
+          const stop = status.subscribe(
+            (status) => holds(status) && (resolve(), queueMicrotask(() => stop())),
+          );
+        });
+      Object.assign(window, { client, query, told, begin, until, ends: {} });
+    },
+    [world.root, world.tokens.delegated],
+  );
   page.session = await within.newCDPSession(page);
   return page;
 }
 
 const end = (page, name) => page.evaluate((name) => window.ends[name], name);
-const phase = (page, name) => page.evaluate((name) => window.until(window.query, ({ phase }) => phase === name), name);
+const phase = (page, name) =>
+  page.evaluate((name) => window.until(window.query, ({ phase }) => phase === name), name);
 /** Until the fake Graph has a request that it does not answer. */
 async function hung(world) {
   await until(async () => (await world.met()).hang > 0);
@@ -123,8 +138,16 @@ test("rounds of four tabs at once run one after the other, and only one of them 
   const world = await makeWorld({ options: { latency_ms: 20 } });
   const tabs = await Promise.all([1, 2, 3, 4].map(() => tab(world)));
   const reports = (await Promise.all(tabs.map(sync))).map(({ value }) => value);
-  assert.deepEqual(reports.map(({ kind }) => kind).sort(), ["full", "incremental", "incremental", "incremental"]);
-  assert.deepEqual((await asked(world)).map(({ kind }) => kind), ["initial", "next", "next", "delta", "delta", "delta"]);
+  assert.deepEqual(reports.map(({ kind }) => kind).sort(), [
+    "full",
+    "incremental",
+    "incremental",
+    "incremental",
+  ]);
+  assert.deepEqual(
+    (await asked(world)).map(({ kind }) => kind),
+    ["initial", "next", "next", "delta", "delta", "delta"],
+  );
   for (const page of tabs) await exact(page, world);
 });
 
@@ -133,7 +156,12 @@ test("syncs of all queries of one key in a page join, those of another key run b
   const page = await tab(world);
   const { same, other } = await page.evaluate(async () => {
     const { client, query } = window;
-    const [one, two, three, other] = await Promise.all([query.sync(), client.orgContacts().sync(), client.orgContacts().sync(), client.orgContacts({ name: "other" }).sync()]);
+    const [one, two, three, other] = await Promise.all([
+      query.sync(),
+      client.orgContacts().sync(),
+      client.orgContacts().sync(),
+      client.orgContacts({ name: "other" }).sync(),
+    ]);
     return { same: one === two && two === three, other: other !== one && other.pages };
   });
   assert.deepEqual([same, other], [true, 3]);
@@ -146,7 +174,9 @@ test("a stolen lock ends the round in its fetch with a conflict, and the thief's
   await world.faults({ match: { kind: "next" }, fault: "hang" });
   await robbed.evaluate(() => void window.begin("robbed", () => window.query.sync()));
   await hung(world);
-  await thief.evaluate(() => navigator.locks.request(`deltalink | ${window.query.key}`, { steal: true }, () => {}));
+  await thief.evaluate(() =>
+    navigator.locks.request(`deltalink | ${window.query.key}`, { steal: true }, () => {}),
+  );
   assert.deepEqual(await end(robbed, "robbed"), { reason: "conflict", name: "DeltaError" });
   const { phase, error } = await robbed.evaluate(() => {
     const { phase, error } = window.query.status.get();
@@ -161,10 +191,18 @@ test("a page that was delivered before its lock was stolen can't be acknowledged
   const world = await makeWorld();
   const [robbed, thief] = [await tab(world), await tab(world)];
   await hold(robbed);
-  await thief.evaluate(() => navigator.locks.request(`deltalink | ${window.query.key}`, { steal: true }, () => {}));
+  await thief.evaluate(() =>
+    navigator.locks.request(`deltalink | ${window.query.key}`, { steal: true }, () => {}),
+  );
   await phase(robbed, "failed");
-  assert.deepEqual(await robbed.evaluate(() => window.told(window.page.ack())), { reason: "conflict", name: "DeltaError" });
-  assert.deepEqual(await robbed.evaluate(() => window.told(window.pages.next())), { reason: "conflict", name: "DeltaError" });
+  assert.deepEqual(await robbed.evaluate(() => window.told(window.page.ack())), {
+    reason: "conflict",
+    name: "DeltaError",
+  });
+  assert.deepEqual(await robbed.evaluate(() => window.told(window.pages.next())), {
+    reason: "conflict",
+    name: "DeltaError",
+  });
   assert.equal(await robbed.evaluate(() => window.query.count()), 0);
   await exact(thief, world);
   await exact(robbed, world);
@@ -176,7 +214,10 @@ test("in tabs without locks the revision decides: one round ends, the other ends
   await hold(one);
   await hold(other);
   assert.equal((await one.evaluate(() => window.told(window.page.ack()))).reason, undefined);
-  assert.deepEqual(await other.evaluate(() => window.told(window.page.ack())), { reason: "conflict", name: "DeltaError" });
+  assert.deepEqual(await other.evaluate(() => window.told(window.page.ack())), {
+    reason: "conflict",
+    name: "DeltaError",
+  });
   assert.equal(await other.evaluate(() => window.query.count()), 10);
   for (const page of [one, other]) await page.evaluate(() => window.pages.return());
   await exact(other, world);
@@ -190,7 +231,10 @@ test("a hidden tab goes on with its round, waits included", async (test) => {
   // Another tab comes to the front.
   await tab(world, { within });
   await hidden.waitForFunction(() => document.visibilityState === "hidden", undefined, { polling: 20 });
-  await world.faults({ match: { kind: "next" }, fault: { name: "status", status: 429, code: "TooManyRequests", headers: { "Retry-After": "1" } } });
+  await world.faults({
+    match: { kind: "next" },
+    fault: { name: "status", status: 429, code: "TooManyRequests", headers: { "Retry-After": "1" } },
+  });
   await exact(hidden, world);
   assert.equal(await hidden.evaluate(() => document.visibilityState), "hidden");
 });
@@ -204,7 +248,10 @@ test("a frozen tab lets go of its turn, and its round ends with a conflict when 
   await freeze(frozen);
   assert.equal((await end(other, "following")).value.outcome, "complete");
   await thaw(frozen);
-  assert.deepEqual(await frozen.evaluate(() => window.told(window.page.ack())), { reason: "conflict", name: "DeltaError" });
+  assert.deepEqual(await frozen.evaluate(() => window.told(window.page.ack())), {
+    reason: "conflict",
+    name: "DeltaError",
+  });
   await frozen.evaluate(() => window.told(window.pages.next()));
   await exact(frozen, world);
 });
@@ -212,7 +259,11 @@ test("a frozen tab lets go of its turn, and its round ends with a conflict when 
 test("a tab that is frozen in a fetch, or while it follows, holds nobody up", async (test) => {
   const world = await makeWorld();
   const within = await hideable(test);
-  const [leader, follower, third] = [await tab(world, { within }), await tab(world, { within }), await tab(world, { within })];
+  const [leader, follower, third] = [
+    await tab(world, { within }),
+    await tab(world, { within }),
+    await tab(world, { within }),
+  ];
   await world.faults({ match: {}, fault: "hang" });
   await leader.evaluate(() => void window.begin("leading", () => window.query.sync()));
   await hung(world);
@@ -220,7 +271,10 @@ test("a tab that is frozen in a fetch, or while it follows, holds nobody up", as
   await freeze(follower);
   await freeze(leader);
   await exact(third, world);
-  for (const [page, name] of [[leader, "leading"], [follower, "following"]]) {
+  for (const [page, name] of [
+    [leader, "leading"],
+    [follower, "following"],
+  ]) {
     await thaw(page);
     assert.deepEqual(await end(page, name), { reason: "conflict", name: "DeltaError" }, name);
     await exact(page, world);
@@ -280,15 +334,25 @@ test("a round lives as long as anybody has its iterator, its pages or itself", a
 
 for (const [what, deed] of [
   ["forget() in another tab", () => window.client.forget()],
-  ["a database that another tab deletes", async () => {
-    for (const { name } of await indexedDB.databases()) {
-      await new Promise((resolve, reject) => Object.assign(indexedDB.deleteDatabase(name), { onsuccess: resolve, onerror: reject }));
-    }
-  }],
+  [
+    "a database that another tab deletes",
+    async () => {
+      for (const { name } of await indexedDB.databases()) {
+        await new Promise((resolve, reject) =>
+          Object.assign(indexedDB.deleteDatabase(name), { onsuccess: resolve, onerror: reject }),
+        );
+      }
+    },
+  ],
 ]) {
   test(`${what} ends rounds and reads here with closed, and nothing opens the database again`, async () => {
     const world = await makeWorld();
-    const [fetching, holding, idle, other] = [await tab(world), await tab(world), await tab(world), await tab(world)];
+    const [fetching, holding, idle, other] = [
+      await tab(world),
+      await tab(world),
+      await tab(world),
+      await tab(world),
+    ];
     await exact(fetching, world);
     await hold(holding);
     await follow(fetching);
@@ -300,19 +364,28 @@ for (const [what, deed] of [
     });
     await hung(world);
     await other.evaluate(deed);
-    for (const name of ["following", "fetching"]) assert.deepEqual(await end(fetching, name), { reason: "closed", name: "DeltaError" }, name);
+    for (const name of ["following", "fetching"])
+      assert.deepEqual(await end(fetching, name), { reason: "closed", name: "DeltaError" }, name);
     for (const page of [fetching, holding, idle]) {
       await phase(page, "closed");
       const reasons = await page.evaluate(async () => {
         const { query, told, client } = window;
-        const [all, get, count, synced] = await Promise.all([query.all(), query.get("x"), query.count(), query.sync()].map(told));
+        const [all, get, count, synced] = await Promise.all(
+          [query.all(), query.get("x"), query.count(), query.sync()].map(told),
+        );
         const made = await told((async () => client.orgContacts())());
         return [all, get, count, synced, made].map(({ reason }) => reason);
       });
       assert.deepEqual(reasons, Array(5).fill("closed"));
     }
-    assert.deepEqual(await holding.evaluate(() => window.told(window.page.ack())), { reason: "closed", name: "DeltaError" });
-    assert.deepEqual(await holding.evaluate(() => window.told(window.pages.next())), { reason: "closed", name: "DeltaError" });
+    assert.deepEqual(await holding.evaluate(() => window.told(window.page.ack())), {
+      reason: "closed",
+      name: "DeltaError",
+    });
+    assert.deepEqual(await holding.evaluate(() => window.told(window.pages.next())), {
+      reason: "closed",
+      name: "DeltaError",
+    });
     assert.deepEqual(await idle.evaluate(() => indexedDB.databases()), []);
     assert.ok(await free(idle), "no turn is kept");
   });
@@ -330,7 +403,8 @@ test("close() ends a round that waits for its turn, and one that runs makes room
   await hung(world);
   await follow(other);
   await page.evaluate(() => window.client.close());
-  for (const name of ["running", "waiting"]) assert.deepEqual(await end(page, name), { reason: "closed", name: "DeltaError" }, name);
+  for (const name of ["running", "waiting"])
+    assert.deepEqual(await end(page, name), { reason: "closed", name: "DeltaError" }, name);
   assert.equal((await status(page)).phase, "closed");
   assert.equal((await end(other, "following")).value.outcome, "complete");
   await exact(other, world);
@@ -339,16 +413,26 @@ test("close() ends a round that waits for its turn, and one that runs makes room
 test("what Graph told one tab to wait, the other tabs wait too", async () => {
   const world = await site.fake.world({ populate: { contacts: 30, users: 10 } });
   const [one, other] = [await tab(world), await tab(world)];
-  await world.faults({ match: { kind: "next" }, fault: { name: "status", status: 429, code: "TooManyRequests", headers: { "Retry-After": "2" } } });
+  await world.faults({
+    match: { kind: "next" },
+    fault: { name: "status", status: 429, code: "TooManyRequests", headers: { "Retry-After": "2" } },
+  });
   await one.evaluate(() => void window.begin("sync", () => window.query.sync()));
   await phase(one, "waiting");
   // Another query, in another tab, of the same client of the directory.
   const { waits } = await other.evaluate(() => window.client.track("/users/delta").sync());
-  assert.deepEqual(waits.map(({ reason }) => reason), ["throttled"]);
+  assert.deepEqual(
+    waits.map(({ reason }) => reason),
+    ["throttled"],
+  );
   assert.equal((await end(one, "sync")).value.outcome, "complete");
   const log = await asked(world);
   const throttled = log.find(({ status }) => status === 429);
-  assert.deepEqual(log.filter(({ at, n }) => n > throttled.n && at < throttled.at + 1990), [], "nobody asked early");
+  assert.deepEqual(
+    log.filter(({ at, n }) => n > throttled.n && at < throttled.at + 1990),
+    [],
+    "nobody asked early",
+  );
 });
 
 test("a tab without a network waits for its return", async () => {

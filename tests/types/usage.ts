@@ -1,8 +1,42 @@
 // What a user writes, checked by the compiler alone. `@ts-expect-error` marks what it must refuse.
 import type { PublicClientApplication } from "@azure/msal-browser";
 import { DeltaError, init, openDelta } from "deltalink";
-import type { Change, CommitInfo, DeltaErrorCode, DeltaFeed, DeltaQuery, DeltaStore, Entity, Event, EventQuery, OrgContact, Page, Readable, RoundReport, TokenCredential, TokenRequest } from "deltalink";
-import type { AdministrativeUnit, CallRecording, CallTranscript, ChatMessage, Contact, ContactFolder, DriveItem, EducationAssignment, EducationUser, Group, ListItem, MailFolder, Message, Site, TodoTask, TodoTaskList, User } from "@microsoft/microsoft-graph-types";
+import type {
+  Change,
+  CommitInfo,
+  DeltaErrorCode,
+  DeltaFeed,
+  DeltaQuery,
+  DeltaStore,
+  Entity,
+  Event,
+  EventQuery,
+  OrgContact,
+  Page,
+  Readable,
+  RoundReport,
+  TokenCredential,
+  TokenRequest,
+} from "deltalink";
+import type {
+  AdministrativeUnit,
+  CallRecording,
+  CallTranscript,
+  ChatMessage,
+  Contact,
+  ContactFolder,
+  DriveItem,
+  EducationAssignment,
+  EducationUser,
+  Group,
+  ListItem,
+  MailFolder,
+  Message,
+  Site,
+  TodoTask,
+  TodoTaskList,
+  User,
+} from "@microsoft/microsoft-graph-types";
 import type { Selected, Tracked } from "deltalink";
 import { clientCredentials } from "deltalink/auth";
 import { fromMsal } from "deltalink/msal";
@@ -26,9 +60,25 @@ export async function clients(): Promise<void> {
   const account = pca.getAllAccounts()[0];
   if (account) await openDelta({ token: fromMsal(pca, { account, scopes: ["Calendars.Read"] }) });
   await openDelta({ token: () => "t", account: "a", cloud: "china" });
-  await openDelta({ token: async ({ reason, scopes, signal }: TokenRequest) => ({ accessToken: reason + scopes.join() + String(signal.aborted), expiresOn: null }), account: "a" });
-  await openDelta({ token: clientCredentials({ tenant: "t", clientId: "c", assertion: async () => "jwt" }), store });
-  await openDelta({ token: credential, store, account: "a", endpoint: "http://127.0.0.1:4010", fetch, retry: { maxWait: 1000 } });
+  await openDelta({
+    token: async ({ reason, scopes, signal }: TokenRequest) => ({
+      accessToken: reason + scopes.join() + String(signal.aborted),
+      expiresOn: null,
+    }),
+    account: "a",
+  });
+  await openDelta({
+    token: clientCredentials({ tenant: "t", clientId: "c", assertion: async () => "jwt" }),
+    store,
+  });
+  await openDelta({
+    token: credential,
+    store,
+    account: "a",
+    endpoint: "http://127.0.0.1:4010",
+    fetch,
+    retry: { maxWait: 1000 },
+  });
   await openDelta({ token: () => "t", store: "memory" });
   // @ts-expect-error a token source is needed
   await openDelta({ account: "a" });
@@ -48,13 +98,19 @@ export async function contract(disk: DeltaStore & { file: string }): Promise<voi
 }
 
 export async function testing(): Promise<void> {
-  const graph = await fakeGraph({ seed: 3, populate: { events: 4, around: new Date() }, settings: { pageSize: 3, duplicates: "both" } });
+  const graph = await fakeGraph({
+    seed: 3,
+    populate: { events: 4, around: new Date() },
+    settings: { pageSize: 3, duplicates: "both" },
+  });
   await openDelta({ fetch: graph.fetch, token: graph.token });
   await openDelta({ fetch: graph.fetch, token: graph.appToken, store: "memory" });
   const id: string = graph.add("events", { subject: "x", start: "2026-11-01T00:00:00Z" }, { calendar: "c" });
   graph.edit("events", id, { subject: "y" });
   graph.remove("groups", id, { soft: true });
-  const subjects: (string | null | undefined)[] = graph.items("events", { start: "2026-11-01", end: new Date() }).map(({ subject }) => subject);
+  const subjects: (string | null | undefined)[] = graph
+    .items("events", { start: "2026-11-01", end: new Date() })
+    .map(({ subject }) => subject);
   graph.fault("neitherLink", { collection: "users", kind: "next", times: Infinity });
   graph.fault({ name: "throttle", retryAfter: 2 });
   const status: number | undefined = graph.requests()[0]?.status;
@@ -73,7 +129,13 @@ export async function testing(): Promise<void> {
 
 export async function queries(): Promise<void> {
   const client = await openDelta({ token: () => "t", account: "a" });
-  const events = client.events({ start: "2026-11-01", end: new Date(), timeZone: "UTC", pageSize: 50, immutableIds: true });
+  const events = client.events({
+    start: "2026-11-01",
+    end: new Date(),
+    timeZone: "UTC",
+    pageSize: 50,
+    immutableIds: true,
+  });
   same<typeof events, EventQuery>(true);
   const contacts = client.orgContacts({ select: ["mail"], ids: ["x"], minimal: true });
   same<typeof contacts, DeltaQuery<OrgContact>>(true);
@@ -86,13 +148,19 @@ export async function queries(): Promise<void> {
   client.events({ start: "2026-11-01", end: "2026-12-01", select: ["id"] });
   // @ts-expect-error an end is required
   client.events({ start: "2026-11-01" });
-  client.events({ window: { daysBack: 7, daysAhead: 30, timeZone: "Europe/Berlin" }, timeZone: "W. Europe Standard Time" });
+  client.events({
+    window: { daysBack: 7, daysAhead: 30, timeZone: "Europe/Berlin" },
+    timeZone: "W. Europe Standard Time",
+  });
   client.events({ window: {}, mirror: false });
   // @ts-expect-error one way to say it
   client.events({ window: { daysBack: 7 }, start: "2026-11-01", end: "2026-12-01" });
   // @ts-expect-error days are numbers
   client.events({ window: { daysBack: "7" } });
-  const users = client.track<{ id: string; mail?: string }>("/users/delta", { select: ["id", "mail"], refresh: false });
+  const users = client.track<{ id: string; mail?: string }>("/users/delta", {
+    select: ["id", "mail"],
+    refresh: false,
+  });
   const mail: string | undefined = (await users.all())[0]?.mail;
   const picked = client.track("/users/delta", { select: ["id", "mail"] });
   same<typeof picked, DeltaQuery<Pick<User, "id" | "mail">>>(true);
@@ -114,17 +182,20 @@ export async function queries(): Promise<void> {
   const path: string = "/users/delta";
   const unknown = client.track(path, { top: 5 });
   same<typeof unknown, DeltaQuery<Entity>>(true);
-  const extended = (await client.track("/users/delta", { select: ["mail", "extension_1f2_shoeSize"] }).all())[0];
+  const extended = (
+    await client.track("/users/delta", { select: ["mail", "extension_1f2_shoeSize"] }).all()
+  )[0];
   const size: unknown = extended?.extension_1f2_shoeSize;
   const named = client.track<{ id: string }>("/users/delta", { mirror: false });
   same<typeof named, DeltaFeed<{ id: string }>>(true);
   // @ts-expect-error what is not selected is not there
   void (await picked.all())[0]?.displayName;
   void [groups, whole, messages, unknown, size, named, pickedFeed];
-  const any = client.track("/new/things/delta", { prefer: ["x"], query: { "$deltatoken": "latest" } });
+  const any = client.track("/new/things/delta", { prefer: ["x"], query: { $deltatoken: "latest" } });
   same<typeof any, DeltaQuery<Entity>>(true);
   const subject: string | null | undefined = (await events.get("x"))?.subject;
-  for await (const event of events.items({ after: "x", limit: 50, occurrences: "complete" })) eventOnly(event);
+  for await (const event of events.items({ after: "x", limit: 50, occurrences: "complete" }))
+    eventOnly(event);
   for (const event of await events.all({ occurrences: "complete" })) eventOnly(event);
   for await (const contact of contacts.items({ limit: 50 })) void contact.mail;
   // @ts-expect-error contacts have no series
@@ -146,8 +217,13 @@ export function paths(): void {
   same<Tracked<"/me/contactFolders/delta">, ContactFolder>(true);
   same<Tracked<"/me/calendarView/delta">, Event>(true);
   same<Tracked<"/users/u/calendars/c/calendarView/delta">, Event>(true);
-  same<Tracked<"/users/u/onlineMeetings/getAllRecordings(meetingOrganizerUserId='u')/delta">, CallRecording>(true);
-  same<Tracked<"/users/u/onlineMeetings/getAllTranscripts(meetingOrganizerUserId='u')/delta">, CallTranscript>(true);
+  same<Tracked<"/users/u/onlineMeetings/getAllRecordings(meetingOrganizerUserId='u')/delta">, CallRecording>(
+    true,
+  );
+  same<
+    Tracked<"/users/u/onlineMeetings/getAllTranscripts(meetingOrganizerUserId='u')/delta">,
+    CallTranscript
+  >(true);
   same<Tracked<"/teams/t/channels/c/messages/delta">, ChatMessage>(true);
   same<Tracked<"/teams/t/channels/c/messages/m/replies/delta">, ChatMessage>(true);
   same<Tracked<"/chats/c/messages/delta">, ChatMessage>(true);

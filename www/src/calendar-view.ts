@@ -1,12 +1,25 @@
 // The agenda on the page.
 import type { Event, EventQuery } from "deltalink";
-import { addDays, agenda, dayOf, daysBetween, NAMELESS, nowAt, titleOf, windowAround, type Day, type DayWindow, type Entry } from "./calendar";
+import {
+  addDays,
+  agenda,
+  dayOf,
+  daysBetween,
+  NAMELESS,
+  nowAt,
+  titleOf,
+  windowAround,
+  type Day,
+  type DayWindow,
+  type Entry,
+} from "./calendar";
 import { Collection, emptyState, type Mark } from "./collection";
 import { button, h, icon, locale, paintRows, plural, settings, type Row } from "./dom";
 
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 // Dates are formatted in UTC, where they are made: the reader's zone has no say in them.
-const inUtc = (options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat => new Intl.DateTimeFormat(locale, { ...options, timeZone: "UTC" });
+const inUtc = (options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat =>
+  new Intl.DateTimeFormat(locale, { ...options, timeZone: "UTC" });
 const weekday = inUtc({ weekday: "long" });
 const monthName = inUtc({ month: "long", year: "numeric" });
 const shortDay = inUtc({ day: "numeric", month: "short" });
@@ -21,7 +34,9 @@ export interface CalendarView {
   window(): DayWindow;
 }
 
-/** `onWindow` is called when the reader has moved to other days: another window is another query. */
+/**
+ * `onWindow` is called when the reader has moved to other days: another window is another query.
+ */
 export function calendarView(onWindow: () => void): CalendarView {
   let days = storedWindow();
   let items: ReadonlyMap<string, Event> = new Map();
@@ -39,14 +54,23 @@ export function calendarView(onWindow: () => void): CalendarView {
     settings.set("window", JSON.stringify(days));
     onWindow();
   };
-  const byWeeks = (weeks: number): void => move({ from: addDays(days.from, weeks * 7), to: addDays(days.to, weeks * 7) });
+  const byWeeks = (weeks: number): void =>
+    move({ from: addDays(days.from, weeks * 7), to: addDays(days.to, weeks * 7) });
   const tools = [
     h(
       "div",
       { class: "group", role: "group", "aria-label": "Days shown" },
-      button("", () => byWeeks(-4), { icon: "left", class: "button icon-only", "aria-label": "Four weeks earlier" }),
+      button("", () => byWeeks(-4), {
+        icon: "left",
+        class: "button icon-only",
+        "aria-label": "Four weeks earlier",
+      }),
       button("Today", () => goToToday(), {}),
-      button("", () => byWeeks(4), { icon: "right", class: "button icon-only", "aria-label": "Four weeks later" }),
+      button("", () => byWeeks(4), {
+        icon: "right",
+        class: "button icon-only",
+        "aria-label": "Four weeks later",
+      }),
     ),
   ];
   const goToToday = (): void => {
@@ -64,7 +88,11 @@ export function calendarView(onWindow: () => void): CalendarView {
     titleOf: (event, all) => {
       const title = titleOf(event, event.seriesMasterId ? all.get(event.seriesMasterId) : undefined);
       const day = event.start?.dateTime?.slice(0, 10);
-      return event.type === "seriesMaster" ? `${title} (series)` : day ? `${title}, ${shortDay.format(at(day))}` : title;
+      return event.type === "seriesMaster"
+        ? `${title} (series)`
+        : day
+          ? `${title}, ${shortDay.format(at(day))}`
+          : title;
     },
     // Graph sends occurrences without what their series says.
     read: (query) => (query as EventQuery).all({ occurrences: "complete" }),
@@ -85,7 +113,17 @@ export function calendarView(onWindow: () => void): CalendarView {
     const some = listed.some((day) => day.entries.length > 0);
     list.hidden = !some;
     nothing.replaceChildren(
-      ...(some ? [] : [emptyState("calendar", items.size > 0 ? "No events on these days" : "No events here yet", items.size > 0 ? "Go to other days, or back to today." : "Press Sync: the first round brings every event of these days, the later ones only what changed.")]),
+      ...(some
+        ? []
+        : [
+            emptyState(
+              "calendar",
+              items.size > 0 ? "No events on these days" : "No events here yet",
+              items.size > 0
+                ? "Go to other days, or back to today."
+                : "Press Sync: the first round brings every event of these days, the later ones only what changed.",
+            ),
+          ]),
     );
     const over = covers(days) ? listed.filter((day) => day.date < now) : [];
     paintDays(past, some ? over : [], now);
@@ -117,20 +155,40 @@ export function calendarView(onWindow: () => void): CalendarView {
       const name = day.date.slice(0, 7);
       if (name !== month) {
         month = name;
-        rows.push({ key: `month ${name}`, signature: name, make: () => h("p", { class: "month" }, monthName.format(at(day.date))) });
+        rows.push({
+          key: `month ${name}`,
+          signature: name,
+          make: () => h("p", { class: "month" }, monthName.format(at(day.date))),
+        });
       }
       if (day.entries.length === 0 && day.date !== now) {
         // Empty days in a row take one line.
         let last = index;
-        for (let next = listed[last + 1]; next && next.entries.length === 0 && next.date !== now && next.date.slice(0, 7) === name; next = listed[last + 1]) last += 1;
+        for (
+          let next = listed[last + 1];
+          next && next.entries.length === 0 && next.date !== now && next.date.slice(0, 7) === name;
+          next = listed[last + 1]
+        )
+          last += 1;
         const to = listed[last]?.date ?? day.date;
-        const span = day.date === to ? shortDay.format(at(day.date)) : `${shortDay.format(at(day.date))} to ${shortDay.format(at(to))}`;
-        rows.push({ key: `free ${day.date}`, signature: span, make: () => h("p", { class: "free" }, `${span}: nothing`) });
+        const span =
+          day.date === to
+            ? shortDay.format(at(day.date))
+            : `${shortDay.format(at(day.date))} to ${shortDay.format(at(to))}`;
+        rows.push({
+          key: `free ${day.date}`,
+          signature: span,
+          make: () => h("p", { class: "free" }, `${span}: nothing`),
+        });
         index = last;
         continue;
       }
       const element = dayElement(day.date, now);
-      rows.push({ key: `day ${day.date}`, signature: `${day.date} ${daysBetween(now, day.date)}`, make: () => element() });
+      rows.push({
+        key: `day ${day.date}`,
+        signature: `${day.date} ${daysBetween(now, day.date)}`,
+        make: () => element(),
+      });
     }
     return rows;
   }
@@ -140,12 +198,25 @@ export function calendarView(onWindow: () => void): CalendarView {
     const near = distance === 0 ? "Today" : distance === 1 ? "Tomorrow" : distance === -1 ? "Yesterday" : "";
     return h(
       "section",
-      { class: `day${distance === 0 ? " today" : distance < 0 ? " past" : ""}`, "data-date": date, "aria-labelledby": `day-${date}` },
+      {
+        class: `day${distance === 0 ? " today" : distance < 0 ? " past" : ""}`,
+        "data-date": date,
+        "aria-labelledby": `day-${date}`,
+      },
       h(
         "div",
         { class: "day-head" },
         h("span", { class: "day-number", "aria-hidden": "true" }, String(Number(date.slice(8)))),
-        h("h2", { id: `day-${date}`, tabindex: "-1" }, h("span", { class: "weekday" }, weekday.format(at(date))), h("span", { class: "day-date" }, near ? `${near}, ${shortDay.format(at(date))}` : shortDay.format(at(date)))),
+        h(
+          "h2",
+          { id: `day-${date}`, tabindex: "-1" },
+          h("span", { class: "weekday" }, weekday.format(at(date))),
+          h(
+            "span",
+            { class: "day-date" },
+            near ? `${near}, ${shortDay.format(at(date))}` : shortDay.format(at(date)),
+          ),
+        ),
       ),
       h("ul", { class: "entries", role: "list" }),
     );
@@ -154,8 +225,13 @@ export function calendarView(onWindow: () => void): CalendarView {
   function entryRows(day: Day, now: string): Row[] {
     const rows: Row[] = day.entries.map((entry) => {
       const mark = marks.get(entry.id);
-      // An event's object is new whenever the mirror is read again; its text tells whether it is another.
-      return { key: entry.key, signature: `${mark} ${entry.title} ${entry.location} ${entry.days} ${JSON.stringify(entry.event)}`, make: () => entryElement(entry, mark) };
+      // An event's object is new whenever the mirror is read again; its text tells whether it is
+      // another.
+      return {
+        key: entry.key,
+        signature: `${mark} ${entry.title} ${entry.location} ${entry.days} ${JSON.stringify(entry.event)}`,
+        make: () => entryElement(entry, mark),
+      };
     });
     if (day.date === now) {
       const time = hour.format(Date.now());
@@ -188,9 +264,16 @@ function timesOf(entry: Entry): string[] {
 function entryElement(entry: Entry, mark: Mark | undefined): HTMLElement {
   const { event, master } = entry;
   const [time, second] = timesOf(entry);
-  const online = link(event.onlineMeeting?.joinUrl ?? event.onlineMeetingUrl ?? master?.onlineMeeting?.joinUrl ?? master?.onlineMeetingUrl);
+  const online = link(
+    event.onlineMeeting?.joinUrl ??
+      event.onlineMeetingUrl ??
+      master?.onlineMeeting?.joinUrl ??
+      master?.onlineMeetingUrl,
+  );
   const organizer = (event.organizer ?? master?.organizer)?.emailAddress;
-  const attendees = (event.attendees ?? master?.attendees ?? []).map((person) => person.emailAddress?.name ?? person.emailAddress?.address ?? "").filter(Boolean);
+  const attendees = (event.attendees ?? master?.attendees ?? [])
+    .map((person) => person.emailAddress?.name ?? person.emailAddress?.address ?? "")
+    .filter(Boolean);
   const preview = event.bodyPreview ?? master?.bodyPreview ?? "";
   const shows = event.showAs ?? master?.showAs ?? "busy";
   const outlook = link(event.webLink ?? master?.webLink);
@@ -202,34 +285,68 @@ function entryElement(entry: Entry, mark: Mark | undefined): HTMLElement {
   const known = facts.filter(([, value]) => value !== "");
   return h(
     "li",
-    { class: `entry shows-${/^[a-zA-Z]+$/.test(shows) ? shows : "busy"}${entry.allDay ? " all-day" : ""}${entry.cancelled ? " cancelled" : ""}`, "data-id": entry.id, "data-mark": mark },
+    {
+      class: `entry shows-${/^[a-zA-Z]+$/.test(shows) ? shows : "busy"}${entry.allDay ? " all-day" : ""}${entry.cancelled ? " cancelled" : ""}`,
+      "data-id": entry.id,
+      "data-mark": mark,
+    },
     h(
       "details",
       {},
       h(
         "summary",
         {},
-        h("span", { class: "times" }, h("span", {}, time ?? ""), second !== undefined && h("span", { class: "second" }, second)),
+        h(
+          "span",
+          { class: "times" },
+          h("span", {}, time ?? ""),
+          second !== undefined && h("span", { class: "second" }, second),
+        ),
         h(
           "span",
           { class: "main" },
           h(
             "span",
             { class: "title-line" },
-            entry.cancelled ? h("s", { class: "title" }, entry.title || NAMELESS) : h("span", { class: "title" }, entry.title),
-            entry.recurring && h("span", { class: "repeats", title: event.type === "exception" ? "Recurring, changed this once" : "Recurring" }, icon("repeat"), h("span", { class: "sr-only" }, "recurring")),
+            entry.cancelled
+              ? h("s", { class: "title" }, entry.title || NAMELESS)
+              : h("span", { class: "title" }, entry.title),
+            entry.recurring &&
+              h(
+                "span",
+                {
+                  class: "repeats",
+                  title: event.type === "exception" ? "Recurring, changed this once" : "Recurring",
+                },
+                icon("repeat"),
+                h("span", { class: "sr-only" }, "recurring"),
+              ),
             entry.cancelled && h("span", { class: "chip quiet" }, "Cancelled"),
             mark && h("span", { class: `chip mark ${mark}` }, mark === "new" ? "New" : "Changed"),
           ),
           (entry.location !== "" || online) &&
-            h("span", { class: "where" }, entry.location !== "" && h("span", {}, icon("place"), entry.location), online !== undefined && h("span", {}, icon("video"), "Online")),
+            h(
+              "span",
+              { class: "where" },
+              entry.location !== "" && h("span", {}, icon("place"), entry.location),
+              online !== undefined && h("span", {}, icon("video"), "Online"),
+            ),
         ),
       ),
       h(
         "div",
         { class: "more" },
-        known.length > 0 ? h("dl", {}, ...known.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))) : h("p", {}, "Graph gave no further details."),
-        h("p", { class: "links" }, online !== undefined && h("a", { href: online, target: "_blank", rel: "noopener noreferrer" }, "Join online"), outlook !== undefined && h("a", { href: outlook, target: "_blank", rel: "noopener noreferrer" }, "Open in Outlook")),
+        known.length > 0
+          ? h("dl", {}, ...known.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))))
+          : h("p", {}, "Graph gave no further details."),
+        h(
+          "p",
+          { class: "links" },
+          online !== undefined &&
+            h("a", { href: online, target: "_blank", rel: "noopener noreferrer" }, "Join online"),
+          outlook !== undefined &&
+            h("a", { href: outlook, target: "_blank", rel: "noopener noreferrer" }, "Open in Outlook"),
+        ),
       ),
     ),
   );
@@ -247,7 +364,17 @@ function storedWindow(): DayWindow {
   try {
     const { from, to } = JSON.parse(settings.get("window") ?? "{}") as Partial<DayWindow>;
     const date = /^\d{4}-\d\d-\d\d$/;
-    if (from && to && date.test(from) && date.test(to) && from <= to && daysBetween(from, to) < 400 && covers({ from, to }) && daysBetween(today(), to) >= 7) return { from, to };
+    if (
+      from &&
+      to &&
+      date.test(from) &&
+      date.test(to) &&
+      from <= to &&
+      daysBetween(from, to) < 400 &&
+      covers({ from, to }) &&
+      daysBetween(today(), to) >= 7
+    )
+      return { from, to };
   } catch {
     // A setting that can't be read is none.
   }

@@ -1,7 +1,7 @@
 // An agenda made of Graph events. Pure: no DOM, no clock, no zone but the one that is given.
 //
-// A timed event is an instant and belongs to the days of the viewer's zone. An all-day event is a date: it is compared as
-// a string and never becomes an instant, so that no zone can move it.
+// A timed event is an instant and belongs to the days of the viewer's zone. An all-day event is a
+// date: it is compared as a string and never becomes an instant, so that no zone can move it.
 import type { Event } from "deltalink";
 
 /** Days as `YYYY-MM-DD`, both included. */
@@ -40,7 +40,11 @@ export const NAMELESS = "(no title)";
 
 /** Moves a date by whole days. In UTC, where every day has 24 hours. */
 export function addDays(date: string, days: number): string {
-  return new Date(Date.UTC(Number(date.slice(0, 4)), Number(date.slice(5, 7)) - 1, Number(date.slice(8, 10)) + days)).toISOString().slice(0, 10);
+  return new Date(
+    Date.UTC(Number(date.slice(0, 4)), Number(date.slice(5, 7)) - 1, Number(date.slice(8, 10)) + days),
+  )
+    .toISOString()
+    .slice(0, 10);
 }
 
 /** How many days `to` lies after `from`. */
@@ -76,16 +80,24 @@ export function dayOf(instant: number, zone: string): string {
   return `${year.padStart(4, "0")}-${month}-${day}`;
 }
 
-/** The instant of a Graph `dateTimeTimeZone`; undefined if it can't be read. UTC unless it names a zone the browser knows. */
-export function instantOf(value: { dateTime?: string | null; timeZone?: string | null } | null | undefined): number | undefined {
-  const parts = /^(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?)(\.\d+)?(Z|[+-]\d\d:\d\d)?$/.exec(value?.dateTime ?? "");
+/**
+ * The instant of a Graph `dateTimeTimeZone`; undefined if it can't be read. UTC unless it names a
+ * zone the browser knows.
+ */
+export function instantOf(
+  value: { dateTime?: string | null; timeZone?: string | null } | null | undefined,
+): number | undefined {
+  const parts = /^(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?)(\.\d+)?(Z|[+-]\d\d:\d\d)?$/.exec(
+    value?.dateTime ?? "",
+  );
   if (!parts?.[1]) return undefined;
   const utc = Date.parse(`${parts[1]}${parts[3] ?? "Z"}`);
   if (Number.isNaN(utc)) return undefined;
   const zone = value?.timeZone ?? "UTC";
   if (parts[3] || zone === "UTC") return utc;
   try {
-    // Twice: the offset is that of the instant looked for, and the first guess may lie beyond a change of clocks.
+    // Twice: the offset is that of the instant looked for, and the first guess may lie beyond a
+    // change of clocks.
     let instant = utc;
     for (let turn = 0; turn < 2; turn += 1) {
       const { year, month, day, hour, minute, second } = wallClock(instant, zone);
@@ -97,18 +109,29 @@ export function instantOf(value: { dateTime?: string | null; timeZone?: string |
   }
 }
 
-/** Occurrences come bare, without `isAllDay`: their master says it, and without one whole days from midnight to midnight do. */
+/**
+ * Occurrences come bare, without `isAllDay`: their master says it, and without one whole days from
+ * midnight to midnight do.
+ */
 function isAllDay(event: Event, master: Event | undefined): boolean {
   const said = event.isAllDay ?? master?.isAllDay;
   if (said !== undefined && said !== null) return said;
   const midnight = /T00:00(:00(\.0+)?)?$/;
   const [start, end] = [event.start?.dateTime ?? "", event.end?.dateTime ?? ""];
-  return event.type === "occurrence" && midnight.test(start) && midnight.test(end) && start.slice(0, 10) < end.slice(0, 10);
+  return (
+    event.type === "occurrence" &&
+    midnight.test(start) &&
+    midnight.test(end) &&
+    start.slice(0, 10) < end.slice(0, 10)
+  );
 }
 
 /** What an event is called. An occurrence is called what its master is called. */
 export function titleOf(event: Event, master: Event | undefined): string {
-  return (event.subject ?? master?.subject)?.trim() || (event.seriesMasterId && !master ? NAMELESS_SERIES : NAMELESS);
+  return (
+    (event.subject ?? master?.subject)?.trim() ||
+    (event.seriesMasterId && !master ? NAMELESS_SERIES : NAMELESS)
+  );
 }
 
 /** Puts the events on the days of a window, every day of which is listed. */
@@ -121,7 +144,9 @@ export function agenda(events: Iterable<Event>, window: DayWindow, zone: string)
     byDate.set(date, day);
   }
   const all = [...events];
-  const masters = new Map(all.filter((event) => event.type === "seriesMaster").map((event) => [event.id, event]));
+  const masters = new Map(
+    all.filter((event) => event.type === "seriesMaster").map((event) => [event.id, event]),
+  );
   for (const event of all) {
     // A master stands for its series; the occurrences are what takes place.
     if (event.type === "seriesMaster" || !event.id) continue;
@@ -171,7 +196,9 @@ export function agenda(events: Iterable<Event>, window: DayWindow, zone: string)
 /** All-day events first, the longest on top; then by time. */
 function inOrder(a: Entry, b: Entry): number {
   if (a.allDay !== b.allDay) return a.allDay ? -1 : 1;
-  const time = a.allDay ? b.days - a.days || a.day - b.day : (a.start ?? 0) - (b.start ?? 0) || (a.end ?? 0) - (b.end ?? 0);
+  const time = a.allDay
+    ? b.days - a.days || a.day - b.day
+    : (a.start ?? 0) - (b.start ?? 0) || (a.end ?? 0) - (b.end ?? 0);
   return time || (a.title < b.title ? -1 : a.title > b.title ? 1 : 0) || (a.key < b.key ? -1 : 1);
 }
 
@@ -187,8 +214,9 @@ export function windowAround(today: string): DayWindow {
 }
 
 /**
- * What to ask Graph for, to have every event of these days in any zone: a day more at either end, in UTC. The same days thus
- * ask for the same instants wherever the reader travels, and the stored link goes on being used.
+ * What to ask Graph for, to have every event of these days in any zone: a day more at either end,
+ * in UTC. The same days thus ask for the same instants wherever the reader travels, and the stored
+ * link goes on being used.
  */
 export function instantsOf(window: DayWindow): { start: string; end: string } {
   return { start: `${addDays(window.from, -1)}T00:00:00Z`, end: `${addDays(window.to, 2)}T00:00:00Z` };

@@ -1,7 +1,19 @@
-// What the three views share: the mirror painted at once, a round with its progress, what it changed, and its error.
+// What the three views share: the mirror painted at once, a round with its progress, what it
+// changed, and its error.
 import { DeltaError } from "deltalink";
 import type { Change, DeltaQuery, QueryStatus, RoundReport, WaitReason } from "deltalink";
-import { button, dateAndTime, h, icon, messageOf, onceAFrame, plural, settings, timeOfDay, type IconName } from "./dom";
+import {
+  button,
+  dateAndTime,
+  h,
+  icon,
+  messageOf,
+  onceAFrame,
+  plural,
+  settings,
+  timeOfDay,
+  type IconName,
+} from "./dom";
 
 export type ViewId = "calendar" | "contacts" | "recordings";
 export type Mark = "new" | "changed";
@@ -15,7 +27,9 @@ export interface Look<T> {
   titleOf(item: T, items: ReadonlyMap<string, T>): string;
   /** Reads what is to be shown of the mirror, where that is not every item as Graph sent it. */
   read?(query: DeltaQuery<T>): Promise<T[]>;
-  /** An item that a round brings, over what is shown of it, if that is more than what Graph sends. */
+  /**
+   * An item that a round brings, over what is shown of it, if that is more than what Graph sends.
+   */
   over?(shown: T, sent: T): T;
   /** Paints the whole of it. Called after each page of a first round, and after each round. */
   paint(items: ReadonlyMap<string, T>, marks: ReadonlyMap<string, Mark>): void;
@@ -85,7 +99,12 @@ export class Collection<T extends object> {
   readonly #look: Look<T>;
   readonly #statusText = h("span", { class: "status-text" });
   readonly #statusIcon = h("span", { class: "status-icon" });
-  readonly #statusLine = h("p", { class: "status", role: "status", "data-testid": "status" }, this.#statusIcon, this.#statusText);
+  readonly #statusLine = h(
+    "p",
+    { class: "status", role: "status", "data-testid": "status" },
+    this.#statusIcon,
+    this.#statusText,
+  );
   readonly #countdown = h("span", { class: "countdown", "aria-hidden": "true" });
   readonly #progress = h("div", { class: "progress", hidden: true });
   readonly #count = h("span", { class: "count" });
@@ -109,7 +128,12 @@ export class Collection<T extends object> {
     this.section = h(
       "section",
       { id: look.id, class: "view", "aria-labelledby": heading.id, "data-phase": "idle", hidden: true },
-      h("header", { class: "view-head" }, h("div", { class: "view-title" }, heading, this.#count), h("div", { class: "tools" }, ...(look.tools ?? []), this.#syncButton)),
+      h(
+        "header",
+        { class: "view-head" },
+        h("div", { class: "view-title" }, heading, this.#count),
+        h("div", { class: "tools" }, ...(look.tools ?? []), this.#syncButton),
+      ),
       h("div", { class: "status-bar" }, this.#statusLine, this.#countdown),
       this.#progress,
       this.#errorSlot,
@@ -147,7 +171,9 @@ export class Collection<T extends object> {
         this.#paintStatus();
       });
       // What another tab commits is in the mirror already.
-      const changes = query.on("change", (_changes, { remote }) => (remote && !this.running ? this.reload() : undefined));
+      const changes = query.on("change", (_changes, { remote }) =>
+        remote && !this.running ? this.reload() : undefined,
+      );
       this.#unsubscribe = () => {
         status();
         changes();
@@ -234,8 +260,16 @@ export class Collection<T extends object> {
       const gone = change.old ?? old;
       this.#marks.delete(id);
       if (!gone) return;
-      const notes = { deleted: "", changed: "can be restored on the server", ghost: "no longer listed by a full round" };
-      differences.push({ verb: "Removed", title: this.#look.titleOf(gone, this.items), note: notes[change.reason] });
+      const notes = {
+        deleted: "",
+        changed: "can be restored on the server",
+        ghost: "no longer listed by a full round",
+      };
+      differences.push({
+        verb: "Removed",
+        title: this.#look.titleOf(gone, this.items),
+        note: notes[change.reason],
+      });
       this.items.delete(id);
       return;
     }
@@ -243,11 +277,18 @@ export class Collection<T extends object> {
     this.items.set(id, old && this.#look.over ? this.#look.over(old, change.item) : change.item);
     if (change.old && JSON.stringify(change.old) === JSON.stringify(change.item)) return;
     this.#marks.set(id, old ? "changed" : "new");
-    differences.push({ verb: old ? "Changed" : "Added", title: this.#look.titleOf(change.item, this.items), note: "" });
+    differences.push({
+      verb: old ? "Changed" : "Added",
+      title: this.#look.titleOf(change.item, this.items),
+      note: "",
+    });
   }
 
   #fail(error: unknown): DeltaError {
-    this.error = error instanceof DeltaError ? error : new DeltaError(messageOf(error), { code: "internal", cause: error });
+    this.error =
+      error instanceof DeltaError
+        ? error
+        : new DeltaError(messageOf(error), { code: "internal", cause: error });
     this.#paintError();
     return this.error;
   }
@@ -259,7 +300,8 @@ export class Collection<T extends object> {
   );
 
   #paint(): void {
-    this.#count.textContent = this.query && this.items.size > 0 ? plural(this.items.size, this.#look.noun) : "";
+    this.#count.textContent =
+      this.query && this.items.size > 0 ? plural(this.items.size, this.#look.noun) : "";
     this.section.dataset.count = String(this.items.size);
     // The marks of a first round would be on every row and so say nothing.
     this.#look.paint(this.items, this.#marks.size < this.items.size ? this.#marks : new Map());
@@ -269,7 +311,9 @@ export class Collection<T extends object> {
   /** The words for where things stand. */
   statusWords(): string {
     const { phase, progress, waitUntil, waitReason, lastSyncedAt } = this.status;
-    const far = progress ? ` · ${plural(progress.pages, "page")} · ${plural(progress.items, "item")} · ${plural(progress.requests, "request")}` : "";
+    const far = progress
+      ? ` · ${plural(progress.pages, "page")} · ${plural(progress.items, "item")} · ${plural(progress.requests, "request")}`
+      : "";
     if (!this.query) return "";
     switch (phase) {
       case "syncing":
@@ -288,13 +332,16 @@ export class Collection<T extends object> {
       case "idle":
     }
     if (this.running) return "Round running";
-    if (this.error) return `The last round failed (${this.error.code})${lastSyncedAt ? `; up to date as of ${timeOfDay(lastSyncedAt)}` : ""}`;
+    if (this.error)
+      return `The last round failed (${this.error.code})${lastSyncedAt ? `; up to date as of ${timeOfDay(lastSyncedAt)}` : ""}`;
     if (this.#note) return this.#note;
     if (this.#report) return `Last round: ${summaryOf(this.#report)}`;
     const stored = settings.get(`last.${this.query.key}`);
     if (stored && lastSyncedAt) return `Last round: ${stored}`;
     if (lastSyncedAt) return `Last round: ${timeOfDay(lastSyncedAt)}`;
-    return this.items.size > 0 ? "A round was interrupted; the next one goes on there" : "Nothing fetched yet. Press Sync for the first round.";
+    return this.items.size > 0
+      ? "A round was interrupted; the next one goes on there"
+      : "Nothing fetched yet. Press Sync for the first round.";
   }
 
   #paintStatus(starting = false): void {
@@ -305,10 +352,21 @@ export class Collection<T extends object> {
     this.section.dataset.phase = failed ? "failed" : shown;
     this.section.dataset.busy = String(busy);
     // A screen reader hears of a wait and of the outcome, not of every page.
-    this.#statusLine.setAttribute("aria-busy", String(busy && (shown === "syncing" || shown === "resyncing")));
+    this.#statusLine.setAttribute(
+      "aria-busy",
+      String(busy && (shown === "syncing" || shown === "resyncing")),
+    );
     const words = starting ? "Round running" : this.statusWords();
     if (this.#statusText.textContent !== words) this.#statusText.textContent = words;
-    const name: IconName = failed ? "warning" : shown === "waiting" ? "clock" : shown === "needs-auth" ? "lock" : busy ? "sync" : "check";
+    const name: IconName = failed
+      ? "warning"
+      : shown === "waiting"
+        ? "clock"
+        : shown === "needs-auth"
+          ? "lock"
+          : busy
+            ? "sync"
+            : "check";
     if (this.#statusIcon.dataset.name !== name) {
       this.#statusIcon.dataset.name = name;
       this.#statusIcon.replaceChildren(icon(name));
@@ -335,12 +393,21 @@ export class Collection<T extends object> {
     this.#last.hidden = failed && differences.length === 0;
     const full = report.kind === "full" && differences.length > LISTED;
     this.#lastSummary.textContent = `What the last round changed (${differences.length})`;
-    const rows = differences.slice(0, full ? 10 : LISTED).map(({ verb, title, note }) =>
-      h("li", { "data-verb": verb.toLowerCase() }, h("span", { class: "verb" }, verb), h("span", { class: "what" }, title), note !== "" && h("span", { class: "note" }, note)),
-    );
+    const rows = differences
+      .slice(0, full ? 10 : LISTED)
+      .map(({ verb, title, note }) =>
+        h(
+          "li",
+          { "data-verb": verb.toLowerCase() },
+          h("span", { class: "verb" }, verb),
+          h("span", { class: "what" }, title),
+          note !== "" && h("span", { class: "note" }, note),
+        ),
+      );
     const more = differences.length - rows.length;
     if (more > 0) rows.push(h("li", { class: "more" }, `and ${more.toLocaleString()} more`));
-    if (differences.length === 0) rows.push(h("li", { class: "more" }, "Nothing: everything was as it is here."));
+    if (differences.length === 0)
+      rows.push(h("li", { class: "more" }, "Nothing: everything was as it is here."));
     this.#lastList.replaceChildren(...rows);
   }
 
@@ -369,15 +436,32 @@ export class Collection<T extends object> {
         h(
           "div",
           { class: "error-body" },
-          h("h2", {}, this.items.size > 0 ? "This round failed. What you see is from the last good one." : "This round failed."),
+          h(
+            "h2",
+            {},
+            this.items.size > 0
+              ? "This round failed. What you see is from the last good one."
+              : "This round failed.",
+          ),
           h("p", {}, error.message),
-          h("dl", {}, ...facts.flatMap(([name, value]) => (value === undefined ? [] : [h("div", {}, h("dt", {}, name), h("dd", {}, value))]))),
+          h(
+            "dl",
+            {},
+            ...facts.flatMap(([name, value]) =>
+              value === undefined ? [] : [h("div", {}, h("dt", {}, name), h("dd", {}, value))],
+            ),
+          ),
           h(
             "div",
             { class: "actions" },
             way && button(way.label, () => way.run(), { class: "button primary" }),
-            button("Try again", () => void this.sync(), { icon: "sync", ...(way ? {} : { class: "button primary" }) }),
-            button("Copy report", () => void copy(reportOf(error, this.query?.key), copied), { icon: "copy" }),
+            button("Try again", () => void this.sync(), {
+              icon: "sync",
+              ...(way ? {} : { class: "button primary" }),
+            }),
+            button("Copy report", () => void copy(reportOf(error, this.query?.key), copied), {
+              icon: "copy",
+            }),
             copied,
           ),
         ),
@@ -389,7 +473,16 @@ export class Collection<T extends object> {
 /** What can be pasted into an issue. The package keeps tokens out of it. */
 function reportOf(error: DeltaError, key: string | undefined): string {
   const { name, message, code, status, graphCode, requestId, retryable, retryAt, report } = error;
-  return JSON.stringify({ error: { name, message, code, status, graphCode, requestId, retryable, retryAt }, report, query: key, page: navigator.userAgent }, null, 2);
+  return JSON.stringify(
+    {
+      error: { name, message, code, status, graphCode, requestId, retryable, retryAt },
+      report,
+      query: key,
+      page: navigator.userAgent,
+    },
+    null,
+    2,
+  );
 }
 
 async function copy(text: string, told: HTMLElement): Promise<void> {
@@ -407,6 +500,12 @@ async function copy(text: string, told: HTMLElement): Promise<void> {
 
 /** A view's words where there is nothing to list. */
 export function emptyState(name: IconName, title: string, text: string, ...actions: Node[]): HTMLElement {
-  return h("div", { class: "empty" }, h("div", { class: "empty-icon" }, icon(name)), h("h2", {}, title), h("p", {}, text), ...actions);
+  return h(
+    "div",
+    { class: "empty" },
+    h("div", { class: "empty-icon" }, icon(name)),
+    h("h2", {}, title),
+    h("p", {}, text),
+    ...actions,
+  );
 }
-

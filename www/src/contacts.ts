@@ -1,4 +1,5 @@
-// The organization's contacts: a table with a search and columns to sort by; on a narrow page, cards.
+// The organization's contacts: a table with a search and columns to sort by; on a narrow page,
+// cards.
 import type { OrgContact } from "deltalink";
 import { Collection, emptyState, type Mark } from "./collection";
 import { h, icon, locale, plural, settings } from "./dom";
@@ -13,7 +14,16 @@ const columns = [
 type Column = (typeof columns)[number][0];
 
 /** The properties this view asks for. */
-export const CONTACT_PROPERTIES = ["displayName", "givenName", "surname", "companyName", "department", "jobTitle", "mail", "phones"];
+export const CONTACT_PROPERTIES = [
+  "displayName",
+  "givenName",
+  "surname",
+  "companyName",
+  "department",
+  "jobTitle",
+  "mail",
+  "phones",
+];
 
 /** Rows put on the page at one go; the rest follow while the browser is idle. */
 const CHUNK = 120;
@@ -32,18 +42,35 @@ export function contactsView(): Collection<OrgContact> {
   let sort: { column: Column; down: boolean } = { column: "displayName", down: false };
   let turn = 0;
 
-  const search = h("input", { type: "search", id: "contact-search", placeholder: "Search contacts", autocomplete: "off", spellcheck: "false", "aria-describedby": "contact-count" });
+  const search = h("input", {
+    type: "search",
+    id: "contact-search",
+    placeholder: "Search contacts",
+    autocomplete: "off",
+    spellcheck: "false",
+    "aria-describedby": "contact-count",
+  });
   const count = h("p", { id: "contact-count", class: "match-count", role: "status" });
   const body = h("tbody", { role: "rowgroup" });
   const nothing = h("div", {});
   const headings = new Map<Column, HTMLElement>();
   const heads = columns.map(([column, label]) => {
-    const press = h("button", { type: "button", class: "sort", on: { click: () => by(column) } }, label, h("span", { class: "arrow", "aria-hidden": "true" }));
+    const press = h(
+      "button",
+      { type: "button", class: "sort", on: { click: () => by(column) } },
+      label,
+      h("span", { class: "arrow", "aria-hidden": "true" }),
+    );
     const head = h("th", { role: "columnheader", scope: "col", "aria-sort": "none" }, press);
     headings.set(column, head);
     return head;
   });
-  const table = h("table", { role: "table", class: "contacts-table", "aria-label": "Contacts" }, h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, ...heads)), body);
+  const table = h(
+    "table",
+    { role: "table", class: "contacts-table", "aria-label": "Contacts" },
+    h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, ...heads)),
+    body,
+  );
   const stored = settings.get("contacts.sort")?.split(" ");
   const known = columns.find(([column]) => column === stored?.[0]);
   if (known) sort = { column: known[0], down: stored?.[1] === "down" };
@@ -56,9 +83,15 @@ export function contactsView(): Collection<OrgContact> {
   }
 
   function show(): void {
-    for (const [column, head] of headings) head.setAttribute("aria-sort", column !== sort.column ? "none" : sort.down ? "descending" : "ascending");
+    for (const [column, head] of headings)
+      head.setAttribute(
+        "aria-sort",
+        column !== sort.column ? "none" : sort.down ? "descending" : "ascending",
+      );
     const words = fold(search.value).split(/\s+/).filter(Boolean);
-    const found = [...lines.values()].filter(({ haystack }) => words.every((word) => haystack.includes(word)));
+    const found = [...lines.values()].filter(({ haystack }) =>
+      words.every((word) => haystack.includes(word)),
+    );
     const way = sort.down ? -1 : 1;
     found.sort((a, b) => {
       const [left, right] = [a.text[sort.column], b.text[sort.column]];
@@ -66,20 +99,34 @@ export function contactsView(): Collection<OrgContact> {
       if (left === "" || right === "") return left === right ? 0 : left === "" ? 1 : -1;
       return way * collator.compare(left, right) || collator.compare(a.text.displayName, b.text.displayName);
     });
-    count.textContent = lines.size === 0 ? "" : words.length > 0 ? `${plural(found.length, "contact")} of ${lines.size.toLocaleString(locale)} found` : "";
+    count.textContent =
+      lines.size === 0
+        ? ""
+        : words.length > 0
+          ? `${plural(found.length, "contact")} of ${lines.size.toLocaleString(locale)} found`
+          : "";
     table.hidden = found.length === 0;
     nothing.replaceChildren(
       ...(found.length > 0
         ? []
         : [
             lines.size === 0
-              ? emptyState("contacts", "No contacts here yet", "Press Sync: the first round brings the organization's contacts, the later ones only what changed.")
-              : emptyState("search", "No contact matches", `Nothing among ${plural(lines.size, "contact")} matches “${search.value.trim()}”. Try fewer letters.`),
+              ? emptyState(
+                  "contacts",
+                  "No contacts here yet",
+                  "Press Sync: the first round brings the organization's contacts, the later ones only what changed.",
+                )
+              : emptyState(
+                  "search",
+                  "No contact matches",
+                  `Nothing among ${plural(lines.size, "contact")} matches “${search.value.trim()}”. Try fewer letters.`,
+                ),
           ]),
     );
     table.setAttribute("aria-rowcount", String(found.length + 1));
     const mine = (turn += 1);
-    const rows = (from: number): HTMLElement[] => found.slice(from, from + CHUNK).map((line) => (line.row ??= rowOf(line)));
+    const rows = (from: number): HTMLElement[] =>
+      found.slice(from, from + CHUNK).map((line) => (line.row ??= rowOf(line)));
     body.replaceChildren(...rows(0));
     const rest = (from: number): void => {
       if (mine !== turn || from >= found.length) return;
@@ -100,23 +147,45 @@ export function contactsView(): Collection<OrgContact> {
       for (const [id, contact] of items) {
         const old = lines.get(id);
         const mark = marks.get(id);
-        next.set(id, old && old.mark === mark && (old.contact === contact || JSON.stringify(old.contact) === JSON.stringify(contact)) ? old : lineOf(contact, mark));
+        next.set(
+          id,
+          old &&
+            old.mark === mark &&
+            (old.contact === contact || JSON.stringify(old.contact) === JSON.stringify(contact))
+            ? old
+            : lineOf(contact, mark),
+        );
       }
       lines = next;
       show();
     },
-    tools: [h("label", { class: "search" }, icon("search"), h("span", { class: "sr-only" }, "Search contacts"), search)],
+    tools: [
+      h(
+        "label",
+        { class: "search" },
+        icon("search"),
+        h("span", { class: "sr-only" }, "Search contacts"),
+        search,
+      ),
+    ],
     body: h("div", {}, count, nothing, table),
   });
 }
 
-const later = (run: () => void): void => void ("requestIdleCallback" in window ? requestIdleCallback(run, { timeout: 200 }) : setTimeout(run, 16));
+const later = (run: () => void): void =>
+  void ("requestIdleCallback" in window ? requestIdleCallback(run, { timeout: 200 }) : setTimeout(run, 16));
 
 /** Without case and accents, so that "Muller" finds "Müller". */
-const fold = (text: string): string => text.normalize("NFD").replace(/\p{Mn}/gu, "").toLowerCase();
+const fold = (text: string): string =>
+  text
+    .normalize("NFD")
+    .replace(/\p{Mn}/gu, "")
+    .toLowerCase();
 
 function lineOf(contact: OrgContact, mark: Mark | undefined): Line {
-  const phone = contact.phones?.find(({ type, number }) => type === "business" && number) ?? contact.phones?.find(({ number }) => number);
+  const phone =
+    contact.phones?.find(({ type, number }) => type === "business" && number) ??
+    contact.phones?.find(({ number }) => number);
   const text = {
     displayName: contact.displayName ?? [contact.givenName, contact.surname].filter(Boolean).join(" "),
     companyName: contact.companyName ?? "",
@@ -124,12 +193,26 @@ function lineOf(contact: OrgContact, mark: Mark | undefined): Line {
     mail: contact.mail ?? "",
     phone: phone?.number ?? "",
   };
-  return { contact, text, mark, haystack: fold(`${Object.values(text).join(" ")} ${contact.department ?? ""}`) };
+  return {
+    contact,
+    text,
+    mark,
+    haystack: fold(`${Object.values(text).join(" ")} ${contact.department ?? ""}`),
+  };
 }
 
 function rowOf({ contact, text, mark }: Line): HTMLElement {
   const cell = (label: string, value: string, ...content: (Node | string)[]): HTMLElement =>
-    h("td", { role: "cell", "data-label": label, title: label === "Mail" && value !== "" ? value : undefined, class: value === "" ? "missing" : undefined }, ...(value === "" ? [h("span", { class: "sr-only" }, "none")] : content));
+    h(
+      "td",
+      {
+        role: "cell",
+        "data-label": label,
+        title: label === "Mail" && value !== "" ? value : undefined,
+        class: value === "" ? "missing" : undefined,
+      },
+      ...(value === "" ? [h("span", { class: "sr-only" }, "none")] : content),
+    );
   const name = text.displayName || "(no name)";
   return h(
     "tr",
@@ -143,8 +226,20 @@ function rowOf({ contact, text, mark }: Line): HTMLElement {
     ),
     cell("Company", text.companyName, text.companyName),
     cell("Title", text.jobTitle, text.jobTitle),
-    cell("Mail", text.mail, /^[^\s@]+@[^\s@]+$/.test(text.mail) ? h("a", { href: `mailto:${encodeURIComponent(text.mail)}` }, text.mail) : text.mail),
-    cell("Phone", text.phone, /^[+\d][\d\s().-]*$/.test(text.phone) ? h("a", { href: `tel:${text.phone.replace(/[^+\d]/g, "")}` }, text.phone) : text.phone),
+    cell(
+      "Mail",
+      text.mail,
+      /^[^\s@]+@[^\s@]+$/.test(text.mail)
+        ? h("a", { href: `mailto:${encodeURIComponent(text.mail)}` }, text.mail)
+        : text.mail,
+    ),
+    cell(
+      "Phone",
+      text.phone,
+      /^[+\d][\d\s().-]*$/.test(text.phone)
+        ? h("a", { href: `tel:${text.phone.replace(/[^+\d]/g, "")}` }, text.phone)
+        : text.phone,
+    ),
   );
 }
 
@@ -157,4 +252,5 @@ const initials = (name: string): string =>
     .join("")
     .toUpperCase();
 
-const tint = (name: string): number => [...name].reduce((sum, letter) => (sum * 31 + (letter.codePointAt(0) ?? 0)) % 997, 7) % 6;
+const tint = (name: string): number =>
+  [...name].reduce((sum, letter) => (sum * 31 + (letter.codePointAt(0) ?? 0)) % 997, 7) % 6;

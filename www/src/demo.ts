@@ -1,11 +1,16 @@
-// The demo: a session on the fake Graph of this page's own origin, and a panel that changes things behind its back.
+// The demo: a session on the fake Graph of this page's own origin, and a panel that changes things
+// behind its back.
 import { openDelta, type TokenFunction } from "deltalink";
 import type { Collection, ViewId } from "./collection";
 import { button, h, icon, messageOf, plural, settings, type IconName } from "./dom";
 import type { Session } from "./session";
 
 /** The fake's names for the three collections. */
-const COLLECTIONS: Record<ViewId, string> = { calendar: "events", contacts: "contacts", recordings: "recordings" };
+const COLLECTIONS: Record<ViewId, string> = {
+  calendar: "events",
+  contacts: "contacts",
+  recordings: "recordings",
+};
 const NOUNS: Record<ViewId, string> = { calendar: "event", contacts: "contact", recordings: "recording" };
 
 type Kind = "delegated" | "app";
@@ -39,17 +44,28 @@ export class World {
   async call<T>(method: string, path: string, body?: unknown): Promise<T> {
     const answer = await fetch(`/control/worlds${path}`, {
       method,
-      ...(body !== undefined && { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+      ...(body !== undefined && {
+        body: JSON.stringify(body),
+        headers: { "content-type": "application/json" },
+      }),
     });
-    if (!answer.ok) throw new Error(`The demo's server answered ${answer.status} to ${method} ${path}: ${(await answer.text()).slice(0, 200)}`);
-    return (answer.headers.get("content-type") ?? "").includes("json") ? ((await answer.json()) as T) : (undefined as T);
+    if (!answer.ok)
+      throw new Error(
+        `The demo's server answered ${answer.status} to ${method} ${path}: ${(await answer.text()).slice(0, 200)}`,
+      );
+    return (answer.headers.get("content-type") ?? "").includes("json")
+      ? ((await answer.json()) as T)
+      : (undefined as T);
   }
 
   ask<T>(method: string, path: string, body?: unknown): Promise<T> {
     return this.call(method, `/${this.id}${path}`, body);
   }
 
-  /** Makes the world if it is not there. One that is there stays as it is, or the stored links would die. */
+  /**
+   * Makes the world if it is not there. One that is there stays as it is, or the stored links would
+   * die.
+   */
   ensure(): Promise<void> {
     this.#made ??= this.#make().catch((error: unknown) => {
       this.#made = undefined;
@@ -69,7 +85,12 @@ export class World {
     this.#tokens.clear();
     sessionStorage.removeItem(this.#kept("delegated"));
     sessionStorage.removeItem(this.#kept("app"));
-    await this.call("POST", "", { id: this.id, seed: 1, options: { latency_ms: 120 }, populate: { events: 60, contacts: 140, recordings: 18 } });
+    await this.call("POST", "", {
+      id: this.id,
+      seed: 1,
+      options: { latency_ms: 120 },
+      populate: { events: 60, contacts: 140, recordings: 18 },
+    });
   }
 
   /** A token, kept for this tab as a sign-in would be: a reload needs no new one. */
@@ -91,7 +112,10 @@ export class World {
     const mine = this.user !== undefined;
     // An account begins with its first token, so the app that reads its meetings comes second.
     if (kind === "app" && mine) await this.token("delegated", false);
-    const { token } = await this.ask<{ token: string }>("POST", "/token", { kind, ...(mine && kind === "delegated" && { user: this.user }) });
+    const { token } = await this.ask<{ token: string }>("POST", "/token", {
+      kind,
+      ...(mine && kind === "delegated" && { user: this.user }),
+    });
     sessionStorage.setItem(this.#kept(kind), token);
     return token;
   }
@@ -107,20 +131,28 @@ export interface DemoSession extends Session {
   /** Which token reads the recordings. */
   reader: Kind;
   readWith(kind: Kind): void;
-  /** Plays an organization that wants another sign-in: the next refused token is the user's to renew. */
+  /**
+   * Plays an organization that wants another sign-in: the next refused token is the user's to
+   * renew.
+   */
   wantSignIn(): void;
 }
 
-/** Opens the demo's session. But for a first visit it asks the server for nothing: the mirror is painted before any request. */
+/**
+ * Opens the demo's session. But for a first visit it asks the server for nothing: the mirror is
+ * painted before any request.
+ */
 export async function openDemo(worldId: string, account: string | undefined): Promise<DemoSession> {
-  const user = account === undefined ? undefined : account.includes("@") ? account : `${account}@contoso.example`;
+  const user =
+    account === undefined ? undefined : account.includes("@") ? account : `${account}@contoso.example`;
   const world = new World(worldId, user);
   const me = user === undefined ? await defaultUser(world) : { id: user, address: user };
   let wanted = false;
   const source =
     (kind: Kind): TokenFunction =>
     ({ reason }) => {
-      if (wanted && kind === "delegated" && (reason === "unauthorized" || reason === "claims")) throw new InteractionRequired();
+      if (wanted && kind === "delegated" && (reason === "unauthorized" || reason === "claims"))
+        throw new InteractionRequired();
       return world.token(kind, reason === "unauthorized" || reason === "claims");
     };
   const [client, app] = await Promise.all([
@@ -188,7 +220,12 @@ async function defaultUser(world: World): Promise<User> {
 /** The switch above the recordings. */
 export function readerSwitch(session: DemoSession, changed: () => void): HTMLElement {
   const choice = (kind: Kind, label: string): HTMLElement => {
-    const input = h("input", { type: "radio", name: "reader", value: kind, on: { change: () => pick(kind) } });
+    const input = h("input", {
+      type: "radio",
+      name: "reader",
+      value: kind,
+      on: { change: () => pick(kind) },
+    });
     input.checked = session.reader === kind;
     return h("label", {}, input, h("span", {}, label));
   };
@@ -196,7 +233,13 @@ export function readerSwitch(session: DemoSession, changed: () => void): HTMLEle
     session.readWith(kind);
     changed();
   };
-  return h("fieldset", { class: "segmented" }, h("legend", {}, "Read recordings with"), choice("app", "an app-only token"), choice("delegated", "the signed-in user's"));
+  return h(
+    "fieldset",
+    { class: "segmented" },
+    h("legend", {}, "Read recordings with"),
+    choice("app", "an app-only token"),
+    choice("delegated", "the signed-in user's"),
+  );
 }
 
 interface Fault {
@@ -212,23 +255,81 @@ const rule =
     world.ask("POST", "/faults", [{ match: { collection, kind: "any" }, times: 1, fault }]);
 
 const faults: Fault[] = [
-  { icon: "clock", label: "Throttle", hint: "429, Retry-After 3 s", inject: rule({ name: "status", status: 429, code: "TooManyRequests", message: "Too many requests.", headers: { "Retry-After": "3" } }) },
-  { icon: "warning", label: "Server error", hint: "503, once", inject: rule({ name: "status", status: 503, code: "ServiceUnavailable", message: "The service is down for a moment." }) },
-  { icon: "offline", label: "Cut the connection", hint: "Half an answer, once", inject: rule({ name: "cut" }) },
-  { icon: "stack", label: "Expire the links", hint: "A full round follows", inject: ({ world }, collection) => world.ask("POST", "/expire", { collection }) },
-  { icon: "lock", label: "Refuse the token", hint: "401; a new one is asked for", inject: ({ world }) => world.ask("POST", "/revoke") },
-  { icon: "person", label: "Ask for a sign-in", hint: "401 with a claims challenge", inject: (session, collection) => (session.wantSignIn(), rule({ name: "claims" })(session, collection)) },
-  { icon: "close", label: "Forbid", hint: "403: a round that fails", inject: rule({ name: "status", status: 403, code: "ErrorAccessDenied", message: "Access is denied. Check credentials and try again." }) },
+  {
+    icon: "clock",
+    label: "Throttle",
+    hint: "429, Retry-After 3 s",
+    inject: rule({
+      name: "status",
+      status: 429,
+      code: "TooManyRequests",
+      message: "Too many requests.",
+      headers: { "Retry-After": "3" },
+    }),
+  },
+  {
+    icon: "warning",
+    label: "Server error",
+    hint: "503, once",
+    inject: rule({
+      name: "status",
+      status: 503,
+      code: "ServiceUnavailable",
+      message: "The service is down for a moment.",
+    }),
+  },
+  {
+    icon: "offline",
+    label: "Cut the connection",
+    hint: "Half an answer, once",
+    inject: rule({ name: "cut" }),
+  },
+  {
+    icon: "stack",
+    label: "Expire the links",
+    hint: "A full round follows",
+    inject: ({ world }, collection) => world.ask("POST", "/expire", { collection }),
+  },
+  {
+    icon: "lock",
+    label: "Refuse the token",
+    hint: "401; a new one is asked for",
+    inject: ({ world }) => world.ask("POST", "/revoke"),
+  },
+  {
+    icon: "person",
+    label: "Ask for a sign-in",
+    hint: "401 with a claims challenge",
+    inject: (session, collection) => (session.wantSignIn(), rule({ name: "claims" })(session, collection)),
+  },
+  {
+    icon: "close",
+    label: "Forbid",
+    hint: "403: a round that fails",
+    inject: rule({
+      name: "status",
+      status: 403,
+      code: "ErrorAccessDenied",
+      message: "Access is denied. Check credentials and try again.",
+    }),
+  },
 ];
 
 /** The panel. `current` is the collection in view, whose server side the buttons change. */
-export function demoPanel(session: DemoSession, current: () => { id: ViewId; collection: Collection<object> }, close: () => void): { panel: HTMLElement; refresh(): void } {
+export function demoPanel(
+  session: DemoSession,
+  current: () => { id: ViewId; collection: Collection<object> },
+  close: () => void,
+): { panel: HTMLElement; refresh(): void } {
   const { world } = session;
   const log = h("ol", { class: "demo-log", role: "log", "aria-label": "What the demo did" });
   const target = h("strong", {});
   const note = h("p", { class: "hint" });
 
-  const act = async (what: string, change: (id: ViewId, collection: Collection<object>) => Promise<string | undefined>): Promise<void> => {
+  const act = async (
+    what: string,
+    change: (id: ViewId, collection: Collection<object>) => Promise<string | undefined>,
+  ): Promise<void> => {
     const { id, collection } = current();
     const round = h("span", { class: "outcome" }, "…");
     const said = h("span", {}, what);
@@ -252,40 +353,78 @@ export function demoPanel(session: DemoSession, current: () => { id: ViewId; col
   const edit = (edits: object[]): Promise<{ ids: string[] }> => world.ask("POST", "/edits", edits);
   const owner = world.user === undefined ? {} : { user: world.user };
   const some = (id: ViewId, collection: Collection<object>): { id: string; title: string } => {
-    const candidates = [...collection.items].filter(([, item]) => !("type" in item) || item.type === "singleInstance");
+    const candidates = [...collection.items].filter(
+      ([, item]) => !("type" in item) || item.type === "singleInstance",
+    );
     const [key, item] = candidates[Math.floor(Math.random() * candidates.length)] ?? [];
-    if (key === undefined || item === undefined) throw new Error(`There is no ${NOUNS[id]} here yet. Press Sync first.`);
+    if (key === undefined || item === undefined)
+      throw new Error(`There is no ${NOUNS[id]} here yet. Press Sync first.`);
     const { subject, displayName } = item as { subject?: string; displayName?: string };
     return { id: key, title: subject ?? displayName ?? "" };
   };
 
-  const add = button("Add", () => void act("Add on the server", async (id) => {
-    await edit([{ collection: COLLECTIONS[id], op: "add", ...owner }]);
-    return `Added a ${NOUNS[id]} on the server`.replace("a event", "an event");
-  }), { icon: "plus" });
-  const change = button("Edit", () => void act("Edit on the server", async (id, collection) => {
-    const picked = some(id, collection);
-    const stamp = new Date().toLocaleTimeString("en-GB");
-    const base = picked.title.replace(/ \(edited .*\)$/, "");
-    const patch = id === "calendar" ? { subject: `${base} (edited ${stamp})` } : { jobTitle: `Promoted at ${stamp}` };
-    await edit([{ collection: COLLECTIONS[id], op: "edit", id: picked.id, patch, ...owner }]);
-    return `Edited “${base}” on the server`;
-  }), { icon: "pencil" });
-  const remove = button("Delete", () => void act("Delete on the server", async (id, collection) => {
-    const picked = some(id, collection);
-    await edit([{ collection: COLLECTIONS[id], op: "remove", id: picked.id, ...owner }]);
-    return `Deleted “${picked.title}” on the server`;
-  }), { icon: "trash" });
-  const ten = button("Ten changes at once", () => void act("Ten changes on the server", async (id) => {
-    const { ids } = await edit([{ collection: COLLECTIONS[id], op: "random", count: 10, ...owner }]);
-    return `Made ten changes on the server (${plural(new Set(ids).size, NOUNS[id])})`;
-  }), { icon: "stack" });
+  const add = button(
+    "Add",
+    () =>
+      void act("Add on the server", async (id) => {
+        await edit([{ collection: COLLECTIONS[id], op: "add", ...owner }]);
+        return `Added a ${NOUNS[id]} on the server`.replace("a event", "an event");
+      }),
+    { icon: "plus" },
+  );
+  const change = button(
+    "Edit",
+    () =>
+      void act("Edit on the server", async (id, collection) => {
+        const picked = some(id, collection);
+        const stamp = new Date().toLocaleTimeString("en-GB");
+        const base = picked.title.replace(/ \(edited .*\)$/, "");
+        const patch =
+          id === "calendar" ? { subject: `${base} (edited ${stamp})` } : { jobTitle: `Promoted at ${stamp}` };
+        await edit([{ collection: COLLECTIONS[id], op: "edit", id: picked.id, patch, ...owner }]);
+        return `Edited “${base}” on the server`;
+      }),
+    { icon: "pencil" },
+  );
+  const remove = button(
+    "Delete",
+    () =>
+      void act("Delete on the server", async (id, collection) => {
+        const picked = some(id, collection);
+        await edit([{ collection: COLLECTIONS[id], op: "remove", id: picked.id, ...owner }]);
+        return `Deleted “${picked.title}” on the server`;
+      }),
+    { icon: "trash" },
+  );
+  const ten = button(
+    "Ten changes at once",
+    () =>
+      void act("Ten changes on the server", async (id) => {
+        const { ids } = await edit([{ collection: COLLECTIONS[id], op: "random", count: 10, ...owner }]);
+        return `Made ten changes on the server (${plural(new Set(ids).size, NOUNS[id])})`;
+      }),
+    { icon: "stack" },
+  );
 
   const panel = h(
     "aside",
     { class: "demo", id: "demo-panel", "aria-labelledby": "demo-heading" },
-    h("div", { class: "demo-head" }, h("h2", { id: "demo-heading" }, "Demo server"), button("", close, { icon: "close", class: "button icon-only quiet", "aria-label": "Close the demo panel" })),
-    h("p", { class: "demo-lead" }, "A local fake of Microsoft Graph. Change it behind the page's back, then watch one round bring it here. Collection: ", target),
+    h(
+      "div",
+      { class: "demo-head" },
+      h("h2", { id: "demo-heading" }, "Demo server"),
+      button("", close, {
+        icon: "close",
+        class: "button icon-only quiet",
+        "aria-label": "Close the demo panel",
+      }),
+    ),
+    h(
+      "p",
+      { class: "demo-lead" },
+      "A local fake of Microsoft Graph. Change it behind the page's back, then watch one round bring it here. Collection: ",
+      target,
+    ),
     h("h3", {}, "Change something"),
     h("div", { class: "demo-buttons" }, add, change, remove, ten),
     note,
@@ -294,7 +433,27 @@ export function demoPanel(session: DemoSession, current: () => { id: ViewId; col
       "div",
       { class: "demo-faults" },
       ...faults.map((fault) =>
-        h("button", { type: "button", class: "fault", on: { click: () => void act(`${fault.label} (${fault.hint})`, async (id) => void (await fault.inject(session, COLLECTIONS[id]))) } }, icon(fault.icon), h("span", {}, h("span", { class: "fault-label" }, fault.label), h("span", { class: "fault-hint" }, fault.hint))),
+        h(
+          "button",
+          {
+            type: "button",
+            class: "fault",
+            on: {
+              click: () =>
+                void act(
+                  `${fault.label} (${fault.hint})`,
+                  async (id) => void (await fault.inject(session, COLLECTIONS[id])),
+                ),
+            },
+          },
+          icon(fault.icon),
+          h(
+            "span",
+            {},
+            h("span", { class: "fault-label" }, fault.label),
+            h("span", { class: "fault-hint" }, fault.hint),
+          ),
+        ),
       ),
     ),
     h("h3", {}, "What happened"),

@@ -9,26 +9,38 @@ interface Props {
 }
 
 /** An element. `true` sets an empty attribute; `false`, null and undefined leave it out. */
-export function h<K extends keyof HTMLElementTagNameMap>(tag: K, props: Props = {}, ...children: Child[]): HTMLElementTagNameMap[K] {
+export function h<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  props: Props = {},
+  ...children: Child[]
+): HTMLElementTagNameMap[K] {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(props)) {
     if (name === "on") {
-      for (const [type, listener] of Object.entries(value as Record<string, Listener>)) element.addEventListener(type, listener);
+      for (const [type, listener] of Object.entries(value as Record<string, Listener>))
+        element.addEventListener(type, listener);
     } else if (value === true) element.setAttribute(name, "");
-    else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, String(value));
+    else if (value !== false && value !== null && value !== undefined)
+      element.setAttribute(name, String(value));
   }
-  element.append(...children.filter((child): child is Node | string => child !== null && child !== undefined && child !== false));
+  element.append(
+    ...children.filter(
+      (child): child is Node | string => child !== null && child !== undefined && child !== false,
+    ),
+  );
   return element;
 }
 
 const shapes = {
   calendar: "M4 6.5h16v13H4zM4 10.5h16M8.5 4v4M15.5 4v4",
-  contacts: "M9.5 11a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7ZM3.5 20c0-3.5 2.7-5.5 6-5.5s6 2 6 5.5M16 4.5a3.5 3.5 0 0 1 0 6.2M17.5 14.8c1.9.8 3 2.6 3 5.2",
+  contacts:
+    "M9.5 11a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7ZM3.5 20c0-3.5 2.7-5.5 6-5.5s6 2 6 5.5M16 4.5a3.5 3.5 0 0 1 0 6.2M17.5 14.8c1.9.8 3 2.6 3 5.2",
   recordings: "M3.5 7.5h11v9h-11zM14.5 11l6-3v8l-6-3z",
   sync: "M20 11a8 8 0 0 0-14.3-4L4 9M4 4.5V9h4.5M4 13a8 8 0 0 0 14.3 4L20 15M20 19.5V15h-4.5",
   stop: "M7 7h10v10H7z",
   repeat: "M4 12V9.5A2.5 2.5 0 0 1 6.5 7H20M17 4l3 3-3 3M20 12v2.5a2.5 2.5 0 0 1-2.5 2.5H4M7 20l-3-3 3-3",
-  place: "M12 21c4-4.6 6.5-7.8 6.5-11a6.5 6.5 0 1 0-13 0c0 3.2 2.5 6.4 6.5 11ZM12 12.3a2.3 2.3 0 1 0 0-4.6 2.3 2.3 0 0 0 0 4.6Z",
+  place:
+    "M12 21c4-4.6 6.5-7.8 6.5-11a6.5 6.5 0 1 0-13 0c0 3.2 2.5 6.4 6.5 11ZM12 12.3a2.3 2.3 0 1 0 0-4.6 2.3 2.3 0 0 0 0 4.6Z",
   video: "M3.5 7.5h11v9h-11zM14.5 11l6-3v8l-6-3z",
   warning: "M12 4 2.8 20h18.4zM12 10v4.5M12 17.2v.1",
   check: "M5 12.5 10 17.5 19.5 7",
@@ -41,7 +53,8 @@ const shapes = {
   left: "M14.5 5.5 8 12l6.5 6.5",
   right: "M9.5 5.5 16 12l-6.5 6.5",
   copy: "M8.5 8.5h11v11h-11zM5.5 15.5h-1v-11h11v1",
-  offline: "M3 3l18 18M8.5 16a5 5 0 0 1 7 0M5 12.5a10 10 0 0 1 4.5-2.5M14.5 10a10 10 0 0 1 4.5 2.5M12 19.5v.1",
+  offline:
+    "M3 3l18 18M8.5 16a5 5 0 0 1 7 0M5 12.5a10 10 0 0 1 4.5-2.5M14.5 10a10 10 0 0 1 4.5 2.5M12 19.5v.1",
   clock: "M12 20.5a8.5 8.5 0 1 0 0-17 8.5 8.5 0 0 0 0 17ZM12 7v5l3.5 2",
   plus: "M12 5v14M5 12h14",
   pencil: "M4.5 19.5l1-4L16 5l3 3L8.5 18.5zM13.5 7.5l3 3",
@@ -64,9 +77,18 @@ export function icon(name: IconName): SVGSVGElement {
   return svg;
 }
 
-export function button(label: Child, onClick: () => void, props: Props & { icon?: IconName } = {}): HTMLButtonElement {
+export function button(
+  label: Child,
+  onClick: () => void,
+  props: Props & { icon?: IconName } = {},
+): HTMLButtonElement {
   const { icon: name, ...rest } = props;
-  return h("button", { type: "button", class: "button", ...rest, on: { click: onClick } }, name && icon(name), label);
+  return h(
+    "button",
+    { type: "button", class: "button", ...rest, on: { click: onClick } },
+    name && icon(name),
+    label,
+  );
 }
 
 /** What a row needs to be kept, moved or made anew when a list is painted again. */
@@ -79,7 +101,10 @@ export interface Row {
 
 const painted = new WeakMap<Element, Map<string, { signature: unknown; element: HTMLElement }>>();
 
-/** Paints rows by key. A row that has not changed keeps its element, and with it focus, open details and scrolling. */
+/**
+ * Paints rows by key. A row that has not changed keeps its element, and with it focus, open details
+ * and scrolling.
+ */
 export function paintRows(parent: Element, rows: Row[]): void {
   const before = painted.get(parent) ?? new Map<string, { signature: unknown; element: HTMLElement }>();
   const after = new Map<string, { signature: unknown; element: HTMLElement }>();
@@ -112,7 +137,10 @@ export function onceAFrame(run: () => void, pause: () => number): () => void {
   };
 }
 
-/** The page is in English, so its dates are too; the region's habits (24 hours or 12) are the reader's. */
+/**
+ * The page is in English, so its dates are too; the region's habits (24 hours or 12) are the
+ * reader's.
+ */
 export const locale = navigator.language.toLowerCase().startsWith("en") ? navigator.language : "en-GB";
 const clock = new Intl.DateTimeFormat(locale, { timeStyle: "medium" });
 const moment = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
@@ -147,7 +175,8 @@ export const settings = {
   /** Removes all settings whose names begin with this. */
   clear(prefix: string): void {
     try {
-      for (const key of Object.keys(localStorage)) if (key.startsWith(`deltalink.${prefix}`)) localStorage.removeItem(key);
+      for (const key of Object.keys(localStorage))
+        if (key.startsWith(`deltalink.${prefix}`)) localStorage.removeItem(key);
     } catch {
       // See above.
     }

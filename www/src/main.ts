@@ -22,7 +22,11 @@ const views = {
   contacts: contacts as unknown as Collection<object>,
   recordings: recordings.collection as unknown as Collection<object>,
 };
-const labels: Record<ViewId, string> = { calendar: "Calendar", contacts: "Contacts", recordings: "Recordings" };
+const labels: Record<ViewId, string> = {
+  calendar: "Calendar",
+  contacts: "Contacts",
+  recordings: "Recordings",
+};
 const ids = Object.keys(labels) as ViewId[];
 
 // ---- the frame ----
@@ -31,11 +35,44 @@ const connection = h("span", { class: "connection", role: "status" });
 const account = h("span", { class: "account-name" });
 const menuRows = h("div", { class: "menu-rows" });
 const menu = h("div", { id: "menu", class: "menu", popover: "auto" }, menuRows);
-const menuButton = h("button", { type: "button", class: "button quiet account", popovertarget: "menu", "aria-label": "Account and settings" }, icon("person"), account);
-const syncAll = button("Sync all", () => void allRounds(), { icon: "sync", class: "button", id: "sync-all", "aria-label": "Sync all" });
+const menuButton = h(
+  "button",
+  {
+    type: "button",
+    class: "button quiet account",
+    popovertarget: "menu",
+    "aria-label": "Account and settings",
+  },
+  icon("person"),
+  account,
+);
+const syncAll = button("Sync all", () => void allRounds(), {
+  icon: "sync",
+  class: "button",
+  id: "sync-all",
+  "aria-label": "Sync all",
+});
 const auto = h("input", { type: "checkbox", role: "switch", id: "auto" });
-const autoSwitch = h("label", { class: "switch", title: "A round of each, every half minute and when you come back" }, auto, h("span", { class: "track", "aria-hidden": "true" }), h("span", { class: "switch-label" }, "Auto-sync"));
-const demoButton = h("button", { type: "button", class: "button quiet", "aria-expanded": "false", "aria-controls": "demo-panel", hidden: true, on: { click: () => showDemo(!demoShown) } }, icon("demo"), h("span", { class: "demo-label" }, "Demo"));
+const autoSwitch = h(
+  "label",
+  { class: "switch", title: "A round of each, every half minute and when you come back" },
+  auto,
+  h("span", { class: "track", "aria-hidden": "true" }),
+  h("span", { class: "switch-label" }, "Auto-sync"),
+);
+const demoButton = h(
+  "button",
+  {
+    type: "button",
+    class: "button quiet",
+    "aria-expanded": "false",
+    "aria-controls": "demo-panel",
+    hidden: true,
+    on: { click: () => showDemo(!demoShown) },
+  },
+  icon("demo"),
+  h("span", { class: "demo-label" }, "Demo"),
+);
 const banner = h("div", { class: "banner-slot", role: "alert" });
 const updateSlot = h("div", { class: "update-slot", role: "status" });
 const aside = h("div", { class: "aside", hidden: true });
@@ -49,7 +86,13 @@ const nav = h(
     { role: "list" },
     ...ids.map((id) => {
       const badge = h("span", { class: "badge", "aria-hidden": "true" });
-      const link = h("a", { href: `#${id}` }, icon(id), h("span", { class: "rail-label" }, labels[id]), badge);
+      const link = h(
+        "a",
+        { href: `#${id}` },
+        icon(id),
+        h("span", { class: "rail-label" }, labels[id]),
+        badge,
+      );
       badges.set(id, badge);
       links.set(id, link);
       return h("li", {}, link);
@@ -60,7 +103,12 @@ const main = h("main", { id: "main", tabindex: "-1" }, ...ids.map((id) => views[
 const header = h(
   "header",
   { class: "top" },
-  h("a", { class: "wordmark", href: "#calendar", "aria-label": "deltalink, to the calendar" }, mark(), h("span", {}, "delta", h("b", {}, "link"))),
+  h(
+    "a",
+    { class: "wordmark", href: "#calendar", "aria-label": "deltalink, to the calendar" },
+    mark(),
+    h("span", {}, "delta", h("b", {}, "link")),
+  ),
   connection,
   h("div", { class: "top-tools" }, autoSwitch, syncAll, demoButton, menuButton),
   menu,
@@ -72,7 +120,15 @@ function mark(): HTMLElement {
 
 const startScreen = h("main", { id: "main", class: "start", tabindex: "-1", hidden: true });
 document.body.replaceChildren(
-  h("a", { class: "skip", href: "#main", on: { click: (event) => (event.preventDefault(), (session ? main : startScreen).focus()) } }, "Skip to the content"),
+  h(
+    "a",
+    {
+      class: "skip",
+      href: "#main",
+      on: { click: (event) => (event.preventDefault(), (session ? main : startScreen).focus()) },
+    },
+    "Skip to the content",
+  ),
   header,
   updateSlot,
   banner,
@@ -112,7 +168,7 @@ for (const id of ids) {
       badge.dataset.state = error ? "failed" : running ? "busy" : "idle";
     }
     const needs = ids.some((one) => asksForUser(views[one]));
-    if (needs !== (banner.childElementCount > 0)) paintBanner(needs);
+    if (needs !== banner.childElementCount > 0) paintBanner(needs);
     header.dataset.busy = String(ids.some((one) => views[one].running));
     paintConnection();
   };
@@ -125,7 +181,14 @@ function paintBanner(needed: boolean): void {
   }
   const said = h("span", { class: "banner-error" });
   banner.replaceChildren(
-    h("div", { class: "banner" }, icon("lock"), h("p", {}, "Your organization asks you to sign in again. What you see stays readable."), said, button("Sign in again", () => void again(said), { class: "button primary" })),
+    h(
+      "div",
+      { class: "banner" },
+      icon("lock"),
+      h("p", {}, "Your organization asks you to sign in again. What you see stays readable."),
+      said,
+      button("Sign in again", () => void again(said), { class: "button primary" }),
+    ),
   );
 }
 
@@ -136,7 +199,9 @@ function asksForUser({ status, error }: Collection<object>): boolean {
 async function again(said: HTMLElement): Promise<void> {
   if (!session) return;
   const waiting = ids.filter((id) => asksForUser(views[id]));
-  const claims = waiting.map((id) => views[id].status.error?.claims ?? views[id].error?.claims).find((one) => one !== undefined);
+  const claims = waiting
+    .map((id) => views[id].status.error?.claims ?? views[id].error?.claims)
+    .find((one) => one !== undefined);
   try {
     await session.signInAgain(claims);
   } catch (error) {
@@ -152,7 +217,10 @@ function paintConnection(): void {
   const words = offline ? "Offline" : "Online";
   if (connection.dataset.state === words) return;
   connection.dataset.state = words;
-  connection.replaceChildren(h("span", { class: "dot", "aria-hidden": "true" }), h("span", { class: "connection-text" }, words));
+  connection.replaceChildren(
+    h("span", { class: "dot", "aria-hidden": "true" }),
+    h("span", { class: "connection-text" }, words),
+  );
 }
 
 // ---- rounds ----
@@ -172,7 +240,8 @@ auto.addEventListener("change", () => {
 });
 const whenIdle = (): void => {
   const waiting = banner.childElementCount > 0;
-  if (session && auto.checked && navigator.onLine && !waiting && document.visibilityState === "visible") void allRounds();
+  if (session && auto.checked && navigator.onLine && !waiting && document.visibilityState === "visible")
+    void allRounds();
 };
 setInterval(whenIdle, AUTO_EVERY);
 window.addEventListener("online", () => (paintConnection(), whenIdle()));
@@ -212,7 +281,9 @@ async function use(next: Session): Promise<void> {
   await Promise.all([
     openCalendar(),
     contacts.open(next.client.orgContacts({ select: CONTACT_PROPERTIES })),
-    next.recordings ? recordings.collection.open(next.recordings) : Promise.resolve(recordings.explain(FORBIDDEN.title, FORBIDDEN.text)),
+    next.recordings
+      ? recordings.collection.open(next.recordings)
+      : Promise.resolve(recordings.explain(FORBIDDEN.title, FORBIDDEN.text)),
   ]);
   document.body.dataset.ready = "true";
   whenIdle();
@@ -230,19 +301,32 @@ function showDemo(shown: boolean): void {
 }
 
 function useDemo(demo: DemoSession): void {
-  const { panel, refresh } = demoPanel(demo, () => ({ id: viewId(), collection: views[viewId()] }), () => (showDemo(false), demoButton.focus()));
+  const { panel, refresh } = demoPanel(
+    demo,
+    () => ({ id: viewId(), collection: views[viewId()] }),
+    () => (showDemo(false), demoButton.focus()),
+  );
   refreshDemo = refresh;
   aside.replaceChildren(panel);
   const stored = settings.get("demo");
   showDemo(stored ? stored === "open" : window.matchMedia("(min-width: 1180px)").matches);
-  const reread = (): void => void recordings.collection.open(demo.recordings).then(() => recordings.collection.sync());
+  const reread = (): void =>
+    void recordings.collection.open(demo.recordings).then(() => recordings.collection.sync());
   const paintSwitch = (): void => recordings.slot.replaceChildren(readerSwitch(demo, reread));
   paintSwitch();
   for (const id of ids) {
     views[id].wayOut = ({ code }) => {
       if (session !== demo) return undefined;
-      if (id === "recordings" && code === "forbidden" && demo.reader === "delegated") return { label: "Read with an app-only token", run: () => (demo.readWith("app"), paintSwitch(), reread()) };
-      if (code === "not-found") return { label: "Make the demo's world again", run: () => (demo.world.lookAgain(), void views[id].sync()) };
+      if (id === "recordings" && code === "forbidden" && demo.reader === "delegated")
+        return {
+          label: "Read with an app-only token",
+          run: () => (demo.readWith("app"), paintSwitch(), reread()),
+        };
+      if (code === "not-found")
+        return {
+          label: "Make the demo's world again",
+          run: () => (demo.world.lookAgain(), void views[id].sync()),
+        };
       return undefined;
     };
   }
@@ -266,13 +350,34 @@ function paintMenu(): void {
     else showStart();
   };
   menuRows.replaceChildren(
-    ...(session ? [h("p", { class: "menu-name" }, session.name), h("p", { class: "hint" }, session.kind === "demo" ? "Demo on a fake Graph" : "Microsoft 365")] : []),
-    h("fieldset", { class: "segmented" }, h("legend", {}, "Theme"), choice("system", "System"), choice("light", "Light"), choice("dark", "Dark")),
+    ...(session
+      ? [
+          h("p", { class: "menu-name" }, session.name),
+          h("p", { class: "hint" }, session.kind === "demo" ? "Demo on a fake Graph" : "Microsoft 365"),
+        ]
+      : []),
+    h(
+      "fieldset",
+      { class: "segmented" },
+      h("legend", {}, "Theme"),
+      choice("system", "System"),
+      choice("light", "Light"),
+      choice("dark", "Dark"),
+    ),
     h(
       "div",
       { class: "menu-actions" },
-      ...(session?.kind === "demo" ? [button("Use Microsoft 365", () => (menu.hidePopover(), void leaveFor("microsoft365")), { icon: "person" }), button("Forget what is stored here", () => void leave(), { icon: "trash" })] : []),
-      ...(session?.kind === "microsoft365" ? [button("Sign out", () => void leave(), { icon: "close" })] : []),
+      ...(session?.kind === "demo"
+        ? [
+            button("Use Microsoft 365", () => (menu.hidePopover(), void leaveFor("microsoft365")), {
+              icon: "person",
+            }),
+            button("Forget what is stored here", () => void leave(), { icon: "trash" }),
+          ]
+        : []),
+      ...(session?.kind === "microsoft365"
+        ? [button("Sign out", () => void leave(), { icon: "close" })]
+        : []),
     ),
   );
 }
@@ -299,9 +404,16 @@ function showStart(problem?: string): void {
   account.textContent = "";
   menuButton.setAttribute("aria-label", "Account and settings");
   paintMenu();
-  const form = signInForm(storedConfig(parameters), (next) => void use(next), () => void start("demo"));
+  const form = signInForm(
+    storedConfig(parameters),
+    (next) => void use(next),
+    () => void start("demo"),
+  );
   startScreen.hidden = false;
-  startScreen.replaceChildren(...(problem ? [h("p", { class: "form-error", role: "alert" }, problem)] : []), form);
+  startScreen.replaceChildren(
+    ...(problem ? [h("p", { class: "form-error", role: "alert" }, problem)] : []),
+    form,
+  );
   document.querySelector(".frame")?.replaceChildren(startScreen);
   document.body.dataset.ready = "true";
 }
@@ -324,5 +436,13 @@ async function start(kind: Session["kind"] | undefined): Promise<void> {
 paintConnection();
 showView(false);
 const remembered = settings.get("source");
-void start(parameters.has("msal") ? "microsoft365" : parameters.has("world") ? "demo" : remembered === "demo" || remembered === "microsoft365" ? remembered : undefined);
+void start(
+  parameters.has("msal")
+    ? "microsoft365"
+    : parameters.has("world")
+      ? "demo"
+      : remembered === "demo" || remembered === "microsoft365"
+        ? remembered
+        : undefined,
+);
 void keepShell(updateSlot);

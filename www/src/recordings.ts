@@ -29,20 +29,32 @@ export function recordingsView(): RecordingsView {
     noun: "recording",
     titleOf: (recording) => `Recording of ${created(recording)}`,
     paint(items, marks) {
-      const sorted = [...items.values()].sort((a, b) => (b.createdDateTime ?? "").localeCompare(a.createdDateTime ?? ""));
+      const sorted = [...items.values()].sort((a, b) =>
+        (b.createdDateTime ?? "").localeCompare(a.createdDateTime ?? ""),
+      );
       list.hidden = sorted.length === 0;
       paintRows(
         list,
         sorted.map((recording) => {
           const mark = marks.get(recording.id ?? "");
-          return { key: recording.id ?? "", signature: `${mark} ${JSON.stringify(recording)}`, make: () => rowOf(recording, mark) };
+          return {
+            key: recording.id ?? "",
+            signature: `${mark} ${JSON.stringify(recording)}`,
+            make: () => rowOf(recording, mark),
+          };
         }),
       );
       nothing.replaceChildren(
         ...(words && sorted.length === 0
           ? [emptyState("lock", words.title, words.text)]
           : sorted.length === 0 && collection.error === undefined
-            ? [emptyState("recordings", "No recordings here yet", "Press Sync: the first round brings every recording of the organizer's meetings, the later ones only what was added.")]
+            ? [
+                emptyState(
+                  "recordings",
+                  "No recordings here yet",
+                  "Press Sync: the first round brings every recording of the organizer's meetings, the later ones only what was added.",
+                ),
+              ]
             : []),
       );
     },
@@ -59,10 +71,13 @@ export function recordingsView(): RecordingsView {
   };
 }
 
-const created = (recording: CallRecording): string => (recording.createdDateTime ? dateAndTime(new Date(recording.createdDateTime)) : "an unknown time");
+const created = (recording: CallRecording): string =>
+  recording.createdDateTime ? dateAndTime(new Date(recording.createdDateTime)) : "an unknown time";
 
 function lengthOf(recording: CallRecording): string {
-  const seconds = Math.round((Date.parse(recording.endDateTime ?? "") - Date.parse(recording.createdDateTime ?? "")) / 1000);
+  const seconds = Math.round(
+    (Date.parse(recording.endDateTime ?? "") - Date.parse(recording.createdDateTime ?? "")) / 1000,
+  );
   if (!(seconds > 0)) return "";
   const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60)];
   return hours > 0 ? `${hours} h ${minutes} min` : minutes > 0 ? `${minutes} min` : `${seconds} s`;
@@ -83,8 +98,19 @@ function rowOf(recording: CallRecording, mark: Mark | undefined): HTMLElement {
     h(
       "div",
       {},
-      h("h2", {}, `Meeting recorded ${created(recording)}`, mark && h("span", { class: `chip mark ${mark}` }, mark === "new" ? "New" : "Changed")),
-      h("dl", {}, ...facts.filter(([, value]) => value !== "").map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", { title: value }, value)))),
+      h(
+        "h2",
+        {},
+        `Meeting recorded ${created(recording)}`,
+        mark && h("span", { class: `chip mark ${mark}` }, mark === "new" ? "New" : "Changed"),
+      ),
+      h(
+        "dl",
+        {},
+        ...facts
+          .filter(([, value]) => value !== "")
+          .map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", { title: value }, value))),
+      ),
     ),
   );
 }

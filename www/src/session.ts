@@ -1,4 +1,5 @@
-// Whose data the page shows, and where it comes from: the demo's fake Graph, or Microsoft 365 after a sign-in.
+// Whose data the page shows, and where it comes from: the demo's fake Graph, or Microsoft 365 after
+// a sign-in.
 import type { CallRecording, DeltaClient, DeltaQuery } from "deltalink";
 
 export interface Session {

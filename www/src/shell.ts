@@ -2,7 +2,10 @@
 import { button, h } from "./dom";
 
 interface TrustedTypes {
-  createPolicy(name: string, rules: { createScriptURL(url: string): string }): { createScriptURL(url: string): string };
+  createPolicy(
+    name: string,
+    rules: { createScriptURL(url: string): string },
+  ): { createScriptURL(url: string): string };
 }
 
 export async function keepShell(slot: HTMLElement): Promise<void> {
@@ -10,7 +13,9 @@ export async function keepShell(slot: HTMLElement): Promise<void> {
   // The page's policy lets scripts be named by this one policy alone, and it names one.
   const types = (window as { trustedTypes?: TrustedTypes }).trustedTypes;
   const own = new URL("sw.js", document.baseURI).href;
-  const url = types ? types.createPolicy("deltalink-worker", { createScriptURL: () => own }).createScriptURL(own) : own;
+  const url = types
+    ? types.createPolicy("deltalink-worker", { createScriptURL: () => own }).createScriptURL(own)
+    : own;
   try {
     const registration = await navigator.serviceWorker.register(url);
     const watch = (worker: ServiceWorker | null): void =>
@@ -31,6 +36,13 @@ export async function keepShell(slot: HTMLElement): Promise<void> {
       navigator.serviceWorker.addEventListener("controllerchange", () => location.reload(), { once: true });
       worker.postMessage("activate");
     };
-    slot.replaceChildren(h("div", { class: "banner quiet" }, h("p", {}, "A newer version of this page is ready."), button("Reload", reload, {})));
+    slot.replaceChildren(
+      h(
+        "div",
+        { class: "banner quiet" },
+        h("p", {}, "A newer version of this page is ready."),
+        button("Reload", reload, {}),
+      ),
+    );
   }
 }

@@ -1,4 +1,5 @@
-// Signing in to Microsoft 365 with MSAL. Client id and tenant are entered in the page and remembered.
+// Signing in to Microsoft 365 with MSAL. Client id and tenant are entered in the page and
+// remembered.
 import type { AccountInfo, PublicClientApplication as Application } from "@azure/msal-browser";
 import { openDelta, type Cloud } from "deltalink";
 import { fromMsal } from "deltalink/msal";
@@ -14,14 +15,31 @@ export interface SignInConfig {
 }
 
 const clouds: Record<Cloud, { label: string; authority: string; graph: string }> = {
-  global: { label: "Microsoft 365 (global, GCC)", authority: "https://login.microsoftonline.com", graph: "https://graph.microsoft.com" },
-  usgov: { label: "US Government (GCC High)", authority: "https://login.microsoftonline.us", graph: "https://graph.microsoft.us" },
-  "usgov-dod": { label: "US Government (DoD)", authority: "https://login.microsoftonline.us", graph: "https://dod-graph.microsoft.us" },
-  china: { label: "China (21Vianet)", authority: "https://login.partner.microsoftonline.cn", graph: "https://microsoftgraph.chinacloudapi.cn" },
+  global: {
+    label: "Microsoft 365 (global, GCC)",
+    authority: "https://login.microsoftonline.com",
+    graph: "https://graph.microsoft.com",
+  },
+  usgov: {
+    label: "US Government (GCC High)",
+    authority: "https://login.microsoftonline.us",
+    graph: "https://graph.microsoft.us",
+  },
+  "usgov-dod": {
+    label: "US Government (DoD)",
+    authority: "https://login.microsoftonline.us",
+    graph: "https://dod-graph.microsoft.us",
+  },
+  china: {
+    label: "China (21Vianet)",
+    authority: "https://login.partner.microsoftonline.cn",
+    graph: "https://microsoftgraph.chinacloudapi.cn",
+  },
 };
 
 const redirectUri = (): string => new URL("auth.html", document.baseURI).href;
-const scopesOf = ({ cloud }: SignInConfig): string[] => ["Calendars.Read", "OrgContact.Read.All"].map((scope) => `${clouds[cloud].graph}/${scope}`);
+const scopesOf = ({ cloud }: SignInConfig): string[] =>
+  ["Calendars.Read", "OrgContact.Read.All"].map((scope) => `${clouds[cloud].graph}/${scope}`);
 
 export function storedConfig(parameters: URLSearchParams): SignInConfig | undefined {
   const clientId = parameters.get("clientId");
@@ -30,11 +48,17 @@ export function storedConfig(parameters: URLSearchParams): SignInConfig | undefi
     const endpoint = parameters.get("endpoint");
     // A link must not be able to send a real token elsewhere.
     const own = endpoint && new URL(endpoint, location.href).origin === location.origin;
-    return { clientId, tenant, cloud: "global", ...(own && { endpoint: new URL(endpoint, location.href).href }) };
+    return {
+      clientId,
+      tenant,
+      cloud: "global",
+      ...(own && { endpoint: new URL(endpoint, location.href).href }),
+    };
   }
   try {
     const config = JSON.parse(settings.get("signin") ?? "null") as Partial<SignInConfig> | null;
-    if (config?.clientId && config.tenant && config.cloud && config.cloud in clouds) return { clientId: config.clientId, tenant: config.tenant, cloud: config.cloud };
+    if (config?.clientId && config.tenant && config.cloud && config.cloud in clouds)
+      return { clientId: config.clientId, tenant: config.tenant, cloud: config.cloud };
   } catch {
     // A setting that can't be read is none.
   }
@@ -99,7 +123,8 @@ async function sessionOf(pca: Application, account: AccountInfo, config: SignInC
     },
     close: () => client.close(),
     async leave() {
-      // The popup at once, while the click still allows one. Whatever becomes of it, this browser forgets the account.
+      // The popup at once, while the click still allows one. Whatever becomes of it, this browser
+      // forgets the account.
       pca.logoutPopup({ account }).catch(() => undefined);
       await client.forget();
       await pca.clearCache({ account });
@@ -108,27 +133,68 @@ async function sessionOf(pca: Application, account: AccountInfo, config: SignInC
 }
 
 /** The form. `opened` gets the session once somebody has signed in. */
-export function signInForm(config: SignInConfig | undefined, opened: (session: Session) => void, demo: (() => void) | undefined): HTMLElement {
+export function signInForm(
+  config: SignInConfig | undefined,
+  opened: (session: Session) => void,
+  demo: (() => void) | undefined,
+): HTMLElement {
   const guid = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}";
-  const clientId = h("input", { id: "client-id", name: "clientId", required: true, pattern: guid, title: "The application (client) ID: 8-4-4-4-12 letters a to f and digits", placeholder: "00000000-0000-0000-0000-000000000000", autocomplete: "off", spellcheck: "false" });
-  const tenant = h("input", { id: "tenant", name: "tenant", required: true, pattern: "[A-Za-z0-9.\\-]+", title: "The directory (tenant) ID, or a domain such as contoso.example", placeholder: "contoso.onmicrosoft.com", autocomplete: "off", spellcheck: "false" });
-  const cloud = h("select", { id: "cloud", name: "cloud" }, ...Object.entries(clouds).map(([value, { label }]) => h("option", { value }, label)));
+  const clientId = h("input", {
+    id: "client-id",
+    name: "clientId",
+    required: true,
+    pattern: guid,
+    title: "The application (client) ID: 8-4-4-4-12 letters a to f and digits",
+    placeholder: "00000000-0000-0000-0000-000000000000",
+    autocomplete: "off",
+    spellcheck: "false",
+  });
+  const tenant = h("input", {
+    id: "tenant",
+    name: "tenant",
+    required: true,
+    pattern: "[A-Za-z0-9.\\-]+",
+    title: "The directory (tenant) ID, or a domain such as contoso.example",
+    placeholder: "contoso.onmicrosoft.com",
+    autocomplete: "off",
+    spellcheck: "false",
+  });
+  const cloud = h(
+    "select",
+    { id: "cloud", name: "cloud" },
+    ...Object.entries(clouds).map(([value, { label }]) => h("option", { value }, label)),
+  );
   clientId.value = config?.clientId ?? "";
   tenant.value = config?.tenant ?? "";
   cloud.value = config?.cloud ?? "global";
   const said = h("div", { class: "form-error", role: "alert" });
-  const submit = h("button", { type: "submit", class: "button primary large" }, icon("person"), "Sign in with Microsoft");
+  const submit = h(
+    "button",
+    { type: "submit", class: "button primary large" },
+    icon("person"),
+    "Sign in with Microsoft",
+  );
   const field = (input: HTMLElement, label: string, hint: string): HTMLElement => {
     const id = `${input.id}-hint`;
     input.setAttribute("aria-describedby", id);
-    return h("div", { class: "field" }, h("label", { for: input.id }, label), input, h("p", { id, class: "hint" }, hint));
+    return h(
+      "div",
+      { class: "field" },
+      h("label", { for: input.id }, label),
+      input,
+      h("p", { id, class: "hint" }, hint),
+    );
   };
   const uri = redirectUri();
   const form = h(
     "form",
     { class: "card signin" },
     h("h1", {}, "Sign in"),
-    h("p", { class: "lead" }, "Your calendar and your organization's contacts, kept in this browser and in step with Microsoft Graph. Nothing goes anywhere else."),
+    h(
+      "p",
+      { class: "lead" },
+      "Your calendar and your organization's contacts, kept in this browser and in step with Microsoft Graph. Nothing goes anywhere else.",
+    ),
     field(clientId, "Client ID", "Of a single-page application registered in Microsoft Entra."),
     field(tenant, "Tenant", "Its directory ID or a domain of it."),
     field(cloud, "Cloud", "Tokens do not cross clouds."),
@@ -142,15 +208,27 @@ export function signInForm(config: SignInConfig | undefined, opened: (session: S
         "ul",
         {},
         h("li", {}, "The platform Single-page application with the redirect URI ", h("code", {}, uri)),
-        h("li", {}, "The delegated permissions ", h("code", {}, "Calendars.Read"), " and ", h("code", {}, "OrgContact.Read.All")),
+        h(
+          "li",
+          {},
+          "The delegated permissions ",
+          h("code", {}, "Calendars.Read"),
+          " and ",
+          h("code", {}, "OrgContact.Read.All"),
+        ),
       ),
     ),
-    demo && h("p", { class: "or" }, "No tenant at hand? ", button("Look at the demo", demo, { class: "link" })),
+    demo &&
+      h("p", { class: "or" }, "No tenant at hand? ", button("Look at the demo", demo, { class: "link" })),
   );
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     said.textContent = "";
-    const entered: SignInConfig = { clientId: clientId.value.trim(), tenant: tenant.value.trim(), cloud: cloud.value as Cloud };
+    const entered: SignInConfig = {
+      clientId: clientId.value.trim(),
+      tenant: tenant.value.trim(),
+      cloud: cloud.value as Cloud,
+    };
     settings.set("signin", JSON.stringify(entered));
     submit.disabled = true;
     popupSession({ ...entered, ...(config?.endpoint && { endpoint: config.endpoint }) })

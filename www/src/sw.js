@@ -1,5 +1,6 @@
-// Keeps the pages, scripts, styles and the wasm of one build, so that a reload without a network shows the mirror.
-// It answers for those files alone: Graph's answers and everything else go past it untouched and are never stored.
+// Keeps the pages, scripts, styles and the wasm of one build, so that a reload without a network
+// shows the mirror. It answers for those files alone: Graph's answers and everything else go past
+// it untouched and are never stored.
 const VERSION = "__VERSION__";
 const FILES = "__FILES__";
 const CACHE = `deltalink-shell-${VERSION}`;
@@ -8,7 +9,9 @@ const shell = new Set(FILES.map((file) => new URL(file, root).pathname));
 
 self.addEventListener("install", (event) => {
   event.waitUntil(
-    caches.open(CACHE).then((cache) => cache.addAll([...shell].map((path) => new Request(path, { cache: "reload" })))),
+    caches
+      .open(CACHE)
+      .then((cache) => cache.addAll([...shell].map((path) => new Request(path, { cache: "reload" })))),
   );
 });
 

@@ -13,8 +13,10 @@ const INCREMENTAL: ApplyMode<'static> = ApplyMode {
     has_masters: false,
     delivered: &[],
 };
-const MINIMAL: ApplyMode<'static> = ApplyMode { format: ItemFormat { minimal: true, ..INCREMENTAL.format }, ..INCREMENTAL };
-const SLICED: ApplyMode<'static> = ApplyMode { format: ItemFormat { slices: true, ..INCREMENTAL.format }, ..INCREMENTAL };
+const MINIMAL: ApplyMode<'static> =
+    ApplyMode { format: ItemFormat { minimal: true, ..INCREMENTAL.format }, ..INCREMENTAL };
+const SLICED: ApplyMode<'static> =
+    ApplyMode { format: ItemFormat { slices: true, ..INCREMENTAL.format }, ..INCREMENTAL };
 
 fn row(round: u32, item: Value) -> Option<Row<Value>> {
     Some(Row::new(round, item))
@@ -24,7 +26,11 @@ fn collapse(items: Vec<Value>, dialect: Dialect, minimal: bool) -> Collapsed<Val
     super::collapse(items, ItemFormat { dialect, minimal, slices: false })
 }
 
-fn apply(entries: Vec<(String, Entry<Value>)>, rows: Vec<Option<Row<Value>>>, mode: ApplyMode<'_>) -> PageEffects<Value> {
+fn apply(
+    entries: Vec<(String, Entry<Value>)>,
+    rows: Vec<Option<Row<Value>>>,
+    mode: ApplyMode<'_>,
+) -> PageEffects<Value> {
     super::apply(entries, &mut rows.into_iter(), mode, &mut RecentVersions::default())
 }
 
@@ -43,8 +49,14 @@ fn removal_of(item: Value, dialect: Dialect) -> Option<Reason> {
 #[test]
 fn removed_has_two_reasons_and_may_stand_on_either_side_of_the_id() {
     for dialect in [Dialect::Removed, Dialect::DeletedFacet, Dialect::DeletedDate] {
-        assert_eq!(removal_of(json!({"@removed": {"reason": "deleted"}, "id": "a"}), dialect), Some(Reason::Deleted));
-        assert_eq!(removal_of(json!({"id": "a", "@removed": {"reason": "changed"}}), dialect), Some(Reason::Changed));
+        assert_eq!(
+            removal_of(json!({"@removed": {"reason": "deleted"}, "id": "a"}), dialect),
+            Some(Reason::Deleted)
+        );
+        assert_eq!(
+            removal_of(json!({"id": "a", "@removed": {"reason": "changed"}}), dialect),
+            Some(Reason::Changed)
+        );
         assert_eq!(removal_of(json!({"id": "a", "@removed": {}}), dialect), Some(Reason::Deleted));
         assert_eq!(removal_of(json!({"id": "a", "@removed": null}), dialect), None);
     }
@@ -70,7 +82,14 @@ fn a_deleted_date_counts_on_chat_messages_only_and_only_if_set() {
 #[test]
 fn items_without_an_id_are_skipped_and_counted() {
     let page = collapse(
-        vec![json!({"id": "a"}), json!({"x": 1}), json!({"id": ""}), json!({"id": 7}), json!("b"), json!(null)],
+        vec![
+            json!({"id": "a"}),
+            json!({"x": 1}),
+            json!({"id": ""}),
+            json!({"id": 7}),
+            json!("b"),
+            json!(null),
+        ],
         Dialect::Removed,
         false,
     );
@@ -79,23 +98,46 @@ fn items_without_an_id_are_skipped_and_counted() {
 
 #[test]
 fn the_last_state_of_an_id_wins_within_a_page() {
-    let page = collapse(vec![json!({"id": "a", "v": 1}), json!({"id": "b"}), json!({"id": "a", "v": 2})], Dialect::Removed, false);
+    let page = collapse(
+        vec![json!({"id": "a", "v": 1}), json!({"id": "b"}), json!({"id": "a", "v": 2})],
+        Dialect::Removed,
+        false,
+    );
     assert_eq!(page.duplicates, 1);
-    assert_eq!(page.entries, [("a".into(), Entry::Upsert(json!({"id": "a", "v": 2}))), ("b".into(), Entry::Upsert(json!({"id": "b"})))]);
-    let gone = collapse(vec![json!({"id": "a"}), json!({"id": "a", "@removed": {"reason": "deleted"}})], Dialect::Removed, false);
+    assert_eq!(
+        page.entries,
+        [
+            ("a".into(), Entry::Upsert(json!({"id": "a", "v": 2}))),
+            ("b".into(), Entry::Upsert(json!({"id": "b"})))
+        ]
+    );
+    let gone = collapse(
+        vec![json!({"id": "a"}), json!({"id": "a", "@removed": {"reason": "deleted"}})],
+        Dialect::Removed,
+        false,
+    );
     assert_eq!(gone.entries, [("a".into(), Entry::Remove(Reason::Deleted))]);
 }
 
 #[test]
 fn duplicates_of_a_minimal_page_fold() {
-    let page = collapse(vec![json!({"id": "a", "mail": "x"}), json!({"id": "a", "phone": null})], Dialect::Removed, true);
+    let page = collapse(
+        vec![json!({"id": "a", "mail": "x"}), json!({"id": "a", "phone": null})],
+        Dialect::Removed,
+        true,
+    );
     assert_eq!(page.entries, [("a".into(), Entry::Upsert(json!({"id": "a", "mail": "x", "phone": null})))]);
 }
 
 #[test]
 fn an_upsert_replaces_and_tells_new_from_changed_from_unchanged() {
-    let entries = ["new", "changed", "same"].map(|id| (id.into(), Entry::Upsert(json!({"id": id, "v": 2})))).to_vec();
-    let rows = vec![None, row(1, json!({"id": "changed", "v": 1, "gone": true})), row(1, json!({"v": 2, "id": "same"}))];
+    let entries =
+        ["new", "changed", "same"].map(|id| (id.into(), Entry::Upsert(json!({"id": id, "v": 2})))).to_vec();
+    let rows = vec![
+        None,
+        row(1, json!({"id": "changed", "v": 1, "gone": true})),
+        row(1, json!({"v": 2, "id": "same"})),
+    ];
     let applied = apply(entries, rows, INCREMENTAL);
     assert_eq!(applied.put.len(), 3);
     let told: Vec<(bool, bool)> = applied
@@ -110,22 +152,32 @@ fn an_upsert_replaces_and_tells_new_from_changed_from_unchanged() {
 
 #[test]
 fn the_same_etag_is_unchanged() {
-    let entries = vec![("a".to_owned(), Entry::Upsert(json!({"id": "a", "@odata.etag": "W/1", "start": {"timeZone": "UTC"}})))];
+    let entries = vec![(
+        "a".to_owned(),
+        Entry::Upsert(json!({"id": "a", "@odata.etag": "W/1", "start": {"timeZone": "UTC"}})),
+    )];
     let applied = apply(entries, vec![row(1, json!({"id": "a", "@odata.etag": "W/1"}))], INCREMENTAL);
     assert!(matches!(applied.changes.first(), Some(Change::Upsert { unchanged: true, .. })));
 }
 
 #[test]
 fn a_removal_of_an_id_never_seen_is_silent() {
-    let entries = vec![("a".to_owned(), Entry::Remove(Reason::Deleted)), ("b".to_owned(), Entry::Remove(Reason::Changed))];
+    let entries = vec![
+        ("a".to_owned(), Entry::Remove(Reason::Deleted)),
+        ("b".to_owned(), Entry::Remove(Reason::Changed)),
+    ];
     let applied = apply(entries, vec![None, row(1, json!({"id": "b"}))], INCREMENTAL);
     assert_eq!(applied.remove, ["b"]);
-    assert_eq!(applied.changes, [Change::Remove { id: "b".into(), reason: Reason::Changed, old: Some(json!({"id": "b"})) }]);
+    assert_eq!(
+        applied.changes,
+        [Change::Remove { id: "b".into(), reason: Reason::Changed, old: Some(json!({"id": "b"})) }]
+    );
 }
 
 #[test]
 fn minimal_keeps_what_is_absent_and_nulls_what_is_null() {
-    let entries = vec![("a".to_owned(), Entry::Upsert(json!({"id": "a", "mail": null, "jobTitle": "Buyer"})))];
+    let entries =
+        vec![("a".to_owned(), Entry::Upsert(json!({"id": "a", "mail": null, "jobTitle": "Buyer"})))];
     let before = row(1, json!({"id": "a", "mail": "a@contoso.example", "phone": "1"}));
     let applied = apply(entries, vec![before], MINIMAL);
     assert_eq!(
@@ -146,10 +198,16 @@ fn a_full_round_replaces_at_first_sighting_even_when_minimal() {
 
 #[test]
 fn a_sweep_removes_what_the_full_round_did_not_see() {
-    let rows = ["old", "new", "\0master"].into_iter().zip([1, 2, 1]).map(|(id, round)| (id.to_owned(), Row::new(round, json!(round))));
+    let rows = ["old", "new", "\0master"]
+        .into_iter()
+        .zip([1, 2, 1])
+        .map(|(id, round)| (id.to_owned(), Row::new(round, json!(round))));
     let applied = sweep(rows.collect(), &Completed::for_tests(2));
     assert_eq!((applied.remove, applied.growth), (vec!["old".to_owned(), side_row("master")], -1));
-    assert_eq!(applied.changes, [Change::Remove { id: "old".into(), reason: Reason::Ghost, old: Some(json!(1)) }]);
+    assert_eq!(
+        applied.changes,
+        [Change::Remove { id: "old".into(), reason: Reason::Ghost, old: Some(json!(1)) }]
+    );
 }
 
 #[test]
@@ -162,7 +220,12 @@ fn a_full_round_that_could_not_identify_an_item_removes_nothing() {
 
 #[test]
 fn a_feed_hands_on_every_entry() {
-    let entries = || vec![("a".to_owned(), Entry::Upsert(json!({"id": "a"}))), ("b".to_owned(), Entry::Remove(Reason::Deleted))];
+    let entries = || {
+        vec![
+            ("a".to_owned(), Entry::Upsert(json!({"id": "a"}))),
+            ("b".to_owned(), Entry::Remove(Reason::Deleted)),
+        ]
+    };
     let applied = pass(entries(), MINIMAL);
     assert!(applied.put.is_empty() && applied.remove.is_empty());
     assert_eq!(applied.changes.len(), 2);
@@ -188,10 +251,16 @@ fn a_page_is_news_if_this_round_has_not_brought_one_of_its_items_as_it_is_now() 
     let event = |etag: &str| upsert(json!({"id": "a", "@odata.etag": etag}));
     let news = |entries, row| apply(entries, vec![row], INCREMENTAL).news;
     assert!(news(event("1"), None));
-    assert!(news(event("1"), row(1, json!({"id": "a", "@odata.etag": "1"}))), "the first sighting of this round");
+    assert!(
+        news(event("1"), row(1, json!({"id": "a", "@odata.etag": "1"}))),
+        "the first sighting of this round"
+    );
     assert!(!news(event("1"), row(2, json!({"id": "a", "@odata.etag": "1"}))));
     assert!(news(event("2"), row(2, json!({"id": "a", "@odata.etag": "1"}))));
-    assert!(!news(upsert(json!({"id": "a", "n": 1})), row(2, json!({"n": 1, "id": "a"}))), "by content where there is no etag");
+    assert!(
+        !news(upsert(json!({"id": "a", "n": 1})), row(2, json!({"n": 1, "id": "a"}))),
+        "by content where there is no etag"
+    );
     assert!(news(upsert(json!({"id": "a", "n": 2})), row(2, json!({"n": 1, "id": "a"}))));
 }
 
@@ -221,20 +290,34 @@ fn gone(id: &str) -> Value {
 #[test]
 fn an_incremental_round_folds_slices_into_the_set_and_keeps_it_when_none_comes() {
     let entry = upsert(json!({"id": "g", "name": "new", "members@delta": [member("b"), gone("a")]}));
-    let before = Row { sets: vec!["members".into()], ..Row::new(1, json!({"id": "g", "mail": "m", "members": [member("a")]})) };
+    let before = Row {
+        sets: vec!["members".into()],
+        ..Row::new(1, json!({"id": "g", "mail": "m", "members": [member("a")]}))
+    };
     let applied = apply(entry, vec![Some(before.clone())], SLICED);
     let (_, row) = applied.put.first().unwrap();
-    assert_eq!(row.item, json!({"id": "g", "name": "new", "mail": "m", "members": [member("b")]}), "an item with slices folds");
+    assert_eq!(
+        row.item,
+        json!({"id": "g", "name": "new", "mail": "m", "members": [member("b")]}),
+        "an item with slices folds"
+    );
     assert_eq!((row.sets.clone(), row.staged.clone()), (vec!["members".to_owned()], None));
     let applied = apply(upsert(json!({"id": "g", "name": "new"})), vec![Some(before)], SLICED);
     let (_, row) = applied.put.first().unwrap();
-    assert_eq!(row.item, json!({"id": "g", "name": "new", "members": [member("a")]}), "one without replaces, but for its sets");
+    assert_eq!(
+        row.item,
+        json!({"id": "g", "name": "new", "members": [member("a")]}),
+        "one without replaces, but for its sets"
+    );
 }
 
 #[test]
 fn a_full_round_stages_the_sets_until_it_is_complete() {
     let full = ApplyMode { full: true, ..SLICED };
-    let old = Row { sets: vec!["members".into()], ..Row::new(1, json!({"id": "g", "stale": 1, "members": [member("a")]})) };
+    let old = Row {
+        sets: vec!["members".into()],
+        ..Row::new(1, json!({"id": "g", "stale": 1, "members": [member("a")]}))
+    };
     let slice = |members: Value| upsert(json!({"id": "g", "n": 1, "members@delta": members}));
     let take = |applied: PageEffects<Value>| applied.put.into_iter().next().map(|(_, row)| row);
     let first = apply(slice(json!([member("b")])), vec![Some(old)], full);
@@ -253,13 +336,19 @@ fn a_full_round_stages_the_sets_until_it_is_complete() {
     let swept = sweep(vec![("g".to_owned(), second.unwrap())], &Completed::for_tests(2));
     let (_, row) = swept.put.first().unwrap();
     assert_eq!(row.item, json!({"id": "g", "n": 1, "members": [member("b"), member("c")]}));
-    assert_eq!((row.sets.clone(), row.staged.clone(), swept.changes.len()), (vec!["members".to_owned()], None, 1));
+    assert_eq!(
+        (row.sets.clone(), row.staged.clone(), swept.changes.len()),
+        (vec!["members".to_owned()], None, 1)
+    );
 }
 
 #[test]
 fn a_set_that_a_full_round_did_not_bring_is_gone_when_it_is_complete_and_the_same_set_is_no_change() {
     let full = ApplyMode { full: true, ..SLICED };
-    let old = || Row { sets: vec!["members".into()], ..Row::new(1, json!({"id": "g", "members": [member("a"), member("b")]})) };
+    let old = || Row {
+        sets: vec!["members".into()],
+        ..Row::new(1, json!({"id": "g", "members": [member("a"), member("b")]}))
+    };
     let sweep_of = |item: Value| {
         let applied = apply(upsert(item), vec![Some(old())], full);
         assert!(applied.staged);

@@ -1,4 +1,5 @@
-//! The options of the four calls, checked: what Graph rejects is refused here, with the way out; `query` sends it all the same.
+//! The options of the four calls, checked: what Graph rejects is refused here, with the way out;
+//! `query` sends it all the same.
 
 use super::{Query, encode, is_invalid, segment};
 use crate::protocol::error::{Code, Error, Result};
@@ -6,7 +7,8 @@ use crate::protocol::rate::Workload;
 use crate::protocol::resource::{self, Ids, PageSize, Resource};
 use crate::protocol::time::{DAY, format_iso, parse_iso};
 
-/// The longest window of a calendar view, in days: longer ones are an `ErrorInvalidRequest` (graph-facts 1.3).
+/// The longest window of a calendar view, in days: longer ones are an `ErrorInvalidRequest`
+/// (graph-facts 1.3).
 pub const LONGEST_WINDOW: i64 = 1825;
 /// The most ids that a filter takes on users, groups and contacts (graph-facts 1.2).
 pub const MOST_IDS: usize = 50;
@@ -20,8 +22,8 @@ const SMALLEST: u32 = 10;
 /// Events of a page where none is asked for, roughly: Graph does not say.
 const GRAPHS_PAGE: u32 = 10;
 
-/// The options of the four calls, each of which takes some of them: `EventsOptions`, `OrgContactsOptions`,
-/// `CallRecordingsOptions` and `TrackOptions` of `index.d.ts`.
+/// The options of the four calls, each of which takes some of them: `EventsOptions`,
+/// `OrgContactsOptions`, `CallRecordingsOptions` and `TrackOptions` of `index.d.ts`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Options {
     /// Keeps two queries that are alike apart.
@@ -73,13 +75,22 @@ struct QueryBuilder {
     prefer: Vec<String>,
     shape: Vec<String>,
     minimal: bool,
-    /// The calendar, as a path, where there are series masters: those of a shared calendar are found below it alone.
+    /// The calendar, as a path, where there are series masters: those of a shared calendar are
+    /// found below it alone.
     calendar: Option<String>,
 }
 
 impl QueryBuilder {
     fn new(resource: Option<&'static Resource>, path: String) -> Self {
-        Self { resource, path, params: Vec::new(), prefer: Vec::new(), shape: Vec::new(), minimal: false, calendar: None }
+        Self {
+            resource,
+            path,
+            params: Vec::new(),
+            prefer: Vec::new(),
+            shape: Vec::new(),
+            minimal: false,
+            calendar: None,
+        }
     }
 
     fn param(&mut self, name: &str, value: &str) {
@@ -148,7 +159,8 @@ impl QueryBuilder {
             let missing = !names.iter().any(|given| given == name);
             names.iter().cloned().chain(missing.then(|| name.to_owned())).collect::<Vec<_>>()
         };
-        // Without these a removal is not told: links that were made without them are left, so they are part of the key.
+        // Without these a removal is not told: links that were made without them are left, so they
+        // are part of the key.
         let needs = self.resource.map_or(&[][..], |resource| resource.needs);
         let shape = needs.iter().fold(select.to_vec(), |names, name| with(&names, name));
         self.params.push(("$select".into(), with(&shape, "id").join(","), sorted(&shape).join(",")));
@@ -175,8 +187,8 @@ impl QueryBuilder {
         Ok(())
     }
 
-    /// Takes what the options ask for, lets `query` have its way, then makes the query. A call does not have every option; what
-    /// it does not have is not set.
+    /// Takes what the options ask for, lets `query` have its way, then makes the query. A call does
+    /// not have every option; what it does not have is not set.
     fn finish(mut self, options: Options) -> Result<Query> {
         self.select(options.select.as_deref())?;
         self.ids(options.ids.as_deref())?;
@@ -209,7 +221,8 @@ impl QueryBuilder {
             self.param(name, value);
         }
         // A first request with a token of its own is no listing of everything.
-        let begun = |name: &str| ["deltatoken", "skiptoken", "token"].iter().any(|token| same_parameter(name, token));
+        let begun =
+            |name: &str| ["deltatoken", "skiptoken", "token"].iter().any(|token| same_parameter(name, token));
         let full = !self.params.iter().any(|(name, _, _)| begun(name)) && !self.path.contains("(token=");
         let is_outlook = self.resource.is_some_and(|resource| resource.workload == Workload::Outlook);
         if is_outlook && !full {
@@ -218,8 +231,9 @@ impl QueryBuilder {
             );
         }
         // Messages that are filtered end at 5,000 (Graph's page "message: delta").
-        let is_part =
-            self.params.iter().any(|(name, _, _)| same_parameter(name, "changeType") || is_outlook && same_parameter(name, "filter"));
+        let is_part = self.params.iter().any(|(name, _, _)| {
+            same_parameter(name, "changeType") || is_outlook && same_parameter(name, "filter")
+        });
         if options.refresh.flatten().is_some_and(|age| age.is_nan() || age <= 0.0) {
             return bad("options.refresh must be milliseconds above 0, or false for never");
         }
@@ -227,7 +241,8 @@ impl QueryBuilder {
             return bad("options.name must not be empty; leave it out");
         }
         // A feed has no mirror that could be out of date.
-        let standard = !options.feed && self.resource.is_some_and(|resource| resource.name == "event" || !resource.removals);
+        let standard = !options.feed
+            && self.resource.is_some_and(|resource| resource.name == "event" || !resource.removals);
         #[allow(clippy::cast_precision_loss, reason = "a day in milliseconds fits")]
         let refresh = options.refresh.unwrap_or(standard.then_some(DAY as f64));
         let (mut target, mut pairs) = (self.path, Vec::new());
@@ -238,7 +253,8 @@ impl QueryBuilder {
         }
         let canonical = sorted(&pairs).join("&");
         let sized = self.resource.is_some_and(|resource| resource.page_size == PageSize::Prefer);
-        let workload = self.resource.map_or_else(|| resource::workload(&target), |resource| resource.workload);
+        let workload =
+            self.resource.map_or_else(|| resource::workload(&target), |resource| resource.workload);
         let scope = workload.scope(mailbox(&target));
         let event = self.resource.is_some_and(|resource| resource.name == "event");
         Ok(Query {
@@ -270,24 +286,30 @@ pub fn events(options: Options) -> Result<Query> {
         Some(id) => format!("/calendars/{}", segment("options.calendar", id)?),
         None => String::new(),
     };
-    let mut draft = QueryBuilder::new(resource::named("event"), format!("{owner}{calendar}/calendarView/delta"));
+    let mut draft =
+        QueryBuilder::new(resource::named("event"), format!("{owner}{calendar}/calendarView/delta"));
     draft.calendar = Some(format!("{owner}{calendar}"));
     if let Some((back, ahead, zone)) = &options.window {
         let span = i64::from(*back) + i64::from(*ahead) + 1;
         if options.start.is_some() || options.end.is_some() {
-            return bad("options.window and options.start, options.end are two ways to say the same; give one of them");
+            return bad(
+                "options.window and options.start, options.end are two ways to say the same; give one of them",
+            );
         }
         if span > LONGEST_WINDOW {
             return too_long("options.window", span);
         }
         if !is_printable(zone) {
-            return bad(format!("options.window.timeZone must be an IANA name such as \"Europe/Berlin\", got {zone:?}"));
+            return bad(format!(
+                "options.window.timeZone must be an IANA name such as \"Europe/Berlin\", got {zone:?}"
+            ));
         }
         // Where the window is moves from day to day: the key says how far it reaches.
         draft.shape.push(format!("window=-{back}+{ahead} {zone}"));
         return draft.finish(options);
     }
-    let (from, to) = (options.start.as_deref().unwrap_or_default(), options.end.as_deref().unwrap_or_default());
+    let (from, to) =
+        (options.start.as_deref().unwrap_or_default(), options.end.as_deref().unwrap_or_default());
     let start = instant("options.start", from)?;
     let end = instant("options.end", to)?;
     if start >= end {
@@ -316,7 +338,9 @@ pub fn org_contacts(options: Options) -> Result<Query> {
 pub fn call_recordings(options: Options) -> Result<Query> {
     let organizer = options.organizer.as_deref().unwrap_or_default();
     if organizer.is_empty() {
-        return bad("options.organizer must be the id of the meeting organizer: Graph refuses the query without one, got \"\"");
+        return bad(
+            "options.organizer must be the id of the meeting organizer: Graph refuses the query without one, got \"\"",
+        );
     }
     let plain = segment("options.organizer", organizer)?;
     let user = match options.user.as_deref() {
@@ -324,7 +348,8 @@ pub fn call_recordings(options: Options) -> Result<Query> {
         None => plain,
     };
     // A quote inside the literal is doubled, as OData has it.
-    let mut inside = format!("meetingOrganizerUserId='{}'", segment("options.organizer", &organizer.replace('\'', "''"))?);
+    let mut inside =
+        format!("meetingOrganizerUserId='{}'", segment("options.organizer", &organizer.replace('\'', "''"))?);
     if let Some(start) = &options.start {
         // The instant is canonical here, where it is part of the path and so of the key.
         inside += &format!(",startDateTime={}", format_iso(instant("options.startDateTime", start)?));
@@ -335,7 +360,11 @@ pub fn call_recordings(options: Options) -> Result<Query> {
 
 /// Checks the path and the options of `track()`.
 pub fn track(path: &str, options: Options) -> Result<Query> {
-    let shape = |why: &str| bad(format!("path must be a delta resource below the root, such as \"/users/delta\": {why}, got {path:?}"));
+    let shape = |why: &str| {
+        bad(format!(
+            "path must be a delta resource below the root, such as \"/users/delta\": {why}, got {path:?}"
+        ))
+    };
     if !path.starts_with('/') || path.starts_with("//") {
         return shape("it begins with one slash");
     }
@@ -359,8 +388,12 @@ pub fn track(path: &str, options: Options) -> Result<Query> {
         return bad("call recordings need the meeting organizer; use callRecordings({ organizer })");
     }
     if let Some(resource) = resource {
-        let refuse = |option: &str, instead: &str| bad(format!("options.{option} is refused by Graph on {name}: {instead}"));
-        let send = |option: &str| format!("leave it out, or send it all the same by options.query: {{ \"${option}\": … }}");
+        let refuse = |option: &str, instead: &str| {
+            bad(format!("options.{option} is refused by Graph on {name}: {instead}"))
+        };
+        let send = |option: &str| {
+            format!("leave it out, or send it all the same by options.query: {{ \"${option}\": … }}")
+        };
         let mut asked: Vec<&str> = options.texts.iter().map(|(option, _)| *option).collect();
         if options.select.is_some() {
             asked.push("select");
@@ -381,7 +414,11 @@ pub fn track(path: &str, options: Options) -> Result<Query> {
         if options.page_size.is_some() && resource.page_size != PageSize::Prefer {
             return refuse(
                 "pageSize",
-                if resource.page_size == PageSize::Top { "use options.top" } else { "its page size is Graph's own; leave it out" },
+                if resource.page_size == PageSize::Top {
+                    "use options.top"
+                } else {
+                    "its page size is Graph's own; leave it out"
+                },
             );
         }
         if options.immutable_ids && resource.workload != Workload::Outlook {
@@ -401,7 +438,10 @@ pub fn track(path: &str, options: Options) -> Result<Query> {
     if name == "event" {
         // What stands before `calendarView/delta`.
         let segments: Vec<&str> = path.split('/').collect();
-        draft.calendar = segments.split_last().and_then(|(_, rest)| rest.split_last()).map(|(_, calendar)| calendar.join("/"));
+        draft.calendar = segments
+            .split_last()
+            .and_then(|(_, rest)| rest.split_last())
+            .map(|(_, calendar)| calendar.join("/"));
     }
     draft.finish(options)
 }
@@ -445,7 +485,9 @@ fn bad<T>(message: impl Into<String>) -> Result<T> {
 fn instant(option: &str, text: &str) -> Result<i64> {
     match parse_iso(text) {
         Some(ms) => Ok(ms),
-        None => bad(format!("{option} must be an ISO 8601 date such as \"2026-11-21T00:00:00Z\", or a Date, got {text:?}")),
+        None => bad(format!(
+            "{option} must be an ISO 8601 date such as \"2026-11-21T00:00:00Z\", or a Date, got {text:?}"
+        )),
     }
 }
 

@@ -24,8 +24,12 @@ fn key(query: &Query) -> String {
 
 #[test]
 fn events_are_a_calendar_view_of_me_of_a_user_or_of_a_calendar() {
-    assert_eq!(url(&events(week()).unwrap()), "/me/calendarView/delta?startDateTime=2026-11-23&endDateTime=2026-11-30");
-    let user = Options { user: Some("alex@contoso.example".into()), calendar: Some("AAM/k+=".into()), ..week() };
+    assert_eq!(
+        url(&events(week()).unwrap()),
+        "/me/calendarView/delta?startDateTime=2026-11-23&endDateTime=2026-11-30"
+    );
+    let user =
+        Options { user: Some("alex@contoso.example".into()), calendar: Some("AAM/k+=".into()), ..week() };
     assert_eq!(
         url(&events(user).unwrap()),
         "/users/alex@contoso.example/calendars/AAM%2Fk%2B=/calendarView/delta?startDateTime=2026-11-23&endDateTime=2026-11-30"
@@ -35,7 +39,10 @@ fn events_are_a_calendar_view_of_me_of_a_user_or_of_a_calendar() {
 #[test]
 fn the_plus_of_an_offset_is_sent_encoded() {
     let query = events(Options { start: Some("2026-11-23T00:00:00+01:00".into()), ..week() }).unwrap();
-    assert_eq!(url(&query), "/me/calendarView/delta?startDateTime=2026-11-23T00:00:00%2B01:00&endDateTime=2026-11-30");
+    assert_eq!(
+        url(&query),
+        "/me/calendarView/delta?startDateTime=2026-11-23T00:00:00%2B01:00&endDateTime=2026-11-30"
+    );
 }
 
 #[test]
@@ -62,7 +69,8 @@ fn a_window_needs_both_ends_in_order_and_at_most_1825_days() {
         words(events(Options { end: Some("2026-11-23T00:00:00Z".into()), ..week() })),
         "options.end must be after options.start, got \"2026-11-23\" and \"2026-11-23T00:00:00Z\""
     );
-    let exact = Options { start: Some("2021-11-22".into()), end: Some("2026-11-21".into()), ..Options::default() };
+    let exact =
+        Options { start: Some("2021-11-22".into()), end: Some("2026-11-21".into()), ..Options::default() };
     assert!(events(exact.clone()).is_ok());
     assert_eq!(
         words(events(Options { end: Some("2026-11-21T00:00:01Z".into()), ..exact })),
@@ -72,18 +80,36 @@ fn a_window_needs_both_ends_in_order_and_at_most_1825_days() {
 
 #[test]
 fn the_preferences_of_events_are_one_header_and_only_what_shapes_items_is_in_the_key() {
-    let query =
-        events(Options { page_size: Some(50), time_zone: Some("Pacific Standard Time".into()), immutable_ids: true, ..week() }).unwrap();
-    assert_eq!(query.prefer, ["odata.maxpagesize=50", "outlook.timezone=\"Pacific Standard Time\"", "IdType=\"ImmutableId\""]);
-    assert!(key(&query).ends_with(" | outlook.timezone=\"Pacific Standard Time\" | IdType=\"ImmutableId\""), "{}", key(&query));
+    let query = events(Options {
+        page_size: Some(50),
+        time_zone: Some("Pacific Standard Time".into()),
+        immutable_ids: true,
+        ..week()
+    })
+    .unwrap();
+    assert_eq!(
+        query.prefer,
+        ["odata.maxpagesize=50", "outlook.timezone=\"Pacific Standard Time\"", "IdType=\"ImmutableId\""]
+    );
+    assert!(
+        key(&query).ends_with(" | outlook.timezone=\"Pacific Standard Time\" | IdType=\"ImmutableId\""),
+        "{}",
+        key(&query)
+    );
     let plain = events(Options { page_size: Some(9), ..week() }).unwrap();
     assert_eq!(key(&plain), key(&events(week()).unwrap()));
 }
 
 #[test]
 fn a_page_size_or_a_time_zone_that_makes_no_sense_is_refused() {
-    assert_eq!(words(events(Options { page_size: Some(0), ..week() })), "options.pageSize must be from 1 to 1000, got 0");
-    assert_eq!(words(events(Options { page_size: Some(1001), ..week() })), "options.pageSize must be from 1 to 1000, got 1001");
+    assert_eq!(
+        words(events(Options { page_size: Some(0), ..week() })),
+        "options.pageSize must be from 1 to 1000, got 0"
+    );
+    assert_eq!(
+        words(events(Options { page_size: Some(1001), ..week() })),
+        "options.pageSize must be from 1 to 1000, got 1001"
+    );
     for zone in ["", "UTC\", x=\"", "U\nTC"] {
         assert!(
             words(events(Options { time_zone: Some(zone.into()), ..week() }))
@@ -97,24 +123,42 @@ fn a_page_size_or_a_time_zone_that_makes_no_sense_is_refused() {
 fn query_overrides_a_rule() {
     let query = vec![("$expand".into(), "singleValueExtendedProperties($filter=id eq 'x')".into())];
     let query = events(Options { query, ..week() }).unwrap();
-    assert!(url(&query).ends_with("&$expand=singleValueExtendedProperties($filter%3Did%20eq%20%27x%27)"), "{}", url(&query));
+    assert!(
+        url(&query).ends_with("&$expand=singleValueExtendedProperties($filter%3Did%20eq%20%27x%27)"),
+        "{}",
+        url(&query)
+    );
     let query = vec![("startdatetime".into(), "2026-11-24".into())];
     assert_eq!(
         url(&events(Options { query, ..week() }).unwrap()),
         "/me/calendarView/delta?endDateTime=2026-11-30&startdatetime=2026-11-24"
     );
     let odd = vec![("a=b".into(), String::new())];
-    assert_eq!(words(events(Options { query: odd, ..week() })), "options.query must have names of query parameters, got \"a=b\"");
+    assert_eq!(
+        words(events(Options { query: odd, ..week() })),
+        "options.query must have names of query parameters, got \"a=b\""
+    );
 }
 
 #[test]
 fn a_select_always_names_what_its_kind_needs_to_be_understood() {
     let select = |path: &str, names: &[&str]| {
         let select = Some(names.iter().map(|name| (*name).to_owned()).collect());
-        url(&track(path, Options { select, ..Options::default() }).unwrap()).split_once('?').unwrap().1.to_owned()
+        url(&track(path, Options { select, ..Options::default() }).unwrap())
+            .split_once('?')
+            .unwrap()
+            .1
+            .to_owned()
     };
-    assert_eq!(select("/me/drive/root/delta", &["name"]), "$select=name,deleted,id", "the facet tells removals");
-    assert_eq!(select("/sites/s/lists/l/items/delta", &["id", "deleted", "fields"]), "$select=id,deleted,fields");
+    assert_eq!(
+        select("/me/drive/root/delta", &["name"]),
+        "$select=name,deleted,id",
+        "the facet tells removals"
+    );
+    assert_eq!(
+        select("/sites/s/lists/l/items/delta", &["id", "deleted", "fields"]),
+        "$select=id,deleted,fields"
+    );
     assert_eq!(select("/users/delta", &["displayName"]), "$select=displayName,id");
     assert_eq!(select("/unknown/things/delta", &["a"]), "$select=a,id");
 }
@@ -123,7 +167,8 @@ fn a_select_always_names_what_its_kind_needs_to_be_understood() {
 fn a_preference_for_minimal_is_the_option() {
     let by_option = track("/users/delta", Options { minimal: true, ..Options::default() }).unwrap();
     for value in ["return=minimal", "Return=Minimal"] {
-        let query = track("/users/delta", Options { prefer: vec![value.into()], ..Options::default() }).unwrap();
+        let query =
+            track("/users/delta", Options { prefer: vec![value.into()], ..Options::default() }).unwrap();
         assert_eq!((query.minimal, &query.prefer, key(&query)), (true, &by_option.prefer, key(&by_option)));
     }
     let both = Options { prefer: vec!["return=minimal".into()], minimal: true, ..Options::default() };
@@ -132,11 +177,14 @@ fn a_preference_for_minimal_is_the_option() {
 
 #[test]
 fn no_preference_makes_the_key_of_another_query() {
-    let with = |prefer: &str| track("/users/delta", Options { prefer: vec![prefer.into()], ..Options::default() }).unwrap();
+    let with = |prefer: &str| {
+        track("/users/delta", Options { prefer: vec![prefer.into()], ..Options::default() }).unwrap()
+    };
     let feed = track("/users/delta", Options { feed: true, ..Options::default() }).unwrap();
     let named = track("/users/delta", Options { name: Some("x".into()), ..Options::default() }).unwrap();
     let topped = track("/me/drive/root/delta", Options { top: Some(5), ..Options::default() }).unwrap();
-    let top = track("/me/drive/root/delta", Options { prefer: vec!["$top=5".into()], ..Options::default() }).unwrap();
+    let top = track("/me/drive/root/delta", Options { prefer: vec!["$top=5".into()], ..Options::default() })
+        .unwrap();
     assert_ne!(key(&with("feed")), key(&feed));
     assert_ne!(key(&with("name=x")), key(&named));
     assert_ne!(key(&top), key(&topped));
@@ -146,10 +194,14 @@ fn no_preference_makes_the_key_of_another_query() {
 fn masters_are_asked_for_below_their_own_calendar() {
     let shared = events(Options { calendar: Some("AAMkShared=".into()), ..week() }).unwrap();
     assert!(shared.master(&graph(), "M1").unwrap().ends_with("/me/calendars/AAMkShared=/events/M1"));
-    let query = vec![("startDateTime".into(), "2026-11-23".into()), ("endDateTime".into(), "2026-11-30".into())];
+    let query =
+        vec![("startDateTime".into(), "2026-11-23".into()), ("endDateTime".into(), "2026-11-30".into())];
     for (path, master) in [
         ("/me/calendarView/delta", "/me/events/M1"),
-        ("/users/alex@contoso.example/calendars/c/calendarView/delta", "/users/alex@contoso.example/calendars/c/events/M1"),
+        (
+            "/users/alex@contoso.example/calendars/c/calendarView/delta",
+            "/users/alex@contoso.example/calendars/c/events/M1",
+        ),
         ("/me/calendar/calendarView/delta", "/me/calendar/events/M1"),
     ] {
         let tracked = track(path, Options { query: query.clone(), ..Options::default() }).unwrap();
@@ -160,9 +212,17 @@ fn masters_are_asked_for_below_their_own_calendar() {
 #[test]
 fn contacts_take_a_select_and_at_most_50_ids() {
     let ids = |count: usize| Some((0..count).map(|n| format!("id{n}")).collect::<Vec<_>>());
-    let options = Options { select: Some(vec!["displayName".into(), "mail".into()]), ids: ids(2), minimal: true, ..Options::default() };
+    let options = Options {
+        select: Some(vec!["displayName".into(), "mail".into()]),
+        ids: ids(2),
+        minimal: true,
+        ..Options::default()
+    };
     let query = org_contacts(options).unwrap();
-    assert_eq!(url(&query), "/contacts/delta?$select=displayName,mail,id&$filter=id%20eq%20%27id0%27%20or%20id%20eq%20%27id1%27");
+    assert_eq!(
+        url(&query),
+        "/contacts/delta?$select=displayName,mail,id&$filter=id%20eq%20%27id0%27%20or%20id%20eq%20%27id1%27"
+    );
     assert_eq!(query.prefer, ["return=minimal"]);
     assert!(org_contacts(Options { ids: ids(50), ..Options::default() }).is_ok());
     assert_eq!(
@@ -182,15 +242,24 @@ fn contacts_take_a_select_and_at_most_50_ids() {
 #[test]
 fn the_order_of_a_select_does_not_make_another_key_and_minimal_neither() {
     let query = |select: &[&str], minimal| {
-        org_contacts(Options { select: Some(select.iter().map(|&s| s.to_owned()).collect()), minimal, ..Options::default() }).unwrap()
+        org_contacts(Options {
+            select: Some(select.iter().map(|&s| s.to_owned()).collect()),
+            minimal,
+            ..Options::default()
+        })
+        .unwrap()
     };
-    assert_eq!(key(&query(&["mail", "displayName"], false)), key(&query(&["displayName", "mail", "mail"], true)));
+    assert_eq!(
+        key(&query(&["mail", "displayName"], false)),
+        key(&query(&["displayName", "mail", "mail"], true))
+    );
     assert_ne!(key(&query(&["mail"], false)), key(&query(&["displayName"], false)));
 }
 
 #[test]
 fn an_id_cannot_leave_its_quotes() {
-    let query = org_contacts(Options { ids: Some(vec!["x' or id ne '".into()]), ..Options::default() }).unwrap();
+    let query =
+        org_contacts(Options { ids: Some(vec!["x' or id ne '".into()]), ..Options::default() }).unwrap();
     assert_eq!(url(&query), "/contacts/delta?$filter=id%20eq%20%27x%27%27%20or%20id%20ne%20%27%27%27");
 }
 
@@ -201,7 +270,12 @@ fn recordings_name_their_organizer_inside_the_parentheses() {
         url(&call_recordings(organizer.clone()).unwrap()),
         "/users/8b08/onlineMeetings/getAllRecordings(meetingOrganizerUserId='8b08')/delta"
     );
-    let all = Options { user: Some("u".into()), start: Some("2026-11-01T01:00:00+01:00".into()), top: Some(20), ..organizer };
+    let all = Options {
+        user: Some("u".into()),
+        start: Some("2026-11-01T01:00:00+01:00".into()),
+        top: Some(20),
+        ..organizer
+    };
     assert_eq!(
         url(&call_recordings(all).unwrap()),
         "/users/u/onlineMeetings/getAllRecordings(meetingOrganizerUserId='8b08',startDateTime=2026-11-01T00:00:00Z)/delta?$top=20"
@@ -225,7 +299,10 @@ fn recordings_have_no_removals_so_they_are_refreshed_daily() {
     let never = Some(None);
     assert_eq!(events(Options { refresh: never, ..week() }).unwrap().refresh, None);
     let odd = Some(Some(-1.0));
-    assert_eq!(words(events(Options { refresh: odd, ..week() })), "options.refresh must be milliseconds above 0, or false for never");
+    assert_eq!(
+        words(events(Options { refresh: odd, ..week() })),
+        "options.refresh must be milliseconds above 0, or false for never"
+    );
 }
 
 #[test]
@@ -240,7 +317,10 @@ fn a_known_kind_refuses_what_graph_refuses_and_says_the_way_out() {
         "options.top is refused by Graph on contact: use options.pageSize"
     );
     let page = Options { page_size: Some(5), ..Options::default() };
-    assert_eq!(words(track("/me/drive/root/delta", page.clone())), "options.pageSize is refused by Graph on driveItem: use options.top");
+    assert_eq!(
+        words(track("/me/drive/root/delta", page.clone())),
+        "options.pageSize is refused by Graph on driveItem: use options.top"
+    );
     assert_eq!(
         words(track("/users/delta", page)),
         "options.pageSize is refused by Graph on user: its page size is Graph's own; leave it out"
@@ -265,8 +345,13 @@ fn a_known_kind_refuses_what_graph_refuses_and_says_the_way_out() {
 
 #[test]
 fn an_unknown_kind_passes_freely() {
-    let options =
-        Options { top: Some(5), page_size: Some(5), minimal: true, texts: vec![("filter", "a eq 'b'".into())], ..Options::default() };
+    let options = Options {
+        top: Some(5),
+        page_size: Some(5),
+        minimal: true,
+        texts: vec![("filter", "a eq 'b'".into())],
+        ..Options::default()
+    };
     let query = track("/new/things/delta", options).unwrap();
     assert_eq!(url(&query), "/new/things/delta?$filter=a%20eq%20%27b%27&$top=5");
     assert_eq!(query.prefer, ["return=minimal", "odata.maxpagesize=5"]);
@@ -288,11 +373,17 @@ fn a_path_that_is_no_delta_resource_is_refused() {
         "https://graph.microsoft.com/v1.0/users/delta",
     ] {
         assert!(
-            words(track(path, Options::default())).starts_with("path must be a delta resource below the root, such as \"/users/delta\""),
+            words(track(path, Options::default()))
+                .starts_with("path must be a delta resource below the root, such as \"/users/delta\""),
             "{path}"
         );
     }
-    for path in ["/users/delta", "/users/microsoft.graph.delta()", "/users/delta()", "/me/drive/root/delta(token='a')"] {
+    for path in [
+        "/users/delta",
+        "/users/microsoft.graph.delta()",
+        "/users/delta()",
+        "/me/drive/root/delta(token='a')",
+    ] {
         assert!(track(path, Options::default()).is_ok(), "{path}");
     }
 }
@@ -357,7 +448,8 @@ fn what_lists_a_part_only_is_known() {
 #[test]
 fn outlook_has_no_sync_from_now_on() {
     let query = vec![("$deltatoken".to_owned(), "latest".to_owned())];
-    let refused = track("/me/mailFolders/inbox/messages/delta", Options { query: query.clone(), ..Options::default() });
+    let refused =
+        track("/me/mailFolders/inbox/messages/delta", Options { query: query.clone(), ..Options::default() });
     assert!(words(refused).contains("Outlook has no sync from now on"));
     assert!(track("/users/delta", Options { query, ..Options::default() }).is_ok());
 }

@@ -1,4 +1,5 @@
-//! The request at hand: failures, back-off, throttles, a missing network, and the tokens that Graph refuses.
+//! The request at hand: failures, back-off, throttles, a missing network, and the tokens that Graph
+//! refuses.
 
 use super::{Continuation, NoResponse, Round, State, Step, Target, TokenReason};
 use crate::protocol::backoff::{WaitReason, back_off};
@@ -15,7 +16,8 @@ const MOST_SIGN_INS: u32 = 2;
 /// Attempts at a series master. It only completes occurrences: it must not hold up the page.
 const MASTER_ATTEMPTS: u32 = 2;
 /// What to say where the token source can't reach those it asks.
-pub(super) const NO_TOKEN: &str = "the token source got no answer; check the connection; the next round goes on at the same page";
+pub(super) const NO_TOKEN: &str =
+    "the token source got no answer; check the connection; the next round goes on at the same page";
 /// What to say where Graph's wait is longer than [`Policy::max_wait`].
 pub(super) const TOO_LONG: &str = "Graph asks for a longer pause than this round may take, of this query or another that shares its limits; the next round goes on at the same page, not before retryAt";
 
@@ -40,7 +42,15 @@ pub(super) struct Attempts {
 
 impl Attempts {
     pub fn new(now: f64) -> Self {
-        Self { failures: 0, tries: 0, need: TokenReason::Start, sign_ins: 0, challenge: None, offline: None, asleep: now }
+        Self {
+            failures: 0,
+            tries: 0,
+            need: TokenReason::Start,
+            sign_ins: 0,
+            challenge: None,
+            offline: None,
+            asleep: now,
+        }
     }
 }
 
@@ -81,35 +91,63 @@ impl Round {
         self.to(State::Sleeping, Step::Sleep(ms, why))
     }
 
-    /// Stores that Graph throttles the scope, so that neither a reload nor another query asks early.
+    /// Stores that Graph throttles the scope, so that neither a reload nor another query asks
+    /// early.
     pub(super) fn hold(&mut self, until: f64, after: Continuation, now: f64) -> Step {
-        if until > now { self.to(State::StoringThrottle(Box::new(after)), Step::StoreThrottle(until)) } else { self.after(after, now) }
+        if until > now {
+            self.to(State::StoringThrottle(Box::new(after)), Step::StoreThrottle(until))
+        } else {
+            self.after(after, now)
+        }
     }
 
     /// Waits and asks again, or ends with what went wrong.
-    pub(super) fn again(&mut self, why: WaitReason, floor: Option<f64>, mut failure: Box<Error>, now: f64, chance: f64) -> Step {
+    pub(super) fn again(
+        &mut self,
+        why: WaitReason,
+        floor: Option<f64>,
+        mut failure: Box<Error>,
+        now: f64,
+        chance: f64,
+    ) -> Step {
         if why != WaitReason::Throttled && self.leave_location() {
             // The query itself waits as long as Graph asks for.
             return self.hold((now + floor.unwrap_or(0.0)).min(LAST_DATE), Continuation::Ask, now);
         }
         self.attempts.failures = self.attempts.failures.saturating_add(1);
-        let is_passing = floor.is_some() || matches!(why, WaitReason::Throttled | WaitReason::Network | WaitReason::Offline);
-        if matches!(self.target, Target::Master(_)) && !is_passing && self.attempts.failures >= MASTER_ATTEMPTS {
+        let is_passing = floor.is_some()
+            || matches!(why, WaitReason::Throttled | WaitReason::Network | WaitReason::Offline);
+        if matches!(self.target, Target::Master(_))
+            && !is_passing
+            && self.attempts.failures >= MASTER_ATTEMPTS
+        {
             return self.go_without_master(now);
         }
         let ms = back_off(&self.plan.policy, self.attempts.failures, floor, chance);
-        let most = if why == WaitReason::Malformed { MOST_BODIES.min(self.plan.policy.attempts) } else { self.plan.policy.attempts };
+        let most = if why == WaitReason::Malformed {
+            MOST_BODIES.min(self.plan.policy.attempts)
+        } else {
+            self.plan.policy.attempts
+        };
         // What Graph asks for holds for all that shares its limits.
         let shared = why == WaitReason::Throttled || floor.is_some();
         let until = (now + ms).min(LAST_DATE);
         if self.attempts.failures < most && ms <= self.plan.policy.max_wait {
-            return if shared { self.hold(until, Continuation::Sleep(ms, why), now) } else { self.sleep(ms, why, now) };
+            return if shared {
+                self.hold(until, Continuation::Sleep(ms, why), now)
+            } else {
+                self.sleep(ms, why, now)
+            };
         }
         if failure.code == Code::Livelock {
             return self.climb(failure, now);
         }
         if why == WaitReason::Server && ms <= self.plan.policy.max_wait {
-            return if shared { self.hold(until, Continuation::GiveUp(failure), now) } else { self.give_up(failure, now) };
+            return if shared {
+                self.hold(until, Continuation::GiveUp(failure), now)
+            } else {
+                self.give_up(failure, now)
+            };
         }
         if floor.is_some() && ms > self.plan.policy.max_wait {
             failure.code = Code::Throttled;
@@ -129,7 +167,8 @@ impl Round {
             NoResponse::Offline => {
                 let left = self.plan.policy.max_wait - (now - *self.attempts.offline.get_or_insert(now));
                 if left <= 0.0 {
-                    let words = "this host has no network; the next round goes on at the same page once it has one";
+                    let words =
+                        "this host has no network; the next round goes on at the same page once it has one";
                     return self.fail(Error::retryable(Code::Offline, words), now);
                 }
                 return self.sleep(left, WaitReason::Offline, now);
@@ -137,15 +176,23 @@ impl Round {
             NoResponse::Network => (WaitReason::Network, words),
             NoResponse::Timeout => {
                 self.shrink();
-                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float becomes an integer saturating")]
+                #[allow(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "a float becomes an integer saturating"
+                )]
                 let seconds = (self.plan.policy.timeout / 1000.0).ceil() as u64;
-                (WaitReason::Timeout, format!("{words} (nothing moved for {seconds} s, options.retry.timeout)"))
+                (
+                    WaitReason::Timeout,
+                    format!("{words} (nothing moved for {seconds} s, options.retry.timeout)"),
+                )
             }
         };
         self.again(why, None, Error::retryable(Code::Network, words), now, chance)
     }
 
-    /// The token source is to come back later. Its wait is its own, not that of what shares Graph's limits.
+    /// The token source is to come back later. Its wait is its own, not that of what shares Graph's
+    /// limits.
     pub(super) fn busy(&mut self, until: f64, now: f64, chance: f64) -> Step {
         self.attempts.failures = self.attempts.failures.saturating_add(1);
         let ms = back_off(&self.plan.policy, self.attempts.failures, Some((until - now).max(0.0)), chance);

@@ -19,50 +19,74 @@ impl Round {
                 true,
                 "it wants a token that satisfies claims, and the one that the token source then gave does not; sign the user in with error.claims, then call resume()",
             ),
-            0 | 300..=399 => {
-                (Code::ForeignLink, false, "a redirect is not followed, because it would carry the token elsewhere; check options.endpoint")
-            }
+            0 | 300..=399 => (
+                Code::ForeignLink,
+                false,
+                "a redirect is not followed, because it would carry the token elsewhere; check options.endpoint",
+            ),
             401 => (
                 Code::Unauthorized,
                 true,
                 "the token source gave a token that Graph does not accept twice in a row; check its audience, its tenant and its cloud",
             ),
             402 => (Code::Forbidden, false, "the payment set-up of this metered API is missing"),
-            403 if app_only => {
-                (Code::Forbidden, false, "only an app-only token can read this kind, no signed-in user's: use a Worker or a server")
-            }
-            403 => (Code::Forbidden, false, "the token lacks the permission, or the user the right, to read this"),
+            403 if app_only => (
+                Code::Forbidden,
+                false,
+                "only an app-only token can read this kind, no signed-in user's: use a Worker or a server",
+            ),
+            403 => (
+                Code::Forbidden,
+                false,
+                "the token lacks the permission, or the user the right, to read this",
+            ),
             404 => (
                 Code::NotFound,
                 false,
                 "what the path names (a user, a calendar, a folder, a meeting organizer) is not there, or no longer",
             ),
-            410 => (Code::ResyncLoop, true, "it refuses the query itself as if it were an old link; try again later"),
+            410 => (
+                Code::ResyncLoop,
+                true,
+                "it refuses the query itself as if it were an old link; try again later",
+            ),
             429 | 509 => (Code::Throttled, true, TOO_LONG),
             501 => (Code::NotSupported, false, "a property in select is kept outside the main store"),
-            408 | 500..=599 => (Code::Network, true, "the service did not recover in time; the next round goes on at the same page"),
+            408 | 500..=599 => (
+                Code::Network,
+                true,
+                "the service did not recover in time; the next round goes on at the same page",
+            ),
             _ if refusal.has("Request_UnsupportedQuery") || refusal.has("NotSupported") => {
                 (Code::NotSupported, false, "Graph has no delta query of this form here")
             }
             _ => (Code::BadRequest, false, "check the options of the query"),
         };
-        let status = if refusal.status == 0 { "with a redirect".to_owned() } else { refusal.status.to_string() };
+        let status =
+            if refusal.status == 0 { "with a redirect".to_owned() } else { refusal.status.to_string() };
         let graph_code = refusal.code().map(|code| format!(" {code}")).unwrap_or_default();
-        let strange = refusal.strange.as_ref().filter(|strange| **strange == Malformed::Html).map(Malformed::words);
+        let strange =
+            refusal.strange.as_ref().filter(|strange| **strange == Malformed::Html).map(Malformed::words);
         let said = refusal.message.as_deref().or(strange.as_deref());
         let said = said.map(|said| format!(" ({})", redact(said, 300))).unwrap_or_default();
         let permission = match resource.map(|resource| resource.permission) {
-            Some(permission) if refusal.status == 403 && code == Code::Forbidden && !permission.is_empty() => {
+            Some(permission)
+                if refusal.status == 403 && code == Code::Forbidden && !permission.is_empty() =>
+            {
                 format!("; it takes {permission}")
             }
             _ => String::new(),
         };
-        let mut failure = Error::new(code, format!("Graph answered {status}{graph_code} on {name}{said}: {way_out}{permission}"));
+        let mut failure = Error::new(
+            code,
+            format!("Graph answered {status}{graph_code} on {name}{said}: {way_out}{permission}"),
+        );
         failure.status = (refusal.status != 0).then_some(refusal.status);
         failure.graph_code = refusal.code().map(str::to_owned);
         failure.request_id = refusal.request_id.clone();
         failure.claims = refusal.claims.clone();
-        let is_gone = refusal.status == 404 && ["ErrorItemNotFound", "ErrorSyncFolderNotFound"].iter().any(|code| refusal.has(code));
+        let is_gone = refusal.status == 404
+            && ["ErrorItemNotFound", "ErrorSyncFolderNotFound"].iter().any(|code| refusal.has(code));
         failure.gone = is_gone.then_some(true);
         failure.retryable = retryable;
         failure

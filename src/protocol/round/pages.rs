@@ -28,7 +28,13 @@ impl Round {
                 "Graph's nextLinks go in a circle at {}; the stored state is as it was, try again later or start over with reset()",
                 shown(next)
             );
-            return self.again(WaitReason::Malformed, None, Error::retryable(Code::Livelock, words), now, chance);
+            return self.again(
+                WaitReason::Malformed,
+                None,
+                Error::retryable(Code::Livelock, words),
+                now,
+                chance,
+            );
         }
         self.accepted();
         if self.position.index % GROW == GROW - 1 {
@@ -94,7 +100,8 @@ impl Round {
         self.prepare(now)
     }
 
-    /// The series master that was asked for cannot be had: its occurrences stand as they are, and the next round asks again.
+    /// The series master that was asked for cannot be had: its occurrences stand as they are, and
+    /// the next round asks again.
     pub(super) fn go_without_master(&mut self, now: f64) -> Step {
         if let (Target::Master(id), Some(pending)) = (&self.target, &mut self.pending) {
             let missing = &mut pending.record.missing_masters;
@@ -152,7 +159,12 @@ impl Round {
     }
 
     pub(super) fn deliver(&mut self, record: Record, last: bool) -> Step {
-        let delivery = Delivery { kind: self.position.kind, generation: self.position.generation, index: self.position.index, last };
+        let delivery = Delivery {
+            kind: self.position.kind,
+            generation: self.position.generation,
+            index: self.position.index,
+            last,
+        };
         self.to(State::Delivering(Box::new(record)), Step::Deliver(delivery))
     }
 

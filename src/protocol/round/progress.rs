@@ -1,4 +1,5 @@
-//! What brings a round no further: links in a circle, pages without anything new, pages that Graph cannot make.
+//! What brings a round no further: links in a circle, pages without anything new, pages that Graph
+//! cannot make.
 
 use super::{Continuation, Round, Step, Target, TokenReason};
 use crate::protocol::error::{Code, Error};
@@ -6,13 +7,14 @@ use crate::protocol::record::Record;
 
 /// Pages with items in a row that bring nothing new.
 const MOST_STALE: u32 = 3;
-/// Empty pages in a row. Graph sends many where a filter finds little in a large directory (graph-facts 2.1.3).
+/// Empty pages in a row. Graph sends many where a filter finds little in a large directory
+/// (graph-facts 2.1.3).
 pub(super) const MOST_EMPTY: u32 = 2000;
 /// The largest page that Graph takes a wish for.
 const LARGEST_PAGE: u32 = 1000;
 
-/// Notices nextLinks that go in a circle. A link of the round is kept, and replaced after 1, 2, 4, 8, … pages: whatever circle the links
-/// go in, the kept one is met in the end (Brent's algorithm).
+/// Notices nextLinks that go in a circle. A link of the round is kept, and replaced after 1, 2, 4,
+/// 8, … pages: whatever circle the links go in, the kept one is met in the end (Brent's algorithm).
 #[derive(Clone, Debug)]
 pub(super) struct LinkCycle {
     anchor: Option<String>,
@@ -49,7 +51,8 @@ impl LinkCycle {
 }
 
 impl Round {
-    /// Why the round gets no further, if it does not. Counted over reloads, so that one page a process is enough to notice.
+    /// Why the round gets no further, if it does not. Counted over reloads, so that one page a
+    /// process is enough to notice.
     pub(super) fn stuck(&self) -> Option<Box<Error>> {
         let words = if self.record.stale >= MOST_STALE {
             "Graph's pages bring the same items again and again under new links"
@@ -58,26 +61,35 @@ impl Round {
         } else {
             return None;
         };
-        let words = format!("{words}; what was committed is intact, try again later or start over with reset()");
+        let words =
+            format!("{words}; what was committed is intact, try again later or start over with reset()");
         Some(Error::retryable(Code::Livelock, words))
     }
 
-    /// The next rung for a round that gets no further: larger pages, then one listing from the start, then the end.
+    /// The next rung for a round that gets no further: larger pages, then one listing from the
+    /// start, then the end.
     pub(super) fn climb(&mut self, failure: Box<Error>, now: f64) -> Step {
         self.answered();
         let asked = self.plan.query.page_size.map(|size| self.record.page_size.unwrap_or(0).max(size));
-        let larger = asked.filter(|size| *size < LARGEST_PAGE).map(|size| size.saturating_mul(4).min(LARGEST_PAGE));
+        let larger =
+            asked.filter(|size| *size < LARGEST_PAGE).map(|size| size.saturating_mul(4).min(LARGEST_PAGE));
         // Not back to one that Graph could not make.
-        if let Some(size) = larger.filter(|size| self.record.too_large == 0 || *size < self.record.too_large) {
+        if let Some(size) = larger.filter(|size| self.record.too_large == 0 || *size < self.record.too_large)
+        {
             self.resize(size);
             (self.record.stale, self.record.empty) = (0, 0);
             return self.sign_in(TokenReason::Next);
         }
         if self.record.restarted || !self.plan.query.full {
-            // The next round has another try of as many pages: what ails the service may be over by then.
+            // The next round has another try of as many pages: what ails the service may be over by
+            // then.
             let counted = self.stored && (self.record.stale, self.record.empty) != (0, 0);
             let note = Record { stale: 0, empty: 0, ..self.record.next() };
-            return if counted { self.note(note, Continuation::Fail(failure)) } else { self.fail(failure, now) };
+            return if counted {
+                self.note(note, Continuation::Fail(failure))
+            } else {
+                self.fail(failure, now)
+            };
         }
         self.report.resync = Some(failure.code.as_str().to_owned());
         self.restart(Record { restarted: true, page_size: self.record.page_size, ..self.record.fresh() })
@@ -87,7 +99,10 @@ impl Round {
     pub(super) fn shrink(&mut self) {
         let Some(most) = self.plan.query.page_size else { return };
         let size = self.record.page_size.unwrap_or(most);
-        if self.attempts.failures > 0 && !matches!(self.target, Target::Master(_)) && size / 2 >= self.plan.query.smallest {
+        if self.attempts.failures > 0
+            && !matches!(self.target, Target::Master(_))
+            && size / 2 >= self.plan.query.smallest
+        {
             self.record.too_large = size;
             self.resize(size / 2);
         }

@@ -1,4 +1,5 @@
-//! Where a round starts, from the record: at the nextLink, at the deltaLink, in the sweep, or from the query itself.
+//! Where a round starts, from the record: at the nextLink, at the deltaLink, in the sweep, or from
+//! the query itself.
 
 use super::{Round, Step, Target, TokenReason};
 use crate::protocol::record::{Kind, Phase, Record};
@@ -9,7 +10,11 @@ impl Round {
             None => self.record = Record::new(now, chance),
             Some(record) => self.keep(*record),
         }
-        let since = if self.record.phase == Phase::Paging { Some(self.record.started_at) } else { self.record.full_at };
+        let since = if self.record.phase == Phase::Paging {
+            Some(self.record.started_at)
+        } else {
+            self.record.full_at
+        };
         let old = since.zip(self.plan.query.refresh).is_some_and(|(since, age)| now - since > age);
         let moved = self.plan.query.window.is_some() && self.record.window != self.plan.window;
         match self.record.phase {
@@ -19,7 +24,8 @@ impl Round {
                 self.forgive();
                 self.start_over();
             }
-            // A mirror this old, or of another window, is listed anew. Until the first page is committed, the deltaLink stays.
+            // A mirror this old, or of another window, is listed anew. Until the first page is
+            // committed, the deltaLink stays.
             Phase::Idle if old || moved => {
                 self.start_over();
                 // The link of another window is nothing to fall back to.

@@ -1,4 +1,5 @@
-//! Refused links and reset signals: back to the deltaLink, then to one full round, then to an error.
+//! Refused links and reset signals: back to the deltaLink, then to one full round, then to an
+//! error.
 
 use super::{Continuation, Round, Step, Target, TokenReason};
 use crate::protocol::backoff::{WaitReason, retry_after};
@@ -21,9 +22,13 @@ impl Round {
         let verdict = refusal.verdict(matches!(self.target, Target::Link(_)));
         let floor = refusal.retry_after.as_deref().and_then(|header| retry_after(header, now));
         match verdict {
-            Verdict::Resync | Verdict::Redirect | Verdict::Final if self.leave_location() => self.sign_in(TokenReason::Next),
+            Verdict::Resync | Verdict::Redirect | Verdict::Final if self.leave_location() => {
+                self.sign_in(TokenReason::Next)
+            }
             Verdict::SignIn => self.challenged(refusal, now),
-            Verdict::Throttled => self.again(WaitReason::Throttled, floor, self.failure(refusal), now, chance),
+            Verdict::Throttled => {
+                self.again(WaitReason::Throttled, floor, self.failure(refusal), now, chance)
+            }
             Verdict::Server => {
                 if matches!(refusal.status, 408 | 503 | 504) {
                     self.shrink();
@@ -31,18 +36,24 @@ impl Round {
                 self.again(WaitReason::Server, floor, self.failure(refusal), now, chance)
             }
             Verdict::Resync => self.resync(refusal, now),
-            Verdict::Final | Verdict::Redirect if matches!(self.target, Target::Master(_)) => self.go_without_master(now),
-            Verdict::Final if matches!(refusal.status, 402 | 403) => self.forbidden(self.failure(refusal), now),
+            Verdict::Final | Verdict::Redirect if matches!(self.target, Target::Master(_)) => {
+                self.go_without_master(now)
+            }
+            Verdict::Final if matches!(refusal.status, 402 | 403) => {
+                self.forbidden(self.failure(refusal), now)
+            }
             Verdict::Final => self.give_up(self.failure(refusal), now),
             Verdict::Redirect => self.fail(self.failure(refusal), now),
         }
     }
 
-    /// Who may not read a link may not read the query either, as a rule. That the link alone is forbidden is noticed when three rounds
-    /// ended so, an hour apart: the next one asks the query itself.
+    /// Who may not read a link may not read the query either, as a rule. That the link alone is
+    /// forbidden is noticed when three rounds ended so, an hour apart: the next one asks the query
+    /// itself.
     fn forbidden(&mut self, failure: Box<Error>, now: f64) -> Step {
         let before = &self.record.forbidden;
-        let is_new = before.last().is_none_or(|last| (now - last).abs() >= HOUR) && before.len() < MOST_FORBIDDEN;
+        let is_new =
+            before.last().is_none_or(|last| (now - last).abs() >= HOUR) && before.len() < MOST_FORBIDDEN;
         if !is_new || !matches!(self.target, Target::Link(_)) {
             return self.fail(failure, now);
         }
@@ -56,14 +67,16 @@ impl Round {
         self.plan.query.full && self.record.forbidden.len() >= MOST_FORBIDDEN
     }
 
-    /// Graph refuses what was asked for good. If it was a link, that is counted; the third time in a row the round goes back.
+    /// Graph refuses what was asked for good. If it was a link, that is counted; the third time in
+    /// a row the round goes back.
     pub(super) fn give_up(&mut self, failure: Box<Error>, now: f64) -> Step {
         let Target::Link(refused) = &self.target else { return self.fail(failure, now) };
         let refusals = self.record.refusals.saturating_add(1);
         if refusals < MOST_REFUSALS && self.position.fallback == self.record.fallback {
             return self.note(Record { refusals, ..self.record.next() }, Continuation::Fail(failure));
         }
-        let start = self.position.start.clone().filter(|start| self.position.fallback == 0 && start != refused);
+        let start =
+            self.position.start.clone().filter(|start| self.position.fallback == 0 && start != refused);
         self.answered();
         self.forgive();
         if start.is_some() {
@@ -74,7 +87,8 @@ impl Round {
                 return self.too_many_resets(failure.graph_code, failure.status, now);
             }
             self.position.fallback = 2;
-            self.report.resync = Some(failure.graph_code.clone().unwrap_or_else(|| failure.code.as_str().to_owned()));
+            self.report.resync =
+                Some(failure.graph_code.clone().unwrap_or_else(|| failure.code.as_str().to_owned()));
             self.start_over();
         } else {
             return self.fail(failure, now);
@@ -102,7 +116,8 @@ impl Round {
             return self.fail(Error::new(Code::NotSupported, words), now);
         }
         let mut resets = self.recent_resets(now);
-        // A Teams channel without a conversation refuses every link that it gives, also those of a round listed anew.
+        // A Teams channel without a conversation refuses every link that it gives, also those of a
+        // round listed anew.
         if refusal.says_no_delta() && !resets.is_empty() && self.record.synced_at.is_none() {
             let words = "Graph gives a link here that it then refuses, as for a Teams channel without a conversation: there is no delta; list the collection without it, and try again once it has items";
             let mut failure = Error::new(Code::NotSupported, words);
@@ -116,14 +131,25 @@ impl Round {
         self.report.resync = Some(refusal.code().map_or_else(|| refusal.status.to_string(), str::to_owned));
         resets.push(now);
         let step = self.restart(Record { resets, restarted: self.record.restarted, ..self.record.fresh() });
-        let location = self.plan.query.resource.is_some_and(|resource| resource.location).then_some(refusal.location.as_deref()).flatten();
+        let location = self
+            .plan
+            .query
+            .resource
+            .is_some_and(|resource| resource.location)
+            .then_some(refusal.location.as_deref())
+            .flatten();
         if let Some(url) = location.and_then(|location| self.plan.endpoint.admit(location).ok()) {
             self.target = Target::Location(url);
         }
         step
     }
 
-    pub(super) fn too_many_resets(&mut self, graph_code: Option<String>, status: Option<u16>, now: f64) -> Step {
+    pub(super) fn too_many_resets(
+        &mut self,
+        graph_code: Option<String>,
+        status: Option<u16>,
+        now: f64,
+    ) -> Step {
         let words = format!(
             "{} full rounds within a day were called for, because Graph asked for them or refused the links for good, and none could complete; the mirror is as it was, try again tomorrow or start over with reset()",
             MOST_RESETS
@@ -136,8 +162,11 @@ impl Round {
 
     /// Stores that everything is to be listed anew, and does so.
     pub(super) fn restart(&mut self, record: Record) -> Step {
-        let record =
-            Record { generation: self.position.generation.max(record.generation), round: self.position.number.max(record.round), ..record };
+        let record = Record {
+            generation: self.position.generation.max(record.generation),
+            round: self.position.number.max(record.round),
+            ..record
+        };
         let step = self.note(record.clone(), Continuation::Ask);
         self.record = record;
         self.cycle.reset();
@@ -148,7 +177,8 @@ impl Round {
         step
     }
 
-    /// Goes back to the query itself where the `Location` of a reset fails by itself, as has been seen (graph-facts 4).
+    /// Goes back to the query itself where the `Location` of a reset fails by itself, as has been
+    /// seen (graph-facts 4).
     pub(super) fn leave_location(&mut self) -> bool {
         let there = matches!(self.target, Target::Location(_));
         if there {

@@ -1,4 +1,5 @@
-//! What a request asks for: its options, its preferences, and whose data it is. Everything the service refuses is refused here.
+//! What a request asks for: its options, its preferences, and whose data it is. Everything the
+//! service refuses is refused here.
 
 use crate::clock;
 use crate::http::Request;
@@ -26,7 +27,8 @@ pub(crate) struct Spec {
     pub(crate) top: Option<u64>,
 }
 
-/// What the `Prefer` header of one request asks for. None of it is in the links (graph-facts 2.1 point 8).
+/// What the `Prefer` header of one request asks for. None of it is in the links (graph-facts 2.1
+/// point 8).
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Prefs {
     pub(crate) max_page: Option<u64>,
@@ -83,18 +85,28 @@ impl World {
         }
         let user = match &route.user {
             None if caller.app => {
-                return Err(Failure::new(400, "BadRequest", "/me request is only valid with delegated authentication flow."));
+                return Err(Failure::new(
+                    400,
+                    "BadRequest",
+                    "/me request is only valid with delegated authentication flow.",
+                ));
             }
             None => caller.user.clone(),
             Some(id) => {
-                let missing = || Failure::new(404, "Request_ResourceNotFound", format!("Resource '{id}' does not exist."));
+                let missing = || {
+                    Failure::new(404, "Request_ResourceNotFound", format!("Resource '{id}' does not exist."))
+                };
                 self.find_user(id).ok_or_else(missing)?
             }
         };
         match route.collection {
             Some(Collection::Recordings) => return self.organizer(caller, route, &user),
             _ if !caller.app && user != caller.user => {
-                return Err(Failure::new(403, "ErrorAccessDenied", "Access is denied. Check credentials and try again."));
+                return Err(Failure::new(
+                    403,
+                    "ErrorAccessDenied",
+                    "Access is denied. Check credentials and try again.",
+                ));
             }
             _ => {}
         }
@@ -102,7 +114,11 @@ impl World {
             (Some(Collection::Events), part) => {
                 let calendar = part.as_deref().unwrap_or("");
                 if !calendar.is_empty() && !self.parts.contains(&format!("{user}|{calendar}")) {
-                    return Err(Failure::new(404, "ErrorItemNotFound", "The specified object was not found in the store."));
+                    return Err(Failure::new(
+                        404,
+                        "ErrorItemNotFound",
+                        "The specified object was not found in the store.",
+                    ));
                 }
                 Ok(format!("{user}|{calendar}"))
             }
@@ -110,7 +126,11 @@ impl World {
                 if !self.parts.contains(&format!("folder|{}", folder.to_ascii_lowercase()))
                     && !self.parts.contains(&format!("{user}|{folder}"))
                 {
-                    return Err(Failure::new(404, "ErrorSyncFolderNotFound", "The specified folder could not be found in the store."));
+                    return Err(Failure::new(
+                        404,
+                        "ErrorSyncFolderNotFound",
+                        "The specified folder could not be found in the store.",
+                    ));
                 }
                 Ok(format!("{user}|{}", folder.to_ascii_lowercase()))
             }
@@ -119,24 +139,51 @@ impl World {
     }
 
     /// Recordings can be had by an app only, and of one organizer (graph-facts 1.1).
-    pub(crate) fn organizer(&mut self, caller: &Caller, route: &Route, user: &str) -> Result<String, Failure> {
+    pub(crate) fn organizer(
+        &mut self,
+        caller: &Caller,
+        route: &Route,
+        user: &str,
+    ) -> Result<String, Failure> {
         if !caller.app {
-            return Err(Failure::new(403, "Authorization_RequestDenied", "Insufficient privileges: application permissions are needed."));
+            return Err(Failure::new(
+                403,
+                "Authorization_RequestDenied",
+                "Insufficient privileges: application permissions are needed.",
+            ));
         }
-        let organizer = route.arguments.iter().find(|(n, _)| n.eq_ignore_ascii_case("meetingOrganizerUserId")).map(|(_, v)| v.clone());
+        let organizer = route
+            .arguments
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case("meetingOrganizerUserId"))
+            .map(|(_, v)| v.clone());
         let Some(organizer) = organizer.filter(|o| !o.is_empty()) else {
             return Err(Failure::new(400, "BadRequest", "The parameter meetingOrganizerUserId is required."));
         };
-        let missing = || Failure::new(404, "Request_ResourceNotFound", format!("Resource '{organizer}' does not exist."));
+        let missing = || {
+            Failure::new(404, "Request_ResourceNotFound", format!("Resource '{organizer}' does not exist."))
+        };
         let found = self.find_user(&organizer).ok_or_else(missing)?;
         if self.options.organizer_must_match && found != user {
-            return Err(Failure::new(403, "Authorization_RequestDenied", "The organizer is not the user of the request."));
+            return Err(Failure::new(
+                403,
+                "Authorization_RequestDenied",
+                "The organizer is not the user of the request.",
+            ));
         }
         Ok(found)
     }
 
-    pub(crate) fn spec(&self, route: &Route, owner: String, params: &[Param], prefs: &Prefs) -> Result<Spec, Failure> {
-        let Some(collection) = route.collection else { return Err(Failure::unexpected(400, "BadRequest", "No collection.")) };
+    pub(crate) fn spec(
+        &self,
+        route: &Route,
+        owner: String,
+        params: &[Param],
+        prefs: &Prefs,
+    ) -> Result<Spec, Failure> {
+        let Some(collection) = route.collection else {
+            return Err(Failure::unexpected(400, "BadRequest", "No collection."));
+        };
         let mut spec = Spec {
             collection,
             owner,
@@ -169,7 +216,9 @@ impl World {
                          '$orderby, $filter, $select, $expand, $search'.",
                     ));
                 }
-                (c, "$select") if c != Collection::Recordings => spec.select = Some(select(collection, value)?),
+                (c, "$select") if c != Collection::Recordings => {
+                    spec.select = Some(select(collection, value)?)
+                }
                 (c, "$filter") if c.directory() => spec.ids = Some(id_filter(value)?),
                 (c, "$top" | "$expand" | "$orderby" | "$search") if c.directory() => {
                     return Err(Failure::new(
@@ -179,18 +228,23 @@ impl World {
                     ));
                 }
                 (Collection::Recordings | Collection::Drive | Collection::Messages, "$top") => {
-                    let bad = || Failure::new(400, "BadRequest", format!("Invalid value '{value}' for $top."));
+                    let bad =
+                        || Failure::new(400, "BadRequest", format!("Invalid value '{value}' for $top."));
                     spec.top = Some(value.parse().ok().filter(|n| *n > 0).ok_or_else(bad)?);
                 }
                 (Collection::Drive | Collection::Messages, "$expand") => {}
                 (Collection::Messages, "changetype") => spec.change_type = Some(value.to_ascii_lowercase()),
-                (Collection::Messages, "$orderby") if value.to_ascii_lowercase().starts_with("receiveddatetime desc") => {
+                (Collection::Messages, "$orderby")
+                    if value.to_ascii_lowercase().starts_with("receiveddatetime desc") =>
+                {
                     spec.newest_first = true
                 }
                 (Collection::Messages, "$filter") => {
                     let words: Vec<&str> = value.split_whitespace().collect();
                     let at = match words.as_slice() {
-                        [name, "ge" | "gt", date] if name.eq_ignore_ascii_case("receivedDateTime") => clock::parse(date),
+                        [name, "ge" | "gt", date] if name.eq_ignore_ascii_case("receivedDateTime") => {
+                            clock::parse(date)
+                        }
                         _ => None,
                     };
                     let bad = || {
@@ -204,7 +258,11 @@ impl World {
                 }
                 _ => {
                     let code = if collection.outlook() { "ErrorInvalidUrlQuery" } else { "BadRequest" };
-                    return Err(Failure::unexpected(400, code, format!("The query parameter '{}' is not supported.", param.name)));
+                    return Err(Failure::unexpected(
+                        400,
+                        code,
+                        format!("The query parameter '{}' is not supported.", param.name),
+                    ));
                 }
             }
         }
@@ -216,13 +274,22 @@ impl World {
         }
         if collection == Collection::Recordings {
             for (name, value) in &route.arguments {
-                let date =
-                    || clock::parse(value).ok_or_else(|| Failure::new(400, "BadRequest", format!("Invalid date '{value}' for {name}.")));
+                let date = || {
+                    clock::parse(value).ok_or_else(|| {
+                        Failure::new(400, "BadRequest", format!("Invalid date '{value}' for {name}."))
+                    })
+                };
                 match name.to_ascii_lowercase().as_str() {
                     "meetingorganizeruserid" => {}
                     "startdatetime" => spec.after = Some(date()?),
                     "enddatetime" => spec.before = Some(date()?),
-                    _ => return Err(Failure::unexpected(400, "BadRequest", format!("getAllRecordings has no parameter {name}."))),
+                    _ => {
+                        return Err(Failure::unexpected(
+                            400,
+                            "BadRequest",
+                            format!("getAllRecordings has no parameter {name}."),
+                        ));
+                    }
                 }
             }
         }
@@ -232,7 +299,8 @@ impl World {
 
 pub(crate) fn zone_offset(prefs: &Prefs) -> Result<(i64, &str), Failure> {
     let name = prefs.zone.as_deref().unwrap_or("UTC");
-    let unknown = || Failure::new(400, "ErrorInvalidParameter", format!("The time zone '{name}' is not supported."));
+    let unknown =
+        || Failure::new(400, "ErrorInvalidParameter", format!("The time zone '{name}' is not supported."));
     clock::zone(name).map(|minutes| (minutes, name)).ok_or_else(unknown)
 }
 
@@ -256,12 +324,20 @@ pub(crate) fn window(start: Option<&Param>, end: Option<&Param>) -> Result<(i64,
     // A raw `+` of an offset is a space by now, and so no date.
     let date = |p: &Param| {
         clock::parse(&p.value).ok_or_else(|| {
-            Failure::new(400, "ErrorInvalidParameter", format!("The value '{}' of parameter '{}' is invalid.", p.value, p.name))
+            Failure::new(
+                400,
+                "ErrorInvalidParameter",
+                format!("The value '{}' of parameter '{}' is invalid.", p.value, p.name),
+            )
         })
     };
     let (from, to) = (date(start)?, date(end)?);
     if to < from {
-        return Err(Failure::new(400, "ErrorInvalidParameter", "The end of the time window lies before its start."));
+        return Err(Failure::new(
+            400,
+            "ErrorInvalidParameter",
+            "The end of the time window lies before its start.",
+        ));
     }
     if to - from > 1825 * DAY {
         return Err(Failure::new(
@@ -274,8 +350,10 @@ pub(crate) fn window(start: Option<&Param>, end: Option<&Param>) -> Result<(i64,
 }
 
 pub(crate) fn select(collection: Collection, value: &str) -> Result<Vec<String>, Failure> {
-    const ELSEWHERE: [&str; 8] = ["skills", "aboutMe", "birthday", "hireDate", "interests", "mySite", "responsibilities", "schools"];
-    let names: Vec<String> = value.split(',').map(|n| n.trim().to_owned()).filter(|n| !n.is_empty()).collect();
+    const ELSEWHERE: [&str; 8] =
+        ["skills", "aboutMe", "birthday", "hireDate", "interests", "mySite", "responsibilities", "schools"];
+    let names: Vec<String> =
+        value.split(',').map(|n| n.trim().to_owned()).filter(|n| !n.is_empty()).collect();
     // Properties outside the main store cannot be tracked (graph-facts 4, 501).
     if collection == Collection::Users && names.iter().any(|n| ELSEWHERE.contains(&n.as_str())) {
         return Err(Failure::new(501, "NotImplemented", "This operation target is not yet supported."));
@@ -290,10 +368,15 @@ pub(crate) fn id_filter(value: &str) -> Result<BTreeSet<String>, Failure> {
     for clause in value.trim().split(" or ") {
         let words: Vec<&str> = clause.split_whitespace().collect();
         let id = match words.as_slice() {
-            [name, "eq", id] if name.eq_ignore_ascii_case("id") => id.strip_prefix('\'').and_then(|i| i.strip_suffix('\'')),
+            [name, "eq", id] if name.eq_ignore_ascii_case("id") => {
+                id.strip_prefix('\'').and_then(|i| i.strip_suffix('\''))
+            }
             _ => None,
         };
-        ids.insert(id.ok_or_else(|| refuse("Only filters on id with eq and or are supported for delta."))?.to_owned());
+        ids.insert(
+            id.ok_or_else(|| refuse("Only filters on id with eq and or are supported for delta."))?
+                .to_owned(),
+        );
     }
     // What the service does at 51 is not stated; refusing is the strict reading.
     if ids.len() > 50 {

@@ -1,4 +1,5 @@
-//! Dates as numbers of milliseconds and back. There is no clock here: "now" comes with every request.
+//! Dates as numbers of milliseconds and back. There is no clock here: "now" comes with every
+//! request.
 
 const DAY: i64 = 86_400_000;
 
@@ -71,7 +72,8 @@ pub(crate) fn local(ms: i64) -> String {
 /// As in the `Date` header.
 pub(crate) fn http(ms: i64) -> String {
     const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let p = parts(ms);
     let month = usize::try_from(p.month - 1).ok().and_then(|m| MONTHS.get(m)).copied().unwrap_or("Jan");
     let day = DAYS.get(p.weekday).copied().unwrap_or("Sun");
@@ -82,7 +84,8 @@ fn number(text: &str, len: usize) -> Option<i64> {
     (text.len() == len && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok()).flatten()
 }
 
-/// Reads ISO 8601: a date, or a date and a time with or without an offset. No offset means UTC (graph-facts 1.3).
+/// Reads ISO 8601: a date, or a date and a time with or without an offset. No offset means UTC
+/// (graph-facts 1.3).
 pub(crate) fn parse(text: &str) -> Option<i64> {
     let (date, time) = match text.split_once(['T', 't']) {
         Some((d, t)) => (d, Some(t)),
@@ -141,7 +144,9 @@ mod tests {
 
     #[test]
     fn dates_survive_the_way_there_and_back() {
-        for text in ["1999-12-31T23:59:59Z", "2000-02-29T00:00:00Z", "2026-11-21T08:30:00Z", "2100-03-01T00:00:01Z"] {
+        for text in
+            ["1999-12-31T23:59:59Z", "2000-02-29T00:00:00Z", "2026-11-21T08:30:00Z", "2100-03-01T00:00:01Z"]
+        {
             assert_eq!(parse(text).map(stamp).as_deref(), Some(text));
         }
         assert_eq!(parse("2026-11-21T01:00:00+01:00"), parse("2026-11-21"));
@@ -150,7 +155,14 @@ mod tests {
 
     #[test]
     fn what_is_no_date_is_none() {
-        for text in ["", "2026-02-30", "2026-11-21T25:00:00Z", "2026-11-21T01:00:00 01:00", "tomorrow", "2026-11-21T01"] {
+        for text in [
+            "",
+            "2026-02-30",
+            "2026-11-21T25:00:00Z",
+            "2026-11-21T01:00:00 01:00",
+            "tomorrow",
+            "2026-11-21T01",
+        ] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

@@ -1,4 +1,5 @@
-//! Many worlds side by side, and the control API over them. It is a pure function too: the server only turns HTTP into it.
+//! Many worlds side by side, and the control API over them. It is a pure function too: the server
+//! only turns HTTP into it.
 
 use crate::clock;
 use crate::http::{Request, Response};
@@ -75,13 +76,18 @@ impl Server {
         };
         let method = request.method.to_ascii_uppercase();
         match (method.as_str(), parts.as_slice()) {
-            ("GET", ["control", "worlds"]) => Ok(self.worlds.keys().map(|k| Value::from(k.as_str())).collect()),
-            ("POST", ["control", "worlds"]) => self.create(&body, now),
-            ("DELETE", ["control", "worlds", id]) => {
-                self.worlds.remove(*id).map(|_| Value::Null).ok_or_else(|| (404, format!("there is no world {id}")))
+            ("GET", ["control", "worlds"]) => {
+                Ok(self.worlds.keys().map(|k| Value::from(k.as_str())).collect())
             }
+            ("POST", ["control", "worlds"]) => self.create(&body, now),
+            ("DELETE", ["control", "worlds", id]) => self
+                .worlds
+                .remove(*id)
+                .map(|_| Value::Null)
+                .ok_or_else(|| (404, format!("there is no world {id}"))),
             (method, ["control", "worlds", id, rest @ ..]) => {
-                let world = self.worlds.get_mut(*id).ok_or_else(|| (404, format!("there is no world {id}")))?;
+                let world =
+                    self.worlds.get_mut(*id).ok_or_else(|| (404, format!("there is no world {id}")))?;
                 command(world, method, rest, &text::query(query), &body, now)
             }
             _ => Err((404, format!("{method} {path}: there is nothing here"))),
@@ -90,7 +96,8 @@ impl Server {
 
     fn create(&mut self, body: &Value, now: u64) -> Reply {
         let map = body.as_object().ok_or_else(|| bad("a world is an object"))?;
-        if let Some(key) = map.keys().find(|k| !matches!(k.as_str(), "seed" | "id" | "options" | "populate")) {
+        if let Some(key) = map.keys().find(|k| !matches!(k.as_str(), "seed" | "id" | "options" | "populate"))
+        {
             return Err(bad(format!("a world has no member {key}")));
         }
         self.made += 1;
@@ -101,7 +108,10 @@ impl Server {
         if id.is_empty() || !id.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')) {
             return Err(bad("an id consists of letters, digits, - and _"));
         }
-        let seed = map.get("seed").map_or(Some(self.seed.wrapping_add(self.made)), Value::as_u64).ok_or_else(|| bad("seed is a number"))?;
+        let seed = map
+            .get("seed")
+            .map_or(Some(self.seed.wrapping_add(self.made)), Value::as_u64)
+            .ok_or_else(|| bad("seed is a number"))?;
         let root = format!("{}/w/{id}/v1.0", self.base);
         let mut world = World::new(seed, root.clone());
         if let Some(options) = map.get("options") {
@@ -120,7 +130,8 @@ impl Server {
 }
 
 impl World {
-    /// A call of the control API of this world, `POST` and `edits` for example, without a server around it.
+    /// A call of the control API of this world, `POST` and `edits` for example, without a server
+    /// around it.
     pub fn control(&mut self, method: &str, path: &str, body: &Value, now_ms: u64) -> Result<Value, String> {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
@@ -159,7 +170,9 @@ fn command(world: &mut World, method: &str, rest: &[&str], query: &[Param], body
     match (method, rest) {
         ("GET", []) => {
             let (user, address) = world.me();
-            Ok(json!({ "root": world.root(), "seed": world.seed(), "user": { "id": user, "address": address } }))
+            Ok(
+                json!({ "root": world.root(), "seed": world.seed(), "user": { "id": user, "address": address } }),
+            )
         }
         ("GET", ["options"]) => Ok(world.options().to_json()),
         ("PATCH", ["options"]) => {
@@ -176,12 +189,16 @@ fn command(world: &mut World, method: &str, rest: &[&str], query: &[Param], body
             let window = match (get("start"), get("end")) {
                 (None, None) => None,
                 (start, end) => {
-                    let date = |d: Option<&str>| d.and_then(clock::parse).ok_or_else(|| bad("start and end are dates, both of them"));
+                    let date = |d: Option<&str>| {
+                        d.and_then(clock::parse).ok_or_else(|| bad("start and end are dates, both of them"))
+                    };
                     Some((date(start)?, date(end)?))
                 }
             };
             let part = get("calendar").or_else(|| get("folder"));
-            Ok(world.list(collection(name)?, get("user"), part, window, get("immutable") == Some("true")).into())
+            Ok(world
+                .list(collection(name)?, get("user"), part, window, get("immutable") == Some("true"))
+                .into())
         }
         ("POST", ["populate"]) => {
             world.populate(&populate(body, now)?, now);

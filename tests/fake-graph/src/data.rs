@@ -1,4 +1,5 @@
-//! Believable content: made-up people of contoso.example and fabrikam.example, their calendars, contacts and files.
+//! Believable content: made-up people of contoso.example and fabrikam.example, their calendars,
+//! contacts and files.
 
 use crate::clock;
 use crate::rng::{Rng, guid_of, hash, mix};
@@ -11,8 +12,9 @@ const DAY: i64 = 86_400_000;
 const MINUTE: i64 = 60_000;
 
 const GIVEN: [&str; 24] = [
-    "Anneli", "Bram", "Carmen", "Dilip", "Esther", "Fionn", "Greta", "Hamid", "Ines", "Jorun", "Kofi", "Lucie", "Mirela", "Nils", "Oluwa",
-    "Paloma", "Quentin", "Rosalie", "Sanjay", "Tuva", "Ulrich", "Vesna", "Wanjiru", "Yusuf",
+    "Anneli", "Bram", "Carmen", "Dilip", "Esther", "Fionn", "Greta", "Hamid", "Ines", "Jorun", "Kofi",
+    "Lucie", "Mirela", "Nils", "Oluwa", "Paloma", "Quentin", "Rosalie", "Sanjay", "Tuva", "Ulrich", "Vesna",
+    "Wanjiru", "Yusuf",
 ];
 const SURNAMES: [&str; 24] = [
     "Almgren",
@@ -64,7 +66,8 @@ const TITLES: [&str; 12] = [
     "Controller",
     "Marketing Director",
 ];
-const DEPARTMENTS: [&str; 7] = ["Sales", "Purchasing", "Engineering", "Operations", "Legal", "Design", "Finance"];
+const DEPARTMENTS: [&str; 7] =
+    ["Sales", "Purchasing", "Engineering", "Operations", "Legal", "Design", "Finance"];
 const CITIES: [(&str, &str, &str, &str); 6] = [
     ("Graz", "Styria", "AT", "8010"),
     ("Ghent", "East Flanders", "BE", "9000"),
@@ -73,7 +76,8 @@ const CITIES: [(&str, &str, &str, &str); 6] = [
     ("Tacoma", "WA", "US", "98402"),
     ("Leeds", "England", "GB", "LS1 4AP"),
 ];
-const STREETS: [&str; 6] = ["Harbour Road", "Mill Lane", "Station Square", "Linden Street", "Market Row", "Canal Walk"];
+const STREETS: [&str; 6] =
+    ["Harbour Road", "Mill Lane", "Station Square", "Linden Street", "Market Row", "Canal Walk"];
 const ROOMS: [&str; 6] = ["Aurora", "Blue Room", "Conf Room 2/114", "Dock 4", "Focus Corner", "Town Hall"];
 const SUBJECTS: [&str; 14] = [
     "Budget review",
@@ -102,8 +106,10 @@ pub(crate) struct Account {
 
 pub(crate) fn account(address: &str, seed: u64) -> Account {
     let local = address.split('@').next().unwrap_or(address);
-    let name: Vec<String> =
-        local.split(['.', '-', '_']).map(|w| w.chars().take(1).flat_map(char::to_uppercase).chain(w.chars().skip(1)).collect()).collect();
+    let name: Vec<String> = local
+        .split(['.', '-', '_'])
+        .map(|w| w.chars().take(1).flat_map(char::to_uppercase).chain(w.chars().skip(1)).collect())
+        .collect();
     let key = hash(&address.to_ascii_lowercase());
     Account { id: guid_of(key ^ seed, mix(key ^ seed)), name: name.join(" "), address: address.to_owned() }
 }
@@ -128,7 +134,8 @@ pub(crate) fn outlook_id(rng: &mut Rng) -> String {
 /// The immutable form of an Outlook id: another text for the same item (graph-facts 2.3).
 pub(crate) fn immutable(id: &str) -> String {
     let key = hash(id);
-    let bytes: Vec<u8> = [key, mix(key), hash(&format!("{id}#"))].iter().flat_map(|n| n.to_be_bytes()).collect();
+    let bytes: Vec<u8> =
+        [key, mix(key), hash(&format!("{id}#"))].iter().flat_map(|n| n.to_be_bytes()).collect();
     format!("AAkALgfaKe{}", base64(&bytes).replace('+', "-").replace('/', "_"))
 }
 
@@ -157,7 +164,8 @@ pub(crate) fn contact(rng: &mut Rng) -> Item {
         "proxyAddresses": [format!("SMTP:{mail}")],
         "phones": [{ "type": "business", "number": format!("+1 555 01{:02}", rng.below(100)) }],
     }));
-    // A property that was never set is left out of the answer (graph-facts 1.2), so not every contact has all.
+    // A property that was never set is left out of the answer (graph-facts 1.2), so not every
+    // contact has all.
     if rng.chance(70) {
         item.insert("department".to_owned(), rng.pick(&DEPARTMENTS).into());
     }
@@ -179,7 +187,8 @@ pub(crate) fn user(rng: &mut Rng, account: Option<&Account>) -> Item {
         }
         None => {
             let (g, s, _) = person(rng, "");
-            let mail = format!("{}.{}{}@contoso.example", g.to_lowercase(), s.to_lowercase(), rng.below(90) + 10);
+            let mail =
+                format!("{}.{}{}@contoso.example", g.to_lowercase(), s.to_lowercase(), rng.below(90) + 10);
             (g, s, mail)
         }
     };
@@ -265,7 +274,8 @@ pub(crate) fn drive_item(rng: &mut Rng, parent: &str, folder: bool, at: i64) -> 
     } else {
         let at = rng.index(FILES.len());
         let (ending, mime) = FILES.get(at).copied().unwrap_or(("txt", "text/plain"));
-        let name = format!("{} {}.{ending}", rng.pick(&SUBJECTS).replace([':', '/'], ""), rng.below(900) + 100);
+        let name =
+            format!("{} {}.{ending}", rng.pick(&SUBJECTS).replace([':', '/'], ""), rng.below(900) + 100);
         item.insert("name".to_owned(), name.into());
         item.insert("file".to_owned(), json!({ "mimeType": mime }));
         item.insert("size".to_owned(), (rng.below(4_000_000) + 200).into());
@@ -371,7 +381,11 @@ fn place(item: &mut Item, name: &str) {
 fn online(item: &mut Item, rng: &mut Rng) {
     set(item, "isOnlineMeeting", true.into());
     set(item, "onlineMeetingProvider", "teamsForBusiness".into());
-    set(item, "onlineMeeting", json!({ "joinUrl": format!("https://teams.example/l/meetup-join/{}", rng.text(24)) }));
+    set(
+        item,
+        "onlineMeeting",
+        json!({ "joinUrl": format!("https://teams.example/l/meetup-join/{}", rng.text(24)) }),
+    );
 }
 
 /// The rows of one calendar entry: a single event, or a master with its occurrences.
@@ -385,7 +399,8 @@ pub(crate) struct Series {
 const DAILY: [&str; 3] = ["Stand-up", "Support hand-over", "Release watch"];
 const WEEKLY: [&str; 4] = ["Weekly team meeting", "Design review", "Hiring round", "Budget check"];
 
-/// A working calendar of `n` rows around a day: the same mix for everybody, spread by the generator.
+/// A working calendar of `n` rows around a day: the same mix for everybody, spread by the
+/// generator.
 pub(crate) fn calendar(rng: &mut Rng, me: &Account, around: i64, n: u64) -> Vec<Series> {
     let day = around.div_euclid(DAY) * DAY;
     let monday = day - i64::try_from((clock::weekday(day) + 6) % 7).unwrap_or(0) * DAY;
@@ -399,17 +414,26 @@ pub(crate) fn calendar(rng: &mut Rng, me: &Account, around: i64, n: u64) -> Vec<
         let next = match step % 8 {
             0 | 5 if left >= 4 => {
                 let standup = step.is_multiple_of(8);
-                let start = monday + (shift % 2) * 7 * DAY + if standup { 9 * 60 * MINUTE } else { 14 * 60 * MINUTE } + shift * 30 * MINUTE;
+                let start = monday
+                    + (shift % 2) * 7 * DAY
+                    + if standup { 9 * 60 * MINUTE } else { 14 * 60 * MINUTE }
+                    + shift * 30 * MINUTE;
                 let length = if standup { 15 * MINUTE } else { 45 * MINUTE };
                 let titles: &[&str] = if standup { &DAILY } else { &WEEKLY };
-                let title = titles.iter().cycle().nth(usize::try_from(shift).unwrap_or(0)).unwrap_or(&"Meeting");
+                let title =
+                    titles.iter().cycle().nth(usize::try_from(shift).unwrap_or(0)).unwrap_or(&"Meeting");
                 let mut item = event(rng, me, title, start, start + length, day);
                 set(&mut item, "type", "seriesMaster".into());
                 set(&mut item, "attendees", people(rng, 4));
                 online(&mut item, rng);
-                let gaps: Vec<i64> = if standup { (0..14).filter(|d| d % 7 < 5).collect() } else { (-1..4).map(|w| w * 7).collect() };
+                let gaps: Vec<i64> = if standup {
+                    (0..14).filter(|d| d % 7 < 5).collect()
+                } else {
+                    (-1..4).map(|w| w * 7).collect()
+                };
                 let most = usize::try_from(left - 1).unwrap_or(usize::MAX);
-                let occurrences: Vec<_> = gaps.iter().take(most).map(|d| (start + d * DAY, start + d * DAY + length)).collect();
+                let occurrences: Vec<_> =
+                    gaps.iter().take(most).map(|d| (start + d * DAY, start + d * DAY + length)).collect();
                 let pattern = if standup {
                     json!({ "type": "weekly", "interval": 1, "daysOfWeek": ["monday", "tuesday", "wednesday", "thursday", "friday"], "firstDayOfWeek": "monday" })
                 } else {
@@ -424,7 +448,8 @@ pub(crate) fn calendar(rng: &mut Rng, me: &Account, around: i64, n: u64) -> Vec<
                 let start = day + (3 + shift * 5) * DAY;
                 let holiday = shift % 2 == 0;
                 let end = start + if holiday { DAY } else { 3 * DAY };
-                let mut item = event(rng, me, if holiday { "Public holiday" } else { "Out of office" }, start, end, day);
+                let mut item =
+                    event(rng, me, if holiday { "Public holiday" } else { "Out of office" }, start, end, day);
                 set(&mut item, "isAllDay", true.into());
                 set(&mut item, "isReminderOn", false.into());
                 set(&mut item, "showAs", if holiday { "free" } else { "oof" }.into());
@@ -432,7 +457,14 @@ pub(crate) fn calendar(rng: &mut Rng, me: &Account, around: i64, n: u64) -> Vec<
             }
             3 => {
                 let start = day + (8 + shift * 9) * DAY + 8 * 60 * MINUTE;
-                let mut item = event(rng, me, "Fabrikam partner conference", start, start + 2 * DAY + 9 * 60 * MINUTE, day);
+                let mut item = event(
+                    rng,
+                    me,
+                    "Fabrikam partner conference",
+                    start,
+                    start + 2 * DAY + 9 * 60 * MINUTE,
+                    day,
+                );
                 place(&mut item, "Harbour Congress Centre");
                 set(&mut item, "attendees", people(rng, 6));
                 single(item)
@@ -488,7 +520,9 @@ pub(crate) fn touch(rng: &mut Rng, collection: &str) -> Item {
         "contacts" | "users" => {
             json!({ "jobTitle": format!("{} {}", rng.pick(&["Senior", "Acting", "Deputy", "Group"]), rng.pick(&TITLES)) })
         }
-        "groups" => json!({ "description": format!("Works with {} since day {}", rng.pick(&COMPANIES), rng.below(999)) }),
+        "groups" => {
+            json!({ "description": format!("Works with {} since day {}", rng.pick(&COMPANIES), rng.below(999)) })
+        }
         "drive" => json!({ "size": rng.below(4_000_000) + 200 }),
         "messages" => json!({ "isRead": rng.chance(50), "importance": rng.pick(&["low", "normal", "high"]) }),
         _ => json!({}),

@@ -82,7 +82,8 @@ impl Page {
             Some("wrong_type") => Some("\"value\":[1,\"two\",null,[],{\"id\":3}]".to_owned()),
             _ => Some(format!("\"value\":[{}]", items.join(","))),
         };
-        let context = self.context.as_ref().map(|c| format!("\"@odata.context\":{}", Value::from(c.as_str())));
+        let context =
+            self.context.as_ref().map(|c| format!("\"@odata.context\":{}", Value::from(c.as_str())));
         let mut parts: Vec<String> = context.into_iter().collect();
         if self.link_last {
             parts.extend(value);
@@ -98,7 +99,8 @@ impl Page {
 /// `@removed` stands after `id` in the bodies of Outlook and the directory (graph-facts 2.2).
 fn item_text(item: &Map<String, Value>) -> String {
     let (last, first): (Vec<_>, Vec<_>) = item.iter().partition(|(k, _)| *k == "@removed");
-    let members: Vec<String> = first.into_iter().chain(last).map(|(k, v)| format!("{}:{v}", Value::from(k.as_str()))).collect();
+    let members: Vec<String> =
+        first.into_iter().chain(last).map(|(k, v)| format!("{}:{v}", Value::from(k.as_str()))).collect();
     format!("{{{}}}", members.join(","))
 }
 
@@ -117,11 +119,16 @@ impl World {
             return self.single(&owner, id, params, prefs).map(Answer::Item);
         }
         let page = match token.as_deref() {
-            Some(token) if route.collection == Some(Collection::Drive) && clock::parse(&text::decode(token, true)).is_some() => {
+            Some(token)
+                if route.collection == Some(Collection::Drive)
+                    && clock::parse(&text::decode(token, true)).is_some() =>
+            {
                 let spec = self.spec(route, owner, params, prefs)?;
                 self.begin_at(spec, clock::parse(&text::decode(token, true)).unwrap_or(0), prefs, now)?
             }
-            Some(token) if !token.is_empty() && token != "latest" => self.follow(token, route, owner, params, prefs, now)?,
+            Some(token) if !token.is_empty() && token != "latest" => {
+                self.follow(token, route, owner, params, prefs, now)?
+            }
             other => {
                 let spec = self.spec(route, owner, params, prefs)?;
                 self.begin(spec, other == Some("latest"), prefs, now)?
@@ -131,12 +138,22 @@ impl World {
     }
 
     /// A single event: the way to a series master that a round left out (graph-facts 1.3).
-    fn single(&self, owner: &str, id: &str, params: &[Param], prefs: &Prefs) -> Result<Map<String, Value>, Failure> {
-        let missing = || Failure::new(404, "ErrorItemNotFound", "The specified object was not found in the store.");
+    fn single(
+        &self,
+        owner: &str,
+        id: &str,
+        params: &[Param],
+        prefs: &Prefs,
+    ) -> Result<Map<String, Value>, Failure> {
+        let missing =
+            || Failure::new(404, "ErrorItemNotFound", "The specified object was not found in the store.");
         let user = owner.split('|').next().unwrap_or("");
         let table = self.tables.get(&Collection::Events).ok_or_else(missing)?;
-        let fits =
-            |v: &&Arc<Version>| (v.id == id || data::immutable(&v.id) == id) && v.gone.is_none() && v.owner.split('|').next() == Some(user);
+        let fits = |v: &&Arc<Version>| {
+            (v.id == id || data::immutable(&v.id) == id)
+                && v.gone.is_none()
+                && v.owner.split('|').next() == Some(user)
+        };
         let row = table.get(id).filter(fits).or_else(|| table.all().find(fits)).ok_or_else(missing)?;
         let mut item = self.event(row, prefs, false)?;
         if row.text("type") == "occurrence" {
@@ -153,7 +170,10 @@ impl World {
             let names: Vec<&str> = wanted.value.split(',').map(str::trim).collect();
             item.retain(|k, _| k == "id" || k.starts_with('@') || names.contains(&k.as_str()));
         }
-        item.insert("@odata.context".to_owned(), format!("{}/$metadata#users('{user}')/events/$entity", self.root).into());
+        item.insert(
+            "@odata.context".to_owned(),
+            format!("{}/$metadata#users('{user}')/events/$entity", self.root).into(),
+        );
         Ok(item)
     }
 
@@ -173,7 +193,10 @@ impl World {
             Some(_) => self.options.filter_empty_pages,
             None => 0,
         };
-        if spec.collection == Collection::Events && entries.is_empty() && self.options.empty_calendar_two_requests {
+        if spec.collection == Collection::Events
+            && entries.is_empty()
+            && self.options.empty_calendar_two_requests
+        {
             empty = empty.max(1);
         }
         if latest {
@@ -189,7 +212,8 @@ impl World {
         const MONTHS: u64 = 122 * 86_400_000;
         let at = u64::try_from(at).unwrap_or(0);
         if now.saturating_sub(at) > MONTHS {
-            let mut failure = Failure::new(410, "resyncRequired", "Resync required. The date lies too far back.");
+            let mut failure =
+                Failure::new(410, "resyncRequired", "Resync required. The date lies too far back.");
             failure.inner = Some("resyncChangesApplyDifferences".to_owned());
             return Err(failure);
         }
@@ -201,7 +225,14 @@ impl World {
         self.round(stream, entries, 0, prefs, now)
     }
 
-    fn round(&mut self, stream: usize, mut entries: Vec<Entry>, empty: u64, prefs: &Prefs, now: u64) -> Result<Page, Failure> {
+    fn round(
+        &mut self,
+        stream: usize,
+        mut entries: Vec<Entry>,
+        empty: u64,
+        prefs: &Prefs,
+        now: u64,
+    ) -> Result<Page, Failure> {
         if self.options.reorder {
             self.rng.shuffle(&mut entries);
         }
@@ -211,7 +242,8 @@ impl World {
         self.page(round, 0, empty, prefs, now)
     }
 
-    /// Old rounds let go of what they saw, so that a world can live long; their links are dead then.
+    /// Old rounds let go of what they saw, so that a world can live long; their links are dead
+    /// then.
     fn forget(&mut self) {
         const MOST: usize = 3_000_000;
         let mut held: usize = self.rounds.iter().map(|r| r.entries.len()).sum();
@@ -235,19 +267,33 @@ impl World {
     }
 
     /// A request by a link.
-    fn follow(&mut self, text: &str, route: &Route, owner: String, params: &[Param], prefs: &Prefs, now: u64) -> Result<Page, Failure> {
-        let Some(collection) = route.collection else { return Err(Failure::unexpected(400, "BadRequest", "No collection.")) };
+    fn follow(
+        &mut self,
+        text: &str,
+        route: &Route,
+        owner: String,
+        params: &[Param],
+        prefs: &Prefs,
+        now: u64,
+    ) -> Result<Page, Failure> {
+        let Some(collection) = route.collection else {
+            return Err(Failure::unexpected(400, "BadRequest", "No collection."));
+        };
         let known = self.tokens.get(text).filter(|t| t.collection == collection).cloned();
         let stream = known.as_ref().and_then(|t| self.streams.get(t.stream)).cloned();
-        let (Some(token), Some(stream)) = (known, stream) else { return Err(self.never_issued(collection, params)) };
+        let (Some(token), Some(stream)) = (known, stream) else {
+            return Err(self.never_issued(collection, params));
+        };
         if stream.spec.owner != owner {
             return Err(self.never_issued(collection, params));
         }
         if let Some((status, code)) = &token.poison {
             return Err(Failure::new(*status, code, "nextLink value without skip or skiptoken"));
         }
-        let aged = collection.directory() && now.saturating_sub(token.issued) > self.options.directory_token_days * 86_400_000;
-        let pushed_out = collection.outlook() && self.options.generations.is_some_and(|n| stream.highest - token.generation >= n.max(1));
+        let aged = collection.directory()
+            && now.saturating_sub(token.issued) > self.options.directory_token_days * 86_400_000;
+        let pushed_out = collection.outlook()
+            && self.options.generations.is_some_and(|n| stream.highest - token.generation >= n.max(1));
         if token.dead || aged || pushed_out {
             return Err(self.expired(collection, route, token.generation, stream.highest));
         }
@@ -257,12 +303,14 @@ impl World {
         let mut at = token.stream;
         for param in params {
             let name = param.name.to_ascii_lowercase();
-            let dates = collection == Collection::Events && matches!(name.as_str(), "startdatetime" | "enddatetime");
+            let dates =
+                collection == Collection::Events && matches!(name.as_str(), "startdatetime" | "enddatetime");
             if is_token_name(Some(collection), &name) || (dates && self.options.ignore_repeated_dates) {
                 continue;
             }
             if name == "$select" && collection.directory() && !token.next {
-                // The one thing that may be added to a deltaLink, for some directory kinds (graph-facts 2.3).
+                // The one thing that may be added to a deltaLink, for some directory kinds
+                // (graph-facts 2.3).
                 let mut spec = stream.spec.clone();
                 spec.select = Some(select(collection, param.value.trim())?);
                 at = self.streams.len();
@@ -270,7 +318,11 @@ impl World {
                 continue;
             }
             let code = if collection.outlook() { "ErrorInvalidUrlQuery" } else { "BadRequest" };
-            return Err(Failure::unexpected(400, code, format!("The query parameter '{}' cannot be repeated with a token.", param.name)));
+            return Err(Failure::unexpected(
+                400,
+                code,
+                format!("The query parameter '{}' cannot be repeated with a token.", param.name),
+            ));
         }
         match token.state {
             State::Page { round, at, empty } => self.page(round, at, empty, prefs, now),
@@ -278,7 +330,8 @@ impl World {
                 let spec = self.streams.get(at).map_or(stream.spec, |s| s.spec.clone());
                 let mut entries = self.changes(&spec, point);
                 if collection == Collection::Recordings && self.options.older_artifacts {
-                    // "Delta queries might return older artifacts" (graph-facts 1.1, known issue 22934).
+                    // "Delta queries might return older artifacts" (graph-facts 1.1, known issue
+                    // 22934).
                     let old: Vec<_> = self
                         .tables
                         .get(&collection)
@@ -316,7 +369,11 @@ impl World {
                 "syncStateNotFound",
                 "The sync state is not found.",
             ),
-            _ => Failure::new(status, "InvalidDeltaToken", format!("The value '...' of parameter '{name}' is invalid.")),
+            _ => Failure::new(
+                status,
+                "InvalidDeltaToken",
+                format!("The value '...' of parameter '{name}' is invalid."),
+            ),
         };
         failure.unexpected = true;
         failure
@@ -341,7 +398,9 @@ impl World {
                     "Resync required. Replace any local items with the server's version (including deletes).",
                 );
                 failure.inner = Some("resyncChangesApplyDifferences".to_owned());
-                failure.headers.push(("Location".to_owned(), format!("{}{}?token=", self.root, route.link_path)));
+                failure
+                    .headers
+                    .push(("Location".to_owned(), format!("{}{}?token=", self.root, route.link_path)));
                 failure
             }
             Collection::Recordings => Failure::new(410, "syncStateNotFound", "The sync state is not found."),
@@ -360,16 +419,27 @@ impl World {
             c if c.outlook() => prefs.max_page.filter(|_| self.options.honour_maxpagesize).or(spec.top),
             _ => spec.top,
         };
-        let size = wish.unwrap_or(self.options.page_size).min(self.options.maxpagesize_cap).max(1) + self.options.page_overshoot;
+        let size = wish.unwrap_or(self.options.page_size).min(self.options.maxpagesize_cap).max(1)
+            + self.options.page_overshoot;
         usize::try_from(size).unwrap_or(usize::MAX)
     }
 
-    fn page(&mut self, number: usize, at: usize, empty: u64, prefs: &Prefs, now: u64) -> Result<Page, Failure> {
+    fn page(
+        &mut self,
+        number: usize,
+        at: usize,
+        empty: u64,
+        prefs: &Prefs,
+        now: u64,
+    ) -> Result<Page, Failure> {
         let broken = || Failure::new(500, "InternalServerError", "The round is not there.");
         let stream = self.rounds.get(number).map(|r| r.stream).ok_or_else(broken)?;
         let spec = self.streams.get(stream).map(|s| s.spec.clone()).ok_or_else(broken)?;
         let here = State::Page { round: number, at, empty };
-        let context = self.options.odata_context.then(|| format!("{}/$metadata#{}", self.root, context(spec.collection)));
+        let context = self
+            .options
+            .odata_context
+            .then(|| format!("{}/$metadata#{}", self.root, context(spec.collection)));
         let mut page = Page {
             context,
             next: None,
@@ -392,7 +462,8 @@ impl World {
             len = self.rounds.get(number).map_or(0, |r| r.entries.len());
         }
         let mut end = at.saturating_add(size).min(len);
-        let mut chosen: Vec<Entry> = self.rounds.get(number).and_then(|r| r.entries.get(at..end)).unwrap_or_default().to_vec();
+        let mut chosen: Vec<Entry> =
+            self.rounds.get(number).and_then(|r| r.entries.get(at..end)).unwrap_or_default().to_vec();
         // A big group comes again on further pages, each time with other members (graph-facts 2.2).
         let mut ids = BTreeSet::new();
         if let Some(cut) = chosen.iter().position(|e| !ids.insert(e.row.id.clone()) && e.slice) {
@@ -416,7 +487,10 @@ impl World {
         if end < len || (self.options.trailing_empty_page && end > at) {
             let empty = if end < len { self.options.empty_pages } else { 0 };
             page.next = self.mint(stream, State::Page { round: number, at: end, empty }, true, now);
-            if spec.collection == Collection::Recordings && spec.top.is_some() && self.options.top_drops_next_link {
+            if spec.collection == Collection::Recordings
+                && spec.top.is_some()
+                && self.options.top_drops_next_link
+            {
                 page.next = None;
             }
         } else {
@@ -447,8 +521,10 @@ impl World {
     fn repeat(&self, number: usize, at: usize, chosen: &mut Vec<Entry>) {
         let mode = self.options.duplicates;
         if matches!(mode, Duplicates::Page | Duplicates::Both) {
-            // Never after something newer about the same item: "use the last occurrence you see" must hold.
-            let first = chosen.first().filter(|f| chosen.iter().skip(1).all(|e| e.row.id != f.row.id)).cloned();
+            // Never after something newer about the same item: "use the last occurrence you see"
+            // must hold.
+            let first =
+                chosen.first().filter(|f| chosen.iter().skip(1).all(|e| e.row.id != f.row.id)).cloned();
             chosen.extend(first);
         }
         if matches!(mode, Duplicates::Pages | Duplicates::Both)
@@ -458,7 +534,8 @@ impl World {
         }
     }
 
-    /// A new link, in the dialect of the resource (graph-facts 2.4). Every link is new, also where a page is asked for again.
+    /// A new link, in the dialect of the resource (graph-facts 2.4). Every link is new, also where
+    /// a page is asked for again.
     pub(crate) fn mint(&mut self, stream: usize, state: State, next: bool, now: u64) -> Option<String> {
         let known = self.streams.get_mut(stream)?;
         known.highest += 1;
@@ -466,7 +543,8 @@ impl World {
         let (collection, path) = (known.spec.collection, known.spec.link_path.clone());
         let text = match collection {
             Collection::Recordings => {
-                // Teams: percent-encoded JSON with `+ # ~ =` in it; decoding it once cuts the URL at the `#`.
+                // Teams: percent-encoded JSON with `+ # ~ =` in it; decoding it once cuts the URL
+                // at the `#`.
                 let inner = json!({
                     "Continuation": format!("+RID:~{}#RT:{generation}#TRC:{}#FPC:{}==", self.rng.text(12), self.rng.below(900), self.rng.text(8)),
                     "Version": 1,
@@ -475,9 +553,13 @@ impl World {
                 encode(&inner.to_string())
             }
             // Drive: ampersands inside, so decoding it once cuts it too.
-            Collection::Drive => {
-                encode(&format!("{};{}&i={};%23;%23;{}=", self.rng.text(24), self.rng.text(16), self.rng.below(99_999), self.rng.text(10)))
-            }
+            Collection::Drive => encode(&format!(
+                "{};{}&i={};%23;%23;{}=",
+                self.rng.text(24),
+                self.rng.text(16),
+                self.rng.below(99_999),
+                self.rng.text(10)
+            )),
             c if c.outlook() => format!("{}.{}", self.rng.text(120), self.rng.text(43)),
             _ => self.rng.text(128),
         };
@@ -493,7 +575,20 @@ impl World {
             _ => format!("{path}?{}={text}", if next != swap { "$skiptoken" } else { "$deltatoken" }),
         };
         let whole = format!("{}{link}", self.root);
-        self.tokens.insert(text, Token { collection, state, link, dead: false, poison: None, stream, generation, issued: now, next });
+        self.tokens.insert(
+            text,
+            Token {
+                collection,
+                state,
+                link,
+                dead: false,
+                poison: None,
+                stream,
+                generation,
+                issued: now,
+                next,
+            },
+        );
         Some(whole)
     }
 }

@@ -33,7 +33,8 @@ impl World {
             for (n, (start, end)) in series.occurrences.iter().enumerate() {
                 let id = self.put_occurrence(&master, *start, *end, now_ms);
                 if series.exception == Some(n) {
-                    let patch = json!({ "start": data::when(start + 3_600_000), "end": data::when(end + 3_600_000) });
+                    let patch =
+                        json!({ "start": data::when(start + 3_600_000), "end": data::when(end + 3_600_000) });
                     self.patch_event(&id, patch.as_object().cloned().unwrap_or_default(), now_ms);
                 }
             }
@@ -88,7 +89,15 @@ impl World {
         self.tables.entry(collection).or_default().add(seq, now, id, owner, item);
     }
 
-    fn relate(&mut self, collection: Collection, id: &str, relation: &str, target: &str, stands: bool, now: u64) -> bool {
+    fn relate(
+        &mut self,
+        collection: Collection,
+        id: &str,
+        relation: &str,
+        target: &str,
+        stands: bool,
+        now: u64,
+    ) -> bool {
         let seq = self.bump();
         self.tables.entry(collection).or_default().link(seq, now, id, relation, target, stands)
     }
@@ -112,7 +121,12 @@ impl World {
     }
 
     fn put_occurrence(&mut self, master: &str, start: i64, end: i64, now: u64) -> String {
-        let owner = self.tables.get(&Collection::Events).and_then(|t| t.get(master)).map(|v| v.owner.clone()).unwrap_or_default();
+        let owner = self
+            .tables
+            .get(&Collection::Events)
+            .and_then(|t| t.get(master))
+            .map(|v| v.owner.clone())
+            .unwrap_or_default();
         let item = json!({
             "@odata.type": "#microsoft.graph.event", "type": "occurrence", "seriesMasterId": master,
             "start": data::when(start), "end": data::when(end),
@@ -136,7 +150,9 @@ impl World {
             }
             for (key, value) in given {
                 let value = match (key.as_str(), value.as_str()) {
-                    ("start" | "end", Some(at)) => data::when(clock::parse(at).ok_or_else(|| format!("{at} is no date"))?),
+                    ("start" | "end", Some(at)) => {
+                        data::when(clock::parse(at).ok_or_else(|| format!("{at} is no date"))?)
+                    }
                     ("id" | "count" | "every_days", _) => continue,
                     _ => value.clone(),
                 };
@@ -148,7 +164,9 @@ impl World {
             return Err("an event ends before it starts".to_owned());
         }
         let series = item.get("type").and_then(Value::as_str) == Some("seriesMaster");
-        let number = |name: &str| edit.get("item").and_then(|i| i.get(name)).or(edit.get(name)).and_then(Value::as_i64);
+        let number = |name: &str| {
+            edit.get("item").and_then(|i| i.get(name)).or(edit.get(name)).and_then(Value::as_i64)
+        };
         let count = number("count").unwrap_or(5);
         let every = number("every_days").unwrap_or(1).max(1);
         if series && item.get("recurrence").is_none_or(Value::is_null) {
@@ -166,9 +184,16 @@ impl World {
         Ok(ids)
     }
 
-    /// An edited occurrence becomes an exception and then carries everything; an edited master touches its occurrences.
+    /// An edited occurrence becomes an exception and then carries everything; an edited master
+    /// touches its occurrences.
     fn patch_event(&mut self, id: &str, mut patch: Item, now: u64) -> bool {
-        let Some(row) = self.tables.get(&Collection::Events).and_then(|t| t.get(id)).filter(|v| v.gone.is_none()).cloned() else {
+        let Some(row) = self
+            .tables
+            .get(&Collection::Events)
+            .and_then(|t| t.get(id))
+            .filter(|v| v.gone.is_none())
+            .cloned()
+        else {
             return false;
         };
         for name in ["start", "end"] {
@@ -178,9 +203,16 @@ impl World {
         }
         let mut whole = row.item.clone();
         if row.text("type") == "occurrence" {
-            let master = self.tables.get(&Collection::Events).and_then(|t| t.get(row.text("seriesMasterId"))).map(|v| v.item.clone());
+            let master = self
+                .tables
+                .get(&Collection::Events)
+                .and_then(|t| t.get(row.text("seriesMasterId")))
+                .map(|v| v.item.clone());
             for (key, value) in master.unwrap_or_default() {
-                if !matches!(key.as_str(), "id" | "recurrence") && !patch.contains_key(&key) && !whole.contains_key(&key) {
+                if !matches!(key.as_str(), "id" | "recurrence")
+                    && !patch.contains_key(&key)
+                    && !whole.contains_key(&key)
+                {
                     patch.insert(key, value);
                 }
             }
@@ -241,7 +273,8 @@ impl World {
         let at = self.rng.index(folders.len());
         let parent = folders.get(at).cloned().unwrap_or_default();
         let mut rng = self.rng.fork();
-        let mut item = data::drive_item(&mut rng, &parent, folder || parent.is_empty(), i64::try_from(now).unwrap_or(0));
+        let mut item =
+            data::drive_item(&mut rng, &parent, folder || parent.is_empty(), i64::try_from(now).unwrap_or(0));
         if parent.is_empty() {
             item.insert("name".to_owned(), "root".into());
             item.insert("root".to_owned(), json!({}));
@@ -266,8 +299,19 @@ impl World {
     }
 
     fn edit_one(&mut self, edit: &Map<String, Value>, now: u64) -> Result<Vec<String>, String> {
-        const KNOWN: [&str; 11] =
-            ["collection", "op", "id", "item", "patch", "calendar", "user", "folder", "count", "every_days", "reason"];
+        const KNOWN: [&str; 11] = [
+            "collection",
+            "op",
+            "id",
+            "item",
+            "patch",
+            "calendar",
+            "user",
+            "folder",
+            "count",
+            "every_days",
+            "reason",
+        ];
         if let Some(key) = edit.keys().find(|k| !KNOWN.contains(&k.as_str())) {
             return Err(format!("an edit has no member {key}"));
         }
@@ -306,7 +350,9 @@ impl World {
             op => {
                 let id = match edit_id(edit) {
                     Some(id) => id.to_owned(),
-                    None => self.any(collection, &owner, op == "restore").ok_or_else(|| format!("there is nothing to {op} in {name}"))?,
+                    None => self
+                        .any(collection, &owner, op == "restore")
+                        .ok_or_else(|| format!("there is nothing to {op} in {name}"))?,
                 };
                 self.change(op, collection, &id, edit, now)
             }
@@ -316,15 +362,31 @@ impl World {
     fn any(&mut self, collection: Collection, owner: &str, gone: bool) -> Option<String> {
         let table = self.tables.get(&collection)?;
         let rows: Vec<String> = if gone {
-            table.all().filter(|v| v.gone.is_some_and(|g| g.reason == "changed") && v.owner == owner).map(|v| v.id.clone()).collect()
+            table
+                .all()
+                .filter(|v| v.gone.is_some_and(|g| g.reason == "changed") && v.owner == owner)
+                .map(|v| v.id.clone())
+                .collect()
         } else {
-            table.present(owner).iter().filter(|v| !v.item.contains_key("root")).map(|v| v.id.clone()).collect()
+            table
+                .present(owner)
+                .iter()
+                .filter(|v| !v.item.contains_key("root"))
+                .map(|v| v.id.clone())
+                .collect()
         };
         let at = self.rng.index(rows.len());
         rows.get(at).cloned()
     }
 
-    fn add(&mut self, collection: Collection, edit: &Map<String, Value>, user: &str, owner: &str, now: u64) -> Result<Vec<String>, String> {
+    fn add(
+        &mut self,
+        collection: Collection,
+        edit: &Map<String, Value>,
+        user: &str,
+        owner: &str,
+        now: u64,
+    ) -> Result<Vec<String>, String> {
         if let Some(id) = edit_id(edit)
             && self.tables.get(&collection).and_then(|t| t.get(id)).is_some_and(|v| v.gone.is_none())
         {
@@ -339,7 +401,9 @@ impl World {
                 let (folders, folder) = (self.folders(user), self.rng.chance(30));
                 return Ok(vec![self.add_drive(user, &folders, folder, now)]);
             }
-            Collection::Drive => (format!("01FAKE{}", rng.text(28).to_uppercase().replace(['-', '_'], "7")), Map::new()),
+            Collection::Drive => {
+                (format!("01FAKE{}", rng.text(28).to_uppercase().replace(['-', '_'], "7")), Map::new())
+            }
             Collection::Contacts => (rng.guid(), data::contact(&mut rng)),
             Collection::Users => (rng.guid(), data::user(&mut rng, None)),
             Collection::Groups => (rng.guid(), data::group(&mut rng)),
@@ -362,7 +426,14 @@ impl World {
         Ok(vec![id])
     }
 
-    fn change(&mut self, op: &str, collection: Collection, id: &str, edit: &Map<String, Value>, now: u64) -> Result<Vec<String>, String> {
+    fn change(
+        &mut self,
+        op: &str,
+        collection: Collection,
+        id: &str,
+        edit: &Map<String, Value>,
+        now: u64,
+    ) -> Result<Vec<String>, String> {
         let missing = || format!("there is no {id} in {}", collection.name());
         let row = self.tables.get(&collection).and_then(|t| t.get(id)).cloned().ok_or_else(missing)?;
         match op {
@@ -375,7 +446,11 @@ impl World {
                     return Err(missing());
                 }
                 if collection == Collection::Events {
-                    return if self.patch_event(id, patch, now) { Ok(vec![id.to_owned()]) } else { Err(missing()) };
+                    return if self.patch_event(id, patch, now) {
+                        Ok(vec![id.to_owned()])
+                    } else {
+                        Err(missing())
+                    };
                 }
                 let relations = take_relations(&mut patch);
                 let seq = self.bump();
@@ -393,7 +468,8 @@ impl World {
                 if row.gone.is_some_and(|g| g.reason == reason || g.reason == "deleted") {
                     return Err(missing());
                 }
-                let silent = self.options.silent_occurrence_delete && matches!(row.text("type"), "occurrence" | "exception");
+                let silent = self.options.silent_occurrence_delete
+                    && matches!(row.text("type"), "occurrence" | "exception");
                 let mut ids = vec![id.to_owned()];
                 if row.text("type") == "seriesMaster" {
                     ids.extend(self.children_of(id).iter().map(|v| v.id.clone()));
@@ -403,9 +479,11 @@ impl World {
                     let mut at = 0;
                     while let Some(parent) = ids.get(at).cloned() {
                         let inside = |v: &&std::sync::Arc<crate::table::Version>| {
-                            v.item.get("parentReference").and_then(|p| p.get("id")).and_then(Value::as_str) == Some(&parent)
+                            v.item.get("parentReference").and_then(|p| p.get("id")).and_then(Value::as_str)
+                                == Some(&parent)
                         };
-                        let rows = self.tables.get(&collection).map(|t| t.present(&row.owner)).unwrap_or_default();
+                        let rows =
+                            self.tables.get(&collection).map(|t| t.present(&row.owner)).unwrap_or_default();
                         ids.extend(rows.iter().filter(inside).map(|v| v.id.clone()));
                         at += 1;
                     }
@@ -434,7 +512,13 @@ impl World {
         }
     }
 
-    fn apply_relations(&mut self, collection: Collection, id: &str, relations: Vec<(String, Value)>, now: u64) -> Result<(), String> {
+    fn apply_relations(
+        &mut self,
+        collection: Collection,
+        id: &str,
+        relations: Vec<(String, Value)>,
+        now: u64,
+    ) -> Result<(), String> {
         for (relation, value) in relations {
             let standing: Vec<String> = self
                 .tables
@@ -444,17 +528,23 @@ impl World {
                 .map(|l| l.iter().filter(|(_, t)| t.1).map(|(k, _)| k.clone()).collect())
                 .unwrap_or_default();
             let list = |value: &Value| -> Vec<String> {
-                value.as_array().map(|a| a.iter().filter_map(Value::as_str).map(str::to_owned).collect()).unwrap_or_default()
+                value
+                    .as_array()
+                    .map(|a| a.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+                    .unwrap_or_default()
             };
             let (add, remove) = match &value {
-                Value::Object(change) => {
-                    (change.get("add").map(list).unwrap_or_default(), change.get("remove").map(list).unwrap_or_default())
-                }
+                Value::Object(change) => (
+                    change.get("add").map(list).unwrap_or_default(),
+                    change.get("remove").map(list).unwrap_or_default(),
+                ),
                 Value::Array(_) => {
                     let all = list(&value);
                     (all.clone(), standing.iter().filter(|s| !all.contains(s)).cloned().collect())
                 }
-                Value::String(one) => (vec![one.clone()], standing.iter().filter(|s| *s != one).cloned().collect()),
+                Value::String(one) => {
+                    (vec![one.clone()], standing.iter().filter(|s| *s != one).cloned().collect())
+                }
                 Value::Null => (Vec::new(), standing.clone()),
                 _ => return Err(format!("{relation} is a list, an id, null or {{add, remove}}")),
             };
@@ -494,8 +584,11 @@ impl World {
             let mut item = v.item.clone();
             for (relation, targets) in &v.links {
                 let standing: Vec<&String> = targets.iter().filter(|(_, t)| t.1).map(|(id, _)| id).collect();
-                let value =
-                    if relation == "manager" { standing.first().map_or(Value::Null, |m| m.as_str().into()) } else { json!(standing) };
+                let value = if relation == "manager" {
+                    standing.first().map_or(Value::Null, |m| m.as_str().into())
+                } else {
+                    json!(standing)
+                };
                 item.insert(relation.clone(), value);
             }
             if immutable && collection.outlook() {

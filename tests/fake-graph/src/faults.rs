@@ -69,7 +69,8 @@ pub(crate) struct Rule {
     skip: u64,
     url: Option<String>,
     page_size_over: Option<u64>,
-    /// Of the requests that it fits, how many in a hundred; which ones depends on the rule's number.
+    /// Of the requests that it fits, how many in a hundred; which ones depends on the rule's
+    /// number.
     percent: Option<u64>,
     /// How often; none is for ever.
     times: Option<u64>,
@@ -100,14 +101,18 @@ impl Rule {
         }
         let empty = Map::new();
         let matches = map.get("match").and_then(Value::as_object).unwrap_or(&empty);
-        if let Some(key) =
-            matches.keys().find(|k| !matches!(k.as_str(), "collection" | "kind" | "skip" | "url" | "page_size_over" | "percent"))
-        {
+        if let Some(key) = matches.keys().find(|k| {
+            !matches!(k.as_str(), "collection" | "kind" | "skip" | "url" | "page_size_over" | "percent")
+        }) {
             return Err(format!("match has no member {key}"));
         }
         let collection = match matches.get("collection") {
             None | Some(Value::Null) => None,
-            Some(name) => Some(name.as_str().and_then(Collection::named).ok_or_else(|| format!("there is no collection {name}"))?),
+            Some(name) => Some(
+                name.as_str()
+                    .and_then(Collection::named)
+                    .ok_or_else(|| format!("there is no collection {name}"))?,
+            ),
         };
         let kind = matches.get("kind").and_then(Value::as_str).unwrap_or("any").to_owned();
         if !matches!(kind.as_str(), "initial" | "next" | "delta" | "item" | "any" | "preflight") {
@@ -115,7 +120,9 @@ impl Rule {
         }
         let (name, args) = match map.get("fault") {
             Some(Value::String(name)) => (name.clone(), Map::new()),
-            Some(Value::Object(args)) => (args.get("name").and_then(Value::as_str).unwrap_or("").to_owned(), args.clone()),
+            Some(Value::Object(args)) => {
+                (args.get("name").and_then(Value::as_str).unwrap_or("").to_owned(), args.clone())
+            }
             _ => return Err("a rule needs a fault".to_owned()),
         };
         if !NAMES.contains(&name.as_str()) {
@@ -126,7 +133,8 @@ impl Rule {
             Some(Value::Null) => None,
             Some(n) => Some(n.as_u64().ok_or("times is a number or null")?),
         };
-        let tokens_before = args.get("until_new_token").and_then(Value::as_bool).unwrap_or(false).then_some(serial);
+        let tokens_before =
+            args.get("until_new_token").and_then(Value::as_bool).unwrap_or(false).then_some(serial);
         Ok(Self {
             id,
             collection,
@@ -193,7 +201,8 @@ impl Rule {
     }
 }
 
-/// A way in which the service says "begin again": status, outer code, inner code, message, and whether a Location comes with it.
+/// A way in which the service says "begin again": status, outer code, inner code, message, and
+/// whether a Location comes with it.
 pub(crate) struct Reset {
     pub(crate) status: u16,
     pub(crate) code: &'static str,
@@ -202,9 +211,11 @@ pub(crate) struct Reset {
     pub(crate) location: bool,
 }
 
-const GENERATION: &str = "The sync state generation is not found; generation=605;[highest=841][841][839][840].";
+const GENERATION: &str =
+    "The sync state generation is not found; generation=605;[highest=841][841][839][840].";
 const GONE: &str = "The sync state is not found.";
-const RESYNC: &str = "Resync required. Replace any local items with the server's version (including deletes).";
+const RESYNC: &str =
+    "Resync required. Replace any local items with the server's version (including deletes).";
 
 /// The rows of graph-facts 4 that mean a full round, counted from 1.
 pub(crate) const RESETS: [Reset; 15] = [
@@ -213,8 +224,20 @@ pub(crate) const RESETS: [Reset; 15] = [
     Reset { status: 400, code: "syncStateNotFound", inner: None, message: GONE, location: false },
     Reset { status: 404, code: "syncStateNotFound", inner: None, message: GONE, location: false },
     Reset { status: 410, code: "Gone", inner: None, message: "The tenant was moved.", location: true },
-    Reset { status: 410, code: "resyncRequired", inner: Some("resyncChangesApplyDifferences"), message: RESYNC, location: true },
-    Reset { status: 410, code: "resyncRequired", inner: Some("resyncChangesUploadDifferences"), message: RESYNC, location: true },
+    Reset {
+        status: 410,
+        code: "resyncRequired",
+        inner: Some("resyncChangesApplyDifferences"),
+        message: RESYNC,
+        location: true,
+    },
+    Reset {
+        status: 410,
+        code: "resyncRequired",
+        inner: Some("resyncChangesUploadDifferences"),
+        message: RESYNC,
+        location: true,
+    },
     Reset { status: 410, code: "resyncApplyDifferences", inner: None, message: RESYNC, location: false },
     Reset { status: 410, code: "resyncUploadDifferences", inner: None, message: RESYNC, location: false },
     Reset { status: 410, code: "SyncStateInvalid", inner: None, message: GONE, location: false },

@@ -46,22 +46,35 @@ fn inside(row: &Version, family: &BTreeMap<String, Vec<Arc<Version>>>, window: (
         return row.span_at(at).is_some_and(|s| overlaps(s, window));
     }
     let known = row.created <= at && row.gone.is_none_or(|g| g.at > at);
-    known && family.get(&row.id).is_some_and(|c| c.iter().any(|v| v.span_at(at).is_some_and(|s| overlaps(s, window))))
+    known
+        && family
+            .get(&row.id)
+            .is_some_and(|c| c.iter().any(|v| v.span_at(at).is_some_and(|s| overlaps(s, window))))
 }
 
 impl World {
     pub(crate) fn full(&self, spec: &Spec) -> Vec<Entry> {
         let Some(table) = self.tables.get(&spec.collection) else { return Vec::new() };
         let rows = table.present(&spec.owner);
-        let entry = |row: Arc<Version>| Entry { row, gone: None, since: None, links: Vec::new(), slice: false };
+        let entry =
+            |row: Arc<Version>| Entry { row, gone: None, since: None, links: Vec::new(), slice: false };
         match spec.collection {
             Collection::Events => self.full_events(table, rows, spec).into_iter().map(entry).collect(),
             c if c.directory() => {
                 let mut rows = rows;
                 if self.options.removed_in_full {
-                    rows.extend(table.changed(&spec.owner, 0).into_iter().filter(|v| v.gone.is_some_and(|g| g.reason == "changed")));
+                    rows.extend(
+                        table
+                            .changed(&spec.owner, 0)
+                            .into_iter()
+                            .filter(|v| v.gone.is_some_and(|g| g.reason == "changed")),
+                    );
                 }
-                self.sliced(rows.into_iter().filter(|v| spec.ids.as_ref().is_none_or(|i| i.contains(&v.id))), spec, None)
+                self.sliced(
+                    rows.into_iter().filter(|v| spec.ids.as_ref().is_none_or(|i| i.contains(&v.id))),
+                    spec,
+                    None,
+                )
             }
             _ => {
                 let mut rows: Vec<_> = rows.into_iter().filter(|v| in_span(v, spec)).collect();
@@ -73,7 +86,12 @@ impl World {
         }
     }
 
-    pub(crate) fn full_events(&self, table: &Table, rows: Vec<Arc<Version>>, spec: &Spec) -> Vec<Arc<Version>> {
+    pub(crate) fn full_events(
+        &self,
+        table: &Table,
+        rows: Vec<Arc<Version>>,
+        spec: &Spec,
+    ) -> Vec<Arc<Version>> {
         let window = spec.window.unwrap_or((i64::MIN, i64::MAX));
         let family = children(table, &spec.owner);
         let mut listed: Vec<Arc<Version>> = rows
@@ -87,7 +105,12 @@ impl World {
             if v.text("type") != "seriesMaster" {
                 return (own, 1);
             }
-            let spans = family.get(&v.id).into_iter().flatten().filter_map(|c| c.span_at(self.seq)).filter(|s| overlaps(*s, window));
+            let spans = family
+                .get(&v.id)
+                .into_iter()
+                .flatten()
+                .filter_map(|c| c.span_at(self.seq))
+                .filter(|s| overlaps(*s, window));
             (spans.map(|s| s.0).min().unwrap_or(own), 0)
         };
         listed.sort_by_cached_key(|v| key(v));
@@ -98,14 +121,25 @@ impl World {
     pub(crate) fn changes(&self, spec: &Spec, since: u64) -> Vec<Entry> {
         let Some(table) = self.tables.get(&spec.collection) else { return Vec::new() };
         let rows = table.changed(&spec.owner, since);
-        let entry = |row: Arc<Version>, gone| Entry { row, gone, since: Some(since), links: Vec::new(), slice: false };
+        let entry = |row: Arc<Version>, gone| Entry {
+            row,
+            gone,
+            since: Some(since),
+            links: Vec::new(),
+            slice: false,
+        };
         match spec.collection {
             Collection::Events => self.changed_events(table, rows, spec, since),
-            // Only recordings that were added; nothing is said of those that went away (graph-facts 1.1).
-            Collection::Recordings => {
-                rows.into_iter().filter(|v| v.gone.is_none() && v.created > since && in_span(v, spec)).map(|v| entry(v, None)).collect()
+            // Only recordings that were added; nothing is said of those that went away (graph-facts
+            // 1.1).
+            Collection::Recordings => rows
+                .into_iter()
+                .filter(|v| v.gone.is_none() && v.created > since && in_span(v, spec))
+                .map(|v| entry(v, None))
+                .collect(),
+            Collection::Drive => {
+                rows.into_iter().map(|v| (v.gone.map(|g| g.reason), v)).map(|(g, v)| entry(v, g)).collect()
             }
-            Collection::Drive => rows.into_iter().map(|v| (v.gone.map(|g| g.reason), v)).map(|(g, v)| entry(v, g)).collect(),
             Collection::Messages => rows
                 .into_iter()
                 .filter(|v| v.gone.is_some() || in_span(v, spec))
@@ -119,18 +153,32 @@ impl World {
                 .map(|(g, v)| entry(v, g))
                 .collect(),
             _ => {
-                let wanted =
-                    rows.into_iter().filter(|v| spec.ids.as_ref().is_none_or(|i| i.contains(&v.id))).filter(|v| tracked(v, spec, since));
+                let wanted = rows
+                    .into_iter()
+                    .filter(|v| spec.ids.as_ref().is_none_or(|i| i.contains(&v.id)))
+                    .filter(|v| tracked(v, spec, since));
                 self.sliced(wanted, spec, Some(since))
             }
         }
     }
 
-    pub(crate) fn changed_events(&self, table: &Table, rows: Vec<Arc<Version>>, spec: &Spec, since: u64) -> Vec<Entry> {
+    pub(crate) fn changed_events(
+        &self,
+        table: &Table,
+        rows: Vec<Arc<Version>>,
+        spec: &Spec,
+        since: u64,
+    ) -> Vec<Entry> {
         let window = spec.window.unwrap_or((i64::MIN, i64::MAX));
         let family = children(table, &spec.owner);
         let mut out: Vec<Entry> = Vec::new();
-        let entry = |row: &Arc<Version>, gone| Entry { row: Arc::clone(row), gone, since: Some(since), links: Vec::new(), slice: false };
+        let entry = |row: &Arc<Version>, gone| Entry {
+            row: Arc::clone(row),
+            gone,
+            since: Some(since),
+            links: Vec::new(),
+            slice: false,
+        };
         let mut masters: BTreeSet<String> = BTreeSet::new();
         let mut left: BTreeSet<&str> = BTreeSet::new();
         for row in &rows {
@@ -151,9 +199,13 @@ impl World {
                     }
                     out.push(entry(row, None));
                 }
-            } else if was || self.options.outside_window_removals || self.options.changes_during_round == DuringRound::Both {
+            } else if was
+                || self.options.outside_window_removals
+                || self.options.changes_during_round == DuringRound::Both
+            {
                 // (With `both`, an earlier round may have listed what came after this point.)
-                // Deleted, moved out of the window, or never in it: the service does not tell which (graph-facts 1.3).
+                // Deleted, moved out of the window, or never in it: the service does not tell which
+                // (graph-facts 1.3).
                 out.push(entry(row, Some("deleted")));
             }
         }
@@ -172,17 +224,27 @@ impl World {
         out
     }
 
-    /// Directory rows with their relationships; what does not fit into one slice comes again later in the round.
-    pub(crate) fn sliced(&self, rows: impl Iterator<Item = Arc<Version>>, spec: &Spec, since: Option<u64>) -> Vec<Entry> {
+    /// Directory rows with their relationships; what does not fit into one slice comes again later
+    /// in the round.
+    pub(crate) fn sliced(
+        &self,
+        rows: impl Iterator<Item = Arc<Version>>,
+        spec: &Spec,
+        since: Option<u64>,
+    ) -> Vec<Entry> {
         let slice = usize::try_from(self.options.members_slice.max(1)).unwrap_or(usize::MAX);
         let (mut out, mut later) = (Vec::new(), Vec::new());
         for row in rows {
             let gone = row.gone.map(|g| g.reason);
             let mut links = Vec::new();
-            for (relation, targets) in row.links.iter().filter(|(r, _)| gone.is_none() && shows_relation(spec, r)) {
+            for (relation, targets) in
+                row.links.iter().filter(|(r, _)| gone.is_none() && shows_relation(spec, r))
+            {
                 let fresh = since.is_none_or(|s| row.created > s);
-                let wanted = |(at, stands): &(u64, bool)| if fresh { *stands } else { since.is_some_and(|s| *at > s) };
-                let list: Vec<(String, bool)> = targets.iter().filter(|(_, t)| wanted(t)).map(|(id, t)| (id.clone(), t.1)).collect();
+                let wanted =
+                    |(at, stands): &(u64, bool)| if fresh { *stands } else { since.is_some_and(|s| *at > s) };
+                let list: Vec<(String, bool)> =
+                    targets.iter().filter(|(_, t)| wanted(t)).map(|(id, t)| (id.clone(), t.1)).collect();
                 if !list.is_empty() {
                     links.push((relation.clone(), list));
                 }
@@ -194,7 +256,16 @@ impl World {
                     if n == 0 {
                         first.push(part);
                     } else {
-                        later.push((n, Entry { row: Arc::clone(&row), gone: None, since, links: vec![part], slice: true }));
+                        later.push((
+                            n,
+                            Entry {
+                                row: Arc::clone(&row),
+                                gone: None,
+                                since,
+                                links: vec![part],
+                                slice: true,
+                            },
+                        ));
                     }
                 }
             }
@@ -207,14 +278,27 @@ impl World {
 
     // ---- items ----
 
-    pub(crate) fn render(&self, spec: &Spec, entry: &Entry, prefs: &Prefs) -> Result<Map<String, Value>, Failure> {
+    pub(crate) fn render(
+        &self,
+        spec: &Spec,
+        entry: &Entry,
+        prefs: &Prefs,
+    ) -> Result<Map<String, Value>, Failure> {
         let row = &entry.row;
-        let id = if prefs.immutable && spec.collection.outlook() { data::immutable(&row.id) } else { row.id.clone() };
+        let id = if prefs.immutable && spec.collection.outlook() {
+            data::immutable(&row.id)
+        } else {
+            row.id.clone()
+        };
         let mut out = Map::new();
         if let Some(reason) = entry.gone {
             match spec.collection {
-                Collection::Events => drop(out.insert("@odata.type".to_owned(), "#microsoft.graph.event".into())),
-                Collection::Messages => drop(out.insert("@odata.type".to_owned(), "#microsoft.graph.message".into())),
+                Collection::Events => {
+                    drop(out.insert("@odata.type".to_owned(), "#microsoft.graph.event".into()))
+                }
+                Collection::Messages => {
+                    drop(out.insert("@odata.type".to_owned(), "#microsoft.graph.message".into()))
+                }
                 Collection::Drive => {
                     // Drives have a facet and no `@removed` (graph-facts 2.2).
                     for facet in ["folder", "file"] {
@@ -222,7 +306,11 @@ impl World {
                             out.insert(facet.to_owned(), json!({}));
                         }
                     }
-                    let state = if self.options.empty_deleted_facet { json!({}) } else { json!({ "state": "deleted" }) };
+                    let state = if self.options.empty_deleted_facet {
+                        json!({})
+                    } else {
+                        json!({ "state": "deleted" })
+                    };
                     out.insert("deleted".to_owned(), state);
                 }
                 _ => {}
@@ -237,17 +325,25 @@ impl World {
             return self.event(row, prefs, true);
         }
         let selected = |key: &str| spec.select.as_ref().is_none_or(|s| s.iter().any(|k| k == key));
-        // With return=minimal an absent property means unchanged; without, one that was never set (graph-facts 1.2).
+        // With return=minimal an absent property means unchanged; without, one that was never set
+        // (graph-facts 1.2).
         let minimal = prefs.minimal && spec.collection.directory();
-        let unchanged =
-            |key: &str| minimal && entry.since.is_some_and(|s| row.created <= s && row.props.get(key).is_none_or(|at| *at <= s));
+        let unchanged = |key: &str| {
+            minimal
+                && entry
+                    .since
+                    .is_some_and(|s| row.created <= s && row.props.get(key).is_none_or(|at| *at <= s))
+        };
         for (key, value) in row.item.iter().filter(|(k, _)| selected(k) && !unchanged(k)) {
             out.insert(key.clone(), value.clone());
         }
         match spec.collection {
             Collection::Messages => {
                 out.insert("@odata.type".to_owned(), "#microsoft.graph.message".into());
-                out.insert("@odata.etag".to_owned(), format!("W/\"{}\"", data::change_key(&row.id, row.changed)).into());
+                out.insert(
+                    "@odata.etag".to_owned(),
+                    format!("W/\"{}\"", data::change_key(&row.id, row.changed)).into(),
+                );
                 if self.options.string_booleans {
                     for value in out.values_mut() {
                         if let Some(flag) = value.as_bool() {
@@ -256,8 +352,12 @@ impl World {
                     }
                 }
             }
-            Collection::Recordings => drop(out.insert("@odata.type".to_owned(), "#microsoft.graph.callRecording".into())),
-            Collection::Drive => drop(out.insert("eTag".to_owned(), format!("\"{},{}\"", row.id, row.changed).into())),
+            Collection::Recordings => {
+                drop(out.insert("@odata.type".to_owned(), "#microsoft.graph.callRecording".into()))
+            }
+            Collection::Drive => {
+                drop(out.insert("eTag".to_owned(), format!("\"{},{}\"", row.id, row.changed).into()))
+            }
             _ => {}
         }
         for (relation, list) in &entry.links {
@@ -279,11 +379,19 @@ impl World {
         Ok(out)
     }
 
-    /// An event as the answer shows it; an occurrence in a round has nearly nothing (graph-facts 1.3).
-    pub(crate) fn event(&self, row: &Version, prefs: &Prefs, bare: bool) -> Result<Map<String, Value>, Failure> {
+    /// An event as the answer shows it; an occurrence in a round has nearly nothing (graph-facts
+    /// 1.3).
+    pub(crate) fn event(
+        &self,
+        row: &Version,
+        prefs: &Prefs,
+        bare: bool,
+    ) -> Result<Map<String, Value>, Failure> {
         let mut out = row.item.clone();
         if bare && row.text("type") == "occurrence" {
-            out.retain(|k, _| matches!(k.as_str(), "@odata.type" | "seriesMasterId" | "type" | "start" | "end"));
+            out.retain(|k, _| {
+                matches!(k.as_str(), "@odata.type" | "seriesMasterId" | "type" | "start" | "end")
+            });
         }
         let key = data::change_key(&row.id, row.changed);
         out.insert("@odata.etag".to_owned(), format!("W/\"{key}\"").into());
@@ -300,17 +408,26 @@ impl World {
             // Only start and end of the answer change; an all-day event stays at midnight.
             let all_day = row.item.get("isAllDay").and_then(Value::as_bool).unwrap_or(false);
             for name in ["start", "end"] {
-                let at = row.item.get(name).and_then(|w| w.get("dateTime")).and_then(Value::as_str).and_then(clock::parse);
+                let at = row
+                    .item
+                    .get(name)
+                    .and_then(|w| w.get("dateTime"))
+                    .and_then(Value::as_str)
+                    .and_then(clock::parse);
                 if let Some(at) = at {
                     let shift = if all_day { 0 } else { minutes * 60_000 };
-                    out.insert(name.to_owned(), json!({ "dateTime": clock::local(at + shift), "timeZone": zone }));
+                    out.insert(
+                        name.to_owned(),
+                        json!({ "dateTime": clock::local(at + shift), "timeZone": zone }),
+                    );
                 }
             }
         }
         Ok(out)
     }
 
-    /// What a full round would list now, read from the table and not through a round's links: the oracle of tests.
+    /// What a full round would list now, read from the table and not through a round's links: the
+    /// oracle of tests.
     pub(crate) fn listed_events(&self, owner: &str, window: (i64, i64), immutable: bool) -> Vec<Value> {
         let Some(table) = self.tables.get(&Collection::Events) else { return Vec::new() };
         let family = children(table, owner);
@@ -337,7 +454,11 @@ fn tracked(row: &Version, spec: &Spec, since: u64) -> bool {
     if row.gone.is_some() || row.created > since {
         return true;
     }
-    let related = row.links.iter().filter(|(r, _)| shows_relation(spec, r)).any(|(_, t)| t.values().any(|(at, _)| *at > since));
+    let related = row
+        .links
+        .iter()
+        .filter(|(r, _)| shows_relation(spec, r))
+        .any(|(_, t)| t.values().any(|(at, _)| *at > since));
     let own = match &spec.select {
         Some(names) => names.iter().any(|n| row.props.get(n).is_some_and(|at| *at > since)),
         None => row.props.values().any(|at| *at > since),

@@ -1,5 +1,5 @@
-//! The server around the core: it turns HTTP into [`fake_graph::Server::handle`] and obeys what the answer says of time,
-//! bandwidth and cut connections.
+//! The server around the core: it turns HTTP into [`fake_graph::Server::handle`] and obeys what the
+//! answer says of time, bandwidth and cut connections.
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -48,7 +48,8 @@ fn args() -> Result<Args, String> {
     Ok(out)
 }
 
-/// A connection that can be cut from the inside: hyper has no other way to close one without an answer.
+/// A connection that can be cut from the inside: hyper has no other way to close one without an
+/// answer.
 struct Cuttable {
     stream: TcpStream,
     cut: Arc<AtomicBool>,
@@ -61,7 +62,11 @@ impl Cuttable {
 }
 
 impl AsyncRead for Cuttable {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         self.check()?;
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
@@ -124,14 +129,24 @@ fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-async fn answer(State(app): State<App>, ConnectInfo(cut): ConnectInfo<Cut>, request: AxumRequest) -> AxumResponse {
+async fn answer(
+    State(app): State<App>,
+    ConnectInfo(cut): ConnectInfo<Cut>,
+    request: AxumRequest,
+) -> AxumResponse {
     let (head, body) = request.into_parts();
     let url = head.uri.path_and_query().map_or("/", |p| p.as_str()).to_owned();
-    let headers = head.headers.iter().map(|(n, v)| (n.as_str().to_owned(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect();
+    let headers = head
+        .headers
+        .iter()
+        .map(|(n, v)| (n.as_str().to_owned(), String::from_utf8_lossy(v.as_bytes()).into_owned()))
+        .collect();
     let body = to_bytes(body, 64 << 20).await.unwrap_or_default().to_vec();
     let request = Request { method: head.method.as_str().to_owned(), url, headers, body };
     let response = match &app.dir {
-        Some(dir) if !request.url.starts_with("/w/") && !request.url.starts_with("/control/") => file(dir, &request),
+        Some(dir) if !request.url.starts_with("/w/") && !request.url.starts_with("/control/") => {
+            file(dir, &request)
+        }
         _ => app.server.lock().unwrap_or_else(PoisonError::into_inner).handle(&request, now_ms()),
     };
     if app.verbose {
@@ -165,8 +180,8 @@ async fn give(response: Response, cut: &Cut) -> AxumResponse {
     built.unwrap_or_else(|_| AxumResponse::new(Body::from("a header of the answer is not allowed")))
 }
 
-/// Takes `ms`, as a slow network or service does. `tests/no-sleeps.mjs` allows no other sleep in the
-/// tests in Rust.
+/// Takes `ms`, as a slow network or service does. `tests/no-sleeps.mjs` allows no other sleep in
+/// the tests in Rust.
 async fn delayed(ms: u64) {
     tokio::time::sleep(Duration::from_millis(ms)).await;
 }
@@ -226,8 +241,18 @@ fn file(dir: &Path, request: &Request) -> Response {
         "woff2" => "font/woff2",
         _ => "application/octet-stream",
     };
-    let headers = [("Content-Type", kind), ("Cache-Control", "no-cache"), ("Access-Control-Allow-Origin", "*"), ("Connection", "close")];
-    Response { status: 200, headers: headers.map(|(n, v)| (n.to_owned(), v.to_owned())).to_vec(), body, ..Response::default() }
+    let headers = [
+        ("Content-Type", kind),
+        ("Cache-Control", "no-cache"),
+        ("Access-Control-Allow-Origin", "*"),
+        ("Connection", "close"),
+    ];
+    Response {
+        status: 200,
+        headers: headers.map(|(n, v)| (n.to_owned(), v.to_owned())).to_vec(),
+        body,
+        ..Response::default()
+    }
 }
 
 fn missing() -> Response {
@@ -258,7 +283,8 @@ async fn ended(lifeline: bool) {
             std::future::pending::<()>().await;
         }
     };
-    let (stdin, terminated, interrupted) = (std::pin::pin!(stdin), std::pin::pin!(terminated), std::pin::pin!(interrupted));
+    let (stdin, terminated, interrupted) =
+        (std::pin::pin!(stdin), std::pin::pin!(terminated), std::pin::pin!(interrupted));
     futures_util::future::select(stdin, futures_util::future::select(terminated, interrupted)).await;
 }
 

@@ -107,7 +107,8 @@ macro_rules! options {
                 $(map.insert(stringify!($name).to_owned(), self.$name.write());)+
                 Value::Object(map)
             }
-            /// Takes over the members of an object; an unknown name or a value of the wrong kind changes nothing.
+            /// Takes over the members of an object; an unknown name or a value of the wrong kind
+            /// changes nothing.
             pub fn patch(&mut self, patch: &Value) -> Result<(), String> {
                 let mut next = self.clone();
                 let map = patch.as_object().ok_or("options are an object")?;
@@ -138,8 +139,8 @@ options! {
     latency_ms: u64 = 0,
     /// Bandwidth of every answer.
     bytes_per_second: Option<u64> = None,
-    /// Leave connections open. Off, since browsers ask again by themselves when a connection they had used before is
-    /// closed without an answer, and then the fault `network` would go unseen.
+    /// Leave connections open. Off, since browsers ask again by themselves when a connection they
+    /// had used before is closed without an answer, and then the fault `network` would go unseen.
     keep_alive: bool = false,
     /// `Retry-After` in `Access-Control-Expose-Headers` (graph-facts 2.8).
     expose_retry_after: bool = true,
@@ -151,7 +152,8 @@ options! {
     withhold_masters: bool = true,
     /// Leave series masters out of full rounds too.
     withhold_masters_full: bool = false,
-    /// `@removed` for events outside the window that were added, changed or deleted (graph-facts 1.3, 7 anomaly 8).
+    /// `@removed` for events outside the window that were added, changed or deleted (graph-facts
+    /// 1.3, 7 anomaly 8).
     outside_window_removals: bool = true,
     /// A deleted single occurrence gives no sign (graph-facts 1.3).
     silent_occurrence_delete: bool = false,
@@ -161,7 +163,8 @@ options! {
     ignore_repeated_dates: bool = true,
     /// So many empty pages with a nextLink before every further page (graph-facts 2.1 point 3).
     empty_pages: u64 = 0,
-    /// So many empty pages before the first one of a round with an id filter (graph-facts 2.1 point 3).
+    /// So many empty pages before the first one of a round with an id filter (graph-facts 2.1 point
+    /// 3).
     filter_empty_pages: u64 = 1,
     /// The deltaLink comes on an empty page of its own.
     trailing_empty_page: bool = false,
@@ -171,7 +174,8 @@ options! {
     reorder: bool = false,
     /// Where changes made during a round show up.
     changes_during_round: DuringRound = DuringRound::NextRound,
-    /// How many generations of Outlook links stay valid, per stream; none = all (graph-facts 2.6, about 4).
+    /// How many generations of Outlook links stay valid, per stream; none = all (graph-facts 2.6,
+    /// about 4).
     generations: Option<u64> = None,
     /// Lifetime of access tokens made from now on; none = for ever.
     token_lifetime_ms: Option<u64> = None,

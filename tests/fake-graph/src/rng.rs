@@ -1,4 +1,5 @@
-//! The generator of everything that looks random. Seeded, so that the same calls give the same bytes.
+//! The generator of everything that looks random. Seeded, so that the same calls give the same
+//! bytes.
 
 /// SplitMix64: small, and good enough for ids and shuffles.
 #[derive(Debug, Clone)]

@@ -1,5 +1,6 @@
-//! Which resource a path names. Graph takes `/users/{id}`, `/users('{id}')` and `/users({id})` for the same thing, names
-//! in any letter case, and `delta`, `delta()` and `microsoft.graph.delta()` (graph-facts 2.1 point 7, 2.4).
+//! Which resource a path names. Graph takes `/users/{id}`, `/users('{id}')` and `/users({id})` for
+//! the same thing, names in any letter case, and `delta`, `delta()` and `microsoft.graph.delta()`
+//! (graph-facts 2.1 point 7, 2.4).
 
 use crate::text::decode;
 
@@ -24,7 +25,15 @@ pub enum Collection {
 
 impl Collection {
     /// All of them.
-    pub const ALL: [Self; 7] = [Self::Events, Self::Contacts, Self::Recordings, Self::Users, Self::Groups, Self::Drive, Self::Messages];
+    pub const ALL: [Self; 7] = [
+        Self::Events,
+        Self::Contacts,
+        Self::Recordings,
+        Self::Users,
+        Self::Groups,
+        Self::Drive,
+        Self::Messages,
+    ];
 
     /// The name the control API knows it by.
     pub fn name(self) -> &'static str {
@@ -85,7 +94,11 @@ fn segment(raw: &str) -> Segment {
     if let Some((name, rest)) = raw.split_once('(')
         && let Some(key) = rest.strip_suffix(')')
     {
-        return Segment { name: decode(name, false).to_ascii_lowercase(), raw: raw.to_owned(), key: Some(key.to_owned()) };
+        return Segment {
+            name: decode(name, false).to_ascii_lowercase(),
+            raw: raw.to_owned(),
+            key: Some(key.to_owned()),
+        };
     }
     Segment { name: decode(raw, false).to_ascii_lowercase(), raw: raw.to_owned(), key: None }
 }
@@ -110,7 +123,8 @@ fn keyed<'a>(segments: &'a [Segment], name: &str) -> Option<(String, &'a [Segmen
 
 /// Reads a path below the root; `None` where there is nothing that the fake knows.
 pub(crate) fn parse(path: &str) -> Option<Route> {
-    // The docs' own sample has a slash before the question mark: `/contacts/delta/?$filter=…` (graph-facts 1.2).
+    // The docs' own sample has a slash before the question mark: `/contacts/delta/?$filter=…`
+    // (graph-facts 1.2).
     let path = path.strip_prefix('/')?;
     let path = path.strip_suffix('/').unwrap_or(path);
     let segments: Vec<Segment> = path.split('/').map(segment).collect();
@@ -185,7 +199,9 @@ fn personal(route: &mut Route, mut rest: &[Segment], mut link: String) -> Option
                 .unwrap_or("")
                 .split(',')
                 .filter_map(|a| a.split_once('='))
-                .map(|(n, v)| (decode(n, false).trim().to_owned(), unquote(decode(v, false).trim()).to_owned()))
+                .map(|(n, v)| {
+                    (decode(n, false).trim().to_owned(), unquote(decode(v, false).trim()).to_owned())
+                })
                 .collect();
             link.push_str(&format!("/onlineMeetings/{}", call.raw));
             delta(route, after, link)
@@ -224,23 +240,36 @@ mod tests {
 
     #[test]
     fn the_same_resource_has_many_spellings() {
-        for path in
-            ["/users/a%40b/calendarView/delta", "/users('a@b')/calendarview/delta()", "/Users(a@b)/CalendarView/microsoft.graph.delta()"]
-        {
+        for path in [
+            "/users/a%40b/calendarView/delta",
+            "/users('a@b')/calendarview/delta()",
+            "/Users(a@b)/CalendarView/microsoft.graph.delta()",
+        ] {
             let route = parse(path).unwrap();
             assert_eq!(route.collection, Some(Collection::Events), "{path}");
             assert_eq!(route.user.as_deref(), Some("a@b"), "{path}");
         }
         assert_eq!(parse("/contacts/delta/").unwrap().link_path, "/contacts/delta");
         assert_eq!(parse("/me/calendarView/delta").unwrap().link_path, "/me/calendarview/delta");
-        assert_eq!(parse("/me/mailFolders/inbox/messages/delta").unwrap().link_path, "/me/mailfolders('inbox')/messages/delta");
+        assert_eq!(
+            parse("/me/mailFolders/inbox/messages/delta").unwrap().link_path,
+            "/me/mailfolders('inbox')/messages/delta"
+        );
         assert_eq!(parse("/me/drive/root/delta(token='a%26b')").unwrap().token.as_deref(), Some("a%26b"));
     }
 
     #[test]
     fn what_is_not_there_is_none() {
-        for path in ["/", "/me", "/me/events/delta/x", "/users//calendarView/delta", "/contacts", "/contacts/delta/x", "/sites/delta", "me"]
-        {
+        for path in [
+            "/",
+            "/me",
+            "/me/events/delta/x",
+            "/users//calendarView/delta",
+            "/contacts",
+            "/contacts/delta/x",
+            "/sites/delta",
+            "me",
+        ] {
             assert!(parse(path).is_none(), "{path}");
         }
     }

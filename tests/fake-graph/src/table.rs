@@ -1,5 +1,5 @@
-//! A collection with a change counter. Rows are versions that are never altered, only replaced, so that a round
-//! can hold on to what it saw when it began.
+//! A collection with a change counter. Rows are versions that are never altered, only replaced, so
+//! that a round can hold on to what it saw when it began.
 
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -73,7 +73,8 @@ impl Table {
 
     /// What changed after `since`, in the order of the changes.
     pub(crate) fn changed(&self, owner: &str, since: u64) -> Vec<Arc<Version>> {
-        let mut rows: Vec<_> = self.all().filter(|v| v.changed > since && v.owner == owner).cloned().collect();
+        let mut rows: Vec<_> =
+            self.all().filter(|v| v.changed > since && v.owner == owner).cloned().collect();
         rows.sort_by_key(|v| (v.changed, v.order));
         rows
     }
@@ -118,7 +119,14 @@ impl Table {
         })
     }
 
-    pub(crate) fn remove(&mut self, seq: u64, now: u64, id: &str, reason: &'static str, silent: bool) -> bool {
+    pub(crate) fn remove(
+        &mut self,
+        seq: u64,
+        now: u64,
+        id: &str,
+        reason: &'static str,
+        silent: bool,
+    ) -> bool {
         self.change(seq, now, id, |v| v.gone = Some(Gone { at: seq, reason, silent }))
     }
 
@@ -130,7 +138,15 @@ impl Table {
         })
     }
 
-    pub(crate) fn link(&mut self, seq: u64, now: u64, id: &str, relation: &str, target: &str, stands: bool) -> bool {
+    pub(crate) fn link(
+        &mut self,
+        seq: u64,
+        now: u64,
+        id: &str,
+        relation: &str,
+        target: &str,
+        stands: bool,
+    ) -> bool {
         self.change(seq, now, id, |v| {
             v.links.entry(relation.to_owned()).or_default().insert(target.to_owned(), (seq, stands));
         })

@@ -201,7 +201,8 @@ impl World {
         self.accounts.first().map_or(("", ""), |a| (a.id.as_str(), a.address.as_str()))
     }
 
-    /// A new access token. `kind` is `delegated` or `app`; `user` is an address or an id, by default the first account.
+    /// A new access token. `kind` is `delegated` or `app`; `user` is an address or an id, by
+    /// default the first account.
     pub fn token(&mut self, kind: &str, user: Option<&str>, lifetime_ms: Option<u64>, now_ms: u64) -> String {
         let user = match user {
             None => self.me().0.to_owned(),
@@ -281,13 +282,17 @@ impl World {
     }
 
     pub(crate) fn find_user(&self, user: &str) -> Option<String> {
-        let account = self.accounts.iter().find(|a| a.id.eq_ignore_ascii_case(user) || a.address.eq_ignore_ascii_case(user));
+        let account = self
+            .accounts
+            .iter()
+            .find(|a| a.id.eq_ignore_ascii_case(user) || a.address.eq_ignore_ascii_case(user));
         if let Some(account) = account {
             return Some(account.id.clone());
         }
         let users = self.tables.get(&Collection::Users)?;
         let fits = |v: &&std::sync::Arc<crate::table::Version>| {
-            v.gone.is_none() && (v.id.eq_ignore_ascii_case(user) || v.text("userPrincipalName").eq_ignore_ascii_case(user))
+            v.gone.is_none()
+                && (v.id.eq_ignore_ascii_case(user) || v.text("userPrincipalName").eq_ignore_ascii_case(user))
         };
         users.all().find(fits).map(|v| v.id.clone())
     }
@@ -303,7 +308,8 @@ impl World {
         let below = path.strip_prefix(&self.base).filter(|p| p.starts_with('/'));
         let found = below.and_then(route::parse);
         let params = text::query(query_text);
-        let (token_param, token) = found.as_ref().map_or((None, None), |r| delta_token(r, &params, query_text));
+        let (token_param, token) =
+            found.as_ref().map_or((None, None), |r| delta_token(r, &params, query_text));
         let kind = self.kind(found.as_ref(), token_param.as_deref(), token.as_deref());
         let prefs = Prefs::read(request);
         self.logged += 1;
@@ -353,7 +359,11 @@ impl World {
             Some(token) => match self.tokens.get(token).map(|t| t.state) {
                 Some(State::Page { .. }) => "next",
                 Some(State::Since(_)) => "delta",
-                None if route.collection == Some(Collection::Drive) && clock::parse(&text::decode(token, true)).is_some() => "initial",
+                None if route.collection == Some(Collection::Drive)
+                    && clock::parse(&text::decode(token, true)).is_some() =>
+                {
+                    "initial"
+                }
                 None if param.is_some_and(|p| p.eq_ignore_ascii_case("$deltatoken")) => "delta",
                 None => "next",
             },
@@ -372,8 +382,13 @@ impl World {
         entry: &mut Entry,
     ) -> Response {
         let serial = bearer(request).and_then(|t| self.access.get(t)).map_or(0, |a| a.serial);
-        let seen =
-            Seen { collection: entry.collection, kind: entry.kind, url: &request.url, page_size: prefs.max_page, token_serial: serial };
+        let seen = Seen {
+            collection: entry.collection,
+            kind: entry.kind,
+            url: &request.url,
+            page_size: prefs.max_page,
+            token_serial: serial,
+        };
         let mut rule = None;
         for (at, candidate) in self.rules.iter_mut().enumerate() {
             // Every rule counts what it sees; the first that wants to act does.
@@ -392,13 +407,19 @@ impl World {
             return self.preflight(request);
         }
         let result = match found {
-            None => {
-                Err(Failure::unexpected(400, "BadRequest", "Resource not found for the segment: nothing the fake knows has this path."))
-            }
-            Some(_) if !request.method.eq_ignore_ascii_case("GET") => {
-                Err(Failure::unexpected(405, "Request_BadRequest", format!("Specified HTTP method {} is not allowed.", request.method)))
-            }
-            Some(route) => self.caller(request, now).and_then(|caller| self.serve(&caller, &route, params, token, prefs, now)),
+            None => Err(Failure::unexpected(
+                400,
+                "BadRequest",
+                "Resource not found for the segment: nothing the fake knows has this path.",
+            )),
+            Some(_) if !request.method.eq_ignore_ascii_case("GET") => Err(Failure::unexpected(
+                405,
+                "Request_BadRequest",
+                format!("Specified HTTP method {} is not allowed.", request.method),
+            )),
+            Some(route) => self
+                .caller(request, now)
+                .and_then(|caller| self.serve(&caller, &route, params, token, prefs, now)),
         };
         let mut response = match result {
             Ok(Answer::Item(item)) => {
@@ -448,7 +469,9 @@ impl World {
         let Some(token) = bearer(request) else { return invalid("Access token is empty.") };
         match self.access.get(token) {
             Some(a) if a.revoked => invalid("Access token has been revoked."),
-            Some(a) if a.expires.is_some_and(|e| e <= now) => invalid("Lifetime validation failed, the token is expired."),
+            Some(a) if a.expires.is_some_and(|e| e <= now) => {
+                invalid("Lifetime validation failed, the token is expired.")
+            }
             Some(a) => Ok(Caller { app: a.app, user: a.user.clone() }),
             None => invalid("Access token validation failure. Invalid audience."),
         }
@@ -478,11 +501,21 @@ impl World {
     // ---- answers ----
 
     /// The headers every answer has (graph-facts 2.8).
-    fn finish(&mut self, request: &Request, status: u16, mut headers: Vec<(String, String)>, body: String, now: u64) -> Response {
+    fn finish(
+        &mut self,
+        request: &Request,
+        status: u16,
+        mut headers: Vec<(String, String)>,
+        body: String,
+        now: u64,
+    ) -> Response {
         let mut add = |name: &str, value: String| headers.push((name.to_owned(), value));
         add("Cache-Control", "no-cache".to_owned());
         add("request-id", self.rng.guid());
-        add("client-request-id", request.header("client-request-id").map_or_else(|| self.rng.guid(), str::to_owned));
+        add(
+            "client-request-id",
+            request.header("client-request-id").map_or_else(|| self.rng.guid(), str::to_owned),
+        );
         add(
             "x-ms-ags-diagnostic",
             r#"{"ServerInfo":{"DataCenter":"Nowhere","Slice":"E","Ring":"0","ScaleUnit":"000","RoleInstance":"FAKE0001"}}"#.to_owned(),
@@ -502,7 +535,10 @@ impl World {
 
     fn preflight(&self, request: &Request) -> Response {
         let mut headers = vec![
-            ("Access-Control-Allow-Methods".to_owned(), "GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS".to_owned()),
+            (
+                "Access-Control-Allow-Methods".to_owned(),
+                "GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS".to_owned(),
+            ),
             ("Access-Control-Max-Age".to_owned(), "86400".to_owned()),
         ];
         if let Some(asked) = request.header("access-control-request-headers") {
@@ -524,7 +560,8 @@ impl World {
         for name in ["request-id", "client-request-id"] {
             inner.insert(name.to_owned(), response.header(name).unwrap_or("").into());
         }
-        let body = json!({ "error": { "code": failure.code, "message": failure.message, "innerError": inner } });
+        let body =
+            json!({ "error": { "code": failure.code, "message": failure.message, "innerError": inner } });
         response.body = body.to_string().into_bytes();
         response
     }
@@ -536,7 +573,14 @@ impl World {
 
     // ---- faults ----
 
-    fn in_place_of_an_answer(&mut self, request: &Request, found: Option<&Route>, token: Option<&str>, fault: &Rule, now: u64) -> Response {
+    fn in_place_of_an_answer(
+        &mut self,
+        request: &Request,
+        found: Option<&Route>,
+        token: Option<&str>,
+        fault: &Rule,
+        now: u64,
+    ) -> Response {
         let status = fault.number("status").and_then(|s| u16::try_from(s).ok());
         let mut failure = Failure::new(
             status.unwrap_or(503),
@@ -547,7 +591,9 @@ impl World {
         if let Some(Value::Object(headers)) = fault.args.get("headers") {
             for (name, value) in headers {
                 // `Retry-After` comes as a number, a fraction or a date (graph-facts 5).
-                failure.headers.push((name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
+                failure
+                    .headers
+                    .push((name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
             }
         }
         if let Some(seconds) = fault.number("retry_after_date_in_s") {
@@ -579,8 +625,9 @@ impl World {
                 failure.status = status.unwrap_or(401);
                 failure.code = fault.text("code").unwrap_or("InvalidAuthenticationToken").to_owned();
                 failure.message = "Continuous access evaluation resulted in challenge.".to_owned();
-                let value =
-                    format!("Bearer realm=\"\", authorization_uri=\"{AUTHORIZATION}\", error=\"insufficient_claims\", claims=\"{claims}\"");
+                let value = format!(
+                    "Bearer realm=\"\", authorization_uri=\"{AUTHORIZATION}\", error=\"insufficient_claims\", claims=\"{claims}\""
+                );
                 failure.headers.push(("WWW-Authenticate".to_owned(), value));
             }
             "unauthorized" => {
@@ -636,7 +683,15 @@ impl World {
         response
     }
 
-    fn shaped(&mut self, request: &Request, mut page: Page, at: usize, fault: &Rule, now: u64, entry: &mut Entry) -> Response {
+    fn shaped(
+        &mut self,
+        request: &Request,
+        mut page: Page,
+        at: usize,
+        fault: &Rule,
+        now: u64,
+        entry: &mut Entry,
+    ) -> Response {
         entry.items = page.value.len();
         let count = fault.number("n").and_then(|n| usize::try_from(n).ok());
         let mut status = 200;
@@ -652,12 +707,16 @@ impl World {
                 page.delta = None;
             }
             "livelock" => {
-                // Pages repeat with the same ids, each with a different nextLink (graph-facts 7 anomaly 1). The link given
-                // leads back to the place where the rule began, after `cycle` pages.
+                // Pages repeat with the same ids, each with a different nextLink (graph-facts 7
+                // anomaly 1). The link given leads back to the place where the rule began, after
+                // `cycle` pages.
                 let cycle = fault.number("cycle").unwrap_or(1).max(1);
-                // Never into another round: that would end in its deltaLink, and hide the rest of this one.
-                let round = |state: &State| if let State::Page { round, .. } = state { Some(*round) } else { None };
-                let anchor = fault.anchor.filter(|anchor| round(anchor) == round(&page.here)).unwrap_or(page.here);
+                // Never into another round: that would end in its deltaLink, and hide the rest of
+                // this one.
+                let round =
+                    |state: &State| if let State::Page { round, .. } = state { Some(*round) } else { None };
+                let anchor =
+                    fault.anchor.filter(|anchor| round(anchor) == round(&page.here)).unwrap_or(page.here);
                 if let Some(rule) = self.rules.get_mut(at) {
                     rule.anchor = Some(anchor);
                 }
@@ -707,7 +766,8 @@ impl World {
 }
 
 fn json_headers() -> Vec<(String, String)> {
-    let value = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8";
+    let value =
+        "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8";
     vec![("Content-Type".to_owned(), value.to_owned())]
 }
 
@@ -715,8 +775,8 @@ fn bearer(request: &Request) -> Option<&str> {
     request.header("authorization")?.strip_prefix("Bearer ").map(str::trim)
 }
 
-/// The name of the token's parameter and its raw text. The dialects differ (graph-facts 2.4), and the raw text is what
-/// counts: a token that was decoded or encoded on the way is another one.
+/// The name of the token's parameter and its raw text. The dialects differ (graph-facts 2.4), and
+/// the raw text is what counts: a token that was decoded or encoded on the way is another one.
 fn delta_token(route: &Route, params: &[Param], query: &str) -> (Option<String>, Option<String>) {
     if let Some(token) = &route.token {
         return (Some("token".to_owned()), Some(token.clone()));
@@ -733,7 +793,8 @@ pub(crate) fn is_token_name(collection: Option<Collection>, name: &str) -> bool 
     let name = name.to_ascii_lowercase();
     match collection {
         Some(Collection::Drive) => name == "token" || name == "(token",
-        // The page lists `$deltaToken` and `$skipToken`, its links carry `skipToken` (graph-facts 8 point 1).
+        // The page lists `$deltaToken` and `$skipToken`, its links carry `skipToken` (graph-facts 8
+        // point 1).
         Some(Collection::Recordings) => matches!(name.as_str(), "skiptoken" | "$skiptoken" | "$deltatoken"),
         _ => matches!(name.as_str(), "$skiptoken" | "$deltatoken"),
     }

@@ -37,7 +37,10 @@ fn worlds_are_apart_and_can_be_made_anew() {
     let b = c.ok("POST", "/control/worlds", json!({}));
     assert_eq!(a["root"], "http://127.0.0.1:4010/w/demo/v1.0");
     assert_ne!(a["root"], b["root"]);
-    assert_eq!(c.ok("GET", "/control/worlds/demo/tables/contacts", Value::Null).as_array().unwrap().len(), 12);
+    assert_eq!(
+        c.ok("GET", "/control/worlds/demo/tables/contacts", Value::Null).as_array().unwrap().len(),
+        12
+    );
     let path = a["root"].as_str().unwrap().replace("http://127.0.0.1:4010", "");
     let token = a["tokens"]["delegated"].as_str().unwrap();
     let r = c.0.handle(&Request::get(format!("{path}/contacts/delta"), token), NOW);
@@ -62,7 +65,11 @@ fn what_it_does_not_know_it_refuses() {
         ("POST", "/control/worlds", json!({ "id": "a/b" })),
         ("POST", "/control/worlds/x/edits", json!([{ "collection": "cats", "op": "add" }])),
         ("POST", "/control/worlds/x/edits", json!([{ "collection": "contacts", "op": "paint" }])),
-        ("POST", "/control/worlds/x/edits", json!([{ "collection": "contacts", "op": "edit", "id": "none" }])),
+        (
+            "POST",
+            "/control/worlds/x/edits",
+            json!([{ "collection": "contacts", "op": "edit", "id": "none" }]),
+        ),
         ("POST", "/control/worlds/x/edits", json!([{ "collection": "drive", "op": "soft-remove" }])),
         ("POST", "/control/worlds/x/faults", json!([{ "fault": "flood" }])),
         ("POST", "/control/worlds/x/token", json!({ "kind": "root" })),
@@ -78,20 +85,41 @@ fn what_it_does_not_know_it_refuses() {
 #[test]
 fn everything_can_be_reached_over_it() {
     let mut c = Control::new();
-    let w = c.ok("POST", "/control/worlds", json!({ "id": "x", "options": { "page_size": 3 }, "populate": { "events": 9 } }));
+    let w = c.ok(
+        "POST",
+        "/control/worlds",
+        json!({ "id": "x", "options": { "page_size": 3 }, "populate": { "events": 9 } }),
+    );
     assert_eq!(c.ok("GET", "/control/worlds/x/options", Value::Null)["page_size"], 3);
     assert_eq!(c.ok("PATCH", "/control/worlds/x/options", json!({ "page_size": 4 }))["page_size"], 4);
-    let ids =
-        c.ok("POST", "/control/worlds/x/edits", json!([{ "collection": "contacts", "op": "add", "item": { "displayName": "A" } }]))["ids"]
-            .clone();
+    let ids = c.ok(
+        "POST",
+        "/control/worlds/x/edits",
+        json!([{ "collection": "contacts", "op": "add", "item": { "displayName": "A" } }]),
+    )["ids"]
+        .clone();
     let table = c.ok("GET", "/control/worlds/x/tables/contacts", Value::Null);
     assert_eq!(table, json!([{ "id": ids[0], "displayName": "A" }]));
     let window = "start=2026-11-01T00:00:00Z&end=2026-12-31T00:00:00Z";
-    assert!(!c.ok("GET", &format!("/control/worlds/x/tables/events?{window}"), Value::Null).as_array().unwrap().is_empty());
-    assert_eq!(c.ok("GET", "/control/worlds/x/tables/events?start=1990-01-01&end=1990-01-02", Value::Null), json!([]));
-    let token = c.ok("POST", "/control/worlds/x/token", json!({ "kind": "delegated", "user": "alex@contoso.example" }))["token"].clone();
-    let get =
-        |c: &mut Control, token: &str| c.0.handle(&Request::get("/w/x/v1.0/contacts/delta", token).with("client-request-id", "r1"), NOW);
+    assert!(
+        !c.ok("GET", &format!("/control/worlds/x/tables/events?{window}"), Value::Null)
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(
+        c.ok("GET", "/control/worlds/x/tables/events?start=1990-01-01&end=1990-01-02", Value::Null),
+        json!([])
+    );
+    let token = c.ok(
+        "POST",
+        "/control/worlds/x/token",
+        json!({ "kind": "delegated", "user": "alex@contoso.example" }),
+    )["token"]
+        .clone();
+    let get = |c: &mut Control, token: &str| {
+        c.0.handle(&Request::get("/w/x/v1.0/contacts/delta", token).with("client-request-id", "r1"), NOW)
+    };
     let r = get(&mut c, token.as_str().unwrap());
     assert_eq!((r.status, r.header("client-request-id")), (200, Some("r1")));
     c.ok("POST", "/control/worlds/x/faults", json!([{ "fault": "empty503" }]));
@@ -99,7 +127,8 @@ fn everything_can_be_reached_over_it() {
     assert_eq!(get(&mut c, own).status, 503);
     assert_eq!(c.ok("GET", "/control/worlds/x/faults", Value::Null)["counts"]["empty503"], 1);
     c.ok("DELETE", "/control/worlds/x/faults", Value::Null);
-    let delta = get(&mut c, own).json()["@odata.deltaLink"].as_str().unwrap().replace("http://127.0.0.1:4010", "");
+    let delta =
+        get(&mut c, own).json()["@odata.deltaLink"].as_str().unwrap().replace("http://127.0.0.1:4010", "");
     c.ok("POST", "/control/worlds/x/expire", json!({ "collection": "contacts" }));
     assert_eq!(c.0.handle(&Request::get(delta, own), NOW).status, 400);
     let log = c.ok("GET", "/control/worlds/x/log", Value::Null);
@@ -137,8 +166,12 @@ mod server {
     }
 
     fn start(args: &[&str]) -> Running {
-        let mut child =
-            Command::new(env!("CARGO_BIN_EXE_fake-graph")).args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_fake-graph"))
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("fake-graph listening on http://").unwrap().to_owned();
@@ -155,7 +188,9 @@ mod server {
         stream.write_all(request.as_bytes()).unwrap();
         let mut bytes = Vec::new();
         let _ = stream.read_to_end(&mut bytes);
-        let Some(at) = bytes.windows(4).position(|w| w == b"\r\n\r\n") else { return (0, String::new(), bytes) };
+        let Some(at) = bytes.windows(4).position(|w| w == b"\r\n\r\n") else {
+            return (0, String::new(), bytes);
+        };
         let head = String::from_utf8(bytes[..at].to_vec()).unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         (status, head.to_lowercase(), bytes[at + 4..].to_vec())
@@ -166,17 +201,29 @@ mod server {
         let mut server = start(&["--stdin-lifeline", "--seed", "4"]);
         let at = server.address.clone();
         assert!(at.starts_with("127.0.0.1:"));
-        let (status, _, body) = send(&at, "POST", "/control/worlds", "", r#"{"id":"demo","populate":{"contacts":30,"recordings":9}}"#);
+        let (status, _, body) = send(
+            &at,
+            "POST",
+            "/control/worlds",
+            "",
+            r#"{"id":"demo","populate":{"contacts":30,"recordings":9}}"#,
+        );
         assert_eq!(status, 200);
         let world: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(world["root"], format!("http://{at}/w/demo/v1.0"));
-        let auth = |kind: &str| format!("Authorization: Bearer {}\r\n", world["tokens"][kind].as_str().unwrap());
+        let auth =
+            |kind: &str| format!("Authorization: Bearer {}\r\n", world["tokens"][kind].as_str().unwrap());
         let auth_user = auth("delegated");
 
-        // A whole round over sockets, with the links as given; the token of Teams must come through untouched.
+        // A whole round over sockets, with the links as given; the token of Teams must come through
+        // untouched.
         let user = world["user"]["id"].as_str().unwrap();
-        let recordings = format!("/w/demo/v1.0/users/{user}/onlineMeetings/getAllRecordings(meetingOrganizerUserId='{user}')/delta?$top=4");
-        for (start, auth, want) in [("/w/demo/v1.0/contacts/delta".to_owned(), &auth_user, 30), (recordings, &auth("app"), 9)] {
+        let recordings = format!(
+            "/w/demo/v1.0/users/{user}/onlineMeetings/getAllRecordings(meetingOrganizerUserId='{user}')/delta?$top=4"
+        );
+        for (start, auth, want) in
+            [("/w/demo/v1.0/contacts/delta".to_owned(), &auth_user, 30), (recordings, &auth("app"), 9)]
+        {
             let (mut path, mut count) = (start, 0);
             loop {
                 let (status, head, body) = send(&at, "GET", &path, auth, "");
@@ -201,13 +248,15 @@ mod server {
             "",
         );
         assert!(status == 204 && head.contains("access-control-allow-headers: authorization"));
-        let fault = |rule: &str| assert_eq!(send(&at, "POST", "/control/worlds/demo/faults", "", rule).0, 200);
+        let fault =
+            |rule: &str| assert_eq!(send(&at, "POST", "/control/worlds/demo/faults", "", rule).0, 200);
         let get = || send(&at, "GET", "/w/demo/v1.0/contacts/delta", &auth_user, "");
         fault(r#"{"fault":"network"}"#);
         assert_eq!(get().0, 0);
         fault(r#"{"fault":{"name":"cut","n":50}}"#);
         let (status, head, body) = get();
-        let promised: usize = head.split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap().parse().unwrap();
+        let promised: usize =
+            head.split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap().parse().unwrap();
         assert!(status == 200 && body.len() == 50 && promised > 50);
         let before = Instant::now();
         fault(r#"{"fault":{"name":"delay","ms":300}}"#);
@@ -223,12 +272,24 @@ mod server {
         fault(r#"{"fault":"hang"}"#);
         let (there, header) = (at.clone(), auth_user.clone());
         let mut hanging = TcpStream::connect(&there).unwrap();
-        hanging.write_all(format!("GET /w/demo/v1.0/contacts/delta HTTP/1.1\r\nHost: {there}\r\n{header}\r\n").as_bytes()).unwrap();
-        let met = || serde_json::from_slice::<Value>(&send(&at, "GET", "/control/worlds/demo/faults", "", "").2).unwrap();
+        hanging
+            .write_all(
+                format!("GET /w/demo/v1.0/contacts/delta HTTP/1.1\r\nHost: {there}\r\n{header}\r\n")
+                    .as_bytes(),
+            )
+            .unwrap();
+        let met = || {
+            serde_json::from_slice::<Value>(&send(&at, "GET", "/control/worlds/demo/faults", "", "").2)
+                .unwrap()
+        };
         while met()["counts"]["hang"] != 1 {}
         assert_eq!(get().0, 200);
         hanging.set_nonblocking(true).unwrap();
-        assert_eq!(hanging.read(&mut [0; 1]).unwrap_err().kind(), ErrorKind::WouldBlock, "the one before it has no answer yet");
+        assert_eq!(
+            hanging.read(&mut [0; 1]).unwrap_err().kind(),
+            ErrorKind::WouldBlock,
+            "the one before it has no answer yet"
+        );
 
         // The end of stdin ends it, also while a request hangs: its connection is closed.
         drop(server.child.stdin.take());

@@ -22,7 +22,10 @@ fn a_status_carries_its_code_and_headers() {
     let mut c = client();
     let fault = json!({ "name": "status", "status": 429, "code": "TooManyRequests", "inner": "429", "message": "Please retry", "headers": { "Retry-After": 2.128 } });
     let r = faulted(&mut c, fault);
-    assert_eq!((r.status, code(&r).as_str(), r.header("retry-after")), (429, "TooManyRequests", Some("2.128")));
+    assert_eq!(
+        (r.status, code(&r).as_str(), r.header("retry-after")),
+        (429, "TooManyRequests", Some("2.128"))
+    );
     assert_eq!(r.json()["error"]["innerError"]["code"], "429");
     assert_eq!(r.header("access-control-allow-origin"), Some("*"));
     let r = faulted(&mut c, json!({ "name": "status", "status": 503, "retry_after_date_in_s": 5 }));
@@ -47,7 +50,8 @@ fn a_reset_has_every_spelling() {
     assert_eq!(seen.len(), 15);
     let r = faulted(&mut c, json!({ "name": "reset", "spelling": 5 }));
     assert_eq!(r.header("location"), Some(format!("{ROOT}/me/calendarview/delta?$deltatoken=").as_str()));
-    let r = faulted(&mut c, json!({ "name": "reset", "spelling": 1, "location": "https://elsewhere.example/" }));
+    let r =
+        faulted(&mut c, json!({ "name": "reset", "spelling": 1, "location": "https://elsewhere.example/" }));
     assert_eq!(r.header("location"), Some("https://elsewhere.example/"));
 }
 
@@ -58,7 +62,11 @@ fn a_claims_challenge_ends_with_a_new_token() {
     for _ in 0..2 {
         let r = c.get(WINDOW);
         assert_eq!(r.status, 401);
-        assert!(r.header("www-authenticate").unwrap().ends_with("error=\"insufficient_claims\", claims=\"eyJhY2Nlc3NfdG9rZW4iOnt9fQ==\""));
+        assert!(
+            r.header("www-authenticate")
+                .unwrap()
+                .ends_with("error=\"insufficient_claims\", claims=\"eyJhY2Nlc3NfdG9rZW4iOnt9fQ==\"")
+        );
     }
     c.token = c.world.token("delegated", None, None, NOW);
     assert_eq!(c.get(WINDOW).status, 200);
@@ -101,7 +109,9 @@ fn what_is_no_answer_of_graph_comes_from_in_between() {
 #[test]
 fn a_page_can_be_bent() {
     let mut c = client();
-    let links = |r: &Response| (r.json().get("@odata.nextLink").is_some(), r.json().get("@odata.deltaLink").is_some());
+    let links = |r: &Response| {
+        (r.json().get("@odata.nextLink").is_some(), r.json().get("@odata.deltaLink").is_some())
+    };
     assert_eq!(links(&faulted(&mut c, json!("neither_link"))), (false, false));
     assert_eq!(links(&faulted(&mut c, json!("both_links"))), (true, true));
     assert!(faulted(&mut c, json!("no_value")).json().get("value").is_none());
@@ -119,10 +129,15 @@ fn a_link_can_lead_astray() {
     let next = |r: Response| r.json()["@odata.nextLink"].as_str().unwrap().to_owned();
     assert_eq!(next(faulted(&mut c, json!("same_link"))), format!("{ROOT}{WINDOW}"));
     assert!(next(faulted(&mut c, json!("relative_link"))).starts_with("/w/abc/v1.0/me/calendarview"));
-    assert!(next(faulted(&mut c, json!("foreign_link"))).starts_with("https://graph.microsoft.example/w/abc"));
+    assert!(
+        next(faulted(&mut c, json!("foreign_link"))).starts_with("https://graph.microsoft.example/w/abc")
+    );
     let origin = json!({ "name": "foreign_link", "origin": "http://me@127.0.0.1:4010" });
     assert!(next(faulted(&mut c, origin)).starts_with("http://me@127.0.0.1:4010/w/abc"));
-    assert_eq!(next(faulted(&mut c, json!({ "name": "foreign_link", "link": "https://a.example/b" }))), "https://a.example/b");
+    assert_eq!(
+        next(faulted(&mut c, json!({ "name": "foreign_link", "link": "https://a.example/b" }))),
+        "https://a.example/b"
+    );
 }
 
 #[test]

@@ -35,7 +35,19 @@ fn a_full_round_lists_every_event_of_the_window_once() {
 #[test]
 fn populating_makes_exactly_so_many_rows() {
     for n in [1, 3, 7, 40, 133] {
-        let c = Client::new(1, &Populate { events: n, drive: n, messages: n, recordings: n, contacts: n, users: n, groups: n, around: 0 });
+        let c = Client::new(
+            1,
+            &Populate {
+                events: n,
+                drive: n,
+                messages: n,
+                recordings: n,
+                contacts: n,
+                users: n,
+                groups: n,
+                around: 0,
+            },
+        );
         for collection in Collection::ALL {
             assert_eq!(c.world.list(collection, None, None, None, false).len() as u64, n, "{collection:?}");
         }
@@ -47,7 +59,8 @@ fn a_second_round_brings_only_the_change() {
     let mut c = Client::new(1, &filled());
     let first = c.round(WINDOW);
     let single = c.world.list(Collection::Events, None, None, Some((FROM, TO)), false);
-    let single = single.iter().find(|e| e["type"] == "singleInstance").unwrap()["id"].as_str().unwrap().to_owned();
+    let single =
+        single.iter().find(|e| e["type"] == "singleInstance").unwrap()["id"].as_str().unwrap().to_owned();
     c.edit(json!([{ "collection": "events", "op": "edit", "id": single, "patch": { "subject": "Moved" } }]));
     let second = c.round(&first.delta);
     assert_eq!(second.ids(), std::slice::from_ref(&single));
@@ -68,7 +81,10 @@ fn a_series_is_a_master_with_bare_occurrences_and_a_full_exception() {
     assert!(!masters.is_empty() && bare.len() > 5 && !full.is_empty());
     for item in &bare {
         let keys: BTreeSet<&str> = item.keys().map(String::as_str).collect();
-        assert_eq!(keys, BTreeSet::from(["@odata.etag", "@odata.type", "end", "id", "seriesMasterId", "start", "type"]));
+        assert_eq!(
+            keys,
+            BTreeSet::from(["@odata.etag", "@odata.type", "end", "id", "seriesMasterId", "start", "type"])
+        );
     }
     assert!(full.iter().all(|i| i.contains_key("subject") && i.contains_key("attendees")));
     // The master stands before the first of its occurrences.
@@ -144,9 +160,13 @@ fn an_empty_calendar_takes_two_requests() {
 #[test]
 fn a_raw_plus_in_a_date_is_refused() {
     let mut c = Client::new(1, &Populate::default());
-    let raw = c.get("/me/calendarView/delta?startDateTime=2026-11-01T00:00:00+01:00&endDateTime=2027-01-01T00:00:00Z");
+    let raw = c.get(
+        "/me/calendarView/delta?startDateTime=2026-11-01T00:00:00+01:00&endDateTime=2027-01-01T00:00:00Z",
+    );
     assert_eq!((raw.status, code(&raw).as_str()), (400, "ErrorInvalidParameter"));
-    let encoded = c.get("/me/calendarView/delta?startDateTime=2026-11-01T00:00:00%2B01:00&endDateTime=2027-01-01T00:00:00Z");
+    let encoded = c.get(
+        "/me/calendarView/delta?startDateTime=2026-11-01T00:00:00%2B01:00&endDateTime=2027-01-01T00:00:00Z",
+    );
     assert_eq!(encoded.status, 200);
 }
 
@@ -197,7 +217,10 @@ fn a_time_zone_shapes_start_and_end_and_leaves_all_day_events_at_midnight() {
     ]));
     c.prefer = Some("outlook.timezone=\"W. Europe Standard Time\"".to_owned());
     let round = c.round(WINDOW);
-    assert_eq!(round.items()[0]["start"], json!({ "dateTime": "2026-12-01T10:00:00.0000000", "timeZone": "W. Europe Standard Time" }));
+    assert_eq!(
+        round.items()[0]["start"],
+        json!({ "dateTime": "2026-12-01T10:00:00.0000000", "timeZone": "W. Europe Standard Time" })
+    );
     assert_eq!(round.items()[1]["start"]["dateTime"], "2026-12-02T00:00:00.0000000");
     c.prefer = Some("outlook.timezone=\"Middle Earth\"".to_owned());
     assert_eq!(c.get(WINDOW).status, 400);
@@ -228,7 +251,10 @@ fn a_named_calendar_and_another_user_have_streams_of_their_own() {
     let round = c.round_with(WINDOW, &alex, |_, _| {});
     assert!(round.ids().is_empty());
     let (me, address) = c.world.me();
-    let (by_id, by_address) = (WINDOW.replace("/me/", &format!("/users/{me}/")), WINDOW.replace("/me/", &format!("/users/{address}/")));
+    let (by_id, by_address) = (
+        WINDOW.replace("/me/", &format!("/users/{me}/")),
+        WINDOW.replace("/me/", &format!("/users/{address}/")),
+    );
     assert_eq!(code(&c.send(&by_id, &alex)), "ErrorAccessDenied");
     let app = c.app.clone();
     assert_eq!(c.round_with(&by_id, &app, |_, _| {}).ids(), c.round_with(&by_address, &app, |_, _| {}).ids());
@@ -265,7 +291,10 @@ fn a_link_has_another_path_than_the_request() {
     assert!(users.starts_with(&format!("{ROOT}/users('{id}')/calendarview/delta?")), "{users}");
     assert!(c.round(&users).ids().len() > 10);
     let mail = next(c.get("/me/mailFolders/inbox/messages/delta"));
-    assert!(mail.starts_with(&format!("{ROOT}/me/mailfolders('inbox')/messages/delta?$skiptoken=")), "{mail}");
+    assert!(
+        mail.starts_with(&format!("{ROOT}/me/mailfolders('inbox')/messages/delta?$skiptoken=")),
+        "{mail}"
+    );
     assert!(c.round("/contacts/delta").delta.starts_with(&format!("{ROOT}/contacts/delta?$deltatoken=")));
     assert!(next(c.get("/contacts/microsoft.graph.delta()")).contains("/contacts/microsoft.graph.delta()?"));
     c.options(json!({ "swap_token_names": true }));
@@ -289,16 +318,21 @@ fn the_link_stands_before_value_and_for_a_drive_after_it() {
 fn a_token_changed_by_one_byte_is_refused() {
     let mut c = Client::new(1, &filled());
     let app = c.app.clone();
-    let urls = [WINDOW.to_owned(), "/contacts/delta".to_owned(), recordings(&c), "/me/drive/root/delta".to_owned()];
+    let urls =
+        [WINDOW.to_owned(), "/contacts/delta".to_owned(), recordings(&c), "/me/drive/root/delta".to_owned()];
     for url in urls {
         let token = if url.contains("Recordings") { app.clone() } else { c.token.clone() };
         let delta = c.round_with(&url, &token, |_, _| {}).delta;
         let cut = delta[..delta.len() - 1].to_owned();
         let (before, after) = delta.split_once('=').unwrap();
         let last = delta.chars().last().unwrap();
-        let mut bent = vec![cut.clone(), format!("{cut}{}", if last == 'A' { 'B' } else { 'A' }), format!("{delta}A")];
+        let mut bent =
+            vec![cut.clone(), format!("{cut}{}", if last == 'A' { 'B' } else { 'A' }), format!("{delta}A")];
         if after.contains('%') {
-            bent.push(format!("{before}={}", after.replace("%2B", "+").replace("%7B", "{").replace("%3B", ";")));
+            bent.push(format!(
+                "{before}={}",
+                after.replace("%2B", "+").replace("%7B", "{").replace("%3B", ";")
+            ));
             bent.push(format!("{before}={}", after.replace('%', "%25")));
         }
         for bent in bent.iter().filter(|b| **b != delta) {
@@ -364,7 +398,10 @@ fn return_minimal_leaves_out_what_did_not_change() {
     );
     c.edit(json!({ "collection": "contacts", "op": "edit", "id": id, "patch": { "mail": null } }));
     let whole = c.round(&first.delta);
-    assert_eq!(Value::Object(whole.items()[0].clone()), json!({ "id": id, "displayName": "Ada", "jobTitle": "Lead", "mail": null }));
+    assert_eq!(
+        Value::Object(whole.items()[0].clone()),
+        json!({ "id": id, "displayName": "Ada", "jobTitle": "Lead", "mail": null })
+    );
     c.prefer = Some("return=minimal".to_owned());
     let minimal = c.round(&first.delta);
     assert_eq!(Value::Object(minimal.items()[0].clone()), json!({ "id": id, "mail": null }));
@@ -387,7 +424,9 @@ fn select_narrows_what_is_shown_and_what_counts_as_a_change() {
 fn at_most_fifty_ids_can_be_asked_for() {
     let mut c = Client::new(1, &Populate { contacts: 60, ..Populate::default() });
     let ids = c.round("/contacts/delta").ids();
-    let filter = |n: usize| ids[..n].iter().map(|i| format!("id eq '{i}'")).collect::<Vec<_>>().join(" or ").replace(' ', "%20");
+    let filter = |n: usize| {
+        ids[..n].iter().map(|i| format!("id eq '{i}'")).collect::<Vec<_>>().join(" or ").replace(' ', "%20")
+    };
     let r = c.get(&format!("/contacts/delta?$filter={}", filter(51)));
     assert_eq!((r.status, code(&r).as_str()), (400, "Request_UnsupportedQuery"));
     c.options(json!({ "filter_empty_pages": 3 }));
@@ -400,7 +439,8 @@ fn at_most_fifty_ids_can_be_asked_for() {
         { "collection": "contacts", "op": "edit", "id": ids[20] },
     ]));
     assert_eq!(c.round(&round.delta).ids(), [ids[0].clone()]);
-    for bad in ["$top=3", "$expand=x", "$orderby=displayName", "$search=x", "$filter=displayName%20eq%20'x'"] {
+    for bad in ["$top=3", "$expand=x", "$orderby=displayName", "$search=x", "$filter=displayName%20eq%20'x'"]
+    {
         assert_eq!(code(&c.get(&format!("/contacts/delta?{bad}"))), "Request_UnsupportedQuery", "{bad}");
     }
 }
@@ -431,8 +471,11 @@ fn members_come_in_slices_over_pages() {
     let group = round.ids()[0].clone();
     let slices: Vec<_> = round.items().into_iter().filter(|i| i["id"] == json!(group)).collect();
     assert_eq!(slices.len(), 3);
-    let members: BTreeSet<&str> =
-        slices.iter().flat_map(|s| s["members@delta"].as_array().unwrap()).map(|m| m["id"].as_str().unwrap()).collect();
+    let members: BTreeSet<&str> = slices
+        .iter()
+        .flat_map(|s| s["members@delta"].as_array().unwrap())
+        .map(|m| m["id"].as_str().unwrap())
+        .collect();
     assert_eq!(members.len(), 50);
     for page in &round.pages {
         let ids: BTreeSet<_> = page.iter().map(id).collect();
@@ -536,7 +579,12 @@ fn a_drive_has_a_deleted_facet_and_asks_for_a_resync() {
     let first = c.round("/me/drive/root/delta?$top=50");
     assert_eq!(first.pages.len(), 1);
     assert!(first.items()[0].contains_key("root"));
-    let folder = first.items().into_iter().find(|i| i.contains_key("folder") && !i.contains_key("root")).map(id).unwrap();
+    let folder = first
+        .items()
+        .into_iter()
+        .find(|i| i.contains_key("folder") && !i.contains_key("root"))
+        .map(id)
+        .unwrap();
     let gone = c.edit(json!({ "collection": "drive", "op": "remove", "id": folder }));
     let second = c.round(&first.delta);
     assert_eq!(second.ids(), gone);
@@ -568,7 +616,8 @@ fn client_with_a_later_change() -> Client {
 #[test]
 fn a_master_leaves_with_its_last_occurrence() {
     let mut c = Client::new(1, &Populate::default());
-    let item = json!({ "type": "seriesMaster", "start": "2026-12-01T09:00:00Z", "end": "2026-12-01T10:00:00Z" });
+    let item =
+        json!({ "type": "seriesMaster", "start": "2026-12-01T09:00:00Z", "end": "2026-12-01T10:00:00Z" });
     let ids = c.edit(json!({ "collection": "events", "op": "add", "count": 2, "item": item }));
     let first = c.round(WINDOW);
     c.edit(json!([{ "collection": "events", "op": "remove", "id": ids[1] }, { "collection": "events", "op": "remove", "id": ids[2] }]));
@@ -599,7 +648,9 @@ fn messages_know_their_options() {
 
 #[test]
 fn a_change_during_a_round_shows_up_where_the_switch_says() {
-    for (mode, here, later) in [("next-round", 0, 1), ("later-in-round", 1, 0), ("both", 1, 1), ("live", 0, 1)] {
+    for (mode, here, later) in
+        [("next-round", 0, 1), ("later-in-round", 1, 0), ("both", 1, 1), ("live", 0, 1)]
+    {
         let mut c = Client::new(1, &Populate { contacts: 30, ..Populate::default() });
         c.options(json!({ "changes_during_round": mode }));
         let token = c.token.clone();
@@ -610,7 +661,9 @@ fn a_change_during_a_round_shows_up_where_the_switch_says() {
                 c.edit(json!({ "collection": "contacts", "op": "edit", "id": known[25], "patch": { "jobTitle": "New" } }));
             }
         });
-        let new = |r: &Round, id: &str| r.items().iter().filter(|i| i["id"] == json!(id) && i["jobTitle"] == "New").count();
+        let new = |r: &Round, id: &str| {
+            r.items().iter().filter(|i| i["id"] == json!(id) && i["jobTitle"] == "New").count()
+        };
         assert_eq!(new(&round, &known[2]), here, "{mode}");
         assert_eq!(new(&round, &known[25]), if mode == "live" { 1 } else { here }, "{mode}");
         let next = c.round(&round.delta);
@@ -621,7 +674,10 @@ fn a_change_during_a_round_shows_up_where_the_switch_says() {
 #[test]
 fn a_mirror_kept_by_rounds_is_what_the_table_holds() {
     for seed in 0..48u64 {
-        let mut c = Client::new(seed, &Populate { contacts: 25, events: 30, drive: 15, messages: 12, ..Populate::default() });
+        let mut c = Client::new(
+            seed,
+            &Populate { contacts: 25, events: 30, drive: 15, messages: 12, ..Populate::default() },
+        );
         let pick = |from: &[&str], n: u64| from[usize::try_from(n).unwrap() % from.len()].to_owned();
         c.options(json!({
             "page_size": 1 + seed % 7, "changes_during_round": pick(&["next-round", "later-in-round", "both", "live"], seed),
@@ -673,7 +729,8 @@ fn members_gathered_over_rounds_are_the_members_of_the_table() {
             json!({ "page_size": 1 + seed % 3, "members_slice": 1 + seed % 9, "reorder": seed % 2 == 0, "changes_during_round": mode }),
         );
         let users: Vec<String> = c.round("/users/delta").ids();
-        let groups: Vec<String> = c.round("/groups/delta").ids().into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+        let groups: Vec<String> =
+            c.round("/groups/delta").ids().into_iter().collect::<BTreeSet<_>>().into_iter().collect();
         let token = c.token.clone();
         let mut mirror: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         let mut url = "/groups/delta".to_owned();
@@ -682,7 +739,8 @@ fn members_gathered_over_rounds_are_the_members_of_the_table() {
             let mut change = |c: &mut Client| {
                 n = n * 7 + 3;
                 let (group, user) = (&groups[n % groups.len()], &users[n % users.len()]);
-                let change = if n.is_multiple_of(2) { json!({ "add": [user] }) } else { json!({ "remove": [user] }) };
+                let change =
+                    if n.is_multiple_of(2) { json!({ "add": [user] }) } else { json!({ "remove": [user] }) };
                 c.edit(json!({ "collection": "groups", "op": "edit", "id": group, "patch": { "members": change } }));
                 n %= 100_003;
             };
@@ -705,7 +763,8 @@ fn members_gathered_over_rounds_are_the_members_of_the_table() {
             url = round.delta;
         }
         for group in c.world.list(Collection::Groups, None, None, None, false) {
-            let want: BTreeSet<String> = group["members"].as_array().unwrap().iter().map(|m| m.as_str().unwrap().to_owned()).collect();
+            let want: BTreeSet<String> =
+                group["members"].as_array().unwrap().iter().map(|m| m.as_str().unwrap().to_owned()).collect();
             assert_eq!(mirror[group["id"].as_str().unwrap()], want, "seed {seed}, {mode}");
         }
     }
@@ -789,7 +848,11 @@ fn the_core_has_no_clock_and_no_input_or_output() {
         let path = file.unwrap().path();
         let text = std::fs::read_to_string(&path).unwrap();
         let outside = ["std::time", "std::net", "std::fs", "std::io", "std::env", "HashMap", "println!"];
-        assert!(path.ends_with("main.rs") || !outside.iter().any(|word| text.contains(word)), "{}", path.display());
+        assert!(
+            path.ends_with("main.rs") || !outside.iter().any(|word| text.contains(word)),
+            "{}",
+            path.display()
+        );
     }
 }
 
@@ -797,7 +860,16 @@ fn the_core_has_no_clock_and_no_input_or_output() {
 fn no_id_is_ever_given_twice() {
     let mut c = Client::new(
         9,
-        &Populate { events: 400, contacts: 200, messages: 200, drive: 100, recordings: 50, users: 50, groups: 3, around: 0 },
+        &Populate {
+            events: 400,
+            contacts: 200,
+            messages: 200,
+            drive: 100,
+            recordings: 50,
+            users: 50,
+            groups: 3,
+            around: 0,
+        },
     );
     let mut seen = BTreeSet::new();
     for collection in Collection::ALL {

@@ -5,7 +5,12 @@ const { points } = window;
 window.openDelta = openDelta;
 
 window.opened = async ({ root, token }) => {
-  const client = await openDelta({ endpoint: root, account: "alex", token: () => token, retry: { base: 5, cap: 20 } });
+  const client = await openDelta({
+    endpoint: root,
+    account: "alex",
+    token: () => token,
+    retry: { base: 5, cap: 20 },
+  });
   return { client, query: client.orgContacts({ refresh: false }) };
 };
 

@@ -1,11 +1,15 @@
-// Where a page is stopped to be killed. Loaded before the package, whose transactions it watches from outside.
+// Where a page is stopped to be killed. Loaded before the package, whose transactions it watches
+// from outside.
 //
-// A page that is stopped waits in a synchronous request that is never answered: not one instruction of it runs on.
+// A page that is stopped waits in a synchronous request that is never answered: not one instruction
+// of it runs on.
 {
   const control = new URLSearchParams(location.search).get("control");
   let plan;
   let left = 0;
-  /** Whether the consumer has a page that is not committed, and whether that one is of the sweep. */
+  /**
+   * Whether the consumer has a page that is not committed, and whether that one is of the sweep.
+   */
   let held = false;
   let sweeping = false;
 
@@ -34,14 +38,16 @@
     if (here("announcement")) stop();
   };
 
-  // Each commit compares the state record and puts the next one: that of a page, and the note that a page is about to be delivered.
+  // Each commit compares the state record and puts the next one: that of a page, and the note that
+  // a page is about to be delivered.
   const ofPage = new WeakSet();
   const { get, put } = IDBObjectStore.prototype;
   let chosen;
   IDBObjectStore.prototype.get = function (...values) {
     const request = get.apply(this, values);
     const { transaction } = this;
-    if (transaction.mode === "readwrite") request.addEventListener("success", () => transaction === chosen && plan.how === "compared" && stop());
+    if (transaction.mode === "readwrite")
+      request.addEventListener("success", () => transaction === chosen && plan.how === "compared" && stop());
     return request;
   };
   IDBObjectStore.prototype.put = function (...values) {

@@ -4,14 +4,20 @@ import { InteractionRequiredAuthError, PublicClientApplication, loadExternalToke
 
 /** A user who is signed in: MSAL's cache holds these tokens, as after a popup. */
 window.signIn = async ({ config, scopes, tokens }) => {
-  window.account = (await loadExternalTokens(config, { scopes, authority: config.auth.authority }, tokens, {})).account;
+  window.account = (
+    await loadExternalTokens(config, { scopes, authority: config.auth.authority }, tokens, {})
+  ).account;
 };
 
 window.start = async ({ config, scopes, root }) => {
   const pca = new PublicClientApplication(config);
   await pca.initialize();
   const [account] = pca.getAllAccounts();
-  window.client = await openDelta({ endpoint: root, token: fromMsal(pca, { account, scopes }), retry: { base: 5, cap: 20 } });
+  window.client = await openDelta({
+    endpoint: root,
+    token: fromMsal(pca, { account, scopes }),
+    retry: { base: 5, cap: 20 },
+  });
   window.query = window.client.orgContacts();
   return account.homeAccountId;
 };
@@ -19,5 +25,10 @@ window.start = async ({ config, scopes, root }) => {
 window.sync = () =>
   window.query.sync().then(
     ({ outcome, resumed }) => ({ outcome, resumed }),
-    ({ code, claims, cause }) => ({ code, claims, real: cause instanceof InteractionRequiredAuthError, errorCode: cause?.errorCode }),
+    ({ code, claims, cause }) => ({
+      code,
+      claims,
+      real: cause instanceof InteractionRequiredAuthError,
+      errorCode: cause?.errorCode,
+    }),
   );

@@ -1,28 +1,57 @@
 import { openDelta } from "deltalink";
 import { delayed } from "./wait.mjs";
 
-const WEEKS = [["2026-11-01", "2026-12-20"], ["2026-11-10", "2026-12-01"], ["2026-11-21", "2026-11-28"]];
+const WEEKS = [
+  ["2026-11-01", "2026-12-20"],
+  ["2026-11-10", "2026-12-01"],
+  ["2026-11-21", "2026-11-28"],
+];
 
-/** Thirty queries: what each is compared with, and how it is begun. Every fifth is a feed, whose items the page keeps itself. */
+/**
+ * Thirty queries: what each is compared with, and how it is begun. Every fifth is a feed, whose
+ * items the page keeps itself.
+ */
 const PLANS = Array.from({ length: 30 }, (_, at) => {
   const own = { name: `q${at}`, mirror: at % 5 !== 4 };
   const kind = ["events", "contacts", "users", "groups", "drive", "messages", "recordings"][at % 7];
   const [start, end] = WEEKS[at % WEEKS.length];
   switch (kind) {
     case "events":
-      return { kind, own, table: `events?start=${start}&end=${end}`, make: (client) => client.events({ start, end, pageSize: [10, 60, 200][at % 3], ...own }) };
+      return {
+        kind,
+        own,
+        table: `events?start=${start}&end=${end}`,
+        make: (client) => client.events({ start, end, pageSize: [10, 60, 200][at % 3], ...own }),
+      };
     case "contacts":
       return { kind, own, table: "contacts", make: (client) => client.orgContacts(own) };
     case "users":
-      return { kind, own, table: kind, make: (client) => client.track("/users/delta", { select: ["displayName", "mail", "jobTitle", "manager"], ...own }) };
+      return {
+        kind,
+        own,
+        table: kind,
+        make: (client) =>
+          client.track("/users/delta", { select: ["displayName", "mail", "jobTitle", "manager"], ...own }),
+      };
     case "groups":
       return { kind, own, table: kind, make: (client) => client.track("/groups/delta", own) };
     case "drive":
       return { kind, own, table: kind, make: (client) => client.track("/me/drive/root/delta", own) };
     case "messages":
-      return { kind, own, table: kind, make: (client) => client.track("/me/mailFolders/inbox/messages/delta", own) };
+      return {
+        kind,
+        own,
+        table: kind,
+        make: (client) => client.track("/me/mailFolders/inbox/messages/delta", own),
+      };
     default:
-      return { kind, own, table: kind, app: true, make: (client, user) => client.callRecordings({ organizer: user, ...own }) };
+      return {
+        kind,
+        own,
+        table: kind,
+        app: true,
+        make: (client, user) => client.callRecordings({ organizer: user, ...own }),
+      };
   }
 });
 
@@ -47,7 +76,8 @@ class Copy {
       this.#seen.add(change.id);
     }
     // A feed has no mirror that could tell what a full round no longer lists.
-    if (last && kind === "full") for (const id of this.rows.keys()) if (!this.#seen.has(id)) this.rows.delete(id);
+    if (last && kind === "full")
+      for (const id of this.rows.keys()) if (!this.#seen.has(id)) this.rows.delete(id);
   }
 }
 
@@ -72,14 +102,18 @@ class Life {
       } catch (error) {
         count(error.code ?? String(error));
         // The way out that their messages name.
-        if (error.code === "resync-loop" || error.code === "livelock") await this.query.reset().catch(() => {});
+        if (error.code === "resync-loop" || error.code === "livelock")
+          await this.query.reset().catch(() => {});
         if (error.retryAt) await delayed(Math.min(error.retryAt - Date.now(), 5000));
       }
       await delayed(100 + Math.random() * 400);
     }
   }
 
-  /** With a service that is well: until two rounds in a row complete, so that what Graph lists late is in. */
+  /**
+   * With a service that is well: until two rounds in a row complete, so that what Graph lists late
+   * is in.
+   */
   async settle() {
     for (let complete = 0, rounds = 0; complete < 2; rounds++) {
       if (rounds > 12) throw new Error(`${this.query.key} does not settle`);
@@ -98,12 +132,16 @@ class Life {
 window.begin = async ({ root, control, user }) => {
   const token = (kind) => async () => {
     counts.tokens += 1;
-    const answer = await fetch(`${control}/token`, { method: "POST", body: JSON.stringify({ kind, lifetime_ms: 20_000 }) });
+    const answer = await fetch(`${control}/token`, {
+      method: "POST",
+      body: JSON.stringify({ kind, lifetime_ms: 20_000 }),
+    });
     return { accessToken: (await answer.json()).token, expiresOn: new Date(Date.now() + 20_000) };
   };
   const counted = (url, init) => ((counts.requests += 1), fetch(url, init));
   const retry = { base: 50, cap: 400, attempts: 8, maxWait: 4000, timeout: 1500 };
-  const open = (kind) => openDelta({ endpoint: root, account: kind, token: token(kind), retry, fetch: counted });
+  const open = (kind) =>
+    openDelta({ endpoint: root, account: kind, token: token(kind), retry, fetch: counted });
   const [delegated, app] = await Promise.all([open("delegated"), open("app")]);
   for (const plan of PLANS) lives.push(new Life(plan, plan.app ? app : delegated, user));
   window.living = Promise.all(lives.map((life) => life.live()));
@@ -116,4 +154,13 @@ window.end = async () => {
   await window.living;
 };
 
-window.settle = () => Promise.all(lives.map(async (life) => ({ key: life.query.key, kind: life.plan.kind, table: life.plan.table, feed: !!life.copy, items: await life.settle() })));
+window.settle = () =>
+  Promise.all(
+    lives.map(async (life) => ({
+      key: life.query.key,
+      kind: life.plan.kind,
+      table: life.plan.table,
+      feed: !!life.copy,
+      items: await life.settle(),
+    })),
+  );

@@ -1,4 +1,5 @@
-// Without the DOM library and without any host's types: every declaration of the package still holds.
+// Without the DOM library and without any host's types: every declaration of the package still
+// holds.
 import { DeltaError, init, openDelta } from "deltalink";
 import type { DeltaStore, TokenRequest } from "deltalink";
 import { clientCredentials } from "deltalink/auth";

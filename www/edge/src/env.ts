@@ -22,8 +22,9 @@ export interface Env {
 }
 
 /**
- * What a consumer gets. At least once, and in no order: queues keep none. Whoever needs the newest state of an item asks the mailbox's
- * object for it, as for an item that is too large for a message.
+ * What a consumer gets. At least once, and in no order: queues keep none. Whoever needs the newest
+ * state of an item asks the mailbox's object for it, as for an item that is too large for a
+ * message.
  */
 export type ChangeMessage = { mailbox: string; id: string } & (
   | { type: "upsert"; item: object }

@@ -1,4 +1,5 @@
-// Recordings of many organizers, kept up to date by delta queries; what changes goes to a queue. README.md says how to set it up.
+// Recordings of many organizers, kept up to date by delta queries; what changes goes to a queue.
+// README.md says how to set it up.
 import { consume } from "./consumer";
 import { type ChangeMessage, type Env, registryOf } from "./env";
 import { receive, same } from "./notifications";
@@ -13,22 +14,32 @@ export default {
     const [, place = "", name, ...more] = pathname.split("/");
     const mailbox = decoded(name);
     if (place === "notifications" && mailbox && !more.length) {
-      return request.method === "POST" ? receive(request, env, mailbox) : new Response(null, { status: 405, headers: { allow: "POST" } });
+      return request.method === "POST"
+        ? receive(request, env, mailbox)
+        : new Response(null, { status: 405, headers: { allow: "POST" } });
     }
-    if (!allowed(request, env)) return new Response("a password is needed\n", { status: 401, headers: { "www-authenticate": 'Basic realm="deltalink", charset="UTF-8"' } });
+    if (!allowed(request, env))
+      return new Response("a password is needed\n", {
+        status: 401,
+        headers: { "www-authenticate": 'Basic realm="deltalink", charset="UTF-8"' },
+      });
     const registry = registryOf(env);
     if (place === "mailboxes" && mailbox && !more.length) {
       // No form of another page can send these methods.
       if (request.method === "PUT") await registry.add(mailbox);
       else if (request.method === "DELETE") {
-        if (!(await registry.remove(mailbox))) return new Response("there is no such mailbox\n", { status: 404 });
+        if (!(await registry.remove(mailbox)))
+          return new Response("there is no such mailbox\n", { status: 404 });
       } else return new Response(null, { status: 405, headers: { allow: "PUT, DELETE" } });
       return new Response(null, { status: 204 });
     }
-    if (request.method !== "GET" || !["", "status.json"].includes(place) || name !== undefined) return new Response("there is nothing here\n", { status: 404 });
+    if (request.method !== "GET" || !["", "status.json"].includes(place) || name !== undefined)
+      return new Response("there is nothing here\n", { status: 404 });
     const after = searchParams.get("after") ?? "";
     const [count, mailboxes] = await Promise.all([registry.count(), registry.statuses(after, PER_PAGE)]);
-    return place === "status.json" ? Response.json({ count, mailboxes }, { headers: { "cache-control": "no-store" } }) : page(count, mailboxes, after);
+    return place === "status.json"
+      ? Response.json({ count, mailboxes }, { headers: { "cache-control": "no-store" } })
+      : page(count, mailboxes, after);
   },
 
   async scheduled(_controller, env): Promise<void> {
@@ -40,7 +51,10 @@ export default {
   },
 } satisfies ExportedHandler<Env, ChangeMessage>;
 
-/** HTTP's Basic scheme, so that a browser asks for the password by itself. The user's name can be any. */
+/**
+ * HTTP's Basic scheme, so that a browser asks for the password by itself. The user's name can be
+ * any.
+ */
 function allowed(request: Request, env: Env): boolean {
   const [scheme, value = ""] = (request.headers.get("authorization") ?? "").split(" ");
   if (!env.ADMIN_PASSWORD || scheme?.toLowerCase() !== "basic") return false;

@@ -8,11 +8,17 @@ import { keyOf, Refused, renewal, subscribe, type Subscription, unsubscribe } fr
 import { tokensOf } from "./token";
 
 const MINUTE = 60_000;
-/** A round that takes longer goes on in the next alarm, at the same page: an alarm may run for 15 minutes. */
+/**
+ * A round that takes longer goes on in the next alarm, at the same page: an alarm may run for 15
+ * minutes.
+ */
 const ROUND = 5 * MINUTE;
 /** A turn that is not given back ends by itself: after a round and what is around it. */
 const TURN = ROUND + 2 * MINUTE;
-/** Whether Graph's limit for this resource is the app's, so that one mailbox's 429 slows all. Outlook's (mail, events) are each mailbox's: false. */
+/**
+ * Whether Graph's limit for this resource is the app's, so that one mailbox's 429 slows all.
+ * Outlook's (mail, events) are each mailbox's: false.
+ */
 const SHARED = true;
 /** The longest wait after failures; half of it at least is waited for. */
 const LONGEST = 30 * MINUTE;
@@ -47,11 +53,19 @@ export interface MailboxStatus extends State {
   nextTry?: number | undefined;
 }
 
-const FRESH: State = { wanted: 0, met: 0, notBefore: 0, failures: 0, sent: 0, subscribeAt: 0, subscribeFailures: 0 };
+const FRESH: State = {
+  wanted: 0,
+  met: 0,
+  notBefore: 0,
+  failures: 0,
+  sent: 0,
+  subscribeAt: 0,
+  subscribeFailures: 0,
+};
 
 /**
- * The recordings of one organizer. All its work is done by its alarm, of which one runs at a time: so does a round. Everything else
- * only writes down what is wanted and sets the alarm.
+ * The recordings of one organizer. All its work is done by its alarm, of which one runs at a time:
+ * so does a round. Everything else only writes down what is wanted and sets the alarm.
  */
 export class Mailbox extends DurableObject<Env> {
   #state: State;
@@ -68,9 +82,13 @@ export class Mailbox extends DurableObject<Env> {
     this.#token = tokensOf(env);
   }
 
-  /** From the registry: this mailbox is to be watched, a round is due, and it is its turn. Whether it takes it. */
+  /**
+   * From the registry: this mailbox is to be watched, a round is due, and it is its turn. Whether
+   * it takes it.
+   */
   async watch(mailbox: string): Promise<boolean> {
-    // The settings may have changed since. A try that has failed waits for its time all the same, and then takes the new ones.
+    // The settings may have changed since. A try that has failed waits for its time all the same,
+    // and then takes the new ones.
     const key = await keyOf(this.env, mailbox).catch(() => undefined);
     const { subscription, subscribeAt, subscribeFailures } = this.#state;
     const old = subscription && subscription.key !== key && !subscribeFailures;
@@ -81,17 +99,24 @@ export class Mailbox extends DurableObject<Env> {
     return this.#aim === undefined && this.#due();
   }
 
-  /** From Graph, and genuine. Sent twice, or by someone who has listened, they only lead to another round. */
+  /**
+   * From Graph, and genuine. Sent twice, or by someone who has listened, they only lead to another
+   * round.
+   */
   async notify(notifications: Notification[]): Promise<void> {
     const { mailbox, subscription, subscribeAt, subscribeFailures } = this.#state;
     // Graph knows a mailbox for a while after it was removed.
     if (mailbox === undefined) return;
     const ends = notifications.some(
-      ({ subscriptionId, lifecycleEvent }) => subscriptionId === subscription?.id && (lifecycleEvent === "subscriptionRemoved" || lifecycleEvent === "reauthorizationRequired"),
+      ({ subscriptionId, lifecycleEvent }) =>
+        subscriptionId === subscription?.id &&
+        (lifecycleEvent === "subscriptionRemoved" || lifecycleEvent === "reauthorizationRequired"),
     );
-    // Asking Graph to renew it tells whether it is still there. A try that has failed comes again at its own time.
+    // Asking Graph to renew it tells whether it is still there. A try that has failed comes again
+    // at its own time.
     if (ends && !subscribeFailures) this.#write({ subscribeAt: Math.min(subscribeAt, Date.now()) });
-    // `missed` names no change, and an object may have been created before its subscription was noted down here.
+    // `missed` names no change, and an object may have been created before its subscription was
+    // noted down here.
     await this.#want();
   }
 
@@ -128,7 +153,16 @@ export class Mailbox extends DurableObject<Env> {
   status(): MailboxStatus {
     const state = this.#state;
     const due = state.wanted > state.met;
-    const phase = this.#aim !== undefined ? "syncing" : state.lastError ? "failed" : due ? "waiting" : state.lastSync ? "current" : "new";
+    const phase =
+      this.#aim !== undefined
+        ? "syncing"
+        : state.lastError
+          ? "failed"
+          : due
+            ? "waiting"
+            : state.lastSync
+              ? "current"
+              : "new";
     return { ...state, phase, nextTry: due ? state.notBefore : undefined };
   }
 
@@ -138,11 +172,15 @@ export class Mailbox extends DurableObject<Env> {
     const due = this.#due();
     this.#queued = due && !(await this.#turn(mailbox));
     if (!this.#queued) {
-      // First, so that what changes after the round is told by a notification. By itself it waits for no turn.
+      // First, so that what changes after the round is told by a notification. By itself it waits
+      // for no turn.
       if (Date.now() >= this.#state.subscribeAt) await this.#subscribe(mailbox);
       const retryAt = due && this.#due() ? await this.#round(mailbox) : undefined;
       // Else the turn ends by itself.
-      if (due) await registryOf(this.env).done(mailbox, SHARED ? retryAt : undefined).catch(() => {});
+      if (due)
+        await registryOf(this.env)
+          .done(mailbox, SHARED ? retryAt : undefined)
+          .catch(() => {});
     }
     await this.#plan(true);
   }
@@ -172,10 +210,16 @@ export class Mailbox extends DurableObject<Env> {
   async #plan(exactly = false): Promise<void> {
     const { mailbox, wanted, met, notBefore, subscribeAt } = this.#state;
     // Who waits for his turn is woken; should that be lost, he asks again.
-    const at = mailbox === undefined ? Infinity : this.#queued ? Date.now() + MINUTE : Math.min(wanted > met ? notBefore : Infinity, subscribeAt);
+    const at =
+      mailbox === undefined
+        ? Infinity
+        : this.#queued
+          ? Date.now() + MINUTE
+          : Math.min(wanted > met ? notBefore : Infinity, subscribeAt);
     const set = await this.ctx.storage.getAlarm();
     // Never the time of the alarm that runs: its end would take the new one along.
-    if (at < (set ?? Infinity) || (exactly && at < Infinity)) await this.ctx.storage.setAlarm(Math.max(at, Date.now() + 1));
+    if (at < (set ?? Infinity) || (exactly && at < Infinity))
+      await this.ctx.storage.setAlarm(Math.max(at, Date.now() + 1));
     else if (exactly && set !== null) await this.ctx.storage.deleteAlarm();
   }
 
@@ -197,19 +241,38 @@ export class Mailbox extends DurableObject<Env> {
         // Not before the queue has taken them: what is not acknowledged is delivered again.
         await page.ack();
         // It has got further: the next failure is the first again.
-        this.#write({ sent: this.#state.sent + page.changes.length, failures: 1, notBefore: Date.now() + backoff(this.env, 1) });
+        this.#write({
+          sent: this.#state.sent + page.changes.length,
+          failures: 1,
+          notBefore: Date.now() + backoff(this.env, 1),
+        });
       }
       const now = Date.now();
       const complete = round.report.outcome === "complete";
       const items = await opened.recordings.count();
-      this.#write({ failures: 0, lastError: undefined, startedAt: undefined, items, ...(complete ? { met: aim, lastSync: now, notBefore: now + pause(this.env) } : { notBefore: now }) });
+      this.#write({
+        failures: 0,
+        lastError: undefined,
+        startedAt: undefined,
+        items,
+        ...(complete ? { met: aim, lastSync: now, notBefore: now + pause(this.env) } : { notBefore: now }),
+      });
     } catch (error) {
       if (signal.aborted) return undefined;
       const known = error instanceof DeltaError ? error : undefined;
-      const lastError = { code: known?.code ?? "queue", message: String((error as Error)?.message ?? error).slice(0, 500), requestId: known?.requestId, at: Date.now() };
+      const lastError = {
+        code: known?.code ?? "queue",
+        message: String((error as Error)?.message ?? error).slice(0, 500),
+        requestId: known?.requestId,
+        at: Date.now(),
+      };
       // What is not retryable needs a person, who may take a while.
       const wait = known && !known.retryable ? LONGEST : backoff(this.env, this.#state.failures);
-      this.#write({ lastError, startedAt: undefined, notBefore: Math.max(Date.now() + wait, known?.retryAt?.getTime() ?? 0) });
+      this.#write({
+        lastError,
+        startedAt: undefined,
+        notBefore: Math.max(Date.now() + wait, known?.retryAt?.getTime() ?? 0),
+      });
       if (known?.code === "throttled") return known.retryAt?.getTime();
     } finally {
       this.#aim = undefined;
@@ -221,14 +284,26 @@ export class Mailbox extends DurableObject<Env> {
   async #subscribe(mailbox: string): Promise<void> {
     try {
       const subscription = await subscribe(this.env, await this.#bearer(), mailbox, this.#state.subscription);
-      this.#write({ subscription, subscribeAt: Math.max(renewal(subscription), Date.now() + MINUTE), subscribeFailures: 0, subscribeError: undefined });
+      this.#write({
+        subscription,
+        subscribeAt: Math.max(renewal(subscription), Date.now() + MINUTE),
+        subscribeFailures: 0,
+        subscribeError: undefined,
+      });
     } catch (error) {
       const subscribeFailures = this.#state.subscribeFailures + 1;
       // A floor, whether it is Graph's or that of whom tokens come from.
-      const retryAt = error instanceof Refused ? error.retryAt : ((error instanceof DeltaError && error.retryAt?.getTime()) || 0);
+      const retryAt =
+        error instanceof Refused
+          ? error.retryAt
+          : (error instanceof DeltaError && error.retryAt?.getTime()) || 0;
       const subscribeAt = Math.max(Date.now() + backoff(this.env, subscribeFailures), retryAt);
       // Without it the cron trigger still leads to rounds.
-      this.#write({ subscribeFailures, subscribeError: String((error as Error)?.message ?? error).slice(0, 500), subscribeAt });
+      this.#write({
+        subscribeFailures,
+        subscribeError: String((error as Error)?.message ?? error).slice(0, 500),
+        subscribeAt,
+      });
     }
   }
 

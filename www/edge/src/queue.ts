@@ -1,7 +1,8 @@
 import type { Change } from "deltalink";
 import type { ChangeMessage, Env } from "./env";
 
-// Cloudflare's page "Limits" of Queues: 128 KB a message, about 100 bytes of them its own; 100 messages and 256 KB a batch.
+// Cloudflare's page "Limits" of Queues: 128 KB a message, about 100 bytes of them its own; 100
+// messages and 256 KB a batch.
 const MESSAGE = 120_000;
 const BATCH = 240_000;
 const MESSAGES = 100;
@@ -10,7 +11,10 @@ const OWN = 200;
 /** Tries of a batch, and the first wait between two, in milliseconds. */
 const [TRIES, WAIT] = [4, 100];
 
-/** Resolves when the queue has taken every change. Rejects if it goes on refusing a batch: what it took before comes again then. */
+/**
+ * Resolves when the queue has taken every change. Rejects if it goes on refusing a batch: what it
+ * took before comes again then.
+ */
 export async function send(queue: Env["CHANGES"], mailbox: string, changes: Change<object>[]): Promise<void> {
   for (const batch of batches(mailbox, changes)) {
     for (let tried = 1; ; tried++) {

@@ -6,7 +6,13 @@ export const PER_PAGE = 100;
 type Row = Partial<MailboxStatus> & { mailbox: string };
 
 /** In the order in which somebody wants to know. */
-const WORDS = { failed: "failing", current: "up to date", syncing: "syncing", waiting: "next in line", new: "new" };
+const WORDS = {
+  failed: "failing",
+  current: "up to date",
+  syncing: "syncing",
+  waiting: "next in line",
+  new: "new",
+};
 const ALWAYS = ["failing", "up to date"];
 
 const STYLE = `
@@ -33,16 +39,22 @@ tr.why td { border-top: 0; padding-top: 0; white-space: normal; color: var(--mut
 
 export async function page(count: number, rows: Row[], after: string): Promise<Response> {
   const now = Date.now();
-  const sums = Object.entries(WORDS).map(([phase, words]) => [words, rows.filter((row) => row.phase === phase).length] as const);
+  const sums = Object.entries(WORDS).map(
+    ([phase, words]) => [words, rows.filter((row) => row.phase === phase).length] as const,
+  );
   const shown = sums.filter(([words, n]) => n || ALWAYS.includes(words));
   const some = rows.length < count ? `, ${rows.length} of them here` : "";
   const last = rows.at(-1)?.mailbox;
   const body = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Recordings</title><meta name="viewport" content="width=device-width"><meta http-equiv="refresh" content="15"><style>${STYLE}</style></head><body>
 <header><h1>Recordings</h1><p>${count} ${count === 1 ? "mailbox" : "mailboxes"}${some}, as of ${time(now, now)}</p></header>
-${count ? `<ul class="sum">${shown.map(([words, n]) => `<li><b>${n}</b>${words}</li>`).join("")}</ul>
+${
+  count
+    ? `<ul class="sum">${shown.map(([words, n]) => `<li><b>${n}</b>${words}</li>`).join("")}</ul>
 <div class="scroll"><table><thead><tr><th>Mailbox</th><th>State</th><th>Last sync</th><th>Next try</th><th class="n less">Items</th><th class="n less">Sent</th></tr></thead>
-<tbody>${rows.map((row) => line(row, now)).join("\n")}</tbody></table></div>` : `<div class="scroll none">No mailboxes yet. Add one: <code>curl -u :PASSWORD -X PUT https://…/mailboxes/ORGANIZER</code></div>`}
+<tbody>${rows.map((row) => line(row, now)).join("\n")}</tbody></table></div>`
+    : `<div class="scroll none">No mailboxes yet. Add one: <code>curl -u :PASSWORD -X PUT https://…/mailboxes/ORGANIZER</code></div>`
+}
 <footer><p>${after ? `<a href="/">first</a> ` : ""}${rows.length === PER_PAGE && last !== undefined ? `<a href="/?after=${encodeURIComponent(last)}">next ${PER_PAGE}</a> ` : ""}</p></footer>
 </body></html>`;
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(STYLE));
@@ -59,7 +71,9 @@ ${count ? `<ul class="sum">${shown.map(([words, n]) => `<li><b>${n}</b>${words}<
 
 function line(row: Row, now: number): string {
   const phase = row.phase ?? "new";
-  const error = row.lastError ? `<b>${text(row.lastError.code)}</b> ${text(row.lastError.message)}${row.lastError.requestId ? ` (request ${text(row.lastError.requestId)})` : ""}` : "";
+  const error = row.lastError
+    ? `<b>${text(row.lastError.code)}</b> ${text(row.lastError.message)}${row.lastError.requestId ? ` (request ${text(row.lastError.requestId)})` : ""}`
+    : "";
   const subscription = row.subscribeError ? `<b>notifications</b> ${text(row.subscribeError)}` : "";
   const why = [error, subscription].filter(Boolean).join("<br>");
   return `<tr><td>${text(row.mailbox)}</td><td><span class="is ${phase}">${WORDS[phase]}</span></td><td>${time(row.lastSync, now)}</td><td>${row.nextTry !== undefined && row.nextTry <= now ? "now" : time(row.nextTry, now)}</td><td class="n less">${
@@ -72,8 +86,20 @@ function time(at: number | undefined, now: number): string {
   if (at === undefined) return "–";
   const iso = new Date(at).toISOString();
   const seconds = Math.round((at - now) / 1000);
-  const [size, unit] = Math.abs(seconds) < 90 ? [1, "second"] : Math.abs(seconds) < 5400 ? [60, "minute"] : Math.abs(seconds) < 129_600 ? [3600, "hour"] : [86_400, "day"];
-  const words = seconds === 0 ? (at === now ? iso.slice(0, 16).replace("T", " ") + " UTC" : "now") : new Intl.RelativeTimeFormat("en").format(Math.round(seconds / Number(size)), unit as "second");
+  const [size, unit] =
+    Math.abs(seconds) < 90
+      ? [1, "second"]
+      : Math.abs(seconds) < 5400
+        ? [60, "minute"]
+        : Math.abs(seconds) < 129_600
+          ? [3600, "hour"]
+          : [86_400, "day"];
+  const words =
+    seconds === 0
+      ? at === now
+        ? iso.slice(0, 16).replace("T", " ") + " UTC"
+        : "now"
+      : new Intl.RelativeTimeFormat("en").format(Math.round(seconds / Number(size)), unit as "second");
   return `<time datetime="${iso}" title="${iso}">${words}</time>`;
 }
 

@@ -1,5 +1,5 @@
-// Subscriptions to recordings. Pages: "Get change notifications for meeting transcripts and recordings using Microsoft Graph" and
-// "subscription resource type".
+// Subscriptions to recordings. Pages: "Get change notifications for meeting transcripts and
+// recordings using Microsoft Graph" and "subscription resource type".
 import { type Env, graphRoot } from "./env";
 import { clientState, hex } from "./notifications";
 
@@ -31,14 +31,25 @@ const LEFT = LENGTH / 3;
 /** When to renew it. */
 export const renewal = ({ expires }: Subscription) => expires - LEFT;
 
-/** Of the address and the `clientState`, which no renewal changes: a subscription with another key is no good any more. */
+/**
+ * Of the address and the `clientState`, which no renewal changes: a subscription with another key
+ * is no good any more.
+ */
 export async function keyOf(env: Env, mailbox: string): Promise<string> {
   const made = new TextEncoder().encode(`${urlOf(env, mailbox)}\n${await clientState(env, mailbox)}`);
   return hex(await crypto.subtle.digest("SHA-256", made));
 }
 
-/** Renews the subscription, or makes one where there is none (any more), or none of these settings. `PATCH` reauthorizes it too. */
-export async function subscribe(env: Env, token: string, mailbox: string, current: Subscription | undefined): Promise<Subscription> {
+/**
+ * Renews the subscription, or makes one where there is none (any more), or none of these settings.
+ * `PATCH` reauthorizes it too.
+ */
+export async function subscribe(
+  env: Env,
+  token: string,
+  mailbox: string,
+  current: Subscription | undefined,
+): Promise<Subscription> {
   const key = await keyOf(env, mailbox);
   const expirationDateTime = new Date(Date.now() + LENGTH).toISOString();
   if (current?.key === key) {
@@ -47,7 +58,8 @@ export async function subscribe(env: Env, token: string, mailbox: string, curren
     if (renewed.status !== 404) throw await refused(renewed);
   } else if (current) {
     const ended = await ask(env, token, "DELETE", current.id);
-    // If Graph keeps it for another reason, nobody believes its notifications, and it ends by itself.
+    // If Graph keeps it for another reason, nobody believes its notifications, and it ends by
+    // itself.
     if (ended.status === 429 || ended.status >= 500) throw await refused(ended);
   }
   const url = urlOf(env, mailbox);
@@ -64,7 +76,8 @@ export async function subscribe(env: Env, token: string, mailbox: string, curren
   return read(made, key);
 }
 
-const urlOf = (env: Env, mailbox: string) => `${env.PUBLIC_URL?.replace(/\/$/, "")}/notifications/${encodeURIComponent(mailbox)}`;
+const urlOf = (env: Env, mailbox: string) =>
+  `${env.PUBLIC_URL?.replace(/\/$/, "")}/notifications/${encodeURIComponent(mailbox)}`;
 
 export async function unsubscribe(env: Env, token: string, { id }: Subscription): Promise<void> {
   await ask(env, token, "DELETE", id);
@@ -82,16 +95,28 @@ function ask(env: Env, token: string, method: string, id?: string, body?: object
 }
 
 async function read(response: Response, key: string): Promise<Subscription> {
-  const { id, expirationDateTime } = (await response.json()) as { id?: unknown; expirationDateTime?: unknown };
+  const { id, expirationDateTime } = (await response.json()) as {
+    id?: unknown;
+    expirationDateTime?: unknown;
+  };
   const expires = Date.parse(String(expirationDateTime));
-  if (typeof id !== "string" || !Number.isFinite(expires)) throw new Error("Graph's answer is no subscription");
+  if (typeof id !== "string" || !Number.isFinite(expires))
+    throw new Error("Graph's answer is no subscription");
   return { id, expires, key };
 }
 
 async function refused(response: Response): Promise<Refused> {
-  const { error } = (await response.json().catch(() => ({}))) as { error?: { code?: string; message?: string } };
-  const words = `Graph refused the subscription: ${response.status} ${error?.code ?? ""} ${error?.message ?? ""}`.trim().slice(0, 300);
+  const { error } = (await response.json().catch(() => ({}))) as {
+    error?: { code?: string; message?: string };
+  };
+  const words =
+    `Graph refused the subscription: ${response.status} ${error?.code ?? ""} ${error?.message ?? ""}`
+      .trim()
+      .slice(0, 300);
   // Seconds, or a date.
   const after = response.headers.get("retry-after") ?? "";
-  return new Refused(words, (/^\d+$/.test(after) ? Date.now() + Number(after) * 1000 : Date.parse(after)) || 0);
+  return new Refused(
+    words,
+    (/^\d+$/.test(after) ? Date.now() + Number(after) * 1000 : Date.parse(after)) || 0,
+  );
 }

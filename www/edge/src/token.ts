@@ -7,8 +7,8 @@ import type { Env } from "./env";
 const MARGIN = 300_000;
 
 /**
- * By app and scope. Tokens alone, and no requests for them: in workerd an object that waits for another's request waits for ever if
- * that object is ended meanwhile.
+ * By app and scope. Tokens alone, and no requests for them: in workerd an object that waits for
+ * another's request waits for ever if that object is ended meanwhile.
  */
 const kept = new Map<string, { accessToken: string; expiresOn: Date }>();
 

@@ -14,9 +14,15 @@ fn a_first_round_asks_page_after_page_and_keeps_each_link_with_its_page() {
     );
     assert_eq!(bench.page(delta("d1")), Step::Done);
     let stored = bench.store.clone().unwrap();
-    assert_eq!((stored.phase, stored.link, stored.synced_at, stored.full_at), (Phase::Idle, Some(link("d1")), Some(NOW), Some(NOW)));
+    assert_eq!(
+        (stored.phase, stored.link, stored.synced_at, stored.full_at),
+        (Phase::Idle, Some(link("d1")), Some(NOW), Some(NOW))
+    );
     assert_eq!(bench.asked, ["/contacts/delta", "/contacts/delta?t=n1"]);
-    assert_eq!((bench.round.report.outcome, bench.round.report.pages, bench.round.report.requests), (Outcome::Complete, 2, 2));
+    assert_eq!(
+        (bench.round.report.outcome, bench.round.report.pages, bench.round.report.requests),
+        (Outcome::Complete, 2, 2)
+    );
 }
 
 #[test]
@@ -24,7 +30,10 @@ fn the_next_round_starts_at_the_delta_link_and_is_incremental() {
     let mut bench = Bench::new(contacts(), Some(idle()));
     bench.begin();
     let step = bench.on(delta("d1"));
-    assert_eq!(step, Step::Deliver(Delivery { kind: Kind::Incremental, generation: 1, index: 0, last: true }));
+    assert_eq!(
+        step,
+        Step::Deliver(Delivery { kind: Kind::Incremental, generation: 1, index: 0, last: true })
+    );
     assert_eq!(bench.on(Input::Delivered), Step::Done);
     assert_eq!(bench.asked, ["/contacts/delta?t=d0"]);
     assert_eq!(bench.store.unwrap().link, Some(link("d1")));

@@ -12,7 +12,11 @@ fn series_masters_that_the_round_did_not_bring_are_fetched_before_its_last_page(
     bench.begin();
     bench.sum = occurrence();
     bench.page(next("n1"));
-    assert_eq!(bench.store.as_ref().map(|record| record.masters.len()), Some(2), "they are noted with the page");
+    assert_eq!(
+        bench.store.as_ref().map(|record| record.masters.len()),
+        Some(2),
+        "they are noted with the page"
+    );
     let mut bench = bench.again(events());
     bench.begin();
     bench.sum = PageSummary { brought: vec!["m1".into()], ..one() };
@@ -35,7 +39,10 @@ fn a_master_that_graph_refuses_is_done_without_and_asked_for_again_in_the_next_r
     assert_eq!(bench.asked.iter().filter(|url| url.ends_with("/me/events/m1")).count(), 2);
     assert!(matches!(bench.on(refused(403, "ErrorAccessDenied")), Step::Deliver(_)));
     bench.on(Input::Delivered);
-    assert_eq!(bench.store.as_ref().map(|record| record.missing_masters.clone()), Some(vec!["m2".to_owned(), "m1".to_owned()]));
+    assert_eq!(
+        bench.store.as_ref().map(|record| record.missing_masters.clone()),
+        Some(vec!["m2".to_owned(), "m1".to_owned()])
+    );
     let mut bench = bench.again(events());
     bench.begin();
     bench.sum = PageSummary::default();
@@ -79,7 +86,11 @@ fn a_network_that_fails_at_a_master_leaves_the_link() {
     bench.sum = occurrence();
     let mut step = bench.on(delta("d1"));
     while let Step::Fetch(_) | Step::Sleep(..) = step {
-        step = if let Step::Fetch(_) = step { bench.on(Input::Unreachable(NoResponse::Network)) } else { bench.on(Input::Slept) };
+        step = if let Step::Fetch(_) = step {
+            bench.on(Input::Unreachable(NoResponse::Network))
+        } else {
+            bench.on(Input::Slept)
+        };
     }
     assert_eq!(failure(step).code, Code::Network);
     assert_eq!(bench.store, Some(idle()));
@@ -116,7 +127,8 @@ fn a_rolling_window_is_listed_anew_when_the_day_has_moved_and_between_two_rounds
     let mut bench = Bench::new(rolling(), None);
     bench.round.plan.window = Some(days(13));
     bench.begin();
-    let asked = "/me/calendarView/delta?startDateTime=2026-11-13T23:00:00.000Z&endDateTime=2026-12-13T23:00:00.000Z";
+    let asked =
+        "/me/calendarView/delta?startDateTime=2026-11-13T23:00:00.000Z&endDateTime=2026-12-13T23:00:00.000Z";
     assert_eq!(bench.asked, [asked]);
     bench.page(next("n1"));
     let mut bench = bench.again(rolling());
@@ -178,14 +190,22 @@ fn no_token_of_a_link_is_in_a_message() {
     let message = Some(format!("The value '{token}' of parameter '$deltaToken' is invalid."));
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
-    let refusal = Refusal { status: 400, codes: vec!["InvalidDeltaToken".into()], message, ..Refusal::default() };
+    let refusal =
+        Refusal { status: 400, codes: vec!["InvalidDeltaToken".into()], message, ..Refusal::default() };
     let failure = failure(bench.on(Input::Refused(Box::new(refusal))));
-    assert!(failure.message.contains("(The value … of parameter '$deltaToken' is invalid.)"), "{}", failure.message);
+    assert!(
+        failure.message.contains("(The value … of parameter '$deltaToken' is invalid.)"),
+        "{}",
+        failure.message
+    );
 }
 
 #[test]
 fn a_failing_network_is_no_throttling_however_short_the_longest_wait_is() {
-    let mut round = Round::new(RoundConfig { policy: Policy { max_wait: 1.0, ..Policy::default() }, ..plan(contacts()) }, NOW);
+    let mut round = Round::new(
+        RoundConfig { policy: Policy { max_wait: 1.0, ..Policy::default() }, ..plan(contacts()) },
+        NOW,
+    );
     for input in [Input::Begin, Input::Loaded(None), Input::SignedIn] {
         round.step(input, NOW, HALF);
     }
@@ -220,7 +240,8 @@ fn a_mirror_past_its_refresh_is_listed_anew_and_keeps_its_link_until_the_first_p
 fn a_round_from_latest_is_incremental_and_cannot_sweep() {
     let query = vec![("$deltatoken".into(), "latest".into())];
     let latest = query::track("/users/delta", Options { query, ..Options::default() }).unwrap();
-    let mut bench = Bench::new(latest, Some(Record { phase: Phase::Fresh, link: None, generation: 4, ..idle() }));
+    let mut bench =
+        Bench::new(latest, Some(Record { phase: Phase::Fresh, link: None, generation: 4, ..idle() }));
     bench.begin();
     let step = bench.on(delta("d1"));
     assert!(matches!(step, Step::Deliver(Delivery { kind: Kind::Incremental, last: true, .. })), "{step:?}");
@@ -229,7 +250,15 @@ fn a_round_from_latest_is_incremental_and_cannot_sweep() {
 #[test]
 fn a_conflict_writes_nothing_and_says_so() {
     let mut round = Round::new(plan(contacts()), NOW);
-    for input in [Input::Begin, Input::Loaded(None), Input::SignedIn, next("n1"), applied(), Input::Delivered, Input::Acked] {
+    for input in [
+        Input::Begin,
+        Input::Loaded(None),
+        Input::SignedIn,
+        next("n1"),
+        applied(),
+        Input::Delivered,
+        Input::Acked,
+    ] {
         round.step(input, NOW, HALF);
     }
     let failure = failure(round.step(Input::Conflict, NOW, HALF));
@@ -238,12 +267,19 @@ fn a_conflict_writes_nothing_and_says_so() {
 
 #[test]
 fn a_refusal_names_the_way_out() {
-    let recordings = query::call_recordings(query::Options { organizer: Some("o".into()), ..Default::default() }).unwrap();
+    let recordings =
+        query::call_recordings(query::Options { organizer: Some("o".into()), ..Default::default() }).unwrap();
     for (query, status, code, expected, words) in [
         (recordings, 403, "Forbidden", Code::Forbidden, "only an app-only token can read this kind"),
         (contacts(), 403, "Authorization_RequestDenied", Code::Forbidden, "the token lacks the permission"),
         (contacts(), 404, "Request_ResourceNotFound", Code::NotFound, "is not there"),
-        (contacts(), 400, "Request_UnsupportedQuery", Code::NotSupported, "Graph has no delta query of this form here"),
+        (
+            contacts(),
+            400,
+            "Request_UnsupportedQuery",
+            Code::NotSupported,
+            "Graph has no delta query of this form here",
+        ),
         (contacts(), 400, "ErrorInvalidUrlQuery", Code::BadRequest, "check the options of the query"),
         (contacts(), 402, "", Code::Forbidden, "payment"),
         (contacts(), 501, "NotImplemented", Code::NotSupported, "outside the main store"),

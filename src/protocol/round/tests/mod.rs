@@ -1,4 +1,5 @@
-//! The rules of a round, one file a group. A test drives the machine by its inputs and looks at its steps.
+//! The rules of a round, one file a group. A test drives the machine by its inputs and looks at its
+//! steps.
 
 use super::*;
 use crate::protocol::change::{PageSummary, SweepSummary};
@@ -37,8 +38,13 @@ fn contacts() -> Query {
 }
 
 fn events() -> Query {
-    query::events(Options { start: Some("2026-11-23".into()), end: Some("2026-11-30".into()), page_size: Some(50), ..Options::default() })
-        .unwrap()
+    query::events(Options {
+        start: Some("2026-11-23".into()),
+        end: Some("2026-11-30".into()),
+        page_size: Some(50),
+        ..Options::default()
+    })
+    .unwrap()
 }
 
 fn link(name: &str) -> String {
@@ -86,14 +92,22 @@ struct Bench {
 
 impl Bench {
     fn new(query: Query, store: Option<Record>) -> Self {
-        Self { round: Round::new(plan(query), NOW), store, now: NOW, asked: Vec::new(), held: Vec::new(), sum: one() }
+        Self {
+            round: Round::new(plan(query), NOW),
+            store,
+            now: NOW,
+            asked: Vec::new(),
+            held: Vec::new(),
+            sum: one(),
+        }
     }
 
     fn step(&mut self, input: Input) -> Step {
         self.round.step(input, self.now, HALF)
     }
 
-    /// Runs what needs no decision until something is asked of Graph, delivered, slept, swept or over.
+    /// Runs what needs no decision until something is asked of Graph, delivered, slept, swept or
+    /// over.
     fn on(&mut self, input: Input) -> Step {
         let mut step = self.step(input);
         loop {
@@ -109,7 +123,11 @@ impl Bench {
                     self.step(Input::Applied(Box::new(sum)))
                 }
                 Step::Commit { expect, record } | Step::SaveRecord { expect, record } => {
-                    assert_eq!(expect, self.store.as_ref().map(|record| record.revision.clone()), "compare and set");
+                    assert_eq!(
+                        expect,
+                        self.store.as_ref().map(|record| record.revision.clone()),
+                        "compare and set"
+                    );
                     self.store = Some(*record);
                     self.step(Input::Committed)
                 }
@@ -150,7 +168,14 @@ fn failure(step: Step) -> Error {
 }
 
 fn idle() -> Record {
-    Record { phase: Phase::Idle, link: Some(link("d0")), generation: 1, full_at: Some(NOW), synced_at: Some(NOW), ..Record::new(NOW, HALF) }
+    Record {
+        phase: Phase::Idle,
+        link: Some(link("d0")),
+        generation: 1,
+        full_at: Some(NOW),
+        synced_at: Some(NOW),
+        ..Record::new(NOW, HALF)
+    }
 }
 
 fn name(step: &Step) -> String {
@@ -195,7 +220,9 @@ fn until_over(bench: &mut Bench, mut answer: impl FnMut(&mut Bench) -> Input) ->
                 bench.now += ms;
                 bench.on(Input::Slept)
             }
-            Step::Sweep { .. } => bench.on(Input::Swept(SweepSummary { work: false, growth: 0, after: None })),
+            Step::Sweep { .. } => {
+                bench.on(Input::Swept(SweepSummary { work: false, growth: 0, after: None }))
+            }
             over => return over,
         };
     }

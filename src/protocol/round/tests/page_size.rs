@@ -4,8 +4,13 @@ use super::*;
 
 /// Weeks of events in pages of this size.
 fn sized(size: u32) -> Query {
-    query::events(Options { start: Some("2026-11-23".into()), end: Some("2026-11-30".into()), page_size: Some(size), ..Options::default() })
-        .unwrap()
+    query::events(Options {
+        start: Some("2026-11-23".into()),
+        end: Some("2026-11-30".into()),
+        page_size: Some(size),
+        ..Options::default()
+    })
+    .unwrap()
 }
 
 fn size(bench: &Bench) -> String {
@@ -14,7 +19,12 @@ fn size(bench: &Bench) -> String {
 
 #[test]
 fn pages_that_fail_twice_are_asked_for_in_half_the_size_and_no_smaller_than_fifty_for_events() {
-    for reply in [refused(503, ""), refused(504, "UnknownError"), refused(408, ""), Input::Unreachable(NoResponse::Timeout)] {
+    for reply in [
+        refused(503, ""),
+        refused(504, "UnknownError"),
+        refused(408, ""),
+        Input::Unreachable(NoResponse::Timeout),
+    ] {
         let mut bench = Bench::new(sized(400), Some(idle()));
         bench.round.plan.policy.attempts = 9;
         bench.begin();
@@ -70,9 +80,13 @@ fn a_smaller_page_is_kept_where_silence_ends_the_round() {
 
 #[test]
 fn what_is_no_sign_of_too_large_a_page_leaves_its_size_alone() {
-    for reply in
-        [refused(500, ""), refused(502, ""), later("1"), Input::Unreachable(NoResponse::Network), Input::Malformed(Malformed::NotJson)]
-    {
+    for reply in [
+        refused(500, ""),
+        refused(502, ""),
+        later("1"),
+        Input::Unreachable(NoResponse::Network),
+        Input::Malformed(Malformed::NotJson),
+    ] {
         let mut bench = Bench::new(sized(400), Some(idle()));
         bench.begin();
         for _ in 0..2 {

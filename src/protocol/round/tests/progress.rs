@@ -9,7 +9,8 @@ fn sizes(bench: &Bench) -> Option<u32> {
 
 #[test]
 fn a_next_link_to_itself_is_asked_again_then_listed_anew_once_then_ends_as_a_livelock() {
-    let mut bench = Bench::new(contacts(), Some(Record { phase: Phase::Paging, link: Some(link("n1")), ..idle() }));
+    let mut bench =
+        Bench::new(contacts(), Some(Record { phase: Phase::Paging, link: Some(link("n1")), ..idle() }));
     let failure = failure(until_over(&mut bench, |_| next("n1")));
     assert_eq!(failure.code, Code::Livelock);
     // Three times the link itself, once the query, and the link that it leads to three times.
@@ -40,7 +41,11 @@ fn a_circle_that_larger_pages_break_completes() {
     let mut bench = Bench::new(events(), None);
     let step = until_over(&mut bench, |bench| {
         let larger = bench.round.prefer().contains(&"odata.maxpagesize=200".to_owned());
-        if larger { delta("d") } else { next(if bench.asked.last().unwrap().ends_with("n0") { "n1" } else { "n0" }) }
+        if larger {
+            delta("d")
+        } else {
+            next(if bench.asked.last().unwrap().ends_with("n0") { "n1" } else { "n0" })
+        }
     });
     assert_eq!(step, Step::Done);
     assert_eq!((bench.round.report.page_size, bench.round.report.resync.clone()), (Some(200), None));
@@ -58,9 +63,16 @@ fn three_pages_in_a_row_that_bring_nothing_new_ask_for_larger_pages_then_list_an
     });
     let failure = failure(step);
     assert_eq!(failure.code, Code::Livelock);
-    assert!(failure.message.contains("the same items again and again under new links"), "{}", failure.message);
+    assert!(
+        failure.message.contains("the same items again and again under new links"),
+        "{}",
+        failure.message
+    );
     wished.dedup();
-    assert_eq!(wished, ["odata.maxpagesize=50", "odata.maxpagesize=200", "odata.maxpagesize=800", "odata.maxpagesize=1000"]);
+    assert_eq!(
+        wished,
+        ["odata.maxpagesize=50", "odata.maxpagesize=200", "odata.maxpagesize=800", "odata.maxpagesize=1000"]
+    );
     assert_eq!(pages, 5 * 3, "three at each size, and three of the listing that began anew");
     let stored = bench.store.clone().unwrap();
     assert_eq!((stored.restarted, stored.stale, stored.generation), (true, 0, 2));
@@ -90,7 +102,9 @@ fn a_page_size_that_got_a_round_through_is_kept_and_grows_to_a_larger_one_that_i
             ..Options::default()
         })
     };
-    for (configured, asked) in [(50, "odata.maxpagesize=200"), (300, "odata.maxpagesize=300"), (500, "odata.maxpagesize=400")] {
+    for (configured, asked) in
+        [(50, "odata.maxpagesize=200"), (300, "odata.maxpagesize=300"), (500, "odata.maxpagesize=400")]
+    {
         let mut bench = Bench::new(sized(configured).unwrap(), Some(stored.clone()));
         bench.begin();
         assert_eq!(bench.round.prefer(), [asked]);
@@ -123,7 +137,11 @@ fn one_page_a_process_climbs_the_ladder_too() {
         bench.round.plan.max_pages = Some(1);
         bench.sum = PageSummary { items: 5, ..PageSummary::default() };
         if let Step::Fail(failure) = until_over(&mut bench, |_| next(&format!("n{page}"))) {
-            assert_eq!((failure.code, page), (Code::Livelock, 5 * 3 + 1), "three at each of four sizes, three of the second listing");
+            assert_eq!(
+                (failure.code, page),
+                (Code::Livelock, 5 * 3 + 1),
+                "three at each of four sizes, three of the second listing"
+            );
             return;
         }
         bench = bench.again(events());
@@ -144,7 +162,11 @@ fn a_round_stuck_after_its_second_listing_gets_out_when_the_window_moves() {
         let step = until_over(&mut bench, |bench| {
             pages += 1;
             bench.sum = PageSummary { items: 5, ..PageSummary::default() };
-            if bench.asked.iter().any(|url| url.contains("startDateTime=2")) { delta("d") } else { next(&format!("n{pages}")) }
+            if bench.asked.iter().any(|url| url.contains("startDateTime=2")) {
+                delta("d")
+            } else {
+                next(&format!("n{pages}"))
+            }
         });
         if day < 2 {
             assert_eq!(failure(step).code, Code::Livelock, "day {day}");
@@ -161,7 +183,8 @@ fn a_round_stuck_after_its_second_listing_gets_out_when_the_window_moves() {
 fn a_moved_window_does_not_fall_back_to_the_delta_link_of_the_old_one() {
     let window = Options { window: Some((7, 30, "UTC".into())), ..Options::default() };
     let rolling = || query::events(window.clone()).unwrap();
-    let mut bench = Bench::new(rolling(), Some(Record { window: Some("old/old".into()), round: 1, ..idle() }));
+    let mut bench =
+        Bench::new(rolling(), Some(Record { window: Some("old/old".into()), round: 1, ..idle() }));
     bench.round.plan.window = Some("new/new".into());
     bench.begin();
     bench.page(next("bad"));
@@ -177,11 +200,20 @@ fn a_moved_window_does_not_fall_back_to_the_delta_link_of_the_old_one() {
 
 #[test]
 fn a_link_that_always_answers_503_with_retry_after_is_given_up_too() {
-    let start =
-        Record { phase: Phase::Paging, link: Some(link("bad")), start: Some(link("d0")), kind: Kind::Incremental, page: 1, ..idle() };
+    let start = Record {
+        phase: Phase::Paging,
+        link: Some(link("bad")),
+        start: Some(link("d0")),
+        kind: Kind::Incremental,
+        page: 1,
+        ..idle()
+    };
     let mut bench = Bench::new(contacts(), Some(start));
-    let ill = || Input::Refused(Box::new(Refusal { status: 503, retry_after: Some("1".into()), ..Refusal::default() }));
-    let answer = |bench: &mut Bench| if bench.asked.last().unwrap().ends_with("bad") { ill() } else { delta("d1") };
+    let ill = || {
+        Input::Refused(Box::new(Refusal { status: 503, retry_after: Some("1".into()), ..Refusal::default() }))
+    };
+    let answer =
+        |bench: &mut Bench| if bench.asked.last().unwrap().ends_with("bad") { ill() } else { delta("d1") };
     for _ in 0..2 {
         assert_eq!(failure(until_over(&mut bench, answer)).code, Code::Network);
         bench = bench.again(contacts());

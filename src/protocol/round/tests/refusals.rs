@@ -5,16 +5,28 @@ use crate::protocol::round::resync::MOST_RESETS;
 
 #[test]
 fn a_link_refused_for_good_falls_back_the_third_time_to_the_delta_link_the_round_began_with() {
-    let paging =
-        Record { phase: Phase::Paging, link: Some(link("bad")), start: Some(link("d0")), kind: Kind::Incremental, page: 1, ..idle() };
+    let paging = Record {
+        phase: Phase::Paging,
+        link: Some(link("bad")),
+        start: Some(link("d0")),
+        kind: Kind::Incremental,
+        page: 1,
+        ..idle()
+    };
     let mut bench = Bench::new(contacts(), Some(paging));
     for refusals in [1, 2] {
-        assert_eq!(failure(until_over(&mut bench, |bench| refuse(bench, &["bad"]).unwrap())).code, Code::BadRequest);
+        assert_eq!(
+            failure(until_over(&mut bench, |bench| refuse(bench, &["bad"]).unwrap())).code,
+            Code::BadRequest
+        );
         let stored = bench.store.clone().unwrap();
         assert_eq!((stored.refusals, stored.link), (refusals, Some(link("bad"))));
         bench = bench.again(contacts());
     }
-    assert_eq!(until_over(&mut bench, |bench| refuse(bench, &["bad"]).unwrap_or_else(|| delta("d1"))), Step::Done);
+    assert_eq!(
+        until_over(&mut bench, |bench| refuse(bench, &["bad"]).unwrap_or_else(|| delta("d1"))),
+        Step::Done
+    );
     assert_eq!(bench.asked, ["/contacts/delta?t=bad", "/contacts/delta?t=d0"]);
     assert_eq!((bench.round.report.kind, bench.round.report.resync.clone()), (Kind::Incremental, None));
     let stored = bench.store.unwrap();
@@ -80,7 +92,9 @@ fn links_that_are_refused_for_good_again_and_again_cost_three_full_rounds_a_day(
     let mut bench = Bench::new(contacts(), Some(idle()));
     let mut queries = 0;
     for _ in 0..30 {
-        until_over(&mut bench, |bench| if bench.asked.last().unwrap() == "/contacts/delta" { next("bad") } else { refused(400, "x") });
+        until_over(&mut bench, |bench| {
+            if bench.asked.last().unwrap() == "/contacts/delta" { next("bad") } else { refused(400, "x") }
+        });
         queries += bench.asked.iter().filter(|url| *url == "/contacts/delta").count();
         bench = bench.again(contacts());
     }
@@ -90,7 +104,8 @@ fn links_that_are_refused_for_good_again_and_again_cost_three_full_rounds_a_day(
 #[test]
 fn a_link_that_stays_forbidden_for_hours_gives_way_to_the_query_itself() {
     const HOUR: f64 = 3_600_000.0;
-    let paging = Record { phase: Phase::Paging, link: Some(link("n1")), generation: 1, round: 1, page: 1, ..idle() };
+    let paging =
+        Record { phase: Phase::Paging, link: Some(link("n1")), generation: 1, round: 1, page: 1, ..idle() };
     let mut bench = Bench::new(events(), Some(paging));
     for minutes in [0, 1, 59, 60, 61, 120] {
         bench.now = NOW + f64::from(minutes) * 60_000.0;

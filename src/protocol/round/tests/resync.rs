@@ -21,7 +21,10 @@ fn a_reset_signal_starts_one_full_round_from_the_query_and_then_sweeps() {
     assert_eq!(step, Step::Deliver(Delivery { kind: Kind::Full, generation: 2, index: 2, last: true }));
     assert_eq!(bench.on(Input::Delivered), Step::Done);
     let stored = bench.store.unwrap();
-    assert_eq!((stored.phase, stored.link, stored.resets, stored.after), (Phase::Idle, Some(link("d1")), vec![], None));
+    assert_eq!(
+        (stored.phase, stored.link, stored.resets, stored.after),
+        (Phase::Idle, Some(link("d1")), vec![], None)
+    );
     assert_eq!(bench.asked, ["/contacts/delta?t=d0", "/contacts/delta"]);
     assert_eq!(bench.round.report.resync.as_deref(), Some("syncStateNotFound"));
 }
@@ -35,7 +38,10 @@ fn a_crash_after_a_reset_does_not_ask_the_dead_link_again() {
     second.begin();
     assert_eq!(second.asked, ["/contacts/delta"]);
     second.on(delta("d1"));
-    assert!(matches!(second.on(Input::Delivered), Step::Sweep { .. }), "rows of before the reset are still there");
+    assert!(
+        matches!(second.on(Input::Delivered), Step::Sweep { .. }),
+        "rows of before the reset are still there"
+    );
 }
 
 #[test]
@@ -43,7 +49,10 @@ fn a_crash_in_the_sweep_goes_on_in_the_sweep_without_a_request() {
     let store = Record { phase: Phase::Sweeping, after: Some("k".into()), generation: 3, round: 5, ..idle() };
     let mut bench = Bench::new(contacts(), Some(store));
     let step = bench.begin();
-    assert!(matches!(&step, Step::Sweep { after: Some(after), completed } if after == "k" && completed.round() == 5), "{step:?}");
+    assert!(
+        matches!(&step, Step::Sweep { after: Some(after), completed } if after == "k" && completed.round() == 5),
+        "{step:?}"
+    );
     assert!(bench.asked.is_empty());
 }
 
@@ -103,14 +112,23 @@ fn a_reset_within_a_full_round_starts_it_once_more_and_the_fourth_of_a_day_ends_
 
 #[test]
 fn the_location_of_a_reset_is_followed_for_drives_only_and_left_when_it_fails() {
-    let gone = |location: &str| Input::Refused(Box::new(Refusal { status: 410, location: Some(location.into()), ..Refusal::default() }));
+    let gone = |location: &str| {
+        Input::Refused(Box::new(Refusal {
+            status: 410,
+            location: Some(location.into()),
+            ..Refusal::default()
+        }))
+    };
     let drive = || query::track("/me/drive/root/delta", Options::default()).unwrap();
     let location = "https://graph.microsoft.com/v1.0/drives/d/root/delta?token=new";
     let mut bench = Bench::new(drive(), Some(idle()));
     bench.begin();
     assert_eq!(bench.on(gone(location)), Step::Fetch(location.into()));
     bench.on(refused(500, ""));
-    assert_eq!(bench.asked, ["/contacts/delta?t=d0", "/drives/d/root/delta?token=new", "/me/drive/root/delta"]);
+    assert_eq!(
+        bench.asked,
+        ["/contacts/delta?t=d0", "/drives/d/root/delta?token=new", "/me/drive/root/delta"]
+    );
 
     let mut foreign = Bench::new(drive(), Some(idle()));
     foreign.begin();
@@ -134,14 +152,16 @@ fn a_reset_code_on_the_query_itself_is_final() {
 fn a_foreign_link_is_neither_stored_nor_followed() {
     let mut bench = Bench::new(contacts(), Some(idle()));
     bench.begin();
-    let failure = failure(bench.on(Input::Page(Link::Next("https://evil.example/v1.0/contacts/delta?t=1".into()))));
+    let failure =
+        failure(bench.on(Input::Page(Link::Next("https://evil.example/v1.0/contacts/delta?t=1".into()))));
     assert_eq!(failure.code, Code::ForeignLink);
     assert_eq!(bench.store, Some(idle()));
 }
 
 #[test]
 fn a_foreign_link_out_of_the_store_is_not_asked() {
-    let mut bench = Bench::new(contacts(), Some(Record { link: Some("https://evil.example/".into()), ..idle() }));
+    let mut bench =
+        Bench::new(contacts(), Some(Record { link: Some("https://evil.example/".into()), ..idle() }));
     assert_eq!(failure(bench.begin()).code, Code::ForeignLink);
     assert!(bench.asked.is_empty());
 }
@@ -159,10 +179,13 @@ fn a_redirect_is_a_foreign_link() {
 
 #[test]
 fn an_expired_page_token_lists_anew_in_the_same_round() {
-    let paging = Record { phase: Phase::Paging, link: Some(link("old")), generation: 1, round: 1, page: 3, ..idle() };
+    let paging =
+        Record { phase: Phase::Paging, link: Some(link("old")), generation: 1, round: 1, page: 3, ..idle() };
     let mut bench = Bench::new(contacts(), Some(paging));
     bench.begin();
-    assert!(matches!(bench.on(refused(400, "Directory_ExpiredPageToken")), Step::Fetch(url) if url.ends_with("/contacts/delta")));
+    assert!(
+        matches!(bench.on(refused(400, "Directory_ExpiredPageToken")), Step::Fetch(url) if url.ends_with("/contacts/delta"))
+    );
     assert_eq!(bench.round.report.resync.as_deref(), Some("Directory_ExpiredPageToken"));
 }
 
@@ -170,7 +193,12 @@ fn an_expired_page_token_lists_anew_in_the_same_round() {
 fn a_teams_channel_without_a_conversation_is_not_supported_and_no_loop() {
     let refused = || {
         let message = Some("Parameter 'DeltaToken' not supported for this request.".to_owned());
-        Input::Refused(Box::new(Refusal { status: 400, codes: vec!["BadRequest".into()], message, ..Refusal::default() }))
+        Input::Refused(Box::new(Refusal {
+            status: 400,
+            codes: vec!["BadRequest".into()],
+            message,
+            ..Refusal::default()
+        }))
     };
     let channel = query::track("/teams/t/channels/c/messages/delta", Options::default()).unwrap();
     let mut bench = Bench::new(channel, None);

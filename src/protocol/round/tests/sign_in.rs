@@ -6,7 +6,10 @@ use super::*;
 fn a_401_asks_once_for_another_token() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
-    assert_eq!(bench.step(refused(401, "InvalidAuthenticationToken")), Step::SignIn(TokenReason::Unauthorized));
+    assert_eq!(
+        bench.step(refused(401, "InvalidAuthenticationToken")),
+        Step::SignIn(TokenReason::Unauthorized)
+    );
     bench.on(Input::SignedIn);
     let failure = failure(bench.step(refused(401, "InvalidAuthenticationToken")));
     assert_eq!(
@@ -23,7 +26,10 @@ fn a_claims_challenge_asks_for_a_token_that_satisfies_it_and_then_the_same_page(
         let mut bench = Bench::new(contacts(), Some(idle()));
         bench.begin();
         let refusal = Refusal { status, claims: Some("{\"a\":1}".into()), ..Refusal::default() };
-        assert_eq!(bench.step(Input::Refused(Box::new(refusal))), Step::SignIn(TokenReason::Claims("{\"a\":1}".into())));
+        assert_eq!(
+            bench.step(Input::Refused(Box::new(refusal))),
+            Step::SignIn(TokenReason::Claims("{\"a\":1}".into()))
+        );
         bench.on(Input::SignedIn);
         assert_eq!(bench.asked, ["/contacts/delta?t=d0", "/contacts/delta?t=d0"]);
         assert_eq!(bench.page(delta("d1")), Step::Done);
@@ -37,8 +43,15 @@ fn the_same_claims_twice_end_the_round_with_the_claims_to_pass_on() {
     bench.step(challenged("{\"a\":1}"));
     bench.on(Input::SignedIn);
     let failure = failure(bench.step(challenged("{\"a\":1}")));
-    assert_eq!((failure.code, failure.claims.as_deref(), failure.retryable), (Code::Claims, Some("{\"a\":1}"), true));
-    assert!(failure.message.contains("sign the user in with error.claims, then call resume()"), "{}", failure.message);
+    assert_eq!(
+        (failure.code, failure.claims.as_deref(), failure.retryable),
+        (Code::Claims, Some("{\"a\":1}"), true)
+    );
+    assert!(
+        failure.message.contains("sign the user in with error.claims, then call resume()"),
+        "{}",
+        failure.message
+    );
     assert_eq!(bench.store, Some(idle()));
 }
 

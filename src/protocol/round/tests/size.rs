@@ -1,5 +1,6 @@
-//! As many masters and ids as a page or a stored record may hold: no recursion over them, and no work that grows with their square.
-//! A test of the latter looks at no clock: with the square of so many it would run for many minutes.
+//! As many masters and ids as a page or a stored record may hold: no recursion over them, and no
+//! work that grows with their square. A test of the latter looks at no clock: with the square of so
+//! many it would run for many minutes.
 
 use std::thread;
 
@@ -23,10 +24,12 @@ fn on_small_stack(work: impl FnOnce() + Send + 'static) {
 fn masters_that_cannot_be_asked_for_are_passed_over_without_recursion() {
     on_small_stack(|| {
         for odd in ["\u{1}", ".", "..", "a\nb"] {
-            let stored = Record { phase: Phase::Paging, masters: vec![odd.to_owned(); MANY], page: 1, ..idle() };
+            let stored =
+                Record { phase: Phase::Paging, masters: vec![odd.to_owned(); MANY], page: 1, ..idle() };
             let mut bench = Bench::new(events(), Some(stored));
             bench.begin();
-            bench.sum = PageSummary { masters: (0..MANY).map(|at| format!("{odd}{at}\u{1}")).collect(), ..one() };
+            bench.sum =
+                PageSummary { masters: (0..MANY).map(|at| format!("{odd}{at}\u{1}")).collect(), ..one() };
             let step = bench.on(delta("d1"));
             assert!(matches!(step, Step::Deliver(Delivery { last: true, .. })), "{step:?}");
             assert_eq!(bench.on(Input::Delivered), Step::Done);

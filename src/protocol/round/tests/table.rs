@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// Names the variants of an enum, and lists the names. A new variant does not compile until it is here, and the table is not complete
-/// until it has its row or column.
+/// Names the variants of an enum, and lists the names. A new variant does not compile until it is
+/// here, and the table is not complete until it has its row or column.
 macro_rules! named {
     ($enum:ident, $list:ident: $($name:ident,)*) => {
         const $list: &[&str] = &[$(stringify!($name),)*];
@@ -140,8 +140,10 @@ fn every_state_has_an_answer_to_every_reply() {
     let mut columns: Vec<_> = replies.iter().map(|(_, input)| input.name()).collect();
     columns.dedup();
     assert_eq!(columns, INPUTS, "every input has a column");
-    let lost: Vec<_> =
-        replies.iter().filter_map(|(_, input)| if let Input::Unreachable(lost) = input { Some(lost.name()) } else { None }).collect();
+    let lost: Vec<_> = replies
+        .iter()
+        .filter_map(|(_, input)| if let Input::Unreachable(lost) = input { Some(lost.name()) } else { None })
+        .collect();
     assert_eq!(lost, LOST);
     for (state, answers) in table {
         for (reply, _) in *answers {
@@ -156,7 +158,8 @@ fn every_state_has_an_answer_to_every_reply() {
                 round.step(input, NOW, HALF);
             }
             assert_eq!(round.state.name(), state);
-            let expected = answers.iter().find(|(known, _)| *known == reply).map_or("internal", |(_, answer)| answer);
+            let expected =
+                answers.iter().find(|(known, _)| *known == reply).map_or("internal", |(_, answer)| answer);
             assert_eq!(name(&round.step(input, NOW, HALF)), expected, "{state} × {reply}");
         }
     }

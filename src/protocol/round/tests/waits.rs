@@ -16,7 +16,10 @@ fn a_token_source_without_a_network_is_waited_for_and_asked_for_the_same_again()
     let failure = failure(bench.step(Input::Unreachable(NoResponse::Network)));
     assert_eq!(
         (failure.code, failure.message.as_str()),
-        (Code::Network, "the token source got no answer; check the connection; the next round goes on at the same page")
+        (
+            Code::Network,
+            "the token source got no answer; check the connection; the next round goes on at the same page"
+        )
     );
 }
 
@@ -24,16 +27,29 @@ fn a_token_source_without_a_network_is_waited_for_and_asked_for_the_same_again()
 fn without_a_network_the_round_waits_for_one_as_long_as_for_anything_else() {
     let mut bench = Bench::new(contacts(), Some(idle()));
     bench.begin();
-    assert_eq!(bench.on(Input::Unreachable(NoResponse::Offline)), Step::Sleep(300_000.0, WaitReason::Offline));
+    assert_eq!(
+        bench.on(Input::Unreachable(NoResponse::Offline)),
+        Step::Sleep(300_000.0, WaitReason::Offline)
+    );
     bench.now += 100_000.0;
     assert!(matches!(bench.on(Input::Slept), Step::Fetch(_)));
-    assert_eq!(bench.round.report.waits, [Wait { reason: WaitReason::Offline, ms: 100_000.0 }], "as long as it was");
-    assert_eq!(bench.on(Input::Unreachable(NoResponse::Offline)), Step::Sleep(200_000.0, WaitReason::Offline));
+    assert_eq!(
+        bench.round.report.waits,
+        [Wait { reason: WaitReason::Offline, ms: 100_000.0 }],
+        "as long as it was"
+    );
+    assert_eq!(
+        bench.on(Input::Unreachable(NoResponse::Offline)),
+        Step::Sleep(200_000.0, WaitReason::Offline)
+    );
     bench.now += 200_000.0;
     bench.on(Input::Slept);
     let failure = failure(bench.on(Input::Unreachable(NoResponse::Offline)));
     assert_eq!((failure.code, failure.retryable), (Code::Offline, true));
-    assert_eq!(failure.message, "this host has no network; the next round goes on at the same page once it has one");
+    assert_eq!(
+        failure.message,
+        "this host has no network; the next round goes on at the same page once it has one"
+    );
     assert_eq!(bench.store, Some(idle()));
 }
 
@@ -45,7 +61,10 @@ fn a_page_ends_the_time_without_a_network() {
     bench.now += 250_000.0;
     bench.on(Input::Slept);
     bench.page(next("n1"));
-    assert_eq!(bench.on(Input::Unreachable(NoResponse::Offline)), Step::Sleep(300_000.0, WaitReason::Offline));
+    assert_eq!(
+        bench.on(Input::Unreachable(NoResponse::Offline)),
+        Step::Sleep(300_000.0, WaitReason::Offline)
+    );
 }
 
 #[test]
@@ -75,7 +94,9 @@ fn a_wait_that_graph_asks_for_is_stored_before_it_is_waited_for() {
 
 #[test]
 fn what_the_last_failure_asks_to_wait_is_held_too_before_the_round_ends_or_goes_elsewhere() {
-    let asks = || Input::Refused(Box::new(Refusal { status: 503, retry_after: Some("9".into()), ..Refusal::default() }));
+    let asks = || {
+        Input::Refused(Box::new(Refusal { status: 503, retry_after: Some("9".into()), ..Refusal::default() }))
+    };
     let mut bench = Bench::new(contacts(), Some(idle()));
     assert_eq!(failure(until_over(&mut bench, |_| asks())).code, Code::Network);
     assert_eq!(bench.asked.len(), bench.held.len(), "one for each answer");
@@ -103,7 +124,10 @@ fn what_another_query_was_told_to_wait_is_waited_for_and_counts_as_no_request() 
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     let failure = failure(bench.on(Input::Throttled(NOW + 400_000.0)));
-    assert_eq!((failure.code, failure.retry_at, failure.retryable), (Code::Throttled, Some(NOW + 400_000.0), true));
+    assert_eq!(
+        (failure.code, failure.retry_at, failure.retryable),
+        (Code::Throttled, Some(NOW + 400_000.0), true)
+    );
 }
 
 #[test]
@@ -114,7 +138,10 @@ fn a_token_source_that_is_to_come_back_later_is_waited_for_as_long_as_it_says() 
     assert_eq!(bench.step(Input::Busy(NOW + 30_000.0)), Step::Sleep(30_000.0, WaitReason::Server));
     assert_eq!(bench.step(Input::Slept), Step::SignIn(TokenReason::Start));
     let failure = failure(bench.step(Input::Busy(NOW + 3_600_000.0)));
-    assert_eq!((failure.code, failure.retry_at, bench.held.len()), (Code::Throttled, Some(NOW + 3_600_000.0), 0));
+    assert_eq!(
+        (failure.code, failure.retry_at, bench.held.len()),
+        (Code::Throttled, Some(NOW + 3_600_000.0), 0)
+    );
 }
 
 #[test]
@@ -159,12 +186,21 @@ fn attempts_are_counted_and_then_the_round_fails_with_the_stored_state_untouched
 
 #[test]
 fn a_wait_beyond_the_longest_ends_the_round_with_the_time_to_come_back() {
-    for input in [later("3600"), Input::Refused(Box::new(Refusal { status: 503, retry_after: Some("3600".into()), ..Refusal::default() }))]
-    {
+    for input in [
+        later("3600"),
+        Input::Refused(Box::new(Refusal {
+            status: 503,
+            retry_after: Some("3600".into()),
+            ..Refusal::default()
+        })),
+    ] {
         let mut bench = Bench::new(contacts(), None);
         bench.begin();
         let failure = failure(bench.on(input));
-        assert_eq!((failure.code, failure.retry_at, failure.retryable), (Code::Throttled, Some(NOW + 3_600_000.0), true));
+        assert_eq!(
+            (failure.code, failure.retry_at, failure.retryable),
+            (Code::Throttled, Some(NOW + 3_600_000.0), true)
+        );
     }
 }
 
@@ -173,11 +209,17 @@ fn a_body_that_is_no_page_is_asked_for_three_times() {
     let mut bench = Bench::new(contacts(), Some(idle()));
     bench.begin();
     for _ in 0..2 {
-        assert!(matches!(bench.on(Input::Malformed(Malformed::NoValue)), Step::Sleep(_, WaitReason::Malformed)));
+        assert!(matches!(
+            bench.on(Input::Malformed(Malformed::NoValue)),
+            Step::Sleep(_, WaitReason::Malformed)
+        ));
         bench.on(Input::Slept);
     }
     let failure = failure(bench.on(Input::Malformed(Malformed::NoValue)));
     assert_eq!(failure.code, Code::Protocol);
-    assert_eq!(failure.message, "Graph's answer is no page of a delta query: the body has no \"value\"; the stored link is untouched");
+    assert_eq!(
+        failure.message,
+        "Graph's answer is no page of a delta query: the body has no \"value\"; the stored link is untouched"
+    );
     assert_eq!(bench.store, Some(idle()));
 }

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 pub const NOW: u64 = 1_795_219_200_000; // 2026-11-21T00:00:00Z
 pub const ROOT: &str = "http://127.0.0.1:4010/w/abc/v1.0";
-pub const WINDOW: &str = "/me/calendarView/delta?startDateTime=2026-11-01T00:00:00Z&endDateTime=2027-02-01T00:00:00Z";
+pub const WINDOW: &str =
+    "/me/calendarView/delta?startDateTime=2026-11-01T00:00:00Z&endDateTime=2027-02-01T00:00:00Z";
 
 pub struct Client {
     pub world: World,
@@ -27,7 +28,9 @@ impl Client {
     }
 
     pub fn send(&mut self, url: &str, token: &str) -> Response {
-        let path = url.strip_prefix("http://127.0.0.1:4010").map_or_else(|| format!("/w/abc/v1.0{url}"), str::to_owned);
+        let path = url
+            .strip_prefix("http://127.0.0.1:4010")
+            .map_or_else(|| format!("/w/abc/v1.0{url}"), str::to_owned);
         let mut request = Request::get(path, token);
         if let Some(prefer) = &self.prefer {
             request = request.with("Prefer", prefer);
@@ -70,7 +73,9 @@ impl Client {
             let response = self.send(&url, token);
             let body = response.json();
             assert_eq!(response.status, 200, "{url}: {body}");
-            pages.push(body["value"].as_array().unwrap().iter().map(|i| i.as_object().unwrap().clone()).collect());
+            pages.push(
+                body["value"].as_array().unwrap().iter().map(|i| i.as_object().unwrap().clone()).collect(),
+            );
             if let Some(delta) = body["@odata.deltaLink"].as_str() {
                 assert!(body.get("@odata.nextLink").is_none());
                 return Round { pages, delta: delta.to_owned() };
@@ -119,7 +124,11 @@ pub fn apply(mirror: &mut BTreeMap<String, Map<String, Value>>, round: &Round, m
     }
 }
 
-pub fn oracle(client: &Client, collection: Collection, window: Option<(i64, i64)>) -> BTreeMap<String, Map<String, Value>> {
+pub fn oracle(
+    client: &Client,
+    collection: Collection,
+    window: Option<(i64, i64)>,
+) -> BTreeMap<String, Map<String, Value>> {
     let items = client.world.list(collection, None, None, window, false);
     items.into_iter().map(|i| i.as_object().unwrap().clone()).map(|i| (id(&i), i)).collect()
 }
@@ -133,7 +142,16 @@ pub fn log(client: &Client) -> Vec<Value> {
 }
 
 pub fn filled() -> Populate {
-    Populate { events: 40, contacts: 120, recordings: 25, users: 30, groups: 2, drive: 20, messages: 30, around: 0 }
+    Populate {
+        events: 40,
+        contacts: 120,
+        recordings: 25,
+        users: 30,
+        groups: 2,
+        drive: 20,
+        messages: 30,
+        around: 0,
+    }
 }
 
 pub fn nothing() -> Value {

@@ -1,4 +1,5 @@
-//! One world of the fake Graph for JavaScript, which owns the clock and the connection. `pkg-template/fake-graph.js` is what users see.
+//! One world of the fake Graph for JavaScript, which owns the clock and the connection.
+//! `pkg-template/fake-graph.js` is what users see.
 
 use fake_graph::{Request, Response, World};
 use serde_json::{Value, json};
@@ -17,8 +18,8 @@ impl Fake {
         Self(World::new(u64::from(seed), root))
     }
 
-    /// Answers a request for a path below the origin. The first line of the result is JSON: how the answer is to be given. All behind it
-    /// is its body.
+    /// Answers a request for a path below the origin. The first line of the result is JSON: how the
+    /// answer is to be given. All behind it is its body.
     pub fn answer(&mut self, method: String, url: String, headers: &str, now: f64) -> String {
         let headers = serde_json::from_str(headers).unwrap_or_default();
         let answer = self.0.handle(&Request { method, url, headers, body: Vec::new() }, ms(now));
@@ -32,7 +33,10 @@ impl Fake {
     /// A call of the control API, `POST` and `edits` for example; JSON in and out.
     pub fn control(&mut self, method: &str, path: &str, body: &str, now: f64) -> Result<String, JsError> {
         let body: Value = serde_json::from_str(body)?;
-        self.0.control(method, path, &body, ms(now)).map(|value| value.to_string()).map_err(|message| JsError::new(&message))
+        self.0
+            .control(method, path, &body, ms(now))
+            .map(|value| value.to_string())
+            .map_err(|message| JsError::new(&message))
     }
 }
 
