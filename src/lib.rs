@@ -33,7 +33,7 @@
 //!     max_pages: None,
 //!     max_ms: None,
 //!     window: None,
-//!     shown: true,
+//!     has_consumer: true,
 //! };
 //! let (mut round, mut applier) = (Round::new(config, 0.0), PageApplier::<Value>::default());
 //! let mut input = Input::Begin;
@@ -44,7 +44,7 @@
 //!         Step::Fetch(url) => {
 //!             assert_eq!(url, "https://graph.microsoft.com/v1.0/contacts/delta");
 //!             let body = json!({ "value": [{ "id": "a" }], "@odata.deltaLink": "https://graph.microsoft.com/v1.0/contacts/delta?t" });
-//!             let page = page::read(&body).unwrap();
+//!             let page = page::parse(&body).unwrap();
 //!             applier.received(page.items);
 //!             Input::Page(page.link)
 //!         }
@@ -54,7 +54,7 @@
 //!         }
 //!         Step::SaveRecord { .. } => Input::Committed,
 //!         Step::Deliver(_) => Input::Delivered,
-//!         Step::Await => Input::Acked,
+//!         Step::AwaitAcknowledgement => Input::Acknowledged,
 //!         Step::Commit { .. } => {
 //!             assert_eq!(applier.applied().put.len(), 1);
 //!             Input::Committed

@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 
 use deltalink::protocol::backoff::retry_after;
 use deltalink::protocol::challenge::claims;
-use deltalink::protocol::change::{ApplyMode, ItemFormat, Row, apply, collapse, pass, removal};
-use deltalink::protocol::endpoint::{Endpoint, shown};
+use deltalink::protocol::change::{ApplyMode, ItemFormat, Row, apply, collapse, pass_through, removal};
+use deltalink::protocol::endpoint::{Endpoint, redacted};
 use deltalink::protocol::page::{self, Link};
 use deltalink::protocol::query::{self, Options};
 use deltalink::protocol::recent::RecentVersions;
@@ -132,7 +132,7 @@ fn no_link_that_is_admitted_leads_elsewhere_by_the_judgement_of_another_parser()
     let base = url::Url::parse(&format!("{ROOT}/")).unwrap();
     let mut admitted = 0;
     fuzz("link check", &seeds, &dictionary, |link, _| {
-        let _ = shown(link);
+        let _ = redacted(link);
         if let Ok(url) = endpoint.admit(link) {
             admitted += 1;
             let judged = base
@@ -184,12 +184,12 @@ fn a_page_is_read_as_its_own_json_says_or_refused() {
     let mut read = 0;
     fuzz("page reader", &seeds, &dictionary, |text, dice| {
         let Ok(body) = serde_json::from_str::<Value>(text) else { return };
-        let Ok(page) = page::read(&body) else { return };
+        let Ok(page) = page::parse(&body) else { return };
         read += 1;
         let key = if matches!(page.link, Link::Next(_)) { "@odata.nextLink" } else { "@odata.deltaLink" };
         assert_eq!(body[key].as_str(), Some(page.link.url()));
         assert_eq!(Some(&page.items), body["value"].as_array());
-        let reading = contacts.reading();
+        let reading = contacts.item_format();
         for item in &page.items {
             let _ = removal(item, reading.dialect);
         }
@@ -205,19 +205,19 @@ fn a_page_is_read_as_its_own_json_says_or_refused() {
             delivered: &[],
         };
         let mut seen = RecentVersions::default();
-        let fed = pass(collapsed.entries.clone(), mode, &mut seen);
+        let fed = pass_through(collapsed.entries.clone(), mode, &mut seen);
         assert_eq!(fed.changes.len(), collapsed.entries.len());
         let mut rows = std::iter::repeat_with(|| None);
         let first = apply(collapsed.entries.clone(), &mut rows, mode, &mut RecentVersions::default());
-        assert_eq!(first.growth as usize, first.put.len());
+        assert_eq!(first.count_delta as usize, first.put.len());
         let known: Vec<Option<Row<Value>>> = collapsed
             .entries
             .iter()
             .map(|(id, _)| first.put.iter().find(|(other, _)| other == id).map(|(_, row)| row.clone()))
             .collect();
         let again = apply(collapsed.entries, &mut known.into_iter(), mode, &mut seen);
-        assert!(!again.news, "the same page again is no news");
-        assert_eq!((again.growth, &again.put), (0, &first.put), "applying is idempotent");
+        assert!(!again.made_progress, "the same page again is no news");
+        assert_eq!((again.count_delta, &again.put), (0, &first.put), "applying is idempotent");
     });
     assert!(read > 100, "{read}");
 }
@@ -287,7 +287,7 @@ fn a_wait_is_a_number_that_is_not_negative_or_nothing() {
 
 #[test]
 fn a_stored_record_of_any_form_is_read_or_refused_and_what_is_written_is_read_again() {
-    let full = serde_json::to_string(&Record::new(1_795_000_000_000.0, 0.3).next()).unwrap();
+    let full = serde_json::to_string(&Record::new(1_795_000_000_000.0, 0.3).next_revision()).unwrap();
     let paging = r#"{"format":1,"revision":"0a.7","phase":"paging","link":"l","start":"s","kind":"incremental","generation":2,"round":9,"page":3,"prefer":["a"],"startedAt":1,"syncedAt":2,"fullAt":3,"resets":[1,2],"count":4,"masters":["m"],"delivered":["d"],"staged":1,"stale":2,"refusals":1,"fallback":1,"restarted":1,"pageSize":200,"window":"a/b"}"#;
     let dictionary = [
         "null",
@@ -310,7 +310,7 @@ fn a_stored_record_of_any_form_is_read_or_refused_and_what_is_written_is_read_ag
         let Ok(record) = Record::read(&stored) else { return };
         read += 1;
         assert_eq!(Record::read(serde_json::to_value(&record).unwrap()), Ok(record.clone()));
-        assert_ne!(record.next().revision, record.revision);
+        assert_ne!(record.next_revision().revision, record.revision);
     });
     assert!(read > 100, "{read}");
 }

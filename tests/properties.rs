@@ -33,7 +33,7 @@ const ROOT: &str = "https://graph.microsoft.com/v1.0";
 /// Part of every link: it must not be told.
 const SECRET: &str = "s3cr3t";
 
-/// Answers that are no page, and no page between them, that one round takes: six attempts at each
+/// Answers that are no page, and no page between them, that one round query_options: six attempts at each
 /// of the three links it may go back to, three at each rung of a circle, two sign-ins, three
 /// resets.
 const MOST_FAULTS: u64 = 40;
@@ -96,7 +96,7 @@ fn reply() -> impl Strategy<Value = Reply> {
         0_u16..1000
     ];
     prop_oneof![
-        6 => (any::<u8>(), prop::option::of(any::<bool>())).prop_map(|(name, news)| Reply::Next(name, news)),
+        6 => (any::<u8>(), prop::option::of(any::<bool>())).prop_map(|(name, made_progress)| Reply::Next(name, made_progress)),
         2 => any::<u8>().prop_map(Reply::Delta),
         1 => (0..HOSTILE.len(), any::<bool>()).prop_map(|(which, next)| Reply::Hostile(which, next)),
         6 => (status, 0..CODES.len(), prop::option::of(0_u32..1000), prop::option::of(0_u8..4)).prop_map(|(status, code, after, claims)| Reply::Refused(status, code, after, claims)),
@@ -137,7 +137,7 @@ struct Bench {
     endpoint: Rc<Endpoint>,
     store: Option<Record>,
     now: f64,
-    pace: RateLimiter,
+    limiter: RateLimiter,
     /// Until when the scope is held and when that was written, as it is stored.
     held: Option<(f64, f64)>,
     /// Until when Graph wants no request, by its replies alone.
@@ -176,7 +176,7 @@ impl Bench {
     fn new(kind: u8) -> Self {
         let query = query(kind);
         Self {
-            pace: RateLimiter::new(query.workload),
+            limiter: RateLimiter::new(query.workload),
             query: Rc::new(query),
             endpoint: Rc::new(Endpoint::cloud("global").unwrap()),
             store: None,
@@ -193,14 +193,14 @@ impl Bench {
 
     /// Another process: it knows what is stored.
     fn reload(&mut self) {
-        self.pace = RateLimiter::new(self.query.workload);
+        self.limiter = RateLimiter::new(self.query.workload);
         if let Some((until, at)) = self.held {
-            self.pace.stored(until, at, self.now);
+            self.limiter.adopt_stored(until, at, self.now);
         }
         self.floor = self.known.take().unwrap_or(self.floor);
     }
 
-    fn hold(&mut self, until: f64) {
+    fn store_throttle(&mut self, until: f64) {
         self.held = Some((until, self.now));
         self.known = None;
     }
@@ -236,16 +236,16 @@ impl Bench {
             max_pages: None,
             max_ms: None,
             window: None,
-            shown: true,
+            has_consumer: true,
         };
         let mut round = Round::new(plan, self.now);
         let (mut input, mut sign_ins, mut first) = (Input::Begin, 0, true);
-        let (mut sum, mut floor) = (PageSummary::default(), None);
+        let (mut summary, mut floor) = (PageSummary::default(), None);
         let before = self.store.clone();
         self.round = Counts::default();
         for _ in 0.. {
             self.now += 1.0;
-            let page = matches!(input, Input::Page(_) | Input::Item);
+            let page = matches!(input, Input::Page(_) | Input::Master);
             let step = round.step(input, self.now, 0.37);
             if page && matches!(step, Step::Apply | Step::SignIn(TokenReason::Next)) {
                 sign_ins = 0;
@@ -267,7 +267,7 @@ impl Bench {
                 );
             }
             if let Step::StoreThrottle(until) = step {
-                self.pace.throttled(until, self.now);
+                self.limiter.throttled(until, self.now);
             }
             if let Step::Commit { expect, record } | Step::SaveRecord { expect, record } = &step {
                 prop_assert_eq!(
@@ -283,7 +283,7 @@ impl Bench {
                 if matches!(step, Step::StoreThrottle(_)) {
                     self.known = Some(self.held.map_or(0.0, |(until, _)| until.min(self.floor)));
                 }
-                input = Input::Broken(Error::new(Code::Store, "the disk is gone"));
+                input = Input::HostFailed(Error::new(Code::Store, "the disk is gone"));
                 continue;
             }
             input = match step {
@@ -291,7 +291,7 @@ impl Bench {
                 Step::SignIn(need) => {
                     match replies.next_if(|reply| matches!(reply, Reply::NoToken(_) | Reply::Interaction)) {
                         Some(Reply::NoToken(lost)) => Input::Unreachable(lost),
-                        Some(_) => Input::Broken(Error::new(Code::Interaction, "sign in")),
+                        Some(_) => Input::HostFailed(Error::new(Code::Interaction, "sign in")),
                         None => {
                             if matches!(need, TokenReason::Unauthorized | TokenReason::Claims(_)) {
                                 sign_ins += 1;
@@ -304,7 +304,7 @@ impl Bench {
                         }
                     }
                 }
-                Step::Fetch(ref url) | Step::Item(ref url) => {
+                Step::Fetch(ref url) | Step::FetchMaster(ref url) => {
                     let origin = Url::parse(url).unwrap().origin().ascii_serialization();
                     prop_assert_eq!(origin, "https://graph.microsoft.com", "invariant 6");
                     let own = *url == self.query.url(&self.endpoint, None) || url.contains("/events/");
@@ -313,7 +313,7 @@ impl Bench {
                         && let Some(Record {
                             phase: Phase::Paging,
                             link: Some(link),
-                            stale: 0..3,
+                            no_progress_pages: 0..3,
                             restarted: false,
                             ..
                         }) = &before
@@ -325,21 +325,21 @@ impl Bench {
                             "invariant 15: a round that was interrupted goes on at its link"
                         );
                     }
-                    let master = matches!(step, Step::Item(_));
+                    let master = matches!(step, Step::FetchMaster(_));
                     // Another query of the scope is throttled, and stores that.
                     if let Some(Reply::Throttled(ms)) =
                         replies.next_if(|reply| matches!(reply, Reply::Throttled(_)))
                     {
                         let until = self.now + f64::from(ms);
                         self.floor = self.floor.max(until);
-                        self.pace.throttled(until, self.now);
-                        self.hold(self.pace.until(self.now));
+                        self.limiter.throttled(until, self.now);
+                        self.store_throttle(self.limiter.throttled_until(self.now));
                     }
-                    if self.pace.until(self.now) <= self.now {
-                        self.now += self.pace.take(self.now, 0.37);
+                    if self.limiter.throttled_until(self.now) <= self.now {
+                        self.now += self.limiter.reserve(self.now, 0.37);
                     }
-                    if self.pace.until(self.now) > self.now {
-                        Input::Throttled(self.pace.until(self.now))
+                    if self.limiter.throttled_until(self.now) > self.now {
+                        Input::Throttled(self.limiter.throttled_until(self.now))
                     } else {
                         self.round.requests += 1;
                         prop_assert!(self.round.requests <= most, "invariant 9: a round that does not end");
@@ -348,7 +348,7 @@ impl Bench {
                             "invariant 10: asked {} ms too early",
                             self.floor - self.now
                         );
-                        let answer = self.answer(replies, master, &mut sum);
+                        let answer = self.answer(replies, master, &mut summary);
                         let Some(answer) = answer else { return Ok(End::Crashed) };
                         if let Input::Refused(refusal) = &answer
                             && matches!(refusal.status, 408 | 429 | 500..=509)
@@ -362,15 +362,15 @@ impl Bench {
                             self.floor = self.floor.max(self.now + ms);
                         }
                         match &answer {
-                            Input::Item => self.round.masters += 1,
+                            Input::Master => self.round.masters += 1,
                             Input::Page(link) if link.url().starts_with(ROOT) && !self.repeated => {}
                             _ => {
                                 self.round.faults += 1;
                                 self.round.in_a_row += 1;
                             }
                         }
-                        if matches!(answer, Input::Page(_) | Input::Item) {
-                            self.pace.answered();
+                        if matches!(answer, Input::Page(_) | Input::Master) {
+                            self.limiter.response_received();
                         }
                         prop_assert!(self.round.in_a_row <= MOST_FAULTS, "invariant 9: {:?}", self.round);
                         let Counts { requests, pages, masters, faults, .. } = self.round;
@@ -383,7 +383,7 @@ impl Bench {
                     }
                 }
                 Step::StoreThrottle(until) => {
-                    self.hold(until);
+                    self.store_throttle(until);
                     Input::ThrottleStored
                 }
                 Step::Sleep(ms, _) => {
@@ -391,13 +391,13 @@ impl Bench {
                     self.now += ms;
                     Input::Slept
                 }
-                Step::Apply => Input::Applied(Box::new(std::mem::take(&mut sum))),
+                Step::Apply => Input::Applied(Box::new(std::mem::take(&mut summary))),
                 Step::Deliver(_) => Input::Delivered,
-                Step::Await => Input::Acked,
+                Step::AwaitAcknowledgement => Input::Acknowledged,
                 Step::Commit { .. } | Step::SaveRecord { .. }
                     if replies.next_if(|reply| matches!(reply, Reply::Conflict)).is_some() =>
                 {
-                    self.store = self.store.as_ref().map(Record::next);
+                    self.store = self.store.as_ref().map(Record::next_revision);
                     Input::Conflict
                 }
                 Step::Commit { record, .. } => {
@@ -409,7 +409,9 @@ impl Bench {
                     self.store = Some(*record);
                     Input::Committed
                 }
-                Step::Sweep { .. } => Input::Swept(SweepSummary { work: false, growth: 0, after: None }),
+                Step::Sweep { .. } => {
+                    Input::Swept(SweepSummary { has_changes: false, count_delta: 0, after: None })
+                }
                 Step::Done => return Ok(End::Done),
                 Step::Fail(failure) => {
                     prop_assert!(!failure.message.contains(SECRET), "invariant 8: {}", failure.message);
@@ -422,35 +424,35 @@ impl Bench {
         unreachable!()
     }
 
-    /// What comes back for one request; nothing if the process ends. `sum` is what its page brings.
+    /// What comes back for one request; nothing if the process ends. `summary` is what its page brings.
     fn answer(
         &mut self,
         replies: &mut Peekable<impl Iterator<Item = Reply>>,
         master: bool,
-        sum: &mut PageSummary,
+        summary: &mut PageSummary,
     ) -> Option<Input> {
-        let news = || PageSummary { items: 1, news: true, ..PageSummary::default() };
+        let made_progress = || PageSummary { items: 1, made_progress: true, ..PageSummary::default() };
         Some(match replies.next_if(|reply| !matches!(reply, Reply::Conflict | Reply::NoStore)) {
-            None | Some(Reply::Next(..) | Reply::Delta(_) | Reply::Hostile(..)) if master => Input::Item,
+            None | Some(Reply::Next(..) | Reply::Delta(_) | Reply::Hostile(..)) if master => Input::Master,
             None => {
-                *sum = news();
+                *summary = made_progress();
                 let link = self.new_link();
                 Input::Page(if replies.peek().is_some() { Link::Next(link) } else { Link::Delta(link) })
             }
-            Some(Reply::Next(name, news)) => {
-                *sum = PageSummary {
-                    items: u32::from(news.is_some()),
-                    news: news == Some(true),
+            Some(Reply::Next(name, made_progress)) => {
+                *summary = PageSummary {
+                    items: u32::from(made_progress.is_some()),
+                    made_progress: made_progress == Some(true),
                     ..PageSummary::default()
                 };
-                if news == Some(true) && name % 5 == 0 {
-                    sum.masters.push(format!("m{name}"));
-                    sum.fresh.push(format!("f{name}"));
+                if made_progress == Some(true) && name % 5 == 0 {
+                    summary.missing_masters.push(format!("m{name}"));
+                    summary.new_ids.push(format!("f{name}"));
                 }
                 Input::Page(Link::Next(self.link(&name.to_string())))
             }
             Some(Reply::Delta(name)) => {
-                *sum = PageSummary::default();
+                *summary = PageSummary::default();
                 Input::Page(Link::Delta(self.link(&name.to_string())))
             }
             Some(Reply::Hostile(which, next)) => {
@@ -525,7 +527,7 @@ proptest! {
         let mut names = 0_u8;
         let mut endless = replies.iter().cloned().cycle().map(|reply| match reply {
             // Links that change every time can't be told from progress by the links.
-            Reply::Next(name, news) if name % 2 == 0 => { names = names.wrapping_add(1); Reply::Next(names, news) }
+            Reply::Next(name, made_progress) if name % 2 == 0 => { names = names.wrapping_add(1); Reply::Next(names, made_progress) }
             other => other,
         }).peekable();
         let ended = bench.round(&mut endless, 30_000)?;

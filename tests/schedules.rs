@@ -153,9 +153,9 @@ fn consume(copy: &mut Copy, page: &Value) {
 /// A round to its end, or to the end of its process.
 async fn round(query: &Query, turn: &Turn, copy: &mut Copy) -> Result<(), Refused> {
     let options = turn.most.map_or(JsValue::UNDEFINED, |most| to_js(&json!({ "maxPages": most })));
-    let round = query.round(options, &Function::new_no_args(""), turn.shown)?;
+    let round = query.round(options, &Function::new_no_args(""), turn.has_consumer)?;
     while let Some(page) = next(&round).await? {
-        if turn.shown {
+        if turn.has_consumer {
             consume(copy, &page);
         }
         support::ack(&round).await?;

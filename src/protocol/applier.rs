@@ -10,7 +10,7 @@ use std::collections::HashSet;
 
 use super::change::{
     ApplyMode, Change, Collapsed, Entry, PageEffects, PageSummary, Reason, Row, SweepSummary, apply,
-    collapse, pass, sweep,
+    collapse, pass_through, sweep,
 };
 use super::item::Item;
 use super::query::Query;
@@ -25,7 +25,7 @@ pub struct PageApplier<I> {
     page: Option<Collapsed<I>>,
     /// Series masters that are named by occurrences of the page and are not in it.
     masters: Vec<String>,
-    applied: PageEffects<I>,
+    effects: PageEffects<I>,
     seen: RecentVersions,
 }
 
@@ -35,7 +35,7 @@ impl<I: Item> Default for PageApplier<I> {
             items: Vec::new(),
             page: None,
             masters: Vec::new(),
-            applied: PageEffects::default(),
+            effects: PageEffects::default(),
             seen: RecentVersions::default(),
         }
     }
@@ -50,7 +50,7 @@ impl<I: Item> PageApplier<I> {
     /// The ids whose rows [`Self::apply`] needs, in the order in which it needs them; none without
     /// a mirror.
     pub fn ids(&mut self, query: &Query) -> Vec<&str> {
-        let page = self.page.insert(collapse(std::mem::take(&mut self.items), query.reading()));
+        let page = self.page.insert(collapse(std::mem::take(&mut self.items), query.item_format()));
         if !query.mirror {
             return Vec::new();
         }
@@ -67,7 +67,7 @@ impl<I: Item> PageApplier<I> {
         let mut summary = PageSummary {
             items: page.items,
             unidentified: page.no_id + page.not_an_object,
-            left: unacknowledged(&entries, mode),
+            unacknowledged: unacknowledged(&entries, mode),
             ..PageSummary::default()
         };
         let (mut side_rows, mut edited) = (Vec::new(), HashSet::new());
@@ -76,52 +76,52 @@ impl<I: Item> PageApplier<I> {
                 let Some(item) = entry.upserted() else { continue };
                 if is_master(item) {
                     side_rows.push(side_row(id));
-                    summary.brought.push(id.clone());
-                } else if row.as_ref().is_some_and(|row| row.round == mode.round && !row.item.same(item)) {
+                    summary.received_masters.push(id.clone());
+                } else if row.as_ref().is_some_and(|row| row.round == mode.round && !row.item.equals(item)) {
                     edited.extend(named_master(item));
                 }
             }
         }
         let mut rows = rows.into_iter();
         if mode.has_mirror {
-            self.applied = apply(entries, &mut rows, mode, &mut self.seen);
-            let new = self.applied.changes.iter().filter_map(|change| match change {
+            self.effects = apply(entries, &mut rows, mode, &mut self.seen);
+            let new = self.effects.changes.iter().filter_map(|change| match change {
                 Change::Upsert { id, old: None, .. } => Some(id.clone()),
                 _ => None,
             });
-            summary.fresh = new.collect();
+            summary.new_ids = new.collect();
         } else {
-            self.applied = pass(entries, mode, &mut self.seen);
+            self.effects = pass_through(entries, mode, &mut self.seen);
         }
         for (id, row) in std::mem::take(&mut self.masters).into_iter().zip(rows) {
             // An occurrence that changed since this round brought it: what the round brought of its
             // master may be older.
             if edited.contains(&id) || row.is_none_or(|row| row.round != mode.round) {
-                summary.masters.push(id);
+                summary.missing_masters.push(id);
             }
         }
         // A master that Graph lists replaces the one that was fetched.
-        self.applied.remove.append(&mut side_rows);
+        self.effects.remove.append(&mut side_rows);
         if mode.is_final_page && mode.has_consumer {
             // Graph never spoke again of what was delivered before: it is not there.
-            let gone = std::mem::take(&mut summary.left).into_iter().map(|id| Change::Remove {
+            let gone = std::mem::take(&mut summary.unacknowledged).into_iter().map(|id| Change::Remove {
                 id,
                 reason: Reason::Ghost,
                 old: None,
             });
-            self.applied.changes.extend(gone);
+            self.effects.changes.extend(gone);
         }
-        summary.news = self.applied.news;
-        summary.staged = self.applied.staged;
-        summary.growth = self.applied.growth;
+        summary.made_progress = self.effects.made_progress;
+        summary.staged = self.effects.staged;
+        summary.count_delta = self.effects.count_delta;
         summary
     }
 
     /// Puts a series master, fetched by itself, beside the mirror. False if it has no id.
     pub fn master(&mut self, item: I, round: u32) -> bool {
-        let id = item.text_of("id");
+        let id = item.string_property("id");
         if let Some(id) = &id {
-            self.applied.put.push((side_row(id), Row::new(round, item)));
+            self.effects.put.push((side_row(id), Row::new(round, item)));
         }
         id.is_some()
     }
@@ -135,19 +135,19 @@ impl<I: Item> PageApplier<I> {
         completed: &Completed,
     ) -> SweepSummary {
         let after = if has_more { rows.last().map(|(id, _)| id.clone()) } else { None };
-        self.applied = sweep(rows, completed);
-        let work = !self.applied.remove.is_empty() || !self.applied.put.is_empty();
-        SweepSummary { work, growth: self.applied.growth, after }
+        self.effects = sweep(rows, completed);
+        let has_changes = !self.effects.remove.is_empty() || !self.effects.put.is_empty();
+        SweepSummary { has_changes, count_delta: self.effects.count_delta, after }
     }
 
     /// What the page does.
-    pub fn applied(&self) -> &PageEffects<I> {
-        &self.applied
+    pub fn effects(&self) -> &PageEffects<I> {
+        &self.effects
     }
 
     /// The same, to put copies in the place of what its consumer gets.
-    pub fn applied_mut(&mut self) -> &mut PageEffects<I> {
-        &mut self.applied
+    pub fn effects_mut(&mut self) -> &mut PageEffects<I> {
+        &mut self.effects
     }
 
     /// Takes the page away, committed, and counts it.
@@ -155,7 +155,7 @@ impl<I: Item> PageApplier<I> {
         if let Some(page) = self.page.take() {
             report.count_page(&page);
         }
-        let applied = std::mem::take(&mut self.applied);
+        let applied = std::mem::take(&mut self.effects);
         report.count_changes(&applied);
         applied
     }
@@ -203,7 +203,7 @@ mod tests {
         let mode = ApplyMode {
             round: 1,
             full: true,
-            format: query.reading(),
+            format: query.item_format(),
             has_mirror: true,
             has_consumer: true,
             is_final_page: false,
@@ -211,6 +211,9 @@ mod tests {
             delivered: &delivered,
         };
         let summary = applier.apply(vec![None; 2 * MANY], mode);
-        assert_eq!((summary.masters.len(), summary.fresh.len(), summary.left.len()), (MANY, MANY, MANY / 2));
+        assert_eq!(
+            (summary.missing_masters.len(), summary.new_ids.len(), summary.unacknowledged.len()),
+            (MANY, MANY, MANY / 2)
+        );
     }
 }

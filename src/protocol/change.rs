@@ -86,11 +86,11 @@ pub enum Skipped {
 }
 
 /// Reads one item.
-pub fn entry<I: Item>(item: I, dialect: Dialect) -> Result<(String, Entry<I>), Skipped> {
+pub fn parse_item<I: Item>(item: I, dialect: Dialect) -> Result<(String, Entry<I>), Skipped> {
     if !item.is_object() {
         return Err(Skipped::NotAnObject);
     }
-    let id = item.text_of("id").filter(|id| is_usable(id)).ok_or(Skipped::NoId)?;
+    let id = item.string_property("id").filter(|id| is_usable(id)).ok_or(Skipped::NoId)?;
     let entry = match removal(&item, dialect) {
         Some(reason) => Entry::Remove(reason),
         None => Entry::Upsert(item),
@@ -107,7 +107,7 @@ fn is_usable(id: &str) -> bool {
 /// How this item says that it is gone, if it does.
 pub fn removal<I: Item>(item: &I, dialect: Dialect) -> Option<Reason> {
     if let Some(removed) = item.get("@removed").filter(|removed| !removed.is_null()) {
-        let soft = removed.text_of("reason").is_some_and(|reason| reason == "changed");
+        let soft = removed.string_property("reason").is_some_and(|reason| reason == "changed");
         return Some(if soft { Reason::Changed } else { Reason::Deleted });
     }
     let gone = match dialect {
@@ -146,7 +146,7 @@ pub struct ItemFormat {
 
 /// Reads the items of a page; the last state of an id wins, folded where the page is `minimal` or
 /// has slices.
-pub fn collapse<I: Item>(items: Vec<I>, reading: ItemFormat) -> Collapsed<I> {
+pub fn collapse<I: Item>(items: Vec<I>, format: ItemFormat) -> Collapsed<I> {
     let mut page: Collapsed<I> = Collapsed {
         entries: Vec::with_capacity(items.len()),
         items: 0,
@@ -154,10 +154,10 @@ pub fn collapse<I: Item>(items: Vec<I>, reading: ItemFormat) -> Collapsed<I> {
         no_id: 0,
         not_an_object: 0,
     };
-    let mut places: HashMap<String, usize> = HashMap::with_capacity(items.len());
+    let mut positions: HashMap<String, usize> = HashMap::with_capacity(items.len());
     for item in items {
         page.items += 1;
-        let (id, new) = match entry(item, reading.dialect) {
+        let (id, new) = match parse_item(item, format.dialect) {
             Ok(read) => read,
             Err(Skipped::NoId) => {
                 page.no_id += 1;
@@ -168,15 +168,15 @@ pub fn collapse<I: Item>(items: Vec<I>, reading: ItemFormat) -> Collapsed<I> {
                 continue;
             }
         };
-        let place = *places.entry(id.clone()).or_insert(page.entries.len());
-        if let Some((_, old)) = page.entries.get_mut(place) {
+        let position = *positions.entry(id.clone()).or_insert(page.entries.len());
+        if let Some((_, old)) = page.entries.get_mut(position) {
             page.duplicates += 1;
             *old = match (&*old, new) {
-                (Entry::Upsert(first), Entry::Upsert(second)) if reading.slices => {
-                    Entry::Upsert(relation::joined(first.clone(), second, reading.minimal))
+                (Entry::Upsert(first), Entry::Upsert(second)) if format.slices => {
+                    Entry::Upsert(relation::join_slices(first.clone(), second, format.minimal))
                 }
-                (Entry::Upsert(first), Entry::Upsert(second)) if reading.minimal => {
-                    Entry::Upsert(first.overlaid(&second))
+                (Entry::Upsert(first), Entry::Upsert(second)) if format.minimal => {
+                    Entry::Upsert(first.overlaid_with(&second))
                 }
                 (_, new) => new,
             };
@@ -244,9 +244,9 @@ pub struct PageEffects<I> {
     /// What to tell.
     pub changes: Vec<Change<I>>,
     /// Items more in the mirror, or fewer.
-    pub growth: i32,
+    pub count_delta: i32,
     /// Whether there is anything that this round has not brought before.
-    pub news: bool,
+    pub made_progress: bool,
     /// Whether relationship sets wait for the end of the round.
     pub staged: bool,
 }
@@ -257,8 +257,8 @@ impl<I> Default for PageEffects<I> {
             put: Vec::new(),
             remove: Vec::new(),
             changes: Vec::new(),
-            growth: 0,
-            news: false,
+            count_delta: 0,
+            made_progress: false,
             staged: false,
         }
     }
@@ -272,28 +272,28 @@ pub struct PageSummary {
     /// Members of `value` that could not be identified.
     pub unidentified: u32,
     /// Whether any of them is new to this round.
-    pub news: bool,
+    pub made_progress: bool,
     /// Whether relationship sets wait for the end of the round.
     pub staged: bool,
     /// Items more in the mirror, or fewer.
-    pub growth: i32,
+    pub count_delta: i32,
     /// Ids new to the mirror.
-    pub fresh: Vec<String>,
+    pub new_ids: Vec<String>,
     /// Of the ids delivered without an acknowledgement, those that this page does not mention.
-    pub left: Vec<String>,
+    pub unacknowledged: Vec<String>,
     /// Series masters that this round has not brought.
-    pub masters: Vec<String>,
+    pub missing_masters: Vec<String>,
     /// Series masters that this page brings.
-    pub brought: Vec<String>,
+    pub received_masters: Vec<String>,
 }
 
 /// What a sweep did to a chunk of the mirror.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SweepSummary {
     /// Whether anything in it is to be written.
-    pub work: bool,
+    pub has_changes: bool,
     /// Items more in the mirror, or fewer.
-    pub growth: i32,
+    pub count_delta: i32,
     /// Its last id; none if that was the end of the mirror.
     pub after: Option<String>,
 }
@@ -327,32 +327,32 @@ pub fn apply<I: Item>(
     mode: ApplyMode<'_>,
     seen: &mut RecentVersions,
 ) -> PageEffects<I> {
-    let mut applied = PageEffects::default();
+    let mut effects = PageEffects::default();
     let delivered: HashSet<&str> = mode.delivered.iter().map(String::as_str).collect();
     for (id, entry) in entries {
         match (entry, rows.next().flatten()) {
-            (Entry::Upsert(item), row) => upsert(&mut applied, id, item, row, mode),
+            (Entry::Upsert(item), row) => upsert(&mut effects, id, item, row, mode),
             (Entry::Remove(reason), Some(row)) => {
-                applied.news = true;
-                applied.growth -= 1;
-                applied.remove.push(id.clone());
-                applied.changes.push(Change::Remove { id, reason, old: Some(row.item) });
+                effects.made_progress = true;
+                effects.count_delta -= 1;
+                effects.remove.push(id.clone());
+                effects.changes.push(Change::Remove { id, reason, old: Some(row.item) });
             }
             (Entry::Remove(reason), None) => {
-                applied.news |= seen.is_new(&id, REMOVED);
+                effects.made_progress |= seen.is_new(&id, REMOVED);
                 if delivered.contains(id.as_str()) {
-                    applied.changes.push(Change::Remove { id, reason, old: None });
+                    effects.changes.push(Change::Remove { id, reason, old: None });
                 }
             }
         }
     }
-    applied
+    effects
 }
 
 const REMOVED: &str = "@removed";
 
 fn upsert<I: Item>(
-    applied: &mut PageEffects<I>,
+    effects: &mut PageEffects<I>,
     id: String,
     item: I,
     row: Option<Row<I>>,
@@ -368,19 +368,20 @@ fn upsert<I: Item>(
         None => (None, Vec::new(), None),
     };
     let mut item = match &old {
-        Some(old) if fold => old.overlaid(&item),
+        Some(old) if fold => old.overlaid_with(&item),
         // A sighting without slices says nothing of the sets.
-        Some(old) if !sets.is_empty() => item.overlaid(&relation::sets(old, &sets)),
+        Some(old) if !sets.is_empty() => item.overlaid_with(&relation::sets(old, &sets)),
         _ => item,
     };
     let mut gathered = None;
     if mode.full {
         let before = staged.filter(|_| again);
         if sliced || !sets.is_empty() || before.is_some() {
-            let sets = relation::fold(&before.clone().unwrap_or_else(|| I::object(Vec::new())), slices);
-            applied.news |= before.is_none_or(|before| !before.same(&sets));
+            let sets =
+                relation::fold(&before.clone().unwrap_or_else(|| I::from_properties(Vec::new())), slices);
+            effects.made_progress |= before.is_none_or(|before| !before.equals(&sets));
             gathered = Some(sets);
-            applied.staged = true;
+            effects.staged = true;
         }
     } else if sliced {
         for (name, _) in &slices {
@@ -391,29 +392,29 @@ fn upsert<I: Item>(
         item = relation::fold(&item, slices);
     }
     let unchanged = old.as_ref().is_some_and(|old| unchanged(old, &item, fold));
-    applied.news |= !again || !unchanged;
-    applied.growth += i32::from(old.is_none());
-    applied.put.push((id.clone(), Row { round: mode.round, item: item.clone(), sets, staged: gathered }));
-    applied.changes.push(Change::Upsert { id, item, old, unchanged, partial: false });
+    effects.made_progress |= !again || !unchanged;
+    effects.count_delta += i32::from(old.is_none());
+    effects.put.push((id.clone(), Row { round: mode.round, item: item.clone(), sets, staged: gathered }));
+    effects.changes.push(Change::Upsert { id, item, old, unchanged, partial: false });
 }
 
 /// Announces a page without a mirror to compare it with.
-pub fn pass<I: Item>(
+pub fn pass_through<I: Item>(
     entries: Vec<(String, Entry<I>)>,
     mode: ApplyMode<'_>,
     seen: &mut RecentVersions,
 ) -> PageEffects<I> {
-    let mut applied = PageEffects::default();
+    let mut effects = PageEffects::default();
     for (id, entry) in entries {
-        applied.news |= match &entry {
+        effects.made_progress |= match &entry {
             Entry::Remove(_) => seen.is_new(&id, REMOVED),
-            Entry::Upsert(item) => match item.text_of(ETAG) {
+            Entry::Upsert(item) => match item.string_property(ETAG) {
                 Some(etag) => seen.is_new(&id, &etag),
                 // The text of an item is only made when its id comes again.
-                None => seen.is_new(&id, "") || seen.is_new(&id, &item.json()),
+                None => seen.is_new(&id, "") || seen.is_new(&id, &item.to_json()),
             },
         };
-        applied.changes.push(match entry {
+        effects.changes.push(match entry {
             // Also in a full round: only the first sighting of an id is whole, and a feed cannot
             // know which that is.
             Entry::Upsert(item) => {
@@ -422,42 +423,42 @@ pub fn pass<I: Item>(
             Entry::Remove(reason) => Change::Remove { id, reason, old: None },
         });
     }
-    applied
+    effects
 }
 
 const ETAG: &str = "@odata.etag";
 
 fn unchanged<I: Item>(old: &I, new: &I, folded: bool) -> bool {
-    match (old.text_of(ETAG), new.text_of(ETAG)) {
+    match (old.string_property(ETAG), new.string_property(ETAG)) {
         // A folded object may carry the etag of before.
         (Some(old), Some(new)) if !folded => old == new,
-        _ => old.same(new),
+        _ => old.equals(new),
     }
 }
 
 /// Ends a completed full round over some rows of the mirror: removes the ghosts, which it did not
 /// see, and shows the relationship sets that it gathered.
 pub fn sweep<I: Item>(rows: Vec<(String, Row<I>)>, completed: &Completed) -> PageEffects<I> {
-    let mut applied = PageEffects::default();
+    let mut effects = PageEffects::default();
     for (id, row) in rows {
         if row.round != completed.round() {
             if !completed.lists_all() {
                 continue;
             }
-            applied.remove.push(id.clone());
+            effects.remove.push(id.clone());
             if !is_side_row(&id) {
-                applied.growth -= 1;
-                applied.changes.push(Change::Remove { id, reason: Reason::Ghost, old: Some(row.item) });
+                effects.count_delta -= 1;
+                effects.changes.push(Change::Remove { id, reason: Reason::Ghost, old: Some(row.item) });
             }
         } else if let Some(gathered) = row.staged {
-            let item = relation::promoted(&row.item, &row.sets, &gathered);
-            applied.put.push((
+            let item = relation::with_staged_sets(&row.item, &row.sets, &gathered);
+            effects.put.push((
                 id.clone(),
-                Row { round: row.round, item: item.clone(), sets: gathered.names(), staged: None },
+                Row { round: row.round, item: item.clone(), sets: gathered.property_names(), staged: None },
             ));
-            let unchanged = row.item.same(&item);
+            let unchanged = row.item.equals(&item);
             if !unchanged {
-                applied.changes.push(Change::Upsert {
+                effects.changes.push(Change::Upsert {
                     id,
                     item,
                     old: Some(row.item),
@@ -467,7 +468,7 @@ pub fn sweep<I: Item>(rows: Vec<(String, Row<I>)>, completed: &Completed) -> Pag
             }
         }
     }
-    applied
+    effects
 }
 
 #[cfg(test)]

@@ -95,7 +95,7 @@ impl Endpoint {
                 format!(
                     "a link leads away from {}: {why} ({}); the token was not sent, reset() starts over without this link",
                     self.origin,
-                    shown(link)
+                    redacted(link)
                 ),
             ))
         };
@@ -130,13 +130,13 @@ impl Endpoint {
 }
 
 /// A link without what follows its path: tokens stay out of messages and reports.
-pub fn shown(link: &str) -> String {
+pub fn redacted(link: &str) -> String {
     let (path, rest) = link.split_at(link.find(['?', '#', '(']).unwrap_or(link.len()));
-    let mut shown: String = path.chars().take(200).filter(|c| !c.is_control()).collect();
+    let mut text: String = path.chars().take(200).filter(|c| !c.is_control()).collect();
     if !rest.is_empty() {
-        shown.push('…');
+        text.push('…');
     }
-    shown
+    text
 }
 
 /// URL parsers drop tabs and line ends, trim spaces at the ends and read `\` as `/`.
@@ -326,6 +326,6 @@ mod tests {
             graph().admit("https://evil.example/v1.0/users/delta?$deltatoken=secret").unwrap_err().message;
         assert!(message.contains("(https://evil.example/v1.0/users/delta…)"), "{message}");
         assert!(!message.contains("secret"));
-        assert_eq!(shown("/me/drive/root/delta(token='secret')"), "/me/drive/root/delta…");
+        assert_eq!(redacted("/me/drive/root/delta(token='secret')"), "/me/drive/root/delta…");
     }
 }

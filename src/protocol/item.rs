@@ -9,31 +9,31 @@ pub trait Item: Clone {
     /// The property of this name, if this is an object that has it. `null` is a value.
     fn get(&self, name: &str) -> Option<Self>;
     /// The value, if it is a string.
-    fn text(&self) -> Option<String>;
+    fn as_string(&self) -> Option<String>;
     /// The value, if it is a number.
-    fn number(&self) -> Option<f64>;
+    fn as_number(&self) -> Option<f64>;
     /// The members, if it is an array.
-    fn list(&self) -> Option<Vec<Self>>;
+    fn as_array(&self) -> Option<Vec<Self>>;
     /// Whether it is an object, and neither an array nor `null`.
     fn is_object(&self) -> bool;
     /// Whether it is `null`.
     fn is_null(&self) -> bool;
     /// Deep equality, whatever the order of the keys.
-    fn same(&self, other: &Self) -> bool;
+    fn equals(&self, other: &Self) -> bool;
     /// A copy of this object with the properties of `newer` put over it.
-    fn overlaid(&self, newer: &Self) -> Self;
+    fn overlaid_with(&self, newer: &Self) -> Self;
     /// The names of its properties, if it is an object.
-    fn names(&self) -> Vec<String>;
+    fn property_names(&self) -> Vec<String>;
     /// An object.
-    fn object(named: Vec<(String, Self)>) -> Self;
+    fn from_properties(named: Vec<(String, Self)>) -> Self;
     /// A list.
-    fn array(members: Vec<Self>) -> Self;
+    fn from_members(members: Vec<Self>) -> Self;
     /// The value as JSON text.
-    fn json(&self) -> String;
+    fn to_json(&self) -> String;
 
     /// The property of this name, if it is a string.
-    fn text_of(&self, name: &str) -> Option<String> {
-        self.get(name)?.text()
+    fn string_property(&self, name: &str) -> Option<String> {
+        self.get(name)?.as_string()
     }
 }
 
@@ -47,13 +47,13 @@ mod native {
         fn get(&self, name: &str) -> Option<Self> {
             self.as_object()?.get(name).cloned()
         }
-        fn text(&self) -> Option<String> {
+        fn as_string(&self) -> Option<String> {
             self.as_str().map(str::to_owned)
         }
-        fn number(&self) -> Option<f64> {
+        fn as_number(&self) -> Option<f64> {
             self.as_f64()
         }
-        fn list(&self) -> Option<Vec<Self>> {
+        fn as_array(&self) -> Option<Vec<Self>> {
             self.as_array().cloned()
         }
         fn is_object(&self) -> bool {
@@ -62,10 +62,10 @@ mod native {
         fn is_null(&self) -> bool {
             Value::is_null(self)
         }
-        fn same(&self, other: &Self) -> bool {
+        fn equals(&self, other: &Self) -> bool {
             self == other
         }
-        fn overlaid(&self, newer: &Self) -> Self {
+        fn overlaid_with(&self, newer: &Self) -> Self {
             let mut merged = self.clone();
             if let (Some(old), Some(new)) = (merged.as_object_mut(), newer.as_object()) {
                 for (name, value) in new {
@@ -74,16 +74,16 @@ mod native {
             }
             merged
         }
-        fn names(&self) -> Vec<String> {
+        fn property_names(&self) -> Vec<String> {
             self.as_object().map(|object| object.keys().cloned().collect()).unwrap_or_default()
         }
-        fn object(named: Vec<(String, Self)>) -> Self {
+        fn from_properties(named: Vec<(String, Self)>) -> Self {
             Value::Object(named.into_iter().collect())
         }
-        fn array(members: Vec<Self>) -> Self {
+        fn from_members(members: Vec<Self>) -> Self {
             Value::Array(members)
         }
-        fn json(&self) -> String {
+        fn to_json(&self) -> String {
             self.to_string()
         }
     }

@@ -67,7 +67,7 @@ pub enum Malformed {
 
 impl Malformed {
     /// Of a text that is no JSON: what its beginning tells.
-    pub fn of(text: &str) -> Self {
+    pub fn from_body(text: &str) -> Self {
         let text = text.trim_ascii();
         match text.bytes().next() {
             None => Self::Empty,
@@ -98,14 +98,14 @@ impl Malformed {
 }
 
 /// Reads the body of an answer whose status was good.
-pub fn read<I: Item>(body: &I) -> Result<Page<I>, Malformed> {
+pub fn parse<I: Item>(body: &I) -> Result<Page<I>, Malformed> {
     if !body.is_object() {
         return Err(Malformed::NotAnObject);
     }
     if let Some(error) = body.get("error").filter(Item::is_object) {
-        return Err(Malformed::ErrorInside(redact_name(&error.text_of("code").unwrap_or_default())));
+        return Err(Malformed::ErrorInside(redact_name(&error.string_property("code").unwrap_or_default())));
     }
-    let items = body.get("value").ok_or(Malformed::NoValue)?.list().ok_or(Malformed::ValueNotAList)?;
+    let items = body.get("value").ok_or(Malformed::NoValue)?.as_array().ok_or(Malformed::ValueNotAList)?;
     let link = match (link(body, "@odata.nextLink")?, link(body, "@odata.deltaLink")?) {
         (Some(next), _) => Link::Next(next),
         (None, Some(delta)) => Link::Delta(delta),
@@ -118,7 +118,9 @@ fn link<I: Item>(body: &I, key: &str) -> Result<Option<String>, Malformed> {
     match body.get(key) {
         None => Ok(None),
         Some(value) if value.is_null() => Ok(None),
-        Some(value) => value.text().filter(|text| !text.is_empty()).map(Some).ok_or(Malformed::LinkNotText),
+        Some(value) => {
+            value.as_string().filter(|text| !text.is_empty()).map(Some).ok_or(Malformed::LinkNotText)
+        }
     }
 }
 
@@ -128,62 +130,62 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn parse(text: &str) -> Result<Page<Value>, Malformed> {
-        read(&serde_json::from_str(text).unwrap())
+    fn parse_text(text: &str) -> Result<Page<Value>, Malformed> {
+        parse(&serde_json::from_str(text).unwrap())
     }
 
     #[test]
     fn a_link_is_found_before_and_after_the_value() {
         let next = Link::Next("https://graph.example/x?$deltatoken=a".into());
         let before =
-            parse(r#"{"@odata.nextLink":"https://graph.example/x?$deltatoken=a","value":[]}"#).unwrap();
+            parse_text(r#"{"@odata.nextLink":"https://graph.example/x?$deltatoken=a","value":[]}"#).unwrap();
         let after =
-            parse(r#"{"value":[],"@odata.nextLink":"https://graph.example/x?$deltatoken=a"}"#).unwrap();
+            parse_text(r#"{"value":[],"@odata.nextLink":"https://graph.example/x?$deltatoken=a"}"#).unwrap();
         assert_eq!((before.link, after.link), (next.clone(), next));
     }
 
     #[test]
     fn only_the_key_tells_the_links_apart() {
         let page =
-            parse(r#"{"@odata.deltaLink":"https://graph.example/x?$skiptoken=a","value":[]}"#).unwrap();
+            parse_text(r#"{"@odata.deltaLink":"https://graph.example/x?$skiptoken=a","value":[]}"#).unwrap();
         assert_eq!(page.link, Link::Delta("https://graph.example/x?$skiptoken=a".into()));
     }
 
     #[test]
     fn a_page_without_a_link_is_unfinished() {
-        assert_eq!(parse(r#"{"value":[{"id":"a"}]}"#), Err(Malformed::NoLink));
-        assert_eq!(parse(r#"{"value":[],"@odata.nextLink":null}"#), Err(Malformed::NoLink));
+        assert_eq!(parse_text(r#"{"value":[{"id":"a"}]}"#), Err(Malformed::NoLink));
+        assert_eq!(parse_text(r#"{"value":[],"@odata.nextLink":null}"#), Err(Malformed::NoLink));
     }
 
     #[test]
     fn a_page_with_both_links_goes_on() {
-        let page = parse(r#"{"@odata.deltaLink":"d","@odata.nextLink":"n","value":[]}"#).unwrap();
+        let page = parse_text(r#"{"@odata.deltaLink":"d","@odata.nextLink":"n","value":[]}"#).unwrap();
         assert_eq!(page.link, Link::Next("n".into()));
     }
 
     #[test]
     fn a_body_without_a_list_of_items_is_no_page() {
-        assert_eq!(parse(r#"{"@odata.nextLink":"n"}"#), Err(Malformed::NoValue));
-        assert_eq!(parse(r#"{"@odata.nextLink":"n","value":null}"#), Err(Malformed::ValueNotAList));
-        assert_eq!(parse(r#"{"@odata.nextLink":"n","value":{}}"#), Err(Malformed::ValueNotAList));
-        assert_eq!(parse("[]"), Err(Malformed::NotAnObject));
-        assert_eq!(parse("3"), Err(Malformed::NotAnObject));
+        assert_eq!(parse_text(r#"{"@odata.nextLink":"n"}"#), Err(Malformed::NoValue));
+        assert_eq!(parse_text(r#"{"@odata.nextLink":"n","value":null}"#), Err(Malformed::ValueNotAList));
+        assert_eq!(parse_text(r#"{"@odata.nextLink":"n","value":{}}"#), Err(Malformed::ValueNotAList));
+        assert_eq!(parse_text("[]"), Err(Malformed::NotAnObject));
+        assert_eq!(parse_text("3"), Err(Malformed::NotAnObject));
     }
 
     #[test]
     fn a_link_that_is_no_text_is_refused() {
-        assert_eq!(parse(r#"{"@odata.nextLink":7,"value":[]}"#), Err(Malformed::LinkNotText));
-        assert_eq!(parse(r#"{"@odata.deltaLink":"","value":[]}"#), Err(Malformed::LinkNotText));
+        assert_eq!(parse_text(r#"{"@odata.nextLink":7,"value":[]}"#), Err(Malformed::LinkNotText));
+        assert_eq!(parse_text(r#"{"@odata.deltaLink":"","value":[]}"#), Err(Malformed::LinkNotText));
     }
 
     #[test]
     fn an_error_under_a_good_status_is_no_page() {
         let body = json!({"error": {"code": "generalException"}, "value": [], "@odata.deltaLink": "d"});
-        assert_eq!(read(&body), Err(Malformed::ErrorInside("generalException".into())));
+        assert_eq!(parse(&body), Err(Malformed::ErrorInside("generalException".into())));
     }
 
     #[test]
     fn an_empty_page_is_a_page() {
-        assert_eq!(parse(r#"{"@odata.nextLink":"n","value":[]}"#).unwrap().items.len(), 0);
+        assert_eq!(parse_text(r#"{"@odata.nextLink":"n","value":[]}"#).unwrap().items.len(), 0);
     }
 }

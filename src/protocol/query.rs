@@ -27,13 +27,13 @@ pub struct Query {
     /// The kind, if Graph documents it.
     pub resource: Option<&'static Resource>,
     /// The path below the root, and behind it the parameters, encoded.
-    target: String,
+    path_and_query: String,
     /// The parameters in canonical form, for the key.
     canonical: String,
     /// The Prefer values, one header, in this order.
     pub prefer: Vec<String>,
     /// The Prefer values that shape what is stored, for the key.
-    shape: Vec<String>,
+    key_prefer: Vec<String>,
     /// Whether `return=minimal` is asked for.
     pub minimal: bool,
     /// Whether a round from the query lists everything; one from `latest` or from a timestamp does
@@ -53,7 +53,7 @@ pub struct Query {
     /// `odata.maxpagesize`, where the kind has it: as configured, or Graph's own.
     pub page_size: Option<u32>,
     /// The smallest page that is asked for where larger ones fail.
-    pub smallest: u32,
+    pub min_page_size: u32,
     /// Whose limits count its requests.
     pub workload: Workload,
     /// What shares them.
@@ -64,12 +64,12 @@ pub struct Query {
 impl Query {
     /// The first URL of a full round; of a rolling window, with where it is now, `start/end`.
     pub fn url(&self, endpoint: &Endpoint, window: Option<&str>) -> String {
-        let mut url = endpoint.root() + &self.target;
+        let mut url = endpoint.root() + &self.path_and_query;
         if let Some((start, end)) =
             window.filter(|_| self.window.is_some()).and_then(|window| window.split_once('/'))
         {
             let params = [("startDateTime=", start), ("&endDateTime=", end)];
-            url.push(if self.target.contains('?') { '&' } else { '?' });
+            url.push(if self.path_and_query.contains('?') { '&' } else { '?' });
             for (name, value) in params {
                 url += name;
                 url += &encode(value);
@@ -97,7 +97,7 @@ impl Query {
     }
 
     /// How its items are read.
-    pub fn reading(&self) -> ItemFormat {
+    pub fn item_format(&self) -> ItemFormat {
         ItemFormat {
             dialect: self.dialect(),
             minimal: self.minimal,
@@ -110,23 +110,23 @@ impl Query {
         let mut key = key_prefix(account);
         key += &endpoint.root();
         key += " | ";
-        key += self.target.split('?').next().unwrap_or_default();
+        key += self.path_and_query.split('?').next().unwrap_or_default();
         if !self.canonical.is_empty() {
             key += " | ";
             key += &self.canonical;
         }
-        for value in &self.shape {
+        for value in &self.key_prefer {
             // A preference that reads like another part of the key is told apart from it.
-            let looks_otherwise = value == "feed"
+            let is_ambiguous = value == "feed"
                 || value.starts_with("name=")
                 || value.starts_with('$')
                 || value.contains('&');
-            key += if looks_otherwise { " | prefer " } else { " | " };
-            key += &plain(value);
+            key += if is_ambiguous { " | prefer " } else { " | " };
+            key += &escape_key_part(value);
         }
         if let Some(name) = &self.name {
             key += " | name=";
-            key += &plain(name);
+            key += &escape_key_part(name);
         }
         if !self.mirror {
             key += " | feed";
@@ -136,7 +136,7 @@ impl Query {
 
     /// The name under which is stored until when Graph throttles its scope.
     pub fn throttle_key(&self, account: &str, endpoint: &Endpoint) -> String {
-        format!("{}{} | not before | {}", key_prefix(account), endpoint.root(), plain(&self.scope))
+        format!("{}{} | not before | {}", key_prefix(account), endpoint.root(), escape_key_part(&self.scope))
     }
 
     /// How removals are told.
@@ -147,11 +147,11 @@ impl Query {
 
 /// What the keys of an account begin with.
 pub fn key_prefix(account: &str) -> String {
-    format!("{} | ", plain(account))
+    format!("{} | ", escape_key_part(account))
 }
 
 /// A part of a key without what parts the keys.
-fn plain(text: &str) -> String {
+fn escape_key_part(text: &str) -> String {
     text.replace('%', "%25").replace('|', "%7C")
 }
 

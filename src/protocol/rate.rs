@@ -65,7 +65,7 @@ impl Workload {
     }
 }
 
-/// The pace of one scope.
+/// The limiter of one scope.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RateLimiter {
     workload: Workload,
@@ -75,19 +75,19 @@ pub struct RateLimiter {
     /// Requests at once, for now.
     limit: u32,
     /// Requests that are left in the time, and when that was counted.
-    left: f64,
-    counted: f64,
+    tokens: f64,
+    refilled_at: f64,
 }
 
 impl RateLimiter {
     /// Of a scope that nothing is known of.
     pub fn new(workload: Workload) -> Self {
-        let (limit, left, _) = workload.limits();
-        Self { workload, until: 0.0, at: 0.0, limit, left, counted: 0.0 }
+        let (limit, tokens, _) = workload.limits();
+        Self { workload, until: 0.0, at: 0.0, limit, tokens, refilled_at: 0.0 }
     }
 
     /// Not before; a time in the past where nothing is to be waited for.
-    pub fn until(&self, now: f64) -> f64 {
+    pub fn throttled_until(&self, now: f64) -> f64 {
         if believable(self.until, self.at, now) { self.until } else { 0.0 }
     }
 
@@ -98,7 +98,7 @@ impl RateLimiter {
 
     /// Graph throttles the scope: nobody before then.
     pub fn throttled(&mut self, until: f64, now: f64) {
-        if until > self.until(now) {
+        if until > self.throttled_until(now) {
             (self.until, self.at) = (until, now);
         }
         self.limit = 1;
@@ -106,26 +106,26 @@ impl RateLimiter {
 
     /// What another tab, or this one before a reload, has stored: until when, and when that was
     /// written.
-    pub fn stored(&mut self, until: f64, at: f64, now: f64) {
-        if believable(until, at, now) && until > now && until > self.until(now) {
+    pub fn adopt_stored(&mut self, until: f64, at: f64, now: f64) {
+        if believable(until, at, now) && until > now && until > self.throttled_until(now) {
             self.throttled(until, now);
             self.at = at;
         }
     }
 
     /// An answer that was no throttle.
-    pub fn answered(&mut self) {
+    pub fn response_received(&mut self) {
         let (most, ..) = self.workload.limits();
         self.limit = most.min(self.limit + 1);
     }
 
     /// Takes one request; how long to wait before it, in milliseconds. `chance` in `0.0..1.0`.
-    pub fn take(&mut self, now: f64, chance: f64) -> f64 {
+    pub fn reserve(&mut self, now: f64, chance: f64) -> f64 {
         let (most, requests, time) = self.workload.limits();
-        let gained = (now - self.counted).max(0.0) * requests / time;
-        self.left = requests.min(self.left + gained) - 1.0;
-        self.counted = now;
-        let spent = (-self.left).max(0.0) * time / requests;
+        let gained = (now - self.refilled_at).max(0.0) * requests / time;
+        self.tokens = requests.min(self.tokens + gained) - 1.0;
+        self.refilled_at = now;
+        let spent = (-self.tokens).max(0.0) * time / requests;
         let jitter = if self.limit < most { chance * JITTER } else { 0.0 };
         (spent + jitter).ceil()
     }
@@ -160,25 +160,25 @@ mod tests {
 
     #[test]
     fn after_a_throttle_they_come_back_one_by_one_and_each_at_its_own_time() {
-        let mut pace = RateLimiter::new(Workload::Outlook);
-        assert_eq!(pace.take(NOW, 0.7), 0.0);
-        pace.throttled(NOW + 5000.0, NOW);
-        pace.throttled(NOW + 1000.0, NOW);
-        assert_eq!((pace.until(NOW), pace.limit()), (NOW + 5000.0, 1));
-        assert_eq!(pace.take(NOW + 5000.0, 0.7), 700.0);
+        let mut limiter = RateLimiter::new(Workload::Outlook);
+        assert_eq!(limiter.reserve(NOW, 0.7), 0.0);
+        limiter.throttled(NOW + 5000.0, NOW);
+        limiter.throttled(NOW + 1000.0, NOW);
+        assert_eq!((limiter.throttled_until(NOW), limiter.limit()), (NOW + 5000.0, 1));
+        assert_eq!(limiter.reserve(NOW + 5000.0, 0.7), 700.0);
         for limit in [2, 3, 4, 4] {
-            pace.answered();
-            assert_eq!(pace.limit(), limit);
+            limiter.response_received();
+            assert_eq!(limiter.limit(), limit);
         }
-        assert_eq!(pace.take(NOW + 6000.0, 0.7), 0.0);
+        assert_eq!(limiter.reserve(NOW + 6000.0, 0.7), 0.0);
     }
 
     #[test]
     fn a_stored_time_counts_unless_it_is_over_or_absurd() {
         let stored = |until, at| {
-            let mut pace = RateLimiter::new(Workload::Directory);
-            pace.stored(until, at, NOW);
-            pace.until(NOW)
+            let mut limiter = RateLimiter::new(Workload::Directory);
+            limiter.adopt_stored(until, at, NOW);
+            limiter.throttled_until(NOW)
         };
         assert_eq!(stored(NOW + 60_000.0, NOW - 1000.0), NOW + 60_000.0);
         assert_eq!(
@@ -195,13 +195,13 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_set_back_makes_nobody_wait_for_a_time_that_it_no_longer_shows() {
-        let mut pace = RateLimiter::new(Workload::Directory);
-        pace.throttled(NOW + 1000.0, NOW);
-        assert_eq!(pace.until(NOW), NOW + 1000.0);
-        assert_eq!(pace.until(NOW - 86_400_000.0), 0.0);
-        pace.throttled(NOW + 10.0 * 365.0 * 86_400_000.0, NOW);
+        let mut limiter = RateLimiter::new(Workload::Directory);
+        limiter.throttled(NOW + 1000.0, NOW);
+        assert_eq!(limiter.throttled_until(NOW), NOW + 1000.0);
+        assert_eq!(limiter.throttled_until(NOW - 86_400_000.0), 0.0);
+        limiter.throttled(NOW + 10.0 * 365.0 * 86_400_000.0, NOW);
         assert_eq!(
-            pace.until(NOW),
+            limiter.throttled_until(NOW),
             0.0,
             "ten years are a mistake, though whoever was told them ends with them"
         );
@@ -214,24 +214,24 @@ mod tests {
             (Workload::Files, 1250, 60_000.0),
             (Workload::Teams, 30, 1000.0),
         ] {
-            let mut pace = RateLimiter::new(workload);
+            let mut limiter = RateLimiter::new(workload);
             for _ in 0..requests {
-                assert_eq!(pace.take(NOW, 0.5), 0.0);
+                assert_eq!(limiter.reserve(NOW, 0.5), 0.0);
             }
             let mut wait = 0.0;
             for _ in 0..requests {
-                wait = pace.take(NOW, 0.5);
+                wait = limiter.reserve(NOW, 0.5);
             }
             assert_eq!(wait, time, "{workload:?}: as many again take as long again");
-            assert!(pace.take(NOW + 2.0 * time, 0.5) <= 1.0);
+            assert!(limiter.reserve(NOW + 2.0 * time, 0.5) <= 1.0);
         }
     }
 
     #[test]
     fn a_clock_that_is_set_back_gains_nothing_and_loses_nothing() {
-        let mut pace = RateLimiter::new(Workload::Outlook);
+        let mut limiter = RateLimiter::new(Workload::Outlook);
         for _ in 0..20_000 {
-            let wait = pace.take(NOW - 1e9, 0.5);
+            let wait = limiter.reserve(NOW - 1e9, 0.5);
             assert!(wait.is_finite() && wait >= 0.0);
         }
     }

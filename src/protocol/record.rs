@@ -26,19 +26,21 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
     /// The deltaLink that the running round began with.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub start: Option<String>,
+    #[serde(rename = "start", default, skip_serializing_if = "Option::is_none")]
+    pub start_link: Option<String>,
     /// While sweeping: the last id that was looked at.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub after: Option<String>,
+    #[serde(rename = "after", default, skip_serializing_if = "Option::is_none")]
+    pub sweep_after: Option<String>,
     /// Of the running or the last round.
     pub kind: Kind,
     /// Counts the full rounds.
     pub generation: u32,
     /// Counts all rounds: rows carry the number of the one that last brought them.
-    pub round: u32,
+    #[serde(rename = "round")]
+    pub round_number: u32,
     /// The index of the next page of the running round.
-    pub page: u32,
+    #[serde(rename = "page")]
+    pub page_index: u32,
     /// The Prefer values that were sent last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prefer: Vec<String>,
@@ -51,8 +53,8 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub full_at: Option<f64>,
     /// When Graph asked for a full round, since the last complete one.
-    #[serde(default)]
-    pub resets: Vec<f64>,
+    #[serde(rename = "resets", default)]
+    pub reset_times: Vec<f64>,
     /// The window of a rolling calendar that the link is for, `start/end`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<String>,
@@ -60,14 +62,14 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,
     /// Series masters that occurrences of this round name and the round has not brought.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub masters: Vec<String>,
+    #[serde(rename = "masters", default, skip_serializing_if = "Vec::is_empty")]
+    pub awaited_masters: Vec<String>,
     /// Series masters that could not be had: the next round asks for them again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing_masters: Vec<String>,
     /// Ids new to the mirror that a consumer got with a page and has not acknowledged.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub delivered: Vec<String>,
+    #[serde(rename = "delivered", default, skip_serializing_if = "Vec::is_empty")]
+    pub unacknowledged: Vec<String>,
     /// Whether rows of this full round hold relationship sets that are not shown yet.
     #[serde(default, skip_serializing_if = "is_false", with = "flag")]
     pub staged: bool,
@@ -80,17 +82,17 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "is_false", with = "flag")]
     pub minimal: bool,
     /// Pages with items in a row that brought nothing new.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub stale: u32,
+    #[serde(rename = "stale", default, skip_serializing_if = "is_zero")]
+    pub no_progress_pages: u32,
     /// Empty pages in a row.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub empty: u32,
+    #[serde(rename = "empty", default, skip_serializing_if = "is_zero")]
+    pub empty_pages: u32,
     /// Rounds in a row that ended because Graph refused the link.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub refusals: u32,
     /// When rounds ended with 402 or 403 on the link, an hour apart at least.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub forbidden: Vec<f64>,
+    #[serde(rename = "forbidden", default, skip_serializing_if = "Vec::is_empty")]
+    pub forbidden_times: Vec<f64>,
     /// What this round fell back to after such refusals: 1 the deltaLink it began with, 2 a full
     /// round.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -102,8 +104,8 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page_size: Option<u32>,
     /// A page size that Graph could not make in this round; 0 if there is none.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub too_large: u32,
+    #[serde(rename = "tooLarge", default, skip_serializing_if = "is_zero")]
+    pub rejected_page_size: u32,
 }
 
 /// What comes next.
@@ -185,40 +187,40 @@ impl Record {
             revision: format!("{epoch:08x}.0"),
             phase: Phase::Fresh,
             link: None,
-            start: None,
-            after: None,
+            start_link: None,
+            sweep_after: None,
             kind: Kind::Full,
             generation: 0,
-            round: 0,
-            page: 0,
+            round_number: 0,
+            page_index: 0,
             prefer: Vec::new(),
             started_at: now,
             synced_at: None,
             full_at: None,
-            resets: Vec::new(),
+            reset_times: Vec::new(),
             window: None,
             count: Some(0),
-            masters: Vec::new(),
+            awaited_masters: Vec::new(),
             missing_masters: Vec::new(),
-            delivered: Vec::new(),
+            unacknowledged: Vec::new(),
             staged: false,
             unidentified: false,
             minimal: false,
-            stale: 0,
-            empty: 0,
+            no_progress_pages: 0,
+            empty_pages: 0,
             refusals: 0,
-            forbidden: Vec::new(),
+            forbidden_times: Vec::new(),
             fallback: 0,
             restarted: false,
             page_size: None,
-            too_large: 0,
+            rejected_page_size: 0,
         }
     }
 
     /// The same with the counter of its revision one higher. A revision that can't be counted
     /// begins again in the same epoch.
     #[must_use]
-    pub fn next(&self) -> Self {
+    pub fn next_revision(&self) -> Self {
         let (epoch, count) = self.revision.split_once('.').unwrap_or((&self.revision, ""));
         let count: u64 = count.parse().unwrap_or(0);
         Self { revision: format!("{epoch}.{}", count.wrapping_add(1)), ..self.clone() }
@@ -226,32 +228,33 @@ impl Record {
 
     /// Forgets the link and keeps what tells the rows of the next full round from the old ones.
     #[must_use]
-    pub fn fresh(&self) -> Self {
+    pub fn without_link(&self) -> Self {
         let mut record = Self {
             phase: Phase::Fresh,
             link: None,
-            after: None,
+            sweep_after: None,
             kind: Kind::Full,
             page_size: None,
-            ..self.next()
+            ..self.next_revision()
         };
-        record.close();
+        record.clear_round_counts();
         record
     }
 
     /// Counts what a page brought and took.
-    pub fn grow(&mut self, by: i32) {
+    pub fn add_to_count(&mut self, by: i32) {
         self.count = self.count.map(|count| count.saturating_add_signed(by));
     }
 
     /// Forgets what only counts within a round.
-    pub fn close(&mut self) {
-        self.page = 0;
-        self.start = None;
-        self.masters = Vec::new();
+    pub fn clear_round_counts(&mut self) {
+        self.page_index = 0;
+        self.start_link = None;
+        self.awaited_masters = Vec::new();
         self.staged = false;
         self.unidentified = false;
-        (self.stale, self.empty, self.refusals, self.fallback, self.too_large) = (0, 0, 0, 0, 0);
+        (self.no_progress_pages, self.empty_pages, self.refusals, self.fallback, self.rejected_page_size) =
+            (0, 0, 0, 0, 0);
         self.restarted = false;
     }
 
@@ -264,7 +267,7 @@ impl Record {
     /// The right to sweep, which only a completed full round gives.
     pub fn completed(&self) -> Option<Completed> {
         (self.phase == Phase::Sweeping && self.kind == Kind::Full)
-            .then_some(Completed { round: self.round, lists_all: !self.unidentified })
+            .then_some(Completed { round: self.round_number, lists_all: !self.unidentified })
     }
 }
 
@@ -328,25 +331,25 @@ mod tests {
         };
         assert_eq!(Record::read(stored(&record)), Ok(record));
         let full = Record {
-            start: Some("s".into()),
-            after: Some("a".into()),
+            start_link: Some("s".into()),
+            sweep_after: Some("a".into()),
             prefer: vec!["x".into()],
             synced_at: Some(1.0),
             full_at: Some(2.0),
-            resets: vec![3.0],
-            round: 7,
+            reset_times: vec![3.0],
+            round_number: 7,
             window: Some("a/b".into()),
             count: Some(4),
-            masters: vec!["m".into()],
-            delivered: vec!["i".into()],
+            awaited_masters: vec!["m".into()],
+            unacknowledged: vec!["i".into()],
             staged: true,
-            stale: 1,
-            empty: 2,
+            no_progress_pages: 1,
+            empty_pages: 2,
             refusals: 3,
             fallback: 1,
             restarted: true,
             page_size: Some(40),
-            too_large: 80,
+            rejected_page_size: 80,
             ..Record::new(5.0, 0.5)
         };
         assert_eq!(Record::read(stored(&full)), Ok(full));
@@ -369,7 +372,7 @@ mod tests {
         assert_eq!(stored(&record), paging, "what 0.2 writes 0.1.0 can read");
         let first = serde_json::json!({"format": 1, "revision": "0.1", "phase": "fresh", "kind": "full", "generation": 0, "round": 0, "page": 0, "startedAt": 5, "resets": [], "count": 0});
         assert_eq!(
-            Record::read(&first).map(|record| (record.link, record.stale, record.staged)),
+            Record::read(&first).map(|record| (record.link, record.no_progress_pages, record.staged)),
             Ok((None, 0, false))
         );
     }
@@ -385,9 +388,10 @@ mod tests {
     fn what_is_wrong_with_a_record_is_told_without_its_content() {
         let secret = "https://graph.example/v1.0/users/delta?$deltatoken=SECRET";
         for field in ["format", "generation", "startedAt", "resets", "masters", "staged", "pageSize"] {
-            let why =
-                Record::read(stored(&Record::new(0.0, 0.0)).overlaid(&serde_json::json!({ field: secret })))
-                    .unwrap_err();
+            let why = Record::read(
+                stored(&Record::new(0.0, 0.0)).overlaid_with(&serde_json::json!({ field: secret })),
+            )
+            .unwrap_err();
             assert_eq!(why, "one of its fields has the wrong type");
         }
     }
@@ -396,7 +400,7 @@ mod tests {
     fn each_commit_counts_the_revision_up_within_its_epoch() {
         let record = Record::new(0.0, 0.999);
         let epoch = record.revision.split('.').next().map(str::to_owned);
-        let next = record.next().next();
+        let next = record.next_revision().next_revision();
         assert_eq!(
             next.revision.split_once('.').map(|(epoch, count)| (Some(epoch.to_owned()), count)),
             Some((epoch, "2"))
@@ -416,7 +420,8 @@ mod tests {
 
     #[test]
     fn a_stored_record_of_any_shape_is_told_apart() {
-        let with = |change: serde_json::Value| Record::read(stored(&Record::new(0.0, 0.0)).overlaid(&change));
+        let with =
+            |change: serde_json::Value| Record::read(stored(&Record::new(0.0, 0.0)).overlaid_with(&change));
         assert!(with(serde_json::json!({})).is_ok());
         for (change, why) in [
             (serde_json::json!({"format": 2}), "it was written by another version of deltalink"),

@@ -71,20 +71,21 @@ impl Refusal {
         let mut level = body.and_then(|body| body.get("error"));
         for _ in 0..DEPTH {
             let Some(error) = level else { break };
-            if let Some(code) = error.text_of("code").filter(|code| !code.is_empty()) {
+            if let Some(code) = error.string_property("code").filter(|code| !code.is_empty()) {
                 refusal.codes.push(redact_name(&code));
             }
-            refusal.message =
-                refusal.message.or_else(|| error.text_of("message").filter(|message| !message.is_empty()));
+            refusal.message = refusal
+                .message
+                .or_else(|| error.string_property("message").filter(|message| !message.is_empty()));
             refusal.request_id =
-                refusal.request_id.or_else(|| error.text_of("request-id").map(|id| redact_name(&id)));
+                refusal.request_id.or_else(|| error.string_property("request-id").map(|id| redact_name(&id)));
             level = error.get("innerError").or_else(|| error.get("innererror")).filter(Item::is_object);
         }
         refusal
     }
 
     /// Whether one of the codes is this one, whatever its letter case.
-    pub fn has(&self, code: &str) -> bool {
+    pub fn has_code(&self, code: &str) -> bool {
         self.codes.iter().any(|seen| seen.eq_ignore_ascii_case(code))
     }
 
@@ -95,15 +96,15 @@ impl Refusal {
 
     /// What to do about it. `stored` says that the request was made with a link, not with the query
     /// itself.
-    pub fn verdict(&self, stored: bool) -> Verdict {
+    pub fn verdict(&self, is_link: bool) -> Verdict {
         match self.status {
             0 | 300..=399 => Verdict::Redirect,
             401 => Verdict::SignIn,
             // Conditional access (graph-facts 6).
             403 if self.claims.is_some() => Verdict::SignIn,
-            400 | 404..=428 | 430..=499 if stored && self.resets() => Verdict::Resync,
+            400 | 404..=428 | 430..=499 if is_link && self.is_reset_signal() => Verdict::Resync,
             // Seen on a nextLink, with an empty message, and gone the next time (graph-facts 4).
-            404 if stored && self.has("UnknownError") => Verdict::Server,
+            404 if is_link && self.has_code("UnknownError") => Verdict::Server,
             429 | 509 => Verdict::Throttled,
             501 => Verdict::Final,
             408 | 500..=599 => Verdict::Server,
@@ -111,9 +112,9 @@ impl Refusal {
         }
     }
 
-    fn resets(&self) -> bool {
+    fn is_reset_signal(&self) -> bool {
         self.status == 410
-            || RESETS.iter().any(|code| self.has(code))
+            || RESETS.iter().any(|code| self.has_code(code))
             || self.says_no_delta()
             || self.says_expired()
     }

@@ -18,9 +18,9 @@ pub type Lists<I> = Vec<(String, Vec<I>)>;
 pub fn split<I: Item>(item: I) -> (I, Lists<I>) {
     let mut slices = Vec::new();
     let mut names = Vec::new();
-    for name in item.names() {
+    for name in item.property_names() {
         if let Some(relation) = name.strip_suffix(SLICE)
-            && let Some(list) = item.get(&name).and_then(|value| value.list())
+            && let Some(list) = item.get(&name).and_then(|value| value.as_array())
         {
             slices.push((relation.to_owned(), list));
             names.push(name);
@@ -31,11 +31,11 @@ pub fn split<I: Item>(item: I) -> (I, Lists<I>) {
 
 /// Two sightings of an id within a page, when at least one has slices: all slices count, one after
 /// the other.
-pub fn joined<I: Item>(first: I, second: I, minimal: bool) -> I {
+pub fn join_slices<I: Item>(first: I, second: I, minimal: bool) -> I {
     let (first, slices) = split(first);
     let (second, more) = split(second);
     let fold = minimal || !more.is_empty();
-    let item = if fold { first.overlaid(&second) } else { second };
+    let item = if fold { first.overlaid_with(&second) } else { second };
     let mut lists: Lists<I> = slices;
     for (relation, mut slice) in more {
         match lists.iter_mut().find(|(name, _)| *name == relation) {
@@ -45,20 +45,20 @@ pub fn joined<I: Item>(first: I, second: I, minimal: bool) -> I {
     }
     let mut named = Vec::new();
     for (relation, list) in lists {
-        named.push((relation + SLICE, I::array(list)));
+        named.push((relation + SLICE, I::from_members(list)));
     }
-    item.overlaid(&I::object(named))
+    item.overlaid_with(&I::from_properties(named))
 }
 
 /// Folds slices into the sets that an object holds under the names of their relationships.
 pub fn fold<I: Item>(sets: &I, slices: Lists<I>) -> I {
     let mut folded = Vec::new();
     for (relation, slice) in slices {
-        let old = sets.get(&relation).and_then(|set| set.list()).unwrap_or_default();
+        let old = sets.get(&relation).and_then(|set| set.as_array()).unwrap_or_default();
         let set = folded_set(old, slice);
-        folded.push((relation, I::array(set)));
+        folded.push((relation, I::from_members(set)));
     }
-    sets.overlaid(&I::object(folded))
+    sets.overlaid_with(&I::from_properties(folded))
 }
 
 fn folded_set<I: Item>(old: Vec<I>, slice: Vec<I>) -> Vec<I> {
@@ -66,7 +66,7 @@ fn folded_set<I: Item>(old: Vec<I>, slice: Vec<I>) -> Vec<I> {
     // What left keeps its place until the end, so that the places found before stay right.
     let mut members: Vec<(String, Option<I>)> = Vec::with_capacity(old.len());
     for member in old.into_iter().chain(slice) {
-        let Some(id) = member.text_of("id") else { continue };
+        let Some(id) = member.string_property("id") else { continue };
         let stays = if member.get("@removed").is_some_and(|removed| !removed.is_null()) {
             None
         } else {
@@ -82,19 +82,19 @@ fn folded_set<I: Item>(old: Vec<I>, slice: Vec<I>) -> Vec<I> {
 }
 
 /// An item with the sets that a full round has gathered in the place of the ones it had.
-pub fn promoted<I: Item>(item: &I, old: &[String], gathered: &I) -> I {
+pub fn with_staged_sets<I: Item>(item: &I, old: &[String], gathered: &I) -> I {
     let mut sets = Vec::new();
-    for name in gathered.names() {
-        let new = gathered.get(&name).unwrap_or_else(|| I::array(Vec::new()));
+    for name in gathered.property_names() {
+        let new = gathered.get(&name).unwrap_or_else(|| I::from_members(Vec::new()));
         // The same objects in another order are no difference.
         let kept = item.get(&name).filter(|set| same_set(set, &new)).unwrap_or(new);
         sets.push((name, kept));
     }
-    without(item, old).overlaid(&I::object(sets))
+    without(item, old).overlaid_with(&I::from_properties(sets))
 }
 
 fn same_set<I: Item>(one: &I, other: &I) -> bool {
-    let (Some(one), Some(other)) = (one.list(), other.list()) else { return false };
+    let (Some(one), Some(other)) = (one.as_array(), other.as_array()) else { return false };
     let both = one.len();
     both == other.len() && folded_set(one, other).len() == both
 }
@@ -102,14 +102,14 @@ fn same_set<I: Item>(one: &I, other: &I) -> bool {
 /// A copy of an object without these names.
 fn without<I: Item>(item: &I, names: &[String]) -> I {
     let mut kept = Vec::new();
-    for name in item.names() {
+    for name in item.property_names() {
         if !names.contains(&name)
             && let Some(value) = item.get(&name)
         {
             kept.push((name, value));
         }
     }
-    I::object(kept)
+    I::from_properties(kept)
 }
 
 /// The sets of an object, alone.
@@ -120,7 +120,7 @@ pub fn sets<I: Item>(item: &I, names: &[String]) -> I {
             sets.push((name.clone(), set));
         }
     }
-    I::object(sets)
+    I::from_properties(sets)
 }
 
 #[cfg(test)]
@@ -164,10 +164,13 @@ mod tests {
     #[test]
     fn two_sightings_in_a_page_keep_both_slices() {
         let first = json!({"id": "g", "n": 1, "old": true, "members@delta": slice(&["a"], &[])});
-        let sliced =
-            joined(first.clone(), json!({"id": "g", "n": 2, "members@delta": slice(&["b"], &[])}), false);
+        let sliced = join_slices(
+            first.clone(),
+            json!({"id": "g", "n": 2, "members@delta": slice(&["b"], &[])}),
+            false,
+        );
         assert_eq!(sliced, json!({"id": "g", "n": 2, "old": true, "members@delta": slice(&["a", "b"], &[])}));
-        let plain = joined(first, json!({"id": "g", "n": 2}), false);
+        let plain = join_slices(first, json!({"id": "g", "n": 2}), false);
         assert_eq!(plain, json!({"id": "g", "n": 2, "members@delta": slice(&["a"], &[])}));
     }
 
@@ -176,13 +179,13 @@ mod tests {
         let item = json!({"id": "g", "members": slice(&["a", "b"], &[]), "owners": slice(&["o"], &[])});
         let names = ["members".to_owned(), "owners".to_owned()];
         assert_eq!(
-            promoted(&item, &names, &json!({"members": slice(&["b", "a"], &[])})),
+            with_staged_sets(&item, &names, &json!({"members": slice(&["b", "a"], &[])})),
             json!({"id": "g", "members": slice(&["a", "b"], &[])})
         );
         assert_eq!(
-            promoted(&item, &names, &json!({"members": slice(&["b", "c"], &[])})),
+            with_staged_sets(&item, &names, &json!({"members": slice(&["b", "c"], &[])})),
             json!({"id": "g", "members": slice(&["b", "c"], &[])})
         );
-        assert_eq!(promoted(&item, &names, &json!({})), json!({"id": "g"}));
+        assert_eq!(with_staged_sets(&item, &names, &json!({})), json!({"id": "g"}));
     }
 }

@@ -18,7 +18,7 @@ pub enum PageSize {
 
 /// How many ids the filter takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ids {
+pub enum IdFilter {
     /// It takes none.
     None,
     /// At most 50.
@@ -35,12 +35,12 @@ pub struct Resource {
     /// Lower-case paths; `*` stands for one segment, `~` for `me` or `users/*`.
     paths: &'static [&'static str],
     /// System query options that it takes, without the `$`.
-    pub takes: &'static [&'static str],
+    pub query_options: &'static [&'static str],
     /// Properties besides `id` without which an item cannot be understood: `$select` always names
     /// them. Where removals are told by a facet, Graph leaves it out unless it is selected.
-    pub needs: &'static [&'static str],
+    pub required_properties: &'static [&'static str],
     /// The id filter.
-    pub ids: Ids,
+    pub id_filter: IdFilter,
     /// The page size.
     pub page_size: PageSize,
     /// Whether `Prefer: return=minimal` works.
@@ -57,9 +57,9 @@ pub struct Resource {
     /// months only (graph-facts 2.6).
     pub lists_all: bool,
     /// Whether Graph reports removals at all.
-    pub removals: bool,
+    pub reports_removals: bool,
     /// Whether the `Location` of a reset is to be followed.
-    pub location: bool,
+    pub follows_location: bool,
     /// The least permission that reads it, as its page in Graph's reference names it; empty where
     /// that was not looked up.
     pub permission: &'static str,
@@ -70,9 +70,9 @@ pub struct Resource {
 const BASE: Resource = Resource {
     name: "",
     paths: &[],
-    takes: &[],
-    needs: &[],
-    ids: Ids::None,
+    query_options: &[],
+    required_properties: &[],
+    id_filter: IdFilter::None,
     page_size: PageSize::Fixed,
     minimal: false,
     slices: false,
@@ -80,23 +80,28 @@ const BASE: Resource = Resource {
     time_zone: false,
     dialect: Dialect::Removed,
     lists_all: true,
-    removals: true,
-    location: false,
+    reports_removals: true,
+    follows_location: false,
     permission: "",
     app_only: false,
 };
-const DIRECTORY: Resource =
-    Resource { workload: Workload::Directory, takes: &["select"], ids: Ids::UrlLength, slices: true, ..BASE };
-const PEOPLE: Resource = Resource { ids: Ids::Fifty, minimal: true, ..DIRECTORY };
+const DIRECTORY: Resource = Resource {
+    workload: Workload::Directory,
+    query_options: &["select"],
+    id_filter: IdFilter::UrlLength,
+    slices: true,
+    ..BASE
+};
+const PEOPLE: Resource = Resource { id_filter: IdFilter::Fifty, minimal: true, ..DIRECTORY };
 const OUTLOOK: Resource = Resource { workload: Workload::Outlook, page_size: PageSize::Prefer, ..BASE };
 const TEAMS: Resource = Resource { workload: Workload::Teams, ..BASE };
 const FILES: Resource = Resource {
     workload: Workload::Files,
-    takes: &["select", "expand", "top"],
-    needs: &["deleted"],
+    query_options: &["select", "expand", "top"],
+    required_properties: &["deleted"],
     page_size: PageSize::Top,
     dialect: Dialect::DeletedFacet,
-    location: true,
+    follows_location: true,
     ..BASE
 };
 const MESSAGES: &[&str] = &["select", "top", "expand", "filter", "orderby"];
@@ -120,9 +125,9 @@ pub const RESOURCES: &[Resource] = &[
     Resource {
         name: "callRecording",
         paths: &["users/*/onlinemeetings/getallrecordings/delta"],
-        takes: &["top"],
+        query_options: &["top"],
         page_size: PageSize::Top,
-        removals: false,
+        reports_removals: false,
         permission: "OnlineMeetingRecording.Read.All",
         app_only: true,
         ..TEAMS
@@ -130,9 +135,9 @@ pub const RESOURCES: &[Resource] = &[
     Resource {
         name: "callTranscript",
         paths: &["users/*/onlinemeetings/getalltranscripts/delta"],
-        takes: &["top"],
+        query_options: &["top"],
         page_size: PageSize::Top,
-        removals: false,
+        reports_removals: false,
         app_only: true,
         ..TEAMS
     },
@@ -149,7 +154,7 @@ pub const RESOURCES: &[Resource] = &[
             "teams/*/channels/*/messages/*/replies/delta",
             "chats/*/messages/delta",
         ],
-        takes: &["top", "filter", "expand"],
+        query_options: &["top", "filter", "expand"],
         page_size: PageSize::Top,
         dialect: Dialect::DeletedDate,
         lists_all: false,
@@ -158,15 +163,20 @@ pub const RESOURCES: &[Resource] = &[
     Resource {
         name: "contact",
         paths: &["~/contactfolders/*/contacts/delta"],
-        takes: &["select"],
+        query_options: &["select"],
         ..OUTLOOK
     },
-    Resource { name: "contactFolder", paths: &["~/contactfolders/delta"], takes: &["select"], ..OUTLOOK },
+    Resource {
+        name: "contactFolder",
+        paths: &["~/contactfolders/delta"],
+        query_options: &["select"],
+        ..OUTLOOK
+    },
     Resource { name: "device", paths: &["devices/delta"], ..DIRECTORY },
     Resource {
         name: "directoryObject",
         paths: &["directoryobjects/delta"],
-        takes: &["select", "filter"],
+        query_options: &["select", "filter"],
         ..PEOPLE
     },
     Resource { name: "directoryRole", paths: &["directoryroles/delta"], ..DIRECTORY },
@@ -193,37 +203,47 @@ pub const RESOURCES: &[Resource] = &[
             "education/me/assignments/delta",
             "education/users/*/assignments/delta",
         ],
-        takes: &["top"],
+        query_options: &["top"],
         page_size: PageSize::Top,
-        removals: false,
+        reports_removals: false,
         ..BASE
     },
-    Resource { name: "educationClass", paths: &["education/classes/delta"], removals: false, ..BASE },
-    Resource { name: "educationSchool", paths: &["education/schools/delta"], removals: false, ..BASE },
-    Resource { name: "educationUser", paths: &["education/users/delta"], removals: false, ..BASE },
+    Resource { name: "educationClass", paths: &["education/classes/delta"], reports_removals: false, ..BASE },
+    Resource {
+        name: "educationSchool",
+        paths: &["education/schools/delta"],
+        reports_removals: false,
+        ..BASE
+    },
+    Resource { name: "educationUser", paths: &["education/users/delta"], reports_removals: false, ..BASE },
     Resource { name: "group", paths: &["groups/delta"], ..PEOPLE },
     Resource { name: "listItem", paths: &["sites/*/lists/*/items/delta"], ..FILES },
     Resource { name: "mailboxFolder", paths: &["admin/exchange/mailboxes/*/folders/delta"], ..OUTLOOK },
     Resource {
         name: "mailboxItem",
         paths: &["admin/exchange/mailboxes/*/folders/*/items/delta"],
-        takes: &["select", "top", "filter", "orderby"],
+        query_options: &["select", "top", "filter", "orderby"],
         ..OUTLOOK
     },
-    Resource { name: "mailFolder", paths: &["~/mailfolders/delta"], takes: &["select"], ..OUTLOOK },
-    Resource { name: "message", paths: &["~/mailfolders/*/messages/delta"], takes: MESSAGES, ..OUTLOOK },
+    Resource { name: "mailFolder", paths: &["~/mailfolders/delta"], query_options: &["select"], ..OUTLOOK },
+    Resource {
+        name: "message",
+        paths: &["~/mailfolders/*/messages/delta"],
+        query_options: MESSAGES,
+        ..OUTLOOK
+    },
     Resource {
         name: "note",
         paths: &["~/notes/delta"],
-        takes: &["select", "filter", "orderby", "top"],
+        query_options: &["select", "filter", "orderby", "top"],
         page_size: PageSize::Top,
         ..BASE
     },
     Resource { name: "oAuth2PermissionGrant", paths: &["oauth2permissiongrants/delta"], ..DIRECTORY },
     Resource { name: "servicePrincipal", paths: &["serviceprincipals/delta"], ..DIRECTORY },
     Resource { name: "site", paths: &["sites/delta"], app_only: true, ..FILES },
-    Resource { name: "todoTask", paths: &["~/todo/lists/*/tasks/delta"], takes: MESSAGES, ..OUTLOOK },
-    Resource { name: "todoTaskList", paths: &["~/todo/lists/delta"], takes: &["select"], ..OUTLOOK },
+    Resource { name: "todoTask", paths: &["~/todo/lists/*/tasks/delta"], query_options: MESSAGES, ..OUTLOOK },
+    Resource { name: "todoTaskList", paths: &["~/todo/lists/delta"], query_options: &["select"], ..OUTLOOK },
     Resource { name: "user", paths: &["users/delta"], ..PEOPLE },
 ];
 
@@ -235,14 +255,14 @@ pub fn named(name: &str) -> Option<&'static Resource> {
 /// The kind that a path names, if it is documented.
 pub fn find(path: &str) -> Option<&'static Resource> {
     let path = path.trim_start_matches('/').to_ascii_lowercase();
-    let segments: Vec<&str> = path.split('/').map(bare).collect();
+    let segments: Vec<&str> = path.split('/').map(segment_name).collect();
     RESOURCES.iter().find(|resource| resource.paths.iter().any(|pattern| matches(pattern, &segments)))
 }
 
 /// Whose limits count the requests of a path that is not documented.
 pub fn workload(path: &str) -> Workload {
     let path = path.trim_start_matches('/').to_ascii_lowercase();
-    let segments: Vec<&str> = path.split('/').map(bare).collect();
+    let segments: Vec<&str> = path.split('/').map(segment_name).collect();
     let outlook = [
         "events",
         "calendar",
@@ -269,7 +289,7 @@ pub fn workload(path: &str) -> Workload {
 }
 
 /// A segment without its arguments and without the namespace that SDKs write.
-fn bare(segment: &str) -> &str {
+fn segment_name(segment: &str) -> &str {
     let name = segment.split_once('(').map_or(segment, |(name, _)| name);
     name.strip_prefix("microsoft.graph.").unwrap_or(name)
 }

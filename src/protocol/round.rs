@@ -80,7 +80,7 @@ use super::refusal::Refusal;
 use super::report::{Outcome, Report};
 
 /// What to say of a defect of the shell.
-pub const UNASKED: &str = "a round was told something that it had not asked for";
+pub const UNEXPECTED_INPUT: &str = "a round was told something that it had not asked for";
 
 mod attempts;
 mod explain;
@@ -111,19 +111,19 @@ pub enum Input {
     Throttled(f64),
     /// Where the token source gets its tokens has no time now, and asks to come back not before
     /// then.
-    Busy(f64),
+    TokenSourceBusy(f64),
     /// A good status, but no page.
     Malformed(Malformed),
     /// The page is applied, and can be delivered.
     Applied(Box<PageSummary>),
     /// The one object that was asked for is here.
-    Item,
+    Master,
     /// The wait is over.
     Slept,
     /// The page is with the consumer.
     Delivered,
     /// The consumer acknowledged it.
-    Acked,
+    Acknowledged,
     /// The record is stored.
     Committed,
     /// The time is stored.
@@ -133,7 +133,7 @@ pub enum Input {
     /// A chunk of the mirror was looked through.
     Swept(SweepSummary),
     /// The store, or the token source, failed.
-    Broken(Box<Error>),
+    HostFailed(Box<Error>),
 }
 
 /// Why no answer came.
@@ -185,7 +185,7 @@ pub enum Step {
     Fetch(String),
     /// Ask this URL for one object; then `Item`, `Refused`, `Unreachable`, `Malformed` or
     /// `Throttled`.
-    Item(String),
+    FetchMaster(String),
     /// Store that Graph throttles what shares its limits with this query until then; then
     /// `ThrottleStored`.
     StoreThrottle(f64),
@@ -196,7 +196,7 @@ pub enum Step {
     /// Hand the page to the consumer; then `Delivered`.
     Deliver(Delivery),
     /// Wait until the consumer acknowledges; then `Acked`.
-    Await,
+    AwaitAcknowledgement,
     /// Store the delivered page and this record in one transaction, if the stored revision is
     /// `expect`; then `Committed` or `Conflict`.
     Commit {
@@ -241,7 +241,7 @@ pub struct RoundConfig {
     /// Where a rolling window is today, `start/end`.
     pub window: Option<String>,
     /// Whether a consumer sees the items.
-    pub shown: bool,
+    pub has_consumer: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -255,7 +255,7 @@ enum State {
     SavingRecord(Box<Record>, Box<Continuation>),
     StoringThrottle(Box<Continuation>),
     Delivering(Box<Record>),
-    Waiting(Box<Record>),
+    AwaitingAcknowledgement(Box<Record>),
     Committing(Box<Record>),
     Sweeping(Completed),
     Ended,
@@ -276,9 +276,9 @@ enum Continuation {
 struct Pending {
     record: Record,
     /// Whether it brought the deltaLink.
-    listed: bool,
+    is_final_page: bool,
     /// Ids new to the mirror.
-    fresh: Vec<String>,
+    new_ids: Vec<String>,
 }
 
 /// What the next request asks for.
@@ -300,11 +300,11 @@ struct Position {
     kind: Kind,
     generation: u32,
     /// The number that its rows carry.
-    number: u32,
+    round_number: u32,
     /// Of the page at hand.
-    index: u32,
+    page_index: u32,
     /// The deltaLink that the round began with.
-    start: Option<String>,
+    start_link: Option<String>,
     /// Where a window that moves with the days was when the round began, `start/end`.
     window: Option<String>,
     /// What the round fell back to: 0 nothing, 1 the deltaLink it began with, 2 a full round.
@@ -313,52 +313,60 @@ struct Position {
 
 impl Position {
     fn new() -> Self {
-        Self { kind: Kind::Full, generation: 0, number: 0, index: 0, start: None, window: None, fallback: 0 }
+        Self {
+            kind: Kind::Full,
+            generation: 0,
+            round_number: 0,
+            page_index: 0,
+            start_link: None,
+            window: None,
+            fallback: 0,
+        }
     }
 }
 
 /// One round.
 #[derive(Clone, Debug)]
 pub struct Round {
-    plan: RoundConfig,
+    config: RoundConfig,
     state: State,
     /// As it is stored, or as it would be.
     record: Record,
-    stored: bool,
+    is_stored: bool,
     target: Target,
     position: Position,
     pending: Option<Pending>,
-    began: f64,
+    started_at: f64,
     cycle: LinkCycle,
     attempts: Attempts,
     /// Whether the page size was changed since the record was stored.
-    sized: bool,
+    page_size_changed: bool,
     /// What happened so far.
     pub report: Report,
 }
 
 impl Round {
     /// A round that has not begun.
-    pub fn new(plan: RoundConfig, now: f64) -> Self {
+    pub fn new(config: RoundConfig, now: f64) -> Self {
         Self {
-            plan,
+            config,
             state: State::Start,
             record: Record::new(now, 0.0),
-            stored: false,
+            is_stored: false,
             target: Target::Query,
             position: Position::new(),
             pending: None,
-            began: now,
+            started_at: now,
             cycle: LinkCycle::default(),
             attempts: Attempts::new(now),
-            sized: false,
+            page_size_changed: false,
             report: Report::new(now),
         }
     }
 
     /// The query's own.
-    pub fn plan(&self) -> &RoundConfig {
-        &self.plan
+    pub fn config(&self) -> &RoundConfig {
+        &self.config
     }
 
     /// The record as it was last read or written.
@@ -368,25 +376,25 @@ impl Round {
 
     /// How its pages are applied.
     pub fn mode(&self) -> ApplyMode<'_> {
-        let query = &self.plan.query;
+        let query = &self.config.query;
         ApplyMode {
-            round: self.position.number,
+            round: self.position.round_number,
             full: self.position.kind == Kind::Full,
             format: ItemFormat {
                 minimal: query.minimal || self.pending.as_ref().is_some_and(|pending| pending.record.minimal),
-                ..query.reading()
+                ..query.item_format()
             },
             has_mirror: query.mirror,
-            has_consumer: self.plan.shown,
-            is_final_page: self.pending.as_ref().is_some_and(|pending| pending.listed),
+            has_consumer: self.config.has_consumer,
+            is_final_page: self.pending.as_ref().is_some_and(|pending| pending.is_final_page),
             has_masters: query.masters.is_some(),
-            delivered: if query.mirror { self.record.delivered.as_slice() } else { &[] },
+            delivered: if query.mirror { self.record.unacknowledged.as_slice() } else { &[] },
         }
     }
 
     /// The values of the Prefer header of its requests.
     pub fn prefer(&self) -> Vec<String> {
-        self.plan.query.prefer(self.record.page_size)
+        self.config.query.prefer(self.record.page_size)
     }
 
     /// Takes what happened, says what to do. `now` in milliseconds since 1970, `chance` in
@@ -394,44 +402,44 @@ impl Round {
     pub fn step(&mut self, input: Input, now: f64, chance: f64) -> Step {
         let state = std::mem::replace(&mut self.state, State::Ended);
         match (state, input) {
-            (State::Start, Input::Begin) => self.to(State::Loading, Step::Load),
+            (State::Start, Input::Begin) => self.transition(State::Loading, Step::Load),
             (State::Loading, Input::Loaded(record)) => self.loaded(record, now, chance),
             (State::SigningIn, Input::SignedIn) => self.fetch(now),
             (State::Fetching, Input::Page(link)) => self.page(link, now, chance),
             (State::Fetching, Input::Refused(refusal)) => self.refused(&refusal, now, chance),
             (State::Fetching, Input::Unreachable(lost)) => {
-                let words = format!("no answer from {}; check the connection and, in a browser, that this page may call that origin; the next round goes on at the same page", self.plan.endpoint.origin());
+                let words = format!("no answer from {}; check the connection and, in a browser, that this page may call that origin; the next round goes on at the same page", self.config.endpoint.origin());
                 self.unreachable(lost, words, now, chance)
             }
             (State::SigningIn, Input::Unreachable(lost)) => self.unreachable(lost, attempts::NO_TOKEN.to_owned(), now, chance),
-            (State::SigningIn, Input::Busy(until)) => self.busy(until, now, chance),
+            (State::SigningIn, Input::TokenSourceBusy(until)) => self.busy(until, now, chance),
             (State::Fetching, Input::Throttled(until)) => self.throttled(until, now),
             (State::Fetching, Input::Malformed(why)) => {
                 let failure = Error::retryable(Code::Protocol, format!("Graph's answer is no page of a delta query: {}; the stored link is untouched", why.words()));
-                self.again(WaitReason::Malformed, None, failure, now, chance)
+                self.retry(WaitReason::Malformed, None, failure, now, chance)
             }
             (State::Sleeping, Input::Slept) => {
                 // A network may be back before its time.
                 if let Some(wait) = self.report.waits.last_mut().filter(|wait| wait.reason == WaitReason::Offline) {
-                    wait.ms = now - self.attempts.asleep;
+                    wait.ms = now - self.attempts.sleep_began;
                 }
-                self.sign_in(self.attempts.need.clone())
+                self.sign_in(self.attempts.token_reason.clone())
             }
-            (State::Applying, Input::Applied(sum)) => self.applied(*sum, now),
-            (State::Fetching, Input::Item) => {
+            (State::Applying, Input::Applied(summary)) => self.applied(*summary, now),
+            (State::Fetching, Input::Master) => {
                 self.report.masters += 1;
-                self.accepted();
+                self.request_succeeded();
                 self.prepare(now)
             }
             (State::SavingRecord(record, after), Input::Committed) => {
-                self.keep(*record);
-                self.after(*after, now)
+                self.set_record(*record);
+                self.proceed(*after, now)
             }
-            (State::StoringThrottle(after), Input::ThrottleStored) => self.after(*after, now),
-            (State::Delivering(record), Input::Delivered) => self.to(State::Waiting(record), Step::Await),
-            (State::Waiting(record), Input::Acked) => {
-                let step = Step::Commit { expect: self.expect(), record: record.clone() };
-                self.to(State::Committing(record), step)
+            (State::StoringThrottle(after), Input::ThrottleStored) => self.proceed(*after, now),
+            (State::Delivering(record), Input::Delivered) => self.transition(State::AwaitingAcknowledgement(record), Step::AwaitAcknowledgement),
+            (State::AwaitingAcknowledgement(record), Input::Acknowledged) => {
+                let step = Step::Commit { expect: self.expected_revision(), record: record.clone() };
+                self.transition(State::Committing(record), step)
             }
             (State::Committing(record), Input::Committed) => self.committed(*record, now),
             (State::Committing(_) | State::SavingRecord(..), Input::Conflict) => self.fail(
@@ -439,21 +447,21 @@ impl Round {
                 now,
             ),
             (State::Sweeping(_), Input::Swept(summary)) => self.swept(summary, now),
-            (State::Ended, _) => Step::Fail(Error::new(Code::Internal, UNASKED)),
-            (_, Input::Broken(failure)) => self.fail(failure, now),
-            _ => self.fail(Error::new(Code::Internal, UNASKED), now),
+            (State::Ended, _) => Step::Fail(Error::new(Code::Internal, UNEXPECTED_INPUT)),
+            (_, Input::HostFailed(failure)) => self.fail(failure, now),
+            _ => self.fail(Error::new(Code::Internal, UNEXPECTED_INPUT), now),
         }
     }
 
-    fn to(&mut self, state: State, step: Step) -> Step {
+    fn transition(&mut self, state: State, step: Step) -> Step {
         self.state = state;
         step
     }
 
-    fn after(&mut self, after: Continuation, now: f64) -> Step {
+    fn proceed(&mut self, after: Continuation, now: f64) -> Step {
         match after {
             Continuation::Ask => self.sign_in(TokenReason::Next),
-            Continuation::Deliver => self.hand_over(now),
+            Continuation::Deliver => self.deliver_pending(now),
             Continuation::Sleep(ms, why) => self.sleep(ms, why, now),
             Continuation::Fail(failure) => self.fail(failure, now),
             Continuation::GiveUp(failure) => self.give_up(failure, now),
@@ -462,43 +470,44 @@ impl Round {
 
     fn fail(&mut self, failure: Box<Error>, now: f64) -> Step {
         self.report.end(Outcome::Failed, now);
-        self.to(State::Ended, Step::Fail(failure))
+        self.transition(State::Ended, Step::Fail(failure))
     }
 
     fn done(&mut self, outcome: Outcome, now: f64) -> Step {
         self.report.end(outcome, now);
-        self.to(State::Ended, Step::Done)
+        self.transition(State::Ended, Step::Done)
     }
 
-    fn expect(&self) -> Option<String> {
-        self.stored.then(|| self.record.revision.clone())
+    fn expected_revision(&self) -> Option<String> {
+        self.is_stored.then(|| self.record.revision.clone())
     }
 
-    fn keep(&mut self, record: Record) {
-        self.sized = false;
+    fn set_record(&mut self, record: Record) {
+        self.page_size_changed = false;
         self.record = record;
-        self.stored = true;
+        self.is_stored = true;
     }
 
     fn fetch(&mut self, now: f64) -> Step {
-        let plan = &self.plan;
+        let config = &self.config;
         let (url, item) = match &self.target {
-            Target::Query => (Ok(plan.query.url(&plan.endpoint, self.position.window.as_deref())), false),
-            Target::Link(link) | Target::Location(link) => (plan.endpoint.admit(link), false),
+            Target::Query => (Ok(config.query.url(&config.endpoint, self.position.window.as_deref())), false),
+            Target::Link(link) | Target::Location(link) => (config.endpoint.admit(link), false),
             Target::Master(id) => (
-                plan.query
-                    .master(&plan.endpoint, id)
+                config
+                    .query
+                    .master(&config.endpoint, id)
                     .ok_or_else(|| Error::new(Code::Internal, "an id that is none")),
                 true,
             ),
         };
         match url {
             Ok(url) => {
-                self.attempts.need = TokenReason::Next;
+                self.attempts.token_reason = TokenReason::Next;
                 self.attempts.tries += 1;
                 self.report.requests += 1;
                 self.report.retries += u32::from(self.attempts.tries > 1);
-                self.to(State::Fetching, if item { Step::Item(url) } else { Step::Fetch(url) })
+                self.transition(State::Fetching, if item { Step::FetchMaster(url) } else { Step::Fetch(url) })
             }
             Err(failure) => self.fail(failure, now),
         }

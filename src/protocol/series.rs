@@ -15,7 +15,7 @@ const MASTER: &str = "seriesMasterId";
 const SIDE: char = '\0';
 
 /// What an occurrence never takes from its series.
-const OWN: [&str; 6] = ["@odata.etag", "id", "type", "start", "end", MASTER];
+const OCCURRENCE_PROPERTIES: [&str; 6] = ["@odata.etag", "id", "type", "start", "end", MASTER];
 
 /// The id of the side row of a master that was fetched by itself.
 pub fn side_row(master: &str) -> String {
@@ -39,16 +39,16 @@ pub fn master_of<I: Item>(item: &I) -> Option<String> {
 
 /// The master that any event of a series names, exceptions included.
 pub fn named_master<I: Item>(item: &I) -> Option<String> {
-    item.text_of(MASTER).filter(|id| !id.is_empty())
+    item.string_property(MASTER).filter(|id| !id.is_empty())
 }
 
 /// The masters that occurrences of a page name and the page does not bring, each once. `items` are
 /// what the page brings, by id.
 pub fn missing_masters<I: Item>(items: &[(&str, &I)]) -> Vec<String> {
-    let brought: HashSet<&str> = items.iter().map(|(id, _)| *id).collect();
+    let received_masters: HashSet<&str> = items.iter().map(|(id, _)| *id).collect();
     let mut named = HashSet::new();
     let masters = items.iter().filter_map(|(_, item)| master_of(*item));
-    masters.filter(|id| !brought.contains(id.as_str()) && named.insert(id.clone())).collect()
+    masters.filter(|id| !received_masters.contains(id.as_str()) && named.insert(id.clone())).collect()
 }
 
 /// The ids of the rows that may hold the masters of these items, two for each master.
@@ -80,7 +80,7 @@ impl<I: Item> Masters<I> {
             .filter(|item| !is_master(item))
             .map(|item| {
                 match master_of(&item).and_then(|id| self.0.get(&side_row(&id)).or_else(|| self.0.get(&id))) {
-                    Some(master) => master.overlaid(&item),
+                    Some(master) => master.overlaid_with(&item),
                     None => item,
                 }
             })
@@ -90,12 +90,13 @@ impl<I: Item> Masters<I> {
 
 /// A master without what is its own.
 fn shared<I: Item>(master: &I) -> I {
-    let names = master.names().into_iter().filter(|name| !OWN.contains(&name.as_str()));
-    I::object(names.filter_map(|name| Some((name.clone(), master.get(&name)?))).collect())
+    let names =
+        master.property_names().into_iter().filter(|name| !OCCURRENCE_PROPERTIES.contains(&name.as_str()));
+    I::from_properties(names.filter_map(|name| Some((name.clone(), master.get(&name)?))).collect())
 }
 
 fn is_of_type<I: Item>(item: &I, kind: &str) -> bool {
-    item.text_of("type").is_some_and(|text| text == kind)
+    item.string_property("type").is_some_and(|text| text == kind)
 }
 
 #[cfg(test)]
@@ -136,7 +137,7 @@ mod tests {
         let fetched = json!({"id": "m", "type": "seriesMaster", "subject": "new"});
         let occurrence = json!({"id": "o", "type": "occurrence", "seriesMasterId": "m"});
         let shown = complete(&[("m", listed), ("\0m", fetched), ("o", occurrence)]);
-        assert_eq!(shown.first().and_then(|item| item.text_of("subject")).as_deref(), Some("new"));
+        assert_eq!(shown.first().and_then(|item| item.string_property("subject")).as_deref(), Some("new"));
     }
 
     #[test]

@@ -330,7 +330,7 @@ impl Query {
             max_pages,
             max_ms: options.millis("maxMs")?,
             window,
-            shown: has_consumer,
+            has_consumer,
         };
         let round = Rc::new(RefCell::new(Round::new(config, Date::now())));
         let consumer = Consumer::new(session.errors.clone());

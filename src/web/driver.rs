@@ -105,14 +105,14 @@ impl Driver {
                 Step::Load => self.load().await?,
                 Step::SignIn(reason) => self.sign_in(&reason).await?,
                 Step::Fetch(url) => self.fetch_page(&url).await?,
-                Step::Item(url) => self.fetch_master(&url).await?,
+                Step::FetchMaster(url) => self.fetch_master(&url).await?,
                 Step::StoreThrottle(until) => self.store_throttle(until).await?,
                 Step::Apply => self.apply().await?,
                 Step::Sleep(ms, reason) => self.wait(ms, reason).await,
                 Step::Deliver(delivery) => self.deliver(delivery)?,
-                Step::Await => {
+                Step::AwaitAcknowledgement => {
                     self.acknowledgement = Some(self.consumer.acknowledged().await);
-                    Input::Acked
+                    Input::Acknowledged
                 }
                 Step::Commit { expect, record } => self.commit(expect, &record).await?,
                 Step::SaveRecord { expect, record } => self.save_record(expect, &record).await?,
@@ -137,12 +137,12 @@ impl Driver {
                 Input::SignedIn
             }
             TokenOutcome::NoResponse(lost) => Input::Unreachable(lost),
-            TokenOutcome::RetryAfter(until) => Input::Busy(until),
+            TokenOutcome::RetryAfter(until) => Input::TokenSourceBusy(until),
         })
     }
 
     async fn fetch_page(&mut self, url: &str) -> Result<Input> {
-        self.fetch(url, |applier, body| match page::read(&body) {
+        self.fetch(url, |applier, body| match page::parse(&body) {
             Ok(page) => {
                 applier.received(page.items);
                 Input::Page(page.link)
@@ -155,7 +155,7 @@ impl Driver {
     async fn fetch_master(&mut self, url: &str) -> Result<Input> {
         let round = self.round.borrow().mode().round;
         self.fetch(url, |applier, body| {
-            if applier.master(body, round) { Input::Item } else { Input::Malformed(page::Malformed::NoId) }
+            if applier.master(body, round) { Input::Master } else { Input::Malformed(page::Malformed::NoId) }
         })
         .await
     }
@@ -174,7 +174,7 @@ impl Driver {
             sleep(delay).await;
         }
         let now = Date::now();
-        let throttled_until = self.limiter.rate.borrow().until(now);
+        let throttled_until = self.limiter.rate.borrow().throttled_until(now);
         if throttled_until > now {
             return Ok(Input::Throttled(throttled_until));
         }
@@ -201,8 +201,8 @@ impl Driver {
             }
         };
         self.thrown = JsValue::UNDEFINED;
-        if let Input::Page(_) | Input::Item = input {
-            self.limiter.rate.borrow_mut().answered();
+        if let Input::Page(_) | Input::Master = input {
+            self.limiter.rate.borrow_mut().response_received();
         }
         drop(permit);
         Ok(input)
@@ -213,7 +213,7 @@ impl Driver {
         let stored = self.session.store().await?.throttle(&self.keys.throttle).await?;
         self.throttle_revision = stored.as_ref().map(|stored| stored.revision.clone());
         if let Some(stored) = stored {
-            self.limiter.rate.borrow_mut().stored(stored.until, stored.at, Date::now());
+            self.limiter.rate.borrow_mut().adopt_stored(stored.until, stored.at, Date::now());
         }
         Ok(())
     }
@@ -222,7 +222,7 @@ impl Driver {
     fn reserve(&self) -> f64 {
         let now = Date::now();
         let mut rate = self.limiter.rate.borrow_mut();
-        if rate.until(now) > now { 0.0 } else { rate.take(now, Math::random()) }
+        if rate.throttled_until(now) > now { 0.0 } else { rate.reserve(now, Math::random()) }
     }
 
     /// Stores until when the scope is throttled, unless another tab has stored a later time. A
@@ -245,7 +245,7 @@ impl Driver {
     }
 
     async fn apply(&mut self) -> Result<Input> {
-        let query = Rc::clone(&self.round.borrow().plan().query);
+        let query = Rc::clone(&self.round.borrow().config().query);
         let ids = self.page.ids(&query);
         let rows = if ids.is_empty() {
             Vec::new()
@@ -280,12 +280,12 @@ impl Driver {
             (mode.has_consumer, mode.has_mirror)
         };
         let changes =
-            if has_consumer || self.has_listeners { self.page.applied().changes.as_slice() } else { &[] };
+            if has_consumer || self.has_listeners { self.page.effects().changes.as_slice() } else { &[] };
         let page = page_to_js(delivery, changes, has_mirror);
         if has_consumer {
             // What commits is the page as received, whatever the consumer does to its items
             // meanwhile.
-            let put = &mut self.page.applied_mut().put;
+            let put = &mut self.page.effects_mut().put;
             let items = copies(put.iter().map(|(_, row)| row.item.0.clone()))?;
             for ((_, row), item) in put.iter_mut().zip(items) {
                 row.item = Json(item);
@@ -296,7 +296,7 @@ impl Driver {
     }
 
     async fn commit(&mut self, expect: Option<String>, record: &Record) -> Result<Input> {
-        let batch = Batch::of_page(expect, record, self.page.applied());
+        let batch = Batch::of_page(expect, record, self.page.effects());
         match self.session.commit(&self.keys.query, batch, self.acknowledgement.take()).await? {
             Committed::Written => {
                 self.client_request_id = None;

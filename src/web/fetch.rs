@@ -16,7 +16,7 @@ use super::json::Json;
 use super::signal::is_offline;
 use super::timers::within;
 use crate::protocol::challenge::claims;
-use crate::protocol::endpoint::{Endpoint, shown};
+use crate::protocol::endpoint::{Endpoint, redacted};
 use crate::protocol::error::{Code, Error, Result};
 use crate::protocol::page::Malformed;
 use crate::protocol::redact::{redact, redact_name};
@@ -99,7 +99,7 @@ impl Get<'_> {
         let words = format!(
             "a link leads away from {} ({}); the token was not sent",
             self.endpoint.origin(),
-            shown(self.url)
+            redacted(self.url)
         );
         Err(Error::new(Code::ForeignLink, words))
     }
@@ -182,7 +182,7 @@ impl Get<'_> {
             Body::Cut if is_ok => self.no_response(JsValue::UNDEFINED),
             Body::Stalled if is_ok => Ok(Answer::Lost(NoResponse::Timeout, JsValue::UNDEFINED)),
             Body::Text(text) if is_ok => Ok(parse(&text).map_or_else(
-                |_| Answer::Strange(Malformed::of(&beginning(&text))),
+                |_| Answer::Strange(Malformed::from_body(&beginning(&text))),
                 |value| Answer::Body(Json(value)),
             )),
             Body::NotUtf8 if is_ok => Ok(Answer::Strange(Malformed::NotUtf8)),
@@ -205,7 +205,7 @@ fn refusal(status: u16, headers: &JsValue, body: Body) -> Refusal {
     let (json, strange) = match body {
         Body::Text(text) => match parse(&text) {
             Ok(value) => (Some(Json(value)), None),
-            Err(_) => (None, Some(Malformed::of(&beginning(&text)))),
+            Err(_) => (None, Some(Malformed::from_body(&beginning(&text)))),
         },
         Body::NotUtf8 => (None, Some(Malformed::NotUtf8)),
         Body::Cut | Body::Stalled => (None, None),

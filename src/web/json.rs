@@ -23,15 +23,15 @@ impl Item for Json {
         if value.is_undefined() { None } else { Some(Self(value)) }
     }
 
-    fn text(&self) -> Option<String> {
+    fn as_string(&self) -> Option<String> {
         self.0.as_string()
     }
 
-    fn number(&self) -> Option<f64> {
+    fn as_number(&self) -> Option<f64> {
         self.0.as_f64()
     }
 
-    fn list(&self) -> Option<Vec<Self>> {
+    fn as_array(&self) -> Option<Vec<Self>> {
         is_array(&self.0).then(|| members(&self.0).into_iter().map(Self).collect())
     }
 
@@ -43,11 +43,11 @@ impl Item for Json {
         self.0.is_null()
     }
 
-    fn same(&self, other: &Self) -> bool {
-        same(&self.0, &other.0, DEPTH)
+    fn equals(&self, other: &Self) -> bool {
+        equals(&self.0, &other.0, DEPTH)
     }
 
-    fn overlaid(&self, newer: &Self) -> Self {
+    fn overlaid_with(&self, newer: &Self) -> Self {
         // `Object.assign` would take a property of this name for the prototype.
         let has_proto = |value: &JsValue| {
             value.dyn_ref::<Object>().is_some_and(|object| Object::has_own(object, &"__proto__".into()))
@@ -62,24 +62,24 @@ impl Item for Json {
         Self(merged.into())
     }
 
-    fn names(&self) -> Vec<String> {
+    fn property_names(&self) -> Vec<String> {
         if !self.0.is_object() {
             return Vec::new();
         }
         keys(&self.0).unwrap_or_default().iter().filter_map(|name| name.as_string()).collect()
     }
 
-    fn object(named: Vec<(String, Self)>) -> Self {
+    fn from_properties(named: Vec<(String, Self)>) -> Self {
         let entries: Array =
             named.into_iter().map(|(name, value)| Array::of2(&name.into(), &value.0)).collect();
         Self(from_entries(&entries))
     }
 
-    fn array(members: Vec<Self>) -> Self {
+    fn from_members(members: Vec<Self>) -> Self {
         Self(members.into_iter().map(|member| member.0).collect::<Array>().into())
     }
 
-    fn json(&self) -> String {
+    fn to_json(&self) -> String {
         JSON::stringify(&self.0).ok().and_then(|text| text.as_string()).unwrap_or_default()
     }
 }
@@ -96,7 +96,7 @@ extern "C" {
     fn assign(target: &JsValue, first: &JsValue, second: &JsValue) -> Result<JsValue, JsValue>;
 }
 
-fn same(one: &JsValue, other: &JsValue, depth: u32) -> bool {
+fn equals(one: &JsValue, other: &JsValue, depth: u32) -> bool {
     if Object::is(one, other) {
         return true;
     }
@@ -113,7 +113,7 @@ fn same(one: &JsValue, other: &JsValue, depth: u32) -> bool {
     for key in names.iter() {
         let (Ok(one), Ok(other)) = (Reflect::get(one, &key), Reflect::get(other, &key)) else { return false };
         // An undefined on the other side is a key that is not there.
-        if other.is_undefined() || !same(&one, &other, depth - 1) {
+        if other.is_undefined() || !equals(&one, &other, depth - 1) {
             return false;
         }
     }

@@ -137,8 +137,12 @@ impl Mirror<'_> {
                 );
             }
             removed = first;
-            let emptied =
-                Record { count: is_last.then_some(0), synced_at: None, full_at: None, ..record.next() };
+            let emptied = Record {
+                count: is_last.then_some(0),
+                synced_at: None,
+                full_at: None,
+                ..record.next_revision()
+            };
             let remove = rows.into_iter().map(|(id, _)| id).collect();
             let batch = Batch { remove, ..Batch::of_record(expect, &emptied) };
             if !self.session.store().await?.commit(self.key, batch).await? {

@@ -147,7 +147,7 @@ fn record_from_js(stored: &JsValue) -> std::result::Result<Record, String> {
 /// The record that makes the next round a full one. What cannot be read is replaced.
 pub fn reset_record(stored: &JsValue) -> Record {
     match record_from_js(stored) {
-        Ok(record) => record.fresh(),
+        Ok(record) => record.without_link(),
         // Nothing is known of the rows that may be there. Seconds are more than any count of rounds
         // can be.
         #[allow(
@@ -159,11 +159,11 @@ pub fn reset_record(stored: &JsValue) -> Record {
             let now = Date::now();
             Record {
                 generation: 1,
-                round: (now / 1000.0) as u32,
+                round_number: (now / 1000.0) as u32,
                 count: None,
                 ..Record::new(now, Math::random())
             }
-            .fresh()
+            .without_link()
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the page reader has to say of each real answer, by the corpus' own index. One check, for
 //! native and browser values.
 
-use deltalink::protocol::change::{Dialect, entry, removal};
+use deltalink::protocol::change::{Dialect, parse_item, removal};
 use deltalink::protocol::item::Item;
 use deltalink::protocol::page::{self, Link, Malformed};
 use deltalink::protocol::refusal::Refusal;
@@ -44,7 +44,7 @@ pub fn rows(index: &str) -> Vec<Row> {
 pub fn check<I: Item>(row: &Row, body: &I) {
     let file = &row.file;
     if row.kind == "error" {
-        let outer = body.get("error").and_then(|error| error.text_of("code"));
+        let outer = body.get("error").and_then(|error| error.string_property("code"));
         assert_eq!(
             Refusal::read(400, Some(body)).codes.first(),
             outer.as_ref(),
@@ -52,7 +52,7 @@ pub fn check<I: Item>(row: &Row, body: &I) {
         );
         return;
     }
-    let read = page::read(body);
+    let read = page::parse(body);
     let link = match &read {
         Ok(page) if matches!(page.link, Link::Next(_)) => "next",
         Ok(_) => "delta",
@@ -60,7 +60,7 @@ pub fn check<I: Item>(row: &Row, body: &I) {
         Err(other) => panic!("{file}: {other:?}"),
     };
     assert_eq!(link, row.link, "{file}: the link");
-    let items = body.get("value").and_then(|value| value.list()).expect("a list");
+    let items = body.get("value").and_then(|value| value.as_array()).expect("a list");
     assert_eq!(items.len(), row.items, "{file}: the items");
     let gone = |dialect| items.iter().filter(|item| removal(*item, dialect).is_some()).count();
     assert_eq!(gone(Dialect::Removed), row.removed, "{file}: items with @removed");
@@ -70,6 +70,6 @@ pub fn check<I: Item>(row: &Row, body: &I) {
         "{file}: items with the deleted facet"
     );
     for item in items {
-        let _ = entry(item, Dialect::DeletedDate);
+        let _ = parse_item(item, Dialect::DeletedDate);
     }
 }

@@ -142,9 +142,9 @@ impl Bench {
             max_pages: turn.and_then(|turn| turn.most),
             max_ms: None,
             window: None,
-            shown: turn.is_none_or(|turn| turn.shown),
+            has_consumer: turn.is_none_or(|turn| turn.has_consumer),
         };
-        let shown = plan.shown;
+        let has_consumer = plan.has_consumer;
         let crash = turn.and_then(|turn| turn.crash);
         let rival = turn.and_then(|turn| turn.rival);
         // What the first request has to be, if a round is under way that has not to begin again.
@@ -152,10 +152,10 @@ impl Bench {
             .store
             .state
             .as_ref()
-            .filter(|state| state.phase == Phase::Paging && state.stale < 3 && !state.restarted)
+            .filter(|state| state.phase == Phase::Paging && state.no_progress_pages < 3 && !state.restarted)
             .and_then(|state| state.link.clone());
         let mut round = Round::new(plan, self.now as f64);
-        let mut desk = PageApplier::default();
+        let mut applier = PageApplier::default();
         let mut input = Input::Begin;
         let (mut requests, mut pages, mut acked, mut restarts) = (0, 0, true, 0);
         let faults = self.faults();
@@ -167,7 +167,7 @@ impl Bench {
             assert!(steps < 40_000, "a round that does not end");
             if rival == Some(steps) {
                 self.count("rival");
-                let _ = self.round(Some(&Turn { shown: false, ..Turn::quiet() }));
+                let _ = self.round(Some(&Turn { has_consumer: false, ..Turn::quiet() }));
             }
             self.now += 1;
             self.steps += 1;
@@ -184,7 +184,7 @@ impl Bench {
                     }
                     Input::SignedIn
                 }
-                Step::Fetch(url) | Step::Item(url) => {
+                Step::Fetch(url) | Step::FetchMaster(url) => {
                     let edits = turn
                         .map(|turn| turn.meanwhile.iter().filter(|(at, _)| *at == requests))
                         .into_iter()
@@ -201,7 +201,7 @@ impl Bench {
                     }
                     requests += 1;
                     let master = url.contains("/events/");
-                    self.fetch(&url, &round, &mut desk, master)
+                    self.fetch(&url, &round, &mut applier, master)
                 }
                 Step::StoreThrottle(until) => {
                     assert!(until > self.now as f64);
@@ -212,30 +212,30 @@ impl Bench {
                     Input::Slept
                 }
                 Step::Apply => {
-                    let ids: Vec<String> = desk.ids(&self.query).into_iter().map(str::to_owned).collect();
+                    let ids: Vec<String> = applier.ids(&self.query).into_iter().map(str::to_owned).collect();
                     let rows = ids.iter().map(|id| self.store.rows.get(id).cloned()).collect();
-                    Input::Applied(Box::new(desk.apply(rows, round.mode())))
+                    Input::Applied(Box::new(applier.apply(rows, round.mode())))
                 }
                 Step::Deliver(_) => {
                     assert!(acked, "invariant 2: a page after one that was not acknowledged");
                     acked = false;
                     pages += 1;
-                    if shown {
-                        self.consume(&desk.applied().changes);
+                    if has_consumer {
+                        self.consume(&applier.effects().changes);
                     }
                     Input::Delivered
                 }
-                Step::Await => {
+                Step::AwaitAcknowledgement => {
                     acked = true;
-                    Input::Acked
+                    Input::Acknowledged
                 }
                 Step::Commit { expect, record } => {
                     assert!(acked, "invariant 2: a commit before the acknowledgement");
                     if Record::may_follow(self.store.state.as_ref(), expect.as_deref()) {
-                        self.check_commit(&record, desk.applied());
+                        self.check_commit(&record, applier.effects());
                     }
-                    if self.store.commit(expect.as_deref(), &record, desk.applied()) {
-                        desk.committed(&mut round.report);
+                    if self.store.commit(expect.as_deref(), &record, applier.effects()) {
+                        applier.committed(&mut round.report);
                         Input::Committed
                     } else {
                         assert!(rival.is_some(), "nobody else commits");
@@ -266,7 +266,7 @@ impl Bench {
                         .filter(|(id, _)| after.as_ref().is_none_or(|after| *id > after));
                     let rows: Vec<_> = later.take(CHUNK).map(|(id, row)| (id.clone(), row.clone())).collect();
                     let whole = rows.len() == CHUNK;
-                    Input::Swept(desk.sweep(rows, whole, &completed))
+                    Input::Swept(applier.sweep(rows, whole, &completed))
                 }
                 Step::Done => {
                     self.check_end(&round, requests, pages, restarts, faults);
@@ -332,7 +332,7 @@ impl Bench {
         }
     }
 
-    fn fetch(&mut self, url: &str, round: &Round, desk: &mut PageApplier<Value>, master: bool) -> Input {
+    fn fetch(&mut self, url: &str, round: &Round, applier: &mut PageApplier<Value>, master: bool) -> Input {
         let path = url.strip_prefix(ORIGIN).unwrap_or_else(|| panic!("invariant 6: a foreign URL: {url}"));
         let mut request = Request::get(path, &self.token);
         let prefer = round.prefer();
@@ -352,17 +352,17 @@ impl Bench {
             return Input::Refused(Box::new(refusal));
         }
         let Some(body) = body else {
-            return Input::Malformed(Malformed::of(&String::from_utf8_lossy(&answer.body)));
+            return Input::Malformed(Malformed::from_body(&String::from_utf8_lossy(&answer.body)));
         };
         if master {
             self.count("master");
-            return if desk.master(body, round.mode().round) {
-                Input::Item
+            return if applier.master(body, round.mode().round) {
+                Input::Master
             } else {
                 Input::Malformed(Malformed::NoId)
             };
         }
-        match page::read(&body) {
+        match page::parse(&body) {
             Ok(page) => {
                 if let Ok(id) = std::env::var("WATCH") {
                     for item in page
@@ -373,7 +373,7 @@ impl Bench {
                         println!("WATCH {item}");
                     }
                 }
-                desk.received(page.items);
+                applier.received(page.items);
                 Input::Page(page.link)
             }
             Err(why) => Input::Malformed(why),
@@ -388,7 +388,7 @@ impl Bench {
     /// Makes the next round a full one, as a refresh would.
     pub fn reset(&mut self) {
         if let Some(state) = &self.store.state {
-            self.store.state = Some(state.fresh());
+            self.store.state = Some(state.without_link());
         }
     }
 

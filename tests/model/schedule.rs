@@ -56,7 +56,7 @@ pub struct Turn {
     /// The step after which everything but the store is lost.
     pub crash: Option<u64>,
     /// Whether a consumer follows it with `round()`.
-    pub shown: bool,
+    pub has_consumer: bool,
     /// Its `maxPages`.
     pub most: Option<u32>,
     /// The step before which another tab, which has no lock, runs a whole round of the same query.
@@ -72,7 +72,7 @@ impl Turn {
             faults: Vec::new(),
             expire: false,
             crash: None,
-            shown: true,
+            has_consumer: true,
             most: None,
             rival: None,
         }
@@ -206,7 +206,7 @@ impl Schedule {
                 faults,
                 expire: dice.one_in(8),
                 crash: dice.one_in(2).then(|| dice.below(90)),
-                shown: dice.one_in(2),
+                has_consumer: dice.one_in(2),
                 most: dice.one_in(6).then(|| 1 + dice.below(3) as u32),
                 rival: dice.one_in(6).then(|| dice.below(60)),
             });
@@ -215,7 +215,7 @@ impl Schedule {
         // away from him.
         let always = dice.one_in(2);
         for turn in &mut turns {
-            turn.shown |= always;
+            turn.has_consumer |= always;
             if always {
                 turn.rival = None;
             }
@@ -306,7 +306,7 @@ impl Schedule {
 
     /// Whether every page goes to a consumer.
     pub fn followed(&self) -> bool {
-        self.turns.iter().all(|turn| turn.shown && turn.rival.is_none())
+        self.turns.iter().all(|turn| turn.has_consumer && turn.rival.is_none())
     }
 
     pub fn app(&self) -> bool {

@@ -34,12 +34,12 @@ fn apply(
     super::apply(entries, &mut rows.into_iter(), mode, &mut RecentVersions::default())
 }
 
-fn pass(entries: Vec<(String, Entry<Value>)>, mode: ApplyMode<'_>) -> PageEffects<Value> {
-    super::pass(entries, mode, &mut RecentVersions::default())
+fn pass_through(entries: Vec<(String, Entry<Value>)>, mode: ApplyMode<'_>) -> PageEffects<Value> {
+    super::pass_through(entries, mode, &mut RecentVersions::default())
 }
 
 fn upsert(item: Value) -> Vec<(String, Entry<Value>)> {
-    vec![(item.text_of("id").unwrap(), Entry::Upsert(item))]
+    vec![(item.string_property("id").unwrap(), Entry::Upsert(item))]
 }
 
 fn removal_of(item: Value, dialect: Dialect) -> Option<Reason> {
@@ -203,7 +203,7 @@ fn a_sweep_removes_what_the_full_round_did_not_see() {
         .zip([1, 2, 1])
         .map(|(id, round)| (id.to_owned(), Row::new(round, json!(round))));
     let applied = sweep(rows.collect(), &Completed::for_tests(2));
-    assert_eq!((applied.remove, applied.growth), (vec!["old".to_owned(), side_row("master")], -1));
+    assert_eq!((applied.remove, applied.count_delta), (vec!["old".to_owned(), side_row("master")], -1));
     assert_eq!(
         applied.changes,
         [Change::Remove { id: "old".into(), reason: Reason::Ghost, old: Some(json!(1)) }]
@@ -212,7 +212,8 @@ fn a_sweep_removes_what_the_full_round_did_not_see() {
 
 #[test]
 fn a_full_round_that_could_not_identify_an_item_removes_nothing() {
-    let record = Record { phase: Phase::Sweeping, unidentified: true, round: 2, ..Record::new(0.0, 0.0) };
+    let record =
+        Record { phase: Phase::Sweeping, unidentified: true, round_number: 2, ..Record::new(0.0, 0.0) };
     let rows = vec![("old".to_owned(), Row::new(1, json!({"id": "old"})))];
     let applied = sweep(rows, &record.completed().unwrap());
     assert_eq!((applied.remove.len(), applied.changes.len()), (0, 0));
@@ -226,11 +227,11 @@ fn a_feed_hands_on_every_entry() {
             ("b".to_owned(), Entry::Remove(Reason::Deleted)),
         ]
     };
-    let applied = pass(entries(), MINIMAL);
+    let applied = pass_through(entries(), MINIMAL);
     assert!(applied.put.is_empty() && applied.remove.is_empty());
     assert_eq!(applied.changes.len(), 2);
     assert!(matches!(applied.changes.first(), Some(Change::Upsert { partial: true, .. })));
-    let full = pass(entries(), ApplyMode { full: true, ..MINIMAL });
+    let full = pass_through(entries(), ApplyMode { full: true, ..MINIMAL });
     assert!(
         matches!(full.changes.first(), Some(Change::Upsert { partial: true, .. })),
         "only the first sighting of an id is whole, and a feed cannot know which that is"
@@ -243,40 +244,44 @@ fn a_removal_of_an_id_that_was_delivered_is_told_though_the_mirror_does_not_hold
     let entries = ["a", "b"].map(|id| (id.to_owned(), Entry::Remove(Reason::Deleted))).to_vec();
     let applied = apply(entries, vec![None, None], ApplyMode { delivered: &delivered, ..INCREMENTAL });
     assert_eq!(applied.changes, [Change::Remove { id: "a".into(), reason: Reason::Deleted, old: None }]);
-    assert_eq!((applied.remove.len(), applied.growth), (0, 0));
+    assert_eq!((applied.remove.len(), applied.count_delta), (0, 0));
 }
 
 #[test]
 fn a_page_is_news_if_this_round_has_not_brought_one_of_its_items_as_it_is_now() {
     let event = |etag: &str| upsert(json!({"id": "a", "@odata.etag": etag}));
-    let news = |entries, row| apply(entries, vec![row], INCREMENTAL).news;
-    assert!(news(event("1"), None));
+    let made_progress = |entries, row| apply(entries, vec![row], INCREMENTAL).made_progress;
+    assert!(made_progress(event("1"), None));
     assert!(
-        news(event("1"), row(1, json!({"id": "a", "@odata.etag": "1"}))),
+        made_progress(event("1"), row(1, json!({"id": "a", "@odata.etag": "1"}))),
         "the first sighting of this round"
     );
-    assert!(!news(event("1"), row(2, json!({"id": "a", "@odata.etag": "1"}))));
-    assert!(news(event("2"), row(2, json!({"id": "a", "@odata.etag": "1"}))));
+    assert!(!made_progress(event("1"), row(2, json!({"id": "a", "@odata.etag": "1"}))));
+    assert!(made_progress(event("2"), row(2, json!({"id": "a", "@odata.etag": "1"}))));
     assert!(
-        !news(upsert(json!({"id": "a", "n": 1})), row(2, json!({"n": 1, "id": "a"}))),
+        !made_progress(upsert(json!({"id": "a", "n": 1})), row(2, json!({"n": 1, "id": "a"}))),
         "by content where there is no etag"
     );
-    assert!(news(upsert(json!({"id": "a", "n": 2})), row(2, json!({"n": 1, "id": "a"}))));
+    assert!(made_progress(upsert(json!({"id": "a", "n": 2})), row(2, json!({"n": 1, "id": "a"}))));
 }
 
 #[test]
 fn removals_of_unknown_ids_and_the_items_of_a_feed_are_news_once() {
     let mut seen = RecentVersions::default();
     let gone = || vec![("a".to_owned(), Entry::Remove::<Value>(Reason::Deleted))];
-    assert!(super::apply(gone(), &mut vec![None].into_iter(), INCREMENTAL, &mut seen).news);
-    assert!(!super::apply(gone(), &mut vec![None].into_iter(), INCREMENTAL, &mut seen).news);
-    let mut news = |item: Value| super::pass(upsert(item), INCREMENTAL, &mut seen).news;
-    assert!(news(json!({"id": "e", "@odata.etag": "1"})) && !news(json!({"id": "e", "@odata.etag": "1"})));
-    assert!(news(json!({"id": "e", "@odata.etag": "2"})));
-    assert!(news(json!({"id": "u", "n": 1})));
-    assert!(news(json!({"id": "u", "n": 1})), "its content is only looked at when it comes again");
-    assert!(!news(json!({"id": "u", "n": 1})));
-    assert!(news(json!({"id": "u", "n": 2})));
+    assert!(super::apply(gone(), &mut vec![None].into_iter(), INCREMENTAL, &mut seen).made_progress);
+    assert!(!super::apply(gone(), &mut vec![None].into_iter(), INCREMENTAL, &mut seen).made_progress);
+    let mut made_progress =
+        |item: Value| super::pass_through(upsert(item), INCREMENTAL, &mut seen).made_progress;
+    assert!(
+        made_progress(json!({"id": "e", "@odata.etag": "1"}))
+            && !made_progress(json!({"id": "e", "@odata.etag": "1"}))
+    );
+    assert!(made_progress(json!({"id": "e", "@odata.etag": "2"})));
+    assert!(made_progress(json!({"id": "u", "n": 1})));
+    assert!(made_progress(json!({"id": "u", "n": 1})), "its content is only looked at when it comes again");
+    assert!(!made_progress(json!({"id": "u", "n": 1})));
+    assert!(made_progress(json!({"id": "u", "n": 2})));
 }
 
 fn member(id: &str) -> Value {
@@ -321,7 +326,7 @@ fn a_full_round_stages_the_sets_until_it_is_complete() {
     let slice = |members: Value| upsert(json!({"id": "g", "n": 1, "members@delta": members}));
     let take = |applied: PageEffects<Value>| applied.put.into_iter().next().map(|(_, row)| row);
     let first = apply(slice(json!([member("b")])), vec![Some(old)], full);
-    assert!(first.staged && first.news);
+    assert!(first.staged && first.made_progress);
     let first = take(first);
     assert_eq!(
         first.as_ref().map(|row| row.item.clone()),
@@ -329,10 +334,10 @@ fn a_full_round_stages_the_sets_until_it_is_complete() {
         "readers see the old set"
     );
     let second = apply(slice(json!([member("c")])), vec![first], full);
-    assert!(second.news, "another slice of the same group is news");
+    assert!(second.made_progress, "another slice of the same group is news");
     let second = take(second);
     let again = apply(slice(json!([member("c")])), vec![second.clone()], full);
-    assert!(!again.news, "the same slice is not");
+    assert!(!again.made_progress, "the same slice is not");
     let swept = sweep(vec![("g".to_owned(), second.unwrap())], &Completed::for_tests(2));
     let (_, row) = swept.put.first().unwrap();
     assert_eq!(row.item, json!({"id": "g", "n": 1, "members": [member("b"), member("c")]}));
@@ -364,6 +369,6 @@ fn a_set_that_a_full_round_did_not_bring_is_gone_when_it_is_complete_and_the_sam
 #[test]
 fn an_id_that_does_not_tell_its_item_apart_is_counted_and_passed_over() {
     for id in ["", "\0side", "a\u{fffd}b"] {
-        assert_eq!(entry(json!({ "id": id }), Dialect::Removed), Err(Skipped::NoId), "{id:?}");
+        assert_eq!(parse_item(json!({ "id": id }), Dialect::Removed), Err(Skipped::NoId), "{id:?}");
     }
 }

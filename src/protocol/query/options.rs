@@ -4,7 +4,7 @@
 use super::{Query, encode, is_invalid, segment};
 use crate::protocol::error::{Code, Error, Result};
 use crate::protocol::rate::Workload;
-use crate::protocol::resource::{self, Ids, PageSize, Resource};
+use crate::protocol::resource::{self, IdFilter, PageSize, Resource};
 use crate::protocol::time::{DAY, format_iso, parse_iso};
 
 /// The longest window of a calendar view, in days: longer ones are an `ErrorInvalidRequest`
@@ -73,7 +73,7 @@ struct QueryBuilder {
     /// Name, value as sent, value as in the key.
     params: Vec<(String, String, String)>,
     prefer: Vec<String>,
-    shape: Vec<String>,
+    key_prefer: Vec<String>,
     minimal: bool,
     /// The calendar, as a path, where there are series masters: those of a shared calendar are
     /// found below it alone.
@@ -87,7 +87,7 @@ impl QueryBuilder {
             path,
             params: Vec::new(),
             prefer: Vec::new(),
-            shape: Vec::new(),
+            key_prefer: Vec::new(),
             minimal: false,
             calendar: None,
         }
@@ -98,7 +98,7 @@ impl QueryBuilder {
     }
 
     fn shaping(&mut self, value: String) {
-        self.shape.push(value.clone());
+        self.key_prefer.push(value.clone());
         self.prefer.push(value);
     }
 
@@ -161,7 +161,7 @@ impl QueryBuilder {
         };
         // Without these a removal is not told: links that were made without them are left, so they
         // are part of the key.
-        let needs = self.resource.map_or(&[][..], |resource| resource.needs);
+        let needs = self.resource.map_or(&[][..], |resource| resource.required_properties);
         let shape = needs.iter().fold(select.to_vec(), |names, name| with(&names, name));
         self.params.push(("$select".into(), with(&shape, "id").join(","), sorted(&shape).join(",")));
         Ok(())
@@ -169,11 +169,11 @@ impl QueryBuilder {
 
     fn ids(&mut self, ids: Option<&[String]>) -> Result<()> {
         let Some(ids) = ids else { return Ok(()) };
-        let limit = self.resource.map_or(Ids::UrlLength, |resource| resource.ids);
+        let limit = self.resource.map_or(IdFilter::UrlLength, |resource| resource.id_filter);
         if ids.is_empty() {
             return bad("options.ids must name at least one id; leave it out for all");
         }
-        if limit == Ids::Fifty && ids.len() > MOST_IDS {
+        if limit == IdFilter::Fifty && ids.len() > MOST_IDS {
             return bad(format!(
                 "options.ids must be at most {} ids, which is Graph's limit, got {}; track the whole collection, or make several queries",
                 MOST_IDS,
@@ -242,7 +242,7 @@ impl QueryBuilder {
         }
         // A feed has no mirror that could be out of date.
         let standard = !options.feed
-            && self.resource.is_some_and(|resource| resource.name == "event" || !resource.removals);
+            && self.resource.is_some_and(|resource| resource.name == "event" || !resource.reports_removals);
         #[allow(clippy::cast_precision_loss, reason = "a day in milliseconds fits")]
         let refresh = options.refresh.unwrap_or(standard.then_some(DAY as f64));
         let (mut target, mut pairs) = (self.path, Vec::new());
@@ -258,17 +258,17 @@ impl QueryBuilder {
         let scope = workload.scope(mailbox(&target));
         let event = self.resource.is_some_and(|resource| resource.name == "event");
         Ok(Query {
-            smallest: if event { SMALLEST_EVENTS } else { SMALLEST },
+            min_page_size: if event { SMALLEST_EVENTS } else { SMALLEST },
             workload,
             scope,
             masters: self.calendar.map(|calendar| calendar + "/events/").filter(|_| !options.feed),
             window: options.window,
             page_size: sized.then(|| options.page_size.unwrap_or(GRAPHS_PAGE)),
             resource: self.resource,
-            target,
+            path_and_query: target,
             canonical,
             prefer: self.prefer,
-            shape: self.shape,
+            key_prefer: self.key_prefer,
             minimal: self.minimal,
             lists_all: !is_part && self.resource.is_none_or(|resource| resource.lists_all),
             full,
@@ -286,9 +286,9 @@ pub fn events(options: Options) -> Result<Query> {
         Some(id) => format!("/calendars/{}", segment("options.calendar", id)?),
         None => String::new(),
     };
-    let mut draft =
+    let mut builder =
         QueryBuilder::new(resource::named("event"), format!("{owner}{calendar}/calendarView/delta"));
-    draft.calendar = Some(format!("{owner}{calendar}"));
+    builder.calendar = Some(format!("{owner}{calendar}"));
     if let Some((back, ahead, zone)) = &options.window {
         let span = i64::from(*back) + i64::from(*ahead) + 1;
         if options.start.is_some() || options.end.is_some() {
@@ -305,8 +305,8 @@ pub fn events(options: Options) -> Result<Query> {
             ));
         }
         // Where the window is moves from day to day: the key says how far it reaches.
-        draft.shape.push(format!("window=-{back}+{ahead} {zone}"));
-        return draft.finish(options);
+        builder.key_prefer.push(format!("window=-{back}+{ahead} {zone}"));
+        return builder.finish(options);
     }
     let (from, to) =
         (options.start.as_deref().unwrap_or_default(), options.end.as_deref().unwrap_or_default());
@@ -318,9 +318,9 @@ pub fn events(options: Options) -> Result<Query> {
     if end - start > LONGEST_WINDOW * DAY {
         return too_long("options.start and options.end", (end - start).div_ceil_days());
     }
-    draft.params.push(("startDateTime".into(), from.into(), format_iso(start)));
-    draft.params.push(("endDateTime".into(), to.into(), format_iso(end)));
-    draft.finish(options)
+    builder.params.push(("startDateTime".into(), from.into(), format_iso(start)));
+    builder.params.push(("endDateTime".into(), to.into(), format_iso(end)));
+    builder.finish(options)
 }
 
 fn too_long<T>(options: &str, days: i64) -> Result<T> {
@@ -401,11 +401,11 @@ pub fn track(path: &str, options: Options) -> Result<Query> {
         if options.top.is_some() {
             asked.push("top");
         }
-        if let Some(option) = asked.iter().find(|option| !resource.takes.contains(option)) {
+        if let Some(option) = asked.iter().find(|option| !resource.query_options.contains(option)) {
             let prefer = *option == "top" && resource.page_size == PageSize::Prefer;
             return refuse(option, &if prefer { "use options.pageSize".into() } else { send(option) });
         }
-        if options.ids.is_some() && resource.ids == Ids::None {
+        if options.ids.is_some() && resource.id_filter == IdFilter::None {
             return refuse("ids", "it has no id filter; leave it out");
         }
         if options.minimal && !resource.minimal {
@@ -434,16 +434,16 @@ pub fn track(path: &str, options: Options) -> Result<Query> {
     if options.ids.is_some() && options.texts.iter().any(|(option, _)| *option == "filter") {
         return bad("options.ids and options.filter make one $filter; write the ids into options.filter");
     }
-    let mut draft = QueryBuilder::new(resource, path.to_owned());
+    let mut builder = QueryBuilder::new(resource, path.to_owned());
     if name == "event" {
         // What stands before `calendarView/delta`.
         let segments: Vec<&str> = path.split('/').collect();
-        draft.calendar = segments
+        builder.calendar = segments
             .split_last()
             .and_then(|(_, rest)| rest.split_last())
             .map(|(_, calendar)| calendar.join("/"));
     }
-    draft.finish(options)
+    builder.finish(options)
 }
 
 fn id_filter(ids: &[String]) -> String {

@@ -29,15 +29,15 @@ pub(super) struct Attempts {
     /// How often the target was asked for.
     pub tries: u32,
     /// What the next token is for.
-    pub need: TokenReason,
+    pub token_reason: TokenReason,
     /// Tokens asked for because Graph refused one, since the last page.
     sign_ins: u32,
     /// What the last of these tokens was for.
     challenge: Option<TokenReason>,
     /// Since when there is no network.
-    offline: Option<f64>,
+    offline_since: Option<f64>,
     /// When the last wait began.
-    pub asleep: f64,
+    pub sleep_began: f64,
 }
 
 impl Attempts {
@@ -45,64 +45,65 @@ impl Attempts {
         Self {
             failures: 0,
             tries: 0,
-            need: TokenReason::Start,
+            token_reason: TokenReason::Start,
             sign_ins: 0,
             challenge: None,
-            offline: None,
-            asleep: now,
+            offline_since: None,
+            sleep_began: now,
         }
     }
 }
 
 impl Round {
-    pub(super) fn sign_in(&mut self, need: TokenReason) -> Step {
-        self.attempts.need = need.clone();
-        self.to(State::SigningIn, Step::SignIn(need))
+    pub(super) fn sign_in(&mut self, token_reason: TokenReason) -> Step {
+        self.attempts.token_reason = token_reason.clone();
+        self.transition(State::SigningIn, Step::SignIn(token_reason))
     }
 
     /// Graph refuses the token: another one, or the end.
-    pub(super) fn challenged(&mut self, refusal: &Refusal, now: f64) -> Step {
-        let need = refusal.claims.clone().map_or(TokenReason::Unauthorized, TokenReason::Claims);
-        if self.attempts.sign_ins >= MOST_SIGN_INS || self.attempts.challenge.as_ref() == Some(&need) {
-            return self.fail(self.failure(refusal), now);
+    pub(super) fn renew_token(&mut self, refusal: &Refusal, now: f64) -> Step {
+        let token_reason = refusal.claims.clone().map_or(TokenReason::Unauthorized, TokenReason::Claims);
+        if self.attempts.sign_ins >= MOST_SIGN_INS || self.attempts.challenge.as_ref() == Some(&token_reason)
+        {
+            return self.fail(self.refusal_error(refusal), now);
         }
         self.attempts.sign_ins += 1;
-        self.attempts.challenge = Some(need.clone());
-        self.sign_in(need)
+        self.attempts.challenge = Some(token_reason.clone());
+        self.sign_in(token_reason)
     }
 
     /// What was asked for is here: failures and sign-ins are counted from here.
-    pub(super) fn accepted(&mut self) {
+    pub(super) fn request_succeeded(&mut self) {
         self.attempts.sign_ins = 0;
         self.attempts.challenge = None;
-        self.attempts.offline = None;
-        self.answered();
+        self.attempts.offline_since = None;
+        self.reset_failures();
     }
 
     /// Something else is asked for: failures are counted from here.
-    pub(super) fn answered(&mut self) {
+    pub(super) fn reset_failures(&mut self) {
         self.attempts.failures = 0;
         self.attempts.tries = 0;
     }
 
     pub(super) fn sleep(&mut self, ms: f64, why: WaitReason, now: f64) -> Step {
-        self.attempts.asleep = now;
+        self.attempts.sleep_began = now;
         self.report.waits.push(Wait { reason: why, ms });
-        self.to(State::Sleeping, Step::Sleep(ms, why))
+        self.transition(State::Sleeping, Step::Sleep(ms, why))
     }
 
     /// Stores that Graph throttles the scope, so that neither a reload nor another query asks
     /// early.
-    pub(super) fn hold(&mut self, until: f64, after: Continuation, now: f64) -> Step {
+    pub(super) fn store_throttle(&mut self, until: f64, after: Continuation, now: f64) -> Step {
         if until > now {
-            self.to(State::StoringThrottle(Box::new(after)), Step::StoreThrottle(until))
+            self.transition(State::StoringThrottle(Box::new(after)), Step::StoreThrottle(until))
         } else {
-            self.after(after, now)
+            self.proceed(after, now)
         }
     }
 
     /// Waits and asks again, or ends with what went wrong.
-    pub(super) fn again(
+    pub(super) fn retry(
         &mut self,
         why: WaitReason,
         floor: Option<f64>,
@@ -112,7 +113,7 @@ impl Round {
     ) -> Step {
         if why != WaitReason::Throttled && self.leave_location() {
             // The query itself waits as long as Graph asks for.
-            return self.hold((now + floor.unwrap_or(0.0)).min(LAST_DATE), Continuation::Ask, now);
+            return self.store_throttle((now + floor.unwrap_or(0.0)).min(LAST_DATE), Continuation::Ask, now);
         }
         self.attempts.failures = self.attempts.failures.saturating_add(1);
         let is_passing = floor.is_some()
@@ -123,49 +124,60 @@ impl Round {
         {
             return self.go_without_master(now);
         }
-        let ms = back_off(&self.plan.policy, self.attempts.failures, floor, chance);
+        let ms = back_off(&self.config.policy, self.attempts.failures, floor, chance);
         let most = if why == WaitReason::Malformed {
-            MOST_BODIES.min(self.plan.policy.attempts)
+            MOST_BODIES.min(self.config.policy.attempts)
         } else {
-            self.plan.policy.attempts
+            self.config.policy.attempts
         };
         // What Graph asks for holds for all that shares its limits.
         let shared = why == WaitReason::Throttled || floor.is_some();
         let until = (now + ms).min(LAST_DATE);
-        if self.attempts.failures < most && ms <= self.plan.policy.max_wait {
+        if self.attempts.failures < most && ms <= self.config.policy.max_wait {
             return if shared {
-                self.hold(until, Continuation::Sleep(ms, why), now)
+                self.store_throttle(until, Continuation::Sleep(ms, why), now)
             } else {
                 self.sleep(ms, why, now)
             };
         }
         if failure.code == Code::Livelock {
-            return self.climb(failure, now);
+            return self.escalate(failure, now);
         }
-        if why == WaitReason::Server && ms <= self.plan.policy.max_wait {
+        if why == WaitReason::Server && ms <= self.config.policy.max_wait {
             return if shared {
-                self.hold(until, Continuation::GiveUp(failure), now)
+                self.store_throttle(until, Continuation::GiveUp(failure), now)
             } else {
                 self.give_up(failure, now)
             };
         }
-        if floor.is_some() && ms > self.plan.policy.max_wait {
+        if floor.is_some() && ms > self.config.policy.max_wait {
             failure.code = Code::Throttled;
         }
         if failure.code == Code::Throttled {
             failure.retry_at = Some(until);
         }
         // A smaller page that would not come in time either is where the next round begins.
-        if why == WaitReason::Timeout && self.sized && self.stored {
-            return self.note(self.record.next(), Continuation::Fail(failure));
+        if why == WaitReason::Timeout && self.page_size_changed && self.is_stored {
+            return self.save_record(self.record.next_revision(), Continuation::Fail(failure));
         }
-        if shared { self.hold(until, Continuation::Fail(failure), now) } else { self.fail(failure, now) }
+        if shared {
+            self.store_throttle(until, Continuation::Fail(failure), now)
+        } else {
+            self.fail(failure, now)
+        }
     }
 
-    pub(super) fn unreachable(&mut self, lost: NoResponse, words: String, now: f64, chance: f64) -> Step {
-        let (why, words) = match lost {
+    pub(super) fn unreachable(
+        &mut self,
+        no_response: NoResponse,
+        words: String,
+        now: f64,
+        chance: f64,
+    ) -> Step {
+        let (why, words) = match no_response {
             NoResponse::Offline => {
-                let left = self.plan.policy.max_wait - (now - *self.attempts.offline.get_or_insert(now));
+                let left =
+                    self.config.policy.max_wait - (now - *self.attempts.offline_since.get_or_insert(now));
                 if left <= 0.0 {
                     let words =
                         "this host has no network; the next round goes on at the same page once it has one";
@@ -175,32 +187,32 @@ impl Round {
             }
             NoResponse::Network => (WaitReason::Network, words),
             NoResponse::Timeout => {
-                self.shrink();
+                self.shrink_page_size();
                 #[allow(
                     clippy::cast_possible_truncation,
                     clippy::cast_sign_loss,
                     reason = "a float becomes an integer saturating"
                 )]
-                let seconds = (self.plan.policy.timeout / 1000.0).ceil() as u64;
+                let seconds = (self.config.policy.timeout / 1000.0).ceil() as u64;
                 (
                     WaitReason::Timeout,
                     format!("{words} (nothing moved for {seconds} s, options.retry.timeout)"),
                 )
             }
         };
-        self.again(why, None, Error::retryable(Code::Network, words), now, chance)
+        self.retry(why, None, Error::retryable(Code::Network, words), now, chance)
     }
 
     /// The token source is to come back later. Its wait is its own, not that of what shares Graph's
     /// limits.
     pub(super) fn busy(&mut self, until: f64, now: f64, chance: f64) -> Step {
         self.attempts.failures = self.attempts.failures.saturating_add(1);
-        let ms = back_off(&self.plan.policy, self.attempts.failures, Some((until - now).max(0.0)), chance);
-        if self.attempts.failures < self.plan.policy.attempts && ms <= self.plan.policy.max_wait {
+        let ms = back_off(&self.config.policy, self.attempts.failures, Some((until - now).max(0.0)), chance);
+        if self.attempts.failures < self.config.policy.attempts && ms <= self.config.policy.max_wait {
             return self.sleep(ms, WaitReason::Server, now);
         }
         let mut failure = Error::retryable(Code::Network, NO_TOKEN);
-        if ms > self.plan.policy.max_wait {
+        if ms > self.config.policy.max_wait {
             failure.code = Code::Throttled;
             failure.retry_at = Some((now + ms).min(LAST_DATE));
         }
@@ -213,7 +225,7 @@ impl Round {
         self.report.retries -= u32::from(self.attempts.tries > 1);
         self.attempts.tries -= 1;
         let ms = until - now;
-        if ms <= self.plan.policy.max_wait {
+        if ms <= self.config.policy.max_wait {
             return self.sleep(ms.max(0.0), WaitReason::Throttled, now);
         }
         let mut failure = Error::retryable(Code::Throttled, TOO_LONG);

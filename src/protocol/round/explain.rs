@@ -9,8 +9,8 @@ use crate::protocol::refusal::Refusal;
 
 impl Round {
     /// A refusal in words, with the way out.
-    pub(super) fn failure(&self, refusal: &Refusal) -> Box<Error> {
-        let resource = self.plan.query.resource;
+    pub(super) fn refusal_error(&self, refusal: &Refusal) -> Box<Error> {
+        let resource = self.config.query.resource;
         let name = resource.map_or("this resource", |resource| resource.name);
         let app_only = resource.is_some_and(|resource| resource.app_only);
         let (code, retryable, way_out) = match refusal.status {
@@ -57,7 +57,7 @@ impl Round {
                 true,
                 "the service did not recover in time; the next round goes on at the same page",
             ),
-            _ if refusal.has("Request_UnsupportedQuery") || refusal.has("NotSupported") => {
+            _ if refusal.has_code("Request_UnsupportedQuery") || refusal.has_code("NotSupported") => {
                 (Code::NotSupported, false, "Graph has no delta query of this form here")
             }
             _ => (Code::BadRequest, false, "check the options of the query"),
@@ -86,7 +86,7 @@ impl Round {
         failure.request_id = refusal.request_id.clone();
         failure.claims = refusal.claims.clone();
         let is_gone = refusal.status == 404
-            && ["ErrorItemNotFound", "ErrorSyncFolderNotFound"].iter().any(|code| refusal.has(code));
+            && ["ErrorItemNotFound", "ErrorSyncFolderNotFound"].iter().any(|code| refusal.has_code(code));
         failure.gone = is_gone.then_some(true);
         failure.retryable = retryable;
         failure

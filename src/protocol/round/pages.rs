@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::{Continuation, Delivery, Pending, Round, State, Step, Target, TokenReason};
 use crate::protocol::backoff::WaitReason;
 use crate::protocol::change::{PageSummary, SweepSummary};
-use crate::protocol::endpoint::shown;
+use crate::protocol::endpoint::redacted;
 use crate::protocol::error::{Code, Error};
 use crate::protocol::page::Link;
 use crate::protocol::record::{Completed, Kind, Phase, Record};
@@ -18,7 +18,7 @@ const MISSING_MASTERS: usize = 100;
 
 impl Round {
     pub(super) fn page(&mut self, link: Link, now: f64, chance: f64) -> Step {
-        if let Err(failure) = self.plan.endpoint.admit(link.url()) {
+        if let Err(failure) = self.config.endpoint.admit(link.url()) {
             return self.fail(failure, now);
         }
         if let Link::Next(next) = &link
@@ -26,9 +26,9 @@ impl Round {
         {
             let words = format!(
                 "Graph's nextLinks go in a circle at {}; the stored state is as it was, try again later or start over with reset()",
-                shown(next)
+                redacted(next)
             );
-            return self.again(
+            return self.retry(
                 WaitReason::Malformed,
                 None,
                 Error::retryable(Code::Livelock, words),
@@ -36,37 +36,37 @@ impl Round {
                 chance,
             );
         }
-        self.accepted();
-        if self.position.index % GROW == GROW - 1 {
-            self.grow();
+        self.request_succeeded();
+        if self.position.page_index % GROW == GROW - 1 {
+            self.grow_page_size();
         }
         let mut record = Record {
             kind: self.position.kind,
             generation: self.position.generation,
-            round: self.position.number,
-            page: self.position.index.saturating_add(1),
+            round_number: self.position.round_number,
+            page_index: self.position.page_index.saturating_add(1),
             prefer: self.prefer(),
-            start: self.position.start.clone(),
-            after: None,
+            start_link: self.position.start_link.clone(),
+            sweep_after: None,
             window: self.position.window.clone(),
             fallback: self.position.fallback,
             refusals: 0,
-            forbidden: Vec::new(),
-            ..self.record.next()
+            forbidden_times: Vec::new(),
+            ..self.record.next_revision()
         };
         // A link made with `return=minimal` keeps it, whatever the query asks for now.
         let asked_anew = matches!(self.target, Target::Query | Target::Location(_));
-        record.minimal = self.plan.query.minimal || !asked_anew && self.record.minimal;
-        if self.position.index == 0 {
+        record.minimal = self.config.query.minimal || !asked_anew && self.record.minimal;
+        if self.position.page_index == 0 {
             record.started_at = now;
             record.staged = false;
             record.unidentified = false;
-            record.masters = std::mem::take(&mut record.missing_masters);
+            record.awaited_masters = std::mem::take(&mut record.missing_masters);
             if self.position.fallback > 1 {
-                record.resets.push(now);
+                record.reset_times.push(now);
             }
         }
-        let listed = matches!(link, Link::Delta(_));
+        let is_final_page = matches!(link, Link::Delta(_));
         match link {
             Link::Next(next) => {
                 self.cycle.pass(&next);
@@ -75,28 +75,30 @@ impl Round {
             }
             Link::Delta(delta) => record.link = Some(delta),
         }
-        self.pending = Some(Pending { record, listed, fresh: Vec::new() });
-        self.to(State::Applying, Step::Apply)
+        self.pending = Some(Pending { record, is_final_page, new_ids: Vec::new() });
+        self.transition(State::Applying, Step::Apply)
     }
 
-    pub(super) fn applied(&mut self, sum: PageSummary, now: f64) -> Step {
-        let Some(Pending { record, fresh, .. }) = &mut self.pending else { return self.lost(now) };
-        record.grow(sum.growth);
-        record.staged |= sum.staged;
-        record.unidentified |= sum.unidentified > 0 || !self.plan.query.lists_all;
-        if sum.items == 0 {
-            record.empty = record.empty.saturating_add(1);
+    pub(super) fn applied(&mut self, summary: PageSummary, now: f64) -> Step {
+        let Some(Pending { record, new_ids, .. }) = &mut self.pending else { return self.page_missing(now) };
+        record.add_to_count(summary.count_delta);
+        record.staged |= summary.staged;
+        record.unidentified |= summary.unidentified > 0 || !self.config.query.lists_all;
+        if summary.items == 0 {
+            record.empty_pages = record.empty_pages.saturating_add(1);
         } else {
-            record.empty = 0;
-            record.stale = if sum.news { 0 } else { record.stale.saturating_add(1) };
+            record.empty_pages = 0;
+            record.no_progress_pages =
+                if summary.made_progress { 0 } else { record.no_progress_pages.saturating_add(1) };
         }
-        let brought: HashSet<&str> = sum.brought.iter().map(String::as_str).collect();
-        record.masters.retain(|id| !brought.contains(id.as_str()));
-        let known: HashSet<&str> = record.masters.iter().map(String::as_str).collect();
-        let new: Vec<String> = sum.masters.into_iter().filter(|id| !known.contains(id.as_str())).collect();
-        record.masters.extend(new);
-        record.delivered = sum.left;
-        *fresh = sum.fresh;
+        let received_masters: HashSet<&str> = summary.received_masters.iter().map(String::as_str).collect();
+        record.awaited_masters.retain(|id| !received_masters.contains(id.as_str()));
+        let known: HashSet<&str> = record.awaited_masters.iter().map(String::as_str).collect();
+        let new: Vec<String> =
+            summary.missing_masters.into_iter().filter(|id| !known.contains(id.as_str())).collect();
+        record.awaited_masters.extend(new);
+        record.unacknowledged = summary.unacknowledged;
+        *new_ids = summary.new_ids;
         self.prepare(now)
     }
 
@@ -109,44 +111,48 @@ impl Round {
                 missing.push(id.clone());
             }
         }
-        self.answered();
+        self.reset_failures();
         self.prepare(now)
     }
 
     /// Gets what the page still lacks, then hands it over.
     pub(super) fn prepare(&mut self, now: f64) -> Step {
-        let Some(Pending { record, listed, fresh }) = &mut self.pending else { return self.lost(now) };
-        while *listed && let Some(id) = record.masters.pop() {
+        let Some(Pending { record, is_final_page, new_ids }) = &mut self.pending else {
+            return self.page_missing(now);
+        };
+        while *is_final_page && let Some(id) = record.awaited_masters.pop() {
             // An id that cannot stand in a path cannot be asked for.
-            if self.plan.query.master(&self.plan.endpoint, &id).is_some() {
+            if self.config.query.master(&self.config.endpoint, &id).is_some() {
                 self.target = Target::Master(id);
                 return self.sign_in(TokenReason::Next);
             }
         }
-        let known: HashSet<&str> = self.record.delivered.iter().map(String::as_str).collect();
-        fresh.retain(|id| !known.contains(id.as_str()));
-        if self.plan.shown && self.plan.query.mirror && !fresh.is_empty() {
-            let mut note = self.record.next();
-            note.delivered.append(fresh);
-            record.revision = note.next().revision;
-            return self.note(note, Continuation::Deliver);
+        let known: HashSet<&str> = self.record.unacknowledged.iter().map(String::as_str).collect();
+        new_ids.retain(|id| !known.contains(id.as_str()));
+        if self.config.has_consumer && self.config.query.mirror && !new_ids.is_empty() {
+            let mut saved = self.record.next_revision();
+            saved.unacknowledged.append(new_ids);
+            record.revision = saved.next_revision().revision;
+            return self.save_record(saved, Continuation::Deliver);
         }
-        self.hand_over(now)
+        self.deliver_pending(now)
     }
 
-    pub(super) fn note(&mut self, record: Record, after: Continuation) -> Step {
+    pub(super) fn save_record(&mut self, record: Record, after: Continuation) -> Step {
         let record = Box::new(record);
-        let step = Step::SaveRecord { expect: self.expect(), record: record.clone() };
-        self.to(State::SavingRecord(record, Box::new(after)), step)
+        let step = Step::SaveRecord { expect: self.expected_revision(), record: record.clone() };
+        self.transition(State::SavingRecord(record, Box::new(after)), step)
     }
 
-    pub(super) fn hand_over(&mut self, now: f64) -> Step {
-        let Some(Pending { mut record, listed, .. }) = self.pending.take() else { return self.lost(now) };
+    pub(super) fn deliver_pending(&mut self, now: f64) -> Step {
+        let Some(Pending { mut record, is_final_page, .. }) = self.pending.take() else {
+            return self.page_missing(now);
+        };
         let mut last = false;
-        if listed {
+        if is_final_page {
             // Rows of older rounds can only be there if there was an older full round.
             let full = self.position.kind == Kind::Full;
-            if self.plan.query.mirror && full && (self.position.generation > 1 || record.staged) {
+            if self.config.query.mirror && full && (self.position.generation > 1 || record.staged) {
                 record.phase = Phase::Sweeping;
                 listed_at(&mut record, now);
             } else {
@@ -162,53 +168,57 @@ impl Round {
         let delivery = Delivery {
             kind: self.position.kind,
             generation: self.position.generation,
-            index: self.position.index,
+            index: self.position.page_index,
             last,
         };
-        self.to(State::Delivering(Box::new(record)), Step::Deliver(delivery))
+        self.transition(State::Delivering(Box::new(record)), Step::Deliver(delivery))
     }
 
     pub(super) fn committed(&mut self, record: Record, now: f64) -> Step {
-        self.keep(record);
+        self.set_record(record);
         self.report.pages += 1;
-        self.position.index = self.position.index.saturating_add(1);
+        self.position.page_index = self.position.page_index.saturating_add(1);
         if self.record.phase == Phase::Idle {
             return self.done(Outcome::Complete, now);
         }
-        let pages = self.plan.max_pages.is_some_and(|most| self.report.pages >= most);
-        if pages || self.plan.max_ms.is_some_and(|most| now - self.began >= most) {
+        let pages = self.config.max_pages.is_some_and(|most| self.report.pages >= most);
+        if pages || self.config.max_ms.is_some_and(|most| now - self.started_at >= most) {
             return self.done(Outcome::Partial, now);
         }
         if let Some(completed) = self.record.completed() {
             return self.sweep(completed);
         }
         self.follow_link();
-        match self.stuck() {
-            Some(failure) => self.climb(failure, now),
+        match self.no_progress_error() {
+            Some(failure) => self.escalate(failure, now),
             None => self.sign_in(TokenReason::Next),
         }
     }
 
     pub(super) fn sweep(&mut self, completed: Completed) -> Step {
-        let step = Step::Sweep { after: self.record.after.clone(), completed: completed.clone() };
-        self.to(State::Sweeping(completed), step)
+        let step = Step::Sweep { after: self.record.sweep_after.clone(), completed: completed.clone() };
+        self.transition(State::Sweeping(completed), step)
     }
 
-    pub(super) fn swept(&mut self, SweepSummary { work, growth, after }: SweepSummary, now: f64) -> Step {
-        let mut record = self.record.next();
-        record.grow(growth);
+    pub(super) fn swept(
+        &mut self,
+        SweepSummary { has_changes, count_delta, after }: SweepSummary,
+        now: f64,
+    ) -> Step {
+        let mut record = self.record.next_revision();
+        record.add_to_count(count_delta);
         match after {
             // Nothing to commit: look on.
-            Some(after) if !work => {
-                self.record.after = Some(after);
+            Some(after) if !has_changes => {
+                self.record.sweep_after = Some(after);
                 match self.record.completed() {
                     Some(completed) => self.sweep(completed),
                     None => self.fail(Error::new(Code::Internal, "a sweep lost its right"), now),
                 }
             }
             Some(after) => {
-                record.after = Some(after);
-                record.page = self.position.index.saturating_add(1);
+                record.sweep_after = Some(after);
+                record.page_index = self.position.page_index.saturating_add(1);
                 self.deliver(record, false)
             }
             None => {
@@ -218,7 +228,7 @@ impl Round {
         }
     }
 
-    pub(super) fn lost(&mut self, now: f64) -> Step {
+    pub(super) fn page_missing(&mut self, now: f64) -> Step {
         self.fail(Error::new(Code::Internal, "a page got lost"), now)
     }
 }
@@ -234,7 +244,7 @@ fn listed_at(record: &mut Record, now: f64) {
 /// The round is complete.
 fn finish(record: &mut Record) {
     record.phase = Phase::Idle;
-    record.after = None;
-    record.close();
-    record.resets = Vec::new();
+    record.sweep_after = None;
+    record.clear_round_counts();
+    record.reset_times = Vec::new();
 }

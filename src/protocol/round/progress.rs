@@ -53,10 +53,10 @@ impl LinkCycle {
 impl Round {
     /// Why the round gets no further, if it does not. Counted over reloads, so that one page a
     /// process is enough to notice.
-    pub(super) fn stuck(&self) -> Option<Box<Error>> {
-        let words = if self.record.stale >= MOST_STALE {
+    pub(super) fn no_progress_error(&self) -> Option<Box<Error>> {
+        let words = if self.record.no_progress_pages >= MOST_STALE {
             "Graph's pages bring the same items again and again under new links"
-        } else if self.record.empty >= MOST_EMPTY {
+        } else if self.record.empty_pages >= MOST_EMPTY {
             "Graph sends empty pages without an end"
         } else {
             return None;
@@ -68,59 +68,65 @@ impl Round {
 
     /// The next rung for a round that gets no further: larger pages, then one listing from the
     /// start, then the end.
-    pub(super) fn climb(&mut self, failure: Box<Error>, now: f64) -> Step {
-        self.answered();
-        let asked = self.plan.query.page_size.map(|size| self.record.page_size.unwrap_or(0).max(size));
+    pub(super) fn escalate(&mut self, failure: Box<Error>, now: f64) -> Step {
+        self.reset_failures();
+        let asked = self.config.query.page_size.map(|size| self.record.page_size.unwrap_or(0).max(size));
         let larger =
             asked.filter(|size| *size < LARGEST_PAGE).map(|size| size.saturating_mul(4).min(LARGEST_PAGE));
         // Not back to one that Graph could not make.
-        if let Some(size) = larger.filter(|size| self.record.too_large == 0 || *size < self.record.too_large)
+        if let Some(size) = larger
+            .filter(|size| self.record.rejected_page_size == 0 || *size < self.record.rejected_page_size)
         {
-            self.resize(size);
-            (self.record.stale, self.record.empty) = (0, 0);
+            self.set_page_size(size);
+            (self.record.no_progress_pages, self.record.empty_pages) = (0, 0);
             return self.sign_in(TokenReason::Next);
         }
-        if self.record.restarted || !self.plan.query.full {
+        if self.record.restarted || !self.config.query.full {
             // The next round has another try of as many pages: what ails the service may be over by
             // then.
-            let counted = self.stored && (self.record.stale, self.record.empty) != (0, 0);
-            let note = Record { stale: 0, empty: 0, ..self.record.next() };
+            let counted =
+                self.is_stored && (self.record.no_progress_pages, self.record.empty_pages) != (0, 0);
+            let saved = Record { no_progress_pages: 0, empty_pages: 0, ..self.record.next_revision() };
             return if counted {
-                self.note(note, Continuation::Fail(failure))
+                self.save_record(saved, Continuation::Fail(failure))
             } else {
                 self.fail(failure, now)
             };
         }
         self.report.resync = Some(failure.code.as_str().to_owned());
-        self.restart(Record { restarted: true, page_size: self.record.page_size, ..self.record.fresh() })
+        self.restart(Record {
+            restarted: true,
+            page_size: self.record.page_size,
+            ..self.record.without_link()
+        })
     }
 
     /// A page that Graph can't make, or not in time, may be too large: half of it, the second time.
-    pub(super) fn shrink(&mut self) {
-        let Some(most) = self.plan.query.page_size else { return };
+    pub(super) fn shrink_page_size(&mut self) {
+        let Some(most) = self.config.query.page_size else { return };
         let size = self.record.page_size.unwrap_or(most);
         if self.attempts.failures > 0
             && !matches!(self.target, Target::Master(_))
-            && size / 2 >= self.plan.query.smallest
+            && size / 2 >= self.config.query.min_page_size
         {
-            self.record.too_large = size;
-            self.resize(size / 2);
+            self.record.rejected_page_size = size;
+            self.set_page_size(size / 2);
         }
     }
 
-    pub(super) fn resize(&mut self, size: u32) {
-        self.sized = true;
-        self.record.page_size = Some(size).filter(|size| Some(*size) != self.plan.query.page_size);
+    pub(super) fn set_page_size(&mut self, size: u32) {
+        self.page_size_changed = true;
+        self.record.page_size = Some(size).filter(|size| Some(*size) != self.config.query.page_size);
         self.report.page_size = Some(size);
     }
 
     /// Pages that were made smaller become larger again, slowly.
-    pub(super) fn grow(&mut self) {
+    pub(super) fn grow_page_size(&mut self) {
         if let Some(size) = self.record.page_size
-            && let Some(most) = self.plan.query.page_size
+            && let Some(most) = self.config.query.page_size
             && size < most
         {
-            self.resize(most.min(size.saturating_mul(2)));
+            self.set_page_size(most.min(size.saturating_mul(2)));
         }
     }
 }

@@ -8,89 +8,90 @@ impl Round {
     pub(super) fn loaded(&mut self, record: Option<Box<Record>>, now: f64, chance: f64) -> Step {
         match record {
             None => self.record = Record::new(now, chance),
-            Some(record) => self.keep(*record),
+            Some(record) => self.set_record(*record),
         }
         let since = if self.record.phase == Phase::Paging {
             Some(self.record.started_at)
         } else {
             self.record.full_at
         };
-        let old = since.zip(self.plan.query.refresh).is_some_and(|(since, age)| now - since > age);
-        let moved = self.plan.query.window.is_some() && self.record.window != self.plan.window;
+        let old = since.zip(self.config.query.refresh).is_some_and(|(since, age)| now - since > age);
+        let moved = self.config.query.window.is_some() && self.record.window != self.config.window;
         match self.record.phase {
-            Phase::Fresh => self.start_over(),
+            Phase::Fresh => self.start_full(),
             Phase::Paging | Phase::Idle if self.link_is_forbidden() => {
                 self.report.resync = Some("forbidden".to_owned());
-                self.forgive();
-                self.start_over();
+                self.reset_progress();
+                self.start_full();
             }
             // A mirror this old, or of another window, is listed anew. Until the first page is
             // committed, the deltaLink stays.
             Phase::Idle if old || moved => {
-                self.start_over();
+                self.start_full();
                 // The link of another window is nothing to fall back to.
-                self.position.start = self.record.link.clone().filter(|_| !moved);
+                self.position.start_link = self.record.link.clone().filter(|_| !moved);
             }
             // What could not be listed may do so in another window, or on another day.
             Phase::Paging if self.record.restarted && (moved || old) => {
-                self.forgive();
-                self.start_over();
+                self.reset_progress();
+                self.start_full();
             }
             Phase::Idle => {
-                self.grow();
-                self.go_from(self.record.link.clone());
+                self.grow_page_size();
+                self.start_incremental(self.record.link.clone());
             }
             Phase::Paging | Phase::Sweeping => {
                 self.position.kind = self.record.kind;
                 self.position.generation = self.record.generation;
-                self.position.number = self.record.round;
-                self.position.index = self.record.page;
-                self.position.start = self.record.start.clone();
+                self.position.round_number = self.record.round_number;
+                self.position.page_index = self.record.page_index;
+                self.position.start_link = self.record.start_link.clone();
                 self.position.window = self.record.window.clone();
                 self.position.fallback = self.record.fallback;
                 self.follow_link();
                 self.report.resumed = true;
             }
         }
-        self.describe();
-        match (self.record.completed(), self.stuck()) {
+        self.report_kind();
+        match (self.record.completed(), self.no_progress_error()) {
             (Some(completed), _) => self.sweep(completed),
-            (None, Some(failure)) if self.report.resumed => self.climb(failure, now),
+            (None, Some(failure)) if self.report.resumed => self.escalate(failure, now),
             _ => self.sign_in(TokenReason::Start),
         }
     }
 
     /// Begins to count anew what does not bring the round further.
-    pub(super) fn forgive(&mut self) {
-        (self.record.stale, self.record.empty) = (0, 0);
+    pub(super) fn reset_progress(&mut self) {
+        (self.record.no_progress_pages, self.record.empty_pages) = (0, 0);
         self.record.restarted = false;
     }
 
-    pub(super) fn go_from(&mut self, link: Option<String>) {
+    pub(super) fn start_incremental(&mut self, link: Option<String>) {
         self.position.kind = Kind::Incremental;
         self.position.generation = self.record.generation;
-        self.position.number = self.record.round.saturating_add(1);
-        self.position.index = 0;
+        self.position.round_number = self.record.round_number.saturating_add(1);
+        self.position.page_index = 0;
         self.position.window = self.record.window.clone();
         self.target = link.clone().map_or(Target::Query, Target::Link);
-        self.position.start = link;
+        self.position.start_link = link;
     }
 
     pub(super) fn follow_link(&mut self) {
         self.target = self.record.link.clone().map_or(Target::Query, Target::Link);
     }
 
-    pub(super) fn start_over(&mut self) {
-        self.position.kind = if self.plan.query.full { Kind::Full } else { Kind::Incremental };
+    pub(super) fn start_full(&mut self) {
+        self.position.kind = if self.config.query.full { Kind::Full } else { Kind::Incremental };
         self.position.generation = self.record.generation.saturating_add(1);
-        self.position.number = self.record.round.max(self.position.number).saturating_add(1);
-        self.position.index = 0;
-        self.position.start = None;
-        self.position.window = self.plan.window.clone();
+        self.position.round_number =
+            self.record.round_number.max(self.position.round_number).saturating_add(1);
+        self.position.page_index = 0;
+        self.position.start_link = None;
+        self.position.window = self.config.window.clone();
         self.target = Target::Query;
     }
 
-    pub(super) fn describe(&mut self) {
+    pub(super) fn report_kind(&mut self) {
         self.report.kind = self.position.kind;
         self.report.generation = self.position.generation;
     }

@@ -25,25 +25,25 @@ impl Round {
             Verdict::Resync | Verdict::Redirect | Verdict::Final if self.leave_location() => {
                 self.sign_in(TokenReason::Next)
             }
-            Verdict::SignIn => self.challenged(refusal, now),
+            Verdict::SignIn => self.renew_token(refusal, now),
             Verdict::Throttled => {
-                self.again(WaitReason::Throttled, floor, self.failure(refusal), now, chance)
+                self.retry(WaitReason::Throttled, floor, self.refusal_error(refusal), now, chance)
             }
             Verdict::Server => {
                 if matches!(refusal.status, 408 | 503 | 504) {
-                    self.shrink();
+                    self.shrink_page_size();
                 }
-                self.again(WaitReason::Server, floor, self.failure(refusal), now, chance)
+                self.retry(WaitReason::Server, floor, self.refusal_error(refusal), now, chance)
             }
             Verdict::Resync => self.resync(refusal, now),
             Verdict::Final | Verdict::Redirect if matches!(self.target, Target::Master(_)) => {
                 self.go_without_master(now)
             }
             Verdict::Final if matches!(refusal.status, 402 | 403) => {
-                self.forbidden(self.failure(refusal), now)
+                self.forbidden(self.refusal_error(refusal), now)
             }
-            Verdict::Final => self.give_up(self.failure(refusal), now),
-            Verdict::Redirect => self.fail(self.failure(refusal), now),
+            Verdict::Final => self.give_up(self.refusal_error(refusal), now),
+            Verdict::Redirect => self.fail(self.refusal_error(refusal), now),
         }
     }
 
@@ -51,20 +51,20 @@ impl Round {
     /// forbidden is noticed when three rounds ended so, an hour apart: the next one asks the query
     /// itself.
     fn forbidden(&mut self, failure: Box<Error>, now: f64) -> Step {
-        let before = &self.record.forbidden;
+        let before = &self.record.forbidden_times;
         let is_new =
             before.last().is_none_or(|last| (now - last).abs() >= HOUR) && before.len() < MOST_FORBIDDEN;
         if !is_new || !matches!(self.target, Target::Link(_)) {
             return self.fail(failure, now);
         }
-        let mut record = self.record.next();
-        record.forbidden.push(now);
-        self.note(record, Continuation::Fail(failure))
+        let mut record = self.record.next_revision();
+        record.forbidden_times.push(now);
+        self.save_record(record, Continuation::Fail(failure))
     }
 
     /// Whether the stored link is given up because it was forbidden too often.
     pub(super) fn link_is_forbidden(&self) -> bool {
-        self.plan.query.full && self.record.forbidden.len() >= MOST_FORBIDDEN
+        self.config.query.full && self.record.forbidden_times.len() >= MOST_FORBIDDEN
     }
 
     /// Graph refuses what was asked for good. If it was a link, that is counted; the third time in
@@ -73,34 +73,37 @@ impl Round {
         let Target::Link(refused) = &self.target else { return self.fail(failure, now) };
         let refusals = self.record.refusals.saturating_add(1);
         if refusals < MOST_REFUSALS && self.position.fallback == self.record.fallback {
-            return self.note(Record { refusals, ..self.record.next() }, Continuation::Fail(failure));
+            return self.save_record(
+                Record { refusals, ..self.record.next_revision() },
+                Continuation::Fail(failure),
+            );
         }
         let start =
-            self.position.start.clone().filter(|start| self.position.fallback == 0 && start != refused);
-        self.answered();
-        self.forgive();
+            self.position.start_link.clone().filter(|start| self.position.fallback == 0 && start != refused);
+        self.reset_failures();
+        self.reset_progress();
         if start.is_some() {
             self.position.fallback = 1;
-            self.go_from(start);
-        } else if self.plan.query.full {
+            self.start_incremental(start);
+        } else if self.config.query.full {
             if self.recent_resets(now).len() >= MOST_RESETS {
                 return self.too_many_resets(failure.graph_code, failure.status, now);
             }
             self.position.fallback = 2;
             self.report.resync =
                 Some(failure.graph_code.clone().unwrap_or_else(|| failure.code.as_str().to_owned()));
-            self.start_over();
+            self.start_full();
         } else {
             return self.fail(failure, now);
         }
         self.cycle.reset();
-        self.describe();
+        self.report_kind();
         self.sign_in(TokenReason::Next)
     }
 
     pub(super) fn recent_resets(&self, now: f64) -> Vec<f64> {
         let mut resets = Vec::new();
-        for &at in &self.record.resets {
+        for &at in &self.record.reset_times {
             #[allow(clippy::cast_precision_loss, reason = "a day in milliseconds fits")]
             if (now - at).abs() < DAY as f64 {
                 resets.push(at);
@@ -110,7 +113,7 @@ impl Round {
     }
 
     pub(super) fn resync(&mut self, refusal: &Refusal, now: f64) -> Step {
-        if !self.plan.query.full {
+        if !self.config.query.full {
             let words = "Graph no longer accepts the stored link, and this query begins at a token of its own, so it can't list what changed since; \
                          reset() begins there again and leaves a gap, a query without the token lists everything";
             return self.fail(Error::new(Code::NotSupported, words), now);
@@ -130,15 +133,19 @@ impl Round {
         }
         self.report.resync = Some(refusal.code().map_or_else(|| refusal.status.to_string(), str::to_owned));
         resets.push(now);
-        let step = self.restart(Record { resets, restarted: self.record.restarted, ..self.record.fresh() });
+        let step = self.restart(Record {
+            reset_times: resets,
+            restarted: self.record.restarted,
+            ..self.record.without_link()
+        });
         let location = self
-            .plan
+            .config
             .query
             .resource
-            .is_some_and(|resource| resource.location)
+            .is_some_and(|resource| resource.follows_location)
             .then_some(refusal.location.as_deref())
             .flatten();
-        if let Some(url) = location.and_then(|location| self.plan.endpoint.admit(location).ok()) {
+        if let Some(url) = location.and_then(|location| self.config.endpoint.admit(location).ok()) {
             self.target = Target::Location(url);
         }
         step
@@ -164,16 +171,16 @@ impl Round {
     pub(super) fn restart(&mut self, record: Record) -> Step {
         let record = Record {
             generation: self.position.generation.max(record.generation),
-            round: self.position.number.max(record.round),
+            round_number: self.position.round_number.max(record.round_number),
             ..record
         };
-        let step = self.note(record.clone(), Continuation::Ask);
+        let step = self.save_record(record.clone(), Continuation::Ask);
         self.record = record;
         self.cycle.reset();
         self.position.fallback = 0;
-        self.start_over();
-        self.describe();
-        self.answered();
+        self.start_full();
+        self.report_kind();
+        self.reset_failures();
         step
     }
 

@@ -9,7 +9,7 @@ fn a_first_round_asks_page_after_page_and_keeps_each_link_with_its_page() {
     bench.page(next("n1"));
     let stored = bench.store.clone().unwrap();
     assert_eq!(
-        (stored.phase, stored.link, stored.kind, stored.generation, stored.page),
+        (stored.phase, stored.link, stored.kind, stored.generation, stored.page_index),
         (Phase::Paging, Some(link("n1")), Kind::Full, 1, 1)
     );
     assert_eq!(bench.page(delta("d1")), Step::Done);
@@ -55,25 +55,25 @@ fn an_interrupted_round_goes_on_at_the_first_page_that_was_not_acknowledged() {
 
 #[test]
 fn nothing_commits_before_its_acknowledgement() {
-    let mut round = Round::new(plan(contacts()), NOW);
+    let mut round = Round::new(config(contacts()), NOW);
     for input in [Input::Begin, Input::Loaded(None), Input::SignedIn] {
         round.step(input, NOW, HALF);
     }
     assert_eq!(round.step(next("n1"), NOW, HALF), Step::Apply);
     assert_eq!(name(&round.step(applied(), NOW, HALF)), "deliver");
-    assert_eq!(round.step(Input::Delivered, NOW, HALF), Step::Await);
-    assert!(matches!(round.step(Input::Acked, NOW, HALF), Step::Commit { expect: None, .. }));
+    assert_eq!(round.step(Input::Delivered, NOW, HALF), Step::AwaitAcknowledgement);
+    assert!(matches!(round.step(Input::Acknowledged, NOW, HALF), Step::Commit { expect: None, .. }));
 }
 
 #[test]
 fn a_round_stops_after_the_pages_or_the_time_it_was_given() {
     let mut bench = Bench::new(contacts(), None);
-    bench.round.plan.max_pages = Some(1);
+    bench.round.config.max_pages = Some(1);
     bench.begin();
     assert_eq!(bench.page(next("n1")), Step::Done);
     assert_eq!(bench.round.report.outcome, Outcome::Partial);
     let mut bench = bench.again(contacts());
-    bench.round.plan.max_ms = Some(1000.0);
+    bench.round.config.max_ms = Some(1000.0);
     bench.begin();
     bench.now += 999.0;
     assert!(matches!(bench.page(next("n2")), Step::Fetch(_)));

@@ -3,35 +3,35 @@
 use super::*;
 
 fn occurrence() -> PageSummary {
-    PageSummary { masters: vec!["m1".into(), "m2".into()], ..one() }
+    PageSummary { missing_masters: vec!["m1".into(), "m2".into()], ..one() }
 }
 
 #[test]
 fn series_masters_that_the_round_did_not_bring_are_fetched_before_its_last_page() {
     let mut bench = Bench::new(events(), None);
     bench.begin();
-    bench.sum = occurrence();
+    bench.summary = occurrence();
     bench.page(next("n1"));
     assert_eq!(
-        bench.store.as_ref().map(|record| record.masters.len()),
+        bench.store.as_ref().map(|record| record.awaited_masters.len()),
         Some(2),
         "they are noted with the page"
     );
     let mut bench = bench.again(events());
     bench.begin();
-    bench.sum = PageSummary { brought: vec!["m1".into()], ..one() };
+    bench.summary = PageSummary { received_masters: vec!["m1".into()], ..one() };
     assert!(matches!(bench.on(delta("d1")), Step::Fetch(url) if url.ends_with("/me/events/m2")));
-    let step = bench.on(Input::Item);
+    let step = bench.on(Input::Master);
     assert!(matches!(step, Step::Deliver(Delivery { last: true, .. })), "{step:?}");
     assert_eq!(bench.on(Input::Delivered), Step::Done);
-    assert_eq!((bench.round.report.masters, bench.store.unwrap().masters.len()), (1, 0));
+    assert_eq!((bench.round.report.masters, bench.store.unwrap().awaited_masters.len()), (1, 0));
 }
 
 #[test]
 fn a_master_that_graph_refuses_is_done_without_and_asked_for_again_in_the_next_round() {
     let mut bench = Bench::new(events(), Some(idle()));
     bench.begin();
-    bench.sum = occurrence();
+    bench.summary = occurrence();
     bench.on(delta("d1"));
     assert!(matches!(bench.on(refused(404, "ErrorItemNotFound")), Step::Fetch(_)));
     assert!(matches!(bench.on(later("3")), Step::Sleep(3000.0, WaitReason::Throttled)));
@@ -45,10 +45,10 @@ fn a_master_that_graph_refuses_is_done_without_and_asked_for_again_in_the_next_r
     );
     let mut bench = bench.again(events());
     bench.begin();
-    bench.sum = PageSummary::default();
+    bench.summary = PageSummary::default();
     assert!(matches!(bench.on(delta("d2")), Step::Fetch(url) if url.ends_with("/me/events/m1")));
-    assert!(matches!(bench.on(Input::Item), Step::Fetch(url) if url.ends_with("/me/events/m2")));
-    bench.on(Input::Item);
+    assert!(matches!(bench.on(Input::Master), Step::Fetch(url) if url.ends_with("/me/events/m2")));
+    bench.on(Input::Master);
     bench.on(Input::Delivered);
     assert_eq!(bench.store.map(|record| record.missing_masters.len()), Some(0));
 }
@@ -64,7 +64,7 @@ fn a_master_that_cannot_be_had_holds_up_nothing() {
     ] {
         let mut bench = Bench::new(events(), None);
         bench.begin();
-        bench.sum = PageSummary { masters: vec!["m".into()], ..one() };
+        bench.summary = PageSummary { missing_masters: vec!["m".into()], ..one() };
         let mut step = bench.on(delta("d1"));
         for _ in 0..10 {
             step = match step {
@@ -83,7 +83,7 @@ fn a_master_that_cannot_be_had_holds_up_nothing() {
 fn a_network_that_fails_at_a_master_leaves_the_link() {
     let mut bench = Bench::new(events(), Some(idle()));
     bench.begin();
-    bench.sum = occurrence();
+    bench.summary = occurrence();
     let mut step = bench.on(delta("d1"));
     while let Step::Fetch(_) | Step::Sleep(..) = step {
         step = if let Step::Fetch(_) = step {
@@ -99,24 +99,24 @@ fn a_network_that_fails_at_a_master_leaves_the_link() {
 #[test]
 fn ids_new_to_the_mirror_are_noted_before_a_consumer_gets_them() {
     let mut bench = Bench::new(contacts(), None);
-    bench.round.plan.shown = true;
+    bench.round.config.has_consumer = true;
     bench.begin();
-    bench.sum = PageSummary { fresh: vec!["a".into()], ..one() };
+    bench.summary = PageSummary { new_ids: vec!["a".into()], ..one() };
     assert!(matches!(bench.on(next("n1")), Step::Deliver(_)));
     let noted = bench.store.clone().unwrap();
-    assert_eq!((noted.phase, noted.delivered), (Phase::Fresh, vec!["a".to_owned()]));
+    assert_eq!((noted.phase, noted.unacknowledged), (Phase::Fresh, vec!["a".to_owned()]));
     let mut bench = bench.again(contacts());
-    bench.round.plan.shown = true;
+    bench.round.config.has_consumer = true;
     bench.begin();
-    bench.on(Input::Broken(Error::new(Code::Store, "x")));
+    bench.on(Input::HostFailed(Error::new(Code::Store, "x")));
     let mut bench = bench.again(contacts());
     bench.begin();
     assert_eq!(bench.round.mode().delivered, ["a"]);
-    bench.sum = PageSummary { left: vec!["a".into()], ..one() };
+    bench.summary = PageSummary { unacknowledged: vec!["a".into()], ..one() };
     bench.page(next("n1"));
-    assert_eq!(bench.store.clone().unwrap().delivered, ["a"], "as long as Graph has not spoken of it");
+    assert_eq!(bench.store.clone().unwrap().unacknowledged, ["a"], "as long as Graph has not spoken of it");
     bench.page(delta("d1"));
-    assert!(bench.store.unwrap().delivered.is_empty());
+    assert!(bench.store.unwrap().unacknowledged.is_empty());
 }
 
 #[test]
@@ -125,28 +125,28 @@ fn a_rolling_window_is_listed_anew_when_the_day_has_moved_and_between_two_rounds
     let rolling = || query::events(window.clone()).unwrap();
     let days = |day: u32| format!("2026-11-{day}T23:00:00.000Z/2026-12-{day}T23:00:00.000Z");
     let mut bench = Bench::new(rolling(), None);
-    bench.round.plan.window = Some(days(13));
+    bench.round.config.window = Some(days(13));
     bench.begin();
     let asked =
         "/me/calendarView/delta?startDateTime=2026-11-13T23:00:00.000Z&endDateTime=2026-12-13T23:00:00.000Z";
     assert_eq!(bench.asked, [asked]);
     bench.page(next("n1"));
     let mut bench = bench.again(rolling());
-    bench.round.plan.window = Some(days(14));
+    bench.round.config.window = Some(days(14));
     bench.begin();
     assert_eq!(bench.asked, ["/contacts/delta?t=n1"], "a round that has begun ends where it began");
     bench.page(delta("d1"));
     assert_eq!(bench.store.as_ref().and_then(|record| record.window.clone()), Some(days(13)));
     let mut bench = bench.again(rolling());
-    bench.round.plan.window = Some(days(14));
+    bench.round.config.window = Some(days(14));
     bench.begin();
     assert_eq!(bench.asked, [asked.replace("13T", "14T")]);
     bench.on(delta("d2"));
     assert!(matches!(bench.on(Input::Delivered), Step::Sweep { .. }), "what left the window is a ghost");
-    bench.on(Input::Swept(SweepSummary { work: false, growth: 0, after: None }));
+    bench.on(Input::Swept(SweepSummary { has_changes: false, count_delta: 0, after: None }));
     bench.on(Input::Delivered);
     let mut same = bench.again(rolling());
-    same.round.plan.window = Some(days(14));
+    same.round.config.window = Some(days(14));
     same.begin();
     assert_eq!(same.asked, ["/contacts/delta?t=d2"]);
 }
@@ -155,9 +155,9 @@ fn a_rolling_window_is_listed_anew_when_the_day_has_moved_and_between_two_rounds
 fn the_count_of_the_mirror_is_kept_with_each_page() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
-    bench.sum = PageSummary { growth: 7, ..one() };
+    bench.summary = PageSummary { count_delta: 7, ..one() };
     bench.page(next("n1"));
-    bench.sum = PageSummary { growth: -2, ..one() };
+    bench.summary = PageSummary { count_delta: -2, ..one() };
     bench.page(delta("d1"));
     assert_eq!(bench.store.unwrap().count, Some(5));
 }
@@ -203,7 +203,7 @@ fn no_token_of_a_link_is_in_a_message() {
 #[test]
 fn a_failing_network_is_no_throttling_however_short_the_longest_wait_is() {
     let mut round = Round::new(
-        RoundConfig { policy: Policy { max_wait: 1.0, ..Policy::default() }, ..plan(contacts()) },
+        RoundConfig { policy: Policy { max_wait: 1.0, ..Policy::default() }, ..config(contacts()) },
         NOW,
     );
     for input in [Input::Begin, Input::Loaded(None), Input::SignedIn] {
@@ -230,7 +230,7 @@ fn a_mirror_past_its_refresh_is_listed_anew_and_keeps_its_link_until_the_first_p
     assert_eq!(bench.store, Some(old));
     bench.page(next("n1"));
     let stored = bench.store.clone().unwrap();
-    assert_eq!((stored.generation, stored.start, stored.kind), (2, Some(link("d0")), Kind::Full));
+    assert_eq!((stored.generation, stored.start_link, stored.kind), (2, Some(link("d0")), Kind::Full));
     let mut young = Bench::new(events(), Some(Record { full_at: Some(NOW - 86_399_999.0), ..idle() }));
     young.begin();
     assert_eq!(young.asked, ["/contacts/delta?t=d0"]);
@@ -249,7 +249,7 @@ fn a_round_from_latest_is_incremental_and_cannot_sweep() {
 
 #[test]
 fn a_conflict_writes_nothing_and_says_so() {
-    let mut round = Round::new(plan(contacts()), NOW);
+    let mut round = Round::new(config(contacts()), NOW);
     for input in [
         Input::Begin,
         Input::Loaded(None),
@@ -257,7 +257,7 @@ fn a_conflict_writes_nothing_and_says_so() {
         next("n1"),
         applied(),
         Input::Delivered,
-        Input::Acked,
+        Input::Acknowledged,
     ] {
         round.step(input, NOW, HALF);
     }

@@ -21,7 +21,7 @@ mod waits;
 const NOW: f64 = 1_795_000_000_000.0;
 const HALF: f64 = 0.5;
 
-fn plan(query: Query) -> RoundConfig {
+fn config(query: Query) -> RoundConfig {
     RoundConfig {
         endpoint: Endpoint::cloud("global").unwrap().into(),
         query: query.into(),
@@ -29,7 +29,7 @@ fn plan(query: Query) -> RoundConfig {
         max_pages: None,
         max_ms: None,
         window: None,
-        shown: false,
+        has_consumer: false,
     }
 }
 
@@ -65,7 +65,7 @@ fn refused(status: u16, code: &str) -> Input {
 }
 
 /// A 401 that asks for claims.
-fn challenged(claims: &str) -> Input {
+fn renew_token(claims: &str) -> Input {
     Input::Refused(Box::new(Refusal { status: 401, claims: Some(claims.into()), ..Refusal::default() }))
 }
 
@@ -75,7 +75,7 @@ fn later(seconds: &str) -> Input {
 
 /// A page of one new item.
 fn one() -> PageSummary {
-    PageSummary { items: 1, news: true, growth: 1, ..PageSummary::default() }
+    PageSummary { items: 1, made_progress: true, count_delta: 1, ..PageSummary::default() }
 }
 
 /// A machine and the store it would have.
@@ -87,18 +87,18 @@ struct Bench {
     /// Until when the scope is held, as it would be stored.
     held: Vec<f64>,
     /// What the next page brings.
-    sum: PageSummary,
+    summary: PageSummary,
 }
 
 impl Bench {
     fn new(query: Query, store: Option<Record>) -> Self {
         Self {
-            round: Round::new(plan(query), NOW),
+            round: Round::new(config(query), NOW),
             store,
             now: NOW,
             asked: Vec::new(),
             held: Vec::new(),
-            sum: one(),
+            summary: one(),
         }
     }
 
@@ -117,10 +117,10 @@ impl Bench {
                     self.step(Input::Loaded(stored))
                 }
                 Step::SignIn(TokenReason::Start | TokenReason::Next) => self.step(Input::SignedIn),
-                Step::Await => self.step(Input::Acked),
+                Step::AwaitAcknowledgement => self.step(Input::Acknowledged),
                 Step::Apply => {
-                    let sum = std::mem::replace(&mut self.sum, one());
-                    self.step(Input::Applied(Box::new(sum)))
+                    let summary = std::mem::replace(&mut self.summary, one());
+                    self.step(Input::Applied(Box::new(summary)))
                 }
                 Step::Commit { expect, record } | Step::SaveRecord { expect, record } => {
                     assert_eq!(
@@ -135,7 +135,7 @@ impl Bench {
                     self.held.push(until);
                     self.step(Input::ThrottleStored)
                 }
-                Step::Fetch(url) | Step::Item(url) => {
+                Step::Fetch(url) | Step::FetchMaster(url) => {
                     self.asked.push(url.rsplit("v1.0").next().unwrap_or_default().to_owned());
                     return Step::Fetch(url);
                 }
@@ -181,14 +181,14 @@ fn idle() -> Record {
 fn name(step: &Step) -> String {
     match step {
         Step::Load => "load".into(),
-        Step::SignIn(need) => format!("sign in {need:?}"),
+        Step::SignIn(token_reason) => format!("sign in {token_reason:?}"),
         Step::Fetch(_) => "fetch".into(),
         Step::Sleep(_, why) => format!("sleep {why:?}"),
         Step::Deliver(_) => "deliver".into(),
-        Step::Await => "await".into(),
+        Step::AwaitAcknowledgement => "await".into(),
         Step::Commit { .. } => "commit".into(),
-        Step::SaveRecord { .. } => "note".into(),
-        Step::Item(_) => "item".into(),
+        Step::SaveRecord { .. } => "saved".into(),
+        Step::FetchMaster(_) => "item".into(),
         Step::StoreThrottle(_) => "hold".into(),
         Step::Apply => "apply".into(),
         Step::Sweep { .. } => "sweep".into(),
@@ -221,7 +221,7 @@ fn until_over(bench: &mut Bench, mut answer: impl FnMut(&mut Bench) -> Input) ->
                 bench.on(Input::Slept)
             }
             Step::Sweep { .. } => {
-                bench.on(Input::Swept(SweepSummary { work: false, growth: 0, after: None }))
+                bench.on(Input::Swept(SweepSummary { has_changes: false, count_delta: 0, after: None }))
             }
             over => return over,
         };

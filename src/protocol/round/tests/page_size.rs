@@ -26,7 +26,7 @@ fn pages_that_fail_twice_are_asked_for_in_half_the_size_and_no_smaller_than_fift
         Input::Unreachable(NoResponse::Timeout),
     ] {
         let mut bench = Bench::new(sized(400), Some(idle()));
-        bench.round.plan.policy.attempts = 9;
+        bench.round.config.policy.attempts = 9;
         bench.begin();
         let mut sizes = Vec::new();
         for _ in 0..7 {
@@ -46,7 +46,7 @@ fn a_ladder_that_asks_for_more_than_graph_can_make_comes_down_again_and_does_not
     bench.begin();
     // Pages of 50 bring nothing new: larger ones. Those Graph can't make.
     for page in 0..3 {
-        bench.sum = stale();
+        bench.summary = stale();
         bench.page(next(&format!("n{page}")));
     }
     assert_eq!(size(&bench), "odata.maxpagesize=200");
@@ -57,7 +57,7 @@ fn a_ladder_that_asks_for_more_than_graph_can_make_comes_down_again_and_does_not
     }
     // What ails the pages of 50 may be over; if not, the next rung is a listing from the start.
     for page in 3..6 {
-        bench.sum = stale();
+        bench.summary = stale();
         bench.page(next(&format!("n{page}")));
     }
     assert_eq!(bench.round.report.resync.as_deref(), Some("livelock"));
@@ -67,7 +67,7 @@ fn a_ladder_that_asks_for_more_than_graph_can_make_comes_down_again_and_does_not
 #[test]
 fn a_smaller_page_is_kept_where_silence_ends_the_round() {
     let mut bench = Bench::new(sized(800), Some(idle()));
-    bench.round.plan.policy.attempts = 3;
+    bench.round.config.policy.attempts = 3;
     bench.begin();
     for _ in 0..2 {
         bench.on(Input::Unreachable(NoResponse::Timeout));

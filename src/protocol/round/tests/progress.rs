@@ -58,7 +58,7 @@ fn three_pages_in_a_row_that_bring_nothing_new_ask_for_larger_pages_then_list_an
     let step = until_over(&mut bench, |bench| {
         pages += 1;
         wished.push(bench.round.prefer().join(", "));
-        bench.sum = PageSummary { items: 5, ..PageSummary::default() };
+        bench.summary = PageSummary { items: 5, ..PageSummary::default() };
         next(&format!("n{pages}"))
     });
     let failure = failure(step);
@@ -75,20 +75,20 @@ fn three_pages_in_a_row_that_bring_nothing_new_ask_for_larger_pages_then_list_an
     );
     assert_eq!(pages, 5 * 3, "three at each size, and three of the listing that began anew");
     let stored = bench.store.clone().unwrap();
-    assert_eq!((stored.restarted, stored.stale, stored.generation), (true, 0, 2));
+    assert_eq!((stored.restarted, stored.no_progress_pages, stored.generation), (true, 0, 2));
 
     let mut reloaded = bench.again(events());
     let mut asked = 0;
     let step = until_over(&mut reloaded, |bench| {
         asked += 1;
-        bench.sum = PageSummary { items: 5, ..PageSummary::default() };
+        bench.summary = PageSummary { items: 5, ..PageSummary::default() };
         next(&format!("another {asked}"))
     });
     assert_eq!((self::failure(step).code, asked), (Code::Livelock, 3), "it is not listed anew a second time");
     let mut healed = reloaded.again(events());
     assert_eq!(until_over(&mut healed, |_| delta("d")), Step::Done);
     let stored = healed.store.unwrap();
-    assert_eq!((stored.restarted, stored.stale), (false, 0));
+    assert_eq!((stored.restarted, stored.no_progress_pages), (false, 0));
 }
 
 #[test]
@@ -115,16 +115,19 @@ fn a_page_size_that_got_a_round_through_is_kept_and_grows_to_a_larger_one_that_i
 fn pages_without_news_are_counted_over_reloads() {
     let mut bench = Bench::new(events(), None);
     for page in 1..=3 {
-        bench.round.plan.max_pages = Some(1);
-        bench.sum = PageSummary { items: 5, ..PageSummary::default() };
+        bench.round.config.max_pages = Some(1);
+        bench.summary = PageSummary { items: 5, ..PageSummary::default() };
         let step = until_over(&mut bench, |_| next(&format!("n{page}")));
-        assert_eq!((step, bench.store.as_ref().map(|record| record.stale)), (Step::Done, Some(page)));
+        assert_eq!(
+            (step, bench.store.as_ref().map(|record| record.no_progress_pages)),
+            (Step::Done, Some(page))
+        );
         bench = bench.again(events());
     }
     let mut asked = 0;
     let step = until_over(&mut bench, |bench| {
         asked += 1;
-        bench.sum = PageSummary { items: 5, ..PageSummary::default() };
+        bench.summary = PageSummary { items: 5, ..PageSummary::default() };
         if asked == 1 { next("n4") } else { delta("d") }
     });
     assert_eq!((step, bench.round.report.page_size), (Step::Done, Some(200)));
@@ -134,8 +137,8 @@ fn pages_without_news_are_counted_over_reloads() {
 fn one_page_a_process_climbs_the_ladder_too() {
     let mut bench = Bench::new(events(), None);
     for page in 1..40 {
-        bench.round.plan.max_pages = Some(1);
-        bench.sum = PageSummary { items: 5, ..PageSummary::default() };
+        bench.round.config.max_pages = Some(1);
+        bench.summary = PageSummary { items: 5, ..PageSummary::default() };
         if let Step::Fail(failure) = until_over(&mut bench, |_| next(&format!("n{page}"))) {
             assert_eq!(
                 (failure.code, page),
@@ -157,11 +160,11 @@ fn a_round_stuck_after_its_second_listing_gets_out_when_the_window_moves() {
     let mut pages = 0;
     for day in 0..3 {
         bench.now += 86_400_000.0;
-        bench.round.plan.window = Some(format!("{day}/{day}"));
+        bench.round.config.window = Some(format!("{day}/{day}"));
         // Graph goes in circles in the windows of the first two days alone.
         let step = until_over(&mut bench, |bench| {
             pages += 1;
-            bench.sum = PageSummary { items: 5, ..PageSummary::default() };
+            bench.summary = PageSummary { items: 5, ..PageSummary::default() };
             if bench.asked.iter().any(|url| url.contains("startDateTime=2")) {
                 delta("d")
             } else {
@@ -184,13 +187,13 @@ fn a_moved_window_does_not_fall_back_to_the_delta_link_of_the_old_one() {
     let window = Options { window: Some((7, 30, "UTC".into())), ..Options::default() };
     let rolling = || query::events(window.clone()).unwrap();
     let mut bench =
-        Bench::new(rolling(), Some(Record { window: Some("old/old".into()), round: 1, ..idle() }));
-    bench.round.plan.window = Some("new/new".into());
+        Bench::new(rolling(), Some(Record { window: Some("old/old".into()), round_number: 1, ..idle() }));
+    bench.round.config.window = Some("new/new".into());
     bench.begin();
     bench.page(next("bad"));
     for _ in 0..3 {
         bench = bench.again(rolling());
-        bench.round.plan.window = Some("new/new".into());
+        bench.round.config.window = Some("new/new".into());
         until_over(&mut bench, |bench| refuse(bench, &["bad"]).unwrap_or_else(|| delta("d1")));
     }
     assert!(bench.asked.last().unwrap().contains("startDateTime=new"), "{:?}", bench.asked);
@@ -203,9 +206,9 @@ fn a_link_that_always_answers_503_with_retry_after_is_given_up_too() {
     let start = Record {
         phase: Phase::Paging,
         link: Some(link("bad")),
-        start: Some(link("d0")),
+        start_link: Some(link("d0")),
         kind: Kind::Incremental,
-        page: 1,
+        page_index: 1,
         ..idle()
     };
     let mut bench = Bench::new(contacts(), Some(start));
@@ -231,7 +234,7 @@ fn a_mirror_is_of_the_moment_of_its_listing_however_long_the_sweep_waits() {
     let mut later = bench.again(contacts());
     later.now += 3.0 * 86_400_000.0;
     later.begin();
-    later.on(Input::Swept(SweepSummary { work: false, growth: 0, after: None }));
+    later.on(Input::Swept(SweepSummary { has_changes: false, count_delta: 0, after: None }));
     assert_eq!(later.on(Input::Delivered), Step::Done);
     let stored = later.store.unwrap();
     assert_eq!((stored.phase, stored.synced_at, stored.full_at), (Phase::Idle, Some(NOW), Some(NOW)));
@@ -243,7 +246,7 @@ fn one_page_with_news_or_an_empty_one_is_no_livelock() {
     let mut pages = 0;
     let step = until_over(&mut bench, |bench| {
         pages += 1;
-        bench.sum = match pages % 4 {
+        bench.summary = match pages % 4 {
             0 => one(),
             1 => PageSummary::default(),
             _ => PageSummary { items: 5, ..PageSummary::default() },
@@ -259,7 +262,7 @@ fn empty_pages_without_an_end_end_as_a_livelock_after_two_listings() {
     let mut pages = 0;
     let step = until_over(&mut bench, |bench| {
         pages += 1;
-        bench.sum = PageSummary::default();
+        bench.summary = PageSummary::default();
         next(&format!("n{pages}"))
     });
     let failure = failure(step);

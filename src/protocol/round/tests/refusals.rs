@@ -8,9 +8,9 @@ fn a_link_refused_for_good_falls_back_the_third_time_to_the_delta_link_the_round
     let paging = Record {
         phase: Phase::Paging,
         link: Some(link("bad")),
-        start: Some(link("d0")),
+        start_link: Some(link("d0")),
         kind: Kind::Incremental,
-        page: 1,
+        page_index: 1,
         ..idle()
     };
     let mut bench = Bench::new(contacts(), Some(paging));
@@ -38,9 +38,9 @@ fn if_that_is_refused_too_or_leads_there_again_one_full_round_follows() {
     let paging = || Record {
         phase: Phase::Paging,
         link: Some(link("bad")),
-        start: Some(link("d0")),
+        start_link: Some(link("d0")),
         kind: Kind::Incremental,
-        page: 1,
+        page_index: 1,
         refusals: 2,
         ..idle()
     };
@@ -81,7 +81,7 @@ fn who_may_not_read_is_no_reason_to_leave_the_link() {
             until_over(&mut bench, |_| refused(status, ""));
             let record = bench.store.clone().unwrap();
             assert_eq!((record.phase, record.link, record.refusals), (Phase::Idle, idle().link, 0));
-            assert!(record.forbidden.len() <= 1, "rounds within an hour count once");
+            assert!(record.forbidden_times.len() <= 1, "rounds within an hour count once");
             bench = bench.again(contacts());
         }
     }
@@ -104,8 +104,14 @@ fn links_that_are_refused_for_good_again_and_again_cost_three_full_rounds_a_day(
 #[test]
 fn a_link_that_stays_forbidden_for_hours_gives_way_to_the_query_itself() {
     const HOUR: f64 = 3_600_000.0;
-    let paging =
-        Record { phase: Phase::Paging, link: Some(link("n1")), generation: 1, round: 1, page: 1, ..idle() };
+    let paging = Record {
+        phase: Phase::Paging,
+        link: Some(link("n1")),
+        generation: 1,
+        round_number: 1,
+        page_index: 1,
+        ..idle()
+    };
     let mut bench = Bench::new(events(), Some(paging));
     for minutes in [0, 1, 59, 60, 61, 120] {
         bench.now = NOW + f64::from(minutes) * 60_000.0;
@@ -120,5 +126,5 @@ fn a_link_that_stays_forbidden_for_hours_gives_way_to_the_query_itself() {
     bench.begin();
     bench.on(delta("d1"));
     bench.on(Input::Delivered);
-    assert_eq!(bench.store.map(|record| record.forbidden.len()), Some(0));
+    assert_eq!(bench.store.map(|record| record.forbidden_times.len()), Some(0));
 }

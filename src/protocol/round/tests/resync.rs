@@ -8,21 +8,22 @@ fn a_reset_signal_starts_one_full_round_from_the_query_and_then_sweeps() {
     bench.begin();
     assert!(matches!(bench.on(refused(410, "syncStateNotFound")), Step::Fetch(_)));
     let stored = bench.store.clone().unwrap();
-    assert_eq!((stored.phase, stored.link.clone(), stored.resets), (Phase::Fresh, None, vec![NOW]));
+    assert_eq!((stored.phase, stored.link.clone(), stored.reset_times), (Phase::Fresh, None, vec![NOW]));
     let step = bench.on(delta("d1"));
     assert_eq!(step, Step::Deliver(Delivery { kind: Kind::Full, generation: 2, index: 0, last: false }));
     let step = bench.on(Input::Delivered);
     assert!(matches!(step, Step::Sweep { after: None, .. }), "{step:?}");
     assert_eq!(bench.store.as_ref().map(|record| record.phase), Some(Phase::Sweeping));
-    let step = bench.on(Input::Swept(SweepSummary { work: true, growth: -1, after: Some("m".into()) }));
+    let step =
+        bench.on(Input::Swept(SweepSummary { has_changes: true, count_delta: -1, after: Some("m".into()) }));
     assert_eq!(step, Step::Deliver(Delivery { kind: Kind::Full, generation: 2, index: 1, last: false }));
     assert!(matches!(bench.on(Input::Delivered), Step::Sweep { after: Some(_), .. }));
-    let step = bench.on(Input::Swept(SweepSummary { work: false, growth: 0, after: None }));
+    let step = bench.on(Input::Swept(SweepSummary { has_changes: false, count_delta: 0, after: None }));
     assert_eq!(step, Step::Deliver(Delivery { kind: Kind::Full, generation: 2, index: 2, last: true }));
     assert_eq!(bench.on(Input::Delivered), Step::Done);
     let stored = bench.store.unwrap();
     assert_eq!(
-        (stored.phase, stored.link, stored.resets, stored.after),
+        (stored.phase, stored.link, stored.reset_times, stored.sweep_after),
         (Phase::Idle, Some(link("d1")), vec![], None)
     );
     assert_eq!(bench.asked, ["/contacts/delta?t=d0", "/contacts/delta"]);
@@ -46,7 +47,13 @@ fn a_crash_after_a_reset_does_not_ask_the_dead_link_again() {
 
 #[test]
 fn a_crash_in_the_sweep_goes_on_in_the_sweep_without_a_request() {
-    let store = Record { phase: Phase::Sweeping, after: Some("k".into()), generation: 3, round: 5, ..idle() };
+    let store = Record {
+        phase: Phase::Sweeping,
+        sweep_after: Some("k".into()),
+        generation: 3,
+        round_number: 5,
+        ..idle()
+    };
     let mut bench = Bench::new(contacts(), Some(store));
     let step = bench.begin();
     assert!(
@@ -61,7 +68,8 @@ fn a_chunk_without_ghosts_is_not_committed() {
     let store = Record { phase: Phase::Sweeping, generation: 2, ..idle() };
     let mut bench = Bench::new(contacts(), Some(store.clone()));
     bench.begin();
-    let step = bench.on(Input::Swept(SweepSummary { work: false, growth: 0, after: Some("m".into()) }));
+    let step =
+        bench.on(Input::Swept(SweepSummary { has_changes: false, count_delta: 0, after: Some("m".into()) }));
     assert!(matches!(&step, Step::Sweep { after: Some(after), .. } if after == "m"), "{step:?}");
     assert_eq!(bench.store, Some(store));
 }
@@ -179,8 +187,14 @@ fn a_redirect_is_a_foreign_link() {
 
 #[test]
 fn an_expired_page_token_lists_anew_in_the_same_round() {
-    let paging =
-        Record { phase: Phase::Paging, link: Some(link("old")), generation: 1, round: 1, page: 3, ..idle() };
+    let paging = Record {
+        phase: Phase::Paging,
+        link: Some(link("old")),
+        generation: 1,
+        round_number: 1,
+        page_index: 3,
+        ..idle()
+    };
     let mut bench = Bench::new(contacts(), Some(paging));
     bench.begin();
     assert!(
@@ -203,7 +217,7 @@ fn a_teams_channel_without_a_conversation_is_not_supported_and_no_loop() {
     let channel = query::track("/teams/t/channels/c/messages/delta", Options::default()).unwrap();
     let mut bench = Bench::new(channel, None);
     bench.begin();
-    bench.sum = PageSummary::default();
+    bench.summary = PageSummary::default();
     bench.on(next("n1"));
     bench.on(Input::Delivered);
     let mut step = bench.on(refused());

@@ -40,9 +40,9 @@ fn a_claims_challenge_asks_for_a_token_that_satisfies_it_and_then_the_same_page(
 fn the_same_claims_twice_end_the_round_with_the_claims_to_pass_on() {
     let mut bench = Bench::new(contacts(), Some(idle()));
     bench.begin();
-    bench.step(challenged("{\"a\":1}"));
+    bench.step(renew_token("{\"a\":1}"));
     bench.on(Input::SignedIn);
-    let failure = failure(bench.step(challenged("{\"a\":1}")));
+    let failure = failure(bench.step(renew_token("{\"a\":1}")));
     assert_eq!(
         (failure.code, failure.claims.as_deref(), failure.retryable),
         (Code::Claims, Some("{\"a\":1}"), true)
@@ -61,16 +61,16 @@ fn two_sign_in_steps_without_a_page_are_the_most_whatever_the_claims() {
     bench.begin();
     assert_eq!(bench.step(refused(401, "")), Step::SignIn(TokenReason::Unauthorized));
     bench.on(Input::SignedIn);
-    assert_eq!(bench.step(challenged("{\"a\":1}")), Step::SignIn(TokenReason::Claims("{\"a\":1}".into())));
+    assert_eq!(bench.step(renew_token("{\"a\":1}")), Step::SignIn(TokenReason::Claims("{\"a\":1}".into())));
     bench.on(Input::SignedIn);
-    assert_eq!(failure(bench.step(challenged("{\"a\":2}"))).code, Code::Claims);
+    assert_eq!(failure(bench.step(renew_token("{\"a\":2}"))).code, Code::Claims);
     // Throttles and lost answers between them change nothing.
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     for claims in ["{\"a\":1}", "{\"a\":2}"] {
         bench.on(later("1"));
         bench.on(Input::Slept);
-        bench.step(challenged(claims));
+        bench.step(renew_token(claims));
         bench.on(Input::SignedIn);
     }
     assert_eq!(failure(bench.step(refused(401, ""))).code, Code::Unauthorized);
@@ -82,7 +82,7 @@ fn a_reset_between_two_refusals_of_tokens_is_no_page() {
     bench.begin();
     bench.on(refused(401, ""));
     bench.on(Input::SignedIn);
-    bench.on(challenged("{}"));
+    bench.on(renew_token("{}"));
     bench.on(Input::SignedIn);
     bench.on(refused(410, ""));
     assert_eq!(failure(bench.on(refused(401, ""))).code, Code::Unauthorized);
@@ -93,7 +93,7 @@ fn each_page_lets_two_more_sign_in_steps_follow() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     for page in ["n1", "n2", "n3"] {
-        bench.step(challenged("{}"));
+        bench.step(renew_token("{}"));
         bench.on(Input::SignedIn);
         bench.step(refused(401, ""));
         bench.on(Input::SignedIn);

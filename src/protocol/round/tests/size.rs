@@ -24,38 +24,44 @@ fn on_small_stack(work: impl FnOnce() + Send + 'static) {
 fn masters_that_cannot_be_asked_for_are_passed_over_without_recursion() {
     on_small_stack(|| {
         for odd in ["\u{1}", ".", "..", "a\nb"] {
-            let stored =
-                Record { phase: Phase::Paging, masters: vec![odd.to_owned(); MANY], page: 1, ..idle() };
+            let stored = Record {
+                phase: Phase::Paging,
+                awaited_masters: vec![odd.to_owned(); MANY],
+                page_index: 1,
+                ..idle()
+            };
             let mut bench = Bench::new(events(), Some(stored));
             bench.begin();
-            bench.sum =
-                PageSummary { masters: (0..MANY).map(|at| format!("{odd}{at}\u{1}")).collect(), ..one() };
+            bench.summary = PageSummary {
+                missing_masters: (0..MANY).map(|at| format!("{odd}{at}\u{1}")).collect(),
+                ..one()
+            };
             let step = bench.on(delta("d1"));
             assert!(matches!(step, Step::Deliver(Delivery { last: true, .. })), "{step:?}");
             assert_eq!(bench.on(Input::Delivered), Step::Done);
-            assert_eq!(bench.store.unwrap().masters.len(), 0);
+            assert_eq!(bench.store.unwrap().awaited_masters.len(), 0);
         }
     });
 }
 
 #[test]
 fn masters_of_a_page_and_of_a_record_are_told_apart_in_one_pass() {
-    let stored = Record { phase: Phase::Paging, masters: ids(0), page: 1, ..idle() };
+    let stored = Record { phase: Phase::Paging, awaited_masters: ids(0), page_index: 1, ..idle() };
     let mut bench = Bench::new(events(), Some(stored));
     bench.begin();
-    bench.sum = PageSummary { masters: ids(MANY / 2), brought: ids(MANY), ..one() };
+    bench.summary = PageSummary { missing_masters: ids(MANY / 2), received_masters: ids(MANY), ..one() };
     bench.page(next("n1"));
-    let masters = bench.store.unwrap().masters;
+    let masters = bench.store.unwrap().awaited_masters;
     assert_eq!(masters.len(), MANY + MANY / 2, "each once, and the page brings none that it names");
 }
 
 #[test]
 fn ids_that_were_delivered_are_noted_once_in_one_pass() {
-    let stored = Record { delivered: ids(0), ..idle() };
+    let stored = Record { unacknowledged: ids(0), ..idle() };
     let mut bench = Bench::new(contacts(), Some(stored));
-    bench.round.plan.shown = true;
+    bench.round.config.has_consumer = true;
     bench.begin();
-    bench.sum = PageSummary { fresh: ids(MANY / 2), left: ids(0), ..one() };
+    bench.summary = PageSummary { new_ids: ids(MANY / 2), unacknowledged: ids(0), ..one() };
     assert!(matches!(bench.on(next("n1")), Step::Deliver(_)));
-    assert_eq!(bench.store.unwrap().delivered.len(), MANY + MANY / 2);
+    assert_eq!(bench.store.unwrap().unacknowledged.len(), MANY + MANY / 2);
 }

@@ -18,13 +18,13 @@ macro_rules! named {
 
 named! {
     State, STATES:
-    Start, Loading, SigningIn, Fetching, Sleeping, Applying, SavingRecord, StoringThrottle, Delivering, Waiting, Committing, Sweeping, Ended,
+    Start, Loading, SigningIn, Fetching, Sleeping, Applying, SavingRecord, StoringThrottle, Delivering, AwaitingAcknowledgement, Committing, Sweeping, Ended,
 }
 
 named! {
     Input, INPUTS:
-    Begin, Loaded, SignedIn, Page, Refused, Unreachable, Throttled, Busy, Malformed, Applied, Item, Slept, Delivered, Acked, Committed, ThrottleStored,
-    Conflict, Swept, Broken,
+    Begin, Loaded, SignedIn, Page, Refused, Unreachable, Throttled, TokenSourceBusy, Malformed, Applied, Master, Slept, Delivered, Acknowledged, Committed, ThrottleStored,
+    Conflict, Swept, HostFailed,
 }
 
 named! {
@@ -48,10 +48,10 @@ fn states() -> Vec<(&'static str, Vec<Input>)> {
         ("SavingRecord", with(&[refused(410, "")])),
         ("StoringThrottle", with(&[later("1")])),
         ("Delivering", with(&[next("n1"), applied()])),
-        ("Waiting", with(&[next("n1"), applied(), Input::Delivered])),
-        ("Committing", with(&[next("n1"), applied(), Input::Delivered, Input::Acked])),
+        ("AwaitingAcknowledgement", with(&[next("n1"), applied(), Input::Delivered])),
+        ("Committing", with(&[next("n1"), applied(), Input::Delivered, Input::Acknowledged])),
         ("Sweeping", vec![Input::Begin, loaded(sweeping)]),
-        ("Ended", vec![Input::Broken(Error::new(Code::Store, "x"))]),
+        ("Ended", vec![Input::HostFailed(Error::new(Code::Store, "x"))]),
     ]
 }
 
@@ -64,7 +64,7 @@ fn replies() -> Vec<(&'static str, Input)> {
         ("429", later("1")),
         ("503", refused(503, "")),
         ("401", refused(401, "")),
-        ("401 with claims", challenged("{}")),
+        ("401 with claims", renew_token("{}")),
         ("403", refused(403, "")),
         ("410", refused(410, "")),
         ("302", refused(302, "")),
@@ -72,18 +72,18 @@ fn replies() -> Vec<(&'static str, Input)> {
         ("Offline", Input::Unreachable(NoResponse::Offline)),
         ("Timeout", Input::Unreachable(NoResponse::Timeout)),
         ("Throttled", Input::Throttled(NOW + 5.0)),
-        ("Busy", Input::Busy(NOW + 5.0)),
+        ("TokenSourceBusy", Input::TokenSourceBusy(NOW + 5.0)),
         ("Malformed", Input::Malformed(Malformed::NoLink)),
         ("Applied", applied()),
-        ("Item", Input::Item),
+        ("Master", Input::Master),
         ("Slept", Input::Slept),
         ("Delivered", Input::Delivered),
-        ("Acked", Input::Acked),
+        ("Acknowledged", Input::Acknowledged),
         ("Committed", Input::Committed),
         ("ThrottleStored", Input::ThrottleStored),
         ("Conflict", Input::Conflict),
-        ("Swept", Input::Swept(SweepSummary { work: true, growth: -1, after: Some("m".into()) })),
-        ("Broken", Input::Broken(Error::new(Code::Quota, "full"))),
+        ("Swept", Input::Swept(SweepSummary { has_changes: true, count_delta: -1, after: Some("m".into()) })),
+        ("HostFailed", Input::HostFailed(Error::new(Code::Quota, "full"))),
     ]
 }
 
@@ -91,8 +91,8 @@ fn replies() -> Vec<(&'static str, Input)> {
 fn every_state_has_an_answer_to_every_reply() {
     // What is not named here is a defect of the shell, and ends as `internal`.
     let table: &[(&str, &[(&str, &str)])] = &[
-        ("Start", &[("Begin", "load"), ("Broken", "quota")]),
-        ("Loading", &[("Loaded", "sign in Start"), ("Broken", "quota")]),
+        ("Start", &[("Begin", "load"), ("HostFailed", "quota")]),
+        ("Loading", &[("Loaded", "sign in Start"), ("HostFailed", "quota")]),
         (
             "SigningIn",
             &[
@@ -100,8 +100,8 @@ fn every_state_has_an_answer_to_every_reply() {
                 ("Unreachable", "sleep Network"),
                 ("Offline", "sleep Offline"),
                 ("Timeout", "sleep Timeout"),
-                ("Busy", "sleep Server"),
-                ("Broken", "quota"),
+                ("TokenSourceBusy", "sleep Server"),
+                ("HostFailed", "quota"),
             ],
         ),
         (
@@ -112,25 +112,25 @@ fn every_state_has_an_answer_to_every_reply() {
                 ("503", "sleep Server"),
                 ("401", "sign in Unauthorized"),
                 ("401 with claims", "sign in Claims(\"{}\")"),
-                ("403", "note"),
-                ("410", "note"),
+                ("403", "saved"),
+                ("410", "saved"),
                 ("302", "foreign-link"),
                 ("Unreachable", "sleep Network"),
                 ("Offline", "sleep Offline"),
                 ("Timeout", "sleep Timeout"),
                 ("Throttled", "sleep Throttled"),
                 ("Malformed", "sleep Malformed"),
-                ("Broken", "quota"),
+                ("HostFailed", "quota"),
             ],
         ),
-        ("Sleeping", &[("Slept", "sign in Next"), ("Broken", "quota")]),
-        ("Applying", &[("Applied", "deliver"), ("Broken", "quota")]),
-        ("SavingRecord", &[("Committed", "sign in Next"), ("Conflict", "conflict"), ("Broken", "quota")]),
-        ("StoringThrottle", &[("ThrottleStored", "sleep Throttled"), ("Broken", "quota")]),
-        ("Delivering", &[("Delivered", "await"), ("Broken", "quota")]),
-        ("Waiting", &[("Acked", "commit"), ("Broken", "quota")]),
-        ("Committing", &[("Committed", "sign in Next"), ("Conflict", "conflict"), ("Broken", "quota")]),
-        ("Sweeping", &[("Swept", "deliver"), ("Broken", "quota")]),
+        ("Sleeping", &[("Slept", "sign in Next"), ("HostFailed", "quota")]),
+        ("Applying", &[("Applied", "deliver"), ("HostFailed", "quota")]),
+        ("SavingRecord", &[("Committed", "sign in Next"), ("Conflict", "conflict"), ("HostFailed", "quota")]),
+        ("StoringThrottle", &[("ThrottleStored", "sleep Throttled"), ("HostFailed", "quota")]),
+        ("Delivering", &[("Delivered", "await"), ("HostFailed", "quota")]),
+        ("AwaitingAcknowledgement", &[("Acknowledged", "commit"), ("HostFailed", "quota")]),
+        ("Committing", &[("Committed", "sign in Next"), ("Conflict", "conflict"), ("HostFailed", "quota")]),
+        ("Sweeping", &[("Swept", "deliver"), ("HostFailed", "quota")]),
         ("Ended", &[]),
     ];
     let states = states();
@@ -153,7 +153,7 @@ fn every_state_has_an_answer_to_every_reply() {
     for ((state, path), (row, answers)) in states.into_iter().zip(table) {
         assert_eq!(state, *row);
         for (reply, input) in replies.clone() {
-            let mut round = Round::new(plan(contacts()), NOW);
+            let mut round = Round::new(config(contacts()), NOW);
             for input in path.clone() {
                 round.step(input, NOW, HALF);
             }

@@ -6,7 +6,7 @@ use super::*;
 fn a_token_source_without_a_network_is_waited_for_and_asked_for_the_same_again() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
-    bench.step(challenged("{}"));
+    bench.step(renew_token("{}"));
     assert_eq!(bench.step(Input::Unreachable(NoResponse::Network)), Step::Sleep(500.0, WaitReason::Network));
     assert_eq!(bench.step(Input::Slept), Step::SignIn(TokenReason::Claims("{}".into())));
     for _ in 2..Policy::default().attempts {
@@ -135,9 +135,9 @@ fn a_token_source_that_is_to_come_back_later_is_waited_for_as_long_as_it_says() 
     let mut bench = Bench::new(contacts(), None);
     bench.step(Input::Begin);
     bench.step(Input::Loaded(None));
-    assert_eq!(bench.step(Input::Busy(NOW + 30_000.0)), Step::Sleep(30_000.0, WaitReason::Server));
+    assert_eq!(bench.step(Input::TokenSourceBusy(NOW + 30_000.0)), Step::Sleep(30_000.0, WaitReason::Server));
     assert_eq!(bench.step(Input::Slept), Step::SignIn(TokenReason::Start));
-    let failure = failure(bench.step(Input::Busy(NOW + 3_600_000.0)));
+    let failure = failure(bench.step(Input::TokenSourceBusy(NOW + 3_600_000.0)));
     assert_eq!(
         (failure.code, failure.retry_at, bench.held.len()),
         (Code::Throttled, Some(NOW + 3_600_000.0), 0)
