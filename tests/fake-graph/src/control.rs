@@ -3,9 +3,10 @@
 
 use crate::clock;
 use crate::http::{Request, Response};
+use crate::populate::Populate;
 use crate::route::Collection;
 use crate::text::{self, Param};
-use crate::world::{Populate, World};
+use crate::world::World;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
