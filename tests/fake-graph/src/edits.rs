@@ -111,7 +111,10 @@ impl World {
         let every = number("every_days").unwrap_or(1).max(1);
         if series && item.get("recurrence").is_none_or(Value::is_null) {
             let date = clock::bare(start).split('T').next().unwrap_or("").to_owned();
-            let recurrence = json!({ "pattern": { "type": "daily", "interval": every }, "range": { "type": "numbered", "startDate": date, "numberOfOccurrences": count } });
+            let recurrence = json!({
+                "pattern": { "type": "daily", "interval": every },
+                "range": { "type": "numbered", "startDate": date, "numberOfOccurrences": count },
+            });
             item.insert("recurrence".to_owned(), recurrence);
         }
         let id = self.put_event(&owner, edit_id(edit), item, now);

@@ -182,7 +182,8 @@ impl Rule {
         json!({
             "id": self.id,
             "match": {
-                "collection": self.collection.map(Collection::name), "kind": self.kind, "skip": self.skip, "url": self.url,
+                "collection": self.collection.map(Collection::name), "kind": self.kind, "skip": self.skip,
+                "url": self.url,
                 "page_size_over": self.page_size_over, "percent": self.percent,
             },
             "times": self.times,

@@ -62,8 +62,10 @@ pub(crate) struct Entry {
 impl Entry {
     fn to_json(&self) -> Value {
         json!({
-            "n": self.n, "at": self.at, "method": self.method, "url": self.url, "collection": self.collection.map(Collection::name),
-            "kind": self.kind, "status": self.status, "headers": self.headers, "items": self.items, "fault": self.fault,
+            "n": self.n, "at": self.at, "method": self.method, "url": self.url,
+            "collection": self.collection.map(Collection::name),
+            "kind": self.kind, "status": self.status, "headers": self.headers, "items": self.items,
+            "fault": self.fault,
             "as_issued": self.as_issued,
         })
     }
@@ -203,7 +205,9 @@ impl World {
 
     /// The queue, with what each rule has seen and done, and the counts by name.
     pub fn faults(&self) -> Value {
-        json!({ "rules": self.rules.iter().map(Rule::to_json).collect::<Vec<_>>(), "counts": self.fault_counts })
+        json!({
+            "rules": self.rules.iter().map(Rule::to_json).collect::<Vec<_>>(), "counts": self.fault_counts,
+        })
     }
 
     /// The requests so far, as JSON.

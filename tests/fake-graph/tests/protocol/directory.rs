@@ -101,7 +101,9 @@ fn members_come_in_slices_over_pages() {
         assert_eq!(ids.len(), page.len(), "no id twice on a page");
     }
     let one = (*members.first().unwrap()).to_owned();
-    c.edit(json!({ "collection": "groups", "op": "edit", "id": group, "patch": { "members": { "remove": [one] } } }));
+    c.edit(json!({
+        "collection": "groups", "op": "edit", "id": group, "patch": { "members": { "remove": [one] } },
+    }));
     let second = c.round(&round.delta);
     assert_eq!(
         second.items()[0]["members@delta"],

@@ -106,7 +106,10 @@ fn a_master_is_withheld_from_an_incremental_round_and_can_be_asked_for() {
 #[test]
 fn an_event_that_leaves_the_window_is_removed_and_one_outside_it_only_by_the_switch() {
     let mut c = Client::new(2, &Populate::default());
-    let inside = c.edit(json!({ "collection": "events", "op": "add", "item": { "subject": "A", "start": "2026-12-01T09:00:00Z", "end": "2026-12-01T10:00:00Z" } }));
+    let inside = c.edit(json!({
+        "collection": "events", "op": "add",
+        "item": { "subject": "A", "start": "2026-12-01T09:00:00Z", "end": "2026-12-01T10:00:00Z" },
+    }));
     let first = c.round(WINDOW);
     assert_eq!(first.ids(), inside);
     c.edit(json!({ "collection": "events", "op": "edit", "id": inside[0], "patch": { "start": "2027-05-01T09:00:00Z", "end": "2027-05-01T10:00:00Z" } }));
@@ -201,7 +204,10 @@ fn a_time_zone_shapes_start_and_end_and_leaves_all_day_events_at_midnight() {
     let mut c = Client::new(1, &Populate::default());
     c.edit(json!([
         { "collection": "events", "op": "add", "item": { "start": "2026-12-01T09:00:00Z", "end": "2026-12-01T10:00:00Z" } },
-        { "collection": "events", "op": "add", "item": { "start": "2026-12-02", "end": "2026-12-03", "isAllDay": true } },
+        {
+            "collection": "events", "op": "add",
+            "item": { "start": "2026-12-02", "end": "2026-12-03", "isAllDay": true },
+        },
     ]));
     c.prefer = Some("outlook.timezone=\"W. Europe Standard Time\"".to_owned());
     let round = c.round(WINDOW);
@@ -231,7 +237,10 @@ fn immutable_ids_have_another_form_and_name_the_same_event() {
 #[test]
 fn a_named_calendar_and_another_user_have_streams_of_their_own() {
     let mut c = Client::new(1, &filled());
-    c.edit(json!({ "collection": "events", "op": "add", "calendar": "team", "item": { "start": "2026-12-02", "end": "2026-12-03" } }));
+    c.edit(json!({
+        "collection": "events", "op": "add", "calendar": "team",
+        "item": { "start": "2026-12-02", "end": "2026-12-03" },
+    }));
     let url = WINDOW.replace("/me/", "/me/calendars/team/");
     assert_eq!(c.round(&url).ids().len(), 1);
     assert_eq!(code(&c.get(&url.replace("team", "nowhere"))), "ErrorItemNotFound");

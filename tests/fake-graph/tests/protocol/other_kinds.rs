@@ -89,7 +89,10 @@ fn a_master_leaves_with_its_last_occurrence() {
         json!({ "type": "seriesMaster", "start": "2026-12-01T09:00:00Z", "end": "2026-12-01T10:00:00Z" });
     let ids = c.edit(json!({ "collection": "events", "op": "add", "count": 2, "item": item }));
     let first = c.round(WINDOW);
-    c.edit(json!([{ "collection": "events", "op": "remove", "id": ids[1] }, { "collection": "events", "op": "remove", "id": ids[2] }]));
+    c.edit(json!([
+        { "collection": "events", "op": "remove", "id": ids[1] },
+        { "collection": "events", "op": "remove", "id": ids[2] },
+    ]));
     let mut gone = c.round(&first.delta).removed();
     gone.sort();
     let mut want = ids.clone();
@@ -106,7 +109,10 @@ fn messages_know_their_options() {
         c.round("/me/mailFolders/inbox/messages/delta?$filter=receivedDateTime+ge+2026-11-20T12:00:00Z&$orderby=receivedDateTime+desc");
     assert!(!some.ids().is_empty() && some.ids().len() < 30);
     let created = c.round("/me/mailFolders/inbox/messages/delta?changeType=created").delta;
-    c.edit(json!([{ "collection": "messages", "op": "edit", "id": all.ids()[0] }, { "collection": "messages", "op": "remove", "id": all.ids()[1] }]));
+    c.edit(json!([
+        { "collection": "messages", "op": "edit", "id": all.ids()[0] },
+        { "collection": "messages", "op": "remove", "id": all.ids()[1] },
+    ]));
     let added = c.edit(json!({ "collection": "messages", "op": "add" }));
     assert_eq!(c.round(&created).ids(), added);
     assert_eq!(c.round(&all.delta).ids().len(), 3);

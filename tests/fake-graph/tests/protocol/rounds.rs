@@ -17,8 +17,12 @@ fn a_change_during_a_round_shows_up_where_the_switch_says() {
         let known = c.round("/contacts/delta").ids();
         let round = c.round_with("/contacts/delta", &token, |c, n| {
             if n == 0 {
-                c.edit(json!({ "collection": "contacts", "op": "edit", "id": known[2], "patch": { "jobTitle": "New" } }));
-                c.edit(json!({ "collection": "contacts", "op": "edit", "id": known[25], "patch": { "jobTitle": "New" } }));
+                c.edit(json!({
+                    "collection": "contacts", "op": "edit", "id": known[2], "patch": { "jobTitle": "New" },
+                }));
+                c.edit(json!({
+                    "collection": "contacts", "op": "edit", "id": known[25], "patch": { "jobTitle": "New" },
+                }));
             }
         });
         let new = |r: &Round, id: &str| {
@@ -41,7 +45,8 @@ fn a_mirror_kept_by_rounds_is_what_the_table_holds() {
         let pick = |from: &[&str], n: u64| from[usize::try_from(n).unwrap() % from.len()].to_owned();
         c.options(json!({
             "page_size": 1 + seed % 7, "changes_during_round": pick(&["next-round", "later-in-round", "both", "live"], seed),
-            "duplicates": pick(&["none", "page", "pages", "both"], seed / 4), "reorder": seed % 3 == 0, "empty_pages": seed % 3,
+            "duplicates": pick(&["none", "page", "pages", "both"], seed / 4), "reorder": seed % 3 == 0,
+            "empty_pages": seed % 3,
             "trailing_empty_page": seed % 2 == 0, "withhold_masters": false,
         }));
         let minimal = seed % 2 == 1;
@@ -85,9 +90,10 @@ fn members_gathered_over_rounds_are_the_members_of_the_table() {
     for seed in 0..24u64 {
         let mut c = Client::new(seed, &Populate { users: 40, groups: 4, ..Populate::default() });
         let mode = ["next-round", "later-in-round", "both", "live"][usize::try_from(seed % 4).unwrap()];
-        c.options(
-            json!({ "page_size": 1 + seed % 3, "members_slice": 1 + seed % 9, "reorder": seed % 2 == 0, "changes_during_round": mode }),
-        );
+        c.options(json!({
+            "page_size": 1 + seed % 3, "members_slice": 1 + seed % 9, "reorder": seed % 2 == 0,
+            "changes_during_round": mode,
+        }));
         let users: Vec<String> = c.round("/users/delta").ids();
         let groups: Vec<String> =
             c.round("/groups/delta").ids().into_iter().collect::<BTreeSet<_>>().into_iter().collect();
@@ -101,7 +107,9 @@ fn members_gathered_over_rounds_are_the_members_of_the_table() {
                 let (group, user) = (&groups[n % groups.len()], &users[n % users.len()]);
                 let change =
                     if n.is_multiple_of(2) { json!({ "add": [user] }) } else { json!({ "remove": [user] }) };
-                c.edit(json!({ "collection": "groups", "op": "edit", "id": group, "patch": { "members": change } }));
+                c.edit(json!({
+                    "collection": "groups", "op": "edit", "id": group, "patch": { "members": change },
+                }));
                 n %= 100_003;
             };
             let round = c.round_with(&url, &token, |c, n| {
