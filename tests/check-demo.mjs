@@ -1,5 +1,5 @@
-// The demo without a screen: each collection after a first, an incremental and a resumed round, as
-// the page tells it and as it is stored. Ends with 0 if every round ended as it should.
+// Runs the demo in Chromium: a first, an incremental and a resumed round of each collection.
+// Compares what the page shows with IndexedDB and with the log of the fake Graph.
 import assert from "node:assert/strict";
 import {
   idle,
@@ -37,7 +37,7 @@ try {
     await world.edit({ collection, op: "add" });
     await tell("incremental", view, collection, await sync(page, view), ["delta"]);
 
-    // Expired links make the next round a full one; it is cut short by a reload of the page.
+    // Expired links make the next round a full one. Closing the page interrupts it.
     await world.ask("POST", "/expire", {});
     await world.ask("PATCH", "/options", { latency_ms: 200 });
     await show(page, view);
@@ -72,7 +72,7 @@ try {
   await fake.stop();
 }
 
-/** What IndexedDB holds of a view's query. */
+/** The record that IndexedDB has of the query of a view, and its number of rows. */
 async function state(page, view) {
   const path = {
     calendar: "/calendarView/delta",

@@ -1,11 +1,11 @@
-// Starts the fake Graph for the tests in JavaScript, and speaks its control API.
+// Starts the fake Graph for the tests in JavaScript, and calls its control API.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 
 const BINARY = process.env.FAKE_GRAPH ?? new URL("../target/debug/fake-graph", import.meta.url).pathname;
 
-/** A fake Graph of its own. `--stdin-lifeline` ends it with this process, however that ends. */
+/** Starts a fake Graph. `--stdin-lifeline` ends it with this process, even if that is killed. */
 export async function startFake(...args) {
   const child = spawn(BINARY, ["--stdin-lifeline", ...args], { stdio: ["pipe", "pipe", "inherit"] });
   const lines = createInterface({ input: child.stdout });
@@ -17,7 +17,7 @@ export async function startFake(...args) {
   const origin = line.split(" ").pop();
   return {
     origin,
-    /** A world of its own: `world.root` is an endpoint, `world.tokens` hold tokens. */
+    /** Makes a world: a tenant with an endpoint, `root`, and tokens, `tokens`. */
     async world(options = {}) {
       const made = await call(`${origin}/control/worlds`, "POST", { seed: 1, ...options });
       const at = `${origin}/control/worlds/${made.id}`;
@@ -26,7 +26,7 @@ export async function startFake(...args) {
         options: (changes) => call(`${at}/options`, "PATCH", changes),
         edits: (...edits) => call(`${at}/edits`, "POST", edits),
         faults: (...rules) => call(`${at}/faults`, "POST", rules),
-        /** How often each fault has acted. */
+        /** Counts the requests that each fault has answered. */
         met: () => call(`${at}/faults`).then(({ counts }) => counts),
         expire: (body = {}) => call(`${at}/expire`, "POST", body),
         revoke: () => call(`${at}/revoke`, "POST", {}),
@@ -55,9 +55,8 @@ async function call(url, method = "GET", body) {
 }
 
 /**
- * A barrier for tests of absence: a whole round of a plain client in another world, one request
- * after the other. A request that the client under test was ready to send when this began is in the
- * fake's log when this ends.
+ * Waits for a whole round of a simple client in another world. After it, a test can assert that a
+ * client sent nothing: a request that was ready when this began is in the log when it ends.
  */
 export async function settled(fake) {
   const world = await fake.world({ populate: { contacts: 30 } });
@@ -68,7 +67,7 @@ export async function settled(fake) {
   }
 }
 
-/** The URLs of Graph's own log, without preflights and without the root. */
+/** The requests in the log of a world, without preflights. */
 export async function asked(world) {
   const log = await world.log();
   return log.filter((entry) => entry.kind !== "preflight");

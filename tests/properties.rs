@@ -33,8 +33,8 @@ const ROOT: &str = "https://graph.microsoft.com/v1.0";
 /// Part of every link: it must not be told.
 const SECRET: &str = "s3cr3t";
 
-/// Answers that are no page, and no page between them, that one round query_options: six attempts at each
-/// of the three links it may go back to, three at each rung of a circle, two sign-ins, three
+/// The most answers without a page that one round accepts in a row: six attempts at each of the
+/// three links that it may fall back to, three at each step of the escalation, two sign-ins, three
 /// resets.
 const MOST_FAULTS: u64 = 40;
 
@@ -430,7 +430,8 @@ impl Bench {
         unreachable!()
     }
 
-    /// What comes back for one request; nothing if the process ends. `summary` is what its page brings.
+    /// What comes back for one request; nothing if the process ends. `summary` is what its page
+    /// brings.
     fn answer(
         &mut self,
         replies: &mut Peekable<impl Iterator<Item = Reply>>,

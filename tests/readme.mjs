@@ -1,5 +1,5 @@
-// Checks the code of the README: each TypeScript block becomes a file of its own for the compiler,
-// and those marked `ts run` are run too. What a block leaves to its reader stands here.
+// Compiles each TypeScript block of the README as a separate file, and runs those marked `ts run`.
+// Declares what the blocks leave to their reader.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { transformSync } from "esbuild";
@@ -30,7 +30,7 @@ mkdirSync(folder, { recursive: true });
 const blocks = [...readFileSync(`${root}README.md`, "utf8").matchAll(/^```ts( run)?\n(.*?)^```$/gms)];
 if (blocks.length < 4) throw new Error(`the README has ${blocks.length} TypeScript blocks`);
 blocks.forEach(([, , code], at) => {
-  // A block about the client of an earlier one says `weeks`.
+  // Some blocks use the query `weeks` of an earlier block.
   const weeks =
     code.includes("weeks.") && !code.includes("const weeks") ? "declare const weeks: typeof query;\n" : "";
   const error =
@@ -40,7 +40,7 @@ blocks.forEach(([, , code], at) => {
   writeFileSync(`${folder}/block-${at + 1}.ts`, `${error}${weeks}${code}export {};\n`);
 });
 writeFileSync(`${folder}/around.d.ts`, around);
-// As much of Cloudflare's types as the blocks use.
+// The part of Cloudflare's types that the blocks use.
 writeFileSync(
   `${folder}/workers.d.ts`,
   `declare module "cloudflare:workers" { class DurableObject<Env> { ctx: { storage: import("deltalink/stores/durable-object").ObjectStorage }; env: Env } }`,

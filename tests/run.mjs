@@ -1,7 +1,7 @@
-// The list of all suites. tests/README.md says what each one tests; tests/runner/ runs them.
+// Lists all suites. tests/README.md says what each one tests; tests/runner/ runs them.
 //
 // `node tests/run.mjs WORD…` runs the suites whose names contain one of the words, `--quick` those
-// of `make quick`. With CI=true a missing engine fails; on a desk its tests count as skipped.
+// of `make quick`. With CI=true a missing engine fails; otherwise its tests count as skipped.
 import { cargo, check, engines, node, nodeInEngines } from "./runner/kinds.mjs";
 import { runAll } from "./runner/schedule.mjs";
 
@@ -9,12 +9,12 @@ const TSC = "node_modules/.bin/tsc";
 const TSC_7 = "node node_modules/typescript-7/bin/tsc";
 const WASM = "--target wasm32-unknown-unknown";
 
-/** The lines that tests logged with one of these words in front, out of TAP comments. */
+/** The lines of the TAP comments that begin with one of these words and a colon. */
 const logged = (words) => (output) =>
   [...output.matchAll(new RegExp(`^# ((?:${words}): .*)$`, "gm"))].map(([, line]) => line).sort();
-/** Where pages were killed, and how often: in one line. */
+/** One line with the points at which pages were killed, and how often. */
 const kills = (output) => [logged("renderer|process|tabs")(output).join(", ")];
-/** Which schedule found each bug that was planted. */
+/** One line for each planted bug, with the seed of the schedule that found it. */
 const found = (output) =>
   [...output.matchAll(/^seed +(\d+) finds that ([^:]*):/gm)].map(
     ([, seed, bug]) => `found as intended: ${bug} (seed ${seed})`,
@@ -28,7 +28,7 @@ const afterBuild = { after: ["build"] };
 /** Playwright drives the same browser as chromedriver does. */
 const chromium = { needs: ["Chromium"], after: ["build"] };
 
-// In the order in which they begin, as far as what each needs is free.
+// The suites begin in this order, as soon as the resources that they need are free.
 const suites = [
   check("no sleeps", "node tests/no-sleeps.mjs", { budget: 5, quick: true }),
   check("structure", "node tests/structure.mjs", { budget: 5, quick: true }),

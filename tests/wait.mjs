@@ -1,15 +1,13 @@
 // The only file of the tests in Node that may set timers (tests/no-sleeps.mjs checks it). A test
 // waits for a state (`until`) or an event (`event`), never for a time to pass.
 
-/** Resolves in the next macrotask: whatever was ready to run has run by then. */
+/** Resolves in the next macrotask, after everything that is ready to run now. */
 export const turn = () => new Promise((resolve) => setTimeout(resolve));
 
-/**
- * Simulates a network, store or user that takes `ms`. Never evidence that something has happened.
- */
+/** Simulates a network, store or user that takes `ms`. Not a way to wait for another event. */
 export const delayed = (ms, value) => new Promise((resolve) => setTimeout(resolve, ms, value));
 
-/** Polls a state until `holds()` gives true. Fails after `seconds` with what it gave instead. */
+/** Polls until `holds()` returns true. Fails after `seconds` with the last value. */
 export async function until(holds, seconds = 20) {
   const end = Date.now() + seconds * 1000;
   for (;;) {
@@ -20,13 +18,13 @@ export async function until(holds, seconds = 20) {
   }
 }
 
-/** Guards against a hang: calls `act` after `ms` unless the returned function is called before. */
+/** Calls `act` after `ms` unless the returned function is called before. For hangs only. */
 export function guard(ms, act) {
   const timer = setTimeout(act, ms);
   return () => clearTimeout(timer);
 }
 
-/** An event: a hook calls `fire(value)`, the test awaits `fired`. */
+/** An event that a hook fires with `fire(value)` and a test awaits as `fired`. */
 export function event() {
   let fire;
   const fired = new Promise((resolve) => (fire = resolve));

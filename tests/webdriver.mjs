@@ -1,5 +1,5 @@
-// Chromium, Firefox and WebKitGTK, by plain calls of the WebDriver protocol. Each start is a driver
-// and a browser on a fresh profile.
+// Starts Chromium, Firefox and WebKitGTK by the WebDriver protocol. Each start runs a new driver
+// and a browser with a new profile.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -8,9 +8,7 @@ import { fileURLToPath } from "node:url";
 import { delayed } from "./wait.mjs";
 
 const TIMEOUTS = { script: 300_000, pageLoad: 60_000 };
-/**
- * Runs in the page: calls a function of an object of the window, and answers what it resolves to.
- */
+/** Runs in the page: calls a method of an object of the window and returns what it resolves to. */
 const CALL = `
   const [object, name, values, done] = arguments;
   Promise.resolve().then(() => window[object][name](...values))
@@ -35,20 +33,17 @@ async function command(driver, method, path, body) {
   return value;
 }
 
-/** Asks the driver until it is ready for a session, or has ended. */
+/** Polls the driver until it accepts a session. Throws if it has exited. */
 async function ready(driver, child) {
   for (;;) {
-    if (child.exitCode !== null) throw new Error(`the driver ended with ${child.exitCode}`);
+    if (child.exitCode !== null) throw new Error(`the driver exited with ${child.exitCode}`);
     const status = await command(driver, "GET", "/status").catch(() => undefined);
     if (status?.ready) return;
     await delayed(50);
   }
 }
 
-/**
- * A browser under a driver. `object` is the name of the object of the window whose functions are
- * called.
- */
+/** A browser. `object` names the object of the window whose methods `call` calls. */
 class Session {
   #driver;
   #path;
@@ -78,13 +73,13 @@ class Session {
     while (!(await this.#command("POST", "/execute/sync", { script, args: [] }))) await delayed(10);
   }
 
-  /** A new page in the place of the old one. */
+  /** Unloads the page and opens another one. */
   async renew(url) {
     await this.#command("POST", "/url", { url: "about:blank" });
     await this.goto(url);
   }
 
-  /** Calls a function of the page's object. */
+  /** Calls a method of the object of the page. */
   async call(name, ...values) {
     const answer = await this.#command("POST", "/execute/async", {
       script: CALL,
@@ -94,23 +89,23 @@ class Session {
     return answer.value;
   }
 
-  /** The tab in front. */
+  /** The handle of the current tab. */
   tab() {
     return this.#command("GET", "/window");
   }
 
-  /** Opens another tab of the same profile. Gives what `select` takes. */
+  /** Opens another tab of the same profile. Returns its handle. */
   async newTab() {
     const { handle } = await this.#command("POST", "/window/new", { type: "tab" });
     return handle;
   }
 
-  /** From now on commands are for this tab. */
+  /** Makes a tab the current one. */
   select(handle) {
     return this.#command("POST", "/window", { handle });
   }
 
-  /** Closes the tab in front. */
+  /** Closes the current tab. */
   closeTab() {
     return this.#command("DELETE", "/window");
   }
@@ -135,7 +130,7 @@ function engineOf(name, missing, line, capabilities, env) {
         env: { ...process.env, ...env },
       });
       const ended = once(child, "exit");
-      // Its own process group: whatever the driver has started ends with it.
+      // Signals the process group of the driver, so that the browser ends too.
       const kill = () => child.exitCode === null && process.kill(-child.pid, "SIGTERM");
       process.once("exit", kill);
       const end = async () => {

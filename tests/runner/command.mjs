@@ -1,4 +1,4 @@
-// Runs a command for a suite: its output goes to the suite's log and comes back whole.
+// Runs a command for a suite. Appends its output to the log of the suite and returns all of it.
 import { spawn } from "node:child_process";
 import { appendFileSync } from "node:fs";
 
@@ -27,7 +27,7 @@ export function run(command, log, more = {}) {
   });
 }
 
-/** What scripts/env.sh knows about this machine. */
+/** The variables that scripts/env.sh sets on this machine. */
 async function environment() {
   const names = ["TOOLS", "PATH", "CHROMIUM", "CHROMEDRIVER", "FIREFOX", "WEBKITDRIVER"];
   const print = `. scripts/env.sh; printf '%s\\n' ${names.map((name) => `"$${name}"`).join(" ")}`;

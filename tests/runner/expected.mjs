@@ -8,16 +8,19 @@ export function readList(root) {
   const list = JSON.parse(readFileSync(`${root}${LIST}`, "utf8"));
   for (const { suite, test, issue } of list) {
     if (![suite, test, issue].every((value) => typeof value === "string" && value))
-      throw new Error(`${LIST}: suite, test and issue are strings`);
+      throw new Error(`${LIST}: suite, test and issue must be strings`);
   }
   return list;
 }
 
-/** `browser` means the suite in each engine. */
+/** Whether an entry is for a suite. `browser` stands for that suite in each engine. */
 const isOf = (entry, suite) =>
   entry.suite === suite || (entry.suite === "browser" && suite.startsWith("browser, "));
 
-/** Marks listed tests that failed as `expected`; listed tests that passed or are missing fail. */
+/**
+ * Marks listed tests that failed as `expected`. Adds a failure for each listed test that passed or
+ * does not exist.
+ */
 export function applyExpected(suite, tests, list) {
   const entries = list.filter((entry) => isOf(entry, suite));
   const known = new Set(tests.map(({ name }) => name));

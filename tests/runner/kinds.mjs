@@ -1,21 +1,22 @@
-// The kinds of suites: a command that passes or fails, a test program, and the engines.
+// The kinds of suites: a command that passes or fails as a whole, a test program, and a test
+// program in each engine.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { startFake } from "../fake.mjs";
 import { ci, env, root, run } from "./command.mjs";
 import { isCutShort, problem, readCargo, readTap } from "./read.mjs";
 
 const corpus = process.env.CORPUS ?? `${root}../shared/corpus`;
-/** The test of real answers passes where there are none: it is counted as skipped. */
+/** Without a corpus the test of real answers passes, but counts as skipped. */
 const withoutCorpus = !existsSync(`${corpus}/index.tsv`);
 
-/** What stands in for the tests of a suite whose tool or engine is missing: CI has to have it. */
+/** The result of a suite whose tool or engine is missing: skipped, or failed in CI. */
 function notInstalled(name, what) {
-  const message = `${what} is not installed; make setup installs it or says how`;
+  const message = `${what} is not installed; run make setup`;
   if (ci) return { tests: [{ name, outcome: "failed", message }] };
   return { tests: [{ name, outcome: "skipped" }], notes: [`skipped: ${message}`] };
 }
 
-/** A command that passes or fails as a whole. `tool` is a program of the project's cache. */
+/** A command that passes or fails as a whole. `tool` is a program that make setup installs. */
 export function check(name, command, more = {}) {
   const { variables, tool, ...suite } = more;
   return {
@@ -29,7 +30,7 @@ export function check(name, command, more = {}) {
   };
 }
 
-/** Tests of `cargo test`. `notes` makes lines of the output that are printed too. */
+/** Tests of `cargo test`. `notes` turns the output into lines that the runner prints. */
 export function cargo(name, command, more = {}) {
   return { name, ...more, run: async (log) => counted(name, await run(command, log), readCargo, more.notes) };
 }
@@ -51,11 +52,12 @@ export function node(name, command, more = {}) {
 function counted(name, { code, output }, read, notes = () => []) {
   const tests = read(output);
   const failed = tests.some(({ outcome }) => outcome === "failed");
-  // A program that does not compile or crashes between two tests is a failure of its own.
+  // Without a failed test, a program that does not compile or crashes counts as one.
   if (code !== 0 && (!failed || isCutShort(output))) {
     tests.push({ name, outcome: "failed", message: `ended with ${code}\n${problem(output)}` });
   }
-  if (code === 0 && tests.length === 0) tests.push({ name, outcome: "failed", message: "it has no tests" });
+  if (code === 0 && tests.length === 0)
+    tests.push({ name, outcome: "failed", message: "the suite ran no test" });
   const real =
     withoutCorpus && tests.find((test) => /every_real_answer/.test(test.name) && test.outcome === "passed");
   if (!real) return { tests, notes: notes(output) };
@@ -69,11 +71,11 @@ const ENGINES = [
   { engine: "WebKit", driver: "SAFARIDRIVER", path: env.WEBKITDRIVER, before: "xvfb-run -a " },
 ];
 
-/** Fails a suite that ran another number of tests than the same suite of another engine. */
+/** Fails a suite that ran more or fewer tests than the same suite in another engine. */
 class Counts {
   #counts = new Map();
 
-  /** How many there are means nothing where a test failed. */
+  /** Compares nothing if a test failed, because an engine may stop at a failed test. */
   check(suite, engine, tests) {
     if (tests.some(({ outcome }) => outcome === "failed")) return;
     this.#counts.set(engine, tests.length);
@@ -84,9 +86,7 @@ class Counts {
   }
 }
 
-/**
- * Tests of `node --test` that the variable ENGINE runs in each engine, equally many if all pass.
- */
+/** Tests of `node --test`, run once for each engine with its name in the variable ENGINE. */
 export function nodeInEngines(suite, command, { budgets, ...more }) {
   const counts = new Counts();
   return ENGINES.map(({ engine, path }) => {
@@ -105,7 +105,7 @@ export function nodeInEngines(suite, command, { budgets, ...more }) {
   });
 }
 
-/** The same tests in three engines, compiled once. If all pass, the engines ran equally many. */
+/** The wasm tests, compiled once and run in each engine. */
 export function engines({ quick, budgets }) {
   const counts = new Counts();
   let fake;
@@ -122,7 +122,7 @@ export function engines({ quick, budgets }) {
         "cargo test --locked --no-run --message-format=json-render-diagnostics" +
         " --target wasm32-unknown-unknown -p deltalink --features http-tests" +
         " --test browser --test http --test schedules";
-      // With a little optimization the schedules run in two thirds of the time, in each engine.
+      // This optimization makes the schedules take two thirds of the time in each engine.
       const variables = { FAKE_ORIGIN: fake.origin, CARGO_PROFILE_DEV_OPT_LEVEL: "1" };
       const { code, output } = await run(command, log, variables);
       programs = [...output.matchAll(/"executable":"([^"]+\.wasm)"/g)].map(([, path]) => path);
@@ -148,7 +148,7 @@ export function engines({ quick, budgets }) {
         WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS: "1",
       };
       const results = [];
-      // One after the other, and the second also where the first failed.
+      // Runs all programs, also after one that failed.
       for (const program of programs) {
         const ended = await run(`${before}wasm-bindgen-test-runner ${program}`, log, variables);
         results.push(counted(`${name}, ${program.match(/([^/]+)-\w+\.wasm$/)[1]}`, ended, readCargo));
@@ -162,8 +162,8 @@ export function engines({ quick, budgets }) {
 }
 
 /**
- * Starts the fake Graph at the port of the last run if that is free: its origin is compiled into
- * the tests, so with the same port cargo does not compile them again.
+ * Starts the fake Graph at the port of the last run if that is free. The tests contain its origin,
+ * so with the same port cargo does not compile them again.
  */
 async function startFixedFake(args) {
   const file = `${root}target/test-logs/fake-port`;

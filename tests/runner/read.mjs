@@ -1,4 +1,4 @@
-// Parses the output of test programs into tests: name, outcome and, after a failure, message and
+// Parses the output of test programs into tests with name, outcome and, for a failure, message and
 // place.
 
 /**
@@ -16,10 +16,10 @@ export function shortened(text, lines = MESSAGE_LINES) {
   return (all.length > lines ? [...cut, `(${all.length - lines} more lines in the log)`] : cut).join("\n");
 }
 
-/** The path from the root of the repository, where it lies in it. */
+/** A path relative to the root of the repository, or unchanged if it is outside. */
 const local = (path, root) => path.replace(/^file:\/\//, "").replace(root, "");
 
-/** `cargo test`, and wasm-bindgen's runner, which prints the same lines. */
+/** Parses the output of `cargo test` and of wasm-bindgen's runner, which prints the same lines. */
 export function readCargo(output) {
   const failures = panics(output);
   const tests = [];
@@ -28,7 +28,10 @@ export function readCargo(output) {
   )) {
     if (outcome === "ok") tests.push(test(name, "passed"));
     else if (outcome === "ignored") tests.push(test(name, "skipped"));
-    else tests.push(test(name, "failed", failures.get(name) ?? { message: "it failed without a message" }));
+    else
+      tests.push(
+        test(name, "failed", failures.get(name) ?? { message: "the test failed without a message" }),
+      );
   }
   return tests;
 }
@@ -70,8 +73,8 @@ export function readTap(output, root = "") {
   return tests;
 }
 
-/** Where it failed rather than where the test begins, if the stack says so. */
-function place({ location = "", error = "it failed without a message", stack = "" }, root) {
+/** The line of the failed assertion if the stack has it, otherwise the line of the test. */
+function place({ location = "", error = "the test failed without a message", stack = "" }, root) {
   const begins = local(location, root).replace(/:\d+$/, "");
   const file = begins.replace(/:\d+$/, "");
   const deeper = stack.split("\n").map((line) => line.match(/\(?(?:file:\/\/)?([^\s()]+):(\d+):\d+\)?$/));
@@ -103,12 +106,12 @@ function yaml(lines, from) {
 }
 
 /**
- * Whether a test program did not get to its end, or one of several did not: then a failure that was
- * expected says nothing of the tests that never ran.
+ * Whether a test program stopped before its last test. The tests that never ran are missing from
+ * its output, so an expected failure must not hide this.
  */
 export function isCutShort(output) {
   if (/could not compile `/.test(output)) return true;
-  // libtest ends with 101 after failed tests.
+  // libtest exits with 101 after failed tests.
   if (/process didn't exit successfully: [^\n]*\((?!exit status: 101\))/.test(output)) return true;
   return !/^# pass \d+$|^test result: /m.test(output);
 }

@@ -1,4 +1,4 @@
-// The runner itself: what it reads out of failing programs, and what an expected failure comes to.
+// The test runner: how it parses the output of programs and treats expected failures.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -32,7 +32,7 @@ failures:
 test result: FAILED. 1 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.02s
 `;
 
-test("cargo: each test, and of one that failed its place and message", () => {
+test("the output of cargo gives each test, with place and message of a failed one", () => {
   assert.deepEqual(readCargo(CARGO), [
     { name: "rate::a_permit_comes_back", outcome: "passed" },
     {
@@ -68,7 +68,7 @@ failures:
 test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 filtered out; finished in 1.2s
 `;
 
-test("a browser: the same", () => {
+test("the output of a browser gives each test, with place and message of a failed one", () => {
   const [failed, passed] = readCargo(BROWSER);
   assert.deepEqual(failed, {
     name: "browser::pages_come_in_order",
@@ -79,7 +79,7 @@ test("a browser: the same", () => {
   assert.equal(passed.outcome, "passed");
 });
 
-/** What node prints for a test file. */
+/** The TAP output of node for a test file. */
 function tapOf(source) {
   const folder = mkdtempSync(join(tmpdir(), "deltalink-runner-"));
   try {
@@ -88,7 +88,7 @@ function tapOf(source) {
       file,
       `import assert from "node:assert/strict";\nimport { describe, test } from "node:test";\n${source}`,
     );
-    // What marks this process as a test's would make node report to it.
+    // With this variable node would report to the parent test process instead of printing TAP.
     const env = { ...process.env, NODE_TEST_CONTEXT: undefined };
     const { stdout } = spawnSync(process.execPath, ["--test", "--test-reporter=tap", file], {
       encoding: "utf8",
@@ -100,7 +100,7 @@ function tapOf(source) {
   }
 }
 
-test("node: tests, subtests and skipped ones, and where an assertion stands", () => {
+test("the output of node gives tests, subtests, skipped ones and the line of a failed assertion", () => {
   const tests = tapOf(`
     test("passes # with a sign", () => {});
     test("later", { todo: true }, () => {});
@@ -126,7 +126,7 @@ test("node: tests, subtests and skipped ones, and where an assertion stands", ()
   assert.match(tests[3].message, /^Expected values to be strictly deep-equal:\n/);
 });
 
-test("node: a file that can't be loaded, and a rejection that nobody handles", () => {
+test("the output of node gives a failure for a file that cannot be loaded and for an unhandled rejection", () => {
   const [broken] = tapOf("import { nothing } from './nowhere.mjs';");
   assert.equal(broken.outcome, "failed");
   const [unhandled] = tapOf(
@@ -135,7 +135,7 @@ test("node: a file that can't be loaded, and a rejection that nobody handles", (
   assert.deepEqual([unhandled.outcome, unhandled.message], ["failed", "nobody"]);
 });
 
-test("an expected failure counts apart, and fails once it passes or is gone", () => {
+test("an expected failure has its own count, and fails once its test passes or is gone", () => {
   const tests = [
     { name: "known", outcome: "failed", message: "x" },
     { name: "repaired", outcome: "passed" },
@@ -156,14 +156,14 @@ test("an expected failure counts apart, and fails once it passes or is gone", ()
   assert.equal(judged[3].message, "the suite package has no test of this name");
 });
 
-test("an entry of the list without an engine is of each engine", () => {
+test("an entry of the list without an engine applies to each engine", () => {
   const tests = [{ name: "known", outcome: "failed", message: "x" }];
   const list = [{ suite: "browser", test: "known", issue: "#11" }];
   assert.equal(applyExpected("browser, WebKit", tests, list)[0].outcome, "expected");
   assert.equal(applyExpected("browserless", tests, list)[0].outcome, "failed");
 });
 
-test("a program that was cut short is told from one with failed tests", () => {
+test("the runner tells a program that crashed from one with failed tests", () => {
   const failed =
     "error: test failed\n  process didn't exit successfully: `target/debug/deps/a-1` (exit status: 101)\n";
   const aborted = failed.replace("exit status: 101", "signal: 6, SIGABRT: process abort signal");
@@ -175,7 +175,7 @@ test("a program that was cut short is told from one with failed tests", () => {
   assert.equal(isCutShort(BROWSER), false);
 });
 
-test("of another program, what stands from its first error on", () => {
+test("the message of any other program is its output from the first error on", () => {
   assert.equal(
     problem("Compiling a\nerror[E0308]: mismatched types\n --> src/lib.rs:3:5\n"),
     "error[E0308]: mismatched types\n --> src/lib.rs:3:5",

@@ -1,11 +1,11 @@
-// Runs the suites, two at a time where they share nothing, and prints the result of each.
+// Runs the suites, two at a time if they need different resources, and prints the result of each.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { root } from "./command.mjs";
 import { applyExpected, readList } from "./expected.mjs";
 
 const LOGS = "target/test-logs";
-/** How many failures of one suite are printed; its log has all of them. */
+/** The number of failures that are printed for a suite. Its log has all of them. */
 const FAILURES = 10;
 
 /**
@@ -95,17 +95,15 @@ function indented(text, by = 8) {
   console.log(text.replace(/^/gm, " ".repeat(by)));
 }
 
-/** Prints what failed, a suite a line, and the totals. Gives the exit code. */
+/** Prints one line for each failed suite and the totals. Returns the exit code. */
 function summary(results) {
   const sum = (count) => results.reduce((total, result) => total + (result[count] ?? 0), 0);
   const notRun = results.filter((result) => result.notRun);
   console.log("");
   for (const { name, failed, log } of results.filter(({ failed }) => failed))
-    console.log(`failed: ${name}, ${failed} of its tests, ${log}`);
+    console.log(`failed: ${name}, ${failed} tests, ${log}`);
   for (const { name, notRun: broken } of notRun) console.log(`not run: ${name}, because ${broken} failed`);
-  console.log(
-    `time: ${sum("seconds").toFixed(0)} s in all suites, ${process.uptime().toFixed(0)} s on the clock`,
-  );
+  console.log(`time: ${sum("seconds").toFixed(0)} s of suites in ${process.uptime().toFixed(0)} s`);
   if (sum("expected")) console.log(`expected failures: ${sum("expected")}`);
   if (sum("skipped")) console.log(`skipped: ${sum("skipped")}`);
   console.log(`${sum("passed")} passed, ${sum("failed")} failed`);
