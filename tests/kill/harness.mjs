@@ -1,5 +1,5 @@
-// Chromium on a profile of its own, a page with the packed package, the fake Graph behind it, and a
-// line from the page to the test.
+// Starts what the tests need: Chromium with a new profile, a page with the packed package, the fake
+// Graph, and a channel by which the page sends messages to the test.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { cp, mkdtemp, rm } from "node:fs/promises";
@@ -31,8 +31,7 @@ const FLAGS = [
 ];
 
 /**
- * The fake Graph with the page in front of it: one origin for as long as the test runs, however
- * often the browser dies.
+ * Starts the fake Graph, which also serves the page. Its origin stays the same when a browser dies.
  */
 export async function startSite() {
   const folder = await mkdtemp(join(tmpdir(), "deltalink-site-"));
@@ -49,8 +48,8 @@ export async function startSite() {
 }
 
 /**
- * A Chromium that may be killed and started again on the same profile. It ends with this process,
- * by the end of its pipe.
+ * A Chromium that a test may kill and start again with the same profile. It exits with this
+ * process, because its pipe closes.
  */
 export class Browser {
   #profile;
@@ -71,7 +70,7 @@ export class Browser {
         const found = /DevTools listening on (ws:\S+)/.exec(this.#said);
         if (found) resolve(found[1]);
       });
-      child.once("exit", (code) => reject(new Error(`Chromium ended with ${code}: ${this.#said}`)));
+      child.once("exit", (code) => reject(new Error(`Chromium exited with ${code}: ${this.#said}`)));
     });
     this.connection = await chromium.connectOverCDP(address, { noDefaults: true });
     [this.context] = this.connection.contexts();
@@ -79,9 +78,10 @@ export class Browser {
   }
 
   /**
-   * Whether Chromium has, since the last call, thrown the database away, by its own words. It
-   * writes a transaction of more than 32 KB in several pieces, goes on behind a torn one after a
-   * kill, and finds at the next opening that its log is broken ("partial record without end").
+   * Whether Chromium has printed, since the last call, that it deleted the database. It writes a
+   * transaction of more than 32 KB in several pieces. If it was killed between two, it appends to
+   * the incomplete one, and at the next opening finds its log corrupted ("partial record without
+   * end").
    */
   dropped() {
     const found = this.#said.includes("recovering from a corrupted (and deleted) database");
@@ -89,7 +89,7 @@ export class Browser {
     return found;
   }
 
-  /** As a power cut would: no process of it gets to say or write anything more. */
+  /** Kills all processes of the browser at once, like a power failure. */
   async kill() {
     const ended = once(this.#child, "exit");
     this.#child.kill("SIGKILL");
@@ -102,29 +102,29 @@ export class Browser {
     if (this.#profile) await rm(this.#profile, { recursive: true, maxRetries: 20, retryDelay: 50 });
   }
 
-  /** A page of the site, ready for use. `control` is where it tells what it does. */
+  /** Opens the page. `control` is the URL to which it sends messages. */
   async page(site, control = "") {
     const page = await this.context.newPage();
     await page.goto(`${site.fake.origin}/?${new URLSearchParams({ control })}`);
     await page.waitForFunction(() => window.follow);
-    // Made ahead: a page that is stopped lets no session begin.
+    // Made now, because no session can begin once the page is stopped.
     page.session = await this.context.newCDPSession(page);
     return page;
   }
 }
 
-/** The renderer of a page ends at once, whatever it is at. */
+/** Crashes the renderer of a page. */
 export async function crash(page) {
   const crashed = page.waitForEvent("crash");
-  // It is not answered: who would answer is gone.
+  // The call never returns, because the renderer that would answer it is gone.
   page.session.send("Page.crash").catch(() => {});
   await crashed;
   await page.close();
 }
 
 /**
- * What pages tell. A message of the kind `stopped` is never answered, so that the page stays where
- * it is.
+ * Starts the channel for the messages of pages. It never answers a message of the kind `stopped`,
+ * so that the page stays at this point.
  */
 export async function startLine() {
   const messages = [];
@@ -136,7 +136,7 @@ export async function startLine() {
     request.setEncoding("utf8").on("data", (text) => (body += text));
     request.on("end", () => {
       const message = JSON.parse(body);
-      // The last words of a page that was killed may come late.
+      // Messages of a page that was killed may arrive late.
       if (request.url === `/${lives}`) messages.push(message);
       wake();
       if (message.kind !== "stopped") response.writeHead(200, { "access-control-allow-origin": "*" }).end();
@@ -144,14 +144,16 @@ export async function startLine() {
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   const line = {
-    /** Where the next page tells; those of before are not heard any more. */
+    /**
+     * The URL for the messages of the next page. Messages of earlier pages are ignored from now on.
+     */
     next() {
       messages.splice(0);
       return `http://127.0.0.1:${server.address().port}/${(lives += 1)}`;
     },
-    /** All that was told since the last call. */
+    /** The messages since the last call. */
     take: () => messages.splice(0),
-    /** The same, once this kind is among it; `life` is what the page does meanwhile. */
+    /** The same, as soon as a message of this kind is there. Rejects if `life` does. */
     async until(kind, life) {
       failed = undefined;
       life.catch((error) => {
@@ -163,7 +165,7 @@ export async function startLine() {
           ({ kind, index = "", changes = [] }) => `${kind}${index} (${changes.length})`,
         );
         failed = new Error(
-          `no page said "${kind}" within 20 s, but ${said.slice(0, 12).join(", ")} and so on, ${said.length} in all`,
+          `no page sent "${kind}" within 20 s; ${said.length} other messages came: ${said.slice(0, 12).join(", ")} …`,
         );
         wake();
       });
@@ -188,7 +190,7 @@ export async function startLine() {
   return line;
 }
 
-/** Numbers that a seed brings back. */
+/** Random numbers that depend on the seed alone. */
 export function dice(seed) {
   let state = seed >>> 0;
   const roll = (sides) => {
@@ -200,7 +202,7 @@ export function dice(seed) {
   return { roll, pick: (list) => list[roll(list.length)] };
 }
 
-/** An item without what an answer adds to it: the tables hold no annotations. */
+/** An item without the OData annotations that an answer adds. */
 export const bare = (item) =>
   Object.fromEntries(Object.entries(item).filter(([name]) => !name.startsWith("@odata.") && name !== "eTag"));
 export const byId = (items) => items.map(bare).sort((one, other) => (one.id < other.id ? -1 : 1));

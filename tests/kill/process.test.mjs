@@ -1,4 +1,4 @@
-// The whole browser is killed, at each point of a round.
+// Kills the whole browser at each point of a round.
 import { after, before, test } from "node:test";
 import { Browser, startSite } from "./harness.mjs";
 import { POINTS, series, WHERE } from "./series.mjs";
@@ -14,6 +14,6 @@ after(async () => {
 });
 
 for (const point of Object.keys(POINTS)) {
-  test(`a browser that is killed ${WHERE[point]} loses nothing and doubles nothing`, (context) =>
+  test(`after a kill of the browser ${WHERE[point]} nothing is lost and nothing delivered twice`, (context) =>
     series(context, site, browser, "process", point));
 }

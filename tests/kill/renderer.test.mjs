@@ -1,4 +1,4 @@
-// The renderer of the page crashes, at each point of a round.
+// Crashes the renderer of the page at each point of a round.
 import { after, before, test } from "node:test";
 import { Browser, startSite } from "./harness.mjs";
 import { POINTS, series, WHERE } from "./series.mjs";
@@ -14,6 +14,6 @@ after(async () => {
 });
 
 for (const point of Object.keys(POINTS)) {
-  test(`a renderer that crashes ${WHERE[point]} loses nothing and doubles nothing`, (context) =>
+  test(`after a crash of the renderer ${WHERE[point]} nothing is lost and nothing delivered twice`, (context) =>
     series(context, site, browser, "renderer", point));
 }

@@ -1,6 +1,6 @@
-// Rounds that are killed again and again at one point, with edits in between. After each kill the
-// mirror is what was committed, page for page, and the next start goes on there; at the end the
-// mirror is what the fake's table holds.
+// Kills rounds again and again at one point, with edits in between. Checks after each kill that the
+// mirror has exactly the committed pages and that the next start continues there, and at the end
+// that the mirror equals the table of the fake Graph.
 import assert from "node:assert/strict";
 import { delayed } from "../wait.mjs";
 import { byId, crash, dice, startLine } from "./harness.mjs";
@@ -8,7 +8,7 @@ import { byId, crash, dice, startLine } from "./harness.mjs";
 export const KILLS = Number(process.env.KILLS ?? 5);
 const SEED = Number(process.env.SEED ?? 1 + Math.floor(Math.random() * 1e9));
 
-/** Each point with the ways to be at it. */
+/** Each point with the ways to reach it. */
 export const POINTS = {
   fetch: ["hang", "delay", "slow"],
   transaction: ["issued", "compared", "written", "committing", "noted"],
@@ -24,28 +24,28 @@ export const WHERE = {
   sweep: "in the sweep",
 };
 const FAULTS = { hang: {}, delay: { ms: 60_000 }, slow: { bytes_per_second: 200 } };
-/** What is heard of a page that is there. Of `fetch` the fake's log tells. */
+/** The message that a page sends at a point. For `fetch` the log of the fake Graph shows it. */
 const HEARD = { waiting: "waiting", committing: "soon" };
 
-/** The plan of the kill of this number. */
+/** Plans one kill. */
 export function planned(point, kill, { roll }) {
   const how = POINTS[point][kill % POINTS[point].length];
-  // A note comes only with a page of new items.
+  // The round saves a record before a page only if the page has new items.
   if (how === "noted") return { point, at: "note", how, times: 1 };
   const [at] = Object.entries(POINTS).find(([, ways]) => ways.includes(how));
   return { point, at, how, times: 1 + roll(3) };
 }
 
-/** Each series has its own numbers, so that one that fails can be run alone. */
+/** Seeds the random numbers by the name of the series, so that each series can run alone. */
 export function seeded(context, name) {
   context.diagnostic(`SEED=${SEED}`);
   return dice([...name].reduce((sum, letter) => Math.imul(sum, 31) + letter.charCodeAt(0), SEED));
 }
 
-/** A world and what happens in it. */
+/** Starts a world and the edits in it. */
 export async function startWorld(site, point, { roll }) {
   const sweeping = point === "sweep";
-  // The sweep looks through 500 rows at once: three pages of it.
+  // The sweep reads 500 rows at a time, so it takes three pages.
   const options = sweeping ? { page_size: 400, honour_maxpagesize: false } : {};
   const world = await site.fake.world({
     seed: 1 + roll(1e6),
@@ -61,14 +61,14 @@ export async function startWorld(site, point, { roll }) {
       if (!sweeping)
         return world.edits({ collection: "contacts", op: "random", count: 5 + roll(25) }, ...some("add", 1));
       await world.edits(...some("remove", 60), ...some("add", 60));
-      // No removal tells of them now: they are ghosts.
+      // Expired links make them ghosts: Graph reports no removal.
       return world.expire({});
     },
     async asked() {
       const log = await world.log();
       return log.filter(({ kind }) => kind !== "preflight");
     },
-    /** Begins to lay the plan: what the page can't do to itself. */
+    /** Prepares the part of a plan that the page cannot do: the faults of the server. */
     async lay({ at, how, times }) {
       if (at === "fetch")
         await world.faults({
@@ -79,7 +79,7 @@ export async function startWorld(site, point, { roll }) {
   };
 }
 
-/** Waits until a page is where it is to be killed. What it told on the way. */
+/** Waits until a page is at the point of the plan. Resolves to its messages up to there. */
 export async function reached(line, world, plan, { roll }, life) {
   if (plan.at !== "fetch") {
     const told = await line.until(HEARD[plan.how] ?? "stopped", life);
@@ -94,7 +94,7 @@ export async function reached(line, world, plan, { roll }, life) {
   return line.take();
 }
 
-/** `way` is `renderer` or `process`: what is killed. */
+/** Runs a series of kills. `way` says what to kill: `renderer` or `process`. */
 export async function series(context, site, browser, way, point) {
   const chance = seeded(context, `${way} ${point}`);
   const world = await startWorld(site, point, chance);
@@ -103,7 +103,7 @@ export async function series(context, site, browser, way, point) {
   let hits = 0;
   let dropped = 0;
   try {
-    // The sweep needs a mirror that another round has filled.
+    // A sweep only happens in a mirror that an earlier round has filled.
     if (world.sweeping) await whole(site, browser, world, line, model);
     for (let kill = 0; kill < KILLS; kill += 1) {
       await world.move();
@@ -113,7 +113,7 @@ export async function series(context, site, browser, way, point) {
       if (browser.dropped()) {
         dropped += 1;
         model.dropped();
-        // The sweep needs a mirror again.
+        // Fills the mirror for the next sweep.
         if (world.sweeping) {
           await page.close();
           await whole(site, browser, world, line, model);
@@ -127,7 +127,7 @@ export async function series(context, site, browser, way, point) {
       if (way === "renderer") await crash(page);
       else await browser.kill().then(() => browser.start());
       await life.then(
-        () => assert.fail("a page outlived its end"),
+        () => assert.fail("the page was still alive after the kill"),
         () => {},
       );
       hits += 1;
@@ -139,7 +139,7 @@ export async function series(context, site, browser, way, point) {
     assert.deepEqual(
       byId(model.items()),
       byId(await world.table("contacts")),
-      "the mirror is what the server lists",
+      "the mirror equals the table of the server",
     );
     context.diagnostic(
       `${way}: ${point} ${hits}${dropped ? `, the database dropped by Chromium ${dropped}` : ""}`,
@@ -156,7 +156,7 @@ async function wake(site, browser, world, line) {
   return page;
 }
 
-/** A life that nobody cuts short: it ends the round of before and runs one more. */
+/** Runs a page without a kill: it completes the interrupted round and runs another one. */
 async function whole(site, browser, world, line, model) {
   const page = await wake(site, browser, world, line);
   if (browser.dropped()) model.dropped();
@@ -168,16 +168,14 @@ async function whole(site, browser, world, line, model) {
   await world.clearLog();
 }
 
-/** What is committed, by what the pages told and where they were killed. */
+/** The expected state: what is committed, derived from the messages of the pages and the kills. */
 class Model {
   #rows = new Map();
-  /** Of the page that was committed last. */
+  /** The page that was committed last. */
   #last = { last: true, index: 0 };
-  /** Delivered, and not known to be committed. */
+  /** The page that was delivered and is not known to be committed. */
   #page;
-  /**
-   * Whether the first request repeats the last one: true, false, or undefined where both are right.
-   */
+  /** Whether the first request must repeat the last one; undefined if both are right. */
   #repeats = false;
   #asked = new Set();
   #latest;
@@ -191,7 +189,7 @@ class Model {
     return [...this.#rows.values()];
   }
 
-  /** The browser has lost everything: the next round begins with nothing. */
+  /** The browser has lost the database: the next round is a first one. */
   dropped() {
     this.#rows.clear();
     this.#asked.clear();
@@ -201,7 +199,7 @@ class Model {
     this.#latest = undefined;
   }
 
-  /** A life, from its start to its end at the plan's point. */
+  /** Checks the messages of one page, from its start to its kill. */
   lived(told, log, plan) {
     let inSweep = false;
     let fresh = true;
@@ -213,7 +211,11 @@ class Model {
       if (message.kind === "page") {
         this.#commit();
         const going = !this.#last.last;
-        assert.equal(message.index, going ? this.#last.index + 1 : 0, "the round goes on where it was");
+        assert.equal(
+          message.index,
+          going ? this.#last.index + 1 : 0,
+          "the round continues after the last committed page",
+        );
         if (fresh) assert.equal(message.resumed, going);
         fresh &&= message.index > 0;
         this.#page = message;
@@ -235,7 +237,7 @@ class Model {
     if (!open) this.#page = undefined;
   }
 
-  /** The mirror as a start finds it: what was committed, and nothing of a page that was not. */
+  /** Checks the mirror at a start: it has the committed pages, and nothing of another page. */
   #started(items) {
     const found = byId(items);
     if (this.#page) {
@@ -245,7 +247,7 @@ class Model {
       if (without) this.#page = undefined;
       this.#commit();
     }
-    assert.deepEqual(found, byId(this.items()), "the mirror is what was committed, page for page");
+    assert.deepEqual(found, byId(this.items()), "the mirror has exactly the committed pages");
   }
 
   #commit() {
@@ -258,20 +260,20 @@ class Model {
     this.#page = undefined;
   }
 
-  /** A link is asked twice only if its page was not committed. */
+  /** Checks that a link is requested twice only if its page was not committed. */
   #requested(urls, inSweep) {
-    if (inSweep !== false) assert.equal(inSweep, 0, "the sweep goes on without a request");
+    if (inSweep !== false) assert.equal(inSweep, 0, "the sweep continues without a request");
     else if (this.#latest && this.#repeats)
-      assert.equal(urls[0], this.#latest, "the page that was not committed is asked again");
+      assert.equal(urls[0], this.#latest, "the page that was not committed is requested again");
     const again = urls
       .slice(this.#repeats && inSweep === false ? 1 : 0)
       .filter((url) => this.#asked.has(url));
-    if (!this.#sweeping) assert.deepEqual(again, [], "nothing that was committed is asked again");
-    // A resync begins with the query itself.
+    if (!this.#sweeping) assert.deepEqual(again, [], "no committed page is requested again");
+    // A resync begins with the URL of the query.
     else
       assert.ok(
         again.every((url) => url === [...this.#asked][0]),
-        "nothing but the query itself is asked again",
+        "only the URL of the query is requested again",
       );
     for (const url of urls) this.#asked.add(url);
     this.#latest = urls.at(-1) ?? this.#latest;

@@ -1,5 +1,5 @@
-// Two tabs of one profile: one is killed while it has the turn, at each point of a round, and the
-// other takes over.
+// Crashes the one of two tabs that holds the lock, at each point of a round. The other tab takes
+// over.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Browser, byId, crash, startLine, startSite } from "./harness.mjs";
@@ -16,7 +16,7 @@ after(async () => {
 });
 
 for (const point of Object.keys(POINTS)) {
-  test(`a tab that crashes ${WHERE[point]} leaves its turn to the other tab, which ends with what the server lists`, async (context) => {
+  test(`after a crash ${WHERE[point]} the other tab gets the lock and completes the mirror`, async (context) => {
     const chance = seeded(context, `tabs ${point}`);
     const world = await startWorld(site, point, chance);
     const [line, other] = await Promise.all([startLine(), startLine()]);
@@ -47,14 +47,14 @@ for (const point of Object.keys(POINTS)) {
         const again = later.filter((url) => asked.includes(url));
         assert.ok(
           again.length === 0 || (again.length === 1 && again[0] === asked.at(-1)),
-          `at most the page that was not committed is asked again, but ${again}`,
+          `at most the page that was not committed is requested again, got ${again}`,
         );
         if (world.sweeping && report.resumed)
-          assert.deepEqual(later, [], "the sweep goes on without a request");
-        // A round that was taken over may have begun before the edits.
+          assert.deepEqual(later, [], "the sweep continues without a request");
+        // A resumed round may have begun before the edits.
         if (!report.resumed) assert.deepEqual(byId(items), byId(await world.table("contacts")));
         hits += 1;
-        // The next one to follow is another tab, now and then.
+        // In one of three cases a new tab follows.
         if (chance.roll(3) === 0) {
           await follower.close();
           follower = await browser.page(site, other.next());
@@ -68,7 +68,7 @@ for (const point of Object.keys(POINTS)) {
       assert.deepEqual(
         byId(items),
         byId(await world.table("contacts")),
-        "the mirror is what the server lists",
+        "the mirror equals the table of the server",
       );
       await follower.close();
       context.diagnostic(`tabs: ${point} ${hits}`);

@@ -1,5 +1,5 @@
-// The real @azure/msal-browser through fromMsal, in Chromium. Its authority is answered by routes
-// of the browser: nothing leaves the machine, and what else would is counted.
+// Tests fromMsal with the real @azure/msal-browser in Chromium. Routes of the browser answer for
+// the authority, and count every other request that would leave the machine.
 import assert from "node:assert/strict";
 import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -58,7 +58,7 @@ after(async () => {
 let page;
 let world;
 let context;
-/** What the authority was asked, and what it says. */
+/** The requests to the authority, and its answers. */
 let posts;
 let answer;
 /** Requests that would have left the machine. */
@@ -89,7 +89,7 @@ beforeEach(async () => {
 
 const encoded = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
 
-/** What the authority gives for a sign-in, or for a refresh token. */
+/** The answer of the authority to a sign-in or to a refresh token. */
 function granted(access_token, refresh_token) {
   const now = Math.floor(Date.now() / 1000);
   const claims = {
@@ -121,7 +121,7 @@ const signIn = (tokens) => page.evaluate((given) => window.signIn(given), { conf
 const start = () => page.evaluate((given) => window.start(given), { config, scopes, root: world.root });
 const sync = () => page.evaluate(() => window.sync());
 
-test("a claims challenge of Graph's is in MSAL's POST, and the round goes on with the token it brings", async () => {
+test("the POST of MSAL contains a claims challenge of Graph, and the round continues with the new token", async () => {
   await signIn(granted(world.tokens.delegated, "refresh-1"));
   assert.equal(await start(), "alex.contoso");
   await world.faults({
@@ -150,7 +150,7 @@ test("a claims challenge of Graph's is in MSAL's POST, and the round goes on wit
   assert.deepEqual(strayed, []);
 });
 
-test("MSAL's InteractionRequiredAuthError becomes needs-auth with its claims, and resume() goes on at the same page", async () => {
+test("an InteractionRequiredAuthError of MSAL becomes needs-auth with its claims, and resume() continues at the same page", async () => {
   await signIn(granted(world.tokens.delegated, "refresh-1"));
   await start();
   await world.faults({
@@ -177,7 +177,7 @@ test("MSAL's InteractionRequiredAuthError becomes needs-auth with its claims, an
     return { phase, claims: error.claims };
   });
   assert.deepEqual(status, { phase: "needs-auth", claims: MORE });
-  // The user goes through MSAL's popup, whose end is that its cache holds new tokens.
+  // Simulates the popup of MSAL, which puts new tokens into its cache.
   await signIn(granted(await world.token({ kind: "delegated" }), "refresh-3"));
   await world.clearLog();
   const resumed = await page.evaluate(async () => {
@@ -201,7 +201,7 @@ test("MSAL's InteractionRequiredAuthError becomes needs-auth with its claims, an
   assert.deepEqual(strayed, []);
 });
 
-test("a token that Graph no longer takes is refreshed by MSAL without its cache", async () => {
+test("MSAL refreshes a token that Graph refuses, without its cache", async () => {
   await signIn(granted(world.tokens.delegated, "refresh-1"));
   await start();
   await world.revoke();
@@ -214,7 +214,7 @@ test("a token that Graph no longer takes is refreshed by MSAL without its cache"
   assert.deepEqual(strayed, []);
 });
 
-test("an authority that can't be reached is waited for", async () => {
+test("a round waits for an authority that is out of reach", async () => {
   await signIn({ ...granted(world.tokens.delegated, "refresh-1") });
   await start();
   await world.revoke();

@@ -1,6 +1,5 @@
-// Microsoft's own JavaScript client on the fake Graph: what it makes of whole rounds shows that the
-// fake is not shaped to our client. Where it fails, it fails in a known way, and the test says in
-// which.
+// Runs whole rounds with Microsoft's own JavaScript client, to show that the fake Graph is not
+// shaped to our client. Tests named "known" describe faults of that client.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Client, PageIterator } from "@microsoft/microsoft-graph-client";
@@ -11,7 +10,7 @@ let fake;
 before(async () => (fake = await startFake()));
 after(() => fake.stop());
 
-/** The client without its chain of retries and redirects, whose waits are seconds. */
+/** The client without its handlers for retries and redirects, which wait for seconds. */
 function clientOf(world) {
   const ask = fetchOf(world);
   const middleware = {
@@ -23,7 +22,7 @@ function clientOf(world) {
   return Client.initWithMiddleware({ middleware });
 }
 
-/** One round with its PageIterator: every item as it came, and the deltaLink. */
+/** Runs one round with its PageIterator. Resolves to the received items and the deltaLink. */
 async function round(client, path, { query, prefer, stopAfter = Infinity } = {}) {
   const headers = prefer ? { Prefer: prefer } : {};
   let request = client.api(path).headers(headers);
@@ -52,7 +51,7 @@ const kinds = [
 ];
 
 for (const [collection, path, options, table] of kinds) {
-  test(`its PageIterator goes through a first and an incremental round of ${collection} and holds what the tables hold`, async () => {
+  test(`a first and an incremental round of ${collection} with PageIterator give the items of the table`, async () => {
     const world = await fake.world({
       populate: { [collection]: 40, around: "2026-11-21T00:00:00Z" },
       options: { withhold_masters: false, empty_pages: 1, duplicates: "pages" },
@@ -78,22 +77,22 @@ for (const [collection, path, options, table] of kinds) {
   });
 }
 
-test("known of it: duplicates are handed on, each of them", async () => {
+test("known: PageIterator delivers every duplicate", async () => {
   const world = await fake.world({ populate: { contacts: 25 }, options: { duplicates: "page" } });
   const { items } = await round(clientOf(world), "/contacts/delta");
   assert.ok(items.length > 25);
   assert.equal(new Set(items.map(({ id }) => id)).size, 25);
 });
 
-test("known of it: there is no guard against pages that repeat under ever new links", async () => {
+test("known: PageIterator does not notice pages that repeat under new links", async () => {
   const world = await fake.world({ populate: { contacts: 25 } });
   await world.faults({ match: { kind: "next" }, times: null, fault: { name: "livelock", cycle: 1 } });
   const { items, deltaLink } = await round(clientOf(world), "/contacts/delta", { stopAfter: 500 });
-  assert.equal(items.length, 500, "it would go on for ever");
+  assert.equal(items.length, 500, "it would never end");
   assert.equal(deltaLink, undefined);
 });
 
-test("known of it: a 500 and a broken connection end the round, and where it was is lost", async () => {
+test("known: a 500 or a broken connection ends the round, and its position is lost", async () => {
   for (const fault of [{ name: "status", status: 500 }, "network"]) {
     const world = await fake.world({ populate: { contacts: 25 } });
     await world.faults({ match: { kind: "next" }, times: 1, fault });
@@ -101,7 +100,7 @@ test("known of it: a 500 and a broken connection end the round, and where it was
   }
 });
 
-test("known of it: a reset is a bare error", async () => {
+test("known: a reset is an error without a way out", async () => {
   const world = await fake.world({ populate: { contacts: 5 } });
   const client = clientOf(world);
   const { deltaLink } = await round(client, "/contacts/delta");

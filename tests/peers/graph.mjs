@@ -1,8 +1,8 @@
-// The peers speak to https://graph.microsoft.com and nothing else: this puts a world of the fake in
-// its place.
+// The other clients only send requests to https://graph.microsoft.com. This `fetch` sends them to a
+// world of the fake Graph.
 const GRAPH = "https://graph.microsoft.com/v1.0";
 
-/** A `fetch` with the world behind Graph's own address, in the links of its answers too. */
+/** A `fetch` that maps the address of Graph to a world, and the links of its answers back. */
 export function fetchOf(world, token = world.tokens.delegated) {
   return async (url, init = {}) => {
     const address = String(url.url ?? url);
@@ -15,7 +15,7 @@ export function fetchOf(world, token = world.tokens.delegated) {
   };
 }
 
-/** Applies what a round brought to a copy by id. */
+/** Applies the items of a round to a copy, by id. */
 export function apply(copy, items) {
   for (const item of items) {
     if (item["@removed"]) copy.delete(item.id);

@@ -1,5 +1,5 @@
-// PnP's Graph client on the fake Graph. Its delta() can't go through a whole round by itself: what
-// it can do, and where it stops, is here.
+// PnP's Graph client on the fake Graph. Its delta() cannot complete a round of several pages. These
+// tests describe what it can do.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { DefaultParse, RejectOnError, ResolveOnData } from "@pnp/queryable";
@@ -25,7 +25,7 @@ function graphOf(world) {
 
 const rootOf = (world) => graphOf(world).me.drive.root;
 
-test("its delta() of a drive reads a first page, and the link of a round of one page leads to what changed", async () => {
+test("delta() of a drive reads a first page, and the link of a round with one page leads to the changes", async () => {
   const world = await fake.world({ populate: { drive: 8 } });
   const page = await rootOf(world).delta()();
   const copy = new Map();
@@ -43,7 +43,7 @@ test("its delta() of a drive reads a first page, and the link of a round of one 
   );
 });
 
-test("known of it: the second page is a bare array, so a longer round can't be continued", async () => {
+test("known: the second page is an array without links, so a longer round cannot continue", async () => {
   const world = await fake.world({ populate: { drive: 25 } });
   const page = await rootOf(world).delta()();
   const second = await page.next()();

@@ -1,6 +1,6 @@
-// The fake Graph at its worst, thirty queries in one page of Chromium, for as long as it is told:
-// every mirror and every replayed feed must equal the server at the end, memory must be flat, and
-// the token must be seen by one origin only. `make soak MINUTES=10`.
+// Runs thirty queries in one page of Chromium on a fake Graph with many faults: make soak
+// MINUTES=10. At the end every mirror and every replayed feed must equal the server, memory must
+// not have grown, and only one origin may have seen the token.
 import assert from "node:assert/strict";
 import { cp, mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -15,7 +15,7 @@ const MINUTES = Number(process.env.MINUTES ?? 10);
 const MB = 1024 ** 2;
 const at = (path) => fileURLToPath(new URL(path, import.meta.url));
 
-/** Another origin: what links and redirects of the fake lead to. It wants no token. */
+/** Another origin, to which links and redirects of the fake Graph lead. It must get no token. */
 const strangers = [];
 const stranger = createServer((request, response) => {
   strangers.push({ url: request.url, authorization: request.headers.authorization });
@@ -69,7 +69,7 @@ function worst() {
   ];
   const resets = Array.from({ length: 15 }, (_, spelling) => ({ name: "reset", spelling: spelling + 1 }));
   return [
-    // Twenty-odd kinds, one or two replies in a hundred each, which is a third in all.
+    // Each kind of fault hits one or two percent of the replies, which is a third in all.
     ...kinds.map((fault, at) => ({ match: { percent: at < 12 ? 2 : 1 }, times: null, fault })),
     { match: { percent: 1, kind: "delta" }, times: null, fault: resets[Math.floor(Math.random() * 15)] },
     { match: { percent: 1, kind: "next" }, times: null, fault: resets[Math.floor(Math.random() * 15)] },
@@ -117,14 +117,14 @@ async function soak() {
   for (let ticks = 1; Date.now() - began < MINUTES * 60_000; ticks++) {
     await delayed(1000);
     for (const collection of ["events", "contacts", "users", "groups", "drive", "messages", "recordings"]) {
-      // Recordings only ever come.
+      // Recordings can only be added.
       const edit = collection === "recordings" ? { op: "add" } : { op: "random", count: 1 };
       if (Math.random() < (collection === "recordings" ? 0.05 : 0.4))
         edits += (await world.edits({ collection, ...edit })).ids.length;
     }
     if (ticks % 45 === 0) await world.expire();
     if (ticks % 30 === 0) await world.revoke();
-    // The fake's own log would grow without an end.
+    // The log of the fake Graph would grow without limit.
     if (ticks % 5 === 0) {
       replies += (await world.log()).filter(({ kind }) => kind !== "preflight").length;
       await world.clearLog();
@@ -149,7 +149,7 @@ async function soak() {
     assert.deepEqual(
       byId(kind, items, feed),
       byId(kind, expected, feed),
-      `${feed ? "the replayed feed" : "the mirror"} of ${key} is what the server has`,
+      `${feed ? "the replayed feed" : "the mirror"} of ${key} equals the server`,
     );
   }
   const met = Object.values(faults).reduce((sum, count) => sum + count, 0);
@@ -173,13 +173,13 @@ async function soak() {
     `end       ${ends.length} queries (${ends.filter(({ feed }) => feed).length} of them feeds), ${compared} items, all equal to the server`,
   );
   console.log(
-    `strangers ${strangers.length} requests of another origin, ${strangers.filter(({ authorization }) => authorization).length} with a token`,
+    `strangers ${strangers.length} requests to another origin, ${strangers.filter(({ authorization }) => authorization).length} with a token`,
   );
-  assert.deepEqual(complaints, [], "nothing is left unhandled");
-  assert.deepEqual(strangers, [], "nobody else was asked");
+  assert.deepEqual(complaints, [], "no rejection is unhandled");
+  assert.deepEqual(strangers, [], "no other origin got a request");
   assert.ok(counts.rounds.complete > 0 && met > 0);
-  // What a short run has in its first seconds is no measure.
-  if (MINUTES >= 2) assert.ok(late < early * 1.2 + 2 * MB, "memory is flat");
+  // A short run does not show whether memory grows.
+  if (MINUTES >= 2) assert.ok(late < early * 1.2 + 2 * MB, "memory has not grown");
 }
 
 function split(table) {
@@ -188,8 +188,7 @@ function split(table) {
 }
 
 /**
- * What is compared: no annotations, which are made for an answer, and relationships as the tables
- * have them.
+ * Items by id, without the annotations of an answer, and with relationships in the form of tables.
  */
 function byId(kind, items, feed) {
   const plain = (item) => {
@@ -198,7 +197,7 @@ function byId(kind, items, feed) {
         !name.startsWith("@odata.") && !name.endsWith("@delta") && name !== "eTag" && name !== "changeKey",
     );
     const { members, manager, ...rest } = Object.fromEntries(kept);
-    // A feed hands slices of relationships on as they come.
+    // A feed delivers slices of relationships unchanged.
     const ids = (set) => (set ?? []).map((one) => one.id ?? one).sort();
     if (kind === "groups") return { ...rest, members: feed ? [] : ids(members) };
     if (kind === "users") {
@@ -213,7 +212,7 @@ function byId(kind, items, feed) {
     }
     return rest;
   };
-  // Graph withholds masters from incremental rounds (graph-facts 1.3): what is listed of one may be
+  // Graph withholds masters from incremental rounds (graph-facts 1.3), so a listed master may be
   // old.
   const reported = items.filter(({ type }) => kind !== "events" || type !== "seriesMaster");
   return new Map(
@@ -221,7 +220,7 @@ function byId(kind, items, feed) {
   );
 }
 
-/** The page's heap after a collection, and what its process takes in all. */
+/** The heap of the page after a garbage collection, and the memory of its process. */
 async function memory(page) {
   const session = await page.context().newCDPSession(page);
   const browser = await page.context().browser().newBrowserCDPSession();

@@ -1,4 +1,5 @@
-// One round at a time: several tabs of one browser, and what can befall the one whose turn it is.
+// One round at a time across the tabs of a browser, also if the tab that holds the lock freezes,
+// crashes or loses the lock.
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { startChromium } from "../dashboard/harness.mjs";
@@ -24,11 +25,11 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await context.close();
-  // A rejection that nobody handles is one too.
+  // Unhandled rejections are complaints too.
   assert.deepEqual(complaints.splice(0), []);
 });
 
-/** A tab with a client, and a world that all tabs of the test share. */
+/** Opens a tab with a client of a world that all tabs of the test share. */
 async function tab(world, { locks = true, within = context } = {}) {
   const page = await within.newPage();
   if (!locks) await page.addInitScript(() => Object.defineProperty(navigator, "locks", { value: undefined }));
@@ -48,7 +49,7 @@ async function tab(world, { locks = true, within = context } = {}) {
           (value) => ({ value }),
           (reason) => (reason instanceof Error ? { reason: reason.code, name: reason.name } : { reason }),
         );
-      /** What became of it, later. */
+      /** Starts work whose result the test reads later. */
       const begin = (name, work) => (window.ends[name] = told(work()));
       const until = ({ status }, holds) =>
         new Promise((resolve) => {
@@ -67,7 +68,7 @@ async function tab(world, { locks = true, within = context } = {}) {
 const end = (page, name) => page.evaluate((name) => window.ends[name], name);
 const phase = (page, name) =>
   page.evaluate((name) => window.until(window.query, ({ phase }) => phase === name), name);
-/** Until the fake Graph has a request that it does not answer. */
+/** Waits until the fake Graph has a request that it does not answer. */
 async function hung(world) {
   await until(async () => (await world.met()).hang > 0);
 }
@@ -75,7 +76,7 @@ async function hung(world) {
 const status = (page) => page.evaluate(() => ({ ...window.query.status.get() }));
 const sync = (page) => page.evaluate(() => window.told(window.query.sync()));
 
-/** A browser with real tabs, of which all but one are hidden: nothing else can be frozen. */
+/** Starts a browser with real tabs. Only hidden tabs can be frozen. */
 async function hideable(context) {
   const browser = new Browser();
   context.after(() => browser.stop());
@@ -91,14 +92,14 @@ async function freeze(page) {
 
 const thaw = (page) => page.session.send("Page.setWebLifecycleState", { state: "active" });
 
-/** This tab has its turn, and its consumer the first page. */
+/** Starts a round in a tab, up to the delivery of its first page. */
 const hold = (page) =>
   page.evaluate(async () => {
     window.pages = window.query.round()[Symbol.asyncIterator]();
     window.page = (await window.pages.next()).value;
   });
 
-/** This tab waits for its turn. */
+/** Starts a round in a tab that has to wait for the lock. */
 async function follow(page, name = "following") {
   await page.evaluate((name) => void window.begin(name, () => window.query.sync()), name);
   await phase(page, "following");
@@ -112,10 +113,10 @@ async function exact(page, world) {
 
 const makeWorld = (more) => site.fake.world({ populate: { contacts: 30 }, ...more });
 
-/** Where nobody runs a round. */
+/** Whether no tab holds the lock. */
 const free = (page) => page.evaluate(async () => (await navigator.locks.query()).held.length === 0);
 
-test("a second tab follows, its signal ends the wait, and it gets its turn when the first one is through", async () => {
+test("a second tab waits for the lock, its signal ends the wait, and it gets the lock after the first tab", async () => {
   const world = await makeWorld();
   const [first, second] = [await tab(world), await tab(world)];
   await hold(first);
@@ -128,7 +129,7 @@ test("a second tab follows, its signal ends the wait, and it gets its turn when 
   assert.deepEqual(await end(second, "stopped"), { reason: "enough" });
   assert.equal((await status(second)).phase, "idle");
   await follow(second);
-  assert.equal((await asked(world)).length, 1, "whoever follows asks nothing");
+  assert.equal((await asked(world)).length, 1, "a tab that waits for the lock sends no request");
   await first.evaluate(() => window.pages.return());
   assert.equal((await end(second, "following")).value.outcome, "complete");
   await exact(first, world);
@@ -151,7 +152,7 @@ test("rounds of four tabs at once run one after the other, and only one of them 
   for (const page of tabs) await exact(page, world);
 });
 
-test("syncs of all queries of one key in a page join, those of another key run by themselves", async () => {
+test("syncs of queries with the same key in a page join, those with another key run separately", async () => {
   const world = await makeWorld({ options: { latency_ms: 20 } });
   const page = await tab(world);
   const { same, other } = await page.evaluate(async () => {
@@ -168,7 +169,7 @@ test("syncs of all queries of one key in a page join, those of another key run b
   assert.equal((await asked(world)).length, 6);
 });
 
-test("a stolen lock ends the round in its fetch with a conflict, and the thief's tab goes on", async () => {
+test("a stolen lock ends the round in its fetch with a conflict, and the round of the other tab continues", async () => {
   const world = await makeWorld();
   const [robbed, thief] = [await tab(world), await tab(world)];
   await world.faults({ match: { kind: "next" }, fault: "hang" });
@@ -187,7 +188,7 @@ test("a stolen lock ends the round in its fetch with a conflict, and the thief's
   await exact(robbed, world);
 });
 
-test("a page that was delivered before its lock was stolen can't be acknowledged any more", async () => {
+test("a page that was delivered before the lock was stolen can no longer be acknowledged", async () => {
   const world = await makeWorld();
   const [robbed, thief] = [await tab(world), await tab(world)];
   await hold(robbed);
@@ -208,7 +209,7 @@ test("a page that was delivered before its lock was stolen can't be acknowledged
   await exact(robbed, world);
 });
 
-test("in tabs without locks the revision decides: one round ends, the other ends with a conflict and writes nothing", async () => {
+test("without Web Locks the revision decides: one round completes, the other ends with a conflict and writes nothing", async () => {
   const world = await makeWorld();
   const [one, other] = [await tab(world, { locks: false }), await tab(world, { locks: false })];
   await hold(one);
@@ -224,7 +225,7 @@ test("in tabs without locks the revision decides: one round ends, the other ends
   await exact(one, world);
 });
 
-test("a hidden tab goes on with its round, waits included", async (test) => {
+test("a hidden tab continues its round, including the waits", async (test) => {
   const world = await makeWorld();
   const within = await hideable(test);
   const hidden = await tab(world, { within });
@@ -239,7 +240,7 @@ test("a hidden tab goes on with its round, waits included", async (test) => {
   assert.equal(await hidden.evaluate(() => document.visibilityState), "hidden");
 });
 
-test("a frozen tab lets go of its turn, and its round ends with a conflict when it thaws", async (test) => {
+test("a frozen tab releases the lock, and its round ends with a conflict when it resumes", async (test) => {
   const world = await makeWorld();
   const within = await hideable(test);
   const [frozen, other] = [await tab(world, { within }), await tab(world, { within })];
@@ -256,7 +257,7 @@ test("a frozen tab lets go of its turn, and its round ends with a conflict when 
   await exact(frozen, world);
 });
 
-test("a tab that is frozen in a fetch, or while it follows, holds nobody up", async (test) => {
+test("a tab that is frozen in a fetch, or while it waits for the lock, does not block other tabs", async (test) => {
   const world = await makeWorld();
   const within = await hideable(test);
   const [leader, follower, third] = [
@@ -281,12 +282,12 @@ test("a tab that is frozen in a fetch, or while it follows, holds nobody up", as
   }
 });
 
-test("a round whose iterator is garbage lets go of its turn", async () => {
+test("a round whose iterator is garbage-collected releases the lock", async () => {
   const world = await makeWorld();
   const [page, other] = [await tab(world), await tab(world)];
   for (const ack of ["next", "manual"]) {
     await page.evaluate(async (ack) => {
-      // A loop that stands still for ever, and that nobody can go on with.
+      // A loop that never continues, with an iterator that nothing else references.
       const abandoned = async () => {
         for await (const page of window.query.round({ ack, signal: new AbortController().signal })) {
           window.delivered(page.index);
@@ -308,7 +309,7 @@ test("a round whose iterator is garbage lets go of its turn", async () => {
   }
 });
 
-test("a round lives as long as anybody has its iterator, its pages or itself", async () => {
+test("a round lives as long as its iterator, its pages or the round itself are referenced", async () => {
   const world = await makeWorld();
   const page = await tab(world);
   for (const kept of ["round", "pages", "page"]) {
@@ -345,7 +346,7 @@ for (const [what, deed] of [
     },
   ],
 ]) {
-  test(`${what} ends rounds and reads here with closed, and nothing opens the database again`, async () => {
+  test(`${what} ends rounds and reads of this tab with closed, and nothing opens the database again`, async () => {
     const world = await makeWorld();
     const [fetching, holding, idle, other] = [
       await tab(world),
@@ -387,11 +388,11 @@ for (const [what, deed] of [
       name: "DeltaError",
     });
     assert.deepEqual(await idle.evaluate(() => indexedDB.databases()), []);
-    assert.ok(await free(idle), "no turn is kept");
+    assert.ok(await free(idle), "no lock is held");
   });
 }
 
-test("close() ends a round that waits for its turn, and one that runs makes room for other tabs at once", async () => {
+test("close() ends a round that waits for the lock, and a running round releases the lock at once", async () => {
   const world = await makeWorld();
   const [page, other] = [await tab(world), await tab(world)];
   await world.faults({ match: {}, fault: "hang" });
@@ -410,7 +411,7 @@ test("close() ends a round that waits for its turn, and one that runs makes room
   await exact(other, world);
 });
 
-test("what Graph told one tab to wait, the other tabs wait too", async () => {
+test("a throttle of one tab applies to the other tabs too", async () => {
   const world = await site.fake.world({ populate: { contacts: 30, users: 10 } });
   const [one, other] = [await tab(world), await tab(world)];
   await world.faults({
@@ -419,7 +420,7 @@ test("what Graph told one tab to wait, the other tabs wait too", async () => {
   });
   await one.evaluate(() => void window.begin("sync", () => window.query.sync()));
   await phase(one, "waiting");
-  // Another query, in another tab, of the same client of the directory.
+  // Another query in another tab, in the same throttling scope.
   const { waits } = await other.evaluate(() => window.client.track("/users/delta").sync());
   assert.deepEqual(
     waits.map(({ reason }) => reason),
@@ -431,11 +432,11 @@ test("what Graph told one tab to wait, the other tabs wait too", async () => {
   assert.deepEqual(
     log.filter(({ at, n }) => n > throttled.n && at < throttled.at + 1990),
     [],
-    "nobody asked early",
+    "no tab sent a request early",
   );
 });
 
-test("a tab without a network waits for its return", async () => {
+test("an offline tab waits until it is online", async () => {
   const world = await site.fake.world({ populate: { contacts: 30 } });
   const page = await tab(world);
   await context.setOffline(true);

@@ -14,12 +14,12 @@ window.opened = async ({ root, token }) => {
   return { client, query: client.orgContacts({ refresh: false }) };
 };
 
-/** Opens the store, which tells what a browser has made of it. */
+/** Opens the store, so that the browser reports a corrupted database. */
 window.wake = async (world) => {
   window.query = (await window.opened(world)).query;
 };
 
-/** Rounds without end, as far as the plan lets them come; without a plan, two. */
+/** Runs rounds until the plan stops the page; without a plan, two rounds. */
 window.live = async (plan) => {
   const { query } = window;
   points.tell({ kind: "start", items: await query.all() });
@@ -36,7 +36,7 @@ window.live = async (plan) => {
   points.tell({ kind: "end", items: await query.all() });
 };
 
-/** One round that follows another tab's. */
+/** Runs one round, which waits for the lock of another tab. */
 window.follow = async (world) => {
   const { client, query } = await window.opened(world);
   query.status.subscribe(({ phase }) => phase === "following" && points.tell({ kind: "following" }));

@@ -1,15 +1,12 @@
-// Where a page is stopped to be killed. Loaded before the package, whose transactions it watches
-// from outside.
+// Stops the page at a point, so that the test can kill it there. Loaded before the package, to
+// observe its transactions.
 //
-// A page that is stopped waits in a synchronous request that is never answered: not one instruction
-// of it runs on.
+// Stopping is a synchronous request that is never answered, so that the page executes nothing more.
 {
   const control = new URLSearchParams(location.search).get("control");
   let plan;
   let left = 0;
-  /**
-   * Whether the consumer has a page that is not committed, and whether that one is of the sweep.
-   */
+  /** Whether the consumer has a page that is not committed, and whether that page is of a sweep. */
   let held = false;
   let sweeping = false;
 
@@ -20,7 +17,7 @@
   };
   const stop = () => tell({ kind: "stopped" });
 
-  /** Counts the times that a point is passed; true where the plan says so. */
+  /** Counts how often the page passes a point. True at the time that the plan says. */
   const here = (point) => {
     return plan?.at === point && (sweeping || plan.point !== "sweep") && (left -= 1) === 0;
   };
@@ -28,7 +25,7 @@
   const { transaction } = IDBDatabase.prototype;
   IDBDatabase.prototype.transaction = function (...values) {
     const made = transaction.apply(this, values);
-    // First among its listeners, so that the package has not yet heard of the commit.
+    // Registered before the listeners of the package, so that it does not know of the commit yet.
     if (made.mode === "readwrite") made.addEventListener("complete", () => ofPage.has(made) && committed());
     return made;
   };
@@ -38,8 +35,8 @@
     if (here("announcement")) stop();
   };
 
-  // Each commit compares the state record and puts the next one: that of a page, and the note that
-  // a page is about to be delivered.
+  // Each transaction compares the stored record and puts the next one. It commits a page, or saves
+  // only the record before a page is delivered.
   const ofPage = new WeakSet();
   const { get, put } = IDBObjectStore.prototype;
   let chosen;
@@ -57,12 +54,12 @@
     if (held) ofPage.add(transaction);
     if (!here(held ? "transaction" : "note")) return request;
     chosen = transaction;
-    // All requests are issued in one go.
+    // The package issues all requests synchronously.
     if (plan.how === "issued") queueMicrotask(stop);
     request.addEventListener("success", () => {
       if (plan.how === "written" || plan.how === "noted") stop();
       if (plan.how !== "committing") return;
-      // The process dies while the browser commits, a little before or after.
+      // The test kills the process at about the time at which the browser commits.
       tell({ kind: "soon" });
       transaction.commit();
       stop();
@@ -76,7 +73,7 @@
       plan = next;
       left = next?.times ?? 0;
     },
-    /** In the consumer's code, which has this page and has not acknowledged it. */
+    /** Called by the consumer with a page that it has not acknowledged. */
     consuming(page) {
       held = true;
       sweeping = page.changes.some(({ reason }) => reason === "ghost");

@@ -2,7 +2,7 @@ import { openDelta } from "deltalink";
 import { fromMsal } from "deltalink/msal";
 import { InteractionRequiredAuthError, PublicClientApplication, loadExternalTokens } from "./msal-browser.js";
 
-/** A user who is signed in: MSAL's cache holds these tokens, as after a popup. */
+/** Signs a user in: puts these tokens into the cache of MSAL, as its popup does. */
 window.signIn = async ({ config, scopes, tokens }) => {
   window.account = (
     await loadExternalTokens(config, { scopes, authority: config.auth.authority }, tokens, {})

@@ -8,8 +8,8 @@ const WEEKS = [
 ];
 
 /**
- * Thirty queries: what each is compared with, and how it is begun. Every fifth is a feed, whose
- * items the page keeps itself.
+ * Thirty queries, each with the table that it is compared with. Every fifth is a feed, whose items
+ * the page stores itself.
  */
 const PLANS = Array.from({ length: 30 }, (_, at) => {
   const own = { name: `q${at}`, mirror: at % 5 !== 4 };
@@ -61,7 +61,7 @@ let over = false;
 
 const count = (name) => (counts.rounds[name] = (counts.rounds[name] ?? 0) + 1);
 
-/** What a consumer of a feed keeps. */
+/** The copy that a consumer of a feed makes. */
 class Copy {
   rows = new Map();
   #generation = 0;
@@ -75,7 +75,7 @@ class Copy {
       else this.rows.set(change.id, change.item);
       this.#seen.add(change.id);
     }
-    // A feed has no mirror that could tell what a full round no longer lists.
+    // A feed has no mirror, so the consumer finds the ids that a full round no longer lists.
     if (last && kind === "full")
       for (const id of this.rows.keys()) if (!this.#seen.has(id)) this.rows.delete(id);
   }
@@ -101,7 +101,7 @@ class Life {
         count((await this.round()).outcome);
       } catch (error) {
         count(error.code ?? String(error));
-        // The way out that their messages name.
+        // The messages of these errors name this way out.
         if (error.code === "resync-loop" || error.code === "livelock")
           await this.query.reset().catch(() => {});
         if (error.retryAt) await delayed(Math.min(error.retryAt - Date.now(), 5000));
@@ -111,8 +111,7 @@ class Life {
   }
 
   /**
-   * With a service that is well: until two rounds in a row complete, so that what Graph lists late
-   * is in.
+   * Runs rounds without faults until two in a row complete: Graph may list a change one round late.
    */
   async settle() {
     for (let complete = 0, rounds = 0; complete < 2; rounds++) {
