@@ -1,5 +1,5 @@
-// The agenda's rules, in the zones where they go wrong most easily. `TZ` is set along with the
-// zone: whatever would use the machine's own zone in place of the viewer's fails here.
+// The rules of the agenda in time zones that are easy to get wrong. The tests set TZ, the zone of the
+// machine, to the zone of the viewer or to another one.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./compile.mjs";
@@ -40,7 +40,7 @@ const timed = (id, start, end, more = {}) => ({
 });
 const allDay = (id, from, to, more = {}) =>
   timed(id, `${from}T00:00:00`, `${to}T00:00:00`, { isAllDay: true, ...more });
-/** `{ date: ["title day/days", …] }` of the days that have something. */
+/** The days with events, as `{ date: ["title day/days", …] }`. */
 const shown = (days) =>
   Object.fromEntries(
     days
@@ -48,7 +48,7 @@ const shown = (days) =>
       .map(({ date, entries }) => [date, entries.map(({ title, day, days }) => `${title} ${day}/${days}`)]),
   );
 
-test("setting TZ moves the machine's own zone, so the tests below mean something", () => {
+test("setting TZ changes the zone of the machine, which the other tests rely on", () => {
   assert.notEqual(
     inZone("Pacific/Auckland", () => new Date(0).getHours()),
     inZone("America/Los_Angeles", () => new Date(0).getHours()),
@@ -64,7 +64,7 @@ test("an all-day event is on its date in every zone", () => {
   }
 });
 
-test("an all-day event of three days is on each of them, in every zone and over a change of clocks", () => {
+test("an all-day event of three days is on each of them, in every zone and over a clock change", () => {
   for (const zone of ZONES) {
     const days = inZone(zone, () =>
       agenda([allDay("Fair", "2026-10-31", "2026-11-03")], { from: "2026-10-28", to: "2026-11-05" }, zone),
@@ -86,7 +86,7 @@ test("an event that begins before the window is shown on the days inside, with i
   assert.deepEqual(shown(days), { "2026-11-22": ["Leave 13/14"], "2026-11-23": ["Leave 14/14"] });
 });
 
-test("a timed event is on the viewer's day", () => {
+test("a timed event is on the day in the zone of the viewer", () => {
   const event = timed("Call", "2026-11-21T08:30:00", "2026-11-21T09:00:00");
   const window = { from: "2026-11-19", to: "2026-11-23" };
   assert.deepEqual(shown(inZone("Pacific/Auckland", (zone) => agenda([event], window, zone))), {
@@ -113,7 +113,7 @@ test("an event that ends at midnight does not reach into the next day", () => {
   assert.deepEqual(shown(days), { "2026-11-21": ["Evening 1/1"] });
 });
 
-test("an event without a length is shown", () => {
+test("an event without a duration is shown", () => {
   const days = agenda(
     [timed("Reminder", "2026-11-21T00:00:00", "2026-11-21T00:00:00")],
     { from: "2026-11-21", to: "2026-11-21" },
@@ -122,7 +122,7 @@ test("an event without a length is shown", () => {
   assert.deepEqual(shown(days), { "2026-11-21": ["Reminder 1/1"] });
 });
 
-test("the days on which clocks change are listed once each", () => {
+test("a day with a clock change is listed once", () => {
   for (const [zone, from] of [
     ["America/Los_Angeles", "2026-10-31"],
     ["America/Los_Angeles", "2026-03-07"],
@@ -138,7 +138,7 @@ test("the days on which clocks change are listed once each", () => {
   }
 });
 
-test("the hour that comes twice keeps the order of its instants", () => {
+test("events in the repeated hour of a clock change are in the order of their instants", () => {
   // 1 November 2026 in Los Angeles: 01:30 comes at 08:30 and again at 09:30 UTC.
   const days = agenda(
     [
@@ -154,7 +154,7 @@ test("the hour that comes twice keeps the order of its instants", () => {
   );
 });
 
-test("an event through the night of a change of clocks has two days, not three", () => {
+test("an event through the night of a clock change has two days, not three", () => {
   const days = agenda(
     [timed("Migration", "2026-11-01T05:00:00", "2026-11-01T14:00:00")],
     { from: "2026-10-30", to: "2026-11-03" },
@@ -163,7 +163,7 @@ test("an event through the night of a change of clocks has two days, not three",
   assert.deepEqual(shown(days), { "2026-10-31": ["Migration 1/2"], "2026-11-01": ["Migration 2/2"] });
 });
 
-test("occurrences take title, place and all-day from their master, which is no row of its own", () => {
+test("occurrences take title, place and all-day from their master, which has no row", () => {
   const master = timed("master", "2026-11-02T09:00:00", "2026-11-02T09:15:00", {
     type: "seriesMaster",
     subject: "Stand-up",
@@ -251,7 +251,7 @@ test("within a day all-day events come first, then time decides", () => {
   );
 });
 
-test("the now line stands before what has yet to begin", () => {
+test("the now line is before the first event that has not begun", () => {
   const [day] = agenda(
     [
       allDay("all", "2026-11-21", "2026-11-22"),
@@ -265,7 +265,7 @@ test("the now line stands before what has yet to begin", () => {
   assert.deepEqual([at("08:00"), at("09:30"), at("10:30"), at("13:00")], [1, 2, 2, 3]);
 });
 
-test("what cannot be read is left out and breaks nothing", () => {
+test("events with unreadable times are left out", () => {
   const days = agenda(
     [
       { id: "x" },
@@ -283,7 +283,7 @@ test("what cannot be read is left out and breaks nothing", () => {
   );
 });
 
-test("a time in a named zone is that zone's, also beside a change of clocks", () => {
+test("a time in a named zone is converted from that zone, also next to a clock change", () => {
   const at = (dateTime, timeZone) => new Date(instantOf({ dateTime, timeZone })).toISOString();
   assert.equal(at("2026-11-21T09:00:00.0000000", "UTC"), "2026-11-21T09:00:00.000Z");
   assert.equal(at("2026-11-21T09:00:00.0000000", undefined), "2026-11-21T09:00:00.000Z");
@@ -293,7 +293,7 @@ test("a time in a named zone is that zone's, also beside a change of clocks", ()
   assert.equal(instantOf({ dateTime: "x" }), undefined);
 });
 
-test("the window asked for holds every day shown, whatever the zone", () => {
+test("the requested window contains every shown day, in every zone", () => {
   const window = windowAround("2026-11-21");
   assert.deepEqual(window, { from: "2026-11-14", to: "2026-12-26" });
   const { start, end } = instantsOf(window);
@@ -304,7 +304,7 @@ test("the window asked for holds every day shown, whatever the zone", () => {
   }
 });
 
-test("dates are counted over months, years and leap days", () => {
+test("date arithmetic works over months, years and leap days", () => {
   assert.equal(addDays("2026-12-31", 1), "2027-01-01");
   assert.equal(addDays("2028-02-28", 1), "2028-02-29");
   assert.equal(addDays("2026-03-01", -1), "2026-02-28");

@@ -1,10 +1,10 @@
-// TypeScript of the dashboard, for Node: bundled by esbuild and imported from memory.
+// Imports TypeScript of the dashboard into Node, bundled by esbuild in memory.
 import { build } from "esbuild";
 import { fileURLToPath } from "node:url";
 
 const at = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
-/** The bundle of a source file as text. */
+/** Bundles a source file. Resolves to the text of the bundle. */
 export async function bundle(path, options = {}) {
   const { outputFiles } = await build({
     entryPoints: [at(path)],

@@ -1,5 +1,5 @@
-// The dashboard as built, in Chromium, on the fake Graph: what the page shows is compared with the
-// fake's tables, and what it asked with the fake's log.
+// The built dashboard in Chromium, on the fake Graph. Compares what the page shows with the tables
+// of the fake Graph, and its requests with the log.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
@@ -20,7 +20,7 @@ import {
 } from "./harness.mjs";
 import { fake, fresh, sorted, windowOf } from "./setup.mjs";
 
-test("three collections arrive, and what is painted is what the server lists", async () => {
+test("the page shows what the server lists, for all three collections", async () => {
   const world = await World.make(fake.origin);
   const page = await open(await fresh(), world);
   for (const view of VIEWS) assert.equal(await count(page, view), 0);
@@ -37,7 +37,7 @@ test("three collections arrive, and what is painted is what the server lists", a
   assert.ok(within.length > 5);
   for (const { id, subject } of within) assert.ok(painted.has(id), `${subject ?? id} is not in the agenda`);
   const master = events.find(({ type }) => type === "seriesMaster");
-  if (master) assert.ok(!painted.has(master.id), "a master is no row of its own");
+  if (master) assert.ok(!painted.has(master.id), "a series master has no row");
   const occurrence = events.find(
     ({ type, seriesMasterId, start }) =>
       type === "occurrence" &&
@@ -54,7 +54,7 @@ test("three collections arrive, and what is painted is what the server lists", a
     assert.match(await words(page, view), /added \d+, changed 0, removed 0 · \d+ pages? · \d+ requests? · /);
 });
 
-test("a change on the server and a second round bring exactly that change", async () => {
+test("a second round brings exactly the change that was made on the server", async () => {
   const world = await World.make(fake.origin);
   const page = await open(await fresh(), world);
   await syncAll(page);
@@ -90,7 +90,7 @@ test("a change on the server and a second round bring exactly that change", asyn
   assert.equal((await world.log()).length, 3, "one request for each of the three rounds");
 });
 
-test("after an offline reload all three are painted, and nothing is asked", async () => {
+test("after an offline reload the page shows all three collections and sends no request", async () => {
   const world = await World.make(fake.origin);
   const context = await fresh();
   const page = await open(context, world);
@@ -111,7 +111,7 @@ test("after an offline reload all three are painted, and nothing is asked", asyn
   await page.click("#contacts .sync");
   await page.waitForSelector('#contacts[data-phase="waiting"], #contacts[data-phase="failed"]');
   assert.match(await words(page, "contacts"), /the connection broke|offline|network/);
-  assert.equal(await count(page, "contacts"), before[1], "what is stored stays readable");
+  assert.equal(await count(page, "contacts"), before[1], "the stored rows stay readable");
   await page.screenshot({ path: `${SHOTS}/offline-wide-light.png` });
   assert.deepEqual(await world.log(), []);
 });
@@ -139,14 +139,14 @@ test("after a reload the next request is the stored deltaLink", async () => {
   assert.deepEqual(new Set(asked.map(({ kind }) => kind)), new Set(["delta"]));
 });
 
-test("the days asked for stay the same on the next day, so the stored link goes on being used", async () => {
+test("the requested window stays the same on the next day, so that the stored link stays valid", async () => {
   const world = await World.make(fake.origin);
   const context = await fresh();
   const page = await open(context, world);
   const { from, to } = await windowOf(page);
   const day = (date, days) =>
     new Date(Date.parse(`${date}T00:00:00Z`) + days * 86_400_000).toISOString().slice(0, 10);
-  // As it would have been chosen yesterday.
+  // The window that the page would have chosen yesterday.
   await page.evaluate((window) => localStorage.setItem("deltalink.window", JSON.stringify(window)), {
     from: day(from, -1),
     to: day(to, -1),
@@ -169,7 +169,7 @@ test("the days asked for stay the same on the next day, so the stored link goes 
   );
 });
 
-test("a page killed in the middle of a round goes on without asking again for an acknowledged page", async () => {
+test("after a crash during a round the next page requests no acknowledged page again", async () => {
   const world = await World.make(fake.origin, { options: { latency_ms: 250 }, populate: { contacts: 120 } });
   const context = await fresh();
   const page = await open(context, world, {}, "contacts");
@@ -179,7 +179,7 @@ test("a page killed in the middle of a round goes on without asking again for an
   await Promise.all([page.waitForEvent("crash"), page.goto("chrome://crash").catch(() => undefined)]);
   const first = await world.log("contacts");
   const again = await open(context, world, {}, "contacts");
-  assert.ok((await count(again, "contacts")) >= painted, "what was on the screen was stored");
+  assert.ok((await count(again, "contacts")) >= painted, "everything on the screen was stored");
   await world.clearLog();
   assert.match(await sync(again, "contacts"), /resumed/);
   const second = await world.log("contacts");
@@ -188,7 +188,7 @@ test("a page killed in the middle of a round goes on without asking again for an
   for (const { url } of second) assert.ok(!acknowledged.has(url), `asked again: ${url}`);
   assert.ok(
     second.every(({ kind }) => kind === "next"),
-    "no round began anew",
+    "no round began again",
   );
   assert.ok(
     first.length + second.length <= 14,
@@ -197,7 +197,7 @@ test("a page killed in the middle of a round goes on without asking again for an
   assert.deepEqual(await idsOf(again, "#contacts tbody tr"), sorted(await world.table("contacts")));
 });
 
-test("opened without a word, the page is the demo, and a reload does not make its world anew", async () => {
+test("without parameters the page is the demo, and a reload keeps its world", async () => {
   const demo = new World(fake.origin, "demo");
   const page = await (await fresh()).newPage();
   await page.goto(`${fake.origin}/`);
@@ -220,7 +220,7 @@ test("opened without a word, the page is the demo, and a reload does not make it
   assert.ok((await demo.log()).every(({ kind }) => kind === "delta"));
 });
 
-test("recordings say plainly that a signed-in user's token cannot read them", async () => {
+test("the recordings view says that the token of a signed-in user cannot read them", async () => {
   const world = await World.make(fake.origin);
   const page = await open(await fresh(), world, {}, "recordings");
   await page.getByLabel("the signed-in user's").check();
@@ -235,7 +235,7 @@ test("recordings say plainly that a signed-in user's token cannot read them", as
   assert.equal(await page.locator("#recordings .error-card").count(), 0);
 });
 
-test("an error shows its message, codes and request id, and the next round goes through", async () => {
+test("an error shows its message, codes and request id, and the next round completes", async () => {
   const world = await World.make(fake.origin);
   const context = await fresh({ permissions: ["clipboard-read", "clipboard-write"] });
   const page = await open(context, world);
@@ -263,7 +263,7 @@ test("an error shows its message, codes and request id, and the next round goes 
   assert.match(await words(page, "calendar"), /added 0, changed 0, removed 0/);
 });
 
-test("while Graph throttles, the page says until when and why", async () => {
+test("during a throttle the page shows its end and its reason", async () => {
   const world = await World.make(fake.origin);
   const page = await open(await fresh(), world, {}, "contacts");
   await world.fault(
@@ -277,7 +277,7 @@ test("while Graph throttles, the page says until when and why", async () => {
   assert.match(await words(page, "contacts"), /1 retry/);
 });
 
-test("expired links lead to a full round that leaves the mirror readable and takes away ghosts", async () => {
+test("expired links lead to a full round that keeps the mirror readable and removes ghosts", async () => {
   const world = await World.make(fake.origin, { options: { latency_ms: 60 } });
   const page = await open(await fresh(), world, {}, "contacts");
   await sync(page, "contacts");
@@ -294,7 +294,7 @@ test("expired links lead to a full round that leaves the mirror readable and tak
   assert.deepEqual(await idsOf(page, "#contacts tbody tr"), sorted(await world.table("contacts")));
 });
 
-test("the demo's buttons change the server and show what the round brought", async () => {
+test("the buttons of the demo change the server and show the result of the round", async () => {
   const world = await World.make(fake.origin);
   const page = await open(await fresh({ viewport: { width: 1440, height: 900 } }), world, {}, "contacts");
   await sync(page, "contacts");

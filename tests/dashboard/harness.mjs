@@ -1,4 +1,4 @@
-// The fake Graph with the built dashboard in front of it, and Chromium.
+// Starts the fake Graph, which also serves the built dashboard, and Chromium.
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -32,7 +32,7 @@ export function startChromium() {
 
 let made = 0;
 
-/** A world of its own for a test. */
+/** A world of the fake Graph. Each test makes one. */
 export class World {
   constructor(origin, id) {
     this.origin = origin;
@@ -78,7 +78,7 @@ export class World {
     return this.ask("GET", `/tables/${name}${query}`);
   }
 
-  /** What Graph was asked, without preflights. */
+  /** The requests to Graph, without preflights. */
   async log(collection) {
     const entries = await this.ask("GET", "/log");
     return entries.filter(
@@ -95,7 +95,7 @@ export class World {
   }
 }
 
-/** Opens the dashboard and waits until it has painted its mirrors. */
+/** Opens the dashboard and waits until it shows its mirrors. */
 export async function open(context, world, parameters = {}, view = "calendar") {
   const page = await context.newPage();
   await page.goto(world.url(parameters, view));
@@ -113,7 +113,7 @@ export const show = async (page, view) => {
 export const idle = (page, view) =>
   page.waitForSelector(`#${view}[data-busy="false"]`, { state: "attached" });
 
-/** One round of a view, through its button. The words that the page then has for it. */
+/** Clicks Sync in a view and waits for the end of the round. Resolves to the status text. */
 export async function sync(page, view) {
   await show(page, view);
   await page.click(`#${view} .sync`);

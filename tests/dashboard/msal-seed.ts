@@ -1,5 +1,5 @@
-// A page of the tests' own, never part of the dashboard: it fills MSAL's cache as a sign-in would
-// have.
+// A page of the tests, which is not part of the dashboard: it fills the cache of MSAL like a
+// sign-in.
 import { loadExternalTokens, PublicClientApplication } from "@azure/msal-browser";
 
 interface Seed {

@@ -18,7 +18,7 @@ after(async () => {
 });
 afterEach(async () => {
   await Promise.all(contexts.splice(0).map((context) => context.close()));
-  assert.deepEqual(complaints.splice(0), [], "the page broke its own policy, or threw");
+  assert.deepEqual(complaints.splice(0), [], "the page violated its Content Security Policy, or threw");
 });
 
 export async function fresh(options = {}) {
@@ -38,7 +38,7 @@ export async function fresh(options = {}) {
   return context;
 }
 
-/** The window that the page asks for, as the fake's tables want it. */
+/** The window that the page requests, with the query of the tables of the fake Graph for it. */
 export async function windowOf(page) {
   const { from, to } = JSON.parse(await page.evaluate(() => localStorage.getItem("deltalink.window")));
   const day = (date, days) =>

@@ -1,4 +1,4 @@
-// The dashboard's sign-in, through the real MSAL and as the demo, and its accounts.
+// Sign-in and accounts of the dashboard, with the real MSAL and in the demo.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bundle } from "./compile.mjs";
@@ -33,10 +33,7 @@ async function seeded(context, world, token) {
   return { page, account };
 }
 
-/**
- * Stands in for Microsoft's sign-in pages: who gets there is signed in, unless nobody is to be
- * asked.
- */
+/** Answers for Microsoft's sign-in pages: signs the user in, except for `prompt=none`. */
 async function signInPages(context, world) {
   const seen = { authorize: [], token: [], logout: [] };
   const encode = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
@@ -104,10 +101,10 @@ async function signInPages(context, world) {
   return seen;
 }
 
-test("two accounts in one browser see nothing of each other", async () => {
+test("two accounts in one browser do not see the data of each other", async () => {
   const world = await World.make(fake.origin);
   const context = await fresh();
-  // Not today: after midnight in Berlin the day in UTC is yesterday, and past days are folded away.
+  // Not today, because the page hides past days, and after midnight in Berlin UTC is a day behind.
   const soon = new Date(Date.now() + 2 * 86_400_000).toISOString().slice(0, 10);
   const meeting = (subject) => ({
     subject,
@@ -150,7 +147,7 @@ test("two accounts in one browser see nothing of each other", async () => {
   await ready(anna);
   assert.ok(
     (await anna.innerText("#calendar")).includes("Anna's secret"),
-    "what one account forgets, the other keeps",
+    "forgetting one account keeps the data of the other",
   );
   assert.ok((await count(anna, "contacts")) > 0);
 });
@@ -175,7 +172,7 @@ test("a real PublicClientApplication, seeded by loadExternalTokens, supplies the
   assert.deepEqual(
     new Set(log.map(({ collection }) => collection)),
     new Set(["events", "contacts"]),
-    "recordings are not even asked for",
+    "the page does not request recordings",
   );
   await show(page, "recordings");
   assert.match(await page.innerText("#recordings"), /app-only token/);
@@ -183,12 +180,12 @@ test("a real PublicClientApplication, seeded by loadExternalTokens, supplies the
 
   await page.reload();
   await ready(page);
-  assert.equal(await page.innerText(".account-name"), MSAL.username, "silent after a reload");
+  assert.equal(await page.innerText(".account-name"), MSAL.username, "signed in silently after a reload");
   assert.ok((await count(page, "contacts")) > 0);
-  assert.deepEqual(elsewhere, [], "nothing was asked of another host");
+  assert.deepEqual(elsewhere, [], "no other host got a request");
 });
 
-test("somebody signs in through MSAL's popup, is asked again when Graph refuses, and signs out", async () => {
+test("a user signs in through the popup of MSAL, again when Graph refuses the token, and signs out", async () => {
   const world = await World.make(fake.origin);
   const context = await fresh();
   const seen = await signInPages(context, world);
@@ -216,7 +213,7 @@ test("somebody signs in through MSAL's popup, is asked again when Graph refuses,
   await page.click("#contacts .sync");
   await page.waitForSelector(".banner button");
   assert.equal(await page.getAttribute("#contacts", "data-phase"), "needs-auth");
-  assert.equal(await count(page, "contacts"), before, "what is stored stays readable");
+  assert.equal(await count(page, "contacts"), before, "the stored rows stay readable");
   await page.screenshot({ path: `${SHOTS}/sign-in-again-wide-light.png` });
   await page.getByRole("button", { name: "Sign in again" }).click();
   await page.waitForFunction(
@@ -247,7 +244,7 @@ test("somebody signs in through MSAL's popup, is asked again when Graph refuses,
     }
     return rows;
   });
-  assert.equal(kept, 0, "nothing of the account is left");
+  assert.equal(kept, 0, "no row of the account is left");
   await page.reload();
   await page.waitForSelector("form.signin");
   assert.ok(seen.logout.every((uri) => uri === `${fake.origin}/auth.html`));

@@ -1,4 +1,4 @@
-// What the dashboard shows: all-day events, hostile text, long lists, keyboard, screenshots.
+// Rendering: all-day events, hostile text, long lists, keyboard, screenshots.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { count, idsOf, open, ready, show, SHOTS, sync, syncAll, VIEWS, World } from "./harness.mjs";
@@ -42,7 +42,7 @@ test("all-day events are on their date in Auckland and in Los Angeles", async ()
   }
 });
 
-test("text from Graph stays text", async () => {
+test("text from Graph is never HTML", async () => {
   const world = await World.make(fake.origin, { populate: {} });
   const evil =
     '<img src=x onerror="document.body.dataset.hit=1"><script>document.body.dataset.hit=1</script>';
@@ -70,7 +70,7 @@ test("text from Graph stays text", async () => {
   assert.equal(await page.getAttribute("body", "data-hit"), null);
 });
 
-test("a search among 5,000 contacts answers while one types", async () => {
+test("a search among 5,000 contacts responds while the user types", async () => {
   const world = await World.make(fake.origin, { options: { page_size: 1000 }, populate: { contacts: 5000 } });
   const page = await open(await fresh(), world, {}, "contacts");
   await sync(page, "contacts");
@@ -90,7 +90,7 @@ test("a search among 5,000 contacts answers while one types", async () => {
   assert.ok(took < 500, `a keystroke took ${Math.round(took)} ms`);
 });
 
-test("the page can be used by keyboard, names its controls and never scrolls sideways", async () => {
+test("the page works by keyboard, labels its controls and never scrolls horizontally", async () => {
   const world = await World.make(fake.origin);
   for (const width of [320, 390, 1280]) {
     const page = await open(await fresh({ viewport: { width, height: 800 } }), world);
@@ -124,7 +124,7 @@ test("the page can be used by keyboard, names its controls and never scrolls sid
   }
 });
 
-test("every view is photographed, wide and narrow, light and dark", async () => {
+test("screenshots of every view, wide and narrow, light and dark", async () => {
   const world = await World.make(fake.origin, { populate: { events: 60, contacts: 80, recordings: 14 } });
   for (const [size, viewport] of [
     ["wide", { width: 1440, height: 900 }],

@@ -1,4 +1,4 @@
-// Opens clients, and keeps them: one isolate for all requests.
+// Opens clients and keeps them open. All requests share one isolate.
 import { openDelta } from "deltalink";
 
 const ROOT = "https://graph.microsoft.com/v1.0";

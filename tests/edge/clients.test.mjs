@@ -1,4 +1,4 @@
-// Each client has an instance of the wasm of its own: what fifty of them cost in one isolate of
+// Each client has its own instance of the wasm. Measures the memory of fifty in one isolate of
 // workerd.
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
@@ -8,26 +8,26 @@ import { startWorker } from "./workerd.mjs";
 const COUNT = 50;
 const entry = new URL("clients-worker.mjs", import.meta.url).pathname;
 
-/** The processes that this one has started, by Linux's word. */
+/** The child processes of this process, from /proc. */
 function children() {
   return readFileSync(`/proc/self/task/${process.pid}/children`, "utf8").trim().split(" ").filter(Boolean);
 }
 
-/** Megabytes that workerd has in memory. */
+/** The resident memory of workerd, in megabytes. */
 function resident() {
   const isWorkerd = (pid) => readFileSync(`/proc/${pid}/comm`, "utf8").startsWith("workerd");
   const status = readFileSync(`/proc/${children().find(isWorkerd)}/status`, "utf8");
   return Number(status.match(/VmRSS:\s+(\d+) kB/)[1]) / 1024;
 }
 
-const skip = !existsSync("/proc/self/task") && "there is no /proc to read the memory from";
+const skip = !existsSync("/proc/self/task") && "this system has no /proc";
 
 test("fifty clients in one isolate stay within 64 MB", { skip }, async () => {
   const worker = await startWorker(entry, {});
   try {
     const open = async (count) => (await worker.fetch(`/?count=${count}`)).json();
     assert.equal(await open(1), 1);
-    // Some more: what V8 compiles and collects on the way is not theirs.
+    // Opens ten first, because V8 compiles and collects garbage meanwhile.
     assert.equal(await open(10), 11);
     const before = resident();
     const start = performance.now();

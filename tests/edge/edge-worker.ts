@@ -1,12 +1,12 @@
-// The edge example, with doors for the tests: its objects can be aborted and asked.
+// The edge example with extra routes, by which tests abort its objects and read items.
 import example, { Mailbox as Real, Registry as RealRegistry } from "../../www/edge/src/index";
 import type { ChangeMessage, Env } from "../../www/edge/src/env";
 
-/** How often mailboxes were woken, by their names, in this process. */
+/** Counts by name how often this process called watch() of a mailbox. */
 const woken = new Map<string, number>();
 
 export class Mailbox extends Real {
-  /** One whose name begins with `flaky` can't be reached at first. */
+  /** Fails the first two calls for a name that begins with `flaky`. */
   override async watch(mailbox: string): Promise<boolean> {
     const times = (woken.get(mailbox) ?? 0) + 1;
     woken.set(mailbox, times);
@@ -42,7 +42,7 @@ export default {
         (await MAILBOXES.getByName(mailbox ?? "").item(new URL(request.url).searchParams.get("id") ?? "")) ??
           null,
       );
-    // Aborted, it can't answer.
+    // An aborted object cannot answer, so nothing waits for it.
     const object = mailbox ? MAILBOXES.getByName(mailbox) : REGISTRY.getByName("registry");
     ctx.waitUntil(Promise.resolve(object.abort()).catch(() => {}));
     return new Response(null);

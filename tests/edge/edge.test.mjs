@@ -1,4 +1,4 @@
-// The edge example in real workerd: Durable Objects, queues, cron, on a fake Graph.
+// The edge example in workerd, with Durable Objects, queues and cron, on a fake Graph.
 import assert from "node:assert/strict";
 import { request } from "node:http";
 import { afterEach, test } from "node:test";
@@ -8,14 +8,14 @@ import { PASSWORD, startEdge } from "./harness.mjs";
 let edge;
 afterEach(() => edge.stop());
 
-test("a storm of 1,000 notifications for 50 mailboxes leads to one round at a time each, and loses no change", async () => {
+test("1,000 notifications for 50 mailboxes run one round at a time for each, and lose no change", async () => {
   edge = await startEdge({ options: { page_size: 2 }, pause: 500 });
   const people = await edge.people(50, 3);
   await Promise.all(people.map((person) => edge.add(person)));
   await edge.quiet(people);
   const before = edge.requests.length;
   await edge.world.clearLog();
-  // Requests take a while, so that two rounds at a time would be seen.
+  // Slow requests, so that two rounds of a mailbox would overlap.
   edge.hooks.request = () => delayed(5);
   let sent = 0;
   let recorded = 0;
@@ -44,7 +44,7 @@ test("a storm of 1,000 notifications for 50 mailboxes leads to one round at a ti
   assert.deepEqual(
     people.filter((person) => edge.flights.get(person).most > 1),
     [],
-    "mailboxes with two rounds at a time",
+    "no mailbox had two rounds at a time",
   );
   const asked = edge.requests.slice(before);
   const rounds = (await edge.world.log()).filter(({ kind }) => kind === "delta");
@@ -67,7 +67,7 @@ test("a storm of 1,000 notifications for 50 mailboxes leads to one round at a ti
   );
 });
 
-test("an object aborted and a Worker restarted in the middle of a round go on at the page that was not acknowledged", async () => {
+test("a round continues at the unacknowledged page after an abort of its object and a restart of the Worker", async () => {
   edge = await startEdge({ options: { page_size: 2 }, choosy: () => true });
   const [person] = await edge.people(1, 41);
   const hang = () => new Promise(() => {});
@@ -87,15 +87,19 @@ test("an object aborted and a Worker restarted in the middle of a round go on at
     return status?.phase === "current" || JSON.stringify(status);
   });
   assert.deepEqual(edge.delivered([person]), await edge.listed([person]));
-  // 21 pages, and each that was cut off once more.
+  // 21 pages, and once more each page that was interrupted.
   assert.equal(edge.requests.length, 21 + cuts.length);
   assert.equal(new Set(edge.requests.map(({ url }) => url)).size, 21);
-  assert.equal(edge.messages.length, 41, "no change came twice: none of these pages had reached the queue");
+  assert.equal(
+    edge.messages.length,
+    41,
+    "no change came twice, because no interrupted page had reached the queue",
+  );
   const [{ items, failures, phase }] = await edge.statuses();
   assert.deepEqual({ items, failures, phase }, { items: 41, failures: 0, phase: "current" });
 });
 
-test("a registry aborted in the middle of its fan-out wakes the others all the same", async () => {
+test("a registry that is aborted while it wakes mailboxes wakes the others afterwards", async () => {
   edge = await startEdge({ choosy: () => true });
   const people = await edge.people(60, 1);
   await Promise.all(people.map((person) => edge.add(person)));
@@ -117,7 +121,7 @@ test("a registry aborted in the middle of its fan-out wakes the others all the s
   assert.deepEqual(edge.delivered(people), await edge.listed(people));
 });
 
-test("back-off survives a restart: nobody has to wake a mailbox that waits, or one that could not be woken", async () => {
+test("back-off survives a restart, for a mailbox that waits and for one that could not be woken", async () => {
   edge = await startEdge({ choosy: () => true, backoff: 600 });
   const [person] = await edge.people(1, 2);
   await edge.world.token({ kind: "app", user: "flaky@contoso.example" });
@@ -135,10 +139,10 @@ test("back-off survives a restart: nobody has to wake a mailbox that waits, or o
   await edge.worker.restart();
   edge.hooks.request = () => {};
   await edge.quiet([person, "flaky@contoso.example"]);
-  assert.ok((await status(person)).lastSync >= nextTry, "not before its time");
+  assert.ok((await status(person)).lastSync >= nextTry, "not before the stored time");
   assert.deepEqual(edge.delivered([person]), await edge.listed([person]));
 
-  // What Graph asks for is a floor, and the alarm's to wait for.
+  // The Retry-After of Graph is the least wait, and the alarm waits for it.
   edge.hooks.request = () => ({ status: 429, headers: { "retry-after": "90" } });
   const asked = edge.requests.length;
   await edge.notify(person);
@@ -149,20 +153,20 @@ test("back-off survives a restart: nobody has to wake a mailbox that waits, or o
   assert.equal(
     edge.requests.slice(asked).filter(({ mailbox }) => mailbox === person).length,
     1,
-    "nobody asks sooner",
+    "no request is earlier",
   );
 });
 
-test("a queue that refuses half of the batches loses nothing, and what is too large goes by reference", async () => {
+test("a queue that refuses half of the batches loses no change, and a large item is sent by reference", async () => {
   const counts = { taken: 0, refused: 0 };
   const choosy = (batch) => {
-    assert.ok(batch.length <= 100, "messages of a batch");
+    assert.ok(batch.length <= 100, "at most 100 messages in a batch");
     const sizes = batch.map((message) => JSON.stringify(message).length);
     assert.ok(
       Math.max(...sizes) < 128_000 && sizes.reduce((sum, size) => sum + size) < 256_000,
-      "bytes of messages, and of a batch",
+      "limits of bytes for a message and a batch",
     );
-    // Five in a row: more than a round tries by itself.
+    // Refuses five in a row, which is more than one round tries.
     const take = (counts.taken + counts.refused) % 10 >= 5;
     counts[take ? "taken" : "refused"] += 1;
     return take;
@@ -192,14 +196,14 @@ test("a queue that refuses half of the batches loses nothing, and what is too la
   );
 });
 
-test("so many rounds run at once and no more, and when Graph throttles one the others wait as long", async () => {
+test("the number of concurrent rounds is limited, and after a throttle of one mailbox all wait", async () => {
   edge = await startEdge({ choosy: () => true });
   const most = Number(edge.bindings.ROUNDS_AT_ONCE);
   const people = await edge.people(3 * most, 1);
   let [now, seen] = [0, 0];
   let full = event();
-  // No request is answered before as many are under way as may be. Then the answers still take a
-  // while, in which one too many would begin.
+  // Answers no request until the limit of concurrent requests is reached, and then slowly, so that
+  // a request beyond the limit would begin meanwhile.
   edge.hooks.request = async () => {
     seen = Math.max(seen, ++now);
     if (now === most) full.fire();
@@ -209,8 +213,8 @@ test("so many rounds run at once and no more, and when Graph throttles one the o
   };
   await Promise.all(people.map((person) => edge.add(person)));
   await edge.quiet(people);
-  assert.equal(seen, most, "when they are added");
-  // Each of those that began at once may have asked, and nobody after them.
+  assert.equal(seen, most, "after they were added");
+  // Only the rounds that began at the same time may have asked for a token.
   assert.ok(edge.tokens >= 1 && edge.tokens <= most, `${edge.tokens} requests for a token`);
   const { tokens } = edge;
 
@@ -223,7 +227,7 @@ test("so many rounds run at once and no more, and when Graph throttles one the o
     until(async () => edge.messages.length === count || `${edge.messages.length} messages`);
   await sent(2 * people.length);
   await edge.quiet(people);
-  assert.equal(seen, most, "by notifications and a tick");
+  assert.equal(seen, most, "after notifications and a tick");
 
   for (const person of people) await edge.record(person);
   const under = edge.hooks.request;
@@ -239,7 +243,7 @@ test("so many rounds run at once and no more, and when Graph throttles one the o
   await sent(3 * people.length);
   await edge.quiet(people);
   const at = edge.requests.slice(before).map((one) => clock + one.at - throttled);
-  // Those whose turn it was already have theirs.
+  // Mailboxes that had a permit before are allowed to run.
   assert.ok(
     at.filter((ms) => ms < 11_000).length <= most,
     `${at.filter((ms) => ms < 11_000).length} requests`,
@@ -248,7 +252,7 @@ test("so many rounds run at once and no more, and when Graph throttles one the o
   assert.equal(edge.tokens, tokens);
 });
 
-test("a mailbox that is due is tried now, says the status page, however long it has been", async () => {
+test("the status page says now for a mailbox whose next try is overdue", async () => {
   edge = await startEdge({ choosy: () => true });
   const [person] = await edge.people(1, 1);
   edge.hooks.request = () => new Promise(() => {});
@@ -264,7 +268,7 @@ test("a mailbox that is due is tried now, says the status page, however long it 
   );
 });
 
-test("forged notifications change nothing, and replayed ones change nothing but the number of rounds", async () => {
+test("forged notifications have no effect, and replayed ones only lead to more rounds", async () => {
   edge = await startEdge({ choosy: () => true });
   const [ann, bob] = await edge.people(2, 2);
   for (const person of [ann, bob]) await edge.add(person);
@@ -294,7 +298,7 @@ test("forged notifications change nothing, and replayed ones change nothing but 
     for (const lifecycleEvent of ["missed", "subscriptionRemoved", "reauthorizationRequired"])
       await edge.notify(ann, { clientState, lifecycleEvent, subscriptionId: "subscription 1" });
   }
-  assert.deepEqual([...new Set(answers)], [202], "the answer tells nothing");
+  assert.deepEqual([...new Set(answers)], [202], "the answer does not say whether a notification is genuine");
   const raw = (body, path = "/notifications/person0%40contoso.example") =>
     edge.worker.fetch(path, { method: "POST", body });
   for (const body of ["", "{", "null", "[]", "7", '{"value":7}'])
@@ -316,7 +320,7 @@ test("forged notifications change nothing, and replayed ones change nothing but 
   );
   assert.deepEqual(other, before.statuses[1]);
 
-  // Of a mailbox that nobody watches any more.
+  // A notification for a mailbox that was removed.
   await edge.admin(`/mailboxes/${encodeURIComponent(bob)}`, "DELETE");
   assert.equal([...edge.subscriptions.values()].filter(({ gone }) => gone).length, 1);
   const asked = edge.requests.length;
@@ -329,12 +333,12 @@ test("forged notifications change nothing, and replayed ones change nothing but 
   assert.equal((await edge.worker.fetch(`/door/item/${bob}?id=x`)).status, 200);
 });
 
-test("subscriptions are validated, renewed when Graph asks for it, and made anew when they are gone", async () => {
+test("subscriptions are validated, renewed on request of Graph, and created again after their end", async () => {
   edge = await startEdge({ choosy: () => true });
   const [person] = await edge.people(1, 2);
   edge.hooks.subscribe = false;
   await edge.add(person);
-  await until(async () => (await edge.statuses())[0].subscribeFailures > 1 || "no second try");
+  await until(async () => (await edge.statuses())[0].subscribeFailures > 1 || "there was no second try");
   await edge.quiet([person]);
   assert.match((await edge.statuses())[0].subscribeError, /403 Forbidden no subscriptions today/);
   edge.hooks.subscribe = true;
@@ -351,7 +355,10 @@ test("subscriptions are validated, renewed when Graph asks for it, and made anew
   const [{ subscription, subscribeAt }] = await edge.statuses();
   const minutes = (subscription.expires - Date.now()) / 60_000;
   assert.ok(minutes > 4300 && minutes <= 4320, `${minutes} minutes`);
-  assert.ok(subscribeAt < subscription.expires - 86_000_000, "renewed a day before its end");
+  assert.ok(
+    subscribeAt < subscription.expires - 86_000_000,
+    "the subscription is renewed a day before its end",
+  );
 
   await edge.notify(person, { subscriptionId: "another", lifecycleEvent: "reauthorizationRequired" });
   await edge.notify(person, { subscriptionId: made.id, lifecycleEvent: "reauthorizationRequired" });
@@ -366,12 +373,12 @@ test("subscriptions are validated, renewed when Graph asks for it, and made anew
   made.gone = true;
   await edge.record(person);
   await edge.notify(person, { subscriptionId: made.id, lifecycleEvent: "subscriptionRemoved" });
-  await until(async () => edge.subscriptions.size === 2 || "no new one");
+  await until(async () => edge.subscriptions.size === 2 || "there is no new subscription");
   await until(async () => (await current())?.id === "subscription 2" || "not noted");
   await until(async () => edge.messages.length === 4 || `${edge.messages.length} messages`);
 });
 
-test("a new secret of notifications or address of the Worker is a new subscription, and the old one is ended", async () => {
+test("a changed notification secret or Worker address replaces the subscription", async () => {
   edge = await startEdge({ choosy: () => true });
   const people = await edge.people(2, 1);
   for (const person of people) await edge.add(person);
@@ -394,7 +401,7 @@ test("a new secret of notifications or address of the Worker is a new subscripti
     ["PUBLIC_URL", "https://moved.example/"],
   ]) {
     const before = living();
-    // A mailbox that is cut off in its turn has it to the end, which is minutes.
+    // A mailbox that is aborted keeps its permit for minutes.
     await edge.quiet(people);
     edge.bindings[name] = value;
     await edge.worker.restart();
@@ -412,17 +419,17 @@ test("a new secret of notifications or address of the Worker is a new subscripti
     }
   }
   assert.equal(edge.subscriptions.size, 6);
-  // As Graph sends it now.
+  // A notification with the new secret.
   await edge.record(people[0]);
   await edge.notify(people[0]);
   await until(async () => edge.messages.length === 3 || `${edge.messages.length} messages`);
-  // Settings that stayed lead to nothing.
+  // Unchanged settings have no effect.
   await edge.tick();
   await edge.quiet(people);
   assert.equal(edge.subscriptions.size, 6);
 });
 
-test("what Graph asks for before the next try of a subscription is a floor", async () => {
+test("the Retry-After for a subscription is the least wait", async () => {
   edge = await startEdge({ choosy: () => true });
   const [person] = await edge.people(1, 1);
   const status = async () => (await edge.statuses())[0];
@@ -439,7 +446,7 @@ test("what Graph asks for before the next try of a subscription is a floor", asy
     await edge.notify(person, { subscriptionId: subscription.id, lifecycleEvent: "subscriptionRemoved" });
     await until(async () => (await status()).subscribeFailures > 0 || "not refused");
     assert.ok((await status()).subscribeAt >= floor - 2000, after);
-    // Neither a tick, nor a restart, nor a notification makes it sooner.
+    // A tick, a restart or a notification must not shorten the wait.
     await edge.tick();
     await edge.worker.restart();
     await edge.notify(person, { subscriptionId: subscription.id, lifecycleEvent: "subscriptionRemoved" });
@@ -455,13 +462,12 @@ test("what Graph asks for before the next try of a subscription is a floor", asy
   }
 });
 
-test("a body of five megabytes is refused, whether its length is told or not", async () => {
+test("a body of five megabytes is refused, with and without Content-Length", async () => {
   edge = await startEdge({ choosy: () => true });
   const url = new URL("/notifications/x", await edge.worker.miniflare.ready);
   const text = (megabytes) => Buffer.from(`{"value":["${"x".repeat(megabytes * 2 ** 20)}"]}`);
   /**
-   * Sends `body`, and ends the request only if `ends`: a server that refuses does not read what
-   * would still come.
+   * Sends `body`, and ends the request only if `ends`, because a server that refuses stops reading.
    */
   const post = (body, { ends = true, headers = {} } = {}) =>
     new Promise((resolve, reject) => {
@@ -474,34 +480,34 @@ test("a body of five megabytes is refused, whether its length is told or not", a
       if (ends) sending.end();
     });
   const small = text(3.75);
-  // The last byte is one too many.
+  // One byte more than the limit.
   const large = text(4).subarray(0, 4 * 2 ** 20 + 1);
   assert.equal(await post(large, { ends: false, headers: { "content-length": 5 * 2 ** 20 } }), 413, "told");
   assert.equal(
     await post(small, { headers: { "content-length": small.length } }),
     202,
-    "told, and small enough",
+    "small enough, with Content-Length",
   );
   assert.equal(await post(large, { ends: false }), 413, "in chunks");
-  assert.equal(await post(small), 202, "in chunks, and small enough");
+  assert.equal(await post(small), 202, "small enough, in chunks");
 });
 
-test("a mailbox that is removed and added again in the middle of a round has its round at once", async () => {
+test("a mailbox that is removed and added again during a round gets a new round at once", async () => {
   let refused = 0;
   let takes = false;
   edge = await startEdge({ choosy: () => takes || !++refused, options: { page_size: 2 } });
   const [person] = await edge.people(1, 6);
   await edge.add(person);
-  await until(async () => refused > 0 || "nothing was sent");
+  await until(async () => refused > 0 || "no batch was refused");
   assert.equal((await edge.admin(`/mailboxes/${person}`, "DELETE")).status, 204);
   await edge.add(person);
   takes = true;
-  // Nobody else wakes it.
+  // No tick or notification wakes the mailbox.
   await edge.quiet([person]);
   assert.deepEqual(edge.delivered([person]), await edge.listed([person]));
 });
 
-test("a mailbox has one name, whatever its capitals, and one that is not there is not found", async () => {
+test("names of mailboxes ignore case, and an unknown mailbox is 404", async () => {
   edge = await startEdge({ choosy: () => true });
   const [person] = await edge.people(1, 1);
   await edge.add(person.toUpperCase());
@@ -517,7 +523,7 @@ test("a mailbox has one name, whatever its capitals, and one that is not there i
   assert.deepEqual(await edge.statuses(), []);
 });
 
-test("the example's own consumer gets what the queue holds, and gives back what it can't read", async () => {
+test("the consumer of the example reads the queue, and returns messages that it cannot read", async () => {
   edge = await startEdge({ own: true });
   const [person] = await edge.people(1, 2);
   await edge.record(person, { content: "x".repeat(150_000) });
@@ -525,7 +531,7 @@ test("the example's own consumer gets what the queue holds, and gives back what 
   const recordings = await edge.world.table("recordings", `?user=${encodeURIComponent(person)}`);
   const lines = () => edge.logs.filter((line) => line.startsWith("upsert "));
   await until(async () => lines().length === 3 || edge.logs.join("\n"));
-  // With its time: the one that was too large for a message was asked for.
+  // The time shows that the consumer read the item that was too large for a message.
   assert.deepEqual(
     lines().sort(),
     recordings.map(({ id, createdDateTime }) => `upsert ${person} ${id} ${createdDateTime}`).sort(),
@@ -544,7 +550,7 @@ test("the example's own consumer gets what the queue holds, and gives back what 
   );
 });
 
-test("the status page is for those who know the password, and takes nothing it shows for markup", async () => {
+test("the status page requires the password and escapes what it shows", async () => {
   edge = await startEdge({ choosy: () => true });
   const [person] = await edge.people(1, 3);
   for (const authorization of [

@@ -1,5 +1,5 @@
-// What stands around the edge example in its tests: Graph's other parts (tokens, subscriptions), a
-// look at every request, and the end of the queue.
+// Surrounds the edge example in its tests: serves tokens and subscriptions, records every request,
+// and consumes the queue.
 import { createHmac } from "node:crypto";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
@@ -12,7 +12,7 @@ const SECRET = "a secret of the tests, long enough";
 export const PASSWORD = "let me in";
 const entry = new URL("edge-worker.ts", import.meta.url).pathname;
 
-/** The settings a company would deploy. */
+/** The settings of wrangler.jsonc. */
 async function settings() {
   const source = await readFile(new URL("../../www/edge/wrangler.jsonc", import.meta.url), "utf8");
   return JSON.parse(source.replace(/^\s*\/\/.*$/gm, ""));
@@ -25,7 +25,7 @@ export default {
     await env.END.fetch("http://end", { method: "POST", body: JSON.stringify(batch.messages.map(({ body }) => body)) });
   },
 };
-/** A queue that is asked for each batch whether it takes it, and has it for good then. */
+/** A queue that asks the test for each batch whether to accept it, and never loses an accepted one. */
 export class Choosy extends WorkerEntrypoint {
   async sendBatch(messages) {
     const answer = await this.env.END.fetch("http://choosy", { method: "POST", body: JSON.stringify(messages.map(({ body }) => body)) });
@@ -34,11 +34,8 @@ export class Choosy extends WorkerEntrypoint {
 }`;
 
 /**
- * The example on a fake Graph. `choosy` stands for the queue, and tells of a batch whether it takes
- * it.
- */
-/**
- * `own`: the example's own consumer is at the end of the queue, and what it has to say in `logs`.
+ * Starts the example on a fake Graph. With `choosy` that function decides whether the queue accepts
+ * a batch. With `own` the consumer of the example reads the queue and its output is in `logs`.
  */
 export async function startEdge({ choosy, own, options, pause = 30, backoff = 40 } = {}) {
   const fake = await startFake();
@@ -47,7 +44,7 @@ export async function startEdge({ choosy, own, options, pause = 30, backoff = 40
   const requests = [];
   const logs = [];
   const subscriptions = new Map();
-  /** Of each mailbox: requests under way, and the most there were. */
+  /** By mailbox: the number of requests in flight, and its maximum. */
   const flights = new Map();
   const hooks = { async request() {}, subscribe: true };
 
@@ -81,7 +78,7 @@ export async function startEdge({ choosy, own, options, pause = 30, backoff = 40
     const flight = flights.get(mailbox) ?? { now: 0, most: 0 };
     flights.set(mailbox, flight);
     flight.most = Math.max(flight.most, ++flight.now);
-    // A round that is cut off lets go of its request.
+    // A round that is aborted closes its request.
     response.once("close", () => (flight.now -= 1));
     requests.push({ mailbox, url: request.url, at: performance.now() });
     const instead = await hooks.request(mailbox, requests.filter((one) => one.mailbox === mailbox).length);
@@ -98,14 +95,14 @@ export async function startEdge({ choosy, own, options, pause = 30, backoff = 40
   };
   const server = createServer((request, response) =>
     serve(request, response).catch((error) => {
-      // Requests that are under way when the test ends find nobody any more.
+      // Requests in flight at the end of the test fail.
       if (!stopped) throw error;
     }),
   ).listen(0, "127.0.0.1");
   await once(server, "listening");
   const origin = `http://127.0.0.1:${server.address().port}`;
 
-  /** Graph's `/subscriptions`: a new one is validated first. */
+  /** Graph's `/subscriptions`. Validates the address of a new subscription first. */
   async function subscribed(method, id, body) {
     if (!hooks.subscribe) return [403, { error: { code: "Forbidden", message: "no subscriptions today" } }];
     if (method === "POST") {
@@ -207,14 +204,14 @@ export async function startEdge({ choosy, own, options, pause = 30, backoff = 40
     flights,
     hooks,
     crons: triggers.crons,
-    /** Of the Worker; to be changed before a restart. */
+    /** The bindings of the Worker. A test can change them before a restart. */
     bindings,
     logs,
-    /** Requests for a token. */
+    /** The number of requests for a token. */
     tokens: 0,
-    /** Methods of the requests for subscriptions. */
+    /** The methods of the requests for subscriptions. */
     asked: [],
-    /** Mailboxes with so many recordings each. */
+    /** Adds `count` mailboxes, each with this number of recordings. */
     async people(count, recordings, item) {
       const all = Array.from({ length: count }, (_, n) => `person${n}@contoso.example`);
       for (const user of all) {
@@ -237,7 +234,7 @@ export async function startEdge({ choosy, own, options, pause = 30, backoff = 40
     },
     clientState: (mailbox) =>
       createHmac("sha256", bindings.NOTIFICATION_SECRET).update(mailbox).digest("hex"),
-    /** A notification as Graph would send it. */
+    /** Sends a notification like those of Graph. */
     notify: (mailbox, change = {}) =>
       worker.fetch(`/notifications/${encodeURIComponent(mailbox)}`, {
         method: "POST",
@@ -254,7 +251,7 @@ export async function startEdge({ choosy, own, options, pause = 30, backoff = 40
         }),
       }),
     tick: async () => (await worker.miniflare.getWorker("worker")).scheduled({ cron: triggers.crons[0] }),
-    /** Mailbox by mailbox: the ids of the table. */
+    /** By mailbox: the ids of the table. */
     async listed(people) {
       return Object.fromEntries(
         await Promise.all(
@@ -265,7 +262,7 @@ export async function startEdge({ choosy, own, options, pause = 30, backoff = 40
         ),
       );
     },
-    /** Mailbox by mailbox: the ids that came out of the queue. */
+    /** By mailbox: the ids that the queue delivered. */
     delivered(people) {
       return Object.fromEntries(
         people.map((user) => [
@@ -274,7 +271,7 @@ export async function startEdge({ choosy, own, options, pause = 30, backoff = 40
         ]),
       );
     },
-    /** Waits until nothing is wanted any more. */
+    /** Waits until no mailbox wants a round. */
     async quiet(people) {
       await until(async () => {
         const statuses = await edge.statuses();

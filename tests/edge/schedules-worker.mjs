@@ -1,6 +1,6 @@
-// Turns of a schedule in a Durable Object: a mirror in its storage or in D1, a consumer that keeps
-// his own copy in the storage, and the end of the object at a given step, between two statements of
-// a transaction too.
+// Runs the turns of a schedule in a Durable Object, with a mirror in its storage or in D1, and a
+// consumer that stores its own copy. Aborts the object at a given step, also between two statements
+// of a transaction.
 import { DurableObject } from "cloudflare:workers";
 import { openDelta } from "deltalink";
 import { D1Store } from "deltalink/stores/d1";
@@ -15,7 +15,7 @@ const json = (method, body) => ({
 export class Holder extends DurableObject {
   #token;
 
-  /** A client of this object. What it does are steps: a statement, a request. */
+  /** Opens a client that reports each statement and each request as a step. */
   async #open({ control, root, kind, account, store: named, broken }, step) {
     const { storage } = this.ctx;
     const store =
@@ -53,7 +53,7 @@ export class Holder extends DurableObject {
       async batch(statements) {
         step("statement");
         const answers = await DB.batch(statements);
-        // It is stored, and nobody hears of it.
+        // Aborts after the statement, before the client knows of it.
         step("statement");
         return answers;
       },
@@ -64,7 +64,7 @@ export class Holder extends DurableObject {
     return call === "track" ? client.track(path, query) : client[call](query);
   }
 
-  /** One round; what comes of it. */
+  /** Runs one round. Resolves to its outcome. */
   async turn(schedule, { crash, rival, meanwhile, shown, most, copied }) {
     const { storage } = this.ctx;
     storage.sql.exec("create table if not exists copy (id text primary key, item text)");
@@ -74,12 +74,12 @@ export class Holder extends DurableObject {
     let other;
     const step = async (what) => {
       steps += 1;
-      // Aborted, an object gets no further: nothing behind this line is run.
+      // abort() ends the object at once: no line after this one runs.
       if (steps - 1 === crash) this.ctx.abort("by the schedule");
       if (what !== "request") return;
       const number = requests++;
       for (const [at, one] of meanwhile) if (at === number) await edit(one);
-      // Another client, which knows nothing of this one, has a round of its own.
+      // Another client runs a round at the same time.
       if (rival !== null && rival !== undefined && !other && steps >= rival) {
         other = await this.#open(schedule, () => {});
         await this.#query(other, schedule)

@@ -1,6 +1,6 @@
-// The schedules of the model test through the whole package in Durable Objects: edits, faults,
-// rivals, and objects that are aborted between any two steps. The oracle is the fake's tables.
-// `SEED=n` replays one, `SCHEDULES=n` runs so many.
+// Runs the schedules of the model test with the whole package in Durable Objects: edits, faults,
+// rival clients, and aborts between any two steps. Compares with the tables of the fake Graph.
+// `SEED=n` replays one schedule, `SCHEDULES=n` runs that many.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { after, before, test } from "node:test";
@@ -22,7 +22,7 @@ before(async () => {
     ["run", "--quiet", "--locked", "-p", "fake-graph", "--example", "schedules", "--", ...range],
     { cwd: root, maxBuffer: 1 << 28 },
   );
-  // Nothing is to wait a second, or for ever.
+  // Replaces faults that wait a second or hang.
   schedules = stdout
     .trim()
     .split("\n")
@@ -85,7 +85,7 @@ async function run({ turns, options, populate, query, ...schedule }, more) {
       crashes.hit += 1;
     }
     assert.notEqual(end.code, "internal", `seed ${seed}: ${end.message}`);
-    // The day is over.
+    // After a ResyncLoop the next day has to begin.
     if (end.code === "resync-loop") await ask("reset", schedule);
   }
   await fetch(`${control}/faults`, { method: "DELETE" });
@@ -93,7 +93,7 @@ async function run({ turns, options, populate, query, ...schedule }, more) {
     if (nth === 2) await ask("reset", schedule);
     let end;
     for (let left = 8; end?.outcome !== "complete"; left--) {
-      assert.ok(left > 0, `seed ${seed}: eight rounds without a fault, and none complete: ${end?.message}`);
+      assert.ok(left > 0, `seed ${seed}: none of eight rounds without faults completes: ${end?.message}`);
       if (end?.code === "resync-loop") await ask("reset", schedule);
       end = await ask("turn", schedule, { ...QUIET, copied: schedule.followed });
     }
@@ -102,7 +102,7 @@ async function run({ turns, options, populate, query, ...schedule }, more) {
   assert.equal(message, undefined, `seed ${seed}`);
   assert.equal(counted, items.length, `seed ${seed}: the count`);
   if (schedule.followed) assert.deepEqual(byId(copy), byId(items), `seed ${seed}: invariant 5`);
-  // Masters that Graph withholds are no part of what it reports.
+  // Graph does not report the masters that it withholds.
   const withheld = options.withhold_masters || options.withhold_masters_full;
   await world.options({ withhold_masters_full: false });
   const listed = byId(
@@ -127,10 +127,7 @@ async function run({ turns, options, populate, query, ...schedule }, more) {
 const byId = (items) => new Map(items.map((item) => [item.id, item]));
 const SELECTED = ["id", "displayName", "mail", "jobTitle", "manager"];
 
-/**
- * What a mirror is compared by: no annotations, which are made for an answer, and relationships as
- * the tables have them.
- */
+/** An item without the annotations of an answer, and with relationships in the form of tables. */
 function plain(collection, item) {
   const named = Object.entries(item).filter(
     ([name]) => !name.startsWith("@odata.") && name !== "eTag" && name !== "changeKey",
@@ -149,7 +146,7 @@ for (const [store, where, share] of [
   ["durable-object", "a Durable Object", 1],
   ["d1", "D1", 5],
 ]) {
-  test(`after any schedule the mirror in ${where} is what Graph lists`, async () => {
+  test(`after any schedule the mirror in ${where} equals the list of Graph`, async () => {
     const left = schedules.slice(0, Math.ceil(schedules.length / share));
     const { length } = left;
     const before = { ...crashes };
@@ -165,15 +162,19 @@ for (const [store, where, share] of [
   });
 }
 
-test("a store that does not remove is found by them", { skip: process.env.SEED !== undefined }, async () => {
-  const found = await Promise.allSettled(
-    schedules
-      .filter(({ collection }) => collection !== "recordings")
-      .slice(0, 8)
-      .map((one) => run(one, { broken: true })),
-  );
-  assert.ok(
-    found.some(({ reason }) => /seed \d+: \w+/.test(reason?.message)),
-    "none of eight",
-  );
-});
+test(
+  "the schedules find a store that does not remove rows",
+  { skip: process.env.SEED !== undefined },
+  async () => {
+    const found = await Promise.allSettled(
+      schedules
+        .filter(({ collection }) => collection !== "recordings")
+        .slice(0, 8)
+        .map((one) => run(one, { broken: true })),
+    );
+    assert.ok(
+      found.some(({ reason }) => /seed \d+: \w+/.test(reason?.message)),
+      "none of eight schedules found it",
+    );
+  },
+);

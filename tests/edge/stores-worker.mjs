@@ -1,5 +1,5 @@
-// The stores in a Worker: each call of them by HTTP, the rules of the contract where they are,
-// rounds on them; and broken on purpose.
+// Serves the stores in a Worker: their methods by HTTP, the rules of the contract, and rounds. Can
+// break a store on purpose.
 import { DurableObject } from "cloudflare:workers";
 import { openDelta } from "deltalink";
 import { D1Store } from "deltalink/stores/d1";
@@ -7,8 +7,8 @@ import { DurableObjectStore } from "deltalink/stores/durable-object";
 import { storeContract } from "deltalink/testing";
 
 /**
- * SQL of a fault: `replace` puts one text in the place of another, `failing` is the number of the
- * statement that fails.
+ * The SQL of a broken store. `replace` replaces a text, `failing` is the number of the statement
+ * that fails.
  */
 function altered(fault) {
   let number = 0;
@@ -51,12 +51,12 @@ const OPEN = {
 };
 
 const ASK = {
-  /** A call of a store. */
+  /** Calls a method of a store. */
   async call({ kind, fault, name, values }, ctx, env) {
     return { answer: await OPEN[kind](ctx, env, fault)[name](...values) };
   },
 
-  /** What a rule of the contract says of a store. */
+  /** Checks a store against a rule of the contract. */
   async rule({ kind, fault, name }, ctx, env) {
     const open = () => OPEN[kind](ctx, env, fault);
     const found = storeContract(open, { reopen: open }).find((rule) => rule.name === name);
@@ -64,7 +64,7 @@ const ASK = {
     return {};
   },
 
-  /** What a call costs: statements, rows read and rows written, as the platform counts them. */
+  /** The statements, rows read and rows written that the platform counts for a call. */
   async cost({ kind, name, values }, { storage } = {}, { DB }) {
     const cost = { statements: 0, read: 0, written: 0 };
     const add = (read, written) => {
@@ -102,7 +102,7 @@ const ASK = {
     return { ...cost, answer };
   },
 
-  /** A round of so many pages; what it delivered, and the mirror after it. */
+  /** Runs a round of at most `maxPages`. Resolves to the delivered changes and the mirror. */
   async round({ kind, endpoint, token, mirror, maxPages }, ctx, env) {
     const client = await openDelta({
       endpoint,

@@ -1,5 +1,5 @@
-// The stores of the edge in real workerd: the contract, restarts, long items, and stores that break
-// it.
+// The stores for Durable Objects and D1 in workerd: the contract, restarts, long items, and stores
+// that are broken on purpose.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { storeContract } from "deltalink/testing";
@@ -32,7 +32,7 @@ async function ask(kind, question) {
   return answer;
 }
 
-/** The store of a Worker, from here. Whatever process the Worker has at the time. */
+/** A store whose methods call the store of the Worker, also after its process was restarted. */
 function remote(kind, fault) {
   const call = async (name, ...values) => (await ask(kind, { ask: "call", fault, name, values })).answer;
   return {
@@ -47,7 +47,7 @@ function remote(kind, fault) {
 
 const row = (n) => ({ round: 1, item: { n } });
 let keys = 0;
-const newKey = () => `of a test | ${keys++} | `;
+const newKey = () => `test | ${keys++} | `;
 
 for (const kind of kinds) {
   for (const { name } of storeContract(() => {}, { reopen: () => {} }))
@@ -59,13 +59,13 @@ for (const kind of kinds) {
       return remote(kind);
     },
   }).filter(({ name }) => name.includes("second opening") || name.includes("two openings"));
-  for (const { name, run } of onceMore) test(`${kind}, its process ended and begun again: ${name}`, run);
+  for (const { name, run } of onceMore) test(`${kind}, with its process restarted: ${name}`, run);
 
-  test(`${kind}: a row and a state of five megabytes are kept, with letters of all lengths at the seams`, async () => {
+  test(`${kind}: a row and a record of five megabytes are stored, with characters of all lengths at the cuts`, async () => {
     const store = remote(kind);
     const key = newKey();
     const shapes = ["a", "\u00e9", "\u4e2d", "\ud83d\udc4d", "\ufeff", '"', "\\", "\0", "\ud800"];
-    // Each is one letter further on, so that every cut falls between, before and within.
+    // Each id shifts the text by one, so that a cut falls into and next to every character.
     const ids = [];
     for (const [at, shape] of shapes.entries()) {
       const length = shape === "\ud83d\udc4d" ? 1_300_000 : 420_000;
@@ -117,7 +117,7 @@ for (const kind of kinds) {
         ["long", 2],
       ],
     );
-    // Shorter again, and gone.
+    // Then a shorter row, and a removal.
     assert.equal(
       await store.commit(key, {
         expect: "e",
@@ -134,7 +134,7 @@ for (const kind of kinds) {
     await store.clear(key);
   });
 
-  test(`${kind}: a commit that fails in the middle writes nothing, whichever statement it is`, async () => {
+  test(`${kind}: a commit writes nothing if any of its statements fails`, async () => {
     const whole = async (fault) => {
       const key = newKey();
       const store = remote(kind);
@@ -161,12 +161,12 @@ for (const kind of kinds) {
       );
       assert.deepEqual([await store.load(key), await store.scan(key, { limit: 9 })], before);
     };
-    // The table, two that delete, the rows, the state.
+    // The statements: create the table, delete twice, put the rows, put the record.
     for (let failing = 0; failing < 5; failing++) await whole({ failing });
     await assert.rejects(whole({ failing: 4, apart: true }), { name: "AssertionError" });
   });
 
-  test(`${kind}: a commit costs one row an item, one for the link, and four statements at most`, async () => {
+  test(`${kind}: a commit writes one row per item and one for the link, in at most four statements`, async () => {
     const key = newKey();
     const ids = Array.from({ length: 100 }, (_, n) => `${kind} ${n}`);
     const commit = async (expect, revision, put, remove) => {
@@ -184,7 +184,7 @@ for (const kind of kinds) {
       await commit("e.2", "e.3", ids.slice(90), ids.slice(0, 10)),
       await commit("e.3", "e.4", [], []),
     ];
-    // What the lists of JSON are counted as, too.
+    // The rows that json_each reads are counted too.
     assert.ok(
       costs.slice(0, 3).every(({ read }, at) => read <= [100, 50, 20][at] * 6),
       JSON.stringify(costs),
@@ -202,7 +202,7 @@ for (const kind of kinds) {
   });
 
   for (const mirror of [true, false]) {
-    test(`${kind}: a round ${mirror ? "of a mirror" : "of a feed"} goes on in another process at the page that was not acknowledged`, async () => {
+    test(`${kind}: a round ${mirror ? "of a mirror" : "of a feed"} continues in another process at the unacknowledged page`, async () => {
       const world = await fake.world({ populate: { contacts: 47 } });
       const round = (maxPages) =>
         ask(kind, { ask: "round", endpoint: world.root, token: world.tokens.delegated, mirror, maxPages });
@@ -236,12 +236,12 @@ for (const kind of kinds) {
     ],
     [
       "a commit that is refused writes nothing",
-      "asks for the revision in its last statement alone",
+      "compares the revision only in its last statement",
       { replace: [" is ?2", " is ?2 or true"], but: "returning 1" },
     ],
     [
       "a commit replaces the whole state, puts and removes rows, and leaves the others",
-      "deletes further parts alone",
+      "deletes only the further parts",
       { replace: ["part >= ?4", "part > ?4"] },
     ],
     [
@@ -251,17 +251,17 @@ for (const kind of kinds) {
     ],
     [
       "a scan goes to the end in chunks, each row once",
-      "counts one too few",
+      "returns one row too few",
       { replace: ["limit ?3", "limit ?3 - 1"] },
     ],
     [
       "clear wipes the keys that begin with its prefix and no other",
-      "takes the prefix for a pattern",
+      "uses the prefix as a pattern",
       { replace: ["key >= ?1 and key < ?1 || x'ff'", "key like ?1 || '%'"] },
     ],
     [
       "keys that begin alike are kept apart",
-      "compares the beginnings of keys",
+      "compares only the beginnings of keys",
       { replace: ["where key = ?", "where key || '%' like ?"] },
     ],
     ...(kind === "d1"

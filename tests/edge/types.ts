@@ -1,4 +1,4 @@
-// The stores take what Cloudflare's own types say they are given.
+// The stores accept the storage objects of Cloudflare's own types.
 import type { DeltaStore } from "deltalink";
 import { D1Store } from "deltalink/stores/d1";
 import { DurableObjectStore } from "deltalink/stores/durable-object";

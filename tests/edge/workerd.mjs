@@ -1,11 +1,14 @@
-// Workers for the tests, bundled as wrangler does it, in real workerd by Miniflare.
+// Bundles Workers like wrangler and runs them in workerd, by Miniflare.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { Miniflare } from "miniflare";
 
-/** Bundles a Worker: with the condition workerd, the wasm a module of its own. Gives the folder. */
+/**
+ * Bundles a Worker with the condition workerd and the wasm as a separate module. Returns the
+ * folder.
+ */
 export async function bundle(entry) {
   const folder = await mkdtemp(join(tmpdir(), "deltalink-edge-"));
   await build({
@@ -26,8 +29,8 @@ export async function bundle(entry) {
 }
 
 /**
- * A Worker whose process can be ended and begun again on what it has stored. `dispose` removes all
- * of it. `others` are Workers beside it, `shared` what concerns all of them.
+ * Starts a Worker whose process a test can restart with the same storage. `dispose` removes the
+ * storage. `others` are further Workers, `shared` the options for all of them.
  */
 export async function startWorker(entry, options, others = [], shared = {}) {
   const folder = await bundle(entry);

@@ -1,30 +1,27 @@
-// The packed package in every host. Ends with a table, and with 1 if it worked not everywhere.
-// Words choose among the hosts.
+// Tests the packed package in every host, or in those whose names contain one of the arguments.
+// Prints a table and exits with 1 if a host failed.
 import assert from "node:assert/strict";
 import { projects } from "./hosts.mjs";
-import { Project, stage, through } from "./kit.mjs";
+import { Project, resultOf, stage } from "./kit.mjs";
 
 const words = process.argv.slice(2);
-/** What can't be shown on every machine, and why. */
+/** The hosts that cannot run on this machine, with the reason. */
 const ELSEWHERE = [
-  [
-    "Safari, Firefox",
-    "the loader is the browsers' own fetch, compile and import; `make test` runs the engine in Firefox and WebKitGTK",
-  ],
+  ["Safari, Firefox", "not installed by this script; `make test` runs the wasm in Firefox and WebKitGTK"],
   [
     "Cloudflare's and Vercel's networks",
-    "nothing is deployed; workerd and the edge runtime of Next.js run here",
+    "the tests deploy nothing; workerd and the edge runtime of Next.js run on this machine",
   ],
 ];
 const rows = [];
-const set = await stage();
+const shared = await stage();
 for (const { parts, ways } of projects) {
   const wanted = ways.filter(([host]) => !words.length || words.some((word) => host.includes(word)));
   if (!wanted.length) continue;
   const start = Date.now();
   let project;
   try {
-    project = await Project.make(set, parts, true);
+    project = await Project.make(shared, parts, true);
   } catch (error) {
     for (const [host] of wanted) row(host, "", error);
     continue;
@@ -32,27 +29,27 @@ for (const { parts, ways } of projects) {
   console.log(
     `installed for ${wanted.map(([host]) => host).join("; ")} in ${((Date.now() - start) / 1000).toFixed(1)} s`,
   );
-  for (const [host, rung, run] of wanted) {
+  for (const [host, wasmOrigin, run] of wanted) {
     try {
       const { note = "", ...result } = await run(project);
-      assert.deepEqual(result, through(rung));
-      row(host, rung, undefined, note);
+      assert.deepEqual(result, resultOf(wasmOrigin));
+      row(host, wasmOrigin, undefined, note);
     } catch (error) {
-      row(host, rung, error);
+      row(host, wasmOrigin, error);
     }
   }
   await project.end();
 }
-await set.end();
+await shared.end();
 
-function row(host, rung, error, note = "") {
+function row(host, wasmOrigin, error, note = "") {
   if (error) console.error(`${host}: ${error.message}`);
-  rows.push([host, rung, error ? "FAILED" : "ok", note]);
+  rows.push([host, wasmOrigin, error ? "FAILED" : "ok", note]);
 }
 
 const width = (at) => Math.max(...rows.map((cells) => cells[at].length), 4);
-for (const [host, rung, ok, note] of [["host", "rung", "ok", ""], ...rows])
-  console.log(`${host.padEnd(width(0))}  ${rung.padEnd(width(1))}  ${ok.padEnd(6)}  ${note}`.trimEnd());
+for (const [host, wasmOrigin, ok, note] of [["host", "wasm from", "ok", ""], ...rows])
+  console.log(`${host.padEnd(width(0))}  ${wasmOrigin.padEnd(width(1))}  ${ok.padEnd(6)}  ${note}`.trimEnd());
 for (const [host, why] of ELSEWHERE) console.log(`not run: ${host}: ${why}`);
 const failed = rows.filter(([, , ok]) => ok !== "ok").length;
 console.log(`${rows.length - failed} passed, ${failed} failed`);

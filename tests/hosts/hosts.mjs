@@ -1,5 +1,5 @@
-// Every host that a user could bring, each a project as its own tool would make it, and the rung by
-// which the wasm is loaded there.
+// The hosts: projects as their own tools make them, each with the origin from which it loads the
+// wasm.
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Miniflare } from "miniflare";
@@ -40,7 +40,7 @@ const vite = (major, dev, files = app, what = "") => ({
   ],
 });
 
-/** A worker's modules, as a bundler has left them in a folder, in workerd. */
+/** Runs the bundled modules of a Worker in workerd. */
 async function workerd(project, folder, main) {
   const files = await readdir(join(project.folder, folder));
   const modules = [main, ...files.filter((file) => file.endsWith(".wasm"))];
@@ -62,13 +62,13 @@ async function workerd(project, folder, main) {
 async function withoutFile(project, command) {
   await project.run("mv node_modules/deltalink/deltalink.wasm .");
   try {
-    return await project.told(command);
+    return await project.json(command);
   } finally {
     await project.run("mv deltalink.wasm node_modules/deltalink/");
   }
 }
 
-/** What wrangler does: the condition workerd, and each wasm a module of its own. */
+/** Bundles like wrangler: with the condition workerd, and each wasm as a separate module. */
 const bundledWorker = (host, round) => ({
   smoke: true,
   parts: [
@@ -89,7 +89,7 @@ const bundledWorker = (host, round) => ({
   ],
 });
 
-/** `smoke`: it needs no tool that this repository does not have. */
+/** `smoke` marks projects that need no tool but those of this repository. */
 export const projects = [
   { smoke: true, ...vite(8, "url") },
   vite(7, "inline"),
@@ -138,7 +138,7 @@ export const projects = [
         "inline",
         async (project) => {
           await project.run("npm run node");
-          return project.told("node www/main.cjs");
+          return project.json("node www/main.cjs");
         },
       ],
     ],
@@ -222,7 +222,7 @@ export const projects = [
       [
         `Node ${process.versions.node}`,
         "file",
-        (project) => project.told(`${process.execPath} src/main.mjs`),
+        (project) => project.json(`${process.execPath} src/main.mjs`),
       ],
     ],
   },
@@ -234,10 +234,10 @@ export const projects = [
       ["runtime.mjs", "src/tested/main.mjs"],
     ],
     ways: [
-      ["Node 20", "file", (project) => project.told("node_modules/node-20/bin/node src/main.mjs")],
-      ["Node 26", "file", (project) => project.told("node_modules/node/bin/node src/main.mjs")],
-      ["Deno 2", "file", (project) => project.told("deno run --allow-net --allow-read src/main.mjs")],
-      ["Bun 1", "file", (project) => project.told("bun src/main.mjs")],
+      ["Node 20", "file", (project) => project.json("node_modules/node-20/bin/node src/main.mjs")],
+      ["Node 26", "file", (project) => project.json("node_modules/node/bin/node src/main.mjs")],
+      ["Deno 2", "file", (project) => project.json("deno run --allow-net --allow-read src/main.mjs")],
+      ["Bun 1", "file", (project) => project.json("bun src/main.mjs")],
       [
         "Deno 2 without the file",
         "inline",
@@ -247,9 +247,9 @@ export const projects = [
       [
         "deltalink/testing: Deno 2",
         "file",
-        (project) => project.told("deno run --allow-net --allow-read src/tested/main.mjs"),
+        (project) => project.json("deno run --allow-net --allow-read src/tested/main.mjs"),
       ],
-      ["deltalink/testing: Bun 1", "file", (project) => project.told("bun src/tested/main.mjs")],
+      ["deltalink/testing: Bun 1", "file", (project) => project.json("bun src/tested/main.mjs")],
     ],
   },
   bundledWorker("workerd", "round.js"),

@@ -1,5 +1,5 @@
-// Projects of users, made in a folder of their own from what stands here, with the packed package;
-// servers, and Chromium.
+// Makes projects like those of users in temporary folders, with the packed package. Starts servers
+// and Chromium.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -21,7 +21,7 @@ const TYPES = {
   ".wasm": "application/wasm",
 };
 
-/** A fake Graph and a Chromium for all projects; `end()` stops both. */
+/** Starts a fake Graph and Chromium for all projects. `end()` stops both. */
 export async function stage() {
   const fake = await startFake();
   const browser = await startChromium();
@@ -35,12 +35,12 @@ export async function stage() {
   };
 }
 
-/** What was started and has not ended: nothing outlives this process, however it ends. */
+/** The running child processes. They end with this process. */
 const running = new Set();
 process.once("exit", () => running.forEach(kill));
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
 
-/** Each is the first of a group of its own, and all that it starts are in it. */
+/** Signals the process group of a child, so that its own children end too. */
 function kill(child) {
   process.kill(-child.pid, "SIGTERM");
 }
@@ -50,8 +50,8 @@ export class Project {
   #ends = [];
 
   /**
-   * `parts`: folders and files of this folder, and where they go. With `install`, its tools come by
-   * npm.
+   * Makes a project. `parts` are folders and files of this folder with their place in the project.
+   * With `install`, npm installs the tools of the project.
    */
   static async make(stage, parts, install) {
     const project = new Project();
@@ -82,8 +82,8 @@ export class Project {
   }
 
   /**
-   * A command of the project's; what it prints. Tools that are not installed in it are this
-   * repository's.
+   * Runs a command in the project and returns its output. Tools that the project does not install
+   * come from this repository.
    */
   async run(command, ...args) {
     const child = this.#spawn(command, args);
@@ -95,14 +95,14 @@ export class Project {
     return output;
   }
 
-  /** What a program prints as JSON. */
-  async told(command) {
+  /** Runs a program and parses the last line of its output as JSON. */
+  async json(command) {
     const { root, tokens } = await this.world();
     const output = await this.run(`${command} "$@"`, root, tokens.delegated);
     return JSON.parse(output.trim().split("\n").at(-1));
   }
 
-  /** Starts a server and gives its origin. */
+  /** Starts a server and resolves to its origin. */
   async start(command, port) {
     const child = this.#spawn(command, []);
     let output = "";
@@ -152,14 +152,14 @@ export class Project {
     return child;
   }
 
-  /** A folder of the project's behind a server that knows nothing of it. */
+  /** Serves a folder of the project as static files. */
   async serve(folder = ".") {
     const served = await serve((path) => join(this.folder, folder, path));
     this.#ends.push(served.end);
     return served.origin;
   }
 
-  /** What the page there says of its round. */
+  /** Opens a page and resolves to the result of its round. */
   async page(url) {
     const { root, tokens } = await this.world();
     const context = await this.#stage.browser.newContext();
@@ -181,7 +181,7 @@ export class Project {
     }
   }
 
-  /** What the server there answers. */
+  /** Sends a request to a server and parses the answer as JSON. */
   async asked(url, fetcher = fetch) {
     const { root, tokens } = await this.world();
     const response = await fetcher(
@@ -197,13 +197,10 @@ export class Project {
   }
 }
 
-/** The right answer, with the wasm from there. */
-export const through = (rung) => ({ rung, pages: 3, added: 25, count: 25 });
+/** The expected result of a round, with the origin of the wasm. */
+export const resultOf = (wasmOrigin) => ({ wasmOrigin, pages: 3, added: 25, count: 25 });
 
-/**
- * Files by their path, and whatever `answer` says of a path in their place: its status, type and
- * body.
- */
+/** Serves files by their path. `answer` can return status, type and body of another answer. */
 export async function serve(file, answer = () => undefined, headers = {}) {
   const asked = [];
   const server = createServer(async (request, response) => {
@@ -217,7 +214,7 @@ export async function serve(file, answer = () => undefined, headers = {}) {
     });
     const { status, type, body } =
       (await answer(path)) ??
-      (await found().catch(() => ({ status: 404, type: "text/plain", body: "there is no such file" })));
+      (await found().catch(() => ({ status: 404, type: "text/plain", body: "the file does not exist" })));
     response.writeHead(status, { "content-type": type, ...headers });
     response.end(body);
   });
@@ -234,7 +231,7 @@ export async function serve(file, answer = () => undefined, headers = {}) {
   };
 }
 
-/** A port that was free just now. */
+/** A port that is free at the moment. */
 export async function freePort() {
   const { origin, end } = await serve(() => "");
   await end();

@@ -1,25 +1,23 @@
-// The rungs by which the wasm is loaded, one after another made to fail: in Chromium, and in Node.
+// Loading the wasm, in Chromium and in Node, also if some of its origins fail.
 import assert from "node:assert/strict";
 import { readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { Project, serve, stage, through } from "./kit.mjs";
+import { Project, resultOf, serve, stage } from "./kit.mjs";
 
 const PACKAGE = new URL("../node_modules/deltalink/", import.meta.url).pathname;
-let set;
+let shared;
 before(async () => {
-  set = await stage();
+  shared = await stage();
 });
-after(() => set.end());
+after(() => shared.end());
 
-/**
- * A page that imports the package as it is, from a server that answers some paths in its own way.
- */
+/** Opens a page that imports the unbundled package. `answer` replaces the answer for some paths. */
 async function page(run, { answer, headers, document = "<!doctype html><title>A page</title>" } = {}) {
   const own = async (path) =>
     path === "/index.html" ? { status: 200, type: "text/html", body: document } : answer?.(path);
   const server = await serve((path) => join(PACKAGE, path), own, headers);
-  const context = await set.browser.newContext();
+  const context = await shared.browser.newContext();
   try {
     const opened = await context.newPage();
     await opened.goto(server.origin);
@@ -30,7 +28,7 @@ async function page(run, { answer, headers, document = "<!doctype html><title>A 
   }
 }
 
-/** The rung, or the error. */
+/** Calls init() in the page. Resolves to the origin of the wasm or to the error. */
 const load = (opened, given) =>
   opened.evaluate(async (given) => {
     const { init } = await import("/browser.js");
@@ -39,16 +37,16 @@ const load = (opened, given) =>
 
 const isWasm = (path) => path === "/deltalink.wasm";
 const wasm = () => readFile(join(PACKAGE, "deltalink.wasm"));
-/** With another stamp in its last section. */
+/** The same wasm with the stamp of another build. */
 const another = (bytes) => Buffer.concat([bytes.subarray(0, -12), Buffer.from("of-old-times")]);
-const FALLS = {
+const FAILURES = {
   "the file is missing": () => ({ status: 404, type: "text/plain", body: "not found" }),
-  "the server gives its page for every path": () => ({
+  "the server sends its page for every path": () => ({
     status: 200,
     type: "text/html",
     body: "<!doctype html>",
   }),
-  "a page says that it is wasm": () => ({ status: 200, type: "application/wasm", body: "<!doctype html>" }),
+  "a page has the type of wasm": () => ({ status: 200, type: "application/wasm", body: "<!doctype html>" }),
   "the file is of another build": async () => ({
     status: 200,
     type: "application/wasm",
@@ -80,13 +78,13 @@ describe("in a browser", () => {
     });
   });
 
-  test("the file is asked for once, and the copy never, however often it is loaded", async () => {
+  test("several calls of init() request the file once and never the copy", async () => {
     await page(async (opened, server) => {
-      const rungs = await opened.evaluate(async () => {
+      const origins = await opened.evaluate(async () => {
         const { init } = await import("/browser.js");
         return [...(await Promise.all([init(), init()])), await init()];
       });
-      assert.deepEqual(rungs, ["url", "url", "url"]);
+      assert.deepEqual(origins, ["url", "url", "url"]);
       assert.deepEqual(
         server.asked.filter((path) => isWasm(path) || path === "/inline.js"),
         ["/deltalink.wasm"],
@@ -94,21 +92,21 @@ describe("in a browser", () => {
     });
   });
 
-  for (const [what, fall] of Object.entries(FALLS)) {
-    test(`the copy in JavaScript is loaded where ${what}`, async () => {
+  for (const [what, failure] of Object.entries(FAILURES)) {
+    test(`the copy in JavaScript is loaded if ${what}`, async () => {
       await page(async (opened) => assert.equal(await load(opened), "inline"), {
-        answer: (path) => (isWasm(path) ? fall() : undefined),
+        answer: (path) => (isWasm(path) ? failure() : undefined),
       });
     });
   }
 
-  test("a wasm of the wrong type is taken all the same", async () => {
+  test("a wasm with the wrong content type is loaded", async () => {
     const answer = async (path) =>
       isWasm(path) ? { status: 200, type: "application/octet-stream", body: await wasm() } : undefined;
     await page(async (opened) => assert.equal(await load(opened), "url"), { answer });
   });
 
-  test("the copy in JavaScript is loaded where a Content-Security-Policy forbids the request", async () => {
+  test("the copy in JavaScript is loaded if a Content-Security-Policy forbids the request", async () => {
     const headers = { "content-security-policy": "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'" };
     await page(
       async (opened, server) => {
@@ -119,7 +117,7 @@ describe("in a browser", () => {
     );
   });
 
-  test("a Content-Security-Policy without wasm-unsafe-eval is named", async () => {
+  test("the error names a Content-Security-Policy without wasm-unsafe-eval", async () => {
     const headers = { "content-security-policy": "script-src 'self'" };
     await page(
       async (opened) => {
@@ -132,9 +130,9 @@ describe("in a browser", () => {
     );
   });
 
-  test("a whole bundle in a blob loads its copy", async () => {
+  test("a bundle in a blob URL loads its copy in JavaScript", async () => {
     const project = await Project.make(
-      set,
+      shared,
       [
         ["esbuild", "."],
         ["round.js", "src/round.js"],
@@ -154,7 +152,7 @@ describe("in a browser", () => {
           path === "/index.html" ? { status: 200, type: "text/html", body: document } : undefined,
       );
       try {
-        assert.deepEqual(await project.page(served.origin), through("inline"));
+        assert.deepEqual(await project.page(served.origin), resultOf("inline"));
       } finally {
         await served.end();
       }
@@ -163,7 +161,7 @@ describe("in a browser", () => {
     }
   });
 
-  test("a load that failed can be tried again, and tells both reasons", async () => {
+  test("a failed load names both reasons and can be repeated", async () => {
     let broken = true;
     const answer = (path) =>
       broken && (isWasm(path) || path === "/inline.js")
@@ -182,7 +180,7 @@ describe("in a browser", () => {
     );
   });
 
-  test("what the caller gives is taken, in each form, and its failure is told rather than passed over", async () => {
+  test("init() loads the wasm that the caller passes, in each form, and reports its failure instead of falling back", async () => {
     const forms = {
       text: () => "/elsewhere.wasm",
       url: () => new URL("/elsewhere.wasm", location.href),
@@ -194,15 +192,15 @@ describe("in a browser", () => {
       path === "/elsewhere.wasm"
         ? { status: 200, type: "application/wasm", body: await wasm() }
         : isWasm(path)
-          ? FALLS["the file is missing"]()
+          ? FAILURES["the file is missing"]()
           : undefined;
     for (const [form, given] of Object.entries(forms)) {
       await page(
         async (opened, server) => {
-          const rung = await opened.evaluate(
+          const wasmOrigin = await opened.evaluate(
             `(async () => (await import("/browser.js")).init((${given})()))()`,
           );
-          assert.equal(rung, "given", form);
+          assert.equal(wasmOrigin, "given", form);
           assert.equal(server.asked.some(isWasm), false, form);
         },
         { answer },
@@ -219,9 +217,9 @@ describe("in a browser", () => {
   });
 });
 
-test("Node loads the copy where the file is missing", async () => {
+test("Node loads the copy in JavaScript if the file is missing", async () => {
   const project = await Project.make(
-    set,
+    shared,
     [
       ["round.js", "src/round.js"],
       ["runtime.mjs", "src/main.mjs"],
@@ -231,7 +229,7 @@ test("Node loads the copy where the file is missing", async () => {
   try {
     const file = join(project.folder, "node_modules/deltalink/deltalink.wasm");
     await rename(file, `${file}.away`);
-    assert.deepEqual(await project.told(`${process.execPath} src/main.mjs`), through("inline"));
+    assert.deepEqual(await project.json(`${process.execPath} src/main.mjs`), resultOf("inline"));
   } finally {
     await project.end();
   }

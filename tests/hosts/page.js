@@ -1,4 +1,4 @@
-// What every page runs. Copied into each project as it is.
+// The code of every page. Copied into each project unchanged.
 import { round } from "./round.js";
 
 round(Object.fromEntries(new URLSearchParams(location.search))).then((result) => {

@@ -1,10 +1,9 @@
-// What every host runs: a round of a full mirror, and where the wasm came from. Copied into each
-// project as it is.
+// Runs a first round and reports the origin of the wasm. Copied into each project unchanged.
 import { init, openDelta } from "deltalink";
 
 export async function round({ endpoint, token, store }) {
   try {
-    const rung = await init();
+    const wasmOrigin = await init();
     const client = await openDelta({
       endpoint,
       token: () => token,
@@ -14,7 +13,7 @@ export async function round({ endpoint, token, store }) {
     const { pages, added } = await contacts.sync();
     const count = await contacts.count();
     await client.close();
-    return { rung, pages, added, count };
+    return { wasmOrigin, pages, added, count };
   } catch (error) {
     return { error: `${error?.code} ${error?.message}` };
   }

@@ -1,4 +1,4 @@
-// What Node, Deno and Bun run. Copied into each project as it is.
+// The program for Node, Deno and Bun. Copied into each project unchanged.
 import { round } from "./round.js";
 
 const [endpoint, token] = process.argv.slice(2);

@@ -1,21 +1,21 @@
-// The packed package where nothing needs to be installed. `make hosts` has all the others.
+// Tests the packed package in hosts that need no installation. `make hosts` tests the others.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { projects } from "./hosts.mjs";
-import { Project, stage, through } from "./kit.mjs";
+import { Project, resultOf, stage } from "./kit.mjs";
 
-let set;
+let shared;
 before(async () => {
-  set = await stage();
+  shared = await stage();
 });
-after(() => set.end());
+after(() => shared.end());
 
 for (const { parts, ways } of projects.filter(({ smoke }) => smoke)) {
-  for (const [host, rung, run] of ways) {
-    test(`${host}: a round, with the wasm by the rung ${rung}`, async () => {
-      const project = await Project.make(set, parts, false);
+  for (const [host, wasmOrigin, run] of ways) {
+    test(`${host}: a round completes with the wasm from ${wasmOrigin}`, async () => {
+      const project = await Project.make(shared, parts, false);
       try {
-        assert.deepEqual(await run(project), through(rung));
+        assert.deepEqual(await run(project), resultOf(wasmOrigin));
       } finally {
         await project.end();
       }

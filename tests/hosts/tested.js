@@ -1,11 +1,10 @@
-// The round of round.js as users' tests run it: on the fake Graph of the package. It takes the
-// place of round.js.
+// Replaces round.js: runs the round on the fake Graph of the package, like the tests of a user.
 import { init, openDelta } from "deltalink";
 import { fakeGraph, storeContract } from "deltalink/testing";
 
 export async function round({ store }) {
   try {
-    const rung = await init();
+    const wasmOrigin = await init();
     const graph = await fakeGraph({ populate: { contacts: 25 } });
     const client = await openDelta({
       fetch: graph.fetch,
@@ -23,7 +22,7 @@ export async function round({ store }) {
     const count = (await contacts.count()) + ghosts;
     await client.close();
     if (retries !== 2 || storeContract(() => {}).length < 10) throw new Error(`${retries} retries`);
-    return { rung, pages, added, count };
+    return { wasmOrigin, pages, added, count };
   } catch (error) {
     return { error: `${error?.code} ${error?.message}` };
   }

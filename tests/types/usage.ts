@@ -1,4 +1,4 @@
-// What a user writes, checked by the compiler alone. `@ts-expect-error` marks what it must refuse.
+// Code of users, which is only compiled. `@ts-expect-error` marks lines that must not compile.
 import type { PublicClientApplication } from "@azure/msal-browser";
 import { DeltaError, init, openDelta } from "deltalink";
 import type {
@@ -54,9 +54,9 @@ export async function clients(): Promise<void> {
   await init();
   await init(new URL("https://cdn.contoso.example/deltalink.wasm"));
   await init(fetch("/deltalink.wasm"));
-  const rung = await init(wasm);
-  same<typeof rung, "url" | "file" | "module" | "inline" | "given">(true);
-  void rung;
+  const origin = await init(wasm);
+  same<typeof origin, "url" | "file" | "module" | "inline" | "given">(true);
+  void origin;
   const account = pca.getAllAccounts()[0];
   if (account) await openDelta({ token: fromMsal(pca, { account, scopes: ["Calendars.Read"] }) });
   await openDelta({ token: () => "t", account: "a", cloud: "china" });
@@ -80,20 +80,20 @@ export async function clients(): Promise<void> {
     retry: { maxWait: 1000 },
   });
   await openDelta({ token: () => "t", store: "memory" });
-  // @ts-expect-error a token source is needed
+  // @ts-expect-error a token source is required
   await openDelta({ account: "a" });
-  // @ts-expect-error no such cloud
+  // @ts-expect-error there is no such cloud
   await openDelta({ token: () => "t", cloud: "germany" });
-  // @ts-expect-error a token is a text
+  // @ts-expect-error a token is a string
   await openDelta({ token: () => 7, account: "a" });
-  // @ts-expect-error no such store
+  // @ts-expect-error there is no such store
   await openDelta({ token: () => "t", store: "disk" });
 }
 
 export async function contract(disk: DeltaStore & { file: string }): Promise<void> {
   for (const { name, run } of storeContract(() => store)) await run().then(() => name.length);
   storeContract(async () => disk, { reopen: ({ file }) => ({ ...disk, file }) });
-  // @ts-expect-error not a store
+  // @ts-expect-error the object is not a store
   storeContract(() => ({ load: async () => undefined }));
 }
 
@@ -114,15 +114,15 @@ export async function testing(): Promise<void> {
   graph.fault("neitherLink", { collection: "users", kind: "next", times: Infinity });
   graph.fault({ name: "throttle", retryAfter: 2 });
   const status: number | undefined = graph.requests()[0]?.status;
-  // @ts-expect-error no such collection
+  // @ts-expect-error there is no such collection
   graph.add("cars");
-  // @ts-expect-error a subject is a text
+  // @ts-expect-error a subject is a string
   graph.add("events", { subject: 7 });
-  // @ts-expect-error no such fault
+  // @ts-expect-error there is no such fault
   graph.fault("flood");
-  // @ts-expect-error no such setting
+  // @ts-expect-error there is no such setting
   graph.set({ pages: 3 });
-  // @ts-expect-error recordings can't be restored
+  // @ts-expect-error recordings cannot be restored
   graph.restore("recordings", id);
   void [subjects, status];
 }
@@ -153,7 +153,7 @@ export async function queries(): Promise<void> {
     timeZone: "W. Europe Standard Time",
   });
   client.events({ window: {}, mirror: false });
-  // @ts-expect-error one way to say it
+  // @ts-expect-error window excludes start and end
   client.events({ window: { daysBack: 7 }, start: "2026-11-01", end: "2026-12-01" });
   // @ts-expect-error days are numbers
   client.events({ window: { daysBack: "7" } });
@@ -173,7 +173,7 @@ export async function queries(): Promise<void> {
   const frozen = client.track("/users/delta", { select: ["id", "mail"] as const, ids: ["x"] as const });
   same<typeof frozen, typeof picked>(true);
   void frozen;
-  // @ts-expect-error what is made of it must be known: a feed has no mirror to read
+  // @ts-expect-error mirror must be a literal, because a feed has no mirror to read
   client.orgContacts({ mirror: Math.random() > 0.5 });
   same<typeof whole, DeltaQuery<User>>(true);
   const folder = "inbox";
@@ -188,7 +188,7 @@ export async function queries(): Promise<void> {
   const size: unknown = extended?.extension_1f2_shoeSize;
   const named = client.track<{ id: string }>("/users/delta", { mirror: false });
   same<typeof named, DeltaFeed<{ id: string }>>(true);
-  // @ts-expect-error what is not selected is not there
+  // @ts-expect-error items have only the selected properties
   void (await picked.all())[0]?.displayName;
   void [groups, whole, messages, unknown, size, named, pickedFeed];
   const any = client.track("/new/things/delta", { prefer: ["x"], query: { $deltatoken: "latest" } });
@@ -200,7 +200,7 @@ export async function queries(): Promise<void> {
   for await (const contact of contacts.items({ limit: 50 })) void contact.mail;
   // @ts-expect-error contacts have no series
   contacts.items({ occurrences: "complete" });
-  // @ts-expect-error the mirror is read whole, or by items()
+  // @ts-expect-error all() reads the whole mirror; items() can stop early
   void events.all({ limit: 1 });
   const report: RoundReport = await events.sync({ signal: new AbortController().signal });
   const base: DeltaFeed<Event> = events;
@@ -252,7 +252,7 @@ export function listening(query: DeltaQuery<Event>): void {
     for (const change of changes) told(change);
     if (info.remote) stop();
   });
-  // @ts-expect-error no such event
+  // @ts-expect-error there is no such event
   query.on("changes", () => {});
   // @ts-expect-error a feed has no mirror to compare with
   (query as DeltaFeed<Event>).on("change", () => {});
@@ -278,7 +278,7 @@ export async function rounds(query: DeltaQuery<Event>): Promise<void> {
 function told(change: Change<Event>): string {
   switch (change.type) {
     case "upsert":
-      // A partial item has only what changed.
+      // A partial item has only the changed properties.
       if (change.partial) return change.item.subject ?? "";
       return `${change.isNew} ${change.item.subject} ${change.old?.subject}`;
     case "remove":
@@ -299,5 +299,5 @@ export function errors(error: unknown): string {
       return `${error.message} ${error.status} ${error.graphCode} ${error.requestId} ${error.retryable} ${error.report?.requests}`;
   }
 }
-// @ts-expect-error no such code
+// @ts-expect-error there is no such code
 export const wrong: DeltaErrorCode = "gone";

@@ -1,5 +1,4 @@
-// Without the DOM library and without any host's types: every declaration of the package still
-// holds.
+// Compiles against every declaration of the package without the DOM library and types of hosts.
 import { DeltaError, init, openDelta } from "deltalink";
 import type { DeltaStore, TokenRequest } from "deltalink";
 import { clientCredentials } from "deltalink/auth";
@@ -21,7 +20,7 @@ export async function worker(): Promise<void> {
   const graph = await fakeGraph();
   await openDelta({ token: graph.token, fetch: graph.fetch, store: "memory" });
   for (const { name, run } of storeContract(() => store)) await run().then(() => name);
-  // @ts-expect-error a token source is needed
+  // @ts-expect-error a token source is required
   await openDelta({});
 }
 
