@@ -1,5 +1,5 @@
-// The rules of the agenda in time zones that are easy to get wrong. The tests set TZ, the zone of the
-// machine, to the zone of the viewer or to another one.
+// The rules of the agenda in time zones that are easy to get wrong. The tests set TZ, the zone of
+// the machine, to the zone of the viewer or to another one.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./compile.mjs";
