@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks the crates and the npm packages for known vulnerabilities, each where its database can be
-# reached. Ends with 1 only if a check ran and found something.
+# Checks the crates and the npm packages for known vulnerabilities. Skips a check whose database is
+# out of reach. Exits with 1 only if a check ran and found a vulnerability.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh
@@ -13,18 +13,18 @@ if ! command -v cargo-deny >/dev/null; then
 elif ! timeout 60 cargo deny fetch db >/dev/null 2>&1; then
   say "crates: not checked, the advisory database cannot be reached"
 elif cargo deny check advisories; then
-  say "crates: nothing known"
+  say "crates: no known vulnerability"
 else
   found=1
 fi
 
-# npm: the registry answers the request with a report, or with an error.
+# npm: the registry sends a report or an error.
 report=$(timeout 60 npm audit --json 2>/dev/null || true)
 node -e '
   let report;
   try { report = JSON.parse(process.argv[1]); } catch { report = {}; }
   if (!report.metadata?.vulnerabilities) {
-    console.log("audit: npm packages: not checked, the registry gives no report");
+    console.log("audit: npm packages: not checked, the registry sent no report");
     process.exit(0);
   }
   const { info, low, moderate, high, critical } = report.metadata.vulnerabilities;

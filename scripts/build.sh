@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Builds the npm package (dist/package, dist/deltalink.tgz), the fake Graph and, on the packed package, the dashboard.
+# Builds the npm package (dist/package, dist/deltalink.tgz), the fake Graph, and the dashboard, which
+# imports the packed package.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh
 esbuild() { node_modules/.bin/esbuild "$@" --minify --format=esm --target=es2022 --log-level=warning; }
 
-# Panic messages name source files: without this they would name this machine's folders. Added to the flags of .cargo/config.toml.
+# Panic messages contain paths of source files. Remaps them, so that no folder of this machine is in
+# the package. Cargo adds these flags to those of .cargo/config.toml.
 cargo="${CARGO_HOME:-$HOME/.cargo}"
 if [ ! -d target/wasm32-unknown-unknown/release ]; then echo "build: compiling for the first time takes a minute or two"; fi
 remap="\"--remap-path-prefix=$PWD/=\", \"--remap-path-prefix=$HOME/=\", \"--remap-path-prefix=$(rustc --print sysroot)/lib/rustlib/src/rust/=\""
@@ -15,11 +17,12 @@ release=target/wasm32-unknown-unknown/release
 rm -rf dist/package dist/bindgen
 mkdir -p dist/package
 wasm-bindgen --target web --omit-default-module-path --no-typescript --out-dir dist/bindgen $release/deltalink.wasm
-# Inlining at this point saves bytes and costs gzipped ones.
+# Without these limits wasm-opt inlines more: the file becomes smaller, but not its gzipped form.
 node_modules/.bin/wasm-opt -Oz --one-caller-inline-max-function-size=20 --always-inline-max-function-size=5 \
   --flexible-inline-max-function-size=5 --strip-debug --strip-producers dist/bindgen/deltalink_bg.wasm -o dist/package/deltalink.wasm
-# wasm-bindgen's JavaScript, as a function that gives an instance of its own each time it is called. Some of its globals are the caller's:
-# engine.js guards what comes out of WebAssembly, and stops the timers and requests of an instance that has ended.
+# Wraps the JavaScript of wasm-bindgen into a function that returns a new instance for each call. The
+# caller passes some globals: engine.js guards the exports of WebAssembly, and stops the timers and
+# requests of an instance that has ended.
 node_modules/.bin/esbuild dist/bindgen/deltalink.js --bundle --format=iife --global-name=api --minify --target=es2022 --log-level=warning \
   --banner:js='export default function glue(WebAssembly, setTimeout, clearTimeout, AbortController) {' --footer:js='return api; }' --outfile=dist/package/deltalink.js
 cp pkg-template/*.js pkg-template/*.d.ts pkg-template/package.json README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE dist/package/
@@ -27,7 +30,7 @@ cp -r pkg-template/stores dist/package/
 node scripts/notices.mjs >dist/package/THIRD-PARTY-NOTICES
 node scripts/stamp.mjs dist/package/deltalink.wasm dist/package/compile.js
 node scripts/inline.mjs dist/package/deltalink.wasm dist/package/inline.js
-# The fake Graph of deltalink/testing, again only when it has changed: wasm-opt takes its time.
+# The fake Graph of deltalink/testing. Built only if it has changed, because wasm-opt is slow.
 if [ ! dist/fake/fake-graph.wasm -nt $release/fake_graph_wasm.wasm ]; then
   rm -rf dist/fake
   wasm-bindgen --target web --omit-default-module-path --no-typescript --out-dir dist/fake $release/fake_graph_wasm.wasm
@@ -37,17 +40,17 @@ cp dist/fake/fake-graph.wasm dist/package/
 cp pkg-template/inline.js dist/package/fake-graph-inline.js
 node scripts/inline.mjs dist/package/fake-graph.wasm dist/package/fake-graph-inline.js
 esbuild dist/fake/fake_graph_wasm.js --outfile=dist/package/fake-graph-glue.js
-# Minified as they are, module by module: every host imports its own entry.
+# Minifies each module on its own instead of bundling them, because every host imports its own entry.
 esbuild dist/package/{index,changes,engine,error,locks,round,shared,snapshot,status,window,compile,inline,fake-graph-inline,browser,node,workerd,edge-light}.js \
   --allow-overwrite --outdir=dist/package
 esbuild dist/package/stores/*.js --allow-overwrite --outdir=dist/package/stores
 (cd dist/package && npm pack --silent --pack-destination .. >/dev/null)
 mv dist/deltalink-*.tgz dist/deltalink.tgz
-# What stands beside www and the tests is the packed package, unpacked: nobody here imports the sources.
-for place in www tests; do
-  rm -rf "$place/node_modules/deltalink"
-  mkdir -p "$place/node_modules/deltalink"
-  tar xzf dist/deltalink.tgz -C "$place/node_modules/deltalink" --strip-components=1
+# The dashboard and the tests import the unpacked package, never the sources.
+for folder in www tests; do
+  rm -rf "$folder/node_modules/deltalink"
+  mkdir -p "$folder/node_modules/deltalink"
+  tar xzf dist/deltalink.tgz -C "$folder/node_modules/deltalink" --strip-components=1
 done
 cargo build --quiet --locked -p fake-graph
 node_modules/.bin/vite build --config www/vite.config.ts --logLevel warn

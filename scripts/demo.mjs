@@ -1,13 +1,13 @@
-// Serves the dashboard on a fake Graph of its own until Ctrl-C: node scripts/demo.mjs [port]
+// Serves the dashboard and a fake Graph until Ctrl-C: node scripts/demo.mjs [port]
 import { startFake } from "../tests/fake.mjs";
 
 const port = process.argv[2] ?? "4747";
 const fake = await startFake("--port", port, "--seed", "1", "--static", "www/dist").catch((error) => {
-  console.error(`demo: ${error.message}; is port ${port} taken? make demo PORT=… takes another one`);
+  console.error(`demo: ${error.message}; if port ${port} is in use, choose another one: make demo PORT=8080`);
   process.exit(1);
 });
 console.log(
-  `\n  The dashboard, on a fake Microsoft Graph:  ${fake.origin}/\n\n  Ctrl-C ends it. What it stored stays in the browser; the server forgets.\n`,
+  `\n  The dashboard, on a fake Microsoft Graph:  ${fake.origin}/\n\n  Ctrl-C stops it. The browser keeps what the dashboard stored; the fake Graph keeps nothing.\n`,
 );
 process.on("SIGINT", async () => {
   await fake.stop();

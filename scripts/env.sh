@@ -1,4 +1,5 @@
-# Where the tools are. Sourced by the scripts and printed for Node by `scripts/env.sh print`.
+# Sets the paths of the tools and browsers. The scripts and the Makefile source it; the test runner
+# sources it and prints the variables.
 TOOLS="${DELTALINK_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/deltalink-tools}"
 export TOOLS PATH="$TOOLS/bin:$PATH"
 first() { local p; for p in "$@"; do [ -x "$p" ] && { printf '%s' "$p"; return; }; done; true; }

@@ -1,15 +1,16 @@
-// Puts a wasm, gzipped, into the module that is its copy in JavaScript.
+// Writes a wasm file, gzipped and in base64, into a JavaScript module for hosts that cannot load the
+// file: node scripts/inline.mjs WASM MODULE
 import { readFileSync, writeFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 
-const [wasm, copy] = process.argv.slice(2);
-const source = readFileSync(copy, "utf8");
-const place = 'const GZIPPED = "";';
-if (!source.includes(place)) throw new Error(`${copy} has no place for the wasm`);
+const [wasm, module] = process.argv.slice(2);
+const source = readFileSync(module, "utf8");
+const placeholder = 'const GZIPPED = "";';
+if (!source.includes(placeholder)) throw new Error(`${module} does not contain ${placeholder}`);
 writeFileSync(
-  copy,
+  module,
   source.replace(
-    place,
+    placeholder,
     `const GZIPPED = "${gzipSync(readFileSync(wasm), { level: 9 }).toString("base64")}";`,
   ),
 );

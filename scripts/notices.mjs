@@ -17,26 +17,24 @@ const cwd = new URL("..", import.meta.url);
 const options = { cwd, encoding: "utf8", maxBuffer: 2 ** 28 };
 const cargo = (...args) => execFileSync("cargo", [...args, "--locked"], options);
 
-/** `name version` of every crate in the wasm: no build scripts, no procedural macros. */
+/** `name version` of every crate in the wasm, without build scripts and procedural macros. */
 export function cratesOf(roots = ROOTS) {
   const packages = roots.flatMap((name) => ["-p", name]);
   const edges = ["-e", "normal,no-proc-macro", "--target", TARGET, "--prefix", "none", "--format", "{p}"];
   const lines = cargo("tree", ...packages, ...edges).split("\n");
-  // A path stands behind the crates of this repository.
+  // cargo prints a path after the crates of this repository.
   const others = lines.filter((line) => line && !/ \((\/|[A-Z]:)/.test(line));
   return [...new Set(others.map((line) => line.replace(/^(\S+) v(\S+).*$/, "$1 $2")))].sort();
 }
 
-/**
- * The texts of a crate's licence: the MIT one if it has the choice, otherwise all that it ships.
- */
+/** The texts of a crate's licence: only MIT if the crate offers it, otherwise all that it ships. */
 function textsOf({ name, version, license, authors, manifest_path }) {
   const folder = dirname(manifest_path);
   const files = readdirSync(folder).filter((file) =>
     /^(licen[cs]e|copying|unlicense|notice|copyright)/i.test(file),
   );
   const isMit = /\bMIT\b/.test(license ?? "");
-  // `(MIT OR Apache-2.0) AND Unicode-3.0` needs both sides.
+  // `(MIT OR Apache-2.0) AND Unicode-3.0` requires both licences.
   const chosen = isMit && !/\bAND\b/.test(license) ? files.filter((file) => /mit/i.test(file)) : [];
   const texts = (chosen.length ? chosen : files)
     .sort()
@@ -52,7 +50,7 @@ function textsOf({ name, version, license, authors, manifest_path }) {
 function notices() {
   const { packages } = JSON.parse(cargo("metadata", "--format-version", "1", "--filter-platform", TARGET));
   const byName = new Map(packages.map((one) => [`${one.name} ${one.version}`, one]));
-  // Crates of one project share their text.
+  // Crates of one project often have the same text, which is printed once.
   const groups = new Map();
   for (const crate of cratesOf()) {
     const found = byName.get(crate);

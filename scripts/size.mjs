@@ -1,6 +1,6 @@
-// Name, bytes, gzipped bytes of everything that ships. Fails over budget
-// (docs/decisions/0001-size-budget.md), and where something has grown by more than 3 % over the
-// figures in sizes.json. `make size ACCEPT=1` writes these.
+// Prints the bytes and gzipped bytes of everything that ships. Fails if a part is over its budget
+// (docs/decisions/0001-size-budget.md) or more than 3 % larger than its figure in sizes.json.
+// `make size ACCEPT=1` writes these figures.
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,32 +10,32 @@ import { build } from "esbuild";
 const KB = 1024;
 /** The budgets, in gzipped bytes. */
 const [WASM, FACADE, WORKER] = [175 * KB, 13 * KB, 190 * KB];
-const at = (path) => new URL(`../${path}`, import.meta.url).pathname;
-const FIGURES = at("scripts/sizes.json");
+const pathOf = (path) => new URL(`../${path}`, import.meta.url).pathname;
+const FIGURES = pathOf("scripts/sizes.json");
 const accepted = JSON.parse(await readFile(FIGURES, "utf8").catch(() => "{}"));
 const rows = [];
 const sizes = {};
-const wrong = [];
+const problems = [];
 
-function row(name, bytes, budget) {
-  weigh(name, bytes.length, gzipSync(bytes, { level: 9 }).length, budget);
+function addFile(name, bytes, budget) {
+  addRow(name, bytes.length, gzipSync(bytes, { level: 9 }).length, budget);
 }
 
-function weigh(name, bytes, gzip, budget) {
-  if (gzip > budget) wrong.push(`${name} is over its budget: ${gzip} of ${budget} gzipped bytes`);
+function addRow(name, bytes, gzip, budget) {
+  if (gzip > budget) problems.push(`${name} is over its budget: ${gzip} of ${budget} gzipped bytes`);
   const before = accepted[name];
   if (before === undefined)
-    wrong.push(`${name} has no figure in scripts/sizes.json; make size ACCEPT=1 writes it`);
+    problems.push(`${name} has no figure in scripts/sizes.json; write it with make size ACCEPT=1`);
   else if (gzip > before * 1.03) {
-    wrong.push(
-      `${name} has grown from ${before} to ${gzip} gzipped bytes, by ${(100 * (gzip / before - 1)).toFixed(1)} %. If what it brings is worth that, make size ACCEPT=1 writes the new figure into scripts/sizes.json, to be committed with its reason`,
+    problems.push(
+      `${name} has grown from ${before} to ${gzip} gzipped bytes, by ${(100 * (gzip / before - 1)).toFixed(1)} %. If the growth is justified, write the new figure with make size ACCEPT=1 and commit scripts/sizes.json with the reason`,
     );
   }
   sizes[name] = gzip;
   rows.push([name, bytes, gzip, before === undefined ? "" : gzip - before, budget ? `of ${budget}` : ""]);
 }
 
-/** What a bundler makes of an import. */
+/** The files that esbuild writes for a source. */
 async function bundled(source, options) {
   const folder = await mkdtemp(join(tmpdir(), "deltalink-size-"));
   await writeFile(join(folder, "entry.mjs"), source);
@@ -47,7 +47,7 @@ async function bundled(source, options) {
     format: "esm",
     target: "es2022",
     outdir: folder,
-    alias: { deltalink: at("tests/node_modules/deltalink") },
+    alias: { deltalink: pathOf("tests/node_modules/deltalink") },
     logLevel: "error",
     ...options,
   });
@@ -55,39 +55,42 @@ async function bundled(source, options) {
   return outputFiles;
 }
 
-const own = (file) => `export * from "${at("tests/node_modules/deltalink")}/${file}";`;
-/** One module of a bundle, or all of it. */
+const exportAll = (file) => `export * from "${pathOf("tests/node_modules/deltalink")}/${file}";`;
+/** One entry of the package, bundled and minified. */
 const entry = async (file, external = []) =>
-  Buffer.from((await bundled(own(file), { external }))[0].contents);
-const worker = `import { openDelta } from "${at("tests/node_modules/deltalink/workerd.js")}"; export default { async fetch() { await openDelta({ token: () => "", store: "memory" }); return new Response(); } };`;
+  Buffer.from((await bundled(exportAll(file), { external }))[0].contents);
+const worker = `import { openDelta } from "${pathOf("tests/node_modules/deltalink/workerd.js")}"; export default { async fetch() { await openDelta({ token: () => "", store: "memory" }); return new Response(); } };`;
 
-row("deltalink.wasm", await readFile(at("dist/package/deltalink.wasm")), WASM);
-// What every host loads beside it: the facade and the way to the wasm.
-row("facade", await entry("workerd.js", ["*.wasm"]), FACADE);
-row("facade, bundled for a browser", await entry("browser.js", ["./inline.js"]), FACADE);
-row("facade, bundled for Node", await entry("node.js", ["./inline.js", "node:*"]), FACADE);
-// Loaded where the wasm's file can't be reached; part of a bundle that is one file.
-row("the wasm as JavaScript", await readFile(at("dist/package/inline.js")));
-// For tests alone.
-row("deltalink/testing, its wasm as JavaScript", await readFile(at("dist/package/fake-graph-inline.js")));
-row("deltalink/msal", await entry("msal.js"), KB);
-row("deltalink/auth", await entry("auth.js"), 2 * KB);
+addFile("deltalink.wasm", await readFile(pathOf("dist/package/deltalink.wasm")), WASM);
+// The JavaScript that every host loads beside the wasm.
+addFile("facade", await entry("workerd.js", ["*.wasm"]), FACADE);
+addFile("facade, bundled for a browser", await entry("browser.js", ["./inline.js"]), FACADE);
+addFile("facade, bundled for Node", await entry("node.js", ["./inline.js", "node:*"]), FACADE);
+// Replaces the wasm where a host cannot load the file, for example in a bundle of a single file.
+addFile("the wasm as JavaScript", await readFile(pathOf("dist/package/inline.js")));
+// Only tests load it.
+addFile(
+  "deltalink/testing, its wasm as JavaScript",
+  await readFile(pathOf("dist/package/fake-graph-inline.js")),
+);
+addFile("deltalink/msal", await entry("msal.js"), KB);
+addFile("deltalink/auth", await entry("auth.js"), 2 * KB);
 for (const store of ["durable-object", "d1"])
-  row(`deltalink/stores/${store}`, await entry(`stores/${store}.js`), 1.5 * KB);
+  addFile(`deltalink/stores/${store}`, await entry(`stores/${store}.js`), 1.5 * KB);
 const upload = await bundled(worker, {
   loader: { ".wasm": "copy" },
   conditions: ["workerd", "worker", "browser"],
   assetNames: "[name]",
 });
-row("a Worker's upload", Buffer.concat(upload.map(({ contents }) => Buffer.from(contents))), WORKER);
-const tarball = await readFile(at("dist/deltalink.tgz"));
-weigh("the tarball", "", tarball.length);
+addFile("a Worker's upload", Buffer.concat(upload.map(({ contents }) => Buffer.from(contents))), WORKER);
+const tarball = await readFile(pathOf("dist/deltalink.tgz"));
+addRow("the tarball", "", tarball.length);
 
 const width = Math.max(...rows.map(([name]) => name.length));
 console.log(`${"".padEnd(width)}     bytes      gzip  +/-`);
-for (const [name, bytes, gzip, more, budget] of rows) {
+for (const [name, bytes, gzip, growth, budget] of rows) {
   console.log(
-    `${name.padEnd(width)} ${String(bytes).padStart(9)} ${String(gzip).padStart(9)} ${String(more && `${more > 0 ? "+" : ""}${more}`).padStart(6)}  ${budget}`.trimEnd(),
+    `${name.padEnd(width)} ${String(bytes).padStart(9)} ${String(gzip).padStart(9)} ${String(growth && `${growth > 0 ? "+" : ""}${growth}`).padStart(6)}  ${budget}`.trimEnd(),
   );
 }
 if (process.env.ACCEPT)
@@ -95,7 +98,9 @@ if (process.env.ACCEPT)
     FIGURES,
     `${JSON.stringify(Object.fromEntries(rows.map(([name, , gzip]) => [name, gzip])), null, 2)}\n`,
   );
-// What is over its budget can't be accepted.
-const left = process.env.ACCEPT ? wrong.filter((words) => words.includes("over its budget")) : wrong;
-for (const words of left) console.error(`size: ${words}`);
-if (left.length) process.exit(1);
+// A budget applies even with ACCEPT=1.
+const remaining = process.env.ACCEPT
+  ? problems.filter((problem) => problem.includes("over its budget"))
+  : problems;
+for (const problem of remaining) console.error(`size: ${problem}`);
+if (remaining.length) process.exit(1);

@@ -1,5 +1,5 @@
-// Writes what tells this wasm from those of other builds into it, as a section of its own, and into
-// the JavaScript that loads it.
+// Writes an id of this build into the wasm, as a custom section, and into the JavaScript that loads
+// it, so that the loader can tell a wasm of another build: node scripts/stamp.mjs WASM LOADER
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 
@@ -12,6 +12,6 @@ writeFileSync(
   Buffer.concat([wasm, Buffer.from([0, 1 + name.length + value.length, name.length]), name, value]),
 );
 const source = readFileSync(loader, "utf8");
-const place = 'const STAMP = "";';
-if (!source.includes(place)) throw new Error(`${loader} has no place for the stamp`);
-writeFileSync(loader, source.replace(place, `const STAMP = "${stamp}";`));
+const placeholder = 'const STAMP = "";';
+if (!source.includes(placeholder)) throw new Error(`${loader} does not contain ${placeholder}`);
+writeFileSync(loader, source.replace(placeholder, `const STAMP = "${stamp}";`));

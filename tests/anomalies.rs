@@ -94,7 +94,12 @@ fn anomaly_1_pages_that_repeat_a_subset_under_new_links_end_the_round_by_their_c
 #[test]
 fn anomaly_1_larger_pages_get_through_where_the_series_is_bigger_than_the_page() {
     let (schedule, mut bench) = fresh("events", json!({}));
-    let rule = json!([{ "match": { "kind": "next", "page_size_over": 0 }, "times": 8, "fault": { "name": "livelock", "cycle": 1 } }]);
+    let rule = json!([
+        {
+            "match": { "kind": "next", "page_size_over": 0 }, "times": 8,
+            "fault": { "name": "livelock", "cycle": 1 },
+        },
+    ]);
     bench.world.add_faults(&rule).unwrap();
     done(&mut bench);
     assert!(bench.report.page_size.is_some_and(|size| size > 6), "{:?}", bench.report.page_size);
@@ -162,8 +167,13 @@ fn anomaly_8_removals_of_events_outside_the_window_are_silent() {
     let (schedule, mut bench) = synced("events", json!({}));
     edit(
         &mut bench,
-        json!({ "collection": "events", "op": "add", "item": {
-        "subject": "Far away", "start": { "dateTime": "2027-06-01T10:00:00", "timeZone": "UTC" }, "end": { "dateTime": "2027-06-01T11:00:00", "timeZone": "UTC" } } }),
+        json!({
+            "collection": "events", "op": "add",
+            "item": {
+                "subject": "Far away", "start": { "dateTime": "2027-06-01T10:00:00", "timeZone": "UTC" },
+                "end": { "dateTime": "2027-06-01T11:00:00", "timeZone": "UTC" },
+            },
+        }),
     );
     done(&mut bench);
     assert_eq!((bench.report.items, bench.report.removed, bench.report.added), (1, 0, 0));
@@ -198,7 +208,9 @@ fn anomaly_10_members_stay_in_the_set_until_graph_says_that_they_left() {
     let (id, gone) = (before["id"].clone(), before["members"][0]["id"].clone());
     edit(
         &mut bench,
-        json!({ "collection": "groups", "op": "edit", "id": id, "patch": { "members": { "remove": [gone] } } }),
+        json!({
+            "collection": "groups", "op": "edit", "id": id, "patch": { "members": { "remove": [gone] } },
+        }),
     );
     done(&mut bench);
     let after = bench.items().remove(id.as_str().unwrap()).unwrap();

@@ -98,10 +98,12 @@ fn reply() -> impl Strategy<Value = Reply> {
         0_u16..1000
     ];
     prop_oneof![
-        6 => (any::<u8>(), prop::option::of(any::<bool>())).prop_map(|(name, made_progress)| Reply::Next(name, made_progress)),
+        6 => (any::<u8>(), prop::option::of(any::<bool>()))
+            .prop_map(|(name, made_progress)| Reply::Next(name, made_progress)),
         2 => any::<u8>().prop_map(Reply::Delta),
         1 => (0..HOSTILE.len(), any::<bool>()).prop_map(|(which, next)| Reply::Hostile(which, next)),
-        6 => (status, 0..CODES.len(), prop::option::of(0_u32..1000), prop::option::of(0_u8..4)).prop_map(|(status, code, after, claims)| Reply::Refused(status, code, after, claims)),
+        6 => (status, 0..CODES.len(), prop::option::of(0_u32..1000), prop::option::of(0_u8..4))
+            .prop_map(|(status, code, after, claims)| Reply::Refused(status, code, after, claims)),
         2 => lost().prop_map(Reply::NoResponse),
         1 => Just(Reply::Malformed),
         1 => (0_u32..600_000).prop_map(Reply::Throttled),
@@ -116,6 +118,10 @@ fn useless() -> impl Strategy<Value = Reply> {
     reply().prop_filter("it brings the round further", |reply| {
         !matches!(reply, Reply::Next(_, Some(true)) | Reply::Delta(_) | Reply::Throttled(_) | Reply::Crash)
     })
+}
+
+fn is_reset_signal(refusal: &Refusal) -> bool {
+    refusal.codes.iter().any(|code| CODES[1..3].contains(&code.as_str()))
 }
 
 fn query(kind: u8) -> Query {
@@ -356,7 +362,7 @@ impl Bench {
                             && matches!(refusal.status, 408 | 429 | 500..=509)
                             && refusal.status != 501
                             // A reset signal is no request to wait.
-                            && !(refusal.status == 408 && refusal.codes.iter().any(|code| CODES[1..3].contains(&code.as_str())))
+                            && !(refusal.status == 408 && is_reset_signal(refusal))
                             && let Some(after) = &refusal.retry_after
                         {
                             let wait = Duration::from_millis(after.parse::<f64>().unwrap() * 1000.0);
@@ -495,7 +501,10 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn the_invariants_hold_whatever_comes_back(kind in any::<u8>(), replies in prop::collection::vec(reply(), 0..120)) {
+    fn the_invariants_hold_whatever_comes_back(
+        kind in any::<u8>(),
+        replies in prop::collection::vec(reply(), 0..120),
+    ) {
         let mut bench = Bench::new(kind);
         let mut replies = replies.into_iter().peekable();
         for count in 0..40 {
@@ -524,12 +533,18 @@ proptest! {
     }
 
     #[test]
-    fn a_service_that_brings_nothing_new_is_not_asked_for_ever(kind in any::<u8>(), replies in prop::collection::vec(useless(), 1..5)) {
+    fn a_service_that_brings_nothing_new_is_not_asked_for_ever(
+        kind in any::<u8>(),
+        replies in prop::collection::vec(useless(), 1..5),
+    ) {
         let mut bench = Bench::new(kind);
         let mut names = 0_u8;
         let mut endless = replies.iter().cloned().cycle().map(|reply| match reply {
             // Links that change every time can't be told from progress by the links.
-            Reply::Next(name, made_progress) if name % 2 == 0 => { names = names.wrapping_add(1); Reply::Next(names, made_progress) }
+            Reply::Next(name, made_progress) if name % 2 == 0 => {
+                names = names.wrapping_add(1);
+                Reply::Next(names, made_progress)
+            }
             other => other,
         }).peekable();
         let ended = bench.round(&mut endless, 30_000)?;
@@ -537,17 +552,28 @@ proptest! {
     }
 
     #[test]
-    fn failures_leave_the_stored_link_as_it_is(kind in any::<u8>(), failures in prop::collection::vec(useless(), 1..60)) {
+    fn failures_leave_the_stored_link_as_it_is(
+        kind in any::<u8>(),
+        failures in prop::collection::vec(useless(), 1..60),
+    ) {
         let mut bench = Bench::new(kind);
-        prop_assert!(matches!(bench.round(&mut [Reply::Next(1, Some(true)), Reply::NoResponse(NoResponse::Network)].into_iter().chain(std::iter::repeat(Reply::Refused(403, 0, None, None))).peekable(), 1000)?, End::Failed(_)));
+        let one_page = [Reply::Next(1, Some(true)), Reply::NoResponse(NoResponse::Network)];
+        let forbidden = std::iter::repeat(Reply::Refused(403, 0, None, None));
+        let ended = bench.round(&mut one_page.into_iter().chain(forbidden).peekable(), 1000)?;
+        prop_assert!(matches!(ended, End::Failed(_)));
         let link = bench.stored_link();
         // No page, no reset signal, and less than three final refusals.
         let mut failures = failures.into_iter().filter(|reply| match reply {
-            Reply::Refused(status, code, ..) => !matches!(status, 400..=499) || *status == 401 || (*status == 403) || *code == 0 && matches!(status, 408 | 429),
+            Reply::Refused(status, code, ..) => match status {
+                401 | 403 => true,
+                408 | 429 => *code == 0,
+                status => !matches!(status, 400..=499),
+            },
             Reply::Next(..) => false,
             _ => true,
         });
-        let ended = bench.round(&mut failures.by_ref().chain(std::iter::repeat(Reply::Malformed)).peekable(), 10_000)?;
+        let malformed = std::iter::repeat(Reply::Malformed);
+        let ended = bench.round(&mut failures.by_ref().chain(malformed).peekable(), 10_000)?;
         prop_assert!(matches!(ended, End::Failed(_)));
         prop_assert_eq!(bench.stored_link(), link, "invariant 14");
     }

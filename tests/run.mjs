@@ -31,6 +31,7 @@ const chromium = { needs: ["Chromium"], after: ["build"] };
 // In the order in which they begin, as far as what each needs is free.
 const suites = [
   check("no sleeps", "node tests/no-sleeps.mjs", { budget: 5, quick: true }),
+  check("structure", "node tests/structure.mjs", { budget: 5, quick: true }),
   check("format", "cargo fmt --all --check && node_modules/.bin/prettier --check . --log-level=warn", {
     budget: 20,
     quick: true,

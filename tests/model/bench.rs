@@ -286,10 +286,11 @@ impl Bench {
 
     /// Invariants 1, 3, 4: what a commit may do.
     fn check_commit(&self, record: &Record, applied: &PageEffects<Value>) {
-        let ghosts = applied
-            .changes
-            .iter()
-            .any(|change| matches!(change, Change::Remove { reason, old: Some(_), .. } if reason.as_str() == "ghost"));
+        let is_ghost = |change: &Change<Value>| match change {
+            Change::Remove { reason, old: Some(_), .. } => reason.as_str() == "ghost",
+            _ => false,
+        };
+        let ghosts = applied.changes.iter().any(is_ghost);
         let sweeping = self
             .store
             .state

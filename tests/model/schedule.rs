@@ -110,7 +110,10 @@ fn fault(dice: &mut Dice) -> Value {
         1 => (json!({ "name": "cut", "n": 200 }), "any"),
         2 => (json!({ "name": "empty503" }), "any"),
         3 => (
-            json!({ "name": "status", "status": 429, "headers": { "Retry-After": dice.pick(&["0", "0.128", "1"]) } }),
+            json!({
+                "name": "status", "status": 429,
+                "headers": { "Retry-After": dice.pick(&["0", "0.128", "1"]) },
+            }),
             "any",
         ),
         4 => (
@@ -178,18 +181,25 @@ impl Schedule {
                 "users",
                 "track",
                 "/users/delta",
-                json!({ "select": ["displayName", "mail", "jobTitle", "manager"], "minimal": dice.one_in(2) }),
+                json!({
+                    "select": ["displayName", "mail", "jobTitle", "manager"], "minimal": dice.one_in(2),
+                }),
             ),
         };
         let silent = collection == "events" && dice.one_in(4);
         let during = dice.pick(&["next-round", "later-in-round", "both", "live"]);
         let options = json!({
-            "page_size": 3 + dice.below(8), "changes_during_round": during, "duplicates": dice.pick(&["none", "page", "pages", "both"]),
-            "reorder": dice.one_in(2), "empty_pages": dice.below(3), "trailing_empty_page": dice.one_in(4), "older_artifacts": dice.one_in(2),
-            "swap_token_names": dice.one_in(2), "generations": if dice.one_in(4) { json!(4) } else { Value::Null },
+            "page_size": 3 + dice.below(8), "changes_during_round": during,
+            "duplicates": dice.pick(&["none", "page", "pages", "both"]),
+            "reorder": dice.one_in(2), "empty_pages": dice.below(3), "trailing_empty_page": dice.one_in(4),
+            "older_artifacts": dice.one_in(2),
+            "swap_token_names": dice.one_in(2),
+            "generations": if dice.one_in(4) { json!(4) } else { Value::Null },
             "withhold_masters": dice.one_in(2), "withhold_masters_full": dice.one_in(3), "silent_occurrence_delete": silent,
-            "members_slice": 1 + dice.below(4), "page_overshoot": dice.below(3), "odata_context": dice.one_in(2),
-            "removed_in_full": dice.one_in(3), "drive_link": dice.pick(&["query", "path", "unquoted", "broken"]),
+            "members_slice": 1 + dice.below(4), "page_overshoot": dice.below(3),
+            "odata_context": dice.one_in(2),
+            "removed_in_full": dice.one_in(3),
+            "drive_link": dice.pick(&["query", "path", "unquoted", "broken"]),
             "empty_deleted_facet": dice.one_in(2), "outside_window_removals": dice.one_in(2), "string_booleans": dice.one_in(4),
             "directory_expired": dice.pick(&[400, 410]), "empty_calendar_two_requests": dice.one_in(2), "ignore_repeated_dates": dice.one_in(2),
             "expose_retry_after": dice.one_in(2), "invalid_token_status": dice.pick(&[400, 410]), "filter_empty_pages": dice.below(3),

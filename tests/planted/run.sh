@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Shows that the model test can fail: plants eleven bugs in a copy of the sources, one at a time, and
-# lets the schedules find each within a thousand. `bugs.patch` has to follow the sources it changes.
+# Shows that the model test finds bugs: patches eleven bugs into a copy of the sources and enables them
+# one at a time. At most a thousand schedules have to find each. Update `bugs.patch` when the sources
+# that it changes no longer match.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 tree=target/planted/tree

@@ -46,8 +46,11 @@ try {
 }
 process.exitCode = failed;
 
-/** A third of all replies; but for faults that lose what Graph had to say (items without an id, an emptied page): nobody could make up
- *  for those. Each rule takes its share of what the ones before have left. */
+/**
+ * Faults in a third of all replies, without those that lose data (items without an id, an emptied
+ * page), because no client can recover it. Each rule takes its share of the replies that the rules
+ * before it left.
+ */
 function worst() {
   const kinds = [
     ...[500, 502, 503, 504, 408].map((status) => ({ name: "status", status, code: "UnknownError" })),

@@ -1,12 +1,13 @@
 //! What a request asks for: its options, its preferences, and whose data it is. Everything the
 //! service refuses is refused here.
 
+use crate::answers::Failure;
 use crate::clock;
 use crate::http::Request;
 use crate::options::Options;
 use crate::route::{Collection, Route};
 use crate::text::{self, Param};
-use crate::world::{Caller, Failure, World, is_token_name};
+use crate::world::{Caller, World, is_token_name};
 use std::collections::BTreeSet;
 
 const DAY: i64 = 86_400_000;

@@ -3,9 +3,10 @@
 
 use crate::clock;
 use crate::http::{Request, Response};
+use crate::populate::Populate;
 use crate::route::Collection;
 use crate::text::{self, Param};
-use crate::world::{Populate, World};
+use crate::world::World;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -120,9 +121,15 @@ impl Server {
         if let Some(wish) = map.get("populate") {
             world.populate(&populate(wish, now)?, now);
         }
-        let tokens = json!({ "delegated": world.token("delegated", None, None, now), "app": world.token("app", None, None, now) });
+        let tokens = json!({
+            "delegated": world.token("delegated", None, None, now),
+            "app": world.token("app", None, None, now),
+        });
         let (user, address) = world.me();
-        let reply = json!({ "id": id, "root": root, "tokens": tokens, "user": { "id": user, "address": address }, "seed": seed });
+        let reply = json!({
+            "id": id, "root": root, "tokens": tokens, "user": { "id": user, "address": address },
+            "seed": seed,
+        });
         // Creating a world that is there already makes it anew.
         self.worlds.insert(id, world);
         Ok(reply)
@@ -170,9 +177,9 @@ fn command(world: &mut World, method: &str, rest: &[&str], query: &[Param], body
     match (method, rest) {
         ("GET", []) => {
             let (user, address) = world.me();
-            Ok(
-                json!({ "root": world.root(), "seed": world.seed(), "user": { "id": user, "address": address } }),
-            )
+            Ok(json!({
+                "root": world.root(), "seed": world.seed(), "user": { "id": user, "address": address },
+            }))
         }
         ("GET", ["options"]) => Ok(world.options().to_json()),
         ("PATCH", ["options"]) => {

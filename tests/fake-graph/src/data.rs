@@ -171,7 +171,8 @@ pub(crate) fn contact(rng: &mut Rng) -> Item {
     }
     if rng.chance(60) {
         let address = json!([{
-            "city": city, "countryOrRegion": country, "officeLocation": null, "postalCode": post, "state": state,
+            "city": city, "countryOrRegion": country, "officeLocation": null, "postalCode": post,
+            "state": state,
             "street": format!("{} {}", 1 + rng.below(180), rng.pick(&STREETS)),
         }]);
         item.insert("addresses".to_owned(), address);
@@ -345,7 +346,10 @@ pub(crate) fn event(rng: &mut Rng, me: &Account, subject: &str, start: i64, end:
         "onlineMeetingUrl": null,
         "onlineMeeting": null,
         "responseStatus": { "response": "organizer", "time": "0001-01-01T00:00:00Z" },
-        "location": { "displayName": "", "locationType": "default", "uniqueIdType": "unknown", "address": {}, "coordinates": {} },
+        "location": {
+            "displayName": "", "locationType": "default", "uniqueIdType": "unknown", "address": {},
+            "coordinates": {},
+        },
         "locations": [],
         "attendees": [],
         "organizer": { "emailAddress": { "name": me.name, "address": me.address } },
@@ -373,7 +377,9 @@ fn people(rng: &mut Rng, n: u64) -> Value {
 }
 
 fn place(item: &mut Item, name: &str) {
-    let place = json!({ "displayName": name, "locationType": "conferenceRoom", "uniqueId": name, "uniqueIdType": "private" });
+    let place = json!({
+        "displayName": name, "locationType": "conferenceRoom", "uniqueId": name, "uniqueIdType": "private",
+    });
     set(item, "locations", json!([place]));
     set(item, "location", place);
 }
@@ -435,11 +441,20 @@ pub(crate) fn calendar(rng: &mut Rng, me: &Account, around: i64, n: u64) -> Vec<
                 let occurrences: Vec<_> =
                     gaps.iter().take(most).map(|d| (start + d * DAY, start + d * DAY + length)).collect();
                 let pattern = if standup {
-                    json!({ "type": "weekly", "interval": 1, "daysOfWeek": ["monday", "tuesday", "wednesday", "thursday", "friday"], "firstDayOfWeek": "monday" })
+                    json!({
+                        "type": "weekly", "interval": 1,
+                        "daysOfWeek": ["monday", "tuesday", "wednesday", "thursday", "friday"],
+                        "firstDayOfWeek": "monday",
+                    })
                 } else {
-                    json!({ "type": "weekly", "interval": 1, "daysOfWeek": ["monday"], "firstDayOfWeek": "monday" })
+                    json!({
+                        "type": "weekly", "interval": 1, "daysOfWeek": ["monday"], "firstDayOfWeek": "monday",
+                    })
                 };
-                let range = json!({ "type": "numbered", "startDate": clock::bare(start).split('T').next().unwrap_or(""), "numberOfOccurrences": occurrences.len() });
+                let range = json!({
+                    "type": "numbered", "startDate": clock::bare(start).split('T').next().unwrap_or(""),
+                    "numberOfOccurrences": occurrences.len(),
+                });
                 set(&mut item, "recurrence", json!({ "pattern": pattern, "range": range }));
                 let exception = (occurrences.len() > 2).then_some(2);
                 Series { master: item, occurrences, exception }
@@ -518,7 +533,8 @@ pub(crate) fn touch(rng: &mut Rng, collection: &str) -> Item {
     object(match collection {
         "events" => json!({ "subject": format!("{} (moved to {})", rng.pick(&SUBJECTS), rng.pick(&ROOMS)) }),
         "contacts" | "users" => {
-            json!({ "jobTitle": format!("{} {}", rng.pick(&["Senior", "Acting", "Deputy", "Group"]), rng.pick(&TITLES)) })
+            let rank = rng.pick(&["Senior", "Acting", "Deputy", "Group"]);
+            json!({ "jobTitle": format!("{rank} {}", rng.pick(&TITLES)) })
         }
         "groups" => {
             json!({ "description": format!("Works with {} since day {}", rng.pick(&COMPANIES), rng.below(999)) })

@@ -1,24 +1,26 @@
 //! Rounds, and the links that carry them on.
 
+use crate::answers::{Answer, Failure};
 use crate::ask::{Prefs, Spec, select, zone_offset};
 use crate::clock;
 use crate::data;
 use crate::listing::Entry;
-use crate::options::{DriveLink, Duplicates, DuringRound};
+use crate::options::{Duplicates, DuringRound};
+use crate::page::Page;
 use crate::route::{Collection, Route};
 use crate::table::Version;
-use crate::text::{self, Param, encode};
-use crate::world::{Answer, Caller, Failure, State, World, is_token_name};
-use serde_json::{Map, Value, json};
+use crate::text::{self, Param};
+use crate::world::{Caller, State, World, is_token_name};
+use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// All rounds that began with one initial request.
 #[derive(Debug, Clone)]
 pub(crate) struct Stream {
-    spec: Spec,
+    pub(crate) spec: Spec,
     /// The generation of the newest link (graph-facts 2.6).
-    highest: u64,
+    pub(crate) highest: u64,
 }
 
 /// One round. It holds what it saw when it began.
@@ -30,78 +32,6 @@ pub(crate) struct Round {
     pin: u64,
     /// Changes up to here are listed.
     listed: u64,
-}
-
-/// A link that was given out.
-#[derive(Debug, Clone)]
-pub(crate) struct Token {
-    pub(crate) collection: Collection,
-    pub(crate) state: State,
-    /// Path and query below the root, as issued.
-    pub(crate) link: String,
-    pub(crate) dead: bool,
-    pub(crate) poison: Option<(u16, String)>,
-    stream: usize,
-    generation: u64,
-    issued: u64,
-    next: bool,
-}
-
-/// One page before it becomes text, so that faults can bend it.
-#[derive(Debug, Clone)]
-pub(crate) struct Page {
-    context: Option<String>,
-    pub(crate) next: Option<String>,
-    pub(crate) delta: Option<String>,
-    count: bool,
-    pub(crate) value: Vec<Map<String, Value>>,
-    /// Drives put the link after `value`, all others before it (graph-facts 2.5).
-    link_last: bool,
-    pub(crate) stream: usize,
-    pub(crate) here: State,
-    /// How `value` is spoiled.
-    pub(crate) odd: Option<String>,
-}
-
-impl Page {
-    pub(crate) fn text(&self) -> String {
-        let mut links = Vec::new();
-        for (name, link) in [("@odata.nextLink", &self.next), ("@odata.deltaLink", &self.delta)] {
-            if let Some(link) = link {
-                links.push(format!("\"{name}\":{}", Value::from(link.as_str())));
-            }
-        }
-        if self.count {
-            links.push(format!("\"@odata.count\":{}", self.value.len()));
-        }
-        let items: Vec<String> = self.value.iter().map(item_text).collect();
-        let value = match self.odd.as_deref() {
-            Some("no_value") => None,
-            Some("value_null") => Some("\"value\":null".to_owned()),
-            Some("value_object") => Some("\"value\":{}".to_owned()),
-            Some("wrong_type") => Some("\"value\":[1,\"two\",null,[],{\"id\":3}]".to_owned()),
-            _ => Some(format!("\"value\":[{}]", items.join(","))),
-        };
-        let context =
-            self.context.as_ref().map(|c| format!("\"@odata.context\":{}", Value::from(c.as_str())));
-        let mut parts: Vec<String> = context.into_iter().collect();
-        if self.link_last {
-            parts.extend(value);
-            parts.extend(links);
-        } else {
-            parts.extend(links);
-            parts.extend(value);
-        }
-        format!("{{{}}}", parts.join(","))
-    }
-}
-
-/// `@removed` stands after `id` in the bodies of Outlook and the directory (graph-facts 2.2).
-fn item_text(item: &Map<String, Value>) -> String {
-    let (last, first): (Vec<_>, Vec<_>) = item.iter().partition(|(k, _)| *k == "@removed");
-    let members: Vec<String> =
-        first.into_iter().chain(last).map(|(k, v)| format!("{}:{v}", Value::from(k.as_str()))).collect();
-    format!("{{{}}}", members.join(","))
 }
 
 impl World {
@@ -354,64 +284,6 @@ impl World {
         }
     }
 
-    /// A token text the service never gave out: decoded, encoded again, cut or made up.
-    fn never_issued(&self, collection: Collection, params: &[Param]) -> Failure {
-        let status = u16::try_from(self.options.invalid_token_status).unwrap_or(400);
-        let param = params.iter().find(|p| is_token_name(Some(collection), &p.name));
-        let name = param.map_or("token", |p| p.name.as_str());
-        let mut failure = match collection {
-            Collection::Drive => Failure {
-                inner: Some("resyncChangesApplyDifferences".to_owned()),
-                ..Failure::new(410, "resyncRequired", "Resync required.")
-            },
-            c if c.directory() => Failure::new(
-                u16::try_from(self.options.directory_expired).unwrap_or(400),
-                "syncStateNotFound",
-                "The sync state is not found.",
-            ),
-            _ => Failure::new(
-                status,
-                "InvalidDeltaToken",
-                format!("The value '...' of parameter '{name}' is invalid."),
-            ),
-        };
-        failure.unexpected = true;
-        failure
-    }
-
-    /// The reset of each resource (graph-facts 4).
-    fn expired(&self, collection: Collection, route: &Route, generation: u64, highest: u64) -> Failure {
-        match collection {
-            Collection::Events | Collection::Messages => {
-                let last = |n: u64| highest.saturating_sub(n);
-                let message = format!(
-                    "The sync state generation is not found; generation={generation};[highest={highest}][{highest}][{}][{}].",
-                    last(2),
-                    last(1)
-                );
-                Failure::new(410, "SyncStateNotFound", message)
-            }
-            Collection::Drive => {
-                let mut failure = Failure::new(
-                    410,
-                    "resyncRequired",
-                    "Resync required. Replace any local items with the server's version (including deletes).",
-                );
-                failure.inner = Some("resyncChangesApplyDifferences".to_owned());
-                failure
-                    .headers
-                    .push(("Location".to_owned(), format!("{}{}?token=", self.root, route.link_path)));
-                failure
-            }
-            Collection::Recordings => Failure::new(410, "syncStateNotFound", "The sync state is not found."),
-            _ => Failure::new(
-                u16::try_from(self.options.directory_expired).unwrap_or(400),
-                "syncStateNotFound",
-                "The sync state is not found.",
-            ),
-        }
-    }
-
     // ---- pages and links ----
 
     fn page_size(&self, spec: &Spec, prefs: &Prefs) -> usize {
@@ -532,64 +404,6 @@ impl World {
         {
             chosen.insert(0, before.clone());
         }
-    }
-
-    /// A new link, in the dialect of the resource (graph-facts 2.4). Every link is new, also where
-    /// a page is asked for again.
-    pub(crate) fn mint(&mut self, stream: usize, state: State, next: bool, now: u64) -> Option<String> {
-        let known = self.streams.get_mut(stream)?;
-        known.highest += 1;
-        let generation = known.highest;
-        let (collection, path) = (known.spec.collection, known.spec.link_path.clone());
-        let text = match collection {
-            Collection::Recordings => {
-                // Teams: percent-encoded JSON with `+ # ~ =` in it; decoding it once cuts the URL
-                // at the `#`.
-                let inner = json!({
-                    "Continuation": format!("+RID:~{}#RT:{generation}#TRC:{}#FPC:{}==", self.rng.text(12), self.rng.below(900), self.rng.text(8)),
-                    "Version": 1,
-                    "Partition": format!("{}+{}=", self.rng.text(14), self.rng.text(6)),
-                });
-                encode(&inner.to_string())
-            }
-            // Drive: ampersands inside, so decoding it once cuts it too.
-            Collection::Drive => encode(&format!(
-                "{};{}&i={};%23;%23;{}=",
-                self.rng.text(24),
-                self.rng.text(16),
-                self.rng.below(99_999),
-                self.rng.text(10)
-            )),
-            c if c.outlook() => format!("{}.{}", self.rng.text(120), self.rng.text(43)),
-            _ => self.rng.text(128),
-        };
-        let swap = self.options.swap_token_names;
-        let link = match collection {
-            Collection::Recordings => format!("{path}?skipToken={text}"),
-            Collection::Drive => match self.options.drive_link {
-                DriveLink::Query => format!("{path}?token={text}"),
-                DriveLink::Path => format!("{path}(token='{text}')"),
-                DriveLink::Unquoted => format!("{path}(token={text})"),
-                DriveLink::Broken => format!("{path}?(token='{text}')"),
-            },
-            _ => format!("{path}?{}={text}", if next != swap { "$skiptoken" } else { "$deltatoken" }),
-        };
-        let whole = format!("{}{link}", self.root);
-        self.tokens.insert(
-            text,
-            Token {
-                collection,
-                state,
-                link,
-                dead: false,
-                poison: None,
-                stream,
-                generation,
-                issued: now,
-                next,
-            },
-        );
-        Some(whole)
     }
 }
 

@@ -3,10 +3,10 @@
 use crate::clock;
 use crate::data::{self, Item};
 use crate::route::Collection;
-use crate::world::{Populate, World};
+use crate::world::World;
 use serde_json::{Map, Value, json};
 
-const DAY: i64 = 86_400_000;
+pub(crate) const DAY: i64 = 86_400_000;
 
 fn span_of(item: &Item) -> Option<(i64, i64)> {
     let at = |name: &str| item.get(name)?.get("dateTime")?.as_str().and_then(clock::parse);
@@ -23,73 +23,13 @@ impl World {
         self.seq
     }
 
-    /// Fills the world with believable content.
-    pub fn populate(&mut self, wish: &Populate, now_ms: u64) {
-        let me = self.person(self.me().0);
-        let around = wish.around.div_euclid(DAY) * DAY;
-        let mut rng = self.rng.fork();
-        for series in data::calendar(&mut rng, &me, around, wish.events) {
-            let master = self.put_event(&format!("{}|", me.id), None, series.master.clone(), now_ms);
-            for (n, (start, end)) in series.occurrences.iter().enumerate() {
-                let id = self.put_occurrence(&master, *start, *end, now_ms);
-                if series.exception == Some(n) {
-                    let patch =
-                        json!({ "start": data::when(start + 3_600_000), "end": data::when(end + 3_600_000) });
-                    self.patch_event(&id, patch.as_object().cloned().unwrap_or_default(), now_ms);
-                }
-            }
-        }
-        for _ in 0..wish.contacts {
-            let (id, item) = (rng.guid(), data::contact(&mut rng));
-            self.put(Collection::Contacts, "", &id, item, now_ms);
-        }
-        let accounts = self.accounts.clone();
-        let mut users: Vec<String> = Vec::new();
-        for n in 0..wish.users {
-            let known = usize::try_from(n).ok().and_then(|n| accounts.get(n));
-            let id = known.map_or_else(|| rng.guid(), |a| a.id.clone());
-            let item = data::user(&mut rng, known);
-            self.put(Collection::Users, "", &id, item, now_ms);
-            if let Some(boss) = users.first().cloned() {
-                self.relate(Collection::Users, &id, "manager", &boss, true, now_ms);
-            }
-            users.push(id);
-        }
-        for n in 0..wish.groups {
-            let (id, item) = (rng.guid(), data::group(&mut rng));
-            self.put(Collection::Groups, "", &id, item, now_ms);
-            // The first group holds everybody, so that its members come in slices.
-            for user in users.iter().filter(|_| n == 0 || rng.chance(40)) {
-                self.relate(Collection::Groups, &id, "members", user, true, now_ms);
-            }
-        }
-        for n in 0..wish.recordings {
-            let at = around - i64::try_from(wish.recordings - n).unwrap_or(0) * DAY / 2;
-            let (id, item) = data::recording(&mut rng, &me.id, &self.tenant, &self.root, at);
-            self.put(Collection::Recordings, &me.id, &id, item, now_ms);
-        }
-        let mut folders = Vec::new();
-        for _ in 0..wish.drive {
-            let folder = rng.chance(30);
-            let id = self.add_drive(&me.id, &folders, folder, now_ms);
-            if folder || folders.is_empty() {
-                folders.push(id);
-            }
-        }
-        for n in 0..wish.messages {
-            let at = around - i64::try_from(wish.messages - n).unwrap_or(0) * 3_600_000;
-            let (id, item) = (data::outlook_id(&mut rng), data::message(&mut rng, &me, at));
-            self.put(Collection::Messages, &format!("{}|inbox", me.id), &id, item, now_ms);
-        }
-    }
-
-    fn put(&mut self, collection: Collection, owner: &str, id: &str, mut item: Item, now: u64) {
+    pub(crate) fn put(&mut self, collection: Collection, owner: &str, id: &str, mut item: Item, now: u64) {
         item.insert("id".to_owned(), id.into());
         let seq = self.bump();
         self.tables.entry(collection).or_default().add(seq, now, id, owner, item);
     }
 
-    fn relate(
+    pub(crate) fn relate(
         &mut self,
         collection: Collection,
         id: &str,
@@ -104,7 +44,7 @@ impl World {
 
     // ---- events ----
 
-    fn put_event(&mut self, owner: &str, id: Option<&str>, item: Item, now: u64) -> String {
+    pub(crate) fn put_event(&mut self, owner: &str, id: Option<&str>, item: Item, now: u64) -> String {
         let id = id.map_or_else(|| data::outlook_id(&mut self.rng), str::to_owned);
         let span = span_of(&item);
         self.put(Collection::Events, owner, &id, item, now);
@@ -120,7 +60,7 @@ impl World {
         }
     }
 
-    fn put_occurrence(&mut self, master: &str, start: i64, end: i64, now: u64) -> String {
+    pub(crate) fn put_occurrence(&mut self, master: &str, start: i64, end: i64, now: u64) -> String {
         let owner = self
             .tables
             .get(&Collection::Events)
@@ -171,7 +111,10 @@ impl World {
         let every = number("every_days").unwrap_or(1).max(1);
         if series && item.get("recurrence").is_none_or(Value::is_null) {
             let date = clock::bare(start).split('T').next().unwrap_or("").to_owned();
-            let recurrence = json!({ "pattern": { "type": "daily", "interval": every }, "range": { "type": "numbered", "startDate": date, "numberOfOccurrences": count } });
+            let recurrence = json!({
+                "pattern": { "type": "daily", "interval": every },
+                "range": { "type": "numbered", "startDate": date, "numberOfOccurrences": count },
+            });
             item.insert("recurrence".to_owned(), recurrence);
         }
         let id = self.put_event(&owner, edit_id(edit), item, now);
@@ -186,7 +129,7 @@ impl World {
 
     /// An edited occurrence becomes an exception and then carries everything; an edited master
     /// touches its occurrences.
-    fn patch_event(&mut self, id: &str, mut patch: Item, now: u64) -> bool {
+    pub(crate) fn patch_event(&mut self, id: &str, mut patch: Item, now: u64) -> bool {
         let Some(row) = self
             .tables
             .get(&Collection::Events)
@@ -268,7 +211,7 @@ impl World {
     }
 
     /// Adds a file or a folder to one of the folders; with none there yet, the root.
-    fn add_drive(&mut self, user: &str, folders: &[String], folder: bool, now: u64) -> String {
+    pub(crate) fn add_drive(&mut self, user: &str, folders: &[String], folder: bool, now: u64) -> String {
         let id = format!("01FAKE{}", self.rng.text(28).to_uppercase().replace(['-', '_'], "7"));
         let at = self.rng.index(folders.len());
         let parent = folders.get(at).cloned().unwrap_or_default();
@@ -556,47 +499,6 @@ impl World {
             }
         }
         Ok(())
-    }
-
-    // ---- the oracle ----
-
-    /// A collection as Graph lists it now, never through a delta round.
-    pub fn list(
-        &self,
-        collection: Collection,
-        user: Option<&str>,
-        part: Option<&str>,
-        window: Option<(i64, i64)>,
-        immutable: bool,
-    ) -> Vec<Value> {
-        let user = user.and_then(|u| self.find_user(u)).unwrap_or_else(|| self.me().0.to_owned());
-        let owner = match collection {
-            Collection::Events => {
-                let owner = format!("{user}|{}", part.unwrap_or(""));
-                return self.listed_events(&owner, window.unwrap_or((i64::MIN, i64::MAX)), immutable);
-            }
-            Collection::Messages => format!("{user}|{}", part.unwrap_or("inbox").to_ascii_lowercase()),
-            c if c.directory() => String::new(),
-            _ => user,
-        };
-        let Some(table) = self.tables.get(&collection) else { return Vec::new() };
-        let rows = table.present(&owner).into_iter().map(|v| {
-            let mut item = v.item.clone();
-            for (relation, targets) in &v.links {
-                let standing: Vec<&String> = targets.iter().filter(|(_, t)| t.1).map(|(id, _)| id).collect();
-                let value = if relation == "manager" {
-                    standing.first().map_or(Value::Null, |m| m.as_str().into())
-                } else {
-                    json!(standing)
-                };
-                item.insert(relation.clone(), value);
-            }
-            if immutable && collection.outlook() {
-                item.insert("id".to_owned(), data::immutable(&v.id).into());
-            }
-            Value::Object(item)
-        });
-        rows.collect()
     }
 }
 

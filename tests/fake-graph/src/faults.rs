@@ -1,7 +1,13 @@
 //! Faults on demand: a queue of rules, each with what it matches, how often, and what it does.
 
+use crate::answers::{AUTHORIZATION, Failure, json_headers};
+use crate::clock;
+use crate::http::{Request, Response};
+use crate::page::Page;
 use crate::rng::mix;
-use crate::route::Collection;
+use crate::route::{Collection, Route};
+use crate::text::base64;
+use crate::world::{Entry, State, World};
 use serde_json::{Map, Value, json};
 
 /// Every fault there is.
@@ -176,7 +182,8 @@ impl Rule {
         json!({
             "id": self.id,
             "match": {
-                "collection": self.collection.map(Collection::name), "kind": self.kind, "skip": self.skip, "url": self.url,
+                "collection": self.collection.map(Collection::name), "kind": self.kind, "skip": self.skip,
+                "url": self.url,
                 "page_size_over": self.page_size_over, "percent": self.percent,
             },
             "times": self.times,
@@ -259,6 +266,199 @@ pub(crate) const RESETS: [Reset; 15] = [
     Reset { status: 400, code: "BadRequest", inner: Some("SYNCSTATENOTFOUND"), message: "", location: false },
     Reset { status: 410, code: "", inner: None, message: "", location: false },
 ];
+
+impl World {
+    pub(crate) fn in_place_of_an_answer(
+        &mut self,
+        request: &Request,
+        found: Option<&Route>,
+        token: Option<&str>,
+        fault: &Rule,
+        now: u64,
+    ) -> Response {
+        let status = fault.number("status").and_then(|s| u16::try_from(s).ok());
+        let mut failure = Failure::new(
+            status.unwrap_or(503),
+            fault.text("code").unwrap_or("serviceNotAvailable"),
+            fault.text("message").unwrap_or("Injected."),
+        );
+        failure.inner = fault.text("inner").map(str::to_owned);
+        if let Some(Value::Object(headers)) = fault.args.get("headers") {
+            for (name, value) in headers {
+                // `Retry-After` comes as a number, a fraction or a date (graph-facts 5).
+                failure
+                    .headers
+                    .push((name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
+            }
+        }
+        if let Some(seconds) = fault.number("retry_after_date_in_s") {
+            let at = i64::try_from(now + seconds * 1000).unwrap_or(0);
+            failure.headers.push(("Retry-After".to_owned(), clock::http(at)));
+        }
+        match fault.name.as_str() {
+            "network" => return Response { status: 0, ..Response::default() },
+            "hang" => return Response { status: 0, hang: true, ..Response::default() },
+            "empty503" => return self.finish(request, 503, failure.headers, String::new(), now),
+            "html" => {
+                let mut headers = vec![("Content-Type".to_owned(), "text/html; charset=utf-8".to_owned())];
+                headers.extend(failure.headers);
+                let body = "<!DOCTYPE html><html><head><title>Service</title></head><body><h1>Our services aren't available right now</h1></body></html>";
+                return self.finish(request, status.unwrap_or(200), headers, body.to_owned(), now);
+            }
+            "redirect" => {
+                let to = fault.text("location").unwrap_or("http://127.0.0.1:9/elsewhere").to_owned();
+                let headers = vec![("Location".to_owned(), to)];
+                return self.finish(request, status.unwrap_or(302), headers, String::new(), now);
+            }
+            "claims" => {
+                // The challenge of continuous access evaluation (graph-facts 6).
+                let claims = match fault.args.get("claims") {
+                    Some(Value::String(raw)) => raw.clone(),
+                    Some(value) => base64(value.to_string().as_bytes()),
+                    None => base64(br#"{"access_token":{"nbf":{"essential":true,"value":"1700000000"}}}"#),
+                };
+                failure.status = status.unwrap_or(401);
+                failure.code = fault.text("code").unwrap_or("InvalidAuthenticationToken").to_owned();
+                failure.message = "Continuous access evaluation resulted in challenge.".to_owned();
+                let value = format!(
+                    "Bearer realm=\"\", authorization_uri=\"{AUTHORIZATION}\", error=\"insufficient_claims\", claims=\"{claims}\""
+                );
+                failure.headers.push(("WWW-Authenticate".to_owned(), value));
+            }
+            "unauthorized" => {
+                failure.status = 401;
+                failure.code = "InvalidAuthenticationToken".to_owned();
+                failure.message = "Lifetime validation failed, the token is expired.".to_owned();
+                let value = format!("Bearer realm=\"\", authorization_uri=\"{AUTHORIZATION}\"");
+                failure.headers.push(("WWW-Authenticate".to_owned(), value));
+            }
+            "reset" => {
+                let spelling = fault.number("spelling").and_then(|n| usize::try_from(n).ok()).unwrap_or(1);
+                if let Some(reset) = RESETS.get(spelling.saturating_sub(1)) {
+                    failure.status = status.unwrap_or(reset.status);
+                    failure.code = reset.code.to_owned();
+                    failure.inner = reset.inner.map(str::to_owned);
+                    failure.message = reset.message.to_owned();
+                    let fresh = found.map(|r| {
+                        format!(
+                            "{}{}?{}=",
+                            self.root,
+                            r.link_path,
+                            if r.collection == Some(Collection::Drive) { "token" } else { "$deltatoken" }
+                        )
+                    });
+                    match fault.args.get("location") {
+                        Some(Value::String(to)) => failure.headers.push(("Location".to_owned(), to.clone())),
+                        Some(Value::Bool(false)) => {}
+                        other => {
+                            if let Some(fresh) = fresh.filter(|_| reset.location || other.is_some()) {
+                                failure.headers.push(("Location".to_owned(), fresh));
+                            }
+                        }
+                    }
+                    if reset.code.is_empty() {
+                        return self.finish(request, failure.status, failure.headers, String::new(), now);
+                    }
+                }
+            }
+            "poisoned" => {
+                // A link that the service itself refuses, for ever (graph-facts 2.4).
+                failure.status = status.unwrap_or(500);
+                if let Some(token) = token.and_then(|t| self.tokens.get_mut(t)) {
+                    token.poison = Some((failure.status, failure.code.clone()));
+                }
+            }
+            "error_in_200" => failure.status = 200,
+            _ => {}
+        }
+        let mut response = self.failure(request, &failure, now);
+        if let Some(body) = fault.text("body") {
+            response.body = body.as_bytes().to_vec();
+        }
+        response
+    }
+
+    pub(crate) fn shaped(
+        &mut self,
+        request: &Request,
+        mut page: Page,
+        at: usize,
+        fault: &Rule,
+        now: u64,
+        entry: &mut Entry,
+    ) -> Response {
+        entry.items = page.value.len();
+        let count = fault.number("n").and_then(|n| usize::try_from(n).ok());
+        let mut status = 200;
+        match fault.name.as_str() {
+            "neither_link" => (page.next, page.delta) = (None, None),
+            "both_links" => {
+                let link = self.mint(page.stream, page.here, page.next.is_none(), now);
+                if page.next.is_none() { page.next = link } else { page.delta = link }
+            }
+            "same_link" => {
+                let origin = self.root.strip_suffix(&self.base).unwrap_or("");
+                page.next = Some(format!("{origin}{}", request.url));
+                page.delta = None;
+            }
+            "livelock" => {
+                // Pages repeat with the same ids, each with a different nextLink (graph-facts 7
+                // anomaly 1). The link given leads back to the place where the rule began, after
+                // `cycle` pages.
+                let cycle = fault.number("cycle").unwrap_or(1).max(1);
+                // Never into another round: that would end in its deltaLink, and hide the rest of
+                // this one.
+                let round =
+                    |state: &State| if let State::Page { round, .. } = state { Some(*round) } else { None };
+                let anchor =
+                    fault.anchor.filter(|anchor| round(anchor) == round(&page.here)).unwrap_or(page.here);
+                if let Some(rule) = self.rules.get_mut(at) {
+                    rule.anchor = Some(anchor);
+                }
+                if (fault.applied + 1).is_multiple_of(cycle) || page.next.is_none() {
+                    page.next = self.mint(page.stream, anchor, true, now);
+                    page.delta = None;
+                }
+            }
+            "foreign_link" | "relative_link" => {
+                let origin = self.root.strip_suffix(&self.base).unwrap_or("").to_owned();
+                let change = |link: String| match (fault.text("link"), fault.text("origin")) {
+                    (Some(whole), _) => whole.to_owned(),
+                    (None, Some(other)) => link.replacen(&origin, other, 1),
+                    (None, None) if fault.name == "relative_link" => link.replacen(&origin, "", 1),
+                    (None, None) => link.replacen(&origin, "https://graph.microsoft.example", 1),
+                };
+                page.next = page.next.map(change);
+                page.delta = page.delta.map(change);
+            }
+            "items_without_id" => {
+                for item in page.value.iter_mut().take(count.unwrap_or(usize::MAX)) {
+                    item.remove("id");
+                }
+            }
+            "empty_page" => page.value.clear(),
+            "bad_request_with_good_body" => status = 400,
+            "no_value" | "value_null" | "value_object" | "wrong_type" => page.odd = Some(fault.name.clone()),
+            _ => {}
+        }
+        let mut body = page.text();
+        if fault.name == "not_json" {
+            body.insert(1, '\u{202F}');
+            body.insert_str(1, "// not JSON");
+        }
+        let mut response = self.finish(request, status, json_headers(), body, now);
+        match fault.name.as_str() {
+            "cut" => response.cut_after = Some(count.unwrap_or(response.body.len() / 2)),
+            "slow" => {
+                response.bytes_per_second = Some(fault.number("bytes_per_second").unwrap_or(2000));
+                response.delay_ms = fault.number("delay_ms").unwrap_or(0);
+            }
+            "delay" => response.delay_ms = fault.number("ms").unwrap_or(1000),
+            _ => {}
+        }
+        response
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -5,6 +5,7 @@
 //! them and the control API. What is imitated, and why, is said where it is done; the README lists
 //! the switches and the faults.
 
+mod answers;
 mod ask;
 mod clock;
 mod control;
@@ -13,8 +14,11 @@ mod delta;
 mod edits;
 mod faults;
 mod http;
+mod links;
 mod listing;
 mod options;
+mod page;
+mod populate;
 mod rng;
 mod route;
 mod table;
@@ -25,5 +29,6 @@ pub use control::Server;
 pub use faults::NAMES as FAULTS;
 pub use http::{Request, Response};
 pub use options::{DriveLink, Duplicates, DuringRound, Options};
+pub use populate::Populate;
 pub use route::Collection;
-pub use world::{Populate, World};
+pub use world::World;

@@ -1,12 +1,13 @@
 //! What a round lists, and how an item is shown.
 
+use crate::answers::Failure;
 use crate::ask::{Prefs, Spec, zone_offset};
 use crate::clock;
 use crate::data;
 use crate::options::DuringRound;
 use crate::route::Collection;
 use crate::table::{Table, Version};
-use crate::world::{Failure, World};
+use crate::world::World;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -424,6 +425,45 @@ impl World {
             }
         }
         Ok(out)
+    }
+
+    /// A collection as Graph lists it now, never through a delta round.
+    pub fn list(
+        &self,
+        collection: Collection,
+        user: Option<&str>,
+        part: Option<&str>,
+        window: Option<(i64, i64)>,
+        immutable: bool,
+    ) -> Vec<Value> {
+        let user = user.and_then(|u| self.find_user(u)).unwrap_or_else(|| self.me().0.to_owned());
+        let owner = match collection {
+            Collection::Events => {
+                let owner = format!("{user}|{}", part.unwrap_or(""));
+                return self.listed_events(&owner, window.unwrap_or((i64::MIN, i64::MAX)), immutable);
+            }
+            Collection::Messages => format!("{user}|{}", part.unwrap_or("inbox").to_ascii_lowercase()),
+            c if c.directory() => String::new(),
+            _ => user,
+        };
+        let Some(table) = self.tables.get(&collection) else { return Vec::new() };
+        let rows = table.present(&owner).into_iter().map(|v| {
+            let mut item = v.item.clone();
+            for (relation, targets) in &v.links {
+                let standing: Vec<&String> = targets.iter().filter(|(_, t)| t.1).map(|(id, _)| id).collect();
+                let value = if relation == "manager" {
+                    standing.first().map_or(Value::Null, |m| m.as_str().into())
+                } else {
+                    json!(standing)
+                };
+                item.insert(relation.clone(), value);
+            }
+            if immutable && collection.outlook() {
+                item.insert("id".to_owned(), data::immutable(&v.id).into());
+            }
+            Value::Object(item)
+        });
+        rows.collect()
     }
 
     /// What a full round would list now, read from the table and not through a round's links: the

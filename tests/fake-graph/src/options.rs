@@ -115,7 +115,9 @@ macro_rules! options {
                 for (key, value) in map {
                     let wrong = || format!("option {key}: {value} is not allowed");
                     match key.as_str() {
-                        $(stringify!($name) => next.$name = <$ty as Setting>::read(value).ok_or_else(wrong)?,)+
+                        $(stringify!($name) => {
+                            next.$name = <$ty as Setting>::read(value).ok_or_else(wrong)?;
+                        })+
                         _ => return Err(format!("there is no option {key}")),
                     }
                 }

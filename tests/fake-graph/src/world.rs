@@ -1,39 +1,20 @@
 //! One tenant: its tables, its tokens, its switches, and the way a request takes through it.
 
+use crate::answers::{AUTHORIZATION, Answer, Failure, json_headers};
 use crate::ask::Prefs;
 use crate::clock;
 use crate::data::{self, Account};
-use crate::delta::{Page, Round, Stream, Token};
+use crate::delta::{Round, Stream};
 use crate::faults::{self, Rule, Seen};
 use crate::http::{Request, Response};
+use crate::links::Token;
 use crate::options::Options;
 use crate::rng::Rng;
 use crate::route::{self, Collection, Route};
 use crate::table::Table;
-use crate::text::{self, Param, base64};
+use crate::text::{self, Param};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// How much a new world holds.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Populate {
-    /// Rows of the calendar of `/me`: masters and occurrences counted.
-    pub events: u64,
-    /// Directory contacts.
-    pub contacts: u64,
-    /// Recordings of meetings that `/me` organized.
-    pub recordings: u64,
-    /// Users of the directory.
-    pub users: u64,
-    /// Groups of the directory.
-    pub groups: u64,
-    /// Items of the drive of `/me`, its root counted.
-    pub drive: u64,
-    /// Messages in the inbox of `/me`.
-    pub messages: u64,
-    /// The day around which the events lie, in milliseconds.
-    pub around: i64,
-}
 
 /// What a link stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,36 +42,9 @@ pub(crate) struct Caller {
     pub(crate) user: String,
 }
 
-/// An answer that is an error.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Failure {
-    pub(crate) status: u16,
-    pub(crate) code: String,
-    pub(crate) inner: Option<String>,
-    pub(crate) message: String,
-    pub(crate) headers: Vec<(String, String)>,
-    /// The request was none that a client of this service should make: the log says so.
-    pub(crate) unexpected: bool,
-}
-
-impl Failure {
-    pub(crate) fn new(status: u16, code: &str, message: impl Into<String>) -> Self {
-        Self { status, code: code.to_owned(), message: message.into(), ..Self::default() }
-    }
-
-    pub(crate) fn unexpected(status: u16, code: &str, message: impl Into<String>) -> Self {
-        Self { unexpected: true, ..Self::new(status, code, message) }
-    }
-}
-
-pub(crate) enum Answer {
-    Page(Box<Page>),
-    Item(Map<String, Value>),
-}
-
 /// One line of the log.
 #[derive(Debug, Clone)]
-struct Entry {
+pub(crate) struct Entry {
     n: u64,
     method: String,
     url: String,
@@ -98,7 +52,7 @@ struct Entry {
     kind: &'static str,
     status: u16,
     headers: Map<String, Value>,
-    items: usize,
+    pub(crate) items: usize,
     fault: Option<String>,
     /// For a link request: whether the URL is byte for byte the one given out.
     as_issued: Option<bool>,
@@ -108,8 +62,10 @@ struct Entry {
 impl Entry {
     fn to_json(&self) -> Value {
         json!({
-            "n": self.n, "at": self.at, "method": self.method, "url": self.url, "collection": self.collection.map(Collection::name),
-            "kind": self.kind, "status": self.status, "headers": self.headers, "items": self.items, "fault": self.fault,
+            "n": self.n, "at": self.at, "method": self.method, "url": self.url,
+            "collection": self.collection.map(Collection::name),
+            "kind": self.kind, "status": self.status, "headers": self.headers, "items": self.items,
+            "fault": self.fault,
             "as_issued": self.as_issued,
         })
     }
@@ -120,7 +76,7 @@ impl Entry {
 pub struct World {
     seed: u64,
     pub(crate) root: String,
-    base: String,
+    pub(crate) base: String,
     pub(crate) rng: Rng,
     pub(crate) seq: u64,
     pub(crate) options: Options,
@@ -133,17 +89,13 @@ pub struct World {
     pub(crate) tokens: BTreeMap<String, Token>,
     access: BTreeMap<String, Access>,
     serial: u64,
-    rules: Vec<Rule>,
+    pub(crate) rules: Vec<Rule>,
     rule_ids: u64,
     fault_counts: BTreeMap<String, u64>,
     log: Vec<Entry>,
     logged: u64,
 }
 
-/// What a browser may read of Graph's answers (graph-facts 2.8).
-const EXPOSED: &str = "ETag, Location, Preference-Applied, Content-Range, request-id, client-request-id, \
-    ReadWriteConsistencyToken, SdkVersion, WWW-Authenticate, x-ms-client-gcc-tenant";
-const AUTHORIZATION: &str = "https://login.microsoftonline.com/common/oauth2/authorize";
 const ME: &str = "robin.ekholm@contoso.example";
 
 impl World {
@@ -253,7 +205,9 @@ impl World {
 
     /// The queue, with what each rule has seen and done, and the counts by name.
     pub fn faults(&self) -> Value {
-        json!({ "rules": self.rules.iter().map(Rule::to_json).collect::<Vec<_>>(), "counts": self.fault_counts })
+        json!({
+            "rules": self.rules.iter().map(Rule::to_json).collect::<Vec<_>>(), "counts": self.fault_counts,
+        })
     }
 
     /// The requests so far, as JSON.
@@ -497,278 +451,6 @@ impl World {
         out.insert("authorization".to_owned(), who.into());
         out
     }
-
-    // ---- answers ----
-
-    /// The headers every answer has (graph-facts 2.8).
-    fn finish(
-        &mut self,
-        request: &Request,
-        status: u16,
-        mut headers: Vec<(String, String)>,
-        body: String,
-        now: u64,
-    ) -> Response {
-        let mut add = |name: &str, value: String| headers.push((name.to_owned(), value));
-        add("Cache-Control", "no-cache".to_owned());
-        add("request-id", self.rng.guid());
-        add(
-            "client-request-id",
-            request.header("client-request-id").map_or_else(|| self.rng.guid(), str::to_owned),
-        );
-        add(
-            "x-ms-ags-diagnostic",
-            r#"{"ServerInfo":{"DataCenter":"Nowhere","Slice":"E","Ring":"0","ScaleUnit":"000","RoleInstance":"FAKE0001"}}"#.to_owned(),
-        );
-        add("Date", clock::http(i64::try_from(now).unwrap_or(0)));
-        self.cors(&mut headers);
-        Response { status, headers, body: body.into_bytes(), ..Response::default() }
-    }
-
-    fn cors(&self, headers: &mut Vec<(String, String)>) {
-        headers.push(("Access-Control-Allow-Origin".to_owned(), "*".to_owned()));
-        if self.options.expose_headers {
-            let retry = if self.options.expose_retry_after { ", Retry-After" } else { "" };
-            headers.push(("Access-Control-Expose-Headers".to_owned(), format!("{EXPOSED}{retry}")));
-        }
-    }
-
-    fn preflight(&self, request: &Request) -> Response {
-        let mut headers = vec![
-            (
-                "Access-Control-Allow-Methods".to_owned(),
-                "GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS".to_owned(),
-            ),
-            ("Access-Control-Max-Age".to_owned(), "86400".to_owned()),
-        ];
-        if let Some(asked) = request.header("access-control-request-headers") {
-            headers.push(("Access-Control-Allow-Headers".to_owned(), asked.to_owned()));
-        }
-        self.cors(&mut headers);
-        Response { status: 204, headers, ..Response::default() }
-    }
-
-    fn failure(&mut self, request: &Request, failure: &Failure, now: u64) -> Response {
-        let mut headers = json_headers();
-        headers.extend(failure.headers.iter().cloned());
-        let mut response = self.finish(request, failure.status, headers, String::new(), now);
-        let mut inner = Map::new();
-        if let Some(code) = &failure.inner {
-            inner.insert("code".to_owned(), code.clone().into());
-        }
-        inner.insert("date".to_owned(), clock::bare(i64::try_from(now).unwrap_or(0)).into());
-        for name in ["request-id", "client-request-id"] {
-            inner.insert(name.to_owned(), response.header(name).unwrap_or("").into());
-        }
-        let body =
-            json!({ "error": { "code": failure.code, "message": failure.message, "innerError": inner } });
-        response.body = body.to_string().into_bytes();
-        response
-    }
-
-    fn page_response(&mut self, request: &Request, page: &Page, now: u64) -> Response {
-        let body = page.text();
-        self.finish(request, 200, json_headers(), body, now)
-    }
-
-    // ---- faults ----
-
-    fn in_place_of_an_answer(
-        &mut self,
-        request: &Request,
-        found: Option<&Route>,
-        token: Option<&str>,
-        fault: &Rule,
-        now: u64,
-    ) -> Response {
-        let status = fault.number("status").and_then(|s| u16::try_from(s).ok());
-        let mut failure = Failure::new(
-            status.unwrap_or(503),
-            fault.text("code").unwrap_or("serviceNotAvailable"),
-            fault.text("message").unwrap_or("Injected."),
-        );
-        failure.inner = fault.text("inner").map(str::to_owned);
-        if let Some(Value::Object(headers)) = fault.args.get("headers") {
-            for (name, value) in headers {
-                // `Retry-After` comes as a number, a fraction or a date (graph-facts 5).
-                failure
-                    .headers
-                    .push((name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
-            }
-        }
-        if let Some(seconds) = fault.number("retry_after_date_in_s") {
-            let at = i64::try_from(now + seconds * 1000).unwrap_or(0);
-            failure.headers.push(("Retry-After".to_owned(), clock::http(at)));
-        }
-        match fault.name.as_str() {
-            "network" => return Response { status: 0, ..Response::default() },
-            "hang" => return Response { status: 0, hang: true, ..Response::default() },
-            "empty503" => return self.finish(request, 503, failure.headers, String::new(), now),
-            "html" => {
-                let mut headers = vec![("Content-Type".to_owned(), "text/html; charset=utf-8".to_owned())];
-                headers.extend(failure.headers);
-                let body = "<!DOCTYPE html><html><head><title>Service</title></head><body><h1>Our services aren't available right now</h1></body></html>";
-                return self.finish(request, status.unwrap_or(200), headers, body.to_owned(), now);
-            }
-            "redirect" => {
-                let to = fault.text("location").unwrap_or("http://127.0.0.1:9/elsewhere").to_owned();
-                let headers = vec![("Location".to_owned(), to)];
-                return self.finish(request, status.unwrap_or(302), headers, String::new(), now);
-            }
-            "claims" => {
-                // The challenge of continuous access evaluation (graph-facts 6).
-                let claims = match fault.args.get("claims") {
-                    Some(Value::String(raw)) => raw.clone(),
-                    Some(value) => base64(value.to_string().as_bytes()),
-                    None => base64(br#"{"access_token":{"nbf":{"essential":true,"value":"1700000000"}}}"#),
-                };
-                failure.status = status.unwrap_or(401);
-                failure.code = fault.text("code").unwrap_or("InvalidAuthenticationToken").to_owned();
-                failure.message = "Continuous access evaluation resulted in challenge.".to_owned();
-                let value = format!(
-                    "Bearer realm=\"\", authorization_uri=\"{AUTHORIZATION}\", error=\"insufficient_claims\", claims=\"{claims}\""
-                );
-                failure.headers.push(("WWW-Authenticate".to_owned(), value));
-            }
-            "unauthorized" => {
-                failure.status = 401;
-                failure.code = "InvalidAuthenticationToken".to_owned();
-                failure.message = "Lifetime validation failed, the token is expired.".to_owned();
-                let value = format!("Bearer realm=\"\", authorization_uri=\"{AUTHORIZATION}\"");
-                failure.headers.push(("WWW-Authenticate".to_owned(), value));
-            }
-            "reset" => {
-                let spelling = fault.number("spelling").and_then(|n| usize::try_from(n).ok()).unwrap_or(1);
-                if let Some(reset) = faults::RESETS.get(spelling.saturating_sub(1)) {
-                    failure.status = status.unwrap_or(reset.status);
-                    failure.code = reset.code.to_owned();
-                    failure.inner = reset.inner.map(str::to_owned);
-                    failure.message = reset.message.to_owned();
-                    let fresh = found.map(|r| {
-                        format!(
-                            "{}{}?{}=",
-                            self.root,
-                            r.link_path,
-                            if r.collection == Some(Collection::Drive) { "token" } else { "$deltatoken" }
-                        )
-                    });
-                    match fault.args.get("location") {
-                        Some(Value::String(to)) => failure.headers.push(("Location".to_owned(), to.clone())),
-                        Some(Value::Bool(false)) => {}
-                        other => {
-                            if let Some(fresh) = fresh.filter(|_| reset.location || other.is_some()) {
-                                failure.headers.push(("Location".to_owned(), fresh));
-                            }
-                        }
-                    }
-                    if reset.code.is_empty() {
-                        return self.finish(request, failure.status, failure.headers, String::new(), now);
-                    }
-                }
-            }
-            "poisoned" => {
-                // A link that the service itself refuses, for ever (graph-facts 2.4).
-                failure.status = status.unwrap_or(500);
-                if let Some(token) = token.and_then(|t| self.tokens.get_mut(t)) {
-                    token.poison = Some((failure.status, failure.code.clone()));
-                }
-            }
-            "error_in_200" => failure.status = 200,
-            _ => {}
-        }
-        let mut response = self.failure(request, &failure, now);
-        if let Some(body) = fault.text("body") {
-            response.body = body.as_bytes().to_vec();
-        }
-        response
-    }
-
-    fn shaped(
-        &mut self,
-        request: &Request,
-        mut page: Page,
-        at: usize,
-        fault: &Rule,
-        now: u64,
-        entry: &mut Entry,
-    ) -> Response {
-        entry.items = page.value.len();
-        let count = fault.number("n").and_then(|n| usize::try_from(n).ok());
-        let mut status = 200;
-        match fault.name.as_str() {
-            "neither_link" => (page.next, page.delta) = (None, None),
-            "both_links" => {
-                let link = self.mint(page.stream, page.here, page.next.is_none(), now);
-                if page.next.is_none() { page.next = link } else { page.delta = link }
-            }
-            "same_link" => {
-                let origin = self.root.strip_suffix(&self.base).unwrap_or("");
-                page.next = Some(format!("{origin}{}", request.url));
-                page.delta = None;
-            }
-            "livelock" => {
-                // Pages repeat with the same ids, each with a different nextLink (graph-facts 7
-                // anomaly 1). The link given leads back to the place where the rule began, after
-                // `cycle` pages.
-                let cycle = fault.number("cycle").unwrap_or(1).max(1);
-                // Never into another round: that would end in its deltaLink, and hide the rest of
-                // this one.
-                let round =
-                    |state: &State| if let State::Page { round, .. } = state { Some(*round) } else { None };
-                let anchor =
-                    fault.anchor.filter(|anchor| round(anchor) == round(&page.here)).unwrap_or(page.here);
-                if let Some(rule) = self.rules.get_mut(at) {
-                    rule.anchor = Some(anchor);
-                }
-                if (fault.applied + 1).is_multiple_of(cycle) || page.next.is_none() {
-                    page.next = self.mint(page.stream, anchor, true, now);
-                    page.delta = None;
-                }
-            }
-            "foreign_link" | "relative_link" => {
-                let origin = self.root.strip_suffix(&self.base).unwrap_or("").to_owned();
-                let change = |link: String| match (fault.text("link"), fault.text("origin")) {
-                    (Some(whole), _) => whole.to_owned(),
-                    (None, Some(other)) => link.replacen(&origin, other, 1),
-                    (None, None) if fault.name == "relative_link" => link.replacen(&origin, "", 1),
-                    (None, None) => link.replacen(&origin, "https://graph.microsoft.example", 1),
-                };
-                page.next = page.next.map(change);
-                page.delta = page.delta.map(change);
-            }
-            "items_without_id" => {
-                for item in page.value.iter_mut().take(count.unwrap_or(usize::MAX)) {
-                    item.remove("id");
-                }
-            }
-            "empty_page" => page.value.clear(),
-            "bad_request_with_good_body" => status = 400,
-            "no_value" | "value_null" | "value_object" | "wrong_type" => page.odd = Some(fault.name.clone()),
-            _ => {}
-        }
-        let mut body = page.text();
-        if fault.name == "not_json" {
-            body.insert(1, '\u{202F}');
-            body.insert_str(1, "// not JSON");
-        }
-        let mut response = self.finish(request, status, json_headers(), body, now);
-        match fault.name.as_str() {
-            "cut" => response.cut_after = Some(count.unwrap_or(response.body.len() / 2)),
-            "slow" => {
-                response.bytes_per_second = Some(fault.number("bytes_per_second").unwrap_or(2000));
-                response.delay_ms = fault.number("delay_ms").unwrap_or(0);
-            }
-            "delay" => response.delay_ms = fault.number("ms").unwrap_or(1000),
-            _ => {}
-        }
-        response
-    }
-}
-
-fn json_headers() -> Vec<(String, String)> {
-    let value =
-        "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8";
-    vec![("Content-Type".to_owned(), value.to_owned())]
 }
 
 fn bearer(request: &Request) -> Option<&str> {

@@ -20,7 +20,10 @@ fn faulted(c: &mut Client, fault: Value) -> Response {
 #[test]
 fn a_status_carries_its_code_and_headers() {
     let mut c = client();
-    let fault = json!({ "name": "status", "status": 429, "code": "TooManyRequests", "inner": "429", "message": "Please retry", "headers": { "Retry-After": 2.128 } });
+    let fault = json!({
+        "name": "status", "status": 429, "code": "TooManyRequests", "inner": "429", "message": "Please retry",
+        "headers": { "Retry-After": 2.128 },
+    });
     let r = faulted(&mut c, fault);
     assert_eq!(
         (r.status, code(&r).as_str(), r.header("retry-after")),
@@ -58,7 +61,10 @@ fn a_reset_has_every_spelling() {
 #[test]
 fn a_claims_challenge_ends_with_a_new_token() {
     let mut c = client();
-    c.fault(json!({ "times": null, "fault": { "name": "claims", "claims": { "access_token": {} }, "until_new_token": true } }));
+    c.fault(json!({
+        "times": null,
+        "fault": { "name": "claims", "claims": { "access_token": {} }, "until_new_token": true },
+    }));
     for _ in 0..2 {
         let r = c.get(WINDOW);
         assert_eq!(r.status, 401);
@@ -145,7 +151,10 @@ fn a_livelock_repeats_a_subset_under_ever_new_links() {
     for cycle in [1usize, 3] {
         let mut c = client();
         c.options(json!({ "page_size": 5 }));
-        c.fault(json!({ "match": { "kind": "next", "skip": 1 }, "times": 12, "fault": { "name": "livelock", "cycle": cycle } }));
+        c.fault(json!({
+            "match": { "kind": "next", "skip": 1 }, "times": 12,
+            "fault": { "name": "livelock", "cycle": cycle },
+        }));
         let mut links = std::collections::BTreeSet::new();
         let mut pages = Vec::new();
         let mut url = c.get(WINDOW).json()["@odata.nextLink"].as_str().unwrap().to_owned();
@@ -169,7 +178,10 @@ fn a_poisoned_link_is_refused_for_ever_and_only_that_one() {
     let mut c = client();
     let delta = c.round(WINDOW).delta;
     let other = c.round(WINDOW).delta;
-    c.fault(json!({ "match": { "kind": "delta" }, "fault": { "name": "poisoned", "status": 500, "code": "InternalServerError" } }));
+    c.fault(json!({
+        "match": { "kind": "delta" },
+        "fault": { "name": "poisoned", "status": 500, "code": "InternalServerError" },
+    }));
     for _ in 0..3 {
         let r = c.get(&delta);
         assert_eq!((r.status, code(&r).as_str()), (500, "InternalServerError"));
@@ -180,7 +192,9 @@ fn a_poisoned_link_is_refused_for_ever_and_only_that_one() {
 #[test]
 fn a_rule_matches_by_kind_collection_count_and_page_size() {
     let mut c = client();
-    c.fault(json!({ "match": { "collection": "contacts", "kind": "next", "skip": 1 }, "times": 2, "fault": "empty503" }));
+    c.fault(json!({
+        "match": { "collection": "contacts", "kind": "next", "skip": 1 }, "times": 2, "fault": "empty503",
+    }));
     assert_eq!(c.get(WINDOW).status, 200);
     let mut url = "/contacts/delta".to_owned();
     let mut codes = Vec::new();
@@ -195,7 +209,9 @@ fn a_rule_matches_by_kind_collection_count_and_page_size() {
     let rule = &c.world.faults()["rules"][0];
     assert_eq!(rule["applied"], 2);
     // A long calendar that is answered by 503 until a smaller page is asked for.
-    c.fault(json!({ "match": { "collection": "events", "page_size_over": 10 }, "times": null, "fault": "empty503" }));
+    c.fault(json!({
+        "match": { "collection": "events", "page_size_over": 10 }, "times": null, "fault": "empty503",
+    }));
     c.prefer = Some("odata.maxpagesize=500".to_owned());
     assert_eq!(c.get(WINDOW).status, 503);
     c.prefer = Some("odata.maxpagesize=10".to_owned());

@@ -1,10 +1,9 @@
-import type { Mailbox } from "./mailbox";
-import type { Registry } from "./registry";
+import type { MailboxObject, RegistryObject } from "./objects";
 
 /** What wrangler.jsonc binds, and the secrets. */
 export interface Env {
-  MAILBOXES: DurableObjectNamespace<Mailbox>;
-  REGISTRY: DurableObjectNamespace<Registry>;
+  MAILBOXES: DurableObjectNamespace<MailboxObject>;
+  REGISTRY: DurableObjectNamespace<RegistryObject>;
   CHANGES: Queue<ChangeMessage>;
   TENANT: string;
   CLIENT: string;
@@ -34,7 +33,7 @@ export type ChangeMessage = { mailbox: string; id: string } & (
 );
 
 /** The only registry. */
-export function registryOf(env: Env): DurableObjectStub<Registry> {
+export function registryOf(env: Env): DurableObjectStub<RegistryObject> {
   return env.REGISTRY.getByName("registry");
 }
 

@@ -2,9 +2,9 @@ import { DurableObject } from "cloudflare:workers";
 import { type CallRecording, type DeltaClient, DeltaError, type DeltaQuery, openDelta } from "deltalink";
 import { DurableObjectStore } from "deltalink/stores/durable-object";
 import { type Env, graphRoot, registryOf } from "./env";
-import type { Notification } from "./notifications";
+import type { MailboxObject, MailboxState, MailboxStatus, Notification } from "./objects";
 import { send } from "./queue";
-import { keyOf, Refused, renewal, subscribe, type Subscription, unsubscribe } from "./subscription";
+import { keyOf, Refused, renewal, subscribe, unsubscribe } from "./subscription";
 import { tokensOf } from "./token";
 
 const MINUTE = 60_000;
@@ -23,37 +23,7 @@ const SHARED = true;
 /** The longest wait after failures; half of it at least is waited for. */
 const LONGEST = 30 * MINUTE;
 
-interface State {
-  /** The organizer whose recordings these are. None: nobody watches this mailbox. */
-  mailbox?: string;
-  /** Grows with each wish for a round that no wish before covers. */
-  wanted: number;
-  /** The wish that the last complete round has met. */
-  met: number;
-  /** No round before. */
-  notBefore: number;
-  /** Rounds in a row that have not come to their end. */
-  failures: number;
-  /** When the round began that runs, or was cut off. */
-  startedAt?: number | undefined;
-  lastSync?: number;
-  lastError?: { code: string; message: string; requestId?: string | undefined; at: number } | undefined;
-  items?: number;
-  /** Changes that the queue took, repeats included. */
-  sent: number;
-  subscription?: Subscription | undefined;
-  subscribeAt: number;
-  subscribeFailures: number;
-  subscribeError?: string | undefined;
-}
-
-export interface MailboxStatus extends State {
-  /** `new` until a first round is complete. */
-  phase: "new" | "syncing" | "current" | "waiting" | "failed";
-  nextTry?: number | undefined;
-}
-
-const FRESH: State = {
+const FRESH: MailboxState = {
   wanted: 0,
   met: 0,
   notBefore: 0,
@@ -67,8 +37,8 @@ const FRESH: State = {
  * The recordings of one organizer. All its work is done by its alarm, of which one runs at a time:
  * so does a round. Everything else only writes down what is wanted and sets the alarm.
  */
-export class Mailbox extends DurableObject<Env> {
-  #state: State;
+export class Mailbox extends DurableObject<Env> implements MailboxObject {
+  #state: MailboxState;
   /** The wish that the round that runs will have met. */
   #aim: number | undefined;
   /** It waits for its turn: the registry wakes it. */
@@ -78,7 +48,7 @@ export class Mailbox extends DurableObject<Env> {
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    this.#state = { ...FRESH, ...ctx.storage.kv.get<State>("state") };
+    this.#state = { ...FRESH, ...ctx.storage.kv.get<MailboxState>("state") };
     this.#token = tokensOf(env);
   }
 
@@ -324,7 +294,7 @@ export class Mailbox extends DurableObject<Env> {
     return typeof token === "string" ? token : "token" in token ? token.token : token.accessToken;
   }
 
-  #write(change: Partial<State>): void {
+  #write(change: Partial<MailboxState>): void {
     // Removed meanwhile.
     if (this.#state.mailbox === undefined && change.mailbox === undefined) return;
     this.#state = { ...this.#state, ...change };

@@ -2,12 +2,6 @@
 // answers, slow endpoints) and "Reduce missing subscriptions and change notifications" (lifecycle).
 import type { Env } from "./env";
 
-export interface Notification {
-  subscriptionId: string;
-  /** Of lifecycle notifications. */
-  lifecycleEvent?: string;
-}
-
 /** Of Graph's batches the largest are far below. */
 const LARGEST = 4 << 20;
 const encoder = new TextEncoder();

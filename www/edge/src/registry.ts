@@ -1,6 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "./env";
-import type { MailboxStatus } from "./mailbox";
+import type { MailboxStatus, RegistryObject } from "./objects";
 
 /** A turn that was handed out is free again when nothing has begun in this time. */
 const HANDED = 5000;
@@ -13,7 +13,7 @@ const LONGEST = 600_000;
  * the alarm wakes as many as there are turns. What is due and whose turn it is is in the storage:
  * after an eviction the alarm goes on where it was.
  */
-export class Registry extends DurableObject<Env> {
+export class Registry extends DurableObject<Env> implements RegistryObject {
   #sql;
 
   constructor(ctx: DurableObjectState, env: Env) {

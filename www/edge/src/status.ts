@@ -1,5 +1,5 @@
 // The status page: one table, no script.
-import type { MailboxStatus } from "./mailbox";
+import type { MailboxStatus } from "./objects";
 
 export const PER_PAGE = 100;
 

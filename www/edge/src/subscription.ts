@@ -2,14 +2,7 @@
 // recordings using Microsoft Graph" and "subscription resource type".
 import { type Env, graphRoot } from "./env";
 import { clientState, hex } from "./notifications";
-
-export interface Subscription {
-  id: string;
-  /** Milliseconds. */
-  expires: number;
-  /** What it was made with: `keyOf`'s answer then. */
-  key: string;
-}
+import type { Subscription } from "./objects";
 
 /** Graph has refused a subscription. */
 export class Refused extends Error {

@@ -25,7 +25,8 @@ impl Fake {
         let answer = self.0.handle(&Request { method, url, headers, body: Vec::new() }, ms(now));
         let Response { status, headers, body, delay_ms, cut_after, hang, bytes_per_second } = answer;
         let how = json!({
-            "status": status, "headers": headers, "delay": delay_ms, "cut": cut_after, "hang": hang, "rate": bytes_per_second,
+            "status": status, "headers": headers, "delay": delay_ms, "cut": cut_after, "hang": hang,
+            "rate": bytes_per_second,
         });
         format!("{how}\n{}", String::from_utf8_lossy(&body))
     }

@@ -1,0 +1,49 @@
+// Starts the fake Graph and Chromium once for each test file. After each test closes what the test
+// opened, and fails if a page broke its Content Security Policy or threw.
+import assert from "node:assert/strict";
+import { after, afterEach, before } from "node:test";
+import { startChromium, startFake } from "./harness.mjs";
+
+export let fake;
+let browser;
+const contexts = [];
+const complaints = [];
+
+before(async () => {
+  [fake, browser] = await Promise.all([startFake(), startChromium()]);
+});
+after(async () => {
+  await browser?.close();
+  await fake?.stop();
+});
+afterEach(async () => {
+  await Promise.all(contexts.splice(0).map((context) => context.close()));
+  assert.deepEqual(complaints.splice(0), [], "the page broke its own policy, or threw");
+});
+
+export async function fresh(options = {}) {
+  const context = await browser.newContext({
+    viewport: { width: 1280, height: 900 },
+    locale: "en-GB",
+    timezoneId: "Europe/Berlin",
+    ...options,
+  });
+  context.setDefaultTimeout(20_000);
+  context.on("weberror", (error) => complaints.push(String(error.error())));
+  context.on("console", (message) => {
+    if (/Content Security Policy|TrustedHTML|TrustedScript/.test(message.text()))
+      complaints.push(message.text());
+  });
+  contexts.push(context);
+  return context;
+}
+
+/** The window that the page asks for, as the fake's tables want it. */
+export async function windowOf(page) {
+  const { from, to } = JSON.parse(await page.evaluate(() => localStorage.getItem("deltalink.window")));
+  const day = (date, days) =>
+    new Date(Date.parse(`${date}T00:00:00Z`) + days * 86_400_000).toISOString().slice(0, 10);
+  return { from, to, query: `?start=${day(from, -1)}T00:00:00Z&end=${day(to, 2)}T00:00:00Z` };
+}
+
+export const sorted = (items) => items.map(({ id }) => id).sort();

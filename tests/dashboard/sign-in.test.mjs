@@ -1,0 +1,293 @@
+// The dashboard's sign-in, through the real MSAL and as the demo, and its accounts.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { bundle } from "./compile.mjs";
+import { count, idle, idsOf, open, ready, show, SHOTS, sync, syncAll, VIEWS, World } from "./harness.mjs";
+import { fake, fresh, sorted } from "./setup.mjs";
+
+const MSAL = {
+  clientId: "11111111-2222-4333-8444-555555555555",
+  tenant: "99999999-8888-4777-8666-555555555555",
+  user: "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee",
+  username: "adele@contoso.example",
+  scopes: ["https://graph.microsoft.com/Calendars.Read", "https://graph.microsoft.com/OrgContact.Read.All"],
+  expiresIn: 3600,
+};
+
+async function seeded(context, world, token) {
+  const script = await bundle("tests/dashboard/msal-seed.ts");
+  await context.route("**/msal-seed.html", (route) =>
+    route.fulfill({
+      contentType: "text/html",
+      body: `<!doctype html><title>seed</title><script type="module">${script.replaceAll("</script", "<\\/script")}</script>`,
+    }),
+  );
+  const page = await context.newPage();
+  await page.goto(`${fake.origin}/msal-seed.html`);
+  await page.waitForFunction(() => "seed" in window);
+  const account = await page.evaluate((seed) => window.seed(seed), { ...MSAL, token });
+  await page.goto(
+    world.url({ msal: "test", clientId: MSAL.clientId, tenant: MSAL.tenant, endpoint: world.root }),
+  );
+  await ready(page);
+  return { page, account };
+}
+
+/**
+ * Stands in for Microsoft's sign-in pages: who gets there is signed in, unless nobody is to be
+ * asked.
+ */
+async function signInPages(context, world) {
+  const seen = { authorize: [], token: [], logout: [] };
+  const encode = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const client_info = encode({ uid: MSAL.user, utid: MSAL.tenant });
+  const nonces = new Map();
+  await context.route(/^https:/, async (route) => {
+    const url = new URL(route.request().url());
+    if (url.pathname.endsWith("/oauth2/v2.0/authorize")) {
+      const asked = Object.fromEntries(url.searchParams);
+      seen.authorize.push(asked);
+      const code = `code-${seen.authorize.length}`;
+      nonces.set(code, asked.nonce);
+      const answer = new URLSearchParams({
+        state: asked.state,
+        client_info,
+        ...(asked.prompt === "none"
+          ? { error: "interaction_required", error_description: "Sign in, please." }
+          : { code }),
+      });
+      return route.fulfill({
+        contentType: "text/html",
+        body: `<!doctype html><script>location.replace(${JSON.stringify(`${asked.redirect_uri}#${answer}`)})</script>`,
+      });
+    }
+    if (url.pathname.endsWith("/oauth2/v2.0/token")) {
+      const asked = Object.fromEntries(new URLSearchParams(route.request().postData()));
+      seen.token.push(asked);
+      const now = Math.floor(Date.now() / 1000);
+      const { token } = await world.ask("POST", "/token", { kind: "delegated" });
+      const claims = {
+        aud: asked.client_id,
+        iss: `https://login.microsoftonline.com/${MSAL.tenant}/v2.0`,
+        iat: now,
+        nbf: now,
+        exp: now + 3600,
+        name: "Adele",
+        oid: MSAL.user,
+        preferred_username: MSAL.username,
+        sub: MSAL.user,
+        tid: MSAL.tenant,
+        ver: "2.0",
+        nonce: nonces.get(asked.code),
+      };
+      const body = {
+        token_type: "Bearer",
+        scope: `openid profile ${MSAL.scopes.join(" ")}`,
+        expires_in: 3600,
+        ext_expires_in: 3600,
+        access_token: token,
+        client_info,
+        id_token: `${encode({ alg: "none", typ: "JWT" })}.${encode(claims)}.x`,
+      };
+      return route.fulfill({ json: body, headers: { "access-control-allow-origin": "*" } });
+    }
+    if (url.pathname.endsWith("/oauth2/v2.0/logout")) {
+      seen.logout.push(url.searchParams.get("post_logout_redirect_uri"));
+      const back = `${url.searchParams.get("post_logout_redirect_uri")}?${new URLSearchParams({ state: url.searchParams.get("state") })}`;
+      return route.fulfill({
+        contentType: "text/html",
+        body: `<!doctype html><script>location.replace(${JSON.stringify(back)})</script>`,
+      });
+    }
+    return route.abort();
+  });
+  return seen;
+}
+
+test("two accounts in one browser see nothing of each other", async () => {
+  const world = await World.make(fake.origin);
+  const context = await fresh();
+  // Not today: after midnight in Berlin the day in UTC is yesterday, and past days are folded away.
+  const soon = new Date(Date.now() + 2 * 86_400_000).toISOString().slice(0, 10);
+  const meeting = (subject) => ({
+    subject,
+    type: "singleInstance",
+    isAllDay: false,
+    start: { dateTime: `${soon}T10:00:00.0000000`, timeZone: "UTC" },
+    end: { dateTime: `${soon}T11:00:00.0000000`, timeZone: "UTC" },
+  });
+  const anna = await open(context, world, { account: "anna" });
+  await world.edit(
+    { collection: "events", op: "add", user: "anna@contoso.example", item: meeting("Anna's secret") },
+    { collection: "recordings", op: "add", user: "anna@contoso.example" },
+  );
+  await syncAll(anna);
+  assert.ok((await anna.innerText("#calendar")).includes("Anna's secret"));
+  assert.ok((await count(anna, "contacts")) > 0);
+  assert.equal(await count(anna, "recordings"), 1);
+
+  const ben = await open(context, world, { account: "ben" });
+  for (const view of VIEWS) assert.equal(await count(ben, view), 0, `${view} of another account`);
+  await world.edit({
+    collection: "events",
+    op: "add",
+    user: "ben@contoso.example",
+    item: meeting("Ben's plan"),
+  });
+  await syncAll(ben);
+  const text = await ben.innerText("#calendar");
+  assert.ok(text.includes("Ben's plan") && !text.includes("Anna's secret"));
+  assert.equal(await count(ben, "recordings"), 0);
+
+  await ben.click(".account");
+  await ben.click("text=Forget what is stored here");
+  await ben.waitForFunction(
+    () =>
+      document.getElementById("contacts").dataset.painted === "mirror" &&
+      document.getElementById("contacts").dataset.count === "0",
+  );
+  await anna.reload();
+  await ready(anna);
+  assert.ok(
+    (await anna.innerText("#calendar")).includes("Anna's secret"),
+    "what one account forgets, the other keeps",
+  );
+  assert.ok((await count(anna, "contacts")) > 0);
+});
+
+test("a real PublicClientApplication, seeded by loadExternalTokens, supplies the token", async () => {
+  const world = await World.make(fake.origin);
+  const context = await fresh();
+  const elsewhere = [];
+  await context.route(/^https:/, (route) => (elsewhere.push(route.request().url()), route.abort()));
+  const { token } = await world.ask("POST", "/token", { kind: "delegated" });
+  const { page, account } = await seeded(context, world, token);
+  assert.equal(account, `${MSAL.user}.${MSAL.tenant}`);
+  assert.equal(await page.innerText(".account-name"), MSAL.username);
+  assert.equal(await page.locator("#demo-panel").count(), 0);
+  await page.click("#sync-all");
+  await idle(page, "calendar");
+  await idle(page, "contacts");
+  assert.deepEqual(await idsOf(page, "#contacts tbody tr"), sorted(await world.table("contacts")));
+  assert.ok((await count(page, "calendar")) > 0);
+  const log = await world.log();
+  assert.deepEqual(new Set(log.map(({ headers }) => headers.authorization)), new Set(["delegated"]));
+  assert.deepEqual(
+    new Set(log.map(({ collection }) => collection)),
+    new Set(["events", "contacts"]),
+    "recordings are not even asked for",
+  );
+  await show(page, "recordings");
+  assert.match(await page.innerText("#recordings"), /app-only token/);
+  await page.screenshot({ path: `${SHOTS}/signed-in-recordings-wide-light.png` });
+
+  await page.reload();
+  await ready(page);
+  assert.equal(await page.innerText(".account-name"), MSAL.username, "silent after a reload");
+  assert.ok((await count(page, "contacts")) > 0);
+  assert.deepEqual(elsewhere, [], "nothing was asked of another host");
+});
+
+test("somebody signs in through MSAL's popup, is asked again when Graph refuses, and signs out", async () => {
+  const world = await World.make(fake.origin);
+  const context = await fresh();
+  const seen = await signInPages(context, world);
+  const page = await context.newPage();
+  await page.goto(
+    world.url({ msal: "test", clientId: MSAL.clientId, tenant: MSAL.tenant, endpoint: world.root }),
+  );
+  await ready(page);
+  assert.equal(await page.inputValue("#client-id"), MSAL.clientId);
+  await page.getByRole("button", { name: "Sign in with Microsoft" }).click();
+  await page.waitForFunction(() => document.body.dataset.session === "microsoft365");
+  assert.equal(await page.innerText(".account-name"), MSAL.username);
+  const [asked] = seen.authorize;
+  assert.equal(asked.client_id, MSAL.clientId);
+  assert.equal(asked.redirect_uri, `${fake.origin}/auth.html`);
+  for (const scope of MSAL.scopes) assert.ok(asked.scope.split(" ").includes(scope), scope);
+  assert.deepEqual(JSON.parse(asked.claims).access_token.xms_cc.values, ["CP1"]);
+  await page.goto(`${page.url().split("#")[0]}#contacts`);
+  await sync(page, "contacts");
+  const before = await count(page, "contacts");
+  assert.ok(before > 0, await page.innerText("#contacts"));
+
+  await world.ask("POST", "/revoke");
+  await world.edit({ collection: "contacts", op: "add" });
+  await page.click("#contacts .sync");
+  await page.waitForSelector(".banner button");
+  assert.equal(await page.getAttribute("#contacts", "data-phase"), "needs-auth");
+  assert.equal(await count(page, "contacts"), before, "what is stored stays readable");
+  await page.screenshot({ path: `${SHOTS}/sign-in-again-wide-light.png` });
+  await page.getByRole("button", { name: "Sign in again" }).click();
+  await page.waitForFunction(
+    (n) => Number(document.getElementById("contacts").dataset.count) === n,
+    before + 1,
+  );
+  await page.waitForSelector(".banner", { state: "detached" });
+
+  await page.click(".account");
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.waitForSelector("form.signin");
+  const kept = await page.evaluate(async () => {
+    const stores = await indexedDB.databases();
+    let rows = 0;
+    for (const { name } of stores.filter((one) => one.name.includes("deltalink"))) {
+      const database = await new Promise((resolve, reject) => {
+        const opening = indexedDB.open(name);
+        opening.onsuccess = () => resolve(opening.result);
+        opening.onerror = () => reject(opening.error);
+      });
+      for (const store of database.objectStoreNames)
+        rows += await new Promise(
+          (resolve) =>
+            (database.transaction(store).objectStore(store).count().onsuccess = (event) =>
+              resolve(event.target.result)),
+        );
+      database.close();
+    }
+    return rows;
+  });
+  assert.equal(kept, 0, "nothing of the account is left");
+  await page.reload();
+  await page.waitForSelector("form.signin");
+  assert.ok(seen.logout.every((uri) => uri === `${fake.origin}/auth.html`));
+});
+
+test("a link cannot make the page send a token to another origin", async () => {
+  const world = await World.make(fake.origin);
+  const context = await fresh();
+  const elsewhere = [];
+  await context.route(
+    /^https:/,
+    (route) => (elsewhere.push(new URL(route.request().url()).host), route.abort()),
+  );
+  const { page } = await seeded(context, world, "a-token");
+  await page.goto(
+    world.url({
+      msal: "test",
+      clientId: MSAL.clientId,
+      tenant: MSAL.tenant,
+      endpoint: "https://collector.example/v1.0",
+    }),
+  );
+  await ready(page);
+  await page.click("#contacts .sync", { force: true }).catch(() => undefined);
+  await show(page, "contacts");
+  await page.click("#contacts .sync");
+  await page.waitForFunction(() => document.getElementById("contacts").dataset.phase !== "idle");
+  assert.ok(!elsewhere.includes("collector.example"));
+});
+
+test("a round that needs the user waits behind a banner, and goes on after the sign-in", async () => {
+  const world = await World.make(fake.origin);
+  const page = await open(await fresh({ viewport: { width: 1440, height: 900 } }), world, {}, "contacts");
+  await page.getByRole("button", { name: "Ask for a sign-in" }).click();
+  await page.waitForSelector(".banner button");
+  assert.equal(await page.getAttribute("#contacts", "data-phase"), "needs-auth");
+  assert.equal(await count(page, "contacts"), 0);
+  await page.getByRole("button", { name: "Sign in again" }).click();
+  await page.waitForFunction(() => Number(document.getElementById("contacts").dataset.count) > 0);
+  await idle(page, "contacts");
+  await page.waitForSelector(".banner", { state: "detached" });
+  assert.deepEqual(await idsOf(page, "#contacts tbody tr"), sorted(await world.table("contacts")));
+});

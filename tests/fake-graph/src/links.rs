@@ -1,0 +1,148 @@
+//! Links: how each resource writes them, and what it answers to one that it does not know or no
+//! longer keeps.
+
+use crate::answers::Failure;
+use crate::options::DriveLink;
+use crate::route::{Collection, Route};
+use crate::text::{Param, encode};
+use crate::world::{State, World, is_token_name};
+use serde_json::json;
+
+/// A link that was given out.
+#[derive(Debug, Clone)]
+pub(crate) struct Token {
+    pub(crate) collection: Collection,
+    pub(crate) state: State,
+    /// Path and query below the root, as issued.
+    pub(crate) link: String,
+    pub(crate) dead: bool,
+    pub(crate) poison: Option<(u16, String)>,
+    pub(crate) stream: usize,
+    pub(crate) generation: u64,
+    pub(crate) issued: u64,
+    pub(crate) next: bool,
+}
+
+impl World {
+    /// A token text the service never gave out: decoded, encoded again, cut or made up.
+    pub(crate) fn never_issued(&self, collection: Collection, params: &[Param]) -> Failure {
+        let status = u16::try_from(self.options.invalid_token_status).unwrap_or(400);
+        let param = params.iter().find(|p| is_token_name(Some(collection), &p.name));
+        let name = param.map_or("token", |p| p.name.as_str());
+        let mut failure = match collection {
+            Collection::Drive => Failure {
+                inner: Some("resyncChangesApplyDifferences".to_owned()),
+                ..Failure::new(410, "resyncRequired", "Resync required.")
+            },
+            c if c.directory() => Failure::new(
+                u16::try_from(self.options.directory_expired).unwrap_or(400),
+                "syncStateNotFound",
+                "The sync state is not found.",
+            ),
+            _ => Failure::new(
+                status,
+                "InvalidDeltaToken",
+                format!("The value '...' of parameter '{name}' is invalid."),
+            ),
+        };
+        failure.unexpected = true;
+        failure
+    }
+
+    /// The reset of each resource (graph-facts 4).
+    pub(crate) fn expired(
+        &self,
+        collection: Collection,
+        route: &Route,
+        generation: u64,
+        highest: u64,
+    ) -> Failure {
+        match collection {
+            Collection::Events | Collection::Messages => {
+                let last = |n: u64| highest.saturating_sub(n);
+                let message = format!(
+                    "The sync state generation is not found; generation={generation};[highest={highest}][{highest}][{}][{}].",
+                    last(2),
+                    last(1)
+                );
+                Failure::new(410, "SyncStateNotFound", message)
+            }
+            Collection::Drive => {
+                let mut failure = Failure::new(
+                    410,
+                    "resyncRequired",
+                    "Resync required. Replace any local items with the server's version (including deletes).",
+                );
+                failure.inner = Some("resyncChangesApplyDifferences".to_owned());
+                failure
+                    .headers
+                    .push(("Location".to_owned(), format!("{}{}?token=", self.root, route.link_path)));
+                failure
+            }
+            Collection::Recordings => Failure::new(410, "syncStateNotFound", "The sync state is not found."),
+            _ => Failure::new(
+                u16::try_from(self.options.directory_expired).unwrap_or(400),
+                "syncStateNotFound",
+                "The sync state is not found.",
+            ),
+        }
+    }
+
+    /// A new link, in the dialect of the resource (graph-facts 2.4). Every link is new, also where
+    /// a page is asked for again.
+    pub(crate) fn mint(&mut self, stream: usize, state: State, next: bool, now: u64) -> Option<String> {
+        let known = self.streams.get_mut(stream)?;
+        known.highest += 1;
+        let generation = known.highest;
+        let (collection, path) = (known.spec.collection, known.spec.link_path.clone());
+        let text = match collection {
+            Collection::Recordings => {
+                // Teams: percent-encoded JSON with `+ # ~ =` in it; decoding it once cuts the URL
+                // at the `#`.
+                let inner = json!({
+                    "Continuation": format!("+RID:~{}#RT:{generation}#TRC:{}#FPC:{}==", self.rng.text(12), self.rng.below(900), self.rng.text(8)),
+                    "Version": 1,
+                    "Partition": format!("{}+{}=", self.rng.text(14), self.rng.text(6)),
+                });
+                encode(&inner.to_string())
+            }
+            // Drive: ampersands inside, so decoding it once cuts it too.
+            Collection::Drive => encode(&format!(
+                "{};{}&i={};%23;%23;{}=",
+                self.rng.text(24),
+                self.rng.text(16),
+                self.rng.below(99_999),
+                self.rng.text(10)
+            )),
+            c if c.outlook() => format!("{}.{}", self.rng.text(120), self.rng.text(43)),
+            _ => self.rng.text(128),
+        };
+        let swap = self.options.swap_token_names;
+        let link = match collection {
+            Collection::Recordings => format!("{path}?skipToken={text}"),
+            Collection::Drive => match self.options.drive_link {
+                DriveLink::Query => format!("{path}?token={text}"),
+                DriveLink::Path => format!("{path}(token='{text}')"),
+                DriveLink::Unquoted => format!("{path}(token={text})"),
+                DriveLink::Broken => format!("{path}?(token='{text}')"),
+            },
+            _ => format!("{path}?{}={text}", if next != swap { "$skiptoken" } else { "$deltatoken" }),
+        };
+        let whole = format!("{}{link}", self.root);
+        self.tokens.insert(
+            text,
+            Token {
+                collection,
+                state,
+                link,
+                dead: false,
+                poison: None,
+                stream,
+                generation,
+                issued: now,
+                next,
+            },
+        );
+        Some(whole)
+    }
+}

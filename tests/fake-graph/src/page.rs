@@ -1,0 +1,61 @@
+//! A page as Graph writes it.
+
+use crate::world::State;
+use serde_json::{Map, Value};
+
+/// One page before it becomes text, so that faults can bend it.
+#[derive(Debug, Clone)]
+pub(crate) struct Page {
+    pub(crate) context: Option<String>,
+    pub(crate) next: Option<String>,
+    pub(crate) delta: Option<String>,
+    pub(crate) count: bool,
+    pub(crate) value: Vec<Map<String, Value>>,
+    /// Drives put the link after `value`, all others before it (graph-facts 2.5).
+    pub(crate) link_last: bool,
+    pub(crate) stream: usize,
+    pub(crate) here: State,
+    /// How `value` is spoiled.
+    pub(crate) odd: Option<String>,
+}
+
+impl Page {
+    pub(crate) fn text(&self) -> String {
+        let mut links = Vec::new();
+        for (name, link) in [("@odata.nextLink", &self.next), ("@odata.deltaLink", &self.delta)] {
+            if let Some(link) = link {
+                links.push(format!("\"{name}\":{}", Value::from(link.as_str())));
+            }
+        }
+        if self.count {
+            links.push(format!("\"@odata.count\":{}", self.value.len()));
+        }
+        let items: Vec<String> = self.value.iter().map(item_text).collect();
+        let value = match self.odd.as_deref() {
+            Some("no_value") => None,
+            Some("value_null") => Some("\"value\":null".to_owned()),
+            Some("value_object") => Some("\"value\":{}".to_owned()),
+            Some("wrong_type") => Some("\"value\":[1,\"two\",null,[],{\"id\":3}]".to_owned()),
+            _ => Some(format!("\"value\":[{}]", items.join(","))),
+        };
+        let context =
+            self.context.as_ref().map(|c| format!("\"@odata.context\":{}", Value::from(c.as_str())));
+        let mut parts: Vec<String> = context.into_iter().collect();
+        if self.link_last {
+            parts.extend(value);
+            parts.extend(links);
+        } else {
+            parts.extend(links);
+            parts.extend(value);
+        }
+        format!("{{{}}}", parts.join(","))
+    }
+}
+
+/// `@removed` stands after `id` in the bodies of Outlook and the directory (graph-facts 2.2).
+fn item_text(item: &Map<String, Value>) -> String {
+    let (last, first): (Vec<_>, Vec<_>) = item.iter().partition(|(k, _)| *k == "@removed");
+    let members: Vec<String> =
+        first.into_iter().chain(last).map(|(k, v)| format!("{}:{v}", Value::from(k.as_str()))).collect();
+    format!("{{{}}}", members.join(","))
+}

@@ -1,0 +1,90 @@
+//! Fills a new world.
+
+use crate::data;
+use crate::edits::DAY;
+use crate::route::Collection;
+use crate::world::World;
+use serde_json::json;
+
+/// How much a new world holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Populate {
+    /// Rows of the calendar of `/me`: masters and occurrences counted.
+    pub events: u64,
+    /// Directory contacts.
+    pub contacts: u64,
+    /// Recordings of meetings that `/me` organized.
+    pub recordings: u64,
+    /// Users of the directory.
+    pub users: u64,
+    /// Groups of the directory.
+    pub groups: u64,
+    /// Items of the drive of `/me`, its root counted.
+    pub drive: u64,
+    /// Messages in the inbox of `/me`.
+    pub messages: u64,
+    /// The day around which the events lie, in milliseconds.
+    pub around: i64,
+}
+
+impl World {
+    /// Fills the world with believable content.
+    pub fn populate(&mut self, wish: &Populate, now_ms: u64) {
+        let me = self.person(self.me().0);
+        let around = wish.around.div_euclid(DAY) * DAY;
+        let mut rng = self.rng.fork();
+        for series in data::calendar(&mut rng, &me, around, wish.events) {
+            let master = self.put_event(&format!("{}|", me.id), None, series.master.clone(), now_ms);
+            for (n, (start, end)) in series.occurrences.iter().enumerate() {
+                let id = self.put_occurrence(&master, *start, *end, now_ms);
+                if series.exception == Some(n) {
+                    let patch =
+                        json!({ "start": data::when(start + 3_600_000), "end": data::when(end + 3_600_000) });
+                    self.patch_event(&id, patch.as_object().cloned().unwrap_or_default(), now_ms);
+                }
+            }
+        }
+        for _ in 0..wish.contacts {
+            let (id, item) = (rng.guid(), data::contact(&mut rng));
+            self.put(Collection::Contacts, "", &id, item, now_ms);
+        }
+        let accounts = self.accounts.clone();
+        let mut users: Vec<String> = Vec::new();
+        for n in 0..wish.users {
+            let known = usize::try_from(n).ok().and_then(|n| accounts.get(n));
+            let id = known.map_or_else(|| rng.guid(), |a| a.id.clone());
+            let item = data::user(&mut rng, known);
+            self.put(Collection::Users, "", &id, item, now_ms);
+            if let Some(boss) = users.first().cloned() {
+                self.relate(Collection::Users, &id, "manager", &boss, true, now_ms);
+            }
+            users.push(id);
+        }
+        for n in 0..wish.groups {
+            let (id, item) = (rng.guid(), data::group(&mut rng));
+            self.put(Collection::Groups, "", &id, item, now_ms);
+            // The first group holds everybody, so that its members come in slices.
+            for user in users.iter().filter(|_| n == 0 || rng.chance(40)) {
+                self.relate(Collection::Groups, &id, "members", user, true, now_ms);
+            }
+        }
+        for n in 0..wish.recordings {
+            let at = around - i64::try_from(wish.recordings - n).unwrap_or(0) * DAY / 2;
+            let (id, item) = data::recording(&mut rng, &me.id, &self.tenant, &self.root, at);
+            self.put(Collection::Recordings, &me.id, &id, item, now_ms);
+        }
+        let mut folders = Vec::new();
+        for _ in 0..wish.drive {
+            let folder = rng.chance(30);
+            let id = self.add_drive(&me.id, &folders, folder, now_ms);
+            if folder || folders.is_empty() {
+                folders.push(id);
+            }
+        }
+        for n in 0..wish.messages {
+            let at = around - i64::try_from(wish.messages - n).unwrap_or(0) * 3_600_000;
+            let (id, item) = (data::outlook_id(&mut rng), data::message(&mut rng, &me, at));
+            self.put(Collection::Messages, &format!("{}|inbox", me.id), &id, item, now_ms);
+        }
+    }
+}

@@ -1,0 +1,27 @@
+// What the tests of the packed package share: a client of one world, and a wait for its status.
+import { openDelta } from "deltalink";
+
+/** Short back-offs, so that a test with retries is quick. */
+export const quick = { base: 5, cap: 20 };
+
+/** A client with a token and the store in memory. `options` add to this or replace it. */
+export function open(world, options) {
+  return openDelta({
+    endpoint: world.root,
+    token: () => world.tokens.delegated,
+    store: "memory",
+    retry: quick,
+    ...options,
+  });
+}
+
+/** Resolves to the first status of a query for which `holds` is true. */
+export function statusUntil(query, holds) {
+  return new Promise((resolve) => {
+    const stop = query.status.subscribe((status) => {
+      if (!holds(status)) return;
+      resolve(status);
+      queueMicrotask(() => stop());
+    });
+  });
+}

@@ -1,0 +1,253 @@
+// Rounds and sync() through the packed package in Node: acknowledgements, joining, aborts.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { asked, settled, startFake } from "../fake.mjs";
+import { until as polled } from "../wait.mjs";
+import { open, statusUntil } from "./kit.mjs";
+
+let fake;
+before(async () => (fake = await startFake()));
+after(() => fake.stop());
+
+const populate = { contacts: 30 };
+const byId = (items) => items.map(({ id }) => id).sort();
+
+test("a loop over the pages of a round acknowledges each by asking for the next", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  const round = contacts.round();
+  let pages = 0;
+  for await (const page of round) {
+    assert.equal(page.index, pages++);
+    assert.equal(page.kind, "full");
+    assert.equal(page.last, pages === 3);
+    assert.equal(await contacts.count(), (pages - 1) * 10, "nothing of this page yet");
+  }
+  assert.equal(pages, 3);
+  assert.equal(round.report.outcome, "complete");
+  assert.ok(round.report.startedAt instanceof Date && round.report.endedAt instanceof Date);
+  assert.deepEqual(byId(await contacts.all()), byId(await world.table("contacts")));
+  await client.close();
+});
+
+test("leaving the loop commits the acknowledged pages and nothing more", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  const round = contacts.round();
+  let kept;
+  for await (const page of round) {
+    if (page.index === 1) {
+      kept = page;
+      break;
+    }
+  }
+  assert.equal(await contacts.count(), 10);
+  assert.equal(round.report.outcome, "partial");
+  await assert.rejects(kept.ack(), {
+    name: "DeltaError",
+    code: "aborted",
+    message: /the next round delivers it again/,
+  });
+  for await (const page of contacts.round()) {
+    assert.equal(page.index, 1);
+    assert.deepEqual(
+      page.changes.map(({ id }) => id),
+      kept.changes.map(({ id }) => id),
+    );
+    await page.ack();
+    await page.ack();
+    break;
+  }
+  assert.equal(await contacts.count(), 20, "acknowledged before the loop was left");
+  await client.close();
+});
+
+test("an error of the consumer ends the round and acknowledges nothing", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  await assert.rejects(
+    async () => {
+      for await (const page of contacts.round()) throw new RangeError(`page ${page.index}`);
+    },
+    { name: "RangeError" },
+  );
+  assert.equal(await contacts.count(), 0);
+  await client.close();
+});
+
+test("with manual acknowledgement a read-ahead does not acknowledge", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  const pages = contacts.round({ ack: "manual" })[Symbol.asyncIterator]();
+  const first = (await pages.next()).value;
+  const ahead = pages.next();
+  await settled(fake);
+  assert.equal(await contacts.count(), 0);
+  assert.equal((await asked(world)).length, 1);
+  await first.ack();
+  assert.equal((await ahead).value.index, 1);
+  assert.equal(await contacts.count(), 10);
+  await pages.return();
+  await client.close();
+});
+
+test("a second round of a query waits for the first, abortably, and says so", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  const first = contacts.round()[Symbol.asyncIterator]();
+  await first.next();
+  const stop = new AbortController();
+  const second = contacts.round({ signal: stop.signal })[Symbol.asyncIterator]();
+  const waiting = second.next();
+  await statusUntil(contacts, ({ phase }) => phase === "following");
+  stop.abort("enough");
+  await assert.rejects(waiting, (reason) => reason === "enough");
+  const third = contacts.round()[Symbol.asyncIterator]();
+  const next = third.next();
+  await first.return();
+  assert.equal((await next).value.index, 0);
+  await third.return();
+  assert.equal((await asked(world)).length, 2);
+  await client.close();
+});
+
+test("a second sync joins the one that runs", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const [one, two] = await Promise.all([client.orgContacts().sync(), client.orgContacts().sync()]);
+  assert.equal(one, two);
+  assert.equal((await asked(world)).length, 3);
+  await client.close();
+});
+
+test("any reason of an abort comes back untouched", async () => {
+  const world = await fake.world({ populate });
+  await world.faults({ match: {}, times: null, fault: "hang" });
+  const client = await open(world);
+  let requests = 0;
+  /** Until one more request hangs. */
+  const hung = () => ((requests += 1), polled(async () => (await world.met()).hang === requests));
+  for (const reason of ["a text", null, 0, Symbol("s"), { odd: true }, new TypeError("x")]) {
+    const stop = new AbortController();
+    const syncing = client.orgContacts().sync({ signal: stop.signal });
+    await hung();
+    stop.abort(reason);
+    await assert.rejects(syncing, (got) => got === reason);
+  }
+  const bare = new AbortController();
+  const syncing = client.orgContacts().sync({ signal: bare.signal });
+  await hung();
+  bare.abort();
+  await assert.rejects(syncing, { name: "AbortError" });
+  await client.close();
+});
+
+test("an acknowledgement that nobody waits for is stored before the round lets go", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  const round = contacts.round();
+  for await (const page of round) {
+    page.ack();
+    break;
+  }
+  assert.equal(await contacts.count(), 10);
+  assert.equal(round.report.outcome, "partial");
+  assert.equal(contacts.status.get().phase, "idle");
+  assert.equal((await contacts.sync()).outcome, "complete");
+  await client.close();
+});
+
+test("a late acknowledgement of an earlier page does not acknowledge a later one", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  let first;
+  for await (const page of contacts.round()) {
+    first ??= page;
+    if (page === first) continue;
+    await first.ack();
+    break;
+  }
+  assert.equal(await contacts.count(), 10);
+  await client.close();
+});
+
+test("a read-ahead can be abandoned while it waits for an acknowledgement", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  const pages = contacts.round({ ack: "manual" })[Symbol.asyncIterator]();
+  await pages.next();
+  const ahead = pages.next();
+  assert.deepEqual(await pages.return(), { value: undefined, done: true });
+  assert.deepEqual(await ahead, { value: undefined, done: true });
+  assert.equal(await contacts.count(), 0);
+  assert.equal((await contacts.sync()).outcome, "complete");
+  await client.close();
+});
+
+test("each who joined a sync leaves it alone, and the last one stops it", async () => {
+  const world = await fake.world({ populate, options: { latency_ms: 40 } });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  const [first, second] = [new AbortController(), new AbortController()];
+  const [one, two, three] = [
+    contacts.sync({ signal: first.signal }),
+    contacts.sync({ signal: second.signal }),
+    contacts.sync(),
+  ];
+  first.abort("one has left");
+  await assert.rejects(one, (reason) => reason === "one has left");
+  assert.equal(await two, await three);
+  await world.faults({ match: {}, times: null, fault: "hang" });
+  const last = new AbortController();
+  const four = contacts.sync({ signal: last.signal });
+  await statusUntil(contacts, ({ phase }) => phase === "syncing");
+  last.abort("and the last");
+  await assert.rejects(four, (reason) => reason === "and the last");
+  await assert.rejects(contacts.sync({ signal: AbortSignal.abort("early") }), (reason) => reason === "early");
+  await client.close();
+});
+
+test("sync takes a signal and nothing else", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  await assert.rejects(contacts.sync({ ack: "manual" }), {
+    code: "bad-request",
+    message: /options\.ack is not an option of sync\(\)/,
+  });
+  await assert.rejects(contacts.sync({ signal: {} }), {
+    code: "bad-request",
+    message: "options.signal must be an AbortSignal",
+  });
+  for (const odd of [null, 5, true, "a text"])
+    await assert.rejects(contacts.sync(odd), {
+      code: "bad-request",
+      message: /^the options of sync\(\) must be an object/,
+    });
+  await client.close();
+});
+
+test("a round that is aborted while it waits for its turn has a final report and leaves the other's status alone", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  const first = contacts.round()[Symbol.asyncIterator]();
+  await first.next();
+  const stop = new AbortController();
+  const second = contacts.round({ signal: stop.signal });
+  const waiting = second[Symbol.asyncIterator]().next();
+  stop.abort("enough");
+  await assert.rejects(waiting, (reason) => reason === "enough");
+  assert.equal(second.report.outcome, "partial");
+  assert.notEqual(contacts.status.get().phase, "idle");
+  await first.return();
+  await client.close();
+});

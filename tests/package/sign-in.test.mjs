@@ -1,0 +1,298 @@
+// Tokens and claims challenges, through the packed package in Node.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { DeltaError, openDelta } from "deltalink";
+import { asked, startFake } from "../fake.mjs";
+import { open, quick, statusUntil } from "./kit.mjs";
+
+let fake;
+before(async () => (fake = await startFake()));
+after(() => fake.stop());
+
+const populate = { contacts: 30, events: 30, users: 10, around: "2026-11-21T00:00:00Z" };
+const CLAIMS = '{"access_token":{"nbf":{"essential":true,"value":"1700000000"}}}';
+
+test("a claims challenge is asked of the token source decoded, and the page is asked for again", async () => {
+  for (const status of [401, 403]) {
+    const world = await fake.world({ populate });
+    await world.faults({ match: { kind: "next" }, fault: { name: "claims", status } });
+    const requests = [];
+    const token = (request) => {
+      requests.push([request.reason, request.claims]);
+      return world.tokens.delegated;
+    };
+    const client = await open(world, { token });
+    const report = await client.orgContacts().sync();
+    assert.deepEqual(
+      requests,
+      [
+        ["start", undefined],
+        ["expired", undefined],
+        ["claims", CLAIMS],
+      ],
+      "the answer that satisfied it is kept",
+    );
+    assert.deepEqual([report.pages, report.requests, report.retries], [3, 4, 1]);
+    await client.close();
+  }
+});
+
+test("a credential's getToken gets the claims, enableCae and the signal", async () => {
+  const world = await fake.world({ populate });
+  await world.faults({ match: {}, fault: "claims" });
+  const requests = [];
+  const credential = {
+    async getToken(scopes, options) {
+      requests.push([
+        this === credential,
+        scopes,
+        options.claims,
+        options.enableCae,
+        options.abortSignal.aborted,
+      ]);
+      return { token: world.tokens.delegated, expiresOnTimestamp: Date.now() + 3600e3 };
+    },
+  };
+  const client = await open(world, { token: credential });
+  await client.orgContacts().sync();
+  const scope = [`${new URL(world.root).origin}/.default`];
+  assert.deepEqual(requests, [
+    [true, scope, undefined, true, false],
+    [true, scope, CLAIMS, true, false],
+  ]);
+  await client.close();
+});
+
+test("claims in base64url are read, and broken ones are put aside", async () => {
+  for (const [claims, expected] of [
+    ["eyJ4IjoiPz8-P34_In0", ["claims", '{"x":"??>?~?"}']],
+    ["%%%", ["unauthorized", undefined]],
+    ["W10=", ["unauthorized", undefined]],
+    [Buffer.from("{not json}").toString("base64"), ["unauthorized", undefined]],
+    ["", ["unauthorized", undefined]],
+  ]) {
+    const world = await fake.world({ populate });
+    await world.faults({ match: {}, fault: { name: "claims", claims } });
+    const requests = [];
+    const client = await open(world, {
+      token: ({ reason, claims }) => (requests.push([reason, claims]), world.tokens.delegated),
+    });
+    await client.orgContacts().sync();
+    assert.deepEqual(requests[1], expected, claims);
+    await client.close();
+  }
+});
+
+test("a token that never satisfies the claims ends the round with them, and nothing is lost", async () => {
+  const world = await fake.world({ populate });
+  await world.faults({ match: { kind: "next" }, times: null, fault: "claims" });
+  const client = await open(world);
+  const contacts = client.orgContacts();
+  const error = await contacts.sync().catch((error) => error);
+  assert.deepEqual([error.code, error.claims, error.status, error.retryable], ["claims", CLAIMS, 401, true]);
+  assert.match(error.message, /sign the user in with error\.claims, then call resume\(\)/);
+  const status = contacts.status.get();
+  assert.deepEqual([status.phase, status.error], ["needs-auth", error]);
+  assert.equal((await asked(world)).filter(({ kind }) => kind === "next").length, 2, "not a third time");
+  assert.equal(await contacts.count(), 10, "the page before is kept");
+  await client.close();
+});
+
+test("the user has to sign in: status, claims, and resume() goes on with the same page by itself", async () => {
+  const world = await fake.world({ populate });
+  await world.faults({
+    match: { kind: "next" },
+    times: null,
+    fault: { name: "claims", until_new_token: true },
+  });
+  let signedIn = false;
+  const token = async ({ claims }) => {
+    if (signedIn) return world.token({ kind: "delegated" });
+    // As MSAL's InteractionRequiredAuthError is shaped.
+    if (claims)
+      throw Object.assign(new Error("AADSTS50079"), {
+        name: "InteractionRequiredAuthError",
+        errorCode: "interaction_required",
+        claims: '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}',
+      });
+    return world.tokens.delegated;
+  };
+  const client = await open(world, { token });
+  const contacts = client.orgContacts();
+  const error = await contacts.sync().catch((error) => error);
+  assert.deepEqual(
+    [error.code, error.claims],
+    ["interaction", '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}'],
+  );
+  assert.equal(error.cause.name, "InteractionRequiredAuthError");
+  assert.equal(contacts.status.get().phase, "needs-auth");
+  signedIn = true;
+  await world.clearLog();
+  client.resume();
+  const done = await statusUntil(contacts, ({ phase, lastSyncedAt }) => phase === "idle" && lastSyncedAt);
+  assert.equal(done.error, undefined);
+  assert.equal(await contacts.count(), 30);
+  assert.deepEqual(
+    (await asked(world)).map(({ kind }) => kind),
+    ["next", "next"],
+    "from the page where it stopped",
+  );
+  await client.close();
+});
+
+test("an interaction without claims of its own passes those of the challenge on", async () => {
+  const world = await fake.world({ populate });
+  await world.faults({ match: {}, times: null, fault: "claims" });
+  const client = await open(world, {
+    token: ({ claims }) => {
+      if (claims) throw Object.assign(new Error("x"), { errorCode: "login_required" });
+      return world.tokens.delegated;
+    },
+  });
+  await assert.rejects(client.orgContacts().sync(), { code: "interaction", claims: CLAIMS });
+  await client.close();
+});
+
+test("a token that another query got meanwhile is tried before the source is asked again", async () => {
+  const world = await fake.world({ populate });
+  let count = 0;
+  const token = async () => {
+    count += 1;
+    return {
+      accessToken: await world.token({ kind: "delegated" }),
+      expiresOn: new Date(Date.now() + 3600e3),
+    };
+  };
+  const client = await open(world, { token });
+  const names = ["a", "b", "c", "d", "e"];
+  await Promise.all(names.map((name) => client.orgContacts({ name }).sync()));
+  const before = count;
+  await world.revoke();
+  for (const name of names) await client.orgContacts({ name }).sync();
+  assert.equal(count, before + 1);
+  await client.close();
+});
+
+test("a token source whose network fails is waited for; one that fails otherwise ends the round at once", async () => {
+  const world = await fake.world({ populate });
+  for (const [error, reason = "network"] of [
+    [Object.assign(new TypeError("fetch failed"))],
+    [Object.assign(new TypeError("Failed to fetch"))],
+    [Object.assign(new Error("x"), { errorCode: "no_network_connectivity" })],
+    [Object.assign(new Error("x"), { errorCode: "post_request_failed" })],
+    [new DeltaError("no answer", { code: "network", retryable: true })],
+    [new DeltaError("busy", { code: "unauthorized", retryable: true, status: 503 }), "server"],
+  ]) {
+    let times = 0;
+    const client = await open(world, {
+      token: () => {
+        if ((times += 1) < 3) throw error;
+        return world.tokens.delegated;
+      },
+    });
+    const report = await client.orgContacts().sync();
+    assert.deepEqual(
+      report.waits.map(({ reason }) => reason),
+      [reason, reason],
+      error.message,
+    );
+    await client.close();
+  }
+  for (const error of [new TypeError("x is undefined"), new Error("no"), "no", undefined]) {
+    const client = await open(world, { token: () => Promise.reject(error) });
+    const refused = await client
+      .orgContacts()
+      .sync()
+      .catch((refused) => refused);
+    assert.deepEqual([refused.code, refused.cause], ["unauthorized", error]);
+    await client.close();
+  }
+  const client = await open(world, {
+    retry: { ...quick, attempts: 2 },
+    token: () => Promise.reject(new TypeError("fetch failed")),
+  });
+  await assert.rejects(client.orgContacts().sync(), {
+    code: "network",
+    message: /^the token source got no answer/,
+  });
+  await client.close();
+});
+
+test("an authority that says when to come back is not asked before", async () => {
+  const world = await fake.world({ populate });
+  const asked = [];
+  const client = await open(world, {
+    token: () => {
+      asked.push(Date.now());
+      if (asked.length < 2)
+        throw new DeltaError("busy", {
+          code: "unauthorized",
+          retryable: true,
+          status: 429,
+          retryAt: new Date(Date.now() + 700),
+        });
+      return world.tokens.delegated;
+    },
+  });
+  await client.orgContacts().sync();
+  assert.ok(asked[1] - asked[0] >= 690, `${asked[1] - asked[0]} ms`);
+  const later = await open(world, {
+    retry: { ...quick, maxWait: 100 },
+    token: () =>
+      Promise.reject(
+        new DeltaError("busy", {
+          code: "unauthorized",
+          retryable: true,
+          status: 429,
+          retryAt: new Date(Date.now() + 60_000),
+        }),
+      ),
+  });
+  const error = await later
+    .orgContacts()
+    .sync()
+    .catch((error) => error);
+  assert.equal(error.code, "throttled");
+  assert.ok(error.retryAt - Date.now() > 50_000);
+  await Promise.all([client.close(), later.close()]);
+});
+
+test("a token function that never answers is a named error", async () => {
+  const world = await fake.world({ populate });
+  const client = await open(world, {
+    retry: { ...quick, maxWait: 30, timeout: 40 },
+    token: () => new Promise(() => {}),
+  });
+  await assert.rejects(client.orgContacts().sync(), {
+    code: "unauthorized",
+    message: /^the token source failed \(it gave no answer for 0 s\)/,
+  });
+  await client.close();
+});
+
+test("no token that an answer echoes is in an error", async () => {
+  const token = "eyJ0eXAiOiJKV1QiLCJub25jZSI6.eyJhdWQiOiJodHRwczovL2dyYXBo.c2lnbmF0dXJlLXNpZ25hdHVyZQ";
+  for (const respond of [
+    () => Response.json({ error: { code: token, message: `for ${token}` } }, { status: 400 }),
+    () =>
+      Response.json(
+        { error: { code: "x", innerError: { code: token, "request-id": token } } },
+        { status: 403 },
+      ),
+    () => Response.json({ error: { code: token } }),
+    () => new Response("", { status: 404, headers: { "request-id": token } }),
+  ]) {
+    const client = await openDelta({
+      token: () => token,
+      store: "memory",
+      retry: { base: 1, cap: 1, attempts: 1 },
+      fetch: async () => respond(),
+    });
+    const error = await client
+      .orgContacts()
+      .sync()
+      .catch((error) => error);
+    assert.ok(!JSON.stringify([error.message, { ...error }]).includes(token.slice(0, 30)), error.message);
+    await client.close();
+  }
+});

@@ -1,0 +1,228 @@
+// Throttles and the limit of concurrent requests, through the packed package in Node.
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { openDelta } from "deltalink";
+import { asked, settled, startFake } from "../fake.mjs";
+import { delayed, event } from "../wait.mjs";
+import { diskStore } from "./disk-store.mjs";
+import { open, quick, statusUntil } from "./kit.mjs";
+
+let fake;
+before(async () => (fake = await startFake()));
+after(() => fake.stop());
+
+const populate = { contacts: 30, events: 30, users: 10, around: "2026-11-21T00:00:00Z" };
+const weeks = { start: "2026-11-01", end: "2026-12-20" };
+
+test("until when Graph throttles is kept over a reload, and shared by what shares its limits", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "deltalink-"));
+  const world = await fake.world({ populate });
+  await world.faults({
+    match: { collection: "contacts" },
+    fault: { name: "status", status: 429, code: "TooManyRequests", headers: { "Retry-After": "1" } },
+  });
+  const account = "alex@contoso.example";
+  const first = await open(world, { store: diskStore(join(folder, "s")), account });
+  const contacts = first.orgContacts();
+  void contacts.sync().catch(() => {});
+  const waiting = await statusUntil(contacts, ({ phase }) => phase === "waiting");
+  assert.equal(waiting.waitReason, "throttled");
+  const held = waiting.waitUntil.getTime();
+  assert.ok(Math.abs(held - Date.now() - 1000) < 500);
+  // The tab is closed, and another one opened.
+  await first.close();
+  const second = await open(world, { store: diskStore(join(folder, "s")), account });
+  const mailbox = await second.events(weeks).sync();
+  assert.deepEqual(mailbox.waits, [], "other limits");
+  assert.ok(Date.now() < held);
+  const users = second.track("/users/delta");
+  const [report] = await Promise.all([users.sync(), second.orgContacts().sync()]);
+  assert.deepEqual(
+    report.waits.map(({ reason }) => reason),
+    ["throttled"],
+    "the same limits",
+  );
+  const early = (await asked(world)).filter(
+    ({ collection, status, at }) => ["contacts", "users"].includes(collection) && status !== 429 && at < held,
+  );
+  assert.deepEqual(early, []);
+  await second.close();
+  await rm(folder, { recursive: true });
+});
+
+test("of two throttles at once the longer is kept, over a reload too", async () => {
+  const states = new Map();
+  const store = {
+    load: async (key) => states.get(key),
+    rows: async (key, ids) => ids.map(() => undefined),
+    commit: async (key, { expect, state }) =>
+      states.get(key)?.revision === expect && Boolean(states.set(key, state)),
+    scan: async () => [],
+    clear: async () => {},
+  };
+  const waits = [1, 60];
+  const both = event();
+  let requests = 0;
+  // Both are under way before either is answered.
+  const fetch = async () => {
+    if ((requests += 1) === 2) both.fire();
+    await both.fired;
+    return new Response("", { status: 429, headers: { "Retry-After": String(waits.shift() ?? 1) } });
+  };
+  const client = await openDelta({
+    token: () => "t",
+    store,
+    account: "a",
+    fetch,
+    retry: { ...quick, maxWait: 10 },
+  });
+  await Promise.allSettled(["a", "b"].map((name) => client.orgContacts({ name }).sync()));
+  const [held] = [...states].filter(([key]) => key.includes(" | not before | ")).map(([, state]) => state);
+  assert.ok(held.until - Date.now() > 50_000, `${held.until - Date.now()} ms`);
+  await client.close();
+});
+
+test("a store that refuses to keep a throttle is not asked for ever", async () => {
+  let commits = 0;
+  const store = {
+    load: async () => undefined,
+    rows: async () => [],
+    commit: async () => ((commits += 1), false),
+    scan: async () => [],
+    clear: async () => {},
+  };
+  const fetch = async () => new Response("", { status: 429, headers: { "Retry-After": "60" } });
+  const client = await openDelta({
+    token: () => "t",
+    store,
+    account: "a",
+    fetch,
+    retry: { ...quick, maxWait: 10 },
+  });
+  await assert.rejects(client.orgContacts().sync(), { code: "throttled" });
+  assert.equal(commits, 2);
+  await client.close();
+});
+
+test("a stored time that is absurdly far off, or was written by a clock ahead of its time, is ignored", async () => {
+  const world = await fake.world({ populate });
+  const now = Date.now();
+  for (const { until, at } of [
+    { until: now + 30 * 86400e3, at: now },
+    { until: now + 7200e3, at: now + 3600e3 },
+    { until: "soon", at: {} },
+    {},
+  ]) {
+    const states = new Map();
+    const store = {
+      load: async (key) =>
+        key.includes(" | not before | ") ? { revision: "r", until, at } : states.get(key),
+      rows: async (key, ids) => ids.map(() => undefined),
+      commit: async (key, { state }) => Boolean(states.set(key, state)),
+      scan: async () => [],
+      clear: async () => {},
+    };
+    const client = await open(world, { store, account: "a" });
+    const { outcome, waits } = await client.orgContacts().sync();
+    assert.deepEqual([outcome, waits], ["complete", []]);
+    await client.close();
+  }
+});
+
+/** A `fetch` that knows how many requests are under way. */
+function counting(ms) {
+  const seen = { most: 0, now: 0, asked: 0 };
+  seen.fetch = async (url, init) => {
+    seen.now += 1;
+    seen.most = Math.max(seen.most, seen.now);
+    seen.asked += 1;
+    try {
+      const response = await fetch(url, init);
+      await delayed(ms);
+      return response;
+    } finally {
+      seen.now -= 1;
+    }
+  };
+  return seen;
+}
+
+test("at most four requests of a mailbox are under way, and the queries take turns", async () => {
+  const world = await fake.world({ populate: { ...populate, events: 60 } });
+  const seen = counting(10);
+  const client = await open(world, { fetch: seen.fetch });
+  const queries = Array.from({ length: 12 }, (_, at) => client.events({ ...weeks, name: `q${at}` }));
+  const pages = [];
+  await Promise.all(
+    queries.map(async (query, at) => {
+      for await (const page of query.round()) pages.push([at, page.index]);
+    }),
+  );
+  assert.equal(seen.most, 4);
+  // Nobody has its second page before everybody has its first.
+  const firsts = pages
+    .slice(0, 12)
+    .map(([at]) => at)
+    .sort((one, other) => one - other);
+  assert.deepEqual(
+    firsts,
+    queries.map((_, at) => at),
+  );
+  await client.close();
+});
+
+test("after a throttle the queries of a mailbox come back one by one", async (t) => {
+  // Without jitter: what comes one by one does so because it has to.
+  t.mock.method(Math, "random", () => 0);
+  const world = await fake.world({ populate });
+  await world.faults({
+    match: { collection: "events" },
+    times: 4,
+    fault: { name: "status", status: 429, code: "ApplicationThrottled", headers: { "Retry-After": "1" } },
+  });
+  // With each request that begins: how many are under way, and how many good answers came before
+  // it.
+  const begun = [];
+  let underWay = 0;
+  let good = 0;
+  const watching = async (url, init) => {
+    underWay += 1;
+    begun.push([underWay, good]);
+    try {
+      const response = await fetch(url, init);
+      // Whatever else may begin has begun.
+      await settled(fake);
+      good += response.status === 200 ? 1 : 0;
+      return response;
+    } finally {
+      underWay -= 1;
+    }
+  };
+  const client = await open(world, { fetch: watching });
+  const queries = Array.from({ length: 8 }, (_, at) => client.events({ ...weeks, name: `q${at}` }));
+  const rounds = queries.map((query) => query.sync());
+  await Promise.all(queries.map((query) => statusUntil(query, ({ phase }) => phase === "waiting")));
+  const before = begun.length;
+  assert.ok(before <= 8, `${before} requests before all knew`);
+  assert.equal(underWay, 0);
+  await Promise.all(rounds);
+  const back = begun.slice(before);
+  assert.deepEqual(
+    back.slice(0, 2),
+    [
+      [1, 0],
+      [1, 1],
+    ],
+    "the second request begins after the first has its answer",
+  );
+  for (const [now, answers] of back)
+    assert.ok(now <= Math.min(4, answers + 1), `${now} under way after ${answers} answers`);
+  assert.ok(
+    back.some(([now]) => now === 4),
+    "they are all back",
+  );
+  await client.close();
+});
