@@ -23,6 +23,7 @@
 //! use deltalink::protocol::page;
 //! use deltalink::protocol::query::{self, Options};
 //! use deltalink::protocol::round::{Input, Round, RoundConfig, Step};
+//! use deltalink::protocol::time::Instant;
 //! use serde_json::{Value, json};
 //!
 //! let query = Rc::new(query::org_contacts(Options::default()).unwrap());
@@ -31,19 +32,21 @@
 //!     query: Rc::clone(&query),
 //!     policy: Policy::default(),
 //!     max_pages: None,
-//!     max_ms: None,
+//!     max_duration: None,
 //!     window: None,
 //!     has_consumer: true,
 //! };
-//! let (mut round, mut applier) = (Round::new(config, 0.0), PageApplier::<Value>::default());
+//! let now = Instant::from_millis(1_795_000_000_000.0);
+//! let (mut round, mut applier) = (Round::new(config, now), PageApplier::<Value>::default());
 //! let mut input = Input::Begin;
 //! loop {
-//!     input = match round.step(input, 0.0, 0.5) {
+//!     input = match round.step(input, now, 0.5) {
 //!         Step::Load => Input::Loaded(None),
 //!         Step::SignIn(_) => Input::SignedIn,
 //!         Step::Fetch(url) => {
 //!             assert_eq!(url, "https://graph.microsoft.com/v1.0/contacts/delta");
-//!             let body = json!({ "value": [{ "id": "a" }], "@odata.deltaLink": "https://graph.microsoft.com/v1.0/contacts/delta?t" });
+//!             let link = "https://graph.microsoft.com/v1.0/contacts/delta?t";
+//!             let body = json!({ "value": [{ "id": "a" }], "@odata.deltaLink": link });
 //!             let page = page::parse(&body).unwrap();
 //!             applier.received(page.items);
 //!             Input::Page(page.link)
@@ -56,7 +59,7 @@
 //!         Step::Deliver(_) => Input::Delivered,
 //!         Step::AwaitAcknowledgement => Input::Acknowledged,
 //!         Step::Commit { .. } => {
-//!             assert_eq!(applier.applied().put.len(), 1);
+//!             assert_eq!(applier.effects().put.len(), 1);
 //!             Input::Committed
 //!         }
 //!         Step::Done => break,

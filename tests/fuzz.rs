@@ -25,6 +25,7 @@ use deltalink::protocol::recent::RecentVersions;
 use deltalink::protocol::record::Record;
 use deltalink::protocol::redact::redact;
 use deltalink::protocol::refusal::Refusal;
+use deltalink::protocol::time;
 use serde_json::{Value, json};
 
 #[path = "model/schedule.rs"]
@@ -274,7 +275,9 @@ fn a_wait_is_a_number_that_is_not_negative_or_nothing() {
         ["GMT", "Nov", "99999999999999999999", ".", ":", ",", " ", "-", "e", "\u{661}", "inf", "NaN"];
     let mut read = 0;
     fuzz("Retry-After", &seeds, &dictionary, |text, _| {
-        if let Some(ms) = retry_after(text, 1_795_000_000_000.0) {
+        if let Some(ms) =
+            retry_after(text, time::Instant::from_millis(1_795_000_000_000.0)).map(time::Duration::as_millis)
+        {
             read += 1;
             assert!(ms.is_finite() && ms >= 0.0, "{ms}");
             if let Ok(seconds) = text.trim_ascii().parse::<f64>() {
@@ -287,7 +290,10 @@ fn a_wait_is_a_number_that_is_not_negative_or_nothing() {
 
 #[test]
 fn a_stored_record_of_any_form_is_read_or_refused_and_what_is_written_is_read_again() {
-    let full = serde_json::to_string(&Record::new(1_795_000_000_000.0, 0.3).next_revision()).unwrap();
+    let full = serde_json::to_string(
+        &Record::new(time::Instant::from_millis(1_795_000_000_000.0), 0.3).next_revision(),
+    )
+    .unwrap();
     let paging = r#"{"format":1,"revision":"0a.7","phase":"paging","link":"l","start":"s","kind":"incremental","generation":2,"round":9,"page":3,"prefer":["a"],"startedAt":1,"syncedAt":2,"fullAt":3,"resets":[1,2],"count":4,"masters":["m"],"delivered":["d"],"staged":1,"stale":2,"refusals":1,"fallback":1,"restarted":1,"pageSize":200,"window":"a/b"}"#;
     let dictionary = [
         "null",

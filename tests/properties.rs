@@ -25,10 +25,12 @@ use deltalink::protocol::rate::RateLimiter;
 use deltalink::protocol::record::{Phase, Record};
 use deltalink::protocol::refusal::Refusal;
 use deltalink::protocol::round::{Input, NoResponse, Round, RoundConfig, Step, TokenReason};
+use deltalink::protocol::time::{Duration, Instant};
 use proptest::prelude::*;
 use url::Url;
 
-const NOW: f64 = 1_795_000_000_000.0;
+const NEVER: Instant = Instant::from_millis(0.0);
+const NOW: Instant = Instant::from_millis(1_795_000_000_000.0);
 const ROOT: &str = "https://graph.microsoft.com/v1.0";
 /// Part of every link: it must not be told.
 const SECRET: &str = "s3cr3t";
@@ -142,14 +144,14 @@ struct Bench {
     query: Rc<Query>,
     endpoint: Rc<Endpoint>,
     store: Option<Record>,
-    now: f64,
+    now: Instant,
     limiter: RateLimiter,
     /// Until when the scope is held and when that was written, as it is stored.
-    held: Option<(f64, f64)>,
+    held: Option<(Instant, Instant)>,
     /// Until when Graph wants no request, by its replies alone.
-    floor: f64,
+    floor: Instant,
     /// The same as the next process can know it, if the store failed to take the last one.
-    known: Option<f64>,
+    known: Option<Instant>,
     /// Every link that Graph gave.
     given: HashSet<String>,
     /// Whether the last one was no new one.
@@ -188,7 +190,7 @@ impl Bench {
             store: None,
             now: NOW,
             held: None,
-            floor: 0.0,
+            floor: NEVER,
             known: None,
             given: HashSet::new(),
             repeated: false,
@@ -206,7 +208,7 @@ impl Bench {
         self.floor = self.known.take().unwrap_or(self.floor);
     }
 
-    fn store_throttle(&mut self, until: f64) {
+    fn store_throttle(&mut self, until: Instant) {
         self.held = Some((until, self.now));
         self.known = None;
     }
@@ -240,7 +242,7 @@ impl Bench {
             query: Rc::clone(&self.query),
             policy: Policy::default(),
             max_pages: None,
-            max_ms: None,
+            max_duration: None,
             window: None,
             has_consumer: true,
         };
@@ -250,7 +252,7 @@ impl Bench {
         let before = self.store.clone();
         self.round = Counts::default();
         for _ in 0.. {
-            self.now += 1.0;
+            self.now += Duration::from_millis(1.0);
             let page = matches!(input, Input::Page(_) | Input::Master);
             let step = round.step(input, self.now, 0.37);
             if page && matches!(step, Step::Apply | Step::SignIn(TokenReason::Next)) {
@@ -269,7 +271,7 @@ impl Bench {
             if let Some(least) = floor.take() {
                 prop_assert!(
                     matches!(step, Step::StoreThrottle(until) if until >= self.now + least),
-                    "invariant 10: {least} ms asked for: {step:?}"
+                    "invariant 10: {least:?} asked for: {step:?}"
                 );
             }
             if let Step::StoreThrottle(until) = step {
@@ -287,7 +289,7 @@ impl Bench {
             }
             if store && replies.next_if(|reply| matches!(reply, Reply::NoStore)).is_some() {
                 if matches!(step, Step::StoreThrottle(_)) {
-                    self.known = Some(self.held.map_or(0.0, |(until, _)| until.min(self.floor)));
+                    self.known = Some(self.held.map_or(NEVER, |(until, _)| until.min(self.floor)));
                 }
                 input = Input::HostFailed(Error::new(Code::Store, "the disk is gone"));
                 continue;
@@ -336,7 +338,7 @@ impl Bench {
                     if let Some(Reply::Throttled(ms)) =
                         replies.next_if(|reply| matches!(reply, Reply::Throttled(_)))
                     {
-                        let until = self.now + f64::from(ms);
+                        let until = self.now + Duration::from_millis(f64::from(ms));
                         self.floor = self.floor.max(until);
                         self.limiter.throttled(until, self.now);
                         self.store_throttle(self.limiter.throttled_until(self.now));
@@ -351,7 +353,7 @@ impl Bench {
                         prop_assert!(self.round.requests <= most, "invariant 9: a round that does not end");
                         prop_assert!(
                             self.now >= self.floor,
-                            "invariant 10: asked {} ms too early",
+                            "invariant 10: asked {:?} too early",
                             self.floor - self.now
                         );
                         let answer = self.answer(replies, master, &mut summary);
@@ -363,9 +365,9 @@ impl Bench {
                             && !(refusal.status == 408 && is_reset_signal(refusal))
                             && let Some(after) = &refusal.retry_after
                         {
-                            let ms = after.parse::<f64>().unwrap() * 1000.0;
-                            floor = Some(ms).filter(|ms| *ms > 0.0);
-                            self.floor = self.floor.max(self.now + ms);
+                            let wait = Duration::from_millis(after.parse::<f64>().unwrap() * 1000.0);
+                            floor = Some(wait).filter(|wait| *wait > Duration::ZERO);
+                            self.floor = self.floor.max(self.now + wait);
                         }
                         match &answer {
                             Input::Master => self.round.masters += 1,
@@ -393,7 +395,7 @@ impl Bench {
                     Input::ThrottleStored
                 }
                 Step::Sleep(ms, _) => {
-                    prop_assert!(ms >= 0.0 && ms.is_finite());
+                    prop_assert!(ms >= Duration::ZERO && ms.as_millis().is_finite());
                     self.now += ms;
                     Input::Slept
                 }
@@ -516,13 +518,13 @@ proptest! {
                     bench.now = at.unwrap_or(bench.now);
                 }
             }
-            bench.now += 1000.0;
+            bench.now += Duration::from_millis(1000.0);
             if matches!(ended, End::Crashed) || count % 3 == 0 {
                 bench.reload();
             }
         }
         // Graph is well again: so is every round.
-        bench.now += 3.0 * 86_400_000.0;
+        bench.now += Duration::DAY * 3.0;
         for _ in 0..8 {
             if matches!(bench.round(&mut std::iter::empty().peekable(), 10_000)?, End::Done) {
                 return Ok(());

@@ -9,19 +9,21 @@ use std::time::UNIX_EPOCH;
 
 use serde::Serialize;
 
-/// When and how often a request is asked again. Times in milliseconds.
+use super::time::{Duration, Instant};
+
+/// When and how often a request is retried.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Policy {
     /// Failures in a row of one request, after which the round ends.
     pub attempts: u32,
     /// The first back-off.
-    pub base: f64,
+    pub base: Duration,
     /// The longest back-off.
-    pub cap: f64,
+    pub cap: Duration,
     /// The longest single wait.
-    pub max_wait: f64,
+    pub max_wait: Duration,
     /// A request without a sign of life for this long is cut.
-    pub timeout: f64,
+    pub timeout: Duration,
 }
 
 impl WaitReason {
@@ -40,7 +42,13 @@ impl WaitReason {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { attempts: 6, base: 1000.0, cap: 60_000.0, max_wait: 300_000.0, timeout: 100_000.0 }
+        Self {
+            attempts: 6,
+            base: Duration::from_millis(1000.0),
+            cap: Duration::from_millis(60_000.0),
+            max_wait: Duration::from_millis(300_000.0),
+            timeout: Duration::from_millis(100_000.0),
+        }
     }
 }
 
@@ -64,19 +72,20 @@ pub enum WaitReason {
 
 /// The longest wait that is believed, a day. Services were seen to ask for centuries; whoever
 /// believed that would never come back.
-const LONGEST: f64 = 86_400_000.0;
+const LONGEST: Duration = Duration::DAY;
 
-/// `Retry-After` in milliseconds from `now`, or nothing that can be used or believed.
-pub fn retry_after(header: &str, now: f64) -> Option<f64> {
+/// How long a `Retry-After` header asks to wait from `now`. `None` if it cannot be read, or asks for
+/// more than a day.
+pub fn retry_after(header: &str, now: Instant) -> Option<Duration> {
     let text = header.trim_ascii();
-    let ms = match seconds(text) {
-        Some(seconds) => seconds * 1000.0,
+    let wait = match seconds(text) {
+        Some(seconds) => Duration::from_millis(seconds * 1000.0),
         None => {
-            httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?.as_secs_f64() * 1000.0
-                - now
+            let since_1970 = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
+            Instant::from_millis(since_1970.as_secs_f64() * 1000.0) - now
         }
     };
-    (ms <= LONGEST).then_some(ms.max(0.0))
+    (wait <= LONGEST).then_some(wait.max(Duration::ZERO))
 }
 
 /// Digits with at most one point between them. `f64::from_str` also takes signs, exponents and
@@ -91,11 +100,11 @@ fn seconds(text: &str) -> Option<f64> {
     Some(digits(whole)? + digits(fraction)? / scale)
 }
 
-/// The wait before asking again: after `failures` failures in a row, with `chance` in `0.0..1.0`.
-pub fn back_off(policy: &Policy, failures: u32, retry_after: Option<f64>, chance: f64) -> f64 {
+/// The wait before a retry after `failures` failures in a row. `chance` in `0.0..1.0` is the jitter.
+pub fn back_off(policy: &Policy, failures: u32, retry_after: Option<Duration>, chance: f64) -> Duration {
     let doubled = policy.base * f64::from(1_u32 << failures.saturating_sub(1).min(31));
-    let jittered = chance.clamp(0.0, 1.0) * doubled.min(policy.cap);
-    retry_after.unwrap_or(0.0).max(jittered).ceil()
+    let jittered = doubled.min(policy.cap) * chance.clamp(0.0, 1.0);
+    Duration::from_millis(retry_after.unwrap_or_default().max(jittered).as_millis().ceil())
 }
 
 #[cfg(test)]
@@ -103,15 +112,23 @@ pub fn back_off(policy: &Policy, failures: u32, retry_after: Option<f64>, chance
 mod tests {
     use super::*;
 
-    const NOW: f64 = 784_111_777_000.0;
+    const NOW: Instant = Instant::from_millis(784_111_777_000.0);
+
+    fn asked_ms(header: &str) -> Option<f64> {
+        retry_after(header, NOW).map(Duration::as_millis)
+    }
+
+    fn wait_ms(failures: u32, asked_ms: Option<f64>, chance: f64) -> f64 {
+        back_off(&Policy::default(), failures, asked_ms.map(Duration::from_millis), chance).as_millis()
+    }
 
     #[test]
     fn retry_after_is_seconds_with_or_without_a_fraction_or_a_date() {
-        assert_eq!(retry_after("7", NOW), Some(7000.0));
-        assert_eq!(retry_after(" 2.128 ", NOW), Some(2128.0));
-        assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:47 GMT", NOW), Some(10_000.0));
-        assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:07 GMT", NOW), Some(0.0));
-        assert_eq!(retry_after("0", NOW), Some(0.0));
+        assert_eq!(asked_ms("7"), Some(7000.0));
+        assert_eq!(asked_ms(" 2.128 "), Some(2128.0));
+        assert_eq!(asked_ms("Sun, 06 Nov 1994 08:49:47 GMT"), Some(10_000.0));
+        assert_eq!(asked_ms("Sun, 06 Nov 1994 08:49:07 GMT"), Some(0.0));
+        assert_eq!(asked_ms("0"), Some(0.0));
     }
 
     #[test]
@@ -131,22 +148,21 @@ mod tests {
             ".",
             "1.2.3",
         ] {
-            assert_eq!(retry_after(text, NOW), None, "{text}");
+            assert_eq!(asked_ms(text), None, "{text}");
         }
     }
 
     #[test]
     fn the_server_sets_the_floor_of_the_wait_however_long() {
-        assert_eq!(back_off(&Policy::default(), 1, Some(86_400_000.0), 0.9), 86_400_000.0);
-        assert_eq!(back_off(&Policy::default(), 1, Some(300.0), 1.0), 1000.0);
+        assert_eq!(wait_ms(1, Some(86_400_000.0), 0.9), 86_400_000.0);
+        assert_eq!(wait_ms(1, Some(300.0), 1.0), 1000.0);
     }
 
     #[test]
     fn back_off_doubles_up_to_its_cap_and_is_jittered_in_full() {
-        let policy = Policy::default();
-        let waits: Vec<f64> = (1..=8).map(|failures| back_off(&policy, failures, None, 1.0)).collect();
+        let waits: Vec<f64> = (1..=8).map(|failures| wait_ms(failures, None, 1.0)).collect();
         assert_eq!(waits, [1000.0, 2000.0, 4000.0, 8000.0, 16_000.0, 32_000.0, 60_000.0, 60_000.0]);
-        assert_eq!(back_off(&policy, 5, None, 0.0), 0.0);
-        assert_eq!(back_off(&policy, u32::MAX, None, 0.5), 30_000.0);
+        assert_eq!(wait_ms(5, None, 0.0), 0.0);
+        assert_eq!(wait_ms(u32::MAX, None, 0.5), 30_000.0);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::time::Instant;
 use serde::{Serialize, Serializer};
 
 macro_rules! codes {
@@ -106,7 +107,7 @@ pub struct Error {
     pub retryable: bool,
     /// Not before this time, in milliseconds since 1970.
     #[serde(skip)]
-    pub retry_at: Option<f64>,
+    pub retry_at: Option<Instant>,
     /// Whether what the path names is gone for good, such as a folder that was deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gone: Option<bool>,

@@ -15,6 +15,7 @@ use super::endpoint::Endpoint;
 use super::error::{Code, Error, Result};
 use super::rate::Workload;
 use super::resource::Resource;
+use super::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 mod options;
@@ -41,8 +42,8 @@ pub struct Query {
     pub full: bool,
     /// Whether what a full round does not list is gone. Not so where Graph lists a part only.
     pub lists_all: bool,
-    /// A full round at this age, in milliseconds.
-    pub refresh: Option<f64>,
+    /// The age of a mirror at which the next round is a full one.
+    pub refresh: Option<Duration>,
     /// Whether the items are kept.
     pub mirror: bool,
     /// Events: below this path, with the id behind it, a series master is asked for by itself.

@@ -8,6 +8,8 @@
 //! 3. So many requests in a time and no more, for the limits that are documented. What other
 //!    clients use up is not known here: the throttle that follows is.
 
+use super::time::{Duration, Instant};
+
 /// What has limits of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Workload {
@@ -24,11 +26,13 @@ pub enum Workload {
 }
 
 /// Longer stored waits are not believed: a week.
-const ABSURD: f64 = 7.0 * 86_400_000.0;
+const ABSURD: Duration = Duration::from_millis(7.0 * 86_400_000.0);
 /// Clocks of two tabs of one machine do not differ by more.
-const SKEW: f64 = 60_000.0;
+const SKEW: Duration = Duration::from_millis(60_000.0);
+/// Before any throttle: an instant that is in the past on every clock.
+const LONG_AGO: Instant = Instant::from_millis(0.0);
 /// The most that a request comes later than it could, while its scope recovers.
-const JITTER: f64 = 1000.0;
+const JITTER: Duration = Duration::from_millis(1000.0);
 
 impl Workload {
     /// Its name in the scope.
@@ -44,14 +48,15 @@ impl Workload {
 
     /// Requests at once, requests in a time, that time in milliseconds (Graph's page "Microsoft
     /// Graph service-specific throttling limits"). Only Outlook's number at once is documented.
-    const fn limits(self) -> (u32, f64, f64) {
-        match self {
+    const fn limits(self) -> (u32, f64, Duration) {
+        let (at_once, requests, period_ms) = match self {
             Self::Outlook => (4, 10_000.0, 600_000.0),
             Self::Directory => (8, 3500.0, 10_000.0),
             Self::Files => (8, 1250.0, 60_000.0),
             Self::Teams => (8, 30.0, 1000.0),
             Self::Other => (8, 130_000.0, 10_000.0),
-        }
+        };
+        (at_once, requests, Duration::from_millis(period_ms))
     }
 
     /// What shares its limits: the mailbox for Outlook, else the workload.
@@ -70,25 +75,25 @@ impl Workload {
 pub struct RateLimiter {
     workload: Workload,
     /// Not before, in milliseconds since 1970, and when that was said.
-    until: f64,
-    at: f64,
+    until: Instant,
+    at: Instant,
     /// Requests at once, for now.
     limit: u32,
     /// Requests that are left in the time, and when that was counted.
     tokens: f64,
-    refilled_at: f64,
+    refilled_at: Instant,
 }
 
 impl RateLimiter {
     /// Of a scope that nothing is known of.
     pub fn new(workload: Workload) -> Self {
         let (limit, tokens, _) = workload.limits();
-        Self { workload, until: 0.0, at: 0.0, limit, tokens, refilled_at: 0.0 }
+        Self { workload, until: LONG_AGO, at: LONG_AGO, limit, tokens, refilled_at: LONG_AGO }
     }
 
     /// Not before; a time in the past where nothing is to be waited for.
-    pub fn throttled_until(&self, now: f64) -> f64 {
-        if believable(self.until, self.at, now) { self.until } else { 0.0 }
+    pub fn throttled_until(&self, now: Instant) -> Instant {
+        if believable(self.until, self.at, now) { self.until } else { LONG_AGO }
     }
 
     /// How many may be under way at once.
@@ -97,7 +102,7 @@ impl RateLimiter {
     }
 
     /// Graph throttles the scope: nobody before then.
-    pub fn throttled(&mut self, until: f64, now: f64) {
+    pub fn throttled(&mut self, until: Instant, now: Instant) {
         if until > self.throttled_until(now) {
             (self.until, self.at) = (until, now);
         }
@@ -106,7 +111,7 @@ impl RateLimiter {
 
     /// What another tab, or this one before a reload, has stored: until when, and when that was
     /// written.
-    pub fn adopt_stored(&mut self, until: f64, at: f64, now: f64) {
+    pub fn adopt_stored(&mut self, until: Instant, at: Instant, now: Instant) {
         if believable(until, at, now) && until > now && until > self.throttled_until(now) {
             self.throttled(until, now);
             self.at = at;
@@ -120,20 +125,22 @@ impl RateLimiter {
     }
 
     /// Takes one request; how long to wait before it, in milliseconds. `chance` in `0.0..1.0`.
-    pub fn reserve(&mut self, now: f64, chance: f64) -> f64 {
-        let (most, requests, time) = self.workload.limits();
-        let gained = (now - self.refilled_at).max(0.0) * requests / time;
+    pub fn reserve(&mut self, now: Instant, chance: f64) -> Duration {
+        let (most, requests, period) = self.workload.limits();
+        let period = period.as_millis();
+        let elapsed = (now - self.refilled_at).as_millis().max(0.0);
+        let gained = elapsed * requests / period;
         self.tokens = requests.min(self.tokens + gained) - 1.0;
         self.refilled_at = now;
-        let spent = (-self.tokens).max(0.0) * time / requests;
-        let jitter = if self.limit < most { chance * JITTER } else { 0.0 };
-        (spent + jitter).ceil()
+        let overdrawn = (-self.tokens).max(0.0) * period / requests;
+        let jitter = if self.limit < most { JITTER.as_millis() * chance } else { 0.0 };
+        Duration::from_millis((overdrawn + jitter).ceil())
     }
 }
 
 /// Whether a time was given in the past and is not absurdly far off. A clock that is set back makes
 /// it one of the future.
-fn believable(until: f64, at: f64, now: f64) -> bool {
+fn believable(until: Instant, at: Instant, now: Instant) -> bool {
     at <= now + SKEW && until - at <= ABSURD
 }
 
@@ -142,7 +149,11 @@ fn believable(until: f64, at: f64, now: f64) -> bool {
 mod tests {
     use super::*;
 
-    const NOW: f64 = 1_795_000_000_000.0;
+    const NOW: Instant = Instant::from_millis(1_795_000_000_000.0);
+
+    const fn ms(ms: f64) -> Duration {
+        Duration::from_millis(ms)
+    }
 
     #[test]
     fn the_mailbox_is_the_scope_of_outlook_and_the_workload_that_of_the_others() {
@@ -161,16 +172,16 @@ mod tests {
     #[test]
     fn after_a_throttle_they_come_back_one_by_one_and_each_at_its_own_time() {
         let mut limiter = RateLimiter::new(Workload::Outlook);
-        assert_eq!(limiter.reserve(NOW, 0.7), 0.0);
-        limiter.throttled(NOW + 5000.0, NOW);
-        limiter.throttled(NOW + 1000.0, NOW);
-        assert_eq!((limiter.throttled_until(NOW), limiter.limit()), (NOW + 5000.0, 1));
-        assert_eq!(limiter.reserve(NOW + 5000.0, 0.7), 700.0);
+        assert_eq!(limiter.reserve(NOW, 0.7), ms(0.0));
+        limiter.throttled(NOW + ms(5000.0), NOW);
+        limiter.throttled(NOW + ms(1000.0), NOW);
+        assert_eq!((limiter.throttled_until(NOW), limiter.limit()), (NOW + ms(5000.0), 1));
+        assert_eq!(limiter.reserve(NOW + ms(5000.0), 0.7), ms(700.0));
         for limit in [2, 3, 4, 4] {
             limiter.response_received();
             assert_eq!(limiter.limit(), limit);
         }
-        assert_eq!(limiter.reserve(NOW + 6000.0, 0.7), 0.0);
+        assert_eq!(limiter.reserve(NOW + ms(6000.0), 0.7), Duration::ZERO);
     }
 
     #[test]
@@ -180,29 +191,33 @@ mod tests {
             limiter.adopt_stored(until, at, NOW);
             limiter.throttled_until(NOW)
         };
-        assert_eq!(stored(NOW + 60_000.0, NOW - 1000.0), NOW + 60_000.0);
+        assert_eq!(stored(NOW + ms(60_000.0), NOW - ms(1000.0)), NOW + ms(60_000.0));
         assert_eq!(
-            stored(NOW + 86_400_000.0, NOW - 1000.0),
-            NOW + 86_400_000.0,
+            stored(NOW + ms(86_400_000.0), NOW - ms(1000.0)),
+            NOW + ms(86_400_000.0),
             "a day is long, and not absurd"
         );
-        assert_eq!(stored(NOW - 1.0, NOW - 1000.0), 0.0);
-        assert_eq!(stored(NOW + 30.0 * 86_400_000.0, NOW), 0.0, "a month");
-        assert_eq!(stored(NOW + 4e9, NOW + 3_999_000_000.0), 0.0, "written by a clock that went wrong");
-        assert_eq!(stored(f64::NAN, f64::NAN), 0.0);
-        assert_eq!(stored(f64::INFINITY, NOW), 0.0);
+        assert_eq!(stored(NOW - ms(1.0), NOW - ms(1000.0)), LONG_AGO);
+        assert_eq!(stored(NOW + ms(30.0 * 86_400_000.0), NOW), LONG_AGO, "a month");
+        assert_eq!(
+            stored(NOW + ms(4e9), NOW + ms(3_999_000_000.0)),
+            LONG_AGO,
+            "written by a clock that went wrong"
+        );
+        assert_eq!(stored(Instant::from_millis(f64::NAN), Instant::from_millis(f64::NAN)), LONG_AGO);
+        assert_eq!(stored(Instant::from_millis(f64::INFINITY), NOW), LONG_AGO);
     }
 
     #[test]
     fn a_clock_that_is_set_back_makes_nobody_wait_for_a_time_that_it_no_longer_shows() {
         let mut limiter = RateLimiter::new(Workload::Directory);
-        limiter.throttled(NOW + 1000.0, NOW);
-        assert_eq!(limiter.throttled_until(NOW), NOW + 1000.0);
-        assert_eq!(limiter.throttled_until(NOW - 86_400_000.0), 0.0);
-        limiter.throttled(NOW + 10.0 * 365.0 * 86_400_000.0, NOW);
+        limiter.throttled(NOW + ms(1000.0), NOW);
+        assert_eq!(limiter.throttled_until(NOW), NOW + ms(1000.0));
+        assert_eq!(limiter.throttled_until(NOW - ms(86_400_000.0)), LONG_AGO);
+        limiter.throttled(NOW + ms(10.0 * 365.0 * 86_400_000.0), NOW);
         assert_eq!(
             limiter.throttled_until(NOW),
-            0.0,
+            LONG_AGO,
             "ten years are a mistake, though whoever was told them ends with them"
         );
     }
@@ -216,14 +231,14 @@ mod tests {
         ] {
             let mut limiter = RateLimiter::new(workload);
             for _ in 0..requests {
-                assert_eq!(limiter.reserve(NOW, 0.5), 0.0);
+                assert_eq!(limiter.reserve(NOW, 0.5), ms(0.0));
             }
-            let mut wait = 0.0;
+            let mut wait = Duration::ZERO;
             for _ in 0..requests {
                 wait = limiter.reserve(NOW, 0.5);
             }
-            assert_eq!(wait, time, "{workload:?}: as many again take as long again");
-            assert!(limiter.reserve(NOW + 2.0 * time, 0.5) <= 1.0);
+            assert_eq!(wait, ms(time), "{workload:?}: as many again take as long again");
+            assert!(limiter.reserve(NOW + ms(2.0) * time, 0.5) <= ms(1.0));
         }
     }
 
@@ -231,8 +246,8 @@ mod tests {
     fn a_clock_that_is_set_back_gains_nothing_and_loses_nothing() {
         let mut limiter = RateLimiter::new(Workload::Outlook);
         for _ in 0..20_000 {
-            let wait = limiter.reserve(NOW - 1e9, 0.5);
-            assert!(wait.is_finite() && wait >= 0.0);
+            let wait = limiter.reserve(NOW - ms(1e9), 0.5);
+            assert!(wait.as_millis().is_finite() && wait >= Duration::ZERO);
         }
     }
 }

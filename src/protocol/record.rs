@@ -3,6 +3,8 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::time::Instant;
+
 /// The version of the record's form. A record of a later one is refused, not guessed at.
 pub const FORMAT: u32 = 1;
 
@@ -45,16 +47,16 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prefer: Vec<String>,
     /// When the running or the last round began.
-    pub started_at: f64,
+    pub started_at: Instant,
     /// When the last complete round ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub synced_at: Option<f64>,
+    pub synced_at: Option<Instant>,
     /// When the last complete full round ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub full_at: Option<f64>,
+    pub full_at: Option<Instant>,
     /// When Graph asked for a full round, since the last complete one.
     #[serde(rename = "resets", default)]
-    pub reset_times: Vec<f64>,
+    pub reset_times: Vec<Instant>,
     /// The window of a rolling calendar that the link is for, `start/end`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<String>,
@@ -92,11 +94,10 @@ pub struct Record {
     pub refusals: u32,
     /// When rounds ended with 402 or 403 on the link, an hour apart at least.
     #[serde(rename = "forbidden", default, skip_serializing_if = "Vec::is_empty")]
-    pub forbidden_times: Vec<f64>,
-    /// What this round fell back to after such refusals: 1 the deltaLink it began with, 2 a full
-    /// round.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub fallback: u32,
+    pub forbidden_times: Vec<Instant>,
+    /// What this round fell back to after such refusals.
+    #[serde(default, skip_serializing_if = "Fallback::is_none")]
+    pub fallback: Fallback,
     /// Whether this round was begun again because its pages brought nothing new.
     #[serde(default, skip_serializing_if = "is_false", with = "flag")]
     pub restarted: bool,
@@ -120,6 +121,46 @@ pub enum Phase {
     Sweeping,
     /// The next round starts at the deltaLink.
     Idle,
+}
+
+/// What a round falls back to when Graph keeps refusing its link. Stored as 0, 1 and 2.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Serialize, Deserialize)]
+#[serde(from = "u32", into = "u32")]
+pub enum Fallback {
+    /// Nothing: the round is at its own links.
+    #[default]
+    None,
+    /// The deltaLink that the round began with.
+    StartLink,
+    /// A full round.
+    FullRound,
+}
+
+impl Fallback {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+    fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+}
+
+impl From<u32> for Fallback {
+    fn from(stored: u32) -> Self {
+        match stored {
+            0 => Self::None,
+            1 => Self::StartLink,
+            _ => Self::FullRound,
+        }
+    }
+}
+
+impl From<Fallback> for u32 {
+    fn from(fallback: Fallback) -> Self {
+        match fallback {
+            Fallback::None => 0,
+            Fallback::StartLink => 1,
+            Fallback::FullRound => 2,
+        }
+    }
 }
 
 /// The kind of a round.
@@ -175,7 +216,7 @@ impl Record {
     }
 
     /// Before the first page of the first round. `chance` in `0.0..1.0` makes its epoch.
-    pub fn new(now: f64, chance: f64) -> Self {
+    pub fn new(now: Instant, chance: f64) -> Self {
         #[allow(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -210,7 +251,7 @@ impl Record {
             empty_pages: 0,
             refusals: 0,
             forbidden_times: Vec::new(),
-            fallback: 0,
+            fallback: Fallback::None,
             restarted: false,
             page_size: None,
             rejected_page_size: 0,
@@ -253,8 +294,8 @@ impl Record {
         self.awaited_masters = Vec::new();
         self.staged = false;
         self.unidentified = false;
-        (self.no_progress_pages, self.empty_pages, self.refusals, self.fallback, self.rejected_page_size) =
-            (0, 0, 0, 0, 0);
+        (self.no_progress_pages, self.empty_pages, self.refusals, self.rejected_page_size) = (0, 0, 0, 0);
+        self.fallback = Fallback::None;
         self.restarted = false;
     }
 
@@ -327,16 +368,16 @@ mod tests {
         let record = Record {
             phase: Phase::Paging,
             link: Some("https://graph.example/x?$skiptoken=a+b%2B".into()),
-            ..Record::new(5.0, 0.5)
+            ..Record::new(Instant::from_millis(5.0), 0.5)
         };
         assert_eq!(Record::read(stored(&record)), Ok(record));
         let full = Record {
             start_link: Some("s".into()),
             sweep_after: Some("a".into()),
             prefer: vec!["x".into()],
-            synced_at: Some(1.0),
-            full_at: Some(2.0),
-            reset_times: vec![3.0],
+            synced_at: Some(Instant::from_millis(1.0)),
+            full_at: Some(Instant::from_millis(2.0)),
+            reset_times: vec![Instant::from_millis(3.0)],
             round_number: 7,
             window: Some("a/b".into()),
             count: Some(4),
@@ -346,11 +387,11 @@ mod tests {
             no_progress_pages: 1,
             empty_pages: 2,
             refusals: 3,
-            fallback: 1,
+            fallback: Fallback::StartLink,
             restarted: true,
             page_size: Some(40),
             rejected_page_size: 80,
-            ..Record::new(5.0, 0.5)
+            ..Record::new(Instant::from_millis(5.0), 0.5)
         };
         assert_eq!(Record::read(stored(&full)), Ok(full));
     }
@@ -379,7 +420,7 @@ mod tests {
 
     #[test]
     fn a_field_that_is_missing_is_named() {
-        let mut stored = stored(&Record::new(0.0, 0.0));
+        let mut stored = stored(&Record::new(Instant::from_millis(0.0), 0.0));
         stored.as_object_mut().unwrap().remove("revision");
         assert_eq!(Record::read(stored), Err("its revision is missing".to_owned()));
     }
@@ -389,7 +430,8 @@ mod tests {
         let secret = "https://graph.example/v1.0/users/delta?$deltatoken=SECRET";
         for field in ["format", "generation", "startedAt", "resets", "masters", "staged", "pageSize"] {
             let why = Record::read(
-                stored(&Record::new(0.0, 0.0)).overlaid_with(&serde_json::json!({ field: secret })),
+                stored(&Record::new(Instant::from_millis(0.0), 0.0))
+                    .overlaid_with(&serde_json::json!({ field: secret })),
             )
             .unwrap_err();
             assert_eq!(why, "one of its fields has the wrong type");
@@ -398,21 +440,24 @@ mod tests {
 
     #[test]
     fn each_commit_counts_the_revision_up_within_its_epoch() {
-        let record = Record::new(0.0, 0.999);
+        let record = Record::new(Instant::from_millis(0.0), 0.999);
         let epoch = record.revision.split('.').next().map(str::to_owned);
         let next = record.next_revision().next_revision();
         assert_eq!(
             next.revision.split_once('.').map(|(epoch, count)| (Some(epoch.to_owned()), count)),
             Some((epoch, "2"))
         );
-        assert_ne!(Record::new(0.0, 0.1).revision, Record::new(0.0, 0.2).revision);
+        assert_ne!(
+            Record::new(Instant::from_millis(0.0), 0.1).revision,
+            Record::new(Instant::from_millis(0.0), 0.2).revision
+        );
     }
 
     #[test]
     fn only_a_completed_full_round_gives_the_right_to_sweep() {
         for phase in [Phase::Fresh, Phase::Paging, Phase::Sweeping, Phase::Idle] {
             for kind in [Kind::Full, Kind::Incremental] {
-                let record = Record { phase, kind, ..Record::new(0.0, 0.0) };
+                let record = Record { phase, kind, ..Record::new(Instant::from_millis(0.0), 0.0) };
                 assert_eq!(record.completed().is_some(), phase == Phase::Sweeping && kind == Kind::Full);
             }
         }
@@ -420,8 +465,9 @@ mod tests {
 
     #[test]
     fn a_stored_record_of_any_shape_is_told_apart() {
-        let with =
-            |change: serde_json::Value| Record::read(stored(&Record::new(0.0, 0.0)).overlaid_with(&change));
+        let with = |change: serde_json::Value| {
+            Record::read(stored(&Record::new(Instant::from_millis(0.0), 0.0)).overlaid_with(&change))
+        };
         assert!(with(serde_json::json!({})).is_ok());
         for (change, why) in [
             (serde_json::json!({"format": 2}), "it was written by another version of deltalink"),

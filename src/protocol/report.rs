@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::backoff::WaitReason;
 use super::change::{Change, Collapsed, PageEffects, Reason};
 use super::record::Kind;
+use super::time::{Duration, Instant};
 
 /// How a round ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -35,8 +36,8 @@ pub struct Skipped {
 pub struct Wait {
     /// What for.
     pub reason: WaitReason,
-    /// How long, in milliseconds.
-    pub ms: f64,
+    /// How long.
+    pub ms: Duration,
 }
 
 /// The `RoundReport` of `index.d.ts`. Times in milliseconds since 1970: they are not serialized,
@@ -86,15 +87,15 @@ pub struct Report {
     pub resync: Option<String>,
     /// When the round began, here.
     #[serde(skip)]
-    pub started_at: f64,
+    pub started_at: Instant,
     /// When it ended.
     #[serde(skip)]
-    pub ended_at: Option<f64>,
+    pub ended_at: Option<Instant>,
 }
 
 impl Report {
     /// Of a round that has just begun.
-    pub fn new(now: f64) -> Self {
+    pub fn new(now: Instant) -> Self {
         Self {
             outcome: Outcome::Running,
             kind: Kind::Full,
@@ -143,7 +144,7 @@ impl Report {
     }
 
     /// Closes the report.
-    pub fn end(&mut self, outcome: Outcome, now: f64) {
+    pub fn end(&mut self, outcome: Outcome, now: Instant) {
         if self.outcome == Outcome::Running {
             self.outcome = outcome;
             self.ended_at = Some(now);

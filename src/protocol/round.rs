@@ -75,9 +75,10 @@ use super::endpoint::Endpoint;
 use super::error::{Code, Error};
 use super::page::{Link, Malformed};
 use super::query::Query;
-use super::record::{Completed, Kind, Record};
+use super::record::{Completed, Fallback, Kind, Record};
 use super::refusal::Refusal;
 use super::report::{Outcome, Report};
+use super::time::{Duration, Instant};
 
 /// What to say of a defect of the shell.
 pub const UNEXPECTED_INPUT: &str = "a round was told something that it had not asked for";
@@ -108,10 +109,10 @@ pub enum Input {
     /// No answer, or a cut one: from Graph, or for the token source.
     Unreachable(NoResponse),
     /// Graph throttles what shares its limits with this query until then; nothing was sent.
-    Throttled(f64),
+    Throttled(Instant),
     /// Where the token source gets its tokens has no time now, and asks to come back not before
     /// then.
-    TokenSourceBusy(f64),
+    TokenSourceBusy(Instant),
     /// A good status, but no page.
     Malformed(Malformed),
     /// The page is applied, and can be delivered.
@@ -188,11 +189,11 @@ pub enum Step {
     FetchMaster(String),
     /// Store that Graph throttles what shares its limits with this query until then; then
     /// `ThrottleStored`.
-    StoreThrottle(f64),
+    StoreThrottle(Instant),
     /// Apply the page to the rows of the mirror; then `Applied`.
     Apply,
     /// Wait; then `Slept`.
-    Sleep(f64, WaitReason),
+    Sleep(Duration, WaitReason),
     /// Hand the page to the consumer; then `Delivered`.
     Deliver(Delivery),
     /// Wait until the consumer acknowledges; then `Acked`.
@@ -236,8 +237,8 @@ pub struct RoundConfig {
     pub policy: Policy,
     /// Committed pages after which the round stops.
     pub max_pages: Option<u32>,
-    /// Milliseconds after which no further page is asked for.
-    pub max_ms: Option<f64>,
+    /// The time after which no further page is asked for.
+    pub max_duration: Option<Duration>,
     /// Where a rolling window is today, `start/end`.
     pub window: Option<String>,
     /// Whether a consumer sees the items.
@@ -266,7 +267,7 @@ enum State {
 enum Continuation {
     Ask,
     Deliver,
-    Sleep(f64, WaitReason),
+    Sleep(Duration, WaitReason),
     Fail(Box<Error>),
     GiveUp(Box<Error>),
 }
@@ -307,8 +308,8 @@ struct Position {
     start_link: Option<String>,
     /// Where a window that moves with the days was when the round began, `start/end`.
     window: Option<String>,
-    /// What the round fell back to: 0 nothing, 1 the deltaLink it began with, 2 a full round.
-    fallback: u32,
+    /// What the round fell back to.
+    fallback: Fallback,
 }
 
 impl Position {
@@ -320,7 +321,7 @@ impl Position {
             page_index: 0,
             start_link: None,
             window: None,
-            fallback: 0,
+            fallback: Fallback::None,
         }
     }
 }
@@ -336,7 +337,7 @@ pub struct Round {
     target: Target,
     position: Position,
     pending: Option<Pending>,
-    started_at: f64,
+    started_at: Instant,
     cycle: LinkCycle,
     attempts: Attempts,
     /// Whether the page size was changed since the record was stored.
@@ -347,7 +348,7 @@ pub struct Round {
 
 impl Round {
     /// A round that has not begun.
-    pub fn new(config: RoundConfig, now: f64) -> Self {
+    pub fn new(config: RoundConfig, now: Instant) -> Self {
         Self {
             config,
             state: State::Start,
@@ -397,9 +398,8 @@ impl Round {
         self.config.query.prefer(self.record.page_size)
     }
 
-    /// Takes what happened, says what to do. `now` in milliseconds since 1970, `chance` in
-    /// `0.0..1.0`.
-    pub fn step(&mut self, input: Input, now: f64, chance: f64) -> Step {
+    /// Takes what happened, says what to do. `chance` in `0.0..1.0` is the jitter.
+    pub fn step(&mut self, input: Input, now: Instant, chance: f64) -> Step {
         let state = std::mem::replace(&mut self.state, State::Ended);
         match (state, input) {
             (State::Start, Input::Begin) => self.transition(State::Loading, Step::Load),
@@ -458,7 +458,7 @@ impl Round {
         step
     }
 
-    fn proceed(&mut self, after: Continuation, now: f64) -> Step {
+    fn proceed(&mut self, after: Continuation, now: Instant) -> Step {
         match after {
             Continuation::Ask => self.sign_in(TokenReason::Next),
             Continuation::Deliver => self.deliver_pending(now),
@@ -468,12 +468,12 @@ impl Round {
         }
     }
 
-    fn fail(&mut self, failure: Box<Error>, now: f64) -> Step {
+    fn fail(&mut self, failure: Box<Error>, now: Instant) -> Step {
         self.report.end(Outcome::Failed, now);
         self.transition(State::Ended, Step::Fail(failure))
     }
 
-    fn done(&mut self, outcome: Outcome, now: f64) -> Step {
+    fn done(&mut self, outcome: Outcome, now: Instant) -> Step {
         self.report.end(outcome, now);
         self.transition(State::Ended, Step::Done)
     }
@@ -488,7 +488,7 @@ impl Round {
         self.is_stored = true;
     }
 
-    fn fetch(&mut self, now: f64) -> Step {
+    fn fetch(&mut self, now: Instant) -> Step {
         let config = &self.config;
         let (url, item) = match &self.target {
             Target::Query => (Ok(config.query.url(&config.endpoint, self.position.window.as_deref())), false),

@@ -1,29 +1,168 @@
-//! Instants as strings: ISO 8601 for the window of a calendar.
+//! Instants and durations, and ISO 8601 for the window of a calendar.
 //!
-//! All instants are milliseconds since 1970-01-01 UTC.
+//! Both count milliseconds as `f64`, as JavaScript does: stored and received times may be absurd,
+//! and arithmetic on them must not panic.
+
+use std::ops::{Add, AddAssign, Mul, Sub};
+
+use serde::{Deserialize, Serialize};
 
 /// Milliseconds of a day.
-pub const DAY: i64 = 86_400_000;
+const DAY_MS: i64 = 86_400_000;
+
+/// A point in time: milliseconds since 1970-01-01 UTC. Serializes as that number.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Instant(f64);
+
+impl Instant {
+    /// The last instant that a JavaScript `Date` can hold.
+    pub const LAST: Self = Self(8.64e15);
+
+    /// The instant so many milliseconds after 1970-01-01 UTC.
+    pub const fn from_millis(ms: f64) -> Self {
+        Self(ms)
+    }
+
+    /// Milliseconds since 1970-01-01 UTC.
+    pub const fn as_millis(self) -> f64 {
+        self.0
+    }
+
+    /// The earlier of two instants.
+    #[must_use]
+    pub fn min(self, other: Self) -> Self {
+        Self(self.0.min(other.0))
+    }
+
+    /// The later of two instants.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self(self.0.max(other.0))
+    }
+}
+
+/// A span of time in milliseconds. Negative where a clock was set back between two readings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
+pub struct Duration(f64);
+
+impl Duration {
+    /// No time.
+    pub const ZERO: Self = Self(0.0);
+    /// An hour.
+    pub const HOUR: Self = Self(3_600_000.0);
+    /// A day.
+    #[allow(clippy::cast_precision_loss, reason = "a day in milliseconds fits")]
+    pub const DAY: Self = Self(DAY_MS as f64);
+
+    /// A span of this many milliseconds.
+    pub const fn from_millis(ms: f64) -> Self {
+        Self(ms)
+    }
+
+    /// Its length in milliseconds.
+    pub const fn as_millis(self) -> f64 {
+        self.0
+    }
+
+    /// Its length without the sign.
+    #[must_use]
+    pub fn abs(self) -> Self {
+        Self(self.0.abs())
+    }
+
+    /// The shorter of two spans.
+    #[must_use]
+    pub fn min(self, other: Self) -> Self {
+        Self(self.0.min(other.0))
+    }
+
+    /// The longer of two spans.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self(self.0.max(other.0))
+    }
+
+    /// Its length in whole units of `unit`, rounded up.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation, reason = "a float becomes an integer saturating")]
+    pub fn div_ceil(self, unit: Self) -> i64 {
+        (self.0 / unit.0).ceil() as i64
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Self;
+    fn add(self, span: Duration) -> Self {
+        Self(self.0 + span.0)
+    }
+}
+
+impl AddAssign<Duration> for Instant {
+    fn add_assign(&mut self, span: Duration) {
+        self.0 += span.0;
+    }
+}
+
+impl Sub<Duration> for Instant {
+    type Output = Self;
+    fn sub(self, span: Duration) -> Self {
+        Self(self.0 - span.0)
+    }
+}
+
+impl Sub for Instant {
+    type Output = Duration;
+    fn sub(self, earlier: Self) -> Duration {
+        Duration(self.0 - earlier.0)
+    }
+}
+
+impl Add for Duration {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+}
+
+impl Sub for Duration {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        Self(self.0 - other.0)
+    }
+}
+
+impl Mul<f64> for Duration {
+    type Output = Self;
+    fn mul(self, factor: f64) -> Self {
+        Self(self.0 * factor)
+    }
+}
 
 /// Reads an ISO 8601 date or date-time. Without an offset it means UTC, as Graph reads it
 /// (graph-facts 1.3).
-pub fn parse_iso(text: &str) -> Option<i64> {
+pub fn parse_iso(text: &str) -> Option<Instant> {
     let (date, time) = text.split_at(text.find(['T', 't']).unwrap_or(text.len()));
     let [year, month, day] = date.split('-').collect::<Vec<_>>()[..] else { return None };
     let days = days_from_civil(number(year, 4)?, number(month, 2)?, number(day, 2)?)?;
-    if time.is_empty() {
-        return Some(days * DAY);
+    let mut ms = days * DAY_MS;
+    if !time.is_empty() {
+        let time = time.get(1..)?;
+        let (clock, zone) = time.split_at(time.find(['Z', 'z', '+', '-']).unwrap_or(time.len()));
+        ms += clock_ms(clock)? - offset_ms(zone)?;
     }
-    let time = time.get(1..)?;
-    let (clock, zone) = time.split_at(time.find(['Z', 'z', '+', '-']).unwrap_or(time.len()));
-    Some(days * DAY + clock_ms(clock)? - offset_ms(zone)?)
+    #[allow(clippy::cast_precision_loss, reason = "the years 0 to 9999 in milliseconds fit")]
+    Some(Instant(ms as f64))
 }
 
-/// An instant in the one form that keys use: `2026-11-21T00:00:00Z`, with milliseconds only if
-/// there are any.
-pub fn format_iso(ms: i64) -> String {
-    let (year, month, day) = civil_from_days(ms.div_euclid(DAY));
-    let rest = ms.rem_euclid(DAY);
+/// An instant in the one form that keys use: `2026-11-21T00:00:00Z`, with milliseconds only where
+/// they are not 0.
+#[allow(clippy::cast_possible_truncation, reason = "a float becomes an integer saturating")]
+pub fn format_iso(instant: Instant) -> String {
+    let ms = instant.0 as i64;
+    let (year, month, day) = civil_from_days(ms.div_euclid(DAY_MS));
+    let rest = ms.rem_euclid(DAY_MS);
     let (hour, minute, second, milli) = (rest / 3_600_000, rest / 60_000 % 60, rest / 1000 % 60, rest % 1000);
     let fraction = if milli == 0 { String::new() } else { format!(".{milli:03}") };
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
@@ -152,7 +291,8 @@ mod tests {
     proptest! {
         #[test]
         fn every_instant_survives_its_text(ms in -62_135_596_800_000_i64..253_402_300_800_000) {
-            prop_assert_eq!(parse_iso(&format_iso(ms)), Some(ms));
+            let instant = Instant::from_millis(ms as f64);
+            prop_assert_eq!(parse_iso(&format_iso(instant)), Some(instant));
         }
 
         #[test]

@@ -14,6 +14,7 @@ use crate::protocol::error::{Code, Error};
 use crate::protocol::item::Item;
 use crate::protocol::memory;
 use crate::protocol::record::Record;
+use crate::protocol::time::Instant;
 
 /// Rows read at once (between 200 and 1000 is fast in every engine).
 pub const CHUNK: u32 = 500;
@@ -70,10 +71,10 @@ struct StoredRow {
 pub struct StoredThrottle {
     /// Of two tabs that write in the same millisecond either may stand.
     pub revision: String,
-    /// Not before this time, in milliseconds since 1970.
-    pub until: f64,
+    /// No request of the scope before this instant.
+    pub until: Instant,
     /// When that was written.
-    pub at: f64,
+    pub at: Instant,
 }
 
 fn row_to_js(row: &Row<Json>) -> JsValue {
@@ -132,9 +133,9 @@ impl Batch {
     }
 
     /// When a scope of limits may be asked again.
-    pub fn of_throttle(expect: Option<String>, until: f64, at: f64) -> Self {
+    pub fn of_throttle(expect: Option<String>, until: Instant, at: Instant) -> Self {
         #[allow(clippy::cast_possible_truncation, reason = "milliseconds of a date")]
-        let revision = (at as i64).to_string();
+        let revision = (at.as_millis() as i64).to_string();
         let state = to_js(&StoredThrottle { revision: revision.clone(), until, at });
         Self { expect, revision, state, put: Vec::new(), remove: Vec::new() }
     }

@@ -5,6 +5,7 @@ use wasm_bindgen::prelude::*;
 
 use super::js::{call, flag, get, settled};
 use super::timers::within;
+use crate::protocol::time::Duration;
 
 #[wasm_bindgen]
 extern "C" {
@@ -44,8 +45,8 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// Reads a stream as UTF-8. `idle` is how many milliseconds it may stand still.
-pub async fn read_stream(stream: &JsValue, idle: f64) -> Body {
+/// Reads a stream as UTF-8. `idle` is how long it may stand still.
+pub async fn read_stream(stream: &JsValue, idle: Duration) -> Body {
     let Ok(reader) = call(stream, "getReader", &[]) else { return Body::Cut };
     let mut guard = CancelOnDrop(Some(reader.clone()));
     let Ok(decoder) = TextDecoder::new("utf-8", &flag("fatal", true)) else { return Body::NotUtf8 };
@@ -71,7 +72,7 @@ pub async fn read_stream(stream: &JsValue, idle: f64) -> Body {
 }
 
 /// Reads a response that has no stream, as mocks and older polyfills have none.
-pub async fn read_text(response: &JsValue, idle: f64) -> Body {
+pub async fn read_text(response: &JsValue, idle: Duration) -> Body {
     let Ok(reading) = call(response, "text", &[]) else { return Body::Cut };
     match within(idle, settled(reading)).await {
         None => Body::Stalled,

@@ -7,7 +7,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
 
-use js_sys::{Date, Function, Promise};
+use js_sys::{Function, Promise};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{future_to_promise, spawn_local};
@@ -26,6 +26,7 @@ use super::options::{self, CALL_RECORDINGS, EVENTS, ORG_CONTACTS, Options, TRACK
 use super::output::{report_to_js, to_js};
 use super::session::Session;
 use super::store::Store;
+use super::timers::now;
 use super::token::Tokens;
 use crate::protocol::applier::PageApplier;
 use crate::protocol::endpoint::Endpoint;
@@ -66,11 +67,9 @@ impl Client {
         let opening = session.opening.begin("store");
         self.promise(async move {
             let store = match option.as_string().as_deref() {
-                Some("indexeddb") => {
-                    IndexedDb::open(&session.account, &session.prefix(), on_closed, Date::now)
-                        .await
-                        .map(Store::IndexedDb)
-                }
+                Some("indexeddb") => IndexedDb::open(&session.account, &session.prefix(), on_closed, now)
+                    .await
+                    .map(Store::IndexedDb),
                 Some(_) => Ok(Store::Memory(RefCell::new(Memory::default()))),
                 None => Ok(Store::Custom(Custom::new(option))),
             };
@@ -328,11 +327,11 @@ impl Query {
             query: Rc::clone(&self.query),
             policy: session.policy,
             max_pages,
-            max_ms: options.millis("maxMs")?,
+            max_duration: options.millis("maxMs")?,
             window,
             has_consumer,
         };
-        let round = Rc::new(RefCell::new(Round::new(config, Date::now())));
+        let round = Rc::new(RefCell::new(Round::new(config, now())));
         let consumer = Consumer::new(session.errors.clone());
         let driver = Driver {
             round: Rc::clone(&round),
@@ -442,7 +441,7 @@ impl RoundHandle {
     pub fn leave(&self) -> bool {
         let report = &mut self.round.borrow_mut().report;
         let was_running = report.outcome == Outcome::Running;
-        report.end(Outcome::Partial, Date::now());
+        report.end(Outcome::Partial, now());
         was_running
     }
 

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::rc::Rc;
 
 use futures_util::future::{Either, select};
-use js_sys::{Date, Function, Math};
+use js_sys::{Function, Math};
 use wasm_bindgen::JsValue;
 use web_sys::AbortSignal;
 
@@ -21,7 +21,7 @@ use super::output::{Status, page_to_js};
 use super::session::{Committed, Session};
 use super::signal::{aborted, is_offline, online};
 use super::store::copies;
-use super::timers::{sleep, within};
+use super::timers::{now, sleep, within};
 use super::token::TokenOutcome;
 use crate::protocol::applier::PageApplier;
 use crate::protocol::backoff::WaitReason;
@@ -30,6 +30,7 @@ use crate::protocol::page;
 use crate::protocol::record::{Completed, Record};
 use crate::protocol::report::Outcome;
 use crate::protocol::round::{Delivery, Input, Round, Step, TokenReason};
+use crate::protocol::time::{Duration, Instant};
 
 type Result<T, E = RoundError> = std::result::Result<T, E>;
 
@@ -96,7 +97,7 @@ impl Driver {
         self.session.commits_settled(&self.keys.query).await;
         let mut input = Input::Begin;
         loop {
-            let step = self.round.borrow_mut().step(input, Date::now(), Math::random());
+            let step = self.round.borrow_mut().step(input, now(), Math::random());
             if let Step::Load | Step::SignIn(_) | Step::Sweep { .. } | Step::SaveRecord { .. } = step {
                 // Between two pages the round waits until the next one is asked for.
                 self.has_listeners = self.consumer.asked().await;
@@ -108,7 +109,7 @@ impl Driver {
                 Step::FetchMaster(url) => self.fetch_master(&url).await?,
                 Step::StoreThrottle(until) => self.store_throttle(until).await?,
                 Step::Apply => self.apply().await?,
-                Step::Sleep(ms, reason) => self.wait(ms, reason).await,
+                Step::Sleep(span, reason) => self.wait(span, reason).await,
                 Step::Deliver(delivery) => self.deliver(delivery)?,
                 Step::AwaitAcknowledgement => {
                     self.acknowledgement = Some(self.consumer.acknowledged().await);
@@ -170,10 +171,10 @@ impl Driver {
         let permit = self.limiter.acquire().await;
         self.read_throttle().await?;
         let delay = self.reserve();
-        if delay > 0.0 {
+        if delay > Duration::ZERO {
             sleep(delay).await;
         }
-        let now = Date::now();
+        let now = now();
         let throttled_until = self.limiter.rate.borrow().throttled_until(now);
         if throttled_until > now {
             return Ok(Input::Throttled(throttled_until));
@@ -213,22 +214,22 @@ impl Driver {
         let stored = self.session.store().await?.throttle(&self.keys.throttle).await?;
         self.throttle_revision = stored.as_ref().map(|stored| stored.revision.clone());
         if let Some(stored) = stored {
-            self.limiter.rate.borrow_mut().adopt_stored(stored.until, stored.at, Date::now());
+            self.limiter.rate.borrow_mut().adopt_stored(stored.until, stored.at, now());
         }
         Ok(())
     }
 
-    /// Takes one request out of the budget of the scope. How many milliseconds to wait before it.
-    fn reserve(&self) -> f64 {
-        let now = Date::now();
+    /// Takes one request out of the budget of the scope. How long to wait before it.
+    fn reserve(&self) -> Duration {
+        let now = now();
         let mut rate = self.limiter.rate.borrow_mut();
-        if rate.throttled_until(now) > now { 0.0 } else { rate.reserve(now, Math::random()) }
+        if rate.throttled_until(now) > now { Duration::ZERO } else { rate.reserve(now, Math::random()) }
     }
 
     /// Stores until when the scope is throttled, unless another tab has stored a later time. A
     /// store that refuses is asked twice: this client knows the time in any case.
-    async fn store_throttle(&mut self, until: f64) -> Result<Input> {
-        let now = Date::now();
+    async fn store_throttle(&mut self, until: Instant) -> Result<Input> {
+        let now = now();
         self.limiter.rate.borrow_mut().throttled(until, now);
         for _ in 0..2 {
             let batch = Batch::of_throttle(self.throttle_revision.clone(), until, now);
@@ -256,18 +257,18 @@ impl Driver {
         Ok(Input::Applied(Box::new(summary)))
     }
 
-    async fn wait(&self, ms: f64, reason: WaitReason) -> Input {
+    async fn wait(&self, span: Duration, reason: WaitReason) -> Input {
         let mut status = self.status("waiting");
-        status.wait_until = date(Date::now() + ms);
+        status.wait_until = date(now() + span);
         status.wait_reason = Some(reason.as_str());
         self.tell(&status);
         if reason == WaitReason::Offline {
             // The network may be back before its event is listened to.
             if is_offline() {
-                within(ms, online()).await;
+                within(span, online()).await;
             }
         } else {
-            sleep(ms).await;
+            sleep(span).await;
         }
         self.tell_working();
         Input::Slept
@@ -357,7 +358,7 @@ impl Driver {
             }
             RoundError::Failed(..) | RoundError::Foreign(_) => (Outcome::Failed, "failed"),
         };
-        self.round.borrow_mut().report.end(outcome, Date::now());
+        self.round.borrow_mut().report.end(outcome, now());
         let error = self.session.errors.error_to_js(error, Some(&self.round.borrow().report));
         let mut status = self.status(phase);
         if outcome == Outcome::Failed {

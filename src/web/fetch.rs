@@ -22,6 +22,7 @@ use crate::protocol::page::Malformed;
 use crate::protocol::redact::{redact, redact_name};
 use crate::protocol::refusal::Refusal;
 use crate::protocol::round::NoResponse;
+use crate::protocol::time::Duration;
 
 /// What came back.
 pub enum Answer {
@@ -47,8 +48,8 @@ pub struct Get<'a> {
     pub token: &'a str,
     /// The values of the Prefer header.
     pub prefer: &'a [String],
-    /// Milliseconds without a sign of life after which the request is cut.
-    pub timeout: f64,
+    /// The time without a sign of life after which the request is cut.
+    pub timeout: Duration,
     /// Its name in Graph's logs.
     pub client_request_id: &'a str,
 }

@@ -23,6 +23,7 @@ use super::idb::{
 use super::in_flight::InFlight;
 use super::js::{get, get_number, get_string};
 use crate::protocol::error::{Code, Error, Result};
+use crate::protocol::time::{Duration, Instant};
 
 /// The version of the database.
 pub const VERSION: u32 = 2;
@@ -35,9 +36,8 @@ const ALL: &[&str] = &[STATE, ITEMS, USED];
 const READ: &str = "readonly";
 const WRITE: &str = "readwrite";
 
-const DAY: f64 = 86_400_000.0;
 /// Queries that nobody used for so long are purged.
-const UNUSED: f64 = 30.0 * DAY;
+const UNUSED: Duration = Duration::from_millis(30.0 * 86_400_000.0);
 /// How often a connection that the browser has cut is opened anew for one piece of work.
 const REOPENINGS: usize = 3;
 /// Queries purged at one opening.
@@ -72,7 +72,7 @@ struct Connection {
 }
 
 /// A clock in milliseconds since 1970. Tests bring their own.
-pub type Clock = fn() -> f64;
+pub type Clock = fn() -> Instant;
 
 impl IndexedDb {
     /// Opens the database of an account, making or upgrading it. `prefix` begins all its keys.
@@ -331,18 +331,18 @@ impl Connection {
         transaction.end().await
     }
 
-    async fn touch(&self, key: &str, now: f64) -> IdbResult<()> {
+    async fn touch(&self, key: &str, now: Instant) -> IdbResult<()> {
         let transaction = self.begin(&[USED], WRITE)?;
         let used = transaction.store(USED)?;
-        let last = succeeded(&used.get(&key.into())?).await?.as_f64();
-        if last.is_none_or(|last| last <= now - DAY) {
-            used.put_with_key(&now.into(), &key.into())?;
+        let last = succeeded(&used.get(&key.into())?).await?.as_f64().map(Instant::from_millis);
+        if last.is_none_or(|last| last <= now - Duration::DAY) {
+            used.put_with_key(&now.as_millis().into(), &key.into())?;
         }
         transaction.end().await
     }
 
     /// Deletes what was not in use for 30 days.
-    async fn purge(&self, now: f64) -> IdbResult<()> {
+    async fn purge(&self, now: Instant) -> IdbResult<()> {
         let before = now - UNUSED;
         let transaction = self.begin(ALL, READ)?;
         let (state, used) = (transaction.store(STATE)?, transaction.store(USED)?);
@@ -351,7 +351,7 @@ impl Connection {
         let times = list(&keys)?
             .into_iter()
             .zip(list(&times)?)
-            .filter_map(|(key, time)| Some((key.as_string()?, time.as_f64()?)));
+            .filter_map(|(key, time)| Some((key.as_string()?, Instant::from_millis(time.as_f64()?))));
         let in_use: HashSet<String> = times.filter(|(_, time)| *time > before).map(|(key, _)| key).collect();
         let known = list(&states)?.into_iter().filter_map(|key| key.as_string());
         for key in known.filter(|key| !in_use.contains(key)).take(PURGED) {
@@ -360,14 +360,18 @@ impl Connection {
         Ok(())
     }
 
-    async fn purge_one(&self, key: &str, before: f64) -> IdbResult<()> {
+    async fn purge_one(&self, key: &str, before: Instant) -> IdbResult<()> {
         let transaction = self.begin(ALL, WRITE)?;
         let state = transaction.store(STATE)?.get(&key.into())?;
         let used = succeeded(&transaction.store(USED)?.get(&key.into())?).await?.as_f64();
         let state = state.result()?;
         let times = [used, get_number(&state, "startedAt"), get_number(&state, "syncedAt")];
         // Of what tells no time nothing is known: it stays.
-        let is_unused = times.into_iter().flatten().reduce(f64::max).is_some_and(|newest| newest <= before);
+        let is_unused = times
+            .into_iter()
+            .flatten()
+            .reduce(f64::max)
+            .is_some_and(|newest| Instant::from_millis(newest) <= before);
         if is_unused && !self.touched.borrow().contains(key) {
             wipe(&transaction, key)?;
         }

@@ -8,6 +8,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
 use crate::protocol::thrown::Thrown;
+use crate::protocol::time::Instant;
 
 /// A property; undefined where there is none, and where reading it throws.
 pub fn get(object: &JsValue, name: &str) -> JsValue {
@@ -149,7 +150,7 @@ pub fn thrown(value: &JsValue) -> Thrown {
     }
 }
 
-/// A Date of milliseconds since 1970.
-pub fn date(ms: f64) -> JsValue {
-    Date::new(&ms.into()).into()
+/// An instant as a JavaScript `Date`.
+pub fn date(instant: Instant) -> JsValue {
+    Date::new(&instant.as_millis().into()).into()
 }

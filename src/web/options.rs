@@ -9,6 +9,7 @@ use super::js::{call, flat_value, get, get_string, is_array, type_of};
 use crate::protocol::backoff::Policy;
 use crate::protocol::error::{Code, Error, Result};
 use crate::protocol::query;
+use crate::protocol::time::Duration;
 
 /// One of the four calls that make a query.
 pub struct Call {
@@ -192,11 +193,11 @@ impl Options {
     }
 
     /// A number of milliseconds.
-    pub fn millis(&self, name: &str) -> Result<Option<f64>> {
+    pub fn millis(&self, name: &str) -> Result<Option<Duration>> {
         let must_be = "a number of milliseconds, 0 or more";
         match self.read::<f64>(name, must_be)? {
             Some(ms) if ms.is_nan() || ms < 0.0 => wrong(name, must_be, &ms.into()),
-            ms => Ok(ms),
+            ms => Ok(ms.map(Duration::from_millis)),
         }
     }
 
@@ -282,7 +283,7 @@ pub fn read(object: JsValue, call: &Call) -> Result<query::Options> {
 }
 
 /// `refresh`: an age in milliseconds, or false for never.
-fn refresh(from: &Options) -> Result<Option<Option<f64>>> {
+fn refresh(from: &Options) -> Result<Option<Option<Duration>>> {
     if from.get("refresh").is_some_and(|value| value.as_bool() == Some(false)) {
         return Ok(Some(None));
     }

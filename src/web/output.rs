@@ -12,6 +12,7 @@ use crate::protocol::change::Change;
 use crate::protocol::record::Kind;
 use crate::protocol::report::Report;
 use crate::protocol::round::Delivery;
+use crate::protocol::time::Instant;
 
 /// A JavaScript value of anything that serializes. Types of this crate serialize without an error.
 pub fn to_js<T: Serialize + ?Sized>(value: &T) -> JsValue {
@@ -141,7 +142,7 @@ pub struct Progress {
 
 impl Status {
     /// The status of a round with this report.
-    pub fn new(phase: &'static str, report: &Report, synced_at: Option<f64>, is_running: bool) -> Self {
+    pub fn new(phase: &'static str, report: &Report, synced_at: Option<Instant>, is_running: bool) -> Self {
         Self {
             phase,
             last_synced_at: synced_at.map_or(JsValue::UNDEFINED, date),

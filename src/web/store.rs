@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use js_sys::{Array, Date, Math};
+use js_sys::{Array, Math};
 use wasm_bindgen::prelude::*;
 
 use super::batch::{Batch, CHUNK, Rows, StoreResult, StoredThrottle, row_from_js};
@@ -10,6 +10,7 @@ use super::custom::Custom;
 use super::indexed_db::IndexedDb;
 use super::js::{flat, is_nullish};
 use super::json::Json;
+use super::timers::now;
 use crate::protocol::change::Row;
 use crate::protocol::error::{Code, Error};
 use crate::protocol::memory::Memory;
@@ -156,10 +157,10 @@ pub fn reset_record(stored: &JsValue) -> Record {
             reason = "a float becomes an integer saturating"
         )]
         Err(_) => {
-            let now = Date::now();
+            let now = now();
             Record {
                 generation: 1,
-                round_number: (now / 1000.0) as u32,
+                round_number: (now.as_millis() / 1000.0) as u32,
                 count: None,
                 ..Record::new(now, Math::random())
             }

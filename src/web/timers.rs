@@ -1,31 +1,39 @@
-//! Waiting for time to pass.
+//! The host's clock, and waiting for time to pass.
 
 use std::future::Future;
 use std::pin::pin;
 
 use futures_util::future::{Either, select};
 use gloo_timers::future::TimeoutFuture;
+use js_sys::Date;
+
+use crate::protocol::time::{Duration, Instant};
 
 /// The longest single timer, a day: hosts count milliseconds in 31 bits.
-const LONGEST: f64 = 86_400_000.0;
+const LONGEST: Duration = Duration::DAY;
 
-/// Waits so many milliseconds. Dropping the future clears the timer.
-pub async fn sleep(ms: f64) {
-    let mut left = ms;
+/// The instant that the host's clock shows.
+pub fn now() -> Instant {
+    Instant::from_millis(Date::now())
+}
+
+/// Waits for a span of time. Dropping the future clears the timer.
+pub async fn sleep(span: Duration) {
+    let mut left = span;
     loop {
-        let piece = left.clamp(0.0, LONGEST);
+        let piece = left.max(Duration::ZERO).min(LONGEST);
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped before")]
-        TimeoutFuture::new(piece.ceil() as u32).await;
-        left -= piece;
-        if left <= 0.0 {
+        TimeoutFuture::new(piece.as_millis().ceil() as u32).await;
+        left = left - piece;
+        if left <= Duration::ZERO {
             return;
         }
     }
 }
 
-/// What a future resolves to, if that is within so many milliseconds.
-pub async fn within<F: Future>(ms: f64, future: F) -> Option<F::Output> {
-    match select(pin!(future), pin!(sleep(ms))).await {
+/// Resolves to the output of a future, or to `None` once the time is up.
+pub async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
+    match select(pin!(future), pin!(sleep(limit))).await {
         Either::Left((output, _)) => Some(output),
         Either::Right(((), _)) => None,
     }

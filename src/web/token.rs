@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 
-use js_sys::{Array, Date, Function};
+use js_sys::{Array, Function};
 use serde::Serialize;
 use serde_wasm_bindgen::preserve;
 use wasm_bindgen::{JsCast, JsValue};
@@ -15,14 +15,15 @@ use super::error::RoundError;
 use super::js::{apply, call, get, get_number, get_string, settled, thrown, type_of};
 use super::output::to_js;
 use super::signal::is_offline;
-use super::timers::within;
+use super::timers::{now, within};
 use crate::protocol::error::{Code, Error, Result};
 use crate::protocol::redact::redact;
 use crate::protocol::round::{NoResponse, TokenReason};
+use crate::protocol::time::{Duration, Instant};
 
 /// A token is not used in the last minutes of its life, or in its last fifth: a request takes time,
 /// and clocks differ.
-const MARGIN: f64 = 300_000.0;
+const MARGIN: Duration = Duration::from_millis(300_000.0);
 
 /// The token source of one client.
 pub struct Tokens {
@@ -36,8 +37,8 @@ pub struct Tokens {
 #[derive(Clone)]
 struct Kept {
     token: String,
-    /// Used before this time; 0 if the source does not say when it ends.
-    until: f64,
+    /// Used before this instant; `None` if the source does not say when the token expires.
+    until: Option<Instant>,
     /// The claims that it satisfies.
     claims: Option<String>,
 }
@@ -49,7 +50,7 @@ pub enum TokenOutcome {
     /// No answer from where the source gets its tokens.
     NoResponse(NoResponse),
     /// Come back, not before this time if one was given.
-    RetryAfter(f64),
+    RetryAfter(Instant),
 }
 
 /// The argument of a token function: a `TokenRequest` of `index.d.ts`.
@@ -100,13 +101,13 @@ impl Tokens {
     }
 
     /// A token for the next request: the kept one if it will do, else a new one. `refused` is the
-    /// one that Graph saw last, `timeout` how many milliseconds the source may take.
+    /// one that Graph saw last, `timeout` how long the source may take.
     pub async fn token(
         &self,
         reason: &TokenReason,
         refused: &str,
         signal: &AbortSignal,
-        timeout: f64,
+        timeout: Duration,
     ) -> std::result::Result<TokenOutcome, RoundError> {
         if let Some(token) = self.kept(reason, refused) {
             return Ok(TokenOutcome::Token(token));
@@ -120,7 +121,7 @@ impl Tokens {
                     clippy::cast_sign_loss,
                     reason = "a float becomes an integer saturating"
                 )]
-                let seconds = (timeout / 1000.0).round() as u64;
+                let seconds = (timeout.as_millis() / 1000.0).round() as u64;
                 let words = format!("it gave no answer for {seconds} s");
                 return refusal(js_sys::Error::new(&words).into(), reason);
             }
@@ -130,12 +131,10 @@ impl Tokens {
             kept.claims = Some(claims.clone());
             // One that answers claims is kept though its end is not known: to ask without them may
             // bring back the one before.
-            if kept.until == 0.0 {
-                kept.until = f64::INFINITY;
-            }
+            kept.until.get_or_insert(Instant::LAST);
         }
         let token = kept.token.clone();
-        self.kept.replace(Some(kept).filter(|kept| kept.until > 0.0));
+        self.kept.replace(Some(kept).filter(|kept| kept.until.is_some()));
         Ok(TokenOutcome::Token(token))
     }
 
@@ -149,7 +148,7 @@ impl Tokens {
             TokenReason::Unauthorized => is_other,
             TokenReason::Claims(claims) => is_other && kept.claims.as_ref() == Some(claims),
         };
-        if !fits || Date::now() >= kept.until {
+        if !fits || kept.until.is_none_or(|until| now() >= until) {
             *slot = None;
         }
         slot.as_ref().map(|kept| kept.token.clone())
@@ -201,20 +200,17 @@ fn read(answer: &JsValue) -> Result<Kept> {
             "the token source gave a string that cannot be a token: it holds spaces, line ends or non-ASCII characters",
         ));
     }
-    let now = Date::now();
+    let now = now();
     let until = time(&get(answer, "expiresOn"))
         .or_else(|| get_number(answer, "expiresOnTimestamp"))
-        .filter(|ms| ms.is_finite());
+        .filter(|ms| ms.is_finite())
+        .map(Instant::from_millis);
     if until.is_some_and(|until| until <= now) {
         return Err(unusable(
             "the token source gave a token that has already expired; check its clock and its cache",
         ));
     }
-    Ok(Kept {
-        token,
-        until: until.map_or(0.0, |until| until - MARGIN.min((until - now) / 5.0)),
-        claims: None,
-    })
+    Ok(Kept { token, until: until.map(|until| until - MARGIN.min((until - now) * 0.2)), claims: None })
 }
 
 /// The milliseconds of a Date of any realm.
@@ -240,7 +236,9 @@ fn refusal(cause: JsValue, reason: &TokenReason) -> std::result::Result<TokenOut
     }
     // An authority that has no time now, as deltalink/auth tells it.
     if get(&cause, "retryable").is_truthy() && get_number(&cause, "status").is_some() {
-        return Ok(TokenOutcome::RetryAfter(time(&get(&cause, "retryAt")).unwrap_or(0.0)));
+        return Ok(TokenOutcome::RetryAfter(
+            time(&get(&cause, "retryAt")).map_or_else(now, Instant::from_millis),
+        ));
     }
     if is_offline() {
         return Ok(TokenOutcome::NoResponse(NoResponse::Offline));

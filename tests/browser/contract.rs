@@ -6,7 +6,8 @@ use deltalink::protocol::memory::Memory;
 use deltalink::web::batch::Batch;
 use deltalink::web::indexed_db::IndexedDb;
 use deltalink::web::store::Store;
-use js_sys::{Date, Function};
+use deltalink::web::timers::now;
+use js_sys::Function;
 use serde_json::Value;
 use wasm_bindgen::JsValue;
 
@@ -19,7 +20,7 @@ struct Opened(Store);
 impl Opened {
     async fn indexed_db(account: &str) -> Self {
         let prefix = format!("{account} | ");
-        let opened = IndexedDb::open(account, &prefix, Function::new_no_args(""), Date::now).await;
+        let opened = IndexedDb::open(account, &prefix, Function::new_no_args(""), now).await;
         Self(Store::IndexedDb(opened.unwrap()))
     }
 

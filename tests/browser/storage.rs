@@ -2,16 +2,16 @@
 
 use std::cell::Cell;
 
+use deltalink::protocol::time::{Duration, Instant};
 use deltalink::web::indexed_db::IndexedDb;
-use js_sys::{Date, Function};
+use deltalink::web::timers::now;
+use js_sys::Function;
 use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use crate::support::*;
 use crate::world::World;
-
-const DAY: f64 = 86_400_000.0;
 
 /// Does something with the database of an account, in JavaScript: `state` and `items` are its
 /// stores.
@@ -287,6 +287,6 @@ thread_local! {
     static DAYS: Cell<f64> = const { Cell::new(0.0) };
 }
 
-fn in_days() -> f64 {
-    Date::now() + DAYS.get() * DAY
+fn in_days() -> Instant {
+    now() + Duration::DAY * DAYS.get()
 }

@@ -16,6 +16,7 @@ use deltalink::protocol::refusal::Refusal;
 use deltalink::protocol::report::Report;
 use deltalink::protocol::round::{Input, NoResponse, Round, RoundConfig, Step, TokenReason};
 use deltalink::protocol::series::side_row;
+use deltalink::protocol::time::{Duration, Instant};
 use fake_graph::{Request, World};
 use serde_json::{Value, json};
 
@@ -119,7 +120,7 @@ impl Bench {
             dice: Dice(schedule.seed),
             met: HashMap::new(),
             steps: 0,
-            report: Report::new(START as f64),
+            report: Report::new(Instant::from_millis(START as f64)),
         };
         bench.sign_in();
         bench
@@ -138,9 +139,9 @@ impl Bench {
         let plan = RoundConfig {
             endpoint: Rc::clone(&self.endpoint),
             query: Rc::clone(&self.query),
-            policy: Policy { attempts: 4, max_wait: 1e12, ..Policy::default() },
+            policy: Policy { attempts: 4, max_wait: Duration::from_millis(1e12), ..Policy::default() },
             max_pages: turn.and_then(|turn| turn.most),
-            max_ms: None,
+            max_duration: None,
             window: None,
             has_consumer: turn.is_none_or(|turn| turn.has_consumer),
         };
@@ -154,7 +155,7 @@ impl Bench {
             .as_ref()
             .filter(|state| state.phase == Phase::Paging && state.no_progress_pages < 3 && !state.restarted)
             .and_then(|state| state.link.clone());
-        let mut round = Round::new(plan, self.now as f64);
+        let mut round = Round::new(plan, Instant::from_millis(self.now as f64));
         let mut applier = PageApplier::default();
         let mut input = Input::Begin;
         let (mut requests, mut pages, mut acked, mut restarts) = (0, 0, true, 0);
@@ -175,7 +176,7 @@ impl Bench {
             if std::env::var("SEED").is_ok() {
                 println!("{}", format!("{input:?}").chars().take(260).collect::<String>());
             }
-            let step = round.step(input, self.now as f64, chance);
+            let step = round.step(input, Instant::from_millis(self.now as f64), chance);
             input = match step {
                 Step::Load => Input::Loaded(self.store.state.clone().map(Box::new)),
                 Step::SignIn(need) => {
@@ -204,11 +205,11 @@ impl Bench {
                     self.fetch(&url, &round, &mut applier, master)
                 }
                 Step::StoreThrottle(until) => {
-                    assert!(until > self.now as f64);
+                    assert!(until > Instant::from_millis(self.now as f64));
                     Input::ThrottleStored
                 }
-                Step::Sleep(ms, _) => {
-                    self.now += ms as u64;
+                Step::Sleep(span, _) => {
+                    self.now += span.as_millis() as u64;
                     Input::Slept
                 }
                 Step::Apply => {

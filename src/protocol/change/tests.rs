@@ -1,6 +1,7 @@
 use super::*;
 use crate::protocol::record::{Phase, Record};
 use crate::protocol::series::side_row;
+use crate::protocol::time::Instant;
 use serde_json::{Value, json};
 
 const INCREMENTAL: ApplyMode<'static> = ApplyMode {
@@ -212,8 +213,12 @@ fn a_sweep_removes_what_the_full_round_did_not_see() {
 
 #[test]
 fn a_full_round_that_could_not_identify_an_item_removes_nothing() {
-    let record =
-        Record { phase: Phase::Sweeping, unidentified: true, round_number: 2, ..Record::new(0.0, 0.0) };
+    let record = Record {
+        phase: Phase::Sweeping,
+        unidentified: true,
+        round_number: 2,
+        ..Record::new(Instant::from_millis(0.0), 0.0)
+    };
     let rows = vec![("old".to_owned(), Row::new(1, json!({"id": "old"})))];
     let applied = sweep(rows, &record.completed().unwrap());
     assert_eq!((applied.remove.len(), applied.changes.len()), (0, 0));

@@ -5,7 +5,7 @@ use super::{Query, encode, is_invalid, segment};
 use crate::protocol::error::{Code, Error, Result};
 use crate::protocol::rate::Workload;
 use crate::protocol::resource::{self, IdFilter, PageSize, Resource};
-use crate::protocol::time::{DAY, format_iso, parse_iso};
+use crate::protocol::time::{Duration, Instant, format_iso, parse_iso};
 
 /// The longest window of a calendar view, in days: longer ones are an `ErrorInvalidRequest`
 /// (graph-facts 1.3).
@@ -33,7 +33,7 @@ pub struct Options {
     /// Query parameters as they are sent.
     pub query: Vec<(String, String)>,
     /// A full round at this age, in milliseconds; `Some(None)` for never.
-    pub refresh: Option<Option<f64>>,
+    pub refresh: Option<Option<Duration>>,
     /// Where the window of events, or of recordings, begins.
     pub start: Option<String>,
     /// Where the window of events ends.
@@ -234,7 +234,7 @@ impl QueryBuilder {
         let is_part = self.params.iter().any(|(name, _, _)| {
             same_parameter(name, "changeType") || is_outlook && same_parameter(name, "filter")
         });
-        if options.refresh.flatten().is_some_and(|age| age.is_nan() || age <= 0.0) {
+        if options.refresh.flatten().is_some_and(|age| age.as_millis().is_nan() || age <= Duration::ZERO) {
             return bad("options.refresh must be milliseconds above 0, or false for never");
         }
         if options.name.as_deref() == Some("") {
@@ -243,8 +243,7 @@ impl QueryBuilder {
         // A feed has no mirror that could be out of date.
         let standard = !options.feed
             && self.resource.is_some_and(|resource| resource.name == "event" || !resource.reports_removals);
-        #[allow(clippy::cast_precision_loss, reason = "a day in milliseconds fits")]
-        let refresh = options.refresh.unwrap_or(standard.then_some(DAY as f64));
+        let refresh = options.refresh.unwrap_or(standard.then_some(Duration::DAY));
         let (mut target, mut pairs) = (self.path, Vec::new());
         for (name, value, canonical) in &self.params {
             target.push(if pairs.is_empty() { '?' } else { '&' });
@@ -315,8 +314,9 @@ pub fn events(options: Options) -> Result<Query> {
     if start >= end {
         return bad(format!("options.end must be after options.start, got {from:?} and {to:?}"));
     }
-    if end - start > LONGEST_WINDOW * DAY {
-        return too_long("options.start and options.end", (end - start).div_ceil_days());
+    let days = (end - start).div_ceil(Duration::DAY);
+    if days > LONGEST_WINDOW {
+        return too_long("options.start and options.end", days);
     }
     builder.params.push(("startDateTime".into(), from.into(), format_iso(start)));
     builder.params.push(("endDateTime".into(), to.into(), format_iso(end)));
@@ -468,23 +468,13 @@ fn mailbox(path: &str) -> &str {
     }
 }
 
-trait Days {
-    fn div_ceil_days(self) -> i64;
-}
-
-impl Days for i64 {
-    fn div_ceil_days(self) -> i64 {
-        (self + DAY - 1).div_euclid(DAY)
-    }
-}
-
 fn bad<T>(message: impl Into<String>) -> Result<T> {
     Err(Error::new(Code::BadRequest, message))
 }
 
-fn instant(option: &str, text: &str) -> Result<i64> {
+fn instant(option: &str, text: &str) -> Result<Instant> {
     match parse_iso(text) {
-        Some(ms) => Ok(ms),
+        Some(instant) => Ok(instant),
         None => bad(format!(
             "{option} must be an ISO 8601 date such as \"2026-11-21T00:00:00Z\", or a Date, got {text:?}"
         )),

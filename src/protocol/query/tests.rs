@@ -1,4 +1,5 @@
 use super::*;
+use crate::protocol::time::Duration;
 
 fn graph() -> Endpoint {
     Endpoint::cloud("global").unwrap()
@@ -293,12 +294,12 @@ fn recordings_without_an_organizer_are_refused() {
 #[test]
 fn recordings_have_no_removals_so_they_are_refreshed_daily() {
     let query = call_recordings(Options { organizer: Some("o".into()), ..Options::default() }).unwrap();
-    assert_eq!(query.refresh, Some(86_400_000.0));
-    assert_eq!(events(week()).unwrap().refresh, Some(86_400_000.0));
+    assert_eq!(query.refresh, Some(Duration::DAY));
+    assert_eq!(events(week()).unwrap().refresh, Some(Duration::DAY));
     assert_eq!(org_contacts(Options::default()).unwrap().refresh, None);
     let never = Some(None);
     assert_eq!(events(Options { refresh: never, ..week() }).unwrap().refresh, None);
-    let odd = Some(Some(-1.0));
+    let odd = Some(Some(Duration::from_millis(-1.0)));
     assert_eq!(
         words(events(Options { refresh: odd, ..week() })),
         "options.refresh must be milliseconds above 0, or false for never"

@@ -6,9 +6,8 @@ use crate::protocol::backoff::{WaitReason, back_off};
 use crate::protocol::error::{Code, Error};
 use crate::protocol::refusal::Refusal;
 use crate::protocol::report::Wait;
+use crate::protocol::time::{Duration, Instant};
 
-/// The last instant that a JavaScript Date can hold.
-const LAST_DATE: f64 = 8.64e15;
 /// Attempts at a body that is no page, or at a page whose nextLink was used before.
 const MOST_BODIES: u32 = 3;
 /// Tokens asked for because Graph refused one, between two pages.
@@ -35,13 +34,13 @@ pub(super) struct Attempts {
     /// What the last of these tokens was for.
     challenge: Option<TokenReason>,
     /// Since when there is no network.
-    offline_since: Option<f64>,
+    offline_since: Option<Instant>,
     /// When the last wait began.
-    pub sleep_began: f64,
+    pub sleep_began: Instant,
 }
 
 impl Attempts {
-    pub fn new(now: f64) -> Self {
+    pub fn new(now: Instant) -> Self {
         Self {
             failures: 0,
             tries: 0,
@@ -61,7 +60,7 @@ impl Round {
     }
 
     /// Graph refuses the token: another one, or the end.
-    pub(super) fn renew_token(&mut self, refusal: &Refusal, now: f64) -> Step {
+    pub(super) fn renew_token(&mut self, refusal: &Refusal, now: Instant) -> Step {
         let token_reason = refusal.claims.clone().map_or(TokenReason::Unauthorized, TokenReason::Claims);
         if self.attempts.sign_ins >= MOST_SIGN_INS || self.attempts.challenge.as_ref() == Some(&token_reason)
         {
@@ -86,15 +85,15 @@ impl Round {
         self.attempts.tries = 0;
     }
 
-    pub(super) fn sleep(&mut self, ms: f64, why: WaitReason, now: f64) -> Step {
+    pub(super) fn sleep(&mut self, span: Duration, why: WaitReason, now: Instant) -> Step {
         self.attempts.sleep_began = now;
-        self.report.waits.push(Wait { reason: why, ms });
-        self.transition(State::Sleeping, Step::Sleep(ms, why))
+        self.report.waits.push(Wait { reason: why, ms: span });
+        self.transition(State::Sleeping, Step::Sleep(span, why))
     }
 
     /// Stores that Graph throttles the scope, so that neither a reload nor another query asks
     /// early.
-    pub(super) fn store_throttle(&mut self, until: f64, after: Continuation, now: f64) -> Step {
+    pub(super) fn store_throttle(&mut self, until: Instant, after: Continuation, now: Instant) -> Step {
         if until > now {
             self.transition(State::StoringThrottle(Box::new(after)), Step::StoreThrottle(until))
         } else {
@@ -106,14 +105,18 @@ impl Round {
     pub(super) fn retry(
         &mut self,
         why: WaitReason,
-        floor: Option<f64>,
+        floor: Option<Duration>,
         mut failure: Box<Error>,
-        now: f64,
+        now: Instant,
         chance: f64,
     ) -> Step {
         if why != WaitReason::Throttled && self.leave_location() {
             // The query itself waits as long as Graph asks for.
-            return self.store_throttle((now + floor.unwrap_or(0.0)).min(LAST_DATE), Continuation::Ask, now);
+            return self.store_throttle(
+                (now + floor.unwrap_or_default()).min(Instant::LAST),
+                Continuation::Ask,
+                now,
+            );
         }
         self.attempts.failures = self.attempts.failures.saturating_add(1);
         let is_passing = floor.is_some()
@@ -124,7 +127,7 @@ impl Round {
         {
             return self.go_without_master(now);
         }
-        let ms = back_off(&self.config.policy, self.attempts.failures, floor, chance);
+        let wait = back_off(&self.config.policy, self.attempts.failures, floor, chance);
         let most = if why == WaitReason::Malformed {
             MOST_BODIES.min(self.config.policy.attempts)
         } else {
@@ -132,25 +135,25 @@ impl Round {
         };
         // What Graph asks for holds for all that shares its limits.
         let shared = why == WaitReason::Throttled || floor.is_some();
-        let until = (now + ms).min(LAST_DATE);
-        if self.attempts.failures < most && ms <= self.config.policy.max_wait {
+        let until = (now + wait).min(Instant::LAST);
+        if self.attempts.failures < most && wait <= self.config.policy.max_wait {
             return if shared {
-                self.store_throttle(until, Continuation::Sleep(ms, why), now)
+                self.store_throttle(until, Continuation::Sleep(wait, why), now)
             } else {
-                self.sleep(ms, why, now)
+                self.sleep(wait, why, now)
             };
         }
         if failure.code == Code::Livelock {
             return self.escalate(failure, now);
         }
-        if why == WaitReason::Server && ms <= self.config.policy.max_wait {
+        if why == WaitReason::Server && wait <= self.config.policy.max_wait {
             return if shared {
                 self.store_throttle(until, Continuation::GiveUp(failure), now)
             } else {
                 self.give_up(failure, now)
             };
         }
-        if floor.is_some() && ms > self.config.policy.max_wait {
+        if floor.is_some() && wait > self.config.policy.max_wait {
             failure.code = Code::Throttled;
         }
         if failure.code == Code::Throttled {
@@ -171,14 +174,14 @@ impl Round {
         &mut self,
         no_response: NoResponse,
         words: String,
-        now: f64,
+        now: Instant,
         chance: f64,
     ) -> Step {
         let (why, words) = match no_response {
             NoResponse::Offline => {
                 let left =
                     self.config.policy.max_wait - (now - *self.attempts.offline_since.get_or_insert(now));
-                if left <= 0.0 {
+                if left <= Duration::ZERO {
                     let words =
                         "this host has no network; the next round goes on at the same page once it has one";
                     return self.fail(Error::retryable(Code::Offline, words), now);
@@ -193,7 +196,7 @@ impl Round {
                     clippy::cast_sign_loss,
                     reason = "a float becomes an integer saturating"
                 )]
-                let seconds = (self.config.policy.timeout / 1000.0).ceil() as u64;
+                let seconds = (self.config.policy.timeout.as_millis() / 1000.0).ceil() as u64;
                 (
                     WaitReason::Timeout,
                     format!("{words} (nothing moved for {seconds} s, options.retry.timeout)"),
@@ -205,28 +208,33 @@ impl Round {
 
     /// The token source is to come back later. Its wait is its own, not that of what shares Graph's
     /// limits.
-    pub(super) fn busy(&mut self, until: f64, now: f64, chance: f64) -> Step {
+    pub(super) fn busy(&mut self, until: Instant, now: Instant, chance: f64) -> Step {
         self.attempts.failures = self.attempts.failures.saturating_add(1);
-        let ms = back_off(&self.config.policy, self.attempts.failures, Some((until - now).max(0.0)), chance);
-        if self.attempts.failures < self.config.policy.attempts && ms <= self.config.policy.max_wait {
-            return self.sleep(ms, WaitReason::Server, now);
+        let wait = back_off(
+            &self.config.policy,
+            self.attempts.failures,
+            Some((until - now).max(Duration::ZERO)),
+            chance,
+        );
+        if self.attempts.failures < self.config.policy.attempts && wait <= self.config.policy.max_wait {
+            return self.sleep(wait, WaitReason::Server, now);
         }
         let mut failure = Error::retryable(Code::Network, NO_TOKEN);
-        if ms > self.config.policy.max_wait {
+        if wait > self.config.policy.max_wait {
             failure.code = Code::Throttled;
-            failure.retry_at = Some((now + ms).min(LAST_DATE));
+            failure.retry_at = Some((now + wait).min(Instant::LAST));
         }
         self.fail(failure, now)
     }
 
     /// Somebody else was told to wait.
-    pub(super) fn throttled(&mut self, until: f64, now: f64) -> Step {
+    pub(super) fn throttled(&mut self, until: Instant, now: Instant) -> Step {
         self.report.requests -= 1;
         self.report.retries -= u32::from(self.attempts.tries > 1);
         self.attempts.tries -= 1;
-        let ms = until - now;
-        if ms <= self.config.policy.max_wait {
-            return self.sleep(ms.max(0.0), WaitReason::Throttled, now);
+        let wait = until - now;
+        if wait <= self.config.policy.max_wait {
+            return self.sleep(wait.max(Duration::ZERO), WaitReason::Throttled, now);
         }
         let mut failure = Error::retryable(Code::Throttled, TOO_LONG);
         failure.retry_at = Some(until);

@@ -8,8 +8,9 @@ use crate::protocol::change::{PageSummary, SweepSummary};
 use crate::protocol::endpoint::redacted;
 use crate::protocol::error::{Code, Error};
 use crate::protocol::page::Link;
-use crate::protocol::record::{Completed, Kind, Phase, Record};
+use crate::protocol::record::{Completed, Fallback, Kind, Phase, Record};
 use crate::protocol::report::Outcome;
+use crate::protocol::time::Instant;
 
 /// Pages after which smaller ones grow.
 const GROW: u32 = 8;
@@ -17,7 +18,7 @@ const GROW: u32 = 8;
 const MISSING_MASTERS: usize = 100;
 
 impl Round {
-    pub(super) fn page(&mut self, link: Link, now: f64, chance: f64) -> Step {
+    pub(super) fn page(&mut self, link: Link, now: Instant, chance: f64) -> Step {
         if let Err(failure) = self.config.endpoint.admit(link.url()) {
             return self.fail(failure, now);
         }
@@ -62,7 +63,7 @@ impl Round {
             record.staged = false;
             record.unidentified = false;
             record.awaited_masters = std::mem::take(&mut record.missing_masters);
-            if self.position.fallback > 1 {
+            if self.position.fallback == Fallback::FullRound {
                 record.reset_times.push(now);
             }
         }
@@ -79,7 +80,7 @@ impl Round {
         self.transition(State::Applying, Step::Apply)
     }
 
-    pub(super) fn applied(&mut self, summary: PageSummary, now: f64) -> Step {
+    pub(super) fn applied(&mut self, summary: PageSummary, now: Instant) -> Step {
         let Some(Pending { record, new_ids, .. }) = &mut self.pending else { return self.page_missing(now) };
         record.add_to_count(summary.count_delta);
         record.staged |= summary.staged;
@@ -104,7 +105,7 @@ impl Round {
 
     /// The series master that was asked for cannot be had: its occurrences stand as they are, and
     /// the next round asks again.
-    pub(super) fn go_without_master(&mut self, now: f64) -> Step {
+    pub(super) fn go_without_master(&mut self, now: Instant) -> Step {
         if let (Target::Master(id), Some(pending)) = (&self.target, &mut self.pending) {
             let missing = &mut pending.record.missing_masters;
             if missing.len() < MISSING_MASTERS && !missing.contains(id) {
@@ -116,7 +117,7 @@ impl Round {
     }
 
     /// Gets what the page still lacks, then hands it over.
-    pub(super) fn prepare(&mut self, now: f64) -> Step {
+    pub(super) fn prepare(&mut self, now: Instant) -> Step {
         let Some(Pending { record, is_final_page, new_ids }) = &mut self.pending else {
             return self.page_missing(now);
         };
@@ -144,7 +145,7 @@ impl Round {
         self.transition(State::SavingRecord(record, Box::new(after)), step)
     }
 
-    pub(super) fn deliver_pending(&mut self, now: f64) -> Step {
+    pub(super) fn deliver_pending(&mut self, now: Instant) -> Step {
         let Some(Pending { mut record, is_final_page, .. }) = self.pending.take() else {
             return self.page_missing(now);
         };
@@ -174,7 +175,7 @@ impl Round {
         self.transition(State::Delivering(Box::new(record)), Step::Deliver(delivery))
     }
 
-    pub(super) fn committed(&mut self, record: Record, now: f64) -> Step {
+    pub(super) fn committed(&mut self, record: Record, now: Instant) -> Step {
         self.set_record(record);
         self.report.pages += 1;
         self.position.page_index = self.position.page_index.saturating_add(1);
@@ -182,7 +183,7 @@ impl Round {
             return self.done(Outcome::Complete, now);
         }
         let pages = self.config.max_pages.is_some_and(|most| self.report.pages >= most);
-        if pages || self.config.max_ms.is_some_and(|most| now - self.started_at >= most) {
+        if pages || self.config.max_duration.is_some_and(|most| now - self.started_at >= most) {
             return self.done(Outcome::Partial, now);
         }
         if let Some(completed) = self.record.completed() {
@@ -203,7 +204,7 @@ impl Round {
     pub(super) fn swept(
         &mut self,
         SweepSummary { has_changes, count_delta, after }: SweepSummary,
-        now: f64,
+        now: Instant,
     ) -> Step {
         let mut record = self.record.next_revision();
         record.add_to_count(count_delta);
@@ -228,13 +229,13 @@ impl Round {
         }
     }
 
-    pub(super) fn page_missing(&mut self, now: f64) -> Step {
+    pub(super) fn page_missing(&mut self, now: Instant) -> Step {
         self.fail(Error::new(Code::Internal, "a page got lost"), now)
     }
 }
 
 /// Graph has listed all: the mirror is of this moment, however long the sweep may wait.
-fn listed_at(record: &mut Record, now: f64) {
+fn listed_at(record: &mut Record, now: Instant) {
     record.synced_at = Some(now);
     if record.kind == Kind::Full {
         record.full_at = Some(now);

@@ -4,6 +4,7 @@
 use super::{Continuation, Round, Step, Target, TokenReason};
 use crate::protocol::error::{Code, Error};
 use crate::protocol::record::Record;
+use crate::protocol::time::Instant;
 
 /// Pages with items in a row that bring nothing new.
 const MOST_STALE: u32 = 3;
@@ -68,7 +69,7 @@ impl Round {
 
     /// The next rung for a round that gets no further: larger pages, then one listing from the
     /// start, then the end.
-    pub(super) fn escalate(&mut self, failure: Box<Error>, now: f64) -> Step {
+    pub(super) fn escalate(&mut self, failure: Box<Error>, now: Instant) -> Step {
         self.reset_failures();
         let asked = self.config.query.page_size.map(|size| self.record.page_size.unwrap_or(0).max(size));
         let larger =

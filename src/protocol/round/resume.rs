@@ -3,9 +3,10 @@
 
 use super::{Round, Step, Target, TokenReason};
 use crate::protocol::record::{Kind, Phase, Record};
+use crate::protocol::time::Instant;
 
 impl Round {
-    pub(super) fn loaded(&mut self, record: Option<Box<Record>>, now: f64, chance: f64) -> Step {
+    pub(super) fn loaded(&mut self, record: Option<Box<Record>>, now: Instant, chance: f64) -> Step {
         match record {
             None => self.record = Record::new(now, chance),
             Some(record) => self.set_record(*record),

@@ -4,9 +4,9 @@
 use super::{Continuation, Round, Step, Target, TokenReason};
 use crate::protocol::backoff::{WaitReason, retry_after};
 use crate::protocol::error::{Code, Error};
-use crate::protocol::record::Record;
+use crate::protocol::record::{Fallback, Record};
 use crate::protocol::refusal::{Refusal, Verdict};
-use crate::protocol::time::DAY;
+use crate::protocol::time::{Duration, Instant};
 
 /// Resets of a day without a complete round, after which the round ends.
 pub(super) const MOST_RESETS: usize = 3;
@@ -14,11 +14,11 @@ pub(super) const MOST_RESETS: usize = 3;
 const MOST_REFUSALS: u32 = 3;
 /// Rounds that ended with 402 or 403 on the link, after which the query itself is asked.
 const MOST_FORBIDDEN: usize = 3;
-/// Milliseconds between two of them.
-const HOUR: f64 = 3_600_000.0;
+/// The least time between two of them.
+const FORBIDDEN_APART: Duration = Duration::HOUR;
 
 impl Round {
-    pub(super) fn refused(&mut self, refusal: &Refusal, now: f64, chance: f64) -> Step {
+    pub(super) fn refused(&mut self, refusal: &Refusal, now: Instant, chance: f64) -> Step {
         let verdict = refusal.verdict(matches!(self.target, Target::Link(_)));
         let floor = refusal.retry_after.as_deref().and_then(|header| retry_after(header, now));
         match verdict {
@@ -50,10 +50,10 @@ impl Round {
     /// Who may not read a link may not read the query either, as a rule. That the link alone is
     /// forbidden is noticed when three rounds ended so, an hour apart: the next one asks the query
     /// itself.
-    fn forbidden(&mut self, failure: Box<Error>, now: f64) -> Step {
+    fn forbidden(&mut self, failure: Box<Error>, now: Instant) -> Step {
         let before = &self.record.forbidden_times;
-        let is_new =
-            before.last().is_none_or(|last| (now - last).abs() >= HOUR) && before.len() < MOST_FORBIDDEN;
+        let is_new = before.last().is_none_or(|last| (now - *last).abs() >= FORBIDDEN_APART)
+            && before.len() < MOST_FORBIDDEN;
         if !is_new || !matches!(self.target, Target::Link(_)) {
             return self.fail(failure, now);
         }
@@ -69,7 +69,7 @@ impl Round {
 
     /// Graph refuses what was asked for good. If it was a link, that is counted; the third time in
     /// a row the round goes back.
-    pub(super) fn give_up(&mut self, failure: Box<Error>, now: f64) -> Step {
+    pub(super) fn give_up(&mut self, failure: Box<Error>, now: Instant) -> Step {
         let Target::Link(refused) = &self.target else { return self.fail(failure, now) };
         let refusals = self.record.refusals.saturating_add(1);
         if refusals < MOST_REFUSALS && self.position.fallback == self.record.fallback {
@@ -78,18 +78,21 @@ impl Round {
                 Continuation::Fail(failure),
             );
         }
-        let start =
-            self.position.start_link.clone().filter(|start| self.position.fallback == 0 && start != refused);
+        let start = self
+            .position
+            .start_link
+            .clone()
+            .filter(|start| self.position.fallback == Fallback::None && start != refused);
         self.reset_failures();
         self.reset_progress();
         if start.is_some() {
-            self.position.fallback = 1;
+            self.position.fallback = Fallback::StartLink;
             self.start_incremental(start);
         } else if self.config.query.full {
             if self.recent_resets(now).len() >= MOST_RESETS {
                 return self.too_many_resets(failure.graph_code, failure.status, now);
             }
-            self.position.fallback = 2;
+            self.position.fallback = Fallback::FullRound;
             self.report.resync =
                 Some(failure.graph_code.clone().unwrap_or_else(|| failure.code.as_str().to_owned()));
             self.start_full();
@@ -101,18 +104,11 @@ impl Round {
         self.sign_in(TokenReason::Next)
     }
 
-    pub(super) fn recent_resets(&self, now: f64) -> Vec<f64> {
-        let mut resets = Vec::new();
-        for &at in &self.record.reset_times {
-            #[allow(clippy::cast_precision_loss, reason = "a day in milliseconds fits")]
-            if (now - at).abs() < DAY as f64 {
-                resets.push(at);
-            }
-        }
-        resets
+    pub(super) fn recent_resets(&self, now: Instant) -> Vec<Instant> {
+        self.record.reset_times.iter().copied().filter(|at| (now - *at).abs() < Duration::DAY).collect()
     }
 
-    pub(super) fn resync(&mut self, refusal: &Refusal, now: f64) -> Step {
+    pub(super) fn resync(&mut self, refusal: &Refusal, now: Instant) -> Step {
         if !self.config.query.full {
             let words = "Graph no longer accepts the stored link, and this query begins at a token of its own, so it can't list what changed since; \
                          reset() begins there again and leaves a gap, a query without the token lists everything";
@@ -155,7 +151,7 @@ impl Round {
         &mut self,
         graph_code: Option<String>,
         status: Option<u16>,
-        now: f64,
+        now: Instant,
     ) -> Step {
         let words = format!(
             "{} full rounds within a day were called for, because Graph asked for them or refused the links for good, and none could complete; the mirror is as it was, try again tomorrow or start over with reset()",
@@ -177,7 +173,7 @@ impl Round {
         let step = self.save_record(record.clone(), Continuation::Ask);
         self.record = record;
         self.cycle.reset();
-        self.position.fallback = 0;
+        self.position.fallback = Fallback::None;
         self.start_full();
         self.report_kind();
         self.reset_failures();

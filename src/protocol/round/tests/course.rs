@@ -73,11 +73,11 @@ fn a_round_stops_after_the_pages_or_the_time_it_was_given() {
     assert_eq!(bench.page(next("n1")), Step::Done);
     assert_eq!(bench.round.report.outcome, Outcome::Partial);
     let mut bench = bench.again(contacts());
-    bench.round.config.max_ms = Some(1000.0);
+    bench.round.config.max_duration = Some(ms(1000.0));
     bench.begin();
-    bench.now += 999.0;
+    bench.now += ms(999.0);
     assert!(matches!(bench.page(next("n2")), Step::Fetch(_)));
-    bench.now += 1.0;
+    bench.now += ms(1.0);
     assert_eq!(bench.page(next("n3")), Step::Done);
     assert_eq!(bench.store.unwrap().link, Some(link("n3")));
 }

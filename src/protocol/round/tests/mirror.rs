@@ -34,7 +34,7 @@ fn a_master_that_graph_refuses_is_done_without_and_asked_for_again_in_the_next_r
     bench.summary = occurrence();
     bench.on(delta("d1"));
     assert!(matches!(bench.on(refused(404, "ErrorItemNotFound")), Step::Fetch(_)));
-    assert!(matches!(bench.on(later("3")), Step::Sleep(3000.0, WaitReason::Throttled)));
+    assert_eq!(bench.on(later("3")), Step::Sleep(ms(3000.0), WaitReason::Throttled));
     bench.on(Input::Slept);
     assert_eq!(bench.asked.iter().filter(|url| url.ends_with("/me/events/m1")).count(), 2);
     assert!(matches!(bench.on(refused(403, "ErrorAccessDenied")), Step::Deliver(_)));
@@ -203,7 +203,7 @@ fn no_token_of_a_link_is_in_a_message() {
 #[test]
 fn a_failing_network_is_no_throttling_however_short_the_longest_wait_is() {
     let mut round = Round::new(
-        RoundConfig { policy: Policy { max_wait: 1.0, ..Policy::default() }, ..config(contacts()) },
+        RoundConfig { policy: Policy { max_wait: ms(1.0), ..Policy::default() }, ..config(contacts()) },
         NOW,
     );
     for input in [Input::Begin, Input::Loaded(None), Input::SignedIn] {
@@ -217,13 +217,13 @@ fn a_retry_after_that_nobody_can_mean_is_backed_off_from_as_if_there_were_none()
     for absurd in ["99999999999999999999", "99999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"] {
         let mut bench = Bench::new(contacts(), None);
         bench.begin();
-        assert_eq!(bench.on(later(absurd)), Step::Sleep(500.0, WaitReason::Throttled), "{absurd}");
+        assert_eq!(bench.on(later(absurd)), Step::Sleep(ms(500.0), WaitReason::Throttled), "{absurd}");
     }
 }
 
 #[test]
 fn a_mirror_past_its_refresh_is_listed_anew_and_keeps_its_link_until_the_first_page() {
-    let old = Record { full_at: Some(NOW - 86_400_001.0), ..idle() };
+    let old = Record { full_at: Some(NOW - ms(86_400_001.0)), ..idle() };
     let mut bench = Bench::new(events(), Some(old.clone()));
     bench.begin();
     assert_eq!(bench.asked, ["/me/calendarView/delta?startDateTime=2026-11-23&endDateTime=2026-11-30"]);
@@ -231,7 +231,7 @@ fn a_mirror_past_its_refresh_is_listed_anew_and_keeps_its_link_until_the_first_p
     bench.page(next("n1"));
     let stored = bench.store.clone().unwrap();
     assert_eq!((stored.generation, stored.start_link, stored.kind), (2, Some(link("d0")), Kind::Full));
-    let mut young = Bench::new(events(), Some(Record { full_at: Some(NOW - 86_399_999.0), ..idle() }));
+    let mut young = Bench::new(events(), Some(Record { full_at: Some(NOW - ms(86_399_999.0)), ..idle() }));
     young.begin();
     assert_eq!(young.asked, ["/contacts/delta?t=d0"]);
 }

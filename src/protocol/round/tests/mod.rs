@@ -18,8 +18,12 @@ mod size;
 mod table;
 mod waits;
 
-const NOW: f64 = 1_795_000_000_000.0;
+const NOW: Instant = Instant::from_millis(1_795_000_000_000.0);
 const HALF: f64 = 0.5;
+
+const fn ms(ms: f64) -> Duration {
+    Duration::from_millis(ms)
+}
 
 fn config(query: Query) -> RoundConfig {
     RoundConfig {
@@ -27,7 +31,7 @@ fn config(query: Query) -> RoundConfig {
         query: query.into(),
         policy: Policy::default(),
         max_pages: None,
-        max_ms: None,
+        max_duration: None,
         window: None,
         has_consumer: false,
     }
@@ -82,10 +86,10 @@ fn one() -> PageSummary {
 struct Bench {
     round: Round,
     store: Option<Record>,
-    now: f64,
+    now: Instant,
     asked: Vec<String>,
     /// Until when the scope is held, as it would be stored.
-    held: Vec<f64>,
+    held: Vec<Instant>,
     /// What the next page brings.
     summary: PageSummary,
 }

@@ -159,7 +159,7 @@ fn a_round_stuck_after_its_second_listing_gets_out_when_the_window_moves() {
     let mut bench = Bench::new(rolling(), None);
     let mut pages = 0;
     for day in 0..3 {
-        bench.now += 86_400_000.0;
+        bench.now += ms(86_400_000.0);
         bench.round.config.window = Some(format!("{day}/{day}"));
         // Graph goes in circles in the windows of the first two days alone.
         let step = until_over(&mut bench, |bench| {
@@ -232,7 +232,7 @@ fn a_mirror_is_of_the_moment_of_its_listing_however_long_the_sweep_waits() {
     bench.on(refused(410, ""));
     assert!(matches!(bench.page(delta("d1")), Step::Sweep { .. }));
     let mut later = bench.again(contacts());
-    later.now += 3.0 * 86_400_000.0;
+    later.now += ms(3.0 * 86_400_000.0);
     later.begin();
     later.on(Input::Swept(SweepSummary { has_changes: false, count_delta: 0, after: None }));
     assert_eq!(later.on(Input::Delivered), Step::Done);

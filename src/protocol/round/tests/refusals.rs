@@ -30,7 +30,7 @@ fn a_link_refused_for_good_falls_back_the_third_time_to_the_delta_link_the_round
     assert_eq!(bench.asked, ["/contacts/delta?t=bad", "/contacts/delta?t=d0"]);
     assert_eq!((bench.round.report.kind, bench.round.report.resync.clone()), (Kind::Incremental, None));
     let stored = bench.store.unwrap();
-    assert_eq!((stored.refusals, stored.fallback, stored.link), (0, 0, Some(link("d1"))));
+    assert_eq!((stored.refusals, stored.fallback, stored.link), (0, Fallback::None, Some(link("d1"))));
 }
 
 #[test]
@@ -114,12 +114,12 @@ fn a_link_that_stays_forbidden_for_hours_gives_way_to_the_query_itself() {
     };
     let mut bench = Bench::new(events(), Some(paging));
     for minutes in [0, 1, 59, 60, 61, 120] {
-        bench.now = NOW + f64::from(minutes) * 60_000.0;
+        bench.now = NOW + ms(f64::from(minutes) * 60_000.0);
         assert!(matches!(bench.begin(), Step::Fetch(url) if url.ends_with("t=n1")), "{minutes}");
         assert_eq!(failure(bench.on(refused(403, "ErrorAccessDenied"))).code, Code::Forbidden);
         bench = bench.again(events());
     }
-    bench.now = NOW + 4.0 * HOUR;
+    bench.now = NOW + ms(4.0) * HOUR;
     assert!(matches!(bench.begin(), Step::Fetch(url) if url.contains("/calendarView/delta?startDateTime=")));
     assert_eq!(failure(bench.on(refused(403, "ErrorAccessDenied"))).code, Code::Forbidden);
     let mut bench = bench.again(events());

@@ -113,7 +113,7 @@ fn a_reset_within_a_full_round_starts_it_once_more_and_the_fourth_of_a_day_ends_
     assert_eq!((failure.code, failure.graph_code.as_deref()), (Code::ResyncLoop, Some("syncStateNotFound")));
     assert_eq!(bench.store, before);
     let mut tomorrow = bench.again(contacts());
-    tomorrow.now += 86_400_001.0;
+    tomorrow.now += ms(86_400_001.0);
     tomorrow.begin();
     assert!(matches!(tomorrow.on(refused(410, "")), Step::Fetch(_)));
 }

@@ -7,7 +7,10 @@ fn a_token_source_without_a_network_is_waited_for_and_asked_for_the_same_again()
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     bench.step(renew_token("{}"));
-    assert_eq!(bench.step(Input::Unreachable(NoResponse::Network)), Step::Sleep(500.0, WaitReason::Network));
+    assert_eq!(
+        bench.step(Input::Unreachable(NoResponse::Network)),
+        Step::Sleep(ms(500.0), WaitReason::Network)
+    );
     assert_eq!(bench.step(Input::Slept), Step::SignIn(TokenReason::Claims("{}".into())));
     for _ in 2..Policy::default().attempts {
         bench.step(Input::Unreachable(NoResponse::Network));
@@ -29,20 +32,20 @@ fn without_a_network_the_round_waits_for_one_as_long_as_for_anything_else() {
     bench.begin();
     assert_eq!(
         bench.on(Input::Unreachable(NoResponse::Offline)),
-        Step::Sleep(300_000.0, WaitReason::Offline)
+        Step::Sleep(ms(300_000.0), WaitReason::Offline)
     );
-    bench.now += 100_000.0;
+    bench.now += ms(100_000.0);
     assert!(matches!(bench.on(Input::Slept), Step::Fetch(_)));
     assert_eq!(
         bench.round.report.waits,
-        [Wait { reason: WaitReason::Offline, ms: 100_000.0 }],
+        [Wait { reason: WaitReason::Offline, ms: ms(100_000.0) }],
         "as long as it was"
     );
     assert_eq!(
         bench.on(Input::Unreachable(NoResponse::Offline)),
-        Step::Sleep(200_000.0, WaitReason::Offline)
+        Step::Sleep(ms(200_000.0), WaitReason::Offline)
     );
-    bench.now += 200_000.0;
+    bench.now += ms(200_000.0);
     bench.on(Input::Slept);
     let failure = failure(bench.on(Input::Unreachable(NoResponse::Offline)));
     assert_eq!((failure.code, failure.retryable), (Code::Offline, true));
@@ -58,12 +61,12 @@ fn a_page_ends_the_time_without_a_network() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     bench.on(Input::Unreachable(NoResponse::Offline));
-    bench.now += 250_000.0;
+    bench.now += ms(250_000.0);
     bench.on(Input::Slept);
     bench.page(next("n1"));
     assert_eq!(
         bench.on(Input::Unreachable(NoResponse::Offline)),
-        Step::Sleep(300_000.0, WaitReason::Offline)
+        Step::Sleep(ms(300_000.0), WaitReason::Offline)
     );
 }
 
@@ -71,17 +74,17 @@ fn a_page_ends_the_time_without_a_network() {
 fn a_wait_that_graph_asks_for_is_stored_before_it_is_waited_for() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
-    assert_eq!(bench.step(later("7")), Step::StoreThrottle(NOW + 7000.0));
-    assert_eq!(bench.step(Input::ThrottleStored), Step::Sleep(7000.0, WaitReason::Throttled));
+    assert_eq!(bench.step(later("7")), Step::StoreThrottle(NOW + ms(7000.0)));
+    assert_eq!(bench.step(Input::ThrottleStored), Step::Sleep(ms(7000.0), WaitReason::Throttled));
     // One that is too long for the round too.
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
-    assert_eq!(bench.step(later("3600")), Step::StoreThrottle(NOW + 3_600_000.0));
-    assert_eq!(failure(bench.step(Input::ThrottleStored)).retry_at, Some(NOW + 3_600_000.0));
+    assert_eq!(bench.step(later("3600")), Step::StoreThrottle(NOW + ms(3_600_000.0)));
+    assert_eq!(failure(bench.step(Input::ThrottleStored)).retry_at, Some(NOW + ms(3_600_000.0)));
     // A throttle whose header can't be read holds for as long as this query waits.
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
-    assert_eq!(bench.step(refused(429, "")), Step::StoreThrottle(NOW + 500.0));
+    assert_eq!(bench.step(refused(429, "")), Step::StoreThrottle(NOW + ms(500.0)));
     // A service that is down asks for nothing, unless it does.
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
@@ -89,7 +92,7 @@ fn a_wait_that_graph_asks_for_is_stored_before_it_is_waited_for() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     let asks = Refusal { status: 503, retry_after: Some("9".into()), ..Refusal::default() };
-    assert_eq!(bench.step(Input::Refused(Box::new(asks))), Step::StoreThrottle(NOW + 9000.0));
+    assert_eq!(bench.step(Input::Refused(Box::new(asks))), Step::StoreThrottle(NOW + ms(9000.0)));
 }
 
 #[test]
@@ -100,7 +103,7 @@ fn what_the_last_failure_asks_to_wait_is_held_too_before_the_round_ends_or_goes_
     let mut bench = Bench::new(contacts(), Some(idle()));
     assert_eq!(failure(until_over(&mut bench, |_| asks())).code, Code::Network);
     assert_eq!(bench.asked.len(), bench.held.len(), "one for each answer");
-    assert!(bench.held.last().is_some_and(|until| *until >= bench.now + 9000.0), "{:?}", bench.held);
+    assert!(bench.held.last().is_some_and(|until| *until >= bench.now + ms(9000.0)), "{:?}", bench.held);
 
     let drive = query::track("/me/drive/root/delta", Options::default()).unwrap();
     let mut bench = Bench::new(drive, Some(idle()));
@@ -108,14 +111,14 @@ fn what_the_last_failure_asks_to_wait_is_held_too_before_the_round_ends_or_goes_
     let location = Some("https://graph.microsoft.com/v1.0/drives/d/root/delta?token=new".to_owned());
     bench.on(Input::Refused(Box::new(Refusal { status: 410, location, ..Refusal::default() })));
     bench.on(asks());
-    assert_eq!(bench.held, [NOW + 9000.0]);
+    assert_eq!(bench.held, [NOW + ms(9000.0)]);
 }
 
 #[test]
 fn what_another_query_was_told_to_wait_is_waited_for_and_counts_as_no_request() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
-    assert_eq!(bench.on(Input::Throttled(NOW + 4000.0)), Step::Sleep(4000.0, WaitReason::Throttled));
+    assert_eq!(bench.on(Input::Throttled(NOW + ms(4000.0))), Step::Sleep(ms(4000.0), WaitReason::Throttled));
     let report = &bench.round.report;
     assert_eq!((report.requests, report.retries, report.waits.len()), (0, 0, 1));
     bench.on(Input::Slept);
@@ -123,10 +126,10 @@ fn what_another_query_was_told_to_wait_is_waited_for_and_counts_as_no_request() 
     bench.page(delta("d1"));
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
-    let failure = failure(bench.on(Input::Throttled(NOW + 400_000.0)));
+    let failure = failure(bench.on(Input::Throttled(NOW + ms(400_000.0))));
     assert_eq!(
         (failure.code, failure.retry_at, failure.retryable),
-        (Code::Throttled, Some(NOW + 400_000.0), true)
+        (Code::Throttled, Some(NOW + ms(400_000.0)), true)
     );
 }
 
@@ -135,12 +138,15 @@ fn a_token_source_that_is_to_come_back_later_is_waited_for_as_long_as_it_says() 
     let mut bench = Bench::new(contacts(), None);
     bench.step(Input::Begin);
     bench.step(Input::Loaded(None));
-    assert_eq!(bench.step(Input::TokenSourceBusy(NOW + 30_000.0)), Step::Sleep(30_000.0, WaitReason::Server));
+    assert_eq!(
+        bench.step(Input::TokenSourceBusy(NOW + ms(30_000.0))),
+        Step::Sleep(ms(30_000.0), WaitReason::Server)
+    );
     assert_eq!(bench.step(Input::Slept), Step::SignIn(TokenReason::Start));
-    let failure = failure(bench.step(Input::TokenSourceBusy(NOW + 3_600_000.0)));
+    let failure = failure(bench.step(Input::TokenSourceBusy(NOW + ms(3_600_000.0))));
     assert_eq!(
         (failure.code, failure.retry_at, bench.held.len()),
-        (Code::Throttled, Some(NOW + 3_600_000.0), 0)
+        (Code::Throttled, Some(NOW + ms(3_600_000.0)), 0)
     );
 }
 
@@ -148,10 +154,10 @@ fn a_token_source_that_is_to_come_back_later_is_waited_for_as_long_as_it_says() 
 fn retry_after_is_waited_for_in_full() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
-    assert_eq!(bench.on(later("2.128")), Step::Sleep(2128.0, WaitReason::Throttled));
+    assert_eq!(bench.on(later("2.128")), Step::Sleep(ms(2128.0), WaitReason::Throttled));
     assert!(matches!(bench.on(Input::Slept), Step::Fetch(_)));
     assert_eq!((bench.round.report.requests, bench.round.report.retries), (2, 1));
-    assert_eq!(bench.round.report.waits, [Wait { reason: WaitReason::Throttled, ms: 2128.0 }]);
+    assert_eq!(bench.round.report.waits, [Wait { reason: WaitReason::Throttled, ms: ms(2128.0) }]);
 }
 
 #[test]
@@ -159,11 +165,14 @@ fn without_retry_after_the_back_off_grows_with_each_failure_and_starts_anew_with
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     for expected in [500.0, 1000.0, 2000.0] {
-        assert_eq!(bench.on(refused(503, "")), Step::Sleep(expected, WaitReason::Server));
+        assert_eq!(bench.on(refused(503, "")), Step::Sleep(ms(expected), WaitReason::Server));
         bench.on(Input::Slept);
     }
     bench.page(next("n1"));
-    assert_eq!(bench.on(Input::Unreachable(NoResponse::Network)), Step::Sleep(500.0, WaitReason::Network));
+    assert_eq!(
+        bench.on(Input::Unreachable(NoResponse::Network)),
+        Step::Sleep(ms(500.0), WaitReason::Network)
+    );
 }
 
 #[test]
@@ -199,7 +208,7 @@ fn a_wait_beyond_the_longest_ends_the_round_with_the_time_to_come_back() {
         let failure = failure(bench.on(input));
         assert_eq!(
             (failure.code, failure.retry_at, failure.retryable),
-            (Code::Throttled, Some(NOW + 3_600_000.0), true)
+            (Code::Throttled, Some(NOW + ms(3_600_000.0)), true)
         );
     }
 }
