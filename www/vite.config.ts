@@ -6,7 +6,7 @@ import { defineConfig, type Plugin } from "vite";
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 /**
- * Writes `sw.js` with the list of this build's files and a version that is the hash of their bytes.
+ * Writes `sw.js` with the list of files of this build and the hash of their bytes as its version.
  */
 function serviceWorker(): Plugin {
   return {
@@ -38,8 +38,8 @@ function serviceWorker(): Plugin {
 }
 
 /**
- * The page's policy forbids what Vite's development server adds to it (inline styles, a socket):
- * there it is left out.
+ * Removes the Content Security Policy in the development server of Vite, which needs inline styles
+ * and a socket.
  */
 function policyInBuildsOnly(): Plugin {
   return {
@@ -51,16 +51,16 @@ function policyInBuildsOnly(): Plugin {
 
 export default defineConfig({
   root: at("."),
-  // The pages work below any path.
+  // Relative URLs, so that the pages work below any path.
   base: "./",
   plugins: [serviceWorker(), policyInBuildsOnly()],
-  // Vite's pre-bundling would part the package from its wasm file.
+  // The pre-bundling of Vite would separate the package from its wasm file.
   optimizeDeps: { exclude: ["deltalink"] },
   build: {
     outDir: at("dist"),
     emptyOutDir: true,
     target: "es2022",
-    // A wasm file in a data: URL could not be fetched under the page's policy.
+    // The Content Security Policy forbids fetching a wasm file in a data: URL.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     rollupOptions: { input: { index: at("index.html"), auth: at("auth.html") } },

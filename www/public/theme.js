@@ -1,7 +1,7 @@
-// Before the first paint, so that a chosen theme never flashes.
+// Runs before the first paint, so that the page never flashes in another theme.
 try {
   const theme = localStorage.getItem("deltalink.theme");
   if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
 } catch {
-  // No storage, no choice: the system decides.
+  // Without storage the system decides.
 }

@@ -1,7 +1,7 @@
-// The page that Microsoft's sign-in returns to, in the popup or a hidden frame: it hands the answer
-// to the dashboard.
+// The redirect page of Microsoft's sign-in, in a popup or a hidden frame. It passes the answer to
+// the dashboard.
 import { broadcastResponseToMainFrame } from "@azure/msal-browser/redirect-bridge";
 
 broadcastResponseToMainFrame().catch((error: unknown) => {
-  document.body.textContent = `This page only takes part in signing in. ${error instanceof Error ? error.message : ""}`;
+  document.body.textContent = `This page is only used while signing in. ${error instanceof Error ? error.message : ""}`;
 });

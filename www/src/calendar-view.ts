@@ -1,4 +1,4 @@
-// The agenda on the page.
+// Shows the agenda.
 import type { Event, EventQuery } from "deltalink";
 import {
   addDays,
@@ -17,7 +17,8 @@ import { Collection, emptyState, type Mark } from "./collection";
 import { button, h, icon, locale, paintRows, plural, settings, type Row } from "./dom";
 
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-// Dates are formatted in UTC, where they are made: the reader's zone has no say in them.
+// Dates are formatted in UTC, in which they were made, so that the zone of the user cannot move
+// them.
 const inUtc = (options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat =>
   new Intl.DateTimeFormat(locale, { ...options, timeZone: "UTC" });
 const weekday = inUtc({ weekday: "long" });
@@ -30,19 +31,17 @@ export const today = (): string => dayOf(Date.now(), zone);
 
 export interface CalendarView {
   collection: Collection<Event>;
-  /** The days shown; a link belongs to one window, so a reload keeps it. */
+  /** The shown days. Kept over a reload, because a deltaLink belongs to one window. */
   window(): DayWindow;
 }
 
-/**
- * `onWindow` is called when the reader has moved to other days: another window is another query.
- */
+/** Makes the view. Calls `onWindow` when the user goes to other days, which need another query. */
 export function calendarView(onWindow: () => void): CalendarView {
   let days = storedWindow();
   let items: ReadonlyMap<string, Event> = new Map();
   let marks: ReadonlyMap<string, Mark> = new Map();
 
-  // What is over is folded away, so that the page begins with today.
+  // Past days are collapsed, so that the page begins with today.
   const past = h("div", {});
   const pastSummary = h("summary", {});
   const earlier = h("details", { class: "earlier" }, pastSummary, past);
@@ -94,7 +93,7 @@ export function calendarView(onWindow: () => void): CalendarView {
           ? `${title}, ${shortDay.format(at(day))}`
           : title;
     },
-    // Graph sends occurrences without what their series says.
+    // Graph sends occurrences without the properties of their series.
     read: (query) => (query as EventQuery).all({ occurrences: "complete" }),
     over: (shown, sent) => (sent.type === "occurrence" ? { ...shown, ...sent } : sent),
     paint(all, changed) {
@@ -137,7 +136,7 @@ export function calendarView(onWindow: () => void): CalendarView {
     );
   }
 
-  /** The days are kept or made; then their entries are, within them. */
+  /** Keeps or makes the elements of days, then those of the entries in them. */
   function paintDays(holder: HTMLElement, listed: Day[], now: string): void {
     paintRows(holder, dayRows(listed, now));
     for (const day of listed) {
@@ -162,7 +161,7 @@ export function calendarView(onWindow: () => void): CalendarView {
         });
       }
       if (day.entries.length === 0 && day.date !== now) {
-        // Empty days in a row take one line.
+        // Consecutive empty days take one line.
         let last = index;
         for (
           let next = listed[last + 1];
@@ -225,8 +224,8 @@ export function calendarView(onWindow: () => void): CalendarView {
   function entryRows(day: Day, now: string): Row[] {
     const rows: Row[] = day.entries.map((entry) => {
       const mark = marks.get(entry.id);
-      // An event's object is new whenever the mirror is read again; its text tells whether it is
-      // another.
+      // Each read of the mirror makes new objects, so compares their text to see whether an event
+      // has another.
       return {
         key: entry.key,
         signature: `${mark} ${entry.title} ${entry.location} ${entry.days} ${JSON.stringify(entry.event)}`,
@@ -338,7 +337,7 @@ function entryElement(entry: Entry, mark: Mark | undefined): HTMLElement {
         { class: "more" },
         known.length > 0
           ? h("dl", {}, ...known.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))))
-          : h("p", {}, "Graph gave no further details."),
+          : h("p", {}, "Graph sent no further details."),
         h(
           "p",
           { class: "links" },
@@ -352,14 +351,14 @@ function entryElement(entry: Entry, mark: Mark | undefined): HTMLElement {
   );
 }
 
-/** A link from Graph, if it leads to the web: nothing else may be behind a click. */
+/** A link from Graph if it is http or https, otherwise undefined. */
 function link(value: string | null | undefined): string | undefined {
   return value && /^https:\/\//i.test(value) ? value : undefined;
 }
 
 const covers = (window: DayWindow): boolean => window.from <= today() && today() <= window.to;
 
-/** The days of the last visit, until fewer than a week of them lie ahead. */
+/** The days of the last visit, if at least a week of them is still ahead. */
 function storedWindow(): DayWindow {
   try {
     const { from, to } = JSON.parse(settings.get("window") ?? "{}") as Partial<DayWindow>;
@@ -376,7 +375,7 @@ function storedWindow(): DayWindow {
     )
       return { from, to };
   } catch {
-    // A setting that can't be read is none.
+    // An unreadable setting is ignored.
   }
   const fresh = windowAround(today());
   settings.set("window", JSON.stringify(fresh));

@@ -1,10 +1,10 @@
-// An agenda made of Graph events. Pure: no DOM, no clock, no zone but the one that is given.
+// Makes an agenda of Graph events. Pure: uses no DOM, no clock, and only the given time zone.
 //
 // A timed event is an instant and belongs to the days of the viewer's zone. An all-day event is a
 // date: it is compared as a string and never becomes an instant, so that no zone can move it.
 import type { Event } from "deltalink";
 
-/** Days as `YYYY-MM-DD`, both included. */
+/** The first and last day, as `YYYY-MM-DD`. */
 export interface DayWindow {
   from: string;
   to: string;
@@ -20,10 +20,10 @@ export interface Entry {
   title: string;
   location: string;
   allDay: boolean;
-  /** This day's place in the event, from 1, and how many days it has. */
+  /** The number of this day within the event, from 1. `days` is the number of its days. */
   day: number;
   days: number;
-  /** Milliseconds since 1970; only for timed events. */
+  /** In milliseconds since 1970. Only for timed events. */
   start?: number;
   end?: number;
   cancelled: boolean;
@@ -38,7 +38,7 @@ export interface Day {
 export const NAMELESS_SERIES = "(recurring event)";
 export const NAMELESS = "(no title)";
 
-/** Moves a date by whole days. In UTC, where every day has 24 hours. */
+/** Moves a date by whole days. Calculates in UTC, where every day has 24 hours. */
 export function addDays(date: string, days: number): string {
   return new Date(
     Date.UTC(Number(date.slice(0, 4)), Number(date.slice(5, 7)) - 1, Number(date.slice(8, 10)) + days),
@@ -47,7 +47,7 @@ export function addDays(date: string, days: number): string {
     .slice(0, 10);
 }
 
-/** How many days `to` lies after `from`. */
+/** The number of days from `from` to `to`. */
 export function daysBetween(from: string, to: string): number {
   return Math.round((Date.parse(`${to}T00:00:00Z`) - Date.parse(`${from}T00:00:00Z`)) / 86_400_000);
 }
@@ -81,8 +81,8 @@ export function dayOf(instant: number, zone: string): string {
 }
 
 /**
- * The instant of a Graph `dateTimeTimeZone`; undefined if it can't be read. UTC unless it names a
- * zone the browser knows.
+ * The instant of a Graph `dateTimeTimeZone`; undefined if it is invalid. In UTC unless it names a
+ * zone that the browser knows.
  */
 export function instantOf(
   value: { dateTime?: string | null; timeZone?: string | null } | null | undefined,
@@ -96,8 +96,8 @@ export function instantOf(
   const zone = value?.timeZone ?? "UTC";
   if (parts[3] || zone === "UTC") return utc;
   try {
-    // Twice: the offset is that of the instant looked for, and the first guess may lie beyond a
-    // change of clocks.
+    // Two passes, because the first estimate may have the offset of the other side of a clock
+    // change.
     let instant = utc;
     for (let turn = 0; turn < 2; turn += 1) {
       const { year, month, day, hour, minute, second } = wallClock(instant, zone);
@@ -110,8 +110,8 @@ export function instantOf(
 }
 
 /**
- * Occurrences come bare, without `isAllDay`: their master says it, and without one whole days from
- * midnight to midnight do.
+ * Whether an event takes whole days. Graph sends occurrences without `isAllDay`, so their master
+ * decides; without a master, whether they last from midnight to midnight.
  */
 function isAllDay(event: Event, master: Event | undefined): boolean {
   const said = event.isAllDay ?? master?.isAllDay;
@@ -126,7 +126,7 @@ function isAllDay(event: Event, master: Event | undefined): boolean {
   );
 }
 
-/** What an event is called. An occurrence is called what its master is called. */
+/** The title of an event. An occurrence has the title of its master. */
 export function titleOf(event: Event, master: Event | undefined): string {
   return (
     (event.subject ?? master?.subject)?.trim() ||
@@ -134,7 +134,7 @@ export function titleOf(event: Event, master: Event | undefined): string {
   );
 }
 
-/** Puts the events on the days of a window, every day of which is listed. */
+/** Assigns the events to the days of a window. Returns every day, also empty ones. */
 export function agenda(events: Iterable<Event>, window: DayWindow, zone: string): Day[] {
   const days: Day[] = [];
   const byDate = new Map<string, Day>();
@@ -148,7 +148,7 @@ export function agenda(events: Iterable<Event>, window: DayWindow, zone: string)
     all.filter((event) => event.type === "seriesMaster").map((event) => [event.id, event]),
   );
   for (const event of all) {
-    // A master stands for its series; the occurrences are what takes place.
+    // A master is not an event of its own; its occurrences are.
     if (event.type === "seriesMaster" || !event.id) continue;
     const master = event.seriesMasterId ? masters.get(event.seriesMasterId) : undefined;
     const allDay = isAllDay(event, master);
@@ -164,7 +164,7 @@ export function agenda(events: Iterable<Event>, window: DayWindow, zone: string)
       if (start === undefined) continue;
       const end = Math.max(instantOf(event.end) ?? start, start);
       first = dayOf(start, zone);
-      // An event that ends at midnight does not reach into the day that begins there.
+      // An event that ends at midnight is not on the next day.
       last = dayOf(Math.max(start, end - 1), zone);
       times = { start, end };
     }
@@ -193,7 +193,7 @@ export function agenda(events: Iterable<Event>, window: DayWindow, zone: string)
   return days;
 }
 
-/** All-day events first, the longest on top; then by time. */
+/** Sorts all-day events first, the longest on top, then timed events by time. */
 function inOrder(a: Entry, b: Entry): number {
   if (a.allDay !== b.allDay) return a.allDay ? -1 : 1;
   const time = a.allDay
@@ -202,21 +202,20 @@ function inOrder(a: Entry, b: Entry): number {
   return time || (a.title < b.title ? -1 : a.title > b.title ? 1 : 0) || (a.key < b.key ? -1 : 1);
 }
 
-/** The place of the "now" line among today's entries: before the first that has yet to begin. */
+/** The index of the "now" line among the entries of today: before the first that has not begun. */
 export function nowAt(entries: Entry[], now: number): number {
   const index = entries.findIndex((entry) => !entry.allDay && entry.day === 1 && (entry.start ?? 0) > now);
   return index < 0 ? entries.length : index;
 }
 
-/** A week back, five ahead. */
+/** The window from a week before a day to five weeks after it. */
 export function windowAround(today: string): DayWindow {
   return { from: addDays(today, -7), to: addDays(today, 35) };
 }
 
 /**
- * What to ask Graph for, to have every event of these days in any zone: a day more at either end,
- * in UTC. The same days thus ask for the same instants wherever the reader travels, and the stored
- * link goes on being used.
+ * The instants to request from Graph for these days in any zone: one day more at either end, in
+ * UTC. They do not depend on the zone, so the stored link stays valid when the user travels.
  */
 export function instantsOf(window: DayWindow): { start: string; end: string } {
   return { start: `${addDays(window.from, -1)}T00:00:00Z`, end: `${addDays(window.to, 2)}T00:00:00Z` };

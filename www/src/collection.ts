@@ -1,5 +1,5 @@
-// What the three views share: the mirror painted at once, a round with its progress, what it
-// changed, and its error.
+// The part that the three views share: shows the mirror at once, then a round with its progress,
+// its changes and its error.
 import { DeltaError } from "deltalink";
 import type { Change, DeltaQuery, QueryStatus, RoundReport, WaitReason } from "deltalink";
 import {
@@ -22,23 +22,21 @@ export interface Look<T> {
   id: ViewId;
   heading: string;
   icon: IconName;
-  /** One item, for counting: "event". */
+  /** The singular noun for an item: "event". */
   noun: string;
   titleOf(item: T, items: ReadonlyMap<string, T>): string;
-  /** Reads what is to be shown of the mirror, where that is not every item as Graph sent it. */
+  /** Reads the items to show, if they are not the unchanged items of the mirror. */
   read?(query: DeltaQuery<T>): Promise<T[]>;
-  /**
-   * An item that a round brings, over what is shown of it, if that is more than what Graph sends.
-   */
+  /** Merges an item of a round into the shown one, if the view shows more than Graph sends. */
   over?(shown: T, sent: T): T;
-  /** Paints the whole of it. Called after each page of a first round, and after each round. */
+  /** Renders all items. Called after each page of a first round, and after each round. */
   paint(items: ReadonlyMap<string, T>, marks: ReadonlyMap<string, Mark>): void;
-  /** Beside the heading. */
+  /** Elements next to the heading. */
   tools?: Node[];
   body: Node;
 }
 
-/** What a round did, for the line below the heading and for whoever asked for it. */
+/** The result of a round. */
 export interface RoundResult {
   report: RoundReport;
   error?: DeltaError;
@@ -51,7 +49,7 @@ interface Difference {
   note: string;
 }
 
-/** A way out that the page itself can offer, beside "Try again". */
+/** An action that the page offers for an error, in addition to "Try again". */
 export interface WayOut {
   label: string;
   run(): void;
@@ -66,10 +64,10 @@ const WAITS: Record<WaitReason, string> = {
   malformed: "the answer could not be read",
 };
 
-/** Whether only the user's sign-in cures it. */
+/** Whether only a sign-in by the user resolves an error. */
 export const needsUser = ({ code }: DeltaError): boolean => code === "interaction" || code === "claims";
 
-const STOPPED = new DOMException("Stopped by the reader", "AbortError");
+const STOPPED = new DOMException("Stopped by the user", "AbortError");
 const LISTED = 30;
 
 export function summaryOf(report: RoundReport): string {
@@ -89,9 +87,9 @@ export class Collection<T extends object> {
   readonly section: HTMLElement;
   readonly items = new Map<string, T>();
   query: DeltaQuery<T> | undefined;
-  /** Tells the rail and the header. */
+  /** Called when the status changes. */
   onStatus: (() => void) | undefined;
-  /** A further way out of an error, if the page has one. */
+  /** Returns an action for an error, if the page has one. */
   wayOut: ((error: DeltaError) => WayOut | undefined) | undefined;
   status: QueryStatus = { phase: "idle" };
   error: DeltaError | undefined;
@@ -147,10 +145,10 @@ export class Collection<T extends object> {
     return this.#running !== undefined;
   }
 
-  /** Shows another query, from its mirror and before any request. Undefined shows none. */
+  /** Shows the mirror of another query, before any request. Undefined shows nothing. */
   async open(query: DeltaQuery<T> | undefined): Promise<void> {
     this.#abort?.abort(STOPPED);
-    // The round that ends now is no longer this view's.
+    // The running round belongs to the query of before.
     this.#running = undefined;
     this.#unsubscribe?.();
     this.query = query;
@@ -170,7 +168,7 @@ export class Collection<T extends object> {
         this.status = status;
         this.#paintStatus();
       });
-      // What another tab commits is in the mirror already.
+      // Changes of another tab are already in the mirror.
       const changes = query.on("change", (_changes, { remote }) =>
         remote && !this.running ? this.reload() : undefined,
       );
@@ -200,7 +198,7 @@ export class Collection<T extends object> {
     this.#paint();
   }
 
-  /** One round. A call during a round joins it. */
+  /** Runs a round. A call during a round joins it. */
   sync(): Promise<RoundResult | undefined> {
     const query = this.query;
     if (!query) return Promise.resolve(undefined);
@@ -233,7 +231,7 @@ export class Collection<T extends object> {
     this.#paintStatus(true);
     try {
       for await (const page of round) {
-        // Stored first, shown second: nothing is on the screen that a reload would not find.
+        // Shows a page after it is stored, so that a reload shows at least as much.
         await page.ack();
         if (this.query !== query) return undefined;
         for (const change of page.changes) this.#apply(change, differences);
@@ -241,7 +239,7 @@ export class Collection<T extends object> {
       }
     } catch (error) {
       if (this.query !== query) return undefined;
-      if (error === STOPPED) this.#note = "Stopped. The next round goes on where this one ended.";
+      if (error === STOPPED) this.#note = "Stopped. The next round continues where this one ended.";
       else failure = this.#fail(error);
     }
     if (this.query !== query) return undefined;
@@ -293,7 +291,7 @@ export class Collection<T extends object> {
     return this.error;
   }
 
-  /** The more there is to paint, the less often. */
+  /** Renders less often if there is more to render. */
   readonly #paintSoon = onceAFrame(
     () => this.#paint(),
     () => (this.items.size > 500 ? 400 : 0),
@@ -303,12 +301,12 @@ export class Collection<T extends object> {
     this.#count.textContent =
       this.query && this.items.size > 0 ? plural(this.items.size, this.#look.noun) : "";
     this.section.dataset.count = String(this.items.size);
-    // The marks of a first round would be on every row and so say nothing.
+    // Shows no marks after a first round, which would mark every row.
     this.#look.paint(this.items, this.#marks.size < this.items.size ? this.#marks : new Map());
     this.onStatus?.();
   }
 
-  /** The words for where things stand. */
+  /** The status as text. */
   statusWords(): string {
     const { phase, progress, waitUntil, waitReason, lastSyncedAt } = this.status;
     const far = progress
@@ -319,7 +317,7 @@ export class Collection<T extends object> {
       case "syncing":
         return `Round running${far}`;
       case "resyncing":
-        return `Full round running; what you see stays readable meanwhile${far}`;
+        return `Full round running; the list stays readable meanwhile${far}`;
       case "waiting":
         return `Waiting${waitUntil ? ` until ${timeOfDay(waitUntil)}` : ""}${waitReason ? `: ${WAITS[waitReason]}` : ""}${far}`;
       case "following":
@@ -340,7 +338,7 @@ export class Collection<T extends object> {
     if (stored && lastSyncedAt) return `Last round: ${stored}`;
     if (lastSyncedAt) return `Last round: ${timeOfDay(lastSyncedAt)}`;
     return this.items.size > 0
-      ? "A round was interrupted; the next one goes on there"
+      ? "A round was interrupted; the next one continues it"
       : "Nothing fetched yet. Press Sync for the first round.";
   }
 
@@ -351,7 +349,7 @@ export class Collection<T extends object> {
     const failed = this.error !== undefined && !busy && phase !== "needs-auth";
     this.section.dataset.phase = failed ? "failed" : shown;
     this.section.dataset.busy = String(busy);
-    // A screen reader hears of a wait and of the outcome, not of every page.
+    // A screen reader announces waits and the outcome, not every page.
     this.#statusLine.setAttribute(
       "aria-busy",
       String(busy && (shown === "syncing" || shown === "resyncing")),
@@ -378,7 +376,7 @@ export class Collection<T extends object> {
     this.onStatus?.();
   }
 
-  /** For the eye only: a screen reader hears the time once, not every second. */
+  /** Shows a countdown. Hidden from screen readers, which announce the end of the wait once. */
   #countdownTo(until: Date | undefined): void {
     clearInterval(this.#ticker);
     const show = (): void => {
@@ -413,7 +411,7 @@ export class Collection<T extends object> {
 
   #paintError(): void {
     const error = this.error;
-    // A round that waits for a sign-in has the banner, which is its way out.
+    // For a sign-in the page shows the banner instead.
     if (!error || needsUser(error)) {
       this.#errorSlot.replaceChildren();
       return;
@@ -470,7 +468,7 @@ export class Collection<T extends object> {
   }
 }
 
-/** What can be pasted into an issue. The package keeps tokens out of it. */
+/** A report for an issue. The package keeps tokens out of errors. */
 function reportOf(error: DeltaError, key: string | undefined): string {
   const { name, message, code, status, graphCode, requestId, retryable, retryAt, report } = error;
   return JSON.stringify(
@@ -490,7 +488,7 @@ async function copy(text: string, told: HTMLElement): Promise<void> {
     await navigator.clipboard.writeText(text);
     told.textContent = "Copied";
   } catch {
-    // Without the right to the clipboard the text is shown, selected, to be copied by hand.
+    // Without permission for the clipboard, shows the text selected, so that the user can copy it.
     const area = h("textarea", { readonly: true, rows: "8", "aria-label": "Report" });
     area.value = text;
     told.replaceChildren(area);
@@ -498,7 +496,7 @@ async function copy(text: string, told: HTMLElement): Promise<void> {
   }
 }
 
-/** A view's words where there is nothing to list. */
+/** The content of a view without items. */
 export function emptyState(name: IconName, title: string, text: string, ...actions: Node[]): HTMLElement {
   return h(
     "div",

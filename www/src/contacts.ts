@@ -1,5 +1,4 @@
-// The organization's contacts: a table with a search and columns to sort by; on a narrow page,
-// cards.
+// The contacts of the organization: a sortable table with a search, or cards on a narrow page.
 import type { OrgContact } from "deltalink";
 import { Collection, emptyState, type Mark } from "./collection";
 import { h, icon, locale, plural, settings } from "./dom";
@@ -13,7 +12,7 @@ const columns = [
 ] as const;
 type Column = (typeof columns)[number][0];
 
-/** The properties this view asks for. */
+/** The properties that this view selects. */
 export const CONTACT_PROPERTIES = [
   "displayName",
   "givenName",
@@ -25,7 +24,7 @@ export const CONTACT_PROPERTIES = [
   "phones",
 ];
 
-/** Rows put on the page at one go; the rest follow while the browser is idle. */
+/** The number of rows to render at once. The others follow while the browser is idle. */
 const CHUNK = 120;
 
 interface Line {
@@ -95,7 +94,7 @@ export function contactsView(): Collection<OrgContact> {
     const way = sort.down ? -1 : 1;
     found.sort((a, b) => {
       const [left, right] = [a.text[sort.column], b.text[sort.column]];
-      // What is missing goes to the end either way.
+      // Missing values are last in both directions.
       if (left === "" || right === "") return left === right ? 0 : left === "" ? 1 : -1;
       return way * collator.compare(left, right) || collator.compare(a.text.displayName, b.text.displayName);
     });
@@ -175,7 +174,7 @@ export function contactsView(): Collection<OrgContact> {
 const later = (run: () => void): void =>
   void ("requestIdleCallback" in window ? requestIdleCallback(run, { timeout: 200 }) : setTimeout(run, 16));
 
-/** Without case and accents, so that "Muller" finds "Müller". */
+/** Removes case and accents, so that "Muller" finds "Müller". */
 const fold = (text: string): string =>
   text
     .normalize("NFD")

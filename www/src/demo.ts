@@ -1,11 +1,11 @@
-// The demo: a session on the fake Graph of this page's own origin, and a panel that changes things
-// behind its back.
+// The demo: a session on the fake Graph of the origin of the page, and a panel that changes data on
+// that server.
 import { openDelta, type TokenFunction } from "deltalink";
 import type { Collection, ViewId } from "./collection";
 import { button, h, icon, messageOf, plural, settings, type IconName } from "./dom";
 import type { Session } from "./session";
 
-/** The fake's names for the three collections. */
+/** The names of the three collections in the fake Graph. */
 const COLLECTIONS: Record<ViewId, string> = {
   calendar: "events",
   contacts: "contacts",
@@ -15,7 +15,7 @@ const NOUNS: Record<ViewId, string> = { calendar: "event", contacts: "contact", 
 
 type Kind = "delegated" | "app";
 
-/** The control API of the fake Graph, for one world. */
+/** The control API of the fake Graph for one world. */
 export class World {
   readonly id: string;
   readonly user: string | undefined;
@@ -31,7 +31,7 @@ export class World {
     return `${location.origin}/w/${this.id}/v1.0`;
   }
 
-  /** Whether this origin has a fake Graph at all. */
+  /** Whether this origin has a fake Graph. */
   static async here(): Promise<boolean> {
     try {
       const answer = await fetch("/control/worlds");
@@ -63,8 +63,7 @@ export class World {
   }
 
   /**
-   * Makes the world if it is not there. One that is there stays as it is, or the stored links would
-   * die.
+   * Creates the world if it does not exist. Keeps an existing one, so that stored links stay valid.
    */
   ensure(): Promise<void> {
     this.#made ??= this.#make().catch((error: unknown) => {
@@ -74,7 +73,7 @@ export class World {
     return this.#made;
   }
 
-  /** Looks again whether the world is there: the server may have been started anew. */
+  /** Makes `ensure` check again, because the server may have been restarted. */
   lookAgain(): void {
     this.#made = undefined;
   }
@@ -93,7 +92,7 @@ export class World {
     });
   }
 
-  /** A token, kept for this tab as a sign-in would be: a reload needs no new one. */
+  /** A token. Kept for this tab like a sign-in, so that a reload needs no new one. */
   async token(kind: Kind, fresh: boolean): Promise<string> {
     let failed: unknown;
     await this.ensure().catch((error: unknown) => (failed = error));
@@ -110,7 +109,7 @@ export class World {
 
   async #ask(kind: Kind): Promise<string> {
     const mine = this.user !== undefined;
-    // An account begins with its first token, so the app that reads its meetings comes second.
+    // The first delegated token creates the account, so requests it before an app-only token.
     if (kind === "app" && mine) await this.token("delegated", false);
     const { token } = await this.ask<{ token: string }>("POST", "/token", {
       kind,
@@ -128,19 +127,16 @@ export class World {
 export interface DemoSession extends Session {
   kind: "demo";
   world: World;
-  /** Which token reads the recordings. */
+  /** The kind of token that reads the recordings. */
   reader: Kind;
   readWith(kind: Kind): void;
-  /**
-   * Plays an organization that wants another sign-in: the next refused token is the user's to
-   * renew.
-   */
+  /** Simulates an organization that requires a sign-in: the next refused token needs the user. */
   wantSignIn(): void;
 }
 
 /**
- * Opens the demo's session. But for a first visit it asks the server for nothing: the mirror is
- * painted before any request.
+ * Opens the session of the demo. Sends no request except on a first visit, so that the page shows
+ * the mirror before any request.
  */
 export async function openDemo(worldId: string, account: string | undefined): Promise<DemoSession> {
   const user =
@@ -192,7 +188,7 @@ export async function openDemo(worldId: string, account: string | undefined): Pr
   return session;
 }
 
-/** By its name what MSAL throws where only the user can help. */
+/** Has the name of the error that MSAL throws if the user has to sign in. */
 class InteractionRequired extends Error {
   override readonly name = "InteractionRequiredAuthError";
   readonly errorCode = "interaction_required";
@@ -203,13 +199,13 @@ interface User {
   address: string;
 }
 
-/** Whose world it is. Asked for once, then kept: a later visit may have no network. */
+/** The user of the world. Requested once and stored, because a later visit may be offline. */
 async function defaultUser(world: World): Promise<User> {
   try {
     const kept = JSON.parse(settings.get(`user.${world.id}`) ?? "null") as User | null;
     if (kept?.id && kept.address) return kept;
   } catch {
-    // A setting that can't be read is none.
+    // An unreadable setting is ignored.
   }
   await world.ensure();
   const { user } = await world.ask<{ user: User }>("GET", "");
@@ -217,7 +213,7 @@ async function defaultUser(world: World): Promise<User> {
   return user;
 }
 
-/** The switch above the recordings. */
+/** The control above the recordings that selects the token. */
 export function readerSwitch(session: DemoSession, changed: () => void): HTMLElement {
   const choice = (kind: Kind, label: string): HTMLElement => {
     const input = h("input", {
@@ -315,7 +311,7 @@ const faults: Fault[] = [
   },
 ];
 
-/** The panel. `current` is the collection in view, whose server side the buttons change. */
+/** The demo panel. Its buttons change the collection of the current view on the server. */
 export function demoPanel(
   session: DemoSession,
   current: () => { id: ViewId; collection: Collection<object> },
@@ -337,7 +333,7 @@ export function demoPanel(
     while (log.children.length > 12) log.lastElementChild?.remove();
     try {
       await world.ensure();
-      // A round that runs would see half of it.
+      // Waits for a running round, which could see only a part of the changes.
       if (collection.running) await collection.sync();
       said.textContent = (await change(id, collection)) ?? what;
       round.textContent = "round running…";
@@ -422,7 +418,7 @@ export function demoPanel(
     h(
       "p",
       { class: "demo-lead" },
-      "A local fake of Microsoft Graph. Change it behind the page's back, then watch one round bring it here. Collection: ",
+      "A local fake of Microsoft Graph. Change its data, then see how one round brings the change here. Collection: ",
       target,
     ),
     h("h3", {}, "Change something"),

@@ -1,4 +1,4 @@
-// Small helpers around the DOM. Text always goes in as text: nothing here takes HTML.
+// Helpers for the DOM. They never accept HTML: every string becomes text.
 
 export type Child = Node | string | null | undefined | false;
 type Listener = (event: Event) => void;
@@ -8,7 +8,7 @@ interface Props {
   [attribute: string]: string | number | boolean | null | undefined | Record<string, Listener>;
 }
 
-/** An element. `true` sets an empty attribute; `false`, null and undefined leave it out. */
+/** Makes an element. `true` sets an empty attribute; `false`, null and undefined set none. */
 export function h<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   props: Props = {},
@@ -64,7 +64,7 @@ const shapes = {
 } as const;
 export type IconName = keyof typeof shapes;
 
-/** A line icon; decoration only, so hidden from screen readers. */
+/** A decorative icon, hidden from screen readers. */
 export function icon(name: IconName): SVGSVGElement {
   const space = "http://www.w3.org/2000/svg";
   const svg = document.createElementNS(space, "svg");
@@ -91,10 +91,10 @@ export function button(
   );
 }
 
-/** What a row needs to be kept, moved or made anew when a list is painted again. */
+/** A row of a list that is rendered again and again. */
 export interface Row {
   key: string;
-  /** The row is made anew when this differs. */
+  /** The row gets a new element if this has changed. */
   signature: unknown;
   make(): HTMLElement;
 }
@@ -102,8 +102,8 @@ export interface Row {
 const painted = new WeakMap<Element, Map<string, { signature: unknown; element: HTMLElement }>>();
 
 /**
- * Paints rows by key. A row that has not changed keeps its element, and with it focus, open details
- * and scrolling.
+ * Renders rows by key. A row that has not changed keeps its element, with focus, open details and
+ * scroll position.
  */
 export function paintRows(parent: Element, rows: Row[]): void {
   const before = painted.get(parent) ?? new Map<string, { signature: unknown; element: HTMLElement }>();
@@ -121,7 +121,7 @@ export function paintRows(parent: Element, rows: Row[]): void {
   painted.set(parent, after);
 }
 
-/** Calls once per frame at most, and `pause` milliseconds apart. */
+/** Calls `run` at most once per frame, and at least `pause` milliseconds apart. */
 export function onceAFrame(run: () => void, pause: () => number): () => void {
   let asked = false;
   return () => {
@@ -131,21 +131,20 @@ export function onceAFrame(run: () => void, pause: () => number): () => void {
       asked = false;
       run();
     };
-    // A hidden page gets no frames, but its mirror is painted all the same.
+    // A hidden page gets no frames, so renders without one.
     if (document.visibilityState === "visible" && pause() === 0) requestAnimationFrame(go);
     else setTimeout(go, pause());
   };
 }
 
 /**
- * The page is in English, so its dates are too; the region's habits (24 hours or 12) are the
- * reader's.
+ * The locale of dates: English, like the page, but with the conventions of the region of the user.
  */
 export const locale = navigator.language.toLowerCase().startsWith("en") ? navigator.language : "en-GB";
 const clock = new Intl.DateTimeFormat(locale, { timeStyle: "medium" });
 const moment = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
 
-/** `14:03:22`, and the date with it when it is not today's. */
+/** The time as `14:03:22`, with the date unless it is today. */
 export function timeOfDay(date: Date): string {
   return date.toDateString() === new Date().toDateString() ? clock.format(date) : moment.format(date);
 }
@@ -155,7 +154,7 @@ export function plural(count: number, one: string, many = `${one}s`): string {
   return `${count.toLocaleString(locale)} ${count === 1 ? one : many}`;
 }
 
-/** Small settings. A browser without storage simply forgets them. */
+/** Settings in localStorage. Without storage they are lost at a reload. */
 export const settings = {
   get(name: string): string | undefined {
     try {
@@ -169,16 +168,16 @@ export const settings = {
       if (value === undefined) localStorage.removeItem(`deltalink.${name}`);
       else localStorage.setItem(`deltalink.${name}`, value);
     } catch {
-      // See above.
+      // Storage is not available.
     }
   },
-  /** Removes all settings whose names begin with this. */
+  /** Removes all settings whose names begin with `prefix`. */
   clear(prefix: string): void {
     try {
       for (const key of Object.keys(localStorage))
         if (key.startsWith(`deltalink.${prefix}`)) localStorage.removeItem(key);
     } catch {
-      // See above.
+      // Storage is not available.
     }
   },
 };

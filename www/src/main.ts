@@ -1,4 +1,4 @@
-// The dashboard: a frame with three views, one session at a time.
+// The dashboard: a frame with three views of one session.
 import { calendarView } from "./calendar-view";
 import { instantsOf } from "./calendar";
 import { needsUser, type Collection, type ViewId } from "./collection";
@@ -185,7 +185,7 @@ function paintBanner(needed: boolean): void {
       "div",
       { class: "banner" },
       icon("lock"),
-      h("p", {}, "Your organization asks you to sign in again. What you see stays readable."),
+      h("p", {}, "Your organization asks you to sign in again. The lists stay readable."),
       said,
       button("Sign in again", () => void again(said), { class: "button primary" }),
     ),
@@ -248,7 +248,7 @@ window.addEventListener("online", () => (paintConnection(), whenIdle()));
 window.addEventListener("offline", paintConnection);
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState !== "visible") return;
-  // Another tab may have gone on meanwhile.
+  // Another tab may have changed the mirrors meanwhile.
   for (const id of ids) if (!views[id].running) void views[id].reload();
   whenIdle();
 });
@@ -263,7 +263,7 @@ async function use(next: Session): Promise<void> {
   session = next;
   settings.set("source", next.kind);
   account.textContent = next.name;
-  // The name that is seen is part of the name that is heard.
+  // The label for screen readers contains the visible name.
   menuButton.setAttribute("aria-label", `${next.name}, account and settings`);
   startScreen.remove();
   document.querySelector(".frame")?.replaceChildren(nav, main, aside);

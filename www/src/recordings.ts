@@ -1,13 +1,13 @@
-// Recordings of the meetings of one organizer. Graph lets only app-only tokens list them.
+// The recordings of the meetings of one organizer. Graph requires an app-only token to list them.
 import type { CallRecording } from "deltalink";
 import { Collection, emptyState, type Mark } from "./collection";
 import { dateAndTime, h, icon, paintRows } from "./dom";
 
 export interface RecordingsView {
   collection: Collection<CallRecording>;
-  /** Shows a plain word in place of the list: nothing can be asked for. */
+  /** Shows a text instead of the list, if this session cannot read recordings. */
   explain(title: string, text: string): void;
-  /** A line above the list. */
+  /** The place above the list for a control. */
   slot: HTMLElement;
 }
 

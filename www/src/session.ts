@@ -1,18 +1,17 @@
-// Whose data the page shows, and where it comes from: the demo's fake Graph, or Microsoft 365 after
-// a sign-in.
+// A session: the account whose data the page shows, in the demo or in Microsoft 365.
 import type { CallRecording, DeltaClient, DeltaQuery } from "deltalink";
 
 export interface Session {
   kind: "demo" | "microsoft365";
-  /** Shown in the header. */
+  /** The name of the account, for the header. */
   name: string;
   client: DeltaClient;
-  /** Undefined where this session cannot read them. */
+  /** Undefined if this session cannot read recordings. */
   recordings: DeltaQuery<CallRecording> | undefined;
-  /** From a click: asks the user, so that waiting rounds can go on. */
+  /** Lets the user sign in, so that waiting rounds continue. Call it from a click. */
   signInAgain(claims: string | undefined): Promise<void>;
-  /** Leaves what is stored. */
+  /** Closes the session and keeps the stored data. */
   close(): Promise<void>;
-  /** Wipes this account from the browser, and signs out where there is a sign-in. */
+  /** Deletes the data of this account from the browser, and signs out of Microsoft 365. */
   leave(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-// The service worker that keeps the page itself, so that it opens without a network.
+// Registers the service worker, which stores the page so that it opens offline.
 import { button, h } from "./dom";
 
 interface TrustedTypes {
@@ -10,7 +10,7 @@ interface TrustedTypes {
 
 export async function keepShell(slot: HTMLElement): Promise<void> {
   if (!import.meta.env.PROD || !("serviceWorker" in navigator)) return;
-  // The page's policy lets scripts be named by this one policy alone, and it names one.
+  // The only Trusted Types policy that the Content Security Policy allows. It accepts one URL.
   const types = (window as { trustedTypes?: TrustedTypes }).trustedTypes;
   const own = new URL("sw.js", document.baseURI).href;
   const url = types
@@ -28,7 +28,7 @@ export async function keepShell(slot: HTMLElement): Promise<void> {
     await navigator.serviceWorker.ready;
     document.body.dataset.shell = "kept";
   } catch {
-    // Without it the page works as long as there is a network.
+    // Without a service worker the page works online.
   }
 
   function offer(worker: ServiceWorker): void {

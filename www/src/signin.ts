@@ -1,5 +1,4 @@
-// Signing in to Microsoft 365 with MSAL. Client id and tenant are entered in the page and
-// remembered.
+// Signs in to Microsoft 365 with MSAL. The user enters client id and tenant, which are stored.
 import type { AccountInfo, PublicClientApplication as Application } from "@azure/msal-browser";
 import { openDelta, type Cloud } from "deltalink";
 import { fromMsal } from "deltalink/msal";
@@ -10,7 +9,7 @@ export interface SignInConfig {
   clientId: string;
   tenant: string;
   cloud: Cloud;
-  /** Tests only: another root, of this page's own origin. */
+  /** For tests: another root of Graph, on the origin of the page. */
   endpoint?: string;
 }
 
@@ -46,7 +45,7 @@ export function storedConfig(parameters: URLSearchParams): SignInConfig | undefi
   const tenant = parameters.get("tenant");
   if (parameters.has("msal") && clientId && tenant) {
     const endpoint = parameters.get("endpoint");
-    // A link must not be able to send a real token elsewhere.
+    // Other origins are refused, because a link could otherwise send a real token to them.
     const own = endpoint && new URL(endpoint, location.href).origin === location.origin;
     return {
       clientId,
@@ -60,14 +59,14 @@ export function storedConfig(parameters: URLSearchParams): SignInConfig | undefi
     if (config?.clientId && config.tenant && config.cloud && config.cloud in clouds)
       return { clientId: config.clientId, tenant: config.tenant, cloud: config.cloud };
   } catch {
-    // A setting that can't be read is none.
+    // An unreadable setting is ignored.
   }
   return undefined;
 }
 
 const applications = new Map<string, Promise<Application>>();
 
-/** MSAL is loaded when it is first needed: the demo does without. */
+/** Loads MSAL at its first use, because the demo does not need it. */
 function application(config: SignInConfig): Promise<Application> {
   const key = `${config.cloud} ${config.tenant} ${config.clientId}`;
   let made = applications.get(key);
@@ -93,7 +92,7 @@ function application(config: SignInConfig): Promise<Application> {
   return made;
 }
 
-/** The session of an account that MSAL still knows; undefined if somebody has to sign in first. */
+/** The session of an account in the cache of MSAL; undefined if the user has to sign in. */
 export async function silentSession(config: SignInConfig): Promise<Session | undefined> {
   const pca = await application(config);
   const account = pca.getActiveAccount() ?? pca.getAllAccounts()[0];
@@ -123,7 +122,7 @@ async function sessionOf(pca: Application, account: AccountInfo, config: SignInC
     },
     close: () => client.close(),
     async leave() {
-      // The popup at once, while the click still allows one. Whatever becomes of it, this browser
+      // Opens the popup first, while the click still permits one. Even if it fails, this browser
       // forgets the account.
       pca.logoutPopup({ account }).catch(() => undefined);
       await client.forget();
@@ -132,7 +131,7 @@ async function sessionOf(pca: Application, account: AccountInfo, config: SignInC
   };
 }
 
-/** The form. `opened` gets the session once somebody has signed in. */
+/** The sign-in form. Calls `opened` with the session after the sign-in. */
 export function signInForm(
   config: SignInConfig | undefined,
   opened: (session: Session) => void,

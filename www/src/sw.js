@@ -1,6 +1,5 @@
-// Keeps the pages, scripts, styles and the wasm of one build, so that a reload without a network
-// shows the mirror. It answers for those files alone: Graph's answers and everything else go past
-// it untouched and are never stored.
+// Stores the pages, scripts, styles and the wasm of one build, so that an offline reload shows the
+// mirror. Answers only requests for these files. Never stores answers of Graph.
 const VERSION = "__VERSION__";
 const FILES = "__FILES__";
 const CACHE = `deltalink-shell-${VERSION}`;
@@ -25,7 +24,7 @@ self.addEventListener("activate", (event) => {
   event.waitUntil(old());
 });
 
-// The page asks for it when its reader has agreed to a reload.
+// The page sends this message after the user has agreed to a reload.
 self.addEventListener("message", (event) => {
   if (event.data === "activate") self.skipWaiting();
 });

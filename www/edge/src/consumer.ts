@@ -1,8 +1,8 @@
 import type { ChangeMessage, Env } from "./env";
 
 /**
- * Put your own work here. A message may come twice, and behind a later one of the same item: let it
- * be harmless.
+ * Processes the changes: put your own code here. Queues may deliver a message twice, and after a
+ * later message about the same item, so the code must tolerate both.
  */
 export async function consume(batch: MessageBatch<ChangeMessage>, env: Env): Promise<void> {
   for (const message of batch.messages) {

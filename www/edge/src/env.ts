@@ -1,6 +1,6 @@
 import type { MailboxObject, RegistryObject } from "./objects";
 
-/** What wrangler.jsonc binds, and the secrets. */
+/** The bindings and variables of wrangler.jsonc, and the secrets. */
 export interface Env {
   MAILBOXES: DurableObjectNamespace<MailboxObject>;
   REGISTRY: DurableObjectNamespace<RegistryObject>;
@@ -8,9 +8,9 @@ export interface Env {
   TENANT: string;
   CLIENT: string;
   CLIENT_SECRET: string;
-  /** Makes the `clientState` of notifications. At least 32 random letters. */
+  /** The key for the `clientState` of notifications: at least 32 random characters. */
   NOTIFICATION_SECRET: string;
-  /** Of the status page and of what changes the list of mailboxes. */
+  /** The password of the status page and of the requests that change the list of mailboxes. */
   ADMIN_PASSWORD: string;
   PUBLIC_URL?: string;
   GRAPH_ENDPOINT?: string;
@@ -21,18 +21,19 @@ export interface Env {
 }
 
 /**
- * What a consumer gets. At least once, and in no order: queues keep none. Whoever needs the newest
- * state of an item asks the mailbox's object for it, as for an item that is too large for a
- * message.
+ * A message of the queue. Queues deliver at least once and without an order. A consumer that needs
+ * the newest state of an item reads it from the object of the mailbox.
  */
 export type ChangeMessage = { mailbox: string; id: string } & (
   | { type: "upsert"; item: object }
-  /** Over the size of a message: `env.MAILBOXES.getByName(mailbox).item(id)` has it. */
+  /**
+   * The item is too large for a message: read it by `env.MAILBOXES.getByName(mailbox).item(id)`.
+   */
   | { type: "upsert"; reference: true }
   | { type: "remove"; reason: "deleted" | "changed" | "ghost" }
 );
 
-/** The only registry. */
+/** The registry. The Worker has one. */
 export function registryOf(env: Env): DurableObjectStub<RegistryObject> {
   return env.REGISTRY.getByName("registry");
 }

@@ -1,4 +1,4 @@
-// Recordings of many organizers, kept up to date by delta queries; what changes goes to a queue.
+// Mirrors the recordings of many organizers by delta queries and sends each change to a queue.
 // README.md says how to set it up.
 import { consume } from "./consumer";
 import { type ChangeMessage, type Env, registryOf } from "./env";
@@ -19,22 +19,22 @@ export default {
         : new Response(null, { status: 405, headers: { allow: "POST" } });
     }
     if (!allowed(request, env))
-      return new Response("a password is needed\n", {
+      return new Response("the password is required\n", {
         status: 401,
         headers: { "www-authenticate": 'Basic realm="deltalink", charset="UTF-8"' },
       });
     const registry = registryOf(env);
     if (place === "mailboxes" && mailbox && !more.length) {
-      // No form of another page can send these methods.
+      // Forms of other pages cannot send these methods.
       if (request.method === "PUT") await registry.add(mailbox);
       else if (request.method === "DELETE") {
         if (!(await registry.remove(mailbox)))
-          return new Response("there is no such mailbox\n", { status: 404 });
+          return new Response("this mailbox is not on the list\n", { status: 404 });
       } else return new Response(null, { status: 405, headers: { allow: "PUT, DELETE" } });
       return new Response(null, { status: 204 });
     }
     if (request.method !== "GET" || !["", "status.json"].includes(place) || name !== undefined)
-      return new Response("there is nothing here\n", { status: 404 });
+      return new Response("there is no such page\n", { status: 404 });
     const after = searchParams.get("after") ?? "";
     const [count, mailboxes] = await Promise.all([registry.count(), registry.statuses(after, PER_PAGE)]);
     return place === "status.json"
@@ -51,10 +51,7 @@ export default {
   },
 } satisfies ExportedHandler<Env, ChangeMessage>;
 
-/**
- * HTTP's Basic scheme, so that a browser asks for the password by itself. The user's name can be
- * any.
- */
+/** Checks the password of HTTP Basic, for which browsers show a dialog. Accepts any user name. */
 function allowed(request: Request, env: Env): boolean {
   const [scheme, value = ""] = (request.headers.get("authorization") ?? "").split(" ");
   if (!env.ADMIN_PASSWORD || scheme?.toLowerCase() !== "basic") return false;
@@ -66,7 +63,7 @@ function allowed(request: Request, env: Env): boolean {
   }
 }
 
-/** A mailbox's name: principal names and object ids know no capitals. */
+/** The name of a mailbox, in lower case: principal names and object ids ignore case. */
 function decoded(text: string | undefined): string | undefined {
   try {
     return text && decodeURIComponent(text).toLowerCase();

@@ -9,18 +9,17 @@ import { tokensOf } from "./token";
 
 const MINUTE = 60_000;
 /**
- * A round that takes longer goes on in the next alarm, at the same page: an alarm may run for 15
- * minutes.
+ * The longest round in one alarm, which may run for 15 minutes. The next alarm continues the round.
  */
 const ROUND = 5 * MINUTE;
-/** A turn that is not given back ends by itself: after a round and what is around it. */
+/** A permit expires after this time if the mailbox does not release it. */
 const TURN = ROUND + 2 * MINUTE;
 /**
- * Whether Graph's limit for this resource is the app's, so that one mailbox's 429 slows all.
- * Outlook's (mail, events) are each mailbox's: false.
+ * Whether the throttling limit applies to the app, so that a 429 of one mailbox stops all. Set it
+ * to false for Outlook (mail, events), whose limits apply to each mailbox.
  */
 const SHARED = true;
-/** The longest wait after failures; half of it at least is waited for. */
+/** The longest wait after failures. Jitter shortens it by at most half. */
 const LONGEST = 30 * MINUTE;
 
 const FRESH: MailboxState = {
@@ -34,14 +33,14 @@ const FRESH: MailboxState = {
 };
 
 /**
- * The recordings of one organizer. All its work is done by its alarm, of which one runs at a time:
- * so does a round. Everything else only writes down what is wanted and sets the alarm.
+ * Mirrors the recordings of one organizer. Rounds run in the alarm, so one at a time. The other
+ * methods only store that a round is wanted, and set the alarm.
  */
 export class Mailbox extends DurableObject<Env> implements MailboxObject {
   #state: MailboxState;
-  /** The wish that the round that runs will have met. */
+  /** The request number that the running round will fulfil; undefined if no round runs. */
   #aim: number | undefined;
-  /** It waits for its turn: the registry wakes it. */
+  /** Whether it waits for a permit. The registry wakes it. */
   #queued = false;
   #stop = new AbortController();
   #token;
@@ -53,12 +52,12 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
   }
 
   /**
-   * From the registry: this mailbox is to be watched, a round is due, and it is its turn. Whether
-   * it takes it.
+   * Called by the registry when a round is due and a permit is free. Returns whether the mailbox
+   * uses the permit.
    */
   async watch(mailbox: string): Promise<boolean> {
-    // The settings may have changed since. A try that has failed waits for its time all the same,
-    // and then takes the new ones.
+    // If the settings have changed, the subscription is replaced now, or at the time of the next
+    // retry.
     const key = await keyOf(this.env, mailbox).catch(() => undefined);
     const { subscription, subscribeAt, subscribeFailures } = this.#state;
     const old = subscription && subscription.key !== key && !subscribeFailures;
@@ -70,33 +69,31 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
   }
 
   /**
-   * From Graph, and genuine. Sent twice, or by someone who has listened, they only lead to another
-   * round.
+   * Handles genuine notifications of Graph. A replayed notification only leads to another round.
    */
   async notify(notifications: Notification[]): Promise<void> {
     const { mailbox, subscription, subscribeAt, subscribeFailures } = this.#state;
-    // Graph knows a mailbox for a while after it was removed.
+    // Graph sends notifications for a while after a mailbox was removed.
     if (mailbox === undefined) return;
     const ends = notifications.some(
       ({ subscriptionId, lifecycleEvent }) =>
         subscriptionId === subscription?.id &&
         (lifecycleEvent === "subscriptionRemoved" || lifecycleEvent === "reauthorizationRequired"),
     );
-    // Asking Graph to renew it tells whether it is still there. A try that has failed comes again
-    // at its own time.
+    // Renewing the subscription finds out whether it still exists. A pending retry keeps its time.
     if (ends && !subscribeFailures) this.#write({ subscribeAt: Math.min(subscribeAt, Date.now()) });
-    // `missed` names no change, and an object may have been created before its subscription was
-    // noted down here.
+    // Every notification leads to a round, also `missed`, which names no change, and one that
+    // arrives before its subscription is stored.
     await this.#want();
   }
 
-  /** Ends what runs and leaves nothing behind. */
+  /** Stops a running round and deletes everything that is stored. */
   async remove(): Promise<void> {
     const { mailbox, subscription } = this.#state;
     this.#state = { ...FRESH };
     this.#stop.abort(new Error("this mailbox was removed"));
     this.#stop = new AbortController();
-    // What this round was to meet is no wish of a mailbox that is added again.
+    // A mailbox that is added again must not wait for this round.
     this.#aim = undefined;
     this.#queued = false;
     await this.ctx.storage.deleteAlarm();
@@ -105,11 +102,11 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
     try {
       await unsubscribe(this.env, await this.#bearer(), subscription);
     } catch {
-      // If Graph keeps it, its notifications find nobody, and it ends by itself.
+      // If Graph keeps the subscription, its notifications are ignored until it expires.
     }
   }
 
-  /** An item as the mirror has it: for what was too large for a message. */
+  /** An item of the mirror, for consumers of a message without it. */
   async item(id: string): Promise<object | undefined> {
     if (this.#state.mailbox === undefined) return undefined;
     const { client, recordings } = await this.#open(this.#state.mailbox);
@@ -142,11 +139,11 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
     const due = this.#due();
     this.#queued = due && !(await this.#turn(mailbox));
     if (!this.#queued) {
-      // First, so that what changes after the round is told by a notification. By itself it waits
-      // for no turn.
+      // Subscribes before the round, so that a notification reports every change after it. This
+      // needs no permit.
       if (Date.now() >= this.#state.subscribeAt) await this.#subscribe(mailbox);
       const retryAt = due && this.#due() ? await this.#round(mailbox) : undefined;
-      // Else the turn ends by itself.
+      // If this call fails, the permit expires.
       if (due)
         await registryOf(this.env)
           .done(mailbox, SHARED ? retryAt : undefined)
@@ -164,22 +161,23 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
     try {
       return await registryOf(this.env).turn(mailbox, TURN);
     } catch {
-      // It asks again after a while.
+      // The alarm tries again after a minute.
       return false;
     }
   }
 
-  /** A round is wanted from here on. A thousand wishes while one waits are written down once. */
+  /** Requests a round. Requests while one is pending are stored once. */
   async #want(): Promise<void> {
     const { wanted, met } = this.#state;
     if (wanted === (this.#aim ?? met)) this.#write({ wanted: wanted + 1 });
     if (this.#aim === undefined) await this.#plan();
   }
 
-  /** Sets the alarm for what is due next; `exactly` puts off an earlier one too. */
+  /** Sets the alarm for the next due time. With `exactly` it may replace an earlier alarm. */
   async #plan(exactly = false): Promise<void> {
     const { mailbox, wanted, met, notBefore, subscribeAt } = this.#state;
-    // Who waits for his turn is woken; should that be lost, he asks again.
+    // The registry wakes a mailbox that waits for a permit. It asks again in case that call is
+    // lost.
     const at =
       mailbox === undefined
         ? Infinity
@@ -187,18 +185,18 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
           ? Date.now() + MINUTE
           : Math.min(wanted > met ? notBefore : Infinity, subscribeAt);
     const set = await this.ctx.storage.getAlarm();
-    // Never the time of the alarm that runs: its end would take the new one along.
+    // Not the time of the running alarm, because its end would delete the new one.
     if (at < (set ?? Infinity) || (exactly && at < Infinity))
       await this.ctx.storage.setAlarm(Math.max(at, Date.now() + 1));
     else if (exactly && set !== null) await this.ctx.storage.deleteAlarm();
   }
 
-  /** When Graph has throttled it: not before. */
+  /** Runs a round. Resolves to the end of the throttle if Graph throttled it. */
   async #round(mailbox: string): Promise<number | undefined> {
     const aim = (this.#aim = this.#state.wanted);
     const failures = this.#state.failures + 1;
     const { signal } = this.#stop;
-    // Written down as failed beforehand: if this object is cut off, nobody else will do it.
+    // Stored as failed in advance, in case this object is aborted during the round.
     this.#write({ startedAt: Date.now(), failures, notBefore: Date.now() + backoff(this.env, failures) });
     await this.#plan();
     let client: DeltaClient | undefined;
@@ -208,9 +206,10 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
       const round = opened.recordings.round({ ack: "manual", maxMs: ROUND, signal });
       for await (const page of round) {
         await send(this.env.CHANGES, mailbox, page.changes);
-        // Not before the queue has taken them: what is not acknowledged is delivered again.
+        // After the queue has accepted the changes, because an unacknowledged page is delivered
+        // again.
         await page.ack();
-        // It has got further: the next failure is the first again.
+        // The round made progress, so the next failure counts as the first.
         this.#write({
           sent: this.#state.sent + page.changes.length,
           failures: 1,
@@ -236,7 +235,7 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
         requestId: known?.requestId,
         at: Date.now(),
       };
-      // What is not retryable needs a person, who may take a while.
+      // An error that is not retryable needs an administrator.
       const wait = known && !known.retryable ? LONGEST : backoff(this.env, this.#state.failures);
       this.#write({
         lastError,
@@ -262,13 +261,13 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
       });
     } catch (error) {
       const subscribeFailures = this.#state.subscribeFailures + 1;
-      // A floor, whether it is Graph's or that of whom tokens come from.
+      // The earliest time for a retry, from Graph or from the token endpoint.
       const retryAt =
         error instanceof Refused
           ? error.retryAt
           : (error instanceof DeltaError && error.retryAt?.getTime()) || 0;
       const subscribeAt = Math.max(Date.now() + backoff(this.env, subscribeFailures), retryAt);
-      // Without it the cron trigger still leads to rounds.
+      // Without a subscription the cron trigger still leads to rounds.
       this.#write({
         subscribeFailures,
         subscribeError: String((error as Error)?.message ?? error).slice(0, 500),
@@ -282,7 +281,7 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
       token: this.#token,
       store: new DurableObjectStore(this.ctx.storage),
       ...(this.env.GRAPH_ENDPOINT && { endpoint: this.env.GRAPH_ENDPOINT }),
-      // An alarm waits without an object in memory.
+      // Short waits: the alarm waits longer, without keeping the object in memory.
       retry: { attempts: 3, maxWait: 10_000 },
     });
     return { client, recordings: client.callRecordings({ organizer: mailbox }) };
@@ -295,7 +294,7 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
   }
 
   #write(change: Partial<MailboxState>): void {
-    // Removed meanwhile.
+    // The mailbox was removed meanwhile.
     if (this.#state.mailbox === undefined && change.mailbox === undefined) return;
     this.#state = { ...this.#state, ...change };
     this.ctx.storage.kv.put("state", this.#state);
@@ -304,7 +303,7 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
 
 const pause = (env: Env) => Number(env.PAUSE_MS || 2000);
 
-/** Twice as long each time, and no two alike. */
+/** Exponential back-off with jitter, in milliseconds. */
 function backoff(env: Env, failures: number): number {
   const longest = Math.min(Number(env.BACKOFF_MS || 5000) * 2 ** (failures - 1), LONGEST);
   return Math.ceil(longest / 2 + (Math.random() * longest) / 2);

@@ -1,15 +1,16 @@
-// Graph's change notifications. Pages: "Receive change notifications through webhooks" (validation,
-// answers, slow endpoints) and "Reduce missing subscriptions and change notifications" (lifecycle).
+// Receives Graph's change notifications. See Microsoft's pages "Receive change notifications
+// through webhooks" (validation, answers, slow endpoints) and "Reduce missing subscriptions and
+// change notifications" (lifecycle).
 import type { Env } from "./env";
 
-/** Of Graph's batches the largest are far below. */
+/** The largest accepted body in bytes. Batches of Graph are much smaller. */
 const LARGEST = 4 << 20;
 const encoder = new TextEncoder();
 
 /**
- * A mailbox's `clientState`: its HMAC, so that nothing has to be looked up to tell a forged
- * notification, and one mailbox's is no good for another. Graph takes 128 letters (page
- * "subscription resource type"); these are 64.
+ * The `clientState` of a mailbox: the HMAC of its name, 64 characters. It proves that a
+ * notification is genuine without a lookup, and is not valid for another mailbox. Graph allows 128
+ * characters (page "subscription resource type").
  */
 export async function clientState(env: Env, mailbox: string): Promise<string> {
   const signature = await crypto.subtle.sign("HMAC", await keyOf(env), encoder.encode(mailbox));
@@ -19,13 +20,10 @@ export async function clientState(env: Env, mailbox: string): Promise<string> {
 export const hex = (bytes: ArrayBuffer) =>
   [...new Uint8Array(bytes)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
-/**
- * Answers Graph, whose patience is short: 3 seconds are good, 10 are too long. What there is to do
- * is only noted down here.
- */
+/** Answers Graph within its limit of 3 seconds: only stores that a round is wanted. */
 export async function receive(request: Request, env: Env, mailbox: string): Promise<Response> {
-  // The parameter is decoded once, which is what searchParams does, and sent back as plain text: it
-  // may hold anything, HTML too.
+  // The validation token is decoded once, by searchParams, and returned as plain text, because it
+  // can contain HTML.
   const token = new URL(request.url).searchParams.get("validationToken");
   if (token !== null)
     return new Response(token, {
@@ -46,14 +44,14 @@ export async function receive(request: Request, env: Env, mailbox: string): Prom
   const genuine = list.filter(
     (one) => same(one?.clientState, expected) && typeof one.subscriptionId === "string",
   );
-  // Nobody learns from the answer whether he was believed.
+  // The answer is the same for forged notifications.
   if (genuine.length) {
     try {
       await env.MAILBOXES.getByName(mailbox).notify(
         genuine.map(({ subscriptionId, lifecycleEvent }) => ({ subscriptionId, lifecycleEvent })),
       );
     } catch {
-      // Graph then sends it again, for up to four hours.
+      // Graph repeats the notification for up to four hours.
       return new Response(null, { status: 503 });
     }
   }
@@ -61,7 +59,7 @@ export async function receive(request: Request, env: Env, mailbox: string): Prom
 }
 
 /**
- * A body, and no more of it than is allowed: its length need not be said beforehand, nor be true.
+ * Reads a body up to the limit, without relying on its Content-Length. Undefined if it is larger.
  */
 async function textOf(request: Request): Promise<string | undefined> {
   const decoder = new TextDecoder();
@@ -75,16 +73,16 @@ async function textOf(request: Request): Promise<string | undefined> {
   return text + decoder.decode();
 }
 
-/** In a time that tells nothing of where two texts differ. */
+/** Compares a string with a secret in constant time. */
 export function same(given: unknown, expected: string): boolean {
   const [one, other] = [encoder.encode(typeof given === "string" ? given : ""), encoder.encode(expected)];
-  // Lengths are no secret; the call wants them equal.
+  // The lengths are not secret, and timingSafeEqual requires equal ones.
   return one.length === other.length && crypto.subtle.timingSafeEqual(one, other);
 }
 
 function keyOf(env: Env): Promise<CryptoKey> {
   if (!(env.NOTIFICATION_SECRET?.length >= 32))
-    throw new Error("the secret NOTIFICATION_SECRET must have at least 32 letters");
+    throw new Error("the secret NOTIFICATION_SECRET must have at least 32 characters");
   return crypto.subtle.importKey(
     "raw",
     encoder.encode(env.NOTIFICATION_SECRET),

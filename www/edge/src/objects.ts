@@ -3,35 +3,35 @@
 
 export interface Notification {
   subscriptionId: string;
-  /** Of lifecycle notifications. */
+  /** Set in lifecycle notifications only. */
   lifecycleEvent?: string;
 }
 
 export interface Subscription {
   id: string;
-  /** Milliseconds. */
+  /** The end of the subscription, in milliseconds since 1970. */
   expires: number;
-  /** What it was made with: `keyOf`'s answer then. */
+  /** The result of `keyOf` when it was created. */
   key: string;
 }
 
 export interface MailboxState {
-  /** The organizer whose recordings these are. None: nobody watches this mailbox. */
+  /** The organizer. Undefined if this mailbox is not on the list. */
   mailbox?: string;
-  /** Grows with each wish for a round that no wish before covers. */
+  /** The number of requested rounds. Requests while one is pending count once. */
   wanted: number;
-  /** The wish that the last complete round has met. */
+  /** The value of `wanted` that the last complete round has fulfilled. */
   met: number;
-  /** No round before. */
+  /** The earliest start of the next round. */
   notBefore: number;
-  /** Rounds in a row that have not come to their end. */
+  /** The number of consecutive rounds that failed. */
   failures: number;
-  /** When the round began that runs, or was cut off. */
+  /** The start of the running round, or of one that was aborted. */
   startedAt?: number | undefined;
   lastSync?: number;
   lastError?: { code: string; message: string; requestId?: string | undefined; at: number } | undefined;
   items?: number;
-  /** Changes that the queue took, repeats included. */
+  /** The number of changes that the queue accepted, including repeated ones. */
   sent: number;
   subscription?: Subscription | undefined;
   subscribeAt: number;
@@ -40,7 +40,7 @@ export interface MailboxState {
 }
 
 export interface MailboxStatus extends MailboxState {
-  /** `new` until a first round is complete. */
+  /** `new` until the first round is complete. */
   phase: "new" | "syncing" | "current" | "waiting" | "failed";
   nextTry?: number | undefined;
 }

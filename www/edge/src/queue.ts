@@ -1,19 +1,19 @@
 import type { Change } from "deltalink";
 import type { ChangeMessage, Env } from "./env";
 
-// Cloudflare's page "Limits" of Queues: 128 KB a message, about 100 bytes of them its own; 100
-// messages and 256 KB a batch.
+// Limits of Cloudflare Queues: 128 KB per message, of which metadata uses about 100 bytes, and 100
+// messages and 256 KB per batch.
 const MESSAGE = 120_000;
 const BATCH = 240_000;
 const MESSAGES = 100;
 const OWN = 200;
 
-/** Tries of a batch, and the first wait between two, in milliseconds. */
+/** The number of attempts for a batch, and the first wait between two, in milliseconds. */
 const [TRIES, WAIT] = [4, 100];
 
 /**
- * Resolves when the queue has taken every change. Rejects if it goes on refusing a batch: what it
- * took before comes again then.
+ * Resolves when the queue has accepted every change. Rejects if it keeps refusing a batch. The
+ * caller then sends all changes again, also those of accepted batches.
  */
 export async function send(queue: Env["CHANGES"], mailbox: string, changes: Change<object>[]): Promise<void> {
   for (const batch of batches(mailbox, changes)) {

@@ -2,16 +2,15 @@ import { DurableObject } from "cloudflare:workers";
 import type { Env } from "./env";
 import type { MailboxStatus, RegistryObject } from "./objects";
 
-/** A turn that was handed out is free again when nothing has begun in this time. */
+/** A permit for a woken mailbox expires after this time unless it starts a round. */
 const HANDED = 5000;
-/** The longest wait for a mailbox that can't be reached. */
+/** The longest back-off for a mailbox that is out of reach. */
 const LONGEST = 600_000;
 
 /**
- * The list of mailboxes, and whose turn it is: so many rounds at once and no more, for they share
- * an app's limits. A tick marks all as due, a mailbox that wants a round by itself marks itself;
- * the alarm wakes as many as there are turns. What is due and whose turn it is is in the storage:
- * after an eviction the alarm goes on where it was.
+ * The list of mailboxes, and the permits that limit concurrent rounds, because all share the limits
+ * of the app. A tick marks every mailbox as due, and a mailbox can mark itself. The alarm wakes as
+ * many due mailboxes as there are permits. All of this is stored, so that it survives an eviction.
  */
 export class Registry extends DurableObject<Env> implements RegistryObject {
   #sql;
@@ -19,8 +18,8 @@ export class Registry extends DurableObject<Env> implements RegistryObject {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#sql = ctx.storage.sql;
-    // `due`: when to wake it, or null. `failures`: how often that has failed. `turn`: it has its
-    // turn until then.
+    // `due`: when to wake the mailbox, or null. `failures`: how many calls to wake it failed.
+    // `turn`: the time at which its permit expires, or 0.
     this.#sql.exec(
       "create table if not exists mailboxes (mailbox text primary key, due integer, failures integer not null default 0, turn integer not null default 0)",
     );
@@ -35,19 +34,17 @@ export class Registry extends DurableObject<Env> implements RegistryObject {
     await this.#plan();
   }
 
-  /** Whether it was on the list. */
+  /** Removes a mailbox. Resolves to whether it was on the list. */
   async remove(mailbox: string): Promise<boolean> {
-    // Off the list first: else a tick could wake it again.
+    // Deleted from the list first, because otherwise a tick could wake it again.
     const { rowsWritten } = this.#sql.exec("delete from mailboxes where mailbox = ?", mailbox);
-    // One that is on no list may still have to forget something: an earlier try can have been cut
-    // off.
+    // Also if it was not on the list, because an earlier removal may have been interrupted.
     await this.env.MAILBOXES.getByName(mailbox).remove();
     return rowsWritten > 0;
   }
 
   /**
-   * Every mailbox is to have a round. Not all in the moment in which every cron trigger of the
-   * world fires.
+   * Marks every mailbox as due, with jitter, so that not all start at the time of the cron trigger.
    */
   async tick(): Promise<void> {
     this.#sql.exec(
@@ -59,8 +56,8 @@ export class Registry extends DurableObject<Env> implements RegistryObject {
   }
 
   /**
-   * Whether a mailbox may begin now, and for so many milliseconds. If not, it is woken when it is
-   * its turn.
+   * Acquires a permit for `length` milliseconds. If it resolves to false, the mailbox is woken
+   * later.
    */
   async turn(mailbox: string, length: number): Promise<boolean> {
     const now = Date.now();
@@ -76,7 +73,7 @@ export class Registry extends DurableObject<Env> implements RegistryObject {
       .one();
     const may = row.turn > now || (!ahead && this.#free(now) > 0);
     if (may) this.#sql.exec("update mailboxes set turn = ? where mailbox = ?", now + length, mailbox);
-    // Its place in the row is that of its first wish.
+    // Its place in the queue is that of its first request.
     else
       this.#sql.exec(
         "update mailboxes set due = ? where mailbox = ?",
@@ -87,10 +84,7 @@ export class Registry extends DurableObject<Env> implements RegistryObject {
     return may;
   }
 
-  /**
-   * A mailbox is done with its turn. `retryAt`: Graph has said that the app is to wait, and so do
-   * all others.
-   */
+  /** Releases a permit. If Graph throttled the app, no mailbox starts before `retryAt`. */
   async done(mailbox: string, retryAt = 0): Promise<void> {
     this.#sql.exec("update mailboxes set turn = 0 where mailbox = ?", mailbox);
     if (retryAt > this.#held())
@@ -102,7 +96,7 @@ export class Registry extends DurableObject<Env> implements RegistryObject {
     return this.#sql.exec<{ n: number }>("select count(*) as n from mailboxes").one().n;
   }
 
-  /** Some mailboxes in order, and how they are. */
+  /** The statuses of up to `limit` mailboxes after `after`, in the order of their names. */
   async statuses(after: string, limit: number): Promise<(Partial<MailboxStatus> & { mailbox: string })[]> {
     const rows = this.#sql
       .exec<{ mailbox: string }>(
@@ -144,11 +138,11 @@ export class Registry extends DurableObject<Env> implements RegistryObject {
     { mailbox, due, failures }: { mailbox: string; due: number; failures: number },
     now: number,
   ): Promise<void> {
-    // It is due until it is awake: this object may be gone before.
+    // The mailbox stays due until it is awake, in case this object is evicted before.
     this.#sql.exec("update mailboxes set turn = ? where mailbox = ?", now + HANDED, mailbox);
     try {
       const begins = await this.env.MAILBOXES.getByName(mailbox).watch(mailbox);
-      // Removed while it was woken.
+      // The mailbox may have been removed meanwhile.
       const { n } = this.#sql
         .exec<{ n: number }>("select count(*) as n from mailboxes where mailbox = ?", mailbox)
         .one();
@@ -170,12 +164,12 @@ export class Registry extends DurableObject<Env> implements RegistryObject {
     }
   }
 
-  /** Not before, says Graph. */
+  /** The end of the throttle of the app. */
   #held(): number {
     return this.ctx.storage.kv.get<number>("held") ?? 0;
   }
 
-  /** Turns that nobody has. */
+  /** The number of free permits. */
   #free(now: number): number {
     if (this.#held() > now) return 0;
     const { n } = this.#sql
@@ -185,12 +179,12 @@ export class Registry extends DurableObject<Env> implements RegistryObject {
   }
 
   /**
-   * Sets the alarm for the next that is due, or for when there is a turn for it: `done` may bring
-   * it forward.
+   * Sets the alarm for the next due mailbox, not before a permit is free. `done` may set it
+   * earlier.
    */
   async #plan(): Promise<void> {
     const now = Date.now();
-    // One that has its turn is woken after it.
+    // A mailbox with a permit is woken after it expires.
     const { due } = this.#sql
       .exec<{ due: number | null }>("select min(max(due, turn)) as due from mailboxes where due is not null")
       .one();

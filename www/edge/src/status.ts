@@ -1,11 +1,11 @@
-// The status page: one table, no script.
+// The status page: a table without scripts.
 import type { MailboxStatus } from "./objects";
 
 export const PER_PAGE = 100;
 
 type Row = Partial<MailboxStatus> & { mailbox: string };
 
-/** In the order in which somebody wants to know. */
+/** The words for each phase, in order of importance. */
 const WORDS = {
   failed: "failing",
   current: "up to date",
@@ -81,7 +81,7 @@ function line(row: Row, now: number): string {
   }</td><td class="n less">${row.sent ?? ""}</td></tr>${why && `<tr class="why"><td colspan="6">${why}</td></tr>`}`;
 }
 
-/** In words that a glance takes in; the exact time is in the title. */
+/** A relative time in words. The title has the exact time. */
 function time(at: number | undefined, now: number): string {
   if (at === undefined) return "–";
   const iso = new Date(at).toISOString();

@@ -1,12 +1,12 @@
-// Subscriptions to recordings. Pages: "Get change notifications for meeting transcripts and
-// recordings using Microsoft Graph" and "subscription resource type".
+// Creates and renews subscriptions to recordings. See Microsoft's pages "Get change notifications
+// for meeting transcripts and recordings using Microsoft Graph" and "subscription resource type".
 import { type Env, graphRoot } from "./env";
 import { clientState, hex } from "./notifications";
 import type { Subscription } from "./objects";
 
-/** Graph has refused a subscription. */
+/** Thrown if Graph refuses a subscription. */
 export class Refused extends Error {
-  /** Not before, says Graph: milliseconds, or 0. */
+  /** The earliest time for a retry, in milliseconds since 1970, or 0. */
   readonly retryAt: number;
 
   constructor(message: string, retryAt: number) {
@@ -16,17 +16,17 @@ export class Refused extends Error {
 }
 
 const MINUTE = 60_000;
-/** Graph allows 4320 minutes for recordings; clocks differ. */
+/** The duration of a subscription. Graph allows 4320 minutes for recordings, and clocks differ. */
 const LENGTH = 4310 * MINUTE;
-/** It is renewed when a third of its time is left: a day of failures loses nothing. */
+/** A subscription is renewed when this time is left, so that a day of failures does no harm. */
 const LEFT = LENGTH / 3;
 
-/** When to renew it. */
+/** The time at which to renew a subscription. */
 export const renewal = ({ expires }: Subscription) => expires - LEFT;
 
 /**
- * Of the address and the `clientState`, which no renewal changes: a subscription with another key
- * is no good any more.
+ * A hash of the address and the `clientState`. A renewal cannot change these, so a subscription
+ * with another key has to be replaced.
  */
 export async function keyOf(env: Env, mailbox: string): Promise<string> {
   const made = new TextEncoder().encode(`${urlOf(env, mailbox)}\n${await clientState(env, mailbox)}`);
@@ -34,8 +34,8 @@ export async function keyOf(env: Env, mailbox: string): Promise<string> {
 }
 
 /**
- * Renews the subscription, or makes one where there is none (any more), or none of these settings.
- * `PATCH` reauthorizes it too.
+ * Renews the subscription. Creates one if it does not exist, no longer exists, or has other
+ * settings. `PATCH` also reauthorizes it.
  */
 export async function subscribe(
   env: Env,
@@ -51,15 +51,14 @@ export async function subscribe(
     if (renewed.status !== 404) throw await refused(renewed);
   } else if (current) {
     const ended = await ask(env, token, "DELETE", current.id);
-    // If Graph keeps it for another reason, nobody believes its notifications, and it ends by
-    // itself.
+    // Other errors do no harm: notifications with the old key are ignored until it expires.
     if (ended.status === 429 || ended.status >= 500) throw await refused(ended);
   }
   const url = urlOf(env, mailbox);
   const made = await ask(env, token, "POST", undefined, {
     changeType: "created",
     notificationUrl: url,
-    // Required for more than an hour.
+    // Required for subscriptions longer than an hour.
     lifecycleNotificationUrl: url,
     resource: `users/${encodeURIComponent(mailbox)}/onlineMeetings/getAllRecordings`,
     expirationDateTime,
@@ -94,7 +93,7 @@ async function read(response: Response, key: string): Promise<Subscription> {
   };
   const expires = Date.parse(String(expirationDateTime));
   if (typeof id !== "string" || !Number.isFinite(expires))
-    throw new Error("Graph's answer is no subscription");
+    throw new Error("Graph's answer is not a subscription");
   return { id, expires, key };
 }
 
@@ -106,7 +105,7 @@ async function refused(response: Response): Promise<Refused> {
     `Graph refused the subscription: ${response.status} ${error?.code ?? ""} ${error?.message ?? ""}`
       .trim()
       .slice(0, 300);
-  // Seconds, or a date.
+  // Retry-After has seconds or a date.
   const after = response.headers.get("retry-after") ?? "";
   return new Refused(
     words,

@@ -1,14 +1,14 @@
-// Tokens, shared by the mailboxes of an isolate: else each object would ask for its own.
+// Shares tokens among the mailboxes of an isolate, so that not each object requests its own.
 import type { TokenFunction } from "deltalink";
 import { clientCredentials } from "deltalink/auth";
 import type { Env } from "./env";
 
-/** A token is not used in the last minutes of its life. */
+/** A token is not used in the last five minutes before it expires. */
 const MARGIN = 300_000;
 
 /**
- * By app and scope. Tokens alone, and no requests for them: in workerd an object that waits for
- * another's request waits for ever if that object is ended meanwhile.
+ * Tokens by app and scope. Does not share pending requests: in workerd an object that waits for the
+ * request of another object hangs if that one ends.
  */
 const kept = new Map<string, { accessToken: string; expiresOn: Date }>();
 
@@ -20,7 +20,7 @@ export function tokensOf(env: Env): TokenFunction {
   const source: TokenFunction = async (request) => {
     const key = JSON.stringify([authority, tenant, clientId, request.scopes, request.claims]);
     const shared = kept.get(key);
-    // If Graph has refused this object's, another may have got a newer one already.
+    // If Graph refused the token of this object, another object may already have a newer one.
     const refused = request.reason === "unauthorized" && shared?.accessToken === used;
     if (shared && !refused && shared.expiresOn.getTime() - MARGIN > Date.now()) {
       used = shared.accessToken;
