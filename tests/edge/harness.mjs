@@ -15,7 +15,8 @@ const entry = new URL("edge-worker.ts", import.meta.url).pathname;
 /** The settings of wrangler.jsonc. */
 async function settings() {
   const source = await readFile(new URL("../../www/edge/wrangler.jsonc", import.meta.url), "utf8");
-  return JSON.parse(source.replace(/^\s*\/\/.*$/gm, ""));
+  // JSON with comments and trailing commas.
+  return JSON.parse(source.replace(/^\s*\/\/.*$/gm, "").replace(/,(?=\s*[\]}])/g, ""));
 }
 
 const SINK = `
