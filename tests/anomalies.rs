@@ -11,12 +11,14 @@
     dead_code
 )]
 
+use deltalink::protocol;
 use deltalink::protocol::error::{Code, Error};
 use deltalink::protocol::record::{Kind, Phase};
 use serde_json::{Value, json};
 
 #[path = "model/bench.rs"]
 mod bench;
+mod driver;
 #[path = "model/schedule.rs"]
 mod schedule;
 

@@ -14,10 +14,12 @@
 
 use std::collections::HashMap;
 
+use deltalink::protocol;
 use deltalink::protocol::error::Code;
 
 #[path = "model/bench.rs"]
 mod bench;
+mod driver;
 #[path = "model/schedule.rs"]
 mod schedule;
 

@@ -5,21 +5,22 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use deltalink::protocol::applier::PageApplier;
-use deltalink::protocol::backoff::Policy;
-use deltalink::protocol::change::{Change, PageEffects, Row};
+use deltalink::protocol::backoff::{Policy, WaitReason};
+use deltalink::protocol::change::{Change, PageEffects, PageSummary, Row, SweepSummary};
 use deltalink::protocol::endpoint::Endpoint;
 use deltalink::protocol::error::Error;
 use deltalink::protocol::page::{self, Malformed};
 use deltalink::protocol::query::{self, Options, Query};
-use deltalink::protocol::record::{Kind, Phase, Record};
+use deltalink::protocol::record::{Completed, Kind, Phase, Record};
 use deltalink::protocol::refusal::Refusal;
 use deltalink::protocol::report::Report;
-use deltalink::protocol::round::{Input, NoResponse, Round, RoundConfig, Step, TokenReason};
+use deltalink::protocol::round::{Delivery, Input, NoResponse, Round, RoundConfig, Step, TokenReason};
 use deltalink::protocol::series::side_row;
 use deltalink::protocol::time::{Duration, Instant};
 use fake_graph::{Request, World};
 use serde_json::{Value, json};
 
+use crate::driver::{self, Host};
 use crate::schedule::{Dice, START, Schedule, Turn};
 
 const ORIGIN: &str = "http://127.0.0.1:4010";
@@ -34,19 +35,13 @@ pub struct Store {
 }
 
 impl Store {
-    fn commit(&mut self, expect: Option<&str>, record: &Record, applied: &PageEffects<Value>) -> bool {
-        if !Record::may_follow(self.state.as_ref(), expect) {
-            return false;
-        }
-        for (id, row) in &applied.put {
+    fn apply(&mut self, effects: &PageEffects<Value>) {
+        for (id, row) in &effects.put {
             self.rows.insert(id.clone(), row.clone());
         }
-        for id in &applied.remove {
+        for id in &effects.remove {
             self.rows.remove(id);
         }
-        // What is stored is read back, as a real store would give it.
-        self.state = Some(Record::read(serde_json::to_value(record).unwrap()).unwrap());
-        true
     }
 
     /// The items, without what is kept beside them.
@@ -134,9 +129,10 @@ impl Bench {
         *self.met.entry(what.to_owned()).or_default() += 1;
     }
 
-    /// A round, quiet or as its turn has it; what must hold of every one is checked here.
+    /// Runs a round without faults of the process, or the round of a turn. Checks what must hold of
+    /// every round.
     pub fn round(&mut self, turn: Option<&Turn>) -> End {
-        let plan = RoundConfig {
+        let config = RoundConfig {
             endpoint: Rc::clone(&self.endpoint),
             query: Rc::clone(&self.query),
             policy: Policy { attempts: 4, max_wait: Duration::from_millis(1e12), ..Policy::default() },
@@ -145,175 +141,38 @@ impl Bench {
             window: None,
             has_consumer: turn.is_none_or(|turn| turn.has_consumer),
         };
-        let has_consumer = plan.has_consumer;
-        let crash = turn.and_then(|turn| turn.crash);
-        let rival = turn.and_then(|turn| turn.rival);
-        // What the first request has to be, if a round is under way that has not to begin again.
-        let mut resumes = self
+        let link = self
             .store
             .state
             .as_ref()
             .filter(|state| state.phase == Phase::Paging && state.no_progress_pages < 3 && !state.restarted)
             .and_then(|state| state.link.clone());
-        let mut round = Round::new(plan, Instant::from_millis(self.now as f64));
-        let mut applier = PageApplier::default();
-        let mut input = Input::Begin;
-        let (mut requests, mut pages, mut acked, mut restarts) = (0, 0, true, 0);
-        let faults = self.faults();
-        for steps in 0.. {
-            if crash.is_some_and(|limit| steps >= limit) {
-                self.count("crash");
-                return End::Crashed;
-            }
-            assert!(steps < 40_000, "a round that does not end");
-            if rival == Some(steps) {
-                self.count("rival");
-                let _ = self.round(Some(&Turn { has_consumer: false, ..Turn::quiet() }));
-            }
-            self.now += 1;
-            self.steps += 1;
-            let chance = self.dice.share();
-            if std::env::var("SEED").is_ok() {
-                println!("{}", format!("{input:?}").chars().take(260).collect::<String>());
-            }
-            let step = round.step(input, Instant::from_millis(self.now as f64), chance);
-            input = match step {
-                Step::Load => Input::Loaded(self.store.state.clone().map(Box::new)),
-                Step::SignIn(need) => {
-                    if need == TokenReason::Unauthorized {
-                        self.sign_in();
-                    }
-                    Input::SignedIn
-                }
-                Step::Fetch(url) | Step::FetchMaster(url) => {
-                    let edits = turn
-                        .map(|turn| turn.meanwhile.iter().filter(|(at, _)| *at == requests))
-                        .into_iter()
-                        .flatten();
-                    for (_, edit) in edits {
-                        let made = self.world.edit(&json!([edit]), self.now);
-                        if std::env::var("SEED").is_ok() {
-                            println!("EDIT {} {made:?}", edit["op"]);
-                        }
-                    }
-                    if let Some(link) = resumes.take().filter(|_| rival.is_none()) {
-                        let relative = url.starts_with(&link) || url.ends_with(&link);
-                        assert!(url == link || relative, "invariant 15: {url} where {link} was committed");
-                    }
-                    requests += 1;
-                    let master = url.contains("/events/");
-                    self.fetch(&url, &round, &mut applier, master)
-                }
-                Step::StoreThrottle(until) => {
-                    assert!(until > Instant::from_millis(self.now as f64));
-                    Input::ThrottleStored
-                }
-                Step::Sleep(span, _) => {
-                    self.now += span.as_millis() as u64;
-                    Input::Slept
-                }
-                Step::Apply => {
-                    let ids: Vec<String> = applier.ids(&self.query).into_iter().map(str::to_owned).collect();
-                    let rows = ids.iter().map(|id| self.store.rows.get(id).cloned()).collect();
-                    Input::Applied(Box::new(applier.apply(rows, round.mode())))
-                }
-                Step::Deliver(_) => {
-                    assert!(acked, "invariant 2: a page after one that was not acknowledged");
-                    acked = false;
-                    pages += 1;
-                    if has_consumer {
-                        self.consume(&applier.effects().changes);
-                    }
-                    Input::Delivered
-                }
-                Step::AwaitAcknowledgement => {
-                    acked = true;
-                    Input::Acknowledged
-                }
-                Step::Commit { expect, record } => {
-                    assert!(acked, "invariant 2: a commit before the acknowledgement");
-                    if Record::may_follow(self.store.state.as_ref(), expect.as_deref()) {
-                        self.check_commit(&record, applier.effects());
-                    }
-                    if self.store.commit(expect.as_deref(), &record, applier.effects()) {
-                        applier.committed(&mut round.report);
-                        Input::Committed
-                    } else {
-                        assert!(rival.is_some(), "nobody else commits");
-                        self.count("conflict");
-                        Input::Conflict
-                    }
-                }
-                Step::SaveRecord { expect, record } => {
-                    if record.phase == Phase::Fresh && record.generation > 0 {
-                        restarts += 1;
-                        self.count("resync");
-                    }
-                    if self.store.commit(expect.as_deref(), &record, &PageEffects::default()) {
-                        Input::Committed
-                    } else {
-                        assert!(rival.is_some(), "nobody else commits");
-                        Input::Conflict
-                    }
-                }
-                Step::Sweep { after, completed } => {
-                    self.count("sweep");
-                    let phase = self.store.state.as_ref().map(|state| state.phase);
-                    assert!(rival.is_some() || phase == Some(Phase::Sweeping), "invariant 3");
-                    let later = self
-                        .store
-                        .rows
-                        .iter()
-                        .filter(|(id, _)| after.as_ref().is_none_or(|after| *id > after));
-                    let rows: Vec<_> = later.take(CHUNK).map(|(id, row)| (id.clone(), row.clone())).collect();
-                    let whole = rows.len() == CHUNK;
-                    Input::Swept(applier.sweep(rows, whole, &completed))
-                }
-                Step::Done => {
-                    self.check_end(&round, requests, pages, restarts, faults);
-                    self.report = round.report;
-                    return End::Done;
-                }
-                Step::Fail(failure) => {
-                    self.check_end(&round, requests, pages, restarts, faults);
-                    self.report = round.report;
-                    return End::Failed(failure);
-                }
-            };
-        }
-        unreachable!()
-    }
-
-    /// Invariants 1, 3, 4: what a commit may do.
-    fn check_commit(&self, record: &Record, applied: &PageEffects<Value>) {
-        let is_ghost = |change: &Change<Value>| match change {
-            Change::Remove { reason, old: Some(_), .. } => reason.as_str() == "ghost",
-            _ => false,
+        let mut running = Running {
+            round: Round::new(config, self.instant()),
+            turn,
+            applier: PageApplier::default(),
+            resumes: link.filter(|_| turn.is_none_or(|turn| turn.rival.is_none())),
+            steps: 0,
+            requests: 0,
+            pages: 0,
+            restarts: 0,
+            faults: self.faults(),
+            bench: self,
         };
-        let ghosts = applied.changes.iter().any(is_ghost);
-        let sweeping = self
-            .store
-            .state
-            .as_ref()
-            .is_some_and(|state| state.phase == Phase::Sweeping && state.kind == Kind::Full);
-        assert!(!ghosts || sweeping, "invariant 3: a ghost outside a sweep");
-        assert!(record.phase != Phase::Fresh, "a page and no link");
-        for (id, row) in &applied.put {
-            assert!(row.item.is_object(), "{id}");
-        }
+        let end = match driver::run(&mut running, Input::Begin) {
+            None => return End::Crashed,
+            Some(Step::Done) => End::Done,
+            Some(Step::Fail(error)) => End::Failed(error),
+            Some(step) => unreachable!("{step:?} has no input"),
+        };
+        running.check_end();
+        let report = running.round.report;
+        self.report = report;
+        end
     }
 
-    /// Invariant 9, and the count.
-    fn check_end(&self, round: &Round, requests: u64, pages: u64, restarts: u64, faults: u64) {
-        let most = pages + (self.faults() - faults) + restarts + u64::from(round.report.masters) + 10;
-        assert!(
-            requests <= most,
-            "invariant 9: {requests} requests for {pages} pages, {restarts} restarts, {} faults",
-            self.faults() - faults
-        );
-        if let Some(state) = &self.store.state {
-            assert_eq!(state.count, Some(self.store.items().count() as u32), "the count of the mirror");
-        }
+    fn instant(&self) -> Instant {
+        Instant::from_millis(self.now as f64)
     }
 
     fn faults(&self) -> u64 {
@@ -331,54 +190,6 @@ impl Bench {
                 Change::Upsert { id, item, .. } => drop(self.copy.insert(id.clone(), item.clone())),
                 Change::Remove { id, .. } => drop(self.copy.remove(id)),
             }
-        }
-    }
-
-    fn fetch(&mut self, url: &str, round: &Round, applier: &mut PageApplier<Value>, master: bool) -> Input {
-        let path = url.strip_prefix(ORIGIN).unwrap_or_else(|| panic!("invariant 6: a foreign URL: {url}"));
-        let mut request = Request::get(path, &self.token);
-        let prefer = round.prefer();
-        if !prefer.is_empty() {
-            request = request.with("Prefer", &prefer.join(", "));
-        }
-        let answer = self.world.handle(&request, self.now);
-        let cut = answer.cut_after.is_some_and(|at| at < answer.body.len());
-        if answer.status == 0 || answer.hang || cut {
-            return Input::Unreachable(NoResponse::Network);
-        }
-        let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
-        if answer.status != 200 {
-            let mut refusal = Refusal::read(answer.status, body.as_ref());
-            refusal.retry_after = answer.header("Retry-After").map(str::to_owned);
-            refusal.location = answer.header("Location").map(str::to_owned);
-            return Input::Refused(Box::new(refusal));
-        }
-        let Some(body) = body else {
-            return Input::Malformed(Malformed::from_body(&String::from_utf8_lossy(&answer.body)));
-        };
-        if master {
-            self.count("master");
-            return if applier.master(body, round.mode().round) {
-                Input::Master
-            } else {
-                Input::Malformed(Malformed::NoId)
-            };
-        }
-        match page::parse(&body) {
-            Ok(page) => {
-                if let Ok(id) = std::env::var("WATCH") {
-                    for item in page
-                        .items
-                        .iter()
-                        .filter(|item| item["id"].as_str().is_some_and(|text| text.contains(&id)))
-                    {
-                        println!("WATCH {item}");
-                    }
-                }
-                applier.received(page.items);
-                Input::Page(page.link)
-            }
-            Err(why) => Input::Malformed(why),
         }
     }
 
@@ -438,4 +249,223 @@ impl Bench {
             assert_ne!(entry["as_issued"], json!(false), "invariant 7: {entry}");
         }
     }
+}
+
+/// A round of a bench, as the host that the driver needs.
+struct Running<'a> {
+    bench: &'a mut Bench,
+    turn: Option<&'a Turn>,
+    round: Round,
+    applier: PageApplier<Value>,
+    /// The link that the first request must have, if the last round was interrupted.
+    resumes: Option<String>,
+    steps: u64,
+    requests: u64,
+    pages: u64,
+    restarts: u64,
+    /// The faults of the world before the round.
+    faults: u64,
+}
+
+impl Running<'_> {
+    /// Invariants 1, 3, 4: what a commit may do.
+    fn check_commit(&self, record: &Record) {
+        let effects = self.applier.effects();
+        let is_ghost = |change: &Change<Value>| match change {
+            Change::Remove { reason, old: Some(_), .. } => reason.as_str() == "ghost",
+            _ => false,
+        };
+        let ghosts = effects.changes.iter().any(is_ghost);
+        let sweeping = self
+            .bench
+            .store
+            .state
+            .as_ref()
+            .is_some_and(|state| state.phase == Phase::Sweeping && state.kind == Kind::Full);
+        assert!(!ghosts || sweeping, "invariant 3: a ghost outside a sweep");
+        assert!(record.phase != Phase::Fresh, "a page and no link");
+        for (id, row) in &effects.put {
+            assert!(row.item.is_object(), "{id}");
+        }
+    }
+
+    /// Invariant 9, and the count.
+    fn check_end(&self) {
+        let Self { bench, requests, pages, restarts, .. } = self;
+        let faults = bench.faults() - self.faults;
+        let most = pages + faults + restarts + u64::from(self.round.report.masters) + 10;
+        assert!(
+            *requests <= most,
+            "invariant 9: {requests} requests for {pages} pages, {restarts} restarts, {faults} faults"
+        );
+        if let Some(state) = &bench.store.state {
+            assert_eq!(state.count, Some(bench.store.items().count() as u32), "the count of the mirror");
+        }
+    }
+
+    fn send(&mut self, url: &str, is_master: bool) -> Input {
+        let path = url.strip_prefix(ORIGIN).unwrap_or_else(|| panic!("invariant 6: a foreign URL: {url}"));
+        let mut request = Request::get(path, &self.bench.token);
+        let prefer = self.round.prefer();
+        if !prefer.is_empty() {
+            request = request.with("Prefer", &prefer.join(", "));
+        }
+        let answer = self.bench.world.handle(&request, self.bench.now);
+        let cut = answer.cut_after.is_some_and(|at| at < answer.body.len());
+        if answer.status == 0 || answer.hang || cut {
+            return Input::Unreachable(NoResponse::Network);
+        }
+        let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
+        if answer.status != 200 {
+            let mut refusal = Refusal::read(answer.status, body.as_ref());
+            refusal.retry_after = answer.header("Retry-After").map(str::to_owned);
+            refusal.location = answer.header("Location").map(str::to_owned);
+            return Input::Refused(Box::new(refusal));
+        }
+        let Some(body) = body else {
+            return Input::Malformed(Malformed::from_body(&String::from_utf8_lossy(&answer.body)));
+        };
+        if is_master {
+            self.bench.count("master");
+            return if self.applier.master(body, self.round.mode().round) {
+                Input::Master
+            } else {
+                Input::Malformed(Malformed::NoId)
+            };
+        }
+        match page::parse(&body) {
+            Ok(page) => {
+                if let Ok(id) = std::env::var("WATCH") {
+                    for item in page
+                        .items
+                        .iter()
+                        .filter(|item| item["id"].as_str().is_some_and(|text| text.contains(&id)))
+                    {
+                        println!("WATCH {item}");
+                    }
+                }
+                self.applier.received(page.items);
+                Input::Page(page.link)
+            }
+            Err(why) => Input::Malformed(why),
+        }
+    }
+}
+
+impl Host for Running<'_> {
+    fn round(&mut self) -> &mut Round {
+        &mut self.round
+    }
+
+    fn stored(&mut self) -> &mut Option<Record> {
+        &mut self.bench.store.state
+    }
+
+    fn now(&self) -> Instant {
+        self.bench.instant()
+    }
+
+    fn chance(&mut self) -> f64 {
+        self.bench.dice.share()
+    }
+
+    fn before_step(&mut self, input: &Input) -> bool {
+        if self.turn.and_then(|turn| turn.crash).is_some_and(|limit| self.steps >= limit) {
+            self.bench.count("crash");
+            return false;
+        }
+        if self.turn.and_then(|turn| turn.rival) == Some(self.steps) {
+            self.bench.count("rival");
+            let _ = self.bench.round(Some(&Turn { has_consumer: false, ..Turn::quiet() }));
+        }
+        self.steps += 1;
+        self.bench.steps += 1;
+        self.bench.now += 1;
+        if is_replay() {
+            println!("{}", format!("{input:?}").chars().take(260).collect::<String>());
+        }
+        true
+    }
+
+    fn has_rival(&self) -> bool {
+        self.turn.is_some_and(|turn| turn.rival.is_some())
+    }
+
+    fn sign_in(&mut self, reason: TokenReason) -> Option<Input> {
+        if reason == TokenReason::Unauthorized {
+            self.bench.sign_in();
+        }
+        Some(Input::SignedIn)
+    }
+
+    fn fetch(&mut self, url: &str, is_master: bool) -> Option<Input> {
+        let meanwhile = self.turn.map(|turn| turn.meanwhile.as_slice()).unwrap_or_default();
+        for (_, edit) in meanwhile.iter().filter(|(at, _)| *at == self.requests) {
+            let made = self.bench.world.edit(&json!([edit]), self.bench.now);
+            if is_replay() {
+                println!("EDIT {} {made:?}", edit["op"]);
+            }
+        }
+        if let Some(link) = self.resumes.take() {
+            let is_resumed = url.starts_with(&link) || url.ends_with(&link);
+            assert!(is_resumed, "invariant 15: {url} is requested, but {link} was committed");
+        }
+        self.requests += 1;
+        Some(self.send(url, is_master))
+    }
+
+    fn apply(&mut self) -> PageSummary {
+        let rows = &self.bench.store.rows;
+        let ids = self.applier.ids(&self.bench.query);
+        let rows = ids.into_iter().map(|id| rows.get(id).cloned()).collect();
+        self.applier.apply(rows, self.round.mode())
+    }
+
+    fn deliver(&mut self, _delivery: Delivery) -> Option<Input> {
+        self.pages += 1;
+        if self.turn.is_none_or(|turn| turn.has_consumer) {
+            self.bench.consume(&self.applier.effects().changes);
+        }
+        Some(Input::Delivered)
+    }
+
+    fn commit(&mut self, record: &Record) {
+        self.check_commit(record);
+        self.bench.store.apply(self.applier.effects());
+        self.applier.committed(&mut self.round.report);
+    }
+
+    fn save_record(&mut self, record: &Record) {
+        if record.phase == Phase::Fresh && record.generation > 0 {
+            self.restarts += 1;
+            self.bench.count("resync");
+        }
+    }
+
+    fn conflicted(&mut self) {
+        self.bench.count("conflict");
+    }
+
+    fn store_throttle(&mut self, _until: Instant) {}
+
+    fn sleep(&mut self, wait: Duration, _reason: WaitReason) -> Option<Input> {
+        self.bench.now += wait.as_millis() as u64;
+        Some(Input::Slept)
+    }
+
+    fn sweep(&mut self, after: Option<&str>, completed: &Completed) -> Option<SweepSummary> {
+        self.bench.count("sweep");
+        let phase = self.bench.store.state.as_ref().map(|state| state.phase);
+        assert!(self.has_rival() || phase == Some(Phase::Sweeping), "invariant 3: a sweep in {phase:?}");
+        let later =
+            self.bench.store.rows.iter().filter(|(id, _)| after.is_none_or(|after| id.as_str() > after));
+        let rows: Vec<_> = later.take(CHUNK).map(|(id, row)| (id.clone(), row.clone())).collect();
+        let is_full_chunk = rows.len() == CHUNK;
+        Some(self.applier.sweep(rows, is_full_chunk, completed))
+    }
+}
+
+/// Whether one seed is replayed: its steps are printed then.
+fn is_replay() -> bool {
+    std::env::var("SEED").is_ok()
 }

@@ -1,0 +1,201 @@
+//! Drives rounds in tests: executes each step on a [`Host`] and feeds the result back, like the
+//! shell of the wasm. Checks what must hold on every host.
+//!
+//! The model test, the properties and the anomalies use it, and so do the unit tests in
+//! `src/protocol/round/tests`. Those include this file by its path, so it takes the crate from
+//! `super::protocol`.
+
+use super::protocol::backoff::WaitReason;
+use super::protocol::change::{PageSummary, SweepSummary};
+use super::protocol::error::{Code, Error};
+use super::protocol::record::{Completed, Record};
+use super::protocol::round::{Delivery, Input, Round, Step, TokenReason};
+use super::protocol::time::{Duration, Instant};
+
+/// The steps after which a round counts as endless.
+const MAX_STEPS: u32 = 400_000;
+
+/// What a round needs from outside: a clock, a store, a token source, a service, a consumer.
+///
+/// A method that returns `None` leaves its step open, and [`run`] returns that step: the process
+/// ends there, or the test decides how to go on. The defaults are those of a host without faults.
+pub trait Host {
+    /// The round.
+    fn round(&mut self) -> &mut Round;
+
+    /// The stored record.
+    fn stored(&mut self) -> &mut Option<Record>;
+
+    /// The time.
+    fn now(&self) -> Instant;
+
+    /// The jitter of the next step, in `0.0..1.0`.
+    fn chance(&mut self) -> f64 {
+        0.5
+    }
+
+    /// Called before each input. `false` ends the process.
+    fn before_step(&mut self, _input: &Input) -> bool {
+        true
+    }
+
+    /// Called with each step before it is executed.
+    fn observe(&mut self, _step: &Step) {}
+
+    /// The failure of the store at a step that reads or writes it.
+    fn store_failure(&mut self, _step: &Step) -> Option<Box<Error>> {
+        None
+    }
+
+    /// Whether another process commits right before this one does.
+    fn commits_first(&mut self) -> bool {
+        false
+    }
+
+    /// Whether another process may have committed during this round.
+    fn has_rival(&self) -> bool {
+        false
+    }
+
+    /// Gets a token.
+    fn sign_in(&mut self, _reason: TokenReason) -> Option<Input> {
+        Some(Input::SignedIn)
+    }
+
+    /// Requests a page, or with `is_master` a series master.
+    fn fetch(&mut self, url: &str, is_master: bool) -> Option<Input>;
+
+    /// Applies the received page.
+    fn apply(&mut self) -> PageSummary;
+
+    /// Delivers the applied page.
+    fn deliver(&mut self, _delivery: Delivery) -> Option<Input> {
+        Some(Input::Delivered)
+    }
+
+    /// Commits the applied page. The driver stores the record afterwards.
+    fn commit(&mut self, _record: &Record) {}
+
+    /// Called before a record is stored without a page.
+    fn save_record(&mut self, _record: &Record) {}
+
+    /// Called when another process has committed first.
+    fn conflicted(&mut self) {}
+
+    /// Stores the end of a throttle.
+    fn store_throttle(&mut self, until: Instant);
+
+    /// Waits.
+    fn sleep(&mut self, wait: Duration, reason: WaitReason) -> Option<Input>;
+
+    /// Looks for ghosts in the next chunk of the mirror.
+    fn sweep(&mut self, after: Option<&str>, completed: &Completed) -> Option<SweepSummary>;
+}
+
+/// Runs a round from `input` on. Returns the step at which it stops: `Done`, `Fail`, or one that the
+/// host leaves open. `None` if the host ended the process between two steps.
+pub fn run(host: &mut impl Host, mut input: Input) -> Option<Step> {
+    let mut is_acknowledged = input != Input::Delivered;
+    for _ in 0..MAX_STEPS {
+        if !host.before_step(&input) {
+            return None;
+        }
+        let (now, chance) = (host.now(), host.chance());
+        let step = host.round().step(input, now, chance);
+        host.observe(&step);
+        if uses_store(&step)
+            && let Some(error) = host.store_failure(&step)
+        {
+            input = Input::HostFailed(error);
+            continue;
+        }
+        match &step {
+            Step::Deliver(_) => {
+                assert!(
+                    is_acknowledged,
+                    "invariant 2: a page is delivered before the last one is acknowledged"
+                );
+                is_acknowledged = false;
+            }
+            Step::AwaitAcknowledgement => is_acknowledged = true,
+            Step::Commit { .. } => {
+                assert!(is_acknowledged, "invariant 2: a page is committed before its acknowledgement")
+            }
+            Step::StoreThrottle(until) => assert!(*until > now, "a throttle ends in the past: {until:?}"),
+            Step::Sleep(wait, _) => {
+                assert!(*wait >= Duration::ZERO && wait.as_millis().is_finite(), "a wait of {wait:?}");
+            }
+            Step::Fail(error) => {
+                assert!(error.code != Code::Internal && !error.message.is_empty(), "{error:?}");
+            }
+            _ => {}
+        }
+        match execute(host, &step) {
+            Some(next) => input = next,
+            None => return Some(step),
+        }
+    }
+    panic!("a round of more than {MAX_STEPS} steps");
+}
+
+fn uses_store(step: &Step) -> bool {
+    matches!(
+        step,
+        Step::Load
+            | Step::Apply
+            | Step::Commit { .. }
+            | Step::SaveRecord { .. }
+            | Step::StoreThrottle(_)
+            | Step::Sweep { .. }
+    )
+}
+
+/// Executes a step. `None` if the host leaves it open, or it ends the round.
+fn execute(host: &mut impl Host, step: &Step) -> Option<Input> {
+    match step {
+        Step::Load => Some(Input::Loaded(host.stored().clone().map(Box::new))),
+        Step::SignIn(reason) => host.sign_in(reason.clone()),
+        Step::Fetch(url) => host.fetch(url, false),
+        Step::FetchMaster(url) => host.fetch(url, true),
+        Step::StoreThrottle(until) => {
+            host.store_throttle(*until);
+            Some(Input::ThrottleStored)
+        }
+        Step::Sleep(wait, reason) => host.sleep(*wait, *reason),
+        Step::Apply => Some(Input::Applied(Box::new(host.apply()))),
+        Step::Deliver(delivery) => host.deliver(*delivery),
+        Step::AwaitAcknowledgement => Some(Input::Acknowledged),
+        Step::Commit { expect, record } => {
+            let is_current = may_store(host, expect.as_deref());
+            if is_current {
+                host.commit(record);
+            }
+            Some(store(host, is_current, record))
+        }
+        Step::SaveRecord { expect, record } => {
+            host.save_record(record);
+            let is_current = may_store(host, expect.as_deref());
+            Some(store(host, is_current, record))
+        }
+        Step::Sweep { after, completed } => host.sweep(after.as_deref(), completed).map(Input::Swept),
+        Step::Done | Step::Fail(_) => None,
+    }
+}
+
+/// Compares the stored revision with the one that a step expects. Only another process may have
+/// changed it.
+fn may_store(host: &mut impl Host, expect: Option<&str>) -> bool {
+    let is_current = Record::may_follow(host.stored().as_ref(), expect);
+    assert!(is_current || host.has_rival(), "invariant 11: {expect:?} is expected, but {:?}", host.stored());
+    is_current && !host.commits_first()
+}
+
+/// Stores a record as a real store would return it.
+fn store(host: &mut impl Host, is_current: bool, record: &Record) -> Input {
+    if !is_current {
+        host.conflicted();
+        return Input::Conflict;
+    }
+    *host.stored() = Some(Record::read(serde_json::to_value(record).unwrap()).unwrap());
+    Input::Committed
+}

@@ -1,0 +1,458 @@
+//! A service, a token source and a store that follow a list of replies, and the checks of what a
+//! round asks of them.
+
+use std::collections::HashSet;
+use std::iter::Peekable;
+use std::rc::Rc;
+
+use deltalink::protocol::backoff::{Policy, WaitReason};
+use deltalink::protocol::change::{PageSummary, SweepSummary};
+use deltalink::protocol::endpoint::Endpoint;
+use deltalink::protocol::error::{Code, Error};
+use deltalink::protocol::page::{Link, Malformed};
+use deltalink::protocol::query::{self, Options, Query};
+use deltalink::protocol::rate::RateLimiter;
+use deltalink::protocol::record::{Completed, Phase, Record};
+use deltalink::protocol::refusal::Refusal;
+use deltalink::protocol::round::{Input, NoResponse, Round, RoundConfig, Step, TokenReason};
+use deltalink::protocol::time::{Duration, Instant};
+use url::Url;
+
+use crate::driver::{self, Host};
+
+const NEVER: Instant = Instant::from_millis(0.0);
+const NOW: Instant = Instant::from_millis(1_795_000_000_000.0);
+const ROOT: &str = "https://graph.microsoft.com/v1.0";
+/// Part of every link. No message may contain it.
+const SECRET: &str = "s3cr3t";
+const JITTER: f64 = 0.37;
+
+/// The most answers without a page that one round accepts in a row: six attempts at each of the
+/// three links that it may fall back to, three at each step of the escalation, two sign-ins, three
+/// resets.
+const MOST_FAULTS: u64 = 40;
+
+/// A reply of the service, the token source or the store.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// A page with a nextLink of this name. It is empty, or has an item that makes progress or not.
+    Next(u8, Option<bool>),
+    /// An empty page with a deltaLink of this name.
+    Delta(u8),
+    /// A page with this link of [`HOSTILE`], as its nextLink or its deltaLink.
+    Hostile(usize, bool),
+    /// A refusal: status, index in [`CODES`], `Retry-After` in seconds, claims.
+    Refused(u16, usize, Option<u32>, Option<u8>),
+    /// No answer of the service.
+    NoResponse(NoResponse),
+    /// An answer that is not a page.
+    Malformed,
+    /// Another query throttles the scope for this many milliseconds.
+    Throttled(u32),
+    /// No answer of the token source.
+    NoToken(NoResponse),
+    /// The token source wants the user to sign in.
+    Interaction,
+    /// Another process commits first.
+    Conflict,
+    /// The store fails.
+    NoStore,
+    /// The process ends, and another one continues.
+    Crash,
+}
+
+pub const HOSTILE: [&str; 6] = [
+    "https://evil.example/v1.0/contacts/delta?t=s3cr3t",
+    "http://graph.microsoft.com/v1.0/contacts/delta?t=s3cr3t",
+    "https://graph.microsoft.com@evil.example/?t=s3cr3t",
+    "https://graph.microsoft.com.evil.example/?t=s3cr3t",
+    "//evil.example/?t=s3cr3t",
+    "https://graph.microsoft.com\\@evil.example/?t=s3cr3t",
+];
+
+pub const CODES: [&str; 5] = ["", "syncStateNotFound", "resyncRequired", "ErrorItemNotFound", "UnknownError"];
+
+fn is_reset_signal(refusal: &Refusal) -> bool {
+    refusal.codes.iter().any(|code| CODES[1..3].contains(&code.as_str()))
+}
+
+fn query(kind: u8) -> Query {
+    let window = || Options {
+        start: Some("2026-11-23".into()),
+        end: Some("2026-11-30".into()),
+        page_size: Some(400),
+        ..Options::default()
+    };
+    match kind % 3 {
+        0 => query::org_contacts(Options::default()),
+        1 => query::events(window()),
+        _ => query::events(Options { feed: true, ..window() }),
+    }
+    .unwrap()
+}
+
+/// One query with its store, from round to round and from process to process.
+pub struct Bench {
+    query: Rc<Query>,
+    endpoint: Rc<Endpoint>,
+    store: Option<Record>,
+    pub now: Instant,
+    limiter: RateLimiter,
+    /// The stored throttle of the scope: its end, and when it was stored.
+    stored_throttle: Option<(Instant, Instant)>,
+    /// The earliest time for a request, by the replies of Graph.
+    floor: Instant,
+    /// The same as far as the next process knows, if the store did not store the last throttle.
+    known_floor: Option<Instant>,
+    /// Every link that Graph sent.
+    given: HashSet<String>,
+    /// Whether Graph had sent the last link before.
+    repeated: bool,
+    names: u64,
+}
+
+/// How a round ended.
+#[derive(Debug)]
+pub enum End {
+    Done,
+    Failed(Box<Error>),
+    Crashed,
+}
+
+impl Bench {
+    pub fn new(kind: u8) -> Self {
+        let query = query(kind);
+        Self {
+            limiter: RateLimiter::new(query.workload),
+            query: Rc::new(query),
+            endpoint: Rc::new(Endpoint::cloud("global").unwrap()),
+            store: None,
+            now: NOW,
+            stored_throttle: None,
+            floor: NEVER,
+            known_floor: None,
+            given: HashSet::new(),
+            repeated: false,
+            names: 0,
+        }
+    }
+
+    /// Starts another process, which knows only what is stored.
+    pub fn reload(&mut self) {
+        self.limiter = RateLimiter::new(self.query.workload);
+        if let Some((until, at)) = self.stored_throttle {
+            self.limiter.adopt_stored(until, at, self.now);
+        }
+        self.floor = self.known_floor.take().unwrap_or(self.floor);
+    }
+
+    pub fn stored_link(&self) -> Option<String> {
+        self.store.as_ref().and_then(|record| record.link.clone())
+    }
+
+    fn store_throttle(&mut self, until: Instant) {
+        self.stored_throttle = Some((until, self.now));
+        self.known_floor = None;
+    }
+
+    /// Another query of the scope is throttled, and stores that.
+    fn throttle_by_another_query(&mut self, wait: Duration) {
+        let until = self.now + wait;
+        self.floor = self.floor.max(until);
+        self.limiter.throttled(until, self.now);
+        self.store_throttle(self.limiter.throttled_until(self.now));
+    }
+
+    /// A link that Graph has not sent before.
+    fn new_link(&mut self) -> String {
+        self.names += 1;
+        self.link(&format!("new{}", self.names))
+    }
+
+    fn link(&mut self, name: &str) -> String {
+        let link = format!("{ROOT}/contacts/delta?t={SECRET}{name}");
+        self.repeated = !self.given.insert(link.clone());
+        link
+    }
+
+    /// Runs one round on these replies, and on deltaLinks once they are used up. The token source,
+    /// the service and the store each take the next reply if it is for them, otherwise they have no
+    /// fault.
+    pub fn round(&mut self, replies: &mut Peekable<impl Iterator<Item = Reply>>, most_requests: u64) -> End {
+        let config = RoundConfig {
+            endpoint: Rc::clone(&self.endpoint),
+            query: Rc::clone(&self.query),
+            policy: Policy::default(),
+            max_pages: None,
+            max_duration: None,
+            window: None,
+            has_consumer: true,
+        };
+        let mut running = Running {
+            round: Round::new(config, self.now),
+            interrupted: self.interrupted_link(),
+            bench: self,
+            replies,
+            most_requests,
+            counts: Counts::default(),
+            summary: PageSummary::default(),
+            retry_after: None,
+            has_page: false,
+        };
+        match driver::run(&mut running, Input::Begin) {
+            Some(Step::Done) => End::Done,
+            Some(Step::Fail(error)) => {
+                assert!(!error.message.contains(SECRET), "invariant 8: {}", error.message);
+                End::Failed(error)
+            }
+            _ => End::Crashed,
+        }
+    }
+
+    /// The link at which an interrupted round has to continue.
+    fn interrupted_link(&self) -> Option<String> {
+        let record = self.store.as_ref()?;
+        let is_resumable = record.phase == Phase::Paging && record.no_progress_pages < 3 && !record.restarted;
+        record.link.clone().filter(|_| is_resumable)
+    }
+}
+
+/// The requests of one round and their answers.
+#[derive(Debug, Default)]
+struct Counts {
+    requests: u64,
+    pages: u64,
+    masters: u64,
+    /// Answers without a page, and pages whose link Graph had sent before.
+    faults: u64,
+    /// Faults since the last accepted page.
+    faults_in_a_row: u64,
+    /// Tokens for a refused request since the last accepted page.
+    sign_ins: u64,
+}
+
+/// A running round: the host that the driver needs.
+struct Running<'a, R: Iterator<Item = Reply>> {
+    bench: &'a mut Bench,
+    replies: &'a mut Peekable<R>,
+    round: Round,
+    /// The link that the first request must have, if the last round was interrupted.
+    interrupted: Option<String>,
+    most_requests: u64,
+    counts: Counts,
+    /// The content of the received page.
+    summary: PageSummary,
+    /// The wait that the last refusal asks for. The next step must store it.
+    retry_after: Option<Duration>,
+    /// Whether the last input was a page or a master.
+    has_page: bool,
+}
+
+impl<R: Iterator<Item = Reply>> Host for Running<'_, R> {
+    fn round(&mut self) -> &mut Round {
+        &mut self.round
+    }
+
+    fn stored(&mut self) -> &mut Option<Record> {
+        &mut self.bench.store
+    }
+
+    fn now(&self) -> Instant {
+        self.bench.now
+    }
+
+    fn chance(&mut self) -> f64 {
+        JITTER
+    }
+
+    fn before_step(&mut self, input: &Input) -> bool {
+        self.bench.now += Duration::from_millis(1.0);
+        self.has_page = matches!(input, Input::Page(_) | Input::Master);
+        true
+    }
+
+    fn observe(&mut self, step: &Step) {
+        if self.has_page && matches!(step, Step::Apply | Step::SignIn(TokenReason::Next)) {
+            self.counts.sign_ins = 0;
+            self.counts.faults_in_a_row = 0;
+        }
+        if let Some(wait) = self.retry_after.take() {
+            let earliest = self.bench.now + wait;
+            assert!(
+                matches!(step, Step::StoreThrottle(until) if *until >= earliest),
+                "invariant 10: Graph asks to wait {wait:?}, but the next step is {step:?}"
+            );
+        }
+        match step {
+            Step::StoreThrottle(until) => self.bench.limiter.throttled(*until, self.bench.now),
+            Step::Commit { record, .. } | Step::SaveRecord { record, .. } => {
+                let is_known = record.link.as_ref().is_none_or(|link| self.bench.given.contains(link));
+                assert!(is_known, "invariant 7: stored {:?}", record.link);
+            }
+            _ => {}
+        }
+    }
+
+    fn store_failure(&mut self, step: &Step) -> Option<Box<Error>> {
+        self.replies.next_if(|reply| matches!(reply, Reply::NoStore))?;
+        if matches!(step, Step::StoreThrottle(_)) {
+            let floor = self.bench.stored_throttle.map_or(NEVER, |(until, _)| until.min(self.bench.floor));
+            self.bench.known_floor = Some(floor);
+        }
+        Some(Error::new(Code::Store, "the disk is gone"))
+    }
+
+    fn commits_first(&mut self) -> bool {
+        let has_conflict = self.replies.next_if(|reply| matches!(reply, Reply::Conflict)).is_some();
+        if has_conflict {
+            self.bench.store = self.bench.store.as_ref().map(Record::next_revision);
+        }
+        has_conflict
+    }
+
+    fn sign_in(&mut self, reason: TokenReason) -> Option<Input> {
+        match self.replies.next_if(|reply| matches!(reply, Reply::NoToken(_) | Reply::Interaction)) {
+            Some(Reply::NoToken(no_response)) => return Some(Input::Unreachable(no_response)),
+            Some(_) => return Some(Input::HostFailed(Error::new(Code::Interaction, "sign in"))),
+            None => {}
+        }
+        if matches!(reason, TokenReason::Unauthorized | TokenReason::Claims(_)) {
+            self.counts.sign_ins += 1;
+            assert!(self.counts.sign_ins <= 2, "invariant 9: {:?}", self.counts);
+        }
+        Some(Input::SignedIn)
+    }
+
+    fn fetch(&mut self, url: &str, is_master: bool) -> Option<Input> {
+        self.check_url(url);
+        if let Some(Reply::Throttled(ms)) = self.replies.next_if(|reply| matches!(reply, Reply::Throttled(_)))
+        {
+            self.bench.throttle_by_another_query(Duration::from_millis(f64::from(ms)));
+        }
+        let bench = &mut *self.bench;
+        if bench.limiter.throttled_until(bench.now) <= bench.now {
+            bench.now += bench.limiter.reserve(bench.now, JITTER);
+        }
+        let throttled_until = bench.limiter.throttled_until(bench.now);
+        if throttled_until > bench.now {
+            return Some(Input::Throttled(throttled_until));
+        }
+        assert!(bench.now >= bench.floor, "invariant 10: requested {:?} too early", bench.floor - bench.now);
+        self.counts.requests += 1;
+        assert!(self.counts.requests <= self.most_requests, "invariant 9: a round that does not end");
+        let answer = self.answer(is_master)?;
+        self.note_retry_after(&answer);
+        self.count(&answer);
+        Some(answer)
+    }
+
+    fn apply(&mut self) -> PageSummary {
+        std::mem::take(&mut self.summary)
+    }
+
+    fn commit(&mut self, _record: &Record) {
+        self.counts.pages += 1;
+    }
+
+    fn store_throttle(&mut self, until: Instant) {
+        self.bench.store_throttle(until);
+    }
+
+    fn sleep(&mut self, wait: Duration, _reason: WaitReason) -> Option<Input> {
+        self.bench.now += wait;
+        Some(Input::Slept)
+    }
+
+    fn sweep(&mut self, _after: Option<&str>, _completed: &Completed) -> Option<SweepSummary> {
+        Some(SweepSummary { has_changes: false, count_delta: 0, after: None })
+    }
+}
+
+impl<R: Iterator<Item = Reply>> Running<'_, R> {
+    fn check_url(&mut self, url: &str) {
+        let origin = Url::parse(url).unwrap().origin().ascii_serialization();
+        assert_eq!(origin, "https://graph.microsoft.com", "invariant 6");
+        let is_master = url.contains("/events/");
+        let is_query = url == self.bench.query.url(&self.bench.endpoint, None);
+        assert!(is_query || is_master || self.bench.given.contains(url), "invariant 7: {url}");
+        if let Some(link) = self.interrupted.take().filter(|_| !is_master) {
+            assert_eq!(url, link, "invariant 15: an interrupted round continues at its link");
+        }
+    }
+
+    fn note_retry_after(&mut self, answer: &Input) {
+        if let Input::Refused(refusal) = answer
+            && matches!(refusal.status, 408 | 429 | 500 | 502..=509)
+            // A reset signal does not ask to wait.
+            && !(refusal.status == 408 && is_reset_signal(refusal))
+            && let Some(seconds) = &refusal.retry_after
+        {
+            let wait = Duration::from_millis(seconds.parse::<f64>().unwrap() * 1000.0);
+            self.retry_after = Some(wait).filter(|wait| *wait > Duration::ZERO);
+            self.bench.floor = self.bench.floor.max(self.bench.now + wait);
+        }
+    }
+
+    fn count(&mut self, answer: &Input) {
+        match answer {
+            Input::Master => self.counts.masters += 1,
+            Input::Page(link) if link.url().starts_with(ROOT) && !self.bench.repeated => {}
+            _ => {
+                self.counts.faults += 1;
+                self.counts.faults_in_a_row += 1;
+            }
+        }
+        if matches!(answer, Input::Page(_) | Input::Master) {
+            self.bench.limiter.response_received();
+        }
+        let Counts { requests, pages, masters, faults, faults_in_a_row, .. } = self.counts;
+        assert!(faults_in_a_row <= MOST_FAULTS, "invariant 9: {:?}", self.counts);
+        assert!(requests <= pages + faults + masters + 10, "invariant 9: {:?}", self.counts);
+    }
+
+    /// The answer to a request. `None` if the process ends.
+    fn answer(&mut self, is_master: bool) -> Option<Input> {
+        let bench = &mut *self.bench;
+        Some(match self.replies.next_if(|reply| !matches!(reply, Reply::Conflict | Reply::NoStore)) {
+            None | Some(Reply::Next(..) | Reply::Delta(_) | Reply::Hostile(..)) if is_master => Input::Master,
+            None => {
+                self.summary = PageSummary { items: 1, made_progress: true, ..PageSummary::default() };
+                let link = bench.new_link();
+                Input::Page(if self.replies.peek().is_some() { Link::Next(link) } else { Link::Delta(link) })
+            }
+            Some(Reply::Next(name, item)) => {
+                let made_progress = item == Some(true);
+                self.summary =
+                    PageSummary { items: u32::from(item.is_some()), made_progress, ..PageSummary::default() };
+                if made_progress && name % 5 == 0 {
+                    self.summary.missing_masters.push(format!("m{name}"));
+                    self.summary.new_ids.push(format!("f{name}"));
+                }
+                Input::Page(Link::Next(bench.link(&name.to_string())))
+            }
+            Some(Reply::Delta(name)) => {
+                self.summary = PageSummary::default();
+                Input::Page(Link::Delta(bench.link(&name.to_string())))
+            }
+            Some(Reply::Hostile(which, is_next)) => {
+                let link = HOSTILE[which].to_owned();
+                Input::Page(if is_next { Link::Next(link) } else { Link::Delta(link) })
+            }
+            Some(Reply::Refused(status, code, seconds, claims)) => {
+                let codes = if CODES[code].is_empty() { vec![] } else { vec![CODES[code].to_owned()] };
+                Input::Refused(Box::new(Refusal {
+                    status,
+                    codes,
+                    retry_after: seconds.map(|seconds| seconds.to_string()),
+                    claims: claims.map(|claims| format!("{{\"a\":{claims}}}")),
+                    message: Some(format!("at {ROOT}/contacts/delta?t={SECRET}{}", "x".repeat(60))),
+                    ..Refusal::default()
+                }))
+            }
+            Some(Reply::NoResponse(no_response)) => Input::Unreachable(no_response),
+            Some(Reply::Malformed) => Input::Malformed(Malformed::NotJson),
+            Some(Reply::Crash) => return None,
+            Some(other) => unreachable!("{other:?} is not an answer to a request"),
+        })
+    }
+}
