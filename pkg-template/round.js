@@ -244,7 +244,7 @@ class RoundRun {
 
 const lost = () =>
   new DeltaError(
-    "this round lost its lock: its page was frozen, or another one took it; the next round goes on from what was stored",
+    "this round lost its lock: its page was frozen, or another one took it; the next round continues from what was stored",
     { code: "conflict", retryable: true },
   );
 
