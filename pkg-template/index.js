@@ -3,9 +3,11 @@
 import { Instance } from "./engine.js";
 import { DeltaError, bad, closed } from "./error.js";
 import { RoundLocks } from "./locks.js";
-import { Round, Sync, signalOf } from "./round.js";
+import { signalOf } from "./options.js";
+import { Round } from "./round.js";
 import { Entries } from "./shared.js";
 import { snapshot } from "./snapshot.js";
+import { Sync } from "./sync.js";
 import { windowAt } from "./window.js";
 
 const makeError = (message, fields) => new DeltaError(message, fields);

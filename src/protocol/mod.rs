@@ -6,6 +6,7 @@
 //! | [`record`] | what is stored of a query between its pages |
 //! | [`page`] | what a body says: its link, its items |
 //! | [`applier`] | the page at hand, from Graph's items to what is committed |
+//! | [`acknowledge`] | when a page is acknowledged, and what `next()`, `ack()` and `return()` get |
 //! | [`relation`] | relationship slices, folded into sets |
 //! | [`recent`] | which versions of items a round has met |
 //! | [`change`] | what a page does to the mirror, and what a sweep removes |
@@ -25,6 +26,7 @@
 //! | [`memory`] | a store in memory |
 //! | [`error`] | the closed list of error codes |
 
+pub mod acknowledge;
 pub mod applier;
 pub mod backoff;
 pub mod challenge;
