@@ -6,6 +6,7 @@
 //! | [`record`] | the state record: what is stored of a query between its pages |
 //! | [`page`] | reads the body of a page: its link and its items |
 //! | [`applier`] | applies one page, from Graph's items to what is committed |
+//! | [`acknowledge`] | when a page is acknowledged, and what `next()`, `ack()` and `return()` get |
 //! | [`relation`] | relationship slices, applied to sets |
 //! | [`recent`] | detects pages that bring nothing new |
 //! | [`change`] | what a page changes in the mirror, and what a sweep removes |
@@ -25,6 +26,7 @@
 //! | [`memory`] | a store in memory |
 //! | [`error`] | the closed list of error codes |
 
+pub mod acknowledge;
 pub mod applier;
 pub mod backoff;
 pub mod challenge;
