@@ -46,7 +46,7 @@ export function clientCredentials(options) {
       timer = setTimeout(() => {
         reject(
           new DeltaError(
-            `${waitingFor} gave nothing for ${timeout} ms; the next round goes on at the same page`,
+            `${waitingFor} gave nothing for ${timeout} ms; the next round continues at the same page`,
             { code: "network", retryable: true },
           ),
         );
@@ -77,7 +77,7 @@ export function clientCredentials(options) {
       answer = await Promise.race([late, response.json().catch(() => undefined)]);
     } catch (cause) {
       if (waitingFor !== root || cause instanceof DeltaError) throw cause;
-      throw new DeltaError(`no answer from ${root}; the next round goes on at the same page`, {
+      throw new DeltaError(`no response from ${root}; the next round continues at the same page`, {
         code: "network",
         retryable: true,
         cause,

@@ -1,17 +1,13 @@
-// The API of index.d.ts around the wasm's own exports. What is here is shorter in JavaScript:
-// loading, iterating, listening.
+// openDelta(), init() and the client of index.d.ts, around the wasm's own exports.
 import { Instance } from "./engine.js";
 import { DeltaError, bad, closed } from "./error.js";
 import { RoundLocks } from "./locks.js";
-import { Round, Sync, signalOf } from "./round.js";
+import { Feed, Query } from "./query.js";
 import { Entries } from "./shared.js";
 import { snapshot } from "./snapshot.js";
 import { windowAt } from "./window.js";
 
 const makeError = (message, fields) => new DeltaError(message, fields);
-
-/** Rows read at once by `items()`. */
-const CHUNK = 500;
 
 /**
  * `source` gives the wasm as a module, and where that comes from: what `init()` was given, else the
@@ -176,123 +172,4 @@ class Client {
       changes.close();
     }
   }
-}
-
-class Feed {
-  #made;
-  #make;
-
-  constructor(made, make, shared) {
-    this.#made = made;
-    this.#make = make;
-    this.key = shared.key;
-    const { get, subscribe } = shared.status;
-    this.status = { get, subscribe };
-    // For round.js, not for users.
-    Object.defineProperty(this, "shared", { value: shared });
-  }
-
-  round(options) {
-    this.shared.changes.called("round");
-    // Its consumer begins the next one.
-    this.shared.again = undefined;
-    return new Round(this, options, true);
-  }
-
-  reset() {
-    return this.call((wasm) => wasm.reset());
-  }
-
-  clear() {
-    return this.call((wasm) => wasm.clear());
-  }
-
-  /** The wasm's query. After a defect has ended its instance, another one with the same options. */
-  current() {
-    if (this.#made.instance.ended) {
-      const made = this.#make();
-      if (made.wasm.key !== this.key)
-        throw new DeltaError("a query that was made again has another key", { code: "internal" });
-      this.#made = made;
-    }
-    return this.#made;
-  }
-
-  async call(work) {
-    const { instance, wasm } = this.current();
-    return instance.run(() => work(wasm));
-  }
-}
-
-class Query extends Feed {
-  get mirrored() {
-    return true;
-  }
-
-  async sync(options) {
-    const signal = onlySignal(options);
-    const { shared } = this;
-    shared.changes.called("sync");
-    if (signal?.aborted) throw signal.reason;
-    shared.syncing ??= new Sync(this);
-    return shared.syncing.join(signal);
-  }
-
-  async all(options) {
-    const { occurrences } = readOptions(options, "all", ["occurrences"]);
-    return this.call((wasm) => wasm.all(occurrences === "complete"));
-  }
-
-  async *items(options) {
-    const {
-      after,
-      limit = Infinity,
-      occurrences,
-    } = readOptions(options, "items", ["after", "limit", "occurrences"]);
-    let left = limit;
-    const seen = new Set();
-    for (let next = after; left > 0;) {
-      if (seen.has(next)) throw new DeltaError("scan() of options.store goes in circles", { code: "store" });
-      seen.add(next);
-      const chunk = await this.call((wasm) =>
-        wasm.chunk(next, Math.min(limit, CHUNK), occurrences === "complete"),
-      );
-      yield* chunk.items.slice(0, left);
-      left -= chunk.items.length;
-      if ((next = chunk.next) === undefined) return;
-    }
-  }
-
-  get(id) {
-    return this.call((wasm) => wasm.get(String(id)));
-  }
-
-  count() {
-    return this.call((wasm) => wasm.count());
-  }
-
-  on(event, listener) {
-    if (event !== "change" || typeof listener !== "function") {
-      throw bad('on() takes "change", the only event there is, and a function');
-    }
-    return this.shared.changes.on(listener);
-  }
-}
-
-function onlySignal(options) {
-  readOptions(options, "sync", ["signal"], "; round() takes more");
-  return signalOf(options);
-}
-
-function readOptions(options, call, names, more = "") {
-  if (options === null || typeof (options ??= {}) !== "object")
-    throw bad(`the options of ${call}() must be an object`);
-  const other = Object.keys(options).find((name) => !names.includes(name));
-  if (other)
-    throw bad(`options.${other} is not an option of ${call}(): the options are ${names.join(", ")}${more}`);
-  const { after = "", limit = 1, occurrences = "complete" } = options;
-  if (typeof after !== "string") throw bad("options.after must be the id of an item");
-  if (!Number.isInteger(limit) || limit < 1) throw bad("options.limit must be a whole number of at least 1");
-  if (occurrences !== "complete") throw bad('options.occurrences must be "complete"');
-  return options;
 }

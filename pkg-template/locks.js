@@ -3,33 +3,6 @@
 // across clients: in a Worker a request that was cut off would hold up all later ones. Commits
 // compare the stored revision in any case.
 
-/** Waits for the callback that `start` is given, or rejects when the signal fires. */
-export function until(start, signal) {
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(signal.reason);
-    if (signal.aborted) return stop();
-    signal.addEventListener("abort", stop, { once: true });
-    start((value) => {
-      signal.removeEventListener("abort", stop);
-      resolve(value);
-    });
-  });
-}
-
-/** What a promise settles to, or a rejection when the signal fires first. */
-export async function orStopped(promise, signal) {
-  const settled = await until(
-    (resolve) =>
-      promise.then(
-        (value) => resolve({ value }),
-        (error) => resolve({ error, failed: true }),
-      ),
-    signal,
-  );
-  if (settled.failed) throw settled.error;
-  return settled.value;
-}
-
 /** The round locks of one client. */
 export class RoundLocks {
   /** By name, the end of the last round that holds or awaits the lock. */
@@ -67,13 +40,26 @@ export class RoundLocks {
     });
     this.#last.set(name, end);
     try {
-      if (before) await until((resolve) => before.then(resolve), signal);
+      if (before) await orAborted(before, signal);
     } catch (reason) {
       release();
       throw reason;
     }
     return release;
   }
+}
+
+/** Waits for a promise that does not reject. Rejects when the signal fires first. */
+function orAborted(promise, signal) {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason);
+    if (signal.aborted) return stop();
+    signal.addEventListener("abort", stop, { once: true });
+    promise.then(() => {
+      signal.removeEventListener("abort", stop);
+      resolve();
+    });
+  });
 }
 
 function acquireShared(locks, name, signal, lost) {

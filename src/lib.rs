@@ -1,17 +1,17 @@
-//! deltalink keeps a local copy of a Microsoft Graph collection and, after the first time, fetches
+//! deltalink keeps a local mirror of a Microsoft Graph collection. After the first round it fetches
 //! only what changed.
 //!
-//! The crate has two halves. [`protocol`] is pure: it knows Graph's rules and decides what happens
-//! next; it has no clock, no randomness and no JavaScript, and is tested by plain `cargo test`. The
-//! shell (`web`, wasm only) executes what [`protocol::round::Round`] decides: it sends requests,
-//! waits, asks for tokens and commits to the store.
+//! The crate has two halves. [`protocol`] is pure: it contains Graph's rules and decides what
+//! happens next. It has no clock, no randomness and no JavaScript, and is tested by plain `cargo
+//! test`. The shell (`web`, wasm only) executes what [`protocol::round::Round`] decides: it sends
+//! requests, waits, asks for tokens and commits to the store.
 //!
-//! What users import is the npm package made from `pkg-template/`; its `index.d.ts` documents the
-//! API.
+//! Users import the npm package made from `pkg-template/`; its `index.d.ts` documents the API.
 //!
 //! # One round, by hand
 //!
-//! The state machine is driven by its inputs. Here it lists the contacts of a tenant in one page:
+//! The state machine is driven by its inputs. This example lists the contacts of a tenant in one
+//! page:
 //!
 //! ```
 //! # #[cfg(not(target_family = "wasm"))] {

@@ -1,5 +1,5 @@
-//! The page at hand, from Graph's items to what is committed. The shell and the model tests run the
-//! same one.
+//! Applies one page: from Graph's items to the rows, removals and changes that are committed. The
+//! shell and the model tests both use it.
 //!
 //! ```text
 //! received ─► ids ─► (the rows of these ids are read) ─► apply ─► [master …] ─► delivered ─► committed
@@ -19,11 +19,11 @@ use super::record::Completed;
 use super::report::Report;
 use super::series::{is_master, missing_masters, named_master, side_row};
 
-/// The page at hand.
+/// The page that a round is working on.
 pub struct PageApplier<I> {
     items: Vec<I>,
     page: Option<Collapsed<I>>,
-    /// Series masters that are named by occurrences of the page and are not in it.
+    /// Series masters that occurrences of the page name and the page does not contain.
     masters: Vec<String>,
     effects: PageEffects<I>,
     seen: RecentVersions,
@@ -42,13 +42,13 @@ impl<I: Item> Default for PageApplier<I> {
 }
 
 impl<I: Item> PageApplier<I> {
-    /// Puts down what Graph sent.
+    /// Takes the items of a page as Graph sent them.
     pub fn received(&mut self, items: Vec<I>) {
         self.items = items;
     }
 
-    /// The ids whose rows [`Self::apply`] needs, in the order in which it needs them; none without
-    /// a mirror.
+    /// Collapses the page and returns the ids whose rows [`Self::apply`] needs, in the order in
+    /// which it needs them. Empty without a mirror.
     pub fn ids(&mut self, query: &Query) -> Vec<&str> {
         let page = self.page.insert(collapse(std::mem::take(&mut self.items), query.item_format()));
         if !query.mirror {
@@ -60,7 +60,7 @@ impl<I: Item> PageApplier<I> {
         page.entries.iter().map(|(id, _)| id).chain(&self.masters).map(String::as_str).collect()
     }
 
-    /// Applies the page to the rows of its ids.
+    /// Applies the page to the stored rows of its ids, given in the order of [`Self::ids`].
     pub fn apply(&mut self, rows: Vec<Option<Row<I>>>, mode: ApplyMode<'_>) -> PageSummary {
         let Some(page) = &mut self.page else { return PageSummary::default() };
         let entries = std::mem::take(&mut page.entries);
@@ -94,16 +94,17 @@ impl<I: Item> PageApplier<I> {
             self.effects = pass_through(entries, mode, &mut self.seen);
         }
         for (id, row) in std::mem::take(&mut self.masters).into_iter().zip(rows) {
-            // An occurrence that changed since this round brought it: what the round brought of its
-            // master may be older.
+            // The occurrence changed after this round received it, so the copy of its master that
+            // the round received may be older.
             if edited.contains(&id) || row.is_none_or(|row| row.round != mode.round) {
                 summary.missing_masters.push(id);
             }
         }
-        // A master that Graph lists replaces the one that was fetched.
+        // A master that Graph lists replaces the copy that was fetched.
         self.effects.remove.append(&mut side_rows);
         if mode.is_final_page && mode.has_consumer {
-            // Graph never spoke again of what was delivered before: it is not there.
+            // Graph completed the round without mentioning these ids again: the items no longer
+            // exist.
             let gone = std::mem::take(&mut summary.unacknowledged).into_iter().map(|id| Change::Remove {
                 id,
                 reason: Reason::Ghost,
@@ -117,7 +118,8 @@ impl<I: Item> PageApplier<I> {
         summary
     }
 
-    /// Puts a series master, fetched by itself, beside the mirror. False if it has no id.
+    /// Stores a series master that was requested separately beside the mirror. Returns false if it
+    /// has no id.
     pub fn master(&mut self, item: I, round: u32) -> bool {
         let id = item.string_property("id");
         if let Some(id) = &id {
@@ -126,8 +128,8 @@ impl<I: Item> PageApplier<I> {
         id.is_some()
     }
 
-    /// Ends a completed full round over a chunk of the mirror. `has_more` says that there may be
-    /// rows behind it.
+    /// Removes the ghosts of a completed full round from one chunk of the mirror. `has_more`:
+    /// further rows may follow the chunk.
     pub fn sweep(
         &mut self,
         rows: Vec<(String, Row<I>)>,
@@ -140,17 +142,17 @@ impl<I: Item> PageApplier<I> {
         SweepSummary { has_changes, count_delta: self.effects.count_delta, after }
     }
 
-    /// What the page does.
+    /// What the page changes.
     pub fn effects(&self) -> &PageEffects<I> {
         &self.effects
     }
 
-    /// The same, to put copies in the place of what its consumer gets.
+    /// What the page changes, to replace items by copies before a consumer receives the originals.
     pub fn effects_mut(&mut self) -> &mut PageEffects<I> {
         &mut self.effects
     }
 
-    /// Takes the page away, committed, and counts it.
+    /// Counts the page in the report after its commit and hands out its effects.
     pub fn committed(&mut self, report: &mut Report) -> PageEffects<I> {
         if let Some(page) = self.page.take() {
             report.count_page(&page);
@@ -161,10 +163,9 @@ impl<I: Item> PageApplier<I> {
     }
 }
 
-/// Of the ids that were delivered without an acknowledgement, those that this page does not settle.
+/// The ids that were delivered without acknowledgement and that this page does not settle.
 fn unacknowledged<I: Item>(entries: &[(String, Entry<I>)], mode: ApplyMode<'_>) -> Vec<String> {
-    // `sync()` leaves the removal of a delivered id to the next `round()`, whose consumer knows the
-    // id.
+    // `sync()` keeps undelivered removals pending; the next `round()` reports them to its consumer.
     let settles = |entry: &Entry<I>| mode.has_consumer || entry.upserted().is_some();
     let settled: HashSet<&str> =
         entries.iter().filter(|(_, entry)| settles(entry)).map(|(id, _)| id.as_str()).collect();

@@ -1,9 +1,9 @@
-//! How long to wait.
+//! Computes how long to wait before a retry.
 //!
-//! 1. `Retry-After` is a floor and kept in full: seconds, with a fraction in Graph's own sample, or
-//!    an HTTP date (graph-facts 5).
-//! 2. Without it, which includes browsers that may not read it, exponential back-off with full
-//!    jitter and a cap.
+//! 1. `Retry-After` is a minimum and is waited for in full. It is a number of seconds, with a
+//!    fraction in Graph's own sample, or an HTTP date (graph-facts 5).
+//! 2. Without the header, or in a browser that may not read it, the wait is an exponential back-off
+//!    with full jitter and a cap.
 
 use std::time::UNIX_EPOCH;
 
@@ -14,7 +14,7 @@ use super::time::{Duration, Instant};
 /// When and how often a request is retried.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Policy {
-    /// Failures in a row of one request, after which the round ends.
+    /// Consecutive failures of one request after which the round ends.
     pub attempts: u32,
     /// The first back-off.
     pub base: Duration,
@@ -22,12 +22,12 @@ pub struct Policy {
     pub cap: Duration,
     /// The longest single wait.
     pub max_wait: Duration,
-    /// A request without a sign of life for this long is cut.
+    /// A request on which nothing arrives for this long is cancelled.
     pub timeout: Duration,
 }
 
 impl WaitReason {
-    /// The reason as users see it.
+    /// The reason as users see it in `waits` and in the status.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Throttled => "throttled",
@@ -52,7 +52,7 @@ impl Default for Policy {
     }
 }
 
-/// What a wait is for.
+/// The reason of a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WaitReason {
@@ -60,18 +60,18 @@ pub enum WaitReason {
     Throttled,
     /// Graph answered 5xx or 408.
     Server,
-    /// No answer came.
+    /// No response came.
     Network,
     /// The host has no network.
     Offline,
-    /// An answer, or the rest of it, did not come in time.
+    /// The response, or the rest of it, did not come in time.
     Timeout,
-    /// An answer came that is no page.
+    /// The response was not a page.
     Malformed,
 }
 
-/// The longest wait that is believed, a day. Services were seen to ask for centuries; whoever
-/// believed that would never come back.
+/// The longest wait that is believed. Services have been seen to ask for centuries; a client that
+/// believed them would never come back.
 const LONGEST: Duration = Duration::DAY;
 
 /// How long a `Retry-After` header asks to wait from `now`. `None` if it cannot be read, or asks for
@@ -88,8 +88,8 @@ pub fn retry_after(header: &str, now: Instant) -> Option<Duration> {
     (wait <= LONGEST).then_some(wait.max(Duration::ZERO))
 }
 
-/// Digits with at most one point between them. `f64::from_str` also takes signs, exponents and
-/// `inf`, and weighs 12 KB gzipped.
+/// Reads digits with at most one decimal point. `f64::from_str` would also accept signs, exponents
+/// and `inf`, and adds 12 KB gzipped to the wasm.
 fn seconds(text: &str) -> Option<f64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |text: &str| -> Option<f64> {

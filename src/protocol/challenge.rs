@@ -1,10 +1,9 @@
-//! What a `WWW-Authenticate` header asks for: the claims that a token has to satisfy (graph-facts
-//! 6).
+//! Reads a `WWW-Authenticate` header: the claims that a token has to satisfy (graph-facts 6).
 //!
-//! 1. The header may hold several challenges, each with parameters in any order; the first `claims`
-//!    that can be read counts.
-//! 2. Its value is base64 or base64url of a JSON object, padded or not. What is neither is put
-//!    aside: a caller's sign-in must not be handed rubbish.
+//! 1. The header may hold several challenges, each with parameters in any order. The first `claims`
+//!    parameter that can be read counts.
+//! 2. Its value is a JSON object in base64 or base64url, padded or not. Any other value is ignored,
+//!    because it would reach the caller's sign-in.
 
 use base64::Engine;
 use base64::alphabet::STANDARD;
@@ -17,7 +16,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// The decoded claims, JSON in text form.
+/// The decoded claims as JSON text.
 pub fn claims(header: &str) -> Option<String> {
     let mut rest = header.as_bytes();
     while !rest.is_empty() {
@@ -31,20 +30,20 @@ pub fn claims(header: &str) -> Option<String> {
             }
             rest = behind;
         } else {
-            // The name of a scheme, or what parts two parameters.
+            // The name of a scheme, or a separator of two parameters.
             rest = behind.get(1..).unwrap_or_default();
         }
     }
     None
 }
 
-/// What stands before the next separator, and what from there on.
+/// Splits before the next separator.
 fn token(text: &[u8]) -> (&[u8], &[u8]) {
     let end = text.iter().position(|byte| b" \t,=".contains(byte)).unwrap_or(text.len());
     text.split_at_checked(end).unwrap_or((text, &[]))
 }
 
-/// A value, in quotes or bare, and what follows it.
+/// Splits off a value, quoted or bare, and returns what follows it.
 fn parameter(text: &[u8]) -> (Vec<u8>, &[u8]) {
     let mut value = Vec::new();
     let Some(mut rest) = text.strip_prefix(b"\"") else {
@@ -64,7 +63,7 @@ fn parameter(text: &[u8]) -> (Vec<u8>, &[u8]) {
     }
 }
 
-/// The text of a JSON object in base64 or base64url.
+/// Decodes a JSON object from base64 or base64url.
 fn decoded(value: &[u8]) -> Option<String> {
     let standard: Vec<u8> = value
         .iter()

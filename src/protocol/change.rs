@@ -1,19 +1,22 @@
-//! What a page does to the mirror.
+//! Computes what a page changes in the mirror.
 //!
 //! ```text
-//! items ─► collapse ─► entries, one an id ─► (the shell reads the rows of these ids) ─► apply ─► PageEffects: rows to put, ids to remove, changes to announce
+//! items ─► collapse ─► one entry per id ─► (the shell reads the rows of these ids) ─► apply
+//!      ─► PageEffects: rows to put, ids to remove, changes to announce
 //! ```
 //!
-//! 1. Within a page the last state of an id wins; over pages nothing is collapsed.
-//! 2. A full round replaces a row at the first sighting of its id in this round. Later sightings,
-//!    and all of an incremental round, replace too, or fold where `return=minimal` was asked for
-//!    (absent keeps, null sets null) or slices came.
-//! 3. Relationship slices are folded into sets ([`relation`]). Those of a full round are staged
-//!    until it is complete, so that nobody reads half a set.
-//! 4. A removal of an id that the mirror does not hold is silent (Graph reports events from outside
-//!    the window so), unless the id was delivered to a consumer who has not acknowledged it.
-//! 5. What a completed full round did not list is a ghost. Only a [`Completed`] full round can
-//!    sweep.
+//! 1. Within a page the last state of an id wins. Nothing is collapsed across pages.
+//! 2. A full round replaces a row when it receives the id for the first time. Later occurrences of
+//!    the id, and all items of an incremental round, replace the row too. They are merged into it
+//!    instead where `return=minimal` was requested (absent keeps, null sets null) or the item
+//!    carries relationship slices.
+//! 3. Relationship slices are merged into sets ([`relation`]). The sets of a full round are staged
+//!    until the round is complete, so that nobody reads half a set.
+//! 4. A removal of an id that the mirror does not hold is not announced, because Graph also reports
+//!    events outside the window this way. Exception: the id was delivered to a consumer who has not
+//!    acknowledged it.
+//! 5. A row that a completed full round did not list is a ghost. Only a [`Completed`] full round
+//!    may sweep.
 
 use std::collections::{HashMap, HashSet};
 
@@ -23,7 +26,7 @@ use super::record::Completed;
 use super::relation;
 use super::series::is_side_row;
 
-/// Which removals a kind of resource knows besides `@removed` (graph-facts 2.2).
+/// How a kind of resource marks removals besides `@removed` (graph-facts 2.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Dialect {
     /// `@removed` alone.
@@ -35,14 +38,14 @@ pub enum Dialect {
     DeletedDate,
 }
 
-/// Why something was removed.
+/// Why an item was removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// Gone; for events, gone from the window.
+    /// Deleted; for events, no longer in the window.
     Deleted,
-    /// Deleted but restorable.
+    /// Soft-deleted: Graph can restore it.
     Changed,
-    /// No longer listed by a full round.
+    /// A full round no longer lists it.
     Ghost,
 }
 
@@ -57,7 +60,7 @@ impl Reason {
     }
 }
 
-/// One item of a page, read.
+/// One item of a page after parsing.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Entry<I> {
     /// New or changed.
@@ -67,7 +70,7 @@ pub enum Entry<I> {
 }
 
 impl<I> Entry<I> {
-    /// The item, unless it is a removal.
+    /// The item, or `None` for a removal.
     pub fn upserted(&self) -> Option<&I> {
         match self {
             Self::Upsert(item) => Some(item),
@@ -76,16 +79,17 @@ impl<I> Entry<I> {
     }
 }
 
-/// Why an item was passed over.
+/// Why an item was skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Skipped {
-    /// It has no `id`, or one that is no text, or empty (seen in samples: graph-facts 7, 12).
+    /// It has no `id`, an empty one, or one that is not a string (seen in samples: graph-facts 7,
+    /// 12).
     NoId,
-    /// It is no object.
+    /// It is not an object.
     NotAnObject,
 }
 
-/// Reads one item.
+/// Reads the id of one item and whether the item is a removal.
 pub fn parse_item<I: Item>(item: I, dialect: Dialect) -> Result<(String, Entry<I>), Skipped> {
     if !item.is_object() {
         return Err(Skipped::NotAnObject);
@@ -98,13 +102,13 @@ pub fn parse_item<I: Item>(item: I, dialect: Dialect) -> Result<(String, Entry<I
     Ok((id, entry))
 }
 
-/// Whether an id tells its item apart. Lone surrogates arrive here as U+FFFD, so two ids that
-/// differ in them alone would be one; ids that begin with NUL would be taken for side rows.
+/// Whether an id identifies an item. Lone surrogates arrive as U+FFFD, so two ids that differ only
+/// in them would become one. An id that begins with NUL would be taken for a side row.
 fn is_usable(id: &str) -> bool {
     !id.is_empty() && !id.contains('\u{fffd}') && !is_side_row(id)
 }
 
-/// How this item says that it is gone, if it does.
+/// The reason of a removal, or `None` if the item is not a removal.
 pub fn removal<I: Item>(item: &I, dialect: Dialect) -> Option<Reason> {
     if let Some(removed) = item.get("@removed").filter(|removed| !removed.is_null()) {
         let soft = removed.string_property("reason").is_some_and(|reason| reason == "changed");
@@ -118,34 +122,34 @@ pub fn removal<I: Item>(item: &I, dialect: Dialect) -> Option<Reason> {
     gone.then_some(Reason::Deleted)
 }
 
-/// A page with one entry an id.
+/// A page with one entry per id.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Collapsed<I> {
-    /// In the order in which the ids were first met.
+    /// In the order in which the page first mentions the ids.
     pub entries: Vec<(String, Entry<I>)>,
-    /// Items of the page, the passed over ones included.
+    /// All members of `value`, including the skipped ones.
     pub items: u32,
-    /// Items that a later one of the same id replaced.
+    /// Items that a later item with the same id replaced.
     pub duplicates: u32,
     /// Items without an id.
     pub no_id: u32,
-    /// Members of `value` that are no objects.
+    /// Members of `value` that are not objects.
     pub not_an_object: u32,
 }
 
-/// How the items of a query are read.
+/// How the items of a query are parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ItemFormat {
-    /// The removals of its kind.
+    /// How the kind marks removals.
     pub dialect: Dialect,
-    /// Whether `return=minimal` was asked for.
+    /// Whether `return=minimal` was requested.
     pub minimal: bool,
-    /// Whether its kind has relationship slices.
+    /// Whether items of this kind may carry relationship slices.
     pub slices: bool,
 }
 
-/// Reads the items of a page; the last state of an id wins, folded where the page is `minimal` or
-/// has slices.
+/// Parses the items of a page. The last state of an id wins; items are merged where the page is
+/// `minimal` or has slices.
 pub fn collapse<I: Item>(items: Vec<I>, format: ItemFormat) -> Collapsed<I> {
     let mut page: Collapsed<I> = Collapsed {
         entries: Vec::with_capacity(items.len()),
@@ -190,64 +194,64 @@ pub fn collapse<I: Item>(items: Vec<I>, format: ItemFormat) -> Collapsed<I> {
 /// A row of the mirror.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row<I> {
-    /// The number of the round that last brought it.
+    /// The number of the round that last received it.
     pub round: u32,
     /// The object as readers see it.
     pub item: I,
     /// The names of the relationship sets among its properties.
     pub sets: Vec<String>,
-    /// The sets that a full round gathers, by name; readers see them when the round is complete.
+    /// The sets of a running full round, by name. Readers see them once the round is complete.
     pub staged: Option<I>,
 }
 
 impl<I> Row<I> {
-    /// A row without relationships.
+    /// A row without relationship sets.
     pub fn new(round: u32, item: I) -> Self {
         Self { round, item, sets: Vec::new(), staged: None }
     }
 }
 
-/// A change as it is announced.
+/// A change as listeners and consumers receive it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change<I> {
-    /// New or changed. `old` is the row before; `unchanged` if nothing differs from it.
+    /// New or changed.
     Upsert {
         /// Graph's id.
         id: String,
-        /// The whole object, or with `partial` what changed of it.
+        /// The whole object, or with `partial` only the changed properties.
         item: I,
-        /// The object before.
+        /// The row before the change.
         old: Option<I>,
-        /// The same etag, or deep-equal.
+        /// Whether the new row equals the old one: the same etag, or the same content.
         unchanged: bool,
-        /// Only from a feed: an absent property has not changed.
+        /// Feeds only: an absent property has not changed.
         partial: bool,
     },
     /// Removed.
     Remove {
         /// Graph's id.
         id: String,
-        /// WaitReason.
+        /// Why it was removed.
         reason: Reason,
-        /// The object before.
+        /// The row before the removal.
         old: Option<I>,
     },
 }
 
-/// What one page does.
+/// What one page changes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PageEffects<I> {
     /// Rows to write.
     pub put: Vec<(String, Row<I>)>,
     /// Rows to delete.
     pub remove: Vec<String>,
-    /// What to tell.
+    /// Changes to announce.
     pub changes: Vec<Change<I>>,
-    /// Items more in the mirror, or fewer.
+    /// How many items the mirror gains, or loses if negative.
     pub count_delta: i32,
-    /// Whether there is anything that this round has not brought before.
+    /// Whether the page contains anything that this round has not received before.
     pub made_progress: bool,
-    /// Whether relationship sets wait for the end of the round.
+    /// Whether relationship sets are staged until the round is complete.
     pub staged: bool,
 }
 
@@ -264,7 +268,7 @@ impl<I> Default for PageEffects<I> {
     }
 }
 
-/// What a page brought, as far as the round has to know.
+/// What the state machine needs to know about a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PageSummary {
     /// Members of `value`.
@@ -273,54 +277,54 @@ pub struct PageSummary {
     pub unidentified: u32,
     /// Whether any of them is new to this round.
     pub made_progress: bool,
-    /// Whether relationship sets wait for the end of the round.
+    /// Whether relationship sets are staged until the round is complete.
     pub staged: bool,
-    /// Items more in the mirror, or fewer.
+    /// How many items the mirror gains, or loses if negative.
     pub count_delta: i32,
     /// Ids new to the mirror.
     pub new_ids: Vec<String>,
-    /// Of the ids delivered without an acknowledgement, those that this page does not mention.
+    /// Ids that were delivered without acknowledgement and that this page does not mention.
     pub unacknowledged: Vec<String>,
-    /// Series masters that this round has not brought.
+    /// Series masters that occurrences name and this round has not received.
     pub missing_masters: Vec<String>,
-    /// Series masters that this page brings.
+    /// Series masters that this page contains.
     pub received_masters: Vec<String>,
 }
 
-/// What a sweep did to a chunk of the mirror.
+/// What a sweep changes in one chunk of the mirror.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SweepSummary {
-    /// Whether anything in it is to be written.
+    /// Whether the chunk has anything to write.
     pub has_changes: bool,
-    /// Items more in the mirror, or fewer.
+    /// How many items the mirror gains, or loses if negative.
     pub count_delta: i32,
-    /// Its last id; none if that was the end of the mirror.
+    /// The last id of the chunk, or `None` at the end of the mirror.
     pub after: Option<String>,
 }
 
-/// How a page is to be applied.
+/// How a page is applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ApplyMode<'a> {
     /// The number of the round.
     pub round: u32,
-    /// Whether it is a full one.
+    /// Whether the round is a full one.
     pub full: bool,
-    /// How its items are read.
+    /// How its items are parsed.
     pub format: ItemFormat,
-    /// Whether the query keeps its items.
+    /// Whether the query keeps its items in a mirror.
     pub has_mirror: bool,
-    /// Whether a consumer sees the items.
+    /// Whether a consumer receives the items.
     pub has_consumer: bool,
-    /// Whether the page is Graph's last one of the round.
+    /// Whether the page carries the deltaLink, so that it is the last one of the round.
     pub is_final_page: bool,
     /// Whether series masters are fetched for this query.
     pub has_masters: bool,
-    /// Ids that a consumer has got without acknowledging them: the mirror does not know them, but
-    /// their removal has to be told.
+    /// Ids that a consumer received without acknowledging them. The mirror does not hold them, yet
+    /// their removal has to be announced.
     pub delivered: &'a [String],
 }
 
-/// Applies a page to the rows that the mirror holds of its ids: `rows` in the order of `entries`.
+/// Applies a page to the stored rows of its ids: `rows` in the order of `entries`.
 pub fn apply<I: Item>(
     entries: Vec<(String, Entry<I>)>,
     rows: &mut dyn Iterator<Item = Option<Row<I>>>,
@@ -361,7 +365,7 @@ fn upsert<I: Item>(
     let (item, slices) = if mode.format.slices { relation::split(item) } else { (item, Vec::new()) };
     let sliced = !slices.is_empty();
     let again = row.as_ref().is_some_and(|row| row.round == mode.round);
-    // A full round replaces at the first sighting.
+    // A full round replaces the row when it receives the id for the first time.
     let fold = (mode.format.minimal || sliced) && (again || !mode.full);
     let (old, mut sets, staged) = match row {
         Some(row) => (Some(row.item), row.sets, row.staged),
@@ -369,7 +373,7 @@ fn upsert<I: Item>(
     };
     let mut item = match &old {
         Some(old) if fold => old.overlaid_with(&item),
-        // A sighting without slices says nothing of the sets.
+        // An item without slices says nothing about the sets: they stay.
         Some(old) if !sets.is_empty() => item.overlaid_with(&relation::sets(old, &sets)),
         _ => item,
     };
@@ -398,7 +402,7 @@ fn upsert<I: Item>(
     effects.changes.push(Change::Upsert { id, item, old, unchanged, partial: false });
 }
 
-/// Announces a page without a mirror to compare it with.
+/// Announces the changes of a feed, which has no mirror to compare them with.
 pub fn pass_through<I: Item>(
     entries: Vec<(String, Entry<I>)>,
     mode: ApplyMode<'_>,
@@ -410,13 +414,13 @@ pub fn pass_through<I: Item>(
             Entry::Remove(_) => seen.is_new(&id, REMOVED),
             Entry::Upsert(item) => match item.string_property(ETAG) {
                 Some(etag) => seen.is_new(&id, &etag),
-                // The text of an item is only made when its id comes again.
+                // Serializing an item is slow, so it is done only when its id comes again.
                 None => seen.is_new(&id, "") || seen.is_new(&id, &item.to_json()),
             },
         };
         effects.changes.push(match entry {
-            // Also in a full round: only the first sighting of an id is whole, and a feed cannot
-            // know which that is.
+            // In a full round too: only the first item of an id is whole, and a feed does not know
+            // which one that is.
             Entry::Upsert(item) => {
                 Change::Upsert { id, item, old: None, unchanged: false, partial: mode.format.minimal }
             }
@@ -430,14 +434,14 @@ const ETAG: &str = "@odata.etag";
 
 fn unchanged<I: Item>(old: &I, new: &I, folded: bool) -> bool {
     match (old.string_property(ETAG), new.string_property(ETAG)) {
-        // A folded object may carry the etag of before.
+        // A merged object may carry an old etag.
         (Some(old), Some(new)) if !folded => old == new,
         _ => old.equals(new),
     }
 }
 
-/// Ends a completed full round over some rows of the mirror: removes the ghosts, which it did not
-/// see, and shows the relationship sets that it gathered.
+/// Ends a completed full round for some rows of the mirror: removes the ghosts and publishes the
+/// staged relationship sets.
 pub fn sweep<I: Item>(rows: Vec<(String, Row<I>)>, completed: &Completed) -> PageEffects<I> {
     let mut effects = PageEffects::default();
     for (id, row) in rows {

@@ -1,12 +1,12 @@
-//! The clouds, and which links may have the token.
+//! The clouds, and the rule which links may receive the token.
 //!
-//! 1. One origin gets the token: the endpoint's. The port counts; the path does not, because Graph
-//!    rewrites paths between a request and its links.
+//! 1. Only one origin receives the token: the endpoint's. The port counts. The path does not,
+//!    because Graph rewrites paths between a request and its links.
 //! 2. Only `https`, or `http` on loopback.
-//! 3. A link is sent byte for byte. Nothing here decodes, parses for good, or rebuilds one; a
-//!    relative link is put behind the root as it is.
-//! 4. What a URL parser could read otherwise than it looks (control characters, back-slashes,
-//!    user-info) is foreign.
+//! 3. A link is sent byte for byte. Nothing here decodes or rebuilds it; a relative link is
+//!    appended to the root as it is.
+//! 4. A link that a URL parser could read differently from how it looks (control characters,
+//!    back-slashes, user-info) is foreign.
 
 use super::error::{Code, Error, Result};
 
@@ -18,17 +18,17 @@ pub const CLOUDS: [(&str, &str); 4] = [
     ("china", "https://microsoftgraph.chinacloudapi.cn/v1.0"),
 ];
 
-/// Graph's root: an origin and the path of a version.
+/// Graph's root: an origin and the path of an API version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// `https://host` or `https://host:port`, lower case, without a default port.
     origin: String,
-    /// `/v1.0`, without a slash at its end.
+    /// `/v1.0`, without a trailing slash.
     path: String,
 }
 
 impl Endpoint {
-    /// The root of a cloud.
+    /// The root of a named cloud.
     pub fn cloud(name: &str) -> Result<Self> {
         match CLOUDS.iter().find(|(cloud, _)| *cloud == name) {
             Some((_, root)) => Self::parse(root),
@@ -42,22 +42,23 @@ impl Endpoint {
         }
     }
 
-    /// A root of the caller's own.
+    /// A root that the caller gave.
     pub fn parse(root: &str) -> Result<Self> {
         let bad = |why: &str| {
             Error::new(
                 Code::BadRequest,
                 format!(
-                    "options.endpoint must be a root such as \"https://graph.microsoft.com/v1.0\": {why}, got {root:?}"
+                    "options.endpoint must be a root such as \"https://graph.microsoft.com/v1.0\": {why}, \
+                    got {root:?}"
                 ),
             )
         };
         if suspicious(root) || root.contains(['?', '#']) {
-            return Err(bad("it holds a character that does not belong there"));
+            return Err(bad("it contains a character that is not allowed there"));
         }
-        let split = split(root).ok_or_else(|| bad("it is no absolute http or https URL"))?;
+        let split = split(root).ok_or_else(|| bad("it is not an absolute http or https URL"))?;
         if split.authority.contains('@') {
-            return Err(bad("it must not hold a user or a password"));
+            return Err(bad("it must not contain a user name or a password"));
         }
         let origin = split.origin();
         let host = split.host();
@@ -68,45 +69,46 @@ impl Endpoint {
             let path = split.rest.trim_end_matches('/');
             Ok(Self { origin, path: if path.is_empty() { "/v1.0".into() } else { path.into() } })
         } else {
-            Err(bad("http is for loopback only, a token must not travel in clear"))
+            Err(bad("http is allowed for loopback only, because a token must not be sent unencrypted"))
         }
     }
 
-    /// Origin and path, without a slash at the end.
+    /// Origin and path, without a trailing slash.
     pub fn root(&self) -> String {
         format!("{}{}", self.origin, self.path)
     }
 
-    /// The only origin that gets the token.
+    /// The only origin that receives the token.
     pub fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// The scope to ask a token for.
+    /// The OAuth scope of a token for this root.
     pub fn scope(&self) -> String {
         format!("{}/.default", self.origin)
     }
 
-    /// The absolute form of a link that may have the token, or the refusal.
+    /// The absolute form of a link that may receive the token, or a `foreign-link` error.
     pub fn admit(&self, link: &str) -> Result<String> {
         let foreign = |why: &str| {
             Err(Error::new(
                 Code::ForeignLink,
                 format!(
-                    "a link leads away from {}: {why} ({}); the token was not sent, reset() starts over without this link",
+                    "a link leads away from {}: {why} ({}); the token was not sent, reset() starts over \
+                    without this link",
                     self.origin,
                     redacted(link)
                 ),
             ))
         };
         if suspicious(link) {
-            return foreign("it holds a control character or a back-slash");
+            return foreign("it contains a control character or a back-slash");
         }
         if let Some(rest) = link.strip_prefix('/') {
             if rest.starts_with('/') {
                 return foreign("it names a host without a scheme");
             }
-            // Some documented links begin below the version, some with it.
+            // Some documented links begin below the version, others with it.
             let versioned = link
                 .strip_prefix(self.path.as_str())
                 .is_some_and(|rest| matches!(rest.bytes().next(), None | Some(b'/' | b'?')));
@@ -120,7 +122,7 @@ impl Endpoint {
             return foreign("it is neither an http nor an https URL, nor a path");
         };
         if split.authority.contains('@') {
-            return foreign("it holds a user name before the host");
+            return foreign("it contains a user name before the host");
         }
         if split.origin() != self.origin {
             return foreign("its origin differs");
@@ -129,7 +131,7 @@ impl Endpoint {
     }
 }
 
-/// A link without what follows its path: tokens stay out of messages and reports.
+/// A link without everything after its path, so that no token reaches a message or a report.
 pub fn redacted(link: &str) -> String {
     let (path, rest) = link.split_at(link.find(['?', '#', '(']).unwrap_or(link.len()));
     let mut text: String = path.chars().take(200).filter(|c| !c.is_control()).collect();
@@ -139,7 +141,8 @@ pub fn redacted(link: &str) -> String {
     text
 }
 
-/// URL parsers drop tabs and line ends, trim spaces at the ends and read `\` as `/`.
+/// Whether a URL parser would read the text differently from how it looks: parsers drop tabs and
+/// line ends, trim spaces at the ends and read `\` as `/`.
 fn suspicious(text: &str) -> bool {
     text.chars().any(|c| c.is_ascii_control() || c == '\\')
 }
@@ -157,7 +160,8 @@ struct Split<'a> {
     rest: &'a str,
 }
 
-/// Scheme, authority and the rest of an absolute URL; nothing else is taken for one.
+/// Splits an absolute http or https URL into scheme, authority and the rest. `None` for any other
+/// text.
 fn split(url: &str) -> Option<Split<'_>> {
     let (scheme, after) = url.split_once("://")?;
     let secure = scheme.eq_ignore_ascii_case("https");
@@ -234,7 +238,9 @@ mod tests {
         ] {
             let message = Endpoint::parse(root).unwrap_err().message;
             assert!(
-                message.contains("http is for loopback only, a token must not travel in clear"),
+                message.contains(
+                    "http is allowed for loopback only, because a token must not be sent unencrypted"
+                ),
                 "{message}"
             );
         }

@@ -1,4 +1,4 @@
-//! What can go wrong, as one closed list of codes.
+//! The error type and the closed list of its codes.
 
 use std::fmt;
 
@@ -7,8 +7,7 @@ use serde::{Serialize, Serializer};
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
-        /// The `code` of a `DeltaError`. The same list stands in `index.d.ts`; a test holds the two
-        /// together.
+        /// The `code` of a `DeltaError`. A test checks that `index.d.ts` has the same list.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Code { $($(#[$doc])* $name,)* }
 
@@ -25,54 +24,53 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The caller's signal fired. Reported by itself only where the signal has no reason of its
-    /// own.
+    /// The caller's signal fired and has no reason of its own to throw.
     Aborted = "aborted",
-    /// No answer, or a cut one, after all attempts.
+    /// No complete response after all attempts.
     Network = "network",
-    /// The host says that it has no network.
+    /// The host reports that it has no network.
     Offline = "offline",
-    /// Graph asks for a wait that is longer than this round may take.
+    /// Graph asks for a longer wait than this round may take.
     Throttled = "throttled",
-    /// No token, or one that Graph refuses.
+    /// No token, or a token that Graph refuses.
     Unauthorized = "unauthorized",
-    /// Graph wants a token that satisfies claims.
+    /// Graph asks for a token that satisfies claims.
     Claims = "claims",
     /// The user has to sign in.
     Interaction = "interaction",
     /// The token lacks a permission.
     Forbidden = "forbidden",
-    /// The user, calendar or folder is not there.
+    /// The user, calendar or folder does not exist.
     NotFound = "not-found",
-    /// Wrong options, or a query that Graph refuses.
+    /// Invalid options, or a query that Graph refuses.
     BadRequest = "bad-request",
-    /// Graph has no delta query for this.
+    /// Graph has no delta query here.
     NotSupported = "not-supported",
-    /// Graph keeps on asking for full rounds.
+    /// Graph keeps asking for full rounds.
     ResyncLoop = "resync-loop",
-    /// Pages that bring nothing new, without an end.
+    /// Graph keeps sending pages that bring nothing new.
     Livelock = "livelock",
-    /// An answer that is no page of a delta query.
+    /// Graph's response is not a page of a delta query.
     Protocol = "protocol",
-    /// A link or a redirect to a host that must not get the token.
+    /// A link or a redirect leads to an origin that must not receive the token.
     ForeignLink = "foreign-link",
-    /// The store can't be opened, read or written.
+    /// The store cannot be opened, read or written.
     Store = "store",
     /// The store is full.
     Quota = "quota",
-    /// Another tab or process committed to the same query meanwhile.
+    /// Another tab or process committed to the same query in the meantime.
     Conflict = "conflict",
-    /// No account to keep the state under.
+    /// No account to store the state under.
     Account = "account",
     /// The client was closed, here or by another tab.
     Closed = "closed",
-    /// The wasm module can't be loaded.
+    /// The wasm module cannot be loaded.
     Wasm = "wasm",
     /// A defect of deltalink.
     Internal = "internal",
 }
 
-/// A result whose error is boxed: a result that carries the error in itself is copied at every `?`.
+/// A result with a boxed error: an unboxed one would be copied at every `?`.
 pub type Result<T, E = Box<Error>> = std::result::Result<T, E>;
 
 impl Serialize for Code {
@@ -81,20 +79,20 @@ impl Serialize for Code {
     }
 }
 
-/// An error before it becomes a JavaScript `DeltaError`. Serializes to its fields, without the
-/// message and `retryAt`, which is a Date.
+/// An error before it becomes a JavaScript `DeltaError`. Serializes to the fields of the
+/// `DeltaError` except the message and `retryAt`, which is a Date.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Error {
-    /// For programs.
+    /// What programs compare.
     pub code: Code,
-    /// For people: what was wrong, where, and the way out.
+    /// What people read: what was wrong, where, and the way out.
     #[serde(skip)]
     pub message: String,
     /// HTTP status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// Graph's innermost code.
+    /// The innermost error code of Graph's response.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub graph_code: Option<String>,
     /// Graph's `request-id`.
@@ -105,19 +103,19 @@ pub struct Error {
     pub client_request_id: Option<String>,
     /// Whether the same call may succeed later without a change.
     pub retryable: bool,
-    /// Not before this time, in milliseconds since 1970.
+    /// The earliest instant at which the same call may succeed.
     #[serde(skip)]
     pub retry_at: Option<Instant>,
-    /// Whether what the path names is gone for good, such as a folder that was deleted.
+    /// Whether the object that the path names was deleted for good, such as a folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gone: Option<bool>,
-    /// What the user's sign-in has to satisfy.
+    /// The claims that the user's sign-in has to satisfy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claims: Option<String>,
 }
 
 impl Error {
-    /// A failure that the same call will meet again.
+    /// An error that the same call would meet again.
     pub fn new(code: Code, message: impl Into<String>) -> Box<Self> {
         Box::new(Self {
             code,
@@ -133,7 +131,7 @@ impl Error {
         })
     }
 
-    /// A failure that may be gone next time.
+    /// An error that may not occur again.
     pub fn retryable(code: Code, message: impl Into<String>) -> Box<Self> {
         let mut failure = Self::new(code, message);
         failure.retryable = true;

@@ -1,12 +1,13 @@
-//! The little that the protocol asks of a JSON value.
+//! What the protocol needs from a JSON value.
 //!
-//! In the shell an item is the object that the host's own JSON parser made, handed on untouched; in
-//! native tests it is a `serde_json::Value`. What applies, merges and sweeps is written once, for
-//! both.
+//! In the shell an item is the object that the host's JSON parser made, passed on untouched. In
+//! native tests it is a `serde_json::Value`. The code that applies, merges and sweeps items is
+//! generic over both.
 
 /// A JSON value.
 pub trait Item: Clone {
-    /// The property of this name, if this is an object that has it. `null` is a value.
+    /// The property of this name, or `None` if this is not an object or has no such property.
+    /// `null` is a value.
     fn get(&self, name: &str) -> Option<Self>;
     /// The value, if it is a string.
     fn as_string(&self) -> Option<String>;
@@ -14,19 +15,19 @@ pub trait Item: Clone {
     fn as_number(&self) -> Option<f64>;
     /// The members, if it is an array.
     fn as_array(&self) -> Option<Vec<Self>>;
-    /// Whether it is an object, and neither an array nor `null`.
+    /// Whether it is an object. Arrays and `null` are not.
     fn is_object(&self) -> bool;
     /// Whether it is `null`.
     fn is_null(&self) -> bool;
-    /// Deep equality, whatever the order of the keys.
+    /// Deep equality, independent of the order of keys.
     fn equals(&self, other: &Self) -> bool;
-    /// A copy of this object with the properties of `newer` put over it.
+    /// A copy of this object in which the properties of `newer` replace those of the same name.
     fn overlaid_with(&self, newer: &Self) -> Self;
-    /// The names of its properties, if it is an object.
+    /// The names of its properties. Empty if it is not an object.
     fn property_names(&self) -> Vec<String>;
-    /// An object.
+    /// Makes an object.
     fn from_properties(named: Vec<(String, Self)>) -> Self;
-    /// A list.
+    /// Makes an array.
     fn from_members(members: Vec<Self>) -> Self;
     /// The value as JSON text.
     fn to_json(&self) -> String;
@@ -37,7 +38,7 @@ pub trait Item: Clone {
     }
 }
 
-/// Where there is no JavaScript, tests and tools use serde_json's value.
+/// Native tests and tools use serde_json's value.
 #[cfg(not(target_family = "wasm"))]
 mod native {
     use super::Item;

@@ -1,13 +1,13 @@
-//! A store that ends with its process: states and rows in memory, under the same rules as every
+//! The store in memory, which is lost when its process ends. It follows the same rules as every
 //! other store.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 
-/// What one commit writes. `V` is a JavaScript value in the shell, and JSON in native tests.
+/// What one commit writes. `V` is a JavaScript value in the shell and JSON in native tests.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch<V> {
-    /// The revision that must be stored now; none if nothing is.
+    /// The revision that must be stored before the commit, or `None` if no state may be stored.
     pub expect: Option<String>,
     /// The revision of the new state.
     pub revision: String,
@@ -35,7 +35,7 @@ impl<V> Default for Memory<V> {
 }
 
 impl<V: Clone> Memory<V> {
-    /// The state of a query.
+    /// The state record of a query.
     pub fn load(&self, key: &str) -> Option<V> {
         self.states.get(key).map(|(_, state)| state.clone())
     }
@@ -45,7 +45,7 @@ impl<V: Clone> Memory<V> {
         ids.iter().map(|id| self.rows.get(&(key.to_owned(), (*id).to_owned())).cloned()).collect()
     }
 
-    /// At most `limit` rows after an id, in the order of their ids.
+    /// Up to `limit` rows after an id, ordered by id.
     pub fn scan(&self, key: &str, after: Option<&str>, limit: usize) -> Vec<(String, V)> {
         let first = (key.to_owned(), after.unwrap_or_default().to_owned());
         let from = if after.is_some() { Bound::Excluded(first) } else { Bound::Included(first) };
@@ -53,7 +53,7 @@ impl<V: Clone> Memory<V> {
         rows.take(limit).map(|((_, id), row)| (id.clone(), row.clone())).collect()
     }
 
-    /// Writes a batch, all of it or nothing. False if another revision is stored.
+    /// Writes the whole batch, or nothing. Returns false if another revision is stored.
     pub fn commit(&mut self, key: &str, batch: Batch<V>) -> bool {
         let stored = self.states.get(key).map(|(revision, _)| revision);
         if stored != batch.expect.as_ref() {

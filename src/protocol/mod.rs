@@ -1,30 +1,32 @@
-//! The rules of Graph's delta query, without I/O. Time and chance are arguments.
+//! The rules of Graph's delta query, without I/O. Time and randomness are arguments.
 //!
-//! | file | what it decides |
+//! | module | what it decides |
 //! |---|---|
 //! | [`round`] | the state machine of one round: one input in, one step out |
-//! | [`record`] | what is stored of a query between its pages |
-//! | [`page`] | what a body says: its link, its items |
-//! | [`applier`] | the page at hand, from Graph's items to what is committed |
-//! | [`relation`] | relationship slices, folded into sets |
-//! | [`recent`] | which versions of items a round has met |
-//! | [`change`] | what a page does to the mirror, and what a sweep removes |
-//! | [`refusal`] | what an answer other than a page means |
-//! | [`challenge`] | the claims that a 401 or 403 asks for |
-//! | [`backoff`] | how long to wait |
-//! | [`rate`] | how fast a mailbox, or another scope of limits, may be asked |
-//! | [`resource`] | which resource a path names, and what that kind can do |
-//! | [`query`] | from options to the first URL, the Prefer header and the key |
-//! | [`endpoint`] | the clouds, and which links may have the token |
+//! | [`record`] | the state record: what is stored of a query between its pages |
+//! | [`page`] | reads the body of a page: its link and its items |
+//! | [`applier`] | applies one page, from Graph's items to what is committed |
+//! | [`acknowledge`] | when a page is acknowledged, and what `next()`, `ack()` and `return()` get |
+//! | [`relation`] | relationship slices, applied to sets |
+//! | [`recent`] | detects pages that bring nothing new |
+//! | [`change`] | what a page changes in the mirror, and what a sweep removes |
+//! | [`refusal`] | what a response with an error status means |
+//! | [`challenge`] | the claims that a 401 or 403 requires |
+//! | [`backoff`] | how long to wait before a retry |
+//! | [`rate`] | how fast requests of one throttling scope may be sent |
+//! | [`resource`] | the documented kinds of resources, and what each supports |
+//! | [`query`] | options, first URL, Prefer header and key of a query |
+//! | [`endpoint`] | the clouds, and which links may receive the token |
 //! | [`redact`] | keeps tokens and links out of messages |
-//! | [`series`] | masters of recurring events, and occurrences completed from them |
-//! | [`thrown`] | what an error of the caller's token source or `fetch` asks for |
-//! | [`time`] | ISO 8601 and HTTP dates |
-//! | [`item`] | the little that is asked of a JSON value |
-//! | [`report`] | what a round tells about itself |
+//! | [`series`] | series masters, and occurrences completed from them |
+//! | [`thrown`] | classifies what the caller's token source or `fetch` threw |
+//! | [`time`] | instants, durations and ISO 8601 |
+//! | [`item`] | what the protocol needs from a JSON value |
+//! | [`report`] | the report of a round |
 //! | [`memory`] | a store in memory |
 //! | [`error`] | the closed list of error codes |
 
+pub mod acknowledge;
 pub mod applier;
 pub mod backoff;
 pub mod challenge;

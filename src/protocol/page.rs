@@ -1,17 +1,17 @@
-//! What the body of a page says.
+//! Reads the body of a page.
 //!
-//! 1. Only the JSON key tells a nextLink from a deltaLink: the names inside the links do not
+//! 1. Only the JSON key tells a nextLink from a deltaLink; parameter names inside the links do not
 //!    (graph-facts 2.4).
 //! 2. A link may stand before or after `value`; `@odata.context` and counts are not needed.
-//! 3. A page without a link is an unfinished round, never a finished one (Graph's known issue
+//! 3. A page without a link means an unfinished round, never a finished one (Graph's known issue
 //!    22931).
 //! 4. An empty `value` with a nextLink is a page like any other.
-//! 5. A page with both links is against Graph's contract; following the nextLink loses nothing.
+//! 5. A page with both links violates Graph's contract. Following the nextLink loses nothing.
 
 use super::item::Item;
 use super::redact::redact_name;
 
-/// Where the round goes on, byte for byte as Graph sent it.
+/// The link where the round continues, byte for byte as Graph sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Link {
     /// More pages follow.
@@ -29,75 +29,81 @@ impl Link {
     }
 }
 
-/// A page as received.
+/// A page as Graph sent it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page<I> {
-    /// The link that this page brought.
+    /// The link of this page.
     pub link: Link,
     /// The members of `value`, untouched.
     pub items: Vec<I>,
 }
 
-/// Why a body with a good status is no page.
+/// Why the body of a successful response is not a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Malformed {
-    /// Nothing.
+    /// The body is empty.
     Empty,
-    /// An HTML page: of a proxy, or of a network that wants a sign-in of its own.
+    /// The body is an HTML page of a proxy, or of a network that asks for a sign-in.
     Html,
-    /// Bytes that are not UTF-8.
+    /// The bytes are not UTF-8.
     NotUtf8,
-    /// JSON that ends too early, or no JSON.
+    /// The body is not JSON, or is cut short.
     NotJson,
-    /// JSON, but no object.
+    /// The body is JSON but not an object.
     NotAnObject,
-    /// An `error` object came with a good status.
+    /// The body holds an `error` object.
     ErrorInside(String),
-    /// No `value`.
+    /// The body has no `value`.
     NoValue,
-    /// `value` is there and no list.
-    ValueNotAList,
+    /// `value` is not an array.
+    ValueNotAnArray,
     /// Neither `@odata.nextLink` nor `@odata.deltaLink`.
     NoLink,
-    /// A link that is no text, or empty.
-    LinkNotText,
-    /// The one object that was asked for has no id.
+    /// A link is empty or not a string.
+    LinkNotAString,
+    /// The single object that was requested has no id.
     NoId,
 }
 
 impl Malformed {
-    /// Of a text that is no JSON: what its beginning tells.
+    /// Classifies a text that is not JSON by its beginning.
     pub fn from_body(text: &str) -> Self {
         let text = text.trim_ascii();
         match text.bytes().next() {
             None => Self::Empty,
             Some(b'<') => Self::Html,
-            // What a decoder puts in the place of bytes that it can't read; other encodings of
-            // ASCII have zeros between.
+            // A decoder writes U+FFFD for bytes it cannot read. Other encodings of ASCII text
+            // contain zero bytes.
             _ if text.chars().any(|c| c == '\u{fffd}' || c == '\0') => Self::NotUtf8,
             Some(_) => Self::NotJson,
         }
     }
 
-    /// What to tell a person.
+    /// The reason as part of an error message.
     pub fn words(&self) -> String {
         match self {
             Self::Empty => "the body is empty".into(),
-            Self::Html => "the body is an HTML page, so something between here and Graph answered".into(),
+            Self::Html => {
+                "the body is an HTML page, so a proxy or a sign-in page answered instead of Graph".into()
+            }
             Self::NotUtf8 => "the body is not UTF-8".into(),
             Self::NotJson => "the body is not JSON, or was cut short".into(),
             Self::NotAnObject => "the body is JSON but not an object".into(),
-            Self::ErrorInside(code) => format!("the status says success but the body holds the error {code:?}"),
+            Self::ErrorInside(code) => {
+                format!("the status says success but the body holds the error {code:?}")
+            }
             Self::NoValue => "the body has no \"value\"".into(),
-            Self::ValueNotAList => "\"value\" is not a list".into(),
-            Self::NoLink => "the page has neither a nextLink nor a deltaLink, so the round is unfinished; with `top` on call recordings this is Graph's known issue 22931: leave `top` out".into(),
-            Self::LinkNotText => "the page's link is not a text".into(),
+            Self::ValueNotAnArray => "\"value\" is not an array".into(),
+            Self::NoLink => "the page has neither a nextLink nor a deltaLink, so the round is unfinished; \
+                with `top` on call recordings this is Graph's known issue 22931: leave `top` out"
+                .into(),
+            Self::LinkNotAString => "the page's link is not a string".into(),
             Self::NoId => "the series master that was asked for has no id".into(),
         }
     }
 }
 
-/// Reads the body of an answer whose status was good.
+/// Reads the body of a successful response.
 pub fn parse<I: Item>(body: &I) -> Result<Page<I>, Malformed> {
     if !body.is_object() {
         return Err(Malformed::NotAnObject);
@@ -105,7 +111,7 @@ pub fn parse<I: Item>(body: &I) -> Result<Page<I>, Malformed> {
     if let Some(error) = body.get("error").filter(Item::is_object) {
         return Err(Malformed::ErrorInside(redact_name(&error.string_property("code").unwrap_or_default())));
     }
-    let items = body.get("value").ok_or(Malformed::NoValue)?.as_array().ok_or(Malformed::ValueNotAList)?;
+    let items = body.get("value").ok_or(Malformed::NoValue)?.as_array().ok_or(Malformed::ValueNotAnArray)?;
     let link = match (link(body, "@odata.nextLink")?, link(body, "@odata.deltaLink")?) {
         (Some(next), _) => Link::Next(next),
         (None, Some(delta)) => Link::Delta(delta),
@@ -119,7 +125,7 @@ fn link<I: Item>(body: &I, key: &str) -> Result<Option<String>, Malformed> {
         None => Ok(None),
         Some(value) if value.is_null() => Ok(None),
         Some(value) => {
-            value.as_string().filter(|text| !text.is_empty()).map(Some).ok_or(Malformed::LinkNotText)
+            value.as_string().filter(|text| !text.is_empty()).map(Some).ok_or(Malformed::LinkNotAString)
         }
     }
 }
@@ -166,16 +172,16 @@ mod tests {
     #[test]
     fn a_body_without_a_list_of_items_is_no_page() {
         assert_eq!(parse_text(r#"{"@odata.nextLink":"n"}"#), Err(Malformed::NoValue));
-        assert_eq!(parse_text(r#"{"@odata.nextLink":"n","value":null}"#), Err(Malformed::ValueNotAList));
-        assert_eq!(parse_text(r#"{"@odata.nextLink":"n","value":{}}"#), Err(Malformed::ValueNotAList));
+        assert_eq!(parse_text(r#"{"@odata.nextLink":"n","value":null}"#), Err(Malformed::ValueNotAnArray));
+        assert_eq!(parse_text(r#"{"@odata.nextLink":"n","value":{}}"#), Err(Malformed::ValueNotAnArray));
         assert_eq!(parse_text("[]"), Err(Malformed::NotAnObject));
         assert_eq!(parse_text("3"), Err(Malformed::NotAnObject));
     }
 
     #[test]
     fn a_link_that_is_no_text_is_refused() {
-        assert_eq!(parse_text(r#"{"@odata.nextLink":7,"value":[]}"#), Err(Malformed::LinkNotText));
-        assert_eq!(parse_text(r#"{"@odata.deltaLink":"","value":[]}"#), Err(Malformed::LinkNotText));
+        assert_eq!(parse_text(r#"{"@odata.nextLink":7,"value":[]}"#), Err(Malformed::LinkNotAString));
+        assert_eq!(parse_text(r#"{"@odata.deltaLink":"","value":[]}"#), Err(Malformed::LinkNotAString));
     }
 
     #[test]

@@ -1,14 +1,14 @@
-//! From options to the first URL, the Prefer header and the key.
+//! A query: its first URL, its Prefer header and its key.
 //!
-//! 1. What Graph rejects is refused here, with the way out; `query` sends it all the same.
-//! 2. Values are percent-encoded, above all the `+` of an offset: Graph reads a bare one as a
+//! 1. What Graph would reject is rejected here, with the way out. Parameters in `options.query` are
+//!    sent unchecked.
+//! 2. Values are percent-encoded, above all the `+` of a time offset: Graph reads a bare `+` as a
 //!    space.
-//! 3. The key holds what shapes the answers: account, root, path, query in canonical form, id type,
-//!    time zone, further preferences, name (invariant 12). The page size and `minimal` may change
-//!    from round to round and are not in it.
-//! 4. No `Content-Type`: the event page calls it required on a GET, but there is no body to have
-//!    one, and in a browser it would only be one more header for the preflight to ask about
-//!    (graph-facts 1.3).
+//! 3. The key contains what determines the results: account, root, path, query in canonical form,
+//!    id type, time zone, further preferences and name (invariant 12). The page size and `minimal`
+//!    may change from round to round and are not part of it.
+//! 4. No `Content-Type`. Graph's page on events requires it on a GET, but a GET has no body, and in
+//!    a browser the header would have to pass the preflight (graph-facts 1.3).
 
 use super::change::{Dialect, ItemFormat};
 use super::endpoint::Endpoint;
@@ -22,48 +22,49 @@ mod options;
 
 pub use options::{LONGEST_WINDOW, MOST_IDS, Options, call_recordings, events, org_contacts, track};
 
-/// A query, ready to be sent.
+/// A query that can be sent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Query {
-    /// The kind, if Graph documents it.
+    /// The kind of resource, if Graph documents it.
     pub resource: Option<&'static Resource>,
-    /// The path below the root, and behind it the parameters, encoded.
+    /// The path below the root, followed by the encoded parameters.
     path_and_query: String,
     /// The parameters in canonical form, for the key.
     canonical: String,
-    /// The Prefer values, one header, in this order.
+    /// The Prefer values, sent as one header in this order.
     pub prefer: Vec<String>,
-    /// The Prefer values that shape what is stored, for the key.
+    /// The Prefer values that determine what is stored; they are part of the key.
     key_prefer: Vec<String>,
-    /// Whether `return=minimal` is asked for.
+    /// Whether `return=minimal` is requested.
     pub minimal: bool,
-    /// Whether a round from the query lists everything; one from `latest` or from a timestamp does
-    /// not.
+    /// Whether a round from the query itself is a full one. A round from `latest` or from a
+    /// timestamp is not.
     pub full: bool,
-    /// Whether what a full round does not list is gone. Not so where Graph lists a part only.
+    /// Whether an item that a full round does not list is gone. False where Graph lists only a part
+    /// of the items.
     pub lists_all: bool,
     /// The age of a mirror at which the next round is a full one.
     pub refresh: Option<Duration>,
-    /// Whether the items are kept.
+    /// Whether the items are stored.
     pub mirror: bool,
-    /// Events: below this path, with the id behind it, a series master is asked for by itself.
+    /// Events: the path under which a series master is requested by its id.
     pub masters: Option<String>,
-    /// A window that moves with the days: how far it reaches back and ahead, and the time zone.
-    /// [`Self::url`] is told where it is.
+    /// A window that moves with the days: days back, days ahead, time zone. [`Self::url`] receives
+    /// the window of the round.
     pub window: Option<(u32, u32, String)>,
-    /// `odata.maxpagesize`, where the kind has it: as configured, or Graph's own.
+    /// `odata.maxpagesize` if the kind has it: as configured, or Graph's default.
     pub page_size: Option<u32>,
-    /// The smallest page that is asked for where larger ones fail.
+    /// The smallest page size to fall back to where larger pages fail.
     pub min_page_size: u32,
-    /// Whose limits count its requests.
+    /// The workload whose limits apply to its requests.
     pub workload: Workload,
-    /// What shares them.
+    /// The scope of these limits.
     pub scope: String,
     name: Option<String>,
 }
 
 impl Query {
-    /// The first URL of a full round; of a rolling window, with where it is now, `start/end`.
+    /// The first URL of a full round. A rolling window is given as `start/end`.
     pub fn url(&self, endpoint: &Endpoint, window: Option<&str>) -> String {
         let mut url = endpoint.root() + &self.path_and_query;
         if let Some((start, end)) =
@@ -79,14 +80,13 @@ impl Query {
         url
     }
 
-    /// Where one series master is found by itself.
+    /// The URL of one series master.
     pub fn master(&self, endpoint: &Endpoint, id: &str) -> Option<String> {
         let below = self.masters.as_ref()?;
         Some(format!("{}{below}{}", endpoint.root(), segment("", id).ok()?))
     }
 
-    /// The values of the Prefer header, with another page size than the configured one if there is
-    /// one.
+    /// The values of the Prefer header. `page_size` replaces the configured page size.
     pub fn prefer(&self, page_size: Option<u32>) -> Vec<String> {
         const SIZE: &str = "odata.maxpagesize=";
         let mut values = self.prefer.clone();
@@ -97,7 +97,7 @@ impl Query {
         values
     }
 
-    /// How its items are read.
+    /// How its items are parsed.
     pub fn item_format(&self) -> ItemFormat {
         ItemFormat {
             dialect: self.dialect(),
@@ -106,7 +106,7 @@ impl Query {
         }
     }
 
-    /// The name under which the state is stored, to be read by people too.
+    /// The name under which the state is stored. People read it too, in developer tools.
     pub fn key(&self, account: &str, endpoint: &Endpoint) -> String {
         let mut key = key_prefix(account);
         key += &endpoint.root();
@@ -117,7 +117,7 @@ impl Query {
             key += &self.canonical;
         }
         for value in &self.key_prefer {
-            // A preference that reads like another part of the key is told apart from it.
+            // Distinguishes a preference from another part of the key that reads the same.
             let is_ambiguous = value == "feed"
                 || value.starts_with("name=")
                 || value.starts_with('$')
@@ -135,28 +135,28 @@ impl Query {
         key
     }
 
-    /// The name under which is stored until when Graph throttles its scope.
+    /// The name under which the throttle time of its scope is stored.
     pub fn throttle_key(&self, account: &str, endpoint: &Endpoint) -> String {
         format!("{}{} | not before | {}", key_prefix(account), endpoint.root(), escape_key_part(&self.scope))
     }
 
-    /// How removals are told.
+    /// How its kind marks removals.
     pub fn dialect(&self) -> Dialect {
         self.resource.map(|resource| resource.dialect).unwrap_or_default()
     }
 }
 
-/// What the keys of an account begin with.
+/// The common prefix of all keys of an account.
 pub fn key_prefix(account: &str) -> String {
     format!("{} | ", escape_key_part(account))
 }
 
-/// A part of a key without what parts the keys.
+/// Escapes the characters that separate the parts of a key.
 fn escape_key_part(text: &str) -> String {
     text.replace('%', "%25").replace('|', "%7C")
 }
 
-/// What stays as it is in a segment of a path.
+/// Characters that are not encoded in a path segment.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
@@ -168,7 +168,8 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'*')
     .remove(b'=');
 
-/// What stays as it is in a query parameter. Above all not `+`: Graph reads a bare one as a space.
+/// Characters that are not encoded in a query parameter. `+` is encoded: Graph reads a bare one as
+/// a space.
 const PARAMETER: &AsciiSet =
     &SEGMENT.add(b'=').remove(b':').remove(b',').remove(b'/').remove(b'(').remove(b')');
 
@@ -176,7 +177,7 @@ fn encode(text: &str) -> String {
     utf8_percent_encode(text, PARAMETER).to_string()
 }
 
-/// An id as a segment of a path.
+/// Encodes an id as a path segment.
 fn segment(option: &str, id: &str) -> Result<String> {
     if is_invalid(id, &[]) || id.bytes().all(|byte| byte == b'.') {
         let words = format!("{option} must be an id, got {id:?}");
@@ -185,7 +186,7 @@ fn segment(option: &str, id: &str) -> Result<String> {
     Ok(utf8_percent_encode(id, SEGMENT).to_string())
 }
 
-/// Whether a string is empty, or holds a control character or one of `others`.
+/// Whether a string is empty, or contains a control character or one of `others`.
 fn is_invalid(text: &str, others: &[char]) -> bool {
     text.is_empty() || text.contains(others) || text.contains(char::is_control)
 }

@@ -1,16 +1,16 @@
-//! How fast a scope may be asked: what Graph's limits count together (graph-facts 5).
+//! Limits the rate of requests per scope: what Graph's limits count together (graph-facts 5).
 //!
-//! 1. After a throttle nobody of the scope asks before the time that Graph gave (invariant 10). A
-//!    stored time is believed if it was written in the past and is not absurdly far off: a clock
-//!    may have been wrong.
-//! 2. So many requests at once and no more. After a throttle one at a time, each a little later
-//!    than it could, and one more with each answer that is none.
-//! 3. So many requests in a time and no more, for the limits that are documented. What other
-//!    clients use up is not known here: the throttle that follows is.
+//! 1. After a throttle no request of the scope is sent before the time that Graph gave (invariant
+//!    10). A stored time is believed if it was written in the past and is not absurdly far off,
+//!    because a clock may have been wrong.
+//! 2. Concurrency is capped. After a throttle it drops to 1 with jitter, then grows by 1 per
+//!    successful response.
+//! 3. Requests per period are capped at the documented limits. What other clients consume is not
+//!    known here; the throttle that follows is.
 
 use super::time::{Duration, Instant};
 
-/// What has limits of its own.
+/// A service with limits of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Workload {
     /// Outlook: limits per mailbox.
@@ -25,17 +25,17 @@ pub enum Workload {
     Other,
 }
 
-/// Longer stored waits are not believed: a week.
+/// A stored wait longer than a week is not believed.
 const ABSURD: Duration = Duration::from_millis(7.0 * 86_400_000.0);
-/// Clocks of two tabs of one machine do not differ by more.
+/// The largest difference between the clocks of two tabs of one machine.
 const SKEW: Duration = Duration::from_millis(60_000.0);
 /// Before any throttle: an instant that is in the past on every clock.
 const LONG_AGO: Instant = Instant::from_millis(0.0);
-/// The most that a request comes later than it could, while its scope recovers.
+/// The longest jitter of a request while its scope recovers.
 const JITTER: Duration = Duration::from_millis(1000.0);
 
 impl Workload {
-    /// Its name in the scope.
+    /// The name of the workload in the scope.
     const fn as_str(self) -> &'static str {
         match self {
             Self::Outlook => "outlook",
@@ -46,8 +46,8 @@ impl Workload {
         }
     }
 
-    /// Requests at once, requests in a time, that time in milliseconds (Graph's page "Microsoft
-    /// Graph service-specific throttling limits"). Only Outlook's number at once is documented.
+    /// Concurrent requests, requests per period, and the period (Graph's page "Microsoft Graph
+    /// service-specific throttling limits"). The concurrency is documented for Outlook only.
     const fn limits(self) -> (u32, f64, Duration) {
         let (at_once, requests, period_ms) = match self {
             Self::Outlook => (4, 10_000.0, 600_000.0),
@@ -59,7 +59,7 @@ impl Workload {
         (at_once, requests, Duration::from_millis(period_ms))
     }
 
-    /// What shares its limits: the mailbox for Outlook, else the workload.
+    /// The scope of the limits: the mailbox for Outlook, otherwise the workload.
     pub fn scope(self, mailbox: &str) -> String {
         let mut scope = self.as_str().to_owned();
         if self == Self::Outlook {
@@ -74,34 +74,34 @@ impl Workload {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RateLimiter {
     workload: Workload,
-    /// Not before, in milliseconds since 1970, and when that was said.
+    /// The throttle time, and when Graph gave it.
     until: Instant,
     at: Instant,
-    /// Requests at once, for now.
+    /// The current cap of concurrent requests.
     limit: u32,
-    /// Requests that are left in the time, and when that was counted.
+    /// Requests left in the period, and when that was computed.
     tokens: f64,
     refilled_at: Instant,
 }
 
 impl RateLimiter {
-    /// Of a scope that nothing is known of.
+    /// A limiter without history.
     pub fn new(workload: Workload) -> Self {
         let (limit, tokens, _) = workload.limits();
         Self { workload, until: LONG_AGO, at: LONG_AGO, limit, tokens, refilled_at: LONG_AGO }
     }
 
-    /// Not before; a time in the past where nothing is to be waited for.
+    /// The throttle time, or an instant in the past.
     pub fn throttled_until(&self, now: Instant) -> Instant {
         if believable(self.until, self.at, now) { self.until } else { LONG_AGO }
     }
 
-    /// How many may be under way at once.
+    /// How many requests may be in flight at once.
     pub fn limit(&self) -> u32 {
         self.limit
     }
 
-    /// Graph throttles the scope: nobody before then.
+    /// Graph throttles the scope until this instant.
     pub fn throttled(&mut self, until: Instant, now: Instant) {
         if until > self.throttled_until(now) {
             (self.until, self.at) = (until, now);
@@ -109,8 +109,8 @@ impl RateLimiter {
         self.limit = 1;
     }
 
-    /// What another tab, or this one before a reload, has stored: until when, and when that was
-    /// written.
+    /// Adopts the throttle time that another tab stored, or this one before a reload. `at` is when
+    /// it was written.
     pub fn adopt_stored(&mut self, until: Instant, at: Instant, now: Instant) {
         if believable(until, at, now) && until > now && until > self.throttled_until(now) {
             self.throttled(until, now);
@@ -118,13 +118,14 @@ impl RateLimiter {
         }
     }
 
-    /// An answer that was no throttle.
+    /// A response arrived that is not a throttle.
     pub fn response_received(&mut self) {
         let (most, ..) = self.workload.limits();
         self.limit = most.min(self.limit + 1);
     }
 
-    /// Takes one request; how long to wait before it, in milliseconds. `chance` in `0.0..1.0`.
+    /// Reserves one request. Returns how long to wait before sending it. `chance` in `0.0..1.0` is
+    /// the jitter.
     pub fn reserve(&mut self, now: Instant, chance: f64) -> Duration {
         let (most, requests, period) = self.workload.limits();
         let period = period.as_millis();
@@ -138,8 +139,8 @@ impl RateLimiter {
     }
 }
 
-/// Whether a time was given in the past and is not absurdly far off. A clock that is set back makes
-/// it one of the future.
+/// Whether a throttle time was written in the past and is not absurdly far off. After a clock was
+/// set back, it lies in the future.
 fn believable(until: Instant, at: Instant, now: Instant) -> bool {
     at <= now + SKEW && until - at <= ABSURD
 }

@@ -1,26 +1,26 @@
-//! Remembers which versions of which items a round has met, to notice pages that bring nothing new.
+//! Remembers which versions of items a round has received, to detect pages that bring nothing new.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// How many versions are remembered: more than any circle of pages that has been seen in practice.
+/// How many versions are remembered: more than any circle of pages observed in practice.
 const CAPACITY: usize = 1 << 15;
 
-/// The versions of items that a round met most recently, as hashes.
+/// Hashes of the item versions that a round received most recently.
 #[derive(Clone, Debug, Default)]
 pub struct RecentVersions {
     hashes: HashSet<u64>,
 }
 
 impl RecentVersions {
-    /// Whether this version of this item is met for the first time. Remembers it.
+    /// Returns whether this version of the item is new, and remembers it.
     pub fn is_new(&mut self, id: &str, version: &str) -> bool {
         let mut hasher = DefaultHasher::new();
         (id, version).hash(&mut hasher);
         let hash = hasher.finish();
         let new = !self.hashes.contains(&hash);
         if new && self.hashes.len() >= CAPACITY {
-            // A circle of pages is then noticed one turn later.
+            // A circle of pages is then detected one turn later.
             self.hashes.clear();
         }
         self.hashes.insert(hash);

@@ -1,49 +1,49 @@
-//! What is stored of a query between its pages: the state record.
+//! The state record: what is stored of a query between its pages.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::time::Instant;
 
-/// The version of the record's form. A record of a later one is refused, not guessed at.
+/// The version of the stored form. A record of another version is refused.
 pub const FORMAT: u32 = 1;
 
 const OTHER_VERSION: &str = "it was written by another version of deltalink";
 
-/// Where a query stands. Plain data, readable in the browser's developer tools. Times in
-/// milliseconds since 1970.
+/// The state of a query. Plain data, readable in the browser's developer tools.
 ///
-/// What is empty or zero is not stored; counters that are missing are 0.
+/// Empty lists and zeros are not stored. Missing counters default to 0.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
     /// [`FORMAT`].
     #[serde(deserialize_with = "this_format")]
     pub format: u32,
-    /// A random epoch and a counter: commits compare it.
+    /// A random epoch and a counter. Commits compare it.
     pub revision: String,
-    /// What comes next.
+    /// What the next round does first.
     pub phase: Phase,
-    /// The link to go on with, byte for byte: the nextLink while paging, else the deltaLink.
+    /// The link to continue with, byte for byte: the nextLink while paging, otherwise the
+    /// deltaLink.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
     /// The deltaLink that the running round began with.
     #[serde(rename = "start", default, skip_serializing_if = "Option::is_none")]
     pub start_link: Option<String>,
-    /// While sweeping: the last id that was looked at.
+    /// While sweeping: the last id that was swept.
     #[serde(rename = "after", default, skip_serializing_if = "Option::is_none")]
     pub sweep_after: Option<String>,
-    /// Of the running or the last round.
+    /// The kind of the running or last round.
     pub kind: Kind,
-    /// Counts the full rounds.
+    /// The number of full rounds so far.
     pub generation: u32,
-    /// Counts all rounds: rows carry the number of the one that last brought them.
+    /// The number of rounds so far. A row carries the number of the round that last received it.
     #[serde(rename = "round")]
     pub round_number: u32,
     /// The index of the next page of the running round.
     #[serde(rename = "page")]
     pub page_index: u32,
-    /// The Prefer values that were sent last.
+    /// The Prefer values of the last request.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prefer: Vec<String>,
     /// When the running or the last round began.
@@ -54,72 +54,72 @@ pub struct Record {
     /// When the last complete full round ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub full_at: Option<Instant>,
-    /// When Graph asked for a full round, since the last complete one.
+    /// When Graph asked for full rounds since the last complete round.
     #[serde(rename = "resets", default)]
     pub reset_times: Vec<Instant>,
-    /// The window of a rolling calendar that the link is for, `start/end`.
+    /// The window of a rolling calendar that the link belongs to, `start/end`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<String>,
-    /// Items in the mirror; none if that is not known.
+    /// The number of items in the mirror, or `None` if it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,
-    /// Series masters that occurrences of this round name and the round has not brought.
+    /// Series masters that occurrences of this round name and the round has not received.
     #[serde(rename = "masters", default, skip_serializing_if = "Vec::is_empty")]
     pub awaited_masters: Vec<String>,
-    /// Series masters that could not be had: the next round asks for them again.
+    /// Series masters that could not be fetched: the next round requests them again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing_masters: Vec<String>,
-    /// Ids new to the mirror that a consumer got with a page and has not acknowledged.
+    /// Ids new to the mirror that a consumer received and has not acknowledged.
     #[serde(rename = "delivered", default, skip_serializing_if = "Vec::is_empty")]
     pub unacknowledged: Vec<String>,
-    /// Whether rows of this full round hold relationship sets that are not shown yet.
+    /// Whether rows of this full round hold relationship sets that are not published yet.
     #[serde(default, skip_serializing_if = "is_false", with = "flag")]
     pub staged: bool,
-    /// Whether an item of this full round had no id: what the round did not list then may be there
-    /// all the same.
+    /// Whether an item of this full round had no usable id. Rows that the round did not list may
+    /// then still exist, so nothing is swept.
     #[serde(default, skip_serializing_if = "is_false", with = "flag")]
     pub unidentified: bool,
-    /// Whether the link was made with `return=minimal`: its pages may hold partial objects,
-    /// whatever is asked for now.
+    /// Whether the link was made with `return=minimal`. Its pages may hold partial objects,
+    /// whatever is requested now.
     #[serde(default, skip_serializing_if = "is_false", with = "flag")]
     pub minimal: bool,
-    /// Pages with items in a row that brought nothing new.
+    /// Consecutive pages with items that brought nothing new.
     #[serde(rename = "stale", default, skip_serializing_if = "is_zero")]
     pub no_progress_pages: u32,
-    /// Empty pages in a row.
+    /// Consecutive empty pages.
     #[serde(rename = "empty", default, skip_serializing_if = "is_zero")]
     pub empty_pages: u32,
-    /// Rounds in a row that ended because Graph refused the link.
+    /// Consecutive rounds that ended because Graph refused the link.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub refusals: u32,
-    /// When rounds ended with 402 or 403 on the link, an hour apart at least.
+    /// When rounds ended with 402 or 403 on the link, at least an hour apart.
     #[serde(rename = "forbidden", default, skip_serializing_if = "Vec::is_empty")]
     pub forbidden_times: Vec<Instant>,
     /// What this round fell back to after such refusals.
     #[serde(default, skip_serializing_if = "Fallback::is_none")]
     pub fallback: Fallback,
-    /// Whether this round was begun again because its pages brought nothing new.
+    /// Whether this round was restarted because its pages brought nothing new.
     #[serde(default, skip_serializing_if = "is_false", with = "flag")]
     pub restarted: bool,
-    /// The page size to ask for, where pages of the configured one brought nothing new.
+    /// The page size to request instead of the configured one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page_size: Option<u32>,
-    /// A page size that Graph could not make in this round; 0 if there is none.
+    /// A page size that failed in this round, or 0.
     #[serde(rename = "tooLarge", default, skip_serializing_if = "is_zero")]
     pub rejected_page_size: u32,
 }
 
-/// What comes next.
+/// What the next round does first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// A full round from the query itself.
+    /// It lists everything, from the query itself.
     Fresh,
-    /// The round goes on at the nextLink.
+    /// It continues at the nextLink.
     Paging,
-    /// Graph's pages are done; ghosts are still to be removed.
+    /// It removes the ghosts of a round whose pages are done.
     Sweeping,
-    /// The next round starts at the deltaLink.
+    /// It starts at the deltaLink.
     Idle,
 }
 
@@ -127,7 +127,7 @@ pub enum Phase {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Serialize, Deserialize)]
 #[serde(from = "u32", into = "u32")]
 pub enum Fallback {
-    /// Nothing: the round is at its own links.
+    /// Nothing: the round follows its own links.
     #[default]
     None,
     /// The deltaLink that the round began with.
@@ -167,27 +167,27 @@ impl From<Fallback> for u32 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// It lists everything, and what it does not list is gone.
+    /// It lists everything; an item that it does not list is gone.
     Full,
-    /// It lists what changed.
+    /// It lists changes.
     Incremental,
 }
 
-/// The right to remove ghosts: only a record whose full round is complete gives it.
+/// The right to remove ghosts. Only the record of a completed full round grants it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Completed {
     round: u32,
-    /// Whether the round could identify every item: only then is gone what it did not list.
+    /// Whether every item of the round had a usable id. Only then is an unlisted item gone.
     lists_all: bool,
 }
 
 impl Completed {
-    /// The number of the full round that is complete.
+    /// The number of the completed full round.
     pub fn round(&self) -> u32 {
         self.round
     }
 
-    /// Whether what the round did not list is gone.
+    /// Whether an item that the round did not list is gone.
     pub fn lists_all(&self) -> bool {
         self.lists_all
     }

@@ -1,21 +1,20 @@
 //! Keeps tokens and links out of messages, reports and logs (invariants 8 and 20).
 
-/// The longest run of characters without a space that a message may repeat. Access tokens and the
-/// tokens of links are longer.
+/// The longest word that a message may repeat. Access tokens and the tokens in links are longer.
 const LONGEST_WORD: usize = 40;
 
-/// What somebody else said, at most `most` characters of it, without any word that may be part of a
-/// link or a token.
+/// At most `most` characters of a foreign text, without any word that may be part of a link or a
+/// token.
 ///
-/// Words are removed before the text is cut: the start of a token is as secret as its end.
+/// Words are removed before the text is cut: the beginning of a token is as secret as its end.
 pub fn redact(said: &str, most: usize) -> String {
     let words: Vec<&str> =
         said.split(' ').map(|word| if word.len() < LONGEST_WORD { word } else { "…" }).collect();
     words.join(" ").chars().take(most).collect()
 }
 
-/// A name out of an answer, such as an error code or a request id: short, and not a token that the
-/// answer echoes.
+/// A name from a response, such as an error code or a request id, shortened. A token that the
+/// response echoes is removed.
 pub fn redact_name(name: &str) -> String {
     redact(name, 100)
 }

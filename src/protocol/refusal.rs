@@ -1,54 +1,54 @@
-//! What an answer other than a page means.
+//! Reads a response with an error status, and decides what it means.
 //!
-//! 1. Codes differ in letter case and stand at any depth of `innerError` or `innererror`; all of
-//!    them are compared, without case. The message is for people, with one exception that has no
-//!    code (graph-facts 4).
-//! 2. A status of 300 to 399, or an answer that hides a redirect, is never followed.
-//! 3. Data under an error status is not read.
+//! 1. Codes differ in letter case and stand at any depth of `innerError` or `innererror`. All of
+//!    them are compared, case-insensitively. Messages are for people; exceptions are named where
+//!    they are made (graph-facts 4).
+//! 2. A status of 300 to 399, or a redirect that the host hides, is never followed.
+//! 3. Data under an error status is ignored.
 
 use super::item::Item;
 use super::page::Malformed;
 use super::redact::redact_name;
 
-/// An answer whose status was not good.
+/// A response with an error status.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Refusal {
     /// HTTP status; 0 for a redirect that the host hides.
     pub status: u16,
     /// Graph's codes from the outermost to the innermost.
     pub codes: Vec<String>,
-    /// Graph's message, if there was one.
+    /// Graph's message, if it sent one.
     pub message: Option<String>,
     /// The `Retry-After` header.
     pub retry_after: Option<String>,
     /// The `Location` header.
     pub location: Option<String>,
-    /// The `request-id` header, or the one in the body.
+    /// The `request-id` header, or the id in the body.
     pub request_id: Option<String>,
-    /// What the token has to satisfy, decoded from the `WWW-Authenticate` header.
+    /// The claims that the token has to satisfy, decoded from the `WWW-Authenticate` header.
     pub claims: Option<String>,
-    /// What the body is if it is no JSON.
+    /// What the body is if it is not JSON.
     pub strange: Option<Malformed>,
 }
 
-/// What a refusal asks for.
+/// What to do about a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Another token.
+    /// Get another token.
     SignIn,
-    /// Later.
+    /// Wait as long as Graph says, then retry.
     Throttled,
-    /// Later.
+    /// Back off, then retry.
     Server,
-    /// The stored link is no longer good: a full round.
+    /// The stored link has expired: start a full round.
     Resync,
-    /// A redirect.
+    /// Do not follow a redirect.
     Redirect,
-    /// An end.
+    /// Do not retry.
     Final,
 }
 
-/// The codes that end a stored link, in lower case (graph-facts 4).
+/// The codes that invalidate a stored link, in lower case (graph-facts 4).
 const RESETS: [&str; 8] = [
     "syncstatenotfound",
     "syncstateinvalid",
@@ -60,11 +60,11 @@ const RESETS: [&str; 8] = [
     "invaliddeltatoken",
 ];
 
-/// The deepest nesting that is looked at. Graph nests three deep.
+/// The deepest nesting that is read. Graph nests three levels deep.
 const DEPTH: usize = 16;
 
 impl Refusal {
-    /// Reads the body of an error; without one, or with one that is no JSON, only the status is
+    /// Reads the body of an error. Without a body, or with one that is not JSON, only the status is
     /// known.
     pub fn read<I: Item>(status: u16, body: Option<&I>) -> Self {
         let mut refusal = Self { status, ..Self::default() };
@@ -84,7 +84,7 @@ impl Refusal {
         refusal
     }
 
-    /// Whether one of the codes is this one, whatever its letter case.
+    /// Whether one of the codes equals `code`, case-insensitively.
     pub fn has_code(&self, code: &str) -> bool {
         self.codes.iter().any(|seen| seen.eq_ignore_ascii_case(code))
     }
@@ -94,8 +94,7 @@ impl Refusal {
         self.codes.last().map(String::as_str)
     }
 
-    /// What to do about it. `stored` says that the request was made with a link, not with the query
-    /// itself.
+    /// What to do about it. `is_link`: the request was made with a link, not with the query itself.
     pub fn verdict(&self, is_link: bool) -> Verdict {
         match self.status {
             0 | 300..=399 => Verdict::Redirect,
@@ -103,7 +102,7 @@ impl Refusal {
             // Conditional access (graph-facts 6).
             403 if self.claims.is_some() => Verdict::SignIn,
             400 | 404..=428 | 430..=499 if is_link && self.is_reset_signal() => Verdict::Resync,
-            // Seen on a nextLink, with an empty message, and gone the next time (graph-facts 4).
+            // Seen on a nextLink with an empty message; the next request succeeded (graph-facts 4).
             404 if is_link && self.has_code("UnknownError") => Verdict::Server,
             429 | 509 => Verdict::Throttled,
             501 => Verdict::Final,
@@ -119,17 +118,17 @@ impl Refusal {
             || self.says_expired()
     }
 
-    /// Whether the link's delta token is refused as a parameter. Teams channels say it in words
-    /// only; one without a conversation says it of every link (graph-facts 4).
+    /// Whether Graph refuses the delta token as a parameter. Teams channels say so only in the
+    /// message; a channel without a conversation says it of every link (graph-facts 4).
     pub fn says_no_delta(&self) -> bool {
         self.message.as_deref().is_some_and(|message| {
             message.to_ascii_lowercase().contains("parameter 'deltatoken' not supported")
         })
     }
 
-    /// Whether a code or the message says that a token of the link is expired:
-    /// `Directory_ExpiredPageToken` and its like. Looked at on a link only, and only to list anew,
-    /// which is harmless.
+    /// Whether a code or the message says that a token of the link has expired, like
+    /// `Directory_ExpiredPageToken`. Used for links only, where listing anew is the harmless
+    /// choice.
     fn says_expired(&self) -> bool {
         let says = |text: &String| {
             let text = text.to_ascii_lowercase();

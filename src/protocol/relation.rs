@@ -1,9 +1,9 @@
-//! Relationship slices: `members@delta`, `manager@delta` and their like (graph-facts 2.2).
+//! Relationship slices: `members@delta`, `manager@delta` and similar properties (graph-facts 2.2).
 //!
-//! A slice says which objects came into a relationship and, with `@removed`, which left it; a big
-//! group comes several times in one round, each time with another slice. The mirror keeps the whole
-//! set as a list under the name of the relationship, `members`, in the order in which its objects
-//! came.
+//! A slice lists the objects that joined a relationship and, marked by `@removed`, those that left
+//! it. A large group comes several times in one round, each time with another slice. The mirror
+//! stores the whole set as an array under the name of the relationship, such as `members`, in the
+//! order in which the objects joined.
 
 use std::collections::HashMap;
 
@@ -11,10 +11,10 @@ use super::item::Item;
 
 const SLICE: &str = "@delta";
 
-/// Lists of objects by the name of their relationship.
+/// Arrays of objects by the name of their relationship.
 pub type Lists<I> = Vec<(String, Vec<I>)>;
 
-/// An item without its slices, and the slices by the name of their relationship.
+/// Splits an item into its other properties and its slices, by the name of their relationship.
 pub fn split<I: Item>(item: I) -> (I, Lists<I>) {
     let mut slices = Vec::new();
     let mut names = Vec::new();
@@ -29,8 +29,8 @@ pub fn split<I: Item>(item: I) -> (I, Lists<I>) {
     if slices.is_empty() { (item, slices) } else { (without(&item, &names), slices) }
 }
 
-/// Two sightings of an id within a page, when at least one has slices: all slices count, one after
-/// the other.
+/// Joins two items with the same id of one page, at least one of which has slices: all slices
+/// count, in order.
 pub fn join_slices<I: Item>(first: I, second: I, minimal: bool) -> I {
     let (first, slices) = split(first);
     let (second, more) = split(second);
@@ -50,7 +50,7 @@ pub fn join_slices<I: Item>(first: I, second: I, minimal: bool) -> I {
     item.overlaid_with(&I::from_properties(named))
 }
 
-/// Folds slices into the sets that an object holds under the names of their relationships.
+/// Applies slices to the sets that an object holds.
 pub fn fold<I: Item>(sets: &I, slices: Lists<I>) -> I {
     let mut folded = Vec::new();
     for (relation, slice) in slices {
@@ -63,7 +63,8 @@ pub fn fold<I: Item>(sets: &I, slices: Lists<I>) -> I {
 
 fn folded_set<I: Item>(old: Vec<I>, slice: Vec<I>) -> Vec<I> {
     let mut places: HashMap<String, usize> = HashMap::new();
-    // What left keeps its place until the end, so that the places found before stay right.
+    // Members that left keep their position until the end, so that positions found earlier stay
+    // valid.
     let mut members: Vec<(String, Option<I>)> = Vec::with_capacity(old.len());
     for member in old.into_iter().chain(slice) {
         let Some(id) = member.string_property("id") else { continue };
@@ -81,12 +82,12 @@ fn folded_set<I: Item>(old: Vec<I>, slice: Vec<I>) -> Vec<I> {
     members.into_iter().filter_map(|(_, member)| member).collect()
 }
 
-/// An item with the sets that a full round has gathered in the place of the ones it had.
+/// An item whose sets are replaced by those that a full round staged.
 pub fn with_staged_sets<I: Item>(item: &I, old: &[String], gathered: &I) -> I {
     let mut sets = Vec::new();
     for name in gathered.property_names() {
         let new = gathered.get(&name).unwrap_or_else(|| I::from_members(Vec::new()));
-        // The same objects in another order are no difference.
+        // The same objects in another order count as unchanged.
         let kept = item.get(&name).filter(|set| same_set(set, &new)).unwrap_or(new);
         sets.push((name, kept));
     }
@@ -99,7 +100,7 @@ fn same_set<I: Item>(one: &I, other: &I) -> bool {
     both == other.len() && folded_set(one, other).len() == both
 }
 
-/// A copy of an object without these names.
+/// A copy of an object without the properties of these names.
 fn without<I: Item>(item: &I, names: &[String]) -> I {
     let mut kept = Vec::new();
     for name in item.property_names() {
@@ -112,7 +113,7 @@ fn without<I: Item>(item: &I, names: &[String]) -> I {
     I::from_properties(kept)
 }
 
-/// The sets of an object, alone.
+/// An object with only the sets of `item`.
 pub fn sets<I: Item>(item: &I, names: &[String]) -> I {
     let mut sets = Vec::new();
     for name in names {

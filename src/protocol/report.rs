@@ -1,4 +1,4 @@
-//! What a round tells about itself. No token and no link is in it.
+//! The report of a round. It contains no token and no link.
 
 use serde::Serialize;
 
@@ -11,37 +11,36 @@ use super::time::{Duration, Instant};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// It has not.
+    /// The round is running.
     Running,
     /// The deltaLink is stored.
     Complete,
-    /// Ended early by its caller; the next round goes on.
+    /// The caller ended it early; the next round continues.
     Partial,
-    /// Ended by an error.
+    /// An error ended it.
     Failed,
 }
 
-/// Items that could not be read.
+/// Items that were skipped.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Skipped {
-    /// Without an id.
+    /// Items without a usable id.
     pub no_id: u32,
-    /// No objects.
+    /// Members of `value` that are not objects.
     pub not_an_object: u32,
 }
 
 /// One wait.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Wait {
-    /// What for.
+    /// Why the round waited.
     pub reason: WaitReason,
-    /// How long.
+    /// How long it waited.
     pub ms: Duration,
 }
 
-/// The `RoundReport` of `index.d.ts`. Times in milliseconds since 1970: they are not serialized,
-/// the shell adds them as dates.
+/// The `RoundReport` of `index.d.ts`. Instants are not serialized: the shell adds them as dates.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
@@ -49,43 +48,43 @@ pub struct Report {
     pub outcome: Outcome,
     /// The kind of the round.
     pub kind: Kind,
-    /// Counts the full rounds.
+    /// The number of full rounds of the query, this one included.
     pub generation: u32,
-    /// Whether an interrupted round was continued.
+    /// Whether the round continued an interrupted one.
     pub resumed: bool,
     /// Committed pages.
     pub pages: u32,
-    /// Items as received.
+    /// Items received.
     pub items: u32,
     /// Upserts of ids that the mirror did not hold.
     pub added: u32,
     /// Upserts that differ from the mirror.
     pub changed: u32,
-    /// Upserts that do not.
+    /// Upserts that equal the mirror's row.
     pub unchanged: u32,
     /// Removals that Graph reported of ids that the mirror held.
     pub removed: u32,
-    /// Removals that a full round implied.
+    /// Removals that a full round implies by not listing an item.
     pub ghosts: u32,
-    /// Items that a later one of the same page replaced.
+    /// Items that a later item with the same id on the same page replaced.
     pub duplicates: u32,
-    /// Items that could not be read.
+    /// Items that were skipped.
     pub skipped: Skipped,
-    /// Series masters that were fetched by themselves.
+    /// Series masters that were fetched separately.
     pub masters: u32,
-    /// The page size that was asked for in the place of the configured one.
+    /// The page size that was requested instead of the configured one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub page_size: Option<u32>,
     /// Requests sent.
     pub requests: u32,
     /// Requests that repeated a failed one.
     pub retries: u32,
-    /// Every wait.
+    /// Every wait, in order.
     pub waits: Vec<Wait>,
-    /// The code of the reset signal.
+    /// Why the round became a full one: the code of Graph's reset signal or of its refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resync: Option<String>,
-    /// When the round began, here.
+    /// When this run of the round began.
     #[serde(skip)]
     pub started_at: Instant,
     /// When it ended.
@@ -94,7 +93,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Of a round that has just begun.
+    /// The report of a round that has just begun.
     pub fn new(now: Instant) -> Self {
         Self {
             outcome: Outcome::Running,
@@ -121,7 +120,7 @@ impl Report {
         }
     }
 
-    /// Counts what a page held.
+    /// Counts the items of a page.
     pub fn count_page<I>(&mut self, page: &Collapsed<I>) {
         self.items += page.items;
         self.duplicates += page.duplicates;
@@ -129,7 +128,7 @@ impl Report {
         self.skipped.not_an_object += page.not_an_object;
     }
 
-    /// Counts what a page did.
+    /// Counts the changes of a page.
     pub fn count_changes<I>(&mut self, applied: &PageEffects<I>) {
         for change in &applied.changes {
             let counter = match change {
@@ -143,7 +142,7 @@ impl Report {
         }
     }
 
-    /// Closes the report.
+    /// Records how the round ended. Later calls have no effect.
     pub fn end(&mut self, outcome: Outcome, now: Instant) {
         if self.outcome == Outcome::Running {
             self.outcome = outcome;

@@ -1,29 +1,29 @@
-//! The delta resources that Graph documents, and what each can do (graph-facts 3).
+//! The delta resources that Graph documents, and what each supports (graph-facts 3).
 //!
-//! A path that is not here passes freely: Graph adds kinds faster than a list can follow.
+//! An unknown path is accepted: Graph adds kinds faster than a list can follow.
 
 use super::change::Dialect;
 use super::rate::Workload;
 
-/// How the size of a page is asked for.
+/// How the page size is requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PageSize {
-    /// By `Prefer: odata.maxpagesize`, a wish (graph-facts 2.3).
+    /// By `Prefer: odata.maxpagesize`, which Graph may ignore (graph-facts 2.3).
     Prefer,
     /// By `$top`.
     Top,
-    /// Not at all.
+    /// It cannot be requested.
     Fixed,
 }
 
-/// How many ids the filter takes.
+/// How many ids the id filter may contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdFilter {
-    /// It takes none.
+    /// The kind has no id filter.
     None,
     /// At most 50.
     Fifty,
-    /// As many as a URL can hold.
+    /// As many as fit into a URL.
     UrlLength,
 }
 
@@ -34,36 +34,36 @@ pub struct Resource {
     pub name: &'static str,
     /// Lower-case paths; `*` stands for one segment, `~` for `me` or `users/*`.
     paths: &'static [&'static str],
-    /// System query options that it takes, without the `$`.
+    /// The system query options that it supports, without the `$`.
     pub query_options: &'static [&'static str],
-    /// Properties besides `id` without which an item cannot be understood: `$select` always names
-    /// them. Where removals are told by a facet, Graph leaves it out unless it is selected.
+    /// Properties besides `id` that are needed to understand an item: `$select` always contains
+    /// them. Graph omits the facet that marks a removal unless it is selected.
     pub required_properties: &'static [&'static str],
-    /// The id filter.
+    /// How many ids the id filter may contain.
     pub id_filter: IdFilter,
-    /// The page size.
+    /// How the page size is requested.
     pub page_size: PageSize,
-    /// Whether `Prefer: return=minimal` works.
+    /// Whether `Prefer: return=minimal` is supported.
     pub minimal: bool,
-    /// Whether its answers may hold relationship slices, `members@delta`.
+    /// Whether its items may carry relationship slices, such as `members@delta`.
     pub slices: bool,
-    /// Whose limits count its requests. Outlook: `Prefer: IdType="ImmutableId"` works.
+    /// The workload whose limits apply. Outlook also supports `Prefer: IdType="ImmutableId"`.
     pub workload: Workload,
-    /// Events: `Prefer: outlook.timezone` works.
+    /// Events: whether `Prefer: outlook.timezone` is supported.
     pub time_zone: bool,
-    /// Removals besides `@removed`.
+    /// How removals are marked besides `@removed`.
     pub dialect: Dialect,
-    /// Whether a round from the query lists everything there is. Chat messages: those of the last 8
-    /// months only (graph-facts 2.6).
+    /// Whether a full round lists everything. Chat messages: only those of the last 8 months
+    /// (graph-facts 2.6).
     pub lists_all: bool,
-    /// Whether Graph reports removals at all.
+    /// Whether Graph reports removals of this kind.
     pub reports_removals: bool,
-    /// Whether the `Location` of a reset is to be followed.
+    /// Whether the `Location` of a reset is followed.
     pub follows_location: bool,
-    /// The least permission that reads it, as its page in Graph's reference names it; empty where
-    /// that was not looked up.
+    /// The least privileged permission that reads it, from its page in Graph's reference. Empty
+    /// where it was not looked up.
     pub permission: &'static str,
-    /// Only an app-only token can read it.
+    /// Whether only an app-only token can read it.
     pub app_only: bool,
 }
 
@@ -182,7 +182,7 @@ pub const RESOURCES: &[Resource] = &[
     Resource { name: "directoryRole", paths: &["directoryroles/delta"], ..DIRECTORY },
     Resource {
         name: "driveItem",
-        // Of a drive's root and of a folder in it; `*/*` is a user, a group or a site.
+        // The root of a drive, and a folder in it. `*/*` is a user, a group or a site.
         paths: &[
             "me/drive/root/delta",
             "drives/*/root/delta",
@@ -247,19 +247,19 @@ pub const RESOURCES: &[Resource] = &[
     Resource { name: "user", paths: &["users/delta"], ..PEOPLE },
 ];
 
-/// The kind by Graph's name.
+/// Finds a kind by Graph's name.
 pub fn named(name: &str) -> Option<&'static Resource> {
     RESOURCES.iter().find(|resource| resource.name == name)
 }
 
-/// The kind that a path names, if it is documented.
+/// Finds the documented kind that a path names.
 pub fn find(path: &str) -> Option<&'static Resource> {
     let path = path.trim_start_matches('/').to_ascii_lowercase();
     let segments: Vec<&str> = path.split('/').map(segment_name).collect();
     RESOURCES.iter().find(|resource| resource.paths.iter().any(|pattern| matches(pattern, &segments)))
 }
 
-/// Whose limits count the requests of a path that is not documented.
+/// The workload of a path that is not documented.
 pub fn workload(path: &str) -> Workload {
     let path = path.trim_start_matches('/').to_ascii_lowercase();
     let segments: Vec<&str> = path.split('/').map(segment_name).collect();
@@ -288,7 +288,7 @@ pub fn workload(path: &str) -> Workload {
     }
 }
 
-/// A segment without its arguments and without the namespace that SDKs write.
+/// A path segment without its arguments and without the namespace that SDKs write.
 fn segment_name(segment: &str) -> &str {
     let name = segment.split_once('(').map_or(segment, |(name, _)| name);
     name.strip_prefix("microsoft.graph.").unwrap_or(name)

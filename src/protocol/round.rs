@@ -1,15 +1,15 @@
-//! One round as a state machine: no I/O, no clock, no JavaScript. The shell reports what happened
-//! to [`Round::step`] and does what the [`Step`] says. One input in, one step out.
+//! One round as a state machine: no I/O, no clock, no JavaScript. The shell reports an [`Input`] to
+//! [`Round::step`] and executes the [`Step`] that it returns.
 //!
 //! ```text
 //!            Begin           Loaded                SignedIn            Page              Applied
 //!   Start ──────────► Loading ────────► SigningIn ─────────► Fetching ──────► Applying ─────────► Delivering
 //!                     │   │               ▲  ▲  ▲              │ │ │ ▲            │  │              │ Delivered
 //!                     │   │         Slept │  │  │ 401, twice   │ │ │ └────────────┘  │              ▼
-//!                     │   │       Sleeping┘  │  └──────────────┘ │ │ series masters  │           Waiting
-//!                     │   │          ▲       │ Committed         │ │                 │              │ Acked
+//!                     │   │       Sleeping┘  │  └──────────────┘ │ │ series masters  │           Awaiting
+//!                     │   │          ▲       │ Committed         │ │                 │              │ Acknowledged
 //!                     │   │          └───────┼───────────────────┘ │                 │              ▼
-//!                     │   │  429, 5xx, no    Noting ◄──────────────┴─────────────────┘          Committing
+//!                     │   │  429, 5xx, no    Saving ◄──────────────┴─────────────────┘          Committing
 //!                     │   │  answer, no page   reset signal, link refused, ids to deliver           │ Committed
 //!                     │   │ sweeping                                                                ▼
 //!                     │   └────────────────► Sweeping ── Swept ──► Delivering      more pages: SigningIn
@@ -17,55 +17,54 @@
 //!                 any defect: Ended             └─────────────────────────────────── else: Ended
 //! ```
 //!
-//! | file | what it holds |
+//! | file | content |
 //! |---|---|
-//! | this one | states, inputs and steps, and every transition between them |
+//! | this one | states, inputs, steps, and every transition between states |
 //! | `resume.rs` | where a round starts, from the record |
-//! | `attempts.rs` | the request at hand: failures, back-off, throttles, sign-ins |
+//! | `attempts.rs` | the current request: failures, back-off, throttles, sign-ins |
 //! | `pages.rs` | a page from its link to its commit; the sweep |
-//! | `progress.rs` | link cycles, pages without progress, page sizes |
+//! | `progress.rs` | circles of links, pages without progress, page sizes |
 //! | `resync.rs` | refused links and reset signals |
-//! | `explain.rs` | a refusal in words |
+//! | `explain.rs` | the error message of a refusal |
 //!
-//! Before a sleep that Graph asked for, and before an end with `throttled`, the throttle time is
-//! stored (StoringThrottle).
+//! `Awaiting` is `AwaitingAcknowledgement` and `Saving` is `SavingRecord`. Before a sleep that
+//! Graph asked for, and before an end with `throttled`, the throttle time is stored (state
+//! `StoringThrottle`).
 //!
-//! The rules, with the invariants of the design that they keep:
+//! The rules. Numbers in parentheses are invariants of the design.
 //!
-//! 1. A page commits with its link, after its acknowledgement, or not at all (1, 2).
-//! 2. A round goes on where the record says: at the nextLink, at the deltaLink, in the sweep, or
-//!    from the query itself.
-//! 3. Every link is checked before it is stored and again before it is asked for (6); it is never
+//! 1. A page is committed together with its link, after its acknowledgement, or not at all (1, 2).
+//! 2. A round continues where the record says: at the nextLink, at the deltaLink, in the sweep, or
+//!    at the query itself.
+//! 3. Every link is checked before it is stored and again before it is requested (6). It is never
 //!    rebuilt (7).
-//! 4. Failures leave the record as it is (14). The count of failures starts anew with each page.
-//! 5. A 401 asks for another token, one with claims for a token that satisfies them: twice at most
-//!    before the next page, and for the same thing only once.
-//! 6. 408, 429, 5xx and no answer at all are waited for: `Retry-After` is a floor (10), the number
-//!    of attempts a ceiling (9). A wait that Graph asks for is stored and holds for all that shares
-//!    its limits. Without a network the round waits for one, as long as for anything else. Pages
-//!    that fail twice with 503, 504, 408 or in silence are asked for in half the size, and grow
-//!    back.
+//! 4. Failures leave the record as it is (14). Failures are counted per page.
+//! 5. A 401 asks the token source for another token, a 401 or 403 with claims for a token that
+//!    satisfies them: at most twice per page, and once for the same reason.
+//! 6. After 408, 429, 5xx or no response the request is retried. `Retry-After` is the minimum wait
+//!    (10), `retry.attempts` the maximum number of attempts (9). A throttle time is stored and
+//!    holds for the whole throttling scope. Offline, the round waits for a network, as long as for
+//!    any other reason. After two failures with 503, 504, 408 or a timeout the page size is halved;
+//!    it grows back later.
 //! 7. A reset signal counts only on a request made with a link. It is stored at once, so that a
-//!    crash does not ask the dead link again, and starts a full round of the next generation from
-//!    the query itself; for drives, lists and sites from the `Location` if that works. The fourth
-//!    one of a day without a complete round ends in `resync-loop` (15).
-//! 8. A full round over an older generation ends with a sweep. Only a record in the phase
-//!    `sweeping` gives the right to it (3).
-//! 9. A round that does not begin with a listing of everything (`latest`, a timestamp) is
-//!    incremental from its first page. A reset ends it: listing from the same token again would
-//!    hide the gap.
-//! 10. What brings the round no further climbs a ladder (9): nextLinks that go in a circle, three
-//!     pages with items in a row that bring nothing new, too many empty pages. It asks on with four
-//!     times the page size up to 1000, then lists everything once more, then ends in `livelock`.
-//!     What was counted is stored: a reload does not begin anew.
-//! 11. A link that Graph refuses for good ends the round; the third time in a row, reloads counted,
-//!     the round goes back to the deltaLink it began with, then to the query itself. The stored link
-//!     stays until either brings a page: in an outage nothing is thrown away (15).
-//! 12. Series masters that occurrences name and the round has not brought are fetched before its
-//!     last page is delivered. One that Graph refuses is done without; any other failure ends the
-//!     round before that page, and the link stays.
-//! 13. Before a consumer gets ids that are new to the mirror, they are noted: if he never
-//!     acknowledges and they are gone meanwhile, their removal is told all the same (5).
+//!    crash does not request the dead link again. It starts a full round of the next generation
+//!    from the query itself; for drives, lists and sites from the `Location` if that works. The
+//!    fourth reset within a day without a complete round ends in `resync-loop` (15).
+//! 8. A full round over an older generation ends with a sweep. Only a record in phase `sweeping`
+//!    grants the right to it (3).
+//! 9. A round that starts from `latest` or a timestamp is incremental from its first page. A reset
+//!    ends it: starting from the same token again would hide the gap.
+//! 10. A round that makes no progress escalates (9). No progress means nextLinks in a circle, three
+//!     consecutive pages with items but nothing new, or too many empty pages. The page size is
+//!     quadrupled up to 1000; then everything is listed once more; then the round ends in
+//!     `livelock`. The counts are stored, so a reload does not reset them.
+//! 11. A link that Graph refuses for good ends the round. After the third such round in a row the
+//!     next one falls back to the deltaLink that this round began with, then to the query itself.
+//!     The stored link stays until one of them brings a page: an outage loses nothing (15).
+//! 12. Series masters that occurrences name and the round has not received are fetched before the
+//!     last page is delivered. The round completes without a master that cannot be fetched.
+//! 13. Ids new to the mirror are stored before a consumer receives them. If the consumer never
+//!     acknowledges them and the items disappear, their removal is still announced (5).
 
 use std::rc::Rc;
 
@@ -80,8 +79,8 @@ use super::refusal::Refusal;
 use super::report::{Outcome, Report};
 use super::time::{Duration, Instant};
 
-/// What to say of a defect of the shell.
-pub const UNEXPECTED_INPUT: &str = "a round was told something that it had not asked for";
+/// The message of an error that only a defect of the shell can cause.
+pub const UNEXPECTED_INPUT: &str = "the shell reported an input that the round did not expect";
 
 mod attempts;
 mod explain;
@@ -93,155 +92,154 @@ mod resync;
 use attempts::Attempts;
 use progress::LinkCycle;
 
-/// What happened.
+/// What happened, as reported by the shell.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
     /// The round may start.
     Begin,
-    /// The stored record, if there is one.
+    /// The stored record, or `None` if nothing is stored.
     Loaded(Option<Box<Record>>),
-    /// There is a token.
+    /// The token source returned a token.
     SignedIn,
-    /// A page came, with this link.
+    /// A page arrived, with this link.
     Page(Link),
-    /// Graph refused.
+    /// Graph responded with an error status.
     Refused(Box<Refusal>),
-    /// No answer, or a cut one: from Graph, or for the token source.
+    /// Graph, or the token source, gave no complete response.
     Unreachable(NoResponse),
-    /// Graph throttles what shares its limits with this query until then; nothing was sent.
+    /// The throttling scope is throttled until this instant; nothing was sent.
     Throttled(Instant),
-    /// Where the token source gets its tokens has no time now, and asks to come back not before
-    /// then.
+    /// The token source asks to be called again, not before this instant.
     TokenSourceBusy(Instant),
-    /// A good status, but no page.
+    /// A successful response that is not a page.
     Malformed(Malformed),
-    /// The page is applied, and can be delivered.
+    /// The page is applied and can be delivered.
     Applied(Box<PageSummary>),
-    /// The one object that was asked for is here.
+    /// The series master arrived.
     Master,
     /// The wait is over.
     Slept,
-    /// The page is with the consumer.
+    /// The consumer has the page.
     Delivered,
-    /// The consumer acknowledged it.
+    /// The consumer acknowledged the page.
     Acknowledged,
     /// The record is stored.
     Committed,
-    /// The time is stored.
+    /// The throttle time is stored.
     ThrottleStored,
-    /// Another revision was stored meanwhile.
+    /// Another revision was stored in the meantime.
     Conflict,
-    /// A chunk of the mirror was looked through.
+    /// A chunk of the mirror was swept.
     Swept(SweepSummary),
-    /// The store, or the token source, failed.
+    /// The store or the token source failed.
     HostFailed(Box<Error>),
 }
 
-/// Why no answer came.
+/// Why no response came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoResponse {
-    /// Nobody knows.
+    /// The reason is unknown.
     Network,
     /// The host has no network.
     Offline,
-    /// Nothing moved for too long.
+    /// Nothing arrived for too long.
     Timeout,
 }
 
-/// Why a token is asked for.
+/// Why a token is requested.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenReason {
-    /// The first request of the round.
+    /// For the first request of the round.
     Start,
-    /// Any later one: a token that is still good will do.
+    /// For a later request: a cached token will do if it is still valid.
     Next,
-    /// Graph refused the last one.
+    /// Graph refused the last token.
     Unauthorized,
-    /// Graph wants one that satisfies these claims.
+    /// Graph requires a token that satisfies these claims.
     Claims(String),
 }
 
-/// A page as it is to be delivered.
+/// What a page is delivered with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delivery {
-    /// Of the round.
+    /// The kind of the round.
     pub kind: Kind,
-    /// Of the round.
+    /// The number of full rounds, this one included.
     pub generation: u32,
-    /// Within the round.
+    /// The index of the page in the round.
     pub index: u32,
-    /// Whether the round ends with it.
+    /// Whether it is the last page of the round.
     pub last: bool,
 }
 
-/// What the shell does next.
+/// What the shell does next, and the input that it reports afterwards.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
-    /// Load the record; then `Loaded`.
+    /// Load the record: `Loaded`.
     Load,
-    /// Get a token; then `SignedIn`, or `Unreachable`.
+    /// Get a token: `SignedIn`, `Unreachable` or `TokenSourceBusy`.
     SignIn(TokenReason),
-    /// Ask this URL with the token and the Prefer values; then `Page`, `Refused`, `Unreachable`,
-    /// `Malformed` or `Throttled`.
+    /// Request a page at this URL with the token and the Prefer values: `Page`, `Refused`,
+    /// `Unreachable`, `Malformed` or `Throttled`.
     Fetch(String),
-    /// Ask this URL for one object; then `Item`, `Refused`, `Unreachable`, `Malformed` or
+    /// Request one series master at this URL: `Master`, `Refused`, `Unreachable`, `Malformed` or
     /// `Throttled`.
     FetchMaster(String),
-    /// Store that Graph throttles what shares its limits with this query until then; then
-    /// `ThrottleStored`.
+    /// Store the throttle time of the scope: `ThrottleStored`.
     StoreThrottle(Instant),
-    /// Apply the page to the rows of the mirror; then `Applied`.
+    /// Apply the page to the rows of the mirror: `Applied`.
     Apply,
-    /// Wait; then `Slept`.
+    /// Wait: `Slept`.
     Sleep(Duration, WaitReason),
-    /// Hand the page to the consumer; then `Delivered`.
+    /// Hand the page to the consumer: `Delivered`.
     Deliver(Delivery),
-    /// Wait until the consumer acknowledges; then `Acked`.
+    /// Wait for the acknowledgement of the consumer: `Acknowledged`.
     AwaitAcknowledgement,
-    /// Store the delivered page and this record in one transaction, if the stored revision is
-    /// `expect`; then `Committed` or `Conflict`.
+    /// Store the delivered page and this record in one transaction if the stored revision is
+    /// `expect`: `Committed` or `Conflict`.
     Commit {
-        /// The revision that must be stored now.
+        /// The revision that must be stored before the commit.
         expect: Option<String>,
-        /// What to store.
+        /// The record to store.
         record: Box<Record>,
     },
-    /// Store this record, without items; then as for `Commit`.
+    /// Store this record without items if the stored revision is `expect`: `Committed` or
+    /// `Conflict`.
     SaveRecord {
-        /// The revision that must be stored now.
+        /// The revision that must be stored before the commit.
         expect: Option<String>,
-        /// What to store.
+        /// The record to store.
         record: Box<Record>,
     },
-    /// Look through the next chunk of the mirror after this id; then `Swept`.
+    /// Sweep the next chunk of the mirror, after this id: `Swept`.
     Sweep {
-        /// The last id that was looked at.
+        /// The last id that was swept.
         after: Option<String>,
         /// The right to remove ghosts.
         completed: Completed,
     },
-    /// The round is over: complete, or its limit reached.
+    /// The round has ended: complete, or at a limit of the caller.
     Done,
-    /// The round is over.
+    /// The round has ended with an error.
     Fail(Box<Error>),
 }
 
-/// What a round keeps of its query.
+/// The configuration of a round.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RoundConfig {
-    /// The root and the origin rule.
+    /// The root of Graph.
     pub endpoint: Rc<Endpoint>,
     /// The query.
     pub query: Rc<Query>,
-    /// Attempts and waits.
+    /// Attempts and waits of a request.
     pub policy: Policy,
-    /// Committed pages after which the round stops.
+    /// The number of committed pages after which the round stops.
     pub max_pages: Option<u32>,
-    /// The time after which no further page is asked for.
+    /// The time after which the round requests no further page.
     pub max_duration: Option<Duration>,
-    /// Where a rolling window is today, `start/end`.
+    /// The window of a rolling calendar today, `start/end`.
     pub window: Option<String>,
-    /// Whether a consumer sees the items.
+    /// Whether a consumer receives the items.
     pub has_consumer: bool,
 }
 
@@ -262,7 +260,7 @@ enum State {
     Ended,
 }
 
-/// What follows when something is stored.
+/// What follows once a record or a throttle time is stored.
 #[derive(Clone, Debug, PartialEq)]
 enum Continuation {
     Ask,
@@ -276,37 +274,37 @@ enum Continuation {
 #[derive(Clone, Debug, PartialEq)]
 struct Pending {
     record: Record,
-    /// Whether it brought the deltaLink.
+    /// Whether the page carries the deltaLink.
     is_final_page: bool,
     /// Ids new to the mirror.
     new_ids: Vec<String>,
 }
 
-/// What the next request asks for.
+/// What the next request is for.
 #[derive(Clone, Debug, PartialEq)]
 enum Target {
     /// The query itself.
     Query,
     /// A stored link.
     Link(String),
-    /// Where a reset pointed to, already checked.
+    /// The `Location` of a reset, already checked.
     Location(String),
-    /// One series master, by its id.
+    /// A series master, by its id.
     Master(String),
 }
 
-/// Where a round is.
+/// The position of a round.
 #[derive(Clone, Debug)]
 struct Position {
     kind: Kind,
     generation: u32,
-    /// The number that its rows carry.
+    /// The number that the rows of this round carry.
     round_number: u32,
-    /// Of the page at hand.
+    /// The index of the current page.
     page_index: u32,
     /// The deltaLink that the round began with.
     start_link: Option<String>,
-    /// Where a window that moves with the days was when the round began, `start/end`.
+    /// The window of a rolling calendar when the round began, `start/end`.
     window: Option<String>,
     /// What the round fell back to.
     fallback: Fallback,
@@ -331,7 +329,7 @@ impl Position {
 pub struct Round {
     config: RoundConfig,
     state: State,
-    /// As it is stored, or as it would be.
+    /// The record as it is stored, or as the next commit would find it.
     record: Record,
     is_stored: bool,
     target: Target,
@@ -340,9 +338,9 @@ pub struct Round {
     started_at: Instant,
     cycle: LinkCycle,
     attempts: Attempts,
-    /// Whether the page size was changed since the record was stored.
+    /// Whether the page size has changed since the record was stored.
     page_size_changed: bool,
-    /// What happened so far.
+    /// The report so far.
     pub report: Report,
 }
 
@@ -365,17 +363,17 @@ impl Round {
         }
     }
 
-    /// The query's own.
+    /// The configuration.
     pub fn config(&self) -> &RoundConfig {
         &self.config
     }
 
-    /// The record as it was last read or written.
+    /// The record as last read or written.
     pub fn record(&self) -> &Record {
         &self.record
     }
 
-    /// How its pages are applied.
+    /// How the current page is applied.
     pub fn mode(&self) -> ApplyMode<'_> {
         let query = &self.config.query;
         ApplyMode {
@@ -393,12 +391,12 @@ impl Round {
         }
     }
 
-    /// The values of the Prefer header of its requests.
+    /// The values of the Prefer header of the next request.
     pub fn prefer(&self) -> Vec<String> {
         self.config.query.prefer(self.record.page_size)
     }
 
-    /// Takes what happened, says what to do. `chance` in `0.0..1.0` is the jitter.
+    /// Processes one input and returns the next step. `chance` in `0.0..1.0` is the jitter.
     pub fn step(&mut self, input: Input, now: Instant, chance: f64) -> Step {
         let state = std::mem::replace(&mut self.state, State::Ended);
         match (state, input) {
@@ -408,19 +406,33 @@ impl Round {
             (State::Fetching, Input::Page(link)) => self.page(link, now, chance),
             (State::Fetching, Input::Refused(refusal)) => self.refused(&refusal, now, chance),
             (State::Fetching, Input::Unreachable(lost)) => {
-                let words = format!("no answer from {}; check the connection and, in a browser, that this page may call that origin; the next round goes on at the same page", self.config.endpoint.origin());
+                let words = format!(
+                    "no response from {}; check the connection and, in a browser, whether this page may \
+                    call that origin; the next round continues at the same page",
+                    self.config.endpoint.origin()
+                );
                 self.unreachable(lost, words, now, chance)
             }
-            (State::SigningIn, Input::Unreachable(lost)) => self.unreachable(lost, attempts::NO_TOKEN.to_owned(), now, chance),
+            (State::SigningIn, Input::Unreachable(lost)) => {
+                self.unreachable(lost, attempts::NO_TOKEN.to_owned(), now, chance)
+            }
             (State::SigningIn, Input::TokenSourceBusy(until)) => self.busy(until, now, chance),
             (State::Fetching, Input::Throttled(until)) => self.throttled(until, now),
             (State::Fetching, Input::Malformed(why)) => {
-                let failure = Error::retryable(Code::Protocol, format!("Graph's answer is no page of a delta query: {}; the stored link is untouched", why.words()));
+                let failure = Error::retryable(
+                    Code::Protocol,
+                    format!(
+                        "Graph's answer is not a page of a delta query: {}; the stored link is untouched",
+                        why.words()
+                    ),
+                );
                 self.retry(WaitReason::Malformed, None, failure, now, chance)
             }
             (State::Sleeping, Input::Slept) => {
-                // A network may be back before its time.
-                if let Some(wait) = self.report.waits.last_mut().filter(|wait| wait.reason == WaitReason::Offline) {
+                // The network may have come back before the wait was over.
+                if let Some(wait) =
+                    self.report.waits.last_mut().filter(|wait| wait.reason == WaitReason::Offline)
+                {
                     wait.ms = now - self.attempts.sleep_began;
                 }
                 self.sign_in(self.attempts.token_reason.clone())
@@ -436,14 +448,20 @@ impl Round {
                 self.proceed(*after, now)
             }
             (State::StoringThrottle(after), Input::ThrottleStored) => self.proceed(*after, now),
-            (State::Delivering(record), Input::Delivered) => self.transition(State::AwaitingAcknowledgement(record), Step::AwaitAcknowledgement),
+            (State::Delivering(record), Input::Delivered) => {
+                self.transition(State::AwaitingAcknowledgement(record), Step::AwaitAcknowledgement)
+            }
             (State::AwaitingAcknowledgement(record), Input::Acknowledged) => {
                 let step = Step::Commit { expect: self.expected_revision(), record: record.clone() };
                 self.transition(State::Committing(record), step)
             }
             (State::Committing(record), Input::Committed) => self.committed(*record, now),
             (State::Committing(_) | State::SavingRecord(..), Input::Conflict) => self.fail(
-                Error::retryable(Code::Conflict, "another tab or process committed to this query meanwhile; nothing was written here, the next round goes on from what it stored"),
+                Error::retryable(
+                    Code::Conflict,
+                    "another tab or process committed to this query in the meantime; nothing was written \
+                    here, the next round continues from what it stored",
+                ),
                 now,
             ),
             (State::Sweeping(_), Input::Swept(summary)) => self.swept(summary, now),
@@ -494,10 +512,9 @@ impl Round {
             Target::Query => (Ok(config.query.url(&config.endpoint, self.position.window.as_deref())), false),
             Target::Link(link) | Target::Location(link) => (config.endpoint.admit(link), false),
             Target::Master(id) => (
-                config
-                    .query
-                    .master(&config.endpoint, id)
-                    .ok_or_else(|| Error::new(Code::Internal, "an id that is none")),
+                config.query.master(&config.endpoint, id).ok_or_else(|| {
+                    Error::new(Code::Internal, "the id of the series master cannot be part of a path")
+                }),
                 true,
             ),
         };

@@ -1,8 +1,8 @@
-//! Recurring events: the masters of series, and occurrences completed from them.
+//! Recurring events: series masters, and occurrences completed from them.
 //!
-//! Graph lists an occurrence without what it shares with its series. Its master is listed too, or
-//! fetched by itself; the latter is kept beside the mirror in a side row, which no reader sees as
-//! an item.
+//! Graph lists an occurrence without the properties that it shares with its series. Its master is
+//! listed too, or the round fetches it separately and stores it in a side row, which readers do not
+//! see as an item.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,18 +11,18 @@ use super::item::Item;
 /// The property of an occurrence that names its series.
 const MASTER: &str = "seriesMasterId";
 
-/// What begins the id of a side row.
+/// The first character of the id of a side row.
 const SIDE: char = '\0';
 
-/// What an occurrence never takes from its series.
+/// Properties that an occurrence never takes from its master.
 const OCCURRENCE_PROPERTIES: [&str; 6] = ["@odata.etag", "id", "type", "start", "end", MASTER];
 
-/// The id of the side row of a master that was fetched by itself.
+/// The id of the side row of a master that was fetched separately.
 pub fn side_row(master: &str) -> String {
     format!("{SIDE}{master}")
 }
 
-/// Whether a row is beside the mirror, not in it.
+/// Whether an id is that of a side row.
 pub fn is_side_row(id: &str) -> bool {
     id.starts_with(SIDE)
 }
@@ -42,8 +42,8 @@ pub fn named_master<I: Item>(item: &I) -> Option<String> {
     item.string_property(MASTER).filter(|id| !id.is_empty())
 }
 
-/// The masters that occurrences of a page name and the page does not bring, each once. `items` are
-/// what the page brings, by id.
+/// The masters that occurrences of a page name and the page does not contain, without duplicates.
+/// `items` are the items of the page by id.
 pub fn missing_masters<I: Item>(items: &[(&str, &I)]) -> Vec<String> {
     let received_masters: HashSet<&str> = items.iter().map(|(id, _)| *id).collect();
     let mut named = HashSet::new();
@@ -51,17 +51,17 @@ pub fn missing_masters<I: Item>(items: &[(&str, &I)]) -> Vec<String> {
     masters.filter(|id| !received_masters.contains(id.as_str()) && named.insert(id.clone())).collect()
 }
 
-/// The ids of the rows that may hold the masters of these items, two for each master.
+/// The ids of the rows that may hold the masters of these items: two per master.
 pub fn master_rows<'a, I: Item + 'a>(items: impl Iterator<Item = &'a I>) -> Vec<String> {
     let masters: HashSet<String> = items.filter_map(master_of).collect();
     masters.into_iter().flat_map(|id| [side_row(&id), id]).collect()
 }
 
-/// Masters by the id of their row, without what an occurrence never takes from them.
+/// Masters by the id of their row, without the properties that an occurrence never takes.
 pub struct Masters<I>(HashMap<String, I>);
 
 impl<I: Item> Masters<I> {
-    /// The masters among these rows, side rows included.
+    /// Collects the masters among these rows, side rows included.
     pub fn new<'a>(rows: impl Iterator<Item = (&'a str, &'a I)>) -> Self
     where
         I: 'a,
@@ -73,8 +73,8 @@ impl<I: Item> Masters<I> {
         )
     }
 
-    /// The items as they are shown: occurrences complete, and no masters, which stand for nothing
-    /// by themselves.
+    /// The items as readers see them: occurrences completed, and without masters, which are no
+    /// dates in a calendar.
     pub fn complete(&self, items: impl Iterator<Item = I>) -> Vec<I> {
         items
             .filter(|item| !is_master(item))
@@ -88,7 +88,7 @@ impl<I: Item> Masters<I> {
     }
 }
 
-/// A master without what is its own.
+/// The properties of a master that its occurrences take.
 fn shared<I: Item>(master: &I) -> I {
     let names =
         master.property_names().into_iter().filter(|name| !OCCURRENCE_PROPERTIES.contains(&name.as_str()));

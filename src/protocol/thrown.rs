@@ -1,13 +1,12 @@
-//! What an error that the caller's token source or `fetch` threw asks for. Errors are told apart by
-//! the names and codes that MSAL, `@azure/identity` and OAuth give them; engines word a failed
-//! `fetch` differently.
+//! Classifies what the caller's token source or `fetch` threw. Errors are recognised by the names
+//! and codes of MSAL, `@azure/identity` and OAuth. Engines word a failed `fetch` differently.
 
 use super::error::Code;
 
-/// Codes that only the user can cure, by signing in: OAuth's, and those of msal-browser 2 to 5 for
-/// a silent request that the hidden iframe, the broker or the cache could not answer. `timed_out`
-/// and `monitor_window_timeout` are what MSAL throws when the refresh token and the session cookie
-/// are both gone.
+/// Codes that only a sign-in of the user can resolve: OAuth's, and those of msal-browser 2 to 5 for
+/// a silent request that the hidden iframe, the broker or the cache could not answer. MSAL throws
+/// `timed_out` and `monitor_window_timeout` when the refresh token and the session cookie are both
+/// gone.
 const INTERACTION: [&str; 25] = [
     "interaction_required",
     "login_required",
@@ -36,10 +35,11 @@ const INTERACTION: [&str; 25] = [
     "user_canceled",
 ];
 
-/// Names of errors that only the user can cure: MSAL's, and that of `@azure/identity`.
+/// Names of errors that only a sign-in of the user can resolve: MSAL's, and that of
+/// `@azure/identity`.
 const SIGN_IN: [&str; 2] = ["InteractionRequiredAuthError", "AuthenticationRequiredError"];
 
-/// Codes of MSAL for a network that fails, and ours.
+/// Codes for a failed network: MSAL's, and ours.
 const NETWORK: [&str; 7] = [
     "network",
     "no_network_connectivity",
@@ -50,11 +50,11 @@ const NETWORK: [&str; 7] = [
     "openid_config_error",
 ];
 
-/// What engines say when `fetch` gets no answer. A `TypeError` by itself may be any mistake.
+/// What engines say when `fetch` gets no response. Another `TypeError` may be any mistake.
 const NO_ANSWER: [&str; 4] = ["Failed to fetch", "NetworkError", "Load failed", "fetch failed"];
 
-/// What engines say of a mistake in the code that ran. A list of what they say of networks would
-/// miss those of hosts to come.
+/// What engines say of a mistake in the code. Listing the words for failed networks instead would
+/// miss those of future hosts.
 const MISTAKE: [&str; 16] = [
     "is not a function",
     "is not a constructor",
@@ -74,35 +74,35 @@ const MISTAKE: [&str; 16] = [
     "nvalid URL",
 ];
 
-/// The parts of a thrown value that tell what it is. Missing ones are empty.
+/// The properties of a thrown value that identify it. Missing ones are empty.
 #[derive(Clone, Debug, Default)]
 pub struct Thrown {
     /// `name`.
     pub name: String,
     /// `code`, if it is a string.
     pub code: String,
-    /// `errorCode`, which MSAL's errors have.
+    /// `errorCode`, a property of MSAL's errors.
     pub error_code: String,
     /// `message`.
     pub message: String,
 }
 
 impl Thrown {
-    /// Whether only the user can cure it, by signing in.
+    /// Whether only a sign-in of the user can resolve it.
     pub fn needs_interaction(&self) -> bool {
         SIGN_IN.contains(&self.name.as_str())
             || self.code == Code::Interaction.as_str()
             || INTERACTION.contains(&self.error_code.as_str())
     }
 
-    /// Whether a token source could not reach those it asks.
+    /// Whether a token source could not reach its authority.
     pub fn is_network_failure(&self) -> bool {
         let unanswered =
             self.name == "TypeError" && NO_ANSWER.iter().any(|words| self.message.contains(words));
         unanswered || NETWORK.contains(&self.code.as_str()) || NETWORK.contains(&self.error_code.as_str())
     }
 
-    /// Whether a `fetch` of the caller's has a defect: asking again would meet it again.
+    /// Whether the caller's `fetch` has a programming error, which a retry would meet again.
     pub fn is_programming_error(&self) -> bool {
         match self.name.as_str() {
             "ReferenceError" | "SyntaxError" | "RangeError" => true,

@@ -18,6 +18,7 @@ use super::consumer::Consumer;
 use super::custom::Custom;
 use super::driver::{Driver, Keys};
 use super::error::ErrorFactory;
+use super::host::RoundHost;
 use super::in_flight::InFlight;
 use super::indexed_db::IndexedDb;
 use super::js::{get_string, type_of};
@@ -28,12 +29,12 @@ use super::session::Session;
 use super::store::Store;
 use super::timers::now;
 use super::token::Tokens;
+use crate::protocol::acknowledge::AckMode;
 use crate::protocol::applier::PageApplier;
 use crate::protocol::endpoint::Endpoint;
 use crate::protocol::error::{Code, Error, Result};
 use crate::protocol::memory::Memory;
 use crate::protocol::query;
-use crate::protocol::report::Outcome;
 use crate::protocol::round::{Round, RoundConfig};
 
 /// A client.
@@ -288,19 +289,18 @@ impl Query {
         }
     }
 
-    /// A round that has not begun. It ends when `signal` fires, and tells `on_status` where it is.
-    /// `has_consumer` says that somebody sees its items; `window` is where a moving one is today,
-    /// `start/end`.
+    /// A round that has not begun. It ends when `signal` fires. `has_consumer` says that somebody
+    /// sees its items; `window` is where a moving one is today, `start/end`.
     #[wasm_bindgen(skip_typescript)]
     pub fn round(
         &self,
         options: JsValue,
         signal: AbortSignal,
-        on_status: Function,
+        host: RoundHost,
         has_consumer: bool,
         window: Option<String>,
     ) -> std::result::Result<RoundHandle, JsValue> {
-        self.prepare(options, signal, on_status, has_consumer, window)
+        self.prepare(options, signal, host, has_consumer, window)
             .map_err(|error| self.session.errors.error_to_js(error.into(), None))
     }
 
@@ -308,7 +308,7 @@ impl Query {
         &self,
         options: JsValue,
         signal: AbortSignal,
-        on_status: Function,
+        host: RoundHost,
         has_consumer: bool,
         window: Option<String>,
     ) -> Result<RoundHandle> {
@@ -318,9 +318,13 @@ impl Query {
         if max_pages == Some(0) {
             return bad("options.maxPages must be at least 1, got 0".to_owned());
         }
-        if let Some(ack) = options.string("ack")?.filter(|ack| ack != "next" && ack != "manual") {
-            return bad(format!("options.ack must be \"next\" or \"manual\", got {ack:?}"));
-        }
+        let ack_mode = match options.string("ack")?.as_deref() {
+            None | Some("next") => AckMode::Next,
+            Some("manual") => AckMode::Manual,
+            Some(other) => {
+                return bad(format!("options.ack must be \"next\" or \"manual\", got {other:?}"));
+            }
+        };
         let session = &self.session;
         let config = RoundConfig {
             endpoint: Rc::clone(&session.endpoint),
@@ -332,20 +336,20 @@ impl Query {
             has_consumer,
         };
         let round = Rc::new(RefCell::new(Round::new(config, now())));
-        let consumer = Consumer::new(session.errors.clone());
+        let consumer = Consumer::new(ack_mode, session.errors.clone());
         let driver = Driver {
             round: Rc::clone(&round),
             session: Rc::clone(session),
             keys: self.keys.clone(),
             limiter: session.limiter(&self.query),
             signal,
-            on_status,
+            host,
             consumer: consumer.producer(),
             page: PageApplier::default(),
-            has_listeners: false,
             token: String::new(),
             client_request_id: None,
             acknowledgement: None,
+            listeners: JsValue::UNDEFINED,
             throttle_revision: None,
             swept: Cursor::default(),
             thrown: JsValue::UNDEFINED,
@@ -408,7 +412,7 @@ impl Query {
     }
 }
 
-/// A round. Its task begins with the first call of [`Self::next`].
+/// A round. Its task begins with the first call.
 #[wasm_bindgen(skip_typescript)]
 pub struct RoundHandle {
     round: Rc<RefCell<Round>>,
@@ -418,31 +422,33 @@ pub struct RoundHandle {
 
 #[wasm_bindgen]
 impl RoundHandle {
-    /// The next page, or undefined at the end. `has_listeners` says that somebody could hear of its
-    /// changes, though nobody sees it.
+    /// Asks for the next page. Resolves to it, or to undefined at the end of the iteration.
     #[wasm_bindgen(skip_typescript)]
-    pub fn next(&self, has_listeners: bool) -> Promise {
+    pub fn next(&self) -> Promise {
+        let page = self.consumer.next();
+        self.start();
+        future_to_promise(page)
+    }
+
+    /// Acknowledges a page: it is committed. Pages count from 0 in the order of their delivery by
+    /// this handle.
+    #[wasm_bindgen(skip_typescript)]
+    pub fn ack(&self, page: u32) -> Promise {
+        future_to_promise(self.consumer.ack(page))
+    }
+
+    /// Leaves the round. Resolves when it has ended.
+    #[wasm_bindgen(skip_typescript)]
+    pub fn leave(&self) -> Promise {
+        let ended = self.consumer.leave();
+        self.start();
+        future_to_promise(ended)
+    }
+
+    fn start(&self) {
         if let Some(driver) = self.driver.take() {
             spawn_local(driver.drive());
         }
-        let consumer = self.consumer.clone();
-        future_to_promise(async move { consumer.next(has_listeners).await })
-    }
-
-    /// Commits the page that was delivered last; without one, does nothing.
-    #[wasm_bindgen(skip_typescript)]
-    pub fn ack(&self) -> Promise {
-        let consumer = self.consumer.clone();
-        future_to_promise(async move { consumer.acknowledge().await })
-    }
-
-    /// Closes the report of a round that is left before its end. Whether it was still running.
-    #[wasm_bindgen(skip_typescript)]
-    pub fn leave(&self) -> bool {
-        let report = &mut self.round.borrow_mut().report;
-        let was_running = report.outcome == Outcome::Running;
-        report.end(Outcome::Partial, now());
-        was_running
     }
 
     /// The `RoundReport` so far.

@@ -1,33 +1,38 @@
-//! Between a round's task and whoever iterates it: pages go out, acknowledgements come in.
+//! Connects the task of a round with the consumer who iterates it, by the rules of
+//! [`Acknowledgements`].
 //!
-//! The task works only while a page is asked for, so a consumer that stops asking costs no request.
-//! A page is answered by one acknowledgement, which settles when the page is committed.
+//! The task works only while a call of `next()` waits, so a consumer that stops asking costs no
+//! request.
 
 use std::cell::RefCell;
-use std::future::poll_fn;
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 use futures_channel::oneshot;
+use js_sys::Function;
 use wasm_bindgen::JsValue;
 
-use super::error::{ErrorFactory, left};
-use crate::protocol::error::{Code, Error};
+use super::error::{ErrorFactory, RoundError, left};
+use crate::protocol::acknowledge::{AckAnswer, AckMode, Acknowledgements, NextAnswer};
 
 type Answer = Result<JsValue, JsValue>;
 
-/// What both ends share.
-#[derive(Default)]
+/// What the task and the consumer share.
 struct Exchange {
-    /// A call of `next()` that waits for its page, and whether anybody listens to changes.
-    next: Option<(oneshot::Sender<Answer>, bool)>,
-    /// A call of `ack()` that the task has not taken yet.
-    ack: Option<Acknowledgement>,
-    /// Whether a page was delivered and is not acknowledged.
-    page_is_out: bool,
-    /// How the round ended: what every later call gets.
-    ended: Option<Answer>,
-    /// The task, where it waits for a call.
+    rules: Acknowledgements,
+    /// Calls of `next()` that wait, in their order.
+    nexts: VecDeque<oneshot::Sender<Answer>>,
+    /// Calls of `ack()` that wait for the commit of the page that was delivered last.
+    acks: Vec<oneshot::Sender<Answer>>,
+    /// Calls of `leave()` that wait for the end of the round.
+    leaves: Vec<oneshot::Sender<Answer>>,
+    /// Tells the listeners of the commit of the page that was delivered last.
+    announce: Option<Function>,
+    /// The error that ended the round.
+    error: JsValue,
+    /// Wakes the task, while that waits for a call.
     task: Option<Waker>,
 }
 
@@ -39,104 +44,155 @@ pub struct Consumer {
 }
 
 /// The task's end.
+#[derive(Clone)]
 pub struct Producer(Rc<RefCell<Exchange>>);
 
-/// A call of `ack()`.
-pub struct Acknowledgement(oneshot::Sender<Answer>);
+/// The acknowledgement of the page that was delivered last. Its commit answers the calls of
+/// `ack()`.
+pub struct Acknowledgement(Rc<RefCell<Exchange>>);
 
 impl Acknowledgement {
-    /// The page is committed.
-    pub fn resolve(self) {
-        // Whoever called may have stopped waiting.
-        let _ = self.0.send(Ok(JsValue::UNDEFINED));
+    /// Reports that the page is committed, to the consumer and to the listeners. Returns what the
+    /// listeners' function returned: a promise, or undefined.
+    pub fn resolve(self) -> JsValue {
+        let announce = {
+            let mut exchange = self.0.borrow_mut();
+            exchange.rules.committed();
+            exchange.answer_acks(&Ok(JsValue::UNDEFINED));
+            exchange.announce.take()
+        };
+        announce.and_then(|announce| announce.call0(&JsValue::UNDEFINED).ok()).unwrap_or_default()
     }
 
-    /// The page is not committed.
+    /// Reports to the consumer that the page is not committed.
     pub fn reject(self, error: JsValue) {
-        let _ = self.0.send(Err(error));
+        let mut exchange = self.0.borrow_mut();
+        exchange.rules.not_committed();
+        exchange.answer_acks(&Err(error));
     }
 }
 
 impl Consumer {
-    /// An exchange of which nothing has passed yet.
-    pub fn new(errors: ErrorFactory) -> Self {
-        Self { exchange: Rc::default(), errors }
+    /// The consumer of a round that has not begun.
+    pub fn new(mode: AckMode, errors: ErrorFactory) -> Self {
+        let exchange = Exchange {
+            rules: Acknowledgements::new(mode),
+            nexts: VecDeque::new(),
+            acks: Vec::new(),
+            leaves: Vec::new(),
+            announce: None,
+            error: JsValue::UNDEFINED,
+            task: None,
+        };
+        Self { exchange: Rc::new(RefCell::new(exchange)), errors }
     }
 
-    /// The task's end of this exchange.
+    /// The task's end of the same exchange.
     pub fn producer(&self) -> Producer {
         Producer(Rc::clone(&self.exchange))
     }
 
-    /// The next page, or undefined at the end of the round. Refused while a page is not
-    /// acknowledged: the task would wait for that for ever.
-    pub async fn next(&self, has_listeners: bool) -> Answer {
-        let receiver = {
-            let mut exchange = self.exchange.borrow_mut();
-            if let Some(ended) = &exchange.ended {
-                return ended.clone();
-            }
-            if exchange.page_is_out {
-                let words = "the next page was asked for before the last one was acknowledged";
-                return Err(self.errors.error_to_js(Error::new(Code::Internal, words).into(), None));
-            }
-            let (sender, receiver) = oneshot::channel();
-            exchange.next = Some((sender, has_listeners));
-            exchange.wake();
-            receiver
-        };
-        receiver.await.unwrap_or(Ok(JsValue::UNDEFINED))
+    /// Asks for the next page. Resolves to it, or to undefined at the end of the iteration.
+    pub fn next(&self) -> impl Future<Output = Answer> + use<> {
+        let (sender, receiver) = oneshot::channel();
+        let mut exchange = self.exchange.borrow_mut();
+        exchange.nexts.push_back(sender);
+        exchange.rules.next();
+        exchange.settle();
+        self.answer(receiver)
     }
 
-    /// Commits the page that was delivered last. Without one, does nothing.
-    pub async fn acknowledge(&self) -> Answer {
-        let receiver = {
-            let mut exchange = self.exchange.borrow_mut();
-            if !exchange.page_is_out {
-                return exchange.ended.clone().unwrap_or(Ok(JsValue::UNDEFINED));
-            }
-            let (sender, receiver) = oneshot::channel();
-            exchange.page_is_out = false;
-            exchange.ack = Some(Acknowledgement(sender));
-            exchange.wake();
-            receiver
+    /// Acknowledges a page. Pages count from 0 in the order of their delivery.
+    pub fn ack(&self, page: u32) -> impl Future<Output = Answer> + use<> {
+        let (sender, receiver) = oneshot::channel();
+        let mut exchange = self.exchange.borrow_mut();
+        let answer = match exchange.rules.ack(page) {
+            AckAnswer::AfterCommit => None,
+            AckAnswer::Committed => Some(Ok(JsValue::UNDEFINED)),
+            AckAnswer::Left => Some(Err(self.errors.error_to_js(left().into(), None))),
+            AckAnswer::Error => Some(Err(exchange.error.clone())),
         };
-        receiver.await.unwrap_or_else(|_| Err(self.errors.error_to_js(left().into(), None)))
+        match answer {
+            Some(answer) => drop(sender.send(answer)),
+            None => exchange.acks.push(sender),
+        }
+        exchange.settle();
+        self.answer(receiver)
+    }
+
+    /// Leaves the round. Resolves when it has ended: at once, or after the commit of an
+    /// acknowledged page.
+    pub fn leave(&self) -> impl Future<Output = Answer> + use<> {
+        let (sender, receiver) = oneshot::channel();
+        let mut exchange = self.exchange.borrow_mut();
+        exchange.leaves.push(sender);
+        exchange.rules.leave();
+        exchange.settle();
+        self.answer(receiver)
+    }
+
+    fn answer(&self, receiver: oneshot::Receiver<Answer>) -> impl Future<Output = Answer> + use<> {
+        let errors = self.errors.clone();
+        async move { receiver.await.unwrap_or_else(|_| Err(errors.error_to_js(left().into(), None))) }
     }
 }
 
 impl Producer {
-    /// Waits until a page is asked for. Resolves to whether anybody listens to the changes of this
-    /// query.
-    pub async fn asked(&self) -> bool {
-        self.wait(|exchange| exchange.next.as_ref().map(|(_, has_listeners)| *has_listeners)).await
+    /// Waits until the next page is asked for. Fails once the consumer has left.
+    pub async fn asked(&self) -> Result<(), RoundError> {
+        self.wait(|exchange| {
+            if exchange.rules.has_left() {
+                return Some(Err(left().into()));
+            }
+            exchange.rules.is_page_wanted().then_some(Ok(()))
+        })
+        .await
     }
 
-    /// Hands a page to whoever asked for it.
-    pub fn deliver(&self, page: JsValue) {
+    /// Hands a page to the first call of `next()`. `announce` tells the listeners of its commit.
+    pub fn deliver(&self, page: JsValue, announce: Option<Function>) {
         let mut exchange = self.0.borrow_mut();
-        exchange.page_is_out = true;
-        if let Some((sender, _)) = exchange.next.take() {
-            let _ = sender.send(Ok(page));
+        exchange.announce = announce;
+        exchange.rules.delivered();
+        if let Some(next) = exchange.nexts.pop_front() {
+            let _ = next.send(Ok(page));
         }
     }
 
-    /// Waits until the page that was delivered is acknowledged.
+    /// Waits until the page that was delivered is acknowledged. Its commit begins then.
     pub async fn acknowledged(&self) -> Acknowledgement {
-        self.wait(|exchange| exchange.ack.take()).await
+        self.wait(|exchange| {
+            let is_wanted = exchange.rules.is_commit_wanted();
+            if is_wanted {
+                exchange.rules.commit_begins();
+            }
+            is_wanted.then_some(())
+        })
+        .await;
+        Acknowledgement(Rc::clone(&self.0))
     }
 
-    /// Ends the round: every call that waits, and every later one, gets this.
-    pub fn end(&self, answer: &Answer) {
+    /// Waits until the consumer has left and no commit is awaited.
+    pub async fn left(&self) {
+        self.wait(|exchange| (exchange.rules.has_left() && exchange.rules.is_over()).then_some(())).await;
+    }
+
+    /// Whether the consumer has left.
+    pub fn has_left(&self) -> bool {
+        self.0.borrow().rules.has_left()
+    }
+
+    /// Ends the round, with an error or without. Answers all calls but those of `ack()` that wait
+    /// for a commit which has begun.
+    pub fn end(&self, error: Option<JsValue>) {
         let mut exchange = self.0.borrow_mut();
-        exchange.ended = Some(answer.clone());
-        exchange.page_is_out = false;
-        if let Some((sender, _)) = exchange.next.take() {
-            let _ = sender.send(answer.clone());
+        exchange.rules.ended(error.is_some());
+        exchange.error = error.unwrap_or_default();
+        if !exchange.rules.is_commit_awaited() {
+            let answer = Err(exchange.error.clone());
+            exchange.answer_acks(&answer);
         }
-        if let Some(ack) = exchange.ack.take() {
-            let _ = ack.0.send(answer.clone());
-        }
+        exchange.settle();
     }
 
     async fn wait<T>(&self, mut ready: impl FnMut(&mut Exchange) -> Option<T>) -> T {
@@ -155,9 +211,28 @@ impl Producer {
 }
 
 impl Exchange {
-    fn wake(&mut self) {
+    /// Answers the calls that can be answered by now, and wakes the task.
+    fn settle(&mut self) {
+        while let Some(answer) = self.rules.answer_next() {
+            let Some(next) = self.nexts.pop_front() else { break };
+            let _ = next.send(match answer {
+                NextAnswer::Error => Err(self.error.clone()),
+                NextAnswer::End => Ok(JsValue::UNDEFINED),
+            });
+        }
+        if self.rules.is_over() {
+            for leave in self.leaves.drain(..) {
+                let _ = leave.send(Ok(JsValue::UNDEFINED));
+            }
+        }
         if let Some(task) = self.task.take() {
             task.wake();
+        }
+    }
+
+    fn answer_acks(&mut self, answer: &Answer) {
+        for ack in self.acks.drain(..) {
+            let _ = ack.send(answer.clone());
         }
     }
 }

@@ -6,18 +6,19 @@ use std::pin::pin;
 use std::rc::Rc;
 
 use futures_util::future::{Either, select};
-use js_sys::{Function, Math};
+use js_sys::Math;
 use wasm_bindgen::JsValue;
 use web_sys::AbortSignal;
 
 use super::batch::{Batch, Cursor};
 use super::consumer::{Acknowledgement, Producer};
-use super::error::RoundError;
+use super::error::{RoundError, left};
 use super::fetch::{Answer, Get, client_request_id};
-use super::js::{date, get, get_string};
+use super::host::RoundHost;
+use super::js::{date, get, get_string, settled};
 use super::json::Json;
 use super::limiter::Limiter;
-use super::output::{Status, page_to_js};
+use super::output::{Status, page_to_js, to_js};
 use super::session::{Committed, Session};
 use super::signal::{aborted, is_offline, online};
 use super::store::copies;
@@ -55,20 +56,20 @@ pub struct Driver {
     pub limiter: Rc<Limiter>,
     /// Fires when the round is to stop.
     pub signal: AbortSignal,
-    /// The facade's function for statuses.
-    pub on_status: Function,
-    /// Whoever iterates the round.
+    /// The lock, the status and the listeners, on the side of the facade.
+    pub host: RoundHost,
+    /// The consumer who iterates the round.
     pub consumer: Producer,
     /// The page at hand.
     pub page: PageApplier<Json>,
-    /// Whether anybody listens to the changes of this query.
-    pub has_listeners: bool,
     /// For the next request.
     pub token: String,
     /// Of the last request, until a page of it is committed.
     pub client_request_id: Option<String>,
-    /// The call of `ack()` that is to be answered by the next commit.
+    /// Of the page that is to be committed.
     pub acknowledgement: Option<Acknowledgement>,
+    /// The promise of the listeners of the last commit, or undefined.
+    pub listeners: JsValue,
     /// The revision of the stored throttle time.
     pub throttle_revision: Option<String>,
     /// Where the sweep is.
@@ -80,9 +81,9 @@ pub struct Driver {
 impl Driver {
     /// Runs the round until it ends or is stopped, and tells everybody how it ended.
     pub async fn drive(mut self) {
-        let signal = self.signal.clone();
-        let result = match select(pin!(aborted(&signal)), pin!(self.run())).await {
-            Either::Left((reason, _)) => Err(RoundError::Aborted(reason)),
+        let (signal, consumer) = (self.signal.clone(), self.consumer.clone());
+        let result = match select(pin!(stopped(&signal, &consumer)), pin!(self.run())).await {
+            Either::Left((error, _)) => Err(error),
             // Whatever the caller's own functions threw after they had stopped the round.
             Either::Right((Err(_), _)) if signal.aborted() => {
                 Err(RoundError::Aborted(get(&signal, "reason")))
@@ -93,14 +94,17 @@ impl Driver {
     }
 
     async fn run(&mut self) -> Result<()> {
+        settled(self.host.begin().into()).await.map_err(RoundError::Foreign)?;
         // A commit of an earlier round of this query, which was stopped, is ahead of this one.
         self.session.commits_settled(&self.keys.query).await;
         let mut input = Input::Begin;
         loop {
             let step = self.round.borrow_mut().step(input, now(), Math::random());
             if let Step::Load | Step::SignIn(_) | Step::Sweep { .. } | Step::SaveRecord { .. } = step {
-                // Between two pages the round waits until the next one is asked for.
-                self.has_listeners = self.consumer.asked().await;
+                // Between two pages the round waits until the next one is asked for, and for the
+                // listeners of the last one.
+                self.consumer.asked().await?;
+                self.listeners_return().await;
             }
             input = match step {
                 Step::Load => self.load().await?,
@@ -118,7 +122,10 @@ impl Driver {
                 Step::Commit { expect, record } => self.commit(expect, &record).await?,
                 Step::SaveRecord { expect, record } => self.save_record(expect, &record).await?,
                 Step::Sweep { after, completed } => self.sweep(after.as_deref(), &completed).await?,
-                Step::Done => return Ok(()),
+                Step::Done => {
+                    self.complete().await;
+                    return Ok(());
+                }
                 Step::Fail(error) => return Err(error.into()),
             };
         }
@@ -280,9 +287,10 @@ impl Driver {
             let mode = round.mode();
             (mode.has_consumer, mode.has_mirror)
         };
-        let changes =
-            if has_consumer || self.has_listeners { self.page.effects().changes.as_slice() } else { &[] };
+        let is_seen = has_consumer || self.host.has_listeners();
+        let changes = if is_seen { self.page.effects().changes.as_slice() } else { &[] };
         let page = page_to_js(delivery, changes, has_mirror);
+        let announce = self.host.take(&page).map_err(RoundError::Foreign)?;
         if has_consumer {
             // What commits is the page as received, whatever the consumer does to its items
             // meanwhile.
@@ -292,14 +300,15 @@ impl Driver {
                 row.item = Json(item);
             }
         }
-        self.consumer.deliver(page);
+        self.consumer.deliver(page, announce);
         Ok(Input::Delivered)
     }
 
     async fn commit(&mut self, expect: Option<String>, record: &Record) -> Result<Input> {
         let batch = Batch::of_page(expect, record, self.page.effects());
         match self.session.commit(&self.keys.query, batch, self.acknowledgement.take()).await? {
-            Committed::Written => {
+            Committed::Written(listeners) => {
+                self.listeners = listeners;
                 self.client_request_id = None;
                 self.page.committed(&mut self.round.borrow_mut().report);
                 Ok(Input::Committed)
@@ -323,19 +332,33 @@ impl Driver {
         Ok(Input::Swept(self.page.sweep(rows, has_more, completed)))
     }
 
-    /// Closes the report, and tells the status and whoever iterates.
+    /// The round has reached its end. Its lock is released before the listeners of the last page
+    /// return: they may wait for another round of the query.
+    async fn complete(&mut self) {
+        self.tell(&self.status("idle"));
+        self.host.release();
+        if !self.consumer.has_left() {
+            self.listeners_return().await;
+        }
+    }
+
+    /// Waits for the listeners of the last commit.
+    async fn listeners_return(&mut self) {
+        let listeners = std::mem::take(&mut self.listeners);
+        if !listeners.is_undefined() {
+            // Their errors are reported where they are called.
+            let _ = settled(listeners).await;
+        }
+    }
+
+    /// Closes the report and the status, and answers the consumer.
     fn finish(&mut self, result: Result<()>) {
-        let answer = match result {
-            Ok(()) => {
-                self.tell(&self.status("idle"));
-                Ok(JsValue::UNDEFINED)
-            }
-            Err(error) => Err(self.fail(error)),
-        };
-        if let (Some(acknowledgement), Err(error)) = (self.acknowledgement.take(), &answer) {
+        let error = result.err().map(|error| self.fail(error));
+        if let (Some(acknowledgement), Some(error)) = (self.acknowledgement.take(), &error) {
             acknowledgement.reject(error.clone());
         }
-        self.consumer.end(&answer);
+        self.host.end();
+        self.consumer.end(error);
     }
 
     fn fail(&mut self, mut error: RoundError) -> JsValue {
@@ -347,6 +370,7 @@ impl Driver {
         }
         let (outcome, phase) = match &error {
             RoundError::Aborted(_) => (Outcome::Partial, "idle"),
+            RoundError::Failed(error, _) if error.code == Code::Aborted => (Outcome::Partial, "idle"),
             RoundError::Failed(error, _) if error.code == Code::Closed => (Outcome::Partial, "closed"),
             RoundError::Failed(error, _) if matches!(error.code, Code::Interaction | Code::Claims) => {
                 (Outcome::Failed, "needs-auth")
@@ -380,7 +404,14 @@ impl Driver {
     }
 
     fn tell(&self, status: &Status) {
-        // The facade's own function; it does not throw.
-        let _ = self.on_status.call1(&JsValue::UNDEFINED, &super::output::to_js(status));
+        self.host.set_status(&to_js(status));
+    }
+}
+
+/// Resolves when the round is to stop: its signal fires, or its consumer leaves it.
+async fn stopped(signal: &AbortSignal, consumer: &Producer) -> RoundError {
+    match select(pin!(aborted(signal)), pin!(consumer.left())).await {
+        Either::Left((reason, _)) => RoundError::Aborted(reason),
+        Either::Right(_) => left().into(),
     }
 }

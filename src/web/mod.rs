@@ -6,7 +6,8 @@
 //! | [`client`] | the exported types, which `pkg-template/index.js` wraps |
 //! | [`session`] | what the queries and rounds of one client share |
 //! | [`driver`] | one round as a task: executes steps, feeds back inputs |
-//! | [`consumer`] | between a round and whoever iterates it |
+//! | [`consumer`] | connects a round with the consumer who iterates it |
+//! | [`host`] | what the facade does for a round: lock, status, listeners |
 //! | [`fetch`], [`body`] | one GET, the only place that puts a token on a request; a body read piece by piece |
 //! | [`limiter`] | how many requests of a scope are in flight |
 //! | [`token`] | the caller's token source, in all its forms |
@@ -26,6 +27,7 @@ pub mod custom;
 pub mod driver;
 pub mod error;
 pub mod fetch;
+pub mod host;
 pub mod idb;
 pub mod in_flight;
 pub mod indexed_db;

@@ -43,7 +43,7 @@ pub const EVENTS: Call = Call {
     advice: &[
         (
             &["select", "filter", "expand", "orderby", "search"],
-            "Graph refuses it on a calendar view's delta (ErrorInvalidUrlQuery); leave it out, or send it all the same by options.query: { \"$…\": … }",
+            "Graph refuses it on a calendar view's delta (ErrorInvalidUrlQuery); leave it out, or send it unchecked by options.query: { \"$…\": … }",
         ),
         (
             &["top"],
@@ -63,7 +63,7 @@ pub const ORG_CONTACTS: Call = Call {
         (&["filter"], "use options.ids, the only filter that Graph has here"),
         (
             &["top", "expand", "orderby", "search"],
-            "Graph has only $select and an id filter on contacts; leave it out, or send it all the same by options.query: { \"$…\": … }",
+            "Graph has only $select and an id filter on contacts; leave it out, or send it unchecked by options.query: { \"$…\": … }",
         ),
         (&["pagesize"], "its page size is Graph's own; leave it out"),
     ],
@@ -77,7 +77,7 @@ pub const CALL_RECORDINGS: Call = Call {
     advice: &[
         (
             &["select", "filter", "expand", "orderby", "search"],
-            "Graph has only $top on call recordings; leave it out, or send it all the same by options.query: { \"$…\": … }",
+            "Graph has only $top on call recordings; leave it out, or send it unchecked by options.query: { \"$…\": … }",
         ),
         (&["pagesize"], "use options.top"),
         (&["start"], "use options.startDateTime"),

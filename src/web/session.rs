@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use futures_channel::oneshot;
 use js_sys::Function;
+use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
 
 use super::batch::{Batch, StoreResult};
@@ -110,10 +111,8 @@ impl Session {
     ) {
         let end = match (result, acknowledgement) {
             (Ok(true), acknowledgement) => {
-                if let Some(acknowledgement) = acknowledgement {
-                    acknowledgement.resolve();
-                }
-                Ok(Committed::Written)
+                let listeners = acknowledgement.map(Acknowledgement::resolve).unwrap_or_default();
+                Ok(Committed::Written(listeners))
             }
             (Ok(false), acknowledgement) => Ok(Committed::Refused(acknowledgement)),
             (Err(error), Some(acknowledgement)) => {
@@ -148,8 +147,8 @@ impl Session {
 
 /// How a commit ended.
 pub enum Committed {
-    /// All of it is stored.
-    Written,
+    /// All of it is stored. Holds the promise of the listeners who were told, or undefined.
+    Written(JsValue),
     /// Nothing was written: another revision is stored. The acknowledgement is still to be
     /// answered.
     Refused(Option<Acknowledgement>),
@@ -157,6 +156,6 @@ pub enum Committed {
 
 impl From<Committed> for bool {
     fn from(committed: Committed) -> Self {
-        matches!(committed, Committed::Written)
+        matches!(committed, Committed::Written(_))
     }
 }

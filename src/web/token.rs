@@ -249,6 +249,6 @@ fn refusal(cause: JsValue, reason: &TokenReason) -> std::result::Result<TokenOut
     let said =
         if error.message.is_empty() { String::new() } else { format!(" ({})", redact(&error.message, 200)) };
     let failure =
-        unusable(&format!("the token source failed{said}; the next round goes on at the same page"));
+        unusable(&format!("the token source failed{said}; the next round continues at the same page"));
     Err(RoundError::Failed(failure, cause))
 }

@@ -29,7 +29,7 @@ async fn an_abort_cuts_short_a_fetch_a_wait_and_a_token_call_with_its_reason_unt
             let query = contacts(&client);
             let round = round_with(&query, js("return { signal: a.signal }", &controller));
             Reflect::set(&never, &"called".into(), &JsValue::FALSE).unwrap();
-            let pending = round.next(false);
+            let pending = round.next();
             match place {
                 "fetch" => world.until_met("hang", at).await,
                 "wait" => round.until_phase("waiting").await,

@@ -33,7 +33,7 @@ async fn a_closed_client_says_so_and_ends_what_runs() {
     let client = client(&world, &fresh("a")).await;
     let query = contacts(&client);
     let round = round(&query);
-    let pending = round.next(false);
+    let pending = round.next();
     world.until_met("hang", 1).await;
     settled(client.close()).await.unwrap();
     assert_eq!(settled(pending).await.unwrap_err().code(), "closed");

@@ -79,3 +79,15 @@ function stream(bytes, cut, rate, aborted) {
     },
   });
 }
+
+/** What the facade does for a round, without locks and listeners. */
+export function roundHost(onStatus) {
+  return {
+    begin: async () => {},
+    setStatus: onStatus,
+    hasListeners: () => false,
+    take: () => undefined,
+    release() {},
+    end() {},
+  };
+}

@@ -80,7 +80,7 @@ async fn without_a_network_the_round_waits_for_the_event_of_its_return() {
     let query = contacts(&client);
     online(JsValue::FALSE);
     let round = round(&query);
-    let pending = round.next(false);
+    let pending = round.next();
     round.until_phase("waiting").await;
     assert!(world.log().await.is_empty());
     online(JsValue::TRUE);
@@ -107,7 +107,7 @@ async fn until_when_graph_throttles_is_kept_over_a_reload() {
     let account = fresh("a");
     let first = client(&world, &account).await;
     let round_one = round(&contacts(&first));
-    let pending = round_one.next(false);
+    let pending = round_one.next();
     round_one.until_phase("waiting").await;
     settled(first.close()).await.unwrap();
     assert_eq!(settled(pending).await.unwrap_err().code(), "closed");

@@ -1,8 +1,10 @@
 //! Clients, queries and rounds as the facade makes them, on the wasm's own exports.
 
+use std::cell::Cell;
 use std::ops::Deref;
 
 use deltalink::web::client;
+use deltalink::web::host::RoundHost;
 use js_sys::{Function, JSON, Object, Promise, Reflect};
 use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
@@ -22,6 +24,8 @@ extern "C" {
     #[wasm_bindgen(js_name = makeError)]
     fn make_error(message: &str, fields: &JsValue) -> JsValue;
     fn following(first: &JsValue, second: &AbortSignal) -> AbortController;
+    #[wasm_bindgen(js_name = roundHost)]
+    fn round_host(on_status: &Function) -> RoundHost;
 }
 
 /// Runs a few statements of JavaScript, and gives what they return.
@@ -151,9 +155,9 @@ impl Query {
         let stop = following(&caller, &self.ending);
         let handle = self
             .wasm
-            .round(options, stop.signal(), on_status.clone(), has_consumer, None)
+            .round(options, stop.signal(), round_host(on_status), has_consumer, None)
             .map_err(Refused)?;
-        Ok(Round { handle, stop, on_status: on_status.clone() })
+        Ok(Round { handle, stop, on_status: on_status.clone(), delivered: Cell::new(0) })
     }
 }
 
@@ -162,6 +166,8 @@ pub struct Round {
     handle: client::RoundHandle,
     stop: AbortController,
     on_status: Function,
+    /// How many pages [`next`] has returned.
+    delivered: Cell<u32>,
 }
 
 impl Deref for Round {
@@ -181,7 +187,7 @@ impl Round {
 
 impl Drop for Round {
     fn drop(&mut self) {
-        self.handle.leave();
+        let _ = self.handle.leave();
         self.stop.abort();
     }
 }
@@ -256,13 +262,16 @@ pub fn round(query: &Query) -> Round {
 
 /// The next page.
 pub async fn next(round: &Round) -> Result<Option<Value>, Refused> {
-    let page = settled(round.next(false)).await?;
-    Ok((!page.is_undefined()).then(|| from_js(&page)))
+    let page = settled(round.next()).await?;
+    Ok((!page.is_undefined()).then(|| {
+        round.delivered.set(round.delivered.get() + 1);
+        from_js(&page)
+    }))
 }
 
-/// Acknowledges it.
+/// Acknowledges the page that [`next`] returned last.
 pub async fn ack(round: &Round) -> Result<(), Refused> {
-    settled(round.ack()).await.map(drop)
+    settled(round.ack(round.delivered.get().saturating_sub(1))).await.map(drop)
 }
 
 /// Runs a round to its end.

@@ -188,7 +188,7 @@ test("what goes wrong is a named error without the secret", async () => {
   await assert.rejects(nobody(start()), {
     code: "network",
     retryable: true,
-    message: /no answer from http:\/\/127\.0\.0\.1:1/,
+    message: /no response from http:\/\/127\.0\.0\.1:1/,
   });
   answer = () => ({ json: { access_token: "t", expires_in: 3600 } });
   assert.equal((await token(start())).accessToken, "t", "a failure is not kept");

@@ -39,7 +39,7 @@ test("a request of which nothing comes is cut and asked again; a slow body that 
   const cut = await open(world, { retry: { ...patient, timeout: 20, attempts: 2 } });
   await assert.rejects(cut.orgContacts().sync(), {
     code: "network",
-    message: /nothing moved for 1 s, options\.retry\.timeout/,
+    message: /nothing arrived for 1 s, options\.retry\.timeout/,
   });
   await cut.close();
 });
@@ -79,7 +79,7 @@ test("bodies that are not Graph's are told apart", async () => {
           headers: { "content-type": "text/html" },
         }),
       "protocol",
-      /the body is an HTML page, so something between here and Graph answered/,
+      /the body is an HTML page, so a proxy or a sign-in page answered instead of Graph/,
     ],
     [() => new Response(""), "protocol", /the body is empty/],
     [() => new Response("  \n"), "protocol", /the body is empty/],
@@ -100,7 +100,7 @@ test("bodies that are not Graph's are told apart", async () => {
     [
       () => new Response("<html>Bad gateway</html>", { status: 502 }),
       "network",
-      /^Graph answered 502 on orgContact \(the body is an HTML page, so something between here and Graph answered/,
+      /^Graph answered 502 on orgContact \(the body is an HTML page, so a proxy or a sign-in page answered instead of Graph/,
     ],
     [
       () =>
@@ -151,7 +151,7 @@ test("the way out of a 403 is that of its kind", async () => {
   await assert.rejects(client.callRecordings({ organizer: world.user.id }).sync(), {
     code: "forbidden",
     retryable: false,
-    message: /only an app-only token can read this kind, no signed-in user's: use a Worker or a server/,
+    message: /only an app-only token can read this kind, not a signed-in user's: use a Worker or a server/,
   });
   await assert.rejects(client.orgContacts().sync(), {
     code: "forbidden",
@@ -200,7 +200,7 @@ test("without a network the round says so and ends within its budget", async (t)
   assert.deepEqual([error.code, error.retryable], ["offline", true]);
   assert.match(
     error.message,
-    /this host has no network; the next round goes on at the same page once it has one/,
+    /this host has no network; the next round continues at the same page once it has one/,
   );
   // Back before the budget is used up: the event of the window wakes it.
   globalThis.addEventListener = (name, run) => name === "online" && listeners.add(run);

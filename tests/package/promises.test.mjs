@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { promisify } from "node:util";
 import Bluebird from "bluebird";
 import { DeltaError } from "deltalink";
-import { Sync } from "../node_modules/deltalink/round.js";
+import { Sync } from "../node_modules/deltalink/sync.js";
 import { clientOf, page } from "./answers.mjs";
 
 const run = promisify(execFile);
@@ -91,7 +91,7 @@ test("sync() does its work with zone.js in Node", async () => {
 
 test("sync() rejects with internal where its round ended early and nobody asked for that", async () => {
   const report = { outcome: "partial", requests: 0 };
-  const handle = { next: async () => undefined, report: () => report, leave: () => false };
+  const handle = { next: async () => undefined, report: () => report, leave: async () => {} };
   const shared = {
     ending: new AbortController().signal,
     locks: { acquire: async () => () => {} },

@@ -213,7 +213,7 @@ test("a token source whose network fails is waited for; one that fails otherwise
   });
   await assert.rejects(client.orgContacts().sync(), {
     code: "network",
-    message: /^the token source got no answer/,
+    message: /^the token source got no response/,
   });
   await client.close();
 });

@@ -1,6 +1,7 @@
 // A trap in the wasm ends one client's instance: what is pending rejects with `internal`, the
 // client beside it goes on, and the next call begins anew. What traps is the real wasm, with memory
-// that cannot grow and a stack of 6 KB, so that data exhausts either.
+// that cannot grow and a stack of 6 KB, so that data exhausts either. No data makes it panic; memory
+// that cannot be allocated ends in the same instruction, `unreachable`, as a panic does.
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { init } from "deltalink";
@@ -142,6 +143,69 @@ test("a stack overflow in a task: the sync rejects, and the next call works", as
   await goesOn();
 });
 
+/** An object of this many levels. Reading the innermost property calls `onRead`. */
+function nestedObject(levels, onRead) {
+  const innermost = {
+    get a() {
+      onRead();
+      return "stored";
+    },
+  };
+  return Array.from({ length: levels - 1 }).reduce((inner) => ({ a: inner }), innermost);
+}
+
+/**
+ * A round whose comparison of an item of this many levels fires the round's own signal in the
+ * innermost one, where little of the stack is left.
+ */
+async function abortInAComparison(open, levels) {
+  const stop = new AbortController();
+  const store = new MemoryStore();
+  const link = "https://graph.microsoft.com/v1.0/users/delta?$deltatoken=1";
+  let x = `${'{"a":'.repeat(levels)}1${"}".repeat(levels)}`;
+  const fetch = async () => text(`{"value":[{"id":"user 1","x":${x}}],"@odata.deltaLink":"${link}"}`);
+  const client = await open({ token: () => "a-token", store, account: "alex", fetch });
+  const query = client.track("/users/delta");
+  await query.sync();
+  const [[, row]] = await store.all(query.key);
+  const stored = { id: "user 1", x: nestedObject(levels, () => stop.abort("enough")) };
+  store.rows = async () => [{ ...row, item: stored }];
+  const pages = query.round({ signal: stop.signal })[Symbol.asyncIterator]();
+  const error = await pages.next().catch((error) => error);
+  delete store.rows;
+  x = 1;
+  return { client, query, error };
+}
+
+test("a stack overflow in the closure of an event: what is pending rejects, and the next call works", async (t) => {
+  const goesOn = await beside();
+  const wasm = await packedWasm();
+  const { stackTraceLimit } = Error;
+  t.after(() => (Error.stackTraceLimit = stackTraceLimit));
+  Error.stackTraceLimit = 100;
+  // With some size of the stack the comparison fits, and the closure that the signal calls does not.
+  const candidates = Array.from({ length: 10 }, (_, step) => STACK - 16 * step);
+  let isFound = false;
+  for (const stack of candidates) {
+    if (isFound) break;
+    const { init, openDelta } = await import(`../node_modules/deltalink/node.js?stack=${stack}`);
+    await init(withStack(wasm, stack));
+    for (let levels = 30; ; levels++) {
+      const { client, query, error } = await abortInAComparison(openDelta, levels);
+      const overflowed = error.code === "internal";
+      if (overflowed) {
+        isTrapped(error);
+        isFound = /\bget a\b/.test(error.cause.stack);
+        assert.equal((await query.sync()).outcome, "complete");
+      }
+      await client.close();
+      if (overflowed) break;
+    }
+  }
+  assert.ok(isFound, "none of the stacks overflowed in the closure");
+  await goesOn();
+});
+
 /** The host fails at its next microtask of the wasm, as it does at the end of its own stack. */
 function failingHost(t) {
   const { queueMicrotask } = globalThis;
@@ -155,7 +219,7 @@ function failingHost(t) {
   return () => failures;
 }
 
-test("a failure in the closure of an event: what is pending rejects, and the next call works", async (t) => {
+test("a failure of the host in the closure of an event: what is pending rejects, and the next call works", async (t) => {
   const goesOn = await beside();
   let hangs = true;
   const client = await clientOf((url, count) => (hangs ? new Promise(() => {}) : users(url, count)));
@@ -177,7 +241,7 @@ test("a failure in the closure of an event: what is pending rejects, and the nex
   await goesOn();
 });
 
-test("a failure in a timer: what is pending rejects, and the next call works", async (t) => {
+test("a failure of the host in a timer: what is pending rejects, and the next call works", async (t) => {
   const goesOn = await beside();
   let hangs = true;
   // Nothing comes: the timer of the request fires.

@@ -1,5 +1,5 @@
-//! The options of the four calls, checked: what Graph rejects is refused here, with the way out;
-//! `query` sends it all the same.
+//! Checks the options of the four calls. What Graph would reject is rejected here, with the way
+//! out. Parameters in `options.query` are sent unchecked.
 
 use super::{Query, encode, is_invalid, segment};
 use crate::protocol::error::{Code, Error, Result};
@@ -7,40 +7,40 @@ use crate::protocol::rate::Workload;
 use crate::protocol::resource::{self, IdFilter, PageSize, Resource};
 use crate::protocol::time::{Duration, Instant, format_iso, parse_iso};
 
-/// The longest window of a calendar view, in days: longer ones are an `ErrorInvalidRequest`
-/// (graph-facts 1.3).
+/// The longest window of a calendar view, in days. Graph rejects longer ones with
+/// `ErrorInvalidRequest` (graph-facts 1.3).
 pub const LONGEST_WINDOW: i64 = 1825;
-/// The most ids that a filter takes on users, groups and contacts (graph-facts 1.2).
+/// The maximum number of ids in a filter on users, groups and contacts (graph-facts 1.2).
 pub const MOST_IDS: usize = 50;
 
 /// The preference for partial objects.
 pub(super) const MINIMAL: &str = "return=minimal";
-/// Event pages below this many loop for ever on long series (graph-facts 7, anomaly 1).
+/// Below this page size, event pages repeat for ever on long series (graph-facts 7, anomaly 1).
 const SMALLEST_EVENTS: u32 = 50;
-/// Smaller pages than this help nobody.
+/// Below this page size, smaller pages do not help.
 const SMALLEST: u32 = 10;
-/// Events of a page where none is asked for, roughly: Graph does not say.
+/// The page size of events if none is requested, approximately: Graph does not document it.
 const GRAPHS_PAGE: u32 = 10;
 
-/// The options of the four calls, each of which takes some of them: `EventsOptions`,
+/// The options of the four calls. Each call takes some of them: `EventsOptions`,
 /// `OrgContactsOptions`, `CallRecordingsOptions` and `TrackOptions` of `index.d.ts`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Options {
-    /// Keeps two queries that are alike apart.
+    /// Distinguishes two queries that are otherwise equal.
     pub name: Option<String>,
-    /// Keeps the link only.
+    /// Stores the link only, without a mirror.
     pub feed: bool,
-    /// Query parameters as they are sent.
+    /// Query parameters that are sent unchecked.
     pub query: Vec<(String, String)>,
-    /// A full round at this age, in milliseconds; `Some(None)` for never.
+    /// The age at which the mirror is listed anew; `Some(None)` for never.
     pub refresh: Option<Option<Duration>>,
-    /// Where the window of events, or of recordings, begins.
+    /// The start of the window of events or recordings.
     pub start: Option<String>,
-    /// Where the window of events ends.
+    /// The end of the window of events.
     pub end: Option<String>,
-    /// Whose calendar; the user in the path of recordings.
+    /// The owner of the calendar, or the user in the path of recordings.
     pub user: Option<String>,
-    /// Which calendar.
+    /// The id of a calendar.
     pub calendar: Option<String>,
     /// `Prefer: outlook.timezone`.
     pub time_zone: Option<String>,
@@ -50,7 +50,7 @@ pub struct Options {
     pub page_size: Option<u32>,
     /// `$select`.
     pub select: Option<Vec<String>>,
-    /// The id filter.
+    /// The ids to filter by.
     pub ids: Option<Vec<String>>,
     /// `Prefer: return=minimal`.
     pub minimal: bool,
@@ -58,25 +58,25 @@ pub struct Options {
     pub organizer: Option<String>,
     /// `$top`.
     pub top: Option<u32>,
-    /// `filter`, `expand`, `orderby`, `search`, as they were given.
+    /// `filter`, `expand`, `orderby` and `search` as given.
     pub texts: Vec<(&'static str, String)>,
     /// Further Prefer values.
     pub prefer: Vec<String>,
-    /// A window of events that moves with the days: days back, days ahead, their time zone.
+    /// A window of events that moves with the days: days back, days ahead, time zone.
     pub window: Option<(u32, u32, String)>,
 }
 
-/// A query before its rules are checked.
+/// Collects the parts of a query while its options are checked.
 struct QueryBuilder {
     resource: Option<&'static Resource>,
     path: String,
-    /// Name, value as sent, value as in the key.
+    /// Name, value as sent, value in the key.
     params: Vec<(String, String, String)>,
     prefer: Vec<String>,
     key_prefer: Vec<String>,
     minimal: bool,
-    /// The calendar, as a path, where there are series masters: those of a shared calendar are
-    /// found below it alone.
+    /// The path of the calendar if it has series masters. Those of a shared calendar are found only
+    /// below it.
     calendar: Option<String>,
 }
 
@@ -126,7 +126,8 @@ impl QueryBuilder {
         if let Some(zone) = zone {
             if !is_printable(zone) || zone.contains(['"', '\\', ',']) {
                 return bad(format!(
-                    "options.timeZone must be the name of a time zone such as \"Pacific Standard Time\" or \"Europe/Berlin\", got {zone:?}"
+                    "options.timeZone must be the name of a time zone such as \"Pacific Standard Time\" or \
+                    \"Europe/Berlin\", got {zone:?}"
                 ));
             }
             self.shaping(format!("outlook.timezone=\"{zone}\""));
@@ -150,7 +151,7 @@ impl QueryBuilder {
     fn select(&mut self, select: Option<&[String]>) -> Result<()> {
         let Some(select) = select else { return Ok(()) };
         if let Some(odd) = select.iter().find(|name| is_invalid(name, &[' ', ',', '&', '?', '#'])) {
-            return bad(format!("options.select must be a list of property names, got {odd:?}"));
+            return bad(format!("options.select must be an array of property names, got {odd:?}"));
         }
         if select.is_empty() {
             return bad("options.select must name at least one property; leave it out for the default ones");
@@ -159,8 +160,8 @@ impl QueryBuilder {
             let missing = !names.iter().any(|given| given == name);
             names.iter().cloned().chain(missing.then(|| name.to_owned())).collect::<Vec<_>>()
         };
-        // Without these a removal is not told: links that were made without them are left, so they
-        // are part of the key.
+        // A link made without these properties never reports a removal, so mirrors with and without
+        // them have different keys.
         let needs = self.resource.map_or(&[][..], |resource| resource.required_properties);
         let shape = needs.iter().fold(select.to_vec(), |names, name| with(&names, name));
         self.params.push(("$select".into(), with(&shape, "id").join(","), sorted(&shape).join(",")));
@@ -175,20 +176,21 @@ impl QueryBuilder {
         }
         if limit == IdFilter::Fifty && ids.len() > MOST_IDS {
             return bad(format!(
-                "options.ids must be at most {} ids, which is Graph's limit, got {}; track the whole collection, or make several queries",
+                "options.ids must be at most {} ids, which is Graph's limit, got {}; track the whole \
+                collection, or make several queries",
                 MOST_IDS,
                 ids.len()
             ));
         }
         if let Some(odd) = ids.iter().find(|id| is_invalid(id, &[])) {
-            return bad(format!("options.ids must be a list of ids, got {odd:?}"));
+            return bad(format!("options.ids must be an array of ids, got {odd:?}"));
         }
         self.params.push(("$filter".into(), id_filter(ids), id_filter(&sorted(ids))));
         Ok(())
     }
 
-    /// Takes what the options ask for, lets `query` have its way, then makes the query. A call does
-    /// not have every option; what it does not have is not set.
+    /// Adds the common options, lets `options.query` override parameters, and builds the query.
+    /// Options that the call does not have are not set.
     fn finish(mut self, options: Options) -> Result<Query> {
         self.select(options.select.as_deref())?;
         self.ids(options.ids.as_deref())?;
@@ -202,9 +204,9 @@ impl QueryBuilder {
         self.immutable_ids(options.immutable_ids);
         for value in &options.prefer {
             if !is_printable(value) {
-                return bad(format!("options.prefer must be a list of Prefer values, got {value:?}"));
+                return bad(format!("options.prefer must be an array of Prefer values, got {value:?}"));
             }
-            // The same as the option.
+            // Has the same meaning as the option.
             if value.eq_ignore_ascii_case(MINIMAL) {
                 if !self.minimal {
                     self.minimal(true);
@@ -215,27 +217,28 @@ impl QueryBuilder {
         }
         for (name, value) in &options.query {
             if is_invalid(name, &['&', '=', '#', '?']) {
-                return bad(format!("options.query must have names of query parameters, got {name:?}"));
+                return bad(format!(
+                    "options.query must have query parameter names as its keys, got {name:?}"
+                ));
             }
             self.params.retain(|(old, _, _)| !same_parameter(old, name));
             self.param(name, value);
         }
-        // A first request with a token of its own is no listing of everything.
+        // A first request that starts from a token does not list everything.
         let begun =
             |name: &str| ["deltatoken", "skiptoken", "token"].iter().any(|token| same_parameter(name, token));
         let full = !self.params.iter().any(|(name, _, _)| begun(name)) && !self.path.contains("(token=");
         let is_outlook = self.resource.is_some_and(|resource| resource.workload == Workload::Outlook);
         if is_outlook && !full {
-            return bad(
-                "options.query must not begin at a token here: Outlook has no sync from now on; leave it out, the first round lists everything",
-            );
+            return bad("options.query must not start from a token here, because Outlook does not support \
+                that; leave the token out: the first round lists everything");
         }
-        // Messages that are filtered end at 5,000 (Graph's page "message: delta").
+        // Graph returns at most 5,000 messages of a filtered query (Graph's page "message: delta").
         let is_part = self.params.iter().any(|(name, _, _)| {
             same_parameter(name, "changeType") || is_outlook && same_parameter(name, "filter")
         });
         if options.refresh.flatten().is_some_and(|age| age.as_millis().is_nan() || age <= Duration::ZERO) {
-            return bad("options.refresh must be milliseconds above 0, or false for never");
+            return bad("options.refresh must be a number of milliseconds above 0, or false for never");
         }
         if options.name.as_deref() == Some("") {
             return bad("options.name must not be empty; leave it out");
@@ -292,7 +295,7 @@ pub fn events(options: Options) -> Result<Query> {
         let span = i64::from(*back) + i64::from(*ahead) + 1;
         if options.start.is_some() || options.end.is_some() {
             return bad(
-                "options.window and options.start, options.end are two ways to say the same; give one of them",
+                "options.window cannot be combined with options.start and options.end; use one or the other",
             );
         }
         if span > LONGEST_WINDOW {
@@ -303,7 +306,7 @@ pub fn events(options: Options) -> Result<Query> {
                 "options.window.timeZone must be an IANA name such as \"Europe/Berlin\", got {zone:?}"
             ));
         }
-        // Where the window is moves from day to day: the key says how far it reaches.
+        // The position of the window changes from day to day; the key contains its extent.
         builder.key_prefer.push(format!("window=-{back}+{ahead} {zone}"));
         return builder.finish(options);
     }
@@ -325,7 +328,8 @@ pub fn events(options: Options) -> Result<Query> {
 
 fn too_long<T>(options: &str, days: i64) -> Result<T> {
     bad(format!(
-        "{options} must be at most 1825 days apart, which is Graph's limit for a calendar view, got {days} days; take a shorter window or several queries"
+        "{options} must be at most 1825 days apart, which is Graph's limit for a calendar view, got {days} \
+        days; take a shorter window or several queries"
     ))
 }
 
@@ -338,20 +342,19 @@ pub fn org_contacts(options: Options) -> Result<Query> {
 pub fn call_recordings(options: Options) -> Result<Query> {
     let organizer = options.organizer.as_deref().unwrap_or_default();
     if organizer.is_empty() {
-        return bad(
-            "options.organizer must be the id of the meeting organizer: Graph refuses the query without one, got \"\"",
-        );
+        return bad("options.organizer must be the id of the meeting organizer: Graph refuses the query \
+            without one, got \"\"");
     }
     let plain = segment("options.organizer", organizer)?;
     let user = match options.user.as_deref() {
         Some(user) => segment("options.user", user)?,
         None => plain,
     };
-    // A quote inside the literal is doubled, as OData has it.
+    // OData doubles a quote inside a string literal.
     let mut inside =
         format!("meetingOrganizerUserId='{}'", segment("options.organizer", &organizer.replace('\'', "''"))?);
     if let Some(start) = &options.start {
-        // The instant is canonical here, where it is part of the path and so of the key.
+        // The instant is canonical because the path is part of the key.
         inside += &format!(",startDateTime={}", format_iso(instant("options.startDateTime", start)?));
     }
     let path = format!("/users/{user}/onlineMeetings/getAllRecordings({inside})/delta");
@@ -366,7 +369,7 @@ pub fn track(path: &str, options: Options) -> Result<Query> {
         ))
     };
     if !path.starts_with('/') || path.starts_with("//") {
-        return shape("it begins with one slash");
+        return shape("it must begin with one slash");
     }
     if is_invalid(path, &['?', '#', '\\', ' ']) {
         return shape("parameters go into the options, and spaces and back-slashes are not allowed");
@@ -374,15 +377,14 @@ pub fn track(path: &str, options: Options) -> Result<Query> {
     let last = path.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
     let function = last.strip_prefix("microsoft.graph.").unwrap_or(&last);
     if function != "delta" && !function.starts_with("delta(") {
-        return shape("it ends with /delta");
+        return shape("it must end with /delta");
     }
     let resource = resource::find(path);
     let name = resource.map_or("this resource", |resource| resource.name);
     let given = |parameter: &str| options.query.iter().any(|(given, _)| same_parameter(given, parameter));
     if name == "event" && !(given("startDateTime") && given("endDateTime")) {
-        return bad(
-            "a calendar view needs a start and an end; use events({ start, end }), or give startDateTime and endDateTime in options.query",
-        );
+        return bad("a calendar view needs a start and an end; use events({ start, end }), or give \
+            startDateTime and endDateTime in options.query");
     }
     if name == "callRecording" && !path.to_ascii_lowercase().contains("meetingorganizeruserid=") {
         return bad("call recordings need the meeting organizer; use callRecordings({ organizer })");
@@ -392,7 +394,7 @@ pub fn track(path: &str, options: Options) -> Result<Query> {
             bad(format!("options.{option} is refused by Graph on {name}: {instead}"))
         };
         let send = |option: &str| {
-            format!("leave it out, or send it all the same by options.query: {{ \"${option}\": … }}")
+            format!("leave it out, or send it unchecked by options.query: {{ \"${option}\": … }}")
         };
         let mut asked: Vec<&str> = options.texts.iter().map(|(option, _)| *option).collect();
         if options.select.is_some() {
@@ -436,7 +438,7 @@ pub fn track(path: &str, options: Options) -> Result<Query> {
     }
     let mut builder = QueryBuilder::new(resource, path.to_owned());
     if name == "event" {
-        // What stands before `calendarView/delta`.
+        // The path before `calendarView/delta`.
         let segments: Vec<&str> = path.split('/').collect();
         builder.calendar = segments
             .split_last()
@@ -451,7 +453,7 @@ fn id_filter(ids: &[String]) -> String {
     equal.join(" or ")
 }
 
-/// In order, each once.
+/// Sorted, without duplicates.
 fn sorted(texts: &[String]) -> Vec<String> {
     let mut sorted = texts.to_vec();
     sorted.sort_unstable();
@@ -459,7 +461,7 @@ fn sorted(texts: &[String]) -> Vec<String> {
     sorted
 }
 
-/// Whose mailbox a path of Outlook is in: `me`, or an id.
+/// The mailbox that an Outlook path belongs to: `me`, or an id.
 fn mailbox(path: &str) -> &str {
     match path.split('/').collect::<Vec<_>>()[..] {
         ["", me, ..] if me.eq_ignore_ascii_case("me") => me,
@@ -493,7 +495,8 @@ fn is_printable(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| (0x20..0x7f).contains(&byte))
 }
 
-/// `$top` and `top`, `startdatetime` and `startDateTime`.
+/// Whether two names mean the same parameter, like `$top` and `top`, or `startdatetime` and
+/// `startDateTime`.
 fn same_parameter(one: &str, other: &str) -> bool {
     one.trim_start_matches('$').eq_ignore_ascii_case(other.trim_start_matches('$'))
 }

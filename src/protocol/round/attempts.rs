@@ -1,4 +1,4 @@
-//! The request at hand: failures, back-off, throttles, a missing network, and the tokens that Graph
+//! The current request: failures, back-off, throttles, a missing network, and tokens that Graph
 //! refuses.
 
 use super::{Continuation, NoResponse, Round, State, Step, Target, TokenReason};
@@ -8,32 +8,34 @@ use crate::protocol::refusal::Refusal;
 use crate::protocol::report::Wait;
 use crate::protocol::time::{Duration, Instant};
 
-/// Attempts at a body that is no page, or at a page whose nextLink was used before.
+/// Attempts for a body that is not a page, or for a page whose nextLink was used before.
 const MOST_BODIES: u32 = 3;
-/// Tokens asked for because Graph refused one, between two pages.
+/// Tokens per page that are requested because Graph refused one.
 const MOST_SIGN_INS: u32 = 2;
-/// Attempts at a series master. It only completes occurrences: it must not hold up the page.
+/// Attempts for a series master. It only completes occurrences, so it must not hold up the page.
 const MASTER_ATTEMPTS: u32 = 2;
-/// What to say where the token source can't reach those it asks.
+/// The message where the token source cannot reach its authority.
 pub(super) const NO_TOKEN: &str =
-    "the token source got no answer; check the connection; the next round goes on at the same page";
-/// What to say where Graph's wait is longer than [`Policy::max_wait`].
-pub(super) const TOO_LONG: &str = "Graph asks for a longer pause than this round may take, of this query or another that shares its limits; the next round goes on at the same page, not before retryAt";
+    "the token source got no response; check the connection; the next round continues at the same page";
+/// The message where Graph's wait is longer than [`Policy::max_wait`].
+pub(super) const TOO_LONG: &str = "Graph asks for a longer wait than options.retry.maxWait allows, for this \
+    query or another one in its throttling scope; the next round continues at the same page, not before \
+    retryAt";
 
-/// What the round counts of the request at hand.
+/// What the round counts about the current request.
 #[derive(Clone, Debug)]
 pub(super) struct Attempts {
-    /// Failures in a row.
+    /// Consecutive failures.
     pub failures: u32,
-    /// How often the target was asked for.
+    /// How often the target was requested.
     pub tries: u32,
-    /// What the next token is for.
+    /// Why the next token is requested.
     pub token_reason: TokenReason,
-    /// Tokens asked for because Graph refused one, since the last page.
+    /// Tokens since the last page that were requested because Graph refused one.
     sign_ins: u32,
-    /// What the last of these tokens was for.
+    /// Why the last of these tokens was requested.
     challenge: Option<TokenReason>,
-    /// Since when there is no network.
+    /// Since when the host has had no network.
     offline_since: Option<Instant>,
     /// When the last wait began.
     pub sleep_began: Instant,
@@ -59,7 +61,7 @@ impl Round {
         self.transition(State::SigningIn, Step::SignIn(token_reason))
     }
 
-    /// Graph refuses the token: another one, or the end.
+    /// Graph refuses the token: requests another one, or fails.
     pub(super) fn renew_token(&mut self, refusal: &Refusal, now: Instant) -> Step {
         let token_reason = refusal.claims.clone().map_or(TokenReason::Unauthorized, TokenReason::Claims);
         if self.attempts.sign_ins >= MOST_SIGN_INS || self.attempts.challenge.as_ref() == Some(&token_reason)
@@ -71,7 +73,7 @@ impl Round {
         self.sign_in(token_reason)
     }
 
-    /// What was asked for is here: failures and sign-ins are counted from here.
+    /// The target arrived: resets the counts of failures and sign-ins.
     pub(super) fn request_succeeded(&mut self) {
         self.attempts.sign_ins = 0;
         self.attempts.challenge = None;
@@ -79,7 +81,7 @@ impl Round {
         self.reset_failures();
     }
 
-    /// Something else is asked for: failures are counted from here.
+    /// Another target is requested: resets the count of failures.
     pub(super) fn reset_failures(&mut self) {
         self.attempts.failures = 0;
         self.attempts.tries = 0;
@@ -91,8 +93,8 @@ impl Round {
         self.transition(State::Sleeping, Step::Sleep(span, why))
     }
 
-    /// Stores that Graph throttles the scope, so that neither a reload nor another query asks
-    /// early.
+    /// Stores the throttle time of the scope, so that neither a reload nor another query sends a
+    /// request too early.
     pub(super) fn store_throttle(&mut self, until: Instant, after: Continuation, now: Instant) -> Step {
         if until > now {
             self.transition(State::StoringThrottle(Box::new(after)), Step::StoreThrottle(until))
@@ -101,7 +103,7 @@ impl Round {
         }
     }
 
-    /// Waits and asks again, or ends with what went wrong.
+    /// Waits and retries, or ends the round.
     pub(super) fn retry(
         &mut self,
         why: WaitReason,
@@ -111,7 +113,7 @@ impl Round {
         chance: f64,
     ) -> Step {
         if why != WaitReason::Throttled && self.leave_location() {
-            // The query itself waits as long as Graph asks for.
+            // The request of the query itself also waits as long as Graph asks for.
             return self.store_throttle(
                 (now + floor.unwrap_or_default()).min(Instant::LAST),
                 Continuation::Ask,
@@ -133,7 +135,7 @@ impl Round {
         } else {
             self.config.policy.attempts
         };
-        // What Graph asks for holds for all that shares its limits.
+        // A wait that Graph asks for holds for the whole scope.
         let shared = why == WaitReason::Throttled || floor.is_some();
         let until = (now + wait).min(Instant::LAST);
         if self.attempts.failures < most && wait <= self.config.policy.max_wait {
@@ -159,7 +161,7 @@ impl Round {
         if failure.code == Code::Throttled {
             failure.retry_at = Some(until);
         }
-        // A smaller page that would not come in time either is where the next round begins.
+        // The smaller page size timed out too. The next round starts with it.
         if why == WaitReason::Timeout && self.page_size_changed && self.is_stored {
             return self.save_record(self.record.next_revision(), Continuation::Fail(failure));
         }
@@ -183,7 +185,7 @@ impl Round {
                     self.config.policy.max_wait - (now - *self.attempts.offline_since.get_or_insert(now));
                 if left <= Duration::ZERO {
                     let words =
-                        "this host has no network; the next round goes on at the same page once it has one";
+                        "this host has no network; the next round continues at the same page once it has one";
                     return self.fail(Error::retryable(Code::Offline, words), now);
                 }
                 return self.sleep(left, WaitReason::Offline, now);
@@ -199,15 +201,14 @@ impl Round {
                 let seconds = (self.config.policy.timeout.as_millis() / 1000.0).ceil() as u64;
                 (
                     WaitReason::Timeout,
-                    format!("{words} (nothing moved for {seconds} s, options.retry.timeout)"),
+                    format!("{words} (nothing arrived for {seconds} s, options.retry.timeout)"),
                 )
             }
         };
         self.retry(why, None, Error::retryable(Code::Network, words), now, chance)
     }
 
-    /// The token source is to come back later. Its wait is its own, not that of what shares Graph's
-    /// limits.
+    /// The token source asks to be called later. Its wait does not affect the throttling scope.
     pub(super) fn busy(&mut self, until: Instant, now: Instant, chance: f64) -> Step {
         self.attempts.failures = self.attempts.failures.saturating_add(1);
         let wait = back_off(
@@ -227,7 +228,7 @@ impl Round {
         self.fail(failure, now)
     }
 
-    /// Somebody else was told to wait.
+    /// The scope was throttled by a response to another query or tab.
     pub(super) fn throttled(&mut self, until: Instant, now: Instant) -> Step {
         self.report.requests -= 1;
         self.report.retries -= u32::from(self.attempts.tries > 1);

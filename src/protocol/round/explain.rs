@@ -1,4 +1,4 @@
-//! A refusal as an error with the way out.
+//! Turns a refusal into an error with the way out.
 
 use super::Round;
 use super::attempts::TOO_LONG;
@@ -8,7 +8,7 @@ use crate::protocol::redact::redact;
 use crate::protocol::refusal::Refusal;
 
 impl Round {
-    /// A refusal in words, with the way out.
+    /// The error of a refusal: what was wrong, where, and the way out.
     pub(super) fn refusal_error(&self, refusal: &Refusal) -> Box<Error> {
         let resource = self.config.query.resource;
         let name = resource.map_or("this resource", |resource| resource.name);
@@ -17,23 +17,26 @@ impl Round {
             401 | 403 if refusal.claims.is_some() => (
                 Code::Claims,
                 true,
-                "it wants a token that satisfies claims, and the one that the token source then gave does not; sign the user in with error.claims, then call resume()",
+                "it requires a token that satisfies claims, and the token source returned one that does \
+                not; sign the user in with error.claims, then call resume()",
             ),
             0 | 300..=399 => (
                 Code::ForeignLink,
                 false,
-                "a redirect is not followed, because it would carry the token elsewhere; check options.endpoint",
+                "a redirect is not followed, because it would carry the token elsewhere; check \
+                options.endpoint",
             ),
             401 => (
                 Code::Unauthorized,
                 true,
-                "the token source gave a token that Graph does not accept twice in a row; check its audience, its tenant and its cloud",
+                "the token source returned a token that Graph refuses, twice in a row; check its audience, \
+                its tenant and its cloud",
             ),
             402 => (Code::Forbidden, false, "the payment set-up of this metered API is missing"),
             403 if app_only => (
                 Code::Forbidden,
                 false,
-                "only an app-only token can read this kind, no signed-in user's: use a Worker or a server",
+                "only an app-only token can read this kind, not a signed-in user's: use a Worker or a server",
             ),
             403 => (
                 Code::Forbidden,
@@ -43,19 +46,20 @@ impl Round {
             404 => (
                 Code::NotFound,
                 false,
-                "what the path names (a user, a calendar, a folder, a meeting organizer) is not there, or no longer",
+                "the object that the path names (a user, a calendar, a folder, a meeting organizer) does \
+                not exist, or no longer exists",
             ),
             410 => (
                 Code::ResyncLoop,
                 true,
-                "it refuses the query itself as if it were an old link; try again later",
+                "it refuses the query itself as if it were an expired link; try again later",
             ),
             429 | 509 => (Code::Throttled, true, TOO_LONG),
             501 => (Code::NotSupported, false, "a property in select is kept outside the main store"),
             408 | 500..=599 => (
                 Code::Network,
                 true,
-                "the service did not recover in time; the next round goes on at the same page",
+                "the service did not recover in time; the next round continues at the same page",
             ),
             _ if refusal.has_code("Request_UnsupportedQuery") || refusal.has_code("NotSupported") => {
                 (Code::NotSupported, false, "Graph has no delta query of this form here")

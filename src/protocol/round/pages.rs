@@ -1,4 +1,4 @@
-//! A page on its way: checked, applied, delivered, committed; and the sweep behind the last one.
+//! A page from its link to its commit, and the sweep after the last one.
 
 use std::collections::HashSet;
 
@@ -12,9 +12,9 @@ use crate::protocol::record::{Completed, Fallback, Kind, Phase, Record};
 use crate::protocol::report::Outcome;
 use crate::protocol::time::Instant;
 
-/// Pages after which smaller ones grow.
+/// The number of pages after which a reduced page size grows.
 const GROW: u32 = 8;
-/// Series masters that are asked for again at the next round: each costs a request.
+/// The maximum number of series masters that the next round requests again: each costs a request.
 const MISSING_MASTERS: usize = 100;
 
 impl Round {
@@ -26,7 +26,8 @@ impl Round {
             && (matches!(&self.target, Target::Link(used) if used == next) || self.cycle.is_met(next))
         {
             let words = format!(
-                "Graph's nextLinks go in a circle at {}; the stored state is as it was, try again later or start over with reset()",
+                "Graph's nextLinks go in a circle at {}; the stored state is unchanged: try again later, or \
+                start over with reset()",
                 redacted(next)
             );
             return self.retry(
@@ -55,7 +56,7 @@ impl Round {
             forbidden_times: Vec::new(),
             ..self.record.next_revision()
         };
-        // A link made with `return=minimal` keeps it, whatever the query asks for now.
+        // A link made with `return=minimal` keeps it, whatever the query requests now.
         let asked_anew = matches!(self.target, Target::Query | Target::Location(_));
         record.minimal = self.config.query.minimal || !asked_anew && self.record.minimal;
         if self.position.page_index == 0 {
@@ -103,8 +104,8 @@ impl Round {
         self.prepare(now)
     }
 
-    /// The series master that was asked for cannot be had: its occurrences stand as they are, and
-    /// the next round asks again.
+    /// The series master cannot be fetched: its occurrences stay incomplete, and the next round
+    /// requests it again.
     pub(super) fn go_without_master(&mut self, now: Instant) -> Step {
         if let (Target::Master(id), Some(pending)) = (&self.target, &mut self.pending) {
             let missing = &mut pending.record.missing_masters;
@@ -116,13 +117,13 @@ impl Round {
         self.prepare(now)
     }
 
-    /// Gets what the page still lacks, then hands it over.
+    /// Fetches what the page still needs, then delivers it.
     pub(super) fn prepare(&mut self, now: Instant) -> Step {
         let Some(Pending { record, is_final_page, new_ids }) = &mut self.pending else {
             return self.page_missing(now);
         };
         while *is_final_page && let Some(id) = record.awaited_masters.pop() {
-            // An id that cannot stand in a path cannot be asked for.
+            // An id that cannot be part of a path cannot be requested.
             if self.config.query.master(&self.config.endpoint, &id).is_some() {
                 self.target = Target::Master(id);
                 return self.sign_in(TokenReason::Next);
@@ -151,7 +152,7 @@ impl Round {
         };
         let mut last = false;
         if is_final_page {
-            // Rows of older rounds can only be there if there was an older full round.
+            // Only an older full round can have left rows to sweep.
             let full = self.position.kind == Kind::Full;
             if self.config.query.mirror && full && (self.position.generation > 1 || record.staged) {
                 record.phase = Phase::Sweeping;
@@ -209,12 +210,14 @@ impl Round {
         let mut record = self.record.next_revision();
         record.add_to_count(count_delta);
         match after {
-            // Nothing to commit: look on.
+            // The chunk has nothing to commit.
             Some(after) if !has_changes => {
                 self.record.sweep_after = Some(after);
                 match self.record.completed() {
                     Some(completed) => self.sweep(completed),
-                    None => self.fail(Error::new(Code::Internal, "a sweep lost its right"), now),
+                    None => {
+                        self.fail(Error::new(Code::Internal, "the record no longer permits the sweep"), now)
+                    }
                 }
             }
             Some(after) => {
@@ -230,11 +233,11 @@ impl Round {
     }
 
     pub(super) fn page_missing(&mut self, now: Instant) -> Step {
-        self.fail(Error::new(Code::Internal, "a page got lost"), now)
+        self.fail(Error::new(Code::Internal, "the applied page is missing"), now)
     }
 }
 
-/// Graph has listed all: the mirror is of this moment, however long the sweep may wait.
+/// Graph has listed everything: the mirror is as of now, however long the sweep takes.
 fn listed_at(record: &mut Record, now: Instant) {
     record.synced_at = Some(now);
     if record.kind == Kind::Full {

@@ -1,21 +1,21 @@
-//! What brings a round no further: links in a circle, pages without anything new, pages that Graph
-//! cannot make.
+//! Detects rounds that make no progress (links in a circle, pages without anything new) and pages
+//! that Graph cannot make, and escalates.
 
 use super::{Continuation, Round, Step, Target, TokenReason};
 use crate::protocol::error::{Code, Error};
 use crate::protocol::record::Record;
 use crate::protocol::time::Instant;
 
-/// Pages with items in a row that bring nothing new.
+/// The maximum number of consecutive pages with items that bring nothing new.
 const MOST_STALE: u32 = 3;
-/// Empty pages in a row. Graph sends many where a filter finds little in a large directory
-/// (graph-facts 2.1.3).
+/// The maximum number of consecutive empty pages. Graph sends many where a filter matches little in
+/// a large directory (graph-facts 2.1.3).
 pub(super) const MOST_EMPTY: u32 = 2000;
-/// The largest page that Graph takes a wish for.
+/// The largest page size that Graph accepts.
 const LARGEST_PAGE: u32 = 1000;
 
-/// Notices nextLinks that go in a circle. A link of the round is kept, and replaced after 1, 2, 4,
-/// 8, … pages: whatever circle the links go in, the kept one is met in the end (Brent's algorithm).
+/// Detects nextLinks that go in a circle. One link is kept, and replaced after 1, 2, 4, 8, … pages,
+/// so that any circle meets it in the end (Brent's algorithm).
 #[derive(Clone, Debug)]
 pub(super) struct LinkCycle {
     anchor: Option<String>,
@@ -30,12 +30,12 @@ impl Default for LinkCycle {
 }
 
 impl LinkCycle {
-    /// Whether this link was met before.
+    /// Whether this link is the kept one.
     pub fn is_met(&self, link: &str) -> bool {
         self.anchor.as_deref() == Some(link)
     }
 
-    /// Goes on over a link.
+    /// Counts a link, and keeps it if it is due.
     pub fn pass(&mut self, link: &str) {
         self.pages += 1;
         if self.pages >= self.power {
@@ -45,36 +45,35 @@ impl LinkCycle {
         }
     }
 
-    /// Other links follow: none of them was met.
+    /// Forgets the kept link.
     pub fn reset(&mut self) {
         self.anchor = None;
     }
 }
 
 impl Round {
-    /// Why the round gets no further, if it does not. Counted over reloads, so that one page a
-    /// process is enough to notice.
+    /// The error of a round that makes no progress. The counts survive reloads, so a process that
+    /// fetches one page at a time detects it too.
     pub(super) fn no_progress_error(&self) -> Option<Box<Error>> {
         let words = if self.record.no_progress_pages >= MOST_STALE {
-            "Graph's pages bring the same items again and again under new links"
+            "Graph's pages repeat the same items under new links"
         } else if self.record.empty_pages >= MOST_EMPTY {
-            "Graph sends empty pages without an end"
+            "Graph keeps sending empty pages"
         } else {
             return None;
         };
         let words =
-            format!("{words}; what was committed is intact, try again later or start over with reset()");
+            format!("{words}; everything committed is intact: try again later, or start over with reset()");
         Some(Error::retryable(Code::Livelock, words))
     }
 
-    /// The next rung for a round that gets no further: larger pages, then one listing from the
-    /// start, then the end.
+    /// Escalates: larger pages, then one listing from the start, then the error.
     pub(super) fn escalate(&mut self, failure: Box<Error>, now: Instant) -> Step {
         self.reset_failures();
         let asked = self.config.query.page_size.map(|size| self.record.page_size.unwrap_or(0).max(size));
         let larger =
             asked.filter(|size| *size < LARGEST_PAGE).map(|size| size.saturating_mul(4).min(LARGEST_PAGE));
-        // Not back to one that Graph could not make.
+        // Do not return to a page size that failed.
         if let Some(size) = larger
             .filter(|size| self.record.rejected_page_size == 0 || *size < self.record.rejected_page_size)
         {
@@ -83,7 +82,7 @@ impl Round {
             return self.sign_in(TokenReason::Next);
         }
         if self.record.restarted || !self.config.query.full {
-            // The next round has another try of as many pages: what ails the service may be over by
+            // The next round gets the same number of pages again: the service may have recovered by
             // then.
             let counted =
                 self.is_stored && (self.record.no_progress_pages, self.record.empty_pages) != (0, 0);
@@ -102,7 +101,7 @@ impl Round {
         })
     }
 
-    /// A page that Graph can't make, or not in time, may be too large: half of it, the second time.
+    /// Halves the page size at the second failure: the page may be too large for Graph.
     pub(super) fn shrink_page_size(&mut self) {
         let Some(most) = self.config.query.page_size else { return };
         let size = self.record.page_size.unwrap_or(most);
@@ -121,7 +120,7 @@ impl Round {
         self.report.page_size = Some(size);
     }
 
-    /// Pages that were made smaller become larger again, slowly.
+    /// Doubles a reduced page size.
     pub(super) fn grow_page_size(&mut self) {
         if let Some(size) = self.record.page_size
             && let Some(most) = self.config.query.page_size

@@ -1,4 +1,4 @@
-//! Where a round starts, from the record: at the nextLink, at the deltaLink, in the sweep, or from
+//! Where a round starts, from the record: at the nextLink, at the deltaLink, in the sweep, or at
 //! the query itself.
 
 use super::{Round, Step, Target, TokenReason};
@@ -25,14 +25,14 @@ impl Round {
                 self.reset_progress();
                 self.start_full();
             }
-            // A mirror this old, or of another window, is listed anew. Until the first page is
-            // committed, the deltaLink stays.
+            // A mirror that is too old, or of another window, is listed anew. The deltaLink stays
+            // until the first page is committed.
             Phase::Idle if old || moved => {
                 self.start_full();
-                // The link of another window is nothing to fall back to.
+                // A link of another window is no fallback.
                 self.position.start_link = self.record.link.clone().filter(|_| !moved);
             }
-            // What could not be listed may do so in another window, or on another day.
+            // A listing that failed may succeed in another window, or on another day.
             Phase::Paging if self.record.restarted && (moved || old) => {
                 self.reset_progress();
                 self.start_full();
@@ -61,7 +61,7 @@ impl Round {
         }
     }
 
-    /// Begins to count anew what does not bring the round further.
+    /// Resets the counts of pages without progress.
     pub(super) fn reset_progress(&mut self) {
         (self.record.no_progress_pages, self.record.empty_pages) = (0, 0);
         self.record.restarted = false;

@@ -1,4 +1,4 @@
-//! Refused links and reset signals: back to the deltaLink, then to one full round, then to an
+//! Handles refused links and reset signals: back to the deltaLink, then to one full round, then an
 //! error.
 
 use super::{Continuation, Round, Step, Target, TokenReason};
@@ -8,11 +8,12 @@ use crate::protocol::record::{Fallback, Record};
 use crate::protocol::refusal::{Refusal, Verdict};
 use crate::protocol::time::{Duration, Instant};
 
-/// Resets of a day without a complete round, after which the round ends.
+/// The maximum number of resets within a day without a complete round.
 pub(super) const MOST_RESETS: usize = 3;
-/// Final refusals of a link in a row, after which the round falls back.
+/// The number of rounds in a row with a final refusal of the link after which the round falls back.
 const MOST_REFUSALS: u32 = 3;
-/// Rounds that ended with 402 or 403 on the link, after which the query itself is asked.
+/// The number of rounds that ended with 402 or 403 on the link after which the next one requests
+/// the query itself.
 const MOST_FORBIDDEN: usize = 3;
 /// The least time between two of them.
 const FORBIDDEN_APART: Duration = Duration::HOUR;
@@ -47,9 +48,8 @@ impl Round {
         }
     }
 
-    /// Who may not read a link may not read the query either, as a rule. That the link alone is
-    /// forbidden is noticed when three rounds ended so, an hour apart: the next one asks the query
-    /// itself.
+    /// Usually a token that may not read a link may not read the query either. After three rounds
+    /// that ended so, at least an hour apart, the next one tries the query itself.
     fn forbidden(&mut self, failure: Box<Error>, now: Instant) -> Step {
         let before = &self.record.forbidden_times;
         let is_new = before.last().is_none_or(|last| (now - *last).abs() >= FORBIDDEN_APART)
@@ -62,13 +62,13 @@ impl Round {
         self.save_record(record, Continuation::Fail(failure))
     }
 
-    /// Whether the stored link is given up because it was forbidden too often.
+    /// Whether the stored link is abandoned because it was forbidden too often.
     pub(super) fn link_is_forbidden(&self) -> bool {
         self.config.query.full && self.record.forbidden_times.len() >= MOST_FORBIDDEN
     }
 
-    /// Graph refuses what was asked for good. If it was a link, that is counted; the third time in
-    /// a row the round goes back.
+    /// Graph refuses the request for good. If it was made with a link, that is counted; the third
+    /// time in a row the round falls back.
     pub(super) fn give_up(&mut self, failure: Box<Error>, now: Instant) -> Step {
         let Target::Link(refused) = &self.target else { return self.fail(failure, now) };
         let refusals = self.record.refusals.saturating_add(1);
@@ -110,15 +110,18 @@ impl Round {
 
     pub(super) fn resync(&mut self, refusal: &Refusal, now: Instant) -> Step {
         if !self.config.query.full {
-            let words = "Graph no longer accepts the stored link, and this query begins at a token of its own, so it can't list what changed since; \
-                         reset() begins there again and leaves a gap, a query without the token lists everything";
+            let words = "Graph no longer accepts the stored link. This query starts from a token, so it \
+                cannot list what changed since: reset() starts from that token again and leaves a gap, a \
+                query without the token lists everything";
             return self.fail(Error::new(Code::NotSupported, words), now);
         }
         let mut resets = self.recent_resets(now);
-        // A Teams channel without a conversation refuses every link that it gives, also those of a
-        // round listed anew.
+        // A Teams channel without a conversation refuses every link that it gave, also those of a
+        // new listing.
         if refusal.says_no_delta() && !resets.is_empty() && self.record.synced_at.is_none() {
-            let words = "Graph gives a link here that it then refuses, as for a Teams channel without a conversation: there is no delta; list the collection without it, and try again once it has items";
+            let words = "Graph returned a link here and then refused it, as for a Teams channel without a \
+                conversation. There is no delta: list the collection without it, and try again once it has \
+                items";
             let mut failure = Error::new(Code::NotSupported, words);
             failure.graph_code = refusal.code().map(str::to_owned);
             failure.status = Some(refusal.status);
@@ -154,7 +157,9 @@ impl Round {
         now: Instant,
     ) -> Step {
         let words = format!(
-            "{} full rounds within a day were called for, because Graph asked for them or refused the links for good, and none could complete; the mirror is as it was, try again tomorrow or start over with reset()",
+            "{} full rounds within a day were needed, because Graph asked for them or refused the links for \
+            good, and none completed; the mirror is unchanged: try again tomorrow, or start over with \
+            reset()",
             MOST_RESETS
         );
         let mut failure = Error::retryable(Code::ResyncLoop, words);
@@ -163,7 +168,7 @@ impl Round {
         self.fail(failure, now)
     }
 
-    /// Stores that everything is to be listed anew, and does so.
+    /// Stores that everything is to be listed anew, and starts a full round.
     pub(super) fn restart(&mut self, record: Record) -> Step {
         let record = Record {
             generation: self.position.generation.max(record.generation),
@@ -180,8 +185,8 @@ impl Round {
         step
     }
 
-    /// Goes back to the query itself where the `Location` of a reset fails by itself, as has been
-    /// seen (graph-facts 4).
+    /// Returns to the query itself if the `Location` of a reset fails, as has been observed
+    /// (graph-facts 4).
     pub(super) fn leave_location(&mut self) -> bool {
         let there = matches!(self.target, Target::Location(_));
         if there {

@@ -272,7 +272,7 @@ fn a_refusal_names_the_way_out() {
     for (query, status, code, expected, words) in [
         (recordings, 403, "Forbidden", Code::Forbidden, "only an app-only token can read this kind"),
         (contacts(), 403, "Authorization_RequestDenied", Code::Forbidden, "the token lacks the permission"),
-        (contacts(), 404, "Request_ResourceNotFound", Code::NotFound, "is not there"),
+        (contacts(), 404, "Request_ResourceNotFound", Code::NotFound, "does not exist"),
         (
             contacts(),
             400,

@@ -63,11 +63,7 @@ fn three_pages_in_a_row_that_bring_nothing_new_ask_for_larger_pages_then_list_an
     });
     let failure = failure(step);
     assert_eq!(failure.code, Code::Livelock);
-    assert!(
-        failure.message.contains("the same items again and again under new links"),
-        "{}",
-        failure.message
-    );
+    assert!(failure.message.contains("repeat the same items under new links"), "{}", failure.message);
     wished.dedup();
     assert_eq!(
         wished,
@@ -267,5 +263,5 @@ fn empty_pages_without_an_end_end_as_a_livelock_after_two_listings() {
     });
     let failure = failure(step);
     assert_eq!((failure.code, pages), (Code::Livelock, 2 * MOST_EMPTY));
-    assert!(failure.message.contains("empty pages without an end"), "{}", failure.message);
+    assert!(failure.message.contains("keeps sending empty pages"), "{}", failure.message);
 }

@@ -21,7 +21,7 @@ fn a_token_source_without_a_network_is_waited_for_and_asked_for_the_same_again()
         (failure.code, failure.message.as_str()),
         (
             Code::Network,
-            "the token source got no answer; check the connection; the next round goes on at the same page"
+            "the token source got no response; check the connection; the next round continues at the same page"
         )
     );
 }
@@ -51,7 +51,7 @@ fn without_a_network_the_round_waits_for_one_as_long_as_for_anything_else() {
     assert_eq!((failure.code, failure.retryable), (Code::Offline, true));
     assert_eq!(
         failure.message,
-        "this host has no network; the next round goes on at the same page once it has one"
+        "this host has no network; the next round continues at the same page once it has one"
     );
     assert_eq!(bench.store, Some(idle()));
 }
@@ -188,7 +188,7 @@ fn attempts_are_counted_and_then_the_round_fails_with_the_stored_state_untouched
     assert!(failure.retryable);
     assert_eq!(
         failure.message,
-        "no answer from https://graph.microsoft.com; check the connection and, in a browser, that this page may call that origin; the next round goes on at the same page"
+        "no response from https://graph.microsoft.com; check the connection and, in a browser, whether this page may call that origin; the next round continues at the same page"
     );
     assert_eq!(bench.store, Some(idle()));
 }
@@ -228,7 +228,7 @@ fn a_body_that_is_no_page_is_asked_for_three_times() {
     assert_eq!(failure.code, Code::Protocol);
     assert_eq!(
         failure.message,
-        "Graph's answer is no page of a delta query: the body has no \"value\"; the stored link is untouched"
+        "Graph's answer is not a page of a delta query: the body has no \"value\"; the stored link is untouched"
     );
     assert_eq!(bench.store, Some(idle()));
 }

@@ -1,0 +1,144 @@
+// A round that runs: its lock, its signal and its status.
+import { DeltaError } from "./error.js";
+import { signalOf } from "./options.js";
+import { windowAt } from "./window.js";
+
+/** Milliseconds after which a round that waits for the lock shows the status `following`. */
+const FOLLOWING = 50;
+
+/**
+ * The wasm's handle of a round, which the iterator calls, and what the wasm calls: the `RoundHost`
+ * of src/web/host.rs. Never refers to the iterator, which could not be collected otherwise.
+ */
+export class RoundRun {
+  #shared;
+  #changes;
+  #hasConsumer;
+  #onOver;
+  #signals;
+  #instance;
+  #handle;
+  /** Stops the wasm's task: with the caller's signal, with the client's, or when the lock is lost. */
+  #stop = new AbortController();
+  /** Removes the listeners of this round. */
+  #listening = new AbortController();
+  #hasBegun = false;
+  #unlock;
+  #isOver = false;
+  /** The last report of the wasm: the first one, until the round has ended. */
+  #report;
+  #hasEnded = false;
+
+  constructor(query, options, hasConsumer, onOver) {
+    const { shared } = query;
+    if (shared.ending.aborted) throw shared.ending.reason;
+    this.#shared = shared;
+    this.#changes = query.mirrored ? shared.changes : undefined;
+    this.#hasConsumer = hasConsumer;
+    this.#onOver = onOver;
+    this.#signals = [signalOf(options), shared.ending];
+    const { instance, wasm } = query.current();
+    const window = wasm.window && windowAt(wasm.window);
+    this.#instance = instance;
+    this.#handle = instance.run(() => wasm.round(options, this.#stop.signal, this, hasConsumer, window));
+    this.#report = instance.run(() => this.#handle.report());
+  }
+
+  get report() {
+    const isFinal = this.#hasEnded || this.#instance.ended;
+    return isFinal ? this.#report : this.#instance.run(() => this.#handle.report());
+  }
+
+  async next() {
+    return this.#instance.run(() => this.#handle.next());
+  }
+
+  async ack(number) {
+    return this.#instance.run(() => this.#handle.ack(number));
+  }
+
+  async leave() {
+    try {
+      await this.#instance.run(() => this.#handle.leave());
+    } catch {
+      // A defect has ended the instance, and the round with it.
+    }
+  }
+
+  /** Waits for the lock, with the status `following` as long as another round of the query runs. */
+  async begin() {
+    const { signal } = this.#stop;
+    const listening = { signal: this.#listening.signal };
+    for (const other of this.#signals) {
+      const stop = () => this.#stop.abort(other.reason);
+      if (other?.aborted) stop();
+      other?.addEventListener("abort", stop, listening);
+    }
+    const { changes, locks, lock, status } = this.#shared;
+    changes.enter();
+    this.#hasBegun = true;
+    this.#instance.signal.addEventListener("abort", () => this.#lose(this.#instance.ended), listening);
+    const loseLock = () => this.#lose(lockLost());
+    // All other tabs would wait for a frozen page.
+    globalThis.document?.addEventListener("freeze", loseLock, listening);
+    const before = status.get();
+    const timer = setTimeout(() => status.set({ phase: "following" }), FOLLOWING);
+    try {
+      const unlock = await locks.acquire(lock, signal, loseLock);
+      if (signal.aborted) {
+        unlock();
+        throw signal.reason;
+      }
+      this.#unlock = unlock;
+    } finally {
+      clearTimeout(timer);
+      if (status.get().phase === "following") status.set(before);
+    }
+  }
+
+  setStatus(status) {
+    if (this.#unlock && !this.#isOver) this.#shared.status.set(status);
+  }
+
+  hasListeners() {
+    return Boolean(this.#changes?.heard);
+  }
+
+  take(page) {
+    const announce = this.#changes?.take(page, this.#hasConsumer);
+    delete page.unchanged;
+    return announce;
+  }
+
+  /** Releases the lock: the next round may begin, though listeners of this one may still run. */
+  release() {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#unlock?.();
+    if (this.#hasBegun) this.#shared.changes.leave();
+    this.#onOver?.();
+  }
+
+  end() {
+    this.#report = this.#instance.run(() => this.#handle.report());
+    this.#hasEnded = true;
+    this.#stop.abort();
+    this.#listening.abort();
+    this.release();
+  }
+
+  /** Ends the round at once: its lock, or the instance of its wasm, is lost. */
+  #lose(error) {
+    if (this.#isOver) return;
+    this.#shared.status.set({ phase: "failed", error });
+    this.release();
+    this.#stop.abort(error);
+    this.#listening.abort();
+  }
+}
+
+const lockLost = () =>
+  new DeltaError(
+    "this round lost its lock: its page was frozen, or another one took it; the next round continues from what was stored",
+    { code: "conflict", retryable: true },
+  );

@@ -1,0 +1,566 @@
+//! When a page is acknowledged, and what the consumer of a round gets from `next()`, `page.ack()`
+//! and `return()`.
+//!
+//! A round delivers one page at a time and commits it after its acknowledgement. A page goes
+//! through these states; a round begins as if an earlier page were committed:
+//!
+//! ```text
+//!              delivered                     ack(), next()                 commit_begins
+//!   Committed ──────────► Unacknowledged ──────────────────► Acknowledged ──────────────► Committing
+//!       ▲                       ▲                                                          │    │
+//!       │                       └────────────────────── not_committed ─────────────────────┘    │
+//!       └───────────────────────────────────── committed ───────────────────────────────────────┘
+//! ```
+//!
+//! The rules, with the invariants of the design that they keep:
+//!
+//! 1. In [`AckMode::Next`], `next()` acknowledges the page before. In [`AckMode::Manual`] only
+//!    `page.ack()` does, and `next()` waits for it (2).
+//! 2. Calls of `next()` are answered in their order, as an async generator answers them. In
+//!    [`AckMode::Next`] a page is acknowledged at once if another call waits already.
+//! 3. `page.ack()` belongs to its page: called late, for an earlier one, it acknowledges nothing.
+//! 4. Leaving, by `return()` or `throw()`, ends the round and every `next()` that waits. If a page
+//!    is acknowledged and not committed, the round ends after that commit (18). Afterwards
+//!    `page.ack()` of an unacknowledged page rejects with `aborted`.
+//! 5. An error that ends the round, an abort included, rejects one call of `next()`: the first that
+//!    waits, else the following one. All others get the end of the iteration. `page.ack()` of an
+//!    unacknowledged page rejects with that error.
+//! 6. A commit that has begun answers `page.ack()` although the round has ended meanwhile (18).
+
+/// What acknowledges a page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AckMode {
+    /// Asking for the next page, or `page.ack()`.
+    #[default]
+    Next,
+    /// `page.ack()` alone.
+    Manual,
+}
+
+/// The page that was delivered last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Page {
+    Committed,
+    Unacknowledged,
+    Acknowledged,
+    Committing,
+}
+
+/// Whether the round goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Running,
+    /// The consumer has left; the round ends after the commit of the acknowledged page.
+    Leaving,
+    /// The consumer has left, and the round has ended.
+    Left,
+    /// The round has ended with an error that no call of `next()` has got yet.
+    Failed,
+    /// The round has ended: completely, or with an error that a call of `next()` has got.
+    Over,
+}
+
+/// How a waiting call of `next()` is answered when the iteration is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NextAnswer {
+    /// It rejects with the error that ended the round.
+    Error,
+    /// It resolves to the end of the iteration.
+    End,
+}
+
+/// How a call of `page.ack()` is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AckAnswer {
+    /// When the commit of the page ends, and like it.
+    AfterCommit,
+    /// At once: the page is committed.
+    Committed,
+    /// It rejects with `aborted`: the consumer has left.
+    Left,
+    /// It rejects with the error that ended the round.
+    Error,
+}
+
+/// The state of one round's acknowledgements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acknowledgements {
+    mode: AckMode,
+    page: Page,
+    phase: Phase,
+    /// How many pages were delivered.
+    delivered: u32,
+    /// How many calls of `next()` wait.
+    waiting: u32,
+}
+
+impl Acknowledgements {
+    /// Those of a round that has not begun.
+    pub const fn new(mode: AckMode) -> Self {
+        Self { mode, page: Page::Committed, phase: Phase::Running, delivered: 0, waiting: 0 }
+    }
+
+    /// The consumer calls `next()`, which waits from now on.
+    pub fn next(&mut self) {
+        self.waiting += 1;
+        self.acknowledge_by_next();
+    }
+
+    /// The consumer calls `ack()` of the page with this number. Pages count from 0 in the order of
+    /// their delivery.
+    pub fn ack(&mut self, page: u32) -> AckAnswer {
+        if page.saturating_add(1) < self.delivered {
+            return AckAnswer::Committed;
+        }
+        match (self.page, self.phase) {
+            (Page::Committed, _) => AckAnswer::Committed,
+            (Page::Acknowledged | Page::Committing, _) => AckAnswer::AfterCommit,
+            (Page::Unacknowledged, Phase::Running) => {
+                self.page = Page::Acknowledged;
+                AckAnswer::AfterCommit
+            }
+            (Page::Unacknowledged, Phase::Leaving | Phase::Left) => AckAnswer::Left,
+            (Page::Unacknowledged, Phase::Failed | Phase::Over) => AckAnswer::Error,
+        }
+    }
+
+    /// The consumer calls `return()` or `throw()`.
+    pub fn leave(&mut self) {
+        self.phase = match (self.phase, self.page) {
+            (Phase::Running, Page::Acknowledged | Page::Committing) => Phase::Leaving,
+            (Phase::Running | Phase::Failed, _) => Phase::Left,
+            (phase, _) => phase,
+        };
+    }
+
+    /// The round hands a page to the first call of `next()` that waits.
+    pub fn delivered(&mut self) {
+        self.delivered += 1;
+        self.waiting = self.waiting.saturating_sub(1);
+        self.page = Page::Unacknowledged;
+        if self.waiting > 0 {
+            self.acknowledge_by_next();
+        }
+    }
+
+    /// The commit of the acknowledged page begins.
+    pub fn commit_begins(&mut self) {
+        self.advance(Page::Acknowledged, Page::Committing);
+    }
+
+    /// The page is committed.
+    pub fn committed(&mut self) {
+        self.advance(Page::Committing, Page::Committed);
+    }
+
+    /// The commit of the page has failed, or does not take place.
+    pub fn not_committed(&mut self) {
+        self.advance(Page::Committing, Page::Unacknowledged);
+    }
+
+    /// The round has ended, with an error or without. A commit that has begun goes on.
+    pub fn ended(&mut self, has_failed: bool) {
+        self.advance(Page::Acknowledged, Page::Unacknowledged);
+        self.phase = match self.phase {
+            Phase::Running if has_failed => Phase::Failed,
+            Phase::Running => Phase::Over,
+            Phase::Leaving => Phase::Left,
+            phase => phase,
+        };
+    }
+
+    /// How the first call of `next()` that waits is answered; none as long as it may get a page.
+    /// From then on that call does not count any more.
+    pub fn answer_next(&mut self) -> Option<NextAnswer> {
+        if self.waiting == 0 || self.phase == Phase::Running {
+            return None;
+        }
+        self.waiting -= 1;
+        if self.phase == Phase::Failed {
+            self.phase = Phase::Over;
+            return Some(NextAnswer::Error);
+        }
+        Some(NextAnswer::End)
+    }
+
+    /// Whether the round is to work on another page.
+    pub fn is_page_wanted(&self) -> bool {
+        self.phase == Phase::Running && self.page == Page::Committed && self.waiting > 0
+    }
+
+    /// Whether the delivered page is to be committed.
+    pub fn is_commit_wanted(&self) -> bool {
+        self.page == Page::Acknowledged
+    }
+
+    /// Whether a call of `page.ack()` that waits still waits for a commit.
+    pub fn is_commit_awaited(&self) -> bool {
+        matches!(self.page, Page::Acknowledged | Page::Committing)
+    }
+
+    /// Whether the consumer has left, also while a commit has yet to end.
+    pub fn has_left(&self) -> bool {
+        matches!(self.phase, Phase::Leaving | Phase::Left)
+    }
+
+    /// Whether the round has ended, or is to end at once.
+    pub fn is_over(&self) -> bool {
+        !matches!(self.phase, Phase::Running | Phase::Leaving)
+    }
+
+    fn acknowledge_by_next(&mut self) {
+        if self.mode == AckMode::Next && self.phase == Phase::Running {
+            self.advance(Page::Unacknowledged, Page::Acknowledged);
+        }
+    }
+
+    /// Moves the page from one state to another; one in another state stays there.
+    fn advance(&mut self, from: Page, to: Page) {
+        if self.page == from {
+            self.page = to;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PHASES: [Phase; 5] = [Phase::Running, Phase::Leaving, Phase::Left, Phase::Failed, Phase::Over];
+    const PAGES: [Page; 4] = [Page::Committed, Page::Unacknowledged, Page::Acknowledged, Page::Committing];
+    /// Gives one input. Returns what of the state changes and, if a call is answered, how; "=" for
+    /// neither.
+    fn after(before: Acknowledgements, input: &str) -> String {
+        let mut rules = before;
+        let answer = match input {
+            "next()" => {
+                rules.next();
+                match rules.answer_next() {
+                    None => "waits",
+                    Some(NextAnswer::Error) => "error",
+                    Some(NextAnswer::End) => "end",
+                }
+            }
+            "ack()" | "ack() of an earlier page" => match rules.ack(u32::from(input == "ack()")) {
+                AckAnswer::AfterCommit => "waits",
+                AckAnswer::Committed => "resolves",
+                AckAnswer::Left => "aborted",
+                AckAnswer::Error => "error",
+            },
+            "leave()" => {
+                rules.leave();
+                if rules.is_over() { "resolves" } else { "waits" }
+            }
+            event => {
+                match event {
+                    "delivered" => rules.delivered(),
+                    "commit begins" => rules.commit_begins(),
+                    "committed" => rules.committed(),
+                    "not committed" => rules.not_committed(),
+                    "ended" => rules.ended(false),
+                    _ => rules.ended(true),
+                }
+                ""
+            }
+        };
+        let phase = if rules.phase == before.phase { String::new() } else { format!("{:?} ", rules.phase) };
+        let page = if rules.page == before.page { String::new() } else { format!("{:?} ", rules.page) };
+        let change = format!("{phase}{page}{answer}");
+        if change.is_empty() { "=".to_owned() } else { change.trim_end().to_owned() }
+    }
+
+    /// The row of a phase: what an input does in each state of the page.
+    fn row(mode: AckMode, phase: Phase, input: &str) -> String {
+        let cells = PAGES.map(|page| {
+            if page == Page::Acknowledged && !matches!(phase, Phase::Running | Phase::Leaving) {
+                return "never".to_owned();
+            }
+            after(Acknowledgements { mode, page, phase, delivered: 2, waiting: 0 }, input)
+        });
+        cells.join(" | ")
+    }
+
+    /// What each input does in each phase (rows) and each state of the page (columns).
+    const TABLE: [(&str, [&str; 5]); 10] = [
+        (
+            "next()",
+            [
+                "waits | Acknowledged waits | waits | waits",
+                "end | end | end | end",
+                "end | end | never | end",
+                "Over error | Over error | never | Over error",
+                "end | end | never | end",
+            ],
+        ),
+        (
+            "ack()",
+            [
+                "resolves | Acknowledged waits | waits | waits",
+                "resolves | aborted | waits | waits",
+                "resolves | aborted | never | waits",
+                "resolves | error | never | waits",
+                "resolves | error | never | waits",
+            ],
+        ),
+        (
+            "ack() of an earlier page",
+            [
+                "resolves | resolves | resolves | resolves",
+                "resolves | resolves | resolves | resolves",
+                "resolves | resolves | never | resolves",
+                "resolves | resolves | never | resolves",
+                "resolves | resolves | never | resolves",
+            ],
+        ),
+        (
+            "leave()",
+            [
+                "Left resolves | Left resolves | Leaving waits | Leaving waits",
+                "waits | waits | waits | waits",
+                "resolves | resolves | never | resolves",
+                "Left resolves | Left resolves | never | Left resolves",
+                "resolves | resolves | never | resolves",
+            ],
+        ),
+        // The task delivers only after a committed page, while the round runs.
+        (
+            "delivered",
+            [
+                "Unacknowledged | = | Unacknowledged | Unacknowledged",
+                "Unacknowledged | = | Unacknowledged | Unacknowledged",
+                "Unacknowledged | = | never | Unacknowledged",
+                "Unacknowledged | = | never | Unacknowledged",
+                "Unacknowledged | = | never | Unacknowledged",
+            ],
+        ),
+        (
+            "commit begins",
+            [
+                "= | = | Committing | =",
+                "= | = | Committing | =",
+                "= | = | never | =",
+                "= | = | never | =",
+                "= | = | never | =",
+            ],
+        ),
+        (
+            "committed",
+            [
+                "= | = | = | Committed",
+                "= | = | = | Committed",
+                "= | = | never | Committed",
+                "= | = | never | Committed",
+                "= | = | never | Committed",
+            ],
+        ),
+        (
+            "not committed",
+            [
+                "= | = | = | Unacknowledged",
+                "= | = | = | Unacknowledged",
+                "= | = | never | Unacknowledged",
+                "= | = | never | Unacknowledged",
+                "= | = | never | Unacknowledged",
+            ],
+        ),
+        (
+            "ended",
+            [
+                "Over | Over | Over Unacknowledged | Over",
+                "Left | Left | Left Unacknowledged | Left",
+                "= | = | never | =",
+                "= | = | never | =",
+                "= | = | never | =",
+            ],
+        ),
+        (
+            "failed",
+            [
+                "Failed | Failed | Failed Unacknowledged | Failed",
+                "Left | Left | Left Unacknowledged | Left",
+                "= | = | never | =",
+                "= | = | never | =",
+                "= | = | never | =",
+            ],
+        ),
+    ];
+
+    #[test]
+    fn every_state_has_an_answer_to_every_input() {
+        for (input, rows) in TABLE {
+            for (phase, expected) in PHASES.into_iter().zip(rows) {
+                assert_eq!(row(AckMode::Next, phase, input), expected, "{input} while {phase:?}");
+                // Only this cell differs between the modes.
+                let manual = expected.replace("Acknowledged waits", "waits");
+                let manual = if input == "next()" { manual.as_str() } else { expected };
+                assert_eq!(row(AckMode::Manual, phase, input), manual, "{input} while {phase:?}, manual");
+            }
+        }
+    }
+
+    /// A round whose first page is delivered to the first of so many calls of `next()`.
+    fn delivered(mode: AckMode, calls: u32) -> Acknowledgements {
+        let mut rules = Acknowledgements::new(mode);
+        for _ in 0..calls {
+            rules.next();
+        }
+        assert!(rules.is_page_wanted());
+        rules.delivered();
+        rules
+    }
+
+    /// The same with the commit of the page under way.
+    fn committing(calls: u32) -> Acknowledgements {
+        let mut rules = delivered(AckMode::Next, calls);
+        rules.ack(0);
+        rules.commit_begins();
+        rules
+    }
+
+    #[test]
+    fn a_round_works_only_while_a_call_of_next_waits() {
+        let mut rules = Acknowledgements::new(AckMode::Next);
+        assert!(!rules.is_page_wanted());
+        rules.next();
+        assert!(rules.is_page_wanted());
+        rules.delivered();
+        assert!(!rules.is_page_wanted() && !rules.is_commit_wanted());
+    }
+
+    #[test]
+    fn asking_for_the_next_page_acknowledges_the_one_before() {
+        let mut rules = delivered(AckMode::Next, 1);
+        rules.next();
+        assert!(rules.is_commit_wanted() && !rules.is_page_wanted());
+        rules.commit_begins();
+        assert!(!rules.is_commit_wanted());
+        rules.committed();
+        assert!(rules.is_page_wanted());
+    }
+
+    #[test]
+    fn a_read_ahead_acknowledges_each_page_when_it_is_delivered() {
+        let mut rules = delivered(AckMode::Next, 3);
+        for _ in 0..2 {
+            assert!(rules.is_commit_wanted());
+            rules.commit_begins();
+            rules.committed();
+            assert!(rules.is_page_wanted());
+            rules.delivered();
+        }
+        assert!(!rules.is_commit_wanted(), "nobody waits behind the third call");
+    }
+
+    #[test]
+    fn in_manual_mode_a_read_ahead_waits_for_the_acknowledgement() {
+        let mut rules = delivered(AckMode::Manual, 2);
+        assert!(!rules.is_commit_wanted() && !rules.is_page_wanted());
+        assert_eq!(rules.ack(0), AckAnswer::AfterCommit);
+        assert!(rules.is_commit_wanted());
+        rules.commit_begins();
+        rules.committed();
+        assert!(rules.is_page_wanted());
+    }
+
+    #[test]
+    fn a_second_ack_of_a_page_waits_for_the_same_commit() {
+        let mut rules = delivered(AckMode::Manual, 1);
+        assert_eq!(rules.ack(0), AckAnswer::AfterCommit);
+        assert_eq!(rules.ack(0), AckAnswer::AfterCommit);
+        rules.commit_begins();
+        assert_eq!(rules.ack(0), AckAnswer::AfterCommit);
+        rules.committed();
+        assert_eq!(rules.ack(0), AckAnswer::Committed);
+    }
+
+    #[test]
+    fn a_late_ack_of_an_earlier_page_does_not_acknowledge_the_current_one() {
+        let mut rules = committing(2);
+        rules.committed();
+        rules.delivered();
+        assert_eq!(rules.ack(0), AckAnswer::Committed);
+        assert!(!rules.is_commit_wanted());
+        assert_eq!(rules.ack(1), AckAnswer::AfterCommit);
+        assert!(rules.is_commit_wanted());
+    }
+
+    #[test]
+    fn leaving_ends_every_next_that_waits_and_refuses_a_later_ack() {
+        let mut rules = delivered(AckMode::Manual, 3);
+        rules.leave();
+        assert_eq!(rules.answer_next(), Some(NextAnswer::End));
+        assert_eq!(rules.answer_next(), Some(NextAnswer::End));
+        assert_eq!(rules.answer_next(), None);
+        assert_eq!(rules.ack(0), AckAnswer::Left);
+        assert!(rules.has_left() && rules.is_over());
+    }
+
+    #[test]
+    fn leaving_during_a_commit_ends_the_round_after_it() {
+        let mut rules = committing(2);
+        rules.leave();
+        assert_eq!(rules.answer_next(), Some(NextAnswer::End), "no next() waits for the commit");
+        assert!(rules.has_left() && !rules.is_over());
+        assert_eq!(rules.ack(0), AckAnswer::AfterCommit);
+        rules.committed();
+        assert!(!rules.is_page_wanted());
+        rules.ended(false);
+        assert!(rules.has_left() && rules.is_over());
+        assert_eq!(rules.ack(0), AckAnswer::Committed);
+    }
+
+    #[test]
+    fn an_error_rejects_one_next_and_the_others_get_the_end() {
+        let mut rules = Acknowledgements::new(AckMode::Next);
+        for _ in 0..3 {
+            rules.next();
+        }
+        rules.ended(true);
+        let answers: [_; 4] = std::array::from_fn(|_| rules.answer_next());
+        assert_eq!(answers, [Some(NextAnswer::Error), Some(NextAnswer::End), Some(NextAnswer::End), None]);
+    }
+
+    #[test]
+    fn an_error_between_two_pages_rejects_the_following_next_and_every_ack() {
+        let mut rules = delivered(AckMode::Manual, 1);
+        rules.ended(true);
+        assert_eq!(rules.answer_next(), None, "no call waits");
+        assert_eq!(rules.ack(0), AckAnswer::Error);
+        rules.next();
+        assert_eq!(rules.answer_next(), Some(NextAnswer::Error));
+        rules.next();
+        assert_eq!(rules.answer_next(), Some(NextAnswer::End));
+        assert_eq!(rules.ack(0), AckAnswer::Error);
+    }
+
+    #[test]
+    fn a_commit_that_has_begun_answers_ack_though_the_round_is_stopped() {
+        let mut rules = committing(1);
+        rules.ended(true);
+        assert!(rules.is_commit_awaited());
+        assert_eq!(rules.ack(0), AckAnswer::AfterCommit);
+        rules.committed();
+        assert_eq!(rules.ack(0), AckAnswer::Committed);
+    }
+
+    #[test]
+    fn an_acknowledgement_whose_commit_has_not_begun_is_void_when_the_round_is_stopped() {
+        let mut rules = delivered(AckMode::Next, 2);
+        assert!(rules.is_commit_awaited());
+        rules.ended(true);
+        assert!(!rules.is_commit_awaited());
+        assert_eq!(rules.ack(0), AckAnswer::Error);
+    }
+
+    #[test]
+    fn a_complete_round_answers_every_later_call() {
+        let mut rules = committing(1);
+        rules.committed();
+        rules.ended(false);
+        rules.next();
+        assert_eq!(rules.answer_next(), Some(NextAnswer::End));
+        assert_eq!(rules.ack(0), AckAnswer::Committed);
+        rules.leave();
+        assert!(!rules.has_left() && rules.is_over());
+    }
+}

@@ -1,0 +1,38 @@
+//! What the facade does for a round: the methods of `RoundRun` in `pkg-template/round.js`.
+
+use js_sys::{Function, Promise};
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen]
+extern "C" {
+    /// The facade's side of one round. None of its methods throws, except [`Self::take`] for a page
+    /// that cannot be copied.
+    pub type RoundHost;
+
+    /// Acquires the lock under which the rounds of a query run one at a time. Rejects when the
+    /// round's signal fires first.
+    #[wasm_bindgen(method)]
+    pub fn begin(this: &RoundHost) -> Promise;
+
+    /// Shows a status to the subscribers of the query.
+    #[wasm_bindgen(method, js_name = setStatus)]
+    pub fn set_status(this: &RoundHost, status: &JsValue);
+
+    /// Whether somebody may listen to the changes of the query, in this tab or another one.
+    #[wasm_bindgen(method, js_name = hasListeners)]
+    pub fn has_listeners(this: &RoundHost) -> bool;
+
+    /// Copies for the listeners what a page changes, before its consumer sees it. Returns the
+    /// function that tells them, to be called after the commit. That returns a promise if the next
+    /// page has to wait for the listeners.
+    #[wasm_bindgen(method, catch)]
+    pub fn take(this: &RoundHost, page: &JsValue) -> Result<Option<Function>, JsValue>;
+
+    /// Releases the lock.
+    #[wasm_bindgen(method)]
+    pub fn release(this: &RoundHost);
+
+    /// Ends the round: the report is final. Releases the lock, if that has not happened.
+    #[wasm_bindgen(method)]
+    pub fn end(this: &RoundHost);
+}
