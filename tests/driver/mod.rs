@@ -92,8 +92,8 @@ pub trait Host {
     fn sweep(&mut self, after: Option<&str>, completed: &Completed) -> Option<SweepSummary>;
 }
 
-/// Runs a round from `input` on. Returns the step at which it stops: `Done`, `Fail`, or one that the
-/// host leaves open. `None` if the host ended the process between two steps.
+/// Runs a round from `input` on. Returns the step at which it stops: `Done`, `Fail`, or one that
+/// the host leaves open. `None` if the host ended the process between two steps.
 pub fn run(host: &mut impl Host, mut input: Input) -> Option<Step> {
     let mut is_acknowledged = input != Input::Delivered;
     for _ in 0..MAX_STEPS {

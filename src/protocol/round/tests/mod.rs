@@ -2,12 +2,15 @@
 //! steps.
 
 use super::*;
+use crate::protocol;
 use crate::protocol::change::{PageSummary, SweepSummary};
 use crate::protocol::query::{self, Options};
 use crate::protocol::record::Phase;
 use crate::protocol::report::Wait;
 
 mod course;
+#[path = "../../../../tests/driver/mod.rs"]
+mod driver;
 mod mirror;
 mod page_size;
 mod progress;
@@ -17,6 +20,8 @@ mod sign_in;
 mod size;
 mod table;
 mod waits;
+
+use driver::Host;
 
 const NOW: Instant = Instant::from_millis(1_795_000_000_000.0);
 const HALF: f64 = 0.5;
@@ -110,41 +115,12 @@ impl Bench {
         self.round.step(input, self.now, HALF)
     }
 
-    /// Runs what needs no decision until something is asked of Graph, delivered, slept, swept or
-    /// over.
+    /// Runs the round from this input to the next step that needs a decision of the test: a request,
+    /// a new token, a delivery, a wait, a sweep or the end.
     fn on(&mut self, input: Input) -> Step {
-        let mut step = self.step(input);
-        loop {
-            step = match step {
-                Step::Load => {
-                    let stored = self.store.clone().map(Box::new);
-                    self.step(Input::Loaded(stored))
-                }
-                Step::SignIn(TokenReason::Start | TokenReason::Next) => self.step(Input::SignedIn),
-                Step::AwaitAcknowledgement => self.step(Input::Acknowledged),
-                Step::Apply => {
-                    let summary = std::mem::replace(&mut self.summary, one());
-                    self.step(Input::Applied(Box::new(summary)))
-                }
-                Step::Commit { expect, record } | Step::SaveRecord { expect, record } => {
-                    assert_eq!(
-                        expect,
-                        self.store.as_ref().map(|record| record.revision.clone()),
-                        "compare and set"
-                    );
-                    self.store = Some(*record);
-                    self.step(Input::Committed)
-                }
-                Step::StoreThrottle(until) => {
-                    self.held.push(until);
-                    self.step(Input::ThrottleStored)
-                }
-                Step::Fetch(url) | Step::FetchMaster(url) => {
-                    self.asked.push(url.rsplit("v1.0").next().unwrap_or_default().to_owned());
-                    return Step::Fetch(url);
-                }
-                other => return other,
-            };
+        match driver::run(self, input).unwrap() {
+            Step::FetchMaster(url) => Step::Fetch(url),
+            step => step,
         }
     }
 
@@ -161,6 +137,49 @@ impl Bench {
 
     fn again(&self, query: Query) -> Self {
         Self { now: self.now, ..Self::new(query, self.store.clone()) }
+    }
+}
+
+impl Host for Bench {
+    fn round(&mut self) -> &mut Round {
+        &mut self.round
+    }
+
+    fn stored(&mut self) -> &mut Option<Record> {
+        &mut self.store
+    }
+
+    fn now(&self) -> Instant {
+        self.now
+    }
+
+    fn sign_in(&mut self, reason: TokenReason) -> Option<Input> {
+        matches!(reason, TokenReason::Start | TokenReason::Next).then_some(Input::SignedIn)
+    }
+
+    fn fetch(&mut self, url: &str, _is_master: bool) -> Option<Input> {
+        self.asked.push(url.rsplit("v1.0").next().unwrap_or_default().to_owned());
+        None
+    }
+
+    fn apply(&mut self) -> PageSummary {
+        std::mem::replace(&mut self.summary, one())
+    }
+
+    fn deliver(&mut self, _delivery: Delivery) -> Option<Input> {
+        None
+    }
+
+    fn store_throttle(&mut self, until: Instant) {
+        self.held.push(until);
+    }
+
+    fn sleep(&mut self, _wait: Duration, _reason: WaitReason) -> Option<Input> {
+        None
+    }
+
+    fn sweep(&mut self, _after: Option<&str>, _completed: &Completed) -> Option<SweepSummary> {
+        None
     }
 }
 
