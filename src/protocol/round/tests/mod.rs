@@ -115,8 +115,8 @@ impl Bench {
         self.round.step(input, self.now, HALF)
     }
 
-    /// Runs the round from this input to the next step that needs a decision of the test: a request,
-    /// a new token, a delivery, a wait, a sweep or the end.
+    /// Runs the round from this input to the next step that needs a decision of the test: a
+    /// request, a new token, a delivery, a wait, a sweep or the end.
     fn on(&mut self, input: Input) -> Step {
         match driver::run(self, input).unwrap() {
             Step::FetchMaster(url) => Step::Fetch(url),
