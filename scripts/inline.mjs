@@ -1,5 +1,5 @@
-// Writes a wasm file, gzipped and in base64, into a JavaScript module for hosts that cannot load the
-// file: node scripts/inline.mjs WASM MODULE
+// Writes a wasm file, gzipped and in base64, into a JavaScript module for hosts that cannot load
+// the file: node scripts/inline.mjs WASM MODULE
 import { readFileSync, writeFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 

@@ -35,9 +35,9 @@ const ROOT: &str = "https://graph.microsoft.com/v1.0";
 /// Part of every link: it must not be told.
 const SECRET: &str = "s3cr3t";
 
-/// Answers that are no page, and no page between them, that one round query_options: six attempts at each
-/// of the three links it may go back to, three at each rung of a circle, two sign-ins, three
-/// resets.
+/// Answers that are no page, and no page between them, that one round takes: six attempts
+/// at each of the three links it may go back to, three at each rung of a circle, two sign-ins,
+/// three resets.
 const MOST_FAULTS: u64 = 40;
 
 /// What comes back: for one request, from the token source, or from the store.
@@ -432,7 +432,8 @@ impl Bench {
         unreachable!()
     }
 
-    /// What comes back for one request; nothing if the process ends. `summary` is what its page brings.
+    /// What comes back for one request; nothing if the process ends. `summary` is what its page
+    /// brings.
     fn answer(
         &mut self,
         replies: &mut Peekable<impl Iterator<Item = Reply>>,

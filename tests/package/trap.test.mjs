@@ -1,7 +1,7 @@
 // A trap in the wasm ends one client's instance: what is pending rejects with `internal`, the
 // client beside it goes on, and the next call begins anew. What traps is the real wasm, with memory
-// that cannot grow and a stack of 6 KB, so that data exhausts either. No data makes it panic; memory
-// that cannot be allocated ends in the same instruction, `unreachable`, as a panic does.
+// that cannot grow and a stack of 6 KB, so that data exhausts either. No data makes it panic;
+// memory that cannot be allocated ends in the same instruction, `unreachable`, as a panic does.
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { init } from "deltalink";
@@ -183,7 +183,8 @@ test("a stack overflow in the closure of an event: what is pending rejects, and 
   const { stackTraceLimit } = Error;
   t.after(() => (Error.stackTraceLimit = stackTraceLimit));
   Error.stackTraceLimit = 100;
-  // With some size of the stack the comparison fits, and the closure that the signal calls does not.
+  // With some size of the stack the comparison fits, and the closure that the signal calls does
+  // not.
   const candidates = Array.from({ length: 10 }, (_, step) => STACK - 16 * step);
   let isFound = false;
   for (const stack of candidates) {
