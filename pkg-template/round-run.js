@@ -18,7 +18,7 @@ export class RoundRun {
   #signals;
   #instance;
   #handle;
-  /** Stops the wasm's task: with the caller's signal, with the client's, or when the lock is lost. */
+  /** Stops the task in the wasm: by a signal of the caller or client, or when the lock is lost. */
   #stop = new AbortController();
   /** Removes the listeners of this round. */
   #listening = new AbortController();

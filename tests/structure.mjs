@@ -11,7 +11,6 @@ const LONG_LINES = [
   "src/protocol/record.rs",
   "src/protocol/refusal.rs",
   "src/protocol/relation.rs",
-  "src/protocol/round.rs",
   "src/protocol/round/tests/resync.rs",
   "src/protocol/round/tests/table.rs",
   "src/protocol/series.rs",

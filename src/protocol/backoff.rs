@@ -74,8 +74,8 @@ pub enum WaitReason {
 /// believed them would never come back.
 const LONGEST: Duration = Duration::DAY;
 
-/// How long a `Retry-After` header asks to wait from `now`. `None` if it cannot be read, or asks for
-/// more than a day.
+/// How long a `Retry-After` header asks to wait from `now`. `None` if it cannot be read, or asks
+/// for more than a day.
 pub fn retry_after(header: &str, now: Instant) -> Option<Duration> {
     let text = header.trim_ascii();
     let wait = match seconds(text) {
@@ -100,7 +100,8 @@ fn seconds(text: &str) -> Option<f64> {
     Some(digits(whole)? + digits(fraction)? / scale)
 }
 
-/// The wait before a retry after `failures` failures in a row. `chance` in `0.0..1.0` is the jitter.
+/// The wait before a retry after `failures` failures in a row. `chance` in `0.0..1.0` is the
+/// jitter.
 pub fn back_off(policy: &Policy, failures: u32, retry_after: Option<Duration>, chance: f64) -> Duration {
     let doubled = policy.base * f64::from(1_u32 << failures.saturating_sub(1).min(31));
     let jittered = doubled.min(policy.cap) * chance.clamp(0.0, 1.0);

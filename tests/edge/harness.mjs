@@ -15,8 +15,7 @@ const entry = new URL("edge-worker.ts", import.meta.url).pathname;
 /** The settings of wrangler.jsonc. */
 async function settings() {
   const source = await readFile(new URL("../../www/edge/wrangler.jsonc", import.meta.url), "utf8");
-  // JSON with comments and trailing commas.
-  return JSON.parse(source.replace(/^\s*\/\/.*$/gm, "").replace(/,(?=\s*[\]}])/g, ""));
+  return JSON.parse(source.replace(/^\s*\/\/.*$/gm, ""));
 }
 
 const SINK = `

@@ -112,7 +112,7 @@ test("a wait that is longer than a round may take ends it with the time to come 
     await assert.rejects(other.sync(), {
       code: "throttled",
       retryAt: error.retryAt,
-      message: /of this query or another that shares its limits/,
+      message: /for this query or another one in its throttling scope/,
     });
   }
   assert.deepEqual(await world.log(), [], "nobody asks early");

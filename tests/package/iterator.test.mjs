@@ -22,9 +22,7 @@ const threePages = (url, count) =>
 const iterate = (query, options) => query.round(options)[Symbol.asyncIterator]();
 const indexOf = ({ value }) => value?.index;
 
-/**
- * A store whose commits of rows wait for `release()`, and then fail with `failure` if it is set.
- */
+/** A store whose commits of rows wait for `release()`, then fail with `failure` if it is set. */
 class SlowStore extends MemoryStore {
   begun = event();
   failure;
