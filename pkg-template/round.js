@@ -28,7 +28,9 @@ export class Round {
 /** Ends a round whose iterator was collected as garbage: nobody can ask for its next page. */
 const abandoned = new FinalizationRegistry((run) => run.leave());
 
-/** The iterator of a round. Unlike an async generator's, its `return()` ends a `next()` that waits. */
+/**
+ * The iterator of a round. Unlike an async generator's, its `return()` ends a `next()` that waits.
+ */
 class Pages {
   #run;
   #delivered = 0;
