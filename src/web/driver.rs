@@ -290,7 +290,7 @@ impl Driver {
         let is_seen = has_consumer || self.host.has_listeners();
         let changes = if is_seen { self.page.effects().changes.as_slice() } else { &[] };
         let page = page_to_js(delivery, changes, has_mirror);
-        let announce = self.host.take(&page).map_err(RoundError::Foreign)?;
+        let announce = self.host.announcer(&page).map_err(RoundError::Foreign)?;
         if has_consumer {
             // What commits is the page as received, whatever the consumer does to its items
             // meanwhile.
