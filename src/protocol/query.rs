@@ -18,9 +18,15 @@ use super::resource::Resource;
 use super::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+mod builder;
+mod calls;
 mod options;
+mod track;
 
-pub use options::{LONGEST_WINDOW, MOST_IDS, Options, call_recordings, events, org_contacts, track};
+pub use builder::{LONGEST_WINDOW, MOST_IDS};
+pub use calls::{call_recordings, events, org_contacts};
+pub use options::Options;
+pub use track::track;
 
 /// A query that can be sent.
 #[derive(Clone, Debug, PartialEq)]
