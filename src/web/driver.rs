@@ -188,13 +188,17 @@ impl Driver {
         }
         self.tell_working();
         let id = client_request_id();
-        let prefer = self.round.borrow().prefer();
+        let (prefer, query) = {
+            let round = self.round.borrow();
+            (round.prefer(), Rc::clone(&round.config().query))
+        };
         let get = Get {
             endpoint: &self.session.endpoint,
             custom: self.session.fetch.as_ref(),
             url,
             token: &self.token,
             prefer: &prefer,
+            headers: &query.headers,
             timeout: self.session.policy.timeout,
             client_request_id: &id,
         };

@@ -6,13 +6,17 @@ use super::{Query, encode, is_invalid};
 use crate::protocol::error::{Code, Error, Result};
 use crate::protocol::rate::Workload;
 use crate::protocol::resource::{self, IdFilter, PageSize, Resource};
-use crate::protocol::time::{Duration, Instant, parse_iso};
+use crate::protocol::time::{Duration, Instant, format_iso, parse_iso};
 
 /// The longest window of a calendar view, in days. Graph rejects longer ones with
 /// `ErrorInvalidRequest` (graph-facts 1.3).
 pub const LONGEST_WINDOW: i64 = 1825;
 /// The maximum number of ids in a filter on users, groups and contacts (graph-facts 1.2).
 pub const MOST_IDS: usize = 50;
+
+/// The longest URL that is sent, in bytes. Graph documents no limit; longer ones were refused by
+/// what stands before it (graph-facts 3, "bounded by URL length").
+const LONGEST_URL: usize = 14_000;
 
 /// The preference for partial objects.
 const MINIMAL: &str = "return=minimal";
@@ -31,6 +35,7 @@ pub(super) struct QueryBuilder {
     pub params: Vec<(String, String, String)>,
     prefer: Vec<String>,
     pub key_prefer: Vec<String>,
+    headers: Vec<(&'static str, &'static str)>,
     minimal: bool,
     /// The path of the calendar if it has series masters. Those of a shared calendar are found only
     /// below it.
@@ -45,6 +50,7 @@ impl QueryBuilder {
             params: Vec::new(),
             prefer: Vec::new(),
             key_prefer: Vec::new(),
+            headers: Vec::new(),
             minimal: false,
             calendar: None,
         }
@@ -146,6 +152,36 @@ impl QueryBuilder {
         Ok(())
     }
 
+    /// Checks the window of a calendar view, however its start and end were given, and makes them
+    /// canonical in the key.
+    fn calendar_window(&mut self, options: &Options) -> Result<()> {
+        let mut at = |name: &str, call_option: &str| {
+            let by_query = options.query.iter().any(|(given, _)| same_parameter(given, name));
+            let option = if by_query { format!("options.query.{name}") } else { call_option.to_owned() };
+            let param = self.params.iter_mut().find(|(given, _, _)| same_parameter(given, name));
+            let Some((_, value, canonical)) = param else {
+                return instant(&option, "").map(|at| (option, at));
+            };
+            let at = instant(&option, value)?;
+            *canonical = format_iso(at);
+            Ok((option, at))
+        };
+        let (start_option, start) = at("startDateTime", "options.start")?;
+        let (end_option, end) = at("endDateTime", "options.end")?;
+        if start >= end {
+            return bad(format!(
+                "{end_option} must be after {start_option}, got {} and {}",
+                format_iso(start),
+                format_iso(end)
+            ));
+        }
+        let days = (end - start).div_ceil(Duration::DAY);
+        if days > LONGEST_WINDOW {
+            return too_long(&format!("{start_option} and {end_option}"), days);
+        }
+        Ok(())
+    }
+
     /// Adds the common options, lets `options.query` override parameters, and builds the query.
     /// Options that the call does not have are not set.
     pub(super) fn finish(mut self, options: Options) -> Result<Query> {
@@ -159,6 +195,12 @@ impl QueryBuilder {
         self.page_size(options.page_size)?;
         self.time_zone(options.time_zone.as_deref())?;
         self.immutable_ids(options.immutable_ids);
+        if options.exclude_parents {
+            self.headers.push(("deltaExcludeParent", "true"));
+        }
+        if options.shared_folders {
+            self.shaping("Include-Feature=AddToOneDrive".into());
+        }
         for value in &options.prefer {
             if !is_printable(value) {
                 return bad(format!("options.prefer must be an array of Prefer values, got {value:?}"));
@@ -181,6 +223,9 @@ impl QueryBuilder {
             self.params.retain(|(old, _, _)| !same_parameter(old, name));
             self.param(name, value);
         }
+        if self.resource.is_some_and(|resource| resource.name == "event") && options.window.is_none() {
+            self.calendar_window(&options)?;
+        }
         // A first request that starts from a token does not list everything.
         let begun =
             |name: &str| ["deltatoken", "skiptoken", "token"].iter().any(|token| same_parameter(name, token));
@@ -201,14 +246,25 @@ impl QueryBuilder {
             return bad("options.name must not be empty; leave it out");
         }
         // A feed has no mirror that could be out of date.
-        let standard = !options.feed
-            && self.resource.is_some_and(|resource| resource.name == "event" || !resource.reports_removals);
-        let refresh = options.refresh.unwrap_or(standard.then_some(Duration::DAY));
+        let standard = self.resource.filter(|_| !options.feed).and_then(Resource::standard_refresh);
+        let refresh = options.refresh.unwrap_or(standard);
         let (mut target, mut pairs) = (self.path, Vec::new());
         for (name, value, canonical) in &self.params {
             target.push(if pairs.is_empty() { '?' } else { '&' });
             target += &format!("{}={}", encode(name), encode(value));
             pairs.push(format!("{}={}", encode(&name.to_ascii_lowercase()), encode(canonical)));
+        }
+        if target.len() > LONGEST_URL {
+            return bad(format!(
+                "the URL of this query would have {} bytes, and Graph refuses URLs of more than about \
+                {LONGEST_URL}; {}",
+                target.len(),
+                if options.ids.is_some() {
+                    "use fewer options.ids, or track the whole collection"
+                } else {
+                    "shorten options.query or options.filter"
+                }
+            ));
         }
         let canonical = sorted(&pairs).join("&");
         let sized = self.resource.is_some_and(|resource| resource.page_size == PageSize::Prefer);
@@ -227,6 +283,7 @@ impl QueryBuilder {
             path_and_query: target,
             canonical,
             prefer: self.prefer,
+            headers: self.headers,
             key_prefer: self.key_prefer,
             minimal: self.minimal,
             lists_all: !is_part && self.resource.is_none_or(|resource| resource.lists_all),
@@ -258,6 +315,13 @@ fn mailbox(path: &str) -> &str {
         ["", "admin", _, _, id, ..] | ["", _, id, ..] => id,
         _ => "",
     }
+}
+
+pub(super) fn too_long<T>(options: &str, days: i64) -> Result<T> {
+    bad(format!(
+        "{options} must be at most 1825 days apart, which is Graph's limit for a calendar view, got {days} \
+        days; take a shorter window or several queries"
+    ))
 }
 
 pub(super) fn bad<T>(message: impl Into<String>) -> Result<T> {

@@ -1,11 +1,11 @@
 //! Checks the options of `events()`, `orgContacts()` and `callRecordings()`.
 
-use super::builder::{LONGEST_WINDOW, QueryBuilder, bad, instant, is_printable};
+use super::builder::{LONGEST_WINDOW, QueryBuilder, bad, instant, is_printable, too_long};
 use super::options::Options;
 use super::{Query, segment};
 use crate::protocol::error::Result;
 use crate::protocol::resource;
-use crate::protocol::time::{Duration, format_iso};
+use crate::protocol::time::format_iso;
 
 /// Checks the options of `events()`.
 pub fn events(options: Options) -> Result<Query> {
@@ -36,27 +36,9 @@ pub fn events(options: Options) -> Result<Query> {
         builder.key_prefer.push(format!("window=-{back}+{ahead} {zone}"));
         return builder.finish(options);
     }
-    let (from, to) =
-        (options.start.as_deref().unwrap_or_default(), options.end.as_deref().unwrap_or_default());
-    let start = instant("options.start", from)?;
-    let end = instant("options.end", to)?;
-    if start >= end {
-        return bad(format!("options.end must be after options.start, got {from:?} and {to:?}"));
-    }
-    let days = (end - start).div_ceil(Duration::DAY);
-    if days > LONGEST_WINDOW {
-        return too_long("options.start and options.end", days);
-    }
-    builder.params.push(("startDateTime".into(), from.into(), format_iso(start)));
-    builder.params.push(("endDateTime".into(), to.into(), format_iso(end)));
+    builder.param("startDateTime", options.start.as_deref().unwrap_or_default());
+    builder.param("endDateTime", options.end.as_deref().unwrap_or_default());
     builder.finish(options)
-}
-
-fn too_long<T>(options: &str, days: i64) -> Result<T> {
-    bad(format!(
-        "{options} must be at most 1825 days apart, which is Graph's limit for a calendar view, got {days} \
-        days; take a shorter window or several queries"
-    ))
 }
 
 /// Checks the options of `orgContacts()`.
@@ -82,6 +64,9 @@ pub fn call_recordings(options: Options) -> Result<Query> {
     if let Some(start) = &options.start {
         // The instant is canonical because the path is part of the key.
         inside += &format!(",startDateTime={}", format_iso(instant("options.startDateTime", start)?));
+    }
+    if let Some(end) = &options.end {
+        inside += &format!(",endDateTime={}", format_iso(instant("options.endDateTime", end)?));
     }
     let path = format!("/users/{user}/onlineMeetings/getAllRecordings({inside})/delta");
     QueryBuilder::new(resource::named("callRecording"), path).finish(options)

@@ -16,7 +16,7 @@ pub struct Options {
     pub refresh: Option<Option<Duration>>,
     /// The start of the window of events or recordings.
     pub start: Option<String>,
-    /// The end of the window of events.
+    /// The end of the window of events or recordings.
     pub end: Option<String>,
     /// The owner of the calendar, or the user in the path of recordings.
     pub user: Option<String>,
@@ -40,6 +40,10 @@ pub struct Options {
     pub top: Option<u32>,
     /// `filter`, `expand`, `orderby` and `search` as given.
     pub texts: Vec<(&'static str, String)>,
+    /// Drives: `deltaExcludeParent`, so that the parents of changed items are not listed.
+    pub exclude_parents: bool,
+    /// Drives: `Prefer: Include-Feature=AddToOneDrive`, so that shared folders are listed.
+    pub shared_folders: bool,
     /// Further Prefer values.
     pub prefer: Vec<String>,
     /// A window of events that moves with the days: days back, days ahead, time zone.

@@ -17,6 +17,11 @@ pub fn track(path: &str, options: Options) -> Result<Query> {
     if !path.starts_with('/') || path.starts_with("//") {
         return shape("it must begin with one slash");
     }
+    // Graph's own samples write `/contacts/delta/?$filter=…`.
+    let path = path.strip_suffix('/').unwrap_or(path);
+    if path.contains("//") {
+        return shape("a segment of it is empty, so an id is missing");
+    }
     if is_invalid(path, &['?', '#', '\\', ' ']) {
         return shape("parameters go into the options, and spaces and back-slashes are not allowed");
     }
@@ -32,8 +37,16 @@ pub fn track(path: &str, options: Options) -> Result<Query> {
         return bad("a calendar view needs a start and an end; use events({ start, end }), or give \
             startDateTime and endDateTime in options.query");
     }
-    if name == "callRecording" && !path.to_ascii_lowercase().contains("meetingorganizeruserid=") {
-        return bad("call recordings need the meeting organizer; use callRecordings({ organizer })");
+    let lower = path.to_ascii_lowercase();
+    if lower.contains("/getall") && !lower.contains("meetingorganizeruserid=") {
+        return match name {
+            "callRecording" => {
+                bad("call recordings need the meeting organizer; use callRecordings({ organizer })")
+            }
+            "callTranscript" => bad("call transcripts need the meeting organizer: write \
+                getAllTranscripts(meetingOrganizerUserId='{id}') into the path"),
+            _ => shape("the meeting organizer is missing"),
+        };
     }
     if let Some(resource) = resource {
         let refuse = |option: &str, instead: &str| {
@@ -57,7 +70,10 @@ pub fn track(path: &str, options: Options) -> Result<Query> {
             return refuse("ids", "it has no id filter; leave it out");
         }
         if options.minimal && !resource.minimal {
-            return refuse("minimal", "return=minimal is for directory objects; leave it out");
+            return refuse(
+                "minimal",
+                "return=minimal works on users, groups, contacts and directoryObjects only; leave it out",
+            );
         }
         if options.page_size.is_some() && resource.page_size != PageSize::Prefer {
             return refuse(
@@ -74,6 +90,12 @@ pub fn track(path: &str, options: Options) -> Result<Query> {
         }
         if options.time_zone.is_some() && !resource.time_zone {
             return refuse("timeZone", "only events have it; leave it out");
+        }
+        if options.exclude_parents && name != "driveItem" {
+            return refuse("excludeParents", "only drives have parents to leave out");
+        }
+        if options.shared_folders && name != "driveItem" {
+            return refuse("sharedFolders", "only drives have shared folders");
         }
         if name == "chatMessage" && options.top.is_some_and(|top| top > 50) {
             return refuse("top", "it takes at most 50");
