@@ -495,8 +495,10 @@ export interface RoundReport {
  * a mailbox, else of the client and the workload. `server`: a 5xx or 408. `network`: no answer, to
  * a request or to the token source. `timeout`: one that stopped coming. `offline`: the host has no
  * network. `malformed`: an answer that is no page.
+ * `resync`: a full round that Graph asked for starts up to 2 × `retry.base` later than it could, so
+ * that many queries do not start theirs at once.
  */
-export type WaitReason = "throttled" | "server" | "network" | "timeout" | "offline" | "malformed";
+export type WaitReason = "throttled" | "server" | "network" | "timeout" | "offline" | "malformed" | "resync";
 
 export interface QueryStatus {
   phase: "idle" | "syncing" | "resyncing" | "waiting" | "following" | "needs-auth" | "failed" | "closed";
