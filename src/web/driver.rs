@@ -22,7 +22,7 @@ use super::output::{Status, page_to_js, to_js};
 use super::session::{Committed, Session};
 use super::signal::{aborted, is_offline, online};
 use super::store::copies;
-use super::timers::{sleep, within};
+use super::timers::{sleep, with_timeout};
 use super::token::TokenOutcome;
 use crate::protocol::applier::PageApplier;
 use crate::protocol::backoff::WaitReason;
@@ -34,56 +34,56 @@ use crate::protocol::round::{Delivery, Input, Round, Step, TokenReason};
 
 type Result<T, E = RoundError> = std::result::Result<T, E>;
 
-/// Where a query's state is stored.
+/// The keys under which a query's state is stored.
 #[derive(Clone)]
 pub struct Keys {
-    /// Of its record and rows.
+    /// The key of its record and rows.
     pub query: String,
-    /// Of the throttle time of its scope.
+    /// The key of the throttle time of its scope of limits.
     pub throttle: String,
 }
 
 /// One round.
 pub struct Driver {
-    /// Also read by whoever asks for the report. Borrowed for one synchronous step at a time.
+    /// The state machine. The handle reads its report. Borrowed for one synchronous step at a time.
     pub round: Rc<RefCell<Round>>,
-    /// Of its client.
+    /// What the rounds of its client share.
     pub session: Rc<Session>,
-    /// Where its state is stored.
+    /// The keys of its state.
     pub keys: Keys,
-    /// Its scope of limits.
+    /// The limiter of its scope.
     pub limiter: Rc<Limiter>,
-    /// Fires when the round is to stop.
+    /// Stops the round when it fires.
     pub signal: AbortSignal,
     /// The lock, the status and the listeners, on the side of the facade.
     pub host: RoundHost,
     /// The consumer who iterates the round.
     pub consumer: Producer,
-    /// The page at hand.
+    /// The current page.
     pub page: PageApplier<Json>,
-    /// For the next request.
+    /// The token of the next request.
     pub token: String,
-    /// Of the last request, until a page of it is committed.
+    /// The id of the last request, until its page is committed.
     pub client_request_id: Option<String>,
-    /// Of the page that is to be committed.
+    /// The acknowledgement of the page that is to be committed.
     pub acknowledgement: Option<Acknowledgement>,
     /// The promise of the listeners of the last commit, or undefined.
     pub listeners: JsValue,
     /// The revision of the stored throttle time.
     pub throttle_revision: Option<String>,
-    /// Where the sweep is.
+    /// The position of the sweep.
     pub swept: Cursor,
-    /// What the caller's `fetch` threw last, if it gave no response since.
+    /// The last error of the caller's `fetch`; undefined after a response.
     pub thrown: JsValue,
 }
 
 impl Driver {
-    /// Runs the round until it ends or is stopped, and tells everybody how it ended.
+    /// Runs the round until it ends or is stopped, and reports how it ended.
     pub async fn drive(mut self) {
         let (signal, consumer) = (self.signal.clone(), self.consumer.clone());
         let result = match select(pin!(stopped(&signal, &consumer)), pin!(self.run())).await {
             Either::Left((error, _)) => Err(error),
-            // Whatever the caller's own functions threw after they had stopped the round.
+            // An error of the caller's functions does not matter after they have stopped the round.
             Either::Right((Err(_), _)) if signal.aborted() => {
                 Err(RoundError::Aborted(get(&signal, "reason")))
             }
@@ -94,7 +94,7 @@ impl Driver {
 
     async fn run(&mut self) -> Result<()> {
         settled(self.host.begin().into()).await.map_err(RoundError::Foreign)?;
-        // A commit of an earlier round of this query, which was stopped, is ahead of this one.
+        // Waits for a commit of an earlier round of this query, which was stopped during it.
         self.session.commits_settled(&self.keys.query).await;
         let mut input = Input::Begin;
         loop {
@@ -167,8 +167,8 @@ impl Driver {
         .await
     }
 
-    /// One request: waits for a permit and for what throttling and the documented limits ask, sends
-    /// it, reads the answer.
+    /// Runs one request: waits for a permit, for the throttle time and for the documented limits,
+    /// sends the request and reads the answer.
     async fn fetch(
         &mut self,
         url: &str,
@@ -200,9 +200,9 @@ impl Driver {
         self.client_request_id = Some(id.clone());
         let input = match get.send().await? {
             Answer::Body(body) => accept(&mut self.page, body),
-            Answer::Strange(what) => Input::Malformed(what),
+            Answer::Malformed(what) => Input::Malformed(what),
             Answer::Refused(refusal) => Input::Refused(refusal),
-            Answer::Lost(lost, thrown) => {
+            Answer::NoResponse(lost, thrown) => {
                 self.thrown = thrown;
                 return Ok(Input::Unreachable(lost));
             }
@@ -215,7 +215,8 @@ impl Driver {
         Ok(input)
     }
 
-    /// Another tab, or this one before a reload, may have been throttled.
+    /// Reads the stored throttle time: another tab, or this one before a reload, may have written
+    /// it.
     async fn read_throttle(&mut self) -> Result<()> {
         let stored = self.session.store().await?.throttle(&self.keys.throttle).await?;
         self.throttle_revision = stored.as_ref().map(|stored| stored.revision.clone());
@@ -225,15 +226,16 @@ impl Driver {
         Ok(())
     }
 
-    /// Takes one request out of the budget of the scope. How many milliseconds to wait before it.
+    /// Reserves one request of the budget of the scope. Returns how many milliseconds to wait
+    /// before it.
     fn reserve(&self) -> f64 {
         let now = Date::now();
         let mut rate = self.limiter.rate.borrow_mut();
         if rate.until(now) > now { 0.0 } else { rate.take(now, Math::random()) }
     }
 
-    /// Stores until when the scope is throttled, unless another tab has stored a later time. A
-    /// store that refuses is asked twice: this client knows the time in any case.
+    /// Stores until when the scope is throttled, unless another tab has stored a later time. Tries
+    /// at most twice: if the store refuses both, this client still knows the time.
     async fn store_throttle(&mut self, until: f64) -> Result<Input> {
         let now = Date::now();
         self.limiter.rate.borrow_mut().throttled(until, now);
@@ -269,9 +271,9 @@ impl Driver {
         status.wait_reason = Some(reason.as_str());
         self.tell(&status);
         if reason == WaitReason::Offline {
-            // The network may be back before its event is listened to.
+            // The network may be back before this listens to its event.
             if is_offline() {
-                within(ms, online()).await;
+                with_timeout(ms, online()).await;
             }
         } else {
             sleep(ms).await;
@@ -291,8 +293,8 @@ impl Driver {
         let page = page_to_js(delivery, changes, has_mirror);
         let announce = self.host.announcer(&page).map_err(RoundError::Foreign)?;
         if has_consumer {
-            // What commits is the page as received, whatever the consumer does to its items
-            // meanwhile.
+            // The page is committed as received: changes that the consumer makes to its items do
+            // not count.
             let put = &mut self.page.applied_mut().put;
             let items = copies(put.iter().map(|(_, row)| row.item.0.clone()))?;
             for ((_, row), item) in put.iter_mut().zip(items) {

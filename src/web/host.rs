@@ -5,8 +5,8 @@ use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen]
 extern "C" {
-    /// The facade's side of one round. None of its methods throws, except [`Self::announcer`] for a page
-    /// that cannot be copied.
+    /// The facade's side of one round. None of its methods throws, except [`Self::announcer`] for a
+    /// page that cannot be copied.
     pub type RoundHost;
 
     /// Acquires the lock under which the rounds of a query run one at a time. Rejects when the
