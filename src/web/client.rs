@@ -1,4 +1,4 @@
-//! The exported types. `pkg-template/index.js` wraps them; users never see them.
+//! The exported types. `pkg-template/api.js` wraps them; users never see them.
 //!
 //! Every method is a plain function that returns a promise: an exported `async fn(&self)` would
 //! hold a borrow over every await, and `free()` or a second call would throw.

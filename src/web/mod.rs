@@ -3,7 +3,7 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | [`client`] | the exported types, which `pkg-template/index.js` wraps |
+//! | [`client`] | the exported types, which `pkg-template/api.js` wraps |
 //! | [`session`] | what the queries and rounds of one client share |
 //! | [`driver`] | one round as a task: executes steps, feeds back inputs |
 //! | [`consumer`] | connects a round with the consumer who iterates it |

@@ -1,4 +1,4 @@
-// The packed package in Node: what index.js adds to the wasm.
+// The packed package in Node: what the facade adds to the wasm.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { DeltaError, init, openDelta } from "deltalink";
