@@ -1,3 +1,4 @@
+// @ts-check
 import wasm from "./deltalink.wasm?module";
 import { createApi } from "./api.js";
 

@@ -16,7 +16,7 @@ export interface QueryOptions {
    * The age of the mirror, in milliseconds, at which the next round is a full one. A full round
    * finds what Graph does not report as a change. Listeners get only the differences; `round()`
    * delivers all items. `false` for never. Default: a day for events and for kinds whose removals
-   * Graph does not report, else `false`; with `mirror: false` always `false`.
+   * Graph does not report, else `false`; with `mirror: false`, `false`.
    */
   refresh?: number | false;
 }

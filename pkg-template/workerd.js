@@ -1,3 +1,4 @@
+// @ts-check
 import wasm from "./deltalink.wasm";
 import { createApi } from "./api.js";
 
