@@ -215,7 +215,8 @@ mod server {
             |kind: &str| format!("Authorization: Bearer {}\r\n", world["tokens"][kind].as_str().unwrap());
         let auth_user = auth("delegated");
 
-        // A whole round over sockets with unchanged links. The token of Teams must arrive unchanged.
+        // A whole round over sockets with unchanged links. The token of Teams must arrive
+        // unchanged.
         let user = world["user"]["id"].as_str().unwrap();
         let recordings = format!(
             "/w/demo/v1.0/users/{user}/onlineMeetings/getAllRecordings(meetingOrganizerUserId='{user}')/delta?$top=4"
