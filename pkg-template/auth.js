@@ -1,10 +1,10 @@
-// App-only tokens by OAuth's client credentials grant, for Workers and servers. A secret has no
-// place in a browser: no entry for one imports this file.
+// App-only tokens by OAuth's client credentials grant, for Workers and servers. No entry for
+// browsers imports this file: a secret does not belong there.
 import { DeltaError, bad } from "./error.js";
 
 /**
- * Where each cloud's tokens come from, by the origin of its Graph (Graph's page "National cloud
- * deployments").
+ * The authority that issues the tokens of each cloud, by the origin of the cloud's Graph (Graph's
+ * page "National cloud deployments").
  */
 const AUTHORITIES = {
   "https://graph.microsoft.com": "https://login.microsoftonline.com",
@@ -12,9 +12,10 @@ const AUTHORITIES = {
   "https://dod-graph.microsoft.us": "https://login.microsoftonline.us",
   "https://microsoftgraph.chinacloudapi.cn": "https://login.chinacloudapi.cn",
 };
-/** A token is not used in the last minutes of its life. */
+/** Milliseconds before its expiry from which a token is not used. */
 const MARGIN = 300_000;
 
+/** See auth.d.ts. */
 export function clientCredentials(options) {
   const {
     tenant,
@@ -23,34 +24,36 @@ export function clientCredentials(options) {
     assertion,
     authority,
     timeout = 30_000,
-    fetch: ask = globalThis.fetch,
+    fetch = globalThis.fetch,
   } = options ?? {};
   for (const [name, value] of Object.entries({ tenant, clientId })) {
-    if (typeof value !== "string" || !value) throw bad(`clientCredentials needs options.${name}, a text`);
+    if (typeof value !== "string" || !value)
+      throw bad(`options.${name} of clientCredentials() must be a non-empty string, got ${typeOf(value)}`);
   }
   if ((secret === undefined) === (assertion === undefined))
-    throw bad("clientCredentials needs either options.secret or options.assertion");
+    throw bad("clientCredentials() needs either options.secret or options.assertion");
   /** By scope and claims: the token, or the request for it that all callers wait for. */
-  const kept = new Map();
+  const cached = new Map();
 
   async function request(scope, claims) {
     const root = authority ?? AUTHORITIES[scope.replace(/\/\.default$/, "")];
-    if (!root) throw bad(`no authority is known for ${scope}; give it in options.authority`);
+    if (!root) throw bad(`the authority for ${scope} is not known; set options.authority`);
     const body = new URLSearchParams({ grant_type: "client_credentials", client_id: clientId, scope });
     if (claims) body.set("claims", claims);
-    const cut = new AbortController();
+    const controller = new AbortController();
     let timer;
     let waitingFor = "options.assertion";
-    // All callers wait for one request: one that hangs must not be waited for by all later ones.
-    const late = new Promise((_, reject) => {
+    // All callers wait for this request. Without a timeout, one that hangs would block all later
+    // ones.
+    const timedOut = new Promise((_, reject) => {
       timer = setTimeout(() => {
         reject(
           new DeltaError(
-            `${waitingFor} gave nothing for ${timeout} ms; the next round continues at the same page`,
+            `${waitingFor} did not answer within ${timeout} ms; the next round continues at the same page`,
             { code: "network", retryable: true },
           ),
         );
-        cut.abort();
+        controller.abort();
       }, timeout);
     });
     let response;
@@ -61,23 +64,23 @@ export function clientCredentials(options) {
         body.set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
         body.set(
           "client_assertion",
-          typeof assertion === "function" ? await Promise.race([late, assertion()]) : assertion,
+          typeof assertion === "function" ? await Promise.race([timedOut, assertion()]) : assertion,
         );
       }
       waitingFor = root;
       response = await Promise.race([
-        late,
-        ask(`${root}/${encodeURIComponent(tenant)}/oauth2/v2.0/token`, {
+        timedOut,
+        fetch(`${root}/${encodeURIComponent(tenant)}/oauth2/v2.0/token`, {
           method: "POST",
           body,
           redirect: "manual",
-          signal: cut.signal,
+          signal: controller.signal,
         }),
       ]);
-      answer = await Promise.race([late, response.json().catch(() => undefined)]);
+      answer = await Promise.race([timedOut, response.json().catch(() => undefined)]);
     } catch (cause) {
       if (waitingFor !== root || cause instanceof DeltaError) throw cause;
-      throw new DeltaError(`no response from ${root}; the next round continues at the same page`, {
+      throw new DeltaError(`${root} did not answer; the next round continues at the same page`, {
         code: "network",
         retryable: true,
         cause,
@@ -90,16 +93,16 @@ export function clientCredentials(options) {
       return { accessToken, expiresOn: new Date(Date.now() + Number(seconds ?? 0) * 1000) };
     const { status } = response;
     const retryable = status === 429 || status >= 500;
-    // The first line says what is wrong; the rest is ids and times.
-    const said = String(answer?.error_description ?? answer?.error ?? "")
+    // The first line of the description is the reason; the others are ids and times.
+    const reason = String(answer?.error_description ?? answer?.error ?? "")
       .split(/\r?\n/)[0]
       .slice(0, 300);
-    const wayOut = retryable
+    const advice = retryable
       ? "try again later"
       : "check the tenant, the client id, its secret or assertion, and its consent";
     const after = response.headers.get("retry-after");
     const at = Number(after) > 0 ? Date.now() + Number(after) * 1000 : Date.parse(after);
-    throw new DeltaError(`${root} gave no token (${status}${said && `: ${said}`}); ${wayOut}`, {
+    throw new DeltaError(`${root} refused a token (${status}${reason && `: ${reason}`}); ${advice}`, {
       code: "unauthorized",
       status,
       retryable,
@@ -109,25 +112,33 @@ export function clientCredentials(options) {
 
   const source = async ({ reason, claims, scopes: [scope], signal }) => {
     const key = `${scope} ${claims ?? ""}`;
-    let token = kept.get(key);
+    let token = cached.get(key);
     const refused = reason === "unauthorized" && !token?.pending;
     if (!token || refused || (!token.pending && token.expiresOn - MARGIN <= Date.now())) {
       token = { pending: request(scope, claims) };
-      kept.set(key, token);
+      cached.set(key, token);
       token.pending.then(
-        (got) => kept.set(key, got),
-        () => kept.delete(key),
+        (result) => cached.set(key, result),
+        () => cached.delete(key),
       );
     }
     if (!token.pending) return token;
-    // Each caller waits by itself: one who leaves takes nothing away from the others.
+    // The signal ends the wait of this caller only: others may wait for the same request.
     return new Promise((resolve, reject) => {
-      const left = () => reject(signal.reason);
-      if (signal?.aborted) return left();
-      signal?.addEventListener("abort", left, { once: true });
-      token.pending.then(resolve, reject).finally(() => signal?.removeEventListener("abort", left));
+      const abort = () => reject(signal.reason);
+      if (signal?.aborted) return abort();
+      signal?.addEventListener("abort", abort, { once: true });
+      token.pending.then(resolve, reject).finally(() => signal?.removeEventListener("abort", abort));
     });
   };
   source.account = `app ${clientId} of ${tenant}`;
   return source;
+}
+
+/** Returns the type of a value for a message: never the value, which may be a secret. */
+function typeOf(value) {
+  if (value === "") return "an empty string";
+  if (value === null || value === undefined) return String(value);
+  if (Array.isArray(value)) return "an array";
+  return typeof value === "object" ? "an object" : `a ${typeof value}`;
 }

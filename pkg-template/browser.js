@@ -1,8 +1,8 @@
-import { ladder } from "./compile.js";
+import { fallbackChain } from "./compile.js";
 import { createApi } from "./index.js";
 
-// Bundlers take these words, as they are, for an asset.
+// Bundlers recognize this expression, exactly as written, as an asset.
 export const { openDelta, init } = createApi(
-  ladder("url", async () => new URL("./deltalink.wasm", import.meta.url)),
+  fallbackChain("url", async () => new URL("./deltalink.wasm", import.meta.url)),
 );
 export { DeltaError } from "./error.js";

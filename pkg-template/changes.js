@@ -1,75 +1,75 @@
-// What was committed, told to listeners: in order, one commit at a time, in this page and, by a
-// channel, in other tabs.
+// Announces commits to the listeners of a query: in order, one commit at a time, in this page and,
+// by a BroadcastChannel, in other tabs.
 import { bad, report } from "./error.js";
 
 export class Changes {
   #key;
-  #shared;
-  #read;
+  #hasTabs;
+  #readItems;
   #onUse;
   #channel;
-  #closed = false;
+  #isClosed = false;
   #listeners = new Set();
-  #rounds = 0;
-  #last = Promise.resolve();
-  /** While listeners run: lets those go on who wait for them. */
+  #runningRounds = 0;
+  #lastAnnouncement = Promise.resolve();
+  /** While listeners run: opening it ends the wait of the rounds that wait for the listeners. */
   #gate;
-  /** Whether a listener is being called right now. */
-  #calling = false;
+  /** Whether a listener is being called, and has not returned its promise yet. */
+  #isCallingListener = false;
 
   /**
-   * `shared`: other tabs see the same store. `read` gives the items of ids, as they are stored by
-   * now. `onUse` is called when a listener comes or goes.
+   * `hasTabs`: other tabs see the same store. `readItems` reads the stored items of some ids.
+   * `onUse` is called when a listener is added or removed.
    */
-  constructor(key, shared, read, onUse) {
+  constructor(key, hasTabs, readItems, onUse) {
     this.#key = key;
-    this.#shared = shared;
-    this.#read = read;
+    this.#hasTabs = hasTabs;
+    this.#readItems = readItems;
     this.#onUse = onUse;
   }
 
+  /** Adds a listener. Returns the function that removes it. */
   on(listener) {
-    // Each call is its own listener. What it throws at once comes with its promise.
+    // The same function may be added twice. As an async function it cannot throw synchronously.
     const entry = async (changes, info) => listener(changes, info);
     this.#listeners.add(entry);
-    this.#open();
+    this.#openChannel();
     this.#onUse();
     return () => {
       this.#listeners.delete(entry);
-      this.#shut();
+      this.#closeUnusedChannel();
       this.#onUse();
     };
   }
 
-  /** Whether anybody could hear. */
-  get heard() {
-    return this.#shared || this.#listeners.size > 0;
+  /** Whether there may be listeners, in this page or in another tab. */
+  get mayHaveListeners() {
+    return this.#hasTabs || this.#listeners.size > 0;
   }
 
-  /** Whether anybody in this page listens. */
+  /** Whether there are listeners in this page. */
   get hasListeners() {
     return this.#listeners.size > 0;
   }
 
-  /** A round begins: its commits go through one channel. */
-  enter() {
-    this.#rounds += 1;
+  /** A round begins. It keeps the channel open until it ends. */
+  roundBegins() {
+    this.#runningRounds += 1;
     this.#gate?.open();
   }
 
-  /** The round is over. */
-  leave() {
-    this.#rounds -= 1;
-    this.#shut();
+  roundEnds() {
+    this.#runningRounds -= 1;
+    this.#closeUnusedChannel();
   }
 
   /**
-   * Somebody calls for a round. A listener of this query is refused: it would wait for a round that
-   * waits for the listener. Rounds that wait for listeners go on: one that runs may be what waits
-   * for a round.
+   * `round()` or `sync()` is called. Throws if a listener of this query calls it synchronously: the
+   * listener would wait for a round that waits for the listener. Otherwise ends the wait of running
+   * rounds for their listeners, since one of these may be what waits for the new round.
    */
-  called(call) {
-    if (this.#calling)
+  roundCalled(call) {
+    if (this.#isCallingListener)
       throw bad(
         `a ${call}() of the same query called while its listener runs would wait for itself; call it when the listener has returned`,
       );
@@ -77,86 +77,93 @@ export class Changes {
   }
 
   /**
-   * What is to be told of a page, taken before its consumer can change it. Returns the function
-   * that tells it, after the commit.
+   * Copies what the listeners get of a page, before its consumer can change it. Returns the
+   * function that announces the page after its commit.
    */
-  take({ kind, generation, index, last, changes, unchanged }, hasConsumer) {
-    const same = new Set(unchanged);
-    const differing = changes.filter((_, at) => !same.has(at));
-    const bare = differing.map(({ item: _item, old: _old, ...bare }) => bare);
+  announcer({ kind, generation, index, last, changes, unchanged }, hasConsumer) {
+    const positions = new Set(unchanged);
+    const withItems = changes.filter((_, position) => !positions.has(position));
+    const withoutItems = withItems.map(({ item: _item, old: _old, ...change }) => change);
     const info = { kind, generation, index, last };
-    const full = !hasConsumer ? differing : this.#listeners.size ? structuredClone(differing) : undefined;
+    let copies;
+    if (!hasConsumer) copies = withItems;
+    else if (this.#listeners.size) copies = structuredClone(withItems);
     return () => {
-      if (this.#closed || !bare.length) return undefined;
-      this.#open();
-      this.#channel?.postMessage({ changes: bare, info });
-      // A commit may end after its round.
-      this.#shut();
-      return this.#tell(bare, { ...info, remote: false }, full);
+      if (this.#isClosed || !withoutItems.length) return undefined;
+      this.#openChannel();
+      this.#channel?.postMessage({ changes: withoutItems, info });
+      // The round of this commit may have ended.
+      this.#closeUnusedChannel();
+      return this.#announce(withoutItems, { ...info, remote: false }, copies);
     };
   }
 
   close() {
-    this.#closed = true;
+    this.#isClosed = true;
     this.#channel?.close();
   }
 
-  /** Closes the channel when the last listener and the last round are gone. */
-  #shut() {
-    if (this.#listeners.size || this.#rounds) return;
+  #closeUnusedChannel() {
+    if (this.#listeners.size || this.#runningRounds) return;
     this.#channel?.close();
     this.#channel = undefined;
   }
 
-  #open() {
-    if (this.#channel || this.#closed || !this.#shared || typeof BroadcastChannel !== "function") return;
+  #openChannel() {
+    if (this.#channel || this.#isClosed || !this.#hasTabs || typeof BroadcastChannel !== "function") return;
     this.#channel = new BroadcastChannel(`deltalink | ${this.#key}`);
     this.#channel.onmessage = ({ data }) =>
-      Array.isArray(data?.changes) && this.#tell(data.changes, { ...data.info, remote: true });
-    // It must not keep a process alive.
+      Array.isArray(data?.changes) && this.#announce(data.changes, { ...data.info, remote: true });
+    // In Node an open channel would keep the process alive.
     this.#channel.unref?.();
   }
 
-  /** Ends when all who listen now have been told, or when somebody waits for a round meanwhile. */
-  #tell(bare, info, full) {
+  /**
+   * Calls the listeners, after those of the commit before. Resolves when they have returned, or
+   * when a round is called for meanwhile. Without `withItems` the items are read from the store.
+   */
+  #announce(withoutItems, info, withItems) {
     const entries = [...this.#listeners];
     if (!entries.length) return undefined;
     const gate = (this.#gate ??= makeGate());
-    const told = (this.#last = this.#last.then(async () => {
+    const announcement = (this.#lastAnnouncement = this.#lastAnnouncement.then(async () => {
       try {
-        const changes = full ?? (await this.#complete(bare));
-        if (this.#closed || !changes.length) return;
+        const changes = withItems ?? (await this.#addItems(withoutItems));
+        if (this.#isClosed || !changes.length) return;
         await Promise.all(
           entries.map(
             (entry) => this.#listeners.has(entry) && this.#call(entry, structuredClone(changes), { ...info }),
           ),
         );
       } catch (error) {
-        if (!this.#closed) report(error);
+        if (!this.#isClosed) report(error);
       } finally {
-        if (this.#last === told) this.#gate = undefined;
+        if (this.#lastAnnouncement === announcement) this.#gate = undefined;
       }
     }));
-    return Promise.race([told, gate.opened]);
+    return Promise.race([announcement, gate.opened]);
   }
 
   /**
-   * With the items as they are stored by now. A row that is gone is left out: its removal follows.
+   * Adds the stored items to changes. An item that is no longer stored is left out: its removal
+   * follows.
    */
-  async #complete(bare) {
-    const items = await this.#read(bare.map(({ id }) => id));
-    return bare.flatMap((change, at) =>
-      change.type === "remove" ? change : items[at] ? { ...change, item: items[at] } : [],
-    );
+  async #addItems(changes) {
+    const items = await this.#readItems(changes.map(({ id }) => id));
+    return changes.flatMap((change, position) => {
+      if (change.type === "remove") return change;
+      const item = items[position];
+      return item ? { ...change, item } : [];
+    });
   }
 
-  /** A listener's error is the listener's: it must not end a round, nor a process. */
+  /** Calls a listener. Its error is reported: it must end neither the round nor the process. */
   async #call(entry, changes, info) {
-    this.#calling = true;
-    const told = entry(changes, info);
-    this.#calling = false;
+    this.#isCallingListener = true;
+    const returned = entry(changes, info);
+    this.#isCallingListener = false;
     try {
-      await told;
+      await returned;
     } catch (error) {
       report(error);
     }

@@ -1,5 +1,5 @@
-// The rules of `DeltaStore` as tests for any framework: see testing.d.ts. Every rule works under
-// keys of its own.
+// The rules of `DeltaStore` as tests for any framework: see testing.d.ts. Every test uses its own
+// keys.
 
 export function storeContract(open, { reopen } = {}) {
   const rules = Object.entries(reopen ? { ...RULES, ...REOPENED } : RULES);
@@ -11,7 +11,7 @@ export function storeContract(open, { reopen } = {}) {
       try {
         await rule(store, prefix, reopen && (() => reopen(store)));
       } finally {
-        // A store that can't has a rule of its own to fail.
+        // Another test checks clear().
         await Promise.resolve(store.clear(prefix)).catch(() => {});
       }
     },
@@ -19,7 +19,7 @@ export function storeContract(open, { reopen } = {}) {
 }
 
 const RULES = {
-  "of a key that nothing was committed under, nothing is given": async (store, key) => {
+  "an unknown key has no state and no rows": async (store, key) => {
     equal(await store.load(key), undefined, "load()");
     equal(await store.rows(key, ["a", "b"]), [undefined, undefined], "rows()");
     equal(await store.rows(key, []), [], "rows() of no ids");
@@ -76,7 +76,10 @@ const RULES = {
     equal(await store.rows(key, ["a", "b", "c"]), [row(1), row(1), undefined], "rows()");
   },
 
-  "of commits at once that expect the same, one wins and all of it is stored": async (store, key) => {
+  "of concurrent commits that expect the same revision, one wins and all of it is stored": async (
+    store,
+    key,
+  ) => {
     await commit(store, key, undefined, { revision: "e.0" }, {});
     await race(key, "e.0", [store, store, store, store]);
   },
@@ -90,7 +93,7 @@ const RULES = {
     );
   },
 
-  "a scan goes to the end in chunks, each row once": async (store, key) => {
+  "a scan in chunks returns each row once": async (store, key) => {
     const rows = numbered(25);
     await commit(store, key, undefined, { revision: "e.1" }, rows);
     for (const limit of [1, 5, 10, 25, 26]) {
@@ -104,7 +107,10 @@ const RULES = {
     }
   },
 
-  "the order of a scan is the same each time, and goes on behind an id that is gone": async (store, key) => {
+  "the order of a scan is the same each time, and a scan continues after an id that was removed": async (
+    store,
+    key,
+  ) => {
     await commit(store, key, undefined, { revision: "e.1" }, numbered(20));
     const order = await listed(store, key);
     equal(await listed(store, key), order, "the second scan");
@@ -120,7 +126,7 @@ const RULES = {
 
   "ids of every kind are kept apart": async (store, key) => {
     const rows = Object.fromEntries(IDS.map((id, n) => [id, n]));
-    // A literal's "__proto__" is no property.
+    // In an object literal, "__proto__" sets the prototype.
     Object.defineProperty(rows, "__proto__", { value: IDS.indexOf("__proto__"), enumerable: true });
     await commit(store, key, undefined, { revision: "e.1" }, rows);
     equal(
@@ -180,7 +186,7 @@ const RULES = {
       );
   },
 
-  "plain data comes back as it was": async (store, key) => {
+  "plain data is returned as it was stored": async (store, key) => {
     await store.commit(key, {
       expect: undefined,
       state: { revision: "e.1", ...PLAIN },
@@ -193,7 +199,7 @@ const RULES = {
     equal(await store.scan(key, { limit: 1 }), [["a", expected]], "scan()");
   },
 
-  "what was given is a copy": async (store, key) => {
+  "load(), rows() and scan() return copies": async (store, key) => {
     await commit(store, key, undefined, { revision: "e.1", list: [1] }, { a: 1 });
     const spoil = async () => {
       (await store.load(key)).list.push(2);
@@ -229,7 +235,7 @@ const RULES = {
     equal(await store.scan(key, { limit: 10 }), [], "the scan after it");
   },
 
-  "a scan beside a commit gives rows of one moment": async (store, key) => {
+  "a scan during a commit returns rows of one moment": async (store, key) => {
     const ids = Object.keys(numbered(100));
     const all = (n) => Object.fromEntries(ids.map((id) => [id, n]));
     await commit(store, key, undefined, { revision: "e.0" }, all(0));
@@ -254,11 +260,7 @@ const RULES = {
 };
 
 const REOPENED = {
-  "what is committed is seen by a second opening, and what that commits by the first": async (
-    store,
-    key,
-    reopen,
-  ) => {
+  "two openings see each other's commits": async (store, key, reopen) => {
     await commit(store, key, undefined, { revision: "e.1" }, { a: 1 });
     const other = await reopen();
     equal(
@@ -274,7 +276,7 @@ const REOPENED = {
     );
   },
 
-  "of commits at once by two openings one wins": async (store, key, reopen) => {
+  "of concurrent commits by two openings one wins": async (store, key, reopen) => {
     const other = await reopen();
     await commit(store, key, undefined, { revision: "e.0" }, {});
     await race(key, "e.0", [store, other, store, other]);
@@ -388,7 +390,7 @@ function equal(got, expected, what) {
   if (difference) throw new Error(difference);
 }
 
-/** Where two values differ first, in words. */
+/** Returns a description of the first difference of two values; undefined if they are equal. */
 function differing(got, expected, where) {
   if (Object.is(got, expected)) return undefined;
   const kind = (value) =>
@@ -397,7 +399,7 @@ function differing(got, expected, where) {
       : value instanceof Map
         ? "Map"
         : Array.isArray(value)
-          ? "list"
+          ? "array"
           : "object";
   if (!kind(got) || kind(got) !== kind(expected))
     return `${where}: must be ${shown(expected)}, is ${shown(got)}`;

@@ -1,7 +1,7 @@
 import wasm from "./deltalink.wasm?module";
 import { createApi } from "./index.js";
 
-// As in workerd; the bundlers of edge runtimes know a module by its query.
+// As in workerd.js. Bundlers for edge runtimes require the query `?module`.
 export const { openDelta, init } = createApi(async (given = wasm) => [
   given,
   given === wasm ? "module" : "given",

@@ -1,4 +1,4 @@
-// Instances of the wasm, one for each client: what ends one leaves the others alone.
+// Instances of the wasm, one for each client: a defect that ends one does not affect the others.
 import glue from "./deltalink.js";
 import { DeltaError } from "./error.js";
 
@@ -6,22 +6,22 @@ const { Instance: WasmInstance, instantiate } = WebAssembly;
 const NOTHING = Object.freeze([]);
 
 /**
- * One instance. Every entry into its code is guarded: calls of the facade, tasks, timers and
- * events. An exception that leaves the wasm has skipped the clean-up of its frames, so it ends the
- * instance, and what is pending rejects with `internal`.
+ * One instance. Every call into its code is guarded: calls of the facade, tasks, timers and events.
+ * An exception that leaves the wasm has skipped the destructors of its frames. It therefore ends
+ * the instance, and all pending promises reject with `internal`.
  */
 export class Instance {
-  /** The error that ended it, once one has. */
+  /** The error that ended the instance; undefined while it runs. */
   ended;
   #api;
   #pending = new Set();
   #ending = new AbortController();
-  /** Its timers and the controllers of its requests, which outlive it. */
-  #left = new Set();
-  /** Whether the facade is calling: it then gets the error itself. */
-  #called = false;
+  /** Its running timers and the controllers of its requests. They would outlive it. */
+  #resources = new Set();
+  /** Whether the facade is calling into the wasm: an exception is then thrown to it. */
+  #isCalledByFacade = false;
 
-  /** Fires when it ends, with the error as its reason. */
+  /** Fires when the instance ends, with the error as its reason. */
   get signal() {
     return this.#ending.signal;
   }
@@ -41,82 +41,82 @@ export class Instance {
         module,
       }),
     };
-    const left = this.#left;
+    const resources = this.#resources;
     const start = (run, ms) => {
       const timer = setTimeout(() => {
-        left.delete(timer);
+        resources.delete(timer);
         run();
       }, ms);
-      left.add(timer);
+      resources.add(timer);
       return timer;
     };
     const clear = (timer) => {
-      left.delete(timer);
+      resources.delete(timer);
       clearTimeout(timer);
     };
-    // The wasm aborts each of its controllers when it is done with a request.
+    // The wasm aborts its controller at the end of each request, also of a successful one.
     const Controller = class extends AbortController {
       constructor() {
         super();
-        left.add(this);
+        resources.add(this);
       }
       abort() {
-        left.delete(this);
+        resources.delete(this);
         super.abort();
       }
     };
     this.#api = glue(webAssembly, start, clear, Controller);
   }
 
-  /**
-   * Starts it as a host likes it best: browsers may refuse to instantiate a large module at once.
-   */
+  /** Instantiates the module. Asynchronously: browsers may refuse a large module otherwise. */
   async start(module) {
     await this.#api.default({ module_or_path: module });
     return this;
   }
 
-  /** Starts it at once, with a module that has been instantiated before. */
+  /** Instantiates synchronously a module that has been instantiated before. */
   startAtOnce(module) {
     this.#api.initSync({ module });
     return this;
   }
 
   /**
-   * Calls into the wasm. What `call` gives is given; a promise also rejects when the instance ends.
+   * Calls into the wasm. Returns what `call` returns; a promise rejects also when the instance
+   * ends.
    */
   run(call) {
     if (this.ended) throw this.ended;
-    const before = this.#called;
-    this.#called = true;
+    const before = this.#isCalledByFacade;
+    this.#isCalledByFacade = true;
     try {
       const result = call(this.#api);
-      return typeof result?.then === "function" ? this.#settles(result) : result;
+      return typeof result?.then === "function" ? this.#orEnded(result) : result;
     } finally {
-      this.#called = before;
+      this.#isCalledByFacade = before;
     }
   }
 
   #guard(value) {
     if (typeof value !== "function") return value;
     return (...values) => {
-      // Timers and events of an instance that has ended come to nothing. wasm-bindgen looks into
-      // some results.
+      // Timers and events of an instance that has ended do nothing. The result is an array because
+      // wasm-bindgen destructures some results.
       if (this.ended) return NOTHING;
       try {
         return value(...values);
       } catch (cause) {
         this.#end(cause);
-        if (this.#called) throw this.ended;
+        if (this.#isCalledByFacade) throw this.ended;
         return NOTHING;
       }
     };
   }
 
-  #settles(promise) {
+  #orEnded(promise) {
     return new Promise((resolve, reject) => {
       this.#pending.add(reject);
-      // The page may have replaced the Promise that the wasm uses: only `then` is sure to be there.
+      // The page may have replaced the global Promise. A replacement has `then`, maybe no
+      // `finally`.
       const settle = (how) => (value) => {
         this.#pending.delete(reject);
         how(value);
@@ -133,9 +133,9 @@ export class Instance {
     );
     for (const reject of this.#pending) reject(this.ended);
     this.#ending.abort(this.ended);
-    for (const one of this.#left) {
-      if (one.abort) one.abort();
-      else clearTimeout(one);
+    for (const resource of this.#resources) {
+      if (resource.abort) resource.abort();
+      else clearTimeout(resource);
     }
   }
 }

@@ -15,5 +15,5 @@ export const closed = () =>
     { code: "closed" },
   );
 
-/** For what must end neither a round nor a process. */
+/** Reports an error of a listener, which must end neither a round nor the process. */
 export const report = (error) => (globalThis.reportError ?? console.error)(error);

@@ -1,12 +1,12 @@
-// The fake Graph of testing.d.ts around its wasm. What is here is what the pure core has none of: a
-// clock, and a connection.
+// The fake Graph of testing.d.ts. Adds a clock and a simulated connection to its wasm, which is
+// pure.
 import load, { Fake } from "./fake-graph-glue.js";
 
 const ROOT = "https://graph.microsoft.com/v1.0";
-/** A slow body comes in pieces, so many milliseconds apart. */
+/** Milliseconds between two pieces of a slow body. */
 const TICK = 50;
 
-/** `source` gives the wasm, as a module or as bytes. */
+/** Returns `fakeGraph()`. `source` resolves to the wasm, as a module or as bytes. */
 export function createFake(source) {
   let loading;
   return async (options = {}) => {
@@ -24,7 +24,7 @@ export function createFake(source) {
   };
 }
 
-/** `pageSize` is `page_size` over there. */
+/** The wasm writes names in snake case: `pageSize` is `page_size`. */
 const snake = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 const camel = (name) => name.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase());
 const renamed = (object, rename) =>
@@ -41,7 +41,7 @@ class FakeGraph {
     this.#clock = clock;
     this.endpoint = endpoint;
     this.user = this.#ask("GET", "").user;
-    // To be handed on by themselves.
+    // Callers pass these on as functions, without their object.
     this.fetch = (input, init) => this.#fetch(new Request(input, init));
     this.token = (request) => this.#token("delegated", request);
     this.appToken = (request) => this.#token("app", request);
@@ -161,7 +161,7 @@ class FakeGraph {
     signal.throwIfAborted();
     const { origin } = new URL(this.endpoint);
     if (!request.url.startsWith(`${origin}/`))
-      throw new TypeError(`the fake Graph is at ${origin}; it was asked for ${request.url}`);
+      throw new TypeError(`the fake Graph is at ${origin}, the request was for ${request.url}`);
     const text = this.#fake.answer(
       request.method,
       request.url.slice(origin.length),
@@ -181,7 +181,7 @@ class FakeGraph {
   }
 }
 
-/** A body, as fast as `rate` bytes a second, and broken off after `cut` of them. */
+/** Returns a body that arrives at `rate` bytes per second and breaks off after `cut` bytes. */
 function stream(bytes, cut, rate, signal) {
   let at = 0;
   return new ReadableStream({

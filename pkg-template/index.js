@@ -10,8 +10,8 @@ import { windowAt } from "./window.js";
 const makeError = (message, fields) => new DeltaError(message, fields);
 
 /**
- * `source` gives the wasm as a module, and where that comes from: what `init()` was given, else the
- * host's own.
+ * Makes the API of one host. `source` resolves to the compiled wasm and its `WasmOrigin`. Its
+ * argument is what the caller has given to `init()`, if anything.
  */
 export function createApi(source) {
   let loading;
@@ -19,7 +19,7 @@ export function createApi(source) {
   function load(wasm) {
     loading ??= (async () => {
       const [module, origin] = await source(wasm);
-      // The first client takes this one.
+      // Becomes the instance of the first client.
       return { module, origin, first: await new Instance().start(module) };
     })().catch((cause) => {
       loading = undefined;
@@ -36,11 +36,11 @@ export function createApi(source) {
   }
 
   async function openDelta(options) {
-    const kept = snapshot(options);
+    const copy = snapshot(options);
     const engine = await load();
     const instance = engine.first ?? (await new Instance().start(engine.module));
     engine.first = undefined;
-    const client = new Client(engine.module, instance, kept);
+    const client = new Client(engine.module, instance, copy);
     await client.opened;
     return client;
   }
@@ -61,7 +61,7 @@ class Client {
     this.#module = module;
     this.#options = options;
     this.#begin(instance);
-    // A store in memory is this client's alone, and so are its locks.
+    // Other tabs do not see a store in memory, so its rounds need no lock across tabs.
     this.#locks = new RoundLocks(this.#wasm.store_kind !== "memory");
   }
 
@@ -80,10 +80,10 @@ class Client {
 
   resume() {
     this.#current().wasm.resume();
-    for (const { status, again } of this.#entries) {
+    for (const { status, syncAgain } of this.#entries) {
       if (status.get().phase !== "needs-auth") continue;
       status.set({ phase: "idle" });
-      again?.();
+      syncAgain?.();
     }
   }
 
@@ -102,22 +102,21 @@ class Client {
     return instance.run(() => call(wasm));
   }
 
-  /**
-   * Makes the wasm's client in an instance, from the options as they were when this client was
-   * made.
-   */
+  /** Makes the wasm's client in an instance, from the copy of the options. */
   #begin(instance) {
     this.#instance = instance;
     this.#wasm = instance.run(({ Client: Wasm }) => new Wasm(this.#options, makeError));
-    // Another tab has deleted the database, or the browser has taken it away.
+    // The client ends when another tab deletes the database, or the browser closes it.
     this.opened = instance.run(() => this.#wasm.open(() => this.#end()));
   }
 
-  /** The instance that runs. After a defect has ended one, the next. */
+  /**
+   * Returns the wasm's client and its instance. Makes others if a defect has ended the instance.
+   */
   #current() {
     if (this.#instance.ended) {
       this.#begin(new Instance().startAtOnce(this.#module));
-      // Whoever needs the store hears why it does not open.
+      // If the store does not open, each call that needs it rejects with the reason.
       this.opened.catch(() => {});
     }
     return { instance: this.#instance, wasm: this.#wasm };
@@ -126,10 +125,10 @@ class Client {
   #query(call, path, options) {
     const { signal } = this.#ending;
     if (signal.aborted) throw signal.reason;
-    const kept = snapshot(options);
+    const copy = snapshot(options);
     const make = () => {
       const { instance, wasm } = this.#current();
-      return { instance, wasm: instance.run(() => wasm.query(call, path, kept)) };
+      return { instance, wasm: instance.run(() => wasm.query(call, path, copy)) };
     };
     const made = make();
     const { key, has_mirror, window } = made.wasm;
@@ -141,23 +140,23 @@ class Client {
       );
     }
     const known = this.#entries.get(key);
-    const read = (ids) => query.call((wasm) => wasm.get_many(ids));
+    const readItems = (ids) => query.call((wasm) => wasm.get_many(ids));
     const parts = {
       key,
       ending: signal,
       locks: this.#locks,
       hasTabs: this.#wasm.store_kind === "indexeddb",
-      read,
+      readItems,
     };
     const shared = known ?? this.#entries.make(parts);
     const query = new (has_mirror ? Query : Feed)(made, make, shared);
     if (!known) {
-      // The status tells of the last time before the first round of this page. Whoever syncs gets
-      // the store's errors.
+      // Until the first round of this page, the status shows when an earlier page was up to date.
+      // An error of the store is reported by `sync()`.
       query
         .call((wasm) => wasm.synced_at())
         .then(
-          (ms) => shared.status.remember(ms),
+          (ms) => shared.status.restoreSyncedAt(ms),
           () => {},
         );
     }

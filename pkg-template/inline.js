@@ -1,5 +1,5 @@
-// The wasm itself, for where its file can't be reached. The build puts it here, gzipped: as base64
-// that takes a third less to send than the bare wasm would.
+// The wasm in JavaScript, used where its file cannot be reached. The build inserts it here as
+// base64 of the gzipped wasm, which is a third smaller than base64 of the wasm itself.
 const GZIPPED = "";
 
 export default () => {

@@ -1,44 +1,45 @@
-// One round of a query at a time. Web Locks guard the tabs of a browser; where there are none
-// (Node, Workers, insecure pages, a store in memory) each client guards itself, and nothing waits
-// across clients: in a Worker a request that was cut off would hold up all later ones. Commits
-// compare the stored revision in any case.
+// The lock under which the rounds of a query run one at a time. In a browser it is a Web Lock,
+// which all tabs share. Without Web Locks (Node, Workers, insecure pages) and for a store in
+// memory, each client has its own locks. Clients do not share these: in a Worker, a request that
+// was cut off would block all later ones. With or without a lock, each commit compares the stored
+// revision.
 
 /** The round locks of one client. */
 export class RoundLocks {
-  /** By name, the end of the last round that holds or awaits the lock. */
-  #last = new Map();
-  #shared;
+  /** By name: a promise of the end of the last round that has or awaits the lock. */
+  #ends = new Map();
+  #hasTabs;
 
-  /** `shared`: other tabs see the same store. */
-  constructor(shared) {
-    this.#shared = shared;
+  /** `hasTabs`: other tabs see the same store. */
+  constructor(hasTabs) {
+    this.#hasTabs = hasTabs;
   }
 
   /**
-   * Resolves to the function that releases the lock. Rejects when the signal fires first. `lost` is
-   * called when the lock is taken away.
+   * Resolves to the function that releases the lock. Rejects when the signal fires first. `onLost`
+   * is called when another tab steals the lock.
    */
-  async acquire(name, signal, lost) {
-    const locks = this.#shared && globalThis.navigator?.locks;
-    if (locks) {
+  async acquire(name, signal, onLost) {
+    const webLocks = this.#hasTabs && globalThis.navigator?.locks;
+    if (webLocks) {
       try {
-        return await acquireShared(locks, name, signal, lost);
+        return await acquireWebLock(webLocks, name, signal, onLost);
       } catch (error) {
-        // A page that may not use locks, such as a sandboxed frame, is as one without them.
+        // Some pages must not use Web Locks, such as sandboxed frames.
         if (signal.aborted) throw error;
       }
     }
-    return this.#acquireOwn(name, signal);
+    return this.#acquireLocal(name, signal);
   }
 
-  async #acquireOwn(name, signal) {
-    const before = this.#last.get(name);
+  async #acquireLocal(name, signal) {
+    const before = this.#ends.get(name);
     let release;
     const released = new Promise((resolve) => (release = resolve));
     const end = Promise.all([before, released]).then(() => {
-      if (this.#last.get(name) === end) this.#last.delete(name);
+      if (this.#ends.get(name) === end) this.#ends.delete(name);
     });
-    this.#last.set(name, end);
+    this.#ends.set(name, end);
     try {
       if (before) await orAborted(before, signal);
     } catch (reason) {
@@ -62,13 +63,14 @@ function orAborted(promise, signal) {
   });
 }
 
-function acquireShared(locks, name, signal, lost) {
+/** A Web Lock is held until the promise that its callback returns resolves. */
+function acquireWebLock(webLocks, name, signal, onLost) {
   return new Promise((resolve, reject) => {
-    let failed = reject;
+    let onError = reject;
     const hold = () => {
-      failed = lost;
+      onError = onLost;
       return new Promise(resolve);
     };
-    locks.request(name, { signal }, hold).catch((error) => failed(error));
+    webLocks.request(name, { signal }, hold).catch((error) => onError(error));
   });
 }

@@ -1,17 +1,17 @@
 import { DeltaError } from "./error.js";
 
-/** See msal.d.ts. MSAL's own cache is asked each time: it knows when a token is about to end. */
+/** See msal.d.ts. Tokens are not cached here: MSAL's own cache renews one before it expires. */
 export function fromMsal(client, request) {
   if (!request?.account?.homeAccountId) {
     throw new DeltaError(
-      "fromMsal needs the account of a signed-in user: sign in first, then give one of getAllAccounts()",
+      "request.account of fromMsal() must be the account of a signed-in user; sign in first, then pass one of getAllAccounts()",
       { code: "account" },
     );
   }
   const source = async ({ reason, claims }) => {
     const { accessToken, expiresOn } = await client.acquireTokenSilent({
       ...request,
-      // The cached token is the one that was refused.
+      // Graph has refused the token in MSAL's cache.
       ...(reason === "unauthorized" && { forceRefresh: true }),
       ...(claims && { claims }),
     });

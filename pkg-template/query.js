@@ -4,7 +4,7 @@ import { readOptions, signalOf } from "./options.js";
 import { Round } from "./round.js";
 import { Sync } from "./sync.js";
 
-/** Rows read at once by `items()`. */
+/** The most rows that `items()` reads at once. */
 const CHUNK = 500;
 
 /** Rounds over one collection. */
@@ -18,14 +18,14 @@ export class Feed {
     this.key = shared.key;
     const { get, subscribe } = shared.status;
     this.status = { get, subscribe };
-    // For round.js, not for users.
+    // For round-run.js and sync.js. Not enumerable: users do not see it.
     Object.defineProperty(this, "shared", { value: shared });
   }
 
   round(options) {
-    this.shared.changes.called("round");
-    // Its consumer begins the next one.
-    this.shared.again = undefined;
+    this.shared.changes.roundCalled("round");
+    // After a sign-in its consumer begins another round.
+    this.shared.syncAgain = undefined;
     return new Round(this, options, true);
   }
 
@@ -37,7 +37,10 @@ export class Feed {
     return this.call((wasm) => wasm.clear());
   }
 
-  /** The wasm's query. After a defect has ended its instance, another one with the same options. */
+  /**
+   * Returns the wasm's query. Makes it again, from the same options, if a defect has ended its
+   * instance.
+   */
   current() {
     if (this.#made.instance.ended) {
       const made = this.#make();
@@ -63,7 +66,7 @@ export class Query extends Feed {
   async sync(options) {
     const signal = onlySignal(options);
     const { shared } = this;
-    shared.changes.called("sync");
+    shared.changes.roundCalled("sync");
     if (signal?.aborted) throw signal.reason;
     shared.syncing ??= new Sync(this);
     return shared.syncing.join(signal);
@@ -80,16 +83,17 @@ export class Query extends Feed {
       limit = Infinity,
       occurrences,
     } = readOptions(options, "items", ["after", "limit", "occurrences"]);
-    let left = limit;
+    let remaining = limit;
     const seen = new Set();
-    for (let next = after; left > 0;) {
-      if (seen.has(next)) throw new DeltaError("scan() of options.store goes in circles", { code: "store" });
+    for (let next = after; remaining > 0;) {
+      if (seen.has(next))
+        throw new DeltaError("scan() of options.store returned the same row twice", { code: "store" });
       seen.add(next);
       const chunk = await this.call((wasm) =>
         wasm.chunk(next, Math.min(limit, CHUNK), occurrences === "complete"),
       );
-      yield* chunk.items.slice(0, left);
-      left -= chunk.items.length;
+      yield* chunk.items.slice(0, remaining);
+      remaining -= chunk.items.length;
       if ((next = chunk.next) === undefined) return;
     }
   }
@@ -104,7 +108,7 @@ export class Query extends Feed {
 
   on(event, listener) {
     if (event !== "change" || typeof listener !== "function") {
-      throw bad('on() takes "change", the only event there is, and a function');
+      throw bad('on() takes the event "change" and a function');
     }
     return this.shared.changes.on(listener);
   }

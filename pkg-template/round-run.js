@@ -18,7 +18,9 @@ export class RoundRun {
   #signals;
   #instance;
   #handle;
-  /** Stops the task in the wasm: by a signal of the caller or client, or when the lock is lost. */
+  /**
+   * Stops the wasm's task: with the caller's signal, with the client's, or when the lock is lost.
+   */
   #stop = new AbortController();
   /** Removes the listeners of this round. */
   #listening = new AbortController();
@@ -75,7 +77,7 @@ export class RoundRun {
       other?.addEventListener("abort", stop, listening);
     }
     const { changes, locks, lock, status } = this.#shared;
-    changes.enter();
+    changes.roundBegins();
     this.#hasBegun = true;
     this.#instance.signal.addEventListener("abort", () => this.#lose(this.#instance.ended), listening);
     const loseLock = () => this.#lose(lockLost());
@@ -101,11 +103,11 @@ export class RoundRun {
   }
 
   hasListeners() {
-    return Boolean(this.#changes?.heard);
+    return Boolean(this.#changes?.mayHaveListeners);
   }
 
-  take(page) {
-    const announce = this.#changes?.take(page, this.#hasConsumer);
+  announcer(page) {
+    const announce = this.#changes?.announcer(page, this.#hasConsumer);
     delete page.unchanged;
     return announce;
   }
@@ -115,7 +117,7 @@ export class RoundRun {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#unlock?.();
-    if (this.#hasBegun) this.#shared.changes.leave();
+    if (this.#hasBegun) this.#shared.changes.roundEnds();
     this.#onOver?.();
   }
 

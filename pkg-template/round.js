@@ -29,7 +29,7 @@ export class Round {
 const abandoned = new FinalizationRegistry((run) => run.leave());
 
 /**
- * The iterator of a round. Unlike an async generator, its `return()` ends a `next()` that waits.
+ * The iterator of a round. Unlike an async generator's, its `return()` ends a `next()` that waits.
  */
 class Pages {
   #run;

@@ -1,72 +1,70 @@
-// What the queries of one key share: their status, their listeners and the round that sync() joins.
+// What the queries with one key share: their status, their listeners and the round that sync()
+// joins.
 import { Changes } from "./changes.js";
 import { Status } from "./status.js";
 
-/** What all queries of one key share. */
+/** What all queries with one key share. */
 export class Shared {
   /** The round that `sync()` joins. */
   syncing;
-  /** Goes on after a sign-in. */
-  again;
+  /** Begins the sync again that ended because the user had to sign in. */
+  syncAgain;
   #entries;
 
   /**
-   * `ending` fires when the client ends. `hasTabs`: other tabs see its store. `read` gives items by
-   * ids.
+   * `ending` fires when the client ends. `hasTabs`: other tabs see the same store. `readItems`
+   * reads the stored items of some ids.
    */
-  constructor({ key, ending, locks, hasTabs, read }, entries) {
+  constructor({ key, ending, locks, hasTabs, readItems }, entries) {
     this.key = key;
     this.ending = ending;
     this.locks = locks;
     this.lock = `deltalink | ${key}`;
     this.#entries = entries;
-    const onUse = () => this.#used();
+    const onUse = () => this.#keepWhileUsed();
     this.status = new Status(onUse);
-    this.changes = new Changes(key, hasTabs, read, onUse);
+    this.changes = new Changes(key, hasTabs, readItems, onUse);
   }
 
-  #used() {
-    const { status, changes, again } = this;
-    this.#entries.hold(
-      this,
-      changes.hasListeners || status.hasSubscribers || (again && status.get().phase === "needs-auth"),
-    );
+  #keepWhileUsed() {
+    const { status, changes, syncAgain } = this;
+    const waitsForSignIn = syncAgain && status.get().phase === "needs-auth";
+    this.#entries.setUsed(this, changes.hasListeners || status.hasSubscribers || waitsForSignIn);
   }
 }
 
 /**
- * What the queries of one client share, by key. An entry lives as long as a query object, a round,
- * a listener, a subscriber, or a sync that waits for a sign-in: a calendar that is paged through
- * has a new key for each window.
+ * The `Shared` objects of one client, by key. One lives as long as a query object, a round, a
+ * listener, a subscriber, or a sync that waits for a sign-in. All others are collected as garbage,
+ * since a calendar that is paged through has another key for each window.
  */
 export class Entries {
-  #all = new Map();
-  #held = new Set();
+  #byKey = new Map();
+  #used = new Set();
   #collected = new FinalizationRegistry((key) => {
-    // A new one may have the key by now.
-    if (!this.get(key)) this.#all.delete(key);
+    // Another object may have got the key meanwhile.
+    if (!this.get(key)) this.#byKey.delete(key);
   });
 
   get(key) {
-    return this.#all.get(key)?.deref();
+    return this.#byKey.get(key)?.deref();
   }
 
-  /** Makes the one of a key. */
   make(parts) {
     const shared = new Shared(parts, this);
-    this.#all.set(shared.key, new WeakRef(shared));
+    this.#byKey.set(shared.key, new WeakRef(shared));
     this.#collected.register(shared, shared.key);
     return shared;
   }
 
-  /** Keeps one alive that somebody uses. */
-  hold(shared, isUsed) {
-    if (isUsed) this.#held.add(shared);
-    else this.#held.delete(shared);
+  /** Keeps an object alive while it is used. */
+  setUsed(shared, isUsed) {
+    if (isUsed) this.#used.add(shared);
+    else this.#used.delete(shared);
   }
 
   *[Symbol.iterator]() {
-    for (const reference of this.#all.values()) {
+    for (const reference of this.#byKey.values()) {
       const shared = reference.deref();
       if (shared) yield shared;
     }

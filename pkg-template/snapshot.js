@@ -1,16 +1,16 @@
-/** The caller's own objects: they are used, not copied. */
-const KEPT = new Set(["token", "store", "fetch", "signal"]);
+/** Options whose values are used as they are, not copied. */
+const NOT_COPIED = new Set(["token", "store", "fetch", "signal"]);
 
 /**
- * A deep copy of options, so that nothing is read from the caller's object later. Arrays, objects
- * and Dates are copied, what an object inherits too; functions and the caller's own objects stay as
- * they are.
+ * Returns a deep copy of options, so that nothing is read from the caller's object later. Arrays,
+ * objects and Dates are copied, inherited properties too; functions and the values of `NOT_COPIED`
+ * are not.
  */
 export function snapshot(options) {
   try {
     return copy(options);
   } catch {
-    // What cannot be read is refused where it is checked.
+    // The wasm refuses options that cannot be read, with a message.
     return options;
   }
 }
@@ -18,23 +18,23 @@ export function snapshot(options) {
 function copy(value) {
   if (value === null || typeof value !== "object") return value;
   if (Array.isArray(value)) return value.map(copy);
-  // Dates, and what libraries make of them. An invalid one says so by an exception.
+  // A Date, or a date object of a library. The method of an invalid Date throws.
   if (typeof value.toISOString === "function") return attempt(() => value.toISOString()) ?? value;
   const own = Reflect.ownKeys(value).filter((name) => typeof name === "string");
-  // Inherited options stay inherited: a method of a class beside them is not taken for an option.
-  return Object.setPrototypeOf(picked(value, own), picked(value, inherited(value)));
+  // Inherited properties stay inherited, so that the methods of a class do not count as options.
+  return Object.setPrototypeOf(pick(value, own), pick(value, inherited(value)));
 }
 
-/** A plain object of these properties. */
-const picked = (value, names) => Object.fromEntries(names.map((name) => [name, read(value, name)]));
+/** Returns a plain object with these properties. */
+const pick = (value, names) => Object.fromEntries(names.map((name) => [name, read(value, name)]));
 
-/** One property. What cannot be read is as good as missing. */
+/** Reads one property. One that throws counts as missing. */
 function read(value, name) {
   const member = attempt(() => value[name]);
-  return KEPT.has(name) ? member : copy(member);
+  return NOT_COPIED.has(name) ? member : copy(member);
 }
 
-/** The names of what an object has from its prototypes. */
+/** Returns the names of the properties that an object inherits. */
 function inherited(value) {
   const names = new Set();
   let prototype = Object.getPrototypeOf(value);

@@ -9,12 +9,12 @@ export class Status {
   #subscribers = new Set();
   #onUse;
 
-  /** `onUse` is called when a subscriber comes or goes, and when the status changes. */
+  /** `onUse` is called when a subscriber is added or removed, and when the status changes. */
   constructor(onUse) {
     this.#onUse = onUse;
   }
 
-  /** Whether anybody subscribes. */
+  /** Whether there are subscribers. */
   get hasSubscribers() {
     return this.#subscribers.size > 0;
   }
@@ -29,14 +29,14 @@ export class Status {
     for (const run of this.#subscribers) this.#call(run);
   }
 
-  /** Takes over when the last complete round of an earlier page ended, in milliseconds. */
-  remember(ms) {
+  /** Shows when the last complete round of an earlier page ended, in milliseconds since 1970. */
+  restoreSyncedAt(ms) {
     if (ms !== undefined && !this.#value.lastSyncedAt)
       this.set({ ...this.#value, lastSyncedAt: new Date(ms) });
   }
 
   subscribe = (run) => {
-    // Each subscription is its own, also of the same function.
+    // The same function may subscribe twice.
     const entry = (value) => run(value);
     this.#subscribers.add(entry);
     this.#onUse();

@@ -1,5 +1,5 @@
 import { createFake } from "./fake-graph.js";
 
 export { storeContract } from "./contract.js";
-// Nothing may be compiled at run time here.
+// Workers must not compile at run time. This import is a compiled module.
 export const fakeGraph = /* @__PURE__ */ createFake(async () => (await import("./fake-graph.wasm")).default);

@@ -1,8 +1,8 @@
 import { createFake } from "./fake-graph.js";
 
 export { storeContract } from "./contract.js";
-// The wasm is loaded by the first fakeGraph(). Tests can wait for what bundles can't: here the copy
-// in JavaScript, which works everywhere.
+// The first fakeGraph() loads the wasm. It takes the copy in JavaScript, which is larger than the
+// file and works in every host and bundler.
 export const fakeGraph = /* @__PURE__ */ createFake(async () =>
   (await import("./fake-graph-inline.js")).default(),
 );

@@ -1,7 +1,7 @@
 import wasm from "./deltalink.wasm";
 import { createApi } from "./index.js";
 
-// Nothing is compiled at run time here: the module comes compiled.
+// Workers must not compile at run time. This import is a compiled module.
 export const { openDelta, init } = createApi(async (given = wasm) => [
   given,
   given === wasm ? "module" : "given",

@@ -83,12 +83,19 @@ impl Endpoint {
         &self.origin
     }
 
+    /// Whether this is the root of one of the national clouds.
+    pub fn is_national_cloud(&self) -> bool {
+        let mut others = CLOUDS.iter().filter(|(name, _)| *name != "global");
+        others.any(|(_, root)| root.strip_suffix("/v1.0") == Some(&self.origin))
+    }
+
     /// The OAuth scope of a token for this root.
     pub fn scope(&self) -> String {
         format!("{}/.default", self.origin)
     }
 
-    /// The absolute form of a link that may receive the token, or a `foreign-link` error.
+    /// The absolute form of a link that may receive the token, or a `foreign-link` error. A link with
+    /// an empty segment in its path, such as `users//`, names nobody: `protocol`.
     pub fn admit(&self, link: &str) -> Result<String> {
         let foreign = |why: &str| {
             Err(Error::new(
@@ -107,6 +114,9 @@ impl Endpoint {
         if let Some(rest) = link.strip_prefix('/') {
             if rest.starts_with('/') {
                 return foreign("it names a host without a scheme");
+            }
+            if has_empty_segment(link) {
+                return empty_segment(link);
             }
             // Some documented links begin below the version, others with it.
             let versioned = link
@@ -127,8 +137,25 @@ impl Endpoint {
         if split.origin() != self.origin {
             return foreign("its origin differs");
         }
+        if has_empty_segment(split.rest) {
+            return empty_segment(link);
+        }
         Ok(link.to_owned())
     }
+}
+
+/// Whether the path of a URL has an empty segment.
+fn has_empty_segment(path_and_query: &str) -> bool {
+    path_and_query.split(['?', '#']).next().is_some_and(|path| path.contains("//"))
+}
+
+fn empty_segment(link: &str) -> Result<String> {
+    let words = format!(
+        "a link has an empty segment in its path, so an id is missing ({}); it was not requested, reset() \
+        starts over without this link",
+        redacted(link)
+    );
+    Err(Error::new(Code::Protocol, words))
 }
 
 /// A link without everything after its path, so that no token reaches a message or a report.
@@ -333,5 +360,19 @@ mod tests {
         assert!(message.contains("(https://evil.example/v1.0/users/delta…)"), "{message}");
         assert!(!message.contains("secret"));
         assert_eq!(redacted("/me/drive/root/delta(token='secret')"), "/me/drive/root/delta…");
+    }
+
+    #[test]
+    fn a_link_with_an_empty_segment_names_nobody_and_is_refused() {
+        for link in [
+            "https://graph.microsoft.com/v1.0/users//calendarView/delta?$skiptoken=a",
+            "/users//messages/delta?$deltatoken=SECRET",
+        ] {
+            let refused = graph().admit(link).unwrap_err();
+            assert_eq!(refused.code, Code::Protocol);
+            assert!(refused.message.contains("an id is missing") && !refused.message.contains("SECRET"));
+        }
+        let token = "https://graph.microsoft.com/v1.0/users/delta?$skiptoken=a//b";
+        assert_eq!(graph().admit(token).unwrap(), token, "a token may contain anything");
     }
 }

@@ -18,9 +18,15 @@ use super::resource::Resource;
 use super::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+mod builder;
+mod calls;
 mod options;
+mod track;
 
-pub use options::{LONGEST_WINDOW, MOST_IDS, Options, call_recordings, events, org_contacts, track};
+pub use builder::{LONGEST_WINDOW, MOST_IDS};
+pub use calls::{call_recordings, events, org_contacts};
+pub use options::Options;
+pub use track::track;
 
 /// A query that can be sent.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +41,8 @@ pub struct Query {
     pub prefer: Vec<String>,
     /// The Prefer values that determine what is stored; they are part of the key.
     key_prefer: Vec<String>,
+    /// Further headers of its requests.
+    pub headers: Vec<(&'static str, &'static str)>,
     /// Whether `return=minimal` is requested.
     pub minimal: bool,
     /// Whether a round from the query itself is a full one. A round from `latest` or from a
@@ -78,6 +86,22 @@ impl Query {
             }
         }
         url
+    }
+
+    /// Refuses a kind that the cloud of this endpoint does not have.
+    pub fn check_cloud(&self, endpoint: &Endpoint) -> Result<()> {
+        match self.resource {
+            Some(resource) if resource.global_only && endpoint.is_national_cloud() => {
+                let words = format!(
+                    "{} has a delta query in the global cloud only; options.cloud or options.endpoint names \
+                    {}",
+                    resource.name,
+                    endpoint.origin()
+                );
+                Err(Error::new(Code::NotSupported, words))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The URL of one series master.

@@ -43,7 +43,7 @@ impl Cursor {
     pub fn advance(&mut self, last: Option<&str>, rows: usize) -> StoreResult<Option<String>> {
         let Some(id) = last.filter(|_| rows >= CHUNK as usize) else { return Ok(None) };
         if self.anchor == id {
-            return Err(Error::new(Code::Store, "scan() of options.store goes in circles").into());
+            return Err(Error::new(Code::Store, "scan() of options.store returned the same row twice").into());
         }
         if self.chunks == self.most {
             (self.anchor, self.chunks, self.most) = (id.to_owned(), 0, 2 * self.most + 1);

@@ -85,6 +85,7 @@ impl Client {
     pub fn query(&self, call: &str, path: JsValue, options: JsValue) -> std::result::Result<Query, JsValue> {
         let session = &self.session;
         let query = parse_query(call, &path, options)
+            .and_then(|query| query.check_cloud(&session.endpoint).map(|()| query))
             .map_err(|error| session.errors.error_to_js(error.into(), None))?;
         let keys = Keys {
             query: query.key(&session.account, &session.endpoint),

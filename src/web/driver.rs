@@ -188,13 +188,17 @@ impl Driver {
         }
         self.tell_working();
         let id = client_request_id();
-        let prefer = self.round.borrow().prefer();
+        let (prefer, query) = {
+            let round = self.round.borrow();
+            (round.prefer(), Rc::clone(&round.config().query))
+        };
         let get = Get {
             endpoint: &self.session.endpoint,
             custom: self.session.fetch.as_ref(),
             url,
             token: &self.token,
             prefer: &prefer,
+            headers: &query.headers,
             timeout: self.session.policy.timeout,
             client_request_id: &id,
         };
@@ -290,7 +294,7 @@ impl Driver {
         let is_seen = has_consumer || self.host.has_listeners();
         let changes = if is_seen { self.page.effects().changes.as_slice() } else { &[] };
         let page = page_to_js(delivery, changes, has_mirror);
-        let announce = self.host.take(&page).map_err(RoundError::Foreign)?;
+        let announce = self.host.announcer(&page).map_err(RoundError::Foreign)?;
         if has_consumer {
             // What commits is the page as received, whatever the consumer does to its items
             // meanwhile.

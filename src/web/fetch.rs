@@ -48,6 +48,8 @@ pub struct Get<'a> {
     pub token: &'a str,
     /// The values of the Prefer header.
     pub prefer: &'a [String],
+    /// Further headers of the query.
+    pub headers: &'a [(&'static str, &'static str)],
     /// The time without a sign of life after which the request is cut.
     pub timeout: Duration,
     /// Its name in Graph's logs.
@@ -112,6 +114,9 @@ impl Get<'_> {
         headers.set("client-request-id", self.client_request_id);
         if !self.prefer.is_empty() {
             headers.set("Prefer", &self.prefer.join(", "));
+        }
+        for (name, value) in self.headers {
+            headers.set(name, value);
         }
         headers
     }

@@ -5,8 +5,8 @@ use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen]
 extern "C" {
-    /// The facade's side of one round. None of its methods throws, except [`Self::take`] for a page
-    /// that cannot be copied.
+    /// The facade's side of one round. None of its methods throws, except [`Self::announcer`] for a
+    /// page that cannot be copied.
     pub type RoundHost;
 
     /// Acquires the lock under which the rounds of a query run one at a time. Rejects when the
@@ -26,7 +26,7 @@ extern "C" {
     /// function that tells them, to be called after the commit. That returns a promise if the next
     /// page has to wait for the listeners.
     #[wasm_bindgen(method, catch)]
-    pub fn take(this: &RoundHost, page: &JsValue) -> Result<Option<Function>, JsValue>;
+    pub fn announcer(this: &RoundHost, page: &JsValue) -> Result<Option<Function>, JsValue>;
 
     /// Releases the lock.
     #[wasm_bindgen(method)]

@@ -72,7 +72,17 @@ pub const ORG_CONTACTS: Call = Call {
 /// `callRecordings()`.
 pub const CALL_RECORDINGS: Call = Call {
     name: "callRecordings",
-    known: &["organizer", "user", "startDateTime", "top", "name", "mirror", "query", "refresh"],
+    known: &[
+        "organizer",
+        "user",
+        "startDateTime",
+        "endDateTime",
+        "top",
+        "name",
+        "mirror",
+        "query",
+        "refresh",
+    ],
     required: &["organizer"],
     advice: &[
         (
@@ -81,6 +91,7 @@ pub const CALL_RECORDINGS: Call = Call {
         ),
         (&["pagesize"], "use options.top"),
         (&["start"], "use options.startDateTime"),
+        (&["end"], "use options.endDateTime"),
     ],
 };
 
@@ -95,6 +106,8 @@ pub const TRACK: Call = Call {
         "pageSize",
         "immutableIds",
         "timeZone",
+        "excludeParents",
+        "sharedFolders",
         "prefer",
         "filter",
         "expand",
@@ -258,14 +271,14 @@ pub fn read(object: JsValue, call: &Call) -> Result<query::Options> {
     for name in ["filter", "expand", "orderby", "search"] {
         texts.extend(from.string(name)?.map(|text| (name, text)));
     }
-    let start_date_time = from.instant("startDateTime")?;
+    let (start_date_time, end_date_time) = (from.instant("startDateTime")?, from.instant("endDateTime")?);
     Ok(query::Options {
         name: from.string("name")?,
         feed: from.flag("mirror")? == Some(false),
         query: from.parameters()?,
         refresh: refresh(&from)?,
         start: from.instant("start")?.or(start_date_time),
-        end: from.instant("end")?,
+        end: from.instant("end")?.or(end_date_time),
         user: from.string("user")?,
         calendar: from.string("calendar")?,
         time_zone: from.string("timeZone")?,
@@ -277,6 +290,8 @@ pub fn read(object: JsValue, call: &Call) -> Result<query::Options> {
         organizer: from.string("organizer")?,
         top: from.whole("top")?,
         texts,
+        exclude_parents: from.flag("excludeParents")? == Some(true),
+        shared_folders: from.flag("sharedFolders")? == Some(true),
         prefer: from.strings("prefer")?.unwrap_or_default(),
         window,
     })

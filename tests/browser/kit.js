@@ -86,7 +86,7 @@ export function roundHost(onStatus) {
     begin: async () => {},
     setStatus: onStatus,
     hasListeners: () => false,
-    take: () => undefined,
+    announcer: () => undefined,
     release() {},
     end() {},
   };

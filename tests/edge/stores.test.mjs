@@ -245,13 +245,13 @@ for (const kind of kinds) {
       { replace: ["part >= ?4", "part > ?4"] },
     ],
     [
-      "a scan goes to the end in chunks, each row once",
+      "a scan in chunks returns each row once",
       "begins with the id it was given",
       { replace: ["id > ?2", "id >= ?2 and id > ''"] },
     ],
     [
-      "a scan goes to the end in chunks, each row once",
-      "returns one row too few",
+      "a scan in chunks returns each row once",
+      "counts one too few",
       { replace: ["limit ?3", "limit ?3 - 1"] },
     ],
     [
@@ -267,7 +267,7 @@ for (const kind of kinds) {
     ...(kind === "d1"
       ? [
           [
-            "of commits at once that expect the same, one wins and all of it is stored",
+            "of concurrent commits that expect the same revision, one wins and all of it is stored",
             "commits statement by statement",
             { apart: true },
           ],

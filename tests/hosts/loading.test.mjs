@@ -208,7 +208,7 @@ describe("in a browser", () => {
     }
     await page(
       async (opened, server) => {
-        assert.match((await load(opened, "/nowhere.wasm")).message, /nowhere\.wasm answers 404/);
+        assert.match((await load(opened, "/nowhere.wasm")).message, /nowhere\.wasm has the status 404/);
         assert.equal(server.asked.includes("/inline.js"), false);
         assert.equal(await load(opened, "/elsewhere.wasm"), "given");
       },

@@ -153,7 +153,7 @@ test("each cloud has its authority", async () => {
   ]);
   await assert.rejects(token(start({ scopes: ["http://127.0.0.1:4010/.default"] })), {
     code: "bad-request",
-    message: /no authority is known for http:\/\/127\.0\.0\.1:4010\/\.default; give it in options\.authority/,
+    message: /the authority for http:\/\/127\.0\.0\.1:4010\/\.default is not known; set options\.authority/,
   });
 });
 
@@ -168,7 +168,7 @@ test("what goes wrong is a named error without the secret", async () => {
     );
     assert.match(
       error.message,
-      /gave no token \(401: AADSTS7000215: Invalid client secret provided\.\); check the tenant, the client id, its secret/,
+      /refused a token \(401: AADSTS7000215: Invalid client secret provided\.\); check the tenant, the client id, its secret/,
     );
     assert.ok(
       !JSON.stringify(error).includes(app.secret) &&
@@ -183,12 +183,12 @@ test("what goes wrong is a named error without the secret", async () => {
     (error) => error.retryable && error.status === 503 && Math.abs(error.retryAt - Date.now() - 7000) < 2000,
   );
   answer = () => ({ json: { no: "token" } });
-  await assert.rejects(token(start()), { code: "unauthorized", message: /gave no token \(200\)/ });
+  await assert.rejects(token(start()), { code: "unauthorized", message: /refused a token \(200\)/ });
   const nobody = clientCredentials({ ...app, authority: "http://127.0.0.1:1" });
   await assert.rejects(nobody(start()), {
     code: "network",
     retryable: true,
-    message: /no response from http:\/\/127\.0\.0\.1:1/,
+    message: /http:\/\/127\.0\.0\.1:1 did not answer/,
   });
   answer = () => ({ json: { access_token: "t", expires_in: 3600 } });
   assert.equal((await token(start())).accessToken, "t", "a failure is not kept");
@@ -196,8 +196,11 @@ test("what goes wrong is a named error without the secret", async () => {
 
 test("options that make no sense are refused at once", () => {
   for (const [options, message] of [
-    [undefined, /needs options\.tenant/],
-    [{ tenant: "t", secret: "s" }, /needs options\.clientId/],
+    [undefined, /options\.tenant of clientCredentials\(\) must be a non-empty string, got undefined/],
+    [
+      { tenant: "t", clientId: 5, secret: "s" },
+      /options\.clientId .* must be a non-empty string, got a number/,
+    ],
     [{ tenant: "t", clientId: "c" }, /either options\.secret or options\.assertion/],
     [
       { tenant: "t", clientId: "c", secret: "s", assertion: "a" },
@@ -260,7 +263,7 @@ test("an assertion that hangs once is asked for again by those who come later", 
   await assert.rejects(Promise.all([token(start()), token(start())]), {
     code: "network",
     retryable: true,
-    message: /options\.assertion gave nothing for 50 ms/,
+    message: /options\.assertion did not answer within 50 ms/,
   });
   assert.equal((await token(start())).accessToken, "token");
   assert.deepEqual([asked, requests.length], [2, 1]);

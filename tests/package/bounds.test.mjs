@@ -107,7 +107,7 @@ test("a store whose scan goes in circles is a named error in all(), count() and 
   const circles = async (inner, key, { after = "" }) => (after.startsWith("a") ? chunk("b") : chunk("a"));
   const broken = {
     code: "store",
-    message: "scan() of options.store goes in circles",
+    message: "scan() of options.store returned the same row twice",
   };
   const store = storeWith({ scan: circles });
   const client = await clientOf(done, { store, account: "alex" });

@@ -264,7 +264,7 @@ test("on takes change and a function, and a feed has none", async () => {
   const contacts = client.orgContacts();
   assert.throws(() => contacts.on("changes", () => {}), {
     code: "bad-request",
-    message: /on\(\) takes "change"/,
+    message: /on\(\) takes the event "change"/,
   });
   assert.throws(() => contacts.on("change"), { code: "bad-request" });
   assert.equal("on" in client.orgContacts({ mirror: false }), false);

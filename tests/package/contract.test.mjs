@@ -88,12 +88,12 @@ const stored = (of) =>
 
 const BROKEN = [
   [
-    "of a key that nothing was committed under",
+    "an unknown key",
     "gives null for nothing",
     broken((good) => ({ load: async (key) => (await good.load(key)) ?? null })),
   ],
   [
-    "of a key that nothing was committed under",
+    "an unknown key",
     "gives a state to begin with",
     broken((good) => ({ load: async (key) => (await good.load(key)) ?? { revision: "" } })),
   ],
@@ -169,7 +169,7 @@ const BROKEN = [
     })),
   ],
   [
-    "of commits at once",
+    "of concurrent commits",
     "lets something come between comparing and writing",
     careless((store, states, rowsOf) => ({
       async commit(key, { expect, state, put, remove }) {
@@ -193,19 +193,19 @@ const BROKEN = [
     broken((good) => ({ rows: async (key, ids) => (await good.rows(key, ids)).filter(Boolean) })),
   ],
   [
-    "a scan goes to the end in chunks",
+    "a scan in chunks",
     "gives one row too few",
     broken((good) => ({
       scan: async (key, { after, limit }) => await good.scan(key, { after, limit: Math.max(1, limit - 1) }),
     })),
   ],
   [
-    "a scan goes to the end in chunks",
+    "a scan in chunks",
     "gives all whatever the limit",
     broken((good) => ({ scan: (key, { after }) => good.scan(key, { after, limit: 1e6 }) })),
   ],
   [
-    "a scan goes to the end in chunks",
+    "a scan in chunks",
     "begins with the id it was given",
     careless((store, states, rowsOf) => ({
       scan: async (key, { after, limit }) =>
@@ -298,23 +298,23 @@ const BROKEN = [
     })),
   ],
   [
-    "plain data comes back",
+    "plain data is returned",
     "drops what is null",
     stored((row) => JSON.parse(JSON.stringify(row, (_, value) => (value === null ? undefined : value)))),
   ],
   [
-    "plain data comes back",
+    "plain data is returned",
     "keeps generation and item alone",
     stored(({ generation, item }) => ({ generation, item })),
   ],
   [
-    "plain data comes back",
+    "plain data is returned",
     "rounds numbers",
     stored((row) =>
       JSON.parse(JSON.stringify(row, (_, value) => (typeof value === "number" ? Math.trunc(value) : value))),
     ),
   ],
-  ["what was given is a copy", "gives what it holds", careless(() => ({}))],
+  ["load(), rows() and scan() return copies", "gives what it holds", careless(() => ({}))],
   [
     "a row of a megabyte",
     "cuts long texts",
@@ -332,7 +332,7 @@ const BROKEN = [
     })),
   ],
   [
-    "a scan beside a commit",
+    "a scan during a commit",
     "writes row by row",
     careless((store, states, rowsOf) => ({
       async commit(key, { put, ...batch }) {
@@ -345,13 +345,8 @@ const BROKEN = [
       },
     })),
   ],
-  [
-    "what is committed is seen by a second opening",
-    "keeps it to itself",
-    () => new MemoryStore(),
-    { reopen: () => new MemoryStore() },
-  ],
-  ["of commits at once by two openings", "has a lock for each opening", ...twoLocks()],
+  ["two openings see", "keeps it to itself", () => new MemoryStore(), { reopen: () => new MemoryStore() }],
+  ["of concurrent commits by two openings", "has a lock for each opening", ...twoLocks()],
 ];
 
 /**

@@ -1,0 +1,349 @@
+//! Collects the parts of a query while its options are checked. What Graph would reject is rejected
+//! here, with the way out. Parameters in `options.query` are sent unchecked.
+
+use super::options::Options;
+use super::{Query, encode, is_invalid};
+use crate::protocol::error::{Code, Error, Result};
+use crate::protocol::rate::Workload;
+use crate::protocol::resource::{self, IdFilter, PageSize, Resource};
+use crate::protocol::time::{Duration, Instant, format_iso, parse_iso};
+
+/// The longest window of a calendar view, in days. Graph rejects longer ones with
+/// `ErrorInvalidRequest` (graph-facts 1.3).
+pub const LONGEST_WINDOW: i64 = 1825;
+/// The maximum number of ids in a filter on users, groups and contacts (graph-facts 1.2).
+pub const MOST_IDS: usize = 50;
+
+/// The longest URL that is sent, in bytes. Graph documents no limit; longer ones were refused by
+/// what stands before it (graph-facts 3, "bounded by URL length").
+const LONGEST_URL: usize = 14_000;
+
+/// The preference for partial objects.
+const MINIMAL: &str = "return=minimal";
+/// Below this page size, event pages repeat for ever on long series (graph-facts 7, anomaly 1).
+const SMALLEST_EVENTS: u32 = 50;
+/// Below this page size, smaller pages do not help.
+const SMALLEST: u32 = 10;
+/// The page size of events if none is requested, approximately: Graph does not document it.
+const GRAPHS_PAGE: u32 = 10;
+
+/// Collects the parts of a query while its options are checked.
+pub(super) struct QueryBuilder {
+    pub resource: Option<&'static Resource>,
+    pub path: String,
+    /// Name, value as sent, value in the key.
+    pub params: Vec<(String, String, String)>,
+    prefer: Vec<String>,
+    pub key_prefer: Vec<String>,
+    headers: Vec<(&'static str, &'static str)>,
+    minimal: bool,
+    /// The path of the calendar if it has series masters. Those of a shared calendar are found only
+    /// below it.
+    pub calendar: Option<String>,
+}
+
+impl QueryBuilder {
+    pub(super) fn new(resource: Option<&'static Resource>, path: String) -> Self {
+        Self {
+            resource,
+            path,
+            params: Vec::new(),
+            prefer: Vec::new(),
+            key_prefer: Vec::new(),
+            headers: Vec::new(),
+            minimal: false,
+            calendar: None,
+        }
+    }
+
+    pub(super) fn param(&mut self, name: &str, value: &str) {
+        self.params.push((name.to_owned(), value.to_owned(), value.to_owned()));
+    }
+
+    pub(super) fn shaping(&mut self, value: String) {
+        self.key_prefer.push(value.clone());
+        self.prefer.push(value);
+    }
+
+    fn top(&mut self, top: Option<u32>) -> Result<()> {
+        if let Some(top) = top {
+            if top == 0 {
+                return bad("options.top must be at least 1, got 0");
+            }
+            self.param("$top", &top.to_string());
+        }
+        Ok(())
+    }
+
+    fn page_size(&mut self, size: Option<u32>) -> Result<()> {
+        if let Some(size) = size {
+            if !(1..=1000).contains(&size) {
+                return bad(format!("options.pageSize must be from 1 to 1000, got {size}"));
+            }
+            self.prefer.push(format!("odata.maxpagesize={size}"));
+        }
+        Ok(())
+    }
+
+    fn time_zone(&mut self, zone: Option<&str>) -> Result<()> {
+        if let Some(zone) = zone {
+            if !is_printable(zone) || zone.contains(['"', '\\', ',']) {
+                return bad(format!(
+                    "options.timeZone must be the name of a time zone such as \"Pacific Standard Time\" or \
+                    \"Europe/Berlin\", got {zone:?}"
+                ));
+            }
+            self.shaping(format!("outlook.timezone=\"{zone}\""));
+        }
+        Ok(())
+    }
+
+    fn immutable_ids(&mut self, wanted: bool) {
+        if wanted {
+            self.shaping("IdType=\"ImmutableId\"".into());
+        }
+    }
+
+    fn minimal(&mut self, wanted: bool) {
+        self.minimal = wanted;
+        if wanted {
+            self.prefer.push(MINIMAL.into());
+        }
+    }
+
+    fn select(&mut self, select: Option<&[String]>) -> Result<()> {
+        let Some(select) = select else { return Ok(()) };
+        if let Some(odd) = select.iter().find(|name| is_invalid(name, &[' ', ',', '&', '?', '#'])) {
+            return bad(format!("options.select must be an array of property names, got {odd:?}"));
+        }
+        if select.is_empty() {
+            return bad("options.select must name at least one property; leave it out for the default ones");
+        }
+        let with = |names: &[String], name: &str| {
+            let missing = !names.iter().any(|given| given == name);
+            names.iter().cloned().chain(missing.then(|| name.to_owned())).collect::<Vec<_>>()
+        };
+        // A link made without these properties never reports a removal, so mirrors with and without
+        // them have different keys.
+        let needs = self.resource.map_or(&[][..], |resource| resource.required_properties);
+        let shape = needs.iter().fold(select.to_vec(), |names, name| with(&names, name));
+        self.params.push(("$select".into(), with(&shape, "id").join(","), sorted(&shape).join(",")));
+        Ok(())
+    }
+
+    fn ids(&mut self, ids: Option<&[String]>) -> Result<()> {
+        let Some(ids) = ids else { return Ok(()) };
+        let limit = self.resource.map_or(IdFilter::UrlLength, |resource| resource.id_filter);
+        if ids.is_empty() {
+            return bad("options.ids must name at least one id; leave it out for all");
+        }
+        if limit == IdFilter::Fifty && ids.len() > MOST_IDS {
+            return bad(format!(
+                "options.ids must be at most {} ids, which is Graph's limit, got {}; track the whole \
+                collection, or make several queries",
+                MOST_IDS,
+                ids.len()
+            ));
+        }
+        if let Some(odd) = ids.iter().find(|id| is_invalid(id, &[])) {
+            return bad(format!("options.ids must be an array of ids, got {odd:?}"));
+        }
+        self.params.push(("$filter".into(), id_filter(ids), id_filter(&sorted(ids))));
+        Ok(())
+    }
+
+    /// Checks the window of a calendar view, however its start and end were given, and makes them
+    /// canonical in the key.
+    fn calendar_window(&mut self, options: &Options) -> Result<()> {
+        let mut at = |name: &str, call_option: &str| {
+            let by_query = options.query.iter().any(|(given, _)| same_parameter(given, name));
+            let option = if by_query { format!("options.query.{name}") } else { call_option.to_owned() };
+            let param = self.params.iter_mut().find(|(given, _, _)| same_parameter(given, name));
+            let Some((_, value, canonical)) = param else {
+                return instant(&option, "").map(|at| (option, at));
+            };
+            let at = instant(&option, value)?;
+            *canonical = format_iso(at);
+            Ok((option, at))
+        };
+        let (start_option, start) = at("startDateTime", "options.start")?;
+        let (end_option, end) = at("endDateTime", "options.end")?;
+        if start >= end {
+            return bad(format!(
+                "{end_option} must be after {start_option}, got {} and {}",
+                format_iso(start),
+                format_iso(end)
+            ));
+        }
+        let days = (end - start).div_ceil(Duration::DAY);
+        if days > LONGEST_WINDOW {
+            return too_long(&format!("{start_option} and {end_option}"), days);
+        }
+        Ok(())
+    }
+
+    /// Adds the common options, lets `options.query` override parameters, and builds the query.
+    /// Options that the call does not have are not set.
+    pub(super) fn finish(mut self, options: Options) -> Result<Query> {
+        self.select(options.select.as_deref())?;
+        self.ids(options.ids.as_deref())?;
+        for (option, value) in &options.texts {
+            self.param(&format!("${option}"), value);
+        }
+        self.top(options.top)?;
+        self.minimal(options.minimal);
+        self.page_size(options.page_size)?;
+        self.time_zone(options.time_zone.as_deref())?;
+        self.immutable_ids(options.immutable_ids);
+        if options.exclude_parents {
+            self.headers.push(("deltaExcludeParent", "true"));
+        }
+        if options.shared_folders {
+            self.shaping("Include-Feature=AddToOneDrive".into());
+        }
+        for value in &options.prefer {
+            if !is_printable(value) {
+                return bad(format!("options.prefer must be an array of Prefer values, got {value:?}"));
+            }
+            // Has the same meaning as the option.
+            if value.eq_ignore_ascii_case(MINIMAL) {
+                if !self.minimal {
+                    self.minimal(true);
+                }
+                continue;
+            }
+            self.shaping(value.clone());
+        }
+        for (name, value) in &options.query {
+            if is_invalid(name, &['&', '=', '#', '?']) {
+                return bad(format!(
+                    "options.query must have query parameter names as its keys, got {name:?}"
+                ));
+            }
+            self.params.retain(|(old, _, _)| !same_parameter(old, name));
+            self.param(name, value);
+        }
+        if self.resource.is_some_and(|resource| resource.name == "event") && options.window.is_none() {
+            self.calendar_window(&options)?;
+        }
+        // A first request that starts from a token does not list everything.
+        let begun =
+            |name: &str| ["deltatoken", "skiptoken", "token"].iter().any(|token| same_parameter(name, token));
+        let full = !self.params.iter().any(|(name, _, _)| begun(name)) && !self.path.contains("(token=");
+        let is_outlook = self.resource.is_some_and(|resource| resource.workload == Workload::Outlook);
+        if is_outlook && !full {
+            return bad("options.query must not start from a token here, because Outlook does not support \
+                that; leave the token out: the first round lists everything");
+        }
+        // Graph returns at most 5,000 messages of a filtered query (Graph's page "message: delta").
+        let is_part = self.params.iter().any(|(name, _, _)| {
+            same_parameter(name, "changeType") || is_outlook && same_parameter(name, "filter")
+        });
+        if options.refresh.flatten().is_some_and(|age| age.as_millis().is_nan() || age <= Duration::ZERO) {
+            return bad("options.refresh must be a number of milliseconds above 0, or false for never");
+        }
+        if options.name.as_deref() == Some("") {
+            return bad("options.name must not be empty; leave it out");
+        }
+        // A feed has no mirror that could be out of date.
+        let standard = self.resource.filter(|_| !options.feed).and_then(Resource::standard_refresh);
+        let refresh = options.refresh.unwrap_or(standard);
+        let (mut target, mut pairs) = (self.path, Vec::new());
+        for (name, value, canonical) in &self.params {
+            target.push(if pairs.is_empty() { '?' } else { '&' });
+            target += &format!("{}={}", encode(name), encode(value));
+            pairs.push(format!("{}={}", encode(&name.to_ascii_lowercase()), encode(canonical)));
+        }
+        if target.len() > LONGEST_URL {
+            return bad(format!(
+                "the URL of this query would have {} bytes, and Graph refuses URLs of more than about \
+                {LONGEST_URL}; {}",
+                target.len(),
+                if options.ids.is_some() {
+                    "use fewer options.ids, or track the whole collection"
+                } else {
+                    "shorten options.query or options.filter"
+                }
+            ));
+        }
+        let canonical = sorted(&pairs).join("&");
+        let sized = self.resource.is_some_and(|resource| resource.page_size == PageSize::Prefer);
+        let workload =
+            self.resource.map_or_else(|| resource::workload(&target), |resource| resource.workload);
+        let scope = workload.scope(mailbox(&target));
+        let event = self.resource.is_some_and(|resource| resource.name == "event");
+        Ok(Query {
+            min_page_size: if event { SMALLEST_EVENTS } else { SMALLEST },
+            workload,
+            scope,
+            masters: self.calendar.map(|calendar| calendar + "/events/").filter(|_| !options.feed),
+            window: options.window,
+            page_size: sized.then(|| options.page_size.unwrap_or(GRAPHS_PAGE)),
+            resource: self.resource,
+            path_and_query: target,
+            canonical,
+            prefer: self.prefer,
+            headers: self.headers,
+            key_prefer: self.key_prefer,
+            minimal: self.minimal,
+            lists_all: !is_part && self.resource.is_none_or(|resource| resource.lists_all),
+            full,
+            refresh: if full { refresh } else { None },
+            mirror: !options.feed,
+            name: options.name,
+        })
+    }
+}
+
+fn id_filter(ids: &[String]) -> String {
+    let equal: Vec<String> = ids.iter().map(|id| format!("id eq '{}'", id.replace('\'', "''"))).collect();
+    equal.join(" or ")
+}
+
+/// Sorted, without duplicates.
+fn sorted(texts: &[String]) -> Vec<String> {
+    let mut sorted = texts.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    sorted
+}
+
+/// The mailbox that an Outlook path belongs to: `me`, or an id.
+fn mailbox(path: &str) -> &str {
+    match path.split('/').collect::<Vec<_>>()[..] {
+        ["", me, ..] if me.eq_ignore_ascii_case("me") => me,
+        ["", "admin", _, _, id, ..] | ["", _, id, ..] => id,
+        _ => "",
+    }
+}
+
+pub(super) fn too_long<T>(options: &str, days: i64) -> Result<T> {
+    bad(format!(
+        "{options} must be at most 1825 days apart, which is Graph's limit for a calendar view, got {days} \
+        days; take a shorter window or several queries"
+    ))
+}
+
+pub(super) fn bad<T>(message: impl Into<String>) -> Result<T> {
+    Err(Error::new(Code::BadRequest, message))
+}
+
+pub(super) fn instant(option: &str, text: &str) -> Result<Instant> {
+    match parse_iso(text) {
+        Some(instant) => Ok(instant),
+        None => bad(format!(
+            "{option} must be an ISO 8601 date such as \"2026-11-21T00:00:00Z\", or a Date, got {text:?}"
+        )),
+    }
+}
+
+/// Whether a string is printable ASCII and not empty.
+pub(super) fn is_printable(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| (0x20..0x7f).contains(&byte))
+}
+
+/// Whether two names mean the same parameter, like `$top` and `top`, or `startdatetime` and
+/// `startDateTime`.
+pub(super) fn same_parameter(one: &str, other: &str) -> bool {
+    one.trim_start_matches('$').eq_ignore_ascii_case(other.trim_start_matches('$'))
+}

@@ -1,0 +1,117 @@
+//! Checks the path and the options of `track()`.
+
+use super::builder::{QueryBuilder, bad, same_parameter};
+use super::options::Options;
+use super::{Query, is_invalid};
+use crate::protocol::error::Result;
+use crate::protocol::rate::Workload;
+use crate::protocol::resource::{self, IdFilter, PageSize};
+
+/// Checks the path and the options of `track()`.
+pub fn track(path: &str, options: Options) -> Result<Query> {
+    let shape = |why: &str| {
+        bad(format!(
+            "path must be a delta resource below the root, such as \"/users/delta\": {why}, got {path:?}"
+        ))
+    };
+    if !path.starts_with('/') || path.starts_with("//") {
+        return shape("it must begin with one slash");
+    }
+    // Graph's own samples write `/contacts/delta/?$filter=…`.
+    let path = path.strip_suffix('/').unwrap_or(path);
+    if path.contains("//") {
+        return shape("a segment of it is empty, so an id is missing");
+    }
+    if is_invalid(path, &['?', '#', '\\', ' ']) {
+        return shape("parameters go into the options, and spaces and back-slashes are not allowed");
+    }
+    let last = path.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+    let function = last.strip_prefix("microsoft.graph.").unwrap_or(&last);
+    if function != "delta" && !function.starts_with("delta(") {
+        return shape("it must end with /delta");
+    }
+    let resource = resource::find(path);
+    let name = resource.map_or("this resource", |resource| resource.name);
+    let given = |parameter: &str| options.query.iter().any(|(given, _)| same_parameter(given, parameter));
+    if name == "event" && !(given("startDateTime") && given("endDateTime")) {
+        return bad("a calendar view needs a start and an end; use events({ start, end }), or give \
+            startDateTime and endDateTime in options.query");
+    }
+    let lower = path.to_ascii_lowercase();
+    if lower.contains("/getall") && !lower.contains("meetingorganizeruserid=") {
+        return match name {
+            "callRecording" => {
+                bad("call recordings need the meeting organizer; use callRecordings({ organizer })")
+            }
+            "callTranscript" => bad("call transcripts need the meeting organizer: write \
+                getAllTranscripts(meetingOrganizerUserId='{id}') into the path"),
+            _ => shape("the meeting organizer is missing"),
+        };
+    }
+    if let Some(resource) = resource {
+        let refuse = |option: &str, instead: &str| {
+            bad(format!("options.{option} is refused by Graph on {name}: {instead}"))
+        };
+        let send = |option: &str| {
+            format!("leave it out, or send it unchecked by options.query: {{ \"${option}\": … }}")
+        };
+        let mut asked: Vec<&str> = options.texts.iter().map(|(option, _)| *option).collect();
+        if options.select.is_some() {
+            asked.push("select");
+        }
+        if options.top.is_some() {
+            asked.push("top");
+        }
+        if let Some(option) = asked.iter().find(|option| !resource.query_options.contains(option)) {
+            let prefer = *option == "top" && resource.page_size == PageSize::Prefer;
+            return refuse(option, &if prefer { "use options.pageSize".into() } else { send(option) });
+        }
+        if options.ids.is_some() && resource.id_filter == IdFilter::None {
+            return refuse("ids", "it has no id filter; leave it out");
+        }
+        if options.minimal && !resource.minimal {
+            return refuse(
+                "minimal",
+                "return=minimal works on users, groups, contacts and directoryObjects only; leave it out",
+            );
+        }
+        if options.page_size.is_some() && resource.page_size != PageSize::Prefer {
+            return refuse(
+                "pageSize",
+                if resource.page_size == PageSize::Top {
+                    "use options.top"
+                } else {
+                    "its page size is Graph's own; leave it out"
+                },
+            );
+        }
+        if options.immutable_ids && resource.workload != Workload::Outlook {
+            return refuse("immutableIds", "immutable ids are Outlook's; leave it out");
+        }
+        if options.time_zone.is_some() && !resource.time_zone {
+            return refuse("timeZone", "only events have it; leave it out");
+        }
+        if options.exclude_parents && name != "driveItem" {
+            return refuse("excludeParents", "only drives have parents to leave out");
+        }
+        if options.shared_folders && name != "driveItem" {
+            return refuse("sharedFolders", "only drives have shared folders");
+        }
+        if name == "chatMessage" && options.top.is_some_and(|top| top > 50) {
+            return refuse("top", "it takes at most 50");
+        }
+    }
+    if options.ids.is_some() && options.texts.iter().any(|(option, _)| *option == "filter") {
+        return bad("options.ids and options.filter make one $filter; write the ids into options.filter");
+    }
+    let mut builder = QueryBuilder::new(resource, path.to_owned());
+    if name == "event" {
+        // The path before `calendarView/delta`.
+        let segments: Vec<&str> = path.split('/').collect();
+        builder.calendar = segments
+            .split_last()
+            .and_then(|(_, rest)| rest.split_last())
+            .map(|(_, calendar)| calendar.join("/"));
+    }
+    builder.finish(options)
+}
