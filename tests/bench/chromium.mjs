@@ -41,7 +41,9 @@ export const engine = {
       },
       call: (name, ...values) =>
         page.evaluate(([called, given]) => window.bench[called](...given), [name, values]),
-      /** The live bytes after a garbage collection: JavaScript heap, buffers and memory of the wasm. */
+      /**
+       * The live bytes after a garbage collection: JavaScript heap, buffers and memory of the wasm.
+       */
       async liveBytes() {
         await devtools.send("HeapProfiler.collectGarbage");
         const {
