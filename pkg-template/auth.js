@@ -1,3 +1,4 @@
+// @ts-check
 // App-only tokens by OAuth's client credentials grant, for Workers and servers. No entry for
 // browsers imports this file: a secret does not belong there.
 import { DeltaError, bad } from "./error.js";
@@ -15,7 +16,7 @@ const AUTHORITIES = {
 /** Milliseconds before its expiry from which a token is not used. */
 const MARGIN = 300_000;
 
-/** See auth.d.ts. */
+/** @type {typeof import("./auth.js").clientCredentials} */
 export function clientCredentials(options) {
   const {
     tenant,
@@ -110,6 +111,7 @@ export function clientCredentials(options) {
     });
   }
 
+  /** @param {import("./tokens.js").TokenRequest} request */
   const source = async ({ reason, claims, scopes: [scope], signal }) => {
     const key = `${scope} ${claims ?? ""}`;
     let token = cached.get(key);

@@ -1,5 +1,6 @@
+// @ts-check
 import { fallbackChain } from "./compile.js";
-import { createApi } from "./index.js";
+import { createApi } from "./api.js";
 
 // Bundlers recognize this expression, exactly as written, as an asset.
 export const { openDelta, init } = createApi(

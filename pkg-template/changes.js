@@ -1,3 +1,4 @@
+// @ts-check
 // Announces commits to the listeners of a query: in order, one commit at a time, in this page and,
 // by a BroadcastChannel, in other tabs.
 import { bad, report } from "./error.js";

@@ -1,3 +1,4 @@
+// @ts-check
 // Compiles the wasm from a file, a URL or bytes, on hosts that allow this at run time. Workers
 // import a compiled module instead.
 

@@ -1,6 +1,10 @@
+// @ts-check
 // The rules of `DeltaStore` as tests for any framework: see testing.d.ts. Every test uses its own
 // keys.
 
+/** @typedef {(store: any, key: string, reopen?: () => any) => Promise<void>} Rule */
+
+/** @type {typeof import("./testing.js").storeContract} */
 export function storeContract(open, { reopen } = {}) {
   const rules = Object.entries(reopen ? { ...RULES, ...REOPENED } : RULES);
   return rules.map(([name, rule]) => ({
@@ -18,6 +22,7 @@ export function storeContract(open, { reopen } = {}) {
   }));
 }
 
+/** @type {Record<string, Rule>} */
 const RULES = {
   "an unknown key has no state and no rows": async (store, key) => {
     equal(await store.load(key), undefined, "load()");
@@ -259,6 +264,7 @@ const RULES = {
   },
 };
 
+/** @type {Record<string, Rule>} */
 const REOPENED = {
   "two openings see each other's commits": async (store, key, reopen) => {
     await commit(store, key, undefined, { revision: "e.1" }, { a: 1 });

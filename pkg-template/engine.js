@@ -1,3 +1,4 @@
+// @ts-check
 // Instances of the wasm, one for each client: a defect that ends one does not affect the others.
 import glue from "./deltalink.js";
 import { DeltaError } from "./error.js";
@@ -36,7 +37,7 @@ export class Instance {
       Instance: function (module, imports) {
         return guarded(new WasmInstance(module, imports));
       },
-      instantiate: async (module, imports) => ({
+      instantiate: async (/** @type {WebAssembly.Module} */ module, imports) => ({
         instance: guarded(await instantiate(module, imports)),
         module,
       }),

@@ -1,6 +1,13 @@
+// @ts-check
+/** See errors.d.ts. */
 export class DeltaError extends Error {
+  /**
+   * @param {string} message
+   * @param {import("./errors.js").DeltaErrorFields} fields
+   */
   constructor(message, { cause, ...fields }) {
     super(message, cause === undefined ? undefined : { cause });
+    /** @type {boolean} */
     this.retryable = false;
     Object.assign(this, fields);
   }

@@ -1,5 +1,7 @@
+// @ts-check
 // The fake Graph of testing.d.ts. Adds a clock and a simulated connection to its wasm, which is
 // pure.
+/** @import { FakeGraph as FakeGraphType } from "./testing.js" */
 import load, { Fake } from "./fake-graph-glue.js";
 
 const ROOT = "https://graph.microsoft.com/v1.0";
@@ -9,7 +11,8 @@ const TICK = 50;
 /** Returns `fakeGraph()`. `source` resolves to the wasm, as a module or as bytes. */
 export function createFake(source) {
   let loading;
-  return async (options = {}) => {
+  /** @type {typeof import("./testing.js").fakeGraph} */
+  const fakeGraph = async (options = {}) => {
     const { seed = 1, populate, settings, now = () => Date.now(), endpoint = ROOT, ...other } = options;
     for (const name in other) throw new TypeError(`fakeGraph() has no option ${name}`);
     loading ??= source().then((module_or_path) => load({ module_or_path }));
@@ -22,6 +25,7 @@ export function createFake(source) {
     if (populate) graph.populate(populate);
     return graph;
   };
+  return fakeGraph;
 }
 
 /** The wasm writes names in snake case: `pageSize` is `page_size`. */
@@ -30,6 +34,7 @@ const camel = (name) => name.replace(/_([a-z])/g, (_, letter) => letter.toUpperC
 const renamed = (object, rename) =>
   Object.fromEntries(Object.entries(object).map(([name, value]) => [rename(name), value]));
 
+/** @implements {FakeGraphType} */
 class FakeGraph {
   #fake;
   #clock;
@@ -43,9 +48,9 @@ class FakeGraph {
     this.user = this.#ask("GET", "").user;
     // Callers pass these on as functions, without their object.
     this.fetch = (input, init) => this.#fetch(new Request(input, init));
-    this.token = (request) => this.#token("delegated", request);
-    this.appToken = (request) => this.#token("app", request);
-    this.token.account = this.appToken.account = this.user.id;
+    const account = { account: this.user.id };
+    this.token = Object.assign((request) => this.#token("delegated", request), account);
+    this.appToken = Object.assign((request) => this.#token("app", request), account);
   }
 
   get now() {
@@ -85,6 +90,10 @@ class FakeGraph {
     return this.#edit("random", collection, { count, ...where });
   }
 
+  /**
+   * @param {string} collection
+   * @param {{ start?: Date | string, end?: Date | string, [name: string]: any }} where
+   */
   items(collection, { start, end, ...where } = {}) {
     const iso = (date) => new Date(date).toISOString();
     const query = new URLSearchParams({

@@ -1,3 +1,4 @@
+// @ts-check
 // The lock under which the rounds of a query run one at a time. In a browser it is a Web Lock,
 // which all tabs share. Without Web Locks (Node, Workers, insecure pages) and for a store in
 // memory, each client has its own locks. Clients do not share these: in a Worker, a request that
@@ -34,6 +35,7 @@ export class RoundLocks {
 
   async #acquireLocal(name, signal) {
     const before = this.#ends.get(name);
+    /** @type {(value?: any) => void} */
     let release;
     const released = new Promise((resolve) => (release = resolve));
     const end = Promise.all([before, released]).then(() => {

@@ -1,6 +1,11 @@
+// @ts-check
 import { DeltaError } from "./error.js";
 
-/** See msal.d.ts. Tokens are not cached here: MSAL's own cache renews one before it expires. */
+/**
+ * Tokens are not cached here: MSAL's own cache renews one before it expires.
+ *
+ * @type {typeof import("./msal.js").fromMsal}
+ */
 export function fromMsal(client, request) {
   if (!request?.account?.homeAccountId) {
     throw new DeltaError(
@@ -8,6 +13,7 @@ export function fromMsal(client, request) {
       { code: "account" },
     );
   }
+  /** @param {import("./tokens.js").TokenRequest} request */
   const source = async ({ reason, claims }) => {
     const { accessToken, expiresOn } = await client.acquireTokenSilent({
       ...request,

@@ -1,3 +1,4 @@
+// @ts-check
 // Options that are checked in JavaScript. All others are checked in the wasm: src/web/options.rs.
 import { bad } from "./error.js";
 

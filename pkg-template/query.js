@@ -1,4 +1,6 @@
-// The queries of index.d.ts: a feed has rounds, a query has a mirror too.
+// @ts-check
+// The queries of queries.d.ts: a feed has rounds, a query has a mirror too.
+/** @import { DeltaFeed, DeltaQuery } from "./queries.js" */
 import { DeltaError, bad } from "./error.js";
 import { readOptions, signalOf } from "./options.js";
 import { Round } from "./round.js";
@@ -7,19 +9,31 @@ import { Sync } from "./sync.js";
 /** The most rows that `items()` reads at once. */
 const CHUNK = 500;
 
-/** Rounds over one collection. */
+/**
+ * Rounds over one collection.
+ *
+ * @implements {DeltaFeed<any>}
+ */
 export class Feed {
   #made;
   #make;
+  #shared;
 
+  /**
+   * @param {import("./shared.js").Shared} shared
+   */
   constructor(made, make, shared) {
     this.#made = made;
     this.#make = make;
     this.key = shared.key;
     const { get, subscribe } = shared.status;
     this.status = { get, subscribe };
-    // For round-run.js and sync.js. Not enumerable: users do not see it.
-    Object.defineProperty(this, "shared", { value: shared });
+    this.#shared = shared;
+  }
+
+  /** For round-run.js and sync.js. */
+  get shared() {
+    return this.#shared;
   }
 
   round(options) {
@@ -57,7 +71,11 @@ export class Feed {
   }
 }
 
-/** Rounds over one collection, and the mirror of it. */
+/**
+ * Rounds over one collection, and the mirror of it.
+ *
+ * @implements {DeltaQuery<any>}
+ */
 export class Query extends Feed {
   get mirrored() {
     return true;

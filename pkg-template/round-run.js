@@ -1,3 +1,4 @@
+// @ts-check
 // A round that runs: its lock, its signal and its status.
 import { DeltaError } from "./error.js";
 import { signalOf } from "./options.js";

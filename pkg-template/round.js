@@ -1,8 +1,14 @@
+// @ts-check
 // The async iterator of a round. When a page is acknowledged is decided in the wasm:
 // src/protocol/acknowledge.rs.
+/** @import { Page, Round as RoundType } from "./rounds.js" */
 import { RoundRun } from "./round-run.js";
 
-/** A round, as its consumer gets it. */
+/**
+ * A round, as its consumer gets it.
+ *
+ * @implements {RoundType<any>}
+ */
 export class Round {
   #run;
   #pages;
@@ -30,6 +36,8 @@ const abandoned = new FinalizationRegistry((run) => run.leave());
 
 /**
  * The iterator of a round. Unlike an async generator's, its `return()` ends a `next()` that waits.
+ *
+ * @implements {AsyncGenerator<Page<any>, void, undefined>}
  */
 class Pages {
   #run;
@@ -40,6 +48,7 @@ class Pages {
     abandoned.register(this, run);
   }
 
+  /** @returns {Promise<IteratorResult<Page<any>, void>>} */
   async next() {
     const page = await this.#run.next();
     if (!page) return { value: undefined, done: true };
@@ -49,14 +58,20 @@ class Pages {
     return { value: page, done: false };
   }
 
+  /** @returns {Promise<IteratorResult<Page<any>, any>>} */
   async return(value) {
     await this.#run.leave();
     return { value: await value, done: true };
   }
 
+  /** @returns {Promise<IteratorResult<Page<any>, void>>} */
   async throw(error) {
     await this.#run.leave();
     throw error;
+  }
+
+  [Symbol.asyncIterator]() {
+    return this;
   }
 
   #ack(number) {
@@ -67,6 +82,6 @@ class Pages {
   }
 }
 
-/** What the host gives all async iterators: `Symbol.asyncIterator`, in newer ones more. */
+/** The prototype of all async iterators of the host. Newer hosts have `Symbol.asyncDispose` there. */
 const AsyncIteratorPrototype = Object.getPrototypeOf(Object.getPrototypeOf(async function* () {}.prototype));
 Object.setPrototypeOf(Pages.prototype, AsyncIteratorPrototype);

@@ -1,3 +1,4 @@
+// @ts-check
 // What the queries with one key share: their status, their listeners and the round that sync()
 // joins.
 import { Changes } from "./changes.js";

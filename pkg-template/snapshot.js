@@ -1,3 +1,4 @@
+// @ts-check
 /** Options whose values are used as they are, not copied. */
 const NOT_COPIED = new Set(["token", "store", "fetch", "signal"]);
 

@@ -1,10 +1,15 @@
+// @ts-check
+/** @import { QueryStatus, Readable } from "./query-status.js" */
 import { report } from "./error.js";
 
 /**
- * The status of a query. Fits `useSyncExternalStore` and Svelte: the same object until something
- * changes.
+ * The status of a query. The value is the same object until it changes, as `useSyncExternalStore` and
+ * Svelte require.
+ *
+ * @implements {Readable<QueryStatus>}
  */
 export class Status {
+  /** @type {QueryStatus} */
   #value = { phase: "idle" };
   #subscribers = new Set();
   #onUse;

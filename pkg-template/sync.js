@@ -1,3 +1,4 @@
+// @ts-check
 import { DeltaError } from "./error.js";
 import { Round } from "./round.js";
 

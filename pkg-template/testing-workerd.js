@@ -1,3 +1,4 @@
+// @ts-check
 import { createFake } from "./fake-graph.js";
 
 export { storeContract } from "./contract.js";

@@ -1,3 +1,4 @@
+// @ts-check
 // The start and the end of a rolling window.
 
 /**
@@ -9,8 +10,8 @@ export function windowAt({ daysBack, daysAhead, timeZone }, now = Date.now()) {
   const format = new Intl.DateTimeFormat("en", { timeZone, timeZoneName: "longOffset" });
   /** Returns the local time of the zone, as if it were UTC. */
   const localTime = (ms) => {
-    const [, sign = "+", hours = 0, minutes = 0] = /GMT(?:(.)(\d+):(\d+))?/.exec(format.format(ms));
-    return ms + Number(sign + (hours * 60 + Number(minutes))) * 60_000;
+    const [, sign = "+", hours = "0", minutes = "0"] = /GMT(?:(.)(\d+):(\d+))?/.exec(format.format(ms));
+    return ms + Number(sign + (Number(hours) * 60 + Number(minutes))) * 60_000;
   };
   const today = new Date(localTime(now));
   const midnight = (days) => {

@@ -1,5 +1,6 @@
+// @ts-check
 import wasm from "./deltalink.wasm";
-import { createApi } from "./index.js";
+import { createApi } from "./api.js";
 
 // Workers must not compile at run time. This import is a compiled module.
 export const { openDelta, init } = createApi(async (given = wasm) => [

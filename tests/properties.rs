@@ -21,7 +21,7 @@ use proptest::prelude::*;
 mod bench;
 mod driver;
 
-use bench::{Bench, CODES, End, HOSTILE, Reply};
+use bench::{Bench, CODES, End, HOSTILE, Reply, is_reset_code};
 
 fn no_response() -> impl Strategy<Value = NoResponse> {
     prop_oneof![Just(NoResponse::Network), Just(NoResponse::Offline), Just(NoResponse::Timeout)]
@@ -146,6 +146,7 @@ proptest! {
             Reply::Refused(status, code, ..) => match status {
                 401 | 403 => true,
                 408 | 429 => *code == 0,
+                500..=599 => !is_reset_code(*code),
                 status => !matches!(status, 400..=499),
             },
             Reply::Next(..) => false,

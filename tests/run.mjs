@@ -43,6 +43,7 @@ const suites = [
     budget: 10,
   }),
   check("eslint", "node_modules/.bin/eslint . --max-warnings 0", { budget: 30 }),
+  check("types, facade", `${TSC} -p tests/types/facade`, { budget: 10 }),
   check("types, TypeScript 5.9", `${TSC} -p tests/types`, { budget: 15, ...afterBuild }),
   check("types, current TypeScript", `${TSC_7} -p tests/types`, { budget: 10, ...afterBuild }),
   check("types, without the DOM", `${TSC} -p tests/types/no-dom && ${TSC_7} -p tests/types/no-dom`, {

@@ -1,3 +1,4 @@
+// @ts-check
 import { SqlStore } from "./sql.js";
 
 export class DurableObjectStore extends SqlStore {

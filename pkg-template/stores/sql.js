@@ -1,3 +1,4 @@
+// @ts-check
 // The base of the stores on SQLite: one table, and commits in which every statement compares the
 // revision.
 //
@@ -5,6 +6,8 @@
 // row with the id ''; its revision stands in its first part. Keys and ids are stored as JSON
 // strings: some functions of SQLite end a string at a NUL, and their quotes distinguish ids from
 // ''.
+
+/** @import { DeltaStore } from "../store.js" */
 
 const SCHEMA =
   "create table if not exists deltalink (key text not null, id text not null, part integer not null, value text not null, revision text, primary key (key, id, part)) without rowid";
@@ -21,6 +24,7 @@ const LIST = 6e5;
 
 const quoted = JSON.stringify;
 
+/** @implements {DeltaStore} */
 export class SqlStore {
   #run;
   #hasTable;
@@ -78,6 +82,7 @@ export class SqlStore {
     return done.at(-1).length > 0;
   }
 
+  /** @returns {Promise<[id: string, row: any][]>} */
   async scan(key, { after, limit }) {
     const [answer] = await this.#run([
       [

@@ -36,6 +36,7 @@ impl WaitReason {
             Self::Offline => "offline",
             Self::Timeout => "timeout",
             Self::Malformed => "malformed",
+            Self::Resync => "resync",
         }
     }
 }
@@ -68,6 +69,8 @@ pub enum WaitReason {
     Timeout,
     /// The response was not a page.
     Malformed,
+    /// A full round starts later than it could, so that many of them do not start at once.
+    Resync,
 }
 
 /// The longest wait that is believed. Services have been seen to ask for centuries; a client that

@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn the_codes_are_those_of_the_type_declarations() {
-        let types = include_str!("../../pkg-template/index.d.ts");
+        let types = include_str!("../../pkg-template/errors.d.ts");
         let union = types
             .split("export type DeltaErrorCode =")
             .nth(1)

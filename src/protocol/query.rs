@@ -14,7 +14,7 @@ use super::change::{Dialect, ItemFormat};
 use super::endpoint::Endpoint;
 use super::error::{Code, Error, Result};
 use super::rate::Workload;
-use super::resource::Resource;
+use super::resource::{PageSize, Resource};
 use super::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -33,8 +33,10 @@ pub use track::track;
 pub struct Query {
     /// The kind of resource, if Graph documents it.
     pub resource: Option<&'static Resource>,
-    /// The path below the root, followed by the encoded parameters.
-    path_and_query: String,
+    /// The path below the root.
+    path: String,
+    /// The parameters as they are sent, encoded: name and value.
+    params: Vec<(String, String)>,
     /// The parameters in canonical form, for the key.
     canonical: String,
     /// The Prefer values, sent as one header in this order.
@@ -60,8 +62,10 @@ pub struct Query {
     /// A window that moves with the days: days back, days ahead, time zone. [`Self::url`] receives
     /// the window of the round.
     pub window: Option<(u32, u32, String)>,
-    /// `odata.maxpagesize` if the kind has it: as configured, or Graph's default.
+    /// The page size that the caller asks for, by `odata.maxpagesize` or `$top`.
     pub page_size: Option<u32>,
+    /// How its kind takes a page size.
+    pub page_size_by: PageSize,
     /// The smallest page size to fall back to where larger pages fail.
     pub min_page_size: u32,
     /// The workload whose limits apply to its requests.
@@ -71,21 +75,52 @@ pub struct Query {
     name: Option<String>,
 }
 
+/// The `$top` of a first request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Top {
+    /// As the options have it.
+    AsConfigured,
+    /// None.
+    Absent,
+    /// This one.
+    Size(u32),
+}
+
+fn is_top(name: &str) -> bool {
+    name.trim_start_matches('$').eq_ignore_ascii_case("top")
+}
+
 impl Query {
     /// The first URL of a full round. A rolling window is given as `start/end`.
     pub fn url(&self, endpoint: &Endpoint, window: Option<&str>) -> String {
-        let mut url = endpoint.root() + &self.path_and_query;
+        self.url_with_top(endpoint, window, Top::AsConfigured)
+    }
+
+    /// The same with another `$top`.
+    pub fn url_with_top(&self, endpoint: &Endpoint, window: Option<&str>, top: Top) -> String {
+        let is_other = |name: &str| top == Top::AsConfigured || !is_top(name);
+        let mut params: Vec<String> = self
+            .params
+            .iter()
+            .filter(|(name, _)| is_other(name))
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        if let Top::Size(size) = top {
+            params.push(format!("$top={size}"));
+        }
         if let Some((start, end)) =
             window.filter(|_| self.window.is_some()).and_then(|window| window.split_once('/'))
         {
-            let params = [("startDateTime=", start), ("&endDateTime=", end)];
-            url.push(if self.path_and_query.contains('?') { '&' } else { '?' });
-            for (name, value) in params {
-                url += name;
-                url += &encode(value);
-            }
+            params.push(format!("startDateTime={}", encode(start)));
+            params.push(format!("endDateTime={}", encode(end)));
         }
-        url
+        let separator = if params.is_empty() { "" } else { "?" };
+        format!("{}{}{separator}{}", endpoint.root(), self.path, params.join("&"))
+    }
+
+    /// Whether the first request has a `$top`.
+    pub fn has_top(&self) -> bool {
+        self.params.iter().any(|(name, _)| is_top(name))
     }
 
     /// Refuses a kind that the cloud of this endpoint does not have.
@@ -114,7 +149,9 @@ impl Query {
     pub fn prefer(&self, page_size: Option<u32>) -> Vec<String> {
         const SIZE: &str = "odata.maxpagesize=";
         let mut values = self.prefer.clone();
-        if let Some(size) = page_size.filter(|size| Some(*size) != self.page_size) {
+        if let Some(size) =
+            page_size.filter(|size| self.page_size_by == PageSize::Prefer && Some(*size) != self.page_size)
+        {
             values.retain(|value| !value.starts_with(SIZE));
             values.push(format!("{SIZE}{size}"));
         }
@@ -135,7 +172,7 @@ impl Query {
         let mut key = key_prefix(account);
         key += &endpoint.root();
         key += " | ";
-        key += self.path_and_query.split('?').next().unwrap_or_default();
+        key += &self.path;
         if !self.canonical.is_empty() {
             key += " | ";
             key += &self.canonical;

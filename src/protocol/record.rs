@@ -104,6 +104,9 @@ pub struct Record {
     /// The page size to request instead of the configured one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page_size: Option<u32>,
+    /// The most items on a page of the size that Graph chose itself.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub largest_page: u32,
     /// A page size that failed in this round, or 0.
     #[serde(rename = "tooLarge", default, skip_serializing_if = "is_zero")]
     pub rejected_page_size: u32,
@@ -254,6 +257,7 @@ impl Record {
             fallback: Fallback::None,
             restarted: false,
             page_size: None,
+            largest_page: 0,
             rejected_page_size: 0,
         }
     }

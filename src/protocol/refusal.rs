@@ -105,6 +105,7 @@ impl Refusal {
             // Seen on a nextLink with an empty message; the next request succeeded (graph-facts 4).
             404 if is_link && self.has_code("UnknownError") => Verdict::Server,
             429 | 509 => Verdict::Throttled,
+            500..=599 if is_link && self.has_reset_code() => Verdict::Resync,
             501 => Verdict::Final,
             408 | 500..=599 => Verdict::Server,
             _ => Verdict::Final,
@@ -112,10 +113,23 @@ impl Refusal {
     }
 
     fn is_reset_signal(&self) -> bool {
-        self.status == 410
-            || RESETS.iter().any(|code| self.has_code(code))
-            || self.says_no_delta()
-            || self.says_expired()
+        self.status == 410 || self.has_reset_code() || self.says_no_delta() || self.says_expired()
+    }
+
+    fn has_reset_code(&self) -> bool {
+        RESETS.iter().any(|code| self.has_code(code))
+    }
+
+    /// Whether Graph says that what the path names has no delta query at all. Personal accounts,
+    /// External ID and B2C tenants and older services say so in the message only (graph-facts 9.12
+    /// and 1.2).
+    pub fn says_not_supported(&self) -> bool {
+        let Some(message) = &self.message else { return false };
+        let message = message.to_ascii_lowercase();
+        let names_it = ["delta query", "change tracking", "differential query"];
+        names_it.iter().any(|name| message.contains(name))
+            && message.contains("not supported")
+            && !message.contains("parameter")
     }
 
     /// Whether Graph refuses the delta token as a parameter. Teams channels say so only in the
@@ -206,7 +220,7 @@ mod tests {
             (403, json!({"error": {"code": "accessDenied", "innerError": {"code": "syncStateNotFound"}}})),
             (401, json!({"error": {"code": "syncStateNotFound"}})),
             (429, json!({"error": {"code": "resyncRequired"}})),
-            (503, json!({"error": {"code": "resyncRequired"}})),
+            (509, json!({"error": {"code": "resyncRequired"}})),
             (404, json!({"error": {"code": "ErrorItemNotFound", "message": "syncStateNotFound"}})),
             (400, json!({"error": {"code": "ErrorInvalidUrlQuery"}})),
         ] {

@@ -73,10 +73,11 @@ use super::change::{ApplyMode, ItemFormat, PageSummary, SweepSummary};
 use super::endpoint::Endpoint;
 use super::error::{Code, Error};
 use super::page::{Link, Malformed};
-use super::query::Query;
+use super::query::{Query, Top};
 use super::record::{Completed, Fallback, Kind, Record};
 use super::refusal::Refusal;
 use super::report::{Outcome, Report};
+use super::resource::PageSize;
 use super::time::{Duration, Instant};
 
 /// The message of an error that only a defect of the shell can cause.
@@ -268,6 +269,7 @@ enum Continuation {
     Sleep(Duration, WaitReason),
     Fail(Box<Error>),
     GiveUp(Box<Error>),
+    Resync(Box<Refusal>, Duration),
 }
 
 /// A page that was applied and is not delivered yet.
@@ -340,6 +342,8 @@ pub struct Round {
     attempts: Attempts,
     /// Whether the page size has changed since the record was stored.
     page_size_changed: bool,
+    /// Whether the query is requested without `$top`, where pages with it had no link.
+    omits_top: bool,
     /// The report so far.
     pub report: Report,
 }
@@ -359,6 +363,7 @@ impl Round {
             cycle: LinkCycle::default(),
             attempts: Attempts::new(now),
             page_size_changed: false,
+            omits_top: false,
             report: Report::new(now),
         }
     }
@@ -418,16 +423,7 @@ impl Round {
             }
             (State::SigningIn, Input::TokenSourceBusy(until)) => self.busy(until, now, chance),
             (State::Fetching, Input::Throttled(until)) => self.throttled(until, now),
-            (State::Fetching, Input::Malformed(why)) => {
-                let failure = Error::retryable(
-                    Code::Protocol,
-                    format!(
-                        "Graph's answer is not a page of a delta query: {}; the stored link is untouched",
-                        why.words()
-                    ),
-                );
-                self.retry(WaitReason::Malformed, None, failure, now, chance)
-            }
+            (State::Fetching, Input::Malformed(why)) => self.malformed(&why, now, chance),
             (State::Sleeping, Input::Slept) => {
                 // The network may have come back before the wait was over.
                 if let Some(wait) =
@@ -483,6 +479,7 @@ impl Round {
             Continuation::Sleep(ms, why) => self.sleep(ms, why, now),
             Continuation::Fail(failure) => self.fail(failure, now),
             Continuation::GiveUp(failure) => self.give_up(failure, now),
+            Continuation::Resync(refusal, spread) => self.resync(&refusal, spread, now),
         }
     }
 
@@ -506,10 +503,21 @@ impl Round {
         self.is_stored = true;
     }
 
+    /// The URL of the query itself.
+    fn query_url(&self) -> String {
+        let query = &self.config.query;
+        let top = match self.record.page_size {
+            _ if self.omits_top => Top::Absent,
+            Some(size) if query.page_size_by == PageSize::Top => Top::Size(size),
+            _ => Top::AsConfigured,
+        };
+        query.url_with_top(&self.config.endpoint, self.position.window.as_deref(), top)
+    }
+
     fn fetch(&mut self, now: Instant) -> Step {
         let config = &self.config;
         let (url, item) = match &self.target {
-            Target::Query => (Ok(config.query.url(&config.endpoint, self.position.window.as_deref())), false),
+            Target::Query => (Ok(self.query_url()), false),
             Target::Link(link) | Target::Location(link) => (config.endpoint.admit(link), false),
             Target::Master(id) => (
                 config.query.master(&config.endpoint, id).ok_or_else(|| {

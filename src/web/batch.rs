@@ -1,5 +1,4 @@
-//! What goes into a store and comes out of it: rows, throttle times and batches as JavaScript
-//! values.
+//! Rows, throttle times and batches as the JavaScript values that stores take and return.
 
 use serde::{Deserialize, Serialize};
 use serde_wasm_bindgen::preserve;
@@ -16,7 +15,7 @@ use crate::protocol::memory;
 use crate::protocol::record::Record;
 use crate::protocol::time::Instant;
 
-/// Rows read at once (between 200 and 1000 is fast in every engine).
+/// The number of rows in one read. Between 200 and 1000 is fast in every engine.
 pub const CHUNK: u32 = 500;
 
 /// What a commit writes.
@@ -28,25 +27,26 @@ pub type Rows = Vec<(String, JsValue)>;
 /// A result of a store.
 pub type StoreResult<T> = std::result::Result<T, RoundError>;
 
-/// Where a reading in chunks is. A store that goes in circles would be read for ever: the id is
-/// compared with an earlier one, of a chunk twice as far back each time.
+/// The position of a scan in chunks. Fails if the store returns the same rows again, since the scan
+/// would never end: compares each last id with an earlier one, which is replaced after 1, 2, 4, …
+/// chunks.
 #[derive(Default)]
 pub struct Cursor {
     anchor: String,
     chunks: u32,
-    most: u32,
+    limit: u32,
 }
 
 impl Cursor {
-    /// The id after which the next chunk begins; none after the last one. Takes the last id of a
-    /// chunk and how many rows it has.
+    /// Takes the last id of a chunk and its number of rows. Returns the id after which the next
+    /// chunk begins; `None` after the last chunk.
     pub fn advance(&mut self, last: Option<&str>, rows: usize) -> StoreResult<Option<String>> {
         let Some(id) = last.filter(|_| rows >= CHUNK as usize) else { return Ok(None) };
         if self.anchor == id {
             return Err(Error::new(Code::Store, "scan() of options.store returned the same row twice").into());
         }
-        if self.chunks == self.most {
-            (self.anchor, self.chunks, self.most) = (id.to_owned(), 0, 2 * self.most + 1);
+        if self.chunks == self.limit {
+            (self.anchor, self.chunks, self.limit) = (id.to_owned(), 0, 2 * self.limit + 1);
         } else {
             self.chunks += 1;
         }
@@ -66,10 +66,10 @@ struct StoredRow {
     staged: JsValue,
 }
 
-/// When a scope of limits may be asked again, as all tabs of an account share it.
+/// Until when Graph throttles a scope of limits. All tabs of an account share it.
 #[derive(Serialize, Deserialize)]
 pub struct StoredThrottle {
-    /// Of two tabs that write in the same millisecond either may stand.
+    /// The time of writing. Two tabs that write in the same millisecond have the same revision.
     pub revision: String,
     /// No request of the scope before this instant.
     pub until: Instant,
@@ -82,9 +82,9 @@ fn row_to_js(row: &Row<Json>) -> JsValue {
     to_js(&StoredRow { round: row.round, item: row.item.0.clone(), sets: row.sets.clone(), staged })
 }
 
-/// A stored row. One that is malformed counts as of no round: a sweep removes it and a page
-/// replaces it. Read by hand: serde-wasm-bindgen does not catch what a caller's object throws, and
-/// writes a value of the wrong type out whole into its error.
+/// Reads a stored row. A malformed one gets the round 0, so that a sweep removes it and a page
+/// replaces it. Does not use serde-wasm-bindgen, which does not catch what a getter throws and
+/// formats a value of the wrong type in full into its error.
 pub fn row_from_js(value: &JsValue) -> Row<Json> {
     let item = Json(get(value, "item"));
     let (Some(round), Some(sets)) = (whole(&get(value, "round")), strings(&get(value, "sets"))) else {
@@ -94,7 +94,11 @@ pub fn row_from_js(value: &JsValue) -> Row<Json> {
 }
 
 fn whole(value: &JsValue) -> Option<u32> {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked by the way back")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "compared with the original below"
+    )]
     value
         .as_f64()
         .map(|number| (number as u32, number))

@@ -1,10 +1,10 @@
-//! A response body, read piece by piece, so that one that stops moving is noticed.
+//! Reads a response body piece by piece, to notice one that stalls.
 
 use js_sys::JsString;
 use wasm_bindgen::prelude::*;
 
 use super::js::{call, flag, get, settled};
-use super::timers::within;
+use super::timers::with_timeout;
 use crate::protocol::time::Duration;
 
 #[wasm_bindgen]
@@ -17,19 +17,19 @@ extern "C" {
     fn decode(this: &TextDecoder, bytes: &JsValue, options: &JsValue) -> Result<JsString, JsValue>;
 }
 
-/// What became of a body.
+/// The result of reading a body.
 pub enum Body {
     /// Its text.
     Text(JsString),
     /// Bytes that are not UTF-8.
     NotUtf8,
-    /// It was cut off.
+    /// The connection broke before its end.
     Cut,
-    /// Nothing of it came for too long.
+    /// No byte arrived within the timeout.
     Stalled,
 }
 
-/// Cancels the stream when the reading is given up: a custom `fetch` may not listen to its signal.
+/// Cancels the stream when the read is dropped: a custom `fetch` may ignore its signal.
 struct CancelOnDrop(Option<JsValue>);
 
 impl Drop for CancelOnDrop {
@@ -53,7 +53,7 @@ pub async fn read_stream(stream: &JsValue, idle: Duration) -> Body {
     let mut text = JsString::from("");
     loop {
         let Ok(reading) = call(&reader, "read", &[]) else { return Body::Cut };
-        let Some(chunk) = within(idle, settled(reading)).await else { return Body::Stalled };
+        let Some(chunk) = with_timeout(idle, settled(reading)).await else { return Body::Stalled };
         let Ok(chunk) = chunk else {
             guard.0 = None;
             return Body::Cut;
@@ -74,15 +74,15 @@ pub async fn read_stream(stream: &JsValue, idle: Duration) -> Body {
 /// Reads a response that has no stream, as mocks and older polyfills have none.
 pub async fn read_text(response: &JsValue, idle: Duration) -> Body {
     let Ok(reading) = call(response, "text", &[]) else { return Body::Cut };
-    match within(idle, settled(reading)).await {
+    match with_timeout(idle, settled(reading)).await {
         None => Body::Stalled,
-        // What is not a string is not JSON either.
+        // Anything but a string is not JSON: it is read as an empty body.
         Some(Ok(text)) => Body::Text(text.dyn_into().unwrap_or_else(|_| JsString::from(""))),
         Some(Err(_)) => Body::Cut,
     }
 }
 
-/// The beginning of a text: a body may be too long to be copied into the wasm.
+/// The first 400 characters of a string: a whole body may be too long to be copied into the wasm.
 pub fn beginning(text: &JsString) -> String {
     text.slice(0, 400).as_string().unwrap_or_default()
 }

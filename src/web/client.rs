@@ -1,4 +1,4 @@
-//! The exported types. `pkg-template/index.js` wraps them; users never see them.
+//! The exported types. `pkg-template/api.js` wraps them; users never see them.
 //!
 //! Every method is a plain function that returns a promise: an exported `async fn(&self)` would
 //! hold a borrow over every await, and `free()` or a second call would throw.
@@ -41,27 +41,27 @@ use crate::protocol::round::{Round, RoundConfig};
 #[wasm_bindgen(skip_typescript)]
 pub struct Client {
     session: Rc<Session>,
-    /// What the options name as the store.
+    /// The value of `options.store`.
     store_option: JsValue,
 }
 
 #[wasm_bindgen]
 impl Client {
-    /// A client with these options. [`Self::open`] opens its store. Throws what `make_error` makes
-    /// of a message and its fields.
+    /// Makes a client with these options, whose store [`Self::open`] opens. Errors are made by
+    /// `make_error`, from a message and its fields.
     #[wasm_bindgen(skip_typescript, constructor)]
     pub fn new(options: JsValue, make_error: Function) -> std::result::Result<Self, JsValue> {
         let errors = ErrorFactory::new(make_error);
         parse_options(options, &errors).map_err(|error| errors.error_to_js(error.into(), None))
     }
 
-    /// Which kind of store the options name: `"indexeddb"`, `"memory"` or `"custom"`.
+    /// The kind of the store: `"indexeddb"`, `"memory"` or `"custom"`.
     #[wasm_bindgen(skip_typescript, getter)]
     pub fn store_kind(&self) -> String {
         self.store_option.as_string().unwrap_or_else(|| "custom".to_owned())
     }
 
-    /// Opens the store. `on_closed` is called when another tab or the browser takes it away.
+    /// Opens the store. `on_closed` is called when another tab or the browser closes it.
     #[wasm_bindgen(skip_typescript)]
     pub fn open(&self, on_closed: Function) -> Promise {
         let (session, option) = (Rc::clone(&self.session), self.store_option.clone());
@@ -80,7 +80,8 @@ impl Client {
         })
     }
 
-    /// A query of one of the four calls. Throws a `DeltaError` for what Graph would refuse.
+    /// Makes a query by one of the four calls. Throws a `DeltaError` for options that Graph would
+    /// refuse.
     #[wasm_bindgen(skip_typescript)]
     pub fn query(&self, call: &str, path: JsValue, options: JsValue) -> std::result::Result<Query, JsValue> {
         let session = &self.session;
@@ -97,7 +98,7 @@ impl Client {
         Ok(Query { session: Rc::clone(session), query: Rc::new(query), keys })
     }
 
-    /// Forgets the kept token: the next request asks for one.
+    /// Clears the cached token: the next request calls the token source.
     #[wasm_bindgen(skip_typescript)]
     pub fn resume(&self) {
         self.session.tokens.forget();
@@ -134,7 +135,7 @@ impl Client {
                 None => {}
             }
             if !is_settled {
-                // What a store that hung writes after all is wiped again.
+                // A commit that hangs may still write later: its rows are deleted then.
                 spawn_local(async move {
                     session.commits.all_settled().await;
                     if let Some(Ok(store)) = session.store.get() {
@@ -157,7 +158,7 @@ impl Client {
     }
 }
 
-/// Work that settles a promise. Boxed, so that there is one kind of it.
+/// The future of a promise. Boxed, so that [`promise`] is compiled once.
 type Work = Pin<Box<dyn Future<Output = StoreResult<JsValue>>>>;
 
 /// A promise that rejects with a `DeltaError`.
@@ -175,7 +176,7 @@ fn parse_options(options: JsValue, errors: &ErrorFactory) -> Result<Client> {
     options.only(&["token", "account", "cloud", "endpoint", "store", "fetch", "retry"], &[])?;
     let endpoint = endpoint(options.string("cloud")?.as_deref(), options.string("endpoint")?.as_deref())?;
     let token = options.get("token").unwrap_or(JsValue::UNDEFINED);
-    let carried = get_string(&token, "account");
+    let default_account = get_string(&token, "account");
     let tokens = Tokens::new(token, &endpoint.scope())?;
     let fetch = match options.get("fetch").map(JsCast::dyn_into::<Function>) {
         Some(Err(other)) => return bad(format!("options.fetch must be a function, got {}", type_of(&other))),
@@ -191,12 +192,12 @@ fn parse_options(options: JsValue, errors: &ErrorFactory) -> Result<Client> {
             type_of(&store_option)
         ));
     }
-    let account = match options.string("account")?.or(carried).filter(|account| !account.is_empty()) {
+    let account = match options.string("account")?.or(default_account).filter(|account| !account.is_empty()) {
         Some(account) => account,
-        // Nothing outlives the page, so no account is needed to keep it apart.
+        // A store in memory has the rows of one client, so that it needs no account.
         None if kind.as_deref() == Some("memory") => "memory".to_owned(),
         None => {
-            let words = "options.account is required with a store that outlives the page: it keeps two users of one browser apart; give something stable such as MSAL's homeAccountId (fromMsal carries it)";
+            let words = "options.account is required with a store that outlives the page: it separates the users of one browser; use a stable id such as MSAL's homeAccountId (fromMsal() sets it)";
             return Err(Error::new(Code::Account, words));
         }
     };
@@ -219,17 +220,16 @@ fn parse_options(options: JsValue, errors: &ErrorFactory) -> Result<Client> {
 fn endpoint(cloud: Option<&str>, root: Option<&str>) -> Result<Endpoint> {
     let endpoint = match (cloud, root) {
         (Some(_), Some(_)) => {
-            return bad("options.cloud and options.endpoint both name a root; give one of them".to_owned());
+            return bad("options.cloud and options.endpoint exclude each other; set one of them".to_owned());
         }
         (None, Some(root)) => Endpoint::parse(root)?,
         (cloud, None) => Endpoint::cloud(cloud.unwrap_or("global"))?,
     };
-    // A host that is written otherwise than the host's parser writes it would look foreign at each
-    // request.
+    // If the URL parser normalizes the origin, each link would count as a foreign one.
     let origin = Url::new(&endpoint.root()).map(|url| url.origin()).unwrap_or_default();
     if origin != endpoint.origin() {
         return bad(format!(
-            "options.endpoint must be written as URLs are, {origin:?}, got {:?}",
+            "options.endpoint must be a normalized URL, with the origin {origin:?}, got {:?}",
             endpoint.origin()
         ));
     }
@@ -256,7 +256,7 @@ pub struct Query {
     keys: Keys,
 }
 
-/// A window that moves with the days, as JavaScript gets it.
+/// A rolling window, as JavaScript gets it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct WindowOut<'a> {
@@ -267,19 +267,19 @@ struct WindowOut<'a> {
 
 #[wasm_bindgen]
 impl Query {
-    /// The name under which its state is stored.
+    /// The key under which its state is stored.
     #[wasm_bindgen(skip_typescript, getter)]
     pub fn key(&self) -> String {
         self.keys.query.clone()
     }
 
-    /// Whether its items are kept.
+    /// Whether it has a mirror.
     #[wasm_bindgen(skip_typescript, getter)]
     pub fn has_mirror(&self) -> bool {
         self.query.mirror
     }
 
-    /// Its window, if that moves with the days: `{ daysBack, daysAhead, timeZone }`.
+    /// Its rolling window, if it has one: `{ daysBack, daysAhead, timeZone }`.
     #[wasm_bindgen(skip_typescript, getter)]
     pub fn window(&self) -> JsValue {
         match &self.query.window {
@@ -290,8 +290,9 @@ impl Query {
         }
     }
 
-    /// A round that has not begun. It ends when `signal` fires. `has_consumer` says that somebody
-    /// sees its items; `window` is where a moving one is today, `start/end`.
+    /// Makes a round that begins with the first call of its handle and ends when `signal` fires.
+    /// `has_consumer` is false if nobody sees its pages; `window` is today's rolling window as
+    /// `start/end`.
     #[wasm_bindgen(skip_typescript)]
     pub fn round(
         &self,
@@ -370,38 +371,38 @@ impl Query {
         self.read(async |mirror| mirror.clear().await)
     }
 
-    /// When the last complete round ended, in milliseconds since 1970; undefined if none has.
+    /// Resolves to the end of the last complete round, in milliseconds since 1970, or to undefined.
     #[wasm_bindgen(skip_typescript)]
     pub fn synced_at(&self) -> Promise {
         self.read(async |mirror| mirror.synced_at().await)
     }
 
-    /// One item, or undefined.
+    /// Resolves to an item, or to undefined.
     #[wasm_bindgen(skip_typescript)]
     pub fn get(&self, id: String) -> Promise {
         self.read(async move |mirror| mirror.get(&id).await)
     }
 
-    /// The items of these ids, in their order; undefined for each that is missing.
+    /// Resolves to the items of these ids, in their order; undefined for each that is missing.
     #[wasm_bindgen(skip_typescript)]
     pub fn get_many(&self, ids: Vec<String>) -> Promise {
         self.read(async move |mirror| mirror.get_many(&ids).await)
     }
 
-    /// How many items there are.
+    /// Resolves to the number of items.
     #[wasm_bindgen(skip_typescript)]
     pub fn count(&self) -> Promise {
         self.read(async |mirror| mirror.count().await)
     }
 
-    /// Every item; `completes` fills occurrences from their series.
+    /// Resolves to every item. `completes` fills occurrences from their series masters.
     #[wasm_bindgen(skip_typescript)]
     pub fn all(&self, completes: bool) -> Promise {
         self.read(async move |mirror| mirror.all(completes).await)
     }
 
-    /// `{ items, next? }`: at most `limit` rows after an id; `next` is where the following chunk
-    /// begins.
+    /// Resolves to `{ items, next? }`: the items of at most `limit` rows after an id. `next` is the
+    /// id after which the next chunk begins.
     #[wasm_bindgen(skip_typescript)]
     pub fn chunk(&self, after: Option<String>, limit: u32, completes: bool) -> Promise {
         self.read(async move |mirror| mirror.chunk(after.as_deref(), limit, completes).await)

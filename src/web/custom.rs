@@ -1,5 +1,5 @@
-//! A `DeltaStore` of the caller's. Whatever it throws becomes a `DeltaError`, unless it is one;
-//! whatever it answers is checked.
+//! The caller's own `DeltaStore`. What it throws becomes a `DeltaError`, unless it is one. Its
+//! answers are checked.
 
 use js_sys::{Array, Object};
 use serde::Serialize;
@@ -16,7 +16,7 @@ use crate::protocol::redact::redact;
 /// The caller's object.
 pub struct Custom(JsValue);
 
-/// A `DeltaStore` batch of `index.d.ts`.
+/// The `StoreBatch` of `index.d.ts`.
 #[derive(Serialize)]
 struct BatchOut {
     #[serde(with = "preserve")]
@@ -47,7 +47,7 @@ impl Custom {
         if rows.len() == ids.len() && is_array(&answer) {
             Ok(rows)
         } else {
-            Err(broken("rows", "an array with one place an id", &answer))
+            Err(broken("rows", "an array with one element per id", &answer))
         }
     }
 
@@ -72,7 +72,7 @@ impl Custom {
         let rows: Option<Vec<_>> =
             if is_array(&answer) { members(&answer).into_iter().map(pair).collect() } else { None };
         let rows = rows.ok_or_else(|| broken("scan", "an array of [id, row]", &answer))?;
-        // A scan that does not move would never end.
+        // A scan that does not advance would never end.
         if after.is_some() && rows.last().map(|(id, _)| id.as_str()) == after {
             return Err(broken("scan", "rows after the id it was given", &answer));
         }
@@ -119,8 +119,9 @@ impl Custom {
     }
 }
 
-/// The type of the answer, never its content: it may be rows or a link.
-fn broken(name: &str, must_give: &str, got: &JsValue) -> RoundError {
-    let words = format!("{name}() of options.store must give {must_give}, got {}", type_of(got));
+/// The error of a wrong answer. Contains its type and never its content, which may be rows or a
+/// link.
+fn broken(name: &str, must_be: &str, got: &JsValue) -> RoundError {
+    let words = format!("{name}() of options.store must resolve to {must_be}, got {}", type_of(got));
     Error::new(Code::Store, words).into()
 }

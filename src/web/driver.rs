@@ -22,7 +22,7 @@ use super::output::{Status, page_to_js, to_js};
 use super::session::{Committed, Session};
 use super::signal::{aborted, is_offline, online};
 use super::store::copies;
-use super::timers::{now, sleep, within};
+use super::timers::{now, sleep, with_timeout};
 use super::token::TokenOutcome;
 use crate::protocol::applier::PageApplier;
 use crate::protocol::backoff::WaitReason;
@@ -35,56 +35,56 @@ use crate::protocol::time::{Duration, Instant};
 
 type Result<T, E = RoundError> = std::result::Result<T, E>;
 
-/// Where a query's state is stored.
+/// The keys under which a query's state is stored.
 #[derive(Clone)]
 pub struct Keys {
-    /// Of its record and rows.
+    /// The key of its record and rows.
     pub query: String,
-    /// Of the throttle time of its scope.
+    /// The key of the throttle time of its scope of limits.
     pub throttle: String,
 }
 
 /// One round.
 pub struct Driver {
-    /// Also read by whoever asks for the report. Borrowed for one synchronous step at a time.
+    /// The state machine. The handle reads its report. Borrowed for one synchronous step at a time.
     pub round: Rc<RefCell<Round>>,
-    /// Of its client.
+    /// What the rounds of its client share.
     pub session: Rc<Session>,
-    /// Where its state is stored.
+    /// The keys of its state.
     pub keys: Keys,
-    /// Its scope of limits.
+    /// The limiter of its scope.
     pub limiter: Rc<Limiter>,
-    /// Fires when the round is to stop.
+    /// Stops the round when it fires.
     pub signal: AbortSignal,
     /// The lock, the status and the listeners, on the side of the facade.
     pub host: RoundHost,
     /// The consumer who iterates the round.
     pub consumer: Producer,
-    /// The page at hand.
+    /// The current page.
     pub page: PageApplier<Json>,
-    /// For the next request.
+    /// The token of the next request.
     pub token: String,
-    /// Of the last request, until a page of it is committed.
+    /// The id of the last request, until its page is committed.
     pub client_request_id: Option<String>,
-    /// Of the page that is to be committed.
+    /// The acknowledgement of the page that is to be committed.
     pub acknowledgement: Option<Acknowledgement>,
     /// The promise of the listeners of the last commit, or undefined.
     pub listeners: JsValue,
     /// The revision of the stored throttle time.
     pub throttle_revision: Option<String>,
-    /// Where the sweep is.
+    /// The position of the sweep.
     pub swept: Cursor,
-    /// What the caller's `fetch` threw last, if it gave no response since.
+    /// The last error of the caller's `fetch`; undefined after a response.
     pub thrown: JsValue,
 }
 
 impl Driver {
-    /// Runs the round until it ends or is stopped, and tells everybody how it ended.
+    /// Runs the round until it ends or is stopped, and reports how it ended.
     pub async fn drive(mut self) {
         let (signal, consumer) = (self.signal.clone(), self.consumer.clone());
         let result = match select(pin!(stopped(&signal, &consumer)), pin!(self.run())).await {
             Either::Left((error, _)) => Err(error),
-            // Whatever the caller's own functions threw after they had stopped the round.
+            // An error of the caller's functions does not matter after they have stopped the round.
             Either::Right((Err(_), _)) if signal.aborted() => {
                 Err(RoundError::Aborted(get(&signal, "reason")))
             }
@@ -95,7 +95,7 @@ impl Driver {
 
     async fn run(&mut self) -> Result<()> {
         settled(self.host.begin().into()).await.map_err(RoundError::Foreign)?;
-        // A commit of an earlier round of this query, which was stopped, is ahead of this one.
+        // Waits for a commit of an earlier round of this query, which was stopped during it.
         self.session.commits_settled(&self.keys.query).await;
         let mut input = Input::Begin;
         loop {
@@ -168,8 +168,8 @@ impl Driver {
         .await
     }
 
-    /// One request: waits for a permit and for what throttling and the documented limits ask, sends
-    /// it, reads the answer.
+    /// Runs one request: waits for a permit, for the throttle time and for the documented limits,
+    /// sends the request and reads the answer.
     async fn fetch(
         &mut self,
         url: &str,
@@ -205,9 +205,9 @@ impl Driver {
         self.client_request_id = Some(id.clone());
         let input = match get.send().await? {
             Answer::Body(body) => accept(&mut self.page, body),
-            Answer::Strange(what) => Input::Malformed(what),
+            Answer::Malformed(what) => Input::Malformed(what),
             Answer::Refused(refusal) => Input::Refused(refusal),
-            Answer::Lost(lost, thrown) => {
+            Answer::NoResponse(lost, thrown) => {
                 self.thrown = thrown;
                 return Ok(Input::Unreachable(lost));
             }
@@ -220,7 +220,8 @@ impl Driver {
         Ok(input)
     }
 
-    /// Another tab, or this one before a reload, may have been throttled.
+    /// Reads the stored throttle time: another tab, or this one before a reload, may have written
+    /// it.
     async fn read_throttle(&mut self) -> Result<()> {
         let stored = self.session.store().await?.throttle(&self.keys.throttle).await?;
         self.throttle_revision = stored.as_ref().map(|stored| stored.revision.clone());
@@ -274,9 +275,9 @@ impl Driver {
         status.wait_reason = Some(reason.as_str());
         self.tell(&status);
         if reason == WaitReason::Offline {
-            // The network may be back before its event is listened to.
+            // The network may be back before this listens to its event.
             if is_offline() {
-                within(span, online()).await;
+                with_timeout(span, online()).await;
             }
         } else {
             sleep(span).await;

@@ -1,4 +1,4 @@
-//! How a round ends without a result, and what JavaScript gets to see of it.
+//! The errors of a round, and how they become JavaScript values.
 
 use js_sys::{Function, Object};
 use wasm_bindgen::{JsCast, JsValue};
@@ -8,12 +8,12 @@ use super::output::{report_to_js, to_js};
 use crate::protocol::error::{Code, Error};
 use crate::protocol::report::Report;
 
-/// Why a round ended without a result.
+/// The error that ended a round.
 #[derive(Debug)]
 pub enum RoundError {
     /// An error of this crate, and the JavaScript value that caused it.
     Failed(Box<Error>, JsValue),
-    /// A `DeltaError` that the caller's store threw: it is handed on as it is.
+    /// A `DeltaError` that the caller's store threw: it is thrown on unchanged.
     Foreign(JsValue),
     /// The caller's signal fired, or its client was closed: the reason, untouched.
     Aborted(JsValue),
@@ -25,24 +25,26 @@ impl From<Box<Error>> for RoundError {
     }
 }
 
-/// Whether a value is a `DeltaError`. By its shape: it may be of another copy of this package.
+/// Whether a value is a `DeltaError`. Checked by its shape: it may be of another copy of the
+/// package.
 pub fn is_delta_error(value: &JsValue) -> bool {
     get_string(value, "name").as_deref() == Some("DeltaError") && get_string(value, "code").is_some()
 }
 
-/// The error of calls on a client that was closed.
+/// The error of calls on a closed client.
 pub fn closed() -> Box<Error> {
     let words = "this client is closed (by close() or forget(), or because another tab deleted or upgraded its database); open another one with openDelta()";
     Error::new(Code::Closed, words)
 }
 
-/// The error of an acknowledgement whose round is over.
+/// The error of an acknowledgement after the consumer has left the round.
 pub fn left() -> Box<Error> {
     let words = "the round was left before this page was acknowledged; the next round delivers it again";
     Error::retryable(Code::Aborted, words)
 }
 
-/// Makes `DeltaError`s. The class lives in JavaScript, where `class … extends Error` works.
+/// Makes `DeltaError`s by a function of the facade: Rust cannot define a class that extends
+/// `Error`.
 #[derive(Clone)]
 pub struct ErrorFactory(Function);
 
@@ -52,13 +54,13 @@ impl ErrorFactory {
         Self(make)
     }
 
-    /// What a promise rejects with: a `DeltaError` with the report of its round, or the reason of
-    /// an abort.
+    /// Returns what a promise rejects with: a `DeltaError` with the report of its round, or the
+    /// reason of an abort.
     pub fn error_to_js(&self, error: RoundError, report: Option<&Report>) -> JsValue {
         match error {
             RoundError::Aborted(reason) => reason,
             RoundError::Foreign(error) => {
-                // The error may be frozen: it then stays without a report.
+                // A frozen error gets no report.
                 if let (Some(report), Some(object)) = (report, error.dyn_ref::<Object>())
                     && Object::is_extensible(object)
                 {

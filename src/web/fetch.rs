@@ -1,8 +1,8 @@
 //! One GET. The only place that puts a token on a request.
 //!
-//! The parts of a request are gloo-net's. Its `send()` and its Response are not used: they tell a
-//! Response by `instanceof`, panic on what is none, which a Response or an Error of another realm
-//! is, and catch nothing that a response of the caller's `fetch` throws.
+//! Request and headers are gloo-net's. Its `send()` and `Response` are not used: they recognize a
+//! Response by `instanceof`, panic on anything else, such as a Response or an Error of another
+//! realm, and do not catch what a response of the caller's `fetch` throws.
 
 use gloo_net::http::{Headers, Request};
 use js_sys::{Function, JSON, JsString, Math, Object};
@@ -14,7 +14,7 @@ use super::error::RoundError;
 use super::js::{self, apply, call, get, get_number, get_string, set, settled, type_of};
 use super::json::Json;
 use super::signal::is_offline;
-use super::timers::within;
+use super::timers::with_timeout;
 use crate::protocol::challenge::claims;
 use crate::protocol::endpoint::{Endpoint, redacted};
 use crate::protocol::error::{Code, Error, Result};
@@ -24,16 +24,16 @@ use crate::protocol::refusal::Refusal;
 use crate::protocol::round::NoResponse;
 use crate::protocol::time::Duration;
 
-/// What came back.
+/// The answer to a request.
 pub enum Answer {
     /// A good status and a JSON body.
     Body(Json),
-    /// A good status and something else.
-    Strange(Malformed),
+    /// A good status and a body that is not JSON.
+    Malformed(Malformed),
     /// Another status.
     Refused(Box<Refusal>),
-    /// Nothing, or part of it; and what the caller's own `fetch` threw.
-    Lost(NoResponse, JsValue),
+    /// No response, or an incomplete one; and the error of the caller's own `fetch`.
+    NoResponse(NoResponse, JsValue),
 }
 
 /// A GET before it is sent.
@@ -42,17 +42,17 @@ pub struct Get<'a> {
     pub endpoint: &'a Endpoint,
     /// The caller's own `fetch`, if there is one.
     pub custom: Option<&'a Function>,
-    /// Where to.
+    /// The URL.
     pub url: &'a str,
-    /// Goes into the one header, and nowhere else.
+    /// Goes into the Authorization header and nowhere else.
     pub token: &'a str,
     /// The values of the Prefer header.
     pub prefer: &'a [String],
     /// Further headers of the query.
     pub headers: &'a [(&'static str, &'static str)],
-    /// The time without a sign of life after which the request is cut.
+    /// Milliseconds without headers or a byte of the body after which the request is aborted.
     pub timeout: Duration,
-    /// Its name in Graph's logs.
+    /// The id of the request in Graph's logs.
     pub client_request_id: &'a str,
 }
 
@@ -65,7 +65,7 @@ extern "C" {
     fn parse(text: &JsString) -> std::result::Result<JsValue, JsValue>;
 }
 
-/// Aborts the request when it is given up.
+/// Aborts the request when it is dropped.
 struct AbortOnDrop(AbortController);
 
 impl Drop for AbortOnDrop {
@@ -80,20 +80,20 @@ impl Get<'_> {
         self.check_origin()?;
         let controller = AbortController::new()
             .map_err(|_| Error::new(Code::Internal, "this host has no AbortController"))?;
-        // Dropped last: the futures below let go of the request before it is aborted.
+        // Dropped last: the futures below are dropped before the request is aborted.
         let _guard = AbortOnDrop(controller.clone());
         let response = match self.start(&controller) {
-            Ok(started) => within(self.timeout, settled(started)).await,
+            Ok(started) => with_timeout(self.timeout, settled(started)).await,
             Err(thrown) => Some(Err(thrown)),
         };
         match response {
-            None => Ok(Answer::Lost(NoResponse::Timeout, JsValue::UNDEFINED)),
+            None => Ok(Answer::NoResponse(NoResponse::Timeout, JsValue::UNDEFINED)),
             Some(Err(thrown)) => self.no_response(thrown),
             Some(Ok(response)) => self.read(response).await,
         }
     }
 
-    /// The protocol has checked the link by its text; the host's own parser has the last word.
+    /// Checks the origin with the host's URL parser. The protocol has checked the link as a string.
     fn check_origin(&self) -> Result<()> {
         let origin = Url::new(self.url).map(|url| url.origin()).unwrap_or_default();
         if origin == self.endpoint.origin() {
@@ -139,34 +139,34 @@ impl Get<'_> {
         init.set_headers(&self.headers().into_raw());
         init.set_signal(Some(&signal));
         let raw = web_sys::Request::new_with_str_and_init(self.url, &init).or_else(|_| {
-            // jsdom's AbortSignal is none for Node's Request: the request is then given up without
-            // being aborted.
+            // Node's Request refuses an AbortSignal of jsdom. Such a request cannot be aborted.
             init.set_signal(None);
             web_sys::Request::new_with_str_and_init(self.url, &init)
         })?;
         host_fetch(&Request::from(raw).into())
     }
 
-    /// There is no answer, or it was cut off. A defect of the caller's `fetch` is told as such:
-    /// another attempt would meet it again.
+    /// The request failed without a complete response. A programming error of the caller's `fetch`
+    /// ends the round: another attempt would fail in the same way.
     fn no_response(&self, thrown: JsValue) -> std::result::Result<Answer, RoundError> {
         let error = js::thrown(&thrown);
         if self.custom.is_some() && error.is_programming_error() {
             let words = format!(
-                "options.fetch failed with a {} ({}); it is a defect of that function, see cause",
+                "options.fetch failed with a {} ({}); this is a defect of that function, see cause",
                 error.name,
                 redact(&error.message, 200)
             );
             return Err(RoundError::Failed(Error::new(Code::BadRequest, words), thrown));
         }
-        // What a host throws may name the link.
+        // The error of the host's own `fetch` may contain the link.
         let thrown = if self.custom.is_some() { thrown } else { JsValue::UNDEFINED };
-        Ok(Answer::Lost(if is_offline() { NoResponse::Offline } else { NoResponse::Network }, thrown))
+        Ok(Answer::NoResponse(if is_offline() { NoResponse::Offline } else { NoResponse::Network }, thrown))
     }
 
     async fn read(&self, response: JsValue) -> std::result::Result<Answer, RoundError> {
         let headers = get(&response, "headers");
-        // By shape: a Response of another realm, or of another library, is not an instance of ours.
+        // Checked by its shape: a Response of another realm or library is not an `instanceof` the
+        // global.
         let status = get_number(&response, "status").and_then(status_code);
         let is_response = get(&response, "text").is_function() && get(&headers, "get").is_function();
         let Some(status) = status.filter(|_| is_response) else {
@@ -186,29 +186,29 @@ impl Get<'_> {
         let is_ok = (200..300).contains(&status);
         match body {
             Body::Cut if is_ok => self.no_response(JsValue::UNDEFINED),
-            Body::Stalled if is_ok => Ok(Answer::Lost(NoResponse::Timeout, JsValue::UNDEFINED)),
+            Body::Stalled if is_ok => Ok(Answer::NoResponse(NoResponse::Timeout, JsValue::UNDEFINED)),
             Body::Text(text) if is_ok => Ok(parse(&text).map_or_else(
-                |_| Answer::Strange(Malformed::from_body(&beginning(&text))),
+                |_| Answer::Malformed(Malformed::from_body(&beginning(&text))),
                 |value| Answer::Body(Json(value)),
             )),
-            Body::NotUtf8 if is_ok => Ok(Answer::Strange(Malformed::NotUtf8)),
+            Body::NotUtf8 if is_ok => Ok(Answer::Malformed(Malformed::NotUtf8)),
             body => Ok(Answer::Refused(Box::new(refusal(status, &headers, body)))),
         }
     }
 }
 
-/// A number that is a status of HTTP.
+/// Returns a number as an HTTP status, if it is one. 0 is the status of an opaque redirect.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number up to 599")]
 fn status_code(number: f64) -> Option<u16> {
     ((200.0..600.0).contains(&number) && number.fract() == 0.0 || number == 0.0).then_some(number as u16)
 }
 
-/// An error status. Data under it is not read (graph-facts 4); an error without a body is still its
-/// status.
+/// Reads a response with an error status. Its body is read only as an error, never as a page
+/// (graph-facts 4).
 fn refusal(status: u16, headers: &JsValue, body: Body) -> Refusal {
-    // Headers of a custom `fetch` may throw, or give anything.
+    // The headers of a custom `fetch` may throw, or return any value.
     let header = |name: &str| call(headers, "get", &[&name.into()]).ok()?.as_string();
-    let (json, strange) = match body {
+    let (json, malformed) = match body {
         Body::Text(text) => match parse(&text) {
             Ok(value) => (Some(Json(value)), None),
             Err(_) => (None, Some(Malformed::from_body(&beginning(&text)))),
@@ -217,19 +217,19 @@ fn refusal(status: u16, headers: &JsValue, body: Body) -> Refusal {
         Body::Cut | Body::Stalled => (None, None),
     };
     let mut refusal = Refusal::read(status, json.as_ref());
-    refusal.strange = strange;
+    refusal.strange = malformed;
     refusal.retry_after = header("Retry-After");
     refusal.location = header("Location");
     refusal.request_id = header("request-id").map(|id| redact_name(&id)).or(refusal.request_id);
-    // Whoever gets the claims hands them on as JSON.
+    // MSAL parses the claims as JSON.
     refusal.claims = header("WWW-Authenticate")
         .and_then(|header| claims(&header))
         .filter(|claims| JSON::parse(claims).is_ok());
     refusal
 }
 
-/// A fresh UUID of version 4. It is a name for a log, not a secret, so the host's plain random
-/// numbers will do: `crypto` is missing in insecure pages.
+/// Makes a UUID of version 4. It identifies a request in logs and is not a secret, so
+/// `Math.random()` suffices: insecure pages have no `crypto`.
 pub fn client_request_id() -> String {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below 256")]
     let random = std::array::from_fn(|_| (Math::random() * 256.0) as u8);

@@ -1,5 +1,5 @@
-//! Requests and transactions of IndexedDB as futures. Errors are what IndexedDB throws,
-//! unexplained.
+//! Requests and transactions of IndexedDB as futures. Errors are the exceptions of IndexedDB,
+//! without an explanation.
 
 use std::cell::Cell;
 use std::pin::pin;
@@ -33,7 +33,7 @@ extern "C" {
 /// A callback that sends one value.
 type Listener = Closure<dyn FnMut()>;
 
-/// A transaction that has begun. Dropping it aborts it, unless it is done.
+/// A transaction that has begun. Dropping it aborts it, unless it has ended.
 pub struct Transaction {
     /// The host's object.
     pub raw: IdbTransaction,
@@ -43,11 +43,11 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    /// Begins one. `running` tells those who wait that it is in flight.
+    /// Begins a transaction. `running` marks it as in flight until it is dropped.
     pub fn begin(database: &Database, stores: &[&str], mode: &str, running: Running) -> IdbResult<Self> {
         let options = Object::new();
-        // Rows and record fall or stand together either way; after a power cut the round goes on a
-        // page earlier.
+        // The transaction is atomic also with relaxed durability. After a power cut, the round
+        // continues one page earlier.
         set(&options, "durability", &"relaxed".into());
         let stores: Array = stores.iter().map(|name| JsValue::from_str(name)).collect();
         let raw = database.begin(&stores, mode, &options)?;
@@ -71,7 +71,7 @@ impl Transaction {
         self.raw.object_store(name)
     }
 
-    /// Waits until it is complete, or fails with why it was aborted.
+    /// Waits until it is complete. Fails with the reason of an abort.
     pub async fn end(mut self) -> IdbResult<()> {
         (&mut self.end).await.unwrap_or(Err(JsValue::NULL))
     }
@@ -81,13 +81,13 @@ impl Drop for Transaction {
     fn drop(&mut self) {
         self.raw.set_oncomplete(None);
         self.raw.set_onabort(None);
-        // One that is done says so by an exception.
+        // Throws if the transaction has ended.
         let _ = self.raw.abort();
     }
 }
 
-/// Waits for the success of a request, and gives its result. The transaction lives on: its next
-/// requests are issued in the event of this one.
+/// Waits for a request and returns its result. The transaction stays active: the caller issues its
+/// next requests in the same event.
 pub async fn succeeded(request: &IdbRequest) -> IdbResult<JsValue> {
     let (sender, receiver) = oneshot::channel();
     let sender = Rc::new(Cell::new(Some(sender)));
@@ -105,7 +105,7 @@ pub async fn succeeded(request: &IdbRequest) -> IdbResult<JsValue> {
     receiver.await.unwrap_or(Err(JsValue::NULL))
 }
 
-/// The listeners of a request, as long as somebody waits for it.
+/// The listeners of a request. Dropping this value removes them.
 struct Listening {
     request: IdbRequest,
     _listeners: [Listener; 2],
@@ -118,13 +118,13 @@ impl Drop for Listening {
     }
 }
 
-/// How an opening or a deletion ended.
+/// The result of an opening or a deletion.
 pub enum Opening {
     /// With its result.
     Done(JsValue),
     /// With an error.
     Failed(JsValue),
-    /// Another connection is in the way. The request goes on once that is gone.
+    /// Another connection blocks it. The request continues once that is closed.
     Blocked,
 }
 
@@ -143,7 +143,7 @@ pub async fn unblocked(request: &IdbOpenDbRequest) -> Opening {
     opening
 }
 
-/// Closes a database whose blocked opening succeeds after all: nobody else is there to do it.
+/// Closes a database whose blocked opening succeeds later, after its caller has got an error.
 pub fn close_when_opened(request: &IdbOpenDbRequest, upgrade: Listener) {
     let late = {
         let request = request.clone();
@@ -159,7 +159,7 @@ pub fn close_when_opened(request: &IdbOpenDbRequest, upgrade: Listener) {
 
 fn send<T>(sender: &Cell<Option<oneshot::Sender<T>>>, value: T) {
     if let Some(sender) = sender.take() {
-        // Whoever waited may be gone.
+        // The receiver may have been dropped.
         let _ = sender.send(value);
     }
 }
@@ -174,19 +174,19 @@ pub fn list(request: &IdbRequest) -> IdbResult<Vec<JsValue>> {
 }
 
 /// The key of a row.
-pub fn place(key: &str, id: &str) -> JsValue {
+pub fn row_key(key: &str, id: &str) -> JsValue {
     Array::of2(&key.into(), &id.into()).into()
 }
 
-/// The rows of a query: arrays sort behind every string. No row has the key of the array alone, so
-/// leaving the lower end out is right either way.
+/// The key range of a query's rows. The upper bound works because arrays sort after every string.
+/// The lower bound is exclusive: without `after` it is a key that no row has.
 pub fn range(key: &str, after: Option<&str>) -> IdbResult<IdbKeyRange> {
-    let lower = after.map_or_else(|| Array::of1(&key.into()).into(), |after| place(key, after));
+    let lower = after.map_or_else(|| Array::of1(&key.into()).into(), |after| row_key(key, after));
     let upper = Array::of2(&key.into(), &Array::new());
     IdbKeyRange::bound_with_lower_open_and_upper_open(&lower, &upper, true, true)
 }
 
-/// The requests for the keys and the rows of a chunk.
+/// Requests the keys and the rows of a chunk.
 pub fn chunk(
     items: &IdbObjectStore,
     key: &str,
@@ -200,8 +200,8 @@ pub fn chunk(
     ))
 }
 
-/// The rows of a chunk, by id.
-pub fn pairs(keys: &IdbRequest, rows: &IdbRequest) -> IdbResult<Vec<(String, JsValue)>> {
-    let ids = list(keys)?.into_iter().map(|place| place.unchecked_ref::<Array>().get(1).as_string());
+/// Returns the rows of a chunk with their ids.
+pub fn rows_with_ids(keys: &IdbRequest, rows: &IdbRequest) -> IdbResult<Vec<(String, JsValue)>> {
+    let ids = list(keys)?.into_iter().map(|key| key.unchecked_ref::<Array>().get(1).as_string());
     Ok(ids.zip(list(rows)?).filter_map(|(id, row)| Some((id?, row))).collect())
 }

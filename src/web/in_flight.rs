@@ -1,4 +1,4 @@
-//! Work that others wait for: commits and transactions that have begun.
+//! Counts work in flight, such as commits and transactions, so that others can wait for its end.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -15,14 +15,14 @@ struct State {
     waiting: Vec<Waker>,
 }
 
-/// One piece of work. Dropping it ends it.
+/// One piece of work. Dropping this value marks its end.
 pub struct Running {
     state: Rc<RefCell<State>>,
     name: Rc<str>,
 }
 
 impl InFlight {
-    /// Notes that work of this name has begun.
+    /// Registers work under this name.
     pub fn begin(&self, name: &str) -> Running {
         let name: Rc<str> = name.into();
         self.0.borrow_mut().names.push(Rc::clone(&name));

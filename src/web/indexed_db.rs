@@ -1,9 +1,9 @@
-//! One database an account: `state` holds a record for each query, `items` a row for each item
-//! under `[query, id]`, so that the mirror of one query is one key range; `used` tells when a query
-//! was last in use.
+//! The store on IndexedDB, with one database per account. The object store `state` has a record for
+//! each query, `items` a row for each item under `[query, id]`, so that the mirror of one query is
+//! one key range, and `used` the time when each query was last in use.
 //!
-//! A page and its record are one transaction. All its requests are issued before its end is
-//! awaited.
+//! A page and its record are written in one transaction, whose requests are all issued before its
+//! end is awaited.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
@@ -17,7 +17,7 @@ use web_sys::{AbortController, IdbDatabase, IdbFactory};
 use super::batch::{Batch, CHUNK};
 use super::error::closed;
 use super::idb::{
-    Database, IdbResult, Opening, Transaction, chunk, close_when_opened, list, pairs, place, range,
+    Database, IdbResult, Opening, Transaction, chunk, close_when_opened, list, range, row_key, rows_with_ids,
     succeeded, unblocked,
 };
 use super::in_flight::InFlight;
@@ -40,30 +40,29 @@ const WRITE: &str = "readwrite";
 const UNUSED: Duration = Duration::from_millis(30.0 * 86_400_000.0);
 /// How often a connection that the browser has cut is opened anew for one piece of work.
 const REOPENINGS: usize = 3;
-/// Queries purged at one opening.
+/// The most queries that one opening purges.
 const PURGED: usize = 20;
 
 /// An open database.
 pub struct IndexedDb(Rc<Connection>);
 
 struct Connection {
-    /// Replaced where the browser has cut it.
+    /// Replaced when the browser has closed the connection.
     database: RefCell<Database>,
-    /// Closes the database when it fires, which it also does when the instance ends: engine.js
-    /// keeps all controllers. The database of an instance that has ended would else block its own
-    /// deletion.
+    /// Closes the database when it is aborted. engine.js aborts all controllers of an instance that
+    /// a defect ends: its database would otherwise block a deletion.
     closing: RefCell<AbortController>,
-    /// How often it was replaced.
+    /// How often the database was replaced.
     reopened: Cell<u32>,
     name: String,
-    /// All keys of the account begin with it.
+    /// The prefix of all keys of the account.
     prefix: String,
-    /// Set by `close()`, and when the browser or another tab takes the connection away.
+    /// Set by `close()`, and when the browser or another tab closes the connection.
     is_closed: Cell<bool>,
-    /// Called once the connection is closed, however that came.
+    /// Called when the connection is closed for any reason.
     on_closed: Function,
     now: Clock,
-    /// The queries of this page.
+    /// The keys of the queries of this page.
     touched: RefCell<HashSet<String>>,
     transactions: InFlight,
     /// The purge that this opening began.
@@ -75,8 +74,9 @@ struct Connection {
 pub type Clock = fn() -> Instant;
 
 impl IndexedDb {
-    /// Opens the database of an account, making or upgrading it. `prefix` begins all its keys.
-    /// `on_closed` is called when the connection is closed, by [`Self::close`] or by the browser.
+    /// Opens the database of an account; creates or upgrades it if necessary. `prefix` is the
+    /// prefix of all its keys. `on_closed` is called when [`Self::close`] or the browser closes the
+    /// connection.
     pub async fn open(account: &str, prefix: &str, on_closed: Function, now: Clock) -> Result<Self> {
         let name = format!("deltalink | {account}");
         let database = open_database(&name).await?;
@@ -97,7 +97,7 @@ impl IndexedDb {
         connection.listen();
         let (purging, running) = (Rc::clone(&connection), connection.purging.begin("purge"));
         spawn_local(async move {
-            // A purge that fails is tried again at the next opening.
+            // After a failure, the next opening purges again.
             let _ = purging.purge(now()).await;
             drop(running);
         });
@@ -111,12 +111,12 @@ impl IndexedDb {
 
     /// The state under a key; undefined if there is none.
     pub async fn load(&self, key: &str) -> Result<JsValue> {
-        self.0.repeated(async || self.0.load(key).await).await
+        self.0.with_reconnect(async || self.0.load(key).await).await
     }
 
     /// The rows of these ids, in their order; undefined for each that is missing.
     pub async fn rows(&self, key: &str, ids: &[&str]) -> Result<Vec<JsValue>> {
-        self.0.repeated(async || self.0.rows(key, ids).await).await
+        self.0.with_reconnect(async || self.0.rows(key, ids).await).await
     }
 
     /// Writes a batch in one transaction. False, and nothing written, if another revision is
@@ -124,9 +124,9 @@ impl IndexedDb {
     pub async fn commit(&self, key: &str, batch: Batch) -> Result<bool> {
         let tries = Cell::new(0);
         self.0
-            .repeated(async || {
+            .with_reconnect(async || {
                 let is_first = tries.replace(tries.get() + 1) == 0;
-                // The one that was cut off may have happened: the revision tells.
+                // The first attempt may have succeeded before the connection broke.
                 if !is_first
                     && get_string(&self.0.load(key).await?, "revision").as_deref()
                         == Some(batch.revision.as_str())
@@ -140,12 +140,12 @@ impl IndexedDb {
 
     /// At most `limit` rows after an id.
     pub async fn scan(&self, key: &str, after: Option<&str>, limit: u32) -> Result<Vec<(String, JsValue)>> {
-        self.0.repeated(async || self.0.scan(key, after, limit).await).await
+        self.0.with_reconnect(async || self.0.scan(key, after, limit).await).await
     }
 
     /// Every row as of one moment.
     pub async fn all(&self, key: &str) -> Result<Vec<(String, JsValue)>> {
-        self.0.repeated(async || self.0.all(key).await).await
+        self.0.with_reconnect(async || self.0.all(key).await).await
     }
 
     /// Deletes what is stored under keys that begin with `prefix`; of the whole account, the
@@ -154,10 +154,10 @@ impl IndexedDb {
         if prefix == self.0.prefix {
             return self.0.delete().await;
         }
-        self.0.repeated(async || self.0.clear(prefix).await).await
+        self.0.with_reconnect(async || self.0.clear(prefix).await).await
     }
 
-    /// Notes that a query is in use. It is written down once a day; failing to does no harm.
+    /// Records that a query is in use. Writes at most once a day; a failure is ignored.
     pub fn touch(&self, key: &str) {
         let (connection, key) = (Rc::clone(&self.0), key.to_owned());
         connection.touched.borrow_mut().insert(key.clone());
@@ -166,15 +166,16 @@ impl IndexedDb {
         });
     }
 
-    /// Waits until the purge that the opening began has ended.
+    /// Waits for the purge that the opening has begun.
     pub async fn purged(&self) {
         self.0.purging.all_settled().await;
     }
 }
 
 impl Connection {
-    /// Another tab wants to upgrade or delete the database, which holding on would block; or the
-    /// browser has closed it: Safari in the background, or a user who cleared the site's data.
+    /// Closes the connection when another tab wants to upgrade or delete the database, which an
+    /// open connection would block, and when the browser has closed it (Safari in the background,
+    /// or a user who cleared the site's data).
     fn listen(self: &Rc<Self>) {
         let connection = Rc::downgrade(self);
         let close = Closure::<dyn FnMut()>::new(move || {
@@ -202,21 +203,22 @@ impl Connection {
         self.closing.borrow().abort();
     }
 
-    /// Does `work`, and again on a new connection where the browser has cut this one: Safari and
-    /// iOS do in the background, without an event, and every transaction of the old connection then
-    /// fails.
-    async fn repeated<T>(&self, work: impl AsyncFn() -> IdbResult<T>) -> Result<T> {
+    /// Does `work`, again on a new connection if the browser has closed this one. Safari does so in
+    /// the background, without an event; every transaction of the old connection then fails.
+    async fn with_reconnect<T>(&self, work: impl AsyncFn() -> IdbResult<T>) -> Result<T> {
         for _ in 0..REOPENINGS {
             let before = self.reopened.get();
             match work().await {
-                Err(failure) if !self.is_closed.get() && is_cut(&failure) => self.reopen(before).await?,
+                Err(failure) if !self.is_closed.get() && is_disconnected(&failure) => {
+                    self.reopen(before).await?
+                }
                 result => return self.explained(result),
             }
         }
         self.explained(work().await)
     }
 
-    /// Opens the database anew, unless another reader has done so meanwhile.
+    /// Opens the database again, unless another operation has done so meanwhile.
     async fn reopen(&self, before: u32) -> Result<()> {
         if self.reopened.get() == before {
             let database = open_database(&self.name).await?;
@@ -244,7 +246,7 @@ impl Connection {
 
     fn begin(&self, stores: &[&str], mode: &str) -> IdbResult<Transaction> {
         if self.is_closed.get() {
-            // Explained as what it is.
+            // `explained()` turns this into the error `closed`.
             return Err(JsValue::NULL);
         }
         Transaction::begin(&self.database.borrow(), stores, mode, self.transactions.begin(mode))
@@ -260,13 +262,13 @@ impl Connection {
     async fn rows(&self, key: &str, ids: &[&str]) -> IdbResult<Vec<JsValue>> {
         let transaction = self.begin(MIRROR, READ)?;
         let items = transaction.store(ITEMS)?;
-        let requests: Vec<_> = ids.iter().map(|id| items.get(&place(key, id))).collect::<IdbResult<_>>()?;
+        let requests: Vec<_> = ids.iter().map(|id| items.get(&row_key(key, id))).collect::<IdbResult<_>>()?;
         transaction.end().await?;
         requests.iter().map(|request| request.result()).collect()
     }
 
-    /// Everything is written at once, and taken back if the revision, which is read before, turns
-    /// out to be another one.
+    /// Issues all writes without waiting for the stored revision, and aborts the transaction if
+    /// that revision is not the expected one.
     async fn commit(&self, key: &str, batch: &Batch) -> IdbResult<bool> {
         let transaction = self.begin(MIRROR, WRITE)?;
         let (states, items) = (transaction.store(STATE)?, transaction.store(ITEMS)?);
@@ -285,10 +287,10 @@ impl Connection {
         };
         stored.set_onsuccess(Some(compare.as_ref().unchecked_ref()));
         for (id, row) in &batch.put {
-            items.put_with_key(row, &place(key, id))?;
+            items.put_with_key(row, &row_key(key, id))?;
         }
         for id in &batch.remove {
-            items.delete(&place(key, id))?;
+            items.delete(&row_key(key, id))?;
         }
         states.put_with_key(&batch.state, &key.into())?;
         let end = transaction.end().await;
@@ -300,11 +302,11 @@ impl Connection {
         let transaction = self.begin(MIRROR, READ)?;
         let (keys, rows) = chunk(&transaction.store(ITEMS)?, key, after, limit)?;
         transaction.end().await?;
-        pairs(&keys, &rows)
+        rows_with_ids(&keys, &rows)
     }
 
-    /// In one transaction, chunk by chunk: one answer of all would fail in Firefox beyond some 100
-    /// MB.
+    /// Reads in one transaction, chunk by chunk: Firefox fails to return more than about 100 MB at
+    /// once.
     async fn all(&self, key: &str) -> IdbResult<Vec<(String, JsValue)>> {
         let transaction = self.begin(MIRROR, READ)?;
         let items = transaction.store(ITEMS)?;
@@ -312,7 +314,7 @@ impl Connection {
         loop {
             let (keys, rows) = chunk(&items, key, all.last().map(|(id, _)| id.as_str()), CHUNK)?;
             succeeded(&rows).await?;
-            let found = pairs(&keys, &rows)?;
+            let found = rows_with_ids(&keys, &rows)?;
             let is_last = found.len() < CHUNK as usize;
             all.extend(found);
             if is_last {
@@ -378,13 +380,13 @@ impl Connection {
         transaction.end().await
     }
 
-    /// Deletes the database. Other tabs close their connections when they hear of it.
+    /// Deletes the database. The event of the deletion makes other tabs close their connections.
     async fn delete(&self) -> Result<()> {
         self.close();
-        // The browser says that a connection with a running transaction blocks.
+        // A connection with a running transaction would block the deletion.
         self.transactions.all_settled().await;
         let request = factory()?.delete_database(&self.name).map_err(|error| explain(&error))?;
-        let blocked = "something else keeps this account's database open (another tab that does not react, or the developer tools); it is wiped when that lets go";
+        let blocked = "something else keeps this account's database open (another tab that does not react, or the developer tools); it is deleted as soon as that connection is closed";
         match unblocked(&request).await {
             Opening::Done(_) => Ok(()),
             Opening::Failed(error) => Err(explain(&error)),
@@ -403,8 +405,8 @@ impl Drop for Connection {
     }
 }
 
-/// Whether the browser has cut the connection, or could not open it at the moment.
-fn is_cut(failure: &JsValue) -> bool {
+/// Whether the browser has closed the connection, or cannot open it at the moment.
+fn is_disconnected(failure: &JsValue) -> bool {
     matches!(name_of(failure).as_str(), "InvalidStateError" | "UnknownError")
 }
 
@@ -412,8 +414,8 @@ fn name_of(failure: &JsValue) -> String {
     get_string(failure, "name").unwrap_or_default()
 }
 
-/// A failure in its own words.
-fn said(failure: &JsValue) -> String {
+/// The name and the message of a failure.
+fn describe(failure: &JsValue) -> String {
     let name = name_of(failure);
     match get_string(failure, "message") {
         Some(message) if !message.is_empty() => format!("{name}: {message}"),
@@ -422,14 +424,14 @@ fn said(failure: &JsValue) -> String {
     }
 }
 
-fn refused(said: &str) -> Box<Error> {
+fn refused(reason: &str) -> Box<Error> {
     let words = format!(
-        "this browser refuses IndexedDB here ({said}); in a private window, or with storage switched off, name another store: options.store: \"memory\""
+        "this browser refuses IndexedDB here ({reason}); in a private window, or with storage switched off, name another store: options.store: \"memory\""
     );
     Error::new(Code::Store, words)
 }
 
-/// Deletes all that is stored of a query.
+/// Deletes everything that is stored of a query.
 fn wipe(transaction: &Transaction, key: &str) -> IdbResult<()> {
     transaction.store(STATE)?.delete(&key.into())?;
     transaction.store(ITEMS)?.delete(&range(key, None)?.into())?;
@@ -438,7 +440,7 @@ fn wipe(transaction: &Transaction, key: &str) -> IdbResult<()> {
 }
 
 fn factory() -> Result<IdbFactory> {
-    // Reading it may throw where storage is switched off.
+    // Reading the property may throw if storage is switched off.
     let factory = get(&js_sys::global(), "indexedDB");
     if factory.is_object() {
         return Ok(factory.unchecked_into());
@@ -447,7 +449,7 @@ fn factory() -> Result<IdbFactory> {
     Err(Error::new(Code::Store, words))
 }
 
-/// What closes a database when it is aborted, without a call into the wasm.
+/// Returns a controller whose abort closes the database, without a call into the wasm.
 fn closing(database: &Database) -> Result<AbortController> {
     let controller =
         AbortController::new().map_err(|_| Error::new(Code::Internal, "this host has no AbortController"))?;
@@ -457,8 +459,8 @@ fn closing(database: &Database) -> Result<AbortController> {
     Ok(controller)
 }
 
-/// Opens a database. What Chromium calls an internal error of its backing store may be over at the
-/// next try.
+/// Opens a database. Retries an `UnknownError`, Chromium's internal error of its backing store,
+/// which may be temporary.
 async fn open_database(name: &str) -> Result<Database> {
     for _ in 0..REOPENINGS {
         match try_open(name).await {
@@ -469,7 +471,7 @@ async fn open_database(name: &str) -> Result<Database> {
     try_open(name).await.map_err(OpenFailure::explained)
 }
 
-/// Why a database did not open.
+/// The reason why a database did not open.
 enum OpenFailure {
     Thrown(JsValue),
     Explained(Box<Error>),
@@ -478,8 +480,8 @@ enum OpenFailure {
 impl OpenFailure {
     fn explained(self) -> Box<Error> {
         match self {
-            // What the browser says where it has no storage for this page.
-            Self::Thrown(failure) if name_of(&failure) == "InvalidStateError" => refused(&said(&failure)),
+            // The exception of a browser that has no storage for this page.
+            Self::Thrown(failure) if name_of(&failure) == "InvalidStateError" => refused(&describe(&failure)),
             Self::Thrown(failure) => explain(&failure),
             Self::Explained(error) => error,
         }
@@ -494,11 +496,11 @@ async fn try_open(name: &str) -> Result<Database, OpenFailure> {
         Closure::<dyn FnMut()>::new(move || {
             let Ok(database) = request.result() else { return };
             let database: IdbDatabase = database.unchecked_into();
-            // What is there stays, from whatever version.
+            // Existing object stores are kept, from any version.
             let missing = ALL.iter().filter(|name| !database.object_store_names().contains(name));
             let is_failed = missing.map(|name| database.create_object_store(name)).any(|made| made.is_err());
             if is_failed && let Some(transaction) = request.transaction() {
-                // The opening then fails with an AbortError, and what was there before stays.
+                // The opening then fails with an AbortError, and the database stays as it was.
                 let _ = transaction.abort();
             }
         })
@@ -507,7 +509,7 @@ async fn try_open(name: &str) -> Result<Database, OpenFailure> {
     match unblocked(&request).await {
         Opening::Done(database) => Ok(database.unchecked_into()),
         Opening::Failed(error) => Err(OpenFailure::Thrown(error)),
-        // Refused at once, rather than pending for ever.
+        // Fails at once rather than waiting for the other tab.
         Opening::Blocked => {
             close_when_opened(&request, upgrade);
             let words = "another tab holds an older version of this database open; close or reload that tab, then open again";
@@ -516,9 +518,9 @@ async fn try_open(name: &str) -> Result<Database, OpenFailure> {
     }
 }
 
-/// What IndexedDB says, as an error with the way out.
+/// Converts an exception of IndexedDB to an error with advice.
 fn explain(failure: &JsValue) -> Box<Error> {
-    let said = said(failure);
+    let reason = describe(failure);
     match name_of(failure).as_str() {
         "QuotaExceededError" => Error::retryable(
             Code::Quota,
@@ -528,16 +530,16 @@ fn explain(failure: &JsValue) -> Box<Error> {
             Code::Store,
             "the database was made by a newer version of deltalink; reload the page to get that version",
         ),
-        "SecurityError" | "NotAllowedError" => refused(&said),
+        "SecurityError" | "NotAllowedError" => refused(&reason),
         "InvalidStateError" | "UnknownError" => Error::retryable(
             Code::Store,
             format!(
-                "the browser has cut the connection to IndexedDB ({said}), and opening it anew did not help; what was committed last is intact, try again later"
+                "the browser has closed the connection to IndexedDB ({reason}), and opening it again did not help; what was committed last is intact, try again later"
             ),
         ),
         _ => Error::retryable(
             Code::Store,
-            format!("IndexedDB failed ({said}); what was committed last is intact"),
+            format!("IndexedDB failed ({reason}); what was committed last is intact"),
         ),
     }
 }

@@ -1,7 +1,7 @@
-//! Reads and calls JavaScript objects that somebody else made: the caller's token source, store and
-//! options, the results of a custom `fetch`. Everything is looked at by its shape, never by
-//! `instanceof`, and what it throws is caught: a getter that threw through Rust frames would leave
-//! them without their drops.
+//! Reads and calls the caller's JavaScript objects: the token source, the store, the options, the
+//! results of a custom `fetch`. Types are recognized by their shape, never by `instanceof`, which
+//! fails across realms. Exceptions are caught: one that passes through Rust frames would skip their
+//! destructors.
 
 use js_sys::{Array, Date, Function, Object, Promise, Reflect};
 use wasm_bindgen::prelude::*;
@@ -10,35 +10,35 @@ use wasm_bindgen_futures::JsFuture;
 use crate::protocol::thrown::Thrown;
 use crate::protocol::time::Instant;
 
-/// A property; undefined where there is none, and where reading it throws.
+/// Reads a property. Returns undefined if it is missing or if its getter throws.
 pub fn get(object: &JsValue, name: &str) -> JsValue {
     Reflect::get(object, &name.into()).unwrap_or(JsValue::UNDEFINED)
 }
 
-/// A property, if it is a string.
+/// Reads a property that is a string.
 pub fn get_string(object: &JsValue, name: &str) -> Option<String> {
     get(object, name).as_string()
 }
 
-/// A property, if it is a number.
+/// Reads a property that is a number.
 pub fn get_number(object: &JsValue, name: &str) -> Option<f64> {
     get(object, name).as_f64()
 }
 
 /// Sets a property of an object that this crate made.
 pub fn set(object: &Object, name: &str, value: &JsValue) {
-    // Plain objects of our own take any property.
+    // Setting a property of a plain object does not fail.
     let _ = Reflect::set(object, &name.into(), value);
 }
 
-/// An options object with one flag.
+/// Makes an object with one boolean property.
 pub fn flag(name: &str, value: bool) -> JsValue {
     let options = Object::new();
     set(&options, name, &value.into());
     options.into()
 }
 
-/// Calls a method. Fails with what it throws, or with a TypeError where there is no such method.
+/// Calls a method. Fails with what it throws, or with a TypeError if there is no such method.
 pub fn call(object: &JsValue, name: &str, arguments: &[&JsValue]) -> Result<JsValue, JsValue> {
     apply(&get(object, name), object, arguments)
 }
@@ -51,7 +51,7 @@ pub fn apply(function: &JsValue, this: &JsValue, arguments: &[&JsValue]) -> Resu
     }
 }
 
-/// What a value, or a promise of any making, settles to.
+/// Awaits a value, which may be a promise of any implementation.
 pub async fn settled(value: JsValue) -> Result<JsValue, JsValue> {
     JsFuture::from(promise_resolve(&value)?).await
 }
@@ -66,12 +66,12 @@ extern "C" {
     fn promise_resolve(value: &JsValue) -> Result<Promise, JsValue>;
 }
 
-/// Whether a value is an array. Asked of a revoked proxy, JavaScript throws.
+/// Whether a value is an array. A revoked proxy, for which `Array.isArray` throws, is not.
 pub fn is_array(value: &JsValue) -> bool {
     array_is_array(value) == Ok(true)
 }
 
-/// The members of an array; none of anything else, and of one that cannot be read.
+/// Returns the members of an array. Returns none of any other value, or if reading them throws.
 pub fn members(value: &JsValue) -> Vec<JsValue> {
     if is_array(value) {
         array_from(value).map(|array| array.to_vec()).unwrap_or_default()
@@ -80,17 +80,17 @@ pub fn members(value: &JsValue) -> Vec<JsValue> {
     }
 }
 
-/// A copy that serde can read: an object of primitive values and of arrays of them; none of
-/// anything else. The properties in `kept` stay as they are, whatever they are. serde-wasm-bindgen
-/// reads without catching, and writes a value of the wrong type out whole into its error, which can
-/// exhaust the stack.
-pub fn flat(value: &JsValue, kept: &[&str]) -> Option<Object> {
+/// Copies an object of primitive values and of arrays of them, so that serde can read it. Returns
+/// `None` of any other value. The properties in `uncopied` may have any value, which is not copied.
+/// The copy is necessary because serde-wasm-bindgen does not catch exceptions, and formats a value
+/// of the wrong type in full into its error, which can exhaust the stack.
+pub fn flat(value: &JsValue, uncopied: &[&str]) -> Option<Object> {
     let names =
         if value.is_object() && !is_array(value) { Reflect::own_keys(value).ok()? } else { return None };
     let copy = Object::new();
     for name in names.iter().filter_map(|name| name.as_string()) {
         let member = get(value, &name);
-        if !member.is_object() && !member.is_function() || kept.contains(&name.as_str()) {
+        if !member.is_object() && !member.is_function() || uncopied.contains(&name.as_str()) {
             set(&copy, &name, &member);
         } else {
             set(&copy, &name, &flat_list(&member)?.into());
@@ -99,12 +99,12 @@ pub fn flat(value: &JsValue, kept: &[&str]) -> Option<Object> {
     Some(copy)
 }
 
-/// A primitive value as it is, an array of them as a copy; undefined instead of anything else.
+/// Returns a primitive value unchanged and copies an array of them. Returns undefined otherwise.
 pub fn flat_value(value: &JsValue) -> JsValue {
     if value.is_object() { flat_list(value).map_or(JsValue::UNDEFINED, JsValue::from) } else { value.clone() }
 }
 
-/// A copy of an array of primitive values; none of anything else.
+/// Copies an array of primitive values. Returns `None` of any other value.
 pub fn flat_list(value: &JsValue) -> Option<Array> {
     if !is_array(value) {
         return None;
@@ -118,7 +118,7 @@ pub fn is_nullish(value: &JsValue) -> bool {
     value.is_undefined() || value.is_null()
 }
 
-/// What kind of value this is, for messages: its type and never its content, which may be a secret.
+/// Returns the type of a value for a message: never its content, which may be a secret.
 pub fn type_of(value: &JsValue) -> &'static str {
     if value.is_undefined() {
         "undefined"
@@ -139,7 +139,7 @@ pub fn type_of(value: &JsValue) -> &'static str {
     }
 }
 
-/// What tells an error apart.
+/// Reads the properties of an error by which it is classified.
 pub fn thrown(value: &JsValue) -> Thrown {
     let property = |name: &str| get_string(value, name).unwrap_or_default();
     Thrown {

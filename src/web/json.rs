@@ -1,5 +1,5 @@
-//! A JavaScript value as the protocol sees it. Nothing is copied: the items are the objects that
-//! the host's parser made.
+//! JavaScript values as the [`Item`]s of the protocol. Items are not copied: they are the objects
+//! that the host's JSON parser made.
 
 use js_sys::{Array, JSON, Object, Reflect};
 use wasm_bindgen::prelude::*;
@@ -11,7 +11,8 @@ use crate::protocol::item::Item;
 #[derive(Clone, Debug)]
 pub struct Json(pub JsValue);
 
-/// Deeper objects than this are compared by their text, so that no nesting can exhaust the stack.
+/// Objects nested deeper than this are compared as JSON strings, so that they cannot exhaust the
+/// stack.
 const DEPTH: u32 = 64;
 
 impl Item for Json {
@@ -86,12 +87,12 @@ impl Item for Json {
 
 #[wasm_bindgen]
 extern "C" {
-    /// Its own properties only, `__proto__` too: what comes from JSON may be called so.
+    /// Defines own properties, also one with the name `__proto__`, which JSON may contain.
     #[wasm_bindgen(js_namespace = Object, js_name = fromEntries)]
     fn from_entries(entries: &Array) -> JsValue;
     #[wasm_bindgen(js_namespace = Object, catch)]
     fn keys(value: &JsValue) -> Result<Array, JsValue>;
-    /// Puts the properties of both into the target.
+    /// Copies the properties of both objects into the target.
     #[wasm_bindgen(js_namespace = Object, catch)]
     fn assign(target: &JsValue, first: &JsValue, second: &JsValue) -> Result<JsValue, JsValue>;
 }

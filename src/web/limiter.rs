@@ -1,4 +1,4 @@
-//! How many requests of one scope may be in flight at once. The numbers are [`RateLimiter`]'s.
+//! Limits the concurrent requests of one scope, by the numbers of [`RateLimiter`].
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -8,16 +8,15 @@ use futures_channel::oneshot;
 
 use crate::protocol::rate::{RateLimiter, Workload};
 
-/// The requests of one scope: those in flight, and those that wait for a permit in the order of
-/// asking.
+/// The requests of one scope: those in flight, and those that wait for a permit, in their order.
 pub struct Limiter {
-    /// The limits, and what is known of throttling.
+    /// The limits and the throttle time.
     pub rate: RefCell<RateLimiter>,
     in_flight: Cell<u32>,
     waiting: RefCell<VecDeque<oneshot::Sender<()>>>,
 }
 
-/// The right to have one request in flight. Dropping it passes the right on.
+/// The right to have one request in flight. Dropping it releases it to the next request.
 pub struct Permit(Rc<Limiter>);
 
 impl Limiter {
@@ -30,21 +29,21 @@ impl Limiter {
         })
     }
 
-    /// Waits for a permit, first come first served.
+    /// Waits for a permit, in the order of the calls.
     pub async fn acquire(self: &Rc<Self>) -> Permit {
         let (sender, receiver) = oneshot::channel();
         self.waiting.borrow_mut().push_back(sender);
-        self.serve();
-        // From here on dropping this future, before or after the permit came, must pass it on.
+        self.grant();
+        // The ticket releases the permit if this future is dropped after the permit was granted.
         let ticket = Ticket { limiter: self, receiver };
-        ticket.served().await
+        ticket.granted().await
     }
 
-    /// Gives permits to those who wait, as far as the limit allows.
-    fn serve(&self) {
+    /// Grants permits to waiting requests, up to the limit.
+    fn grant(&self) {
         while self.in_flight.get() < self.rate.borrow().limit() {
             let Some(next) = self.waiting.borrow_mut().pop_front() else { return };
-            // One that waits no more is passed over.
+            // A request that was dropped meanwhile is skipped.
             if next.send(()).is_ok() {
                 self.in_flight.set(self.in_flight.get() + 1);
             }
@@ -53,7 +52,7 @@ impl Limiter {
 
     fn release(&self) {
         self.in_flight.set(self.in_flight.get().saturating_sub(1));
-        self.serve();
+        self.grant();
     }
 }
 
@@ -63,14 +62,14 @@ impl Drop for Permit {
     }
 }
 
-/// One who waits.
+/// A request that waits for a permit.
 struct Ticket<'a> {
     limiter: &'a Rc<Limiter>,
     receiver: oneshot::Receiver<()>,
 }
 
 impl Ticket<'_> {
-    async fn served(mut self) -> Permit {
+    async fn granted(mut self) -> Permit {
         // The sender lives in the queue until it has sent.
         let _ = (&mut self.receiver).await;
         Permit(Rc::clone(self.limiter))
@@ -79,7 +78,7 @@ impl Ticket<'_> {
 
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
-        // Served, but nobody took it: the permit goes to the next one.
+        // The permit was granted and not used.
         if let Ok(Some(())) = self.receiver.try_recv() {
             self.limiter.release();
         }

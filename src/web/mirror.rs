@@ -1,4 +1,4 @@
-//! Reads the mirror of one query, beside rounds.
+//! Reads the mirror of one query, also while rounds run.
 
 use js_sys::Array;
 use serde::Serialize;
@@ -16,14 +16,14 @@ use crate::protocol::error::{Code, Error};
 use crate::protocol::record::Record;
 use crate::protocol::series::{Masters, is_side_row, master_rows};
 
-/// Times that a reading is begun again because a commit came between.
-const READINGS: usize = 5;
+/// How often a read is tried again because of a commit during it.
+const READ_ATTEMPTS: usize = 5;
 
 /// The mirror of one query.
 pub struct Mirror<'a> {
-    /// Of the query's client.
+    /// What the queries of its client share.
     pub session: &'a Session,
-    /// Where the query's state is stored.
+    /// The key of the query's state.
     pub key: &'a str,
 }
 
@@ -75,7 +75,7 @@ impl Mirror<'_> {
 
     /// Every item, as of one moment.
     pub async fn all(&self, completes: bool) -> StoreResult<JsValue> {
-        let rows = self.whole().await?;
+        let rows = self.all_rows().await?;
         let items = if completes { complete(&rows, &rows) } else { visible(&rows).collect() };
         Ok(items.into())
     }
@@ -94,7 +94,7 @@ impl Mirror<'_> {
             Ok(to_js(&ChunkOut { items, next }))
         };
         if completes {
-            self.unmoved(read, "read it again when the round has ended").await
+            self.consistent(read, "read it again when the round has ended").await
         } else {
             read().await
         }
@@ -127,14 +127,16 @@ impl Mirror<'_> {
         let mut record = Record { count: None, ..reset_record(&stored) };
         let mut removed: Option<String> = None;
         loop {
-            // What is removed is not scanned again.
+            // The scan begins at the first row each time: those before were removed.
             let rows = self.scan(None, CHUNK).await?;
             let is_last = rows.is_empty();
             let first = rows.first().map(|(id, _)| id.clone());
             if !is_last && first == removed {
-                return Err(
-                    Error::new(Code::Store, "scan() of options.store gives a row that was removed").into()
-                );
+                return Err(Error::new(
+                    Code::Store,
+                    "scan() of options.store returned a row that was removed",
+                )
+                .into());
             }
             removed = first;
             let emptied = Record {
@@ -167,7 +169,7 @@ impl Mirror<'_> {
 
     async fn items_of(&self, ids: &[&str]) -> StoreResult<Vec<JsValue>> {
         let rows = self.session.store().await?.rows(self.key, ids).await?;
-        // A side row is not an item.
+        // Side rows are not items.
         let item = |(id, row): (&&str, JsValue)| {
             if is_side_row(id) { JsValue::UNDEFINED } else { get(&row, "item") }
         };
@@ -188,7 +190,7 @@ impl Mirror<'_> {
     }
 
     /// Every row, as of one moment.
-    async fn whole(&self) -> StoreResult<Rows> {
+    async fn all_rows(&self) -> StoreResult<Rows> {
         if let Some(rows) = self.session.store().await?.all(self.key).await? {
             return Ok(rows);
         }
@@ -204,14 +206,14 @@ impl Mirror<'_> {
                 }
             }
         };
-        self.unmoved(read, "use items(), which reads it in chunks").await
+        self.consistent(read, "use items(), which reads it in chunks").await
     }
 
-    /// Reads until no commit has come between.
-    async fn unmoved<T>(&self, read: impl AsyncFn() -> StoreResult<T>, otherwise: &str) -> StoreResult<T> {
+    /// Reads until no commit has happened during the read.
+    async fn consistent<T>(&self, read: impl AsyncFn() -> StoreResult<T>, otherwise: &str) -> StoreResult<T> {
         let revision = async || Ok::<_, RoundError>(get_string(&self.state().await?, "revision"));
         let mut before = revision().await?;
-        for _ in 0..READINGS {
+        for _ in 0..READ_ATTEMPTS {
             let found = read().await?;
             let after = revision().await?;
             if after == before {
@@ -224,7 +226,7 @@ impl Mirror<'_> {
     }
 }
 
-/// The items of rows that are in the mirror, not beside it.
+/// The items of rows, without the side rows.
 fn visible(rows: &Rows) -> impl Iterator<Item = JsValue> {
     rows.iter()
         .filter(|(id, _)| !is_side_row(id))
@@ -232,7 +234,7 @@ fn visible(rows: &Rows) -> impl Iterator<Item = JsValue> {
         .filter(|item| !item.is_undefined())
 }
 
-/// The items with complete occurrences. `masters` are rows that hold their masters.
+/// The items, with occurrences completed from their series masters in `masters`.
 fn complete(rows: &Rows, masters: &Rows) -> Array {
     let masters: Vec<(&str, Json)> =
         masters.iter().map(|(id, row)| (id.as_str(), Json(get(row, "item")))).collect();

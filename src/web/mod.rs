@@ -3,21 +3,21 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | [`client`] | the exported types, which `pkg-template/index.js` wraps |
+//! | [`client`] | the exported types, which `pkg-template/api.js` wraps |
 //! | [`session`] | what the queries and rounds of one client share |
 //! | [`driver`] | one round as a task: executes steps, feeds back inputs |
 //! | [`consumer`] | connects a round with the consumer who iterates it |
 //! | [`host`] | what the facade does for a round: lock, status, listeners |
-//! | [`fetch`], [`body`] | one GET, the only place that puts a token on a request; a body read piece by piece |
-//! | [`limiter`] | how many requests of a scope are in flight |
+//! | [`fetch`], [`body`] | sends a GET, the only place that adds the token to a request; reads its body |
+//! | [`limiter`] | limits the concurrent requests of a scope |
 //! | [`token`] | the caller's token source, in all its forms |
-//! | [`store`] | where links and rows are kept: [`indexed_db`] on [`idb`], memory, or a [`custom`] store |
-//! | [`batch`] | what goes into a store and comes out of it |
-//! | [`mirror`] | reads the mirror beside rounds |
-//! | [`options`] | the caller's options, checked one by one |
-//! | [`output`], [`error`] | what JavaScript gets to see |
-//! | [`js`], [`json`] | JavaScript objects by their shape; a JSON value as the protocol sees it |
-//! | [`signal`], [`timers`], [`in_flight`] | events, time and other work as futures |
+//! | [`store`] | the store of a client: [`indexed_db`] on [`idb`], memory, or the caller's own ([`custom`]) |
+//! | [`batch`] | rows and batches as the JavaScript values that stores take |
+//! | [`mirror`] | reads the mirror |
+//! | [`options`] | reads and checks the caller's options |
+//! | [`output`], [`error`] | results and errors as JavaScript values |
+//! | [`js`], [`json`] | the caller's objects, recognized by their shape; JavaScript values as items of the protocol |
+//! | [`signal`], [`timers`], [`in_flight`] | events, timers and work in flight as futures |
 
 pub mod batch;
 pub mod body;

@@ -1,5 +1,5 @@
-//! The caller's options, read once into values of our own. The message names the option, what it
-//! must be and what it got.
+//! Reads the caller's options, once. The message of an error names the option, what it must be and
+//! the value or the type that it has.
 
 use js_sys::{Object, Reflect};
 use serde::de::DeserializeOwned;
@@ -14,11 +14,10 @@ use crate::protocol::time::Duration;
 /// One of the four calls that make a query.
 pub struct Call {
     name: &'static str,
-    /// Its options, in the order in which the message lists them.
+    /// Its options, in the order of the message that lists them.
     known: &'static [&'static str],
     required: &'static [&'static str],
-    /// What to say of options that Graph refuses: their names without `$` in lower case, and the
-    /// way out.
+    /// Advice for options that Graph refuses, by their names in lower case without `$`.
     advice: &'static [(&'static [&'static str], &'static str)],
 }
 
@@ -132,8 +131,9 @@ fn bad<T>(message: String) -> Result<T> {
     Err(Error::new(Code::BadRequest, message))
 }
 
-/// A value in words: what it is if that is short and cannot be a secret, else its type.
-fn shown(value: &JsValue) -> String {
+/// Describes a value for a message: a number or boolean by its value, any other by its type, since
+/// it may be a secret.
+fn describe(value: &JsValue) -> String {
     match (value.as_f64(), value.as_bool()) {
         (Some(_), _) => {
             String::from(js_sys::Number::from(value.clone()).to_string_with_radix(10).unwrap_or_default())
@@ -144,18 +144,18 @@ fn shown(value: &JsValue) -> String {
 }
 
 impl Options {
-    /// The options of a call; undefined is as good as `{}`.
+    /// Takes the options of a call. Undefined counts as `{}`.
     pub fn new(object: JsValue, call: &'static str) -> Result<Self> {
         if object.is_undefined() {
             return Ok(Self { object: Object::new().into(), call });
         }
         if !object.is_object() || is_array(&object) {
-            return bad(format!("the options of {call}() must be an object, got {}", shown(&object)));
+            return bad(format!("the options of {call}() must be an object, got {}", describe(&object)));
         }
         Ok(Self { object, call })
     }
 
-    /// Refuses what is not an option of the call: a misspelt one would silently do nothing.
+    /// Refuses unknown options: a misspelt one would be ignored silently.
     pub fn only(&self, known: &[&str], advice: &[(&[&str], &str)]) -> Result<()> {
         let call = self.call;
         let Ok(keys) = Reflect::own_keys(&self.object) else {
@@ -177,12 +177,12 @@ impl Options {
         Ok(())
     }
 
-    /// A property, unless undefined.
+    /// Returns a property, unless it is undefined.
     pub fn get(&self, name: &str) -> Option<JsValue> {
         Some(get(&self.object, name)).filter(|value| !value.is_undefined())
     }
 
-    /// An option of the type `T`; none if it is undefined.
+    /// Reads an option of the type `T`; `None` if it is undefined.
     pub fn read<T: DeserializeOwned>(&self, name: &str, must_be: &str) -> Result<Option<T>> {
         let Some(value) = self.get(name) else { return Ok(None) };
         match serde_wasm_bindgen::from_value(flat_value(&value)) {
@@ -222,10 +222,10 @@ impl Options {
         }
     }
 
-    /// An instant: a string as it is, a Date as ISO 8601.
+    /// An instant: a string unchanged, or a Date as ISO 8601.
     fn instant(&self, name: &str) -> Result<Option<String>> {
         let Some(value) = self.get(name) else { return Ok(None) };
-        // By shape: a Date of another realm is not an instance of ours.
+        // Checked by its shape: a Date of another realm is not an `instanceof` the global.
         if get(&value, "toISOString").is_function() {
             return match call(&value, "toISOString", &[]) {
                 Ok(text) => Ok(text.as_string()),
@@ -235,7 +235,7 @@ impl Options {
         self.read(name, "an ISO 8601 string or a Date")
     }
 
-    /// Query parameters by name, in the order in which they are given.
+    /// The query parameters, in the order of the object.
     fn parameters(&self) -> Result<Vec<(String, String)>> {
         let Some(value) = self.get("query") else { return Ok(Vec::new()) };
         let must_be = "an object of strings";
@@ -253,10 +253,10 @@ impl Options {
 }
 
 fn wrong<T>(name: &str, must_be: &str, got: &JsValue) -> Result<T> {
-    bad(format!("options.{name} must be {must_be}, got {}", shown(got)))
+    bad(format!("options.{name} must be {must_be}, got {}", describe(got)))
 }
 
-/// The options of a call, as the protocol takes them.
+/// Reads all options of a call.
 pub fn read(object: JsValue, call: &Call) -> Result<query::Options> {
     let from = Options::new(object, call.name)?;
     from.only(call.known, call.advice)?;
@@ -266,7 +266,7 @@ pub fn read(object: JsValue, call: &Call) -> Result<query::Options> {
             return bad(format!("options.{name} is required by {}()", call.name));
         }
     }
-    // An option that the call does not have is not there: only() has seen to it.
+    // Options that the call does not have are absent here: `only()` has refused them.
     let mut texts = Vec::new();
     for name in ["filter", "expand", "orderby", "search"] {
         texts.extend(from.string(name)?.map(|text| (name, text)));

@@ -1,5 +1,5 @@
-//! What JavaScript gets to see: pages, changes, reports and statuses, written by serde. Items go
-//! out as the objects they are.
+//! Converts pages, changes, reports and statuses to JavaScript values, by serde. Items are passed
+//! on as the objects they are.
 
 use js_sys::Object;
 use serde::Serialize;
@@ -14,16 +14,16 @@ use crate::protocol::report::Report;
 use crate::protocol::round::Delivery;
 use crate::protocol::time::Instant;
 
-/// A JavaScript value of anything that serializes. Types of this crate serialize without an error.
+/// Converts any serializable value. The types of this crate serialize without an error.
 pub fn to_js<T: Serialize + ?Sized>(value: &T) -> JsValue {
     serde_wasm_bindgen::to_value(value).unwrap_or(JsValue::UNDEFINED)
 }
 
-/// A `Page` of `index.d.ts`. The facade adds `ack` and takes away `unchanged`.
+/// The `Page` of `index.d.ts`. The facade adds `ack` and removes `unchanged`.
 #[derive(Serialize)]
 struct PageOut {
     changes: Vec<ChangeOut>,
-    /// The places of changes that make no difference to the mirror: listeners do not hear of them.
+    /// The indices of the changes that do not change the mirror: listeners do not get these.
     unchanged: Vec<u32>,
     kind: Kind,
     generation: u32,
@@ -31,7 +31,7 @@ struct PageOut {
     last: bool,
 }
 
-/// A `Change` of `index.d.ts`.
+/// The `Change` of `index.d.ts`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ChangeOut {
@@ -75,20 +75,16 @@ impl ChangeOut {
     }
 }
 
-/// A page of changes.
+/// Converts a page.
 pub fn page_to_js(delivery: Delivery, changes: &[Change<Json>], has_mirror: bool) -> JsValue {
-    // The mirror never held what is removed without an `old`.
-    let makes_no_difference = |change: &Change<Json>| {
+    // A removal without `old` is of an item that the mirror never had.
+    let is_unchanged = |change: &Change<Json>| {
         matches!(change, Change::Upsert { unchanged: true, .. } | Change::Remove { old: None, .. })
     };
     let Delivery { kind, generation, index, last } = delivery;
     to_js(&PageOut {
         changes: changes.iter().map(|change| ChangeOut::new(change, has_mirror)).collect(),
-        unchanged: (0..)
-            .zip(changes)
-            .filter(|(_, change)| makes_no_difference(change))
-            .map(|(at, _)| at)
-            .collect(),
+        unchanged: (0..).zip(changes).filter(|(_, change)| is_unchanged(change)).map(|(at, _)| at).collect(),
         kind,
         generation,
         index,
@@ -96,7 +92,7 @@ pub fn page_to_js(delivery: Delivery, changes: &[Change<Json>], has_mirror: bool
     })
 }
 
-/// A `RoundReport` of `index.d.ts`.
+/// Converts a report to the `RoundReport` of `index.d.ts`.
 pub fn report_to_js(report: &Report) -> JsValue {
     let object: Object = to_js(report).unchecked_into();
     set(&object, "startedAt", &date(report.started_at));
@@ -106,7 +102,7 @@ pub fn report_to_js(report: &Report) -> JsValue {
     object.into()
 }
 
-/// A `QueryStatus` of `index.d.ts`.
+/// The `QueryStatus` of `index.d.ts`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
@@ -118,10 +114,10 @@ pub struct Status {
     /// How far a running round is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
-    /// Until when it waits: a Date.
+    /// The end of the wait, a Date.
     #[serde(with = "preserve", skip_serializing_if = "JsValue::is_undefined")]
     pub wait_until: JsValue,
-    /// What it waits for.
+    /// The reason of the wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait_reason: Option<&'static str>,
     /// The `DeltaError` that ended it.

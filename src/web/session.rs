@@ -14,7 +14,7 @@ use super::error::{ErrorFactory, RoundError, closed, left};
 use super::in_flight::InFlight;
 use super::limiter::Limiter;
 use super::store::Store;
-use super::timers::within;
+use super::timers::with_timeout;
 use super::token::Tokens;
 use crate::protocol::backoff::Policy;
 use crate::protocol::endpoint::Endpoint;
@@ -23,11 +23,11 @@ use crate::protocol::query::{Query, key_prefix};
 
 /// One client.
 pub struct Session {
-    /// Where Graph is, and which links may have the token.
+    /// Graph's root, and which links may get the token.
     pub endpoint: Rc<Endpoint>,
-    /// Whose state this is.
+    /// Isolates the stored state of this account.
     pub account: String,
-    /// Attempts and waits.
+    /// The retry policy.
     pub policy: Policy,
     /// The caller's token source.
     pub tokens: Tokens,
@@ -35,11 +35,11 @@ pub struct Session {
     pub fetch: Option<Function>,
     /// Makes `DeltaError`s.
     pub errors: ErrorFactory,
-    /// Where links and rows are kept, once it is open, or why it does not open.
+    /// The store once it is open, or the error of opening it.
     pub store: OnceCell<Result<Store>>,
     /// The opening of the store.
     pub opening: InFlight,
-    /// By scope of limits.
+    /// The limiters by their scope.
     pub limiters: RefCell<Vec<(String, Rc<Limiter>)>>,
     /// Commits that have begun, by key.
     pub commits: InFlight,
@@ -77,8 +77,8 @@ impl Session {
         limiter
     }
 
-    /// Writes a batch. Runs as a task of its own: a commit that has begun ends, also when the round
-    /// that began it is stopped meanwhile. The acknowledgement of its page settles with it.
+    /// Writes a batch. Runs as a separate task, so that a commit that has begun ends although its
+    /// round is stopped meanwhile. Its end settles the acknowledgement of its page.
     pub async fn commit(
         self: &Rc<Self>,
         key: &str,
@@ -98,11 +98,13 @@ impl Session {
             session.settle(result, acknowledgement, sender);
             drop(running);
         });
-        receiver.await.unwrap_or_else(|_| Err(Error::new(Code::Internal, "a commit got lost").into()))
+        receiver
+            .await
+            .unwrap_or_else(|_| Err(Error::new(Code::Internal, "a commit ended without a result").into()))
     }
 
-    /// Tells the acknowledgement and the round how a commit ended. Of a refused commit the round
-    /// tells, while there is one: it knows the words.
+    /// Reports the end of a commit to its acknowledgement and its round. If the store refused it,
+    /// the round rejects the acknowledgement, with the message of the conflict.
     fn settle(
         &self,
         result: StoreResult<bool>,
@@ -122,24 +124,24 @@ impl Session {
             }
             (Err(error), None) => Err(error),
         };
-        // The round was stopped meanwhile.
+        // The round was stopped meanwhile, so nobody else rejects the acknowledgement.
         if let Err(Ok(Committed::Refused(Some(acknowledgement)))) = round.send(end) {
             acknowledgement.reject(self.errors.error_to_js(left().into(), None));
         }
     }
 
-    /// Waits for the commits of a query that have begun, as long as a request may stand still: a
-    /// store that hangs holds up nobody for ever.
+    /// Waits for the commits of a query that have begun, at most for the timeout of a request: a
+    /// store may hang.
     pub async fn commits_settled(&self, key: &str) {
-        within(self.policy.timeout, self.commits.settled(key)).await;
+        with_timeout(self.policy.timeout, self.commits.settled(key)).await;
     }
 
-    /// Waits likewise for all commits that have begun. Whether they have ended.
+    /// Waits likewise for all commits that have begun. Returns whether they have ended.
     pub async fn all_commits_settled(&self) -> bool {
-        within(self.policy.timeout, self.commits.all_settled()).await.is_some()
+        with_timeout(self.policy.timeout, self.commits.all_settled()).await.is_some()
     }
 
-    /// What begins the keys of this client's account.
+    /// The prefix of all keys of this client's account.
     pub fn prefix(&self) -> String {
         key_prefix(&self.account)
     }
@@ -147,10 +149,10 @@ impl Session {
 
 /// How a commit ended.
 pub enum Committed {
-    /// All of it is stored. Holds the promise of the listeners who were told, or undefined.
+    /// All of it is stored. Holds the promise of the listeners, or undefined.
     Written(JsValue),
-    /// Nothing was written: another revision is stored. The acknowledgement is still to be
-    /// answered.
+    /// Nothing was written: another revision is stored. Returns the acknowledgement, which is still
+    /// unsettled.
     Refused(Option<Acknowledgement>),
 }
 

@@ -8,7 +8,7 @@ use web_sys::{AbortSignal, EventTarget};
 
 use super::js::get;
 
-/// A listener that ends with this value.
+/// A listener that is removed when this value is dropped.
 pub struct Listener {
     target: EventTarget,
     event: &'static str,
@@ -16,7 +16,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Calls back at each event of this name. `target` must have `addEventListener`.
+    /// Calls `callback` at each event of this name. `target` must have `addEventListener`.
     pub fn new(target: EventTarget, event: &'static str, callback: impl FnMut() + 'static) -> Self {
         let callback = Closure::<dyn FnMut()>::new(callback);
         // Adding and removing a listener of a known event does not throw.
@@ -33,7 +33,7 @@ impl Drop for Listener {
     }
 }
 
-/// Resolves to the reason of a signal once it fires; at once if it has fired.
+/// Resolves to the reason of a signal when it fires, or at once if it has fired.
 pub fn aborted(signal: &AbortSignal) -> impl Future<Output = JsValue> + use<> {
     let signal = signal.clone();
     async move {
@@ -44,7 +44,7 @@ pub fn aborted(signal: &AbortSignal) -> impl Future<Output = JsValue> + use<> {
     }
 }
 
-/// Resolves when the host says that it has a network again; never where it cannot say so.
+/// Resolves at the host's next `online` event. Never resolves on a host without events.
 pub async fn online() {
     let global = JsValue::from(js_sys::global());
     if get(&global, "addEventListener").is_function() {
@@ -54,7 +54,7 @@ pub async fn online() {
     }
 }
 
-/// Whether the host says that it has no network. A host that cannot tell counts as connected.
+/// Whether `navigator.onLine` is false. A host without it counts as online.
 pub fn is_offline() -> bool {
     get(&get(&js_sys::global(), "navigator"), "onLine").as_bool() == Some(false)
 }

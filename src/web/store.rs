@@ -1,4 +1,4 @@
-//! Where links and rows are kept: one commit path for all kinds of stores.
+//! The store of a client: one interface to IndexedDB, memory and the caller's own store.
 
 use std::cell::RefCell;
 
@@ -20,14 +20,14 @@ use crate::protocol::record::Record;
 pub enum Store {
     /// The browser's database.
     IndexedDb(IndexedDb),
-    /// Ends with the page.
+    /// Memory, which is lost with the page.
     Memory(RefCell<Memory<JsValue>>),
-    /// A `DeltaStore` of the caller's.
+    /// The caller's own `DeltaStore`.
     Custom(Custom),
 }
 
 impl Store {
-    /// The state under a key, as it is stored; undefined if there is none.
+    /// Returns the stored state of a key, or undefined.
     pub async fn load(&self, key: &str) -> StoreResult<JsValue> {
         match self {
             Self::IndexedDb(store) => Ok(store.load(key).await?),
@@ -36,7 +36,7 @@ impl Store {
         }
     }
 
-    /// The rows of these ids, in their order; undefined for each that is missing.
+    /// Returns the rows of these ids, in their order; undefined for each that is missing.
     pub async fn rows(&self, key: &str, ids: &[&str]) -> StoreResult<Vec<JsValue>> {
         match self {
             Self::IndexedDb(store) => Ok(store.rows(key, ids).await?),
@@ -48,7 +48,7 @@ impl Store {
         }
     }
 
-    /// At most `limit` rows after an id, all of one moment; fewer only at the end.
+    /// Returns at most `limit` rows after an id, all of one moment; fewer only at the end.
     pub async fn scan(&self, key: &str, after: Option<&str>, limit: u32) -> StoreResult<Rows> {
         match self {
             Self::IndexedDb(store) => Ok(store.scan(key, after, limit).await?),
@@ -61,7 +61,7 @@ impl Store {
         }
     }
 
-    /// Every row as of one moment, where the store can tell.
+    /// Returns every row as of one moment; `None` if the store cannot read all at once.
     pub async fn all(&self, key: &str) -> StoreResult<Option<Rows>> {
         match self {
             Self::IndexedDb(store) => Ok(Some(store.all(key).await?)),
@@ -92,14 +92,14 @@ impl Store {
         }
     }
 
-    /// Notes that a query is in use: those that nobody uses for a month are purged.
+    /// Records that a query is in use. Queries that are not used for 30 days are purged.
     pub fn touch(&self, key: &str) {
         if let Self::IndexedDb(store) = self {
             store.touch(key);
         }
     }
 
-    /// Ends the connection, where there is one.
+    /// Closes the connection to the database, if there is one.
     pub fn close(&self) {
         if let Self::IndexedDb(store) = self {
             store.close();
@@ -130,7 +130,7 @@ impl Store {
         Ok(rows.into_iter().map(|(id, row)| (id, row_from_js(&row))).collect())
     }
 
-    /// Until when a scope of limits is throttled.
+    /// Returns the stored throttle time of a scope of limits.
     pub async fn throttle(&self, key: &str) -> StoreResult<Option<StoredThrottle>> {
         let stored = self.load(key).await?;
         Ok(flat(&stored, &[]).and_then(|stored| serde_wasm_bindgen::from_value(stored.into()).ok()))
@@ -145,7 +145,7 @@ fn record_from_js(stored: &JsValue) -> std::result::Result<Record, String> {
     Record::read(serde_wasm_bindgen::Deserializer::from(plain))
 }
 
-/// The record that makes the next round a full one. What cannot be read is replaced.
+/// Returns the record that makes the next round a full one. Replaces a record that cannot be read.
 pub fn reset_record(stored: &JsValue) -> Record {
     match record_from_js(stored) {
         Ok(record) => record.without_link(),

@@ -32,7 +32,7 @@ pub async fn sleep(span: Duration) {
 }
 
 /// Resolves to the output of a future, or to `None` once the time is up.
-pub async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
+pub async fn with_timeout<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
     match select(pin!(future), pin!(sleep(limit))).await {
         Either::Left((output, _)) => Some(output),
         Either::Right(((), _)) => None,

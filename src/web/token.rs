@@ -1,7 +1,6 @@
 //! The caller's token source: a function, or an object with `getToken()`.
 //!
-//! The token itself is kept here while it is good, and goes to [`super::fetch`] as an argument;
-//! nothing else sees it.
+//! Caches the token while it is valid. Only [`super::fetch`] gets it, as an argument.
 
 use std::cell::RefCell;
 
@@ -15,41 +14,41 @@ use super::error::RoundError;
 use super::js::{apply, call, get, get_number, get_string, settled, thrown, type_of};
 use super::output::to_js;
 use super::signal::is_offline;
-use super::timers::{now, within};
+use super::timers::{now, with_timeout};
 use crate::protocol::error::{Code, Error, Result};
 use crate::protocol::redact::redact;
 use crate::protocol::round::{NoResponse, TokenReason};
 use crate::protocol::time::{Duration, Instant};
 
-/// A token is not used in the last minutes of its life, or in its last fifth: a request takes time,
-/// and clocks differ.
+/// Milliseconds before its expiry from which a token is not used; a fifth of its lifetime if that
+/// is less. A request takes time, and clocks differ.
 const MARGIN: Duration = Duration::from_millis(300_000.0);
 
 /// The token source of one client.
 pub struct Tokens {
-    /// What `getToken()` is called on; undefined for a function.
+    /// The object of `getToken()`; undefined for a function.
     object: JsValue,
     function: Function,
     scope: String,
-    kept: RefCell<Option<Kept>>,
+    cached: RefCell<Option<CachedToken>>,
 }
 
 #[derive(Clone)]
-struct Kept {
+struct CachedToken {
     token: String,
-    /// Used before this instant; `None` if the source does not say when the token expires.
+    /// Used before this instant; `None` if its expiry is not known.
     until: Option<Instant>,
-    /// The claims that it satisfies.
+    /// The claims that it was requested for.
     claims: Option<String>,
 }
 
-/// What the token source gave.
+/// The answer of the token source.
 pub enum TokenOutcome {
     /// A token.
     Token(String),
-    /// No answer from where the source gets its tokens.
+    /// The source could not reach its authority.
     NoResponse(NoResponse),
-    /// Come back, not before this time if one was given.
+    /// The source asks for a later attempt, not before this time; 0 if it named none.
     RetryAfter(Instant),
 }
 
@@ -84,7 +83,9 @@ impl Tokens {
             (source.clone(), get(&source, "getToken"))
         };
         match function.dyn_into::<Function>() {
-            Ok(function) => Ok(Self { object, function, scope: scope.to_owned(), kept: RefCell::default() }),
+            Ok(function) => {
+                Ok(Self { object, function, scope: scope.to_owned(), cached: RefCell::default() })
+            }
             Err(_) => {
                 let words = format!(
                     "options.token must be a function, fromMsal(…) or an object with getToken(), got {}",
@@ -95,13 +96,13 @@ impl Tokens {
         }
     }
 
-    /// Forgets the kept token, so that the next request asks for one.
+    /// Clears the cache, so that the next request calls the source.
     pub fn forget(&self) {
-        self.kept.replace(None);
+        self.cached.replace(None);
     }
 
-    /// A token for the next request: the kept one if it will do, else a new one. `refused` is the
-    /// one that Graph saw last, `timeout` how long the source may take.
+    /// Returns a token for the next request, from the cache if it fits `reason`. `refused` is the
+    /// token of the last request; `timeout` limits the source.
     pub async fn token(
         &self,
         reason: &TokenReason,
@@ -109,10 +110,10 @@ impl Tokens {
         signal: &AbortSignal,
         timeout: Duration,
     ) -> std::result::Result<TokenOutcome, RoundError> {
-        if let Some(token) = self.kept(reason, refused) {
+        if let Some(token) = self.cached(reason, refused) {
             return Ok(TokenOutcome::Token(token));
         }
-        let answer = match within(timeout, async { settled(self.ask(reason, signal)?).await }).await {
+        let answer = match with_timeout(timeout, async { settled(self.ask(reason, signal)?).await }).await {
             Some(Ok(answer)) => answer,
             Some(Err(thrown)) => return refusal(thrown, reason),
             None => {
@@ -122,36 +123,36 @@ impl Tokens {
                     reason = "a float becomes an integer saturating"
                 )]
                 let seconds = (timeout.as_millis() / 1000.0).round() as u64;
-                let words = format!("it gave no answer for {seconds} s");
+                let words = format!("it did not answer within {seconds} s");
                 return refusal(js_sys::Error::new(&words).into(), reason);
             }
         };
-        let mut kept = read(&answer)?;
+        let mut new = read(&answer)?;
         if let TokenReason::Claims(claims) = reason {
-            kept.claims = Some(claims.clone());
-            // One that answers claims is kept though its end is not known: to ask without them may
-            // bring back the one before.
-            kept.until.get_or_insert(Instant::LAST);
+            new.claims = Some(claims.clone());
+            // Cached although its expiry is not known: without the claims, the source may return
+            // the token before.
+            new.until.get_or_insert(Instant::LAST);
         }
-        let token = kept.token.clone();
-        self.kept.replace(Some(kept).filter(|kept| kept.until.is_some()));
+        let token = new.token.clone();
+        self.cached.replace(Some(new).filter(|new| new.until.is_some()));
         Ok(TokenOutcome::Token(token))
     }
 
-    fn kept(&self, reason: &TokenReason, refused: &str) -> Option<String> {
-        let mut slot = self.kept.borrow_mut();
-        let kept = slot.as_ref()?;
-        let is_other = kept.token != refused;
+    fn cached(&self, reason: &TokenReason, refused: &str) -> Option<String> {
+        let mut slot = self.cached.borrow_mut();
+        let token = slot.as_ref()?;
+        let is_other = token.token != refused;
         let fits = match reason {
             TokenReason::Start | TokenReason::Next => true,
-            // Another query may have got a new one meanwhile.
+            // Another query may have replaced the refused token.
             TokenReason::Unauthorized => is_other,
-            TokenReason::Claims(claims) => is_other && kept.claims.as_ref() == Some(claims),
+            TokenReason::Claims(claims) => is_other && token.claims.as_ref() == Some(claims),
         };
-        if !fits || kept.until.is_none_or(|until| now() >= until) {
+        if !fits || token.until.is_none_or(|until| now() >= until) {
             *slot = None;
         }
-        slot.as_ref().map(|kept| kept.token.clone())
+        slot.as_ref().map(|cached| cached.token.clone())
     }
 
     fn ask(&self, reason: &TokenReason, signal: &AbortSignal) -> std::result::Result<JsValue, JsValue> {
@@ -179,25 +180,25 @@ fn unusable(words: &str) -> Box<Error> {
     Error::retryable(Code::Unauthorized, words)
 }
 
-/// The token in any of the forms that sources give, and until when it is good if it says so.
-fn read(answer: &JsValue) -> Result<Kept> {
+/// Reads a `TokenResult` of `index.d.ts`.
+fn read(answer: &JsValue) -> Result<CachedToken> {
     let found = answer
         .as_string()
         .or_else(|| get_string(answer, "accessToken"))
         .or_else(|| get_string(answer, "token"));
     let Some(token) = found else {
         let words = format!(
-            "the token source must give a string, {{ accessToken }} or {{ token }}, got {}; is the user signed in?",
+            "the token source must return a string, {{ accessToken }} or {{ token }}, got {}; is the user signed in?",
             type_of(answer)
         );
         return Err(unusable(&words));
     };
     if token.is_empty() {
-        return Err(unusable("the token source gave an empty string; is the user signed in?"));
+        return Err(unusable("the token source returned an empty string; is the user signed in?"));
     }
     if !token.bytes().all(|byte| (0x21..0x7f).contains(&byte)) {
         return Err(unusable(
-            "the token source gave a string that cannot be a token: it holds spaces, line ends or non-ASCII characters",
+            "the token source returned a string that is not a token: it contains spaces, line ends or non-ASCII characters",
         ));
     }
     let now = now();
@@ -207,26 +208,26 @@ fn read(answer: &JsValue) -> Result<Kept> {
         .map(Instant::from_millis);
     if until.is_some_and(|until| until <= now) {
         return Err(unusable(
-            "the token source gave a token that has already expired; check its clock and its cache",
+            "the token source returned a token that has expired; check its clock and its cache",
         ));
     }
-    Ok(Kept { token, until: until.map(|until| until - MARGIN.min((until - now) * 0.2)), claims: None })
+    Ok(CachedToken { token, until: until.map(|until| until - MARGIN.min((until - now) * 0.2)), claims: None })
 }
 
-/// The milliseconds of a Date of any realm.
+/// Returns the milliseconds of a Date of any realm.
 fn time(date: &JsValue) -> Option<f64> {
     call(date, "getTime", &[]).ok()?.as_f64()
 }
 
-/// What the token source threw: no answer from where it gets its tokens, or the end of the round
-/// with the thrown value as its cause.
+/// Classifies what the token source threw: a failure to retry, or the end of the round with the
+/// thrown value as the cause.
 fn refusal(cause: JsValue, reason: &TokenReason) -> std::result::Result<TokenOutcome, RoundError> {
     let error = thrown(&cause);
     if error.needs_interaction() {
         let words = "the user has to sign in: open MSAL's popup or redirect from a click, with error.claims if there are any, then call resume(); it goes on at the same page";
         let mut failure = Error::retryable(Code::Interaction, words);
         failure.claims = get_string(&cause, "claims").filter(|claims| !claims.is_empty());
-        // What Graph wants, where the source does not say it.
+        // If the source does not name the claims, these are the ones of Graph's challenge.
         if let TokenReason::Claims(claims) = reason
             && failure.claims.is_none()
         {
@@ -234,7 +235,7 @@ fn refusal(cause: JsValue, reason: &TokenReason) -> std::result::Result<TokenOut
         }
         return Err(RoundError::Failed(failure, cause));
     }
-    // An authority that has no time now, as deltalink/auth tells it.
+    // deltalink/auth reports a throttled or unavailable authority like this.
     if get(&cause, "retryable").is_truthy() && get_number(&cause, "status").is_some() {
         return Ok(TokenOutcome::RetryAfter(
             time(&get(&cause, "retryAt")).map_or_else(now, Instant::from_millis),
@@ -246,9 +247,9 @@ fn refusal(cause: JsValue, reason: &TokenReason) -> std::result::Result<TokenOut
     if error.is_network_failure() {
         return Ok(TokenOutcome::NoResponse(NoResponse::Network));
     }
-    let said =
+    let reason =
         if error.message.is_empty() { String::new() } else { format!(" ({})", redact(&error.message, 200)) };
     let failure =
-        unusable(&format!("the token source failed{said}; the next round continues at the same page"));
+        unusable(&format!("the token source failed{reason}; the next round continues at the same page"));
     Err(RoundError::Failed(failure, cause))
 }

@@ -100,7 +100,7 @@ async fn wrong_options_of_open_delta_are_refused() {
             "options.token must be a function, fromMsal(…) or an object with getToken()",
         ),
         ("endpoint", "'http://graph.microsoft.com'", "bad-request", "http is allowed for loopback only"),
-        ("cloud", "'global'", "bad-request", "options.cloud and options.endpoint both name a root"),
+        ("cloud", "'global'", "bad-request", "options.cloud and options.endpoint exclude each other"),
         (
             "store",
             "'disk'",

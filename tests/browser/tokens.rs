@@ -100,8 +100,8 @@ async fn a_token_source_that_fails_is_a_named_error() {
         ("return undefined", "unauthorized", "got undefined"),
         ("return ''", "unauthorized", "an empty string"),
         ("return {}", "unauthorized", "got an object"),
-        ("return 'two words'", "unauthorized", "cannot be a token"),
-        ("return { accessToken: a, expiresOn: new Date(0) }", "unauthorized", "already expired"),
+        ("return 'two words'", "unauthorized", "is not a token"),
+        ("return { accessToken: a, expiresOn: new Date(0) }", "unauthorized", "has expired"),
         (
             "throw new Error('no network at the login')",
             "unauthorized",

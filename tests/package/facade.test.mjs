@@ -1,4 +1,4 @@
-// The packed package in Node: what index.js adds to the wasm.
+// The packed package in Node: what the facade adds to the wasm.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { DeltaError, init, openDelta } from "deltalink";
@@ -198,8 +198,8 @@ test("a store of one's own that fails or answers nonsense is a named error", asy
     ],
     [{ load: undefined }, "this one has no load()"],
     [{ load: async () => 7 }, "it is not an object"],
-    [{ rows: async () => [] }, "rows() of options.store must give an array with one place an id"],
-    [{ commit: async () => "yes" }, "commit() of options.store must give true or false, got a string"],
+    [{ rows: async () => [] }, "rows() of options.store must resolve to an array with one element per id"],
+    [{ commit: async () => "yes" }, "commit() of options.store must resolve to true or false, got a string"],
     [
       {
         commit: () => {
@@ -255,7 +255,7 @@ test("a store that hangs is left by an abort and by close, and one that does not
   const client = await open(world, { store: { ...good, scan: async () => rows }, account: "a" });
   await assert.rejects(client.orgContacts().all(), {
     code: "store",
-    message: /scan\(\) of options\.store must give rows after the id it was given/,
+    message: /scan\(\) of options\.store must resolve to rows after the id it was given/,
   });
   await client.close();
 });
@@ -326,7 +326,7 @@ test("an endpoint that URLs are not written like is refused at once", async () =
   ]) {
     await assert.rejects(
       openDelta({ endpoint, token: () => "t", store: "memory" }),
-      { code: "bad-request", message: /options\.endpoint must be written as URLs are/ },
+      { code: "bad-request", message: /options\.endpoint must be a normalized URL/ },
       endpoint,
     );
   }

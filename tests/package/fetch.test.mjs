@@ -66,7 +66,7 @@ for (const [what, defect] of Object.entries(defects)) {
       assert.equal(error.cause, thrown);
       assert.ok(error.message.startsWith(`options.fetch failed with a ${thrown.name} (`), error.message);
       assert.ok(error.message.includes(thrown.message), "it names what was thrown");
-      assert.match(error.message, /it is a defect of that function, see cause/);
+      assert.match(error.message, /this is a defect of that function, see cause/);
     }
   });
 }

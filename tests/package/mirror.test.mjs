@@ -459,6 +459,6 @@ test("clear() of a store that keeps what it is told to remove ends with an error
   });
   const users = client.track("/users/delta");
   await users.sync();
-  await assert.rejects(users.clear(), { code: "store", message: /gives a row that was removed/ });
+  await assert.rejects(users.clear(), { code: "store", message: /returned a row that was removed/ });
   await client.close();
 });

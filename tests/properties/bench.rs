@@ -72,8 +72,9 @@ pub const HOSTILE: [&str; 6] = [
 
 pub const CODES: [&str; 5] = ["", "syncStateNotFound", "resyncRequired", "ErrorItemNotFound", "UnknownError"];
 
-fn is_reset_signal(refusal: &Refusal) -> bool {
-    refusal.codes.iter().any(|code| CODES[1..3].contains(&code.as_str()))
+/// Whether the code at this index of [`CODES`] is that of a reset signal.
+pub fn is_reset_code(code: usize) -> bool {
+    matches!(code, 1 | 2)
 }
 
 fn query(kind: u8) -> Query {
@@ -383,8 +384,6 @@ impl<R: Iterator<Item = Reply>> Running<'_, R> {
     fn note_retry_after(&mut self, answer: &Input) {
         if let Input::Refused(refusal) = answer
             && matches!(refusal.status, 408 | 429 | 500 | 502..=509)
-            // A reset signal does not ask to wait.
-            && !(refusal.status == 408 && is_reset_signal(refusal))
             && let Some(seconds) = &refusal.retry_after
         {
             let wait = Duration::from_millis(seconds.parse::<f64>().unwrap() * 1000.0);

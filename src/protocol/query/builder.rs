@@ -24,8 +24,6 @@ const MINIMAL: &str = "return=minimal";
 const SMALLEST_EVENTS: u32 = 50;
 /// Below this page size, smaller pages do not help.
 const SMALLEST: u32 = 10;
-/// The page size of events if none is requested, approximately: Graph does not document it.
-const GRAPHS_PAGE: u32 = 10;
 
 /// Collects the parts of a query while its options are checked.
 pub(super) struct QueryBuilder {
@@ -248,17 +246,22 @@ impl QueryBuilder {
         // A feed has no mirror that could be out of date.
         let standard = self.resource.filter(|_| !options.feed).and_then(Resource::standard_refresh);
         let refresh = options.refresh.unwrap_or(standard);
-        let (mut target, mut pairs) = (self.path, Vec::new());
-        for (name, value, canonical) in &self.params {
-            target.push(if pairs.is_empty() { '?' } else { '&' });
-            target += &format!("{}={}", encode(name), encode(value));
-            pairs.push(format!("{}={}", encode(&name.to_ascii_lowercase()), encode(canonical)));
-        }
-        if target.len() > LONGEST_URL {
+        let params: Vec<(String, String)> =
+            self.params.iter().map(|(name, value, _)| (encode(name), encode(value))).collect();
+        let canonical: Vec<String> = self
+            .params
+            .iter()
+            .map(|(name, _, canonical)| {
+                format!("{}={}", encode(&name.to_ascii_lowercase()), encode(canonical))
+            })
+            .collect();
+        let length =
+            self.path.len() + params.iter().map(|(name, value)| name.len() + value.len() + 2).sum::<usize>();
+        if length > LONGEST_URL {
             return bad(format!(
                 "the URL of this query would have {} bytes, and Graph refuses URLs of more than about \
                 {LONGEST_URL}; {}",
-                target.len(),
+                length,
                 if options.ids.is_some() {
                     "use fewer options.ids, or track the whole collection"
                 } else {
@@ -266,11 +269,10 @@ impl QueryBuilder {
                 }
             ));
         }
-        let canonical = sorted(&pairs).join("&");
-        let sized = self.resource.is_some_and(|resource| resource.page_size == PageSize::Prefer);
+        let page_size_by = self.resource.map_or(PageSize::Fixed, |resource| resource.page_size);
         let workload =
-            self.resource.map_or_else(|| resource::workload(&target), |resource| resource.workload);
-        let scope = workload.scope(mailbox(&target));
+            self.resource.map_or_else(|| resource::workload(&self.path), |resource| resource.workload);
+        let scope = workload.scope(mailbox(&self.path));
         let event = self.resource.is_some_and(|resource| resource.name == "event");
         Ok(Query {
             min_page_size: if event { SMALLEST_EVENTS } else { SMALLEST },
@@ -278,10 +280,12 @@ impl QueryBuilder {
             scope,
             masters: self.calendar.map(|calendar| calendar + "/events/").filter(|_| !options.feed),
             window: options.window,
-            page_size: sized.then(|| options.page_size.unwrap_or(GRAPHS_PAGE)),
+            page_size: options.page_size.or(options.top).filter(|_| page_size_by != PageSize::Fixed),
+            page_size_by,
             resource: self.resource,
-            path_and_query: target,
-            canonical,
+            path: self.path,
+            params,
+            canonical: sorted(&canonical).join("&"),
             prefer: self.prefer,
             headers: self.headers,
             key_prefer: self.key_prefer,

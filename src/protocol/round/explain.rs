@@ -32,6 +32,12 @@ impl Round {
                 "the token source returned a token that Graph refuses, twice in a row; check its audience, \
                 its tenant and its cloud",
             ),
+            400..=499 if refusal.says_not_supported() => (
+                Code::NotSupported,
+                false,
+                "there is no delta query for this path, or not for this kind of account or tenant: personal \
+                accounts, External ID and B2C tenants lack some; list the collection without delta",
+            ),
             402 => (Code::Forbidden, false, "the payment set-up of this metered API is missing"),
             403 if app_only => (
                 Code::Forbidden,

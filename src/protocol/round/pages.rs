@@ -86,6 +86,9 @@ impl Round {
         record.add_to_count(summary.count_delta);
         record.staged |= summary.staged;
         record.unidentified |= summary.unidentified > 0 || !self.config.query.lists_all;
+        if record.page_size.is_none() && self.config.query.page_size.is_none() {
+            record.largest_page = record.largest_page.max(summary.items);
+        }
         if summary.items == 0 {
             record.empty_pages = record.empty_pages.saturating_add(1);
         } else {

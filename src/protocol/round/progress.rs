@@ -4,6 +4,7 @@
 use super::{Continuation, Round, Step, Target, TokenReason};
 use crate::protocol::error::{Code, Error};
 use crate::protocol::record::Record;
+use crate::protocol::resource::PageSize;
 use crate::protocol::time::Instant;
 
 /// The maximum number of consecutive pages with items that bring nothing new.
@@ -70,9 +71,10 @@ impl Round {
     /// Escalates: larger pages, then one listing from the start, then the error.
     pub(super) fn escalate(&mut self, failure: Box<Error>, now: Instant) -> Step {
         self.reset_failures();
-        let asked = self.config.query.page_size.map(|size| self.record.page_size.unwrap_or(0).max(size));
-        let larger =
-            asked.filter(|size| *size < LARGEST_PAGE).map(|size| size.saturating_mul(4).min(LARGEST_PAGE));
+        let query = &self.config.query;
+        let size = self.current_page_size().unwrap_or(0);
+        let can_grow = query.page_size_by == PageSize::Prefer && size < LARGEST_PAGE;
+        let larger = can_grow.then(|| size.saturating_mul(4).clamp(query.min_page_size, LARGEST_PAGE));
         // Do not return to a page size that failed.
         if let Some(size) = larger
             .filter(|size| self.record.rejected_page_size == 0 || *size < self.record.rejected_page_size)
@@ -94,23 +96,35 @@ impl Round {
             };
         }
         self.report.resync = Some(failure.code.as_str().to_owned());
-        self.restart(Record {
-            restarted: true,
-            page_size: self.record.page_size,
-            ..self.record.without_link()
-        })
+        let page_size = self.record.page_size;
+        let record = Record { restarted: true, page_size, ..self.record.without_link() };
+        self.restart(record, Continuation::Ask)
     }
 
-    /// Halves the page size at the second failure: the page may be too large for Graph.
+    /// The size of the pages that Graph sends: as requested, or as received where nothing is
+    /// requested. `None` before the first page.
+    fn current_page_size(&self) -> Option<u32> {
+        let received = Some(self.record.largest_page).filter(|size| *size > 0);
+        self.record.page_size.or(self.config.query.page_size).or(received)
+    }
+
+    /// Halves the page size at the second failure: the page may be too large for Graph. `$top` is
+    /// part of the links, so that only a listing from the query itself can have another one.
     pub(super) fn shrink_page_size(&mut self) {
-        let Some(most) = self.config.query.page_size else { return };
-        let size = self.record.page_size.unwrap_or(most);
-        if self.attempts.failures > 0
-            && !matches!(self.target, Target::Master(_))
-            && size / 2 >= self.config.query.min_page_size
-        {
-            self.record.rejected_page_size = size;
-            self.set_page_size(size / 2);
+        let query = &self.config.query;
+        let is_possible = match query.page_size_by {
+            PageSize::Prefer => !matches!(self.target, Target::Master(_)),
+            PageSize::Top => self.target == Target::Query,
+            PageSize::Fixed => false,
+        };
+        if self.attempts.failures == 0 || !is_possible {
+            return;
+        }
+        let current = self.current_page_size();
+        let smaller = current.map_or(query.min_page_size, |size| size / 2);
+        if smaller >= query.min_page_size {
+            self.record.rejected_page_size = current.unwrap_or(0);
+            self.set_page_size(smaller);
         }
     }
 
@@ -120,13 +134,20 @@ impl Round {
         self.report.page_size = Some(size);
     }
 
-    /// Doubles a reduced page size.
+    /// Doubles a reduced page size, up to the configured one, or to where Graph chooses.
     pub(super) fn grow_page_size(&mut self) {
-        if let Some(size) = self.record.page_size
-            && let Some(most) = self.config.query.page_size
-            && size < most
-        {
-            self.set_page_size(most.min(size.saturating_mul(2)));
+        let Some(size) = self.record.page_size else { return };
+        let larger = size.saturating_mul(2);
+        let received = self.record.largest_page;
+        match self.config.query.page_size {
+            Some(configured) if size < configured => self.set_page_size(configured.min(larger)),
+            None if larger < received => self.set_page_size(larger),
+            None if size < received || received == 0 => {
+                self.page_size_changed = true;
+                self.record.page_size = None;
+            }
+            // It was not reduced, but raised.
+            _ => {}
         }
     }
 }

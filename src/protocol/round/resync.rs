@@ -10,6 +10,10 @@ use crate::protocol::time::{Duration, Instant};
 
 /// The maximum number of resets within a day without a complete round.
 pub(super) const MOST_RESETS: usize = 3;
+/// A full round that a reset starts begins later by a random part of this many first back-offs: a
+/// service that resets many queries at once would otherwise get all their first requests at once
+/// (graph-facts 4).
+const RESYNC_SPREAD: f64 = 2.0;
 /// The number of rounds in a row with a final refusal of the link after which the round falls back.
 const MOST_REFUSALS: u32 = 3;
 /// The number of rounds that ended with 402 or 403 on the link after which the next one requests
@@ -36,7 +40,12 @@ impl Round {
                 }
                 self.retry(WaitReason::Server, floor, self.refusal_error(refusal), now, chance)
             }
-            Verdict::Resync => self.resync(refusal, now),
+            Verdict::Resync => {
+                let spread = self.config.policy.base * (RESYNC_SPREAD * chance);
+                let floor = floor.unwrap_or_default();
+                let after = Continuation::Resync(Box::new(refusal.clone()), spread);
+                self.store_throttle((now + floor).min(Instant::LAST), after, now)
+            }
             Verdict::Final | Verdict::Redirect if matches!(self.target, Target::Master(_)) => {
                 self.go_without_master(now)
             }
@@ -108,7 +117,7 @@ impl Round {
         self.record.reset_times.iter().copied().filter(|at| (now - *at).abs() < Duration::DAY).collect()
     }
 
-    pub(super) fn resync(&mut self, refusal: &Refusal, now: Instant) -> Step {
+    pub(super) fn resync(&mut self, refusal: &Refusal, spread: Duration, now: Instant) -> Step {
         if !self.config.query.full {
             let words = "Graph no longer accepts the stored link. This query starts from a token, so it \
                 cannot list what changed since: reset() starts from that token again and leaves a gap, a \
@@ -132,11 +141,9 @@ impl Round {
         }
         self.report.resync = Some(refusal.code().map_or_else(|| refusal.status.to_string(), str::to_owned));
         resets.push(now);
-        let step = self.restart(Record {
-            reset_times: resets,
-            restarted: self.record.restarted,
-            ..self.record.without_link()
-        });
+        let restarted = self.record.restarted;
+        let record = Record { reset_times: resets, restarted, ..self.record.without_link() };
+        let step = self.restart(record, Continuation::Sleep(spread, WaitReason::Resync));
         let location = self
             .config
             .query
@@ -169,13 +176,13 @@ impl Round {
     }
 
     /// Stores that everything is to be listed anew, and starts a full round.
-    pub(super) fn restart(&mut self, record: Record) -> Step {
+    pub(super) fn restart(&mut self, record: Record, after: Continuation) -> Step {
         let record = Record {
             generation: self.position.generation.max(record.generation),
             round_number: self.position.round_number.max(record.round_number),
             ..record
         };
-        let step = self.save_record(record.clone(), Continuation::Ask);
+        let step = self.save_record(record.clone(), after);
         self.record = record;
         self.cycle.reset();
         self.position.fallback = Fallback::None;

@@ -174,8 +174,8 @@ impl Host for Bench {
         self.held.push(until);
     }
 
-    fn sleep(&mut self, _wait: Duration, _reason: WaitReason) -> Option<Input> {
-        None
+    fn sleep(&mut self, _wait: Duration, reason: WaitReason) -> Option<Input> {
+        (reason == WaitReason::Resync).then_some(Input::Slept)
     }
 
     fn sweep(&mut self, _after: Option<&str>, _completed: &Completed) -> Option<SweepSummary> {

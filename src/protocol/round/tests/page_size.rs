@@ -133,3 +133,142 @@ fn a_smaller_page_is_kept_over_a_reload_and_grows_back_slowly() {
     assert_eq!(size(&bench), "odata.maxpagesize=400", "with the next round");
     assert_eq!(bench.round.record().page_size, None);
 }
+
+/// Events without an option for the page size.
+fn unsized_events() -> Query {
+    query::events(Options {
+        start: Some("2026-11-23".into()),
+        end: Some("2026-11-30".into()),
+        ..Options::default()
+    })
+    .unwrap()
+}
+
+fn of_items(items: u32) -> PageSummary {
+    PageSummary { items, ..one() }
+}
+
+#[test]
+fn without_a_page_size_the_size_that_graph_chose_is_halved() {
+    for (received, expected) in [(400, ["", "200", "100", "50", "50"]), (90, ["", "", "", "", ""])] {
+        let mut bench = Bench::new(unsized_events(), None);
+        bench.round.config.policy.attempts = 9;
+        bench.begin();
+        bench.summary = of_items(7);
+        bench.page(next("n1"));
+        bench.summary = of_items(received);
+        bench.page(next("n2"));
+        let sizes = [(); 5].map(|()| {
+            bench.on(refused(503, ""));
+            bench.on(Input::Slept);
+            size(&bench).replace("odata.maxpagesize=", "")
+        });
+        assert_eq!(sizes, expected, "pages of {received}");
+    }
+}
+
+#[test]
+fn where_not_even_a_first_page_comes_the_smallest_size_is_asked_for() {
+    let mut bench = Bench::new(unsized_events(), None);
+    bench.begin();
+    for expected in ["", "odata.maxpagesize=50", "odata.maxpagesize=50"] {
+        bench.on(refused(504, ""));
+        bench.on(Input::Slept);
+        assert_eq!(size(&bench), expected);
+    }
+}
+
+#[test]
+fn a_reduced_size_is_dropped_when_it_has_grown_to_what_graph_chose() {
+    let mut bench = Bench::new(unsized_events(), Some(Record { largest_page: 200, ..idle() }));
+    bench.begin();
+    for _ in 0..3 {
+        bench.on(refused(503, ""));
+        bench.on(Input::Slept);
+    }
+    assert_eq!(size(&bench), "odata.maxpagesize=50");
+    bench.page(delta("d1"));
+    assert_eq!(bench.store.as_ref().unwrap().largest_page, 200, "a page of a requested size teaches nothing");
+    let mut bench = bench.again(unsized_events());
+    bench.begin();
+    assert_eq!(size(&bench), "odata.maxpagesize=100");
+    bench.page(delta("d2"));
+    let mut bench = bench.again(unsized_events());
+    bench.begin();
+    assert_eq!(size(&bench), "");
+    assert_eq!(bench.round.record().page_size, None);
+}
+
+#[test]
+fn events_escalate_to_fifty_items_at_least() {
+    let stale = || PageSummary { items: 2, ..PageSummary::default() };
+    let mut bench = Bench::new(unsized_events(), None);
+    bench.begin();
+    let mut sizes = Vec::new();
+    for page in 0..12 {
+        bench.summary = stale();
+        bench.page(next(&format!("n{page}")));
+        sizes.push(size(&bench).replace("odata.maxpagesize=", ""));
+    }
+    sizes.dedup();
+    assert_eq!(sizes, ["", "50", "200", "800", "1000"]);
+}
+
+#[test]
+fn kinds_with_top_are_listed_in_smaller_pages_and_never_in_the_middle_of_a_listing() {
+    let drive = |top| query::track("/me/drive/root/delta", Options { top, ..Options::default() }).unwrap();
+    let asked = |bench: &Bench| bench.asked.last().unwrap().clone();
+    let fail_thrice = |bench: &mut Bench| {
+        for _ in 0..3 {
+            bench.on(refused(503, ""));
+            bench.on(Input::Slept);
+        }
+    };
+    let mut bench = Bench::new(drive(Some(400)), None);
+    bench.begin();
+    assert_eq!(asked(&bench), "/me/drive/root/delta?$top=400");
+    fail_thrice(&mut bench);
+    assert_eq!(asked(&bench), "/me/drive/root/delta?$top=100");
+    assert_eq!(bench.round.prefer(), [""; 0], "it is a parameter, not a preference");
+    bench.page(next("n1"));
+    fail_thrice(&mut bench);
+    assert_eq!(asked(&bench), "/contacts/delta?t=n1", "a link is sent as it is");
+    let mut bench = Bench::new(
+        drive(None),
+        Some(Record { phase: Phase::Fresh, link: None, largest_page: 300, ..idle() }),
+    );
+    bench.begin();
+    fail_thrice(&mut bench);
+    assert_eq!(asked(&bench), "/me/drive/root/delta?$top=75");
+}
+
+#[test]
+fn recordings_without_a_link_are_listed_once_more_without_top() {
+    let recordings = || {
+        let options = Options { organizer: Some("u".into()), top: Some(5), ..Options::default() };
+        query::call_recordings(options).unwrap()
+    };
+    let no_link = || Input::Malformed(Malformed::NoLink);
+    let path = "/users/u/onlineMeetings/getAllRecordings(meetingOrganizerUserId='u')/delta";
+    // On the first page, and on a later one.
+    for pages in [0, 2] {
+        let mut bench = Bench::new(recordings(), None);
+        bench.begin();
+        assert_eq!(bench.asked, [format!("{path}?$top=5")]);
+        for page in 0..pages {
+            bench.page(next(&format!("n{page}")));
+        }
+        assert!(matches!(bench.on(no_link()), Step::Fetch(_)));
+        assert_eq!(bench.asked.last().unwrap(), path);
+        assert!(matches!(bench.page(delta("d1")), Step::Done | Step::Sweep { .. }));
+    }
+    // Without it too: the round ends, and says why.
+    let mut bench = Bench::new(recordings(), None);
+    bench.begin();
+    bench.on(no_link());
+    for _ in 0..2 {
+        assert!(matches!(bench.on(no_link()), Step::Sleep(_, WaitReason::Malformed)));
+        bench.on(Input::Slept);
+    }
+    assert!(failure(bench.on(no_link())).message.contains("neither a nextLink nor a deltaLink"));
+}

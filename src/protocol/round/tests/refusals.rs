@@ -128,3 +128,43 @@ fn a_link_that_stays_forbidden_for_hours_gives_way_to_the_query_itself() {
     bench.on(Input::Delivered);
     assert_eq!(bench.store.map(|record| record.forbidden_times.len()), Some(0));
 }
+
+#[test]
+fn what_has_no_delta_query_is_told_with_what_may_lack_it() {
+    for (status, code, message) in [
+        (400, "BadRequest", "Invalid request. Delta query is not supported by this resource."),
+        (400, "Request_UnsupportedQuery", "Differential query is not supported for entity type: OrgContact."),
+        (403, "ErrorAccessDenied", "Change tracking is not supported against 'microsoft.graph.event'."),
+        (404, "", "DELTA QUERY IS NOT SUPPORTED here"),
+    ] {
+        let mut bench = Bench::new(contacts(), None);
+        bench.begin();
+        let refusal = Refusal {
+            status,
+            codes: vec![code.to_owned()],
+            message: Some(message.to_owned()),
+            ..Refusal::default()
+        };
+        let failure = failure(bench.on(Input::Refused(Box::new(refusal))));
+        assert_eq!((failure.code, failure.retryable), (Code::NotSupported, false), "{message}");
+        assert!(
+            failure.message.contains("personal accounts, External ID and B2C tenants"),
+            "{}",
+            failure.message
+        );
+    }
+    let parameters = "The following parameters are not supported with change tracking over the 'CalendarView' resource: '$orderby'.";
+    let mut bench = Bench::new(contacts(), None);
+    bench.begin();
+    let refusal = Refusal {
+        status: 400,
+        codes: vec!["ErrorInvalidUrlQuery".into()],
+        message: Some(parameters.into()),
+        ..Refusal::default()
+    };
+    assert_eq!(
+        failure(bench.on(Input::Refused(Box::new(refusal)))).code,
+        Code::BadRequest,
+        "options can mend it"
+    );
+}

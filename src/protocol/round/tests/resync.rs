@@ -229,3 +229,47 @@ fn a_teams_channel_without_a_conversation_is_not_supported_and_no_loop() {
     assert_eq!(failure.code, Code::NotSupported);
     assert!(failure.message.contains("list the collection without it"), "{}", failure.message);
 }
+
+#[test]
+fn full_rounds_that_resets_start_are_spread_over_time() {
+    let waits = [0.0, 0.5, 0.999].map(|chance| {
+        let mut bench = Bench::new(contacts(), Some(idle()));
+        bench.begin();
+        let step = bench.round.step(refused(410, ""), bench.now, chance);
+        assert!(matches!(step, Step::SaveRecord { .. }), "the reset is stored at once: {step:?}");
+        match bench.round.step(Input::Committed, bench.now, chance) {
+            Step::Sleep(wait, WaitReason::Resync) => wait.as_millis(),
+            other => panic!("{other:?}"),
+        }
+    });
+    assert_eq!(waits, [0.0, 1000.0, 1998.0]);
+}
+
+#[test]
+fn a_reset_that_asks_to_wait_is_waited_for() {
+    for status in [410, 503, 408] {
+        let reset = Refusal {
+            status,
+            codes: vec!["resyncRequired".into()],
+            retry_after: Some("9".into()),
+            ..Refusal::default()
+        };
+        let mut bench = Bench::new(contacts(), Some(idle()));
+        bench.begin();
+        bench.on(Input::Refused(Box::new(reset)));
+        assert_eq!(bench.held, [NOW + ms(9000.0)], "{status}");
+        assert_eq!(bench.round.report.resync.as_deref(), Some("resyncRequired"));
+    }
+}
+
+#[test]
+fn a_reset_code_under_a_server_error_is_a_reset_of_a_stored_link_only() {
+    for code in ["SyncStateNotFound", "resyncRequired", "resyncChangesUploadDifferences"] {
+        let mut bench = Bench::new(contacts(), Some(idle()));
+        bench.begin();
+        assert!(matches!(bench.on(refused(500, code)), Step::Fetch(_)), "{code}");
+        assert_eq!(bench.asked, ["/contacts/delta?t=d0", "/contacts/delta"]);
+        assert_eq!(bench.round.report.resync.as_deref(), Some(code), "the report tells which one");
+        assert!(matches!(bench.on(refused(500, code)), Step::Sleep(_, WaitReason::Server)));
+    }
+}

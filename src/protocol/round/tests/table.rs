@@ -125,7 +125,7 @@ fn every_state_has_an_answer_to_every_reply() {
         ),
         ("Sleeping", &[("Slept", "sign in Next"), ("HostFailed", "quota")]),
         ("Applying", &[("Applied", "deliver"), ("HostFailed", "quota")]),
-        ("SavingRecord", &[("Committed", "sign in Next"), ("Conflict", "conflict"), ("HostFailed", "quota")]),
+        ("SavingRecord", &[("Committed", "sleep Resync"), ("Conflict", "conflict"), ("HostFailed", "quota")]),
         ("StoringThrottle", &[("ThrottleStored", "sleep Throttled"), ("HostFailed", "quota")]),
         ("Delivering", &[("Delivered", "await"), ("HostFailed", "quota")]),
         ("AwaitingAcknowledgement", &[("Acknowledged", "commit"), ("HostFailed", "quota")]),

@@ -1,4 +1,6 @@
+// @ts-check
 // openDelta(), init() and the client of index.d.ts, around the wasm's own exports.
+/** @import { DeltaClient } from "./client.js" */
 import { Instance } from "./engine.js";
 import { DeltaError, bad, closed } from "./error.js";
 import { RoundLocks } from "./locks.js";
@@ -31,10 +33,12 @@ export function createApi(source) {
     return loading;
   }
 
+  /** @type {typeof import("./index.js").init} */
   async function init(wasm) {
     return (await load(wasm)).origin;
   }
 
+  /** @type {typeof import("./index.js").openDelta} */
   async function openDelta(options) {
     const copy = snapshot(options);
     const engine = await load();
@@ -48,6 +52,7 @@ export function createApi(source) {
   return { init, openDelta };
 }
 
+/** @implements {DeltaClient} */
 class Client {
   #module;
   #options;
@@ -122,6 +127,7 @@ class Client {
     return { instance: this.#instance, wasm: this.#wasm };
   }
 
+  /** @returns {any} */
   #query(call, path, options) {
     const { signal } = this.#ending;
     if (signal.aborted) throw signal.reason;

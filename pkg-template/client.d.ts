@@ -1,0 +1,147 @@
+import type { CallRecording, Event, OrgContact } from "@microsoft/microsoft-graph-types";
+import type { BufferSource, Response, URL, WebAssemblyModule, fetch } from "./host.js";
+import type { DeltaFeed, DeltaQuery, EventQuery } from "./queries.js";
+import type {
+  CallRecordingsOptions,
+  EventsOptions,
+  OrgContactsOptions,
+  TrackOptions,
+} from "./query-options.js";
+import type { DeltaStore } from "./store.js";
+import type { TokenSource } from "./tokens.js";
+import type { Selected, Tracked } from "./tracked.js";
+
+/** The options of `openDelta()`. They are read once, when it is called. */
+export interface DeltaOptions {
+  /** Returns access tokens: a function, `fromMsal(…)`, or any object with `getToken()`. */
+  token: TokenSource;
+  /**
+   * Separates the stored state of accounts: two accounts in one browser share no row. Use a stable
+   * id, such as MSAL's `homeAccountId`. Required with a store that outlives the page, unless the
+   * token source has an `account` (that of `fromMsal()` does).
+   */
+  account?: string;
+  /**
+   * The national cloud, which determines the root of Graph. Default `"global"`. A token of one
+   * cloud is not valid in another one.
+   */
+  cloud?: Cloud;
+  /**
+   * The root of Graph instead of the one of `cloud`, for example `http://127.0.0.1:4010/v1.0`.
+   * Without a path, `/v1.0` is added. The token is sent to its origin only. Must be `https:`, or
+   * `http:` on loopback. Not together with `cloud`.
+   */
+  endpoint?: string;
+  /**
+   * The store of links and items. Default `"indexeddb"`. Required on a host without IndexedDB
+   * (Node, Workers): nothing falls back to `"memory"`, which is lost with the page.
+   */
+  store?: "indexeddb" | "memory" | DeltaStore;
+  /**
+   * Called instead of the host's `fetch`. Its signal fires when the request is aborted, and also
+   * after its response has been read.
+   */
+  fetch?: typeof fetch;
+  /** When and how often a failed request is repeated. */
+  retry?: Partial<RetryPolicy>;
+}
+
+/** A national cloud (Graph's page "National cloud deployments"). */
+export type Cloud = "global" | "usgov" | "usgov-dod" | "china";
+
+/** When and how often a failed request is repeated. All times are in milliseconds. */
+export interface RetryPolicy {
+  /** The number of consecutive failures of one request that ends the round. Default 6. */
+  attempts: number;
+  /** The first back-off. It doubles with each failure, with full jitter. Default 1000. */
+  base: number;
+  /** The longest back-off. A `Retry-After` is honored in full, up to a day. Default 60000. */
+  cap: number;
+  /**
+   * The longest single wait of a round. If Graph asks for a longer one, the round ends with
+   * `throttled` and `retryAt`; if the network is away for longer, with `offline`. The next round
+   * continues at the same page. Default 300000.
+   */
+  maxWait: number;
+  /**
+   * The time without headers or a byte of the body after which a request is aborted and repeated. A
+   * slow response that keeps arriving is not aborted. A token function may take as long as
+   * `maxWait`, or as `timeout` if that is longer. Default 100000.
+   */
+  timeout: number;
+}
+
+/** A wasm for `init()`, if the package's own file cannot be used. Workers take a module only. */
+export type WasmSource = URL | string | Response | BufferSource | WebAssemblyModule;
+
+/**
+ * The origin of the wasm. `url`: fetched from a URL beside the JavaScript. `file`: read from a file
+ * beside it. `module`: imported as a compiled module. `inline`: the copy in JavaScript, which loads
+ * more slowly, because the file could not be loaded. `given`: the argument of `init()`.
+ */
+export type WasmOrigin = "url" | "file" | "module" | "inline" | "given";
+
+/**
+ * A client of one account. Its queries throw a `DeltaError` for wrong options (`bad-request`,
+ * `not-supported`) and after `close()` or `forget()` (`closed`). Queries with the same options
+ * share their stored state, their status and their listeners.
+ */
+export interface DeltaClient {
+  /** The events of a calendar between two instants (Graph's page "event: delta"). */
+  events(options: EventsOptions & { mirror: false }): DeltaFeed<Event>;
+  events(options: EventsOptions & { mirror?: true }): EventQuery;
+  /**
+   * The contacts of the organization, not a user's own contacts (Graph's page "orgContact: delta").
+   */
+  orgContacts(options: OrgContactsOptions & { mirror: false }): DeltaFeed<OrgContact>;
+  orgContacts(options?: OrgContactsOptions & { mirror?: true }): DeltaQuery<OrgContact>;
+  /**
+   * The recordings of the meetings of one organizer (Graph's page "callRecording: delta").
+   *
+   * Requires an app-only token: Graph supports no delegated permission here. Graph reports
+   * additions only, and may report older recordings again (known issue 22934).
+   */
+  callRecordings(options: CallRecordingsOptions & { mirror: false }): DeltaFeed<CallRecording>;
+  callRecordings(options: CallRecordingsOptions & { mirror?: true }): DeltaQuery<CallRecording>;
+  /**
+   * Any other delta resource, by its path below the root, for example `/users/delta`.
+   *
+   * Graph sends some relationships in parts (`members@delta`, `manager@delta`). The mirror has the
+   * whole relationship as an array under the plain name (`members`), complete at the end of the
+   * round.
+   *
+   * The type of the items follows from the path, if that is a literal, and from `select`. A type
+   * argument replaces it.
+   *
+   * @example
+   *   // DeltaQuery<Pick<User, "id" | "mail">>
+   *   client.track("/users/delta", { select: ["id", "mail"] });
+   *   client.track<MyUser>("/users/delta", { select: ["id", "mail", "extension_1f2_shoeSize"] });
+   */
+  track<P extends string, S extends (keyof Tracked<P> & string) | (string & {}) = never>(
+    path: P,
+    options: TrackOptions & { select?: readonly S[]; mirror: false },
+  ): DeltaFeed<Selected<P, S>>;
+  track<P extends string, S extends (keyof Tracked<P> & string) | (string & {}) = never>(
+    path: P,
+    options?: TrackOptions & { select?: readonly S[]; mirror?: true },
+  ): DeltaQuery<Selected<P, S>>;
+  track<T extends object>(path: string, options: TrackOptions & { mirror: false }): DeltaFeed<T>;
+  track<T extends object>(path: string, options?: TrackOptions & { mirror?: true }): DeltaQuery<T>;
+  /**
+   * Call this after the user has signed in again. Clears the cached token and ends the phase
+   * `needs-auth` of all queries. A `sync()` that ended in it begins again, at the same page; its
+   * result is shown by `status`. A `round()` is not begun again.
+   */
+  resume(): void;
+  /**
+   * Signs out: ends running rounds with `closed`, waits for commits that have begun, and deletes
+   * the links and mirrors of this account. The client is closed afterwards.
+   */
+  forget(): Promise<void>;
+  /**
+   * Ends running rounds with `closed`, waits for commits that have begun, and closes the store.
+   * Stored state is kept.
+   */
+  close(): Promise<void>;
+}

@@ -1,0 +1,68 @@
+import type { RoundReport } from "./rounds.js";
+
+/** The class of all errors of this package. An abort rejects with the signal's reason instead. */
+export class DeltaError extends Error {
+  constructor(message: string, fields: DeltaErrorFields);
+  readonly code: DeltaErrorCode;
+  /** The HTTP status of the response. */
+  readonly status?: number;
+  /** The innermost error code in Graph's response. */
+  readonly graphCode?: string;
+  /** Graph's id of the request, for Microsoft's support. */
+  readonly requestId?: string;
+  /** The id that the client gave to the last request of the round, for Microsoft's support. */
+  readonly clientRequestId?: string;
+  /** Whether the same call may succeed later. */
+  readonly retryable: boolean;
+  /** With `throttled`: the earliest time of another attempt. */
+  readonly retryAt?: Date;
+  /** With `interaction` and `claims`: the claims for the sign-in. Pass them to MSAL unchanged. */
+  readonly claims?: string;
+  /**
+   * With `not-found`: the collection was deleted, such as a folder. Its mirror is kept until
+   * `clear()`.
+   */
+  readonly gone?: boolean;
+  /** The report of the round that failed. */
+  readonly report?: RoundReport;
+}
+
+/** The fields of a new `DeltaError`. `retryable` is `false` by default. */
+export interface DeltaErrorFields {
+  code: DeltaErrorCode;
+  status?: number;
+  graphCode?: string;
+  requestId?: string;
+  clientRequestId?: string;
+  retryable?: boolean;
+  retryAt?: Date;
+  claims?: string;
+  gone?: boolean;
+  report?: RoundReport;
+  cause?: unknown;
+}
+
+/** The codes of all errors. */
+export type DeltaErrorCode =
+  | "aborted"
+  | "network"
+  | "offline"
+  | "throttled"
+  | "unauthorized"
+  | "claims"
+  | "interaction"
+  | "forbidden"
+  | "not-found"
+  | "bad-request"
+  | "not-supported"
+  | "resync-loop"
+  | "livelock"
+  | "protocol"
+  | "foreign-link"
+  | "store"
+  | "quota"
+  | "conflict"
+  | "account"
+  | "closed"
+  | "wasm"
+  | "internal";

@@ -1,0 +1,103 @@
+import type { Event } from "@microsoft/microsoft-graph-types";
+import type { QueryStatus, Readable } from "./query-status.js";
+import type { Change, CommitInfo, PageOptions, Round, RoundOptions, RoundReport } from "./rounds.js";
+
+/** Rounds over one collection, without a mirror of its items. */
+export interface DeltaFeed<T> {
+  /** The key of the stored state. The browser's developer tools show it. */
+  readonly key: string;
+  /**
+   * Runs one round, page by page. Asking for the next page acknowledges the page before, which
+   * commits it.
+   *
+   * Leaving the loop ends the round. Acknowledged pages stay committed; the next round delivers the
+   * others again. The iterator's `return()` ends also a `next()` that waits.
+   *
+   * One round of a query runs at a time, in all tabs: a second one waits at its first page, with
+   * the status `following`. A round ends with `conflict` if its tab is frozen or its lock is
+   * stolen.
+   *
+   * @example
+   *   for await (const page of query.round()) await save(page.changes);
+   */
+  round(options?: RoundOptions & PageOptions): Round<T>;
+  /** The status of the query, shared by all queries with the same key. */
+  readonly status: Readable<QueryStatus>;
+  /**
+   * Deletes the link, so that the next round is a full one. The mirror stays readable until that
+   * round has replaced it. Rejects with `conflict` while a round commits.
+   */
+  reset(): Promise<void>;
+  /**
+   * Empties the mirror and deletes the link, so that the next round is a first one. For a
+   * collection that was deleted (`error.gone`) or is no longer needed. Listeners of `change` are
+   * not called. Rejects with `conflict` while a round commits.
+   */
+  clear(): Promise<void>;
+}
+
+/** Rounds over one collection, and a mirror of its items. */
+export interface DeltaQuery<T> extends DeltaFeed<T> {
+  /**
+   * Runs one round and applies it to the mirror. A call during such a round joins it. The signal
+   * ends the wait of its own call only; the round stops when all callers have left.
+   *
+   * Rejects with a `DeltaError`, or with the reason of the signal.
+   */
+  sync(options?: RoundOptions): Promise<RoundReport>;
+  /** Returns all items of the mirror, as of one moment. */
+  all(): Promise<T[]>;
+  /**
+   * Iterates over the mirror, or a range of it, in chunks of at most 500 items. Each chunk is of
+   * one moment; a round may commit between two.
+   */
+  items(options?: ItemsOptions): AsyncIterable<T>;
+  /** Returns one item of the mirror, or undefined. */
+  get(id: string): Promise<T | undefined>;
+  /** Returns the number of items in the mirror. */
+  count(): Promise<number>;
+  /**
+   * Calls the listener after each commit that has changed the mirror, with these changes. Commits
+   * of other tabs on the same IndexedDB are announced too, with `info.remote` and without `old`.
+   *
+   * Listeners are called in the order of the commits, and awaited: the next page of the round waits
+   * for them, unless the round is aborted or the client closed. After the last page, the round
+   * releases its lock before the listeners return, and only the promise of `sync()` waits for them.
+   * What a listener throws is passed to `reportError`.
+   *
+   * A listener must not wait for a round of its own query, which waits for the listener. A `sync()`
+   * or `round()` that it calls before its first `await` fails with `bad-request`. If one is called
+   * later, or from elsewhere in this page, rounds of the query no longer wait for their running
+   * listeners.
+   *
+   * A commit is announced only to listeners that exist at that moment: a later one reads the mirror
+   * first. To get every change, use `round()`.
+   *
+   * @returns The function that removes the listener.
+   */
+  on(event: "change", listener: (changes: Change<T>[], info: CommitInfo) => void | Promise<void>): () => void;
+}
+
+/** A query of events, whose occurrences can be completed from their series. */
+export interface EventQuery extends DeltaQuery<Event> {
+  all(options?: OccurrenceOptions): Promise<Event[]>;
+  items(options?: ItemsOptions & OccurrenceOptions): AsyncIterable<Event>;
+}
+
+/** A range of the mirror. */
+export interface ItemsOptions {
+  /** Only items after this id, in the order of the ids. Default: from the first one on. */
+  after?: string;
+  /** The maximal number of items. Default: no limit. */
+  limit?: number;
+}
+
+/** How occurrences of a series are returned. */
+export interface OccurrenceOptions {
+  /**
+   * `"complete"`: each occurrence has the properties of its series master where it has none of its
+   * own, and masters are left out. Default: all items as Graph sends them, where occurrences have
+   * no subject and no location.
+   */
+  occurrences?: "complete";
+}

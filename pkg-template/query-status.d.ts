@@ -1,0 +1,30 @@
+import type { DeltaError } from "./errors.js";
+import type { WaitReason } from "./rounds.js";
+
+/** The status of a query. */
+export interface QueryStatus {
+  /**
+   * `following`: a round waits for another round of the query, in this tab or another one.
+   * `resyncing`: an incremental round has become a full one. `needs-auth`: the user has to sign in;
+   * call `client.resume()` afterwards.
+   */
+  phase: "idle" | "syncing" | "resyncing" | "waiting" | "following" | "needs-auth" | "failed" | "closed";
+  /** The end of the last complete round. */
+  lastSyncedAt?: Date;
+  /** While a round runs: its committed pages, its received items and its requests. */
+  progress?: { pages: number; items: number; requests: number };
+  /** In the phase `waiting`: the end of the wait. */
+  waitUntil?: Date;
+  /** In the phase `waiting`: the reason of the wait. */
+  waitReason?: WaitReason;
+  /** In the phases `failed` and `needs-auth`: the error that ended the round. */
+  error?: DeltaError;
+}
+
+/** A value that changes. Fits React's `useSyncExternalStore` and Svelte's store contract. */
+export interface Readable<V> {
+  /** Returns the current value: the same object until it changes. */
+  get(): V;
+  /** Calls `run` at once and after each change. Returns the function that ends the subscription. */
+  subscribe(run: (value: V) => void): () => void;
+}

@@ -1,0 +1,133 @@
+import type { AbortSignal } from "./host.js";
+
+/** The options of `sync()` and `round()`. */
+export interface RoundOptions {
+  /** Ends the round, or the wait for it, which rejects with the signal's reason unchanged. */
+  signal?: AbortSignal;
+}
+
+/** The options of `round()` alone. */
+export interface PageOptions {
+  /** `"manual"`: only `page.ack()` acknowledges a page. Default `"next"`: `next()` does too. */
+  ack?: "next" | "manual";
+  /** The number of pages after which the round stops. The next round continues there. */
+  maxPages?: number;
+  /**
+   * The time in milliseconds after which no further page is fetched. The next round continues
+   * there.
+   */
+  maxMs?: number;
+}
+
+/** A round, as an iterable of its pages. */
+export interface Round<T> extends AsyncIterable<Page<T>> {
+  [Symbol.asyncIterator](): AsyncGenerator<Page<T>, void, undefined>;
+  /** The report so far. It is final when the round has ended. */
+  readonly report: RoundReport;
+}
+
+/** One page of a round. */
+export interface Page<T> {
+  changes: Change<T>[];
+  kind: "full" | "incremental";
+  /** The number of the full round that the mirror is of. It grows with each full round. */
+  generation: number;
+  /**
+   * The number of the page within the round, from 0. An interrupted round continues the numbers.
+   */
+  index: number;
+  /** Whether this is the last page of the round. */
+  last: boolean;
+  /**
+   * Acknowledges the page: its changes and its link are committed in one transaction. Resolves
+   * after the commit. A second call returns the same promise.
+   *
+   * Rejects with `aborted` after the round was left, and with the round's own error or the reason
+   * of its signal after the round has ended otherwise.
+   */
+  ack(): Promise<void>;
+}
+
+/** A change of one item. */
+export type Change<T> =
+  | { type: "upsert"; id: string; item: T; isNew?: boolean; old?: T; partial?: undefined }
+  /** Only of a feed with `minimal`: a property that is absent has not changed. */
+  | { type: "upsert"; id: string; item: Partial<T> & { id: string }; partial: true }
+  /**
+   * The reason `deleted`: Graph reports the item as removed. An event may then still exist outside
+   * the window. `changed`: deleted, but restorable (Graph's term is soft-deleted). `ghost`: a full
+   * round no longer lists the item.
+   *
+   * A removal of an id that the mirror never had is not reported, unless an interrupted round has
+   * delivered that id without an acknowledgement.
+   */
+  | { type: "remove"; id: string; reason: "deleted" | "changed" | "ghost"; old?: T };
+
+/** The page of a commit. */
+export interface CommitInfo {
+  kind: "full" | "incremental";
+  generation: number;
+  index: number;
+  last: boolean;
+  /** Whether another tab has committed it. */
+  remote: boolean;
+}
+
+/** What a round has done. */
+export interface RoundReport {
+  /** `partial`: the round ended early, and the next one continues there. */
+  outcome: "running" | "complete" | "partial" | "failed";
+  kind: "full" | "incremental";
+  generation: number;
+  /** Whether the round has continued an interrupted one. */
+  resumed: boolean;
+  /** Committed pages. */
+  pages: number;
+  /** Received items of all pages. */
+  items: number;
+  /** Items that are new to the mirror. */
+  added: number;
+  /** Items that differ from those in the mirror. */
+  changed: number;
+  /** Items that are equal to those in the mirror. */
+  unchanged: number;
+  /** Series masters that were fetched individually, because no page contained them. */
+  masters: number;
+  /**
+   * The last requested page size, if it was not always the configured one. It is larger after pages
+   * without anything new, and smaller after a page has failed twice with 503, 504, 408 or a
+   * timeout; then it grows back slowly. For events it is at least 50.
+   */
+  pageSize?: number;
+  /** Removals that Graph has reported of ids that the mirror had. */
+  removed: number;
+  /** Removals of items that a full round no longer listed. Not counted in `removed`. */
+  ghosts: number;
+  /** Items that a later item with the same id in the same page has replaced. */
+  duplicates: number;
+  /** Items that could not be read, by reason. */
+  skipped: { noId: number; notAnObject: number };
+  /** Sent requests. */
+  requests: number;
+  /** Requests that repeated a failed one. */
+  retries: number;
+  /** The waits, with their times in milliseconds. */
+  waits: { reason: WaitReason; ms: number }[];
+  /**
+   * Why this round became a full one: the code of Graph's reset signal or of its refusal of the
+   * link, or `livelock`.
+   */
+  resync?: string;
+  startedAt: Date;
+  endedAt?: Date;
+}
+
+/**
+ * Why a round waits. `throttled`: Graph has asked for it, for this query or another one with the
+ * same limits (those of a mailbox, else of the app and the workload). `server`: an answer with a
+ * status 5xx or 408. `network`: no answer, of Graph or for the token source. `timeout`: an answer
+ * that stopped arriving. `offline`: the host has no network. `malformed`: an answer that is not a
+ * page. `resync`: a full round that Graph asked for starts up to 2 × `retry.base` later than it
+ * could, so that many queries do not start theirs at once.
+ */
+export type WaitReason = "throttled" | "server" | "network" | "timeout" | "offline" | "malformed" | "resync";

@@ -1,0 +1,58 @@
+// The JavaScript that wasm-bindgen writes, as scripts/build.sh wraps it: a function that returns the
+// exports of one instance. Its classes are those of src/web/client.rs.
+import type { DeltaErrorFields, Page, RoundReport } from "deltalink";
+import type { RoundRun } from "../../../../pkg-template/round-run.js";
+
+export interface Api {
+  default(input: { module_or_path: WebAssembly.Module }): Promise<unknown>;
+  initSync(input: { module: WebAssembly.Module }): unknown;
+  Client: new (options: unknown, makeError: (message: string, fields: DeltaErrorFields) => Error) => Client;
+}
+
+export interface Client {
+  readonly store_kind: "indexeddb" | "memory" | "custom";
+  open(onClosed: () => void): Promise<void>;
+  query(call: string, path: unknown, options: unknown): Query;
+  resume(): void;
+  close(): Promise<void>;
+  forget(): Promise<void>;
+}
+
+export interface Query {
+  readonly key: string;
+  readonly has_mirror: boolean;
+  readonly window: { daysBack: number; daysAhead: number; timeZone: string } | undefined;
+  round(
+    options: unknown,
+    signal: AbortSignal,
+    host: RoundRun,
+    hasConsumer: boolean,
+    window: string | undefined,
+  ): RoundHandle;
+  reset(): Promise<void>;
+  clear(): Promise<void>;
+  synced_at(): Promise<number | undefined>;
+  get(id: string): Promise<object | undefined>;
+  get_many(ids: string[]): Promise<object[]>;
+  count(): Promise<number>;
+  all(completes: boolean): Promise<object[]>;
+  chunk(
+    after: string | undefined,
+    limit: number,
+    completes: boolean,
+  ): Promise<{ items: object[]; next?: string }>;
+}
+
+export interface RoundHandle {
+  next(): Promise<Page<object> | undefined>;
+  ack(page: number): Promise<void>;
+  leave(): Promise<void>;
+  report(): RoundReport;
+}
+
+export default function glue(
+  webAssembly: object,
+  setTimeout: (run: () => void, ms: number) => unknown,
+  clearTimeout: (timer: unknown) => void,
+  controller: typeof AbortController,
+): Api;

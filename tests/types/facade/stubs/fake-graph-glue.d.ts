@@ -1,0 +1,8 @@
+// The JavaScript that wasm-bindgen writes for the fake Graph.
+export default function load(input: { module_or_path: unknown }): Promise<unknown>;
+
+export class Fake {
+  constructor(seed: number, endpoint: string);
+  control(method: string, path: string, body: string, now: number): string;
+  answer(method: string, path: string, headers: string, now: number): string;
+}
