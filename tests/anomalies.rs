@@ -1,5 +1,5 @@
-//! What has been seen in practice (graph-facts 7), one test each: whole rounds on the fake Graph's
-//! core. `tests/README.md` has the table of them.
+//! The anomalies of Graph that were observed in practice (graph-facts 7), one test each, as whole
+//! rounds on the core of the fake Graph. `tests/README.md` lists them.
 #![cfg(not(target_family = "wasm"))]
 #![allow(
     clippy::unwrap_used,
@@ -40,14 +40,14 @@ fn schedule(collection: &'static str, options: Value) -> Schedule {
     Schedule { seed: 7, collection, call, path, query, options, lossy: false, turns: Vec::new() }
 }
 
-/// A world, and the query on it, after nothing.
+/// A schedule with a new world and a query that has not run.
 fn fresh(collection: &'static str, options: Value) -> (Schedule, Bench) {
     let schedule = schedule(collection, options);
     let bench = Bench::new(&schedule);
     (schedule, bench)
 }
 
-/// The same after a first round.
+/// A schedule with a world and a query after its first round.
 fn synced(collection: &'static str, options: Value) -> (Schedule, Bench) {
     let (schedule, mut bench) = fresh(collection, options);
     done(&mut bench);
@@ -66,7 +66,7 @@ fn done(bench: &mut Bench) {
 fn failure(bench: &mut Bench) -> Box<Error> {
     match bench.round(None) {
         End::Failed(failure) => failure,
-        _ => panic!("it did not fail"),
+        _ => panic!("the round did not fail"),
     }
 }
 
@@ -94,7 +94,7 @@ fn anomaly_1_pages_that_repeat_a_subset_under_new_links_end_the_round_by_their_c
 }
 
 #[test]
-fn anomaly_1_larger_pages_get_through_where_the_series_is_bigger_than_the_page() {
+fn anomaly_1_larger_pages_pass_a_series_that_does_not_fit_into_a_page() {
     let (schedule, mut bench) = fresh("events", json!({}));
     let rule = json!([
         {
@@ -109,7 +109,7 @@ fn anomaly_1_larger_pages_get_through_where_the_series_is_bigger_than_the_page()
 }
 
 #[test]
-fn anomaly_2_a_next_link_equal_to_the_one_just_used_is_asked_again_and_passes() {
+fn anomaly_2_a_next_link_equal_to_the_requested_one_is_requested_again() {
     let (schedule, mut bench) = fresh("drive", json!({}));
     fault(&mut bench, "next", json!(2), json!({ "name": "same_link" }));
     done(&mut bench);
@@ -117,7 +117,7 @@ fn anomaly_2_a_next_link_equal_to_the_one_just_used_is_asked_again_and_passes() 
 }
 
 #[test]
-fn anomaly_3_an_empty_delta_round_is_no_loop() {
+fn anomaly_3_an_empty_delta_round_is_not_a_loop() {
     for options in [json!({}), json!({ "trailing_empty_page": true, "empty_pages": 3 })] {
         let (schedule, mut bench) = synced("messages", options);
         for _ in 0..5 {
@@ -137,7 +137,7 @@ fn anomaly_4_empty_pages_in_the_middle_do_not_end_a_round() {
 }
 
 #[test]
-fn anomaly_5_the_delta_link_is_kept_byte_for_byte() {
+fn anomaly_5_the_delta_link_is_stored_byte_for_byte() {
     let (_, mut bench) = synced("recordings", json!({}));
     let link = bench.store.state.clone().unwrap().link.unwrap();
     assert!(link.contains("%7B%22Continuation%22"), "percent-encoded JSON: {link}");
@@ -146,7 +146,7 @@ fn anomaly_5_the_delta_link_is_kept_byte_for_byte() {
 }
 
 #[test]
-fn anomaly_6_pages_of_any_size_are_taken() {
+fn anomaly_6_pages_of_any_size_are_accepted() {
     for options in [json!({ "page_overshoot": 900 }), json!({ "honour_maxpagesize": false, "page_size": 1 })]
     {
         let (schedule, mut bench) = fresh("events", options);
@@ -165,7 +165,7 @@ fn anomaly_7_a_503_in_the_middle_of_a_long_round_costs_a_wait_and_no_page() {
 }
 
 #[test]
-fn anomaly_8_removals_of_events_outside_the_window_are_silent() {
+fn anomaly_8_removals_of_events_outside_the_window_are_not_reported() {
     let (schedule, mut bench) = synced("events", json!({}));
     edit(
         &mut bench,
@@ -183,7 +183,7 @@ fn anomaly_8_removals_of_events_outside_the_window_are_silent() {
 }
 
 #[test]
-fn anomaly_9_what_is_lost_while_writes_overlap_a_round_comes_with_the_next_full_one() {
+fn anomaly_9_the_next_full_round_brings_changes_that_a_round_lost() {
     let (schedule, mut bench) = fresh("users", json!({ "changes_during_round": "live" }));
     let turn = Turn {
         meanwhile: (1..4)
@@ -198,7 +198,7 @@ fn anomaly_9_what_is_lost_while_writes_overlap_a_round_comes_with_the_next_full_
 }
 
 #[test]
-fn anomaly_10_members_stay_in_the_set_until_graph_says_that_they_left() {
+fn anomaly_10_members_stay_in_the_set_until_graph_reports_their_removal() {
     let (schedule, mut bench) = synced("groups", json!({ "members_slice": 2 }));
     let group = |bench: &Bench| {
         bench
@@ -221,7 +221,7 @@ fn anomaly_10_members_stay_in_the_set_until_graph_says_that_they_left() {
 }
 
 #[test]
-fn anomaly_11_an_id_that_comes_again_on_later_pages_is_one_row() {
+fn anomaly_11_an_id_that_is_repeated_on_later_pages_is_one_row() {
     let (schedule, mut bench) = fresh("users", json!({ "duplicates": "pages", "page_size": 3 }));
     done(&mut bench);
     assert!(bench.report.unchanged > 0);
@@ -237,7 +237,7 @@ fn anomaly_12_items_without_an_id_are_skipped_and_counted() {
 }
 
 #[test]
-fn anomaly_13_booleans_as_texts_are_kept_as_they_come() {
+fn anomaly_13_booleans_as_strings_are_stored_unchanged() {
     let (_, bench) = synced("messages", json!({ "string_booleans": true }));
     assert!(bench.items().values().all(|item| item["isRead"].is_string()));
 }
@@ -251,7 +251,7 @@ fn anomaly_14_duplicates_within_a_page_collapse_to_the_last_state() {
 }
 
 #[test]
-fn anomaly_15_a_body_that_is_nearly_json_is_asked_for_again() {
+fn anomaly_15_a_page_whose_body_is_nearly_json_is_requested_again() {
     let (schedule, mut bench) = fresh("contacts", json!({}));
     fault(&mut bench, "any", json!(2), json!({ "name": "not_json" }));
     done(&mut bench);
@@ -274,7 +274,7 @@ fn anomaly_16_the_order_of_parents_and_children_does_not_matter() {
 }
 
 #[test]
-fn anomaly_18_a_body_without_value_is_asked_for_three_times_and_never_for_ever() {
+fn anomaly_18_a_page_without_value_is_requested_three_times() {
     let (schedule, mut bench) = synced("contacts", json!({}));
     let before = bench.store.state.clone();
     fault(&mut bench, "any", Value::Null, json!({ "name": "no_value" }));
@@ -289,7 +289,7 @@ fn anomaly_18_a_body_without_value_is_asked_for_three_times_and_never_for_ever()
 fn anomaly_19_a_crash_before_the_acknowledgement_delivers_the_page_again() {
     let (schedule, mut bench) = synced("contacts", json!({}));
     edit(&mut bench, json!({ "collection": "contacts", "op": "edit" }));
-    // Begin, Loaded, SignedIn, Page, PageEffects, Delivered: then the end of the process.
+    // The process ends after the inputs Begin, Loaded, SignedIn, Page, Applied and Delivered.
     assert!(matches!(bench.round(Some(&Turn { crash: Some(6), ..Turn::quiet() })), End::Crashed));
     done(&mut bench);
     assert_eq!(bench.report.changed, 1);
@@ -297,7 +297,7 @@ fn anomaly_19_a_crash_before_the_acknowledgement_delivers_the_page_again() {
 }
 
 #[test]
-fn anomaly_21_a_round_that_ends_with_neither_link_is_not_over() {
+fn anomaly_21_a_round_without_a_link_at_its_end_is_not_complete() {
     let (schedule, mut bench) = fresh("recordings", json!({}));
     fault(&mut bench, "any", Value::Null, json!({ "name": "neither_link" }));
     let failure = failure(&mut bench);
@@ -309,7 +309,7 @@ fn anomaly_21_a_round_that_ends_with_neither_link_is_not_over() {
 }
 
 #[test]
-fn anomaly_22_a_folder_that_went_away_is_named_and_its_mirror_stays() {
+fn anomaly_22_a_deleted_folder_is_an_error_and_its_mirror_stays() {
     let (_, mut bench) = synced("messages", json!({}));
     let before = bench.items();
     fault(
@@ -333,7 +333,7 @@ fn anomaly_22_a_folder_that_went_away_is_named_and_its_mirror_stays() {
 }
 
 #[test]
-fn anomaly_23_nothing_is_dropped_before_the_store_sees_it() {
+fn anomaly_23_every_received_item_is_stored_or_counted() {
     let (schedule, mut bench) = synced("drive", json!({ "empty_deleted_facet": true }));
     edit(&mut bench, json!({ "collection": "drive", "op": "random", "count": 12 }));
     done(&mut bench);

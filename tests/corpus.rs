@@ -1,5 +1,5 @@
-//! Real answers, as documented and as pasted, through the page reader. The corpus is no part of
-//! this project: without it the test says so and counts as skipped.
+//! Reads real answers of Graph with the page reader. The corpus is not part of this project;
+//! without it the test counts as skipped.
 #![cfg(not(target_family = "wasm"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
@@ -11,7 +11,7 @@ fn every_real_answer_is_read_as_its_index_says() {
     let folder = std::env::var("CORPUS")
         .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/corpus").into());
     let Ok(index) = std::fs::read_to_string(format!("{folder}/index.tsv")) else {
-        // tests/run.mjs prints and counts it.
+        // tests/run.mjs prints this line and counts the test as skipped.
         println!("skipped: no corpus of real answers at {folder}");
         return;
     };

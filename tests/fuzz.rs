@@ -1,7 +1,6 @@
-//! What comes from outside, mutated: pages, errors, links, waits, records. Nothing may panic, and
-//! each reader has something that must hold of whatever it makes of its input; links are judged by
-//! an URL parser that is not ours. `make fuzz SECONDS=60` goes on for so long on each target and
-//! says how many inputs that were; a failing input is printed.
+//! Fuzzes the readers of outside data: pages, errors, links, waits, records. No reader may panic,
+//! and each has properties that must hold for every input. Links are checked by another URL parser.
+//! `make fuzz SECONDS=60` runs each target for that time. Prints a failing input.
 #![cfg(not(target_family = "wasm"))]
 #![allow(
     clippy::unwrap_used,
@@ -32,8 +31,7 @@ use serde_json::{Value, json};
 mod schedule;
 use schedule::Dice;
 
-/// Runs a target on inputs made of these seeds: a fixed number of them, or for the seconds that
-/// were asked for.
+/// Runs a target on mutations of these seeds: a fixed number of them, or for the given seconds.
 fn fuzz(name: &str, seeds: &[&str], dictionary: &[&str], mut target: impl FnMut(&str, &mut Dice)) {
     let seconds = std::env::var("SECONDS")
         .ok()
@@ -54,8 +52,7 @@ fn fuzz(name: &str, seeds: &[&str], dictionary: &[&str], mut target: impl FnMut(
     println!("{inputs:>12} inputs  {name}");
 }
 
-/// A seed with some of its characters changed, words put in, parts taken out, doubled or crossed
-/// with another seed.
+/// Mutates a seed: changes characters, inserts words, removes, doubles or crosses parts.
 fn mutated(seeds: &[&str], dictionary: &[&str], dice: &mut Dice) -> String {
     let mut text: Vec<char> = dice.pick(seeds).chars().collect();
     for _ in 0..dice.below(6) {
@@ -91,7 +88,7 @@ fn mutated(seeds: &[&str], dictionary: &[&str], dice: &mut Dice) -> String {
 const ROOT: &str = "https://graph.microsoft.com/v1.0";
 
 #[test]
-fn no_link_that_is_admitted_leads_elsewhere_by_the_judgement_of_another_parser() {
+fn another_parser_confirms_that_every_admitted_link_has_the_origin_of_the_endpoint() {
     let seeds = [
         "https://graph.microsoft.com/v1.0/me/calendarView/delta?$skiptoken=R0usmcCM996atia_s",
         "https://graph.microsoft.com/v1.0/users/delta?$deltatoken=a%2Bb%23~=",
@@ -138,7 +135,7 @@ fn no_link_that_is_admitted_leads_elsewhere_by_the_judgement_of_another_parser()
             admitted += 1;
             let judged = base
                 .join(&url)
-                .unwrap_or_else(|error| panic!("admitted as {url:?}, which is no URL: {error}"));
+                .unwrap_or_else(|error| panic!("admitted as {url:?}, which is not a URL: {error}"));
             assert_eq!(
                 judged.origin().ascii_serialization(),
                 "https://graph.microsoft.com",
@@ -154,7 +151,7 @@ fn no_link_that_is_admitted_leads_elsewhere_by_the_judgement_of_another_parser()
 }
 
 #[test]
-fn a_page_is_read_as_its_own_json_says_or_refused() {
+fn a_page_is_read_like_its_json_or_refused() {
     let seeds = [
         r#"{"@odata.context":"https://graph.microsoft.com/v1.0/$metadata#Collection(event)","@odata.nextLink":"https://graph.microsoft.com/v1.0/n?$skiptoken=1","value":[{"@odata.etag":"W/\"1\"","id":"a","type":"occurrence","seriesMasterId":"m"},{"id":"b","@removed":{"reason":"deleted"}}]}"#,
         r##"{"value":[{"id":"g","members@delta":[{"@odata.type":"#microsoft.graph.user","id":"u"},{"id":"v","@removed":{"reason":"deleted"}}]},{"id":"g","members@delta":[]}],"@odata.deltaLink":"https://graph.microsoft.com/v1.0/d?$deltatoken=2"}"##,
@@ -217,14 +214,14 @@ fn a_page_is_read_as_its_own_json_says_or_refused() {
             .map(|(id, _)| first.put.iter().find(|(other, _)| other == id).map(|(_, row)| row.clone()))
             .collect();
         let again = apply(collapsed.entries, &mut known.into_iter(), mode, &mut seen);
-        assert!(!again.made_progress, "the same page again is no news");
+        assert!(!again.made_progress, "applying the same page again makes no progress");
         assert_eq!((again.count_delta, &again.put), (0, &first.put), "applying is idempotent");
     });
     assert!(read > 100, "{read}");
 }
 
 #[test]
-fn an_error_of_any_form_has_a_verdict() {
+fn every_error_response_gives_a_decision() {
     let seeds = [
         r#"{"error":{"code":"SyncStateNotFound","message":"The sync state generation is not found; generation=605;[highest=841]","innerError":{"date":"2026","request-id":"r"}}}"#,
         r#"{"error":{"code":"resyncRequired","innererror":{"code":"resyncChangesApplyDifferences","innerError":{"code":"z"}}}}"#,
@@ -253,13 +250,13 @@ fn an_error_of_any_form_has_a_verdict() {
         let (first, later) = (refusal.verdict(false), refusal.verdict(true));
         assert!(
             first == later || format!("{later:?}") == "Resync",
-            "only a link can be reset: {first:?} {later:?}"
+            "a reset signal needs a link: {first:?} {later:?}"
         );
     });
 }
 
 #[test]
-fn a_wait_is_a_number_that_is_not_negative_or_nothing() {
+fn a_wait_is_a_number_of_at_least_0_or_nothing() {
     let seeds = [
         "2.128",
         "120",
@@ -289,7 +286,7 @@ fn a_wait_is_a_number_that_is_not_negative_or_nothing() {
 }
 
 #[test]
-fn a_stored_record_of_any_form_is_read_or_refused_and_what_is_written_is_read_again() {
+fn every_stored_record_is_read_or_refused_and_a_written_one_is_read_again() {
     let full = serde_json::to_string(
         &Record::new(time::Instant::from_millis(1_795_000_000_000.0), 0.3).next_revision(),
     )
@@ -322,7 +319,7 @@ fn a_stored_record_of_any_form_is_read_or_refused_and_what_is_written_is_read_ag
 }
 
 #[test]
-fn words_are_cut_and_cleaned_whatever_they_hold() {
+fn messages_of_graph_are_shortened_and_redacted() {
     let seeds = [
         "The value 'bd9dmiNUYKrYOcd73Bu5srad3KUOS87UCf6zZ0fR9Esbbb03T5i2Aoh8' of parameter '$deltaToken' is invalid.",
         "é😀\u{2028}\0",
@@ -338,12 +335,12 @@ fn words_are_cut_and_cleaned_whatever_they_hold() {
 }
 
 #[test]
-fn the_judge_of_links_is_another_parser() {
+fn the_checker_of_links_is_another_parser() {
     assert_eq!(url::Url::parse("https:\\\\evil.example\\x").unwrap().host_str(), Some("evil.example"));
     assert!(json!({}).is_object());
 }
 
-/// Without padding.
+/// Base64 without padding.
 fn base64(text: &str) -> String {
     const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = String::new();
@@ -358,7 +355,7 @@ fn base64(text: &str) -> String {
 }
 
 #[test]
-fn claims_that_are_read_from_a_challenge_stand_in_it() {
+fn claims_from_a_challenge_are_part_of_it() {
     let seeds = [
         r#"Bearer realm="", authorization_uri="https://login.contoso.example/common/oauth2/authorize", error="insufficient_claims", claims="eyJhY2Nlc3NfdG9rZW4iOnsibmJmIjp7ImVzc2VudGlhbCI6dHJ1ZSwidmFsdWUiOiIxNzAwMDAwMDAwIn19fQ==""#,
         r#"Bearer claims=eyJ4IjoiPz8-P34_In0, realm="a \"quoted\" one""#,
@@ -389,10 +386,10 @@ fn claims_that_are_read_from_a_challenge_stand_in_it() {
             read += 1;
             assert!(claims.trim_ascii().starts_with('{') && claims.trim_ascii().ends_with('}'), "{claims:?}");
             let mut encoded = base64(&claims);
-            // The last letter may hold bits that belong to nothing.
+            // The last character may contain unused bits.
             encoded.pop();
             let plain = header.replace('\\', "").replace('-', "+").replace('_', "/");
-            assert!(plain.contains(&encoded), "{claims:?} does not stand in it");
+            assert!(plain.contains(&encoded), "{claims:?} is not part of the challenge");
         }
     });
     assert!(read > 1000, "{read}");

@@ -1,7 +1,7 @@
-//! Whole rounds, natively: the machine, the page reader and the applying code of the wasm on the
-//! fake Graph's core. Seeded schedules of edits, faults and crashes; what the mirror must be is
-//! read from the fake's own tables. A failing seed is printed; `SEED=n cargo test --test model`
-//! replays it alone, `make model CASES=20000` runs many.
+//! Runs seeded schedules of edits, faults and crashes natively: the state machine, the page reader
+//! and the applier of the wasm on the core of the fake Graph. At the end the mirror must equal the
+//! tables of the fake Graph. Prints a failing seed; `SEED=n cargo test --test model` replays it,
+//! and `make model CASES=20000` runs many.
 #![cfg(not(target_family = "wasm"))]
 #![allow(
     clippy::unwrap_used,
@@ -28,27 +28,27 @@ use schedule::Schedule;
 
 const DAY: u64 = 86_400_001;
 
-/// What the schedules have met.
+/// Counts the ends of rounds, the crashes and the faults of all schedules.
 #[derive(Default)]
 struct Met {
     counts: HashMap<String, u64>,
     steps: u64,
 }
 
-/// Runs one schedule; at its end quiet rounds, after which everything must be as Graph has it.
+/// Runs one schedule, then rounds without faults, after which the mirror must equal the tables.
 fn run(seed: u64, met: &mut Met) {
     let schedule = Schedule::of(seed);
     let mut bench = Bench::new(&schedule);
-    if alone() {
+    if is_replay() {
         println!("{} {} {}\n{}", schedule.call, schedule.path, schedule.query, schedule.options);
     }
     for turn in &schedule.turns {
-        if alone() {
+        if is_replay() {
             println!("---- {turn:?}");
         }
         for edit in &turn.edits {
             let made = bench.world.edit(&serde_json::json!([edit]), bench.now);
-            if alone() {
+            if is_replay() {
                 println!("EDIT {} {made:?}", edit["op"]);
             }
         }
@@ -60,21 +60,21 @@ fn run(seed: u64, met: &mut Met) {
             End::Done => "done".to_owned(),
             End::Crashed => continue,
             End::Failed(failure) => {
-                // Three resets a day without a complete round are the end of that day.
+                // After three resets in a day without a complete round, the next day has to begin.
                 if failure.code == Code::ResyncLoop {
                     bench.now += DAY;
                 }
                 format!("failed: {}", failure.code.as_str())
             }
         };
-        if alone() {
+        if is_replay() {
             println!("{end}");
         }
         *bench.met.entry(end).or_default() += 1;
     }
     bench.world.clear_faults();
-    // Changes that came during the last round may be due in the next one; a poisoned link needs
-    // three refusals.
+    // Two complete rounds, because a change during a round may be reported in the next one. Several
+    // attempts, because a poisoned link has to be refused three times.
     quiet(&mut bench);
     quiet(&mut bench);
     if schedule.lossy {
@@ -92,12 +92,12 @@ fn run(seed: u64, met: &mut Met) {
     }
 }
 
-/// Whether one seed is replayed: its story is told then.
-fn alone() -> bool {
+/// Whether one seed is replayed. Prints its turns then.
+fn is_replay() -> bool {
     std::env::var("SEED").is_ok()
 }
 
-/// Rounds until one is complete.
+/// Runs rounds until one is complete.
 fn quiet(bench: &mut Bench) {
     for _ in 0..8 {
         match bench.round(None) {
@@ -107,11 +107,11 @@ fn quiet(bench: &mut Bench) {
             End::Crashed => unreachable!(),
         }
     }
-    panic!("eight rounds without a fault, and none complete");
+    panic!("none of eight rounds without faults completes");
 }
 
 #[test]
-fn after_any_schedule_of_edits_faults_and_crashes_the_mirror_is_what_graph_lists() {
+fn after_any_schedule_of_edits_faults_and_crashes_the_mirror_equals_the_tables() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let single = number("SEED");
     let cases = number("CASES").unwrap_or(600);
@@ -119,7 +119,7 @@ fn after_any_schedule_of_edits_faults_and_crashes_the_mirror_is_what_graph_lists
     for seed in single.map_or(0..cases, |seed| seed..seed + 1) {
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(seed, &mut met)));
         if let Err(error) = result {
-            eprintln!("seed {seed} fails; SEED={seed} cargo test --test model replays it");
+            eprintln!("seed {seed} fails; replay it with SEED={seed} cargo test --test model");
             std::panic::resume_unwind(error);
         }
     }
@@ -134,13 +134,13 @@ fn after_any_schedule_of_edits_faults_and_crashes_the_mirror_is_what_graph_lists
         for what in faults
             .chain(["done", "crash", "resync", "sweep", "master", "failed: livelock"].map(str::to_owned))
         {
-            assert!(met.counts.get(&what).is_some_and(|count| *count > 0), "never met: {what}");
+            assert!(met.counts.get(&what).is_some_and(|count| *count > 0), "no schedule met: {what}");
         }
     }
 }
 
 #[test]
-fn two_seeds_alike_ask_alike() {
+fn the_same_seed_sends_the_same_requests() {
     let asked = |seed| {
         let mut bench = Bench::new(&Schedule::of(seed));
         assert!(matches!(bench.round(None), End::Done));

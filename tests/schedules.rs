@@ -1,7 +1,7 @@
-//! The schedules of the model test through the whole engine: the wasm, its shell and real
-//! IndexedDB, in each browser. The fake Graph's core is in the same wasm and answers by
-//! `options.fetch`, so that hundreds of them run in a minute. A crash is a client that is closed in
-//! the middle of a request; `tests/kill/` has the real ones.
+//! Runs the schedules of the model test with the whole engine on IndexedDB in each browser. The
+//! core of the fake Graph is in the same wasm and answers by `options.fetch`, so that hundreds of
+//! schedules run in a minute. A crash closes the client during a request; `tests/kill/` kills
+//! processes.
 #![cfg(target_family = "wasm")]
 #![allow(
     clippy::unwrap_used,
@@ -31,20 +31,20 @@ use support::{Client, Query, Refused, all, count, fresh, js, next, reset, to_js,
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_test::{wasm_bindgen_test as test, wasm_bindgen_test_configure};
 
-/// Worlds are in this wasm.
+/// The worlds are in this wasm.
 const SERVER: Option<&str> = None;
 
 wasm_bindgen_test_configure!(run_in_browser);
 
 const ORIGIN: &str = "http://127.0.0.1:4010";
 
-/// What the world, the requests and the consumer know.
+/// The world, its requests and the copy of a consumer.
 struct Bench {
     world: RefCell<World>,
     now: Cell<u64>,
     app: bool,
     token: RefCell<String>,
-    /// The request before which the process ends.
+    /// The number of the request before which the process ends.
     crash: Cell<Option<u64>>,
     requests: Cell<u64>,
     meanwhile: RefCell<Vec<(u64, Value)>>,
@@ -81,7 +81,7 @@ impl Bench {
         let _ = self.world.borrow_mut().edit(&json!([edit]), self.now.get());
     }
 
-    /// What `options.fetch` gives: an answer, none, or the end of the process.
+    /// The function for `options.fetch`. Resolves to an answer, rejects, or ends the process.
     fn fetch(&self, url: &str, init: &JsValue) -> Promise {
         let number = self.requests.replace(self.requests.get() + 1);
         if self.crash.get().is_some_and(|at| number >= at) {
@@ -98,7 +98,7 @@ impl Bench {
         self.now.set(self.now.get() + 1);
         let path = url.strip_prefix(ORIGIN).unwrap_or_else(|| panic!("invariant 6: a foreign URL: {url}"));
         let mut answer = self.world.borrow_mut().handle(&world::request(path, init), self.now.get());
-        // Nobody waits here: an answer comes at once or never.
+        // The tests do not wait: an answer comes at once or never.
         if std::mem::take(&mut answer.hang) {
             answer.status = 0;
         }
@@ -106,7 +106,7 @@ impl Bench {
         world::give(&answer, init)
     }
 
-    /// A client of a process that has just begun.
+    /// Opens a client, as in a new process.
     async fn open(self: &Rc<Self>, account: &str) -> Rc<Client> {
         let bench = Rc::clone(self);
         let fetch = Closure::<dyn Fn(String, JsValue) -> Promise>::new(move |url: String, init: JsValue| {
@@ -150,7 +150,7 @@ fn consume(copy: &mut Copy, page: &Value) {
     }
 }
 
-/// A round to its end, or to the end of its process.
+/// Runs a round to its end, or to the end of the process.
 async fn round(query: &Query, turn: &Turn, copy: &mut Copy) -> Result<(), Refused> {
     let options = turn.most.map_or(JsValue::UNDEFINED, |most| to_js(&json!({ "maxPages": most })));
     let round = query.round(options, &Function::new_no_args(""), turn.has_consumer)?;
@@ -172,7 +172,7 @@ async fn run(seed: u64) {
     let mut query = bench.query(&client, &schedule);
     for turn in &schedule.turns {
         turn.edits.iter().for_each(|edit| bench.edit(edit));
-        // Nobody waits a second here.
+        // Replaces waits of a second.
         let faults = serde_json::to_string(&turn.faults)
             .unwrap()
             .replace("\"0.128\"", "\"0\"")
@@ -191,7 +191,7 @@ async fn run(seed: u64) {
                 client = bench.open(&account).await;
                 query = bench.query(&client, &schedule);
             }
-            // The day is over.
+            // After a ResyncLoop the next day has to begin.
             Err(code) if code == "resync-loop" => reset(&query).await,
             Err(code) => assert_ne!(code, "internal", "seed {seed}"),
             Ok(()) => {}
@@ -209,7 +209,7 @@ async fn run(seed: u64) {
             left -= 1;
             assert!(
                 left > 0,
-                "seed {seed}: eight rounds without a fault, and none complete: {}",
+                "seed {seed}: none of eight rounds without faults completes: {}",
                 refused.message()
             );
             if refused.code() == "resync-loop" {
@@ -229,7 +229,7 @@ async fn run(seed: u64) {
     js("indexedDB.deleteDatabase(a)", &database.as_str().into());
 }
 
-/// How many; each engine runs the same ones. `SCHEDULES=n` at compile time for another number.
+/// The number of schedules, which `SCHEDULES=n` changes at compile time.
 fn schedules() -> u64 {
     option_env!("SCHEDULES").and_then(|text| text.parse().ok()).unwrap_or(200)
 }
@@ -241,21 +241,21 @@ async fn some(from: u64) {
 }
 
 #[test]
-async fn after_any_schedule_the_mirror_in_indexed_db_is_what_graph_lists() {
+async fn after_any_schedule_the_mirror_in_indexed_db_equals_the_tables() {
     some(0).await;
 }
 
 #[test]
-async fn and_after_fifty_others() {
+async fn the_same_for_fifty_other_schedules() {
     some(schedules() / 4).await;
 }
 
 #[test]
-async fn and_after_fifty_more() {
+async fn the_same_for_fifty_more_schedules() {
     some(schedules() / 2).await;
 }
 
 #[test]
-async fn and_after_the_last_fifty() {
+async fn the_same_for_the_last_fifty_schedules() {
     some(3 * schedules() / 4).await;
 }

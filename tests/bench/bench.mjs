@@ -1,5 +1,4 @@
-// All contestants in one interleaved run: `make bench`. See options.mjs for what it can be asked to
-// do.
+// Runs all benchmarks, interleaved: `make bench`. options.mjs lists the options.
 import { rmSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -18,7 +17,7 @@ import { startSite } from "./site.mjs";
 import { describeMachine, packageVersions } from "./versions.mjs";
 
 const DOCUMENT = fileURLToPath(new URL("../../docs/performance.md", import.meta.url));
-/** A row that looks slower is measured again, with at least this many runs; only that is judged. */
+/** A row that looks slower is measured again with at least this many runs, which decide. */
 const RUNS_TO_CONFIRM = 9;
 
 const began = performance.now();
@@ -41,7 +40,7 @@ try {
   for (const scenario of [...browserScenarios, ...nodeScenarios]) {
     const rows = scenario.rows.filter((id) => isWanted(id, options.only));
     const runs = options.runs ?? scenario.runs[options.quick ? "quick" : "full"];
-    // A row that was asked for by name is measured, also where the quick table leaves it out.
+    // A row that the user named is measured even if the quick table omits it.
     const count = runs || (options.only.length ? 1 : 0);
     const missing = scenario.engine.missing?.();
     if (rows.length && missing)
@@ -54,7 +53,7 @@ try {
 }
 conclude();
 
-/** Measures a scenario, once more if the package looks slower, and prints its rows. */
+/** Measures a scenario, again if the package looks slower, and prints its rows. */
 async function measure(scenario, rows, runs, everyone) {
   const taking = scenario.contestants?.(packages) ?? everyone;
   let results = await interleave(scenario, taking, runs);
@@ -73,7 +72,8 @@ async function measure(scenario, rows, runs, everyone) {
 }
 
 /**
- * Run by run, each contestant once, in another order each time. Values by row and contestant.
+ * Measures each contestant once per run, in a new order for each run. Returns values by row and
+ * contestant.
  */
 async function interleave(scenario, taking, runs) {
   const results = Object.fromEntries(
@@ -101,12 +101,12 @@ function conclude() {
   for (const comparison of comparisons) console.log(`  ${comparison.id.padEnd(20)} ${said(comparison)}`);
   if (options.check) {
     console.log(
-      slower.length ? `\n${slower.length} slower than the base` : "\nnothing is slower than the base",
+      slower.length ? `\n${slower.length} slower than the base` : "\nno row is slower than the base",
     );
     process.exitCode = slower.length ? 1 : 0;
   }
   if (measured.length === 0) {
-    console.log(`no row matches; there are ${Object.keys(ROWS).join(", ")}`);
+    console.log(`no row matches; the rows are ${Object.keys(ROWS).join(", ")}`);
     process.exitCode = 1;
   }
   const { note } = options;

@@ -1,4 +1,4 @@
-// The bench's own rules: what its server lists is what it expects, and what counts as slower.
+// Tests of the benchmarks: the server lists what it expects, and when a package counts as slower.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { summarize } from "./checksum.js";
@@ -6,7 +6,7 @@ import { shuffled } from "./order.mjs";
 import { isSlower, looksSlower, lowerLimit, median } from "./stats.mjs";
 import { World } from "./world.mjs";
 
-/** One round into a copy; returns the deltaLink. */
+/** Runs one round into a copy. Returns the deltaLink. */
 function round(world, copy, link = "") {
   for (let url = link; ;) {
     const body = JSON.parse(Buffer.concat(world.answer(url.slice(url.indexOf("?")))));
@@ -46,19 +46,19 @@ test("events have 2.7 KB", () => {
   assert.ok(Math.abs(items.length / 100 - 2701) < 20, `${items.length / 100} bytes`);
 });
 
-test("a link that was not issued is refused", () => {
+test("an unknown link is refused", () => {
   const world = new World("http://127.0.0.1:9/w1/v1.0", { kind: "users", pages: 1, size: 1 });
   assert.equal(world.answer("?$deltatoken=made-up"), undefined);
 });
 
-test("the lower limit of a median needs five values for 95 %, and leaves out outliers of many", () => {
+test("the lower limit of a median needs five values for 95 %, and ignores outliers", () => {
   assert.equal(lowerLimit([1.2, 1.3, 1.4, 1.5]), -Infinity);
   assert.equal(lowerLimit([1.5, 1.2, 1.3, 1.4, 1.6]), 1.2);
   assert.equal(lowerLimit([0.1, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8]), 1.1);
   assert.equal(median([4, 1, 3, 2]), 2.5);
 });
 
-test("slower is what exceeds five percent and the noise", () => {
+test("a package is slower if it exceeds five percent and the noise", () => {
   assert.equal(isSlower([1.06, 1.08, 1.1, 1.2, 1.04]), true);
   assert.equal(isSlower([1.01, 1.02, 1.04, 1.03, 1.02]), false, "within five percent");
   assert.equal(isSlower([0.8, 1.3, 1.4, 1.2, 0.9]), false, "noise");
@@ -67,7 +67,7 @@ test("slower is what exceeds five percent and the noise", () => {
   assert.equal(looksSlower([0.8, 1.3, 1.4, 1.2, 0.9]), false);
 });
 
-test("each run has all contestants, in an order of its own", () => {
+test("each run has all contestants in another order", () => {
   const orders = Array.from({ length: 9 }, (_, run) => shuffled([0, 1, 2, 3, 4, 5], run));
   for (const order of orders) assert.deepEqual([...order].sort(), [0, 1, 2, 3, 4, 5]);
   assert.ok(new Set(orders.map(String)).size > 6);

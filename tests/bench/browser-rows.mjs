@@ -1,4 +1,4 @@
-// The rows that run in browsers: what each run does, and what it measures.
+// The benchmarks in browsers.
 import { USER_PROPERTIES } from "./data.mjs";
 import { engine as chromium } from "./chromium.mjs";
 import { TOKEN } from "./graph.mjs";
@@ -13,11 +13,11 @@ const QUERY = {
 };
 const EVENTS = { kind: "events", pages: 20, size: 200 };
 const BANDWIDTH = 5_000_000;
-/** Short rounds and reads are repeated within a run, and the run's value is their median. */
+/** The repetitions of short rounds and reads within a run, whose value is their median. */
 const ROUNDS = 15;
 const READS = 5;
 
-/** Everything that a contestant needs to know of a world. */
+/** The options of a contestant for a world. */
 function optionsOf(contestant, world) {
   return {
     module: `/${contestant.key}/app.js`,
@@ -34,7 +34,10 @@ function optionsOf(contestant, world) {
   };
 }
 
-/** Fails unless the rows are the server's, and each page cost a preflight and a request. */
+/**
+ * Fails unless the rows equal those of the server, and each page took one preflight and one
+ * request.
+ */
 async function verify(session, contestant, world, requests) {
   const found = await session.call("check");
   const same = found.count === world.expected.count && found.sum === world.expected.sum;
@@ -58,7 +61,7 @@ async function repeated(count, work) {
   return median(values);
 }
 
-/** A browser on a fresh profile, a world of its own, and the contestant open in a page. */
+/** Opens a contestant in a browser with a new profile and a new world. */
 async function fresh(stage, engine, contestant, size, work) {
   const world = stage.graph.world(size);
   const session = await engine.start(stage.folder);
@@ -72,7 +75,7 @@ async function fresh(stage, engine, contestant, size, work) {
   }
 }
 
-/** The first round of a world of this size. */
+/** A first round of a world of this size. */
 function firstRound(id, engine, size, runs) {
   return {
     rows: [id],
@@ -89,8 +92,8 @@ function firstRound(id, engine, size, runs) {
 }
 
 /**
- * A full mirror: rounds without and with changes, reading all of it, and another full round that
- * finds rows gone.
+ * On a filled mirror: rounds without and with changes, reading it, and a full round that removes
+ * rows.
  */
 const onMirror = {
   rows: ["incremental-4k-0", "incremental-4k-5", "all-4k", "full-again"],
@@ -118,7 +121,7 @@ const onMirror = {
     }),
 };
 
-/** 100,000 users: the mirror is made once, each run is a new page on it. */
+/** On a mirror of 100,000 users, which is made once. Each run opens a new page. */
 const onLargeMirror = {
   rows: ["incremental-100k-0", "incremental-100k-5"],
   engine: chromium,
@@ -149,10 +152,7 @@ const onLargeMirror = {
   },
 };
 
-/**
- * A page that loads the contestant: at its first visit, and at its fourth, when the browser's
- * caches are filled.
- */
+/** Loading a contestant at the first visit of a page, and at the fourth with filled caches. */
 const onImport = {
   rows: ["import-cold", "import-warm"],
   engine: chromium,
@@ -176,7 +176,7 @@ const onImport = {
     ),
 };
 
-/** The most that is alive at a time during a first round, beyond what was before it. */
+/** The peak of live memory during a first round, above that before it. */
 function peakHeap(id, pages, runs) {
   return {
     rows: [id],
@@ -197,7 +197,7 @@ function peakHeap(id, pages, runs) {
   };
 }
 
-/** A first round and all() in a browser that is driven by WebDriver. */
+/** A first round and all() in a browser by WebDriver. */
 function byWebDriver(id, engine) {
   return {
     rows: [`${id}-first`, `${id}-all`],

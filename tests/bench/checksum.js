@@ -1,7 +1,6 @@
-// A checksum that does not depend on the order of the rows. The page, Node and the server compute
-// it alike.
+// A checksum that does not depend on the order of rows, for the page, Node and the server.
 
-/** FNV-1a of a row's id and of the property that tells its version. */
+/** FNV-1a of the id of a row and of the property that identifies its version. */
 export function hashRow(item) {
   const text = `${item.id}|${item.changeKey ?? item.jobTitle}`;
   let hash = 0x811c9dc5;
@@ -9,7 +8,7 @@ export function hashRow(item) {
   return hash >>> 0;
 }
 
-/** The number of the rows, and the sum of their hashes. */
+/** The number of rows and the sum of their hashes. */
 export function summarize(items) {
   let sum = 0;
   for (const item of items) sum = (sum + hashRow(item)) % 2 ** 32;

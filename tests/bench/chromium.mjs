@@ -1,4 +1,4 @@
-// Chromium on a profile on disk, by playwright-core.
+// Starts Chromium with a profile on disk, by playwright-core.
 import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
@@ -15,7 +15,7 @@ export const engine = {
   name: "Chromium",
   missing: () => !process.env.CHROMIUM && "it is not installed",
 
-  /** A browser on a fresh profile in this folder, with one page. */
+  /** Starts a browser with a new profile in this folder and one page. */
   async start(folder) {
     const profile = await mkdtemp(join(folder, "profile-"));
     const context = await chromium.launchPersistentContext(profile, {
@@ -31,7 +31,7 @@ export const engine = {
         await page.goto(url);
         await page.waitForFunction(() => window.bench);
       },
-      /** A new page of the same profile takes the place of the old one. */
+      /** Replaces the page with a new one of the same profile. */
       async renew(url) {
         const old = page;
         page = await context.newPage();
@@ -42,8 +42,7 @@ export const engine = {
       call: (name, ...values) =>
         page.evaluate(([called, given]) => window.bench[called](...given), [name, values]),
       /**
-       * The bytes that are alive: the JavaScript heap, buffers and the wasm's memory right after a
-       * garbage collection.
+       * The live bytes after a garbage collection: JavaScript heap, buffers and memory of the wasm.
        */
       async liveBytes() {
         await devtools.send("HeapProfiler.collectGarbage");

@@ -1,8 +1,8 @@
-// Who takes part.
+// The contestants.
 
 /**
- * `key` names a contestant's bundle and its results; `source` is a file of contestants/. The first
- * one is the reference.
+ * `key` names the bundle and the results, `source` a file of contestants/. The first is the
+ * reference.
  */
 const OTHERS = [
   { key: "reference", label: "fetch + dexie bulkPut", source: "fetch-dexie.js" },
@@ -11,7 +11,7 @@ const OTHERS = [
   { key: "by-hand", label: "by hand: look-ahead, raw IndexedDB", source: "by-hand.js" },
 ];
 
-/** The ways to use deltalink, of the package that is measured and of the base if there is one. */
+/** The ways to use deltalink, for the measured package and the base if there is one. */
 export function deltalinks(packages, ways) {
   return packages.flatMap((deltalink) =>
     ways.map((way) => ({
@@ -24,10 +24,7 @@ export function deltalinks(packages, ways) {
   );
 }
 
-/**
- * All of a browser's contestants; for a comparison of two packages alone, the reference and those
- * two.
- */
+/** The contestants in browsers; with `check` only the reference and the two packages. */
 export function contestants(packages, check) {
   return [
     ...OTHERS.filter(({ key }) => !check || key === "reference"),

@@ -1,12 +1,11 @@
-// One contestant of the rows on CPU time, in a Node process of its own. Bodies come from memory, so
-// that nothing else is measured.
+// Measures the CPU time of one contestant in a separate Node process. Bodies come from memory.
 import { join } from "node:path";
 import { summarize } from "./checksum.js";
 import { World } from "./world.mjs";
 
 const { way, kind, pages, size, folder } = JSON.parse(process.argv[2]);
 const ROOT = "http://127.0.0.1:9/w1/v1.0";
-/** Rounds of one run. */
+/** The rounds of one run. */
 const ROUNDS = 5;
 const FIRST = "the first page";
 const world = new World(ROOT, { kind, pages, size });
@@ -17,14 +16,14 @@ for (let url = FIRST; url;) {
   url = JSON.parse(body)["@odata.nextLink"];
 }
 
-/** A first request is known by its having no state. */
+/** The answer to a request. Only the first request has no state. */
 const answer = async (input) => {
   const url = String(input.url ?? input);
   const body = bodies.get(/deltatoken|skiptoken/.test(url) ? url : FIRST);
   return new Response(body, { headers: { "Content-Type": "application/json" } });
 };
 
-/** What the reference does: parse a page, and put its items into a Map. */
+/** The reference: parses a page and puts its items into a Map. */
 async function plain() {
   const copy = new Map();
   return {
@@ -54,7 +53,7 @@ async function deltalink() {
     async round() {
       if (way === "sync") return void (await query.sync());
       for await (const page of query.round()) {
-        // The consumer of a feed keeps the items itself.
+        // The consumer of a feed stores the items.
         if (way === "feed") for (const change of page.changes) copy.set(change.id, change.item);
       }
     },
@@ -63,9 +62,7 @@ async function deltalink() {
   };
 }
 
-/**
- * The CPU time of a first round, in milliseconds: the mean of several, each into an empty mirror.
- */
+/** The mean CPU time of first rounds into empty mirrors, in milliseconds. */
 async function run() {
   let spent = 0;
   for (let rounds = 0; rounds < ROUNDS; rounds++) {
@@ -76,7 +73,7 @@ async function run() {
     spent += (user + system) / 1000;
     const { count, sum } = summarize(await mirror.rows());
     if (count !== world.expected.count || sum !== world.expected.sum)
-      throw new Error(`${way} holds other rows than the server`);
+      throw new Error(`${way} has other rows than the server`);
     await mirror.close();
   }
   return spent / ROUNDS;

@@ -1,5 +1,5 @@
-// Deterministic items as Microsoft Graph sends them: events of about 2.7 KB and users of about 0.5
-// KB.
+// Makes deterministic items in the form of Microsoft Graph: events of about 2.7 KB and users of
+// about 0.5 KB.
 
 const EVENT_BYTES = 2700;
 const EVENT_ID = "AAMkAGI1AAAoZCfHAABGAAAAAADQBrsfQ2hMT5jAEGtbZ6MPBwDrz2fwYkCgS4YqCVrkPQ3IAAAAAAENAADrz2fw";
@@ -37,8 +37,7 @@ const person = (number) => {
 };
 
 /**
- * The id of the `number`-th item of a kind. Ids do not sort in the order of the pages, as Graph's
- * do not.
+ * The id of the `number`-th item of a kind. Like in Graph, ids do not sort in the order of pages.
  */
 export function idOf(kind, number) {
   const scattered = padded((number * 7_654_321) % 9_999_991);
@@ -47,7 +46,7 @@ export function idOf(kind, number) {
     : `4782e723-f4f4-4af3-a76e-${scattered.padStart(12, "0")}`;
 }
 
-/** One item in its `version`-th version. `versionOf` reads the version back from the item. */
+/** An item in its `version`-th version, which `versionOf` reads from the item. */
 export function makeItem(kind, number, version) {
   return kind === "events" ? event(number, version) : user(number, version);
 }
@@ -143,5 +142,5 @@ function user(number, version) {
   };
 }
 
-/** The properties that the contestants ask for with `$select`. */
+/** The properties that the contestants select. */
 export const USER_PROPERTIES = Object.keys(user(0, 0)).filter((name) => name !== "id");

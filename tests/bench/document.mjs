@@ -1,4 +1,4 @@
-// docs/performance.md: the tables of a run, and how to read and reproduce them.
+// Writes docs/performance.md: the tables of a run, and how to read and reproduce them.
 import { format, range } from "./report.mjs";
 import { ROWS } from "./rows.mjs";
 import { median, ratios, summary } from "./stats.mjs";
@@ -80,10 +80,10 @@ make bench WRITE=1                           # writes this page
 \`\`\`
 `;
 
-/** A line of a table. */
+/** A row of a Markdown table. */
 const line = (cells) => `| ${cells.join(" | ")} |`;
 
-/** Rows that the same contestants take part in stand in one table. */
+/** Groups rows with the same contestants into one table. */
 function grouped(measured) {
   const groups = new Map();
   for (const row of measured) {

@@ -1,6 +1,5 @@
-// The bench's server: delta queries of pre-serialized pages with Graph's CORS headers, a latency
-// and a bandwidth. It is much faster than any contestant, so that it is the contestants that are
-// measured.
+// The server of the benchmarks: delta queries with serialized pages, Graph's CORS headers, latency
+// and bandwidth. It is much faster than any contestant.
 import { createServer } from "node:http";
 import { delayed } from "../wait.mjs";
 import { World } from "./world.mjs";
@@ -10,13 +9,13 @@ const CHUNK = 32 * 1024;
 const EXPOSED =
   "ETag, Location, Preference-Applied, request-id, client-request-id, Retry-After, WWW-Authenticate";
 
-/** Waits until a point of the monotonic clock. */
+/** Waits until a time of the monotonic clock. */
 function waitUntil(time) {
   const left = time - performance.now();
   return left > 0 ? delayed(left) : undefined;
 }
 
-/** Starts the server on a port of its own: another origin than the page's. */
+/** Starts the server on another port than the page, so that it has another origin. */
 export async function startGraph() {
   const worlds = new Map();
   let made = 0;
@@ -28,7 +27,7 @@ export async function startGraph() {
   const origin = `http://127.0.0.1:${server.address().port}`;
   return {
     origin,
-    /** A new collection below a root of its own. */
+    /** Makes a collection with its own root. */
     world(options) {
       const name = `w${(made += 1)}`;
       const world = new World(`${origin}/${name}/v1.0`, options);
@@ -77,7 +76,7 @@ async function serve(worlds, request, response) {
   await send(world, Buffer.concat(body), response);
 }
 
-/** Sends a body at the bandwidth of its world, which all its answers share. */
+/** Sends a body at the bandwidth of its world, which all answers share. */
 async function send(world, body, response) {
   for (let start = 0; start < body.length; start += CHUNK) {
     const chunk = body.subarray(start, start + CHUNK);

@@ -1,4 +1,4 @@
-// The rows that run outside of browsers: the CPU time of a round in Node, and the first answer of a
+// The benchmarks outside of browsers: the CPU time of a round in Node, and the first answer of a
 // Worker.
 import { fork } from "node:child_process";
 import { once } from "node:events";
@@ -12,8 +12,7 @@ import { bundleWorker } from "./packages.mjs";
 const PROCESS = fileURLToPath(new URL("cpu-process.mjs", import.meta.url));
 
 /**
- * CPU time of first rounds, each contestant in a process of its own that stays for all runs. The
- * first run warms up.
+ * The CPU time of first rounds. Each contestant has a process for all runs. The first run warms up.
  */
 function cpuOf(id, world, ways, runs) {
   return {
@@ -29,9 +28,9 @@ function cpuOf(id, world, ways, runs) {
     ],
     async prepare({ way, deltalink }) {
       const child = fork(PROCESS, [JSON.stringify({ way, ...world, folder: deltalink?.folder })]);
-      // A process that ends by itself answers no more.
+      // Rejects pending answers if the process ends.
       const ended = new AbortController();
-      child.once("exit", (code) => ended.abort(new Error(`the process of ${way} ended with ${code}`)));
+      child.once("exit", (code) => ended.abort(new Error(`the process of ${way} exited with ${code}`)));
       const prepared = {
         async measure() {
           child.send("run");
@@ -52,7 +51,7 @@ function cpuOf(id, world, ways, runs) {
   };
 }
 
-/** From the start of workerd to the first answer of a Worker that does one round of one page. */
+/** The time from the start of workerd to the first answer of a Worker with a round of one page. */
 const onWorker = {
   rows: ["workerd-cold"],
   engine: { name: "workerd" },
@@ -81,7 +80,7 @@ const onWorker = {
       const { count, sum } = await (await miniflare.dispatchFetch("http://worker.example/")).json();
       const elapsed = performance.now() - start;
       if (count !== world.expected.count || sum !== world.expected.sum)
-        throw new Error(`${label} holds other rows than the server`);
+        throw new Error(`${label} has other rows than the server`);
       return { "workerd-cold": elapsed };
     } finally {
       await miniflare.dispose();

@@ -1,4 +1,4 @@
-// What the bench is asked to do, by arguments or by the environment of `make bench`.
+// The options of the benchmarks, from arguments or from the environment of `make bench`.
 import { parseArgs } from "node:util";
 
 /**
@@ -26,6 +26,6 @@ export function readOptions(argv, env) {
   if (runs !== undefined && !(Number.isInteger(runs) && runs > 0))
     throw new Error("--runs must be a whole number of at least 1");
   if (values.check && !values.base)
-    throw new Error("--check needs a package to compare with: --base=path/to/deltalink.tgz");
+    throw new Error("--check needs a package to compare with, such as --base=path/to/deltalink.tgz");
   return { ...values, runs, only: only.filter((word) => word !== "") };
 }

@@ -1,9 +1,6 @@
-// The order of the contestants, which differs from run to run and is the same each time the bench
-// runs.
+// The order of the contestants. Differs between runs, but is the same in each execution.
 
-/**
- * A list in an order that follows from the seed, so that nobody always comes after the same one.
- */
+/** Shuffles a list by a seed, so that no contestant always follows the same one. */
 export function shuffled(list, seed) {
   const order = [...list];
   let state = (seed + 1) * 0x9e3779b9;

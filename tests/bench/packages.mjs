@@ -1,5 +1,4 @@
-// Unpacks the packages that are measured, and bundles each contestant into one folder as a web
-// app's bundler would.
+// Unpacks the measured packages, and bundles each contestant like a web app.
 import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,7 +8,7 @@ import { build } from "esbuild";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 
-/** A folder for everything that the bench writes, which removes it at its end. */
+/** Makes a temporary folder for all files. The caller removes it. */
 export const makeFolder = () => mkdtempSync(join(tmpdir(), "deltalink-bench-"));
 
 /** Unpacks a tarball of `npm pack`. */
@@ -20,21 +19,21 @@ export function unpack(tarball, into) {
   return { folder: into, version };
 }
 
-/** The version of an installed package, of the bench's own or of the repository. */
+/** The version of a package that is installed for the benchmarks or in the repository. */
 export function versionOf(name) {
   for (const place of [here, join(here, "../..")]) {
     try {
       return JSON.parse(readFileSync(join(place, "node_modules", name, "package.json"), "utf8")).version;
     } catch {
-      // The other place has it.
+      // It is installed in the other folder.
     }
   }
   throw new Error(`${name} is not installed`);
 }
 
 /**
- * Bundles a contestant for browsers; with splitting, as the package's fallback is a chunk that is
- * loaded only when it is needed.
+ * Bundles a contestant for browsers, with splitting, because the fallback of the package is a
+ * chunk.
  */
 export async function bundlePage(source, into, deltalink) {
   await build({
@@ -52,7 +51,7 @@ export async function bundlePage(source, into, deltalink) {
   if (deltalink) copyFileSync(join(deltalink.folder, "deltalink.wasm"), join(into, "deltalink.wasm"));
 }
 
-/** Bundles a Worker as wrangler does: the wasm stays a module of its own. */
+/** Bundles a Worker like wrangler, with the wasm as a separate module. */
 export async function bundleWorker(source, into, deltalink) {
   await build({
     entryPoints: { worker: join(here, "workers", source) },

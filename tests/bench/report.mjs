@@ -1,5 +1,4 @@
-// What the bench prints: a row as soon as it is measured, and at the end what the comparison of two
-// packages found.
+// Prints a row as soon as it is measured, and at the end the comparison of two packages.
 import { ROWS } from "./rows.mjs";
 import { isSlower, looksSlower, lowerLimit, median, ratios, summary } from "./stats.mjs";
 
@@ -7,10 +6,7 @@ export const format = (value) =>
   value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
 export const range = ({ min, max }) => `${format(min)}–${format(max)}`;
 
-/**
- * The measured values of a row as lines. `results` holds the values by contestant, the reference
- * first.
- */
+/** Prints the values of a row. `results` has the values by contestant, the reference first. */
 export function printRow(id, engine, contestants, results) {
   const { title, unit } = ROWS[id];
   const reference = results.get(contestants[0].key);
@@ -29,7 +25,7 @@ export function printRow(id, engine, contestants, results) {
   for (const comparison of compare(id, results)) console.log(`  ${said(comparison)}`);
 }
 
-/** New over base, for each way of the package that was measured with both. */
+/** The ratios of new to base, for each way to use the package. */
 export function compare(id, results) {
   return [...results.keys()]
     .filter((key) => results.has(`${key}-base`))

@@ -1,6 +1,6 @@
-// What each row is called, and its unit.
+// The titles and units of rows.
 
-/** By id; in the order of the tables. */
+/** Titles and units by id, in the order of the tables. */
 export const ROWS = {
   "first-0ms": { title: "First round, 20 × 200 events of 2.7 KB, no latency", unit: "ms" },
   "first-50ms": { title: "First round, 20 × 200 events, 50 ms latency, 5 MB/s", unit: "ms" },
@@ -25,7 +25,7 @@ export const ROWS = {
   "workerd-cold": { title: "workerd: from its start to the first answer", unit: "ms" },
 };
 
-/** Whether the words that were given select a row; none select all. */
+/** Whether the words select a row. No words select all. */
 export function isWanted(id, words) {
   const text = `${id} ${ROWS[id].title}`.toLowerCase();
   return words.length === 0 || words.some((word) => text.includes(word));

@@ -1,4 +1,4 @@
-// Serves the page and the contestants' bundles.
+// Serves the page and the bundles of contestants.
 import { createServer } from "node:http";
 import { readFile } from "node:fs/promises";
 import { extname, join } from "node:path";
@@ -8,10 +8,7 @@ const here = fileURLToPath(new URL(".", import.meta.url));
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".wasm": "application/wasm" };
 const FILES = { "/": "site/index.html", "/page.js": "site/page.js", "/checksum.js": "checksum.js" };
 
-/**
- * `bundles` is a folder with a folder for each contestant. Everything may be kept in the browser's
- * cache.
- */
+/** Starts the server. `bundles` has a folder for each contestant. Browsers may cache everything. */
 export async function startSite(bundles) {
   const server = createServer(async (request, response) => {
     const [path] = request.url.split("?");

@@ -1,8 +1,8 @@
-// Medians, paired ratios, and when a package counts as slower.
+// Medians, paired ratios, and the decision whether a package is slower.
 
 /** A median ratio above this is a slowdown, if the noise does not explain it. */
 export const TOLERATED = 1.05;
-/** How sure it must be that the true median ratio is above 1. */
+/** The required confidence that the true median ratio is above 1. */
 const CONFIDENCE = 0.95;
 
 export function median(values) {
@@ -15,7 +15,7 @@ export function summary(values) {
   return { median: median(values), min: Math.min(...values), max: Math.max(...values) };
 }
 
-/** Run by run, one contestant over another: both of a pair ran within the same minute. */
+/** The ratios of two contestants in each run. Both ran within a minute. */
 export function ratios(values, others) {
   return values.map((value, at) => value / others[at]);
 }
@@ -40,7 +40,7 @@ export function lowerLimit(values) {
   return limit;
 }
 
-/** Whether these paired ratios are a reason to measure again: a slowdown, or too few to tell. */
+/** Whether to measure again: a slowdown, or too few ratios to decide. */
 export function looksSlower(paired) {
   const limit = lowerLimit(paired);
   return median(paired) > TOLERATED && (limit === -Infinity || limit > 1);

@@ -1,4 +1,4 @@
-// The machine and the versions of everything that takes part.
+// The machine and the versions of all participants.
 import { cpus, release, totalmem, type } from "node:os";
 import { versionOf } from "./packages.mjs";
 

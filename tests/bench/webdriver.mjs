@@ -1,4 +1,4 @@
-// Firefox and WebKitGTK with the page of the bench.
+// Starts Firefox and WebKitGTK with the page of the benchmarks.
 import * as engines from "../webdriver.mjs";
 
 const withBench = (engine, name = engine.name) => ({ ...engine, name, start: () => engine.start("bench") });

@@ -1,9 +1,8 @@
-// One collection of the bench's server: items, their changes, and the pages and links that a delta
-// query of it gets.
+// A collection of the server: items, changes, and the pages and links of its delta query.
 import { hashRow } from "./checksum.js";
 import { idOf, makeItem } from "./data.mjs";
 
-/** By kind and count: the items that all worlds of this size begin with, serialized once. */
+/** The serialized initial items by kind and count, shared by all worlds of that size. */
 const datasets = new Map();
 
 function datasetOf(kind, count, size) {
@@ -33,12 +32,9 @@ export const PATHS = {
   users: "/users/delta",
 };
 
-/** What a delta query sees of one collection. Every request that it answers is counted. */
+/** A collection with its delta query. Counts the requests. */
 export class World {
-  /**
-   * By number of the item: its version (undefined if it is gone), and the change that made it so; 0
-   * is unreported.
-   */
+  /** By item number: its version (undefined if removed) and its last change; 0 is unreported. */
   #changes = new Map();
   #dataset;
   #seq = 1;
@@ -49,13 +45,10 @@ export class World {
   #count;
   requests = 0;
   preflights = 0;
-  /** The items that were sent, with repetitions. */
+  /** The number of sent items, including repetitions. */
   sent = 0;
 
-  /**
-   * `latency` in milliseconds before each answer, `rate` in bytes per second of all answers
-   * together.
-   */
+  /** `latency` is in milliseconds per answer, `rate` in bytes per second for all answers. */
   constructor(root, { kind, pages, size, latency = 0, rate = Infinity }) {
     Object.assign(this, { root, kind, pages, size, latency, rate });
     this.#dataset = datasetOf(kind, pages * size, size);
@@ -63,15 +56,12 @@ export class World {
     this.#count = pages * size;
   }
 
-  /** What a correct copy holds now. */
+  /** The checksum of a correct copy. */
   get expected() {
     return { count: this.#count, sum: this.#sum };
   }
 
-  /**
-   * Makes `count` reported changes: one addition and one removal if there are at least five, the
-   * rest edits.
-   */
+  /** Makes `count` reported changes: edits, and if at least five also an addition and a removal. */
   change(count) {
     this.#seq += 1;
     const numbers = Array.from({ length: count }, () => this.#nextNumber());
@@ -84,12 +74,12 @@ export class World {
     for (const number of numbers) this.#set(number, this.#seq);
   }
 
-  /** Removes items without a report, so that only the next full round can find out. */
+  /** Removes items without reporting it, so that only a full round notices. */
   forgetSilently(count) {
     for (let times = 0; times < count; times++) this.#set(this.#nextNumber(), undefined, 0);
   }
 
-  /** Scattered over the pages; no number comes twice within one run. */
+  /** A number that is scattered over the pages and not used twice within a run. */
   #nextNumber() {
     const total = this.pages * this.size;
     const number = (this.#edited * 997 + 13) % total;
@@ -108,9 +98,7 @@ export class World {
     this.#changes.set(number, { version, seq });
   }
 
-  /**
-   * Answers one GET: the chunks of the body, or undefined for a link that this world never issued.
-   */
+  /** The chunks of the body for a GET; undefined for an unknown link. */
   answer(query) {
     this.requests += 1;
     const token = /[?&]\$(?:skiptoken|deltatoken)=([^&]*)/.exec(query)?.[1];
@@ -155,10 +143,7 @@ export class World {
     return [this.#head(this.#link("delta", `D${this.#seq}`)), Buffer.from(`${texts.join(",")}]}`)];
   }
 
-  /**
-   * As Graph writes them: the state is opaque, 300 characters long, and stands in the last
-   * parameter.
-   */
+  /** A link in the form of Graph: its last parameter is an opaque state of 300 characters. */
   #link(kind, state) {
     this.#links += 1;
     const token = `${state}-${this.#links}-`.padEnd(300, "R0usmcFuQtZdtpk4");

@@ -1,4 +1,5 @@
-//! The rules of stores, natively on the store in memory. In browsers: `tests/browser/contract.rs`.
+//! Checks the store in memory against the rules of stores. `tests/browser/contract.rs` checks
+//! IndexedDB.
 #![cfg(not(target_family = "wasm"))]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs, dead_code)]
 
@@ -39,7 +40,7 @@ impl Store for InMemory {
     }
 }
 
-/// Runs a future that never waits.
+/// Runs a future that never has to wait.
 fn run(future: impl Future<Output = ()>) {
     let ended = pin!(future).poll(&mut Context::from_waker(Waker::noop()));
     assert_eq!(ended, Poll::Ready(()));

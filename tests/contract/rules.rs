@@ -1,5 +1,5 @@
-//! The rules of every store, as `pkg-template/contract.js` has them for users' own: one function a
-//! rule. Each works under keys that begin with its `key`.
+//! The rules of every store, one function each. `pkg-template/contract.js` has the same rules for
+//! the stores of users. A rule uses only keys that begin with its `key`.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -9,25 +9,25 @@ use std::task::Poll;
 
 use serde_json::{Value, json};
 
-/// A store whose states and rows are JSON.
+/// A store with records and rows of JSON.
 pub trait Store {
-    /// The state under a key.
+    /// The record of a key.
     async fn load(&self, key: &str) -> Option<Value>;
     /// The rows of these ids, in their order.
     async fn rows(&self, key: &str, ids: &[&str]) -> Vec<Option<Value>>;
     /// At most `limit` rows after an id.
     async fn scan(&self, key: &str, after: Option<&str>, limit: u32) -> Vec<(String, Value)>;
-    /// Writes a page and the state after it.
+    /// Writes the rows of a page and the record after it.
     async fn commit(&self, key: &str, page: Page) -> bool;
-    /// Deletes what is stored under keys that begin with `prefix`.
+    /// Deletes all records and rows whose keys begin with `prefix`.
     async fn clear(&self, prefix: &str);
 }
 
-/// What one commit writes.
+/// The content of a commit.
 pub struct Page {
     /// The revision that must be stored now.
     pub expect: Option<String>,
-    /// The new state, with its `revision`.
+    /// The new record, with its `revision`.
     pub state: Value,
     /// Rows to write, by id.
     pub put: Vec<(String, Value)>,
@@ -36,7 +36,7 @@ pub struct Page {
 }
 
 impl Page {
-    /// Without rows.
+    /// A commit without rows.
     fn new(expect: Option<&str>, state: Value) -> Self {
         Self { expect: expect.map(str::to_owned), state, put: Vec::new(), remove: Vec::new() }
     }
@@ -52,7 +52,7 @@ impl Page {
     }
 }
 
-/// Calls a macro with the names of all rules that need one opening of a store.
+/// Calls a macro with the names of all rules that open a store once.
 macro_rules! each_rule {
     ($call:ident) => {
         $call! {
@@ -88,7 +88,7 @@ fn revision(revision: &str) -> Value {
     json!({"revision": revision})
 }
 
-/// Ids in an order that is neither that of their numbers nor of their names.
+/// Ids in an order that is neither numeric nor alphabetic.
 fn numbered(count: usize) -> Vec<(String, usize)> {
     (0..count).map(|n| (format!("id{}", (n * 7919) % count), n)).collect()
 }
@@ -104,7 +104,7 @@ async fn chunks<S: Store>(store: &S, key: &str, limit: u32) -> Vec<Vec<(String, 
         let chunk = store.scan(key, after, limit).await;
         let is_last = chunk.len() < limit as usize;
         chunks.push(chunk);
-        assert!(chunks.len() < 5000, "a scan did not come to an end");
+        assert!(chunks.len() < 5000, "the scan does not end");
         if is_last {
             return chunks;
         }
@@ -115,7 +115,7 @@ async fn order<S: Store>(store: &S, key: &str, limit: u32) -> Vec<String> {
     chunks(store, key, limit).await.into_iter().flatten().map(|(id, _)| id).collect()
 }
 
-/// Runs futures at once and gives their results in order.
+/// Runs futures concurrently. Resolves to their results in order.
 async fn all_of<T>(mut futures: Vec<Pin<Box<dyn Future<Output = T> + '_>>>) -> Vec<T> {
     let mut results: Vec<Option<T>> = futures.iter().map(|_| None).collect();
     poll_fn(move |context| {
@@ -359,7 +359,8 @@ pub async fn plain_data_comes_back_as_it_was<S: Store>(store: &S, key: &str) {
     assert_eq!(store.scan(key, None, 1).await, [("a".to_owned(), row)]);
 }
 
-/// An implementation of [`Store`] spoils what the store gave it once it has read it.
+/// The implementation of [`Store`] changes the values that the store returned after it has read
+/// them.
 pub async fn what_was_given_is_a_copy<S: Store>(store: &S, key: &str) {
     let state = json!({"revision": "e.1", "list": [1]});
     assert!(store.commit(key, Page::new(None, state.clone()).put([("a", 1)])).await);
@@ -419,7 +420,7 @@ pub async fn a_scan_beside_a_commit_gives_rows_of_one_moment<S: Store>(store: &S
     }
 }
 
-/// For stores that two tabs can open.
+/// A rule for stores that two tabs can open.
 pub async fn what_is_committed_by_one_opening_is_seen_by_another<S: Store>(store: &S, other: &S, key: &str) {
     assert!(store.commit(key, Page::new(None, revision("e.1")).put([("a", 1)])).await);
     assert_eq!(other.load(key).await, Some(revision("e.1")));
@@ -429,7 +430,7 @@ pub async fn what_is_committed_by_one_opening_is_seen_by_another<S: Store>(store
     assert_eq!(store.rows(key, &["a"]).await, [Some(row(2))]);
 }
 
-/// For stores that two tabs can open.
+/// A rule for stores that two tabs can open.
 pub async fn of_commits_at_once_by_two_openings_one_wins<S: Store>(store: &S, other: &S, key: &str) {
     race(key, &[store, other, store, other]).await;
 }

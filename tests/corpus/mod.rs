@@ -1,5 +1,4 @@
-//! What the page reader has to say of each real answer, by the corpus' own index. One check, for
-//! native and browser values.
+//! Compares the results of the page reader with the index of the corpus, natively and in browsers.
 
 use deltalink::protocol::change::{Dialect, parse_item, removal};
 use deltalink::protocol::item::Item;

@@ -1,5 +1,5 @@
-//! Real answers, as documented and as pasted, through the page reader. The corpus is not part of
-//! this project: without it the test counts as skipped.
+//! Reads real answers of Graph with the page reader. The corpus is not part of this project;
+//! without it the test counts as skipped.
 
 use deltalink::web::json::Json;
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -7,7 +7,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use crate::corpus;
 use crate::world::call;
 
-/// The text of a file that the server has, if it has it.
+/// The text of a file of the server, if it exists.
 async fn file(name: &str) -> Option<String> {
     call(&format!("{}/{name}", crate::SERVER?), "GET", "").await.ok()?.as_string()
 }
@@ -16,7 +16,7 @@ async fn file(name: &str) -> Option<String> {
 #[test]
 async fn every_real_answer_is_read_as_its_index_says() {
     let Some(index) = file("index.tsv").await else {
-        // tests/run.mjs prints and counts it.
+        // tests/run.mjs counts the test as skipped.
         return;
     };
     let rows = corpus::rows(&index);

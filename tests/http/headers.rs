@@ -1,4 +1,4 @@
-//! What only real HTTP shows: preflights, headers that a page may or may not read, a large body.
+//! Tests that need real HTTP: preflights, headers that a page may not read, a large body.
 
 use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
@@ -14,7 +14,7 @@ fn throttle(retry_after: &str) -> Value {
 
 #[cfg_attr(not(feature = "http-tests"), ignore = "needs a server: node tests/run.mjs browser")]
 #[test]
-async fn retry_after_is_kept_where_it_can_be_read() {
+async fn a_readable_retry_after_is_obeyed() {
     let world = World::new().await;
     world.fault(json!({"match": {"kind": "initial"}, "fault": throttle("1.5")})).await;
     let client = client(&world, &fresh("a")).await;
@@ -27,7 +27,7 @@ async fn retry_after_is_kept_where_it_can_be_read() {
 
 #[cfg_attr(not(feature = "http-tests"), ignore = "needs a server: node tests/run.mjs browser")]
 #[test]
-async fn without_a_readable_retry_after_the_round_backs_off_by_itself() {
+async fn without_a_readable_retry_after_the_round_backs_off() {
     let world = World::new().await;
     world.options(json!({"expose_retry_after": false})).await;
     world.fault(json!({"match": {"kind": "initial"}, "fault": throttle("1000")})).await;
@@ -41,7 +41,7 @@ async fn without_a_readable_retry_after_the_round_backs_off_by_itself() {
 
 #[cfg_attr(not(feature = "http-tests"), ignore = "needs a server: node tests/run.mjs browser")]
 #[test]
-async fn a_claims_challenge_is_read_where_its_header_is_exposed_and_a_plain_refusal_where_it_is_not() {
+async fn a_claims_challenge_is_read_if_its_header_is_exposed_and_is_a_plain_401_otherwise() {
     for (exposed, reason) in [(true, "claims"), (false, "unauthorized")] {
         let world = World::new().await;
         world.options(json!({"expose_headers": exposed})).await;
@@ -63,7 +63,7 @@ async fn a_claims_challenge_is_read_where_its_header_is_exposed_and_a_plain_refu
 
 #[cfg_attr(not(feature = "http-tests"), ignore = "needs a server: node tests/run.mjs browser")]
 #[test]
-async fn the_browser_asks_before_each_kind_of_request_and_the_answer_lets_it_pass() {
+async fn every_kind_of_request_passes_its_preflight() {
     let world = World::new().await;
     let client = client(&world, &fresh("a")).await;
     sync(&query(&client, "events", weeks())).await.unwrap();
@@ -82,7 +82,7 @@ async fn the_browser_asks_before_each_kind_of_request_and_the_answer_lets_it_pas
 #[test]
 async fn a_page_of_50_mb_passes_over_the_wire() {
     let world = World::new().await;
-    // A rule whose body is the page, as text.
+    // A fault rule whose body is the page.
     let page = "const item = (_, at) => ({ id: 'i' + at, body: at + 'x'.repeat(10000) });
         const many = Array.from({ length: 5000 }, item);
         const body = { value: many, '@odata.deltaLink': a[1] + '/contacts/delta?$deltatoken=x' };

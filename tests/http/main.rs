@@ -1,11 +1,11 @@
-//! The engine in a real browser over real HTTP: the server of the fake Graph, which `tests/run.mjs`
-//! starts, and the browser's own `fetch`. Without the feature `http-tests` these tests are ignored
-//! by name; with it a server must answer at FAKE_ORIGIN.
+//! Tests the engine in a browser over HTTP, with the `fetch` of the browser and the server of the
+//! fake Graph, which `tests/run.mjs` starts. Without the feature `http-tests` these tests are
+//! ignored; with it a server must listen at FAKE_ORIGIN.
 #![cfg(target_family = "wasm")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 #![cfg_attr(not(feature = "http-tests"), allow(dead_code))]
 
-// These also run on worlds in the wasm.
+// These tests also run on worlds in the wasm.
 #[cfg(feature = "http-tests")]
 #[path = "../browser/aborts.rs"]
 mod aborts;
@@ -26,7 +26,7 @@ mod world;
 
 use wasm_bindgen_test::wasm_bindgen_test_configure;
 
-/// Worlds are this server's.
+/// The server that has the worlds.
 const SERVER: Option<&str> = Some(match option_env!("FAKE_ORIGIN") {
     Some(origin) => origin,
     None => "http://127.0.0.1:4010",

@@ -1,5 +1,5 @@
-//! A machine, a store that survives crashes, a consumer that remembers what it was given, and the
-//! fake Graph's core.
+//! One query on one world of the fake Graph, with a store that survives crashes and a consumer that
+//! replays the changes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
@@ -24,10 +24,10 @@ use crate::driver::{self, Host};
 use crate::schedule::{Dice, START, Schedule, Turn};
 
 const ORIGIN: &str = "http://127.0.0.1:4010";
-/// Small, so that a sweep takes several chunks.
+/// The rows in a chunk of a sweep: few, so that a sweep takes several chunks.
 const CHUNK: usize = 7;
 
-/// What survives a crash.
+/// The stored record and rows, which survive a crash.
 #[derive(Default)]
 pub struct Store {
     pub state: Option<Record>,
@@ -44,20 +44,20 @@ impl Store {
         }
     }
 
-    /// The items, without what is kept beside them.
+    /// The rows of the mirror, without side rows.
     fn items(&self) -> impl Iterator<Item = (&String, &Row<Value>)> {
         self.rows.iter().filter(|(id, _)| !id.starts_with('\0'))
     }
 }
 
-/// How a round came to its end.
+/// How a round ended.
 pub enum End {
     Done,
     Failed(Box<Error>),
     Crashed,
 }
 
-/// One query against one world.
+/// One query on one world.
 pub struct Bench {
     pub world: World,
     name: &'static str,
@@ -66,13 +66,13 @@ pub struct Bench {
     app: bool,
     token: String,
     pub store: Store,
-    /// What a consumer has who applies each page that `round()` hands out, acknowledged or not.
+    /// The copy of a consumer that applies every delivered page, acknowledged or not.
     copy: BTreeMap<String, Value>,
     pub now: u64,
     dice: Dice,
     pub met: HashMap<String, u64>,
     pub steps: u64,
-    /// Of the last round that came to its end.
+    /// The report of the last round that ended.
     pub report: Report,
 }
 
@@ -198,14 +198,15 @@ impl Bench {
         self.store.items().map(|(id, row)| (id.clone(), row.item.clone())).collect()
     }
 
-    /// Makes the next round a full one, as a refresh would.
+    /// Makes the next round a full one, like a refresh.
     pub fn reset(&mut self) {
         if let Some(state) = &self.store.state {
             self.store.state = Some(state.without_link());
         }
     }
 
-    /// The mirror against the fake's own tables, and a consumer's copy against the mirror.
+    /// Compares the mirror with the tables of the fake Graph, and the copy of the consumer with the
+    /// mirror.
     pub fn check(&mut self, schedule: &Schedule) {
         let items = self.items();
         let sides = self
@@ -216,12 +217,12 @@ impl Bench {
             .collect();
         schedule.check(&mut self.world, &items, &sides);
         for (id, row) in self.store.items() {
-            assert!(row.staged.is_none(), "{id}: a set that is not shown");
+            assert!(row.staged.is_none(), "{id}: a staged set after a complete round");
             if row.item["type"] == "occurrence" {
                 let master = row.item["seriesMasterId"].as_str().unwrap();
                 assert!(
                     self.store.rows.contains_key(master) || self.store.rows.contains_key(&side_row(master)),
-                    "{id}: no master"
+                    "{id}: the master is missing"
                 );
             }
         }
@@ -230,7 +231,7 @@ impl Bench {
                 (self.copy.keys().collect(), items.keys().collect());
             assert!(
                 copied == held,
-                "invariant 5: {}: the replay lacks {:?}, has still {:?}",
+                "invariant 5: {}: the copy lacks {:?} and still has {:?}",
                 self.name,
                 &held - &copied,
                 &copied - &held
@@ -241,8 +242,8 @@ impl Bench {
         }
     }
 
-    /// Whether the world was asked for something that Graph does not have, or with a link that is
-    /// not byte for byte its own.
+    /// Fails if a request was not one that Graph supports, or its link was not byte for byte that
+    /// of the world.
     pub fn check_log(&self) {
         for entry in self.world.log().as_array().into_iter().flatten() {
             assert_ne!(entry["kind"], "unexpected", "{entry}");
@@ -268,7 +269,7 @@ struct Running<'a> {
 }
 
 impl Running<'_> {
-    /// Invariants 1, 3, 4: what a commit may do.
+    /// Checks the invariants 1, 3 and 4 of a commit.
     fn check_commit(&self, record: &Record) {
         let effects = self.applier.effects();
         let is_ghost = |change: &Change<Value>| match change {
@@ -282,14 +283,14 @@ impl Running<'_> {
             .state
             .as_ref()
             .is_some_and(|state| state.phase == Phase::Sweeping && state.kind == Kind::Full);
-        assert!(!ghosts || sweeping, "invariant 3: a ghost outside a sweep");
-        assert!(record.phase != Phase::Fresh, "a page and no link");
+        assert!(!ghosts || sweeping, "invariant 3: a ghost is removed outside a sweep");
+        assert!(record.phase != Phase::Fresh, "a page is committed without a link");
         for (id, row) in &effects.put {
             assert!(row.item.is_object(), "{id}");
         }
     }
 
-    /// Invariant 9, and the count.
+    /// Checks the number of requests (invariant 9) and the count of the mirror.
     fn check_end(&self) {
         let Self { bench, requests, pages, restarts, .. } = self;
         let faults = bench.faults() - self.faults;

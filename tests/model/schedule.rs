@@ -1,18 +1,18 @@
-//! One schedule: a collection, what the fake Graph does on the way, and rounds with edits, faults
-//! and crashes. Plain data made from a seed, so that the native bench and the browsers run the same
-//! ones.
+//! A schedule: a collection, options of the fake Graph, and rounds with edits, faults and crashes.
+//! Plain data that depends on the seed alone, so that native tests, browsers and Workers run the
+//! same schedules.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use fake_graph::{Collection, Populate, World};
 use serde_json::{Value, json};
 
-/// When the worlds begin: 2026-11-21.
+/// The start of the worlds: 2026-11-21.
 pub const START: u64 = 1_795_219_200_000;
 /// The calendar window of every query: 2026-11-01 to 2026-12-20.
 const WINDOW: (i64, i64) = (1_793_491_200_000, 1_797_724_800_000);
 
-/// Chance, from a seed.
+/// Random numbers that depend on the seed alone.
 pub struct Dice(pub u64);
 
 impl Dice {
@@ -45,26 +45,26 @@ impl Dice {
 /// One round.
 #[derive(Debug)]
 pub struct Turn {
-    /// Edits before it, as the fake's control API takes them.
+    /// Edits before the round, for the control API of the fake Graph.
     pub edits: Vec<Value>,
-    /// Edits in the middle of it: before which request, and what.
+    /// Edits during the round, each with the number of the request before which it happens.
     pub meanwhile: Vec<(u64, Value)>,
-    /// Rules for faults.
+    /// Rules for faults of the fake Graph.
     pub faults: Vec<Value>,
-    /// Whether every link so far dies before it.
+    /// Whether all links expire before the round.
     pub expire: bool,
-    /// The step after which everything but the store is lost.
+    /// The step after which the process ends.
     pub crash: Option<u64>,
-    /// Whether a consumer follows it with `round()`.
+    /// Whether a consumer takes the pages by `round()`.
     pub has_consumer: bool,
-    /// Its `maxPages`.
+    /// The option `maxPages` of the round.
     pub most: Option<u32>,
-    /// The step before which another tab, which has no lock, runs a whole round of the same query.
+    /// The step before which another tab without locks runs a whole round of the same query.
     pub rival: Option<u64>,
 }
 
 impl Turn {
-    /// A round without anything in its way.
+    /// A round without edits, faults, crash and rival.
     pub fn quiet() -> Self {
         Self {
             edits: Vec::new(),
@@ -82,27 +82,27 @@ impl Turn {
 /// One schedule.
 pub struct Schedule {
     pub seed: u64,
-    /// The fake's name of the collection.
+    /// The name of the collection in the fake Graph.
     pub collection: &'static str,
-    /// Which call makes the query.
+    /// The method of the client that makes the query.
     pub call: &'static str,
-    /// The path of `track`.
+    /// The path for `track`.
     pub path: &'static str,
-    /// The options of the call, as users write them, without the organizer.
+    /// The options of the query in the form of the JavaScript API, without the organizer.
     pub query: Value,
-    /// Options of the fake.
+    /// The options of the fake Graph.
     pub options: Value,
-    /// Whether deltas alone can't show everything: a refresh has to.
+    /// Whether deltas may lose changes, so that only a refresh completes the mirror.
     pub lossy: bool,
     pub turns: Vec<Turn>,
 }
 
-/// The events' query.
+/// The options of the query for events.
 fn events() -> Value {
     json!({ "start": "2026-11-01", "end": "2026-12-20", "pageSize": 6 })
 }
 
-/// Faults that a query may meet on the way, each with the kind of request that it makes sense for.
+/// A random fault with the kinds of requests for which it makes sense.
 fn fault(dice: &mut Dice) -> Value {
     let late = ["next", "delta"];
     let (name, kind) = match dice.below(30) {
@@ -126,7 +126,7 @@ fn fault(dice: &mut Dice) -> Value {
         8 => (json!({ "name": "value_object" }), "any"),
         9 => (json!({ "name": "neither_link" }), "any"),
         10 => (json!({ "name": "both_links" }), "any"),
-        // A request without a link has no link that could be refused.
+        // Only a request by a link can have its link refused.
         11..=14 => (json!({ "name": "reset", "spelling": 1 + dice.below(15) }), dice.pick(&late)),
         15 => (json!({ "name": "error_in_200" }), "any"),
         16 => (json!({ "name": "relative_link" }), "any"),
@@ -148,7 +148,7 @@ fn fault(dice: &mut Dice) -> Value {
         _ => (json!({ "name": "delay", "ms": 1 }), "any"),
     };
     let times = match name["name"].as_str().unwrap() {
-        // A livelock for ever, to be broken at the end of the schedule; the others pass.
+        // Some livelocks last to the end of the schedule, the others end before.
         "livelock" => json!(dice.pick(&[3, 8, 40])),
         _ if dice.one_in(6) => json!(1 + dice.below(12)),
         _ => json!(1),
@@ -221,8 +221,7 @@ impl Schedule {
                 rival: dice.one_in(6).then(|| dice.below(60)),
             });
         }
-        // Whoever takes every page by round() can replay them; syncs between would take changes
-        // away from him.
+        // A consumer can only replay all changes if no sync() takes some of them.
         let always = dice.one_in(2);
         for turn in &mut turns {
             turn.has_consumer |= always;
@@ -230,12 +229,12 @@ impl Schedule {
                 turn.rival = None;
             }
         }
-        // A page that hides its items, their ids or their kind can't be told from a good one.
+        // A client cannot notice a page that lacks items, ids or types.
         let hiding = ["empty_page", "wrong_type", "items_without_id"];
         let hidden = |turn: &Turn| {
             turn.faults.iter().any(|rule| hiding.contains(&rule["fault"]["name"].as_str().unwrap()))
         };
-        // A series master that is refused is done without until the next refresh.
+        // A series master that Graph refuses is missing until the next refresh.
         let refusing = |rule: &Value| {
             rule["fault"]["status"].as_u64().is_some_and(|status| (400..500).contains(&status))
         };
@@ -251,7 +250,7 @@ impl Schedule {
         Self { seed, collection, call, path, query, options, lossy, turns }
     }
 
-    /// Its world, before the first round.
+    /// The world of the schedule before its first round.
     pub fn world(&self, root: String) -> World {
         let mut world = World::new(self.seed, root);
         world.set_options(&self.options).unwrap();
@@ -269,8 +268,8 @@ impl Schedule {
         world
     }
 
-    /// Holds a mirror against the fake's own tables. `sides` are the series masters that were
-    /// fetched by themselves.
+    /// Compares a mirror with the tables of the fake Graph. `sides` are the series masters that
+    /// were fetched separately.
     pub fn check(
         &self,
         world: &mut World,
@@ -287,7 +286,7 @@ impl Schedule {
             .into_iter()
             .map(|item| (item["id"].as_str().unwrap().to_owned(), plain(name, &item)))
             .collect();
-        // Masters that Graph withholds are no part of what it reports.
+        // Graph does not report the masters that it withholds.
         let reported = |(id, item): &(&String, &Value)| {
             !withheld || item["type"] != "seriesMaster" || mirror.contains_key(*id)
         };
@@ -300,8 +299,8 @@ impl Schedule {
             &held - &expected
         );
         for (id, item) in mirror {
-            // Beside the mirror a withheld master is fresher than in it; of one whose occurrences
-            // are all exceptions Graph says nothing.
+            // A withheld master is newer in its side row than in the mirror. If all its occurrences
+            // are exceptions, Graph does not report it.
             let master = item["type"] == "seriesMaster" && withheld;
             let used =
                 || mirror.values().any(|item| item["type"] == "occurrence" && item["seriesMasterId"] == **id);
@@ -314,7 +313,7 @@ impl Schedule {
         }
     }
 
-    /// Whether every page goes to a consumer.
+    /// Whether a consumer takes every page.
     pub fn followed(&self) -> bool {
         self.turns.iter().all(|turn| turn.has_consumer && turn.rival.is_none())
     }
@@ -324,8 +323,7 @@ impl Schedule {
     }
 }
 
-/// What a mirror is compared by: no annotations, which are made for an answer, and relationships as
-/// the tables have them.
+/// An item without the annotations of an answer, and with relationships in the form of the tables.
 pub fn plain(collection: &str, item: &Value) -> Value {
     let mut item = item.clone();
     let object = item.as_object_mut().unwrap();
@@ -340,7 +338,8 @@ pub fn plain(collection: &str, item: &Value) -> Value {
         ids.sort();
         ids
     };
-    // Seen in practice: booleans as texts (graph-facts 7.13). They are kept as they come.
+    // Graph sometimes sends booleans as strings (graph-facts 7.13). The mirror stores them
+    // unchanged.
     for value in object.values_mut() {
         if let Some(flag) = value.as_str().and_then(|text| text.parse::<bool>().ok()) {
             *value = json!(flag);
@@ -357,7 +356,7 @@ pub fn plain(collection: &str, item: &Value) -> Value {
             None => Value::Null,
         };
         object.insert("manager".into(), manager);
-        // `select` leaves the others out.
+        // `select` removes all other properties.
         object
             .retain(|name, _| ["id", "displayName", "mail", "jobTitle", "manager"].contains(&name.as_str()));
     }

@@ -1,10 +1,10 @@
-// What a careful developer can write by hand: the next request starts as soon as the nextLink has
-// arrived, which stands in the head of the body; and IndexedDB without a library, one transaction a
+// Code that a careful developer writes by hand: starts the next request as soon as the nextLink at
+// the start of the body has arrived, and uses IndexedDB without a library, with one transaction per
 // page.
 import { mirrorOf } from "./loop.js";
 import { openRaw } from "./raw-storage.js";
 
-/** The nextLink is looked for in this many characters, and before the items. */
+/** The number of characters in which to look for the nextLink, before the items. */
 const HEAD = 8192;
 
 function nextLinkIn(head) {
@@ -17,7 +17,7 @@ export async function open({ name, root, path, token, prefer }) {
   const headers = { Authorization: `Bearer ${token}`, ...(prefer && { Prefer: prefer }) };
   const ask = (url) => {
     const sent = fetch(url, { headers });
-    // A page that fails while another one is stored is reported when its turn comes.
+    // The loop reports a failure when it awaits this page.
     sent.catch(() => {});
     return sent;
   };

@@ -1,4 +1,4 @@
-// deltalink itself; `way` is "sync" or "round".
+// deltalink, by `sync()` or `round()`.
 import { openDelta } from "deltalink";
 
 export async function open({ name, root, kind, start, end, select, pageSize, token, way }) {

@@ -1,6 +1,6 @@
 import Dexie from "dexie";
 
-/** Rows and the link in a dexie database, as durable as deltalink's own. */
+/** Rows and the link in a dexie database, with the durability of deltalink. */
 export async function openDexie(name) {
   const db = new Dexie(name, { chromeTransactionDurability: "relaxed" });
   db.version(1).stores({ items: "id", state: "" });

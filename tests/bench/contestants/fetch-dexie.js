@@ -1,4 +1,4 @@
-// The reference: fetch in a loop, and dexie's bulkPut.
+// The reference: a loop with fetch and dexie's bulkPut.
 import { openDexie } from "./dexie-storage.js";
 import { mirrorOf, oneByOne } from "./loop.js";
 

@@ -1,4 +1,4 @@
-// Microsoft's own client with its chain of handlers, and idb.
+// Microsoft's own client with its default handlers, and idb.
 import {
   Client,
   HTTPMessageHandler,
@@ -9,10 +9,7 @@ import {
 import { openIdb } from "./idb-storage.js";
 import { mirrorOf, oneByOne } from "./loop.js";
 
-/**
- * Adds the token. The client's own handler does so for https alone, and the bench's server speaks
- * http.
- */
+/** Adds the token. The handler of the client only does so for https, and the server uses http. */
 class TokenHandler {
   #token;
   #next;
@@ -46,7 +43,7 @@ export async function open({ name, root, path, token, prefer }) {
     middleware: chain[0],
   });
   const headers = prefer ? { Prefer: prefer } : {};
-  // Its api() and its PageIterator take absolute links for https alone: links are followed by their
+  // Its api() and PageIterator accept absolute links only for https, so links are followed by their
   // path.
   const get = (url) => client.api(url.slice(root.length)).headers(headers).get();
   return mirrorOf(await openIdb(name), root + path, (url) => oneByOne(get, url));

@@ -2,7 +2,7 @@ import { openDB } from "idb";
 
 const STORES = ["items", "state"];
 
-/** Rows and the link in a database that is used through idb. */
+/** Rows and the link in a database, by idb. */
 export async function openIdb(name) {
   const db = await openDB(name, 1, {
     upgrade(made) {

@@ -1,7 +1,7 @@
-// The loop that users write around a client and a database: page by page, each page and its link in
-// one transaction.
+// The loop that users write around a client and a database. Each page and its link are one
+// transaction.
 
-/** What a page brings: rows to put, ids to remove. */
+/** The rows to put and the ids to remove for a page. */
 export function split(items) {
   const put = [];
   const remove = [];
@@ -13,7 +13,7 @@ export function split(items) {
 }
 
 /**
- * A mirror made of two parts. `storage` has link(), count(), ids(), all(), commit() and
+ * Makes a mirror of two parts. `storage` has link(), count(), ids(), all(), commit() and
  * forgetLink(); `pages(url)` is an async iterable of bodies, from this URL to the one with the
  * deltaLink.
  */
@@ -32,7 +32,7 @@ export function mirrorOf(storage, first, pages) {
         await storage.commit({ put, remove, link });
       }
       if (!sweeps) return;
-      // A full round that follows another one: what it no longer lists is gone.
+      // After a later full round, removes the rows that it did not list.
       const gone = (await storage.ids()).filter((id) => !listed.has(id));
       if (gone.length) await storage.commit({ put: [], remove: gone, link });
     },
@@ -41,7 +41,7 @@ export function mirrorOf(storage, first, pages) {
   };
 }
 
-/** Pages one after the other; `get(url)` fetches and parses one. */
+/** Iterates over pages. `get(url)` fetches and parses one. */
 export async function* oneByOne(get, url) {
   for (let next = url; next;) {
     const body = await get(next);

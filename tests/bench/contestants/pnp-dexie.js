@@ -1,5 +1,5 @@
-// PnP's client with its behaviors for browsers, and dexie. Its own delta() can't continue a round
-// beyond the second page, so links are asked for as they are.
+// PnP's client with its behaviors for browsers, and dexie. Its delta() cannot continue after the
+// second page, so this loop requests the links.
 import { GraphBrowser, GraphQueryable, graphGet } from "@pnp/graph";
 import { BearerToken, InjectHeaders, JSONParse } from "@pnp/queryable";
 import { openDexie } from "./dexie-storage.js";

@@ -6,10 +6,7 @@ const settled = (request) =>
     request.onerror = () => reject(request.error);
   });
 
-/**
- * Rows and the link in IndexedDB without a library. A commit awaits the end of its transaction
- * alone.
- */
+/** Rows and the link in IndexedDB without a library. A commit only awaits its transaction. */
 export async function openRaw(name) {
   const opening = indexedDB.open(name, 1);
   opening.onupgradeneeded = () => {

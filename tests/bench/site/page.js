@@ -1,4 +1,4 @@
-// What the bench calls in the page, in every browser. One page measures one contestant.
+// The functions that the benchmarks call in the page. A page measures one contestant.
 import { summarize } from "./checksum.js";
 
 let mirror;
@@ -10,26 +10,23 @@ const elapsed = async (work) => {
 };
 
 window.bench = {
-  /** Loads a contestant and opens its mirror; both are outside of the measured time. */
+  /** Loads a contestant and opens its mirror, which is not measured. */
   async open({ module, ...options }) {
     mirror = await (await import(module)).open(options);
   },
 
-  /** One round, in milliseconds. */
+  /** The time of one round, in milliseconds. */
   round: () => elapsed(() => mirror.round()),
 
-  /** Reads the whole mirror, in milliseconds. */
+  /** The time to read the mirror, in milliseconds. */
   all: () => elapsed(() => mirror.all()),
 
   reset: () => mirror.reset(),
 
-  /** What the mirror holds, to be compared with the server. */
+  /** The checksum of the mirror, to compare with the server. */
   check: async () => summarize(await mirror.all()),
 
-  /**
-   * From before the import to the first request to the server, in milliseconds; the round is then
-   * completed.
-   */
+  /** The time from the import to the first request, in milliseconds. Completes the round too. */
   async firstRequest({ module, ...options }) {
     const { fetch } = window;
     let first;

@@ -1,4 +1,4 @@
-// The same Worker with deltalink.
+// A Worker that reads one round with deltalink.
 import { openDelta } from "deltalink";
 import { summarize } from "../checksum.js";
 

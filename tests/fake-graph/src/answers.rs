@@ -1,4 +1,4 @@
-//! Answers: their headers, CORS, and errors as Graph words them.
+//! Answers: headers, CORS, and errors in the form of Graph.
 
 use crate::clock;
 use crate::http::{Request, Response};
@@ -6,7 +6,7 @@ use crate::page::Page;
 use crate::world::World;
 use serde_json::{Map, Value, json};
 
-/// What a browser may read of Graph's answers (graph-facts 2.8).
+/// The headers of Graph's answers that a browser may read (graph-facts 2.8).
 const EXPOSED: &str = "ETag, Location, Preference-Applied, Content-Range, request-id, client-request-id, \
     ReadWriteConsistencyToken, SdkVersion, WWW-Authenticate, x-ms-client-gcc-tenant";
 pub(crate) const AUTHORIZATION: &str = "https://login.microsoftonline.com/common/oauth2/authorize";
@@ -19,7 +19,7 @@ pub(crate) struct Failure {
     pub(crate) inner: Option<String>,
     pub(crate) message: String,
     pub(crate) headers: Vec<(String, String)>,
-    /// The request was none that a client of this service should make: the log says so.
+    /// Whether no correct client sends this request. The log marks it.
     pub(crate) unexpected: bool,
 }
 
@@ -39,7 +39,7 @@ pub(crate) enum Answer {
 }
 
 impl World {
-    /// The headers every answer has (graph-facts 2.8).
+    /// Makes an answer with the headers that every answer has (graph-facts 2.8).
     pub(crate) fn finish(
         &mut self,
         request: &Request,

@@ -1,5 +1,5 @@
-//! What a request asks for: its options, its preferences, and whose data it is. Everything the
-//! service refuses is refused here.
+//! Reads a request: its options, its preferences, and the owner of the data. Refuses everything
+//! that Graph refuses.
 
 use crate::answers::Failure;
 use crate::clock;
@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 const DAY: i64 = 86_400_000;
 
-/// What one stream of rounds is about. Frozen in its links (graph-facts 1.3: the window).
+/// The query of a stream of rounds. Its links keep it (graph-facts 1.3: the window).
 #[derive(Debug, Clone)]
 pub(crate) struct Spec {
     pub(crate) collection: Collection,
@@ -28,8 +28,7 @@ pub(crate) struct Spec {
     pub(crate) top: Option<u64>,
 }
 
-/// What the `Prefer` header of one request asks for. None of it is in the links (graph-facts 2.1
-/// point 8).
+/// The `Prefer` header of a request. Links do not keep it (graph-facts 2.1 point 8).
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Prefs {
     pub(crate) max_page: Option<u64>,
@@ -79,7 +78,7 @@ impl Prefs {
 }
 
 impl World {
-    /// Whose data it is, and whether the caller may have it.
+    /// The owner of the requested data, if the caller may read it.
     pub(crate) fn owner(&mut self, caller: &Caller, route: &Route) -> Result<String, Failure> {
         if !route.personal {
             return Ok(String::new());
@@ -139,7 +138,7 @@ impl World {
         }
     }
 
-    /// Recordings can be had by an app only, and of one organizer (graph-facts 1.1).
+    /// The organizer of recordings, which only an app may read (graph-facts 1.1).
     pub(crate) fn organizer(
         &mut self,
         caller: &Caller,
@@ -322,7 +321,7 @@ pub(crate) fn window(start: Option<&Param>, end: Option<&Param>) -> Result<(i64,
             "This request requires a time window specified by the query string parameters StartDateTime and EndDateTime.",
         ));
     };
-    // A raw `+` of an offset is a space by now, and so no date.
+    // A raw `+` of an offset has become a space, so the date is invalid.
     let date = |p: &Param| {
         clock::parse(&p.value).ok_or_else(|| {
             Failure::new(
@@ -379,7 +378,7 @@ pub(crate) fn id_filter(value: &str) -> Result<BTreeSet<String>, Failure> {
                 .to_owned(),
         );
     }
-    // What the service does at 51 is not stated; refusing is the strict reading.
+    // Graph does not document what happens for 51 ids. The fake Graph refuses them.
     if ids.len() > 50 {
         return Err(refuse("Too many ids in the filter: at most 50 are allowed."));
     }

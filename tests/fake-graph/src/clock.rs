@@ -1,9 +1,8 @@
-//! Dates as numbers of milliseconds and back. There is no clock here: "now" comes with every
-//! request.
+//! Converts dates to milliseconds and back. Contains no clock: every request passes the time.
 
 const DAY: i64 = 86_400_000;
 
-/// A moment, taken apart.
+/// The parts of an instant.
 struct Parts {
     year: i64,
     month: i64,
@@ -43,33 +42,33 @@ fn parts(ms: i64) -> Parts {
     }
 }
 
-/// 0 is Sunday.
+/// The day of the week; 0 is Sunday.
 pub(crate) fn weekday(ms: i64) -> usize {
     parts(ms).weekday
 }
 
-/// `2026-11-21T00:00:00`, the common part of all forms.
+/// `2026-11-21T00:00:00`, the common part of all formats.
 fn plain(ms: i64) -> String {
     let p = parts(ms);
     format!("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", p.year, p.month, p.day, p.hour, p.minute, p.second)
 }
 
-/// As in `createdDateTime`.
+/// The format of `createdDateTime`.
 pub(crate) fn stamp(ms: i64) -> String {
     format!("{}Z", plain(ms))
 }
 
-/// As in an error's `date`.
+/// The format of `date` in an error.
 pub(crate) fn bare(ms: i64) -> String {
     plain(ms)
 }
 
-/// As in `start.dateTime`: seven digits of a second, no offset.
+/// The format of `start.dateTime`: seven digits of a second, no offset.
 pub(crate) fn local(ms: i64) -> String {
     format!("{}.{:03}0000", plain(ms), ms.rem_euclid(1000))
 }
 
-/// As in the `Date` header.
+/// The format of the `Date` header.
 pub(crate) fn http(ms: i64) -> String {
     const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
     const MONTHS: [&str; 12] =
@@ -84,7 +83,7 @@ fn number(text: &str, len: usize) -> Option<i64> {
     (text.len() == len && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok()).flatten()
 }
 
-/// Reads ISO 8601: a date, or a date and a time with or without an offset. No offset means UTC
+/// Parses ISO 8601: a date, or a date and a time with or without an offset. Without offset in UTC
 /// (graph-facts 1.3).
 pub(crate) fn parse(text: &str) -> Option<i64> {
     let (date, time) = match text.split_once(['T', 't']) {
@@ -126,7 +125,7 @@ pub(crate) fn parse(text: &str) -> Option<i64> {
     Some(day * DAY + ((h * 60 + mi - offset) * 60 + s) * 1000 + ms)
 }
 
-/// Fixed offsets in minutes of the zones the fake knows (a stand-in needs no daylight saving).
+/// The offset in minutes of the zones that the fake Graph knows. Ignores daylight saving time.
 pub(crate) fn zone(name: &str) -> Option<i64> {
     match name {
         "UTC" | "Etc/UTC" => Some(0),
@@ -143,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_survive_the_way_there_and_back() {
+    fn a_formatted_date_is_parsed_to_the_same_date() {
         for text in
             ["1999-12-31T23:59:59Z", "2000-02-29T00:00:00Z", "2026-11-21T08:30:00Z", "2100-03-01T00:00:01Z"]
         {
@@ -154,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_date_is_none() {
+    fn an_invalid_date_is_none() {
         for text in [
             "",
             "2026-02-30",

@@ -1,5 +1,4 @@
-//! Many worlds side by side, and the control API over them. It is a pure function too: the server
-//! only turns HTTP into it.
+//! Many worlds and their control API. Pure: the server only converts HTTP.
 
 use crate::clock;
 use crate::http::{Request, Response};
@@ -10,7 +9,7 @@ use crate::world::World;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// All worlds of one server.
+/// The worlds of a server.
 #[derive(Debug, Clone)]
 pub struct Server {
     seed: u64,
@@ -26,12 +25,12 @@ fn bad(message: impl Into<String>) -> (u16, String) {
 }
 
 impl Server {
-    /// A server with no worlds. `base` goes into links: `http://127.0.0.1:4010`.
+    /// A server without worlds. Links begin with `base`, for example `http://127.0.0.1:4010`.
     pub fn new(seed: u64, base: impl Into<String>) -> Self {
         Self { seed, base: base.into(), worlds: BTreeMap::new(), made: 0 }
     }
 
-    /// A world by its id.
+    /// The world with an id.
     pub fn world(&mut self, id: &str) -> Option<&mut World> {
         self.worlds.get_mut(id)
     }
@@ -91,12 +90,12 @@ impl Server {
                     self.worlds.get_mut(*id).ok_or_else(|| (404, format!("there is no world {id}")))?;
                 command(world, method, rest, &text::query(query), &body, now)
             }
-            _ => Err((404, format!("{method} {path}: there is nothing here"))),
+            _ => Err((404, format!("{method} {path}: there is no such route"))),
         }
     }
 
     fn create(&mut self, body: &Value, now: u64) -> Reply {
-        let map = body.as_object().ok_or_else(|| bad("a world is an object"))?;
+        let map = body.as_object().ok_or_else(|| bad("a world must be an object"))?;
         if let Some(key) = map.keys().find(|k| !matches!(k.as_str(), "seed" | "id" | "options" | "populate"))
         {
             return Err(bad(format!("a world has no member {key}")));
@@ -107,12 +106,12 @@ impl Server {
             Some(id) => id.as_str().unwrap_or("").to_owned(),
         };
         if id.is_empty() || !id.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')) {
-            return Err(bad("an id consists of letters, digits, - and _"));
+            return Err(bad("an id must consist of letters, digits, - and _"));
         }
         let seed = map
             .get("seed")
             .map_or(Some(self.seed.wrapping_add(self.made)), Value::as_u64)
-            .ok_or_else(|| bad("seed is a number"))?;
+            .ok_or_else(|| bad("seed must be a number"))?;
         let root = format!("{}/w/{id}/v1.0", self.base);
         let mut world = World::new(seed, root.clone());
         if let Some(options) = map.get("options") {
@@ -130,15 +129,14 @@ impl Server {
             "id": id, "root": root, "tokens": tokens, "user": { "id": user, "address": address },
             "seed": seed,
         });
-        // Creating a world that is there already makes it anew.
+        // Replaces a world with the same id.
         self.worlds.insert(id, world);
         Ok(reply)
     }
 }
 
 impl World {
-    /// A call of the control API of this world, `POST` and `edits` for example, without a server
-    /// around it.
+    /// Calls the control API of this world without a server, for example `POST` and `edits`.
     pub fn control(&mut self, method: &str, path: &str, body: &Value, now_ms: u64) -> Result<Value, String> {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
@@ -147,14 +145,14 @@ impl World {
 }
 
 fn populate(wish: &Value, now: u64) -> Result<Populate, (u16, String)> {
-    let map = wish.as_object().ok_or_else(|| bad("populate is an object"))?;
+    let map = wish.as_object().ok_or_else(|| bad("populate must be an object"))?;
     let mut out = Populate { around: i64::try_from(now).unwrap_or(0), ..Populate::default() };
     for (key, value) in map {
         if key == "around" {
-            out.around = value.as_str().and_then(clock::parse).ok_or_else(|| bad("around is a date"))?;
+            out.around = value.as_str().and_then(clock::parse).ok_or_else(|| bad("around must be a date"))?;
             continue;
         }
-        let n = value.as_u64().ok_or_else(|| bad(format!("populate: {key} is a number")))?;
+        let n = value.as_u64().ok_or_else(|| bad(format!("populate: {key} must be a number")))?;
         match key.as_str() {
             "events" => out.events = n,
             "contacts" => out.contacts = n,
@@ -197,7 +195,7 @@ fn command(world: &mut World, method: &str, rest: &[&str], query: &[Param], body
                 (None, None) => None,
                 (start, end) => {
                     let date = |d: Option<&str>| {
-                        d.and_then(clock::parse).ok_or_else(|| bad("start and end are dates, both of them"))
+                        d.and_then(clock::parse).ok_or_else(|| bad("start and end must be dates"))
                     };
                     Some((date(start)?, date(end)?))
                 }
@@ -229,7 +227,7 @@ fn command(world: &mut World, method: &str, rest: &[&str], query: &[Param], body
         ("POST", ["token"]) => {
             let kind = body.get("kind").and_then(Value::as_str).unwrap_or("delegated");
             if !matches!(kind, "delegated" | "app") {
-                return Err(bad("kind is delegated or app"));
+                return Err(bad("kind must be delegated or app"));
             }
             let lifetime = body.get("lifetime_ms").and_then(Value::as_u64);
             Ok(json!({ "token": world.token(kind, body.get("user").and_then(Value::as_str), lifetime, now) }))
@@ -238,6 +236,6 @@ fn command(world: &mut World, method: &str, rest: &[&str], query: &[Param], body
             world.revoke();
             Ok(Value::Null)
         }
-        _ => Err((404, format!("{method} {}: there is nothing here", rest.join("/")))),
+        _ => Err((404, format!("{method} {}: there is no such route", rest.join("/")))),
     }
 }

@@ -1,4 +1,4 @@
-//! Believable content: made-up people of contoso.example and fabrikam.example, their calendars,
+//! Realistic content: invented people of contoso.example and fabrikam.example with calendars,
 //! contacts and files.
 
 use crate::clock;
@@ -96,7 +96,7 @@ const SUBJECTS: [&str; 14] = [
     "Sprint planning",
 ];
 
-/// A person of the world.
+/// A user of a world.
 #[derive(Debug, Clone)]
 pub(crate) struct Account {
     pub(crate) id: String,
@@ -131,7 +131,7 @@ pub(crate) fn outlook_id(rng: &mut Rng) -> String {
     format!("AAMkADfaKe{}AAA=", rng.text(58))
 }
 
-/// The immutable form of an Outlook id: another text for the same item (graph-facts 2.3).
+/// The immutable form of an Outlook id: another string for the same item (graph-facts 2.3).
 pub(crate) fn immutable(id: &str) -> String {
     let key = hash(id);
     let bytes: Vec<u8> =
@@ -139,7 +139,7 @@ pub(crate) fn immutable(id: &str) -> String {
     format!("AAkALgfaKe{}", base64(&bytes).replace('+', "-").replace('/', "_"))
 }
 
-/// `changeKey` and, in quotes, the etag: another one with every change.
+/// The `changeKey` and, in quotes, the etag. Each change has another one.
 pub(crate) fn change_key(id: &str, changed: u64) -> String {
     let bytes: Vec<u8> = [hash(id), mix(changed)].iter().flat_map(|n| n.to_be_bytes()).collect();
     base64(&bytes)
@@ -164,7 +164,7 @@ pub(crate) fn contact(rng: &mut Rng) -> Item {
         "proxyAddresses": [format!("SMTP:{mail}")],
         "phones": [{ "type": "business", "number": format!("+1 555 01{:02}", rng.below(100)) }],
     }));
-    // A property that was never set is left out of the answer (graph-facts 1.2), so not every
+    // Graph omits properties that were never set (graph-facts 1.2), so not every
     // contact has all.
     if rng.chance(70) {
         item.insert("department".to_owned(), rng.pick(&DEPARTMENTS).into());
@@ -227,7 +227,7 @@ pub(crate) fn group(rng: &mut Rng) -> Item {
 
 pub(crate) fn recording(rng: &mut Rng, organizer: &str, tenant: &str, root: &str, at: i64) -> (String, Item) {
     let (meeting, call) = (format!("MSo{}", rng.text(80)), rng.guid());
-    // Teams ids are standard base64 of long texts with `##` and `*` in them.
+    // Teams ids are standard base64 of long strings that contain `##` and `*`.
     let id = base64(format!("V2##{organizer}{tenant}{}##{call}", rng.text(40)).as_bytes());
     let item = object(json!({
         "id": id,
@@ -311,7 +311,7 @@ pub(crate) fn when(ms: i64) -> Value {
     json!({ "dateTime": clock::local(ms), "timeZone": "UTC" })
 }
 
-/// An event with every property a real one has.
+/// An event with all properties of a real one.
 pub(crate) fn event(rng: &mut Rng, me: &Account, subject: &str, start: i64, end: i64, now: i64) -> Item {
     object(json!({
         "@odata.type": "#microsoft.graph.event",
@@ -394,10 +394,10 @@ fn online(item: &mut Item, rng: &mut Rng) {
     );
 }
 
-/// The rows of one calendar entry: a single event, or a master with its occurrences.
+/// A single event, or a series with its occurrences.
 pub(crate) struct Series {
     pub(crate) master: Item,
-    /// Starts and ends of occurrences, and which one is an exception.
+    /// The start and end of each occurrence. `exception` is the index of the exception.
     pub(crate) occurrences: Vec<(i64, i64)>,
     pub(crate) exception: Option<usize>,
 }
@@ -405,8 +405,7 @@ pub(crate) struct Series {
 const DAILY: [&str; 3] = ["Stand-up", "Support hand-over", "Release watch"];
 const WEEKLY: [&str; 4] = ["Weekly team meeting", "Design review", "Hiring round", "Budget check"];
 
-/// A working calendar of `n` rows around a day: the same mix for everybody, spread by the
-/// generator.
+/// A calendar of `n` rows around a day: a fixed mix of events at random times.
 pub(crate) fn calendar(rng: &mut Rng, me: &Account, around: i64, n: u64) -> Vec<Series> {
     let day = around.div_euclid(DAY) * DAY;
     let monday = day - i64::try_from((clock::weekday(day) + 6) % 7).unwrap_or(0) * DAY;
@@ -414,7 +413,7 @@ pub(crate) fn calendar(rng: &mut Rng, me: &Account, around: i64, n: u64) -> Vec<
     let mut left = n;
     let mut step = 0u64;
     while left > 0 {
-        // A year or so at most, however many there are: a window may not be longer than 1825 days.
+        // Spreads any number of events over about a year, because a window is limited to 1825 days.
         let shift = i64::try_from(step / 8 % 40).unwrap_or(0);
         let single = |item: Item| Series { master: item, occurrences: Vec::new(), exception: None };
         let next = match step % 8 {
@@ -510,7 +509,7 @@ pub(crate) fn calendar(rng: &mut Rng, me: &Account, around: i64, n: u64) -> Vec<
     out
 }
 
-/// One meeting somewhere in the six weeks around a day.
+/// A meeting in the six weeks around a day.
 pub(crate) fn meeting(rng: &mut Rng, me: &Account, day: i64) -> Item {
     let offset = i64::try_from(rng.below(42)).unwrap_or(0) - 14;
     let slot = i64::try_from(rng.below(18)).unwrap_or(0);
@@ -528,7 +527,7 @@ pub(crate) fn meeting(rng: &mut Rng, me: &Account, day: i64) -> Item {
     item
 }
 
-/// A small believable edit.
+/// A small realistic edit.
 pub(crate) fn touch(rng: &mut Rng, collection: &str) -> Item {
     object(match collection {
         "events" => json!({ "subject": format!("{} (moved to {})", rng.pick(&SUBJECTS), rng.pick(&ROOMS)) }),

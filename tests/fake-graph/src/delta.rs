@@ -1,4 +1,4 @@
-//! Rounds, and the links that carry them on.
+//! Rounds and their pages.
 
 use crate::answers::{Answer, Failure};
 use crate::ask::{Prefs, Spec, select, zone_offset};
@@ -23,14 +23,14 @@ pub(crate) struct Stream {
     pub(crate) highest: u64,
 }
 
-/// One round. It holds what it saw when it began.
+/// A round, with the entries that it saw when it began.
 #[derive(Debug, Clone)]
 pub(crate) struct Round {
     stream: usize,
     entries: Vec<Entry>,
-    /// The point from which the next round goes on.
+    /// The change after which the next round begins.
     pin: u64,
-    /// Changes up to here are listed.
+    /// The last change that the round lists.
     listed: u64,
 }
 
@@ -67,7 +67,7 @@ impl World {
         Ok(Answer::Page(Box::new(page)))
     }
 
-    /// A single event: the way to a series master that a round left out (graph-facts 1.3).
+    /// A single event, for example a series master that a round withheld (graph-facts 1.3).
     fn single(
         &self,
         owner: &str,
@@ -87,7 +87,7 @@ impl World {
         let row = table.get(id).filter(fits).or_else(|| table.all().find(fits)).ok_or_else(missing)?;
         let mut item = self.event(row, prefs, false)?;
         if row.text("type") == "occurrence" {
-            // Asked for by itself, an occurrence has everything its master has.
+            // A single occurrence has all properties of its master.
             if let Some(master) = table.get(row.text("seriesMasterId")) {
                 for (key, value) in self.event(master, prefs, false)? {
                     if key != "recurrence" {
@@ -130,14 +130,14 @@ impl World {
             empty = empty.max(1);
         }
         if latest {
-            // Not for Outlook: often a nextLink comes back (graph-facts 1.3).
+            // Outlook does not support it and often sends a nextLink (graph-facts 1.3).
             empty = empty.max(1);
         }
         self.streams.push(Stream { spec, highest: 0 });
         self.round(stream, entries, empty, prefs, now)
     }
 
-    /// Drives can be asked for what changed since a date, about four months back (graph-facts 2.3).
+    /// Drives list the changes since a date, at most about four months ago (graph-facts 2.3).
     fn begin_at(&mut self, spec: Spec, at: i64, prefs: &Prefs, now: u64) -> Result<Page, Failure> {
         const MONTHS: u64 = 122 * 86_400_000;
         let at = u64::try_from(at).unwrap_or(0);
@@ -172,8 +172,7 @@ impl World {
         self.page(round, 0, empty, prefs, now)
     }
 
-    /// Old rounds let go of what they saw, so that a world can live long; their links are dead
-    /// then.
+    /// Drops the entries of old rounds, to limit the memory of a world. Their links expire.
     fn forget(&mut self) {
         const MOST: usize = 3_000_000;
         let mut held: usize = self.rounds.iter().map(|r| r.entries.len()).sum();
@@ -196,7 +195,7 @@ impl World {
         }
     }
 
-    /// A request by a link.
+    /// Answers a request by a link.
     fn follow(
         &mut self,
         text: &str,
@@ -239,7 +238,7 @@ impl World {
                 continue;
             }
             if name == "$select" && collection.directory() && !token.next {
-                // The one thing that may be added to a deltaLink, for some directory kinds
+                // Some directory kinds allow adding this parameter to a deltaLink
                 // (graph-facts 2.3).
                 let mut spec = stream.spec.clone();
                 spec.select = Some(select(collection, param.value.trim())?);
@@ -304,7 +303,7 @@ impl World {
         prefs: &Prefs,
         now: u64,
     ) -> Result<Page, Failure> {
-        let broken = || Failure::new(500, "InternalServerError", "The round is not there.");
+        let broken = || Failure::new(500, "InternalServerError", "The round does not exist.");
         let stream = self.rounds.get(number).map(|r| r.stream).ok_or_else(broken)?;
         let spec = self.streams.get(stream).map(|s| s.spec.clone()).ok_or_else(broken)?;
         let here = State::Page { round: number, at, empty };
@@ -336,7 +335,7 @@ impl World {
         let mut end = at.saturating_add(size).min(len);
         let mut chosen: Vec<Entry> =
             self.rounds.get(number).and_then(|r| r.entries.get(at..end)).unwrap_or_default().to_vec();
-        // A big group comes again on further pages, each time with other members (graph-facts 2.2).
+        // A large group is repeated on further pages with other members (graph-facts 2.2).
         let mut ids = BTreeSet::new();
         if let Some(cut) = chosen.iter().position(|e| !ids.insert(e.row.id.clone()) && e.slice) {
             chosen.truncate(cut);
@@ -372,7 +371,7 @@ impl World {
         Ok(page)
     }
 
-    /// Before a round ends, it may list what changed since it began.
+    /// Adds the changes since the round began, if the option says so.
     fn catch_up(&mut self, number: usize, spec: &Spec) {
         let mode = self.options.changes_during_round;
         if !matches!(mode, DuringRound::LaterInRound | DuringRound::Both) {
@@ -393,7 +392,7 @@ impl World {
     fn repeat(&self, number: usize, at: usize, chosen: &mut Vec<Entry>) {
         let mode = self.options.duplicates;
         if matches!(mode, Duplicates::Page | Duplicates::Both) {
-            // Never after something newer about the same item: "use the last occurrence you see"
+            // Not after a newer entry of the same item, because "use the last occurrence you see"
             // must hold.
             let first =
                 chosen.first().filter(|f| chosen.iter().skip(1).all(|e| e.row.id != f.row.id)).cloned();

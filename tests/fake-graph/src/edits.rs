@@ -1,4 +1,4 @@
-//! Filling a world, editing it, and reading its tables. Nothing here knows of rounds or links.
+//! Edits the tables of a world. Independent of rounds and links.
 
 use crate::clock;
 use crate::data::{self, Item};
@@ -74,7 +74,7 @@ impl World {
         self.put_event(&owner, None, item.as_object().cloned().unwrap_or_default(), now)
     }
 
-    /// Adds an event; a master with `count` gets so many occurrences, `every_days` apart.
+    /// Adds an event. A master with `count` gets that many occurrences, `every_days` apart.
     fn add_event(&mut self, edit: &Map<String, Value>, user: &str, now: u64) -> Result<Vec<String>, String> {
         let calendar = text(edit, "calendar").unwrap_or("");
         let owner = format!("{user}|{calendar}");
@@ -85,13 +85,13 @@ impl World {
         let mut item = data::meeting(&mut rng, &me, today);
         if let Some(given) = edit.get("item").and_then(Value::as_object) {
             if let Some((start, end)) = span_of(&item) {
-                // What is given has to stand alone: nothing random beside it but the time.
+                // A given item has no random properties except the time.
                 item = data::event(&mut self.rng, &me, "New event", start, end, today);
             }
             for (key, value) in given {
                 let value = match (key.as_str(), value.as_str()) {
                     ("start" | "end", Some(at)) => {
-                        data::when(clock::parse(at).ok_or_else(|| format!("{at} is no date"))?)
+                        data::when(clock::parse(at).ok_or_else(|| format!("{at} is not a date"))?)
                     }
                     ("id" | "count" | "every_days", _) => continue,
                     _ => value.clone(),
@@ -99,9 +99,9 @@ impl World {
                 item.insert(key.clone(), value);
             }
         }
-        let (start, end) = span_of(&item).ok_or("an event needs start and end")?;
+        let (start, end) = span_of(&item).ok_or("an event must have start and end")?;
         if end < start {
-            return Err("an event ends before it starts".to_owned());
+            return Err("an event must not end before it starts".to_owned());
         }
         let series = item.get("type").and_then(Value::as_str) == Some("seriesMaster");
         let number = |name: &str| {
@@ -127,8 +127,8 @@ impl World {
         Ok(ids)
     }
 
-    /// An edited occurrence becomes an exception and then carries everything; an edited master
-    /// touches its occurrences.
+    /// Edits an event. An occurrence becomes an exception with all properties. Editing a master
+    /// changes its occurrences too.
     pub(crate) fn patch_event(&mut self, id: &str, mut patch: Item, now: u64) -> bool {
         let Some(row) = self
             .tables
@@ -210,7 +210,7 @@ impl World {
         rows.iter().filter(|v| v.item.contains_key("folder")).map(|v| v.id.clone()).collect()
     }
 
-    /// Adds a file or a folder to one of the folders; with none there yet, the root.
+    /// Adds a file or a folder to one of the folders, or the root if there is none.
     pub(crate) fn add_drive(&mut self, user: &str, folders: &[String], folder: bool, now: u64) -> String {
         let id = format!("01FAKE{}", self.rng.text(28).to_uppercase().replace(['-', '_'], "7"));
         let at = self.rng.index(folders.len());
@@ -229,13 +229,13 @@ impl World {
 
     // ---- the edits of the control API ----
 
-    /// Makes edits, all or those before the first wrong one. Gives the ids of what was touched.
+    /// Applies edits up to the first invalid one. Returns the ids of the changed items.
     pub fn edit(&mut self, edits: &Value, now_ms: u64) -> Result<Vec<String>, String> {
         let one = [edits.clone()];
         let list = edits.as_array().map_or(one.as_slice(), Vec::as_slice);
         let mut ids = Vec::new();
         for edit in list {
-            let edit = edit.as_object().ok_or("an edit is an object")?;
+            let edit = edit.as_object().ok_or("an edit must be an object")?;
             ids.extend(self.edit_one(edit, now_ms)?);
         }
         Ok(ids)
@@ -357,7 +357,7 @@ impl World {
             }
         };
         let id = edit_id(edit).map_or(id, str::to_owned);
-        // A given item stands alone: a property it does not have was never set.
+        // A given item has only the given properties.
         let mut item = match (given, collection) {
             (Some(given), Collection::Recordings) => made.into_iter().chain(given).collect(),
             (Some(given), _) => given,
@@ -382,7 +382,7 @@ impl World {
         match op {
             "edit" => {
                 let mut patch = match edit.get("patch") {
-                    Some(patch) => patch.as_object().cloned().ok_or("patch is an object")?,
+                    Some(patch) => patch.as_object().cloned().ok_or("patch must be an object")?,
                     None => data::touch(&mut self.rng, collection.name()),
                 };
                 if row.gone.is_some() {
@@ -406,7 +406,7 @@ impl World {
             "remove" | "soft-remove" => {
                 let reason = if op == "remove" { "deleted" } else { "changed" };
                 if op == "soft-remove" && !collection.directory() {
-                    return Err(format!("{} cannot be removed softly", collection.name()));
+                    return Err(format!("{} cannot be soft-deleted", collection.name()));
                 }
                 if row.gone.is_some_and(|g| g.reason == reason || g.reason == "deleted") {
                     return Err(missing());
@@ -418,7 +418,7 @@ impl World {
                     ids.extend(self.children_of(id).iter().map(|v| v.id.clone()));
                 }
                 if collection == Collection::Drive {
-                    // The folder is reported before what was in it (graph-facts 7 anomaly 16).
+                    // Graph reports a folder before its content (graph-facts 7 anomaly 16).
                     let mut at = 0;
                     while let Some(parent) = ids.get(at).cloned() {
                         let inside = |v: &&std::sync::Arc<crate::table::Version>| {
@@ -489,7 +489,7 @@ impl World {
                     (vec![one.clone()], standing.iter().filter(|s| *s != one).cloned().collect())
                 }
                 Value::Null => (Vec::new(), standing.clone()),
-                _ => return Err(format!("{relation} is a list, an id, null or {{add, remove}}")),
+                _ => return Err(format!("{relation} must be an array, an id, null or {{add, remove}}")),
             };
             for target in remove {
                 self.relate(collection, id, &relation, &target, false, now);

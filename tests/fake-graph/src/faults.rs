@@ -1,4 +1,4 @@
-//! Faults on demand: a queue of rules, each with what it matches, how often, and what it does.
+//! Faults on demand: a queue of rules. Each rule matches some requests and applies a fault to them.
 
 use crate::answers::{AUTHORIZATION, Failure, json_headers};
 use crate::clock;
@@ -10,7 +10,7 @@ use crate::text::base64;
 use crate::world::{Entry, State, World};
 use serde_json::{Map, Value, json};
 
-/// Every fault there is.
+/// The names of all faults.
 pub const NAMES: [&str; 28] = [
     "status",
     "reset",
@@ -42,7 +42,7 @@ pub const NAMES: [&str; 28] = [
     "delay",
 ];
 
-/// Those that only change a good page; the others answer in its place.
+/// Whether a fault changes a good page. The others replace the answer.
 pub(crate) fn shapes_a_page(name: &str) -> bool {
     matches!(
         name,
@@ -66,7 +66,7 @@ pub(crate) fn shapes_a_page(name: &str) -> bool {
     )
 }
 
-/// One rule of the queue.
+/// A rule of the queue.
 #[derive(Debug, Clone)]
 pub(crate) struct Rule {
     pub(crate) id: u64,
@@ -75,22 +75,22 @@ pub(crate) struct Rule {
     skip: u64,
     url: Option<String>,
     page_size_over: Option<u64>,
-    /// Of the requests that it fits, how many in a hundred; which ones depends on the rule's
-    /// number.
+    /// The percentage of matching requests to act on. Which ones depends on the id of the rule
+    /// alone.
     percent: Option<u64>,
-    /// How often; none is for ever.
+    /// How often to act. `None` means always.
     times: Option<u64>,
     pub(crate) name: String,
     pub(crate) args: Map<String, Value>,
-    /// Only for access tokens made before the rule.
+    /// If set, acts only on access tokens made before the rule.
     pub(crate) tokens_before: Option<u64>,
     seen: u64,
     pub(crate) applied: u64,
-    /// The livelock's place of return.
+    /// The page to which a livelock returns.
     pub(crate) anchor: Option<crate::world::State>,
 }
 
-/// What a rule looks at.
+/// The properties of a request that a rule can match.
 pub(crate) struct Seen<'a> {
     pub(crate) collection: Option<Collection>,
     pub(crate) kind: &'a str,
@@ -101,7 +101,7 @@ pub(crate) struct Seen<'a> {
 
 impl Rule {
     pub(crate) fn read(value: &Value, id: u64, serial: u64) -> Result<Self, String> {
-        let map = value.as_object().ok_or("a fault rule is an object")?;
+        let map = value.as_object().ok_or("a fault rule must be an object")?;
         if let Some(key) = map.keys().find(|k| !matches!(k.as_str(), "match" | "times" | "fault")) {
             return Err(format!("a fault rule has no member {key}"));
         }
@@ -129,7 +129,7 @@ impl Rule {
             Some(Value::Object(args)) => {
                 (args.get("name").and_then(Value::as_str).unwrap_or("").to_owned(), args.clone())
             }
-            _ => return Err("a rule needs a fault".to_owned()),
+            _ => return Err("a fault rule must have a fault".to_owned()),
         };
         if !NAMES.contains(&name.as_str()) {
             return Err(format!("there is no fault {name:?}"));
@@ -137,7 +137,7 @@ impl Rule {
         let times = match map.get("times") {
             None => Some(1),
             Some(Value::Null) => None,
-            Some(n) => Some(n.as_u64().ok_or("times is a number or null")?),
+            Some(n) => Some(n.as_u64().ok_or("times must be a number or null")?),
         };
         let tokens_before =
             args.get("until_new_token").and_then(Value::as_bool).unwrap_or(false).then_some(serial);
@@ -159,7 +159,7 @@ impl Rule {
         })
     }
 
-    /// Whether the rule is to act on this request; counts what it has seen.
+    /// Counts a matching request. Returns whether the rule acts on it.
     pub(crate) fn wants(&mut self, seen: &Seen<'_>) -> bool {
         let kind = match self.kind.as_str() {
             "any" => seen.kind != "preflight",
@@ -208,8 +208,8 @@ impl Rule {
     }
 }
 
-/// A way in which the service says "begin again": status, outer code, inner code, message, and
-/// whether a Location comes with it.
+/// A reset signal of the service: status, outer code, inner code, message, and whether it has a
+/// `Location`.
 pub(crate) struct Reset {
     pub(crate) status: u16,
     pub(crate) code: &'static str,
@@ -224,7 +224,7 @@ const GONE: &str = "The sync state is not found.";
 const RESYNC: &str =
     "Resync required. Replace any local items with the server's version (including deletes).";
 
-/// The rows of graph-facts 4 that mean a full round, counted from 1.
+/// The rows of graph-facts 4 that require a full round, counted from 1.
 pub(crate) const RESETS: [Reset; 15] = [
     Reset { status: 410, code: "SyncStateNotFound", inner: None, message: GENERATION, location: false },
     Reset { status: 410, code: "syncStateNotFound", inner: None, message: GONE, location: false },
@@ -285,7 +285,7 @@ impl World {
         failure.inner = fault.text("inner").map(str::to_owned);
         if let Some(Value::Object(headers)) = fault.args.get("headers") {
             for (name, value) in headers {
-                // `Retry-After` comes as a number, a fraction or a date (graph-facts 5).
+                // `Retry-After` is an integer, a fraction or a date (graph-facts 5).
                 failure
                     .headers
                     .push((name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
@@ -362,7 +362,7 @@ impl World {
                 }
             }
             "poisoned" => {
-                // A link that the service itself refuses, for ever (graph-facts 2.4).
+                // A link of the service that it always refuses (graph-facts 2.4).
                 failure.status = status.unwrap_or(500);
                 if let Some(token) = token.and_then(|t| self.tokens.get_mut(t)) {
                     token.poison = Some((failure.status, failure.code.clone()));
@@ -403,10 +403,10 @@ impl World {
             }
             "livelock" => {
                 // Pages repeat with the same ids, each with a different nextLink (graph-facts 7
-                // anomaly 1). The link given leads back to the place where the rule began, after
-                // `cycle` pages.
+                // anomaly 1). After `cycle` pages the link leads back to the page at which the rule
+                // began.
                 let cycle = fault.number("cycle").unwrap_or(1).max(1);
-                // Never into another round: that would end in its deltaLink, and hide the rest of
+                // Not into another round, which would end in its deltaLink and hide the rest of
                 // this one.
                 let round =
                     |state: &State| if let State::Page { round, .. } = state { Some(*round) } else { None };

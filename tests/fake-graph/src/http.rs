@@ -1,6 +1,6 @@
-//! Requests and answers as plain data.
+//! Requests and answers as data.
 
-/// A request as it came in.
+/// A received request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Request {
     /// `GET`, `OPTIONS`, …
@@ -37,22 +37,23 @@ impl Request {
     }
 }
 
-/// An answer, and how the server is to give it.
+/// An answer, and how the server has to send it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Response {
-    /// 0 means: close the connection with no answer at all.
+    /// The status. 0 closes the connection without an answer.
     pub status: u16,
-    /// In the order in which they are sent. No `Content-Length`: the server adds it.
+    /// The headers in their order, without `Content-Length`, which the server adds.
     pub headers: Vec<(String, String)>,
-    /// The whole body, also where `cut_after` is set.
+    /// The whole body, even if `cut_after` is set.
     pub body: Vec<u8>,
-    /// Wait this long before the first byte.
+    /// The wait before the first byte.
     pub delay_ms: u64,
-    /// Close the connection after that many bytes of the body, though `Content-Length` said more.
+    /// Closes the connection after that many bytes of the body. `Content-Length` has the full
+    /// length.
     pub cut_after: Option<usize>,
-    /// Never answer.
+    /// Whether to never answer.
     pub hang: bool,
-    /// Send the body no faster than this.
+    /// The bandwidth limit of the body.
     pub bytes_per_second: Option<u64>,
 }
 
@@ -62,7 +63,7 @@ impl Response {
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
     }
 
-    /// The body as JSON; `null` if it is none.
+    /// The body as JSON; `null` if it is not JSON.
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }

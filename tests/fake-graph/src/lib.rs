@@ -1,9 +1,9 @@
-//! A stand-in for Microsoft Graph's delta queries.
+//! A fake of Microsoft Graph's delta queries.
 //!
-//! The core is pure: no I/O, no clock, and no randomness but a seeded generator, so that the same
-//! seed and the same calls give the same bytes. [`World`] is one tenant; [`Server`] holds many of
-//! them and the control API. What is imitated, and why, is said where it is done; the README lists
-//! the switches and the faults.
+//! The core is pure: no I/O, no clock, and only a seeded random generator, so that the same seed
+//! and the same calls return the same bytes. [`World`] is one tenant. [`Server`] has many worlds
+//! and the control API. Comments name the facts about the service that the code imitates. The
+//! README lists the options and the faults.
 
 mod answers;
 mod ask;

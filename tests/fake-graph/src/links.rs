@@ -1,5 +1,4 @@
-//! Links: how each resource writes them, and what it answers to one that it does not know or no
-//! longer keeps.
+//! Links: their form for each resource, and the answers to unknown and expired ones.
 
 use crate::answers::Failure;
 use crate::options::DriveLink;
@@ -8,7 +7,7 @@ use crate::text::{Param, encode};
 use crate::world::{State, World, is_token_name};
 use serde_json::json;
 
-/// A link that was given out.
+/// A link that the world has sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Token {
     pub(crate) collection: Collection,
@@ -24,7 +23,7 @@ pub(crate) struct Token {
 }
 
 impl World {
-    /// A token text the service never gave out: decoded, encoded again, cut or made up.
+    /// The refusal of a token that the service never sent, for example a decoded or truncated one.
     pub(crate) fn never_issued(&self, collection: Collection, params: &[Param]) -> Failure {
         let status = u16::try_from(self.options.invalid_token_status).unwrap_or(400);
         let param = params.iter().find(|p| is_token_name(Some(collection), &p.name));
@@ -49,7 +48,7 @@ impl World {
         failure
     }
 
-    /// The reset of each resource (graph-facts 4).
+    /// The reset signal for an expired link (graph-facts 4).
     pub(crate) fn expired(
         &self,
         collection: Collection,
@@ -88,8 +87,8 @@ impl World {
         }
     }
 
-    /// A new link, in the dialect of the resource (graph-facts 2.4). Every link is new, also where
-    /// a page is asked for again.
+    /// Makes a link in the form of the resource (graph-facts 2.4). A page that is requested again
+    /// has new links too.
     pub(crate) fn mint(&mut self, stream: usize, state: State, next: bool, now: u64) -> Option<String> {
         let known = self.streams.get_mut(stream)?;
         known.highest += 1;
@@ -97,7 +96,7 @@ impl World {
         let (collection, path) = (known.spec.collection, known.spec.link_path.clone());
         let text = match collection {
             Collection::Recordings => {
-                // Teams: percent-encoded JSON with `+ # ~ =` in it; decoding it once cuts the URL
+                // Teams: percent-encoded JSON with `+ # ~ =`. Decoding it once truncates the URL
                 // at the `#`.
                 let inner = json!({
                     "Continuation": format!("+RID:~{}#RT:{generation}#TRC:{}#FPC:{}==", self.rng.text(12), self.rng.below(900), self.rng.text(8)),
@@ -106,7 +105,7 @@ impl World {
                 });
                 encode(&inner.to_string())
             }
-            // Drive: ampersands inside, so decoding it once cuts it too.
+            // Drives: contains ampersands, so decoding it once truncates it too.
             Collection::Drive => encode(&format!(
                 "{};{}&i={};%23;%23;{}=",
                 self.rng.text(24),

@@ -1,4 +1,4 @@
-//! What a round lists, and how an item is shown.
+//! The entries of a round, and the form of items.
 
 use crate::answers::Failure;
 use crate::ask::{Prefs, Spec, zone_offset};
@@ -12,15 +12,15 @@ use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// One thing a round lists.
+/// An entry of a round.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) row: Arc<Version>,
     pub(crate) gone: Option<&'static str>,
-    /// What the client has seen before; none in a full round.
+    /// The last change that the client has seen; `None` in a full round.
     pub(crate) since: Option<u64>,
     pub(crate) links: Vec<(String, Vec<(String, bool)>)>,
-    /// A further slice of an item that is already listed: never on the same page.
+    /// Whether it is a further slice of an item, which must not be on the same page.
     pub(crate) slice: bool,
 }
 
@@ -41,7 +41,7 @@ fn children(table: &Table, owner: &str) -> BTreeMap<String, Vec<Arc<Version>>> {
     out
 }
 
-/// A master is in the window when one of its occurrences is; any other event by itself.
+/// Whether an event is in the window. A master is if one of its occurrences is.
 fn inside(row: &Version, family: &BTreeMap<String, Vec<Arc<Version>>>, window: (i64, i64), at: u64) -> bool {
     if row.text("type") != "seriesMaster" {
         return row.span_at(at).is_some_and(|s| overlaps(s, window));
@@ -100,7 +100,7 @@ impl World {
             .filter(|v| !(v.text("type") == "seriesMaster" && self.options.withhold_masters_full))
             .filter(|v| inside(v, &family, window, self.seq))
             .collect();
-        // The master comes with the first of its occurrences.
+        // The master precedes its first occurrence.
         let key = |v: &Version| {
             let own = v.span_at(self.seq).map_or(i64::MAX, |s| s.0);
             if v.text("type") != "seriesMaster" {
@@ -118,7 +118,7 @@ impl World {
         listed
     }
 
-    /// What changed after a point. It is the whole of an incremental round.
+    /// The changes after a point: the entries of an incremental round.
     pub(crate) fn changes(&self, spec: &Spec, since: u64) -> Vec<Entry> {
         let Some(table) = self.tables.get(&spec.collection) else { return Vec::new() };
         let rows = table.changed(&spec.owner, since);
@@ -131,7 +131,7 @@ impl World {
         };
         match spec.collection {
             Collection::Events => self.changed_events(table, rows, spec, since),
-            // Only recordings that were added; nothing is said of those that went away (graph-facts
+            // Graph reports only added recordings, not removed ones (graph-facts
             // 1.1).
             Collection::Recordings => rows
                 .into_iter()
@@ -204,13 +204,13 @@ impl World {
                 || self.options.outside_window_removals
                 || self.options.changes_during_round == DuringRound::Both
             {
-                // (With `both`, an earlier round may have listed what came after this point.)
-                // Deleted, moved out of the window, or never in it: the service does not tell which
+                // With `both`, an earlier round may have listed changes after this point.
+                // Deleted, moved out of the window, or never in it: the service does not say which
                 // (graph-facts 1.3).
                 out.push(entry(row, Some("deleted")));
             }
         }
-        // A master whose last occurrence left the window leaves with it.
+        // A master leaves the window with its last occurrence.
         for master in left.iter().filter_map(|id| table.get(id)).filter(|v| v.changed <= since) {
             if inside(master, &family, window, since) && !inside(master, &family, window, self.seq) {
                 out.push(entry(master, Some("deleted")));
@@ -225,8 +225,8 @@ impl World {
         out
     }
 
-    /// Directory rows with their relationships; what does not fit into one slice comes again later
-    /// in the round.
+    /// Directory rows with their relationships. A row whose targets exceed a slice is repeated
+    /// later in the round.
     pub(crate) fn sliced(
         &self,
         rows: impl Iterator<Item = Arc<Version>>,
@@ -301,7 +301,7 @@ impl World {
                     drop(out.insert("@odata.type".to_owned(), "#microsoft.graph.message".into()))
                 }
                 Collection::Drive => {
-                    // Drives have a facet and no `@removed` (graph-facts 2.2).
+                    // Drives have a `deleted` facet instead of `@removed` (graph-facts 2.2).
                     for facet in ["folder", "file"] {
                         if row.item.contains_key(facet) {
                             out.insert(facet.to_owned(), json!({}));
@@ -326,7 +326,7 @@ impl World {
             return self.event(row, prefs, true);
         }
         let selected = |key: &str| spec.select.as_ref().is_none_or(|s| s.iter().any(|k| k == key));
-        // With return=minimal an absent property means unchanged; without, one that was never set
+        // With return=minimal an absent property is unchanged, otherwise it was never set
         // (graph-facts 1.2).
         let minimal = prefs.minimal && spec.collection.directory();
         let unchanged = |key: &str| {
@@ -380,7 +380,7 @@ impl World {
         Ok(out)
     }
 
-    /// An event as the answer shows it; an occurrence in a round has nearly nothing (graph-facts
+    /// An event in the form of an answer. An occurrence in a round has few properties (graph-facts
     /// 1.3).
     pub(crate) fn event(
         &self,
@@ -406,7 +406,7 @@ impl World {
         }
         let (minutes, zone) = zone_offset(prefs)?;
         if zone != "UTC" {
-            // Only start and end of the answer change; an all-day event stays at midnight.
+            // Converts only start and end. All-day events stay at midnight.
             let all_day = row.item.get("isAllDay").and_then(Value::as_bool).unwrap_or(false);
             for name in ["start", "end"] {
                 let at = row
@@ -466,8 +466,8 @@ impl World {
         rows.collect()
     }
 
-    /// What a full round would list now, read from the table and not through a round's links: the
-    /// oracle of tests.
+    /// The events that a full round would list now, read from the table: tests compare mirrors
+    /// with them.
     pub(crate) fn listed_events(&self, owner: &str, window: (i64, i64), immutable: bool) -> Vec<Value> {
         let Some(table) = self.tables.get(&Collection::Events) else { return Vec::new() };
         let family = children(table, owner);
@@ -484,12 +484,12 @@ impl World {
 fn shows_relation(spec: &Spec, relation: &str) -> bool {
     match &spec.select {
         Some(names) => names.iter().any(|n| n == relation),
-        // Members come by themselves, the manager has to be asked for.
+        // Members are included by default, the manager only with `$select`.
         None => relation == "members",
     }
 }
 
-/// With `$select`, only changes of the selected properties are listed.
+/// Whether a change is listed: with `$select`, only changes of selected properties.
 fn tracked(row: &Version, spec: &Spec, since: u64) -> bool {
     if row.gone.is_some() || row.created > since {
         return true;

@@ -1,5 +1,5 @@
-//! The server around the core: it turns HTTP into [`fake_graph::Server::handle`] and obeys what the
-//! answer says of time, bandwidth and cut connections.
+//! The HTTP server of the fake Graph: passes requests to [`fake_graph::Server::handle`] and sends
+//! the answers with their delays, bandwidths and broken connections.
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -37,19 +37,18 @@ fn args() -> Result<Args, String> {
     while let Some(name) = list.next() {
         let mut value = || list.next().ok_or(format!("{name} needs a value"));
         match name.as_str() {
-            "--port" => out.port = value()?.parse().map_err(|_| "--port is a number".to_owned())?,
-            "--seed" => out.seed = value()?.parse().map_err(|_| "--seed is a number".to_owned())?,
+            "--port" => out.port = value()?.parse().map_err(|_| "--port must be a number".to_owned())?,
+            "--seed" => out.seed = value()?.parse().map_err(|_| "--seed must be a number".to_owned())?,
             "--static" => out.dir = Some(PathBuf::from(value()?)),
             "--stdin-lifeline" => out.lifeline = true,
             "--verbose" => out.verbose = true,
-            _ => return Err(format!("{name} is not known: {USAGE}")),
+            _ => return Err(format!("unknown option {name}: {USAGE}")),
         }
     }
     Ok(out)
 }
 
-/// A connection that can be cut from the inside: hyper has no other way to close one without an
-/// answer.
+/// A connection that the server can close without an answer, for which hyper has no other way.
 struct Cuttable {
     stream: TcpStream,
     cut: Arc<AtomicBool>,
@@ -171,7 +170,7 @@ async fn give(response: Response, cut: &Cut) -> AxumResponse {
     }
     let whole = response.body.len();
     let built = if response.cut_after.is_some() || response.bytes_per_second.is_some() {
-        // The length is promised in full, then the connection may end before it.
+        // The full length, even if the connection closes before.
         out = out.header("Content-Length", whole);
         out.body(Body::from_stream(pieces(response)))
     } else {
@@ -180,13 +179,12 @@ async fn give(response: Response, cut: &Cut) -> AxumResponse {
     built.unwrap_or_else(|_| AxumResponse::new(Body::from("a header of the answer is not allowed")))
 }
 
-/// Takes `ms`, as a slow network or service does. `tests/no-sleeps.mjs` allows no other sleep in
-/// the tests in Rust.
+/// Simulates a slow network or service. `tests/no-sleeps.mjs` allows no other sleep in Rust.
 async fn delayed(ms: u64) {
     tokio::time::sleep(Duration::from_millis(ms)).await;
 }
 
-/// The body in pieces of a tenth of a second, and an error where it is to be cut.
+/// The body in pieces of a tenth of a second, with an error at the byte of a cut.
 fn pieces(response: Response) -> impl stream::Stream<Item = Result<Bytes, io::Error>> + Send {
     let end = response.cut_after.unwrap_or(response.body.len()).min(response.body.len());
     let step = response.bytes_per_second.map_or(end, |b| usize::try_from(b / 10).unwrap_or(end)).max(1);
@@ -200,7 +198,7 @@ fn pieces(response: Response) -> impl stream::Stream<Item = Result<Bytes, io::Er
                 return None;
             }
             if at >= end {
-                // One turn, in which hyper flushes what came before.
+                // Lets hyper flush the bytes before the cut.
                 tokio::task::yield_now().await;
                 return Some((Err(ErrorKind::ConnectionReset.into()), (at, true)));
             }
@@ -213,12 +211,12 @@ fn pieces(response: Response) -> impl stream::Stream<Item = Result<Bytes, io::Er
     })
 }
 
-/// A file of the folder given with `--static`.
+/// A file of the folder of `--static`.
 fn file(dir: &Path, request: &Request) -> Response {
     let path = request.url.split('?').next().unwrap_or("/");
     let mut at = dir.to_path_buf();
     for part in path.split('/').filter(|p| !p.is_empty()) {
-        // No way out of the folder; files of a site need no percent-encoding.
+        // Refuses paths out of the folder. Files of a site need no percent-encoding.
         if part == ".." || part.contains(['\\', '%', ':']) {
             return missing();
         }
@@ -257,10 +255,10 @@ fn file(dir: &Path, request: &Request) -> Response {
 
 fn missing() -> Response {
     let headers = vec![("Content-Type".to_owned(), "text/plain".to_owned())];
-    Response { status: 404, headers, body: b"there is no such file".to_vec(), ..Response::default() }
+    Response { status: 404, headers, body: b"the file does not exist".to_vec(), ..Response::default() }
 }
 
-/// Waits for SIGTERM, SIGINT or, where it is asked for, the end of stdin.
+/// Waits for SIGTERM, SIGINT or, with a lifeline, the end of stdin.
 async fn ended(lifeline: bool) {
     let stdin = async {
         if !lifeline {
@@ -297,7 +295,7 @@ async fn run(args: Args) -> io::Result<()> {
     println!("fake-graph listening on {base}");
     io::stdout().flush()?;
     let serving = axum::serve(Loopback(listener), router.into_make_service_with_connect_info::<Cut>());
-    // Ends at once: whoever hangs on a connection hangs on a stand-in.
+    // Ends at once, without waiting for open connections.
     let serving = std::pin::pin!(async move { serving.await });
     futures_util::future::select(serving, std::pin::pin!(ended(args.lifeline))).await;
     Ok(())
@@ -307,7 +305,7 @@ fn main() {
     let outcome = args().map_err(io::Error::other).and_then(|args| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(run(args))?;
-        // A read of stdin cannot be taken back; do not wait for it.
+        // Does not wait for a pending read of stdin, which cannot be cancelled.
         runtime.shutdown_background();
         Ok(())
     });

@@ -1,4 +1,5 @@
-//! The switches of a world: every open point of the facts is one, so that tests can run both ways.
+//! The options of a world. Every uncertain fact about the service is an option, so that tests can
+//! run with both variants.
 
 use serde_json::{Map, Value};
 
@@ -51,26 +52,26 @@ macro_rules! choice {
 }
 
 choice!(
-    /// Where a change made while a round is being paged shows up (graph-facts 2.2, 7 anomaly 9).
+    /// When a change that is made during a round is listed (graph-facts 2.2, 7 anomaly 9).
     DuringRound {
-        /// Only in the next round; pages show the collection as it was when the round began.
+        /// Only in the next round. Pages show the collection at the start of the round.
         NextRound = "next-round",
         /// At the end of the same round, and not again.
         LaterInRound = "later-in-round",
         /// At the end of the same round and again in the next.
         Both = "both",
-        /// Pages show the present content; the change is listed again in the next round.
+        /// Pages show the current content. The change is listed again in the next round.
         Live = "live",
     }
 );
 choice!(
-    /// What is repeated (graph-facts 2.2, 7 anomaly 14).
+    /// The repeated items (graph-facts 2.2, 7 anomaly 14).
     Duplicates {
         /// Nothing.
         None = "none",
-        /// The first item of a page once more at its end.
+        /// The first item of a page, again at its end.
         Page = "page",
-        /// The last item of a page once more at the head of the next.
+        /// The last item of a page, again at the start of the next page.
         Pages = "pages",
         /// Both.
         Both = "both",
@@ -85,14 +86,14 @@ choice!(
         Path = "path",
         /// `delta(token=…)`
         Unquoted = "unquoted",
-        /// `delta?(token='…')`, printed in the docs.
+        /// `delta?(token='…')`, as in the documentation.
         Broken = "broken",
     }
 );
 
 macro_rules! options {
     ($($(#[$doc:meta])* $name:ident: $ty:ty = $default:expr),+ $(,)?) => {
-        /// The switches of a world. All can be changed while it lives.
+        /// The options of a world. All can be changed at any time.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub struct Options { $($(#[$doc])* pub $name: $ty),+ }
         impl Default for Options {
@@ -101,17 +102,17 @@ macro_rules! options {
             }
         }
         impl Options {
-            /// All switches as a JSON object.
+            /// All options as a JSON object.
             pub fn to_json(&self) -> Value {
                 let mut map = Map::new();
                 $(map.insert(stringify!($name).to_owned(), self.$name.write());)+
                 Value::Object(map)
             }
-            /// Takes over the members of an object; an unknown name or a value of the wrong kind
-            /// changes nothing.
+            /// Sets the options of an object. An unknown name or a value of the wrong type changes
+            /// nothing.
             pub fn patch(&mut self, patch: &Value) -> Result<(), String> {
                 let mut next = self.clone();
-                let map = patch.as_object().ok_or("options are an object")?;
+                let map = patch.as_object().ok_or("options must be an object")?;
                 for (key, value) in map {
                     let wrong = || format!("option {key}: {value} is not allowed");
                     match key.as_str() {
@@ -129,24 +130,24 @@ macro_rules! options {
 }
 
 options! {
-    /// Items per page where nothing else is asked for.
+    /// Items per page if the request does not specify a size.
     page_size: u64 = 10,
-    /// Heed `Prefer: odata.maxpagesize` (a wish: graph-facts 2.3).
+    /// Obey `Prefer: odata.maxpagesize`, which is only a preference (graph-facts 2.3).
     honour_maxpagesize: bool = true,
-    /// The most that a client may ask for in a page.
+    /// The largest page size.
     maxpagesize_cap: u64 = 1000,
-    /// So many items more than asked for (graph-facts 7 anomaly 6).
+    /// Items by which a page exceeds the requested size (graph-facts 7 anomaly 6).
     page_overshoot: u64 = 0,
-    /// Wait before every answer.
+    /// The wait before every answer, in milliseconds.
     latency_ms: u64 = 0,
-    /// Bandwidth of every answer.
+    /// The bandwidth of every answer.
     bytes_per_second: Option<u64> = None,
-    /// Leave connections open. Off, since browsers ask again by themselves when a connection they
-    /// had used before is closed without an answer, and then the fault `network` would go unseen.
+    /// Keep connections open. Off by default, because browsers repeat a request if a reused
+    /// connection closes without an answer, which would hide the fault `network`.
     keep_alive: bool = false,
     /// `Retry-After` in `Access-Control-Expose-Headers` (graph-facts 2.8).
     expose_retry_after: bool = true,
-    /// Send `Access-Control-Expose-Headers` at all.
+    /// Send `Access-Control-Expose-Headers`.
     expose_headers: bool = true,
     /// `@odata.context` in bodies (missing from many: graph-facts 2.5).
     odata_context: bool = true,
@@ -157,53 +158,52 @@ options! {
     /// `@removed` for events outside the window that were added, changed or deleted (graph-facts
     /// 1.3, 7 anomaly 8).
     outside_window_removals: bool = true,
-    /// A deleted single occurrence gives no sign (graph-facts 1.3).
+    /// Do not report a deleted single occurrence (graph-facts 1.3).
     silent_occurrence_delete: bool = false,
-    /// An empty calendar takes two requests (graph-facts 2.1 point 4).
+    /// A round of an empty calendar has two pages (graph-facts 2.1 point 4).
     empty_calendar_two_requests: bool = true,
-    /// Dates repeated on a link are ignored (graph-facts 1.3); `false` refuses them.
+    /// Ignore dates that are repeated on a link (graph-facts 1.3); `false` refuses them.
     ignore_repeated_dates: bool = true,
-    /// So many empty pages with a nextLink before every further page (graph-facts 2.1 point 3).
+    /// Empty pages with a nextLink before every further page (graph-facts 2.1 point 3).
     empty_pages: u64 = 0,
-    /// So many empty pages before the first one of a round with an id filter (graph-facts 2.1 point
-    /// 3).
+    /// Empty pages before the first page of a round with an id filter (graph-facts 2.1 point 3).
     filter_empty_pages: u64 = 1,
-    /// The deltaLink comes on an empty page of its own.
+    /// Send the deltaLink on an additional empty page.
     trailing_empty_page: bool = false,
-    /// What is repeated.
+    /// The repeated items.
     duplicates: Duplicates = Duplicates::None,
     /// Shuffle the items of a round (graph-facts 2.2).
     reorder: bool = false,
-    /// Where changes made during a round show up.
+    /// When a change that is made during a round is listed.
     changes_during_round: DuringRound = DuringRound::NextRound,
-    /// How many generations of Outlook links stay valid, per stream; none = all (graph-facts 2.6,
-    /// about 4).
+    /// Valid generations of Outlook links per stream; none = all (graph-facts 2.6, about 4).
     generations: Option<u64> = None,
-    /// Lifetime of access tokens made from now on; none = for ever.
+    /// Lifetime of new access tokens; none = unlimited.
     token_lifetime_ms: Option<u64> = None,
     /// Lifetime of directory links in days (graph-facts 2.6 class A).
     directory_token_days: u64 = 7,
     /// Status of an expired directory link, 400 or 410 (graph-facts 8 point 8).
     directory_expired: u64 = 400,
-    /// Status of a token text the service never gave out, for the kinds where no source names it.
+    /// Status for a link token that the service never sent, for kinds without a documented one.
     invalid_token_status: u64 = 400,
-    /// Leave `id` out where `$select` does not name it (graph-facts 1.2: the docs' own examples).
+    /// Omit `id` if `$select` does not name it (graph-facts 1.2: examples of the documentation).
     omit_unselected_id: bool = false,
-    /// Soft-deleted directory objects come as `@removed` in a full round too (graph-facts 2.2).
+    /// List soft-deleted directory objects as `@removed` in full rounds too (graph-facts 2.2).
     removed_in_full: bool = false,
     /// Members in one slice of `members@delta` (graph-facts 2.2).
     members_slice: u64 = 20,
-    /// Older recordings come again in incremental rounds (known issue 22934, graph-facts 1.1).
+    /// List older recordings again in incremental rounds (known issue 22934, graph-facts 1.1).
     older_artifacts: bool = false,
     /// With `$top` the nextLink of recordings may be missing (known issue 22931, graph-facts 1.1).
     top_drops_next_link: bool = false,
-    /// The organizer has to be the user of the path.
+    /// Require that the organizer is the user of the path.
     organizer_must_match: bool = false,
-    /// nextLinks carry `$deltatoken` and deltaLinks `$skiptoken` (graph-facts 2.4).
+    /// Use `$deltatoken` in nextLinks and `$skiptoken` in deltaLinks (graph-facts 2.4).
     swap_token_names: bool = false,
     /// Spelling of drive links.
     drive_link: DriveLink = DriveLink::Query,
-    /// The `deleted` facet of drive items is `{}` and not `{"state":"deleted"}` (graph-facts 2.2).
+    /// The `deleted` facet of drive items is `{}` instead of `{"state":"deleted"}` (graph-facts
+    /// 2.2).
     empty_deleted_facet: bool = false,
     /// Booleans of messages as strings (graph-facts 7 anomaly 13).
     string_booleans: bool = false,

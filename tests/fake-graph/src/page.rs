@@ -1,9 +1,9 @@
-//! A page as Graph writes it.
+//! A page in the form of Graph.
 
 use crate::world::State;
 use serde_json::{Map, Value};
 
-/// One page before it becomes text, so that faults can bend it.
+/// A page before it is serialized, so that faults can change it.
 #[derive(Debug, Clone)]
 pub(crate) struct Page {
     pub(crate) context: Option<String>,
@@ -11,11 +11,11 @@ pub(crate) struct Page {
     pub(crate) delta: Option<String>,
     pub(crate) count: bool,
     pub(crate) value: Vec<Map<String, Value>>,
-    /// Drives put the link after `value`, all others before it (graph-facts 2.5).
+    /// Whether the link follows `value`, as in drives (graph-facts 2.5).
     pub(crate) link_last: bool,
     pub(crate) stream: usize,
     pub(crate) here: State,
-    /// How `value` is spoiled.
+    /// The fault that replaces `value`.
     pub(crate) odd: Option<String>,
 }
 
@@ -52,7 +52,7 @@ impl Page {
     }
 }
 
-/// `@removed` stands after `id` in the bodies of Outlook and the directory (graph-facts 2.2).
+/// An item with `@removed` at its end, as in Outlook and the directory (graph-facts 2.2).
 fn item_text(item: &Map<String, Value>) -> String {
     let (last, first): (Vec<_>, Vec<_>) = item.iter().partition(|(k, _)| *k == "@removed");
     let members: Vec<String> =

@@ -6,10 +6,10 @@ use crate::route::Collection;
 use crate::world::World;
 use serde_json::json;
 
-/// How much a new world holds.
+/// The content of a new world.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Populate {
-    /// Rows of the calendar of `/me`: masters and occurrences counted.
+    /// Rows of the calendar of `/me`, including masters and occurrences.
     pub events: u64,
     /// Directory contacts.
     pub contacts: u64,
@@ -19,16 +19,16 @@ pub struct Populate {
     pub users: u64,
     /// Groups of the directory.
     pub groups: u64,
-    /// Items of the drive of `/me`, its root counted.
+    /// Items of the drive of `/me`, including its root.
     pub drive: u64,
     /// Messages in the inbox of `/me`.
     pub messages: u64,
-    /// The day around which the events lie, in milliseconds.
+    /// The day around which the events are, in milliseconds.
     pub around: i64,
 }
 
 impl World {
-    /// Fills the world with believable content.
+    /// Fills the world with realistic content.
     pub fn populate(&mut self, wish: &Populate, now_ms: u64) {
         let me = self.person(self.me().0);
         let around = wish.around.div_euclid(DAY) * DAY;
@@ -63,7 +63,7 @@ impl World {
         for n in 0..wish.groups {
             let (id, item) = (rng.guid(), data::group(&mut rng));
             self.put(Collection::Groups, "", &id, item, now_ms);
-            // The first group holds everybody, so that its members come in slices.
+            // The first group has all users, so that its members need several slices.
             for user in users.iter().filter(|_| n == 0 || rng.chance(40)) {
                 self.relate(Collection::Groups, &id, "members", user, true, now_ms);
             }

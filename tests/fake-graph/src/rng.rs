@@ -1,5 +1,4 @@
-//! The generator of everything that looks random. Seeded, so that the same calls give the same
-//! bytes.
+//! The seeded random generator. The same calls return the same bytes.
 
 /// SplitMix64: small, and good enough for ids and shuffles.
 #[derive(Debug, Clone)]
@@ -12,7 +11,7 @@ impl Rng {
         Self(seed ^ 0x5DEE_CE66_D1CE_4E5B)
     }
 
-    /// A generator of its own, so that content and ids never draw from the same numbers.
+    /// A separate generator, so that content and ids do not depend on each other.
     pub(crate) fn fork(&mut self) -> Self {
         Self::new(self.next())
     }
@@ -56,7 +55,7 @@ impl Rng {
     }
 }
 
-/// A version 4 GUID of two numbers.
+/// A version 4 GUID from two numbers.
 pub(crate) fn guid_of(a: u64, b: u64) -> String {
     let hex = format!("{a:016x}{b:016x}");
     let part = |from: usize, to: usize| hex.get(from..to).unwrap_or("").to_owned();
@@ -69,7 +68,7 @@ pub(crate) fn mix(mut z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// FNV-1a, mixed: a stable number for a text.
+/// A hash of a string: FNV-1a, mixed.
 pub(crate) fn hash(text: &str) -> u64 {
     mix(text.bytes().fold(0xCBF2_9CE4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01B3)))
 }

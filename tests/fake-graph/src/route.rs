@@ -1,10 +1,10 @@
-//! Which resource a path names. Graph takes `/users/{id}`, `/users('{id}')` and `/users({id})` for
+//! Parses paths. Graph accepts `/users/{id}`, `/users('{id}')` and `/users({id})` for
 //! the same thing, names in any letter case, and `delta`, `delta()` and `microsoft.graph.delta()`
 //! (graph-facts 2.1 point 7, 2.4).
 
 use crate::text::decode;
 
-/// A collection that can be asked for changes.
+/// A collection with delta queries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Collection {
     /// Events of a calendar window.
@@ -24,7 +24,7 @@ pub enum Collection {
 }
 
 impl Collection {
-    /// All of them.
+    /// All collections.
     pub const ALL: [Self; 7] = [
         Self::Events,
         Self::Contacts,
@@ -35,7 +35,7 @@ impl Collection {
         Self::Messages,
     ];
 
-    /// The name the control API knows it by.
+    /// Its name in the control API.
     pub fn name(self) -> &'static str {
         match self {
             Self::Events => "events",
@@ -48,7 +48,7 @@ impl Collection {
         }
     }
 
-    /// The collection of that name.
+    /// The collection with a name of the control API.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|c| c.name() == name)
     }
@@ -64,23 +64,23 @@ impl Collection {
     }
 }
 
-/// What a path names.
+/// The resource of a path.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Route {
     pub(crate) collection: Option<Collection>,
-    /// The `{id}` of `/users/{id}`; none is `/me`.
+    /// The `{id}` of `/users/{id}`; `None` for `/me`.
     pub(crate) user: Option<String>,
-    /// Whether the path begins with `/me` or `/users/{id}` at all.
+    /// Whether the path begins with `/me` or `/users/{id}`.
     pub(crate) personal: bool,
     /// The calendar or mail folder.
     pub(crate) part: Option<String>,
-    /// The id of a single event: then this is no delta request.
+    /// The id of a single event. Set if this is not a delta request.
     pub(crate) item: Option<String>,
-    /// What stands in the parentheses of `getAllRecordings`.
+    /// The arguments of `getAllRecordings`.
     pub(crate) arguments: Vec<(String, String)>,
     /// The raw token of `delta(token='…')`.
     pub(crate) token: Option<String>,
-    /// The path that links of this request carry: not the path of the request (graph-facts 2.4).
+    /// The path of the links, which differs from that of the request (graph-facts 2.4).
     pub(crate) link_path: String,
 }
 
@@ -108,7 +108,7 @@ pub(crate) fn unquote(text: &str) -> &str {
     text.strip_prefix('\'').and_then(|t| t.strip_suffix('\'')).unwrap_or(text)
 }
 
-/// `name` and its key, given as a segment of its own or in parentheses.
+/// Parses `name` and its key, which is the next segment or in parentheses.
 fn keyed<'a>(segments: &'a [Segment], name: &str) -> Option<(String, &'a [Segment])> {
     let (first, rest) = segments.split_first()?;
     if first.name != name {
@@ -121,10 +121,10 @@ fn keyed<'a>(segments: &'a [Segment], name: &str) -> Option<(String, &'a [Segmen
     (!key.raw.is_empty()).then(|| (key.raw.clone(), rest))
 }
 
-/// Reads a path below the root; `None` where there is nothing that the fake knows.
+/// Parses a path below the root. `None` if the fake Graph does not know it.
 pub(crate) fn parse(path: &str) -> Option<Route> {
-    // The docs' own sample has a slash before the question mark: `/contacts/delta/?$filter=…`
-    // (graph-facts 1.2).
+    // An example of the documentation has a slash before the question mark:
+    // `/contacts/delta/?$filter=…` (graph-facts 1.2).
     let path = path.strip_prefix('/')?;
     let path = path.strip_suffix('/').unwrap_or(path);
     let segments: Vec<Segment> = path.split('/').map(segment).collect();
@@ -239,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_resource_has_many_spellings() {
+    fn a_resource_has_several_spellings() {
         for path in [
             "/users/a%40b/calendarView/delta",
             "/users('a@b')/calendarview/delta()",
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_none() {
+    fn an_unknown_path_is_none() {
         for path in [
             "/",
             "/me",

@@ -1,36 +1,36 @@
-//! A collection with a change counter. Rows are versions that are never altered, only replaced, so
-//! that a round can hold on to what it saw when it began.
+//! A table with a change counter. Rows are immutable versions, so that a round can keep those that
+//! it saw when it began.
 
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// How a row went away.
+/// The removal of a row.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Gone {
     pub(crate) at: u64,
-    /// `changed` (can be restored) or `deleted` (graph-facts 2.2).
+    /// `changed` if it can be restored, otherwise `deleted` (graph-facts 2.2).
     pub(crate) reason: &'static str,
-    /// No delta round will tell (graph-facts 1.3).
+    /// Whether no delta round reports it (graph-facts 1.3).
     pub(crate) silent: bool,
 }
 
-/// One state of one item.
+/// A version of an item.
 #[derive(Debug, Clone)]
 pub(crate) struct Version {
     pub(crate) id: String,
-    /// The calendar, mailbox folder, drive or organizer it belongs to; empty for directory objects.
+    /// Its calendar, mail folder, drive or organizer; empty for directory objects.
     pub(crate) owner: String,
     pub(crate) item: Map<String, Value>,
     pub(crate) created: u64,
     pub(crate) changed: u64,
     pub(crate) changed_ms: u64,
-    /// When each property last changed, for `return=minimal` and `$select`.
+    /// The last change of each property, for `return=minimal` and `$select`.
     pub(crate) props: BTreeMap<String, u64>,
     pub(crate) gone: Option<Gone>,
-    /// Relationships: name, then target, then when it changed and whether it stands.
+    /// By relationship and target: the last change, and whether the target is in the set.
     pub(crate) links: BTreeMap<String, BTreeMap<String, (u64, bool)>>,
-    /// Where an event lay, from which change on.
+    /// The spans of an event, each with the change from which it applies.
     pub(crate) spans: Vec<(u64, i64, i64)>,
     order: u64,
 }
@@ -40,7 +40,7 @@ impl Version {
         self.item.get(name).and_then(Value::as_str).unwrap_or("")
     }
 
-    /// The span the event had after change `seq`.
+    /// The span of the event after change `seq`.
     pub(crate) fn span_at(&self, seq: u64) -> Option<(i64, i64)> {
         let known = self.created <= seq && self.gone.is_none_or(|g| g.at > seq);
         let last = self.spans.iter().rev().find(|s| s.0 <= seq).filter(|_| known)?;
@@ -59,19 +59,19 @@ impl Table {
         self.rows.get(id)
     }
 
-    /// Every row ever made, those that went away included.
+    /// All rows, including removed ones.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Version>> {
         self.rows.values()
     }
 
-    /// What is there now, oldest first.
+    /// The rows that are not removed, oldest first.
     pub(crate) fn present(&self, owner: &str) -> Vec<Arc<Version>> {
         let mut rows: Vec<_> = self.all().filter(|v| v.gone.is_none() && v.owner == owner).cloned().collect();
         rows.sort_by_key(|v| v.order);
         rows
     }
 
-    /// What changed after `since`, in the order of the changes.
+    /// The rows that changed after `since`, in the order of the changes.
     pub(crate) fn changed(&self, owner: &str, since: u64) -> Vec<Arc<Version>> {
         let mut rows: Vec<_> =
             self.all().filter(|v| v.changed > since && v.owner == owner).cloned().collect();
@@ -98,7 +98,7 @@ impl Table {
         self.rows.insert(id.to_owned(), Arc::new(version));
     }
 
-    /// Replaces a version; `false` if there is no such row.
+    /// Replaces a version. `false` if the row does not exist.
     pub(crate) fn change(&mut self, seq: u64, now: u64, id: &str, how: impl FnOnce(&mut Version)) -> bool {
         let Some(row) = self.rows.get_mut(id) else { return false };
         let version = Arc::make_mut(row);
@@ -130,7 +130,7 @@ impl Table {
         self.change(seq, now, id, |v| v.gone = Some(Gone { at: seq, reason, silent }))
     }
 
-    /// A restored object comes as a new one (graph-facts 2.2).
+    /// Restores a row, which is then a new one (graph-facts 2.2).
     pub(crate) fn restore(&mut self, seq: u64, now: u64, id: &str) -> bool {
         self.change(seq, now, id, |v| {
             v.gone = None;

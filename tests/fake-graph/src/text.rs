@@ -1,6 +1,7 @@
-//! Percent-encoding, base64 and query strings, by hand: the core has no dependency but serde_json.
+//! Percent-encoding, base64 and query strings. Written by hand, because the core only depends on
+//! serde_json.
 
-/// Percent-decodes; `+` becomes a space where `plus` says so (a query, not a path).
+/// Percent-decodes. With `plus`, `+` becomes a space, as in a query.
 pub(crate) fn decode(text: &str, plus: bool) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
@@ -62,7 +63,7 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
     out
 }
 
-/// One `name=value` of a query, raw and decoded.
+/// A parameter of a query, raw and decoded.
 #[derive(Debug, Clone)]
 pub(crate) struct Param {
     pub(crate) name: String,
@@ -80,7 +81,7 @@ pub(crate) fn query(text: &str) -> Vec<Param> {
         .collect()
 }
 
-/// The preferences of all `Prefer` headers, names in lower case, quotes taken off.
+/// The preferences of all `Prefer` headers, with names in lower case and values without quotes.
 pub(crate) fn prefer<'a>(headers: impl Iterator<Item = &'a str>) -> Vec<(String, String)> {
     let mut out = Vec::new();
     for header in headers {
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_comma_in_quotes_does_not_part_preferences() {
+    fn a_comma_in_quotes_does_not_separate_preferences() {
         let got = prefer(["odata.maxpagesize=2, outlook.timezone=\"A, B\"", "return=minimal"].into_iter());
         assert_eq!(got.len(), 3);
         assert_eq!(got.get(1).map(|p| p.1.as_str()), Some("A, B"));

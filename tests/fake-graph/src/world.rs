@@ -1,4 +1,4 @@
-//! One tenant: its tables, its tokens, its switches, and the way a request takes through it.
+//! A tenant: its tables, tokens and options, and the handling of a request.
 
 use crate::answers::{AUTHORIZATION, Answer, Failure, json_headers};
 use crate::ask::Prefs;
@@ -16,12 +16,12 @@ use crate::text::{self, Param};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a link stands for.
+/// The meaning of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
-    /// A place in a round.
+    /// A page of a round.
     Page { round: usize, at: usize, empty: u64 },
-    /// The changes after a point.
+    /// The changes after a point: a deltaLink.
     Since(u64),
 }
 
@@ -35,14 +35,14 @@ struct Access {
     serial: u64,
 }
 
-/// Who asks.
+/// The sender of a request.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     pub(crate) app: bool,
     pub(crate) user: String,
 }
 
-/// One line of the log.
+/// An entry of the log.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     n: u64,
@@ -54,7 +54,7 @@ pub(crate) struct Entry {
     headers: Map<String, Value>,
     pub(crate) items: usize,
     fault: Option<String>,
-    /// For a link request: whether the URL is byte for byte the one given out.
+    /// For a request by a link: whether the URL equals the sent one byte for byte.
     as_issued: Option<bool>,
     at: u64,
 }
@@ -71,7 +71,7 @@ impl Entry {
     }
 }
 
-/// One tenant of the stand-in.
+/// A tenant of the fake Graph.
 #[derive(Debug, Clone)]
 pub struct World {
     seed: u64,
@@ -99,7 +99,7 @@ pub struct World {
 const ME: &str = "robin.ekholm@contoso.example";
 
 impl World {
-    /// An empty world. `root` goes into links: `http://127.0.0.1:4010/w/abc/v1.0`.
+    /// An empty world. Links begin with `root`, for example `http://127.0.0.1:4010/w/abc/v1.0`.
     pub fn new(seed: u64, root: String) -> Self {
         let after = root.split_once("://").map_or(root.as_str(), |(_, rest)| rest);
         let base = after.find('/').and_then(|at| after.get(at..)).unwrap_or("").to_owned();
@@ -138,12 +138,12 @@ impl World {
         &self.root
     }
 
-    /// The switches.
+    /// The options.
     pub fn options(&self) -> &Options {
         &self.options
     }
 
-    /// Changes switches; an unknown name or a wrong value changes nothing.
+    /// Changes options. An unknown name or a wrong value changes nothing.
     pub fn set_options(&mut self, patch: &Value) -> Result<(), String> {
         self.options.patch(patch)
     }
@@ -153,8 +153,8 @@ impl World {
         self.accounts.first().map_or(("", ""), |a| (a.id.as_str(), a.address.as_str()))
     }
 
-    /// A new access token. `kind` is `delegated` or `app`; `user` is an address or an id, by
-    /// default the first account.
+    /// Makes an access token. `kind` is `delegated` or `app`. `user` is an address or an id, by
+    /// default that of the first account.
     pub fn token(&mut self, kind: &str, user: Option<&str>, lifetime_ms: Option<u64>, now_ms: u64) -> String {
         let user = match user {
             None => self.me().0.to_owned(),
@@ -168,14 +168,14 @@ impl World {
         text
     }
 
-    /// Makes every access token so far useless.
+    /// Revokes all access tokens.
     pub fn revoke(&mut self) {
         for access in self.access.values_mut() {
             access.revoked = true;
         }
     }
 
-    /// Kills every link given out so far; the next use is answered by the resource's own reset.
+    /// Expires all links. Their next use gets the reset signal of the resource.
     pub fn expire(&mut self, collection: Option<Collection>) {
         for token in self.tokens.values_mut() {
             if collection.is_none_or(|c| c == token.collection) {
@@ -184,7 +184,7 @@ impl World {
         }
     }
 
-    /// Adds rules to the queue of faults; a wrong one adds none.
+    /// Adds rules to the queue of faults. Adds none if one is invalid.
     pub fn add_faults(&mut self, rules: &Value) -> Result<Vec<u64>, String> {
         let one = [rules.clone()];
         let list = rules.as_array().map_or(one.as_slice(), Vec::as_slice);
@@ -198,29 +198,29 @@ impl World {
         Ok(ids)
     }
 
-    /// Empties the queue of faults; the counts stay.
+    /// Removes all rules. Keeps the counts of faults.
     pub fn clear_faults(&mut self) {
         self.rules.clear();
     }
 
-    /// The queue, with what each rule has seen and done, and the counts by name.
+    /// The rules with their counts, and the counts of faults by name.
     pub fn faults(&self) -> Value {
         json!({
             "rules": self.rules.iter().map(Rule::to_json).collect::<Vec<_>>(), "counts": self.fault_counts,
         })
     }
 
-    /// The requests so far, as JSON.
+    /// The log of requests, as JSON.
     pub fn log(&self) -> Value {
         self.log.iter().map(Entry::to_json).collect()
     }
 
-    /// Empties the log; the numbering goes on.
+    /// Clears the log. The numbers of entries continue.
     pub fn clear_log(&mut self) {
         self.log.clear();
     }
 
-    /// The seed it was made with.
+    /// The seed of the world.
     pub fn seed(&self) -> u64 {
         self.seed
     }
@@ -256,7 +256,7 @@ impl World {
         known.cloned().unwrap_or_else(|| data::account(ME, self.seed))
     }
 
-    /// Answers a request. `now_ms` is the only clock there is.
+    /// Answers a request at the time `now_ms`.
     pub fn handle(&mut self, request: &Request, now_ms: u64) -> Response {
         let (path, query_text) = request.url.split_once('?').unwrap_or((&request.url, ""));
         let below = path.strip_prefix(&self.base).filter(|p| p.starts_with('/'));
@@ -324,7 +324,7 @@ impl World {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the way of one request, not an interface")]
+    #[expect(clippy::too_many_arguments, reason = "private, called once")]
     fn answer(
         &mut self,
         request: &Request,
@@ -345,7 +345,7 @@ impl World {
         };
         let mut rule = None;
         for (at, candidate) in self.rules.iter_mut().enumerate() {
-            // Every rule counts what it sees; the first that wants to act does.
+            // Every rule counts the request. The first that acts is applied.
             if candidate.wants(&seen) && rule.is_none() {
                 rule = Some(at);
             }
@@ -364,7 +364,7 @@ impl World {
             None => Err(Failure::unexpected(
                 400,
                 "BadRequest",
-                "Resource not found for the segment: nothing the fake knows has this path.",
+                "Resource not found for the segment: the fake Graph does not know this path.",
             )),
             Some(_) if !request.method.eq_ignore_ascii_case("GET") => Err(Failure::unexpected(
                 405,
@@ -439,7 +439,7 @@ impl World {
                 out.insert(name.to_owned(), values.join(", ").into());
             }
         }
-        // The token itself is never in the log.
+        // The log never contains the token.
         let who = match request.header("authorization") {
             None => "none",
             Some(_) => match bearer(request).and_then(|t| self.access.get(t)) {
@@ -457,8 +457,8 @@ fn bearer(request: &Request) -> Option<&str> {
     request.header("authorization")?.strip_prefix("Bearer ").map(str::trim)
 }
 
-/// The name of the token's parameter and its raw text. The dialects differ (graph-facts 2.4), and
-/// the raw text is what counts: a token that was decoded or encoded on the way is another one.
+/// The name and the raw value of the token parameter, which differ by resource (graph-facts 2.4).
+/// The raw value is compared, so a decoded or encoded token is unknown.
 fn delta_token(route: &Route, params: &[Param], query: &str) -> (Option<String>, Option<String>) {
     if let Some(token) = &route.token {
         return (Some("token".to_owned()), Some(token.clone()));
@@ -475,8 +475,8 @@ pub(crate) fn is_token_name(collection: Option<Collection>, name: &str) -> bool 
     let name = name.to_ascii_lowercase();
     match collection {
         Some(Collection::Drive) => name == "token" || name == "(token",
-        // The page lists `$deltaToken` and `$skipToken`, its links carry `skipToken` (graph-facts 8
-        // point 1).
+        // The documentation lists `$deltaToken` and `$skipToken`, links have `skipToken`
+        // (graph-facts 8 point 1).
         Some(Collection::Recordings) => matches!(name.as_str(), "skiptoken" | "$skiptoken" | "$deltatoken"),
         _ => matches!(name.as_str(), "$skiptoken" | "$deltatoken"),
     }

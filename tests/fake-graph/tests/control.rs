@@ -27,7 +27,7 @@ impl Control {
 }
 
 #[test]
-fn worlds_are_apart_and_can_be_made_anew() {
+fn worlds_are_separate_and_can_be_replaced() {
     let mut c = Control::new();
     let a = c.ok(
         "POST",
@@ -54,7 +54,7 @@ fn worlds_are_apart_and_can_be_made_anew() {
 }
 
 #[test]
-fn what_it_does_not_know_it_refuses() {
+fn unknown_routes_and_members_are_refused() {
     let mut c = Control::new();
     c.ok("POST", "/control/worlds", json!({ "id": "x" }));
     for (method, url, body) in [
@@ -83,7 +83,7 @@ fn what_it_does_not_know_it_refuses() {
 }
 
 #[test]
-fn everything_can_be_reached_over_it() {
+fn every_function_of_a_world_has_a_route() {
     let mut c = Control::new();
     let w = c.ok(
         "POST",
@@ -197,7 +197,7 @@ mod server {
     }
 
     #[test]
-    fn the_server_speaks_http_and_does_what_the_answers_say() {
+    fn the_server_sends_answers_over_http_with_their_delays_and_cuts() {
         let mut server = start(&["--stdin-lifeline", "--seed", "4"]);
         let at = server.address.clone();
         assert!(at.starts_with("127.0.0.1:"));
@@ -215,8 +215,8 @@ mod server {
             |kind: &str| format!("Authorization: Bearer {}\r\n", world["tokens"][kind].as_str().unwrap());
         let auth_user = auth("delegated");
 
-        // A whole round over sockets, with the links as given; the token of Teams must come through
-        // untouched.
+        // A whole round over sockets with unchanged links. The token of Teams must arrive
+        // unchanged.
         let user = world["user"]["id"].as_str().unwrap();
         let recordings = format!(
             "/w/demo/v1.0/users/{user}/onlineMeetings/getAllRecordings(meetingOrganizerUserId='{user}')/delta?$top=4"
@@ -239,7 +239,7 @@ mod server {
             assert_eq!(count, want);
         }
 
-        // Preflight, closed, cut, late and slow.
+        // A preflight, a closed connection, and cut, late and slow answers.
         let (status, head, _) = send(
             &at,
             "OPTIONS",
@@ -268,7 +268,7 @@ mod server {
         assert!(serde_json::from_slice::<Value>(&body).is_ok());
         assert!(before.elapsed().as_millis() as usize >= (body.len() / 1000 - 1) * 100);
 
-        // A hanging answer holds up nobody else.
+        // A hanging answer does not block others.
         fault(r#"{"fault":"hang"}"#);
         let (there, header) = (at.clone(), auth_user.clone());
         let mut hanging = TcpStream::connect(&there).unwrap();
@@ -288,21 +288,21 @@ mod server {
         assert_eq!(
             hanging.read(&mut [0; 1]).unwrap_err().kind(),
             ErrorKind::WouldBlock,
-            "the one before it has no answer yet"
+            "the hanging request has no answer yet"
         );
 
-        // The end of stdin ends it, also while a request hangs: its connection is closed.
+        // The end of stdin ends the server, also while a request hangs.
         drop(server.child.stdin.take());
         hanging.set_nonblocking(false).unwrap();
         hanging.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let closed = hanging.read(&mut [0; 1]);
         let outlives = closed.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
-        assert!(!outlives, "the server outlives its stdin");
+        assert!(!outlives, "the server runs after the end of stdin");
         assert!(server.child.wait().unwrap().success());
     }
 
     #[test]
-    fn files_are_served_with_their_kind_and_nothing_above_them() {
+    fn files_are_served_with_their_type_but_not_those_outside_the_folder() {
         let dir = std::env::temp_dir().join(format!("fake-graph-{}", std::process::id()));
         std::fs::create_dir_all(dir.join("sub")).unwrap();
         std::fs::write(dir.join("index.html"), "<p>hello").unwrap();

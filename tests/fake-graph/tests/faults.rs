@@ -1,4 +1,4 @@
-//! Every fault, said in sentences.
+//! The faults of the fake Graph, one test for each.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod common;
@@ -18,7 +18,7 @@ fn faulted(c: &mut Client, fault: Value) -> Response {
 }
 
 #[test]
-fn a_status_carries_its_code_and_headers() {
+fn a_status_has_its_code_and_headers() {
     let mut c = client();
     let fault = json!({
         "name": "status", "status": 429, "code": "TooManyRequests", "inner": "429", "message": "Please retry",
@@ -40,7 +40,7 @@ fn a_status_carries_its_code_and_headers() {
 }
 
 #[test]
-fn a_reset_has_every_spelling() {
+fn a_reset_has_every_form() {
     let mut c = client();
     let mut seen = Vec::new();
     for n in 1..=15 {
@@ -96,7 +96,7 @@ fn a_connection_can_be_closed_hung_cut_and_slowed() {
 }
 
 #[test]
-fn what_is_no_answer_of_graph_comes_from_in_between() {
+fn answers_can_come_from_a_proxy_instead_of_graph() {
     let mut c = client();
     let r = faulted(&mut c, json!({ "name": "html", "status": 502 }));
     assert!(r.status == 502 && r.header("content-type").unwrap().starts_with("text/html"));
@@ -113,7 +113,7 @@ fn what_is_no_answer_of_graph_comes_from_in_between() {
 }
 
 #[test]
-fn a_page_can_be_bent() {
+fn a_page_can_be_malformed() {
     let mut c = client();
     let links = |r: &Response| {
         (r.json().get("@odata.nextLink").is_some(), r.json().get("@odata.deltaLink").is_some())
@@ -130,7 +130,7 @@ fn a_page_can_be_bent() {
 }
 
 #[test]
-fn a_link_can_lead_astray() {
+fn a_link_can_lead_to_another_origin() {
     let mut c = client();
     let next = |r: Response| r.json()["@odata.nextLink"].as_str().unwrap().to_owned();
     assert_eq!(next(faulted(&mut c, json!("same_link"))), format!("{ROOT}{WINDOW}"));
@@ -147,7 +147,7 @@ fn a_link_can_lead_astray() {
 }
 
 #[test]
-fn a_livelock_repeats_a_subset_under_ever_new_links() {
+fn a_livelock_repeats_a_subset_under_new_links() {
     for cycle in [1usize, 3] {
         let mut c = client();
         c.options(json!({ "page_size": 5 }));
@@ -168,13 +168,13 @@ fn a_livelock_repeats_a_subset_under_ever_new_links() {
             assert_eq!(pages[n], pages[n + cycle], "{cycle}");
         }
         assert_ne!(pages[0], pages[1]);
-        // The rule is spent in the end, and the round goes on to its deltaLink.
+        // After the last use of the rule, the round continues to its deltaLink.
         c.round(&url);
     }
 }
 
 #[test]
-fn a_poisoned_link_is_refused_for_ever_and_only_that_one() {
+fn only_a_poisoned_link_is_always_refused() {
     let mut c = client();
     let delta = c.round(WINDOW).delta;
     let other = c.round(WINDOW).delta;
@@ -208,7 +208,7 @@ fn a_rule_matches_by_kind_collection_count_and_page_size() {
     assert_eq!(codes, [200, 200, 503, 503, 200, 200]);
     let rule = &c.world.faults()["rules"][0];
     assert_eq!(rule["applied"], 2);
-    // A long calendar that is answered by 503 until a smaller page is asked for.
+    // A long calendar gets 503 until the client requests smaller pages.
     c.fault(json!({
         "match": { "collection": "events", "page_size_over": 10 }, "times": null, "fault": "empty503",
     }));
@@ -221,7 +221,7 @@ fn a_rule_matches_by_kind_collection_count_and_page_size() {
 }
 
 #[test]
-fn a_wrong_rule_is_refused() {
+fn an_invalid_rule_is_refused() {
     let mut c = client();
     for rule in [
         json!({ "fault": "flood" }),

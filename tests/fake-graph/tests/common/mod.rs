@@ -1,4 +1,4 @@
-//! A plain client for the tests: it knows the links' JSON keys and nothing else.
+//! A simple client for the tests, which only follows links.
 #![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 use fake_graph::{Collection, Populate, Request, Response, World};
@@ -60,7 +60,7 @@ impl Client {
         self.world.add_faults(&rule).unwrap();
     }
 
-    /// Follows a round to its deltaLink.
+    /// Follows the links of a round to its deltaLink.
     pub fn round(&mut self, url: &str) -> Round {
         let token = self.token.clone();
         self.round_with(url, &token, |_, _| {})
@@ -110,7 +110,8 @@ pub fn id(item: &Map<String, Value>) -> String {
     item["id"].as_str().unwrap().to_owned()
 }
 
-/// A mirror by the rules of the docs: replace, remove, or fold where `minimal` says so.
+/// Applies a round to a mirror by the rules of the documentation: replace, remove, or with
+/// `minimal` merge.
 pub fn apply(mirror: &mut BTreeMap<String, Map<String, Value>>, round: &Round, minimal: bool) {
     for item in round.items() {
         let id = id(item);

@@ -6,7 +6,7 @@ use serde_json::json;
 use std::collections::BTreeSet;
 
 #[test]
-fn a_request_without_a_good_token_is_401_with_a_challenge() {
+fn a_request_without_a_valid_token_is_401_with_a_challenge() {
     let mut c = Client::new(1, &filled());
     let short = c.world.token("delegated", None, Some(1000), NOW);
     assert_eq!(c.send(WINDOW, &short).status, 200);
@@ -19,11 +19,11 @@ fn a_request_without_a_good_token_is_401_with_a_challenge() {
     c.world.revoke();
     assert_eq!(c.get(WINDOW).status, 401);
     let text = c.world.log().to_string();
-    assert!(!text.contains(&c.token), "a token in the log");
+    assert!(!text.contains(&c.token), "the log contains a token");
 }
 
 #[test]
-fn a_preflight_is_answered_as_graph_does() {
+fn a_preflight_has_the_headers_of_graph() {
     let mut c = Client::new(1, &filled());
     let request = Request {
         method: "OPTIONS".to_owned(),
@@ -48,7 +48,7 @@ fn a_preflight_is_answered_as_graph_does() {
 }
 
 #[test]
-fn an_unknown_path_is_an_error_and_stands_in_the_log() {
+fn an_unknown_path_is_an_error_in_the_log() {
     let mut c = Client::new(1, &filled());
     for url in ["/sites/delta", "/me/events/delta/x", "/users//calendarView/delta"] {
         assert_eq!(c.get(url).status, 400);
@@ -74,7 +74,7 @@ fn the_core_has_no_clock_and_no_input_or_output() {
 }
 
 #[test]
-fn no_id_is_ever_given_twice() {
+fn no_id_is_used_twice() {
     let mut c = Client::new(
         9,
         &Populate {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 #[test]
-fn return_minimal_leaves_out_what_did_not_change() {
+fn return_minimal_omits_unchanged_properties() {
     let mut c = Client::new(1, &Populate::default());
     let item = json!({ "displayName": "Ada", "jobTitle": "Lead", "mail": "ada@fabrikam.example" });
     let id = c.edit(json!({ "collection": "contacts", "op": "add", "item": item }))[0].clone();
@@ -28,7 +28,7 @@ fn return_minimal_leaves_out_what_did_not_change() {
 }
 
 #[test]
-fn select_narrows_what_is_shown_and_what_counts_as_a_change() {
+fn select_limits_the_properties_and_what_counts_as_a_change() {
     let mut c = Client::new(1, &Populate { contacts: 3, ..Populate::default() });
     let first = c.round("/contacts/delta?$select=displayName");
     assert!(first.items().iter().all(|i| i.keys().map(String::as_str).eq(["displayName", "id"])));
@@ -40,7 +40,7 @@ fn select_narrows_what_is_shown_and_what_counts_as_a_change() {
 }
 
 #[test]
-fn at_most_fifty_ids_can_be_asked_for() {
+fn a_filter_has_at_most_fifty_ids() {
     let mut c = Client::new(1, &Populate { contacts: 60, ..Populate::default() });
     let ids = c.round("/contacts/delta").ids();
     let filter = |n: usize| {
@@ -49,7 +49,8 @@ fn at_most_fifty_ids_can_be_asked_for() {
     let r = c.get(&format!("/contacts/delta?$filter={}", filter(51)));
     assert_eq!((r.status, code(&r).as_str()), (400, "Request_UnsupportedQuery"));
     c.options(json!({ "filter_empty_pages": 3 }));
-    // The docs' own sample has a slash before the question mark and a space after the equals sign.
+    // An example of the documentation has a slash before the question mark and a space after the
+    // equals sign.
     let round = c.round(&format!("/contacts/delta/?$filter=%20{}", filter(12)));
     assert_eq!(round.ids().len(), 12);
     assert!(round.pages[..3].iter().all(Vec::is_empty));
@@ -65,7 +66,7 @@ fn at_most_fifty_ids_can_be_asked_for() {
 }
 
 #[test]
-fn a_soft_deleted_object_can_come_back_and_then_is_new() {
+fn a_restored_object_is_a_new_one() {
     let mut c = Client::new(1, &Populate { users: 4, ..Populate::default() });
     let first = c.round("/users/delta?$select=displayName,manager");
     let id = first.ids()[2].clone();
@@ -83,7 +84,7 @@ fn a_soft_deleted_object_can_come_back_and_then_is_new() {
 }
 
 #[test]
-fn members_come_in_slices_over_pages() {
+fn members_are_sent_in_slices_on_several_pages() {
     let mut c = Client::new(1, &Populate { users: 50, groups: 2, ..Populate::default() });
     c.options(json!({ "members_slice": 20 }));
     let round = c.round("/groups/delta");
@@ -98,7 +99,7 @@ fn members_come_in_slices_over_pages() {
     assert_eq!(members.len(), 50);
     for page in &round.pages {
         let ids: BTreeSet<_> = page.iter().map(id).collect();
-        assert_eq!(ids.len(), page.len(), "no id twice on a page");
+        assert_eq!(ids.len(), page.len(), "no id is twice on a page");
     }
     let one = (*members.first().unwrap()).to_owned();
     c.edit(json!({
@@ -112,7 +113,7 @@ fn members_come_in_slices_over_pages() {
 }
 
 #[test]
-fn a_manager_comes_only_where_selected() {
+fn a_manager_is_sent_only_if_selected() {
     let mut c = Client::new(1, &Populate { users: 3, ..Populate::default() });
     let plain = c.round("/users/delta");
     assert!(plain.items().iter().all(|i| !i.contains_key("manager@delta")));
@@ -128,7 +129,7 @@ fn a_manager_comes_only_where_selected() {
 }
 
 #[test]
-fn a_directory_link_dies_after_seven_days() {
+fn a_directory_link_expires_after_seven_days() {
     let mut c = Client::new(1, &filled());
     let delta = c.round("/contacts/delta").delta;
     let events = c.round(WINDOW).delta;

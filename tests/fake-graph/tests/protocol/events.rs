@@ -21,7 +21,7 @@ fn a_full_round_lists_every_event_of_the_window_once() {
 }
 
 #[test]
-fn populating_makes_exactly_so_many_rows() {
+fn populating_makes_exactly_the_requested_rows() {
     for n in [1, 3, 7, 40, 133] {
         let c = Client::new(
             1,
@@ -56,12 +56,12 @@ fn a_second_round_brings_only_the_change() {
     let third = c.round(&second.delta);
     assert!(third.ids().is_empty());
     assert_ne!(third.delta, second.delta);
-    // The older deltaLink still answers with what came after it.
+    // The older deltaLink still lists the changes after it.
     assert_eq!(c.round(&first.delta).ids(), [single]);
 }
 
 #[test]
-fn a_series_is_a_master_with_bare_occurrences_and_a_full_exception() {
+fn a_series_is_a_master_with_short_occurrences_and_a_complete_exception() {
     let mut c = Client::new(1, &filled());
     let round = c.round(WINDOW);
     let kind = |k: &str| round.items().into_iter().filter(|i| i["type"] == k).cloned().collect::<Vec<_>>();
@@ -75,7 +75,7 @@ fn a_series_is_a_master_with_bare_occurrences_and_a_full_exception() {
         );
     }
     assert!(full.iter().all(|i| i.contains_key("subject") && i.contains_key("attendees")));
-    // The master stands before the first of its occurrences.
+    // The master precedes its first occurrence.
     let ids = round.ids();
     let place = |id: &str| ids.iter().position(|i| i == id).unwrap();
     for item in bare.iter().chain(&full) {
@@ -84,7 +84,7 @@ fn a_series_is_a_master_with_bare_occurrences_and_a_full_exception() {
 }
 
 #[test]
-fn a_master_is_withheld_from_an_incremental_round_and_can_be_asked_for() {
+fn a_master_is_withheld_from_an_incremental_round_and_can_be_fetched() {
     let mut c = Client::new(1, &filled());
     let first = c.round(WINDOW);
     let master = first.items().into_iter().find(|i| i["type"] == "seriesMaster").map(id).unwrap();
@@ -104,7 +104,7 @@ fn a_master_is_withheld_from_an_incremental_round_and_can_be_asked_for() {
 }
 
 #[test]
-fn an_event_that_leaves_the_window_is_removed_and_one_outside_it_only_by_the_switch() {
+fn an_event_that_leaves_the_window_is_removed_and_one_outside_it_only_by_option() {
     let mut c = Client::new(2, &Populate::default());
     let inside = c.edit(json!({
         "collection": "events", "op": "add",
@@ -123,7 +123,7 @@ fn an_event_that_leaves_the_window_is_removed_and_one_outside_it_only_by_the_swi
 }
 
 #[test]
-fn a_deleted_occurrence_gives_a_sign_only_without_the_switch() {
+fn a_deleted_occurrence_is_not_reported_by_option() {
     for silent in [false, true] {
         let mut c = Client::new(1, &Populate::default());
         c.options(json!({ "silent_occurrence_delete": silent }));
@@ -173,7 +173,7 @@ fn a_window_needs_both_dates_and_at_most_1825_days() {
 }
 
 #[test]
-fn what_calendar_view_does_not_support_is_refused_with_its_text() {
+fn parameters_that_calendar_view_does_not_support_are_refused_with_the_message_of_graph() {
     let mut c = Client::new(1, &Populate::default());
     for name in ["$select=id", "$expand=x", "$filter=a", "$orderby=b", "$search=c"] {
         let r = c.get(&format!("{WINDOW}&{name}"));
@@ -187,7 +187,7 @@ fn what_calendar_view_does_not_support_is_refused_with_its_text() {
 }
 
 #[test]
-fn the_page_size_is_a_wish() {
+fn the_page_size_is_only_a_preference() {
     let mut c = Client::new(1, &filled());
     c.prefer = Some("odata.maxpagesize=7".to_owned());
     let response = c.get(WINDOW);
@@ -200,7 +200,7 @@ fn the_page_size_is_a_wish() {
 }
 
 #[test]
-fn a_time_zone_shapes_start_and_end_and_leaves_all_day_events_at_midnight() {
+fn a_time_zone_converts_start_and_end_but_not_all_day_events() {
     let mut c = Client::new(1, &Populate::default());
     c.edit(json!([
         { "collection": "events", "op": "add", "item": { "start": "2026-12-01T09:00:00Z", "end": "2026-12-01T10:00:00Z" } },
@@ -221,7 +221,7 @@ fn a_time_zone_shapes_start_and_end_and_leaves_all_day_events_at_midnight() {
 }
 
 #[test]
-fn immutable_ids_have_another_form_and_name_the_same_event() {
+fn an_immutable_id_is_another_id_of_the_same_event() {
     let mut c = Client::new(1, &filled());
     let plain = c.round(WINDOW);
     c.prefer = Some("IdType=\"ImmutableId\"".to_owned());
@@ -230,12 +230,12 @@ fn immutable_ids_have_another_form_and_name_the_same_event() {
     assert!(immutable.ids().iter().all(|i| !plain.ids().contains(i)));
     let item = c.get(&format!("/me/events/{}", immutable.ids()[0]));
     assert_eq!(item.json()["id"], json!(immutable.ids()[0]));
-    // The links fit both forms.
+    // The links work with both forms.
     assert_eq!(c.round(&plain.delta).ids().len(), 0);
 }
 
 #[test]
-fn a_named_calendar_and_another_user_have_streams_of_their_own() {
+fn a_named_calendar_and_another_user_have_separate_streams() {
     let mut c = Client::new(1, &filled());
     c.edit(json!({
         "collection": "events", "op": "add", "calendar": "team",
@@ -256,13 +256,13 @@ fn a_named_calendar_and_another_user_have_streams_of_their_own() {
     let app = c.app.clone();
     assert_eq!(c.round_with(&by_id, &app, |_, _| {}).ids(), c.round_with(&by_address, &app, |_, _| {}).ids());
     assert_eq!(c.get_app(WINDOW).status, 400);
-    // A link of one person is no link for another.
+    // The link of one user is invalid for another.
     let mine = c.round(WINDOW).delta;
     assert_eq!(c.send(&mine, &alex).status, 400);
 }
 
 #[test]
-fn only_the_last_generations_of_links_stay_valid_by_the_switch() {
+fn only_the_last_generations_of_links_stay_valid_by_option() {
     let mut c = Client::new(1, &filled());
     c.options(json!({ "generations": 4, "page_size": 3 }));
     let first = c.get(WINDOW).json()["@odata.nextLink"].as_str().unwrap().to_owned();

@@ -25,7 +25,7 @@ fn a_link_has_another_path_than_the_request() {
 }
 
 #[test]
-fn the_link_stands_before_value_and_for_a_drive_after_it() {
+fn the_link_precedes_value_and_in_drives_follows_it() {
     let mut c = Client::new(1, &filled());
     let text = |r: fake_graph::Response| String::from_utf8(r.body).unwrap();
     let place = |t: &str| (t.find("@odata.nextLink").unwrap(), t.find("\"value\":").unwrap());
@@ -69,7 +69,7 @@ fn a_token_changed_by_one_byte_is_refused() {
 }
 
 #[test]
-fn parameters_repeated_on_a_link_are_refused_but_for_the_documented_ones() {
+fn parameters_that_are_repeated_on_a_link_are_refused_except_documented_ones() {
     let mut c = Client::new(1, &filled());
     let delta = c.round("/contacts/delta?$select=displayName").delta;
     assert_eq!(c.get(&format!("{delta}&$filter=id eq 'x'")).status, 400);
@@ -84,7 +84,7 @@ fn parameters_repeated_on_a_link_are_refused_but_for_the_documented_ones() {
 }
 
 #[test]
-fn the_same_link_gives_the_same_page_again() {
+fn the_same_link_returns_the_same_page() {
     let mut c = Client::new(1, &filled());
     let next = c.get(WINDOW).json()["@odata.nextLink"].as_str().unwrap().to_owned();
     let (a, b) = (c.get(&next).json(), c.get(&next).json());
@@ -93,7 +93,7 @@ fn the_same_link_gives_the_same_page_again() {
 }
 
 #[test]
-fn every_spelling_of_a_drive_link_is_understood() {
+fn every_form_of_a_drive_link_is_accepted() {
     for form in ["query", "path", "unquoted", "broken"] {
         let mut c = Client::new(1, &filled());
         c.options(json!({ "drive_link": form, "page_size": 6 }));

@@ -1,4 +1,4 @@
-//! What the stand-in does, said in sentences.
+//! The behaviour of the fake Graph, one test for each fact.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 #[path = "../common/mod.rs"]

@@ -6,7 +6,7 @@ use fake_graph::{Collection, Populate};
 use serde_json::json;
 
 #[test]
-fn recordings_are_for_apps_and_need_an_organizer() {
+fn recordings_need_an_app_only_token_and_an_organizer() {
     let mut c = Client::new(1, &filled());
     let url = recordings(&c);
     assert_eq!(c.get(&url).status, 403);
@@ -28,7 +28,7 @@ fn recordings_are_for_apps_and_need_an_organizer() {
 }
 
 #[test]
-fn recordings_are_only_ever_added() {
+fn recordings_are_only_added() {
     let mut c = Client::new(1, &filled());
     let (url, app) = (recordings(&c), c.app.clone());
     let first = c.round_with(&url, &app, |_, _| {});
@@ -43,7 +43,7 @@ fn recordings_are_only_ever_added() {
 }
 
 #[test]
-fn a_drive_has_a_deleted_facet_and_asks_for_a_resync() {
+fn a_drive_has_a_deleted_facet_and_can_require_a_resync() {
     let mut c = Client::new(1, &filled());
     let first = c.round("/me/drive/root/delta?$top=50");
     assert_eq!(first.pages.len(), 1);
@@ -67,7 +67,7 @@ fn a_drive_has_a_deleted_facet_and_asks_for_a_resync() {
 }
 
 #[test]
-fn a_drive_can_be_asked_for_what_changed_since_a_date() {
+fn a_drive_lists_the_changes_since_a_date() {
     let mut c = client_with_a_later_change();
     assert_eq!(c.round("/me/drive/root/delta?token=2026-11-21T12:00:00Z").ids().len(), 1);
     assert_eq!(log(&c).last().unwrap()["kind"], "initial");
@@ -83,7 +83,7 @@ fn client_with_a_later_change() -> Client {
 }
 
 #[test]
-fn a_master_leaves_with_its_last_occurrence() {
+fn a_master_is_removed_with_its_last_occurrence() {
     let mut c = Client::new(1, &Populate::default());
     let item =
         json!({ "type": "seriesMaster", "start": "2026-12-01T09:00:00Z", "end": "2026-12-01T10:00:00Z" });
@@ -101,7 +101,7 @@ fn a_master_leaves_with_its_last_occurrence() {
 }
 
 #[test]
-fn messages_know_their_options() {
+fn messages_support_their_options() {
     let mut c = Client::new(1, &filled());
     let all = c.round("/me/mailFolders/inbox/messages/delta?$select=subject");
     assert_eq!(all.ids().len(), 30);

@@ -1,4 +1,4 @@
-//! What rounds bring, compared with the tables.
+//! Rounds compared with the tables.
 
 use crate::common::*;
 use crate::{FROM, TO};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 #[test]
-fn a_change_during_a_round_shows_up_where_the_switch_says() {
+fn a_change_during_a_round_is_listed_when_the_option_says() {
     for (mode, here, later) in
         [("next-round", 0, 1), ("later-in-round", 1, 0), ("both", 1, 1), ("live", 0, 1)]
     {
@@ -36,7 +36,7 @@ fn a_change_during_a_round_shows_up_where_the_switch_says() {
 }
 
 #[test]
-fn a_mirror_kept_by_rounds_is_what_the_table_holds() {
+fn a_mirror_made_by_rounds_equals_the_table() {
     for seed in 0..48u64 {
         let mut c = Client::new(
             seed,
@@ -86,7 +86,7 @@ fn a_mirror_kept_by_rounds_is_what_the_table_holds() {
 }
 
 #[test]
-fn members_gathered_over_rounds_are_the_members_of_the_table() {
+fn members_collected_over_rounds_equal_those_of_the_table() {
     for seed in 0..24u64 {
         let mut c = Client::new(seed, &Populate { users: 40, groups: 4, ..Populate::default() });
         let mode = ["next-round", "later-in-round", "both", "live"][usize::try_from(seed % 4).unwrap()];
@@ -139,7 +139,7 @@ fn members_gathered_over_rounds_are_the_members_of_the_table() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_bytes() {
+fn the_same_seed_returns_the_same_bytes() {
     let run = |seed| {
         let mut c = Client::new(seed, &filled());
         c.options(json!({ "reorder": true, "duplicates": "both", "changes_during_round": "both" }));

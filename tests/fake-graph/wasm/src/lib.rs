@@ -1,25 +1,25 @@
-//! One world of the fake Graph for JavaScript, which owns the clock and the connection.
-//! `pkg-template/fake-graph.js` is what users see.
+//! A world of the fake Graph for JavaScript, which passes the time and sends the answers. Users
+//! call it through `pkg-template/fake-graph.js`.
 
 use fake_graph::{Request, Response, World};
 use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
 
-/// A world.
+/// A world of the fake Graph.
 #[wasm_bindgen]
 #[derive(Debug)]
 pub struct Fake(World);
 
 #[wasm_bindgen]
 impl Fake {
-    /// An empty one.
+    /// Makes an empty world.
     #[wasm_bindgen(constructor)]
     pub fn new(seed: u32, root: String) -> Self {
         Self(World::new(u64::from(seed), root))
     }
 
-    /// Answers a request for a path below the origin. The first line of the result is JSON: how the
-    /// answer is to be given. All behind it is its body.
+    /// Answers a request for a path below the origin. The first line of the result is JSON with the
+    /// status, the headers and the faults of the answer. The rest is the body.
     pub fn answer(&mut self, method: String, url: String, headers: &str, now: f64) -> String {
         let headers = serde_json::from_str(headers).unwrap_or_default();
         let answer = self.0.handle(&Request { method, url, headers, body: Vec::new() }, ms(now));
@@ -31,7 +31,7 @@ impl Fake {
         format!("{how}\n{}", String::from_utf8_lossy(&body))
     }
 
-    /// A call of the control API, `POST` and `edits` for example; JSON in and out.
+    /// Calls the control API, for example `POST` and `edits`, with JSON.
     pub fn control(&mut self, method: &str, path: &str, body: &str, now: f64) -> Result<String, JsError> {
         let body: Value = serde_json::from_str(body)?;
         self.0
@@ -42,7 +42,7 @@ impl Fake {
 }
 
 fn ms(now: f64) -> u64 {
-    // A clock before 1970 stands at its beginning.
+    // A time before 1970 becomes 1970.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
     let ms = now as u64;
     ms
