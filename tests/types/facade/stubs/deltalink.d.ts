@@ -1,5 +1,5 @@
-// The JavaScript that wasm-bindgen writes, as scripts/build.sh wraps it: a function that returns the
-// exports of one instance. Its classes are those of src/web/client.rs.
+// The JavaScript that wasm-bindgen writes, as scripts/build.sh wraps it: a function that returns
+// the exports of one instance. Its classes are those of src/web/client.rs.
 import type { DeltaErrorFields, Page, RoundReport } from "deltalink";
 import type { RoundRun } from "../../../../pkg-template/round-run.js";
 
