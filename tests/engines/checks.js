@@ -1,11 +1,11 @@
-// What the packed package must do in every engine. A check is a list of steps; each runs in a page
-// of its own: a fresh one, the same one after a reload, or another tab.
+// The checks for the packed package in every engine. A check is a list of steps. Each step runs in
+// a new page, in the same page after a reload, or in another tab.
 
 const POPULATE = { contacts: 30, events: 20, around: "2026-11-21T00:00:00Z" };
 const WEEKS = { start: "2026-11-01", end: "2026-12-20" };
 const CLAIMS = '{"access_token":{"nbf":{"essential":true,"value":"1700000000"}}}';
 
-/** The options of each check's world. */
+/** The options of the world of each check. */
 export const populate = POPULATE;
 
 function equal(got, expected, what = "") {
@@ -78,7 +78,7 @@ const done = (request) =>
   });
 const names = async () => (await indexedDB.databases()).map(({ name }) => name);
 
-/** A step in a fresh page, in the same page after a reload, or in another tab. */
+/** A step in a new page, in the same page after a reload, or in another tab. */
 const fresh = (run) => ({ run });
 const reloaded = (run) => ({ run, where: "reloaded" });
 const inOtherTab = (run) => ({ run, where: "other tab" });
@@ -143,10 +143,10 @@ export const checks = {
     reloaded(async ({ world }) => {
       const client = await open(world);
       const contacts = client.orgContacts();
-      equal(await contacts.count(), 10, "the page before is kept");
+      equal(await contacts.count(), 10, "the page before stays");
       const { outcome, resumed, pages } = await contacts.sync();
       equal({ outcome, resumed, pages }, { outcome: "complete", resumed: true, pages: 2 });
-      equal(await kinds(world), ["initial", "next", "next", "next"], "no page before it is asked for again");
+      equal(await kinds(world), ["initial", "next", "next", "next"], "no earlier page is requested again");
       await isServers(contacts, world);
       await client.close();
     }),
@@ -213,7 +213,7 @@ export const checks = {
       window.syncing = contacts.sync();
       window.contacts = contacts;
       await phase(contacts, "following");
-      equal((await kinds(world)).length, 2, "whoever waits asks for nothing");
+      equal((await kinds(world)).length, 2, "a tab that waits sends no request");
     }),
     inFirstTab(() => window.pages.return().then(() => {})),
     inOtherTab(async ({ world }) => {
@@ -378,7 +378,7 @@ export const checks = {
     fresh(async ({ world }) => {
       const client = await open(world);
       await client.orgContacts().sync();
-      // What a host's own function throws goes through the wasm, like a defect of its own.
+      // An exception of a function of the host passes through the wasm, like a trap.
       const { random } = Math;
       Math.random = () => {
         throw new Error("this host is broken");
