@@ -16,7 +16,7 @@ export interface QueryOptions {
    * The age of the mirror, in milliseconds, at which the next round is a full one. A full round
    * finds what Graph does not report as a change. Listeners get only the differences; `round()`
    * delivers all items. `false` for never. Default: a day for events and for kinds whose removals
-   * Graph does not report, else `false`; with `mirror: false`, `false`.
+   * Graph does not report, a week for drives, lists and sites, else `false`; with `mirror: false`, `false`.
    */
   refresh?: number | false;
 }
@@ -94,8 +94,11 @@ export interface CallRecordingsOptions extends QueryOptions {
   user?: string;
   /** Only recordings of meetings from this instant on, as ISO 8601 or a Date. */
   startDateTime?: string | Date;
+  /** Only recordings of meetings before this instant, as ISO 8601 or a Date. */
+  endDateTime?: string | Date;
   /**
-   * The number of items per page. With it, Graph may leave out the nextLink (known issue 22931).
+   * The number of items per page. With it, Graph may leave out the nextLink (known issue 22931):
+   * such a round then lists once more without it.
    */
   top?: number;
 }
@@ -127,6 +130,16 @@ export interface TrackOptions extends QueryOptions {
   immutableIds?: boolean;
   /** The time zone of dates in the items. Default UTC. */
   timeZone?: string;
+  /**
+   * Drives: leaves out the parents of changed items (Graph's page "driveItem: delta", header
+   * `deltaExcludeParent`). Default `false`.
+   */
+  excludeParents?: boolean;
+  /**
+   * Drives: lists shared folders that were added to the drive, which personal drives otherwise leave
+   * out (`Prefer: Include-Feature=AddToOneDrive`). Default `false`.
+   */
+  sharedFolders?: boolean;
   /** Further values of the `Prefer` header, such as `"deltashowremovedasdeleted"`. */
   prefer?: readonly string[];
 }

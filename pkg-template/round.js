@@ -82,6 +82,8 @@ class Pages {
   }
 }
 
-/** The prototype of all async iterators of the host. Newer hosts have `Symbol.asyncDispose` there. */
+/**
+ * The prototype of all async iterators of the host. Newer hosts have `Symbol.asyncDispose` there.
+ */
 const AsyncIteratorPrototype = Object.getPrototypeOf(Object.getPrototypeOf(async function* () {}.prototype));
 Object.setPrototypeOf(Pages.prototype, AsyncIteratorPrototype);

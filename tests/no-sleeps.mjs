@@ -14,6 +14,7 @@ const ALLOWED = [
   "tests/browser/kit.js",
   "tests/fake-graph/src/main.rs",
   "tests/no-sleeps.mjs",
+  "tests/types/facade/stubs/deltalink.d.ts",
 ];
 
 const root = new URL("..", import.meta.url);

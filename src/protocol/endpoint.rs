@@ -94,8 +94,8 @@ impl Endpoint {
         format!("{}/.default", self.origin)
     }
 
-    /// The absolute form of a link that may receive the token, or a `foreign-link` error. A link with
-    /// an empty segment in its path, such as `users//`, names nobody: `protocol`.
+    /// The absolute form of a link that may receive the token, or a `foreign-link` error. A link
+    /// with an empty segment in its path, such as `users//`, names nobody: `protocol`.
     pub fn admit(&self, link: &str) -> Result<String> {
         let foreign = |why: &str| {
             Err(Error::new(

@@ -86,7 +86,7 @@ pub trait Host {
     fn store_throttle(&mut self, until: Instant);
 
     /// Waits.
-    fn sleep(&mut self, wait: Duration, reason: WaitReason) -> Option<Input>;
+    fn wait(&mut self, wait: Duration, reason: WaitReason) -> Option<Input>;
 
     /// Looks for ghosts in the next chunk of the mirror.
     fn sweep(&mut self, after: Option<&str>, completed: &Completed) -> Option<SweepSummary>;
@@ -161,7 +161,7 @@ fn execute(host: &mut impl Host, step: &Step) -> Option<Input> {
             host.store_throttle(*until);
             Some(Input::ThrottleStored)
         }
-        Step::Sleep(wait, reason) => host.sleep(*wait, *reason),
+        Step::Sleep(wait, reason) => host.wait(*wait, *reason),
         Step::Apply => Some(Input::Applied(Box::new(host.apply()))),
         Step::Deliver(delivery) => host.deliver(*delivery),
         Step::AwaitAcknowledgement => Some(Input::Acknowledged),

@@ -449,7 +449,7 @@ impl Host for Running<'_> {
 
     fn store_throttle(&mut self, _until: Instant) {}
 
-    fn sleep(&mut self, wait: Duration, _reason: WaitReason) -> Option<Input> {
+    fn wait(&mut self, wait: Duration, _reason: WaitReason) -> Option<Input> {
         self.bench.now += wait.as_millis() as u64;
         Some(Input::Slept)
     }

@@ -265,7 +265,7 @@ test("a token function that never answers is a named error", async () => {
   });
   await assert.rejects(client.orgContacts().sync(), {
     code: "unauthorized",
-    message: /^the token source failed \(it gave no answer for 0 s\)/,
+    message: /^the token source failed \(it did not answer within 0 s\)/,
   });
   await client.close();
 });

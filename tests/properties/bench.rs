@@ -359,7 +359,7 @@ impl<R: Iterator<Item = Reply>> Host for Running<'_, R> {
         self.bench.store_throttle(until);
     }
 
-    fn sleep(&mut self, wait: Duration, _reason: WaitReason) -> Option<Input> {
+    fn wait(&mut self, wait: Duration, _reason: WaitReason) -> Option<Input> {
         self.bench.now += wait;
         Some(Input::Slept)
     }

@@ -62,6 +62,7 @@ const WAITS: Record<WaitReason, string> = {
   timeout: "the answer stopped coming",
   offline: "this device is offline; it goes on by itself",
   malformed: "the answer could not be read",
+  resync: "a full round is about to start",
 };
 
 /** Whether only a sign-in by the user resolves an error. */

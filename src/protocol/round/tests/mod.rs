@@ -174,7 +174,7 @@ impl Host for Bench {
         self.held.push(until);
     }
 
-    fn sleep(&mut self, _wait: Duration, reason: WaitReason) -> Option<Input> {
+    fn wait(&mut self, _wait: Duration, reason: WaitReason) -> Option<Input> {
         (reason == WaitReason::Resync).then_some(Input::Slept)
     }
 
