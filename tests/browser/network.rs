@@ -34,7 +34,7 @@ async fn every_request_has_the_requested_headers_and_no_content_type() {
     }
     names.sort();
     names.dedup();
-    assert_eq!(names.len(), log.len(), "each request has a name of its own");
+    assert_eq!(names.len(), log.len(), "each request has another id");
 }
 
 #[test]

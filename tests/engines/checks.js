@@ -201,7 +201,7 @@ export const checks = {
       equal(sorted(window.heard), sorted(named));
     }),
   ],
-  "a second tab waits for the round of the first, and goes on from what that has stored": [
+  "a second tab waits for the round of the first, and continues from its stored link": [
     fresh(async ({ world }) => {
       const client = await open(world);
       window.pages = client.orgContacts().round()[Symbol.asyncIterator]();
@@ -222,7 +222,7 @@ export const checks = {
       await isServers(window.contacts, world);
     }),
   ],
-  "an abort ends a round with its reason, and the next one goes on": [
+  "an abort ends a round with its reason, and the next one continues": [
     fresh(async ({ world }) => {
       await fault(world, { kind: "next" }, "hang");
       const client = await open(world);
@@ -333,7 +333,7 @@ export const checks = {
       );
     }),
   ],
-  "forget() deletes the database, and a client after it begins anew": [
+  "forget() deletes the database, and a later client starts with a first round": [
     fresh(async ({ world }) => {
       const client = await open(world);
       await client.orgContacts().sync();

@@ -18,7 +18,7 @@ function storeWith(methods, most = 1000) {
   const method =
     (name) =>
     async (...values) => {
-      if ((calls[name] += 1) > most) throw new Error(`${name}() is called for ever`);
+      if ((calls[name] += 1) > most) throw new Error(`${name}() is called without end`);
       return methods[name] ? methods[name](inner, ...values) : inner[name](...values);
     };
   return { calls, inner, ...Object.fromEntries(Object.keys(calls).map((name) => [name, method(name)])) };
@@ -161,7 +161,7 @@ test("a token source that is always busy, and tokens that are always refused, en
   ]) {
     let calls = 0;
     const counted = (request) => {
-      assert.ok((calls += 1) < 100, "it is asked for ever");
+      assert.ok((calls += 1) < 100, "the source is called without end");
       return token(request);
     };
     const client = await clientOf(respond, { token: counted });

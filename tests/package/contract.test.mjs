@@ -231,7 +231,7 @@ const BROKEN = [
   ],
   [
     "the order of a scan",
-    "begins anew behind an id that is gone",
+    "starts again after a removed id",
     careless((store, states, rowsOf) => ({
       scan: async (key, { after, limit }) => {
         const rows = [...rowsOf(key)].sort(([one], [other]) => (one < other ? -1 : 1));

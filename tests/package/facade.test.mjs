@@ -115,7 +115,7 @@ test("a wait beyond the limit of a round ends it with the time to retry", async 
       message: /for this query or another one in its throttling scope/,
     });
   }
-  assert.deepEqual(await world.log(), [], "nobody asks early");
+  assert.deepEqual(await world.log(), [], "no request is sent early");
   assert.equal(
     (await client.events({ start: "2026-11-01", end: "2026-12-01" }).sync()).outcome,
     "complete",

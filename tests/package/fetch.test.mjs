@@ -31,7 +31,7 @@ const defects = {
   "calls a missing method": (url, init) => init.headers.append2(),
   "reads a property of nothing": (url, init) => init.nothing.something,
   "uses a name that does not exist": () => missingName,
-  "recurses for ever": function recurse() {
+  "recurses without end": function recurse() {
     return recurse();
   },
   "parses what is not JSON": () => JSON.parse("{"),
@@ -41,7 +41,7 @@ const defects = {
     const { a } = undefined;
     return a;
   },
-  "constructs what is no class": () => new (() => {})(),
+  "constructs a value that is not a class": () => new (() => {})(),
   "makes a URL of nothing": () => new URL("no url"),
   "gives a Request a body": (url) => new Request(url, { method: "GET", body: "x" }),
   "fails in another realm": runInNewContext("() => undefined.method()"),

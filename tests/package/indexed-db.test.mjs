@@ -124,7 +124,7 @@ test("a database that fails to open is tried again, unlike in a private window",
       assert.doesNotMatch(error.message, /private window/);
       return true;
     });
-    assert.ok(refusals > 990, "it is not tried for ever");
+    assert.ok(refusals > 990, "the number of attempts is limited");
   } finally {
     globalThis.IDBFactory.prototype.open = open;
   }

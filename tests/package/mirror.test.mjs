@@ -60,9 +60,9 @@ test("missing masters are fetched, so that occurrences are complete", async () =
     );
   }
   const bare = await events.all();
-  assert.equal(await events.count(), bare.length, "what was fetched is no item of the mirror");
+  assert.equal(await events.count(), bare.length, "the fetched master is not an item of the mirror");
   const complete = await events.all({ occurrences: "complete" });
-  assert.deepEqual(byId(complete), byId(bare), "there is no master to leave out");
+  assert.deepEqual(byId(complete), byId(bare), "no master is omitted");
   const occurrences = complete.filter(({ type }) => type === "occurrence");
   assert.ok(occurrences.length > 0);
   for (const item of occurrences) {

@@ -66,7 +66,7 @@ test("an error has the ids of the request from both sides", async () => {
     );
     ids.add(error.clientRequestId);
   }
-  assert.equal(ids.size, 2, "each request has one of its own");
+  assert.equal(ids.size, 2, "each request has another id");
   await client.close();
 });
 
@@ -139,7 +139,7 @@ test("bodies that are not from Graph are named in the error", async () => {
       (error) => error.code === code && words.test(error.message),
       String(words),
     );
-    assert.equal(await contacts.count(), 0, "no data is taken from an answer that is none");
+    assert.equal(await contacts.count(), 0, "an answer that is not a page changes no data");
     await client.close();
   }
 });

@@ -32,7 +32,7 @@ before(async () => {
   assert.equal((await pages.next()).value.index, 0);
 });
 after(async () => {
-  assert.equal((await pages.next()).value.index, 1, "the client beside goes on with its round");
+  assert.equal((await pages.next()).value.index, 1, "the other client continues its round");
   assert.equal((await pages.next()).done, true);
   await beside.close();
 });
@@ -134,7 +134,7 @@ for (const depth of [60, 70, 1_000, 10_000]) {
   });
 }
 
-test("bodies and records of 100,000 levels are named errors, and the next round goes on", async () => {
+test("bodies and records of 100,000 levels are named errors, and the next round continues", async () => {
   const deep = nestedArrays(100_000);
   const bodies = [
     deep,
