@@ -24,7 +24,7 @@ export function ratios(values, others) {
  * The lower confidence limit of the median of these values, by the sign test: the k-th smallest,
  * for the largest k for which fewer than k of n fair coins fall on one side with a probability of
  * at most 1 - CONFIDENCE. It assumes no distribution. With fewer than five values even the smallest
- * is no such limit; then there is none.
+ * is not such a limit, so the result is -Infinity.
  */
 export function lowerLimit(values) {
   const sorted = [...values].sort((one, other) => one - other);

@@ -1,4 +1,4 @@
-//! Rounds that are stopped.
+//! Aborted rounds.
 
 use js_sys::Reflect;
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::support::*;
 use crate::world::World;
 
 #[test]
-async fn an_abort_cuts_short_a_fetch_a_wait_and_a_token_call_with_its_reason_untouched() {
+async fn an_abort_ends_a_fetch_a_wait_and_a_token_call_with_its_reason_unchanged() {
     let world = World::new().await;
     let hang = json!({"match": {}, "fault": "hang"});
     let throttle =
@@ -57,7 +57,7 @@ async fn an_abort_cuts_short_a_fetch_a_wait_and_a_token_call_with_its_reason_unt
 }
 
 #[test]
-async fn a_signal_that_has_fired_before_lets_nothing_begin() {
+async fn a_round_with_an_aborted_signal_sends_nothing() {
     let world = World::new().await;
     let client = client(&world, &fresh("a")).await;
     let fired = run("return { signal: AbortSignal.abort('early') }");

@@ -1,4 +1,4 @@
-//! Accounts are kept apart; a client ends.
+//! Separate accounts, and the end of a client.
 
 use serde_json::json;
 use wasm_bindgen::prelude::*;
@@ -27,7 +27,7 @@ async fn two_accounts_share_no_row_and_one_can_be_forgotten() {
 }
 
 #[test]
-async fn a_closed_client_says_so_and_ends_what_runs() {
+async fn a_closed_client_ends_its_rounds_with_closed() {
     let world = World::new().await;
     world.fault(json!({"match": {"collection": "contacts"}, "fault": "hang"})).await;
     let client = client(&world, &fresh("a")).await;

@@ -1,4 +1,4 @@
-//! The rules of stores, on IndexedDB and on the store in memory. Natively: `tests/contract/`.
+//! Checks IndexedDB and the store in memory against the rules of stores, like `tests/contract/`.
 
 use std::cell::RefCell;
 
@@ -14,7 +14,7 @@ use wasm_bindgen::JsValue;
 use crate::rules;
 use crate::support::{fresh, from_js, js, to_js};
 
-/// A store of the shell. Whatever it gives is spoilt once it is read: it must have been a copy.
+/// A store of the shell. Changes the returned values after reading them, which must be copies.
 struct Opened(Store);
 
 impl Opened {

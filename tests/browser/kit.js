@@ -1,12 +1,12 @@
-// The JavaScript of the tests in browsers. One file without imports: wasm-bindgen copies it beside
-// the test as it is, and its server may leave one of several parallel requests without an answer.
+// JavaScript for the tests in browsers. One file without imports, because wasm-bindgen copies it
+// unchanged, and its server may not answer one of several parallel requests.
 
-/** Runs a few statements with two values, and gives what they return. */
+/** Runs statements with two values and returns their result. */
 export function evaluate(source, a, b) {
   return new Function("a", "b", source)(a, b);
 }
 
-/** The same for statements that await; `done` awaits a request of IndexedDB. */
+/** Runs statements that await. `done` awaits a request of IndexedDB. */
 export function evaluateAsync(source, a) {
   return new AsyncFunction("a", "done", source)(a, done);
 }
@@ -33,7 +33,7 @@ export async function call(url, method, body) {
   return text;
 }
 
-/** Makes what the facade's DeltaError is to the wasm. */
+/** Makes an error with the fields of a DeltaError. */
 export function makeError(message, { cause, ...fields }) {
   const error = new Error(message, cause === undefined ? undefined : { cause });
   return Object.assign(error, { name: "DeltaError", retryable: false }, fields);
@@ -50,7 +50,7 @@ export function following(first, second) {
   return controller;
 }
 
-/** Gives an answer of the fake Graph's core as a server would: at its pace, and with its faults. */
+/** Sends an answer of the core of the fake Graph like a server, with its delays and faults. */
 export async function respond({ status, headers, delay, cut, hang, rate }, bytes, signal) {
   signal.throwIfAborted();
   const aborted = new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
@@ -62,7 +62,7 @@ export async function respond({ status, headers, delay, cut, hang, rate }, bytes
   return new Response(body, { status, headers });
 }
 
-/** A body at `rate` bytes a second that breaks off after `cut` of them. */
+/** A body with `rate` bytes per second that breaks after `cut` bytes. */
 function stream(bytes, cut, rate, aborted) {
   const tick = 50;
   const last = Math.min(bytes.length, cut ?? Infinity);
@@ -80,7 +80,7 @@ function stream(bytes, cut, rate, aborted) {
   });
 }
 
-/** What the facade does for a round, without locks and listeners. */
+/** The host of a round, like that of the facade, without locks and listeners. */
 export function roundHost(onStatus) {
   return {
     begin: async () => {},

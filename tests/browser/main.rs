@@ -1,7 +1,6 @@
-//! The engine in a real browser, on real IndexedDB. The fake Graph's core is in the same wasm and
-//! answers by `options.fetch`, so these tests need no server: `wasm-pack test` runs them on a clean
-//! clone. The same tests run in Chromium, Firefox and WebKit; `tests/run.mjs` compares their
-//! numbers.
+//! Tests the engine in a browser on IndexedDB. The core of the fake Graph is in the same wasm and
+//! answers by `options.fetch`, so these tests need no server, and `wasm-pack test` runs them on a
+//! clean clone. They run in Chromium, Firefox and WebKit; `tests/run.mjs` compares their numbers.
 #![cfg(target_family = "wasm")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
@@ -23,7 +22,7 @@ mod world;
 
 use wasm_bindgen_test::wasm_bindgen_test_configure;
 
-/// Worlds are in this wasm.
+/// The worlds are in this wasm.
 const SERVER: Option<&str> = None;
 
 wasm_bindgen_test_configure!(run_in_browser);

@@ -1,4 +1,4 @@
-//! Requests and what may happen to them. `tests/http/` runs these on a server too.
+//! Requests and their faults. `tests/http/` runs these tests on a server too.
 
 use js_sys::Reflect;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::support::*;
 use crate::world::World;
 
 #[test]
-async fn every_request_carries_what_was_asked_for_and_no_content_type() {
+async fn every_request_has_the_requested_headers_and_no_content_type() {
     let world = World::new().await;
     let client = client(&world, &fresh("a")).await;
     let options = json!({
@@ -34,11 +34,11 @@ async fn every_request_carries_what_was_asked_for_and_no_content_type() {
     }
     names.sort();
     names.dedup();
-    assert_eq!(names.len(), log.len(), "each request has a name of its own");
+    assert_eq!(names.len(), log.len(), "each request has another id");
 }
 
 #[test]
-async fn a_request_of_which_nothing_comes_is_cut_and_a_slow_body_is_not() {
+async fn a_request_without_data_is_aborted_and_a_slow_body_is_not() {
     let world = World::new().await;
     let retry = to_js(&json!({"base": 10, "cap": 50, "timeout": 400}));
     for (fault, waits) in [
@@ -57,7 +57,7 @@ async fn a_request_of_which_nothing_comes_is_cut_and_a_slow_body_is_not() {
     }
 }
 
-/// Sets `navigator.onLine`; undefined takes that back.
+/// Replaces `navigator.onLine`; undefined restores it.
 fn online(state: JsValue) {
     js(
         "if (a === undefined) delete navigator.onLine;
@@ -68,7 +68,7 @@ fn online(state: JsValue) {
 }
 
 #[test]
-async fn without_a_network_the_round_waits_for_the_event_of_its_return() {
+async fn an_offline_round_waits_for_the_event_online() {
     let world = World::new().await;
     let own = world.wrapped_fetch(
         "return async (url, init) => {
@@ -89,7 +89,7 @@ async fn without_a_network_the_round_waits_for_the_event_of_its_return() {
     assert_eq!(waits[0]["reason"], "offline");
     assert!(waits[0]["ms"].as_f64().unwrap() < 60_000.0, "{waits}");
     drop(round);
-    // And no longer than its budget.
+    // It waits no longer than its limit.
     online(JsValue::FALSE);
     let retry = to_js(&json!({"base": 10, "cap": 50, "maxWait": 80}));
     let short = try_open(&world, &fresh("a"), &[("fetch", own), ("retry", retry)]).await.unwrap();
@@ -99,7 +99,7 @@ async fn without_a_network_the_round_waits_for_the_event_of_its_return() {
 }
 
 #[test]
-async fn until_when_graph_throttles_is_kept_over_a_reload() {
+async fn the_end_of_a_throttle_is_stored_over_a_reload() {
     let world = World::new().await;
     let throttle =
         json!({"name": "status", "status": 429, "code": "TooManyRequests", "headers": {"Retry-After": "2"}});
@@ -121,7 +121,7 @@ async fn until_when_graph_throttles_is_kept_over_a_reload() {
 }
 
 #[test]
-async fn a_page_of_50_mb_and_an_item_of_10_mb_pass() {
+async fn a_page_of_50_mb_and_an_item_of_10_mb_are_stored() {
     let world = World::new().await;
     let own = js(
         "const item = (_, at) => ({ id: 'i' + at, body: at + 'x'.repeat(10000) });
@@ -145,7 +145,7 @@ async fn a_page_of_50_mb_and_an_item_of_10_mb_pass() {
 }
 
 #[test]
-async fn faults_on_the_way_lose_nothing() {
+async fn faults_during_a_round_lose_no_change() {
     for fault in [
         json!("network"),
         json!({"name": "cut", "n": 300}),
@@ -167,7 +167,7 @@ async fn faults_on_the_way_lose_nothing() {
         let log = world.log().await;
         let met = log.iter().filter(|entry| !entry["fault"].is_null()).count();
         assert_eq!(met, 2, "{fault}");
-        // Where no answer came, Firefox has asked again by itself.
+        // Firefox itself repeats a request without an answer.
         if fault != "network" {
             assert_eq!(report(&round)["requests"].as_u64(), Some(log.len() as u64), "{fault}");
         }
@@ -176,7 +176,7 @@ async fn faults_on_the_way_lose_nothing() {
 }
 
 #[test]
-async fn a_server_that_does_not_recover_ends_the_round_with_the_stored_state_untouched() {
+async fn a_server_that_does_not_recover_ends_the_round_and_the_stored_record_stays() {
     let world = World::new().await;
     let client = client(&world, &fresh("a")).await;
     let query = contacts(&client);
@@ -210,7 +210,7 @@ async fn a_foreign_link_gets_no_token() {
     let client = client(&world, &fresh("a")).await;
     let query = contacts(&client);
     let other = World::new().await;
-    // The same server by another name; of the world in this wasm, another host.
+    // Another name of the server, or another host for a world in this wasm.
     let foreign = other.root.replace("127.0.0.1", "localhost").replace("graph.contoso", "graph.fabrikam");
     for link in [
         &format!("{foreign}/contacts/delta"),
@@ -237,7 +237,7 @@ async fn a_relative_link_is_followed_below_the_root() {
 }
 
 #[test]
-async fn recordings_say_that_only_an_app_can_read_them() {
+async fn the_error_for_recordings_says_that_only_an_app_can_read_them() {
     let world = World::new().await;
     let client = client(&world, &fresh("a")).await;
     let refused =
@@ -247,7 +247,7 @@ async fn recordings_say_that_only_an_app_can_read_them() {
 }
 
 #[test]
-async fn a_fetch_of_the_callers_own_is_used_and_may_fail_in_any_way() {
+async fn a_fetch_of_the_caller_may_fail_in_any_way() {
     let world = World::new().await;
     let own = world.wrapped_fetch(
         "const own = (url, init) => {
@@ -278,7 +278,7 @@ async fn a_fetch_of_the_callers_own_is_used_and_may_fail_in_any_way() {
 }
 
 #[test]
-async fn a_response_is_taken_by_its_shape() {
+async fn a_response_is_recognized_by_its_shape() {
     let world = World::new().await;
     let own = world.wrapped_fetch(
         "return async (url, init) => {

@@ -1,4 +1,4 @@
-//! Options, and the status of a round.
+//! Options and the status of a round.
 
 use js_sys::{Date, Function, Reflect};
 use serde_json::json;
@@ -120,7 +120,7 @@ async fn wrong_options_of_open_delta_are_refused() {
 }
 
 #[test]
-async fn dates_are_taken_as_text_and_as_date() {
+async fn dates_may_be_strings_or_dates() {
     let world = World::new().await;
     let client = client(&world, &fresh("a")).await;
     let date =
@@ -130,7 +130,7 @@ async fn dates_are_taken_as_text_and_as_date() {
 }
 
 #[test]
-async fn the_status_tells_where_a_round_is() {
+async fn the_status_has_the_phase_of_the_round() {
     let world = World::new().await;
     world.fault(json!({"match": {"kind": "next"}, "fault": {"name": "status", "status": 503}})).await;
     let client = client(&world, &fresh("a")).await;

@@ -9,7 +9,7 @@ use crate::support::*;
 use crate::world::World;
 
 #[test]
-async fn a_first_round_of_each_collection_brings_what_graph_holds() {
+async fn a_first_round_of_each_collection_lists_the_table() {
     let world = World::new().await;
     let user = client(&world, &fresh("user")).await;
     let token = Function::new_no_args(&format!("return '{}'", world.app)).into();
@@ -33,7 +33,7 @@ async fn a_first_round_of_each_collection_brings_what_graph_holds() {
 }
 
 #[test]
-async fn a_second_round_brings_the_change_and_nothing_else() {
+async fn a_second_round_brings_only_the_change() {
     let world = World::new().await;
     let client = client(&world, &fresh("a")).await;
     let query = contacts(&client);
@@ -71,7 +71,7 @@ async fn a_second_round_brings_the_change_and_nothing_else() {
 }
 
 #[test]
-async fn after_a_reopening_the_next_request_is_the_stored_delta_link() {
+async fn after_opening_again_the_next_request_is_the_stored_delta_link() {
     let world = World::new().await;
     let account = fresh("a");
     let first = client(&world, &account).await;
@@ -89,7 +89,7 @@ async fn after_a_reopening_the_next_request_is_the_stored_delta_link() {
 }
 
 #[test]
-async fn an_interrupted_round_goes_on_at_the_first_page_that_was_not_acknowledged() {
+async fn an_interrupted_round_continues_at_the_first_unacknowledged_page() {
     let world = World::new().await;
     let account = fresh("a");
     let first = client(&world, &account).await;
@@ -116,7 +116,7 @@ async fn an_interrupted_round_goes_on_at_the_first_page_that_was_not_acknowledge
 }
 
 #[test]
-async fn nothing_is_stored_before_the_acknowledgement_and_asking_on_acknowledges() {
+async fn nothing_is_stored_before_the_acknowledgement_and_next_acknowledges() {
     let world = World::new().await;
     let client = client(&world, &fresh("a")).await;
     let query = contacts(&client);
@@ -128,7 +128,7 @@ async fn nothing_is_stored_before_the_acknowledgement_and_asking_on_acknowledges
 }
 
 #[test]
-async fn what_commits_is_the_page_as_received_whatever_the_consumer_does_to_it() {
+async fn a_commit_stores_the_received_page_even_if_the_consumer_changes_it() {
     let world = World::new().await;
     let client = client(&world, &fresh("a")).await;
     let query = contacts(&client);
@@ -163,7 +163,7 @@ async fn two_rounds_of_one_query_cannot_both_commit() {
 }
 
 #[test]
-async fn a_reset_lists_anew_while_the_old_mirror_stays_readable_and_removes_the_ghosts() {
+async fn a_resync_lists_again_while_the_mirror_stays_readable_and_removes_ghosts() {
     let world = World::new().await;
     let client = client(&world, &fresh("a")).await;
     let query = contacts(&client);
@@ -224,7 +224,7 @@ async fn minimal_rounds_merge_into_the_mirror() {
 }
 
 #[test]
-async fn a_query_without_a_mirror_keeps_the_link_alone() {
+async fn a_query_without_a_mirror_stores_only_the_link() {
     let world = World::new().await;
     let account = fresh("a");
     let one = client(&world, &account).await;
@@ -238,7 +238,7 @@ async fn a_query_without_a_mirror_keeps_the_link_alone() {
 }
 
 #[test]
-async fn a_mirror_beyond_one_chunk_is_read_whole_and_in_chunks() {
+async fn a_mirror_of_several_chunks_is_read_completely() {
     let options = json!({"page_size": 400, "honour_maxpagesize": false});
     let world = World::with(json!({"populate": {"contacts": 1234}, "options": options})).await;
     let client = client(&world, &fresh("a")).await;
@@ -272,7 +272,7 @@ async fn a_mirror_beyond_one_chunk_is_read_whole_and_in_chunks() {
 }
 
 #[test]
-async fn a_round_stops_after_the_pages_it_was_given() {
+async fn a_round_stops_after_its_maximum_of_pages() {
     let world = World::new().await;
     let client = client(&world, &fresh("a")).await;
     let query = contacts(&client);

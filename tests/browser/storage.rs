@@ -1,4 +1,4 @@
-//! IndexedDB.
+//! The store on IndexedDB.
 
 use std::cell::Cell;
 
@@ -13,8 +13,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use crate::support::*;
 use crate::world::World;
 
-/// Does something with the database of an account, in JavaScript: `state` and `items` are its
-/// stores.
+/// Runs JavaScript on the database of an account. `state` and `items` are its object stores.
 async fn with_database(account: &str, source: &str) -> Value {
     let source = format!(
         "const db = await done(indexedDB.open('deltalink | ' + a));
@@ -32,7 +31,7 @@ async fn with_database(account: &str, source: &str) -> Value {
     from_js(&js_await(&source, &account.into()).await)
 }
 
-/// Changes the stored record of an account's only query. `source` has it as `value`.
+/// Changes the stored record of the only query of an account, which is `value` in `source`.
 async fn with_record(account: &str, source: &str) {
     let source = format!(
         "const [key] = await done(state.getAllKeys());
@@ -43,13 +42,13 @@ async fn with_record(account: &str, source: &str) {
     with_database(account, &source).await;
 }
 
-/// Opens a database as something else than this package would, and holds it.
+/// Opens a database without the package and keeps the connection open.
 async fn held(account: &str, version: Option<u32>) -> JsValue {
     let options = to_js(&json!([account, version]));
     js_await("return done(indexedDB.open('deltalink | ' + a[0], ...(a[1] ? [a[1]] : [])))", &options).await
 }
 
-/// Puts other code into `indexedDB.open()` until [`restore_open`]. `source` has `real(name,
+/// Replaces the code of `indexedDB.open()` until [`restore_open`]. `source` can call `real(name,
 /// version)`.
 fn replace_open(source: &str) {
     run(&format!(
@@ -65,7 +64,7 @@ fn restore_open() {
 }
 
 #[test]
-async fn the_state_is_readable_in_the_developer_tools() {
+async fn records_are_readable_in_the_developer_tools() {
     let world = World::new().await;
     let account = fresh("a");
     let client = client(&world, &account).await;
@@ -86,7 +85,7 @@ async fn the_state_is_readable_in_the_developer_tools() {
 }
 
 #[test]
-async fn a_state_that_makes_no_sense_is_a_named_error_and_reset_starts_over() {
+async fn an_invalid_record_is_a_named_error_and_reset_starts_over() {
     let world = World::new().await;
     for (odd, words) in [
         ("value.format = 9", "it was written by another version of deltalink"),
@@ -119,7 +118,7 @@ async fn a_state_that_makes_no_sense_is_a_named_error_and_reset_starts_over() {
 }
 
 #[test]
-async fn a_stored_link_to_another_host_is_not_asked() {
+async fn a_stored_link_to_another_host_is_not_requested() {
     let world = World::new().await;
     let account = fresh("a");
     let client = client(&world, &account).await;
@@ -142,10 +141,10 @@ async fn a_database_of_a_newer_version_is_a_named_error() {
 }
 
 #[test]
-async fn an_older_version_held_by_another_tab_is_a_named_error() {
+async fn an_upgrade_that_another_tab_blocks_is_a_named_error() {
     let world = World::new().await;
     let account = fresh("a");
-    // A database of an earlier form, held by a connection that does not let go.
+    // A database of an earlier version, with a connection that stays open.
     let held = held(&account, Some(1)).await;
     replace_open("return real(name, version && version + 1)");
     let refused = try_open(&world, &account, &[]).await.map(drop);
@@ -170,7 +169,7 @@ async fn a_database_deleted_by_another_tab_closes_the_client() {
 }
 
 #[test]
-async fn a_full_disk_is_a_named_error_and_the_last_page_stands() {
+async fn a_full_disk_is_a_named_error_and_the_last_page_stays() {
     let world = World::new().await;
     let client = client(&world, &fresh("a")).await;
     let query = contacts(&client);
@@ -218,13 +217,13 @@ async fn a_browser_that_refuses_indexed_db_is_a_named_error() {
 }
 
 #[test]
-async fn an_upgrade_keeps_what_is_there() {
+async fn an_upgrade_keeps_the_data() {
     let world = World::new().await;
     let account = fresh("a");
     let first = client(&world, &account).await;
     sync(&contacts(&first)).await.unwrap();
     settled(first.close()).await.unwrap();
-    // As a later version of the package would open it.
+    // Opens it like a later version of the package.
     replace_open("return real(name, version && version + 1)");
     let second = try_open(&world, &account, &[]).await;
     restore_open();
@@ -237,7 +236,7 @@ async fn an_upgrade_keeps_what_is_there() {
 }
 
 #[test]
-async fn forget_says_so_when_something_keeps_the_database_open() {
+async fn forget_rejects_if_another_connection_keeps_the_database_open() {
     let world = World::new().await;
     let account = fresh("a");
     let client = client(&world, &account).await;
@@ -249,7 +248,7 @@ async fn forget_says_so_when_something_keeps_the_database_open() {
 }
 
 #[test]
-async fn a_query_that_nobody_used_for_thirty_days_is_purged_at_the_next_opening() {
+async fn a_query_that_was_not_used_for_thirty_days_is_deleted_at_the_next_opening() {
     let world = World::new().await;
     let account = fresh("a");
     let prefix = format!("{account} | ");

@@ -1,4 +1,4 @@
-//! Clients, queries and rounds as the facade makes them, on the wasm's own exports.
+//! Makes clients, queries and rounds from the exports of the wasm, like the facade.
 
 use std::cell::Cell;
 use std::ops::Deref;
@@ -28,38 +28,38 @@ extern "C" {
     fn round_host(on_status: &Function) -> RoundHost;
 }
 
-/// Runs a few statements of JavaScript, and gives what they return.
+/// Runs statements of JavaScript and returns their result.
 pub fn run(source: &str) -> JsValue {
     js(source, &JsValue::UNDEFINED)
 }
 
-/// The same with a value, `a`.
+/// Like [`run`], with a value `a`.
 pub fn js(source: &str, a: &JsValue) -> JsValue {
     js_of_two(source, a, &JsValue::UNDEFINED)
 }
 
-/// The same with two values, `a` and `b`.
+/// Like [`run`], with two values `a` and `b`.
 pub fn js_of_two(source: &str, a: &JsValue, b: &JsValue) -> JsValue {
     evaluate(source, a, b).unwrap_or_else(|error| panic!("{source}: {error:?}"))
 }
 
-/// The same with a value for statements that await. `done` awaits a request of IndexedDB.
+/// Like [`js`], for statements that await. `done` awaits a request of IndexedDB.
 pub async fn js_await(source: &str, a: &JsValue) -> JsValue {
     evaluate_async(source, a).await.unwrap_or_else(|error| panic!("{source}: {error:?}"))
 }
 
-/// A JavaScript value of a JSON one.
+/// Converts JSON to a JavaScript value.
 pub fn to_js(value: &Value) -> JsValue {
     JSON::parse(&value.to_string()).unwrap()
 }
 
-/// A JSON value of a JavaScript one.
+/// Converts a JavaScript value to JSON.
 pub fn from_js(value: &JsValue) -> Value {
     let text = JSON::stringify(value).ok().and_then(|text| text.as_string());
     text.map_or(Value::Null, |text| serde_json::from_str(&text).unwrap())
 }
 
-/// Polls a state until it holds. After 20 seconds the test fails with the state's name.
+/// Polls until `holds` returns true. Fails after 20 seconds with the name of the state.
 pub async fn until(name: &str, holds: impl AsyncFn() -> bool) {
     let end = js_sys::Date::now() + 20_000.0;
     while !holds().await {
@@ -68,12 +68,12 @@ pub async fn until(name: &str, holds: impl AsyncFn() -> bool) {
     }
 }
 
-/// A name that no other test, and no earlier run, has used.
+/// A name that no other test and no earlier run uses.
 pub fn fresh(name: &str) -> String {
     format!("{name} {}", js_sys::Math::random())
 }
 
-/// The error that something was refused with.
+/// An error of the package.
 #[derive(Debug)]
 pub struct Refused(pub JsValue);
 
@@ -94,43 +94,43 @@ impl Refused {
     }
 }
 
-/// Awaits a promise of the wasm's.
+/// Awaits a promise of the wasm.
 pub async fn settled(promise: Promise) -> Result<JsValue, Refused> {
     JsFuture::from(promise).await.map_err(Refused)
 }
 
-/// A client as the facade makes it.
+/// A client, made like the facade does.
 pub struct Client {
     wasm: client::Client,
     ending: AbortController,
 }
 
 impl Client {
-    /// A query, or why it is refused.
+    /// Makes a query.
     pub fn query(&self, call: &str, path: JsValue, options: JsValue) -> Result<Query, Refused> {
         let wasm = self.wasm.query(call, path, options).map_err(Refused)?;
         Ok(Query { wasm, ending: self.ending.signal() })
     }
 
-    /// Ends what runs and closes the store.
+    /// Ends the rounds and closes the store.
     pub fn close(&self) -> Promise {
         end(&self.ending);
         self.wasm.close()
     }
 
-    /// Ends what runs and wipes what is stored of the account.
+    /// Ends the rounds and deletes the data of the account.
     pub fn forget(&self) -> Promise {
         end(&self.ending);
         self.wasm.forget()
     }
 }
 
-/// Stops all rounds of a client, as the facade does.
+/// Stops all rounds of a client, like the facade.
 fn end(ending: &AbortController) {
     ending.abort_with_reason(&make_error("this client is closed", &to_js(&json!({"code": "closed"}))));
 }
 
-/// A query as the facade makes it.
+/// A query, made like the facade does.
 pub struct Query {
     wasm: client::Query,
     ending: AbortSignal,
@@ -144,7 +144,7 @@ impl Deref for Query {
 }
 
 impl Query {
-    /// A round that nobody has asked for a page. `on_status` is called with each status.
+    /// A round before its first page. Calls `on_status` with each status.
     pub fn round(
         &self,
         options: JsValue,
@@ -161,12 +161,12 @@ impl Query {
     }
 }
 
-/// A round as the facade makes it. Dropping it leaves it.
+/// A round, made like the facade does. Dropping it ends the round.
 pub struct Round {
     handle: client::RoundHandle,
     stop: AbortController,
     on_status: Function,
-    /// How many pages [`next`] has returned.
+    /// The number of pages that [`next`] has returned.
     delivered: Cell<u32>,
 }
 
@@ -192,8 +192,8 @@ impl Drop for Round {
     }
 }
 
-/// `openDelta()` with these options, and some standard ones: a delegated token, the world's
-/// endpoint and connection, quick retries.
+/// Opens a client with these options and defaults: a delegated token, the endpoint and connection
+/// of the world, short back-offs.
 pub async fn try_open(world: &World, account: &str, more: &[(&str, JsValue)]) -> Result<Client, Refused> {
     let token = Function::new_no_args(&format!("return '{}'", world.delegated)).into();
     let standard =
@@ -202,7 +202,7 @@ pub async fn try_open(world: &World, account: &str, more: &[(&str, JsValue)]) ->
     try_open_at(&world.root, account, &all).await
 }
 
-/// `openDelta()` with these options.
+/// Opens a client of an endpoint with these options.
 pub async fn try_open_at(root: &str, account: &str, more: &[(&str, JsValue)]) -> Result<Client, Refused> {
     let options = Object::new();
     let set = |name: &str, value: JsValue| Reflect::set(&options, &name.into(), &value).unwrap();
@@ -224,7 +224,7 @@ pub async fn try_open_at(root: &str, account: &str, more: &[(&str, JsValue)]) ->
     Ok(Client { wasm, ending })
 }
 
-/// The same, where nothing goes wrong.
+/// Opens a client with the default options.
 pub async fn client(world: &World, account: &str) -> Client {
     try_open(world, account, &[]).await.unwrap()
 }
@@ -234,28 +234,28 @@ pub fn query(client: &Client, call: &str, options: Value) -> Query {
     client.query(call, JsValue::UNDEFINED, to_js(&options)).unwrap()
 }
 
-/// The organizational contacts.
+/// Makes a query of the contacts of the organization.
 pub fn contacts(client: &Client) -> Query {
     query(client, "orgContacts", json!({}))
 }
 
-/// `track()`.
+/// Makes a query by `track()`.
 pub fn track(client: &Client, path: &str, options: Value) -> Query {
     client.query("track", path.into(), to_js(&options)).unwrap()
 }
 
-/// The six weeks around the day of the worlds.
+/// The options of a calendar of six weeks around the day of the worlds.
 pub fn weeks() -> Value {
     json!({"start": "2026-11-01", "end": "2026-12-20"})
 }
 
-/// A round that nobody has asked for a page.
+/// A round before its first page.
 pub fn round_with(query: &Query, options: JsValue) -> Round {
     let on_status = run("const told = ({ phase }) => { told.phase = phase }; return told");
     query.round(options, &on_status.unchecked_into(), true).unwrap()
 }
 
-/// The same without options.
+/// A round without options before its first page.
 pub fn round(query: &Query) -> Round {
     round_with(query, JsValue::UNDEFINED)
 }
@@ -299,19 +299,19 @@ pub async fn reset(query: &Query) {
     settled(query.reset()).await.unwrap();
 }
 
-/// The mirror, by id.
+/// The items of the mirror, sorted by id.
 pub async fn all(query: &Query) -> Vec<Value> {
     let items = settled(query.all(false)).await.unwrap();
     sorted(from_js(&items).as_array().unwrap().clone())
 }
 
-/// How many items the mirror holds.
+/// The number of items of the mirror.
 pub async fn count(query: &Query) -> usize {
     let count = settled(query.count()).await.unwrap();
     from_js(&count).as_u64().unwrap().try_into().unwrap()
 }
 
-/// In the order of their ids.
+/// Sorts items by id.
 pub fn sorted(mut items: Vec<Value>) -> Vec<Value> {
     items.sort_by(|one, other| one["id"].as_str().cmp(&other["id"].as_str()));
     items

@@ -8,7 +8,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use crate::support::*;
 use crate::world::World;
 
-/// A token source in JavaScript; `a` is the world's token, `calls` counts on the function itself.
+/// A token source in JavaScript. `a` is the token of the world; the property `calls` counts.
 fn source(world: &World, body: &str) -> JsValue {
     let source = format!(
         "const source = async (request) => {{ source.calls.push(request); {body} }};
@@ -22,18 +22,18 @@ fn calls(source: &JsValue) -> Value {
 }
 
 #[test]
-async fn a_bare_text_is_asked_for_before_each_request_and_a_token_with_its_expiry_once() {
+async fn a_token_without_expiry_is_requested_each_time_and_one_with_expiry_once() {
     let world = World::new().await;
     for (body, expected) in [
         ("return a", 3),
         ("return { accessToken: a, expiresOn: new Date(Date.now() + 3600e3) }", 1),
         ("return { token: a, expiresOnTimestamp: Date.now() + 3600e3 }", 1),
         ("return { accessToken: a, expiresOn: null }", 3),
-        // Until its last fifth, where that is shorter than five minutes.
+        // Used until its last fifth, if that is shorter than five minutes.
         ("return { accessToken: a, expiresOn: new Date(Date.now() + 60e3) }", 1),
         ("return { accessToken: a, expiresOn: new Date(Date.now() + 100) }", 3),
     ] {
-        // Each answer takes longer than the shortest of these lives.
+        // Each answer takes longer than the shortest of these lifetimes.
         world.options(json!({"latency_ms": 120})).await;
         let source = source(&world, body);
         let client = try_open(&world, &fresh("a"), &[("token", source.clone())]).await.unwrap();
@@ -48,7 +48,7 @@ async fn a_bare_text_is_asked_for_before_each_request_and_a_token_with_its_expir
 }
 
 #[test]
-async fn anything_with_get_token_is_a_token_source() {
+async fn an_object_with_get_token_is_a_token_source() {
     let world = World::new().await;
     let credential = js(
         "return {
@@ -69,7 +69,7 @@ async fn anything_with_get_token_is_a_token_source() {
 }
 
 #[test]
-async fn a_refused_token_is_asked_for_once_more_and_a_second_refusal_is_final() {
+async fn a_refused_token_is_requested_once_more_and_a_second_refusal_is_final() {
     let world = World::new().await;
     let account = fresh("a");
     let fickle = source(

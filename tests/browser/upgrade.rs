@@ -1,4 +1,4 @@
-//! Goes on with databases that the published package 0.1.0 wrote, and ends where it ended itself.
+//! Continues the rounds of databases that the published package 0.1.0 wrote, with the same results.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -13,15 +13,15 @@ use crate::fixtures::FIXTURES;
 use crate::support::*;
 use crate::world::{give, request};
 
-/// A database of 0.1.0 in this browser, as if it had been left just now.
+/// A database of 0.1.0 in this browser, with times as if it was written just now.
 struct Left {
     fixture: Value,
-    /// When it was written, later by this many milliseconds.
+    /// The milliseconds by which its times were moved.
     shift: f64,
     account: String,
     client: Client,
     query: Query,
-    /// What was asked for: the URL, the Prefer header, and when.
+    /// The requests: URL, Prefer header and time.
     asked: Rc<RefCell<Vec<(Value, Value, f64)>>>,
 }
 
@@ -67,7 +67,7 @@ impl Left {
         record(&self.fixture["database"]["stores"]["state"], &self.query)
     }
 
-    /// What the mirror holds, as the fixture has it.
+    /// The mirror in the form of the fixture.
     async fn read(&self) -> Value {
         if !self.query.has_mirror() {
             return Value::Null;
@@ -79,7 +79,7 @@ impl Left {
         })
     }
 
-    /// Runs the round that is left: it must do what 0.1.0 did.
+    /// Runs the interrupted round and compares it with that of 0.1.0.
     async fn go_on(self) -> Value {
         assert_eq!(self.read().await, self.fixture["before"], "the mirror is readable before any request");
         let round = round(&self.query);
@@ -108,13 +108,13 @@ impl Left {
     }
 }
 
-/// The record of a query among the states of a database.
+/// The record of a query in the object store of a database.
 fn record<'a>(states: &'a Value, query: &Query) -> &'a Value {
     let found = states.as_array().unwrap().iter().find(|state| state[0] == query.key());
     &found.unwrap_or_else(|| panic!("no state under {}", query.key()))[1]
 }
 
-/// A record without what differs from run to run.
+/// A record without the values that differ between runs.
 fn timeless(record: &Value) -> Value {
     let mut record = record.clone();
     for (name, value) in record.as_object_mut().unwrap() {
@@ -125,7 +125,7 @@ fn timeless(record: &Value) -> Value {
     record
 }
 
-/// Makes all times of a database later.
+/// Moves all times of a database.
 fn move_times(stores: &mut Value, shift: f64) {
     let later = |time: &mut Value| *time = (time.as_f64().unwrap() + shift).into();
     for [_, state] in pairs(&mut stores["state"]) {
@@ -147,7 +147,7 @@ fn pairs(entries: &mut Value) -> impl Iterator<Item = &mut [Value; 2]> {
         .map(|entry| entry.as_array_mut().unwrap().as_mut_slice().try_into().unwrap())
 }
 
-/// An `options.fetch` that gives the answers that 0.1.0 got, and writes down what it was asked for.
+/// A `fetch` that returns the answers that 0.1.0 got, and records the requests.
 fn answers(fixture: &Value, asked: Rc<RefCell<Vec<(Value, Value, f64)>>>) -> JsValue {
     let answers = fixture["requests"].as_array().unwrap().clone();
     let fetch = move |url: String, init: JsValue| {
@@ -162,13 +162,13 @@ fn answers(fixture: &Value, asked: Rc<RefCell<Vec<(Value, Value, f64)>>>) -> JsV
     Closure::<dyn Fn(String, JsValue) -> Promise>::new(fetch).into_js_value()
 }
 
-/// The next request is the stored link, byte for byte.
+/// Checks that the next request is the stored link, byte for byte.
 fn asks_for_the_stored_link(left: &Left) {
     assert_eq!(left.fixture["requests"][0]["url"], left.record()["link"]);
 }
 
 #[test]
-async fn a_calendar_in_the_middle_of_its_first_round_goes_on_at_its_next_link() {
+async fn a_calendar_during_its_first_round_continues_at_its_next_link() {
     let left = Left::load("events-paging").await;
     let record = left.record();
     assert_eq!(record["phase"], "paging");
@@ -184,7 +184,7 @@ async fn a_calendar_in_the_middle_of_its_first_round_goes_on_at_its_next_link() 
 }
 
 #[test]
-async fn contacts_that_were_complete_go_on_at_their_delta_link() {
+async fn complete_contacts_continue_at_their_delta_link() {
     let left = Left::load("contacts-idle").await;
     assert_eq!(left.record()["phase"], "idle");
     asks_for_the_stored_link(&left);
@@ -193,7 +193,7 @@ async fn contacts_that_were_complete_go_on_at_their_delta_link() {
 }
 
 #[test]
-async fn contacts_whose_ghosts_were_to_be_removed_lose_them_without_a_request() {
+async fn contacts_before_the_sweep_lose_their_ghosts_without_a_request() {
     let left = Left::load("contacts-sweeping").await;
     assert_eq!(left.record()["phase"], "sweeping");
     let report = left.go_on().await;
@@ -201,7 +201,7 @@ async fn contacts_whose_ghosts_were_to_be_removed_lose_them_without_a_request() 
 }
 
 #[test]
-async fn a_feed_of_recordings_goes_on_at_its_delta_link() {
+async fn a_feed_of_recordings_continues_at_its_delta_link() {
     let left = Left::load("recordings-feed").await;
     assert!(!left.query.has_mirror());
     asks_for_the_stored_link(&left);
@@ -210,7 +210,7 @@ async fn a_feed_of_recordings_goes_on_at_its_delta_link() {
 }
 
 #[test]
-async fn users_who_were_throttled_are_not_asked_for_before_the_stored_time() {
+async fn throttled_users_are_not_requested_before_the_stored_time() {
     let left = Left::load("users-throttled").await;
     asks_for_the_stored_link(&left);
     let states = left.fixture["database"]["stores"]["state"].as_array().unwrap();

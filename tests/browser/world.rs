@@ -1,5 +1,5 @@
-//! Worlds of the fake Graph. One answers from its core in this wasm, by `options.fetch`; one is a
-//! server's. Both speak the control API of `tests/fake-graph/README.md`.
+//! Worlds of the fake Graph: in this wasm, which answer by `options.fetch`, or on a server. Both
+//! have the control API of `tests/fake-graph/README.md`.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -20,21 +20,21 @@ extern "C" {
     fn respond(how: &JsValue, body: &Uint8Array, signal: &AbortSignal) -> Promise;
 }
 
-/// Where the core in this wasm seems to be.
+/// The origin of the worlds in this wasm.
 const ORIGIN: &str = "https://graph.contoso.example";
 
-/// One world.
+/// A world.
 pub struct World {
     graph: Graph,
-    /// Where its control API is, below the origin.
+    /// The path of its control API.
     pub path: String,
     /// The endpoint.
     pub root: String,
-    /// A token of the user.
+    /// A delegated token.
     pub delegated: String,
-    /// A token of an app.
+    /// An app-only token.
     pub app: String,
-    /// The user's id.
+    /// The id of the user.
     pub user: String,
 }
 
@@ -43,14 +43,14 @@ enum Graph {
     Server(&'static str),
 }
 
-/// The core, and the URLs of other hosts that it was asked for.
+/// The core, and the requested URLs of other hosts.
 struct Core {
     server: RefCell<Server>,
     foreign: RefCell<Vec<String>>,
 }
 
 impl World {
-    /// A world with some items of each collection.
+    /// Makes a world with some items of each collection.
     pub async fn new() -> Self {
         let items = json!({
             "events": 40, "contacts": 30, "recordings": 12, "users": 12, "drive": 12,
@@ -59,7 +59,7 @@ impl World {
         Self::with(json!({"populate": items})).await
     }
 
-    /// A world with these settings.
+    /// Makes a world with these settings.
     pub async fn with(settings: Value) -> Self {
         let core = || Core { server: RefCell::new(Server::new(1, ORIGIN)), foreign: RefCell::default() };
         let graph = crate::SERVER.map_or_else(|| Graph::Core(Rc::new(core())), Graph::Server);
@@ -80,7 +80,7 @@ impl World {
         self.root.split("/w/").next().unwrap()
     }
 
-    /// The `options.fetch` that reaches it; undefined for the host's own.
+    /// The `fetch` option for this world; undefined for a server.
     pub fn fetch(&self) -> JsValue {
         match &self.graph {
             Graph::Core(core) => {
@@ -92,7 +92,7 @@ impl World {
         }
     }
 
-    /// A caller's own `fetch`: `source` returns it, and has as `a` the one that reaches the world.
+    /// A `fetch` that `source` returns; `a` is that of the world.
     pub fn wrapped_fetch(&self, source: &str) -> JsValue {
         let fetch = self.fetch();
         if fetch.is_undefined() {
@@ -102,7 +102,7 @@ impl World {
         }
     }
 
-    /// The URLs of other hosts that were asked for. A server does not see them: there are none.
+    /// The requested URLs of other hosts. Empty for a server, which does not get them.
     pub fn foreign(&self) -> Vec<String> {
         match &self.graph {
             Graph::Core(core) => core.foreign.borrow().clone(),
@@ -110,17 +110,17 @@ impl World {
         }
     }
 
-    /// A call of the control API.
+    /// Calls the control API.
     pub async fn control(&self, method: &str, what: &str, body: &Value) -> Value {
         self.graph.control(method, &format!("{}/{what}", self.path), body).await
     }
 
-    /// A call of the control API with a body.
+    /// Calls the control API by POST.
     pub async fn post(&self, what: &str, body: Value) -> Value {
         self.control("POST", what, &body).await
     }
 
-    /// One edit.
+    /// Makes an edit.
     pub async fn edit(&self, edit: Value) -> Value {
         self.post("edits", json!([edit])).await["ids"][0].clone()
     }
@@ -130,24 +130,24 @@ impl World {
         self.control("PATCH", "options", &changes).await;
     }
 
-    /// Adds one rule for a fault.
+    /// Adds a fault rule.
     pub async fn fault(&self, rule: Value) {
         self.post("faults", json!([rule])).await;
     }
 
-    /// What a collection holds, by id.
+    /// The items of a table, sorted by id.
     pub async fn table(&self, collection: &str, query: &str) -> Vec<Value> {
         let table = self.control("GET", &format!("tables/{collection}{query}"), &Value::Null).await;
         sorted(table.as_array().unwrap().clone())
     }
 
-    /// The requests that Graph saw, without preflights.
+    /// The requests to Graph, without preflights.
     pub async fn log(&self) -> Vec<Value> {
         let log = self.control("GET", "log", &Value::Null).await;
         log.as_array().unwrap().iter().filter(|entry| entry["kind"] != "preflight").cloned().collect()
     }
 
-    /// Empties the log.
+    /// Clears the log.
     pub async fn clear_log(&self) {
         self.control("DELETE", "log", &Value::Null).await;
     }
@@ -158,9 +158,8 @@ impl World {
         until(fault, async || acted().await >= Some(count)).await;
     }
 
-    /// A barrier for tests of absence: a whole round of another client in another world, one
-    /// request after the other. What a client under test was ready to send when this began has
-    /// reached its world's log when this ends.
+    /// Waits for a whole round of another client in another world. After it, a test can assert that
+    /// a client sent nothing: a request that was ready when this began is in the log when it ends.
     pub async fn others_are_done() {
         let other = Self::new().await;
         sync(&contacts(&client(&other, &fresh("barrier")).await)).await.unwrap();
@@ -206,7 +205,7 @@ impl Core {
     }
 }
 
-/// The request that `fetch` was called for.
+/// Converts the arguments of `fetch` to a request.
 pub fn request(path: &str, init: &JsValue) -> Request {
     let headers = from_js(&js("return [...a.headers]", init));
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -214,7 +213,7 @@ pub fn request(path: &str, init: &JsValue) -> Request {
     Request { method: "GET".into(), url: path.into(), headers, body: Vec::new() }
 }
 
-/// An answer as `fetch` gives it.
+/// Converts an answer to the promise of `fetch`.
 pub fn give(answer: &Response, init: &JsValue) -> Promise {
     let how = json!({
         "status": answer.status, "headers": answer.headers, "delay": answer.delay_ms, "cut": answer.cut_after,

@@ -275,7 +275,7 @@ test("a link cannot make the page send a token to another origin", async () => {
   assert.ok(!elsewhere.includes("collector.example"));
 });
 
-test("a round that needs the user waits behind a banner, and goes on after the sign-in", async () => {
+test("a round that needs a sign-in waits with a banner, and continues after it", async () => {
   const world = await World.make(fake.origin);
   const page = await open(await fresh({ viewport: { width: 1440, height: 900 } }), world, {}, "contacts");
   await page.getByRole("button", { name: "Ask for a sign-in" }).click();

@@ -1,11 +1,11 @@
-// What the packed package must do in every engine. A check is a list of steps; each runs in a page
-// of its own: a fresh one, the same one after a reload, or another tab.
+// The checks for the packed package in every engine. A check is a list of steps. Each step runs in
+// a new page, in the same page after a reload, or in another tab.
 
 const POPULATE = { contacts: 30, events: 20, around: "2026-11-21T00:00:00Z" };
 const WEEKS = { start: "2026-11-01", end: "2026-12-20" };
 const CLAIMS = '{"access_token":{"nbf":{"essential":true,"value":"1700000000"}}}';
 
-/** The options of each check's world. */
+/** The options of the world of each check. */
 export const populate = POPULATE;
 
 function equal(got, expected, what = "") {
@@ -78,7 +78,7 @@ const done = (request) =>
   });
 const names = async () => (await indexedDB.databases()).map(({ name }) => name);
 
-/** A step in a fresh page, in the same page after a reload, or in another tab. */
+/** A step in a new page, in the same page after a reload, or in another tab. */
 const fresh = (run) => ({ run });
 const reloaded = (run) => ({ run, where: "reloaded" });
 const inOtherTab = (run) => ({ run, where: "other tab" });
@@ -143,10 +143,10 @@ export const checks = {
     reloaded(async ({ world }) => {
       const client = await open(world);
       const contacts = client.orgContacts();
-      equal(await contacts.count(), 10, "the page before is kept");
+      equal(await contacts.count(), 10, "the page before stays");
       const { outcome, resumed, pages } = await contacts.sync();
       equal({ outcome, resumed, pages }, { outcome: "complete", resumed: true, pages: 2 });
-      equal(await kinds(world), ["initial", "next", "next", "next"], "no page before it is asked for again");
+      equal(await kinds(world), ["initial", "next", "next", "next"], "no earlier page is requested again");
       await isServers(contacts, world);
       await client.close();
     }),
@@ -201,7 +201,7 @@ export const checks = {
       equal(sorted(window.heard), sorted(named));
     }),
   ],
-  "a second tab waits for the round of the first, and goes on from what that has stored": [
+  "a second tab waits for the round of the first, and continues from its stored link": [
     fresh(async ({ world }) => {
       const client = await open(world);
       window.pages = client.orgContacts().round()[Symbol.asyncIterator]();
@@ -213,7 +213,7 @@ export const checks = {
       window.syncing = contacts.sync();
       window.contacts = contacts;
       await phase(contacts, "following");
-      equal((await kinds(world)).length, 2, "whoever waits asks for nothing");
+      equal((await kinds(world)).length, 2, "a tab that waits sends no request");
     }),
     inFirstTab(() => window.pages.return().then(() => {})),
     inOtherTab(async ({ world }) => {
@@ -222,7 +222,7 @@ export const checks = {
       await isServers(window.contacts, world);
     }),
   ],
-  "an abort ends a round with its reason, and the next one goes on": [
+  "an abort ends a round with its reason, and the next one continues": [
     fresh(async ({ world }) => {
       await fault(world, { kind: "next" }, "hang");
       const client = await open(world);
@@ -333,7 +333,7 @@ export const checks = {
       );
     }),
   ],
-  "forget() deletes the database, and a client after it begins anew": [
+  "forget() deletes the database, and a later client starts with a first round": [
     fresh(async ({ world }) => {
       const client = await open(world);
       await client.orgContacts().sync();
@@ -378,7 +378,7 @@ export const checks = {
     fresh(async ({ world }) => {
       const client = await open(world);
       await client.orgContacts().sync();
-      // What a host's own function throws goes through the wasm, like a defect of its own.
+      // An exception of a function of the host passes through the wasm, like a trap.
       const { random } = Math;
       Math.random = () => {
         throw new Error("this host is broken");

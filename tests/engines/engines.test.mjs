@@ -1,5 +1,5 @@
-// The packed package in one engine, which the variable ENGINE names: the checks of checks.js in
-// real tabs.
+// Runs the checks of checks.js with the packed package in tabs of the engine in the variable
+// ENGINE.
 import assert from "node:assert/strict";
 import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -16,7 +16,7 @@ const engine = Object.values(engines).find(({ name }) => name === (process.env.E
 let folder;
 let fake;
 let session;
-/** The first tab, and another one if a check has opened it. */
+/** The first tab, and another one if a check opens it. */
 let tabs;
 before(async () => {
   assert.ok(!engine.missing(), `${engine.name} is not installed`);
@@ -43,7 +43,7 @@ afterEach(async () => {
   await session.call("clean");
 });
 
-/** Where a step runs: the driver's tab is in front, at its page. */
+/** Selects the tab and the page of a step. */
 async function goTo({ where, query = "" }) {
   const url = `${fake.origin}/${query}`;
   if (where === "first tab") return session.select(tabs[0]);

@@ -13,15 +13,15 @@ after(() => fake.stop());
 const populate = { contacts: 30, events: 30, users: 10, around: "2026-11-21T00:00:00Z" };
 const weeks = { start: "2026-11-01", end: "2026-12-20" };
 
-test("an abort reaches the token call, the request, its body, every wait and the queue, with its reason untouched", async () => {
+test("an abort ends the token call, the request, its body, every wait and the queue, with its reason unchanged", async () => {
   const world = await fake.world({ populate });
   const never = () => new Promise(() => {});
   let tokenSignal;
   let fetchSignal;
-  // One for each request: who reads a body locks it.
+  // A new body for each request, because reading a body locks it.
   let arrived;
   const reached = () => (arrived.fire(), never());
-  // It is asked for more once its first piece has been read.
+  // The stream is pulled again after its first piece was read.
   const slow = () => {
     const pieces = ['{"value":['];
     const pull = (controller) =>
@@ -61,7 +61,7 @@ test("an abort reaches the token call, the request, its body, every wait and the
   assert.ok(tokenSignal.aborted && fetchSignal.aborted);
 });
 
-test("whoever leaves the queue of a mailbox makes room for the others", async () => {
+test("an abort in the queue of a mailbox lets the other queries proceed", async () => {
   const world = await fake.world({ populate });
   let hold = true;
   let requests = 0;
@@ -76,7 +76,7 @@ test("whoever leaves the queue of a mailbox makes room for the others", async ()
   await settled(fake);
   assert.equal(requests, 4, "the others wait");
   hold = false;
-  // Two who wait, and one who has a request under way.
+  // Two that wait, and one with a request in flight.
   for (const at of [5, 4, 0]) stops[at].abort("left");
   for (const at of [5, 4, 0]) await assert.rejects(rounds[at], (reason) => reason === "left");
   assert.equal((await client.events({ ...weeks, name: "late" }).sync()).outcome, "complete");
@@ -85,7 +85,7 @@ test("whoever leaves the queue of a mailbox makes room for the others", async ()
   await client.close();
 });
 
-test("an abort inside a callback leaves no rejection behind that nobody handles", async (t) => {
+test("an abort inside a callback leaves no unhandled rejection", async (t) => {
   const unhandled = [];
   const note = (reason) => unhandled.push(reason);
   process.on("unhandledRejection", note);
@@ -109,7 +109,7 @@ test("an abort inside a callback leaves no rejection behind that nobody handles"
   assert.deepEqual(unhandled, []);
 });
 
-test("a body is no longer read when nobody waits for it", async () => {
+test("an abort cancels the body", async () => {
   let reads = 0;
   let cancelled = false;
   const endless = new ReadableStream({

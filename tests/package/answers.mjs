@@ -1,9 +1,9 @@
-// Clients of a Graph that a function plays: for answers that the fake Graph does not give.
+// Clients whose requests a function answers, for answers that the fake Graph does not give.
 import { openDelta } from "deltalink";
 
 const ROOT = "https://graph.microsoft.com/v1.0";
 
-/** A page as Graph sends it. `next` and `delta` are paths of its links. */
+/** A page in the form of Graph. `next` and `delta` are the paths of its links. */
 export function page(items, { next, delta } = {}) {
   return Response.json({
     value: items,
@@ -12,7 +12,7 @@ export function page(items, { next, delta } = {}) {
   });
 }
 
-/** A page without a copy by JSON: its text is used as it is. */
+/** A page whose text is used unchanged, without a copy by JSON. */
 export function text(body) {
   return new Response(body, { headers: { "content-type": "application/json" } });
 }

@@ -1,4 +1,4 @@
-// App-only tokens, against an authority of our own on loopback.
+// App-only tokens, with an authority on loopback.
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { once } from "node:events";
@@ -11,7 +11,7 @@ import { event } from "../wait.mjs";
 let fake;
 let server;
 let authority;
-/** What was asked for, and how to answer. */
+/** The requests to the authority, and its next answers. */
 let requests;
 let answer;
 
@@ -46,7 +46,7 @@ const app = {
 };
 const start = (more) => ({ reason: "start", scopes: [SCOPE], ...more });
 
-test("a token is asked for by the client credentials grant, and kept until shortly before it ends", async (context) => {
+test("a token is requested by the client credentials grant and cached until shortly before it expires", async (context) => {
   context.mock.timers.enable({ apis: ["Date"], now: 1_795_000_000_000 });
   const token = clientCredentials({ ...app, authority });
   const first = await token(start());
@@ -68,7 +68,7 @@ test("a token is asked for by the client credentials grant, and kept until short
   assert.equal((await token(start())).accessToken, "token2");
 });
 
-test("many callers wait for one request, and one who leaves takes nothing away", async () => {
+test("many callers share one request, and an abort of one does not affect the others", async () => {
   const [asked, release] = [event(), event()];
   answer = () => (asked.fire(), release.fired);
   const token = clientCredentials({ ...app, authority });
@@ -90,7 +90,7 @@ test("many callers wait for one request, and one who leaves takes nothing away",
   assert.equal(requests.length, 1);
 });
 
-test("a refused token, and one that lacks claims, is not taken from what is kept", async () => {
+test("a refused token and one without the requested claims are not taken from the cache", async () => {
   const token = clientCredentials({ ...app, authority });
   await token(start());
   assert.equal((await token(start({ reason: "unauthorized" }))).accessToken, "token2");
@@ -100,7 +100,7 @@ test("a refused token, and one that lacks claims, is not taken from what is kept
   assert.equal((await token(start())).accessToken, "token2");
 });
 
-test("an assertion takes the place of the secret, asked anew for each token", async () => {
+test("an assertion replaces the secret and is requested for each token", async () => {
   let made = 0;
   const token = clientCredentials({
     tenant: app.tenant,
@@ -130,7 +130,7 @@ test("an assertion takes the place of the secret, asked anew for each token", as
   await assert.rejects(failing(start()), /no key/);
 });
 
-test("each cloud has its authority", async () => {
+test("each cloud uses its authority", async () => {
   const urls = [];
   const fetch = async (url) => {
     urls.push(new URL(url).host);
@@ -157,7 +157,7 @@ test("each cloud has its authority", async () => {
   });
 });
 
-test("what goes wrong is a named error without the secret", async () => {
+test("failures are named errors without the secret", async () => {
   const token = clientCredentials({ ...app, authority });
   const words = "AADSTS7000215: Invalid client secret provided.\r\nTrace ID: 1\r\nTimestamp: 2";
   answer = () => ({ status: 401, json: { error: "invalid_client", error_description: words } });
@@ -194,7 +194,7 @@ test("what goes wrong is a named error without the secret", async () => {
   assert.equal((await token(start())).accessToken, "t", "a failure is not kept");
 });
 
-test("options that make no sense are refused at once", () => {
+test("invalid options are refused at once", () => {
   for (const [options, message] of [
     [undefined, /options\.tenant of clientCredentials\(\) must be a non-empty string, got undefined/],
     [
@@ -214,7 +214,7 @@ test("options that make no sense are refused at once", () => {
   }
 });
 
-test("a client reads recordings with it, and needs no account", async () => {
+test("a client with an app-only token reads recordings and needs no account", async () => {
   const world = await fake.world({ populate: { recordings: 5 } });
   answer = () => ({ json: { access_token: world.tokens.app, expires_in: 3600 } });
   const client = await openDelta({
@@ -234,7 +234,7 @@ test("a client reads recordings with it, and needs no account", async () => {
   await client.close();
 });
 
-test("a redirect of the authority is not followed: the secret goes to nobody else", async () => {
+test("a redirect of the authority is not followed, so that the secret goes nowhere else", async () => {
   answer = () => ({ status: 307, headers: { location: `${authority}/elsewhere` }, json: {} });
   await assert.rejects(clientCredentials({ ...app, authority })(start()), {
     name: "DeltaError",
@@ -245,7 +245,7 @@ test("a redirect of the authority is not followed: the secret goes to nobody els
   assert.equal(requests.length, 1);
 });
 
-test("an authority that hangs once is asked again by those who come later", async () => {
+test("an authority that hangs once is requested again by later callers", async () => {
   let hangs = true;
   answer = () => (hangs ? new Promise(() => {}) : { json: { access_token: "token", expires_in: 3600 } });
   const token = clientCredentials({ ...app, authority, timeout: 100 });
@@ -255,7 +255,7 @@ test("an authority that hangs once is asked again by those who come later", asyn
   assert.equal(requests.length, 2);
 });
 
-test("an assertion that hangs once is asked for again by those who come later", async () => {
+test("an assertion that hangs once is requested again by later callers", async () => {
   let asked = 0;
   answer = () => ({ json: { access_token: "token", expires_in: 3600 } });
   const assertion = () => (asked++ ? "jwt" : new Promise(() => {}));
@@ -269,7 +269,7 @@ test("an assertion that hangs once is asked for again by those who come later", 
   assert.deepEqual([asked, requests.length], [2, 1]);
 });
 
-test("when to come back is told, in seconds or as a date", async () => {
+test("the error has the end of a throttle, from seconds or a date", async () => {
   for (const [header, least] of [
     ["30", 29_000],
     [new Date(Date.now() + 45_000).toUTCString(), 43_000],

@@ -1,4 +1,4 @@
-// No loop over the answers of a store, a token source or a fetch goes on without a bound.
+// Every loop over the answers of a store, a token source or a fetch is bounded.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import "fake-indexeddb/auto";
@@ -10,8 +10,7 @@ const done = () => page([{ id: "user 1" }], { delta: "/users/delta?$deltatoken=1
 const retry = { base: 1, cap: 2, maxWait: 10 };
 
 /**
- * A memory store of which the test replaces methods. After `most` calls it throws: an endless loop
- * ends.
+ * A memory store whose methods a test replaces. Throws after `most` calls, to end an endless loop.
  */
 function storeWith(methods, most = 1000) {
   const calls = { load: 0, rows: 0, commit: 0, scan: 0, clear: 0 };
@@ -19,7 +18,7 @@ function storeWith(methods, most = 1000) {
   const method =
     (name) =>
     async (...values) => {
-      if ((calls[name] += 1) > most) throw new Error(`${name}() is called for ever`);
+      if ((calls[name] += 1) > most) throw new Error(`${name}() is called without end`);
       return methods[name] ? methods[name](inner, ...values) : inner[name](...values);
     };
   return { calls, inner, ...Object.fromEntries(Object.keys(calls).map((name) => [name, method(name)])) };
@@ -27,7 +26,7 @@ function storeWith(methods, most = 1000) {
 
 const isThrottle = (key) => key.includes(" | not before | ");
 
-test("a store that keeps refusing the throttle record is asked twice, then the round ends", async () => {
+test("the round ends after a store has refused the throttle record twice", async () => {
   const store = storeWith({ commit: async () => false });
   const client = await clientOf(busy, { store, account: "alex", retry });
   await assert.rejects(client.track("/users/delta").sync(), { code: "throttled" });
@@ -35,7 +34,7 @@ test("a store that keeps refusing the throttle record is asked twice, then the r
   await client.close();
 });
 
-test("so is one that says each time that somebody else has written an earlier time", async () => {
+test("the round ends if the store reports an earlier throttle of another client each time", async () => {
   let revision = 0;
   const store = storeWith({
     load: async (inner, key) =>
@@ -48,7 +47,7 @@ test("so is one that says each time that somebody else has written an earlier ti
   await client.close();
 });
 
-test("a stored throttle record that cannot be read ends no round", async () => {
+test("an unreadable throttle record does not end a round", async () => {
   for (const stored of [
     { revision: 7, until: 1, at: 1 },
     { revision: {}, until: "soon" },
@@ -97,13 +96,13 @@ async function spoil(name) {
   database.close();
 }
 
-test("a store whose scan goes in circles is a named error in all(), count() and a sweep", async () => {
+test("a store whose scan() never ends is a named error in all(), count() and a sweep", async () => {
   const chunk = (from) =>
     Array.from({ length: 500 }, (_, at) => [
       `${from} ${String(at).padStart(3, "0")}`,
       { round: 1, item: { id: "x" } },
     ]);
-  // Never the id that it was given, and never further.
+  // Never returns the given id, and never gets further.
   const circles = async (inner, key, { after = "" }) => (after.startsWith("a") ? chunk("b") : chunk("a"));
   const broken = {
     code: "store",
@@ -129,7 +128,7 @@ test("a store whose scan goes in circles is a named error in all(), count() and 
   await other.close();
 });
 
-test("a mirror that changes at every reading is given up with conflict", async () => {
+test("reading a mirror that changes each time ends with conflict", async () => {
   let revision = 0;
   const store = storeWith({
     load: async () => ({ format: 1, phase: "fresh", revision: `0.${(revision += 1)}` }),
@@ -162,7 +161,7 @@ test("a token source that is always busy, and tokens that are always refused, en
   ]) {
     let calls = 0;
     const counted = (request) => {
-      assert.ok((calls += 1) < 100, "it is asked for ever");
+      assert.ok((calls += 1) < 100, "the source is called without end");
       return token(request);
     };
     const client = await clientOf(respond, { token: counted });
@@ -172,7 +171,7 @@ test("a token source that is always busy, and tokens that are always refused, en
   }
 });
 
-test("a Graph that redirects its links, or throttles without a time, for ever ends the round", async () => {
+test("the round ends if Graph always redirects its links or throttles without a time", async () => {
   for (const [respond, code] of [
     [() => new Response("", { status: 429 }), "throttled"],
     [() => new Response("", { status: 429, headers: { "Retry-After": "0" } }), "throttled"],

@@ -1,4 +1,4 @@
-// `on("change")`: what was committed, told in this page and in others.
+// `on("change")`: listeners get what was committed, in this page and in others.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { openDelta } from "deltalink";
@@ -38,7 +38,7 @@ function ears() {
   return { calls, listener, next };
 }
 
-test("each commit is told once, in order, with what differs and what was there before", async () => {
+test("listeners get each commit once, in order, with the differences and the previous items", async () => {
   const world = await fake.world({ populate });
   const client = await open(world);
   const contacts = client.orgContacts();
@@ -82,7 +82,7 @@ test("each commit is told once, in order, with what differs and what was there b
   await client.close();
 });
 
-test("what does not differ is not told, and nothing to say is no call", async () => {
+test("listeners get only differences, and no call without one", async () => {
   const world = await fake.world({ populate });
   const client = await open(world);
   const contacts = client.orgContacts();
@@ -135,7 +135,7 @@ test("the next page waits for the listeners", async () => {
   await client.close();
 });
 
-test("an acknowledgement is done at the commit, whatever its listeners do", async () => {
+test("ack() resolves at the commit, whatever the listeners do", async () => {
   const world = await fake.world({ populate });
   const client = await open(world);
   const contacts = client.orgContacts();
@@ -163,7 +163,7 @@ test("an abort or a close ends the wait for a listener that hangs", async () => 
   stop.abort("enough");
   await assert.rejects(syncing, (reason) => reason === "enough");
   assert.equal(await contacts.count(), 10, "what was committed stays");
-  // It does not wait for the listener that hangs: that may wait for it.
+  // Does not wait for the listener that hangs, which may itself wait for this.
   assert.equal((await contacts.sync()).outcome, "complete");
   await client.close();
   const closing = await open(world);
@@ -178,7 +178,7 @@ test("an abort or a close ends the wait for a listener that hangs", async () => 
   await assert.rejects(waiting, { code: "closed" });
 });
 
-test("a change listener that throws is reported and harms nothing", async (context) => {
+test("a change listener that throws is reported and has no other effect", async (context) => {
   const world = await fake.world({ populate });
   const client = await open(world);
   const contacts = client.orgContacts();
@@ -200,7 +200,7 @@ test("a change listener that throws is reported and harms nothing", async (conte
   await client.close();
 });
 
-test("an unsubscribed listener hears nothing more, the same function twice is two listeners, and queries of one key share them", async () => {
+test("an unsubscribed listener gets no more calls, the same function twice is two listeners, and queries of one key share them", async () => {
   const world = await fake.world({ populate });
   const client = await open(world);
   const { calls, listener } = ears();
@@ -220,7 +220,7 @@ test("an unsubscribed listener hears nothing more, the same function twice is tw
   await client.close();
 });
 
-test("a listener gets what was stored, not what the consumer of the page made of it, and can't change the mirror", async () => {
+test("a listener gets the stored items, not those that the consumer has changed, and cannot change the mirror", async () => {
   const world = await fake.world({ populate });
   const client = await open(world);
   const contacts = client.orgContacts();
@@ -244,7 +244,7 @@ test("a listener gets what was stored, not what the consumer of the page made of
   await client.close();
 });
 
-test("a listener that came after the delivery and before the commit hears of it", async () => {
+test("a listener that is added between the delivery and the commit gets the commit", async () => {
   const world = await fake.world({ populate });
   const client = await open(world);
   const contacts = client.orgContacts();
@@ -258,7 +258,7 @@ test("a listener that came after the delivery and before the commit hears of it"
   await client.close();
 });
 
-test("on takes change and a function, and a feed has none", async () => {
+test("on() accepts only change and a function, and a feed has no on()", async () => {
   const world = await fake.world({ populate });
   const client = await open(world);
   const contacts = client.orgContacts();
@@ -288,7 +288,7 @@ function tabs(world) {
   return { tab };
 }
 
-test("another tab's commits are told as remote, in order, with the items of the store", async () => {
+test("commits of another tab are remote, in order, with the items of the store", async () => {
   const world = await fake.world({ populate });
   const { tab } = tabs(world);
   const [here, there] = [await tab(), await tab()];
@@ -311,11 +311,11 @@ test("another tab's commits are told as remote, in order, with the items of the 
     changes: [{ type: "remove", id: removed.id, reason: "deleted" }],
     info: { kind: "incremental", generation: 1, index: 0, last: true, remote: true },
   });
-  // What one's own round commits is not remote, and is not heard twice.
+  // Commits of this client are not remote, and are not repeated.
   await world.edits({ collection: "contacts", op: "add" });
   await here.orgContacts().sync();
   assert.equal((await next()).info.remote, false);
-  // An echo of it would come before what the other tab commits later.
+  // A repetition would arrive before the next commit of the other tab.
   const { ids } = await world.edits({ collection: "contacts", op: "add" });
   await there.orgContacts().sync();
   const after = await next();
@@ -325,14 +325,14 @@ test("another tab's commits are told as remote, in order, with the items of the 
   await there.close();
 });
 
-test("a row that is gone by the time it is read is left out, and its removal follows", async () => {
+test("a row that was removed before it is read is omitted, and its removal follows", async () => {
   const world = await fake.world({ populate: { contacts: 5 } });
   const { tab } = tabs(world);
   const [here, there] = [await tab(), await tab()];
   const { next, listener } = ears();
   here.orgContacts().on("change", listener);
   const gone = (await world.table("contacts"))[2].id;
-  // As if the other tab had committed a removal before this one reads.
+  // Simulates that the other tab commits a removal before this one reads.
   const { get } = IDBObjectStore.prototype;
   IDBObjectStore.prototype.get = function (key) {
     return get.call(this, key[1] === gone ? ["nobody", gone] : key);
@@ -350,7 +350,7 @@ test("a row that is gone by the time it is read is left out, and its removal fol
   await there.close();
 });
 
-test("no channel is opened for a store in memory or of one's own, and none is left open", async () => {
+test("a store in memory or of the caller opens no channel, and all others are closed", async () => {
   const world = await fake.world({ populate });
   const channels = [];
   const Real = globalThis.BroadcastChannel;
@@ -400,7 +400,7 @@ test("no channel is opened for a store in memory or of one's own, and none is le
   }
 });
 
-test("whatever else comes over the channel does no harm", async (context) => {
+test("other messages on the channel have no effect", async (context) => {
   context.mock.method(console, "error", () => {});
   const world = await fake.world({ populate });
   const { tab } = tabs(world);

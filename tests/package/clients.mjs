@@ -1,10 +1,10 @@
-// What fifty clients cost in one process, each with a round done: node --expose-gc clients.mjs
+// Measures fifty clients in one process, each after a round: node --expose-gc clients.mjs
 import { clientOf, page } from "./answers.mjs";
 
 const COUNT = 50;
 const respond = () => page([{ id: "user 1" }], { delta: "/users/delta?$deltatoken=1" });
 
-/** Bytes by kind, after a garbage collection. */
+/** The bytes in use by kind, after a garbage collection. */
 function memory() {
   globalThis.gc();
   const { rss, external, arrayBuffers } = process.memoryUsage();

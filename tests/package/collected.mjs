@@ -1,4 +1,5 @@
-// What a client keeps of queries that nobody holds: node --expose-gc collected.mjs
+// Checks which queries a client keeps although no one references them: node --expose-gc
+// collected.mjs
 import { clientOf, page, week } from "./answers.mjs";
 import { turn, until } from "../wait.mjs";
 
@@ -12,7 +13,7 @@ const respond = () =>
 const client = await clientOf(respond, { token });
 const named = (name) => client.events({ ...week, name });
 
-/** Collects garbage until `holds()`, or for many times. */
+/** Collects garbage until `holds()` returns true, or many times. */
 async function collected(holds) {
   for (let times = 0; times < 30 && !holds(); times++) {
     await turn();
@@ -22,7 +23,7 @@ async function collected(holds) {
 }
 const alive = (references) => references.filter((reference) => reference.deref()).length;
 
-// A sync that waits for the user: resume() goes on with it, though nobody holds its query.
+// A sync that waits for the user. resume() continues it although its query is not referenced.
 await named("waits for a sign-in")
   .sync()
   .catch(() => {});
@@ -33,7 +34,7 @@ client.resume();
 await until(() => waiting.deref()?.status.get().lastSyncedAt !== undefined);
 const resumed = waiting.deref().status.get().phase;
 
-/** Listens to a window, syncs it and leaves it. */
+/** Adds and removes a listener of a window, with a sync between. */
 async function visit(name) {
   const query = named(name);
   const stop = query.on("change", () => {});
@@ -45,7 +46,7 @@ async function visit(name) {
 const references = [];
 for (let at = 0; at < 50; at++) references.push(await visit(`window ${at}`));
 
-// Somebody listens, or subscribes, and holds nothing but that.
+// Only a listener or a subscription remains.
 const listener = [];
 named("listened to").on("change", (changes) => void listener.push(...changes.map(({ id }) => id)));
 const statuses = [];
@@ -60,7 +61,7 @@ await collected(() => alive(references) === 0);
 await sync("listened to");
 await sync("subscribed to");
 subscriptions.pop()();
-// Node keeps the last promise that settled for a while: it is not to be one of that query.
+// Node references the last settled promise for a while, so this must not be one of the query.
 await sync("another");
 await collected(() => !subscribed.deref());
 const result = {

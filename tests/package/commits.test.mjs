@@ -1,13 +1,11 @@
-// Commits that take their time, and what comes while they run: an abort, a sync, a sign-out.
+// Slow commits, during which an abort, a sync or a sign-out happens.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { clientOf, page } from "./answers.mjs";
 import { MemoryStore } from "./memory-store.mjs";
 import { event, turn } from "../wait.mjs";
 
-/**
- * A store that holds commits up until `release()`: those that write rows, or with `all` every one.
- */
+/** A store whose commits wait for `release()`: those with rows, or with `all` every one. */
 class SlowStore extends MemoryStore {
   begun = event();
   commits = 0;
@@ -48,7 +46,7 @@ async function abortDuringCommit(users, store) {
   await assert.rejects(first, (reason) => reason === "enough");
 }
 
-/** A promise that has not settled after everything that was ready to run has run. */
+/** Whether a promise is still pending after everything that was ready has run. */
 async function isPending(promise) {
   let settled = false;
   const note = () => (settled = true);
@@ -57,7 +55,7 @@ async function isPending(promise) {
   return !settled;
 }
 
-test("a sync right after the abort of a slow commit waits for it: no conflict, no page twice", async () => {
+test("a sync after the abort of a slow commit waits for the commit, without a conflict or a repeated page", async () => {
   const store = new SlowStore();
   const client = await clientOf(threePages, { store, account: "alex" });
   const users = client.track("/users/delta");
@@ -74,7 +72,7 @@ test("a sync right after the abort of a slow commit waits for it: no conflict, n
   await client.close();
 });
 
-test("a round right after the abort of a slow commit does not deliver its page again", async () => {
+test("a round after the abort of a slow commit does not deliver its page again", async () => {
   const store = new SlowStore();
   const client = await clientOf(threePages, { store, account: "alex" });
   const users = client.track("/users/delta");
@@ -97,7 +95,7 @@ test("a round right after the abort of a slow commit does not deliver its page a
   await client.close();
 });
 
-test("reset() waits for a commit of a round that was aborted", async () => {
+test("reset() waits for the commit of an aborted round", async () => {
   const store = new SlowStore();
   const client = await clientOf(threePages, { store, account: "alex" });
   const users = client.track("/users/delta");
@@ -110,7 +108,7 @@ test("reset() waits for a commit of a round that was aborted", async () => {
   await client.close();
 });
 
-test("forget() during a first commit wipes what that writes: nothing is back later", async () => {
+test("forget() during a first commit deletes what that commit writes", async () => {
   const store = new SlowStore();
   const client = await clientOf(threePages, { store, account: "alex" });
   const users = client.track("/users/delta");
@@ -127,7 +125,7 @@ test("forget() during a first commit wipes what that writes: nothing is back lat
   assert.deepEqual([store.commits, client.requests.length], [1, 1]);
 });
 
-test("what a store that hung writes after forget() gave up waiting is wiped too", async () => {
+test("forget() deletes what a store writes that hung during forget()", async () => {
   const store = new SlowStore();
   const retry = { base: 1, cap: 2, timeout: 20 };
   const client = await clientOf(threePages, { store, account: "alex", retry });
@@ -145,7 +143,7 @@ test("what a store that hung writes after forget() gave up waiting is wiped too"
   assert.deepEqual(await store.all(users.key), [], "no rows");
 });
 
-test("forget() while a throttle time is written wipes it too", async () => {
+test("forget() during the write of a throttle record deletes that too", async () => {
   const store = new SlowStore({ all: true });
   const busy = () => new Response("", { status: 429, headers: { "Retry-After": "60" } });
   const client = await clientOf(busy, { store, account: "alex" });

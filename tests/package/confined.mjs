@@ -1,4 +1,5 @@
-// The packed wasm with less memory or less stack: outside data then makes it trap.
+// Makes variants of the packed wasm with less memory or less stack, so that outside data makes it
+// trap.
 import { readFile } from "node:fs/promises";
 
 const MEMORY = 5;
@@ -8,7 +9,7 @@ const I32_CONST = 0x41;
 export const packedWasm = () =>
   readFile(new URL("../node_modules/deltalink/deltalink.wasm", import.meta.url));
 
-/** The number at a place of a wasm, and the place behind it. */
+/** Decodes the number at an offset of a wasm. Returns it with the offset after it. */
 function leb(bytes, at) {
   let value = 0;
   for (let shift = 0; ; shift += 7) {
@@ -23,14 +24,14 @@ function encoded(value) {
   return [...bytes, value];
 }
 
-/** A positive number as a signed one: its last byte has the bit of the sign clear. */
+/** Encodes a positive number as a signed one. */
 function encodedSigned(value) {
   const bytes = [];
   for (; value > 63; value >>= 7) bytes.push((value & 127) | 128);
   return [...bytes, value];
 }
 
-/** The wasm with another content of one section. */
+/** The wasm with one section replaced. */
 function withSection(wasm, section, change) {
   for (let at = 8; at < wasm.length;) {
     const [size, from] = leb(wasm, at + 1);
@@ -48,7 +49,7 @@ function withSection(wasm, section, change) {
   throw new Error(`the wasm has no section ${section}`);
 }
 
-/** The wasm with at most `more` pages of memory beyond those that it begins with. */
+/** The wasm with a memory that can grow by at most `more` pages. */
 export function confined(wasm, more) {
   return withSection(wasm, MEMORY, (content) => {
     const [pages] = leb(content, 2);
@@ -56,10 +57,7 @@ export function confined(wasm, more) {
   });
 }
 
-/**
- * The wasm with a stack of so many bytes: the start of its stack pointer, which is its first
- * global.
- */
+/** The wasm with a stack of `bytes`: sets its stack pointer, which is its first global. */
 export function withStack(wasm, bytes) {
   return withSection(wasm, GLOBALS, (content) => {
     const [, type] = leb(content, 0);
@@ -70,7 +68,7 @@ export function withStack(wasm, bytes) {
   });
 }
 
-/** Where the stack begins: it grows down to 0. */
+/** The start of the stack, which grows down to 0. */
 export function stackOf(wasm) {
   let found;
   withSection(wasm, GLOBALS, (content) => {

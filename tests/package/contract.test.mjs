@@ -1,5 +1,5 @@
-// The contract of stores for users, and each rule shown able to fail. The stores in Rust are held
-// to the same rules by tests/contract/ and tests/browser/contract.rs.
+// The contract of stores for users, with a broken store for each rule. tests/contract/ and
+// tests/browser/contract.rs check the stores in Rust by the same rules.
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -25,8 +25,7 @@ for (const { name, run } of storeContract(onDisk, { reopen: ({ file }) => diskSt
   test(`disk: ${name}`, run);
 
 /**
- * A store that is broken on purpose: `change` gets one that works, and gives what it does
- * otherwise.
+ * A store that is broken on purpose. `change` gets a working one and returns the changed methods.
  */
 function broken(change) {
   return () => {
@@ -38,7 +37,7 @@ function broken(change) {
   };
 }
 
-/** What is stored in plain sight, with no care at all. */
+/** A store that returns and stores objects without copies. */
 function careless(change) {
   return () => {
     const states = new Map();
@@ -232,7 +231,7 @@ const BROKEN = [
   ],
   [
     "the order of a scan",
-    "begins anew behind an id that is gone",
+    "starts again after a removed id",
     careless((store, states, rowsOf) => ({
       scan: async (key, { after, limit }) => {
         const rows = [...rowsOf(key)].sort(([one], [other]) => (one < other ? -1 : 1));
@@ -350,8 +349,7 @@ const BROKEN = [
 ];
 
 /**
- * Two openings of one table, each of which does one thing after the other, but not after the
- * other's.
+ * Two openings of one table. Each runs its operations in sequence, but not with those of the other.
  */
 function twoLocks() {
   const opened = (shared) => {
@@ -381,7 +379,7 @@ for (const [rule, fault, open, options] of BROKEN) {
   });
 }
 
-test("each rule is shown able to fail", () => {
+test("every rule has a store that breaks it", () => {
   const rules = storeContract(() => new MemoryStore(), { reopen: (store) => store });
   const shown = ({ name }) => BROKEN.some(([rule]) => name.startsWith(rule));
   assert.deepEqual(

@@ -1,8 +1,8 @@
-// A DeltaStore on disk, for the test of one page per process: one file, replaced as a whole, so
-// that a commit is everything or nothing.
+// A DeltaStore on disk, for the test of one page per process. It replaces one file per commit, so
+// that commits are atomic.
 import { readFile, rename, writeFile } from "node:fs/promises";
 
-/** What is under way, file by file: one after the other, within this process. */
+/** The last operation of each file. Operations of this process run in sequence. */
 const tails = new Map();
 
 export function diskStore(file) {

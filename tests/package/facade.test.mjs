@@ -1,4 +1,4 @@
-// The packed package in Node: what the facade adds to the wasm.
+// The JavaScript of the packed package in Node: status, errors, options, stores.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { DeltaError, init, openDelta } from "deltalink";
@@ -38,7 +38,7 @@ test("the status is the same object until something changes, and shared by the q
   assert.equal(contacts.status.get().phase, "closed");
 });
 
-test("a listener that throws ends neither the round nor the process", async (context) => {
+test("a status listener that throws does not end the round or the process", async (context) => {
   const world = await fake.world({ populate });
   const client = await open(world);
   const contacts = client.orgContacts();
@@ -53,7 +53,7 @@ test("a listener that throws ends neither the round nor the process", async (con
   await client.close();
 });
 
-test("a client that hangs does not hold up another one, as in a Worker's next request", async () => {
+test("a client that hangs does not block another one, as in the next request of a Worker", async () => {
   const world = await fake.world({ populate });
   const hung = await open(world, {
     account: "a",
@@ -94,7 +94,7 @@ test("errors are DeltaErrors with a code, the ids of the request and the report"
   await client.close();
 });
 
-test("a wait that is longer than a round may take ends it with the time to come back", async () => {
+test("a wait beyond the limit of a round ends it with the time to retry", async () => {
   const world = await fake.world({ populate });
   await world.faults({
     match: {},
@@ -115,7 +115,7 @@ test("a wait that is longer than a round may take ends it with the time to come 
       message: /for this query or another one in its throttling scope/,
     });
   }
-  assert.deepEqual(await world.log(), [], "nobody asks early");
+  assert.deepEqual(await world.log(), [], "no request is sent early");
   assert.equal(
     (await client.events({ start: "2026-11-01", end: "2026-12-01" }).sync()).outcome,
     "complete",
@@ -124,7 +124,7 @@ test("a wait that is longer than a round may take ends it with the time to come 
   await client.close();
 });
 
-test("items come in chunks and one by one", async () => {
+test("items() reads all items in chunks", async () => {
   const world = await fake.world({
     populate: { contacts: 1100 },
     options: { page_size: 400, honour_maxpagesize: false },
@@ -141,7 +141,7 @@ test("items come in chunks and one by one", async () => {
   await client.close();
 });
 
-test("nobody can change the mirror through an item", async () => {
+test("changing an item does not change the mirror", async () => {
   const world = await fake.world({ populate });
   const client = await open(world);
   const contacts = client.orgContacts();
@@ -162,7 +162,7 @@ test("a feed has rounds and no mirror", async () => {
   await client.close();
 });
 
-test("forget wipes what is stored of the account and closes the client", async () => {
+test("forget() deletes the data of the account and closes the client", async () => {
   const world = await fake.world({ populate });
   const cleared = [];
   const store = {
@@ -178,7 +178,7 @@ test("forget wipes what is stored of the account and closes the client", async (
   assert.throws(() => client.orgContacts(), { code: "closed" });
 });
 
-test("a store of one's own that fails or answers nonsense is a named error", async () => {
+test("a store of the caller that fails or returns invalid values is a named error", async () => {
   const world = await fake.world({ populate });
   const good = {
     load: async () => undefined,
@@ -222,7 +222,7 @@ test("a store of one's own that fails or answers nonsense is a named error", asy
   await client.close();
 });
 
-test("a store that hangs is left by an abort and by close, and one that does not move on is a named error", async () => {
+test("an abort or close() ends the wait for a store that hangs, and a scan() without progress is a named error", async () => {
   const world = await fake.world({ populate });
   const good = {
     load: async () => undefined,
@@ -260,7 +260,7 @@ test("a store that hangs is left by an abort and by close, and one that does not
   await client.close();
 });
 
-test("a response of any shape ends the round with a named error", async () => {
+test("a malformed Response ends the round with a named error", async () => {
   const headers = { get() {} };
   const fault = () => {
     throw new Error("x");
@@ -318,7 +318,7 @@ test("a response of any shape ends the round with a named error", async () => {
   }
 });
 
-test("an endpoint that URLs are not written like is refused at once", async () => {
+test("an endpoint that is not a normalized URL is refused at once", async () => {
   for (const endpoint of [
     "https://[2001:DB8::0001]/v1.0",
     "https://gräph.contoso.example",
@@ -332,7 +332,7 @@ test("an endpoint that URLs are not written like is refused at once", async () =
   }
 });
 
-test("options that can't be read are a named error", async () => {
+test("unreadable options are a named error", async () => {
   const odd = new Proxy(
     { token: () => "t" },
     {
@@ -360,7 +360,7 @@ test("without IndexedDB the store must be named", async () => {
   });
 });
 
-test("fromMsal carries the account, asks silently, and anew after a refusal", async () => {
+test("fromMsal passes the account, gets tokens silently, and refreshes a refused one", async () => {
   const world = await fake.world({ populate });
   const requests = [];
   const account = {
@@ -390,7 +390,7 @@ test("fromMsal carries the account, asks silently, and anew after a refusal", as
   await client.close();
 });
 
-test("a user who must sign in is a status, and resume goes on at the same page", async () => {
+test("a required sign-in is a status, and resume() continues at the same page", async () => {
   const world = await fake.world({ populate });
   let gone = false;
   const token = () => {
@@ -419,7 +419,7 @@ test("a user who must sign in is a status, and resume goes on at the same page",
   await client.close();
 });
 
-test("fromMsal says so when nobody is signed in", () => {
+test("fromMsal without a signed-in user is a named error", () => {
   assert.throws(() => fromMsal({}, { account: undefined, scopes: [] }), {
     name: "DeltaError",
     code: "account",
@@ -427,12 +427,12 @@ test("fromMsal says so when nobody is signed in", () => {
   });
 });
 
-test("init may be called ahead and again", async () => {
+test("init() can be called before openDelta() and repeatedly", async () => {
   await Promise.all([init(), init()]);
   await init();
 });
 
-test("the options are those of the call: what changes while openDelta() loads changes nothing", async () => {
+test("changes of the options after the call of openDelta() have no effect", async () => {
   const sent = [];
   const fetch = async (url, { headers }) => {
     sent.push(headers.get("Authorization"));

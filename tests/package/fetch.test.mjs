@@ -8,7 +8,7 @@ import { clientOf, page } from "./answers.mjs";
 
 const done = () => page([{ id: "user 1" }], { delta: "/users/delta?$deltatoken=1" });
 
-/** What a sync with this `fetch` fails with, and how often it was called. */
+/** Syncs with this `fetch`. Resolves to the error and the number of calls. */
 async function failure(fetch) {
   let calls = 0;
   const counted = (...values) => ((calls += 1), fetch(...values));
@@ -31,7 +31,7 @@ const defects = {
   "calls a missing method": (url, init) => init.headers.append2(),
   "reads a property of nothing": (url, init) => init.nothing.something,
   "uses a name that does not exist": () => missingName,
-  "recurses for ever": function recurse() {
+  "recurses without end": function recurse() {
     return recurse();
   },
   "parses what is not JSON": () => JSON.parse("{"),
@@ -41,7 +41,7 @@ const defects = {
     const { a } = undefined;
     return a;
   },
-  "constructs what is no class": () => new (() => {})(),
+  "constructs a value that is not a class": () => new (() => {})(),
   "makes a URL of nothing": () => new URL("no url"),
   "gives a Request a body": (url) => new Request(url, { method: "GET", body: "x" }),
   "fails in another realm": runInNewContext("() => undefined.method()"),
@@ -71,7 +71,7 @@ for (const [what, defect] of Object.entries(defects)) {
   });
 }
 
-/** What has the shape of a Response, and a reader whose `read()` gives these chunks. */
+/** An object with the shape of a Response, whose reader returns these chunks. */
 const responseOf = (parts) => ({ status: 200, headers: new Headers(), text: async () => "{}", ...parts });
 const reading = (read) => responseOf({ body: { getReader: () => ({ read }) } });
 const readOnce = (name, value) => {
@@ -87,7 +87,7 @@ const throwing = () => {
   throw new Error("it throws");
 };
 
-// The round then ends with "protocol", but for a body that hangs and for what was refused.
+// The round ends with "protocol", except for a body that hangs and for refusals.
 const oddResponses = {
   "has a body that cannot be read": [() => Object.defineProperty(responseOf({}), "body", { get: throwing })],
   "has a reader that hangs and cannot be cancelled": [() => reading(() => new Promise(() => {})), "network"],
@@ -100,7 +100,7 @@ const oddResponses = {
 };
 
 for (const [what, [respond, code = "protocol"]] of Object.entries(oddResponses)) {
-  test(`a response that ${what} is no defect of deltalink: other queries of the client go on`, async () => {
+  test(`a response that ${what} is not an internal error, and other queries of the client continue`, async () => {
     let isOdd = true;
     const retry = { base: 1, cap: 2, timeout: 20, attempts: 2 };
     const client = await clientOf(() => (isOdd ? respond() : done()), { retry });
@@ -118,7 +118,7 @@ for (const [what, [respond, code = "protocol"]] of Object.entries(oddResponses))
   });
 }
 
-test("a response whose status is none of HTTP is refused by name", async () => {
+test("a response with a status that HTTP does not have is a named error", async () => {
   for (const status of [NaN, -1, 1e9, 200.5, 99]) {
     const { error, calls } = await failure(async () => responseOf({ status }));
     assert.deepEqual([error.code, calls], ["bad-request", 1], String(status));
@@ -126,7 +126,7 @@ test("a response whose status is none of HTTP is refused by name", async () => {
   }
 });
 
-test("a fetch whose network fails is called again, as engines and libraries word that", async () => {
+test("a fetch is called again after a network error in the words of any engine or library", async () => {
   const realm = runInNewContext("(name, message) => Object.assign(new Error(message), { name })");
   for (const thrown of [
     new TypeError("Failed to fetch"),

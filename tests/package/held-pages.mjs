@@ -1,5 +1,5 @@
-// How many pages of a long round are still held in memory: node --expose-gc held-pages.mjs
-// <endpoint> <token>
+// Counts the pages of a long round that are still in memory:
+// node --expose-gc held-pages.mjs <endpoint> <token>
 import { openDelta } from "deltalink";
 import { turn } from "../wait.mjs";
 
@@ -10,8 +10,8 @@ for await (const page of client.orgContacts({ mirror: false }).round()) {
   pages.push(new WeakRef(page.changes[0].item));
   if (pages.length === 50) {
     let held = 50;
-    // A WeakRef holds its target until the end of the turn. A page that is held by mistake outlives
-    // every collection.
+    // A WeakRef keeps its target until the end of the macrotask. A leaked page survives every
+    // collection.
     for (let collections = 0; held > 3 && collections < 20; collections++) {
       await turn();
       globalThis.gc();

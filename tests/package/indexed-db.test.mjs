@@ -1,4 +1,4 @@
-// IndexedDB as browsers in the background, on phones and with a damaged disk have it.
+// IndexedDB with the faults of browsers in the background, on phones and with damaged disks.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { openDelta } from "deltalink";
@@ -38,7 +38,7 @@ const cut = {
 };
 
 for (const [browser, failure] of Object.entries(cut)) {
-  test(`a connection that ${browser} cuts is opened anew and the round goes on`, async () => {
+  test(`a connection that ${browser} closes is opened again and the round continues`, async () => {
     const world = await fake.world({ populate });
     const delta = await client(world);
     const contacts = delta.orgContacts();
@@ -46,7 +46,7 @@ for (const [browser, failure] of Object.entries(cut)) {
     let transactions = 0;
     let opened = 0;
     globalThis.IDBDatabase.prototype.transaction = function (...values) {
-      // The first handle dies in the middle of the round, without an event.
+      // The first connection is lost during the round, without an event.
       if (opened === 0 && (transactions += 1) > 5) dead.add(this);
       if (dead.has(this)) throw failure();
       return transaction.apply(this, values);
@@ -68,7 +68,7 @@ for (const [browser, failure] of Object.entries(cut)) {
   });
 }
 
-test("a commit that was done when its connection broke is not taken for another tab's", async () => {
+test("a commit that completed when its connection broke is not a conflict with another tab", async () => {
   const world = await fake.world({ populate });
   const delta = await client(world);
   let broken = false;
@@ -76,7 +76,7 @@ test("a commit that was done when its connection broke is not taken for another 
     const made = transaction.call(this, stores, mode, options);
     if (mode !== "readwrite" || broken || !stores.includes("items")) return made;
     broken = true;
-    // It completes, and the page hears of a lost connection.
+    // The transaction completes, but the page gets a connection error.
     const heard = { oncomplete: null, onabort: null };
     made.oncomplete = () => heard.onabort?.();
     return new Proxy(made, {
@@ -102,7 +102,7 @@ test("a commit that was done when its connection broke is not taken for another 
   await delta.close();
 });
 
-test("a database that does not open at first is tried again, and told apart from a private window", async () => {
+test("a database that fails to open is tried again, unlike in a private window", async () => {
   const world = await fake.world({ populate });
   let refusals = 2;
   globalThis.IDBFactory.prototype.open = function (...values) {
@@ -124,13 +124,13 @@ test("a database that does not open at first is tried again, and told apart from
       assert.doesNotMatch(error.message, /private window/);
       return true;
     });
-    assert.ok(refusals > 990, "it is not tried for ever");
+    assert.ok(refusals > 990, "the number of attempts is limited");
   } finally {
     globalThis.IDBFactory.prototype.open = open;
   }
 });
 
-test("a connection that stays cut is a named error that another try may cure", async () => {
+test("a connection that stays lost is a retryable named error", async () => {
   const world = await fake.world({ populate });
   const delta = await client(world);
   globalThis.IDBDatabase.prototype.transaction = () => {
@@ -149,11 +149,11 @@ test("a connection that stays cut is a named error that another try may cure", a
   await delta.close();
 });
 
-test("forget() says so where the store does not open again after a defect: nothing was wiped", async (t) => {
+test("forget() rejects if the store does not open again after a trap, because nothing was deleted", async (t) => {
   const world = await fake.world({ populate });
   const alex = await client(world);
   await alex.orgContacts().sync();
-  // What a host's own function throws goes through the wasm, like a defect of its own.
+  // An exception of a function of the host passes through the wasm, like a trap.
   const random = t.mock.method(Math, "random", () => {
     throw new Error("this host is broken");
   });

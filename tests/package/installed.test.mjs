@@ -1,4 +1,4 @@
-// The tarball of `npm pack`, installed elsewhere. What runs it besides Node stands in tests/hosts.
+// The tarball of `npm pack`, installed in another folder. tests/hosts has the other hosts.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
@@ -30,7 +30,7 @@ after(async () => {
   await rm(folder, { recursive: true });
 });
 
-test("the tarball holds one wasm, the fake Graph's beside it, and what package.json names", async () => {
+test("the tarball contains the wasm, that of the fake Graph, and the files of package.json", async () => {
   const files = (await readdir(join(folder, "node_modules/deltalink"), { recursive: true })).sort();
   assert.deepEqual(
     files.filter((file) => file.endsWith(".wasm")),
@@ -52,7 +52,7 @@ test("the tarball holds one wasm, the fake Graph's beside it, and what package.j
   for (const path of named) assert.ok(files.includes(path.slice(2)), path);
 });
 
-test("no shipped wasm names a folder of the machine that built it, and the engine's holds nothing of the fake Graph", async () => {
+test("no wasm contains paths of the build machine, and that of deltalink nothing of the fake Graph", async () => {
   for (const file of ["deltalink.wasm", "fake-graph.wasm"]) {
     const bytes = await readFile(join(folder, "node_modules/deltalink", file), "latin1");
     const here = new URL("../..", import.meta.url).pathname;
@@ -64,7 +64,7 @@ test("no shipped wasm names a folder of the machine that built it, and the engin
   }
 });
 
-test("the contract of stores comes without the fake Graph's wasm", async () => {
+test("the contract of stores does not load the wasm of the fake Graph", async () => {
   const { outputFiles } = await build({
     stdin: { contents: 'export { storeContract } from "deltalink/testing";', resolveDir: folder },
     bundle: true,
@@ -77,7 +77,7 @@ test("the contract of stores comes without the fake Graph's wasm", async () => {
   assert.ok(text.length < 30_000 && !text.includes("import") && !text.includes("fake"));
 });
 
-test("it runs a round in Node", async () => {
+test("the installed package runs a round in Node", async () => {
   const world = await fake.world({ populate: { contacts: 25 } });
   await writeFile(
     join(folder, "round.mjs"),

@@ -1,6 +1,6 @@
-// Options are those of the call, whatever the caller does to its object later: also after a trap,
-// when clients and queries are made again. The wasm is confined to little memory: a huge option
-// makes it trap.
+// Options are copied at the call, so that later changes of the object have no effect, also after a
+// trap when clients and queries are made again. The wasm has little memory, so that a huge option
+// traps.
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { init } from "deltalink";
@@ -10,7 +10,7 @@ import { MemoryStore } from "./memory-store.mjs";
 
 before(async () => init(confined(await packedWasm(), 64)));
 
-/** The instance of a client ends: an option that does not fit into its memory. */
+/** Makes the instance of a client trap, by an option that does not fit into its memory. */
 function trap(client) {
   assert.throws(() => client.track("/users/delta", { name: "x".repeat(20_000_000) }), { code: "internal" });
 }
@@ -23,7 +23,7 @@ const respond = function (url, { headers }) {
   return Promise.resolve(users(token));
 };
 
-/** Two clients whose options are one object that the caller reuses. */
+/** Opens two clients with one options object that the caller changes in between. */
 async function twoAccounts(options) {
   const { openDelta } = await import("deltalink");
   const requests = [];
@@ -73,7 +73,7 @@ const kinds = {
 };
 
 for (const [kind, make] of Object.entries(kinds)) {
-  test(`a trap mixes no tokens and rows of two accounts whose options were ${kind}, reused`, async () => {
+  test(`a trap does not mix tokens and rows of two accounts whose options were ${kind}, reused`, async () => {
     const { alice, bob, query, alices, bobs, requests } = await twoAccounts(make());
     await bob.track("/users/delta").sync();
     trap(alice);
@@ -99,7 +99,7 @@ for (const [kind, make] of Object.entries(kinds)) {
   });
 }
 
-test("after a trap queries made in a loop with one options object ask for their own users", async () => {
+test("after a trap queries of a loop with one options object request their own users", async () => {
   const client = await clientOf((url) =>
     page([{ id: url.split("/")[5] }], { delta: "/users/x/calendarView/delta?$deltatoken=1" }),
   );
@@ -140,7 +140,7 @@ test("after a trap queries made in a loop with one options object ask for their 
   await client.close();
 });
 
-test("a list of ids that the caller empties later stays as it was", async () => {
+test("changing a list of ids after the call has no effect", async () => {
   const client = await clientOf(() => page([{ id: "a" }], { delta: "/users/delta?$deltatoken=1" }));
   const ids = ["a", "b"];
   const query = client.track("/users/delta", { ids });
@@ -151,7 +151,7 @@ test("a list of ids that the caller empties later stays as it was", async () => 
   await client.close();
 });
 
-test("what a library makes of a date is read once", async () => {
+test("a date object of a library is read once", async () => {
   const client = await clientOf(() => page([], { delta: "/me/calendarView/delta?$deltatoken=1" }));
   const moment = new (class {
     time = Date.UTC(2026, 10, 23);

@@ -1,5 +1,5 @@
-// The iterator of a round: several next() in flight, return() and throw() while one of them waits,
-// and what page.ack() answers when.
+// The iterator of a round: several next() in flight, return() and throw() during a next(), and the
+// results of page.ack().
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { clientOf, page } from "./answers.mjs";
@@ -61,7 +61,7 @@ async function hangingClient(options) {
   return { client, signals, answer: () => (hangs = false) };
 }
 
-/** Leaves an iterator in each of the two ways while a next() of it waits. */
+/** The two ways to end an iterator during a next(). */
 const leave = {
   "return()": async (pages, waiting) => {
     assert.deepEqual(await pages.return("a value"), { value: "a value", done: true });
@@ -94,7 +94,7 @@ for (const [name, left] of Object.entries(leave)) {
 
   test(`${name} ends a next() that waits for a request: the request is aborted, lock and permit are released`, async () => {
     const { client, signals, answer } = await hangingClient();
-    // Eight requests are as many as /users may have in flight.
+    // The limit of requests in flight for /users is eight.
     const queries = Array.from({ length: 8 }, (_, at) =>
       client.track("/users/delta", { name: `query ${at}` }),
     );
@@ -181,7 +181,7 @@ for (const [name, left] of Object.entries(leave)) {
   });
 }
 
-test("return() of a round that nobody has begun ends it", async () => {
+test("return() before the first next() ends the round", async () => {
   const client = await clientOf(threePages);
   const users = client.track("/users/delta");
   const round = users.round();
@@ -193,7 +193,7 @@ test("return() of a round that nobody has begun ends it", async () => {
   await client.close();
 });
 
-test("leaving during the commit of the last page completes the round", async () => {
+test("return() during the commit of the last page completes the round", async () => {
   const client = await clientOf(threePages);
   const users = client.track("/users/delta");
   const round = users.round();
@@ -233,7 +233,7 @@ test("an error rejects the first next() in flight; the others, and all later one
   await client.close();
 });
 
-test("page.ack() called twice gives the same promise", async () => {
+test("page.ack() returns the same promise each time", async () => {
   const client = await clientOf(threePages);
   const pages = iterate(client.track("/users/delta"));
   const { value } = await pages.next();
@@ -290,7 +290,7 @@ test("a commit that fails rejects ack() and the next() that waits for it", async
   await client.close();
 });
 
-test("the iterator is an async iterator of the host: iterable, and disposable where the host knows that", async () => {
+test("the iterator inherits from the AsyncIterator of the host: iterable, and disposable if the host supports it", async () => {
   const client = await clientOf(threePages);
   const pages = iterate(client.track("/users/delta"));
   assert.equal(pages[Symbol.asyncIterator](), pages);

@@ -1,4 +1,4 @@
-// Listeners of `change` that wait for rounds of their own query, and what listeners leave behind.
+// Listeners of `change` that wait for rounds of their own query, and the cleanup after listeners.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { test } from "node:test";
@@ -17,7 +17,7 @@ const pages = (url, count) =>
     count === 1 ? { next: "/users/delta?$skiptoken=1" } : { delta: `/users/delta?$deltatoken=${count}` },
   );
 
-/** A query, and what its listeners failed with. */
+/** A query and the errors of its listeners. */
 async function queryOf(respond = pages) {
   const client = await clientOf(respond);
   return { client, users: client.track("/users/delta") };
@@ -25,7 +25,7 @@ async function queryOf(respond = pages) {
 
 const words = (call) => new RegExp(`^a ${call}\\(\\) of the same query called while its listener runs`);
 
-test("a listener that awaits sync() of its own query gets bad-request, which says so", async (t) => {
+test("a listener that awaits sync() of its own query gets bad-request", async (t) => {
   const { client, users } = await queryOf();
   const reported = t.mock.method(console, "error", () => {});
   users.on("change", async () => {
@@ -43,7 +43,7 @@ test("a listener that awaits sync() of its own query gets bad-request, which say
   await client.close();
 });
 
-test("so does one that awaits sync() of a query of the same key, or loops over round()", async (t) => {
+test("a listener that awaits sync() of a query with the same key, or loops over round(), gets bad-request", async (t) => {
   const { client, users } = await queryOf();
   const reported = t.mock.method(console, "error", () => {});
   users.on("change", () => client.track("/users/delta").sync());
@@ -73,7 +73,7 @@ test("a listener may sync another query", async () => {
   await client.close();
 });
 
-test("a round is over before the listeners of its last page return: another sync runs", async () => {
+test("a round ends before the listeners of its last page return, so that another sync runs", async () => {
   const { client, users } = await queryOf();
   const gate = event();
   const heard = [];
@@ -157,7 +157,7 @@ const windows = Array.from({ length: 50 }, (_, at) => ({
   name: `window ${at}`,
 }));
 
-test("fifty windows of a calendar, each listened to and left, leave no channel open", async (t) => {
+test("fifty windows of a calendar whose listeners were removed leave no channel open", async (t) => {
   const open = channels(t);
   const client = await onDisk(oneEvent);
   for (const window of windows) {
@@ -171,7 +171,7 @@ test("fifty windows of a calendar, each listened to and left, leave no channel o
   await client.close();
 });
 
-test("a channel is open during a round, and as long as one listener of several is left", async (t) => {
+test("a channel is open during a round, and until the last listener is removed", async (t) => {
   const open = channels(t);
   const during = [];
   const client = await onDisk(pages);
@@ -203,7 +203,7 @@ test("a commit is announced although the channel closes right after it", async (
   await Promise.all([here.close(), there.close()]);
 });
 
-test("what a client keeps of queries is collected with them, unless somebody needs it", async () => {
+test("the state of a query is garbage-collected with it, unless it is still needed", async () => {
   const script = new URL("collected.mjs", import.meta.url).pathname;
   const { stdout } = await run(process.execPath, ["--expose-gc", script]);
   assert.deepEqual(JSON.parse(stdout), {
@@ -216,7 +216,7 @@ test("what a client keeps of queries is collected with them, unless somebody nee
   });
 });
 
-test("queries of one key share their status though one of them is garbage", async () => {
+test("queries of one key share their status although one of them was garbage-collected", async () => {
   const client = await openDelta({ token: () => "a-token", store: "memory", fetch: oneEvent });
   const { status } = client.events(week);
   await client.events(week).sync();
@@ -224,7 +224,7 @@ test("queries of one key share their status though one of them is garbage", asyn
   await client.close();
 });
 
-test("sync() waits for its listeners, also after a message of another tab whose rows are gone by now", async () => {
+test("sync() waits for its listeners, also after a message of another tab about removed rows", async () => {
   const client = await clientOf(pages, { store: "indexeddb", account: "gone rows" });
   const users = client.track("/users/delta");
   await users.sync();

@@ -1,6 +1,6 @@
 /**
- * A `DeltaStore` in memory, written for these tests. Rows go out as copies: nobody can change the
- * mirror through one.
+ * A `DeltaStore` in memory for these tests. Returns copies of rows, so that changing one has no
+ * effect.
  */
 export class MemoryStore {
   #states = new Map();

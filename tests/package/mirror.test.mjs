@@ -1,5 +1,4 @@
-// What the mirror makes of what Graph sends: series, windows that move, relationships, and rounds
-// that get no further.
+// The mirror: series, rolling windows, relationships, and rounds without progress.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { openDelta } from "deltalink";
@@ -40,7 +39,7 @@ async function heard(query) {
   return changes;
 }
 
-test("masters that a round does not bring are fetched, and occurrences are complete", async () => {
+test("missing masters are fetched, so that occurrences are complete", async () => {
   const world = await fake.world({
     populate: { events: 40, around },
     options: { withhold_masters_full: true },
@@ -61,9 +60,9 @@ test("masters that a round does not bring are fetched, and occurrences are compl
     );
   }
   const bare = await events.all();
-  assert.equal(await events.count(), bare.length, "what was fetched is no item of the mirror");
+  assert.equal(await events.count(), bare.length, "the fetched master is not an item of the mirror");
   const complete = await events.all({ occurrences: "complete" });
-  assert.deepEqual(byId(complete), byId(bare), "there is no master to leave out");
+  assert.deepEqual(byId(complete), byId(bare), "no master is omitted");
   const occurrences = complete.filter(({ type }) => type === "occurrence");
   assert.ok(occurrences.length > 0);
   for (const item of occurrences) {
@@ -81,7 +80,7 @@ test("masters that a round does not bring are fetched, and occurrences are compl
   await client.close();
 });
 
-test("an edited series is fetched again when its occurrences come without it", async () => {
+test("the master of an edited series is fetched again if only its occurrences are listed", async () => {
   const world = await fake.world({ populate: { events: 40, around } });
   const client = await open(world);
   const events = client.events(window);
@@ -105,7 +104,7 @@ test("an edited series is fetched again when its occurrences come without it", a
   await client.close();
 });
 
-test("a master that cannot be had leaves its occurrences bare and is asked for again in the next round", async () => {
+test("a master that cannot be fetched leaves its occurrences incomplete and is requested again in the next round", async () => {
   const world = await fake.world({
     populate: { events: 40, around },
     options: { withhold_masters_full: true },
@@ -134,7 +133,7 @@ test("a master that cannot be had leaves its occurrences bare and is asked for a
   await client.close();
 });
 
-test("a window that moves is one query, listed anew when the day has changed, and announces only what differs", async (context) => {
+test("a rolling window is one query, is listed again on another day, and reports only differences", async (context) => {
   const world = await fake.world({ populate: { events: 30, around } });
   const now = Date.parse("2026-11-21T10:00:00Z");
   context.mock.timers.enable({ apis: ["Date"], now });
@@ -214,7 +213,7 @@ test("a time zone that the host does not know is refused at once", async () => {
   await client.close();
 });
 
-test("members come in slices and are in the mirror as a set, whole while a full round runs", async () => {
+test("members arrive in slices and are a set in the mirror, which stays complete during a full round", async () => {
   const world = await fake.world({
     populate: { groups: 4, users: 40 },
     options: { members_slice: 3, page_size: 3 },
@@ -258,7 +257,7 @@ test("members come in slices and are in the mirror as a set, whole while a full 
   await client.close();
 });
 
-test("pages that repeat under ever new links end the round by name, and larger pages get through", async () => {
+test("pages that repeat under new links end the round with livelock, and larger pages complete it", async () => {
   const world = await fake.world({
     populate: { events: 40, around },
     options: { honour_maxpagesize: false },
@@ -281,7 +280,7 @@ test("pages that repeat under ever new links end the round by name, and larger p
   await client.close();
 });
 
-test("an id that was delivered and never acknowledged is removed for its consumer when it is gone", async () => {
+test("a removal of an unacknowledged id is delivered to its consumer", async () => {
   const world = await fake.world({ populate: { contacts: 5 } });
   const client = await open(world);
   const contacts = client.orgContacts();
@@ -309,7 +308,7 @@ test("an id that was delivered and never acknowledged is removed for its consume
   await client.close();
 });
 
-test("after the reset of a state that can't be read the mirror is counted rightly, and what is gone is swept", async () => {
+test("after the reset of an unreadable record the count is correct and ghosts are removed", async () => {
   const world = await fake.world({ populate: { contacts: 30 } });
   const states = new Map();
   const rows = new Map();
@@ -347,7 +346,7 @@ test("after the reset of a state that can't be read the mirror is counted rightl
   await client.close();
 });
 
-test("a sync leaves what an unfinished round has delivered to the next round", async () => {
+test("a sync keeps the unacknowledged ids of an interrupted round for the next round", async () => {
   const world = await fake.world({ populate: { contacts: 5 } });
   const client = await open(world);
   const contacts = client.orgContacts();
@@ -374,7 +373,7 @@ test("a sync leaves what an unfinished round has delivered to the next round", a
   await client.close();
 });
 
-test("an abort in the middle of a commit that still succeeds does not swallow its change", async () => {
+test("an abort during a commit that succeeds does not lose its change", async () => {
   const world = await fake.world({ populate: { contacts: 5 } });
   const states = new Map();
   let committing;
@@ -405,7 +404,7 @@ test("an abort in the middle of a commit that still succeeds does not swallow it
   await client.close();
 });
 
-test("a folder that is gone says so, keeps its mirror, and is emptied when asked to", async () => {
+test("a deleted folder is an error, keeps its mirror, and reset() empties it", async () => {
   const gone = new Response(
     JSON.stringify({ error: { code: "ErrorItemNotFound", message: "The specified object was not found." } }),
     { status: 404 },
@@ -428,7 +427,7 @@ test("a folder that is gone says so, keeps its mirror, and is emptied when asked
   await client.close();
 });
 
-test("a store whose scan() gives more than was asked for loses no rows", async () => {
+test("a store whose scan() returns more rows than requested loses no rows", async () => {
   class Generous extends MemoryStore {
     scan(key, { after }) {
       return super.scan(key, { after, limit: 700 });
@@ -447,7 +446,7 @@ test("a store whose scan() gives more than was asked for loses no rows", async (
   await client.close();
 });
 
-test("clear() of a store that keeps what it is told to remove ends with an error of the store", async () => {
+test("clear() on a store that does not remove rows ends with an error of the store", async () => {
   class Hoarder extends MemoryStore {
     commit(key, batch) {
       return super.commit(key, { ...batch, remove: [] });

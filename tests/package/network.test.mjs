@@ -14,7 +14,7 @@ after(() => fake.stop());
 const populate = { contacts: 30, events: 30, users: 10, around: "2026-11-21T00:00:00Z" };
 const weeks = { start: "2026-11-01", end: "2026-12-20" };
 
-test("a request of which nothing comes is cut and asked again; a slow body that moves is not", async () => {
+test("a request without data is aborted and repeated, a slow one is not", async () => {
   const world = await fake.world({ populate });
   const patient = { ...quick, timeout: 300 };
   for (const fault of ["hang", { name: "slow", bytes_per_second: 1, delay_ms: 2000 }]) {
@@ -44,7 +44,7 @@ test("a request of which nothing comes is cut and asked again; a slow body that 
   await cut.close();
 });
 
-test("an error names the request on both sides", async () => {
+test("an error has the ids of the request from both sides", async () => {
   const world = await fake.world({ populate });
   await world.faults({
     match: {},
@@ -66,11 +66,11 @@ test("an error names the request on both sides", async () => {
     );
     ids.add(error.clientRequestId);
   }
-  assert.equal(ids.size, 2, "each request has one of its own");
+  assert.equal(ids.size, 2, "each request has another id");
   await client.close();
 });
 
-test("bodies that are not Graph's are told apart", async () => {
+test("bodies that are not from Graph are named in the error", async () => {
   const utf16 = new Uint8Array([0xff, 0xfe, ...Buffer.from('{"value":[]}', "utf16le")]);
   for (const [response, code, words] of [
     [
@@ -139,12 +139,12 @@ test("bodies that are not Graph's are told apart", async () => {
       (error) => error.code === code && words.test(error.message),
       String(words),
     );
-    assert.equal(await contacts.count(), 0, "no data is taken from an answer that is none");
+    assert.equal(await contacts.count(), 0, "an answer that is not a page changes no data");
     await client.close();
   }
 });
 
-test("the way out of a 403 is that of its kind", async () => {
+test("the message of a 403 has the way out for the kind", async () => {
   const world = await fake.world({ populate: { recordings: 3 } });
   await world.faults({ match: {}, times: null, fault: { name: "status", status: 403, code: "Forbidden" } });
   const client = await open(world);
@@ -160,7 +160,7 @@ test("the way out of a 403 is that of its kind", async () => {
   await client.close();
 });
 
-test("a service that fails twice is asked for smaller pages, which the report tells", async () => {
+test("after two failures the round requests smaller pages, and reports their size", async () => {
   const world = await fake.world({ populate: { events: 150, around: "2026-11-21T00:00:00Z" } });
   await world.faults({
     match: { page_size_over: 60 },
@@ -175,7 +175,7 @@ test("a service that fails twice is asked for smaller pages, which the report te
   await client.close();
 });
 
-test("without a network the round says so and ends within its budget", async (t) => {
+test("an offline round has the status offline and ends within its limit", async (t) => {
   const world = await fake.world({ populate });
   const before = Object.getOwnPropertyDescriptor(globalThis, "navigator");
   t.after(() =>
@@ -202,7 +202,7 @@ test("without a network the round says so and ends within its budget", async (t)
     error.message,
     /this host has no network; the next round continues at the same page once it has one/,
   );
-  // Back before the budget is used up: the event of the window wakes it.
+  // Online before the limit is reached: the event of the window ends the wait.
   globalThis.addEventListener = (name, run) => name === "online" && listeners.add(run);
   t.after(() => delete globalThis.addEventListener);
   const patient = await open(world, {
@@ -218,14 +218,14 @@ test("without a network the round says so and ends within its budget", async (t)
   const { outcome, waits } = await done;
   assert.equal(outcome, "complete");
   assert.ok(waits[0].reason === "offline" && waits[0].ms < 50_000, "as long as it was");
-  // A host that can't tell is not offline.
+  // A host without onLine is not offline.
   Object.defineProperty(globalThis, "navigator", { configurable: true, value: {} });
   const unsure = await open(world, { retry: { ...quick, attempts: 2 }, fetch: lost });
   await assert.rejects(unsure.orgContacts().sync(), { code: "network" });
   for (const one of [client, patient, unsure]) await one.close();
 });
 
-test("a page of 50 MB and an item of 10 MB pass", async () => {
+test("a page of 50 MB and an item of 10 MB are stored", async () => {
   const pages = [
     {
       value: Array.from({ length: 50_000 }, (_, at) => ({ id: `i${at}`, body: `${at} ${"x".repeat(1000)}` })),
@@ -273,7 +273,7 @@ test("links from the service and from the store are checked before the token is 
     message: /a redirect is not followed, because it would carry the token elsewhere/,
   });
   await client.close();
-  // A store that somebody else can write to.
+  // A store to which others can write.
   const states = new Map();
   const store = {
     load: async (key) => states.get(key),

@@ -8,7 +8,7 @@ const notices = readFileSync(
   new URL("../node_modules/deltalink/THIRD-PARTY-NOTICES", import.meta.url),
   "utf8",
 );
-/** The crates of each section, and its text. */
+/** The crates and the text of each section. */
 const sections = notices
   .split(/^-{80}\n/m)
   .slice(1)
@@ -17,7 +17,7 @@ const sections = notices
     return { crates: section.slice(0, end).split("\n"), text: section.slice(end + 2) };
   });
 
-test("every crate that a wasm module is linked from is listed with its version", () => {
+test("every crate in a wasm module is listed with its version", () => {
   const cargo = [
     "tree",
     "--locked",
@@ -45,7 +45,7 @@ test("every crate that a wasm module is linked from is listed with its version",
   assert.deepEqual([...listed].sort(), [...linked].sort());
 });
 
-test("each section has a copyright and the whole text of a licence", () => {
+test("each section has a copyright and the complete text of a licence", () => {
   for (const { crates, text } of sections) {
     assert.match(text, /copyright|unlicense/i, crates.join());
     assert.match(
@@ -58,7 +58,7 @@ test("each section has a copyright and the whole text of a licence", () => {
   }
 });
 
-test("no crate is listed twice, and none by a folder of the machine that built it", () => {
+test("no crate is listed twice, and no path of the build machine is listed", () => {
   const all = sections.flatMap(({ crates }) => crates);
   assert.equal(new Set(all).size, all.length);
   assert.doesNotMatch(notices, /\/(home|root|Users)\//);

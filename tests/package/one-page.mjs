@@ -1,4 +1,4 @@
-// One page of a round, then the process ends: node one-page.mjs <endpoint> <token> <file>
+// Runs one page of a round, then exits: node one-page.mjs <endpoint> <token> <file>
 import { openDelta } from "deltalink";
 import { diskStore } from "./disk-store.mjs";
 

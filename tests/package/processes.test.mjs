@@ -10,7 +10,7 @@ import { asked, startFake } from "../fake.mjs";
 const run = promisify(execFile);
 const script = new URL("one-page.mjs", import.meta.url).pathname;
 
-test("a round of N pages finishes in N processes, and asks for each page once", async () => {
+test("a round of N pages completes in N processes and requests each page once", async () => {
   const fake = await startFake();
   const folder = await mkdtemp(join(tmpdir(), "deltalink-"));
   try {
@@ -42,7 +42,7 @@ test("a round of N pages finishes in N processes, and asks for each page once", 
   }
 });
 
-test("a long round holds on to its last pages only", async () => {
+test("a long round keeps only its last pages in memory", async () => {
   const fake = await startFake();
   try {
     const world = await fake.world({ populate: { contacts: 120 }, options: { page_size: 2 } });

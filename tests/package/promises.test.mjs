@@ -1,4 +1,4 @@
-// Pages that replace the global Promise, as zone.js, bluebird and polyfills do.
+// Pages that replace the global Promise, like zone.js, bluebird and polyfills.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { test } from "node:test";
@@ -17,7 +17,7 @@ const threePages = (url, count) =>
     count < 3 ? { next: `/users/delta?$skiptoken=${count}` } : { delta: "/users/delta?$deltatoken=1" },
   );
 
-/** As a polyfill of ES2015: no `finally`, no `allSettled`. */
+/** A Promise like a polyfill of ES2015, without `finally` and `allSettled`. */
 class Polyfill {
   #native;
   constructor(executor) {
@@ -50,7 +50,7 @@ const replacements = {
 };
 
 for (const [name, Replacement] of Object.entries(replacements)) {
-  test(`sync() does its work where the page's Promise is ${name}`, async (t) => {
+  test(`sync() works if the Promise of the page is ${name}`, async (t) => {
     globalThis.Promise = Replacement;
     t.after(() => (globalThis.Promise = Native));
     const client = await clientOf(threePages);
@@ -76,20 +76,20 @@ for (const [name, Replacement] of Object.entries(replacements)) {
     await client.close();
   });
 
-  test(`a token source and a store may answer with promises of ${name}`, async () => {
+  test(`a token source and a store may return promises of ${name}`, async () => {
     const client = await clientOf(threePages, { token: () => Replacement.resolve("a-token") });
     assert.equal((await client.track("/users/delta").sync()).outcome, "complete");
     await client.close();
   });
 }
 
-test("sync() does its work with zone.js in Node", async () => {
+test("sync() works with zone.js in Node", async () => {
   const script = new URL("zone.mjs", import.meta.url).pathname;
   const { stdout } = await run(process.execPath, [script]);
   assert.deepEqual(JSON.parse(stdout), { replaced: true, outcome: "complete", requests: 3, count: 3 });
 });
 
-test("sync() rejects with internal where its round ended early and nobody asked for that", async () => {
+test("sync() rejects with internal if its round ends early without a reason", async () => {
   const report = { outcome: "partial", requests: 0 };
   const handle = { next: async () => undefined, report: () => report, leave: async () => {} };
   const shared = {

@@ -12,7 +12,7 @@ after(() => fake.stop());
 const populate = { contacts: 30 };
 const byId = (items) => items.map(({ id }) => id).sort();
 
-test("a loop over the pages of a round acknowledges each by asking for the next", async () => {
+test("a loop over the pages of a round acknowledges each page by taking the next one", async () => {
   const world = await fake.world({ populate });
   const client = await open(world);
   const contacts = client.orgContacts();
@@ -78,7 +78,7 @@ test("an error of the consumer ends the round and acknowledges nothing", async (
   await client.close();
 });
 
-test("with manual acknowledgement a read-ahead does not acknowledge", async () => {
+test("with manual acknowledgement next() does not acknowledge", async () => {
   const world = await fake.world({ populate });
   const client = await open(world);
   const contacts = client.orgContacts();
@@ -95,7 +95,7 @@ test("with manual acknowledgement a read-ahead does not acknowledge", async () =
   await client.close();
 });
 
-test("a second round of a query waits for the first, abortably, and says so", async () => {
+test("a second round of a query waits for the first with the status following, and can be aborted", async () => {
   const world = await fake.world({ populate });
   const client = await open(world);
   const contacts = client.orgContacts();
@@ -116,7 +116,7 @@ test("a second round of a query waits for the first, abortably, and says so", as
   await client.close();
 });
 
-test("a second sync joins the one that runs", async () => {
+test("a second sync joins the running one", async () => {
   const world = await fake.world({ populate });
   const client = await open(world);
   const [one, two] = await Promise.all([client.orgContacts().sync(), client.orgContacts().sync()]);
@@ -125,12 +125,12 @@ test("a second sync joins the one that runs", async () => {
   await client.close();
 });
 
-test("any reason of an abort comes back untouched", async () => {
+test("an abort rejects with its unchanged reason", async () => {
   const world = await fake.world({ populate });
   await world.faults({ match: {}, times: null, fault: "hang" });
   const client = await open(world);
   let requests = 0;
-  /** Until one more request hangs. */
+  /** Waits until one more request hangs. */
   const hung = () => ((requests += 1), polled(async () => (await world.met()).hang === requests));
   for (const reason of ["a text", null, 0, Symbol("s"), { odd: true }, new TypeError("x")]) {
     const stop = new AbortController();
@@ -147,7 +147,7 @@ test("any reason of an abort comes back untouched", async () => {
   await client.close();
 });
 
-test("an acknowledgement that nobody waits for is stored before the round lets go", async () => {
+test("an ack() that is not awaited is stored before the round ends", async () => {
   const world = await fake.world({ populate });
   const client = await open(world);
   const contacts = client.orgContacts();
@@ -178,7 +178,7 @@ test("a late acknowledgement of an earlier page does not acknowledge a later one
   await client.close();
 });
 
-test("a read-ahead can be abandoned while it waits for an acknowledgement", async () => {
+test("return() ends a next() that waits for an acknowledgement", async () => {
   const world = await fake.world({ populate });
   const client = await open(world);
   const contacts = client.orgContacts();
@@ -192,7 +192,7 @@ test("a read-ahead can be abandoned while it waits for an acknowledgement", asyn
   await client.close();
 });
 
-test("each who joined a sync leaves it alone, and the last one stops it", async () => {
+test("an abort of one joined sync does not affect the others, and the last abort stops it", async () => {
   const world = await fake.world({ populate, options: { latency_ms: 40 } });
   const client = await open(world);
   const contacts = client.orgContacts();
@@ -215,7 +215,7 @@ test("each who joined a sync leaves it alone, and the last one stops it", async 
   await client.close();
 });
 
-test("sync takes a signal and nothing else", async () => {
+test("sync() accepts only a signal", async () => {
   const world = await fake.world({ populate });
   const client = await open(world);
   const contacts = client.orgContacts();
@@ -235,7 +235,7 @@ test("sync takes a signal and nothing else", async () => {
   await client.close();
 });
 
-test("a round that is aborted while it waits for its turn has a final report and leaves the other's status alone", async () => {
+test("a round that is aborted while it waits for the lock has a final report and does not change the status of the other", async () => {
   const world = await fake.world({ populate });
   const client = await open(world);
   const contacts = client.orgContacts();

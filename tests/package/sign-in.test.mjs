@@ -12,7 +12,7 @@ after(() => fake.stop());
 const populate = { contacts: 30, events: 30, users: 10, around: "2026-11-21T00:00:00Z" };
 const CLAIMS = '{"access_token":{"nbf":{"essential":true,"value":"1700000000"}}}';
 
-test("a claims challenge is asked of the token source decoded, and the page is asked for again", async () => {
+test("the token source gets the decoded claims of a challenge, and the page is requested again", async () => {
   for (const status of [401, 403]) {
     const world = await fake.world({ populate });
     await world.faults({ match: { kind: "next" }, fault: { name: "claims", status } });
@@ -63,7 +63,7 @@ test("a credential's getToken gets the claims, enableCae and the signal", async 
   await client.close();
 });
 
-test("claims in base64url are read, and broken ones are put aside", async () => {
+test("claims in base64url are decoded, and malformed ones are ignored", async () => {
   for (const [claims, expected] of [
     ["eyJ4IjoiPz8-P34_In0", ["claims", '{"x":"??>?~?"}']],
     ["%%%", ["unauthorized", undefined]],
@@ -83,7 +83,7 @@ test("claims in base64url are read, and broken ones are put aside", async () => 
   }
 });
 
-test("a token that never satisfies the claims ends the round with them, and nothing is lost", async () => {
+test("a token that never satisfies the claims ends the round with the claims, and keeps the pages", async () => {
   const world = await fake.world({ populate });
   await world.faults({ match: { kind: "next" }, times: null, fault: "claims" });
   const client = await open(world);
@@ -98,7 +98,7 @@ test("a token that never satisfies the claims ends the round with them, and noth
   await client.close();
 });
 
-test("the user has to sign in: status, claims, and resume() goes on with the same page by itself", async () => {
+test("a required sign-in is a status with claims, and resume() continues with the same page", async () => {
   const world = await fake.world({ populate });
   await world.faults({
     match: { kind: "next" },
@@ -108,7 +108,7 @@ test("the user has to sign in: status, claims, and resume() goes on with the sam
   let signedIn = false;
   const token = async ({ claims }) => {
     if (signedIn) return world.token({ kind: "delegated" });
-    // As MSAL's InteractionRequiredAuthError is shaped.
+    // The shape of an InteractionRequiredAuthError of MSAL.
     if (claims)
       throw Object.assign(new Error("AADSTS50079"), {
         name: "InteractionRequiredAuthError",
@@ -140,7 +140,7 @@ test("the user has to sign in: status, claims, and resume() goes on with the sam
   await client.close();
 });
 
-test("an interaction without claims of its own passes those of the challenge on", async () => {
+test("an interaction error without claims gets those of the challenge", async () => {
   const world = await fake.world({ populate });
   await world.faults({ match: {}, times: null, fault: "claims" });
   const client = await open(world, {
@@ -153,7 +153,7 @@ test("an interaction without claims of its own passes those of the challenge on"
   await client.close();
 });
 
-test("a token that another query got meanwhile is tried before the source is asked again", async () => {
+test("a token that another query got meanwhile is used before the source is called again", async () => {
   const world = await fake.world({ populate });
   let count = 0;
   const token = async () => {
@@ -173,7 +173,7 @@ test("a token that another query got meanwhile is tried before the source is ask
   await client.close();
 });
 
-test("a token source whose network fails is waited for; one that fails otherwise ends the round at once", async () => {
+test("a network error of the token source is retried, another error ends the round at once", async () => {
   const world = await fake.world({ populate });
   for (const [error, reason = "network"] of [
     [Object.assign(new TypeError("fetch failed"))],
@@ -218,7 +218,7 @@ test("a token source whose network fails is waited for; one that fails otherwise
   await client.close();
 });
 
-test("an authority that says when to come back is not asked before", async () => {
+test("the token source is not called before the retryAt of its error", async () => {
   const world = await fake.world({ populate });
   const asked = [];
   const client = await open(world, {
@@ -270,7 +270,7 @@ test("a token function that never answers is a named error", async () => {
   await client.close();
 });
 
-test("no token that an answer echoes is in an error", async () => {
+test("an error never contains a token that the answer repeats", async () => {
   const token = "eyJ0eXAiOiJKV1QiLCJub25jZSI6.eyJhdWQiOiJodHRwczovL2dyYXBo.c2lnbmF0dXJlLXNpZ25hdHVyZQ";
   for (const respond of [
     () => Response.json({ error: { code: token, message: `for ${token}` } }, { status: 400 }),

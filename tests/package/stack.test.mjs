@@ -1,6 +1,6 @@
-// Data of any depth and length through the packed wasm, whose stack has 256 KB: nothing that Graph
-// or a store says makes it trap, and a client beside it goes on. CASES=n for more random records
-// and pages, SEED=n to replay one.
+// Data of any depth and length in the packed wasm, whose stack has 256 KB. No data of Graph or a
+// store may make it trap or disturb another client. CASES=n runs more random records and pages,
+// SEED=n replays one.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { clientOf, page, text, week } from "./answers.mjs";
@@ -14,11 +14,11 @@ const delta = "/me/calendarView/delta?$deltatoken=1";
 const link = `https://graph.microsoft.com/v1.0${delta}`;
 const occurrence = (id, seriesMasterId) => ({ id, type: "occurrence", seriesMasterId });
 
-/** JSON of objects, or of arrays, that lie in each other. */
+/** JSON of nested objects or arrays. */
 const nestedObjects = (depth) => `${'{"a":'.repeat(depth)}1${"}".repeat(depth)}`;
 const nestedArrays = (depth) => `${"[".repeat(depth)}${"]".repeat(depth)}`;
 
-/** Another client of the process, in the middle of a round while the tests run. */
+/** Another client of the process, which is in a round during the tests. */
 let beside;
 let pages;
 before(async () => {
@@ -32,12 +32,12 @@ before(async () => {
   assert.equal((await pages.next()).value.index, 0);
 });
 after(async () => {
-  assert.equal((await pages.next()).value.index, 1, "the client beside goes on with its round");
+  assert.equal((await pages.next()).value.index, 1, "the other client continues its round");
   assert.equal((await pages.next()).done, true);
   await beside.close();
 });
 
-/** How a call ended: complete, or a named error that does not come from a trap. */
+/** The outcome of a call: complete, or the code of an error that is not a trap. */
 async function ended(call, what) {
   const error = await call.then(
     () => undefined,
@@ -74,7 +74,7 @@ test("20,000 occurrences of series named by control characters or dots are store
   }
 });
 
-test("a round ends though its stored record has 20,000 masters that cannot be asked for", async () => {
+test("a round ends although its stored record has 20,000 masters that cannot be requested", async () => {
   for (const master of [".", "..", "\u0001", "\u0000x", "a\nb"]) {
     const store = new MemoryStore();
     let count = 0;
@@ -90,7 +90,7 @@ test("a round ends though its stored record has 20,000 masters that cannot be as
     const events = client.events(week);
     for await (const one of events.round({ maxPages: 1 })) void one;
     const stored = await store.load(events.key);
-    // As many that can be asked for as the round may take its time for.
+    // The number of masters that the round can request in its time.
     const masters = Array.from({ length: 20_000 }, (_, at) => (at % 100 ? master : `series ${at}`));
     await store.commit(events.key, {
       expect: stored.revision,
@@ -105,7 +105,7 @@ test("a round ends though its stored record has 20,000 masters that cannot be as
 });
 
 for (const depth of [60, 70, 1_000, 10_000]) {
-  test(`items of ${depth} levels come, come again, change and go`, async () => {
+  test(`items of ${depth} levels are added, repeated, changed and removed`, async () => {
     for (const nested of [nestedObjects(depth), nestedArrays(depth)]) {
       const items = [
         `{"id":"event 1","type":"singleInstance","x":${nested}}`,
@@ -134,7 +134,7 @@ for (const depth of [60, 70, 1_000, 10_000]) {
   });
 }
 
-test("bodies and records of 100,000 levels are named errors, and the next round goes on", async () => {
+test("bodies and records of 100,000 levels are named errors, and the next round continues", async () => {
   const deep = nestedArrays(100_000);
   const bodies = [
     deep,
@@ -180,7 +180,7 @@ test("bodies and records of 100,000 levels are named errors, and the next round 
   }
 });
 
-test("ids of a megabyte, of any characters, and as many as a page has, are kept apart", async () => {
+test("ids of a megabyte, of any characters, and of a whole page are distinguished", async () => {
   const long = "i".repeat(1_000_000);
   const items = [
     `${long}1`,
@@ -203,7 +203,7 @@ test("ids of a megabyte, of any characters, and as many as a page has, are kept 
   await client.close();
 });
 
-test("answers of a store that throw when they are looked at never make it trap", async () => {
+test("answers of a store whose getters throw never make it trap", async () => {
   const thrower = new Proxy([], {
     get() {
       throw new Error("a trap of the caller's");
@@ -257,7 +257,7 @@ test("answers of a store that throw when they are looked at never make it trap",
           () => undefined,
           (error) => error,
         );
-        // An item that throws may reach the caller as it is.
+        // An item with a throwing getter may reach the caller.
         assert.notEqual(error?.code, "internal", `${method}: ${error?.cause?.stack}`);
       }
       await client.close();
@@ -265,9 +265,9 @@ test("answers of a store that throw when they are looked at never make it trap",
   }
 });
 
-// ---- at random
+// ---- random data
 
-/** Numbers in 0..1 that a seed gives again. */
+/** Random numbers in 0..1 that depend on the seed alone. */
 function random(seed) {
   let state = seed * 2_654_435_769 + 1;
   return () => {
@@ -278,7 +278,7 @@ function random(seed) {
   };
 }
 
-/** Values that a field should not have. */
+/** Values of wrong types. */
 function odd(chance) {
   const pick = (list) => list[Math.floor(chance() * list.length)];
   const depth = pick([1, 10, 63, 64, 65, 500, 5_000]);
@@ -292,7 +292,7 @@ function odd(chance) {
   ])();
 }
 
-/** Replaces some of the fields, which may be fields of fields. */
+/** Replaces some fields, also nested ones. */
 function spoiled(value, chance) {
   if (chance() < 0.15) return odd(chance);
   if (Array.isArray(value)) return value.map((member) => spoiled(member, chance));

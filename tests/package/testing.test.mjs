@@ -1,4 +1,4 @@
-// The fake Graph that ships, deltalink/testing, as users' own tests take it.
+// The fake Graph in the package, deltalink/testing, used like in the tests of users.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openDelta } from "deltalink";
@@ -19,13 +19,13 @@ async function usersOf(graph, more) {
   return client.track("/users/delta");
 }
 
-/** The mirror is what the fake lists. */
+/** Compares the mirror with the items of the fake Graph. */
 async function same(query, graph, collection) {
   const byId = (items) => items.map(({ id }) => id).sort();
   assert.deepEqual(byId(await query.all()), byId(graph.items(collection)));
 }
 
-test("a mirror follows what is added, edited and removed in the fake", async () => {
+test("a mirror follows additions, edits and removals in the fake Graph", async () => {
   const graph = await fakeGraph({ populate: { users: 25 } });
   const users = await usersOf(graph);
   assert.equal((await users.sync()).added, 25);
@@ -41,7 +41,7 @@ test("a mirror follows what is added, edited and removed in the fake", async () 
   await same(users, graph, "users");
 });
 
-test("what is removed softly can be restored", async () => {
+test("a soft-deleted object can be restored", async () => {
   const graph = await fakeGraph({ populate: { users: 3 } });
   const users = await usersOf(graph);
   await users.sync();
@@ -55,7 +55,7 @@ test("what is removed softly can be restored", async () => {
   assert.deepEqual(reasons, ["changed", "upsert"]);
 });
 
-test("random changes are followed too, and name what they touched", async () => {
+test("a mirror follows random changes, which return the changed ids", async () => {
   const graph = await fakeGraph({ populate: { users: 40 } });
   const users = await usersOf(graph);
   await users.sync();
@@ -84,7 +84,7 @@ test("events have a window, series and a place", async () => {
   assert.equal(graph.items("events", window).filter(({ type }) => type === "occurrence").length, 4);
 });
 
-test("a link that is no longer good leads to a full round, and its ghosts go", async () => {
+test("an expired link leads to a full round, which removes ghosts", async () => {
   const graph = await fakeGraph({ populate: { users: 12 } });
   const users = await usersOf(graph);
   await users.sync();
@@ -97,7 +97,7 @@ test("a link that is no longer good leads to a full round, and its ghosts go", a
   assert.equal((await users.sync()).kind, "full");
 });
 
-test("throttles, errors and broken connections come as often as was said, and the log tells them", async () => {
+test("throttles, errors and broken connections occur the requested number of times, and are in the log", async () => {
   const graph = await fakeGraph({ populate: { users: 12 } });
   const users = await usersOf(graph);
   graph.fault({ name: "throttle", retryAfter: 0.01 });
@@ -116,7 +116,7 @@ test("throttles, errors and broken connections come as often as was said, and th
   assert.equal((await users.sync()).outcome, "complete");
 });
 
-test("the wait that a throttle asks for is told", async () => {
+test("the status has the wait of a throttle", async () => {
   const graph = await fakeGraph({ populate: { users: 2 } });
   const users = await usersOf(graph, { retry: { ...QUICK, maxWait: 1000 } });
   graph.fault({ name: "throttle", retryAfter: 40 });
@@ -126,7 +126,7 @@ test("the wait that a throttle asks for is told", async () => {
   );
 });
 
-test("an answer that never comes ends by the caller's signal", async () => {
+test("the signal of the caller ends a request that hangs", async () => {
   const graph = await fakeGraph({ populate: { users: 2 } });
   const users = await usersOf(graph);
   for (const fault of ["hang", { name: "delay", ms: 60_000 }, { name: "slow", bytesPerSecond: 1 }]) {
@@ -141,7 +141,7 @@ test("an answer that never comes ends by the caller's signal", async () => {
   }
 });
 
-test("a slow answer comes whole", async () => {
+test("a slow answer is complete", async () => {
   const graph = await fakeGraph({
     populate: { users: 5 },
     settings: { bytesPerSecond: 20_000, latencyMs: 1 },
@@ -150,7 +150,7 @@ test("a slow answer comes whole", async () => {
   assert.equal((await users.sync()).added, 5);
 });
 
-test("its clock moves on, and links grow old by it", async () => {
+test("its clock can be advanced, which expires links", async () => {
   let now = Date.UTC(2026, 10, 22);
   const graph = await fakeGraph({ populate: { users: 3 }, now: () => now });
   const users = await usersOf(graph);
@@ -162,7 +162,7 @@ test("its clock moves on, and links grow old by it", async () => {
   assert.equal((await users.sync()).kind, "full");
 });
 
-test("a token that was revoked is renewed by its source, and an app reads recordings", async () => {
+test("the token source renews a revoked token, and an app-only token reads recordings", async () => {
   const graph = await fakeGraph({ populate: { users: 3, recordings: 4 } });
   const users = await usersOf(graph);
   await users.sync();
@@ -179,7 +179,7 @@ test("a token that was revoked is renewed by its source, and an app reads record
   assert.equal((await client.callRecordings({ organizer: graph.user.id }).sync()).added, 4);
 });
 
-test("the same seed, clock and calls give the same answers", async () => {
+test("the same seed, clock and calls return the same answers", async () => {
   const told = async (seed) => {
     const graph = await fakeGraph({
       seed,
@@ -196,7 +196,7 @@ test("the same seed, clock and calls give the same answers", async () => {
   assert.notDeepEqual(await told(7), await told(8));
 });
 
-test("it stands in for another root, and reaches nothing else", async () => {
+test("it answers for another root, and sends no other request", async () => {
   const graph = await fakeGraph({ populate: { users: 3 }, endpoint: "https://graph.microsoft.us/v1.0" });
   const users = await usersOf(graph, { cloud: "usgov" });
   assert.equal((await users.sync()).added, 3);
@@ -206,7 +206,7 @@ test("it stands in for another root, and reaches nothing else", async () => {
   );
 });
 
-test("a wrong name is refused where it is said", async () => {
+test("an unknown name is refused at the call", async () => {
   await assert.rejects(fakeGraph({ pageSize: 3 }), /no option pageSize/);
   await assert.rejects(fakeGraph({ settings: { pages: 3 } }), /no option pages/);
   const graph = await fakeGraph();
@@ -217,7 +217,7 @@ test("a wrong name is refused where it is said", async () => {
   assert.throws(() => graph.items("cars"), /no collection cars/);
 });
 
-test("fake timers that begin after it move its clock", async (t) => {
+test("fake timers that are installed later move its clock", async (t) => {
   const graph = await fakeGraph({ populate: { users: 3 } });
   t.mock.timers.enable({ apis: ["Date"], now: Date.UTC(2030, 0, 1) });
   assert.deepEqual(graph.now, new Date(Date.UTC(2030, 0, 1)));
@@ -225,7 +225,7 @@ test("fake timers that begin after it move its clock", async (t) => {
   assert.ok(graph.now < new Date(Date.UTC(2029, 0, 1)));
 });
 
-test("two fakes side by side know nothing of each other", async () => {
+test("two fake Graphs are independent", async () => {
   const [one, other] = await Promise.all([fakeGraph({ populate: { users: 3 } }), fakeGraph({ seed: 2 })]);
   assert.equal(one.items("users").length, 3);
   assert.equal(other.items("users").length, 0);

@@ -17,7 +17,7 @@ after(() => fake.stop());
 const populate = { contacts: 30, events: 30, users: 10, around: "2026-11-21T00:00:00Z" };
 const weeks = { start: "2026-11-01", end: "2026-12-20" };
 
-test("until when Graph throttles is kept over a reload, and shared by what shares its limits", async () => {
+test("the end of a throttle is stored over a reload and shared by the queries of its scope", async () => {
   const folder = await mkdtemp(join(tmpdir(), "deltalink-"));
   const world = await fake.world({ populate });
   await world.faults({
@@ -32,7 +32,7 @@ test("until when Graph throttles is kept over a reload, and shared by what share
   assert.equal(waiting.waitReason, "throttled");
   const held = waiting.waitUntil.getTime();
   assert.ok(Math.abs(held - Date.now() - 1000) < 500);
-  // The tab is closed, and another one opened.
+  // Closes the tab and opens another one.
   await first.close();
   const second = await open(world, { store: diskStore(join(folder, "s")), account });
   const mailbox = await second.events(weeks).sync();
@@ -53,7 +53,7 @@ test("until when Graph throttles is kept over a reload, and shared by what share
   await rm(folder, { recursive: true });
 });
 
-test("of two throttles at once the longer is kept, over a reload too", async () => {
+test("the longer of two concurrent throttles is stored", async () => {
   const states = new Map();
   const store = {
     load: async (key) => states.get(key),
@@ -66,7 +66,7 @@ test("of two throttles at once the longer is kept, over a reload too", async () 
   const waits = [1, 60];
   const both = event();
   let requests = 0;
-  // Both are under way before either is answered.
+  // Answers when both requests are in flight.
   const fetch = async () => {
     if ((requests += 1) === 2) both.fire();
     await both.fired;
@@ -85,7 +85,7 @@ test("of two throttles at once the longer is kept, over a reload too", async () 
   await client.close();
 });
 
-test("a store that refuses to keep a throttle is not asked for ever", async () => {
+test("a store that refuses a throttle record is called a limited number of times", async () => {
   let commits = 0;
   const store = {
     load: async () => undefined,
@@ -107,7 +107,7 @@ test("a store that refuses to keep a throttle is not asked for ever", async () =
   await client.close();
 });
 
-test("a stored time that is absurdly far off, or was written by a clock ahead of its time, is ignored", async () => {
+test("a stored throttle that is too long or from the future is ignored", async () => {
   const world = await fake.world({ populate });
   const now = Date.now();
   for (const { until, at } of [
@@ -132,7 +132,7 @@ test("a stored time that is absurdly far off, or was written by a clock ahead of
   }
 });
 
-/** A `fetch` that knows how many requests are under way. */
+/** A `fetch` that counts the requests in flight. */
 function counting(ms) {
   const seen = { most: 0, now: 0, asked: 0 };
   seen.fetch = async (url, init) => {
@@ -150,7 +150,7 @@ function counting(ms) {
   return seen;
 }
 
-test("at most four requests of a mailbox are under way, and the queries take turns", async () => {
+test("at most four requests of a mailbox are in flight, and queries alternate", async () => {
   const world = await fake.world({ populate: { ...populate, events: 60 } });
   const seen = counting(10);
   const client = await open(world, { fetch: seen.fetch });
@@ -162,7 +162,7 @@ test("at most four requests of a mailbox are under way, and the queries take tur
     }),
   );
   assert.equal(seen.most, 4);
-  // Nobody has its second page before everybody has its first.
+  // No query gets its second page before all have their first.
   const firsts = pages
     .slice(0, 12)
     .map(([at]) => at)
@@ -174,8 +174,8 @@ test("at most four requests of a mailbox are under way, and the queries take tur
   await client.close();
 });
 
-test("after a throttle the queries of a mailbox come back one by one", async (t) => {
-  // Without jitter: what comes one by one does so because it has to.
+test("after a throttle the concurrency of a mailbox grows by one per answer", async (t) => {
+  // Without jitter, so that only the limit orders the requests.
   t.mock.method(Math, "random", () => 0);
   const world = await fake.world({ populate });
   await world.faults({
@@ -183,8 +183,7 @@ test("after a throttle the queries of a mailbox come back one by one", async (t)
     times: 4,
     fault: { name: "status", status: 429, code: "ApplicationThrottled", headers: { "Retry-After": "1" } },
   });
-  // With each request that begins: how many are under way, and how many good answers came before
-  // it.
+  // For each request: the number in flight, and the number of successful answers before it.
   const begun = [];
   let underWay = 0;
   let good = 0;
@@ -193,7 +192,7 @@ test("after a throttle the queries of a mailbox come back one by one", async (t)
     begun.push([underWay, good]);
     try {
       const response = await fetch(url, init);
-      // Whatever else may begin has begun.
+      // Waits until every other permitted request has begun.
       await settled(fake);
       good += response.status === 200 ? 1 : 0;
       return response;

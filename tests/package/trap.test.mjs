@@ -10,7 +10,7 @@ import { confined, packedWasm, withStack } from "./confined.mjs";
 import { MemoryStore } from "./memory-store.mjs";
 import { turn, until } from "../wait.mjs";
 
-/** Enough for rounds, too little for comparing items of 60 levels. */
+/** A stack for rounds, but too small to compare items of 60 levels. */
 const STACK = 6 * 1024;
 const HUGE = "x".repeat(20_000_000);
 const TRAPPED = {
@@ -29,8 +29,7 @@ const users = (url, count) =>
   );
 
 /**
- * A client in the middle of a round, with a listener, and what it must be able to do at the end of
- * the test.
+ * A client in a round, with a listener and the check that it still works at the end of the test.
  */
 async function beside() {
   const client = await clientOf(users);
@@ -56,7 +55,7 @@ const isTrapped = (error) => {
   return true;
 };
 
-/** A store whose reads wait for ever while `hangs`. */
+/** A store whose reads hang while `hangs` is true. */
 class HangingStore extends MemoryStore {
   hangs = false;
   scan(...values) {
@@ -64,7 +63,7 @@ class HangingStore extends MemoryStore {
   }
 }
 
-test("a trap in an export: the call throws, what is pending rejects, and the next call works", async () => {
+test("a trap in an export throws, rejects pending calls, and the next call works", async () => {
   const goesOn = await beside();
   const store = new HangingStore();
   const client = await clientOf(users, { store, account: "alex" });
@@ -89,10 +88,10 @@ test("a trap in an export: the call throws, what is pending rejects, and the nex
   await goesOn();
 });
 
-test("a trap in a task: the round that it is rejects, and the next one goes on where it was", async () => {
+test("a trap in a task rejects its round, and the next round continues", async () => {
   const goesOn = await beside();
   let tokens = 0;
-  // A huge token does not fit into the memory when the task reads it.
+  // A huge token does not fit into the memory of the task.
   const client = await clientOf(users, { token: () => ((tokens += 1) === 2 ? HUGE : "a-token") });
   const query = client.track("/users/delta");
   const other = client.track("/groups/delta");
@@ -116,7 +115,7 @@ test("a trap in a task: the round that it is rejects, and the next one goes on w
   await goesOn();
 });
 
-test("a stack overflow in a task: the sync rejects, and the next call works", async () => {
+test("a stack overflow in a task rejects the sync, and the next call works", async () => {
   const goesOn = await beside();
   let levels = 60;
   const nested = (leaf) => `${'{"a":'.repeat(levels)}${leaf}${"}".repeat(levels)}`;
@@ -177,7 +176,7 @@ async function abortInAComparison(open, levels) {
   return { client, query, error };
 }
 
-test("a stack overflow in the closure of an event: what is pending rejects, and the next call works", async (t) => {
+test("a stack overflow in the closure of an event rejects pending calls, and the next call works", async (t) => {
   const goesOn = await beside();
   const wasm = await packedWasm();
   const { stackTraceLimit } = Error;
@@ -207,7 +206,7 @@ test("a stack overflow in the closure of an event: what is pending rejects, and 
   await goesOn();
 });
 
-/** The host fails at its next microtask of the wasm, as it does at the end of its own stack. */
+/** Makes the host throw in the next microtask of the wasm, like at the end of its own stack. */
 function failingHost(t) {
   const { queueMicrotask } = globalThis;
   t.after(() => (globalThis.queueMicrotask = queueMicrotask));
@@ -220,7 +219,7 @@ function failingHost(t) {
   return () => failures;
 }
 
-test("a failure of the host in the closure of an event: what is pending rejects, and the next call works", async (t) => {
+test("an exception of the host in the closure of an event rejects pending calls, and the next call works", async (t) => {
   const goesOn = await beside();
   let hangs = true;
   const client = await clientOf((url, count) => (hangs ? new Promise(() => {}) : users(url, count)));
@@ -242,10 +241,10 @@ test("a failure of the host in the closure of an event: what is pending rejects,
   await goesOn();
 });
 
-test("a failure of the host in a timer: what is pending rejects, and the next call works", async (t) => {
+test("an exception of the host in a timer rejects pending calls, and the next call works", async (t) => {
   const goesOn = await beside();
   let hangs = true;
-  // Nothing comes: the timer of the request fires.
+  // The request hangs, so its timer fires.
   const client = await clientOf((url, count) => (hangs ? new Promise(() => {}) : users(url, count)), {
     retry: { timeout: 30, base: 1, cap: 2 },
   });
@@ -261,7 +260,7 @@ test("a failure of the host in a timer: what is pending rejects, and the next ca
   await goesOn();
 });
 
-test("a client that trapped can be closed and forgotten, and its rounds leave no lock behind", async () => {
+test("after a trap a client can be closed and forgotten, and its rounds hold no lock", async () => {
   const store = new MemoryStore();
   for (const end of ["close", "forget"]) {
     const client = await clientOf(users, { store, account: "alex" });
@@ -281,7 +280,7 @@ test("a client that trapped can be closed and forgotten, and its rounds leave no
   }
 });
 
-test("a request and the timers of an instance that has ended are stopped", async () => {
+test("the end of an instance stops its requests and timers", async () => {
   const signals = [];
   const fetch = (url, { signal }) => (signals.push(signal), new Promise(() => {}));
   const client = await clientOf(users, { fetch });

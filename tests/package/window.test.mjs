@@ -4,7 +4,7 @@ import { windowAt } from "../../pkg-template/window.js";
 
 const at = (spec, now) => windowAt(spec, Date.parse(now)).split("/");
 
-test("a window goes from the first midnight to the one behind the last day", () => {
+test("a window goes from the first midnight to that after the last day", () => {
   assert.deepEqual(at({ daysBack: 7, daysAhead: 30, timeZone: "UTC" }, "2026-11-21T15:00:00Z"), [
     "2026-11-14T00:00:00.000Z",
     "2026-12-22T00:00:00.000Z",
@@ -15,7 +15,7 @@ test("a window goes from the first midnight to the one behind the last day", () 
   ]);
 });
 
-test("its days are those of its time zone", () => {
+test("a window has the days of its time zone", () => {
   assert.deepEqual(at({ daysBack: 0, daysAhead: 0, timeZone: "Europe/Berlin" }, "2026-11-21T23:30:00Z"), [
     "2026-11-21T23:00:00.000Z",
     "2026-11-22T23:00:00.000Z",
@@ -30,7 +30,7 @@ test("its days are those of its time zone", () => {
   ]);
 });
 
-test("it is the same all day long and moves at midnight, where clocks change too", () => {
+test("a window is constant during a day and moves at midnight, also on a clock change", () => {
   for (const [from, to, start, end] of [
     ["2026-03-28T23:00:00Z", "2026-03-29T21:59:59Z", "2026-03-28T23:00:00.000Z", "2026-03-29T22:00:00.000Z"],
     ["2026-10-24T22:00:00Z", "2026-10-25T22:59:59Z", "2026-10-24T22:00:00.000Z", "2026-10-25T23:00:00.000Z"],
@@ -53,7 +53,7 @@ test("it is the same all day long and moves at midnight, where clocks change too
   }
 });
 
-test("where clocks skip midnight, the day begins when they are set", () => {
+test("if a clock change skips midnight, the day begins after it", () => {
   // Chile, 2026-09-06: after 23:59:59 comes 01:00.
   const zone = "America/Santiago";
   assert.deepEqual(at({ daysBack: 0, daysAhead: 0, timeZone: zone }, "2026-09-06T12:00:00Z"), [

@@ -1,4 +1,4 @@
-// A round in a process that has loaded zone.js: prints what came of it.
+// Runs a round in a process with zone.js, and prints the result.
 const native = Promise;
 await import("zone.js/node");
 const { clientOf, page } = await import("./answers.mjs");

@@ -60,7 +60,7 @@ const WAITS: Record<WaitReason, string> = {
   server: "the server is in trouble",
   network: "the connection broke",
   timeout: "the answer stopped coming",
-  offline: "this device is offline; it goes on by itself",
+  offline: "this device is offline; the round continues when it is online",
   malformed: "the answer could not be read",
   resync: "a full round is about to start",
 };

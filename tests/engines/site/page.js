@@ -2,12 +2,12 @@
 import { checks } from "./checks.js";
 
 window.page = {
-  /** One step of a check. */
+  /** Runs a step of a check. */
   async step(name, at, world) {
     await checks[name][at].run({ world });
   },
 
-  /** Deletes all that a check has stored. */
+  /** Deletes everything that a check has stored. */
   async clean() {
     for (const { name } of await indexedDB.databases()) {
       await new Promise((resolve, reject) => {
