@@ -31,7 +31,7 @@ export class Round {
   }
 }
 
-/** Ends a round whose iterator was collected as garbage: nobody can ask for its next page. */
+/** Ends a round whose iterator was collected as garbage: its next page can never be asked for. */
 const abandoned = new FinalizationRegistry((run) => run.leave());
 
 /**
@@ -82,6 +82,8 @@ class Pages {
   }
 }
 
-/** The prototype of all async iterators of the host. Newer hosts have `Symbol.asyncDispose` there. */
+/**
+ * The prototype of all async iterators of the host. Newer hosts have `Symbol.asyncDispose` there.
+ */
 const AsyncIteratorPrototype = Object.getPrototypeOf(Object.getPrototypeOf(async function* () {}.prototype));
 Object.setPrototypeOf(Pages.prototype, AsyncIteratorPrototype);

@@ -3,8 +3,8 @@
 import { report } from "./error.js";
 
 /**
- * The status of a query. The value is the same object until it changes, as `useSyncExternalStore` and
- * Svelte require.
+ * The status of a query. The value is the same object until it changes, as `useSyncExternalStore`
+ * and Svelte require.
  *
  * @implements {Readable<QueryStatus>}
  */
