@@ -11,7 +11,7 @@ use deltalink::protocol::endpoint::Endpoint;
 use deltalink::protocol::error::Error;
 use deltalink::protocol::page::{self, Malformed};
 use deltalink::protocol::query::{self, Options, Query};
-use deltalink::protocol::record::{Completed, Kind, Phase, Record};
+use deltalink::protocol::record::{Completed, Phase, Record};
 use deltalink::protocol::refusal::Refusal;
 use deltalink::protocol::report::Report;
 use deltalink::protocol::round::{Delivery, Input, NoResponse, Round, RoundConfig, Step, TokenReason};
