@@ -103,7 +103,7 @@ export function clientCredentials(options) {
       : "check the tenant, the client id, its secret or assertion, and its consent";
     const after = response.headers.get("retry-after");
     const at = Number(after) > 0 ? Date.now() + Number(after) * 1000 : Date.parse(after);
-    throw new DeltaError(`${root} refused a token (${status}${reason && `: ${reason}`}); ${advice}`, {
+    throw new DeltaError(`${root} returned no token (${status}${reason && `: ${reason}`}); ${advice}`, {
       code: "unauthorized",
       status,
       retryable,

@@ -168,7 +168,7 @@ test("failures are named errors without the secret", async () => {
     );
     assert.match(
       error.message,
-      /refused a token \(401: AADSTS7000215: Invalid client secret provided\.\); check the tenant, the client id, its secret/,
+      /returned no token \(401: AADSTS7000215: Invalid client secret provided\.\); check the tenant, the client id, its secret/,
     );
     assert.ok(
       !JSON.stringify(error).includes(app.secret) &&
@@ -183,7 +183,7 @@ test("failures are named errors without the secret", async () => {
     (error) => error.retryable && error.status === 503 && Math.abs(error.retryAt - Date.now() - 7000) < 2000,
   );
   answer = () => ({ json: { no: "token" } });
-  await assert.rejects(token(start()), { code: "unauthorized", message: /refused a token \(200\)/ });
+  await assert.rejects(token(start()), { code: "unauthorized", message: /returned no token \(200\)/ });
   const nobody = clientCredentials({ ...app, authority: "http://127.0.0.1:1" });
   await assert.rejects(nobody(start()), {
     code: "network",
