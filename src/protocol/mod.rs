@@ -10,6 +10,7 @@
 //! | [`relation`] | relationship slices, applied to sets |
 //! | [`recent`] | detects pages that bring nothing new |
 //! | [`change`] | what a page changes in the mirror |
+//! | [`names`] | names in a drive, and the rows that others displace |
 //! | [`sweep`] | removes what a completed round has made obsolete |
 //! | [`refusal`] | what a response with an error status means |
 //! | [`challenge`] | the claims that a 401 or 403 requires |
@@ -36,6 +37,7 @@ pub mod endpoint;
 pub mod error;
 pub mod item;
 pub mod memory;
+pub mod names;
 pub mod page;
 pub mod query;
 pub mod rate;

@@ -69,7 +69,7 @@
 use std::rc::Rc;
 
 use super::backoff::{Policy, WaitReason};
-use super::change::{ApplyMode, ItemFormat, PageSummary, SeriesSummary, SweepSummary};
+use super::change::{ApplyMode, ItemFormat, PageSummary, SweepSummary};
 use super::endpoint::Endpoint;
 use super::error::{Code, Error};
 use super::page::{Link, Malformed};
@@ -78,6 +78,7 @@ use super::record::{Completed, Fallback, Kind, Record};
 use super::refusal::Refusal;
 use super::report::{Outcome, Report};
 use super::resource::PageSize;
+use super::series::SeriesSummary;
 use super::time::{Duration, Instant};
 
 /// The message of an error that only a defect of the shell can cause.

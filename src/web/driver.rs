@@ -26,12 +26,13 @@ use super::timers::{now, sleep, with_timeout};
 use super::token::TokenOutcome;
 use crate::protocol::applier::PageApplier;
 use crate::protocol::backoff::WaitReason;
-use crate::protocol::change::{Row, SeriesSummary};
+use crate::protocol::change::Row;
 use crate::protocol::error::Code;
 use crate::protocol::page;
 use crate::protocol::record::{Completed, Record};
 use crate::protocol::report::Outcome;
 use crate::protocol::round::{Delivery, Input, Round, Step, TokenReason};
+use crate::protocol::series::SeriesSummary;
 use crate::protocol::time::{Duration, Instant};
 
 type Result<T, E = RoundError> = std::result::Result<T, E>;
