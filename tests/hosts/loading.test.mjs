@@ -172,7 +172,7 @@ describe("in a browser", () => {
         const error = await load(opened);
         assert.equal(error.code, "wasm");
         assert.equal(error.retryable, true);
-        assert.match(error.message, /deltalink\.wasm answers 503; .*inline\.js/);
+        assert.match(error.message, /deltalink\.wasm has the status 503; .*inline\.js/);
         broken = false;
         assert.equal(await load(opened), "url");
       },
