@@ -1,43 +1,47 @@
 import type { fetch } from "./host.js";
 import type { TokenFunction } from "deltalink";
 
+/** The options of `clientCredentials()`. */
 export interface ClientCredentials {
-  /** The id of the tenant, or a domain of it. */
+  /** The id of the tenant, or one of its domains. */
   tenant: string;
   /** The id of the app registration. */
   clientId: string;
-  /** The app's secret. This, or an `assertion`. */
+  /** The secret of the app. Either this or `assertion` is required. */
   secret?: string;
   /**
-   * A signed JWT instead of a secret: a certificate's, or a federated identity's. A function is
-   * asked anew for each token. Its error is handed on.
+   * A signed JWT instead of a secret, of a certificate or a federated identity. A function is
+   * called for each token; its error is thrown on unchanged.
    */
   assertion?: string | (() => string | Promise<string>);
   /**
-   * Where tokens come from, without the tenant. Default: the one that belongs to the client's
-   * cloud.
+   * The URL of the authority, without the tenant. Default: the authority of the client's cloud
+   * (Graph's page "National cloud deployments").
    */
   authority?: string;
   /**
-   * Milliseconds after which a request without an answer is given up, for all who wait for it.
-   * Default 30000.
+   * The time in milliseconds after which a request for a token fails with `network`. Default 30000.
    */
   timeout?: number;
-  /** Used instead of the host's `fetch`. */
+  /** Called instead of the host's `fetch`. */
   fetch?: typeof fetch;
 }
 
 /**
- * A token source for app-only tokens, by OAuth's client credentials grant. For Workers and servers:
- * a secret has no place in a browser.
+ * Returns a token source for app-only tokens, by OAuth's client credentials grant. For Workers and
+ * servers: a browser would expose the secret.
  *
- * A token is kept until five minutes before it ends, and many callers wait for one request. It
- * carries an account, so `openDelta` needs none. In a Worker make one for each Durable Object: a
- * request that one object waits for must not be another's. Throws a `DeltaError`: `bad-request` at
- * once for options that make no sense; `network`, or `unauthorized` with the words of Entra
- * (`AADSTS…`), when it is asked for a token.
+ * A token is cached until five minutes before its expiry, and concurrent calls share one request.
+ * The source has an `account`, so that `openDelta()` does not need one. In a Worker, make one
+ * source for each Durable Object: an object cannot wait for a request of another one.
  *
- * @example const token = clientCredentials({ tenant: env.TENANT, clientId: env.CLIENT, secret:
- * env.SECRET }); const client = await openDelta({ token, store });
+ * Throws a `DeltaError` with the code `bad-request` for wrong options. The source rejects with
+ * `network` if the authority does not answer, and with `unauthorized` and the message of Entra
+ * (`AADSTS…`) if it refuses a token.
+ *
+ * @example
+ *   const { TENANT: tenant, CLIENT: clientId, SECRET: secret } = env;
+ *   const token = clientCredentials({ tenant, clientId, secret });
+ *   const client = await openDelta({ token, store });
  */
 export function clientCredentials(options: ClientCredentials): TokenFunction & { account: string };

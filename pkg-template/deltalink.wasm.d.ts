@@ -1,5 +1,5 @@
 import type { WebAssemblyModule } from "./host.js";
 
-/** The engine, for hosts that import WebAssembly as a module, and for `init()`. */
+/** The wasm, for hosts that import WebAssembly as a compiled module, and for `init()`. */
 declare const wasm: WebAssemblyModule;
 export default wasm;

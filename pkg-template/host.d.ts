@@ -1,5 +1,5 @@
-// What every host has, by the types that are there for it: the DOM library, Node's, a Worker's, or
-// none.
+// Types that every host has. They come from the DOM library, from the types of Node or of Workers,
+// or from neither.
 
 type Global<Name extends string, Else> = typeof globalThis extends { [N in Name]: { prototype: infer Type } }
   ? Type

@@ -1,12 +1,13 @@
 import type { TokenFunction } from "deltalink";
 
-/** What is used of an `IPublicClientApplication` of `@azure/msal-browser`. */
+/** The part of `IPublicClientApplication` of `@azure/msal-browser` that is used. */
 export interface MsalClient {
   acquireTokenSilent(
     request: MsalRequest & { forceRefresh?: boolean; claims?: string },
   ): Promise<{ accessToken: string; expiresOn: Date | null }>;
 }
 
+/** MSAL's `AccountInfo`. */
 export interface MsalAccount {
   homeAccountId: string;
   environment: string;
@@ -15,22 +16,24 @@ export interface MsalAccount {
   localAccountId: string;
 }
 
-/** Part of MSAL's `SilentRequest`. */
+/** The required part of MSAL's `SilentRequest`. */
 export interface MsalRequest {
   account: MsalAccount;
   scopes: string[];
 }
 
 /**
- * A token source that asks MSAL silently. It carries the account, so `openDelta` needs none.
+ * Returns a token source that calls MSAL's `acquireTokenSilent()`. It has an `account`, so that
+ * `openDelta()` does not need one.
  *
- * Throws a `DeltaError` with the code `account` if nobody is signed in yet.
+ * Throws a `DeltaError` with the code `account` if no user is signed in.
  *
- * An error of MSAL's that needs the user ends the round with the code `interaction` and the status
- * `needs-auth`; call `acquireTokenPopup` or `acquireTokenRedirect` from a click, then
+ * If MSAL requires the user, the round ends with the code `interaction` and the status
+ * `needs-auth`. Then call `acquireTokenPopup()` or `acquireTokenRedirect()` from a click, and
  * `client.resume()`.
  *
- * @example const client = await openDelta({ token: fromMsal(pca, { account, scopes:
- * ["Calendars.Read"] }) });
+ * @example
+ *   const token = fromMsal(pca, { account, scopes: ["Calendars.Read"] });
+ *   const client = await openDelta({ token });
  */
 export function fromMsal(client: MsalClient, request: MsalRequest): TokenFunction & { account: string };

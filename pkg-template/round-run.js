@@ -142,6 +142,6 @@ export class RoundRun {
 
 const lockLost = () =>
   new DeltaError(
-    "this round lost its lock: its page was frozen, or another one took it; the next round continues from what was stored",
+    "this round lost its lock: its page was frozen, or another one took it; the next round continues from the stored state",
     { code: "conflict", retryable: true },
   );

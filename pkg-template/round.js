@@ -31,7 +31,7 @@ export class Round {
   }
 }
 
-/** Ends a round whose iterator was collected as garbage: nobody can ask for its next page. */
+/** Ends a round whose iterator was collected as garbage: its next page can never be asked for. */
 const abandoned = new FinalizationRegistry((run) => run.leave());
 
 /**

@@ -11,48 +11,53 @@ import type { DeltaStore, TokenRequest } from "deltalink";
 import type { fetch } from "./host.js";
 
 /**
- * A stand-in for Microsoft Graph's delta queries, in this process and without a server: it pages,
- * links, throttles, resets and breaks as the service does. It is deltalink's own test bench. The
- * same seed, clock and calls give the same answers.
+ * Makes a fake of Microsoft Graph's delta queries, in this process and without a server. It pages,
+ * links, throttles, resets and fails as the service does; deltalink's own tests use it. Equal
+ * seeds, clocks and calls lead to equal answers.
  *
- * @example const graph = await fakeGraph({ populate: { users: 25 } }); const client = await
- * openDelta({ fetch: graph.fetch, token: graph.token, store: "memory" }); const users =
- * client.track("/users/delta"); await users.sync(); graph.remove("users",
- * graph.items("users")[0].id); graph.fault({ name: "throttle", retryAfter: 1 }); await
- * users.sync(); // waits a second, then removes one
+ * @example
+ *   const graph = await fakeGraph({ populate: { users: 25 } });
+ *   const client = await openDelta({ fetch: graph.fetch, token: graph.token, store: "memory" });
+ *   const users = client.track("/users/delta");
+ *   await users.sync();
+ *   graph.remove("users", graph.items("users")[0].id);
+ *   graph.fault({ name: "throttle", retryAfter: 1 });
+ *   await users.sync(); // waits a second, then removes one
  */
 export function fakeGraph(options?: FakeGraphOptions): Promise<FakeGraph>;
 
+/** The options of `fakeGraph()`. */
 export interface FakeGraphOptions {
-  /** Of ids, tokens and all content that is made up. Default 1. */
+  /** The seed of ids, tokens and generated content. Default 1. */
   seed?: number;
-  /** What is there from the start. Default: nothing. */
+  /** The initial content. Default: none. */
   populate?: FakeContent;
   settings?: FakeSettings;
   /**
-   * The clock, in milliseconds. Default `Date.now`, as it is when it is asked: fake timers move it.
+   * The clock, in milliseconds since 1970. Default: `Date.now` at each call, so that fake timers
+   * replace it.
    */
   now?: () => number;
   /**
-   * The root that it stands in for, where the client has another one by `cloud` or `endpoint`.
-   * Default `https://graph.microsoft.com/v1.0`.
+   * The root of Graph that the client uses by `cloud` or `endpoint`. Default
+   * `https://graph.microsoft.com/v1.0`.
    */
   endpoint?: string;
 }
 
-/** How many of each. */
+/** The number of items of each kind. */
 export type FakeContent = { [C in FakeCollection]?: number } & {
-  /** The day around which events, recordings and messages lie. Default today. */
+  /** The day around which events, recordings and messages are generated. Default: today. */
   around?: string | Date;
 };
 
-/** The kinds of items, and where Graph has them. */
+/** The kinds of items, by their collection. */
 export interface FakeItems {
   /** `client.events()`, of `/me` or a user. */
   events: Event;
   /** `client.orgContacts()` */
   contacts: OrgContact;
-  /** `client.callRecordings()`, by {@link FakeGraph.appToken} only. */
+  /** `client.callRecordings()`, with {@link FakeGraph.appToken} only. */
   recordings: CallRecording;
   /** `/users/delta` */
   users: User;
@@ -64,39 +69,43 @@ export interface FakeItems {
   messages: Message;
 }
 
+/** A collection of the fake. */
 export type FakeCollection = keyof FakeItems;
 
-/** Whose, and in which part. Default: the signed-in user, the default calendar, the inbox. */
+/** A part of a collection. Default: the signed-in user, the default calendar, the inbox. */
 export interface FakePlace {
   user?: string;
   calendar?: string;
   folder?: string;
 }
 
+/** A fake of Microsoft Graph. */
 export interface FakeGraph {
-  /** Hand it to `openDelta`, or to any other client of Graph. It reaches nothing but this fake. */
+  /** A `fetch` for `openDelta()` or another client of Graph. It sends no request to the network. */
   readonly fetch: typeof fetch;
   /**
-   * A token source of the signed-in user: it renews a token that was refused. Its `account` is the
-   * user's id.
+   * A token source of the signed-in user. Replaces a refused token. Its `account` is the user's id.
    */
   readonly token: ((request?: Pick<TokenRequest, "reason">) => string) & { account: string };
-  /** A token source of an app. */
+  /** A token source for app-only tokens. */
   readonly appToken: ((request?: Pick<TokenRequest, "reason">) => string) & { account: string };
   readonly endpoint: string;
-  /** The signed-in user: `organizer` of the recordings, for example. */
+  /** The signed-in user, who is also the organizer of the recordings. */
   readonly user: { id: string; address: string };
 
-  /** What its clock shows: `options.now()`, and what it was advanced by. */
+  /** The time of the fake: `options.now()` plus what `advance()` has added. */
   readonly now: Date;
-  /** Moves its clock on. Links of users, groups and contacts expire after seven days. */
+  /**
+   * Advances the clock by this many milliseconds. Links of users, groups and contacts expire after
+   * seven days.
+   */
   advance(ms: number): void;
 
-  /** Makes up more content. */
+  /** Generates more content. */
   populate(what: FakeContent): void;
   /**
-   * Adds an item, without `item` a believable one, and returns its id. An event with `type:
-   * "seriesMaster"` gets `count` occurrences, `everyDays` apart.
+   * Adds an item and returns its id. Without `item` it is generated. An event with the type
+   * `seriesMaster` gets `count` occurrences, one every `everyDays` days.
    */
   add<C extends FakeCollection>(
     collection: C,
@@ -104,92 +113,99 @@ export interface FakeGraph {
     where?: FakePlace & { count?: number; everyDays?: number },
   ): string;
   /**
-   * Changes some properties, without `patch` believable ones. An occurrence becomes an exception.
+   * Changes properties of an item. Without `patch` the change is generated. An occurrence becomes
+   * an exception.
    */
   edit<C extends FakeCollection>(collection: C, id: string, patch?: FakeItem<C>): void;
   /**
-   * The next round says `@removed`. A series or a folder takes along what is in it. `soft`: users,
-   * groups and contacts can be restored.
+   * Removes an item, which the next round reports as `@removed`; a series or a folder with its
+   * content. With `soft`, users, groups and contacts can be restored.
    */
   remove(collection: FakeCollection, id: string, options?: { soft?: boolean }): void;
+  /** Restores an item that was removed with `soft`. */
   restore(collection: "users" | "groups" | "contacts", id: string): void;
-  /** So many random additions, changes and removals. Returns the ids that they touched. */
+  /** Makes this number of random additions, changes and removals. Returns the affected ids. */
   churn(collection: FakeCollection, count: number, where?: FakePlace): string[];
   /**
-   * The items as they are now: what a mirror must hold after a round. Events of a window with
-   * `start` and `end`.
+   * Returns the current items, which a mirror must have after a round. `start` and `end` limit
+   * events to a window.
    */
   items<C extends FakeCollection>(
     collection: C,
     where?: FakePlace & { start?: string | Date; end?: string | Date },
   ): (FakeItems[C] & { id: string })[];
 
-  /** Changes how it behaves from now on. */
+  /** Changes the behavior from now on. */
   set(settings: FakeSettings): void;
   /**
-   * What happens to the next request that fits, or to the next `times`. The first rule that fits
-   * and is not used up acts.
+   * Makes the next request that matches `when` fail, or the next `times` ones. If several faults
+   * match, the first one applies that is not used up.
    */
   fault(fault: FakeFault, when?: FakeMatch): void;
+  /** Removes all faults. */
   clearFaults(): void;
-  /** Every link given out so far is refused: the next round is a full one. */
+  /** Refuses all links issued so far, so that the next round is a full one. */
   expireLinks(collection?: FakeCollection): void;
-  /** Every token given out so far is refused. */
+  /** Refuses all tokens issued so far. */
   revokeTokens(): void;
 
-  /** What it was asked, oldest first. */
+  /** Returns the requests so far, the oldest first. */
   requests(): FakeRequest[];
+  /** Empties the list of requests. */
   clearRequests(): void;
 }
 
 /**
- * As Graph has it, or with dates as plain texts. `members` is a list of ids or `{ add, remove }`,
- * `manager` an id or null.
+ * The properties of an item. Dates may be strings. `members` is an array of ids or an object `{
+ * add, remove }`, `manager` an id or null.
  */
 export type FakeItem<C extends FakeCollection> = Omit<
   Partial<FakeItems[C]>,
   "start" | "end" | "members" | "manager"
 > & { [property: string]: unknown };
 
-/** All are off, or as Graph mostly is, unless it says otherwise. */
+/** The behavior of the fake. By default it is Graph's usual one. */
 export interface FakeSettings {
-  /** Items a page. Default 10. */
+  /** The number of items per page. Default 10. */
   pageSize?: number;
-  /** Before each answer. */
+  /** Milliseconds before each answer. Default 0. */
   latencyMs?: number;
+  /** The rate of bodies; null, the default, for no limit. */
   bytesPerSecond?: number | null;
-  /** So many empty pages before each further one. */
+  /** The number of empty pages before each page but the first. Default 0. */
   emptyPages?: number;
-  /** The deltaLink comes on an empty page of its own. */
+  /** Whether the deltaLink is on a separate, empty page. Default `false`. */
   trailingEmptyPage?: boolean;
-  /** Items that come twice: in a page, or on two. */
+  /** Items that are sent twice: within a page, or on two pages. Default `"none"`. */
   duplicates?: "none" | "page" | "pages" | "both";
+  /** Whether the order of the items is random. Default `false`. */
   reorder?: boolean;
-  /** Where a change made while a round is being paged shows up. Default `"next-round"`. */
+  /** Where a change during a round is reported. Default `"next-round"`. */
   changesDuringRound?: "next-round" | "later-in-round" | "both" | "live";
-  /** So many links of a calendar or a folder stay good; null for all, the default. */
+  /** How many links of a calendar or a folder stay valid; null, the default, for all. */
   generations?: number | null;
-  /** Of tokens made from now on; null for ever, the default. */
+  /** The lifetime of tokens issued from now on, in milliseconds; null, the default, for ever. */
   tokenLifetimeMs?: number | null;
-  /** How long links of users, groups and contacts stay good. Default 7. */
+  /** How many days links of users, groups and contacts stay valid. Default 7. */
   directoryTokenDays?: number;
-  /** Masters of series are missing from incremental rounds. Default true. */
+  /** Whether incremental rounds leave out series masters. Default `true`. */
   withholdMasters?: boolean;
-  /** A deleted occurrence gives no sign. */
+  /** Whether the deletion of an occurrence is not reported. Default `false`. */
   silentOccurrenceDelete?: boolean;
-  /** Members in one slice of `members@delta`. Default 20. */
+  /** The number of members in one part of `members@delta`. Default 20. */
   membersSlice?: number;
-  /** Recordings that did not change come again. */
+  /** Whether recordings that have not changed are sent again. Default `false`. */
   olderArtifacts?: boolean;
 }
 
-/** A name alone, where nothing else need be said. */
+/** A fault, or its name if it has no required fields. */
 export type FakeFault = FakeFaults["name"] | FakeFaults;
 
+/** A fault with its fields. */
 export type FakeFaults =
   /** 429, with `Retry-After` in seconds. */
   | { name: "throttle"; retryAfter?: number }
-  /** Any error. Default 503. */
+  /** An error response. Default 503. */
   | {
       name: "status";
       status?: number;
@@ -197,82 +213,88 @@ export type FakeFaults =
       message?: string;
       headers?: Record<string, string | number>;
     }
-  /** The link is no longer good, in one of the 15 spellings that Graph has for it. Default 1. */
+  /** A reset signal, in one of the 15 forms that Graph uses. Default: the form 1. */
   | { name: "reset"; spelling?: number }
-  /** The token is refused; with `claims`, a claims challenge. */
+  /** The token is refused, with `claims` by a claims challenge. */
   | { name: "unauthorized" }
   | { name: "claims"; claims?: object | string }
-  /** The connection breaks, before or after `n` bytes; or nobody answers. */
+  /** The connection breaks, at once or after `n` bytes; or there is no answer. */
   | { name: "network" | "hang" }
   | { name: "cut"; n: number }
   | { name: "delay"; ms: number }
   | { name: "slow"; bytesPerSecond: number }
-  /** What proxies make of an answer. */
+  /** An answer of a proxy. */
   | { name: "html" | "notJson" | "empty503" }
-  /** This link is refused for ever. */
+  /** The link of the request is refused for ever. */
   | { name: "poisoned" }
-  /** Pages that lead nowhere. */
+  /** A page with wrong links or without content. */
   | { name: "neitherLink" | "bothLinks" | "sameLink" | "emptyPage" | "noValue" }
   | { name: "livelock"; cycle?: number }
-  /** A link to another origin. */
+  /** A page with a link to another origin. */
   | { name: "foreignLink"; link?: string };
 
+/** The requests that a fault applies to. */
 export interface FakeMatch {
   collection?: FakeCollection;
   /**
-   * `initial`: a round's first request without a link; `next`, `delta`: by that link; `item`: of a
-   * single item. Default any.
+   * `initial`: the first request of a round without a link. `next`, `delta`: a request with that
+   * link. `item`: a request for a single item. Default `"any"`.
    */
   kind?: "initial" | "next" | "delta" | "item" | "any";
-  /** Lets so many pass first. */
+  /** The number of matching requests to skip first. Default 0. */
   skip?: number;
-  /** A part of the URL. */
+  /** A substring of the URL. */
   url?: string;
-  /** How often. Default 1; `Infinity` until {@link FakeGraph.clearFaults}. */
+  /** How often the fault applies. Default 1; `Infinity` until {@link FakeGraph.clearFaults}. */
   times?: number;
 }
 
+/** A request that the fake has answered. */
 export interface FakeRequest {
+  /** The number of the request. */
   n: number;
-  /** Milliseconds of its clock. */
+  /** The time of the request, in milliseconds since 1970. */
   at: number;
   method: string;
-  /** Path and query. */
+  /** The path and the query. */
   url: string;
   collection: FakeCollection | null;
   kind: "initial" | "next" | "delta" | "item" | "unexpected";
-  /** 0: no answer. */
+  /** The status of the response; 0 if there was none. */
   status: number;
-  /** Without the token: `authorization` is `delegated`, `app`, `other` or `none`. */
+  /** The headers. Instead of a token, `authorization` is `delegated`, `app`, `other` or `none`. */
   headers: Record<string, string>;
-  /** How many items the page had. */
+  /** The number of items in the response. */
   items: number;
+  /** The name of the fault that applied. */
   fault: string | null;
 }
 
-/** One rule of {@link DeltaStore}. */
+/** A test of one rule of {@link DeltaStore}. */
 export interface StoreRule {
-  /** A sentence. */
+  /** The rule, as a sentence. */
   name: string;
-  /** Rejects with what was found where the store breaks the rule. */
+  /** Runs the test. Rejects with a description of the difference if the store breaks the rule. */
   run(): Promise<void>;
 }
 
+/** The options of `storeContract()`. */
 export interface StoreContractOptions<S extends DeltaStore> {
   /**
-   * For a store that outlives its opening: opens again what `store` has opened. Adds the rules
-   * about two openings.
+   * Opens the same data again as `store`, for a store that is persistent. Adds the rules about two
+   * openings.
    */
   reopen?: (store: S) => S | Promise<S>;
 }
 
 /**
- * The rules that a {@link DeltaStore} has to keep, as tests for any framework.
+ * Returns the rules that a {@link DeltaStore} must keep, as tests for any framework.
  *
- * Each rule opens a store, works under keys of its own that begin with `contract `, and clears them
- * in the end: `open` may give the same store again, and need not give an empty one.
+ * Each test opens a store, uses its own keys, which begin with `contract `, and clears them at the
+ * end. `open` may return the same store each time, and the store need not be empty.
  *
- * @example for (const { name, run } of storeContract(() => myStore())) test(name, run);
+ * @example
+ *   for (const { name, run } of storeContract(() => myStore())) test(name, run);
  */
 export function storeContract<S extends DeltaStore>(
   open: () => S | Promise<S>,

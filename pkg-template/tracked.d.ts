@@ -28,7 +28,7 @@ import type {
   User,
 } from "@microsoft/microsoft-graph-types";
 
-/** An object of Graph of no particular kind. */
+/** An object of Graph of an unknown kind. */
 export interface Entity {
   id: string;
   [property: string]: unknown;

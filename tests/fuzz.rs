@@ -200,6 +200,7 @@ fn a_page_is_read_like_its_json_or_refused() {
             has_consumer: false,
             is_final_page: false,
             has_masters: false,
+            unique_names: None,
             delivered: &[],
         };
         let mut seen = RecentVersions::default();

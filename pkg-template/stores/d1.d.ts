@@ -1,35 +1,34 @@
 import type { DeltaStore, StoreBatch, StoredRow, StoredState } from "deltalink";
 
-/** What is used of a D1 database. */
+/** The part of a D1 database that is used. */
 export interface Database {
   prepare(query: string): { bind(...values: unknown[]): unknown };
   batch(statements: unknown[]): Promise<{ results: unknown[] }[]>;
 }
 
 /**
- * A store in a D1 database. Many Workers may use one at a time: of two that commit to the same
- * query one is refused.
+ * A store in a D1 database, which many Workers may use at the same time: if two of them commit to
+ * the same query, one commit is refused.
  *
- * It makes one table there, `deltalink`, on first use, and leaves all others alone:
+ * Creates the table `deltalink` on first use, and uses no other table:
  *
- * ```sql
- * create table if not exists deltalink (key text not null, id text not null, part integer not null, value text not null,
- *   revision text, primary key (key, id, part)) without rowid;
- * ```
+ * ```sql create table if not exists deltalink (key text not null, id text not null, part integer
+ * not null, value text not null, revision text, primary key (key, id, part)) without rowid; ```
  *
- * A commit is one `batch()`, which D1 runs as one transaction; every statement in it asks for the
- * revision by itself, the link's is the last. Many rows go in one statement, as a JSON list: some
- * 0.6 MB of them, with three values bound.
+ * A commit is one `batch()`, which D1 runs as one transaction. Each of its statements compares the
+ * revision, and the last one writes the link. A statement writes many rows, as a JSON array of up
+ * to 0.6 MB.
  *
- * Limits: those of D1 (10 GB a database, 500 MB on the free plan). An item may have more than the 2
- * MB of a value: it is kept in parts of at most 600 KB. On the free plan an invocation may run 50
- * statements: a page takes 3 to 6, and some more if it is large.
+ * Limits: those of D1 (10 GB per database, 500 MB on the free plan). An item may be larger than 2
+ * MB, the limit of a value: it is stored in parts of at most 600 KB. On the free plan, an
+ * invocation may run 50 statements: a page needs 3 to 6, a large one more.
  *
- * Cost: as for a Durable Object, one row written an item that a page brings or removes, and one for
- * its link, some five rows read an item; three round trips to the database a page, two with
- * `mirror: false`: one asks whether Graph throttles.
+ * Cost: as with a Durable Object, one written row for each item that a page adds, changes or
+ * removes, one for its link, and about five read rows per item. Three round trips to the database
+ * per page, one of them for the throttle time; two with `mirror: false`.
  *
- * @example const client = await openDelta({ token, store: new D1Store(env.DB) });
+ * @example
+ *   const client = await openDelta({ token, store: new D1Store(env.DB) });
  */
 export class D1Store implements DeltaStore {
   constructor(database: Database);

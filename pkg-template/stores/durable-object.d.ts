@@ -1,6 +1,6 @@
 import type { DeltaStore, StoreBatch, StoredRow, StoredState } from "deltalink";
 
-/** What is used of a Durable Object's `ctx.storage`. */
+/** The part of a Durable Object's `ctx.storage` that is used. */
 export interface ObjectStorage {
   sql: { exec(query: string, ...bindings: unknown[]): { toArray(): object[] } };
   transactionSync<T>(closure: () => T): T;
@@ -10,19 +10,19 @@ export interface ObjectStorage {
  * A store in the storage of a Durable Object, which must be a SQLite-backed one
  * (`new_sqlite_classes` in wrangler's configuration).
  *
- * It makes one table there, `deltalink`, on first use, and leaves all others alone. A commit is one
- * synchronous transaction: when the object is evicted or aborted, all of it is there or nothing.
- * After `storage.deleteAll()` open another one.
+ * Creates the table `deltalink` on first use, and uses no other table. A commit is one synchronous
+ * transaction: if the object is evicted or aborted, all of it is stored or nothing. After
+ * `storage.deleteAll()`, make another store.
  *
- * Limits: those of the storage (10 GB an object). An item may have more than the 2 MB of a value:
- * it is kept in parts of at most 600 KB.
+ * Limits: those of the storage (10 GB per object). An item may be larger than 2 MB, the limit of a
+ * value: it is stored in parts of at most 600 KB.
  *
- * Cost: a commit writes one row an item that the page brings or removes, and one for its link; a
- * row more for each further part. With `mirror: false` it is that one row a page. It reads some
- * five rows an item.
+ * Cost: a commit writes one row for each item that the page adds, changes or removes, one for its
+ * link, and one for each further part. With `mirror: false` it writes the row of the link only. It
+ * reads about five rows per item.
  *
- * @example const client = await openDelta({ token, store: new DurableObjectStore(this.ctx.storage)
- * });
+ * @example
+ *   const client = await openDelta({ token, store: new DurableObjectStore(this.ctx.storage) });
  */
 export class DurableObjectStore implements DeltaStore {
   constructor(storage: ObjectStorage);

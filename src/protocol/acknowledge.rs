@@ -46,7 +46,7 @@ enum Page {
     Committing,
 }
 
-/// Whether the round goes on.
+/// Whether the round is running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Running,
@@ -158,7 +158,7 @@ impl Acknowledgements {
         self.advance(Page::Committing, Page::Unacknowledged);
     }
 
-    /// The round has ended, with an error or without. A commit that has begun goes on.
+    /// The round has ended, with an error or without. A commit that has begun continues.
     pub fn ended(&mut self, has_failed: bool) {
         self.advance(Page::Acknowledged, Page::Unacknowledged);
         self.phase = match self.phase {
@@ -228,8 +228,8 @@ mod tests {
 
     const PHASES: [Phase; 5] = [Phase::Running, Phase::Leaving, Phase::Left, Phase::Failed, Phase::Over];
     const PAGES: [Page; 4] = [Page::Committed, Page::Unacknowledged, Page::Acknowledged, Page::Committing];
-    /// Gives one input. Returns what of the state changes and, if a call is answered, how; "=" for
-    /// neither.
+    /// Applies one input. Returns the parts of the state that change and the answer to a call; "="
+    /// for neither.
     fn after(before: Acknowledgements, input: &str) -> String {
         let mut rules = before;
         let answer = match input {
@@ -398,7 +398,7 @@ mod tests {
         }
     }
 
-    /// A round whose first page is delivered to the first of so many calls of `next()`.
+    /// A round whose first page is delivered to the first of this many calls of `next()`.
     fn delivered(mode: AckMode, calls: u32) -> Acknowledgements {
         let mut rules = Acknowledgements::new(mode);
         for _ in 0..calls {
@@ -448,7 +448,7 @@ mod tests {
             assert!(rules.is_page_wanted());
             rules.delivered();
         }
-        assert!(!rules.is_commit_wanted(), "nobody waits behind the third call");
+        assert!(!rules.is_commit_wanted(), "no call waits after the third one");
     }
 
     #[test]

@@ -6,27 +6,33 @@
 //!                     (a chunk of the mirror is read) ─► sweep ─────────────────► delivered ─► committed
 //! ```
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::change::{
-    ApplyMode, Change, Collapsed, Entry, PageEffects, PageSummary, Reason, Row, SweepSummary, apply,
-    collapse, pass_through, sweep,
+    ApplyMode, Change, Collapsed, Entry, PageEffects, PageSummary, Reason, Row, SeriesSummary, SweepSummary,
+    apply, collapse, pass_through,
 };
 use super::item::Item;
 use super::query::Query;
 use super::recent::RecentVersions;
 use super::record::Completed;
 use super::report::Report;
-use super::series::{is_master, missing_masters, named_master, side_row};
+use super::series::{is_master, is_moved, missing_masters, named_master, side_row};
+use super::sweep::Sweeper;
 
 /// The page that a round is working on.
 pub struct PageApplier<I> {
     items: Vec<I>,
     page: Option<Collapsed<I>>,
     /// Series masters that occurrences of the page name and the page does not contain.
-    masters: Vec<String>,
+    missing_masters: Vec<String>,
+    /// Series masters in the page.
+    listed_masters: Vec<String>,
+    /// The series master that was requested separately, until it is stored.
+    fetched_master: Option<(String, I)>,
     effects: PageEffects<I>,
     seen: RecentVersions,
+    sweeper: Sweeper<I>,
 }
 
 impl<I: Item> Default for PageApplier<I> {
@@ -34,9 +40,12 @@ impl<I: Item> Default for PageApplier<I> {
         Self {
             items: Vec::new(),
             page: None,
-            masters: Vec::new(),
+            missing_masters: Vec::new(),
+            listed_masters: Vec::new(),
+            fetched_master: None,
             effects: PageEffects::default(),
             seen: RecentVersions::default(),
+            sweeper: Sweeper::default(),
         }
     }
 }
@@ -49,15 +58,22 @@ impl<I: Item> PageApplier<I> {
 
     /// Collapses the page and returns the ids whose rows [`Self::apply`] needs, in the order in
     /// which it needs them. Empty without a mirror.
-    pub fn ids(&mut self, query: &Query) -> Vec<&str> {
+    pub fn ids(&mut self, query: &Query) -> Vec<String> {
         let page = self.page.insert(collapse(std::mem::take(&mut self.items), query.item_format()));
         if !query.mirror {
             return Vec::new();
         }
         let upserts: Vec<(&str, &I)> =
             page.entries.iter().filter_map(|(id, entry)| Some((id.as_str(), entry.upserted()?))).collect();
-        self.masters = if query.masters.is_some() { missing_masters(&upserts) } else { Vec::new() };
-        page.entries.iter().map(|(id, _)| id).chain(&self.masters).map(String::as_str).collect()
+        let mut ids: Vec<String> = page.entries.iter().map(|(id, _)| id.clone()).collect();
+        if query.masters.is_some() {
+            self.missing_masters = missing_masters(&upserts);
+            self.listed_masters =
+                upserts.iter().filter(|(_, item)| is_master(*item)).map(|(id, _)| (*id).to_owned()).collect();
+            ids.extend(self.missing_masters.iter().flat_map(|id| [id.clone(), side_row(id)]));
+            ids.extend(self.listed_masters.iter().map(|id| side_row(id)));
+        }
+        ids
     }
 
     /// Applies the page to the stored rows of its ids, given in the order of [`Self::ids`].
@@ -70,18 +86,23 @@ impl<I: Item> PageApplier<I> {
             unacknowledged: unacknowledged(&entries, mode),
             ..PageSummary::default()
         };
-        let (mut side_rows, mut edited) = (Vec::new(), HashSet::new());
+        let mut edited = HashSet::new();
+        let mut stored_masters: HashMap<String, I> = HashMap::new();
         if mode.has_masters {
             for ((id, entry), row) in entries.iter().zip(&rows) {
                 let Some(item) = entry.upserted() else { continue };
                 if is_master(item) {
-                    side_rows.push(side_row(id));
-                    summary.received_masters.push(id.clone());
+                    stored_masters.extend(row.as_ref().map(|row| (id.clone(), row.item.clone())));
                 } else if row.as_ref().is_some_and(|row| row.round == mode.round && !row.item.equals(item)) {
                     edited.extend(named_master(item));
                 }
             }
         }
+        let new_masters: HashMap<String, I> = entries
+            .iter()
+            .filter(|(id, _)| self.listed_masters.contains(id))
+            .filter_map(|(id, entry)| Some((id.clone(), entry.upserted()?.clone())))
+            .collect();
         let mut rows = rows.into_iter();
         if mode.has_mirror {
             self.effects = apply(entries, &mut rows, mode, &mut self.seen);
@@ -93,15 +114,26 @@ impl<I: Item> PageApplier<I> {
         } else {
             self.effects = pass_through(entries, mode, &mut self.seen);
         }
-        for (id, row) in std::mem::take(&mut self.masters).into_iter().zip(rows) {
-            // The occurrence changed after this round received it, so the copy of its master that
+        for id in std::mem::take(&mut self.missing_masters) {
+            let is_of_this_round = |row: Option<Row<I>>| row.is_some_and(|row| row.round == mode.round);
+            let (listed, fetched) = (rows.next().flatten(), rows.next().flatten());
+            // If the occurrence changed after this round received it, the copy of its master that
             // the round received may be older.
-            if edited.contains(&id) || row.is_none_or(|row| row.round != mode.round) {
+            if edited.contains(&id) || !is_of_this_round(listed) && !is_of_this_round(fetched) {
                 summary.missing_masters.push(id);
             }
         }
-        // A master that Graph lists replaces the copy that was fetched.
-        self.effects.remove.append(&mut side_rows);
+        for id in std::mem::take(&mut self.listed_masters) {
+            let fetched = rows.next().flatten().map(|row| row.item);
+            // A copy that was fetched is later than the row that Graph listed.
+            let stored = fetched.or_else(|| stored_masters.remove(&id));
+            if let Some(master) = new_masters.get(&id).filter(|_| !mode.full) {
+                summary.series.add(&id, stored.as_ref(), master);
+            }
+            // A master that Graph lists replaces the copy that was fetched.
+            self.effects.remove.push(side_row(&id));
+            summary.received_masters.push(id);
+        }
         if mode.is_final_page && mode.has_consumer {
             // Graph completed the round without mentioning these ids again: the items no longer
             // exist.
@@ -114,32 +146,48 @@ impl<I: Item> PageApplier<I> {
         }
         summary.made_progress = self.effects.made_progress;
         summary.staged = self.effects.staged;
+        summary.names_changed = self.effects.names_changed;
         summary.count_delta = self.effects.count_delta;
         summary
     }
 
-    /// Stores a series master that was requested separately beside the mirror. Returns false if it
-    /// has no id.
-    pub fn master(&mut self, item: I, round: u32) -> bool {
-        let id = item.string_property("id");
-        if let Some(id) = &id {
-            self.effects.put.push((side_row(id), Row::new(round, item)));
-        }
-        id.is_some()
+    /// Takes a series master that was requested separately. Returns false if it has no id.
+    pub fn receive_master(&mut self, item: I) -> bool {
+        self.fetched_master = item.string_property("id").map(|id| (id, item));
+        self.fetched_master.is_some()
     }
 
-    /// Removes the ghosts of a completed full round from one chunk of the mirror. `has_more`:
-    /// further rows may follow the chunk.
+    /// The ids of the rows that [`Self::apply_master`] needs.
+    pub fn master_ids(&self) -> Vec<String> {
+        // A copy that was fetched is later than the row that Graph listed.
+        self.fetched_master.iter().flat_map(|(id, _)| [side_row(id), id.clone()]).collect()
+    }
+
+    /// Compares the series master with the stored one, given as the rows of [`Self::master_ids`].
+    pub fn apply_master(&mut self, rows: Vec<Option<Row<I>>>, mode: ApplyMode<'_>) -> SeriesSummary {
+        let mut summary = SeriesSummary::default();
+        if let Some((id, master)) = self.fetched_master.as_ref().filter(|_| !mode.full) {
+            let stored = rows.into_iter().flatten().map(|row| row.item).find(is_master);
+            summary.add(id, stored.as_ref(), master);
+        }
+        summary
+    }
+
+    /// The row of the series master, which is stored beside the mirror.
+    pub fn take_master(&mut self, round: u32) -> Option<(String, Row<I>)> {
+        self.fetched_master.take().map(|(id, item)| (side_row(&id), Row::new(round, item)))
+    }
+
+    /// Sweeps one chunk of the mirror. `has_more`: further rows may follow the chunk.
     pub fn sweep(
         &mut self,
         rows: Vec<(String, Row<I>)>,
         has_more: bool,
         completed: &Completed,
     ) -> SweepSummary {
-        let after = if has_more { rows.last().map(|(id, _)| id.clone()) } else { None };
-        self.effects = sweep(rows, completed);
-        let has_changes = !self.effects.remove.is_empty() || !self.effects.put.is_empty();
-        SweepSummary { has_changes, count_delta: self.effects.count_delta, after }
+        let (effects, summary) = self.sweeper.sweep(rows, has_more, completed);
+        self.effects = effects;
+        summary
     }
 
     /// What the page changes.
@@ -160,6 +208,17 @@ impl<I: Item> PageApplier<I> {
         let applied = std::mem::take(&mut self.effects);
         report.count_changes(&applied);
         applied
+    }
+}
+
+impl SeriesSummary {
+    /// Notes whether a series has moved. `stored` is its master before, if there is one.
+    fn add<I: Item>(&mut self, id: &str, stored: Option<&I>, master: &I) {
+        match stored {
+            Some(stored) if is_moved(stored, master) => self.moved.push(id.to_owned()),
+            Some(_) => {}
+            None => self.unknown.push(id.to_owned()),
+        }
     }
 }
 
@@ -199,7 +258,7 @@ mod tests {
             |at| json!({"id": id("event", at), "type": "occurrence", "seriesMasterId": id("series", at)});
         let mut applier = PageApplier::<Value>::default();
         applier.received((0..MANY).map(occurrence).collect());
-        assert_eq!(applier.ids(&query).len(), 2 * MANY);
+        assert_eq!(applier.ids(&query).len(), 3 * MANY);
         let delivered: Vec<String> = (0..MANY).map(|at| id("event", at + MANY / 2)).collect();
         let mode = ApplyMode {
             round: 1,
@@ -209,9 +268,10 @@ mod tests {
             has_consumer: true,
             is_final_page: false,
             has_masters: true,
+            unique_names: None,
             delivered: &delivered,
         };
-        let summary = applier.apply(vec![None; 2 * MANY], mode);
+        let summary = applier.apply(vec![None; 3 * MANY], mode);
         assert_eq!(
             (summary.missing_masters.len(), summary.new_ids.len(), summary.unacknowledged.len()),
             (MANY, MANY, MANY / 2)

@@ -5,7 +5,8 @@
 //!      ─► PageEffects: rows to put, ids to remove, changes to announce
 //! ```
 //!
-//! 1. Within a page the last state of an id wins. Nothing is collapsed across pages.
+//! 1. Within a page the last state of an id wins. Across pages of a round an item that comes again
+//!    is announced only if it differs.
 //! 2. A full round replaces a row when it receives the id for the first time. Later occurrences of
 //!    the id, and all items of an incremental round, replace the row too. They are merged into it
 //!    instead where `return=minimal` was requested (absent keeps, null sets null) or the item
@@ -15,16 +16,16 @@
 //! 4. A removal of an id that the mirror does not hold is not announced, because Graph also reports
 //!    events outside the window this way. Exception: the id was delivered to a consumer who has not
 //!    acknowledged it.
-//! 5. A row that a completed full round did not list is a ghost. Only a [`Completed`] full round
-//!    may sweep.
+//! 5. A row that a completed full round did not list is a ghost. Only a completed full round may
+//!    sweep ([`sweep`](super::sweep)).
 
 use std::collections::{HashMap, HashSet};
 
 use super::item::Item;
 use super::recent::RecentVersions;
-use super::record::Completed;
 use super::relation;
 use super::series::is_side_row;
+use super::sweep;
 
 /// How a kind of resource marks removals besides `@removed` (graph-facts 2.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub enum Reason {
     Changed,
     /// A full round no longer lists it.
     Ghost,
+    /// An event that is no longer in the rolling window, because the window has moved.
+    LeftWindow,
 }
 
 impl Reason {
@@ -56,6 +59,7 @@ impl Reason {
             Self::Deleted => "deleted",
             Self::Changed => "changed",
             Self::Ghost => "ghost",
+            Self::LeftWindow => "left-window",
         }
     }
 }
@@ -202,12 +206,14 @@ pub struct Row<I> {
     pub sets: Vec<String>,
     /// The sets of a running full round, by name. Readers see them once the round is complete.
     pub staged: Option<I>,
+    /// Drives: when its round received it, in pages and items; a later item has a higher number.
+    pub arrival: u32,
 }
 
 impl<I> Row<I> {
     /// A row without relationship sets.
     pub fn new(round: u32, item: I) -> Self {
-        Self { round, item, sets: Vec::new(), staged: None }
+        Self { round, item, sets: Vec::new(), staged: None, arrival: 0 }
     }
 }
 
@@ -253,6 +259,10 @@ pub struct PageEffects<I> {
     pub made_progress: bool,
     /// Whether relationship sets are staged until the round is complete.
     pub staged: bool,
+    /// Items that this round has already announced, and that came again without a difference.
+    pub repeated: u32,
+    /// Drives: whether an item has a name or a parent that its row did not have.
+    pub names_changed: bool,
 }
 
 impl<I> Default for PageEffects<I> {
@@ -264,6 +274,8 @@ impl<I> Default for PageEffects<I> {
             count_delta: 0,
             made_progress: false,
             staged: false,
+            repeated: 0,
+            names_changed: false,
         }
     }
 }
@@ -289,6 +301,19 @@ pub struct PageSummary {
     pub missing_masters: Vec<String>,
     /// Series masters that this page contains.
     pub received_masters: Vec<String>,
+    /// What this page says about series that take place on other dates than before.
+    pub series: SeriesSummary,
+    /// Drives: whether an item has a name or a parent that its row did not have.
+    pub names_changed: bool,
+}
+
+/// Series whose masters an incremental round received.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SeriesSummary {
+    /// Masters whose recurrence, start or end differs from the stored one.
+    pub moved: Vec<String>,
+    /// Masters of which none was stored: whether they have moved is not known.
+    pub unknown: Vec<String>,
 }
 
 /// What a sweep changes in one chunk of the mirror.
@@ -300,6 +325,10 @@ pub struct SweepSummary {
     pub count_delta: i32,
     /// The last id of the chunk, or `None` at the end of the mirror.
     pub after: Option<String>,
+    /// Whether the mirror has to be read once more, from its first row.
+    pub again: bool,
+    /// Whether rows remain of a series of which it is not known whether it has moved.
+    pub found_unknown_series: bool,
 }
 
 /// How a page is applied.
@@ -319,6 +348,8 @@ pub struct ApplyMode<'a> {
     pub is_final_page: bool,
     /// Whether series masters are fetched for this query.
     pub has_masters: bool,
+    /// Drives: the index of the page in the round, where names are unique within a folder.
+    pub unique_names: Option<u32>,
     /// Ids that a consumer received without acknowledging them. The mirror does not hold them, yet
     /// their removal has to be announced.
     pub delivered: &'a [String],
@@ -333,9 +364,9 @@ pub fn apply<I: Item>(
 ) -> PageEffects<I> {
     let mut effects = PageEffects::default();
     let delivered: HashSet<&str> = mode.delivered.iter().map(String::as_str).collect();
-    for (id, entry) in entries {
+    for (position, (id, entry)) in (0..).zip(entries) {
         match (entry, rows.next().flatten()) {
-            (Entry::Upsert(item), row) => upsert(&mut effects, id, item, row, mode),
+            (Entry::Upsert(item), row) => upsert(&mut effects, id, item, row, position, mode),
             (Entry::Remove(reason), Some(row)) => {
                 effects.made_progress = true;
                 effects.count_delta -= 1;
@@ -355,11 +386,15 @@ pub fn apply<I: Item>(
 
 const REMOVED: &str = "@removed";
 
+/// Items of a page that have arrival numbers of their own. Graph sends a thousand at most.
+const PAGE_POSITIONS: u32 = 4096;
+
 fn upsert<I: Item>(
     effects: &mut PageEffects<I>,
     id: String,
     item: I,
     row: Option<Row<I>>,
+    position: u32,
     mode: ApplyMode<'_>,
 ) {
     let (item, slices) = if mode.format.slices { relation::split(item) } else { (item, Vec::new()) };
@@ -398,8 +433,20 @@ fn upsert<I: Item>(
     let unchanged = old.as_ref().is_some_and(|old| unchanged(old, &item, fold));
     effects.made_progress |= !again || !unchanged;
     effects.count_delta += i32::from(old.is_none());
-    effects.put.push((id.clone(), Row { round: mode.round, item: item.clone(), sets, staged: gathered }));
-    effects.changes.push(Change::Upsert { id, item, old, unchanged, partial: false });
+    let mut arrival = 0;
+    if let Some(page_index) = mode.unique_names {
+        arrival = page_index.saturating_mul(PAGE_POSITIONS).saturating_add(position);
+        effects.names_changed |=
+            sweep::name_key(&item).is_some_and(|key| old.as_ref().and_then(sweep::name_key) != Some(key));
+    }
+    effects
+        .put
+        .push((id.clone(), Row { round: mode.round, item: item.clone(), sets, staged: gathered, arrival }));
+    if again && unchanged {
+        effects.repeated += 1;
+    } else {
+        effects.changes.push(Change::Upsert { id, item, old, unchanged, partial: false });
+    }
 }
 
 /// Announces the changes of a feed, which has no mirror to compare them with.
@@ -438,41 +485,6 @@ fn unchanged<I: Item>(old: &I, new: &I, folded: bool) -> bool {
         (Some(old), Some(new)) if !folded => old == new,
         _ => old.equals(new),
     }
-}
-
-/// Ends a completed full round for some rows of the mirror: removes the ghosts and publishes the
-/// staged relationship sets.
-pub fn sweep<I: Item>(rows: Vec<(String, Row<I>)>, completed: &Completed) -> PageEffects<I> {
-    let mut effects = PageEffects::default();
-    for (id, row) in rows {
-        if row.round != completed.round() {
-            if !completed.lists_all() {
-                continue;
-            }
-            effects.remove.push(id.clone());
-            if !is_side_row(&id) {
-                effects.count_delta -= 1;
-                effects.changes.push(Change::Remove { id, reason: Reason::Ghost, old: Some(row.item) });
-            }
-        } else if let Some(gathered) = row.staged {
-            let item = relation::with_staged_sets(&row.item, &row.sets, &gathered);
-            effects.put.push((
-                id.clone(),
-                Row { round: row.round, item: item.clone(), sets: gathered.property_names(), staged: None },
-            ));
-            let unchanged = row.item.equals(&item);
-            if !unchanged {
-                effects.changes.push(Change::Upsert {
-                    id,
-                    item,
-                    old: Some(row.item),
-                    unchanged,
-                    partial: false,
-                });
-            }
-        }
-    }
-    effects
 }
 
 #[cfg(test)]

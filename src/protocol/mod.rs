@@ -9,7 +9,8 @@
 //! | [`acknowledge`] | when a page is acknowledged, and what `next()`, `ack()` and `return()` get |
 //! | [`relation`] | relationship slices, applied to sets |
 //! | [`recent`] | detects pages that bring nothing new |
-//! | [`change`] | what a page changes in the mirror, and what a sweep removes |
+//! | [`change`] | what a page changes in the mirror |
+//! | [`sweep`] | removes what a completed round has made obsolete |
 //! | [`refusal`] | what a response with an error status means |
 //! | [`challenge`] | the claims that a 401 or 403 requires |
 //! | [`backoff`] | how long to wait before a retry |
@@ -47,5 +48,6 @@ pub mod report;
 pub mod resource;
 pub mod round;
 pub mod series;
+pub mod sweep;
 pub mod thrown;
 pub mod time;

@@ -201,6 +201,11 @@ impl Query {
         format!("{}{} | not before | {}", key_prefix(account), endpoint.root(), escape_key_part(&self.scope))
     }
 
+    /// Whether names are unique within a folder, as in drives, and there is a mirror to keep so.
+    pub fn has_unique_names(&self) -> bool {
+        self.mirror && self.resource.is_some_and(|resource| resource.name == "driveItem")
+    }
+
     /// How its kind marks removals.
     pub fn dialect(&self) -> Dialect {
         self.resource.map(|resource| resource.dialect).unwrap_or_default()

@@ -1,8 +1,12 @@
 //! The state record: what is stored of a query between its pages.
 
+use std::collections::HashSet;
+
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::change::SeriesSummary;
+use super::series::Window;
 use super::time::Instant;
 
 /// The version of the stored form. A record of another version is refused.
@@ -69,6 +73,22 @@ pub struct Record {
     /// Series masters that could not be fetched: the next round requests them again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing_masters: Vec<String>,
+    /// Series masters that the running or last round received, and whose series take place on other
+    /// dates than before: occurrences that the round did not receive are to be removed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moved_series: Vec<String>,
+    /// Series masters that the round received, and of which none was stored before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown_series: Vec<String>,
+    /// Whether the next round lists everything, because a series may have moved.
+    #[serde(default, skip_serializing_if = "is_false", with = "flag")]
+    pub relist: bool,
+    /// When a round last listed everything for that reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relisted_at: Option<Instant>,
+    /// Drives: whether two rows of a folder may have the same name.
+    #[serde(default, skip_serializing_if = "is_false", with = "flag")]
+    pub check_names: bool,
     /// Ids new to the mirror that a consumer received and has not acknowledged.
     #[serde(rename = "delivered", default, skip_serializing_if = "Vec::is_empty")]
     pub unacknowledged: Vec<String>,
@@ -176,29 +196,50 @@ pub enum Kind {
     Incremental,
 }
 
-/// The right to remove ghosts. Only the record of a completed full round grants it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The right to sweep. Only the record of a completed round grants it.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Completed {
     round: u32,
-    /// Whether every item of the round had a usable id. Only then is an unlisted item gone.
-    lists_all: bool,
+    scope: Scope,
+}
+
+/// What a sweep looks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Scope {
+    /// Rows that a full round did not list.
+    Ghosts {
+        /// Whether every item of the round had a usable id. Only then is an unlisted item gone.
+        lists_all: bool,
+        /// The rolling window that the round listed.
+        window: Option<Window>,
+    },
+    /// Occurrences of series whose masters an incremental round received, and that it did not
+    /// receive themselves.
+    Series {
+        /// Masters of series that take place on other dates than before.
+        moved: Vec<String>,
+        /// Masters of series of which that is not known.
+        unknown: Vec<String>,
+    },
+    /// Drives: rows whose name another row of the same folder has.
+    Names,
 }
 
 impl Completed {
-    /// The number of the completed full round.
+    /// The number of the completed round.
     pub fn round(&self) -> u32 {
         self.round
     }
 
-    /// Whether an item that the round did not list is gone.
-    pub fn lists_all(&self) -> bool {
-        self.lists_all
+    /// What to look for.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
     }
 
     #[cfg(test)]
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn for_tests(round: u32) -> Self {
-        Self { round, lists_all: true }
+        Self { round, scope: Scope::Ghosts { lists_all: true, window: None } }
     }
 }
 
@@ -246,6 +287,11 @@ impl Record {
             count: Some(0),
             awaited_masters: Vec::new(),
             missing_masters: Vec::new(),
+            moved_series: Vec::new(),
+            unknown_series: Vec::new(),
+            relist: false,
+            relisted_at: None,
+            check_names: false,
             unacknowledged: Vec::new(),
             staged: false,
             unidentified: false,
@@ -303,16 +349,47 @@ impl Record {
         self.restarted = false;
     }
 
+    /// Notes which series a round received.
+    pub fn add_series(&mut self, series: SeriesSummary) {
+        for (list, new) in
+            [(&mut self.moved_series, series.moved), (&mut self.unknown_series, series.unknown)]
+        {
+            let known: HashSet<&str> = list.iter().map(String::as_str).collect();
+            let new: Vec<String> = new.into_iter().filter(|id| !known.contains(id.as_str())).collect();
+            list.extend(new);
+        }
+    }
+
     /// Whether a record of this revision may be replaced: a commit compares it with the one that
     /// its round has read.
     pub fn may_follow(stored: Option<&Self>, expect: Option<&str>) -> bool {
         stored.map(|record| record.revision.as_str()) == expect
     }
 
-    /// The right to sweep, which only a completed full round gives.
+    /// The right to sweep, which only a completed round gives: what is still to be swept.
     pub fn completed(&self) -> Option<Completed> {
-        (self.phase == Phase::Sweeping && self.kind == Kind::Full)
-            .then_some(Completed { round: self.round_number, lists_all: !self.unidentified })
+        let scope = match self.phase {
+            Phase::Sweeping if self.kind == Kind::Full => Scope::Ghosts {
+                lists_all: !self.unidentified,
+                window: self.window.as_deref().and_then(Window::parse),
+            },
+            Phase::Idle if !self.moved_series.is_empty() || !self.unknown_series.is_empty() => {
+                Scope::Series { moved: self.moved_series.clone(), unknown: self.unknown_series.clone() }
+            }
+            Phase::Idle if self.check_names => Scope::Names,
+            _ => return None,
+        };
+        Some(Completed { round: self.round_number, scope })
+    }
+
+    /// Records that a sweep has reached the end of the mirror.
+    pub fn swept(&mut self, completed: &Completed) {
+        self.sweep_after = None;
+        match completed.scope() {
+            Scope::Ghosts { .. } => self.phase = Phase::Idle,
+            Scope::Series { .. } => (self.moved_series, self.unknown_series) = (Vec::new(), Vec::new()),
+            Scope::Names => self.check_names = false,
+        }
     }
 }
 

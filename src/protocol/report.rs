@@ -66,6 +66,8 @@ pub struct Report {
     pub removed: u32,
     /// Removals that a full round implies by not listing an item.
     pub ghosts: u32,
+    /// Events that the rolling window left behind.
+    pub left_window: u32,
     /// Items that a later item with the same id on the same page replaced.
     pub duplicates: u32,
     /// Items that were skipped.
@@ -107,6 +109,7 @@ impl Report {
             unchanged: 0,
             removed: 0,
             ghosts: 0,
+            left_window: 0,
             duplicates: 0,
             skipped: Skipped::default(),
             masters: 0,
@@ -130,12 +133,14 @@ impl Report {
 
     /// Counts the changes of a page.
     pub fn count_changes<I>(&mut self, applied: &PageEffects<I>) {
+        self.unchanged += applied.repeated;
         for change in &applied.changes {
             let counter = match change {
                 Change::Upsert { old: None, .. } => &mut self.added,
                 Change::Upsert { unchanged: true, .. } => &mut self.unchanged,
                 Change::Upsert { .. } => &mut self.changed,
                 Change::Remove { reason: Reason::Ghost, .. } => &mut self.ghosts,
+                Change::Remove { reason: Reason::LeftWindow, .. } => &mut self.left_window,
                 Change::Remove { .. } => &mut self.removed,
             };
             *counter += 1;

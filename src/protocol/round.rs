@@ -69,7 +69,7 @@
 use std::rc::Rc;
 
 use super::backoff::{Policy, WaitReason};
-use super::change::{ApplyMode, ItemFormat, PageSummary, SweepSummary};
+use super::change::{ApplyMode, ItemFormat, PageSummary, SeriesSummary, SweepSummary};
 use super::endpoint::Endpoint;
 use super::error::{Code, Error};
 use super::page::{Link, Malformed};
@@ -117,7 +117,7 @@ pub enum Input {
     /// The page is applied and can be delivered.
     Applied(Box<PageSummary>),
     /// The series master arrived.
-    Master,
+    Master(SeriesSummary),
     /// The wait is over.
     Slept,
     /// The consumer has the page.
@@ -204,6 +204,14 @@ pub enum Step {
         /// The record to store.
         record: Box<Record>,
     },
+    /// Store the series master that was fetched and this record, if the stored revision is `expect`:
+    /// `Committed` or `Conflict`.
+    SaveMaster {
+        /// The revision that must be stored before the commit.
+        expect: Option<String>,
+        /// The record to store.
+        record: Box<Record>,
+    },
     /// Store this record without items if the stored revision is `expect`: `Committed` or
     /// `Conflict`.
     SaveRecord {
@@ -265,6 +273,7 @@ enum State {
 #[derive(Clone, Debug, PartialEq)]
 enum Continuation {
     Ask,
+    Prepare,
     Deliver,
     Sleep(Duration, WaitReason),
     Fail(Box<Error>),
@@ -392,6 +401,7 @@ impl Round {
             has_consumer: self.config.has_consumer,
             is_final_page: self.pending.as_ref().is_some_and(|pending| pending.is_final_page),
             has_masters: query.masters.is_some(),
+            unique_names: query.has_unique_names().then_some(self.position.page_index),
             delivered: if query.mirror { self.record.unacknowledged.as_slice() } else { &[] },
         }
     }
@@ -434,11 +444,7 @@ impl Round {
                 self.sign_in(self.attempts.token_reason.clone())
             }
             (State::Applying, Input::Applied(summary)) => self.applied(*summary, now),
-            (State::Fetching, Input::Master) => {
-                self.report.masters += 1;
-                self.request_succeeded();
-                self.prepare(now)
-            }
+            (State::Fetching, Input::Master(series)) => self.master(series, now),
             (State::SavingRecord(record, after), Input::Committed) => {
                 self.set_record(*record);
                 self.proceed(*after, now)
@@ -460,7 +466,7 @@ impl Round {
                 ),
                 now,
             ),
-            (State::Sweeping(_), Input::Swept(summary)) => self.swept(summary, now),
+            (State::Sweeping(completed), Input::Swept(summary)) => self.swept(&completed, summary),
             (State::Ended, _) => Step::Fail(Error::new(Code::Internal, UNEXPECTED_INPUT)),
             (_, Input::HostFailed(failure)) => self.fail(failure, now),
             _ => self.fail(Error::new(Code::Internal, UNEXPECTED_INPUT), now),
@@ -475,6 +481,7 @@ impl Round {
     fn proceed(&mut self, after: Continuation, now: Instant) -> Step {
         match after {
             Continuation::Ask => self.sign_in(TokenReason::Next),
+            Continuation::Prepare => self.prepare(now),
             Continuation::Deliver => self.deliver_pending(now),
             Continuation::Sleep(ms, why) => self.sleep(ms, why, now),
             Continuation::Fail(failure) => self.fail(failure, now),

@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::item::Item;
+use super::time::{Duration, Instant, parse_iso};
 
 /// The property of an occurrence that names its series.
 const MASTER: &str = "seriesMasterId";
@@ -93,6 +94,47 @@ fn shared<I: Item>(master: &I) -> I {
     let names =
         master.property_names().into_iter().filter(|name| !OCCURRENCE_PROPERTIES.contains(&name.as_str()));
     I::from_properties(names.filter_map(|name| Some((name.clone(), master.get(&name)?))).collect())
+}
+
+/// Whether a series takes place on other dates than before.
+pub fn is_moved<I: Item>(old: &I, new: &I) -> bool {
+    let value = |item: &I, name: &str| item.get(name).filter(|value| !value.is_null());
+    ["recurrence", "start", "end"].iter().any(|name| match (value(old, name), value(new, name)) {
+        (Some(old), Some(new)) => !old.equals(&new),
+        (old, new) => old.is_some() != new.is_some(),
+    })
+}
+
+/// The time between the start and the end of a calendar view.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Window {
+    start: Instant,
+    end: Instant,
+}
+
+impl Window {
+    /// Reads `start/end`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (start, end) = text.split_once('/')?;
+        Some(Self { start: parse_iso(start)?, end: parse_iso(end)? })
+    }
+}
+
+/// Whether an event is outside a window. Its dates may be in any zone, so that an event near an edge
+/// may count as outside too.
+pub fn is_outside<I: Item>(event: &I, window: &Window) -> bool {
+    let time = |name: &str| -> Option<(Instant, bool)> {
+        let time = event.get(name)?;
+        let is_utc = time.string_property("timeZone").is_some_and(|zone| zone.eq_ignore_ascii_case("utc"));
+        Some((parse_iso(&time.string_property("dateTime")?)?, is_utc))
+    };
+    let (Some((start, start_is_utc)), Some((end, end_is_utc))) = (time("start"), time("end")) else {
+        return false;
+    };
+    // Zones are from 12 hours behind UTC to 14 hours ahead.
+    let earliest_end = if end_is_utc { end } else { end - Duration::HOUR * 14.0 };
+    let latest_start = if start_is_utc { start } else { start + Duration::HOUR * 12.0 };
+    earliest_end <= window.start || latest_start >= window.end
 }
 
 fn is_of_type<I: Item>(item: &I, kind: &str) -> bool {

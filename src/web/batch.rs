@@ -64,6 +64,13 @@ struct StoredRow {
     sets: Vec<String>,
     #[serde(with = "preserve", skip_serializing_if = "JsValue::is_undefined")]
     staged: JsValue,
+    #[serde(skip_serializing_if = "is_zero")]
+    arrival: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Until when Graph throttles a scope of limits. All tabs of an account share it.
@@ -79,7 +86,13 @@ pub struct StoredThrottle {
 
 fn row_to_js(row: &Row<Json>) -> JsValue {
     let staged = row.staged.as_ref().map_or(JsValue::UNDEFINED, |staged| staged.0.clone());
-    to_js(&StoredRow { round: row.round, item: row.item.0.clone(), sets: row.sets.clone(), staged })
+    to_js(&StoredRow {
+        round: row.round,
+        item: row.item.0.clone(),
+        sets: row.sets.clone(),
+        staged,
+        arrival: row.arrival,
+    })
 }
 
 /// Reads a stored row. A malformed one gets the round 0, so that a sweep removes it and a page
@@ -90,7 +103,8 @@ pub fn row_from_js(value: &JsValue) -> Row<Json> {
     let (Some(round), Some(sets)) = (whole(&get(value, "round")), strings(&get(value, "sets"))) else {
         return Row::new(0, item);
     };
-    Row { round, item, sets, staged: Some(Json(get(value, "staged"))).filter(Item::is_object) }
+    let staged = Some(Json(get(value, "staged"))).filter(Item::is_object);
+    Row { round, item, sets, staged, arrival: whole(&get(value, "arrival")).unwrap_or(0) }
 }
 
 fn whole(value: &JsValue) -> Option<u32> {
@@ -123,6 +137,12 @@ impl Batch {
             put: effects.put.iter().map(|(id, row)| (id.clone(), row_to_js(row))).collect(),
             remove: effects.remove.clone(),
         }
+    }
+
+    /// A series master and the record that says that it is stored.
+    pub fn of_master(expect: Option<String>, record: &Record, master: Option<(String, Row<Json>)>) -> Self {
+        let put = master.iter().map(|(id, row)| (id.clone(), row_to_js(row))).collect();
+        Self { put, ..Self::of_record(expect, record) }
     }
 
     /// A record alone.

@@ -26,6 +26,7 @@ use super::timers::{now, sleep, with_timeout};
 use super::token::TokenOutcome;
 use crate::protocol::applier::PageApplier;
 use crate::protocol::backoff::WaitReason;
+use crate::protocol::change::{Row, SeriesSummary};
 use crate::protocol::error::Code;
 use crate::protocol::page;
 use crate::protocol::record::{Completed, Record};
@@ -121,6 +122,7 @@ impl Driver {
                 }
                 Step::Commit { expect, record } => self.commit(expect, &record).await?,
                 Step::SaveRecord { expect, record } => self.save_record(expect, &record).await?,
+                Step::SaveMaster { expect, record } => self.save_master(expect, &record).await?,
                 Step::Sweep { after, completed } => self.sweep(after.as_deref(), &completed).await?,
                 Step::Done => {
                     self.complete().await;
@@ -161,11 +163,17 @@ impl Driver {
     }
 
     async fn fetch_master(&mut self, url: &str) -> Result<Input> {
-        let round = self.round.borrow().mode().round;
-        self.fetch(url, |applier, body| {
-            if applier.master(body, round) { Input::Master } else { Input::Malformed(page::Malformed::NoId) }
-        })
-        .await
+        let input = self
+            .fetch(url, |applier, body| match applier.receive_master(body) {
+                true => Input::Master(SeriesSummary::default()),
+                false => Input::Malformed(page::Malformed::NoId),
+            })
+            .await?;
+        if !matches!(input, Input::Master(_)) {
+            return Ok(input);
+        }
+        let rows = self.read_rows(&self.page.master_ids()).await?;
+        Ok(Input::Master(self.page.apply_master(rows, self.round.borrow().mode())))
     }
 
     /// Runs one request: waits for a permit, for the throttle time and for the documented limits,
@@ -213,7 +221,7 @@ impl Driver {
             }
         };
         self.thrown = JsValue::UNDEFINED;
-        if let Input::Page(_) | Input::Master = input {
+        if let Input::Page(_) | Input::Master(_) = input {
             self.limiter.rate.borrow_mut().response_received();
         }
         drop(permit);
@@ -260,13 +268,17 @@ impl Driver {
     async fn apply(&mut self) -> Result<Input> {
         let query = Rc::clone(&self.round.borrow().config().query);
         let ids = self.page.ids(&query);
-        let rows = if ids.is_empty() {
-            Vec::new()
-        } else {
-            self.session.store().await?.read_rows(&self.keys.query, &ids).await?
-        };
+        let rows = self.read_rows(&ids).await?;
         let summary = self.page.apply(rows, self.round.borrow().mode());
         Ok(Input::Applied(Box::new(summary)))
+    }
+
+    async fn read_rows(&self, ids: &[String]) -> Result<Vec<Option<Row<Json>>>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        self.session.store().await?.read_rows(&self.keys.query, &ids).await
     }
 
     async fn wait(&self, span: Duration, reason: WaitReason) -> Input {
@@ -331,7 +343,16 @@ impl Driver {
         Ok(if is_written { Input::Committed } else { Input::Conflict })
     }
 
+    async fn save_master(&mut self, expect: Option<String>, record: &Record) -> Result<Input> {
+        let batch = Batch::of_master(expect, record, self.page.take_master(self.round.borrow().mode().round));
+        let is_written = self.session.commit(&self.keys.query, batch, None).await?.into();
+        Ok(if is_written { Input::Committed } else { Input::Conflict })
+    }
+
     async fn sweep(&mut self, after: Option<&str>, completed: &Completed) -> Result<Input> {
+        if after.is_none() {
+            self.swept = Cursor::default();
+        }
         let rows = self.session.store().await?.read_chunk(&self.keys.query, after).await?;
         let has_more = self.swept.advance(rows.last().map(|(id, _)| id.as_str()), rows.len())?.is_some();
         Ok(Input::Swept(self.page.sweep(rows, has_more, completed)))

@@ -18,7 +18,7 @@ extern "C" {
     #[wasm_bindgen(method, js_name = setStatus)]
     pub fn set_status(this: &RoundHost, status: &JsValue);
 
-    /// Whether somebody may listen to the changes of the query, in this tab or another one.
+    /// Whether there may be listeners to the changes of the query, in this tab or another one.
     #[wasm_bindgen(method, js_name = hasListeners)]
     pub fn has_listeners(this: &RoundHost) -> bool;
 

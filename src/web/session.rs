@@ -124,7 +124,7 @@ impl Session {
             }
             (Err(error), None) => Err(error),
         };
-        // The round was stopped meanwhile, so nobody else rejects the acknowledgement.
+        // The round was stopped meanwhile, so the round does not reject the acknowledgement.
         if let Err(Ok(Committed::Refused(Some(acknowledgement)))) = round.send(end) {
             acknowledgement.reject(self.errors.error_to_js(left().into(), None));
         }

@@ -79,6 +79,9 @@ pub trait Host {
     /// Called before a record is stored without a page.
     fn save_record(&mut self, _record: &Record) {}
 
+    /// Stores the fetched series master. The driver stores the record afterwards.
+    fn save_master(&mut self, _record: &Record) {}
+
     /// Called when another process has committed first.
     fn conflicted(&mut self) {}
 
@@ -145,6 +148,7 @@ fn uses_store(step: &Step) -> bool {
             | Step::Apply
             | Step::Commit { .. }
             | Step::SaveRecord { .. }
+            | Step::SaveMaster { .. }
             | Step::StoreThrottle(_)
             | Step::Sweep { .. }
     )
@@ -175,6 +179,13 @@ fn execute(host: &mut impl Host, step: &Step) -> Option<Input> {
         Step::SaveRecord { expect, record } => {
             host.save_record(record);
             let is_current = may_store(host, expect.as_deref());
+            Some(store(host, is_current, record))
+        }
+        Step::SaveMaster { expect, record } => {
+            let is_current = may_store(host, expect.as_deref());
+            if is_current {
+                host.save_master(record);
+            }
             Some(store(host, is_current, record))
         }
         Step::Sweep { after, completed } => host.sweep(after.as_deref(), completed).map(Input::Swept),

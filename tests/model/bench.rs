@@ -11,7 +11,7 @@ use deltalink::protocol::endpoint::Endpoint;
 use deltalink::protocol::error::Error;
 use deltalink::protocol::page::{self, Malformed};
 use deltalink::protocol::query::{self, Options, Query};
-use deltalink::protocol::record::{Completed, Kind, Phase, Record};
+use deltalink::protocol::record::{Completed, Phase, Record};
 use deltalink::protocol::refusal::Refusal;
 use deltalink::protocol::report::Report;
 use deltalink::protocol::round::{Delivery, Input, NoResponse, Round, RoundConfig, Step, TokenReason};
@@ -42,6 +42,11 @@ impl Store {
         for id in &effects.remove {
             self.rows.remove(id);
         }
+    }
+
+    /// The rows of these ids.
+    fn rows(&self, ids: &[String]) -> Vec<Option<Row<Value>>> {
+        ids.iter().map(|id| self.rows.get(id).cloned()).collect()
     }
 
     /// The rows of the mirror, without side rows.
@@ -277,12 +282,7 @@ impl Running<'_> {
             _ => false,
         };
         let ghosts = effects.changes.iter().any(is_ghost);
-        let sweeping = self
-            .bench
-            .store
-            .state
-            .as_ref()
-            .is_some_and(|state| state.phase == Phase::Sweeping && state.kind == Kind::Full);
+        let sweeping = self.bench.store.state.as_ref().and_then(Record::completed).is_some();
         assert!(!ghosts || sweeping, "invariant 3: a ghost is removed outside a sweep");
         assert!(record.phase != Phase::Fresh, "a page is committed without a link");
         for (id, row) in &effects.put {
@@ -328,11 +328,11 @@ impl Running<'_> {
         };
         if is_master {
             self.bench.count("master");
-            return if self.applier.master(body, self.round.mode().round) {
-                Input::Master
-            } else {
-                Input::Malformed(Malformed::NoId)
-            };
+            if !self.applier.receive_master(body) {
+                return Input::Malformed(Malformed::NoId);
+            }
+            let rows = self.bench.store.rows(&self.applier.master_ids());
+            return Input::Master(self.applier.apply_master(rows, self.round.mode()));
         }
         match page::parse(&body) {
             Ok(page) => {
@@ -416,9 +416,7 @@ impl Host for Running<'_> {
     }
 
     fn apply(&mut self) -> PageSummary {
-        let rows = &self.bench.store.rows;
-        let ids = self.applier.ids(&self.bench.query);
-        let rows = ids.into_iter().map(|id| rows.get(id).cloned()).collect();
+        let rows = self.bench.store.rows(&self.applier.ids(&self.bench.query));
         self.applier.apply(rows, self.round.mode())
     }
 
@@ -443,6 +441,11 @@ impl Host for Running<'_> {
         }
     }
 
+    fn save_master(&mut self, _record: &Record) {
+        let round = self.round.mode().round;
+        self.bench.store.rows.extend(self.applier.take_master(round));
+    }
+
     fn conflicted(&mut self) {
         self.bench.count("conflict");
     }
@@ -456,8 +459,8 @@ impl Host for Running<'_> {
 
     fn sweep(&mut self, after: Option<&str>, completed: &Completed) -> Option<SweepSummary> {
         self.bench.count("sweep");
-        let phase = self.bench.store.state.as_ref().map(|state| state.phase);
-        assert!(self.has_rival() || phase == Some(Phase::Sweeping), "invariant 3: a sweep in {phase:?}");
+        let granted = self.bench.store.state.as_ref().and_then(Record::completed);
+        assert!(self.has_rival() || granted.is_some(), "invariant 3: a sweep without a completed round");
         let later =
             self.bench.store.rows.iter().filter(|(id, _)| after.is_none_or(|after| id.as_str() > after));
         let rows: Vec<_> = later.take(CHUNK).map(|(id, row)| (id.clone(), row.clone())).collect();

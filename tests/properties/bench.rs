@@ -6,7 +6,7 @@ use std::iter::Peekable;
 use std::rc::Rc;
 
 use deltalink::protocol::backoff::{Policy, WaitReason};
-use deltalink::protocol::change::{PageSummary, SweepSummary};
+use deltalink::protocol::change::{PageSummary, SeriesSummary, SweepSummary};
 use deltalink::protocol::endpoint::Endpoint;
 use deltalink::protocol::error::{Code, Error};
 use deltalink::protocol::page::{Link, Malformed};
@@ -268,7 +268,7 @@ impl<R: Iterator<Item = Reply>> Host for Running<'_, R> {
 
     fn before_step(&mut self, input: &Input) -> bool {
         self.bench.now += Duration::from_millis(1.0);
-        self.has_page = matches!(input, Input::Page(_) | Input::Master);
+        self.has_page = matches!(input, Input::Page(_) | Input::Master(_));
         true
     }
 
@@ -365,7 +365,7 @@ impl<R: Iterator<Item = Reply>> Host for Running<'_, R> {
     }
 
     fn sweep(&mut self, _after: Option<&str>, _completed: &Completed) -> Option<SweepSummary> {
-        Some(SweepSummary { has_changes: false, count_delta: 0, after: None })
+        Some(SweepSummary { has_changes: false, count_delta: 0, after: None, ..SweepSummary::default() })
     }
 }
 
@@ -394,14 +394,14 @@ impl<R: Iterator<Item = Reply>> Running<'_, R> {
 
     fn count(&mut self, answer: &Input) {
         match answer {
-            Input::Master => self.counts.masters += 1,
+            Input::Master(_) => self.counts.masters += 1,
             Input::Page(link) if link.url().starts_with(ROOT) && !self.bench.repeated => {}
             _ => {
                 self.counts.faults += 1;
                 self.counts.faults_in_a_row += 1;
             }
         }
-        if matches!(answer, Input::Page(_) | Input::Master) {
+        if matches!(answer, Input::Page(_) | Input::Master(_)) {
             self.bench.limiter.response_received();
         }
         let Counts { requests, pages, masters, faults, faults_in_a_row, .. } = self.counts;
@@ -413,7 +413,9 @@ impl<R: Iterator<Item = Reply>> Running<'_, R> {
     fn answer(&mut self, is_master: bool) -> Option<Input> {
         let bench = &mut *self.bench;
         Some(match self.replies.next_if(|reply| !matches!(reply, Reply::Conflict | Reply::NoStore)) {
-            None | Some(Reply::Next(..) | Reply::Delta(_) | Reply::Hostile(..)) if is_master => Input::Master,
+            None | Some(Reply::Next(..) | Reply::Delta(_) | Reply::Hostile(..)) if is_master => {
+                Input::Master(SeriesSummary::default())
+            }
             None => {
                 self.summary = PageSummary { items: 1, made_progress: true, ..PageSummary::default() };
                 let link = bench.new_link();

@@ -1,6 +1,8 @@
 use super::*;
+use crate::protocol::record::Completed;
 use crate::protocol::record::{Phase, Record};
 use crate::protocol::series::side_row;
+use crate::protocol::sweep::Sweeper;
 use crate::protocol::time::Instant;
 use serde_json::{Value, json};
 
@@ -12,6 +14,7 @@ const INCREMENTAL: ApplyMode<'static> = ApplyMode {
     has_consumer: false,
     is_final_page: false,
     has_masters: false,
+    unique_names: None,
     delivered: &[],
 };
 const MINIMAL: ApplyMode<'static> =
@@ -45,6 +48,10 @@ fn upsert(item: Value) -> Vec<(String, Entry<Value>)> {
 
 fn removal_of(item: Value, dialect: Dialect) -> Option<Reason> {
     removal(&item, dialect)
+}
+
+fn sweep(rows: Vec<(String, Row<Value>)>, completed: &Completed) -> PageEffects<Value> {
+    Sweeper::default().sweep(rows, false, completed).0
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{Continuation, Delivery, Pending, Round, State, Step, Target, TokenReason};
 use crate::protocol::backoff::WaitReason;
-use crate::protocol::change::{PageSummary, SweepSummary};
+use crate::protocol::change::{PageSummary, SeriesSummary, SweepSummary};
 use crate::protocol::endpoint::redacted;
 use crate::protocol::error::{Code, Error};
 use crate::protocol::page::Link;
@@ -63,6 +63,10 @@ impl Round {
             record.started_at = now;
             record.staged = false;
             record.unidentified = false;
+            if self.position.kind == Kind::Full {
+                (record.moved_series, record.unknown_series) = (Vec::new(), Vec::new());
+                record.relist = false;
+            }
             record.awaited_masters = std::mem::take(&mut record.missing_masters);
             if self.position.fallback == Fallback::FullRound {
                 record.reset_times.push(now);
@@ -102,9 +106,29 @@ impl Round {
         let new: Vec<String> =
             summary.missing_masters.into_iter().filter(|id| !known.contains(id.as_str())).collect();
         record.awaited_masters.extend(new);
+        record.add_series(summary.series);
+        record.check_names |= summary.names_changed;
         record.unacknowledged = summary.unacknowledged;
         *new_ids = summary.new_ids;
         self.prepare(now)
+    }
+
+    /// A series master arrived: stores it at once, so that a round that is cut does not fetch it
+    /// again.
+    pub(super) fn master(&mut self, series: SeriesSummary, now: Instant) -> Step {
+        self.report.masters += 1;
+        self.request_succeeded();
+        let mut saved = self.record.next_revision();
+        if let Target::Master(id) = &self.target {
+            saved.awaited_masters.retain(|awaited| awaited != id);
+        }
+        saved.add_series(series.clone());
+        let Some(Pending { record, .. }) = &mut self.pending else { return self.page_missing(now) };
+        record.add_series(series);
+        record.revision = saved.next_revision().revision;
+        let record = Box::new(saved);
+        let step = Step::SaveMaster { expect: self.expected_revision(), record: record.clone() };
+        self.transition(State::SavingRecord(record, Box::new(Continuation::Prepare)), step)
     }
 
     /// The series master cannot be fetched: its occurrences stay incomplete, and the next round
@@ -125,6 +149,10 @@ impl Round {
         let Some(Pending { record, is_final_page, new_ids }) = &mut self.pending else {
             return self.page_missing(now);
         };
+        let is_out_of_time = self.config.max_duration.is_some_and(|most| now - self.started_at >= most);
+        if *is_final_page && is_out_of_time && self.report.masters > 0 && !record.awaited_masters.is_empty() {
+            return self.done(Outcome::Partial, now);
+        }
         while *is_final_page && let Some(id) = record.awaited_masters.pop() {
             // An id that cannot be part of a path cannot be requested.
             if self.config.query.master(&self.config.endpoint, &id).is_some() {
@@ -156,14 +184,13 @@ impl Round {
         let mut last = false;
         if is_final_page {
             // Only an older full round can have left rows to sweep.
-            let full = self.position.kind == Kind::Full;
-            if self.config.query.mirror && full && (self.position.generation > 1 || record.staged) {
+            let is_full = self.position.kind == Kind::Full;
+            listed_at(&mut record, now);
+            if self.config.query.mirror && is_full && (self.position.generation > 1 || record.staged) {
                 record.phase = Phase::Sweeping;
-                listed_at(&mut record, now);
             } else {
-                listed_at(&mut record, now);
                 finish(&mut record);
-                last = true;
+                last = record.completed().is_none();
             }
         }
         self.deliver(record, last)
@@ -183,14 +210,15 @@ impl Round {
         self.set_record(record);
         self.report.pages += 1;
         self.position.page_index = self.position.page_index.saturating_add(1);
-        if self.record.phase == Phase::Idle {
+        let completed = self.record.completed();
+        if self.record.phase == Phase::Idle && completed.is_none() {
             return self.done(Outcome::Complete, now);
         }
         let pages = self.config.max_pages.is_some_and(|most| self.report.pages >= most);
         if pages || self.config.max_duration.is_some_and(|most| now - self.started_at >= most) {
             return self.done(Outcome::Partial, now);
         }
-        if let Some(completed) = self.record.completed() {
+        if let Some(completed) = completed {
             return self.sweep(completed);
         }
         self.follow_link();
@@ -205,23 +233,20 @@ impl Round {
         self.transition(State::Sweeping(completed), step)
     }
 
-    pub(super) fn swept(
-        &mut self,
-        SweepSummary { has_changes, count_delta, after }: SweepSummary,
-        now: Instant,
-    ) -> Step {
+    pub(super) fn swept(&mut self, completed: &Completed, summary: SweepSummary) -> Step {
+        let SweepSummary { has_changes, count_delta, after, again, found_unknown_series } = summary;
+        if again {
+            self.record.sweep_after = None;
+            return self.sweep(completed.clone());
+        }
         let mut record = self.record.next_revision();
         record.add_to_count(count_delta);
+        record.relist |= found_unknown_series;
         match after {
             // The chunk has nothing to commit.
-            Some(after) if !has_changes => {
+            Some(after) if !has_changes && !found_unknown_series => {
                 self.record.sweep_after = Some(after);
-                match self.record.completed() {
-                    Some(completed) => self.sweep(completed),
-                    None => {
-                        self.fail(Error::new(Code::Internal, "the record no longer permits the sweep"), now)
-                    }
-                }
+                self.sweep(completed.clone())
             }
             Some(after) => {
                 record.sweep_after = Some(after);
@@ -229,8 +254,10 @@ impl Round {
                 self.deliver(record, false)
             }
             None => {
+                record.swept(completed);
                 finish(&mut record);
-                self.deliver(record, true)
+                let is_last = record.completed().is_none();
+                self.deliver(record, is_last)
             }
         }
     }

@@ -1,9 +1,9 @@
 //! Where a round starts, from the record: at the nextLink, at the deltaLink, in the sweep, or at
 //! the query itself.
 
-use super::{Round, Step, Target, TokenReason};
+use super::{Position, Round, Step, Target, TokenReason};
 use crate::protocol::record::{Kind, Phase, Record};
-use crate::protocol::time::Instant;
+use crate::protocol::time::{Duration, Instant};
 
 impl Round {
     pub(super) fn loaded(&mut self, record: Option<Box<Record>>, now: Instant, chance: f64) -> Step {
@@ -17,9 +17,13 @@ impl Round {
             self.record.full_at
         };
         let old = since.zip(self.config.query.refresh).is_some_and(|(since, age)| now - since > age);
+        let relists =
+            self.record.relist && self.record.relisted_at.is_none_or(|last| now - last >= Duration::DAY);
         let moved = self.config.query.window.is_some() && self.record.window != self.config.window;
         match self.record.phase {
             Phase::Fresh => self.start_full(),
+            // A sweep is not finished.
+            Phase::Idle if self.record.completed().is_some() => self.resume(),
             Phase::Paging | Phase::Idle if self.link_is_forbidden() => {
                 self.report.resync = Some("forbidden".to_owned());
                 self.reset_progress();
@@ -27,7 +31,10 @@ impl Round {
             }
             // A mirror that is too old, or of another window, is listed anew. The deltaLink stays
             // until the first page is committed.
-            Phase::Idle if old || moved => {
+            Phase::Idle if old || moved || relists => {
+                if relists {
+                    self.record.relisted_at = Some(now);
+                }
                 self.start_full();
                 // A link of another window is no fallback.
                 self.position.start_link = self.record.link.clone().filter(|_| !moved);
@@ -41,17 +48,7 @@ impl Round {
                 self.grow_page_size();
                 self.start_incremental(self.record.link.clone());
             }
-            Phase::Paging | Phase::Sweeping => {
-                self.position.kind = self.record.kind;
-                self.position.generation = self.record.generation;
-                self.position.round_number = self.record.round_number;
-                self.position.page_index = self.record.page_index;
-                self.position.start_link = self.record.start_link.clone();
-                self.position.window = self.record.window.clone();
-                self.position.fallback = self.record.fallback;
-                self.follow_link();
-                self.report.resumed = true;
-            }
+            Phase::Paging | Phase::Sweeping => self.resume(),
         }
         self.report_kind();
         match (self.record.completed(), self.no_progress_error()) {
@@ -59,6 +56,21 @@ impl Round {
             (None, Some(failure)) if self.report.resumed => self.escalate(failure, now),
             _ => self.sign_in(TokenReason::Start),
         }
+    }
+
+    /// Continues an interrupted round.
+    fn resume(&mut self) {
+        self.position = Position {
+            kind: self.record.kind,
+            generation: self.record.generation,
+            round_number: self.record.round_number,
+            page_index: self.record.page_index,
+            start_link: self.record.start_link.clone(),
+            window: self.record.window.clone(),
+            fallback: self.record.fallback,
+        };
+        self.follow_link();
+        self.report.resumed = true;
     }
 
     /// Resets the counts of pages without progress.

@@ -21,7 +21,7 @@ fn series_masters_that_the_round_did_not_bring_are_fetched_before_its_last_page(
     bench.begin();
     bench.summary = PageSummary { received_masters: vec!["m1".into()], ..one() };
     assert!(matches!(bench.on(delta("d1")), Step::Fetch(url) if url.ends_with("/me/events/m2")));
-    let step = bench.on(Input::Master);
+    let step = bench.on(Input::Master(SeriesSummary::default()));
     assert!(matches!(step, Step::Deliver(Delivery { last: true, .. })), "{step:?}");
     assert_eq!(bench.on(Input::Delivered), Step::Done);
     assert_eq!((bench.round.report.masters, bench.store.unwrap().awaited_masters.len()), (1, 0));
@@ -47,8 +47,10 @@ fn a_master_that_graph_refuses_is_done_without_and_asked_for_again_in_the_next_r
     bench.begin();
     bench.summary = PageSummary::default();
     assert!(matches!(bench.on(delta("d2")), Step::Fetch(url) if url.ends_with("/me/events/m1")));
-    assert!(matches!(bench.on(Input::Master), Step::Fetch(url) if url.ends_with("/me/events/m2")));
-    bench.on(Input::Master);
+    assert!(
+        matches!(bench.on(Input::Master(SeriesSummary::default())), Step::Fetch(url) if url.ends_with("/me/events/m2"))
+    );
+    bench.on(Input::Master(SeriesSummary::default()));
     bench.on(Input::Delivered);
     assert_eq!(bench.store.map(|record| record.missing_masters.len()), Some(0));
 }
@@ -143,7 +145,12 @@ fn a_rolling_window_is_listed_anew_when_the_day_has_moved_and_between_two_rounds
     assert_eq!(bench.asked, [asked.replace("13T", "14T")]);
     bench.on(delta("d2"));
     assert!(matches!(bench.on(Input::Delivered), Step::Sweep { .. }), "what left the window is a ghost");
-    bench.on(Input::Swept(SweepSummary { has_changes: false, count_delta: 0, after: None }));
+    bench.on(Input::Swept(SweepSummary {
+        has_changes: false,
+        count_delta: 0,
+        after: None,
+        ..SweepSummary::default()
+    }));
     bench.on(Input::Delivered);
     let mut same = bench.again(rolling());
     same.round.config.window = Some(days(14));

@@ -211,6 +211,7 @@ fn name(step: &Step) -> String {
         Step::AwaitAcknowledgement => "await".into(),
         Step::Commit { .. } => "commit".into(),
         Step::SaveRecord { .. } => "saved".into(),
+        Step::SaveMaster { .. } => "save master".into(),
         Step::FetchMaster(_) => "item".into(),
         Step::StoreThrottle(_) => "hold".into(),
         Step::Apply => "apply".into(),
@@ -243,9 +244,12 @@ fn until_over(bench: &mut Bench, mut answer: impl FnMut(&mut Bench) -> Input) ->
                 bench.now += ms;
                 bench.on(Input::Slept)
             }
-            Step::Sweep { .. } => {
-                bench.on(Input::Swept(SweepSummary { has_changes: false, count_delta: 0, after: None }))
-            }
+            Step::Sweep { .. } => bench.on(Input::Swept(SweepSummary {
+                has_changes: false,
+                count_delta: 0,
+                after: None,
+                ..SweepSummary::default()
+            })),
             over => return over,
         };
     }

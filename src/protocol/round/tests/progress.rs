@@ -230,7 +230,12 @@ fn a_mirror_is_of_the_moment_of_its_listing_however_long_the_sweep_waits() {
     let mut later = bench.again(contacts());
     later.now += ms(3.0 * 86_400_000.0);
     later.begin();
-    later.on(Input::Swept(SweepSummary { has_changes: false, count_delta: 0, after: None }));
+    later.on(Input::Swept(SweepSummary {
+        has_changes: false,
+        count_delta: 0,
+        after: None,
+        ..SweepSummary::default()
+    }));
     assert_eq!(later.on(Input::Delivered), Step::Done);
     let stored = later.store.unwrap();
     assert_eq!((stored.phase, stored.synced_at, stored.full_at), (Phase::Idle, Some(NOW), Some(NOW)));

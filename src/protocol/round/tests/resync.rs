@@ -14,11 +14,20 @@ fn a_reset_signal_starts_one_full_round_from_the_query_and_then_sweeps() {
     let step = bench.on(Input::Delivered);
     assert!(matches!(step, Step::Sweep { after: None, .. }), "{step:?}");
     assert_eq!(bench.store.as_ref().map(|record| record.phase), Some(Phase::Sweeping));
-    let step =
-        bench.on(Input::Swept(SweepSummary { has_changes: true, count_delta: -1, after: Some("m".into()) }));
+    let step = bench.on(Input::Swept(SweepSummary {
+        has_changes: true,
+        count_delta: -1,
+        after: Some("m".into()),
+        ..SweepSummary::default()
+    }));
     assert_eq!(step, Step::Deliver(Delivery { kind: Kind::Full, generation: 2, index: 1, last: false }));
     assert!(matches!(bench.on(Input::Delivered), Step::Sweep { after: Some(_), .. }));
-    let step = bench.on(Input::Swept(SweepSummary { has_changes: false, count_delta: 0, after: None }));
+    let step = bench.on(Input::Swept(SweepSummary {
+        has_changes: false,
+        count_delta: 0,
+        after: None,
+        ..SweepSummary::default()
+    }));
     assert_eq!(step, Step::Deliver(Delivery { kind: Kind::Full, generation: 2, index: 2, last: true }));
     assert_eq!(bench.on(Input::Delivered), Step::Done);
     let stored = bench.store.unwrap();
@@ -68,8 +77,12 @@ fn a_chunk_without_ghosts_is_not_committed() {
     let store = Record { phase: Phase::Sweeping, generation: 2, ..idle() };
     let mut bench = Bench::new(contacts(), Some(store.clone()));
     bench.begin();
-    let step =
-        bench.on(Input::Swept(SweepSummary { has_changes: false, count_delta: 0, after: Some("m".into()) }));
+    let step = bench.on(Input::Swept(SweepSummary {
+        has_changes: false,
+        count_delta: 0,
+        after: Some("m".into()),
+        ..SweepSummary::default()
+    }));
     assert!(matches!(&step, Step::Sweep { after: Some(after), .. } if after == "m"), "{step:?}");
     assert_eq!(bench.store, Some(store));
 }

@@ -75,14 +75,22 @@ fn replies() -> Vec<(&'static str, Input)> {
         ("TokenSourceBusy", Input::TokenSourceBusy(NOW + ms(5.0))),
         ("Malformed", Input::Malformed(Malformed::NoLink)),
         ("Applied", applied()),
-        ("Master", Input::Master),
+        ("Master", Input::Master(SeriesSummary::default())),
         ("Slept", Input::Slept),
         ("Delivered", Input::Delivered),
         ("Acknowledged", Input::Acknowledged),
         ("Committed", Input::Committed),
         ("ThrottleStored", Input::ThrottleStored),
         ("Conflict", Input::Conflict),
-        ("Swept", Input::Swept(SweepSummary { has_changes: true, count_delta: -1, after: Some("m".into()) })),
+        (
+            "Swept",
+            Input::Swept(SweepSummary {
+                has_changes: true,
+                count_delta: -1,
+                after: Some("m".into()),
+                ..SweepSummary::default()
+            }),
+        ),
         ("HostFailed", Input::HostFailed(Error::new(Code::Quota, "full"))),
     ]
 }

@@ -52,7 +52,7 @@ export interface RoundHandle {
 
 export default function glue(
   webAssembly: object,
-  setTimeout: (run: () => void, ms: number) => unknown,
-  clearTimeout: (timer: unknown) => void,
+  startTimer: (run: () => void, ms: number) => unknown,
+  stopTimer: (timer: unknown) => void,
   controller: typeof AbortController,
 ): Api;

@@ -1,0 +1,16 @@
+//! What Graph really sends, from public reports (graph-facts 9), as whole rounds on written answers.
+//! `tests/README.md` lists them.
+#![cfg(not(target_family = "wasm"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+use deltalink::protocol;
+
+mod driver;
+#[path = "field/drives.rs"]
+mod drives;
+#[path = "field/links.rs"]
+mod links;
+#[path = "field/script.rs"]
+mod script;
+#[path = "field/series.rs"]
+mod series;

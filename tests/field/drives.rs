@@ -1,0 +1,148 @@
+//! Drives.
+
+use deltalink::protocol::query::{self, Options, Query};
+use deltalink::protocol::time::Duration;
+use serde_json::{Value, json};
+
+use crate::script::{Script, page};
+
+fn drive() -> Query {
+    query::track("/me/drive/root/delta", Options::default()).unwrap()
+}
+
+fn item(id: &str, parent: &str, name: &str) -> Value {
+    json!({ "id": id, "name": name, "parentReference": { "id": parent } })
+}
+
+fn root() -> Value {
+    json!({ "id": "root", "name": "root", "root": {} })
+}
+
+#[test]
+fn a_folder_that_is_deleted_and_made_again_during_the_first_listing_leaves_nothing_behind() {
+    let mut script = Script::new(drive());
+    let start = script.start();
+    script.on(&start, page(json!([root(), item("item0", "root", "a")]), "next n1"));
+    script.on(
+        "/n1",
+        page(json!([root(), item("id1", "root", "folder"), item("item1", "id1", "b")]), "next n2"),
+    );
+    script.on("/n2", page(json!([item("id2", "root", "Folder")]), "delta d1"));
+    script.round().unwrap();
+    assert_eq!(script.ids(), ["id2", "item0", "root"]);
+    assert_eq!(script.state.as_ref().unwrap().count, Some(3));
+    assert_eq!(script.changes[5..], ["-id1 ghost", "-item1 ghost"]);
+    script.on("/d1", page(json!([]), "delta d2"));
+    script.round().unwrap();
+    assert!(script.changes.is_empty(), "{:?}", script.changes);
+}
+
+#[test]
+fn children_that_moved_into_the_new_folder_stay() {
+    let mut script = Script::new(drive());
+    let start = script.start();
+    let items =
+        json!([root(), item("old", "root", "folder"), item("stays", "old", "a"), item("goes", "old", "b")]);
+    script.on(&start, page(items, "next n1"));
+    script.on("/n1", page(json!([item("new", "root", "folder"), item("stays", "new", "a")]), "delta d1"));
+    script.round().unwrap();
+    assert_eq!(script.ids(), ["new", "root", "stays"]);
+}
+
+#[test]
+fn two_files_that_swap_their_names_both_stay() {
+    let mut script = Script::new(drive());
+    let start = script.start();
+    script.on(&start, page(json!([root(), item("1", "root", "a"), item("2", "root", "b")]), "delta d1"));
+    script.round().unwrap();
+    // Between the two pages both are called b.
+    script.on("/d1", page(json!([item("1", "root", "b")]), "next n1"));
+    script.on("/n1", page(json!([item("2", "root", "a")]), "delta d2"));
+    script.round().unwrap();
+    assert_eq!(script.ids(), ["1", "2", "root"]);
+}
+
+#[test]
+fn a_rename_whose_other_half_comes_on_the_next_page_removes_nothing() {
+    let mut script = Script::new(drive());
+    let start = script.start();
+    script.on(&start, page(json!([root(), item("1", "root", "report")]), "delta d1"));
+    script.round().unwrap();
+    script.on("/d1", page(json!([item("2", "root", "report")]), "next n1"));
+    script.on("/n1", page(json!([item("1", "root", "report (1)")]), "delta d2"));
+    script.round().unwrap();
+    assert_eq!(script.ids(), ["1", "2", "root"]);
+}
+
+#[test]
+fn a_file_that_replaces_another_in_a_later_round_displaces_it() {
+    let mut script = Script::new(drive());
+    let start = script.start();
+    script.on(&start, page(json!([root(), item("1", "root", "Report.docx")]), "delta d1"));
+    script.round().unwrap();
+    script.on("/d1", page(json!([item("2", "root", "report.docx")]), "delta d2"));
+    script.round().unwrap();
+    assert_eq!(script.ids(), ["2", "root"]);
+    assert_eq!(script.changes, ["+2", "-1 ghost"]);
+}
+
+#[test]
+fn a_round_without_new_names_reads_no_row_of_the_mirror_again() {
+    let mut script = Script::new(drive());
+    let start = script.start();
+    script.on(&start, page(json!([root(), item("1", "root", "a")]), "delta d1"));
+    script.round().unwrap();
+    let mut edited = item("1", "root", "a");
+    edited["size"] = 7.into();
+    script.on("/d1", page(json!([edited]), "delta d2"));
+    script.config.max_pages = Some(1);
+    script.round().unwrap();
+    assert!(!script.state.as_ref().unwrap().check_names);
+}
+
+#[test]
+fn the_search_for_displaced_rows_survives_a_crash_at_any_step() {
+    for crash_at in 1..60 {
+        let mut script = Script::new(drive());
+        let start = script.start();
+        for _ in 0..2 {
+            let items =
+                json!([root(), item("id1", "root", "folder"), item("b", "id1", "b"), item("c", "id1", "c")]);
+            script.on(&start, page(items, "next n1"));
+            script.on("/n1", page(json!([item("id2", "root", "folder")]), "delta d1"));
+            script.on("/d1", page(json!([]), "delta d2"));
+        }
+        script.crash_at = Some(crash_at);
+        script.round().unwrap();
+        script.crash_at = None;
+        script.round().unwrap();
+        assert_eq!(script.ids(), ["id2", "root"], "a crash at step {crash_at}");
+    }
+}
+
+#[test]
+fn what_a_select_leaves_out_is_not_compared() {
+    let select = Some(vec!["name".to_owned()]);
+    let query = query::track("/me/drive/root/delta", Options { select, ..Options::default() }).unwrap();
+    let mut script = Script::new(query);
+    let start = script.start();
+    script.on(&start, page(json!([{ "id": "1", "name": "a" }, { "id": "2", "name": "a" }]), "delta d1"));
+    script.round().unwrap();
+    assert_eq!(script.ids(), ["1", "2"]);
+}
+
+#[test]
+fn a_forgotten_tombstone_is_found_by_the_listing_of_the_next_week() {
+    let mut script = Script::new(drive());
+    let start = script.start();
+    script.on(&start, page(json!([root(), item("1", "root", "a"), item("2", "root", "b")]), "delta d1"));
+    script.round().unwrap();
+    script.now += Duration::DAY * 6.0;
+    script.on("/d1", page(json!([root()]), "delta d2"));
+    script.round().unwrap();
+    assert_eq!(script.ids(), ["1", "2", "root"], "nobody knows yet");
+    script.now += Duration::DAY * 2.0;
+    script.on(&start, page(json!([root(), item("1", "root", "a")]), "delta d3"));
+    script.round().unwrap();
+    assert_eq!(script.ids(), ["1", "root"]);
+}

@@ -1,0 +1,48 @@
+//! What comes again, and what a window leaves behind.
+
+use deltalink::protocol::query::{self, Options};
+use serde_json::json;
+
+use crate::script::{Script, page};
+
+#[test]
+fn an_item_that_comes_again_in_a_round_is_announced_again_only_if_it_differs() {
+    let mut script = Script::new(query::org_contacts(Options::default()).unwrap());
+    let start = script.start();
+    let (a, b) = (json!({ "id": "a", "n": 1 }), json!({ "id": "b", "n": 1 }));
+    script.on(&start, page(json!([a, b]), "next n1"));
+    script.on("/n1", page(json!([a, { "id": "b", "n": 2 }]), "next n2"));
+    script.on("/n2", page(json!([{ "id": "b", "n": 2 }]), "delta d1"));
+    let report = script.round().unwrap();
+    assert_eq!(script.changes, ["+a", "+b", "~b"]);
+    assert_eq!((report.items, report.added, report.changed, report.unchanged), (5, 2, 1, 2));
+    // In a later round it is news that it did not change: a full round delivers all its items.
+    script.on("/d1", page(json!([a]), "next n3"));
+    script.on("/n3", page(json!([a]), "delta d2"));
+    script.round().unwrap();
+    assert_eq!(script.changes, ["=a"]);
+}
+
+#[test]
+fn what_a_rolling_window_leaves_behind_is_told_apart_from_what_is_gone() {
+    let window = Some((1, 5, "UTC".to_owned()));
+    let query = query::events(Options { window, ..Options::default() }).unwrap();
+    let event = |id: &str, day: &str| {
+        let time = json!({ "dateTime": format!("2026-11-{day}T09:00:00.0000000"), "timeZone": "UTC" });
+        json!({ "id": id, "type": "singleInstance", "start": time, "end": time })
+    };
+    let mut script = Script::new(query);
+    script.config.window = Some("2026-11-20T00:00:00Z/2026-11-27T00:00:00Z".into());
+    let start = script.start();
+    script.on(
+        &start,
+        page(json!([event("left", "20"), event("gone", "22"), event("stays", "23")]), "delta d1"),
+    );
+    script.round().unwrap();
+    script.config.window = Some("2026-11-21T00:00:00Z/2026-11-28T00:00:00Z".into());
+    let start = script.start();
+    script.on(&start, page(json!([event("stays", "23"), event("new", "27")]), "delta d2"));
+    let report = script.round().unwrap();
+    assert_eq!(script.changes, ["=stays", "+new", "-gone ghost", "-left left-window"]);
+    assert_eq!((report.ghosts, report.left_window), (1, 1));
+}

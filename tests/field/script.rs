@@ -1,0 +1,224 @@
+//! Runs whole rounds on written answers: what is requested, what Graph answers, what the mirror then
+//! holds.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::rc::Rc;
+
+use deltalink::protocol::applier::PageApplier;
+use deltalink::protocol::backoff::{Policy, WaitReason};
+use deltalink::protocol::change::{Change, PageSummary, Row, SweepSummary};
+use deltalink::protocol::endpoint::Endpoint;
+use deltalink::protocol::error::Error;
+use deltalink::protocol::page;
+use deltalink::protocol::query::Query;
+use deltalink::protocol::record::{Completed, Record};
+use deltalink::protocol::refusal::Refusal;
+use deltalink::protocol::report::Report;
+use deltalink::protocol::round::{Delivery, Input, Round, RoundConfig, Step, TokenReason};
+use deltalink::protocol::time::{Duration, Instant};
+use serde_json::{Value, json};
+
+use crate::driver::{self, Host};
+
+const ROOT: &str = "https://graph.microsoft.com/v1.0";
+/// Small, so that a sweep takes several chunks.
+const CHUNK: usize = 3;
+
+/// A page with these items. `link` is `next NAME` or `delta NAME`: the request for it is `/NAME`.
+pub fn page(items: Value, link: &str) -> Value {
+    let (kind, name) = link.split_once(' ').unwrap();
+    let mut page = json!({ "value": items });
+    page[format!("@odata.{kind}Link")] = format!("{ROOT}/{name}").into();
+    page
+}
+
+/// An error of Graph.
+pub fn error(code: &str, message: &str) -> Value {
+    json!({ "error": { "code": code, "message": message } })
+}
+
+/// A service that answers as it was told, and a store.
+pub struct Script {
+    endpoint: Rc<Endpoint>,
+    query: Rc<Query>,
+    replies: HashMap<String, VecDeque<(u16, Value)>>,
+    /// The requests, as paths below the root, decoded no further.
+    pub asked: Vec<String>,
+    /// The stored record.
+    pub state: Option<Record>,
+    /// The rows of the mirror, side rows included.
+    pub rows: BTreeMap<String, Row<Value>>,
+    /// Changes that consumers received or listeners would: `+id`, `~id`, `-id reason`.
+    pub changes: Vec<String>,
+    pub now: Instant,
+    /// The time that a request takes.
+    pub latency: Duration,
+    pub config: RoundConfig,
+    /// The process ends before this step.
+    pub crash_at: Option<u32>,
+}
+
+impl Script {
+    pub fn new(query: Query) -> Self {
+        let (endpoint, query) = (Rc::new(Endpoint::cloud("global").unwrap()), Rc::new(query));
+        Self {
+            endpoint: Rc::clone(&endpoint),
+            query: Rc::clone(&query),
+            replies: HashMap::new(),
+            asked: Vec::new(),
+            state: None,
+            rows: BTreeMap::new(),
+            changes: Vec::new(),
+            now: Instant::from_millis(1_795_000_000_000.0),
+            latency: Duration::from_millis(1.0),
+            config: RoundConfig {
+                endpoint,
+                query,
+                policy: Policy { attempts: 3, ..Policy::default() },
+                max_pages: None,
+                max_duration: None,
+                window: None,
+                has_consumer: true,
+            },
+            crash_at: None,
+        }
+    }
+
+    /// Answers the next request for this path.
+    pub fn on(&mut self, path: &str, body: Value) -> &mut Self {
+        self.on_status(path, 200, body)
+    }
+
+    /// Answers the next request for this path with a status.
+    pub fn on_status(&mut self, path: &str, status: u16, body: Value) -> &mut Self {
+        self.replies.entry(path.to_owned()).or_default().push_back((status, body));
+        self
+    }
+
+    /// The path of the query itself.
+    pub fn start(&self) -> String {
+        self.query.url(&self.endpoint, self.config.window.as_deref()).replace(ROOT, "")
+    }
+
+    /// Runs a round. `Err` if it fails; a round that is cut by `crash_at` ends in `Ok`.
+    pub fn round(&mut self) -> Result<Report, Box<Error>> {
+        self.changes.clear();
+        let round = Round::new(self.config.clone(), self.now);
+        let mut running = Running { script: self, round, applier: PageApplier::default(), steps: 0 };
+        let end = driver::run(&mut running, Input::Begin);
+        let report = running.round.report.clone();
+        match end {
+            Some(Step::Fail(error)) => Err(error),
+            Some(Step::Done) | None => Ok(report),
+            Some(other) => panic!("the round stops at {other:?}"),
+        }
+    }
+
+    /// The ids of the items in the mirror.
+    pub fn ids(&self) -> Vec<&str> {
+        self.rows.keys().map(String::as_str).filter(|id| !id.starts_with('\0')).collect()
+    }
+}
+
+struct Running<'a> {
+    script: &'a mut Script,
+    round: Round,
+    applier: PageApplier<Value>,
+    steps: u32,
+}
+
+impl Running<'_> {
+    fn rows(&self, ids: &[String]) -> Vec<Option<Row<Value>>> {
+        ids.iter().map(|id| self.script.rows.get(id).cloned()).collect()
+    }
+}
+
+impl Host for Running<'_> {
+    fn round(&mut self) -> &mut Round {
+        &mut self.round
+    }
+
+    fn stored(&mut self) -> &mut Option<Record> {
+        &mut self.script.state
+    }
+
+    fn now(&self) -> Instant {
+        self.script.now
+    }
+
+    fn before_step(&mut self, _input: &Input) -> bool {
+        self.steps += 1;
+        self.script.crash_at.is_none_or(|limit| self.steps <= limit)
+    }
+
+    fn sign_in(&mut self, _reason: TokenReason) -> Option<Input> {
+        Some(Input::SignedIn)
+    }
+
+    fn fetch(&mut self, url: &str, is_master: bool) -> Option<Input> {
+        let path = url.replace(ROOT, "");
+        self.script.asked.push(path.clone());
+        self.script.now += self.script.latency;
+        let replies = self.script.replies.get_mut(&path);
+        let Some((status, body)) = replies.and_then(VecDeque::pop_front) else {
+            panic!("{path} is not expected after {:?}", self.script.asked);
+        };
+        if status >= 400 {
+            return Some(Input::Refused(Box::new(Refusal::read(status, Some(&body)))));
+        }
+        if is_master {
+            assert!(self.applier.receive_master(body));
+            let rows = self.rows(&self.applier.master_ids());
+            return Some(Input::Master(self.applier.apply_master(rows, self.round.mode())));
+        }
+        let page = page::parse(&body).unwrap();
+        self.applier.received(page.items);
+        Some(Input::Page(page.link))
+    }
+
+    fn apply(&mut self) -> PageSummary {
+        let ids = self.applier.ids(&self.script.query);
+        let rows = self.rows(&ids);
+        self.applier.apply(rows, self.round.mode())
+    }
+
+    fn deliver(&mut self, _delivery: Delivery) -> Option<Input> {
+        for change in &self.applier.effects().changes {
+            self.script.changes.push(match change {
+                Change::Upsert { id, old: None, .. } => format!("+{id}"),
+                Change::Upsert { id, unchanged, .. } => format!("{}{id}", if *unchanged { '=' } else { '~' }),
+                Change::Remove { id, reason, .. } => format!("-{id} {}", reason.as_str()),
+            });
+        }
+        Some(Input::Delivered)
+    }
+
+    fn commit(&mut self, _record: &Record) {
+        let effects = self.applier.effects();
+        self.script.rows.extend(effects.put.iter().cloned());
+        for id in &effects.remove {
+            self.script.rows.remove(id);
+        }
+        self.applier.committed(&mut self.round.report);
+    }
+
+    fn save_master(&mut self, _record: &Record) {
+        let round = self.round.mode().round;
+        self.script.rows.extend(self.applier.take_master(round));
+    }
+
+    fn store_throttle(&mut self, _until: Instant) {}
+
+    fn wait(&mut self, wait: Duration, _reason: WaitReason) -> Option<Input> {
+        self.script.now += wait;
+        Some(Input::Slept)
+    }
+
+    fn sweep(&mut self, after: Option<&str>, completed: &Completed) -> Option<SweepSummary> {
+        let rows = &self.script.rows;
+        let later = rows.iter().filter(|(id, _)| after.is_none_or(|after| id.as_str() > after));
+        let rows: Vec<_> = later.take(CHUNK).map(|(id, row)| (id.clone(), row.clone())).collect();
+        let has_more = rows.len() == CHUNK;
+        Some(self.applier.sweep(rows, has_more, completed))
+    }
+}

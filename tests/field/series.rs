@@ -1,0 +1,250 @@
+//! Recurring events.
+
+use deltalink::protocol::error::Code;
+use deltalink::protocol::query::{self, Options, Query};
+use deltalink::protocol::report::Outcome;
+use deltalink::protocol::time::Duration;
+use serde_json::{Value, json};
+
+use crate::script::{Script, error, page};
+
+fn calendar() -> Query {
+    query::events(Options {
+        start: Some("2026-11-01".into()),
+        end: Some("2026-12-31".into()),
+        refresh: Some(None),
+        ..Options::default()
+    })
+    .unwrap()
+}
+
+fn time(date: &str) -> Value {
+    json!({ "dateTime": format!("{date}T09:00:00.0000000"), "timeZone": "UTC" })
+}
+
+fn master(day: &str, subject: &str) -> Value {
+    json!({
+        "id": "M", "type": "seriesMaster", "subject": subject, "start": time("2026-11-02"), "end": time("2026-11-02"),
+        "recurrence": { "pattern": { "type": "weekly", "interval": 1, "daysOfWeek": [day] } }
+    })
+}
+
+fn occurrence(id: &str, date: &str) -> Value {
+    json!({ "id": id, "type": "occurrence", "seriesMasterId": "M", "start": time(date), "end": time(date) })
+}
+
+fn exception(id: &str, date: &str) -> Value {
+    json!({
+        "id": id, "type": "exception", "seriesMasterId": "M", "subject": "moved", "start": time(date), "end": time(date)
+    })
+}
+
+/// A calendar after its first round: a series on Mondays with two occurrences and an exception.
+fn mondays() -> Script {
+    let mut script = Script::new(calendar());
+    let start = script.start();
+    let items = json!([
+        master("monday", "Stand-up"),
+        occurrence("mon1", "2026-11-30"),
+        occurrence("mon2", "2026-12-07"),
+        exception("exc", "2026-12-15"),
+    ]);
+    script.on(&start, page(items, "delta d1"));
+    script.round().unwrap();
+    script
+}
+
+#[test]
+fn a_series_that_moves_to_other_days_leaves_no_old_occurrence_behind() {
+    let mut script = mondays();
+    let items = json!([
+        master("tuesday", "Stand-up"),
+        occurrence("tue1", "2026-12-01"),
+        occurrence("tue2", "2026-12-08"),
+    ]);
+    script.on("/d1", page(items, "delta d2"));
+    script.round().unwrap();
+    assert_eq!(script.ids(), ["M", "exc", "tue1", "tue2"], "the exception stays");
+    assert_eq!(script.changes, ["~M", "+tue1", "+tue2", "-mon1 ghost", "-mon2 ghost"]);
+    assert_eq!(script.state.as_ref().unwrap().count, Some(4));
+}
+
+#[test]
+fn a_series_whose_time_or_end_changes_is_moved_too() {
+    for property in ["start", "end"] {
+        let mut script = mondays();
+        let mut later = master("monday", "Stand-up");
+        later[property] = time("2026-11-03");
+        script.on("/d1", page(json!([later, occurrence("new", "2026-12-01")]), "delta d2"));
+        script.round().unwrap();
+        assert_eq!(script.ids(), ["M", "exc", "new"], "{property}");
+    }
+}
+
+#[test]
+fn the_occurrences_stay_where_only_the_subject_or_one_occurrence_changes() {
+    let mut script = mondays();
+    script.on("/d1", page(json!([master("monday", "Daily"), occurrence("mon1", "2026-11-30")]), "delta d2"));
+    script.round().unwrap();
+    assert_eq!(script.ids(), ["M", "exc", "mon1", "mon2"]);
+    let mut null = master("monday", "Daily");
+    null["onlineMeeting"] = Value::Null;
+    script.on("/d2", page(json!([exception("mon1", "2026-11-30"), null]), "delta d3"));
+    script.round().unwrap();
+    assert_eq!(script.ids(), ["M", "exc", "mon1", "mon2"]);
+}
+
+#[test]
+fn a_master_that_the_round_withholds_is_fetched_to_see_whether_its_series_has_moved() {
+    let mut script = mondays();
+    script.on("/d1", page(json!([occurrence("tue1", "2026-12-01")]), "delta d2"));
+    script.on("/me/events/M", master("tuesday", "Stand-up"));
+    script.round().unwrap();
+    assert_eq!(script.ids(), ["M", "exc", "tue1"]);
+    // Fetched again, and unchanged.
+    script.on("/d2", page(json!([occurrence("tue2", "2026-12-08")]), "delta d3"));
+    script.on("/me/events/M", master("tuesday", "Stand-up"));
+    script.round().unwrap();
+    assert_eq!(script.ids(), ["M", "exc", "tue1", "tue2"]);
+}
+
+#[test]
+fn a_master_that_was_only_ever_fetched_is_compared_too() {
+    let mut script = Script::new(calendar());
+    let start = script.start();
+    script.on(&start, page(json!([occurrence("mon1", "2026-11-30")]), "delta d1"));
+    script.on("/me/events/M", master("monday", "Stand-up"));
+    script.round().unwrap();
+    script.on(
+        "/d1",
+        page(json!([master("tuesday", "Stand-up"), occurrence("tue1", "2026-12-01")]), "delta d2"),
+    );
+    script.round().unwrap();
+    assert_eq!(script.ids(), ["M", "tue1"]);
+}
+
+#[test]
+fn the_occurrences_of_a_moved_series_may_come_on_any_page_and_a_round_that_is_cut_removes_nothing() {
+    let mut script = mondays();
+    script.on("/d1", page(json!([occurrence("tue1", "2026-12-01")]), "next n1"));
+    script.on("/n1", page(json!([master("tuesday", "Stand-up")]), "next n2"));
+    script.on("/n2", page(json!([occurrence("tue2", "2026-12-08")]), "delta d2"));
+    script.config.max_pages = Some(2);
+    assert_eq!(script.round().unwrap().outcome, Outcome::Partial);
+    assert_eq!(script.ids(), ["M", "exc", "mon1", "mon2", "tue1"]);
+    script.config.max_pages = None;
+    script.round().unwrap();
+    assert_eq!(script.ids(), ["M", "exc", "tue1", "tue2"]);
+}
+
+#[test]
+fn the_removals_survive_a_crash_at_any_step() {
+    for crash_at in 1..40 {
+        let mut script = mondays();
+        let items = json!([master("tuesday", "Stand-up"), occurrence("tue1", "2026-12-01")]);
+        for _ in 0..2 {
+            script.on("/d1", page(items.clone(), "delta d2"));
+            script.on("/d2", page(json!([]), "delta d3"));
+        }
+        script.crash_at = Some(crash_at);
+        script.round().unwrap();
+        script.crash_at = None;
+        script.round().unwrap();
+        assert_eq!(script.ids(), ["M", "exc", "tue1"], "a crash at step {crash_at}");
+    }
+}
+
+#[test]
+fn without_an_earlier_master_the_next_round_lists_everything_once_a_day_at_most() {
+    let mut script = Script::new(calendar());
+    let start = script.start();
+    script.on(&start, page(json!([occurrence("mon1", "2026-11-30")]), "delta d1"));
+    script.on_status("/me/events/M", 404, error("ErrorItemNotFound", ""));
+    script.round().unwrap();
+    // The next round asks for the master again, and gets it: it may have moved meanwhile.
+    script.on("/d1", page(json!([occurrence("tue1", "2026-12-01")]), "delta d2"));
+    script.on("/me/events/M", master("tuesday", "Stand-up"));
+    script.round().unwrap();
+    assert_eq!(script.ids(), ["mon1", "tue1"], "nothing is removed on a guess");
+    script.on(
+        &start,
+        page(json!([occurrence("tue1", "2026-12-01"), master("tuesday", "Stand-up")]), "delta d3"),
+    );
+    script.round().unwrap();
+    assert_eq!(script.ids(), ["M", "tue1"]);
+    assert_eq!(script.asked.iter().filter(|path| **path == start).count(), 2);
+    // Again within a day: the flag waits.
+    script.state.as_mut().unwrap().relist = true;
+    script.on("/d3", page(json!([]), "delta d4"));
+    script.round().unwrap();
+    script.now += Duration::DAY;
+    script.on(
+        &start,
+        page(json!([occurrence("tue1", "2026-12-01"), master("tuesday", "Stand-up")]), "delta d5"),
+    );
+    script.round().unwrap();
+}
+
+#[test]
+fn a_new_series_is_no_reason_to_list_everything() {
+    let mut script = mondays();
+    let mut other = master("friday", "Review");
+    other["id"] = "N".into();
+    let mut friday = occurrence("fri1", "2026-12-04");
+    friday["seriesMasterId"] = "N".into();
+    script.on("/d1", page(json!([other, friday]), "delta d2"));
+    script.round().unwrap();
+    assert!(!script.state.as_ref().unwrap().relist);
+    script.on("/d2", page(json!([]), "delta d3"));
+    script.round().unwrap();
+}
+
+#[test]
+fn masters_are_stored_as_they_arrive_so_that_a_cut_round_does_not_fetch_them_again() {
+    let occurrences = |ids: std::ops::Range<usize>| -> Value {
+        ids.map(
+            |id| json!({ "id": format!("o{id}"), "type": "occurrence", "seriesMasterId": format!("m{id}") }),
+        )
+        .collect()
+    };
+    let master =
+        |id: usize| json!({ "id": format!("m{id}"), "type": "seriesMaster", "subject": format!("s{id}") });
+    let mut script = Script::new(calendar());
+    let start = script.start();
+    script.on(&start, page(occurrences(0..4), "next n1"));
+    for _ in 0..3 {
+        script.on("/n1", page(occurrences(4..9), "delta d1"));
+    }
+    for id in 0..9 {
+        script.on(&format!("/me/events/m{id}"), master(id));
+    }
+    // Each round has the time for some of them; a master that comes twice would not be expected.
+    script.latency = Duration::from_millis(100.0);
+    script.config.max_duration = Some(Duration::from_millis(450.0));
+    assert_eq!(script.round().unwrap().outcome, Outcome::Partial);
+    assert_eq!(script.round().unwrap().outcome, Outcome::Partial);
+    script.config.max_duration = None;
+    assert_eq!(script.round().unwrap().outcome, Outcome::Complete);
+    assert_eq!(script.asked.iter().filter(|path| path.starts_with("/me/events/")).count(), 9);
+    assert_eq!(script.rows.keys().filter(|id| id.starts_with('\0')).count(), 9);
+}
+
+#[test]
+fn a_master_that_fails_in_any_way_blocks_no_round_and_is_asked_for_again() {
+    for status in [500, 302, 404, 403] {
+        let mut script = Script::new(calendar());
+        let start = script.start();
+        script.on(&start, page(json!([occurrence("mon1", "2026-11-30")]), "delta d1"));
+        for _ in 0..3 {
+            script.on_status("/me/events/M", if status == 302 { 400 } else { status }, error("x", ""));
+        }
+        script.round().unwrap();
+        assert_eq!(script.ids(), ["mon1"], "{status}");
+        script.asked.clear();
+        script.on("/d1", page(json!([]), "delta d2"));
+        script.on("/me/events/M", master("monday", "Stand-up"));
+        let report = script.round();
+        assert!(report.is_ok() || report.unwrap_err().code != Code::Internal);
+        assert!(script.asked.contains(&"/me/events/M".to_owned()), "{status}: {:?}", script.asked);
+    }
+}
