@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use super::item::Item;
 
-/// The folder and the name that no other item of the drive may have, regardless of case. `None` where
-/// `$select` leaves out one of them, and for the root.
+/// The folder and the name that no other item of the drive may have, regardless of case. `None`
+/// where `$select` leaves out one of them, and for the root.
 pub fn name_key<I: Item>(item: &I) -> Option<(String, String)> {
     let parent = item.get("parentReference")?.string_property("id")?;
     Some((parent, item.string_property("name")?.to_lowercase()))

@@ -205,8 +205,8 @@ pub enum Step {
         /// The record to store.
         record: Box<Record>,
     },
-    /// Store the series master that was fetched and this record, if the stored revision is `expect`:
-    /// `Committed` or `Conflict`.
+    /// Store the series master that was fetched and this record, if the stored revision is
+    /// `expect`: `Committed` or `Conflict`.
     SaveMaster {
         /// The revision that must be stored before the commit.
         expect: Option<String>,

@@ -140,8 +140,8 @@ impl Window {
     }
 }
 
-/// Whether an event is outside a window. Its dates may be in any zone, so that an event near an edge
-/// may count as outside too.
+/// Whether an event is outside a window. Its dates may be in any zone, so that an event near an
+/// edge may count as outside too.
 pub fn is_outside<I: Item>(event: &I, window: &Window) -> bool {
     let time = |name: &str| -> Option<(Instant, bool)> {
         let time = event.get(name)?;

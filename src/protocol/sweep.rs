@@ -3,13 +3,13 @@
 //! 1. Ghosts: rows that a completed full round did not list. Only such a round grants the right to
 //!    remove them ([`Completed`]).
 //! 2. Moved series: when a series takes place on other dates, Graph reports the new occurrences and
-//!    does not remove the old ones (graph-facts 9.4). The occurrences that the round did not receive
-//!    are removed. Exceptions stay.
+//!    does not remove the old ones (graph-facts 9.4). The occurrences that the round did not
+//!    receive are removed. Exceptions stay.
 //! 3. Displaced items of a drive: within a folder a name is unique, regardless of case. Of two rows
 //!    with one name the one that arrived last stays; the other one is removed with everything below
-//!    it that did not arrive later (graph-facts 9.5 and 9.6). This is decided at the end of a round,
-//!    because names may be swapped on different pages. The mirror is read twice: to find such rows,
-//!    and to remove them, all at once.
+//!    it that did not arrive later (graph-facts 9.5 and 9.6). This is decided at the end of a
+//!    round, because names may be swapped on different pages. The mirror is read twice: to find
+//!    such rows, and to remove them, all at once.
 
 use std::collections::HashSet;
 

@@ -291,8 +291,8 @@ impl Query {
     }
 
     /// Makes a round that begins with the first call of its handle and ends when `signal` fires.
-    /// `has_consumer` is false if its pages are only applied to the mirror; `window` is today's rolling window as
-    /// `start/end`.
+    /// `has_consumer` is false if its pages are only applied to the mirror; `window` is today's
+    /// rolling window as `start/end`.
     #[wasm_bindgen(skip_typescript)]
     pub fn round(
         &self,
