@@ -40,7 +40,7 @@ export interface FixedWindow {
 /**
  * Whole days around today. The window is the same all day. The first round of another day is a full
  * one over the new window, and listeners get only the differences. Events that have left the window
- * are removed with the reason `ghost`.
+ * are removed with the reason `left-window`.
  *
  * @example
  *   client.events({ window: { daysBack: 7, daysAhead: 30, timeZone: "Europe/Berlin" } });

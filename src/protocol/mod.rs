@@ -19,6 +19,7 @@
 //! | [`resource`] | the documented kinds of resources, and what each supports |
 //! | [`query`] | options, first URL, Prefer header and key of a query |
 //! | [`endpoint`] | the clouds, and which links may receive the token |
+//! | [`identity`] | who a token is for |
 //! | [`redact`] | keeps tokens and links out of messages |
 //! | [`series`] | series masters, and occurrences completed from them |
 //! | [`thrown`] | classifies what the caller's token source or `fetch` threw |
@@ -35,6 +36,7 @@ pub mod challenge;
 pub mod change;
 pub mod endpoint;
 pub mod error;
+pub mod identity;
 pub mod item;
 pub mod memory;
 pub mod names;

@@ -13,6 +13,7 @@
 use super::change::{Dialect, ItemFormat};
 use super::endpoint::Endpoint;
 use super::error::{Code, Error, Result};
+use super::identity::Identity;
 use super::rate::Workload;
 use super::resource::{PageSize, Resource};
 use super::time::Duration;
@@ -70,8 +71,8 @@ pub struct Query {
     pub min_page_size: u32,
     /// The workload whose limits apply to its requests.
     pub workload: Workload,
-    /// The scope of these limits.
-    pub scope: String,
+    /// Outlook: the mailbox in the path, whose limits apply.
+    mailbox: String,
     name: Option<String>,
 }
 
@@ -197,8 +198,15 @@ impl Query {
     }
 
     /// The name under which the throttle time of its scope is stored.
-    pub fn throttle_key(&self, account: &str, endpoint: &Endpoint) -> String {
-        format!("{}{} | not before | {}", key_prefix(account), endpoint.root(), escape_key_part(&self.scope))
+    pub fn throttle_key(&self, account: &str, endpoint: &Endpoint, identity: &Identity) -> String {
+        let scope = self.scope(account, identity);
+        format!("{}{} | not before | {}", key_prefix(account), endpoint.root(), escape_key_part(&scope))
+    }
+
+    /// The scope of the limits that apply to its requests, for a client with this account and a token
+    /// of this identity.
+    pub fn scope(&self, account: &str, identity: &Identity) -> String {
+        self.workload.scope(identity.mailbox(&self.mailbox, account))
     }
 
     /// Whether names are unique within a folder, as in drives, and there is a mirror to keep so.

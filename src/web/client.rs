@@ -90,7 +90,7 @@ impl Client {
             .map_err(|error| session.errors.error_to_js(error.into(), None))?;
         let keys = Keys {
             query: query.key(&session.account, &session.endpoint),
-            throttle: query.throttle_key(&session.account, &session.endpoint),
+            throttle: session.throttle_key(&query),
         };
         if let Some(Ok(store)) = session.store.get() {
             store.touch(&keys.query);
@@ -210,6 +210,7 @@ fn parse_options(options: JsValue, errors: &ErrorFactory) -> Result<Client> {
         errors: errors.clone(),
         store: OnceCell::new(),
         limiters: RefCell::default(),
+        identity: RefCell::default(),
         opening: InFlight::default(),
         commits: InFlight::default(),
         is_closed: Cell::new(false),

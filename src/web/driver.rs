@@ -1,7 +1,8 @@
 //! Runs one round as a task: executes each `Step` of the state machine and feeds the result back.
 //! Contains no policy.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
 
@@ -27,7 +28,8 @@ use super::token::TokenOutcome;
 use crate::protocol::applier::PageApplier;
 use crate::protocol::backoff::WaitReason;
 use crate::protocol::change::Row;
-use crate::protocol::error::Code;
+use crate::protocol::error::{Code, Error};
+use crate::protocol::identity::{Identity, claims_of};
 use crate::protocol::page;
 use crate::protocol::record::{Completed, Record};
 use crate::protocol::report::Outcome;
@@ -136,20 +138,39 @@ impl Driver {
 
     async fn load(&self) -> Result<Input> {
         self.tell_working();
-        Ok(Input::Loaded(self.session.store().await?.record(&self.keys.query).await?))
+        Ok(Input::Loaded(
+            self.timed(async { self.session.store().await?.record(&self.keys.query).await }).await?,
+        ))
     }
 
     async fn sign_in(&mut self, reason: &TokenReason) -> Result<Input> {
         let policy = self.session.policy;
         let timeout = policy.max_wait.max(policy.timeout);
         Ok(match self.session.tokens.token(reason, &self.token, &self.signal, timeout).await? {
-            TokenOutcome::Token(token) => {
-                self.token = token;
-                Input::SignedIn
-            }
+            TokenOutcome::Token(token) => match self.adopt(token) {
+                Some(error) => Input::HostFailed(error),
+                None => Input::SignedIn,
+            },
             TokenOutcome::NoResponse(lost) => Input::Unreachable(lost),
             TokenOutcome::RetryAfter(until) => Input::TokenSourceBusy(until),
         })
+    }
+
+    /// Uses a token from now on. Returns an error if Graph would refuse it for this kind.
+    fn adopt(&mut self, token: String) -> Option<Box<Error>> {
+        let is_new = self.token != token;
+        self.token = token;
+        if !is_new {
+            return None;
+        }
+        let claims = claims_of(&self.token).and_then(|claims| Json::parse(&claims));
+        let identity = claims.map(|claims| Identity::read(&claims)).unwrap_or_default();
+        let error = self.round.borrow().token_error(&identity);
+        self.session.identity.replace(identity);
+        let query = Rc::clone(&self.round.borrow().config().query);
+        self.limiter = self.session.limiter(&query);
+        self.keys.throttle = self.session.throttle_key(&query);
+        error
     }
 
     async fn fetch_page(&mut self, url: &str) -> Result<Input> {
@@ -201,6 +222,7 @@ impl Driver {
             let round = self.round.borrow();
             (round.prefer(), Rc::clone(&round.config().query))
         };
+        let received = Cell::new(0);
         let get = Get {
             endpoint: &self.session.endpoint,
             custom: self.session.fetch.as_ref(),
@@ -210,12 +232,20 @@ impl Driver {
             headers: &query.headers,
             timeout: self.session.policy.timeout,
             client_request_id: &id,
+            received: &received,
         };
         self.client_request_id = Some(id.clone());
-        let input = match get.send().await? {
+        let answer = get.send().await;
+        self.round.borrow_mut().report.bytes += received.get();
+        let input = match answer? {
             Answer::Body(body) => accept(&mut self.page, body),
             Answer::Malformed(what) => Input::Malformed(what),
-            Answer::Refused(refusal) => Input::Refused(refusal),
+            Answer::Refused(refusal) => {
+                if refusal.says_mailbox_concurrency() {
+                    self.session.restrict_mailboxes();
+                }
+                Input::Refused(refusal)
+            }
             Answer::NoResponse(lost, thrown) => {
                 self.thrown = thrown;
                 return Ok(Input::Unreachable(lost));
@@ -232,7 +262,8 @@ impl Driver {
     /// Reads the stored throttle time: another tab, or this one before a reload, may have written
     /// it.
     async fn read_throttle(&mut self) -> Result<()> {
-        let stored = self.session.store().await?.throttle(&self.keys.throttle).await?;
+        let stored =
+            self.timed(async { self.session.store().await?.throttle(&self.keys.throttle).await }).await?;
         self.throttle_revision = stored.as_ref().map(|stored| stored.revision.clone());
         if let Some(stored) = stored {
             self.limiter.rate.borrow_mut().adopt_stored(stored.until, stored.at, now());
@@ -254,10 +285,11 @@ impl Driver {
         self.limiter.rate.borrow_mut().throttled(until, now);
         for _ in 0..2 {
             let batch = Batch::of_throttle(self.throttle_revision.clone(), until, now);
-            if self.session.commit(&self.keys.throttle, batch, None).await?.into() {
+            if self.write(&self.keys.throttle, batch, None).await?.into() {
                 break;
             }
-            let stored = self.session.store().await?.throttle(&self.keys.throttle).await?;
+            let stored =
+                self.timed(async { self.session.store().await?.throttle(&self.keys.throttle).await }).await?;
             if stored.as_ref().is_some_and(|stored| stored.until >= until) {
                 break;
             }
@@ -274,12 +306,30 @@ impl Driver {
         Ok(Input::Applied(Box::new(summary)))
     }
 
+    /// Commits a batch, and counts the time that the store takes.
+    async fn write(
+        &self,
+        key: &str,
+        batch: Batch,
+        acknowledgement: Option<Acknowledgement>,
+    ) -> Result<Committed> {
+        self.timed(self.session.commit(key, batch, acknowledgement)).await
+    }
+
+    /// Counts the time that a use of the store takes.
+    async fn timed<T>(&self, use_of_store: impl Future<Output = T>) -> T {
+        let begun = now();
+        let output = use_of_store.await;
+        self.round.borrow_mut().report.store_time += now() - begun;
+        output
+    }
+
     async fn read_rows(&self, ids: &[String]) -> Result<Vec<Option<Row<Json>>>> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        self.session.store().await?.read_rows(&self.keys.query, &ids).await
+        self.timed(async { self.session.store().await?.read_rows(&self.keys.query, &ids).await }).await
     }
 
     async fn wait(&self, span: Duration, reason: WaitReason) -> Input {
@@ -324,7 +374,8 @@ impl Driver {
 
     async fn commit(&mut self, expect: Option<String>, record: &Record) -> Result<Input> {
         let batch = Batch::of_page(expect, record, self.page.effects());
-        match self.session.commit(&self.keys.query, batch, self.acknowledgement.take()).await? {
+        let acknowledgement = self.acknowledgement.take();
+        match self.write(&self.keys.query, batch, acknowledgement).await? {
             Committed::Written(listeners) => {
                 self.listeners = listeners;
                 self.client_request_id = None;
@@ -340,13 +391,13 @@ impl Driver {
 
     async fn save_record(&self, expect: Option<String>, record: &Record) -> Result<Input> {
         let batch = Batch::of_record(expect, record);
-        let is_written = self.session.commit(&self.keys.query, batch, None).await?.into();
+        let is_written = self.write(&self.keys.query, batch, None).await?.into();
         Ok(if is_written { Input::Committed } else { Input::Conflict })
     }
 
     async fn save_master(&mut self, expect: Option<String>, record: &Record) -> Result<Input> {
         let batch = Batch::of_master(expect, record, self.page.take_master(self.round.borrow().mode().round));
-        let is_written = self.session.commit(&self.keys.query, batch, None).await?.into();
+        let is_written = self.write(&self.keys.query, batch, None).await?.into();
         Ok(if is_written { Input::Committed } else { Input::Conflict })
     }
 
@@ -354,7 +405,9 @@ impl Driver {
         if after.is_none() {
             self.swept = Cursor::default();
         }
-        let rows = self.session.store().await?.read_chunk(&self.keys.query, after).await?;
+        let rows = self
+            .timed(async { self.session.store().await?.read_chunk(&self.keys.query, after).await })
+            .await?;
         let has_more = self.swept.advance(rows.last().map(|(id, _)| id.as_str()), rows.len())?.is_some();
         Ok(Input::Swept(self.page.sweep(rows, has_more, completed)))
     }

@@ -263,6 +263,7 @@ export class Collection<T extends object> {
         deleted: "",
         changed: "can be restored on the server",
         ghost: "no longer listed by a full round",
+        "left-window": "no longer in the window",
       };
       differences.push({
         verb: "Removed",

@@ -272,12 +272,12 @@ impl QueryBuilder {
         let page_size_by = self.resource.map_or(PageSize::Fixed, |resource| resource.page_size);
         let workload =
             self.resource.map_or_else(|| resource::workload(&self.path), |resource| resource.workload);
-        let scope = workload.scope(mailbox(&self.path));
+        let mailbox = mailbox(&self.path).to_owned();
         let event = self.resource.is_some_and(|resource| resource.name == "event");
         Ok(Query {
             min_page_size: if event { SMALLEST_EVENTS } else { SMALLEST },
             workload,
-            scope,
+            mailbox,
             masters: self.calendar.map(|calendar| calendar + "/events/").filter(|_| !options.feed),
             window: options.window,
             page_size: options.page_size.or(options.top).filter(|_| page_size_by != PageSize::Fixed),
