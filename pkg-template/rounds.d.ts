@@ -139,6 +139,7 @@ export interface RoundReport {
  * status 5xx or 408. `network`: no answer, of Graph or for the token source. `timeout`: an answer
  * that stopped arriving. `offline`: the host has no network. `malformed`: an answer that is not a
  * page. `resync`: a full round that Graph asked for starts up to 2 × `retry.base` later than it
- * could, so that many queries do not start theirs at once.
+ * could, so that many queries do not start theirs at once. `caller`: `onError` asked for it.
  */
-export type WaitReason = "throttled" | "server" | "network" | "timeout" | "offline" | "malformed" | "resync";
+export type WaitReason =
+  "throttled" | "server" | "network" | "timeout" | "offline" | "malformed" | "resync" | "caller";

@@ -15,6 +15,7 @@ use super::endpoint::Endpoint;
 use super::error::{Code, Error, Result};
 use super::identity::Identity;
 use super::rate::Workload;
+use super::redact::quote;
 use super::resource::{PageSize, Resource};
 use super::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -254,7 +255,7 @@ fn encode(text: &str) -> String {
 /// Encodes an id as a path segment.
 fn segment(option: &str, id: &str) -> Result<String> {
     if is_invalid(id, &[]) || id.bytes().all(|byte| byte == b'.') {
-        let words = format!("{option} must be an id, got {id:?}");
+        let words = format!("{option} must be an id, got {}", quote(id));
         return Err(Error::new(Code::BadRequest, words));
     }
     Ok(utf8_percent_encode(id, SEGMENT).to_string())

@@ -25,6 +25,7 @@
 //! | `pages.rs` | a page from its link to its commit; the sweep |
 //! | `progress.rs` | circles of links, pages without progress, page sizes |
 //! | `resync.rs` | refused links and reset signals |
+//! | `caller.rs` | failures that the caller decides about |
 //! | `explain.rs` | the error message of a refusal |
 //!
 //! `Awaiting` is `AwaitingAcknowledgement` and `Saving` is `SavingRecord`. Before a sleep that
@@ -85,6 +86,7 @@ use super::time::{Duration, Instant};
 pub const UNEXPECTED_INPUT: &str = "the shell reported an input that the round did not expect";
 
 mod attempts;
+mod caller;
 mod explain;
 mod pages;
 mod progress;
@@ -92,6 +94,8 @@ mod resume;
 mod resync;
 
 use attempts::Attempts;
+pub use caller::Decision;
+use caller::Resume;
 use progress::LinkCycle;
 
 /// What happened, as reported by the shell.
@@ -133,6 +137,8 @@ pub enum Input {
     Conflict,
     /// A chunk of the mirror was swept.
     Swept(SweepSummary),
+    /// The caller has decided about a failure.
+    Decided(Decision),
     /// The store or the token source failed.
     HostFailed(Box<Error>),
 }
@@ -228,6 +234,8 @@ pub enum Step {
         /// The right to remove ghosts.
         completed: Completed,
     },
+    /// Ask the caller what to do about this error: `Decided`.
+    AskCaller(Box<Error>),
     /// The round has ended: complete, or at a limit of the caller.
     Done,
     /// The round has ended with an error.
@@ -251,6 +259,8 @@ pub struct RoundConfig {
     pub window: Option<String>,
     /// Whether a consumer receives the items.
     pub has_consumer: bool,
+    /// Whether the caller decides about failures, by `options.onError`.
+    pub asks_caller: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -267,6 +277,7 @@ enum State {
     AwaitingAcknowledgement(Box<Record>),
     Committing(Box<Record>),
     Sweeping(Completed),
+    AskingCaller(Box<Error>, Resume),
     Ended,
 }
 
@@ -350,6 +361,8 @@ pub struct Round {
     started_at: Instant,
     cycle: LinkCycle,
     attempts: Attempts,
+    /// Where the round goes on if the step at hand fails and the caller lets it.
+    resume: Option<Resume>,
     /// Whether the page size has changed since the record was stored.
     page_size_changed: bool,
     /// Whether the query is requested without `$top`, where pages with it had no link.
@@ -372,6 +385,7 @@ impl Round {
             started_at: now,
             cycle: LinkCycle::default(),
             attempts: Attempts::new(now),
+            resume: None,
             page_size_changed: false,
             omits_top: false,
             report: Report::new(now),
@@ -414,6 +428,7 @@ impl Round {
 
     /// Processes one input and returns the next step. `chance` in `0.0..1.0` is the jitter.
     pub fn step(&mut self, input: Input, now: Instant, chance: f64) -> Step {
+        self.resume = Resume::from_state(&self.state);
         let state = std::mem::replace(&mut self.state, State::Ended);
         match (state, input) {
             (State::Start, Input::Begin) => self.transition(State::Loading, Step::Load),
@@ -468,6 +483,9 @@ impl Round {
                 now,
             ),
             (State::Sweeping(completed), Input::Swept(summary)) => self.swept(&completed, summary),
+            (State::AskingCaller(failure, resume), Input::Decided(decision)) => {
+                self.decided(failure, resume, decision, now)
+            }
             (State::Ended, _) => Step::Fail(Error::new(Code::Internal, UNEXPECTED_INPUT)),
             (_, Input::HostFailed(failure)) => self.fail(failure, now),
             _ => self.fail(Error::new(Code::Internal, UNEXPECTED_INPUT), now),
@@ -489,11 +507,6 @@ impl Round {
             Continuation::GiveUp(failure) => self.give_up(failure, now),
             Continuation::Resync(refusal, spread) => self.resync(&refusal, spread, now),
         }
-    }
-
-    fn fail(&mut self, failure: Box<Error>, now: Instant) -> Step {
-        self.report.end(Outcome::Failed, now);
-        self.transition(State::Ended, Step::Fail(failure))
     }
 
     fn done(&mut self, outcome: Outcome, now: Instant) -> Step {

@@ -16,7 +16,7 @@ use super::consumer::{Acknowledgement, Producer};
 use super::error::{RoundError, left};
 use super::fetch::{Answer, Get, client_request_id};
 use super::host::RoundHost;
-use super::js::{date, get, get_string, settled};
+use super::js::{apply, date, get, get_number, get_string, settled, type_of};
 use super::json::Json;
 use super::limiter::Limiter;
 use super::output::{Status, page_to_js, to_js};
@@ -33,7 +33,7 @@ use crate::protocol::identity::{Identity, claims_of};
 use crate::protocol::page;
 use crate::protocol::record::{Completed, Record};
 use crate::protocol::report::Outcome;
-use crate::protocol::round::{Delivery, Input, Round, Step, TokenReason};
+use crate::protocol::round::{Decision, Delivery, Input, Round, Step, TokenReason, UNEXPECTED_INPUT};
 use crate::protocol::series::SeriesSummary;
 use crate::protocol::time::{Duration, Instant};
 
@@ -46,6 +46,22 @@ pub struct Keys {
     pub query: String,
     /// The key of the throttle time of its scope of limits.
     pub throttle: String,
+}
+
+/// What `onError` returned.
+fn decision(answer: &JsValue) -> Result<Decision> {
+    match (answer.as_string().as_deref(), get_number(answer, "after")) {
+        (Some("retry"), _) => Ok(Decision::Retry(Duration::ZERO)),
+        (Some("stop"), _) => Ok(Decision::Stop),
+        (None, Some(ms)) if ms >= 0.0 && ms.is_finite() => Ok(Decision::Retry(Duration::from_millis(ms))),
+        _ => {
+            let words = format!(
+                "options.onError must return \"retry\", \"stop\" or {{ after: milliseconds }}, got {}",
+                type_of(answer)
+            );
+            Err(Error::new(Code::BadRequest, words).into())
+        }
+    }
 }
 
 /// One round.
@@ -80,6 +96,8 @@ pub struct Driver {
     pub swept: Cursor,
     /// The last error of the caller's `fetch`; undefined after a response.
     pub thrown: JsValue,
+    /// What caused the error at hand.
+    pub cause: JsValue,
 }
 
 impl Driver {
@@ -110,29 +128,67 @@ impl Driver {
                 self.consumer.asked().await?;
                 self.listeners_return().await;
             }
-            input = match step {
-                Step::Load => self.load().await?,
-                Step::SignIn(reason) => self.sign_in(&reason).await?,
-                Step::Fetch(url) => self.fetch_page(&url).await?,
-                Step::FetchMaster(url) => self.fetch_master(&url).await?,
-                Step::StoreThrottle(until) => self.store_throttle(until).await?,
-                Step::Apply => self.apply().await?,
-                Step::Sleep(span, reason) => self.wait(span, reason).await,
-                Step::Deliver(delivery) => self.deliver(delivery)?,
-                Step::AwaitAcknowledgement => {
-                    self.acknowledgement = Some(self.consumer.acknowledged().await);
-                    Input::Acknowledged
-                }
-                Step::Commit { expect, record } => self.commit(expect, &record).await?,
-                Step::SaveRecord { expect, record } => self.save_record(expect, &record).await?,
-                Step::SaveMaster { expect, record } => self.save_master(expect, &record).await?,
-                Step::Sweep { after, completed } => self.sweep(after.as_deref(), &completed).await?,
+            let result = match step {
                 Step::Done => {
                     self.complete().await;
                     return Ok(());
                 }
-                Step::Fail(error) => return Err(error.into()),
+                Step::Fail(error) => {
+                    return Err(RoundError::Failed(error, std::mem::take(&mut self.cause)));
+                }
+                step => self.execute(step).await,
             };
+            input = match result {
+                // The machine asks the caller, or ends the round with the error.
+                Err(RoundError::Failed(error, cause)) => {
+                    self.cause = cause;
+                    Input::HostFailed(error)
+                }
+                result => result?,
+            };
+        }
+    }
+
+    /// Executes a step that does not end the round.
+    async fn execute(&mut self, step: Step) -> Result<Input> {
+        match step {
+            Step::Load => self.load().await,
+            Step::SignIn(reason) => self.sign_in(&reason).await,
+            Step::Fetch(url) => self.fetch_page(&url).await,
+            Step::FetchMaster(url) => self.fetch_master(&url).await,
+            Step::StoreThrottle(until) => self.store_throttle(until).await,
+            Step::Apply => self.apply().await,
+            Step::Sleep(span, reason) => Ok(self.wait(span, reason).await),
+            Step::Deliver(delivery) => self.deliver(delivery),
+            Step::AwaitAcknowledgement => {
+                self.acknowledgement = Some(self.consumer.acknowledged().await);
+                Ok(Input::Acknowledged)
+            }
+            Step::Commit { expect, record } => self.commit(expect, &record).await,
+            Step::SaveRecord { expect, record } => self.save_record(expect, &record).await,
+            Step::SaveMaster { expect, record } => self.save_master(expect, &record).await,
+            Step::Sweep { after, completed } => self.sweep(after.as_deref(), &completed).await,
+            Step::AskCaller(error) => Ok(Input::Decided(self.ask_caller(error).await?)),
+            Step::Done | Step::Fail(_) => Err(Error::new(Code::Internal, UNEXPECTED_INPUT).into()),
+        }
+    }
+
+    /// Calls the caller's `onError`.
+    async fn ask_caller(&mut self, error: Box<Error>) -> Result<Decision> {
+        let Some(on_error) = &self.session.on_error else { return Ok(Decision::Stop) };
+        let error = RoundError::Failed(error, self.cause.clone());
+        let error = self.session.errors.error_to_js(error, Some(&self.round.borrow().report));
+        let answer = match apply(on_error, &JsValue::UNDEFINED, &[&error]) {
+            Ok(answer) => settled(answer).await,
+            Err(thrown) => Err(thrown),
+        };
+        match answer {
+            Ok(answer) => decision(&answer),
+            // The round ends with the error that it is about.
+            Err(thrown) => {
+                self.cause = thrown;
+                Ok(Decision::Stop)
+            }
         }
     }
 

@@ -35,6 +35,8 @@ pub struct Session {
     pub tokens: Tokens,
     /// The caller's own `fetch`, if there is one.
     pub fetch: Option<Function>,
+    /// The caller's `onError`, if there is one.
+    pub on_error: Option<Function>,
     /// Makes `DeltaError`s.
     pub errors: ErrorFactory,
     /// The store once it is open, or the error of opening it.

@@ -79,6 +79,7 @@ impl Script {
                 max_duration: None,
                 window: None,
                 has_consumer: true,
+                asks_caller: false,
             },
             crash_at: None,
         }

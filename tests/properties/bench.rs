@@ -189,6 +189,7 @@ impl Bench {
             max_duration: None,
             window: None,
             has_consumer: true,
+            asks_caller: false,
         };
         let mut running = Running {
             round: Round::new(config, self.now),
