@@ -49,15 +49,14 @@ export interface DeltaOptions {
    * Decides what to do about an error that would end a round, after all attempts of `retry`. It is
    * called once for each error, and may let a round continue `retry.attempts` times in a row.
    *
-   * `"retry"` repeats the failed request at once, `{ after }` after this many milliseconds, but never
-   * earlier than Graph allows (`error.retryAt`). `"stop"` ends the round with the error. If the
-   * function throws, the round ends with the error, whose `cause` is what it threw.
+   * `"retry"` repeats the failed request at once, `{ after }` after this many milliseconds, but
+   * never earlier than Graph allows (`error.retryAt`). `"stop"` ends the round with the error. If
+   * the function throws, the round ends with the error, whose `cause` is what it threw.
    *
    * Not called for aborts, for the codes `foreign-link`, `account`, `closed`, `conflict` and
    * `internal`, nor while a page is delivered or committed.
    *
-   * @example
-   *   openDelta({
+   * @example openDelta({
    *     token,
    *     onError: (error) => (error.code === "network" ? { after: 30_000 } : "stop"),
    *   });

@@ -204,8 +204,8 @@ impl Query {
         format!("{}{} | not before | {}", key_prefix(account), endpoint.root(), escape_key_part(&scope))
     }
 
-    /// The scope of the limits that apply to its requests, for a client with this account and a token
-    /// of this identity.
+    /// The scope of the limits that apply to its requests, for a client with this account and a
+    /// token of this identity.
     pub fn scope(&self, account: &str, identity: &Identity) -> String {
         self.workload.scope(identity.mailbox(&self.mailbox, account))
     }

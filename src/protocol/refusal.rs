@@ -120,8 +120,8 @@ impl Refusal {
         RESETS.iter().any(|code| self.has_code(code))
     }
 
-    /// Whether too many requests of one mailbox were in flight, under whatever name it was addressed
-    /// (graph-facts 9.15). It has the code of any other throttle.
+    /// Whether too many requests of one mailbox were in flight, under whatever name it was
+    /// addressed (graph-facts 9.15). It has the code of any other throttle.
     pub fn says_mailbox_concurrency(&self) -> bool {
         self.status == 429
             && self.message.as_deref().is_some_and(|message| message.contains("MailboxConcurrency"))

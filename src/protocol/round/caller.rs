@@ -2,10 +2,11 @@
 //!
 //! 1. The caller is asked once for each failure that would end the round, and may let it go on
 //!    `retry.attempts` times in a row; a page that arrives starts the count again.
-//! 2. The round goes on with the request that failed, after the wait that the caller asks for and not
-//!    before [`Error::retry_at`].
+//! 2. The round goes on with the request that failed, after the wait that the caller asks for and
+//!    not before [`Error::retry_at`].
 //! 3. The caller is not asked about a page that is being delivered or committed, nor where going on
-//!    would break a promise: a foreign link, a missing account, an abort, a closed client, a defect.
+//!    would break a promise: a foreign link, a missing account, an abort, a closed client, a
+//!    defect.
 
 use super::{Round, State, Step};
 use crate::protocol::backoff::WaitReason;
