@@ -194,13 +194,15 @@ fn a_page_is_read_like_its_json_or_refused() {
         let collapsed = collapse(page.items, reading);
         let mode = ApplyMode {
             round: 3,
+            started_at: time::Instant::from_millis(0.0),
+            page_index: 0,
             full: dice.one_in(2),
             format: ItemFormat { dialect: reading.dialect, minimal: dice.one_in(2), slices: true },
             has_mirror: true,
             has_consumer: false,
             is_final_page: false,
             has_masters: false,
-            unique_names: None,
+            has_unique_names: false,
             delivered: &[],
         };
         let mut seen = RecentVersions::default();

@@ -77,6 +77,11 @@ fn run(seed: u64, met: &mut Met) {
     // attempts, because a poisoned link has to be refused three times.
     quiet(&mut bench);
     quiet(&mut bench);
+    // A series that moves while a round lists it is listed again, once a day at most.
+    if bench.has_to_relist() {
+        bench.now += DAY;
+        quiet(&mut bench);
+    }
     if schedule.lossy {
         bench.reset();
         quiet(&mut bench);

@@ -28,6 +28,8 @@ pub struct PageApplier<I> {
     missing_masters: Vec<String>,
     /// Series masters in the page.
     listed_masters: Vec<String>,
+    /// Events that the page removes, which may be series masters.
+    removed_events: Vec<String>,
     /// The series master that was requested separately, until it is stored.
     fetched_master: Option<(String, I)>,
     effects: PageEffects<I>,
@@ -42,6 +44,7 @@ impl<I: Item> Default for PageApplier<I> {
             page: None,
             missing_masters: Vec::new(),
             listed_masters: Vec::new(),
+            removed_events: Vec::new(),
             fetched_master: None,
             effects: PageEffects::default(),
             seen: RecentVersions::default(),
@@ -71,7 +74,9 @@ impl<I: Item> PageApplier<I> {
             self.listed_masters =
                 upserts.iter().filter(|(_, item)| is_master(*item)).map(|(id, _)| (*id).to_owned()).collect();
             ids.extend(self.missing_masters.iter().flat_map(|id| [id.clone(), side_row(id)]));
-            ids.extend(self.listed_masters.iter().map(|id| side_row(id)));
+            let removed = page.entries.iter().filter(|(_, entry)| entry.upserted().is_none());
+            self.removed_events = removed.map(|(id, _)| id.clone()).collect();
+            ids.extend(self.listed_masters.iter().chain(&self.removed_events).map(|id| side_row(id)));
         }
         ids
     }
@@ -88,9 +93,14 @@ impl<I: Item> PageApplier<I> {
         };
         let mut edited = HashSet::new();
         let mut stored_masters: HashMap<String, I> = HashMap::new();
+        let mut removed_masters: HashSet<String> = HashSet::new();
         if mode.has_masters {
             for ((id, entry), row) in entries.iter().zip(&rows) {
-                let Some(item) = entry.upserted() else { continue };
+                let Some(item) = entry.upserted() else {
+                    removed_masters
+                        .extend(row.as_ref().filter(|row| is_master(&row.item)).map(|_| id.clone()));
+                    continue;
+                };
                 if is_master(item) {
                     stored_masters.extend(row.as_ref().map(|row| (id.clone(), row.item.clone())));
                 } else if row.as_ref().is_some_and(|row| row.round == mode.round && !row.item.equals(item)) {
@@ -127,12 +137,18 @@ impl<I: Item> PageApplier<I> {
             let fetched = rows.next().flatten().map(|row| row.item);
             // A copy that was fetched is later than the row that Graph listed.
             let stored = fetched.or_else(|| stored_masters.remove(&id));
-            if let Some(master) = new_masters.get(&id).filter(|_| !mode.full) {
-                summary.series.add(&id, stored.as_ref(), master);
+            if let Some(master) = new_masters.get(&id) {
+                let listed_since = (mode.page_index > 0).then_some(mode.started_at);
+                summary.series.add(&id, stored.as_ref(), master, mode.full, listed_since);
             }
             // A master that Graph lists replaces the copy that was fetched.
             self.effects.remove.push(side_row(&id));
             summary.received_masters.push(id);
+        }
+        for id in std::mem::take(&mut self.removed_events) {
+            if rows.next().flatten().is_some() || removed_masters.contains(&id) {
+                summary.series.removed.push(id);
+            }
         }
         if mode.is_final_page && mode.has_consumer {
             // Graph completed the round without mentioning these ids again: the items no longer
@@ -166,9 +182,9 @@ impl<I: Item> PageApplier<I> {
     /// Compares the series master with the stored one, given as the rows of [`Self::master_ids`].
     pub fn apply_master(&mut self, rows: Vec<Option<Row<I>>>, mode: ApplyMode<'_>) -> SeriesSummary {
         let mut summary = SeriesSummary::default();
-        if let Some((id, master)) = self.fetched_master.as_ref().filter(|_| !mode.full) {
+        if let Some((id, master)) = &self.fetched_master {
             let stored = rows.into_iter().flatten().map(|row| row.item).find(is_master);
-            summary.add(id, stored.as_ref(), master);
+            summary.add(id, stored.as_ref(), master, mode.full, Some(mode.started_at));
         }
         summary
     }
@@ -227,6 +243,7 @@ mod tests {
 
     use super::*;
     use crate::protocol::query::{self, Options};
+    use crate::protocol::time::Instant;
 
     /// With the square of this many it would run for many minutes.
     const MANY: usize = 50_000;
@@ -251,13 +268,15 @@ mod tests {
         let delivered: Vec<String> = (0..MANY).map(|at| id("event", at + MANY / 2)).collect();
         let mode = ApplyMode {
             round: 1,
+            started_at: Instant::from_millis(0.0),
+            page_index: 0,
             full: true,
             format: query.item_format(),
             has_mirror: true,
             has_consumer: true,
             is_final_page: false,
             has_masters: true,
-            unique_names: None,
+            has_unique_names: false,
             delivered: &delivered,
         };
         let summary = applier.apply(vec![None; 3 * MANY], mode);

@@ -26,6 +26,7 @@ use super::names::name_key;
 use super::recent::RecentVersions;
 use super::relation;
 use super::series::{SeriesSummary, is_side_row};
+use super::time::Instant;
 
 /// How a kind of resource marks removals besides `@removed` (graph-facts 2.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -319,14 +320,18 @@ pub struct SweepSummary {
     /// Whether the mirror has to be read once more, from its first row.
     pub again: bool,
     /// Whether rows remain of a series of which it is not known whether it has moved.
-    pub found_unknown_series: bool,
+    pub has_to_relist: bool,
 }
 
 /// How a page is applied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ApplyMode<'a> {
     /// The number of the round.
     pub round: u32,
+    /// When the round began.
+    pub started_at: Instant,
+    /// The index of the page in the round.
+    pub page_index: u32,
     /// Whether the round is a full one.
     pub full: bool,
     /// How its items are parsed.
@@ -339,8 +344,8 @@ pub struct ApplyMode<'a> {
     pub is_final_page: bool,
     /// Whether series masters are fetched for this query.
     pub has_masters: bool,
-    /// Drives: the index of the page in the round, where names are unique within a folder.
-    pub unique_names: Option<u32>,
+    /// Drives: whether names are unique within a folder.
+    pub has_unique_names: bool,
     /// Ids that a consumer received without acknowledging them. The mirror does not hold them, yet
     /// their removal has to be announced.
     pub delivered: &'a [String],
@@ -425,8 +430,8 @@ fn upsert<I: Item>(
     effects.made_progress |= !again || !unchanged;
     effects.count_delta += i32::from(old.is_none());
     let mut arrival = 0;
-    if let Some(page_index) = mode.unique_names {
-        arrival = page_index.saturating_mul(PAGE_POSITIONS).saturating_add(position);
+    if mode.has_unique_names {
+        arrival = mode.page_index.saturating_mul(PAGE_POSITIONS).saturating_add(position);
         effects.names_changed |=
             name_key(&item).is_some_and(|key| old.as_ref().and_then(name_key) != Some(key));
     }

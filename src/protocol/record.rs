@@ -79,6 +79,9 @@ pub struct Record {
     /// Series masters that the round received, and of which none was stored before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unknown_series: Vec<String>,
+    /// Series masters that the round removed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed_series: Vec<String>,
     /// Whether the next round lists everything, because a series may have moved.
     #[serde(default, skip_serializing_if = "is_false", with = "flag")]
     pub relist: bool,
@@ -219,6 +222,8 @@ pub enum Scope {
         moved: Vec<String>,
         /// Masters of series of which that is not known.
         unknown: Vec<String>,
+        /// Masters that were removed.
+        removed: Vec<String>,
     },
     /// Drives: rows whose name another row of the same folder has.
     Names,
@@ -288,6 +293,7 @@ impl Record {
             missing_masters: Vec::new(),
             moved_series: Vec::new(),
             unknown_series: Vec::new(),
+            removed_series: Vec::new(),
             relist: false,
             relisted_at: None,
             check_names: false,
@@ -350,9 +356,12 @@ impl Record {
 
     /// Notes which series a round received.
     pub fn add_series(&mut self, series: SeriesSummary) {
-        for (list, new) in
-            [(&mut self.moved_series, series.moved), (&mut self.unknown_series, series.unknown)]
-        {
+        self.relist |= series.moved_meanwhile;
+        for (list, new) in [
+            (&mut self.moved_series, series.moved),
+            (&mut self.unknown_series, series.unknown),
+            (&mut self.removed_series, series.removed),
+        ] {
             let known: HashSet<&str> = list.iter().map(String::as_str).collect();
             let new: Vec<String> = new.into_iter().filter(|id| !known.contains(id.as_str())).collect();
             list.extend(new);
@@ -372,13 +381,26 @@ impl Record {
                 lists_all: !self.unidentified,
                 window: self.window.as_deref().and_then(Window::parse),
             },
-            Phase::Idle if !self.moved_series.is_empty() || !self.unknown_series.is_empty() => {
-                Scope::Series { moved: self.moved_series.clone(), unknown: self.unknown_series.clone() }
-            }
+            Phase::Idle if self.has_changed_series() => Scope::Series {
+                moved: self.moved_series.clone(),
+                unknown: self.unknown_series.clone(),
+                removed: self.removed_series.clone(),
+            },
             Phase::Idle if self.check_names => Scope::Names,
             _ => return None,
         };
         Some(Completed { round: self.round_number, scope })
+    }
+
+    fn has_changed_series(&self) -> bool {
+        [&self.moved_series, &self.unknown_series, &self.removed_series].iter().any(|ids| !ids.is_empty())
+    }
+
+    /// Forgets which series a round received.
+    pub fn clear_series(&mut self) {
+        for ids in [&mut self.moved_series, &mut self.unknown_series, &mut self.removed_series] {
+            ids.clear();
+        }
     }
 
     /// Records that a sweep has reached the end of the mirror.
@@ -386,7 +408,7 @@ impl Record {
         self.sweep_after = None;
         match completed.scope() {
             Scope::Ghosts { .. } => self.phase = Phase::Idle,
-            Scope::Series { .. } => (self.moved_series, self.unknown_series) = (Vec::new(), Vec::new()),
+            Scope::Series { .. } => self.clear_series(),
             Scope::Names => self.check_names = false,
         }
     }

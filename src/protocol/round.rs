@@ -407,6 +407,8 @@ impl Round {
         let query = &self.config.query;
         ApplyMode {
             round: self.position.round_number,
+            started_at: self.pending.as_ref().map_or(&self.record, |pending| &pending.record).started_at,
+            page_index: self.position.page_index,
             full: self.position.kind == Kind::Full,
             format: ItemFormat {
                 minimal: query.minimal || self.pending.as_ref().is_some_and(|pending| pending.record.minimal),
@@ -416,7 +418,7 @@ impl Round {
             has_consumer: self.config.has_consumer,
             is_final_page: self.pending.as_ref().is_some_and(|pending| pending.is_final_page),
             has_masters: query.masters.is_some(),
-            unique_names: query.has_unique_names().then_some(self.position.page_index),
+            has_unique_names: query.has_unique_names(),
             delivered: if query.mirror { self.record.unacknowledged.as_slice() } else { &[] },
         }
     }

@@ -96,23 +96,44 @@ fn shared<I: Item>(master: &I) -> I {
     I::from_properties(names.filter_map(|name| Some((name.clone(), master.get(&name)?))).collect())
 }
 
-/// Series whose masters an incremental round received.
+/// Clocks may differ by this much.
+const CLOCK_DIFFERENCE: Duration = Duration::MINUTE;
+
+/// What the masters that a round received say about their series.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SeriesSummary {
-    /// Masters whose recurrence, start or end differs from the stored one.
+    /// Incremental rounds: masters whose recurrence, start or end differs from the stored one.
     pub moved: Vec<String>,
-    /// Masters of which none was stored: whether they have moved is not known.
+    /// Incremental rounds: masters of which none was stored. Whether they have moved is not known.
     pub unknown: Vec<String>,
+    /// Masters that were removed. If occurrences of theirs remain, the series had moved before.
+    pub removed: Vec<String>,
+    /// Whether a series may have moved after the round received occurrences of it. They cannot be
+    /// told from the new ones, so that the next round has to list everything.
+    pub moved_meanwhile: bool,
 }
 
 impl SeriesSummary {
     /// Notes whether a series has moved. `stored` is its master before, if there is one.
-    pub fn add<I: Item>(&mut self, id: &str, stored: Option<&I>, master: &I) {
-        match stored {
-            Some(stored) if is_moved(stored, master) => self.moved.push(id.to_owned()),
-            Some(_) => {}
-            None => self.unknown.push(id.to_owned()),
+    /// `listed_since`: since when the round may have received occurrences before this master.
+    pub fn add<I: Item>(
+        &mut self,
+        id: &str,
+        stored: Option<&I>,
+        master: &I,
+        is_full: bool,
+        listed_since: Option<Instant>,
+    ) {
+        if stored.is_some_and(|stored| !is_moved(stored, master)) {
+            return;
         }
+        self.moved_meanwhile |=
+            listed_since.is_some_and(|time| is_changed_since(master, time - CLOCK_DIFFERENCE));
+        if is_full {
+            return;
+        }
+        let list = if stored.is_some() { &mut self.moved } else { &mut self.unknown };
+        list.push(id.to_owned());
     }
 }
 
@@ -123,6 +144,11 @@ fn is_moved<I: Item>(old: &I, new: &I) -> bool {
         (Some(old), Some(new)) => !old.equals(&new),
         (old, new) => old.is_some() != new.is_some(),
     })
+}
+
+fn is_changed_since<I: Item>(master: &I, time: Instant) -> bool {
+    let changed = master.string_property("lastModifiedDateTime").and_then(|text| parse_iso(&text));
+    changed.is_some_and(|changed| changed >= time)
 }
 
 /// The time between the start and the end of a calendar view.

@@ -44,12 +44,12 @@ impl<I: Item> Sweeper<I> {
         completed: &Completed,
     ) -> (PageEffects<I>, SweepSummary) {
         let after = if has_more { rows.last().map(|(id, _)| id.clone()) } else { None };
-        let (mut again, mut found_unknown_series) = (false, false);
+        let (mut again, mut has_to_relist) = (false, false);
         let effects = match completed.scope() {
             Scope::Ghosts { .. } => ghosts(rows, completed),
             Scope::Series { .. } => {
                 let (effects, found) = moved_series(rows, completed);
-                found_unknown_series = found;
+                has_to_relist = found;
                 effects
             }
             Scope::Names => {
@@ -63,7 +63,7 @@ impl<I: Item> Sweeper<I> {
             count_delta: effects.count_delta,
             after,
             again,
-            found_unknown_series,
+            has_to_relist,
         };
         (effects, summary)
     }
@@ -137,20 +137,22 @@ fn ghosts<I: Item>(rows: Vec<(String, Row<I>)>, completed: &Completed) -> PageEf
 }
 
 /// Removes the occurrences of moved series that the round did not receive. Also returns whether
-/// there are such occurrences of a series of which it is not known whether it has moved.
+/// everything has to be listed again: there are such occurrences of a series of which it is not
+/// known whether it has moved, or any occurrence of a series that was removed.
 fn moved_series<I: Item>(rows: Vec<(String, Row<I>)>, completed: &Completed) -> (PageEffects<I>, bool) {
     let mut effects = PageEffects::default();
-    let mut found_unknown = false;
-    let Scope::Series { moved, unknown } = completed.scope() else { return (effects, false) };
+    let mut has_to_relist = false;
+    let Scope::Series { moved, unknown, removed } = completed.scope() else { return (effects, false) };
     for (id, row) in rows {
-        let Some(master) = master_of(&row.item).filter(|_| row.round != completed.round()) else { continue };
-        if moved.contains(&master) {
+        let Some(master) = master_of(&row.item) else { continue };
+        let is_received = row.round == completed.round();
+        if moved.contains(&master) && !is_received {
             remove(&mut effects, id, row, Reason::Ghost);
         } else {
-            found_unknown |= unknown.contains(&master);
+            has_to_relist |= removed.contains(&master) || unknown.contains(&master) && !is_received;
         }
     }
-    (effects, found_unknown)
+    (effects, has_to_relist)
 }
 
 #[cfg(test)]

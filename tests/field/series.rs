@@ -34,6 +34,10 @@ fn occurrence(id: &str, date: &str) -> Value {
     json!({ "id": id, "type": "occurrence", "seriesMasterId": "M", "start": time(date), "end": time(date) })
 }
 
+fn removed(id: &str) -> Value {
+    json!({ "id": id, "@removed": { "reason": "deleted" } })
+}
+
 fn exception(id: &str, date: &str) -> Value {
     json!({
         "id": id, "type": "exception", "seriesMasterId": "M", "subject": "moved",
@@ -184,6 +188,109 @@ fn without_an_earlier_master_the_next_round_lists_everything_once_a_day_at_most(
         &start,
         page(json!([occurrence("tue1", "2026-12-01"), master("tuesday", "Stand-up")]), "delta d5"),
     );
+    script.round().unwrap();
+}
+
+#[test]
+fn a_series_that_moves_and_is_removed_before_the_next_round_is_listed_again_in_the_one_after() {
+    let mut script = mondays();
+    let start = script.start();
+    script.on("/d1", page(json!([removed("M")]), "delta d2"));
+    script.round().unwrap();
+    assert_eq!(script.ids(), ["exc", "mon1", "mon2"], "nothing is removed on a guess");
+    script.on(&start, page(json!([]), "delta d3"));
+    script.round().unwrap();
+    assert!(script.ids().is_empty());
+
+    // Its master was only ever fetched.
+    let mut script = Script::new(calendar());
+    script.on(&start, page(json!([occurrence("mon1", "2026-11-30")]), "delta d1"));
+    script.on("/me/events/M", master("monday", "Stand-up"));
+    script.round().unwrap();
+    script.on("/d1", page(json!([removed("M")]), "delta d2"));
+    script.round().unwrap();
+    script.on(&start, page(json!([]), "delta d3"));
+    script.round().unwrap();
+    assert!(script.ids().is_empty());
+}
+
+#[test]
+fn a_series_that_is_removed_with_its_occurrences_is_no_reason_to_list_everything() {
+    let mut script = mondays();
+    script.on("/d1", page(json!([removed("M"), removed("mon1"), removed("mon2")]), "next n1"));
+    script.on("/n1", page(json!([removed("exc"), removed("other")]), "delta d2"));
+    script.round().unwrap();
+    script.on("/d2", page(json!([]), "delta d3"));
+    script.round().unwrap();
+    assert!(script.ids().is_empty());
+}
+
+/// A master that was changed at this minute after the first round of a test.
+fn changed(day: &str, minute: i32) -> Value {
+    let mut master = master(day, "Stand-up");
+    master["lastModifiedDateTime"] = format!("2026-11-18T11:{:02}:40Z", 6 + minute).into();
+    master
+}
+
+#[test]
+fn a_series_that_moves_while_a_full_round_lists_it_is_listed_again_in_the_next_round() {
+    let mut script = Script::new(calendar());
+    let start = script.start();
+    script.on(&start, page(json!([changed("monday", -6), occurrence("mon1", "2026-11-30")]), "next n1"));
+    script.on("/n1", page(json!([changed("tuesday", 0), occurrence("tue1", "2026-12-01")]), "delta d1"));
+    script.round().unwrap();
+    assert_eq!(script.ids(), ["M", "mon1", "tue1"], "nothing is removed on a guess");
+    script.on(&start, page(json!([changed("tuesday", 0), occurrence("tue1", "2026-12-01")]), "delta d2"));
+    script.now += Duration::HOUR;
+    script.round().unwrap();
+    assert_eq!(script.ids(), ["M", "tue1"]);
+    script.on("/d2", page(json!([]), "delta d3"));
+    script.round().unwrap();
+}
+
+#[test]
+fn a_series_that_moves_before_its_master_is_fetched_is_listed_again_in_the_next_round() {
+    let mut script = Script::new(calendar());
+    let start = script.start();
+    script.on(&start, page(json!([occurrence("mon1", "2026-11-30")]), "delta d1"));
+    script.on("/me/events/M", changed("tuesday", 0));
+    script.round().unwrap();
+    assert_eq!(script.ids(), ["mon1"]);
+    script.on(&start, page(json!([changed("tuesday", 0), occurrence("tue1", "2026-12-01")]), "delta d2"));
+    script.now += Duration::HOUR;
+    script.round().unwrap();
+    assert_eq!(script.ids(), ["M", "tue1"]);
+}
+
+#[test]
+fn a_series_that_moves_while_an_incremental_round_lists_it_is_listed_again_in_the_next_round() {
+    let mut script = mondays();
+    let start = script.start();
+    script.on("/d1", page(json!([occurrence("mon3", "2026-12-14")]), "next n1"));
+    script.on("/n1", page(json!([changed("tuesday", 0), occurrence("tue1", "2026-12-01")]), "delta d2"));
+    script.round().unwrap();
+    assert_eq!(script.ids(), ["M", "exc", "mon3", "tue1"]);
+    let items = json!([changed("tuesday", 0), occurrence("tue1", "2026-12-01")]);
+    script.on(&start, page(items, "delta d3"));
+    script.now += Duration::HOUR;
+    script.round().unwrap();
+    assert_eq!(script.ids(), ["M", "tue1"]);
+}
+
+#[test]
+fn a_series_that_was_changed_before_the_round_is_no_reason_to_list_everything() {
+    let mut script = Script::new(calendar());
+    let start = script.start();
+    script.on(&start, page(json!([occurrence("mon1", "2026-11-30")]), "next n1"));
+    script.on("/n1", page(json!([changed("monday", -6)]), "delta d1"));
+    script.round().unwrap();
+    script.now += Duration::HOUR;
+    // A change of the title moves nothing.
+    let mut renamed = changed("monday", 59 - 6);
+    renamed["subject"] = "Daily".into();
+    script.on("/d1", page(json!([renamed]), "delta d2"));
+    script.round().unwrap();
+    script.on("/d2", page(json!([]), "delta d3"));
     script.round().unwrap();
 }
 

@@ -204,6 +204,11 @@ impl Bench {
         self.store.items().map(|(id, row)| (id.clone(), row.item.clone())).collect()
     }
 
+    /// Whether a later round has to list everything, because a series may have moved.
+    pub fn has_to_relist(&self) -> bool {
+        self.store.state.as_ref().is_some_and(|record| record.relist)
+    }
+
     /// Makes the next round a full one, like a refresh.
     pub fn reset(&mut self) {
         if let Some(state) = &self.store.state {

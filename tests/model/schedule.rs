@@ -248,7 +248,13 @@ impl Schedule {
                     .any(|rule| refusing(rule) || rule["fault"]["name"] == "bad_request_with_good_body")
         };
         let hidden = |turn: &Turn| hidden(turn) || masterless(turn);
-        let lossy = silent || during == "live" || turns.iter().any(hidden);
+        // A full round may list a series, and then only new occurrences of it without their master.
+        let moves = turns.iter().any(|turn| {
+            let edits = turn.edits.iter().chain(turn.meanwhile.iter().map(|(_, edit)| edit));
+            edits.into_iter().any(|edit| edit["op"] == "move")
+        });
+        let unnoticed = moves && during == "later-in-round" && options["withhold_masters"] == true;
+        let lossy = silent || during == "live" || unnoticed || turns.iter().any(hidden);
         Self { seed, collection, call, path, query, options, lossy, turns }
     }
 

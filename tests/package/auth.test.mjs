@@ -245,22 +245,33 @@ test("a redirect of the authority is not followed, so that the secret goes nowhe
   assert.equal(requests.length, 1);
 });
 
-test("an authority that hangs once is requested again by later callers", async () => {
-  let hangs = true;
-  answer = () => (hangs ? new Promise(() => {}) : { json: { access_token: "token", expires_in: 3600 } });
+test("an authority that hangs once is requested again by later callers", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const asked = new Promise((resolve) => {
+    answer = () => {
+      resolve();
+      return new Promise(() => {});
+    };
+  });
   const token = clientCredentials({ ...app, authority, timeout: 100 });
-  await assert.rejects(Promise.all([token(start()), token(start())]), { code: "network", retryable: true });
-  hangs = false;
+  const both = Promise.all([token(start()), token(start())]);
+  await asked;
+  context.mock.timers.tick(100);
+  await assert.rejects(both, { code: "network", retryable: true });
+  answer = () => ({ json: { access_token: "token", expires_in: 3600 } });
   assert.equal((await token(start())).accessToken, "token");
   assert.equal(requests.length, 2);
 });
 
-test("an assertion that hangs once is requested again by later callers", async () => {
+test("an assertion that hangs once is requested again by later callers", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
   let asked = 0;
   answer = () => ({ json: { access_token: "token", expires_in: 3600 } });
   const assertion = () => (asked++ ? "jwt" : new Promise(() => {}));
   const token = clientCredentials({ ...app, secret: undefined, assertion, authority, timeout: 50 });
-  await assert.rejects(Promise.all([token(start()), token(start())]), {
+  const both = Promise.all([token(start()), token(start())]);
+  context.mock.timers.tick(50);
+  await assert.rejects(both, {
     code: "network",
     retryable: true,
     message: /options\.assertion did not answer within 50 ms/,

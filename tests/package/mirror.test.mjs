@@ -173,7 +173,7 @@ test("a rolling window is one query, is listed again on another day, and reports
       .filter(({ type }) => type === "remove")
       .map(({ id, reason }) => `${id} ${reason}`)
       .sort(),
-    left.map((id) => `${id} ghost`),
+    left.map((id) => `${id} left-window`),
   );
   assert.deepEqual(
     told

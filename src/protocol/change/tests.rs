@@ -8,13 +8,15 @@ use serde_json::{Value, json};
 
 const INCREMENTAL: ApplyMode<'static> = ApplyMode {
     round: 2,
+    started_at: Instant::from_millis(0.0),
+    page_index: 0,
     full: false,
     format: ItemFormat { dialect: Dialect::Removed, minimal: false, slices: false },
     has_mirror: true,
     has_consumer: false,
     is_final_page: false,
     has_masters: false,
-    unique_names: None,
+    has_unique_names: false,
     delivered: &[],
 };
 const MINIMAL: ApplyMode<'static> =

@@ -66,7 +66,7 @@ impl Round {
             record.staged = false;
             record.unidentified = false;
             if self.position.kind == Kind::Full {
-                (record.moved_series, record.unknown_series) = (Vec::new(), Vec::new());
+                record.clear_series();
                 record.relist = false;
             }
             record.awaited_masters = std::mem::take(&mut record.missing_masters);
@@ -238,17 +238,17 @@ impl Round {
     }
 
     pub(super) fn swept(&mut self, completed: &Completed, summary: SweepSummary) -> Step {
-        let SweepSummary { has_changes, count_delta, after, again, found_unknown_series } = summary;
+        let SweepSummary { has_changes, count_delta, after, again, has_to_relist } = summary;
         if again {
             self.record.sweep_after = None;
             return self.sweep(completed.clone());
         }
         let mut record = self.record.next_revision();
         record.add_to_count(count_delta);
-        record.relist |= found_unknown_series;
+        record.relist |= has_to_relist;
         match after {
             // The chunk has nothing to commit.
-            Some(after) if !has_changes && !found_unknown_series => {
+            Some(after) if !has_changes && !has_to_relist => {
                 self.record.sweep_after = Some(after);
                 self.sweep(completed.clone())
             }

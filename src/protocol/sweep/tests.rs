@@ -66,7 +66,7 @@ fn occurrences_of_a_moved_series_that_the_round_did_not_receive_are_removed_and_
     let (effects, summary) = Sweeper::default().sweep(rows, false, &series(&["M"], &[]));
     assert_eq!((effects.remove, effects.count_delta), (vec!["old".to_owned()], -1));
     assert!(matches!(&effects.changes[..], [Change::Remove { reason: Reason::Ghost, old: Some(_), .. }]));
-    assert!(!summary.found_unknown_series);
+    assert!(!summary.has_to_relist);
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn of_a_series_without_an_earlier_master_nothing_is_removed_and_what_remains_is_
         let rows = vec![row(round, 0, event("a", "occurrence", "M"))];
         let (effects, summary) = Sweeper::default().sweep(rows, false, &series(&[], &["M"]));
         assert!(effects.remove.is_empty());
-        summary.found_unknown_series
+        summary.has_to_relist
     };
     assert!(sweep(4), "it may be of the dates before");
     assert!(!sweep(5), "a new series has no other occurrences");
