@@ -46,6 +46,8 @@ fn run(seed: u64, met: &mut Met) {
         if is_replay() {
             println!("---- {turn:?}");
         }
+        // Changes before the round are told from those during it by their time.
+        bench.now += MINUTE;
         for edit in &turn.edits {
             let made = bench.world.edit(&serde_json::json!([edit]), bench.now);
             if is_replay() {

@@ -96,8 +96,8 @@ fn shared<I: Item>(master: &I) -> I {
     I::from_properties(names.filter_map(|name| Some((name.clone(), master.get(&name)?))).collect())
 }
 
-/// Clocks may differ by this much.
-const CLOCK_DIFFERENCE: Duration = Duration::MINUTE;
+/// The times of some services have no fractions of a second.
+const RESOLUTION: Duration = Duration::from_millis(1000.0);
 
 /// What the masters that a round received say about their series.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -128,7 +128,7 @@ impl SeriesSummary {
             return;
         }
         self.moved_meanwhile |=
-            listed_since.is_some_and(|time| is_changed_since(master, time - CLOCK_DIFFERENCE));
+            listed_since.is_some_and(|time| is_changed_since(master, time - RESOLUTION));
         if is_full {
             return;
         }

@@ -50,8 +50,6 @@ pub struct Duration(f64);
 impl Duration {
     /// No time.
     pub const ZERO: Self = Self(0.0);
-    /// A minute.
-    pub const MINUTE: Self = Self(60_000.0);
     /// An hour.
     pub const HOUR: Self = Self(3_600_000.0);
     /// A day.
