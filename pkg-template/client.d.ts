@@ -7,6 +7,7 @@ import type {
   OrgContactsOptions,
   TrackOptions,
 } from "./query-options.js";
+import type { DeltaError } from "./errors.js";
 import type { DeltaStore } from "./store.js";
 import type { TokenSource } from "./tokens.js";
 import type { Selected, Tracked } from "./tracked.js";
@@ -44,7 +45,27 @@ export interface DeltaOptions {
   fetch?: typeof fetch;
   /** When and how often a failed request is repeated. */
   retry?: Partial<RetryPolicy>;
+  /**
+   * Decides what to do about an error that would end a round, after all attempts of `retry`. It is
+   * called once for each error, and may let a round continue `retry.attempts` times in a row.
+   *
+   * `"retry"` repeats the failed request at once, `{ after }` after this many milliseconds, but
+   * never earlier than Graph allows (`error.retryAt`). `"stop"` ends the round with the error. If
+   * the function throws, the round ends with the error, whose `cause` is what it threw.
+   *
+   * Not called for aborts, for the codes `foreign-link`, `account`, `closed`, `conflict` and
+   * `internal`, nor while a page is delivered or committed.
+   *
+   * @example openDelta({
+   *     token,
+   *     onError: (error) => (error.code === "network" ? { after: 30_000 } : "stop"),
+   *   });
+   */
+  onError?: (error: DeltaError) => ErrorDecision | Promise<ErrorDecision>;
 }
+
+/** What `onError` decides. `after` is in milliseconds. */
+export type ErrorDecision = "retry" | "stop" | { after: number };
 
 /** A national cloud (Graph's page "National cloud deployments"). */
 export type Cloud = "global" | "usgov" | "usgov-dod" | "china";

@@ -5,8 +5,8 @@ import { bad } from "./error.js";
 /** Returns the caller's signal, checked by its shape: another realm has another AbortSignal. */
 export function signalOf(options) {
   const signal = options?.signal;
-  if (signal !== undefined && typeof signal?.aborted !== "boolean")
-    throw bad("options.signal must be an AbortSignal");
+  const isSignal = typeof signal?.aborted === "boolean" && typeof signal.addEventListener === "function";
+  if (signal !== undefined && !isSignal) throw bad("options.signal must be an AbortSignal");
   return signal;
 }
 

@@ -16,7 +16,8 @@ export interface QueryOptions {
    * The age of the mirror, in milliseconds, at which the next round is a full one. A full round
    * finds what Graph does not report as a change. Listeners get only the differences; `round()`
    * delivers all items. `false` for never. Default: a day for events and for kinds whose removals
-   * Graph does not report, a week for drives, lists and sites, else `false`; with `mirror: false`, `false`.
+   * Graph does not report, a week for drives, lists and sites, else `false`; with `mirror: false`,
+   * `false`.
    */
   refresh?: number | false;
 }
@@ -39,7 +40,7 @@ export interface FixedWindow {
 /**
  * Whole days around today. The window is the same all day. The first round of another day is a full
  * one over the new window, and listeners get only the differences. Events that have left the window
- * are removed with the reason `ghost`.
+ * are removed with the reason `left-window`.
  *
  * @example
  *   client.events({ window: { daysBack: 7, daysAhead: 30, timeZone: "Europe/Berlin" } });
@@ -136,8 +137,8 @@ export interface TrackOptions extends QueryOptions {
    */
   excludeParents?: boolean;
   /**
-   * Drives: lists shared folders that were added to the drive, which personal drives otherwise leave
-   * out (`Prefer: Include-Feature=AddToOneDrive`). Default `false`.
+   * Drives: lists shared folders that were added to the drive, which personal drives otherwise
+   * leave out (`Prefer: Include-Feature=AddToOneDrive`). Default `false`.
    */
   sharedFolders?: boolean;
   /** Further values of the `Prefer` header, such as `"deltashowremovedasdeleted"`. */

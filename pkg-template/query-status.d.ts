@@ -12,7 +12,7 @@ export interface QueryStatus {
   /** The end of the last complete round. */
   lastSyncedAt?: Date;
   /** While a round runs: its committed pages, its received items and its requests. */
-  progress?: { pages: number; items: number; requests: number };
+  progress?: { pages: number; items: number; requests: number; bytes: number };
   /** In the phase `waiting`: the end of the wait. */
   waitUntil?: Date;
   /** In the phase `waiting`: the reason of the wait. */

@@ -7,6 +7,9 @@ import { windowAt } from "./window.js";
 /** Milliseconds after which a round that waits for the lock shows the status `following`. */
 const FOLLOWING = 50;
 
+/** The phases of a round that has the lock. */
+const RUNNING = ["syncing", "resyncing", "waiting"];
+
 /**
  * The wasm's handle of a round, which the iterator calls, and what the wasm calls: the `RoundHost`
  * of src/web/host.rs. Never refers to the iterator, which could not be collected otherwise.
@@ -68,7 +71,7 @@ export class RoundRun {
     }
   }
 
-  /** Waits for the lock, with the status `following` as long as another round of the query runs. */
+  /** Waits for the lock, with the status `following` as long as a round of another tab runs. */
   async begin() {
     const { signal } = this.#stop;
     const listening = { signal: this.#listening.signal };
@@ -85,7 +88,9 @@ export class RoundRun {
     // All other tabs would wait for a frozen page.
     globalThis.document?.addEventListener("freeze", loseLock, listening);
     const before = status.get();
-    const timer = setTimeout(() => status.set({ phase: "following" }), FOLLOWING);
+    // A round of this tab that runs keeps its status.
+    const follow = () => RUNNING.includes(status.get().phase) || status.set({ phase: "following" });
+    const timer = setTimeout(follow, FOLLOWING);
     try {
       const unlock = await locks.acquire(lock, signal, loseLock);
       if (signal.aborted) {

@@ -61,7 +61,7 @@ export type Change<T> =
    * A removal of an id that the mirror never had is not reported, unless an interrupted round has
    * delivered that id without an acknowledgement.
    */
-  | { type: "remove"; id: string; reason: "deleted" | "changed" | "ghost"; old?: T };
+  | { type: "remove"; id: string; reason: "deleted" | "changed" | "ghost" | "left-window"; old?: T };
 
 /** The page of a commit. */
 export interface CommitInfo {
@@ -103,6 +103,8 @@ export interface RoundReport {
   removed: number;
   /** Removals of items that a full round no longer listed. Not counted in `removed`. */
   ghosts: number;
+  /** Events that the rolling window has left behind. Not counted in `removed` or `ghosts`. */
+  leftWindow: number;
   /** Items that a later item with the same id in the same page has replaced. */
   duplicates: number;
   /** Items that could not be read, by reason. */
@@ -111,6 +113,15 @@ export interface RoundReport {
   requests: number;
   /** Requests that repeated a failed one. */
   retries: number;
+  /**
+   * Bytes of all bodies received, after the host has decompressed them. Characters where a custom
+   * `fetch` returns responses without a stream.
+   */
+  bytes: number;
+  /** Graph's ids of requests that it refused, for Microsoft's support: the first twenty. */
+  failedRequestIds?: string[];
+  /** The time spent in the store, in milliseconds. */
+  storeMs: number;
   /** The waits, with their times in milliseconds. */
   waits: { reason: WaitReason; ms: number }[];
   /**
@@ -128,6 +139,7 @@ export interface RoundReport {
  * status 5xx or 408. `network`: no answer, of Graph or for the token source. `timeout`: an answer
  * that stopped arriving. `offline`: the host has no network. `malformed`: an answer that is not a
  * page. `resync`: a full round that Graph asked for starts up to 2 × `retry.base` later than it
- * could, so that many queries do not start theirs at once.
+ * could, so that many queries do not start theirs at once. `caller`: `onError` asked for it.
  */
-export type WaitReason = "throttled" | "server" | "network" | "timeout" | "offline" | "malformed" | "resync";
+export type WaitReason =
+  "throttled" | "server" | "network" | "timeout" | "offline" | "malformed" | "resync" | "caller";

@@ -35,6 +35,7 @@
 //!     max_duration: None,
 //!     window: None,
 //!     has_consumer: true,
+//!     asks_caller: false,
 //! };
 //! let now = Instant::from_millis(1_795_000_000_000.0);
 //! let (mut round, mut applier) = (Round::new(config, now), PageApplier::<Value>::default());

@@ -14,10 +14,10 @@ const logged = (words) => (output) =>
   [...output.matchAll(new RegExp(`^# ((?:${words}): .*)$`, "gm"))].map(([, line]) => line).sort();
 /** One line with the points at which pages were killed, and how often. */
 const kills = (output) => [logged("renderer|process|tabs")(output).join(", ")];
-/** One line for each planted bug, with the seed of the schedule that found it. */
+/** One line for each planted bug, with the schedule or the test that found it. */
 const found = (output) =>
-  [...output.matchAll(/^seed +(\d+) finds that ([^:]*):/gm)].map(
-    ([, seed, bug]) => `found as intended: ${bug} (seed ${seed})`,
+  [...output.matchAll(/^(seed +\d+|field test) finds that ([^:\n]*)/gm)].map(
+    ([, finder, bug]) => `found as intended: ${bug} (${finder})`,
   );
 
 const browsers = engines({

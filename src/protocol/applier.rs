@@ -9,15 +9,15 @@
 use std::collections::{HashMap, HashSet};
 
 use super::change::{
-    ApplyMode, Change, Collapsed, Entry, PageEffects, PageSummary, Reason, Row, SeriesSummary, SweepSummary,
-    apply, collapse, pass_through,
+    ApplyMode, Change, Collapsed, Entry, PageEffects, PageSummary, Reason, Row, SweepSummary, apply,
+    collapse, pass_through,
 };
 use super::item::Item;
 use super::query::Query;
 use super::recent::RecentVersions;
 use super::record::Completed;
 use super::report::Report;
-use super::series::{is_master, is_moved, missing_masters, named_master, side_row};
+use super::series::{SeriesSummary, is_master, missing_masters, named_master, side_row};
 use super::sweep::Sweeper;
 
 /// The page that a round is working on.
@@ -208,17 +208,6 @@ impl<I: Item> PageApplier<I> {
         let applied = std::mem::take(&mut self.effects);
         report.count_changes(&applied);
         applied
-    }
-}
-
-impl SeriesSummary {
-    /// Notes whether a series has moved. `stored` is its master before, if there is one.
-    fn add<I: Item>(&mut self, id: &str, stored: Option<&I>, master: &I) {
-        match stored {
-            Some(stored) if is_moved(stored, master) => self.moved.push(id.to_owned()),
-            Some(_) => {}
-            None => self.unknown.push(id.to_owned()),
-        }
     }
 }
 

@@ -37,6 +37,7 @@ impl WaitReason {
             Self::Timeout => "timeout",
             Self::Malformed => "malformed",
             Self::Resync => "resync",
+            Self::Caller => "caller",
         }
     }
 }
@@ -71,6 +72,8 @@ pub enum WaitReason {
     Malformed,
     /// A full round starts later than it could, so that many of them do not start at once.
     Resync,
+    /// `options.onError` asked for it.
+    Caller,
 }
 
 /// The longest wait that is believed. Services have been seen to ask for centuries; a client that

@@ -17,15 +17,15 @@
 //!    events outside the window this way. Exception: the id was delivered to a consumer who has not
 //!    acknowledged it.
 //! 5. A row that a completed full round did not list is a ghost. Only a completed full round may
-//!    sweep ([`sweep`](super::sweep)).
+//!    sweep ([`super::sweep`]).
 
 use std::collections::{HashMap, HashSet};
 
 use super::item::Item;
+use super::names::name_key;
 use super::recent::RecentVersions;
 use super::relation;
-use super::series::is_side_row;
-use super::sweep;
+use super::series::{SeriesSummary, is_side_row};
 
 /// How a kind of resource marks removals besides `@removed` (graph-facts 2.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -307,15 +307,6 @@ pub struct PageSummary {
     pub names_changed: bool,
 }
 
-/// Series whose masters an incremental round received.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SeriesSummary {
-    /// Masters whose recurrence, start or end differs from the stored one.
-    pub moved: Vec<String>,
-    /// Masters of which none was stored: whether they have moved is not known.
-    pub unknown: Vec<String>,
-}
-
 /// What a sweep changes in one chunk of the mirror.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SweepSummary {
@@ -437,7 +428,7 @@ fn upsert<I: Item>(
     if let Some(page_index) = mode.unique_names {
         arrival = page_index.saturating_mul(PAGE_POSITIONS).saturating_add(position);
         effects.names_changed |=
-            sweep::name_key(&item).is_some_and(|key| old.as_ref().and_then(sweep::name_key) != Some(key));
+            name_key(&item).is_some_and(|key| old.as_ref().and_then(name_key) != Some(key));
     }
     effects
         .put

@@ -9,6 +9,7 @@
 //!    back-slashes, user-info) is foreign.
 
 use super::error::{Code, Error, Result};
+use super::redact::quote;
 
 /// The four clouds, by the names that users give (graph-facts 2.7).
 pub const CLOUDS: [(&str, &str); 4] = [
@@ -36,7 +37,7 @@ impl Endpoint {
                 let names = CLOUDS.map(|(cloud, _)| cloud);
                 Err(Error::new(
                     Code::BadRequest,
-                    format!("options.cloud must be one of \"{}\", got {name:?}", names.join("\", \"")),
+                    format!("options.cloud must be one of \"{}\", got {}", names.join("\", \""), quote(name)),
                 ))
             }
         }
@@ -49,7 +50,8 @@ impl Endpoint {
                 Code::BadRequest,
                 format!(
                     "options.endpoint must be a root such as \"https://graph.microsoft.com/v1.0\": {why}, \
-                    got {root:?}"
+                    got {}",
+                    quote(root)
                 ),
             )
         };

@@ -10,6 +10,7 @@
 //! | [`relation`] | relationship slices, applied to sets |
 //! | [`recent`] | detects pages that bring nothing new |
 //! | [`change`] | what a page changes in the mirror |
+//! | [`names`] | names in a drive, and the rows that others displace |
 //! | [`sweep`] | removes what a completed round has made obsolete |
 //! | [`refusal`] | what a response with an error status means |
 //! | [`challenge`] | the claims that a 401 or 403 requires |
@@ -18,6 +19,7 @@
 //! | [`resource`] | the documented kinds of resources, and what each supports |
 //! | [`query`] | options, first URL, Prefer header and key of a query |
 //! | [`endpoint`] | the clouds, and which links may receive the token |
+//! | [`identity`] | who a token is for |
 //! | [`redact`] | keeps tokens and links out of messages |
 //! | [`series`] | series masters, and occurrences completed from them |
 //! | [`thrown`] | classifies what the caller's token source or `fetch` threw |
@@ -34,8 +36,10 @@ pub mod challenge;
 pub mod change;
 pub mod endpoint;
 pub mod error;
+pub mod identity;
 pub mod item;
 pub mod memory;
+pub mod names;
 pub mod page;
 pub mod query;
 pub mod rate;

@@ -13,7 +13,9 @@
 use super::change::{Dialect, ItemFormat};
 use super::endpoint::Endpoint;
 use super::error::{Code, Error, Result};
+use super::identity::Identity;
 use super::rate::Workload;
+use super::redact::quote;
 use super::resource::{PageSize, Resource};
 use super::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -70,8 +72,8 @@ pub struct Query {
     pub min_page_size: u32,
     /// The workload whose limits apply to its requests.
     pub workload: Workload,
-    /// The scope of these limits.
-    pub scope: String,
+    /// Outlook: the mailbox in the path, whose limits apply.
+    mailbox: String,
     name: Option<String>,
 }
 
@@ -197,8 +199,15 @@ impl Query {
     }
 
     /// The name under which the throttle time of its scope is stored.
-    pub fn throttle_key(&self, account: &str, endpoint: &Endpoint) -> String {
-        format!("{}{} | not before | {}", key_prefix(account), endpoint.root(), escape_key_part(&self.scope))
+    pub fn throttle_key(&self, account: &str, endpoint: &Endpoint, identity: &Identity) -> String {
+        let scope = self.scope(account, identity);
+        format!("{}{} | not before | {}", key_prefix(account), endpoint.root(), escape_key_part(&scope))
+    }
+
+    /// The scope of the limits that apply to its requests, for a client with this account and a
+    /// token of this identity.
+    pub fn scope(&self, account: &str, identity: &Identity) -> String {
+        self.workload.scope(identity.mailbox(&self.mailbox, account))
     }
 
     /// Whether names are unique within a folder, as in drives, and there is a mirror to keep so.
@@ -246,7 +255,7 @@ fn encode(text: &str) -> String {
 /// Encodes an id as a path segment.
 fn segment(option: &str, id: &str) -> Result<String> {
     if is_invalid(id, &[]) || id.bytes().all(|byte| byte == b'.') {
-        let words = format!("{option} must be an id, got {id:?}");
+        let words = format!("{option} must be an id, got {}", quote(id));
         return Err(Error::new(Code::BadRequest, words));
     }
     Ok(utf8_percent_encode(id, SEGMENT).to_string())

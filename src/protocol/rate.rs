@@ -59,6 +59,11 @@ impl Workload {
         (at_once, requests, Duration::from_millis(period_ms))
     }
 
+    /// Whether a scope is one of this workload.
+    pub fn owns(self, scope: &str) -> bool {
+        scope.split(' ').next() == Some(self.as_str())
+    }
+
     /// The scope of the limits: the mailbox for Outlook, otherwise the workload.
     pub fn scope(self, mailbox: &str) -> String {
         let mut scope = self.as_str().to_owned();
@@ -106,6 +111,11 @@ impl RateLimiter {
         if until > self.throttled_until(now) {
             (self.until, self.at) = (until, now);
         }
+        self.limit = 1;
+    }
+
+    /// Allows one request at a time, as after a throttle.
+    pub fn restrict(&mut self) {
         self.limit = 1;
     }
 

@@ -5,8 +5,7 @@ use std::collections::HashSet;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::change::SeriesSummary;
-use super::series::Window;
+use super::series::{SeriesSummary, Window};
 use super::time::Instant;
 
 /// The version of the stored form. A record of another version is refused.

@@ -13,6 +13,14 @@ pub fn redact(said: &str, most: usize) -> String {
     words.join(" ").chars().take(most).collect()
 }
 
+/// A caller's string in quotes, without what may be a token: a link ends before its parameters, and
+/// long words are removed.
+pub fn quote(text: &str) -> String {
+    let shown = redact(text.split(['?', '#']).next().unwrap_or_default(), 80);
+    let end = if shown.len() < text.len() && !shown.ends_with('…') { "…" } else { "" };
+    format!("{:?}", shown + end)
+}
+
 /// A name from a response, such as an error code or a request id, shortened. A token that the
 /// response echoes is removed.
 pub fn redact_name(name: &str) -> String {

@@ -120,6 +120,13 @@ impl Refusal {
         RESETS.iter().any(|code| self.has_code(code))
     }
 
+    /// Whether too many requests of one mailbox were in flight, under whatever name it was
+    /// addressed (graph-facts 9.15). It has the code of any other throttle.
+    pub fn says_mailbox_concurrency(&self) -> bool {
+        self.status == 429
+            && self.message.as_deref().is_some_and(|message| message.contains("MailboxConcurrency"))
+    }
+
     /// Whether Graph says that what the path names has no delta query at all. Personal accounts,
     /// External ID and B2C tenants and older services say so in the message only (graph-facts 9.12
     /// and 1.2).

@@ -81,6 +81,14 @@ pub struct Report {
     pub requests: u32,
     /// Requests that repeated a failed one.
     pub retries: u32,
+    /// Bytes of all bodies received, after the host has decompressed them.
+    pub bytes: u64,
+    /// Graph's ids of the requests that it refused, for its support; the first twenty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failed_request_ids: Vec<String>,
+    /// The time spent in the store.
+    #[serde(rename = "storeMs")]
+    pub store_time: Duration,
     /// Every wait, in order.
     pub waits: Vec<Wait>,
     /// Why the round became a full one: the code of Graph's reset signal or of its refusal.
@@ -116,6 +124,9 @@ impl Report {
             page_size: None,
             requests: 0,
             retries: 0,
+            bytes: 0,
+            failed_request_ids: Vec::new(),
+            store_time: Duration::ZERO,
             waits: Vec::new(),
             resync: None,
             started_at: now,
@@ -144,6 +155,14 @@ impl Report {
                 Change::Remove { .. } => &mut self.removed,
             };
             *counter += 1;
+        }
+    }
+
+    /// Notes the id of a request that Graph refused.
+    pub fn add_failed_request(&mut self, id: Option<&String>) {
+        const MOST: usize = 20;
+        if self.failed_request_ids.len() < MOST {
+            self.failed_request_ids.extend(id.cloned());
         }
     }
 

@@ -25,6 +25,7 @@
 //! | `pages.rs` | a page from its link to its commit; the sweep |
 //! | `progress.rs` | circles of links, pages without progress, page sizes |
 //! | `resync.rs` | refused links and reset signals |
+//! | `caller.rs` | failures that the caller decides about |
 //! | `explain.rs` | the error message of a refusal |
 //!
 //! `Awaiting` is `AwaitingAcknowledgement` and `Saving` is `SavingRecord`. Before a sleep that
@@ -69,7 +70,7 @@
 use std::rc::Rc;
 
 use super::backoff::{Policy, WaitReason};
-use super::change::{ApplyMode, ItemFormat, PageSummary, SeriesSummary, SweepSummary};
+use super::change::{ApplyMode, ItemFormat, PageSummary, SweepSummary};
 use super::endpoint::Endpoint;
 use super::error::{Code, Error};
 use super::page::{Link, Malformed};
@@ -78,12 +79,14 @@ use super::record::{Completed, Fallback, Kind, Record};
 use super::refusal::Refusal;
 use super::report::{Outcome, Report};
 use super::resource::PageSize;
+use super::series::SeriesSummary;
 use super::time::{Duration, Instant};
 
 /// The message of an error that only a defect of the shell can cause.
 pub const UNEXPECTED_INPUT: &str = "the shell reported an input that the round did not expect";
 
 mod attempts;
+mod caller;
 mod explain;
 mod pages;
 mod progress;
@@ -91,6 +94,8 @@ mod resume;
 mod resync;
 
 use attempts::Attempts;
+pub use caller::Decision;
+use caller::Resume;
 use progress::LinkCycle;
 
 /// What happened, as reported by the shell.
@@ -132,6 +137,8 @@ pub enum Input {
     Conflict,
     /// A chunk of the mirror was swept.
     Swept(SweepSummary),
+    /// The caller has decided about a failure.
+    Decided(Decision),
     /// The store or the token source failed.
     HostFailed(Box<Error>),
 }
@@ -204,8 +211,8 @@ pub enum Step {
         /// The record to store.
         record: Box<Record>,
     },
-    /// Store the series master that was fetched and this record, if the stored revision is `expect`:
-    /// `Committed` or `Conflict`.
+    /// Store the series master that was fetched and this record, if the stored revision is
+    /// `expect`: `Committed` or `Conflict`.
     SaveMaster {
         /// The revision that must be stored before the commit.
         expect: Option<String>,
@@ -227,6 +234,8 @@ pub enum Step {
         /// The right to remove ghosts.
         completed: Completed,
     },
+    /// Ask the caller what to do about this error: `Decided`.
+    AskCaller(Box<Error>),
     /// The round has ended: complete, or at a limit of the caller.
     Done,
     /// The round has ended with an error.
@@ -250,6 +259,8 @@ pub struct RoundConfig {
     pub window: Option<String>,
     /// Whether a consumer receives the items.
     pub has_consumer: bool,
+    /// Whether the caller decides about failures, by `options.onError`.
+    pub asks_caller: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -266,6 +277,7 @@ enum State {
     AwaitingAcknowledgement(Box<Record>),
     Committing(Box<Record>),
     Sweeping(Completed),
+    AskingCaller(Box<Error>, Resume),
     Ended,
 }
 
@@ -349,6 +361,8 @@ pub struct Round {
     started_at: Instant,
     cycle: LinkCycle,
     attempts: Attempts,
+    /// Where the round goes on if the step at hand fails and the caller lets it.
+    resume: Option<Resume>,
     /// Whether the page size has changed since the record was stored.
     page_size_changed: bool,
     /// Whether the query is requested without `$top`, where pages with it had no link.
@@ -371,6 +385,7 @@ impl Round {
             started_at: now,
             cycle: LinkCycle::default(),
             attempts: Attempts::new(now),
+            resume: None,
             page_size_changed: false,
             omits_top: false,
             report: Report::new(now),
@@ -413,6 +428,7 @@ impl Round {
 
     /// Processes one input and returns the next step. `chance` in `0.0..1.0` is the jitter.
     pub fn step(&mut self, input: Input, now: Instant, chance: f64) -> Step {
+        self.resume = Resume::from_state(&self.state);
         let state = std::mem::replace(&mut self.state, State::Ended);
         match (state, input) {
             (State::Start, Input::Begin) => self.transition(State::Loading, Step::Load),
@@ -467,6 +483,9 @@ impl Round {
                 now,
             ),
             (State::Sweeping(completed), Input::Swept(summary)) => self.swept(&completed, summary),
+            (State::AskingCaller(failure, resume), Input::Decided(decision)) => {
+                self.decided(failure, resume, decision, now)
+            }
             (State::Ended, _) => Step::Fail(Error::new(Code::Internal, UNEXPECTED_INPUT)),
             (_, Input::HostFailed(failure)) => self.fail(failure, now),
             _ => self.fail(Error::new(Code::Internal, UNEXPECTED_INPUT), now),
@@ -488,11 +507,6 @@ impl Round {
             Continuation::GiveUp(failure) => self.give_up(failure, now),
             Continuation::Resync(refusal, spread) => self.resync(&refusal, spread, now),
         }
-    }
-
-    fn fail(&mut self, failure: Box<Error>, now: Instant) -> Step {
-        self.report.end(Outcome::Failed, now);
-        self.transition(State::Ended, Step::Fail(failure))
     }
 
     fn done(&mut self, outcome: Outcome, now: Instant) -> Step {

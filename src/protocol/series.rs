@@ -96,8 +96,28 @@ fn shared<I: Item>(master: &I) -> I {
     I::from_properties(names.filter_map(|name| Some((name.clone(), master.get(&name)?))).collect())
 }
 
+/// Series whose masters an incremental round received.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SeriesSummary {
+    /// Masters whose recurrence, start or end differs from the stored one.
+    pub moved: Vec<String>,
+    /// Masters of which none was stored: whether they have moved is not known.
+    pub unknown: Vec<String>,
+}
+
+impl SeriesSummary {
+    /// Notes whether a series has moved. `stored` is its master before, if there is one.
+    pub fn add<I: Item>(&mut self, id: &str, stored: Option<&I>, master: &I) {
+        match stored {
+            Some(stored) if is_moved(stored, master) => self.moved.push(id.to_owned()),
+            Some(_) => {}
+            None => self.unknown.push(id.to_owned()),
+        }
+    }
+}
+
 /// Whether a series takes place on other dates than before.
-pub fn is_moved<I: Item>(old: &I, new: &I) -> bool {
+fn is_moved<I: Item>(old: &I, new: &I) -> bool {
     let value = |item: &I, name: &str| item.get(name).filter(|value| !value.is_null());
     ["recurrence", "start", "end"].iter().any(|name| match (value(old, name), value(new, name)) {
         (Some(old), Some(new)) => !old.equals(&new),
@@ -120,8 +140,8 @@ impl Window {
     }
 }
 
-/// Whether an event is outside a window. Its dates may be in any zone, so that an event near an edge
-/// may count as outside too.
+/// Whether an event is outside a window. Its dates may be in any zone, so that an event near an
+/// edge may count as outside too.
 pub fn is_outside<I: Item>(event: &I, window: &Window) -> bool {
     let time = |name: &str| -> Option<(Instant, bool)> {
         let time = event.get(name)?;

@@ -3,18 +3,19 @@
 //! 1. Ghosts: rows that a completed full round did not list. Only such a round grants the right to
 //!    remove them ([`Completed`]).
 //! 2. Moved series: when a series takes place on other dates, Graph reports the new occurrences and
-//!    does not remove the old ones (graph-facts 9.4). The occurrences that the round did not receive
-//!    are removed. Exceptions stay.
+//!    does not remove the old ones (graph-facts 9.4). The occurrences that the round did not
+//!    receive are removed. Exceptions stay.
 //! 3. Displaced items of a drive: within a folder a name is unique, regardless of case. Of two rows
 //!    with one name the one that arrived last stays; the other one is removed with everything below
-//!    it that did not arrive later (graph-facts 9.5 and 9.6). This is decided at the end of a round,
-//!    because names may be swapped on different pages. The mirror is read twice: to find such rows,
-//!    and to remove them, all at once.
+//!    it that did not arrive later (graph-facts 9.5 and 9.6). This is decided at the end of a
+//!    round, because names may be swapped on different pages. The mirror is read twice: to find
+//!    such rows, and to remove them, all at once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::change::{Change, PageEffects, Reason, Row, SweepSummary};
 use super::item::Item;
+use super::names::NameIndex;
 use super::record::{Completed, Scope};
 use super::relation;
 use super::series::{is_outside, is_side_row, master_of};
@@ -80,7 +81,7 @@ impl<I: Item> Sweeper<I> {
             return (std::mem::take(&mut self.removals), false);
         }
         for (id, row) in &rows {
-            self.names.add(id, row);
+            self.names.add(id, &row.item, (row.round, row.arrival));
         }
         if has_more {
             return (PageEffects::default(), false);
@@ -150,56 +151,6 @@ fn moved_series<I: Item>(rows: Vec<(String, Row<I>)>, completed: &Completed) -> 
         }
     }
     (effects, found_unknown)
-}
-
-/// The folder and the name that no other item of the drive may have, regardless of case. `None` where
-/// `$select` leaves out one of them, and for the root.
-pub fn name_key<I: Item>(item: &I) -> Option<(String, String)> {
-    let parent = item.get("parentReference")?.string_property("id")?;
-    Some((parent, item.string_property("name")?.to_lowercase()))
-}
-
-/// When a row arrived: its round, and its number in it.
-type Arrival = (u32, u32);
-
-/// The names of all rows of a drive.
-#[derive(Default)]
-struct NameIndex {
-    /// The rows of each name, with their arrival.
-    names: HashMap<(String, String), Vec<(String, Arrival)>>,
-    /// The rows of each folder, with their arrival.
-    children: HashMap<String, Vec<(String, Arrival)>>,
-}
-
-impl NameIndex {
-    fn add<I: Item>(&mut self, id: &str, row: &Row<I>) {
-        let Some(key) = name_key(&row.item) else { return };
-        let entry = (id.to_owned(), (row.round, row.arrival));
-        self.children.entry(key.0.clone()).or_default().push(entry.clone());
-        self.names.entry(key).or_default().push(entry);
-    }
-
-    /// The ids of all displaced rows and of what lies below them.
-    fn displaced(&self) -> HashSet<String> {
-        let mut displaced = HashSet::new();
-        for rows in self.names.values().filter(|rows| rows.len() > 1) {
-            let Some((_, last)) = rows.iter().max_by_key(|(_, arrival)| *arrival) else { continue };
-            let mut pending: Vec<&str> = Vec::new();
-            for (id, arrival) in rows {
-                if arrival < last && displaced.insert(id.clone()) {
-                    pending.push(id);
-                }
-            }
-            while let Some(folder) = pending.pop() {
-                for (id, arrival) in self.children.get(folder).into_iter().flatten() {
-                    if arrival < last && displaced.insert(id.clone()) {
-                        pending.push(id);
-                    }
-                }
-            }
-        }
-        displaced
-    }
 }
 
 #[cfg(test)]

@@ -126,6 +126,12 @@ impl Add for Duration {
     }
 }
 
+impl AddAssign for Duration {
+    fn add_assign(&mut self, other: Self) {
+        self.0 += other.0;
+    }
+}
+
 impl Sub for Duration {
     type Output = Self;
     fn sub(self, other: Self) -> Self {

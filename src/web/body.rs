@@ -1,9 +1,11 @@
 //! Reads a response body piece by piece, to notice one that stalls.
 
+use std::cell::Cell;
+
 use js_sys::JsString;
 use wasm_bindgen::prelude::*;
 
-use super::js::{call, flag, get, settled};
+use super::js::{call, flag, get, get_number, settled};
 use super::timers::with_timeout;
 use crate::protocol::time::Duration;
 
@@ -45,8 +47,9 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// Reads a stream as UTF-8. `idle` is how long it may stand still.
-pub async fn read_stream(stream: &JsValue, idle: Duration) -> Body {
+/// Reads a stream as UTF-8. `idle` is how long it may stand still. Adds the bytes that arrive to
+/// `received`.
+pub async fn read_stream(stream: &JsValue, idle: Duration, received: &Cell<u64>) -> Body {
     let Ok(reader) = call(stream, "getReader", &[]) else { return Body::Cut };
     let mut guard = CancelOnDrop(Some(reader.clone()));
     let Ok(decoder) = TextDecoder::new("utf-8", &flag("fatal", true)) else { return Body::NotUtf8 };
@@ -60,6 +63,8 @@ pub async fn read_stream(stream: &JsValue, idle: Duration) -> Body {
         };
         let is_last = get(&chunk, "done").is_truthy();
         let bytes = get(&chunk, "value");
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a length")]
+        received.set(received.get() + get_number(&bytes, "byteLength").unwrap_or_default() as u64);
         match decoder.decode(&bytes, &flag("stream", !is_last)) {
             Ok(piece) => text = text.concat(&piece),
             Err(_) => return Body::NotUtf8,
@@ -71,13 +76,18 @@ pub async fn read_stream(stream: &JsValue, idle: Duration) -> Body {
     }
 }
 
-/// Reads a response that has no stream, as mocks and older polyfills have none.
-pub async fn read_text(response: &JsValue, idle: Duration) -> Body {
+/// Reads a response that has no stream, as mocks and older polyfills have none. Adds its characters
+/// to `received`: its bytes are not known.
+pub async fn read_text(response: &JsValue, idle: Duration, received: &Cell<u64>) -> Body {
     let Ok(reading) = call(response, "text", &[]) else { return Body::Cut };
     match with_timeout(idle, settled(reading)).await {
         None => Body::Stalled,
         // Anything but a string is not JSON: it is read as an empty body.
-        Some(Ok(text)) => Body::Text(text.dyn_into().unwrap_or_else(|_| JsString::from(""))),
+        Some(Ok(text)) => {
+            let text = text.dyn_into().unwrap_or_else(|_| JsString::from(""));
+            received.set(received.get() + u64::from(text.length()));
+            Body::Text(text)
+        }
         Some(Err(_)) => Body::Cut,
     }
 }

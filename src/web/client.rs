@@ -35,6 +35,7 @@ use crate::protocol::endpoint::Endpoint;
 use crate::protocol::error::{Code, Error, Result};
 use crate::protocol::memory::Memory;
 use crate::protocol::query;
+use crate::protocol::redact::quote;
 use crate::protocol::round::{Round, RoundConfig};
 
 /// A client.
@@ -90,7 +91,7 @@ impl Client {
             .map_err(|error| session.errors.error_to_js(error.into(), None))?;
         let keys = Keys {
             query: query.key(&session.account, &session.endpoint),
-            throttle: query.throttle_key(&session.account, &session.endpoint),
+            throttle: session.throttle_key(&query),
         };
         if let Some(Ok(store)) = session.store.get() {
             store.touch(&keys.query);
@@ -173,16 +174,12 @@ fn bad<T>(message: String) -> Result<T> {
 
 fn parse_options(options: JsValue, errors: &ErrorFactory) -> Result<Client> {
     let options = Options::new(options, "openDelta")?;
-    options.only(&["token", "account", "cloud", "endpoint", "store", "fetch", "retry"], &[])?;
+    options.only(&["token", "account", "cloud", "endpoint", "store", "fetch", "retry", "onError"], &[])?;
     let endpoint = endpoint(options.string("cloud")?.as_deref(), options.string("endpoint")?.as_deref())?;
     let token = options.get("token").unwrap_or(JsValue::UNDEFINED);
     let default_account = get_string(&token, "account");
     let tokens = Tokens::new(token, &endpoint.scope())?;
-    let fetch = match options.get("fetch").map(JsCast::dyn_into::<Function>) {
-        Some(Err(other)) => return bad(format!("options.fetch must be a function, got {}", type_of(&other))),
-        Some(Ok(fetch)) => Some(fetch),
-        None => None,
-    };
+    let (fetch, on_error) = (options.function("fetch")?, options.function("onError")?);
     let policy = options::policy(options.get("retry"))?;
     let store_option = options.get("store").unwrap_or_else(|| "indexeddb".into());
     let kind = store_option.as_string();
@@ -207,9 +204,11 @@ fn parse_options(options: JsValue, errors: &ErrorFactory) -> Result<Client> {
         policy,
         tokens,
         fetch,
+        on_error,
         errors: errors.clone(),
         store: OnceCell::new(),
         limiters: RefCell::default(),
+        identity: RefCell::default(),
         opening: InFlight::default(),
         commits: InFlight::default(),
         is_closed: Cell::new(false),
@@ -229,8 +228,8 @@ fn endpoint(cloud: Option<&str>, root: Option<&str>) -> Result<Endpoint> {
     let origin = Url::new(&endpoint.root()).map(|url| url.origin()).unwrap_or_default();
     if origin != endpoint.origin() {
         return bad(format!(
-            "options.endpoint must be a normalized URL, with the origin {origin:?}, got {:?}",
-            endpoint.origin()
+            "options.endpoint must be a normalized URL, with the origin {origin:?}, got {}",
+            quote(endpoint.origin())
         ));
     }
     Ok(endpoint)
@@ -291,8 +290,8 @@ impl Query {
     }
 
     /// Makes a round that begins with the first call of its handle and ends when `signal` fires.
-    /// `has_consumer` is false if its pages are only applied to the mirror; `window` is today's rolling window as
-    /// `start/end`.
+    /// `has_consumer` is false if its pages are only applied to the mirror; `window` is today's
+    /// rolling window as `start/end`.
     #[wasm_bindgen(skip_typescript)]
     pub fn round(
         &self,
@@ -324,7 +323,7 @@ impl Query {
             None | Some("next") => AckMode::Next,
             Some("manual") => AckMode::Manual,
             Some(other) => {
-                return bad(format!("options.ack must be \"next\" or \"manual\", got {other:?}"));
+                return bad(format!("options.ack must be \"next\" or \"manual\", got {}", quote(other)));
             }
         };
         let session = &self.session;
@@ -336,6 +335,7 @@ impl Query {
             max_duration: options.millis("maxMs")?,
             window,
             has_consumer,
+            asks_caller: session.on_error.is_some(),
         };
         let round = Rc::new(RefCell::new(Round::new(config, now())));
         let consumer = Consumer::new(ack_mode, session.errors.clone());
@@ -355,6 +355,7 @@ impl Query {
             throttle_revision: None,
             swept: Cursor::default(),
             thrown: JsValue::UNDEFINED,
+            cause: JsValue::UNDEFINED,
         };
         Ok(RoundHandle { round, consumer, driver: Cell::new(Some(driver)) })
     }

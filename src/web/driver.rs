@@ -1,7 +1,8 @@
 //! Runs one round as a task: executes each `Step` of the state machine and feeds the result back.
 //! Contains no policy.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
 
@@ -15,7 +16,7 @@ use super::consumer::{Acknowledgement, Producer};
 use super::error::{RoundError, left};
 use super::fetch::{Answer, Get, client_request_id};
 use super::host::RoundHost;
-use super::js::{date, get, get_string, settled};
+use super::js::{apply, date, get, get_number, get_string, settled, type_of};
 use super::json::Json;
 use super::limiter::Limiter;
 use super::output::{Status, page_to_js, to_js};
@@ -26,12 +27,14 @@ use super::timers::{now, sleep, with_timeout};
 use super::token::TokenOutcome;
 use crate::protocol::applier::PageApplier;
 use crate::protocol::backoff::WaitReason;
-use crate::protocol::change::{Row, SeriesSummary};
-use crate::protocol::error::Code;
+use crate::protocol::change::Row;
+use crate::protocol::error::{Code, Error};
+use crate::protocol::identity::{Identity, claims_of};
 use crate::protocol::page;
 use crate::protocol::record::{Completed, Record};
 use crate::protocol::report::Outcome;
-use crate::protocol::round::{Delivery, Input, Round, Step, TokenReason};
+use crate::protocol::round::{Decision, Delivery, Input, Round, Step, TokenReason, UNEXPECTED_INPUT};
+use crate::protocol::series::SeriesSummary;
 use crate::protocol::time::{Duration, Instant};
 
 type Result<T, E = RoundError> = std::result::Result<T, E>;
@@ -43,6 +46,22 @@ pub struct Keys {
     pub query: String,
     /// The key of the throttle time of its scope of limits.
     pub throttle: String,
+}
+
+/// What `onError` returned.
+fn decision(answer: &JsValue) -> Result<Decision> {
+    match (answer.as_string().as_deref(), get_number(answer, "after")) {
+        (Some("retry"), _) => Ok(Decision::Retry(Duration::ZERO)),
+        (Some("stop"), _) => Ok(Decision::Stop),
+        (None, Some(ms)) if ms >= 0.0 && ms.is_finite() => Ok(Decision::Retry(Duration::from_millis(ms))),
+        _ => {
+            let words = format!(
+                "options.onError must return \"retry\", \"stop\" or {{ after: milliseconds }}, got {}",
+                type_of(answer)
+            );
+            Err(Error::new(Code::BadRequest, words).into())
+        }
+    }
 }
 
 /// One round.
@@ -77,6 +96,8 @@ pub struct Driver {
     pub swept: Cursor,
     /// The last error of the caller's `fetch`; undefined after a response.
     pub thrown: JsValue,
+    /// What caused the error at hand.
+    pub cause: JsValue,
 }
 
 impl Driver {
@@ -107,48 +128,105 @@ impl Driver {
                 self.consumer.asked().await?;
                 self.listeners_return().await;
             }
-            input = match step {
-                Step::Load => self.load().await?,
-                Step::SignIn(reason) => self.sign_in(&reason).await?,
-                Step::Fetch(url) => self.fetch_page(&url).await?,
-                Step::FetchMaster(url) => self.fetch_master(&url).await?,
-                Step::StoreThrottle(until) => self.store_throttle(until).await?,
-                Step::Apply => self.apply().await?,
-                Step::Sleep(span, reason) => self.wait(span, reason).await,
-                Step::Deliver(delivery) => self.deliver(delivery)?,
-                Step::AwaitAcknowledgement => {
-                    self.acknowledgement = Some(self.consumer.acknowledged().await);
-                    Input::Acknowledged
-                }
-                Step::Commit { expect, record } => self.commit(expect, &record).await?,
-                Step::SaveRecord { expect, record } => self.save_record(expect, &record).await?,
-                Step::SaveMaster { expect, record } => self.save_master(expect, &record).await?,
-                Step::Sweep { after, completed } => self.sweep(after.as_deref(), &completed).await?,
+            let result = match step {
                 Step::Done => {
                     self.complete().await;
                     return Ok(());
                 }
-                Step::Fail(error) => return Err(error.into()),
+                Step::Fail(error) => {
+                    return Err(RoundError::Failed(error, std::mem::take(&mut self.cause)));
+                }
+                step => self.execute(step).await,
             };
+            input = match result {
+                // The machine asks the caller, or ends the round with the error.
+                Err(RoundError::Failed(error, cause)) => {
+                    self.cause = cause;
+                    Input::HostFailed(error)
+                }
+                result => result?,
+            };
+        }
+    }
+
+    /// Executes a step that does not end the round.
+    async fn execute(&mut self, step: Step) -> Result<Input> {
+        match step {
+            Step::Load => self.load().await,
+            Step::SignIn(reason) => self.sign_in(&reason).await,
+            Step::Fetch(url) => self.fetch_page(&url).await,
+            Step::FetchMaster(url) => self.fetch_master(&url).await,
+            Step::StoreThrottle(until) => self.store_throttle(until).await,
+            Step::Apply => self.apply().await,
+            Step::Sleep(span, reason) => Ok(self.wait(span, reason).await),
+            Step::Deliver(delivery) => self.deliver(delivery),
+            Step::AwaitAcknowledgement => {
+                self.acknowledgement = Some(self.consumer.acknowledged().await);
+                Ok(Input::Acknowledged)
+            }
+            Step::Commit { expect, record } => self.commit(expect, &record).await,
+            Step::SaveRecord { expect, record } => self.save_record(expect, &record).await,
+            Step::SaveMaster { expect, record } => self.save_master(expect, &record).await,
+            Step::Sweep { after, completed } => self.sweep(after.as_deref(), &completed).await,
+            Step::AskCaller(error) => Ok(Input::Decided(self.ask_caller(error).await?)),
+            Step::Done | Step::Fail(_) => Err(Error::new(Code::Internal, UNEXPECTED_INPUT).into()),
+        }
+    }
+
+    /// Calls the caller's `onError`.
+    async fn ask_caller(&mut self, error: Box<Error>) -> Result<Decision> {
+        let Some(on_error) = &self.session.on_error else { return Ok(Decision::Stop) };
+        let error = RoundError::Failed(error, self.cause.clone());
+        let error = self.session.errors.error_to_js(error, Some(&self.round.borrow().report));
+        let answer = match apply(on_error, &JsValue::UNDEFINED, &[&error]) {
+            Ok(answer) => settled(answer).await,
+            Err(thrown) => Err(thrown),
+        };
+        match answer {
+            Ok(answer) => decision(&answer),
+            // The round ends with the error that it is about.
+            Err(thrown) => {
+                self.cause = thrown;
+                Ok(Decision::Stop)
+            }
         }
     }
 
     async fn load(&self) -> Result<Input> {
         self.tell_working();
-        Ok(Input::Loaded(self.session.store().await?.record(&self.keys.query).await?))
+        Ok(Input::Loaded(
+            self.timed(async { self.session.store().await?.record(&self.keys.query).await }).await?,
+        ))
     }
 
     async fn sign_in(&mut self, reason: &TokenReason) -> Result<Input> {
         let policy = self.session.policy;
         let timeout = policy.max_wait.max(policy.timeout);
         Ok(match self.session.tokens.token(reason, &self.token, &self.signal, timeout).await? {
-            TokenOutcome::Token(token) => {
-                self.token = token;
-                Input::SignedIn
-            }
+            TokenOutcome::Token(token) => match self.adopt(token) {
+                Some(error) => Input::HostFailed(error),
+                None => Input::SignedIn,
+            },
             TokenOutcome::NoResponse(lost) => Input::Unreachable(lost),
             TokenOutcome::RetryAfter(until) => Input::TokenSourceBusy(until),
         })
+    }
+
+    /// Uses a token from now on. Returns an error if Graph would refuse it for this kind.
+    fn adopt(&mut self, token: String) -> Option<Box<Error>> {
+        let is_new = self.token != token;
+        self.token = token;
+        if !is_new {
+            return None;
+        }
+        let claims = claims_of(&self.token).and_then(|claims| Json::parse(&claims));
+        let identity = claims.map(|claims| Identity::read(&claims)).unwrap_or_default();
+        let error = self.round.borrow().token_error(&identity);
+        self.session.identity.replace(identity);
+        let query = Rc::clone(&self.round.borrow().config().query);
+        self.limiter = self.session.limiter(&query);
+        self.keys.throttle = self.session.throttle_key(&query);
+        error
     }
 
     async fn fetch_page(&mut self, url: &str) -> Result<Input> {
@@ -200,6 +278,7 @@ impl Driver {
             let round = self.round.borrow();
             (round.prefer(), Rc::clone(&round.config().query))
         };
+        let received = Cell::new(0);
         let get = Get {
             endpoint: &self.session.endpoint,
             custom: self.session.fetch.as_ref(),
@@ -209,12 +288,20 @@ impl Driver {
             headers: &query.headers,
             timeout: self.session.policy.timeout,
             client_request_id: &id,
+            received: &received,
         };
         self.client_request_id = Some(id.clone());
-        let input = match get.send().await? {
+        let answer = get.send().await;
+        self.round.borrow_mut().report.bytes += received.get();
+        let input = match answer? {
             Answer::Body(body) => accept(&mut self.page, body),
             Answer::Malformed(what) => Input::Malformed(what),
-            Answer::Refused(refusal) => Input::Refused(refusal),
+            Answer::Refused(refusal) => {
+                if refusal.says_mailbox_concurrency() {
+                    self.session.restrict_mailboxes();
+                }
+                Input::Refused(refusal)
+            }
             Answer::NoResponse(lost, thrown) => {
                 self.thrown = thrown;
                 return Ok(Input::Unreachable(lost));
@@ -231,7 +318,8 @@ impl Driver {
     /// Reads the stored throttle time: another tab, or this one before a reload, may have written
     /// it.
     async fn read_throttle(&mut self) -> Result<()> {
-        let stored = self.session.store().await?.throttle(&self.keys.throttle).await?;
+        let stored =
+            self.timed(async { self.session.store().await?.throttle(&self.keys.throttle).await }).await?;
         self.throttle_revision = stored.as_ref().map(|stored| stored.revision.clone());
         if let Some(stored) = stored {
             self.limiter.rate.borrow_mut().adopt_stored(stored.until, stored.at, now());
@@ -253,10 +341,11 @@ impl Driver {
         self.limiter.rate.borrow_mut().throttled(until, now);
         for _ in 0..2 {
             let batch = Batch::of_throttle(self.throttle_revision.clone(), until, now);
-            if self.session.commit(&self.keys.throttle, batch, None).await?.into() {
+            if self.write(&self.keys.throttle, batch, None).await?.into() {
                 break;
             }
-            let stored = self.session.store().await?.throttle(&self.keys.throttle).await?;
+            let stored =
+                self.timed(async { self.session.store().await?.throttle(&self.keys.throttle).await }).await?;
             if stored.as_ref().is_some_and(|stored| stored.until >= until) {
                 break;
             }
@@ -273,12 +362,30 @@ impl Driver {
         Ok(Input::Applied(Box::new(summary)))
     }
 
+    /// Commits a batch, and counts the time that the store takes.
+    async fn write(
+        &self,
+        key: &str,
+        batch: Batch,
+        acknowledgement: Option<Acknowledgement>,
+    ) -> Result<Committed> {
+        self.timed(self.session.commit(key, batch, acknowledgement)).await
+    }
+
+    /// Counts the time that a use of the store takes.
+    async fn timed<T>(&self, use_of_store: impl Future<Output = T>) -> T {
+        let begun = now();
+        let output = use_of_store.await;
+        self.round.borrow_mut().report.store_time += now() - begun;
+        output
+    }
+
     async fn read_rows(&self, ids: &[String]) -> Result<Vec<Option<Row<Json>>>> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        self.session.store().await?.read_rows(&self.keys.query, &ids).await
+        self.timed(async { self.session.store().await?.read_rows(&self.keys.query, &ids).await }).await
     }
 
     async fn wait(&self, span: Duration, reason: WaitReason) -> Input {
@@ -323,7 +430,8 @@ impl Driver {
 
     async fn commit(&mut self, expect: Option<String>, record: &Record) -> Result<Input> {
         let batch = Batch::of_page(expect, record, self.page.effects());
-        match self.session.commit(&self.keys.query, batch, self.acknowledgement.take()).await? {
+        let acknowledgement = self.acknowledgement.take();
+        match self.write(&self.keys.query, batch, acknowledgement).await? {
             Committed::Written(listeners) => {
                 self.listeners = listeners;
                 self.client_request_id = None;
@@ -339,13 +447,13 @@ impl Driver {
 
     async fn save_record(&self, expect: Option<String>, record: &Record) -> Result<Input> {
         let batch = Batch::of_record(expect, record);
-        let is_written = self.session.commit(&self.keys.query, batch, None).await?.into();
+        let is_written = self.write(&self.keys.query, batch, None).await?.into();
         Ok(if is_written { Input::Committed } else { Input::Conflict })
     }
 
     async fn save_master(&mut self, expect: Option<String>, record: &Record) -> Result<Input> {
         let batch = Batch::of_master(expect, record, self.page.take_master(self.round.borrow().mode().round));
-        let is_written = self.session.commit(&self.keys.query, batch, None).await?.into();
+        let is_written = self.write(&self.keys.query, batch, None).await?.into();
         Ok(if is_written { Input::Committed } else { Input::Conflict })
     }
 
@@ -353,7 +461,9 @@ impl Driver {
         if after.is_none() {
             self.swept = Cursor::default();
         }
-        let rows = self.session.store().await?.read_chunk(&self.keys.query, after).await?;
+        let rows = self
+            .timed(async { self.session.store().await?.read_chunk(&self.keys.query, after).await })
+            .await?;
         let has_more = self.swept.advance(rows.last().map(|(id, _)| id.as_str()), rows.len())?.is_some();
         Ok(Input::Swept(self.page.sweep(rows, has_more, completed)))
     }

@@ -4,6 +4,8 @@
 //! Response by `instanceof`, panic on anything else, such as a Response or an Error of another
 //! realm, and do not catch what a response of the caller's `fetch` throws.
 
+use std::cell::Cell;
+
 use gloo_net::http::{Headers, Request};
 use js_sys::{Function, JSON, JsString, Math, Object};
 use wasm_bindgen::prelude::*;
@@ -50,10 +52,12 @@ pub struct Get<'a> {
     pub prefer: &'a [String],
     /// Further headers of the query.
     pub headers: &'a [(&'static str, &'static str)],
-    /// Milliseconds without headers or a byte of the body after which the request is aborted.
+    /// The time without headers or a byte of the body after which the request is aborted.
     pub timeout: Duration,
     /// The id of the request in Graph's logs.
     pub client_request_id: &'a str,
+    /// Counts the bytes of the body.
+    pub received: &'a Cell<u64>,
 }
 
 #[wasm_bindgen]
@@ -179,9 +183,9 @@ impl Get<'_> {
         }
         let stream = get(&response, "body");
         let body = if get(&stream, "getReader").is_function() {
-            read_stream(&stream, self.timeout).await
+            read_stream(&stream, self.timeout, self.received).await
         } else {
-            read_text(&response, self.timeout).await
+            read_text(&response, self.timeout, self.received).await
         };
         let is_ok = (200..300).contains(&status);
         match body {

@@ -15,6 +15,13 @@ pub struct Json(pub JsValue);
 /// stack.
 const DEPTH: u32 = 64;
 
+impl Json {
+    /// Parses a JSON text with the host's parser.
+    pub fn parse(text: &str) -> Option<Self> {
+        JSON::parse(text).ok().map(Self)
+    }
+}
+
 impl Item for Json {
     fn get(&self, name: &str) -> Option<Self> {
         if !self.0.is_object() {

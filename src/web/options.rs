@@ -1,9 +1,9 @@
 //! Reads the caller's options, once. The message of an error names the option, what it must be and
 //! the value or the type that it has.
 
-use js_sys::{Object, Reflect};
+use js_sys::{Function, Object, Reflect};
 use serde::de::DeserializeOwned;
-use wasm_bindgen::JsValue;
+use wasm_bindgen::{JsCast, JsValue};
 
 use super::js::{call, flat_value, get, get_string, is_array, type_of};
 use crate::protocol::backoff::Policy;
@@ -198,6 +198,15 @@ impl Options {
 
     fn flag(&self, name: &str) -> Result<Option<bool>> {
         self.read(name, "true or false")
+    }
+
+    /// A function.
+    pub fn function(&self, name: &str) -> Result<Option<Function>> {
+        match self.get(name).map(JsCast::dyn_into::<Function>) {
+            Some(Err(other)) => wrong(name, "a function", &other),
+            Some(Ok(function)) => Ok(Some(function)),
+            None => Ok(None),
+        }
     }
 
     /// A whole number.

@@ -134,6 +134,8 @@ pub struct Progress {
     pub items: u32,
     /// Requests sent.
     pub requests: u32,
+    /// Bytes of all bodies received, after the host has decompressed them.
+    pub bytes: u64,
 }
 
 impl Status {
@@ -146,6 +148,7 @@ impl Status {
                 pages: report.pages,
                 items: report.items,
                 requests: report.requests,
+                bytes: report.bytes,
             }),
             wait_until: JsValue::UNDEFINED,
             wait_reason: None,

@@ -19,7 +19,9 @@ use super::token::Tokens;
 use crate::protocol::backoff::Policy;
 use crate::protocol::endpoint::Endpoint;
 use crate::protocol::error::{Code, Error, Result};
+use crate::protocol::identity::Identity;
 use crate::protocol::query::{Query, key_prefix};
+use crate::protocol::rate::Workload;
 
 /// One client.
 pub struct Session {
@@ -33,6 +35,8 @@ pub struct Session {
     pub tokens: Tokens,
     /// The caller's own `fetch`, if there is one.
     pub fetch: Option<Function>,
+    /// The caller's `onError`, if there is one.
+    pub on_error: Option<Function>,
     /// Makes `DeltaError`s.
     pub errors: ErrorFactory,
     /// The store once it is open, or the error of opening it.
@@ -41,6 +45,8 @@ pub struct Session {
     pub opening: InFlight,
     /// The limiters by their scope.
     pub limiters: RefCell<Vec<(String, Rc<Limiter>)>>,
+    /// Who the last token is for.
+    pub identity: RefCell<Identity>,
     /// Commits that have begun, by key.
     pub commits: InFlight,
     /// Whether `close()` or `forget()` was called, or the database was taken away.
@@ -68,13 +74,28 @@ impl Session {
 
     /// The limiter of a query's scope.
     pub fn limiter(&self, query: &Query) -> Rc<Limiter> {
+        let own = query.scope(&self.account, &self.identity.borrow());
         let mut limiters = self.limiters.borrow_mut();
-        if let Some((_, limiter)) = limiters.iter().find(|(scope, _)| *scope == query.scope) {
+        if let Some((_, limiter)) = limiters.iter().find(|(scope, _)| *scope == own) {
             return Rc::clone(limiter);
         }
         let limiter = Limiter::new(query.workload);
-        limiters.push((query.scope.clone(), Rc::clone(&limiter)));
+        limiters.push((own, Rc::clone(&limiter)));
         limiter
+    }
+
+    /// The key of the throttle time of a query's scope.
+    pub fn throttle_key(&self, query: &Query) -> String {
+        query.throttle_key(&self.account, &self.endpoint, &self.identity.borrow())
+    }
+
+    /// Allows one request at a time in each mailbox: too many were in flight in one that may have
+    /// several names here.
+    pub fn restrict_mailboxes(&self) {
+        let limiters = self.limiters.borrow();
+        for (_, limiter) in limiters.iter().filter(|(scope, _)| Workload::Outlook.owns(scope)) {
+            limiter.rate.borrow_mut().restrict();
+        }
     }
 
     /// Writes a batch. Runs as a separate task, so that a commit that has begun ends although its

@@ -9,7 +9,7 @@ use super::protocol::backoff::WaitReason;
 use super::protocol::change::{PageSummary, SweepSummary};
 use super::protocol::error::{Code, Error};
 use super::protocol::record::{Completed, Record};
-use super::protocol::round::{Delivery, Input, Round, Step, TokenReason};
+use super::protocol::round::{Decision, Delivery, Input, Round, Step, TokenReason};
 use super::protocol::time::{Duration, Instant};
 
 /// The steps after which a round counts as endless.
@@ -90,6 +90,11 @@ pub trait Host {
 
     /// Waits.
     fn wait(&mut self, wait: Duration, reason: WaitReason) -> Option<Input>;
+
+    /// Decides about a failure, as the caller's `onError`.
+    fn decide(&mut self, _error: &Error) -> Decision {
+        Decision::Stop
+    }
 
     /// Looks for ghosts in the next chunk of the mirror.
     fn sweep(&mut self, after: Option<&str>, completed: &Completed) -> Option<SweepSummary>;
@@ -189,6 +194,7 @@ fn execute(host: &mut impl Host, step: &Step) -> Option<Input> {
             Some(store(host, is_current, record))
         }
         Step::Sweep { after, completed } => host.sweep(after.as_deref(), completed).map(Input::Swept),
+        Step::AskCaller(error) => Some(Input::Decided(host.decide(error))),
         Step::Done | Step::Fail(_) => None,
     }
 }

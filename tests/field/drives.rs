@@ -146,3 +146,21 @@ fn a_forgotten_tombstone_is_found_by_the_listing_of_the_next_week() {
     script.round().unwrap();
     assert_eq!(script.ids(), ["1", "root"]);
 }
+
+#[test]
+fn a_removal_is_understood_whatever_is_selected() {
+    for selected in [vec!["name"], vec!["size", "id"], vec!["deleted"]] {
+        let select = Some(selected.iter().map(|name| (*name).to_owned()).collect());
+        let query = query::track("/me/drive/root/delta", Options { select, ..Options::default() }).unwrap();
+        let mut script = Script::new(query);
+        let start = script.start();
+        // Graph sends the facet only if it is selected.
+        let has_facet = start.split("$select=").nth(1).unwrap().split(',').any(|name| name == "deleted");
+        script.on(&start, page(json!([{ "id": "1", "name": "a" }, { "id": "2", "name": "b" }]), "delta d1"));
+        script.round().unwrap();
+        let gone = if has_facet { json!({ "id": "1", "deleted": {} }) } else { json!({ "id": "1" }) };
+        script.on("/d1", page(json!([gone]), "delta d2"));
+        script.round().unwrap();
+        assert_eq!(script.ids(), ["2"], "{selected:?}");
+    }
+}

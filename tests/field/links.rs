@@ -3,7 +3,7 @@
 use deltalink::protocol::query::{self, Options};
 use serde_json::json;
 
-use crate::script::{Script, page};
+use crate::script::{Script, error, page};
 
 #[test]
 fn an_item_that_comes_again_in_a_round_is_announced_again_only_if_it_differs() {
@@ -45,4 +45,19 @@ fn what_a_rolling_window_leaves_behind_is_told_apart_from_what_is_gone() {
     let report = script.round().unwrap();
     assert_eq!(script.changes, ["=stays", "+new", "-gone ghost", "-left left-window"]);
     assert_eq!((report.ghosts, report.left_window), (1, 1));
+}
+
+#[test]
+fn a_full_round_with_items_without_ids_removes_nothing() {
+    for odd in [json!({ "displayName": "a" }), json!({ "id": "" }), json!({ "id": 7 }), json!("text")] {
+        let mut script = Script::new(query::org_contacts(Options::default()).unwrap());
+        let start = script.start();
+        script.on(&start, page(json!([{ "id": "a" }, { "id": "b" }]), "delta d1"));
+        script.round().unwrap();
+        script.on_status("/d1", 410, error("syncStateNotFound", ""));
+        script.on(&start, page(json!([odd]), "delta d2"));
+        let report = script.round().unwrap();
+        assert_eq!(script.ids(), ["a", "b"], "{odd}");
+        assert_eq!((report.ghosts, report.skipped.no_id + report.skipped.not_an_object), (0, 1));
+    }
 }

@@ -1,5 +1,5 @@
-//! Runs whole rounds on written answers: what is requested, what Graph answers, what the mirror then
-//! holds.
+//! Runs whole rounds on written answers: what is requested, what Graph answers, what the mirror
+//! then holds.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
@@ -79,6 +79,7 @@ impl Script {
                 max_duration: None,
                 window: None,
                 has_consumer: true,
+                asks_caller: false,
             },
             crash_at: None,
         }

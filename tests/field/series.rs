@@ -24,7 +24,8 @@ fn time(date: &str) -> Value {
 
 fn master(day: &str, subject: &str) -> Value {
     json!({
-        "id": "M", "type": "seriesMaster", "subject": subject, "start": time("2026-11-02"), "end": time("2026-11-02"),
+        "id": "M", "type": "seriesMaster", "subject": subject,
+        "start": time("2026-11-02"), "end": time("2026-11-02"),
         "recurrence": { "pattern": { "type": "weekly", "interval": 1, "daysOfWeek": [day] } }
     })
 }
@@ -35,7 +36,8 @@ fn occurrence(id: &str, date: &str) -> Value {
 
 fn exception(id: &str, date: &str) -> Value {
     json!({
-        "id": id, "type": "exception", "seriesMasterId": "M", "subject": "moved", "start": time(date), "end": time(date)
+        "id": id, "type": "exception", "seriesMasterId": "M", "subject": "moved",
+        "start": time(date), "end": time(date),
     })
 }
 

@@ -145,6 +145,7 @@ impl Bench {
             max_duration: None,
             window: None,
             has_consumer: turn.is_none_or(|turn| turn.has_consumer),
+            asks_caller: false,
         };
         let link = self
             .store

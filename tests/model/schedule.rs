@@ -160,6 +160,8 @@ fn edit(dice: &mut Dice, collection: &str) -> Value {
     let op = match (collection, dice.below(6)) {
         ("recordings", _) | (_, 0) => "add",
         ("contacts" | "users" | "groups", 1) => dice.pick(&["soft-remove", "restore"]),
+        ("events", 2) if dice.one_in(2) => "move",
+        ("drive", 2) if dice.one_in(2) => "replace",
         (_, 1 | 2) => "remove",
         _ => "edit",
     };

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { clientOf, page } from "./answers.mjs";
 import { MemoryStore } from "./memory-store.mjs";
-import { event, until } from "../wait.mjs";
+import { event, turn, until } from "../wait.mjs";
 
 const END = { value: undefined, done: true };
 const LEFT = {
@@ -83,7 +83,7 @@ for (const [name, left] of Object.entries(leave)) {
     const second = users.round();
     const pages = second[Symbol.asyncIterator]();
     const waiting = pages.next();
-    await until(() => users.status.get().phase === "following");
+    await turn();
     await left(pages, waiting);
     assert.equal(second.report.outcome, "partial");
     assert.notEqual(users.status.get().phase, "following");

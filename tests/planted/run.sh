@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Shows that the model test finds bugs: patches eleven bugs into a copy of the sources and enables them
-# one at a time. At most a thousand schedules have to find each. Update `bugs.patch` when the sources
+# Shows that the model test finds bugs: patches sixteen bugs into a copy of the sources and enables them
+# one at a time. At most a thousand schedules, or a test
+# of tests/field, have to find each. Update `bugs.patch` when the sources
 # that it changes no longer match.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -8,9 +9,9 @@ tree=target/planted/tree
 rm -rf "$tree"
 mkdir -p "$tree/tests"
 cp -r Cargo.toml Cargo.lock src "$tree/"
-cp -r tests/model.rs tests/model tests/driver tests/fake-graph "$tree/tests/"
+cp -r tests/model.rs tests/model tests/driver tests/field.rs tests/field tests/fake-graph "$tree/tests/"
 mkdir -p "$tree/pkg-template"
 cp pkg-template/index.d.ts "$tree/pkg-template/"
 patch --quiet --strip=1 --directory="$tree" <tests/planted/bugs.patch
-exec cargo test --locked --manifest-path "$tree/Cargo.toml" --target-dir target/planted/target -p deltalink --test model \
+exec cargo test --locked --manifest-path "$tree/Cargo.toml" --target-dir target/planted/target -p deltalink --test model --test field \
   -- --show-output planted

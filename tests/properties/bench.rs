@@ -6,7 +6,7 @@ use std::iter::Peekable;
 use std::rc::Rc;
 
 use deltalink::protocol::backoff::{Policy, WaitReason};
-use deltalink::protocol::change::{PageSummary, SeriesSummary, SweepSummary};
+use deltalink::protocol::change::{PageSummary, SweepSummary};
 use deltalink::protocol::endpoint::Endpoint;
 use deltalink::protocol::error::{Code, Error};
 use deltalink::protocol::page::{Link, Malformed};
@@ -15,6 +15,7 @@ use deltalink::protocol::rate::RateLimiter;
 use deltalink::protocol::record::{Completed, Phase, Record};
 use deltalink::protocol::refusal::Refusal;
 use deltalink::protocol::round::{Input, NoResponse, Round, RoundConfig, Step, TokenReason};
+use deltalink::protocol::series::SeriesSummary;
 use deltalink::protocol::time::{Duration, Instant};
 use url::Url;
 
@@ -188,6 +189,7 @@ impl Bench {
             max_duration: None,
             window: None,
             has_consumer: true,
+            asks_caller: false,
         };
         let mut running = Running {
             round: Round::new(config, self.now),

@@ -63,6 +63,7 @@ const WAITS: Record<WaitReason, string> = {
   offline: "this device is offline; the round continues when it is online",
   malformed: "the answer could not be read",
   resync: "a full round is about to start",
+  caller: "the next attempt is about to start",
 };
 
 /** Whether only a sign-in by the user resolves an error. */
@@ -263,6 +264,7 @@ export class Collection<T extends object> {
         deleted: "",
         changed: "can be restored on the server",
         ghost: "no longer listed by a full round",
+        "left-window": "no longer in the window",
       };
       differences.push({
         verb: "Removed",

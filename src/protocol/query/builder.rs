@@ -5,6 +5,7 @@ use super::options::Options;
 use super::{Query, encode, is_invalid};
 use crate::protocol::error::{Code, Error, Result};
 use crate::protocol::rate::Workload;
+use crate::protocol::redact::quote;
 use crate::protocol::resource::{self, IdFilter, PageSize, Resource};
 use crate::protocol::time::{Duration, Instant, format_iso, parse_iso};
 
@@ -88,7 +89,8 @@ impl QueryBuilder {
             if !is_printable(zone) || zone.contains(['"', '\\', ',']) {
                 return bad(format!(
                     "options.timeZone must be the name of a time zone such as \"Pacific Standard Time\" or \
-                    \"Europe/Berlin\", got {zone:?}"
+                    \"Europe/Berlin\", got {}",
+                    quote(zone)
                 ));
             }
             self.shaping(format!("outlook.timezone=\"{zone}\""));
@@ -112,7 +114,7 @@ impl QueryBuilder {
     fn select(&mut self, select: Option<&[String]>) -> Result<()> {
         let Some(select) = select else { return Ok(()) };
         if let Some(odd) = select.iter().find(|name| is_invalid(name, &[' ', ',', '&', '?', '#'])) {
-            return bad(format!("options.select must be an array of property names, got {odd:?}"));
+            return bad(format!("options.select must be an array of property names, got {}", quote(odd)));
         }
         if select.is_empty() {
             return bad("options.select must name at least one property; leave it out for the default ones");
@@ -144,7 +146,7 @@ impl QueryBuilder {
             ));
         }
         if let Some(odd) = ids.iter().find(|id| is_invalid(id, &[])) {
-            return bad(format!("options.ids must be an array of ids, got {odd:?}"));
+            return bad(format!("options.ids must be an array of ids, got {}", quote(odd)));
         }
         self.params.push(("$filter".into(), id_filter(ids), id_filter(&sorted(ids))));
         Ok(())
@@ -201,7 +203,10 @@ impl QueryBuilder {
         }
         for value in &options.prefer {
             if !is_printable(value) {
-                return bad(format!("options.prefer must be an array of Prefer values, got {value:?}"));
+                return bad(format!(
+                    "options.prefer must be an array of Prefer values, got {}",
+                    quote(value)
+                ));
             }
             // Has the same meaning as the option.
             if value.eq_ignore_ascii_case(MINIMAL) {
@@ -215,7 +220,8 @@ impl QueryBuilder {
         for (name, value) in &options.query {
             if is_invalid(name, &['&', '=', '#', '?']) {
                 return bad(format!(
-                    "options.query must have query parameter names as its keys, got {name:?}"
+                    "options.query must have query parameter names as its keys, got {}",
+                    quote(name)
                 ));
             }
             self.params.retain(|(old, _, _)| !same_parameter(old, name));
@@ -272,12 +278,12 @@ impl QueryBuilder {
         let page_size_by = self.resource.map_or(PageSize::Fixed, |resource| resource.page_size);
         let workload =
             self.resource.map_or_else(|| resource::workload(&self.path), |resource| resource.workload);
-        let scope = workload.scope(mailbox(&self.path));
+        let mailbox = mailbox(&self.path).to_owned();
         let event = self.resource.is_some_and(|resource| resource.name == "event");
         Ok(Query {
             min_page_size: if event { SMALLEST_EVENTS } else { SMALLEST },
             workload,
-            scope,
+            mailbox,
             masters: self.calendar.map(|calendar| calendar + "/events/").filter(|_| !options.feed),
             window: options.window,
             page_size: options.page_size.or(options.top).filter(|_| page_size_by != PageSize::Fixed),
@@ -336,7 +342,8 @@ pub(super) fn instant(option: &str, text: &str) -> Result<Instant> {
     match parse_iso(text) {
         Some(instant) => Ok(instant),
         None => bad(format!(
-            "{option} must be an ISO 8601 date such as \"2026-11-21T00:00:00Z\", or a Date, got {text:?}"
+            "{option} must be an ISO 8601 date such as \"2026-11-21T00:00:00Z\", or a Date, got {}",
+            quote(text)
         )),
     }
 }

@@ -4,6 +4,7 @@ use super::builder::{LONGEST_WINDOW, QueryBuilder, bad, instant, is_printable, t
 use super::options::Options;
 use super::{Query, segment};
 use crate::protocol::error::Result;
+use crate::protocol::redact::quote;
 use crate::protocol::resource;
 use crate::protocol::time::format_iso;
 
@@ -29,7 +30,8 @@ pub fn events(options: Options) -> Result<Query> {
         }
         if !is_printable(zone) {
             return bad(format!(
-                "options.window.timeZone must be an IANA name such as \"Europe/Berlin\", got {zone:?}"
+                "options.window.timeZone must be an IANA name such as \"Europe/Berlin\", got {}",
+                quote(zone)
             ));
         }
         // The position of the window changes from day to day; the key contains its extent.

@@ -5,13 +5,15 @@ use super::options::Options;
 use super::{Query, is_invalid};
 use crate::protocol::error::Result;
 use crate::protocol::rate::Workload;
+use crate::protocol::redact::quote;
 use crate::protocol::resource::{self, IdFilter, PageSize};
 
 /// Checks the path and the options of `track()`.
 pub fn track(path: &str, options: Options) -> Result<Query> {
     let shape = |why: &str| {
         bad(format!(
-            "path must be a delta resource below the root, such as \"/users/delta\": {why}, got {path:?}"
+            "path must be a delta resource below the root, such as \"/users/delta\": {why}, got {}",
+            quote(path)
         ))
     };
     if !path.starts_with('/') || path.starts_with("//") {

@@ -40,6 +40,8 @@ pub(super) struct Attempts {
     offline_since: Option<Instant>,
     /// When the last wait began.
     pub sleep_began: Instant,
+    /// How often in a row the caller let the round go on.
+    pub decisions: u32,
 }
 
 impl Attempts {
@@ -52,7 +54,16 @@ impl Attempts {
             challenge: None,
             offline_since: None,
             sleep_began: now,
+            decisions: 0,
         }
+    }
+}
+
+impl Attempts {
+    /// Allows as many new tokens as for a new page.
+    pub fn forget_sign_ins(&mut self) {
+        self.sign_ins = 0;
+        self.challenge = None;
     }
 }
 
@@ -76,8 +87,8 @@ impl Round {
 
     /// The target arrived: resets the counts of failures and sign-ins.
     pub(super) fn request_succeeded(&mut self) {
-        self.attempts.sign_ins = 0;
-        self.attempts.challenge = None;
+        self.attempts.forget_sign_ins();
+        self.attempts.decisions = 0;
         self.attempts.offline_since = None;
         self.reset_failures();
     }

@@ -3,11 +3,26 @@
 use super::Round;
 use super::attempts::TOO_LONG;
 use crate::protocol::error::{Code, Error};
+use crate::protocol::identity::Identity;
 use crate::protocol::page::Malformed;
 use crate::protocol::redact::redact;
 use crate::protocol::refusal::Refusal;
 
 impl Round {
+    /// The error of a token that Graph would refuse for this kind. Only a token that can be read is
+    /// judged.
+    pub fn token_error(&self, identity: &Identity) -> Option<Box<Error>> {
+        let resource = self.config.query.resource.filter(|resource| resource.app_only)?;
+        let words = format!(
+            "Graph lets only an app-only token read {}, and the token source returned the token of a \
+            signed-in user (it has the claim scp); use a Worker or a server with the application permission \
+            {}",
+            resource.name,
+            if resource.permission.is_empty() { "of the kind" } else { resource.permission }
+        );
+        identity.is_delegated.then(|| Error::new(Code::Forbidden, words))
+    }
+
     /// The error of a refusal: what was wrong, where, and the way out.
     pub(super) fn refusal_error(&self, refusal: &Refusal) -> Box<Error> {
         let resource = self.config.query.resource;

@@ -4,12 +4,14 @@ use std::collections::HashSet;
 
 use super::{Continuation, Delivery, Pending, Round, State, Step, Target, TokenReason};
 use crate::protocol::backoff::WaitReason;
-use crate::protocol::change::{PageSummary, SeriesSummary, SweepSummary};
+use crate::protocol::change::{PageSummary, SweepSummary};
 use crate::protocol::endpoint::redacted;
 use crate::protocol::error::{Code, Error};
 use crate::protocol::page::Link;
 use crate::protocol::record::{Completed, Fallback, Kind, Phase, Record};
 use crate::protocol::report::Outcome;
+use crate::protocol::resource::PageSize;
+use crate::protocol::series::SeriesSummary;
 use crate::protocol::time::Instant;
 
 /// The number of pages after which a reduced page size grows.
@@ -90,7 +92,9 @@ impl Round {
         record.add_to_count(summary.count_delta);
         record.staged |= summary.staged;
         record.unidentified |= summary.unidentified > 0 || !self.config.query.lists_all;
-        if record.page_size.is_none() && self.config.query.page_size.is_none() {
+        let query = &self.config.query;
+        let is_size_unasked = record.page_size.is_none() && query.page_size.is_none();
+        if is_size_unasked && query.page_size_by != PageSize::Fixed {
             record.largest_page = record.largest_page.max(summary.items);
         }
         if summary.items == 0 {

@@ -24,6 +24,7 @@ const FORBIDDEN_APART: Duration = Duration::HOUR;
 
 impl Round {
     pub(super) fn refused(&mut self, refusal: &Refusal, now: Instant, chance: f64) -> Step {
+        self.report.add_failed_request(refusal.request_id.as_ref());
         let verdict = refusal.verdict(matches!(self.target, Target::Link(_)));
         let floor = refusal.retry_after.as_deref().and_then(|header| retry_after(header, now));
         match verdict {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 pub(crate) const DAY: i64 = 86_400_000;
 
-fn span_of(item: &Item) -> Option<(i64, i64)> {
+pub(crate) fn span_of(item: &Item) -> Option<(i64, i64)> {
     let at = |name: &str| item.get(name)?.get("dateTime")?.as_str().and_then(clock::parse);
     Some((at("start")?, at("end")?))
 }
@@ -52,7 +52,7 @@ impl World {
         id
     }
 
-    fn set_span(&mut self, id: &str, span: Option<(i64, i64)>) {
+    pub(crate) fn set_span(&mut self, id: &str, span: Option<(i64, i64)>) {
         let seq = self.seq;
         if let (Some((start, end)), Some(table)) = (span, self.tables.get_mut(&Collection::Events)) {
             let now = table.get(id).map_or(0, |v| v.changed_ms);
@@ -180,7 +180,7 @@ impl World {
         true
     }
 
-    fn children_of(&self, master: &str) -> Vec<std::sync::Arc<crate::table::Version>> {
+    pub(crate) fn children_of(&self, master: &str) -> Vec<std::sync::Arc<crate::table::Version>> {
         let Some(table) = self.tables.get(&Collection::Events) else { return Vec::new() };
         table.all().filter(|v| v.gone.is_none() && v.text("seriesMasterId") == master).cloned().collect()
     }
@@ -210,9 +210,51 @@ impl World {
         rows.iter().filter(|v| v.item.contains_key("folder")).map(|v| v.id.clone()).collect()
     }
 
+    pub(crate) fn drive_id(&mut self) -> String {
+        format!("01FAKE{}", self.rng.text(28).to_uppercase().replace(['-', '_'], "7"))
+    }
+
+    /// An item and everything below it. Graph reports a folder before its content (graph-facts 7
+    /// anomaly 16).
+    pub(crate) fn with_content(&self, id: &str, owner: &str) -> Vec<String> {
+        let mut ids = vec![id.to_owned()];
+        let rows = self.tables.get(&Collection::Drive).map(|t| t.present(owner)).unwrap_or_default();
+        let mut at = 0;
+        while let Some(parent) = ids.get(at).cloned() {
+            let inside = |v: &&std::sync::Arc<crate::table::Version>| {
+                v.item.get("parentReference").and_then(|p| p.get("id")).and_then(Value::as_str)
+                    == Some(&parent)
+            };
+            ids.extend(rows.iter().filter(inside).map(|v| v.id.clone()));
+            at += 1;
+        }
+        ids
+    }
+
+    pub(crate) fn patch_row(&mut self, collection: Collection, id: &str, patch: &Item, now: u64) {
+        let seq = self.bump();
+        if let Some(table) = self.tables.get_mut(&collection) {
+            table.patch(seq, now, id, patch);
+        }
+    }
+
+    pub(crate) fn remove_row(
+        &mut self,
+        collection: Collection,
+        id: &str,
+        reason: &'static str,
+        silent: bool,
+        now: u64,
+    ) {
+        let seq = self.bump();
+        if let Some(table) = self.tables.get_mut(&collection) {
+            table.remove(seq, now, id, reason, silent);
+        }
+    }
+
     /// Adds a file or a folder to one of the folders, or the root if there is none.
     pub(crate) fn add_drive(&mut self, user: &str, folders: &[String], folder: bool, now: u64) -> String {
-        let id = format!("01FAKE{}", self.rng.text(28).to_uppercase().replace(['-', '_'], "7"));
+        let id = self.drive_id();
         let at = self.rng.index(folders.len());
         let parent = folders.get(at).cloned().unwrap_or_default();
         let mut rng = self.rng.fork();
@@ -223,8 +265,26 @@ impl World {
             item.insert("root".to_owned(), json!({}));
             item.remove("parentReference");
         }
+        self.unique_name(user, &id, &mut item);
         self.put(Collection::Drive, user, &id, item, now);
         id
+    }
+
+    /// Names are unique in a folder, regardless of case: changes a name that another item has.
+    fn unique_name(&self, owner: &str, id: &str, item: &mut Item) {
+        let key = |item: &Item| {
+            let parent = item.get("parentReference").and_then(|parent| parent.get("id")).cloned();
+            (parent, item.get("name").and_then(Value::as_str).map(str::to_lowercase))
+        };
+        let rows = self.tables.get(&Collection::Drive).map(|t| t.present(owner)).unwrap_or_default();
+        let taken: Vec<_> = rows.iter().filter(|row| row.id != id).map(|row| key(&row.item)).collect();
+        for number in 2.. {
+            if !taken.contains(&key(item)) {
+                return;
+            }
+            let name = item.get("name").and_then(Value::as_str).unwrap_or_default();
+            item.insert("name".to_owned(), format!("{number} {name}").into());
+        }
     }
 
     // ---- the edits of the control API ----
@@ -395,6 +455,13 @@ impl World {
                         Err(missing())
                     };
                 }
+                if collection == Collection::Drive {
+                    let mut whole: Item = row.item.clone().into_iter().chain(patch.clone()).collect();
+                    self.unique_name(&row.owner, id, &mut whole);
+                    if patch.contains_key("name") {
+                        patch.insert("name".to_owned(), whole.get("name").cloned().unwrap_or(Value::Null));
+                    }
+                }
                 let relations = take_relations(&mut patch);
                 let seq = self.bump();
                 if let Some(table) = self.tables.get_mut(&collection) {
@@ -418,27 +485,21 @@ impl World {
                     ids.extend(self.children_of(id).iter().map(|v| v.id.clone()));
                 }
                 if collection == Collection::Drive {
-                    // Graph reports a folder before its content (graph-facts 7 anomaly 16).
-                    let mut at = 0;
-                    while let Some(parent) = ids.get(at).cloned() {
-                        let inside = |v: &&std::sync::Arc<crate::table::Version>| {
-                            v.item.get("parentReference").and_then(|p| p.get("id")).and_then(Value::as_str)
-                                == Some(&parent)
-                        };
-                        let rows =
-                            self.tables.get(&collection).map(|t| t.present(&row.owner)).unwrap_or_default();
-                        ids.extend(rows.iter().filter(inside).map(|v| v.id.clone()));
-                        at += 1;
-                    }
+                    ids = self.with_content(id, &row.owner);
                 }
                 for id in &ids {
-                    let seq = self.bump();
-                    if let Some(table) = self.tables.get_mut(&collection) {
-                        table.remove(seq, now, id, reason, silent);
-                    }
+                    self.remove_row(collection, id, reason, silent, now);
                 }
                 Ok(ids)
             }
+            "move" if collection == Collection::Events => {
+                let master = match row.text("seriesMasterId") {
+                    "" => id,
+                    master => master,
+                };
+                self.move_series(master, now)
+            }
+            "replace" if collection == Collection::Drive => self.replace_drive_item(id, now),
             "restore" => {
                 let seq = self.bump();
                 match row.gone {

@@ -13,6 +13,7 @@ mod data;
 mod delta;
 mod edits;
 mod faults;
+mod habits;
 mod http;
 mod links;
 mod listing;

@@ -2,6 +2,11 @@
 
 use super::*;
 
+/// The series master that was asked for, unchanged.
+fn master() -> Input {
+    Input::Master(SeriesSummary::default())
+}
+
 fn occurrence() -> PageSummary {
     PageSummary { missing_masters: vec!["m1".into(), "m2".into()], ..one() }
 }
@@ -21,7 +26,7 @@ fn series_masters_that_the_round_did_not_bring_are_fetched_before_its_last_page(
     bench.begin();
     bench.summary = PageSummary { received_masters: vec!["m1".into()], ..one() };
     assert!(matches!(bench.on(delta("d1")), Step::Fetch(url) if url.ends_with("/me/events/m2")));
-    let step = bench.on(Input::Master(SeriesSummary::default()));
+    let step = bench.on(master());
     assert!(matches!(step, Step::Deliver(Delivery { last: true, .. })), "{step:?}");
     assert_eq!(bench.on(Input::Delivered), Step::Done);
     assert_eq!((bench.round.report.masters, bench.store.unwrap().awaited_masters.len()), (1, 0));
@@ -47,10 +52,8 @@ fn a_master_that_graph_refuses_is_done_without_and_asked_for_again_in_the_next_r
     bench.begin();
     bench.summary = PageSummary::default();
     assert!(matches!(bench.on(delta("d2")), Step::Fetch(url) if url.ends_with("/me/events/m1")));
-    assert!(
-        matches!(bench.on(Input::Master(SeriesSummary::default())), Step::Fetch(url) if url.ends_with("/me/events/m2"))
-    );
-    bench.on(Input::Master(SeriesSummary::default()));
+    assert!(matches!(bench.on(master()), Step::Fetch(url) if url.ends_with("/me/events/m2")));
+    bench.on(master());
     bench.on(Input::Delivered);
     assert_eq!(bench.store.map(|record| record.missing_masters.len()), Some(0));
 }

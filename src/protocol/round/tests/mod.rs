@@ -8,6 +8,7 @@ use crate::protocol::query::{self, Options};
 use crate::protocol::record::Phase;
 use crate::protocol::report::Wait;
 
+mod caller;
 mod course;
 #[path = "../../../../tests/driver/mod.rs"]
 mod driver;
@@ -39,6 +40,7 @@ fn config(query: Query) -> RoundConfig {
         max_duration: None,
         window: None,
         has_consumer: false,
+        asks_caller: false,
     }
 }
 
@@ -97,6 +99,10 @@ struct Bench {
     held: Vec<Instant>,
     /// What the next page brings.
     summary: PageSummary,
+    /// What the caller decides about each failure; then it stops the round.
+    decisions: Vec<Decision>,
+    /// The codes of the failures that the caller was asked about.
+    failures: Vec<Code>,
 }
 
 impl Bench {
@@ -108,6 +114,8 @@ impl Bench {
             asked: Vec::new(),
             held: Vec::new(),
             summary: one(),
+            decisions: Vec::new(),
+            failures: Vec::new(),
         }
     }
 
@@ -178,6 +186,11 @@ impl Host for Bench {
         (reason == WaitReason::Resync).then_some(Input::Slept)
     }
 
+    fn decide(&mut self, error: &Error) -> Decision {
+        self.failures.push(error.code);
+        if self.decisions.is_empty() { Decision::Stop } else { self.decisions.remove(0) }
+    }
+
     fn sweep(&mut self, _after: Option<&str>, _completed: &Completed) -> Option<SweepSummary> {
         None
     }
@@ -216,6 +229,7 @@ fn name(step: &Step) -> String {
         Step::StoreThrottle(_) => "hold".into(),
         Step::Apply => "apply".into(),
         Step::Sweep { .. } => "sweep".into(),
+        Step::AskCaller(failure) => format!("ask about {}", failure.code.as_str()),
         Step::Done => "done".into(),
         Step::Fail(failure) => failure.code.as_str().into(),
     }

@@ -18,13 +18,13 @@ macro_rules! named {
 
 named! {
     State, STATES:
-    Start, Loading, SigningIn, Fetching, Sleeping, Applying, SavingRecord, StoringThrottle, Delivering, AwaitingAcknowledgement, Committing, Sweeping, Ended,
+    Start, Loading, SigningIn, Fetching, Sleeping, Applying, SavingRecord, StoringThrottle, Delivering, AwaitingAcknowledgement, Committing, Sweeping, AskingCaller, Ended,
 }
 
 named! {
     Input, INPUTS:
     Begin, Loaded, SignedIn, Page, Refused, Unreachable, Throttled, TokenSourceBusy, Malformed, Applied, Master, Slept, Delivered, Acknowledged, Committed, ThrottleStored,
-    Conflict, Swept, HostFailed,
+    Conflict, Swept, Decided, HostFailed,
 }
 
 named! {
@@ -51,6 +51,7 @@ fn states() -> Vec<(&'static str, Vec<Input>)> {
         ("AwaitingAcknowledgement", with(&[next("n1"), applied(), Input::Delivered])),
         ("Committing", with(&[next("n1"), applied(), Input::Delivered, Input::Acknowledged])),
         ("Sweeping", vec![Input::Begin, loaded(sweeping)]),
+        ("AskingCaller", with(&[refused(400, ""), Input::Committed])),
         ("Ended", vec![Input::HostFailed(Error::new(Code::Store, "x"))]),
     ]
 }
@@ -91,6 +92,7 @@ fn replies() -> Vec<(&'static str, Input)> {
                 ..SweepSummary::default()
             }),
         ),
+        ("Decided", Input::Decided(Decision::Retry(Duration::ZERO))),
         ("HostFailed", Input::HostFailed(Error::new(Code::Quota, "full"))),
     ]
 }
@@ -139,6 +141,7 @@ fn every_state_has_an_answer_to_every_reply() {
         ("AwaitingAcknowledgement", &[("Acknowledged", "commit"), ("HostFailed", "quota")]),
         ("Committing", &[("Committed", "sign in Next"), ("Conflict", "conflict"), ("HostFailed", "quota")]),
         ("Sweeping", &[("Swept", "deliver"), ("HostFailed", "quota")]),
+        ("AskingCaller", &[("Decided", "sign in Next"), ("HostFailed", "quota")]),
         ("Ended", &[]),
     ];
     let states = states();
@@ -161,7 +164,8 @@ fn every_state_has_an_answer_to_every_reply() {
     for ((state, path), (row, answers)) in states.into_iter().zip(table) {
         assert_eq!(state, *row);
         for (reply, input) in replies.clone() {
-            let mut round = Round::new(config(contacts()), NOW);
+            let asks_caller = state == "AskingCaller";
+            let mut round = Round::new(RoundConfig { asks_caller, ..config(contacts()) }, NOW);
             for input in path.clone() {
                 round.step(input, NOW, HALF);
             }

@@ -1,0 +1,103 @@
+//! Asks the caller what to do about a failure, where `options.onError` is given.
+//!
+//! 1. The caller is asked once for each failure that would end the round, and may let it go on
+//!    `retry.attempts` times in a row; a page that arrives starts the count again.
+//! 2. The round goes on with the request that failed, after the wait that the caller asks for and
+//!    not before [`Error::retry_at`].
+//! 3. The caller is not asked about a page that is being delivered or committed, nor where going on
+//!    would break a promise: a foreign link, a missing account, an abort, a closed client, a
+//!    defect.
+
+use super::{Round, State, Step};
+use crate::protocol::backoff::WaitReason;
+use crate::protocol::error::{Code, Error};
+use crate::protocol::report::Outcome;
+use crate::protocol::time::{Duration, Instant};
+
+/// What the caller decides.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Decision {
+    /// The round ends with the failure.
+    Stop,
+    /// It goes on after this time.
+    Retry(Duration),
+}
+
+/// Where a round goes on after a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Resume {
+    /// At the first step.
+    Load,
+    /// At the request that failed.
+    Request,
+}
+
+impl Resume {
+    /// Where a round goes on that fails in this state.
+    pub fn from_state(state: &State) -> Option<Self> {
+        match state {
+            State::Loading => Some(Self::Load),
+            State::SigningIn
+            | State::Fetching
+            | State::Sleeping
+            | State::SavingRecord(..)
+            | State::StoringThrottle(_) => Some(Self::Request),
+            _ => None,
+        }
+    }
+}
+
+impl Round {
+    /// Ends the round with an error, unless the caller may decide otherwise.
+    pub(super) fn fail(&mut self, failure: Box<Error>, now: Instant) -> Step {
+        let is_open_to_decision = !matches!(
+            failure.code,
+            Code::Aborted
+                | Code::ForeignLink
+                | Code::Account
+                | Code::Closed
+                | Code::Internal
+                | Code::Conflict
+                | Code::Wasm
+        );
+        match self.resume {
+            Some(resume)
+                if self.config.asks_caller
+                    && is_open_to_decision
+                    && self.attempts.decisions < self.config.policy.attempts =>
+            {
+                self.attempts.decisions += 1;
+                let step = Step::AskCaller(failure.clone());
+                self.transition(State::AskingCaller(failure, resume), step)
+            }
+            _ => self.end_with(failure, now),
+        }
+    }
+
+    fn end_with(&mut self, failure: Box<Error>, now: Instant) -> Step {
+        self.report.end(Outcome::Failed, now);
+        self.transition(State::Ended, Step::Fail(failure))
+    }
+
+    /// Does what the caller has decided.
+    pub(super) fn decided(
+        &mut self,
+        failure: Box<Error>,
+        resume: Resume,
+        by: Decision,
+        now: Instant,
+    ) -> Step {
+        let Decision::Retry(wait) = by else { return self.end_with(failure, now) };
+        self.reset_failures();
+        self.attempts.forget_sign_ins();
+        if resume == Resume::Load {
+            return self.transition(State::Loading, Step::Load);
+        }
+        let floor = failure.retry_at.map_or(Duration::ZERO, |at| at - now);
+        let wait = wait.max(floor);
+        if wait > Duration::ZERO {
+            return self.sleep(wait, WaitReason::Caller, now);
+        }
+        self.sign_in(self.attempts.token_reason.clone())
+    }
+}

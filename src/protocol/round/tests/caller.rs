@@ -1,0 +1,106 @@
+//! Failures that the caller decides about.
+
+use super::*;
+
+fn asking(store: Option<Record>, decisions: Vec<Decision>) -> Bench {
+    let mut bench = Bench { decisions, ..Bench::new(contacts(), store) };
+    bench.round.config.asks_caller = true;
+    bench
+}
+
+const AT_ONCE: Decision = Decision::Retry(Duration::ZERO);
+
+#[test]
+fn the_caller_may_let_the_round_go_on_with_the_request_that_failed() {
+    let mut bench = asking(Some(idle()), vec![AT_ONCE, AT_ONCE]);
+    bench.begin();
+    bench.page(next("n1"));
+    assert!(matches!(bench.on(refused(403, "")), Step::Fetch(_)));
+    assert!(matches!(bench.on(refused(400, "")), Step::Fetch(_)));
+    assert_eq!(
+        bench.asked,
+        ["/contacts/delta?t=d0", "/contacts/delta?t=n1", "/contacts/delta?t=n1", "/contacts/delta?t=n1"]
+    );
+    assert_eq!(bench.page(delta("d1")), Step::Done);
+    assert_eq!(
+        (bench.failures, bench.round.report.outcome),
+        (vec![Code::Forbidden, Code::BadRequest], Outcome::Complete)
+    );
+}
+
+#[test]
+fn the_caller_is_asked_once_a_failure_and_only_after_the_attempts_of_the_round() {
+    let mut bench = asking(None, vec![]);
+    bench.begin();
+    for _ in 1..Policy::default().attempts {
+        assert!(matches!(bench.on(Input::Unreachable(NoResponse::Network)), Step::Sleep(..)));
+        bench.on(Input::Slept);
+    }
+    assert!(bench.failures.is_empty());
+    assert_eq!(failure(bench.on(Input::Unreachable(NoResponse::Network))).code, Code::Network);
+    assert_eq!(bench.failures, [Code::Network]);
+    assert_eq!(bench.round.report.outcome, Outcome::Failed);
+}
+
+#[test]
+fn the_caller_sets_the_wait_but_never_below_that_of_graph() {
+    for (wait, expected) in [(0.0, 3_600_000.0), (5.0, 3_600_000.0), (7_200_000.0, 7_200_000.0)] {
+        let mut bench = asking(None, vec![Decision::Retry(ms(wait))]);
+        bench.begin();
+        assert_eq!(bench.on(later("3600")), Step::Sleep(ms(expected), WaitReason::Caller));
+        assert_eq!(bench.failures, [Code::Throttled]);
+    }
+}
+
+#[test]
+fn the_caller_cannot_let_a_round_go_on_for_ever() {
+    let attempts = Policy::default().attempts as usize;
+    let mut bench = asking(Some(idle()), vec![AT_ONCE; 100]);
+    assert_eq!(failure(until_over(&mut bench, |_| refused(403, ""))).code, Code::Forbidden);
+    assert_eq!((bench.failures.len(), bench.asked.len()), (attempts, attempts + 1));
+    // A page starts the count again.
+    let mut bench = asking(None, vec![AT_ONCE; 100]);
+    bench.begin();
+    for page in 0..20 {
+        bench.on(refused(403, ""));
+        bench.page(next(&format!("n{page}")));
+    }
+    assert_eq!(bench.failures.len(), 20);
+}
+
+#[test]
+fn a_token_source_or_a_store_that_failed_is_asked_again_for_the_same() {
+    let mut bench = asking(None, vec![AT_ONCE, AT_ONCE]);
+    bench.step(Input::Begin);
+    assert_eq!(
+        bench.on(Input::HostFailed(Error::new(Code::Store, "x"))).clone(),
+        Step::Fetch(
+            bench.asked.last().map(|path| format!("https://graph.microsoft.com/v1.0{path}")).unwrap()
+        )
+    );
+    bench.on(renew_token("{}"));
+    assert_eq!(
+        bench.on(Input::HostFailed(Error::new(Code::Interaction, "x"))),
+        Step::SignIn(TokenReason::Claims("{}".into()))
+    );
+}
+
+#[test]
+fn what_must_not_go_on_is_not_asked_about() {
+    let foreign = || Input::Page(Link::Next("https://evil.example/delta".into()));
+    let mut bench = asking(None, vec![AT_ONCE; 9]);
+    bench.begin();
+    assert_eq!(failure(bench.on(foreign())).code, Code::ForeignLink);
+    let mut bench = asking(None, vec![AT_ONCE; 9]);
+    bench.begin();
+    bench.on(next("n1"));
+    bench.step(Input::Delivered);
+    bench.step(Input::Acknowledged);
+    assert_eq!(failure(bench.on(Input::HostFailed(Error::new(Code::Quota, "full")))).code, Code::Quota);
+    for code in [Code::Aborted, Code::Account, Code::Closed, Code::Internal, Code::Conflict] {
+        let mut bench = asking(None, vec![AT_ONCE; 9]);
+        bench.begin();
+        assert_eq!(failure(bench.step(Input::HostFailed(Error::new(code, "x")))).code, code);
+        assert!(bench.failures.is_empty());
+    }
+}
