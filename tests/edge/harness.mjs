@@ -48,8 +48,8 @@ export async function startEdge({ choosy, own, options, pause = 30, backoff = 40
   const flights = new Map();
   /**
    * `request` and `token` can answer a request to Graph and to the authority, and delay it.
-   * `subscribing` can delay a request for a subscription before and after it takes effect. `expires`
-   * replaces the end of new subscriptions.
+   * `subscribing` can delay a request for a subscription before and after it takes effect.
+   * `expires` replaces the end of new subscriptions.
    */
   const hooks = {
     async request() {},

@@ -19,7 +19,9 @@ const ABSURD = [
   "Wed, 01 Jan 2100 00:00:00 GMT",
 ];
 
-/** Sends `body`, and ends the request only if `ends`, because a server that refuses stops reading. */
+/**
+ * Sends `body`, and ends the request only if `ends`, because a server that refuses stops reading.
+ */
 async function post(path, body, { ends = true, headers = {} } = {}) {
   const url = new URL(path, await edge.worker.miniflare.ready);
   return new Promise((resolve, reject) => {

@@ -93,6 +93,10 @@ const ROUNDS = {
     "module",
     () => inWorkerd("workerd", WORKER),
   ],
+  "deltalink in a page under the condition edge-light, whose bundler imports wasm as bytes": [
+    "module",
+    () => inPage(undefined, "--conditions=edge-light,worker --loader:.wasm=binary"),
+  ],
   "deltalink/workerd in a page whose bundler imports wasm as bytes": [
     "module",
     () => inPage("workerd", "--loader:.wasm=binary"),
@@ -174,4 +178,14 @@ test("the wasm of another build is refused in a Worker, as elsewhere", async () 
     return workerd(project, "out", "other-worker.js");
   });
   assert.match(error, /^wasm .*the entry "workerd" was taken: this is not the wasm of this build/);
+});
+
+test("deltalink/testing in a Worker names the condition that it needs", async () => {
+  const run = (flags) =>
+    inProject(undefined, async (project) => {
+      await esbuild(project, "src/testing-worker.js", flags);
+      return (await workerd(project, "out", "testing-worker.js")).result;
+    });
+  assert.match(await run(WORKER), /disallowed by embedder\); .* the export condition "workerd"/);
+  assert.equal(await run(WORKERD), "made");
 });

@@ -33,7 +33,7 @@ export type ChangeMessage = { mailbox: string; id: string } & (
    * The item is too large for a message: read it by `env.MAILBOXES.getByName(mailbox).item(id)`.
    */
   | { type: "upsert"; reference: true }
-  | { type: "remove"; reason: "deleted" | "changed" | "ghost" }
+  | { type: "remove"; reason: "deleted" | "changed" | "ghost" | "left-window" }
 );
 
 /** The registry. The Worker has one. */

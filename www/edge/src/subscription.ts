@@ -40,8 +40,8 @@ export async function keyOf(env: Env, mailbox: string): Promise<string> {
 
 /**
  * Renews the subscription. Creates one if it does not exist, no longer exists, or has other
- * settings. `PATCH` also reauthorizes it. Sends nothing more after `signal`, but waits for an answer
- * that may be a new subscription.
+ * settings. `PATCH` also reauthorizes it. Sends nothing more after `signal`, but waits for an
+ * answer that may be a new subscription.
  */
 export async function subscribe(
   env: Env,

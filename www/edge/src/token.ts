@@ -9,8 +9,8 @@ const MOST = 20;
 const MARGIN = 300_000;
 
 /**
- * Tokens by app, scope and claims, the one that was used last at the end. Does not share pending requests: in workerd an object that waits for the
- * request of another object hangs if that one ends.
+ * Tokens by app, scope and claims, in the order of their last use. Does not share pending requests:
+ * in workerd an object that waits for the request of another object hangs if that one ends.
  */
 const kept = new Map<string, Kept>();
 
@@ -21,7 +21,7 @@ interface Kept {
 
 export function tokensOf(env: Env): TokenFunction {
   const { TENANT: tenant, CLIENT: clientId, CLIENT_SECRET: secret, AUTHORITY: authority } = env;
-  // Made for each request, because it keeps a token of each challenge too.
+  // Made for each request, because it would keep a token for each challenge, without a limit.
   const own = () => clientCredentials({ tenant, clientId, secret, ...(authority && { authority }) });
   /** The token that this object used last. */
   let used: string | undefined;
