@@ -21,7 +21,7 @@ const isResponse = (source) =>
 
 /**
  * Compiles any of the forms of `WasmSource`. Not a function declaration: OpenNext for Cloudflare
- * replaces those that return `WebAssembly.compileStreaming()`, because it takes them for Turbopack's.
+ * takes one that returns `WebAssembly.compileStreaming()` for Turbopack's loader, and replaces it.
  */
 const compile = async (given) => {
   let source = await given;

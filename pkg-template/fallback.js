@@ -1,6 +1,6 @@
 // @ts-check
-// Loads the wasm file of the package, or the copy in JavaScript if that fails. Entries that must not
-// contain the copy do not import this module.
+// Loads the wasm file of the package, or the copy in JavaScript if that fails. Entries that must
+// not contain the copy do not import this module.
 import { compileCopy, compileFile, compileGiven, failure } from "./compile.js";
 
 /**
