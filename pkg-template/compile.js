@@ -1,6 +1,6 @@
 // @ts-check
-// Compiles the wasm from a file, a URL or bytes, on hosts that allow this at run time. Workers
-// import a compiled module instead.
+// Compiles the wasm from a file, a URL or bytes, on hosts that allow this at run time, and takes a
+// compiled module on the others. Errors name the entry of the package that was taken.
 
 /** Identifies the build. The build writes the same value into the wasm. */
 const STAMP = "";
@@ -19,8 +19,11 @@ const isUrl = (source) => typeof source === "string" || typeof source?.href === 
 const isResponse = (source) =>
   typeof source?.arrayBuffer === "function" && typeof source.headers?.get === "function";
 
-/** Compiles any of the forms of `WasmSource`. */
-async function compile(given) {
+/**
+ * Compiles any of the forms of `WasmSource`. Not a function declaration: OpenNext for Cloudflare
+ * takes one that returns `WebAssembly.compileStreaming()` for Turbopack's loader, and replaces it.
+ */
+const compile = async (given) => {
   let source = await given;
   if (isModule(source)) return source;
   if (isUrl(source)) source = await fetch(source);
@@ -30,24 +33,53 @@ async function compile(given) {
   const streams =
     WebAssembly.compileStreaming && /^application\/wasm\b/.test(source.headers.get("content-type"));
   return streams ? WebAssembly.compileStreaming(source) : WebAssembly.compile(await source.arrayBuffer());
+};
+
+const IN_WORKERD =
+  'where nothing may be compiled, as in workerd: import wasm from "deltalink/deltalink.wasm"; await init(wasm); in Next.js import from "deltalink/edge-light"';
+
+/** Makes the error of a failed load. `cure` says what to do. */
+export function failure(entry, errors, cure) {
+  const reasons = [...new Set(errors.map((error) => error?.message ?? String(error)))].join("; ");
+  return new AggregateError(errors, `the entry "${entry}" was taken: ${reasons}; ${cure}`, {
+    cause: errors.at(-1),
+  });
+}
+
+/** Compiles what the caller has given to `init()`. */
+export async function compileGiven(entry, given) {
+  try {
+    return [checkBuild(await compile(given)), "given"];
+  } catch (error) {
+    throw failure(entry, [error], `init() takes the deltalink.wasm of this version; ${IN_WORKERD}`);
+  }
+}
+
+/** Compiles the package's wasm file, which `locate` finds. `origin` is its `WasmOrigin`. */
+export const compileFile = async (origin, locate) => [checkBuild(await compile(locate())), origin];
+
+/** Compiles the bytes of the copy in JavaScript. `errors` are those of earlier attempts. */
+export async function compileCopy(entry, bytes, errors = []) {
+  try {
+    return [checkBuild(await compile(bytes)), "inline"];
+  } catch (error) {
+    throw failure(entry, [...errors, error], IN_WORKERD);
+  }
 }
 
 /**
- * Returns the source of a host for `createApi()`. It tries in turn: what the caller has given to
- * `init()`; the package's wasm file, which `locate` finds; the copy of the wasm in JavaScript,
- * which is imported only if the file fails. `origin` is the `WasmOrigin` of the file.
+ * Returns the source for `createApi()` of a host whose bundler imports the wasm as a compiled
+ * module. What other bundlers make of the import, such as a URL or bytes, is compiled.
  */
-export const fallbackChain = (origin, locate) => async (given) => {
-  if (given !== undefined) return [checkBuild(await compile(given)), "given"];
+export const fromModule = (entry, wasm) => async (given) => {
+  if (given !== undefined && given !== wasm) return compileGiven(entry, given);
   try {
-    return [checkBuild(await compile(locate())), origin];
+    return [await compile(wasm), "module"];
   } catch (error) {
-    try {
-      return [checkBuild(await compile((await import("./inline.js")).default())), "inline"];
-    } catch (last) {
-      throw new AggregateError([error, last], [...new Set([error.message, last.message])].join("; "), {
-        cause: last,
-      });
-    }
+    throw failure(
+      entry,
+      [error],
+      'its bundler must import wasm as a compiled module; elsewhere import from "deltalink/browser", "deltalink/node" or "deltalink/inline"',
+    );
   }
 };

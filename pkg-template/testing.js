@@ -4,6 +4,14 @@ import { createFake } from "./fake-graph.js";
 export { storeContract } from "./contract.js";
 // The first fakeGraph() loads the wasm. It takes the copy in JavaScript, which is larger than the
 // file and works in every host and bundler.
-export const fakeGraph = /* @__PURE__ */ createFake(async () =>
-  (await import("./fake-graph-inline.js")).default(),
-);
+export const fakeGraph = /* @__PURE__ */ createFake(async () => {
+  const bytes = await (await import("./fake-graph-inline.js")).default();
+  try {
+    return await WebAssembly.compile(bytes);
+  } catch (cause) {
+    throw new Error(
+      `the wasm of deltalink/testing cannot be compiled (${cause?.message ?? cause}); in workerd its tests must be bundled with the export condition "workerd"`,
+      { cause },
+    );
+  }
+});

@@ -1,5 +1,6 @@
 // The edge example with extra routes, by which tests abort its objects and read items.
 import example, { Mailbox as Real, Registry as RealRegistry } from "../../www/edge/src/index";
+import { tokensOf } from "../../www/edge/src/token";
 import type { ChangeMessage, Env } from "../../www/edge/src/env";
 
 /** Counts by name how often this process called watch() of a mailbox. */
@@ -20,6 +21,11 @@ export class Mailbox extends Real {
 }
 
 export class Registry extends RealRegistry {
+  /** The time of its alarm. */
+  async planned(): Promise<number | null> {
+    return this.ctx.storage.getAlarm();
+  }
+
   abort() {
     this.ctx.abort("by a test");
   }
@@ -42,6 +48,19 @@ export default {
         (await MAILBOXES.getByName(mailbox ?? "").item(new URL(request.url).searchParams.get("id") ?? "")) ??
           null,
       );
+    const { searchParams } = new URL(request.url);
+    if (what === "done") {
+      await REGISTRY.getByName("registry").done(mailbox ?? "", Number(searchParams.get("at")));
+      return new Response(null);
+    }
+    if (what === "alarm") return Response.json(await REGISTRY.getByName("registry").planned());
+    if (what === "token") {
+      const claims = searchParams.get("claims");
+      const scopes = ["https://graph.microsoft.com/.default"];
+      const { signal } = new AbortController();
+      await tokensOf(env)({ reason: claims ? "claims" : "start", ...(claims && { claims }), scopes, signal });
+      return new Response(null);
+    }
     // An aborted object cannot answer, so nothing waits for it.
     const object = mailbox ? MAILBOXES.getByName(mailbox) : REGISTRY.getByName("registry");
     ctx.waitUntil(Promise.resolve(object.abort()).catch(() => {}));

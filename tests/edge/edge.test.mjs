@@ -1,6 +1,5 @@
 // The edge example in workerd, with Durable Objects, queues and cron, on a fake Graph.
 import assert from "node:assert/strict";
-import { request } from "node:http";
 import { afterEach, test } from "node:test";
 import { delayed, event, until } from "../wait.mjs";
 import { PASSWORD, startEdge } from "./harness.mjs";
@@ -460,36 +459,6 @@ test("the Retry-After for a subscription is the least wait", async () => {
     await until(async () => Boolean((await status()).subscription) || "no subscription");
     subscription.id = (await status()).subscription.id;
   }
-});
-
-test("a body of five megabytes is refused, with and without Content-Length", async () => {
-  edge = await startEdge({ choosy: () => true });
-  const url = new URL("/notifications/x", await edge.worker.miniflare.ready);
-  const text = (megabytes) => Buffer.from(`{"value":["${"x".repeat(megabytes * 2 ** 20)}"]}`);
-  /**
-   * Sends `body`, and ends the request only if `ends`, because a server that refuses stops reading.
-   */
-  const post = (body, { ends = true, headers = {} } = {}) =>
-    new Promise((resolve, reject) => {
-      const sending = request(url, { method: "POST", headers }, (response) => {
-        resolve(response.statusCode);
-        sending.destroy();
-      });
-      sending.on("error", reject);
-      sending.write(body);
-      if (ends) sending.end();
-    });
-  const small = text(3.75);
-  // One byte more than the limit.
-  const large = text(4).subarray(0, 4 * 2 ** 20 + 1);
-  assert.equal(await post(large, { ends: false, headers: { "content-length": 5 * 2 ** 20 } }), 413, "told");
-  assert.equal(
-    await post(small, { headers: { "content-length": small.length } }),
-    202,
-    "small enough, with Content-Length",
-  );
-  assert.equal(await post(large, { ends: false }), 413, "in chunks");
-  assert.equal(await post(small), 202, "small enough, in chunks");
 });
 
 test("a mailbox that is removed and added again during a round gets a new round at once", async () => {

@@ -9,7 +9,7 @@ import { until } from "../wait.mjs";
 import { startWorker } from "./workerd.mjs";
 
 const SECRET = "a secret of the tests, long enough";
-export const PASSWORD = "let me in";
+export const PASSWORD = "let me in, please";
 const entry = new URL("edge-worker.ts", import.meta.url).pathname;
 
 /** The settings of wrangler.jsonc. */
@@ -46,7 +46,18 @@ export async function startEdge({ choosy, own, options, pause = 30, backoff = 40
   const subscriptions = new Map();
   /** By mailbox: the number of requests in flight, and its maximum. */
   const flights = new Map();
-  const hooks = { async request() {}, subscribe: true };
+  /**
+   * `request` and `token` can answer a request to Graph and to the authority, and delay it.
+   * `subscribing` can delay a request for a subscription before and after it takes effect.
+   * `expires` replaces the end of new subscriptions.
+   */
+  const hooks = {
+    async request() {},
+    subscribe: true,
+    async token() {},
+    async subscribing() {},
+    expires: undefined,
+  };
 
   let stopped = false;
   const serve = async (request, response) => {
@@ -56,6 +67,8 @@ export async function startEdge({ choosy, own, options, pause = 30, backoff = 40
       response.writeHead(status, { "content-type": "application/json" }).end(json && JSON.stringify(json));
     if (request.url.includes("/oauth2/")) {
       edge.tokens += 1;
+      const instead = await hooks.token();
+      if (instead) return response.writeHead(instead.status, instead.headers).end("{}");
       return answer(200, { access_token: world.tokens.app, expires_in: 3600 });
     }
     if (request.url.includes("/subscriptions")) {
@@ -67,11 +80,13 @@ export async function startEdge({ choosy, own, options, pause = 30, backoff = 40
             ...hooks.subscribe.headers,
           })
           .end("{}");
+      await hooks.subscribing(request.method, "before");
       const [status, json] = await subscribed(
         request.method,
         request.url.split("/subscriptions/")[1],
         body && JSON.parse(body),
       );
+      await hooks.subscribing(request.method, "after");
       return answer(status, json);
     }
     const mailbox = /meetingOrganizerUserId='([^']*)'/.exec(decodeURIComponent(request.url))?.[1];
@@ -124,7 +139,7 @@ export async function startEdge({ choosy, own, options, pause = 30, backoff = 40
       }
       const made = { ...body, id: `subscription ${subscriptions.size + 1}`, renewed: 0 };
       subscriptions.set(made.id, made);
-      return [201, { id: made.id, expirationDateTime: made.expirationDateTime }];
+      return [201, { id: made.id, expirationDateTime: hooks.expires ?? made.expirationDateTime }];
     }
     const found = subscriptions.get(decodeURIComponent(id));
     if (!found || found.gone)
@@ -226,7 +241,9 @@ export async function startEdge({ choosy, own, options, pause = 30, backoff = 40
     admin: (path, method = "GET") =>
       worker.fetch(path, {
         method,
-        headers: { authorization: `Basic ${Buffer.from(`admin:${PASSWORD}`).toString("base64")}` },
+        headers: {
+          authorization: `Basic ${Buffer.from(`admin:${bindings.ADMIN_PASSWORD}`).toString("base64")}`,
+        },
       }),
     add: (mailbox) => edge.admin(`/mailboxes/${encodeURIComponent(mailbox)}`, "PUT"),
     async statuses() {

@@ -1,5 +1,6 @@
 // The hosts: projects as their own tools make them, each with the origin from which it loads the
 // wasm.
+import assert from "node:assert/strict";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Miniflare } from "miniflare";
@@ -41,7 +42,7 @@ const vite = (major, dev, files = app, what = "") => ({
 });
 
 /** Runs the bundled modules of a Worker in workerd. */
-async function workerd(project, folder, main) {
+export async function workerd(project, folder, main) {
   const files = await readdir(join(project.folder, folder));
   const modules = [main, ...files.filter((file) => file.endsWith(".wasm"))];
   const miniflare = new Miniflare({
@@ -216,6 +217,38 @@ export const projects = [
     ],
   },
   {
+    parts: [
+      ["opennext", "."],
+      ["next/app/page.js", "app/page.js"],
+      ["next/app/layout.js", "app/layout.js"],
+      ["round.js", "src/round.js"],
+    ],
+    ways: [
+      [
+        "Next.js 16 by OpenNext, route handler in workerd",
+        "module",
+        async (project) => {
+          const port = await freePort();
+          const newer = "PATH=$PWD/node_modules/node/bin:$PATH";
+          await project.run(`sed 's#"deltalink"#"deltalink/edge-light"#' src/round.js >src/server.js`);
+          await project.run(`${newer} opennextjs-cloudflare build`);
+          project.origin = await project.start(
+            `${newer} wrangler dev --ip 127.0.0.1 --port ${port} --show-interactive-dev-session=false`,
+            port,
+          );
+          // The entry for Node is taken. Its error names the one that works.
+          const { error } = await project.asked(`${project.origin}/api/plain`);
+          assert.match(
+            error,
+            /^wasm .*the entry "node" was taken: .*disallowed by embedder; .*from "deltalink\/edge-light"/,
+          );
+          return project.asked(`${project.origin}/api/round`);
+        },
+      ],
+      ["Next.js 16 by OpenNext, client component", "url", (project) => project.page(project.origin)],
+    ],
+  },
+  {
     smoke: true,
     parts: program,
     ways: [
@@ -250,6 +283,24 @@ export const projects = [
         (project) => project.json("deno run --allow-net --allow-read src/tested/main.mjs"),
       ],
       ["deltalink/testing: Bun 1", "file", (project) => project.json("bun src/tested/main.mjs")],
+    ],
+  },
+  {
+    parts: [
+      ["vitest", "."],
+      ["round.js", "src/round.js"],
+    ],
+    ways: [
+      [
+        "Vitest 5 with fake-indexeddb",
+        "file",
+        async (project) => {
+          const { root, tokens } = await project.world();
+          const newer = "PATH=$PWD/node_modules/node/bin:$PATH";
+          await project.run(`${newer} ENDPOINT=${root} TOKEN=${tokens.delegated} vitest run`);
+          return JSON.parse(await project.run("cat result.json"));
+        },
+      ],
     ],
   },
   bundledWorker("workerd", "round.js"),

@@ -10,7 +10,10 @@ export interface Env {
   CLIENT_SECRET: string;
   /** The key for the `clientState` of notifications: at least 32 random characters. */
   NOTIFICATION_SECRET: string;
-  /** The password of the status page and of the requests that change the list of mailboxes. */
+  /**
+   * The password of the status page and of the requests that change the list of mailboxes: at least
+   * 16 characters, because nothing limits how often somebody can guess.
+   */
   ADMIN_PASSWORD: string;
   PUBLIC_URL?: string;
   GRAPH_ENDPOINT?: string;
@@ -30,12 +33,27 @@ export type ChangeMessage = { mailbox: string; id: string } & (
    * The item is too large for a message: read it by `env.MAILBOXES.getByName(mailbox).item(id)`.
    */
   | { type: "upsert"; reference: true }
-  | { type: "remove"; reason: "deleted" | "changed" | "ghost" }
+  | { type: "remove"; reason: "deleted" | "changed" | "ghost" | "left-window" }
 );
 
 /** The registry. The Worker has one. */
 export function registryOf(env: Env): DurableObjectStub<RegistryObject> {
   return env.REGISTRY.getByName("registry");
+}
+
+/** Says what is wrong with the secrets, if anything. The Worker then serves no page. */
+export function problem(env: Env): string | undefined {
+  if (env.ADMIN_PASSWORD?.length >= 16) return undefined;
+  return "the secret ADMIN_PASSWORD must have at least 16 characters; set it by `wrangler secret put ADMIN_PASSWORD`";
+}
+
+/**
+ * The time for an alarm that is due at `at`. An alarm only finds out what is due, so it may come
+ * earlier, and workerd refuses times that are centuries ahead.
+ */
+export function alarmTime(at: number): number {
+  const now = Date.now();
+  return Math.min(Math.max(at, now + 1), now + 86_400_000);
 }
 
 export function graphRoot(env: Env): string {

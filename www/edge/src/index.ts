@@ -1,7 +1,7 @@
 // Mirrors the recordings of many organizers by delta queries and sends each change to a queue.
 // README.md says how to set it up.
 import { consume } from "./consumer";
-import { type ChangeMessage, type Env, registryOf } from "./env";
+import { type ChangeMessage, type Env, problem, registryOf } from "./env";
 import { receive, same } from "./notifications";
 import { page, PER_PAGE } from "./status";
 
@@ -17,6 +17,11 @@ export default {
       return request.method === "POST"
         ? receive(request, env, mailbox)
         : new Response(null, { status: 405, headers: { allow: "POST" } });
+    }
+    const wrong = problem(env);
+    if (wrong) {
+      console.error(wrong);
+      return new Response(`${wrong}\n`, { status: 500 });
     }
     if (!allowed(request, env))
       return new Response("the password is required\n", {
@@ -43,6 +48,8 @@ export default {
   },
 
   async scheduled(_controller, env): Promise<void> {
+    const wrong = problem(env);
+    if (wrong) console.error(wrong);
     await registryOf(env).tick();
   },
 
@@ -54,7 +61,7 @@ export default {
 /** Checks the password of HTTP Basic, for which browsers show a dialog. Accepts any user name. */
 function allowed(request: Request, env: Env): boolean {
   const [scheme, value = ""] = (request.headers.get("authorization") ?? "").split(" ");
-  if (!env.ADMIN_PASSWORD || scheme?.toLowerCase() !== "basic") return false;
+  if (scheme?.toLowerCase() !== "basic") return false;
   try {
     const given = new TextDecoder().decode(Uint8Array.from(atob(value), (letter) => letter.charCodeAt(0)));
     return same(given.slice(given.indexOf(":") + 1), env.ADMIN_PASSWORD);

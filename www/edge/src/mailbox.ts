@@ -1,7 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { type CallRecording, type DeltaClient, DeltaError, type DeltaQuery, openDelta } from "deltalink";
 import { DurableObjectStore } from "deltalink/stores/durable-object";
-import { type Env, graphRoot, registryOf } from "./env";
+import { alarmTime, type Env, graphRoot, registryOf } from "./env";
 import type { MailboxObject, MailboxState, MailboxStatus, Notification } from "./objects";
 import { send } from "./queue";
 import { keyOf, Refused, renewal, subscribe, unsubscribe } from "./subscription";
@@ -186,8 +186,7 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
           : Math.min(wanted > met ? notBefore : Infinity, subscribeAt);
     const set = await this.ctx.storage.getAlarm();
     // Not the time of the running alarm, because its end would delete the new one.
-    if (at < (set ?? Infinity) || (exactly && at < Infinity))
-      await this.ctx.storage.setAlarm(Math.max(at, Date.now() + 1));
+    if (at < (set ?? Infinity) || (exactly && at < Infinity)) await this.ctx.storage.setAlarm(alarmTime(at));
     else if (exactly && set !== null) await this.ctx.storage.deleteAlarm();
   }
 
@@ -251,8 +250,15 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
   }
 
   async #subscribe(mailbox: string): Promise<void> {
+    const { signal } = this.#stop;
     try {
-      const subscription = await subscribe(this.env, await this.#bearer(), mailbox, this.#state.subscription);
+      const token = await this.#bearer();
+      const subscription = await subscribe(this.env, token, mailbox, this.#state.subscription, signal);
+      if (signal.aborted) {
+        // The mailbox was removed meanwhile, so nobody else knows this subscription.
+        await unsubscribe(this.env, token, subscription);
+        return;
+      }
       this.#write({
         subscription,
         subscribeAt: Math.max(renewal(subscription), Date.now() + MINUTE),
@@ -260,6 +266,8 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
         subscribeError: undefined,
       });
     } catch (error) {
+      // The state, if there is one, is that of a mailbox that was added again.
+      if (signal.aborted) return;
       const subscribeFailures = this.#state.subscribeFailures + 1;
       // The earliest time for a retry, from Graph or from the token endpoint.
       const retryAt =

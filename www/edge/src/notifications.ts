@@ -3,8 +3,9 @@
 // change notifications" (lifecycle).
 import type { Env } from "./env";
 
-/** The largest accepted body in bytes. Batches of Graph are much smaller. */
-const LARGEST = 4 << 20;
+/** The largest accepted body in bytes, and the most notifications in it. Graph sends far less. */
+const LARGEST = 1 << 20;
+const MOST = 1000;
 const encoder = new TextEncoder();
 
 /**
@@ -20,7 +21,10 @@ export async function clientState(env: Env, mailbox: string): Promise<string> {
 export const hex = (bytes: ArrayBuffer) =>
   [...new Uint8Array(bytes)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
-/** Answers Graph within its limit of 3 seconds: only stores that a round is wanted. */
+/**
+ * Answers Graph within its limit of 3 seconds: only stores that a round is wanted. Anybody can send
+ * such a request, so its size is checked before anything is computed from it.
+ */
 export async function receive(request: Request, env: Env, mailbox: string): Promise<Response> {
   // The validation token is decoded once, by searchParams, and returned as plain text, because it
   // can contain HTML.
@@ -40,6 +44,7 @@ export async function receive(request: Request, env: Env, mailbox: string): Prom
   }
   const list = (sent as { value?: unknown } | null)?.value;
   if (!Array.isArray(list)) return new Response(null, { status: 400 });
+  if (list.length > MOST) return new Response(null, { status: 413 });
   const expected = await clientState(env, mailbox);
   const genuine = list.filter(
     (one) => same(one?.clientState, expected) && typeof one.subscriptionId === "string",
@@ -59,9 +64,11 @@ export async function receive(request: Request, env: Env, mailbox: string): Prom
 }
 
 /**
- * Reads a body up to the limit, without relying on its Content-Length. Undefined if it is larger.
+ * Reads a body up to the limit. Undefined if it is larger: by its Content-Length, on which nothing
+ * else relies, or by what has arrived.
  */
 async function textOf(request: Request): Promise<string | undefined> {
+  if (Number(request.headers.get("content-length")) > LARGEST) return undefined;
   const decoder = new TextDecoder();
   let [text, size] = ["", 0];
   for await (const chunk of request.body ?? []) {
@@ -75,8 +82,10 @@ async function textOf(request: Request): Promise<string | undefined> {
 
 /** Compares a string with a secret in constant time. */
 export function same(given: unknown, expected: string): boolean {
-  const [one, other] = [encoder.encode(typeof given === "string" ? given : ""), encoder.encode(expected)];
-  // The lengths are not secret, and timingSafeEqual requires equal ones.
+  // The type and the lengths are not secret, and cheap to compare.
+  if (typeof given !== "string" || given.length !== expected.length) return false;
+  const [one, other] = [encoder.encode(given), encoder.encode(expected)];
+  // timingSafeEqual requires equal numbers of bytes.
   return one.length === other.length && crypto.subtle.timingSafeEqual(one, other);
 }
 

@@ -1,5 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
-import type { Env } from "./env";
+import { alarmTime, type Env } from "./env";
 import type { MailboxStatus, RegistryObject } from "./objects";
 
 /** A permit for a woken mailbox expires after this time unless it starts a round. */
@@ -193,7 +193,7 @@ export class Registry extends DurableObject<Env> implements RegistryObject {
       .exec<{ end: number | null }>("select min(turn) as end from mailboxes where turn > ?", now)
       .one();
     const free = this.#held() > now ? this.#held() : this.#free(now) ? 0 : (end ?? 0);
-    await this.ctx.storage.setAlarm(Math.max(due, free, now + 1));
+    await this.ctx.storage.setAlarm(alarmTime(Math.max(due, free)));
   }
 }
 

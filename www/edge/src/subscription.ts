@@ -16,6 +16,11 @@ export class Refused extends Error {
 }
 
 const MINUTE = 60_000;
+/**
+ * The longest Retry-After that is believed, as in the library, whose errors have no later
+ * `retryAt`. It does not see these answers.
+ */
+const BELIEVED = 24 * 60 * MINUTE;
 /** The duration of a subscription. Graph allows 4320 minutes for recordings, and clocks differ. */
 const LENGTH = 4310 * MINUTE;
 /** A subscription is renewed when this time is left, so that a day of failures does no harm. */
@@ -35,15 +40,18 @@ export async function keyOf(env: Env, mailbox: string): Promise<string> {
 
 /**
  * Renews the subscription. Creates one if it does not exist, no longer exists, or has other
- * settings. `PATCH` also reauthorizes it.
+ * settings. `PATCH` also reauthorizes it. Sends nothing more after `signal`, but waits for an
+ * answer that may be a new subscription.
  */
 export async function subscribe(
   env: Env,
   token: string,
   mailbox: string,
   current: Subscription | undefined,
+  signal: AbortSignal,
 ): Promise<Subscription> {
   const key = await keyOf(env, mailbox);
+  signal.throwIfAborted();
   const expirationDateTime = new Date(Date.now() + LENGTH).toISOString();
   if (current?.key === key) {
     const renewed = await ask(env, token, "PATCH", current.id, { expirationDateTime });
@@ -55,6 +63,8 @@ export async function subscribe(
     if (ended.status === 429 || ended.status >= 500) throw await refused(ended);
   }
   const url = urlOf(env, mailbox);
+  const state = await clientState(env, mailbox);
+  signal.throwIfAborted();
   const made = await ask(env, token, "POST", undefined, {
     changeType: "created",
     notificationUrl: url,
@@ -62,7 +72,7 @@ export async function subscribe(
     lifecycleNotificationUrl: url,
     resource: `users/${encodeURIComponent(mailbox)}/onlineMeetings/getAllRecordings`,
     expirationDateTime,
-    clientState: await clientState(env, mailbox),
+    clientState: state,
   });
   if (!made.ok) throw await refused(made);
   return read(made, key);
@@ -94,7 +104,8 @@ async function read(response: Response, key: string): Promise<Subscription> {
   const expires = Date.parse(String(expirationDateTime));
   if (typeof id !== "string" || !Number.isFinite(expires))
     throw new Error("Graph's answer is not a subscription");
-  return { id, expires, key };
+  // Graph grants no longer time than the requested one.
+  return { id, expires: Math.min(expires, Date.now() + LENGTH), key };
 }
 
 async function refused(response: Response): Promise<Refused> {
@@ -107,8 +118,7 @@ async function refused(response: Response): Promise<Refused> {
       .slice(0, 300);
   // Retry-After has seconds or a date.
   const after = response.headers.get("retry-after") ?? "";
-  return new Refused(
-    words,
-    (/^\d+$/.test(after) ? Date.now() + Number(after) * 1000 : Date.parse(after)) || 0,
-  );
+  const now = Date.now();
+  const at = (/^\d+$/.test(after) ? now + Number(after) * 1000 : Date.parse(after)) || 0;
+  return new Refused(words, at - now > BELIEVED ? 0 : at);
 }

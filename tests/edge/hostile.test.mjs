@@ -1,0 +1,265 @@
+// The edge example against hostile requests, absurd times, and a mailbox that is removed at a bad
+// moment.
+import assert from "node:assert/strict";
+import { request } from "node:http";
+import { afterEach, test } from "node:test";
+import { event, guard, until } from "../wait.mjs";
+import { startEdge } from "./harness.mjs";
+
+let edge;
+afterEach(() => edge.stop());
+
+const DAY = 86_400_000;
+const MEGABYTE = 2 ** 20;
+const ABSURD = [
+  "99999999999999",
+  "Fri, 31 Dec 9999 23:59:59 GMT",
+  "86401",
+  "9".repeat(400),
+  "Wed, 01 Jan 2100 00:00:00 GMT",
+];
+
+/**
+ * Sends `body`, and ends the request only if `ends`, because a server that refuses stops reading.
+ */
+async function post(path, body, { ends = true, headers = {} } = {}) {
+  const url = new URL(path, await edge.worker.miniflare.ready);
+  return new Promise((resolve, reject) => {
+    const sending = request(url, { method: "POST", headers }, (response) => {
+      inTime();
+      resolve(response.statusCode);
+      sending.destroy();
+    });
+    const inTime = guard(10_000, () => sending.destroy(new Error("no answer: it waits for the whole body")));
+    sending.on("error", reject);
+    sending.write(body);
+    if (ends) sending.end();
+  });
+}
+
+test("a body of more than a megabyte is refused: at its Content-Length, or when that much has come", async () => {
+  edge = await startEdge({ choosy: () => true });
+  const text = (bytes) => Buffer.from(`{"value":["${"x".repeat(bytes - 14)}"]}`);
+  const send = (body, more) => post("/notifications/x", body, more);
+  const large = text(MEGABYTE + 1);
+  assert.equal(large.length, MEGABYTE + 1);
+  for (const length of [MEGABYTE + 1, 5 * MEGABYTE, 1e12])
+    assert.equal(await send("{", { ends: false, headers: { "content-length": length } }), 413, `${length}`);
+  assert.equal(await send(large, { ends: false }), 413, "in chunks");
+  const small = large.subarray(1);
+  assert.equal(await send(small, { headers: { "content-length": MEGABYTE } }), 400, "read, and not JSON");
+  assert.equal(await send(text(MEGABYTE)), 202, "small enough, in chunks");
+});
+
+test("more than 1,000 notifications in a body are refused, forged or genuine", async () => {
+  edge = await startEdge({ choosy: () => true });
+  const [person] = await edge.people(1, 1);
+  await edge.add(person);
+  await edge.quiet([person]);
+  const wanted = async () => (await edge.statuses())[0].wanted;
+  const before = await wanted();
+  const genuine = { subscriptionId: "subscription 1", clientState: edge.clientState(person) };
+  const send = (value) => post(`/notifications/${encodeURIComponent(person)}`, JSON.stringify({ value }));
+  for (const [what, one] of Object.entries({
+    number: 1,
+    null: null,
+    forged: { ...genuine, clientState: "x".repeat(64) },
+    genuine,
+  })) {
+    assert.equal(await send(Array(1001).fill(one)), 413, what);
+    assert.equal(await wanted(), before, what);
+  }
+  assert.equal(await send(Array(500_000).fill(1)), 413);
+  assert.equal(await send([...Array(999).fill({ ...genuine, clientState: 7 }), genuine]), 202);
+  await until(async () => (await wanted()) > before || "the last one counts");
+});
+
+test("an absurd Retry-After for a subscription is not believed, and the mailbox tries again", async () => {
+  edge = await startEdge({ choosy: () => true });
+  const people = await edge.people(ABSURD.length, 1);
+  const status = async (person) => (await edge.statuses()).find(({ mailbox }) => mailbox === person);
+  for (const [at, person] of people.entries()) {
+    edge.hooks.subscribe = { status: at % 2 ? 503 : 429, headers: { "retry-after": ABSURD[at] } };
+    await edge.add(person);
+    await until(async () => (await status(person))?.subscribeFailures > 0 || "not refused");
+    const { subscribeAt } = await status(person);
+    assert.ok(subscribeAt <= Date.now() + DAY, `${ABSURD[at]}: ${subscribeAt}`);
+    edge.hooks.subscribe = true;
+    await until(async () => Boolean((await status(person)).subscription) || "no subscription");
+    await edge.quiet(people.slice(0, at + 1));
+  }
+});
+
+test("a subscription that says that it ends in centuries is renewed like any other", async () => {
+  edge = await startEdge({ choosy: () => true });
+  const ends = ["9999-12-31T23:59:59Z", "+275760-09-13T00:00:00Z", "2300-01-01T00:00:00Z"];
+  const people = await edge.people(ends.length, 1);
+  for (const [at, person] of people.entries()) {
+    edge.hooks.expires = ends[at];
+    await edge.add(person);
+    const status = async () => (await edge.statuses()).find(({ mailbox }) => mailbox === person);
+    await until(async () => Boolean((await status())?.subscription) || "no subscription");
+    const { subscription, subscribeAt } = await status();
+    assert.ok(subscription.expires <= Date.now() + 3 * DAY, ends[at]);
+    assert.ok(subscribeAt <= Date.now() + 3 * DAY, ends[at]);
+  }
+  await edge.quiet(people);
+});
+
+test("an absurd Retry-After of Graph for a round stops neither its mailbox nor the others", async () => {
+  edge = await startEdge({ choosy: () => true });
+  const people = await edge.people(ABSURD.length + 1, 1);
+  let refusals = 0;
+  edge.hooks.request = async (mailbox) => {
+    const after = ABSURD[people.indexOf(mailbox)];
+    // More refusals than a round tries.
+    if (after === undefined || ++refusals > 5 * ABSURD.length) return undefined;
+    return { status: refusals % 2 ? 429 : 503, headers: { "retry-after": after } };
+  };
+  for (const person of people) assert.equal((await edge.add(person)).status, 204);
+  await edge.quiet(people);
+  assert.deepEqual(edge.delivered(people), await edge.listed(people));
+});
+
+test("the registry sets no alarm that workerd refuses, whatever it is told", async () => {
+  edge = await startEdge({ choosy: () => true });
+  const [ann, bob] = await edge.people(2, 1);
+  await edge.add(ann);
+  await edge.quiet([ann]);
+  for (const at of [8.64e15, Date.parse("9999-12-31T23:59:59Z"), Date.parse("2190-01-01"), Infinity]) {
+    assert.equal((await edge.worker.fetch(`/door/done/${ann}?at=${at}`)).status, 200);
+    assert.equal((await edge.add(bob)).status, 204, `${at}`);
+    assert.equal((await edge.tick()).outcome, "ok", `${at}`);
+    const alarm = await (await edge.worker.fetch("/door/alarm")).json();
+    assert.ok(alarm <= Date.now() + DAY, `${at}: ${alarm}`);
+  }
+});
+
+/** The subscriptions that Graph still has. */
+const living = () => [...edge.subscriptions.values()].filter(({ gone }) => !gone);
+const remove = (mailbox) => edge.admin(`/mailboxes/${mailbox}`, "DELETE");
+
+/** Holds the first request that `matches`, until the returned function is called. */
+function hold(matches) {
+  const [reached, free] = [event(), event()];
+  let held = false;
+  const pass = async (...values) => {
+    if (held || !matches(...values)) return;
+    held = true;
+    reached.fire();
+    await free.fired;
+  };
+  return { pass, reached: reached.fired, free: free.fire };
+}
+
+/** Adds a mailbox and waits for its subscription and its round. */
+async function whole(person) {
+  await edge.add(person);
+  const mine = async () => (await edge.statuses()).find(({ mailbox }) => mailbox === person);
+  await until(async () => {
+    const { phase, subscription } = (await mine()) ?? {};
+    return (phase === "current" && Boolean(subscription)) || `${phase}, ${subscription}`;
+  });
+}
+
+for (const when of ["before", "after"]) {
+  test(`a mailbox that is removed ${when} Graph creates its subscription leaves none behind`, async () => {
+    edge = await startEdge({ choosy: () => true });
+    const [person] = await edge.people(1, 1);
+    const post = hold((method, at) => method === "POST" && at === when);
+    edge.hooks.subscribing = post.pass;
+    await edge.add(person);
+    await post.reached;
+    assert.equal((await remove(person)).status, 204);
+    post.free();
+    await until(() => (edge.subscriptions.size === 1 && !living().length) || "it is left behind");
+    await whole(person);
+    assert.deepEqual([edge.subscriptions.size, living().length], [2, 1]);
+  });
+}
+
+test("a mailbox that is removed while it waits for a token makes no subscription", async () => {
+  edge = await startEdge({ choosy: () => true });
+  const [person, other] = await edge.people(2, 1);
+  const token = hold(() => true);
+  edge.hooks.token = token.pass;
+  await edge.add(person);
+  await token.reached;
+  await remove(person);
+  token.free();
+  // All of another mailbox takes longer than the rest of the removed one.
+  await whole(other);
+  assert.deepEqual([edge.subscriptions.size, living().length], [1, 1]);
+});
+
+test("a mailbox that is removed while its subscription is renewed gets no new one", async () => {
+  edge = await startEdge({ choosy: () => true });
+  const [person, other] = await edge.people(2, 1);
+  await whole(person);
+  const [{ id }] = living();
+  const patch = hold((method, at) => method === "PATCH" && at === "before");
+  edge.hooks.subscribing = patch.pass;
+  await edge.notify(person, { subscriptionId: id, lifecycleEvent: "reauthorizationRequired" });
+  await patch.reached;
+  await remove(person);
+  patch.free();
+  await whole(other);
+  assert.deepEqual([edge.subscriptions.size, living().length], [2, 1]);
+});
+
+test("a mailbox that is removed and added again while its subscription is made has one afterwards", async () => {
+  edge = await startEdge({ choosy: () => true });
+  const [person] = await edge.people(1, 1);
+  const post = hold((method, at) => method === "POST" && at === "after");
+  edge.hooks.subscribing = post.pass;
+  await edge.add(person);
+  await post.reached;
+  await remove(person);
+  await edge.add(person);
+  post.free();
+  await edge.quiet([person]);
+  await until(async () => (await edge.statuses())[0].subscription?.id === living()[0]?.id || "not noted");
+  assert.deepEqual([edge.subscriptions.size, living().length], [2, 1]);
+});
+
+test("a password of fewer than 16 characters opens no page, and the answer says why", async () => {
+  edge = await startEdge({ choosy: () => true });
+  const [person] = await edge.people(1, 1);
+  for (const password of [undefined, "", "short", "fifteen letters", "é".repeat(8)]) {
+    if (password === undefined) delete edge.bindings.ADMIN_PASSWORD;
+    else edge.bindings.ADMIN_PASSWORD = password;
+    await edge.worker.restart();
+    for (const [path, method] of [
+      ["/", "GET"],
+      ["/status.json", "GET"],
+      [`/mailboxes/${person}`, "PUT"],
+    ]) {
+      const response = await edge.admin(path, method);
+      assert.equal(response.status, 500, `${password} ${path}`);
+      assert.match(await response.text(), /^the secret ADMIN_PASSWORD must have at least 16 characters/);
+    }
+    assert.equal((await edge.notify(person)).status, 202, "notifications need no password");
+  }
+  edge.bindings.ADMIN_PASSWORD = "sixteen letters!";
+  await edge.worker.restart();
+  assert.equal((await edge.admin("/")).status, 200);
+});
+
+test("the number of kept tokens is bounded, and the one in use is kept", async () => {
+  edge = await startEdge({ choosy: () => true });
+  const token = async (claims = "") => {
+    const before = edge.tokens;
+    const response = await edge.worker.fetch(`/door/token?${new URLSearchParams({ claims })}`);
+    assert.equal(response.status, 200);
+    return edge.tokens - before;
+  };
+  const challenge = (n) => JSON.stringify({ access_token: { nbf: { essential: true, value: String(n) } } });
+  assert.equal(await token(), 1);
+  for (let n = 0; n < 60; n++) {
+    assert.equal(await token(challenge(n)), 1);
+    assert.equal(await token(challenge(n)), 0, "kept");
+    assert.equal(await token(), 0, "used in between");
+  }
+  assert.equal(await token(challenge(59)), 0, "the newest");
+  for (const n of [0, 1, 30]) assert.equal(await token(challenge(n)), 1, `the old one ${n} is forgotten`);
+});

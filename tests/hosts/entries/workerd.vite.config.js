@@ -1,0 +1,2 @@
+// The conditions that Cloudflare's plugin for Vite sets, here in a build for a page.
+export default { resolve: { conditions: ["workerd", "worker", "module", "browser"] } };

@@ -1,0 +1,6 @@
+// A process with the marks of Electron: its version, and an IndexedDB.
+import process from "node:process";
+import "fake-indexeddb/auto";
+
+Object.defineProperty(process.versions, "electron", { value: "41.0.0", enumerable: true });
+await import("./program.js");

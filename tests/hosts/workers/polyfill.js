@@ -1,0 +1,3 @@
+import "fake-indexeddb/auto";
+
+await import("./program.js");
