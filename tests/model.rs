@@ -26,6 +26,7 @@ mod schedule;
 use bench::{Bench, End};
 use schedule::Schedule;
 
+const MINUTE: u64 = 60_000;
 const DAY: u64 = 86_400_001;
 
 /// Counts the ends of rounds, the crashes and the faults of all schedules.

@@ -127,8 +127,7 @@ impl SeriesSummary {
         if stored.is_some_and(|stored| !is_moved(stored, master)) {
             return;
         }
-        self.moved_meanwhile |=
-            listed_since.is_some_and(|time| is_changed_since(master, time - RESOLUTION));
+        self.moved_meanwhile |= listed_since.is_some_and(|time| is_changed_since(master, time - RESOLUTION));
         if is_full {
             return;
         }
