@@ -15,6 +15,10 @@ const AUTHORITIES = {
 };
 /** Milliseconds before its expiry from which a token is not used. */
 const MARGIN = 300_000;
+/** Milliseconds. A longer wait is not believed. */
+const DAY = 86_400_000;
+/** Tokens that are cached at most. Each claims challenge makes another one. */
+const MOST_CACHED = 50;
 
 /** @type {typeof import("./auth.js").clientCredentials} */
 export function clientCredentials(options) {
@@ -107,7 +111,7 @@ export function clientCredentials(options) {
       code: "unauthorized",
       status,
       retryable,
-      ...(retryable && at > Date.now() && { retryAt: new Date(at) }),
+      ...(retryable && at > Date.now() && at - Date.now() <= DAY && { retryAt: new Date(at) }),
     });
   }
 
@@ -117,6 +121,7 @@ export function clientCredentials(options) {
     let token = cached.get(key);
     const refused = reason === "unauthorized" && !token?.pending;
     if (!token || refused || (!token.pending && token.expiresOn - MARGIN <= Date.now())) {
+      if (!cached.has(key) && cached.size >= MOST_CACHED) cached.delete(cached.keys().next().value);
       token = { pending: request(scope, claims) };
       cached.set(key, token);
       token.pending.then(

@@ -18,7 +18,7 @@ rm -rf dist/package dist/bindgen
 mkdir -p dist/package
 wasm-bindgen --target web --omit-default-module-path --no-typescript --out-dir dist/bindgen $release/deltalink.wasm
 # Without these limits wasm-opt inlines more: the file becomes smaller, but not its gzipped form.
-node_modules/.bin/wasm-opt -Oz --one-caller-inline-max-function-size=20 --always-inline-max-function-size=5 \
+node_modules/.bin/wasm-opt -Oz --converge --one-caller-inline-max-function-size=20 --always-inline-max-function-size=5 \
   --flexible-inline-max-function-size=5 --strip-debug --strip-producers dist/bindgen/deltalink_bg.wasm -o dist/package/deltalink.wasm
 # Wraps the JavaScript of wasm-bindgen into a function that returns a new instance for each call. The
 # caller passes some globals: engine.js guards the exports of WebAssembly, and stops the timers and

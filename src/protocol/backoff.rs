@@ -91,6 +91,11 @@ pub fn retry_after(header: &str, now: Instant) -> Option<Duration> {
             Instant::from_millis(since_1970.as_secs_f64() * 1000.0) - now
         }
     };
+    believed(wait)
+}
+
+/// A wait that somebody asks for, unless it is longer than a day.
+pub fn believed(wait: Duration) -> Option<Duration> {
     (wait <= LONGEST).then_some(wait.max(Duration::ZERO))
 }
 

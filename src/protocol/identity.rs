@@ -32,15 +32,15 @@ impl Identity {
     pub fn read<I: Item>(claims: &I) -> Self {
         let is_delegated = claims.string_property("scp").is_some();
         let names = NAMES.iter().filter_map(|name| claims.string_property(name));
-        Self { is_delegated, names: names.map(|name| name.to_lowercase()).collect() }
+        Self { is_delegated, names: names.map(|name| name.to_ascii_lowercase()).collect() }
     }
 
     /// The mailbox under the one name that its limits are counted by: the signed-in user's own
     /// mailbox is `me`, whatever name the path has. `account` is what the caller calls the user; of
     /// MSAL's `homeAccountId` the first part is the user's id.
     pub fn mailbox<'a>(&self, mailbox: &'a str, account: &str) -> &'a str {
-        let name = mailbox.to_lowercase();
-        let account = account.to_lowercase();
+        let name = mailbox.to_ascii_lowercase();
+        let account = account.to_ascii_lowercase();
         let is_own = self.names.contains(&name)
             || !name.is_empty()
                 && (name == account || account.split_once('.').is_some_and(|(id, _)| id == name));

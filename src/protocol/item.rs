@@ -11,6 +11,9 @@ pub trait Item: Clone {
     fn get(&self, name: &str) -> Option<Self>;
     /// The value, if it is a string.
     fn as_string(&self) -> Option<String>;
+    /// The value in lower case by the rules of Unicode, if it is a string. The host has the tables
+    /// for them: those of the standard library weigh 7 KB gzipped.
+    fn as_lowercase(&self) -> Option<String>;
     /// The value, if it is a number.
     fn as_number(&self) -> Option<f64>;
     /// The members, if it is an array.
@@ -50,6 +53,9 @@ mod native {
         }
         fn as_string(&self) -> Option<String> {
             self.as_str().map(str::to_owned)
+        }
+        fn as_lowercase(&self) -> Option<String> {
+            self.as_str().map(str::to_lowercase)
         }
         fn as_number(&self) -> Option<f64> {
             self.as_f64()

@@ -8,7 +8,7 @@ use super::item::Item;
 /// where `$select` leaves out one of them, and for the root.
 pub fn name_key<I: Item>(item: &I) -> Option<(String, String)> {
     let parent = item.get("parentReference")?.string_property("id")?;
-    Some((parent, item.string_property("name")?.to_lowercase()))
+    Some((parent, item.get("name")?.as_lowercase()?))
 }
 
 /// When a row arrived: its round, and its number in it.

@@ -1,7 +1,7 @@
 //! JavaScript values as the [`Item`]s of the protocol. Items are not copied: they are the objects
 //! that the host's JSON parser made.
 
-use js_sys::{Array, JSON, Object, Reflect};
+use js_sys::{Array, JSON, JsString, Object, Reflect};
 use wasm_bindgen::prelude::*;
 
 use super::js::{get, is_array, members};
@@ -33,6 +33,10 @@ impl Item for Json {
 
     fn as_string(&self) -> Option<String> {
         self.0.as_string()
+    }
+
+    fn as_lowercase(&self) -> Option<String> {
+        Some(self.0.dyn_ref::<JsString>()?.to_lower_case().into())
     }
 
     fn as_number(&self) -> Option<f64> {

@@ -90,6 +90,22 @@ test("an absurd Retry-After for a subscription is not believed, and the mailbox 
   }
 });
 
+test("an absurd Retry-After of the authority stops neither its mailbox nor the others", async () => {
+  for (const after of ABSURD) {
+    edge = await startEdge({ choosy: () => true });
+    const people = await edge.people(2, 1);
+    edge.hooks.token = async () => ({ status: 429, headers: { "retry-after": after } });
+    for (const person of people) await edge.add(person);
+    const refused = ({ failures, subscribeFailures }) => failures && subscribeFailures;
+    await until(async () => (await edge.statuses()).every(refused) || "not refused");
+    edge.hooks.token = async () => undefined;
+    await edge.quiet(people);
+    const subscribed = async () => (await edge.statuses()).every(({ subscription }) => subscription);
+    await until(async () => (await subscribed()) || `${after}: no subscription`);
+    if (after !== ABSURD.at(-1)) await edge.stop();
+  }
+});
+
 test("a subscription that says that it ends in centuries is renewed like any other", async () => {
   edge = await startEdge({ choosy: () => true });
   const ends = ["9999-12-31T23:59:59Z", "+275760-09-13T00:00:00Z", "2300-01-01T00:00:00Z"];

@@ -290,3 +290,20 @@ test("the error has the end of a throttle, from seconds or a date", async () => 
     assert.ok(error.retryAt - Date.now() > least, header);
   }
 });
+
+test("a throttle of more than a day has no end that could be waited for", async () => {
+  for (const header of ["86401", "99999999999999", "Fri, 31 Dec 9999 23:59:59 GMT", "Infinity", "soon"]) {
+    answer = () => ({ status: 429, headers: { "retry-after": header }, json: {} });
+    const error = await clientCredentials({ ...app, authority })(start()).catch((error) => error);
+    assert.deepEqual([error.code, error.retryable, error.retryAt], ["unauthorized", true, undefined], header);
+  }
+});
+
+test("at most fifty tokens are cached, whatever claims are asked for", async () => {
+  const token = clientCredentials({ ...app, authority });
+  for (let n = 0; n <= 50; n++) await token(start({ claims: `{"n":${n}}` }));
+  await token(start({ claims: '{"n":50}' }));
+  assert.equal(requests.length, 51, "the last one is cached");
+  await token(start({ claims: '{"n":0}' }));
+  assert.equal(requests.length, 52, "the first one is not");
+});

@@ -2,7 +2,7 @@
 //! refuses.
 
 use super::{Continuation, NoResponse, Round, State, Step, Target, TokenReason};
-use crate::protocol::backoff::{WaitReason, back_off};
+use crate::protocol::backoff::{WaitReason, back_off, believed};
 use crate::protocol::error::{Code, Error};
 use crate::protocol::page::Malformed;
 use crate::protocol::refusal::Refusal;
@@ -252,12 +252,7 @@ impl Round {
     /// The token source asks to be called later. Its wait does not affect the throttling scope.
     pub(super) fn busy(&mut self, until: Instant, now: Instant, chance: f64) -> Step {
         self.attempts.failures = self.attempts.failures.saturating_add(1);
-        let wait = back_off(
-            &self.config.policy,
-            self.attempts.failures,
-            Some((until - now).max(Duration::ZERO)),
-            chance,
-        );
+        let wait = back_off(&self.config.policy, self.attempts.failures, believed(until - now), chance);
         if self.attempts.failures < self.config.policy.attempts && wait <= self.config.policy.max_wait {
             return self.sleep(wait, WaitReason::Server, now);
         }

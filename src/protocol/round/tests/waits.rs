@@ -151,6 +151,20 @@ fn a_token_source_that_is_to_come_back_later_is_waited_for_as_long_as_it_says() 
 }
 
 #[test]
+fn a_time_of_a_token_source_that_nobody_can_mean_is_backed_off_from() {
+    for absurd in [253_402_300_799_000.0, f64::INFINITY, f64::NAN, NOW.as_millis() + 86_400_001.0] {
+        let mut bench = Bench::new(contacts(), None);
+        bench.step(Input::Begin);
+        bench.step(Input::Loaded(None));
+        assert_eq!(
+            bench.step(Input::TokenSourceBusy(Instant::from_millis(absurd))),
+            Step::Sleep(ms(500.0), WaitReason::Server),
+            "{absurd}"
+        );
+    }
+}
+
+#[test]
 fn retry_after_is_waited_for_in_full() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
