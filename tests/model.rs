@@ -47,14 +47,14 @@ fn run(seed: u64, met: &mut Met) {
         if is_replay() {
             println!("---- {turn:?}");
         }
-        // Changes before the round are told from those during it by their time.
-        bench.now += MINUTE;
         for edit in &turn.edits {
             let made = bench.world.edit(&serde_json::json!([edit]), bench.now);
             if is_replay() {
                 println!("EDIT {} {made:?}", edit["op"]);
             }
         }
+        // Changes before the round are told from those during it by their time.
+        bench.now += MINUTE;
         bench.world.add_faults(&turn.faults.clone().into()).unwrap();
         if turn.expire {
             bench.world.expire(None);
@@ -85,7 +85,8 @@ fn run(seed: u64, met: &mut Met) {
         bench.now += DAY;
         quiet(&mut bench);
     }
-    if schedule.lossy {
+    let items = bench.items();
+    if schedule.lossy || schedule.has_unnoticed_rows(&mut bench.world, &items) {
         bench.reset();
         quiet(&mut bench);
     }

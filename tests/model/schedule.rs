@@ -321,6 +321,24 @@ impl Schedule {
         }
     }
 
+    /// Drives: whether the mirror has rows that only the listing of the next week can remove. Graph
+    /// forgets the removal of an item that is replaced, and no other row took its name, because the
+    /// replacement was renamed or removed before a round saw it.
+    pub fn has_unnoticed_rows(&self, world: &mut World, mirror: &BTreeMap<String, Value>) -> bool {
+        if self.collection != "drive" {
+            return false;
+        }
+        let listed = world.list(Collection::Drive, None, None, None, false);
+        let key = |item: &Value| {
+            let name = item["name"].as_str().unwrap().to_lowercase();
+            (item["parentReference"]["id"].clone().to_string(), name)
+        };
+        let live: BTreeSet<&str> = listed.iter().map(|item| item["id"].as_str().unwrap()).collect();
+        let names: BTreeSet<(String, String)> = listed.iter().map(key).collect();
+        let mut rest = mirror.iter().filter(|(id, _)| !live.contains(id.as_str())).peekable();
+        rest.peek().is_some() && rest.all(|(_, item)| !names.contains(&key(item)))
+    }
+
     /// Whether a consumer takes every page.
     pub fn followed(&self) -> bool {
         self.turns.iter().all(|turn| turn.has_consumer && turn.rival.is_none())

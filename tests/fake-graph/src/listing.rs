@@ -138,9 +138,12 @@ impl World {
                 .filter(|v| v.gone.is_none() && v.created > since && in_span(v, spec))
                 .map(|v| entry(v, None))
                 .collect(),
-            Collection::Drive => {
-                rows.into_iter().map(|v| (v.gone.map(|g| g.reason), v)).map(|(g, v)| entry(v, g)).collect()
-            }
+            Collection::Drive => rows
+                .into_iter()
+                .filter(|v| !v.gone.is_some_and(|g| g.silent))
+                .map(|v| (v.gone.map(|g| g.reason), v))
+                .map(|(g, v)| entry(v, g))
+                .collect(),
             Collection::Messages => rows
                 .into_iter()
                 .filter(|v| v.gone.is_some() || in_span(v, spec))
