@@ -11,6 +11,8 @@ use super::time::Instant;
 /// The version of the stored form. A record of another version is refused.
 pub const FORMAT: u32 = 1;
 
+/// The maximum number of series masters that the next round requests again: each costs a request.
+const MISSING_MASTERS: usize = 100;
 const OTHER_VERSION: &str = "it was written by another version of deltalink";
 
 /// The state of a query. Plain data, readable in the browser's developer tools.
@@ -79,6 +81,10 @@ pub struct Record {
     /// Series masters that the round received, and of which none was stored before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unknown_series: Vec<String>,
+    /// Series masters that earlier rounds could not fetch. Occurrences of theirs may be newer than the
+    /// stored copy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub late_masters: Vec<String>,
     /// Series masters that the round removed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removed_series: Vec<String>,
@@ -293,6 +299,7 @@ impl Record {
             missing_masters: Vec::new(),
             moved_series: Vec::new(),
             unknown_series: Vec::new(),
+            late_masters: Vec::new(),
             removed_series: Vec::new(),
             relist: false,
             relisted_at: None,
@@ -355,8 +362,12 @@ impl Record {
     }
 
     /// Notes which series a round received.
-    pub fn add_series(&mut self, series: SeriesSummary) {
+    pub fn add_series(&mut self, mut series: SeriesSummary) {
         self.relist |= series.moved_meanwhile;
+        let late: HashSet<&str> = self.late_masters.iter().map(String::as_str).collect();
+        let (unknown, moved) = series.moved.into_iter().partition(|id| late.contains(id.as_str()));
+        series.moved = moved;
+        series.unknown.extend::<Vec<String>>(unknown);
         for (list, new) in [
             (&mut self.moved_series, series.moved),
             (&mut self.unknown_series, series.unknown),
@@ -365,6 +376,16 @@ impl Record {
             let known: HashSet<&str> = list.iter().map(String::as_str).collect();
             let new: Vec<String> = new.into_iter().filter(|id| !known.contains(id.as_str())).collect();
             list.extend(new);
+        }
+    }
+
+    /// Notes a series master that cannot be fetched. The next round requests a limited number of
+    /// them again.
+    pub fn add_missing_master(&mut self, id: &str) {
+        if self.missing_masters.len() < MISSING_MASTERS {
+            self.missing_masters.push(id.to_owned());
+        } else {
+            self.relist = true;
         }
     }
 

@@ -192,6 +192,27 @@ fn without_an_earlier_master_the_next_round_lists_everything_once_a_day_at_most(
 }
 
 #[test]
+fn the_new_occurrences_of_a_moved_series_stay_where_its_master_comes_in_a_later_round() {
+    let relisted =
+        || page(json!([master("tuesday", "Stand-up"), occurrence("tue1", "2026-12-01")]), "delta d4");
+    // Fetched, or listed.
+    for listed in [json!([]), json!([master("tuesday", "Stand-up")])] {
+        let mut script = mondays();
+        let start = script.start();
+        script.on("/d1", page(json!([occurrence("tue1", "2026-12-01")]), "delta d2"));
+        script.on_status("/me/events/M", 404, error("ErrorItemNotFound", ""));
+        script.round().unwrap();
+        script.on("/d2", page(listed, "delta d3"));
+        script.on("/me/events/M", master("tuesday", "Stand-up"));
+        script.round().unwrap();
+        assert_eq!(script.ids(), ["M", "exc", "mon1", "mon2", "tue1"], "nothing is removed on a guess");
+        script.on(&start, relisted());
+        script.round().unwrap();
+        assert_eq!(script.ids(), ["M", "tue1"]);
+    }
+}
+
+#[test]
 fn a_series_that_moves_and_is_removed_before_the_next_round_is_listed_again_in_the_one_after() {
     let mut script = mondays();
     let start = script.start();

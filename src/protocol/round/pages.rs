@@ -16,8 +16,6 @@ use crate::protocol::time::Instant;
 
 /// The number of pages after which a reduced page size grows.
 const GROW: u32 = 8;
-/// The maximum number of series masters that the next round requests again: each costs a request.
-const MISSING_MASTERS: usize = 100;
 
 impl Round {
     pub(super) fn page(&mut self, link: Link, now: Instant, chance: f64) -> Step {
@@ -69,7 +67,8 @@ impl Round {
                 record.clear_series();
                 record.relist = false;
             }
-            record.awaited_masters = std::mem::take(&mut record.missing_masters);
+            record.late_masters = std::mem::take(&mut record.missing_masters);
+            record.awaited_masters = record.late_masters.clone();
             if self.position.fallback == Fallback::FullRound {
                 record.reset_times.push(now);
             }
@@ -139,10 +138,7 @@ impl Round {
     /// requests it again.
     pub(super) fn go_without_master(&mut self, now: Instant) -> Step {
         if let (Target::Master(id), Some(pending)) = (&self.target, &mut self.pending) {
-            let missing = &mut pending.record.missing_masters;
-            if missing.len() < MISSING_MASTERS && !missing.contains(id) {
-                missing.push(id.clone());
-            }
+            pending.record.add_missing_master(id);
         }
         self.reset_failures();
         self.prepare(now)
@@ -163,6 +159,7 @@ impl Round {
                 self.target = Target::Master(id);
                 return self.sign_in(TokenReason::Next);
             }
+            record.relist |= record.kind == Kind::Incremental;
         }
         let known: HashSet<&str> = self.record.unacknowledged.iter().map(String::as_str).collect();
         new_ids.retain(|id| !known.contains(id.as_str()));
