@@ -9,8 +9,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::change::{
-    ApplyMode, Change, Collapsed, Entry, PageEffects, PageSummary, Reason, Row, SweepSummary, apply,
-    collapse, pass_through,
+    ApplyMode, Change, Collapsed, Entry, ItemFormat, PageEffects, PageSummary, Reason, Row, SweepSummary,
+    apply, collapse, pass_through,
 };
 use super::item::Item;
 use super::query::Query;
@@ -23,6 +23,8 @@ use super::sweep::Sweeper;
 /// The page that a round is working on.
 pub struct PageApplier<I> {
     items: Vec<I>,
+    /// Whether items of the page may have slices.
+    may_have_slices: bool,
     page: Option<Collapsed<I>>,
     /// Series masters that occurrences of the page name and the page does not contain.
     missing_masters: Vec<String>,
@@ -39,6 +41,7 @@ impl<I: Item> Default for PageApplier<I> {
     fn default() -> Self {
         Self {
             items: Vec::new(),
+            may_have_slices: true,
             page: None,
             missing_masters: Vec::new(),
             listed_masters: Vec::new(),
@@ -54,12 +57,24 @@ impl<I: Item> PageApplier<I> {
     /// Takes the items of a page as Graph sent them.
     pub fn received(&mut self, items: Vec<I>) {
         self.items = items;
+        self.may_have_slices = true;
+    }
+
+    /// Says that no item of the received page has slices, so that nothing looks for them.
+    pub fn without_slices(&mut self) {
+        self.may_have_slices = false;
+    }
+
+    /// How the items of the page are parsed, where those of its query are parsed like `format`.
+    fn format(&self, format: ItemFormat) -> ItemFormat {
+        ItemFormat { slices: format.slices && self.may_have_slices, ..format }
     }
 
     /// Collapses the page and returns the ids whose rows [`Self::apply`] needs, in the order in
     /// which it needs them. Empty without a mirror.
     pub fn ids(&mut self, query: &Query) -> Vec<String> {
-        let page = self.page.insert(collapse(std::mem::take(&mut self.items), query.item_format()));
+        let format = self.format(query.item_format());
+        let page = self.page.insert(collapse(std::mem::take(&mut self.items), format));
         if !query.mirror {
             return Vec::new();
         }
@@ -78,6 +93,7 @@ impl<I: Item> PageApplier<I> {
 
     /// Applies the page to the stored rows of its ids, given in the order of [`Self::ids`].
     pub fn apply(&mut self, rows: Vec<Option<Row<I>>>, mode: ApplyMode<'_>) -> PageSummary {
+        let mode = ApplyMode { format: self.format(mode.format), ..mode };
         let Some(page) = &mut self.page else { return PageSummary::default() };
         let entries = std::mem::take(&mut page.entries);
         let mut summary = PageSummary {

@@ -14,6 +14,13 @@ const SLICE: &str = "@delta";
 /// Arrays of objects by the name of their relationship.
 pub type Lists<I> = Vec<(String, Vec<I>)>;
 
+/// Whether a page whose JSON text this is may have slices. `contains` tells whether the text contains
+/// a string. The search costs much less than reading the names of all properties of all items.
+pub fn may_occur(contains: impl Fn(&str) -> bool) -> bool {
+    // A character of `@delta` may stand there as an escape, `\u0040` for instance.
+    [r#"@delta""#, r"\u004", r"\u006", r"\u007"].into_iter().any(contains)
+}
+
 /// Splits an item into its other properties and its slices, by the name of their relationship.
 pub fn split<I: Item>(item: I) -> (I, Lists<I>) {
     let mut slices = Vec::new();
@@ -142,6 +149,25 @@ mod tests {
             split(json!({"id": "g", "members@delta": [{"id": "a"}], "odd@delta": 1, "n": 2}));
         assert_eq!(item, json!({"id": "g", "odd@delta": 1, "n": 2}));
         assert_eq!(slices, [("members".to_owned(), vec![json!({"id": "a"})])]);
+    }
+
+    #[test]
+    fn a_text_with_a_slice_is_recognized_however_its_name_is_escaped() {
+        let has_slice = |text: &str| {
+            let item: Value = serde_json::from_str(text).unwrap();
+            assert_eq!(split(item).1.len(), 1, "{text}");
+            may_occur(|part| text.contains(part))
+        };
+        for at in 0..SLICE.len() {
+            let (before, after) = (&SLICE[..at], &SLICE[at + 1..]);
+            for code in [format!("{:04x}", SLICE.as_bytes()[at]), format!("{:04X}", SLICE.as_bytes()[at])] {
+                assert!(has_slice(&format!(r#"{{"members{before}\u{code}{after}":[]}}"#)), "{code}");
+            }
+        }
+        assert!(has_slice(r#"{"members@delta" : []}"#));
+        let link = r#"{"@odata.deltaLink":"https://graph.example/@delta","value":[{"n":"\u00e9"}]}"#;
+        assert!(may_occur(|part| r#"{"n":"@delta"}"#.contains(part)), "a value may look like a name");
+        assert!(!may_occur(|part| link.replace("@delta\"", "\"").contains(part)));
     }
 
     #[test]

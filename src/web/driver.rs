@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::rc::Rc;
 
 use futures_util::future::{Either, select};
-use js_sys::Math;
+use js_sys::{JsString, Math};
 use wasm_bindgen::JsValue;
 use web_sys::AbortSignal;
 
@@ -30,6 +30,7 @@ use crate::protocol::change::Row;
 use crate::protocol::error::Code;
 use crate::protocol::page;
 use crate::protocol::record::{Completed, Record};
+use crate::protocol::relation;
 use crate::protocol::report::Outcome;
 use crate::protocol::round::{Delivery, Input, Round, Step, TokenReason};
 use crate::protocol::series::SeriesSummary;
@@ -153,9 +154,12 @@ impl Driver {
     }
 
     async fn fetch_page(&mut self, url: &str) -> Result<Input> {
-        self.fetch(url, |applier, body| match page::parse(&body) {
+        self.fetch(url, |applier, body, text| match page::parse(&body) {
             Ok(page) => {
                 applier.received(page.items);
+                if !relation::may_occur(|part| text.includes(part, 0)) {
+                    applier.without_slices();
+                }
                 Input::Page(page.link)
             }
             Err(why) => Input::Malformed(why),
@@ -165,7 +169,7 @@ impl Driver {
 
     async fn fetch_master(&mut self, url: &str) -> Result<Input> {
         let input = self
-            .fetch(url, |applier, body| match applier.receive_master(body) {
+            .fetch(url, |applier, body, _| match applier.receive_master(body) {
                 true => Input::Master(SeriesSummary::default()),
                 false => Input::Malformed(page::Malformed::NoId),
             })
@@ -182,7 +186,7 @@ impl Driver {
     async fn fetch(
         &mut self,
         url: &str,
-        accept: impl FnOnce(&mut PageApplier<Json>, Json) -> Input,
+        accept: impl FnOnce(&mut PageApplier<Json>, Json, JsString) -> Input,
     ) -> Result<Input> {
         let permit = self.limiter.acquire().await;
         self.read_throttle().await?;
@@ -213,7 +217,7 @@ impl Driver {
         };
         self.client_request_id = Some(id.clone());
         let input = match get.send().await? {
-            Answer::Body(body) => accept(&mut self.page, body),
+            Answer::Body(body, text) => accept(&mut self.page, body, text),
             Answer::Malformed(what) => Input::Malformed(what),
             Answer::Refused(refusal) => Input::Refused(refusal),
             Answer::NoResponse(lost, thrown) => {

@@ -26,8 +26,8 @@ use crate::protocol::time::Duration;
 
 /// The answer to a request.
 pub enum Answer {
-    /// A good status and a JSON body.
-    Body(Json),
+    /// A good status and a JSON body, with its text.
+    Body(Json, JsString),
     /// A good status and a body that is not JSON.
     Malformed(Malformed),
     /// Another status.
@@ -189,7 +189,7 @@ impl Get<'_> {
             Body::Stalled if is_ok => Ok(Answer::NoResponse(NoResponse::Timeout, JsValue::UNDEFINED)),
             Body::Text(text) if is_ok => Ok(parse(&text).map_or_else(
                 |_| Answer::Malformed(Malformed::from_body(&beginning(&text))),
-                |value| Answer::Body(Json(value)),
+                |value| Answer::Body(Json(value), text.clone()),
             )),
             Body::NotUtf8 if is_ok => Ok(Answer::Malformed(Malformed::NotUtf8)),
             body => Ok(Answer::Refused(Box::new(refusal(status, &headers, body)))),
