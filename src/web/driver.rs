@@ -283,7 +283,9 @@ impl Driver {
             return Ok(Vec::new());
         }
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        self.session.store().await?.read_rows(&self.keys.query, &ids).await
+        // Listeners get copies: only a consumer could change the items of stored rows.
+        let is_exposed = self.round.borrow().mode().has_consumer;
+        self.session.store().await?.read_rows(&self.keys.query, &ids, is_exposed).await
     }
 
     async fn wait(&self, span: Duration, reason: WaitReason) -> Input {
@@ -358,7 +360,8 @@ impl Driver {
         if after.is_none() {
             self.swept = Cursor::default();
         }
-        let rows = self.session.store().await?.read_chunk(&self.keys.query, after).await?;
+        let is_exposed = self.round.borrow().mode().has_consumer;
+        let rows = self.session.store().await?.read_chunk(&self.keys.query, after, is_exposed).await?;
         let has_more = self.swept.advance(rows.last().map(|(id, _)| id.as_str()), rows.len())?.is_some();
         Ok(Input::Swept(self.page.sweep(rows, has_more, completed)))
     }
