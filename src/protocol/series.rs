@@ -23,6 +23,9 @@ pub fn side_row(master: &str) -> String {
     format!("{SIDE}{master}")
 }
 
+/// The least id that an item may have: those of side rows sort before it.
+pub const FIRST_ITEM: &str = "\u{1}";
+
 /// Whether an id is that of a side row.
 pub fn is_side_row(id: &str) -> bool {
     id.starts_with(SIDE)

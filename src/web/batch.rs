@@ -1,5 +1,6 @@
 //! Rows, throttle times and batches as the JavaScript values that stores take and return.
 
+use js_sys::Array;
 use serde::{Deserialize, Serialize};
 use serde_wasm_bindgen::preserve;
 use wasm_bindgen::JsValue;
@@ -13,6 +14,7 @@ use crate::protocol::error::{Code, Error};
 use crate::protocol::item::Item;
 use crate::protocol::memory;
 use crate::protocol::record::Record;
+use crate::protocol::series::is_side_row;
 use crate::protocol::time::Instant;
 
 /// The number of rows in one read. Between 200 and 1000 is fast in every engine.
@@ -23,6 +25,30 @@ pub type Batch = memory::Batch<JsValue>;
 
 /// Rows by their ids.
 pub type Rows = Vec<(String, JsValue)>;
+
+/// All that a query has stored.
+pub struct AllItems {
+    /// Its items.
+    pub items: Array,
+    /// Its side rows.
+    pub side: Rows,
+}
+
+impl AllItems {
+    /// Takes the items of rows.
+    pub fn of(rows: Rows) -> Self {
+        let items = visible(&rows).collect();
+        Self { items, side: rows.into_iter().filter(|(id, _)| is_side_row(id)).collect() }
+    }
+}
+
+/// The items of rows, without the side rows.
+pub fn visible(rows: &Rows) -> impl Iterator<Item = JsValue> {
+    rows.iter()
+        .filter(|(id, _)| !is_side_row(id))
+        .map(|(_, row)| get(row, "item"))
+        .filter(|item| !item.is_undefined())
+}
 
 /// A result of a store.
 pub type StoreResult<T> = std::result::Result<T, RoundError>;

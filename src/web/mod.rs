@@ -11,7 +11,7 @@
 //! | [`fetch`], [`body`] | sends a GET, the only place that adds the token to a request; reads its body |
 //! | [`limiter`] | limits the concurrent requests of a scope |
 //! | [`token`] | the caller's token source, in all its forms |
-//! | [`store`] | the store of a client: [`indexed_db`] on [`idb`], memory, or the caller's own ([`custom`]) |
+//! | [`store`] | the store of a client: [`indexed_db`] on [`idb`] and [`row_ranges`], memory, or the caller's own ([`custom`]) |
 //! | [`batch`] | rows and batches as the JavaScript values that stores take |
 //! | [`mirror`] | reads the mirror |
 //! | [`options`] | reads and checks the caller's options |
@@ -37,6 +37,7 @@ pub mod limiter;
 pub mod mirror;
 pub mod options;
 pub mod output;
+pub mod row_ranges;
 pub mod session;
 pub mod signal;
 pub mod store;

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use js_sys::{Array, Math};
 use wasm_bindgen::prelude::*;
 
-use super::batch::{Batch, CHUNK, Rows, StoreResult, StoredThrottle, row_from_js};
+use super::batch::{AllItems, Batch, CHUNK, Rows, StoreResult, StoredThrottle, row_from_js};
 use super::custom::Custom;
 use super::indexed_db::IndexedDb;
 use super::js::{flat, is_nullish};
@@ -61,11 +61,11 @@ impl Store {
         }
     }
 
-    /// Returns every row as of one moment; `None` if the store cannot read all at once.
-    pub async fn all(&self, key: &str) -> StoreResult<Option<Rows>> {
+    /// Returns everything as of one moment; `None` if the store cannot read all at once.
+    pub async fn all(&self, key: &str) -> StoreResult<Option<AllItems>> {
         match self {
             Self::IndexedDb(store) => Ok(Some(store.all(key).await?)),
-            Self::Memory(_) => self.scan(key, None, u32::MAX).await.map(Some),
+            Self::Memory(_) => Ok(Some(AllItems::of(self.scan(key, None, u32::MAX).await?))),
             Self::Custom(_) => Ok(None),
         }
     }
