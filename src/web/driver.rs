@@ -135,9 +135,11 @@ impl Driver {
         }
     }
 
-    async fn load(&self) -> Result<Input> {
+    async fn load(&mut self) -> Result<Input> {
         self.tell_working();
-        Ok(Input::Loaded(self.session.store().await?.record(&self.keys.query).await?))
+        let record = self.session.store().await?.record(&self.keys.query).await?;
+        self.page.loaded(record.as_deref());
+        Ok(Input::Loaded(record))
     }
 
     async fn sign_in(&mut self, reason: &TokenReason) -> Result<Input> {

@@ -371,6 +371,10 @@ impl Host for Running<'_> {
         self.bench.instant()
     }
 
+    fn loaded(&mut self, record: Option<&Record>) {
+        self.applier.loaded(record);
+    }
+
     fn chance(&mut self) -> f64 {
         self.bench.dice.share()
     }
