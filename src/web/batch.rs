@@ -111,10 +111,10 @@ pub struct StoredThrottle {
 }
 
 fn row_to_js(row: &Row<Json>) -> JsValue {
-    let staged = row.staged.as_ref().map_or(JsValue::UNDEFINED, |staged| staged.0.clone());
+    let staged = row.staged.as_ref().map_or(JsValue::UNDEFINED, |staged| staged.value.clone());
     to_js(&StoredRow {
         round: row.round,
-        item: row.item.0.clone(),
+        item: row.item.value.clone(),
         sets: row.sets.clone(),
         staged,
         arrival: row.arrival,
@@ -125,11 +125,11 @@ fn row_to_js(row: &Row<Json>) -> JsValue {
 /// replaces it. Does not use serde-wasm-bindgen, which does not catch what a getter throws and
 /// formats a value of the wrong type in full into its error.
 pub fn row_from_js(value: &JsValue) -> Row<Json> {
-    let item = Json(get(value, "item"));
+    let item = Json::new(get(value, "item"));
     let (Some(round), Some(sets)) = (whole(&get(value, "round")), strings(&get(value, "sets"))) else {
         return Row::new(0, item);
     };
-    let staged = Some(Json(get(value, "staged"))).filter(Item::is_object);
+    let staged = Some(Json::new(get(value, "staged"))).filter(Item::is_object);
     Row { round, item, sets, staged, arrival: whole(&get(value, "arrival")).unwrap_or(0) }
 }
 

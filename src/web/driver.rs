@@ -19,9 +19,9 @@ use super::js::{date, get, get_string, settled};
 use super::json::Json;
 use super::limiter::Limiter;
 use super::output::{Status, page_to_js, to_js};
+use super::received::Received;
 use super::session::{Committed, Session};
 use super::signal::{aborted, is_offline, online};
-use super::store::copies;
 use super::timers::{now, sleep, with_timeout};
 use super::token::TokenOutcome;
 use crate::protocol::applier::PageApplier;
@@ -65,6 +65,8 @@ pub struct Driver {
     pub consumer: Producer,
     /// The current page.
     pub page: PageApplier<Json>,
+    /// The text of the current page, if a consumer gets its items.
+    pub received: Received,
     /// The token of the next request.
     pub token: String,
     /// The id of the last request, until its page is committed.
@@ -156,17 +158,24 @@ impl Driver {
     }
 
     async fn fetch_page(&mut self, url: &str) -> Result<Input> {
-        self.fetch(url, |applier, body, text| match page::parse(&body) {
-            Ok(page) => {
-                applier.received(page.items);
-                if !relation::may_occur(|part| text.includes(part, 0)) {
-                    applier.without_slices();
+        let mut received = Received::default();
+        let input = self
+            .fetch(url, |applier, body, text| match page::parse(&body) {
+                Ok(page) => {
+                    applier.received((0..).zip(page.items).map(|(at, item)| item.at(at)).collect());
+                    if !relation::may_occur(|part| text.includes(part, 0)) {
+                        applier.without_slices();
+                    }
+                    received = Received::new(text);
+                    Input::Page(page.link)
                 }
-                Input::Page(page.link)
-            }
-            Err(why) => Input::Malformed(why),
-        })
-        .await
+                Err(why) => Input::Malformed(why),
+            })
+            .await?;
+        if self.round.borrow().config().has_consumer {
+            self.received = received;
+        }
+        Ok(input)
     }
 
     async fn fetch_master(&mut self, url: &str) -> Result<Input> {
@@ -318,19 +327,14 @@ impl Driver {
         let page = page_to_js(delivery, changes, has_mirror);
         let announce = self.host.announcer(&page).map_err(RoundError::Foreign)?;
         if has_consumer {
-            // What commits is the page as received, whatever the consumer does to its items
-            // meanwhile.
-            let put = &mut self.page.effects_mut().put;
-            let items = copies(put.iter().map(|(_, row)| row.item.0.clone()))?;
-            for ((_, row), item) in put.iter_mut().zip(items) {
-                row.item = Json(item);
-            }
+            self.received.protect(self.page.effects_mut())?;
         }
         self.consumer.deliver(page, announce);
         Ok(Input::Delivered)
     }
 
     async fn commit(&mut self, expect: Option<String>, record: &Record) -> Result<Input> {
+        self.received.restore(self.page.effects_mut())?;
         let batch = Batch::of_page(expect, record, self.page.effects());
         match self.session.commit(&self.keys.query, batch, self.acknowledgement.take()).await? {
             Committed::Written(listeners) => {

@@ -61,8 +61,9 @@ extern "C" {
     #[wasm_bindgen(js_name = fetch, catch)]
     fn host_fetch(request: &web_sys::Request) -> std::result::Result<JsValue, JsValue>;
 
+    /// Parses JSON without a copy of its text into the wasm.
     #[wasm_bindgen(js_namespace = JSON, js_name = parse, catch)]
-    fn parse(text: &JsString) -> std::result::Result<JsValue, JsValue>;
+    pub fn parse(text: &JsString) -> std::result::Result<JsValue, JsValue>;
 }
 
 /// Aborts the request when it is dropped.
@@ -189,7 +190,7 @@ impl Get<'_> {
             Body::Stalled if is_ok => Ok(Answer::NoResponse(NoResponse::Timeout, JsValue::UNDEFINED)),
             Body::Text(text) if is_ok => Ok(parse(&text).map_or_else(
                 |_| Answer::Malformed(Malformed::from_body(&beginning(&text))),
-                |value| Answer::Body(Json(value), text.clone()),
+                |value| Answer::Body(Json::new(value), text.clone()),
             )),
             Body::NotUtf8 if is_ok => Ok(Answer::Malformed(Malformed::NotUtf8)),
             body => Ok(Answer::Refused(Box::new(refusal(status, &headers, body)))),
@@ -210,7 +211,7 @@ fn refusal(status: u16, headers: &JsValue, body: Body) -> Refusal {
     let header = |name: &str| call(headers, "get", &[&name.into()]).ok()?.as_string();
     let (json, malformed) = match body {
         Body::Text(text) => match parse(&text) {
-            Ok(value) => (Some(Json(value)), None),
+            Ok(value) => (Some(Json::new(value)), None),
             Err(_) => (None, Some(Malformed::from_body(&beginning(&text)))),
         },
         Body::NotUtf8 => (None, Some(Malformed::NotUtf8)),

@@ -182,7 +182,7 @@ impl Mirror<'_> {
 
     /// The rows of the series that these occurrences belong to.
     async fn masters(&self, rows: &Rows) -> StoreResult<Rows> {
-        let items: Vec<Json> = rows.iter().map(|(_, row)| Json(get(row, "item"))).collect();
+        let items: Vec<Json> = rows.iter().map(|(_, row)| Json::new(get(row, "item"))).collect();
         let ids = master_rows(items.iter());
         let places: Vec<&str> = ids.iter().map(String::as_str).collect();
         let found = if places.is_empty() {
@@ -232,7 +232,7 @@ impl Mirror<'_> {
 
 /// The items, with occurrences completed from their series masters, which are among `masters`.
 fn complete(items: impl Iterator<Item = JsValue>, masters: impl Iterator<Item = (String, JsValue)>) -> Array {
-    let masters: Vec<(String, Json)> = masters.map(|(id, item)| (id, Json(item))).collect();
+    let masters: Vec<(String, Json)> = masters.map(|(id, item)| (id, Json::new(item))).collect();
     let masters = Masters::new(masters.iter().map(|(id, item)| (id.as_str(), item)));
-    masters.complete(items.map(Json)).into_iter().map(|item| item.0).collect()
+    masters.complete(items.map(Json::new)).into_iter().map(|item| item.value).collect()
 }
