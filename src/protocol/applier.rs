@@ -61,8 +61,8 @@ impl<I: Item> Default for PageApplier<I> {
 }
 
 impl<I: Item> PageApplier<I> {
-    /// Takes the stored record. A store that has no record of a query has no rows of it: from then on
-    /// the rows are those that this round commits, since a commit of another writer refuses its own.
+    /// Takes the stored record. A store that has no record of a query has no rows of it. From then
+    /// on the rows are those that this round commits: after another writer's commit, its own fails.
     pub fn loaded(&mut self, record: Option<&Record>) {
         self.rows = record.is_none().then(KnownIds::default);
     }

@@ -1,5 +1,5 @@
-//! The page as received, for the commit of a page whose items a consumer gets. What the consumer does
-//! to them must not reach the mirror.
+//! The page as received, for the commit of a page whose items a consumer gets. What the consumer
+//! does to them must not reach the mirror.
 
 use js_sys::JsString;
 

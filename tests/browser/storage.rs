@@ -124,8 +124,8 @@ async fn every_row_is_read_once_whatever_its_size_also_one_without_an_id_and_bes
     let client = client(&world, &account).await;
     let query = contacts(&client);
     sync(&query).await.unwrap();
-    // Rows of 200 and of 60,000 bytes, so that chunks grow and shrink; one where a chunk ends has no
-    // id. Rows of other queries stand before and behind.
+    // Rows of 200 and of 60,000 bytes, so that chunks grow and shrink. The row at the end of the
+    // first chunk has no id. Rows of other queries stand before and behind.
     let source = "
         const [key] = await done(state.getAllKeys());
         items.delete(IDBKeyRange.bound([key], [key, []]));
