@@ -1,5 +1,6 @@
 // @ts-check
 // A round that runs: its lock, its signal and its status.
+import { onAbort } from "./abort.js";
 import { DeltaError } from "./error.js";
 import { signalOf } from "./options.js";
 import { windowAt } from "./window.js";
@@ -26,8 +27,8 @@ export class RoundRun {
    * Stops the wasm's task: with the caller's signal, with the client's, or when the lock is lost.
    */
   #stop = new AbortController();
-  /** Removes the listeners of this round. */
-  #listening = new AbortController();
+  /** Each removes a listener of this round. */
+  #listening = [];
   #hasBegun = false;
   #unlock;
   #isOver = false;
@@ -74,19 +75,21 @@ export class RoundRun {
   /** Waits for the lock, with the status `following` as long as a round of another tab runs. */
   async begin() {
     const { signal } = this.#stop;
-    const listening = { signal: this.#listening.signal };
     for (const other of this.#signals) {
+      if (!other) continue;
       const stop = () => this.#stop.abort(other.reason);
-      if (other?.aborted) stop();
-      other?.addEventListener("abort", stop, listening);
+      if (other.aborted) stop();
+      else this.#listening.push(onAbort(other, stop));
     }
     const { changes, locks, lock, status } = this.#shared;
     changes.roundBegins();
     this.#hasBegun = true;
-    this.#instance.signal.addEventListener("abort", () => this.#lose(this.#instance.ended), listening);
+    this.#listening.push(onAbort(this.#instance.signal, () => this.#lose(this.#instance.ended)));
     const loseLock = () => this.#lose(lockLost());
+    const { document } = globalThis;
     // All other tabs would wait for a frozen page.
-    globalThis.document?.addEventListener("freeze", loseLock, listening);
+    document?.addEventListener("freeze", loseLock);
+    this.#listening.push(() => document?.removeEventListener("freeze", loseLock));
     const before = status.get();
     // A round of this tab that runs keeps its status.
     const follow = () => RUNNING.includes(status.get().phase) || status.set({ phase: "following" });
@@ -131,7 +134,7 @@ export class RoundRun {
     this.#report = this.#instance.run(() => this.#handle.report());
     this.#hasEnded = true;
     this.#stop.abort();
-    this.#listening.abort();
+    this.#stopListening();
     this.release();
   }
 
@@ -141,7 +144,11 @@ export class RoundRun {
     this.#shared.status.set({ phase: "failed", error });
     this.release();
     this.#stop.abort(error);
-    this.#listening.abort();
+    this.#stopListening();
+  }
+
+  #stopListening() {
+    for (const remove of this.#listening.splice(0)) remove();
   }
 }
 

@@ -1,4 +1,5 @@
 // @ts-check
+import { onAbort } from "./abort.js";
 import { DeltaError } from "./error.js";
 import { Round } from "./round.js";
 
@@ -33,8 +34,7 @@ export class Sync {
         this.#close();
         this.#stop.abort(signal.reason);
       };
-      signal.addEventListener("abort", leave, { once: true });
-      this.#done.then(resolve, reject).finally(() => signal.removeEventListener("abort", leave));
+      this.#done.then(resolve, reject).finally(onAbort(signal, leave));
     });
   }
 

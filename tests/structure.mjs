@@ -4,18 +4,6 @@ import { readFileSync } from "node:fs";
 import { circles, imports, rustModules } from "./structure/circles.mjs";
 import { fileProblems, lineProblems } from "./structure/lines.mjs";
 
-/** Exceptions until these files are mended. Each should soon leave these lists. */
-const LONG_FILES = { "pkg-template/index.d.ts": 640 };
-const LONG_LINES = [
-  "pkg-template/stores/d1.d.ts",
-  "src/protocol/record.rs",
-  "src/protocol/refusal.rs",
-  "src/protocol/relation.rs",
-  "src/protocol/round/tests/resync.rs",
-  "src/protocol/round/tests/table.rs",
-  "src/protocol/series.rs",
-];
-
 const root = new URL("..", import.meta.url);
 const paths = execFileSync(
   "git",
@@ -35,8 +23,8 @@ const graphs = [
   rustModules(new Map([...sources].filter((source) => isRust(source) && source[0].startsWith("src/")))),
 ];
 const problems = [
-  ...[...sources].flatMap(([path, text]) => fileProblems(path, text, LONG_FILES[path])),
-  ...[...sources].flatMap(([path, text]) => (LONG_LINES.includes(path) ? [] : lineProblems(path, text))),
+  ...[...sources].flatMap(([path, text]) => fileProblems(path, text)),
+  ...[...sources].flatMap(([path, text]) => lineProblems(path, text)),
   ...graphs.flatMap(circles).map((modules) => `a circle of modules: ${modules.join(" → ")}`),
 ];
 for (const problem of problems) console.error(problem);

@@ -30,3 +30,9 @@ export function event() {
   const fired = new Promise((resolve) => (fire = resolve));
   return { fire, fired };
 }
+
+/** Timers that pass only by `tick(ms)` of the result, until the end of the test. */
+export function fakeTimers(context) {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  return context.mock.timers;
+}

@@ -9,13 +9,14 @@
 use std::collections::{HashMap, HashSet};
 
 use super::change::{
-    ApplyMode, Change, Collapsed, Entry, PageEffects, PageSummary, Reason, Row, SweepSummary, apply,
-    collapse, pass_through,
+    ApplyMode, Change, Collapsed, Entry, ItemFormat, PageEffects, PageSummary, Reason, Row, SweepSummary,
+    apply, collapse, pass_through,
 };
 use super::item::Item;
+use super::known_ids::KnownIds;
 use super::query::Query;
 use super::recent::RecentVersions;
-use super::record::Completed;
+use super::record::{Completed, Record};
 use super::report::Report;
 use super::series::{SeriesSummary, is_master, missing_masters, named_master, side_row};
 use super::sweep::Sweeper;
@@ -23,6 +24,8 @@ use super::sweep::Sweeper;
 /// The page that a round is working on.
 pub struct PageApplier<I> {
     items: Vec<I>,
+    /// Whether items of the page may have slices.
+    may_have_slices: bool,
     page: Option<Collapsed<I>>,
     /// Series masters that occurrences of the page name and the page does not contain.
     missing_masters: Vec<String>,
@@ -34,6 +37,10 @@ pub struct PageApplier<I> {
     fetched_master: Option<(String, I)>,
     effects: PageEffects<I>,
     seen: RecentVersions,
+    /// The ids of all rows, if this round has found the mirror empty.
+    rows: Option<KnownIds>,
+    /// Which of the ids that [`Self::apply`] needs may have rows.
+    may_have_row: Vec<bool>,
     sweeper: Sweeper<I>,
 }
 
@@ -41,6 +48,7 @@ impl<I: Item> Default for PageApplier<I> {
     fn default() -> Self {
         Self {
             items: Vec::new(),
+            may_have_slices: true,
             page: None,
             missing_masters: Vec::new(),
             listed_masters: Vec::new(),
@@ -48,21 +56,59 @@ impl<I: Item> Default for PageApplier<I> {
             fetched_master: None,
             effects: PageEffects::default(),
             seen: RecentVersions::default(),
+            rows: None,
+            may_have_row: Vec::new(),
             sweeper: Sweeper::default(),
         }
     }
 }
 
 impl<I: Item> PageApplier<I> {
+    /// Takes the stored record. A store that has no record of a query has no rows of it. From then
+    /// on the rows are those that this round commits: after another writer's commit, its own fails.
+    pub fn loaded(&mut self, record: Option<&Record>) {
+        self.rows = record.is_none().then(KnownIds::default);
+    }
+
     /// Takes the items of a page as Graph sent them.
     pub fn received(&mut self, items: Vec<I>) {
         self.items = items;
+        self.may_have_slices = true;
+    }
+
+    /// Says that no item of the received page has slices, so that nothing looks for them.
+    pub fn without_slices(&mut self) {
+        self.may_have_slices = false;
+    }
+
+    /// How the items of the page are parsed, where those of its query are parsed like `format`.
+    fn format(&self, format: ItemFormat) -> ItemFormat {
+        ItemFormat { slices: format.slices && self.may_have_slices, ..format }
+    }
+
+    /// Collapses the page and returns the ids whose rows are to be read for [`Self::apply`]. Empty
+    /// without a mirror.
+    pub fn ids(&mut self, query: &Query) -> Vec<String> {
+        let mut ids = self.needed_ids(query);
+        let rows = self.rows.as_ref();
+        self.may_have_row = ids.iter().map(|id| rows.is_none_or(|rows| rows.may_contain(id))).collect();
+        let mut may_have_row = self.may_have_row.iter();
+        ids.retain(|_| may_have_row.next().is_none_or(|may| *may));
+        ids
+    }
+
+    /// The rows in the order of [`Self::needed_ids`], from those in the order of [`Self::ids`].
+    fn needed_rows(&mut self, read: Vec<Option<Row<I>>>) -> Vec<Option<Row<I>>> {
+        let mut read = read.into_iter();
+        let may_have_row = std::mem::take(&mut self.may_have_row);
+        may_have_row.into_iter().map(|may| if may { read.next().flatten() } else { None }).collect()
     }
 
     /// Collapses the page and returns the ids whose rows [`Self::apply`] needs, in the order in
-    /// which it needs them. Empty without a mirror.
-    pub fn ids(&mut self, query: &Query) -> Vec<String> {
-        let page = self.page.insert(collapse(std::mem::take(&mut self.items), query.item_format()));
+    /// which it needs them.
+    fn needed_ids(&mut self, query: &Query) -> Vec<String> {
+        let format = self.format(query.item_format());
+        let page = self.page.insert(collapse(std::mem::take(&mut self.items), format));
         if !query.mirror {
             return Vec::new();
         }
@@ -83,6 +129,8 @@ impl<I: Item> PageApplier<I> {
 
     /// Applies the page to the stored rows of its ids, given in the order of [`Self::ids`].
     pub fn apply(&mut self, rows: Vec<Option<Row<I>>>, mode: ApplyMode<'_>) -> PageSummary {
+        let mode = ApplyMode { format: self.format(mode.format), ..mode };
+        let rows = self.needed_rows(rows);
         let Some(page) = &mut self.page else { return PageSummary::default() };
         let entries = std::mem::take(&mut page.entries);
         let mut summary = PageSummary {
@@ -160,6 +208,10 @@ impl<I: Item> PageApplier<I> {
             });
             self.effects.changes.extend(gone);
         }
+        if let Some(mut rows) = self.rows.take() {
+            let is_useful = rows.insert(self.effects.put.iter().map(|(id, _)| id.as_str()));
+            self.rows = is_useful.then_some(rows);
+        }
         summary.made_progress = self.effects.made_progress;
         summary.staged = self.effects.staged;
         summary.names_changed = self.effects.names_changed;
@@ -191,7 +243,10 @@ impl<I: Item> PageApplier<I> {
 
     /// The row of the series master, which is stored beside the mirror.
     pub fn take_master(&mut self, round: u32) -> Option<(String, Row<I>)> {
-        self.fetched_master.take().map(|(id, item)| (side_row(&id), Row::new(round, item)))
+        let (id, item) = self.fetched_master.take()?;
+        let id = side_row(&id);
+        self.rows = self.rows.take().and_then(|mut rows| rows.insert([id.as_str()]).then_some(rows));
+        Some((id, Row::new(round, item)))
     }
 
     /// Sweeps one chunk of the mirror. `has_more`: further rows may follow the chunk.
@@ -244,6 +299,40 @@ mod tests {
     use super::*;
     use crate::protocol::query::{self, Options};
     use crate::protocol::time::Instant;
+
+    #[test]
+    fn rows_are_read_only_of_ids_that_this_round_has_put_if_it_began_without_a_record() {
+        let query = query::track("/me/contacts/delta", Options::default()).unwrap();
+        let mode = |round| ApplyMode {
+            round,
+            started_at: Instant::from_millis(0.0),
+            page_index: 0,
+            full: true,
+            format: query.item_format(),
+            has_mirror: true,
+            has_consumer: false,
+            is_final_page: false,
+            has_masters: false,
+            has_unique_names: false,
+            delivered: &[],
+        };
+        let page = |ids: &[&str]| ids.iter().map(|id| json!({"id": id})).collect();
+        let mut applier = PageApplier::<Value>::default();
+        applier.loaded(None);
+        applier.received(page(&["a", "b"]));
+        assert!(applier.ids(&query).is_empty());
+        assert_eq!(applier.apply(Vec::new(), mode(1)).count_delta, 2);
+        applier.received(page(&["c", "b", "d", "a"]));
+        assert_eq!(applier.ids(&query), ["b", "a"]);
+        let row = |id| Some(Row::new(1, json!({"id": id})));
+        let summary = applier.apply(vec![row("b"), row("a")], mode(1));
+        assert_eq!((summary.count_delta, applier.effects().repeated), (2, 2), "c and d are new");
+
+        let record = Record::new(Instant::from_millis(0.0), 0.5);
+        applier.loaded(Some(&record));
+        applier.received(page(&["e"]));
+        assert_eq!(applier.ids(&query), ["e"], "rows may be there of which the round knows nothing");
+    }
 
     /// With the square of this many it would run for many minutes.
     const MANY: usize = 50_000;

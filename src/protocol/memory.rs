@@ -24,13 +24,13 @@ pub struct Batch<V> {
 pub struct Memory<V> {
     /// By key, with their revisions.
     states: HashMap<String, (String, V)>,
-    /// By key and id.
-    rows: BTreeMap<(String, String), V>,
+    /// By key, then sorted by id.
+    rows: HashMap<String, BTreeMap<String, V>>,
 }
 
 impl<V> Default for Memory<V> {
     fn default() -> Self {
-        Self { states: HashMap::new(), rows: BTreeMap::new() }
+        Self { states: HashMap::new(), rows: HashMap::new() }
     }
 }
 
@@ -42,15 +42,16 @@ impl<V: Clone> Memory<V> {
 
     /// The rows of these ids, in their order.
     pub fn rows(&self, key: &str, ids: &[&str]) -> Vec<Option<V>> {
-        ids.iter().map(|id| self.rows.get(&(key.to_owned(), (*id).to_owned())).cloned()).collect()
+        let rows = self.rows.get(key);
+        ids.iter().map(|id| rows.and_then(|rows| rows.get(*id)).cloned()).collect()
     }
 
     /// Up to `limit` rows after an id, ordered by id.
     pub fn scan(&self, key: &str, after: Option<&str>, limit: usize) -> Vec<(String, V)> {
-        let first = (key.to_owned(), after.unwrap_or_default().to_owned());
-        let from = if after.is_some() { Bound::Excluded(first) } else { Bound::Included(first) };
-        let rows = self.rows.range((from, Bound::Unbounded)).take_while(|((of, _), _)| of == key);
-        rows.take(limit).map(|((_, id), row)| (id.clone(), row.clone())).collect()
+        let Some(rows) = self.rows.get(key) else { return Vec::new() };
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let rows = rows.range::<str, _>((from, Bound::Unbounded)).take(limit);
+        rows.map(|(id, row)| (id.clone(), row.clone())).collect()
     }
 
     /// Writes the whole batch, or nothing. Returns false if another revision is stored.
@@ -59,11 +60,10 @@ impl<V: Clone> Memory<V> {
         if stored != batch.expect.as_ref() {
             return false;
         }
-        for (id, row) in batch.put {
-            self.rows.insert((key.to_owned(), id), row);
-        }
+        let rows = self.rows.entry(key.to_owned()).or_default();
+        rows.extend(batch.put);
         for id in batch.remove {
-            self.rows.remove(&(key.to_owned(), id));
+            rows.remove(&id);
         }
         self.states.insert(key.to_owned(), (batch.revision, batch.state));
         true
@@ -72,6 +72,6 @@ impl<V: Clone> Memory<V> {
     /// Deletes every query whose key begins with `prefix`.
     pub fn clear(&mut self, prefix: &str) {
         self.states.retain(|key, _| !key.starts_with(prefix));
-        self.rows.retain(|(key, _), _| !key.starts_with(prefix));
+        self.rows.retain(|key, _| !key.starts_with(prefix));
     }
 }

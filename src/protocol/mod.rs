@@ -9,6 +9,7 @@
 //! | [`acknowledge`] | when a page is acknowledged, and what `next()`, `ack()` and `return()` get |
 //! | [`relation`] | relationship slices, applied to sets |
 //! | [`recent`] | detects pages that bring nothing new |
+//! | [`known_ids`] | remembers which ids may have rows |
 //! | [`change`] | what a page changes in the mirror |
 //! | [`names`] | names in a drive, and the rows that others displace |
 //! | [`sweep`] | removes what a completed round has made obsolete |
@@ -38,6 +39,7 @@ pub mod endpoint;
 pub mod error;
 pub mod identity;
 pub mod item;
+pub mod known_ids;
 pub mod memory;
 pub mod names;
 pub mod page;

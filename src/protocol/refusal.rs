@@ -175,18 +175,21 @@ mod tests {
         for (status, body) in [
             (
                 410,
-                json!({"error": {"code": "SyncStateNotFound", "message": "The sync state generation is not found; generation=149;"}}),
+                json!({"error": {"code": "SyncStateNotFound",
+                    "message": "The sync state generation is not found; generation=149;"}}),
             ),
             (410, json!({"error": {"code": "syncStateNotFound"}})),
             (400, json!({"error": {"code": "syncStateNotFound"}})),
             (404, json!({"error": {"code": "SYNCSTATENOTFOUND"}})),
             (
                 410,
-                json!({"error": {"code": "resyncRequired", "innererror": {"code": "resyncChangesApplyDifferences"}}}),
+                json!({"error": {"code": "resyncRequired",
+                    "innererror": {"code": "resyncChangesApplyDifferences"}}}),
             ),
             (
                 410,
-                json!({"error": {"code": "gone", "innerError": {"code": "x", "innererror": {"code": "resyncChangesUploadDifferences"}}}}),
+                json!({"error": {"code": "gone", "innerError": {"code": "x",
+                    "innererror": {"code": "resyncChangesUploadDifferences"}}}}),
             ),
             (409, json!({"error": {"code": "x", "innerError": {"code": "resyncApplyDifferences"}}})),
             (400, json!({"error": {"code": "resyncUploadDifferences"}})),
@@ -194,16 +197,19 @@ mod tests {
             (400, json!({"error": {"code": "ResyncRequired"}})),
             (
                 400,
-                json!({"error": {"code": "InvalidDeltaToken", "message": "The value 'x' of parameter '$deltaToken' is invalid."}}),
+                json!({"error": {"code": "InvalidDeltaToken",
+                    "message": "The value 'x' of parameter '$deltaToken' is invalid."}}),
             ),
             (
                 400,
-                json!({"error": {"code": "BadRequest", "message": "Parameter 'DeltaToken' not supported for this request."}}),
+                json!({"error": {"code": "BadRequest",
+                    "message": "Parameter 'DeltaToken' not supported for this request."}}),
             ),
             (410, json!({})),
             (
                 400,
-                json!({"error": {"code": "Directory_ExpiredPageToken", "message": "The specified page token value has expired and can no longer be included in your request."}}),
+                json!({"error": {"code": "Directory_ExpiredPageToken",
+                    "message": "The specified page token value has expired and can no longer be included in your request."}}),
             ),
             (404, json!({"error": {"code": "BadRequest", "message": "The delta token is unknown."}})),
         ] {
@@ -266,7 +272,8 @@ mod tests {
     fn codes_and_the_request_id_are_found_at_any_depth() {
         let refusal = with(
             400,
-            &json!({"error": {"code": "outer", "message": "m", "innerError": {"request-id": "r", "code": "inner"}}}),
+            &json!({"error": {"code": "outer", "message": "m", "innerError": {"request-id": "r",
+                "code": "inner"}}}),
         );
         assert_eq!(
             (refusal.codes.as_slice(), refusal.code(), refusal.request_id.as_deref()),

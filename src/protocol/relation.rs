@@ -14,6 +14,14 @@ const SLICE: &str = "@delta";
 /// Arrays of objects by the name of their relationship.
 pub type Lists<I> = Vec<(String, Vec<I>)>;
 
+/// Whether a page whose JSON text this is may have slices. `contains` tells whether the text
+/// contains a string. The search costs much less than reading the names of all properties of all
+/// items.
+pub fn may_occur(contains: impl Fn(&str) -> bool) -> bool {
+    // A character of `@delta` may stand there as an escape, `\u0040` for instance.
+    [r#"@delta""#, r"\u004", r"\u006", r"\u007"].into_iter().any(contains)
+}
+
 /// Splits an item into its other properties and its slices, by the name of their relationship.
 pub fn split<I: Item>(item: I) -> (I, Lists<I>) {
     let mut slices = Vec::new();
@@ -145,6 +153,27 @@ mod tests {
     }
 
     #[test]
+    fn a_text_with_a_slice_is_recognized_however_its_name_is_escaped() {
+        let has_slice = |text: &str| {
+            let item: Value = serde_json::from_str(text).unwrap();
+            assert_eq!(split(item).1.len(), 1, "{text}");
+            may_occur(|part| text.contains(part))
+        };
+        for (at, character) in SLICE.char_indices() {
+            let (before, rest) = SLICE.split_at(at);
+            let after = rest.strip_prefix(character).unwrap_or_default();
+            let code = u32::from(character);
+            for escape in [format!("\\u{code:04x}"), format!("\\u{code:04X}")] {
+                assert!(has_slice(&format!(r#"{{"members{before}{escape}{after}":[]}}"#)), "{escape}");
+            }
+        }
+        assert!(has_slice(r#"{"members@delta" : []}"#));
+        assert!(may_occur(|part| r#"{"n":"@delta"}"#.contains(part)), "a value may look like a name");
+        let none = r#"{"@odata.deltaLink":"https://graph.example/@delta?t","value":[{"n":"\u00e9"}]}"#;
+        assert!(!may_occur(|part| none.contains(part)));
+    }
+
+    #[test]
     fn slices_fold_into_the_set_and_out_of_it() {
         let (_, slices) = split(json!({"members@delta": slice(&["c", "a"], &["b", "unknown"])}));
         let sets = fold(&json!({"members": slice(&["a", "b"], &[]), "owners": slice(&["o"], &[])}), slices);
@@ -153,9 +182,9 @@ mod tests {
 
     #[test]
     fn an_object_that_left_and_came_again_is_in_the_set() {
-        let (_, slices) = split(
-            json!({"members@delta": [{"id": "a", "@removed": {"reason": "deleted"}}, {"id": "a"}, {"no": "id"}]}),
-        );
+        let (_, slices) =
+            split(json!({"members@delta": [{"id": "a", "@removed": {"reason": "deleted"}}, {"id": "a"},
+                {"no": "id"}]}));
         assert_eq!(
             fold(&json!({"members": slice(&["a"], &[])}), slices),
             json!({"members": slice(&["a"], &[])})

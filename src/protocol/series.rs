@@ -23,6 +23,9 @@ pub fn side_row(master: &str) -> String {
     format!("{SIDE}{master}")
 }
 
+/// The least id that an item may have: those of side rows sort before it.
+pub const FIRST_ITEM: &str = "\u{1}";
+
 /// Whether an id is that of a side row.
 pub fn is_side_row(id: &str) -> bool {
     id.starts_with(SIDE)
@@ -145,9 +148,13 @@ fn is_moved<I: Item>(old: &I, new: &I) -> bool {
     })
 }
 
+/// Whether a master that had existed before this time was changed since.
 fn is_changed_since<I: Item>(master: &I, time: Instant) -> bool {
-    let changed = master.string_property("lastModifiedDateTime").and_then(|text| parse_iso(&text));
-    changed.is_some_and(|changed| changed >= time)
+    let is_since = |name: &str| -> bool {
+        let at = master.string_property(name).and_then(|text| parse_iso(&text));
+        at.is_some_and(|at| at >= time)
+    };
+    is_since("lastModifiedDateTime") && !is_since("createdDateTime")
 }
 
 /// The time between the start and the end of a calendar view.
@@ -200,10 +207,12 @@ mod tests {
 
     #[test]
     fn an_occurrence_takes_from_its_master_what_is_not_its_own() {
-        let master = json!({"id": "m", "type": "seriesMaster", "@odata.etag": "x", "subject": "Standup", "start": 1, "location": {"a": 1}});
+        let master = json!({"id": "m", "type": "seriesMaster", "@odata.etag": "x", "subject": "Standup",
+            "start": 1, "location": {"a": 1}});
         let occurrence =
             json!({"id": "o", "type": "occurrence", "seriesMasterId": "m", "start": 2, "location": null});
-        let whole = json!({"id": "o", "type": "occurrence", "seriesMasterId": "m", "start": 2, "location": null, "subject": "Standup"});
+        let whole = json!({"id": "o", "type": "occurrence", "seriesMasterId": "m", "start": 2,
+            "location": null, "subject": "Standup"});
         assert_eq!(
             complete(&[("m", master.clone()), ("o", occurrence.clone())]),
             std::slice::from_ref(&whole)

@@ -1,5 +1,6 @@
 //! Rows, throttle times and batches as the JavaScript values that stores take and return.
 
+use js_sys::Array;
 use serde::{Deserialize, Serialize};
 use serde_wasm_bindgen::preserve;
 use wasm_bindgen::JsValue;
@@ -13,6 +14,7 @@ use crate::protocol::error::{Code, Error};
 use crate::protocol::item::Item;
 use crate::protocol::memory;
 use crate::protocol::record::Record;
+use crate::protocol::series::is_side_row;
 use crate::protocol::time::Instant;
 
 /// The number of rows in one read. Between 200 and 1000 is fast in every engine.
@@ -23,6 +25,30 @@ pub type Batch = memory::Batch<JsValue>;
 
 /// Rows by their ids.
 pub type Rows = Vec<(String, JsValue)>;
+
+/// All that a query has stored.
+pub struct AllItems {
+    /// Its items.
+    pub items: Array,
+    /// Its side rows.
+    pub side: Rows,
+}
+
+impl AllItems {
+    /// Takes the items of rows.
+    pub fn of(rows: Rows) -> Self {
+        let items = visible(&rows).collect();
+        Self { items, side: rows.into_iter().filter(|(id, _)| is_side_row(id)).collect() }
+    }
+}
+
+/// The items of rows, without the side rows.
+pub fn visible(rows: &Rows) -> impl Iterator<Item = JsValue> {
+    rows.iter()
+        .filter(|(id, _)| !is_side_row(id))
+        .map(|(_, row)| get(row, "item"))
+        .filter(|item| !item.is_undefined())
+}
 
 /// A result of a store.
 pub type StoreResult<T> = std::result::Result<T, RoundError>;
@@ -85,10 +111,10 @@ pub struct StoredThrottle {
 }
 
 fn row_to_js(row: &Row<Json>) -> JsValue {
-    let staged = row.staged.as_ref().map_or(JsValue::UNDEFINED, |staged| staged.0.clone());
+    let staged = row.staged.as_ref().map_or(JsValue::UNDEFINED, |staged| staged.value.clone());
     to_js(&StoredRow {
         round: row.round,
-        item: row.item.0.clone(),
+        item: row.item.value.clone(),
         sets: row.sets.clone(),
         staged,
         arrival: row.arrival,
@@ -99,11 +125,11 @@ fn row_to_js(row: &Row<Json>) -> JsValue {
 /// replaces it. Does not use serde-wasm-bindgen, which does not catch what a getter throws and
 /// formats a value of the wrong type in full into its error.
 pub fn row_from_js(value: &JsValue) -> Row<Json> {
-    let item = Json(get(value, "item"));
+    let item = Json::new(get(value, "item"));
     let (Some(round), Some(sets)) = (whole(&get(value, "round")), strings(&get(value, "sets"))) else {
         return Row::new(0, item);
     };
-    let staged = Some(Json(get(value, "staged"))).filter(Item::is_object);
+    let staged = Some(Json::new(get(value, "staged"))).filter(Item::is_object);
     Row { round, item, sets, staged, arrival: whole(&get(value, "arrival")).unwrap_or(0) }
 }
 

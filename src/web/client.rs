@@ -25,6 +25,7 @@ use super::js::{get_string, type_of};
 use super::mirror::Mirror;
 use super::options::{self, CALL_RECORDINGS, EVENTS, ORG_CONTACTS, Options, TRACK};
 use super::output::{report_to_js, to_js};
+use super::received::Received;
 use super::session::Session;
 use super::store::Store;
 use super::timers::now;
@@ -348,6 +349,7 @@ impl Query {
             host,
             consumer: consumer.producer(),
             page: PageApplier::default(),
+            received: Received::default(),
             token: String::new(),
             client_request_id: None,
             acknowledgement: None,

@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::rc::Rc;
 
 use futures_util::future::{Either, select};
-use js_sys::Math;
+use js_sys::{JsString, Math};
 use wasm_bindgen::JsValue;
 use web_sys::AbortSignal;
 
@@ -20,9 +20,9 @@ use super::js::{apply, date, get, get_number, get_string, settled, type_of};
 use super::json::Json;
 use super::limiter::Limiter;
 use super::output::{Status, page_to_js, to_js};
+use super::received::Received;
 use super::session::{Committed, Session};
 use super::signal::{aborted, is_offline, online};
-use super::store::copies;
 use super::timers::{now, sleep, with_timeout};
 use super::token::TokenOutcome;
 use crate::protocol::applier::PageApplier;
@@ -32,6 +32,7 @@ use crate::protocol::error::{Code, Error};
 use crate::protocol::identity::{Identity, claims_of};
 use crate::protocol::page;
 use crate::protocol::record::{Completed, Record};
+use crate::protocol::relation;
 use crate::protocol::report::Outcome;
 use crate::protocol::round::{Decision, Delivery, Input, Round, Step, TokenReason, UNEXPECTED_INPUT};
 use crate::protocol::series::SeriesSummary;
@@ -82,6 +83,8 @@ pub struct Driver {
     pub consumer: Producer,
     /// The current page.
     pub page: PageApplier<Json>,
+    /// The text of the current page, if a consumer gets its items.
+    pub received: Received,
     /// The token of the next request.
     pub token: String,
     /// The id of the last request, until its page is committed.
@@ -192,11 +195,11 @@ impl Driver {
         }
     }
 
-    async fn load(&self) -> Result<Input> {
+    async fn load(&mut self) -> Result<Input> {
         self.tell_working();
-        Ok(Input::Loaded(
-            self.timed(async { self.session.store().await?.record(&self.keys.query).await }).await?,
-        ))
+        let record = self.timed(async { self.session.store().await?.record(&self.keys.query).await }).await?;
+        self.page.loaded(record.as_deref());
+        Ok(Input::Loaded(record))
     }
 
     async fn sign_in(&mut self, reason: &TokenReason) -> Result<Input> {
@@ -230,19 +233,29 @@ impl Driver {
     }
 
     async fn fetch_page(&mut self, url: &str) -> Result<Input> {
-        self.fetch(url, |applier, body| match page::parse(&body) {
-            Ok(page) => {
-                applier.received(page.items);
-                Input::Page(page.link)
-            }
-            Err(why) => Input::Malformed(why),
-        })
-        .await
+        let mut received = Received::default();
+        let input = self
+            .fetch(url, |applier, body, text| match page::parse(&body) {
+                Ok(page) => {
+                    applier.received((0..).zip(page.items).map(|(at, item)| item.at(at)).collect());
+                    if !relation::may_occur(|part| text.includes(part, 0)) {
+                        applier.without_slices();
+                    }
+                    received = Received::new(text);
+                    Input::Page(page.link)
+                }
+                Err(why) => Input::Malformed(why),
+            })
+            .await?;
+        if self.round.borrow().config().has_consumer {
+            self.received = received;
+        }
+        Ok(input)
     }
 
     async fn fetch_master(&mut self, url: &str) -> Result<Input> {
         let input = self
-            .fetch(url, |applier, body| match applier.receive_master(body) {
+            .fetch(url, |applier, body, _| match applier.receive_master(body) {
                 true => Input::Master(SeriesSummary::default()),
                 false => Input::Malformed(page::Malformed::NoId),
             })
@@ -259,7 +272,7 @@ impl Driver {
     async fn fetch(
         &mut self,
         url: &str,
-        accept: impl FnOnce(&mut PageApplier<Json>, Json) -> Input,
+        accept: impl FnOnce(&mut PageApplier<Json>, Json, JsString) -> Input,
     ) -> Result<Input> {
         let permit = self.limiter.acquire().await;
         self.read_throttle().await?;
@@ -294,7 +307,7 @@ impl Driver {
         let answer = get.send().await;
         self.round.borrow_mut().report.bytes += received.get();
         let input = match answer? {
-            Answer::Body(body) => accept(&mut self.page, body),
+            Answer::Body(body, text) => accept(&mut self.page, body, text),
             Answer::Malformed(what) => Input::Malformed(what),
             Answer::Refused(refusal) => {
                 if refusal.says_mailbox_concurrency() {
@@ -385,7 +398,10 @@ impl Driver {
             return Ok(Vec::new());
         }
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        self.timed(async { self.session.store().await?.read_rows(&self.keys.query, &ids).await }).await
+        // Listeners get copies: only a consumer could change the items of stored rows.
+        let is_exposed = self.round.borrow().mode().has_consumer;
+        self.timed(async { self.session.store().await?.read_rows(&self.keys.query, &ids, is_exposed).await })
+            .await
     }
 
     async fn wait(&self, span: Duration, reason: WaitReason) -> Input {
@@ -416,19 +432,14 @@ impl Driver {
         let page = page_to_js(delivery, changes, has_mirror);
         let announce = self.host.announcer(&page).map_err(RoundError::Foreign)?;
         if has_consumer {
-            // What commits is the page as received, whatever the consumer does to its items
-            // meanwhile.
-            let put = &mut self.page.effects_mut().put;
-            let items = copies(put.iter().map(|(_, row)| row.item.0.clone()))?;
-            for ((_, row), item) in put.iter_mut().zip(items) {
-                row.item = Json(item);
-            }
+            self.received.protect(self.page.effects_mut())?;
         }
         self.consumer.deliver(page, announce);
         Ok(Input::Delivered)
     }
 
     async fn commit(&mut self, expect: Option<String>, record: &Record) -> Result<Input> {
+        self.received.restore(self.page.effects_mut())?;
         let batch = Batch::of_page(expect, record, self.page.effects());
         let acknowledgement = self.acknowledgement.take();
         match self.write(&self.keys.query, batch, acknowledgement).await? {
@@ -461,8 +472,11 @@ impl Driver {
         if after.is_none() {
             self.swept = Cursor::default();
         }
+        let is_exposed = self.round.borrow().mode().has_consumer;
         let rows = self
-            .timed(async { self.session.store().await?.read_chunk(&self.keys.query, after).await })
+            .timed(async {
+                self.session.store().await?.read_chunk(&self.keys.query, after, is_exposed).await
+            })
             .await?;
         let has_more = self.swept.advance(rows.last().map(|(id, _)| id.as_str()), rows.len())?.is_some();
         Ok(Input::Swept(self.page.sweep(rows, has_more, completed)))

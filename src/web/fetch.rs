@@ -28,8 +28,8 @@ use crate::protocol::time::Duration;
 
 /// The answer to a request.
 pub enum Answer {
-    /// A good status and a JSON body.
-    Body(Json),
+    /// A good status and a JSON body, with its text.
+    Body(Json, JsString),
     /// A good status and a body that is not JSON.
     Malformed(Malformed),
     /// Another status.
@@ -65,8 +65,9 @@ extern "C" {
     #[wasm_bindgen(js_name = fetch, catch)]
     fn host_fetch(request: &web_sys::Request) -> std::result::Result<JsValue, JsValue>;
 
+    /// Parses JSON without a copy of its text into the wasm.
     #[wasm_bindgen(js_namespace = JSON, js_name = parse, catch)]
-    fn parse(text: &JsString) -> std::result::Result<JsValue, JsValue>;
+    pub fn parse(text: &JsString) -> std::result::Result<JsValue, JsValue>;
 }
 
 /// Aborts the request when it is dropped.
@@ -193,7 +194,7 @@ impl Get<'_> {
             Body::Stalled if is_ok => Ok(Answer::NoResponse(NoResponse::Timeout, JsValue::UNDEFINED)),
             Body::Text(text) if is_ok => Ok(parse(&text).map_or_else(
                 |_| Answer::Malformed(Malformed::from_body(&beginning(&text))),
-                |value| Answer::Body(Json(value)),
+                |value| Answer::Body(Json::new(value), text.clone()),
             )),
             Body::NotUtf8 if is_ok => Ok(Answer::Malformed(Malformed::NotUtf8)),
             body => Ok(Answer::Refused(Box::new(refusal(status, &headers, body)))),
@@ -214,7 +215,7 @@ fn refusal(status: u16, headers: &JsValue, body: Body) -> Refusal {
     let header = |name: &str| call(headers, "get", &[&name.into()]).ok()?.as_string();
     let (json, malformed) = match body {
         Body::Text(text) => match parse(&text) {
-            Ok(value) => (Some(Json(value)), None),
+            Ok(value) => (Some(Json::new(value)), None),
             Err(_) => (None, Some(Malformed::from_body(&beginning(&text)))),
         },
         Body::NotUtf8 => (None, Some(Malformed::NotUtf8)),

@@ -9,7 +9,7 @@ use futures_channel::oneshot;
 use futures_util::future::{Either, select};
 use js_sys::{Array, Function, Object};
 use wasm_bindgen::prelude::*;
-use web_sys::{IdbDatabase, IdbKeyRange, IdbObjectStore, IdbOpenDbRequest, IdbRequest, IdbTransaction};
+use web_sys::{IdbDatabase, IdbObjectStore, IdbOpenDbRequest, IdbRequest, IdbTransaction};
 
 use super::in_flight::Running;
 use super::js::set;
@@ -170,38 +170,10 @@ fn error_of(request: &IdbRequest) -> JsValue {
 
 /// The members of a request's result.
 pub fn list(request: &IdbRequest) -> IdbResult<Vec<JsValue>> {
-    Ok(request.result()?.unchecked_into::<Array>().to_vec())
+    request.result().map(list_of)
 }
 
-/// The key of a row.
-pub fn row_key(key: &str, id: &str) -> JsValue {
-    Array::of2(&key.into(), &id.into()).into()
-}
-
-/// The key range of a query's rows. The upper bound works because arrays sort after every string.
-/// The lower bound is exclusive: without `after` it is a key that no row has.
-pub fn range(key: &str, after: Option<&str>) -> IdbResult<IdbKeyRange> {
-    let lower = after.map_or_else(|| Array::of1(&key.into()).into(), |after| row_key(key, after));
-    let upper = Array::of2(&key.into(), &Array::new());
-    IdbKeyRange::bound_with_lower_open_and_upper_open(&lower, &upper, true, true)
-}
-
-/// Requests the keys and the rows of a chunk.
-pub fn chunk(
-    items: &IdbObjectStore,
-    key: &str,
-    after: Option<&str>,
-    limit: u32,
-) -> IdbResult<(IdbRequest, IdbRequest)> {
-    let range = range(key, after)?;
-    Ok((
-        items.get_all_keys_with_key_and_limit(&range, limit)?,
-        items.get_all_with_key_and_limit(&range, limit)?,
-    ))
-}
-
-/// Returns the rows of a chunk with their ids.
-pub fn rows_with_ids(keys: &IdbRequest, rows: &IdbRequest) -> IdbResult<Vec<(String, JsValue)>> {
-    let ids = list(keys)?.into_iter().map(|key| key.unchecked_ref::<Array>().get(1).as_string());
-    Ok(ids.zip(list(rows)?).filter_map(|(id, row)| Some((id?, row))).collect())
+/// The members of a result that is an array.
+pub fn list_of(result: JsValue) -> Vec<JsValue> {
+    result.unchecked_into::<Array>().to_vec()
 }

@@ -14,15 +14,16 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{AbortController, IdbDatabase, IdbFactory};
 
-use super::batch::{Batch, CHUNK};
+use super::batch::{AllItems, Batch, Rows};
 use super::error::closed;
 use super::idb::{
-    Database, IdbResult, Opening, Transaction, chunk, close_when_opened, list, range, row_key, rows_with_ids,
-    succeeded, unblocked,
+    Database, IdbResult, Opening, Transaction, close_when_opened, list, list_of, succeeded, unblocked,
 };
 use super::in_flight::InFlight;
 use super::js::{get, get_number, get_string};
+use super::row_ranges::{RangeStart, SideRows, all_items, id_of, ids_of, range, row_key};
 use crate::protocol::error::{Code, Error, Result};
+use crate::protocol::series::{FIRST_ITEM, is_side_row};
 use crate::protocol::time::{Duration, Instant};
 
 /// The version of the database.
@@ -139,12 +140,12 @@ impl IndexedDb {
     }
 
     /// At most `limit` rows after an id.
-    pub async fn scan(&self, key: &str, after: Option<&str>, limit: u32) -> Result<Vec<(String, JsValue)>> {
+    pub async fn scan(&self, key: &str, after: Option<&str>, limit: u32) -> Result<Rows> {
         self.0.with_reconnect(async || self.0.scan(key, after, limit).await).await
     }
 
-    /// Every row as of one moment.
-    pub async fn all(&self, key: &str) -> Result<Vec<(String, JsValue)>> {
+    /// Everything as of one moment.
+    pub async fn all(&self, key: &str) -> Result<AllItems> {
         self.0.with_reconnect(async || self.0.all(key).await).await
     }
 
@@ -298,29 +299,35 @@ impl Connection {
         if is_other.get() { Ok(false) } else { end.map(|()| true) }
     }
 
-    async fn scan(&self, key: &str, after: Option<&str>, limit: u32) -> IdbResult<Vec<(String, JsValue)>> {
+    /// The ids of items are read from their rows: to read the keys too takes as long as the rows.
+    async fn scan(&self, key: &str, after: Option<&str>, limit: u32) -> IdbResult<Rows> {
         let transaction = self.begin(MIRROR, READ)?;
-        let (keys, rows) = chunk(&transaction.store(ITEMS)?, key, after, limit)?;
-        transaction.end().await?;
-        rows_with_ids(&keys, &rows)
+        let store = transaction.store(ITEMS)?;
+        let side = match after {
+            Some(after) if !is_side_row(after) => None,
+            _ => Some(SideRows::request(&store, key, after, limit)?),
+        };
+        let from = after.filter(|_| side.is_none()).map_or(RangeStart::Id(FIRST_ITEM), RangeStart::After);
+        let range = range(key, from)?.into();
+        let request = store.get_all_with_key_and_limit(&range, limit)?;
+        let rows = list_of(succeeded(&request).await?);
+        let ids: Option<Vec<String>> = rows.iter().map(id_of).collect();
+        let ids = match ids {
+            Some(ids) => ids,
+            None => ids_of(&store, &range, limit).await?,
+        };
+        let mut found = side.map_or(Ok(Vec::new()), |side| side.with_ids())?;
+        found.extend(ids.into_iter().zip(rows));
+        found.truncate(limit as usize);
+        Ok(found)
     }
 
-    /// Reads in one transaction, chunk by chunk: Firefox fails to return more than about 100 MB at
-    /// once.
-    async fn all(&self, key: &str) -> IdbResult<Vec<(String, JsValue)>> {
+    async fn all(&self, key: &str) -> IdbResult<AllItems> {
         let transaction = self.begin(MIRROR, READ)?;
-        let items = transaction.store(ITEMS)?;
-        let mut all: Vec<(String, JsValue)> = Vec::new();
-        loop {
-            let (keys, rows) = chunk(&items, key, all.last().map(|(id, _)| id.as_str()), CHUNK)?;
-            succeeded(&rows).await?;
-            let found = rows_with_ids(&keys, &rows)?;
-            let is_last = found.len() < CHUNK as usize;
-            all.extend(found);
-            if is_last {
-                return Ok(all);
-            }
-        }
+        let store = transaction.store(ITEMS)?;
+        let side = SideRows::request(&store, key, None, u32::MAX)?;
+        let items = all_items(&store, key).await?;
+        Ok(AllItems { items, side: side.with_ids()? })
     }
 
     async fn clear(&self, prefix: &str) -> IdbResult<()> {
@@ -434,7 +441,7 @@ fn refused(reason: &str) -> Box<Error> {
 /// Deletes everything that is stored of a query.
 fn wipe(transaction: &Transaction, key: &str) -> IdbResult<()> {
     transaction.store(STATE)?.delete(&key.into())?;
-    transaction.store(ITEMS)?.delete(&range(key, None)?.into())?;
+    transaction.store(ITEMS)?.delete(&range(key, RangeStart::Start)?.into())?;
     transaction.store(USED)?.delete(&key.into())?;
     Ok(())
 }

@@ -3,6 +3,9 @@
 //! fails across realms. Exceptions are caught: one that passes through Rust frames would skip their
 //! destructors.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use js_sys::{Array, Date, Function, Object, Promise, Reflect};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -10,9 +13,27 @@ use wasm_bindgen_futures::JsFuture;
 use crate::protocol::thrown::Thrown;
 use crate::protocol::time::Instant;
 
+/// The most property names that are kept as strings of JavaScript.
+const NAMES: usize = 64;
+
+thread_local! {
+    /// Property names as strings of JavaScript: making one takes longer than reading the property.
+    static KNOWN_NAMES: RefCell<HashMap<String, JsValue>> = RefCell::default();
+}
+
 /// Reads a property. Returns undefined if it is missing or if its getter throws.
 pub fn get(object: &JsValue, name: &str) -> JsValue {
-    Reflect::get(object, &name.into()).unwrap_or(JsValue::UNDEFINED)
+    let property = KNOWN_NAMES.with_borrow_mut(|names| {
+        if let Some(known) = names.get(name) {
+            return known.clone();
+        }
+        let new = JsValue::from_str(name);
+        if names.len() < NAMES {
+            names.insert(name.to_owned(), new.clone());
+        }
+        new
+    });
+    Reflect::get(object, &property).unwrap_or(JsValue::UNDEFINED)
 }
 
 /// Reads a property that is a string.

@@ -9,7 +9,29 @@ use crate::protocol::item::Item;
 
 /// A JSON value in the host's memory.
 #[derive(Clone, Debug)]
-pub struct Json(pub JsValue);
+pub struct Json {
+    /// The value.
+    pub value: JsValue,
+    /// Where it stands in its page, if it is an item as the page holds it.
+    position: Option<u32>,
+}
+
+impl Json {
+    /// A value of any origin.
+    pub fn new(value: JsValue) -> Self {
+        Self { value, position: None }
+    }
+
+    /// An item of a page, as received.
+    pub fn at(self, position: u32) -> Self {
+        Self { position: Some(position), ..self }
+    }
+
+    /// Where it stands in its page. `None` if it was made of items rather than received.
+    pub fn position(&self) -> Option<u32> {
+        self.position
+    }
+}
 
 /// Objects nested deeper than this are compared as JSON strings, so that they cannot exhaust the
 /// stack.
@@ -18,45 +40,45 @@ const DEPTH: u32 = 64;
 impl Json {
     /// Parses a JSON text with the host's parser.
     pub fn parse(text: &str) -> Option<Self> {
-        JSON::parse(text).ok().map(Self)
+        JSON::parse(text).ok().map(Self::new)
     }
 }
 
 impl Item for Json {
     fn get(&self, name: &str) -> Option<Self> {
-        if !self.0.is_object() {
+        if !self.value.is_object() {
             return None;
         }
-        let value = get(&self.0, name);
-        if value.is_undefined() { None } else { Some(Self(value)) }
+        let value = get(&self.value, name);
+        if value.is_undefined() { None } else { Some(Self::new(value)) }
     }
 
     fn as_string(&self) -> Option<String> {
-        self.0.as_string()
+        self.value.as_string()
     }
 
     fn as_lowercase(&self) -> Option<String> {
-        Some(self.0.dyn_ref::<JsString>()?.to_lower_case().into())
+        Some(self.value.dyn_ref::<JsString>()?.to_lower_case().into())
     }
 
     fn as_number(&self) -> Option<f64> {
-        self.0.as_f64()
+        self.value.as_f64()
     }
 
     fn as_array(&self) -> Option<Vec<Self>> {
-        is_array(&self.0).then(|| members(&self.0).into_iter().map(Self).collect())
+        is_array(&self.value).then(|| members(&self.value).into_iter().map(Self::new).collect())
     }
 
     fn is_object(&self) -> bool {
-        self.0.is_object() && !is_array(&self.0)
+        self.value.is_object() && !is_array(&self.value)
     }
 
     fn is_null(&self) -> bool {
-        self.0.is_null()
+        self.value.is_null()
     }
 
     fn equals(&self, other: &Self) -> bool {
-        equals(&self.0, &other.0, DEPTH)
+        equals(&self.value, &other.value, DEPTH)
     }
 
     fn overlaid_with(&self, newer: &Self) -> Self {
@@ -64,35 +86,35 @@ impl Item for Json {
         let has_proto = |value: &JsValue| {
             value.dyn_ref::<Object>().is_some_and(|object| Object::has_own(object, &"__proto__".into()))
         };
-        if has_proto(&self.0) || has_proto(&newer.0) {
+        if has_proto(&self.value) || has_proto(&newer.value) {
             let entries =
                 |value: &JsValue| value.dyn_ref::<Object>().map_or_else(Array::new, Object::entries);
-            return Self(from_entries(&entries(&self.0).concat(&entries(&newer.0))));
+            return Self::new(from_entries(&entries(&self.value).concat(&entries(&newer.value))));
         }
         let merged = Object::new();
-        let _ = assign(&merged, &self.0, &newer.0);
-        Self(merged.into())
+        let _ = assign(&merged, &self.value, &newer.value);
+        Self::new(merged.into())
     }
 
     fn property_names(&self) -> Vec<String> {
-        if !self.0.is_object() {
+        if !self.value.is_object() {
             return Vec::new();
         }
-        keys(&self.0).unwrap_or_default().iter().filter_map(|name| name.as_string()).collect()
+        keys(&self.value).unwrap_or_default().iter().filter_map(|name| name.as_string()).collect()
     }
 
     fn from_properties(named: Vec<(String, Self)>) -> Self {
         let entries: Array =
-            named.into_iter().map(|(name, value)| Array::of2(&name.into(), &value.0)).collect();
-        Self(from_entries(&entries))
+            named.into_iter().map(|(name, value)| Array::of2(&name.into(), &value.value)).collect();
+        Self::new(from_entries(&entries))
     }
 
     fn from_members(members: Vec<Self>) -> Self {
-        Self(members.into_iter().map(|member| member.0).collect::<Array>().into())
+        Self::new(members.into_iter().map(|member| member.value).collect::<Array>().into())
     }
 
     fn to_json(&self) -> String {
-        JSON::stringify(&self.0).ok().and_then(|text| text.as_string()).unwrap_or_default()
+        JSON::stringify(&self.value).ok().and_then(|text| text.as_string()).unwrap_or_default()
     }
 }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_wasm_bindgen::preserve;
 use wasm_bindgen::JsValue;
 
-use super::batch::{Batch, CHUNK, Cursor, Rows, StoreResult};
+use super::batch::{AllItems, Batch, CHUNK, Cursor, Rows, StoreResult, visible};
 use super::error::RoundError;
 use super::js::{get, get_number, get_string, is_nullish};
 use super::json::Json;
@@ -75,9 +75,13 @@ impl Mirror<'_> {
 
     /// Every item, as of one moment.
     pub async fn all(&self, completes: bool) -> StoreResult<JsValue> {
-        let rows = self.all_rows().await?;
-        let items = if completes { complete(&rows, &rows) } else { visible(&rows).collect() };
-        Ok(items.into())
+        let AllItems { items, side } = self.all_items().await?;
+        if !completes {
+            return Ok(items.into());
+        }
+        let listed = items.iter().filter_map(|item| Some((get_string(&item, "id")?, item)));
+        let side = side.into_iter().map(|(id, row)| (id, get(&row, "item")));
+        Ok(complete(items.iter(), side.chain(listed)).into())
     }
 
     /// At most `limit` rows after an id, as of one moment.
@@ -85,8 +89,8 @@ impl Mirror<'_> {
         let read = async || {
             let rows = self.scan(after, limit).await?;
             let items = if completes {
-                let masters = self.masters(&rows).await?;
-                complete(&rows, &masters)
+                let masters = self.masters(&rows).await?.into_iter();
+                complete(visible(&rows), masters.map(|(id, row)| (id, get(&row, "item"))))
             } else {
                 visible(&rows).collect()
             };
@@ -178,7 +182,7 @@ impl Mirror<'_> {
 
     /// The rows of the series that these occurrences belong to.
     async fn masters(&self, rows: &Rows) -> StoreResult<Rows> {
-        let items: Vec<Json> = rows.iter().map(|(_, row)| Json(get(row, "item"))).collect();
+        let items: Vec<Json> = rows.iter().map(|(_, row)| Json::new(get(row, "item"))).collect();
         let ids = master_rows(items.iter());
         let places: Vec<&str> = ids.iter().map(String::as_str).collect();
         let found = if places.is_empty() {
@@ -189,10 +193,10 @@ impl Mirror<'_> {
         Ok(ids.into_iter().zip(found).collect())
     }
 
-    /// Every row, as of one moment.
-    async fn all_rows(&self) -> StoreResult<Rows> {
-        if let Some(rows) = self.session.store().await?.all(self.key).await? {
-            return Ok(rows);
+    /// Everything, as of one moment.
+    async fn all_items(&self) -> StoreResult<AllItems> {
+        if let Some(all) = self.session.store().await?.all(self.key).await? {
+            return Ok(all);
         }
         let read = async || {
             let mut all: Rows = Vec::new();
@@ -206,7 +210,7 @@ impl Mirror<'_> {
                 }
             }
         };
-        self.consistent(read, "use items(), which reads it in chunks").await
+        self.consistent(read, "use items(), which reads it in chunks").await.map(AllItems::of)
     }
 
     /// Reads until no commit has happened during the read.
@@ -226,18 +230,9 @@ impl Mirror<'_> {
     }
 }
 
-/// The items of rows, without the side rows.
-fn visible(rows: &Rows) -> impl Iterator<Item = JsValue> {
-    rows.iter()
-        .filter(|(id, _)| !is_side_row(id))
-        .map(|(_, row)| get(row, "item"))
-        .filter(|item| !item.is_undefined())
-}
-
-/// The items, with occurrences completed from their series masters in `masters`.
-fn complete(rows: &Rows, masters: &Rows) -> Array {
-    let masters: Vec<(&str, Json)> =
-        masters.iter().map(|(id, row)| (id.as_str(), Json(get(row, "item")))).collect();
-    let masters = Masters::new(masters.iter().map(|(id, item)| (*id, item)));
-    masters.complete(visible(rows).map(Json)).into_iter().map(|item| item.0).collect()
+/// The items, with occurrences completed from their series masters, which are among `masters`.
+fn complete(items: impl Iterator<Item = JsValue>, masters: impl Iterator<Item = (String, JsValue)>) -> Array {
+    let masters: Vec<(String, Json)> = masters.map(|(id, item)| (id, Json::new(item))).collect();
+    let masters = Masters::new(masters.iter().map(|(id, item)| (id.as_str(), item)));
+    masters.complete(items.map(Json::new)).into_iter().map(|item| item.value).collect()
 }

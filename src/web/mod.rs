@@ -9,9 +9,10 @@
 //! | [`consumer`] | connects a round with the consumer who iterates it |
 //! | [`host`] | what the facade does for a round: lock, status, listeners |
 //! | [`fetch`], [`body`] | sends a GET, the only place that adds the token to a request; reads its body |
+//! | [`received`] | the page as received, which is committed whatever its consumer does to it |
 //! | [`limiter`] | limits the concurrent requests of a scope |
 //! | [`token`] | the caller's token source, in all its forms |
-//! | [`store`] | the store of a client: [`indexed_db`] on [`idb`], memory, or the caller's own ([`custom`]) |
+//! | [`store`] | the store of a client: [`indexed_db`] on [`idb`] and [`row_ranges`], memory, or the caller's own ([`custom`]) |
 //! | [`batch`] | rows and batches as the JavaScript values that stores take |
 //! | [`mirror`] | reads the mirror |
 //! | [`options`] | reads and checks the caller's options |
@@ -37,6 +38,8 @@ pub mod limiter;
 pub mod mirror;
 pub mod options;
 pub mod output;
+pub mod received;
+pub mod row_ranges;
 pub mod session;
 pub mod signal;
 pub mod store;

@@ -51,12 +51,12 @@ struct ChangeOut {
 
 impl ChangeOut {
     fn new(change: &Change<Json>, has_mirror: bool) -> Self {
-        let value = |item: &Option<Json>| item.as_ref().map_or(JsValue::UNDEFINED, |item| item.0.clone());
+        let value = |item: &Option<Json>| item.as_ref().map_or(JsValue::UNDEFINED, |item| item.value.clone());
         match change {
             Change::Upsert { id, item, old, partial, .. } => Self {
                 r#type: "upsert",
                 id: id.clone(),
-                item: item.0.clone(),
+                item: item.value.clone(),
                 partial: partial.then_some(true),
                 is_new: has_mirror.then_some(old.is_none()),
                 reason: None,

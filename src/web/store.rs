@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use js_sys::{Array, Math};
 use wasm_bindgen::prelude::*;
 
-use super::batch::{Batch, CHUNK, Rows, StoreResult, StoredThrottle, row_from_js};
+use super::batch::{AllItems, Batch, CHUNK, Rows, StoreResult, StoredThrottle, row_from_js};
 use super::custom::Custom;
 use super::indexed_db::IndexedDb;
 use super::js::{flat, is_nullish};
@@ -61,11 +61,11 @@ impl Store {
         }
     }
 
-    /// Returns every row as of one moment; `None` if the store cannot read all at once.
-    pub async fn all(&self, key: &str) -> StoreResult<Option<Rows>> {
+    /// Returns everything as of one moment; `None` if the store cannot read all at once.
+    pub async fn all(&self, key: &str) -> StoreResult<Option<AllItems>> {
         match self {
             Self::IndexedDb(store) => Ok(Some(store.all(key).await?)),
-            Self::Memory(_) => self.scan(key, None, u32::MAX).await.map(Some),
+            Self::Memory(_) => Ok(Some(AllItems::of(self.scan(key, None, u32::MAX).await?))),
             Self::Custom(_) => Ok(None),
         }
     }
@@ -118,15 +118,34 @@ impl Store {
         })
     }
 
-    /// The rows of these ids, read.
-    pub async fn read_rows(&self, key: &str, ids: &[&str]) -> StoreResult<Vec<Option<Row<Json>>>> {
-        let rows = self.rows(key, ids).await?;
+    /// The rows of these ids, read. `is_exposed`: code outside may get to their items, and change
+    /// them. Otherwise those in memory are not copied.
+    pub async fn read_rows(
+        &self,
+        key: &str,
+        ids: &[&str],
+        is_exposed: bool,
+    ) -> StoreResult<Vec<Option<Row<Json>>>> {
+        let rows = match self {
+            Self::Memory(store) if !is_exposed => {
+                store.borrow().rows(key, ids).into_iter().map(Option::unwrap_or_default).collect()
+            }
+            _ => self.rows(key, ids).await?,
+        };
         Ok(rows.into_iter().map(|row| (!is_nullish(&row)).then(|| row_from_js(&row))).collect())
     }
 
-    /// At most [`CHUNK`] rows after an id, read.
-    pub async fn read_chunk(&self, key: &str, after: Option<&str>) -> StoreResult<Vec<(String, Row<Json>)>> {
-        let rows = self.scan(key, after, CHUNK).await?;
+    /// At most [`CHUNK`] rows after an id, read. `is_exposed` as in [`Self::read_rows`].
+    pub async fn read_chunk(
+        &self,
+        key: &str,
+        after: Option<&str>,
+        is_exposed: bool,
+    ) -> StoreResult<Vec<(String, Row<Json>)>> {
+        let rows = match self {
+            Self::Memory(store) if !is_exposed => store.borrow().scan(key, after, CHUNK as usize),
+            _ => self.scan(key, after, CHUNK).await?,
+        };
         Ok(rows.into_iter().map(|(id, row)| (id, row_from_js(&row))).collect())
     }
 

@@ -11,6 +11,7 @@ const QUERY = {
   events: `?startDateTime=${WINDOW.start}&endDateTime=${WINDOW.end}`,
   users: `?$select=${USER_PROPERTIES.join(",")}`,
 };
+const MANY_USERS = { kind: "users", pages: 100, size: 1000 };
 const EVENTS = { kind: "events", pages: 20, size: 200 };
 const BANDWIDTH = 5_000_000;
 /** The repetitions of short rounds and reads within a run, whose value is their median. */
@@ -123,11 +124,11 @@ const onMirror = {
 
 /** On a mirror of 100,000 users, which is made once. Each run opens a new page. */
 const onLargeMirror = {
-  rows: ["incremental-100k-0", "incremental-100k-5"],
+  rows: ["incremental-100k-0", "incremental-100k-5", "all-100k"],
   engine: chromium,
   runs: { quick: 0, full: 5 },
   async prepare(contestant, stage) {
-    const world = stage.graph.world({ kind: "users", pages: 100, size: 1000 });
+    const world = stage.graph.world(MANY_USERS);
     const session = await chromium.start(stage.folder);
     const options = optionsOf(contestant, world);
     const url = `${stage.site.origin}/`;
@@ -146,6 +147,7 @@ const onLargeMirror = {
         world.change(5);
         return session.call("round");
       }),
+      "all-100k": await repeated(READS, () => session.call("all")),
     };
     await verify(session, contestant, world, before + 2 * ROUNDS);
     return values;
@@ -214,6 +216,23 @@ function byWebDriver(id, engine) {
   };
 }
 
+/** all() of 100,000 rows in a browser by WebDriver. */
+function manyByWebDriver(id, engine) {
+  return {
+    rows: [id],
+    engine,
+    runs: { quick: 0, full: 3 },
+    run: (contestant, stage) =>
+      fresh(stage, engine, contestant, MANY_USERS, async (session, world, options) => {
+        await session.call("open", options);
+        await session.call("round");
+        const all = await repeated(READS, () => session.call("all"));
+        await verify(session, contestant, world, world.pages);
+        return { [id]: all };
+      }),
+  };
+}
+
 export const browserScenarios = [
   firstRound("first-0ms", chromium, EVENTS, { quick: 3, full: 9 }),
   firstRound("first-50ms", chromium, { ...EVENTS, latency: 50, rate: BANDWIDTH }, { quick: 1, full: 5 }),
@@ -226,4 +245,6 @@ export const browserScenarios = [
   peakHeap("heap-200", 200, { quick: 0, full: 1 }),
   byWebDriver("firefox", firefox),
   byWebDriver("webkit", webkit),
+  manyByWebDriver("firefox-all-100k", firefox),
+  manyByWebDriver("webkit-all-100k", webkit),
 ];

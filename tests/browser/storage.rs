@@ -118,6 +118,36 @@ async fn an_invalid_record_is_a_named_error_and_reset_starts_over() {
 }
 
 #[test]
+async fn every_row_is_read_once_whatever_its_size_also_one_without_an_id_and_beside_rows_that_are_no_items() {
+    let world = World::new().await;
+    let account = fresh("a");
+    let client = client(&world, &account).await;
+    let query = contacts(&client);
+    sync(&query).await.unwrap();
+    // Rows of 200 and of 60,000 bytes, so that chunks grow and shrink. The row at the end of the
+    // first chunk has no id. Rows of other queries stand before and behind.
+    let source = "
+        const [key] = await done(state.getAllKeys());
+        items.delete(IDBKeyRange.bound([key], [key, []]));
+        const name = (at) => 'id' + String(at).padStart(6, '0');
+        for (let at = 0; at < 3000; at++) {
+          const id = name(at);
+          const text = 'x'.repeat(at % 500 === 7 ? 60_000 : 200);
+          items.put({ round: 1, item: at === 255 ? { text } : { id, text } }, [key, id]);
+        }
+        for (const id of ['\\0a', '\\0b']) items.put({ round: 1, item: { id: id.slice(1) } }, [key, id]);
+        for (const other of [key.slice(0, -1), key + ' ']) items.put({ round: 1, item: { id: 'x' } }, [other, 'x']);
+        let value = await done(state.get(key));
+        await done(state.put({ ...value, count: undefined }, key))";
+    with_database(&account, source).await;
+    let items = from_js(&settled(query.all(false)).await.unwrap());
+    let ids = items.as_array().unwrap().iter().map(|item| item.get("id").and_then(Value::as_str));
+    let expected: Vec<String> = (0..3000).map(|at| format!("id{at:06}")).collect();
+    assert!(ids.eq(expected.iter().enumerate().map(|(at, id)| (at != 255).then_some(id.as_str()))));
+    assert_eq!(count(&query).await, 3000, "by chunks");
+}
+
+#[test]
 async fn a_stored_link_to_another_host_is_not_requested() {
     let world = World::new().await;
     let account = fresh("a");

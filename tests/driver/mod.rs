@@ -57,6 +57,9 @@ pub trait Host {
         false
     }
 
+    /// Takes the stored record before the round does.
+    fn loaded(&mut self, _record: Option<&Record>) {}
+
     /// Gets a token.
     fn sign_in(&mut self, _reason: TokenReason) -> Option<Input> {
         Some(Input::SignedIn)
@@ -162,7 +165,11 @@ fn uses_store(step: &Step) -> bool {
 /// Executes a step. `None` if the host leaves it open, or it ends the round.
 fn execute(host: &mut impl Host, step: &Step) -> Option<Input> {
     match step {
-        Step::Load => Some(Input::Loaded(host.stored().clone().map(Box::new))),
+        Step::Load => {
+            let record = host.stored().clone();
+            host.loaded(record.as_ref());
+            Some(Input::Loaded(record.map(Box::new)))
+        }
         Step::SignIn(reason) => host.sign_in(reason.clone()),
         Step::Fetch(url) => host.fetch(url, false),
         Step::FetchMaster(url) => host.fetch(url, true),

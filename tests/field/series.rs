@@ -306,6 +306,15 @@ fn a_series_that_was_changed_before_the_round_is_no_reason_to_list_everything() 
     script.on("/n1", page(json!([changed("monday", -6)]), "delta d1"));
     script.round().unwrap();
     script.now += Duration::HOUR;
+    // A series that was made during the round has no older occurrences.
+    let mut made = master("friday", "Review");
+    made["id"] = "N".into();
+    for name in ["createdDateTime", "lastModifiedDateTime"] {
+        made[name] = "2026-11-18T12:06:40Z".into();
+    }
+    script.on("/d1", page(json!([exception("exc", "2026-12-15")]), "next n2"));
+    script.on("/n2", page(json!([made]), "delta d1"));
+    script.round().unwrap();
     // A change of the title moves nothing.
     let mut renamed = changed("monday", 59 - 6);
     renamed["subject"] = "Daily".into();

@@ -13,6 +13,7 @@ use deltalink::protocol::page::{self, Malformed};
 use deltalink::protocol::query::{self, Options, Query};
 use deltalink::protocol::record::{Completed, Phase, Record};
 use deltalink::protocol::refusal::Refusal;
+use deltalink::protocol::relation;
 use deltalink::protocol::report::Report;
 use deltalink::protocol::round::{Delivery, Input, NoResponse, Round, RoundConfig, Step, TokenReason};
 use deltalink::protocol::series::side_row;
@@ -352,6 +353,10 @@ impl Running<'_> {
                     }
                 }
                 self.applier.received(page.items);
+                let text = String::from_utf8_lossy(&answer.body);
+                if !relation::may_occur(|part| text.contains(part)) {
+                    self.applier.without_slices();
+                }
                 Input::Page(page.link)
             }
             Err(why) => Input::Malformed(why),
@@ -370,6 +375,10 @@ impl Host for Running<'_> {
 
     fn now(&self) -> Instant {
         self.bench.instant()
+    }
+
+    fn loaded(&mut self, record: Option<&Record>) {
+        self.applier.loaded(record);
     }
 
     fn chance(&mut self) -> f64 {

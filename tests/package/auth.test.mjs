@@ -6,7 +6,7 @@ import { after, before, beforeEach, test } from "node:test";
 import { openDelta } from "deltalink";
 import { clientCredentials } from "deltalink/auth";
 import { asked, startFake } from "../fake.mjs";
-import { event } from "../wait.mjs";
+import { event, fakeTimers } from "../wait.mjs";
 
 let fake;
 let server;
@@ -246,7 +246,7 @@ test("a redirect of the authority is not followed, so that the secret goes nowhe
 });
 
 test("an authority that hangs once is requested again by later callers", async (context) => {
-  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const clock = fakeTimers(context);
   const asked = new Promise((resolve) => {
     answer = () => {
       resolve();
@@ -256,7 +256,7 @@ test("an authority that hangs once is requested again by later callers", async (
   const token = clientCredentials({ ...app, authority, timeout: 100 });
   const both = Promise.all([token(start()), token(start())]);
   await asked;
-  context.mock.timers.tick(100);
+  clock.tick(100);
   await assert.rejects(both, { code: "network", retryable: true });
   answer = () => ({ json: { access_token: "token", expires_in: 3600 } });
   assert.equal((await token(start())).accessToken, "token");
@@ -264,13 +264,13 @@ test("an authority that hangs once is requested again by later callers", async (
 });
 
 test("an assertion that hangs once is requested again by later callers", async (context) => {
-  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const clock = fakeTimers(context);
   let asked = 0;
   answer = () => ({ json: { access_token: "token", expires_in: 3600 } });
   const assertion = () => (asked++ ? "jwt" : new Promise(() => {}));
   const token = clientCredentials({ ...app, secret: undefined, assertion, authority, timeout: 50 });
   const both = Promise.all([token(start()), token(start())]);
-  context.mock.timers.tick(50);
+  clock.tick(50);
   await assert.rejects(both, {
     code: "network",
     retryable: true,

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { openDelta } from "deltalink";
+import { clientOf, page } from "./answers.mjs";
 import "fake-indexeddb/auto";
 import { asked, settled, startFake } from "../fake.mjs";
 import { MemoryStore } from "./memory-store.mjs";
@@ -425,4 +426,39 @@ test("other messages on the channel have no effect", async (context) => {
   stranger.close();
   await here.close();
   await there.close();
+});
+
+test("a consumer who changes merged items, their sets and their old state does not change the mirror", async () => {
+  const link = (count) => ({ delta: `/groups/delta?$deltatoken=${count}` });
+  const member = (id) => ({ id, deep: { name: id } });
+  const client = await clientOf((url, count) =>
+    page(
+      count === 1
+        ? [
+            { id: "g", deep: { at: 1 }, "members@delta": [member("a")] },
+            { id: "h", deep: { at: 1 } },
+            { id: "g", deep: { at: 2 }, "members@delta": [member("b")] },
+          ]
+        : [{ id: "g", "members@delta": [member("c")] }],
+      link(count),
+    ),
+  );
+  const groups = client.track("/groups/delta");
+  const spoil = (value) => {
+    for (const [name, inner] of Object.entries(value)) {
+      if (typeof inner === "object") spoil(inner);
+      else if (name !== "id") value[name] = "spoiled";
+    }
+  };
+  for (let rounds = 0; rounds < 2; rounds++) {
+    for await (const { changes } of groups.round()) {
+      for (const { item, old } of changes) [item, old ?? {}].forEach(spoil);
+    }
+  }
+  const byId = (await groups.all()).sort((one, other) => (one.id < other.id ? -1 : 1));
+  assert.deepEqual(byId, [
+    { id: "g", deep: { at: 2 }, members: ["a", "b", "c"].map(member) },
+    { id: "h", deep: { at: 1 } },
+  ]);
+  await client.close();
 });

@@ -176,15 +176,29 @@ test("forget() deletes the data of the account and closes the client", async () 
   assert.throws(() => client.orgContacts(), { code: "closed" });
 });
 
-test("a store of the caller that fails or returns invalid values is a named error", async () => {
-  const world = await fake.world({ populate });
-  const good = {
-    load: async () => undefined,
+/** A store of the caller whose round has committed its first page: the next page reads rows. */
+async function storeAfterPage(world) {
+  const records = new Map();
+  const store = {
+    load: async (key) => records.get(key),
     rows: async (key, ids) => ids.map(() => undefined),
     commit: async () => true,
     scan: async () => [],
     clear: async () => {},
   };
+  const client = await open(world, { store, account: "a" });
+  for await (const page of client.orgContacts().round()) {
+    store.commit = async (key, { state }) => Boolean(records.set(key, state));
+    await page.ack();
+    break;
+  }
+  await client.close();
+  return { ...store, commit: async () => true };
+}
+
+test("a store of the caller that fails or returns invalid values is a named error", async () => {
+  const world = await fake.world({ populate });
+  const good = await storeAfterPage(world);
   for (const [odd, words] of [
     [
       {
@@ -222,13 +236,7 @@ test("a store of the caller that fails or returns invalid values is a named erro
 
 test("an abort or close() ends the wait for a store that hangs, and a scan() without progress is a named error", async () => {
   const world = await fake.world({ populate });
-  const good = {
-    load: async () => undefined,
-    rows: async (key, ids) => ids.map(() => undefined),
-    commit: async () => true,
-    scan: async () => [],
-    clear: async () => {},
-  };
+  const good = await storeAfterPage(world);
   for (const name of ["load", "rows", "commit"]) {
     let called = event();
     const hang = () => (called.fire(), new Promise(() => {}));

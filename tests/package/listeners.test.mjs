@@ -243,3 +243,22 @@ test("sync() waits for its listeners, also after a message of another tab about 
   await syncing;
   await client.close();
 });
+
+test("twenty rounds of one client at once, stopped by one signal, are no leak of listeners to Node", async (t) => {
+  const warnings = [];
+  const hear = ({ name }) => warnings.push(name);
+  process.on("warning", hear);
+  t.after(() => process.off("warning", hear));
+  const client = await clientOf((url, count) =>
+    page([], { delta: `/me/contacts/delta?$deltatoken=${count}` }),
+  );
+  const { signal } = new AbortController();
+  const folders = Array.from({ length: 20 }, (_, at) =>
+    client.track(`/me/contactFolders/${at}/contacts/delta`),
+  );
+  await Promise.all(folders.flatMap((folder) => [folder.sync({ signal }), folder.sync({ signal })]));
+  // Node emits a warning in a later turn.
+  await turn();
+  assert.deepEqual(warnings, []);
+  await client.close();
+});

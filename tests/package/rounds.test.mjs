@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { asked, settled, startFake } from "../fake.mjs";
-import { until as polled } from "../wait.mjs";
+import { fakeTimers, until as polled } from "../wait.mjs";
 import { open, statusUntil } from "./kit.mjs";
 
 let fake;
@@ -104,12 +104,12 @@ test("a second round of a query waits for the first, whose status it leaves alon
   const phases = [];
   const unsubscribe = contacts.status.subscribe(({ phase }) => phases.push(phase));
   const stop = new AbortController();
-  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const clock = fakeTimers(t);
   const second = contacts.round({ signal: stop.signal })[Symbol.asyncIterator]();
   const waiting = second.next();
   // Longer than the time after which a round that waits for another tab shows it.
-  t.mock.timers.tick(1000);
-  t.mock.timers.reset();
+  clock.tick(1000);
+  clock.reset();
   stop.abort("enough");
   await assert.rejects(waiting, (reason) => reason === "enough");
   const third = contacts.round()[Symbol.asyncIterator]();

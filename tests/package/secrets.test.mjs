@@ -27,7 +27,7 @@ function leak(text, secret) {
 
 /** All that a caller may log of an error, and of a report. */
 function loggable(error) {
-  const { cause: _cause, ...fields } = error;
+  const fields = { ...error, cause: undefined };
   return [
     error.message,
     error.stack,

@@ -282,7 +282,7 @@ function told(change: Change<Event>): string {
       if (change.partial) return change.item.subject ?? "";
       return `${change.isNew} ${change.item.subject} ${change.old?.subject}`;
     case "remove":
-      same<typeof change.reason, "deleted" | "changed" | "ghost">(true);
+      same<typeof change.reason, "deleted" | "changed" | "ghost" | "left-window">(true);
       return change.reason;
   }
 }

@@ -354,7 +354,7 @@ pub(crate) fn event(rng: &mut Rng, me: &Account, subject: &str, start: i64, end:
         "attendees": [],
         "organizer": { "emailAddress": { "name": me.name, "address": me.address } },
         "createdDateTime": clock::stamp(now - 20 * DAY),
-        "lastModifiedDateTime": clock::stamp(now),
+        "lastModifiedDateTime": clock::stamp(now - 19 * DAY),
         "webLink": format!("https://outlook.example/calendar/item/{}", rng.text(16)),
     }))
 }

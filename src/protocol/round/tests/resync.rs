@@ -66,7 +66,8 @@ fn a_crash_in_the_sweep_goes_on_in_the_sweep_without_a_request() {
     let mut bench = Bench::new(contacts(), Some(store));
     let step = bench.begin();
     assert!(
-        matches!(&step, Step::Sweep { after: Some(after), completed } if after == "k" && completed.round() == 5),
+        matches!(&step, Step::Sweep { after: Some(after),
+            completed } if after == "k" && completed.round() == 5),
         "{step:?}"
     );
     assert!(bench.asked.is_empty());
@@ -210,9 +211,8 @@ fn an_expired_page_token_lists_anew_in_the_same_round() {
     };
     let mut bench = Bench::new(contacts(), Some(paging));
     bench.begin();
-    assert!(
-        matches!(bench.on(refused(400, "Directory_ExpiredPageToken")), Step::Fetch(url) if url.ends_with("/contacts/delta"))
-    );
+    assert!(matches!(bench.on(refused(400, "Directory_ExpiredPageToken")),
+            Step::Fetch(url) if url.ends_with("/contacts/delta")));
     assert_eq!(bench.round.report.resync.as_deref(), Some("Directory_ExpiredPageToken"));
 }
 

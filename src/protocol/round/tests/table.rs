@@ -18,12 +18,14 @@ macro_rules! named {
 
 named! {
     State, STATES:
-    Start, Loading, SigningIn, Fetching, Sleeping, Applying, SavingRecord, StoringThrottle, Delivering, AwaitingAcknowledgement, Committing, Sweeping, AskingCaller, Ended,
+    Start, Loading, SigningIn, Fetching, Sleeping, Applying, SavingRecord, StoringThrottle, Delivering,
+        AwaitingAcknowledgement, Committing, Sweeping, AskingCaller, Ended,
 }
 
 named! {
     Input, INPUTS:
-    Begin, Loaded, SignedIn, Page, Refused, Unreachable, Throttled, TokenSourceBusy, Malformed, Applied, Master, Slept, Delivered, Acknowledged, Committed, ThrottleStored,
+    Begin, Loaded, SignedIn, Page, Refused, Unreachable, Throttled, TokenSourceBusy, Malformed, Applied,
+        Master, Slept, Delivered, Acknowledged, Committed, ThrottleStored,
     Conflict, Swept, Decided, HostFailed,
 }
 

@@ -1,0 +1,57 @@
+//! The page as received, for the commit of a page whose items a consumer gets. What the consumer
+//! does to them must not reach the mirror.
+
+use js_sys::JsString;
+
+use super::batch::StoreResult;
+use super::fetch::parse;
+use super::js::{get, members};
+use super::json::Json;
+use super::store::copies;
+use crate::protocol::change::PageEffects;
+use crate::protocol::error::{Code, Error};
+
+/// The text of the page at hand, if it is one that Graph sent.
+#[derive(Default)]
+pub struct Received(Option<JsString>);
+
+impl Received {
+    /// Takes the text of a page.
+    pub fn new(text: JsString) -> Self {
+        Self(Some(text))
+    }
+
+    /// Copies the items that the page does not hold as they are, such as merged ones, before a
+    /// consumer gets them. For the others there is [`Self::restore`], which takes less than a copy.
+    pub fn protect(&self, effects: &mut PageEffects<Json>) -> StoreResult<()> {
+        let made: Vec<&mut Json> =
+            stored(effects).filter(|item| self.0.is_none() || item.position().is_none()).collect();
+        let copied = copies(made.iter().map(|item| item.value.clone()))?;
+        for (item, copy) in made.into_iter().zip(copied) {
+            *item = Json::new(copy);
+        }
+        Ok(())
+    }
+
+    /// Parses the text once more, and commits its items rather than those that the consumer got.
+    pub fn restore(&mut self, effects: &mut PageEffects<Json>) -> StoreResult<()> {
+        let Some(text) = self.0.take() else { return Ok(()) };
+        let given: Vec<&mut Json> = stored(effects).filter(|item| item.position().is_some()).collect();
+        if given.is_empty() {
+            return Ok(());
+        }
+        let items = parse(&text).map(|body| members(&get(&body, "value"))).unwrap_or_default();
+        for item in given {
+            let position = item.position().and_then(|position| usize::try_from(position).ok());
+            let received = position.and_then(|position| items.get(position)).cloned();
+            let words = "the text of a page cannot be parsed a second time";
+            *item = Json::new(received.ok_or_else(|| Error::new(Code::Internal, words))?);
+        }
+        Ok(())
+    }
+}
+
+/// The items that a page puts into the mirror.
+fn stored(effects: &mut PageEffects<Json>) -> impl Iterator<Item = &mut Json> {
+    effects.put.iter_mut().map(|(_, row)| &mut row.item)
+}

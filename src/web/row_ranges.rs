@@ -1,0 +1,154 @@
+//! The rows of one query in IndexedDB: their key ranges, and reads of many of them.
+
+use js_sys::{Array, JSON};
+use wasm_bindgen::prelude::*;
+use web_sys::{IdbKeyRange, IdbObjectStore, IdbRequest};
+
+use super::batch::Rows;
+use super::idb::{IdbResult, list, list_of, succeeded};
+use super::js::{get, get_string};
+use crate::protocol::series::FIRST_ITEM;
+
+/// The key of a row.
+pub fn row_key(key: &str, id: &str) -> JsValue {
+    Array::of2(&key.into(), &id.into()).into()
+}
+
+/// The lower end of a key range.
+#[derive(Clone, Copy)]
+pub enum RangeStart<'a> {
+    /// The first row of the query, which may be a side row.
+    Start,
+    /// The first row with this id or a greater one.
+    Id(&'a str),
+    /// The row after this id.
+    After(&'a str),
+}
+
+/// The key range of a query's rows. Arrays sort after every string, and `[key]` before `[key, id]`.
+pub fn range(key: &str, from: RangeStart<'_>) -> IdbResult<IdbKeyRange> {
+    let upper = Array::of2(&key.into(), &Array::new());
+    match from {
+        RangeStart::Start => IdbKeyRange::bound(&Array::of1(&key.into()), &upper),
+        RangeStart::Id(id) => IdbKeyRange::bound(&row_key(key, id), &upper),
+        RangeStart::After(id) => {
+            IdbKeyRange::bound_with_lower_open_and_upper_open(&row_key(key, id), &upper, true, true)
+        }
+    }
+}
+
+/// The key range of a query's side rows after an id. They sort before all items.
+fn side_range(key: &str, after: Option<&str>) -> IdbResult<IdbKeyRange> {
+    let lower = after.map_or_else(|| Array::of1(&key.into()).into(), |after| row_key(key, after));
+    IdbKeyRange::bound_with_lower_open_and_upper_open(&lower, &row_key(key, FIRST_ITEM), true, true)
+}
+
+/// Reads the ids of the rows in a range.
+pub async fn ids_of(store: &IdbObjectStore, range: &JsValue, limit: u32) -> IdbResult<Vec<String>> {
+    let request = store.get_all_keys_with_key_and_limit(range, limit)?;
+    succeeded(&request).await.map(ids)
+}
+
+/// The ids in the keys of rows.
+fn ids(keys: JsValue) -> Vec<String> {
+    let id = |key: JsValue| key.unchecked_into::<Array>().get(1).as_string();
+    list_of(keys).into_iter().filter_map(id).collect()
+}
+
+/// The sizes of the chunks in which many rows are read: few bytes each, because Firefox fails to
+/// return more than about 100 MB at once, and as many as that allows, because each read costs.
+struct ChunkSize(u32);
+
+impl Default for ChunkSize {
+    fn default() -> Self {
+        Self(256)
+    }
+}
+
+impl ChunkSize {
+    /// The characters of a chunk as JSON.
+    const CHARACTERS: u32 = 8_000_000;
+    /// How many rows of a chunk are measured.
+    const SAMPLES: usize = 8;
+    /// How many times the rows of one chunk the next may have: its rows may be larger.
+    const GROWTH: u32 = 8;
+
+    /// The rows of the next chunk.
+    fn rows(&self) -> u32 {
+        self.0
+    }
+
+    /// Chooses the next size by the rows of a chunk.
+    fn measure(&mut self, rows: &Array) {
+        let step = (rows.length() as usize).div_ceil(Self::SAMPLES).max(1);
+        let lengths = (0..rows.length()).step_by(step).map(|at| JSON::stringify(&rows.get(at)));
+        let largest = lengths.map(|text| text.map_or(1, |text| text.length())).max().unwrap_or(1);
+        let most = Self::CHARACTERS / largest.max(1);
+        self.0 = most.clamp(1, self.0.saturating_mul(Self::GROWTH));
+    }
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// A row as it is stored.
+    type StoredRow;
+    /// Reading it fails if the row is not an object.
+    #[wasm_bindgen(method, getter, catch)]
+    fn item(this: &StoredRow) -> IdbResult<JsValue>;
+}
+
+/// The id of the item in a row.
+pub fn id_of(row: &JsValue) -> Option<String> {
+    get_string(&get(row, "item"), "id")
+}
+
+/// Reads all items, without the side rows. Requests a chunk before it takes the items of the one
+/// before.
+pub async fn all_items(store: &IdbObjectStore, key: &str) -> IdbResult<Array> {
+    let items = Array::new();
+    let mut size = ChunkSize::default();
+    let mut from: JsValue = range(key, RangeStart::Id(FIRST_ITEM))?.into();
+    let mut request = store.get_all_with_key_and_limit(&from, size.rows())?;
+    loop {
+        let rows: Array = succeeded(&request).await?.unchecked_into();
+        let is_last = rows.length() < size.rows();
+        if !is_last {
+            let last = match id_of(&rows.at(-1)) {
+                Some(id) => id,
+                None => ids_of(store, &from, size.rows()).await?.pop().unwrap_or_default(),
+            };
+            size.measure(&rows);
+            from = range(key, RangeStart::After(&last))?.into();
+            request = store.get_all_with_key_and_limit(&from, size.rows())?;
+        }
+        for row in rows.iter() {
+            let item = row.unchecked_into::<StoredRow>().item().unwrap_or_default();
+            if !item.is_undefined() {
+                items.push(&item);
+            }
+        }
+        if is_last {
+            return Ok(items);
+        }
+    }
+}
+
+/// A request for side rows, which do not tell their ids, and one for their keys.
+pub struct SideRows {
+    keys: IdbRequest,
+    rows: IdbRequest,
+}
+
+impl SideRows {
+    /// Requests those after an id.
+    pub fn request(store: &IdbObjectStore, key: &str, after: Option<&str>, limit: u32) -> IdbResult<Self> {
+        let range = side_range(key, after)?.into();
+        let keys = store.get_all_keys_with_key_and_limit(&range, limit)?;
+        Ok(Self { keys, rows: store.get_all_with_key_and_limit(&range, limit)? })
+    }
+
+    /// The rows, after both requests have succeeded.
+    pub fn with_ids(self) -> IdbResult<Rows> {
+        Ok(ids(self.keys.result()?).into_iter().zip(list(&self.rows)?).collect())
+    }
+}
