@@ -190,7 +190,7 @@ test("a stack overflow in the closure of an event rejects pending calls, and the
     if (isFound) break;
     const { init, openDelta } = await import(`../node_modules/deltalink/node.js?stack=${stack}`);
     await init(withStack(wasm, stack));
-    for (let levels = 30; ; levels++) {
+    for (let levels = 5; ; levels++) {
       const { client, query, error } = await abortInAComparison(openDelta, levels);
       const overflowed = error.code === "internal";
       if (overflowed) {
