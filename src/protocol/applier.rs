@@ -195,8 +195,9 @@ impl<I: Item> PageApplier<I> {
         }
         for id in std::mem::take(&mut self.removed_events) {
             if rows.next().flatten().is_some() || removed_masters.contains(&id) {
-                summary.series.removed.push(id);
+                summary.series.removed.push(id.clone());
             }
+            summary.removed_events.push(id);
         }
         if mode.is_final_page && mode.has_consumer {
             // Graph completed the round without mentioning these ids again: the items no longer

@@ -304,6 +304,8 @@ pub struct PageSummary {
     pub received_masters: Vec<String>,
     /// What this page says about series that take place on other dates than before.
     pub series: SeriesSummary,
+    /// Events that the page removes, stored or not.
+    pub removed_events: Vec<String>,
     /// Drives: whether an item has a name or a parent that its row did not have.
     pub names_changed: bool,
 }

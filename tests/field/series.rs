@@ -236,6 +236,19 @@ fn a_series_that_moves_and_is_removed_before_the_next_round_is_listed_again_in_t
 }
 
 #[test]
+fn a_series_whose_master_was_never_received_is_not_requested_after_its_removal() {
+    let mut script = Script::new(calendar());
+    let start = script.start();
+    script.on(&start, page(json!([occurrence("mon1", "2026-11-30")]), "next n1"));
+    script.on("/n1", page(json!([removed("M")]), "delta d1"));
+    script.round().unwrap();
+    assert_eq!(script.ids(), ["mon1"], "nothing is removed on a guess");
+    script.on(&start, page(json!([]), "delta d2"));
+    script.round().unwrap();
+    assert!(script.ids().is_empty());
+}
+
+#[test]
 fn a_series_that_is_removed_with_its_occurrences_is_no_reason_to_list_everything() {
     let mut script = mondays();
     script.on("/d1", page(json!([removed("M"), removed("mon1"), removed("mon2")]), "next n1"));

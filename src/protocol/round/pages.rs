@@ -86,7 +86,7 @@ impl Round {
         self.transition(State::Applying, Step::Apply)
     }
 
-    pub(super) fn applied(&mut self, summary: PageSummary, now: Instant) -> Step {
+    pub(super) fn applied(&mut self, mut summary: PageSummary, now: Instant) -> Step {
         let Some(Pending { record, new_ids, .. }) = &mut self.pending else { return self.page_missing(now) };
         record.add_to_count(summary.count_delta);
         record.staged |= summary.staged;
@@ -105,6 +105,9 @@ impl Round {
         }
         let received_masters: HashSet<&str> = summary.received_masters.iter().map(String::as_str).collect();
         record.awaited_masters.retain(|id| !received_masters.contains(id.as_str()));
+        let removed_events: HashSet<&str> = summary.removed_events.iter().map(String::as_str).collect();
+        let removed = record.awaited_masters.extract_if(.., |id| removed_events.contains(id.as_str()));
+        summary.series.removed.extend(removed);
         let known: HashSet<&str> = record.awaited_masters.iter().map(String::as_str).collect();
         let new: Vec<String> =
             summary.missing_masters.into_iter().filter(|id| !known.contains(id.as_str())).collect();
