@@ -309,6 +309,16 @@ fn recordings_have_no_removals_so_they_are_refreshed_daily() {
 }
 
 #[test]
+fn kinds_whose_removals_graph_does_not_report_are_listed_anew_every_day() {
+    for path in ["/education/users/delta", "/education/schools/delta", "/education/classes/delta"] {
+        assert_eq!(track(path, Options::default()).unwrap().refresh, Some(Duration::DAY), "{path}");
+    }
+    for path in ["/users/delta", "/groups/delta", "/devices/delta"] {
+        assert_eq!(track(path, Options::default()).unwrap().refresh, None, "{path}");
+    }
+}
+
+#[test]
 fn a_known_kind_refuses_what_graph_refuses_and_says_the_way_out() {
     let top = Options { top: Some(5), ..Options::default() };
     assert_eq!(
