@@ -24,9 +24,8 @@ mod driver;
 mod schedule;
 
 use bench::{Bench, End};
-use schedule::Schedule;
+use schedule::{HOUR, Schedule};
 
-const MINUTE: u64 = 60_000;
 const DAY: u64 = 86_400_001;
 
 /// Counts the ends of rounds, the crashes and the faults of all schedules.
@@ -54,7 +53,7 @@ fn run(seed: u64, met: &mut Met) {
             }
         }
         // Changes before the round are told from those during it by their time.
-        bench.now += MINUTE;
+        bench.now += turn.pause;
         bench.world.add_faults(&turn.faults.clone().into()).unwrap();
         if turn.expire {
             bench.world.expire(None);
@@ -112,6 +111,8 @@ fn quiet(bench: &mut Bench) {
         match bench.round(None) {
             End::Done => return,
             End::Failed(failure) if failure.code == Code::ResyncLoop => bench.now += DAY,
+            // A link that stays forbidden is left after three rounds, each an hour later.
+            End::Failed(failure) if failure.code == Code::Forbidden => bench.now += HOUR,
             End::Failed(_) => {}
             End::Crashed => unreachable!(),
         }

@@ -45,6 +45,8 @@ impl Dice {
 /// One round.
 #[derive(Debug)]
 pub struct Turn {
+    /// The milliseconds between the edits and the round.
+    pub pause: u64,
     /// Edits before the round, for the control API of the fake Graph.
     pub edits: Vec<Value>,
     /// Edits during the round, each with the number of the request before which it happens.
@@ -67,6 +69,7 @@ impl Turn {
     /// A round without edits, faults, crash and rival.
     pub fn quiet() -> Self {
         Self {
+            pause: 0,
             edits: Vec::new(),
             meanwhile: Vec::new(),
             faults: Vec::new(),
@@ -96,6 +99,9 @@ pub struct Schedule {
     pub lossy: bool,
     pub turns: Vec<Turn>,
 }
+
+pub const MINUTE: u64 = 60_000;
+pub const HOUR: u64 = 60 * MINUTE;
 
 /// The options of the query for events.
 fn events() -> Value {
@@ -127,7 +133,7 @@ fn fault(dice: &mut Dice) -> Value {
         9 => (json!({ "name": "neither_link" }), "any"),
         10 => (json!({ "name": "both_links" }), "any"),
         // Only a request by a link can have its link refused.
-        11..=14 => (json!({ "name": "reset", "spelling": 1 + dice.below(15) }), dice.pick(&late)),
+        11..=14 => (json!({ "name": "reset", "spelling": 1 + dice.below(16) }), dice.pick(&late)),
         15 => (json!({ "name": "error_in_200" }), "any"),
         16 => (json!({ "name": "relative_link" }), "any"),
         17 => (json!({ "name": "hang" }), "any"),
@@ -140,7 +146,7 @@ fn fault(dice: &mut Dice) -> Value {
         24 => (json!({ "name": "foreign_link", "origin": "https://evil.example" }), "any"),
         25 => (json!({ "name": "bad_request_with_good_body" }), "any"),
         26 => (
-            json!({ "name": "poisoned", "status": dice.pick(&[400, 404, 500]), "code": "ErrorInvalidUrlQuery" }),
+            json!({ "name": "poisoned", "status": dice.pick(&[400, 403, 404, 500]), "code": "ErrorInvalidUrlQuery" }),
             dice.pick(&late),
         ),
         27 => (json!({ "name": dice.pick(&["empty_page", "wrong_type"]) }), "any"),
@@ -213,6 +219,7 @@ impl Schedule {
                 (0..dice.below(3)).map(|_| (dice.below(8), edit(&mut dice, collection))).collect();
             let faults = (0..dice.below(3)).map(|_| fault(&mut dice)).collect();
             turns.push(Turn {
+                pause: if dice.one_in(3) { HOUR } else { MINUTE },
                 edits,
                 meanwhile,
                 faults,

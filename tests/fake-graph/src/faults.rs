@@ -225,7 +225,7 @@ const RESYNC: &str =
     "Resync required. Replace any local items with the server's version (including deletes).";
 
 /// The rows of graph-facts 4 that require a full round, counted from 1.
-pub(crate) const RESETS: [Reset; 15] = [
+pub(crate) const RESETS: [Reset; 16] = [
     Reset { status: 410, code: "SyncStateNotFound", inner: None, message: GENERATION, location: false },
     Reset { status: 410, code: "syncStateNotFound", inner: None, message: GONE, location: false },
     Reset { status: 400, code: "syncStateNotFound", inner: None, message: GONE, location: false },
@@ -265,6 +265,13 @@ pub(crate) const RESETS: [Reset; 15] = [
     },
     Reset { status: 400, code: "BadRequest", inner: Some("SYNCSTATENOTFOUND"), message: "", location: false },
     Reset { status: 410, code: "", inner: None, message: "", location: false },
+    Reset {
+        status: 400,
+        code: "Directory_ExpiredPageToken",
+        inner: None,
+        message: "The specified page token value has expired and can no longer be included in your request.",
+        location: false,
+    },
 ];
 
 impl World {
