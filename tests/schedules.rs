@@ -191,15 +191,15 @@ async fn run(seed: u64) {
                 client = bench.open(&account).await;
                 query = bench.query(&client, &schedule);
             }
-            // After a ResyncLoop the next day has to begin.
-            Err(code) if code == "resync-loop" => reset(&query).await,
+            // After these, the next day or some hours have to pass before a round goes on.
+            Err(code) if code == "resync-loop" || code == "forbidden" => reset(&query).await,
             Err(code) => assert_ne!(code, "internal", "seed {seed}"),
             Ok(()) => {}
         }
     }
     bench.world.borrow_mut().clear_faults();
     bench.meanwhile.take();
-    let quiet = if schedule.lossy { 3 } else { 2 };
+    let quiet = if schedule.needs_refresh() { 3 } else { 2 };
     for nth in 0..quiet {
         if nth == 2 {
             reset(&query).await;
@@ -212,7 +212,7 @@ async fn run(seed: u64) {
                 "seed {seed}: none of eight rounds without faults completes: {}",
                 refused.message()
             );
-            if refused.code() == "resync-loop" {
+            if ["resync-loop", "forbidden"].contains(&refused.code().as_str()) {
                 reset(&query).await;
             }
         }

@@ -52,6 +52,9 @@ async function ask(name, schedule, turn) {
   return response.json();
 }
 
+/** After these, the next day or some hours have to pass before a round goes on. */
+const isOver = (end) => ["resync-loop", "forbidden"].includes(end?.code);
+
 const QUIET = { crash: null, rival: null, meanwhile: [], shown: true };
 
 async function run({ turns, options, populate, query, ...schedule }, more) {
@@ -85,8 +88,7 @@ async function run({ turns, options, populate, query, ...schedule }, more) {
       crashes.hit += 1;
     }
     assert.notEqual(end.code, "internal", `seed ${seed}: ${end.message}`);
-    // After a ResyncLoop the next day has to begin.
-    if (end.code === "resync-loop") await ask("reset", schedule);
+    if (isOver(end)) await ask("reset", schedule);
   }
   await fetch(`${control}/faults`, { method: "DELETE" });
   for (let nth = 0; nth < (schedule.lossy ? 3 : 2); nth++) {
@@ -94,7 +96,7 @@ async function run({ turns, options, populate, query, ...schedule }, more) {
     let end;
     for (let left = 8; end?.outcome !== "complete"; left--) {
       assert.ok(left > 0, `seed ${seed}: none of eight rounds without faults completes: ${end?.message}`);
-      if (end?.code === "resync-loop") await ask("reset", schedule);
+      if (isOver(end)) await ask("reset", schedule);
       end = await ask("turn", schedule, { ...QUIET, copied: schedule.followed });
     }
   }

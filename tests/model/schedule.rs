@@ -80,6 +80,12 @@ impl Turn {
             rival: None,
         }
     }
+
+    /// Whether an edit before or during the round does this.
+    fn has_edit(&self, op: &str) -> bool {
+        let meanwhile = self.meanwhile.iter().map(|(_, edit)| edit);
+        self.edits.iter().chain(meanwhile).any(|edit| edit["op"] == op)
+    }
 }
 
 /// One schedule.
@@ -256,13 +262,16 @@ impl Schedule {
         };
         let hidden = |turn: &Turn| hidden(turn) || masterless(turn);
         // A full round may list a series, and then only new occurrences of it without their master.
-        let moves = turns.iter().any(|turn| {
-            let edits = turn.edits.iter().chain(turn.meanwhile.iter().map(|(_, edit)| edit));
-            edits.into_iter().any(|edit| edit["op"] == "move")
-        });
+        let moves = turns.iter().any(|turn| turn.has_edit("move"));
         let unnoticed = moves && during == "later-in-round" && options["withhold_masters"] == true;
         let lossy = silent || during == "live" || unnoticed || turns.iter().any(hidden);
         Self { seed, collection, call, path, query, options, lossy, turns }
+    }
+
+    /// Whether only a listing of a later day may complete the mirror: of a series that moved while a
+    /// round listed it, or of a drive that forgot a removal.
+    pub fn needs_refresh(&self) -> bool {
+        self.lossy || self.turns.iter().any(|turn| turn.has_edit("move") || turn.has_edit("replace"))
     }
 
     /// The world of the schedule before its first round.
@@ -332,7 +341,7 @@ impl Schedule {
     /// forgets the removal of an item that is replaced, and no other row took its name, because the
     /// replacement was renamed or removed before a round saw it.
     pub fn has_unnoticed_rows(&self, world: &mut World, mirror: &BTreeMap<String, Value>) -> bool {
-        if self.collection != "drive" {
+        if self.collection != "drive" || !self.needs_refresh() {
             return false;
         }
         let listed = world.list(Collection::Drive, None, None, None, false);

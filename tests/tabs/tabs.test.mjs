@@ -105,6 +105,15 @@ async function follow(page, name = "following") {
   await phase(page, "following");
 }
 
+/**
+ * Starts another round in the tab whose round has the lock, and waits until it waits. Its status is
+ * that of the first one.
+ */
+async function queueUp(page) {
+  await page.evaluate(() => void window.begin("following", () => window.query.sync()));
+  await until(() => page.evaluate(async () => (await navigator.locks.query()).pending.length > 0));
+}
+
 async function exact(page, world) {
   const { value } = await sync(page);
   assert.equal(value?.outcome, "complete");
@@ -299,7 +308,7 @@ test("a round whose iterator is garbage-collected releases the lock", async () =
       await delivered;
       window.delivered = undefined;
     }, ack);
-    await follow(page);
+    await queueUp(page);
     await follow(other);
     await page.session.send("HeapProfiler.collectGarbage");
     assert.equal((await end(page, "following")).value.outcome, "complete", ack);

@@ -24,7 +24,7 @@ fn main() {
         let line = json!({
             "seed": seed, "collection": one.collection, "call": one.call, "path": one.path,
             "query": one.query, "options": one.options,
-            "lossy": one.lossy, "followed": one.followed(), "app": one.app(), "turns": turns,
+            "lossy": one.needs_refresh(), "followed": one.followed(), "app": one.app(), "turns": turns,
             "populate": {
                 "contacts": 25, "events": 30, "drive": 20, "messages": 20, "recordings": 15, "users": 14,
                 "groups": 6, "around": START,
