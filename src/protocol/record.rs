@@ -85,6 +85,10 @@ pub struct Record {
     /// the stored copy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub late_masters: Vec<String>,
+    /// The number of a round that stored series masters. If that round was cut before its first
+    /// commit, its number is not used again: a later round may receive newer masters.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub masters_round: u32,
     /// Series masters that the round removed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removed_series: Vec<String>,
@@ -301,6 +305,7 @@ impl Record {
             unknown_series: Vec::new(),
             late_masters: Vec::new(),
             removed_series: Vec::new(),
+            masters_round: 0,
             relist: false,
             relisted_at: None,
             check_names: false,
@@ -402,15 +407,23 @@ impl Record {
                 lists_all: !self.unidentified,
                 window: self.window.as_deref().and_then(Window::parse),
             },
-            Phase::Idle if self.has_changed_series() => Scope::Series {
-                moved: self.moved_series.clone(),
-                unknown: self.unknown_series.clone(),
-                removed: self.removed_series.clone(),
-            },
+            // A round that was cut has noted series, and has not received all their occurrences.
+            Phase::Idle if self.has_changed_series() && self.masters_round <= self.round_number => {
+                Scope::Series {
+                    moved: self.moved_series.clone(),
+                    unknown: self.unknown_series.clone(),
+                    removed: self.removed_series.clone(),
+                }
+            }
             Phase::Idle if self.check_names => Scope::Names,
             _ => return None,
         };
         Some(Completed { round: self.round_number, scope })
+    }
+
+    /// The number of the next round. It has not been used by a round that was cut.
+    pub fn next_round_number(&self) -> u32 {
+        self.round_number.max(self.masters_round).saturating_add(1)
     }
 
     fn has_changed_series(&self) -> bool {

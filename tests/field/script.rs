@@ -54,6 +54,12 @@ pub struct Script {
     /// The time that a request takes.
     pub latency: Duration,
     pub config: RoundConfig,
+    /// The bytes of all records that were stored with a master, and the rows that sweeps have read.
+    pub master_bytes: usize,
+    /// Rows read by sweeps.
+    pub swept_rows: usize,
+    /// The `Retry-After` of all refusals.
+    pub retry_after: Option<String>,
     /// The process ends before this step.
     pub crash_at: Option<u32>,
 }
@@ -82,6 +88,9 @@ impl Script {
                 asks_caller: false,
             },
             crash_at: None,
+            retry_after: None,
+            master_bytes: 0,
+            swept_rows: 0,
         }
     }
 
@@ -94,6 +103,15 @@ impl Script {
     pub fn on_status(&mut self, path: &str, status: u16, body: Value) -> &mut Self {
         self.replies.entry(path.to_owned()).or_default().push_back((status, body));
         self
+    }
+
+    /// Forgets all answers of a path but the last one.
+    pub fn answer_last_only(&mut self) {
+        for replies in self.replies.values_mut() {
+            while replies.len() > 1 {
+                replies.pop_front();
+            }
+        }
     }
 
     /// The path of the query itself.
@@ -164,8 +182,15 @@ impl Host for Running<'_> {
         let Some((status, body)) = replies.and_then(VecDeque::pop_front) else {
             panic!("{path} is not expected after {:?}", self.script.asked);
         };
+        if status == 0 {
+            return Some(Input::Unreachable(deltalink::protocol::round::NoResponse::Network));
+        }
         if status >= 400 {
-            return Some(Input::Refused(Box::new(Refusal::read(status, Some(&body)))));
+            let retry_after = self.script.retry_after.clone();
+            return Some(Input::Refused(Box::new(Refusal {
+                retry_after,
+                ..Refusal::read(status, Some(&body))
+            })));
         }
         if is_master {
             assert!(self.applier.receive_master(body));
@@ -203,7 +228,8 @@ impl Host for Running<'_> {
         self.applier.committed(&mut self.round.report);
     }
 
-    fn save_master(&mut self, _record: &Record) {
+    fn save_master(&mut self, record: &Record) {
+        self.script.master_bytes += serde_json::to_string(record).unwrap().len();
         let round = self.round.mode().round;
         self.script.rows.extend(self.applier.take_master(round));
     }
@@ -219,6 +245,7 @@ impl Host for Running<'_> {
         let rows = &self.script.rows;
         let later = rows.iter().filter(|(id, _)| after.is_none_or(|after| id.as_str() > after));
         let rows: Vec<_> = later.take(CHUNK).map(|(id, row)| (id.clone(), row.clone())).collect();
+        self.script.swept_rows += rows.len();
         let has_more = rows.len() == CHUNK;
         Some(self.applier.sweep(rows, has_more, completed))
     }

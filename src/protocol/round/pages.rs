@@ -46,6 +46,7 @@ impl Round {
             kind: self.position.kind,
             generation: self.position.generation,
             round_number: self.position.round_number,
+            masters_round: 0,
             page_index: self.position.page_index.saturating_add(1),
             prefer: self.prefer(),
             start_link: self.position.start_link.clone(),
@@ -125,6 +126,7 @@ impl Round {
         self.report.masters += 1;
         self.request_succeeded();
         let mut saved = self.record.next_revision();
+        saved.masters_round = self.position.round_number;
         if let Target::Master(id) = &self.target {
             saved.awaited_masters.retain(|awaited| awaited != id);
         }

@@ -82,7 +82,7 @@ impl Round {
     pub(super) fn start_incremental(&mut self, link: Option<String>) {
         self.position.kind = Kind::Incremental;
         self.position.generation = self.record.generation;
-        self.position.round_number = self.record.round_number.saturating_add(1);
+        self.position.round_number = self.record.next_round_number();
         self.position.page_index = 0;
         self.position.window = self.record.window.clone();
         self.target = link.clone().map_or(Target::Query, Target::Link);
@@ -97,7 +97,7 @@ impl Round {
         self.position.kind = if self.config.query.full { Kind::Full } else { Kind::Incremental };
         self.position.generation = self.record.generation.saturating_add(1);
         self.position.round_number =
-            self.record.round_number.max(self.position.round_number).saturating_add(1);
+            self.record.next_round_number().max(self.position.round_number.saturating_add(1));
         self.position.page_index = 0;
         self.position.start_link = None;
         self.position.window = self.config.window.clone();
