@@ -10,8 +10,8 @@ mod driver;
 mod drives;
 #[path = "field/links.rs"]
 mod links;
-#[path = "field/review.rs"]
-mod review;
+#[path = "field/masters.rs"]
+mod masters;
 #[path = "field/script.rs"]
 mod script;
 #[path = "field/series.rs"]

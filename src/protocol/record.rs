@@ -95,6 +95,9 @@ pub struct Record {
     /// Whether the next round lists everything, because a series may have moved.
     #[serde(default, skip_serializing_if = "is_false", with = "flag")]
     pub relist: bool,
+    /// Whether the round after the full round that is under way lists everything once more.
+    #[serde(default, skip_serializing_if = "is_false", with = "flag")]
+    pub relist_again: bool,
     /// When a round last listed everything for that reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relisted_at: Option<Instant>,
@@ -307,6 +310,7 @@ impl Record {
             removed_series: Vec::new(),
             masters_round: 0,
             relist: false,
+            relist_again: false,
             relisted_at: None,
             check_names: false,
             unacknowledged: Vec::new(),
@@ -368,7 +372,9 @@ impl Record {
 
     /// Notes which series a round received.
     pub fn add_series(&mut self, mut series: SeriesSummary) {
-        self.relist |= series.moved_meanwhile;
+        if series.moved_meanwhile {
+            self.ask_to_relist();
+        }
         let late: HashSet<&str> = self.late_masters.iter().map(String::as_str).collect();
         let (unknown, moved) = series.moved.into_iter().partition(|id| late.contains(id.as_str()));
         series.moved = moved;
@@ -390,7 +396,15 @@ impl Record {
         if self.missing_masters.len() < MISSING_MASTERS {
             self.missing_masters.push(id.to_owned());
         } else {
-            self.relist = true;
+            self.ask_to_relist();
+        }
+    }
+
+    /// Notes that a later round has to list everything.
+    fn ask_to_relist(&mut self) {
+        match self.kind {
+            Kind::Full => self.relist_again = true,
+            Kind::Incremental => self.relist = true,
         }
     }
 

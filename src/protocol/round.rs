@@ -365,6 +365,8 @@ pub struct Round {
     resume: Option<Resume>,
     /// Whether the page size has changed since the record was stored.
     page_size_changed: bool,
+    /// Whether a series master could not be fetched.
+    has_failed_masters: bool,
     /// Whether the query is requested without `$top`, where pages with it had no link.
     omits_top: bool,
     /// The report so far.
@@ -387,6 +389,7 @@ impl Round {
             attempts: Attempts::new(now),
             resume: None,
             page_size_changed: false,
+            has_failed_masters: false,
             omits_top: false,
             report: Report::new(now),
         }

@@ -127,25 +127,31 @@ impl SeriesSummary {
         is_full: bool,
         listed_since: Option<Instant>,
     ) {
-        if stored.is_some_and(|stored| !is_moved(stored, master)) {
+        let is_moved = stored.and_then(|stored| is_moved(stored, master));
+        if is_moved == Some(false) {
             return;
         }
         self.moved_meanwhile |= listed_since.is_some_and(|time| is_changed_since(master, time - RESOLUTION));
         if is_full {
             return;
         }
-        let list = if stored.is_some() { &mut self.moved } else { &mut self.unknown };
+        let list = if is_moved.is_some() { &mut self.moved } else { &mut self.unknown };
         list.push(id.to_owned());
     }
 }
 
-/// Whether a series takes place on other dates than before.
-fn is_moved<I: Item>(old: &I, new: &I) -> bool {
-    let value = |item: &I, name: &str| item.get(name).filter(|value| !value.is_null());
-    ["recurrence", "start", "end"].iter().any(|name| match (value(old, name), value(new, name)) {
-        (Some(old), Some(new)) => !old.equals(&new),
-        (old, new) => old.is_some() != new.is_some(),
-    })
+/// Whether a series takes place on other dates than before. `None` where one of the masters lacks a
+/// property that says so.
+fn is_moved<I: Item>(old: &I, new: &I) -> Option<bool> {
+    let mut is_moved = false;
+    for name in ["recurrence", "start", "end"] {
+        match (old.get(name), new.get(name)) {
+            (Some(old), Some(new)) => is_moved |= !old.equals(&new),
+            (None, None) => {}
+            _ => return None,
+        }
+    }
+    Some(is_moved)
 }
 
 /// Whether a master that had existed before this time was changed since.

@@ -78,6 +78,11 @@ impl Round {
         let token_reason = refusal.claims.clone().map_or(TokenReason::Unauthorized, TokenReason::Claims);
         if self.attempts.sign_ins >= MOST_SIGN_INS || self.attempts.challenge.as_ref() == Some(&token_reason)
         {
+            // The token is good for the other requests of this round.
+            if matches!(self.target, Target::Master(_)) && token_reason == TokenReason::Unauthorized {
+                self.attempts.forget_sign_ins();
+                return self.go_without_master(now);
+            }
             return self.fail(self.refusal_error(refusal), now);
         }
         self.attempts.sign_ins += 1;
@@ -156,6 +161,13 @@ impl Round {
             } else {
                 self.sleep(wait, why, now)
             };
+        }
+        // A round goes on without a series master, unless no other request could succeed either.
+        let is_of_this_master = !matches!(why, WaitReason::Throttled | WaitReason::Offline);
+        if matches!(self.target, Target::Master(_)) && is_of_this_master {
+            self.note_missing_master();
+            let until = if shared { until } else { now };
+            return self.store_throttle(until, Continuation::Prepare, now);
         }
         if failure.code == Code::Livelock {
             return self.escalate(failure, now);

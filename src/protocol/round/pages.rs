@@ -64,10 +64,6 @@ impl Round {
             record.started_at = now;
             record.staged = false;
             record.unidentified = false;
-            if self.position.kind == Kind::Full {
-                record.clear_series();
-                record.relist = false;
-            }
             record.late_masters = std::mem::take(&mut record.missing_masters);
             record.awaited_masters = record.late_masters.clone();
             if self.position.fallback == Fallback::FullRound {
@@ -142,11 +138,16 @@ impl Round {
     /// The series master cannot be fetched: its occurrences stay incomplete, and the next round
     /// requests it again.
     pub(super) fn go_without_master(&mut self, now: Instant) -> Step {
+        self.note_missing_master();
+        self.prepare(now)
+    }
+
+    pub(super) fn note_missing_master(&mut self) {
         if let (Target::Master(id), Some(pending)) = (&self.target, &mut self.pending) {
             pending.record.add_missing_master(id);
         }
+        self.has_failed_masters = true;
         self.reset_failures();
-        self.prepare(now)
     }
 
     /// Fetches what the page still needs, then delivers it.
@@ -155,8 +156,17 @@ impl Round {
             return self.page_missing(now);
         };
         let is_out_of_time = self.config.max_duration.is_some_and(|most| now - self.started_at >= most);
-        if *is_final_page && is_out_of_time && self.report.masters > 0 && !record.awaited_masters.is_empty() {
-            return self.done(Outcome::Partial, now);
+        if *is_final_page && is_out_of_time && !record.awaited_masters.is_empty() {
+            // The next round continues at this page, without the masters that this one has stored. The
+            // first page of a round is requested anew, and so are all its masters.
+            if self.report.masters > 0 && self.position.page_index > 0 {
+                return self.done(Outcome::Partial, now);
+            }
+            if self.report.masters > 0 || self.has_failed_masters {
+                for id in std::mem::take(&mut record.awaited_masters) {
+                    record.add_missing_master(&id);
+                }
+            }
         }
         while *is_final_page && let Some(id) = record.awaited_masters.pop() {
             // An id that cannot be part of a path cannot be requested.
@@ -278,6 +288,7 @@ fn listed_at(record: &mut Record, now: Instant) {
     record.synced_at = Some(now);
     if record.kind == Kind::Full {
         record.full_at = Some(now);
+        record.relist = std::mem::take(&mut record.relist_again);
     }
 }
 

@@ -16,9 +16,9 @@ impl Round {
         } else {
             self.record.full_at
         };
-        let old = since.zip(self.config.query.refresh).is_some_and(|(since, age)| now - since > age);
-        let relists =
-            self.record.relist && self.record.relisted_at.is_none_or(|last| now - last >= Duration::DAY);
+        let old = since.zip(self.config.query.refresh).is_some_and(|(since, age)| (now - since).abs() > age);
+        let relists = self.record.relist
+            && self.record.relisted_at.is_none_or(|last| (now - last).abs() >= Duration::DAY);
         let moved = self.config.query.window.is_some() && self.record.window != self.config.window;
         match self.record.phase {
             Phase::Fresh => self.start_full(),
