@@ -208,14 +208,14 @@ impl QueryBuilder {
                     quote(value)
                 ));
             }
-            // Has the same meaning as the option.
-            if value.eq_ignore_ascii_case(MINIMAL) {
-                if !self.minimal {
+            for preference in preferences(value) {
+                // Has the same meaning as the option.
+                if !is_minimal(preference) {
+                    self.shaping(preference.to_owned());
+                } else if !self.minimal {
                     self.minimal(true);
                 }
-                continue;
             }
-            self.shaping(value.clone());
         }
         for (name, value) in &options.query {
             if is_invalid(name, &['&', '=', '#', '?']) {
@@ -225,7 +225,12 @@ impl QueryBuilder {
                 ));
             }
             self.params.retain(|(old, _, _)| !same_parameter(old, name));
-            self.param(name, value);
+            if same_parameter(name, "select") {
+                let names: Vec<String> = value.split(',').map(|name| name.trim().to_owned()).collect();
+                self.select(Some(&names))?;
+            } else {
+                self.param(name, value);
+            }
         }
         if self.resource.is_some_and(|resource| resource.name == "event") && options.window.is_none() {
             self.calendar_window(&options)?;
@@ -234,7 +239,9 @@ impl QueryBuilder {
         let begun =
             |name: &str| ["deltatoken", "skiptoken", "token"].iter().any(|token| same_parameter(name, token));
         let full = !self.params.iter().any(|(name, _, _)| begun(name)) && !self.path.contains("(token=");
-        let is_outlook = self.resource.is_some_and(|resource| resource.workload == Workload::Outlook);
+        let workload =
+            self.resource.map_or_else(|| resource::workload(&self.path), |resource| resource.workload);
+        let is_outlook = workload == Workload::Outlook;
         if is_outlook && !full {
             return bad("options.query must not start from a token here, because Outlook does not support \
                 that; leave the token out: the first round lists everything");
@@ -276,8 +283,6 @@ impl QueryBuilder {
             ));
         }
         let page_size_by = self.resource.map_or(PageSize::Fixed, |resource| resource.page_size);
-        let workload =
-            self.resource.map_or_else(|| resource::workload(&self.path), |resource| resource.workload);
         let mailbox = mailbox(&self.path).to_owned();
         let event = self.resource.is_some_and(|resource| resource.name == "event");
         Ok(Query {
@@ -357,4 +362,24 @@ pub(super) fn is_printable(text: &str) -> bool {
 /// `startDateTime`.
 pub(super) fn same_parameter(one: &str, other: &str) -> bool {
     one.trim_start_matches('$').eq_ignore_ascii_case(other.trim_start_matches('$'))
+}
+
+/// The preferences of a `Prefer` value: a comma separates them, except in quotes.
+fn preferences(value: &str) -> impl Iterator<Item = &str> {
+    let mut is_quoted = false;
+    value
+        .split(move |char| {
+            is_quoted ^= char == '"';
+            char == ',' && !is_quoted
+        })
+        .map(str::trim)
+        .filter(|preference| !preference.is_empty())
+}
+
+/// Whether a preference is `return=minimal`, in any spelling that HTTP allows.
+fn is_minimal(preference: &str) -> bool {
+    preference.split_once('=').is_some_and(|(name, value)| {
+        name.trim().eq_ignore_ascii_case("return")
+            && value.trim().trim_matches('"').eq_ignore_ascii_case("minimal")
+    })
 }

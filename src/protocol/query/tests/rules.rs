@@ -144,3 +144,46 @@ fn kinds_of_the_global_cloud_are_refused_elsewhere() {
     let users = track("/users/delta", Options::default()).unwrap();
     assert!(users.check_cloud(&Endpoint::cloud("china").unwrap()).is_ok());
 }
+
+#[test]
+fn return_minimal_is_the_option_in_every_spelling() {
+    for value in
+        [" return=minimal", "return=minimal, odata.track-changes", "Return = Minimal", "return=\"minimal\""]
+    {
+        let options = Options { prefer: vec![value.to_owned()], ..Options::default() };
+        assert!(track("/users/delta", options).unwrap().minimal, "{value}");
+    }
+    let options = Options { prefer: vec!["note=\"return=minimal, x\"".to_owned()], ..Options::default() };
+    assert!(!track("/users/delta", options).unwrap().minimal);
+}
+
+#[test]
+fn the_rules_of_a_mailbox_hold_for_paths_that_are_not_documented() {
+    let with = |name: &str, value: &str| Options {
+        query: vec![(name.to_owned(), value.to_owned())],
+        ..Options::default()
+    };
+    for path in ["/me/messages/delta", "/users/u/messages/delta", "/me/events/delta", "/me/contacts/delta"] {
+        let filtered = track(path, with("$filter", "receivedDateTime ge 2026-01-01")).unwrap();
+        assert!(!filtered.lists_all, "{path}: a filtered listing is a part");
+        assert!(
+            words(track(path, with("$deltatoken", "latest"))).contains("Outlook does not support"),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn a_select_by_options_query_has_the_rules_of_the_option() {
+    let select = |names: &str| {
+        track(
+            "/me/drive/root/delta",
+            Options { query: vec![("$select".to_owned(), names.to_owned())], ..Options::default() },
+        )
+    };
+    assert!(url(&select("name, size").unwrap()).contains("$select=name,size,deleted,id"));
+    let by_option =
+        Options { select: Some(vec!["name".to_owned(), "size".to_owned()]), ..Options::default() };
+    assert_eq!(key(&select("size,name").unwrap()), key(&track("/me/drive/root/delta", by_option).unwrap()));
+    assert!(words(select("name,,size")).contains("options.select must be an array of property names"));
+}
