@@ -20,6 +20,13 @@ const DAY = 86_400_000;
 /** Tokens that are cached at most. Each claims challenge makes another one. */
 const MOST_CACHED = 50;
 
+/** A text of the authority without what was sent to it, and without words that may be a token. */
+function withoutSecrets(text, secrets) {
+  const forms = secrets.filter(Boolean).flatMap((secret) => [secret, encodeURIComponent(secret)]);
+  const hidden = forms.reduce((rest, form) => rest.replaceAll(form, "…"), text);
+  return hidden.replaceAll(/\S{40,}/g, "…");
+}
+
 /** @type {typeof import("./auth.js").clientCredentials} */
 export function clientCredentials(options) {
   const {
@@ -99,9 +106,9 @@ export function clientCredentials(options) {
     const { status } = response;
     const retryable = status === 429 || status >= 500;
     // The first line of the description is the reason; the others are ids and times.
-    const reason = String(answer?.error_description ?? answer?.error ?? "")
-      .split(/\r?\n/)[0]
-      .slice(0, 300);
+    const [said] = String(answer?.error_description ?? answer?.error ?? "").split(/\r?\n/);
+    const secrets = ["client_secret", "client_assertion"].map((name) => body.get(name));
+    const reason = withoutSecrets(said, secrets).slice(0, 300);
     const advice = retryable
       ? "try again later"
       : "check the tenant, the client id, its secret or assertion, and its consent";

@@ -9,7 +9,7 @@
 //!    back-slashes, user-info) is foreign.
 
 use super::error::{Code, Error, Result};
-use super::redact::quote;
+use super::redact::{LONGEST_WORD, quote};
 
 /// The four clouds, by the names that users give (graph-facts 2.7).
 pub const CLOUDS: [(&str, &str); 4] = [
@@ -160,10 +160,16 @@ fn empty_segment(link: &str) -> Result<String> {
     Err(Error::new(Code::Protocol, words))
 }
 
-/// A link without everything after its path, so that no token reaches a message or a report.
+/// A link without everything after its path and without long segments, so that no token reaches a
+/// message or a report. `…` for a text that is no link at all: it may be a token.
 pub fn redacted(link: &str) -> String {
+    if split(link).is_none() && !link.starts_with('/') {
+        return "…".to_owned();
+    }
     let (path, rest) = link.split_at(link.find(['?', '#', '(']).unwrap_or(link.len()));
-    let mut text: String = path.chars().take(200).filter(|c| !c.is_control()).collect();
+    let segments: Vec<&str> =
+        path.split(['/', '\\']).map(|part| if part.len() < LONGEST_WORD { part } else { "…" }).collect();
+    let mut text: String = segments.join("/").chars().take(200).filter(|c| !c.is_control()).collect();
     if !rest.is_empty() {
         text.push('…');
     }

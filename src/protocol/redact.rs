@@ -1,7 +1,12 @@
 //! Keeps tokens and links out of messages, reports and logs (invariants 8 and 20).
 
+use percent_encoding::percent_decode_str;
+
 /// The longest word that a message may repeat. Access tokens and the tokens in links are longer.
-const LONGEST_WORD: usize = 40;
+pub const LONGEST_WORD: usize = 40;
+
+/// Shorter values of a link's parameters, such as numbers, may occur in any text.
+const SHORTEST_VALUE: usize = 8;
 
 /// At most `most` characters of a foreign text, without any word that may be part of a link or a
 /// token.
@@ -11,6 +16,15 @@ pub fn redact(said: &str, most: usize) -> String {
     let words: Vec<&str> =
         said.split(' ').map(|word| if word.len() < LONGEST_WORD { word } else { "…" }).collect();
     words.join(" ").chars().take(most).collect()
+}
+
+/// A text without the values of the parameters of a link, however short they are.
+pub fn without_values_of(text: &str, link: &str) -> String {
+    let values = link.split(['?', '&', '#']).skip(1).filter_map(|parameter| parameter.split_once('='));
+    values.filter(|(_, value)| value.len() >= SHORTEST_VALUE).fold(text.to_owned(), |text, (_, value)| {
+        let decoded = percent_decode_str(value).decode_utf8_lossy();
+        text.replace(value, "…").replace(decoded.as_ref(), "…")
+    })
 }
 
 /// A caller's string in quotes, without what may be a token: a link ends before its parameters, and
@@ -30,6 +44,16 @@ pub fn redact_name(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_values_of_a_link_are_removed_however_short_they_are_and_in_either_form() {
+        let link = "https://graph.example/v1.0/me/drive/root/delta?token=aTE09MjM2%2BMTk&$top=5#x=12345678";
+        assert_eq!(
+            without_values_of("The value 'aTE09MjM2+MTk' (aTE09MjM2%2BMTk) of 5 items, 12345678", link),
+            "The value '…' (…) of 5 items, …"
+        );
+        assert_eq!(without_values_of("as it is", "no link"), "as it is");
+    }
 
     #[test]
     fn a_long_word_is_removed_wherever_the_text_is_cut() {

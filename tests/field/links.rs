@@ -48,6 +48,37 @@ fn what_a_rolling_window_leaves_behind_is_told_apart_from_what_is_gone() {
 }
 
 #[test]
+fn no_token_of_a_link_is_in_a_message_however_short_it_is() {
+    let token = "aTE09MjM2MTk0MzE1";
+    for said in [
+        format!("The value '{token}' of parameter '$deltaToken' is invalid."),
+        format!("Invalid link: delta?token={token} has gone"),
+    ] {
+        let mut script = Script::new(query::track("/me/drive/root/delta", Options::default()).unwrap());
+        let start = script.start();
+        script.on(&start, page(json!([]), &format!("next me/drive/root/delta?token={token}")));
+        script.on_status(&format!("/me/drive/root/delta?token={token}"), 400, error("invalidRequest", &said));
+        let failed = script.round().unwrap_err();
+        assert!(!failed.message.contains(token), "{}", failed.message);
+        assert!(failed.message.contains("…"), "{}", failed.message);
+    }
+}
+
+#[test]
+fn a_link_that_may_be_a_bare_token_is_not_in_the_message() {
+    let token = "R0usmci39OQxqJrxK4".repeat(6);
+    for link in [
+        token.clone(),
+        format!("/v1.0/me/drive/root/delta/{token}\\"),
+        format!("https://other.example/{token}"),
+    ] {
+        let endpoint = deltalink::protocol::endpoint::Endpoint::cloud("global").unwrap();
+        let failed = endpoint.admit(&link).unwrap_err();
+        assert!(!failed.message.contains("R0usmci39OQxqJrxK4"), "{}", failed.message);
+    }
+}
+
+#[test]
 fn a_full_round_with_items_without_ids_removes_nothing() {
     for odd in [json!({ "displayName": "a" }), json!({ "id": "" }), json!({ "id": 7 }), json!("text")] {
         let mut script = Script::new(query::org_contacts(Options::default()).unwrap());

@@ -291,6 +291,21 @@ test("the error has the end of a throttle, from seconds or a date", async () => 
   }
 });
 
+test("an error has no secret that the authority repeats", async () => {
+  const jwt = `eyJhbGciOiJSUzI1NiJ9.${"payload".repeat(9)}.signature`;
+  for (const sent of [{ secret: "s3cr3t &=+" }, { secret: undefined, assertion: jwt }]) {
+    const given = sent.secret ?? sent.assertion;
+    const forms = [given, encodeURIComponent(given)];
+    answer = () => ({
+      status: 401,
+      json: { error: "invalid_client", error_description: `AADSTS7000215: bad: ${forms.join(" or ")}.` },
+    });
+    const error = await clientCredentials({ ...app, ...sent, authority })(start()).catch((error) => error);
+    for (const form of forms) assert.ok(!`${error} ${error.stack}`.includes(form), error.message);
+    assert.match(error.message, /AADSTS7000215: bad: … or …/);
+  }
+});
+
 test("a throttle of more than a day has no end that could be waited for", async () => {
   for (const header of ["86401", "99999999999999", "Fri, 31 Dec 9999 23:59:59 GMT", "Infinity", "soon"]) {
     answer = () => ({ status: 429, headers: { "retry-after": header }, json: {} });

@@ -1,11 +1,11 @@
 //! Turns a refusal into an error with the way out.
 
-use super::Round;
 use super::attempts::TOO_LONG;
+use super::{Round, Target};
 use crate::protocol::error::{Code, Error};
 use crate::protocol::identity::Identity;
 use crate::protocol::page::Malformed;
-use crate::protocol::redact::redact;
+use crate::protocol::redact::{redact, without_values_of};
 use crate::protocol::refusal::Refusal;
 
 impl Round {
@@ -93,7 +93,12 @@ impl Round {
         let strange =
             refusal.strange.as_ref().filter(|strange| **strange == Malformed::Html).map(Malformed::words);
         let said = refusal.message.as_deref().or(strange.as_deref());
-        let said = said.map(|said| format!(" ({})", redact(said, 300))).unwrap_or_default();
+        let link = match &self.target {
+            Target::Link(link) | Target::Location(link) => link.as_str(),
+            Target::Query | Target::Master(_) => "",
+        };
+        let said = said.map(|said| format!(" ({})", redact(&without_values_of(said, link), 300)));
+        let said = said.unwrap_or_default();
         let permission = match resource.map(|resource| resource.permission) {
             Some(permission)
                 if refusal.status == 403 && code == Code::Forbidden && !permission.is_empty() =>
