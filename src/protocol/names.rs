@@ -23,6 +23,15 @@ pub struct NameIndex {
     children: HashMap<String, Vec<(String, Arrival)>>,
 }
 
+/// Rows whose names other rows have taken, and what lies below them.
+pub struct Displaced {
+    /// The ids of these rows.
+    pub ids: HashSet<String>,
+    /// Whether anything lies below them. If such a folder was only renamed, Graph reports that later,
+    /// without what lies below it.
+    pub has_content: bool,
+}
+
 impl NameIndex {
     /// Adds a row.
     pub fn add<I: Item>(&mut self, id: &str, item: &I, arrival: Arrival) {
@@ -32,9 +41,10 @@ impl NameIndex {
         self.names.entry(key).or_default().push(entry);
     }
 
-    /// The ids of all displaced rows and of what lies below them.
-    pub fn displaced(&self) -> HashSet<String> {
+    /// All displaced rows and what lies below them.
+    pub fn displaced(&self) -> Displaced {
         let mut displaced = HashSet::new();
+        let mut has_content = false;
         for rows in self.names.values().filter(|rows| rows.len() > 1) {
             let Some((_, last)) = rows.iter().max_by_key(|(_, arrival)| *arrival) else { continue };
             let mut pending: Vec<&str> = Vec::new();
@@ -46,11 +56,12 @@ impl NameIndex {
             while let Some(folder) = pending.pop() {
                 for (id, arrival) in self.children.get(folder).into_iter().flatten() {
                     if arrival < last && displaced.insert(id.clone()) {
+                        has_content = true;
                         pending.push(id);
                     }
                 }
             }
         }
-        displaced
+        Displaced { ids: displaced, has_content }
     }
 }

@@ -227,6 +227,8 @@ pub enum Scope {
         lists_all: bool,
         /// The rolling window that the round listed.
         window: Option<Window>,
+        /// Series masters that the round could not fetch: their earlier copies stay.
+        missing_masters: Vec<String>,
     },
     /// Occurrences of series whose masters an incremental round received, and that it did not
     /// receive themselves.
@@ -256,7 +258,7 @@ impl Completed {
     #[cfg(test)]
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn for_tests(round: u32) -> Self {
-        Self { round, scope: Scope::Ghosts { lists_all: true, window: None } }
+        Self { round, scope: Scope::Ghosts { lists_all: true, window: None, missing_masters: Vec::new() } }
     }
 }
 
@@ -420,6 +422,7 @@ impl Record {
             Phase::Sweeping if self.kind == Kind::Full => Scope::Ghosts {
                 lists_all: !self.unidentified,
                 window: self.window.as_deref().and_then(Window::parse),
+                missing_masters: self.missing_masters.clone(),
             },
             // A round that was cut has noted series, and has not received all their occurrences.
             Phase::Idle if self.has_changed_series() && self.masters_round <= self.round_number => {

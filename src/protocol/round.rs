@@ -468,6 +468,8 @@ impl Round {
             (State::Fetching, Input::Master(series)) => self.master(series, now),
             (State::SavingRecord(record, after), Input::Committed) => {
                 self.set_record(*record);
+                // A failure that follows is one of the request, not of the store.
+                self.resume = Some(Resume::Request);
                 self.proceed(*after, now)
             }
             (State::StoringThrottle(after), Input::ThrottleStored) => self.proceed(*after, now),

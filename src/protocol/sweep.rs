@@ -15,16 +15,16 @@ use std::collections::HashSet;
 
 use super::change::{Change, PageEffects, Reason, Row, SweepSummary};
 use super::item::Item;
-use super::names::NameIndex;
+use super::names::{Displaced, NameIndex};
 use super::record::{Completed, Scope};
 use super::relation;
-use super::series::{is_outside, is_side_row, master_of};
+use super::series::{is_outside, is_side_row, master_of, side_row};
 
 /// Sweeps the mirror, chunk by chunk.
 pub struct Sweeper<I> {
     names: NameIndex,
     /// The displaced rows, once they are known.
-    displaced: Option<HashSet<String>>,
+    displaced: Option<Displaced>,
     /// What is done at the end of the second reading.
     removals: PageEffects<I>,
 }
@@ -53,9 +53,9 @@ impl<I: Item> Sweeper<I> {
                 effects
             }
             Scope::Names => {
-                let (effects, once_more) = self.displaced(rows, has_more);
-                again = once_more;
-                effects
+                let names = self.displaced(rows, has_more);
+                (again, has_to_relist) = (names.again, names.has_to_relist);
+                names.effects
             }
         };
         let summary = SweepSummary {
@@ -68,29 +68,37 @@ impl<I: Item> Sweeper<I> {
         (effects, summary)
     }
 
-    /// Returns what to do now, and whether the mirror has to be read a second time.
-    fn displaced(&mut self, rows: Vec<(String, Row<I>)>, has_more: bool) -> (PageEffects<I>, bool) {
+    fn displaced(&mut self, rows: Vec<(String, Row<I>)>, has_more: bool) -> NamesSweep<I> {
+        let mut sweep = NamesSweep { effects: PageEffects::default(), again: false, has_to_relist: false };
         if let Some(displaced) = &self.displaced {
-            for (id, row) in rows.into_iter().filter(|(id, _)| displaced.contains(id)) {
+            for (id, row) in rows.into_iter().filter(|(id, _)| displaced.ids.contains(id)) {
                 remove(&mut self.removals, id, row, Reason::Ghost);
             }
-            if has_more {
-                return (PageEffects::default(), false);
+            if !has_more {
+                sweep.has_to_relist = displaced.has_content;
+                sweep.effects = std::mem::take(&mut self.removals);
+                self.displaced = None;
             }
-            self.displaced = None;
-            return (std::mem::take(&mut self.removals), false);
+            return sweep;
         }
         for (id, row) in &rows {
             self.names.add(id, &row.item, (row.round, row.arrival));
         }
-        if has_more {
-            return (PageEffects::default(), false);
+        if !has_more {
+            let displaced = std::mem::take(&mut self.names).displaced();
+            sweep.again = !displaced.ids.is_empty();
+            self.displaced = sweep.again.then_some(displaced);
         }
-        let displaced = std::mem::take(&mut self.names).displaced();
-        let again = !displaced.is_empty();
-        self.displaced = again.then_some(displaced);
-        (PageEffects::default(), again)
+        sweep
     }
+}
+
+/// What a chunk of a drive's mirror leads to.
+struct NamesSweep<I> {
+    effects: PageEffects<I>,
+    /// Whether the mirror has to be read a second time.
+    again: bool,
+    has_to_relist: bool,
 }
 
 fn remove<I>(effects: &mut PageEffects<I>, id: String, row: Row<I>, reason: Reason) {
@@ -104,14 +112,12 @@ fn remove<I>(effects: &mut PageEffects<I>, id: String, row: Row<I>, reason: Reas
 /// Removes ghosts and publishes the staged relationship sets.
 fn ghosts<I: Item>(rows: Vec<(String, Row<I>)>, completed: &Completed) -> PageEffects<I> {
     let mut effects = PageEffects::default();
-    let (lists_all, window) = match completed.scope() {
-        Scope::Ghosts { lists_all, window } => (*lists_all, window.as_ref()),
-        Scope::Series { .. } | Scope::Names => (false, None),
-    };
+    let Scope::Ghosts { lists_all, window, missing_masters } = completed.scope() else { return effects };
+    let kept: HashSet<String> = missing_masters.iter().map(|id| side_row(id)).collect();
     for (id, row) in rows {
         if row.round != completed.round() {
-            if lists_all {
-                let has_left = window.is_some_and(|window| is_outside(&row.item, window));
+            if *lists_all && !kept.contains(&id) {
+                let has_left = window.as_ref().is_some_and(|window| is_outside(&row.item, window));
                 remove(&mut effects, id, row, if has_left { Reason::LeftWindow } else { Reason::Ghost });
             }
         } else if let Some(gathered) = row.staged {

@@ -351,6 +351,7 @@ impl Query {
             page: PageApplier::default(),
             received: Received::default(),
             token: String::new(),
+            token_error: None,
             client_request_id: None,
             acknowledgement: None,
             listeners: JsValue::UNDEFINED,

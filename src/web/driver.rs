@@ -87,6 +87,8 @@ pub struct Driver {
     pub received: Received,
     /// The token of the next request.
     pub token: String,
+    /// Why Graph would refuse that token for this kind.
+    pub token_error: Option<Box<Error>>,
     /// The id of the last request, until its page is committed.
     pub client_request_id: Option<String>,
     /// The acknowledgement of the page that is to be committed.
@@ -220,7 +222,7 @@ impl Driver {
         let is_new = self.token != token;
         self.token = token;
         if !is_new {
-            return None;
+            return self.token_error.clone();
         }
         let claims = claims_of(&self.token).and_then(|claims| Json::parse(&claims));
         let identity = claims.map(|claims| Identity::read(&claims)).unwrap_or_default();
@@ -229,6 +231,7 @@ impl Driver {
         let query = Rc::clone(&self.round.borrow().config().query);
         self.limiter = self.session.limiter(&query);
         self.keys.throttle = self.session.throttle_key(&query);
+        self.token_error.clone_from(&error);
         error
     }
 

@@ -32,9 +32,13 @@ fn a_folder_that_is_deleted_and_made_again_during_the_first_listing_leaves_nothi
     assert_eq!(script.ids(), ["id2", "item0", "root"]);
     assert_eq!(script.state.as_ref().unwrap().count, Some(3));
     assert_eq!(script.changes[5..], ["-id1 ghost", "-item1 ghost"]);
-    script.on("/d1", page(json!([]), "delta d2"));
+    // What lay below it is listed once more: the folder may only have been renamed.
+    let items = json!([root(), item("item0", "root", "a"), item("id2", "root", "Folder")]);
+    script.on(&start, page(items, "delta d2"));
     script.round().unwrap();
-    assert!(script.changes.is_empty(), "{:?}", script.changes);
+    assert_eq!(script.changes, ["=root", "=item0", "=id2"]);
+    script.on("/d2", page(json!([]), "delta d3"));
+    script.round().unwrap();
 }
 
 #[test]
@@ -163,4 +167,79 @@ fn a_removal_is_understood_whatever_is_selected() {
         script.round().unwrap();
         assert_eq!(script.ids(), ["2"], "{selected:?}");
     }
+}
+
+#[test]
+fn children_of_a_displaced_folder_that_comes_back_are_listed_again() {
+    let query =
+        query::track("/me/drive/root/delta", Options { refresh: Some(None), ..Options::default() }).unwrap();
+    let mut script = Script::new(query);
+    let start = script.start();
+    let item = |id: &str, parent: &str, name: &str| json!({ "id": id, "name": name, "parentReference": { "id": parent } });
+    let root = json!({ "id": "root", "name": "root", "root": {} });
+    script
+        .on(&start, page(json!([root, item("f1", "root", "folder"), item("c1", "f1", "child")]), "next n1"));
+    script.on("/n1", page(json!([item("f2", "root", "folder")]), "delta d1"));
+    script.round().unwrap();
+    script.on("/d1", page(json!([item("f1", "root", "folder (old)")]), "delta d2"));
+    script.on(
+        &start,
+        page(
+            json!([
+                root,
+                item("f1", "root", "folder (old)"),
+                item("c1", "f1", "child"),
+                item("f2", "root", "folder")
+            ]),
+            "delta d2",
+        ),
+    );
+    script.round().unwrap();
+    for _ in 0..3 {
+        script.on("/d2", page(json!([]), "delta d2"));
+    }
+    script.round().unwrap();
+    assert_eq!(script.ids(), ["c1", "f1", "f2", "root"]);
+}
+
+#[test]
+fn the_winner_of_a_name_is_not_removed_with_the_folder_that_it_displaces() {
+    let mut script = Script::new(query::track("/me/drive/root/delta", Options::default()).unwrap());
+    let start = script.start();
+    let item = |id: &str, parent: &str, name: &str| json!({ "id": id, "name": name, "parentReference": { "id": parent } });
+    script.on(
+        &start,
+        page(json!([item("a", "root", "x"), item("b", "a", "y"), item("c", "b", "z")]), "delta d1"),
+    );
+    script.round().unwrap();
+    // b moves up and takes the name of a; c stays below b and is not sent again.
+    script.on("/d1", page(json!([item("b", "root", "x")]), "delta d2"));
+    script.round().unwrap();
+    assert_eq!(script.ids(), ["b", "c"]);
+}
+
+#[test]
+fn of_three_rows_with_one_name_the_last_one_stays() {
+    let mut script = Script::new(query::track("/me/drive/root/delta", Options::default()).unwrap());
+    let start = script.start();
+    let item = |id: &str, parent: &str, name: &str| json!({ "id": id, "name": name, "parentReference": { "id": parent } });
+    // The new folder comes after its child, which is new too.
+    script.on(&start, page(json!([item("old", "root", "x"), item("old-c", "old", "c")]), "next n1"));
+    script.on("/n1", page(json!([item("new-c", "new", "c"), item("new", "root", "X")]), "delta d1"));
+    script.round().unwrap();
+    assert_eq!(script.ids(), ["new", "new-c"]);
+    // A chain: a swap over two rounds.
+    let items = json!([
+        item("new-c", "new", "c"),
+        item("new", "root", "X"),
+        item("p", "root", "1"),
+        item("q", "root", "2"),
+    ]);
+    script.on(&start, page(items, "delta d2"));
+    script.round().unwrap();
+    script.on("/d2", page(json!([item("p", "root", "2")]), "delta d3"));
+    script.round().unwrap();
+    script.on("/d3", page(json!([item("q", "root", "1")]), "delta d4"));
+    script.round().unwrap();
+    assert_eq!(script.ids(), ["new", "new-c", "p", "q"]);
 }

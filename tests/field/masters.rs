@@ -322,3 +322,19 @@ fn a_clock_that_ran_ahead_does_not_stop_the_refreshes() {
     script.round().unwrap();
     assert_eq!(script.asked.last(), Some(&start));
 }
+
+#[test]
+fn a_full_round_that_cannot_fetch_a_master_keeps_the_copy() {
+    let mut script = Script::new(calendar());
+    let start = script.start();
+    script.on(&start, page(json!([occurrence("mon1", "2026-11-30")]), "delta d1"));
+    script.on("/me/events/M", master("monday", "Stand-up"));
+    script.round().unwrap();
+    script.on_status("/d1", 410, error("syncStateNotFound", ""));
+    script.on(&start, page(json!([occurrence("mon1", "2026-11-30")]), "delta d2"));
+    for _ in 0..2 {
+        script.on_status("/me/events/M", 500, error("x", ""));
+    }
+    script.round().unwrap();
+    assert!(script.rows.contains_key("\0M"), "{:?}", script.rows.keys());
+}

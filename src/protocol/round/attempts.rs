@@ -7,6 +7,7 @@ use crate::protocol::error::{Code, Error};
 use crate::protocol::page::Malformed;
 use crate::protocol::refusal::Refusal;
 use crate::protocol::report::Wait;
+use crate::protocol::resource::Resource;
 use crate::protocol::time::{Duration, Instant};
 
 /// Attempts for a body that is not a page, or for a page whose nextLink was used before.
@@ -248,7 +249,9 @@ impl Round {
     /// transcripts (Graph's known issue 22931).
     fn leave_out_top(&mut self) -> bool {
         let query = &self.config.query;
-        let is_affected = query.has_top() && query.full && !self.omits_top;
+        let is_artifact = |resource: &Resource| ["callRecording", "callTranscript"].contains(&resource.name);
+        let is_affected =
+            query.has_top() && query.full && !self.omits_top && query.resource.is_some_and(is_artifact);
         if is_affected {
             self.omits_top = true;
             if self.target != Target::Query {

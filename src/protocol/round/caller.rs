@@ -36,12 +36,13 @@ impl Resume {
     /// Where a round goes on that fails in this state.
     pub fn from_state(state: &State) -> Option<Self> {
         match state {
-            State::Loading => Some(Self::Load),
-            State::SigningIn
-            | State::Fetching
-            | State::Sleeping
-            | State::SavingRecord(..)
-            | State::StoringThrottle(_) => Some(Self::Request),
+            // What the store holds is read again: what failed may have been written.
+            State::Loading | State::SavingRecord(..) | State::Applying | State::Sweeping(_) => {
+                Some(Self::Load)
+            }
+            State::SigningIn | State::Fetching | State::Sleeping | State::StoringThrottle(_) => {
+                Some(Self::Request)
+            }
             _ => None,
         }
     }

@@ -115,6 +115,8 @@ async function refused(response: Response): Promise<Refused> {
   const words =
     `Graph refused the subscription: ${response.status} ${error?.code ?? ""} ${error?.message ?? ""}`
       .trim()
+      // Longer words may be tokens.
+      .replaceAll(/\S{40,}/g, "…")
       .slice(0, 300);
   // Retry-After has seconds or a date.
   const after = response.headers.get("retry-after") ?? "";

@@ -104,3 +104,22 @@ fn what_must_not_go_on_is_not_asked_about() {
         assert!(bench.failures.is_empty());
     }
 }
+
+#[test]
+fn the_caller_is_asked_about_a_store_that_fails_and_the_round_reads_again_what_it_holds() {
+    let busy = || Input::HostFailed(Error::retryable(Code::Store, "busy"));
+    let mut bench = asking(Some(idle()), vec![AT_ONCE]);
+    bench.begin();
+    assert_eq!(bench.step(next("n1")), Step::Apply);
+    assert!(matches!(bench.step(busy()), Step::AskCaller(_)));
+    assert_eq!(bench.step(Input::Decided(AT_ONCE)), Step::Load);
+
+    // A reset that could not be stored.
+    let mut bench = asking(Some(idle()), vec![AT_ONCE]);
+    bench.begin();
+    assert!(matches!(bench.step(refused(410, "syncStateNotFound")), Step::SaveRecord { .. }));
+    assert!(matches!(bench.step(busy()), Step::AskCaller(_)));
+    assert_eq!(bench.step(Input::Decided(AT_ONCE)), Step::Load);
+    bench.step(Input::Loaded(Some(Box::new(idle()))));
+    assert_eq!(bench.round.record().revision, idle().revision, "as it is stored");
+}
