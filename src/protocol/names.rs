@@ -27,8 +27,8 @@ pub struct NameIndex {
 pub struct Displaced {
     /// The ids of these rows.
     pub ids: HashSet<String>,
-    /// Whether anything lies below them. If such a folder was only renamed, Graph reports that later,
-    /// without what lies below it.
+    /// Whether anything lies below them. If such a folder was only renamed, Graph reports that
+    /// later, without what lies below it.
     pub has_content: bool,
 }
 

@@ -175,7 +175,6 @@ fn children_of_a_displaced_folder_that_comes_back_are_listed_again() {
         query::track("/me/drive/root/delta", Options { refresh: Some(None), ..Options::default() }).unwrap();
     let mut script = Script::new(query);
     let start = script.start();
-    let item = |id: &str, parent: &str, name: &str| json!({ "id": id, "name": name, "parentReference": { "id": parent } });
     let root = json!({ "id": "root", "name": "root", "root": {} });
     script
         .on(&start, page(json!([root, item("f1", "root", "folder"), item("c1", "f1", "child")]), "next n1"));
@@ -206,7 +205,6 @@ fn children_of_a_displaced_folder_that_comes_back_are_listed_again() {
 fn the_winner_of_a_name_is_not_removed_with_the_folder_that_it_displaces() {
     let mut script = Script::new(query::track("/me/drive/root/delta", Options::default()).unwrap());
     let start = script.start();
-    let item = |id: &str, parent: &str, name: &str| json!({ "id": id, "name": name, "parentReference": { "id": parent } });
     script.on(
         &start,
         page(json!([item("a", "root", "x"), item("b", "a", "y"), item("c", "b", "z")]), "delta d1"),
@@ -222,7 +220,6 @@ fn the_winner_of_a_name_is_not_removed_with_the_folder_that_it_displaces() {
 fn of_three_rows_with_one_name_the_last_one_stays() {
     let mut script = Script::new(query::track("/me/drive/root/delta", Options::default()).unwrap());
     let start = script.start();
-    let item = |id: &str, parent: &str, name: &str| json!({ "id": id, "name": name, "parentReference": { "id": parent } });
     // The new folder comes after its child, which is new too.
     script.on(&start, page(json!([item("old", "root", "x"), item("old-c", "old", "c")]), "next n1"));
     script.on("/n1", page(json!([item("new-c", "new", "c"), item("new", "root", "X")]), "delta d1"));

@@ -268,8 +268,8 @@ impl Schedule {
         Self { seed, collection, call, path, query, options, lossy, turns }
     }
 
-    /// Whether only a listing of a later day may complete the mirror: of a series that moved while a
-    /// round listed it, or of a drive that forgot a removal.
+    /// Whether only a listing of a later day may complete the mirror: of a series that moved while
+    /// a round listed it, or of a drive that forgot a removal.
     pub fn needs_refresh(&self) -> bool {
         self.lossy || self.turns.iter().any(|turn| turn.has_edit("move") || turn.has_edit("replace"))
     }

@@ -157,8 +157,8 @@ impl Round {
         };
         let is_out_of_time = self.config.max_duration.is_some_and(|most| now - self.started_at >= most);
         if *is_final_page && is_out_of_time && !record.awaited_masters.is_empty() {
-            // The next round continues at this page, without the masters that this one has stored. The
-            // first page of a round is requested anew, and so are all its masters.
+            // The next round continues at this page, without the masters that this one has stored.
+            // The first page of a round is requested anew, and so are all its masters.
             if self.report.masters > 0 && self.position.page_index > 0 {
                 return self.done(Outcome::Partial, now);
             }
