@@ -18,7 +18,7 @@ use super::query::Query;
 use super::recent::RecentVersions;
 use super::record::{Completed, Record};
 use super::report::Report;
-use super::series::{SeriesSummary, is_master, missing_masters, named_master, side_row};
+use super::series::{SeriesSummary, is_master, is_side_row, missing_masters, named_master, side_row};
 use super::sweep::Sweeper;
 
 /// The page that a round is working on.
@@ -33,7 +33,7 @@ pub struct PageApplier<I> {
     listed_masters: Vec<String>,
     /// Events that the page removes, which may be series masters.
     removed_events: Vec<String>,
-    /// The series master that was requested separately, until it is stored.
+    /// The series master that was requested separately, until it is compared.
     fetched_master: Option<(String, I)>,
     effects: PageEffects<I>,
     seen: RecentVersions,
@@ -232,22 +232,23 @@ impl<I: Item> PageApplier<I> {
         self.fetched_master.iter().flat_map(|(id, _)| [side_row(id), id.clone()]).collect()
     }
 
-    /// Compares the series master with the stored one, given as the rows of [`Self::master_ids`].
+    /// Compares the series master with the stored one, given as the rows of [`Self::master_ids`],
+    /// and adds it to what the page puts into the mirror.
     pub fn apply_master(&mut self, rows: Vec<Option<Row<I>>>, mode: ApplyMode<'_>) -> SeriesSummary {
         let mut summary = SeriesSummary::default();
-        if let Some((id, master)) = &self.fetched_master {
-            let stored = rows.into_iter().flatten().map(|row| row.item).find(is_master);
-            summary.add(id, stored.as_ref(), master, mode.full, Some(mode.started_at));
-        }
+        let Some((id, master)) = self.fetched_master.take() else { return summary };
+        let stored = rows.into_iter().flatten().map(|row| row.item).find(is_master);
+        summary.add(&id, stored.as_ref(), &master, mode.full, Some(mode.started_at));
+        self.effects.put.push((side_row(&id), Row::new(mode.round, master)));
         summary
     }
 
-    /// The row of the series master, which is stored beside the mirror.
-    pub fn take_master(&mut self, round: u32) -> Option<(String, Row<I>)> {
-        let (id, item) = self.fetched_master.take()?;
-        let id = side_row(&id);
-        self.rows = self.rows.take().and_then(|mut rows| rows.insert([id.as_str()]).then_some(rows));
-        Some((id, Row::new(round, item)))
+    /// The rows of series masters that are to be stored before the page.
+    pub fn take_masters(&mut self) -> Vec<(String, Row<I>)> {
+        let masters: Vec<_> = self.effects.put.extract_if(.., |(id, _)| is_side_row(id)).collect();
+        let ids = masters.iter().map(|(id, _)| id.as_str());
+        self.rows = self.rows.take().and_then(|mut rows| rows.insert(ids).then_some(rows));
+        masters
     }
 
     /// Sweeps one chunk of the mirror. `has_more`: further rows may follow the chunk.

@@ -211,9 +211,9 @@ pub enum Step {
         /// The record to store.
         record: Box<Record>,
     },
-    /// Store the series master that was fetched and this record, if the stored revision is
+    /// Store the series masters that were fetched and this record, if the stored revision is
     /// `expect`: `Committed` or `Conflict`.
-    SaveMaster {
+    SaveMasters {
         /// The revision that must be stored before the commit.
         expect: Option<String>,
         /// The record to store.
@@ -303,6 +303,14 @@ struct Pending {
     new_ids: Vec<String>,
 }
 
+/// Series masters that have arrived and are not stored yet.
+#[derive(Clone, Debug, Default)]
+struct UnsavedMasters {
+    ids: Vec<String>,
+    /// What they say about their series.
+    series: SeriesSummary,
+}
+
 /// What the next request is for.
 #[derive(Clone, Debug, PartialEq)]
 enum Target {
@@ -367,6 +375,7 @@ pub struct Round {
     page_size_changed: bool,
     /// Whether a series master could not be fetched.
     has_failed_masters: bool,
+    unsaved_masters: UnsavedMasters,
     /// Whether the query is requested without `$top`, where pages with it had no link.
     omits_top: bool,
     /// The report so far.
@@ -390,6 +399,7 @@ impl Round {
             resume: None,
             page_size_changed: false,
             has_failed_masters: false,
+            unsaved_masters: UnsavedMasters::default(),
             omits_top: false,
             report: Report::new(now),
         }

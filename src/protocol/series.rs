@@ -117,6 +117,14 @@ pub struct SeriesSummary {
 }
 
 impl SeriesSummary {
+    /// Adds another summary.
+    pub fn extend(&mut self, other: Self) {
+        self.moved.extend(other.moved);
+        self.unknown.extend(other.unknown);
+        self.removed.extend(other.removed);
+        self.moved_meanwhile |= other.moved_meanwhile;
+    }
+
     /// Notes whether a series has moved. `stored` is its master before, if there is one.
     /// `listed_since`: since when the round may have received occurrences before this master.
     pub fn add<I: Item>(

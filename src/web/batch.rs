@@ -165,9 +165,9 @@ impl Batch {
         }
     }
 
-    /// A series master and the record that says that it is stored.
-    pub fn of_master(expect: Option<String>, record: &Record, master: Option<(String, Row<Json>)>) -> Self {
-        let put = master.iter().map(|(id, row)| (id.clone(), row_to_js(row))).collect();
+    /// Series masters and the record that says that they are stored.
+    pub fn of_masters(expect: Option<String>, record: &Record, masters: &[(String, Row<Json>)]) -> Self {
+        let put = masters.iter().map(|(id, row)| (id.clone(), row_to_js(row))).collect();
         Self { put, ..Self::of_record(expect, record) }
     }
 

@@ -171,7 +171,7 @@ impl Driver {
             }
             Step::Commit { expect, record } => self.commit(expect, &record).await,
             Step::SaveRecord { expect, record } => self.save_record(expect, &record).await,
-            Step::SaveMaster { expect, record } => self.save_master(expect, &record).await,
+            Step::SaveMasters { expect, record } => self.save_masters(expect, &record).await,
             Step::Sweep { after, completed } => self.sweep(after.as_deref(), &completed).await,
             Step::AskCaller(error) => Ok(Input::Decided(self.ask_caller(error).await?)),
             Step::Done | Step::Fail(_) => Err(Error::new(Code::Internal, UNEXPECTED_INPUT).into()),
@@ -465,8 +465,8 @@ impl Driver {
         Ok(if is_written { Input::Committed } else { Input::Conflict })
     }
 
-    async fn save_master(&mut self, expect: Option<String>, record: &Record) -> Result<Input> {
-        let batch = Batch::of_master(expect, record, self.page.take_master(self.round.borrow().mode().round));
+    async fn save_masters(&mut self, expect: Option<String>, record: &Record) -> Result<Input> {
+        let batch = Batch::of_masters(expect, record, &self.page.take_masters());
         let is_written = self.write(&self.keys.query, batch, None).await?.into();
         Ok(if is_written { Input::Committed } else { Input::Conflict })
     }

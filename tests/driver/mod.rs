@@ -83,7 +83,7 @@ pub trait Host {
     fn save_record(&mut self, _record: &Record) {}
 
     /// Stores the fetched series master. The driver stores the record afterwards.
-    fn save_master(&mut self, _record: &Record) {}
+    fn save_masters(&mut self, _record: &Record) {}
 
     /// Called when another process has committed first.
     fn conflicted(&mut self) {}
@@ -156,7 +156,7 @@ fn uses_store(step: &Step) -> bool {
             | Step::Apply
             | Step::Commit { .. }
             | Step::SaveRecord { .. }
-            | Step::SaveMaster { .. }
+            | Step::SaveMasters { .. }
             | Step::StoreThrottle(_)
             | Step::Sweep { .. }
     )
@@ -193,10 +193,10 @@ fn execute(host: &mut impl Host, step: &Step) -> Option<Input> {
             let is_current = may_store(host, expect.as_deref());
             Some(store(host, is_current, record))
         }
-        Step::SaveMaster { expect, record } => {
+        Step::SaveMasters { expect, record } => {
             let is_current = may_store(host, expect.as_deref());
             if is_current {
-                host.save_master(record);
+                host.save_masters(record);
             }
             Some(store(host, is_current, record))
         }

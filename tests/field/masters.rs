@@ -338,3 +338,25 @@ fn a_full_round_that_cannot_fetch_a_master_keeps_the_copy() {
     script.round().unwrap();
     assert!(script.rows.contains_key("\0M"), "{:?}", script.rows.keys());
 }
+
+#[test]
+fn what_is_stored_for_the_masters_of_a_round_grows_with_their_number() {
+    let bytes = |count: usize| {
+        let id = |kind: &str, at: usize| format!("{}{kind}{at}", "AAMkAGI2".repeat(16));
+        let mut script = Script::new(calendar());
+        let start = script.start();
+        let items: Value = (0..count)
+            .map(|at| json!({ "id": id("o", at), "type": "occurrence", "seriesMasterId": id("m", at) }))
+            .collect();
+        script.on(&start, page(items, "next n1"));
+        script.on("/n1", page(json!([]), "delta d1"));
+        for at in 0..count {
+            let path = format!("/me/events/{}", id("m", at));
+            script.on(&path, json!({ "id": id("m", at), "type": "seriesMaster" }));
+        }
+        script.round().unwrap();
+        script.master_bytes
+    };
+    let (some, more) = (bytes(1000), bytes(4000));
+    assert!(more < 6 * some, "1000 masters: {some} bytes, 4000 masters: {more} bytes");
+}

@@ -228,10 +228,9 @@ impl Host for Running<'_> {
         self.applier.committed(&mut self.round.report);
     }
 
-    fn save_master(&mut self, record: &Record) {
+    fn save_masters(&mut self, record: &Record) {
         self.script.master_bytes += serde_json::to_string(record).unwrap().len();
-        let round = self.round.mode().round;
-        self.script.rows.extend(self.applier.take_master(round));
+        self.script.rows.extend(self.applier.take_masters());
     }
 
     fn store_throttle(&mut self, _until: Instant) {}

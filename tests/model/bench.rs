@@ -458,9 +458,8 @@ impl Host for Running<'_> {
         }
     }
 
-    fn save_master(&mut self, _record: &Record) {
-        let round = self.round.mode().round;
-        self.bench.store.rows.extend(self.applier.take_master(round));
+    fn save_masters(&mut self, _record: &Record) {
+        self.bench.store.rows.extend(self.applier.take_masters());
     }
 
     fn conflicted(&mut self) {

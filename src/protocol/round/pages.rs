@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Continuation, Delivery, Pending, Round, State, Step, Target, TokenReason};
+use super::{Continuation, Delivery, Pending, Round, State, Step, Target, TokenReason, UnsavedMasters};
 use crate::protocol::backoff::WaitReason;
 use crate::protocol::change::{PageSummary, SweepSummary};
 use crate::protocol::endpoint::redacted;
@@ -16,6 +16,11 @@ use crate::protocol::time::Instant;
 
 /// The number of pages after which a reduced page size grows.
 const GROW: u32 = 8;
+/// Series masters are stored before their page as soon as there are this many.
+const MASTERS_PER_SAVE: usize = 32;
+/// They are also a part of those that are still to be fetched, because the record is written with
+/// the ids of all of these: what is written in all grows with their number, not with its square.
+const PART_PER_SAVE: usize = 8;
 
 impl Round {
     pub(super) fn page(&mut self, link: Link, now: Instant, chance: f64) -> Step {
@@ -80,6 +85,7 @@ impl Round {
             Link::Delta(delta) => record.link = Some(delta),
         }
         self.pending = Some(Pending { record, is_final_page, new_ids: Vec::new() });
+        self.unsaved_masters = UnsavedMasters::default();
         self.transition(State::Applying, Step::Apply)
     }
 
@@ -116,22 +122,36 @@ impl Round {
         self.prepare(now)
     }
 
-    /// A series master arrived: stores it at once, so that a round that is cut does not fetch it
-    /// again.
+    /// A series master arrived. It is stored with its page, or before if there are many of them.
     pub(super) fn master(&mut self, series: SeriesSummary, now: Instant) -> Step {
         self.report.masters += 1;
         self.request_succeeded();
+        let Some(Pending { record, .. }) = &mut self.pending else { return self.page_missing(now) };
+        record.add_series(series.clone());
+        if let Target::Master(id) = &self.target {
+            self.unsaved_masters.ids.push(id.clone());
+        }
+        self.unsaved_masters.series.extend(series);
+        let least = MASTERS_PER_SAVE.max(record.awaited_masters.len() / PART_PER_SAVE);
+        if self.unsaved_masters.ids.len() >= least {
+            return self.save_masters(now);
+        }
+        self.prepare(now)
+    }
+
+    /// Stores the series masters that have arrived, so that a round that is cut does not fetch them
+    /// again.
+    fn save_masters(&mut self, now: Instant) -> Step {
+        let UnsavedMasters { ids, series } = std::mem::take(&mut self.unsaved_masters);
         let mut saved = self.record.next_revision();
         saved.masters_round = self.position.round_number;
-        if let Target::Master(id) = &self.target {
-            saved.awaited_masters.retain(|awaited| awaited != id);
-        }
-        saved.add_series(series.clone());
+        let ids: HashSet<String> = ids.into_iter().collect();
+        saved.awaited_masters.retain(|id| !ids.contains(id));
+        saved.add_series(series);
         let Some(Pending { record, .. }) = &mut self.pending else { return self.page_missing(now) };
-        record.add_series(series);
         record.revision = saved.next_revision().revision;
         let record = Box::new(saved);
-        let step = Step::SaveMaster { expect: self.expected_revision(), record: record.clone() };
+        let step = Step::SaveMasters { expect: self.expected_revision(), record: record.clone() };
         self.transition(State::SavingRecord(record, Box::new(Continuation::Prepare)), step)
     }
 
@@ -160,7 +180,11 @@ impl Round {
             // The next round continues at this page, without the masters that this one has stored.
             // The first page of a round is requested anew, and so are all its masters.
             if self.report.masters > 0 && self.position.page_index > 0 {
-                return self.done(Outcome::Partial, now);
+                return if self.unsaved_masters.ids.is_empty() {
+                    self.done(Outcome::Partial, now)
+                } else {
+                    self.save_masters(now)
+                };
             }
             if self.report.masters > 0 || self.has_failed_masters {
                 for id in std::mem::take(&mut record.awaited_masters) {

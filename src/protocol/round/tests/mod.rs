@@ -224,7 +224,7 @@ fn name(step: &Step) -> String {
         Step::AwaitAcknowledgement => "await".into(),
         Step::Commit { .. } => "commit".into(),
         Step::SaveRecord { .. } => "saved".into(),
-        Step::SaveMaster { .. } => "save master".into(),
+        Step::SaveMasters { .. } => "save masters".into(),
         Step::FetchMaster(_) => "item".into(),
         Step::StoreThrottle(_) => "hold".into(),
         Step::Apply => "apply".into(),
