@@ -133,9 +133,9 @@ impl Refusal {
     pub fn says_not_supported(&self) -> bool {
         let Some(message) = &self.message else { return false };
         let message = message.to_ascii_lowercase();
-        let names_it = ["delta query", "change tracking", "differential query"];
-        names_it.iter().any(|name| message.contains(name))
-            && message.contains("not supported")
+        let has = |words: &[&str]| words.iter().any(|word| message.contains(word));
+        has(&["delta query", "delta queries", "delta function", "change tracking", "differential query"])
+            && has(&["not support", "n't support", "unsupported"])
             && !message.contains("parameter")
     }
 
@@ -153,8 +153,16 @@ impl Refusal {
     fn says_expired(&self) -> bool {
         let says = |text: &String| {
             let text = text.to_ascii_lowercase();
-            text.contains("token")
-                && ["expired", "unknown", "no longer valid"].iter().any(|word| text.contains(word))
+            let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+            has(&["token", "delta link", "deltalink", "next link", "nextlink", "sync state", "syncstate"])
+                && has(&[
+                    "expired",
+                    "unknown",
+                    "no longer valid",
+                    "not found",
+                    "not recognized",
+                    "unrecognized",
+                ])
         };
         matches!(self.status, 400 | 404) && (self.codes.iter().any(says) || self.message.iter().any(says))
     }
@@ -212,6 +220,11 @@ mod tests {
                     "message": "The specified page token value has expired and can no longer be included in your request."}}),
             ),
             (404, json!({"error": {"code": "BadRequest", "message": "The delta token is unknown."}})),
+            (400, json!({"error": {"code": "BadRequest", "message": "The delta link has expired."}})),
+            (400, json!({"error": {"code": "BadRequest", "message": "Token not found."}})),
+            (400, json!({"error": {"code": "BadRequest", "message": "The skip token is not recognized."}})),
+            (400, json!({"error": {"code": "SyncStateExpired"}})),
+            (400, json!({"error": {"code": "UnknownSyncToken"}})),
         ] {
             assert_eq!(with(status, &body).verdict(true), Verdict::Resync, "{status} {body}");
             assert_eq!(

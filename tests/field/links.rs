@@ -92,3 +92,30 @@ fn a_full_round_with_items_without_ids_removes_nothing() {
         assert_eq!((report.ghosts, report.skipped.no_id + report.skipped.not_an_object), (0, 1));
     }
 }
+
+#[test]
+fn a_listing_after_504_on_a_link_has_a_smaller_top() {
+    let query =
+        query::track("/me/drive/root/delta", Options { top: Some(200), ..Options::default() }).unwrap();
+    let mut script = Script::new(query);
+    let start = script.start();
+    for _ in 0..4 {
+        script.on(&start, page(json!([{ "id": "a", "name": "a" }]), "next n1"));
+        for _ in 0..12 {
+            script.on_status("/n1", 504, error("x", ""));
+        }
+        for top in [100, 50, 25] {
+            script.on(
+                &start.replace("200", &top.to_string()),
+                page(json!([{ "id": "a", "name": "a" }]), "delta d1"),
+            );
+        }
+    }
+    for _ in 0..4 {
+        if script.round().is_ok() {
+            break;
+        }
+    }
+    let starts: Vec<&String> = script.asked.iter().filter(|path| path.contains("top")).collect();
+    assert!(starts.iter().any(|path| **path != start), "{starts:?}");
+}

@@ -40,7 +40,7 @@ pub fn track(path: &str, options: Options) -> Result<Query> {
             startDateTime and endDateTime in options.query");
     }
     let lower = path.to_ascii_lowercase();
-    if lower.contains("/getall") && !lower.contains("meetingorganizeruserid=") {
+    if lower.contains("onlinemeetings/getall") && !lower.contains("meetingorganizeruserid=") {
         return match name {
             "callRecording" => {
                 bad("call recordings need the meeting organizer; use callRecordings({ organizer })")

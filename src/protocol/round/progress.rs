@@ -120,9 +120,22 @@ impl Round {
         if self.attempts.failures == 0 || !is_possible {
             return;
         }
+        self.halve_page_size();
+    }
+
+    /// Halves the `$top` of the listing that begins, after a link of the last one has failed for good
+    /// in the way that too large pages do.
+    pub(super) fn shrink_top(&mut self, status: Option<u16>) {
+        if self.config.query.page_size_by == PageSize::Top && matches!(status, Some(408 | 503 | 504)) {
+            self.halve_page_size();
+        }
+    }
+
+    fn halve_page_size(&mut self) {
+        let least = self.config.query.min_page_size;
         let current = self.current_page_size();
-        let smaller = current.map_or(query.min_page_size, |size| size / 2);
-        if smaller >= query.min_page_size {
+        let smaller = current.map_or(least, |size| size / 2);
+        if smaller >= least {
             self.record.rejected_page_size = current.unwrap_or(0);
             self.set_page_size(smaller);
         }

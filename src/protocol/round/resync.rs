@@ -103,6 +103,7 @@ impl Round {
                 return self.too_many_resets(failure.graph_code, failure.status, now);
             }
             self.position.fallback = Fallback::FullRound;
+            self.shrink_top(failure.status);
             self.report.resync =
                 Some(failure.graph_code.clone().unwrap_or_else(|| failure.code.as_str().to_owned()));
             self.start_full();

@@ -52,6 +52,11 @@ fn a_url_that_is_longer_than_graph_takes_is_refused_with_its_length() {
 }
 
 #[test]
+fn only_online_meetings_need_an_organizer() {
+    assert!(track("/users/u/chats/getAllMessages/delta", Options::default()).is_ok());
+}
+
+#[test]
 fn recordings_and_transcripts_name_their_organizer() {
     let path = |function: &str| format!("/users/u/onlineMeetings/{function}/delta");
     for function in ["getAllTranscripts()", "getAllTranscripts(startDateTime=2026-01-01T00:00:00Z)"] {

@@ -136,6 +136,11 @@ fn what_has_no_delta_query_is_told_with_what_may_lack_it() {
         (400, "Request_UnsupportedQuery", "Differential query is not supported for entity type: OrgContact."),
         (403, "ErrorAccessDenied", "Change tracking is not supported against 'microsoft.graph.event'."),
         (404, "", "DELTA QUERY IS NOT SUPPORTED here"),
+        (400, "BadRequest", "This resource does not support delta query."),
+        (400, "BadRequest", "Delta queries are not supported for this entity."),
+        (400, "BadRequest", "Change tracking isn't supported on this resource."),
+        (400, "BadRequest", "Unsupported request: delta query on 'x'."),
+        (400, "BadRequest", "The delta function is not supported on this resource."),
     ] {
         let mut bench = Bench::new(contacts(), None);
         bench.begin();
