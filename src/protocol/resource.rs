@@ -167,6 +167,7 @@ pub const RESOURCES: &[Resource] = &[
         query_options: &["top"],
         page_size: PageSize::Top,
         reports_removals: false,
+        permission: "OnlineMeetingTranscript.Read.All",
         app_only: true,
         ..TEAMS
     },
@@ -184,7 +185,12 @@ pub const RESOURCES: &[Resource] = &[
         paths: &["directory/administrativeunits/delta", "administrativeunits/delta"],
         ..DIRECTORY
     },
-    Resource { name: "application", paths: &["applications/delta"], ..DIRECTORY },
+    Resource {
+        name: "application",
+        paths: &["applications/delta"],
+        permission: "Directory.Read.All",
+        ..DIRECTORY
+    },
     Resource {
         name: "chatMessage",
         paths: &[
@@ -202,15 +208,17 @@ pub const RESOURCES: &[Resource] = &[
         name: "contact",
         paths: &["~/contactfolders/*/contacts/delta"],
         query_options: &["select"],
+        permission: "Contacts.Read",
         ..OUTLOOK
     },
     Resource {
         name: "contactFolder",
         paths: &["~/contactfolders/delta"],
         query_options: &["select"],
+        permission: "Contacts.Read",
         ..OUTLOOK
     },
-    Resource { name: "device", paths: &["devices/delta"], ..DIRECTORY },
+    Resource { name: "device", paths: &["devices/delta"], permission: "Device.Read.All", ..DIRECTORY },
     Resource {
         name: "directoryObject",
         paths: &["directoryobjects/delta"],
@@ -232,6 +240,7 @@ pub const RESOURCES: &[Resource] = &[
             "*/*/drive/items/*/delta",
             "*/*/drives/*/items/*/delta",
         ],
+        permission: "Files.Read, or Files.Read.All without a user",
         ..FILES
     },
     Resource {
@@ -244,6 +253,7 @@ pub const RESOURCES: &[Resource] = &[
         query_options: &["top"],
         page_size: PageSize::Top,
         reports_removals: false,
+        permission: "EduAssignments.ReadBasic",
         ..BASE
     },
     Resource { name: "educationClass", paths: &["education/classes/delta"], reports_removals: false, ..BASE },
@@ -253,13 +263,25 @@ pub const RESOURCES: &[Resource] = &[
         reports_removals: false,
         ..BASE
     },
-    Resource { name: "educationUser", paths: &["education/users/delta"], reports_removals: false, ..BASE },
-    Resource { name: "group", paths: &["groups/delta"], ..PEOPLE },
-    Resource { name: "listItem", paths: &["sites/*/lists/*/items/delta"], ..FILES },
+    Resource {
+        name: "educationUser",
+        paths: &["education/users/delta"],
+        reports_removals: false,
+        permission: "EduRoster.ReadBasic",
+        ..BASE
+    },
+    Resource { name: "group", paths: &["groups/delta"], permission: "GroupMember.Read.All", ..PEOPLE },
+    Resource {
+        name: "listItem",
+        paths: &["sites/*/lists/*/items/delta"],
+        permission: "Sites.Read.All",
+        ..FILES
+    },
     Resource {
         name: "mailboxFolder",
         paths: &["admin/exchange/mailboxes/*/folders/delta"],
         global_only: true,
+        permission: "MailboxFolder.Read",
         ..OUTLOOK
     },
     Resource {
@@ -267,13 +289,21 @@ pub const RESOURCES: &[Resource] = &[
         paths: &["admin/exchange/mailboxes/*/folders/*/items/delta"],
         query_options: &["select", "top", "filter", "orderby"],
         global_only: true,
+        permission: "MailboxItem.Read",
         ..OUTLOOK
     },
-    Resource { name: "mailFolder", paths: &["~/mailfolders/delta"], query_options: &["select"], ..OUTLOOK },
+    Resource {
+        name: "mailFolder",
+        paths: &["~/mailfolders/delta"],
+        query_options: &["select"],
+        permission: "Mail.ReadBasic",
+        ..OUTLOOK
+    },
     Resource {
         name: "message",
         paths: &["~/mailfolders/*/messages/delta"],
         query_options: MESSAGES,
+        permission: "Mail.ReadBasic",
         ..OUTLOOK
     },
     Resource {
@@ -286,10 +316,21 @@ pub const RESOURCES: &[Resource] = &[
     },
     Resource { name: "oAuth2PermissionGrant", paths: &["oauth2permissiongrants/delta"], ..DIRECTORY },
     Resource { name: "servicePrincipal", paths: &["serviceprincipals/delta"], ..DIRECTORY },
-    Resource { name: "site", paths: &["sites/delta"], app_only: true, ..FILES },
-    Resource { name: "todoTask", paths: &["~/todo/lists/*/tasks/delta"], query_options: MESSAGES, ..OUTLOOK },
+    Resource { name: "site", paths: &["sites/delta"], app_only: true, permission: "Sites.Read.All", ..FILES },
+    Resource {
+        name: "todoTask",
+        paths: &["~/todo/lists/*/tasks/delta"],
+        query_options: MESSAGES,
+        permission: "Tasks.Read",
+        ..OUTLOOK
+    },
     Resource { name: "todoTaskList", paths: &["~/todo/lists/delta"], query_options: &["select"], ..OUTLOOK },
-    Resource { name: "user", paths: &["users/delta"], ..PEOPLE },
+    Resource {
+        name: "user",
+        paths: &["users/delta"],
+        permission: "User.Read, or User.Read.All without a user",
+        ..PEOPLE
+    },
 ];
 
 /// Finds a kind by Graph's name.

@@ -1,6 +1,7 @@
 //! What comes again, and what a window leaves behind.
 
 use deltalink::protocol::query::{self, Options};
+use deltalink::protocol::time::Duration;
 use serde_json::json;
 
 use crate::script::{Script, error, page};
@@ -118,4 +119,27 @@ fn a_listing_after_504_on_a_link_has_a_smaller_top() {
     }
     let starts: Vec<&String> = script.asked.iter().filter(|path| path.contains("top")).collect();
     assert!(starts.iter().any(|path| **path != start), "{starts:?}");
+}
+
+#[test]
+fn the_message_of_a_forbidden_mirror_has_the_permission_and_the_time_of_the_mirror() {
+    let query = query::track("/me/mailFolders/inbox/messages/delta", Options::default()).unwrap();
+    let mut script = Script::new(query);
+    let start = script.start();
+    script.on(&start, page(json!([{ "id": "a" }]), "delta d1"));
+    script.round().unwrap();
+    for _ in 0..3 {
+        script.now += Duration::HOUR * 2.0;
+        script.on_status("/d1", 403, error("ErrorAccessDenied", "Access is denied."));
+        script.round().unwrap_err();
+    }
+    script.now += Duration::HOUR * 2.0;
+    script.on_status(&start, 403, error("ErrorAccessDenied", "Access is denied."));
+    let failed = script.round().unwrap_err();
+    assert!(failed.message.contains("Mail.Read"), "no permission: {}", failed.message);
+    assert!(
+        failed.message.contains("; the mirror is as of 2026-11-18T11:06:4"),
+        "no age: {}",
+        failed.message
+    );
 }

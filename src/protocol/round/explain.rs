@@ -7,6 +7,7 @@ use crate::protocol::identity::Identity;
 use crate::protocol::page::Malformed;
 use crate::protocol::redact::{redact, without_values_of};
 use crate::protocol::refusal::Refusal;
+use crate::protocol::time::format_iso;
 
 impl Round {
     /// The error of a token that Graph would refuse for this kind. Only a token that can be read is
@@ -107,9 +108,15 @@ impl Round {
             }
             _ => String::new(),
         };
+        let age = match self.record.synced_at {
+            Some(at) if code == Code::Forbidden && self.config.query.mirror => {
+                format!("; the mirror is as of {}", format_iso(at))
+            }
+            _ => String::new(),
+        };
         let mut failure = Error::new(
             code,
-            format!("Graph answered {status}{graph_code} on {name}{said}: {way_out}{permission}"),
+            format!("Graph answered {status}{graph_code} on {name}{said}: {way_out}{permission}{age}"),
         );
         failure.status = (refusal.status != 0).then_some(refusal.status);
         failure.graph_code = refusal.code().map(str::to_owned);
