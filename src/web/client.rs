@@ -209,6 +209,7 @@ fn parse_options(options: JsValue, errors: &ErrorFactory) -> Result<Client> {
         errors: errors.clone(),
         store: OnceCell::new(),
         limiters: RefCell::default(),
+        has_restricted_mailboxes: Cell::default(),
         identity: RefCell::default(),
         opening: InFlight::default(),
         commits: InFlight::default(),

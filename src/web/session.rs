@@ -45,6 +45,9 @@ pub struct Session {
     pub opening: InFlight,
     /// The limiters by their scope.
     pub limiters: RefCell<Vec<(String, Rc<Limiter>)>>,
+    /// Whether too many requests were in flight in a mailbox, so that one under another name begins
+    /// with one at a time.
+    pub has_restricted_mailboxes: Cell<bool>,
     /// Who the last token is for.
     pub identity: RefCell<Identity>,
     /// Commits that have begun, by key.
@@ -80,6 +83,9 @@ impl Session {
             return Rc::clone(limiter);
         }
         let limiter = Limiter::new(query.workload);
+        if self.has_restricted_mailboxes.get() && Workload::Outlook.owns(&own) {
+            limiter.rate.borrow_mut().restrict();
+        }
         limiters.push((own, Rc::clone(&limiter)));
         limiter
     }
@@ -92,6 +98,7 @@ impl Session {
     /// Allows one request at a time in each mailbox: too many were in flight in one that may have
     /// several names here.
     pub fn restrict_mailboxes(&self) {
+        self.has_restricted_mailboxes.set(true);
         let limiters = self.limiters.borrow();
         for (_, limiter) in limiters.iter().filter(|(scope, _)| Workload::Outlook.owns(scope)) {
             limiter.rate.borrow_mut().restrict();

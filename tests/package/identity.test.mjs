@@ -97,6 +97,17 @@ test("too many requests in a mailbox restrict it under each name that it may hav
     await round;
   };
   await users("first");
+  // Another name, which may be that of the same mailbox.
+  const later = ["mailFolders", "contactFolders"].map((path) =>
+    client.track(`/users/0a0a/${path}/delta`).sync(),
+  );
+  await users("a while");
+  assert.equal(sent("0a0a").length, 1);
+  for (const number of [0, 1]) {
+    await until(() => sent("0a0a").length > number);
+    sent("0a0a")[number].answer(page([], { delta: "/d" }));
+  }
+  await Promise.all(later);
   sent("ann@")[0].answer(page([], { next: "/users/ann@contoso.example/mailFolders/delta?page2" }));
   await users("second");
   assert.equal(sent("page2").length, 0, "three of its requests are in flight, and two are allowed");

@@ -123,8 +123,8 @@ impl Round {
         self.halve_page_size();
     }
 
-    /// Halves the `$top` of the listing that begins, after a link of the last one has failed for good
-    /// in the way that too large pages do.
+    /// Halves the `$top` of the listing that begins, after a link of the last one has failed for good in
+    /// the way that too large pages do.
     pub(super) fn shrink_top(&mut self, status: Option<u16>) {
         if self.config.query.page_size_by == PageSize::Top && matches!(status, Some(408 | 503 | 504)) {
             self.halve_page_size();
