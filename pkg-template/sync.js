@@ -16,7 +16,7 @@ export class Sync {
   constructor(query) {
     this.#query = query;
     const { shared } = query;
-    shared.syncAgain = () => (shared.syncing = new Sync(query));
+    shared.syncAgain = () => (shared.syncing ??= new Sync(query));
     this.#done = this.#run().finally(() => this.#close());
     // A caller who has left does not handle a rejection.
     this.#done.catch(() => {});

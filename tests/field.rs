@@ -12,6 +12,8 @@ mod drives;
 mod links;
 #[path = "field/masters.rs"]
 mod masters;
+#[path = "field/planner.rs"]
+mod planner;
 #[path = "field/script.rs"]
 mod script;
 #[path = "field/series.rs"]

@@ -12,8 +12,12 @@ export interface Database {
  *
  * Creates the table `deltalink` on first use, and uses no other table:
  *
- * ```sql create table if not exists deltalink (key text not null, id text not null, part integer
- * not null, value text not null, revision text, primary key (key, id, part)) without rowid; ```
+ * ```sql
+ * create table if not exists deltalink (
+ *   key text not null, id text not null, part integer not null, value text not null, revision text,
+ *   primary key (key, id, part)
+ * ) without rowid;
+ * ```
  *
  * A commit is one `batch()`, which D1 runs as one transaction. Each of its statements compares the
  * revision, and the last one writes the link. A statement writes many rows, as a JSON array of up
@@ -21,7 +25,8 @@ export interface Database {
  *
  * Limits: those of D1 (10 GB per database, 500 MB on the free plan). An item may be larger than 2
  * MB, the limit of a value: it is stored in parts of at most 600 KB. On the free plan, an
- * invocation may run 50 statements: a page needs 3 to 6, a large one more.
+ * invocation may run 50 statements: a page needs 3 to 6, a large one more. A number beyond the
+ * range of a double, such as `1e999`, is stored as null.
  *
  * Cost: as with a Durable Object, one written row for each item that a page adds, changes or
  * removes, one for its link, and about five read rows per item. Three round trips to the database

@@ -47,7 +47,8 @@ pub struct Query {
     key_prefer: Vec<String>,
     /// Further headers of its requests.
     pub headers: Vec<(&'static str, &'static str)>,
-    /// Whether `return=minimal` is requested.
+    /// Whether its items contain only the properties that have changed: `return=minimal` is
+    /// requested, or Graph sends this kind so.
     pub minimal: bool,
     /// Whether a round from the query itself is a full one. A round from `latest` or from a
     /// timestamp is not.

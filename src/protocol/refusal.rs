@@ -94,6 +94,12 @@ impl Refusal {
         self.codes.last().map(String::as_str)
     }
 
+    /// The code that asks for a full round; the innermost code if none of them does.
+    pub fn reset_code(&self) -> Option<&str> {
+        let is_reset = |seen: &&String| RESETS.iter().any(|code| seen.eq_ignore_ascii_case(code));
+        self.codes.iter().rev().find(is_reset).map(String::as_str).or_else(|| self.code())
+    }
+
     /// What to do about it. `is_link`: the request was made with a link, not with the query itself.
     pub fn verdict(&self, is_link: bool) -> Verdict {
         match self.status {

@@ -57,6 +57,9 @@ pub struct Resource {
     /// Whether a full round lists everything. Chat messages: only those of the last 8 months
     /// (graph-facts 2.6).
     pub lists_all: bool,
+    /// Whether its items contain only the properties that have changed, also without
+    /// `return=minimal`. Several items of one id on a page are then successive changes.
+    pub sends_partial_items: bool,
     /// Whether Graph reports removals of this kind.
     pub reports_removals: bool,
     /// Whether the `Location` of a reset is followed.
@@ -98,6 +101,7 @@ const BASE: Resource = Resource {
     time_zone: false,
     dialect: Dialect::Removed,
     lists_all: true,
+    sends_partial_items: false,
     reports_removals: true,
     follows_location: false,
     permission: "",
@@ -132,6 +136,14 @@ pub const RESOURCES: &[Resource] = &[
         paths: &["~/calendarview/delta", "~/calendar/calendarview/delta", "~/calendars/*/calendarview/delta"],
         time_zone: true,
         permission: "Calendars.Read",
+        ..OUTLOOK
+    },
+    Resource {
+        name: "event",
+        // Of a group. In Graph's metadata, without a page in its reference.
+        paths: &["groups/*/calendarview/delta", "groups/*/calendar/calendarview/delta"],
+        time_zone: true,
+        permission: "Group.Read.All",
         ..OUTLOOK
     },
     Resource {
@@ -256,6 +268,19 @@ pub const RESOURCES: &[Resource] = &[
         permission: "EduAssignments.ReadBasic",
         ..BASE
     },
+    Resource {
+        name: "educationCategory",
+        paths: &[
+            "education/classes/*/assignmentcategories/delta",
+            "education/classes/*/assignments/*/categories/delta",
+        ],
+        query_options: &["top"],
+        page_size: PageSize::Top,
+        reports_removals: false,
+        permission: "EduAssignments.ReadBasic",
+        global_only: true,
+        ..BASE
+    },
     Resource { name: "educationClass", paths: &["education/classes/delta"], reports_removals: false, ..BASE },
     Resource {
         name: "educationSchool",
@@ -315,6 +340,34 @@ pub const RESOURCES: &[Resource] = &[
         ..BASE
     },
     Resource { name: "oAuth2PermissionGrant", paths: &["oauth2permissiongrants/delta"], ..DIRECTORY },
+    Resource {
+        name: "plannerBucket",
+        paths: &["planner/plans/*/buckets/delta"],
+        permission: "Tasks.Read",
+        ..BASE
+    },
+    Resource {
+        name: "plannerPlan",
+        paths: &["groups/*/planner/plans/delta", "planner/rosters/*/plans/delta"],
+        permission: "Tasks.Read",
+        ..BASE
+    },
+    Resource {
+        name: "plannerTask",
+        paths: &["planner/tasks/delta", "planner/plans/*/tasks/delta", "~/planner/tasks/delta"],
+        permission: "Tasks.Read",
+        ..BASE
+    },
+    Resource {
+        // Changes to objects of all kinds. The objects themselves are not listed: the caller gets
+        // them by other requests of Planner.
+        name: "plannerUser",
+        paths: &["~/planner/all/delta"],
+        lists_all: false,
+        sends_partial_items: true,
+        permission: "Tasks.Read",
+        ..BASE
+    },
     Resource { name: "servicePrincipal", paths: &["serviceprincipals/delta"], ..DIRECTORY },
     Resource { name: "site", paths: &["sites/delta"], app_only: true, permission: "Sites.Read.All", ..FILES },
     Resource {
@@ -407,6 +460,7 @@ mod tests {
             ("/me/calendarView/delta", "event"),
             ("/users/alex@contoso.example/calendarView/delta", "event"),
             ("/me/calendars/AAMk=/calendarView/delta", "event"),
+            ("/groups/g/calendar/calendarView/delta", "event"),
             ("/contacts/delta", "orgContact"),
             ("/users/u/onlineMeetings/getAllRecordings(meetingOrganizerUserId='u')/delta", "callRecording"),
             ("/users/microsoft.graph.delta()", "user"),
@@ -422,6 +476,11 @@ mod tests {
             ("/me/mailFolders/inbox/messages/delta", "message"),
             ("/directory/administrativeUnits/delta", "administrativeUnit"),
             ("/sites/s/lists/l/items/delta", "listItem"),
+            ("/education/classes/c/assignmentCategories/delta", "educationCategory"),
+            ("/education/classes/c/assignments/a/categories/delta", "educationCategory"),
+            ("/me/planner/all/delta", "plannerUser"),
+            ("/users/u/planner/tasks/delta", "plannerTask"),
+            ("/planner/plans/p/buckets/delta", "plannerBucket"),
         ] {
             assert_eq!(find(path).map(|resource| resource.name), Some(name), "{path}");
         }
@@ -447,10 +506,10 @@ mod tests {
         for (path, expected) in [
             ("/me/events/delta", Workload::Outlook),
             ("/users/alex@contoso.example/contacts/delta", Workload::Outlook),
-            ("/groups/g/calendarView/delta", Workload::Outlook),
+            ("/groups/g/events/delta", Workload::Outlook),
             ("/me/messages/delta", Workload::Outlook),
             ("/contracts/delta", Workload::Directory),
-            ("/planner/plans/p/tasks/delta", Workload::Other),
+            ("/planner/plans/p/details/delta", Workload::Other),
         ] {
             assert_eq!((find(path), workload(path)), (None, expected), "{path}");
         }

@@ -50,6 +50,52 @@ const NETWORK: [&str; 7] = [
     "openid_config_error",
 ];
 
+/// Names of errors of MSAL that a mistake in the app's code or configuration causes.
+const MISCONFIGURED: [&str; 2] = ["ClientConfigurationError", "BrowserConfigurationAuthError"];
+
+/// Codes for a mistake in the app's code, configuration or registration: those of msal-browser 2 to
+/// 5, and OAuth's (RFC 6749, section 5.2). A retry would meet it again.
+const PROGRAMMING: [&str; 38] = [
+    "uninitialized_public_client_application",
+    "stubbed_public_client_application_called",
+    "native_broker_called_before_initialize",
+    "non_browser_environment",
+    "pkce_not_created",
+    "crypto_nonexistent",
+    "no_crypto_object",
+    "invalid_cache_type",
+    "empty_navigate_uri",
+    "silent_prompt_value_error",
+    "silent_logout_unsupported",
+    "block_nested_popups",
+    "popup_relay_unsupported_flow",
+    "native_prompt_not_supported",
+    "nested_app_auth_bridge_disabled",
+    "auth_request_not_set_error",
+    "auth_code_required",
+    "auth_code_or_nativeAccountId_required",
+    "spa_code_and_nativeAccountId_present",
+    "invalid_pop_token_request",
+    "unsupported_token_binding_algorithm",
+    "request_cannot_be_made",
+    "empty_input_scopeset",
+    "cannot_append_scopeset",
+    "cannot_remove_empty_scope",
+    "invalid_assertion",
+    "invalid_client_credential",
+    "missing_tenant_id_error",
+    "method_not_implemented",
+    "http_method_not_implemented",
+    "resource_parameter_required",
+    "misplaced_resource_parameter",
+    "invalid_client",
+    "invalid_request",
+    "invalid_resource",
+    "invalid_scope",
+    "unauthorized_client",
+    "unsupported_grant_type",
+];
+
 /// What engines say when `fetch` gets no response. Another `TypeError` may be any mistake.
 const NO_ANSWER: [&str; 4] = ["Failed to fetch", "NetworkError", "Load failed", "fetch failed"];
 
@@ -102,6 +148,15 @@ impl Thrown {
         unanswered || NETWORK.contains(&self.code.as_str()) || NETWORK.contains(&self.error_code.as_str())
     }
 
+    /// Whether a token source failed because of a mistake in the app's code, configuration or
+    /// registration, which a retry would meet again. A `SyntaxError` may be an authority's response
+    /// that is not JSON.
+    pub fn is_token_source_mistake(&self) -> bool {
+        MISCONFIGURED.contains(&self.name.as_str())
+            || PROGRAMMING.contains(&self.error_code.as_str())
+            || self.is_programming_error() && self.name != "SyntaxError"
+    }
+
     /// Whether the caller's `fetch` has a programming error, which a retry would meet again.
     pub fn is_programming_error(&self) -> bool {
         match self.name.as_str() {
@@ -144,12 +199,35 @@ mod tests {
             "uninitialized_public_client_application",
             "pkce_not_created",
             "crypto_nonexistent",
-            "empty_input_scopes_error",
+            "request_cannot_be_made",
+            "invalid_client",
         ] {
             assert!(
-                !msal(code).needs_interaction() && !msal(code).is_network_failure(),
+                !msal(code).needs_interaction()
+                    && !msal(code).is_network_failure()
+                    && msal(code).is_token_source_mistake(),
                 "{code} is a mistake of the app"
             );
+        }
+    }
+
+    #[test]
+    fn a_mistake_of_the_app_in_its_token_source_is_told_from_what_may_pass() {
+        for (name, message) in [
+            ("ClientConfigurationError", "empty_input_scopes_error"),
+            ("BrowserConfigurationAuthError", "storage_not_supported"),
+            ("TypeError", "Cannot read properties of null (reading 'homeAccountId')"),
+            ("ReferenceError", "pca is not defined"),
+        ] {
+            assert!(thrown(name, message).is_token_source_mistake(), "{name}: {message}");
+        }
+        for (name, message) in [
+            ("SyntaxError", "Unexpected token '<', \"<html>\" is not valid JSON"),
+            ("TypeError", "Failed to fetch"),
+            ("ServerError", "temporarily_unavailable"),
+            ("Error", "the backend answered 500"),
+        ] {
+            assert!(!thrown(name, message).is_token_source_mistake(), "{name}: {message}");
         }
     }
 

@@ -249,7 +249,11 @@ fn refusal(cause: JsValue, reason: &TokenReason) -> std::result::Result<TokenOut
     }
     let reason =
         if error.message.is_empty() { String::new() } else { format!(" ({})", redact(&error.message, 200)) };
-    let failure =
-        unusable(&format!("the token source failed{reason}; the next round continues at the same page"));
+    let failure = if error.is_token_source_mistake() {
+        let words = "this is a mistake in the app's code, configuration or registration, which a retry would meet again";
+        Error::new(Code::Unauthorized, format!("the token source failed{reason}: {words}"))
+    } else {
+        unusable(&format!("the token source failed{reason}; the next round continues at the same page"))
+    };
     Err(RoundError::Failed(failure, cause))
 }

@@ -140,6 +140,29 @@ test("a required sign-in is a status with claims, and resume() continues with th
   await client.close();
 });
 
+test("a sync() beside resume() is the same round: Graph is asked once", async () => {
+  const world = await fake.world({ populate });
+  for (const resumesFirst of [true, false]) {
+    let signedIn = false;
+    const token = () => {
+      if (signedIn) return world.tokens.delegated;
+      throw Object.assign(new Error("sign in"), { name: "InteractionRequiredAuthError" });
+    };
+    const client = await open(world, { token });
+    const contacts = client.orgContacts();
+    await assert.rejects(contacts.sync(), { code: "interaction" });
+    signedIn = true;
+    await world.clearLog();
+    if (resumesFirst) client.resume();
+    const sync = contacts.sync();
+    if (!resumesFirst) client.resume();
+    const { pages } = await sync;
+    await statusUntil(contacts, ({ phase }) => phase === "idle");
+    assert.equal((await asked(world)).length, pages, resumesFirst ? "resume() first" : "sync() first");
+    await client.close();
+  }
+});
+
 test("an interaction error without claims gets those of the challenge", async () => {
   const world = await fake.world({ populate });
   await world.faults({ match: {}, times: null, fault: "claims" });
@@ -216,6 +239,35 @@ test("a network error of the token source is retried, another error ends the rou
     message: /^the token source got no response/,
   });
   await client.close();
+});
+
+test("an error of the token source is retryable unless the app has a mistake, which the message names", async () => {
+  const world = await fake.world({ populate });
+  const msal = (name, errorCode) =>
+    Object.assign(new Error(`${errorCode}: see the docs`), { name, errorCode });
+  for (const [error, retryable] of [
+    [msal("BrowserAuthError", "uninitialized_public_client_application"), false],
+    [msal("ClientConfigurationError", "authority_uri_insecure"), false],
+    [msal("ServerError", "unauthorized_client"), false],
+    [new TypeError("Cannot read properties of null (reading 'homeAccountId')"), false],
+    [msal("ServerError", "temporarily_unavailable"), true],
+    [new SyntaxError("Unexpected token '<'"), true],
+    [new Error("the backend answered 500"), true],
+  ]) {
+    const client = await open(world, { token: () => Promise.reject(error) });
+    const refused = await client
+      .orgContacts()
+      .sync()
+      .catch((refused) => refused);
+    assert.deepEqual([refused.code, refused.retryable], ["unauthorized", retryable], error.message);
+    assert.match(
+      refused.message,
+      retryable
+        ? /^the token source failed \(.+\); the next round continues at the same page$/
+        : /^the token source failed \(.+\): this is a mistake in the app's code, configuration or registration/,
+    );
+    await client.close();
+  }
 });
 
 test("the token source is not called before the retryAt of its error", async () => {

@@ -300,7 +300,7 @@ impl QueryBuilder {
             prefer: self.prefer,
             headers: self.headers,
             key_prefer: self.key_prefer,
-            minimal: self.minimal,
+            minimal: self.minimal || self.resource.is_some_and(|resource| resource.sends_partial_items),
             lists_all: !is_part && self.resource.is_none_or(|resource| resource.lists_all),
             full,
             refresh: if full { refresh } else { None },

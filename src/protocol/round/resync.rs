@@ -139,9 +139,10 @@ impl Round {
             return self.fail(failure, now);
         }
         if resets.len() >= MOST_RESETS {
-            return self.too_many_resets(refusal.code().map(str::to_owned), Some(refusal.status), now);
+            return self.too_many_resets(refusal.reset_code().map(str::to_owned), Some(refusal.status), now);
         }
-        self.report.resync = Some(refusal.code().map_or_else(|| refusal.status.to_string(), str::to_owned));
+        self.report.resync =
+            Some(refusal.reset_code().map_or_else(|| refusal.status.to_string(), str::to_owned));
         resets.push(now);
         let restarted = self.record.restarted;
         let record = Record { reset_times: resets, restarted, ..self.record.without_link() };

@@ -32,6 +32,23 @@ fn a_tracked_calendar_view_has_the_window_rules_of_events() {
 }
 
 #[test]
+fn the_calendar_of_a_group_has_the_window_rules_and_the_masters_of_events() {
+    let track = |path: &str, end: &str| {
+        let query = vec![("startDateTime".into(), "2026-01-01".into()), ("endDateTime".into(), end.into())];
+        track(path, Options { query, ..Options::default() })
+    };
+    assert!(words(track("/groups/g/calendarView/delta", "2040-01-01")).contains("at most 1825 days apart"));
+    for (path, masters) in [
+        ("/groups/g/calendarView/delta", "/groups/g/events/"),
+        ("/groups/g/calendar/calendarView/delta", "/groups/g/calendar/events/"),
+    ] {
+        let query = track(path, "2026-02-01").unwrap();
+        assert_eq!(query.masters.as_deref(), Some(masters));
+        assert_eq!(query.refresh, Some(Duration::DAY), "Graph does not report moved series there either");
+    }
+}
+
+#[test]
 fn two_forms_of_one_instant_are_one_key_of_a_tracked_calendar_view_too() {
     let utc = calendar_view("2026-11-23T00:00:00Z", "2026-11-30").unwrap();
     let offset = calendar_view("2026-11-23T01:00:00+01:00", "2026-11-30T00:00:00.000Z").unwrap();

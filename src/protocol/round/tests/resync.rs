@@ -286,3 +286,19 @@ fn a_reset_code_under_a_server_error_is_a_reset_of_a_stored_link_only() {
         assert!(matches!(bench.on(refused(500, code)), Step::Sleep(_, WaitReason::Server)));
     }
 }
+
+#[test]
+fn the_report_tells_the_reset_code_also_where_graph_nests_another_code_in_it() {
+    for (outer, inner) in [
+        ("resyncChangesUploadDifferences", "invalidRequest"),
+        ("resyncRequired", "itemNotFound"),
+        ("gone", "resyncChangesApplyDifferences"),
+    ] {
+        let expected = if outer == "gone" { inner } else { outer };
+        let mut bench = Bench::new(contacts(), Some(idle()));
+        bench.begin();
+        let codes = vec![outer.to_owned(), inner.to_owned()];
+        bench.on(Input::Refused(Box::new(Refusal { status: 410, codes, ..Refusal::default() })));
+        assert_eq!(bench.round.report.resync.as_deref(), Some(expected));
+    }
+}
