@@ -165,8 +165,8 @@ async fn faults_during_a_round_lose_no_change() {
         let round = round(&query);
         finish(&round).await.unwrap_or_else(|refused| panic!("{fault}: {}", refused.message()));
         let log = world.log().await;
-        let met = log.iter().filter(|entry| !entry["fault"].is_null()).count();
-        assert_eq!(met, 2, "{fault}");
+        let faults = log.iter().filter(|entry| !entry["fault"].is_null()).count();
+        assert_eq!(faults, 2, "{fault}");
         // Firefox itself repeats a request without an answer.
         if fault != "network" {
             assert_eq!(report(&round)["requests"].as_u64(), Some(log.len() as u64), "{fault}");

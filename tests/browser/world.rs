@@ -153,7 +153,7 @@ impl World {
     }
 
     /// Waits until this fault has acted `count` times.
-    pub async fn until_met(&self, fault: &str, count: u64) {
+    pub async fn until_fault(&self, fault: &str, count: u64) {
         let acted = async || self.control("GET", "faults", &Value::Null).await["counts"][fault].as_u64();
         until(fault, async || acted().await >= Some(count)).await;
     }

@@ -22,7 +22,7 @@ use fake_graph::{Request, World};
 use serde_json::{Value, json};
 
 use crate::driver::{self, Host};
-use crate::schedule::{Dice, START, Schedule, Turn};
+use crate::schedule::{Rng, START, Schedule, Turn};
 
 const ORIGIN: &str = "http://127.0.0.1:4010";
 /// The rows in a chunk of a sweep: few, so that a sweep takes several chunks.
@@ -75,8 +75,8 @@ pub struct Bench {
     /// The copy of a consumer that applies every delivered page, acknowledged or not.
     copy: BTreeMap<String, Value>,
     pub now: u64,
-    dice: Dice,
-    pub met: HashMap<String, u64>,
+    rng: Rng,
+    pub counts: HashMap<String, u64>,
     pub steps: u64,
     /// The report of the last round that ended.
     pub report: Report,
@@ -118,8 +118,8 @@ impl Bench {
             store: Store::default(),
             copy: BTreeMap::new(),
             now: START,
-            dice: Dice(schedule.seed),
-            met: HashMap::new(),
+            rng: Rng(schedule.seed),
+            counts: HashMap::new(),
             steps: 0,
             report: Report::new(Instant::from_millis(START as f64)),
         };
@@ -132,7 +132,7 @@ impl Bench {
     }
 
     fn count(&mut self, what: &str) {
-        *self.met.entry(what.to_owned()).or_default() += 1;
+        *self.counts.entry(what.to_owned()).or_default() += 1;
     }
 
     /// Runs a round without faults of the process, or the round of a turn. Checks what must hold of
@@ -142,7 +142,7 @@ impl Bench {
             endpoint: Rc::clone(&self.endpoint),
             query: Rc::clone(&self.query),
             policy: Policy { attempts: 4, max_wait: Duration::from_millis(1e12), ..Policy::default() },
-            max_pages: turn.and_then(|turn| turn.most),
+            max_pages: turn.and_then(|turn| turn.max_pages),
             max_duration: None,
             window: None,
             has_consumer: turn.is_none_or(|turn| turn.has_consumer),
@@ -301,9 +301,9 @@ impl Running<'_> {
     fn check_end(&self) {
         let Self { bench, requests, pages, restarts, .. } = self;
         let faults = bench.faults() - self.faults;
-        let most = pages + faults + restarts + u64::from(self.round.report.masters) + 10;
+        let max = pages + faults + restarts + u64::from(self.round.report.masters) + 10;
         assert!(
-            *requests <= most,
+            *requests <= max,
             "invariant 9: {requests} requests for {pages} pages, {restarts} restarts, {faults} faults"
         );
         if let Some(state) = &bench.store.state {
@@ -382,7 +382,7 @@ impl Host for Running<'_> {
     }
 
     fn chance(&mut self) -> f64 {
-        self.bench.dice.share()
+        self.bench.rng.share()
     }
 
     fn before_step(&mut self, input: &Input) -> bool {

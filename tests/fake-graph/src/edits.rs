@@ -337,8 +337,8 @@ impl World {
                 let count = edit.get("count").and_then(Value::as_u64).unwrap_or(1);
                 let mut ids = Vec::new();
                 for _ in 0..count {
-                    let roll = self.rng.below(10);
-                    let op = match (collection, roll) {
+                    let number = self.rng.below(10);
+                    let op = match (collection, number) {
                         (Collection::Recordings, _) | (_, 0..=3) => "add",
                         (_, 4..=7) => "edit",
                         _ => "remove",
