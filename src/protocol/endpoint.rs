@@ -9,7 +9,7 @@
 //!    back-slashes, user-info) is foreign.
 
 use super::error::{Code, Error, Result};
-use super::redact::{LONGEST_WORD, quote};
+use super::redact::{MAX_WORD_LENGTH, quote};
 
 /// The four clouds, by the names that users give (graph-facts 2.7).
 pub const CLOUDS: [(&str, &str); 4] = [
@@ -152,12 +152,12 @@ fn has_empty_segment(path_and_query: &str) -> bool {
 }
 
 fn empty_segment(link: &str) -> Result<String> {
-    let words = format!(
+    let message = format!(
         "a link has an empty segment in its path, so an id is missing ({}); it was not requested, reset() \
         starts over without this link",
         redacted(link)
     );
-    Err(Error::new(Code::Protocol, words))
+    Err(Error::new(Code::Protocol, message))
 }
 
 /// A link without everything after its path and without long segments, so that no token reaches a
@@ -168,7 +168,7 @@ pub fn redacted(link: &str) -> String {
     }
     let (path, rest) = link.split_at(link.find(['?', '#', '(']).unwrap_or(link.len()));
     let segments: Vec<&str> =
-        path.split(['/', '\\']).map(|part| if part.len() < LONGEST_WORD { part } else { "…" }).collect();
+        path.split(['/', '\\']).map(|part| if part.len() < MAX_WORD_LENGTH { part } else { "…" }).collect();
     let mut text: String = segments.join("/").chars().take(200).filter(|c| !c.is_control()).collect();
     if !rest.is_empty() {
         text.push('…');

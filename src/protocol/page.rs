@@ -80,7 +80,7 @@ impl Malformed {
     }
 
     /// The reason as part of an error message.
-    pub fn words(&self) -> String {
+    pub fn message(&self) -> String {
         match self {
             Self::Empty => "the body is empty".into(),
             Self::Html => {
@@ -98,7 +98,7 @@ impl Malformed {
                 with `top` on call recordings this is Graph's known issue 22931: leave `top` out"
                 .into(),
             Self::LinkNotAString => "the page's link is not a string".into(),
-            Self::NoId => "the series master that was asked for has no id".into(),
+            Self::NoId => "the requested series master has no id".into(),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::time::Instant;
 pub const FORMAT: u32 = 1;
 
 /// The maximum number of series masters that the next round requests again: each costs a request.
-const MISSING_MASTERS: usize = 100;
+const MAX_MISSING_MASTERS: usize = 100;
 const OTHER_VERSION: &str = "it was written by another version of deltalink";
 
 /// The state of a query. Plain data, readable in the browser's developer tools.
@@ -395,7 +395,7 @@ impl Record {
     /// Notes a series master that cannot be fetched. The next round requests a limited number of
     /// them again.
     pub fn add_missing_master(&mut self, id: &str) {
-        if self.missing_masters.len() < MISSING_MASTERS {
+        if self.missing_masters.len() < MAX_MISSING_MASTERS {
             self.missing_masters.push(id.to_owned());
         } else {
             self.ask_to_relist();

@@ -3,10 +3,10 @@
 use percent_encoding::percent_decode_str;
 
 /// The longest word that a message may repeat. Access tokens and the tokens in links are longer.
-pub const LONGEST_WORD: usize = 40;
+pub const MAX_WORD_LENGTH: usize = 40;
 
 /// Shorter values of a link's parameters, such as numbers, may occur in any text.
-const SHORTEST_VALUE: usize = 8;
+const MIN_VALUE_LENGTH: usize = 8;
 
 /// At most `most` characters of a foreign text, without any word that may be part of a link or a
 /// token.
@@ -14,14 +14,14 @@ const SHORTEST_VALUE: usize = 8;
 /// Words are removed before the text is cut: the beginning of a token is as secret as its end.
 pub fn redact(said: &str, most: usize) -> String {
     let words: Vec<&str> =
-        said.split(' ').map(|word| if word.len() < LONGEST_WORD { word } else { "…" }).collect();
+        said.split(' ').map(|word| if word.len() < MAX_WORD_LENGTH { word } else { "…" }).collect();
     words.join(" ").chars().take(most).collect()
 }
 
 /// A text without the values of the parameters of a link, however short they are.
 pub fn without_values_of(text: &str, link: &str) -> String {
     let values = link.split(['?', '&', '#']).skip(1).filter_map(|parameter| parameter.split_once('='));
-    values.filter(|(_, value)| value.len() >= SHORTEST_VALUE).fold(text.to_owned(), |text, (_, value)| {
+    values.filter(|(_, value)| value.len() >= MIN_VALUE_LENGTH).fold(text.to_owned(), |text, (_, value)| {
         let decoded = percent_decode_str(value).decode_utf8_lossy();
         text.replace(value, "…").replace(decoded.as_ref(), "…")
     })

@@ -27,8 +27,8 @@ pub struct Refusal {
     pub request_id: Option<String>,
     /// The claims that the token has to satisfy, decoded from the `WWW-Authenticate` header.
     pub claims: Option<String>,
-    /// What the body is if it is not JSON.
-    pub strange: Option<Malformed>,
+    /// Why the body is not JSON, if it is not.
+    pub malformed: Option<Malformed>,
 }
 
 /// What to do about a refusal.

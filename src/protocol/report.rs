@@ -158,10 +158,10 @@ impl Report {
         }
     }
 
-    /// Notes the id of a request that Graph refused.
+    /// Records the id of a request that Graph refused.
     pub fn add_failed_request(&mut self, id: Option<&String>) {
-        const MOST: usize = 20;
-        if self.failed_request_ids.len() < MOST {
+        const MAX_IDS: usize = 20;
+        if self.failed_request_ids.len() < MAX_IDS {
             self.failed_request_ids.extend(id.cloned());
         }
     }

@@ -53,7 +53,7 @@ const NETWORK: [&str; 7] = [
 /// What engines say when `fetch` gets no response. Another `TypeError` may be any mistake.
 const NO_ANSWER: [&str; 4] = ["Failed to fetch", "NetworkError", "Load failed", "fetch failed"];
 
-/// What engines say of a mistake in the code. Listing the words for failed networks instead would
+/// What engines say of a mistake in the code. Listing the phrases for failed networks instead would
 /// miss those of future hosts.
 const MISTAKE: [&str; 16] = [
     "is not a function",
@@ -98,7 +98,7 @@ impl Thrown {
     /// Whether a token source could not reach its authority.
     pub fn is_network_failure(&self) -> bool {
         let unanswered =
-            self.name == "TypeError" && NO_ANSWER.iter().any(|words| self.message.contains(words));
+            self.name == "TypeError" && NO_ANSWER.iter().any(|phrase| self.message.contains(phrase));
         unanswered || NETWORK.contains(&self.code.as_str()) || NETWORK.contains(&self.error_code.as_str())
     }
 
@@ -106,7 +106,7 @@ impl Thrown {
     pub fn is_programming_error(&self) -> bool {
         match self.name.as_str() {
             "ReferenceError" | "SyntaxError" | "RangeError" => true,
-            "TypeError" => MISTAKE.iter().any(|words| self.message.contains(words)),
+            "TypeError" => MISTAKE.iter().any(|phrase| self.message.contains(phrase)),
             _ => false,
         }
     }

@@ -195,8 +195,8 @@ fn parse_options(options: JsValue, errors: &ErrorFactory) -> Result<Client> {
         // A store in memory has the rows of one client, so that it needs no account.
         None if kind.as_deref() == Some("memory") => "memory".to_owned(),
         None => {
-            let words = "options.account is required with a store that outlives the page: it separates the users of one browser; use a stable id such as MSAL's homeAccountId (fromMsal() sets it)";
-            return Err(Error::new(Code::Account, words));
+            let message = "options.account is required with a store that outlives the page: it separates the users of one browser; use a stable id such as MSAL's homeAccountId (fromMsal() sets it)";
+            return Err(Error::new(Code::Account, message));
         }
     };
     let session = Session {

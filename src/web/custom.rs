@@ -96,10 +96,10 @@ impl Custom {
     async fn call(&self, name: &str, arguments: &[&JsValue]) -> StoreResult<JsValue> {
         let method = get(&self.0, name);
         if !method.is_function() {
-            let words = format!(
+            let message = format!(
                 "options.store must be \"indexeddb\", \"memory\" or a DeltaStore; this one has no {name}()"
             );
-            return Err(Error::new(Code::Store, words).into());
+            return Err(Error::new(Code::Store, message).into());
         }
         let answer = match apply(&method, &self.0, arguments) {
             Ok(answer) => settled(answer).await,
@@ -112,9 +112,9 @@ impl Custom {
             let said = get_string(&thrown, "message")
                 .or_else(|| thrown.as_string())
                 .map_or_else(|| type_of(&thrown).to_owned(), |said| redact(&said, 200));
-            let words =
+            let message =
                 format!("{name}() of options.store failed ({said}); what it committed last is intact");
-            RoundError::Failed(Error::retryable(Code::Store, words), thrown)
+            RoundError::Failed(Error::retryable(Code::Store, message), thrown)
         })
     }
 }
@@ -122,6 +122,6 @@ impl Custom {
 /// The error of a wrong answer. Contains its type and never its content, which may be rows or a
 /// link.
 fn broken(name: &str, must_be: &str, got: &JsValue) -> RoundError {
-    let words = format!("{name}() of options.store must resolve to {must_be}, got {}", type_of(got));
-    Error::new(Code::Store, words).into()
+    let message = format!("{name}() of options.store must resolve to {must_be}, got {}", type_of(got));
+    Error::new(Code::Store, message).into()
 }

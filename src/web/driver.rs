@@ -56,11 +56,11 @@ fn decision(answer: &JsValue) -> Result<Decision> {
         (Some("stop"), _) => Ok(Decision::Stop),
         (None, Some(ms)) if ms >= 0.0 && ms.is_finite() => Ok(Decision::Retry(Duration::from_millis(ms))),
         _ => {
-            let words = format!(
+            let message = format!(
                 "options.onError must return \"retry\", \"stop\" or {{ after: milliseconds }}, got {}",
                 type_of(answer)
             );
-            Err(Error::new(Code::BadRequest, words).into())
+            Err(Error::new(Code::BadRequest, message).into())
         }
     }
 }

@@ -104,12 +104,12 @@ impl Get<'_> {
         if origin == self.endpoint.origin() {
             return Ok(());
         }
-        let words = format!(
+        let message = format!(
             "a link leads away from {} ({}); the token was not sent",
             self.endpoint.origin(),
             redacted(self.url)
         );
-        Err(Error::new(Code::ForeignLink, words))
+        Err(Error::new(Code::ForeignLink, message))
     }
 
     fn headers(&self) -> Headers {
@@ -156,12 +156,12 @@ impl Get<'_> {
     fn no_response(&self, thrown: JsValue) -> std::result::Result<Answer, RoundError> {
         let error = js::thrown(&thrown);
         if self.custom.is_some() && error.is_programming_error() {
-            let words = format!(
+            let message = format!(
                 "options.fetch failed with a {} ({}); this is a defect of that function, see cause",
                 error.name,
                 redact(&error.message, 200)
             );
-            return Err(RoundError::Failed(Error::new(Code::BadRequest, words), thrown));
+            return Err(RoundError::Failed(Error::new(Code::BadRequest, message), thrown));
         }
         // The error of the host's own `fetch` may contain the link.
         let thrown = if self.custom.is_some() { thrown } else { JsValue::UNDEFINED };
@@ -175,8 +175,8 @@ impl Get<'_> {
         let status = get_number(&response, "status").and_then(status_code);
         let is_response = get(&response, "text").is_function() && get(&headers, "get").is_function();
         let Some(status) = status.filter(|_| is_response) else {
-            let words = format!("options.fetch must resolve to a Response, got {}", type_of(&response));
-            return Err(Error::new(Code::BadRequest, words).into());
+            let message = format!("options.fetch must resolve to a Response, got {}", type_of(&response));
+            return Err(Error::new(Code::BadRequest, message).into());
         };
         if (300..400).contains(&status) || get_string(&response, "type").as_deref() == Some("opaqueredirect")
         {
@@ -222,7 +222,7 @@ fn refusal(status: u16, headers: &JsValue, body: Body) -> Refusal {
         Body::Cut | Body::Stalled => (None, None),
     };
     let mut refusal = Refusal::read(status, json.as_ref());
-    refusal.strange = malformed;
+    refusal.malformed = malformed;
     refusal.retry_after = header("Retry-After");
     refusal.location = header("Location");
     refusal.request_id = header("request-id").map(|id| redact_name(&id)).or(refusal.request_id);

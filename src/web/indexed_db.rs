@@ -432,10 +432,10 @@ fn describe(failure: &JsValue) -> String {
 }
 
 fn refused(reason: &str) -> Box<Error> {
-    let words = format!(
+    let message = format!(
         "this browser refuses IndexedDB here ({reason}); in a private window, or with storage switched off, name another store: options.store: \"memory\""
     );
-    Error::new(Code::Store, words)
+    Error::new(Code::Store, message)
 }
 
 /// Deletes everything that is stored of a query.
@@ -452,8 +452,8 @@ fn factory() -> Result<IdbFactory> {
     if factory.is_object() {
         return Ok(factory.unchecked_into());
     }
-    let words = "this host has no IndexedDB, or refuses it here (storage switched off, a private window); name another store: options.store: \"memory\", or a DeltaStore";
-    Err(Error::new(Code::Store, words))
+    let message = "this host has no IndexedDB, or refuses it here (storage switched off, a private window); name another store: options.store: \"memory\", or a DeltaStore";
+    Err(Error::new(Code::Store, message))
 }
 
 /// Returns a controller whose abort closes the database, without a call into the wasm.
@@ -519,8 +519,8 @@ async fn try_open(name: &str) -> Result<Database, OpenFailure> {
         // Fails at once rather than waiting for the other tab.
         Opening::Blocked => {
             close_when_opened(&request, upgrade);
-            let words = "another tab holds an older version of this database open; close or reload that tab, then open again";
-            Err(OpenFailure::Explained(Error::retryable(Code::Store, words)))
+            let message = "another tab holds an older version of this database open; close or reload that tab, then open again";
+            Err(OpenFailure::Explained(Error::retryable(Code::Store, message)))
         }
     }
 }

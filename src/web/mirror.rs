@@ -116,8 +116,8 @@ impl Mirror<'_> {
         if self.session.store().await?.commit(self.key, batch).await? {
             return Ok(JsValue::UNDEFINED);
         }
-        let words = "a round commits to this query at the moment; reset() again when it has ended";
-        Err(Error::retryable(Code::Conflict, words).into())
+        let message = "a round commits to this query at the moment; reset() again when it has ended";
+        Err(Error::retryable(Code::Conflict, message).into())
     }
 
     /// Empties this mirror and forgets its link: the next round is a first one.
@@ -152,8 +152,8 @@ impl Mirror<'_> {
             let remove = rows.into_iter().map(|(id, _)| id).collect();
             let batch = Batch { remove, ..Batch::of_record(expect, &emptied) };
             if !self.session.store().await?.commit(self.key, batch).await? {
-                let words = "a round commits to this query at the moment; clear() again when it has ended";
-                return Err(Error::retryable(Code::Conflict, words).into());
+                let message = "a round commits to this query at the moment; clear() again when it has ended";
+                return Err(Error::retryable(Code::Conflict, message).into());
             }
             if is_last {
                 return Ok(JsValue::UNDEFINED);
@@ -225,8 +225,8 @@ impl Mirror<'_> {
             }
             before = after;
         }
-        let words = format!("a round commits faster than the mirror can be read; {otherwise}");
-        Err(Error::retryable(Code::Conflict, words).into())
+        let message = format!("a round commits faster than the mirror can be read; {otherwise}");
+        Err(Error::retryable(Code::Conflict, message).into())
     }
 }
 

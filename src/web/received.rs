@@ -44,8 +44,8 @@ impl Received {
         for item in given {
             let position = item.position().and_then(|position| usize::try_from(position).ok());
             let received = position.and_then(|position| items.get(position)).cloned();
-            let words = "the text of a page cannot be parsed a second time";
-            *item = Json::new(received.ok_or_else(|| Error::new(Code::Internal, words))?);
+            let message = "the text of a page cannot be parsed a second time";
+            *item = Json::new(received.ok_or_else(|| Error::new(Code::Internal, message))?);
         }
         Ok(())
     }

@@ -113,8 +113,9 @@ impl Store {
             return Ok(None);
         }
         record_from_js(&stored).map(|record| Some(Box::new(record))).map_err(|why| {
-            let words = format!("the stored state of this query cannot be used: {why}; reset() starts over");
-            Error::new(Code::Store, words).into()
+            let message =
+                format!("the stored state of this query cannot be used: {why}; reset() starts over");
+            Error::new(Code::Store, message).into()
         })
     }
 
@@ -202,6 +203,6 @@ pub fn copies(values: impl IntoIterator<Item = JsValue>) -> StoreResult<Vec<JsVa
 
 /// A deep copy of plain data.
 pub fn copy(value: &JsValue) -> StoreResult<JsValue> {
-    let words = "an item cannot be copied, as where it is nested too deeply";
-    structured_clone(value).map_err(|_| Error::new(Code::Store, words).into())
+    let message = "an item cannot be copied, as where it is nested too deeply";
+    structured_clone(value).map_err(|_| Error::new(Code::Store, message).into())
 }

@@ -11,20 +11,20 @@ use crate::protocol::time::{Duration, Instant, format_iso, parse_iso};
 
 /// The longest window of a calendar view, in days. Graph rejects longer ones with
 /// `ErrorInvalidRequest` (graph-facts 1.3).
-pub const LONGEST_WINDOW: i64 = 1825;
+pub const MAX_WINDOW_DAYS: i64 = 1825;
 /// The maximum number of ids in a filter on users, groups and contacts (graph-facts 1.2).
-pub const MOST_IDS: usize = 50;
+pub const MAX_IDS: usize = 50;
 
 /// The longest URL that is sent, in bytes. Graph documents no limit; longer ones were refused by
 /// what stands before it (graph-facts 3, "bounded by URL length").
-const LONGEST_URL: usize = 14_000;
+const MAX_URL_LENGTH: usize = 14_000;
 
 /// The preference for partial objects.
 const MINIMAL: &str = "return=minimal";
 /// Below this page size, event pages repeat for ever on long series (graph-facts 7, anomaly 1).
-const SMALLEST_EVENTS: u32 = 50;
+const MIN_EVENTS_PAGE_SIZE: u32 = 50;
 /// Below this page size, smaller pages do not help.
-const SMALLEST: u32 = 10;
+const MIN_PAGE_SIZE: u32 = 10;
 
 /// Collects the parts of a query while its options are checked.
 pub(super) struct QueryBuilder {
@@ -137,11 +137,11 @@ impl QueryBuilder {
         if ids.is_empty() {
             return bad("options.ids must name at least one id; leave it out for all");
         }
-        if limit == IdFilter::Fifty && ids.len() > MOST_IDS {
+        if limit == IdFilter::Fifty && ids.len() > MAX_IDS {
             return bad(format!(
                 "options.ids must be at most {} ids, which is Graph's limit, got {}; track the whole \
                 collection, or make several queries",
-                MOST_IDS,
+                MAX_IDS,
                 ids.len()
             ));
         }
@@ -176,7 +176,7 @@ impl QueryBuilder {
             ));
         }
         let days = (end - start).div_ceil(Duration::DAY);
-        if days > LONGEST_WINDOW {
+        if days > MAX_WINDOW_DAYS {
             return too_long(&format!("{start_option} and {end_option}"), days);
         }
         Ok(())
@@ -270,10 +270,10 @@ impl QueryBuilder {
             .collect();
         let length =
             self.path.len() + params.iter().map(|(name, value)| name.len() + value.len() + 2).sum::<usize>();
-        if length > LONGEST_URL {
+        if length > MAX_URL_LENGTH {
             return bad(format!(
                 "the URL of this query would have {} bytes, and Graph refuses URLs of more than about \
-                {LONGEST_URL}; {}",
+                {MAX_URL_LENGTH}; {}",
                 length,
                 if options.ids.is_some() {
                     "use fewer options.ids, or track the whole collection"
@@ -286,7 +286,7 @@ impl QueryBuilder {
         let mailbox = mailbox(&self.path).to_owned();
         let event = self.resource.is_some_and(|resource| resource.name == "event");
         Ok(Query {
-            min_page_size: if event { SMALLEST_EVENTS } else { SMALLEST },
+            min_page_size: if event { MIN_EVENTS_PAGE_SIZE } else { MIN_PAGE_SIZE },
             workload,
             mailbox,
             masters: self.calendar.map(|calendar| calendar + "/events/").filter(|_| !options.feed),

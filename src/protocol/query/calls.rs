@@ -1,6 +1,6 @@
 //! Checks the options of `events()`, `orgContacts()` and `callRecordings()`.
 
-use super::builder::{LONGEST_WINDOW, QueryBuilder, bad, instant, is_printable, too_long};
+use super::builder::{MAX_WINDOW_DAYS, QueryBuilder, bad, instant, is_printable, too_long};
 use super::options::Options;
 use super::{Query, segment};
 use crate::protocol::error::Result;
@@ -25,7 +25,7 @@ pub fn events(options: Options) -> Result<Query> {
                 "options.window cannot be combined with options.start and options.end; use one or the other",
             );
         }
-        if span > LONGEST_WINDOW {
+        if span > MAX_WINDOW_DAYS {
             return too_long("options.window", span);
         }
         if !is_printable(zone) {

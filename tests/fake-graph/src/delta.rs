@@ -174,15 +174,15 @@ impl World {
 
     /// Drops the entries of old rounds, to limit the memory of a world. Their links expire.
     fn forget(&mut self) {
-        const MOST: usize = 3_000_000;
-        let mut held: usize = self.rounds.iter().map(|r| r.entries.len()).sum();
+        const MAX_ENTRIES: usize = 3_000_000;
+        let mut count: usize = self.rounds.iter().map(|r| r.entries.len()).sum();
         let last = self.rounds.len().saturating_sub(1);
         let mut dropped = BTreeSet::new();
         for (at, round) in self.rounds.iter_mut().enumerate().take(last) {
-            if held <= MOST {
+            if count <= MAX_ENTRIES {
                 break;
             }
-            held -= round.entries.len();
+            count -= round.entries.len();
             if !round.entries.is_empty() {
                 round.entries = Vec::new();
                 dropped.insert(at);

@@ -12,22 +12,22 @@ fn calendar_view(start: &str, end: &str) -> Result<Query> {
 fn a_tracked_calendar_view_has_the_window_rules_of_events() {
     assert!(calendar_view("2026-01-01", "2030-12-31").is_ok(), "1825 days");
     assert_eq!(
-        words(calendar_view("2020-01-01", "2026-01-01")),
+        message(calendar_view("2020-01-01", "2026-01-01")),
         "options.query.startDateTime and options.query.endDateTime must be at most 1825 days apart, which is \
         Graph's limit for a calendar view, got 2192 days; take a shorter window or several queries"
     );
     assert_eq!(
-        words(calendar_view("2026-02-01T00:00:00Z", "2026-02-01T01:00:00+01:00")),
+        message(calendar_view("2026-02-01T00:00:00Z", "2026-02-01T01:00:00+01:00")),
         "options.query.endDateTime must be after options.query.startDateTime, got 2026-02-01T00:00:00Z and \
         2026-02-01T00:00:00Z"
     );
     assert!(
-        words(calendar_view("tomorrow", "2026-01-01"))
+        message(calendar_view("tomorrow", "2026-01-01"))
             .starts_with("options.query.startDateTime must be an ISO 8601 date")
     );
     let overridden = Options { query: vec![("enddatetime".into(), "2040-01-01".into())], ..week() };
     assert!(
-        words(events(overridden)).contains("options.start and options.query.endDateTime must be at most")
+        message(events(overridden)).contains("options.start and options.query.endDateTime must be at most")
     );
 }
 
@@ -44,11 +44,13 @@ fn a_url_that_is_longer_than_graph_takes_is_refused_with_its_length() {
     let ids = |count: usize| Some((0..count).map(|id| format!("{id:036}")).collect());
     let device = |count| track("/devices/delta", Options { ids: ids(count), ..Options::default() });
     assert!(device(200).is_ok());
-    let refused = words(device(900));
+    let refused = message(device(900));
     assert!(refused.starts_with("the URL of this query would have 54"), "{refused}");
     assert!(refused.ends_with("use fewer options.ids, or track the whole collection"), "{refused}");
     let query = vec![("filter".to_owned(), "x".repeat(15_000))];
-    assert!(words(track("/users/delta", Options { query, ..Options::default() })).contains("options.filter"));
+    assert!(
+        message(track("/users/delta", Options { query, ..Options::default() })).contains("options.filter")
+    );
 }
 
 #[test]
@@ -60,9 +62,9 @@ fn only_online_meetings_need_an_organizer() {
 fn recordings_and_transcripts_name_their_organizer() {
     let path = |function: &str| format!("/users/u/onlineMeetings/{function}/delta");
     for function in ["getAllTranscripts()", "getAllTranscripts(startDateTime=2026-01-01T00:00:00Z)"] {
-        assert!(words(track(&path(function), Options::default())).contains("need the meeting organizer"));
+        assert!(message(track(&path(function), Options::default())).contains("need the meeting organizer"));
     }
-    assert!(words(track(&path("getAllRecordings()"), Options::default())).contains("callRecordings({"));
+    assert!(message(track(&path("getAllRecordings()"), Options::default())).contains("callRecordings({"));
     let named = path("getAllTranscripts(meetingOrganizerUserId='u')");
     assert_eq!(track(&named, Options::default()).unwrap().resource.unwrap().name, "callTranscript");
 }
@@ -116,7 +118,7 @@ fn a_slash_at_the_end_of_a_path_is_as_none_and_an_empty_segment_is_refused() {
         assert_eq!((key(&with), url(&with)), (key(&without), url(&without)));
     }
     for path in ["/users//calendarView/delta", "/me/mailFolders//messages/delta"] {
-        assert!(words(track(path, Options::default())).contains("an id is missing"), "{path}");
+        assert!(message(track(path, Options::default())).contains("an id is missing"), "{path}");
     }
 }
 
@@ -131,7 +133,7 @@ fn drives_can_leave_out_parents_and_list_shared_folders() {
     assert_eq!(shared.prefer, ["Include-Feature=AddToOneDrive"]);
     assert_ne!(key(&shared), key(&plain), "it lists more");
     let refused = track("/users/delta", Options { shared_folders: true, ..Options::default() });
-    assert!(words(refused).contains("only drives have shared folders"));
+    assert!(message(refused).contains("only drives have shared folders"));
 }
 
 #[test]
@@ -172,7 +174,7 @@ fn the_rules_of_a_mailbox_hold_for_paths_that_are_not_documented() {
         let filtered = track(path, with("$filter", "receivedDateTime ge 2026-01-01")).unwrap();
         assert!(!filtered.lists_all, "{path}: a filtered listing is a part");
         assert!(
-            words(track(path, with("$deltatoken", "latest"))).contains("Outlook does not support"),
+            message(track(path, with("$deltatoken", "latest"))).contains("Outlook does not support"),
             "{path}"
         );
     }
@@ -190,5 +192,5 @@ fn a_select_by_options_query_has_the_rules_of_the_option() {
     let by_option =
         Options { select: Some(vec!["name".to_owned(), "size".to_owned()]), ..Options::default() };
     assert_eq!(key(&select("size,name").unwrap()), key(&track("/me/drive/root/delta", by_option).unwrap()));
-    assert!(words(select("name,,size")).contains("options.select must be an array of property names"));
+    assert!(message(select("name,,size")).contains("options.select must be an array of property names"));
 }
