@@ -13,7 +13,7 @@ use crate::protocol::report::Report;
 pub enum RoundError {
     /// An error of this crate, and the JavaScript value that caused it.
     Failed(Box<Error>, JsValue),
-    /// A `DeltaError` that the caller's store threw: it is thrown on unchanged.
+    /// A `DeltaError` that the caller's store threw: it is passed on unchanged.
     Foreign(JsValue),
     /// The caller's signal fired, or its client was closed: the reason, untouched.
     Aborted(JsValue),
@@ -38,7 +38,7 @@ pub fn closed() -> Box<Error> {
 }
 
 /// The error of an acknowledgement after the consumer has left the round.
-pub fn left() -> Box<Error> {
+pub fn round_left() -> Box<Error> {
     let message = "the round was left before this page was acknowledged; the next round delivers it again";
     Error::retryable(Code::Aborted, message)
 }

@@ -110,7 +110,7 @@ impl IndexedDb {
         self.0.close();
     }
 
-    /// The state under a key; undefined if there is none.
+    /// Returns the state under a key, or undefined.
     pub async fn load(&self, key: &str) -> Result<JsValue> {
         self.0.with_reconnect(async || self.0.load(key).await).await
     }

@@ -10,7 +10,7 @@ use wasm_bindgen_futures::spawn_local;
 
 use super::batch::{Batch, StoreResult};
 use super::consumer::Acknowledgement;
-use super::error::{ErrorFactory, RoundError, closed, left};
+use super::error::{ErrorFactory, RoundError, closed, round_left};
 use super::in_flight::InFlight;
 use super::limiter::Limiter;
 use super::store::Store;
@@ -154,7 +154,7 @@ impl Session {
         };
         // The round was stopped meanwhile, so the round does not reject the acknowledgement.
         if let Err(Ok(Committed::Refused(Some(acknowledgement)))) = round.send(end) {
-            acknowledgement.reject(self.errors.error_to_js(left().into(), None));
+            acknowledgement.reject(self.errors.error_to_js(round_left().into(), None));
         }
     }
 

@@ -19,13 +19,13 @@ pub fn now() -> Instant {
 
 /// Waits for a span of time. Dropping the future clears the timer.
 pub async fn sleep(span: Duration) {
-    let mut left = span;
+    let mut remaining = span;
     loop {
-        let piece = left.max(Duration::ZERO).min(MAX_TIMER);
+        let next = remaining.max(Duration::ZERO).min(MAX_TIMER);
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped before")]
-        TimeoutFuture::new(piece.as_millis().ceil() as u32).await;
-        left = left - piece;
-        if left <= Duration::ZERO {
+        TimeoutFuture::new(next.as_millis().ceil() as u32).await;
+        remaining = remaining - next;
+        if remaining <= Duration::ZERO {
             return;
         }
     }
