@@ -123,7 +123,7 @@ fn a_stored_record_of_any_shape_is_told_apart() {
         (serde_json::json!({"phase": "paging", "link": ""}), "it has no link"),
         (
             serde_json::json!({"phase": "sweeping", "kind": "incremental", "link": "d"}),
-            "it is to remove ghosts after a round that was not full",
+            "its phase is sweeping, but its round was not a full one",
         ),
         (serde_json::json!({"phase": 3}), "one of its fields has the wrong type"),
         (serde_json::json!({"kind": null}), "one of its fields has the wrong type"),

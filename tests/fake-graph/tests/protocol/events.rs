@@ -43,7 +43,7 @@ fn populating_makes_exactly_the_requested_rows() {
 }
 
 #[test]
-fn a_second_round_brings_only_the_change() {
+fn a_second_round_returns_only_the_changes() {
     let mut c = Client::new(1, &filled());
     let first = c.round(WINDOW);
     let single = c.world.list(Collection::Events, None, None, Some((FROM, TO)), false);
