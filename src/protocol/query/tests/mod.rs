@@ -336,7 +336,7 @@ fn a_known_kind_refuses_what_graph_refuses_and_says_the_way_out() {
     );
     assert_eq!(
         message(track("/users/delta", page)),
-        "options.pageSize is refused by Graph on user: its page size is Graph's own; leave it out"
+        "options.pageSize is refused by Graph on user: Graph chooses its page size; leave it out"
     );
     assert_eq!(
         message(track("/me/drive/root/delta", Options { minimal: true, ..Options::default() })),
@@ -352,7 +352,7 @@ fn a_known_kind_refuses_what_graph_refuses_and_says_the_way_out() {
     );
     assert_eq!(
         message(track("/teams/t/channels/c/messages/delta", Options { top: Some(51), ..Options::default() })),
-        "options.top is refused by Graph on chatMessage: it takes at most 50"
+        "options.top is refused by Graph on chatMessage: its maximum is 50"
     );
 }
 
