@@ -1,5 +1,5 @@
 //! Fuzzes the readers of outside data: pages, errors, links, waits, records. No reader may panic,
-//! and each has properties that must hold for every input. Links are checked by another URL parser.
+//! and each has properties that must hold for every input. Another URL parser checks the links.
 //! `make fuzz SECONDS=60` runs each target for that time. Prints a failing input.
 #![cfg(not(target_family = "wasm"))]
 #![allow(
@@ -259,7 +259,7 @@ fn every_error_response_gives_a_decision() {
 }
 
 #[test]
-fn a_wait_is_a_number_of_at_least_0_or_nothing() {
+fn a_wait_is_a_number_of_at_least_0_or_none() {
     let seeds = [
         "2.128",
         "120",
@@ -329,10 +329,10 @@ fn messages_of_graph_are_shortened_and_redacted() {
         "",
     ];
     let dictionary = ["'", "$skiptoken=", "eyJ0eXAiOiJKV1QiLCJub25jZSI6IkFRQUJBQUFBQUFB", " "];
-    fuzz("words", &seeds, &dictionary, |text, rng| {
-        let most = rng.below(40) as usize;
-        let clean = redact(text, most);
-        assert!(clean.chars().count() <= most);
+    fuzz("messages", &seeds, &dictionary, |text, rng| {
+        let max = rng.below(40) as usize;
+        let clean = redact(text, max);
+        assert!(clean.chars().count() <= max);
         assert!(clean.split(' ').all(|word| word.len() < 40), "{clean}");
     });
 }

@@ -52,7 +52,7 @@ fn run(seed: u64, coverage: &mut Coverage) {
                 println!("EDIT {} {made:?}", edit["op"]);
             }
         }
-        // Changes before the round are told from those during it by their time.
+        // The time distinguishes changes before the round from those during it.
         bench.now += turn.pause;
         bench.world.add_faults(&turn.faults.clone().into()).unwrap();
         if turn.expire {
@@ -100,7 +100,7 @@ fn run(seed: u64, coverage: &mut Coverage) {
     }
 }
 
-/// Whether one seed is replayed. Prints its turns then.
+/// Whether one seed is replayed. Its turns are printed then.
 fn is_replay() -> bool {
     std::env::var("SEED").is_ok()
 }
@@ -111,7 +111,7 @@ fn quiet(bench: &mut Bench) {
         match bench.round(None) {
             End::Done => return,
             End::Failed(failure) if failure.code == Code::ResyncLoop => bench.now += DAY,
-            // A link that stays forbidden is left after three rounds, each an hour later.
+            // A link that stays forbidden is abandoned after three rounds, each an hour later.
             End::Failed(failure) if failure.code == Code::Forbidden => bench.now += HOUR,
             End::Failed(_) => {}
             End::Crashed => unreachable!(),

@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_after_that_is_neither_is_put_aside() {
+    fn a_retry_after_that_is_neither_is_ignored() {
         for text in [
             "99999999999999",
             "86401",

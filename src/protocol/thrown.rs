@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_of_msal_that_need_the_user_are_told_from_network_failures_and_mistakes() {
+    fn codes_of_msal_that_need_the_user_are_distinguished_from_network_failures_and_mistakes() {
         let msal = |code: &str| Thrown {
             name: "BrowserAuthError".into(),
             error_code: code.into(),
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_in_a_custom_fetch_is_told_from_a_failed_network() {
+    fn a_mistake_in_a_custom_fetch_is_distinguished_from_a_failed_network() {
         for (name, message) in [
             ("TypeError", "x is not a function"),
             ("TypeError", "undefined is not an object (evaluating 'a.b')"),

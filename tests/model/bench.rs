@@ -135,8 +135,8 @@ impl Bench {
         *self.counts.entry(what.to_owned()).or_default() += 1;
     }
 
-    /// Runs a round without faults of the process, or the round of a turn. Checks what must hold of
-    /// every round.
+    /// Runs a round without faults of the process, or the round of a turn. Checks what must hold
+    /// for every round.
     pub fn round(&mut self, turn: Option<&Turn>) -> End {
         let config = RoundConfig {
             endpoint: Rc::clone(&self.endpoint),
@@ -239,14 +239,14 @@ impl Bench {
             }
         }
         if schedule.followed() {
-            let (copied, held): (BTreeSet<&String>, BTreeSet<&String>) =
+            let (copied, mirrored): (BTreeSet<&String>, BTreeSet<&String>) =
                 (self.copy.keys().collect(), items.keys().collect());
             assert!(
-                copied == held,
+                copied == mirrored,
                 "invariant 5: {}: the copy lacks {:?} and still has {:?}",
                 self.name,
-                &held - &copied,
-                &copied - &held
+                &mirrored - &copied,
+                &copied - &mirrored
             );
             for (id, item) in &items {
                 assert_eq!(self.copy[id], *item, "invariant 5: {}: {id}", self.name);
@@ -254,8 +254,8 @@ impl Bench {
         }
     }
 
-    /// Fails if a request was not one that Graph supports, or its link was not byte for byte that
-    /// of the world.
+    /// Fails if Graph does not support a request, or if a requested link differs from the one that
+    /// the world sent.
     pub fn check_log(&self) {
         for entry in self.world.log().as_array().into_iter().flatten() {
             assert_ne!(entry["kind"], "unexpected", "{entry}");
@@ -264,7 +264,7 @@ impl Bench {
     }
 }
 
-/// A round of a bench, as the host that the driver needs.
+/// A running round of a bench: the host of the driver.
 struct Running<'a> {
     bench: &'a mut Bench,
     turn: Option<&'a Turn>,
@@ -422,9 +422,9 @@ impl Host for Running<'_> {
                 println!("EDIT {} {made:?}", edit["op"]);
             }
         }
-        // A link that stays forbidden is left for the query itself.
-        let is_left = self.round.report.resync.as_deref() == Some("forbidden");
-        if let Some(link) = self.resumes.take().filter(|_| !is_left) {
+        // A link that stays forbidden is abandoned for the query itself.
+        let is_abandoned = self.round.report.resync.as_deref() == Some("forbidden");
+        if let Some(link) = self.resumes.take().filter(|_| !is_abandoned) {
             let is_resumed = url.starts_with(&link) || url.ends_with(&link);
             assert!(is_resumed, "invariant 15: {url} is requested, but {link} was committed");
         }

@@ -267,8 +267,8 @@ impl Schedule {
         Self { seed, collection, call, path, query, options, lossy, turns }
     }
 
-    /// Whether only a listing of a later day may complete the mirror: of a series that moved while
-    /// a round listed it, or of a drive that forgot a removal.
+    /// Whether the mirror may be complete only after a listing on a later day: after a series moved
+    /// while a round listed it, or a drive did not report a removal.
     pub fn needs_refresh(&self) -> bool {
         self.lossy || self.turns.iter().any(|turn| turn.has_edit("move") || turn.has_edit("replace"))
     }
@@ -314,12 +314,12 @@ impl Schedule {
             !withheld || item["type"] != "seriesMaster" || mirror.contains_key(*id)
         };
         let expected: BTreeSet<&String> = oracle.iter().filter(reported).map(|(id, _)| id).collect();
-        let held: BTreeSet<&String> = mirror.keys().collect();
+        let mirrored: BTreeSet<&String> = mirror.keys().collect();
         assert!(
-            held == expected,
+            mirrored == expected,
             "seed {seed}: {name}: missing {:?}, not gone {:?}",
-            &expected - &held,
-            &held - &expected
+            &expected - &mirrored,
+            &mirrored - &expected
         );
         for (id, item) in mirror {
             // A withheld master is newer in its side row than in the mirror. If all its occurrences
@@ -336,9 +336,9 @@ impl Schedule {
         }
     }
 
-    /// Drives: whether the mirror has rows that only the listing of the next week can remove. Graph
-    /// forgets the removal of an item that is replaced, and no other row took its name, because the
-    /// replacement was renamed or removed before a round saw it.
+    /// Drives: whether the mirror has rows that only the next weekly listing can remove. Graph does
+    /// not report the removal of an item that is replaced, and no other row took its name, because
+    /// the replacement was renamed or removed before a round received it.
     pub fn has_unnoticed_rows(&self, world: &mut World, mirror: &BTreeMap<String, Value>) -> bool {
         if self.collection != "drive" || !self.needs_refresh() {
             return false;
@@ -354,7 +354,7 @@ impl Schedule {
         rest.peek().is_some() && rest.all(|(_, item)| !names.contains(&key(item)))
     }
 
-    /// Whether a consumer takes every page.
+    /// Whether a consumer receives every page.
     pub fn followed(&self) -> bool {
         self.turns.iter().all(|turn| turn.has_consumer && turn.rival.is_none())
     }

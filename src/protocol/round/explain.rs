@@ -51,7 +51,7 @@ impl Round {
             400..=499 if refusal.says_not_supported() => (
                 Code::NotSupported,
                 false,
-                "there is no delta query for this path, or not for this kind of account or tenant: personal \
+                "Graph has no delta query for this path, or not for this kind of account or tenant: personal \
                 accounts, External ID and B2C tenants lack some; list the collection without delta",
             ),
             402 => {

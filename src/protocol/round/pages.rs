@@ -63,7 +63,7 @@ impl Round {
             forbidden_times: Vec::new(),
             ..self.record.next_revision()
         };
-        // A link made with `return=minimal` keeps it, whatever the query requests now.
+        // A link made with `return=minimal` keeps it, even if the query no longer requests it.
         let is_listing_start = matches!(self.target, Target::Query | Target::Location(_));
         record.minimal = self.config.query.minimal || !is_listing_start && self.record.minimal;
         if self.position.page_index == 0 {

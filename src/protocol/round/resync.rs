@@ -132,8 +132,8 @@ impl Round {
         // new listing.
         if refusal.says_no_delta() && !resets.is_empty() && self.record.synced_at.is_none() {
             let message = "Graph returned a link here and then refused it, as for a Teams channel without a \
-                conversation. There is no delta: list the collection without it, and try again once it has \
-                items";
+                conversation. Delta does not work yet: list the collection without it, and try again once it \
+                has items";
             let mut failure = Error::new(Code::NotSupported, message);
             failure.graph_code = refusal.code().map(str::to_owned);
             failure.status = Some(refusal.status);

@@ -35,11 +35,11 @@ impl World {
         id: &str,
         relation: &str,
         target: &str,
-        stands: bool,
+        is_member: bool,
         now: u64,
     ) -> bool {
         let seq = self.bump();
-        self.tables.entry(collection).or_default().link(seq, now, id, relation, target, stands)
+        self.tables.entry(collection).or_default().link(seq, now, id, relation, target, is_member)
     }
 
     // ---- events ----

@@ -82,7 +82,7 @@ fn a_window_needs_both_ends_in_order_and_at_most_1825_days() {
 }
 
 #[test]
-fn the_preferences_of_events_are_one_header_and_only_what_shapes_items_is_in_the_key() {
+fn the_preferences_of_events_are_one_header_and_the_key_has_only_those_that_change_items() {
     let query = events(Options {
         page_size: Some(50),
         time_zone: Some("Pacific Standard Time".into()),
@@ -136,15 +136,15 @@ fn query_overrides_a_rule() {
         url(&events(Options { query, ..week() }).unwrap()),
         "/me/calendarView/delta?endDateTime=2026-11-30&startdatetime=2026-11-24"
     );
-    let odd = vec![("a=b".into(), String::new())];
+    let invalid = vec![("a=b".into(), String::new())];
     assert_eq!(
-        message(events(Options { query: odd, ..week() })),
+        message(events(Options { query: invalid, ..week() })),
         "options.query must have query parameter names as its keys, got \"a=b\""
     );
 }
 
 #[test]
-fn a_select_always_names_what_its_kind_needs_to_be_understood() {
+fn a_select_always_contains_the_required_properties_of_its_kind() {
     let select = |path: &str, names: &[&str]| {
         let select = Some(names.iter().map(|name| (*name).to_owned()).collect());
         url(&track(path, Options { select, ..Options::default() }).unwrap())
@@ -194,7 +194,7 @@ fn no_preference_makes_the_key_of_another_query() {
 }
 
 #[test]
-fn masters_are_asked_for_below_their_own_calendar() {
+fn masters_are_requested_below_their_own_calendar() {
     let shared = events(Options { calendar: Some("AAMkShared=".into()), ..week() }).unwrap();
     assert!(shared.master(&graph(), "M1").unwrap().ends_with("/me/calendars/AAMkShared=/events/M1"));
     let query =
@@ -301,15 +301,15 @@ fn recordings_have_no_removals_so_they_are_refreshed_daily() {
     assert_eq!(org_contacts(Options::default()).unwrap().refresh, None);
     let never = Some(None);
     assert_eq!(events(Options { refresh: never, ..week() }).unwrap().refresh, None);
-    let odd = Some(Some(Duration::from_millis(-1.0)));
+    let negative = Some(Some(Duration::from_millis(-1.0)));
     assert_eq!(
-        message(events(Options { refresh: odd, ..week() })),
+        message(events(Options { refresh: negative, ..week() })),
         "options.refresh must be a number of milliseconds above 0, or false for never"
     );
 }
 
 #[test]
-fn kinds_whose_removals_graph_does_not_report_are_listed_anew_every_day() {
+fn kinds_whose_removals_graph_does_not_report_are_listed_again_every_day() {
     for path in ["/education/users/delta", "/education/schools/delta", "/education/classes/delta"] {
         assert_eq!(track(path, Options::default()).unwrap().refresh, Some(Duration::DAY), "{path}");
     }
@@ -319,7 +319,7 @@ fn kinds_whose_removals_graph_does_not_report_are_listed_anew_every_day() {
 }
 
 #[test]
-fn a_known_kind_refuses_what_graph_refuses_and_says_the_way_out() {
+fn a_known_kind_refuses_what_graph_refuses_and_says_what_to_do() {
     let top = Options { top: Some(5), ..Options::default() };
     assert_eq!(
         message(track("/users/delta", top.clone())),
@@ -371,7 +371,7 @@ fn an_unknown_kind_passes_freely() {
 }
 
 #[test]
-fn a_path_that_is_no_delta_resource_is_refused() {
+fn a_path_that_is_not_a_delta_resource_is_refused() {
     for path in [
         "",
         "users/delta",
@@ -448,7 +448,7 @@ fn no_name_can_make_one_key_of_two() {
 }
 
 #[test]
-fn what_lists_a_part_only_is_known() {
+fn queries_that_list_only_a_part_are_known() {
     let with = |path: &str, options: Options| track(path, options).unwrap().lists_all;
     let changes = vec![("changeType".to_owned(), "created".to_owned())];
     assert!(with("/me/mailFolders/inbox/messages/delta", Options::default()));

@@ -11,7 +11,7 @@ fn asking(store: Option<Record>, decisions: Vec<Decision>) -> Bench {
 const AT_ONCE: Decision = Decision::Retry(Duration::ZERO);
 
 #[test]
-fn the_caller_may_let_the_round_go_on_with_the_request_that_failed() {
+fn the_caller_may_retry_the_request_that_failed() {
     let mut bench = asking(Some(idle()), vec![AT_ONCE, AT_ONCE]);
     bench.begin();
     bench.page(next("n1"));
@@ -53,7 +53,7 @@ fn the_caller_sets_the_wait_but_never_below_the_one_of_graph() {
 }
 
 #[test]
-fn the_caller_cannot_let_a_round_go_on_for_ever() {
+fn the_caller_cannot_retry_for_ever() {
     let attempts = Policy::default().attempts as usize;
     let mut bench = asking(Some(idle()), vec![AT_ONCE; 100]);
     assert_eq!(failure(until_over(&mut bench, |_| refused(403, ""))).code, Code::Forbidden);

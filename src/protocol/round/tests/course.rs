@@ -40,7 +40,7 @@ fn the_next_round_starts_at_the_delta_link_and_is_incremental() {
 }
 
 #[test]
-fn an_interrupted_round_goes_on_at_the_first_page_that_was_not_acknowledged() {
+fn an_interrupted_round_continues_at_the_first_page_that_was_not_acknowledged() {
     let mut first = Bench::new(contacts(), None);
     first.begin();
     first.page(next("n1"));

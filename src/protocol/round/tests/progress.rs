@@ -88,7 +88,7 @@ fn three_pages_in_a_row_without_progress_lead_to_larger_pages_then_to_a_full_lis
 }
 
 #[test]
-fn a_page_size_that_got_a_round_through_is_kept_and_grows_to_a_larger_one_that_is_configured() {
+fn a_page_size_that_completed_a_round_is_kept_and_grows_to_a_larger_configured_one() {
     let stored = Record { page_size: Some(200), ..idle() };
     let sized = |size| {
         query::events(Options {

@@ -181,8 +181,8 @@ fn parameters_that_calendar_view_does_not_support_are_refused_with_the_message_o
     }
     let top = c.get(&format!("{WINDOW}&$top=5"));
     assert!(top.json()["error"]["message"].as_str().unwrap().contains("odata.maxpagesize"));
-    let odd = c.get(&format!("{WINDOW}&colour=red"));
-    assert_eq!(odd.status, 400);
+    let unknown = c.get(&format!("{WINDOW}&colour=red"));
+    assert_eq!(unknown.status, 400);
     assert_eq!(log(&c).last().unwrap()["kind"], "unexpected");
 }
 
