@@ -183,7 +183,7 @@ fn anomaly_8_removals_of_events_outside_the_window_are_not_reported() {
 }
 
 #[test]
-fn anomaly_9_the_next_full_round_brings_changes_that_a_round_lost() {
+fn anomaly_9_the_next_full_round_recovers_changes_that_a_round_lost() {
     let (schedule, mut bench) = fresh("users", json!({ "changes_during_round": "live" }));
     let turn = Turn {
         meanwhile: (1..4)
@@ -338,6 +338,6 @@ fn anomaly_23_every_received_item_is_stored_or_counted() {
     edit(&mut bench, json!({ "collection": "drive", "op": "random", "count": 12 }));
     done(&mut bench);
     bench.check(&schedule);
-    let told = bench.report.added + bench.report.changed + bench.report.unchanged + bench.report.removed;
-    assert!(told > 0 && bench.report.skipped.no_id + bench.report.skipped.not_an_object == 0);
+    let counted = bench.report.added + bench.report.changed + bench.report.unchanged + bench.report.removed;
+    assert!(counted > 0 && bench.report.skipped.no_id + bench.report.skipped.not_an_object == 0);
 }

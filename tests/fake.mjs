@@ -27,7 +27,7 @@ export async function startFake(...args) {
         edits: (...edits) => call(`${at}/edits`, "POST", edits),
         faults: (...rules) => call(`${at}/faults`, "POST", rules),
         /** Counts the requests that each fault has answered. */
-        met: () => call(`${at}/faults`).then(({ counts }) => counts),
+        faultCounts: () => call(`${at}/faults`).then(({ counts }) => counts),
         expire: (body = {}) => call(`${at}/expire`, "POST", body),
         revoke: () => call(`${at}/revoke`, "POST", {}),
         token: (body) => call(`${at}/token`, "POST", body).then(({ token }) => token),

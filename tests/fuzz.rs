@@ -1,5 +1,5 @@
 //! Fuzzes the readers of outside data: pages, errors, links, waits, records. No reader may panic,
-//! and each has properties that must hold for every input. Links are checked by another URL parser.
+//! and each has properties that must hold for every input. Another URL parser checks the links.
 //! `make fuzz SECONDS=60` runs each target for that time. Prints a failing input.
 #![cfg(not(target_family = "wasm"))]
 #![allow(
@@ -29,20 +29,20 @@ use serde_json::{Value, json};
 
 #[path = "model/schedule.rs"]
 mod schedule;
-use schedule::Dice;
+use schedule::Rng;
 
 /// Runs a target on mutations of these seeds: a fixed number of them, or for the given seconds.
-fn fuzz(name: &str, seeds: &[&str], dictionary: &[&str], mut target: impl FnMut(&str, &mut Dice)) {
+fn fuzz(name: &str, seeds: &[&str], dictionary: &[&str], mut target: impl FnMut(&str, &mut Rng)) {
     let seconds = std::env::var("SECONDS")
         .ok()
         .and_then(|text| text.parse::<u64>().ok())
         .filter(|_| std::env::var("FUZZ").is_ok());
     let until = seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
-    let mut dice = Dice(std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1));
+    let mut rng = Rng(std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1));
     let mut inputs = 0_u64;
     while until.map_or(inputs < 20_000, |until| !inputs.is_multiple_of(256) || Instant::now() < until) {
-        let input = mutated(seeds, dictionary, &mut dice);
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| target(&input, &mut dice)));
+        let input = mutated(seeds, dictionary, &mut rng);
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| target(&input, &mut rng)));
         if let Err(error) = result {
             eprintln!("{name} fails on {input:?}");
             std::panic::resume_unwind(error);
@@ -53,29 +53,29 @@ fn fuzz(name: &str, seeds: &[&str], dictionary: &[&str], mut target: impl FnMut(
 }
 
 /// Mutates a seed: changes characters, inserts words, removes, doubles or crosses parts.
-fn mutated(seeds: &[&str], dictionary: &[&str], dice: &mut Dice) -> String {
-    let mut text: Vec<char> = dice.pick(seeds).chars().collect();
-    for _ in 0..dice.below(6) {
-        let at = dice.below(text.len() as u64 + 1) as usize;
-        let end = (at + dice.below(12) as usize).min(text.len());
-        match dice.below(7) {
-            0 if at < text.len() => text[at] = char::from(dice.below(128) as u8),
+fn mutated(seeds: &[&str], dictionary: &[&str], rng: &mut Rng) -> String {
+    let mut text: Vec<char> = rng.pick(seeds).chars().collect();
+    for _ in 0..rng.below(6) {
+        let at = rng.below(text.len() as u64 + 1) as usize;
+        let end = (at + rng.below(12) as usize).min(text.len());
+        match rng.below(7) {
+            0 if at < text.len() => text[at] = char::from(rng.below(128) as u8),
             1 => text.insert(
                 at,
-                dice.pick(&[
+                rng.pick(&[
                     '\0', '\u{7f}', '\u{a0}', 'é', '\u{2028}', '\u{ff0e}', '\u{3002}', '😀', '\\', '/', '@',
                     '"', ' ', '\t', '\n',
                 ]),
             ),
-            2 => drop(text.splice(at..at, dice.pick(dictionary).chars())),
+            2 => drop(text.splice(at..at, rng.pick(dictionary).chars())),
             3 => drop(text.drain(at..end)),
             4 => {
                 let part = text[at..end].to_vec();
                 drop(text.splice(at..at, part));
             }
             5 => {
-                let other: Vec<char> = dice.pick(seeds).chars().collect();
-                let from = dice.below(other.len() as u64 + 1) as usize;
+                let other: Vec<char> = rng.pick(seeds).chars().collect();
+                let from = rng.below(other.len() as u64 + 1) as usize;
                 text.truncate(at);
                 text.extend(&other[from..]);
             }
@@ -180,7 +180,7 @@ fn a_page_is_read_like_its_json_or_refused() {
     ];
     let contacts = query::track("/groups/delta", Options::default()).unwrap();
     let mut read = 0;
-    fuzz("page reader", &seeds, &dictionary, |text, dice| {
+    fuzz("page reader", &seeds, &dictionary, |text, rng| {
         let Ok(body) = serde_json::from_str::<Value>(text) else { return };
         let Ok(page) = page::parse(&body) else { return };
         read += 1;
@@ -196,8 +196,8 @@ fn a_page_is_read_like_its_json_or_refused() {
             round: 3,
             started_at: time::Instant::from_millis(0.0),
             page_index: 0,
-            full: dice.one_in(2),
-            format: ItemFormat { dialect: reading.dialect, minimal: dice.one_in(2), slices: true },
+            full: rng.one_in(2),
+            format: ItemFormat { dialect: reading.dialect, minimal: rng.one_in(2), slices: true },
             has_mirror: true,
             has_consumer: false,
             is_final_page: false,
@@ -244,9 +244,9 @@ fn every_error_response_gives_a_decision() {
         "DeltaToken",
         "syncstatenotfound",
     ];
-    fuzz("error reader", &seeds, &dictionary, |text, dice| {
+    fuzz("error reader", &seeds, &dictionary, |text, rng| {
         let body = serde_json::from_str::<Value>(text).ok();
-        let status = dice
+        let status = rng
             .pick(&[0, 200, 302, 400, 401, 402, 403, 404, 408, 410, 429, 500, 501, 503, 504, 509, 599, 999]);
         let refusal = Refusal::read(status, body.as_ref());
         assert_eq!(refusal.status, status);
@@ -259,7 +259,7 @@ fn every_error_response_gives_a_decision() {
 }
 
 #[test]
-fn a_wait_is_a_number_of_at_least_0_or_nothing() {
+fn a_wait_is_a_number_of_at_least_0_or_none() {
     let seeds = [
         "2.128",
         "120",
@@ -329,10 +329,10 @@ fn messages_of_graph_are_shortened_and_redacted() {
         "",
     ];
     let dictionary = ["'", "$skiptoken=", "eyJ0eXAiOiJKV1QiLCJub25jZSI6IkFRQUJBQUFBQUFB", " "];
-    fuzz("words", &seeds, &dictionary, |text, dice| {
-        let most = dice.below(40) as usize;
-        let clean = redact(text, most);
-        assert!(clean.chars().count() <= most);
+    fuzz("messages", &seeds, &dictionary, |text, rng| {
+        let max = rng.below(40) as usize;
+        let clean = redact(text, max);
+        assert!(clean.chars().count() <= max);
         assert!(clean.split(' ').all(|word| word.len() < 40), "{clean}");
     });
 }

@@ -30,13 +30,13 @@ const DAY: u64 = 86_400_001;
 
 /// Counts the ends of rounds, the crashes and the faults of all schedules.
 #[derive(Default)]
-struct Met {
+struct Coverage {
     counts: HashMap<String, u64>,
     steps: u64,
 }
 
 /// Runs one schedule, then rounds without faults, after which the mirror must equal the tables.
-fn run(seed: u64, met: &mut Met) {
+fn run(seed: u64, coverage: &mut Coverage) {
     let schedule = Schedule::of(seed);
     let mut bench = Bench::new(&schedule);
     if is_replay() {
@@ -52,7 +52,7 @@ fn run(seed: u64, met: &mut Met) {
                 println!("EDIT {} {made:?}", edit["op"]);
             }
         }
-        // Changes before the round are told from those during it by their time.
+        // The time distinguishes changes before the round from those during it.
         bench.now += turn.pause;
         bench.world.add_faults(&turn.faults.clone().into()).unwrap();
         if turn.expire {
@@ -72,7 +72,7 @@ fn run(seed: u64, met: &mut Met) {
         if is_replay() {
             println!("{end}");
         }
-        *bench.met.entry(end).or_default() += 1;
+        *bench.counts.entry(end).or_default() += 1;
     }
     bench.world.clear_faults();
     // Two complete rounds, because a change during a round may be reported in the next one. Several
@@ -91,16 +91,16 @@ fn run(seed: u64, met: &mut Met) {
     }
     bench.check(&schedule);
     bench.check_log();
-    met.steps += bench.steps;
-    for (what, count) in &bench.met {
-        *met.counts.entry(what.clone()).or_default() += count;
+    coverage.steps += bench.steps;
+    for (what, count) in &bench.counts {
+        *coverage.counts.entry(what.clone()).or_default() += count;
     }
     for (fault, count) in bench.world.faults()["counts"].as_object().into_iter().flatten() {
-        *met.counts.entry(format!("fault {fault}")).or_default() += count.as_u64().unwrap_or(0);
+        *coverage.counts.entry(format!("fault {fault}")).or_default() += count.as_u64().unwrap_or(0);
     }
 }
 
-/// Whether one seed is replayed. Prints its turns then.
+/// Whether one seed is replayed. Its turns are printed then.
 fn is_replay() -> bool {
     std::env::var("SEED").is_ok()
 }
@@ -111,7 +111,7 @@ fn quiet(bench: &mut Bench) {
         match bench.round(None) {
             End::Done => return,
             End::Failed(failure) if failure.code == Code::ResyncLoop => bench.now += DAY,
-            // A link that stays forbidden is left after three rounds, each an hour later.
+            // A link that stays forbidden is abandoned after three rounds, each an hour later.
             End::Failed(failure) if failure.code == Code::Forbidden => bench.now += HOUR,
             End::Failed(_) => {}
             End::Crashed => unreachable!(),
@@ -125,17 +125,17 @@ fn after_any_schedule_of_edits_faults_and_crashes_the_mirror_equals_the_tables()
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let single = number("SEED");
     let cases = number("CASES").unwrap_or(600);
-    let mut met = Met::default();
+    let mut coverage = Coverage::default();
     for seed in single.map_or(0..cases, |seed| seed..seed + 1) {
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(seed, &mut met)));
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(seed, &mut coverage)));
         if let Err(error) = result {
             eprintln!("seed {seed} fails; replay it with SEED={seed} cargo test --test model");
             std::panic::resume_unwind(error);
         }
     }
-    let mut counts: Vec<_> = met.counts.iter().collect();
+    let mut counts: Vec<_> = coverage.counts.iter().collect();
     counts.sort();
-    println!("{cases} schedules, {} steps", met.steps);
+    println!("{cases} schedules, {} steps", coverage.steps);
     for (what, count) in counts {
         println!("{count:>9}  {what}");
     }
@@ -144,7 +144,7 @@ fn after_any_schedule_of_edits_faults_and_crashes_the_mirror_equals_the_tables()
         for what in faults
             .chain(["done", "crash", "resync", "sweep", "master", "failed: livelock"].map(str::to_owned))
         {
-            assert!(met.counts.get(&what).is_some_and(|count| *count > 0), "no schedule met: {what}");
+            assert!(coverage.counts.get(&what).is_some_and(|count| *count > 0), "no schedule has: {what}");
         }
     }
 }

@@ -152,7 +152,7 @@ fn consume(copy: &mut Copy, page: &Value) {
 
 /// Runs a round to its end, or to the end of the process.
 async fn round(query: &Query, turn: &Turn, copy: &mut Copy) -> Result<(), Refused> {
-    let options = turn.most.map_or(JsValue::UNDEFINED, |most| to_js(&json!({ "maxPages": most })));
+    let options = turn.max_pages.map_or(JsValue::UNDEFINED, |max| to_js(&json!({ "maxPages": max })));
     let round = query.round(options, &Function::new_no_args(""), turn.has_consumer)?;
     while let Some(page) = next(&round).await? {
         if turn.has_consumer {

@@ -12,28 +12,29 @@
 //!       └───────────────────────────────────── committed ───────────────────────────────────────┘
 //! ```
 //!
-//! The rules, with the invariants of the design that they keep:
+//! The rules, with the invariants that they keep:
 //!
-//! 1. In [`AckMode::Next`], `next()` acknowledges the page before. In [`AckMode::Manual`] only
+//! 1. In [`AckMode::Next`], `next()` acknowledges the previous page. In [`AckMode::Manual`] only
 //!    `page.ack()` does, and `next()` waits for it (2).
 //! 2. Calls of `next()` are answered in their order, as an async generator answers them. In
-//!    [`AckMode::Next`] a page is acknowledged at once if another call waits already.
+//!    [`AckMode::Next`] a page is acknowledged at once if another call is already waiting.
 //! 3. `page.ack()` belongs to its page: called late, for an earlier one, it acknowledges nothing.
 //! 4. Leaving, by `return()` or `throw()`, ends the round and every `next()` that waits. If a page
 //!    is acknowledged and not committed, the round ends after that commit (18). Afterwards
 //!    `page.ack()` of an unacknowledged page rejects with `aborted`.
 //! 5. An error that ends the round, an abort included, rejects one call of `next()`: the first that
-//!    waits, else the following one. All others get the end of the iteration. `page.ack()` of an
+//!    waits, or else the next one. All others get the end of the iteration. `page.ack()` of an
 //!    unacknowledged page rejects with that error.
-//! 6. A commit that has begun answers `page.ack()` although the round has ended meanwhile (18).
+//! 6. A commit that has begun settles `page.ack()` even if the round has ended in the meantime
+//!    (18).
 
 /// What acknowledges a page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AckMode {
-    /// Asking for the next page, or `page.ack()`.
+    /// The next call of `next()`, or `page.ack()`.
     #[default]
     Next,
-    /// `page.ack()` alone.
+    /// Only `page.ack()`.
     Manual,
 }
 
@@ -72,7 +73,7 @@ pub enum NextAnswer {
 /// How a call of `page.ack()` is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AckAnswer {
-    /// When the commit of the page ends, and like it.
+    /// With the result of the commit of the page, when it ends.
     AfterCommit,
     /// At once: the page is committed.
     Committed,
@@ -95,7 +96,7 @@ pub struct Acknowledgements {
 }
 
 impl Acknowledgements {
-    /// Those of a round that has not begun.
+    /// The acknowledgements of a round that has not begun.
     pub const fn new(mode: AckMode) -> Self {
         Self { mode, page: Page::Committed, phase: Phase::Running, delivered: 0, waiting: 0 }
     }
@@ -169,8 +170,8 @@ impl Acknowledgements {
         };
     }
 
-    /// How the first call of `next()` that waits is answered; none as long as it may get a page.
-    /// From then on that call does not count any more.
+    /// Answers the first waiting call of `next()`, which then no longer waits. Returns `None` as
+    /// long as it may still get a page.
     pub fn answer_next(&mut self) -> Option<NextAnswer> {
         if self.waiting == 0 || self.phase == Phase::Running {
             return None;
@@ -183,27 +184,27 @@ impl Acknowledgements {
         Some(NextAnswer::End)
     }
 
-    /// Whether the round is to work on another page.
+    /// Whether the round should work on another page.
     pub fn is_page_wanted(&self) -> bool {
         self.phase == Phase::Running && self.page == Page::Committed && self.waiting > 0
     }
 
-    /// Whether the delivered page is to be committed.
+    /// Whether the delivered page should be committed.
     pub fn is_commit_wanted(&self) -> bool {
         self.page == Page::Acknowledged
     }
 
-    /// Whether a call of `page.ack()` that waits still waits for a commit.
+    /// Whether waiting calls of `page.ack()` still have to wait for a commit.
     pub fn is_commit_awaited(&self) -> bool {
         matches!(self.page, Page::Acknowledged | Page::Committing)
     }
 
-    /// Whether the consumer has left, also while a commit has yet to end.
+    /// Whether the consumer has left, even if a commit is still running.
     pub fn has_left(&self) -> bool {
         matches!(self.phase, Phase::Leaving | Phase::Left)
     }
 
-    /// Whether the round has ended, or is to end at once.
+    /// Whether the round has ended, or ends at once.
     pub fn is_over(&self) -> bool {
         !matches!(self.phase, Phase::Running | Phase::Leaving)
     }
@@ -214,7 +215,7 @@ impl Acknowledgements {
         }
     }
 
-    /// Moves the page from one state to another; one in another state stays there.
+    /// Moves the page from one state to another. A page in a third state stays there.
     fn advance(&mut self, from: Page, to: Page) {
         if self.page == from {
             self.page = to;
@@ -428,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn asking_for_the_next_page_acknowledges_the_one_before() {
+    fn a_call_of_next_acknowledges_the_previous_page() {
         let mut rules = delivered(AckMode::Next, 1);
         rules.next();
         assert!(rules.is_commit_wanted() && !rules.is_page_wanted());
@@ -534,7 +535,7 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_that_has_begun_answers_ack_though_the_round_is_stopped() {
+    fn a_commit_that_has_begun_settles_ack_even_if_the_round_is_stopped() {
         let mut rules = committing(1);
         rules.ended(true);
         assert!(rules.is_commit_awaited());
@@ -553,7 +554,7 @@ mod tests {
     }
 
     #[test]
-    fn a_complete_round_answers_every_later_call() {
+    fn a_complete_round_settles_every_later_call() {
         let mut rules = committing(1);
         rules.committed();
         rules.ended(false);

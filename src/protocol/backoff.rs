@@ -76,9 +76,9 @@ pub enum WaitReason {
     Caller,
 }
 
-/// The longest wait that is believed. Services have been seen to ask for centuries; a client that
-/// believed them would never come back.
-const LONGEST: Duration = Duration::DAY;
+/// Longer requested waits are ignored. Services have been seen to ask for centuries; a client that
+/// obeyed them would never come back.
+const MAX_REQUESTED_WAIT: Duration = Duration::DAY;
 
 /// How long a `Retry-After` header asks to wait from `now`. `None` if it cannot be read, or asks
 /// for more than a day.
@@ -91,12 +91,12 @@ pub fn retry_after(header: &str, now: Instant) -> Option<Duration> {
             Instant::from_millis(since_1970.as_secs_f64() * 1000.0) - now
         }
     };
-    believed(wait)
+    plausible(wait)
 }
 
-/// A wait that somebody asks for, unless it is longer than a day.
-pub fn believed(wait: Duration) -> Option<Duration> {
-    (wait <= LONGEST).then_some(wait.max(Duration::ZERO))
+/// Returns a wait that Graph or the token source asks for, or `None` if it is longer than a day.
+pub fn plausible(wait: Duration) -> Option<Duration> {
+    (wait <= MAX_REQUESTED_WAIT).then_some(wait.max(Duration::ZERO))
 }
 
 /// Reads digits with at most one decimal point. `f64::from_str` would also accept signs, exponents
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_after_that_is_neither_is_put_aside() {
+    fn a_retry_after_that_is_neither_is_ignored() {
         for text in [
             "99999999999999",
             "86401",

@@ -1,7 +1,7 @@
 //! Reads a `WWW-Authenticate` header: the claims that a token has to satisfy (graph-facts 6).
 //!
-//! 1. The header may hold several challenges, each with parameters in any order. The first `claims`
-//!    parameter that can be read counts.
+//! 1. The header may contain several challenges, each with parameters in any order. The first
+//!    `claims` parameter that can be read counts.
 //! 2. Its value is a JSON object in base64 or base64url, padded or not. Any other value is ignored,
 //!    because it would reach the caller's sign-in.
 
@@ -114,12 +114,12 @@ mod tests {
     }
 
     #[test]
-    fn claims_may_hold_any_unicode_character() {
+    fn claims_may_contain_any_unicode_character() {
         assert_eq!(claims("Bearer claims=\"eyLDqSI6MX0=\"").as_deref(), Some("{\"é\":1}"));
     }
 
     #[test]
-    fn what_is_no_base64_of_an_object_is_put_aside() {
+    fn a_value_that_is_not_base64_of_an_object_is_ignored() {
         for header in [
             "",
             "Bearer",
@@ -139,10 +139,6 @@ mod tests {
         ] {
             assert_eq!(claims(header).filter(|_| !header.ends_with("\"e30")), None, "{header}");
         }
-        assert_eq!(
-            claims("Bearer claims=\"e30").as_deref(),
-            Some("{}"),
-            "a quote that is not closed takes nothing away"
-        );
+        assert_eq!(claims("Bearer claims=\"e30").as_deref(), Some("{}"), "an unclosed quote is accepted");
     }
 }

@@ -49,7 +49,7 @@ pub enum Reason {
     Changed,
     /// A full round no longer lists it.
     Ghost,
-    /// An event that is no longer in the rolling window, because the window has moved.
+    /// An event that has left the rolling window, because the window has moved.
     LeftWindow,
 }
 
@@ -153,7 +153,7 @@ pub struct ItemFormat {
     pub slices: bool,
 }
 
-/// Parses the items of a page. The last state of an id wins; items are merged where the page is
+/// Parses the items of a page. The last state of an id wins; items are merged if the page is
 /// `minimal` or has slices.
 pub fn collapse<I: Item>(items: Vec<I>, format: ItemFormat) -> Collapsed<I> {
     let mut page: Collapsed<I> = Collapsed {
@@ -384,7 +384,7 @@ pub fn apply<I: Item>(
 
 const REMOVED: &str = "@removed";
 
-/// Items of a page that have arrival numbers of their own. Graph sends a thousand at most.
+/// The number of items of a page that get separate arrival numbers. Graph sends at most a thousand.
 const PAGE_POSITIONS: u32 = 4096;
 
 fn upsert<I: Item>(

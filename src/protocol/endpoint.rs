@@ -1,4 +1,4 @@
-//! The clouds, and the rule which links may receive the token.
+//! The clouds, and the rule that decides which links may receive the token.
 //!
 //! 1. Only one origin receives the token: the endpoint's. The port counts. The path does not,
 //!    because Graph rewrites paths between a request and its links.
@@ -9,7 +9,7 @@
 //!    back-slashes, user-info) is foreign.
 
 use super::error::{Code, Error, Result};
-use super::redact::{LONGEST_WORD, quote};
+use super::redact::{MAX_WORD_LENGTH, quote};
 
 /// The four clouds, by the names that users give (graph-facts 2.7).
 pub const CLOUDS: [(&str, &str); 4] = [
@@ -55,7 +55,7 @@ impl Endpoint {
                 ),
             )
         };
-        if suspicious(root) || root.contains(['?', '#']) {
+        if has_unsafe_character(root) || root.contains(['?', '#']) {
             return Err(bad("it contains a character that is not allowed there"));
         }
         let split = split(root).ok_or_else(|| bad("it is not an absolute http or https URL"))?;
@@ -67,7 +67,7 @@ impl Endpoint {
         if host.is_empty() {
             return Err(bad("it has no host"));
         }
-        if split.secure || loopback(&host) {
+        if split.secure || is_loopback(&host) {
             let path = split.rest.trim_end_matches('/');
             Ok(Self { origin, path: if path.is_empty() { "/v1.0".into() } else { path.into() } })
         } else {
@@ -97,7 +97,7 @@ impl Endpoint {
     }
 
     /// The absolute form of a link that may receive the token, or a `foreign-link` error. A link
-    /// with an empty segment in its path, such as `users//`, names nobody: `protocol`.
+    /// with an empty segment in its path, such as `users//`, lacks an id: a `protocol` error.
     pub fn admit(&self, link: &str) -> Result<String> {
         let foreign = |why: &str| {
             Err(Error::new(
@@ -110,7 +110,7 @@ impl Endpoint {
                 ),
             ))
         };
-        if suspicious(link) {
+        if has_unsafe_character(link) {
             return foreign("it contains a control character or a back-slash");
         }
         if let Some(rest) = link.strip_prefix('/') {
@@ -152,23 +152,23 @@ fn has_empty_segment(path_and_query: &str) -> bool {
 }
 
 fn empty_segment(link: &str) -> Result<String> {
-    let words = format!(
+    let message = format!(
         "a link has an empty segment in its path, so an id is missing ({}); it was not requested, reset() \
         starts over without this link",
         redacted(link)
     );
-    Err(Error::new(Code::Protocol, words))
+    Err(Error::new(Code::Protocol, message))
 }
 
-/// A link without everything after its path and without long segments, so that no token reaches a
-/// message or a report. `…` for a text that is no link at all: it may be a token.
+/// Shortens a link for messages and reports: removes everything after its path and long segments,
+/// which may be tokens. Returns `…` for a text that is not a link: it may be a token too.
 pub fn redacted(link: &str) -> String {
     if split(link).is_none() && !link.starts_with('/') {
         return "…".to_owned();
     }
     let (path, rest) = link.split_at(link.find(['?', '#', '(']).unwrap_or(link.len()));
     let segments: Vec<&str> =
-        path.split(['/', '\\']).map(|part| if part.len() < LONGEST_WORD { part } else { "…" }).collect();
+        path.split(['/', '\\']).map(|part| if part.len() < MAX_WORD_LENGTH { part } else { "…" }).collect();
     let mut text: String = segments.join("/").chars().take(200).filter(|c| !c.is_control()).collect();
     if !rest.is_empty() {
         text.push('…');
@@ -178,11 +178,11 @@ pub fn redacted(link: &str) -> String {
 
 /// Whether a URL parser would read the text differently from how it looks: parsers drop tabs and
 /// line ends, trim spaces at the ends and read `\` as `/`.
-fn suspicious(text: &str) -> bool {
+fn has_unsafe_character(text: &str) -> bool {
     text.chars().any(|c| c.is_ascii_control() || c == '\\')
 }
 
-fn loopback(host: &str) -> bool {
+fn is_loopback(host: &str) -> bool {
     if host == "localhost" || host == "[::1]" {
         return true;
     }
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_relative_link_is_put_behind_the_root() {
+    fn a_relative_link_is_appended_to_the_root() {
         assert_eq!(
             graph().admit("/teams('a')/x?t=1").as_deref(),
             Ok("https://graph.microsoft.com/v1.0/teams('a')/x?t=1")
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_with_an_empty_segment_names_nobody_and_is_refused() {
+    fn a_link_with_an_empty_segment_is_refused() {
         for link in [
             "https://graph.microsoft.com/v1.0/users//calendarView/delta?$skiptoken=a",
             "/users//messages/delta?$deltatoken=SECRET",

@@ -24,7 +24,7 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The caller's signal fired and has no reason of its own to throw.
+    /// The caller's signal fired without a reason.
     Aborted = "aborted",
     /// No complete response after all attempts.
     Network = "network",

@@ -1,6 +1,6 @@
-//! Who a token is for, where it can be read: an access token of Entra is a JWT as a rule. It is not
-//! verified, and nothing is decided by it but the limits that a request counts towards and an error
-//! that Graph would return anyway.
+//! Reads who a token is for, if it is a JWT, as access tokens of Entra usually are. The token is
+//! not verified. It only decides which limits a request counts towards, and about an error that
+//! Graph would return anyway.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -35,9 +35,9 @@ impl Identity {
         Self { is_delegated, names: names.map(|name| name.to_ascii_lowercase()).collect() }
     }
 
-    /// The mailbox under the one name that its limits are counted by: the signed-in user's own
-    /// mailbox is `me`, whatever name the path has. `account` is what the caller calls the user; of
-    /// MSAL's `homeAccountId` the first part is the user's id.
+    /// Returns the name under which the limits of a mailbox are counted: `me` for the mailbox of
+    /// the signed-in user, in every form of the path. `account` is the caller's name of the user;
+    /// the first part of MSAL's `homeAccountId` is the user's id.
     pub fn mailbox<'a>(&self, mailbox: &'a str, account: &str) -> &'a str {
         let name = mailbox.to_ascii_lowercase();
         let account = account.to_ascii_lowercase();
@@ -65,20 +65,20 @@ mod tests {
     }
 
     #[test]
-    fn a_token_of_a_signed_in_user_is_told_apart_from_one_of_an_app() {
+    fn a_token_of_a_signed_in_user_is_distinguished_from_one_of_an_app() {
         assert!(identity(&json!({ "scp": "User.Read" })).is_delegated);
         assert!(!identity(&json!({ "roles": ["User.Read.All"], "oid": "x" })).is_delegated);
     }
 
     #[test]
-    fn what_is_not_a_jwt_names_nobody() {
+    fn a_token_that_is_not_a_jwt_identifies_nobody() {
         for token in ["", "opaque", "a.b", "a.!!.c", "EwBgA8l6BAAU.x", "a.\u{fffd}.c"] {
             assert_eq!(claims_of(token), None, "{token}");
         }
     }
 
     #[test]
-    fn one_mailbox_has_one_name_whatever_the_path_calls_it() {
+    fn one_mailbox_has_one_name_for_every_form_of_its_path() {
         let ann = identity(&json!({ "oid": "0a0a", "upn": "Ann@Contoso.example", "scp": "Mail.Read" }));
         for name in ["me", "ann@contoso.example", "ANN@CONTOSO.EXAMPLE", "0a0a", "0A0A"] {
             assert_eq!(ann.mailbox(name, "somebody"), "me", "{name}");

@@ -1,24 +1,24 @@
-//! Remembers ids in a few bytes each.
+//! Remembers ids by their hashes, to skip reads of rows that do not exist.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// How many ids are remembered, in 16 MB.
+/// The maximum number of ids, which take 16 MB.
 const CAPACITY: usize = 1 << 20;
 
-/// A set of ids. It may take one for another, which costs a read that finds nothing.
+/// A set of ids by their hashes. A collision only costs a read that finds nothing.
 #[derive(Clone, Debug, Default)]
 pub struct KnownIds {
     hashes: HashSet<u64>,
 }
 
 impl KnownIds {
-    /// Whether the set may contain an id. If it does contain it, this is true.
+    /// Whether the set may contain an id. Never false for an id that was inserted.
     pub fn may_contain(&self, id: &str) -> bool {
         self.hashes.contains(&hash(id))
     }
 
-    /// Adds ids. Returns false if they are too many: the set does not tell anything then.
+    /// Adds ids. Returns false if the set is full and can no longer be used.
     #[must_use]
     pub fn insert<'a>(&mut self, ids: impl IntoIterator<Item = &'a str>) -> bool {
         self.hashes.extend(ids.into_iter().map(hash));
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_known_from_then_on_and_too_many_are_refused() {
+    fn an_inserted_id_is_known_and_too_many_ids_are_refused() {
         let mut known = KnownIds::default();
         assert!(!known.may_contain("a"));
         assert!(known.insert(["a", "b"]));

@@ -11,7 +11,7 @@
 //! | [`recent`] | detects pages that bring nothing new |
 //! | [`known_ids`] | remembers which ids may have rows |
 //! | [`change`] | what a page changes in the mirror |
-//! | [`names`] | names in a drive, and the rows that others displace |
+//! | [`names`] | names in a drive, and the rows that rows of the same name displace |
 //! | [`sweep`] | removes what a completed round has made obsolete |
 //! | [`refusal`] | what a response with an error status means |
 //! | [`challenge`] | the claims that a 401 or 403 requires |

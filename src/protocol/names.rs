@@ -5,13 +5,13 @@ use std::collections::{HashMap, HashSet};
 use super::item::Item;
 
 /// The folder and the name that no other item of the drive may have, regardless of case. `None`
-/// where `$select` leaves out one of them, and for the root.
+/// if `$select` leaves out one of them, and for the root.
 pub fn name_key<I: Item>(item: &I) -> Option<(String, String)> {
     let parent = item.get("parentReference")?.string_property("id")?;
     Some((parent, item.get("name")?.as_lowercase()?))
 }
 
-/// When a row arrived: its round, and its number in it.
+/// When a row arrived: the number of its round, and its position in the round.
 pub type Arrival = (u32, u32);
 
 /// The names of all rows of a drive.
@@ -23,12 +23,12 @@ pub struct NameIndex {
     children: HashMap<String, Vec<(String, Arrival)>>,
 }
 
-/// Rows whose names other rows have taken, and what lies below them.
+/// Rows whose names other rows have taken, and everything below them.
 pub struct Displaced {
     /// The ids of these rows.
     pub ids: HashSet<String>,
-    /// Whether anything lies below them. If such a folder was only renamed, Graph reports that
-    /// later, without what lies below it.
+    /// Whether anything is below them. If such a folder was only renamed, Graph reports that later,
+    /// without its content.
     pub has_content: bool,
 }
 
@@ -41,7 +41,7 @@ impl NameIndex {
         self.names.entry(key).or_default().push(entry);
     }
 
-    /// All displaced rows and what lies below them.
+    /// All displaced rows and everything below them.
     pub fn displaced(&self) -> Displaced {
         let mut displaced = HashSet::new();
         let mut has_content = false;

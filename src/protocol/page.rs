@@ -51,7 +51,7 @@ pub enum Malformed {
     NotJson,
     /// The body is JSON but not an object.
     NotAnObject,
-    /// The body holds an `error` object.
+    /// The body contains an `error` object.
     ErrorInside(String),
     /// The body has no `value`.
     NoValue,
@@ -80,7 +80,7 @@ impl Malformed {
     }
 
     /// The reason as part of an error message.
-    pub fn words(&self) -> String {
+    pub fn message(&self) -> String {
         match self {
             Self::Empty => "the body is empty".into(),
             Self::Html => {
@@ -98,7 +98,7 @@ impl Malformed {
                 with `top` on call recordings this is Graph's known issue 22931: leave `top` out"
                 .into(),
             Self::LinkNotAString => "the page's link is not a string".into(),
-            Self::NoId => "the series master that was asked for has no id".into(),
+            Self::NoId => "the requested series master has no id".into(),
         }
     }
 }
@@ -164,13 +164,13 @@ mod tests {
     }
 
     #[test]
-    fn a_page_with_both_links_goes_on() {
+    fn a_page_with_both_links_continues_at_the_next_link() {
         let page = parse_text(r#"{"@odata.deltaLink":"d","@odata.nextLink":"n","value":[]}"#).unwrap();
         assert_eq!(page.link, Link::Next("n".into()));
     }
 
     #[test]
-    fn a_body_without_a_list_of_items_is_no_page() {
+    fn a_body_without_an_array_of_items_is_not_a_page() {
         assert_eq!(parse_text(r#"{"@odata.nextLink":"n"}"#), Err(Malformed::NoValue));
         assert_eq!(parse_text(r#"{"@odata.nextLink":"n","value":null}"#), Err(Malformed::ValueNotAnArray));
         assert_eq!(parse_text(r#"{"@odata.nextLink":"n","value":{}}"#), Err(Malformed::ValueNotAnArray));
@@ -179,13 +179,13 @@ mod tests {
     }
 
     #[test]
-    fn a_link_that_is_no_text_is_refused() {
+    fn a_link_that_is_not_a_string_is_refused() {
         assert_eq!(parse_text(r#"{"@odata.nextLink":7,"value":[]}"#), Err(Malformed::LinkNotAString));
         assert_eq!(parse_text(r#"{"@odata.deltaLink":"","value":[]}"#), Err(Malformed::LinkNotAString));
     }
 
     #[test]
-    fn an_error_under_a_good_status_is_no_page() {
+    fn an_error_under_a_good_status_is_not_a_page() {
         let body = json!({"error": {"code": "generalException"}, "value": [], "@odata.deltaLink": "d"});
         assert_eq!(parse(&body), Err(Malformed::ErrorInside("generalException".into())));
     }

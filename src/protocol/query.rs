@@ -25,7 +25,7 @@ mod calls;
 mod options;
 mod track;
 
-pub use builder::{LONGEST_WINDOW, MOST_IDS};
+pub use builder::{MAX_IDS, MAX_WINDOW_DAYS};
 pub use calls::{call_recordings, events, org_contacts};
 pub use options::Options;
 pub use track::track;
@@ -130,13 +130,13 @@ impl Query {
     pub fn check_cloud(&self, endpoint: &Endpoint) -> Result<()> {
         match self.resource {
             Some(resource) if resource.global_only && endpoint.is_national_cloud() => {
-                let words = format!(
+                let message = format!(
                     "{} has a delta query in the global cloud only; options.cloud or options.endpoint names \
                     {}",
                     resource.name,
                     endpoint.origin()
                 );
-                Err(Error::new(Code::NotSupported, words))
+                Err(Error::new(Code::NotSupported, message))
             }
             _ => Ok(()),
         }
@@ -256,8 +256,8 @@ fn encode(text: &str) -> String {
 /// Encodes an id as a path segment.
 fn segment(option: &str, id: &str) -> Result<String> {
     if is_invalid(id, &[]) || id.bytes().all(|byte| byte == b'.') {
-        let words = format!("{option} must be an id, got {}", quote(id));
-        return Err(Error::new(Code::BadRequest, words));
+        let message = format!("{option} must be an id, got {}", quote(id));
+        return Err(Error::new(Code::BadRequest, message));
     }
     Ok(utf8_percent_encode(id, SEGMENT).to_string())
 }

@@ -1,16 +1,17 @@
-//! Limits the rate of requests per scope: what Graph's limits count together (graph-facts 5).
+//! Limits the rate of requests per throttling scope: the requests that Graph's limits count
+//! together (graph-facts 5).
 //!
 //! 1. After a throttle no request of the scope is sent before the time that Graph gave (invariant
-//!    10). A stored time is believed if it was written in the past and is not absurdly far off,
+//!    10). A stored time counts only if it was written in the past and is not absurdly far off,
 //!    because a clock may have been wrong.
 //! 2. Concurrency is capped. After a throttle it drops to 1 with jitter, then grows by 1 per
 //!    successful response.
-//! 3. Requests per period are capped at the documented limits. What other clients consume is not
-//!    known here; the throttle that follows is.
+//! 3. Requests per period are capped at the documented limits. The client does not
+//!    know what other clients consume, but it obeys the throttles that they cause.
 
 use super::time::{Duration, Instant};
 
-/// A service with limits of its own.
+/// A service with separate limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Workload {
     /// Outlook: limits per mailbox.
@@ -25,14 +26,14 @@ pub enum Workload {
     Other,
 }
 
-/// A stored wait longer than a week is not believed.
-const ABSURD: Duration = Duration::from_millis(7.0 * 86_400_000.0);
-/// The largest difference between the clocks of two tabs of one machine.
-const SKEW: Duration = Duration::from_millis(60_000.0);
-/// Before any throttle: an instant that is in the past on every clock.
+/// A stored wait that is longer than a week is ignored.
+const MAX_STORED_WAIT: Duration = Duration::from_millis(7.0 * 86_400_000.0);
+/// The maximum difference between the clocks of two tabs of one machine.
+const MAX_CLOCK_SKEW: Duration = Duration::from_millis(60_000.0);
+/// The throttle time before any throttle: in the past on every clock.
 const LONG_AGO: Instant = Instant::from_millis(0.0);
-/// The longest jitter of a request while its scope recovers.
-const JITTER: Duration = Duration::from_millis(1000.0);
+/// The maximum jitter of a request while its scope recovers.
+const MAX_JITTER: Duration = Duration::from_millis(1000.0);
 
 impl Workload {
     /// The name of the workload in the scope.
@@ -49,17 +50,17 @@ impl Workload {
     /// Concurrent requests, requests per period, and the period (Graph's page "Microsoft Graph
     /// service-specific throttling limits"). The concurrency is documented for Outlook only.
     const fn limits(self) -> (u32, f64, Duration) {
-        let (at_once, requests, period_ms) = match self {
+        let (concurrency, requests, period_ms) = match self {
             Self::Outlook => (4, 10_000.0, 600_000.0),
             Self::Directory => (8, 3500.0, 10_000.0),
             Self::Files => (8, 1250.0, 60_000.0),
             Self::Teams => (8, 30.0, 1000.0),
             Self::Other => (8, 130_000.0, 10_000.0),
         };
-        (at_once, requests, Duration::from_millis(period_ms))
+        (concurrency, requests, Duration::from_millis(period_ms))
     }
 
-    /// Whether a scope is one of this workload.
+    /// Whether a scope belongs to this workload.
     pub fn owns(self, scope: &str) -> bool {
         scope.split(' ').next() == Some(self.as_str())
     }
@@ -79,12 +80,12 @@ impl Workload {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RateLimiter {
     workload: Workload,
-    /// The throttle time, and when Graph gave it.
+    /// The throttle time, and when Graph set it.
     until: Instant,
     at: Instant,
     /// The current cap of concurrent requests.
     limit: u32,
-    /// Requests left in the period, and when that was computed.
+    /// The remaining requests of the period, and when they were computed.
     tokens: f64,
     refilled_at: Instant,
 }
@@ -98,7 +99,7 @@ impl RateLimiter {
 
     /// The throttle time, or an instant in the past.
     pub fn throttled_until(&self, now: Instant) -> Instant {
-        if believable(self.until, self.at, now) { self.until } else { LONG_AGO }
+        if is_plausible(self.until, self.at, now) { self.until } else { LONG_AGO }
     }
 
     /// How many requests may be in flight at once.
@@ -122,7 +123,7 @@ impl RateLimiter {
     /// Adopts the throttle time that another tab stored, or this one before a reload. `at` is when
     /// it was written.
     pub fn adopt_stored(&mut self, until: Instant, at: Instant, now: Instant) {
-        if believable(until, at, now) && until > now && until > self.throttled_until(now) {
+        if is_plausible(until, at, now) && until > now && until > self.throttled_until(now) {
             self.throttled(until, now);
             self.at = at;
         }
@@ -130,29 +131,29 @@ impl RateLimiter {
 
     /// A response arrived that is not a throttle.
     pub fn response_received(&mut self) {
-        let (most, ..) = self.workload.limits();
-        self.limit = most.min(self.limit + 1);
+        let (max, ..) = self.workload.limits();
+        self.limit = max.min(self.limit + 1);
     }
 
     /// Reserves one request. Returns how long to wait before sending it. `chance` in `0.0..1.0` is
     /// the jitter.
     pub fn reserve(&mut self, now: Instant, chance: f64) -> Duration {
-        let (most, requests, period) = self.workload.limits();
+        let (max, requests, period) = self.workload.limits();
         let period = period.as_millis();
         let elapsed = (now - self.refilled_at).as_millis().max(0.0);
         let gained = elapsed * requests / period;
         self.tokens = requests.min(self.tokens + gained) - 1.0;
         self.refilled_at = now;
         let overdrawn = (-self.tokens).max(0.0) * period / requests;
-        let jitter = if self.limit < most { JITTER.as_millis() * chance } else { 0.0 };
+        let jitter = if self.limit < max { MAX_JITTER.as_millis() * chance } else { 0.0 };
         Duration::from_millis((overdrawn + jitter).ceil())
     }
 }
 
-/// Whether a throttle time was written in the past and is not absurdly far off. After a clock was
-/// set back, it lies in the future.
-fn believable(until: Instant, at: Instant, now: Instant) -> bool {
-    at <= now + SKEW && until - at <= ABSURD
+/// Whether a throttle time was written in the past and is not absurdly far off. If a clock was set
+/// back, the time of writing is in the future.
+fn is_plausible(until: Instant, at: Instant, now: Instant) -> bool {
+    at <= now + MAX_CLOCK_SKEW && until - at <= MAX_STORED_WAIT
 }
 
 #[cfg(test)]
@@ -167,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mailbox_is_the_scope_of_outlook_and_the_workload_that_of_the_others() {
+    fn outlook_has_a_scope_per_mailbox_and_other_workloads_have_one_each() {
         assert_eq!(Workload::Outlook.scope("Alex@Contoso.example"), "outlook alex@contoso.example");
         assert_eq!(
             (Workload::Directory.scope("x"), Workload::Teams.scope("")),
@@ -176,12 +177,12 @@ mod tests {
     }
 
     #[test]
-    fn four_at_once_in_a_mailbox() {
+    fn a_mailbox_gets_four_requests_at_once() {
         assert_eq!(RateLimiter::new(Workload::Outlook).limit(), 4);
     }
 
     #[test]
-    fn after_a_throttle_they_come_back_one_by_one_and_each_at_its_own_time() {
+    fn after_a_throttle_concurrency_recovers_by_one_per_response_with_jitter() {
         let mut limiter = RateLimiter::new(Workload::Outlook);
         assert_eq!(limiter.reserve(NOW, 0.7), ms(0.0));
         limiter.throttled(NOW + ms(5000.0), NOW);
@@ -220,21 +221,17 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_back_makes_nobody_wait_for_a_time_that_it_no_longer_shows() {
+    fn after_a_clock_is_set_back_an_older_throttle_is_ignored() {
         let mut limiter = RateLimiter::new(Workload::Directory);
         limiter.throttled(NOW + ms(1000.0), NOW);
         assert_eq!(limiter.throttled_until(NOW), NOW + ms(1000.0));
         assert_eq!(limiter.throttled_until(NOW - ms(86_400_000.0)), LONG_AGO);
         limiter.throttled(NOW + ms(10.0 * 365.0 * 86_400_000.0), NOW);
-        assert_eq!(
-            limiter.throttled_until(NOW),
-            LONG_AGO,
-            "ten years are a mistake, though whoever was told them ends with them"
-        );
+        assert_eq!(limiter.throttled_until(NOW), LONG_AGO, "a wait of ten years is a mistake");
     }
 
     #[test]
-    fn the_documented_number_of_requests_in_a_time_is_kept() {
+    fn the_documented_number_of_requests_per_period_is_not_exceeded() {
         for (workload, requests, time) in [
             (Workload::Outlook, 10_000, 600_000.0),
             (Workload::Files, 1250, 60_000.0),
@@ -248,13 +245,13 @@ mod tests {
             for _ in 0..requests {
                 wait = limiter.reserve(NOW, 0.5);
             }
-            assert_eq!(wait, ms(time), "{workload:?}: as many again take as long again");
+            assert_eq!(wait, ms(time), "{workload:?}: the next ones wait a period");
             assert!(limiter.reserve(NOW + ms(2.0) * time, 0.5) <= ms(1.0));
         }
     }
 
     #[test]
-    fn a_clock_that_is_set_back_gains_nothing_and_loses_nothing() {
+    fn a_clock_that_is_set_back_keeps_the_wait_finite() {
         let mut limiter = RateLimiter::new(Workload::Outlook);
         for _ in 0..20_000 {
             let wait = limiter.reserve(NOW - ms(1e9), 0.5);

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// How many versions are remembered: more than any circle of pages observed in practice.
+/// The maximum number of versions: more than any circle of pages observed in practice has.
 const CAPACITY: usize = 1 << 15;
 
 /// Hashes of the item versions that a round received most recently.
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_version_is_new_once_also_after_the_memory_was_full() {
+    fn a_version_is_new_once_even_after_the_set_was_full() {
         let mut versions = RecentVersions::default();
         assert!(
             versions.is_new("a", "1")

@@ -12,7 +12,7 @@ use super::time::Instant;
 pub const FORMAT: u32 = 1;
 
 /// The maximum number of series masters that the next round requests again: each costs a request.
-const MISSING_MASTERS: usize = 100;
+const MAX_MISSING_MASTERS: usize = 100;
 const OTHER_VERSION: &str = "it was written by another version of deltalink";
 
 /// The state of a query. Plain data, readable in the browser's developer tools.
@@ -78,15 +78,15 @@ pub struct Record {
     /// dates than before: occurrences that the round did not receive are to be removed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub moved_series: Vec<String>,
-    /// Series masters that the round received, and of which none was stored before.
+    /// Series masters that the round received and that were not stored before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unknown_series: Vec<String>,
-    /// Series masters that earlier rounds could not fetch. Occurrences of theirs may be newer than
-    /// the stored copy.
+    /// Series masters that earlier rounds could not fetch. Their occurrences may be newer than
+    /// the stored copy of the master.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub late_masters: Vec<String>,
-    /// The number of a round that stored series masters. If that round was cut before its first
-    /// commit, its number is not used again: a later round may receive newer masters.
+    /// The number of a round that stored series masters. If that round was interrupted before its
+    /// first commit, its number is not used again: a later round may receive newer masters.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub masters_round: u32,
     /// Series masters that the round removed.
@@ -107,15 +107,15 @@ pub struct Record {
     /// Ids new to the mirror that a consumer received and has not acknowledged.
     #[serde(rename = "delivered", default, skip_serializing_if = "Vec::is_empty")]
     pub unacknowledged: Vec<String>,
-    /// Whether rows of this full round hold relationship sets that are not published yet.
+    /// Whether rows of this full round have staged relationship sets, which are not published yet.
     #[serde(default, skip_serializing_if = "is_false", with = "flag")]
     pub staged: bool,
     /// Whether an item of this full round had no usable id. Rows that the round did not list may
     /// then still exist, so nothing is swept.
     #[serde(default, skip_serializing_if = "is_false", with = "flag")]
     pub unidentified: bool,
-    /// Whether the link was made with `return=minimal`. Its pages may hold partial objects,
-    /// whatever is requested now.
+    /// Whether the link was made with `return=minimal`. Its pages may contain partial objects
+    /// even if the query no longer requests them.
     #[serde(default, skip_serializing_if = "is_false", with = "flag")]
     pub minimal: bool,
     /// Consecutive pages with items that brought nothing new.
@@ -139,7 +139,7 @@ pub struct Record {
     /// The page size to request instead of the configured one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page_size: Option<u32>,
-    /// The most items on a page of the size that Graph chose itself.
+    /// The maximum number of items on a page whose size Graph chose.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub largest_page: u32,
     /// A page size that failed in this round, or 0.
@@ -235,7 +235,7 @@ pub enum Scope {
     Series {
         /// Masters of series that take place on other dates than before.
         moved: Vec<String>,
-        /// Masters of series of which that is not known.
+        /// Masters of series that may have moved.
         unknown: Vec<String>,
         /// Masters that were removed.
         removed: Vec<String>,
@@ -273,12 +273,13 @@ impl Record {
             return Err("it has no link".to_owned());
         }
         if record.phase == Phase::Sweeping && record.kind != Kind::Full {
-            return Err("it is to remove ghosts after a round that was not full".to_owned());
+            return Err("its phase is sweeping, but its round was not a full one".to_owned());
         }
         Ok(record)
     }
 
-    /// Before the first page of the first round. `chance` in `0.0..1.0` makes its epoch.
+    /// Returns the record before the first page of the first round. `chance` in `0.0..1.0` makes
+    /// its epoch.
     pub fn new(now: Instant, chance: f64) -> Self {
         #[allow(
             clippy::cast_possible_truncation,
@@ -331,8 +332,8 @@ impl Record {
         }
     }
 
-    /// The same with the counter of its revision one higher. A revision that can't be counted
-    /// begins again in the same epoch.
+    /// Returns the same record with the next revision. A malformed counter restarts in the same
+    /// epoch.
     #[must_use]
     pub fn next_revision(&self) -> Self {
         let (epoch, count) = self.revision.split_once('.').unwrap_or((&self.revision, ""));
@@ -340,7 +341,8 @@ impl Record {
         Self { revision: format!("{epoch}.{}", count.wrapping_add(1)), ..self.clone() }
     }
 
-    /// Forgets the link and keeps what tells the rows of the next full round from the old ones.
+    /// Returns the record without its link. Keeps the round number and the generation, which
+    /// distinguish the rows of the next full round from the old ones.
     #[must_use]
     pub fn without_link(&self) -> Self {
         let mut record = Self {
@@ -355,12 +357,12 @@ impl Record {
         record
     }
 
-    /// Counts what a page brought and took.
+    /// Adds the items that a page added, minus those that it removed.
     pub fn add_to_count(&mut self, by: i32) {
         self.count = self.count.map(|count| count.saturating_add_signed(by));
     }
 
-    /// Forgets what only counts within a round.
+    /// Resets the fields that only count within a round.
     pub fn clear_round_counts(&mut self) {
         self.page_index = 0;
         self.start_link = None;
@@ -372,10 +374,10 @@ impl Record {
         self.restarted = false;
     }
 
-    /// Notes which series a round received.
+    /// Records which series a round received.
     pub fn add_series(&mut self, mut series: SeriesSummary) {
         if series.moved_meanwhile {
-            self.ask_to_relist();
+            self.require_relist();
         }
         let late: HashSet<&str> = self.late_masters.iter().map(String::as_str).collect();
         let (unknown, moved) = series.moved.into_iter().partition(|id| late.contains(id.as_str()));
@@ -392,31 +394,31 @@ impl Record {
         }
     }
 
-    /// Notes a series master that cannot be fetched. The next round requests a limited number of
+    /// Records a series master that cannot be fetched. The next round requests a limited number of
     /// them again.
     pub fn add_missing_master(&mut self, id: &str) {
-        if self.missing_masters.len() < MISSING_MASTERS {
+        if self.missing_masters.len() < MAX_MISSING_MASTERS {
             self.missing_masters.push(id.to_owned());
         } else {
-            self.ask_to_relist();
+            self.require_relist();
         }
     }
 
-    /// Notes that a later round has to list everything.
-    fn ask_to_relist(&mut self) {
+    /// Records that a later round has to list everything.
+    fn require_relist(&mut self) {
         match self.kind {
             Kind::Full => self.relist_again = true,
             Kind::Incremental => self.relist = true,
         }
     }
 
-    /// Whether a record of this revision may be replaced: a commit compares it with the one that
-    /// its round has read.
+    /// Whether a commit may replace the stored record: it must have the revision that the round has
+    /// read.
     pub fn may_follow(stored: Option<&Self>, expect: Option<&str>) -> bool {
         stored.map(|record| record.revision.as_str()) == expect
     }
 
-    /// The right to sweep, which only a completed round gives: what is still to be swept.
+    /// Returns what is still to be swept. Only a completed round has the right to sweep.
     pub fn completed(&self) -> Option<Completed> {
         let scope = match self.phase {
             Phase::Sweeping if self.kind == Kind::Full => Scope::Ghosts {
@@ -424,7 +426,7 @@ impl Record {
                 window: self.window.as_deref().and_then(Window::parse),
                 missing_masters: self.missing_masters.clone(),
             },
-            // A round that was cut has noted series, and has not received all their occurrences.
+            // An interrupted round has recorded series without receiving all their occurrences.
             Phase::Idle if self.has_changed_series() && self.masters_round <= self.round_number => {
                 Scope::Series {
                     moved: self.moved_series.clone(),
@@ -438,7 +440,7 @@ impl Record {
         Some(Completed { round: self.round_number, scope })
     }
 
-    /// The number of the next round. It has not been used by a round that was cut.
+    /// The number of the next round. No interrupted round has used it.
     pub fn next_round_number(&self) -> u32 {
         self.round_number.max(self.masters_round).saturating_add(1)
     }
@@ -465,8 +467,8 @@ impl Record {
     }
 }
 
-/// What is wrong, out of the deserializer's message. That itself would repeat a field's content,
-/// which may be a link.
+/// Returns what is wrong, by the deserializer's message. That message would repeat a field's
+/// content, which may be a link.
 fn explain(message: &str) -> String {
     if message.contains(OTHER_VERSION) {
         return OTHER_VERSION.to_owned();

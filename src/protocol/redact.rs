@@ -2,41 +2,42 @@
 
 use percent_encoding::percent_decode_str;
 
-/// The longest word that a message may repeat. Access tokens and the tokens in links are longer.
-pub const LONGEST_WORD: usize = 40;
+/// Longer words are removed from messages: access tokens and the tokens in links are longer.
+pub const MAX_WORD_LENGTH: usize = 40;
 
-/// Shorter values of a link's parameters, such as numbers, may occur in any text.
-const SHORTEST_VALUE: usize = 8;
+/// Shorter values of a link's parameters stay: they may be numbers that occur in any text.
+const MIN_VALUE_LENGTH: usize = 8;
 
-/// At most `most` characters of a foreign text, without any word that may be part of a link or a
-/// token.
+/// Returns at most `max` characters of a foreign text, without any word that may be part of a link
+/// or a token.
 ///
 /// Words are removed before the text is cut: the beginning of a token is as secret as its end.
-pub fn redact(said: &str, most: usize) -> String {
+pub fn redact(text: &str, max: usize) -> String {
     let words: Vec<&str> =
-        said.split(' ').map(|word| if word.len() < LONGEST_WORD { word } else { "…" }).collect();
-    words.join(" ").chars().take(most).collect()
+        text.split(' ').map(|word| if word.len() < MAX_WORD_LENGTH { word } else { "…" }).collect();
+    words.join(" ").chars().take(max).collect()
 }
 
-/// A text without the values of the parameters of a link, however short they are.
+/// Removes the values of the parameters of a link from a text, also those shorter than
+/// [`MAX_WORD_LENGTH`].
 pub fn without_values_of(text: &str, link: &str) -> String {
     let values = link.split(['?', '&', '#']).skip(1).filter_map(|parameter| parameter.split_once('='));
-    values.filter(|(_, value)| value.len() >= SHORTEST_VALUE).fold(text.to_owned(), |text, (_, value)| {
+    values.filter(|(_, value)| value.len() >= MIN_VALUE_LENGTH).fold(text.to_owned(), |text, (_, value)| {
         let decoded = percent_decode_str(value).decode_utf8_lossy();
         text.replace(value, "…").replace(decoded.as_ref(), "…")
     })
 }
 
-/// A caller's string in quotes, without what may be a token: a link ends before its parameters, and
-/// long words are removed.
+/// Quotes a caller's string without what may be a token: cuts a link before its parameters, and
+/// removes long words.
 pub fn quote(text: &str) -> String {
-    let shown = redact(text.split(['?', '#']).next().unwrap_or_default(), 80);
-    let end = if shown.len() < text.len() && !shown.ends_with('…') { "…" } else { "" };
-    format!("{:?}", shown + end)
+    let redacted = redact(text.split(['?', '#']).next().unwrap_or_default(), 80);
+    let end = if redacted.len() < text.len() && !redacted.ends_with('…') { "…" } else { "" };
+    format!("{:?}", redacted + end)
 }
 
-/// A name from a response, such as an error code or a request id, shortened. A token that the
-/// response echoes is removed.
+/// Shortens a name from a response, such as an error code or a request id, and removes a token that
+/// the response echoes.
 pub fn redact_name(name: &str) -> String {
     redact(name, 100)
 }
@@ -46,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_values_of_a_link_are_removed_however_short_they_are_and_in_either_form() {
+    fn the_values_of_a_link_are_removed_encoded_and_decoded() {
         let link = "https://graph.example/v1.0/me/drive/root/delta?token=aTE09MjM2%2BMTk&$top=5#x=12345678";
         assert_eq!(
             without_values_of("The value 'aTE09MjM2+MTk' (aTE09MjM2%2BMTk) of 5 items, 12345678", link),

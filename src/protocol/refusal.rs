@@ -1,8 +1,8 @@
 //! Reads a response with an error status, and decides what it means.
 //!
 //! 1. Codes differ in letter case and stand at any depth of `innerError` or `innererror`. All of
-//!    them are compared, case-insensitively. Messages are for people; exceptions are named where
-//!    they are made (graph-facts 4).
+//!    them are compared, case-insensitively. Messages are for people; the methods
+//!    `says_…` are the exceptions (graph-facts 4).
 //! 2. A status of 300 to 399, or a redirect that the host hides, is never followed.
 //! 3. Data under an error status is ignored.
 
@@ -27,8 +27,8 @@ pub struct Refusal {
     pub request_id: Option<String>,
     /// The claims that the token has to satisfy, decoded from the `WWW-Authenticate` header.
     pub claims: Option<String>,
-    /// What the body is if it is not JSON.
-    pub strange: Option<Malformed>,
+    /// Why the body is not JSON, if it is not.
+    pub malformed: Option<Malformed>,
 }
 
 /// What to do about a refusal.
@@ -60,8 +60,8 @@ const RESETS: [&str; 8] = [
     "invaliddeltatoken",
 ];
 
-/// The deepest nesting that is read. Graph nests three levels deep.
-const DEPTH: usize = 16;
+/// The maximum nesting that is read. Graph nests three levels deep.
+const MAX_DEPTH: usize = 16;
 
 impl Refusal {
     /// Reads the body of an error. Without a body, or with one that is not JSON, only the status is
@@ -69,7 +69,7 @@ impl Refusal {
     pub fn read<I: Item>(status: u16, body: Option<&I>) -> Self {
         let mut refusal = Self { status, ..Self::default() };
         let mut level = body.and_then(|body| body.get("error"));
-        for _ in 0..DEPTH {
+        for _ in 0..MAX_DEPTH {
             let Some(error) = level else { break };
             if let Some(code) = error.string_property("code").filter(|code| !code.is_empty()) {
                 refusal.codes.push(redact_name(&code));
@@ -126,20 +126,20 @@ impl Refusal {
         RESETS.iter().any(|code| self.has_code(code))
     }
 
-    /// Whether too many requests of one mailbox were in flight, under whatever name it was
-    /// addressed (graph-facts 9.15). It has the code of any other throttle.
+    /// Whether too many requests of one mailbox were in flight, under any of its names
+    /// (graph-facts 9.15). The code is that of any other throttle.
     pub fn says_mailbox_concurrency(&self) -> bool {
         self.status == 429
             && self.message.as_deref().is_some_and(|message| message.contains("MailboxConcurrency"))
     }
 
-    /// Whether Graph says that what the path names has no delta query at all. Personal accounts,
-    /// External ID and B2C tenants and older services say so in the message only (graph-facts 9.12
-    /// and 1.2).
+    /// Whether Graph says that the resource of the path has no delta query at all. Personal
+    /// accounts, External ID and B2C tenants and older services say so in the message only
+    /// (graph-facts 9.12 and 1.2).
     pub fn says_not_supported(&self) -> bool {
         let Some(message) = &self.message else { return false };
         let message = message.to_ascii_lowercase();
-        let has = |words: &[&str]| words.iter().any(|word| message.contains(word));
+        let has = |phrases: &[&str]| phrases.iter().any(|phrase| message.contains(phrase));
         has(&["delta query", "delta queries", "delta function", "change tracking", "differential query"])
             && has(&["not support", "n't support", "unsupported"])
             && !message.contains("parameter")
@@ -154,12 +154,12 @@ impl Refusal {
     }
 
     /// Whether a code or the message says that a token of the link has expired, like
-    /// `Directory_ExpiredPageToken`. Used for links only, where listing anew is the harmless
-    /// choice.
+    /// `Directory_ExpiredPageToken`. Used for links only, because listing everything again is safe
+    /// then.
     fn says_expired(&self) -> bool {
         let says = |text: &String| {
             let text = text.to_ascii_lowercase();
-            let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+            let has = |phrases: &[&str]| phrases.iter().any(|phrase| text.contains(phrase));
             has(&["token", "delta link", "deltalink", "next link", "nextlink", "sync state", "syncstate"])
                 && has(&[
                     "expired",
@@ -236,7 +236,7 @@ mod tests {
             assert_eq!(
                 with(status, &body).verdict(false),
                 Verdict::Final,
-                "a full round can't be the cure of a first request: {status} {body}"
+                "a full round cannot fix a first request: {status} {body}"
             );
         }
     }
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_reset_never_becomes_one() {
+    fn other_refusals_are_not_reset_signals() {
         for (status, body) in [
             (403, json!({"error": {"code": "accessDenied", "innerError": {"code": "syncStateNotFound"}}})),
             (401, json!({"error": {"code": "syncStateNotFound"}})),
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_404_without_a_reason_on_a_link_is_passing() {
+    fn a_404_without_a_reason_on_a_link_is_transient() {
         let body = json!({"error": {"code": "UnknownError", "message": ""}});
         assert_eq!(
             (with(404, &body).verdict(true), with(404, &body).verdict(false)),

@@ -1,7 +1,7 @@
 //! Relationship slices: `members@delta`, `manager@delta` and similar properties (graph-facts 2.2).
 //!
 //! A slice lists the objects that joined a relationship and, marked by `@removed`, those that left
-//! it. A large group comes several times in one round, each time with another slice. The mirror
+//! it. A large group arrives several times in one round, each time with another slice. The mirror
 //! stores the whole set as an array under the name of the relationship, such as `members`, in the
 //! order in which the objects joined.
 
@@ -14,11 +14,10 @@ const SLICE: &str = "@delta";
 /// Arrays of objects by the name of their relationship.
 pub type Lists<I> = Vec<(String, Vec<I>)>;
 
-/// Whether a page whose JSON text this is may have slices. `contains` tells whether the text
-/// contains a string. The search costs much less than reading the names of all properties of all
-/// items.
+/// Whether a page may have slices, by a search in its JSON text, which costs much less than reading
+/// all property names. `contains` returns whether the text contains a string.
 pub fn may_occur(contains: impl Fn(&str) -> bool) -> bool {
-    // A character of `@delta` may stand there as an escape, `\u0040` for instance.
+    // Any character of `@delta` may be escaped, like `\u0040`.
     [r#"@delta""#, r"\u004", r"\u006", r"\u007"].into_iter().any(contains)
 }
 
@@ -37,8 +36,8 @@ pub fn split<I: Item>(item: I) -> (I, Lists<I>) {
     if slices.is_empty() { (item, slices) } else { (without(&item, &names), slices) }
 }
 
-/// Joins two items with the same id of one page, at least one of which has slices: all slices
-/// count, in order.
+/// Joins two items of one page that have the same id, at least one of them with slices. Keeps all
+/// slices in order.
 pub fn join_slices<I: Item>(first: I, second: I, minimal: bool) -> I {
     let (first, slices) = split(first);
     let (second, more) = split(second);
@@ -70,31 +69,31 @@ pub fn fold<I: Item>(sets: &I, slices: Lists<I>) -> I {
 }
 
 fn folded_set<I: Item>(old: Vec<I>, slice: Vec<I>) -> Vec<I> {
-    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut positions: HashMap<String, usize> = HashMap::new();
     // Members that left keep their position until the end, so that positions found earlier stay
     // valid.
     let mut members: Vec<(String, Option<I>)> = Vec::with_capacity(old.len());
     for member in old.into_iter().chain(slice) {
         let Some(id) = member.string_property("id") else { continue };
-        let stays = if member.get("@removed").is_some_and(|removed| !removed.is_null()) {
+        let member = if member.get("@removed").is_some_and(|removed| !removed.is_null()) {
             None
         } else {
             Some(member)
         };
-        let place = *places.entry(id.clone()).or_insert(members.len());
-        match members.get_mut(place) {
-            Some((_, known)) => *known = stays,
-            None => members.push((id, stays)),
+        let position = *positions.entry(id.clone()).or_insert(members.len());
+        match members.get_mut(position) {
+            Some((_, known)) => *known = member,
+            None => members.push((id, member)),
         }
     }
     members.into_iter().filter_map(|(_, member)| member).collect()
 }
 
 /// An item whose sets are replaced by those that a full round staged.
-pub fn with_staged_sets<I: Item>(item: &I, old: &[String], gathered: &I) -> I {
+pub fn with_staged_sets<I: Item>(item: &I, old: &[String], staged: &I) -> I {
     let mut sets = Vec::new();
-    for name in gathered.property_names() {
-        let new = gathered.get(&name).unwrap_or_else(|| I::from_members(Vec::new()));
+    for name in staged.property_names() {
+        let new = staged.get(&name).unwrap_or_else(|| I::from_members(Vec::new()));
         // The same objects in another order count as unchanged.
         let kept = item.get(&name).filter(|set| same_set(set, &new)).unwrap_or(new);
         sets.push((name, kept));
@@ -104,8 +103,8 @@ pub fn with_staged_sets<I: Item>(item: &I, old: &[String], gathered: &I) -> I {
 
 fn same_set<I: Item>(one: &I, other: &I) -> bool {
     let (Some(one), Some(other)) = (one.as_array(), other.as_array()) else { return false };
-    let both = one.len();
-    both == other.len() && folded_set(one, other).len() == both
+    let len = one.len();
+    len == other.len() && folded_set(one, other).len() == len
 }
 
 /// A copy of an object without the properties of these names.
@@ -145,10 +144,10 @@ mod tests {
     }
 
     #[test]
-    fn a_slice_is_what_ends_in_delta_and_is_a_list() {
+    fn a_slice_is_an_array_whose_name_ends_in_delta() {
         let (item, slices) =
-            split(json!({"id": "g", "members@delta": [{"id": "a"}], "odd@delta": 1, "n": 2}));
-        assert_eq!(item, json!({"id": "g", "odd@delta": 1, "n": 2}));
+            split(json!({"id": "g", "members@delta": [{"id": "a"}], "number@delta": 1, "n": 2}));
+        assert_eq!(item, json!({"id": "g", "number@delta": 1, "n": 2}));
         assert_eq!(slices, [("members".to_owned(), vec![json!({"id": "a"})])]);
     }
 
@@ -174,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn slices_fold_into_the_set_and_out_of_it() {
+    fn slices_add_to_the_set_and_remove_from_it() {
         let (_, slices) = split(json!({"members@delta": slice(&["c", "a"], &["b", "unknown"])}));
         let sets = fold(&json!({"members": slice(&["a", "b"], &[]), "owners": slice(&["o"], &[])}), slices);
         assert_eq!(sets, json!({"members": slice(&["a", "c"], &[]), "owners": slice(&["o"], &[])}));
@@ -192,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn two_sightings_in_a_page_keep_both_slices() {
+    fn two_items_with_one_id_in_a_page_keep_both_slices() {
         let first = json!({"id": "g", "n": 1, "old": true, "members@delta": slice(&["a"], &[])});
         let sliced = join_slices(
             first.clone(),
@@ -205,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gathered_set_takes_the_place_of_the_old_one_and_keeps_its_order_if_it_is_the_same() {
+    fn a_staged_set_replaces_the_old_one_but_keeps_its_order_if_the_members_are_the_same() {
         let item = json!({"id": "g", "members": slice(&["a", "b"], &[]), "owners": slice(&["o"], &[])});
         let names = ["members".to_owned(), "owners".to_owned()];
         assert_eq!(

@@ -56,13 +56,13 @@ pub struct Report {
     pub pages: u32,
     /// Items received.
     pub items: u32,
-    /// Upserts of ids that the mirror did not hold.
+    /// Upserts of ids that were not in the mirror.
     pub added: u32,
     /// Upserts that differ from the mirror.
     pub changed: u32,
     /// Upserts that equal the mirror's row.
     pub unchanged: u32,
-    /// Removals that Graph reported of ids that the mirror held.
+    /// Removals that Graph reported for ids in the mirror.
     pub removed: u32,
     /// Removals that a full round implies by not listing an item.
     pub ghosts: u32,
@@ -158,10 +158,10 @@ impl Report {
         }
     }
 
-    /// Notes the id of a request that Graph refused.
+    /// Records the id of a request that Graph refused.
     pub fn add_failed_request(&mut self, id: Option<&String>) {
-        const MOST: usize = 20;
-        if self.failed_request_ids.len() < MOST {
+        const MAX_IDS: usize = 20;
+        if self.failed_request_ids.len() < MAX_IDS {
             self.failed_request_ids.extend(id.cloned());
         }
     }

@@ -64,8 +64,8 @@ pub struct Resource {
     pub reports_removals: bool,
     /// Whether the `Location` of a reset is followed.
     pub follows_location: bool,
-    /// The least privileged permission that reads it, from its page in Graph's reference. Empty
-    /// where it was not looked up.
+    /// The least privileged permission that can read it, from its page in Graph's reference. Empty
+    /// if that was not looked up.
     pub permission: &'static str,
     /// Whether only an app-only token can read it.
     pub app_only: bool,
@@ -74,10 +74,10 @@ pub struct Resource {
 }
 
 impl Resource {
-    /// The age at which a mirror is listed anew unless the caller says otherwise, where Graph does
-    /// not report every removal: a day; for drives, lists and sites, whose removals are lost after
-    /// batch operations only (graph-facts 9.5), a week.
-    pub fn standard_refresh(&self) -> Option<Duration> {
+    /// The age at which a mirror is listed again unless the caller says otherwise. Only for kinds
+    /// of which Graph does not report every removal: a day; for drives, lists and sites, whose
+    /// removals are lost only after batch operations (graph-facts 9.5), a week.
+    pub fn default_refresh(&self) -> Option<Duration> {
         if self.name == "event" || !self.reports_removals {
             Some(Duration::DAY)
         } else if self.dialect == Dialect::DeletedFacet {
@@ -165,7 +165,7 @@ pub const RESOURCES: &[Resource] = &[
     },
     Resource {
         name: "callRecording",
-        // Of one meeting, or one call. In Graph's metadata, without a page in its reference.
+        // Recordings of one meeting or call. In Graph's metadata, but not in its reference.
         paths: &["~/onlinemeetings/*/recordings/delta", "~/adhoccalls/*/recordings/delta"],
         query_options: &["top"],
         page_size: PageSize::Top,
@@ -487,7 +487,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_path_is_nothing_of_ours() {
+    fn an_unknown_path_has_no_resource() {
         for path in [
             "/me/contacts/delta",
             "/users/a/b/delta",

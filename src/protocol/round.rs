@@ -32,7 +32,8 @@
 //! Graph asked for, and before an end with `throttled`, the throttle time is stored (state
 //! `StoringThrottle`).
 //!
-//! The rules. Numbers in parentheses are invariants of the design.
+//! The rules. Numbers in parentheses are invariants; the assertions of `tests/properties/` and
+//! `tests/model/` name them.
 //!
 //! 1. A page is committed together with its link, after its acknowledgement, or not at all (1, 2).
 //! 2. A round continues where the record says: at the nextLink, at the deltaLink, in the sweep, or
@@ -44,8 +45,8 @@
 //!    satisfies them: at most twice per page, and once for the same reason.
 //! 6. After 408, 429, 5xx or no response the request is retried. `Retry-After` is the minimum wait
 //!    (10), `retry.attempts` the maximum number of attempts (9). A throttle time is stored and
-//!    holds for the whole throttling scope. Offline, the round waits for a network, as long as for
-//!    any other reason. After two failures with 503, 504, 408 or a timeout the page size is halved;
+//!    holds for the whole throttling scope. Without a network the round waits for one, for at most
+//!    `retry.maxWait`. After two failures with 503, 504, 408 or a timeout the page size is halved;
 //!    it grows back later.
 //! 7. A reset signal counts only on a request made with a link. It is stored at once, so that a
 //!    crash does not request the dead link again. It starts a full round of the next generation
@@ -59,9 +60,9 @@
 //!     consecutive pages with items but nothing new, or too many empty pages. The page size is
 //!     quadrupled up to 1000; then everything is listed once more; then the round ends in
 //!     `livelock`. The counts are stored, so a reload does not reset them.
-//! 11. A link that Graph refuses for good ends the round. After the third such round in a row the
-//!     next one falls back to the deltaLink that this round began with, then to the query itself.
-//!     The stored link stays until one of them brings a page: an outage loses nothing (15).
+//! 11. A link that Graph refuses for good ends the round. At the third such refusal in a row the
+//!     round falls back to the deltaLink that it began with, then to the query itself. The stored
+//!     link stays until one of them brings a page: an outage loses nothing (15).
 //! 12. Series masters that occurrences name and the round has not received are fetched before the
 //!     last page is delivered. The round completes without a master that cannot be fetched.
 //! 13. Ids new to the mirror are stored before a consumer receives them. If the consumer never
@@ -167,7 +168,7 @@ pub enum TokenReason {
     Claims(String),
 }
 
-/// What a page is delivered with.
+/// The position of a delivered page in its round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delivery {
     /// The kind of the round.
@@ -284,7 +285,7 @@ enum State {
 /// What follows once a record or a throttle time is stored.
 #[derive(Clone, Debug, PartialEq)]
 enum Continuation {
-    Ask,
+    Request,
     Prepare,
     Deliver,
     Sleep(Duration, WaitReason),
@@ -307,7 +308,7 @@ struct Pending {
 #[derive(Clone, Debug, Default)]
 struct UnsavedMasters {
     ids: Vec<String>,
-    /// What they say about their series.
+    /// What the masters say about their series.
     series: SeriesSummary,
 }
 
@@ -369,14 +370,14 @@ pub struct Round {
     started_at: Instant,
     cycle: LinkCycle,
     attempts: Attempts,
-    /// Where the round goes on if the step at hand fails and the caller lets it.
+    /// Where the round goes on if the current step fails and the caller decides to retry.
     resume: Option<Resume>,
     /// Whether the page size has changed since the record was stored.
     page_size_changed: bool,
     /// Whether a series master could not be fetched.
     has_failed_masters: bool,
     unsaved_masters: UnsavedMasters,
-    /// Whether the query is requested without `$top`, where pages with it had no link.
+    /// Whether the query is requested without `$top`, because pages with it had no link.
     omits_top: bool,
     /// The report so far.
     pub report: Report,
@@ -451,16 +452,16 @@ impl Round {
             (State::SigningIn, Input::SignedIn) => self.fetch(now),
             (State::Fetching, Input::Page(link)) => self.page(link, now, chance),
             (State::Fetching, Input::Refused(refusal)) => self.refused(&refusal, now, chance),
-            (State::Fetching, Input::Unreachable(lost)) => {
-                let words = format!(
+            (State::Fetching, Input::Unreachable(reason)) => {
+                let message = format!(
                     "no response from {}; check the connection and, in a browser, whether this page may \
                     call that origin; the next round continues at the same page",
                     self.config.endpoint.origin()
                 );
-                self.unreachable(lost, words, now, chance)
+                self.unreachable(reason, message, now, chance)
             }
-            (State::SigningIn, Input::Unreachable(lost)) => {
-                self.unreachable(lost, attempts::NO_TOKEN.to_owned(), now, chance)
+            (State::SigningIn, Input::Unreachable(reason)) => {
+                self.unreachable(reason, attempts::NO_TOKEN.to_owned(), now, chance)
             }
             (State::SigningIn, Input::TokenSourceBusy(until)) => self.busy(until, now, chance),
             (State::Fetching, Input::Throttled(until)) => self.throttled(until, now),
@@ -476,13 +477,13 @@ impl Round {
             }
             (State::Applying, Input::Applied(summary)) => self.applied(*summary, now),
             (State::Fetching, Input::Master(series)) => self.master(series, now),
-            (State::SavingRecord(record, after), Input::Committed) => {
+            (State::SavingRecord(record, continuation), Input::Committed) => {
                 self.set_record(*record);
                 // A failure that follows is one of the request, not of the store.
                 self.resume = Some(Resume::Request);
-                self.proceed(*after, now)
+                self.proceed(*continuation, now)
             }
-            (State::StoringThrottle(after), Input::ThrottleStored) => self.proceed(*after, now),
+            (State::StoringThrottle(continuation), Input::ThrottleStored) => self.proceed(*continuation, now),
             (State::Delivering(record), Input::Delivered) => {
                 self.transition(State::AwaitingAcknowledgement(record), Step::AwaitAcknowledgement)
             }
@@ -514,12 +515,12 @@ impl Round {
         step
     }
 
-    fn proceed(&mut self, after: Continuation, now: Instant) -> Step {
-        match after {
-            Continuation::Ask => self.sign_in(TokenReason::Next),
+    fn proceed(&mut self, continuation: Continuation, now: Instant) -> Step {
+        match continuation {
+            Continuation::Request => self.sign_in(TokenReason::Next),
             Continuation::Prepare => self.prepare(now),
             Continuation::Deliver => self.deliver_pending(now),
-            Continuation::Sleep(ms, why) => self.sleep(ms, why, now),
+            Continuation::Sleep(span, reason) => self.sleep(span, reason, now),
             Continuation::Fail(failure) => self.fail(failure, now),
             Continuation::GiveUp(failure) => self.give_up(failure, now),
             Continuation::Resync(refusal, spread) => self.resync(&refusal, spread, now),
@@ -554,7 +555,7 @@ impl Round {
 
     fn fetch(&mut self, now: Instant) -> Step {
         let config = &self.config;
-        let (url, item) = match &self.target {
+        let (url, is_master) = match &self.target {
             Target::Query => (Ok(self.query_url()), false),
             Target::Link(link) | Target::Location(link) => (config.endpoint.admit(link), false),
             Target::Master(id) => (
@@ -570,7 +571,10 @@ impl Round {
                 self.attempts.tries += 1;
                 self.report.requests += 1;
                 self.report.retries += u32::from(self.attempts.tries > 1);
-                self.transition(State::Fetching, if item { Step::FetchMaster(url) } else { Step::Fetch(url) })
+                self.transition(
+                    State::Fetching,
+                    if is_master { Step::FetchMaster(url) } else { Step::Fetch(url) },
+                )
             }
             Err(failure) => self.fail(failure, now),
         }

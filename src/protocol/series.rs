@@ -23,7 +23,7 @@ pub fn side_row(master: &str) -> String {
     format!("{SIDE}{master}")
 }
 
-/// The least id that an item may have: those of side rows sort before it.
+/// The smallest id that an item may have. The ids of side rows sort before it.
 pub const FIRST_ITEM: &str = "\u{1}";
 
 /// Whether an id is that of a side row.
@@ -55,7 +55,7 @@ pub fn missing_masters<I: Item>(items: &[(&str, &I)]) -> Vec<String> {
     masters.filter(|id| !received_masters.contains(id.as_str()) && named.insert(id.clone())).collect()
 }
 
-/// The ids of the rows that may hold the masters of these items: two per master.
+/// The ids of the rows that may contain the masters of these items: two per master.
 pub fn master_rows<'a, I: Item + 'a>(items: impl Iterator<Item = &'a I>) -> Vec<String> {
     let masters: HashSet<String> = items.filter_map(master_of).collect();
     masters.into_iter().flat_map(|id| [side_row(&id), id]).collect()
@@ -77,8 +77,8 @@ impl<I: Item> Masters<I> {
         )
     }
 
-    /// The items as readers see them: occurrences completed, and without masters, which are no
-    /// dates in a calendar.
+    /// The items as readers see them: occurrences completed, and without masters, which are
+    /// not appointments.
     pub fn complete(&self, items: impl Iterator<Item = I>) -> Vec<I> {
         items
             .filter(|item| !is_master(item))
@@ -107,12 +107,12 @@ const RESOLUTION: Duration = Duration::from_millis(1000.0);
 pub struct SeriesSummary {
     /// Incremental rounds: masters whose recurrence, start or end differs from the stored one.
     pub moved: Vec<String>,
-    /// Incremental rounds: masters of which none was stored. Whether they have moved is not known.
+    /// Incremental rounds: masters that were not stored before. They may have moved.
     pub unknown: Vec<String>,
-    /// Masters that were removed. If occurrences of theirs remain, the series had moved before.
+    /// Masters that were removed. If their occurrences remain, the series had moved before.
     pub removed: Vec<String>,
     /// Whether a series may have moved after the round received occurrences of it. They cannot be
-    /// told from the new ones, so that the next round has to list everything.
+    /// distinguished from the new ones, so the next round has to list everything.
     pub moved_meanwhile: bool,
 }
 
@@ -125,7 +125,7 @@ impl SeriesSummary {
         self.moved_meanwhile |= other.moved_meanwhile;
     }
 
-    /// Notes whether a series has moved. `stored` is its master before, if there is one.
+    /// Records whether a series has moved. `stored` is the stored master, if there is one.
     /// `listed_since`: since when the round may have received occurrences before this master.
     pub fn add<I: Item>(
         &mut self,
@@ -148,8 +148,8 @@ impl SeriesSummary {
     }
 }
 
-/// Whether a series takes place on other dates than before. `None` where one of the masters lacks a
-/// property that says so.
+/// Whether a series takes place on other dates than before. `None` if only one of the masters has a
+/// property that decides this.
 fn is_moved<I: Item>(old: &I, new: &I) -> Option<bool> {
     let mut is_moved = false;
     for name in ["recurrence", "start", "end"] {
@@ -186,8 +186,8 @@ impl Window {
     }
 }
 
-/// Whether an event is outside a window. Its dates may be in any zone, so that an event near an
-/// edge may count as outside too.
+/// Whether an event is outside a window. Its dates may be in any zone, so an event near an edge
+/// may count as outside too.
 pub fn is_outside<I: Item>(event: &I, window: &Window) -> bool {
     let time = |name: &str| -> Option<(Instant, bool)> {
         let time = event.get(name)?;
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn an_occurrence_takes_from_its_master_what_is_not_its_own() {
+    fn an_occurrence_takes_the_properties_that_it_lacks_from_its_master() {
         let master = json!({"id": "m", "type": "seriesMaster", "@odata.etag": "x", "subject": "Standup",
             "start": 1, "location": {"a": 1}});
         let occurrence =
@@ -237,8 +237,8 @@ mod tests {
     #[test]
     fn an_occurrence_without_a_master_stays_as_it_is() {
         let lone = json!({"id": "o", "type": "occurrence", "seriesMasterId": "m"});
-        let odd = json!({"id": "p", "type": "occurrence", "seriesMasterId": 7});
-        assert_eq!(complete(&[("o", lone.clone()), ("p", odd.clone())]), [lone, odd]);
+        let malformed = json!({"id": "p", "type": "occurrence", "seriesMasterId": 7});
+        assert_eq!(complete(&[("o", lone.clone()), ("p", malformed.clone())]), [lone, malformed]);
     }
 
     #[test]
@@ -246,12 +246,15 @@ mod tests {
         let listed = json!({"id": "m", "type": "seriesMaster", "subject": "old"});
         let fetched = json!({"id": "m", "type": "seriesMaster", "subject": "new"});
         let occurrence = json!({"id": "o", "type": "occurrence", "seriesMasterId": "m"});
-        let shown = complete(&[("m", listed), ("\0m", fetched), ("o", occurrence)]);
-        assert_eq!(shown.first().and_then(|item| item.string_property("subject")).as_deref(), Some("new"));
+        let completed = complete(&[("m", listed), ("\0m", fetched), ("o", occurrence)]);
+        assert_eq!(
+            completed.first().and_then(|item| item.string_property("subject")).as_deref(),
+            Some("new")
+        );
     }
 
     #[test]
-    fn the_masters_that_a_page_lacks_are_named_once_in_a_time_that_grows_with_the_page() {
+    fn missing_masters_are_listed_once_and_in_linear_time() {
         let occurrence = |at: usize, master: usize| {
             let id = format!("{}{at}", "AAMkAGI2".repeat(16));
             (id.clone(), json!({"id": id, "type": "occurrence", "seriesMasterId": format!("m{master}")}))

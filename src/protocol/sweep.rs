@@ -8,8 +8,8 @@
 //! 3. Displaced items of a drive: within a folder a name is unique, regardless of case. Of two rows
 //!    with one name the one that arrived last stays; the other one is removed with everything below
 //!    it that did not arrive later (graph-facts 9.5 and 9.6). This is decided at the end of a
-//!    round, because names may be swapped on different pages. The mirror is read twice: to find
-//!    such rows, and to remove them, all at once.
+//!    round, because names may be swapped on different pages. The mirror is read twice: first to
+//!    find such rows, then to remove all of them in one commit.
 
 use std::collections::HashSet;
 
@@ -25,7 +25,7 @@ pub struct Sweeper<I> {
     names: NameIndex,
     /// The displaced rows, once they are known.
     displaced: Option<Displaced>,
-    /// What is done at the end of the second reading.
+    /// The removals that take effect at the end of the second reading.
     removals: PageEffects<I>,
 }
 
@@ -36,7 +36,7 @@ impl<I> Default for Sweeper<I> {
 }
 
 impl<I: Item> Sweeper<I> {
-    /// Sweeps one chunk. `has_more`: further rows may follow it.
+    /// Sweeps one chunk. `has_more` is false for the last one.
     pub fn sweep(
         &mut self,
         rows: Vec<(String, Row<I>)>,
@@ -93,7 +93,7 @@ impl<I: Item> Sweeper<I> {
     }
 }
 
-/// What a chunk of a drive's mirror leads to.
+/// The result of sweeping a chunk of a drive's mirror.
 struct NamesSweep<I> {
     effects: PageEffects<I>,
     /// Whether the mirror has to be read a second time.
@@ -120,15 +120,15 @@ fn ghosts<I: Item>(rows: Vec<(String, Row<I>)>, completed: &Completed) -> PageEf
                 let has_left = window.as_ref().is_some_and(|window| is_outside(&row.item, window));
                 remove(&mut effects, id, row, if has_left { Reason::LeftWindow } else { Reason::Ghost });
             }
-        } else if let Some(gathered) = row.staged {
-            let item = relation::with_staged_sets(&row.item, &row.sets, &gathered);
+        } else if let Some(staged) = row.staged {
+            let item = relation::with_staged_sets(&row.item, &row.sets, &staged);
             let unchanged = row.item.equals(&item);
             effects.put.push((
                 id.clone(),
                 Row {
                     round: row.round,
                     item: item.clone(),
-                    sets: gathered.property_names(),
+                    sets: staged.property_names(),
                     staged: None,
                     arrival: row.arrival,
                 },

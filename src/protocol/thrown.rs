@@ -35,11 +35,11 @@ const INTERACTION: [&str; 25] = [
     "user_canceled",
 ];
 
-/// Names of errors that only a sign-in of the user can resolve: MSAL's, and that of
+/// Names of errors that only a sign-in of the user can resolve: those of MSAL and
 /// `@azure/identity`.
 const SIGN_IN: [&str; 2] = ["InteractionRequiredAuthError", "AuthenticationRequiredError"];
 
-/// Codes for a failed network: MSAL's, and ours.
+/// Codes for a failed network: MSAL's, and that of this package.
 const NETWORK: [&str; 7] = [
     "network",
     "no_network_connectivity",
@@ -96,11 +96,11 @@ const PROGRAMMING: [&str; 38] = [
     "unsupported_grant_type",
 ];
 
-/// What engines say when `fetch` gets no response. Another `TypeError` may be any mistake.
-const NO_ANSWER: [&str; 4] = ["Failed to fetch", "NetworkError", "Load failed", "fetch failed"];
+/// Phrases of engines when `fetch` gets no response. Any other `TypeError` may be a mistake.
+const NO_RESPONSE: [&str; 4] = ["Failed to fetch", "NetworkError", "Load failed", "fetch failed"];
 
-/// What engines say of a mistake in the code. Listing the words for failed networks instead would
-/// miss those of future hosts.
+/// Phrases of engines for a mistake in the code. Listing the phrases for failed networks instead
+/// would miss those of future hosts.
 const MISTAKE: [&str; 16] = [
     "is not a function",
     "is not a constructor",
@@ -144,7 +144,7 @@ impl Thrown {
     /// Whether a token source could not reach its authority.
     pub fn is_network_failure(&self) -> bool {
         let unanswered =
-            self.name == "TypeError" && NO_ANSWER.iter().any(|words| self.message.contains(words));
+            self.name == "TypeError" && NO_RESPONSE.iter().any(|phrase| self.message.contains(phrase));
         unanswered || NETWORK.contains(&self.code.as_str()) || NETWORK.contains(&self.error_code.as_str())
     }
 
@@ -157,11 +157,11 @@ impl Thrown {
             || self.is_programming_error() && self.name != "SyntaxError"
     }
 
-    /// Whether the caller's `fetch` has a programming error, which a retry would meet again.
+    /// Whether the caller's `fetch` has a programming error, which a retry cannot fix.
     pub fn is_programming_error(&self) -> bool {
         match self.name.as_str() {
             "ReferenceError" | "SyntaxError" | "RangeError" => true,
-            "TypeError" => MISTAKE.iter().any(|words| self.message.contains(words)),
+            "TypeError" => MISTAKE.iter().any(|phrase| self.message.contains(phrase)),
             _ => false,
         }
     }
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_msal_says_when_only_the_user_can_help_asks_for_the_user() {
+    fn codes_of_msal_that_need_the_user_are_distinguished_from_network_failures_and_mistakes() {
         let msal = |code: &str| Thrown {
             name: "BrowserAuthError".into(),
             error_code: code.into(),
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_in_a_fetch_is_told_from_a_network_that_fails() {
+    fn a_mistake_in_a_custom_fetch_is_distinguished_from_a_failed_network() {
         for (name, message) in [
             ("TypeError", "x is not a function"),
             ("TypeError", "undefined is not an object (evaluating 'a.b')"),

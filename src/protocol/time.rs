@@ -19,7 +19,7 @@ impl Instant {
     /// The last instant that a JavaScript `Date` can hold.
     pub const LAST: Self = Self(8.64e15);
 
-    /// The instant so many milliseconds after 1970-01-01 UTC.
+    /// The instant at this many milliseconds since 1970-01-01 UTC.
     pub const fn from_millis(ms: f64) -> Self {
         Self(ms)
     }
@@ -42,7 +42,7 @@ impl Instant {
     }
 }
 
-/// A span of time in milliseconds. Negative where a clock was set back between two readings.
+/// A span of time in milliseconds. Negative if a clock was set back between two readings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct Duration(f64);
@@ -250,7 +250,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn an_instant_has_one_form_whatever_it_was_written_like() {
+    fn an_instant_is_formatted_in_one_form_for_every_form_it_is_written_in() {
         for text in [
             "2026-11-21",
             "2026-11-21T00:00",
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_iso_8601_is_refused() {
+    fn a_string_that_is_not_iso_8601_is_refused() {
         for text in [
             "",
             "tomorrow",

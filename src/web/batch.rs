@@ -26,7 +26,7 @@ pub type Batch = memory::Batch<JsValue>;
 /// Rows by their ids.
 pub type Rows = Vec<(String, JsValue)>;
 
-/// All that a query has stored.
+/// All rows that a query has stored.
 pub struct AllItems {
     /// Its items.
     pub items: Array,
@@ -35,7 +35,7 @@ pub struct AllItems {
 }
 
 impl AllItems {
-    /// Takes the items of rows.
+    /// Separates items and side rows.
     pub fn of(rows: Rows) -> Self {
         let items = visible(&rows).collect();
         Self { items, side: rows.into_iter().filter(|(id, _)| is_side_row(id)).collect() }
@@ -53,9 +53,9 @@ pub fn visible(rows: &Rows) -> impl Iterator<Item = JsValue> {
 /// A result of a store.
 pub type StoreResult<T> = std::result::Result<T, RoundError>;
 
-/// The position of a scan in chunks. Fails if the store returns the same rows again, since the scan
-/// would never end: compares each last id with an earlier one, which is replaced after 1, 2, 4, …
-/// chunks.
+/// The position of a scan in chunks. Fails if the store returns the same rows again, because the
+/// scan would never end: compares each last id with an earlier one, the anchor, which is replaced
+/// after 1, 2, 4, … chunks (Brent's algorithm).
 #[derive(Default)]
 pub struct Cursor {
     anchor: String,
@@ -99,14 +99,14 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
-/// Until when Graph throttles a scope of limits. All tabs of an account share it.
+/// The stored throttle time of a scope. All tabs of an account share it.
 #[derive(Serialize, Deserialize)]
 pub struct StoredThrottle {
     /// The time of writing. Two tabs that write in the same millisecond have the same revision.
     pub revision: String,
-    /// No request of the scope before this instant.
+    /// No request of the scope may be sent before this instant.
     pub until: Instant,
-    /// When that was written.
+    /// When this was written.
     pub at: Instant,
 }
 
@@ -121,8 +121,8 @@ fn row_to_js(row: &Row<Json>) -> JsValue {
     })
 }
 
-/// Reads a stored row. A malformed one gets the round 0, so that a sweep removes it and a page
-/// replaces it. Does not use serde-wasm-bindgen, which does not catch what a getter throws and
+/// Reads a stored row. A malformed row gets the round number 0, so that a sweep removes it and a
+/// page replaces it. Does not use serde-wasm-bindgen, which does not catch what a getter throws and
 /// formats a value of the wrong type in full into its error.
 pub fn row_from_js(value: &JsValue) -> Row<Json> {
     let item = Json::new(get(value, "item"));
@@ -182,7 +182,7 @@ impl Batch {
         }
     }
 
-    /// When a scope of limits may be asked again.
+    /// The throttle time of a throttling scope.
     pub fn of_throttle(expect: Option<String>, until: Instant, at: Instant) -> Self {
         #[allow(clippy::cast_possible_truncation, reason = "milliseconds of a date")]
         let revision = (at.as_millis() as i64).to_string();

@@ -1,4 +1,4 @@
-//! Reads a response body piece by piece, to notice one that stalls.
+//! Reads a response body in chunks, to notice one that stalls.
 
 use std::cell::Cell;
 
@@ -26,7 +26,7 @@ pub enum Body {
     /// Bytes that are not UTF-8.
     NotUtf8,
     /// The connection broke before its end.
-    Cut,
+    Incomplete,
     /// No byte arrived within the timeout.
     Stalled,
 }
@@ -47,19 +47,19 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// Reads a stream as UTF-8. `idle` is how long it may stand still. Adds the bytes that arrive to
-/// `received`.
+/// Reads a stream as UTF-8. `idle` is the longest time between two chunks. Adds the bytes that
+/// arrive to `received`.
 pub async fn read_stream(stream: &JsValue, idle: Duration, received: &Cell<u64>) -> Body {
-    let Ok(reader) = call(stream, "getReader", &[]) else { return Body::Cut };
+    let Ok(reader) = call(stream, "getReader", &[]) else { return Body::Incomplete };
     let mut guard = CancelOnDrop(Some(reader.clone()));
     let Ok(decoder) = TextDecoder::new("utf-8", &flag("fatal", true)) else { return Body::NotUtf8 };
     let mut text = JsString::from("");
     loop {
-        let Ok(reading) = call(&reader, "read", &[]) else { return Body::Cut };
+        let Ok(reading) = call(&reader, "read", &[]) else { return Body::Incomplete };
         let Some(chunk) = with_timeout(idle, settled(reading)).await else { return Body::Stalled };
         let Ok(chunk) = chunk else {
             guard.0 = None;
-            return Body::Cut;
+            return Body::Incomplete;
         };
         let is_last = get(&chunk, "done").is_truthy();
         let bytes = get(&chunk, "value");
@@ -76,10 +76,10 @@ pub async fn read_stream(stream: &JsValue, idle: Duration, received: &Cell<u64>)
     }
 }
 
-/// Reads a response that has no stream, as mocks and older polyfills have none. Adds its characters
-/// to `received`: its bytes are not known.
+/// Reads a response without a stream, such as one of a mock or an older polyfill. Adds the number
+/// of its characters to `received`, because that of its bytes is not known.
 pub async fn read_text(response: &JsValue, idle: Duration, received: &Cell<u64>) -> Body {
-    let Ok(reading) = call(response, "text", &[]) else { return Body::Cut };
+    let Ok(reading) = call(response, "text", &[]) else { return Body::Incomplete };
     match with_timeout(idle, settled(reading)).await {
         None => Body::Stalled,
         // Anything but a string is not JSON: it is read as an empty body.
@@ -88,7 +88,7 @@ pub async fn read_text(response: &JsValue, idle: Duration, received: &Cell<u64>)
             received.set(received.get() + u64::from(text.length()));
             Body::Text(text)
         }
-        Some(Err(_)) => Body::Cut,
+        Some(Err(_)) => Body::Incomplete,
     }
 }
 

@@ -192,11 +192,11 @@ fn parse_options(options: JsValue, errors: &ErrorFactory) -> Result<Client> {
     }
     let account = match options.string("account")?.or(default_account).filter(|account| !account.is_empty()) {
         Some(account) => account,
-        // A store in memory has the rows of one client, so that it needs no account.
+        // A store in memory has the rows of one client, so it needs no account.
         None if kind.as_deref() == Some("memory") => "memory".to_owned(),
         None => {
-            let words = "options.account is required with a store that outlives the page: it separates the users of one browser; use a stable id such as MSAL's homeAccountId (fromMsal() sets it)";
-            return Err(Error::new(Code::Account, words));
+            let message = "options.account is required with a store that outlives the page: it separates the users of one browser; use a stable id such as MSAL's homeAccountId (fromMsal() sets it)";
+            return Err(Error::new(Code::Account, message));
         }
     };
     let session = Session {
@@ -226,7 +226,7 @@ fn endpoint(cloud: Option<&str>, root: Option<&str>) -> Result<Endpoint> {
         (None, Some(root)) => Endpoint::parse(root)?,
         (cloud, None) => Endpoint::cloud(cloud.unwrap_or("global"))?,
     };
-    // If the URL parser normalizes the origin, each link would count as a foreign one.
+    // If the URL parser changed the origin, every link would count as a foreign one.
     let origin = Url::new(&endpoint.root()).map(|url| url.origin()).unwrap_or_default();
     if origin != endpoint.origin() {
         return bad(format!(
@@ -257,7 +257,7 @@ pub struct Query {
     keys: Keys,
 }
 
-/// A rolling window, as JavaScript gets it.
+/// The rolling window of a query as a JavaScript object.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct WindowOut<'a> {
@@ -357,7 +357,7 @@ impl Query {
             acknowledgement: None,
             listeners: JsValue::UNDEFINED,
             throttle_revision: None,
-            swept: Cursor::default(),
+            sweep_cursor: Cursor::default(),
             thrown: JsValue::UNDEFINED,
             cause: JsValue::UNDEFINED,
         };
@@ -429,7 +429,7 @@ pub struct RoundHandle {
 
 #[wasm_bindgen]
 impl RoundHandle {
-    /// Asks for the next page. Resolves to it, or to undefined at the end of the iteration.
+    /// Requests the next page. Resolves to it, or to undefined at the end of the iteration.
     #[wasm_bindgen(skip_typescript)]
     pub fn next(&self) -> Promise {
         let page = self.consumer.next();

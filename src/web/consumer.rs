@@ -1,4 +1,4 @@
-//! Connects the task of a round with the consumer who iterates it, by the rules of
+//! Connects the task of a round with the consumer that iterates it, by the rules of
 //! [`Acknowledgements`].
 //!
 //! The task works only while a call of `next()` waits, so a consumer that stops asking costs no
@@ -14,7 +14,7 @@ use futures_channel::oneshot;
 use js_sys::Function;
 use wasm_bindgen::JsValue;
 
-use super::error::{ErrorFactory, RoundError, left};
+use super::error::{ErrorFactory, RoundError, round_left};
 use crate::protocol::acknowledge::{AckAnswer, AckMode, Acknowledgements, NextAnswer};
 
 type Answer = Result<JsValue, JsValue>;
@@ -28,11 +28,11 @@ struct Exchange {
     acks: Vec<oneshot::Sender<Answer>>,
     /// Calls of `leave()` that wait for the end of the round.
     leaves: Vec<oneshot::Sender<Answer>>,
-    /// Tells the listeners of the commit of the page that was delivered last.
+    /// The facade's function that announces the commit of the last delivered page to the listeners.
     announce: Option<Function>,
     /// The error that ended the round.
     error: JsValue,
-    /// Wakes the task, while that waits for a call.
+    /// Wakes the task while it waits for a call.
     task: Option<Waker>,
 }
 
@@ -47,7 +47,7 @@ pub struct Consumer {
 #[derive(Clone)]
 pub struct Producer(Rc<RefCell<Exchange>>);
 
-/// The acknowledgement of the page that was delivered last. Its commit answers the calls of
+/// The acknowledgement of the last delivered page. The commit of the page settles the calls of
 /// `ack()`.
 pub struct Acknowledgement(Rc<RefCell<Exchange>>);
 
@@ -92,7 +92,7 @@ impl Consumer {
         Producer(Rc::clone(&self.exchange))
     }
 
-    /// Asks for the next page. Resolves to it, or to undefined at the end of the iteration.
+    /// Requests the next page. Resolves to it, or to undefined at the end of the iteration.
     pub fn next(&self) -> impl Future<Output = Answer> + use<> {
         let (sender, receiver) = oneshot::channel();
         let mut exchange = self.exchange.borrow_mut();
@@ -109,7 +109,7 @@ impl Consumer {
         let answer = match exchange.rules.ack(page) {
             AckAnswer::AfterCommit => None,
             AckAnswer::Committed => Some(Ok(JsValue::UNDEFINED)),
-            AckAnswer::Left => Some(Err(self.errors.error_to_js(left().into(), None))),
+            AckAnswer::Left => Some(Err(self.errors.error_to_js(round_left().into(), None))),
             AckAnswer::Error => Some(Err(exchange.error.clone())),
         };
         match answer {
@@ -133,16 +133,16 @@ impl Consumer {
 
     fn answer(&self, receiver: oneshot::Receiver<Answer>) -> impl Future<Output = Answer> + use<> {
         let errors = self.errors.clone();
-        async move { receiver.await.unwrap_or_else(|_| Err(errors.error_to_js(left().into(), None))) }
+        async move { receiver.await.unwrap_or_else(|_| Err(errors.error_to_js(round_left().into(), None))) }
     }
 }
 
 impl Producer {
-    /// Waits until the next page is asked for. Fails once the consumer has left.
-    pub async fn asked(&self) -> Result<(), RoundError> {
+    /// Waits until the consumer requests the next page. Fails once it has left.
+    pub async fn page_requested(&self) -> Result<(), RoundError> {
         self.wait(|exchange| {
             if exchange.rules.has_left() {
-                return Some(Err(left().into()));
+                return Some(Err(round_left().into()));
             }
             exchange.rules.is_page_wanted().then_some(Ok(()))
         })
@@ -182,8 +182,8 @@ impl Producer {
         self.0.borrow().rules.has_left()
     }
 
-    /// Ends the round, with an error or without. Answers all calls but those of `ack()` that wait
-    /// for a commit which has begun.
+    /// Ends the round, with an error or without. Settles all calls except those of `ack()` that
+    /// wait for a commit that has begun.
     pub fn end(&self, error: Option<JsValue>) {
         let mut exchange = self.0.borrow_mut();
         exchange.rules.ended(error.is_some());
@@ -211,7 +211,7 @@ impl Producer {
 }
 
 impl Exchange {
-    /// Answers the calls that can be answered by now, and wakes the task.
+    /// Settles the calls that can be settled now, and wakes the task.
     fn settle(&mut self) {
         while let Some(answer) = self.rules.answer_next() {
             let Some(next) = self.nexts.pop_front() else { break };

@@ -1,5 +1,5 @@
-//! The caller's own `DeltaStore`. What it throws becomes a `DeltaError`, unless it is one. Its
-//! answers are checked.
+//! The caller's own `DeltaStore`. What it throws becomes a `DeltaError`, unless it already is one.
+//! Its results are checked.
 
 use js_sys::{Array, Object};
 use serde::Serialize;
@@ -34,7 +34,7 @@ impl Custom {
         Self(store)
     }
 
-    /// The state under a key; undefined if there is none.
+    /// Returns the state under a key, or undefined.
     pub async fn load(&self, key: &str) -> StoreResult<JsValue> {
         self.call("load", &[&key.into()]).await
     }
@@ -47,7 +47,7 @@ impl Custom {
         if rows.len() == ids.len() && is_array(&answer) {
             Ok(rows)
         } else {
-            Err(broken("rows", "an array with one element per id", &answer))
+            Err(invalid_result("rows", "an array with one element per id", &answer))
         }
     }
 
@@ -71,10 +71,10 @@ impl Custom {
         };
         let rows: Option<Vec<_>> =
             if is_array(&answer) { members(&answer).into_iter().map(pair).collect() } else { None };
-        let rows = rows.ok_or_else(|| broken("scan", "an array of [id, row]", &answer))?;
+        let rows = rows.ok_or_else(|| invalid_result("scan", "an array of [id, row]", &answer))?;
         // A scan that does not advance would never end.
         if after.is_some() && rows.last().map(|(id, _)| id.as_str()) == after {
-            return Err(broken("scan", "rows after the id it was given", &answer));
+            return Err(invalid_result("scan", "rows after the id it was given", &answer));
         }
         Ok(rows)
     }
@@ -85,7 +85,7 @@ impl Custom {
         let expect = batch.expect.map_or(JsValue::UNDEFINED, JsValue::from);
         let out = to_js(&BatchOut { expect, state: batch.state, put, remove: batch.remove });
         let answer = self.call("commit", &[&key.into(), &out]).await?;
-        answer.as_bool().ok_or_else(|| broken("commit", "true or false", &answer))
+        answer.as_bool().ok_or_else(|| invalid_result("commit", "true or false", &answer))
     }
 
     /// Deletes what is stored under keys that begin with `prefix`.
@@ -96,10 +96,10 @@ impl Custom {
     async fn call(&self, name: &str, arguments: &[&JsValue]) -> StoreResult<JsValue> {
         let method = get(&self.0, name);
         if !method.is_function() {
-            let words = format!(
+            let message = format!(
                 "options.store must be \"indexeddb\", \"memory\" or a DeltaStore; this one has no {name}()"
             );
-            return Err(Error::new(Code::Store, words).into());
+            return Err(Error::new(Code::Store, message).into());
         }
         let answer = match apply(&method, &self.0, arguments) {
             Ok(answer) => settled(answer).await,
@@ -109,19 +109,19 @@ impl Custom {
             if is_delta_error(&thrown) {
                 return RoundError::Foreign(thrown);
             }
-            let said = get_string(&thrown, "message")
+            let detail = get_string(&thrown, "message")
                 .or_else(|| thrown.as_string())
-                .map_or_else(|| type_of(&thrown).to_owned(), |said| redact(&said, 200));
-            let words =
-                format!("{name}() of options.store failed ({said}); what it committed last is intact");
-            RoundError::Failed(Error::retryable(Code::Store, words), thrown)
+                .map_or_else(|| type_of(&thrown).to_owned(), |text| redact(&text, 200));
+            let message =
+                format!("{name}() of options.store failed ({detail}); what it committed last is intact");
+            RoundError::Failed(Error::retryable(Code::Store, message), thrown)
         })
     }
 }
 
-/// The error of a wrong answer. Contains its type and never its content, which may be rows or a
+/// The error of an invalid result. Contains its type and never its content, which may be rows or a
 /// link.
-fn broken(name: &str, must_be: &str, got: &JsValue) -> RoundError {
-    let words = format!("{name}() of options.store must resolve to {must_be}, got {}", type_of(got));
-    Error::new(Code::Store, words).into()
+fn invalid_result(name: &str, expected: &str, got: &JsValue) -> RoundError {
+    let message = format!("{name}() of options.store must resolve to {expected}, got {}", type_of(got));
+    Error::new(Code::Store, message).into()
 }

@@ -13,7 +13,7 @@ use web_sys::AbortSignal;
 
 use super::batch::{Batch, Cursor};
 use super::consumer::{Acknowledgement, Producer};
-use super::error::{RoundError, left};
+use super::error::{RoundError, round_left};
 use super::fetch::{Answer, Get, client_request_id};
 use super::host::RoundHost;
 use super::js::{apply, date, get, get_number, get_string, settled, type_of};
@@ -45,22 +45,22 @@ type Result<T, E = RoundError> = std::result::Result<T, E>;
 pub struct Keys {
     /// The key of its record and rows.
     pub query: String,
-    /// The key of the throttle time of its scope of limits.
+    /// The key of the throttle time of its throttling scope.
     pub throttle: String,
 }
 
-/// What `onError` returned.
+/// Parses what `onError` returned.
 fn decision(answer: &JsValue) -> Result<Decision> {
     match (answer.as_string().as_deref(), get_number(answer, "after")) {
         (Some("retry"), _) => Ok(Decision::Retry(Duration::ZERO)),
         (Some("stop"), _) => Ok(Decision::Stop),
         (None, Some(ms)) if ms >= 0.0 && ms.is_finite() => Ok(Decision::Retry(Duration::from_millis(ms))),
         _ => {
-            let words = format!(
+            let message = format!(
                 "options.onError must return \"retry\", \"stop\" or {{ after: milliseconds }}, got {}",
                 type_of(answer)
             );
-            Err(Error::new(Code::BadRequest, words).into())
+            Err(Error::new(Code::BadRequest, message).into())
         }
     }
 }
@@ -73,13 +73,13 @@ pub struct Driver {
     pub session: Rc<Session>,
     /// The keys of its state.
     pub keys: Keys,
-    /// The limiter of its scope.
+    /// The limiter of its throttling scope.
     pub limiter: Rc<Limiter>,
     /// Stops the round when it fires.
     pub signal: AbortSignal,
     /// The lock, the status and the listeners, on the side of the facade.
     pub host: RoundHost,
-    /// The consumer who iterates the round.
+    /// The task's end of the exchange with the consumer.
     pub consumer: Producer,
     /// The current page.
     pub page: PageApplier<Json>,
@@ -98,10 +98,10 @@ pub struct Driver {
     /// The revision of the stored throttle time.
     pub throttle_revision: Option<String>,
     /// The position of the sweep.
-    pub swept: Cursor,
+    pub sweep_cursor: Cursor,
     /// The last error of the caller's `fetch`; undefined after a response.
     pub thrown: JsValue,
-    /// What caused the error at hand.
+    /// What caused the current error.
     pub cause: JsValue,
 }
 
@@ -122,16 +122,16 @@ impl Driver {
 
     async fn run(&mut self) -> Result<()> {
         settled(self.host.begin().into()).await.map_err(RoundError::Foreign)?;
-        // Waits for a commit of an earlier round of this query, which was stopped during it.
+        // An earlier round of this query may have been stopped during a commit.
         self.session.commits_settled(&self.keys.query).await;
         let mut input = Input::Begin;
         loop {
             let step = self.round.borrow_mut().step(input, now(), Math::random());
             if let Step::Load | Step::SignIn(_) | Step::Sweep { .. } | Step::SaveRecord { .. } = step {
-                // Between two pages the round waits until the next one is asked for, and for the
-                // listeners of the last one.
-                self.consumer.asked().await?;
-                self.listeners_return().await;
+                // Between two pages the round waits until the consumer requests the next one, and
+                // for the listeners of the last one.
+                self.consumer.page_requested().await?;
+                self.await_listeners().await;
             }
             let result = match step {
                 Step::Done => {
@@ -144,7 +144,7 @@ impl Driver {
                 step => self.execute(step).await,
             };
             input = match result {
-                // The machine asks the caller, or ends the round with the error.
+                // The state machine asks the caller, or ends the round with the error.
                 Err(RoundError::Failed(error, cause)) => {
                     self.cause = cause;
                     Input::HostFailed(error)
@@ -189,7 +189,7 @@ impl Driver {
         };
         match answer {
             Ok(answer) => decision(&answer),
-            // The round ends with the error that it is about.
+            // The round ends with the original error; what `onError` threw becomes its cause.
             Err(thrown) => {
                 self.cause = thrown;
                 Ok(Decision::Stop)
@@ -198,7 +198,7 @@ impl Driver {
     }
 
     async fn load(&mut self) -> Result<Input> {
-        self.tell_working();
+        self.set_working_status();
         let record = self.timed(async { self.session.store().await?.record(&self.keys.query).await }).await?;
         self.page.loaded(record.as_deref());
         Ok(Input::Loaded(record))
@@ -212,7 +212,7 @@ impl Driver {
                 Some(error) => Input::HostFailed(error),
                 None => Input::SignedIn,
             },
-            TokenOutcome::NoResponse(lost) => Input::Unreachable(lost),
+            TokenOutcome::NoResponse(reason) => Input::Unreachable(reason),
             TokenOutcome::RetryAfter(until) => Input::TokenSourceBusy(until),
         })
     }
@@ -288,7 +288,7 @@ impl Driver {
         if throttled_until > now {
             return Ok(Input::Throttled(throttled_until));
         }
-        self.tell_working();
+        self.set_working_status();
         let id = client_request_id();
         let (prefer, query) = {
             let round = self.round.borrow();
@@ -311,16 +311,16 @@ impl Driver {
         self.round.borrow_mut().report.bytes += received.get();
         let input = match answer? {
             Answer::Body(body, text) => accept(&mut self.page, body, text),
-            Answer::Malformed(what) => Input::Malformed(what),
+            Answer::Malformed(why) => Input::Malformed(why),
             Answer::Refused(refusal) => {
                 if refusal.says_mailbox_concurrency() {
                     self.session.restrict_mailboxes();
                 }
                 Input::Refused(refusal)
             }
-            Answer::NoResponse(lost, thrown) => {
+            Answer::NoResponse(reason, thrown) => {
                 self.thrown = thrown;
-                return Ok(Input::Unreachable(lost));
+                return Ok(Input::Unreachable(reason));
             }
         };
         self.thrown = JsValue::UNDEFINED;
@@ -343,15 +343,16 @@ impl Driver {
         Ok(())
     }
 
-    /// Takes one request out of the budget of the scope. How long to wait before it.
+    /// Reserves one request in the rate limit of the scope. Returns how long to wait before sending
+    /// it.
     fn reserve(&self) -> Duration {
         let now = now();
         let mut rate = self.limiter.rate.borrow_mut();
         if rate.throttled_until(now) > now { Duration::ZERO } else { rate.reserve(now, Math::random()) }
     }
 
-    /// Stores until when the scope is throttled, unless another tab has stored a later time. A
-    /// store that refuses is asked twice: this client knows the time in any case.
+    /// Stores until when the scope is throttled, unless another tab has stored a later time. Tries
+    /// at most twice: the limiter of this client knows the time even if the store refuses it.
     async fn store_throttle(&mut self, until: Instant) -> Result<Input> {
         let now = now();
         self.limiter.rate.borrow_mut().throttled(until, now);
@@ -389,10 +390,10 @@ impl Driver {
     }
 
     /// Counts the time that a use of the store takes.
-    async fn timed<T>(&self, use_of_store: impl Future<Output = T>) -> T {
-        let begun = now();
-        let output = use_of_store.await;
-        self.round.borrow_mut().report.store_time += now() - begun;
+    async fn timed<T>(&self, operation: impl Future<Output = T>) -> T {
+        let started_at = now();
+        let output = operation.await;
+        self.round.borrow_mut().report.store_time += now() - started_at;
         output
     }
 
@@ -411,16 +412,16 @@ impl Driver {
         let mut status = self.status("waiting");
         status.wait_until = date(now() + span);
         status.wait_reason = Some(reason.as_str());
-        self.tell(&status);
+        self.set_status(&status);
         if reason == WaitReason::Offline {
-            // The network may be back before this listens to its event.
+            // The network may be back before the listener for `online` is added.
             if is_offline() {
                 with_timeout(span, online()).await;
             }
         } else {
             sleep(span).await;
         }
-        self.tell_working();
+        self.set_working_status();
         Input::Slept
     }
 
@@ -430,8 +431,8 @@ impl Driver {
             let mode = round.mode();
             (mode.has_consumer, mode.has_mirror)
         };
-        let is_seen = has_consumer || self.host.has_listeners();
-        let changes = if is_seen { self.page.effects().changes.as_slice() } else { &[] };
+        let has_receiver = has_consumer || self.host.has_listeners();
+        let changes = if has_receiver { self.page.effects().changes.as_slice() } else { &[] };
         let page = page_to_js(delivery, changes, has_mirror);
         let announce = self.host.announcer(&page).map_err(RoundError::Foreign)?;
         if has_consumer {
@@ -473,7 +474,7 @@ impl Driver {
 
     async fn sweep(&mut self, after: Option<&str>, completed: &Completed) -> Result<Input> {
         if after.is_none() {
-            self.swept = Cursor::default();
+            self.sweep_cursor = Cursor::default();
         }
         let is_exposed = self.round.borrow().mode().has_consumer;
         let rows = self
@@ -481,22 +482,23 @@ impl Driver {
                 self.session.store().await?.read_chunk(&self.keys.query, after, is_exposed).await
             })
             .await?;
-        let has_more = self.swept.advance(rows.last().map(|(id, _)| id.as_str()), rows.len())?.is_some();
+        let has_more =
+            self.sweep_cursor.advance(rows.last().map(|(id, _)| id.as_str()), rows.len())?.is_some();
         Ok(Input::Swept(self.page.sweep(rows, has_more, completed)))
     }
 
-    /// The round has reached its end. Its lock is released before the listeners of the last page
-    /// return: they may wait for another round of the query.
+    /// Completes the round. Releases its lock before the listeners of the last page return: they
+    /// may wait for another round of the query.
     async fn complete(&mut self) {
-        self.tell(&self.status("idle"));
+        self.set_status(&self.status("idle"));
         self.host.release();
         if !self.consumer.has_left() {
-            self.listeners_return().await;
+            self.await_listeners().await;
         }
     }
 
     /// Waits for the listeners of the last commit.
-    async fn listeners_return(&mut self) {
+    async fn await_listeners(&mut self) {
         let listeners = std::mem::take(&mut self.listeners);
         if !listeners.is_undefined() {
             // Their errors are reported where they are called.
@@ -504,7 +506,7 @@ impl Driver {
         }
     }
 
-    /// Closes the report and the status, and answers the consumer.
+    /// Sets the final report and status, and settles the calls of the consumer.
     fn finish(&mut self, result: Result<()>) {
         let error = result.err().map(|error| self.fail(error));
         if let (Some(acknowledgement), Some(error)) = (self.acknowledgement.take(), &error) {
@@ -541,7 +543,7 @@ impl Driver {
         if outcome == Outcome::Failed {
             status.error = error.clone();
         }
-        self.tell(&status);
+        self.set_status(&status);
         error
     }
 
@@ -551,12 +553,12 @@ impl Driver {
         Status::new(phase, &round.report, round.record().synced_at, is_running)
     }
 
-    fn tell_working(&self) {
+    fn set_working_status(&self) {
         let is_resync = self.round.borrow().report.resync.is_some();
-        self.tell(&self.status(if is_resync { "resyncing" } else { "syncing" }));
+        self.set_status(&self.status(if is_resync { "resyncing" } else { "syncing" }));
     }
 
-    fn tell(&self, status: &Status) {
+    fn set_status(&self, status: &Status) {
         self.host.set_status(&to_js(status));
     }
 }
@@ -565,6 +567,6 @@ impl Driver {
 async fn stopped(signal: &AbortSignal, consumer: &Producer) -> RoundError {
     match select(pin!(aborted(signal)), pin!(consumer.left())).await {
         Either::Left((reason, _)) => RoundError::Aborted(reason),
-        Either::Right(_) => left().into(),
+        Either::Right(_) => round_left().into(),
     }
 }

@@ -13,7 +13,7 @@ use crate::protocol::report::Report;
 pub enum RoundError {
     /// An error of this crate, and the JavaScript value that caused it.
     Failed(Box<Error>, JsValue),
-    /// A `DeltaError` that the caller's store threw: it is thrown on unchanged.
+    /// A `DeltaError` that the caller's store threw: it is passed on unchanged.
     Foreign(JsValue),
     /// The caller's signal fired, or its client was closed: the reason, untouched.
     Aborted(JsValue),
@@ -33,14 +33,14 @@ pub fn is_delta_error(value: &JsValue) -> bool {
 
 /// The error of calls on a closed client.
 pub fn closed() -> Box<Error> {
-    let words = "this client is closed (by close() or forget(), or because another tab deleted or upgraded its database); open another one with openDelta()";
-    Error::new(Code::Closed, words)
+    let message = "this client is closed (by close() or forget(), or because another tab deleted or upgraded its database); open another one with openDelta()";
+    Error::new(Code::Closed, message)
 }
 
 /// The error of an acknowledgement after the consumer has left the round.
-pub fn left() -> Box<Error> {
-    let words = "the round was left before this page was acknowledged; the next round delivers it again";
-    Error::retryable(Code::Aborted, words)
+pub fn round_left() -> Box<Error> {
+    let message = "the round was left before this page was acknowledged; the next round delivers it again";
+    Error::retryable(Code::Aborted, message)
 }
 
 /// Makes `DeltaError`s by a function of the facade: Rust cannot define a class that extends

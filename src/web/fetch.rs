@@ -1,6 +1,6 @@
-//! One GET. The only place that puts a token on a request.
+//! Sends one GET. The only place that adds the token to a request.
 //!
-//! Request and headers are gloo-net's. Its `send()` and `Response` are not used: they recognize a
+//! Uses `Request` and `Headers` of gloo-net, but not its `send()` and `Response`: these recognize a
 //! Response by `instanceof`, panic on anything else, such as a Response or an Error of another
 //! realm, and do not catch what a response of the caller's `fetch` throws.
 
@@ -34,7 +34,7 @@ pub enum Answer {
     Malformed(Malformed),
     /// Another status.
     Refused(Box<Refusal>),
-    /// No response, or an incomplete one; and the error of the caller's own `fetch`.
+    /// No response, or an incomplete one, and what the caller's own `fetch` threw.
     NoResponse(NoResponse, JsValue),
 }
 
@@ -104,12 +104,12 @@ impl Get<'_> {
         if origin == self.endpoint.origin() {
             return Ok(());
         }
-        let words = format!(
+        let message = format!(
             "a link leads away from {} ({}); the token was not sent",
             self.endpoint.origin(),
             redacted(self.url)
         );
-        Err(Error::new(Code::ForeignLink, words))
+        Err(Error::new(Code::ForeignLink, message))
     }
 
     fn headers(&self) -> Headers {
@@ -126,8 +126,8 @@ impl Get<'_> {
         headers
     }
 
-    /// Calls the host's `fetch` with a Request, or the caller's with a URL and its options, which
-    /// is what most are written for.
+    /// Calls the host's `fetch` with a Request, or the caller's with a URL and options, the form
+    /// that most custom functions expect.
     fn start(&self, controller: &AbortController) -> std::result::Result<JsValue, JsValue> {
         let signal = controller.signal();
         if let Some(custom) = self.custom {
@@ -151,17 +151,17 @@ impl Get<'_> {
         host_fetch(&Request::from(raw).into())
     }
 
-    /// The request failed without a complete response. A programming error of the caller's `fetch`
-    /// ends the round: another attempt would fail in the same way.
+    /// Converts the failure of a request without a complete response. A programming error of the
+    /// caller's `fetch` ends the round: another attempt would fail in the same way.
     fn no_response(&self, thrown: JsValue) -> std::result::Result<Answer, RoundError> {
         let error = js::thrown(&thrown);
         if self.custom.is_some() && error.is_programming_error() {
-            let words = format!(
+            let message = format!(
                 "options.fetch failed with a {} ({}); this is a defect of that function, see cause",
                 error.name,
                 redact(&error.message, 200)
             );
-            return Err(RoundError::Failed(Error::new(Code::BadRequest, words), thrown));
+            return Err(RoundError::Failed(Error::new(Code::BadRequest, message), thrown));
         }
         // The error of the host's own `fetch` may contain the link.
         let thrown = if self.custom.is_some() { thrown } else { JsValue::UNDEFINED };
@@ -175,8 +175,8 @@ impl Get<'_> {
         let status = get_number(&response, "status").and_then(status_code);
         let is_response = get(&response, "text").is_function() && get(&headers, "get").is_function();
         let Some(status) = status.filter(|_| is_response) else {
-            let words = format!("options.fetch must resolve to a Response, got {}", type_of(&response));
-            return Err(Error::new(Code::BadRequest, words).into());
+            let message = format!("options.fetch must resolve to a Response, got {}", type_of(&response));
+            return Err(Error::new(Code::BadRequest, message).into());
         };
         if (300..400).contains(&status) || get_string(&response, "type").as_deref() == Some("opaqueredirect")
         {
@@ -190,7 +190,7 @@ impl Get<'_> {
         };
         let is_ok = (200..300).contains(&status);
         match body {
-            Body::Cut if is_ok => self.no_response(JsValue::UNDEFINED),
+            Body::Incomplete if is_ok => self.no_response(JsValue::UNDEFINED),
             Body::Stalled if is_ok => Ok(Answer::NoResponse(NoResponse::Timeout, JsValue::UNDEFINED)),
             Body::Text(text) if is_ok => Ok(parse(&text).map_or_else(
                 |_| Answer::Malformed(Malformed::from_body(&beginning(&text))),
@@ -219,10 +219,10 @@ fn refusal(status: u16, headers: &JsValue, body: Body) -> Refusal {
             Err(_) => (None, Some(Malformed::from_body(&beginning(&text)))),
         },
         Body::NotUtf8 => (None, Some(Malformed::NotUtf8)),
-        Body::Cut | Body::Stalled => (None, None),
+        Body::Incomplete | Body::Stalled => (None, None),
     };
     let mut refusal = Refusal::read(status, json.as_ref());
-    refusal.strange = malformed;
+    refusal.malformed = malformed;
     refusal.retry_after = header("Retry-After");
     refusal.location = header("Location");
     refusal.request_id = header("request-id").map(|id| redact_name(&id)).or(refusal.request_id);

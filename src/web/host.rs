@@ -14,7 +14,7 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub fn begin(this: &RoundHost) -> Promise;
 
-    /// Shows a status to the subscribers of the query.
+    /// Sets the status of the query and notifies its subscribers.
     #[wasm_bindgen(method, js_name = setStatus)]
     pub fn set_status(this: &RoundHost, status: &JsValue);
 
@@ -23,8 +23,8 @@ extern "C" {
     pub fn has_listeners(this: &RoundHost) -> bool;
 
     /// Copies for the listeners what a page changes, before its consumer sees it. Returns the
-    /// function that tells them, to be called after the commit. That returns a promise if the next
-    /// page has to wait for the listeners.
+    /// function that announces the page to them, to be called after the commit. It returns a
+    /// promise if the next page has to wait for the listeners.
     #[wasm_bindgen(method, catch)]
     pub fn announcer(this: &RoundHost, page: &JsValue) -> Result<Option<Function>, JsValue>;
 

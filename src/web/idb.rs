@@ -25,7 +25,7 @@ extern "C" {
     pub type Database;
     #[wasm_bindgen(method, catch, js_name = transaction)]
     fn begin(this: &Database, stores: &Array, mode: &str, options: &Object) -> IdbResult<IdbTransaction>;
-    /// Sets what is called when the browser closes the connection.
+    /// Sets the callback for a connection that the browser closes.
     #[wasm_bindgen(method, setter, js_name = onclose)]
     pub fn set_on_close(this: &Database, callback: Option<&Function>);
 }
@@ -120,9 +120,9 @@ impl Drop for Listening {
 
 /// The result of an opening or a deletion.
 pub enum Opening {
-    /// With its result.
+    /// It succeeded with this result.
     Done(JsValue),
-    /// With an error.
+    /// It failed with this error.
     Failed(JsValue),
     /// Another connection blocks it. The request continues once that is closed.
     Blocked,

@@ -37,12 +37,12 @@ const ALL: &[&str] = &[STATE, ITEMS, USED];
 const READ: &str = "readonly";
 const WRITE: &str = "readwrite";
 
-/// Queries that nobody used for so long are purged.
-const UNUSED: Duration = Duration::from_millis(30.0 * 86_400_000.0);
-/// How often a connection that the browser has cut is opened anew for one piece of work.
-const REOPENINGS: usize = 3;
-/// The most queries that one opening purges.
-const PURGED: usize = 20;
+/// Queries that were unused for longer are purged.
+const MAX_UNUSED: Duration = Duration::from_millis(30.0 * 86_400_000.0);
+/// How often one operation reopens a connection that the browser has closed.
+const MAX_REOPENINGS: usize = 3;
+/// The maximum number of queries that one opening purges.
+const MAX_PURGED: usize = 20;
 
 /// An open database.
 pub struct IndexedDb(Rc<Connection>);
@@ -110,7 +110,7 @@ impl IndexedDb {
         self.0.close();
     }
 
-    /// The state under a key; undefined if there is none.
+    /// Returns the state under a key, or undefined.
     pub async fn load(&self, key: &str) -> Result<JsValue> {
         self.0.with_reconnect(async || self.0.load(key).await).await
     }
@@ -207,7 +207,7 @@ impl Connection {
     /// Does `work`, again on a new connection if the browser has closed this one. Safari does so in
     /// the background, without an event; every transaction of the old connection then fails.
     async fn with_reconnect<T>(&self, work: impl AsyncFn() -> IdbResult<T>) -> Result<T> {
-        for _ in 0..REOPENINGS {
+        for _ in 0..MAX_REOPENINGS {
             let before = self.reopened.get();
             match work().await {
                 Err(failure) if !self.is_closed.get() && is_disconnected(&failure) => {
@@ -352,7 +352,7 @@ impl Connection {
 
     /// Deletes what was not in use for 30 days.
     async fn purge(&self, now: Instant) -> IdbResult<()> {
-        let before = now - UNUSED;
+        let before = now - MAX_UNUSED;
         let transaction = self.begin(ALL, READ)?;
         let (state, used) = (transaction.store(STATE)?, transaction.store(USED)?);
         let (states, keys, times) = (state.get_all_keys()?, used.get_all_keys()?, used.get_all()?);
@@ -363,7 +363,7 @@ impl Connection {
             .filter_map(|(key, time)| Some((key.as_string()?, Instant::from_millis(time.as_f64()?))));
         let in_use: HashSet<String> = times.filter(|(_, time)| *time > before).map(|(key, _)| key).collect();
         let known = list(&states)?.into_iter().filter_map(|key| key.as_string());
-        for key in known.filter(|key| !in_use.contains(key)).take(PURGED) {
+        for key in known.filter(|key| !in_use.contains(key)).take(MAX_PURGED) {
             self.purge_one(&key, before).await?;
         }
         Ok(())
@@ -432,10 +432,10 @@ fn describe(failure: &JsValue) -> String {
 }
 
 fn refused(reason: &str) -> Box<Error> {
-    let words = format!(
+    let message = format!(
         "this browser refuses IndexedDB here ({reason}); in a private window, or with storage switched off, name another store: options.store: \"memory\""
     );
-    Error::new(Code::Store, words)
+    Error::new(Code::Store, message)
 }
 
 /// Deletes everything that is stored of a query.
@@ -452,8 +452,8 @@ fn factory() -> Result<IdbFactory> {
     if factory.is_object() {
         return Ok(factory.unchecked_into());
     }
-    let words = "this host has no IndexedDB, or refuses it here (storage switched off, a private window); name another store: options.store: \"memory\", or a DeltaStore";
-    Err(Error::new(Code::Store, words))
+    let message = "this host has no IndexedDB, or refuses it here (storage switched off, a private window); name another store: options.store: \"memory\", or a DeltaStore";
+    Err(Error::new(Code::Store, message))
 }
 
 /// Returns a controller whose abort closes the database, without a call into the wasm.
@@ -469,7 +469,7 @@ fn closing(database: &Database) -> Result<AbortController> {
 /// Opens a database. Retries an `UnknownError`, Chromium's internal error of its backing store,
 /// which may be temporary.
 async fn open_database(name: &str) -> Result<Database> {
-    for _ in 0..REOPENINGS {
+    for _ in 0..MAX_REOPENINGS {
         match try_open(name).await {
             Err(OpenFailure::Thrown(failure)) if name_of(&failure) == "UnknownError" => {}
             result => return result.map_err(OpenFailure::explained),
@@ -519,8 +519,8 @@ async fn try_open(name: &str) -> Result<Database, OpenFailure> {
         // Fails at once rather than waiting for the other tab.
         Opening::Blocked => {
             close_when_opened(&request, upgrade);
-            let words = "another tab holds an older version of this database open; close or reload that tab, then open again";
-            Err(OpenFailure::Explained(Error::retryable(Code::Store, words)))
+            let message = "another tab holds an older version of this database open; close or reload that tab, then open again";
+            Err(OpenFailure::Explained(Error::retryable(Code::Store, message)))
         }
     }
 }

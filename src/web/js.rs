@@ -13,22 +13,22 @@ use wasm_bindgen_futures::JsFuture;
 use crate::protocol::thrown::Thrown;
 use crate::protocol::time::Instant;
 
-/// The most property names that are kept as strings of JavaScript.
-const NAMES: usize = 64;
+/// The maximum number of cached property names.
+const MAX_CACHED_NAMES: usize = 64;
 
 thread_local! {
-    /// Property names as strings of JavaScript: making one takes longer than reading the property.
-    static KNOWN_NAMES: RefCell<HashMap<String, JsValue>> = RefCell::default();
+    /// Property names as JavaScript strings: making one takes longer than reading the property.
+    static CACHED_NAMES: RefCell<HashMap<String, JsValue>> = RefCell::default();
 }
 
 /// Reads a property. Returns undefined if it is missing or if its getter throws.
 pub fn get(object: &JsValue, name: &str) -> JsValue {
-    let property = KNOWN_NAMES.with_borrow_mut(|names| {
+    let property = CACHED_NAMES.with_borrow_mut(|names| {
         if let Some(known) = names.get(name) {
             return known.clone();
         }
         let new = JsValue::from_str(name);
-        if names.len() < NAMES {
+        if names.len() < MAX_CACHED_NAMES {
             names.insert(name.to_owned(), new.clone());
         }
         new
@@ -59,7 +59,7 @@ pub fn flag(name: &str, value: bool) -> JsValue {
     options.into()
 }
 
-/// Calls a method. Fails with what it throws, or with a TypeError if there is no such method.
+/// Calls a method. Fails with what it throws, or with a TypeError if the method is missing.
 pub fn call(object: &JsValue, name: &str, arguments: &[&JsValue]) -> Result<JsValue, JsValue> {
     apply(&get(object, name), object, arguments)
 }
@@ -92,7 +92,8 @@ pub fn is_array(value: &JsValue) -> bool {
     array_is_array(value) == Ok(true)
 }
 
-/// Returns the members of an array. Returns none of any other value, or if reading them throws.
+/// Returns the members of an array. Returns an empty vector for any other value, or if reading
+/// throws.
 pub fn members(value: &JsValue) -> Vec<JsValue> {
     if is_array(value) {
         array_from(value).map(|array| array.to_vec()).unwrap_or_default()
@@ -102,9 +103,9 @@ pub fn members(value: &JsValue) -> Vec<JsValue> {
 }
 
 /// Copies an object of primitive values and of arrays of them, so that serde can read it. Returns
-/// `None` of any other value. The properties in `uncopied` may have any value, which is not copied.
-/// The copy is necessary because serde-wasm-bindgen does not catch exceptions, and formats a value
-/// of the wrong type in full into its error, which can exhaust the stack.
+/// `None` for any other value. The properties in `uncopied` may have any value, which is not
+/// copied. The copy is necessary because serde-wasm-bindgen does not catch exceptions, and formats
+/// a value of the wrong type in full into its error, which can exhaust the stack.
 pub fn flat(value: &JsValue, uncopied: &[&str]) -> Option<Object> {
     let names =
         if value.is_object() && !is_array(value) { Reflect::own_keys(value).ok()? } else { return None };
@@ -125,7 +126,7 @@ pub fn flat_value(value: &JsValue) -> JsValue {
     if value.is_object() { flat_list(value).map_or(JsValue::UNDEFINED, JsValue::from) } else { value.clone() }
 }
 
-/// Copies an array of primitive values. Returns `None` of any other value.
+/// Copies an array of primitive values. Returns `None` for any other value.
 pub fn flat_list(value: &JsValue) -> Option<Array> {
     if !is_array(value) {
         return None;

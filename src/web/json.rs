@@ -12,7 +12,7 @@ use crate::protocol::item::Item;
 pub struct Json {
     /// The value.
     pub value: JsValue,
-    /// Where it stands in its page, if it is an item as the page holds it.
+    /// Its index in the page, if it is an item as received.
     position: Option<u32>,
 }
 
@@ -27,7 +27,7 @@ impl Json {
         Self { position: Some(position), ..self }
     }
 
-    /// Where it stands in its page. `None` if it was made of items rather than received.
+    /// Its index in the page. `None` if it was composed rather than received.
     pub fn position(&self) -> Option<u32> {
         self.position
     }
@@ -35,7 +35,7 @@ impl Json {
 
 /// Objects nested deeper than this are compared as JSON strings, so that they cannot exhaust the
 /// stack.
-const DEPTH: u32 = 64;
+const MAX_DEPTH: u32 = 64;
 
 impl Json {
     /// Parses a JSON text with the host's parser.
@@ -78,7 +78,7 @@ impl Item for Json {
     }
 
     fn equals(&self, other: &Self) -> bool {
-        equals(&self.value, &other.value, DEPTH)
+        equals(&self.value, &other.value, MAX_DEPTH)
     }
 
     fn overlaid_with(&self, newer: &Self) -> Self {
@@ -146,7 +146,7 @@ fn equals(one: &JsValue, other: &JsValue, depth: u32) -> bool {
     }
     for key in names.iter() {
         let (Ok(one), Ok(other)) = (Reflect::get(one, &key), Reflect::get(other, &key)) else { return false };
-        // An undefined on the other side is a key that is not there.
+        // An undefined value means that the other object lacks the key.
         if other.is_undefined() || !equals(&one, &other, depth - 1) {
             return false;
         }

@@ -1,4 +1,4 @@
-//! Limits the concurrent requests of one scope, by the numbers of [`RateLimiter`].
+//! Limits the concurrent requests of one throttling scope, by the limit of [`RateLimiter`].
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -8,7 +8,7 @@ use futures_channel::oneshot;
 
 use crate::protocol::rate::{RateLimiter, Workload};
 
-/// The requests of one scope: those in flight, and those that wait for a permit, in their order.
+/// The requests of one throttling scope: those in flight, and the queue for permits.
 pub struct Limiter {
     /// The limits and the throttle time.
     pub rate: RefCell<RateLimiter>,
@@ -16,7 +16,7 @@ pub struct Limiter {
     waiting: RefCell<VecDeque<oneshot::Sender<()>>>,
 }
 
-/// The right to have one request in flight. Dropping it releases it to the next request.
+/// The right to have one request in flight. Dropping it passes it to the next request.
 pub struct Permit(Rc<Limiter>);
 
 impl Limiter {

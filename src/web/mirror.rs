@@ -16,8 +16,8 @@ use crate::protocol::error::{Code, Error};
 use crate::protocol::record::Record;
 use crate::protocol::series::{Masters, is_side_row, master_rows};
 
-/// How often a read is tried again because of a commit during it.
-const READ_ATTEMPTS: usize = 5;
+/// The maximum number of attempts for a read during which commits happen.
+const MAX_READ_ATTEMPTS: usize = 5;
 
 /// The mirror of one query.
 pub struct Mirror<'a> {
@@ -27,12 +27,12 @@ pub struct Mirror<'a> {
     pub key: &'a str,
 }
 
-/// A chunk of the mirror as JavaScript gets it.
+/// A chunk of the mirror as a JavaScript object.
 #[derive(Serialize)]
 struct ChunkOut {
     #[serde(with = "preserve")]
     items: Array,
-    /// The id after which the next chunk begins; none at the end.
+    /// The id after which the next chunk begins; `None` at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
@@ -43,19 +43,19 @@ impl Mirror<'_> {
         Ok(get_number(&self.state().await?, "syncedAt").map_or(JsValue::UNDEFINED, JsValue::from))
     }
 
-    /// One item; undefined if the mirror does not hold it.
+    /// One item, or undefined if it is not in the mirror.
     pub async fn get(&self, id: &str) -> StoreResult<JsValue> {
         let items = self.items_of(&[id]).await?;
         Ok(items.into_iter().next().unwrap_or_default())
     }
 
-    /// The items of these ids, in their order; undefined for each that the mirror does not hold.
+    /// The items of these ids, in their order; undefined for each that is not in the mirror.
     pub async fn get_many(&self, ids: &[String]) -> StoreResult<JsValue> {
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         Ok(self.items_of(&ids).await?.into_iter().collect::<Array>().into())
     }
 
-    /// How many items there are.
+    /// The number of items.
     pub async fn count(&self) -> StoreResult<JsValue> {
         if let Some(count) = get_number(&self.state().await?, "count") {
             return Ok(count.into());
@@ -116,8 +116,8 @@ impl Mirror<'_> {
         if self.session.store().await?.commit(self.key, batch).await? {
             return Ok(JsValue::UNDEFINED);
         }
-        let words = "a round commits to this query at the moment; reset() again when it has ended";
-        Err(Error::retryable(Code::Conflict, words).into())
+        let message = "a round is committing to this query; call reset() again when it has ended";
+        Err(Error::retryable(Code::Conflict, message).into())
     }
 
     /// Empties this mirror and forgets its link: the next round is a first one.
@@ -131,7 +131,7 @@ impl Mirror<'_> {
         let mut record = Record { count: None, ..reset_record(&stored) };
         let mut removed: Option<String> = None;
         loop {
-            // The scan begins at the first row each time: those before were removed.
+            // Each scan begins at the first row, because the previous ones were removed.
             let rows = self.scan(None, CHUNK).await?;
             let is_last = rows.is_empty();
             let first = rows.first().map(|(id, _)| id.clone());
@@ -152,8 +152,8 @@ impl Mirror<'_> {
             let remove = rows.into_iter().map(|(id, _)| id).collect();
             let batch = Batch { remove, ..Batch::of_record(expect, &emptied) };
             if !self.session.store().await?.commit(self.key, batch).await? {
-                let words = "a round commits to this query at the moment; clear() again when it has ended";
-                return Err(Error::retryable(Code::Conflict, words).into());
+                let message = "a round is committing to this query; call clear() again when it has ended";
+                return Err(Error::retryable(Code::Conflict, message).into());
             }
             if is_last {
                 return Ok(JsValue::UNDEFINED);
@@ -184,11 +184,11 @@ impl Mirror<'_> {
     async fn masters(&self, rows: &Rows) -> StoreResult<Rows> {
         let items: Vec<Json> = rows.iter().map(|(_, row)| Json::new(get(row, "item"))).collect();
         let ids = master_rows(items.iter());
-        let places: Vec<&str> = ids.iter().map(String::as_str).collect();
-        let found = if places.is_empty() {
+        let row_ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let found = if row_ids.is_empty() {
             Vec::new()
         } else {
-            self.session.store().await?.rows(self.key, &places).await?
+            self.session.store().await?.rows(self.key, &row_ids).await?
         };
         Ok(ids.into_iter().zip(found).collect())
     }
@@ -214,10 +214,10 @@ impl Mirror<'_> {
     }
 
     /// Reads until no commit has happened during the read.
-    async fn consistent<T>(&self, read: impl AsyncFn() -> StoreResult<T>, otherwise: &str) -> StoreResult<T> {
+    async fn consistent<T>(&self, read: impl AsyncFn() -> StoreResult<T>, advice: &str) -> StoreResult<T> {
         let revision = async || Ok::<_, RoundError>(get_string(&self.state().await?, "revision"));
         let mut before = revision().await?;
-        for _ in 0..READ_ATTEMPTS {
+        for _ in 0..MAX_READ_ATTEMPTS {
             let found = read().await?;
             let after = revision().await?;
             if after == before {
@@ -225,8 +225,8 @@ impl Mirror<'_> {
             }
             before = after;
         }
-        let words = format!("a round commits faster than the mirror can be read; {otherwise}");
-        Err(Error::retryable(Code::Conflict, words).into())
+        let message = format!("a round commits faster than the mirror can be read; {advice}");
+        Err(Error::retryable(Code::Conflict, message).into())
     }
 }
 

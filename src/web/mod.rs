@@ -5,12 +5,12 @@
 //! |---|---|
 //! | [`client`] | the exported types, which `pkg-template/api.js` wraps |
 //! | [`session`] | what the queries and rounds of one client share |
-//! | [`driver`] | one round as a task: executes steps, feeds back inputs |
-//! | [`consumer`] | connects a round with the consumer who iterates it |
+//! | [`driver`] | runs one round as a task: executes steps, feeds back inputs |
+//! | [`consumer`] | connects a round with the consumer that iterates it |
 //! | [`host`] | what the facade does for a round: lock, status, listeners |
 //! | [`fetch`], [`body`] | sends a GET, the only place that adds the token to a request; reads its body |
-//! | [`received`] | the page as received, which is committed whatever its consumer does to it |
-//! | [`limiter`] | limits the concurrent requests of a scope |
+//! | [`received`] | the page as received: commits it even if the consumer changes its items |
+//! | [`limiter`] | limits the concurrent requests of a throttling scope |
 //! | [`token`] | the caller's token source, in all its forms |
 //! | [`store`] | the store of a client: [`indexed_db`] on [`idb`] and [`row_ranges`], memory, or the caller's own ([`custom`]) |
 //! | [`batch`] | rows and batches as the JavaScript values that stores take |

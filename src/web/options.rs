@@ -64,7 +64,7 @@ pub const ORG_CONTACTS: Call = Call {
             &["top", "expand", "orderby", "search"],
             "Graph has only $select and an id filter on contacts; leave it out, or send it unchecked by options.query: { \"$…\": … }",
         ),
-        (&["pagesize"], "its page size is Graph's own; leave it out"),
+        (&["pagesize"], "Graph chooses its page size; leave it out"),
     ],
 };
 

@@ -106,7 +106,7 @@ pub fn report_to_js(report: &Report) -> JsValue {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
-    /// What the round is doing.
+    /// The phase, such as `syncing` or `waiting`.
     pub phase: &'static str,
     /// When the last complete round ended: a Date.
     #[serde(with = "preserve", skip_serializing_if = "JsValue::is_undefined")]
@@ -120,7 +120,7 @@ pub struct Status {
     /// The reason of the wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait_reason: Option<&'static str>,
-    /// The `DeltaError` that ended it.
+    /// The `DeltaError` that ended the last round.
     #[serde(with = "preserve", skip_serializing_if = "JsValue::is_undefined")]
     pub error: JsValue,
 }

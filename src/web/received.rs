@@ -1,5 +1,5 @@
-//! The page as received, for the commit of a page whose items a consumer gets. What the consumer
-//! does to them must not reach the mirror.
+//! Keeps a page as received while a consumer has its items, so that changes which the consumer
+//! makes to them do not reach the mirror.
 
 use js_sys::JsString;
 
@@ -11,7 +11,7 @@ use super::store::copies;
 use crate::protocol::change::PageEffects;
 use crate::protocol::error::{Code, Error};
 
-/// The text of the page at hand, if it is one that Graph sent.
+/// The JSON text of the current page, if Graph sent one.
 #[derive(Default)]
 pub struct Received(Option<JsString>);
 
@@ -21,31 +21,31 @@ impl Received {
         Self(Some(text))
     }
 
-    /// Copies the items that the page does not hold as they are, such as merged ones, before a
-    /// consumer gets them. For the others there is [`Self::restore`], which takes less than a copy.
+    /// Copies the items that are not in the text, such as merged ones, before a consumer gets them.
+    /// [`Self::restore`] parses the others again, which costs less than a copy.
     pub fn protect(&self, effects: &mut PageEffects<Json>) -> StoreResult<()> {
-        let made: Vec<&mut Json> =
+        let composed: Vec<&mut Json> =
             stored(effects).filter(|item| self.0.is_none() || item.position().is_none()).collect();
-        let copied = copies(made.iter().map(|item| item.value.clone()))?;
-        for (item, copy) in made.into_iter().zip(copied) {
+        let copied = copies(composed.iter().map(|item| item.value.clone()))?;
+        for (item, copy) in composed.into_iter().zip(copied) {
             *item = Json::new(copy);
         }
         Ok(())
     }
 
-    /// Parses the text once more, and commits its items rather than those that the consumer got.
+    /// Replaces the items that the consumer got by those of the text, which is parsed once more.
     pub fn restore(&mut self, effects: &mut PageEffects<Json>) -> StoreResult<()> {
         let Some(text) = self.0.take() else { return Ok(()) };
-        let given: Vec<&mut Json> = stored(effects).filter(|item| item.position().is_some()).collect();
-        if given.is_empty() {
+        let delivered: Vec<&mut Json> = stored(effects).filter(|item| item.position().is_some()).collect();
+        if delivered.is_empty() {
             return Ok(());
         }
         let items = parse(&text).map(|body| members(&get(&body, "value"))).unwrap_or_default();
-        for item in given {
+        for item in delivered {
             let position = item.position().and_then(|position| usize::try_from(position).ok());
             let received = position.and_then(|position| items.get(position)).cloned();
-            let words = "the text of a page cannot be parsed a second time";
-            *item = Json::new(received.ok_or_else(|| Error::new(Code::Internal, words))?);
+            let message = "the text of a page cannot be parsed a second time";
+            *item = Json::new(received.ok_or_else(|| Error::new(Code::Internal, message))?);
         }
         Ok(())
     }

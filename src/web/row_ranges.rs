@@ -1,4 +1,4 @@
-//! The rows of one query in IndexedDB: their key ranges, and reads of many of them.
+//! The rows of one query in IndexedDB: their key ranges, and bulk reads.
 
 use js_sys::{Array, JSON};
 use wasm_bindgen::prelude::*;
@@ -55,8 +55,8 @@ fn ids(keys: JsValue) -> Vec<String> {
     list_of(keys).into_iter().filter_map(id).collect()
 }
 
-/// The sizes of the chunks in which many rows are read: few bytes each, because Firefox fails to
-/// return more than about 100 MB at once, and as many as that allows, because each read costs.
+/// The number of rows per chunk of a bulk read: small enough for Firefox, which fails to return
+/// more than about 100 MB at once, and otherwise large, because each read costs time.
 struct ChunkSize(u32);
 
 impl Default for ChunkSize {
@@ -66,25 +66,26 @@ impl Default for ChunkSize {
 }
 
 impl ChunkSize {
-    /// The characters of a chunk as JSON.
-    const CHARACTERS: u32 = 8_000_000;
-    /// How many rows of a chunk are measured.
+    /// The intended size of a chunk as JSON, in characters.
+    const MAX_CHARACTERS: u32 = 8_000_000;
+    /// The number of rows of a chunk that are measured.
     const SAMPLES: usize = 8;
-    /// How many times the rows of one chunk the next may have: its rows may be larger.
-    const GROWTH: u32 = 8;
+    /// The maximum factor by which the number of rows grows: the rows of the next chunk may be
+    /// larger.
+    const MAX_GROWTH: u32 = 8;
 
-    /// The rows of the next chunk.
+    /// The number of rows of the next chunk.
     fn rows(&self) -> u32 {
         self.0
     }
 
-    /// Chooses the next size by the rows of a chunk.
+    /// Chooses the size of the next chunk by the rows of this one.
     fn measure(&mut self, rows: &Array) {
         let step = (rows.length() as usize).div_ceil(Self::SAMPLES).max(1);
         let lengths = (0..rows.length()).step_by(step).map(|at| JSON::stringify(&rows.get(at)));
         let largest = lengths.map(|text| text.map_or(1, |text| text.length())).max().unwrap_or(1);
-        let most = Self::CHARACTERS / largest.max(1);
-        self.0 = most.clamp(1, self.0.saturating_mul(Self::GROWTH));
+        let rows = Self::MAX_CHARACTERS / largest.max(1);
+        self.0 = rows.clamp(1, self.0.saturating_mul(Self::MAX_GROWTH));
     }
 }
 
@@ -102,8 +103,8 @@ pub fn id_of(row: &JsValue) -> Option<String> {
     get_string(&get(row, "item"), "id")
 }
 
-/// Reads all items, without the side rows. Requests a chunk before it takes the items of the one
-/// before.
+/// Reads all items, without the side rows. Requests each chunk before it takes the items of the
+/// previous one.
 pub async fn all_items(store: &IdbObjectStore, key: &str) -> IdbResult<Array> {
     let items = Array::new();
     let mut size = ChunkSize::default();
@@ -133,14 +134,14 @@ pub async fn all_items(store: &IdbObjectStore, key: &str) -> IdbResult<Array> {
     }
 }
 
-/// A request for side rows, which do not tell their ids, and one for their keys.
+/// A request for side rows, and one for their keys: the rows themselves do not contain their ids.
 pub struct SideRows {
     keys: IdbRequest,
     rows: IdbRequest,
 }
 
 impl SideRows {
-    /// Requests those after an id.
+    /// Requests the side rows after an id.
     pub fn request(store: &IdbObjectStore, key: &str, after: Option<&str>, limit: u32) -> IdbResult<Self> {
         let range = side_range(key, after)?.into();
         let keys = store.get_all_keys_with_key_and_limit(&range, limit)?;

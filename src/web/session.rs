@@ -10,7 +10,7 @@ use wasm_bindgen_futures::spawn_local;
 
 use super::batch::{Batch, StoreResult};
 use super::consumer::Acknowledgement;
-use super::error::{ErrorFactory, RoundError, closed, left};
+use super::error::{ErrorFactory, RoundError, closed, round_left};
 use super::in_flight::InFlight;
 use super::limiter::Limiter;
 use super::store::Store;
@@ -27,7 +27,7 @@ use crate::protocol::rate::Workload;
 pub struct Session {
     /// Graph's root, and which links may get the token.
     pub endpoint: Rc<Endpoint>,
-    /// Isolates the stored state of this account.
+    /// The account, which separates the stored state of different users.
     pub account: String,
     /// The retry policy.
     pub policy: Policy,
@@ -45,14 +45,15 @@ pub struct Session {
     pub opening: InFlight,
     /// The limiters by their scope.
     pub limiters: RefCell<Vec<(String, Rc<Limiter>)>>,
-    /// Whether too many requests were in flight in a mailbox, so that one under another name begins
-    /// with one at a time.
+    /// Whether Graph refused concurrent requests of a mailbox. New mailboxes then begin with one
+    /// request at a time, because one mailbox may have several names.
     pub has_restricted_mailboxes: Cell<bool>,
     /// Who the last token is for.
     pub identity: RefCell<Identity>,
     /// Commits that have begun, by key.
     pub commits: InFlight,
-    /// Whether `close()` or `forget()` was called, or the database was taken away.
+    /// Whether `close()` or `forget()` was called, or another tab deleted or upgraded the
+    /// database.
     pub is_closed: Cell<bool>,
 }
 
@@ -77,16 +78,16 @@ impl Session {
 
     /// The limiter of a query's scope.
     pub fn limiter(&self, query: &Query) -> Rc<Limiter> {
-        let own = query.scope(&self.account, &self.identity.borrow());
+        let query_scope = query.scope(&self.account, &self.identity.borrow());
         let mut limiters = self.limiters.borrow_mut();
-        if let Some((_, limiter)) = limiters.iter().find(|(scope, _)| *scope == own) {
+        if let Some((_, limiter)) = limiters.iter().find(|(scope, _)| *scope == query_scope) {
             return Rc::clone(limiter);
         }
         let limiter = Limiter::new(query.workload);
-        if self.has_restricted_mailboxes.get() && Workload::Outlook.owns(&own) {
+        if self.has_restricted_mailboxes.get() && Workload::Outlook.owns(&query_scope) {
             limiter.rate.borrow_mut().restrict();
         }
-        limiters.push((own, Rc::clone(&limiter)));
+        limiters.push((query_scope, Rc::clone(&limiter)));
         limiter
     }
 
@@ -95,8 +96,8 @@ impl Session {
         query.throttle_key(&self.account, &self.endpoint, &self.identity.borrow())
     }
 
-    /// Allows one request at a time in each mailbox: too many were in flight in one that may have
-    /// several names here.
+    /// Allows one request at a time in each mailbox, after Graph refused concurrent ones of a
+    /// mailbox that may have several names.
     pub fn restrict_mailboxes(&self) {
         self.has_restricted_mailboxes.set(true);
         let limiters = self.limiters.borrow();
@@ -105,8 +106,8 @@ impl Session {
         }
     }
 
-    /// Writes a batch. Runs as a separate task, so that a commit that has begun ends although its
-    /// round is stopped meanwhile. Its end settles the acknowledgement of its page.
+    /// Writes a batch. Runs as a separate task, so that a commit that has begun also ends if its
+    /// round is stopped. Its end settles the acknowledgement of its page.
     pub async fn commit(
         self: &Rc<Self>,
         key: &str,
@@ -152,9 +153,9 @@ impl Session {
             }
             (Err(error), None) => Err(error),
         };
-        // The round was stopped meanwhile, so the round does not reject the acknowledgement.
+        // The round was stopped, so it can no longer reject the acknowledgement.
         if let Err(Ok(Committed::Refused(Some(acknowledgement)))) = round.send(end) {
-            acknowledgement.reject(self.errors.error_to_js(left().into(), None));
+            acknowledgement.reject(self.errors.error_to_js(round_left().into(), None));
         }
     }
 
@@ -177,7 +178,7 @@ impl Session {
 
 /// How a commit ended.
 pub enum Committed {
-    /// All of it is stored. Holds the promise of the listeners, or undefined.
+    /// All of it is stored. Contains the promise of the listeners, or undefined.
     Written(JsValue),
     /// Nothing was written: another revision is stored. Returns the acknowledgement, which is still
     /// unsettled.

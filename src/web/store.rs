@@ -48,7 +48,7 @@ impl Store {
         }
     }
 
-    /// Returns at most `limit` rows after an id, all of one moment; fewer only at the end.
+    /// Returns at most `limit` rows after an id, all as of one moment; fewer only at the end.
     pub async fn scan(&self, key: &str, after: Option<&str>, limit: u32) -> StoreResult<Rows> {
         match self {
             Self::IndexedDb(store) => Ok(store.scan(key, after, limit).await?),
@@ -106,20 +106,21 @@ impl Store {
         }
     }
 
-    /// The record of a query.
+    /// Returns the parsed record of a query.
     pub async fn record(&self, key: &str) -> StoreResult<Option<Box<Record>>> {
         let stored = self.load(key).await?;
         if is_nullish(&stored) {
             return Ok(None);
         }
         record_from_js(&stored).map(|record| Some(Box::new(record))).map_err(|why| {
-            let words = format!("the stored state of this query cannot be used: {why}; reset() starts over");
-            Error::new(Code::Store, words).into()
+            let message =
+                format!("the stored state of this query cannot be used: {why}; reset() starts over");
+            Error::new(Code::Store, message).into()
         })
     }
 
-    /// The rows of these ids, read. `is_exposed`: code outside may get to their items, and change
-    /// them. Otherwise those in memory are not copied.
+    /// Returns the parsed rows of these ids. `is_exposed`: the caller's code may get their items
+    /// and change them, so rows in memory are copied.
     pub async fn read_rows(
         &self,
         key: &str,
@@ -135,7 +136,7 @@ impl Store {
         Ok(rows.into_iter().map(|row| (!is_nullish(&row)).then(|| row_from_js(&row))).collect())
     }
 
-    /// At most [`CHUNK`] rows after an id, read. `is_exposed` as in [`Self::read_rows`].
+    /// Returns at most [`CHUNK`] parsed rows after an id. `is_exposed` as in [`Self::read_rows`].
     pub async fn read_chunk(
         &self,
         key: &str,
@@ -149,7 +150,7 @@ impl Store {
         Ok(rows.into_iter().map(|(id, row)| (id, row_from_js(&row))).collect())
     }
 
-    /// Returns the stored throttle time of a scope of limits.
+    /// Returns the stored throttle time of a throttling scope.
     pub async fn throttle(&self, key: &str) -> StoreResult<Option<StoredThrottle>> {
         let stored = self.load(key).await?;
         Ok(flat(&stored, &[]).and_then(|stored| serde_wasm_bindgen::from_value(stored.into()).ok()))
@@ -160,16 +161,16 @@ fn record_from_js(stored: &JsValue) -> std::result::Result<Record, String> {
     if !stored.is_object() || Array::is_array(stored) {
         return Err("it is not an object".to_owned());
     }
-    let plain = flat(stored, &[]).map_or(JsValue::UNDEFINED, JsValue::from);
-    Record::read(serde_wasm_bindgen::Deserializer::from(plain))
+    let copy = flat(stored, &[]).map_or(JsValue::UNDEFINED, JsValue::from);
+    Record::read(serde_wasm_bindgen::Deserializer::from(copy))
 }
 
 /// Returns the record that makes the next round a full one. Replaces a record that cannot be read.
 pub fn reset_record(stored: &JsValue) -> Record {
     match record_from_js(stored) {
         Ok(record) => record.without_link(),
-        // Nothing is known of the rows that may be there. Seconds are more than any count of rounds
-        // can be.
+        // Stored rows may have any round number. The seconds since 1970 are more than any number of
+        // rounds.
         #[allow(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -202,6 +203,6 @@ pub fn copies(values: impl IntoIterator<Item = JsValue>) -> StoreResult<Vec<JsVa
 
 /// A deep copy of plain data.
 pub fn copy(value: &JsValue) -> StoreResult<JsValue> {
-    let words = "an item cannot be copied, as where it is nested too deeply";
-    structured_clone(value).map_err(|_| Error::new(Code::Store, words).into())
+    let message = "an item cannot be copied; it may be nested too deeply";
+    structured_clone(value).map_err(|_| Error::new(Code::Store, message).into())
 }

@@ -10,7 +10,7 @@ use js_sys::Date;
 use crate::protocol::time::{Duration, Instant};
 
 /// The longest single timer, a day: hosts count milliseconds in 31 bits.
-const LONGEST: Duration = Duration::DAY;
+const MAX_TIMER: Duration = Duration::DAY;
 
 /// The instant that the host's clock shows.
 pub fn now() -> Instant {
@@ -19,13 +19,13 @@ pub fn now() -> Instant {
 
 /// Waits for a span of time. Dropping the future clears the timer.
 pub async fn sleep(span: Duration) {
-    let mut left = span;
+    let mut remaining = span;
     loop {
-        let piece = left.max(Duration::ZERO).min(LONGEST);
+        let next = remaining.max(Duration::ZERO).min(MAX_TIMER);
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped before")]
-        TimeoutFuture::new(piece.as_millis().ceil() as u32).await;
-        left = left - piece;
-        if left <= Duration::ZERO {
+        TimeoutFuture::new(next.as_millis().ceil() as u32).await;
+        remaining = remaining - next;
+        if remaining <= Duration::ZERO {
             return;
         }
     }

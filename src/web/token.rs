@@ -87,11 +87,11 @@ impl Tokens {
                 Ok(Self { object, function, scope: scope.to_owned(), cached: RefCell::default() })
             }
             Err(_) => {
-                let words = format!(
+                let message = format!(
                     "options.token must be a function, fromMsal(…) or an object with getToken(), got {}",
                     type_of(&object)
                 );
-                Err(Error::new(Code::BadRequest, words))
+                Err(Error::new(Code::BadRequest, message))
             }
         }
     }
@@ -123,8 +123,8 @@ impl Tokens {
                     reason = "a float becomes an integer saturating"
                 )]
                 let seconds = (timeout.as_millis() / 1000.0).round() as u64;
-                let words = format!("it did not answer within {seconds} s");
-                return refusal(js_sys::Error::new(&words).into(), reason);
+                let message = format!("it did not answer within {seconds} s");
+                return refusal(js_sys::Error::new(&message).into(), reason);
             }
         };
         let mut new = read(&answer)?;
@@ -176,8 +176,8 @@ impl Tokens {
     }
 }
 
-fn unusable(words: &str) -> Box<Error> {
-    Error::retryable(Code::Unauthorized, words)
+fn unusable(message: &str) -> Box<Error> {
+    Error::retryable(Code::Unauthorized, message)
 }
 
 /// Reads a `TokenResult` of `index.d.ts`.
@@ -187,11 +187,11 @@ fn read(answer: &JsValue) -> Result<CachedToken> {
         .or_else(|| get_string(answer, "accessToken"))
         .or_else(|| get_string(answer, "token"));
     let Some(token) = found else {
-        let words = format!(
+        let message = format!(
             "the token source must return a string, {{ accessToken }} or {{ token }}, got {}; is the user signed in?",
             type_of(answer)
         );
-        return Err(unusable(&words));
+        return Err(unusable(&message));
     };
     if token.is_empty() {
         return Err(unusable("the token source returned an empty string; is the user signed in?"));
@@ -224,8 +224,8 @@ fn time(date: &JsValue) -> Option<f64> {
 fn refusal(cause: JsValue, reason: &TokenReason) -> std::result::Result<TokenOutcome, RoundError> {
     let error = thrown(&cause);
     if error.needs_interaction() {
-        let words = "the user has to sign in: open MSAL's popup or redirect from a click, with error.claims if there are any, then call resume(); it goes on at the same page";
-        let mut failure = Error::retryable(Code::Interaction, words);
+        let message = "the user has to sign in: open MSAL's popup or redirect from a click, with error.claims if there are any, then call resume(); it goes on at the same page";
+        let mut failure = Error::retryable(Code::Interaction, message);
         failure.claims = get_string(&cause, "claims").filter(|claims| !claims.is_empty());
         // If the source does not name the claims, these are the ones of Graph's challenge.
         if let TokenReason::Claims(claims) = reason

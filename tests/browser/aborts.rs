@@ -31,7 +31,7 @@ async fn an_abort_ends_a_fetch_a_wait_and_a_token_call_with_its_reason_unchanged
             Reflect::set(&never, &"called".into(), &JsValue::FALSE).unwrap();
             let pending = round.next();
             match place {
-                "fetch" => world.until_met("hang", at).await,
+                "fetch" => world.until_fault("hang", at).await,
                 "wait" => round.until_phase("waiting").await,
                 _ => {
                     until("a call of the token source", async || {

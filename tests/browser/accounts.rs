@@ -34,7 +34,7 @@ async fn a_closed_client_ends_its_rounds_with_closed() {
     let query = contacts(&client);
     let round = round(&query);
     let pending = round.next();
-    world.until_met("hang", 1).await;
+    world.until_fault("hang", 1).await;
     settled(client.close()).await.unwrap();
     assert_eq!(settled(pending).await.unwrap_err().code(), "closed");
     assert_eq!(settled(query.all(false)).await.unwrap_err().code(), "closed");

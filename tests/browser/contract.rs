@@ -100,15 +100,15 @@ mod indexed_db {
     }
 
     #[test]
-    async fn what_is_committed_by_one_opening_is_seen_by_another() {
+    async fn two_openings_see_each_others_commits() {
         let (store, other) = two().await;
-        rules::what_is_committed_by_one_opening_is_seen_by_another(&store, &other, "contract | ").await;
+        rules::two_openings_see_each_others_commits(&store, &other, "contract | ").await;
     }
 
     #[test]
-    async fn of_commits_at_once_by_two_openings_one_wins() {
+    async fn of_concurrent_commits_by_two_openings_one_wins() {
         let (store, other) = two().await;
-        rules::of_commits_at_once_by_two_openings_one_wins(&store, &other, "contract | ").await;
+        rules::of_concurrent_commits_by_two_openings_one_wins(&store, &other, "contract | ").await;
     }
 }
 

@@ -34,7 +34,7 @@ async fn every_request_has_the_requested_headers_and_no_content_type() {
     }
     names.sort();
     names.dedup();
-    assert_eq!(names.len(), log.len(), "each request has another id");
+    assert_eq!(names.len(), log.len(), "each request has its own id");
 }
 
 #[test]
@@ -89,7 +89,7 @@ async fn an_offline_round_waits_for_the_event_online() {
     assert_eq!(waits[0]["reason"], "offline");
     assert!(waits[0]["ms"].as_f64().unwrap() < 60_000.0, "{waits}");
     drop(round);
-    // It waits no longer than its limit.
+    // It waits no longer than `retry.maxWait`.
     online(JsValue::FALSE);
     let retry = to_js(&json!({"base": 10, "cap": 50, "maxWait": 80}));
     let short = try_open(&world, &fresh("a"), &[("fetch", own), ("retry", retry)]).await.unwrap();
@@ -99,7 +99,7 @@ async fn an_offline_round_waits_for_the_event_online() {
 }
 
 #[test]
-async fn the_end_of_a_throttle_is_stored_over_a_reload() {
+async fn the_end_of_a_throttle_survives_a_reload() {
     let world = World::new().await;
     let throttle =
         json!({"name": "status", "status": 429, "code": "TooManyRequests", "headers": {"Retry-After": "2"}});
@@ -165,8 +165,8 @@ async fn faults_during_a_round_lose_no_change() {
         let round = round(&query);
         finish(&round).await.unwrap_or_else(|refused| panic!("{fault}: {}", refused.message()));
         let log = world.log().await;
-        let met = log.iter().filter(|entry| !entry["fault"].is_null()).count();
-        assert_eq!(met, 2, "{fault}");
+        let faults = log.iter().filter(|entry| !entry["fault"].is_null()).count();
+        assert_eq!(faults, 2, "{fault}");
         // Firefox itself repeats a request without an answer.
         if fault != "network" {
             assert_eq!(report(&round)["requests"].as_u64(), Some(log.len() as u64), "{fault}");
@@ -223,7 +223,7 @@ async fn a_foreign_link_gets_no_token() {
     }
     assert!(other.log().await.is_empty());
     assert!(world.foreign().is_empty());
-    assert!(all(&query).await.is_empty(), "the page that brought it is not kept");
+    assert!(all(&query).await.is_empty(), "the page with the link is not stored");
 }
 
 #[test]
@@ -247,7 +247,7 @@ async fn the_error_for_recordings_says_that_only_an_app_can_read_them() {
 }
 
 #[test]
-async fn a_fetch_of_the_caller_may_fail_in_any_way() {
+async fn a_custom_fetch_may_fail_in_any_way() {
     let world = World::new().await;
     let own = world.wrapped_fetch(
         "const own = (url, init) => {
@@ -263,7 +263,7 @@ async fn a_fetch_of_the_caller_may_fail_in_any_way() {
         (seen.as_array().unwrap().len(), &seen[0]),
         (3, &json!([format!("{}/contacts/delta", world.root), "GET", "manual"]))
     );
-    for (odd, code) in [
+    for (source, code) in [
         ("return () => Promise.reject('a text')", "network"),
         ("return () => { throw undefined }", "network"),
         ("return () => 7", "bad-request"),
@@ -272,8 +272,8 @@ async fn a_fetch_of_the_caller_may_fail_in_any_way() {
             "network",
         ),
     ] {
-        let client = try_open(&world, &fresh("a"), &[("fetch", run(odd))]).await.unwrap();
-        assert_eq!(sync(&contacts(&client)).await.unwrap_err().code(), code, "{odd}");
+        let client = try_open(&world, &fresh("a"), &[("fetch", run(source))]).await.unwrap();
+        assert_eq!(sync(&contacts(&client)).await.unwrap_err().code(), code, "{source}");
     }
 }
 

@@ -13,7 +13,7 @@ async fn wrong_options_are_refused_before_any_request_with_the_way_out() {
     let world = World::new().await;
     let client = client(&world, &fresh("a")).await;
     let start = "start: '2026-11-01', end: '2026-12-01'";
-    for (call, options, words) in [
+    for (call, options, message) in [
         ("events", "undefined".to_owned(), "options.start is required by events()"),
         ("events", "{ start: 'x' }".into(), "options.end is required by events()"),
         ("events", "7".into(), "the options of events() must be an object, got 7"),
@@ -74,9 +74,9 @@ async fn wrong_options_are_refused_before_any_request_with_the_way_out() {
         let value = run(&format!("return {options}"));
         let refused = client.query(call, JsValue::UNDEFINED, value).map(drop).unwrap_err();
         assert_eq!(refused.code(), "bad-request", "{options}");
-        assert!(refused.message().contains(words), "{options}: {}", refused.message());
+        assert!(refused.message().contains(message), "{options}: {}", refused.message());
     }
-    for (options, words) in [
+    for (options, message) in [
         ("{ maxPages: 0 }", "options.maxPages must be at least 1"),
         ("{ ack: 'never' }", "options.ack must be \"next\" or \"manual\""),
         ("{ maxMs: -1 }", "options.maxMs must be a number of milliseconds"),
@@ -84,7 +84,7 @@ async fn wrong_options_are_refused_before_any_request_with_the_way_out() {
         let value = run(&format!("return {options}"));
         let round = contacts(&client).round(value, &Function::new_no_args(""), true);
         let refused = round.map(drop).unwrap_err();
-        assert!(refused.message().contains(words), "{options}: {}", refused.message());
+        assert!(refused.message().contains(message), "{options}: {}", refused.message());
     }
     assert!(world.log().await.is_empty());
 }
@@ -92,7 +92,7 @@ async fn wrong_options_are_refused_before_any_request_with_the_way_out() {
 #[test]
 async fn wrong_options_of_open_delta_are_refused() {
     let world = World::new().await;
-    for (name, value, code, words) in [
+    for (name, value, code, message) in [
         (
             "token",
             "'a text'",
@@ -115,7 +115,7 @@ async fn wrong_options_of_open_delta_are_refused() {
         let value = run(&format!("return {value}"));
         let refused = try_open(&world, &fresh("a"), &[(name, value)]).await.map(drop).unwrap_err();
         assert_eq!(refused.code(), code, "{name}");
-        assert!(refused.message().contains(words), "{name}: {}", refused.message());
+        assert!(refused.message().contains(message), "{name}: {}", refused.message());
     }
 }
 
@@ -135,8 +135,9 @@ async fn the_status_has_the_phase_of_the_round() {
     world.fault(json!({"match": {"kind": "next"}, "fault": {"name": "status", "status": 503}})).await;
     let client = client(&world, &fresh("a")).await;
     let query = contacts(&client);
-    let seen =
-        run("const told = (status) => told.seen.push(status); return Object.assign(told, { seen: [] })");
+    let seen = run(
+        "const onStatus = (status) => onStatus.seen.push(status); return Object.assign(onStatus, { seen: [] })",
+    );
     let round = query.round(JsValue::UNDEFINED, seen.unchecked_ref(), true).unwrap();
     finish(&round).await.unwrap();
     let seen = from_js(&Reflect::get(&seen, &"seen".into()).unwrap());

@@ -33,7 +33,7 @@ async fn a_first_round_of_each_collection_lists_the_table() {
 }
 
 #[test]
-async fn a_second_round_brings_only_the_change() {
+async fn a_second_round_delivers_only_the_changes() {
     let world = World::new().await;
     let client = client(&world, &fresh("a")).await;
     let query = contacts(&client);
@@ -71,7 +71,7 @@ async fn a_second_round_brings_only_the_change() {
 }
 
 #[test]
-async fn after_opening_again_the_next_request_is_the_stored_delta_link() {
+async fn after_a_reload_the_next_request_is_the_stored_delta_link() {
     let world = World::new().await;
     let account = fresh("a");
     let first = client(&world, &account).await;

@@ -43,7 +43,7 @@ async fn with_record(account: &str, source: &str) {
 }
 
 /// Opens a database without the package and keeps the connection open.
-async fn held(account: &str, version: Option<u32>) -> JsValue {
+async fn open_database(account: &str, version: Option<u32>) -> JsValue {
     let options = to_js(&json!([account, version]));
     js_await("return done(indexedDB.open('deltalink | ' + a[0], ...(a[1] ? [a[1]] : [])))", &options).await
 }
@@ -87,7 +87,7 @@ async fn records_are_readable_in_the_developer_tools() {
 #[test]
 async fn an_invalid_record_is_a_named_error_and_reset_starts_over() {
     let world = World::new().await;
-    for (odd, words) in [
+    for (record, message) in [
         ("value.format = 9", "it was written by another version of deltalink"),
         ("delete value.link", "it has no link"),
         ("value.generation = 'x'", "one of its fields has the wrong type"),
@@ -101,12 +101,12 @@ async fn an_invalid_record_is_a_named_error_and_reset_starts_over() {
         let query = contacts(&client);
         sync(&query).await.unwrap();
         world.clear_log().await;
-        with_record(&account, odd).await;
+        with_record(&account, record).await;
         let refused = sync(&query).await.unwrap_err();
-        assert_eq!(refused.code(), "store", "{odd}");
+        assert_eq!(refused.code(), "store", "{record}");
         assert!(
-            refused.message().contains(words) && refused.message().contains("reset() starts over"),
-            "{odd}: {}",
+            refused.message().contains(message) && refused.message().contains("reset() starts over"),
+            "{record}: {}",
             refused.message()
         );
         assert!(world.log().await.is_empty());
@@ -118,7 +118,7 @@ async fn an_invalid_record_is_a_named_error_and_reset_starts_over() {
 }
 
 #[test]
-async fn every_row_is_read_once_whatever_its_size_also_one_without_an_id_and_beside_rows_that_are_no_items() {
+async fn every_row_of_any_size_is_read_once_with_and_without_an_id_and_among_rows_without_items() {
     let world = World::new().await;
     let account = fresh("a");
     let client = client(&world, &account).await;
@@ -164,7 +164,7 @@ async fn a_stored_link_to_another_host_is_not_requested() {
 async fn a_database_of_a_newer_version_is_a_named_error() {
     let world = World::new().await;
     let account = fresh("a");
-    js("a.close()", &held(&account, Some(99)).await);
+    js("a.close()", &open_database(&account, Some(99)).await);
     let refused = try_open(&world, &account, &[]).await.map(drop).unwrap_err();
     assert_eq!(refused.code(), "store");
     assert!(refused.message().contains("a newer version of deltalink"), "{}", refused.message());
@@ -175,11 +175,11 @@ async fn an_upgrade_that_another_tab_blocks_is_a_named_error() {
     let world = World::new().await;
     let account = fresh("a");
     // A database of an earlier version, with a connection that stays open.
-    let held = held(&account, Some(1)).await;
+    let open = open_database(&account, Some(1)).await;
     replace_open("return real(name, version && version + 1)");
     let refused = try_open(&world, &account, &[]).await.map(drop);
     restore_open();
-    js("a.close()", &held);
+    js("a.close()", &open);
     let refused = refused.unwrap_err();
     assert_eq!(refused.code(), "store");
     assert!(refused.message().contains("another tab holds an older version"), "{}", refused.message());
@@ -226,7 +226,7 @@ async fn a_full_disk_is_a_named_error_and_the_last_page_stays() {
 #[test]
 async fn a_browser_that_refuses_indexed_db_is_a_named_error() {
     let world = World::new().await;
-    for (open, words) in [
+    for (open, message) in [
         ("throw new DOMException('denied', 'SecurityError')", "refuses IndexedDB here (SecurityError"),
         (
             "const request = {};
@@ -241,7 +241,7 @@ async fn a_browser_that_refuses_indexed_db_is_a_named_error() {
         restore_open();
         let refused = refused.unwrap_err();
         assert_eq!(refused.code(), "store");
-        assert!(refused.message().contains(words), "{}", refused.message());
+        assert!(refused.message().contains(message), "{}", refused.message());
         assert!(refused.message().contains("options.store: \"memory\""), "{}", refused.message());
     }
 }
@@ -270,9 +270,9 @@ async fn forget_rejects_if_another_connection_keeps_the_database_open() {
     let world = World::new().await;
     let account = fresh("a");
     let client = client(&world, &account).await;
-    let held = held(&account, None).await;
+    let open = open_database(&account, None).await;
     let refused = settled(client.forget()).await.unwrap_err();
-    js("a.close()", &held);
+    js("a.close()", &open);
     assert_eq!(refused.code(), "store");
     assert!(refused.message().contains("keeps this account's database open"), "{}", refused.message());
 }

@@ -43,7 +43,7 @@ pub fn js_of_two(source: &str, a: &JsValue, b: &JsValue) -> JsValue {
     evaluate(source, a, b).unwrap_or_else(|error| panic!("{source}: {error:?}"))
 }
 
-/// Like [`js`], for statements that await. `done` awaits a request of IndexedDB.
+/// Like [`js`], for statements that await. The function `done` awaits a request of IndexedDB.
 pub async fn js_await(source: &str, a: &JsValue) -> JsValue {
     evaluate_async(source, a).await.unwrap_or_else(|error| panic!("{source}: {error:?}"))
 }
@@ -180,8 +180,8 @@ impl Deref for Round {
 impl Round {
     /// Waits until the round is in this phase. Only for rounds of [`round_with`].
     pub async fn until_phase(&self, phase: &str) {
-        let told = || Reflect::get(&self.on_status, &"phase".into()).unwrap().as_string();
-        until(phase, async || told().as_deref() == Some(phase)).await;
+        let current = || Reflect::get(&self.on_status, &"phase".into()).unwrap().as_string();
+        until(phase, async || current().as_deref() == Some(phase)).await;
     }
 }
 
@@ -244,14 +244,14 @@ pub fn track(client: &Client, path: &str, options: Value) -> Query {
     client.query("track", path.into(), to_js(&options)).unwrap()
 }
 
-/// The options of a calendar of six weeks around the day of the worlds.
+/// The options of a calendar query of seven weeks around the start of the worlds.
 pub fn weeks() -> Value {
     json!({"start": "2026-11-01", "end": "2026-12-20"})
 }
 
 /// A round before its first page.
 pub fn round_with(query: &Query, options: JsValue) -> Round {
-    let on_status = run("const told = ({ phase }) => { told.phase = phase }; return told");
+    let on_status = run("const onStatus = ({ phase }) => { onStatus.phase = phase }; return onStatus");
     query.round(options, &on_status.unchecked_into(), true).unwrap()
 }
 

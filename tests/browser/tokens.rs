@@ -8,7 +8,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use crate::support::*;
 use crate::world::World;
 
-/// A token source in JavaScript. `a` is the token of the world; the property `calls` counts.
+/// A token source in JavaScript. `a` is the token of the world; `calls` records the requests.
 fn source(world: &World, body: &str) -> JsValue {
     let source = format!(
         "const source = async (request) => {{ source.calls.push(request); {body} }};
@@ -33,7 +33,7 @@ async fn a_token_without_expiry_is_requested_each_time_and_one_with_expiry_once(
         ("return { accessToken: a, expiresOn: new Date(Date.now() + 60e3) }", 1),
         ("return { accessToken: a, expiresOn: new Date(Date.now() + 100) }", 3),
     ] {
-        // Each answer takes longer than the shortest of these lifetimes.
+        // Each response takes longer than the shortest of these lifetimes.
         world.options(json!({"latency_ms": 120})).await;
         let source = source(&world, body);
         let client = try_open(&world, &fresh("a"), &[("token", source.clone())]).await.unwrap();
@@ -95,7 +95,7 @@ async fn a_refused_token_is_requested_once_more_and_a_second_refusal_is_final() 
 #[test]
 async fn a_token_source_that_fails_is_a_named_error() {
     let world = World::new().await;
-    for (body, code, words) in [
+    for (body, code, message) in [
         ("return null", "unauthorized", "got null; is the user signed in?"),
         ("return undefined", "unauthorized", "got undefined"),
         ("return ''", "unauthorized", "an empty string"),
@@ -127,7 +127,7 @@ async fn a_token_source_that_fails_is_a_named_error() {
         let client = try_open(&world, &fresh("a"), &[("token", source(&world, body))]).await.unwrap();
         let refused = sync(&contacts(&client)).await.unwrap_err();
         assert_eq!(refused.code(), code, "{body}");
-        assert!(refused.message().contains(words), "{body}: {}", refused.message());
+        assert!(refused.message().contains(message), "{body}: {}", refused.message());
         assert_eq!(refused.field("cause").is_undefined(), !body.starts_with("throw"), "{body}");
     }
     assert!(world.log().await.is_empty(), "no request without a token");
@@ -149,6 +149,6 @@ async fn the_token_is_in_no_store_and_in_no_error() {
         return JSON.stringify(all)";
     let dump = js_await(dump, &account.as_str().into()).await.as_string().unwrap();
     assert!(dump.contains("deltatoken") && !dump.contains(&world.delegated));
-    let told = js("return [a.message, a.stack, JSON.stringify(a)].join()", &refused.0).as_string().unwrap();
-    assert!(!told.contains(&world.delegated) && !told.contains("deltatoken"), "{told}");
+    let error = js("return [a.message, a.stack, JSON.stringify(a)].join()", &refused.0).as_string().unwrap();
+    assert!(!error.contains(&world.delegated) && !error.contains("deltatoken"), "{error}");
 }

@@ -13,8 +13,8 @@ use crate::fixtures::FIXTURES;
 use crate::support::*;
 use crate::world::{give, request};
 
-/// A database of 0.1.0 in this browser, with times as if it was written just now.
-struct Left {
+/// A database of 0.1.0 in this browser, with times as if it had just been written.
+struct OldDatabase {
     fixture: Value,
     /// The milliseconds by which its times were moved.
     shift: f64,
@@ -25,7 +25,7 @@ struct Left {
     asked: Rc<RefCell<Vec<(Value, Value, f64)>>>,
 }
 
-impl Left {
+impl OldDatabase {
     async fn load(name: &str) -> Self {
         let (_, text) = FIXTURES.iter().find(|(other, _)| *other == name).unwrap();
         let mut fixture: Value = serde_json::from_str(text).unwrap();
@@ -79,8 +79,8 @@ impl Left {
         })
     }
 
-    /// Runs the interrupted round and compares it with that of 0.1.0.
-    async fn go_on(self) -> Value {
+    /// Continues the round and compares it with that of 0.1.0.
+    async fn continue_round(self) -> Value {
         assert_eq!(self.read().await, self.fixture["before"], "the mirror is readable before any request");
         let round = round(&self.query);
         let pages = finish(&round).await.unwrap();
@@ -88,9 +88,12 @@ impl Left {
         let expected: Vec<_> = requests.iter().map(|request| (&request["url"], &request["prefer"])).collect();
         let asked = self.asked.borrow().clone();
         assert_eq!(asked.iter().map(|(url, prefer, _)| (url, prefer)).collect::<Vec<_>>(), expected);
-        let told = |change: &Value| ["type", "id", "reason"].map(|name| change[name].clone());
-        let changes: Vec<_> = changes(&pages).iter().map(told).collect();
-        assert_eq!(changes, self.fixture["changes"].as_array().unwrap().iter().map(told).collect::<Vec<_>>());
+        let summary = |change: &Value| ["type", "id", "reason"].map(|name| change[name].clone());
+        let changes: Vec<_> = changes(&pages).iter().map(summary).collect();
+        assert_eq!(
+            changes,
+            self.fixture["changes"].as_array().unwrap().iter().map(summary).collect::<Vec<_>>()
+        );
         assert_eq!(self.read().await, self.fixture["after"]);
         let read_states = "const db = await done(indexedDB.open('deltalink | ' + a));
             const transaction = db.transaction('state');
@@ -117,7 +120,7 @@ fn record<'a>(states: &'a Value, query: &Query) -> &'a Value {
 /// A record without the values that differ between runs.
 fn timeless(record: &Value) -> Value {
     let mut record = record.clone();
-    // 0.1.0 does not have it.
+    // 0.1.0 does not have this field.
     record.as_object_mut().unwrap().remove("largestPage");
     for (name, value) in record.as_object_mut().unwrap() {
         if ["revision", "startedAt", "syncedAt", "fullAt"].contains(&name.as_str()) {
@@ -164,64 +167,64 @@ fn answers(fixture: &Value, asked: Rc<RefCell<Vec<(Value, Value, f64)>>>) -> JsV
     Closure::<dyn Fn(String, JsValue) -> Promise>::new(fetch).into_js_value()
 }
 
-/// Checks that the next request is the stored link, byte for byte.
-fn asks_for_the_stored_link(left: &Left) {
-    assert_eq!(left.fixture["requests"][0]["url"], left.record()["link"]);
+/// Checks that the first request is the stored link, byte for byte.
+fn check_first_request(old: &OldDatabase) {
+    assert_eq!(old.fixture["requests"][0]["url"], old.record()["link"]);
 }
 
 #[test]
 async fn a_calendar_during_its_first_round_continues_at_its_next_link() {
-    let left = Left::load("events-paging").await;
-    let record = left.record();
+    let old = OldDatabase::load("events-paging").await;
+    let record = old.record();
     assert_eq!(record["phase"], "paging");
     assert!(record["masters"].is_array() && record["delivered"].is_array());
-    asks_for_the_stored_link(&left);
+    check_first_request(&old);
     assert_eq!(
-        left.fixture["requests"].as_array().unwrap().len(),
+        old.fixture["requests"].as_array().unwrap().len(),
         2,
         "the page, and the master that it lacks"
     );
-    let report = left.go_on().await;
+    let report = old.continue_round().await;
     assert_eq!((&report["kind"], &report["resumed"]), (&json!("full"), &json!(true)));
 }
 
 #[test]
 async fn complete_contacts_continue_at_their_delta_link() {
-    let left = Left::load("contacts-idle").await;
-    assert_eq!(left.record()["phase"], "idle");
-    asks_for_the_stored_link(&left);
-    let report = left.go_on().await;
+    let old = OldDatabase::load("contacts-idle").await;
+    assert_eq!(old.record()["phase"], "idle");
+    check_first_request(&old);
+    let report = old.continue_round().await;
     assert_eq!((&report["kind"], &report["requests"]), (&json!("incremental"), &json!(1)));
 }
 
 #[test]
 async fn contacts_before_the_sweep_lose_their_ghosts_without_a_request() {
-    let left = Left::load("contacts-sweeping").await;
-    assert_eq!(left.record()["phase"], "sweeping");
-    let report = left.go_on().await;
+    let old = OldDatabase::load("contacts-sweeping").await;
+    assert_eq!(old.record()["phase"], "sweeping");
+    let report = old.continue_round().await;
     assert_eq!((&report["ghosts"], &report["requests"]), (&json!(1), &json!(0)));
 }
 
 #[test]
 async fn a_feed_of_recordings_continues_at_its_delta_link() {
-    let left = Left::load("recordings-feed").await;
-    assert!(!left.query.has_mirror());
-    asks_for_the_stored_link(&left);
-    let report = left.go_on().await;
+    let old = OldDatabase::load("recordings-feed").await;
+    assert!(!old.query.has_mirror());
+    check_first_request(&old);
+    let report = old.continue_round().await;
     assert_eq!((&report["kind"], &report["items"]), (&json!("incremental"), &json!(1)));
 }
 
 #[test]
 async fn throttled_users_are_not_requested_before_the_stored_time() {
-    let left = Left::load("users-throttled").await;
-    asks_for_the_stored_link(&left);
-    let states = left.fixture["database"]["stores"]["state"].as_array().unwrap();
+    let old = OldDatabase::load("users-throttled").await;
+    check_first_request(&old);
+    let states = old.fixture["database"]["stores"]["state"].as_array().unwrap();
     let throttle =
         states.iter().find(|state| state[0].as_str().unwrap().contains(" | not before | ")).unwrap();
     let until = throttle[1]["until"].as_f64().unwrap();
-    assert!(until > Date::now() && left.shift > 0.0);
-    let asked = Rc::clone(&left.asked);
-    let report = left.go_on().await;
+    assert!(until > Date::now() && old.shift > 0.0);
+    let asked = Rc::clone(&old.asked);
+    let report = old.continue_round().await;
     assert_eq!(report["waits"][0]["reason"], "throttled");
     assert!(asked.borrow().iter().all(|(_, _, at)| *at >= until));
 }

@@ -17,7 +17,7 @@ extern "C" {
     /// A request to the control API of a server.
     #[wasm_bindgen(catch)]
     pub async fn call(url: &str, method: &str, body: &str) -> Result<JsValue, JsValue>;
-    fn respond(how: &JsValue, body: &Uint8Array, signal: &AbortSignal) -> Promise;
+    fn respond(meta: &JsValue, body: &Uint8Array, signal: &AbortSignal) -> Promise;
 }
 
 /// The origin of the worlds in this wasm.
@@ -80,7 +80,7 @@ impl World {
         self.root.split("/w/").next().unwrap()
     }
 
-    /// The `fetch` option for this world; undefined for a server.
+    /// The `fetch` option for this world, or undefined for a server.
     pub fn fetch(&self) -> JsValue {
         match &self.graph {
             Graph::Core(core) => {
@@ -92,7 +92,7 @@ impl World {
         }
     }
 
-    /// A `fetch` that `source` returns; `a` is that of the world.
+    /// The `fetch` that `source` returns; `a` is the one of the world.
     pub fn wrapped_fetch(&self, source: &str) -> JsValue {
         let fetch = self.fetch();
         if fetch.is_undefined() {
@@ -102,7 +102,7 @@ impl World {
         }
     }
 
-    /// The requested URLs of other hosts. Empty for a server, which does not get them.
+    /// The requested URLs of other hosts. Always empty with a server, which does not see them.
     pub fn foreign(&self) -> Vec<String> {
         match &self.graph {
             Graph::Core(core) => core.foreign.borrow().clone(),
@@ -153,7 +153,7 @@ impl World {
     }
 
     /// Waits until this fault has acted `count` times.
-    pub async fn until_met(&self, fault: &str, count: u64) {
+    pub async fn until_fault(&self, fault: &str, count: u64) {
         let acted = async || self.control("GET", "faults", &Value::Null).await["counts"][fault].as_u64();
         until(fault, async || acted().await >= Some(count)).await;
     }
@@ -215,12 +215,12 @@ pub fn request(path: &str, init: &JsValue) -> Request {
 
 /// Converts an answer to the promise of `fetch`.
 pub fn give(answer: &Response, init: &JsValue) -> Promise {
-    let how = json!({
+    let meta = json!({
         "status": answer.status, "headers": answer.headers, "delay": answer.delay_ms, "cut": answer.cut_after,
         "hang": answer.hang, "rate": answer.bytes_per_second,
     });
     let signal: AbortSignal = Reflect::get(init, &"signal".into()).unwrap().unchecked_into();
-    respond(&to_js(&how), &Uint8Array::from(answer.body.as_slice()), &signal)
+    respond(&to_js(&meta), &Uint8Array::from(answer.body.as_slice()), &signal)
 }
 
 fn now() -> u64 {

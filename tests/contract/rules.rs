@@ -56,24 +56,24 @@ impl Page {
 macro_rules! each_rule {
     ($call:ident) => {
         $call! {
-            nothing_is_given_of_a_key_that_nothing_was_committed_under
+            an_unknown_key_has_no_state_and_no_rows
             what_is_committed_is_loaded
             a_commit_replaces_the_whole_state_puts_and_removes_rows_and_leaves_the_others
             a_commit_that_expects_nothing_is_refused_where_something_is_stored
             a_commit_that_expects_another_revision_is_refused
             a_commit_that_is_refused_writes_nothing
-            of_commits_at_once_that_expect_the_same_one_wins_and_all_of_it_is_stored
+            of_concurrent_commits_that_expect_the_same_revision_one_wins_and_all_of_it_is_stored
             rows_come_in_the_order_of_the_ids_with_a_gap_for_each_that_is_missing
-            a_scan_goes_to_the_end_in_chunks_each_row_once
-            the_order_of_a_scan_is_the_same_each_time_and_goes_on_behind_an_id_that_is_gone
+            a_scan_in_chunks_returns_each_row_once
+            the_order_of_a_scan_is_the_same_each_time_and_a_scan_continues_after_an_id_that_was_removed
             ids_of_every_kind_are_kept_apart
             keys_that_begin_alike_are_kept_apart
             clear_wipes_the_keys_that_begin_with_its_prefix_and_no_other
-            plain_data_comes_back_as_it_was
-            what_was_given_is_a_copy
+            plain_data_is_returned_as_it_was_stored
+            load_rows_and_scan_return_copies
             a_row_of_a_megabyte_is_kept
             two_thousand_rows_go_in_one_commit
-            a_scan_beside_a_commit_gives_rows_of_one_moment
+            a_scan_during_a_commit_returns_rows_of_one_moment
         }
     };
 }
@@ -132,7 +132,7 @@ async fn all_of<T>(mut futures: Vec<Pin<Box<dyn Future<Output = T> + '_>>>) -> V
     .await
 }
 
-pub async fn nothing_is_given_of_a_key_that_nothing_was_committed_under<S: Store>(store: &S, key: &str) {
+pub async fn an_unknown_key_has_no_state_and_no_rows<S: Store>(store: &S, key: &str) {
     assert_eq!(store.load(key).await, None);
     assert_eq!(store.rows(key, &["a", "b"]).await, [None, None]);
     assert!(store.rows(key, &[]).await.is_empty());
@@ -186,7 +186,9 @@ pub async fn a_commit_that_is_refused_writes_nothing<S: Store>(store: &S, key: &
     assert_eq!(store.rows(key, &["a", "b", "c"]).await, [Some(row(1)), Some(row(1)), None]);
 }
 
-pub async fn of_commits_at_once_that_expect_the_same_one_wins_and_all_of_it_is_stored<S: Store>(
+pub async fn of_concurrent_commits_that_expect_the_same_revision_one_wins_and_all_of_it_is_stored<
+    S: Store,
+>(
     store: &S,
     key: &str,
 ) {
@@ -219,7 +221,7 @@ pub async fn rows_come_in_the_order_of_the_ids_with_a_gap_for_each_that_is_missi
     assert_eq!(rows, [Some(row(3)), None, Some(row(1)), Some(row(2)), None]);
 }
 
-pub async fn a_scan_goes_to_the_end_in_chunks_each_row_once<S: Store>(store: &S, key: &str) {
+pub async fn a_scan_in_chunks_returns_each_row_once<S: Store>(store: &S, key: &str) {
     let rows = numbered(25);
     assert!(store.commit(key, Page::new(None, revision("e.1")).put(pairs(&rows))).await);
     for limit in [1, 5, 10, 25, 26] {
@@ -232,7 +234,9 @@ pub async fn a_scan_goes_to_the_end_in_chunks_each_row_once<S: Store>(store: &S,
     }
 }
 
-pub async fn the_order_of_a_scan_is_the_same_each_time_and_goes_on_behind_an_id_that_is_gone<S: Store>(
+pub async fn the_order_of_a_scan_is_the_same_each_time_and_a_scan_continues_after_an_id_that_was_removed<
+    S: Store,
+>(
     store: &S,
     key: &str,
 ) {
@@ -341,7 +345,7 @@ pub async fn clear_wipes_the_keys_that_begin_with_its_prefix_and_no_other<S: Sto
     }
 }
 
-pub async fn plain_data_comes_back_as_it_was<S: Store>(store: &S, key: &str) {
+pub async fn plain_data_is_returned_as_it_was_stored<S: Store>(store: &S, key: &str) {
     let plain = json!({
         "strings": ["", "a", "\u{e9}\u{1f44d}\u{4e2d}", "a\0b\n\"'\\", "\u{2028}"],
         "numbers": [0, -1, 1.5, 1e21, 1e-7, 9_007_199_254_740_991_u64, 1_793_232_000_000.5],
@@ -361,7 +365,7 @@ pub async fn plain_data_comes_back_as_it_was<S: Store>(store: &S, key: &str) {
 
 /// The implementation of [`Store`] changes the values that the store returned after it has read
 /// them.
-pub async fn what_was_given_is_a_copy<S: Store>(store: &S, key: &str) {
+pub async fn load_rows_and_scan_return_copies<S: Store>(store: &S, key: &str) {
     let state = json!({"revision": "e.1", "list": [1]});
     assert!(store.commit(key, Page::new(None, state.clone()).put([("a", 1)])).await);
     for _ in 0..2 {
@@ -390,7 +394,7 @@ pub async fn two_thousand_rows_go_in_one_commit<S: Store>(store: &S, key: &str) 
     assert!(store.scan(key, None, 10).await.is_empty());
 }
 
-pub async fn a_scan_beside_a_commit_gives_rows_of_one_moment<S: Store>(store: &S, key: &str) {
+pub async fn a_scan_during_a_commit_returns_rows_of_one_moment<S: Store>(store: &S, key: &str) {
     let ids = numbered(100);
     let page = |expect: Option<&str>, n: usize| {
         Page::new(expect, revision(&format!("e.{n}"))).put(ids.iter().map(|(id, _)| (id.as_str(), n)))
@@ -421,7 +425,7 @@ pub async fn a_scan_beside_a_commit_gives_rows_of_one_moment<S: Store>(store: &S
 }
 
 /// A rule for stores that two tabs can open.
-pub async fn what_is_committed_by_one_opening_is_seen_by_another<S: Store>(store: &S, other: &S, key: &str) {
+pub async fn two_openings_see_each_others_commits<S: Store>(store: &S, other: &S, key: &str) {
     assert!(store.commit(key, Page::new(None, revision("e.1")).put([("a", 1)])).await);
     assert_eq!(other.load(key).await, Some(revision("e.1")));
     assert_eq!(other.rows(key, &["a"]).await, [Some(row(1))]);
@@ -431,6 +435,6 @@ pub async fn what_is_committed_by_one_opening_is_seen_by_another<S: Store>(store
 }
 
 /// A rule for stores that two tabs can open.
-pub async fn of_commits_at_once_by_two_openings_one_wins<S: Store>(store: &S, other: &S, key: &str) {
+pub async fn of_concurrent_commits_by_two_openings_one_wins<S: Store>(store: &S, other: &S, key: &str) {
     race(key, &[store, other, store, other]).await;
 }

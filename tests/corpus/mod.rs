@@ -19,9 +19,12 @@ pub struct Row {
 /// The rows of `index.tsv`.
 pub fn rows(index: &str) -> Vec<Row> {
     let mut lines = index.lines().map(|line| line.split('\t').collect::<Vec<_>>());
-    let head = lines.next().expect("a head");
+    let header = lines.next().expect("a header line");
     let column = |name: &str| {
-        head.iter().position(|column| *column == name).unwrap_or_else(|| panic!("a column {name}"))
+        header
+            .iter()
+            .position(|column| *column == name)
+            .unwrap_or_else(|| panic!("the column {name} is missing"))
     };
     let (file, kind, link) = (column("file"), column("kind"), column("link"));
     let (items, removed, deleted) =
@@ -59,12 +62,12 @@ pub fn check<I: Item>(row: &Row, body: &I) {
         Err(other) => panic!("{file}: {other:?}"),
     };
     assert_eq!(link, row.link, "{file}: the link");
-    let items = body.get("value").and_then(|value| value.as_array()).expect("a list");
+    let items = body.get("value").and_then(|value| value.as_array()).expect("an array");
     assert_eq!(items.len(), row.items, "{file}: the items");
-    let gone = |dialect| items.iter().filter(|item| removal(*item, dialect).is_some()).count();
-    assert_eq!(gone(Dialect::Removed), row.removed, "{file}: items with @removed");
+    let removed = |dialect| items.iter().filter(|item| removal(*item, dialect).is_some()).count();
+    assert_eq!(removed(Dialect::Removed), row.removed, "{file}: items with @removed");
     assert_eq!(
-        gone(Dialect::DeletedFacet),
+        removed(Dialect::DeletedFacet),
         row.removed + row.deleted,
         "{file}: items with the deleted facet"
     );

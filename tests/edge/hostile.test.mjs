@@ -137,7 +137,7 @@ test("an absurd Retry-After of Graph for a round stops neither its mailbox nor t
   assert.deepEqual(edge.delivered(people), await edge.listed(people));
 });
 
-test("the registry sets no alarm that workerd refuses, whatever it is told", async () => {
+test("the registry sets no alarm that workerd refuses, for any times it gets", async () => {
   edge = await startEdge({ choosy: () => true });
   const [ann, bob] = await edge.people(2, 1);
   await edge.add(ann);

@@ -65,7 +65,7 @@ export class Holder extends DurableObject {
   }
 
   /** Runs one round. Resolves to its outcome. */
-  async turn(schedule, { crash, rival, meanwhile, shown, most, copied }) {
+  async turn(schedule, { crash, rival, meanwhile, hasConsumer, maxPages, copied }) {
     const { storage } = this.ctx;
     storage.sql.exec("create table if not exists copy (id text primary key, item text)");
     const edit = (body) => fetch(`${schedule.control}/edits`, json("POST", [body]));
@@ -90,8 +90,8 @@ export class Holder extends DurableObject {
     const client = await this.#open(schedule, step);
     try {
       const query = this.#query(client, schedule);
-      if (!shown) return { outcome: (await query.sync()).outcome };
-      const round = query.round({ ...(most && { maxPages: most }) });
+      if (!hasConsumer) return { outcome: (await query.sync()).outcome };
+      const round = query.round({ ...(maxPages && { maxPages }) });
       for await (const page of round) {
         for (const change of copied ? page.changes : []) {
           if (change.type === "upsert")

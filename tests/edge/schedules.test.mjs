@@ -55,7 +55,7 @@ async function ask(name, schedule, turn) {
 /** After these, the next day or some hours have to pass before a round goes on. */
 const isOver = (end) => ["resync-loop", "forbidden"].includes(end?.code);
 
-const QUIET = { crash: null, rival: null, meanwhile: [], shown: true };
+const QUIET = { crash: null, rival: null, meanwhile: [], hasConsumer: true };
 
 async function run({ turns, options, populate, query, ...schedule }, more) {
   const { seed, collection } = schedule;

@@ -67,7 +67,7 @@ fn two_files_that_swap_their_names_both_stay() {
 }
 
 #[test]
-fn a_rename_whose_other_half_comes_on_the_next_page_removes_nothing() {
+fn a_rename_whose_other_half_is_on_the_next_page_removes_nothing() {
     let mut script = Script::new(drive());
     let start = script.start();
     script.on(&start, page(json!([root(), item("1", "root", "report")]), "delta d1"));
@@ -125,7 +125,7 @@ fn the_search_for_displaced_rows_survives_a_crash_at_any_step() {
 }
 
 #[test]
-fn what_a_select_leaves_out_is_not_compared() {
+fn properties_that_a_select_leaves_out_are_not_compared() {
     let select = Some(vec!["name".to_owned()]);
     let query = query::track("/me/drive/root/delta", Options { select, ..Options::default() }).unwrap();
     let mut script = Script::new(query);
@@ -152,7 +152,7 @@ fn a_forgotten_tombstone_is_found_by_the_listing_of_the_next_week() {
 }
 
 #[test]
-fn a_removal_is_understood_whatever_is_selected() {
+fn a_removal_is_understood_with_any_select() {
     for selected in [vec!["name"], vec!["size", "id"], vec!["deleted"]] {
         let select = Some(selected.iter().map(|name| (*name).to_owned()).collect());
         let query = query::track("/me/drive/root/delta", Options { select, ..Options::default() }).unwrap();
@@ -170,7 +170,7 @@ fn a_removal_is_understood_whatever_is_selected() {
 }
 
 #[test]
-fn children_of_a_displaced_folder_that_comes_back_are_listed_again() {
+fn children_of_a_displaced_folder_that_is_listed_again_are_listed_too() {
     let query =
         query::track("/me/drive/root/delta", Options { refresh: Some(None), ..Options::default() }).unwrap();
     let mut script = Script::new(query);

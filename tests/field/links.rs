@@ -1,4 +1,4 @@
-//! What comes again, and what a window leaves behind.
+//! Repeated items and links, and events that leave a window.
 
 use deltalink::protocol::query::{self, Options};
 use deltalink::protocol::time::Duration;
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::script::{Script, error, page};
 
 #[test]
-fn an_item_that_comes_again_in_a_round_is_announced_again_only_if_it_differs() {
+fn an_item_that_a_round_repeats_is_announced_again_only_if_it_differs() {
     let mut script = Script::new(query::org_contacts(Options::default()).unwrap());
     let start = script.start();
     let (a, b) = (json!({ "id": "a", "n": 1 }), json!({ "id": "b", "n": 1 }));
@@ -17,7 +17,7 @@ fn an_item_that_comes_again_in_a_round_is_announced_again_only_if_it_differs() {
     let report = script.round().unwrap();
     assert_eq!(script.changes, ["+a", "+b", "~b"]);
     assert_eq!((report.items, report.added, report.changed, report.unchanged), (5, 2, 1, 2));
-    // In a later round it is news that it did not change: a full round delivers all its items.
+    // In a later round an unchanged item is announced once, like in a full round.
     script.on("/d1", page(json!([a]), "next n3"));
     script.on("/n3", page(json!([a]), "delta d2"));
     script.round().unwrap();
@@ -25,7 +25,7 @@ fn an_item_that_comes_again_in_a_round_is_announced_again_only_if_it_differs() {
 }
 
 #[test]
-fn what_a_rolling_window_leaves_behind_is_told_apart_from_what_is_gone() {
+fn events_that_leave_a_rolling_window_are_distinguished_from_ghosts() {
     let window = Some((1, 5, "UTC".to_owned()));
     let query = query::events(Options { window, ..Options::default() }).unwrap();
     let event = |id: &str, day: &str| {
@@ -51,14 +51,18 @@ fn what_a_rolling_window_leaves_behind_is_told_apart_from_what_is_gone() {
 #[test]
 fn no_token_of_a_link_is_in_a_message_however_short_it_is() {
     let token = "aTE09MjM2MTk0MzE1";
-    for said in [
+    for message in [
         format!("The value '{token}' of parameter '$deltaToken' is invalid."),
         format!("Invalid link: delta?token={token} has gone"),
     ] {
         let mut script = Script::new(query::track("/me/drive/root/delta", Options::default()).unwrap());
         let start = script.start();
         script.on(&start, page(json!([]), &format!("next me/drive/root/delta?token={token}")));
-        script.on_status(&format!("/me/drive/root/delta?token={token}"), 400, error("invalidRequest", &said));
+        script.on_status(
+            &format!("/me/drive/root/delta?token={token}"),
+            400,
+            error("invalidRequest", &message),
+        );
         let failed = script.round().unwrap_err();
         assert!(!failed.message.contains(token), "{}", failed.message);
         assert!(failed.message.contains("…"), "{}", failed.message);
@@ -81,15 +85,15 @@ fn a_link_that_may_be_a_bare_token_is_not_in_the_message() {
 
 #[test]
 fn a_full_round_with_items_without_ids_removes_nothing() {
-    for odd in [json!({ "displayName": "a" }), json!({ "id": "" }), json!({ "id": 7 }), json!("text")] {
+    for item in [json!({ "displayName": "a" }), json!({ "id": "" }), json!({ "id": 7 }), json!("text")] {
         let mut script = Script::new(query::org_contacts(Options::default()).unwrap());
         let start = script.start();
         script.on(&start, page(json!([{ "id": "a" }, { "id": "b" }]), "delta d1"));
         script.round().unwrap();
         script.on_status("/d1", 410, error("syncStateNotFound", ""));
-        script.on(&start, page(json!([odd]), "delta d2"));
+        script.on(&start, page(json!([item]), "delta d2"));
         let report = script.round().unwrap();
-        assert_eq!(script.ids(), ["a", "b"], "{odd}");
+        assert_eq!(script.ids(), ["a", "b"], "{item}");
         assert_eq!((report.ghosts, report.skipped.no_id + report.skipped.not_an_object), (0, 1));
     }
 }

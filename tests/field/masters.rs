@@ -174,7 +174,7 @@ fn a_master_that_changes_after_a_crash_is_fetched_again() {
 }
 
 #[test]
-fn a_master_that_answers_503_with_a_retry_after_blocks_no_round() {
+fn a_master_that_answers_503_with_retry_after_does_not_block_the_round() {
     let mut script = Script::new(calendar());
     let start = script.start();
     script.retry_after = Some("5".into());
@@ -194,7 +194,7 @@ fn a_master_that_answers_503_with_a_retry_after_blocks_no_round() {
 }
 
 #[test]
-fn a_master_whose_answer_a_browser_may_not_read_blocks_no_round() {
+fn a_master_whose_answer_a_browser_may_not_read_does_not_block_the_round() {
     let mut script = Script::new(calendar());
     let start = script.start();
     let mut last = None;
@@ -259,7 +259,7 @@ fn max_ms_holds_between_masters_that_fail() {
 }
 
 #[test]
-fn a_master_that_answers_401_blocks_no_round() {
+fn a_master_that_answers_401_does_not_block_the_round() {
     let mut script = Script::new(calendar());
     let start = script.start();
     let mut last = None;
@@ -340,7 +340,7 @@ fn a_full_round_that_cannot_fetch_a_master_keeps_the_copy() {
 }
 
 #[test]
-fn what_is_stored_for_the_masters_of_a_round_grows_with_their_number() {
+fn the_bytes_stored_for_the_masters_of_a_round_grow_linearly() {
     let bytes = |count: usize| {
         let id = |kind: &str, at: usize| format!("{}{kind}{at}", "AAMkAGI2".repeat(16));
         let mut script = Script::new(calendar());

@@ -1,5 +1,4 @@
-//! Runs whole rounds on written answers: what is requested, what Graph answers, what the mirror
-//! then holds.
+//! Runs whole rounds on scripted answers of Graph, and records the requests and the mirror.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
@@ -37,26 +36,27 @@ pub fn error(code: &str, message: &str) -> Value {
     json!({ "error": { "code": code, "message": message } })
 }
 
-/// A service that answers as it was told, and a store.
+/// A service with scripted answers, and a store.
 pub struct Script {
     endpoint: Rc<Endpoint>,
     query: Rc<Query>,
     replies: HashMap<String, VecDeque<(u16, Value)>>,
-    /// The requests, as paths below the root, decoded no further.
+    /// The requests, as paths below the root.
     pub asked: Vec<String>,
     /// The stored record.
     pub state: Option<Record>,
     /// The rows of the mirror, side rows included.
     pub rows: BTreeMap<String, Row<Value>>,
-    /// Changes that consumers received or listeners would: `+id`, `~id`, `-id reason`.
+    /// The delivered changes: `+id` for a new item, `~id` for a changed one, `=id` for an unchanged
+    /// one, `-id reason` for a removal.
     pub changes: Vec<String>,
     pub now: Instant,
     /// The time that a request takes.
     pub latency: Duration,
     pub config: RoundConfig,
-    /// The bytes of all records that were stored with a master, and the rows that sweeps have read.
+    /// The bytes of all records that were stored with masters.
     pub master_bytes: usize,
-    /// Rows read by sweeps.
+    /// The rows that sweeps have read.
     pub swept_rows: usize,
     /// The `Retry-After` of all refusals.
     pub retry_after: Option<String>,
@@ -105,7 +105,7 @@ impl Script {
         self
     }
 
-    /// Forgets all answers of a path but the last one.
+    /// Removes all answers of each path except the last one.
     pub fn answer_last_only(&mut self) {
         for replies in self.replies.values_mut() {
             while replies.len() > 1 {
@@ -119,7 +119,7 @@ impl Script {
         self.query.url(&self.endpoint, self.config.window.as_deref()).replace(ROOT, "")
     }
 
-    /// Runs a round. `Err` if it fails; a round that is cut by `crash_at` ends in `Ok`.
+    /// Runs a round. `Err` if it fails; a round that `crash_at` interrupts is `Ok`.
     pub fn round(&mut self) -> Result<Report, Box<Error>> {
         self.changes.clear();
         let round = Round::new(self.config.clone(), self.now);

@@ -88,7 +88,7 @@ fn a_series_whose_time_or_end_changes_is_moved_too() {
 }
 
 #[test]
-fn the_occurrences_stay_where_only_the_subject_or_one_occurrence_changes() {
+fn the_occurrences_stay_if_only_the_subject_or_one_occurrence_changes() {
     let mut script = mondays();
     script.on("/d1", page(json!([master("monday", "Daily"), occurrence("mon1", "2026-11-30")]), "delta d2"));
     script.round().unwrap();
@@ -192,7 +192,7 @@ fn without_an_earlier_master_the_next_round_lists_everything_once_a_day_at_most(
 }
 
 #[test]
-fn the_new_occurrences_of_a_moved_series_stay_where_its_master_comes_in_a_later_round() {
+fn the_new_occurrences_of_a_moved_series_stay_if_its_master_arrives_in_a_later_round() {
     let relisted =
         || page(json!([master("tuesday", "Stand-up"), occurrence("tue1", "2026-12-01")]), "delta d4");
     // Fetched, or listed.
@@ -249,7 +249,7 @@ fn a_series_whose_master_was_never_received_is_not_requested_after_its_removal()
 }
 
 #[test]
-fn a_series_that_is_removed_with_its_occurrences_is_no_reason_to_list_everything() {
+fn a_series_that_is_removed_with_its_occurrences_is_not_a_reason_to_list_everything() {
     let mut script = mondays();
     script.on("/d1", page(json!([removed("M"), removed("mon1"), removed("mon2")]), "next n1"));
     script.on("/n1", page(json!([removed("exc"), removed("other")]), "delta d2"));
@@ -312,7 +312,7 @@ fn a_series_that_moves_while_an_incremental_round_lists_it_is_listed_again_in_th
 }
 
 #[test]
-fn a_series_that_was_changed_before_the_round_is_no_reason_to_list_everything() {
+fn a_series_that_was_changed_before_the_round_is_not_a_reason_to_list_everything() {
     let mut script = Script::new(calendar());
     let start = script.start();
     script.on(&start, page(json!([occurrence("mon1", "2026-11-30")]), "next n1"));
@@ -338,7 +338,7 @@ fn a_series_that_was_changed_before_the_round_is_no_reason_to_list_everything() 
 }
 
 #[test]
-fn a_new_series_is_no_reason_to_list_everything() {
+fn a_new_series_is_not_a_reason_to_list_everything() {
     let mut script = mondays();
     let mut other = master("friday", "Review");
     other["id"] = "N".into();
@@ -382,7 +382,7 @@ fn masters_are_stored_as_they_arrive_so_that_a_cut_round_does_not_fetch_them_aga
 }
 
 #[test]
-fn a_master_that_fails_in_any_way_blocks_no_round_and_is_asked_for_again() {
+fn a_master_that_fails_in_any_way_does_not_block_the_round_and_is_requested_again() {
     for status in [500, 302, 404, 403] {
         let mut script = Script::new(calendar());
         let start = script.start();

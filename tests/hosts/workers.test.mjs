@@ -1,4 +1,4 @@
-// Workers of browsers as hosts, and IndexedDB in each host that has one, whatever entry was loaded.
+// Workers of browsers as hosts, and IndexedDB in each host that has it, with any loaded entry.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";

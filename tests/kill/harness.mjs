@@ -191,15 +191,15 @@ export async function startLine() {
 }
 
 /** Random numbers that depend on the seed alone. */
-export function dice(seed) {
+export function seededRandom(seed) {
   let state = seed >>> 0;
-  const roll = (sides) => {
+  const below = (limit) => {
     state = (state + 0x6d2b79f5) >>> 0;
     let mixed = Math.imul(state ^ (state >>> 15), state | 1);
     mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % sides;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % limit;
   };
-  return { roll, pick: (list) => list[roll(list.length)] };
+  return { below, pick: (list) => list[below(list.length)] };
 }
 
 /** An item without the OData annotations that an answer adds. */

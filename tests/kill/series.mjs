@@ -3,7 +3,7 @@
 // that the mirror equals the table of the fake Graph.
 import assert from "node:assert/strict";
 import { delayed } from "../wait.mjs";
-import { byId, crash, dice, startLine } from "./harness.mjs";
+import { byId, crash, seededRandom, startLine } from "./harness.mjs";
 
 export const KILLS = Number(process.env.KILLS ?? 5);
 const SEED = Number(process.env.SEED ?? 1 + Math.floor(Math.random() * 1e9));
@@ -28,27 +28,27 @@ const FAULTS = { hang: {}, delay: { ms: 60_000 }, slow: { bytes_per_second: 200 
 const HEARD = { waiting: "waiting", committing: "soon" };
 
 /** Plans one kill. */
-export function planned(point, kill, { roll }) {
+export function planned(point, kill, { below }) {
   const how = POINTS[point][kill % POINTS[point].length];
   // The round saves a record before a page only if the page has new items.
   if (how === "noted") return { point, at: "note", how, times: 1 };
   const [at] = Object.entries(POINTS).find(([, ways]) => ways.includes(how));
-  return { point, at, how, times: 1 + roll(3) };
+  return { point, at, how, times: 1 + below(3) };
 }
 
 /** Seeds the random numbers by the name of the series, so that each series can run alone. */
 export function seeded(context, name) {
   context.diagnostic(`SEED=${SEED}`);
-  return dice([...name].reduce((sum, letter) => Math.imul(sum, 31) + letter.charCodeAt(0), SEED));
+  return seededRandom([...name].reduce((sum, letter) => Math.imul(sum, 31) + letter.charCodeAt(0), SEED));
 }
 
 /** Starts a world and the edits in it. */
-export async function startWorld(site, point, { roll }) {
+export async function startWorld(site, point, { below }) {
   const sweeping = point === "sweep";
   // The sweep reads 500 rows at a time, so it takes three pages.
   const options = sweeping ? { page_size: 400, honour_maxpagesize: false } : {};
   const world = await site.fake.world({
-    seed: 1 + roll(1e6),
+    seed: 1 + below(1e6),
     options,
     populate: { contacts: sweeping ? 1200 : 60 },
   });
@@ -59,7 +59,7 @@ export async function startWorld(site, point, { roll }) {
     login: { root: world.root, token: world.tokens.delegated },
     async move() {
       if (!sweeping)
-        return world.edits({ collection: "contacts", op: "random", count: 5 + roll(25) }, ...some("add", 1));
+        return world.edits({ collection: "contacts", op: "random", count: 5 + below(25) }, ...some("add", 1));
       await world.edits(...some("remove", 60), ...some("add", 60));
       // Expired links make them ghosts: Graph reports no removal.
       return world.expire({});
@@ -80,10 +80,10 @@ export async function startWorld(site, point, { roll }) {
 }
 
 /** Waits until a page is at the point of the plan. Resolves to its messages up to there. */
-export async function reached(line, world, plan, { roll }, life) {
+export async function reached(line, world, plan, { below }, life) {
   if (plan.at !== "fetch") {
     const told = await line.until(HEARD[plan.how] ?? "stopped", life);
-    if (plan.how === "committing") await delayed(roll(4));
+    if (plan.how === "committing") await delayed(below(4));
     return told;
   }
   const over = Date.now() + 20_000;

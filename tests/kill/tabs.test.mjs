@@ -55,7 +55,7 @@ for (const point of Object.keys(POINTS)) {
         if (!report.resumed) assert.deepEqual(byId(items), byId(await world.table("contacts")));
         hits += 1;
         // In one of three cases a new tab follows.
-        if (chance.roll(3) === 0) {
+        if (chance.below(3) === 0) {
           await follower.close();
           follower = await browser.page(site, other.next());
         }

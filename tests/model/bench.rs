@@ -22,7 +22,7 @@ use fake_graph::{Request, World};
 use serde_json::{Value, json};
 
 use crate::driver::{self, Host};
-use crate::schedule::{Dice, START, Schedule, Turn};
+use crate::schedule::{Rng, START, Schedule, Turn};
 
 const ORIGIN: &str = "http://127.0.0.1:4010";
 /// The rows in a chunk of a sweep: few, so that a sweep takes several chunks.
@@ -75,8 +75,8 @@ pub struct Bench {
     /// The copy of a consumer that applies every delivered page, acknowledged or not.
     copy: BTreeMap<String, Value>,
     pub now: u64,
-    dice: Dice,
-    pub met: HashMap<String, u64>,
+    rng: Rng,
+    pub counts: HashMap<String, u64>,
     pub steps: u64,
     /// The report of the last round that ended.
     pub report: Report,
@@ -118,8 +118,8 @@ impl Bench {
             store: Store::default(),
             copy: BTreeMap::new(),
             now: START,
-            dice: Dice(schedule.seed),
-            met: HashMap::new(),
+            rng: Rng(schedule.seed),
+            counts: HashMap::new(),
             steps: 0,
             report: Report::new(Instant::from_millis(START as f64)),
         };
@@ -132,17 +132,17 @@ impl Bench {
     }
 
     fn count(&mut self, what: &str) {
-        *self.met.entry(what.to_owned()).or_default() += 1;
+        *self.counts.entry(what.to_owned()).or_default() += 1;
     }
 
-    /// Runs a round without faults of the process, or the round of a turn. Checks what must hold of
-    /// every round.
+    /// Runs a round without faults of the process, or the round of a turn. Checks what must hold
+    /// for every round.
     pub fn round(&mut self, turn: Option<&Turn>) -> End {
         let config = RoundConfig {
             endpoint: Rc::clone(&self.endpoint),
             query: Rc::clone(&self.query),
             policy: Policy { attempts: 4, max_wait: Duration::from_millis(1e12), ..Policy::default() },
-            max_pages: turn.and_then(|turn| turn.most),
+            max_pages: turn.and_then(|turn| turn.max_pages),
             max_duration: None,
             window: None,
             has_consumer: turn.is_none_or(|turn| turn.has_consumer),
@@ -239,14 +239,14 @@ impl Bench {
             }
         }
         if schedule.followed() {
-            let (copied, held): (BTreeSet<&String>, BTreeSet<&String>) =
+            let (copied, mirrored): (BTreeSet<&String>, BTreeSet<&String>) =
                 (self.copy.keys().collect(), items.keys().collect());
             assert!(
-                copied == held,
+                copied == mirrored,
                 "invariant 5: {}: the copy lacks {:?} and still has {:?}",
                 self.name,
-                &held - &copied,
-                &copied - &held
+                &mirrored - &copied,
+                &copied - &mirrored
             );
             for (id, item) in &items {
                 assert_eq!(self.copy[id], *item, "invariant 5: {}: {id}", self.name);
@@ -254,8 +254,8 @@ impl Bench {
         }
     }
 
-    /// Fails if a request was not one that Graph supports, or its link was not byte for byte that
-    /// of the world.
+    /// Fails if Graph does not support a request, or if a requested link differs from the one that
+    /// the world sent.
     pub fn check_log(&self) {
         for entry in self.world.log().as_array().into_iter().flatten() {
             assert_ne!(entry["kind"], "unexpected", "{entry}");
@@ -264,7 +264,7 @@ impl Bench {
     }
 }
 
-/// A round of a bench, as the host that the driver needs.
+/// A running round of a bench: the host of the driver.
 struct Running<'a> {
     bench: &'a mut Bench,
     turn: Option<&'a Turn>,
@@ -301,9 +301,9 @@ impl Running<'_> {
     fn check_end(&self) {
         let Self { bench, requests, pages, restarts, .. } = self;
         let faults = bench.faults() - self.faults;
-        let most = pages + faults + restarts + u64::from(self.round.report.masters) + 10;
+        let max = pages + faults + restarts + u64::from(self.round.report.masters) + 10;
         assert!(
-            *requests <= most,
+            *requests <= max,
             "invariant 9: {requests} requests for {pages} pages, {restarts} restarts, {faults} faults"
         );
         if let Some(state) = &bench.store.state {
@@ -382,7 +382,7 @@ impl Host for Running<'_> {
     }
 
     fn chance(&mut self) -> f64 {
-        self.bench.dice.share()
+        self.bench.rng.share()
     }
 
     fn before_step(&mut self, input: &Input) -> bool {
@@ -422,9 +422,9 @@ impl Host for Running<'_> {
                 println!("EDIT {} {made:?}", edit["op"]);
             }
         }
-        // A link that stays forbidden is left for the query itself.
-        let is_left = self.round.report.resync.as_deref() == Some("forbidden");
-        if let Some(link) = self.resumes.take().filter(|_| !is_left) {
+        // A link that stays forbidden is abandoned for the query itself.
+        let is_abandoned = self.round.report.resync.as_deref() == Some("forbidden");
+        if let Some(link) = self.resumes.take().filter(|_| !is_abandoned) {
             let is_resumed = url.starts_with(&link) || url.ends_with(&link);
             assert!(is_resumed, "invariant 15: {url} is requested, but {link} was committed");
         }

@@ -13,9 +13,9 @@ pub const START: u64 = 1_795_219_200_000;
 const WINDOW: (i64, i64) = (1_793_491_200_000, 1_797_724_800_000);
 
 /// Random numbers that depend on the seed alone.
-pub struct Dice(pub u64);
+pub struct Rng(pub u64);
 
-impl Dice {
+impl Rng {
     pub fn next(&mut self) -> u64 {
         // splitmix64
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -60,7 +60,7 @@ pub struct Turn {
     /// Whether a consumer takes the pages by `round()`.
     pub has_consumer: bool,
     /// The option `maxPages` of the round.
-    pub most: Option<u32>,
+    pub max_pages: Option<u32>,
     /// The step before which another tab without locks runs a whole round of the same query.
     pub rival: Option<u64>,
 }
@@ -76,7 +76,7 @@ impl Turn {
             expire: false,
             crash: None,
             has_consumer: true,
-            most: None,
+            max_pages: None,
             rival: None,
         }
     }
@@ -115,31 +115,31 @@ fn events() -> Value {
 }
 
 /// A random fault with the kinds of requests for which it makes sense.
-fn fault(dice: &mut Dice) -> Value {
+fn fault(rng: &mut Rng) -> Value {
     let late = ["next", "delta"];
-    let (name, kind) = match dice.below(30) {
+    let (name, kind) = match rng.below(30) {
         0 => (json!({ "name": "network" }), "any"),
         1 => (json!({ "name": "cut", "n": 200 }), "any"),
         2 => (json!({ "name": "empty503" }), "any"),
         3 => (
             json!({
                 "name": "status", "status": 429,
-                "headers": { "Retry-After": dice.pick(&["0", "0.128", "1"]) },
+                "headers": { "Retry-After": rng.pick(&["0", "0.128", "1"]) },
             }),
             "any",
         ),
         4 => (
-            json!({ "name": "status", "status": dice.pick(&[408, 500, 502, 503, 504, 509, 403, 404, 400]) }),
+            json!({ "name": "status", "status": rng.pick(&[408, 500, 502, 503, 504, 509, 403, 404, 400]) }),
             "any",
         ),
-        5 => (json!({ "name": "html", "status": dice.pick(&[200, 403, 502]) }), "any"),
+        5 => (json!({ "name": "html", "status": rng.pick(&[200, 403, 502]) }), "any"),
         6 => (json!({ "name": "no_value" }), "any"),
         7 => (json!({ "name": "value_null" }), "any"),
         8 => (json!({ "name": "value_object" }), "any"),
         9 => (json!({ "name": "neither_link" }), "any"),
         10 => (json!({ "name": "both_links" }), "any"),
         // Only a request by a link can have its link refused.
-        11..=14 => (json!({ "name": "reset", "spelling": 1 + dice.below(16) }), dice.pick(&late)),
+        11..=14 => (json!({ "name": "reset", "spelling": 1 + rng.below(16) }), rng.pick(&late)),
         15 => (json!({ "name": "error_in_200" }), "any"),
         16 => (json!({ "name": "relative_link" }), "any"),
         17 => (json!({ "name": "hang" }), "any"),
@@ -148,32 +148,32 @@ fn fault(dice: &mut Dice) -> Value {
         20 => (json!({ "name": "redirect", "location": "https://evil.example/", "status": 302 }), "any"),
         21 => (json!({ "name": "items_without_id", "n": 2 }), "any"),
         22 => (json!({ "name": "same_link" }), "next"),
-        23 => (json!({ "name": "livelock", "cycle": 1 + dice.below(3) }), "next"),
+        23 => (json!({ "name": "livelock", "cycle": 1 + rng.below(3) }), "next"),
         24 => (json!({ "name": "foreign_link", "origin": "https://evil.example" }), "any"),
         25 => (json!({ "name": "bad_request_with_good_body" }), "any"),
         26 => (
-            json!({ "name": "poisoned", "status": dice.pick(&[400, 403, 404, 500]), "code": "ErrorInvalidUrlQuery" }),
-            dice.pick(&late),
+            json!({ "name": "poisoned", "status": rng.pick(&[400, 403, 404, 500]), "code": "ErrorInvalidUrlQuery" }),
+            rng.pick(&late),
         ),
-        27 => (json!({ "name": dice.pick(&["empty_page", "wrong_type"]) }), "any"),
-        28 => (json!({ "name": dice.pick(&["unauthorized", "claims"]), "until_new_token": true }), "any"),
+        27 => (json!({ "name": rng.pick(&["empty_page", "wrong_type"]) }), "any"),
+        28 => (json!({ "name": rng.pick(&["unauthorized", "claims"]), "until_new_token": true }), "any"),
         _ => (json!({ "name": "delay", "ms": 1 }), "any"),
     };
     let times = match name["name"].as_str().unwrap() {
         // Some livelocks last to the end of the schedule, the others end before.
-        "livelock" => json!(dice.pick(&[3, 8, 40])),
-        _ if dice.one_in(6) => json!(1 + dice.below(12)),
+        "livelock" => json!(rng.pick(&[3, 8, 40])),
+        _ if rng.one_in(6) => json!(1 + rng.below(12)),
         _ => json!(1),
     };
-    json!({ "match": { "kind": kind, "skip": dice.below(5) }, "times": times, "fault": name })
+    json!({ "match": { "kind": kind, "skip": rng.below(5) }, "times": times, "fault": name })
 }
 
-fn edit(dice: &mut Dice, collection: &str) -> Value {
-    let op = match (collection, dice.below(6)) {
+fn edit(rng: &mut Rng, collection: &str) -> Value {
+    let op = match (collection, rng.below(6)) {
         ("recordings", _) | (_, 0) => "add",
-        ("contacts" | "users" | "groups", 1) => dice.pick(&["soft-remove", "restore"]),
-        ("events", 2) if dice.one_in(2) => "move",
-        ("drive", 2) if dice.one_in(2) => "replace",
+        ("contacts" | "users" | "groups", 1) => rng.pick(&["soft-remove", "restore"]),
+        ("events", 2) if rng.one_in(2) => "move",
+        ("drive", 2) if rng.one_in(2) => "replace",
         (_, 1 | 2) => "remove",
         _ => "edit",
     };
@@ -182,62 +182,61 @@ fn edit(dice: &mut Dice, collection: &str) -> Value {
 
 impl Schedule {
     pub fn of(seed: u64) -> Self {
-        let mut dice = Dice(seed ^ 0x5eed);
-        let (collection, call, path, query) = match dice.below(9) {
+        let mut rng = Rng(seed ^ 0x5eed);
+        let (collection, call, path, query) = match rng.below(9) {
             0 => ("contacts", "orgContacts", "", json!({})),
             1 => ("contacts", "orgContacts", "", json!({ "minimal": true })),
             2 | 3 => ("events", "events", "", events()),
             4 => ("drive", "track", "/me/drive/root/delta", json!({})),
             5 => ("messages", "track", "/me/mailFolders/inbox/messages/delta", json!({})),
             6 => ("recordings", "callRecordings", "", json!({})),
-            7 => ("groups", "track", "/groups/delta", json!({ "minimal": dice.one_in(2) })),
+            7 => ("groups", "track", "/groups/delta", json!({ "minimal": rng.one_in(2) })),
             _ => (
                 "users",
                 "track",
                 "/users/delta",
                 json!({
-                    "select": ["displayName", "mail", "jobTitle", "manager"], "minimal": dice.one_in(2),
+                    "select": ["displayName", "mail", "jobTitle", "manager"], "minimal": rng.one_in(2),
                 }),
             ),
         };
-        let silent = collection == "events" && dice.one_in(4);
-        let during = dice.pick(&["next-round", "later-in-round", "both", "live"]);
+        let silent = collection == "events" && rng.one_in(4);
+        let during = rng.pick(&["next-round", "later-in-round", "both", "live"]);
         let options = json!({
-            "page_size": 3 + dice.below(8), "changes_during_round": during,
-            "duplicates": dice.pick(&["none", "page", "pages", "both"]),
-            "reorder": dice.one_in(2), "empty_pages": dice.below(3), "trailing_empty_page": dice.one_in(4),
-            "older_artifacts": dice.one_in(2),
-            "swap_token_names": dice.one_in(2),
-            "generations": if dice.one_in(4) { json!(4) } else { Value::Null },
-            "withhold_masters": dice.one_in(2), "withhold_masters_full": dice.one_in(3), "silent_occurrence_delete": silent,
-            "members_slice": 1 + dice.below(4), "page_overshoot": dice.below(3),
-            "odata_context": dice.one_in(2),
-            "removed_in_full": dice.one_in(3),
-            "drive_link": dice.pick(&["query", "path", "unquoted", "broken"]),
-            "empty_deleted_facet": dice.one_in(2), "outside_window_removals": dice.one_in(2), "string_booleans": dice.one_in(4),
-            "directory_expired": dice.pick(&[400, 410]), "empty_calendar_two_requests": dice.one_in(2), "ignore_repeated_dates": dice.one_in(2),
-            "expose_retry_after": dice.one_in(2), "invalid_token_status": dice.pick(&[400, 410]), "filter_empty_pages": dice.below(3),
+            "page_size": 3 + rng.below(8), "changes_during_round": during,
+            "duplicates": rng.pick(&["none", "page", "pages", "both"]),
+            "reorder": rng.one_in(2), "empty_pages": rng.below(3), "trailing_empty_page": rng.one_in(4),
+            "older_artifacts": rng.one_in(2),
+            "swap_token_names": rng.one_in(2),
+            "generations": if rng.one_in(4) { json!(4) } else { Value::Null },
+            "withhold_masters": rng.one_in(2), "withhold_masters_full": rng.one_in(3), "silent_occurrence_delete": silent,
+            "members_slice": 1 + rng.below(4), "page_overshoot": rng.below(3),
+            "odata_context": rng.one_in(2),
+            "removed_in_full": rng.one_in(3),
+            "drive_link": rng.pick(&["query", "path", "unquoted", "broken"]),
+            "empty_deleted_facet": rng.one_in(2), "outside_window_removals": rng.one_in(2), "string_booleans": rng.one_in(4),
+            "directory_expired": rng.pick(&[400, 410]), "empty_calendar_two_requests": rng.one_in(2), "ignore_repeated_dates": rng.one_in(2),
+            "expose_retry_after": rng.one_in(2), "invalid_token_status": rng.pick(&[400, 410]), "filter_empty_pages": rng.below(3),
         });
         let mut turns = Vec::new();
-        for _ in 0..3 + dice.below(6) {
-            let edits = (0..dice.below(4)).map(|_| edit(&mut dice, collection)).collect();
-            let meanwhile =
-                (0..dice.below(3)).map(|_| (dice.below(8), edit(&mut dice, collection))).collect();
-            let faults = (0..dice.below(3)).map(|_| fault(&mut dice)).collect();
+        for _ in 0..3 + rng.below(6) {
+            let edits = (0..rng.below(4)).map(|_| edit(&mut rng, collection)).collect();
+            let meanwhile = (0..rng.below(3)).map(|_| (rng.below(8), edit(&mut rng, collection))).collect();
+            let faults = (0..rng.below(3)).map(|_| fault(&mut rng)).collect();
             turns.push(Turn {
-                pause: if dice.one_in(3) { HOUR } else { MINUTE },
+                pause: if rng.one_in(3) { HOUR } else { MINUTE },
                 edits,
                 meanwhile,
                 faults,
-                expire: dice.one_in(8),
-                crash: dice.one_in(2).then(|| dice.below(90)),
-                has_consumer: dice.one_in(2),
-                most: dice.one_in(6).then(|| 1 + dice.below(3) as u32),
-                rival: dice.one_in(6).then(|| dice.below(60)),
+                expire: rng.one_in(8),
+                crash: rng.one_in(2).then(|| rng.below(90)),
+                has_consumer: rng.one_in(2),
+                max_pages: rng.one_in(6).then(|| 1 + rng.below(3) as u32),
+                rival: rng.one_in(6).then(|| rng.below(60)),
             });
         }
         // A consumer can only replay all changes if no sync() takes some of them.
-        let always = dice.one_in(2);
+        let always = rng.one_in(2);
         for turn in &mut turns {
             turn.has_consumer |= always;
             if always {
@@ -268,8 +267,8 @@ impl Schedule {
         Self { seed, collection, call, path, query, options, lossy, turns }
     }
 
-    /// Whether only a listing of a later day may complete the mirror: of a series that moved while
-    /// a round listed it, or of a drive that forgot a removal.
+    /// Whether the mirror may be complete only after a listing on a later day: after a series moved
+    /// while a round listed it, or a drive did not report a removal.
     pub fn needs_refresh(&self) -> bool {
         self.lossy || self.turns.iter().any(|turn| turn.has_edit("move") || turn.has_edit("replace"))
     }
@@ -315,12 +314,12 @@ impl Schedule {
             !withheld || item["type"] != "seriesMaster" || mirror.contains_key(*id)
         };
         let expected: BTreeSet<&String> = oracle.iter().filter(reported).map(|(id, _)| id).collect();
-        let held: BTreeSet<&String> = mirror.keys().collect();
+        let mirrored: BTreeSet<&String> = mirror.keys().collect();
         assert!(
-            held == expected,
+            mirrored == expected,
             "seed {seed}: {name}: missing {:?}, not gone {:?}",
-            &expected - &held,
-            &held - &expected
+            &expected - &mirrored,
+            &mirrored - &expected
         );
         for (id, item) in mirror {
             // A withheld master is newer in its side row than in the mirror. If all its occurrences
@@ -337,9 +336,9 @@ impl Schedule {
         }
     }
 
-    /// Drives: whether the mirror has rows that only the listing of the next week can remove. Graph
-    /// forgets the removal of an item that is replaced, and no other row took its name, because the
-    /// replacement was renamed or removed before a round saw it.
+    /// Drives: whether the mirror has rows that only the next weekly listing can remove. Graph does
+    /// not report the removal of an item that is replaced, and no other row took its name, because
+    /// the replacement was renamed or removed before a round received it.
     pub fn has_unnoticed_rows(&self, world: &mut World, mirror: &BTreeMap<String, Value>) -> bool {
         if self.collection != "drive" || !self.needs_refresh() {
             return false;
@@ -355,7 +354,7 @@ impl Schedule {
         rest.peek().is_some() && rest.all(|(_, item)| !names.contains(&key(item)))
     }
 
-    /// Whether a consumer takes every page.
+    /// Whether a consumer receives every page.
     pub fn followed(&self) -> bool {
         self.turns.iter().all(|turn| turn.has_consumer && turn.rival.is_none())
     }

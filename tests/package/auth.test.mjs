@@ -314,7 +314,7 @@ test("a throttle of more than a day has no end that could be waited for", async 
   }
 });
 
-test("at most fifty tokens are cached, whatever claims are asked for", async () => {
+test("at most fifty tokens are cached, for any number of claims", async () => {
   const token = clientCredentials({ ...app, authority });
   for (let n = 0; n <= 50; n++) await token(start({ claims: `{"n":${n}}` }));
   await token(start({ claims: '{"n":50}' }));

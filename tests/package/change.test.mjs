@@ -136,7 +136,7 @@ test("the next page waits for the listeners", async () => {
   await client.close();
 });
 
-test("ack() resolves at the commit, whatever the listeners do", async () => {
+test("ack() resolves at the commit and does not depend on the listeners", async () => {
   const world = await fake.world({ populate });
   const client = await open(world);
   const contacts = client.orgContacts();

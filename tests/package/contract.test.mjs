@@ -130,7 +130,7 @@ const BROKEN = [
   ],
   [
     "a commit that expects nothing is refused",
-    "takes undefined for whatever is stored",
+    "accepts an undefined revision for any stored one",
     broken((good) => ({
       commit: async (key, batch) =>
         good.commit(key, { ...batch, expect: batch.expect ?? (await good.load(key))?.revision }),
@@ -200,7 +200,7 @@ const BROKEN = [
   ],
   [
     "a scan in chunks",
-    "gives all whatever the limit",
+    "returns all rows and ignores the limit",
     broken((good) => ({ scan: (key, { after }) => good.scan(key, { after, limit: 1e6 }) })),
   ],
   [

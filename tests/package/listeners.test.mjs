@@ -244,7 +244,7 @@ test("sync() waits for its listeners, also after a message of another tab about 
   await client.close();
 });
 
-test("twenty rounds of one client at once, stopped by one signal, are no leak of listeners to Node", async (t) => {
+test("twenty rounds of one client at once, stopped by one signal, do not look like a leak of listeners to Node", async (t) => {
   const warnings = [];
   const hear = ({ name }) => warnings.push(name);
   process.on("warning", hear);

@@ -138,7 +138,7 @@ test("an abort rejects with its unchanged reason", async () => {
   const client = await open(world);
   let requests = 0;
   /** Waits until one more request hangs. */
-  const hung = () => ((requests += 1), polled(async () => (await world.met()).hang === requests));
+  const hung = () => ((requests += 1), polled(async () => (await world.faultCounts()).hang === requests));
   for (const reason of ["a text", null, 0, Symbol("s"), { odd: true }, new TypeError("x")]) {
     const stop = new AbortController();
     const syncing = client.orgContacts().sync({ signal: stop.signal });

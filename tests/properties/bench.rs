@@ -28,10 +28,10 @@ const ROOT: &str = "https://graph.microsoft.com/v1.0";
 const SECRET: &str = "s3cr3t";
 const JITTER: f64 = 0.37;
 
-/// The most answers without a page that one round accepts in a row: six attempts at each of the
-/// three links that it may fall back to, three at each step of the escalation, two sign-ins, three
-/// resets.
-const MOST_FAULTS: u64 = 40;
+/// The maximum number of answers without a page that one round accepts in a row: six attempts at
+/// each of the three links that it may fall back to, three at each step of the escalation, two
+/// sign-ins, three resets.
+const MAX_FAULTS: u64 = 40;
 
 /// A reply of the service, the token source or the store.
 #[derive(Clone, Debug)]
@@ -180,7 +180,7 @@ impl Bench {
     /// Runs one round on these replies, and on deltaLinks once they are used up. The token source,
     /// the service and the store each take the next reply if it is for them, otherwise they have no
     /// fault.
-    pub fn round(&mut self, replies: &mut Peekable<impl Iterator<Item = Reply>>, most_requests: u64) -> End {
+    pub fn round(&mut self, replies: &mut Peekable<impl Iterator<Item = Reply>>, max_requests: u64) -> End {
         let config = RoundConfig {
             endpoint: Rc::clone(&self.endpoint),
             query: Rc::clone(&self.query),
@@ -196,7 +196,7 @@ impl Bench {
             interrupted: self.interrupted_link(),
             bench: self,
             replies,
-            most_requests,
+            max_requests,
             counts: Counts::default(),
             summary: PageSummary::default(),
             retry_after: None,
@@ -241,7 +241,7 @@ struct Running<'a, R: Iterator<Item = Reply>> {
     round: Round,
     /// The link that the first request must have, if the last round was interrupted.
     interrupted: Option<String>,
-    most_requests: u64,
+    max_requests: u64,
     counts: Counts,
     /// The content of the received page.
     summary: PageSummary,
@@ -342,7 +342,7 @@ impl<R: Iterator<Item = Reply>> Host for Running<'_, R> {
         }
         assert!(bench.now >= bench.floor, "invariant 10: requested {:?} too early", bench.floor - bench.now);
         self.counts.requests += 1;
-        assert!(self.counts.requests <= self.most_requests, "invariant 9: a round that does not end");
+        assert!(self.counts.requests <= self.max_requests, "invariant 9: a round that does not end");
         let answer = self.answer(is_master)?;
         self.note_retry_after(&answer);
         self.count(&answer);
@@ -407,7 +407,7 @@ impl<R: Iterator<Item = Reply>> Running<'_, R> {
             self.bench.limiter.response_received();
         }
         let Counts { requests, pages, masters, faults, faults_in_a_row, .. } = self.counts;
-        assert!(faults_in_a_row <= MOST_FAULTS, "invariant 9: {:?}", self.counts);
+        assert!(faults_in_a_row <= MAX_FAULTS, "invariant 9: {:?}", self.counts);
         assert!(requests <= pages + faults + masters + 10, "invariant 9: {:?}", self.counts);
     }
 

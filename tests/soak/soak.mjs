@@ -152,7 +152,7 @@ async function soak() {
       `${feed ? "the replayed feed" : "the mirror"} of ${key} equals the server`,
     );
   }
-  const met = Object.values(faults).reduce((sum, count) => sum + count, 0);
+  const faulted = Object.values(faults).reduce((sum, count) => sum + count, 0);
   const peak = Math.max(...samples.map(({ resident }) => resident));
   const quarter = Math.max(1, Math.floor(samples.length / 4));
   const median = (list) =>
@@ -164,7 +164,7 @@ async function soak() {
     `requests  ${counts.requests}, of which Graph answered ${replies}; ${counts.tokens} tokens, ${edits} edits`,
   );
   console.log(
-    `faults    ${met} (${((100 * met) / replies).toFixed(1)} % of the replies): ${JSON.stringify(faults)}`,
+    `faults    ${faulted} (${((100 * faulted) / replies).toFixed(1)} % of the replies): ${JSON.stringify(faults)}`,
   );
   console.log(
     `memory    heap ${(early / MB).toFixed(1)} MB in the second quarter, ${(late / MB).toFixed(1)} MB in the last; peak of the page's process ${(peak / MB).toFixed(0)} MB`,
@@ -177,7 +177,7 @@ async function soak() {
   );
   assert.deepEqual(complaints, [], "no rejection is unhandled");
   assert.deepEqual(strangers, [], "no other origin got a request");
-  assert.ok(counts.rounds.complete > 0 && met > 0);
+  assert.ok(counts.rounds.complete > 0 && faulted > 0);
   // A short run does not show whether memory grows.
   if (MINUTES >= 2) assert.ok(late < early * 1.2 + 2 * MB, "memory has not grown");
 }

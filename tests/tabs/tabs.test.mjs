@@ -70,7 +70,7 @@ const phase = (page, name) =>
   page.evaluate((name) => window.until(window.query, ({ phase }) => phase === name), name);
 /** Waits until the fake Graph has a request that it does not answer. */
 async function hung(world) {
-  await until(async () => (await world.met()).hang > 0);
+  await until(async () => (await world.faultCounts()).hang > 0);
 }
 
 const status = (page) => page.evaluate(() => ({ ...window.query.status.get() }));

@@ -140,7 +140,7 @@ fn duplicates_of_a_minimal_page_fold() {
 }
 
 #[test]
-fn an_upsert_replaces_and_tells_new_from_changed_from_unchanged() {
+fn an_upsert_replaces_the_row_and_is_new_changed_or_unchanged() {
     let entries =
         ["new", "changed", "same"].map(|id| (id.into(), Entry::Upsert(json!({"id": id, "v": 2})))).to_vec();
     let rows = vec![
@@ -150,13 +150,13 @@ fn an_upsert_replaces_and_tells_new_from_changed_from_unchanged() {
     ];
     let applied = apply(entries, rows, INCREMENTAL);
     assert_eq!(applied.put.len(), 3);
-    let told: Vec<(bool, bool)> = applied
+    let is_new_and_unchanged: Vec<(bool, bool)> = applied
         .changes
         .iter()
         .map(|change| matches!(change, Change::Upsert { old: None, .. }))
         .zip(applied.changes.iter().map(|change| matches!(change, Change::Upsert { unchanged: true, .. })))
         .collect();
-    assert_eq!(told, [(true, false), (false, false), (false, true)]);
+    assert_eq!(is_new_and_unchanged, [(true, false), (false, false), (false, true)]);
     assert_eq!(applied.put.get(1).map(|(_, row)| &row.item), Some(&json!({"id": "changed", "v": 2})));
 }
 
@@ -185,7 +185,7 @@ fn a_removal_of_an_id_never_seen_is_silent() {
 }
 
 #[test]
-fn minimal_keeps_what_is_absent_and_nulls_what_is_null() {
+fn a_minimal_item_keeps_absent_properties_and_sets_null_ones() {
     let entries =
         vec![("a".to_owned(), Entry::Upsert(json!({"id": "a", "mail": null, "jobTitle": "Buyer"})))];
     let before = row(1, json!({"id": "a", "mail": "a@contoso.example", "phone": "1"}));
@@ -197,7 +197,7 @@ fn minimal_keeps_what_is_absent_and_nulls_what_is_null() {
 }
 
 #[test]
-fn a_full_round_replaces_at_first_sighting_even_when_minimal() {
+fn a_full_round_replaces_a_row_at_its_first_item_even_if_minimal() {
     let mode = ApplyMode { full: true, ..MINIMAL };
     let entry = || vec![("a".to_owned(), Entry::Upsert(json!({"id": "a", "mail": "m"})))];
     let first = apply(entry(), vec![row(1, json!({"id": "a", "stale": 1}))], mode);
@@ -207,7 +207,7 @@ fn a_full_round_replaces_at_first_sighting_even_when_minimal() {
 }
 
 #[test]
-fn a_sweep_removes_what_the_full_round_did_not_see() {
+fn a_sweep_removes_rows_that_the_full_round_did_not_list() {
     let rows = ["old", "new", "\0master"]
         .into_iter()
         .zip([1, 2, 1])
@@ -234,7 +234,7 @@ fn a_full_round_that_could_not_identify_an_item_removes_nothing() {
 }
 
 #[test]
-fn a_feed_hands_on_every_entry() {
+fn a_feed_delivers_every_entry() {
     let entries = || {
         vec![
             ("a".to_owned(), Entry::Upsert(json!({"id": "a"}))),
@@ -248,12 +248,12 @@ fn a_feed_hands_on_every_entry() {
     let full = pass_through(entries(), ApplyMode { full: true, ..MINIMAL });
     assert!(
         matches!(full.changes.first(), Some(Change::Upsert { partial: true, .. })),
-        "only the first sighting of an id is whole, and a feed cannot know which that is"
+        "only the first item of an id is complete, and a feed cannot know which one that is"
     );
 }
 
 #[test]
-fn a_removal_of_an_id_that_was_delivered_is_told_though_the_mirror_does_not_hold_it() {
+fn a_removal_of_a_delivered_id_is_reported_although_it_is_not_in_the_mirror() {
     let delivered = ["a".to_owned()];
     let entries = ["a", "b"].map(|id| (id.to_owned(), Entry::Remove(Reason::Deleted))).to_vec();
     let applied = apply(entries, vec![None, None], ApplyMode { delivered: &delivered, ..INCREMENTAL });
@@ -262,25 +262,25 @@ fn a_removal_of_an_id_that_was_delivered_is_told_though_the_mirror_does_not_hold
 }
 
 #[test]
-fn a_page_is_news_if_this_round_has_not_brought_one_of_its_items_as_it_is_now() {
+fn a_page_makes_progress_if_the_round_has_not_received_one_of_its_items_in_this_version() {
     let event = |etag: &str| upsert(json!({"id": "a", "@odata.etag": etag}));
     let made_progress = |entries, row| apply(entries, vec![row], INCREMENTAL).made_progress;
     assert!(made_progress(event("1"), None));
     assert!(
         made_progress(event("1"), row(1, json!({"id": "a", "@odata.etag": "1"}))),
-        "the first sighting of this round"
+        "the first time in this round"
     );
     assert!(!made_progress(event("1"), row(2, json!({"id": "a", "@odata.etag": "1"}))));
     assert!(made_progress(event("2"), row(2, json!({"id": "a", "@odata.etag": "1"}))));
     assert!(
         !made_progress(upsert(json!({"id": "a", "n": 1})), row(2, json!({"n": 1, "id": "a"}))),
-        "by content where there is no etag"
+        "by content without an etag"
     );
     assert!(made_progress(upsert(json!({"id": "a", "n": 2})), row(2, json!({"n": 1, "id": "a"}))));
 }
 
 #[test]
-fn removals_of_unknown_ids_and_the_items_of_a_feed_are_news_once() {
+fn removals_of_unknown_ids_and_the_items_of_a_feed_make_progress_once() {
     let mut seen = RecentVersions::default();
     let gone = || vec![("a".to_owned(), Entry::Remove::<Value>(Reason::Deleted))];
     assert!(super::apply(gone(), &mut vec![None].into_iter(), INCREMENTAL, &mut seen).made_progress);
@@ -293,7 +293,10 @@ fn removals_of_unknown_ids_and_the_items_of_a_feed_are_news_once() {
     );
     assert!(made_progress(json!({"id": "e", "@odata.etag": "2"})));
     assert!(made_progress(json!({"id": "u", "n": 1})));
-    assert!(made_progress(json!({"id": "u", "n": 1})), "its content is only looked at when it comes again");
+    assert!(
+        made_progress(json!({"id": "u", "n": 1})),
+        "the content is only compared when the id is repeated"
+    );
     assert!(!made_progress(json!({"id": "u", "n": 1})));
     assert!(made_progress(json!({"id": "u", "n": 2})));
 }
@@ -307,7 +310,7 @@ fn gone(id: &str) -> Value {
 }
 
 #[test]
-fn an_incremental_round_folds_slices_into_the_set_and_keeps_it_when_none_comes() {
+fn an_incremental_round_folds_slices_into_the_set_and_keeps_it_without_one() {
     let entry = upsert(json!({"id": "g", "name": "new", "members@delta": [member("b"), gone("a")]}));
     let before = Row {
         sets: vec!["members".into()],
@@ -326,7 +329,7 @@ fn an_incremental_round_folds_slices_into_the_set_and_keeps_it_when_none_comes()
     assert_eq!(
         row.item,
         json!({"id": "g", "name": "new", "members": [member("a")]}),
-        "one without replaces, but for its sets"
+        "an item without slices replaces everything except the sets"
     );
 }
 
@@ -348,7 +351,7 @@ fn a_full_round_stages_the_sets_until_it_is_complete() {
         "readers see the old set"
     );
     let second = apply(slice(json!([member("c")])), vec![first], full);
-    assert!(second.made_progress, "another slice of the same group is news");
+    assert!(second.made_progress, "another slice of the same group is progress");
     let second = take(second);
     let again = apply(slice(json!([member("c")])), vec![second.clone()], full);
     assert!(!again.made_progress, "the same slice is not");
@@ -362,7 +365,7 @@ fn a_full_round_stages_the_sets_until_it_is_complete() {
 }
 
 #[test]
-fn a_set_that_a_full_round_did_not_bring_is_gone_when_it_is_complete_and_the_same_set_is_no_change() {
+fn a_set_that_a_full_round_did_not_receive_is_removed_at_its_end_and_an_equal_set_is_unchanged() {
     let full = ApplyMode { full: true, ..SLICED };
     let old = || Row {
         sets: vec!["members".into()],
@@ -381,7 +384,7 @@ fn a_set_that_a_full_round_did_not_bring_is_gone_when_it_is_complete_and_the_sam
 }
 
 #[test]
-fn an_id_that_does_not_tell_its_item_apart_is_counted_and_passed_over() {
+fn an_id_that_does_not_identify_its_item_is_counted_and_skipped() {
     for id in ["", "\0side", "a\u{fffd}b"] {
         assert_eq!(parse_item(json!({ "id": id }), Dialect::Removed), Err(Skipped::NoId), "{id:?}");
     }

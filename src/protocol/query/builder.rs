@@ -1,5 +1,5 @@
 //! Collects the parts of a query while its options are checked. What Graph would reject is rejected
-//! here, with the way out. Parameters in `options.query` are sent unchecked.
+//! here, with a message that says what to do. Parameters in `options.query` are sent unchecked.
 
 use super::options::Options;
 use super::{Query, encode, is_invalid};
@@ -11,26 +11,27 @@ use crate::protocol::time::{Duration, Instant, format_iso, parse_iso};
 
 /// The longest window of a calendar view, in days. Graph rejects longer ones with
 /// `ErrorInvalidRequest` (graph-facts 1.3).
-pub const LONGEST_WINDOW: i64 = 1825;
+pub const MAX_WINDOW_DAYS: i64 = 1825;
 /// The maximum number of ids in a filter on users, groups and contacts (graph-facts 1.2).
-pub const MOST_IDS: usize = 50;
+pub const MAX_IDS: usize = 50;
 
-/// The longest URL that is sent, in bytes. Graph documents no limit; longer ones were refused by
-/// what stands before it (graph-facts 3, "bounded by URL length").
-const LONGEST_URL: usize = 14_000;
+/// The maximum length of a URL, in bytes. Graph documents no limit, but servers in front of it
+/// refused longer ones (graph-facts 3, "bounded by URL length").
+const MAX_URL_LENGTH: usize = 14_000;
 
 /// The preference for partial objects.
 const MINIMAL: &str = "return=minimal";
-/// Below this page size, event pages repeat for ever on long series (graph-facts 7, anomaly 1).
-const SMALLEST_EVENTS: u32 = 50;
-/// Below this page size, smaller pages do not help.
-const SMALLEST: u32 = 10;
+/// The minimum page size of events: smaller pages repeat for ever on long series (graph-facts 7,
+/// anomaly 1).
+const MIN_EVENTS_PAGE_SIZE: u32 = 50;
+/// The minimum page size of other kinds: smaller pages do not help Graph.
+const MIN_PAGE_SIZE: u32 = 10;
 
 /// Collects the parts of a query while its options are checked.
 pub(super) struct QueryBuilder {
     pub resource: Option<&'static Resource>,
     pub path: String,
-    /// Name, value as sent, value in the key.
+    /// Name, value as sent, and canonical value in the key.
     pub params: Vec<(String, String, String)>,
     prefer: Vec<String>,
     pub key_prefer: Vec<String>,
@@ -59,6 +60,7 @@ impl QueryBuilder {
         self.params.push((name.to_owned(), value.to_owned(), value.to_owned()));
     }
 
+    /// Adds a preference that changes the items, so that it is part of the key.
     pub(super) fn shaping(&mut self, value: String) {
         self.key_prefer.push(value.clone());
         self.prefer.push(value);
@@ -98,23 +100,23 @@ impl QueryBuilder {
         Ok(())
     }
 
-    fn immutable_ids(&mut self, wanted: bool) {
-        if wanted {
+    fn immutable_ids(&mut self, is_set: bool) {
+        if is_set {
             self.shaping("IdType=\"ImmutableId\"".into());
         }
     }
 
-    fn minimal(&mut self, wanted: bool) {
-        self.minimal = wanted;
-        if wanted {
+    fn minimal(&mut self, is_set: bool) {
+        self.minimal = is_set;
+        if is_set {
             self.prefer.push(MINIMAL.into());
         }
     }
 
     fn select(&mut self, select: Option<&[String]>) -> Result<()> {
         let Some(select) = select else { return Ok(()) };
-        if let Some(odd) = select.iter().find(|name| is_invalid(name, &[' ', ',', '&', '?', '#'])) {
-            return bad(format!("options.select must be an array of property names, got {}", quote(odd)));
+        if let Some(invalid) = select.iter().find(|name| is_invalid(name, &[' ', ',', '&', '?', '#'])) {
+            return bad(format!("options.select must be an array of property names, got {}", quote(invalid)));
         }
         if select.is_empty() {
             return bad("options.select must name at least one property; leave it out for the default ones");
@@ -137,16 +139,16 @@ impl QueryBuilder {
         if ids.is_empty() {
             return bad("options.ids must name at least one id; leave it out for all");
         }
-        if limit == IdFilter::Fifty && ids.len() > MOST_IDS {
+        if limit == IdFilter::Fifty && ids.len() > MAX_IDS {
             return bad(format!(
                 "options.ids must be at most {} ids, which is Graph's limit, got {}; track the whole \
                 collection, or make several queries",
-                MOST_IDS,
+                MAX_IDS,
                 ids.len()
             ));
         }
-        if let Some(odd) = ids.iter().find(|id| is_invalid(id, &[])) {
-            return bad(format!("options.ids must be an array of ids, got {}", quote(odd)));
+        if let Some(invalid) = ids.iter().find(|id| is_invalid(id, &[])) {
+            return bad(format!("options.ids must be an array of ids, got {}", quote(invalid)));
         }
         self.params.push(("$filter".into(), id_filter(ids), id_filter(&sorted(ids))));
         Ok(())
@@ -176,14 +178,14 @@ impl QueryBuilder {
             ));
         }
         let days = (end - start).div_ceil(Duration::DAY);
-        if days > LONGEST_WINDOW {
+        if days > MAX_WINDOW_DAYS {
             return too_long(&format!("{start_option} and {end_option}"), days);
         }
         Ok(())
     }
 
     /// Adds the common options, lets `options.query` override parameters, and builds the query.
-    /// Options that the call does not have are not set.
+    /// Options that a call does not support are never set here.
     pub(super) fn finish(mut self, options: Options) -> Result<Query> {
         self.select(options.select.as_deref())?;
         self.ids(options.ids.as_deref())?;
@@ -209,7 +211,7 @@ impl QueryBuilder {
                 ));
             }
             for preference in preferences(value) {
-                // Has the same meaning as the option.
+                // `return=minimal` has the same meaning as `options.minimal`.
                 if !is_minimal(preference) {
                     self.shaping(preference.to_owned());
                 } else if !self.minimal {
@@ -236,9 +238,9 @@ impl QueryBuilder {
             self.calendar_window(&options)?;
         }
         // A first request that starts from a token does not list everything.
-        let begun =
+        let is_token =
             |name: &str| ["deltatoken", "skiptoken", "token"].iter().any(|token| same_parameter(name, token));
-        let full = !self.params.iter().any(|(name, _, _)| begun(name)) && !self.path.contains("(token=");
+        let full = !self.params.iter().any(|(name, _, _)| is_token(name)) && !self.path.contains("(token=");
         let workload =
             self.resource.map_or_else(|| resource::workload(&self.path), |resource| resource.workload);
         let is_outlook = workload == Workload::Outlook;
@@ -257,8 +259,8 @@ impl QueryBuilder {
             return bad("options.name must not be empty; leave it out");
         }
         // A feed has no mirror that could be out of date.
-        let standard = self.resource.filter(|_| !options.feed).and_then(Resource::standard_refresh);
-        let refresh = options.refresh.unwrap_or(standard);
+        let default_refresh = self.resource.filter(|_| !options.feed).and_then(Resource::default_refresh);
+        let refresh = options.refresh.unwrap_or(default_refresh);
         let params: Vec<(String, String)> =
             self.params.iter().map(|(name, value, _)| (encode(name), encode(value))).collect();
         let canonical: Vec<String> = self
@@ -270,10 +272,10 @@ impl QueryBuilder {
             .collect();
         let length =
             self.path.len() + params.iter().map(|(name, value)| name.len() + value.len() + 2).sum::<usize>();
-        if length > LONGEST_URL {
+        if length > MAX_URL_LENGTH {
             return bad(format!(
                 "the URL of this query would have {} bytes, and Graph refuses URLs of more than about \
-                {LONGEST_URL}; {}",
+                {MAX_URL_LENGTH}; {}",
                 length,
                 if options.ids.is_some() {
                     "use fewer options.ids, or track the whole collection"
@@ -286,7 +288,7 @@ impl QueryBuilder {
         let mailbox = mailbox(&self.path).to_owned();
         let event = self.resource.is_some_and(|resource| resource.name == "event");
         Ok(Query {
-            min_page_size: if event { SMALLEST_EVENTS } else { SMALLEST },
+            min_page_size: if event { MIN_EVENTS_PAGE_SIZE } else { MIN_PAGE_SIZE },
             workload,
             mailbox,
             masters: self.calendar.map(|calendar| calendar + "/events/").filter(|_| !options.feed),

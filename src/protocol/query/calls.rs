@@ -1,6 +1,6 @@
 //! Checks the options of `events()`, `orgContacts()` and `callRecordings()`.
 
-use super::builder::{LONGEST_WINDOW, QueryBuilder, bad, instant, is_printable, too_long};
+use super::builder::{MAX_WINDOW_DAYS, QueryBuilder, bad, instant, is_printable, too_long};
 use super::options::Options;
 use super::{Query, segment};
 use crate::protocol::error::Result;
@@ -25,7 +25,7 @@ pub fn events(options: Options) -> Result<Query> {
                 "options.window cannot be combined with options.start and options.end; use one or the other",
             );
         }
-        if span > LONGEST_WINDOW {
+        if span > MAX_WINDOW_DAYS {
             return too_long("options.window", span);
         }
         if !is_printable(zone) {
@@ -55,22 +55,22 @@ pub fn call_recordings(options: Options) -> Result<Query> {
         return bad("options.organizer must be the id of the meeting organizer: Graph refuses the query \
             without one, got \"\"");
     }
-    let plain = segment("options.organizer", organizer)?;
+    let organizer_segment = segment("options.organizer", organizer)?;
     let user = match options.user.as_deref() {
         Some(user) => segment("options.user", user)?,
-        None => plain,
+        None => organizer_segment,
     };
     // OData doubles a quote inside a string literal.
-    let mut inside =
+    let mut arguments =
         format!("meetingOrganizerUserId='{}'", segment("options.organizer", &organizer.replace('\'', "''"))?);
     if let Some(start) = &options.start {
         // The instant is canonical because the path is part of the key.
-        inside += &format!(",startDateTime={}", format_iso(instant("options.startDateTime", start)?));
+        arguments += &format!(",startDateTime={}", format_iso(instant("options.startDateTime", start)?));
     }
     if let Some(end) = &options.end {
-        inside += &format!(",endDateTime={}", format_iso(instant("options.endDateTime", end)?));
+        arguments += &format!(",endDateTime={}", format_iso(instant("options.endDateTime", end)?));
     }
-    let path = format!("/users/{user}/onlineMeetings/getAllRecordings({inside})/delta");
+    let path = format!("/users/{user}/onlineMeetings/getAllRecordings({arguments})/delta");
     QueryBuilder::new(resource::named("callRecording"), path).finish(options)
 }
 

@@ -1,4 +1,4 @@
-//! The options of the four calls, as the shell read them.
+//! The options of the four calls, after the shell has read them.
 
 use crate::protocol::time::Duration;
 
@@ -12,7 +12,7 @@ pub struct Options {
     pub feed: bool,
     /// Query parameters that are sent unchecked.
     pub query: Vec<(String, String)>,
-    /// The age at which the mirror is listed anew; `Some(None)` for never.
+    /// The age at which the mirror is listed again; `Some(None)` for never.
     pub refresh: Option<Option<Duration>>,
     /// The start of the window of events or recordings.
     pub start: Option<String>,
@@ -46,6 +46,6 @@ pub struct Options {
     pub shared_folders: bool,
     /// Further Prefer values.
     pub prefer: Vec<String>,
-    /// A window of events that moves with the days: days back, days ahead, time zone.
+    /// A rolling window of events: days back, days ahead, time zone.
     pub window: Option<(u32, u32, String)>,
 }

@@ -10,27 +10,27 @@ use crate::protocol::resource::{self, IdFilter, PageSize};
 
 /// Checks the path and the options of `track()`.
 pub fn track(path: &str, options: Options) -> Result<Query> {
-    let shape = |why: &str| {
+    let bad_path = |why: &str| {
         bad(format!(
             "path must be a delta resource below the root, such as \"/users/delta\": {why}, got {}",
             quote(path)
         ))
     };
     if !path.starts_with('/') || path.starts_with("//") {
-        return shape("it must begin with one slash");
+        return bad_path("it must begin with one slash");
     }
     // Graph's own samples write `/contacts/delta/?$filter=…`.
     let path = path.strip_suffix('/').unwrap_or(path);
     if path.contains("//") {
-        return shape("a segment of it is empty, so an id is missing");
+        return bad_path("a segment of it is empty, so an id is missing");
     }
     if is_invalid(path, &['?', '#', '\\', ' ']) {
-        return shape("parameters go into the options, and spaces and back-slashes are not allowed");
+        return bad_path("parameters go into the options, and spaces and back-slashes are not allowed");
     }
     let last = path.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
     let function = last.strip_prefix("microsoft.graph.").unwrap_or(&last);
     if function != "delta" && !function.starts_with("delta(") {
-        return shape("it must end with /delta");
+        return bad_path("it must end with /delta");
     }
     let resource = resource::find(path);
     let name = resource.map_or("this resource", |resource| resource.name);
@@ -47,7 +47,7 @@ pub fn track(path: &str, options: Options) -> Result<Query> {
             }
             "callTranscript" => bad("call transcripts need the meeting organizer: write \
                 getAllTranscripts(meetingOrganizerUserId='{id}') into the path"),
-            _ => shape("the meeting organizer is missing"),
+            _ => bad_path("the meeting organizer is missing"),
         };
     }
     if let Some(resource) = resource {
@@ -57,14 +57,14 @@ pub fn track(path: &str, options: Options) -> Result<Query> {
         let send = |option: &str| {
             format!("leave it out, or send it unchecked by options.query: {{ \"${option}\": … }}")
         };
-        let mut asked: Vec<&str> = options.texts.iter().map(|(option, _)| *option).collect();
+        let mut given_options: Vec<&str> = options.texts.iter().map(|(option, _)| *option).collect();
         if options.select.is_some() {
-            asked.push("select");
+            given_options.push("select");
         }
         if options.top.is_some() {
-            asked.push("top");
+            given_options.push("top");
         }
-        if let Some(option) = asked.iter().find(|option| !resource.query_options.contains(option)) {
+        if let Some(option) = given_options.iter().find(|option| !resource.query_options.contains(option)) {
             let prefer = *option == "top" && resource.page_size == PageSize::Prefer;
             return refuse(option, &if prefer { "use options.pageSize".into() } else { send(option) });
         }
@@ -83,7 +83,7 @@ pub fn track(path: &str, options: Options) -> Result<Query> {
                 if resource.page_size == PageSize::Top {
                     "use options.top"
                 } else {
-                    "its page size is Graph's own; leave it out"
+                    "Graph chooses its page size; leave it out"
                 },
             );
         }
@@ -100,7 +100,7 @@ pub fn track(path: &str, options: Options) -> Result<Query> {
             return refuse("sharedFolders", "only drives have shared folders");
         }
         if name == "chatMessage" && options.top.is_some_and(|top| top > 50) {
-            return refuse("top", "it takes at most 50");
+            return refuse("top", "its maximum is 50");
         }
     }
     if options.ids.is_some() && options.texts.iter().any(|(option, _)| *option == "filter") {

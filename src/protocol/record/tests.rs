@@ -73,7 +73,7 @@ fn a_field_that_is_missing_is_named() {
 }
 
 #[test]
-fn what_is_wrong_with_a_record_is_told_without_its_content() {
+fn the_error_of_a_record_does_not_contain_its_content() {
     let secret = "https://graph.example/v1.0/users/delta?$deltatoken=SECRET";
     for field in ["format", "generation", "startedAt", "resets", "masters", "staged", "pageSize"] {
         let why = Record::read(
@@ -111,7 +111,7 @@ fn only_a_completed_full_round_gives_the_right_to_sweep() {
 }
 
 #[test]
-fn a_stored_record_of_any_shape_is_told_apart() {
+fn a_stored_record_of_any_shape_is_read_or_refused() {
     let with = |change: serde_json::Value| {
         Record::read(stored(&Record::new(Instant::from_millis(0.0), 0.0)).overlaid_with(&change))
     };
@@ -123,7 +123,7 @@ fn a_stored_record_of_any_shape_is_told_apart() {
         (serde_json::json!({"phase": "paging", "link": ""}), "it has no link"),
         (
             serde_json::json!({"phase": "sweeping", "kind": "incremental", "link": "d"}),
-            "it is to remove ghosts after a round that was not full",
+            "its phase is sweeping, but its round was not a full one",
         ),
         (serde_json::json!({"phase": 3}), "one of its fields has the wrong type"),
         (serde_json::json!({"kind": null}), "one of its fields has the wrong type"),
@@ -133,7 +133,7 @@ fn a_stored_record_of_any_shape_is_told_apart() {
     ] {
         assert_eq!(with(change), Err(why.to_owned()));
     }
-    for odd in [serde_json::json!(null), serde_json::json!("x"), serde_json::json!([])] {
-        assert!(Record::read(odd).is_err());
+    for stored in [serde_json::json!(null), serde_json::json!("x"), serde_json::json!([])] {
+        assert!(Record::read(stored).is_err());
     }
 }

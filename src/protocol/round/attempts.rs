@@ -2,7 +2,7 @@
 //! refuses.
 
 use super::{Continuation, NoResponse, Round, State, Step, Target, TokenReason};
-use crate::protocol::backoff::{WaitReason, back_off, believed};
+use crate::protocol::backoff::{WaitReason, back_off, plausible};
 use crate::protocol::error::{Code, Error};
 use crate::protocol::page::Malformed;
 use crate::protocol::refusal::Refusal;
@@ -10,21 +10,23 @@ use crate::protocol::report::Wait;
 use crate::protocol::resource::Resource;
 use crate::protocol::time::{Duration, Instant};
 
-/// Attempts for a body that is not a page, or for a page whose nextLink was used before.
-const MOST_BODIES: u32 = 3;
-/// Tokens per page that are requested because Graph refused one.
-const MOST_SIGN_INS: u32 = 2;
-/// Attempts for a series master. It only completes occurrences, so it must not hold up the page.
-const MASTER_ATTEMPTS: u32 = 2;
-/// The message where the token source cannot reach its authority.
+/// The maximum number of attempts for a body that is not a page, or for a page whose nextLink was
+/// used before.
+const MAX_MALFORMED_ATTEMPTS: u32 = 3;
+/// The maximum number of tokens per page that are requested because Graph refused one.
+const MAX_SIGN_INS: u32 = 2;
+/// The maximum number of attempts for a series master. It only completes occurrences, so it must
+/// not hold up the page.
+const MAX_MASTER_ATTEMPTS: u32 = 2;
+/// The message when the token source cannot reach its authority.
 pub(super) const NO_TOKEN: &str =
     "the token source got no response; check the connection; the next round continues at the same page";
-/// The message where Graph's wait is longer than [`Policy::max_wait`].
+/// The message when Graph's wait is longer than [`Policy::max_wait`].
 pub(super) const TOO_LONG: &str = "Graph asks for a longer wait than options.retry.maxWait allows, for this \
     query or another one in its throttling scope; the next round continues at the same page, not before \
     retryAt";
 
-/// What the round counts about the current request.
+/// Counts about the current request.
 #[derive(Clone, Debug)]
 pub(super) struct Attempts {
     /// Consecutive failures.
@@ -61,7 +63,7 @@ impl Attempts {
 }
 
 impl Attempts {
-    /// Allows as many new tokens as for a new page.
+    /// Resets the count of refused tokens, as for a new page.
     pub fn forget_sign_ins(&mut self) {
         self.sign_ins = 0;
         self.challenge = None;
@@ -77,12 +79,11 @@ impl Round {
     /// Graph refuses the token: requests another one, or fails.
     pub(super) fn renew_token(&mut self, refusal: &Refusal, now: Instant) -> Step {
         let token_reason = refusal.claims.clone().map_or(TokenReason::Unauthorized, TokenReason::Claims);
-        if self.attempts.sign_ins >= MOST_SIGN_INS || self.attempts.challenge.as_ref() == Some(&token_reason)
-        {
-            // The token is good for the other requests of this round.
+        if self.attempts.sign_ins >= MAX_SIGN_INS || self.attempts.challenge.as_ref() == Some(&token_reason) {
+            // Graph accepted the token for the page, so it refuses only this master.
             if matches!(self.target, Target::Master(_)) && token_reason == TokenReason::Unauthorized {
                 self.attempts.forget_sign_ins();
-                return self.go_without_master(now);
+                return self.skip_master(now);
             }
             return self.fail(self.refusal_error(refusal), now);
         }
@@ -105,76 +106,81 @@ impl Round {
         self.attempts.tries = 0;
     }
 
-    pub(super) fn sleep(&mut self, span: Duration, why: WaitReason, now: Instant) -> Step {
+    pub(super) fn sleep(&mut self, span: Duration, reason: WaitReason, now: Instant) -> Step {
         self.attempts.sleep_began = now;
-        self.report.waits.push(Wait { reason: why, ms: span });
-        self.transition(State::Sleeping, Step::Sleep(span, why))
+        self.report.waits.push(Wait { reason, ms: span });
+        self.transition(State::Sleeping, Step::Sleep(span, reason))
     }
 
     /// Stores the throttle time of the scope, so that neither a reload nor another query sends a
     /// request too early.
-    pub(super) fn store_throttle(&mut self, until: Instant, after: Continuation, now: Instant) -> Step {
+    pub(super) fn store_throttle(
+        &mut self,
+        until: Instant,
+        continuation: Continuation,
+        now: Instant,
+    ) -> Step {
         if until > now {
-            self.transition(State::StoringThrottle(Box::new(after)), Step::StoreThrottle(until))
+            self.transition(State::StoringThrottle(Box::new(continuation)), Step::StoreThrottle(until))
         } else {
-            self.proceed(after, now)
+            self.proceed(continuation, now)
         }
     }
 
     /// Waits and retries, or ends the round.
     pub(super) fn retry(
         &mut self,
-        why: WaitReason,
+        reason: WaitReason,
         floor: Option<Duration>,
         mut failure: Box<Error>,
         now: Instant,
         chance: f64,
     ) -> Step {
-        if why != WaitReason::Throttled && self.leave_location() {
-            // The request of the query itself also waits as long as Graph asks for.
+        if reason != WaitReason::Throttled && self.leave_location() {
+            // The request of the query itself has to wait as long as Graph asks for, too.
             return self.store_throttle(
                 (now + floor.unwrap_or_default()).min(Instant::LAST),
-                Continuation::Ask,
+                Continuation::Request,
                 now,
             );
         }
         self.attempts.failures = self.attempts.failures.saturating_add(1);
-        let is_passing = floor.is_some()
-            || matches!(why, WaitReason::Throttled | WaitReason::Network | WaitReason::Offline);
+        let is_transient = floor.is_some()
+            || matches!(reason, WaitReason::Throttled | WaitReason::Network | WaitReason::Offline);
         if matches!(self.target, Target::Master(_))
-            && !is_passing
-            && self.attempts.failures >= MASTER_ATTEMPTS
+            && !is_transient
+            && self.attempts.failures >= MAX_MASTER_ATTEMPTS
         {
-            return self.go_without_master(now);
+            return self.skip_master(now);
         }
         let wait = back_off(&self.config.policy, self.attempts.failures, floor, chance);
-        let most = if why == WaitReason::Malformed {
-            MOST_BODIES.min(self.config.policy.attempts)
+        let max_attempts = if reason == WaitReason::Malformed {
+            MAX_MALFORMED_ATTEMPTS.min(self.config.policy.attempts)
         } else {
             self.config.policy.attempts
         };
         // A wait that Graph asks for holds for the whole scope.
-        let shared = why == WaitReason::Throttled || floor.is_some();
+        let is_scope_wide = reason == WaitReason::Throttled || floor.is_some();
         let until = (now + wait).min(Instant::LAST);
-        if self.attempts.failures < most && wait <= self.config.policy.max_wait {
-            return if shared {
-                self.store_throttle(until, Continuation::Sleep(wait, why), now)
+        if self.attempts.failures < max_attempts && wait <= self.config.policy.max_wait {
+            return if is_scope_wide {
+                self.store_throttle(until, Continuation::Sleep(wait, reason), now)
             } else {
-                self.sleep(wait, why, now)
+                self.sleep(wait, reason, now)
             };
         }
         // A round goes on without a series master, unless no other request could succeed either.
-        let is_of_this_master = !matches!(why, WaitReason::Throttled | WaitReason::Offline);
-        if matches!(self.target, Target::Master(_)) && is_of_this_master {
-            self.note_missing_master();
-            let until = if shared { until } else { now };
+        let concerns_only_master = !matches!(reason, WaitReason::Throttled | WaitReason::Offline);
+        if matches!(self.target, Target::Master(_)) && concerns_only_master {
+            self.mark_master_missing();
+            let until = if is_scope_wide { until } else { now };
             return self.store_throttle(until, Continuation::Prepare, now);
         }
         if failure.code == Code::Livelock {
             return self.escalate(failure, now);
         }
-        if why == WaitReason::Server && wait <= self.config.policy.max_wait {
-            return if shared {
+        if reason == WaitReason::Server && wait <= self.config.policy.max_wait {
+            return if is_scope_wide {
                 self.store_throttle(until, Continuation::GiveUp(failure), now)
             } else {
                 self.give_up(failure, now)
@@ -187,10 +193,10 @@ impl Round {
             failure.retry_at = Some(until);
         }
         // The smaller page size timed out too. The next round starts with it.
-        if why == WaitReason::Timeout && self.page_size_changed && self.is_stored {
+        if reason == WaitReason::Timeout && self.page_size_changed && self.is_stored {
             return self.save_record(self.record.next_revision(), Continuation::Fail(failure));
         }
-        if shared {
+        if is_scope_wide {
             self.store_throttle(until, Continuation::Fail(failure), now)
         } else {
             self.fail(failure, now)
@@ -200,22 +206,22 @@ impl Round {
     pub(super) fn unreachable(
         &mut self,
         no_response: NoResponse,
-        words: String,
+        message: String,
         now: Instant,
         chance: f64,
     ) -> Step {
-        let (why, words) = match no_response {
+        let (reason, message) = match no_response {
             NoResponse::Offline => {
-                let left =
+                let remaining =
                     self.config.policy.max_wait - (now - *self.attempts.offline_since.get_or_insert(now));
-                if left <= Duration::ZERO {
-                    let words =
+                if remaining <= Duration::ZERO {
+                    let message =
                         "this host has no network; the next round continues at the same page once it has one";
-                    return self.fail(Error::retryable(Code::Offline, words), now);
+                    return self.fail(Error::retryable(Code::Offline, message), now);
                 }
-                return self.sleep(left, WaitReason::Offline, now);
+                return self.sleep(remaining, WaitReason::Offline, now);
             }
-            NoResponse::Network => (WaitReason::Network, words),
+            NoResponse::Network => (WaitReason::Network, message),
             NoResponse::Timeout => {
                 self.shrink_page_size();
                 #[allow(
@@ -226,28 +232,28 @@ impl Round {
                 let seconds = (self.config.policy.timeout.as_millis() / 1000.0).ceil() as u64;
                 (
                     WaitReason::Timeout,
-                    format!("{words} (nothing arrived for {seconds} s, options.retry.timeout)"),
+                    format!("{message} (nothing arrived for {seconds} s, options.retry.timeout)"),
                 )
             }
         };
-        self.retry(why, None, Error::retryable(Code::Network, words), now, chance)
+        self.retry(reason, None, Error::retryable(Code::Network, message), now, chance)
     }
 
     /// A successful response that is not a page: tries again.
     pub(super) fn malformed(&mut self, why: &Malformed, now: Instant, chance: f64) -> Step {
-        if *why == Malformed::NoLink && self.leave_out_top() {
+        if *why == Malformed::NoLink && self.omit_top() {
             return self.sign_in(TokenReason::Next);
         }
-        let words = format!(
+        let message = format!(
             "Graph's answer is not a page of a delta query: {}; the stored link is untouched",
-            why.words()
+            why.message()
         );
-        self.retry(WaitReason::Malformed, None, Error::retryable(Code::Protocol, words), now, chance)
+        self.retry(WaitReason::Malformed, None, Error::retryable(Code::Protocol, message), now, chance)
     }
 
-    /// Lists anew without `$top`, once: with it, Graph may leave out the nextLink of recordings and
-    /// transcripts (Graph's known issue 22931).
-    fn leave_out_top(&mut self) -> bool {
+    /// Lists again without `$top`, once: with it, Graph may leave out the nextLink of recordings
+    /// and transcripts (Graph's known issue 22931). Returns false if that does not apply.
+    fn omit_top(&mut self) -> bool {
         let query = &self.config.query;
         let is_artifact = |resource: &Resource| ["callRecording", "callTranscript"].contains(&resource.name);
         let is_affected =
@@ -264,10 +270,11 @@ impl Round {
         is_affected
     }
 
-    /// The token source asks to be called later. Its wait does not affect the throttling scope.
+    /// The token source asks to be called later: waits, or ends the round. The wait does not affect
+    /// the throttling scope.
     pub(super) fn busy(&mut self, until: Instant, now: Instant, chance: f64) -> Step {
         self.attempts.failures = self.attempts.failures.saturating_add(1);
-        let wait = back_off(&self.config.policy, self.attempts.failures, believed(until - now), chance);
+        let wait = back_off(&self.config.policy, self.attempts.failures, plausible(until - now), chance);
         if self.attempts.failures < self.config.policy.attempts && wait <= self.config.policy.max_wait {
             return self.sleep(wait, WaitReason::Server, now);
         }

@@ -1,12 +1,12 @@
 //! Asks the caller what to do about a failure, where `options.onError` is given.
 //!
 //! 1. The caller is asked once for each failure that would end the round, and may let it go on
-//!    `retry.attempts` times in a row; a page that arrives starts the count again.
+//!    `retry.attempts` times in a row; a page that arrives resets the count.
 //! 2. The round goes on with the request that failed, after the wait that the caller asks for and
 //!    not before [`Error::retry_at`].
-//! 3. The caller is not asked about a page that is being delivered or committed, nor where going on
-//!    would break a promise: a foreign link, a missing account, an abort, a closed client, a
-//!    defect.
+//! 3. The caller is not asked about a page that is being delivered or committed, nor about a
+//!    failure after which a retry would be wrong: a foreign link, a missing account, an abort, a
+//!    closed client, a defect.
 
 use super::{Round, State, Step};
 use crate::protocol::backoff::WaitReason;
@@ -33,10 +33,10 @@ pub(super) enum Resume {
 }
 
 impl Resume {
-    /// Where a round goes on that fails in this state.
+    /// Where a round that fails in this state goes on.
     pub fn from_state(state: &State) -> Option<Self> {
         match state {
-            // What the store holds is read again: what failed may have been written.
+            // The record is loaded again, because a write that failed may have succeeded.
             State::Loading | State::SavingRecord(..) | State::Applying | State::Sweeping(_) => {
                 Some(Self::Load)
             }
@@ -85,10 +85,10 @@ impl Round {
         &mut self,
         failure: Box<Error>,
         resume: Resume,
-        by: Decision,
+        decision: Decision,
         now: Instant,
     ) -> Step {
-        let Decision::Retry(wait) = by else { return self.end_with(failure, now) };
+        let Decision::Retry(wait) = decision else { return self.end_with(failure, now) };
         self.reset_failures();
         self.attempts.forget_sign_ins();
         if resume == Resume::Load {

@@ -1,4 +1,4 @@
-//! Turns a refusal into an error with the way out.
+//! Turns a refusal into an error that says what to do.
 
 use super::attempts::TOO_LONG;
 use super::{Round, Target};
@@ -10,26 +10,26 @@ use crate::protocol::refusal::Refusal;
 use crate::protocol::time::format_iso;
 
 impl Round {
-    /// The error of a token that Graph would refuse for this kind. Only a token that can be read is
-    /// judged.
+    /// Returns the error for the token of a signed-in user if Graph requires an app-only one. A
+    /// token whose claims cannot be read passes.
     pub fn token_error(&self, identity: &Identity) -> Option<Box<Error>> {
         let resource = self.config.query.resource.filter(|resource| resource.app_only)?;
-        let words = format!(
+        let message = format!(
             "Graph lets only an app-only token read {}, and the token source returned the token of a \
             signed-in user (it has the claim scp); use a Worker or a server with the application permission \
             {}",
             resource.name,
             if resource.permission.is_empty() { "of the kind" } else { resource.permission }
         );
-        identity.is_delegated.then(|| Error::new(Code::Forbidden, words))
+        identity.is_delegated.then(|| Error::new(Code::Forbidden, message))
     }
 
-    /// The error of a refusal: what was wrong, where, and the way out.
+    /// Returns the error of a refusal: what was wrong, where, and what to do.
     pub(super) fn refusal_error(&self, refusal: &Refusal) -> Box<Error> {
         let resource = self.config.query.resource;
         let name = resource.map_or("this resource", |resource| resource.name);
         let app_only = resource.is_some_and(|resource| resource.app_only);
-        let (code, retryable, way_out) = match refusal.status {
+        let (code, retryable, advice) = match refusal.status {
             401 | 403 if refusal.claims.is_some() => (
                 Code::Claims,
                 true,
@@ -51,10 +51,12 @@ impl Round {
             400..=499 if refusal.says_not_supported() => (
                 Code::NotSupported,
                 false,
-                "there is no delta query for this path, or not for this kind of account or tenant: personal \
+                "Graph has no delta query for this path, or not for this kind of account or tenant: personal \
                 accounts, External ID and B2C tenants lack some; list the collection without delta",
             ),
-            402 => (Code::Forbidden, false, "the payment set-up of this metered API is missing"),
+            402 => {
+                (Code::Forbidden, false, "this metered API requires payment, which is not set up for the app")
+            }
             403 if app_only => (
                 Code::Forbidden,
                 false,
@@ -77,7 +79,11 @@ impl Round {
                 "it refuses the query itself as if it were an expired link; try again later",
             ),
             429 | 509 => (Code::Throttled, true, TOO_LONG),
-            501 => (Code::NotSupported, false, "a property in select is kept outside the main store"),
+            501 => (
+                Code::NotSupported,
+                false,
+                "options.select names a property outside the main store, which has no delta query; leave it out",
+            ),
             408 | 500..=599 => (
                 Code::Network,
                 true,
@@ -91,20 +97,20 @@ impl Round {
         let status =
             if refusal.status == 0 { "with a redirect".to_owned() } else { refusal.status.to_string() };
         let graph_code = refusal.code().map(|code| format!(" {code}")).unwrap_or_default();
-        let strange =
-            refusal.strange.as_ref().filter(|strange| **strange == Malformed::Html).map(Malformed::words);
-        let said = refusal.message.as_deref().or(strange.as_deref());
+        let html =
+            refusal.malformed.as_ref().filter(|body| **body == Malformed::Html).map(Malformed::message);
+        let detail = refusal.message.as_deref().or(html.as_deref());
         let link = match &self.target {
             Target::Link(link) | Target::Location(link) => link.as_str(),
             Target::Query | Target::Master(_) => "",
         };
-        let said = said.map(|said| format!(" ({})", redact(&without_values_of(said, link), 300)));
-        let said = said.unwrap_or_default();
+        let detail = detail.map(|detail| format!(" ({})", redact(&without_values_of(detail, link), 300)));
+        let detail = detail.unwrap_or_default();
         let permission = match resource.map(|resource| resource.permission) {
             Some(permission)
                 if refusal.status == 403 && code == Code::Forbidden && !permission.is_empty() =>
             {
-                format!("; it takes {permission}")
+                format!("; it requires {permission}")
             }
             _ => String::new(),
         };
@@ -116,7 +122,7 @@ impl Round {
         };
         let mut failure = Error::new(
             code,
-            format!("Graph answered {status}{graph_code} on {name}{said}: {way_out}{permission}{age}"),
+            format!("Graph answered {status}{graph_code} on {name}{detail}: {advice}{permission}{age}"),
         );
         failure.status = (refusal.status != 0).then_some(refusal.status);
         failure.graph_code = refusal.code().map(str::to_owned);

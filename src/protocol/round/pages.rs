@@ -15,12 +15,13 @@ use crate::protocol::series::SeriesSummary;
 use crate::protocol::time::Instant;
 
 /// The number of pages after which a reduced page size grows.
-const GROW: u32 = 8;
+const PAGES_PER_GROWTH: u32 = 8;
 /// Series masters are stored before their page as soon as there are this many.
 const MASTERS_PER_SAVE: usize = 32;
-/// They are also a part of those that are still to be fetched, because the record is written with
-/// the ids of all of these: what is written in all grows with their number, not with its square.
-const PART_PER_SAVE: usize = 8;
+/// They are also at least an eighth of those that are still to be fetched. Each write contains the
+/// ids of all of these, so a fixed number would let the total written grow with the square of their
+/// number.
+const FRACTION_PER_SAVE: usize = 8;
 
 impl Round {
     pub(super) fn page(&mut self, link: Link, now: Instant, chance: f64) -> Step {
@@ -28,9 +29,9 @@ impl Round {
             return self.fail(failure, now);
         }
         if let Link::Next(next) = &link
-            && (matches!(&self.target, Target::Link(used) if used == next) || self.cycle.is_met(next))
+            && (matches!(&self.target, Target::Link(used) if used == next) || self.cycle.is_anchor(next))
         {
-            let words = format!(
+            let message = format!(
                 "Graph's nextLinks go in a circle at {}; the stored state is unchanged: try again later, or \
                 start over with reset()",
                 redacted(next)
@@ -38,13 +39,13 @@ impl Round {
             return self.retry(
                 WaitReason::Malformed,
                 None,
-                Error::retryable(Code::Livelock, words),
+                Error::retryable(Code::Livelock, message),
                 now,
                 chance,
             );
         }
         self.request_succeeded();
-        if self.position.page_index % GROW == GROW - 1 {
+        if self.position.page_index % PAGES_PER_GROWTH == PAGES_PER_GROWTH - 1 {
             self.grow_page_size();
         }
         let mut record = Record {
@@ -62,9 +63,9 @@ impl Round {
             forbidden_times: Vec::new(),
             ..self.record.next_revision()
         };
-        // A link made with `return=minimal` keeps it, whatever the query requests now.
-        let asked_anew = matches!(self.target, Target::Query | Target::Location(_));
-        record.minimal = self.config.query.minimal || !asked_anew && self.record.minimal;
+        // A link made with `return=minimal` keeps it, even if the query no longer requests it.
+        let is_listing_start = matches!(self.target, Target::Query | Target::Location(_));
+        record.minimal = self.config.query.minimal || !is_listing_start && self.record.minimal;
         if self.position.page_index == 0 {
             record.started_at = now;
             record.staged = false;
@@ -78,7 +79,7 @@ impl Round {
         let is_final_page = matches!(link, Link::Delta(_));
         match link {
             Link::Next(next) => {
-                self.cycle.pass(&next);
+                self.cycle.advance(&next);
                 record.phase = Phase::Paging;
                 record.link = Some(next);
             }
@@ -95,8 +96,8 @@ impl Round {
         record.staged |= summary.staged;
         record.unidentified |= summary.unidentified > 0 || !self.config.query.lists_all;
         let query = &self.config.query;
-        let is_size_unasked = record.page_size.is_none() && query.page_size.is_none();
-        if is_size_unasked && query.page_size_by != PageSize::Fixed {
+        let graph_chooses_size = record.page_size.is_none() && query.page_size.is_none();
+        if graph_chooses_size && query.page_size_by != PageSize::Fixed {
             record.largest_page = record.largest_page.max(summary.items);
         }
         if summary.items == 0 {
@@ -132,15 +133,15 @@ impl Round {
             self.unsaved_masters.ids.push(id.clone());
         }
         self.unsaved_masters.series.extend(series);
-        let least = MASTERS_PER_SAVE.max(record.awaited_masters.len() / PART_PER_SAVE);
-        if self.unsaved_masters.ids.len() >= least {
+        let threshold = MASTERS_PER_SAVE.max(record.awaited_masters.len() / FRACTION_PER_SAVE);
+        if self.unsaved_masters.ids.len() >= threshold {
             return self.save_masters(now);
         }
         self.prepare(now)
     }
 
-    /// Stores the series masters that have arrived, so that a round that is cut does not fetch them
-    /// again.
+    /// Stores the series masters that have arrived, so that an interrupted round does not fetch
+    /// them again.
     fn save_masters(&mut self, now: Instant) -> Step {
         let UnsavedMasters { ids, series } = std::mem::take(&mut self.unsaved_masters);
         let mut saved = self.record.next_revision();
@@ -157,12 +158,12 @@ impl Round {
 
     /// The series master cannot be fetched: its occurrences stay incomplete, and the next round
     /// requests it again.
-    pub(super) fn go_without_master(&mut self, now: Instant) -> Step {
-        self.note_missing_master();
+    pub(super) fn skip_master(&mut self, now: Instant) -> Step {
+        self.mark_master_missing();
         self.prepare(now)
     }
 
-    pub(super) fn note_missing_master(&mut self) {
+    pub(super) fn mark_master_missing(&mut self) {
         if let (Target::Master(id), Some(pending)) = (&self.target, &mut self.pending) {
             pending.record.add_missing_master(id);
         }
@@ -170,15 +171,15 @@ impl Round {
         self.reset_failures();
     }
 
-    /// Fetches what the page still needs, then delivers it.
+    /// Fetches the series masters that the page still needs, stores its new ids, then delivers it.
     pub(super) fn prepare(&mut self, now: Instant) -> Step {
         let Some(Pending { record, is_final_page, new_ids }) = &mut self.pending else {
             return self.page_missing(now);
         };
-        let is_out_of_time = self.config.max_duration.is_some_and(|most| now - self.started_at >= most);
+        let is_out_of_time = self.config.max_duration.is_some_and(|max| now - self.started_at >= max);
         if *is_final_page && is_out_of_time && !record.awaited_masters.is_empty() {
             // The next round continues at this page, without the masters that this one has stored.
-            // The first page of a round is requested anew, and so are all its masters.
+            // Without a committed page it would request the first page and all masters again.
             if self.report.masters > 0 && self.position.page_index > 0 {
                 return if self.unsaved_masters.ids.is_empty() {
                     self.done(Outcome::Partial, now)
@@ -211,10 +212,10 @@ impl Round {
         self.deliver_pending(now)
     }
 
-    pub(super) fn save_record(&mut self, record: Record, after: Continuation) -> Step {
+    pub(super) fn save_record(&mut self, record: Record, continuation: Continuation) -> Step {
         let record = Box::new(record);
         let step = Step::SaveRecord { expect: self.expected_revision(), record: record.clone() };
-        self.transition(State::SavingRecord(record, Box::new(after)), step)
+        self.transition(State::SavingRecord(record, Box::new(continuation)), step)
     }
 
     pub(super) fn deliver_pending(&mut self, now: Instant) -> Step {
@@ -225,7 +226,7 @@ impl Round {
         if is_final_page {
             // Only an older full round can have left rows to sweep.
             let is_full = self.position.kind == Kind::Full;
-            listed_at(&mut record, now);
+            mark_listed(&mut record, now);
             if self.config.query.mirror && is_full && (self.position.generation > 1 || record.staged) {
                 record.phase = Phase::Sweeping;
             } else {
@@ -254,8 +255,8 @@ impl Round {
         if self.record.phase == Phase::Idle && completed.is_none() {
             return self.done(Outcome::Complete, now);
         }
-        let pages = self.config.max_pages.is_some_and(|most| self.report.pages >= most);
-        if pages || self.config.max_duration.is_some_and(|most| now - self.started_at >= most) {
+        let has_max_pages = self.config.max_pages.is_some_and(|max| self.report.pages >= max);
+        if has_max_pages || self.config.max_duration.is_some_and(|max| now - self.started_at >= max) {
             return self.done(Outcome::Partial, now);
         }
         if let Some(completed) = completed {
@@ -307,8 +308,8 @@ impl Round {
     }
 }
 
-/// Graph has listed everything: the mirror is as of now, however long the sweep takes.
-fn listed_at(record: &mut Record, now: Instant) {
+/// Records that Graph has listed everything: the mirror is as of now, however long the sweep takes.
+fn mark_listed(record: &mut Record, now: Instant) {
     record.synced_at = Some(now);
     if record.kind == Kind::Full {
         record.full_at = Some(now);
@@ -316,7 +317,7 @@ fn listed_at(record: &mut Record, now: Instant) {
     }
 }
 
-/// The round is complete.
+/// Records that the round is complete.
 fn finish(record: &mut Record) {
     record.phase = Phase::Idle;
     record.sweep_after = None;

@@ -1,5 +1,5 @@
 //! Detects rounds that make no progress (links in a circle, pages without anything new) and pages
-//! that Graph cannot make, and escalates.
+//! that are too large for Graph, and escalates.
 
 use super::{Continuation, Round, Step, Target, TokenReason};
 use crate::protocol::error::{Code, Error};
@@ -8,15 +8,15 @@ use crate::protocol::resource::PageSize;
 use crate::protocol::time::Instant;
 
 /// The maximum number of consecutive pages with items that bring nothing new.
-const MOST_STALE: u32 = 3;
-/// The maximum number of consecutive empty pages. Graph sends many where a filter matches little in
+const MAX_NO_PROGRESS_PAGES: u32 = 3;
+/// The maximum number of consecutive empty pages. Graph sends many if a filter matches little in
 /// a large directory (graph-facts 2.1.3).
-pub(super) const MOST_EMPTY: u32 = 2000;
+pub(super) const MAX_EMPTY_PAGES: u32 = 2000;
 /// The largest page size that Graph accepts.
-const LARGEST_PAGE: u32 = 1000;
+const MAX_PAGE_SIZE: u32 = 1000;
 
-/// Detects nextLinks that go in a circle. One link is kept, and replaced after 1, 2, 4, 8, … pages,
-/// so that any circle meets it in the end (Brent's algorithm).
+/// Detects nextLinks that go in a circle, by Brent's algorithm: compares each link with an anchor,
+/// an earlier link that is replaced after 1, 2, 4, 8, … pages.
 #[derive(Clone, Debug)]
 pub(super) struct LinkCycle {
     anchor: Option<String>,
@@ -31,13 +31,13 @@ impl Default for LinkCycle {
 }
 
 impl LinkCycle {
-    /// Whether this link is the kept one.
-    pub fn is_met(&self, link: &str) -> bool {
+    /// Whether this link is the anchor.
+    pub fn is_anchor(&self, link: &str) -> bool {
         self.anchor.as_deref() == Some(link)
     }
 
-    /// Counts a link, and keeps it if it is due.
-    pub fn pass(&mut self, link: &str) {
+    /// Counts a link, and makes it the anchor if a new one is due.
+    pub fn advance(&mut self, link: &str) {
         self.pages += 1;
         if self.pages >= self.power {
             self.pages = 0;
@@ -46,7 +46,7 @@ impl LinkCycle {
         }
     }
 
-    /// Forgets the kept link.
+    /// Forgets the anchor.
     pub fn reset(&mut self) {
         self.anchor = None;
     }
@@ -56,16 +56,16 @@ impl Round {
     /// The error of a round that makes no progress. The counts survive reloads, so a process that
     /// fetches one page at a time detects it too.
     pub(super) fn no_progress_error(&self) -> Option<Box<Error>> {
-        let words = if self.record.no_progress_pages >= MOST_STALE {
+        let message = if self.record.no_progress_pages >= MAX_NO_PROGRESS_PAGES {
             "Graph's pages repeat the same items under new links"
-        } else if self.record.empty_pages >= MOST_EMPTY {
+        } else if self.record.empty_pages >= MAX_EMPTY_PAGES {
             "Graph keeps sending empty pages"
         } else {
             return None;
         };
-        let words =
-            format!("{words}; everything committed is intact: try again later, or start over with reset()");
-        Some(Error::retryable(Code::Livelock, words))
+        let message =
+            format!("{message}; everything committed is intact: try again later, or start over with reset()");
+        Some(Error::retryable(Code::Livelock, message))
     }
 
     /// Escalates: larger pages, then one listing from the start, then the error.
@@ -73,8 +73,8 @@ impl Round {
         self.reset_failures();
         let query = &self.config.query;
         let size = self.current_page_size().unwrap_or(0);
-        let can_grow = query.page_size_by == PageSize::Prefer && size < LARGEST_PAGE;
-        let larger = can_grow.then(|| size.saturating_mul(4).clamp(query.min_page_size, LARGEST_PAGE));
+        let can_grow = query.page_size_by == PageSize::Prefer && size < MAX_PAGE_SIZE;
+        let larger = can_grow.then(|| size.saturating_mul(4).clamp(query.min_page_size, MAX_PAGE_SIZE));
         // Do not return to a page size that failed.
         if let Some(size) = larger
             .filter(|size| self.record.rejected_page_size == 0 || *size < self.record.rejected_page_size)
@@ -86,10 +86,10 @@ impl Round {
         if self.record.restarted || !self.config.query.full {
             // The next round gets the same number of pages again: the service may have recovered by
             // then.
-            let counted =
+            let has_counts =
                 self.is_stored && (self.record.no_progress_pages, self.record.empty_pages) != (0, 0);
             let saved = Record { no_progress_pages: 0, empty_pages: 0, ..self.record.next_revision() };
-            return if counted {
+            return if has_counts {
                 self.save_record(saved, Continuation::Fail(failure))
             } else {
                 self.fail(failure, now)
@@ -98,7 +98,7 @@ impl Round {
         self.report.resync = Some(failure.code.as_str().to_owned());
         let page_size = self.record.page_size;
         let record = Record { restarted: true, page_size, ..self.record.without_link() };
-        self.restart(record, Continuation::Ask)
+        self.restart(record, Continuation::Request)
     }
 
     /// The size of the pages that Graph sends: as requested, or as received where nothing is
@@ -109,7 +109,7 @@ impl Round {
     }
 
     /// Halves the page size at the second failure: the page may be too large for Graph. `$top` is
-    /// part of the links, so that only a listing from the query itself can have another one.
+    /// part of the links, so only a listing from the query itself can change it.
     pub(super) fn shrink_page_size(&mut self) {
         let query = &self.config.query;
         let is_possible = match query.page_size_by {
@@ -123,8 +123,8 @@ impl Round {
         self.halve_page_size();
     }
 
-    /// Halves the `$top` of the listing that begins, after a link of the last one has failed for good in
-    /// the way that too large pages do.
+    /// Halves the `$top` of a new listing if the last one ended with a status that pages which are
+    /// too large cause.
     pub(super) fn shrink_top(&mut self, status: Option<u16>) {
         if self.config.query.page_size_by == PageSize::Top && matches!(status, Some(408 | 503 | 504)) {
             self.halve_page_size();
@@ -132,10 +132,10 @@ impl Round {
     }
 
     fn halve_page_size(&mut self) {
-        let least = self.config.query.min_page_size;
+        let min = self.config.query.min_page_size;
         let current = self.current_page_size();
-        let smaller = current.map_or(least, |size| size / 2);
-        if smaller >= least {
+        let smaller = current.map_or(min, |size| size / 2);
+        if smaller >= min {
             self.record.rejected_page_size = current.unwrap_or(0);
             self.set_page_size(smaller);
         }
@@ -147,7 +147,7 @@ impl Round {
         self.report.page_size = Some(size);
     }
 
-    /// Doubles a reduced page size, up to the configured one, or to where Graph chooses.
+    /// Doubles a reduced page size, up to the configured one, or until Graph chooses it again.
     pub(super) fn grow_page_size(&mut self) {
         let Some(size) = self.record.page_size else { return };
         let larger = size.saturating_mul(2);
@@ -159,7 +159,7 @@ impl Round {
                 self.page_size_changed = true;
                 self.record.page_size = None;
             }
-            // It was not reduced, but raised.
+            // The size was raised by an escalation, not reduced.
             _ => {}
         }
     }

@@ -16,31 +16,32 @@ impl Round {
         } else {
             self.record.full_at
         };
-        let old = since.zip(self.config.query.refresh).is_some_and(|(since, age)| (now - since).abs() > age);
-        let relists = self.record.relist
+        let is_outdated =
+            since.zip(self.config.query.refresh).is_some_and(|(since, age)| (now - since).abs() > age);
+        let has_to_relist = self.record.relist
             && self.record.relisted_at.is_none_or(|last| (now - last).abs() >= Duration::DAY);
-        let moved = self.config.query.window.is_some() && self.record.window != self.config.window;
+        let has_moved = self.config.query.window.is_some() && self.record.window != self.config.window;
         match self.record.phase {
             Phase::Fresh => self.start_full(),
-            // A sweep is not finished.
+            // The sweep of the last round is not finished.
             Phase::Idle if self.record.completed().is_some() => self.resume(),
             Phase::Paging | Phase::Idle if self.link_is_forbidden() => {
                 self.report.resync = Some("forbidden".to_owned());
                 self.reset_progress();
                 self.start_full();
             }
-            // A mirror that is too old, or of another window, is listed anew. The deltaLink stays
+            // A mirror that is too old, or of another window, is listed again. The deltaLink stays
             // until the first page is committed.
-            Phase::Idle if old || moved || relists => {
-                if relists {
+            Phase::Idle if is_outdated || has_moved || has_to_relist => {
+                if has_to_relist {
                     self.record.relisted_at = Some(now);
                 }
                 self.start_full();
-                // A link of another window is no fallback.
-                self.position.start_link = self.record.link.clone().filter(|_| !moved);
+                // The round must not fall back to a link of another window.
+                self.position.start_link = self.record.link.clone().filter(|_| !has_moved);
             }
             // A listing that failed may succeed in another window, or on another day.
-            Phase::Paging if self.record.restarted && (moved || old) => {
+            Phase::Paging if self.record.restarted && (has_moved || is_outdated) => {
                 self.reset_progress();
                 self.start_full();
             }

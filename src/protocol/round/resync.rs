@@ -9,18 +9,18 @@ use crate::protocol::refusal::{Refusal, Verdict};
 use crate::protocol::time::{Duration, Instant};
 
 /// The maximum number of resets within a day without a complete round.
-pub(super) const MOST_RESETS: usize = 3;
-/// A full round that a reset starts begins later by a random part of this many first back-offs: a
-/// service that resets many queries at once would otherwise get all their first requests at once
+pub(super) const MAX_RESETS: usize = 3;
+/// A full round after a reset is delayed by up to this many first back-offs, at random: a service
+/// that resets many queries at once would otherwise get all their first requests at once
 /// (graph-facts 4).
 const RESYNC_SPREAD: f64 = 2.0;
 /// The number of rounds in a row with a final refusal of the link after which the round falls back.
-const MOST_REFUSALS: u32 = 3;
+const MAX_REFUSALS: u32 = 3;
 /// The number of rounds that ended with 402 or 403 on the link after which the next one requests
 /// the query itself.
-const MOST_FORBIDDEN: usize = 3;
-/// The least time between two of them.
-const FORBIDDEN_APART: Duration = Duration::HOUR;
+const MAX_FORBIDDEN_ROUNDS: usize = 3;
+/// The minimum time between two of these rounds.
+const MIN_FORBIDDEN_INTERVAL: Duration = Duration::HOUR;
 
 impl Round {
     pub(super) fn refused(&mut self, refusal: &Refusal, now: Instant, chance: f64) -> Step {
@@ -44,11 +44,11 @@ impl Round {
             Verdict::Resync => {
                 let spread = self.config.policy.base * (RESYNC_SPREAD * chance);
                 let floor = floor.unwrap_or_default();
-                let after = Continuation::Resync(Box::new(refusal.clone()), spread);
-                self.store_throttle((now + floor).min(Instant::LAST), after, now)
+                let continuation = Continuation::Resync(Box::new(refusal.clone()), spread);
+                self.store_throttle((now + floor).min(Instant::LAST), continuation, now)
             }
             Verdict::Final | Verdict::Redirect if matches!(self.target, Target::Master(_)) => {
-                self.go_without_master(now)
+                self.skip_master(now)
             }
             Verdict::Final if matches!(refusal.status, 402 | 403) => {
                 self.forbidden(self.refusal_error(refusal), now)
@@ -58,13 +58,14 @@ impl Round {
         }
     }
 
-    /// Usually a token that may not read a link may not read the query either. After three rounds
-    /// that ended so, at least an hour apart, the next one tries the query itself.
+    /// Graph forbids the request: ends the round. Usually the token may not read the query either.
+    /// After three such rounds on a link, at least an hour apart, the next one tries the query
+    /// itself.
     fn forbidden(&mut self, failure: Box<Error>, now: Instant) -> Step {
         let before = &self.record.forbidden_times;
-        let is_new = before.last().is_none_or(|last| (now - *last).abs() >= FORBIDDEN_APART)
-            && before.len() < MOST_FORBIDDEN;
-        if !is_new || !matches!(self.target, Target::Link(_)) {
+        let counts = before.last().is_none_or(|last| (now - *last).abs() >= MIN_FORBIDDEN_INTERVAL)
+            && before.len() < MAX_FORBIDDEN_ROUNDS;
+        if !counts || !matches!(self.target, Target::Link(_)) {
             return self.fail(failure, now);
         }
         let mut record = self.record.next_revision();
@@ -74,15 +75,15 @@ impl Round {
 
     /// Whether the stored link is abandoned because it was forbidden too often.
     pub(super) fn link_is_forbidden(&self) -> bool {
-        self.config.query.full && self.record.forbidden_times.len() >= MOST_FORBIDDEN
+        self.config.query.full && self.record.forbidden_times.len() >= MAX_FORBIDDEN_ROUNDS
     }
 
-    /// Graph refuses the request for good. If it was made with a link, that is counted; the third
-    /// time in a row the round falls back.
+    /// Graph refuses the request for good: ends the round. Refusals of a link are counted; at the
+    /// third in a row the round falls back.
     pub(super) fn give_up(&mut self, failure: Box<Error>, now: Instant) -> Step {
         let Target::Link(refused) = &self.target else { return self.fail(failure, now) };
         let refusals = self.record.refusals.saturating_add(1);
-        if refusals < MOST_REFUSALS && self.position.fallback == self.record.fallback {
+        if refusals < MAX_REFUSALS && self.position.fallback == self.record.fallback {
             return self.save_record(
                 Record { refusals, ..self.record.next_revision() },
                 Continuation::Fail(failure),
@@ -99,7 +100,7 @@ impl Round {
             self.position.fallback = Fallback::StartLink;
             self.start_incremental(start);
         } else if self.config.query.full {
-            if self.recent_resets(now).len() >= MOST_RESETS {
+            if self.recent_resets(now).len() >= MAX_RESETS {
                 return self.too_many_resets(failure.graph_code, failure.status, now);
             }
             self.position.fallback = Fallback::FullRound;
@@ -121,24 +122,24 @@ impl Round {
 
     pub(super) fn resync(&mut self, refusal: &Refusal, spread: Duration, now: Instant) -> Step {
         if !self.config.query.full {
-            let words = "Graph no longer accepts the stored link. This query starts from a token, so it \
+            let message = "Graph no longer accepts the stored link. This query starts from a token, so it \
                 cannot list what changed since: reset() starts from that token again and leaves a gap, a \
                 query without the token lists everything";
-            return self.fail(Error::new(Code::NotSupported, words), now);
+            return self.fail(Error::new(Code::NotSupported, message), now);
         }
         let mut resets = self.recent_resets(now);
         // A Teams channel without a conversation refuses every link that it gave, also those of a
         // new listing.
         if refusal.says_no_delta() && !resets.is_empty() && self.record.synced_at.is_none() {
-            let words = "Graph returned a link here and then refused it, as for a Teams channel without a \
-                conversation. There is no delta: list the collection without it, and try again once it has \
-                items";
-            let mut failure = Error::new(Code::NotSupported, words);
+            let message = "Graph returned a link here and then refused it, as for a Teams channel without a \
+                conversation. Delta does not work yet: list the collection without it, and try again once it \
+                has items";
+            let mut failure = Error::new(Code::NotSupported, message);
             failure.graph_code = refusal.code().map(str::to_owned);
             failure.status = Some(refusal.status);
             return self.fail(failure, now);
         }
-        if resets.len() >= MOST_RESETS {
+        if resets.len() >= MAX_RESETS {
             return self.too_many_resets(refusal.reset_code().map(str::to_owned), Some(refusal.status), now);
         }
         self.report.resync =
@@ -166,26 +167,26 @@ impl Round {
         status: Option<u16>,
         now: Instant,
     ) -> Step {
-        let words = format!(
+        let message = format!(
             "{} full rounds within a day were needed, because Graph asked for them or refused the links for \
             good, and none completed; the mirror is unchanged: try again tomorrow, or start over with \
             reset()",
-            MOST_RESETS
+            MAX_RESETS
         );
-        let mut failure = Error::retryable(Code::ResyncLoop, words);
+        let mut failure = Error::retryable(Code::ResyncLoop, message);
         failure.graph_code = graph_code;
         failure.status = status;
         self.fail(failure, now)
     }
 
-    /// Stores that everything is to be listed anew, and starts a full round.
-    pub(super) fn restart(&mut self, record: Record, after: Continuation) -> Step {
+    /// Stores that everything has to be listed again, and starts a full round.
+    pub(super) fn restart(&mut self, record: Record, continuation: Continuation) -> Step {
         let record = Record {
             generation: self.position.generation.max(record.generation),
             round_number: self.position.round_number.max(record.round_number),
             ..record
         };
-        let step = self.save_record(record.clone(), after);
+        let step = self.save_record(record.clone(), continuation);
         self.record = record;
         self.cycle.reset();
         self.position.fallback = Fallback::None;
@@ -196,12 +197,12 @@ impl Round {
     }
 
     /// Returns to the query itself if the `Location` of a reset fails, as has been observed
-    /// (graph-facts 4).
+    /// (graph-facts 4). Returns false if the target is not a `Location`.
     pub(super) fn leave_location(&mut self) -> bool {
-        let there = matches!(self.target, Target::Location(_));
-        if there {
+        let is_at_location = matches!(self.target, Target::Location(_));
+        if is_at_location {
             self.target = Target::Query;
         }
-        there
+        is_at_location
     }
 }

@@ -70,14 +70,14 @@ fn occurrences_of_a_moved_series_that_the_round_did_not_receive_are_removed_and_
 }
 
 #[test]
-fn of_a_series_without_an_earlier_master_nothing_is_removed_and_what_remains_is_noticed() {
+fn a_series_without_an_earlier_master_loses_nothing_and_old_occurrences_require_a_relist() {
     let sweep = |round| {
         let rows = vec![row(round, 0, event("a", "occurrence", "M"))];
         let (effects, summary) = Sweeper::default().sweep(rows, false, &series(&[], &["M"]));
         assert!(effects.remove.is_empty());
         summary.has_to_relist
     };
-    assert!(sweep(4), "it may be of the dates before");
+    assert!(sweep(4), "it may be one of the old dates");
     assert!(!sweep(5), "a new series has no other occurrences");
 }
 
@@ -96,7 +96,7 @@ fn of_two_files_with_one_name_the_one_that_arrived_last_stays() {
 }
 
 #[test]
-fn a_folder_that_is_displaced_takes_along_what_lies_below_it_and_did_not_arrive_later() {
+fn a_displaced_folder_takes_along_its_content_that_did_not_arrive_later() {
     let rows = [
         row(5, 1, file("root", "", "root")),
         row(5, 2, file("old", "root", "folder")),
@@ -110,7 +110,7 @@ fn a_folder_that_is_displaced_takes_along_what_lies_below_it_and_did_not_arrive_
 }
 
 #[test]
-fn a_folder_in_itself_is_no_endless_search() {
+fn a_folder_in_itself_does_not_loop() {
     let rows =
         [row(5, 1, file("a", "b", "x")), row(5, 2, file("b", "a", "x")), row(5, 3, file("c", "b", "X"))];
     assert_eq!(sweep_names(&rows, 9), ["a", "b"]);
@@ -129,13 +129,13 @@ fn rows_without_a_name_or_a_parent_are_left_alone() {
 }
 
 #[test]
-fn rows_that_0_1_0_stored_have_no_order_and_none_of_them_is_displaced() {
+fn rows_of_0_1_0_have_no_order_and_are_not_displaced() {
     let rows = [row(4, 0, file("a", "p", "x")), row(4, 0, file("b", "p", "x"))];
     assert!(sweep_names(&rows, 2).is_empty());
 }
 
 #[test]
-fn an_event_that_the_window_left_behind_is_told_apart_from_one_that_is_gone() {
+fn an_event_that_left_the_window_is_distinguished_from_a_ghost() {
     let at = |start: &str, end: &str, zone: &str| {
         let time = |date: &str| json!({ "dateTime": format!("2026-11-{date}:00.0000000"), "timeZone": zone });
         json!({ "id": "e", "start": time(start), "end": time(end) })
@@ -159,7 +159,7 @@ fn an_event_that_the_window_left_behind_is_told_apart_from_one_that_is_gone() {
     ] {
         let (effects, _) = Sweeper::default().sweep(vec![row(4, 0, event.clone())], false, &completed);
         assert!(
-            matches!(&effects.changes[..], [Change::Remove { reason: told, .. }] if *told == reason),
+            matches!(&effects.changes[..], [Change::Remove { reason: actual, .. }] if *actual == reason),
             "{event}"
         );
     }

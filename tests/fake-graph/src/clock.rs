@@ -1,4 +1,5 @@
-//! Converts dates to milliseconds and back. Contains no clock: every request passes the time.
+//! Converts dates to milliseconds and back. Contains no clock: the caller of each request passes
+//! the time.
 
 const DAY: i64 = 86_400_000;
 
@@ -83,8 +84,8 @@ fn number(text: &str, len: usize) -> Option<i64> {
     (text.len() == len && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok()).flatten()
 }
 
-/// Parses ISO 8601: a date, or a date and a time with or without an offset. Without offset in UTC
-/// (graph-facts 1.3).
+/// Parses ISO 8601: a date, or a date and a time with or without an offset. Without an offset it is
+/// UTC (graph-facts 1.3).
 pub(crate) fn parse(text: &str) -> Option<i64> {
     let (date, time) = match text.split_once(['T', 't']) {
         Some((d, t)) => (d, Some(t)),

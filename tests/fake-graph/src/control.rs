@@ -1,4 +1,4 @@
-//! Many worlds and their control API. Pure: the server only converts HTTP.
+//! Many worlds and their control API. Does no I/O: the server only converts HTTP.
 
 use crate::clock;
 use crate::http::{Request, Response};
@@ -117,8 +117,8 @@ impl Server {
         if let Some(options) = map.get("options") {
             world.set_options(options).map_err(bad)?;
         }
-        if let Some(wish) = map.get("populate") {
-            world.populate(&populate(wish, now)?, now);
+        if let Some(counts) = map.get("populate") {
+            world.populate(&populate(counts, now)?, now);
         }
         let tokens = json!({
             "delegated": world.token("delegated", None, None, now),
@@ -144,8 +144,8 @@ impl World {
     }
 }
 
-fn populate(wish: &Value, now: u64) -> Result<Populate, (u16, String)> {
-    let map = wish.as_object().ok_or_else(|| bad("populate must be an object"))?;
+fn populate(counts: &Value, now: u64) -> Result<Populate, (u16, String)> {
+    let map = counts.as_object().ok_or_else(|| bad("populate must be an object"))?;
     let mut out = Populate { around: i64::try_from(now).unwrap_or(0), ..Populate::default() };
     for (key, value) in map {
         if key == "around" {

@@ -139,7 +139,7 @@ pub(crate) fn immutable(id: &str) -> String {
     format!("AAkALgfaKe{}", base64(&bytes).replace('+', "-").replace('/', "_"))
 }
 
-/// The `changeKey` and, in quotes, the etag. Each change has another one.
+/// The `changeKey` and, in quotes, the etag. Each change has a new one.
 pub(crate) fn change_key(id: &str, changed: u64) -> String {
     let bytes: Vec<u8> = [hash(id), mix(changed)].iter().flat_map(|n| n.to_be_bytes()).collect();
     base64(&bytes)
@@ -164,8 +164,7 @@ pub(crate) fn contact(rng: &mut Rng) -> Item {
         "proxyAddresses": [format!("SMTP:{mail}")],
         "phones": [{ "type": "business", "number": format!("+1 555 01{:02}", rng.below(100)) }],
     }));
-    // Graph omits properties that were never set (graph-facts 1.2), so not every
-    // contact has all.
+    // Graph omits properties that were never set (graph-facts 1.2).
     if rng.chance(70) {
         item.insert("department".to_owned(), rng.pick(&DEPARTMENTS).into());
     }
@@ -436,9 +435,9 @@ pub(crate) fn calendar(rng: &mut Rng, me: &Account, around: i64, n: u64) -> Vec<
                 } else {
                     (-1..4).map(|w| w * 7).collect()
                 };
-                let most = usize::try_from(left - 1).unwrap_or(usize::MAX);
+                let max = usize::try_from(left - 1).unwrap_or(usize::MAX);
                 let occurrences: Vec<_> =
-                    gaps.iter().take(most).map(|d| (start + d * DAY, start + d * DAY + length)).collect();
+                    gaps.iter().take(max).map(|d| (start + d * DAY, start + d * DAY + length)).collect();
                 let pattern = if standup {
                     json!({
                         "type": "weekly", "interval": 1,

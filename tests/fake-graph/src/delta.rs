@@ -96,8 +96,8 @@ impl World {
                 }
             }
         }
-        if let Some(wanted) = params.iter().find(|p| p.name.eq_ignore_ascii_case("$select")) {
-            let names: Vec<&str> = wanted.value.split(',').map(str::trim).collect();
+        if let Some(select) = params.iter().find(|p| p.name.eq_ignore_ascii_case("$select")) {
+            let names: Vec<&str> = select.value.split(',').map(str::trim).collect();
             item.retain(|k, _| k == "id" || k.starts_with('@') || names.contains(&k.as_str()));
         }
         item.insert(
@@ -107,7 +107,7 @@ impl World {
         Ok(item)
     }
 
-    /// An initial request.
+    /// Answers an initial request.
     fn begin(&mut self, spec: Spec, latest: bool, prefs: &Prefs, now: u64) -> Result<Page, Failure> {
         let outlook = spec.collection.outlook();
         let stream = self.streams.len();
@@ -137,7 +137,8 @@ impl World {
         self.round(stream, entries, empty, prefs, now)
     }
 
-    /// Drives list the changes since a date, at most about four months ago (graph-facts 2.3).
+    /// Answers an initial request of a drive from a date, at most about four months ago
+    /// (graph-facts 2.3).
     fn begin_at(&mut self, spec: Spec, at: i64, prefs: &Prefs, now: u64) -> Result<Page, Failure> {
         const MONTHS: u64 = 122 * 86_400_000;
         let at = u64::try_from(at).unwrap_or(0);
@@ -174,15 +175,15 @@ impl World {
 
     /// Drops the entries of old rounds, to limit the memory of a world. Their links expire.
     fn forget(&mut self) {
-        const MOST: usize = 3_000_000;
-        let mut held: usize = self.rounds.iter().map(|r| r.entries.len()).sum();
+        const MAX_ENTRIES: usize = 3_000_000;
+        let mut count: usize = self.rounds.iter().map(|r| r.entries.len()).sum();
         let last = self.rounds.len().saturating_sub(1);
         let mut dropped = BTreeSet::new();
         for (at, round) in self.rounds.iter_mut().enumerate().take(last) {
-            if held <= MOST {
+            if count <= MAX_ENTRIES {
                 break;
             }
-            held -= round.entries.len();
+            count -= round.entries.len();
             if !round.entries.is_empty() {
                 round.entries = Vec::new();
                 dropped.insert(at);
@@ -195,7 +196,7 @@ impl World {
         }
     }
 
-    /// Answers a request by a link.
+    /// Answers a request for a link.
     fn follow(
         &mut self,
         text: &str,
@@ -286,11 +287,11 @@ impl World {
     // ---- pages and links ----
 
     fn page_size(&self, spec: &Spec, prefs: &Prefs) -> usize {
-        let wish = match spec.collection {
+        let requested = match spec.collection {
             c if c.outlook() => prefs.max_page.filter(|_| self.options.honour_maxpagesize).or(spec.top),
             _ => spec.top,
         };
-        let size = wish.unwrap_or(self.options.page_size).min(self.options.maxpagesize_cap).max(1)
+        let size = requested.unwrap_or(self.options.page_size).min(self.options.maxpagesize_cap).max(1)
             + self.options.page_overshoot;
         usize::try_from(size).unwrap_or(usize::MAX)
     }
@@ -320,7 +321,7 @@ impl World {
             link_last: spec.collection == Collection::Drive,
             stream,
             here,
-            odd: None,
+            value_fault: None,
         };
         if empty > 0 {
             page.next = self.mint(stream, State::Page { round: number, at, empty: empty - 1 }, true, now);

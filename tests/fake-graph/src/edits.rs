@@ -35,11 +35,11 @@ impl World {
         id: &str,
         relation: &str,
         target: &str,
-        stands: bool,
+        is_member: bool,
         now: u64,
     ) -> bool {
         let seq = self.bump();
-        self.tables.entry(collection).or_default().link(seq, now, id, relation, target, stands)
+        self.tables.entry(collection).or_default().link(seq, now, id, relation, target, is_member)
     }
 
     // ---- events ----
@@ -337,8 +337,8 @@ impl World {
                 let count = edit.get("count").and_then(Value::as_u64).unwrap_or(1);
                 let mut ids = Vec::new();
                 for _ in 0..count {
-                    let roll = self.rng.below(10);
-                    let op = match (collection, roll) {
+                    let number = self.rng.below(10);
+                    let op = match (collection, number) {
                         (Collection::Recordings, _) | (_, 0..=3) => "add",
                         (_, 4..=7) => "edit",
                         _ => "remove",

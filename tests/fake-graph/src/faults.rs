@@ -445,7 +445,9 @@ impl World {
             }
             "empty_page" => page.value.clear(),
             "bad_request_with_good_body" => status = 400,
-            "no_value" | "value_null" | "value_object" | "wrong_type" => page.odd = Some(fault.name.clone()),
+            "no_value" | "value_null" | "value_object" | "wrong_type" => {
+                page.value_fault = Some(fault.name.clone())
+            }
             _ => {}
         }
         let mut body = page.text();

@@ -23,7 +23,8 @@ pub(crate) struct Token {
 }
 
 impl World {
-    /// The refusal of a token that the service never sent, for example a decoded or truncated one.
+    /// Returns the refusal of a token that the world never sent, for example a decoded or truncated
+    /// one.
     pub(crate) fn never_issued(&self, collection: Collection, params: &[Param]) -> Failure {
         let status = u16::try_from(self.options.invalid_token_status).unwrap_or(400);
         let param = params.iter().find(|p| is_token_name(Some(collection), &p.name));
@@ -48,7 +49,7 @@ impl World {
         failure
     }
 
-    /// The reset signal for an expired link (graph-facts 4).
+    /// Returns the reset signal for an expired link (graph-facts 4).
     pub(crate) fn expired(
         &self,
         collection: Collection,
@@ -88,7 +89,7 @@ impl World {
     }
 
     /// Makes a link in the form of the resource (graph-facts 2.4). A page that is requested again
-    /// has new links too.
+    /// gets new links.
     pub(crate) fn mint(&mut self, stream: usize, state: State, next: bool, now: u64) -> Option<String> {
         let known = self.streams.get_mut(stream)?;
         known.highest += 1;

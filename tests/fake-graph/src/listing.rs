@@ -245,8 +245,9 @@ impl World {
                 row.links.iter().filter(|(r, _)| gone.is_none() && shows_relation(spec, r))
             {
                 let fresh = since.is_none_or(|s| row.created > s);
-                let wanted =
-                    |(at, stands): &(u64, bool)| if fresh { *stands } else { since.is_some_and(|s| *at > s) };
+                let wanted = |(at, is_member): &(u64, bool)| {
+                    if fresh { *is_member } else { since.is_some_and(|s| *at > s) }
+                };
                 let list: Vec<(String, bool)> =
                     targets.iter().filter(|(_, t)| wanted(t)).map(|(id, t)| (id.clone(), t.1)).collect();
                 if !list.is_empty() {
@@ -367,9 +368,9 @@ impl World {
         for (relation, list) in &entry.links {
             let targets: Value = list
                 .iter()
-                .map(|(target, stands)| {
+                .map(|(target, is_member)| {
                     let mut link = json!({ "@odata.type": "#microsoft.graph.user", "id": target });
-                    if let (false, Some(map)) = (*stands, link.as_object_mut()) {
+                    if let (false, Some(map)) = (*is_member, link.as_object_mut()) {
                         map.insert("@removed".to_owned(), json!({ "reason": "deleted" }));
                     }
                     link

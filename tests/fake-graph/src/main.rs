@@ -48,7 +48,7 @@ fn args() -> Result<Args, String> {
     Ok(out)
 }
 
-/// A connection that the server can close without an answer, for which hyper has no other way.
+/// A connection that the server can close without an answer. hyper offers no other way to do that.
 struct Cuttable {
     stream: TcpStream,
     cut: Arc<AtomicBool>,

@@ -16,7 +16,7 @@ pub(crate) struct Page {
     pub(crate) stream: usize,
     pub(crate) here: State,
     /// The fault that replaces `value`.
-    pub(crate) odd: Option<String>,
+    pub(crate) value_fault: Option<String>,
 }
 
 impl Page {
@@ -31,7 +31,7 @@ impl Page {
             links.push(format!("\"@odata.count\":{}", self.value.len()));
         }
         let items: Vec<String> = self.value.iter().map(item_text).collect();
-        let value = match self.odd.as_deref() {
+        let value = match self.value_fault.as_deref() {
             Some("no_value") => None,
             Some("value_null") => Some("\"value\":null".to_owned()),
             Some("value_object") => Some("\"value\":{}".to_owned()),

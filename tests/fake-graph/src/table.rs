@@ -1,5 +1,5 @@
-//! A table with a change counter. Rows are immutable versions, so that a round can keep those that
-//! it saw when it began.
+//! A table with a change counter. Rows are immutable versions, so a round can keep those of its
+//! begin.
 
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -145,10 +145,10 @@ impl Table {
         id: &str,
         relation: &str,
         target: &str,
-        stands: bool,
+        is_member: bool,
     ) -> bool {
         self.change(seq, now, id, |v| {
-            v.links.entry(relation.to_owned()).or_default().insert(target.to_owned(), (seq, stands));
+            v.links.entry(relation.to_owned()).or_default().insert(target.to_owned(), (seq, is_member));
         })
     }
 }

@@ -54,7 +54,7 @@ pub(crate) struct Entry {
     headers: Map<String, Value>,
     pub(crate) items: usize,
     fault: Option<String>,
-    /// For a request by a link: whether the URL equals the sent one byte for byte.
+    /// For a request for a link: whether the URL equals the sent one byte for byte.
     as_issued: Option<bool>,
     at: u64,
 }
@@ -143,7 +143,7 @@ impl World {
         &self.options
     }
 
-    /// Changes options. An unknown name or a wrong value changes nothing.
+    /// Changes options. If a name is unknown or a value is wrong, nothing changes.
     pub fn set_options(&mut self, patch: &Value) -> Result<(), String> {
         self.options.patch(patch)
     }

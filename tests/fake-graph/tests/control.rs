@@ -278,11 +278,11 @@ mod server {
                     .as_bytes(),
             )
             .unwrap();
-        let met = || {
+        let faults = || {
             serde_json::from_slice::<Value>(&send(&at, "GET", "/control/worlds/demo/faults", "", "").2)
                 .unwrap()
         };
-        while met()["counts"]["hang"] != 1 {}
+        while faults()["counts"]["hang"] != 1 {}
         assert_eq!(get().0, 200);
         hanging.set_nonblocking(true).unwrap();
         assert_eq!(

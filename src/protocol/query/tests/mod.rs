@@ -11,7 +11,7 @@ fn week() -> Options {
     Options { start: Some("2026-11-23".into()), end: Some("2026-11-30".into()), ..Options::default() }
 }
 
-fn words<T: std::fmt::Debug>(result: Result<T>) -> String {
+fn message<T: std::fmt::Debug>(result: Result<T>) -> String {
     let failure = result.unwrap_err();
     assert_eq!(failure.code, Code::BadRequest);
     failure.message
@@ -61,28 +61,28 @@ fn two_forms_of_one_instant_are_one_key() {
 #[test]
 fn a_window_needs_both_ends_in_order_and_at_most_1825_days() {
     assert_eq!(
-        words(events(Options { start: Some("soon".into()), ..week() })),
+        message(events(Options { start: Some("soon".into()), ..week() })),
         "options.start must be an ISO 8601 date such as \"2026-11-21T00:00:00Z\", or a Date, got \"soon\""
     );
     assert_eq!(
-        words(events(Options { end: Some(String::new()), ..week() })),
+        message(events(Options { end: Some(String::new()), ..week() })),
         "options.end must be an ISO 8601 date such as \"2026-11-21T00:00:00Z\", or a Date, got \"\""
     );
     assert_eq!(
-        words(events(Options { end: Some("2026-11-23T00:00:00Z".into()), ..week() })),
+        message(events(Options { end: Some("2026-11-23T00:00:00Z".into()), ..week() })),
         "options.end must be after options.start, got 2026-11-23T00:00:00Z and 2026-11-23T00:00:00Z"
     );
     let exact =
         Options { start: Some("2021-11-22".into()), end: Some("2026-11-21".into()), ..Options::default() };
     assert!(events(exact.clone()).is_ok());
     assert_eq!(
-        words(events(Options { end: Some("2026-11-21T00:00:01Z".into()), ..exact })),
+        message(events(Options { end: Some("2026-11-21T00:00:01Z".into()), ..exact })),
         "options.start and options.end must be at most 1825 days apart, which is Graph's limit for a calendar view, got 1826 days; take a shorter window or several queries"
     );
 }
 
 #[test]
-fn the_preferences_of_events_are_one_header_and_only_what_shapes_items_is_in_the_key() {
+fn the_preferences_of_events_are_one_header_and_the_key_has_only_those_that_change_items() {
     let query = events(Options {
         page_size: Some(50),
         time_zone: Some("Pacific Standard Time".into()),
@@ -106,16 +106,16 @@ fn the_preferences_of_events_are_one_header_and_only_what_shapes_items_is_in_the
 #[test]
 fn a_page_size_or_a_time_zone_that_makes_no_sense_is_refused() {
     assert_eq!(
-        words(events(Options { page_size: Some(0), ..week() })),
+        message(events(Options { page_size: Some(0), ..week() })),
         "options.pageSize must be from 1 to 1000, got 0"
     );
     assert_eq!(
-        words(events(Options { page_size: Some(1001), ..week() })),
+        message(events(Options { page_size: Some(1001), ..week() })),
         "options.pageSize must be from 1 to 1000, got 1001"
     );
     for zone in ["", "UTC\", x=\"", "U\nTC"] {
         assert!(
-            words(events(Options { time_zone: Some(zone.into()), ..week() }))
+            message(events(Options { time_zone: Some(zone.into()), ..week() }))
                 .starts_with("options.timeZone must be the name of a time zone"),
             "{zone}"
         );
@@ -136,15 +136,15 @@ fn query_overrides_a_rule() {
         url(&events(Options { query, ..week() }).unwrap()),
         "/me/calendarView/delta?endDateTime=2026-11-30&startdatetime=2026-11-24"
     );
-    let odd = vec![("a=b".into(), String::new())];
+    let invalid = vec![("a=b".into(), String::new())];
     assert_eq!(
-        words(events(Options { query: odd, ..week() })),
+        message(events(Options { query: invalid, ..week() })),
         "options.query must have query parameter names as its keys, got \"a=b\""
     );
 }
 
 #[test]
-fn a_select_always_names_what_its_kind_needs_to_be_understood() {
+fn a_select_always_contains_the_required_properties_of_its_kind() {
     let select = |path: &str, names: &[&str]| {
         let select = Some(names.iter().map(|name| (*name).to_owned()).collect());
         url(&track(path, Options { select, ..Options::default() }).unwrap())
@@ -194,7 +194,7 @@ fn no_preference_makes_the_key_of_another_query() {
 }
 
 #[test]
-fn masters_are_asked_for_below_their_own_calendar() {
+fn masters_are_requested_below_their_own_calendar() {
     let shared = events(Options { calendar: Some("AAMkShared=".into()), ..week() }).unwrap();
     assert!(shared.master(&graph(), "M1").unwrap().ends_with("/me/calendars/AAMkShared=/events/M1"));
     let query =
@@ -229,15 +229,15 @@ fn contacts_take_a_select_and_at_most_50_ids() {
     assert_eq!(query.prefer, ["return=minimal"]);
     assert!(org_contacts(Options { ids: ids(50), ..Options::default() }).is_ok());
     assert_eq!(
-        words(org_contacts(Options { ids: ids(51), ..Options::default() })),
+        message(org_contacts(Options { ids: ids(51), ..Options::default() })),
         "options.ids must be at most 50 ids, which is Graph's limit, got 51; track the whole collection, or make several queries"
     );
     assert_eq!(
-        words(org_contacts(Options { ids: ids(0), ..Options::default() })),
+        message(org_contacts(Options { ids: ids(0), ..Options::default() })),
         "options.ids must name at least one id; leave it out for all"
     );
     assert_eq!(
-        words(org_contacts(Options { select: Some(vec!["a,b".into()]), ..Options::default() })),
+        message(org_contacts(Options { select: Some(vec!["a,b".into()]), ..Options::default() })),
         "options.select must be an array of property names, got \"a,b\""
     );
 }
@@ -288,7 +288,7 @@ fn recordings_name_their_organizer_inside_the_parentheses() {
 #[test]
 fn recordings_without_an_organizer_are_refused() {
     assert_eq!(
-        words(call_recordings(Options::default())),
+        message(call_recordings(Options::default())),
         "options.organizer must be the id of the meeting organizer: Graph refuses the query without one, got \"\""
     );
 }
@@ -301,15 +301,15 @@ fn recordings_have_no_removals_so_they_are_refreshed_daily() {
     assert_eq!(org_contacts(Options::default()).unwrap().refresh, None);
     let never = Some(None);
     assert_eq!(events(Options { refresh: never, ..week() }).unwrap().refresh, None);
-    let odd = Some(Some(Duration::from_millis(-1.0)));
+    let negative = Some(Some(Duration::from_millis(-1.0)));
     assert_eq!(
-        words(events(Options { refresh: odd, ..week() })),
+        message(events(Options { refresh: negative, ..week() })),
         "options.refresh must be a number of milliseconds above 0, or false for never"
     );
 }
 
 #[test]
-fn kinds_whose_removals_graph_does_not_report_are_listed_anew_every_day() {
+fn kinds_whose_removals_graph_does_not_report_are_listed_again_every_day() {
     for path in ["/education/users/delta", "/education/schools/delta", "/education/classes/delta"] {
         assert_eq!(track(path, Options::default()).unwrap().refresh, Some(Duration::DAY), "{path}");
     }
@@ -319,40 +319,40 @@ fn kinds_whose_removals_graph_does_not_report_are_listed_anew_every_day() {
 }
 
 #[test]
-fn a_known_kind_refuses_what_graph_refuses_and_says_the_way_out() {
+fn a_known_kind_refuses_what_graph_refuses_and_says_what_to_do() {
     let top = Options { top: Some(5), ..Options::default() };
     assert_eq!(
-        words(track("/users/delta", top.clone())),
+        message(track("/users/delta", top.clone())),
         "options.top is refused by Graph on user: leave it out, or send it unchecked by options.query: { \"$top\": … }"
     );
     assert_eq!(
-        words(track("/me/contactFolders/f/contacts/delta", top)),
+        message(track("/me/contactFolders/f/contacts/delta", top)),
         "options.top is refused by Graph on contact: use options.pageSize"
     );
     let page = Options { page_size: Some(5), ..Options::default() };
     assert_eq!(
-        words(track("/me/drive/root/delta", page.clone())),
+        message(track("/me/drive/root/delta", page.clone())),
         "options.pageSize is refused by Graph on driveItem: use options.top"
     );
     assert_eq!(
-        words(track("/users/delta", page)),
-        "options.pageSize is refused by Graph on user: its page size is Graph's own; leave it out"
+        message(track("/users/delta", page)),
+        "options.pageSize is refused by Graph on user: Graph chooses its page size; leave it out"
     );
     assert_eq!(
-        words(track("/me/drive/root/delta", Options { minimal: true, ..Options::default() })),
+        message(track("/me/drive/root/delta", Options { minimal: true, ..Options::default() })),
         "options.minimal is refused by Graph on driveItem: return=minimal works on users, groups, contacts and directoryObjects only; leave it out"
     );
     assert_eq!(
-        words(track("/me/calendarView/delta", Options::default())),
+        message(track("/me/calendarView/delta", Options::default())),
         "a calendar view needs a start and an end; use events({ start, end }), or give startDateTime and endDateTime in options.query"
     );
     assert_eq!(
-        words(track("/users/u/onlineMeetings/getAllRecordings()/delta", Options::default())),
+        message(track("/users/u/onlineMeetings/getAllRecordings()/delta", Options::default())),
         "call recordings need the meeting organizer; use callRecordings({ organizer })"
     );
     assert_eq!(
-        words(track("/teams/t/channels/c/messages/delta", Options { top: Some(51), ..Options::default() })),
-        "options.top is refused by Graph on chatMessage: it takes at most 50"
+        message(track("/teams/t/channels/c/messages/delta", Options { top: Some(51), ..Options::default() })),
+        "options.top is refused by Graph on chatMessage: its maximum is 50"
     );
 }
 
@@ -371,7 +371,7 @@ fn an_unknown_kind_passes_freely() {
 }
 
 #[test]
-fn a_path_that_is_no_delta_resource_is_refused() {
+fn a_path_that_is_not_a_delta_resource_is_refused() {
     for path in [
         "",
         "users/delta",
@@ -386,7 +386,7 @@ fn a_path_that_is_no_delta_resource_is_refused() {
         "https://graph.microsoft.com/v1.0/users/delta",
     ] {
         assert!(
-            words(track(path, Options::default()))
+            message(track(path, Options::default()))
                 .starts_with("path must be a delta resource below the root, such as \"/users/delta\""),
             "{path}"
         );
@@ -448,7 +448,7 @@ fn no_name_can_make_one_key_of_two() {
 }
 
 #[test]
-fn what_lists_a_part_only_is_known() {
+fn queries_that_list_only_a_part_are_known() {
     let with = |path: &str, options: Options| track(path, options).unwrap().lists_all;
     let changes = vec![("changeType".to_owned(), "created".to_owned())];
     assert!(with("/me/mailFolders/inbox/messages/delta", Options::default()));
@@ -463,6 +463,6 @@ fn outlook_has_no_sync_from_now_on() {
     let query = vec![("$deltatoken".to_owned(), "latest".to_owned())];
     let refused =
         track("/me/mailFolders/inbox/messages/delta", Options { query: query.clone(), ..Options::default() });
-    assert!(words(refused).contains("because Outlook does not support that"));
+    assert!(message(refused).contains("because Outlook does not support that"));
     assert!(track("/users/delta", Options { query, ..Options::default() }).is_ok());
 }

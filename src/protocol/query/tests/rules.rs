@@ -1,4 +1,4 @@
-//! Rules of Graph's pages that hold however a query is written.
+//! Tests of rules that hold for a query in every form that callers write.
 
 use super::*;
 
@@ -12,22 +12,22 @@ fn calendar_view(start: &str, end: &str) -> Result<Query> {
 fn a_tracked_calendar_view_has_the_window_rules_of_events() {
     assert!(calendar_view("2026-01-01", "2030-12-31").is_ok(), "1825 days");
     assert_eq!(
-        words(calendar_view("2020-01-01", "2026-01-01")),
+        message(calendar_view("2020-01-01", "2026-01-01")),
         "options.query.startDateTime and options.query.endDateTime must be at most 1825 days apart, which is \
         Graph's limit for a calendar view, got 2192 days; take a shorter window or several queries"
     );
     assert_eq!(
-        words(calendar_view("2026-02-01T00:00:00Z", "2026-02-01T01:00:00+01:00")),
+        message(calendar_view("2026-02-01T00:00:00Z", "2026-02-01T01:00:00+01:00")),
         "options.query.endDateTime must be after options.query.startDateTime, got 2026-02-01T00:00:00Z and \
         2026-02-01T00:00:00Z"
     );
     assert!(
-        words(calendar_view("tomorrow", "2026-01-01"))
+        message(calendar_view("tomorrow", "2026-01-01"))
             .starts_with("options.query.startDateTime must be an ISO 8601 date")
     );
     let overridden = Options { query: vec![("enddatetime".into(), "2040-01-01".into())], ..week() };
     assert!(
-        words(events(overridden)).contains("options.start and options.query.endDateTime must be at most")
+        message(events(overridden)).contains("options.start and options.query.endDateTime must be at most")
     );
 }
 
@@ -37,7 +37,7 @@ fn the_calendar_of_a_group_has_the_window_rules_and_the_masters_of_events() {
         let query = vec![("startDateTime".into(), "2026-01-01".into()), ("endDateTime".into(), end.into())];
         track(path, Options { query, ..Options::default() })
     };
-    assert!(words(track("/groups/g/calendarView/delta", "2040-01-01")).contains("at most 1825 days apart"));
+    assert!(message(track("/groups/g/calendarView/delta", "2040-01-01")).contains("at most 1825 days apart"));
     for (path, masters) in [
         ("/groups/g/calendarView/delta", "/groups/g/events/"),
         ("/groups/g/calendar/calendarView/delta", "/groups/g/calendar/events/"),
@@ -49,7 +49,7 @@ fn the_calendar_of_a_group_has_the_window_rules_and_the_masters_of_events() {
 }
 
 #[test]
-fn two_forms_of_one_instant_are_one_key_of_a_tracked_calendar_view_too() {
+fn two_forms_of_one_instant_give_a_tracked_calendar_view_the_same_key() {
     let utc = calendar_view("2026-11-23T00:00:00Z", "2026-11-30").unwrap();
     let offset = calendar_view("2026-11-23T01:00:00+01:00", "2026-11-30T00:00:00.000Z").unwrap();
     assert_eq!(key(&utc), key(&offset));
@@ -57,15 +57,17 @@ fn two_forms_of_one_instant_are_one_key_of_a_tracked_calendar_view_too() {
 }
 
 #[test]
-fn a_url_that_is_longer_than_graph_takes_is_refused_with_its_length() {
+fn a_url_that_is_too_long_for_graph_is_refused_with_its_length() {
     let ids = |count: usize| Some((0..count).map(|id| format!("{id:036}")).collect());
     let device = |count| track("/devices/delta", Options { ids: ids(count), ..Options::default() });
     assert!(device(200).is_ok());
-    let refused = words(device(900));
+    let refused = message(device(900));
     assert!(refused.starts_with("the URL of this query would have 54"), "{refused}");
     assert!(refused.ends_with("use fewer options.ids, or track the whole collection"), "{refused}");
     let query = vec![("filter".to_owned(), "x".repeat(15_000))];
-    assert!(words(track("/users/delta", Options { query, ..Options::default() })).contains("options.filter"));
+    assert!(
+        message(track("/users/delta", Options { query, ..Options::default() })).contains("options.filter")
+    );
 }
 
 #[test]
@@ -74,18 +76,18 @@ fn only_online_meetings_need_an_organizer() {
 }
 
 #[test]
-fn recordings_and_transcripts_name_their_organizer() {
+fn recordings_and_transcripts_need_their_organizer() {
     let path = |function: &str| format!("/users/u/onlineMeetings/{function}/delta");
     for function in ["getAllTranscripts()", "getAllTranscripts(startDateTime=2026-01-01T00:00:00Z)"] {
-        assert!(words(track(&path(function), Options::default())).contains("need the meeting organizer"));
+        assert!(message(track(&path(function), Options::default())).contains("need the meeting organizer"));
     }
-    assert!(words(track(&path("getAllRecordings()"), Options::default())).contains("callRecordings({"));
+    assert!(message(track(&path("getAllRecordings()"), Options::default())).contains("callRecordings({"));
     let named = path("getAllTranscripts(meetingOrganizerUserId='u')");
     assert_eq!(track(&named, Options::default()).unwrap().resource.unwrap().name, "callTranscript");
 }
 
 #[test]
-fn recordings_end_where_the_caller_says() {
+fn recordings_end_at_options_end() {
     let options = Options {
         organizer: Some("u".into()),
         start: Some("2026-11-01".into()),
@@ -100,7 +102,7 @@ fn recordings_end_where_the_caller_says() {
 }
 
 #[test]
-fn recordings_and_transcripts_of_one_meeting_or_call_are_listed_anew_every_day() {
+fn recordings_and_transcripts_of_one_meeting_or_call_are_listed_again_every_day() {
     for (path, name) in [
         ("/me/onlineMeetings/m/recordings/delta", "callRecording"),
         ("/users/u/adhocCalls/c/recordings/delta()", "callRecording"),
@@ -113,17 +115,17 @@ fn recordings_and_transcripts_of_one_meeting_or_call_are_listed_anew_every_day()
 }
 
 #[test]
-fn drives_lists_and_sites_are_listed_anew_every_week() {
+fn drives_lists_and_sites_are_listed_again_every_week() {
     for path in ["/me/drive/root/delta", "/sites/s/lists/l/items/delta", "/sites/delta"] {
         let query = track(path, Options::default()).unwrap();
         assert_eq!(query.refresh, Some(Duration::DAY * 7.0), "{path}");
         let feed = track(path, Options { feed: true, ..Options::default() }).unwrap();
-        assert_eq!(feed.refresh, None, "a feed has no mirror to list anew");
+        assert_eq!(feed.refresh, None, "a feed has no mirror to list again");
     }
 }
 
 #[test]
-fn a_slash_at_the_end_of_a_path_is_as_none_and_an_empty_segment_is_refused() {
+fn a_slash_at_the_end_of_a_path_is_ignored_and_an_empty_segment_is_refused() {
     for path in ["/contacts/delta/", "/users/u/calendarView/delta/"] {
         let query =
             vec![("startDateTime".into(), "2026-01-01".into()), ("endDateTime".into(), "2026-02-01".into())];
@@ -133,7 +135,7 @@ fn a_slash_at_the_end_of_a_path_is_as_none_and_an_empty_segment_is_refused() {
         assert_eq!((key(&with), url(&with)), (key(&without), url(&without)));
     }
     for path in ["/users//calendarView/delta", "/me/mailFolders//messages/delta"] {
-        assert!(words(track(path, Options::default())).contains("an id is missing"), "{path}");
+        assert!(message(track(path, Options::default())).contains("an id is missing"), "{path}");
     }
 }
 
@@ -143,16 +145,16 @@ fn drives_can_leave_out_parents_and_list_shared_folders() {
     let plain = drive(Options::default());
     let lean = drive(Options { exclude_parents: true, ..Options::default() });
     assert_eq!(lean.headers, [("deltaExcludeParent", "true")]);
-    assert_eq!(key(&lean), key(&plain), "it lists less and means the same");
+    assert_eq!(key(&lean), key(&plain), "it lists fewer items, with the same content");
     let shared = drive(Options { shared_folders: true, ..Options::default() });
     assert_eq!(shared.prefer, ["Include-Feature=AddToOneDrive"]);
-    assert_ne!(key(&shared), key(&plain), "it lists more");
+    assert_ne!(key(&shared), key(&plain), "it lists other items");
     let refused = track("/users/delta", Options { shared_folders: true, ..Options::default() });
-    assert!(words(refused).contains("only drives have shared folders"));
+    assert!(message(refused).contains("only drives have shared folders"));
 }
 
 #[test]
-fn kinds_of_the_global_cloud_are_refused_elsewhere() {
+fn kinds_of_the_global_cloud_are_refused_in_other_clouds() {
     for path in ["/me/notes/delta", "/admin/exchange/mailboxes/m/folders/delta"] {
         let query = track(path, Options::default()).unwrap();
         assert!(query.check_cloud(&graph()).is_ok());
@@ -168,7 +170,7 @@ fn kinds_of_the_global_cloud_are_refused_elsewhere() {
 }
 
 #[test]
-fn return_minimal_is_the_option_in_every_spelling() {
+fn return_minimal_has_the_effect_of_the_option_in_every_spelling() {
     for value in
         [" return=minimal", "return=minimal, odata.track-changes", "Return = Minimal", "return=\"minimal\""]
     {
@@ -180,16 +182,16 @@ fn return_minimal_is_the_option_in_every_spelling() {
 }
 
 #[test]
-fn the_rules_of_a_mailbox_hold_for_paths_that_are_not_documented() {
+fn the_rules_of_a_mailbox_hold_for_undocumented_paths_too() {
     let with = |name: &str, value: &str| Options {
         query: vec![(name.to_owned(), value.to_owned())],
         ..Options::default()
     };
     for path in ["/me/messages/delta", "/users/u/messages/delta", "/me/events/delta", "/me/contacts/delta"] {
         let filtered = track(path, with("$filter", "receivedDateTime ge 2026-01-01")).unwrap();
-        assert!(!filtered.lists_all, "{path}: a filtered listing is a part");
+        assert!(!filtered.lists_all, "{path}: a filtered listing is incomplete");
         assert!(
-            words(track(path, with("$deltatoken", "latest"))).contains("Outlook does not support"),
+            message(track(path, with("$deltatoken", "latest"))).contains("Outlook does not support"),
             "{path}"
         );
     }
@@ -207,5 +209,5 @@ fn a_select_by_options_query_has_the_rules_of_the_option() {
     let by_option =
         Options { select: Some(vec!["name".to_owned(), "size".to_owned()]), ..Options::default() };
     assert_eq!(key(&select("size,name").unwrap()), key(&track("/me/drive/root/delta", by_option).unwrap()));
-    assert!(words(select("name,,size")).contains("options.select must be an array of property names"));
+    assert!(message(select("name,,size")).contains("options.select must be an array of property names"));
 }

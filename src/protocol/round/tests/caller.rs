@@ -11,7 +11,7 @@ fn asking(store: Option<Record>, decisions: Vec<Decision>) -> Bench {
 const AT_ONCE: Decision = Decision::Retry(Duration::ZERO);
 
 #[test]
-fn the_caller_may_let_the_round_go_on_with_the_request_that_failed() {
+fn the_caller_may_retry_the_request_that_failed() {
     let mut bench = asking(Some(idle()), vec![AT_ONCE, AT_ONCE]);
     bench.begin();
     bench.page(next("n1"));
@@ -29,7 +29,7 @@ fn the_caller_may_let_the_round_go_on_with_the_request_that_failed() {
 }
 
 #[test]
-fn the_caller_is_asked_once_a_failure_and_only_after_the_attempts_of_the_round() {
+fn the_caller_is_asked_once_per_failure_and_only_after_the_attempts_of_the_round() {
     let mut bench = asking(None, vec![]);
     bench.begin();
     for _ in 1..Policy::default().attempts {
@@ -43,7 +43,7 @@ fn the_caller_is_asked_once_a_failure_and_only_after_the_attempts_of_the_round()
 }
 
 #[test]
-fn the_caller_sets_the_wait_but_never_below_that_of_graph() {
+fn the_caller_sets_the_wait_but_never_below_the_one_of_graph() {
     for (wait, expected) in [(0.0, 3_600_000.0), (5.0, 3_600_000.0), (7_200_000.0, 7_200_000.0)] {
         let mut bench = asking(None, vec![Decision::Retry(ms(wait))]);
         bench.begin();
@@ -53,12 +53,12 @@ fn the_caller_sets_the_wait_but_never_below_that_of_graph() {
 }
 
 #[test]
-fn the_caller_cannot_let_a_round_go_on_for_ever() {
+fn the_caller_cannot_retry_for_ever() {
     let attempts = Policy::default().attempts as usize;
     let mut bench = asking(Some(idle()), vec![AT_ONCE; 100]);
     assert_eq!(failure(until_over(&mut bench, |_| refused(403, ""))).code, Code::Forbidden);
     assert_eq!((bench.failures.len(), bench.asked.len()), (attempts, attempts + 1));
-    // A page starts the count again.
+    // A page resets the count.
     let mut bench = asking(None, vec![AT_ONCE; 100]);
     bench.begin();
     for page in 0..20 {
@@ -69,7 +69,7 @@ fn the_caller_cannot_let_a_round_go_on_for_ever() {
 }
 
 #[test]
-fn a_token_source_or_a_store_that_failed_is_asked_again_for_the_same() {
+fn a_failed_token_source_or_store_is_asked_again_for_the_same() {
     let mut bench = asking(None, vec![AT_ONCE, AT_ONCE]);
     bench.step(Input::Begin);
     assert_eq!(
@@ -86,7 +86,7 @@ fn a_token_source_or_a_store_that_failed_is_asked_again_for_the_same() {
 }
 
 #[test]
-fn what_must_not_go_on_is_not_asked_about() {
+fn the_caller_is_not_asked_about_failures_that_a_retry_cannot_mend() {
     let foreign = || Input::Page(Link::Next("https://evil.example/delta".into()));
     let mut bench = asking(None, vec![AT_ONCE; 9]);
     bench.begin();
@@ -106,7 +106,7 @@ fn what_must_not_go_on_is_not_asked_about() {
 }
 
 #[test]
-fn the_caller_is_asked_about_a_store_that_fails_and_the_round_reads_again_what_it_holds() {
+fn the_caller_is_asked_about_a_failed_store_and_the_round_then_loads_the_record_again() {
     let busy = || Input::HostFailed(Error::retryable(Code::Store, "busy"));
     let mut bench = asking(Some(idle()), vec![AT_ONCE]);
     bench.begin();
@@ -114,12 +114,12 @@ fn the_caller_is_asked_about_a_store_that_fails_and_the_round_reads_again_what_i
     assert!(matches!(bench.step(busy()), Step::AskCaller(_)));
     assert_eq!(bench.step(Input::Decided(AT_ONCE)), Step::Load);
 
-    // A reset that could not be stored.
+    // The reset could not be stored.
     let mut bench = asking(Some(idle()), vec![AT_ONCE]);
     bench.begin();
     assert!(matches!(bench.step(refused(410, "syncStateNotFound")), Step::SaveRecord { .. }));
     assert!(matches!(bench.step(busy()), Step::AskCaller(_)));
     assert_eq!(bench.step(Input::Decided(AT_ONCE)), Step::Load);
     bench.step(Input::Loaded(Some(Box::new(idle()))));
-    assert_eq!(bench.round.record().revision, idle().revision, "as it is stored");
+    assert_eq!(bench.round.record().revision, idle().revision, "the stored one");
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_first_round_asks_page_after_page_and_keeps_each_link_with_its_page() {
+fn a_first_round_requests_page_after_page_and_stores_each_link_with_its_page() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     bench.page(next("n1"));
@@ -40,7 +40,7 @@ fn the_next_round_starts_at_the_delta_link_and_is_incremental() {
 }
 
 #[test]
-fn an_interrupted_round_goes_on_at_the_first_page_that_was_not_acknowledged() {
+fn an_interrupted_round_continues_at_the_first_page_that_was_not_acknowledged() {
     let mut first = Bench::new(contacts(), None);
     first.begin();
     first.page(next("n1"));
@@ -66,7 +66,7 @@ fn nothing_commits_before_its_acknowledgement() {
 }
 
 #[test]
-fn a_round_stops_after_the_pages_or_the_time_it_was_given() {
+fn a_round_stops_at_its_maximum_of_pages_or_of_time() {
     let mut bench = Bench::new(contacts(), None);
     bench.round.config.max_pages = Some(1);
     bench.begin();

@@ -1,8 +1,8 @@
-//! Series masters, delivered ids, moving windows, refresh, and the words of errors.
+//! Series masters, delivered ids, moving windows, refresh, and the messages of errors.
 
 use super::*;
 
-/// The series master that was asked for, unchanged.
+/// The requested series master, unchanged.
 fn master() -> Input {
     Input::Master(SeriesSummary::default())
 }
@@ -12,7 +12,7 @@ fn occurrence() -> PageSummary {
 }
 
 #[test]
-fn series_masters_that_the_round_did_not_bring_are_fetched_before_its_last_page() {
+fn series_masters_that_the_round_did_not_receive_are_fetched_before_its_last_page() {
     let mut bench = Bench::new(events(), None);
     bench.begin();
     bench.summary = occurrence();
@@ -20,7 +20,7 @@ fn series_masters_that_the_round_did_not_bring_are_fetched_before_its_last_page(
     assert_eq!(
         bench.store.as_ref().map(|record| record.awaited_masters.len()),
         Some(2),
-        "they are noted with the page"
+        "their ids are stored with the page"
     );
     let mut bench = bench.again(events());
     bench.begin();
@@ -33,7 +33,7 @@ fn series_masters_that_the_round_did_not_bring_are_fetched_before_its_last_page(
 }
 
 #[test]
-fn a_master_that_graph_refuses_is_done_without_and_asked_for_again_in_the_next_round() {
+fn a_master_that_graph_refuses_is_skipped_and_requested_again_in_the_next_round() {
     let mut bench = Bench::new(events(), Some(idle()));
     bench.begin();
     bench.summary = occurrence();
@@ -59,7 +59,7 @@ fn a_master_that_graph_refuses_is_done_without_and_asked_for_again_in_the_next_r
 }
 
 #[test]
-fn a_master_that_cannot_be_had_holds_up_nothing() {
+fn a_master_that_cannot_be_fetched_does_not_hold_up_the_round() {
     for answer in [
         refused(500, ""),
         refused(302, ""),
@@ -85,7 +85,7 @@ fn a_master_that_cannot_be_had_holds_up_nothing() {
 }
 
 #[test]
-fn a_network_that_fails_at_a_master_only_ends_no_round() {
+fn a_network_failure_at_a_master_does_not_end_the_round() {
     let mut bench = Bench::new(events(), Some(idle()));
     bench.begin();
     bench.summary = PageSummary { missing_masters: vec!["m".into()], ..one() };
@@ -103,14 +103,14 @@ fn a_network_that_fails_at_a_master_only_ends_no_round() {
 }
 
 #[test]
-fn ids_new_to_the_mirror_are_noted_before_a_consumer_gets_them() {
+fn ids_new_to_the_mirror_are_stored_before_a_consumer_gets_them() {
     let mut bench = Bench::new(contacts(), None);
     bench.round.config.has_consumer = true;
     bench.begin();
     bench.summary = PageSummary { new_ids: vec!["a".into()], ..one() };
     assert!(matches!(bench.on(next("n1")), Step::Deliver(_)));
-    let noted = bench.store.clone().unwrap();
-    assert_eq!((noted.phase, noted.unacknowledged), (Phase::Fresh, vec!["a".to_owned()]));
+    let saved = bench.store.clone().unwrap();
+    assert_eq!((saved.phase, saved.unacknowledged), (Phase::Fresh, vec!["a".to_owned()]));
     let mut bench = bench.again(contacts());
     bench.round.config.has_consumer = true;
     bench.begin();
@@ -120,13 +120,17 @@ fn ids_new_to_the_mirror_are_noted_before_a_consumer_gets_them() {
     assert_eq!(bench.round.mode().delivered, ["a"]);
     bench.summary = PageSummary { unacknowledged: vec!["a".into()], ..one() };
     bench.page(next("n1"));
-    assert_eq!(bench.store.clone().unwrap().unacknowledged, ["a"], "as long as Graph has not spoken of it");
+    assert_eq!(
+        bench.store.clone().unwrap().unacknowledged,
+        ["a"],
+        "until Graph lists it or reports its removal"
+    );
     bench.page(delta("d1"));
     assert!(bench.store.unwrap().unacknowledged.is_empty());
 }
 
 #[test]
-fn a_rolling_window_is_listed_anew_when_the_day_has_moved_and_between_two_rounds_only() {
+fn a_rolling_window_is_listed_again_when_the_day_has_changed_but_not_during_a_round() {
     let window = Options { window: Some((7, 30, "Europe/Berlin".into())), ..Options::default() };
     let rolling = || query::events(window.clone()).unwrap();
     let days = |day: u32| format!("2026-11-{day}T23:00:00.000Z/2026-12-{day}T23:00:00.000Z");
@@ -140,7 +144,7 @@ fn a_rolling_window_is_listed_anew_when_the_day_has_moved_and_between_two_rounds
     let mut bench = bench.again(rolling());
     bench.round.config.window = Some(days(14));
     bench.begin();
-    assert_eq!(bench.asked, ["/contacts/delta?t=n1"], "a round that has begun ends where it began");
+    assert_eq!(bench.asked, ["/contacts/delta?t=n1"], "a round that has begun keeps its window");
     bench.page(delta("d1"));
     assert_eq!(bench.store.as_ref().and_then(|record| record.window.clone()), Some(days(13)));
     let mut bench = bench.again(rolling());
@@ -163,7 +167,7 @@ fn a_rolling_window_is_listed_anew_when_the_day_has_moved_and_between_two_rounds
 }
 
 #[test]
-fn the_count_of_the_mirror_is_kept_with_each_page() {
+fn the_count_of_the_mirror_is_stored_with_each_page() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     bench.summary = PageSummary { count_delta: 7, ..one() };
@@ -174,7 +178,7 @@ fn the_count_of_the_mirror_is_kept_with_each_page() {
 }
 
 #[test]
-fn a_long_round_whose_links_are_all_new_is_no_livelock() {
+fn a_long_round_whose_links_are_all_new_is_not_a_livelock() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     for page in 0..300 {
@@ -212,7 +216,7 @@ fn no_token_of_a_link_is_in_a_message() {
 }
 
 #[test]
-fn a_failing_network_is_no_throttling_however_short_the_longest_wait_is() {
+fn a_failing_network_is_not_a_throttle_however_short_the_maximum_wait_is() {
     let mut round = Round::new(
         RoundConfig { policy: Policy { max_wait: ms(1.0), ..Policy::default() }, ..config(contacts()) },
         NOW,
@@ -224,7 +228,7 @@ fn a_failing_network_is_no_throttling_however_short_the_longest_wait_is() {
 }
 
 #[test]
-fn a_retry_after_that_nobody_can_mean_is_backed_off_from_as_if_there_were_none() {
+fn an_absurd_retry_after_is_ignored() {
     for absurd in ["99999999999999999999", "99999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"] {
         let mut bench = Bench::new(contacts(), None);
         bench.begin();
@@ -233,7 +237,7 @@ fn a_retry_after_that_nobody_can_mean_is_backed_off_from_as_if_there_were_none()
 }
 
 #[test]
-fn a_mirror_past_its_refresh_is_listed_anew_and_keeps_its_link_until_the_first_page() {
+fn a_mirror_past_its_refresh_is_listed_again_and_keeps_its_link_until_the_first_page() {
     let old = Record { full_at: Some(NOW - ms(86_400_001.0)), ..idle() };
     let mut bench = Bench::new(events(), Some(old.clone()));
     bench.begin();
@@ -259,7 +263,7 @@ fn a_round_from_latest_is_incremental_and_cannot_sweep() {
 }
 
 #[test]
-fn a_conflict_writes_nothing_and_says_so() {
+fn a_conflict_ends_the_round_and_can_be_retried() {
     let mut round = Round::new(config(contacts()), NOW);
     for input in [
         Input::Begin,
@@ -277,10 +281,10 @@ fn a_conflict_writes_nothing_and_says_so() {
 }
 
 #[test]
-fn a_refusal_names_the_way_out() {
+fn the_error_of_a_refusal_says_what_to_do() {
     let recordings =
         query::call_recordings(query::Options { organizer: Some("o".into()), ..Default::default() }).unwrap();
-    for (query, status, code, expected, words) in [
+    for (query, status, code, expected, message) in [
         (recordings, 403, "Forbidden", Code::Forbidden, "only an app-only token can read this kind"),
         (contacts(), 403, "Authorization_RequestDenied", Code::Forbidden, "the token lacks the permission"),
         (contacts(), 404, "Request_ResourceNotFound", Code::NotFound, "does not exist"),
@@ -299,13 +303,13 @@ fn a_refusal_names_the_way_out() {
         bench.begin();
         let failure = failure(bench.on(refused(status, code)));
         assert_eq!((failure.code, failure.status), (expected, Some(status)));
-        assert!(failure.message.contains(words), "{}", failure.message);
+        assert!(failure.message.contains(message), "{}", failure.message);
         assert!(failure.message.contains(code), "{}", failure.message);
     }
 }
 
 #[test]
-fn the_prefer_values_stand_beside_the_link() {
+fn the_prefer_values_are_stored_with_the_link() {
     let mut bench = Bench::new(events(), None);
     bench.begin();
     bench.page(next("n1"));
@@ -313,9 +317,9 @@ fn the_prefer_values_stand_beside_the_link() {
 }
 
 #[test]
-fn a_403_names_the_permission_that_the_kind_takes() {
+fn a_403_names_the_permission_that_the_kind_requires() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     let message = failure(bench.on(refused(403, "Authorization_RequestDenied"))).message;
-    assert!(message.ends_with("; it takes OrgContact.Read.All"), "{message}");
+    assert!(message.ends_with("; it requires OrgContact.Read.All"), "{message}");
 }

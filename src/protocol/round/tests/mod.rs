@@ -1,5 +1,5 @@
-//! The rules of a round, one file a group. A test drives the machine by its inputs and looks at its
-//! steps.
+//! Tests of the rules of a round, one file per group. A test feeds inputs to the state machine and
+//! checks its steps.
 
 use super::*;
 use crate::protocol;
@@ -89,14 +89,14 @@ fn one() -> PageSummary {
     PageSummary { items: 1, made_progress: true, count_delta: 1, ..PageSummary::default() }
 }
 
-/// A machine and the store it would have.
+/// A state machine with a store.
 struct Bench {
     round: Round,
     store: Option<Record>,
     now: Instant,
     asked: Vec<String>,
-    /// Until when the scope is held, as it would be stored.
-    held: Vec<Instant>,
+    /// The throttle times that the round stored.
+    throttles: Vec<Instant>,
     /// What the next page brings.
     summary: PageSummary,
     /// What the caller decides about each failure; then it stops the round.
@@ -112,7 +112,7 @@ impl Bench {
             store,
             now: NOW,
             asked: Vec::new(),
-            held: Vec::new(),
+            throttles: Vec::new(),
             summary: one(),
             decisions: Vec::new(),
             failures: Vec::new(),
@@ -179,7 +179,7 @@ impl Host for Bench {
     }
 
     fn store_throttle(&mut self, until: Instant) {
-        self.held.push(until);
+        self.throttles.push(until);
     }
 
     fn wait(&mut self, _wait: Duration, reason: WaitReason) -> Option<Input> {
@@ -219,14 +219,14 @@ fn name(step: &Step) -> String {
         Step::Load => "load".into(),
         Step::SignIn(token_reason) => format!("sign in {token_reason:?}"),
         Step::Fetch(_) => "fetch".into(),
-        Step::Sleep(_, why) => format!("sleep {why:?}"),
+        Step::Sleep(_, reason) => format!("sleep {reason:?}"),
         Step::Deliver(_) => "deliver".into(),
         Step::AwaitAcknowledgement => "await".into(),
         Step::Commit { .. } => "commit".into(),
-        Step::SaveRecord { .. } => "saved".into(),
+        Step::SaveRecord { .. } => "save record".into(),
         Step::SaveMasters { .. } => "save masters".into(),
-        Step::FetchMaster(_) => "item".into(),
-        Step::StoreThrottle(_) => "hold".into(),
+        Step::FetchMaster(_) => "fetch master".into(),
+        Step::StoreThrottle(_) => "store throttle".into(),
         Step::Apply => "apply".into(),
         Step::Sweep { .. } => "sweep".into(),
         Step::AskCaller(failure) => format!("ask about {}", failure.code.as_str()),
@@ -254,8 +254,8 @@ fn until_over(bench: &mut Bench, mut answer: impl FnMut(&mut Bench) -> Input) ->
                 bench.on(input)
             }
             Step::Deliver(_) => bench.on(Input::Delivered),
-            Step::Sleep(ms, _) => {
-                bench.now += ms;
+            Step::Sleep(span, _) => {
+                bench.now += span;
                 bench.on(Input::Slept)
             }
             Step::Sweep { .. } => bench.on(Input::Swept(SweepSummary {
@@ -264,8 +264,8 @@ fn until_over(bench: &mut Bench, mut answer: impl FnMut(&mut Bench) -> Input) ->
                 after: None,
                 ..SweepSummary::default()
             })),
-            over => return over,
+            end => return end,
         };
     }
-    panic!("a round that does not end: {step:?}");
+    panic!("the round does not end: {step:?}");
 }

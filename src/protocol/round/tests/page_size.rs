@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Weeks of events in pages of this size.
+/// A week of events in pages of this size.
 fn sized(size: u32) -> Query {
     query::events(Options {
         start: Some("2026-11-23".into()),
@@ -18,7 +18,7 @@ fn size(bench: &Bench) -> String {
 }
 
 #[test]
-fn pages_that_fail_twice_are_asked_for_in_half_the_size_and_no_smaller_than_fifty_for_events() {
+fn pages_that_fail_twice_are_requested_in_half_the_size_but_at_least_fifty_for_events() {
     for reply in [
         refused(503, ""),
         refused(504, "UnknownError"),
@@ -40,11 +40,11 @@ fn pages_that_fail_twice_are_asked_for_in_half_the_size_and_no_smaller_than_fift
 }
 
 #[test]
-fn a_ladder_that_asks_for_more_than_graph_can_make_comes_down_again_and_does_not_climb_back() {
+fn an_escalation_to_pages_too_large_for_graph_returns_to_the_smaller_size_and_stays_there() {
     let stale = || PageSummary { items: 1, ..PageSummary::default() };
     let mut bench = Bench::new(sized(50), None);
     bench.begin();
-    // Pages of 50 bring nothing new: larger ones. Those Graph can't make.
+    // Pages of 50 bring nothing new, so larger ones are requested. Graph cannot make those.
     for page in 0..3 {
         bench.summary = stale();
         bench.page(next(&format!("n{page}")));
@@ -55,7 +55,7 @@ fn a_ladder_that_asks_for_more_than_graph_can_make_comes_down_again_and_does_not
         bench.on(Input::Slept);
         assert_eq!(size(&bench), format!("odata.maxpagesize={expected}"));
     }
-    // What ails the pages of 50 may be over; if not, the next rung is a listing from the start.
+    // If pages of 50 still bring nothing new, everything is listed from the start.
     for page in 3..6 {
         bench.summary = stale();
         bench.page(next(&format!("n{page}")));
@@ -65,7 +65,7 @@ fn a_ladder_that_asks_for_more_than_graph_can_make_comes_down_again_and_does_not
 }
 
 #[test]
-fn a_smaller_page_is_kept_where_silence_ends_the_round() {
+fn a_smaller_page_size_is_stored_when_a_timeout_ends_the_round() {
     let mut bench = Bench::new(sized(800), Some(idle()));
     bench.round.config.policy.attempts = 3;
     bench.begin();
@@ -79,7 +79,7 @@ fn a_smaller_page_is_kept_where_silence_ends_the_round() {
 }
 
 #[test]
-fn what_is_no_sign_of_too_large_a_page_leaves_its_size_alone() {
+fn failures_that_are_not_a_sign_of_too_large_a_page_leave_its_size_alone() {
     for reply in [
         refused(500, ""),
         refused(502, ""),
@@ -109,7 +109,7 @@ fn what_is_no_sign_of_too_large_a_page_leaves_its_size_alone() {
 }
 
 #[test]
-fn a_smaller_page_is_kept_over_a_reload_and_grows_back_slowly() {
+fn a_smaller_page_size_survives_a_reload_and_grows_back_slowly() {
     let mut bench = Bench::new(sized(400), Some(idle()));
     bench.begin();
     for _ in 0..3 {
@@ -168,7 +168,7 @@ fn without_a_page_size_the_size_that_graph_chose_is_halved() {
 }
 
 #[test]
-fn where_not_even_a_first_page_comes_the_smallest_size_is_asked_for() {
+fn if_not_even_a_first_page_arrives_the_minimum_size_is_requested() {
     let mut bench = Bench::new(unsized_events(), None);
     bench.begin();
     for expected in ["", "odata.maxpagesize=50", "odata.maxpagesize=50"] {
@@ -188,7 +188,7 @@ fn a_reduced_size_is_dropped_when_it_has_grown_to_what_graph_chose() {
     }
     assert_eq!(size(&bench), "odata.maxpagesize=50");
     bench.page(delta("d1"));
-    assert_eq!(bench.store.as_ref().unwrap().largest_page, 200, "a page of a requested size teaches nothing");
+    assert_eq!(bench.store.as_ref().unwrap().largest_page, 200, "a page of a requested size does not count");
     let mut bench = bench.again(unsized_events());
     bench.begin();
     assert_eq!(size(&bench), "odata.maxpagesize=100");
@@ -262,7 +262,7 @@ fn recordings_without_a_link_are_listed_once_more_without_top() {
         assert_eq!(bench.asked.last().unwrap(), path);
         assert!(matches!(bench.page(delta("d1")), Step::Done | Step::Sweep { .. }));
     }
-    // Without it too: the round ends, and says why.
+    // If the link is missing without `$top` too, the round ends and says why.
     let mut bench = Bench::new(recordings(), None);
     bench.begin();
     bench.on(no_link());

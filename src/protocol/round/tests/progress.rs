@@ -1,19 +1,19 @@
-//! Rounds that get no further.
+//! Rounds that make no progress.
 
 use super::*;
-use crate::protocol::round::progress::MOST_EMPTY;
+use crate::protocol::round::progress::MAX_EMPTY_PAGES;
 
 fn sizes(bench: &Bench) -> Option<u32> {
     bench.store.as_ref().and_then(|record| record.page_size)
 }
 
 #[test]
-fn a_next_link_to_itself_is_asked_again_then_listed_anew_once_then_ends_as_a_livelock() {
+fn a_next_link_to_itself_is_requested_again_then_everything_once_then_ends_as_a_livelock() {
     let mut bench =
         Bench::new(contacts(), Some(Record { phase: Phase::Paging, link: Some(link("n1")), ..idle() }));
     let failure = failure(until_over(&mut bench, |_| next("n1")));
     assert_eq!(failure.code, Code::Livelock);
-    // Three times the link itself, once the query, and the link that it leads to three times.
+    // The link three times, the query once, and the link that it leads to three times.
     let asked = |what: &str| bench.asked.iter().filter(|url| *url == what).count();
     assert_eq!((asked("/contacts/delta?t=n1"), asked("/contacts/delta")), (6, 1));
     let stored = bench.store.clone().unwrap();
@@ -52,24 +52,24 @@ fn a_circle_that_larger_pages_break_completes() {
 }
 
 #[test]
-fn three_pages_in_a_row_that_bring_nothing_new_ask_for_larger_pages_then_list_anew_then_end_as_a_livelock() {
+fn three_pages_in_a_row_without_progress_lead_to_larger_pages_then_to_a_full_listing_then_to_a_livelock() {
     let mut bench = Bench::new(events(), None);
-    let (mut pages, mut wished) = (0, Vec::new());
+    let (mut pages, mut prefers) = (0, Vec::new());
     let step = until_over(&mut bench, |bench| {
         pages += 1;
-        wished.push(bench.round.prefer().join(", "));
+        prefers.push(bench.round.prefer().join(", "));
         bench.summary = PageSummary { items: 5, ..PageSummary::default() };
         next(&format!("n{pages}"))
     });
     let failure = failure(step);
     assert_eq!(failure.code, Code::Livelock);
     assert!(failure.message.contains("repeat the same items under new links"), "{}", failure.message);
-    wished.dedup();
+    prefers.dedup();
     assert_eq!(
-        wished,
+        prefers,
         ["odata.maxpagesize=50", "odata.maxpagesize=200", "odata.maxpagesize=800", "odata.maxpagesize=1000"]
     );
-    assert_eq!(pages, 5 * 3, "three at each size, and three of the listing that began anew");
+    assert_eq!(pages, 5 * 3, "three at each size, and three of the second listing");
     let stored = bench.store.clone().unwrap();
     assert_eq!((stored.restarted, stored.no_progress_pages, stored.generation), (true, 0, 2));
 
@@ -80,15 +80,15 @@ fn three_pages_in_a_row_that_bring_nothing_new_ask_for_larger_pages_then_list_an
         bench.summary = PageSummary { items: 5, ..PageSummary::default() };
         next(&format!("another {asked}"))
     });
-    assert_eq!((self::failure(step).code, asked), (Code::Livelock, 3), "it is not listed anew a second time");
-    let mut healed = reloaded.again(events());
-    assert_eq!(until_over(&mut healed, |_| delta("d")), Step::Done);
-    let stored = healed.store.unwrap();
+    assert_eq!((self::failure(step).code, asked), (Code::Livelock, 3), "it is not listed a third time");
+    let mut recovered = reloaded.again(events());
+    assert_eq!(until_over(&mut recovered, |_| delta("d")), Step::Done);
+    let stored = recovered.store.unwrap();
     assert_eq!((stored.restarted, stored.no_progress_pages), (false, 0));
 }
 
 #[test]
-fn a_page_size_that_got_a_round_through_is_kept_and_grows_to_a_larger_one_that_is_configured() {
+fn a_page_size_that_completed_a_round_is_kept_and_grows_to_a_larger_configured_one() {
     let stored = Record { page_size: Some(200), ..idle() };
     let sized = |size| {
         query::events(Options {
@@ -108,7 +108,7 @@ fn a_page_size_that_got_a_round_through_is_kept_and_grows_to_a_larger_one_that_i
 }
 
 #[test]
-fn pages_without_news_are_counted_over_reloads() {
+fn pages_without_progress_are_counted_across_reloads() {
     let mut bench = Bench::new(events(), None);
     for page in 1..=3 {
         bench.round.config.max_pages = Some(1);
@@ -130,7 +130,7 @@ fn pages_without_news_are_counted_over_reloads() {
 }
 
 #[test]
-fn one_page_a_process_climbs_the_ladder_too() {
+fn rounds_of_one_page_per_process_escalate_too() {
     let mut bench = Bench::new(events(), None);
     for page in 1..40 {
         bench.round.config.max_pages = Some(1);
@@ -145,7 +145,7 @@ fn one_page_a_process_climbs_the_ladder_too() {
         }
         bench = bench.again(events());
     }
-    panic!("forty pages without news and no end");
+    panic!("forty pages without progress do not end the rounds");
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn a_round_stuck_after_its_second_listing_gets_out_when_the_window_moves() {
     for day in 0..3 {
         bench.now += ms(86_400_000.0);
         bench.round.config.window = Some(format!("{day}/{day}"));
-        // Graph goes in circles in the windows of the first two days alone.
+        // Graph repeats itself only in the windows of the first two days.
         let step = until_over(&mut bench, |bench| {
             pages += 1;
             bench.summary = PageSummary { items: 5, ..PageSummary::default() };
@@ -208,11 +208,12 @@ fn a_link_that_always_answers_503_with_retry_after_is_given_up_too() {
         ..idle()
     };
     let mut bench = Bench::new(contacts(), Some(start));
-    let ill = || {
+    let unavailable = || {
         Input::Refused(Box::new(Refusal { status: 503, retry_after: Some("1".into()), ..Refusal::default() }))
     };
-    let answer =
-        |bench: &mut Bench| if bench.asked.last().unwrap().ends_with("bad") { ill() } else { delta("d1") };
+    let answer = |bench: &mut Bench| {
+        if bench.asked.last().unwrap().ends_with("bad") { unavailable() } else { delta("d1") }
+    };
     for _ in 0..2 {
         assert_eq!(failure(until_over(&mut bench, answer)).code, Code::Network);
         bench = bench.again(contacts());
@@ -222,7 +223,7 @@ fn a_link_that_always_answers_503_with_retry_after_is_given_up_too() {
 }
 
 #[test]
-fn a_mirror_is_of_the_moment_of_its_listing_however_long_the_sweep_waits() {
+fn a_mirror_is_as_of_the_end_of_its_listing_however_long_the_sweep_waits() {
     let mut bench = Bench::new(contacts(), Some(idle()));
     bench.begin();
     bench.on(refused(410, ""));
@@ -242,7 +243,7 @@ fn a_mirror_is_of_the_moment_of_its_listing_however_long_the_sweep_waits() {
 }
 
 #[test]
-fn one_page_with_news_or_an_empty_one_is_no_livelock() {
+fn one_page_with_progress_or_an_empty_one_prevents_a_livelock() {
     let mut bench = Bench::new(events(), None);
     let mut pages = 0;
     let step = until_over(&mut bench, |bench| {
@@ -267,6 +268,6 @@ fn empty_pages_without_an_end_end_as_a_livelock_after_two_listings() {
         next(&format!("n{pages}"))
     });
     let failure = failure(step);
-    assert_eq!((failure.code, pages), (Code::Livelock, 2 * MOST_EMPTY));
+    assert_eq!((failure.code, pages), (Code::Livelock, 2 * MAX_EMPTY_PAGES));
     assert!(failure.message.contains("keeps sending empty pages"), "{}", failure.message);
 }

@@ -1,7 +1,7 @@
 //! Links that Graph refuses for good.
 
 use super::*;
-use crate::protocol::round::resync::MOST_RESETS;
+use crate::protocol::round::resync::MAX_RESETS;
 
 #[test]
 fn a_link_refused_for_good_falls_back_the_third_time_to_the_delta_link_the_round_began_with() {
@@ -34,7 +34,7 @@ fn a_link_refused_for_good_falls_back_the_third_time_to_the_delta_link_the_round
 }
 
 #[test]
-fn if_that_is_refused_too_or_leads_there_again_one_full_round_follows() {
+fn if_the_delta_link_is_refused_too_or_leads_to_the_same_link_one_full_round_follows() {
     let paging = || Record {
         phase: Phase::Paging,
         link: Some(link("bad")),
@@ -74,7 +74,7 @@ fn while_everything_is_refused_the_stored_link_stays() {
 }
 
 #[test]
-fn who_may_not_read_is_no_reason_to_leave_the_link() {
+fn a_missing_permission_does_not_count_as_a_refused_link() {
     for status in [401, 402, 403] {
         let mut bench = Bench::new(contacts(), Some(idle()));
         for _ in 0..5 {
@@ -88,7 +88,7 @@ fn who_may_not_read_is_no_reason_to_leave_the_link() {
 }
 
 #[test]
-fn links_that_are_refused_for_good_again_and_again_cost_three_full_rounds_a_day() {
+fn links_that_are_always_refused_cost_at_most_three_full_rounds_a_day() {
     let mut bench = Bench::new(contacts(), Some(idle()));
     let mut queries = 0;
     for _ in 0..30 {
@@ -98,7 +98,7 @@ fn links_that_are_refused_for_good_again_and_again_cost_three_full_rounds_a_day(
         queries += bench.asked.iter().filter(|url| *url == "/contacts/delta").count();
         bench = bench.again(contacts());
     }
-    assert_eq!(queries, MOST_RESETS);
+    assert_eq!(queries, MAX_RESETS);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_link_that_stays_forbidden_for_hours_gives_way_to_the_query_itself() {
 }
 
 #[test]
-fn what_has_no_delta_query_is_told_with_what_may_lack_it() {
+fn the_error_of_a_path_without_a_delta_query_names_the_tenants_that_lack_it() {
     for (status, code, message) in [
         (400, "BadRequest", "Invalid request. Delta query is not supported by this resource."),
         (400, "Request_UnsupportedQuery", "Differential query is not supported for entity type: OrgContact."),
@@ -170,6 +170,6 @@ fn what_has_no_delta_query_is_told_with_what_may_lack_it() {
     assert_eq!(
         failure(bench.on(Input::Refused(Box::new(refusal)))).code,
         Code::BadRequest,
-        "options can mend it"
+        "other options would work"
     );
 }

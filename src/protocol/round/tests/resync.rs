@@ -1,4 +1,4 @@
-//! Reset signals, the sweep, links that lead elsewhere.
+//! Reset signals, the sweep, and foreign links.
 
 use super::*;
 
@@ -40,7 +40,7 @@ fn a_reset_signal_starts_one_full_round_from_the_query_and_then_sweeps() {
 }
 
 #[test]
-fn a_crash_after_a_reset_does_not_ask_the_dead_link_again() {
+fn after_a_crash_the_link_of_a_reset_is_not_requested_again() {
     let mut first = Bench::new(contacts(), Some(idle()));
     first.begin();
     first.on(refused(410, ""));
@@ -50,12 +50,12 @@ fn a_crash_after_a_reset_does_not_ask_the_dead_link_again() {
     second.on(delta("d1"));
     assert!(
         matches!(second.on(Input::Delivered), Step::Sweep { .. }),
-        "rows of before the reset are still there"
+        "rows from before the reset are still there"
     );
 }
 
 #[test]
-fn a_crash_in_the_sweep_goes_on_in_the_sweep_without_a_request() {
+fn after_a_crash_in_the_sweep_the_next_round_continues_it_without_a_request() {
     let store = Record {
         phase: Phase::Sweeping,
         sweep_after: Some("k".into()),
@@ -99,7 +99,7 @@ fn an_incremental_round_never_reaches_the_sweep() {
 }
 
 #[test]
-fn a_first_full_round_has_nothing_to_sweep_and_a_feed_neither() {
+fn a_first_full_round_and_a_feed_have_nothing_to_sweep() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     assert_eq!(bench.page(delta("d1")), Step::Done);
@@ -181,7 +181,7 @@ fn a_foreign_link_is_neither_stored_nor_followed() {
 }
 
 #[test]
-fn a_foreign_link_out_of_the_store_is_not_asked() {
+fn a_stored_foreign_link_is_not_requested() {
     let mut bench =
         Bench::new(contacts(), Some(Record { link: Some("https://evil.example/".into()), ..idle() }));
     assert_eq!(failure(bench.begin()).code, Code::ForeignLink);
@@ -200,7 +200,7 @@ fn a_redirect_is_a_foreign_link() {
 }
 
 #[test]
-fn an_expired_page_token_lists_anew_in_the_same_round() {
+fn an_expired_page_token_lists_everything_again_in_the_same_round() {
     let paging = Record {
         phase: Phase::Paging,
         link: Some(link("old")),
@@ -217,7 +217,7 @@ fn an_expired_page_token_lists_anew_in_the_same_round() {
 }
 
 #[test]
-fn a_teams_channel_without_a_conversation_is_not_supported_and_no_loop() {
+fn a_teams_channel_without_a_conversation_is_not_supported_and_does_not_loop() {
     let refused = || {
         let message = Some("Parameter 'DeltaToken' not supported for this request.".to_owned());
         Input::Refused(Box::new(Refusal {
@@ -259,7 +259,7 @@ fn full_rounds_that_resets_start_are_spread_over_time() {
 }
 
 #[test]
-fn a_reset_that_asks_to_wait_is_waited_for() {
+fn a_reset_with_retry_after_is_stored_as_a_throttle() {
     for status in [410, 503, 408] {
         let reset = Refusal {
             status,
@@ -270,7 +270,7 @@ fn a_reset_that_asks_to_wait_is_waited_for() {
         let mut bench = Bench::new(contacts(), Some(idle()));
         bench.begin();
         bench.on(Input::Refused(Box::new(reset)));
-        assert_eq!(bench.held, [NOW + ms(9000.0)], "{status}");
+        assert_eq!(bench.throttles, [NOW + ms(9000.0)], "{status}");
         assert_eq!(bench.round.report.resync.as_deref(), Some("resyncRequired"));
     }
 }
@@ -282,7 +282,7 @@ fn a_reset_code_under_a_server_error_is_a_reset_of_a_stored_link_only() {
         bench.begin();
         assert!(matches!(bench.on(refused(500, code)), Step::Fetch(_)), "{code}");
         assert_eq!(bench.asked, ["/contacts/delta?t=d0", "/contacts/delta"]);
-        assert_eq!(bench.round.report.resync.as_deref(), Some(code), "the report tells which one");
+        assert_eq!(bench.round.report.resync.as_deref(), Some(code), "the report names the code");
         assert!(matches!(bench.on(refused(500, code)), Step::Sleep(_, WaitReason::Server)));
     }
 }

@@ -56,7 +56,7 @@ fn the_same_claims_twice_end_the_round_with_the_claims_to_pass_on() {
 }
 
 #[test]
-fn two_sign_in_steps_without_a_page_are_the_most_whatever_the_claims() {
+fn at_most_two_sign_in_steps_happen_without_a_page_even_with_new_claims() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     assert_eq!(bench.step(refused(401, "")), Step::SignIn(TokenReason::Unauthorized));
@@ -64,7 +64,7 @@ fn two_sign_in_steps_without_a_page_are_the_most_whatever_the_claims() {
     assert_eq!(bench.step(renew_token("{\"a\":1}")), Step::SignIn(TokenReason::Claims("{\"a\":1}".into())));
     bench.on(Input::SignedIn);
     assert_eq!(failure(bench.step(renew_token("{\"a\":2}"))).code, Code::Claims);
-    // Throttles and lost answers between them change nothing.
+    // Throttles between them change nothing.
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     for claims in ["{\"a\":1}", "{\"a\":2}"] {
@@ -77,7 +77,7 @@ fn two_sign_in_steps_without_a_page_are_the_most_whatever_the_claims() {
 }
 
 #[test]
-fn a_reset_between_two_refusals_of_tokens_is_no_page() {
+fn a_reset_between_two_refused_tokens_does_not_count_as_a_page() {
     let mut bench = Bench::new(contacts(), Some(idle()));
     bench.begin();
     bench.on(refused(401, ""));
@@ -89,7 +89,7 @@ fn a_reset_between_two_refusals_of_tokens_is_no_page() {
 }
 
 #[test]
-fn each_page_lets_two_more_sign_in_steps_follow() {
+fn each_page_allows_two_more_sign_in_steps() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     for page in ["n1", "n2", "n3"] {
@@ -102,7 +102,7 @@ fn each_page_lets_two_more_sign_in_steps_follow() {
 }
 
 #[test]
-fn an_accepted_page_lets_a_401_ask_again() {
+fn after_a_page_a_401_asks_for_another_token_again() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     bench.step(refused(401, ""));

@@ -1,9 +1,9 @@
-//! Every state against every input: the whole table.
+//! Tests every state with every input.
 
 use super::*;
 
 /// Names the variants of an enum, and lists the names. A new variant does not compile until it is
-/// here, and the table is not complete until it has its row or column.
+/// listed here, and the test fails until the table has its row or column.
 macro_rules! named {
     ($enum:ident, $list:ident: $($name:ident,)*) => {
         const $list: &[&str] = &[$(stringify!($name),)*];
@@ -30,7 +30,7 @@ named! {
 }
 
 named! {
-    NoResponse, LOST:
+    NoResponse, NO_RESPONSES:
     Network, Offline, Timeout,
 }
 
@@ -101,7 +101,7 @@ fn replies() -> Vec<(&'static str, Input)> {
 
 #[test]
 fn every_state_has_an_answer_to_every_reply() {
-    // What is not named here is a defect of the shell, and ends as `internal`.
+    // An input that is missing here is a defect of the shell, and ends the round as `internal`.
     let table: &[(&str, &[(&str, &str)])] = &[
         ("Start", &[("Begin", "load"), ("HostFailed", "quota")]),
         ("Loading", &[("Loaded", "sign in Start"), ("HostFailed", "quota")]),
@@ -120,12 +120,12 @@ fn every_state_has_an_answer_to_every_reply() {
             "Fetching",
             &[
                 ("Page", "apply"),
-                ("429", "hold"),
+                ("429", "store throttle"),
                 ("503", "sleep Server"),
                 ("401", "sign in Unauthorized"),
                 ("401 with claims", "sign in Claims(\"{}\")"),
-                ("403", "saved"),
-                ("410", "saved"),
+                ("403", "save record"),
+                ("410", "save record"),
                 ("302", "foreign-link"),
                 ("Unreachable", "sleep Network"),
                 ("Offline", "sleep Offline"),
@@ -153,14 +153,16 @@ fn every_state_has_an_answer_to_every_reply() {
     let mut columns: Vec<_> = replies.iter().map(|(_, input)| input.name()).collect();
     columns.dedup();
     assert_eq!(columns, INPUTS, "every input has a column");
-    let lost: Vec<_> = replies
+    let no_responses: Vec<_> = replies
         .iter()
-        .filter_map(|(_, input)| if let Input::Unreachable(lost) = input { Some(lost.name()) } else { None })
+        .filter_map(
+            |(_, input)| if let Input::Unreachable(reason) = input { Some(reason.name()) } else { None },
+        )
         .collect();
-    assert_eq!(lost, LOST);
+    assert_eq!(no_responses, NO_RESPONSES);
     for (state, answers) in table {
         for (reply, _) in *answers {
-            assert!(replies.iter().any(|(known, _)| known == reply), "{state} × {reply} is no column");
+            assert!(replies.iter().any(|(known, _)| known == reply), "{reply} of {state} is not a column");
         }
     }
     for ((state, path), (row, answers)) in states.into_iter().zip(table) {

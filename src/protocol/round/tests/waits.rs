@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_token_source_without_a_network_is_waited_for_and_asked_for_the_same_again() {
+fn a_token_source_without_a_network_is_asked_for_the_same_token_after_a_wait() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     bench.step(renew_token("{}"));
@@ -27,7 +27,7 @@ fn a_token_source_without_a_network_is_waited_for_and_asked_for_the_same_again()
 }
 
 #[test]
-fn without_a_network_the_round_waits_for_one_as_long_as_for_anything_else() {
+fn without_a_network_the_round_waits_for_one_for_at_most_max_wait() {
     let mut bench = Bench::new(contacts(), Some(idle()));
     bench.begin();
     assert_eq!(
@@ -39,7 +39,7 @@ fn without_a_network_the_round_waits_for_one_as_long_as_for_anything_else() {
     assert_eq!(
         bench.round.report.waits,
         [Wait { reason: WaitReason::Offline, ms: ms(100_000.0) }],
-        "as long as it was"
+        "the time that it really waited"
     );
     assert_eq!(
         bench.on(Input::Unreachable(NoResponse::Offline)),
@@ -57,7 +57,7 @@ fn without_a_network_the_round_waits_for_one_as_long_as_for_anything_else() {
 }
 
 #[test]
-fn a_page_ends_the_time_without_a_network() {
+fn a_page_resets_the_time_without_a_network() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     bench.on(Input::Unreachable(NoResponse::Offline));
@@ -71,21 +71,21 @@ fn a_page_ends_the_time_without_a_network() {
 }
 
 #[test]
-fn a_wait_that_graph_asks_for_is_stored_before_it_is_waited_for() {
+fn a_wait_that_graph_asks_for_is_stored_before_the_round_waits() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     assert_eq!(bench.step(later("7")), Step::StoreThrottle(NOW + ms(7000.0)));
     assert_eq!(bench.step(Input::ThrottleStored), Step::Sleep(ms(7000.0), WaitReason::Throttled));
-    // One that is too long for the round too.
+    // Also one that is too long for the round.
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     assert_eq!(bench.step(later("3600")), Step::StoreThrottle(NOW + ms(3_600_000.0)));
     assert_eq!(failure(bench.step(Input::ThrottleStored)).retry_at, Some(NOW + ms(3_600_000.0)));
-    // A throttle whose header can't be read holds for as long as this query waits.
+    // A throttle without a readable header is stored with the back-off of this query.
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     assert_eq!(bench.step(refused(429, "")), Step::StoreThrottle(NOW + ms(500.0)));
-    // A service that is down asks for nothing, unless it does.
+    // A 503 throttles the scope only with `Retry-After`.
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     assert!(matches!(bench.step(refused(503, "")), Step::Sleep(..)));
@@ -96,14 +96,18 @@ fn a_wait_that_graph_asks_for_is_stored_before_it_is_waited_for() {
 }
 
 #[test]
-fn what_the_last_failure_asks_to_wait_is_held_too_before_the_round_ends_or_goes_elsewhere() {
+fn the_wait_of_the_last_failure_is_stored_too_before_the_round_ends_or_leaves_the_location() {
     let asks = || {
         Input::Refused(Box::new(Refusal { status: 503, retry_after: Some("9".into()), ..Refusal::default() }))
     };
     let mut bench = Bench::new(contacts(), Some(idle()));
     assert_eq!(failure(until_over(&mut bench, |_| asks())).code, Code::Network);
-    assert_eq!(bench.asked.len(), bench.held.len(), "one for each answer");
-    assert!(bench.held.last().is_some_and(|until| *until >= bench.now + ms(9000.0)), "{:?}", bench.held);
+    assert_eq!(bench.asked.len(), bench.throttles.len(), "one throttle time per answer");
+    assert!(
+        bench.throttles.last().is_some_and(|until| *until >= bench.now + ms(9000.0)),
+        "{:?}",
+        bench.throttles
+    );
 
     let drive = query::track("/me/drive/root/delta", Options::default()).unwrap();
     let mut bench = Bench::new(drive, Some(idle()));
@@ -111,11 +115,11 @@ fn what_the_last_failure_asks_to_wait_is_held_too_before_the_round_ends_or_goes_
     let location = Some("https://graph.microsoft.com/v1.0/drives/d/root/delta?token=new".to_owned());
     bench.on(Input::Refused(Box::new(Refusal { status: 410, location, ..Refusal::default() })));
     bench.on(asks());
-    assert_eq!(bench.held, [NOW + ms(9000.0)]);
+    assert_eq!(bench.throttles, [NOW + ms(9000.0)]);
 }
 
 #[test]
-fn what_another_query_was_told_to_wait_is_waited_for_and_counts_as_no_request() {
+fn the_throttle_of_another_query_is_obeyed_and_does_not_count_as_a_request() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     assert_eq!(bench.on(Input::Throttled(NOW + ms(4000.0))), Step::Sleep(ms(4000.0), WaitReason::Throttled));
@@ -134,7 +138,7 @@ fn what_another_query_was_told_to_wait_is_waited_for_and_counts_as_no_request() 
 }
 
 #[test]
-fn a_token_source_that_is_to_come_back_later_is_waited_for_as_long_as_it_says() {
+fn a_busy_token_source_is_called_again_when_it_says() {
     let mut bench = Bench::new(contacts(), None);
     bench.step(Input::Begin);
     bench.step(Input::Loaded(None));
@@ -145,13 +149,13 @@ fn a_token_source_that_is_to_come_back_later_is_waited_for_as_long_as_it_says() 
     assert_eq!(bench.step(Input::Slept), Step::SignIn(TokenReason::Start));
     let failure = failure(bench.step(Input::TokenSourceBusy(NOW + ms(3_600_000.0))));
     assert_eq!(
-        (failure.code, failure.retry_at, bench.held.len()),
+        (failure.code, failure.retry_at, bench.throttles.len()),
         (Code::Throttled, Some(NOW + ms(3_600_000.0)), 0)
     );
 }
 
 #[test]
-fn a_time_of_a_token_source_that_nobody_can_mean_is_backed_off_from() {
+fn an_absurd_time_of_a_token_source_is_ignored() {
     for absurd in [253_402_300_799_000.0, f64::INFINITY, f64::NAN, NOW.as_millis() + 86_400_001.0] {
         let mut bench = Bench::new(contacts(), None);
         bench.step(Input::Begin);
@@ -165,7 +169,7 @@ fn a_time_of_a_token_source_that_nobody_can_mean_is_backed_off_from() {
 }
 
 #[test]
-fn retry_after_is_waited_for_in_full() {
+fn the_round_waits_the_whole_retry_after() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     assert_eq!(bench.on(later("2.128")), Step::Sleep(ms(2128.0), WaitReason::Throttled));
@@ -175,7 +179,7 @@ fn retry_after_is_waited_for_in_full() {
 }
 
 #[test]
-fn without_retry_after_the_back_off_grows_with_each_failure_and_starts_anew_with_each_page() {
+fn without_retry_after_the_back_off_grows_with_each_failure_and_restarts_with_each_page() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     for expected in [500.0, 1000.0, 2000.0] {
@@ -190,7 +194,7 @@ fn without_retry_after_the_back_off_grows_with_each_failure_and_starts_anew_with
 }
 
 #[test]
-fn attempts_are_counted_and_then_the_round_fails_with_the_stored_state_untouched() {
+fn after_all_attempts_the_round_fails_and_the_stored_state_is_untouched() {
     let mut bench = Bench::new(contacts(), Some(idle()));
     bench.begin();
     for _ in 1..Policy::default().attempts {
@@ -208,7 +212,7 @@ fn attempts_are_counted_and_then_the_round_fails_with_the_stored_state_untouched
 }
 
 #[test]
-fn a_wait_beyond_the_longest_ends_the_round_with_the_time_to_come_back() {
+fn a_wait_beyond_the_maximum_ends_the_round_with_retry_at() {
     for input in [
         later("3600"),
         Input::Refused(Box::new(Refusal {
@@ -228,7 +232,7 @@ fn a_wait_beyond_the_longest_ends_the_round_with_the_time_to_come_back() {
 }
 
 #[test]
-fn a_body_that_is_no_page_is_asked_for_three_times() {
+fn a_body_that_is_not_a_page_is_requested_three_times() {
     let mut bench = Bench::new(contacts(), Some(idle()));
     bench.begin();
     for _ in 0..2 {

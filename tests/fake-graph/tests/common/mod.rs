@@ -19,9 +19,9 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn new(seed: u64, wish: &Populate) -> Self {
+    pub fn new(seed: u64, counts: &Populate) -> Self {
         let mut world = World::new(seed, ROOT.to_owned());
-        world.populate(&Populate { around: NOW as i64, ..wish.clone() }, NOW);
+        world.populate(&Populate { around: NOW as i64, ..counts.clone() }, NOW);
         let token = world.token("delegated", None, None, NOW);
         let app = world.token("app", None, None, NOW);
         Self { world, token, app, now: NOW, prefer: None }
@@ -110,8 +110,8 @@ pub fn id(item: &Map<String, Value>) -> String {
     item["id"].as_str().unwrap().to_owned()
 }
 
-/// Applies a round to a mirror by the rules of the documentation: replace, remove, or with
-/// `minimal` merge.
+/// Applies a round to a mirror by the rules of the documentation: replaces and removes items; with
+/// `minimal` merges them.
 pub fn apply(mirror: &mut BTreeMap<String, Map<String, Value>>, round: &Round, minimal: bool) {
     for item in round.items() {
         let id = id(item);

@@ -43,7 +43,7 @@ fn populating_makes_exactly_the_requested_rows() {
 }
 
 #[test]
-fn a_second_round_brings_only_the_change() {
+fn a_second_round_returns_only_the_changes() {
     let mut c = Client::new(1, &filled());
     let first = c.round(WINDOW);
     let single = c.world.list(Collection::Events, None, None, Some((FROM, TO)), false);
@@ -181,8 +181,8 @@ fn parameters_that_calendar_view_does_not_support_are_refused_with_the_message_o
     }
     let top = c.get(&format!("{WINDOW}&$top=5"));
     assert!(top.json()["error"]["message"].as_str().unwrap().contains("odata.maxpagesize"));
-    let odd = c.get(&format!("{WINDOW}&colour=red"));
-    assert_eq!(odd.status, 400);
+    let unknown = c.get(&format!("{WINDOW}&colour=red"));
+    assert_eq!(unknown.status, 400);
     assert_eq!(log(&c).last().unwrap()["kind"], "unexpected");
 }
 

@@ -24,11 +24,11 @@ impl Fake {
         let headers = serde_json::from_str(headers).unwrap_or_default();
         let answer = self.0.handle(&Request { method, url, headers, body: Vec::new() }, ms(now));
         let Response { status, headers, body, delay_ms, cut_after, hang, bytes_per_second } = answer;
-        let how = json!({
+        let meta = json!({
             "status": status, "headers": headers, "delay": delay_ms, "cut": cut_after, "hang": hang,
             "rate": bytes_per_second,
         });
-        format!("{how}\n{}", String::from_utf8_lossy(&body))
+        format!("{meta}\n{}", String::from_utf8_lossy(&body))
     }
 
     /// Calls the control API, for example `POST` and `edits`, with JSON.
