@@ -288,7 +288,7 @@ export async function startEdge({ choosy, own, options, pause = 30, backoff = 40
         ]),
       );
     },
-    /** Waits until no mailbox wants a round. */
+    /** Waits until no mailbox has a round to run. */
     async quiet(people) {
       await until(async () => {
         const statuses = await edge.statuses();

@@ -56,8 +56,8 @@ test("more than 1,000 notifications in a body are refused, forged or genuine", a
   const [person] = await edge.people(1, 1);
   await edge.add(person);
   await edge.quiet([person]);
-  const wanted = async () => (await edge.statuses())[0].wanted;
-  const before = await wanted();
+  const requested = async () => (await edge.statuses())[0].requestedRounds;
+  const before = await requested();
   const genuine = { subscriptionId: "subscription 1", clientState: edge.clientState(person) };
   const send = (value) => post(`/notifications/${encodeURIComponent(person)}`, JSON.stringify({ value }));
   for (const [what, one] of Object.entries({
@@ -67,11 +67,11 @@ test("more than 1,000 notifications in a body are refused, forged or genuine", a
     genuine,
   })) {
     assert.equal(await send(Array(1001).fill(one)), 413, what);
-    assert.equal(await wanted(), before, what);
+    assert.equal(await requested(), before, what);
   }
   assert.equal(await send(Array(500_000).fill(1)), 413);
   assert.equal(await send([...Array(999).fill({ ...genuine, clientState: 7 }), genuine]), 202);
-  await until(async () => (await wanted()) > before || "the last one counts");
+  await until(async () => (await requested()) > before || "the last one counts");
 });
 
 test("an absurd Retry-After for a subscription is not believed, and the mailbox tries again", async () => {
@@ -143,10 +143,10 @@ test("the registry sets no alarm that workerd refuses, whatever it is told", asy
   await edge.add(ann);
   await edge.quiet([ann]);
   for (const at of [8.64e15, Date.parse("9999-12-31T23:59:59Z"), Date.parse("2190-01-01"), Infinity]) {
-    assert.equal((await edge.worker.fetch(`/door/done/${ann}?at=${at}`)).status, 200);
+    assert.equal((await edge.worker.fetch(`/test/done/${ann}?at=${at}`)).status, 200);
     assert.equal((await edge.add(bob)).status, 204, `${at}`);
     assert.equal((await edge.tick()).outcome, "ok", `${at}`);
-    const alarm = await (await edge.worker.fetch("/door/alarm")).json();
+    const alarm = await (await edge.worker.fetch("/test/alarm")).json();
     assert.ok(alarm <= Date.now() + DAY, `${at}: ${alarm}`);
   }
 });
@@ -265,7 +265,7 @@ test("the number of kept tokens is bounded, and the one in use is kept", async (
   edge = await startEdge({ choosy: () => true });
   const token = async (claims = "") => {
     const before = edge.tokens;
-    const response = await edge.worker.fetch(`/door/token?${new URLSearchParams({ claims })}`);
+    const response = await edge.worker.fetch(`/test/token?${new URLSearchParams({ claims })}`);
     assert.equal(response.status, 200);
     return edge.tokens - before;
   };
