@@ -12,8 +12,12 @@ export interface Database {
  *
  * Creates the table `deltalink` on first use, and uses no other table:
  *
- * ```sql create table if not exists deltalink (key text not null, id text not null, part integer
- * not null, value text not null, revision text, primary key (key, id, part)) without rowid; ```
+ * ```sql
+ * create table if not exists deltalink (
+ *   key text not null, id text not null, part integer not null, value text not null, revision text,
+ *   primary key (key, id, part)
+ * ) without rowid;
+ * ```
  *
  * A commit is one `batch()`, which D1 runs as one transaction. Each of its statements compares the
  * revision, and the last one writes the link. A statement writes many rows, as a JSON array of up
