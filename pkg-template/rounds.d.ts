@@ -30,7 +30,7 @@ export interface Round<T> extends AsyncIterable<Page<T>> {
 export interface Page<T> {
   changes: Change<T>[];
   kind: "full" | "incremental";
-  /** The number of full rounds so far, this one included. It grows with each full round. */
+  /** The number of full rounds of the query so far. A full round counts from its first page on. */
   generation: number;
   /**
    * The number of the page within the round, from 0. An interrupted round continues the numbers.
