@@ -1,25 +1,25 @@
 // @ts-check
-/** The functions to call when a signal fires, by signal. */
-const calls = new WeakMap();
+/** By signal: the functions to call when it fires, and its listener. */
+const registered = new WeakMap();
 
 /**
- * Calls a function when the signal fires. Returns the function that prevents it. Any number of
- * functions are one listener of the signal: Node warns of more than ten as of a leak.
+ * Calls a function when the signal fires. Returns a function that cancels this. Adds only one
+ * listener to a signal, however many functions there are: Node reports more than ten as a leak.
  */
 export function onAbort(signal, call) {
-  let known = calls.get(signal);
-  if (!known) {
-    known = { all: new Set(), fire: () => [...known.all].forEach((each) => each()) };
-    calls.set(signal, known);
-    signal.addEventListener("abort", known.fire, { once: true });
+  let listener = registered.get(signal);
+  if (!listener) {
+    listener = { calls: new Set(), fire: () => [...listener.calls].forEach((each) => each()) };
+    registered.set(signal, listener);
+    signal.addEventListener("abort", listener.fire, { once: true });
   }
-  // Wrapped, so that a function which is given twice is called twice.
+  // Wrapped, so that a function that is passed twice is called twice.
   const entry = () => call();
-  known.all.add(entry);
+  listener.calls.add(entry);
   return () => {
-    known.all.delete(entry);
-    if (known.all.size || calls.get(signal) !== known) return;
-    calls.delete(signal);
-    signal.removeEventListener("abort", known.fire);
+    listener.calls.delete(entry);
+    if (listener.calls.size || registered.get(signal) !== listener) return;
+    registered.delete(signal);
+    signal.removeEventListener("abort", listener.fire);
   };
 }

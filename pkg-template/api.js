@@ -5,15 +5,15 @@ import { Instance } from "./engine.js";
 import { DeltaError, bad, closed } from "./error.js";
 import { RoundLocks } from "./locks.js";
 import { Feed, Query } from "./query.js";
-import { Entries } from "./shared.js";
+import { QueryStates } from "./query-state.js";
 import { snapshot } from "./snapshot.js";
 import { windowAt } from "./window.js";
 
 const makeError = (message, fields) => new DeltaError(message, fields);
 
 /**
- * Makes the API of one host. `source` resolves to the compiled wasm and its `WasmOrigin`. Its
- * argument is what the caller has given to `init()`, if anything.
+ * Makes the API for one entry of the package. `source` is called with the argument of `init()`, or
+ * with undefined, and resolves to the compiled wasm and its `WasmOrigin`.
  */
 export function createApi(source) {
   let loading;
@@ -26,7 +26,7 @@ export function createApi(source) {
     })().catch((cause) => {
       loading = undefined;
       throw new DeltaError(
-        `the wasm of deltalink cannot be loaded (${cause?.message ?? cause}); under a Content-Security-Policy it needs script-src 'wasm-unsafe-eval'; init(wasm) takes it from elsewhere`,
+        `the wasm of deltalink cannot be loaded (${cause?.message ?? cause}); under a Content-Security-Policy it needs script-src 'wasm-unsafe-eval'; init(wasm) loads it from another place`,
         { code: "wasm", retryable: true, cause },
       );
     });
@@ -60,7 +60,7 @@ class Client {
   #wasm;
   #locks;
   #ending = new AbortController();
-  #entries = new Entries();
+  #states = new QueryStates();
 
   constructor(module, instance, options) {
     this.#module = module;
@@ -85,7 +85,7 @@ class Client {
 
   resume() {
     this.#current().wasm.resume();
-    for (const { status, syncAgain } of this.#entries) {
+    for (const { status, syncAgain } of this.#states) {
       if (status.get().phase !== "needs-auth") continue;
       status.set({ phase: "idle" });
       syncAgain?.();
@@ -107,7 +107,7 @@ class Client {
     return instance.run(() => call(wasm));
   }
 
-  /** Makes the wasm's client in an instance, from the copy of the options. */
+  /** Makes the wasm's client in this instance, from the copied options. */
   #begin(instance) {
     this.#instance = instance;
     this.#wasm = instance.run(({ Client: Wasm }) => new Wasm(this.#options, makeError));
@@ -116,7 +116,7 @@ class Client {
   }
 
   /**
-   * Returns the wasm's client and its instance. Makes others if a defect has ended the instance.
+   * Returns the wasm's client and its instance. Makes new ones if a defect has ended the instance.
    */
   #current() {
     if (this.#instance.ended) {
@@ -145,7 +145,7 @@ class Client {
         `options.window.timeZone must be an IANA name that this host knows, such as "Europe/Berlin", got ${JSON.stringify(window.timeZone)}`,
       );
     }
-    const known = this.#entries.get(key);
+    const existing = this.#states.get(key);
     const readItems = (ids) => query.call((wasm) => wasm.get_many(ids));
     const parts = {
       key,
@@ -154,15 +154,15 @@ class Client {
       hasTabs: this.#wasm.store_kind === "indexeddb",
       readItems,
     };
-    const shared = known ?? this.#entries.make(parts);
-    const query = new (has_mirror ? Query : Feed)(made, make, shared);
-    if (!known) {
+    const state = existing ?? this.#states.make(parts);
+    const query = new (has_mirror ? Query : Feed)(made, make, state);
+    if (!existing) {
       // Until the first round of this page, the status shows when an earlier page was up to date.
       // An error of the store is reported by `sync()`.
       query
         .call((wasm) => wasm.synced_at())
         .then(
-          (ms) => shared.status.restoreSyncedAt(ms),
+          (ms) => state.status.restoreSyncedAt(ms),
           () => {},
         );
     }
@@ -172,7 +172,7 @@ class Client {
   #end() {
     if (this.#ending.signal.aborted) return;
     this.#ending.abort(closed());
-    for (const { status, changes } of this.#entries) {
+    for (const { status, changes } of this.#states) {
       status.set({ phase: "closed" });
       changes.close();
     }

@@ -1,7 +1,7 @@
 // @ts-check
 // App-only tokens by OAuth's client credentials grant, for Workers and servers. No entry for
 // browsers imports this file: a secret does not belong there.
-import { DeltaError, bad } from "./error.js";
+import { DeltaError, bad, typeOf } from "./error.js";
 
 /**
  * The authority that issues the tokens of each cloud, by the origin of the cloud's Graph (Graph's
@@ -13,14 +13,14 @@ const AUTHORITIES = {
   "https://dod-graph.microsoft.us": "https://login.microsoftonline.us",
   "https://microsoftgraph.chinacloudapi.cn": "https://login.chinacloudapi.cn",
 };
-/** Milliseconds before its expiry from which a token is not used. */
+/** The time before its expiry, in milliseconds, from which a token is no longer used. */
 const MARGIN = 300_000;
-/** Milliseconds. A longer wait is not believed. */
+/** In milliseconds. A longer `Retry-After` is ignored. */
 const DAY = 86_400_000;
-/** Tokens that are cached at most. Each claims challenge makes another one. */
-const MOST_CACHED = 50;
+/** The maximal number of cached tokens. Each claims challenge leads to another one. */
+const MAX_CACHED = 50;
 
-/** A text of the authority without what was sent to it, and without words that may be a token. */
+/** Returns a text of the authority without the secrets that it was sent, and without long words. */
 function withoutSecrets(text, secrets) {
   const forms = secrets.filter(Boolean).flatMap((secret) => [secret, encodeURIComponent(secret)]);
   const hidden = forms.reduce((rest, form) => rest.replaceAll(form, "…"), text);
@@ -55,8 +55,8 @@ export function clientCredentials(options) {
     const controller = new AbortController();
     let timer;
     let waitingFor = "options.assertion";
-    // All callers wait for this request. Without a timeout, one that hangs would block all later
-    // ones.
+    // All callers share this request. Without a timeout, one that hangs would block all later
+    // calls.
     const timedOut = new Promise((_, reject) => {
       timer = setTimeout(() => {
         reject(
@@ -106,9 +106,9 @@ export function clientCredentials(options) {
     const { status } = response;
     const retryable = status === 429 || status >= 500;
     // The first line of the description is the reason; the others are ids and times.
-    const [said] = String(answer?.error_description ?? answer?.error ?? "").split(/\r?\n/);
+    const [description] = String(answer?.error_description ?? answer?.error ?? "").split(/\r?\n/);
     const secrets = ["client_secret", "client_assertion"].map((name) => body.get(name));
-    const reason = withoutSecrets(said, secrets).slice(0, 300);
+    const reason = withoutSecrets(description, secrets).slice(0, 300);
     const advice = retryable
       ? "try again later"
       : "check the tenant, the client id, its secret or assertion, and its consent";
@@ -128,7 +128,7 @@ export function clientCredentials(options) {
     let token = cached.get(key);
     const refused = reason === "unauthorized" && !token?.pending;
     if (!token || refused || (!token.pending && token.expiresOn - MARGIN <= Date.now())) {
-      if (!cached.has(key) && cached.size >= MOST_CACHED) cached.delete(cached.keys().next().value);
+      if (!cached.has(key) && cached.size >= MAX_CACHED) cached.delete(cached.keys().next().value);
       token = { pending: request(scope, claims) };
       cached.set(key, token);
       token.pending.then(
@@ -147,12 +147,4 @@ export function clientCredentials(options) {
   };
   source.account = `app ${clientId} of ${tenant}`;
   return source;
-}
-
-/** Returns the type of a value for a message: never the value, which may be a secret. */
-function typeOf(value) {
-  if (value === "") return "an empty string";
-  if (value === null || value === undefined) return String(value);
-  if (Array.isArray(value)) return "an array";
-  return typeof value === "object" ? "an object" : `a ${typeof value}`;
 }

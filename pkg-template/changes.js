@@ -53,7 +53,7 @@ export class Changes {
     return this.#listeners.size > 0;
   }
 
-  /** A round begins. It keeps the channel open until it ends. */
+  /** A round has begun. The channel stays open until it ends. */
   roundBegins() {
     this.#runningRounds += 1;
     this.#gate?.open();
@@ -65,21 +65,21 @@ export class Changes {
   }
 
   /**
-   * `round()` or `sync()` is called. Throws if a listener of this query calls it synchronously: the
-   * listener would wait for a round that waits for the listener. Otherwise ends the wait of running
-   * rounds for their listeners, since one of these may be what waits for the new round.
+   * Called by `round()` and `sync()`. Throws if a listener of this query calls them synchronously:
+   * the listener would wait for a round that waits for the listener. Otherwise running rounds no
+   * longer wait for their listeners, since one of these may wait for the new round.
    */
   roundCalled(call) {
     if (this.#isCallingListener)
       throw bad(
-        `a ${call}() of the same query called while its listener runs would wait for itself; call it when the listener has returned`,
+        `a listener must not call ${call}() of its own query: the round would wait for the listener; call it after the listener has returned`,
       );
     this.#gate?.open();
   }
 
   /**
-   * Copies what the listeners get of a page, before its consumer can change it. Returns the
-   * function that announces the page after its commit.
+   * Copies the changes of a page for the listeners, before its consumer can modify them. Returns
+   * the function that announces the page after its commit.
    */
   announcer({ kind, generation, index, last, changes, unchanged }, hasConsumer) {
     const positions = new Set(unchanged);
@@ -120,8 +120,9 @@ export class Changes {
   }
 
   /**
-   * Calls the listeners, after those of the commit before. Resolves when they have returned, or
-   * when a round is called for meanwhile. Without `withItems` the items are read from the store.
+   * Calls the listeners, after those of the previous commit have returned. Resolves when they have
+   * returned, or earlier if `round()` or `sync()` is called. Without `withItems`, the items are
+   * read from the store.
    */
   #announce(withoutItems, info, withItems) {
     const entries = [...this.#listeners];

@@ -96,9 +96,10 @@ export interface RetryPolicy {
 export type WasmSource = URL | string | Response | BufferSource | WebAssemblyModule;
 
 /**
- * The origin of the wasm. `url`: fetched from a URL beside the JavaScript. `file`: read from a file
- * beside it. `module`: imported as a compiled module. `inline`: the copy in JavaScript, which loads
- * more slowly, because the file could not be loaded. `given`: the argument of `init()`.
+ * The origin of the wasm. Minor versions may add some. `url`: fetched from a URL beside the
+ * JavaScript. `file`: read from a file beside it. `module`: imported as a compiled module.
+ * `inline`: the copy in JavaScript, which loads more slowly, because the file could not be loaded.
+ * `given`: the argument of `init()`.
  */
 export type WasmOrigin = "url" | "file" | "module" | "inline" | "given";
 
@@ -151,8 +152,8 @@ export interface DeltaClient {
   track<T extends object>(path: string, options?: TrackOptions & { mirror?: true }): DeltaQuery<T>;
   /**
    * Call this after the user has signed in again. Clears the cached token and ends the phase
-   * `needs-auth` of all queries. A `sync()` that ended in it begins again, at the same page; its
-   * result is shown by `status`. A `round()` is not begun again.
+   * `needs-auth` of all queries. A `sync()` that ended in this phase starts again at the same page,
+   * and `status` shows its result. A `round()` does not start again.
    */
   resume(): void;
   /**

@@ -1,8 +1,8 @@
 // @ts-check
-// Compiles the wasm from a file, a URL or bytes, on hosts that allow this at run time, and takes a
-// compiled module on the others. Errors name the entry of the package that was taken.
+// Compiles the wasm from a file, a URL or bytes. Hosts that forbid this at run time pass a compiled
+// module. Errors name the entry of the package that the host or bundler has chosen.
 
-/** Identifies the build. The build writes the same value into the wasm. */
+/** Identifies the build. scripts/stamp.mjs writes the same value into the wasm. */
 const STAMP = "";
 
 /** Checks that a module is of this build: another one exports other names. */
@@ -21,7 +21,8 @@ const isResponse = (source) =>
 
 /**
  * Compiles any of the forms of `WasmSource`. Not a function declaration: OpenNext for Cloudflare
- * takes one that returns `WebAssembly.compileStreaming()` for Turbopack's loader, and replaces it.
+ * mistakes one that returns `WebAssembly.compileStreaming()` for Turbopack's loader, and replaces
+ * it.
  */
 const compile = async (given) => {
   let source = await given;
@@ -38,10 +39,10 @@ const compile = async (given) => {
 const IN_WORKERD =
   'where nothing may be compiled, as in workerd: import wasm from "deltalink/deltalink.wasm"; await init(wasm); in Next.js import from "deltalink/edge-light"';
 
-/** Makes the error of a failed load. `cure` says what to do. */
-export function failure(entry, errors, cure) {
+/** Returns the error of a failed load. `advice` says what to do. */
+export function failure(entry, errors, advice) {
   const reasons = [...new Set(errors.map((error) => error?.message ?? String(error)))].join("; ");
-  return new AggregateError(errors, `the entry "${entry}" was taken: ${reasons}; ${cure}`, {
+  return new AggregateError(errors, `the entry "${entry}" was taken: ${reasons}; ${advice}`, {
     cause: errors.at(-1),
   });
 }

@@ -14,7 +14,15 @@ export class DeltaError extends Error {
 }
 DeltaError.prototype.name = "DeltaError";
 
-export const bad = (words) => new DeltaError(words, { code: "bad-request" });
+export const bad = (message) => new DeltaError(message, { code: "bad-request" });
+
+/** Returns the type of a value for a message: never the value, which may be a secret. */
+export function typeOf(value) {
+  if (value === "") return "an empty string";
+  if (value === null || value === undefined) return String(value);
+  if (Array.isArray(value)) return "an array";
+  return typeof value === "object" ? "an object" : `a ${typeof value}`;
+}
 
 export const closed = () =>
   new DeltaError(

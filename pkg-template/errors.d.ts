@@ -1,6 +1,8 @@
 import type { RoundReport } from "./rounds.js";
 
-/** The class of all errors of this package. An abort rejects with the signal's reason instead. */
+/**
+ * The class of all errors of this package. After an abort, calls reject with the signal's reason.
+ */
 export class DeltaError extends Error {
   constructor(message: string, fields: DeltaErrorFields);
   readonly code: DeltaErrorCode;
@@ -14,12 +16,12 @@ export class DeltaError extends Error {
   readonly clientRequestId?: string;
   /** Whether the same call may succeed later. */
   readonly retryable: boolean;
-  /** With `throttled`: the earliest time of another attempt. */
+  /** With `throttled`: the earliest time for another attempt. */
   readonly retryAt?: Date;
   /** With `interaction` and `claims`: the claims for the sign-in. Pass them to MSAL unchanged. */
   readonly claims?: string;
   /**
-   * With `not-found`: the collection was deleted, such as a folder. Its mirror is kept until
+   * With `not-found`: the collection, such as a folder, was deleted. Its mirror is kept until
    * `clear()`.
    */
   readonly gone?: boolean;
@@ -42,7 +44,7 @@ export interface DeltaErrorFields {
   cause?: unknown;
 }
 
-/** The codes of all errors. */
+/** The codes of all errors. Minor versions may add some: give a `switch` a `default`. */
 export type DeltaErrorCode =
   | "aborted"
   | "network"

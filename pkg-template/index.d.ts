@@ -2,6 +2,10 @@
  * deltalink keeps a local copy of a Microsoft Graph collection. After the first round it fetches
  * only what has changed.
  *
+ * Unions that this package returns may get new members in minor versions: error codes, phases of
+ * the status, outcomes of a round, reasons of waits and removals. A `switch` over them needs a
+ * `default`.
+ *
  * @example
  *   const client = await openDelta({ token: () => getToken(), account: "alex@contoso.example" });
  *   const week = client.events({ start: "2026-11-23", end: "2026-11-30" });

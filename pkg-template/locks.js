@@ -2,12 +2,12 @@
 // The lock under which the rounds of a query run one at a time. In a browser it is a Web Lock,
 // which all tabs share. Without Web Locks (Node, Workers, insecure pages) and for a store in
 // memory, each client has its own locks. Clients do not share these: in a Worker, a request that
-// was cut off would block all later ones. With or without a lock, each commit compares the stored
-// revision.
+// ends early would keep the lock and block all later requests. With or without a lock, each commit
+// compares the stored revision.
 
 /** The round locks of one client. */
 export class RoundLocks {
-  /** By name: a promise of the end of the last round that has or awaits the lock. */
+  /** By name: a promise that resolves when all rounds so far have released the lock. */
   #ends = new Map();
   #hasTabs;
 
@@ -26,7 +26,7 @@ export class RoundLocks {
       try {
         return await acquireWebLock(webLocks, name, signal, onLost);
       } catch (error) {
-        // Some pages must not use Web Locks, such as sandboxed frames.
+        // Some pages may not use Web Locks, such as sandboxed frames.
         if (signal.aborted) throw error;
       }
     }

@@ -11,11 +11,11 @@ export interface DeltaFeed<T> {
    * commits it.
    *
    * Leaving the loop ends the round. Acknowledged pages stay committed; the next round delivers the
-   * others again. The iterator's `return()` ends also a `next()` that waits.
+   * others again. The iterator's `return()` also ends a `next()` that is waiting.
    *
-   * One round of a query runs at a time, in all tabs: a second one waits at its first page, with
-   * the status `following`. A round ends with `conflict` if its tab is frozen or its lock is
-   * stolen.
+   * Only one round of a query runs at a time, across all tabs: a second one waits before its first
+   * page. While it waits for another tab or client, the status is `following`. A round ends with
+   * `conflict` if its tab is frozen or its lock is stolen.
    *
    * @example
    *   for await (const page of query.round()) await save(page.changes);
@@ -30,8 +30,8 @@ export interface DeltaFeed<T> {
   reset(): Promise<void>;
   /**
    * Empties the mirror and deletes the link, so that the next round is a first one. For a
-   * collection that was deleted (`error.gone`) or is no longer needed. Listeners of `change` are
-   * not called. Rejects with `conflict` while a round commits.
+   * collection that was deleted (`error.gone`) or is no longer needed. Does not call the listeners
+   * of `change`. Rejects with `conflict` while a round commits.
    */
   clear(): Promise<void>;
 }
@@ -39,17 +39,17 @@ export interface DeltaFeed<T> {
 /** Rounds over one collection, and a mirror of its items. */
 export interface DeltaQuery<T> extends DeltaFeed<T> {
   /**
-   * Runs one round and applies it to the mirror. A call during such a round joins it. The signal
+   * Runs one round and applies it to the mirror. A call while such a round runs joins it. A signal
    * ends the wait of its own call only; the round stops when all callers have left.
    *
    * Rejects with a `DeltaError`, or with the reason of the signal.
    */
   sync(options?: RoundOptions): Promise<RoundReport>;
-  /** Returns all items of the mirror, as of one moment. */
+  /** Returns all items of the mirror. No commit happens between two of them. */
   all(): Promise<T[]>;
   /**
-   * Iterates over the mirror, or a range of it, in chunks of at most 500 items. Each chunk is of
-   * one moment; a round may commit between two.
+   * Iterates over the mirror, or a range of it, in chunks of at most 500 items. A round may commit
+   * between two chunks, but not within one.
    */
   items(options?: ItemsOptions): AsyncIterable<T>;
   /** Returns one item of the mirror, or undefined. */
@@ -66,12 +66,12 @@ export interface DeltaQuery<T> extends DeltaFeed<T> {
    * What a listener throws is passed to `reportError`.
    *
    * A listener must not wait for a round of its own query, which waits for the listener. A `sync()`
-   * or `round()` that it calls before its first `await` fails with `bad-request`. If one is called
-   * later, or from elsewhere in this page, rounds of the query no longer wait for their running
+   * or `round()` that it calls before its first `await` fails with `bad-request`. If either is
+   * called later, or by other code of this page, running rounds of the query stop waiting for their
    * listeners.
    *
-   * A commit is announced only to listeners that exist at that moment: a later one reads the mirror
-   * first. To get every change, use `round()`.
+   * A listener gets only the commits after it was added: read the mirror first. To get every
+   * change, use `round()`.
    *
    * @returns The function that removes the listener.
    */
@@ -95,8 +95,8 @@ export interface ItemsOptions {
 /** How occurrences of a series are returned. */
 export interface OccurrenceOptions {
   /**
-   * `"complete"`: each occurrence has the properties of its series master where it has none of its
-   * own, and masters are left out. Default: all items as Graph sends them, where occurrences have
+   * `"complete"`: properties that an occurrence lacks are those of its series master, and masters
+   * are left out. Default: all items as Graph sends them, where occurrences have
    * no subject and no location.
    */
   occurrences?: "complete";

@@ -98,8 +98,8 @@ export interface CallRecordingsOptions extends QueryOptions {
   /** Only recordings of meetings before this instant, as ISO 8601 or a Date. */
   endDateTime?: string | Date;
   /**
-   * The number of items per page. With it, Graph may leave out the nextLink (known issue 22931):
-   * such a round then lists once more without it.
+   * The number of items per page. With `top`, Graph may leave out the nextLink (known issue 22931);
+   * the round then lists everything once more without `top`.
    */
   top?: number;
 }
@@ -141,6 +141,6 @@ export interface TrackOptions extends QueryOptions {
    * leave out (`Prefer: Include-Feature=AddToOneDrive`). Default `false`.
    */
   sharedFolders?: boolean;
-  /** Further values of the `Prefer` header, such as `"deltashowremovedasdeleted"`. */
+  /** Additional values of the `Prefer` header, such as `"deltashowremovedasdeleted"`. */
   prefer?: readonly string[];
 }

@@ -4,18 +4,18 @@ import type { WaitReason } from "./rounds.js";
 /** The status of a query. */
 export interface QueryStatus {
   /**
-   * `following`: a round waits for another round of the query, in this tab or another one.
-   * `resyncing`: an incremental round has become a full one. `needs-auth`: the user has to sign in;
-   * call `client.resume()` afterwards.
+   * `following`: a round of this client waits for one of another tab or client. `resyncing`: an
+   * incremental round has become a full one. `needs-auth`: the user has to sign in; call
+   * `client.resume()` afterwards. Minor versions may add phases.
    */
   phase: "idle" | "syncing" | "resyncing" | "waiting" | "following" | "needs-auth" | "failed" | "closed";
   /** The end of the last complete round. */
   lastSyncedAt?: Date;
-  /** While a round runs: its committed pages, its received items and its requests. */
+  /** While a round runs: its committed pages, received items, sent requests and received bytes. */
   progress?: { pages: number; items: number; requests: number; bytes: number };
   /** In the phase `waiting`: the end of the wait. */
   waitUntil?: Date;
-  /** In the phase `waiting`: the reason of the wait. */
+  /** In the phase `waiting`: the reason for the wait. */
   waitReason?: WaitReason;
   /** In the phases `failed` and `needs-auth`: the error that ended the round. */
   error?: DeltaError;

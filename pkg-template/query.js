@@ -6,7 +6,7 @@ import { readOptions, signalOf } from "./options.js";
 import { Round } from "./round.js";
 import { Sync } from "./sync.js";
 
-/** The most rows that `items()` reads at once. */
+/** The maximal number of rows that `items()` reads at once. */
 const CHUNK = 500;
 
 /**
@@ -17,29 +17,29 @@ const CHUNK = 500;
 export class Feed {
   #made;
   #make;
-  #shared;
+  #state;
 
   /**
-   * @param {import("./shared.js").Shared} shared
+   * @param {import("./query-state.js").QueryState} state
    */
-  constructor(made, make, shared) {
+  constructor(made, make, state) {
     this.#made = made;
     this.#make = make;
-    this.key = shared.key;
-    const { get, subscribe } = shared.status;
+    this.key = state.key;
+    const { get, subscribe } = state.status;
     this.status = { get, subscribe };
-    this.#shared = shared;
+    this.#state = state;
   }
 
   /** For round-run.js and sync.js. */
-  get shared() {
-    return this.#shared;
+  get state() {
+    return this.#state;
   }
 
   round(options) {
-    this.shared.changes.roundCalled("round");
-    // After a sign-in its consumer begins another round.
-    this.shared.syncAgain = undefined;
+    this.state.changes.roundCalled("round");
+    // After a sign-in, the consumer begins the next round: resume() must not start a sync().
+    this.state.syncAgain = undefined;
     return new Round(this, options, true);
   }
 
@@ -52,14 +52,16 @@ export class Feed {
   }
 
   /**
-   * Returns the wasm's query. Makes it again, from the same options, if a defect has ended its
-   * instance.
+   * Returns the wasm's query and its instance. If a defect has ended the instance, makes the query
+   * again from the same options.
    */
   current() {
     if (this.#made.instance.ended) {
       const made = this.#make();
       if (made.wasm.key !== this.key)
-        throw new DeltaError("a query that was made again has another key", { code: "internal" });
+        throw new DeltaError("after a defect this query was made again, with another key", {
+          code: "internal",
+        });
       this.#made = made;
     }
     return this.#made;
@@ -83,11 +85,11 @@ export class Query extends Feed {
 
   async sync(options) {
     const signal = onlySignal(options);
-    const { shared } = this;
-    shared.changes.roundCalled("sync");
+    const { state } = this;
+    state.changes.roundCalled("sync");
     if (signal?.aborted) throw signal.reason;
-    shared.syncing ??= new Sync(this);
-    return shared.syncing.join(signal);
+    state.syncing ??= new Sync(this);
+    return state.syncing.join(signal);
   }
 
   async all(options) {
@@ -128,7 +130,7 @@ export class Query extends Feed {
     if (event !== "change" || typeof listener !== "function") {
       throw bad('on() takes the event "change" and a function');
     }
-    return this.shared.changes.on(listener);
+    return this.state.changes.on(listener);
   }
 }
 

@@ -5,8 +5,8 @@ import { DeltaError } from "./error.js";
 import { signalOf } from "./options.js";
 import { windowAt } from "./window.js";
 
-/** Milliseconds after which a round that waits for the lock shows the status `following`. */
-const FOLLOWING = 50;
+/** The time, in milliseconds, that a round waits for the lock before its status is `following`. */
+const FOLLOWING_DELAY = 50;
 
 /** The phases of a round that has the lock. */
 const RUNNING = ["syncing", "resyncing", "waiting"];
@@ -16,7 +16,7 @@ const RUNNING = ["syncing", "resyncing", "waiting"];
  * of src/web/host.rs. Never refers to the iterator, which could not be collected otherwise.
  */
 export class RoundRun {
-  #shared;
+  #state;
   #changes;
   #hasConsumer;
   #onOver;
@@ -27,8 +27,8 @@ export class RoundRun {
    * Stops the wasm's task: with the caller's signal, with the client's, or when the lock is lost.
    */
   #stop = new AbortController();
-  /** Each removes a listener of this round. */
-  #listening = [];
+  /** The functions that remove the listeners of this round. */
+  #removers = [];
   #hasBegun = false;
   #unlock;
   #isOver = false;
@@ -37,13 +37,13 @@ export class RoundRun {
   #hasEnded = false;
 
   constructor(query, options, hasConsumer, onOver) {
-    const { shared } = query;
-    if (shared.ending.aborted) throw shared.ending.reason;
-    this.#shared = shared;
-    this.#changes = query.mirrored ? shared.changes : undefined;
+    const { state } = query;
+    if (state.ending.aborted) throw state.ending.reason;
+    this.#state = state;
+    this.#changes = query.mirrored ? state.changes : undefined;
     this.#hasConsumer = hasConsumer;
     this.#onOver = onOver;
-    this.#signals = [signalOf(options), shared.ending];
+    this.#signals = [signalOf(options), state.ending];
     const { instance, wasm } = query.current();
     const window = wasm.window && windowAt(wasm.window);
     this.#instance = instance;
@@ -72,28 +72,28 @@ export class RoundRun {
     }
   }
 
-  /** Waits for the lock, with the status `following` as long as a round of another tab runs. */
+  /** Waits for the lock, with the status `following` while a round of another tab runs. */
   async begin() {
     const { signal } = this.#stop;
     for (const other of this.#signals) {
       if (!other) continue;
       const stop = () => this.#stop.abort(other.reason);
       if (other.aborted) stop();
-      else this.#listening.push(onAbort(other, stop));
+      else this.#removers.push(onAbort(other, stop));
     }
-    const { changes, locks, lock, status } = this.#shared;
+    const { changes, locks, lock, status } = this.#state;
     changes.roundBegins();
     this.#hasBegun = true;
-    this.#listening.push(onAbort(this.#instance.signal, () => this.#lose(this.#instance.ended)));
+    this.#removers.push(onAbort(this.#instance.signal, () => this.#lose(this.#instance.ended)));
     const loseLock = () => this.#lose(lockLost());
     const { document } = globalThis;
-    // All other tabs would wait for a frozen page.
+    // Other tabs would wait for a frozen page as long as it holds the lock.
     document?.addEventListener("freeze", loseLock);
-    this.#listening.push(() => document?.removeEventListener("freeze", loseLock));
+    this.#removers.push(() => document?.removeEventListener("freeze", loseLock));
     const before = status.get();
-    // A round of this tab that runs keeps its status.
+    // If another round of this client runs, its status stays.
     const follow = () => RUNNING.includes(status.get().phase) || status.set({ phase: "following" });
-    const timer = setTimeout(follow, FOLLOWING);
+    const timer = setTimeout(follow, FOLLOWING_DELAY);
     try {
       const unlock = await locks.acquire(lock, signal, loseLock);
       if (signal.aborted) {
@@ -108,7 +108,7 @@ export class RoundRun {
   }
 
   setStatus(status) {
-    if (this.#unlock && !this.#isOver) this.#shared.status.set(status);
+    if (this.#unlock && !this.#isOver) this.#state.status.set(status);
   }
 
   hasListeners() {
@@ -126,7 +126,7 @@ export class RoundRun {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#unlock?.();
-    if (this.#hasBegun) this.#shared.changes.roundEnds();
+    if (this.#hasBegun) this.#state.changes.roundEnds();
     this.#onOver?.();
   }
 
@@ -138,17 +138,17 @@ export class RoundRun {
     this.release();
   }
 
-  /** Ends the round at once: its lock, or the instance of its wasm, is lost. */
+  /** Ends the round at once, because its lock or its wasm instance is lost. */
   #lose(error) {
     if (this.#isOver) return;
-    this.#shared.status.set({ phase: "failed", error });
+    this.#state.status.set({ phase: "failed", error });
     this.release();
     this.#stop.abort(error);
     this.#stopListening();
   }
 
   #stopListening() {
-    for (const remove of this.#listening.splice(0)) remove();
+    for (const remove of this.#removers.splice(0)) remove();
   }
 }
 

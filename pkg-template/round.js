@@ -1,11 +1,11 @@
 // @ts-check
-// The async iterator of a round. When a page is acknowledged is decided in the wasm:
+// The async iterator of a round. The wasm decides when a page is acknowledged:
 // src/protocol/acknowledge.rs.
 /** @import { Page, Round as RoundType } from "./rounds.js" */
 import { RoundRun } from "./round-run.js";
 
 /**
- * A round, as its consumer gets it.
+ * What `round()` returns.
  *
  * @implements {RoundType<any>}
  */
@@ -15,7 +15,7 @@ export class Round {
 
   /**
    * `hasConsumer` is false if the pages are only applied to the mirror. `onOver` is called when the
-   * round has released its lock, maybe before the listeners of its last page have returned.
+   * round has released its lock. The listeners of its last page may still be running.
    */
   constructor(query, options, hasConsumer, onOver) {
     this.#run = new RoundRun(query, options, hasConsumer, onOver);
@@ -31,7 +31,7 @@ export class Round {
   }
 }
 
-/** Ends a round whose iterator was collected as garbage: its next page can never be asked for. */
+/** Ends a round whose iterator was collected as garbage: nothing can call its `next()` any more. */
 const abandoned = new FinalizationRegistry((run) => run.leave());
 
 /**

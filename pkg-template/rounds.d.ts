@@ -30,7 +30,7 @@ export interface Round<T> extends AsyncIterable<Page<T>> {
 export interface Page<T> {
   changes: Change<T>[];
   kind: "full" | "incremental";
-  /** The number of the full round that the mirror is of. It grows with each full round. */
+  /** The number of full rounds of the query so far. A full round counts from its first page on. */
   generation: number;
   /**
    * The number of the page within the round, from 0. An interrupted round continues the numbers.
@@ -42,8 +42,8 @@ export interface Page<T> {
    * Acknowledges the page: its changes and its link are committed in one transaction. Resolves
    * after the commit. A second call returns the same promise.
    *
-   * Rejects with `aborted` after the round was left, and with the round's own error or the reason
-   * of its signal after the round has ended otherwise.
+   * Rejects with `aborted` after the caller has left the loop, and with the round's error or the
+   * reason of its signal after that has ended the round.
    */
   ack(): Promise<void>;
 }
@@ -54,16 +54,18 @@ export type Change<T> =
   /** Only of a feed with `minimal`: a property that is absent has not changed. */
   | { type: "upsert"; id: string; item: Partial<T> & { id: string }; partial: true }
   /**
-   * The reason `deleted`: Graph reports the item as removed. An event may then still exist outside
-   * the window. `changed`: deleted, but restorable (Graph's term is soft-deleted). `ghost`: a full
-   * round no longer lists the item.
+   * The reason `deleted`: Graph reports the item as removed. An event may still exist outside the
+   * window. `changed`: deleted, but restorable (Graph's term is soft-deleted). `ghost`: Graph did
+   * not report the removal, but a full round no longer lists the item, its series moved to other
+   * dates, or another item of the drive took its name. `left-window`: a rolling window has left the
+   * event behind. Minor versions may add reasons.
    *
    * A removal of an id that the mirror never had is not reported, unless an interrupted round has
    * delivered that id without an acknowledgement.
    */
   | { type: "remove"; id: string; reason: "deleted" | "changed" | "ghost" | "left-window"; old?: T };
 
-/** The page of a commit. */
+/** Which page a commit has stored. */
 export interface CommitInfo {
   kind: "full" | "incremental";
   generation: number;
@@ -75,7 +77,9 @@ export interface CommitInfo {
 
 /** What a round has done. */
 export interface RoundReport {
-  /** `partial`: the round ended early, and the next one continues there. */
+  /**
+   * `partial`: the round ended early; the next one continues it. Minor versions may add outcomes.
+   */
   outcome: "running" | "complete" | "partial" | "failed";
   kind: "full" | "incremental";
   generation: number;
@@ -94,16 +98,16 @@ export interface RoundReport {
   /** Series masters that were fetched individually, because no page contained them. */
   masters: number;
   /**
-   * The last requested page size, if it was not always the configured one. It is larger after pages
-   * without anything new, and smaller after a page has failed twice with 503, 504, 408 or a
-   * timeout; then it grows back slowly. For events it is at least 50.
+   * The last requested page size, if the round changed it: larger after pages without anything new,
+   * and half as large after a page has failed twice with 503, 504, 408 or a timeout. A reduced size
+   * grows back slowly. For events it is at least 50.
    */
   pageSize?: number;
-  /** Removals that Graph has reported of ids that the mirror had. */
+  /** Removals that Graph has reported, of ids that the mirror had. */
   removed: number;
-  /** Removals of items that a full round no longer listed. Not counted in `removed`. */
+  /** Removals with the reason `ghost`. Not counted in `removed`. */
   ghosts: number;
-  /** Events that the rolling window has left behind. Not counted in `removed` or `ghosts`. */
+  /** Removals with the reason `left-window`. Not counted in `removed` or `ghosts`. */
   leftWindow: number;
   /** Items that a later item with the same id in the same page has replaced. */
   duplicates: number;
@@ -125,8 +129,8 @@ export interface RoundReport {
   /** The waits, with their times in milliseconds. */
   waits: { reason: WaitReason; ms: number }[];
   /**
-   * Why this round became a full one: the code of Graph's reset signal or of its refusal of the
-   * link, or `livelock`.
+   * Why this round became a full one: the code (or status) of Graph's reset signal or refusal of
+   * the link; `forbidden` after three rounds that ended so; or `livelock`.
    */
   resync?: string;
   startedAt: Date;
@@ -134,12 +138,13 @@ export interface RoundReport {
 }
 
 /**
- * Why a round waits. `throttled`: Graph has asked for it, for this query or another one with the
- * same limits (those of a mailbox, else of the app and the workload). `server`: an answer with a
- * status 5xx or 408. `network`: no answer, of Graph or for the token source. `timeout`: an answer
- * that stopped arriving. `offline`: the host has no network. `malformed`: an answer that is not a
- * page. `resync`: a full round that Graph asked for starts up to 2 × `retry.base` later than it
- * could, so that many queries do not start theirs at once. `caller`: `onError` asked for it.
+ * Why a round waits. Minor versions may add reasons. `throttled`: Graph has asked for it, for this
+ * query or another one with the same limits (those of a mailbox, else of the app and the workload).
+ * `server`: an answer with a status 5xx or 408. `network`: no answer, of Graph or for the token
+ * source. `timeout`: an answer that stopped arriving. `offline`: the host has no network.
+ * `malformed`: an answer that is not a page. `resync`: a full round that Graph asked for starts up
+ * to 2 × `retry.base` later than it could, so that many queries do not start theirs at once.
+ * `caller`: `onError` asked for it.
  */
 export type WaitReason =
   "throttled" | "server" | "network" | "timeout" | "offline" | "malformed" | "resync" | "caller";

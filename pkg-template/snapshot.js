@@ -19,14 +19,14 @@ export function snapshot(options) {
 function copy(value) {
   if (value === null || typeof value !== "object") return value;
   if (Array.isArray(value)) return value.map(copy);
-  // A Date, or a date object of a library. The method of an invalid Date throws.
+  // A Date, or a date object of a library. For an invalid Date, `toISOString()` throws.
   if (typeof value.toISOString === "function") return attempt(() => value.toISOString()) ?? value;
   const own = Reflect.ownKeys(value).filter((name) => typeof name === "string");
   // Inherited properties stay inherited, so that the methods of a class do not count as options.
   return Object.setPrototypeOf(pick(value, own), pick(value, inherited(value)));
 }
 
-/** Returns a plain object with these properties. */
+/** Returns a plain object with copies of these properties. */
 const pick = (value, names) => Object.fromEntries(names.map((name) => [name, read(value, name)]));
 
 /** Reads one property. One that throws counts as missing. */

@@ -4,8 +4,8 @@ import { DeltaError } from "./error.js";
 import { Round } from "./round.js";
 
 /**
- * A round that is applied to the mirror for every caller of `sync()` who joins it. It stops when
- * the last of them has left.
+ * A round that is applied to the mirror, shared by all callers of `sync()` that join it. It stops
+ * when the last of them has left.
  */
 export class Sync {
   #stop = new AbortController();
@@ -15,14 +15,14 @@ export class Sync {
 
   constructor(query) {
     this.#query = query;
-    const { shared } = query;
-    shared.syncAgain = () => (shared.syncing ??= new Sync(query));
+    const { state } = query;
+    state.syncAgain = () => (state.syncing ??= new Sync(query));
     this.#done = this.#run().finally(() => this.#close());
-    // A caller who has left does not handle a rejection.
+    // If all callers have left, nothing else handles a rejection.
     this.#done.catch(() => {});
   }
 
-  /** Resolves to the report. The signal ends this caller's wait and no other one. */
+  /** Resolves to the report. The signal ends the wait of this caller only. */
   join(signal) {
     this.#members += 1;
     if (!signal) return this.#done;
@@ -43,16 +43,16 @@ export class Sync {
     for await (const page of round) void page;
     const { report } = round;
     if (report.outcome === "complete") return report;
-    throw new DeltaError("the round ended early, though nobody stopped it; call again", {
+    throw new DeltaError("the round ended early, although no signal fired; call sync() again", {
       code: "internal",
       retryable: true,
       report,
     });
   }
 
-  /** From now on a call of `sync()` begins another round rather than joining this one. */
+  /** After this, `sync()` begins another round instead of joining this one. */
   #close() {
-    const { shared } = this.#query;
-    if (shared.syncing === this) shared.syncing = undefined;
+    const { state } = this.#query;
+    if (state.syncing === this) state.syncing = undefined;
   }
 }

@@ -72,7 +72,9 @@ export interface FakeItems {
 /** A collection of the fake. */
 export type FakeCollection = keyof FakeItems;
 
-/** A part of a collection. Default: the signed-in user, the default calendar, the inbox. */
+/**
+ * A part of a collection. Default: that of the signed-in user, the default calendar, the inbox.
+ */
 export interface FakePlace {
   user?: string;
   calendar?: string;
@@ -213,9 +215,9 @@ export type FakeFaults =
       message?: string;
       headers?: Record<string, string | number>;
     }
-  /** A reset signal, in one of the 15 forms that Graph uses. Default: the form 1. */
+  /** A reset signal, in one of the 15 forms that Graph uses. Default: the first one, 1. */
   | { name: "reset"; spelling?: number }
-  /** The token is refused, with `claims` by a claims challenge. */
+  /** The token is refused with 401; by `claims` with a claims challenge. */
   | { name: "unauthorized" }
   | { name: "claims"; claims?: object | string }
   /** The connection breaks, at once or after `n` bytes; or there is no answer. */
@@ -225,7 +227,7 @@ export type FakeFaults =
   | { name: "slow"; bytesPerSecond: number }
   /** An answer of a proxy. */
   | { name: "html" | "notJson" | "empty503" }
-  /** The link of the request is refused for ever. */
+  /** The link of the request is refused from now on. */
   | { name: "poisoned" }
   /** A page with wrong links or without content. */
   | { name: "neitherLink" | "bothLinks" | "sameLink" | "emptyPage" | "noValue" }
@@ -281,8 +283,8 @@ export interface StoreRule {
 /** The options of `storeContract()`. */
 export interface StoreContractOptions<S extends DeltaStore> {
   /**
-   * Opens the same data again as `store`, for a store that is persistent. Adds the rules about two
-   * openings.
+   * Opens the data of `store` a second time. Only for a persistent store. Adds the rules about two
+   * open stores on the same data.
    */
   reopen?: (store: S) => S | Promise<S>;
 }

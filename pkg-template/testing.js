@@ -10,7 +10,7 @@ export const fakeGraph = /* @__PURE__ */ createFake(async () => {
     return await WebAssembly.compile(bytes);
   } catch (cause) {
     throw new Error(
-      `the wasm of deltalink/testing cannot be compiled (${cause?.message ?? cause}); in workerd its tests must be bundled with the export condition "workerd"`,
+      `the wasm of deltalink/testing cannot be compiled (${cause?.message ?? cause}); in workerd, bundle the tests with the export condition "workerd"`,
       { cause },
     );
   }

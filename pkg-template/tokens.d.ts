@@ -30,9 +30,10 @@ export interface TokenCredential {
 /** The argument of a token function. */
 export interface TokenRequest {
   /**
-   * `start` and `expired`: any valid token, such as a cached one. `unauthorized`: Graph has refused
-   * the last token; return a new one. `claims`: return a new token that satisfies `claims`. The
-   * last two occur at most twice between two pages, and once for the same claims.
+   * `start` and `expired`: return any valid token, such as a cached one. `unauthorized`: Graph has
+   * refused the last token; return a new one. `claims`: return a new token that satisfies `claims`.
+   * The last two occur at most twice between two pages, and once for the same claims. Minor
+   * versions may add reasons.
    */
   reason: "start" | "expired" | "unauthorized" | "claims";
   /**

@@ -28,28 +28,25 @@ import type {
   User,
 } from "@microsoft/microsoft-graph-types";
 
-/** An object of Graph of an unknown kind. */
+/** An object of Graph whose type is not known. */
 export interface Entity {
   id: string;
   [property: string]: unknown;
 }
 
-/**
- * The kind of item that the delta query with this path brings: {@link Entity} where the path does
- * not tell.
- */
+/** The type of the items of the delta query with this path; {@link Entity} if it is not known. */
 export type Tracked<Path extends string> = Path extends `/${infer Rest}`
   ? Tracked<Rest>
   : Path extends
         | `${infer Collection}/delta`
         | `${infer Collection}/delta${"?" | "("}${string}`
         | `${infer Collection}/microsoft.graph.delta${string}`
-    ? Of<Collection>
+    ? ItemOf<Collection>
     : Entity;
 
 /**
- * An item of it with the selected properties. Those that the kind does not have, such as
- * extensions, are unknown.
+ * The same with the selected properties only. Selected properties that the type does not have, such
+ * as extensions, have the type `unknown`.
  */
 export type Selected<Path extends string, Name extends string> = [Name] extends [never]
   ? Tracked<Path>
@@ -63,7 +60,7 @@ export type Selected<Path extends string, Name extends string> = [Name] extends 
             [N in Exclude<Name, keyof Tracked<Path>>]?: unknown;
           };
 
-type Of<Collection extends string> = Collection extends keyof Roots
+type ItemOf<Collection extends string> = Collection extends keyof Roots
   ? Roots[Collection]
   : Collection extends `${string}/calendarView`
     ? Event

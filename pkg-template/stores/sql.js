@@ -3,15 +3,14 @@
 // revision.
 //
 // A row is stored as JSON, split into parts because a value is limited to 2 MB. The state is the
-// row with the id ''; its revision stands in its first part. Keys and ids are stored as JSON
-// strings: some functions of SQLite end a string at a NUL, and their quotes distinguish ids from
-// ''.
+// row with the id ''; its first part has its revision. Keys and ids are stored as JSON strings:
+// some functions of SQLite end a string at a NUL, and the quotes distinguish an id from ''.
 
 /** @import { DeltaStore } from "../store.js" */
 
 const SCHEMA =
   "create table if not exists deltalink (key text not null, id text not null, part integer not null, value text not null, revision text, primary key (key, id, part)) without rowid";
-/** True while the stored revision of the key ?1 is ?2; null for none. */
+/** True if the stored revision of the key ?1 is ?2, where null means that none is stored. */
 const IS_EXPECTED = "(select revision from deltalink where key = ?1 and id = '' and part = 0) is ?2";
 const DELETE = `delete from deltalink where key = ?1 and part >= ?4 and id in (select value from json_each(?3)) and ${IS_EXPECTED}`;
 const PUT = `insert or replace into deltalink select ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3 from json_each(?3) where ${IS_EXPECTED}`;

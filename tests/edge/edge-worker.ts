@@ -1,18 +1,18 @@
 // The edge example with extra routes, by which tests abort its objects and read items.
 import example, { Mailbox as Real, Registry as RealRegistry } from "../../www/edge/src/index";
-import { tokensOf } from "../../www/edge/src/token";
+import { tokenSource } from "../../www/edge/src/token";
 import type { ChangeMessage, Env } from "../../www/edge/src/env";
 
-/** Counts by name how often this process called watch() of a mailbox. */
-const woken = new Map<string, number>();
+/** Counts by name how often this process called wake() of a mailbox. */
+const wakeCalls = new Map<string, number>();
 
 export class Mailbox extends Real {
   /** Fails the first two calls for a name that begins with `flaky`. */
-  override async watch(mailbox: string): Promise<boolean> {
-    const times = (woken.get(mailbox) ?? 0) + 1;
-    woken.set(mailbox, times);
+  override async wake(mailbox: string): Promise<boolean> {
+    const times = (wakeCalls.get(mailbox) ?? 0) + 1;
+    wakeCalls.set(mailbox, times);
     if (mailbox.startsWith("flaky") && times < 3) throw new Error("this object is overloaded");
-    return super.watch(mailbox);
+    return super.wake(mailbox);
   }
 
   abort() {
@@ -22,7 +22,7 @@ export class Mailbox extends Real {
 
 export class Registry extends RealRegistry {
   /** The time of its alarm. */
-  async planned(): Promise<number | null> {
+  async alarmAt(): Promise<number | null> {
     return this.ctx.storage.getAlarm();
   }
 
@@ -31,7 +31,7 @@ export class Registry extends RealRegistry {
   }
 }
 
-interface Doors {
+interface TestBindings {
   MAILBOXES: DurableObjectNamespace<Mailbox>;
   REGISTRY: DurableObjectNamespace<Registry>;
 }
@@ -40,9 +40,9 @@ export default {
   ...example,
   async fetch(request, env, ctx): Promise<Response> {
     const { pathname } = new URL(request.url);
-    if (!pathname.startsWith("/door/")) return example.fetch(request, env);
+    if (!pathname.startsWith("/test/")) return example.fetch(request, env);
     const [, , what, mailbox] = decodeURIComponent(pathname).split("/");
-    const { MAILBOXES, REGISTRY } = env as unknown as Doors;
+    const { MAILBOXES, REGISTRY } = env as unknown as TestBindings;
     if (what === "item")
       return Response.json(
         (await MAILBOXES.getByName(mailbox ?? "").item(new URL(request.url).searchParams.get("id") ?? "")) ??
@@ -50,15 +50,20 @@ export default {
       );
     const { searchParams } = new URL(request.url);
     if (what === "done") {
-      await REGISTRY.getByName("registry").done(mailbox ?? "", Number(searchParams.get("at")));
+      await REGISTRY.getByName("registry").releasePermit(mailbox ?? "", Number(searchParams.get("at")));
       return new Response(null);
     }
-    if (what === "alarm") return Response.json(await REGISTRY.getByName("registry").planned());
+    if (what === "alarm") return Response.json(await REGISTRY.getByName("registry").alarmAt());
     if (what === "token") {
       const claims = searchParams.get("claims");
       const scopes = ["https://graph.microsoft.com/.default"];
       const { signal } = new AbortController();
-      await tokensOf(env)({ reason: claims ? "claims" : "start", ...(claims && { claims }), scopes, signal });
+      await tokenSource(env)({
+        reason: claims ? "claims" : "start",
+        ...(claims && { claims }),
+        scopes,
+        signal,
+      });
       return new Response(null);
     }
     // An aborted object cannot answer, so nothing waits for it.

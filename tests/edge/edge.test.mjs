@@ -67,7 +67,7 @@ test("1,000 notifications for 50 mailboxes run one round at a time for each, and
 });
 
 test("a round continues at the unacknowledged page after an abort of its object and a restart of the Worker", async () => {
-  edge = await startEdge({ options: { page_size: 2 }, choosy: () => true });
+  edge = await startEdge({ options: { page_size: 2 }, acceptsBatch: () => true });
   const [person] = await edge.people(1, 41);
   const hang = () => new Promise(() => {});
   const cuts = [1, 4, 5, 11, 16];
@@ -76,7 +76,7 @@ test("a round continues at the unacknowledged page after an abort of its object 
     if (!cuts.includes(nth)) return;
     cut += 1;
     if (nth === 5 || nth === 16) void edge.worker.restart();
-    else await edge.worker.fetch(`/door/abort/${encodeURIComponent(mailbox)}`);
+    else await edge.worker.fetch(`/test/abort/${encodeURIComponent(mailbox)}`);
     await hang();
   };
   await edge.add(person);
@@ -99,7 +99,7 @@ test("a round continues at the unacknowledged page after an abort of its object 
 });
 
 test("a registry that is aborted while it wakes mailboxes wakes the others afterwards", async () => {
-  edge = await startEdge({ choosy: () => true });
+  edge = await startEdge({ acceptsBatch: () => true });
   const people = await edge.people(60, 1);
   await Promise.all(people.map((person) => edge.add(person)));
   await edge.quiet(people);
@@ -108,7 +108,7 @@ test("a registry that is aborted while it wakes mailboxes wakes the others after
   edge.hooks.request = async () => {
     if (aborted) return;
     aborted = true;
-    await edge.worker.fetch("/door/abort");
+    await edge.worker.fetch("/test/abort");
   };
   await edge.tick();
   await until(async () => {
@@ -121,7 +121,7 @@ test("a registry that is aborted while it wakes mailboxes wakes the others after
 });
 
 test("back-off survives a restart, for a mailbox that waits and for one that could not be woken", async () => {
-  edge = await startEdge({ choosy: () => true, backoff: 600 });
+  edge = await startEdge({ acceptsBatch: () => true, backoff: 600 });
   const [person] = await edge.people(1, 2);
   await edge.world.token({ kind: "app", user: "flaky@contoso.example" });
   edge.hooks.request = () => ({ status: 503, headers: { "retry-after": "0" } });
@@ -158,7 +158,7 @@ test("back-off survives a restart, for a mailbox that waits and for one that cou
 
 test("a queue that refuses half of the batches loses no change, and a large item is sent by reference", async () => {
   const counts = { taken: 0, refused: 0 };
-  const choosy = (batch) => {
+  const acceptsBatch = (batch) => {
     assert.ok(batch.length <= 100, "at most 100 messages in a batch");
     const sizes = batch.map((message) => JSON.stringify(message).length);
     assert.ok(
@@ -170,7 +170,7 @@ test("a queue that refuses half of the batches loses no change, and a large item
     counts[take ? "taken" : "refused"] += 1;
     return take;
   };
-  edge = await startEdge({ options: { page_size: 4 }, choosy });
+  edge = await startEdge({ options: { page_size: 4 }, acceptsBatch });
   const large = { content: "x".repeat(100_000) };
   const [person] = await edge.people(1, 18, large);
   await edge.record(person, { content: "\u4e2d".repeat(50_000) });
@@ -185,7 +185,7 @@ test("a queue that refuses half of the batches loses no change, and a large item
   assert.equal(new Set(references.map(({ id }) => id)).size, 1);
   assert.deepEqual(Object.keys(references[0]).sort(), ["id", "mailbox", "reference", "type"]);
   const item = await (
-    await edge.worker.fetch(`/door/item/${person}?id=${encodeURIComponent(references[0].id)}`)
+    await edge.worker.fetch(`/test/item/${person}?id=${encodeURIComponent(references[0].id)}`)
   ).json();
   assert.equal(item.content, "\u4e2d".repeat(50_000));
   assert.ok(
@@ -196,7 +196,7 @@ test("a queue that refuses half of the batches loses no change, and a large item
 });
 
 test("the number of concurrent rounds is limited, and after a throttle of one mailbox all wait", async () => {
-  edge = await startEdge({ choosy: () => true });
+  edge = await startEdge({ acceptsBatch: () => true });
   const most = Number(edge.bindings.ROUNDS_AT_ONCE);
   const people = await edge.people(3 * most, 1);
   let [now, seen] = [0, 0];
@@ -251,8 +251,8 @@ test("the number of concurrent rounds is limited, and after a throttle of one ma
   assert.equal(edge.tokens, tokens);
 });
 
-test("the status page says now for a mailbox whose next try is overdue", async () => {
-  edge = await startEdge({ choosy: () => true });
+test('the status page shows "now" as the next try of a mailbox that is overdue', async () => {
+  edge = await startEdge({ acceptsBatch: () => true });
   const [person] = await edge.people(1, 1);
   edge.hooks.request = () => new Promise(() => {});
   await edge.add(person);
@@ -268,7 +268,7 @@ test("the status page says now for a mailbox whose next try is overdue", async (
 });
 
 test("forged notifications have no effect, and replayed ones only lead to more rounds", async () => {
-  edge = await startEdge({ choosy: () => true });
+  edge = await startEdge({ acceptsBatch: () => true });
   const [ann, bob] = await edge.people(2, 2);
   for (const person of [ann, bob]) await edge.add(person);
   await edge.quiet([ann, bob]);
@@ -312,7 +312,10 @@ test("forged notifications have no effect, and replayed ones only lead to more r
   for (let n = 0; n < 20; n++) assert.equal((await edge.notify(ann)).status, 202);
   await edge.quiet([ann, bob]);
   const [after, other] = await edge.statuses();
-  assert.ok(after.wanted > before.statuses[0].wanted && after.wanted <= before.statuses[0].wanted + 20);
+  assert.ok(
+    after.requestedRounds > before.statuses[0].requestedRounds &&
+      after.requestedRounds <= before.statuses[0].requestedRounds + 20,
+  );
   assert.deepEqual(
     [after.items, after.sent, after.failures, edge.messages.length],
     [2, 2, 0, before.messages],
@@ -329,11 +332,11 @@ test("forged notifications have no effect, and replayed ones only lead to more r
   await edge.notify(ann);
   await edge.quiet([ann]);
   assert.equal(edge.requests.slice(asked).filter(({ mailbox }) => mailbox === bob).length, 0);
-  assert.equal((await edge.worker.fetch(`/door/item/${bob}?id=x`)).status, 200);
+  assert.equal((await edge.worker.fetch(`/test/item/${bob}?id=x`)).status, 200);
 });
 
 test("subscriptions are validated, renewed on request of Graph, and created again after their end", async () => {
-  edge = await startEdge({ choosy: () => true });
+  edge = await startEdge({ acceptsBatch: () => true });
   const [person] = await edge.people(1, 2);
   edge.hooks.subscribe = false;
   await edge.add(person);
@@ -362,7 +365,7 @@ test("subscriptions are validated, renewed on request of Graph, and created agai
   await edge.notify(person, { subscriptionId: "another", lifecycleEvent: "reauthorizationRequired" });
   await edge.notify(person, { subscriptionId: made.id, lifecycleEvent: "reauthorizationRequired" });
   await until(async () => made.renewed > 0 || "not renewed");
-  await until(async () => Boolean(await current()) || "not noted");
+  await until(async () => Boolean(await current()) || "not stored");
   assert.equal(made.renewed, 1);
 
   await edge.record(person);
@@ -373,12 +376,12 @@ test("subscriptions are validated, renewed on request of Graph, and created agai
   await edge.record(person);
   await edge.notify(person, { subscriptionId: made.id, lifecycleEvent: "subscriptionRemoved" });
   await until(async () => edge.subscriptions.size === 2 || "there is no new subscription");
-  await until(async () => (await current())?.id === "subscription 2" || "not noted");
+  await until(async () => (await current())?.id === "subscription 2" || "not stored");
   await until(async () => edge.messages.length === 4 || `${edge.messages.length} messages`);
 });
 
 test("a changed notification secret or Worker address replaces the subscription", async () => {
-  edge = await startEdge({ choosy: () => true });
+  edge = await startEdge({ acceptsBatch: () => true });
   const people = await edge.people(2, 1);
   for (const person of people) await edge.add(person);
   await edge.quiet(people);
@@ -429,7 +432,7 @@ test("a changed notification secret or Worker address replaces the subscription"
 });
 
 test("the Retry-After for a subscription is the least wait", async () => {
-  edge = await startEdge({ choosy: () => true });
+  edge = await startEdge({ acceptsBatch: () => true });
   const [person] = await edge.people(1, 1);
   const status = async () => (await edge.statuses())[0];
   await edge.add(person);
@@ -464,7 +467,7 @@ test("the Retry-After for a subscription is the least wait", async () => {
 test("a mailbox that is removed and added again during a round gets a new round at once", async () => {
   let refused = 0;
   let takes = false;
-  edge = await startEdge({ choosy: () => takes || !++refused, options: { page_size: 2 } });
+  edge = await startEdge({ acceptsBatch: () => takes || !++refused, options: { page_size: 2 } });
   const [person] = await edge.people(1, 6);
   await edge.add(person);
   await until(async () => refused > 0 || "no batch was refused");
@@ -477,7 +480,7 @@ test("a mailbox that is removed and added again during a round gets a new round 
 });
 
 test("names of mailboxes ignore case, and an unknown mailbox is 404", async () => {
-  edge = await startEdge({ choosy: () => true });
+  edge = await startEdge({ acceptsBatch: () => true });
   const [person] = await edge.people(1, 1);
   await edge.add(person.toUpperCase());
   await edge.add(person);
@@ -493,7 +496,7 @@ test("names of mailboxes ignore case, and an unknown mailbox is 404", async () =
 });
 
 test("the consumer of the example reads the queue, and returns messages that it cannot read", async () => {
-  edge = await startEdge({ own: true });
+  edge = await startEdge({ ownConsumer: true });
   const [person] = await edge.people(1, 2);
   await edge.record(person, { content: "x".repeat(150_000) });
   await edge.add(person);
@@ -520,7 +523,7 @@ test("the consumer of the example reads the queue, and returns messages that it 
 });
 
 test("the status page requires the password and escapes what it shows", async () => {
-  edge = await startEdge({ choosy: () => true });
+  edge = await startEdge({ acceptsBatch: () => true });
   const [person] = await edge.people(1, 3);
   for (const authorization of [
     undefined,

@@ -26,18 +26,19 @@ export default {
   },
 };
 /** A queue that asks the test for each batch whether to accept it, and never loses an accepted one. */
-export class Choosy extends WorkerEntrypoint {
+export class TestQueue extends WorkerEntrypoint {
   async sendBatch(messages) {
-    const answer = await this.env.END.fetch("http://choosy", { method: "POST", body: JSON.stringify(messages.map(({ body }) => body)) });
+    const answer = await this.env.END.fetch("http://test-queue", { method: "POST", body: JSON.stringify(messages.map(({ body }) => body)) });
     if (!answer.ok) throw new Error("the queue is overloaded");
   }
 }`;
 
 /**
- * Starts the example on a fake Graph. With `choosy` that function decides whether the queue accepts
- * a batch. With `own` the consumer of the example reads the queue and its output is in `logs`.
+ * Starts the example on a fake Graph. `acceptsBatch(batch)` decides whether the queue accepts a
+ * batch. With `ownConsumer`, the consumer of the example reads the queue, and its output is in
+ * `logs`.
  */
-export async function startEdge({ choosy, own, options, pause = 30, backoff = 40 } = {}) {
+export async function startEdge({ acceptsBatch, ownConsumer, options, pause = 30, backoff = 40 } = {}) {
   const fake = await startFake();
   const world = await fake.world({ options });
   const messages = [];
@@ -155,7 +156,7 @@ export async function startEdge({ choosy, own, options, pause = 30, backoff = 40
   const [{ binding, queue }] = queues.producers;
   const end = async (request) => {
     const batch = await request.json();
-    if (new URL(request.url).hostname === "choosy" && !choosy(batch))
+    if (new URL(request.url).hostname === "test-queue" && !acceptsBatch(batch))
       return new Response(null, { status: 503 });
     messages.push(...batch);
     return new Response();
@@ -181,10 +182,10 @@ export async function startEdge({ choosy, own, options, pause = 30, backoff = 40
           { className: class_name, useSQLite: true },
         ]),
       ),
-      ...(choosy
-        ? { serviceBindings: { [binding]: { name: "sink", entrypoint: "Choosy" } } }
+      ...(acceptsBatch
+        ? { serviceBindings: { [binding]: { name: "sink", entrypoint: "TestQueue" } } }
         : { queueProducers: { [binding]: queue } }),
-      ...(own && {
+      ...(ownConsumer && {
         queueConsumers: {
           [consumer.queue]: {
             maxBatchSize: consumer.max_batch_size,
@@ -203,11 +204,11 @@ export async function startEdge({ choosy, own, options, pause = 30, backoff = 40
         script: SINK,
         serviceBindings: { END: end },
         queueConsumers: {
-          [own ? consumer.dead_letter_queue : queue]: { maxBatchSize: 100, maxBatchTimeout: 0 },
+          [ownConsumer ? consumer.dead_letter_queue : queue]: { maxBatchSize: 100, maxBatchTimeout: 0 },
         },
       },
     ],
-    own && { handleStructuredLogs: ({ message }) => void logs.push(message) },
+    ownConsumer && { handleStructuredLogs: ({ message }) => void logs.push(message) },
   );
 
   const edge = {
@@ -288,7 +289,7 @@ export async function startEdge({ choosy, own, options, pause = 30, backoff = 40
         ]),
       );
     },
-    /** Waits until no mailbox wants a round. */
+    /** Waits until no mailbox has a round to run. */
     async quiet(people) {
       await until(async () => {
         const statuses = await edge.statuses();

@@ -38,7 +38,7 @@ async function post(path, body, { ends = true, headers = {} } = {}) {
 }
 
 test("a body of more than a megabyte is refused: at its Content-Length, or when that much has come", async () => {
-  edge = await startEdge({ choosy: () => true });
+  edge = await startEdge({ acceptsBatch: () => true });
   const text = (bytes) => Buffer.from(`{"value":["${"x".repeat(bytes - 14)}"]}`);
   const send = (body, more) => post("/notifications/x", body, more);
   const large = text(MEGABYTE + 1);
@@ -52,12 +52,12 @@ test("a body of more than a megabyte is refused: at its Content-Length, or when 
 });
 
 test("more than 1,000 notifications in a body are refused, forged or genuine", async () => {
-  edge = await startEdge({ choosy: () => true });
+  edge = await startEdge({ acceptsBatch: () => true });
   const [person] = await edge.people(1, 1);
   await edge.add(person);
   await edge.quiet([person]);
-  const wanted = async () => (await edge.statuses())[0].wanted;
-  const before = await wanted();
+  const requested = async () => (await edge.statuses())[0].requestedRounds;
+  const before = await requested();
   const genuine = { subscriptionId: "subscription 1", clientState: edge.clientState(person) };
   const send = (value) => post(`/notifications/${encodeURIComponent(person)}`, JSON.stringify({ value }));
   for (const [what, one] of Object.entries({
@@ -67,15 +67,15 @@ test("more than 1,000 notifications in a body are refused, forged or genuine", a
     genuine,
   })) {
     assert.equal(await send(Array(1001).fill(one)), 413, what);
-    assert.equal(await wanted(), before, what);
+    assert.equal(await requested(), before, what);
   }
   assert.equal(await send(Array(500_000).fill(1)), 413);
   assert.equal(await send([...Array(999).fill({ ...genuine, clientState: 7 }), genuine]), 202);
-  await until(async () => (await wanted()) > before || "the last one counts");
+  await until(async () => (await requested()) > before || "the last one counts");
 });
 
 test("an absurd Retry-After for a subscription is not believed, and the mailbox tries again", async () => {
-  edge = await startEdge({ choosy: () => true });
+  edge = await startEdge({ acceptsBatch: () => true });
   const people = await edge.people(ABSURD.length, 1);
   const status = async (person) => (await edge.statuses()).find(({ mailbox }) => mailbox === person);
   for (const [at, person] of people.entries()) {
@@ -92,7 +92,7 @@ test("an absurd Retry-After for a subscription is not believed, and the mailbox 
 
 test("an absurd Retry-After of the authority stops neither its mailbox nor the others", async () => {
   for (const after of ABSURD) {
-    edge = await startEdge({ choosy: () => true });
+    edge = await startEdge({ acceptsBatch: () => true });
     const people = await edge.people(2, 1);
     edge.hooks.token = async () => ({ status: 429, headers: { "retry-after": after } });
     for (const person of people) await edge.add(person);
@@ -107,7 +107,7 @@ test("an absurd Retry-After of the authority stops neither its mailbox nor the o
 });
 
 test("a subscription that says that it ends in centuries is renewed like any other", async () => {
-  edge = await startEdge({ choosy: () => true });
+  edge = await startEdge({ acceptsBatch: () => true });
   const ends = ["9999-12-31T23:59:59Z", "+275760-09-13T00:00:00Z", "2300-01-01T00:00:00Z"];
   const people = await edge.people(ends.length, 1);
   for (const [at, person] of people.entries()) {
@@ -123,7 +123,7 @@ test("a subscription that says that it ends in centuries is renewed like any oth
 });
 
 test("an absurd Retry-After of Graph for a round stops neither its mailbox nor the others", async () => {
-  edge = await startEdge({ choosy: () => true });
+  edge = await startEdge({ acceptsBatch: () => true });
   const people = await edge.people(ABSURD.length + 1, 1);
   let refusals = 0;
   edge.hooks.request = async (mailbox) => {
@@ -138,15 +138,15 @@ test("an absurd Retry-After of Graph for a round stops neither its mailbox nor t
 });
 
 test("the registry sets no alarm that workerd refuses, for any times it gets", async () => {
-  edge = await startEdge({ choosy: () => true });
+  edge = await startEdge({ acceptsBatch: () => true });
   const [ann, bob] = await edge.people(2, 1);
   await edge.add(ann);
   await edge.quiet([ann]);
   for (const at of [8.64e15, Date.parse("9999-12-31T23:59:59Z"), Date.parse("2190-01-01"), Infinity]) {
-    assert.equal((await edge.worker.fetch(`/door/done/${ann}?at=${at}`)).status, 200);
+    assert.equal((await edge.worker.fetch(`/test/done/${ann}?at=${at}`)).status, 200);
     assert.equal((await edge.add(bob)).status, 204, `${at}`);
     assert.equal((await edge.tick()).outcome, "ok", `${at}`);
-    const alarm = await (await edge.worker.fetch("/door/alarm")).json();
+    const alarm = await (await edge.worker.fetch("/test/alarm")).json();
     assert.ok(alarm <= Date.now() + DAY, `${at}: ${alarm}`);
   }
 });
@@ -180,7 +180,7 @@ async function whole(person) {
 
 for (const when of ["before", "after"]) {
   test(`a mailbox that is removed ${when} Graph creates its subscription leaves none behind`, async () => {
-    edge = await startEdge({ choosy: () => true });
+    edge = await startEdge({ acceptsBatch: () => true });
     const [person] = await edge.people(1, 1);
     const post = hold((method, at) => method === "POST" && at === when);
     edge.hooks.subscribing = post.pass;
@@ -195,7 +195,7 @@ for (const when of ["before", "after"]) {
 }
 
 test("a mailbox that is removed while it waits for a token makes no subscription", async () => {
-  edge = await startEdge({ choosy: () => true });
+  edge = await startEdge({ acceptsBatch: () => true });
   const [person, other] = await edge.people(2, 1);
   const token = hold(() => true);
   edge.hooks.token = token.pass;
@@ -209,7 +209,7 @@ test("a mailbox that is removed while it waits for a token makes no subscription
 });
 
 test("a mailbox that is removed while its subscription is renewed gets no new one", async () => {
-  edge = await startEdge({ choosy: () => true });
+  edge = await startEdge({ acceptsBatch: () => true });
   const [person, other] = await edge.people(2, 1);
   await whole(person);
   const [{ id }] = living();
@@ -224,7 +224,7 @@ test("a mailbox that is removed while its subscription is renewed gets no new on
 });
 
 test("a mailbox that is removed and added again while its subscription is made has one afterwards", async () => {
-  edge = await startEdge({ choosy: () => true });
+  edge = await startEdge({ acceptsBatch: () => true });
   const [person] = await edge.people(1, 1);
   const post = hold((method, at) => method === "POST" && at === "after");
   edge.hooks.subscribing = post.pass;
@@ -234,12 +234,12 @@ test("a mailbox that is removed and added again while its subscription is made h
   await edge.add(person);
   post.free();
   await edge.quiet([person]);
-  await until(async () => (await edge.statuses())[0].subscription?.id === living()[0]?.id || "not noted");
+  await until(async () => (await edge.statuses())[0].subscription?.id === living()[0]?.id || "not stored");
   assert.deepEqual([edge.subscriptions.size, living().length], [2, 1]);
 });
 
 test("a password of fewer than 16 characters opens no page, and the answer says why", async () => {
-  edge = await startEdge({ choosy: () => true });
+  edge = await startEdge({ acceptsBatch: () => true });
   const [person] = await edge.people(1, 1);
   for (const password of [undefined, "", "short", "fifteen letters", "é".repeat(8)]) {
     if (password === undefined) delete edge.bindings.ADMIN_PASSWORD;
@@ -262,10 +262,10 @@ test("a password of fewer than 16 characters opens no page, and the answer says 
 });
 
 test("the number of kept tokens is bounded, and the one in use is kept", async () => {
-  edge = await startEdge({ choosy: () => true });
+  edge = await startEdge({ acceptsBatch: () => true });
   const token = async (claims = "") => {
     const before = edge.tokens;
-    const response = await edge.worker.fetch(`/door/token?${new URLSearchParams({ claims })}`);
+    const response = await edge.worker.fetch(`/test/token?${new URLSearchParams({ claims })}`);
     assert.equal(response.status, 200);
     return edge.tokens - before;
   };

@@ -58,7 +58,7 @@ for (const kind of kinds) {
       await worker.restart();
       return remote(kind);
     },
-  }).filter(({ name }) => name.includes("second opening") || name.includes("two openings"));
+  }).filter(({ name }) => name.includes("two open stores"));
   for (const { name, run } of onceMore) test(`${kind}, with its process restarted: ${name}`, run);
 
   test(`${kind}: a row and a record of five megabytes are stored, with characters of all lengths at the cuts`, async () => {
@@ -230,44 +230,44 @@ for (const kind of kinds) {
 
   for (const [rule, words, fault] of [
     [
-      "a commit that expects another revision is refused",
+      "a commit that expects another revision than the stored one is refused",
       "does not compare",
       { replace: [" is ?2", " is ?2 or true"] },
     ],
     [
-      "a commit that is refused writes nothing",
+      "a refused commit writes nothing",
       "compares the revision only in its last statement",
       { replace: [" is ?2", " is ?2 or true"], but: "returning 1" },
     ],
     [
-      "a commit replaces the whole state, puts and removes rows, and leaves the others",
+      "a commit replaces the state, writes and removes rows, and keeps all other rows",
       "deletes only the further parts",
       { replace: ["part >= ?4", "part > ?4"] },
     ],
     [
-      "a scan in chunks returns each row once",
-      "begins with the id it was given",
+      "scan() in chunks returns each row exactly once",
+      "begins with the given id",
       { replace: ["id > ?2", "id >= ?2 and id > ''"] },
     ],
     [
-      "a scan in chunks returns each row once",
-      "counts one too few",
+      "scan() in chunks returns each row exactly once",
+      "returns one row too few",
       { replace: ["limit ?3", "limit ?3 - 1"] },
     ],
     [
-      "clear wipes the keys that begin with its prefix and no other",
+      "clear() deletes the keys that begin with the prefix, and no others",
       "uses the prefix as a pattern",
       { replace: ["key >= ?1 and key < ?1 || x'ff'", "key like ?1 || '%'"] },
     ],
     [
-      "keys that begin alike are kept apart",
+      "keys with a common prefix share no state and no row",
       "compares only the beginnings of keys",
       { replace: ["where key = ?", "where key || '%' like ?"] },
     ],
     ...(kind === "d1"
       ? [
           [
-            "of concurrent commits that expect the same revision, one wins and all of it is stored",
+            "exactly one of several concurrent commits is accepted, and all of it is stored",
             "commits statement by statement",
             { apart: true },
           ],
@@ -277,7 +277,7 @@ for (const kind of kinds) {
     test(`${kind}: a store that ${words} breaks: ${rule}`, async () => {
       await assert.rejects(
         ask(kind, { ask: "rule", name: rule, fault }),
-        /: must be .*, is |did not come to an end/s,
+        /: must (be|not have) .*, got |scan\(\) does not end/s,
       );
     });
   }

@@ -154,7 +154,7 @@ const FAILURES = {
 };
 
 for (const [host, [entry, run, reasons = /disallowed by embedder/]] of Object.entries(FAILURES)) {
-  test(`${host}: the error names the entry and the cure, and init(wasm) works after it`, async () => {
+  test(`${host}: the error names the entry and what to do, and init(wasm) works after it`, async () => {
     const { failure, origin, result } = await run();
     const { message, ...rest } = failure;
     assert.deepEqual(rest, { name: "DeltaError", code: "wasm", retryable: true });
@@ -166,7 +166,7 @@ for (const [host, [entry, run, reasons = /disallowed by embedder/]] of Object.en
   });
 }
 
-test("the entry workerd names its cure if the bundler did not import a module", async () => {
+test("the error of the entry workerd says what to do if the bundler did not import a module", async () => {
   const { error } = await inPage("workerd", "--loader:.wasm=text");
   assert.match(error, /^wasm .*the entry "workerd" was taken: .*import from "deltalink\/browser"/);
 });

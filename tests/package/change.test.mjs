@@ -25,7 +25,7 @@ async function open(world, more) {
 }
 
 /** Collects the calls of a listener; `next()` waits for the next one. */
-function ears() {
+function recorder() {
   const calls = [];
   let wake = () => {};
   const listener = (changes, info) => {
@@ -43,7 +43,7 @@ test("listeners get each commit once, in order, with the differences and the pre
   const world = await fake.world({ populate });
   const client = await open(world);
   const contacts = client.orgContacts();
-  const { calls, listener } = ears();
+  const { calls, listener } = recorder();
   contacts.on("change", listener);
   await contacts.sync();
   assert.deepEqual(
@@ -88,7 +88,7 @@ test("listeners get only differences, and no call without one", async () => {
   const client = await open(world);
   const contacts = client.orgContacts();
   await contacts.sync();
-  const { calls, listener } = ears();
+  const { calls, listener } = recorder();
   contacts.on("change", listener);
   await contacts.sync();
   assert.deepEqual(calls, [], "an empty round");
@@ -184,7 +184,7 @@ test("a change listener that throws is reported and has no other effect", async 
   const client = await open(world);
   const contacts = client.orgContacts();
   const told = context.mock.method(console, "error", () => {});
-  const { calls, listener } = ears();
+  const { calls, listener } = recorder();
   contacts.on("change", () => {
     throw new Error("at once");
   });
@@ -204,7 +204,7 @@ test("a change listener that throws is reported and has no other effect", async 
 test("an unsubscribed listener gets no more calls, the same function twice is two listeners, and queries of one key share them", async () => {
   const world = await fake.world({ populate });
   const client = await open(world);
-  const { calls, listener } = ears();
+  const { calls, listener } = recorder();
   const stop = client.orgContacts().on("change", listener);
   const stopTwo = client.orgContacts().on("change", listener);
   await client.orgContacts().sync();
@@ -249,7 +249,7 @@ test("a listener that is added between the delivery and the commit gets the comm
   const world = await fake.world({ populate });
   const client = await open(world);
   const contacts = client.orgContacts();
-  const { calls, listener } = ears();
+  const { calls, listener } = recorder();
   for await (const page of contacts.round()) {
     if (page.index === 0) contacts.on("change", listener);
   }
@@ -293,7 +293,7 @@ test("commits of another tab are remote, in order, with the items of the store",
   const world = await fake.world({ populate });
   const { tab } = tabs(world);
   const [here, there] = [await tab(), await tab()];
-  const { next, calls, listener } = ears();
+  const { next, calls, listener } = recorder();
   here.orgContacts().on("change", listener);
   await there.orgContacts().sync();
   const told = [await next(), await next(), await next()];
@@ -330,7 +330,7 @@ test("a row that was removed before it is read is omitted, and its removal follo
   const world = await fake.world({ populate: { contacts: 5 } });
   const { tab } = tabs(world);
   const [here, there] = [await tab(), await tab()];
-  const { next, listener } = ears();
+  const { next, listener } = recorder();
   here.orgContacts().on("change", listener);
   const gone = (await world.table("contacts"))[2].id;
   // Simulates that the other tab commits a removal before this one reads.
@@ -407,7 +407,7 @@ test("other messages on the channel have no effect", async (context) => {
   const { tab } = tabs(world);
   const [here, there] = [await tab(), await tab()];
   const contacts = here.orgContacts();
-  const { next, calls, listener } = ears();
+  const { next, calls, listener } = recorder();
   contacts.on("change", listener);
   const stranger = new BroadcastChannel(`deltalink | ${contacts.key}`);
   for (const odd of [

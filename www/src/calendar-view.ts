@@ -35,7 +35,7 @@ export interface CalendarView {
   window(): DayWindow;
 }
 
-/** Makes the view. Calls `onWindow` when the user goes to other days, which need another query. */
+/** Makes the view. Calls `onWindow` when the user selects other days, which need another query. */
 export function calendarView(onWindow: () => void): CalendarView {
   let days = storedWindow();
   let items: ReadonlyMap<string, Event> = new Map();
@@ -95,7 +95,7 @@ export function calendarView(onWindow: () => void): CalendarView {
     },
     // Graph sends occurrences without the properties of their series.
     read: (query) => (query as EventQuery).all({ occurrences: "complete" }),
-    over: (shown, sent) => (sent.type === "occurrence" ? { ...shown, ...sent } : sent),
+    merge: (shown, sent) => (sent.type === "occurrence" ? { ...shown, ...sent } : sent),
     paint(all, changed) {
       items = all;
       marks = changed;
@@ -124,15 +124,15 @@ export function calendarView(onWindow: () => void): CalendarView {
             ),
           ]),
     );
-    const over = covers(days) ? listed.filter((day) => day.date < now) : [];
-    paintDays(past, some ? over : [], now);
-    paintDays(list, some ? listed.slice(over.length) : [], now);
-    earlier.hidden = !some || over.length === 0;
-    const events = new Set(over.flatMap((day) => day.entries.map((entry) => entry.id)));
-    const news = [...events].filter((id) => marks.has(id)).length;
+    const pastDays = covers(days) ? listed.filter((day) => day.date < now) : [];
+    paintDays(past, some ? pastDays : [], now);
+    paintDays(list, some ? listed.slice(pastDays.length) : [], now);
+    earlier.hidden = !some || pastDays.length === 0;
+    const events = new Set(pastDays.flatMap((day) => day.entries.map((entry) => entry.id)));
+    const marked = [...events].filter((id) => marks.has(id)).length;
     pastSummary.replaceChildren(
-      `Earlier: the ${plural(over.length, "day")} before today, ${plural(events.size, "event")}`,
-      ...(news > 0 ? [h("span", { class: "chip changed" }, `${news} new or changed`)] : []),
+      `Earlier: the ${plural(pastDays.length, "day")} before today, ${plural(events.size, "event")}`,
+      ...(marked > 0 ? [h("span", { class: "chip changed" }, `${marked} new or changed`)] : []),
     );
   }
 
@@ -224,8 +224,8 @@ export function calendarView(onWindow: () => void): CalendarView {
   function entryRows(day: Day, now: string): Row[] {
     const rows: Row[] = day.entries.map((entry) => {
       const mark = marks.get(entry.id);
-      // Each read of the mirror makes new objects, so compares their text to see whether an event
-      // has another.
+      // Each read of the mirror makes new objects. The signature contains the text of the event, so
+      // that an unchanged event keeps its element.
       return {
         key: entry.key,
         signature: `${mark} ${entry.title} ${entry.location} ${entry.days} ${JSON.stringify(entry.event)}`,
@@ -351,7 +351,7 @@ function entryElement(entry: Entry, mark: Mark | undefined): HTMLElement {
   );
 }
 
-/** A link from Graph if it is http or https, otherwise undefined. */
+/** Returns a link from Graph if it is an https URL, otherwise undefined. */
 function link(value: string | null | undefined): string | undefined {
   return value && /^https:\/\//i.test(value) ? value : undefined;
 }

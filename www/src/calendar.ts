@@ -99,7 +99,7 @@ export function instantOf(
     // Two passes, because the first estimate may have the offset of the other side of a clock
     // change.
     let instant = utc;
-    for (let turn = 0; turn < 2; turn += 1) {
+    for (let pass = 0; pass < 2; pass += 1) {
       const { year, month, day, hour, minute, second } = wallClock(instant, zone);
       instant += utc - Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
     }

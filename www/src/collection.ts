@@ -18,17 +18,17 @@ import {
 export type ViewId = "calendar" | "contacts" | "recordings";
 export type Mark = "new" | "changed";
 
-export interface Look<T> {
+export interface ViewOptions<T> {
   id: ViewId;
   heading: string;
   icon: IconName;
   /** The singular noun for an item: "event". */
   noun: string;
   titleOf(item: T, items: ReadonlyMap<string, T>): string;
-  /** Reads the items to show, if they are not the unchanged items of the mirror. */
+  /** Reads the items to show. Default: the items of the mirror. */
   read?(query: DeltaQuery<T>): Promise<T[]>;
   /** Merges an item of a round into the shown one, if the view shows more than Graph sends. */
-  over?(shown: T, sent: T): T;
+  merge?(shown: T, sent: T): T;
   /** Renders all items. Called after each page of a first round, and after each round. */
   paint(items: ReadonlyMap<string, T>, marks: ReadonlyMap<string, Mark>): void;
   /** Elements next to the heading. */
@@ -49,8 +49,8 @@ interface Difference {
   note: string;
 }
 
-/** An action that the page offers for an error, in addition to "Try again". */
-export interface WayOut {
+/** A button that the page shows for an error, in addition to "Try again". */
+export interface ErrorAction {
   label: string;
   run(): void;
 }
@@ -59,9 +59,9 @@ const WAITS: Record<WaitReason, string> = {
   throttled: "Graph asked for a pause (throttled)",
   server: "the server is in trouble",
   network: "the connection broke",
-  timeout: "the answer stopped coming",
+  timeout: "the response stopped arriving",
   offline: "this device is offline; the round continues when it is online",
-  malformed: "the answer could not be read",
+  malformed: "the response could not be read",
   resync: "a full round is about to start",
   caller: "the next attempt is about to start",
 };
@@ -70,7 +70,7 @@ const WAITS: Record<WaitReason, string> = {
 export const needsUser = ({ code }: DeltaError): boolean => code === "interaction" || code === "claims";
 
 const STOPPED = new DOMException("Stopped by the user", "AbortError");
-const LISTED = 30;
+const MAX_DIFFERENCES = 30;
 
 export function summaryOf(report: RoundReport): string {
   const parts = [
@@ -79,7 +79,7 @@ export function summaryOf(report: RoundReport): string {
     plural(report.requests, "request"),
   ];
   if (report.retries > 0) parts.push(plural(report.retries, "retry", "retries"));
-  if (report.resync) parts.push("started over: the saved link was refused");
+  if (report.resync) parts.push("started over with a full round");
   else if (report.resumed) parts.push("resumed");
   parts.push(timeOfDay(report.endedAt ?? new Date()));
   return parts.join(" · ");
@@ -91,12 +91,12 @@ export class Collection<T extends object> {
   query: DeltaQuery<T> | undefined;
   /** Called when the status changes. */
   onStatus: (() => void) | undefined;
-  /** Returns an action for an error, if the page has one. */
-  wayOut: ((error: DeltaError) => WayOut | undefined) | undefined;
+  /** Returns the button for an error, if there is one. */
+  actionFor: ((error: DeltaError) => ErrorAction | undefined) | undefined;
   status: QueryStatus = { phase: "idle" };
   error: DeltaError | undefined;
 
-  readonly #look: Look<T>;
+  readonly #options: ViewOptions<T>;
   readonly #statusText = h("span", { class: "status-text" });
   readonly #statusIcon = h("span", { class: "status-icon" });
   readonly #statusLine = h(
@@ -118,27 +118,27 @@ export class Collection<T extends object> {
   #running: Promise<RoundResult | undefined> | undefined;
   #abort: AbortController | undefined;
   #report: RoundReport | undefined;
-  #note = "";
+  #stopNote = "";
   #ticker: ReturnType<typeof setInterval> | undefined;
 
-  constructor(look: Look<T>) {
-    this.#look = look;
+  constructor(options: ViewOptions<T>) {
+    this.#options = options;
     this.#syncButton = button("Sync", () => this.#pressed(), { icon: "sync", class: "button primary sync" });
-    const heading = h("h1", { id: `${look.id}-heading`, tabindex: "-1" }, look.heading);
+    const heading = h("h1", { id: `${options.id}-heading`, tabindex: "-1" }, options.heading);
     this.section = h(
       "section",
-      { id: look.id, class: "view", "aria-labelledby": heading.id, "data-phase": "idle", hidden: true },
+      { id: options.id, class: "view", "aria-labelledby": heading.id, "data-phase": "idle", hidden: true },
       h(
         "header",
         { class: "view-head" },
         h("div", { class: "view-title" }, heading, this.#count),
-        h("div", { class: "tools" }, ...(look.tools ?? []), this.#syncButton),
+        h("div", { class: "tools" }, ...(options.tools ?? []), this.#syncButton),
       ),
       h("div", { class: "status-bar" }, this.#statusLine, this.#countdown),
       this.#progress,
       this.#errorSlot,
       this.#last,
-      look.body,
+      options.body,
     );
     this.#paintStatus();
   }
@@ -150,7 +150,7 @@ export class Collection<T extends object> {
   /** Shows the mirror of another query, before any request. Undefined shows nothing. */
   async open(query: DeltaQuery<T> | undefined): Promise<void> {
     this.#abort?.abort(STOPPED);
-    // The running round belongs to the query of before.
+    // The running round belongs to the previous query.
     this.#running = undefined;
     this.#unsubscribe?.();
     this.query = query;
@@ -158,7 +158,7 @@ export class Collection<T extends object> {
     this.#marks.clear();
     this.error = undefined;
     this.#report = undefined;
-    this.#note = "";
+    this.#stopNote = "";
     this.status = { phase: "idle" };
     this.#last.hidden = true;
     this.section.removeAttribute("data-painted");
@@ -190,7 +190,7 @@ export class Collection<T extends object> {
     const query = this.query;
     if (!query) return;
     try {
-      const items = await (this.#look.read?.(query) ?? query.all());
+      const items = await (this.#options.read?.(query) ?? query.all());
       if (this.query !== query) return;
       this.items.clear();
       for (const item of items) this.items.set((item as { id: string }).id, item);
@@ -222,7 +222,7 @@ export class Collection<T extends object> {
   async #round(query: DeltaQuery<T>): Promise<RoundResult | undefined> {
     this.#abort = new AbortController();
     this.error = undefined;
-    this.#note = "";
+    this.#stopNote = "";
     this.#report = undefined;
     this.#marks.clear();
     this.#paintError();
@@ -241,14 +241,14 @@ export class Collection<T extends object> {
       }
     } catch (error) {
       if (this.query !== query) return undefined;
-      if (error === STOPPED) this.#note = "Stopped. The next round continues where this one ended.";
+      if (error === STOPPED) this.#stopNote = "Stopped. The next round continues where this one ended.";
       else failure = this.#fail(error);
     }
     if (this.query !== query) return undefined;
     this.#report = round.report;
     await this.reload();
     this.#paintDifferences(differences, round.report, failure !== undefined);
-    const text = failure ? `failed: ${failure.message}` : this.#note || summaryOf(round.report);
+    const text = failure ? `failed: ${failure.message}` : this.#stopNote || summaryOf(round.report);
     if (!failure && round.report.outcome === "complete") settings.set(`last.${query.key}`, text);
     return { report: round.report, text, ...(failure && { error: failure }) };
   }
@@ -268,19 +268,19 @@ export class Collection<T extends object> {
       };
       differences.push({
         verb: "Removed",
-        title: this.#look.titleOf(gone, this.items),
+        title: this.#options.titleOf(gone, this.items),
         note: notes[change.reason],
       });
       this.items.delete(id);
       return;
     }
     if (change.partial) return;
-    this.items.set(id, old && this.#look.over ? this.#look.over(old, change.item) : change.item);
+    this.items.set(id, old && this.#options.merge ? this.#options.merge(old, change.item) : change.item);
     if (change.old && JSON.stringify(change.old) === JSON.stringify(change.item)) return;
     this.#marks.set(id, old ? "changed" : "new");
     differences.push({
       verb: old ? "Changed" : "Added",
-      title: this.#look.titleOf(change.item, this.items),
+      title: this.#options.titleOf(change.item, this.items),
       note: "",
     });
   }
@@ -302,10 +302,10 @@ export class Collection<T extends object> {
 
   #paint(): void {
     this.#count.textContent =
-      this.query && this.items.size > 0 ? plural(this.items.size, this.#look.noun) : "";
+      this.query && this.items.size > 0 ? plural(this.items.size, this.#options.noun) : "";
     this.section.dataset.count = String(this.items.size);
     // Shows no marks after a first round, which would mark every row.
-    this.#look.paint(this.items, this.#marks.size < this.items.size ? this.#marks : new Map());
+    this.#options.paint(this.items, this.#marks.size < this.items.size ? this.#marks : new Map());
     this.onStatus?.();
   }
 
@@ -335,7 +335,7 @@ export class Collection<T extends object> {
     if (this.running) return "Round running";
     if (this.error)
       return `The last round failed (${this.error.code})${lastSyncedAt ? `; up to date as of ${timeOfDay(lastSyncedAt)}` : ""}`;
-    if (this.#note) return this.#note;
+    if (this.#stopNote) return this.#stopNote;
     if (this.#report) return `Last round: ${summaryOf(this.#report)}`;
     const stored = settings.get(`last.${this.query.key}`);
     if (stored && lastSyncedAt) return `Last round: ${stored}`;
@@ -392,10 +392,10 @@ export class Collection<T extends object> {
 
   #paintDifferences(differences: Difference[], report: RoundReport, failed: boolean): void {
     this.#last.hidden = failed && differences.length === 0;
-    const full = report.kind === "full" && differences.length > LISTED;
+    const full = report.kind === "full" && differences.length > MAX_DIFFERENCES;
     this.#lastSummary.textContent = `What the last round changed (${differences.length})`;
     const rows = differences
-      .slice(0, full ? 10 : LISTED)
+      .slice(0, full ? 10 : MAX_DIFFERENCES)
       .map(({ verb, title, note }) =>
         h(
           "li",
@@ -407,8 +407,7 @@ export class Collection<T extends object> {
       );
     const more = differences.length - rows.length;
     if (more > 0) rows.push(h("li", { class: "more" }, `and ${more.toLocaleString()} more`));
-    if (differences.length === 0)
-      rows.push(h("li", { class: "more" }, "Nothing: everything was as it is here."));
+    if (differences.length === 0) rows.push(h("li", { class: "more" }, "Nothing has changed."));
     this.#lastList.replaceChildren(...rows);
   }
 
@@ -427,7 +426,7 @@ export class Collection<T extends object> {
       ["Client request id", error.clientRequestId],
       ["Not before", error.retryAt && dateAndTime(error.retryAt)],
     ];
-    const way = this.wayOut?.(error);
+    const action = this.actionFor?.(error);
     const copied = h("span", { class: "copied", role: "status" });
     this.#errorSlot.replaceChildren(
       h(
@@ -441,7 +440,7 @@ export class Collection<T extends object> {
             "h2",
             {},
             this.items.size > 0
-              ? "This round failed. What you see is from the last good one."
+              ? "This round failed. The list shows what earlier rounds have stored."
               : "This round failed.",
           ),
           h("p", {}, error.message),
@@ -455,10 +454,10 @@ export class Collection<T extends object> {
           h(
             "div",
             { class: "actions" },
-            way && button(way.label, () => way.run(), { class: "button primary" }),
+            action && button(action.label, () => action.run(), { class: "button primary" }),
             button("Try again", () => void this.sync(), {
               icon: "sync",
-              ...(way ? {} : { class: "button primary" }),
+              ...(action ? {} : { class: "button primary" }),
             }),
             button("Copy report", () => void copy(reportOf(error, this.query?.key), copied), {
               icon: "copy",
@@ -486,15 +485,15 @@ function reportOf(error: DeltaError, key: string | undefined): string {
   );
 }
 
-async function copy(text: string, told: HTMLElement): Promise<void> {
+async function copy(text: string, feedback: HTMLElement): Promise<void> {
   try {
     await navigator.clipboard.writeText(text);
-    told.textContent = "Copied";
+    feedback.textContent = "Copied";
   } catch {
-    // Without permission for the clipboard, shows the text selected, so that the user can copy it.
+    // Without permission for the clipboard, shows and selects the text: the user can copy it.
     const area = h("textarea", { readonly: true, rows: "8", "aria-label": "Report" });
     area.value = text;
-    told.replaceChildren(area);
+    feedback.replaceChildren(area);
     area.select();
   }
 }

@@ -39,7 +39,7 @@ export function contactsView(): Collection<OrgContact> {
   const collator = new Intl.Collator(locale, { sensitivity: "base", numeric: true });
   let lines = new Map<string, Line>();
   let sort: { column: Column; down: boolean } = { column: "displayName", down: false };
-  let turn = 0;
+  let rendering = 0;
 
   const search = h("input", {
     type: "search",
@@ -56,7 +56,7 @@ export function contactsView(): Collection<OrgContact> {
   const heads = columns.map(([column, label]) => {
     const press = h(
       "button",
-      { type: "button", class: "sort", on: { click: () => by(column) } },
+      { type: "button", class: "sort", on: { click: () => sortBy(column) } },
       label,
       h("span", { class: "arrow", "aria-hidden": "true" }),
     );
@@ -75,7 +75,7 @@ export function contactsView(): Collection<OrgContact> {
   if (known) sort = { column: known[0], down: stored?.[1] === "down" };
   search.addEventListener("input", () => show());
 
-  function by(column: Column): void {
+  function sortBy(column: Column): void {
     sort = { column, down: sort.column === column && !sort.down };
     settings.set("contacts.sort", `${column} ${sort.down ? "down" : "up"}`);
     show();
@@ -123,12 +123,12 @@ export function contactsView(): Collection<OrgContact> {
           ]),
     );
     table.setAttribute("aria-rowcount", String(found.length + 1));
-    const mine = (turn += 1);
+    const current = (rendering += 1);
     const rows = (from: number): HTMLElement[] =>
       found.slice(from, from + CHUNK).map((line) => (line.row ??= rowOf(line)));
     body.replaceChildren(...rows(0));
     const rest = (from: number): void => {
-      if (mine !== turn || from >= found.length) return;
+      if (current !== rendering || from >= found.length) return;
       body.append(...rows(from));
       later(() => rest(from + CHUNK));
     };

@@ -20,7 +20,7 @@ export class World {
   readonly id: string;
   readonly user: string | undefined;
   readonly #tokens = new Map<Kind, Promise<string>>();
-  #made: Promise<void> | undefined;
+  #ensured: Promise<void> | undefined;
 
   constructor(id: string, user: string | undefined) {
     this.id = id;
@@ -32,7 +32,7 @@ export class World {
   }
 
   /** Whether this origin has a fake Graph. */
-  static async here(): Promise<boolean> {
+  static async isAvailable(): Promise<boolean> {
     try {
       const answer = await fetch("/control/worlds");
       return answer.ok && (answer.headers.get("content-type") ?? "").includes("json");
@@ -66,24 +66,24 @@ export class World {
    * Creates the world if it does not exist. Keeps an existing one, so that stored links stay valid.
    */
   ensure(): Promise<void> {
-    this.#made ??= this.#make().catch((error: unknown) => {
-      this.#made = undefined;
+    this.#ensured ??= this.#create().catch((error: unknown) => {
+      this.#ensured = undefined;
       throw error;
     });
-    return this.#made;
+    return this.#ensured;
   }
 
-  /** Makes `ensure` check again, because the server may have been restarted. */
-  lookAgain(): void {
-    this.#made = undefined;
+  /** Makes `ensure()` check again whether the world exists: the server may have been restarted. */
+  checkAgain(): void {
+    this.#ensured = undefined;
   }
 
-  async #make(): Promise<void> {
+  async #create(): Promise<void> {
     const there = await this.call<string[]>("GET", "");
     if (there.includes(this.id)) return;
     this.#tokens.clear();
-    sessionStorage.removeItem(this.#kept("delegated"));
-    sessionStorage.removeItem(this.#kept("app"));
+    sessionStorage.removeItem(this.#storageKey("delegated"));
+    sessionStorage.removeItem(this.#storageKey("app"));
     await this.call("POST", "", {
       id: this.id,
       seed: 1,
@@ -92,11 +92,11 @@ export class World {
     });
   }
 
-  /** A token. Kept for this tab like a sign-in, so that a reload needs no new one. */
+  /** Returns a token. Stored for this tab like a sign-in, so that a reload needs no new one. */
   async token(kind: Kind, fresh: boolean): Promise<string> {
     let failed: unknown;
     await this.ensure().catch((error: unknown) => (failed = error));
-    const kept = fresh ? null : sessionStorage.getItem(this.#kept(kind));
+    const kept = fresh ? null : sessionStorage.getItem(this.#storageKey(kind));
     if (kept !== null) return kept;
     if (failed !== undefined) throw failed;
     let asked = this.#tokens.get(kind);
@@ -109,17 +109,17 @@ export class World {
 
   async #ask(kind: Kind): Promise<string> {
     const mine = this.user !== undefined;
-    // The first delegated token creates the account, so requests it before an app-only token.
+    // The first delegated token creates the account, so it is requested before an app-only token.
     if (kind === "app" && mine) await this.token("delegated", false);
     const { token } = await this.ask<{ token: string }>("POST", "/token", {
       kind,
       ...(mine && kind === "delegated" && { user: this.user }),
     });
-    sessionStorage.setItem(this.#kept(kind), token);
+    sessionStorage.setItem(this.#storageKey(kind), token);
     return token;
   }
 
-  #kept(kind: Kind): string {
+  #storageKey(kind: Kind): string {
     return `deltalink.token ${this.id} ${this.user ?? ""} ${kind}`;
   }
 }
@@ -131,23 +131,23 @@ export interface DemoSession extends Session {
   reader: Kind;
   readWith(kind: Kind): void;
   /** Simulates an organization that requires a sign-in: the next refused token needs the user. */
-  wantSignIn(): void;
+  requireSignIn(): void;
 }
 
 /**
- * Opens the session of the demo. Sends no request except on a first visit, so that the page shows
- * the mirror before any request.
+ * Opens the session of the demo. Sends a request only on a first visit: later the page shows the
+ * mirror before any request.
  */
 export async function openDemo(worldId: string, account: string | undefined): Promise<DemoSession> {
   const user =
     account === undefined ? undefined : account.includes("@") ? account : `${account}@contoso.example`;
   const world = new World(worldId, user);
   const me = user === undefined ? await defaultUser(world) : { id: user, address: user };
-  let wanted = false;
+  let requiresSignIn = false;
   const source =
     (kind: Kind): TokenFunction =>
     ({ reason }) => {
-      if (wanted && kind === "delegated" && (reason === "unauthorized" || reason === "claims"))
+      if (requiresSignIn && kind === "delegated" && (reason === "unauthorized" || reason === "claims"))
         throw new InteractionRequired();
       return world.token(kind, reason === "unauthorized" || reason === "claims");
     };
@@ -170,11 +170,11 @@ export async function openDemo(worldId: string, account: string | undefined): Pr
       session.reader = kind;
       session.recordings = readers[kind];
     },
-    wantSignIn() {
-      wanted = true;
+    requireSignIn() {
+      requiresSignIn = true;
     },
     async signInAgain() {
-      wanted = false;
+      requiresSignIn = false;
       await world.token("delegated", true);
     },
     async close() {
@@ -296,7 +296,7 @@ const faults: Fault[] = [
     icon: "person",
     label: "Ask for a sign-in",
     hint: "401 with a claims challenge",
-    inject: (session, collection) => (session.wantSignIn(), rule({ name: "claims" })(session, collection)),
+    inject: (session, collection) => (session.requireSignIn(), rule({ name: "claims" })(session, collection)),
   },
   {
     icon: "close",

@@ -123,12 +123,12 @@ export function paintRows(parent: Element, rows: Row[]): void {
 
 /** Calls `run` at most once per frame, and at least `pause` milliseconds apart. */
 export function onceAFrame(run: () => void, pause: () => number): () => void {
-  let asked = false;
+  let isScheduled = false;
   return () => {
-    if (asked) return;
-    asked = true;
+    if (isScheduled) return;
+    isScheduled = true;
     const go = (): void => {
-      asked = false;
+      isScheduled = false;
       run();
     };
     // A hidden page gets no frames, so renders without one.

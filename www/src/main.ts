@@ -10,7 +10,7 @@ import type { Session } from "./session";
 import { signInForm, silentSession, storedConfig } from "./signin";
 import { keepShell } from "./shell";
 
-const AUTO_EVERY = 30_000;
+const AUTO_SYNC_INTERVAL = 30_000;
 const parameters = new URLSearchParams(location.search);
 let session: Session | undefined;
 
@@ -46,7 +46,7 @@ const menuButton = h(
   icon("person"),
   account,
 );
-const syncAll = button("Sync all", () => void allRounds(), {
+const syncAll = button("Sync all", () => void syncEveryView(), {
   icon: "sync",
   class: "button",
   id: "sync-all",
@@ -55,7 +55,7 @@ const syncAll = button("Sync all", () => void allRounds(), {
 const auto = h("input", { type: "checkbox", role: "switch", id: "auto" });
 const autoSwitch = h(
   "label",
-  { class: "switch", title: "A round of each, every half minute and when you come back" },
+  { class: "switch", title: "Syncs all three views every half minute, and when you return to this page" },
   auto,
   h("span", { class: "track", "aria-hidden": "true" }),
   h("span", { class: "switch-label" }, "Auto-sync"),
@@ -187,7 +187,7 @@ function paintBanner(needed: boolean): void {
       icon("lock"),
       h("p", {}, "Your organization asks you to sign in again. The lists stay readable."),
       said,
-      button("Sign in again", () => void again(said), { class: "button primary" }),
+      button("Sign in again", () => void signInAgain(said), { class: "button primary" }),
     ),
   );
 }
@@ -196,7 +196,7 @@ function asksForUser({ status, error }: Collection<object>): boolean {
   return status.phase === "needs-auth" || (error !== undefined && needsUser(error));
 }
 
-async function again(said: HTMLElement): Promise<void> {
+async function signInAgain(said: HTMLElement): Promise<void> {
   if (!session) return;
   const waiting = ids.filter((id) => asksForUser(views[id]));
   const claims = waiting
@@ -225,32 +225,32 @@ function paintConnection(): void {
 
 // ---- rounds ----
 
-async function allRounds(): Promise<void> {
+async function syncEveryView(): Promise<void> {
   await Promise.all(ids.map((id) => views[id].sync()));
 }
 
-function automatic(): boolean {
+function isAutoSyncOn(): boolean {
   if (parameters.has("auto")) return parameters.get("auto") === "on";
   return settings.get("auto") !== "off";
 }
-auto.checked = automatic();
+auto.checked = isAutoSyncOn();
 auto.addEventListener("change", () => {
   settings.set("auto", auto.checked ? "on" : "off");
-  if (auto.checked) void allRounds();
+  if (auto.checked) void syncEveryView();
 });
-const whenIdle = (): void => {
+const autoSync = (): void => {
   const waiting = banner.childElementCount > 0;
   if (session && auto.checked && navigator.onLine && !waiting && document.visibilityState === "visible")
-    void allRounds();
+    void syncEveryView();
 };
-setInterval(whenIdle, AUTO_EVERY);
-window.addEventListener("online", () => (paintConnection(), whenIdle()));
+setInterval(autoSync, AUTO_SYNC_INTERVAL);
+window.addEventListener("online", () => (paintConnection(), autoSync()));
 window.addEventListener("offline", paintConnection);
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState !== "visible") return;
   // Another tab may have changed the mirrors meanwhile.
   for (const id of ids) if (!views[id].running) void views[id].reload();
-  whenIdle();
+  autoSync();
 });
 
 // ---- sessions ----
@@ -259,11 +259,11 @@ async function openCalendar(): Promise<void> {
   await calendar.collection.open(session?.client.events(instantsOf(calendar.window())));
 }
 
-async function use(next: Session): Promise<void> {
+async function useSession(next: Session): Promise<void> {
   session = next;
   settings.set("source", next.kind);
   account.textContent = next.name;
-  // The label for screen readers contains the visible name.
+  // The accessible label must contain the visible name.
   menuButton.setAttribute("aria-label", `${next.name}, account and settings`);
   startScreen.remove();
   document.querySelector(".frame")?.replaceChildren(nav, main, aside);
@@ -286,7 +286,7 @@ async function use(next: Session): Promise<void> {
       : Promise.resolve(recordings.explain(FORBIDDEN.title, FORBIDDEN.text)),
   ]);
   document.body.dataset.ready = "true";
-  whenIdle();
+  autoSync();
 }
 
 let demoShown = false;
@@ -310,22 +310,22 @@ function useDemo(demo: DemoSession): void {
   aside.replaceChildren(panel);
   const stored = settings.get("demo");
   showDemo(stored ? stored === "open" : window.matchMedia("(min-width: 1180px)").matches);
-  const reread = (): void =>
+  const reopenRecordings = (): void =>
     void recordings.collection.open(demo.recordings).then(() => recordings.collection.sync());
-  const paintSwitch = (): void => recordings.slot.replaceChildren(readerSwitch(demo, reread));
+  const paintSwitch = (): void => recordings.slot.replaceChildren(readerSwitch(demo, reopenRecordings));
   paintSwitch();
   for (const id of ids) {
-    views[id].wayOut = ({ code }) => {
+    views[id].actionFor = ({ code }) => {
       if (session !== demo) return undefined;
       if (id === "recordings" && code === "forbidden" && demo.reader === "delegated")
         return {
           label: "Read with an app-only token",
-          run: () => (demo.readWith("app"), paintSwitch(), reread()),
+          run: () => (demo.readWith("app"), paintSwitch(), reopenRecordings()),
         };
       if (code === "not-found")
         return {
-          label: "Make the demo's world again",
-          run: () => (demo.world.lookAgain(), void views[id].sync()),
+          label: "Create the demo data again",
+          run: () => (demo.world.checkAgain(), void views[id].sync()),
         };
       return undefined;
     };
@@ -369,7 +369,7 @@ function paintMenu(): void {
       { class: "menu-actions" },
       ...(session?.kind === "demo"
         ? [
-            button("Use Microsoft 365", () => (menu.hidePopover(), void leaveFor("microsoft365")), {
+            button("Use Microsoft 365", () => (menu.hidePopover(), void switchTo("microsoft365")), {
               icon: "person",
             }),
             button("Forget what is stored here", () => void leave(), { icon: "trash" }),
@@ -388,7 +388,7 @@ function setTheme(theme: string): void {
   else document.documentElement.dataset.theme = theme;
 }
 
-async function leaveFor(kind: Session["kind"]): Promise<void> {
+async function switchTo(kind: Session["kind"]): Promise<void> {
   const old = session;
   session = undefined;
   for (const id of ids) await views[id].open(undefined);
@@ -406,7 +406,7 @@ function showStart(problem?: string): void {
   paintMenu();
   const form = signInForm(
     storedConfig(parameters),
-    (next) => void use(next),
+    (next) => void useSession(next),
     () => void start("demo"),
   );
   startScreen.hidden = false;
@@ -423,10 +423,12 @@ async function start(kind: Session["kind"] | undefined): Promise<void> {
     if (kind === "microsoft365") {
       const config = storedConfig(parameters);
       const silent = config && (await silentSession(config));
-      if (silent) await use(silent);
+      if (silent) await useSession(silent);
       else showStart();
-    } else if (kind === "demo" || (await World.here())) {
-      await use(await openDemo(parameters.get("world") ?? "demo", parameters.get("account") ?? undefined));
+    } else if (kind === "demo" || (await World.isAvailable())) {
+      await useSession(
+        await openDemo(parameters.get("world") ?? "demo", parameters.get("account") ?? undefined),
+      );
     } else showStart();
   } catch (error) {
     showStart(messageOf(error));

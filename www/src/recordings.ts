@@ -7,13 +7,13 @@ export interface RecordingsView {
   collection: Collection<CallRecording>;
   /** Shows a text instead of the list, if this session cannot read recordings. */
   explain(title: string, text: string): void;
-  /** The place above the list for a control. */
+  /** An element above the list, for a control. */
   slot: HTMLElement;
 }
 
 export const FORBIDDEN = {
   title: "Graph does not let this sign-in read recordings",
-  text: "Recordings can be listed with an app-only token alone (OnlineMeetingRecording.Read.All, granted by an administrator). A person who signs in, whatever their role, cannot be given this right. Run the round on a server or at the edge, where such a token belongs.",
+  text: "Only an app-only token can list recordings (OnlineMeetingRecording.Read.All, granted by an administrator). No signed-in user can, whatever their role. Run the round on a server or at the edge, where such a token is safe.",
 };
 
 export function recordingsView(): RecordingsView {

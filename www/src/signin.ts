@@ -46,12 +46,12 @@ export function storedConfig(parameters: URLSearchParams): SignInConfig | undefi
   if (parameters.has("msal") && clientId && tenant) {
     const endpoint = parameters.get("endpoint");
     // Other origins are refused, because a link could otherwise send a real token to them.
-    const own = endpoint && new URL(endpoint, location.href).origin === location.origin;
+    const isSameOrigin = endpoint && new URL(endpoint, location.href).origin === location.origin;
     return {
       clientId,
       tenant,
       cloud: "global",
-      ...(own && { endpoint: new URL(endpoint, location.href).href }),
+      ...(isSameOrigin && { endpoint: new URL(endpoint, location.href).href }),
     };
   }
   try {
@@ -122,8 +122,8 @@ async function sessionOf(pca: Application, account: AccountInfo, config: SignInC
     },
     close: () => client.close(),
     async leave() {
-      // Opens the popup first, while the click still permits one. Even if it fails, this browser
-      // forgets the account.
+      // Opens the popup first, while the click still permits one. If it fails, the account is
+      // deleted from this browser anyway.
       pca.logoutPopup({ account }).catch(() => undefined);
       await client.forget();
       await pca.clearCache({ account });
@@ -166,7 +166,7 @@ export function signInForm(
   clientId.value = config?.clientId ?? "";
   tenant.value = config?.tenant ?? "";
   cloud.value = config?.cloud ?? "global";
-  const said = h("div", { class: "form-error", role: "alert" });
+  const errorText = h("div", { class: "form-error", role: "alert" });
   const submit = h(
     "button",
     { type: "submit", class: "button primary large" },
@@ -192,12 +192,12 @@ export function signInForm(
     h(
       "p",
       { class: "lead" },
-      "Your calendar and your organization's contacts, kept in this browser and in step with Microsoft Graph. Nothing goes anywhere else.",
+      "Your calendar and your organization's contacts, stored in this browser and kept up to date from Microsoft Graph. They are sent nowhere else.",
     ),
-    field(clientId, "Client ID", "Of a single-page application registered in Microsoft Entra."),
-    field(tenant, "Tenant", "Its directory ID or a domain of it."),
-    field(cloud, "Cloud", "Tokens do not cross clouds."),
-    said,
+    field(clientId, "Client ID", "The ID of a single-page application registered in Microsoft Entra."),
+    field(tenant, "Tenant", "Its directory ID or one of its domains."),
+    field(cloud, "Cloud", "A token is valid in one cloud only."),
+    errorText,
     submit,
     h(
       "details",
@@ -217,12 +217,11 @@ export function signInForm(
         ),
       ),
     ),
-    demo &&
-      h("p", { class: "or" }, "No tenant at hand? ", button("Look at the demo", demo, { class: "link" })),
+    demo && h("p", { class: "or" }, "No tenant? ", button("Look at the demo", demo, { class: "link" })),
   );
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    said.textContent = "";
+    errorText.textContent = "";
     const entered: SignInConfig = {
       clientId: clientId.value.trim(),
       tenant: tenant.value.trim(),
@@ -232,7 +231,7 @@ export function signInForm(
     submit.disabled = true;
     popupSession({ ...entered, ...(config?.endpoint && { endpoint: config.endpoint }) })
       .then(opened, (error: unknown) => {
-        said.textContent = `Not signed in. ${messageOf(error)}`;
+        errorText.textContent = `Not signed in. ${messageOf(error)}`;
       })
       .finally(() => {
         submit.disabled = false;

@@ -1,8 +1,8 @@
 import type { ChangeMessage, Env } from "./env";
 
 /**
- * Processes the changes: put your own code here. Queues may deliver a message twice, and after a
- * later message about the same item, so the code must tolerate both.
+ * Processes the changes: put your own code here. It must tolerate a message that arrives twice, and
+ * one that arrives after a later message about the same item.
  */
 export async function consume(batch: MessageBatch<ChangeMessage>, env: Env): Promise<void> {
   for (const message of batch.messages) {

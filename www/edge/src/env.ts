@@ -11,8 +11,8 @@ export interface Env {
   /** The key for the `clientState` of notifications: at least 32 random characters. */
   NOTIFICATION_SECRET: string;
   /**
-   * The password of the status page and of the requests that change the list of mailboxes: at least
-   * 16 characters, because nothing limits how often somebody can guess.
+   * The password of the status page and of the requests that change the list of mailboxes. At least
+   * 16 characters, because the number of guesses is not limited.
    */
   ADMIN_PASSWORD: string;
   PUBLIC_URL?: string;
@@ -24,8 +24,8 @@ export interface Env {
 }
 
 /**
- * A message of the queue. Queues deliver at least once and without an order. A consumer that needs
- * the newest state of an item reads it from the object of the mailbox.
+ * A message of the queue. Queues deliver at least once and in any order. A consumer that needs the
+ * newest state of an item reads it from the object of the mailbox.
  */
 export type ChangeMessage = { mailbox: string; id: string } & (
   | { type: "upsert"; item: object }
@@ -36,20 +36,20 @@ export type ChangeMessage = { mailbox: string; id: string } & (
   | { type: "remove"; reason: "deleted" | "changed" | "ghost" | "left-window" }
 );
 
-/** The registry. The Worker has one. */
+/** Returns the registry. A Worker has only one. */
 export function registryOf(env: Env): DurableObjectStub<RegistryObject> {
   return env.REGISTRY.getByName("registry");
 }
 
-/** Says what is wrong with the secrets, if anything. The Worker then serves no page. */
-export function problem(env: Env): string | undefined {
+/** Returns what is wrong with the secrets, or undefined. The Worker then serves no page. */
+export function configurationProblem(env: Env): string | undefined {
   if (env.ADMIN_PASSWORD?.length >= 16) return undefined;
   return "the secret ADMIN_PASSWORD must have at least 16 characters; set it by `wrangler secret put ADMIN_PASSWORD`";
 }
 
 /**
- * The time for an alarm that is due at `at`. An alarm only finds out what is due, so it may come
- * earlier, and workerd refuses times that are centuries ahead.
+ * Limits the time of an alarm to at most a day from now, because workerd refuses times that are
+ * centuries ahead. An alarm may come too early: it checks what is due.
  */
 export function alarmTime(at: number): number {
   const now = Date.now();

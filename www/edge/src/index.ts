@@ -1,9 +1,9 @@
 // Mirrors the recordings of many organizers by delta queries and sends each change to a queue.
 // README.md says how to set it up.
 import { consume } from "./consumer";
-import { type ChangeMessage, type Env, problem, registryOf } from "./env";
-import { receive, same } from "./notifications";
-import { page, PER_PAGE } from "./status";
+import { type ChangeMessage, configurationProblem, type Env, registryOf } from "./env";
+import { equalsSecret, receiveNotifications } from "./notifications";
+import { PER_PAGE, statusPage } from "./status";
 
 export { Mailbox } from "./mailbox";
 export { Registry } from "./registry";
@@ -11,25 +11,25 @@ export { Registry } from "./registry";
 export default {
   async fetch(request, env): Promise<Response> {
     const { pathname, searchParams } = new URL(request.url);
-    const [, place = "", name, ...more] = pathname.split("/");
-    const mailbox = decoded(name);
-    if (place === "notifications" && mailbox && !more.length) {
+    const [, route = "", name, ...more] = pathname.split("/");
+    const mailbox = mailboxName(name);
+    if (route === "notifications" && mailbox && !more.length) {
       return request.method === "POST"
-        ? receive(request, env, mailbox)
+        ? receiveNotifications(request, env, mailbox)
         : new Response(null, { status: 405, headers: { allow: "POST" } });
     }
-    const wrong = problem(env);
-    if (wrong) {
-      console.error(wrong);
-      return new Response(`${wrong}\n`, { status: 500 });
+    const problem = configurationProblem(env);
+    if (problem) {
+      console.error(problem);
+      return new Response(`${problem}\n`, { status: 500 });
     }
-    if (!allowed(request, env))
+    if (!hasPassword(request, env))
       return new Response("the password is required\n", {
         status: 401,
         headers: { "www-authenticate": 'Basic realm="deltalink", charset="UTF-8"' },
       });
     const registry = registryOf(env);
-    if (place === "mailboxes" && mailbox && !more.length) {
+    if (route === "mailboxes" && mailbox && !more.length) {
       // Forms of other pages cannot send these methods.
       if (request.method === "PUT") await registry.add(mailbox);
       else if (request.method === "DELETE") {
@@ -38,18 +38,18 @@ export default {
       } else return new Response(null, { status: 405, headers: { allow: "PUT, DELETE" } });
       return new Response(null, { status: 204 });
     }
-    if (request.method !== "GET" || !["", "status.json"].includes(place) || name !== undefined)
+    if (request.method !== "GET" || !["", "status.json"].includes(route) || name !== undefined)
       return new Response("there is no such page\n", { status: 404 });
     const after = searchParams.get("after") ?? "";
     const [count, mailboxes] = await Promise.all([registry.count(), registry.statuses(after, PER_PAGE)]);
-    return place === "status.json"
+    return route === "status.json"
       ? Response.json({ count, mailboxes }, { headers: { "cache-control": "no-store" } })
-      : page(count, mailboxes, after);
+      : statusPage(count, mailboxes, after);
   },
 
   async scheduled(_controller, env): Promise<void> {
-    const wrong = problem(env);
-    if (wrong) console.error(wrong);
+    const problem = configurationProblem(env);
+    if (problem) console.error(problem);
     await registryOf(env).tick();
   },
 
@@ -58,20 +58,20 @@ export default {
   },
 } satisfies ExportedHandler<Env, ChangeMessage>;
 
-/** Checks the password of HTTP Basic, for which browsers show a dialog. Accepts any user name. */
-function allowed(request: Request, env: Env): boolean {
+/** Checks the password of HTTP Basic, for which browsers show a dialog. Ignores the user name. */
+function hasPassword(request: Request, env: Env): boolean {
   const [scheme, value = ""] = (request.headers.get("authorization") ?? "").split(" ");
   if (scheme?.toLowerCase() !== "basic") return false;
   try {
     const given = new TextDecoder().decode(Uint8Array.from(atob(value), (letter) => letter.charCodeAt(0)));
-    return same(given.slice(given.indexOf(":") + 1), env.ADMIN_PASSWORD);
+    return equalsSecret(given.slice(given.indexOf(":") + 1), env.ADMIN_PASSWORD);
   } catch {
     return false;
   }
 }
 
 /** The name of a mailbox, in lower case: principal names and object ids ignore case. */
-function decoded(text: string | undefined): string | undefined {
+function mailboxName(text: string | undefined): string | undefined {
   try {
     return text && decodeURIComponent(text).toLowerCase();
   } catch {

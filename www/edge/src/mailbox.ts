@@ -4,27 +4,28 @@ import { DurableObjectStore } from "deltalink/stores/durable-object";
 import { alarmTime, type Env, graphRoot, registryOf } from "./env";
 import type { MailboxObject, MailboxState, MailboxStatus, Notification } from "./objects";
 import { send } from "./queue";
-import { keyOf, Refused, renewal, subscribe, unsubscribe } from "./subscription";
-import { tokensOf } from "./token";
+import { renewalTime, settingsHash, subscribe, SubscriptionRefused, unsubscribe } from "./subscription";
+import { tokenSource } from "./token";
 
 const MINUTE = 60_000;
 /**
- * The longest round in one alarm, which may run for 15 minutes. The next alarm continues the round.
+ * The time after which an alarm stops its round. The next alarm continues the round. Cloudflare
+ * ends an alarm after 15 minutes.
  */
-const ROUND = 5 * MINUTE;
-/** A permit expires after this time if the mailbox does not release it. */
-const TURN = ROUND + 2 * MINUTE;
+const MAX_ROUND = 5 * MINUTE;
+/** The time after which a permit expires if the mailbox does not release it. */
+const PERMIT_DURATION = MAX_ROUND + 2 * MINUTE;
 /**
- * Whether the throttling limit applies to the app, so that a 429 of one mailbox stops all. Set it
- * to false for Outlook (mail, events), whose limits apply to each mailbox.
+ * Whether all mailboxes share one throttling limit, so that a 429 for one of them stops all. Set it
+ * to false for Outlook (mail, events), where each mailbox has its own limit.
  */
-const SHARED = true;
-/** The longest wait after failures. Jitter shortens it by at most half. */
-const LONGEST = 30 * MINUTE;
+const HAS_SHARED_LIMIT = true;
+/** The longest back-off. Jitter shortens it by at most half. */
+const MAX_BACKOFF = 30 * MINUTE;
 
-const FRESH: MailboxState = {
-  wanted: 0,
-  met: 0,
+const INITIAL_STATE: MailboxState = {
+  requestedRounds: 0,
+  fulfilledRounds: 0,
   notBefore: 0,
   failures: 0,
   sent: 0,
@@ -33,39 +34,41 @@ const FRESH: MailboxState = {
 };
 
 /**
- * Mirrors the recordings of one organizer. Rounds run in the alarm, so one at a time. The other
- * methods only store that a round is wanted, and set the alarm.
+ * Mirrors the recordings of one organizer. Rounds run in the alarm, of which Cloudflare runs one at
+ * a time. The other methods only store that a round is requested, and set the alarm.
  */
 export class Mailbox extends DurableObject<Env> implements MailboxObject {
   #state: MailboxState;
-  /** The request number that the running round will fulfil; undefined if no round runs. */
-  #aim: number | undefined;
-  /** Whether it waits for a permit. The registry wakes it. */
-  #queued = false;
+  /**
+   * The value of `requestedRounds` at the start of the running round; undefined if no round runs.
+   */
+  #runningRequest: number | undefined;
+  /** Whether this mailbox waits for a permit. The registry wakes it. */
+  #waitsForPermit = false;
   #stop = new AbortController();
   #token;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    this.#state = { ...FRESH, ...ctx.storage.kv.get<MailboxState>("state") };
-    this.#token = tokensOf(env);
+    this.#state = { ...INITIAL_STATE, ...ctx.storage.kv.get<MailboxState>("state") };
+    this.#token = tokenSource(env);
   }
 
   /**
-   * Called by the registry when a round is due and a permit is free. Returns whether the mailbox
-   * uses the permit.
+   * Requests a round. The registry calls this when a round is due and a permit is free. Returns
+   * whether the mailbox uses the permit.
    */
-  async watch(mailbox: string): Promise<boolean> {
+  async wake(mailbox: string): Promise<boolean> {
     // If the settings have changed, the subscription is replaced now, or at the time of the next
     // retry.
-    const key = await keyOf(this.env, mailbox).catch(() => undefined);
+    const hash = await settingsHash(this.env, mailbox).catch(() => undefined);
     const { subscription, subscribeAt, subscribeFailures } = this.#state;
-    const old = subscription && subscription.key !== key && !subscribeFailures;
-    const at = !this.env.PUBLIC_URL ? Infinity : subscribeAt === Infinity || old ? 0 : subscribeAt;
+    const isOutdated = subscription && subscription.settingsHash !== hash && !subscribeFailures;
+    const at = !this.env.PUBLIC_URL ? Infinity : subscribeAt === Infinity || isOutdated ? 0 : subscribeAt;
     if (this.#state.mailbox === undefined || at !== subscribeAt) this.#write({ mailbox, subscribeAt: at });
-    this.#queued = false;
-    await this.#want();
-    return this.#aim === undefined && this.#due();
+    this.#waitsForPermit = false;
+    await this.#requestRound();
+    return this.#runningRequest === undefined && this.#isDue();
   }
 
   /**
@@ -75,27 +78,28 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
     const { mailbox, subscription, subscribeAt, subscribeFailures } = this.#state;
     // Graph sends notifications for a while after a mailbox was removed.
     if (mailbox === undefined) return;
-    const ends = notifications.some(
+    const endsSubscription = notifications.some(
       ({ subscriptionId, lifecycleEvent }) =>
         subscriptionId === subscription?.id &&
         (lifecycleEvent === "subscriptionRemoved" || lifecycleEvent === "reauthorizationRequired"),
     );
-    // Renewing the subscription finds out whether it still exists. A pending retry keeps its time.
-    if (ends && !subscribeFailures) this.#write({ subscribeAt: Math.min(subscribeAt, Date.now()) });
+    // Renewing the subscription shows whether it still exists. A pending retry keeps its time.
+    if (endsSubscription && !subscribeFailures)
+      this.#write({ subscribeAt: Math.min(subscribeAt, Date.now()) });
     // Every notification leads to a round, also `missed`, which names no change, and one that
     // arrives before its subscription is stored.
-    await this.#want();
+    await this.#requestRound();
   }
 
   /** Stops a running round and deletes everything that is stored. */
   async remove(): Promise<void> {
     const { mailbox, subscription } = this.#state;
-    this.#state = { ...FRESH };
+    this.#state = { ...INITIAL_STATE };
     this.#stop.abort(new Error("this mailbox was removed"));
     this.#stop = new AbortController();
     // A mailbox that is added again must not wait for this round.
-    this.#aim = undefined;
-    this.#queued = false;
+    this.#runningRequest = undefined;
+    this.#waitsForPermit = false;
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
     if (mailbox === undefined || !subscription) return;
@@ -106,7 +110,7 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
     }
   }
 
-  /** An item of the mirror, for consumers of a message without it. */
+  /** Returns an item of the mirror, for a consumer whose message does not contain it. */
   async item(id: string): Promise<object | undefined> {
     if (this.#state.mailbox === undefined) return undefined;
     const { client, recordings } = await this.#open(this.#state.mailbox);
@@ -119,90 +123,91 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
 
   status(): MailboxStatus {
     const state = this.#state;
-    const due = state.wanted > state.met;
+    const isDue = state.requestedRounds > state.fulfilledRounds;
     const phase =
-      this.#aim !== undefined
+      this.#runningRequest !== undefined
         ? "syncing"
         : state.lastError
           ? "failed"
-          : due
+          : isDue
             ? "waiting"
             : state.lastSync
               ? "current"
               : "new";
-    return { ...state, phase, nextTry: due ? state.notBefore : undefined };
+    return { ...state, phase, nextTry: isDue ? state.notBefore : undefined };
   }
 
   override async alarm(): Promise<void> {
     const { mailbox } = this.#state;
     if (mailbox === undefined) return;
-    const due = this.#due();
-    this.#queued = due && !(await this.#turn(mailbox));
-    if (!this.#queued) {
+    const isDue = this.#isDue();
+    this.#waitsForPermit = isDue && !(await this.#acquirePermit(mailbox));
+    if (!this.#waitsForPermit) {
       // Subscribes before the round, so that a notification reports every change after it. This
       // needs no permit.
       if (Date.now() >= this.#state.subscribeAt) await this.#subscribe(mailbox);
-      const retryAt = due && this.#due() ? await this.#round(mailbox) : undefined;
+      const retryAt = isDue && this.#isDue() ? await this.#round(mailbox) : undefined;
       // If this call fails, the permit expires.
-      if (due)
+      if (isDue)
         await registryOf(this.env)
-          .done(mailbox, SHARED ? retryAt : undefined)
+          .releasePermit(mailbox, HAS_SHARED_LIMIT ? retryAt : undefined)
           .catch(() => {});
     }
-    await this.#plan(true);
+    await this.#setAlarm(true);
   }
 
-  #due(): boolean {
-    const { wanted, met, notBefore } = this.#state;
-    return wanted > met && Date.now() >= notBefore;
+  #isDue(): boolean {
+    const { requestedRounds, fulfilledRounds, notBefore } = this.#state;
+    return requestedRounds > fulfilledRounds && Date.now() >= notBefore;
   }
 
-  async #turn(mailbox: string): Promise<boolean> {
+  async #acquirePermit(mailbox: string): Promise<boolean> {
     try {
-      return await registryOf(this.env).turn(mailbox, TURN);
+      return await registryOf(this.env).acquirePermit(mailbox, PERMIT_DURATION);
     } catch {
       // The alarm tries again after a minute.
       return false;
     }
   }
 
-  /** Requests a round. Requests while one is pending are stored once. */
-  async #want(): Promise<void> {
-    const { wanted, met } = this.#state;
-    if (wanted === (this.#aim ?? met)) this.#write({ wanted: wanted + 1 });
-    if (this.#aim === undefined) await this.#plan();
+  /** Requests a round, unless one is requested that has not begun. */
+  async #requestRound(): Promise<void> {
+    const { requestedRounds, fulfilledRounds } = this.#state;
+    if (requestedRounds === (this.#runningRequest ?? fulfilledRounds))
+      this.#write({ requestedRounds: requestedRounds + 1 });
+    if (this.#runningRequest === undefined) await this.#setAlarm();
   }
 
-  /** Sets the alarm for the next due time. With `exactly` it may replace an earlier alarm. */
-  async #plan(exactly = false): Promise<void> {
-    const { mailbox, wanted, met, notBefore, subscribeAt } = this.#state;
-    // The registry wakes a mailbox that waits for a permit. It asks again in case that call is
-    // lost.
+  /** Sets the alarm for the next due time. With `replaces` also if an earlier alarm is set. */
+  async #setAlarm(replaces = false): Promise<void> {
+    const { mailbox, requestedRounds, fulfilledRounds, notBefore, subscribeAt } = this.#state;
+    // The registry wakes a mailbox that waits for a permit. In case that call is lost, the mailbox
+    // asks for a permit again after a minute.
     const at =
       mailbox === undefined
         ? Infinity
-        : this.#queued
+        : this.#waitsForPermit
           ? Date.now() + MINUTE
-          : Math.min(wanted > met ? notBefore : Infinity, subscribeAt);
+          : Math.min(requestedRounds > fulfilledRounds ? notBefore : Infinity, subscribeAt);
     const set = await this.ctx.storage.getAlarm();
-    // Not the time of the running alarm, because its end would delete the new one.
-    if (at < (set ?? Infinity) || (exactly && at < Infinity)) await this.ctx.storage.setAlarm(alarmTime(at));
-    else if (exactly && set !== null) await this.ctx.storage.deleteAlarm();
+    // alarmTime() is after now: the end of a running alarm deletes an alarm with the same time.
+    if (at < (set ?? Infinity) || (replaces && at < Infinity)) await this.ctx.storage.setAlarm(alarmTime(at));
+    else if (replaces && set !== null) await this.ctx.storage.deleteAlarm();
   }
 
   /** Runs a round. Resolves to the end of the throttle if Graph throttled it. */
   async #round(mailbox: string): Promise<number | undefined> {
-    const aim = (this.#aim = this.#state.wanted);
+    const requestNumber = (this.#runningRequest = this.#state.requestedRounds);
     const failures = this.#state.failures + 1;
     const { signal } = this.#stop;
-    // Stored as failed in advance, in case this object is aborted during the round.
+    // Stored as failed in advance: if the object is aborted during the round, the back-off applies.
     this.#write({ startedAt: Date.now(), failures, notBefore: Date.now() + backoff(this.env, failures) });
-    await this.#plan();
+    await this.#setAlarm();
     let client: DeltaClient | undefined;
     try {
       const opened = await this.#open(mailbox);
       client = opened.client;
-      const round = opened.recordings.round({ ack: "manual", maxMs: ROUND, signal });
+      const round = opened.recordings.round({ ack: "manual", maxMs: MAX_ROUND, signal });
       for await (const page of round) {
         await send(this.env.CHANGES, mailbox, page.changes);
         // After the queue has accepted the changes, because an unacknowledged page is delivered
@@ -223,27 +228,30 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
         lastError: undefined,
         startedAt: undefined,
         items,
-        ...(complete ? { met: aim, lastSync: now, notBefore: now + pause(this.env) } : { notBefore: now }),
+        ...(complete
+          ? { fulfilledRounds: requestNumber, lastSync: now, notBefore: now + pause(this.env) }
+          : { notBefore: now }),
       });
     } catch (error) {
       if (signal.aborted) return undefined;
-      const known = error instanceof DeltaError ? error : undefined;
+      const deltaError = error instanceof DeltaError ? error : undefined;
       const lastError = {
-        code: known?.code ?? "queue",
+        code: deltaError?.code ?? "queue",
         message: String((error as Error)?.message ?? error).slice(0, 500),
-        requestId: known?.requestId,
+        requestId: deltaError?.requestId,
         at: Date.now(),
       };
-      // An error that is not retryable needs an administrator.
-      const wait = known && !known.retryable ? LONGEST : backoff(this.env, this.#state.failures);
+      // An administrator has to resolve an error that is not retryable.
+      const wait =
+        deltaError && !deltaError.retryable ? MAX_BACKOFF : backoff(this.env, this.#state.failures);
       this.#write({
         lastError,
         startedAt: undefined,
-        notBefore: Math.max(Date.now() + wait, known?.retryAt?.getTime() ?? 0),
+        notBefore: Math.max(Date.now() + wait, deltaError?.retryAt?.getTime() ?? 0),
       });
-      if (known?.code === "throttled") return known.retryAt?.getTime();
+      if (deltaError?.code === "throttled") return deltaError.retryAt?.getTime();
     } finally {
-      this.#aim = undefined;
+      this.#runningRequest = undefined;
       await client?.close();
     }
     return undefined;
@@ -255,23 +263,23 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
       const token = await this.#bearer();
       const subscription = await subscribe(this.env, token, mailbox, this.#state.subscription, signal);
       if (signal.aborted) {
-        // The mailbox was removed meanwhile, so nobody else knows this subscription.
+        // The mailbox was removed meanwhile, and its state does not have this subscription.
         await unsubscribe(this.env, token, subscription);
         return;
       }
       this.#write({
         subscription,
-        subscribeAt: Math.max(renewal(subscription), Date.now() + MINUTE),
+        subscribeAt: Math.max(renewalTime(subscription), Date.now() + MINUTE),
         subscribeFailures: 0,
         subscribeError: undefined,
       });
     } catch (error) {
-      // The state, if there is one, is that of a mailbox that was added again.
+      // The mailbox was removed. If there is a state, the mailbox was added again.
       if (signal.aborted) return;
       const subscribeFailures = this.#state.subscribeFailures + 1;
       // The earliest time for a retry, from Graph or from the token endpoint.
       const retryAt =
-        error instanceof Refused
+        error instanceof SubscriptionRefused
           ? error.retryAt
           : (error instanceof DeltaError && error.retryAt?.getTime()) || 0;
       const subscribeAt = Math.max(Date.now() + backoff(this.env, subscribeFailures), retryAt);
@@ -313,6 +321,6 @@ const pause = (env: Env) => Number(env.PAUSE_MS || 2000);
 
 /** Exponential back-off with jitter, in milliseconds. */
 function backoff(env: Env, failures: number): number {
-  const longest = Math.min(Number(env.BACKOFF_MS || 5000) * 2 ** (failures - 1), LONGEST);
+  const longest = Math.min(Number(env.BACKOFF_MS || 5000) * 2 ** (failures - 1), MAX_BACKOFF);
   return Math.ceil(longest / 2 + (Math.random() * longest) / 2);
 }

@@ -1,20 +1,20 @@
 // Receives Graph's change notifications. See Microsoft's pages "Receive change notifications
-// through webhooks" (validation, answers, slow endpoints) and "Reduce missing subscriptions and
+// through webhooks" (validation, responses, slow endpoints) and "Reduce missing subscriptions and
 // change notifications" (lifecycle).
 import type { Env } from "./env";
 
-/** The largest accepted body in bytes, and the most notifications in it. Graph sends far less. */
-const LARGEST = 1 << 20;
-const MOST = 1000;
+/** The limits of an accepted body: its bytes and its notifications. Graph sends far less. */
+const MAX_BYTES = 1 << 20;
+const MAX_NOTIFICATIONS = 1000;
 const encoder = new TextEncoder();
 
 /**
- * The `clientState` of a mailbox: the HMAC of its name, 64 characters. It proves that a
- * notification is genuine without a lookup, and is not valid for another mailbox. Graph allows 128
+ * Returns the `clientState` of a mailbox: the HMAC of its name, 64 characters. It proves without a
+ * lookup that a notification is genuine, and is not valid for another mailbox. Graph allows 128
  * characters (page "subscription resource type").
  */
 export async function clientState(env: Env, mailbox: string): Promise<string> {
-  const signature = await crypto.subtle.sign("HMAC", await keyOf(env), encoder.encode(mailbox));
+  const signature = await crypto.subtle.sign("HMAC", await hmacKey(env), encoder.encode(mailbox));
   return hex(signature);
 }
 
@@ -22,10 +22,11 @@ export const hex = (bytes: ArrayBuffer) =>
   [...new Uint8Array(bytes)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
 /**
- * Answers Graph within its limit of 3 seconds: only stores that a round is wanted. Anybody can send
- * such a request, so its size is checked before anything is computed from it.
+ * Handles a request that Graph sends. Graph expects a response within 3 seconds, so this only
+ * stores that a round is requested. Anybody can send such a request: its size is checked before it
+ * is read or parsed.
  */
-export async function receive(request: Request, env: Env, mailbox: string): Promise<Response> {
+export async function receiveNotifications(request: Request, env: Env, mailbox: string): Promise<Response> {
   // The validation token is decoded once, by searchParams, and returned as plain text, because it
   // can contain HTML.
   const token = new URL(request.url).searchParams.get("validationToken");
@@ -34,7 +35,7 @@ export async function receive(request: Request, env: Env, mailbox: string): Prom
       headers: { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" },
     });
 
-  const text = await textOf(request);
+  const text = await readBody(request);
   if (text === undefined) return new Response(null, { status: 413 });
   let sent: unknown;
   try {
@@ -44,12 +45,12 @@ export async function receive(request: Request, env: Env, mailbox: string): Prom
   }
   const list = (sent as { value?: unknown } | null)?.value;
   if (!Array.isArray(list)) return new Response(null, { status: 400 });
-  if (list.length > MOST) return new Response(null, { status: 413 });
+  if (list.length > MAX_NOTIFICATIONS) return new Response(null, { status: 413 });
   const expected = await clientState(env, mailbox);
   const genuine = list.filter(
-    (one) => same(one?.clientState, expected) && typeof one.subscriptionId === "string",
+    (one) => equalsSecret(one?.clientState, expected) && typeof one.subscriptionId === "string",
   );
-  // The answer is the same for forged notifications.
+  // Forged notifications get the same response as genuine ones.
   if (genuine.length) {
     try {
       await env.MAILBOXES.getByName(mailbox).notify(
@@ -64,24 +65,24 @@ export async function receive(request: Request, env: Env, mailbox: string): Prom
 }
 
 /**
- * Reads a body up to the limit. Undefined if it is larger: by its Content-Length, on which nothing
- * else relies, or by what has arrived.
+ * Reads a body up to the limit. Returns undefined if its Content-Length, or what has arrived, is
+ * larger.
  */
-async function textOf(request: Request): Promise<string | undefined> {
-  if (Number(request.headers.get("content-length")) > LARGEST) return undefined;
+async function readBody(request: Request): Promise<string | undefined> {
+  if (Number(request.headers.get("content-length")) > MAX_BYTES) return undefined;
   const decoder = new TextDecoder();
   let [text, size] = ["", 0];
   for await (const chunk of request.body ?? []) {
     size += chunk.byteLength;
     // Leaving the loop ends the stream.
-    if (size > LARGEST) return undefined;
+    if (size > MAX_BYTES) return undefined;
     text += decoder.decode(chunk, { stream: true });
   }
   return text + decoder.decode();
 }
 
 /** Compares a string with a secret in constant time. */
-export function same(given: unknown, expected: string): boolean {
+export function equalsSecret(given: unknown, expected: string): boolean {
   // The type and the lengths are not secret, and cheap to compare.
   if (typeof given !== "string" || given.length !== expected.length) return false;
   const [one, other] = [encoder.encode(given), encoder.encode(expected)];
@@ -89,7 +90,7 @@ export function same(given: unknown, expected: string): boolean {
   return one.length === other.length && crypto.subtle.timingSafeEqual(one, other);
 }
 
-function keyOf(env: Env): Promise<CryptoKey> {
+function hmacKey(env: Env): Promise<CryptoKey> {
   if (!(env.NOTIFICATION_SECRET?.length >= 32))
     throw new Error("the secret NOTIFICATION_SECRET must have at least 32 characters");
   return crypto.subtle.importKey(

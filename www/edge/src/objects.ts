@@ -11,17 +11,17 @@ export interface Subscription {
   id: string;
   /** The end of the subscription, in milliseconds since 1970. */
   expires: number;
-  /** The result of `keyOf` when it was created. */
-  key: string;
+  /** The result of `settingsHash()` when the subscription was created. */
+  settingsHash: string;
 }
 
 export interface MailboxState {
   /** The organizer. Undefined if this mailbox is not on the list. */
   mailbox?: string;
-  /** The number of requested rounds. Requests while one is pending count once. */
-  wanted: number;
-  /** The value of `wanted` that the last complete round has fulfilled. */
-  met: number;
+  /** The number of requested rounds. Further requests before a round begins are not counted. */
+  requestedRounds: number;
+  /** The value of `requestedRounds` that the last complete round has fulfilled. */
+  fulfilledRounds: number;
   /** The earliest start of the next round. */
   notBefore: number;
   /** The number of consecutive rounds that failed. */
@@ -47,7 +47,7 @@ export interface MailboxStatus extends MailboxState {
 
 /** The methods of `Mailbox` that the Worker and the registry call. */
 export interface MailboxObject extends Rpc.DurableObjectBranded {
-  watch(mailbox: string): Promise<boolean>;
+  wake(mailbox: string): Promise<boolean>;
   notify(notifications: Notification[]): Promise<void>;
   remove(): Promise<void>;
   item(id: string): Promise<object | undefined>;
@@ -59,8 +59,8 @@ export interface RegistryObject extends Rpc.DurableObjectBranded {
   add(mailbox: string): Promise<void>;
   remove(mailbox: string): Promise<boolean>;
   tick(): Promise<void>;
-  turn(mailbox: string, length: number): Promise<boolean>;
-  done(mailbox: string, retryAt?: number): Promise<void>;
+  acquirePermit(mailbox: string, duration: number): Promise<boolean>;
+  releasePermit(mailbox: string, retryAt?: number): Promise<void>;
   count(): number;
   statuses(after: string, limit: number): Promise<(Partial<MailboxStatus> & { mailbox: string })[]>;
 }

@@ -2,15 +2,16 @@ import { DurableObject } from "cloudflare:workers";
 import { alarmTime, type Env } from "./env";
 import type { MailboxStatus, RegistryObject } from "./objects";
 
-/** A permit for a woken mailbox expires after this time unless it starts a round. */
-const HANDED = 5000;
-/** The longest back-off for a mailbox that is out of reach. */
-const LONGEST = 600_000;
+/** The time after which the permit of a woken mailbox expires, unless a round begins. */
+const UNCLAIMED_PERMIT = 5000;
+/** The longest back-off for a mailbox whose object cannot be called. */
+const MAX_BACKOFF = 600_000;
 
 /**
- * The list of mailboxes, and the permits that limit concurrent rounds, because all share the limits
- * of the app. A tick marks every mailbox as due, and a mailbox can mark itself. The alarm wakes as
- * many due mailboxes as there are permits. All of this is stored, so that it survives an eviction.
+ * The list of mailboxes, and the permits that limit the number of concurrent rounds. All mailboxes
+ * share the throttling limits of the app. The cron trigger marks every mailbox as due; a mailbox
+ * that asks for a permit is due too. The alarm wakes as many due mailboxes as there are free
+ * permits. The list and the permits are stored, so that they survive an eviction.
  */
 export class Registry extends DurableObject<Env> implements RegistryObject {
   #sql;
@@ -19,11 +20,11 @@ export class Registry extends DurableObject<Env> implements RegistryObject {
     super(ctx, env);
     this.#sql = ctx.storage.sql;
     // `due`: when to wake the mailbox, or null. `failures`: how many calls to wake it failed.
-    // `turn`: the time at which its permit expires, or 0.
+    // `permit_until`: the time at which its permit expires, or 0.
     this.#sql.exec(
-      "create table if not exists mailboxes (mailbox text primary key, due integer, failures integer not null default 0, turn integer not null default 0)",
+      "create table if not exists mailboxes (mailbox text primary key, due integer, failures integer not null default 0, permit_until integer not null default 0)",
     );
-    this.#sql.exec("create index if not exists dues on mailboxes (due) where due is not null");
+    this.#sql.exec("create index if not exists mailboxes_by_due on mailboxes (due) where due is not null");
   }
 
   async add(mailbox: string): Promise<void> {
@@ -31,12 +32,12 @@ export class Registry extends DurableObject<Env> implements RegistryObject {
       "insert into mailboxes (mailbox, due) values (?, 0) on conflict do update set due = 0",
       mailbox,
     );
-    await this.#plan();
+    await this.#setAlarm();
   }
 
   /** Removes a mailbox. Resolves to whether it was on the list. */
   async remove(mailbox: string): Promise<boolean> {
-    // Deleted from the list first, because otherwise a tick could wake it again.
+    // Deleted from the list first: otherwise the cron trigger could wake it again.
     const { rowsWritten } = this.#sql.exec("delete from mailboxes where mailbox = ?", mailbox);
     // Also if it was not on the list, because an earlier removal may have been interrupted.
     await this.env.MAILBOXES.getByName(mailbox).remove();
@@ -44,7 +45,7 @@ export class Registry extends DurableObject<Env> implements RegistryObject {
   }
 
   /**
-   * Marks every mailbox as due, with jitter, so that not all start at the time of the cron trigger.
+   * Marks every mailbox as due, with jitter, so that they do not all start at the same time.
    */
   async tick(): Promise<void> {
     this.#sql.exec(
@@ -52,18 +53,18 @@ export class Registry extends DurableObject<Env> implements RegistryObject {
       Date.now(),
       jitter(this.env),
     );
-    await this.#plan();
+    await this.#setAlarm();
   }
 
   /**
-   * Acquires a permit for `length` milliseconds. If it resolves to false, the mailbox is woken
-   * later.
+   * Acquires a permit for `duration` milliseconds. Resolves to false if none is free; the registry
+   * wakes the mailbox later.
    */
-  async turn(mailbox: string, length: number): Promise<boolean> {
+  async acquirePermit(mailbox: string, duration: number): Promise<boolean> {
     const now = Date.now();
     const [row] = this.#sql
-      .exec<{ turn: number; due: number | null }>(
-        "select turn, due from mailboxes where mailbox = ?",
+      .exec<{ permit_until: number; due: number | null }>(
+        "select permit_until, due from mailboxes where mailbox = ?",
         mailbox,
       )
       .toArray();
@@ -71,8 +72,9 @@ export class Registry extends DurableObject<Env> implements RegistryObject {
     const { ahead } = this.#sql
       .exec<{ ahead: number }>("select count(*) as ahead from mailboxes where due <= ?", now)
       .one();
-    const may = row.turn > now || (!ahead && this.#free(now) > 0);
-    if (may) this.#sql.exec("update mailboxes set turn = ? where mailbox = ?", now + length, mailbox);
+    const isGranted = row.permit_until > now || (!ahead && this.#freePermits(now) > 0);
+    if (isGranted)
+      this.#sql.exec("update mailboxes set permit_until = ? where mailbox = ?", now + duration, mailbox);
     // Its place in the queue is that of its first request.
     else
       this.#sql.exec(
@@ -80,16 +82,16 @@ export class Registry extends DurableObject<Env> implements RegistryObject {
         Math.min(row.due ?? now, now),
         mailbox,
       );
-    await this.#plan();
-    return may;
+    await this.#setAlarm();
+    return isGranted;
   }
 
   /** Releases a permit. If Graph throttled the app, no mailbox starts before `retryAt`. */
-  async done(mailbox: string, retryAt = 0): Promise<void> {
-    this.#sql.exec("update mailboxes set turn = 0 where mailbox = ?", mailbox);
-    if (retryAt > this.#held())
-      this.ctx.storage.kv.put("held", Math.ceil(retryAt + Math.random() * jitter(this.env)));
-    await this.#plan();
+  async releasePermit(mailbox: string, retryAt = 0): Promise<void> {
+    this.#sql.exec("update mailboxes set permit_until = 0 where mailbox = ?", mailbox);
+    if (retryAt > this.#throttledUntil())
+      this.ctx.storage.kv.put("throttledUntil", Math.ceil(retryAt + Math.random() * jitter(this.env)));
+    await this.#setAlarm();
   }
 
   count(): number {
@@ -123,15 +125,15 @@ export class Registry extends DurableObject<Env> implements RegistryObject {
       const now = Date.now();
       const due = this.#sql
         .exec<{ mailbox: string; due: number; failures: number }>(
-          "select mailbox, due, failures from mailboxes where due <= ?1 and turn <= ?1 order by due limit ?2",
+          "select mailbox, due, failures from mailboxes where due <= ?1 and permit_until <= ?1 order by due limit ?2",
           now,
-          this.#free(now),
+          this.#freePermits(now),
         )
         .toArray();
       if (!due.length) break;
       await Promise.all(due.map((one) => this.#wake(one, now)));
     }
-    await this.#plan();
+    await this.#setAlarm();
   }
 
   async #wake(
@@ -139,60 +141,71 @@ export class Registry extends DurableObject<Env> implements RegistryObject {
     now: number,
   ): Promise<void> {
     // The mailbox stays due until it is awake, in case this object is evicted before.
-    this.#sql.exec("update mailboxes set turn = ? where mailbox = ?", now + HANDED, mailbox);
+    this.#sql.exec(
+      "update mailboxes set permit_until = ? where mailbox = ?",
+      now + UNCLAIMED_PERMIT,
+      mailbox,
+    );
     try {
-      const begins = await this.env.MAILBOXES.getByName(mailbox).watch(mailbox);
+      const usesPermit = await this.env.MAILBOXES.getByName(mailbox).wake(mailbox);
       // The mailbox may have been removed meanwhile.
       const { n } = this.#sql
         .exec<{ n: number }>("select count(*) as n from mailboxes where mailbox = ?", mailbox)
         .one();
       if (!n) await this.env.MAILBOXES.getByName(mailbox).remove();
       this.#sql.exec(
-        "update mailboxes set due = iif(due = ?, null, due), failures = 0, turn = iif(?, turn, 0) where mailbox = ?",
+        "update mailboxes set due = iif(due = ?, null, due), failures = 0, permit_until = iif(?, permit_until, 0) where mailbox = ?",
         due,
-        begins ? 1 : 0,
+        usesPermit ? 1 : 0,
         mailbox,
       );
     } catch {
       const wait =
-        Math.min(Number(this.env.BACKOFF_MS || 5000) * 2 ** failures, LONGEST) * (0.5 + Math.random() / 2);
+        Math.min(Number(this.env.BACKOFF_MS || 5000) * 2 ** failures, MAX_BACKOFF) *
+        (0.5 + Math.random() / 2);
       this.#sql.exec(
-        "update mailboxes set due = ?, failures = failures + 1, turn = 0 where mailbox = ?",
+        "update mailboxes set due = ?, failures = failures + 1, permit_until = 0 where mailbox = ?",
         Math.ceil(Date.now() + wait),
         mailbox,
       );
     }
   }
 
-  /** The end of the throttle of the app. */
-  #held(): number {
-    return this.ctx.storage.kv.get<number>("held") ?? 0;
+  /** The end of the last throttle of the app. */
+  #throttledUntil(): number {
+    return this.ctx.storage.kv.get<number>("throttledUntil") ?? 0;
   }
 
   /** The number of free permits. */
-  #free(now: number): number {
-    if (this.#held() > now) return 0;
+  #freePermits(now: number): number {
+    if (this.#throttledUntil() > now) return 0;
     const { n } = this.#sql
-      .exec<{ n: number }>("select count(*) as n from mailboxes where turn > ?", now)
+      .exec<{ n: number }>("select count(*) as n from mailboxes where permit_until > ?", now)
       .one();
     return Math.max(Number(this.env.ROUNDS_AT_ONCE || 10) - n, 0);
   }
 
   /**
-   * Sets the alarm for the next due mailbox, not before a permit is free. `done` may set it
-   * earlier.
+   * Sets the alarm for the next due mailbox, not before a permit is free. `releasePermit()` may set
+   * it earlier.
    */
-  async #plan(): Promise<void> {
+  async #setAlarm(): Promise<void> {
     const now = Date.now();
-    // A mailbox with a permit is woken after it expires.
+    // A mailbox that has a permit is woken after the permit expires.
     const { due } = this.#sql
-      .exec<{ due: number | null }>("select min(max(due, turn)) as due from mailboxes where due is not null")
+      .exec<{ due: number | null }>(
+        "select min(max(due, permit_until)) as due from mailboxes where due is not null",
+      )
       .one();
     if (due === null) return;
     const { end } = this.#sql
-      .exec<{ end: number | null }>("select min(turn) as end from mailboxes where turn > ?", now)
+      .exec<{ end: number | null }>(
+        "select min(permit_until) as end from mailboxes where permit_until > ?",
+        now,
+      )
       .one();
-    const free = this.#held() > now ? this.#held() : this.#free(now) ? 0 : (end ?? 0);
+    const free =
+      this.#throttledUntil() > now ? this.#throttledUntil() : this.#freePermits(now) ? 0 : (end ?? 0);
     await this.ctx.storage.setAlarm(alarmTime(Math.max(due, free)));
   }
 }

@@ -5,15 +5,15 @@ export const PER_PAGE = 100;
 
 type Row = Partial<MailboxStatus> & { mailbox: string };
 
-/** The words for each phase, in order of importance. */
-const WORDS = {
+/** The label of each phase, in order of importance. */
+const LABELS = {
   failed: "failing",
   current: "up to date",
   syncing: "syncing",
-  waiting: "next in line",
+  waiting: "waiting",
   new: "new",
 };
-const ALWAYS = ["failing", "up to date"];
+const ALWAYS_SHOWN = ["failing", "up to date"];
 
 const STYLE = `
 :root { color-scheme: light dark; --line: light-dark(#dbe2e3, #2b383c); --muted: light-dark(#526063, #9fb0b3); --surface: light-dark(#fff, #161e21);
@@ -37,22 +37,22 @@ tr.why td { border-top: 0; padding-top: 0; white-space: normal; color: var(--mut
 .none { padding: 2.5rem 1rem; text-align: center; color: var(--muted); } code { font-size: .9em; } a { color: var(--busy); }
 `;
 
-export async function page(count: number, rows: Row[], after: string): Promise<Response> {
+export async function statusPage(count: number, rows: Row[], after: string): Promise<Response> {
   const now = Date.now();
-  const sums = Object.entries(WORDS).map(
-    ([phase, words]) => [words, rows.filter((row) => row.phase === phase).length] as const,
+  const counts = Object.entries(LABELS).map(
+    ([phase, label]) => [label, rows.filter((row) => row.phase === phase).length] as const,
   );
-  const shown = sums.filter(([words, n]) => n || ALWAYS.includes(words));
+  const shown = counts.filter(([label, n]) => n || ALWAYS_SHOWN.includes(label));
   const some = rows.length < count ? `, ${rows.length} of them here` : "";
   const last = rows.at(-1)?.mailbox;
   const body = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Recordings</title><meta name="viewport" content="width=device-width"><meta http-equiv="refresh" content="15"><style>${STYLE}</style></head><body>
-<header><h1>Recordings</h1><p>${count} ${count === 1 ? "mailbox" : "mailboxes"}${some}, as of ${time(now, now)}</p></header>
+<header><h1>Recordings</h1><p>${count} ${count === 1 ? "mailbox" : "mailboxes"}${some}, as of ${timeHtml(now, now)}</p></header>
 ${
   count
-    ? `<ul class="sum">${shown.map(([words, n]) => `<li><b>${n}</b>${words}</li>`).join("")}</ul>
+    ? `<ul class="sum">${shown.map(([label, n]) => `<li><b>${n}</b>${label}</li>`).join("")}</ul>
 <div class="scroll"><table><thead><tr><th>Mailbox</th><th>State</th><th>Last sync</th><th>Next try</th><th class="n less">Items</th><th class="n less">Sent</th></tr></thead>
-<tbody>${rows.map((row) => line(row, now)).join("\n")}</tbody></table></div>`
+<tbody>${rows.map((row) => rowHtml(row, now)).join("\n")}</tbody></table></div>`
     : `<div class="scroll none">No mailboxes yet. Add one: <code>curl -u :PASSWORD -X PUT https://…/mailboxes/ORGANIZER</code></div>`
 }
 <footer><p>${after ? `<a href="/">first</a> ` : ""}${rows.length === PER_PAGE && last !== undefined ? `<a href="/?after=${encodeURIComponent(last)}">next ${PER_PAGE}</a> ` : ""}</p></footer>
@@ -69,20 +69,20 @@ ${
   });
 }
 
-function line(row: Row, now: number): string {
+function rowHtml(row: Row, now: number): string {
   const phase = row.phase ?? "new";
   const error = row.lastError
-    ? `<b>${text(row.lastError.code)}</b> ${text(row.lastError.message)}${row.lastError.requestId ? ` (request ${text(row.lastError.requestId)})` : ""}`
+    ? `<b>${escapeHtml(row.lastError.code)}</b> ${escapeHtml(row.lastError.message)}${row.lastError.requestId ? ` (request ${escapeHtml(row.lastError.requestId)})` : ""}`
     : "";
-  const subscription = row.subscribeError ? `<b>notifications</b> ${text(row.subscribeError)}` : "";
+  const subscription = row.subscribeError ? `<b>notifications</b> ${escapeHtml(row.subscribeError)}` : "";
   const why = [error, subscription].filter(Boolean).join("<br>");
-  return `<tr><td>${text(row.mailbox)}</td><td><span class="is ${phase}">${WORDS[phase]}</span></td><td>${time(row.lastSync, now)}</td><td>${row.nextTry !== undefined && row.nextTry <= now ? "now" : time(row.nextTry, now)}</td><td class="n less">${
+  return `<tr><td>${escapeHtml(row.mailbox)}</td><td><span class="is ${phase}">${LABELS[phase]}</span></td><td>${timeHtml(row.lastSync, now)}</td><td>${row.nextTry !== undefined && row.nextTry <= now ? "now" : timeHtml(row.nextTry, now)}</td><td class="n less">${
     row.items ?? ""
   }</td><td class="n less">${row.sent ?? ""}</td></tr>${why && `<tr class="why"><td colspan="6">${why}</td></tr>`}`;
 }
 
-/** A relative time in words. The title has the exact time. */
-function time(at: number | undefined, now: number): string {
+/** Returns a relative time. Its tooltip has the exact one. */
+function timeHtml(at: number | undefined, now: number): string {
   if (at === undefined) return "–";
   const iso = new Date(at).toISOString();
   const seconds = Math.round((at - now) / 1000);
@@ -103,6 +103,6 @@ function time(at: number | undefined, now: number): string {
   return `<time datetime="${iso}" title="${iso}">${words}</time>`;
 }
 
-function text(value: string): string {
+function escapeHtml(value: string): string {
   return value.replace(/[&<>"']/g, (letter) => `&#${letter.charCodeAt(0)};`);
 }

@@ -5,7 +5,7 @@ import { clientState, hex } from "./notifications";
 import type { Subscription } from "./objects";
 
 /** Thrown if Graph refuses a subscription. */
-export class Refused extends Error {
+export class SubscriptionRefused extends Error {
   /** The earliest time for a retry, in milliseconds since 1970, or 0. */
   readonly retryAt: number;
 
@@ -16,32 +16,35 @@ export class Refused extends Error {
 }
 
 const MINUTE = 60_000;
+/** A longer `Retry-After` is ignored, as in deltalink, which does not handle these requests. */
+const MAX_RETRY_AFTER = 24 * 60 * MINUTE;
 /**
- * The longest Retry-After that is believed, as in the library, whose errors have no later
- * `retryAt`. It does not see these answers.
+ * The duration of a subscription. Graph allows 4320 minutes for recordings; ten minutes are left
+ * for clocks that differ.
  */
-const BELIEVED = 24 * 60 * MINUTE;
-/** The duration of a subscription. Graph allows 4320 minutes for recordings, and clocks differ. */
-const LENGTH = 4310 * MINUTE;
-/** A subscription is renewed when this time is left, so that a day of failures does no harm. */
-const LEFT = LENGTH / 3;
+const DURATION = 4310 * MINUTE;
+/**
+ * A subscription is renewed when this time is left, so that it does not expire if renewing fails
+ * for a day.
+ */
+const RENEWAL_MARGIN = DURATION / 3;
 
-/** The time at which to renew a subscription. */
-export const renewal = ({ expires }: Subscription) => expires - LEFT;
+/** Returns the time at which to renew a subscription. */
+export const renewalTime = ({ expires }: Subscription) => expires - RENEWAL_MARGIN;
 
 /**
- * A hash of the address and the `clientState`. A renewal cannot change these, so a subscription
- * with another key has to be replaced.
+ * Returns a hash of the notification URL and the `clientState`. A renewal cannot change these, so a
+ * subscription with another hash has to be replaced.
  */
-export async function keyOf(env: Env, mailbox: string): Promise<string> {
+export async function settingsHash(env: Env, mailbox: string): Promise<string> {
   const made = new TextEncoder().encode(`${urlOf(env, mailbox)}\n${await clientState(env, mailbox)}`);
   return hex(await crypto.subtle.digest("SHA-256", made));
 }
 
 /**
- * Renews the subscription. Creates one if it does not exist, no longer exists, or has other
- * settings. `PATCH` also reauthorizes it. Sends nothing more after `signal`, but waits for an
- * answer that may be a new subscription.
+ * Renews the subscription, or creates one if there is none or its settings have changed. `PATCH`
+ * also reauthorizes it. After `signal` fires, this starts no further request, but waits for a
+ * pending one, whose response may be a new subscription.
  */
 export async function subscribe(
   env: Env,
@@ -50,22 +53,22 @@ export async function subscribe(
   current: Subscription | undefined,
   signal: AbortSignal,
 ): Promise<Subscription> {
-  const key = await keyOf(env, mailbox);
+  const hash = await settingsHash(env, mailbox);
   signal.throwIfAborted();
-  const expirationDateTime = new Date(Date.now() + LENGTH).toISOString();
-  if (current?.key === key) {
-    const renewed = await ask(env, token, "PATCH", current.id, { expirationDateTime });
-    if (renewed.ok) return read(renewed, key);
-    if (renewed.status !== 404) throw await refused(renewed);
+  const expirationDateTime = new Date(Date.now() + DURATION).toISOString();
+  if (current?.settingsHash === hash) {
+    const renewed = await request(env, token, "PATCH", current.id, { expirationDateTime });
+    if (renewed.ok) return readSubscription(renewed, hash);
+    if (renewed.status !== 404) throw await readRefusal(renewed);
   } else if (current) {
-    const ended = await ask(env, token, "DELETE", current.id);
-    // Other errors do no harm: notifications with the old key are ignored until it expires.
-    if (ended.status === 429 || ended.status >= 500) throw await refused(ended);
+    const ended = await request(env, token, "DELETE", current.id);
+    // After any other error the old subscription may remain. Its notifications are ignored.
+    if (ended.status === 429 || ended.status >= 500) throw await readRefusal(ended);
   }
   const url = urlOf(env, mailbox);
   const state = await clientState(env, mailbox);
   signal.throwIfAborted();
-  const made = await ask(env, token, "POST", undefined, {
+  const made = await request(env, token, "POST", undefined, {
     changeType: "created",
     notificationUrl: url,
     // Required for subscriptions longer than an hour.
@@ -74,18 +77,18 @@ export async function subscribe(
     expirationDateTime,
     clientState: state,
   });
-  if (!made.ok) throw await refused(made);
-  return read(made, key);
+  if (!made.ok) throw await readRefusal(made);
+  return readSubscription(made, hash);
 }
 
 const urlOf = (env: Env, mailbox: string) =>
   `${env.PUBLIC_URL?.replace(/\/$/, "")}/notifications/${encodeURIComponent(mailbox)}`;
 
 export async function unsubscribe(env: Env, token: string, { id }: Subscription): Promise<void> {
-  await ask(env, token, "DELETE", id);
+  await request(env, token, "DELETE", id);
 }
 
-function ask(env: Env, token: string, method: string, id?: string, body?: object): Promise<Response> {
+function request(env: Env, token: string, method: string, id?: string, body?: object): Promise<Response> {
   const url = `${graphRoot(env)}/subscriptions${id === undefined ? "" : `/${encodeURIComponent(id)}`}`;
   return fetch(url, {
     method,
@@ -96,7 +99,7 @@ function ask(env: Env, token: string, method: string, id?: string, body?: object
   });
 }
 
-async function read(response: Response, key: string): Promise<Subscription> {
+async function readSubscription(response: Response, hash: string): Promise<Subscription> {
   const { id, expirationDateTime } = (await response.json()) as {
     id?: unknown;
     expirationDateTime?: unknown;
@@ -104,23 +107,23 @@ async function read(response: Response, key: string): Promise<Subscription> {
   const expires = Date.parse(String(expirationDateTime));
   if (typeof id !== "string" || !Number.isFinite(expires))
     throw new Error("Graph's answer is not a subscription");
-  // Graph grants no longer time than the requested one.
-  return { id, expires: Math.min(expires, Date.now() + LENGTH), key };
+  // Graph never grants more time than requested, so a later end is wrong.
+  return { id, expires: Math.min(expires, Date.now() + DURATION), settingsHash: hash };
 }
 
-async function refused(response: Response): Promise<Refused> {
+async function readRefusal(response: Response): Promise<SubscriptionRefused> {
   const { error } = (await response.json().catch(() => ({}))) as {
     error?: { code?: string; message?: string };
   };
   const words =
     `Graph refused the subscription: ${response.status} ${error?.code ?? ""} ${error?.message ?? ""}`
       .trim()
-      // Longer words may be tokens.
+      // A word this long may be a token.
       .replaceAll(/\S{40,}/g, "…")
       .slice(0, 300);
   // Retry-After has seconds or a date.
   const after = response.headers.get("retry-after") ?? "";
   const now = Date.now();
   const at = (/^\d+$/.test(after) ? now + Number(after) * 1000 : Date.parse(after)) || 0;
-  return new Refused(words, at - now > BELIEVED ? 0 : at);
+  return new SubscriptionRefused(words, at - now > MAX_RETRY_AFTER ? 0 : at);
 }

@@ -1,54 +1,54 @@
-// Shares tokens among the mailboxes of an isolate, so that not each object requests its own.
+// Shares tokens among the mailboxes of an isolate, so that objects need not request their own.
 import type { TokenFunction } from "deltalink";
 import { clientCredentials } from "deltalink/auth";
 import type { Env } from "./env";
 
-/** The most tokens that are kept. Each claims challenge of Graph leads to another one. */
-const MOST = 20;
-/** A token is not used in the last five minutes before it expires. */
+/** The maximal number of cached tokens. Each claims challenge of Graph leads to another one. */
+const MAX_CACHED = 20;
+/** The time before its expiry from which a token is no longer used. */
 const MARGIN = 300_000;
 
 /**
- * Tokens by app, scope and claims, in the order of their last use. Does not share pending requests:
- * in workerd an object that waits for the request of another object hangs if that one ends.
+ * Tokens by app, scope and claims, in the order of their last use. Pending requests are not shared:
+ * in workerd an object that waits for a request of another object hangs if the other one ends.
  */
-const kept = new Map<string, Kept>();
+const cached = new Map<string, CachedToken>();
 
-interface Kept {
+interface CachedToken {
   accessToken: string;
   expiresOn: Date;
 }
 
-export function tokensOf(env: Env): TokenFunction {
+export function tokenSource(env: Env): TokenFunction {
   const { TENANT: tenant, CLIENT: clientId, CLIENT_SECRET: secret, AUTHORITY: authority } = env;
-  // Made for each request, because it would keep a token for each challenge, without a limit.
-  const own = () => clientCredentials({ tenant, clientId, secret, ...(authority && { authority }) });
+  // A new source for each request, because the tokens are cached here.
+  const newSource = () => clientCredentials({ tenant, clientId, secret, ...(authority && { authority }) });
   /** The token that this object used last. */
   let used: string | undefined;
   const source: TokenFunction = async (request) => {
     const key = JSON.stringify([authority, tenant, clientId, request.scopes, request.claims]);
-    const shared = kept.get(key);
+    const shared = cached.get(key);
     // If Graph refused the token of this object, another object may already have a newer one.
     const refused = request.reason === "unauthorized" && shared?.accessToken === used;
     if (shared && !refused && shared.expiresOn.getTime() - MARGIN > Date.now()) {
       used = shared.accessToken;
-      keep(key, shared);
+      cacheToken(key, shared);
       return shared;
     }
-    const made = await own()(request);
+    const made = await newSource()(request);
     if (typeof made === "object" && "accessToken" in made && made.expiresOn) {
       used = made.accessToken;
-      keep(key, { accessToken: made.accessToken, expiresOn: made.expiresOn });
+      cacheToken(key, { accessToken: made.accessToken, expiresOn: made.expiresOn });
     }
     return made;
   };
-  return Object.assign(source, { account: own().account });
+  return Object.assign(source, { account: newSource().account });
 }
 
-/** Keeps a token as the one that was used last. Forgets the one that was not used for longest. */
-function keep(key: string, token: Kept): void {
-  kept.delete(key);
-  kept.set(key, token);
-  const [oldest] = kept.keys();
-  if (kept.size > MOST && oldest !== undefined) kept.delete(oldest);
+/** Caches a token as the last used one. Removes the one that has not been used for longest. */
+function cacheToken(key: string, token: CachedToken): void {
+  cached.delete(key);
+  cached.set(key, token);
+  const [oldest] = cached.keys();
+  if (cached.size > MAX_CACHED && oldest !== undefined) cached.delete(oldest);
 }

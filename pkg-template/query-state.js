@@ -1,0 +1,72 @@
+// @ts-check
+// The state in memory that all query objects with the same key share.
+import { Changes } from "./changes.js";
+import { Status } from "./status.js";
+
+/** The status of a query, its listeners, and the round that `sync()` joins. */
+export class QueryState {
+  /** The round that `sync()` joins. */
+  syncing;
+  /** Repeats the `sync()` that ended because the user had to sign in. */
+  syncAgain;
+  #states;
+
+  /**
+   * `ending` fires when the client ends. `hasTabs`: other tabs see the same store. `readItems`
+   * reads the stored items of some ids.
+   */
+  constructor({ key, ending, locks, hasTabs, readItems }, states) {
+    this.key = key;
+    this.ending = ending;
+    this.locks = locks;
+    this.lock = `deltalink | ${key}`;
+    this.#states = states;
+    const onUse = () => this.#keepWhileUsed();
+    this.status = new Status(onUse);
+    this.changes = new Changes(key, hasTabs, readItems, onUse);
+  }
+
+  #keepWhileUsed() {
+    const { status, changes, syncAgain } = this;
+    const waitsForSignIn = syncAgain && status.get().phase === "needs-auth";
+    this.#states.setUsed(this, changes.hasListeners || status.hasSubscribers || waitsForSignIn);
+  }
+}
+
+/**
+ * The `QueryState` objects of one client, by key. One is kept while a query object, a round, a
+ * listener, a subscriber or a sync that waits for a sign-in needs it. All others are collected as
+ * garbage: a user who pages through a calendar makes a query with another key for each window.
+ */
+export class QueryStates {
+  #byKey = new Map();
+  #used = new Set();
+  #collected = new FinalizationRegistry((key) => {
+    // A new object may have the key by now.
+    if (!this.get(key)) this.#byKey.delete(key);
+  });
+
+  get(key) {
+    return this.#byKey.get(key)?.deref();
+  }
+
+  make(parts) {
+    const state = new QueryState(parts, this);
+    this.#byKey.set(state.key, new WeakRef(state));
+    this.#collected.register(state, state.key);
+    return state;
+  }
+
+  /** Keeps an object alive while it is used. */
+  setUsed(state, isUsed) {
+    if (isUsed) this.#used.add(state);
+    else this.#used.delete(state);
+  }
+
+  *[Symbol.iterator]() {
+    for (const reference of this.#byKey.values()) {
+      const state = reference.deref();
+      if (state) yield state;
+    }
+  }
+}
