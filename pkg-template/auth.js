@@ -15,6 +15,8 @@ const AUTHORITIES = {
 };
 /** The time before its expiry, in milliseconds, from which a token is no longer used. */
 const MARGIN = 300_000;
+/** The lifetime of a token, in seconds, if the authority does not tell it: Entra's shortest. */
+const DEFAULT_LIFETIME = 3600;
 /** In milliseconds. A longer `Retry-After` is ignored. */
 const DAY = 86_400_000;
 /** The maximal number of cached tokens. Each claims challenge leads to another one. */
@@ -101,8 +103,11 @@ export function clientCredentials(options) {
       clearTimeout(timer);
     }
     const { access_token: accessToken, expires_in: seconds } = answer ?? {};
-    if (response.ok && typeof accessToken === "string")
-      return { accessToken, expiresOn: new Date(Date.now() + Number(seconds ?? 0) * 1000) };
+    if (response.ok && typeof accessToken === "string") {
+      // RFC 6749 lets an authority leave out `expires_in`.
+      const lifetime = Number(seconds ?? DEFAULT_LIFETIME) * 1000;
+      return { accessToken, expiresOn: new Date(Date.now() + lifetime) };
+    }
     const { status } = response;
     const retryable = status === 429 || status >= 500;
     // The first line of the description is the reason; the others are ids and times.

@@ -189,11 +189,11 @@ const RULES = {
     await store.commit(key, {
       expect: undefined,
       state: { revision: "e.1", ...PLAIN },
-      put: [["a", { generation: 1, item: PLAIN, round: "e", more: [PLAIN] }]],
+      put: [["a", { generation: 1, item: PLAIN, round: 7, more: [PLAIN] }]],
       remove: [],
     });
     equal(await store.load(key), { revision: "e.1", ...PLAIN }, "load()");
-    const expected = { generation: 1, item: PLAIN, round: "e", more: [PLAIN] };
+    const expected = { generation: 1, item: PLAIN, round: 7, more: [PLAIN] };
     equal(await store.rows(key, ["a"]), [expected], "rows()");
     equal(await store.scan(key, { limit: 1 }), [["a", expected]], "scan()");
   },
@@ -338,7 +338,7 @@ const PLAIN = {
   nested: { "@odata.etag": 'W/"x"', "a.b": { $ref: [{ deep: [[{ deeper: null }]] }] }, 1: "one" },
 };
 
-const row = (n) => ({ generation: 1, item: { n } });
+const row = (n) => ({ generation: 1, round: 1, item: { n } });
 
 function commit(store, key, expect, state, rows, remove = []) {
   return store.commit(key, {

@@ -201,7 +201,13 @@ export interface FakeSettings {
 }
 
 /** A fault, or its name if it has no required fields. */
-export type FakeFault = FakeFaults["name"] | FakeFaults;
+export type FakeFault = NameOnly<FakeFaults> | FakeFaults;
+
+type NameOnly<Fault> = Fault extends { name: infer Name }
+  ? { name: Name } extends Fault
+    ? Name
+    : never
+  : never;
 
 /** A fault with its fields. */
 export type FakeFaults =

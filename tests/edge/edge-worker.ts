@@ -15,12 +15,23 @@ export class Mailbox extends Real {
     return super.wake(mailbox);
   }
 
+  /** Changes what is stored, as another version may have done. */
+  async patchState(changes: object): Promise<void> {
+    const { kv } = this.ctx.storage;
+    kv.put("state", { ...kv.get<object>("state"), ...changes });
+  }
+
   abort() {
     this.ctx.abort("by a test");
   }
 }
 
 export class Registry extends RealRegistry {
+  /** Changes what is stored, as another version may have done. */
+  async storeThrottle(until: number): Promise<void> {
+    this.ctx.storage.kv.put("throttledUntil", until);
+  }
+
   /** The time of its alarm. */
   async alarmAt(): Promise<number | null> {
     return this.ctx.storage.getAlarm();
@@ -51,6 +62,14 @@ export default {
     const { searchParams } = new URL(request.url);
     if (what === "done") {
       await REGISTRY.getByName("registry").releasePermit(mailbox ?? "", Number(searchParams.get("at")));
+      return new Response(null);
+    }
+    if (what === "throttle") {
+      await REGISTRY.getByName("registry").storeThrottle(Number(searchParams.get("until")));
+      return new Response(null);
+    }
+    if (what === "state") {
+      await MAILBOXES.getByName(mailbox ?? "").patchState(JSON.parse(searchParams.get("changes") ?? "{}"));
       return new Response(null);
     }
     if (what === "alarm") return Response.json(await REGISTRY.getByName("registry").alarmAt());

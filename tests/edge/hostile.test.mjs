@@ -151,6 +151,24 @@ test("the registry sets no alarm that workerd refuses, for any times it gets", a
   }
 });
 
+test("absurd times that an older version has stored stop neither a mailbox nor the others", async () => {
+  edge = await startEdge({ acceptsBatch: () => true });
+  const people = await edge.people(2, 1);
+  for (const person of people) await edge.add(person);
+  await edge.quiet(people);
+  for (const absurd of [8.64e15, Date.parse("9999-12-31T23:59:59Z"), Date.now() + 2 * DAY]) {
+    for (const person of people) {
+      const changes = JSON.stringify({ requestedRounds: 1000, fulfilledRounds: 1, notBefore: absurd });
+      const query = new URLSearchParams({ changes });
+      assert.equal((await edge.worker.fetch(`/test/state/${person}?${query}`)).status, 200);
+      await edge.worker.fetch(`/test/abort/${person}`);
+    }
+    assert.equal((await edge.worker.fetch(`/test/throttle?until=${absurd}`)).status, 200);
+    for (const person of people) assert.equal((await edge.add(person)).status, 204, `${absurd}`);
+    await edge.quiet(people);
+  }
+});
+
 /** The subscriptions that Graph still has. */
 const living = () => [...edge.subscriptions.values()].filter(({ gone }) => !gone);
 const remove = (mailbox) => edge.admin(`/mailboxes/${mailbox}`, "DELETE");

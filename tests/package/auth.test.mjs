@@ -46,6 +46,13 @@ const app = {
 };
 const start = (more) => ({ reason: "start", scopes: [SCOPE], ...more });
 
+test("a token without a lifetime is used for an hour", async (context) => {
+  context.mock.timers.enable({ apis: ["Date"], now: 1_795_000_000_000 });
+  answer = () => ({ json: { access_token: "t" } });
+  const { expiresOn } = await clientCredentials({ ...app, authority })(start());
+  assert.deepEqual(expiresOn, new Date(1_795_000_000_000 + 3_600_000));
+});
+
 test("a token is requested by the client credentials grant and cached until shortly before it expires", async (context) => {
   context.mock.timers.enable({ apis: ["Date"], now: 1_795_000_000_000 });
   const token = clientCredentials({ ...app, authority });

@@ -27,7 +27,7 @@ const alive = (references) => references.filter((reference) => reference.deref()
 await named("waits for a sign-in")
   .sync()
   .catch(() => {});
-const waiting = new WeakRef(named("waits for a sign-in").shared);
+const waiting = new WeakRef(named("waits for a sign-in").state);
 await collected(() => false);
 signedIn = true;
 client.resume();
@@ -40,7 +40,7 @@ async function visit(name) {
   const stop = query.on("change", () => {});
   await query.sync();
   stop();
-  return new WeakRef(query.shared);
+  return new WeakRef(query.state);
 }
 
 const references = [];
@@ -50,13 +50,13 @@ for (let at = 0; at < 50; at++) references.push(await visit(`window ${at}`));
 const listener = [];
 named("listened to").on("change", (changes) => void listener.push(...changes.map(({ id }) => id)));
 const statuses = [];
-const shared = (name) => new WeakRef(named(name).shared);
+const stateOf = (name) => new WeakRef(named(name).state);
 const sync = (name) =>
   named(name)
     .sync()
     .then(() => {});
 const subscriptions = [named("subscribed to").status.subscribe(({ phase }) => statuses.push(phase))];
-const subscribed = shared("subscribed to");
+const subscribed = stateOf("subscribed to");
 await collected(() => alive(references) === 0);
 await sync("listened to");
 await sync("subscribed to");

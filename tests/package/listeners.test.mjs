@@ -23,7 +23,7 @@ async function queryOf(respond = pages) {
   return { client, users: client.track("/users/delta") };
 }
 
-const words = (call) => new RegExp(`^a ${call}\\(\\) of the same query called while its listener runs`);
+const words = (call) => new RegExp(`^a listener must not call ${call}\\(\\) of its own query`);
 
 test("a listener that awaits sync() of its own query gets bad-request", async (t) => {
   const { client, users } = await queryOf();

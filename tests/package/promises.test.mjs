@@ -92,15 +92,15 @@ test("sync() works with zone.js in Node", async () => {
 test("sync() rejects with internal if its round ends early without a reason", async () => {
   const report = { outcome: "partial", requests: 0 };
   const handle = { next: async () => undefined, report: () => report, leave: async () => {} };
-  const shared = {
+  const state = {
     ending: new AbortController().signal,
     locks: { acquire: async () => () => {} },
     status: { get: () => ({ phase: "idle" }), set() {} },
     changes: { heard: false, enter() {}, leave() {} },
   };
-  const instance = { run: (call) => call(), signal: shared.ending };
+  const instance = { run: (call) => call(), signal: state.ending };
   const query = {
-    shared,
+    state,
     mirrored: false,
     current: () => ({ instance, wasm: { round: () => handle } }),
   };

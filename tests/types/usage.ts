@@ -118,6 +118,8 @@ export async function testing(): Promise<void> {
   graph.add("cars");
   // @ts-expect-error a subject is a string
   graph.add("events", { subject: 7 });
+  // @ts-expect-error this fault needs the number of bytes
+  graph.fault("cut");
   // @ts-expect-error there is no such fault
   graph.fault("flood");
   // @ts-expect-error there is no such setting

@@ -74,7 +74,7 @@ const MAX_DIFFERENCES = 30;
 
 export function summaryOf(report: RoundReport): string {
   const parts = [
-    `added ${report.added}, changed ${report.changed}, removed ${report.removed + report.ghosts}`,
+    `added ${report.added}, changed ${report.changed}, removed ${report.removed + report.ghosts + report.leftWindow}`,
     plural(report.pages, "page"),
     plural(report.requests, "request"),
   ];

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 fn turn(turn: &Turn) -> Value {
     json!({
         "edits": turn.edits, "meanwhile": turn.meanwhile, "faults": turn.faults, "expire": turn.expire,
-        "crash": turn.crash, "hasConsumer": turn.has_consumer, "maxPages": turn.max_pages, "rival": turn.rival,
+        "crash": turn.crash,
+        "hasConsumer": turn.has_consumer, "maxPages": turn.max_pages, "rival": turn.rival,
     })
 }
 

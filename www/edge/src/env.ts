@@ -47,13 +47,21 @@ export function configurationProblem(env: Env): string | undefined {
   return "the secret ADMIN_PASSWORD must have at least 16 characters; set it by `wrangler secret put ADMIN_PASSWORD`";
 }
 
+export const DAY = 86_400_000;
+
+/**
+ * Returns a time before which nothing is to be sent; 0 if it is more than `maxWait` milliseconds
+ * ahead, as deltalink does. Such a time may be stored: an older version did not check it.
+ */
+export const plausibleTime = (at: number, maxWait = DAY): number => (at - Date.now() > maxWait ? 0 : at);
+
 /**
  * Limits the time of an alarm to at most a day from now, because workerd refuses times that are
  * centuries ahead. An alarm may come too early: it checks what is due.
  */
 export function alarmTime(at: number): number {
   const now = Date.now();
-  return Math.min(Math.max(at, now + 1), now + 86_400_000);
+  return Math.min(Math.max(at, now + 1), now + DAY);
 }
 
 export function graphRoot(env: Env): string {

@@ -1,7 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { type CallRecording, type DeltaClient, DeltaError, type DeltaQuery, openDelta } from "deltalink";
 import { DurableObjectStore } from "deltalink/stores/durable-object";
-import { alarmTime, type Env, graphRoot, registryOf } from "./env";
+import { alarmTime, DAY, type Env, graphRoot, plausibleTime, registryOf } from "./env";
 import type { MailboxObject, MailboxState, MailboxStatus, Notification } from "./objects";
 import { send } from "./queue";
 import { renewalTime, settingsHash, subscribe, SubscriptionRefused, unsubscribe } from "./subscription";
@@ -51,6 +51,10 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#state = { ...INITIAL_STATE, ...ctx.storage.kv.get<MailboxState>("state") };
+    const { notBefore, subscribeAt } = this.#state;
+    this.#state.notBefore = plausibleTime(notBefore);
+    // Infinity: without notifications. A subscription is renewed after less than three days.
+    if (Number.isFinite(subscribeAt)) this.#state.subscribeAt = plausibleTime(subscribeAt, 3 * DAY);
     this.#token = tokenSource(env);
   }
 

@@ -1,5 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
-import { alarmTime, type Env } from "./env";
+import { alarmTime, DAY, type Env, plausibleTime } from "./env";
 import type { MailboxStatus, RegistryObject } from "./objects";
 
 /** The time after which the permit of a woken mailbox expires, unless a round begins. */
@@ -89,8 +89,9 @@ export class Registry extends DurableObject<Env> implements RegistryObject {
   /** Releases a permit. If Graph throttled the app, no mailbox starts before `retryAt`. */
   async releasePermit(mailbox: string, retryAt = 0): Promise<void> {
     this.#sql.exec("update mailboxes set permit_until = 0 where mailbox = ?", mailbox);
-    if (retryAt > this.#throttledUntil())
-      this.ctx.storage.kv.put("throttledUntil", Math.ceil(retryAt + Math.random() * jitter(this.env)));
+    const until = plausibleTime(retryAt);
+    const jittered = Math.min(until + Math.random() * jitter(this.env), Date.now() + DAY);
+    if (until > this.#throttledUntil()) this.ctx.storage.kv.put("throttledUntil", Math.ceil(jittered));
     await this.#setAlarm();
   }
 
@@ -173,7 +174,7 @@ export class Registry extends DurableObject<Env> implements RegistryObject {
 
   /** The end of the last throttle of the app. */
   #throttledUntil(): number {
-    return this.ctx.storage.kv.get<number>("throttledUntil") ?? 0;
+    return plausibleTime(this.ctx.storage.kv.get<number>("throttledUntil") ?? 0);
   }
 
   /** The number of free permits. */

@@ -1,6 +1,6 @@
 // Creates and renews subscriptions to recordings. See Microsoft's pages "Get change notifications
 // for meeting transcripts and recordings using Microsoft Graph" and "subscription resource type".
-import { type Env, graphRoot } from "./env";
+import { type Env, graphRoot, plausibleTime } from "./env";
 import { clientState, hex } from "./notifications";
 import type { Subscription } from "./objects";
 
@@ -16,8 +16,6 @@ export class SubscriptionRefused extends Error {
 }
 
 const MINUTE = 60_000;
-/** A longer `Retry-After` is ignored, as in deltalink, which does not handle these requests. */
-const MAX_RETRY_AFTER = 24 * 60 * MINUTE;
 /**
  * The duration of a subscription. Graph allows 4320 minutes for recordings; ten minutes are left
  * for clocks that differ.
@@ -123,7 +121,7 @@ async function readRefusal(response: Response): Promise<SubscriptionRefused> {
       .slice(0, 300);
   // Retry-After has seconds or a date.
   const after = response.headers.get("retry-after") ?? "";
-  const now = Date.now();
-  const at = (/^\d+$/.test(after) ? now + Number(after) * 1000 : Date.parse(after)) || 0;
-  return new SubscriptionRefused(words, at - now > MAX_RETRY_AFTER ? 0 : at);
+  const at = (/^\d+$/.test(after) ? Date.now() + Number(after) * 1000 : Date.parse(after)) || 0;
+  // deltalink does not handle these requests.
+  return new SubscriptionRefused(words, plausibleTime(at));
 }
