@@ -5,6 +5,7 @@
 //! | [`round`] | the state machine of one round: one input in, one step out |
 //! | [`record`] | the state record: what is stored of a query between its pages |
 //! | [`page`] | reads the body of a page: its link and its items |
+//! | [`head`] | finds the nextLink of a page while the page arrives |
 //! | [`applier`] | applies one page, from Graph's items to what is committed |
 //! | [`acknowledge`] | when a page is acknowledged, and what `next()`, `ack()` and `return()` get |
 //! | [`relation`] | relationship slices, applied to sets |
@@ -37,6 +38,7 @@ pub mod challenge;
 pub mod change;
 pub mod endpoint;
 pub mod error;
+pub mod head;
 pub mod identity;
 pub mod item;
 pub mod known_ids;

@@ -135,18 +135,37 @@ impl RateLimiter {
         self.limit = max.min(self.limit + 1);
     }
 
+    /// Reserves one request if it may be sent now, and the scope has not been throttled lately.
+    pub fn try_reserve(&mut self, now: Instant) -> bool {
+        let (max, ..) = self.workload.limits();
+        if self.throttled_until(now) > now || self.limit < max {
+            return false;
+        }
+        self.refill(now);
+        let is_free = self.tokens >= 1.0;
+        if is_free {
+            self.tokens -= 1.0;
+        }
+        is_free
+    }
+
     /// Reserves one request. Returns how long to wait before sending it. `chance` in `0.0..1.0` is
     /// the jitter.
     pub fn reserve(&mut self, now: Instant, chance: f64) -> Duration {
         let (max, requests, period) = self.workload.limits();
-        let period = period.as_millis();
-        let elapsed = (now - self.refilled_at).as_millis().max(0.0);
-        let gained = elapsed * requests / period;
-        self.tokens = requests.min(self.tokens + gained) - 1.0;
-        self.refilled_at = now;
-        let overdrawn = (-self.tokens).max(0.0) * period / requests;
+        self.refill(now);
+        self.tokens -= 1.0;
+        let overdrawn = (-self.tokens).max(0.0) * period.as_millis() / requests;
         let jitter = if self.limit < max { MAX_JITTER.as_millis() * chance } else { 0.0 };
         Duration::from_millis((overdrawn + jitter).ceil())
+    }
+
+    /// Adds the requests that the time since the last call allows.
+    fn refill(&mut self, now: Instant) {
+        let (_, requests, period) = self.workload.limits();
+        let elapsed = (now - self.refilled_at).as_millis().max(0.0);
+        self.tokens = requests.min(self.tokens + elapsed * requests / period.as_millis());
+        self.refilled_at = now;
     }
 }
 
@@ -179,6 +198,23 @@ mod tests {
     #[test]
     fn a_mailbox_gets_four_requests_at_once() {
         assert_eq!(RateLimiter::new(Workload::Outlook).limit(), 4);
+    }
+
+    #[test]
+    fn a_request_to_spare_exists_unless_the_scope_is_throttled_recovers_or_is_at_its_limit() {
+        let mut limiter = RateLimiter::new(Workload::Teams);
+        for _ in 0..30 {
+            assert!(limiter.try_reserve(NOW));
+        }
+        assert!(!limiter.try_reserve(NOW), "30 requests a second");
+        assert!(limiter.try_reserve(NOW + ms(1000.0)));
+        limiter.throttled(NOW + ms(3000.0), NOW);
+        assert!(!limiter.try_reserve(NOW + ms(2000.0)));
+        for _ in 1..8 {
+            assert!(!limiter.try_reserve(NOW + ms(60_000.0)), "it recovers");
+            limiter.response_received();
+        }
+        assert!(limiter.try_reserve(NOW + ms(60_000.0)));
     }
 
     #[test]

@@ -22,6 +22,7 @@
 //! | this one | states, inputs, steps, and every transition between states |
 //! | `resume.rs` | where a round starts, from the record |
 //! | `attempts.rs` | the current request: failures, back-off, throttles, sign-ins |
+//! | `ahead.rs` | the request of the next page, before its turn |
 //! | `pages.rs` | a page from its link to its commit; the sweep |
 //! | `progress.rs` | circles of links, pages without progress, page sizes |
 //! | `resync.rs` | refused links and reset signals |
@@ -67,6 +68,8 @@
 //!     last page is delivered. The round completes without a master that cannot be fetched.
 //! 13. Ids new to the mirror are stored before a consumer receives them. If the consumer never
 //!     acknowledges them and the items disappear, their removal is still announced (5).
+//! 14. The next page may be requested once the current one has arrived. A request that turns out to
+//!     be another one than the round needs is abandoned; it is in the report's count (9).
 
 use std::rc::Rc;
 
@@ -86,6 +89,7 @@ use super::time::{Duration, Instant};
 /// The message of an error that only a defect of the shell can cause.
 pub const UNEXPECTED_INPUT: &str = "the shell reported an input that the round did not expect";
 
+mod ahead;
 mod attempts;
 mod caller;
 mod explain;
@@ -94,6 +98,8 @@ mod progress;
 mod resume;
 mod resync;
 
+use ahead::Ahead;
+pub use ahead::Request;
 use attempts::Attempts;
 pub use caller::Decision;
 use caller::Resume;
@@ -191,6 +197,8 @@ pub enum Step {
     /// Request a page at this URL with the token and the Prefer values: `Page`, `Refused`,
     /// `Unreachable`, `Malformed` or `Throttled`.
     Fetch(String),
+    /// Wait for the answer to the request that was sent ahead: as for `Fetch`.
+    Receive,
     /// Request one series master at this URL: `Master`, `Refused`, `Unreachable`, `Malformed` or
     /// `Throttled`.
     FetchMaster(String),
@@ -302,6 +310,8 @@ struct Pending {
     is_final_page: bool,
     /// Ids new to the mirror.
     new_ids: Vec<String>,
+    /// Whether the page did not arrive at the first attempt.
+    had_trouble: bool,
 }
 
 /// Series masters that have arrived and are not stored yet.
@@ -370,6 +380,8 @@ pub struct Round {
     started_at: Instant,
     cycle: LinkCycle,
     attempts: Attempts,
+    /// The request of the next page, if it was sent already.
+    ahead: Option<Ahead>,
     /// Where the round goes on if the current step fails and the caller decides to retry.
     resume: Option<Resume>,
     /// Whether the page size has changed since the record was stored.
@@ -397,6 +409,7 @@ impl Round {
             started_at: now,
             cycle: LinkCycle::default(),
             attempts: Attempts::new(now),
+            ahead: None,
             resume: None,
             page_size_changed: false,
             has_failed_masters: false,
@@ -569,12 +582,17 @@ impl Round {
             Ok(url) => {
                 self.attempts.token_reason = TokenReason::Next;
                 self.attempts.tries += 1;
-                self.report.requests += 1;
                 self.report.retries += u32::from(self.attempts.tries > 1);
-                self.transition(
-                    State::Fetching,
-                    if is_master { Step::FetchMaster(url) } else { Step::Fetch(url) },
-                )
+                if is_master {
+                    self.report.requests += 1;
+                    return self.transition(State::Fetching, Step::FetchMaster(url));
+                }
+                let request = Request { url, prefer: self.prefer() };
+                if self.take_ahead(&request, now) {
+                    return self.transition(State::Fetching, Step::Receive);
+                }
+                self.report.requests += 1;
+                self.transition(State::Fetching, Step::Fetch(request.url))
             }
             Err(failure) => self.fail(failure, now),
         }

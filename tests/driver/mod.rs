@@ -9,7 +9,7 @@ use super::protocol::backoff::WaitReason;
 use super::protocol::change::{PageSummary, SweepSummary};
 use super::protocol::error::{Code, Error};
 use super::protocol::record::{Completed, Record};
-use super::protocol::round::{Decision, Delivery, Input, Round, Step, TokenReason};
+use super::protocol::round::{Decision, Delivery, Input, Request, Round, Step, TokenReason};
 use super::protocol::time::{Duration, Instant};
 
 /// The steps after which a round counts as endless.
@@ -67,6 +67,17 @@ pub trait Host {
 
     /// Requests a page, or with `is_master` a series master.
     fn fetch(&mut self, url: &str, is_master: bool) -> Option<Input>;
+
+    /// Requests the page after the one that is to be applied, and keeps the answer for
+    /// [`Self::receive`]. `false` if the host does not look ahead.
+    fn request_ahead(&mut self, _request: &Request) -> bool {
+        false
+    }
+
+    /// Takes the answer that was kept.
+    fn receive(&mut self) -> Option<Input> {
+        panic!("no page was requested ahead")
+    }
 
     /// Applies the received page.
     fn apply(&mut self) -> PageSummary;
@@ -141,6 +152,12 @@ pub fn run(host: &mut impl Host, mut input: Input) -> Option<Step> {
             }
             _ => {}
         }
+        if step == Step::Apply
+            && let Some(request) = host.round().next_request(now)
+            && host.request_ahead(&request)
+        {
+            host.round().sent_ahead(request, now);
+        }
         match execute(host, &step) {
             Some(next) => input = next,
             None => return Some(step),
@@ -173,6 +190,7 @@ fn execute(host: &mut impl Host, step: &Step) -> Option<Input> {
         Step::SignIn(reason) => host.sign_in(reason.clone()),
         Step::Fetch(url) => host.fetch(url, false),
         Step::FetchMaster(url) => host.fetch(url, true),
+        Step::Receive => host.receive(),
         Step::StoreThrottle(until) => {
             host.store_throttle(*until);
             Some(Input::ThrottleStored)

@@ -9,16 +9,19 @@ use deltalink::protocol::backoff::{Policy, WaitReason};
 use deltalink::protocol::change::{Change, PageEffects, PageSummary, Row, SweepSummary};
 use deltalink::protocol::endpoint::Endpoint;
 use deltalink::protocol::error::Error;
+use deltalink::protocol::head::{self, Head};
 use deltalink::protocol::page::{self, Malformed};
 use deltalink::protocol::query::{self, Options, Query};
 use deltalink::protocol::record::{Completed, Phase, Record};
 use deltalink::protocol::refusal::Refusal;
 use deltalink::protocol::relation;
 use deltalink::protocol::report::Report;
-use deltalink::protocol::round::{Delivery, Input, NoResponse, Round, RoundConfig, Step, TokenReason};
+use deltalink::protocol::round::{
+    Delivery, Input, NoResponse, Request, Round, RoundConfig, Step, TokenReason,
+};
 use deltalink::protocol::series::side_row;
 use deltalink::protocol::time::{Duration, Instant};
-use fake_graph::{Request, World};
+use fake_graph::{Response, World};
 use serde_json::{Value, json};
 
 use crate::driver::{self, Host};
@@ -75,6 +78,7 @@ pub struct Bench {
     /// The copy of a consumer that applies every delivered page, acknowledged or not.
     copy: BTreeMap<String, Value>,
     pub now: u64,
+    seed: u64,
     rng: Rng,
     pub counts: HashMap<String, u64>,
     pub steps: u64,
@@ -118,6 +122,7 @@ impl Bench {
             store: Store::default(),
             copy: BTreeMap::new(),
             now: START,
+            seed: schedule.seed,
             rng: Rng(schedule.seed),
             counts: HashMap::new(),
             steps: 0,
@@ -163,6 +168,8 @@ impl Bench {
             requests: 0,
             pages: 0,
             restarts: 0,
+            ahead: None,
+            abandoned: 0,
             faults: self.faults(),
             bench: self,
         };
@@ -276,6 +283,10 @@ struct Running<'a> {
     requests: u64,
     pages: u64,
     restarts: u64,
+    /// The answer to the request that was sent ahead.
+    ahead: Option<Response>,
+    /// How many of these requests the round did not need.
+    abandoned: u64,
     /// The faults of the world before the round.
     faults: u64,
 }
@@ -299,9 +310,10 @@ impl Running<'_> {
 
     /// Checks the number of requests (invariant 9) and the count of the mirror.
     fn check_end(&self) {
-        let Self { bench, requests, pages, restarts, .. } = self;
+        let Self { bench, requests, pages, restarts, abandoned, .. } = self;
+        let abandoned = abandoned + u64::from(self.ahead.is_some());
         let faults = bench.faults() - self.faults;
-        let max = pages + faults + restarts + u64::from(self.round.report.masters) + 10;
+        let max = pages + faults + restarts + abandoned + u64::from(self.round.report.masters) + 10;
         assert!(
             *requests <= max,
             "invariant 9: {requests} requests for {pages} pages, {restarts} restarts, {faults} faults"
@@ -311,14 +323,46 @@ impl Running<'_> {
         }
     }
 
-    fn send(&mut self, url: &str, is_master: bool) -> Input {
+    /// Sends a request to the world, after the edits that are due before it.
+    fn send(&mut self, url: &str, prefer: &[String]) -> Response {
+        let meanwhile = self.turn.map(|turn| turn.meanwhile.as_slice()).unwrap_or_default();
+        for (_, edit) in meanwhile.iter().filter(|(at, _)| *at == self.requests) {
+            let made = self.bench.world.edit(&json!([edit]), self.bench.now);
+            if is_replay() {
+                println!("EDIT {} {made:?}", edit["op"]);
+            }
+        }
+        self.requests += 1;
         let path = url.strip_prefix(ORIGIN).unwrap_or_else(|| panic!("invariant 6: a foreign URL: {url}"));
-        let mut request = Request::get(path, &self.bench.token);
-        let prefer = self.round.prefer();
+        let mut request = fake_graph::Request::get(path, &self.bench.token);
         if !prefer.is_empty() {
             request = request.with("Prefer", &prefer.join(", "));
         }
-        let answer = self.bench.world.handle(&request, self.bench.now);
+        self.bench.world.handle(&request, self.bench.now)
+    }
+
+    fn looks_ahead(&self) -> bool {
+        self.turn.is_none_or(|turn| turn.looks_ahead)
+    }
+
+    /// Requests the next page as soon as the beginning of this one has arrived.
+    fn look_at_head(&mut self, answer: &Response) {
+        let head = answer.body.get(..answer.cut_after.unwrap_or(usize::MAX).min(answer.body.len()));
+        let Head::NextLink(next) = head::read(&String::from_utf8_lossy(head.unwrap_or_default())) else {
+            return;
+        };
+        if answer.status != 200 || !self.looks_ahead() || !self.bench.seed.is_multiple_of(2) {
+            return;
+        }
+        let now = self.bench.instant();
+        if let Some(request) = self.round.next_request_after(&next, now) {
+            self.bench.count("look-ahead while a page arrives");
+            self.ahead = Some(self.send(&request.url, &request.prefer));
+            self.round.sent_ahead(request, now);
+        }
+    }
+
+    fn read(&mut self, answer: &Response, is_master: bool) -> Input {
         let cut = answer.cut_after.is_some_and(|at| at < answer.body.len());
         if answer.status == 0 || answer.hang || cut {
             return Input::Unreachable(NoResponse::Network);
@@ -415,21 +459,31 @@ impl Host for Running<'_> {
     }
 
     fn fetch(&mut self, url: &str, is_master: bool) -> Option<Input> {
-        let meanwhile = self.turn.map(|turn| turn.meanwhile.as_slice()).unwrap_or_default();
-        for (_, edit) in meanwhile.iter().filter(|(at, _)| *at == self.requests) {
-            let made = self.bench.world.edit(&json!([edit]), self.bench.now);
-            if is_replay() {
-                println!("EDIT {} {made:?}", edit["op"]);
-            }
-        }
         // A link that stays forbidden is abandoned for the query itself.
         let is_abandoned = self.round.report.resync.as_deref() == Some("forbidden");
         if let Some(link) = self.resumes.take().filter(|_| !is_abandoned) {
             let is_resumed = url.starts_with(&link) || url.ends_with(&link);
             assert!(is_resumed, "invariant 15: {url} is requested, but {link} was committed");
         }
-        self.requests += 1;
-        Some(self.send(url, is_master))
+        self.abandoned += u64::from(self.ahead.take().is_some());
+        let answer = self.send(url, &self.round.prefer());
+        self.look_at_head(&answer);
+        Some(self.read(&answer, is_master))
+    }
+
+    fn request_ahead(&mut self, request: &Request) -> bool {
+        let looks_ahead = self.looks_ahead();
+        if looks_ahead {
+            self.bench.count("look-ahead");
+            self.ahead = Some(self.send(&request.url, &request.prefer));
+        }
+        looks_ahead
+    }
+
+    fn receive(&mut self) -> Option<Input> {
+        let answer = self.ahead.take().unwrap();
+        self.look_at_head(&answer);
+        Some(self.read(&answer, false))
     }
 
     fn apply(&mut self) -> PageSummary {

@@ -63,6 +63,8 @@ pub struct Turn {
     pub max_pages: Option<u32>,
     /// The step before which another tab without locks runs a whole round of the same query.
     pub rival: Option<u64>,
+    /// Whether the next page is requested while the current one is applied.
+    pub looks_ahead: bool,
 }
 
 impl Turn {
@@ -78,6 +80,7 @@ impl Turn {
             has_consumer: true,
             max_pages: None,
             rival: None,
+            looks_ahead: true,
         }
     }
 
@@ -219,7 +222,7 @@ impl Schedule {
             "expose_retry_after": rng.one_in(2), "invalid_token_status": rng.pick(&[400, 410]), "filter_empty_pages": rng.below(3),
         });
         let mut turns = Vec::new();
-        for _ in 0..3 + rng.below(6) {
+        for number in 0..3 + rng.below(6) {
             let edits = (0..rng.below(4)).map(|_| edit(&mut rng, collection)).collect();
             let meanwhile = (0..rng.below(3)).map(|_| (rng.below(8), edit(&mut rng, collection))).collect();
             let faults = (0..rng.below(3)).map(|_| fault(&mut rng)).collect();
@@ -233,6 +236,7 @@ impl Schedule {
                 has_consumer: rng.one_in(2),
                 max_pages: rng.one_in(6).then(|| 1 + rng.below(3) as u32),
                 rival: rng.one_in(6).then(|| rng.below(60)),
+                looks_ahead: Rng(seed.wrapping_mul(31) ^ number).one_in(2),
             });
         }
         // A consumer can only replay all changes if no sync() takes some of them.

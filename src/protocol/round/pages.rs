@@ -14,8 +14,6 @@ use crate::protocol::resource::PageSize;
 use crate::protocol::series::SeriesSummary;
 use crate::protocol::time::Instant;
 
-/// The number of pages after which a reduced page size grows.
-const PAGES_PER_GROWTH: u32 = 8;
 /// Series masters are stored before their page as soon as there are this many.
 const MASTERS_PER_SAVE: usize = 32;
 /// They are also at least an eighth of those that are still to be fetched. Each write contains the
@@ -29,7 +27,7 @@ impl Round {
             return self.fail(failure, now);
         }
         if let Link::Next(next) = &link
-            && (matches!(&self.target, Target::Link(used) if used == next) || self.cycle.is_anchor(next))
+            && self.is_circle(next)
         {
             let message = format!(
                 "Graph's nextLinks go in a circle at {}; the stored state is unchanged: try again later, or \
@@ -44,8 +42,9 @@ impl Round {
                 chance,
             );
         }
+        let had_trouble = self.attempts.tries > 1;
         self.request_succeeded();
-        if self.position.page_index % PAGES_PER_GROWTH == PAGES_PER_GROWTH - 1 {
+        if self.grows_page_size() {
             self.grow_page_size();
         }
         let mut record = Record {
@@ -85,7 +84,7 @@ impl Round {
             }
             Link::Delta(delta) => record.link = Some(delta),
         }
-        self.pending = Some(Pending { record, is_final_page, new_ids: Vec::new() });
+        self.pending = Some(Pending { record, is_final_page, new_ids: Vec::new(), had_trouble });
         self.unsaved_masters = UnsavedMasters::default();
         self.transition(State::Applying, Step::Apply)
     }
@@ -173,7 +172,7 @@ impl Round {
 
     /// Fetches the series masters that the page still needs, stores its new ids, then delivers it.
     pub(super) fn prepare(&mut self, now: Instant) -> Step {
-        let Some(Pending { record, is_final_page, new_ids }) = &mut self.pending else {
+        let Some(Pending { record, is_final_page, new_ids, .. }) = &mut self.pending else {
             return self.page_missing(now);
         };
         let is_out_of_time = self.config.max_duration.is_some_and(|max| now - self.started_at >= max);

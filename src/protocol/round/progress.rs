@@ -8,10 +8,12 @@ use crate::protocol::resource::PageSize;
 use crate::protocol::time::Instant;
 
 /// The maximum number of consecutive pages with items that bring nothing new.
-const MAX_NO_PROGRESS_PAGES: u32 = 3;
+pub(super) const MAX_NO_PROGRESS_PAGES: u32 = 3;
 /// The maximum number of consecutive empty pages. Graph sends many if a filter matches little in
 /// a large directory (graph-facts 2.1.3).
 pub(super) const MAX_EMPTY_PAGES: u32 = 2000;
+/// The number of pages after which a reduced page size grows.
+const PAGES_PER_GROWTH: u32 = 8;
 /// The largest page size that Graph accepts.
 const MAX_PAGE_SIZE: u32 = 1000;
 
@@ -145,6 +147,16 @@ impl Round {
         self.page_size_changed = true;
         self.record.page_size = Some(size).filter(|size| Some(*size) != self.config.query.page_size);
         self.report.page_size = Some(size);
+    }
+
+    /// Whether this nextLink leads back to a page of this round.
+    pub(super) fn is_circle(&self, next: &str) -> bool {
+        matches!(&self.target, Target::Link(used) if used == next) || self.cycle.is_anchor(next)
+    }
+
+    /// Whether a reduced page size grows after the current page.
+    pub(super) fn grows_page_size(&self) -> bool {
+        self.record.page_size.is_some() && self.position.page_index % PAGES_PER_GROWTH == PAGES_PER_GROWTH - 1
     }
 
     /// Doubles a reduced page size, up to the configured one, or until Graph chooses it again.

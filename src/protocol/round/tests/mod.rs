@@ -8,6 +8,7 @@ use crate::protocol::query::{self, Options};
 use crate::protocol::record::Phase;
 use crate::protocol::report::Wait;
 
+mod ahead;
 mod caller;
 mod course;
 #[path = "../../../../tests/driver/mod.rs"]
@@ -95,6 +96,8 @@ struct Bench {
     store: Option<Record>,
     now: Instant,
     asked: Vec<String>,
+    /// Whether the next page is requested while the current one is applied.
+    looks_ahead: bool,
     /// The throttle times that the round stored.
     throttles: Vec<Instant>,
     /// What the next page brings.
@@ -112,6 +115,7 @@ impl Bench {
             store,
             now: NOW,
             asked: Vec::new(),
+            looks_ahead: false,
             throttles: Vec::new(),
             summary: one(),
             decisions: Vec::new(),
@@ -170,6 +174,17 @@ impl Host for Bench {
         None
     }
 
+    fn request_ahead(&mut self, request: &Request) -> bool {
+        if self.looks_ahead {
+            self.asked.push(format!("ahead {}", request.url.rsplit("v1.0").next().unwrap_or_default()));
+        }
+        self.looks_ahead
+    }
+
+    fn receive(&mut self) -> Option<Input> {
+        None
+    }
+
     fn apply(&mut self) -> PageSummary {
         std::mem::replace(&mut self.summary, one())
     }
@@ -219,6 +234,7 @@ fn name(step: &Step) -> String {
         Step::Load => "load".into(),
         Step::SignIn(token_reason) => format!("sign in {token_reason:?}"),
         Step::Fetch(_) => "fetch".into(),
+        Step::Receive => "receive".into(),
         Step::Sleep(_, reason) => format!("sleep {reason:?}"),
         Step::Deliver(_) => "deliver".into(),
         Step::AwaitAcknowledgement => "await".into(),

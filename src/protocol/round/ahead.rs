@@ -1,0 +1,75 @@
+//! Look-ahead: the next page is requested while the current one is applied, delivered and stored.
+//!
+//! Only the request and the arrival of the page overlap. Pages are applied and committed one after
+//! the other, and a page that was requested ahead is used only if the round comes to request
+//! exactly that: the same URL with the same Prefer header.
+
+use super::progress::{MAX_EMPTY_PAGES, MAX_NO_PROGRESS_PAGES};
+use super::{Round, State, Target};
+use crate::protocol::time::Instant;
+
+/// A request of a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The URL.
+    pub url: String,
+    /// The values of the Prefer header.
+    pub prefer: Vec<String>,
+}
+
+/// A request that was sent before its turn.
+#[derive(Clone, Debug)]
+pub(super) struct Ahead {
+    request: Request,
+    sent_at: Instant,
+}
+
+impl Round {
+    /// The request of the page after the one that has arrived, if it may be sent now. `None` for the
+    /// last page, after trouble with this page, at a limit of the caller, and where the page may
+    /// show that the round makes no progress.
+    pub fn next_request(&self, now: Instant) -> Option<Request> {
+        let pending = self.pending.as_ref().filter(|_| self.state == State::Applying)?;
+        if pending.is_final_page || pending.had_trouble {
+            return None;
+        }
+        self.request_ahead(pending.record.link.as_deref()?, now)
+    }
+
+    /// The same for the page that is arriving, whose beginning has this nextLink.
+    pub fn next_request_after(&self, next: &str, now: Instant) -> Option<Request> {
+        let is_first_attempt = self.state == State::Fetching && self.attempts.tries == 1;
+        let is_master = matches!(self.target, Target::Master(_));
+        if !is_first_attempt || is_master || self.is_circle(next) || self.grows_page_size() {
+            return None;
+        }
+        self.request_ahead(next, now)
+    }
+
+    fn request_ahead(&self, next: &str, now: Instant) -> Option<Request> {
+        let config = &self.config;
+        let is_at_limit = config.max_pages.is_some_and(|max| self.report.pages + 1 >= max)
+            || config.max_duration.is_some_and(|max| now - self.started_at >= max);
+        let may_escalate = self.record.no_progress_pages + 1 >= MAX_NO_PROGRESS_PAGES
+            || self.record.empty_pages + 1 >= MAX_EMPTY_PAGES;
+        if is_at_limit || may_escalate || self.ahead.is_some() {
+            return None;
+        }
+        let url = config.endpoint.admit(next).ok()?;
+        Some(Request { url, prefer: self.prefer() })
+    }
+
+    /// Records that such a request was sent.
+    pub fn sent_ahead(&mut self, request: Request, now: Instant) {
+        self.report.requests += 1;
+        self.ahead = Some(Ahead { request, sent_at: now });
+    }
+
+    /// Whether this request was sent ahead. Forgets one that has another URL or another Prefer
+    /// header, or that is older than the timeout of a request: a consumer may pause for hours.
+    pub(super) fn take_ahead(&mut self, request: &Request, now: Instant) -> bool {
+        self.ahead.take().is_some_and(|ahead| {
+            ahead.request == *request && now - ahead.sent_at <= self.config.policy.timeout
+        })
+    }
+}

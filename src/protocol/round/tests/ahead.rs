@@ -1,0 +1,140 @@
+//! Requests of the next page before its turn.
+
+use super::*;
+
+fn looking_ahead(query: Query, store: Option<Record>) -> Bench {
+    Bench { looks_ahead: true, ..Bench::new(query, store) }
+}
+
+#[test]
+fn the_next_page_is_requested_once_while_the_current_one_is_applied() {
+    let mut bench = looking_ahead(contacts(), None);
+    bench.begin();
+    assert_eq!(bench.page(next("n1")), Step::Receive);
+    assert_eq!(bench.page(next("n2")), Step::Receive);
+    assert_eq!(bench.page(delta("d")), Step::Done);
+    assert_eq!(bench.asked, ["/contacts/delta", "ahead /contacts/delta?t=n1", "ahead /contacts/delta?t=n2"]);
+    assert_eq!((bench.round.report.requests, bench.round.report.pages), (3, 3));
+}
+
+#[test]
+fn the_next_page_is_requested_while_the_current_one_arrives() {
+    let mut bench = Bench::new(contacts(), None);
+    bench.begin();
+    let request = bench.round.next_request_after(&link("n1"), NOW).unwrap();
+    bench.round.sent_ahead(request, NOW);
+    assert_eq!(bench.round.next_request_after(&link("n1"), NOW), None, "one at a time");
+    assert_eq!(bench.page(next("n1")), Step::Receive);
+    assert_eq!(bench.round.next_request_after(&link("n1"), NOW), None, "the page itself");
+    assert_eq!(bench.round.next_request_after("https://elsewhere.example/n2", NOW), None);
+    assert!(bench.round.next_request_after(&link("n2"), NOW).is_some());
+    assert!(matches!(bench.on(refused(503, "")), Step::Sleep(..)));
+    assert!(matches!(bench.on(Input::Slept), Step::Fetch(_)));
+    assert_eq!(bench.round.next_request_after(&link("n2"), NOW), None, "a second attempt");
+}
+
+#[test]
+fn a_page_that_is_cut_after_its_link_is_requested_again_and_the_look_ahead_abandoned() {
+    let mut bench = Bench::new(contacts(), None);
+    bench.begin();
+    let request = bench.round.next_request_after(&link("n1"), NOW).unwrap();
+    bench.round.sent_ahead(request, NOW);
+    assert!(matches!(bench.on(Input::Unreachable(NoResponse::Network)), Step::Sleep(..)));
+    assert!(matches!(bench.on(Input::Slept), Step::Fetch(url) if url.ends_with("/contacts/delta")));
+    assert_eq!(bench.round.report.requests, 3);
+}
+
+#[test]
+fn a_refused_look_ahead_is_a_refused_request_and_the_page_after_it_has_none() {
+    let mut bench = looking_ahead(contacts(), None);
+    bench.begin();
+    bench.page(next("n1"));
+    assert!(matches!(bench.on(refused(503, "")), Step::Sleep(_, WaitReason::Server)));
+    assert!(matches!(bench.on(Input::Slept), Step::Fetch(_)));
+    assert!(matches!(bench.page(next("n2")), Step::Fetch(_)), "no look-ahead after trouble");
+    assert_eq!(bench.page(next("n3")), Step::Receive);
+    assert_eq!((bench.round.report.requests, bench.round.report.retries), (5, 1));
+}
+
+#[test]
+fn a_token_that_is_refused_for_a_look_ahead_is_renewed_as_for_any_request() {
+    let mut bench = looking_ahead(contacts(), None);
+    bench.begin();
+    bench.page(next("n1"));
+    assert_eq!(bench.on(refused(401, "")), Step::SignIn(TokenReason::Unauthorized));
+    assert_eq!(bench.on(Input::SignedIn), Step::Fetch(link("n1")));
+}
+
+#[test]
+fn no_page_is_requested_ahead_that_a_limit_of_the_caller_excludes() {
+    let mut bench = looking_ahead(contacts(), None);
+    bench.round.config.max_pages = Some(2);
+    bench.begin();
+    assert_eq!(bench.page(next("n1")), Step::Receive);
+    assert_eq!(bench.page(next("n2")), Step::Done);
+    assert_eq!(bench.round.report.requests, 2);
+
+    let mut bench = looking_ahead(contacts(), None);
+    bench.round.config.max_duration = Some(ms(1000.0));
+    bench.begin();
+    bench.now += ms(1000.0);
+    assert_eq!(bench.page(next("n1")), Step::Done);
+    assert_eq!(bench.round.report.requests, 1);
+}
+
+#[test]
+fn a_page_that_was_requested_long_ago_is_requested_again() {
+    let mut bench = looking_ahead(contacts(), None);
+    bench.begin();
+    let delivered = bench.on(next("n1"));
+    assert!(matches!(delivered, Step::Deliver(_)));
+    bench.now += ms(100_001.0);
+    assert_eq!(bench.on(Input::Delivered), Step::Fetch(link("n1")));
+    assert_eq!(bench.round.report.requests, 3, "the abandoned one is counted");
+}
+
+#[test]
+fn a_look_ahead_is_abandoned_if_the_round_loads_its_record_again() {
+    let mut bench = looking_ahead(contacts(), None);
+    bench.round.config.asks_caller = true;
+    bench.round.config.has_consumer = true;
+    bench.begin();
+    assert_eq!(bench.step(next("n1")), Step::Apply);
+    let request = bench.round.next_request(bench.now).unwrap();
+    bench.round.sent_ahead(request, bench.now);
+    let summary = PageSummary { new_ids: vec!["1".into()], ..one() };
+    assert!(matches!(bench.step(Input::Applied(Box::new(summary))), Step::SaveRecord { .. }));
+    let failed = Input::HostFailed(Error::retryable(Code::Store, "the disk is busy"));
+    assert!(matches!(bench.step(failed), Step::AskCaller(_)));
+    let step = bench.on(Input::Decided(Decision::Retry(Duration::ZERO)));
+    assert!(matches!(step, Step::Fetch(url) if url.ends_with("/contacts/delta")), "{:?}", bench.asked);
+}
+
+#[test]
+fn a_look_ahead_under_another_prefer_header_is_not_used() {
+    let mut bench = looking_ahead(events(), None);
+    bench.begin();
+    let delivered = bench.on(next("n1"));
+    assert!(matches!(delivered, Step::Deliver(_)));
+    bench.step(Input::Delivered);
+    bench.step(Input::Acknowledged);
+    assert!(matches!(bench.step(Input::Committed), Step::SignIn(_)));
+    // As when a page size that was too large is known only now.
+    bench.round.record.page_size = Some(25);
+    assert!(matches!(bench.step(Input::SignedIn), Step::Fetch(_)));
+}
+
+#[test]
+fn pages_that_may_end_in_an_escalation_are_not_followed_ahead() {
+    let mut bench = looking_ahead(events(), None);
+    bench.begin();
+    let stale = || PageSummary { made_progress: false, ..one() };
+    for number in 0..2 {
+        bench.summary = stale();
+        bench.page(next(&format!("n{number}")));
+    }
+    bench.summary = stale();
+    let ahead = bench.asked.iter().filter(|url| url.starts_with("ahead")).count();
+    bench.on(next("n2"));
+    assert_eq!(bench.asked.iter().filter(|url| url.starts_with("ahead")).count(), ahead);
+}
