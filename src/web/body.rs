@@ -2,11 +2,13 @@
 
 use std::cell::Cell;
 
+use futures_channel::oneshot;
 use js_sys::JsString;
 use wasm_bindgen::prelude::*;
 
 use super::js::{call, flag, get, get_number, settled};
 use super::timers::with_timeout;
+use crate::protocol::head::{self, Head, MAX_HEAD};
 use crate::protocol::time::Duration;
 
 #[wasm_bindgen]
@@ -31,6 +33,27 @@ pub enum Body {
     Stalled,
 }
 
+/// Reports the nextLink of a page as soon as it has arrived.
+#[derive(Default)]
+pub struct LinkSearch(Cell<Option<oneshot::Sender<String>>>);
+
+impl LinkSearch {
+    /// A search that sends the link.
+    pub fn new(sender: oneshot::Sender<String>) -> Self {
+        Self(Cell::new(Some(sender)))
+    }
+
+    /// Searches the text that has arrived, unless the search is over.
+    fn search(&self, text: &JsString) {
+        let Some(sender) = self.0.take() else { return };
+        match head::read(&beginning(text, MAX_HEAD)) {
+            Head::NextLink(link) => drop(sender.send(link)),
+            Head::Incomplete if text.length() < MAX_HEAD => self.0.set(Some(sender)),
+            Head::Incomplete | Head::NoLink => {}
+        }
+    }
+}
+
 /// Cancels the stream when the read is dropped: a custom `fetch` may ignore its signal.
 struct CancelOnDrop(Option<JsValue>);
 
@@ -48,8 +71,13 @@ impl Drop for CancelOnDrop {
 }
 
 /// Reads a stream as UTF-8. `idle` is the longest time between two chunks. Adds the bytes that
-/// arrive to `received`.
-pub async fn read_stream(stream: &JsValue, idle: Duration, received: &Cell<u64>) -> Body {
+/// arrive to `received`, and searches the text for the link of the next page.
+pub async fn read_stream(
+    stream: &JsValue,
+    idle: Duration,
+    received: &Cell<u64>,
+    next_link: &LinkSearch,
+) -> Body {
     let Ok(reader) = call(stream, "getReader", &[]) else { return Body::Incomplete };
     let mut guard = CancelOnDrop(Some(reader.clone()));
     let Ok(decoder) = TextDecoder::new("utf-8", &flag("fatal", true)) else { return Body::NotUtf8 };
@@ -69,6 +97,7 @@ pub async fn read_stream(stream: &JsValue, idle: Duration, received: &Cell<u64>)
             Ok(piece) => text = text.concat(&piece),
             Err(_) => return Body::NotUtf8,
         }
+        next_link.search(&text);
         if is_last {
             guard.0 = None;
             return Body::Text(text);
@@ -92,7 +121,7 @@ pub async fn read_text(response: &JsValue, idle: Duration, received: &Cell<u64>)
     }
 }
 
-/// The first 400 characters of a string: a whole body may be too long to be copied into the wasm.
-pub fn beginning(text: &JsString) -> String {
-    text.slice(0, 400).as_string().unwrap_or_default()
+/// The first characters of a string: a whole body may be too long to be copied into the wasm.
+pub fn beginning(text: &JsString, length: u32) -> String {
+    text.slice(0, length).as_string().unwrap_or_default()
 }

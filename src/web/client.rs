@@ -351,6 +351,7 @@ impl Query {
             consumer: consumer.producer(),
             page: PageApplier::default(),
             received: Received::default(),
+            ahead: None,
             token: String::new(),
             token_error: None,
             client_request_id: None,

@@ -1,26 +1,30 @@
 //! Runs one round as a task: executes each `Step` of the state machine and feeds the result back.
 //! Contains no policy.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
 
+use futures_channel::oneshot;
 use futures_util::future::{Either, select};
 use js_sys::{JsString, Math};
 use wasm_bindgen::JsValue;
 use web_sys::AbortSignal;
 
 use super::batch::{Batch, Cursor};
+use super::body::LinkSearch;
 use super::consumer::{Acknowledgement, Producer};
 use super::error::{RoundError, round_left};
-use super::fetch::{Answer, Get, client_request_id};
+use super::fetch::Answer;
 use super::host::RoundHost;
-use super::js::{apply, date, get, get_number, get_string, settled, type_of};
+use super::js::{apply, date, get, get_string, settled};
 use super::json::Json;
 use super::limiter::Limiter;
+use super::on_error::decision;
 use super::output::{Status, page_to_js, to_js};
 use super::received::Received;
+use super::request::{Ahead, Ended, Outcome, PageRequest, Sent, end_of};
 use super::session::{Committed, Session};
 use super::signal::{aborted, is_offline, online};
 use super::timers::{now, sleep, with_timeout};
@@ -33,9 +37,10 @@ use crate::protocol::identity::{Identity, claims_of};
 use crate::protocol::page;
 use crate::protocol::record::{Completed, Record};
 use crate::protocol::relation;
-use crate::protocol::report::Outcome;
-use crate::protocol::round::{Decision, Delivery, Input, Round, Step, TokenReason, UNEXPECTED_INPUT};
-use crate::protocol::series::SeriesSummary;
+use crate::protocol::report;
+use crate::protocol::round::{
+    Decision, Delivery, Input, Request, Round, Step, TokenReason, UNEXPECTED_INPUT,
+};
 use crate::protocol::time::{Duration, Instant};
 
 type Result<T, E = RoundError> = std::result::Result<T, E>;
@@ -47,22 +52,6 @@ pub struct Keys {
     pub query: String,
     /// The key of the throttle time of its throttling scope.
     pub throttle: String,
-}
-
-/// Parses what `onError` returned.
-fn decision(answer: &JsValue) -> Result<Decision> {
-    match (answer.as_string().as_deref(), get_number(answer, "after")) {
-        (Some("retry"), _) => Ok(Decision::Retry(Duration::ZERO)),
-        (Some("stop"), _) => Ok(Decision::Stop),
-        (None, Some(ms)) if ms >= 0.0 && ms.is_finite() => Ok(Decision::Retry(Duration::from_millis(ms))),
-        _ => {
-            let message = format!(
-                "options.onError must return \"retry\", \"stop\" or {{ after: milliseconds }}, got {}",
-                type_of(answer)
-            );
-            Err(Error::new(Code::BadRequest, message).into())
-        }
-    }
 }
 
 /// One round.
@@ -85,6 +74,8 @@ pub struct Driver {
     pub page: PageApplier<Json>,
     /// The text of the current page, if a consumer gets its items.
     pub received: Received,
+    /// The request of the next page, if it was sent already.
+    pub ahead: Option<Ahead>,
     /// The token of the next request.
     pub token: String,
     /// Why Graph would refuse that token for this kind.
@@ -159,8 +150,9 @@ impl Driver {
         match step {
             Step::Load => self.load().await,
             Step::SignIn(reason) => self.sign_in(&reason).await,
-            Step::Fetch(url) => self.fetch_page(&url).await,
-            Step::FetchMaster(url) => self.fetch_master(&url).await,
+            Step::Fetch(url) => self.fetch_page(url).await,
+            Step::Receive => self.receive_page().await,
+            Step::FetchMaster(url) => self.fetch_master(url).await,
             Step::StoreThrottle(until) => self.store_throttle(until).await,
             Step::Apply => self.apply().await,
             Step::Sleep(span, reason) => Ok(self.wait(span, reason).await),
@@ -188,7 +180,7 @@ impl Driver {
             Err(thrown) => Err(thrown),
         };
         match answer {
-            Ok(answer) => decision(&answer),
+            Ok(answer) => Ok(decision(&answer)?),
             // The round ends with the original error; what `onError` threw becomes its cause.
             Err(thrown) => {
                 self.cause = thrown;
@@ -235,120 +227,143 @@ impl Driver {
         error
     }
 
-    async fn fetch_page(&mut self, url: &str) -> Result<Input> {
-        let mut received = Received::default();
-        let input = self
-            .fetch(url, |applier, body, text| match page::parse(&body) {
-                Ok(page) => {
-                    applier.received((0..).zip(page.items).map(|(at, item)| item.at(at)).collect());
-                    if !relation::may_occur(|part| text.includes(part, 0)) {
-                        applier.without_slices();
-                    }
-                    received = Received::new(text);
-                    Input::Page(page.link)
-                }
-                Err(why) => Input::Malformed(why),
-            })
-            .await?;
-        if self.round.borrow().config().has_consumer {
-            self.received = received;
-        }
-        Ok(input)
+    async fn fetch_page(&mut self, url: String) -> Result<Input> {
+        let (request, next_link) = self.prepared(url);
+        let (result, sent) = self.look_ahead_during(request.send(), next_link).await;
+        self.page_answered(result, sent)
     }
 
-    async fn fetch_master(&mut self, url: &str) -> Result<Input> {
-        let input = self
-            .fetch(url, |applier, body, _| match applier.receive_master(body) {
-                true => Input::Master(SeriesSummary::default()),
-                false => Input::Malformed(page::Malformed::NoId),
-            })
-            .await?;
-        if !matches!(input, Input::Master(_)) {
-            return Ok(input);
+    /// Waits for the page that was requested ahead.
+    async fn receive_page(&mut self) -> Result<Input> {
+        let Some(Ahead { end, next_link }) = self.ahead.take() else {
+            return Err(Error::new(Code::Internal, "no page was requested ahead").into());
+        };
+        self.set_working_status();
+        let (result, sent) = self.look_ahead_during(end_of(end), next_link).await;
+        self.page_answered(result, sent)
+    }
+
+    /// Waits for a page. Requests the one after it as soon as its link has arrived.
+    async fn look_ahead_during(
+        &mut self,
+        page: impl Future<Output = Ended>,
+        next_link: oneshot::Receiver<String>,
+    ) -> Ended {
+        match select(pin!(page), next_link).await {
+            Either::Left((ended, _)) => ended,
+            Either::Right((next_link, page)) => {
+                if let Ok(next_link) = next_link {
+                    self.send_ahead(|round, now| round.next_request_after(&next_link, now));
+                }
+                page.await
+            }
         }
+    }
+
+    fn page_answered(&mut self, result: Result<Outcome>, sent: Sent) -> Result<Input> {
+        let (body, text) = match self.answered(result, sent)? {
+            Ok(body) => body,
+            Err(input) => return Ok(input),
+        };
+        let page = match page::parse(&body) {
+            Ok(page) => page,
+            Err(why) => return Ok(Input::Malformed(why)),
+        };
+        self.limiter.response_received();
+        self.page.received((0..).zip(page.items).map(|(at, item)| item.at(at)).collect());
+        if !relation::may_occur(|part| text.includes(part, 0)) {
+            self.page.without_slices();
+        }
+        if self.round.borrow().config().has_consumer {
+            self.received = Received::new(text);
+        }
+        Ok(Input::Page(page.link))
+    }
+
+    async fn fetch_master(&mut self, url: String) -> Result<Input> {
+        let (request, _) = self.prepared(url);
+        let (result, sent) = request.send().await;
+        let (body, _) = match self.answered(result, sent)? {
+            Ok(body) => body,
+            Err(input) => return Ok(input),
+        };
+        if !self.page.receive_master(body) {
+            return Ok(Input::Malformed(page::Malformed::NoId));
+        }
+        self.limiter.response_received();
         let rows = self.read_rows(&self.page.master_ids()).await?;
         Ok(Input::Master(self.page.apply_master(rows, self.round.borrow().mode())))
     }
 
-    /// Runs one request: waits for a permit, for the throttle time and for the documented limits,
-    /// sends the request and reads the answer.
-    async fn fetch(
-        &mut self,
-        url: &str,
-        accept: impl FnOnce(&mut PageApplier<Json>, Json, JsString) -> Input,
-    ) -> Result<Input> {
-        let permit = self.limiter.acquire().await;
-        self.read_throttle().await?;
-        let delay = self.reserve();
-        if delay > Duration::ZERO {
-            sleep(delay).await;
-        }
+    /// Sends the request of the next page before its turn, if the round allows it and the
+    /// throttling scope has a permit to spare.
+    fn send_ahead(&mut self, next_request: impl Fn(&Round, Instant) -> Option<Request>) {
         let now = now();
-        let throttled_until = self.limiter.rate.borrow().throttled_until(now);
-        if throttled_until > now {
-            return Ok(Input::Throttled(throttled_until));
+        let Some(request) = next_request(&self.round.borrow(), now) else { return };
+        let (prepared, next_link) = self.page_request(request.clone());
+        if let Some(end) = prepared.send_ahead() {
+            self.ahead = Some(Ahead { end, next_link });
+            self.round.borrow_mut().sent_ahead(request, now);
         }
+    }
+
+    /// The request that the round needs now: a different one than was sent ahead.
+    fn prepared(&mut self, url: String) -> (PageRequest, oneshot::Receiver<String>) {
+        self.ahead = None;
         self.set_working_status();
-        let id = client_request_id();
-        let (prefer, query) = {
-            let round = self.round.borrow();
-            (round.prefer(), Rc::clone(&round.config().query))
-        };
-        let received = Cell::new(0);
-        let get = Get {
-            endpoint: &self.session.endpoint,
-            custom: self.session.fetch.as_ref(),
+        let prefer = self.round.borrow().prefer();
+        self.page_request(Request { url, prefer })
+    }
+
+    fn page_request(&self, Request { url, prefer }: Request) -> (PageRequest, oneshot::Receiver<String>) {
+        let (sender, next_link) = oneshot::channel();
+        let request = PageRequest {
+            session: Rc::clone(&self.session),
+            limiter: Rc::clone(&self.limiter),
+            throttle_key: self.keys.throttle.clone(),
+            query: Rc::clone(&self.round.borrow().config().query),
             url,
-            token: &self.token,
-            prefer: &prefer,
-            headers: &query.headers,
-            timeout: self.session.policy.timeout,
-            client_request_id: &id,
-            received: &received,
+            prefer,
+            token: self.token.clone(),
+            next_link: LinkSearch::new(sender),
         };
-        self.client_request_id = Some(id.clone());
-        let answer = get.send().await;
-        self.round.borrow_mut().report.bytes += received.get();
-        let input = match answer? {
-            Answer::Body(body, text) => accept(&mut self.page, body, text),
-            Answer::Malformed(why) => Input::Malformed(why),
+        (request, next_link)
+    }
+
+    /// Returns the body of an answer and its text, or what else came of the request.
+    fn answered(
+        &mut self,
+        result: Result<Outcome>,
+        sent: Sent,
+    ) -> Result<std::result::Result<(Json, JsString), Input>> {
+        {
+            let report = &mut self.round.borrow_mut().report;
+            report.bytes += sent.bytes;
+            report.store_time += sent.store_time;
+        }
+        self.throttle_revision = sent.throttle_revision;
+        if !sent.client_request_id.is_empty() {
+            self.client_request_id = Some(sent.client_request_id);
+        }
+        let answer = match result? {
+            Outcome::Answered(answer) => answer,
+            Outcome::Throttled(until) => return Ok(Err(Input::Throttled(until))),
+        };
+        self.thrown = JsValue::UNDEFINED;
+        Ok(match answer {
+            Answer::Body(body, text) => Ok((body, text)),
+            Answer::Malformed(why) => Err(Input::Malformed(why)),
             Answer::Refused(refusal) => {
                 if refusal.says_mailbox_concurrency() {
                     self.session.restrict_mailboxes();
                 }
-                Input::Refused(refusal)
+                Err(Input::Refused(refusal))
             }
             Answer::NoResponse(reason, thrown) => {
                 self.thrown = thrown;
-                return Ok(Input::Unreachable(reason));
+                Err(Input::Unreachable(reason))
             }
-        };
-        self.thrown = JsValue::UNDEFINED;
-        if let Input::Page(_) | Input::Master(_) = input {
-            self.limiter.rate.borrow_mut().response_received();
-        }
-        drop(permit);
-        Ok(input)
-    }
-
-    /// Reads the stored throttle time: another tab, or this one before a reload, may have written
-    /// it.
-    async fn read_throttle(&mut self) -> Result<()> {
-        let stored =
-            self.timed(async { self.session.store().await?.throttle(&self.keys.throttle).await }).await?;
-        self.throttle_revision = stored.as_ref().map(|stored| stored.revision.clone());
-        if let Some(stored) = stored {
-            self.limiter.rate.borrow_mut().adopt_stored(stored.until, stored.at, now());
-        }
-        Ok(())
-    }
-
-    /// Reserves one request in the rate limit of the scope. Returns how long to wait before sending
-    /// it.
-    fn reserve(&self) -> Duration {
-        let now = now();
-        let mut rate = self.limiter.rate.borrow_mut();
-        if rate.throttled_until(now) > now { Duration::ZERO } else { rate.reserve(now, Math::random()) }
+        })
     }
 
     /// Stores until when the scope is throttled, unless another tab has stored a later time. Tries
@@ -372,6 +387,7 @@ impl Driver {
     }
 
     async fn apply(&mut self) -> Result<Input> {
+        self.send_ahead(Round::next_request);
         let query = Rc::clone(&self.round.borrow().config().query);
         let ids = self.page.ids(&query);
         let rows = self.read_rows(&ids).await?;
@@ -524,23 +540,25 @@ impl Driver {
             }
         }
         let (outcome, phase) = match &error {
-            RoundError::Aborted(_) => (Outcome::Partial, "idle"),
-            RoundError::Failed(error, _) if error.code == Code::Aborted => (Outcome::Partial, "idle"),
-            RoundError::Failed(error, _) if error.code == Code::Closed => (Outcome::Partial, "closed"),
+            RoundError::Aborted(_) => (report::Outcome::Partial, "idle"),
+            RoundError::Failed(error, _) if error.code == Code::Aborted => (report::Outcome::Partial, "idle"),
+            RoundError::Failed(error, _) if error.code == Code::Closed => {
+                (report::Outcome::Partial, "closed")
+            }
             RoundError::Failed(error, _) if matches!(error.code, Code::Interaction | Code::Claims) => {
-                (Outcome::Failed, "needs-auth")
+                (report::Outcome::Failed, "needs-auth")
             }
             RoundError::Foreign(error)
                 if get_string(error, "code").as_deref() == Some(Code::Closed.as_str()) =>
             {
-                (Outcome::Partial, "closed")
+                (report::Outcome::Partial, "closed")
             }
-            RoundError::Failed(..) | RoundError::Foreign(_) => (Outcome::Failed, "failed"),
+            RoundError::Failed(..) | RoundError::Foreign(_) => (report::Outcome::Failed, "failed"),
         };
         self.round.borrow_mut().report.end(outcome, now());
         let error = self.session.errors.error_to_js(error, Some(&self.round.borrow().report));
         let mut status = self.status(phase);
-        if outcome == Outcome::Failed {
+        if outcome == report::Outcome::Failed {
             status.error = error.clone();
         }
         self.set_status(&status);
@@ -549,7 +567,7 @@ impl Driver {
 
     fn status(&self, phase: &'static str) -> Status {
         let round = self.round.borrow();
-        let is_running = round.report.outcome == Outcome::Running;
+        let is_running = round.report.outcome == report::Outcome::Running;
         Status::new(phase, &round.report, round.record().synced_at, is_running)
     }
 

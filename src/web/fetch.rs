@@ -11,7 +11,7 @@ use js_sys::{Function, JSON, JsString, Math, Object};
 use wasm_bindgen::prelude::*;
 use web_sys::{AbortController, RequestInit, RequestRedirect, Url};
 
-use super::body::{Body, beginning, read_stream, read_text};
+use super::body::{Body, LinkSearch, beginning, read_stream, read_text};
 use super::error::RoundError;
 use super::js::{self, apply, call, get, get_number, get_string, set, settled, type_of};
 use super::json::Json;
@@ -25,6 +25,9 @@ use crate::protocol::redact::{redact, redact_name};
 use crate::protocol::refusal::Refusal;
 use crate::protocol::round::NoResponse;
 use crate::protocol::time::Duration;
+
+/// How many characters of a body that is not JSON are looked at.
+const EXCERPT: u32 = 400;
 
 /// The answer to a request.
 pub enum Answer {
@@ -58,6 +61,8 @@ pub struct Get<'a> {
     pub client_request_id: &'a str,
     /// Counts the bytes of the body.
     pub received: &'a Cell<u64>,
+    /// Reports the nextLink while a page arrives.
+    pub next_link: &'a LinkSearch,
 }
 
 #[wasm_bindgen]
@@ -183,17 +188,19 @@ impl Get<'_> {
             return Ok(Answer::Refused(Box::new(Refusal { status, ..Refusal::default() })));
         }
         let stream = get(&response, "body");
+        let is_ok = (200..300).contains(&status);
+        let no_search = LinkSearch::default();
+        let next_link = if is_ok { self.next_link } else { &no_search };
         let body = if get(&stream, "getReader").is_function() {
-            read_stream(&stream, self.timeout, self.received).await
+            read_stream(&stream, self.timeout, self.received, next_link).await
         } else {
             read_text(&response, self.timeout, self.received).await
         };
-        let is_ok = (200..300).contains(&status);
         match body {
             Body::Incomplete if is_ok => self.no_response(JsValue::UNDEFINED),
             Body::Stalled if is_ok => Ok(Answer::NoResponse(NoResponse::Timeout, JsValue::UNDEFINED)),
             Body::Text(text) if is_ok => Ok(parse(&text).map_or_else(
-                |_| Answer::Malformed(Malformed::from_body(&beginning(&text))),
+                |_| Answer::Malformed(Malformed::from_body(&beginning(&text, EXCERPT))),
                 |value| Answer::Body(Json::new(value), text.clone()),
             )),
             Body::NotUtf8 if is_ok => Ok(Answer::Malformed(Malformed::NotUtf8)),
@@ -216,7 +223,7 @@ fn refusal(status: u16, headers: &JsValue, body: Body) -> Refusal {
     let (json, malformed) = match body {
         Body::Text(text) => match parse(&text) {
             Ok(value) => (Some(Json::new(value)), None),
-            Err(_) => (None, Some(Malformed::from_body(&beginning(&text)))),
+            Err(_) => (None, Some(Malformed::from_body(&beginning(&text, EXCERPT)))),
         },
         Body::NotUtf8 => (None, Some(Malformed::NotUtf8)),
         Body::Incomplete | Body::Stalled => (None, None),

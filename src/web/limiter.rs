@@ -5,8 +5,10 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use futures_channel::oneshot;
+use js_sys::Math;
 
 use crate::protocol::rate::{RateLimiter, Workload};
+use crate::protocol::time::{Duration, Instant};
 
 /// The requests of one throttling scope: those in flight, and the queue for permits.
 pub struct Limiter {
@@ -37,6 +39,31 @@ impl Limiter {
         // The ticket releases the permit if this future is dropped after the permit was granted.
         let ticket = Ticket { limiter: self, receiver };
         ticket.granted().await
+    }
+
+    /// Returns a permit and reserves a request, if the scope has one to spare: no request waits, and
+    /// none has been throttled lately.
+    pub fn try_acquire(self: &Rc<Self>, now: Instant) -> Option<Permit> {
+        self.grant();
+        let is_free = self.waiting.borrow().is_empty()
+            && self.in_flight.get() < self.rate.borrow().limit()
+            && self.rate.borrow_mut().try_reserve(now);
+        is_free.then(|| {
+            self.in_flight.set(self.in_flight.get() + 1);
+            Permit(Rc::clone(self))
+        })
+    }
+
+    /// Reserves one request in the rate limit. Returns how long to wait before sending it.
+    pub fn reserve(&self, now: Instant) -> Duration {
+        let mut rate = self.rate.borrow_mut();
+        if rate.throttled_until(now) > now { Duration::ZERO } else { rate.reserve(now, Math::random()) }
+    }
+
+    /// A response arrived that is not a throttle: further requests may be sent.
+    pub fn response_received(&self) {
+        self.rate.borrow_mut().response_received();
+        self.grant();
     }
 
     /// Grants permits to waiting requests, up to the limit.

@@ -8,6 +8,7 @@
 //! | [`driver`] | runs one round as a task: executes steps, feeds back inputs |
 //! | [`consumer`] | connects a round with the consumer that iterates it |
 //! | [`host`] | what the facade does for a round: lock, status, listeners |
+//! | [`request`] | one request of a round under the limits of its scope, also before its turn |
 //! | [`fetch`], [`body`] | sends a GET, the only place that adds the token to a request; reads its body |
 //! | [`received`] | the page as received: commits it even if the consumer changes its items |
 //! | [`limiter`] | limits the concurrent requests of a throttling scope |
@@ -15,6 +16,7 @@
 //! | [`store`] | the store of a client: [`indexed_db`] on [`idb`] and [`row_ranges`], memory, or the caller's own ([`custom`]) |
 //! | [`batch`] | rows and batches as the JavaScript values that stores take |
 //! | [`mirror`] | reads the mirror |
+//! | [`on_error`] | what the caller decides about a failure |
 //! | [`options`] | reads and checks the caller's options |
 //! | [`output`], [`error`] | results and errors as JavaScript values |
 //! | [`js`], [`json`] | the caller's objects, recognized by their shape; JavaScript values as items of the protocol |
@@ -36,9 +38,11 @@ pub mod js;
 pub mod json;
 pub mod limiter;
 pub mod mirror;
+pub mod on_error;
 pub mod options;
 pub mod output;
 pub mod received;
+pub mod request;
 pub mod row_ranges;
 pub mod session;
 pub mod signal;

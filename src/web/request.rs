@@ -1,0 +1,153 @@
+//! One request of a round: waits for its turn in the throttling scope, sends it and reads the
+//! answer. A request that is sent ahead runs as a task beside its round.
+
+use std::cell::Cell;
+use std::pin::pin;
+use std::rc::Rc;
+
+use futures_channel::oneshot;
+use futures_util::future::{Either, select};
+use wasm_bindgen_futures::spawn_local;
+
+use super::batch::StoreResult;
+use super::body::LinkSearch;
+use super::fetch::{Answer, Get, client_request_id};
+use super::limiter::{Limiter, Permit};
+use super::session::Session;
+use super::timers::{now, sleep};
+use crate::protocol::error::{Code, Error};
+use crate::protocol::query::Query;
+use crate::protocol::time::{Duration, Instant};
+
+/// What came of a request, and what it took.
+pub type Ended = (StoreResult<Outcome>, Sent);
+
+/// A request before it is sent.
+pub struct PageRequest {
+    /// What the rounds of its client share.
+    pub session: Rc<Session>,
+    /// The limiter of its throttling scope.
+    pub limiter: Rc<Limiter>,
+    /// The key of the throttle time of its throttling scope.
+    pub throttle_key: String,
+    /// Its query.
+    pub query: Rc<Query>,
+    /// The URL.
+    pub url: String,
+    /// The values of the Prefer header.
+    pub prefer: Vec<String>,
+    /// The token.
+    pub token: String,
+    /// Reports the nextLink while the page arrives.
+    pub next_link: LinkSearch,
+}
+
+/// A request that has ended.
+#[derive(Default)]
+pub struct Sent {
+    /// The id of the request in Graph's logs; empty if it was not sent.
+    pub client_request_id: String,
+    /// The number of bytes that arrived.
+    pub bytes: u64,
+    /// The revision of the stored throttle time.
+    pub throttle_revision: Option<String>,
+    /// The time that the store took.
+    pub store_time: Duration,
+}
+
+/// What came of a request.
+pub enum Outcome {
+    /// An answer, or the lack of one.
+    Answered(Answer),
+    /// The throttling scope is throttled until this instant: nothing was sent.
+    Throttled(Instant),
+}
+
+impl PageRequest {
+    /// Waits for a permit and for the documented limits, then sends the request.
+    pub async fn send(self) -> Ended {
+        let permit = self.limiter.acquire().await;
+        self.send_with(&permit, false).await
+    }
+
+    /// Sends the request as a task, if its scope has a permit to spare.
+    pub fn send_ahead(self) -> Option<oneshot::Receiver<Ended>> {
+        let permit = self.limiter.try_acquire(now())?;
+        let (mut sender, receiver) = oneshot::channel();
+        spawn_local(async move {
+            let end = match select(pin!(self.send_with(&permit, true)), sender.cancellation()).await {
+                Either::Left((end, _)) => end,
+                Either::Right(_) => return,
+            };
+            // The permit is dropped afterwards: the round may have to tell the scope of a throttle
+            // before the next request is sent.
+            let _ = sender.send(end);
+        });
+        Some(receiver)
+    }
+
+    async fn send_with(&self, _permit: &Permit, is_reserved: bool) -> Ended {
+        let mut sent = Sent::default();
+        let result = self.try_send(&mut sent, is_reserved).await;
+        (result, sent)
+    }
+
+    async fn try_send(&self, sent: &mut Sent, is_reserved: bool) -> StoreResult<Outcome> {
+        self.read_throttle(sent).await?;
+        let delay = if is_reserved { Duration::ZERO } else { self.limiter.reserve(now()) };
+        if delay > Duration::ZERO {
+            sleep(delay).await;
+        }
+        let now = now();
+        let throttled_until = self.limiter.rate.borrow().throttled_until(now);
+        if throttled_until > now {
+            return Ok(Outcome::Throttled(throttled_until));
+        }
+        sent.client_request_id = client_request_id();
+        let received = Cell::new(0);
+        let get = Get {
+            endpoint: &self.session.endpoint,
+            custom: self.session.fetch.as_ref(),
+            url: &self.url,
+            token: &self.token,
+            prefer: &self.prefer,
+            headers: &self.query.headers,
+            timeout: self.session.policy.timeout,
+            client_request_id: &sent.client_request_id,
+            received: &received,
+            next_link: &self.next_link,
+        };
+        let answer = get.send().await;
+        sent.bytes = received.get();
+        answer.map(Outcome::Answered)
+    }
+
+    /// Reads the stored throttle time: another tab, or this one before a reload, may have written
+    /// it.
+    async fn read_throttle(&self, sent: &mut Sent) -> StoreResult<()> {
+        let started_at = now();
+        let stored = self.session.store().await?.throttle(&self.throttle_key).await?;
+        sent.store_time = now() - started_at;
+        sent.throttle_revision = stored.as_ref().map(|stored| stored.revision.clone());
+        if let Some(stored) = stored {
+            self.limiter.rate.borrow_mut().adopt_stored(stored.until, stored.at, now());
+        }
+        Ok(())
+    }
+}
+
+/// A request that was sent ahead. Dropping it aborts the request.
+pub struct Ahead {
+    /// Its end.
+    pub end: oneshot::Receiver<Ended>,
+    /// The nextLink of its page, as soon as it has arrived.
+    pub next_link: oneshot::Receiver<String>,
+}
+
+/// The end of a request that was sent ahead.
+pub async fn end_of(end: oneshot::Receiver<Ended>) -> Ended {
+    end.await.unwrap_or_else(|_| {
+        let error = Error::new(Code::Internal, "a request that was sent ahead ended without a result");
+        (Err(error.into()), Sent::default())
+    })
+}
