@@ -20,7 +20,7 @@
 //! | file | content |
 //! |---|---|
 //! | this one | states, inputs, steps, and every transition between states |
-//! | `resume.rs` | where a round starts, from the record |
+//! | `resume.rs` | where a round starts, as its record says |
 //! | `attempts.rs` | the current request: failures, back-off, throttles, sign-ins |
 //! | `pages.rs` | a page from its link to its commit; the sweep |
 //! | `progress.rs` | circles of links, pages without progress, page sizes |
@@ -42,7 +42,7 @@
 //!    rebuilt (7).
 //! 4. Failures leave the record as it is (14). Failures are counted per page.
 //! 5. A 401 asks the token source for another token, a 401 or 403 with claims for a token that
-//!    satisfies them: at most twice per page, and once for the same reason.
+//!    satisfies them: at most twice per page, and only once for the same reason.
 //! 6. After 408, 429, 5xx or no response the request is retried. `Retry-After` is the minimum wait
 //!    (10), `retry.attempts` the maximum number of attempts (9). A throttle time is stored and
 //!    holds for the whole throttling scope. Without a network the round waits for one, for at most
@@ -232,7 +232,7 @@ pub enum Step {
     Sweep {
         /// The last id that was swept.
         after: Option<String>,
-        /// The right to remove ghosts.
+        /// The right to sweep.
         completed: Completed,
     },
     /// Ask the caller what to do about this error: `Decided`.
@@ -361,7 +361,7 @@ impl Position {
 pub struct Round {
     config: RoundConfig,
     state: State,
-    /// The record as it is stored, or as the next commit would find it.
+    /// The stored record, with changes in memory that the next commit stores.
     record: Record,
     is_stored: bool,
     target: Target,
@@ -442,7 +442,8 @@ impl Round {
         self.config.query.prefer(self.record.page_size)
     }
 
-    /// Processes one input and returns the next step. `chance` in `0.0..1.0` is the jitter.
+    /// Processes one input and returns the next step. `chance` is a random number in `0.0..1.0` for
+    /// the jitter.
     pub fn step(&mut self, input: Input, now: Instant, chance: f64) -> Step {
         self.resume = Resume::from_state(&self.state);
         let state = std::mem::replace(&mut self.state, State::Ended);
@@ -463,7 +464,7 @@ impl Round {
             (State::SigningIn, Input::Unreachable(reason)) => {
                 self.unreachable(reason, attempts::NO_TOKEN.to_owned(), now, chance)
             }
-            (State::SigningIn, Input::TokenSourceBusy(until)) => self.busy(until, now, chance),
+            (State::SigningIn, Input::TokenSourceBusy(until)) => self.token_source_busy(until, now, chance),
             (State::Fetching, Input::Throttled(until)) => self.throttled(until, now),
             (State::Fetching, Input::Malformed(why)) => self.malformed(&why, now, chance),
             (State::Sleeping, Input::Slept) => {
@@ -479,7 +480,7 @@ impl Round {
             (State::Fetching, Input::Master(series)) => self.master(series, now),
             (State::SavingRecord(record, continuation), Input::Committed) => {
                 self.set_record(*record);
-                // A failure that follows is one of the request, not of the store.
+                // A failure from here on concerns the request, not the store.
                 self.resume = Some(Resume::Request);
                 self.proceed(*continuation, now)
             }
@@ -495,8 +496,8 @@ impl Round {
             (State::Committing(_) | State::SavingRecord(..), Input::Conflict) => self.fail(
                 Error::retryable(
                     Code::Conflict,
-                    "another tab or process committed to this query in the meantime; nothing was written \
-                    here, the next round continues from what it stored",
+                    "another tab or process committed to this query in the meantime; this commit was not \
+                    made, and the next round continues from what the other one stored",
                 ),
                 now,
             ),

@@ -288,9 +288,9 @@ pub fn read(object: JsValue, call: &Call) -> Result<query::Options> {
         }
     }
     // Options that the call does not have are absent here: `only()` has refused them.
-    let mut texts = Vec::new();
+    let mut odata_options = Vec::new();
     for name in ["filter", "expand", "orderby", "search"] {
-        texts.extend(from.string(name)?.map(|text| (name, text)));
+        odata_options.extend(from.string(name)?.map(|text| (name, text)));
     }
     let (start_date_time, end_date_time) = (from.instant("startDateTime")?, from.instant("endDateTime")?);
     Ok(query::Options {
@@ -310,7 +310,7 @@ pub fn read(object: JsValue, call: &Call) -> Result<query::Options> {
         minimal: from.flag("minimal")? == Some(true),
         organizer: from.string("organizer")?,
         top: from.whole("top")?,
-        texts,
+        odata_options,
         exclude_parents: from.flag("excludeParents")? == Some(true),
         shared_folders: from.flag("sharedFolders")? == Some(true),
         prefer: from.strings("prefer")?.unwrap_or_default(),

@@ -9,7 +9,7 @@ use crate::support::*;
 use crate::world::World;
 
 #[test]
-async fn wrong_options_are_refused_before_any_request_with_the_way_out() {
+async fn wrong_options_are_refused_before_any_request_with_advice() {
     let world = World::new().await;
     let client = client(&world, &fresh("a")).await;
     let start = "start: '2026-11-01', end: '2026-12-01'";

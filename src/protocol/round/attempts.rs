@@ -35,7 +35,7 @@ pub(super) struct Attempts {
     pub tries: u32,
     /// Why the next token is requested.
     pub token_reason: TokenReason,
-    /// Tokens since the last page that were requested because Graph refused one.
+    /// The number of tokens requested since the last page because Graph refused one.
     sign_ins: u32,
     /// Why the last of these tokens was requested.
     challenge: Option<TokenReason>,
@@ -43,7 +43,7 @@ pub(super) struct Attempts {
     offline_since: Option<Instant>,
     /// When the last wait began.
     pub sleep_began: Instant,
-    /// How often in a row the caller let the round go on.
+    /// How often in a row the caller was asked what to do about a failure.
     pub decisions: u32,
 }
 
@@ -60,9 +60,7 @@ impl Attempts {
             decisions: 0,
         }
     }
-}
 
-impl Attempts {
     /// Resets the count of refused tokens, as for a new page.
     pub fn forget_sign_ins(&mut self) {
         self.sign_ins = 0;
@@ -137,7 +135,7 @@ impl Round {
         chance: f64,
     ) -> Step {
         if reason != WaitReason::Throttled && self.leave_location() {
-            // The request of the query itself has to wait as long as Graph asks for, too.
+            // The request for the query itself must also wait as long as Graph asks for.
             return self.store_throttle(
                 (now + floor.unwrap_or_default()).min(Instant::LAST),
                 Continuation::Request,
@@ -192,7 +190,7 @@ impl Round {
         if failure.code == Code::Throttled {
             failure.retry_at = Some(until);
         }
-        // The smaller page size timed out too. The next round starts with it.
+        // A request with the smaller page size timed out too: the next round starts with that size.
         if reason == WaitReason::Timeout && self.page_size_changed && self.is_stored {
             return self.save_record(self.record.next_revision(), Continuation::Fail(failure));
         }
@@ -227,7 +225,7 @@ impl Round {
                 #[allow(
                     clippy::cast_possible_truncation,
                     clippy::cast_sign_loss,
-                    reason = "a float becomes an integer saturating"
+                    reason = "the cast saturates"
                 )]
                 let seconds = (self.config.policy.timeout.as_millis() / 1000.0).ceil() as u64;
                 (
@@ -272,7 +270,7 @@ impl Round {
 
     /// The token source asks to be called later: waits, or ends the round. The wait does not affect
     /// the throttling scope.
-    pub(super) fn busy(&mut self, until: Instant, now: Instant, chance: f64) -> Step {
+    pub(super) fn token_source_busy(&mut self, until: Instant, now: Instant, chance: f64) -> Step {
         self.attempts.failures = self.attempts.failures.saturating_add(1);
         let wait = back_off(&self.config.policy, self.attempts.failures, plausible(until - now), chance);
         if self.attempts.failures < self.config.policy.attempts && wait <= self.config.policy.max_wait {
