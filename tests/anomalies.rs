@@ -25,6 +25,7 @@ mod schedule;
 use bench::{Bench, End};
 use schedule::{Schedule, Turn};
 
+/// A day and a millisecond, so that a limit of a day has passed.
 const DAY: u64 = 86_400_001;
 
 fn schedule(collection: &'static str, options: Value) -> Schedule {

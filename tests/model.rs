@@ -26,6 +26,7 @@ mod schedule;
 use bench::{Bench, End};
 use schedule::{HOUR, Schedule};
 
+/// A day and a millisecond, so that a limit of a day has passed.
 const DAY: u64 = 86_400_001;
 
 /// Counts the ends of rounds, the crashes and the faults of all schedules.
@@ -77,17 +78,17 @@ fn run(seed: u64, coverage: &mut Coverage) {
     bench.world.clear_faults();
     // Two complete rounds, because a change during a round may be reported in the next one. Several
     // attempts, because a poisoned link has to be refused three times.
-    quiet(&mut bench);
-    quiet(&mut bench);
+    complete_round(&mut bench);
+    complete_round(&mut bench);
     // A series that moves while a round lists it is listed again, once a day at most.
     if bench.has_to_relist() {
         bench.now += DAY;
-        quiet(&mut bench);
+        complete_round(&mut bench);
     }
     let items = bench.items();
     if schedule.lossy || schedule.has_unnoticed_rows(&mut bench.world, &items) {
         bench.reset();
-        quiet(&mut bench);
+        complete_round(&mut bench);
     }
     bench.check(&schedule);
     bench.check_log();
@@ -106,7 +107,7 @@ fn is_replay() -> bool {
 }
 
 /// Runs rounds until one is complete.
-fn quiet(bench: &mut Bench) {
+fn complete_round(bench: &mut Bench) {
     for _ in 0..8 {
         match bench.round(None) {
             End::Done => return,

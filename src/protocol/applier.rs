@@ -64,8 +64,8 @@ impl<I: Item> Default for PageApplier<I> {
 }
 
 impl<I: Item> PageApplier<I> {
-    /// Takes the stored record. A store that has no record of a query has no rows of it. From then
-    /// on the rows are those that this round commits: after another writer's commit, its own fails.
+    /// Takes the stored record. Without a record there are no rows, and from then on only the rows
+    /// that this round commits: once another writer commits, this round's next commit fails.
     pub fn loaded(&mut self, record: Option<&Record>) {
         self.rows = record.is_none().then(KnownIds::default);
     }
@@ -81,7 +81,7 @@ impl<I: Item> PageApplier<I> {
         self.may_have_slices = false;
     }
 
-    /// How the items of the page are parsed, where those of its query are parsed like `format`.
+    /// The format of the query, without slices if the page has none.
     fn format(&self, format: ItemFormat) -> ItemFormat {
         ItemFormat { slices: format.slices && self.may_have_slices, ..format }
     }
@@ -268,7 +268,8 @@ impl<I: Item> PageApplier<I> {
         &self.effects
     }
 
-    /// What the page changes, to replace items by copies before a consumer receives the originals.
+    /// Mutable access to what the page changes: the shell replaces items by copies before a
+    /// consumer receives the originals.
     pub fn effects_mut(&mut self) -> &mut PageEffects<I> {
         &mut self.effects
     }
@@ -278,9 +279,9 @@ impl<I: Item> PageApplier<I> {
         if let Some(page) = self.page.take() {
             report.count_page(&page);
         }
-        let applied = std::mem::take(&mut self.effects);
-        report.count_changes(&applied);
-        applied
+        let effects = std::mem::take(&mut self.effects);
+        report.count_changes(&effects);
+        effects
     }
 }
 
@@ -303,7 +304,7 @@ mod tests {
     use crate::protocol::time::Instant;
 
     #[test]
-    fn rows_are_read_only_of_ids_that_this_round_has_put_if_it_began_without_a_record() {
+    fn a_round_that_began_without_a_record_reads_only_rows_that_it_has_written() {
         let query = query::track("/me/contacts/delta", Options::default()).unwrap();
         let mode = |round| ApplyMode {
             round,
@@ -333,10 +334,10 @@ mod tests {
         let record = Record::new(Instant::from_millis(0.0), 0.5);
         applier.loaded(Some(&record));
         applier.received(page(&["e"]));
-        assert_eq!(applier.ids(&query), ["e"], "rows may be there of which the round knows nothing");
+        assert_eq!(applier.ids(&query), ["e"], "the mirror may have rows that this round did not write");
     }
 
-    /// With the square of this many it would run for many minutes.
+    /// Large enough that an algorithm in quadratic time would run for many minutes.
     const MANY: usize = 50_000;
 
     fn id(kind: &str, at: usize) -> String {

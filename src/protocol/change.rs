@@ -167,7 +167,7 @@ pub fn collapse<I: Item>(items: Vec<I>, format: ItemFormat) -> Collapsed<I> {
     for item in items {
         page.items += 1;
         let (id, new) = match parse_item(item, format.dialect) {
-            Ok(read) => read,
+            Ok(parsed) => parsed,
             Err(Skipped::NoId) => {
                 page.no_id += 1;
                 continue;
@@ -227,9 +227,9 @@ pub enum Change<I> {
         id: String,
         /// The whole object, or with `partial` only the changed properties.
         item: I,
-        /// The row before the change.
+        /// The item before the change.
         old: Option<I>,
-        /// Whether the new row equals the old one: the same etag, or the same content.
+        /// Whether the new item equals the old one: the same etag, or the same content.
         unchanged: bool,
         /// Feeds only: an absent property has not changed.
         partial: bool,
@@ -240,7 +240,7 @@ pub enum Change<I> {
         id: String,
         /// Why it was removed.
         reason: Reason,
-        /// The row before the removal.
+        /// The item before the removal.
         old: Option<I>,
     },
 }
@@ -321,7 +321,7 @@ pub struct SweepSummary {
     pub after: Option<String>,
     /// Whether the mirror has to be read once more, from its first row.
     pub again: bool,
-    /// Whether rows remain of a series of which it is not known whether it has moved.
+    /// Whether the next round has to list everything, because obsolete rows may remain.
     pub has_to_relist: bool,
 }
 
@@ -396,31 +396,31 @@ fn upsert<I: Item>(
     mode: ApplyMode<'_>,
 ) {
     let (item, slices) = if mode.format.slices { relation::split(item) } else { (item, Vec::new()) };
-    let sliced = !slices.is_empty();
-    let again = row.as_ref().is_some_and(|row| row.round == mode.round);
+    let has_slices = !slices.is_empty();
+    let is_repeated = row.as_ref().is_some_and(|row| row.round == mode.round);
     // A full round replaces the row when it receives the id for the first time.
-    let fold = (mode.format.minimal || sliced) && (again || !mode.full);
+    let is_merged = (mode.format.minimal || has_slices) && (is_repeated || !mode.full);
     let (old, mut sets, staged) = match row {
         Some(row) => (Some(row.item), row.sets, row.staged),
         None => (None, Vec::new(), None),
     };
     let mut item = match &old {
-        Some(old) if fold => old.overlaid_with(&item),
+        Some(old) if is_merged => old.overlaid_with(&item),
         // An item without slices says nothing about the sets: they stay.
         Some(old) if !sets.is_empty() => item.overlaid_with(&relation::sets(old, &sets)),
         _ => item,
     };
-    let mut gathered = None;
+    let mut staged_sets = None;
     if mode.full {
-        let before = staged.filter(|_| again);
-        if sliced || !sets.is_empty() || before.is_some() {
+        let before = staged.filter(|_| is_repeated);
+        if has_slices || !sets.is_empty() || before.is_some() {
             let sets =
                 relation::fold(&before.clone().unwrap_or_else(|| I::from_properties(Vec::new())), slices);
             effects.made_progress |= before.is_none_or(|before| !before.equals(&sets));
-            gathered = Some(sets);
+            staged_sets = Some(sets);
             effects.staged = true;
         }
-    } else if sliced {
+    } else if has_slices {
         for (name, _) in &slices {
             if !sets.contains(name) {
                 sets.push(name.clone());
@@ -428,8 +428,8 @@ fn upsert<I: Item>(
         }
         item = relation::fold(&item, slices);
     }
-    let unchanged = old.as_ref().is_some_and(|old| unchanged(old, &item, fold));
-    effects.made_progress |= !again || !unchanged;
+    let unchanged = old.as_ref().is_some_and(|old| unchanged(old, &item, is_merged));
+    effects.made_progress |= !is_repeated || !unchanged;
     effects.count_delta += i32::from(old.is_none());
     let mut arrival = 0;
     if mode.has_unique_names {
@@ -437,10 +437,11 @@ fn upsert<I: Item>(
         effects.names_changed |=
             name_key(&item).is_some_and(|key| old.as_ref().and_then(name_key) != Some(key));
     }
-    effects
-        .put
-        .push((id.clone(), Row { round: mode.round, item: item.clone(), sets, staged: gathered, arrival }));
-    if again && unchanged {
+    effects.put.push((
+        id.clone(),
+        Row { round: mode.round, item: item.clone(), sets, staged: staged_sets, arrival },
+    ));
+    if is_repeated && unchanged {
         effects.repeated += 1;
     } else {
         effects.changes.push(Change::Upsert { id, item, old, unchanged, partial: false });
@@ -477,10 +478,10 @@ pub fn pass_through<I: Item>(
 
 const ETAG: &str = "@odata.etag";
 
-fn unchanged<I: Item>(old: &I, new: &I, folded: bool) -> bool {
+fn unchanged<I: Item>(old: &I, new: &I, is_merged: bool) -> bool {
     match (old.string_property(ETAG), new.string_property(ETAG)) {
         // A merged object may carry an old etag.
-        (Some(old), Some(new)) if !folded => old == new,
+        (Some(old), Some(new)) if !is_merged => old == new,
         _ => old.equals(new),
     }
 }

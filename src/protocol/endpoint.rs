@@ -6,7 +6,7 @@
 //! 3. A link is sent byte for byte. Nothing here decodes or rebuilds it; a relative link is
 //!    appended to the root as it is.
 //! 4. A link that a URL parser could read differently from how it looks (control characters,
-//!    back-slashes, user-info) is foreign.
+//!    backslashes, user-info) is foreign.
 
 use super::error::{Code, Error, Result};
 use super::redact::{MAX_WORD_LENGTH, quote};
@@ -111,7 +111,7 @@ impl Endpoint {
             ))
         };
         if has_unsafe_character(link) {
-            return foreign("it contains a control character or a back-slash");
+            return foreign("it contains a control character or a backslash");
         }
         if let Some(rest) = link.strip_prefix('/') {
             if rest.starts_with('/') {

@@ -1,7 +1,7 @@
 //! A query: its first URL, its Prefer header and its key.
 //!
-//! 1. What Graph would reject is rejected here, with the way out. Parameters in `options.query` are
-//!    sent unchecked.
+//! 1. Options that Graph would reject are rejected here, with advice. Parameters in `options.query`
+//!    are sent unchecked.
 //! 2. Values are percent-encoded, above all the `+` of a time offset: Graph reads a bare `+` as a
 //!    space.
 //! 3. The key contains what determines the results: account, root, path, query in canonical form,
@@ -9,6 +9,8 @@
 //!    may change from round to round and are not part of it.
 //! 4. No `Content-Type`. Graph's page on events requires it on a GET, but a GET has no body, and in
 //!    a browser the header would have to pass the preflight (graph-facts 1.3).
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::change::{Dialect, ItemFormat};
 use super::endpoint::Endpoint;
@@ -18,7 +20,6 @@ use super::rate::Workload;
 use super::redact::quote;
 use super::resource::{PageSize, Resource};
 use super::time::Duration;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 mod builder;
 mod calls;
@@ -48,7 +49,7 @@ pub struct Query {
     /// Further headers of its requests.
     pub headers: Vec<(&'static str, &'static str)>,
     /// Whether its items contain only the properties that have changed: `return=minimal` is
-    /// requested, or Graph sends this kind so.
+    /// requested, or Graph always sends this kind in this way.
     pub minimal: bool,
     /// Whether a round from the query itself is a full one. A round from `latest` or from a
     /// timestamp is not.
@@ -81,11 +82,11 @@ pub struct Query {
 /// The `$top` of a first request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Top {
-    /// As the options have it.
+    /// The configured one, if there is one.
     AsConfigured,
-    /// None.
+    /// No `$top`.
     Absent,
-    /// This one.
+    /// This number.
     Size(u32),
 }
 
@@ -99,7 +100,7 @@ impl Query {
         self.url_with_top(endpoint, window, Top::AsConfigured)
     }
 
-    /// The same with another `$top`.
+    /// The same URL with another `$top`.
     pub fn url_with_top(&self, endpoint: &Endpoint, window: Option<&str>, top: Top) -> String {
         let is_other = |name: &str| top == Top::AsConfigured || !is_top(name);
         let mut params: Vec<String> = self
@@ -142,7 +143,8 @@ impl Query {
         }
     }
 
-    /// The URL of one series master.
+    /// The URL of one series master. `None` if the kind has no masters, or if the id cannot be part
+    /// of a path.
     pub fn master(&self, endpoint: &Endpoint, id: &str) -> Option<String> {
         let below = self.masters.as_ref()?;
         Some(format!("{}{below}{}", endpoint.root(), segment("", id).ok()?))
@@ -211,7 +213,8 @@ impl Query {
         self.workload.scope(identity.mailbox(&self.mailbox, account))
     }
 
-    /// Whether names are unique within a folder, as in drives, and there is a mirror to keep so.
+    /// Whether names are unique within a folder, as in drives, so that the mirror must keep them
+    /// unique too.
     pub fn has_unique_names(&self) -> bool {
         self.mirror && self.resource.is_some_and(|resource| resource.name == "driveItem")
     }

@@ -98,7 +98,7 @@ pub struct Record {
     /// Whether the round after the full round that is under way lists everything once more.
     #[serde(default, skip_serializing_if = "is_false", with = "flag")]
     pub relist_again: bool,
-    /// When a round last listed everything for that reason.
+    /// When a round last listed everything because of [`Self::relist`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relisted_at: Option<Instant>,
     /// Drives: whether two rows of a folder may have the same name.
@@ -362,7 +362,7 @@ impl Record {
         self.count = self.count.map(|count| count.saturating_add_signed(by));
     }
 
-    /// Resets the fields that only count within a round.
+    /// Resets the fields that have a meaning only within a round.
     pub fn clear_round_counts(&mut self) {
         self.page_index = 0;
         self.start_link = None;
@@ -380,9 +380,10 @@ impl Record {
             self.require_relist();
         }
         let late: HashSet<&str> = self.late_masters.iter().map(String::as_str).collect();
-        let (unknown, moved) = series.moved.into_iter().partition(|id| late.contains(id.as_str()));
+        let (unknown, moved): (Vec<_>, Vec<_>) =
+            series.moved.into_iter().partition(|id| late.contains(id.as_str()));
         series.moved = moved;
-        series.unknown.extend::<Vec<String>>(unknown);
+        series.unknown.extend(unknown);
         for (list, new) in [
             (&mut self.moved_series, series.moved),
             (&mut self.unknown_series, series.unknown),
@@ -467,8 +468,8 @@ impl Record {
     }
 }
 
-/// Returns what is wrong, by the deserializer's message. That message would repeat a field's
-/// content, which may be a link.
+/// Explains an error of the deserializer. Its own message may repeat a field's content, such as a
+/// link.
 fn explain(message: &str) -> String {
     if message.contains(OTHER_VERSION) {
         return OTHER_VERSION.to_owned();
@@ -494,7 +495,7 @@ fn is_false(flag: &bool) -> bool {
     !flag
 }
 
-/// Flags are stored as 0 and 1, as 0.1.0 did.
+/// Flags are stored as 0 and 1, as version 0.1.0 stored them.
 mod flag {
     use super::{Deserialize, Deserializer, Serializer};
 

@@ -143,9 +143,9 @@ impl Report {
     }
 
     /// Counts the changes of a page.
-    pub fn count_changes<I>(&mut self, applied: &PageEffects<I>) {
-        self.unchanged += applied.repeated;
-        for change in &applied.changes {
+    pub fn count_changes<I>(&mut self, effects: &PageEffects<I>) {
+        self.unchanged += effects.repeated;
+        for change in &effects.changes {
             let counter = match change {
                 Change::Upsert { old: None, .. } => &mut self.added,
                 Change::Upsert { unchanged: true, .. } => &mut self.unchanged,

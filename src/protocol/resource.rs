@@ -74,9 +74,9 @@ pub struct Resource {
 }
 
 impl Resource {
-    /// The age at which a mirror is listed again unless the caller says otherwise. Only for kinds
-    /// of which Graph does not report every removal: a day; for drives, lists and sites, whose
-    /// removals are lost only after batch operations (graph-facts 9.5), a week.
+    /// The age at which a mirror is listed again unless the caller says otherwise: a day for kinds
+    /// of which Graph does not report every removal, and a week for drives, lists and sites, whose
+    /// removals are lost only after batch operations (graph-facts 9.5). `None` for other kinds.
     pub fn default_refresh(&self) -> Option<Duration> {
         if self.name == "event" || !self.reports_removals {
             Some(Duration::DAY)
@@ -127,7 +127,7 @@ const FILES: Resource = Resource {
     follows_location: true,
     ..BASE
 };
-const MESSAGES: &[&str] = &["select", "top", "expand", "filter", "orderby"];
+const MESSAGE_OPTIONS: &[&str] = &["select", "top", "expand", "filter", "orderby"];
 
 /// Every documented kind.
 pub const RESOURCES: &[Resource] = &[
@@ -327,7 +327,7 @@ pub const RESOURCES: &[Resource] = &[
     Resource {
         name: "message",
         paths: &["~/mailfolders/*/messages/delta"],
-        query_options: MESSAGES,
+        query_options: MESSAGE_OPTIONS,
         permission: "Mail.ReadBasic",
         ..OUTLOOK
     },
@@ -373,7 +373,7 @@ pub const RESOURCES: &[Resource] = &[
     Resource {
         name: "todoTask",
         paths: &["~/todo/lists/*/tasks/delta"],
-        query_options: MESSAGES,
+        query_options: MESSAGE_OPTIONS,
         permission: "Tasks.Read",
         ..OUTLOOK
     },

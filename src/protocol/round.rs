@@ -20,7 +20,7 @@
 //! | file | content |
 //! |---|---|
 //! | this one | states, inputs, steps, and every transition between states |
-//! | `resume.rs` | where a round starts, from the record |
+//! | `resume.rs` | where a round starts, as its record says |
 //! | `attempts.rs` | the current request: failures, back-off, throttles, sign-ins |
 //! | `ahead.rs` | the request of the next page, before its turn |
 //! | `pages.rs` | a page from its link to its commit; the sweep |
@@ -43,7 +43,7 @@
 //!    rebuilt (7).
 //! 4. Failures leave the record as it is (14). Failures are counted per page.
 //! 5. A 401 asks the token source for another token, a 401 or 403 with claims for a token that
-//!    satisfies them: at most twice per page, and once for the same reason.
+//!    satisfies them: at most twice per page, and only once for the same reason.
 //! 6. After 408, 429, 5xx or no response the request is retried. `Retry-After` is the minimum wait
 //!    (10), `retry.attempts` the maximum number of attempts (9). A throttle time is stored and
 //!    holds for the whole throttling scope. Without a network the round waits for one, for at most
@@ -68,8 +68,8 @@
 //!     last page is delivered. The round completes without a master that cannot be fetched.
 //! 13. Ids new to the mirror are stored before a consumer receives them. If the consumer never
 //!     acknowledges them and the items disappear, their removal is still announced (5).
-//! 14. The next page may be requested once the current one has arrived. A request that turns out to
-//!     be another one than the round needs is abandoned; it is in the report's count (9).
+//! 14. The next page may be requested as soon as the current one tells its link. If the round then
+//!     needs another request, this one is abandoned; the report counts it (9).
 
 use std::rc::Rc;
 
@@ -240,7 +240,7 @@ pub enum Step {
     Sweep {
         /// The last id that was swept.
         after: Option<String>,
-        /// The right to remove ghosts.
+        /// The right to sweep.
         completed: Completed,
     },
     /// Ask the caller what to do about this error: `Decided`.
@@ -371,7 +371,7 @@ impl Position {
 pub struct Round {
     config: RoundConfig,
     state: State,
-    /// The record as it is stored, or as the next commit would find it.
+    /// The stored record, with changes in memory that the next commit stores.
     record: Record,
     is_stored: bool,
     target: Target,
@@ -455,7 +455,8 @@ impl Round {
         self.config.query.prefer(self.record.page_size)
     }
 
-    /// Processes one input and returns the next step. `chance` in `0.0..1.0` is the jitter.
+    /// Processes one input and returns the next step. `chance` is a random number in `0.0..1.0` for
+    /// the jitter.
     pub fn step(&mut self, input: Input, now: Instant, chance: f64) -> Step {
         self.resume = Resume::from_state(&self.state);
         let state = std::mem::replace(&mut self.state, State::Ended);
@@ -476,7 +477,7 @@ impl Round {
             (State::SigningIn, Input::Unreachable(reason)) => {
                 self.unreachable(reason, attempts::NO_TOKEN.to_owned(), now, chance)
             }
-            (State::SigningIn, Input::TokenSourceBusy(until)) => self.busy(until, now, chance),
+            (State::SigningIn, Input::TokenSourceBusy(until)) => self.token_source_busy(until, now, chance),
             (State::Fetching, Input::Throttled(until)) => self.throttled(until, now),
             (State::Fetching, Input::Malformed(why)) => self.malformed(&why, now, chance),
             (State::Sleeping, Input::Slept) => {
@@ -492,7 +493,7 @@ impl Round {
             (State::Fetching, Input::Master(series)) => self.master(series, now),
             (State::SavingRecord(record, continuation), Input::Committed) => {
                 self.set_record(*record);
-                // A failure that follows is one of the request, not of the store.
+                // A failure from here on concerns the request, not the store.
                 self.resume = Some(Resume::Request);
                 self.proceed(*continuation, now)
             }
@@ -508,8 +509,8 @@ impl Round {
             (State::Committing(_) | State::SavingRecord(..), Input::Conflict) => self.fail(
                 Error::retryable(
                     Code::Conflict,
-                    "another tab or process committed to this query in the meantime; nothing was written \
-                    here, the next round continues from what it stored",
+                    "another tab or process committed to this query in the meantime; this commit was not \
+                    made, and the next round continues from what the other one stored",
                 ),
                 now,
             ),
@@ -564,38 +565,6 @@ impl Round {
             _ => Top::AsConfigured,
         };
         query.url_with_top(&self.config.endpoint, self.position.window.as_deref(), top)
-    }
-
-    fn fetch(&mut self, now: Instant) -> Step {
-        let config = &self.config;
-        let (url, is_master) = match &self.target {
-            Target::Query => (Ok(self.query_url()), false),
-            Target::Link(link) | Target::Location(link) => (config.endpoint.admit(link), false),
-            Target::Master(id) => (
-                config.query.master(&config.endpoint, id).ok_or_else(|| {
-                    Error::new(Code::Internal, "the id of the series master cannot be part of a path")
-                }),
-                true,
-            ),
-        };
-        match url {
-            Ok(url) => {
-                self.attempts.token_reason = TokenReason::Next;
-                self.attempts.tries += 1;
-                self.report.retries += u32::from(self.attempts.tries > 1);
-                if is_master {
-                    self.report.requests += 1;
-                    return self.transition(State::Fetching, Step::FetchMaster(url));
-                }
-                let request = Request { url, prefer: self.prefer() };
-                if self.take_ahead(&request, now) {
-                    return self.transition(State::Fetching, Step::Receive);
-                }
-                self.report.requests += 1;
-                self.transition(State::Fetching, Step::Fetch(request.url))
-            }
-            Err(failure) => self.fail(failure, now),
-        }
     }
 }
 

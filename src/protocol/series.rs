@@ -126,7 +126,8 @@ impl SeriesSummary {
     }
 
     /// Records whether a series has moved. `stored` is the stored master, if there is one.
-    /// `listed_since`: since when the round may have received occurrences before this master.
+    /// `listed_since`: when the round began, if it may have received occurrences before this
+    /// master.
     pub fn add<I: Item>(
         &mut self,
         id: &str,
@@ -162,13 +163,13 @@ fn is_moved<I: Item>(old: &I, new: &I) -> Option<bool> {
     Some(is_moved)
 }
 
-/// Whether a master that had existed before this time was changed since.
+/// Whether a master that existed before this time was changed at or after it.
 fn is_changed_since<I: Item>(master: &I, time: Instant) -> bool {
-    let is_since = |name: &str| -> bool {
+    let is_at_or_after = |name: &str| -> bool {
         let at = master.string_property(name).and_then(|text| parse_iso(&text));
         at.is_some_and(|at| at >= time)
     };
-    is_since("lastModifiedDateTime") && !is_since("createdDateTime")
+    is_at_or_after("lastModifiedDateTime") && !is_at_or_after("createdDateTime")
 }
 
 /// The time between the start and the end of a calendar view.

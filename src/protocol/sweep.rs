@@ -53,7 +53,7 @@ impl<I: Item> Sweeper<I> {
                 effects
             }
             Scope::Names => {
-                let names = self.displaced(rows, has_more);
+                let names = self.sweep_names(rows, has_more);
                 (again, has_to_relist) = (names.again, names.has_to_relist);
                 names.effects
             }
@@ -68,7 +68,8 @@ impl<I: Item> Sweeper<I> {
         (effects, summary)
     }
 
-    fn displaced(&mut self, rows: Vec<(String, Row<I>)>, has_more: bool) -> NamesSweep<I> {
+    /// Sweeps a chunk of a drive's mirror.
+    fn sweep_names(&mut self, rows: Vec<(String, Row<I>)>, has_more: bool) -> NamesSweep<I> {
         let mut sweep = NamesSweep { effects: PageEffects::default(), again: false, has_to_relist: false };
         if let Some(displaced) = &self.displaced {
             for (id, row) in rows.into_iter().filter(|(id, _)| displaced.ids.contains(id)) {
@@ -143,8 +144,8 @@ fn ghosts<I: Item>(rows: Vec<(String, Row<I>)>, completed: &Completed) -> PageEf
 }
 
 /// Removes the occurrences of moved series that the round did not receive. Also returns whether
-/// everything has to be listed again: there are such occurrences of a series of which it is not
-/// known whether it has moved, or any occurrence of a series that was removed.
+/// everything has to be listed again. It has to if such occurrences remain of a series that may
+/// have moved, or if any occurrence remains of a series that was removed.
 fn moved_series<I: Item>(rows: Vec<(String, Row<I>)>, completed: &Completed) -> (PageEffects<I>, bool) {
     let mut effects = PageEffects::default();
     let mut has_to_relist = false;

@@ -7,7 +7,7 @@ use super::error::Code;
 /// a silent request that the hidden iframe, the broker or the cache could not answer. MSAL throws
 /// `timed_out` and `monitor_window_timeout` when the refresh token and the session cookie are both
 /// gone.
-const INTERACTION: [&str; 25] = [
+const INTERACTION_CODES: [&str; 25] = [
     "interaction_required",
     "login_required",
     "consent_required",
@@ -37,10 +37,10 @@ const INTERACTION: [&str; 25] = [
 
 /// Names of errors that only a sign-in of the user can resolve: those of MSAL and
 /// `@azure/identity`.
-const SIGN_IN: [&str; 2] = ["InteractionRequiredAuthError", "AuthenticationRequiredError"];
+const INTERACTION_NAMES: [&str; 2] = ["InteractionRequiredAuthError", "AuthenticationRequiredError"];
 
 /// Codes for a failed network: MSAL's, and that of this package.
-const NETWORK: [&str; 7] = [
+const NETWORK_CODES: [&str; 7] = [
     "network",
     "no_network_connectivity",
     "network_error",
@@ -51,11 +51,11 @@ const NETWORK: [&str; 7] = [
 ];
 
 /// Names of errors of MSAL that a mistake in the app's code or configuration causes.
-const MISCONFIGURED: [&str; 2] = ["ClientConfigurationError", "BrowserConfigurationAuthError"];
+const MISTAKE_NAMES: [&str; 2] = ["ClientConfigurationError", "BrowserConfigurationAuthError"];
 
 /// Codes for a mistake in the app's code, configuration or registration: those of msal-browser 2 to
 /// 5, and OAuth's (RFC 6749, section 5.2). A retry would meet it again.
-const PROGRAMMING: [&str; 38] = [
+const MISTAKE_CODES: [&str; 38] = [
     "uninitialized_public_client_application",
     "stubbed_public_client_application_called",
     "native_broker_called_before_initialize",
@@ -97,11 +97,11 @@ const PROGRAMMING: [&str; 38] = [
 ];
 
 /// Phrases of engines when `fetch` gets no response. Any other `TypeError` may be a mistake.
-const NO_RESPONSE: [&str; 4] = ["Failed to fetch", "NetworkError", "Load failed", "fetch failed"];
+const NO_RESPONSE_PHRASES: [&str; 4] = ["Failed to fetch", "NetworkError", "Load failed", "fetch failed"];
 
 /// Phrases of engines for a mistake in the code. Listing the phrases for failed networks instead
 /// would miss those of future hosts.
-const MISTAKE: [&str; 16] = [
+const MISTAKE_PHRASES: [&str; 16] = [
     "is not a function",
     "is not a constructor",
     "is not iterable",
@@ -136,24 +136,26 @@ pub struct Thrown {
 impl Thrown {
     /// Whether only a sign-in of the user can resolve it.
     pub fn needs_interaction(&self) -> bool {
-        SIGN_IN.contains(&self.name.as_str())
+        INTERACTION_NAMES.contains(&self.name.as_str())
             || self.code == Code::Interaction.as_str()
-            || INTERACTION.contains(&self.error_code.as_str())
+            || INTERACTION_CODES.contains(&self.error_code.as_str())
     }
 
     /// Whether a token source could not reach its authority.
     pub fn is_network_failure(&self) -> bool {
-        let unanswered =
-            self.name == "TypeError" && NO_RESPONSE.iter().any(|phrase| self.message.contains(phrase));
-        unanswered || NETWORK.contains(&self.code.as_str()) || NETWORK.contains(&self.error_code.as_str())
+        let has_no_response = self.name == "TypeError"
+            && NO_RESPONSE_PHRASES.iter().any(|phrase| self.message.contains(phrase));
+        has_no_response
+            || NETWORK_CODES.contains(&self.code.as_str())
+            || NETWORK_CODES.contains(&self.error_code.as_str())
     }
 
     /// Whether a token source failed because of a mistake in the app's code, configuration or
     /// registration, which a retry would meet again. A `SyntaxError` may be an authority's response
     /// that is not JSON.
     pub fn is_token_source_mistake(&self) -> bool {
-        MISCONFIGURED.contains(&self.name.as_str())
-            || PROGRAMMING.contains(&self.error_code.as_str())
+        MISTAKE_NAMES.contains(&self.name.as_str())
+            || MISTAKE_CODES.contains(&self.error_code.as_str())
             || self.is_programming_error() && self.name != "SyntaxError"
     }
 
@@ -161,7 +163,7 @@ impl Thrown {
     pub fn is_programming_error(&self) -> bool {
         match self.name.as_str() {
             "ReferenceError" | "SyntaxError" | "RangeError" => true,
-            "TypeError" => MISTAKE.iter().any(|phrase| self.message.contains(phrase)),
+            "TypeError" => MISTAKE_PHRASES.iter().any(|phrase| self.message.contains(phrase)),
             _ => false,
         }
     }
@@ -212,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_of_the_app_in_its_token_source_is_told_from_what_may_pass() {
+    fn a_mistake_in_the_token_source_of_the_app_is_distinguished_from_a_temporary_failure() {
         for (name, message) in [
             ("ClientConfigurationError", "empty_input_scopes_error"),
             ("BrowserConfigurationAuthError", "storage_not_supported"),

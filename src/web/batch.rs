@@ -134,16 +134,14 @@ pub fn row_from_js(value: &JsValue) -> Row<Json> {
 }
 
 fn whole(value: &JsValue) -> Option<u32> {
+    let number = value.as_f64()?;
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "compared with the original below"
     )]
-    value
-        .as_f64()
-        .map(|number| (number as u32, number))
-        .filter(|(whole, number)| f64::from(*whole) == *number)
-        .map(|(whole, _)| whole)
+    let whole = number as u32;
+    (f64::from(whole) == number).then_some(whole)
 }
 
 fn strings(value: &JsValue) -> Option<Vec<String>> {

@@ -368,53 +368,53 @@ impl Query {
     /// Makes the next round a full one.
     #[wasm_bindgen(skip_typescript)]
     pub fn reset(&self) -> Promise {
-        self.read(async |mirror| mirror.reset().await)
+        self.with_mirror(async |mirror| mirror.reset().await)
     }
 
     /// Empties the mirror and forgets the link.
     #[wasm_bindgen(skip_typescript)]
     pub fn clear(&self) -> Promise {
-        self.read(async |mirror| mirror.clear().await)
+        self.with_mirror(async |mirror| mirror.clear().await)
     }
 
     /// Resolves to the end of the last complete round, in milliseconds since 1970, or to undefined.
     #[wasm_bindgen(skip_typescript)]
     pub fn synced_at(&self) -> Promise {
-        self.read(async |mirror| mirror.synced_at().await)
+        self.with_mirror(async |mirror| mirror.synced_at().await)
     }
 
     /// Resolves to an item, or to undefined.
     #[wasm_bindgen(skip_typescript)]
     pub fn get(&self, id: String) -> Promise {
-        self.read(async move |mirror| mirror.get(&id).await)
+        self.with_mirror(async move |mirror| mirror.get(&id).await)
     }
 
     /// Resolves to the items of these ids, in their order; undefined for each that is missing.
     #[wasm_bindgen(skip_typescript)]
     pub fn get_many(&self, ids: Vec<String>) -> Promise {
-        self.read(async move |mirror| mirror.get_many(&ids).await)
+        self.with_mirror(async move |mirror| mirror.get_many(&ids).await)
     }
 
     /// Resolves to the number of items.
     #[wasm_bindgen(skip_typescript)]
     pub fn count(&self) -> Promise {
-        self.read(async |mirror| mirror.count().await)
+        self.with_mirror(async |mirror| mirror.count().await)
     }
 
-    /// Resolves to every item. `completes` fills occurrences from their series masters.
+    /// Resolves to every item. If `completes`, occurrences are filled from their series masters.
     #[wasm_bindgen(skip_typescript)]
     pub fn all(&self, completes: bool) -> Promise {
-        self.read(async move |mirror| mirror.all(completes).await)
+        self.with_mirror(async move |mirror| mirror.all(completes).await)
     }
 
     /// Resolves to `{ items, next? }`: the items of at most `limit` rows after an id. `next` is the
     /// id after which the next chunk begins.
     #[wasm_bindgen(skip_typescript)]
     pub fn chunk(&self, after: Option<String>, limit: u32, completes: bool) -> Promise {
-        self.read(async move |mirror| mirror.chunk(after.as_deref(), limit, completes).await)
+        self.with_mirror(async move |mirror| mirror.chunk(after.as_deref(), limit, completes).await)
     }
 
-    fn read(&self, work: impl AsyncFnOnce(Mirror<'_>) -> StoreResult<JsValue> + 'static) -> Promise {
+    fn with_mirror(&self, work: impl AsyncFnOnce(Mirror<'_>) -> StoreResult<JsValue> + 'static) -> Promise {
         let (session, key) = (Rc::clone(&self.session), self.keys.query.clone());
         promise(&self.session, Box::pin(async move { work(Mirror { session: &session, key: &key }).await }))
     }

@@ -64,13 +64,13 @@ impl Custom {
         }
         set(&range, "limit", &limit.into());
         let answer = self.call("scan", &[&key.into(), &range]).await?;
-        let pair = |pair: JsValue| match members(&pair).as_slice() {
+        let to_row = |pair: JsValue| match members(&pair).as_slice() {
             [id, row, ..] => Some((id.as_string()?, row.clone())),
             [id] => Some((id.as_string()?, JsValue::UNDEFINED)),
             [] => None,
         };
         let rows: Option<Vec<_>> =
-            if is_array(&answer) { members(&answer).into_iter().map(pair).collect() } else { None };
+            if is_array(&answer) { members(&answer).into_iter().map(to_row).collect() } else { None };
         let rows = rows.ok_or_else(|| invalid_result("scan", "an array of [id, row]", &answer))?;
         // A scan that does not advance would never end.
         if after.is_some() && rows.last().map(|(id, _)| id.as_str()) == after {

@@ -102,7 +102,8 @@ impl Driver {
         let (signal, consumer) = (self.signal.clone(), self.consumer.clone());
         let result = match select(pin!(stopped(&signal, &consumer)), pin!(self.run())).await {
             Either::Left((error, _)) => Err(error),
-            // An error of the caller's functions does not matter after they have stopped the round.
+            // Once the caller has stopped the round, an error of the caller's functions does not
+            // matter.
             Either::Right((Err(_), _)) if signal.aborted() => {
                 Err(RoundError::Aborted(get(&signal, "reason")))
             }
@@ -373,7 +374,7 @@ impl Driver {
         self.limiter.rate.borrow_mut().throttled(until, now);
         for _ in 0..2 {
             let batch = Batch::of_throttle(self.throttle_revision.clone(), until, now);
-            if self.write(&self.keys.throttle, batch, None).await?.into() {
+            if self.write(&self.keys.throttle, batch, None).await?.is_written() {
                 break;
             }
             let stored =
@@ -478,14 +479,14 @@ impl Driver {
 
     async fn save_record(&self, expect: Option<String>, record: &Record) -> Result<Input> {
         let batch = Batch::of_record(expect, record);
-        let is_written = self.write(&self.keys.query, batch, None).await?.into();
-        Ok(if is_written { Input::Committed } else { Input::Conflict })
+        let committed = self.write(&self.keys.query, batch, None).await?;
+        Ok(if committed.is_written() { Input::Committed } else { Input::Conflict })
     }
 
     async fn save_masters(&mut self, expect: Option<String>, record: &Record) -> Result<Input> {
         let batch = Batch::of_masters(expect, record, &self.page.take_masters());
-        let is_written = self.write(&self.keys.query, batch, None).await?.into();
-        Ok(if is_written { Input::Committed } else { Input::Conflict })
+        let committed = self.write(&self.keys.query, batch, None).await?;
+        Ok(if committed.is_written() { Input::Committed } else { Input::Conflict })
     }
 
     async fn sweep(&mut self, after: Option<&str>, completed: &Completed) -> Result<Input> {

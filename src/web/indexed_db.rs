@@ -68,10 +68,11 @@ struct Connection {
     transactions: InFlight,
     /// The purge that this opening began.
     purging: InFlight,
+    /// The callback of `versionchange` and `close`.
     listener: RefCell<Option<Closure<dyn FnMut()>>>,
 }
 
-/// A clock in milliseconds since 1970. Tests bring their own.
+/// A clock. Tests pass their own.
 pub type Clock = fn() -> Instant;
 
 impl IndexedDb {
@@ -98,7 +99,7 @@ impl IndexedDb {
         connection.listen();
         let (purging, running) = (Rc::clone(&connection), connection.purging.begin("purge"));
         spawn_local(async move {
-            // After a failure, the next opening purges again.
+            // A purge that fails is repeated at the next opening.
             let _ = purging.purge(now()).await;
             drop(running);
         });
@@ -149,8 +150,8 @@ impl IndexedDb {
         self.0.with_reconnect(async || self.0.all(key).await).await
     }
 
-    /// Deletes what is stored under keys that begin with `prefix`; of the whole account, the
-    /// database.
+    /// Deletes what is stored under keys that begin with `prefix`. For the prefix of the account,
+    /// deletes the database.
     pub async fn clear(&self, prefix: &str) -> Result<()> {
         if prefix == self.0.prefix {
             return self.0.delete().await;
@@ -204,8 +205,8 @@ impl Connection {
         self.closing.borrow().abort();
     }
 
-    /// Does `work`, again on a new connection if the browser has closed this one. Safari does so in
-    /// the background, without an event; every transaction of the old connection then fails.
+    /// Runs `work`, and repeats it on a new connection if the browser has closed this one. Safari
+    /// closes connections in the background, without an event: every transaction then fails.
     async fn with_reconnect<T>(&self, work: impl AsyncFn() -> IdbResult<T>) -> Result<T> {
         for _ in 0..MAX_REOPENINGS {
             let before = self.reopened.get();
@@ -299,7 +300,7 @@ impl Connection {
         if is_other.get() { Ok(false) } else { end.map(|()| true) }
     }
 
-    /// The ids of items are read from their rows: to read the keys too takes as long as the rows.
+    /// Takes the ids from the items: reading the keys takes as long as reading the rows.
     async fn scan(&self, key: &str, after: Option<&str>, limit: u32) -> IdbResult<Rows> {
         let transaction = self.begin(MIRROR, READ)?;
         let store = transaction.store(ITEMS)?;
@@ -375,7 +376,7 @@ impl Connection {
         let used = succeeded(&transaction.store(USED)?.get(&key.into())?).await?.as_f64();
         let state = state.result()?;
         let times = [used, get_number(&state, "startedAt"), get_number(&state, "syncedAt")];
-        // Of what tells no time nothing is known: it stays.
+        // A query without any of these times may be in use, so it stays.
         let is_unused = times
             .into_iter()
             .flatten()
@@ -531,7 +532,7 @@ fn explain(failure: &JsValue) -> Box<Error> {
     match name_of(failure).as_str() {
         "QuotaExceededError" => Error::retryable(
             Code::Quota,
-            "the browser's storage for this site is full; nothing of this page was written, free some space (forget() wipes this account) and start the round again",
+            "the browser's storage for this site is full; nothing of this page was written; free some space (forget() wipes this account) and start the round again",
         ),
         "VersionError" => Error::new(
             Code::Store,
@@ -541,7 +542,7 @@ fn explain(failure: &JsValue) -> Box<Error> {
         "InvalidStateError" | "UnknownError" => Error::retryable(
             Code::Store,
             format!(
-                "the browser has closed the connection to IndexedDB ({reason}), and opening it again did not help; what was committed last is intact, try again later"
+                "the browser has closed the connection to IndexedDB ({reason}), and opening it again did not help; what was committed last is intact; try again later"
             ),
         ),
         _ => Error::retryable(

@@ -41,8 +41,8 @@ impl Limiter {
         ticket.granted().await
     }
 
-    /// Returns a permit and reserves a request, if the scope has one to spare: no request waits, and
-    /// none has been throttled lately.
+    /// Returns a permit and reserves a request, if the scope has one to spare: no request waits,
+    /// and none has been throttled lately.
     pub fn try_acquire(self: &Rc<Self>, now: Instant) -> Option<Permit> {
         self.grant();
         let is_free = self.waiting.borrow().is_empty()

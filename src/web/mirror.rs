@@ -120,7 +120,7 @@ impl Mirror<'_> {
         Err(Error::retryable(Code::Conflict, message).into())
     }
 
-    /// Empties this mirror and forgets its link: the next round is a first one.
+    /// Empties this mirror and forgets its link: the next round starts like the first.
     pub async fn clear(&self) -> StoreResult<JsValue> {
         self.session.commits_settled(self.key).await;
         let stored = self.state().await?;
@@ -180,7 +180,7 @@ impl Mirror<'_> {
         Ok(ids.iter().zip(rows).map(item).collect())
     }
 
-    /// The rows of the series that these occurrences belong to.
+    /// The rows that may contain the series masters of these occurrences.
     async fn masters(&self, rows: &Rows) -> StoreResult<Rows> {
         let items: Vec<Json> = rows.iter().map(|(_, row)| Json::new(get(row, "item"))).collect();
         let ids = master_rows(items.iter());

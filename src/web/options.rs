@@ -121,10 +121,13 @@ pub const TRACK: Call = Call {
     advice: &[],
 };
 
-/// The options object of one call.
+/// The options object of one call, or an option that is an object itself.
 pub struct Options {
     object: JsValue,
-    call: &'static str,
+    /// How messages name its properties: `options`, or such as `options.retry`.
+    path: &'static str,
+    /// What messages say that it belongs to: `events()`, or such as `options.retry`.
+    owner: String,
 }
 
 fn bad<T>(message: String) -> Result<T> {
@@ -146,20 +149,29 @@ fn describe(value: &JsValue) -> String {
 impl Options {
     /// Takes the options of a call. Undefined counts as `{}`.
     pub fn new(object: JsValue, call: &'static str) -> Result<Self> {
+        let owner = format!("{call}()");
         if object.is_undefined() {
-            return Ok(Self { object: Object::new().into(), call });
+            return Ok(Self { object: Object::new().into(), path: "options", owner });
         }
         if !object.is_object() || is_array(&object) {
-            return bad(format!("the options of {call}() must be an object, got {}", describe(&object)));
+            return bad(format!("the options of {owner} must be an object, got {}", describe(&object)));
         }
-        Ok(Self { object, call })
+        Ok(Self { object, path: "options", owner })
+    }
+
+    /// Takes the object that is the value of an option, such as `options.retry`.
+    fn nested(object: JsValue, path: &'static str) -> Result<Self> {
+        if !object.is_object() || is_array(&object) {
+            return bad(format!("{path} must be an object, got {}", describe(&object)));
+        }
+        Ok(Self { object, path, owner: path.to_owned() })
     }
 
     /// Refuses unknown options: a misspelt one would be ignored silently.
     pub fn only(&self, known: &[&str], advice: &[(&[&str], &str)]) -> Result<()> {
-        let call = self.call;
-        let Ok(keys) = Reflect::own_keys(&self.object) else {
-            return bad(format!("the options of {call}() cannot be read"));
+        let Self { object, path, owner } = self;
+        let Ok(keys) = Reflect::own_keys(object) else {
+            return bad(format!("the options of {owner} cannot be read"));
         };
         for name in keys.iter().filter_map(|name| name.as_string()) {
             if known.contains(&name.as_str()) {
@@ -167,9 +179,9 @@ impl Options {
             }
             let lower = name.trim_start_matches('$').to_ascii_lowercase();
             return match advice.iter().find(|(options, _)| options.contains(&lower.as_str())) {
-                Some((_, way_out)) => bad(format!("options.{name} is not an option of {call}(): {way_out}")),
+                Some((_, advice)) => bad(format!("{path}.{name} is not an option of {owner}: {advice}")),
                 None => bad(format!(
-                    "options.{name} is not an option of {call}(): the options are {}",
+                    "{path}.{name} is not an option of {owner}: the options are {}",
                     known.join(", ")
                 )),
             };
@@ -187,7 +199,7 @@ impl Options {
         let Some(value) = self.get(name) else { return Ok(None) };
         match serde_wasm_bindgen::from_value(flat_value(&value)) {
             Ok(value) => Ok(Some(value)),
-            Err(_) => wrong(name, must_be, &value),
+            Err(_) => self.wrong(name, must_be, &value),
         }
     }
 
@@ -203,7 +215,7 @@ impl Options {
     /// A function.
     pub fn function(&self, name: &str) -> Result<Option<Function>> {
         match self.get(name).map(JsCast::dyn_into::<Function>) {
-            Some(Err(other)) => wrong(name, "a function", &other),
+            Some(Err(other)) => self.wrong(name, "a function", &other),
             Some(Ok(function)) => Ok(Some(function)),
             None => Ok(None),
         }
@@ -218,7 +230,7 @@ impl Options {
     pub fn millis(&self, name: &str) -> Result<Option<Duration>> {
         let must_be = "a number of milliseconds, 0 or more";
         match self.read::<f64>(name, must_be)? {
-            Some(ms) if ms.is_nan() || ms < 0.0 => wrong(name, must_be, &ms.into()),
+            Some(ms) if ms.is_nan() || ms < 0.0 => self.wrong(name, must_be, &ms.into()),
             ms => Ok(ms.map(Duration::from_millis)),
         }
     }
@@ -226,7 +238,7 @@ impl Options {
     fn strings(&self, name: &str) -> Result<Option<Vec<String>>> {
         let must_be = "an array of strings";
         match self.get(name) {
-            Some(value) if !is_array(&value) => wrong(name, must_be, &value),
+            Some(value) if !is_array(&value) => self.wrong(name, must_be, &value),
             _ => self.read(name, must_be),
         }
     }
@@ -249,9 +261,9 @@ impl Options {
         let Some(value) = self.get("query") else { return Ok(Vec::new()) };
         let must_be = "an object of strings";
         if !value.is_object() || is_array(&value) {
-            return wrong("query", must_be, &value);
+            return self.wrong("query", must_be, &value);
         }
-        let Ok(names) = Reflect::own_keys(&value) else { return wrong("query", must_be, &value) };
+        let Ok(names) = Reflect::own_keys(&value) else { return self.wrong("query", must_be, &value) };
         let parameter = |name: JsValue| {
             let name = name.as_string()?;
             Some((name.clone(), get_string(&value, &name)?))
@@ -259,10 +271,10 @@ impl Options {
         let parameters: Option<Vec<_>> = names.iter().map(parameter).collect();
         parameters.map_or_else(|| bad(format!("options.query must be {must_be}")), Ok)
     }
-}
 
-fn wrong<T>(name: &str, must_be: &str, got: &JsValue) -> Result<T> {
-    bad(format!("options.{name} must be {must_be}, got {}", describe(got)))
+    fn wrong<T>(&self, name: &str, must_be: &str, got: &JsValue) -> Result<T> {
+        bad(format!("{}.{name} must be {must_be}, got {}", self.path, describe(got)))
+    }
 }
 
 /// Reads all options of a call.
@@ -276,9 +288,9 @@ pub fn read(object: JsValue, call: &Call) -> Result<query::Options> {
         }
     }
     // Options that the call does not have are absent here: `only()` has refused them.
-    let mut texts = Vec::new();
+    let mut odata_options = Vec::new();
     for name in ["filter", "expand", "orderby", "search"] {
-        texts.extend(from.string(name)?.map(|text| (name, text)));
+        odata_options.extend(from.string(name)?.map(|text| (name, text)));
     }
     let (start_date_time, end_date_time) = (from.instant("startDateTime")?, from.instant("endDateTime")?);
     Ok(query::Options {
@@ -298,7 +310,7 @@ pub fn read(object: JsValue, call: &Call) -> Result<query::Options> {
         minimal: from.flag("minimal")? == Some(true),
         organizer: from.string("organizer")?,
         top: from.whole("top")?,
-        texts,
+        odata_options,
         exclude_parents: from.flag("excludeParents")? == Some(true),
         shared_folders: from.flag("sharedFolders")? == Some(true),
         prefer: from.strings("prefer")?.unwrap_or_default(),
@@ -317,7 +329,7 @@ fn refresh(from: &Options) -> Result<Option<Option<Duration>>> {
 /// `window`: days back, days ahead, their time zone.
 fn window(from: &Options) -> Result<Option<(u32, u32, String)>> {
     let Some(window) = from.get("window") else { return Ok(None) };
-    let window = Options::new(window, "window")?;
+    let window = Options::nested(window, "options.window")?;
     window.only(&["daysBack", "daysAhead", "timeZone"], &[])?;
     let (back, ahead) = (window.whole("daysBack")?.unwrap_or(0), window.whole("daysAhead")?.unwrap_or(0));
     Ok(Some((back, ahead, window.string("timeZone")?.unwrap_or_else(|| "UTC".to_owned()))))
@@ -327,7 +339,7 @@ fn window(from: &Options) -> Result<Option<(u32, u32, String)>> {
 pub fn policy(retry: Option<JsValue>) -> Result<Policy> {
     let default = Policy::default();
     let Some(retry) = retry else { return Ok(default) };
-    let retry = Options::new(retry, "retry")?;
+    let retry = Options::nested(retry, "options.retry")?;
     retry.only(&["attempts", "base", "cap", "maxWait", "timeout"], &[])?;
     let attempts = retry.whole("attempts")?.unwrap_or(default.attempts);
     if attempts == 0 {

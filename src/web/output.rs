@@ -1,5 +1,5 @@
-//! Converts pages, changes, reports and statuses to JavaScript values, by serde. Items are passed
-//! on as the objects they are.
+//! Converts pages, changes, reports and statuses to JavaScript values, by serde. Items are not
+//! copied.
 
 use js_sys::Object;
 use serde::Serialize;

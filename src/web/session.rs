@@ -165,7 +165,8 @@ impl Session {
         with_timeout(self.policy.timeout, self.commits.settled(key)).await;
     }
 
-    /// Waits likewise for all commits that have begun. Returns whether they have ended.
+    /// Waits for all commits that have begun, at most for the same time. Returns whether they have
+    /// ended.
     pub async fn all_commits_settled(&self) -> bool {
         with_timeout(self.policy.timeout, self.commits.all_settled()).await.is_some()
     }
@@ -185,8 +186,9 @@ pub enum Committed {
     Refused(Option<Acknowledgement>),
 }
 
-impl From<Committed> for bool {
-    fn from(committed: Committed) -> Self {
-        matches!(committed, Committed::Written(_))
+impl Committed {
+    /// Whether the batch is stored.
+    pub fn is_written(&self) -> bool {
+        matches!(self, Self::Written(_))
     }
 }

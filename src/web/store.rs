@@ -171,11 +171,7 @@ pub fn reset_record(stored: &JsValue) -> Record {
         Ok(record) => record.without_link(),
         // Stored rows may have any round number. The seconds since 1970 are more than any number of
         // rounds.
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a float becomes an integer saturating"
-        )]
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
         Err(_) => {
             let now = now();
             Record {

@@ -20,8 +20,8 @@ use crate::protocol::redact::redact;
 use crate::protocol::round::{NoResponse, TokenReason};
 use crate::protocol::time::{Duration, Instant};
 
-/// Milliseconds before its expiry from which a token is not used; a fifth of its lifetime if that
-/// is less. A request takes time, and clocks differ.
+/// The time before its expiry in which a token is no longer used, or a fifth of its lifetime if
+/// that is less. A request takes time, and clocks differ.
 const MARGIN: Duration = Duration::from_millis(300_000.0);
 
 /// The token source of one client.
@@ -36,7 +36,7 @@ pub struct Tokens {
 #[derive(Clone)]
 struct CachedToken {
     token: String,
-    /// Used before this instant; `None` if its expiry is not known.
+    /// It is used only before this instant; `None` if its expiry is not known.
     until: Option<Instant>,
     /// The claims that it was requested for.
     claims: Option<String>,
@@ -48,7 +48,7 @@ pub enum TokenOutcome {
     Token(String),
     /// The source could not reach its authority.
     NoResponse(NoResponse),
-    /// The source asks for a later attempt, not before this time; 0 if it named none.
+    /// The source asks for a later attempt, not before this time; the present if it named none.
     RetryAfter(Instant),
 }
 
@@ -120,7 +120,7 @@ impl Tokens {
                 #[allow(
                     clippy::cast_possible_truncation,
                     clippy::cast_sign_loss,
-                    reason = "a float becomes an integer saturating"
+                    reason = "the cast saturates"
                 )]
                 let seconds = (timeout.as_millis() / 1000.0).round() as u64;
                 let message = format!("it did not answer within {seconds} s");
@@ -130,8 +130,8 @@ impl Tokens {
         let mut new = read(&answer)?;
         if let TokenReason::Claims(claims) = reason {
             new.claims = Some(claims.clone());
-            // Cached although its expiry is not known: without the claims, the source may return
-            // the token before.
+            // Cached even if its expiry is not known: a call without the claims may return the
+            // previous token.
             new.until.get_or_insert(Instant::LAST);
         }
         let token = new.token.clone();
@@ -250,8 +250,8 @@ fn refusal(cause: JsValue, reason: &TokenReason) -> std::result::Result<TokenOut
     let reason =
         if error.message.is_empty() { String::new() } else { format!(" ({})", redact(&error.message, 200)) };
     let failure = if error.is_token_source_mistake() {
-        let words = "this is a mistake in the app's code, configuration or registration, which a retry would meet again";
-        Error::new(Code::Unauthorized, format!("the token source failed{reason}: {words}"))
+        let advice = "this is a mistake in the app's code, configuration or registration, which a retry would meet again";
+        Error::new(Code::Unauthorized, format!("the token source failed{reason}: {advice}"))
     } else {
         unusable(&format!("the token source failed{reason}; the next round continues at the same page"))
     };

@@ -9,7 +9,7 @@ use crate::support::*;
 use crate::world::World;
 
 #[test]
-async fn wrong_options_are_refused_before_any_request_with_the_way_out() {
+async fn wrong_options_are_refused_before_any_request_with_advice() {
     let world = World::new().await;
     let client = client(&world, &fresh("a")).await;
     let start = "start: '2026-11-01', end: '2026-12-01'";
@@ -109,7 +109,9 @@ async fn wrong_options_of_open_delta_are_refused() {
         ),
         ("fetch", "{}", "bad-request", "options.fetch must be a function"),
         ("retry", "{ attempts: 0 }", "bad-request", "options.retry.attempts must be at least 1"),
-        ("retry", "{ base: -1 }", "bad-request", "must be a number of milliseconds"),
+        ("retry", "{ base: -1 }", "bad-request", "options.retry.base must be a number of milliseconds"),
+        ("retry", "7", "bad-request", "options.retry must be an object, got 7"),
+        ("retry", "{ tries: 1 }", "bad-request", "options.retry.tries is not an option of options.retry"),
         ("tabs", "1", "bad-request", "options.tabs is not an option of openDelta()"),
     ] {
         let value = run(&format!("return {value}"));

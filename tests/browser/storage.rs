@@ -85,7 +85,7 @@ async fn records_are_readable_in_the_developer_tools() {
 }
 
 #[test]
-async fn an_invalid_record_is_a_named_error_and_reset_starts_over() {
+async fn an_invalid_record_gives_a_delta_error_and_reset_starts_over() {
     let world = World::new().await;
     for (record, message) in [
         ("value.format = 9", "it was written by another version of deltalink"),
@@ -118,7 +118,7 @@ async fn an_invalid_record_is_a_named_error_and_reset_starts_over() {
 }
 
 #[test]
-async fn every_row_of_any_size_is_read_once_with_and_without_an_id_and_among_rows_without_items() {
+async fn all_returns_each_item_once_whatever_its_size_and_whether_or_not_it_has_an_id() {
     let world = World::new().await;
     let account = fresh("a");
     let client = client(&world, &account).await;
@@ -161,7 +161,7 @@ async fn a_stored_link_to_another_host_is_not_requested() {
 }
 
 #[test]
-async fn a_database_of_a_newer_version_is_a_named_error() {
+async fn a_database_of_a_newer_version_gives_a_delta_error() {
     let world = World::new().await;
     let account = fresh("a");
     js("a.close()", &open_database(&account, Some(99)).await);
@@ -171,7 +171,7 @@ async fn a_database_of_a_newer_version_is_a_named_error() {
 }
 
 #[test]
-async fn an_upgrade_that_another_tab_blocks_is_a_named_error() {
+async fn an_upgrade_that_another_tab_blocks_gives_a_delta_error() {
     let world = World::new().await;
     let account = fresh("a");
     // A database of an earlier version, with a connection that stays open.
@@ -199,7 +199,7 @@ async fn a_database_deleted_by_another_tab_closes_the_client() {
 }
 
 #[test]
-async fn a_full_disk_is_a_named_error_and_the_last_page_stays() {
+async fn a_full_disk_gives_a_delta_error_and_the_last_page_stays() {
     let world = World::new().await;
     let client = client(&world, &fresh("a")).await;
     let query = contacts(&client);
@@ -224,7 +224,7 @@ async fn a_full_disk_is_a_named_error_and_the_last_page_stays() {
 }
 
 #[test]
-async fn a_browser_that_refuses_indexed_db_is_a_named_error() {
+async fn a_browser_that_refuses_indexed_db_gives_a_delta_error() {
     let world = World::new().await;
     for (open, message) in [
         ("throw new DOMException('denied', 'SecurityError')", "refuses IndexedDB here (SecurityError"),
@@ -283,8 +283,8 @@ async fn a_query_that_was_not_used_for_thirty_days_is_deleted_at_the_next_openin
     let account = fresh("a");
     let prefix = format!("{account} | ");
     let first = client(&world, &account).await;
-    let (left, kept) = (contacts(&first), query(&first, "orgContacts", json!({"name": "kept"})));
-    for query in [&left, &kept] {
+    let (unused, kept) = (contacts(&first), query(&first, "orgContacts", json!({"name": "kept"})));
+    for query in [&unused, &kept] {
         sync(query).await.unwrap();
     }
     settled(first.close()).await.unwrap();
@@ -294,7 +294,7 @@ async fn a_query_that_was_not_used_for_thirty_days_is_deleted_at_the_next_openin
         (31.0 + 29.0, None, [0, 30]),
         (31.0 + 32.0, None, [0, 0]),
     ];
-    for (days, used, there) in later {
+    for (days, used, expected) in later {
         DAYS.set(days);
         let opened = IndexedDb::open(&account, &prefix, Function::new_no_args(""), in_days).await.unwrap();
         if let Some(used) = used {
@@ -306,9 +306,9 @@ async fn a_query_that_was_not_used_for_thirty_days_is_deleted_at_the_next_openin
             with_database(&account, "return (await done(items.getAllKeys())).map(([key]) => key)").await;
         let count =
             |query: &Query| rows.as_array().unwrap().iter().filter(|key| **key == json!(query.key())).count();
-        assert_eq!([count(&left), count(&kept)], there, "after {days} days");
+        assert_eq!([count(&unused), count(&kept)], expected, "after {days} days");
         let states = with_database(&account, "return done(state.count())").await;
-        assert_eq!(states, there.iter().filter(|rows| **rows > 0).count(), "after {days} days");
+        assert_eq!(states, expected.iter().filter(|rows| **rows > 0).count(), "after {days} days");
     }
 }
 

@@ -93,7 +93,7 @@ async fn a_refused_token_is_requested_once_more_and_a_second_refusal_is_final() 
 }
 
 #[test]
-async fn a_token_source_that_fails_is_a_named_error() {
+async fn a_token_source_that_fails_gives_a_delta_error() {
     let world = World::new().await;
     for (body, code, message) in [
         ("return null", "unauthorized", "got null; is the user signed in?"),

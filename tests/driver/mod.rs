@@ -18,7 +18,8 @@ const MAX_STEPS: u32 = 400_000;
 /// What a round needs from outside: a clock, a store, a token source, a service, a consumer.
 ///
 /// A method that returns `None` leaves its step open, and [`run`] returns that step: the process
-/// ends there, or the test decides how to go on. The defaults are those of a host without faults.
+/// ends there, or the test decides how to continue. The defaults are those of a host without
+/// faults.
 pub trait Host {
     /// The round.
     fn round(&mut self) -> &mut Round;

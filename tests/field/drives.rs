@@ -136,7 +136,7 @@ fn properties_that_a_select_leaves_out_are_not_compared() {
 }
 
 #[test]
-fn a_forgotten_tombstone_is_found_by_the_listing_of_the_next_week() {
+fn a_removal_that_graph_does_not_report_is_found_by_the_listing_of_the_next_week() {
     let mut script = Script::new(drive());
     let start = script.start();
     script.on(&start, page(json!([root(), item("1", "root", "a"), item("2", "root", "b")]), "delta d1"));
@@ -144,7 +144,7 @@ fn a_forgotten_tombstone_is_found_by_the_listing_of_the_next_week() {
     script.now += Duration::DAY * 6.0;
     script.on("/d1", page(json!([root()]), "delta d2"));
     script.round().unwrap();
-    assert_eq!(script.ids(), ["1", "2", "root"], "nobody knows yet");
+    assert_eq!(script.ids(), ["1", "2", "root"], "not listed again yet");
     script.now += Duration::DAY * 2.0;
     script.on(&start, page(json!([root(), item("1", "root", "a")]), "delta d3"));
     script.round().unwrap();
@@ -202,7 +202,7 @@ fn children_of_a_displaced_folder_that_is_listed_again_are_listed_too() {
 }
 
 #[test]
-fn the_winner_of_a_name_is_not_removed_with_the_folder_that_it_displaces() {
+fn the_item_that_takes_a_name_is_not_removed_with_the_folder_that_it_displaces() {
     let mut script = Script::new(query::track("/me/drive/root/delta", Options::default()).unwrap());
     let start = script.start();
     script.on(

@@ -1,4 +1,4 @@
-//! Rounds that are cut while they fetch series masters, and masters that fail.
+//! Rounds that are interrupted while they fetch series masters, and masters that fail.
 
 use deltalink::protocol::query::{self, Options, Query};
 use deltalink::protocol::time::Duration;
@@ -71,7 +71,7 @@ fn a_moved_series_whose_master_is_fetched_survives_a_crash_at_any_step() {
 }
 
 #[test]
-fn a_round_after_such_a_crash_requests_the_page_again() {
+fn a_round_after_a_crash_before_the_commit_requests_the_page_again() {
     for crash_at in 1..40 {
         let mut script = mondays();
         for _ in 0..2 {
@@ -213,7 +213,7 @@ fn a_master_whose_answer_a_browser_may_not_read_does_not_block_the_round() {
 }
 
 #[test]
-fn the_wish_to_list_everything_survives_a_full_round_that_falls_back() {
+fn a_pending_relist_survives_a_full_round_that_falls_back() {
     let mut script = mondays();
     let start = script.start();
     script.state.as_mut().unwrap().relist = true;

@@ -11,7 +11,7 @@ fn planner() -> query::Query {
 }
 
 #[test]
-fn an_item_of_planner_has_only_what_has_changed_and_is_merged_into_its_row() {
+fn an_item_of_planner_has_only_the_changed_properties_and_is_merged_into_its_row() {
     let mut script = Script::new(planner());
     let start = script.start();
     let task = json!({ "id": "task", "title": "Order chairs", "percentComplete": 0, "dueDateTime": null });

@@ -163,7 +163,7 @@ impl Bench {
             round: Round::new(config, self.instant()),
             turn,
             applier: PageApplier::default(),
-            resumes: link.filter(|_| turn.is_none_or(|turn| turn.rival.is_none())),
+            resume_link: link.filter(|_| turn.is_none_or(|turn| turn.rival.is_none())),
             steps: 0,
             requests: 0,
             pages: 0,
@@ -278,7 +278,7 @@ struct Running<'a> {
     round: Round,
     applier: PageApplier<Value>,
     /// The link that the first request must have, if the last round was interrupted.
-    resumes: Option<String>,
+    resume_link: Option<String>,
     steps: u64,
     requests: u64,
     pages: u64,
@@ -461,7 +461,7 @@ impl Host for Running<'_> {
     fn fetch(&mut self, url: &str, is_master: bool) -> Option<Input> {
         // A link that stays forbidden is abandoned for the query itself.
         let is_abandoned = self.round.report.resync.as_deref() == Some("forbidden");
-        if let Some(link) = self.resumes.take().filter(|_| !is_abandoned) {
+        if let Some(link) = self.resume_link.take().filter(|_| !is_abandoned) {
             let is_resumed = url.starts_with(&link) || url.ends_with(&link);
             assert!(is_resumed, "invariant 15: {url} is requested, but {link} was committed");
         }

@@ -249,25 +249,25 @@ impl Schedule {
         }
         // A client cannot notice a page that lacks items, ids or types.
         let hiding = ["empty_page", "wrong_type", "items_without_id"];
-        let hidden = |turn: &Turn| {
+        let hides_items = |turn: &Turn| {
             turn.faults.iter().any(|rule| hiding.contains(&rule["fault"]["name"].as_str().unwrap()))
         };
         // A series master that Graph refuses is missing until the next refresh.
         let refusing = |rule: &Value| {
             rule["fault"]["status"].as_u64().is_some_and(|status| (400..500).contains(&status))
         };
-        let masterless = |turn: &Turn| {
+        let lacks_masters = |turn: &Turn| {
             collection == "events"
                 && turn
                     .faults
                     .iter()
                     .any(|rule| refusing(rule) || rule["fault"]["name"] == "bad_request_with_good_body")
         };
-        let hidden = |turn: &Turn| hidden(turn) || masterless(turn);
+        let loses_items = |turn: &Turn| hides_items(turn) || lacks_masters(turn);
         // A full round may list a series, and then only new occurrences of it without their master.
         let moves = turns.iter().any(|turn| turn.has_edit("move"));
         let unnoticed = moves && during == "later-in-round" && options["withhold_masters"] == true;
-        let lossy = silent || during == "live" || unnoticed || turns.iter().any(hidden);
+        let lossy = silent || during == "live" || unnoticed || turns.iter().any(loses_items);
         Self { seed, collection, call, path, query, options, lossy, turns }
     }
 
@@ -311,7 +311,7 @@ impl Schedule {
             world.list(collection, None, None, (collection == Collection::Events).then_some(WINDOW), false);
         let oracle: BTreeMap<String, Value> = listed
             .into_iter()
-            .map(|item| (item["id"].as_str().unwrap().to_owned(), plain(name, &item)))
+            .map(|item| (item["id"].as_str().unwrap().to_owned(), without_annotations(name, &item)))
             .collect();
         // Graph does not report the masters that it withholds.
         let reported = |(id, item): &(&String, &Value)| {
@@ -336,7 +336,7 @@ impl Schedule {
                 None if master && (sides.is_empty() || !used()) => continue,
                 None => item,
             };
-            assert_eq!(plain(name, item), oracle[id], "seed {seed}: {name}: {id}");
+            assert_eq!(without_annotations(name, item), oracle[id], "seed {seed}: {name}: {id}");
         }
     }
 
@@ -369,7 +369,7 @@ impl Schedule {
 }
 
 /// An item without the annotations of an answer, and with relationships in the form of the tables.
-pub fn plain(collection: &str, item: &Value) -> Value {
+pub fn without_annotations(collection: &str, item: &Value) -> Value {
     let mut item = item.clone();
     let object = item.as_object_mut().unwrap();
     object.retain(|name, _| !name.starts_with("@odata.") && name != "eTag" && name != "changeKey");

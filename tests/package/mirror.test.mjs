@@ -200,9 +200,9 @@ test("a time zone that the host does not know is refused at once", async () => {
     ],
     [
       { window: { back: 1 } },
-      /options\.back is not an option of window\(\): the options are daysBack, daysAhead, timeZone/,
+      /options\.window\.back is not an option of options\.window: the options are daysBack, daysAhead, timeZone/,
     ],
-    [{ window: 7 }, /the options of window\(\) must be an object, got 7/],
+    [{ window: 7 }, /options\.window must be an object, got 7/],
   ]) {
     assert.throws(
       () => client.events(options),

@@ -104,12 +104,12 @@ pub struct Bench {
     stored_throttle: Option<(Instant, Instant)>,
     /// The earliest time for a request, by the replies of Graph.
     floor: Instant,
-    /// The same as far as the next process knows, if the store did not store the last throttle.
+    /// The earliest time that a next process knows, if the store failed to store the last throttle.
     known_floor: Option<Instant>,
     /// Every link that Graph sent.
-    given: HashSet<String>,
+    sent_links: HashSet<String>,
     /// Whether Graph had sent the last link before.
-    repeated: bool,
+    is_repeated: bool,
     names: u64,
 }
 
@@ -133,8 +133,8 @@ impl Bench {
             stored_throttle: None,
             floor: NEVER,
             known_floor: None,
-            given: HashSet::new(),
-            repeated: false,
+            sent_links: HashSet::new(),
+            is_repeated: false,
             names: 0,
         }
     }
@@ -157,7 +157,7 @@ impl Bench {
         self.known_floor = None;
     }
 
-    /// Another query of the scope is throttled, and stores that.
+    /// Another query of the scope is throttled, and stores the throttle time.
     fn throttle_by_another_query(&mut self, wait: Duration) {
         let until = self.now + wait;
         self.floor = self.floor.max(until);
@@ -173,7 +173,7 @@ impl Bench {
 
     fn link(&mut self, name: &str) -> String {
         let link = format!("{ROOT}/contacts/delta?t={SECRET}{name}");
-        self.repeated = !self.given.insert(link.clone());
+        self.is_repeated = !self.sent_links.insert(link.clone());
         link
     }
 
@@ -193,7 +193,7 @@ impl Bench {
         };
         let mut running = Running {
             round: Round::new(config, self.now),
-            interrupted: self.interrupted_link(),
+            resume_link: self.resume_link(),
             bench: self,
             replies,
             max_requests,
@@ -213,7 +213,7 @@ impl Bench {
     }
 
     /// The link at which an interrupted round has to continue.
-    fn interrupted_link(&self) -> Option<String> {
+    fn resume_link(&self) -> Option<String> {
         let record = self.store.as_ref()?;
         let is_resumable = record.phase == Phase::Paging && record.no_progress_pages < 3 && !record.restarted;
         record.link.clone().filter(|_| is_resumable)
@@ -240,7 +240,7 @@ struct Running<'a, R: Iterator<Item = Reply>> {
     replies: &'a mut Peekable<R>,
     round: Round,
     /// The link that the first request must have, if the last round was interrupted.
-    interrupted: Option<String>,
+    resume_link: Option<String>,
     max_requests: u64,
     counts: Counts,
     /// The content of the received page.
@@ -289,7 +289,7 @@ impl<R: Iterator<Item = Reply>> Host for Running<'_, R> {
         match step {
             Step::StoreThrottle(until) => self.bench.limiter.throttled(*until, self.bench.now),
             Step::Commit { record, .. } | Step::SaveRecord { record, .. } => {
-                let is_known = record.link.as_ref().is_none_or(|link| self.bench.given.contains(link));
+                let is_known = record.link.as_ref().is_none_or(|link| self.bench.sent_links.contains(link));
                 assert!(is_known, "invariant 7: stored {:?}", record.link);
             }
             _ => {}
@@ -377,8 +377,8 @@ impl<R: Iterator<Item = Reply>> Running<'_, R> {
         assert_eq!(origin, "https://graph.microsoft.com", "invariant 6");
         let is_master = url.contains("/events/");
         let is_query = url == self.bench.query.url(&self.bench.endpoint, None);
-        assert!(is_query || is_master || self.bench.given.contains(url), "invariant 7: {url}");
-        if let Some(link) = self.interrupted.take().filter(|_| !is_master) {
+        assert!(is_query || is_master || self.bench.sent_links.contains(url), "invariant 7: {url}");
+        if let Some(link) = self.resume_link.take().filter(|_| !is_master) {
             assert_eq!(url, link, "invariant 15: an interrupted round continues at its link");
         }
     }
@@ -397,7 +397,7 @@ impl<R: Iterator<Item = Reply>> Running<'_, R> {
     fn count(&mut self, answer: &Input) {
         match answer {
             Input::Master(_) => self.counts.masters += 1,
-            Input::Page(link) if link.url().starts_with(ROOT) && !self.bench.repeated => {}
+            Input::Page(link) if link.url().starts_with(ROOT) && !self.bench.is_repeated => {}
             _ => {
                 self.counts.faults += 1;
                 self.counts.faults_in_a_row += 1;

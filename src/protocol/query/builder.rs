@@ -1,5 +1,5 @@
-//! Collects the parts of a query while its options are checked. What Graph would reject is rejected
-//! here, with a message that says what to do. Parameters in `options.query` are sent unchecked.
+//! Collects the parts of a query while its options are checked. Options that Graph would reject are
+//! rejected here, with advice. Parameters in `options.query` are sent unchecked.
 
 use super::options::Options;
 use super::{Query, encode, is_invalid};
@@ -61,7 +61,7 @@ impl QueryBuilder {
     }
 
     /// Adds a preference that changes the items, so that it is part of the key.
-    pub(super) fn shaping(&mut self, value: String) {
+    pub(super) fn key_preference(&mut self, value: String) {
         self.key_prefer.push(value.clone());
         self.prefer.push(value);
     }
@@ -95,14 +95,14 @@ impl QueryBuilder {
                     quote(zone)
                 ));
             }
-            self.shaping(format!("outlook.timezone=\"{zone}\""));
+            self.key_preference(format!("outlook.timezone=\"{zone}\""));
         }
         Ok(())
     }
 
     fn immutable_ids(&mut self, is_set: bool) {
         if is_set {
-            self.shaping("IdType=\"ImmutableId\"".into());
+            self.key_preference("IdType=\"ImmutableId\"".into());
         }
     }
 
@@ -141,9 +141,8 @@ impl QueryBuilder {
         }
         if limit == IdFilter::Fifty && ids.len() > MAX_IDS {
             return bad(format!(
-                "options.ids must be at most {} ids, which is Graph's limit, got {}; track the whole \
-                collection, or make several queries",
-                MAX_IDS,
+                "options.ids must contain at most {MAX_IDS} ids, which is Graph's limit, got {}; track the \
+                whole collection, or make several queries",
                 ids.len()
             ));
         }
@@ -189,7 +188,7 @@ impl QueryBuilder {
     pub(super) fn finish(mut self, options: Options) -> Result<Query> {
         self.select(options.select.as_deref())?;
         self.ids(options.ids.as_deref())?;
-        for (option, value) in &options.texts {
+        for (option, value) in &options.odata_options {
             self.param(&format!("${option}"), value);
         }
         self.top(options.top)?;
@@ -201,7 +200,7 @@ impl QueryBuilder {
             self.headers.push(("deltaExcludeParent", "true"));
         }
         if options.shared_folders {
-            self.shaping("Include-Feature=AddToOneDrive".into());
+            self.key_preference("Include-Feature=AddToOneDrive".into());
         }
         for value in &options.prefer {
             if !is_printable(value) {
@@ -213,7 +212,7 @@ impl QueryBuilder {
             for preference in preferences(value) {
                 // `return=minimal` has the same meaning as `options.minimal`.
                 if !is_minimal(preference) {
-                    self.shaping(preference.to_owned());
+                    self.key_preference(preference.to_owned());
                 } else if !self.minimal {
                     self.minimal(true);
                 }
@@ -249,7 +248,7 @@ impl QueryBuilder {
                 that; leave the token out: the first round lists everything");
         }
         // Graph returns at most 5,000 messages of a filtered query (Graph's page "message: delta").
-        let is_part = self.params.iter().any(|(name, _, _)| {
+        let lists_part = self.params.iter().any(|(name, _, _)| {
             same_parameter(name, "changeType") || is_outlook && same_parameter(name, "filter")
         });
         if options.refresh.flatten().is_some_and(|age| age.as_millis().is_nan() || age <= Duration::ZERO) {
@@ -274,9 +273,8 @@ impl QueryBuilder {
             self.path.len() + params.iter().map(|(name, value)| name.len() + value.len() + 2).sum::<usize>();
         if length > MAX_URL_LENGTH {
             return bad(format!(
-                "the URL of this query would have {} bytes, and Graph refuses URLs of more than about \
+                "the URL of this query would have {length} bytes, and Graph refuses URLs of more than about \
                 {MAX_URL_LENGTH}; {}",
-                length,
                 if options.ids.is_some() {
                     "use fewer options.ids, or track the whole collection"
                 } else {
@@ -286,9 +284,9 @@ impl QueryBuilder {
         }
         let page_size_by = self.resource.map_or(PageSize::Fixed, |resource| resource.page_size);
         let mailbox = mailbox(&self.path).to_owned();
-        let event = self.resource.is_some_and(|resource| resource.name == "event");
+        let is_event = self.resource.is_some_and(|resource| resource.name == "event");
         Ok(Query {
-            min_page_size: if event { MIN_EVENTS_PAGE_SIZE } else { MIN_PAGE_SIZE },
+            min_page_size: if is_event { MIN_EVENTS_PAGE_SIZE } else { MIN_PAGE_SIZE },
             workload,
             mailbox,
             masters: self.calendar.map(|calendar| calendar + "/events/").filter(|_| !options.feed),
@@ -303,7 +301,7 @@ impl QueryBuilder {
             headers: self.headers,
             key_prefer: self.key_prefer,
             minimal: self.minimal || self.resource.is_some_and(|resource| resource.sends_partial_items),
-            lists_all: !is_part && self.resource.is_none_or(|resource| resource.lists_all),
+            lists_all: !lists_part && self.resource.is_none_or(|resource| resource.lists_all),
             full,
             refresh: if full { refresh } else { None },
             mirror: !options.feed,
@@ -336,8 +334,8 @@ fn mailbox(path: &str) -> &str {
 
 pub(super) fn too_long<T>(options: &str, days: i64) -> Result<T> {
     bad(format!(
-        "{options} must be at most 1825 days apart, which is Graph's limit for a calendar view, got {days} \
-        days; take a shorter window or several queries"
+        "{options} must be at most {MAX_WINDOW_DAYS} days apart, which is Graph's limit for a calendar view, got \
+        {days} days; take a shorter window or several queries"
     ))
 }
 
@@ -370,9 +368,9 @@ pub(super) fn same_parameter(one: &str, other: &str) -> bool {
 fn preferences(value: &str) -> impl Iterator<Item = &str> {
     let mut is_quoted = false;
     value
-        .split(move |char| {
-            is_quoted ^= char == '"';
-            char == ',' && !is_quoted
+        .split(move |character| {
+            is_quoted ^= character == '"';
+            character == ',' && !is_quoted
         })
         .map(str::trim)
         .filter(|preference| !preference.is_empty())

@@ -39,7 +39,7 @@ pub struct Options {
     /// `$top`.
     pub top: Option<u32>,
     /// `filter`, `expand`, `orderby` and `search` as given.
-    pub texts: Vec<(&'static str, String)>,
+    pub odata_options: Vec<(&'static str, String)>,
     /// Drives: `deltaExcludeParent`, so that the parents of changed items are not listed.
     pub exclude_parents: bool,
     /// Drives: `Prefer: Include-Feature=AddToOneDrive`, so that shared folders are listed.

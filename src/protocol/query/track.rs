@@ -22,10 +22,10 @@ pub fn track(path: &str, options: Options) -> Result<Query> {
     // Graph's own samples write `/contacts/delta/?$filter=…`.
     let path = path.strip_suffix('/').unwrap_or(path);
     if path.contains("//") {
-        return bad_path("a segment of it is empty, so an id is missing");
+        return bad_path("one of its segments is empty, so an id is missing");
     }
     if is_invalid(path, &['?', '#', '\\', ' ']) {
-        return bad_path("parameters go into the options, and spaces and back-slashes are not allowed");
+        return bad_path("parameters go into the options, and spaces and backslashes are not allowed");
     }
     let last = path.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
     let function = last.strip_prefix("microsoft.graph.").unwrap_or(&last);
@@ -57,7 +57,7 @@ pub fn track(path: &str, options: Options) -> Result<Query> {
         let send = |option: &str| {
             format!("leave it out, or send it unchecked by options.query: {{ \"${option}\": … }}")
         };
-        let mut given_options: Vec<&str> = options.texts.iter().map(|(option, _)| *option).collect();
+        let mut given_options: Vec<&str> = options.odata_options.iter().map(|(option, _)| *option).collect();
         if options.select.is_some() {
             given_options.push("select");
         }
@@ -88,7 +88,7 @@ pub fn track(path: &str, options: Options) -> Result<Query> {
             );
         }
         if options.immutable_ids && resource.workload != Workload::Outlook {
-            return refuse("immutableIds", "immutable ids are Outlook's; leave it out");
+            return refuse("immutableIds", "only Outlook has immutable ids; leave it out");
         }
         if options.time_zone.is_some() && !resource.time_zone {
             return refuse("timeZone", "only events have it; leave it out");
@@ -103,7 +103,7 @@ pub fn track(path: &str, options: Options) -> Result<Query> {
             return refuse("top", "its maximum is 50");
         }
     }
-    if options.ids.is_some() && options.texts.iter().any(|(option, _)| *option == "filter") {
+    if options.ids.is_some() && options.odata_options.iter().any(|(option, _)| *option == "filter") {
         return bad("options.ids and options.filter make one $filter; write the ids into options.filter");
     }
     let mut builder = QueryBuilder::new(resource, path.to_owned());

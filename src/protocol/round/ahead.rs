@@ -25,9 +25,9 @@ pub(super) struct Ahead {
 }
 
 impl Round {
-    /// The request of the page after the one that has arrived, if it may be sent now. `None` for the
-    /// last page, after trouble with this page, at a limit of the caller, and where the page may
-    /// show that the round makes no progress.
+    /// The request of the page after the one that has arrived, if it may be sent now. `None` for
+    /// the last page, after trouble with this page, at a limit of the caller, and where the page
+    /// may show that the round makes no progress.
     pub fn next_request(&self, now: Instant) -> Option<Request> {
         let pending = self.pending.as_ref().filter(|_| self.state == State::Applying)?;
         if pending.is_final_page || pending.had_trouble {

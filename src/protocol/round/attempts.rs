@@ -1,7 +1,7 @@
 //! The current request: failures, back-off, throttles, a missing network, and tokens that Graph
 //! refuses.
 
-use super::{Continuation, NoResponse, Round, State, Step, Target, TokenReason};
+use super::{Continuation, NoResponse, Request, Round, State, Step, Target, TokenReason};
 use crate::protocol::backoff::{WaitReason, back_off, plausible};
 use crate::protocol::error::{Code, Error};
 use crate::protocol::page::Malformed;
@@ -35,7 +35,7 @@ pub(super) struct Attempts {
     pub tries: u32,
     /// Why the next token is requested.
     pub token_reason: TokenReason,
-    /// Tokens since the last page that were requested because Graph refused one.
+    /// The number of tokens requested since the last page because Graph refused one.
     sign_ins: u32,
     /// Why the last of these tokens was requested.
     challenge: Option<TokenReason>,
@@ -43,7 +43,7 @@ pub(super) struct Attempts {
     offline_since: Option<Instant>,
     /// When the last wait began.
     pub sleep_began: Instant,
-    /// How often in a row the caller let the round go on.
+    /// How often in a row the caller was asked what to do about a failure.
     pub decisions: u32,
 }
 
@@ -60,9 +60,7 @@ impl Attempts {
             decisions: 0,
         }
     }
-}
 
-impl Attempts {
     /// Resets the count of refused tokens, as for a new page.
     pub fn forget_sign_ins(&mut self) {
         self.sign_ins = 0;
@@ -71,6 +69,39 @@ impl Attempts {
 }
 
 impl Round {
+    /// Requests the target, or waits for it if it was requested ahead.
+    pub(super) fn fetch(&mut self, now: Instant) -> Step {
+        let config = &self.config;
+        let (url, is_master) = match &self.target {
+            Target::Query => (Ok(self.query_url()), false),
+            Target::Link(link) | Target::Location(link) => (config.endpoint.admit(link), false),
+            Target::Master(id) => (
+                config.query.master(&config.endpoint, id).ok_or_else(|| {
+                    Error::new(Code::Internal, "the id of the series master cannot be part of a path")
+                }),
+                true,
+            ),
+        };
+        match url {
+            Ok(url) => {
+                self.attempts.token_reason = TokenReason::Next;
+                self.attempts.tries += 1;
+                self.report.retries += u32::from(self.attempts.tries > 1);
+                if is_master {
+                    self.report.requests += 1;
+                    return self.transition(State::Fetching, Step::FetchMaster(url));
+                }
+                let request = Request { url, prefer: self.prefer() };
+                if self.take_ahead(&request, now) {
+                    return self.transition(State::Fetching, Step::Receive);
+                }
+                self.report.requests += 1;
+                self.transition(State::Fetching, Step::Fetch(request.url))
+            }
+            Err(failure) => self.fail(failure, now),
+        }
+    }
+
     pub(super) fn sign_in(&mut self, token_reason: TokenReason) -> Step {
         self.attempts.token_reason = token_reason.clone();
         self.transition(State::SigningIn, Step::SignIn(token_reason))
@@ -137,7 +168,7 @@ impl Round {
         chance: f64,
     ) -> Step {
         if reason != WaitReason::Throttled && self.leave_location() {
-            // The request of the query itself has to wait as long as Graph asks for, too.
+            // The request for the query itself must also wait as long as Graph asks for.
             return self.store_throttle(
                 (now + floor.unwrap_or_default()).min(Instant::LAST),
                 Continuation::Request,
@@ -192,7 +223,7 @@ impl Round {
         if failure.code == Code::Throttled {
             failure.retry_at = Some(until);
         }
-        // The smaller page size timed out too. The next round starts with it.
+        // A request with the smaller page size timed out too: the next round starts with that size.
         if reason == WaitReason::Timeout && self.page_size_changed && self.is_stored {
             return self.save_record(self.record.next_revision(), Continuation::Fail(failure));
         }
@@ -227,7 +258,7 @@ impl Round {
                 #[allow(
                     clippy::cast_possible_truncation,
                     clippy::cast_sign_loss,
-                    reason = "a float becomes an integer saturating"
+                    reason = "the cast saturates"
                 )]
                 let seconds = (self.config.policy.timeout.as_millis() / 1000.0).ceil() as u64;
                 (
@@ -272,7 +303,7 @@ impl Round {
 
     /// The token source asks to be called later: waits, or ends the round. The wait does not affect
     /// the throttling scope.
-    pub(super) fn busy(&mut self, until: Instant, now: Instant, chance: f64) -> Step {
+    pub(super) fn token_source_busy(&mut self, until: Instant, now: Instant, chance: f64) -> Step {
         self.attempts.failures = self.attempts.failures.saturating_add(1);
         let wait = back_off(&self.config.policy, self.attempts.failures, plausible(until - now), chance);
         if self.attempts.failures < self.config.policy.attempts && wait <= self.config.policy.max_wait {

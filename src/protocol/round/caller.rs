@@ -1,8 +1,8 @@
 //! Asks the caller what to do about a failure, where `options.onError` is given.
 //!
-//! 1. The caller is asked once for each failure that would end the round, and may let it go on
+//! 1. The caller is asked once for each failure that would end the round, and at most
 //!    `retry.attempts` times in a row; a page that arrives resets the count.
-//! 2. The round goes on with the request that failed, after the wait that the caller asks for and
+//! 2. The round continues with the request that failed, after the wait that the caller asks for and
 //!    not before [`Error::retry_at`].
 //! 3. The caller is not asked about a page that is being delivered or committed, nor about a
 //!    failure after which a retry would be wrong: a foreign link, a missing account, an abort, a
@@ -19,21 +19,21 @@ use crate::protocol::time::{Duration, Instant};
 pub enum Decision {
     /// The round ends with the failure.
     Stop,
-    /// It goes on after this time.
+    /// The round continues after this wait.
     Retry(Duration),
 }
 
-/// Where a round goes on after a failure.
+/// Where a round continues after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Resume {
-    /// At the first step.
+    /// At its first step: the record is loaded again.
     Load,
     /// At the request that failed.
     Request,
 }
 
 impl Resume {
-    /// Where a round that fails in this state goes on.
+    /// Where a round that fails in this state continues. `None` if it has to end.
     pub fn from_state(state: &State) -> Option<Self> {
         match state {
             // The record is loaded again, because a write that failed may have succeeded.
@@ -51,7 +51,7 @@ impl Resume {
 impl Round {
     /// Ends the round with an error, unless the caller may decide otherwise.
     pub(super) fn fail(&mut self, failure: Box<Error>, now: Instant) -> Step {
-        let is_open_to_decision = !matches!(
+        let may_ask_caller = !matches!(
             failure.code,
             Code::Aborted
                 | Code::ForeignLink
@@ -64,7 +64,7 @@ impl Round {
         match self.resume {
             Some(resume)
                 if self.config.asks_caller
-                    && is_open_to_decision
+                    && may_ask_caller
                     && self.attempts.decisions < self.config.policy.attempts =>
             {
                 self.attempts.decisions += 1;
@@ -80,7 +80,7 @@ impl Round {
         self.transition(State::Ended, Step::Fail(failure))
     }
 
-    /// Does what the caller has decided.
+    /// Executes the decision of the caller.
     pub(super) fn decided(
         &mut self,
         failure: Box<Error>,

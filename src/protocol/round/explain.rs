@@ -15,11 +15,10 @@ impl Round {
     pub fn token_error(&self, identity: &Identity) -> Option<Box<Error>> {
         let resource = self.config.query.resource.filter(|resource| resource.app_only)?;
         let message = format!(
-            "Graph lets only an app-only token read {}, and the token source returned the token of a \
-            signed-in user (it has the claim scp); use a Worker or a server with the application permission \
-            {}",
+            "only an app-only token can read {}, and the token source returned the token of a signed-in user \
+            (it has the claim scp); use a Worker or a server with the application permission {}",
             resource.name,
-            if resource.permission.is_empty() { "of the kind" } else { resource.permission }
+            if resource.permission.is_empty() { "for this kind" } else { resource.permission }
         );
         identity.is_delegated.then(|| Error::new(Code::Forbidden, message))
     }

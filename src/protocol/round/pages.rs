@@ -16,10 +16,10 @@ use crate::protocol::time::Instant;
 
 /// Series masters are stored before their page as soon as there are this many.
 const MASTERS_PER_SAVE: usize = 32;
-/// They are also at least an eighth of those that are still to be fetched. Each write contains the
-/// ids of all of these, so a fixed number would let the total written grow with the square of their
-/// number.
-const FRACTION_PER_SAVE: usize = 8;
+/// While many masters are still to be fetched, a write waits for an eighth of them. Each write
+/// contains the ids of all of them: with a fixed number of masters per write, the total size of the
+/// writes would grow with the square of their number.
+const BACKLOG_DIVISOR: usize = 8;
 
 impl Round {
     pub(super) fn page(&mut self, link: Link, now: Instant, chance: f64) -> Step {
@@ -132,7 +132,7 @@ impl Round {
             self.unsaved_masters.ids.push(id.clone());
         }
         self.unsaved_masters.series.extend(series);
-        let threshold = MASTERS_PER_SAVE.max(record.awaited_masters.len() / FRACTION_PER_SAVE);
+        let threshold = MASTERS_PER_SAVE.max(record.awaited_masters.len() / BACKLOG_DIVISOR);
         if self.unsaved_masters.ids.len() >= threshold {
             return self.save_masters(now);
         }
@@ -177,8 +177,8 @@ impl Round {
         };
         let is_out_of_time = self.config.max_duration.is_some_and(|max| now - self.started_at >= max);
         if *is_final_page && is_out_of_time && !record.awaited_masters.is_empty() {
-            // The next round continues at this page, without the masters that this one has stored.
-            // Without a committed page it would request the first page and all masters again.
+            // The next round requests this page again, but not the masters that this round has
+            // stored. If no page is committed yet, it would request all of them again.
             if self.report.masters > 0 && self.position.page_index > 0 {
                 return if self.unsaved_masters.ids.is_empty() {
                     self.done(Outcome::Partial, now)
@@ -223,7 +223,7 @@ impl Round {
         };
         let mut last = false;
         if is_final_page {
-            // Only an older full round can have left rows to sweep.
+            // A sweep is needed for rows of older full rounds, and to publish staged sets.
             let is_full = self.position.kind == Kind::Full;
             mark_listed(&mut record, now);
             if self.config.query.mirror && is_full && (self.position.generation > 1 || record.staged) {
@@ -254,8 +254,8 @@ impl Round {
         if self.record.phase == Phase::Idle && completed.is_none() {
             return self.done(Outcome::Complete, now);
         }
-        let has_max_pages = self.config.max_pages.is_some_and(|max| self.report.pages >= max);
-        if has_max_pages || self.config.max_duration.is_some_and(|max| now - self.started_at >= max) {
+        let reached_max_pages = self.config.max_pages.is_some_and(|max| self.report.pages >= max);
+        if reached_max_pages || self.config.max_duration.is_some_and(|max| now - self.started_at >= max) {
             return self.done(Outcome::Partial, now);
         }
         if let Some(completed) = completed {

@@ -27,10 +27,10 @@ impl Round {
         self.report.add_failed_request(refusal.request_id.as_ref());
         let verdict = refusal.verdict(matches!(self.target, Target::Link(_)));
         let floor = refusal.retry_after.as_deref().and_then(|header| retry_after(header, now));
+        if matches!(verdict, Verdict::Resync | Verdict::Redirect | Verdict::Final) && self.leave_location() {
+            return self.sign_in(TokenReason::Next);
+        }
         match verdict {
-            Verdict::Resync | Verdict::Redirect | Verdict::Final if self.leave_location() => {
-                self.sign_in(TokenReason::Next)
-            }
             Verdict::SignIn => self.renew_token(refusal, now),
             Verdict::Throttled => {
                 self.retry(WaitReason::Throttled, floor, self.refusal_error(refusal), now, chance)
@@ -123,7 +123,7 @@ impl Round {
     pub(super) fn resync(&mut self, refusal: &Refusal, spread: Duration, now: Instant) -> Step {
         if !self.config.query.full {
             let message = "Graph no longer accepts the stored link. This query starts from a token, so it \
-                cannot list what changed since: reset() starts from that token again and leaves a gap, a \
+                cannot list what changed since: reset() starts from that token again and leaves a gap; a \
                 query without the token lists everything";
             return self.fail(Error::new(Code::NotSupported, message), now);
         }
@@ -168,10 +168,9 @@ impl Round {
         now: Instant,
     ) -> Step {
         let message = format!(
-            "{} full rounds within a day were needed, because Graph asked for them or refused the links for \
-            good, and none completed; the mirror is unchanged: try again tomorrow, or start over with \
-            reset()",
-            MAX_RESETS
+            "{MAX_RESETS} full rounds within a day were needed, because Graph asked for them or refused the \
+            links for good, and none completed; the mirror is unchanged: try again tomorrow, or start over \
+            with reset()"
         );
         let mut failure = Error::retryable(Code::ResyncLoop, message);
         failure.graph_code = graph_code;

@@ -48,25 +48,20 @@ pub(crate) fn weekday(ms: i64) -> usize {
     parts(ms).weekday
 }
 
-/// `2026-11-21T00:00:00`, the common part of all formats.
-fn plain(ms: i64) -> String {
+/// `2026-11-21T00:00:00`: the common part of all formats, and the format of `date` in an error.
+pub(crate) fn bare(ms: i64) -> String {
     let p = parts(ms);
     format!("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", p.year, p.month, p.day, p.hour, p.minute, p.second)
 }
 
 /// The format of `createdDateTime`.
 pub(crate) fn stamp(ms: i64) -> String {
-    format!("{}Z", plain(ms))
-}
-
-/// The format of `date` in an error.
-pub(crate) fn bare(ms: i64) -> String {
-    plain(ms)
+    format!("{}Z", bare(ms))
 }
 
 /// The format of `start.dateTime`: seven digits of a second, no offset.
 pub(crate) fn local(ms: i64) -> String {
-    format!("{}.{:03}0000", plain(ms), ms.rem_euclid(1000))
+    format!("{}.{:03}0000", bare(ms), ms.rem_euclid(1000))
 }
 
 /// The format of the `Date` header.

@@ -160,7 +160,7 @@ impl Rule {
     }
 
     /// Counts a matching request. Returns whether the rule acts on it.
-    pub(crate) fn wants(&mut self, seen: &Seen<'_>) -> bool {
+    pub(crate) fn acts_on(&mut self, seen: &Seen<'_>) -> bool {
         let kind = match self.kind.as_str() {
             "any" => seen.kind != "preflight",
             kind => kind == seen.kind,
@@ -174,8 +174,8 @@ impl Rule {
             return false;
         }
         self.seen += 1;
-        let drawn = self.percent.is_none_or(|percent| mix(self.id << 32 ^ self.seen) % 100 < percent);
-        drawn && self.seen > self.skip && self.times.is_none_or(|n| self.applied < n)
+        let is_drawn = self.percent.is_none_or(|percent| mix(self.id << 32 ^ self.seen) % 100 < percent);
+        is_drawn && self.seen > self.skip && self.times.is_none_or(|n| self.applied < n)
     }
 
     pub(crate) fn to_json(&self) -> Value {
@@ -346,7 +346,7 @@ impl World {
                     failure.code = reset.code.to_owned();
                     failure.inner = reset.inner.map(str::to_owned);
                     failure.message = reset.message.to_owned();
-                    let fresh = found.map(|r| {
+                    let new_link = found.map(|r| {
                         format!(
                             "{}{}?{}=",
                             self.root,
@@ -358,8 +358,8 @@ impl World {
                         Some(Value::String(to)) => failure.headers.push(("Location".to_owned(), to.clone())),
                         Some(Value::Bool(false)) => {}
                         other => {
-                            if let Some(fresh) = fresh.filter(|_| reset.location || other.is_some()) {
-                                failure.headers.push(("Location".to_owned(), fresh));
+                            if let Some(new_link) = new_link.filter(|_| reset.location || other.is_some()) {
+                                failure.headers.push(("Location".to_owned(), new_link));
                             }
                         }
                     }

@@ -13,7 +13,6 @@ mod data;
 mod delta;
 mod edits;
 mod faults;
-mod habits;
 mod http;
 mod links;
 mod listing;
@@ -24,6 +23,7 @@ mod rng;
 mod route;
 mod table;
 mod text;
+mod unreported;
 mod world;
 
 pub use control::Server;

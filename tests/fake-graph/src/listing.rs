@@ -184,22 +184,22 @@ impl World {
             slice: false,
         };
         let mut masters: BTreeSet<String> = BTreeSet::new();
-        let mut left: BTreeSet<&str> = BTreeSet::new();
+        let mut changed_series: BTreeSet<&str> = BTreeSet::new();
         for row in &rows {
             let was = inside(row, &family, window, since);
             let is = inside(row, &family, window, self.seq);
-            let master = row.text("type") == "seriesMaster";
+            let is_master = row.text("type") == "seriesMaster";
             if row.gone.is_some_and(|g| g.silent) {
                 continue;
             }
-            left.insert(row.text("seriesMasterId"));
+            changed_series.insert(row.text("seriesMasterId"));
             if is {
-                if master {
+                if is_master {
                     masters.insert(row.id.clone());
                 } else {
-                    let of = row.text("seriesMasterId");
-                    if !of.is_empty() {
-                        masters.insert(of.to_owned());
+                    let master = row.text("seriesMasterId");
+                    if !master.is_empty() {
+                        masters.insert(master.to_owned());
                     }
                     out.push(entry(row, None));
                 }
@@ -207,14 +207,14 @@ impl World {
                 || self.options.outside_window_removals
                 || self.options.changes_during_round == DuringRound::Both
             {
-                // With `both`, an earlier round may have listed changes after this point.
                 // Deleted, moved out of the window, or never in it: the service does not say which
-                // (graph-facts 1.3).
+                // (graph-facts 1.3). With `both`, an earlier round may have listed changes after
+                // this point.
                 out.push(entry(row, Some("deleted")));
             }
         }
         // A master leaves the window with its last occurrence.
-        for master in left.iter().filter_map(|id| table.get(id)).filter(|v| v.changed <= since) {
+        for master in changed_series.iter().filter_map(|id| table.get(id)).filter(|v| v.changed <= since) {
             if inside(master, &family, window, since) && !inside(master, &family, window, self.seq) {
                 out.push(entry(master, Some("deleted")));
             }

@@ -176,9 +176,10 @@ options! {
     reorder: bool = false,
     /// When a change that is made during a round is listed.
     changes_during_round: DuringRound = DuringRound::NextRound,
-    /// Valid generations of Outlook links per stream; none = all (graph-facts 2.6, about 4).
+    /// The number of generations of Outlook links that stay valid per stream, about 4 in practice;
+    /// `null` for all (graph-facts 2.6).
     generations: Option<u64> = None,
-    /// Lifetime of new access tokens; none = unlimited.
+    /// Lifetime of new access tokens; `null` for unlimited.
     token_lifetime_ms: Option<u64> = None,
     /// Lifetime of directory links in days (graph-facts 2.6 class A).
     directory_token_days: u64 = 7,

@@ -221,8 +221,8 @@ fn delta(route: &mut Route, rest: &[Segment], link: String) -> Option<()> {
     if last.name != "delta" && last.name != "microsoft.graph.delta" {
         return None;
     }
-    let long = if last.name == "delta" { "delta" } else { "microsoft.graph.delta()" };
-    route.link_path = format!("{link}/{long}");
+    let function = if last.name == "delta" { "delta" } else { "microsoft.graph.delta()" };
+    route.link_path = format!("{link}/{function}");
     match last.key.as_deref() {
         None | Some("") => Some(()),
         Some(key) if route.collection == Some(Collection::Drive) => {

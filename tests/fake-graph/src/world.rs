@@ -346,7 +346,7 @@ impl World {
         let mut rule = None;
         for (at, candidate) in self.rules.iter_mut().enumerate() {
             // Every rule counts the request. The first that acts is applied.
-            if candidate.wants(&seen) && rule.is_none() {
+            if candidate.acts_on(&seen) && rule.is_none() {
                 rule = Some(at);
             }
         }

@@ -230,7 +230,7 @@ fn contacts_take_a_select_and_at_most_50_ids() {
     assert!(org_contacts(Options { ids: ids(50), ..Options::default() }).is_ok());
     assert_eq!(
         message(org_contacts(Options { ids: ids(51), ..Options::default() })),
-        "options.ids must be at most 50 ids, which is Graph's limit, got 51; track the whole collection, or make several queries"
+        "options.ids must contain at most 50 ids, which is Graph's limit, got 51; track the whole collection, or make several queries"
     );
     assert_eq!(
         message(org_contacts(Options { ids: ids(0), ..Options::default() })),
@@ -362,7 +362,7 @@ fn an_unknown_kind_passes_freely() {
         top: Some(5),
         page_size: Some(5),
         minimal: true,
-        texts: vec![("filter", "a eq 'b'".into())],
+        odata_options: vec![("filter", "a eq 'b'".into())],
         ..Options::default()
     };
     let query = track("/new/things/delta", options).unwrap();
@@ -454,7 +454,10 @@ fn queries_that_list_only_a_part_are_known() {
     assert!(with("/me/mailFolders/inbox/messages/delta", Options::default()));
     assert!(!with("/me/mailFolders/inbox/messages/delta", Options { query: changes, ..Options::default() }));
     let filter = vec![("filter", "receivedDateTime ge 2026-01-01T00:00:00Z".to_owned())];
-    assert!(!with("/me/mailFolders/inbox/messages/delta", Options { texts: filter, ..Options::default() }));
+    assert!(!with(
+        "/me/mailFolders/inbox/messages/delta",
+        Options { odata_options: filter, ..Options::default() }
+    ));
     assert!(!with("/chats/c/messages/delta", Options::default()), "messages of the last 8 months");
 }
 

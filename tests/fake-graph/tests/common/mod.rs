@@ -2,7 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 use fake_graph::{Collection, Populate, Request, Response, World};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 pub const NOW: u64 = 1_795_219_200_000; // 2026-11-21T00:00:00Z
@@ -153,8 +153,4 @@ pub fn filled() -> Populate {
         messages: 30,
         around: 0,
     }
-}
-
-pub fn nothing() -> Value {
-    json!({})
 }

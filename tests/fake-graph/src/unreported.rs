@@ -1,4 +1,4 @@
-//! Edits that Graph reports badly: what is gone is never reported as removed.
+//! Edits whose removals Graph does not report: the removed rows vanish without `@removed`.
 
 use crate::clock;
 use crate::data::{self, Item};
