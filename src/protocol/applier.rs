@@ -68,6 +68,8 @@ impl<I: Item> PageApplier<I> {
     /// that this round commits: once another writer commits, this round's next commit fails.
     pub fn loaded(&mut self, record: Option<&Record>) {
         self.rows = record.is_none().then(KnownIds::default);
+        // A sweep that a failure has cut off begins anew.
+        self.sweeper = Sweeper::default();
     }
 
     /// Takes the items of a page as Graph sent them.
@@ -301,6 +303,7 @@ mod tests {
 
     use super::*;
     use crate::protocol::query::{self, Options};
+    use crate::protocol::record::Phase;
     use crate::protocol::time::Instant;
 
     #[test]
@@ -335,6 +338,32 @@ mod tests {
         applier.loaded(Some(&record));
         applier.received(page(&["e"]));
         assert_eq!(applier.ids(&query), ["e"], "the mirror may have rows that this round did not write");
+    }
+
+    #[test]
+    fn a_sweep_that_a_failure_cuts_off_begins_anew_when_the_record_is_loaded_again() {
+        let record = Record { check_names: true, ..Record::new(Instant::from_millis(0.0), 0.5) };
+        let record = Record { phase: Phase::Idle, round_number: 5, ..record };
+        let completed = record.completed().unwrap();
+        let file = |id: &str, arrival| {
+            let item = json!({ "id": id, "name": "x", "parentReference": { "id": "root" } });
+            (id.to_owned(), Row { arrival, ..Row::new(5, item) })
+        };
+        let mut applier = PageApplier::<Value>::default();
+        let mut sweep = |ids: &[(&str, u32)], has_more| {
+            let rows = ids.iter().map(|(id, arrival)| file(id, *arrival)).collect();
+            let summary = applier.sweep(rows, has_more, &completed);
+            (summary.again, applier.effects().remove.clone())
+        };
+        assert_eq!(sweep(&[("a", 1), ("b", 2)], false), (true, vec![]), "the first reading");
+        assert_eq!(sweep(&[("a", 1)], true), (false, vec![]), "the second reading, cut off");
+        applier.loaded(Some(&record));
+        let mut sweep = |has_more| {
+            let summary = applier.sweep(vec![file("a", 1), file("b", 2)], has_more, &completed);
+            (summary.again, summary.count_delta, applier.effects().remove.clone())
+        };
+        assert_eq!(sweep(false), (true, 0, vec![]));
+        assert_eq!(sweep(false), (false, -1, vec!["a".to_owned()]), "removed once");
     }
 
     /// Large enough that an algorithm in quadratic time would run for many minutes.

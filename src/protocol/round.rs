@@ -278,7 +278,7 @@ enum State {
     Loading,
     SigningIn,
     Fetching,
-    Sleeping,
+    Sleeping(Resume),
     Applying,
     SavingRecord(Box<Record>, Box<Continuation>),
     StoringThrottle(Box<Continuation>),
@@ -459,6 +459,10 @@ impl Round {
     /// the jitter.
     pub fn step(&mut self, input: Input, now: Instant, chance: f64) -> Step {
         self.resume = Resume::from_state(&self.state);
+        if let Input::Refused(_) | Input::Malformed(_) | Input::Unreachable(NoResponse::Timeout) = input {
+            // There is a network.
+            self.attempts.offline_since = None;
+        }
         let state = std::mem::replace(&mut self.state, State::Ended);
         match (state, input) {
             (State::Start, Input::Begin) => self.transition(State::Loading, Step::Load),
@@ -480,14 +484,14 @@ impl Round {
             (State::SigningIn, Input::TokenSourceBusy(until)) => self.token_source_busy(until, now, chance),
             (State::Fetching, Input::Throttled(until)) => self.throttled(until, now),
             (State::Fetching, Input::Malformed(why)) => self.malformed(&why, now, chance),
-            (State::Sleeping, Input::Slept) => {
+            (State::Sleeping(resume), Input::Slept) => {
                 // The network may have come back before the wait was over.
                 if let Some(wait) =
                     self.report.waits.last_mut().filter(|wait| wait.reason == WaitReason::Offline)
                 {
                     wait.ms = now - self.attempts.sleep_began;
                 }
-                self.sign_in(self.attempts.token_reason.clone())
+                self.go_on(resume)
             }
             (State::Applying, Input::Applied(summary)) => self.applied(*summary, now),
             (State::Fetching, Input::Master(series)) => self.master(series, now),

@@ -194,6 +194,7 @@ impl Driver {
         self.set_working_status();
         let record = self.timed(async { self.session.store().await?.record(&self.keys.query).await }).await?;
         self.page.loaded(record.as_deref());
+        self.sweep_cursor = Cursor::default();
         Ok(Input::Loaded(record))
     }
 

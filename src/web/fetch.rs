@@ -183,8 +183,18 @@ impl Get<'_> {
             let message = format!("options.fetch must resolve to a Response, got {}", type_of(&response));
             return Err(Error::new(Code::BadRequest, message).into());
         };
-        if (300..400).contains(&status) || get_string(&response, "type").as_deref() == Some("opaqueredirect")
-        {
+        let kind = get_string(&response, "type").unwrap_or_default();
+        match kind.as_str() {
+            // `Response.error()`.
+            "error" => return self.no_response(JsValue::UNDEFINED),
+            "opaque" => {
+                let message = "options.fetch must resolve to a Response that can be read, got an opaque one: its \
+                    request had the mode no-cors";
+                return Err(Error::new(Code::BadRequest, message).into());
+            }
+            _ => {}
+        }
+        if (300..400).contains(&status) || kind == "opaqueredirect" {
             return Ok(Answer::Refused(Box::new(Refusal { status, ..Refusal::default() })));
         }
         let stream = get(&response, "body");

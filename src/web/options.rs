@@ -248,9 +248,9 @@ impl Options {
         let Some(value) = self.get(name) else { return Ok(None) };
         // Checked by its shape: a Date of another realm is not an `instanceof` the global.
         if get(&value, "toISOString").is_function() {
-            return match call(&value, "toISOString", &[]) {
-                Ok(text) => Ok(text.as_string()),
-                Err(_) => bad(format!("options.{name} must be a valid Date, got an invalid one")),
+            return match call(&value, "toISOString", &[]).ok().and_then(|text| text.as_string()) {
+                Some(text) => Ok(Some(text)),
+                None => bad(format!("options.{name} must be a valid Date, got an invalid one")),
             };
         }
         self.read(name, "an ISO 8601 string or a Date")

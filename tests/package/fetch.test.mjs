@@ -126,6 +126,16 @@ test("a response with a status that HTTP does not have is a named error", async 
   }
 });
 
+test("a fetch that resolves to Response.error() has no network, and an opaque response is a mistake", async () => {
+  const network = await failure(async () => Response.error());
+  assert.deepEqual([network.error.code, network.calls], ["network", 6]);
+  const opaque = await failure(async () => responseOf({ status: 0, type: "opaque" }));
+  assert.deepEqual([opaque.error.code, opaque.calls], ["bad-request", 1]);
+  assert.match(opaque.error.message, /got an opaque one: its request had the mode no-cors$/);
+  const redirect = await failure(async () => responseOf({ status: 0, type: "opaqueredirect" }));
+  assert.equal(redirect.error.code, "foreign-link");
+});
+
 test("a fetch is called again after a network error in the words of any engine or library", async () => {
   const realm = runInNewContext("(name, message) => Object.assign(new Error(message), { name })");
   for (const thrown of [

@@ -134,7 +134,7 @@ test("a kind for apps only is refused before a request with a user's token, and 
       await assert.rejects(round, {
         code: "forbidden",
         retryable: false,
-        message: /only an app-only token read callRecording.*OnlineMeetingRecording\.Read\.All/,
+        message: /only an app-only token can read callRecording.*OnlineMeetingRecording\.Read\.All/,
       });
     else await round;
     assert.equal(client.requests.length, refused ? 0 : 1, JSON.stringify(claims));

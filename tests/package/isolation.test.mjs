@@ -168,5 +168,10 @@ test("a date object of a library is read once", async () => {
     code: "bad-request",
     message: /a valid Date, got an invalid one/,
   });
+  const organizer = "u";
+  assert.throws(() => client.callRecordings({ organizer, startDateTime: { toISOString: () => 7 } }), {
+    code: "bad-request",
+    message: /options\.startDateTime must be a valid Date/,
+  });
   await client.close();
 });

@@ -1,6 +1,7 @@
 //! The current request: failures, back-off, throttles, a missing network, and tokens that Graph
 //! refuses.
 
+use super::caller::Resume;
 use super::{Continuation, NoResponse, Request, Round, State, Step, Target, TokenReason};
 use crate::protocol::backoff::{WaitReason, back_off, plausible};
 use crate::protocol::error::{Code, Error};
@@ -40,7 +41,7 @@ pub(super) struct Attempts {
     /// Why the last of these tokens was requested.
     challenge: Option<TokenReason>,
     /// Since when the host has had no network.
-    offline_since: Option<Instant>,
+    pub offline_since: Option<Instant>,
     /// When the last wait began.
     pub sleep_began: Instant,
     /// How often in a row the caller was asked what to do about a failure.
@@ -138,9 +139,19 @@ impl Round {
     }
 
     pub(super) fn sleep(&mut self, span: Duration, reason: WaitReason, now: Instant) -> Step {
+        self.sleep_before(Resume::Request, span, reason, now)
+    }
+
+    pub(super) fn sleep_before(
+        &mut self,
+        resume: Resume,
+        span: Duration,
+        reason: WaitReason,
+        now: Instant,
+    ) -> Step {
         self.attempts.sleep_began = now;
         self.report.waits.push(Wait { reason, ms: span });
-        self.transition(State::Sleeping, Step::Sleep(span, reason))
+        self.transition(State::Sleeping(resume), Step::Sleep(span, reason))
     }
 
     /// Stores the throttle time of the scope, so that neither a reload nor another query sends a

@@ -40,7 +40,7 @@ impl Resume {
             State::Loading | State::SavingRecord(..) | State::Applying | State::Sweeping(_) => {
                 Some(Self::Load)
             }
-            State::SigningIn | State::Fetching | State::Sleeping | State::StoringThrottle(_) => {
+            State::SigningIn | State::Fetching | State::Sleeping(_) | State::StoringThrottle(_) => {
                 Some(Self::Request)
             }
             _ => None,
@@ -91,14 +91,20 @@ impl Round {
         let Decision::Retry(wait) = decision else { return self.end_with(failure, now) };
         self.reset_failures();
         self.attempts.forget_sign_ins();
-        if resume == Resume::Load {
-            return self.transition(State::Loading, Step::Load);
-        }
+        self.attempts.offline_since = None;
         let floor = failure.retry_at.map_or(Duration::ZERO, |at| at - now);
         let wait = wait.max(floor);
         if wait > Duration::ZERO {
-            return self.sleep(wait, WaitReason::Caller, now);
+            return self.sleep_before(resume, wait, WaitReason::Caller, now);
         }
-        self.sign_in(self.attempts.token_reason.clone())
+        self.go_on(resume)
+    }
+
+    /// Loads the record again, or requests the target again.
+    pub(super) fn go_on(&mut self, resume: Resume) -> Step {
+        match resume {
+            Resume::Load => self.transition(State::Loading, Step::Load),
+            Resume::Request => self.sign_in(self.attempts.token_reason.clone()),
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Where a round starts, from the record: at the nextLink, at the deltaLink, in the sweep, or at
 //! the query itself.
 
+use super::progress::LinkCycle;
 use super::{Position, Round, Step, Target, TokenReason};
 use crate::protocol::record::{Kind, Phase, Record};
 use crate::protocol::time::{Duration, Instant};
@@ -11,6 +12,8 @@ impl Round {
             None => self.record = Record::new(now, chance),
             Some(record) => self.set_record(*record),
         }
+        // The record may be loaded a second time in a round, and pages then come again.
+        self.cycle = LinkCycle::default();
         let since = if self.record.phase == Phase::Paging {
             Some(self.record.started_at)
         } else {

@@ -123,3 +123,38 @@ fn the_caller_is_asked_about_a_failed_store_and_the_round_then_loads_the_record_
     bench.step(Input::Loaded(Some(Box::new(idle()))));
     assert_eq!(bench.round.record().revision, idle().revision, "the stored one");
 }
+
+#[test]
+fn a_store_that_fails_while_a_page_is_applied_makes_no_circle_of_links() {
+    let mut bench = asking(None, vec![AT_ONCE]);
+    bench.begin();
+    bench.page(next("n1"));
+    bench.page(next("n2"));
+    assert_eq!(bench.step(next("n3")), Step::Apply);
+    let again = bench.on(Input::HostFailed(Error::retryable(Code::Store, "x")));
+    assert_eq!(again, Step::Fetch(link("n2")), "the page is requested again");
+    assert_eq!(bench.page(next("n3")), Step::Fetch(link("n3")));
+    assert_eq!(bench.page(delta("d")), Step::Done);
+    assert_eq!(bench.round.report.waits, []);
+}
+
+#[test]
+fn the_wait_of_the_caller_holds_before_the_record_is_loaded_again() {
+    let mut bench = asking(None, vec![Decision::Retry(ms(5000.0))]);
+    bench.step(Input::Begin);
+    let waits = bench.on(Input::HostFailed(Error::retryable(Code::Store, "x")));
+    assert_eq!(waits, Step::Sleep(ms(5000.0), WaitReason::Caller));
+    assert_eq!(bench.step(Input::Slept), Step::Load);
+}
+
+#[test]
+fn a_network_that_the_caller_waits_for_again_gets_the_whole_wait_again() {
+    let mut bench = asking(None, vec![AT_ONCE]);
+    bench.begin();
+    let offline = || Input::Unreachable(NoResponse::Offline);
+    assert_eq!(bench.on(offline()), Step::Sleep(ms(300_000.0), WaitReason::Offline));
+    bench.now += ms(300_000.0);
+    assert!(matches!(bench.on(Input::Slept), Step::Fetch(_)));
+    assert!(matches!(bench.on(offline()), Step::Fetch(_)), "the caller decides to retry");
+    assert_eq!(bench.on(offline()), Step::Sleep(ms(300_000.0), WaitReason::Offline));
+}

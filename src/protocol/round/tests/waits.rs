@@ -250,3 +250,17 @@ fn a_body_that_is_not_a_page_is_requested_three_times() {
     );
     assert_eq!(bench.store, Some(idle()));
 }
+
+#[test]
+fn an_answer_ends_a_time_without_a_network() {
+    let mut bench = Bench::new(contacts(), None);
+    bench.begin();
+    let offline = || Input::Unreachable(NoResponse::Offline);
+    assert_eq!(bench.on(offline()), Step::Sleep(ms(300_000.0), WaitReason::Offline));
+    bench.now += ms(200_000.0);
+    bench.on(Input::Slept);
+    assert!(matches!(bench.on(refused(503, "")), Step::Sleep(_, WaitReason::Server)));
+    bench.now += ms(200_000.0);
+    bench.on(Input::Slept);
+    assert_eq!(bench.on(offline()), Step::Sleep(ms(300_000.0), WaitReason::Offline));
+}
