@@ -171,7 +171,7 @@ test("a date object of a library is read once", async () => {
   const organizer = "u";
   assert.throws(() => client.callRecordings({ organizer, startDateTime: { toISOString: () => 7 } }), {
     code: "bad-request",
-    message: /options\.startDateTime must be a valid Date/,
+    message: /options\.startDateTime must be an ISO 8601 string or a Date, got 7/,
   });
   await client.close();
 });

@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# Shows that the model test finds bugs: patches sixteen bugs into a copy of the sources and enables them
-# one at a time. At most a thousand schedules, or a test
-# of tests/field, have to find each. Update `bugs.patch` when the sources
-# that it changes no longer match.
+# Shows that the model test finds bugs: patches seventeen bugs into a copy of the sources and enables
+# them one at a time. At most a thousand schedules, or a test of tests/field, have to find each. Update
+# `bugs.patch` when the sources that it changes no longer match.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 tree=target/planted/tree
