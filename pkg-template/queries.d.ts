@@ -10,6 +10,9 @@ export interface DeltaFeed<T> {
    * Runs one round, page by page. Asking for the next page acknowledges the page before, which
    * commits it.
    *
+   * Graph is asked for one page ahead: while a page is delivered, the one after it may already be
+   * arriving. It is held back until you ask for it, for at most `retry.timeout`.
+   *
    * Leaving the loop ends the round. Acknowledged pages stay committed; the next round delivers the
    * others again. The iterator's `return()` also ends a `next()` that is waiting.
    *

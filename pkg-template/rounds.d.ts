@@ -113,7 +113,7 @@ export interface RoundReport {
   duplicates: number;
   /** Items that could not be read, by reason. */
   skipped: { noId: number; notAnObject: number };
-  /** Sent requests. */
+  /** Sent requests, also those of pages that were requested ahead and then not needed. */
   requests: number;
   /** Requests that repeated a failed one. */
   retries: number;
