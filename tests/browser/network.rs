@@ -167,9 +167,14 @@ async fn faults_during_a_round_lose_no_change() {
         let log = world.log().await;
         let faults = log.iter().filter(|entry| !entry["fault"].is_null()).count();
         assert_eq!(faults, 2, "{fault}");
+        let requests = report(&round)["requests"].as_u64().unwrap();
         // Firefox itself repeats a request without an answer.
-        if fault != "network" {
-            assert_eq!(report(&round)["requests"].as_u64(), Some(log.len() as u64), "{fault}");
+        if fault["name"] == "cut" {
+            // The next page was requested as soon as the link of the cut one had arrived. That
+            // request may be aborted before the server receives it.
+            assert!(requests >= log.len() as u64, "{fault}: {requests} of {}", log.len());
+        } else if fault != "network" {
+            assert_eq!(requests, log.len() as u64, "{fault}");
         }
         assert_eq!(ids(&all(&query).await), ids(&world.table("contacts", "").await), "{fault}");
     }
