@@ -14,9 +14,10 @@ use super::change::{
 };
 use super::item::Item;
 use super::known_ids::KnownIds;
+use super::names::KnownNames;
 use super::query::Query;
 use super::recent::RecentVersions;
-use super::record::{Completed, Record};
+use super::record::{Completed, Record, Scope};
 use super::report::Report;
 use super::series::{SeriesSummary, is_master, is_side_row, missing_masters, named_master, side_row};
 use super::sweep::Sweeper;
@@ -42,6 +43,10 @@ pub struct PageApplier<I> {
     /// Which of the ids that [`Self::apply`] needs may have rows.
     may_have_row: Vec<bool>,
     sweeper: Sweeper<I>,
+    /// Drives: the names of all rows, if they are known.
+    names: Option<KnownNames>,
+    /// The names of the rows that a sweep has read since it began at the first row.
+    names_read: Option<KnownNames>,
 }
 
 impl<I: Item> Default for PageApplier<I> {
@@ -59,6 +64,8 @@ impl<I: Item> Default for PageApplier<I> {
             rows: None,
             may_have_row: Vec::new(),
             sweeper: Sweeper::default(),
+            names: None,
+            names_read: None,
         }
     }
 }
@@ -70,6 +77,19 @@ impl<I: Item> PageApplier<I> {
         self.rows = record.is_none().then(KnownIds::default);
         // A sweep that a failure has cut off begins anew.
         self.sweeper = Sweeper::default();
+        self.names_read = None;
+        self.names = record.is_none().then(KnownNames::default);
+    }
+
+    /// Takes the names of all rows, as an earlier round has left them. They belong to the record
+    /// that was loaded.
+    pub fn remember_names(&mut self, names: KnownNames) {
+        self.names = Some(names);
+    }
+
+    /// The names of all rows that are stored, if they are known.
+    pub fn take_names(&mut self) -> Option<KnownNames> {
+        self.names.take()
     }
 
     /// Takes the items of a page as Graph sent them.
@@ -109,6 +129,9 @@ impl<I: Item> PageApplier<I> {
     /// Collapses the page and returns the ids whose rows [`Self::apply`] needs, in the order in
     /// which it needs them.
     fn needed_ids(&mut self, query: &Query) -> Vec<String> {
+        if !query.has_unique_names() {
+            self.names = None;
+        }
         let format = self.format(query.item_format());
         let page = self.page.insert(collapse(std::mem::take(&mut self.items), format));
         if !query.mirror {
@@ -253,6 +276,17 @@ impl<I: Item> PageApplier<I> {
         masters
     }
 
+    /// Sweeps the rows after an id without reading them, if it is known that nothing would be found.
+    /// Otherwise the shell reads the next chunk for [`Self::sweep`].
+    pub fn sweep_unread(&mut self, after: Option<&str>, completed: &Completed) -> Option<SweepSummary> {
+        if after.is_none() {
+            self.names_read = Some(KnownNames::default());
+        }
+        let is_nothing =
+            *completed.scope() == Scope::Names && self.names.as_ref().is_some_and(KnownNames::are_unique);
+        is_nothing.then(SweepSummary::default)
+    }
+
     /// Sweeps one chunk of the mirror. `has_more`: further rows may follow the chunk.
     pub fn sweep(
         &mut self,
@@ -260,6 +294,17 @@ impl<I: Item> PageApplier<I> {
         has_more: bool,
         completed: &Completed,
     ) -> SweepSummary {
+        if *completed.scope() == Scope::Names
+            && self.names.is_none()
+            && let Some(names) = &mut self.names_read
+        {
+            for (id, row) in &rows {
+                names.put(id, &row.item);
+            }
+            if !has_more {
+                self.names = self.names_read.take();
+            }
+        }
         let (effects, summary) = self.sweeper.sweep(rows, has_more, completed);
         self.effects = effects;
         summary
@@ -282,6 +327,14 @@ impl<I: Item> PageApplier<I> {
             report.count_page(&page);
         }
         let effects = std::mem::take(&mut self.effects);
+        if let Some(names) = &mut self.names {
+            for (id, row) in &effects.put {
+                names.put(id, &row.item);
+            }
+            for id in &effects.remove {
+                names.remove(id);
+            }
+        }
         report.count_changes(&effects);
         effects
     }

@@ -1,6 +1,8 @@
 //! Names in a drive: within a folder a name is unique, regardless of case.
 
+use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, HashSet};
+use std::hash::{Hash, Hasher};
 
 use super::item::Item;
 
@@ -9,6 +11,53 @@ use super::item::Item;
 pub fn name_key<I: Item>(item: &I) -> Option<(String, String)> {
     let parent = item.get("parentReference")?.string_property("id")?;
     Some((parent, item.get("name")?.as_lowercase()?))
+}
+
+/// The names of all rows of a drive, as hashes: tells whether any two rows have one name, without
+/// reading the mirror. Two names with one hash count as one, which costs a reading of the mirror.
+#[derive(Clone, Debug, Default)]
+pub struct KnownNames {
+    /// The name of each row, by its id.
+    rows: HashMap<u64, u64>,
+    /// How many rows have each name.
+    names: HashMap<u64, u32>,
+    /// How many names have more than one row.
+    shared: usize,
+}
+
+impl KnownNames {
+    /// A row was written.
+    pub fn put<I: Item>(&mut self, id: &str, item: &I) {
+        self.remove(id);
+        let Some(key) = name_key(item) else { return };
+        let name = hash(&key);
+        self.rows.insert(hash(&id), name);
+        let count = self.names.entry(name).or_default();
+        *count += 1;
+        self.shared += usize::from(*count == 2);
+    }
+
+    /// A row was deleted.
+    pub fn remove(&mut self, id: &str) {
+        let Some(name) = self.rows.remove(&hash(&id)) else { return };
+        let Some(count) = self.names.get_mut(&name) else { return };
+        *count -= 1;
+        self.shared -= usize::from(*count == 1);
+        if *count == 0 {
+            self.names.remove(&name);
+        }
+    }
+
+    /// Whether no two rows have one name.
+    pub fn are_unique(&self) -> bool {
+        self.shared == 0
+    }
+}
+
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// When a row arrived: the number of its round, and its position in the round.
@@ -63,5 +112,36 @@ impl NameIndex {
             }
         }
         Displaced { ids: displaced, has_content }
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(target_family = "wasm"))]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn file(parent: &str, name: &str) -> Value {
+        json!({ "name": name, "parentReference": { "id": parent } })
+    }
+
+    #[test]
+    fn names_are_unique_until_two_rows_of_a_folder_have_one_regardless_of_case() {
+        let mut names = KnownNames::default();
+        names.put("1", &file("a", "report"));
+        names.put("2", &file("b", "report"));
+        names.put("3", &json!({ "name": "report" }));
+        assert!(names.are_unique());
+        names.put("4", &file("a", "Report"));
+        names.put("5", &file("a", "REPORT"));
+        assert!(!names.are_unique());
+        names.put("4", &file("a", "another"));
+        assert!(!names.are_unique());
+        names.remove("1");
+        names.remove("1");
+        assert!(names.are_unique());
+        names.put("5", &file("a", "report"));
+        assert!(names.are_unique(), "the same row again");
     }
 }

@@ -210,6 +210,7 @@ fn parse_options(options: JsValue, errors: &ErrorFactory) -> Result<Client> {
         store: OnceCell::new(),
         limiters: RefCell::default(),
         has_restricted_mailboxes: Cell::default(),
+        names: RefCell::default(),
         identity: RefCell::default(),
         opening: InFlight::default(),
         commits: InFlight::default(),

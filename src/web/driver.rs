@@ -194,6 +194,11 @@ impl Driver {
         self.set_working_status();
         let record = self.timed(async { self.session.store().await?.record(&self.keys.query).await }).await?;
         self.page.loaded(record.as_deref());
+        if let Some((revision, names)) = self.session.names.borrow_mut().remove(&self.keys.query)
+            && record.as_ref().is_some_and(|record| record.revision == revision)
+        {
+            self.page.remember_names(names);
+        }
         self.sweep_cursor = Cursor::default();
         Ok(Input::Loaded(record))
     }
@@ -491,6 +496,9 @@ impl Driver {
     }
 
     async fn sweep(&mut self, after: Option<&str>, completed: &Completed) -> Result<Input> {
+        if let Some(summary) = self.page.sweep_unread(after, completed) {
+            return Ok(Input::Swept(summary));
+        }
         if after.is_none() {
             self.sweep_cursor = Cursor::default();
         }
@@ -526,6 +534,10 @@ impl Driver {
 
     /// Sets the final report and status, and settles the calls of the consumer.
     fn finish(&mut self, result: Result<()>) {
+        if let Some(names) = self.page.take_names() {
+            let revision = self.round.borrow().record().revision.clone();
+            self.session.names.borrow_mut().insert(self.keys.query.clone(), (revision, names));
+        }
         let error = result.err().map(|error| self.fail(error));
         if let (Some(acknowledgement), Some(error)) = (self.acknowledgement.take(), &error) {
             acknowledgement.reject(error.clone());

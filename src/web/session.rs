@@ -1,6 +1,7 @@
 //! What the queries and rounds of one client share.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use futures_channel::oneshot;
@@ -20,6 +21,7 @@ use crate::protocol::backoff::Policy;
 use crate::protocol::endpoint::Endpoint;
 use crate::protocol::error::{Code, Error, Result};
 use crate::protocol::identity::Identity;
+use crate::protocol::names::KnownNames;
 use crate::protocol::query::{Query, key_prefix};
 use crate::protocol::rate::Workload;
 
@@ -48,6 +50,8 @@ pub struct Session {
     /// Whether Graph refused concurrent requests of a mailbox. New mailboxes then begin with one
     /// request at a time, because one mailbox may have several names.
     pub has_restricted_mailboxes: Cell<bool>,
+    /// The names of the rows of drives, by the key of the query, with the revision they belong to.
+    pub names: RefCell<HashMap<String, (String, KnownNames)>>,
     /// Who the last token is for.
     pub identity: RefCell<Identity>,
     /// Commits that have begun, by key.

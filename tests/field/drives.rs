@@ -240,3 +240,30 @@ fn of_three_rows_with_one_name_the_last_one_stays() {
     script.round().unwrap();
     assert_eq!(script.ids(), ["new", "new-c", "p", "q"]);
 }
+
+#[test]
+fn a_round_reads_the_names_of_a_drive_once_and_then_only_when_two_rows_have_one() {
+    let mut script = Script::new(drive());
+    let start = script.start();
+    let items = json!([root(), item("1", "root", "a"), item("2", "root", "b"), item("3", "root", "c")]);
+    script.on(&start, page(items, "delta d1"));
+    script.round().unwrap();
+    assert_eq!(script.swept_rows, 0, "the mirror was empty");
+    script.on("/d1", page(json!([item("4", "root", "d")]), "delta d2"));
+    script.round().unwrap();
+    assert_eq!(script.swept_rows, 0);
+    script.on("/d2", page(json!([item("5", "root", "A")]), "delta d3"));
+    script.round().unwrap();
+    assert_eq!((script.swept_rows, script.changes.last().unwrap().as_str()), (12, "-1 ghost"), "read twice");
+    script.on("/d3", page(json!([item("6", "root", "f")]), "delta d4"));
+    script.round().unwrap();
+    assert_eq!(script.swept_rows, 12);
+    // Another process has committed meanwhile, or this is another page.
+    script.state.as_mut().unwrap().revision = "of another tab".into();
+    script.on("/d4", page(json!([item("7", "root", "g")]), "delta d5"));
+    script.round().unwrap();
+    assert_eq!(script.swept_rows, 19, "all seven rows");
+    script.on("/d5", page(json!([item("8", "root", "h")]), "delta d6"));
+    script.round().unwrap();
+    assert_eq!(script.swept_rows, 19);
+}

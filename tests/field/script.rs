@@ -8,6 +8,7 @@ use deltalink::protocol::backoff::{Policy, WaitReason};
 use deltalink::protocol::change::{Change, PageSummary, Row, SweepSummary};
 use deltalink::protocol::endpoint::Endpoint;
 use deltalink::protocol::error::Error;
+use deltalink::protocol::names::KnownNames;
 use deltalink::protocol::page;
 use deltalink::protocol::query::Query;
 use deltalink::protocol::record::{Completed, Record};
@@ -58,6 +59,8 @@ pub struct Script {
     pub master_bytes: usize,
     /// The rows that sweeps have read.
     pub swept_rows: usize,
+    /// The names of all rows of a drive, with the revision they belong to.
+    names: Option<(String, KnownNames)>,
     /// The `Retry-After` of all refusals.
     pub retry_after: Option<String>,
     /// The process ends before this step.
@@ -91,6 +94,7 @@ impl Script {
             retry_after: None,
             master_bytes: 0,
             swept_rows: 0,
+            names: None,
         }
     }
 
@@ -126,6 +130,9 @@ impl Script {
         let mut running = Running { script: self, round, applier: PageApplier::default(), steps: 0 };
         let end = driver::run(&mut running, Input::Begin);
         let report = running.round.report.clone();
+        let revision = running.round.record().revision.clone();
+        let names = running.applier.take_names();
+        self.names = names.map(|names| (revision, names));
         match end {
             Some(Step::Fail(error)) => Err(error),
             Some(Step::Done) | None => Ok(report),
@@ -163,6 +170,15 @@ impl Host for Running<'_> {
 
     fn now(&self) -> Instant {
         self.script.now
+    }
+
+    fn loaded(&mut self, record: Option<&Record>) {
+        self.applier.loaded(record);
+        if let Some((revision, names)) = self.script.names.take()
+            && record.is_some_and(|record| record.revision == revision)
+        {
+            self.applier.remember_names(names);
+        }
     }
 
     fn before_step(&mut self, _input: &Input) -> bool {
@@ -241,6 +257,9 @@ impl Host for Running<'_> {
     }
 
     fn sweep(&mut self, after: Option<&str>, completed: &Completed) -> Option<SweepSummary> {
+        if let Some(summary) = self.applier.sweep_unread(after, completed) {
+            return Some(summary);
+        }
         let rows = &self.script.rows;
         let later = rows.iter().filter(|(id, _)| after.is_none_or(|after| id.as_str() > after));
         let rows: Vec<_> = later.take(CHUNK).map(|(id, row)| (id.clone(), row.clone())).collect();

@@ -10,6 +10,7 @@ use deltalink::protocol::change::{Change, PageEffects, PageSummary, Row, SweepSu
 use deltalink::protocol::endpoint::Endpoint;
 use deltalink::protocol::error::Error;
 use deltalink::protocol::head::{self, Head};
+use deltalink::protocol::names::KnownNames;
 use deltalink::protocol::page::{self, Malformed};
 use deltalink::protocol::query::{self, Options, Query};
 use deltalink::protocol::record::{Completed, Phase, Record};
@@ -82,6 +83,8 @@ pub struct Bench {
     rng: Rng,
     pub counts: HashMap<String, u64>,
     pub steps: u64,
+    /// The names of all rows of a drive, with the revision they belong to.
+    names: Option<(String, KnownNames)>,
     /// The report of the last round that ended.
     pub report: Report,
 }
@@ -126,6 +129,7 @@ impl Bench {
             rng: Rng(schedule.seed),
             counts: HashMap::new(),
             steps: 0,
+            names: None,
             report: Report::new(Instant::from_millis(START as f64)),
         };
         bench.sign_in();
@@ -180,6 +184,8 @@ impl Bench {
             Some(step) => unreachable!("{step:?} has no input"),
         };
         running.check_end();
+        let revision = running.round.record().revision.clone();
+        running.bench.names = running.applier.take_names().map(|names| (revision, names));
         let report = running.round.report;
         self.report = report;
         end
@@ -423,6 +429,11 @@ impl Host for Running<'_> {
 
     fn loaded(&mut self, record: Option<&Record>) {
         self.applier.loaded(record);
+        if let Some((revision, names)) = self.bench.names.take()
+            && record.is_some_and(|record| record.revision == revision)
+        {
+            self.applier.remember_names(names);
+        }
     }
 
     fn chance(&mut self) -> f64 {
@@ -528,6 +539,10 @@ impl Host for Running<'_> {
     }
 
     fn sweep(&mut self, after: Option<&str>, completed: &Completed) -> Option<SweepSummary> {
+        if let Some(summary) = self.applier.sweep_unread(after, completed) {
+            self.bench.count("sweep without a reading");
+            return Some(summary);
+        }
         self.bench.count("sweep");
         let granted = self.bench.store.state.as_ref().and_then(Record::completed);
         assert!(self.has_rival() || granted.is_some(), "invariant 3: a sweep without a completed round");
