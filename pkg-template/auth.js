@@ -15,7 +15,7 @@ const AUTHORITIES = {
 };
 /** The time before its expiry, in milliseconds, from which a token is no longer used. */
 const MARGIN = 300_000;
-/** The lifetime of a token, in seconds, if the authority does not tell it: Entra's shortest. */
+/** The assumed lifetime of a token, in seconds, if the authority does not tell it. */
 const DEFAULT_LIFETIME = 3600;
 /** In milliseconds. A longer `Retry-After` is ignored. */
 const DAY = 86_400_000;
@@ -105,7 +105,7 @@ export function clientCredentials(options) {
     const { access_token: accessToken, expires_in: seconds } = answer ?? {};
     if (response.ok && typeof accessToken === "string") {
       // RFC 6749 lets an authority leave out `expires_in`.
-      const lifetime = Number(seconds ?? DEFAULT_LIFETIME) * 1000;
+      const lifetime = (Number(seconds) > 0 ? Number(seconds) : DEFAULT_LIFETIME) * 1000;
       return { accessToken, expiresOn: new Date(Date.now() + lifetime) };
     }
     const { status } = response;

@@ -276,8 +276,8 @@ impl<I: Item> PageApplier<I> {
         masters
     }
 
-    /// Sweeps the rows after an id without reading them, if it is known that nothing would be found.
-    /// Otherwise the shell reads the next chunk for [`Self::sweep`].
+    /// Sweeps the rows after an id without reading them, if it is known that nothing would be
+    /// found. Otherwise the shell reads the next chunk for [`Self::sweep`].
     pub fn sweep_unread(&mut self, after: Option<&str>, completed: &Completed) -> Option<SweepSummary> {
         if after.is_none() {
             self.names_read = Some(KnownNames::default());

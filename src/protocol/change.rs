@@ -151,6 +151,8 @@ pub struct ItemFormat {
     pub minimal: bool,
     /// Whether items of this kind may carry relationship slices.
     pub slices: bool,
+    /// Whether Graph never sends whole items of this kind, in a full round neither.
+    pub never_whole: bool,
 }
 
 /// Parses the items of a page. The last state of an id wins; items are merged if the page is
@@ -399,7 +401,8 @@ fn upsert<I: Item>(
     let has_slices = !slices.is_empty();
     let is_repeated = row.as_ref().is_some_and(|row| row.round == mode.round);
     // A full round replaces the row when it receives the id for the first time.
-    let is_merged = (mode.format.minimal || has_slices) && (is_repeated || !mode.full);
+    let keeps_old = is_repeated || !mode.full || mode.format.never_whole;
+    let is_merged = (mode.format.minimal || has_slices) && keeps_old;
     let (old, mut sets, staged) = match row {
         Some(row) => (Some(row.item), row.sets, row.staged),
         None => (None, Vec::new(), None),

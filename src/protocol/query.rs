@@ -169,6 +169,7 @@ impl Query {
             dialect: self.dialect(),
             minimal: self.minimal,
             slices: self.resource.is_none_or(|resource| resource.slices),
+            never_whole: self.resource.is_some_and(|resource| resource.sends_partial_items),
         }
     }
 

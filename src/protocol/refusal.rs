@@ -6,9 +6,11 @@
 //! 2. A status of 300 to 399, or a redirect that the host hides, is never followed.
 //! 3. Data under an error status is ignored.
 
+use super::backoff::retry_after;
 use super::item::Item;
 use super::page::Malformed;
 use super::redact::redact_name;
+use super::time::{Duration, Instant};
 
 /// A response with an error status.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -21,6 +23,8 @@ pub struct Refusal {
     pub message: Option<String>,
     /// The `Retry-After` header.
     pub retry_after: Option<String>,
+    /// When it arrived, if that was before the round asked for it.
+    pub received_at: Option<Instant>,
     /// The `Location` header.
     pub location: Option<String>,
     /// The `request-id` header, or the id in the body.
@@ -124,6 +128,19 @@ impl Refusal {
 
     fn has_reset_code(&self) -> bool {
         RESETS.iter().any(|code| self.has_code(code))
+    }
+
+    /// How long Graph asks to wait, from now on.
+    pub fn wait(&self, now: Instant) -> Option<Duration> {
+        let received_at = self.received_at.unwrap_or(now);
+        let wait = retry_after(self.retry_after.as_deref()?, received_at)?;
+        Some((wait - (now - received_at)).max(Duration::ZERO))
+    }
+
+    /// Until when it throttles the scope, if Graph says so.
+    pub fn throttled_until(&self, now: Instant) -> Option<Instant> {
+        let is_throttle = matches!(self.verdict(false), Verdict::Throttled | Verdict::Server);
+        self.wait(now).filter(|_| is_throttle).map(|wait| now + wait)
     }
 
     /// Whether too many requests of one mailbox were in flight, under any of its names

@@ -98,7 +98,6 @@ mod progress;
 mod resume;
 mod resync;
 
-use ahead::Ahead;
 pub use ahead::Request;
 use attempts::Attempts;
 pub use caller::Decision;
@@ -120,6 +119,9 @@ pub enum Input {
     Refused(Box<Refusal>),
     /// Graph, or the token source, gave no complete response.
     Unreachable(NoResponse),
+    /// The request that was sent ahead had another token than the round has now, and Graph refused
+    /// that one: the answer tells nothing.
+    Outdated,
     /// The throttling scope is throttled until this instant; nothing was sent.
     Throttled(Instant),
     /// The token source asks to be called again, not before this instant.
@@ -197,7 +199,7 @@ pub enum Step {
     /// Request a page at this URL with the token and the Prefer values: `Page`, `Refused`,
     /// `Unreachable`, `Malformed` or `Throttled`.
     Fetch(String),
-    /// Wait for the answer to the request that was sent ahead: as for `Fetch`.
+    /// Wait for the answer to the request that was sent ahead: as for `Fetch`, or `Outdated`.
     Receive,
     /// Request one series master at this URL: `Master`, `Refused`, `Unreachable`, `Malformed` or
     /// `Throttled`.
@@ -381,7 +383,7 @@ pub struct Round {
     cycle: LinkCycle,
     attempts: Attempts,
     /// The request of the next page, if it was sent already.
-    ahead: Option<Ahead>,
+    ahead: Option<Request>,
     /// Where the round goes on if the current step fails and the caller decides to retry.
     resume: Option<Resume>,
     /// Whether the page size has changed since the record was stored.
@@ -459,8 +461,12 @@ impl Round {
     /// the jitter.
     pub fn step(&mut self, input: Input, now: Instant, chance: f64) -> Step {
         self.resume = Resume::from_state(&self.state);
-        if let Input::Refused(_) | Input::Malformed(_) | Input::Unreachable(NoResponse::Timeout) = input {
-            // There is a network.
+        if let Input::Refused(_)
+        | Input::Malformed(_)
+        | Input::TokenSourceBusy(_)
+        | Input::Unreachable(NoResponse::Network | NoResponse::Timeout) = input
+        {
+            // The host has a network, or says so.
             self.attempts.offline_since = None;
         }
         let state = std::mem::replace(&mut self.state, State::Ended);
@@ -482,6 +488,7 @@ impl Round {
                 self.unreachable(reason, attempts::NO_TOKEN.to_owned(), now, chance)
             }
             (State::SigningIn, Input::TokenSourceBusy(until)) => self.token_source_busy(until, now, chance),
+            (State::Fetching, Input::Outdated) => self.request_again(now),
             (State::Fetching, Input::Throttled(until)) => self.throttled(until, now),
             (State::Fetching, Input::Malformed(why)) => self.malformed(&why, now, chance),
             (State::Sleeping(resume), Input::Slept) => {

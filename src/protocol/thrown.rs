@@ -53,9 +53,12 @@ const NETWORK_CODES: [&str; 7] = [
 /// Names of errors of MSAL that a mistake in the app's code or configuration causes.
 const MISTAKE_NAMES: [&str; 2] = ["ClientConfigurationError", "BrowserConfigurationAuthError"];
 
+/// Codes of such errors that MSAL also uses when a document of the authority cannot be fetched.
+const TRANSIENT_CODES: [&str; 2] = ["untrusted_authority", "issuer_validation_failed"];
+
 /// Codes for a mistake in the app's code, configuration or registration: those of msal-browser 2 to
 /// 5, and OAuth's (RFC 6749, section 5.2). A retry would meet it again.
-const MISTAKE_CODES: [&str; 38] = [
+const MISTAKE_CODES: [&str; 37] = [
     "uninitialized_public_client_application",
     "stubbed_public_client_application_called",
     "native_broker_called_before_initialize",
@@ -70,7 +73,6 @@ const MISTAKE_CODES: [&str; 38] = [
     "block_nested_popups",
     "popup_relay_unsupported_flow",
     "native_prompt_not_supported",
-    "nested_app_auth_bridge_disabled",
     "auth_request_not_set_error",
     "auth_code_required",
     "auth_code_or_nativeAccountId_required",
@@ -151,12 +153,13 @@ impl Thrown {
     }
 
     /// Whether a token source failed because of a mistake in the app's code, configuration or
-    /// registration, which a retry would meet again. A `SyntaxError` may be an authority's response
-    /// that is not JSON.
+    /// registration, which a retry would meet again. A `SyntaxError` or a `TypeError` is none: it
+    /// may come from an authority's response, or from an account that is not signed in.
     pub fn is_token_source_mistake(&self) -> bool {
-        MISTAKE_NAMES.contains(&self.name.as_str())
+        let depends_on_network = TRANSIENT_CODES.contains(&self.error_code.as_str());
+        !depends_on_network && MISTAKE_NAMES.contains(&self.name.as_str())
             || MISTAKE_CODES.contains(&self.error_code.as_str())
-            || self.is_programming_error() && self.name != "SyntaxError"
+            || ["ReferenceError", "RangeError"].contains(&self.name.as_str())
     }
 
     /// Whether the caller's `fetch` has a programming error, which a retry cannot fix.
@@ -218,7 +221,6 @@ mod tests {
         for (name, message) in [
             ("ClientConfigurationError", "empty_input_scopes_error"),
             ("BrowserConfigurationAuthError", "storage_not_supported"),
-            ("TypeError", "Cannot read properties of null (reading 'homeAccountId')"),
             ("ReferenceError", "pca is not defined"),
         ] {
             assert!(thrown(name, message).is_token_source_mistake(), "{name}: {message}");
@@ -226,11 +228,15 @@ mod tests {
         for (name, message) in [
             ("SyntaxError", "Unexpected token '<', \"<html>\" is not valid JSON"),
             ("TypeError", "Failed to fetch"),
+            ("TypeError", "Cannot read properties of null (reading 'homeAccountId')"),
             ("ServerError", "temporarily_unavailable"),
             ("Error", "the backend answered 500"),
         ] {
             assert!(!thrown(name, message).is_token_source_mistake(), "{name}: {message}");
         }
+        let error_code = "untrusted_authority".to_owned();
+        let discovery = Thrown { error_code, ..thrown("ClientConfigurationError", "") };
+        assert!(!discovery.is_token_source_mistake(), "its document may be out of reach");
     }
 
     #[test]

@@ -6,14 +6,12 @@ use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
 
-use futures_channel::oneshot;
 use futures_util::future::{Either, select};
 use js_sys::{JsString, Math};
 use wasm_bindgen::JsValue;
 use web_sys::AbortSignal;
 
 use super::batch::{Batch, Cursor};
-use super::body::LinkSearch;
 use super::consumer::{Acknowledgement, Producer};
 use super::error::{RoundError, round_left};
 use super::fetch::Answer;
@@ -24,7 +22,7 @@ use super::limiter::Limiter;
 use super::on_error::decision;
 use super::output::{Status, page_to_js, to_js};
 use super::received::Received;
-use super::request::{Ahead, Ended, Outcome, PageRequest, Sent, end_of};
+use super::request::{Ahead, Outcome, Sent};
 use super::session::{Committed, Session};
 use super::signal::{aborted, is_offline, online};
 use super::timers::{now, sleep, with_timeout};
@@ -38,12 +36,11 @@ use crate::protocol::page;
 use crate::protocol::record::{Completed, Record};
 use crate::protocol::relation;
 use crate::protocol::report;
-use crate::protocol::round::{
-    Decision, Delivery, Input, Request, Round, Step, TokenReason, UNEXPECTED_INPUT,
-};
+use crate::protocol::round::{Decision, Delivery, Input, Round, Step, TokenReason, UNEXPECTED_INPUT};
 use crate::protocol::time::{Duration, Instant};
 
-type Result<T, E = RoundError> = std::result::Result<T, E>;
+/// A result of a round.
+pub type Result<T, E = RoundError> = std::result::Result<T, E>;
 
 /// The keys under which a query's state is stored.
 #[derive(Clone)]
@@ -240,34 +237,7 @@ impl Driver {
         self.page_answered(result, sent)
     }
 
-    /// Waits for the page that was requested ahead.
-    async fn receive_page(&mut self) -> Result<Input> {
-        let Some(Ahead { end, next_link }) = self.ahead.take() else {
-            return Err(Error::new(Code::Internal, "no page was requested ahead").into());
-        };
-        self.set_working_status();
-        let (result, sent) = self.look_ahead_during(end_of(end), next_link).await;
-        self.page_answered(result, sent)
-    }
-
-    /// Waits for a page. Requests the one after it as soon as its link has arrived.
-    async fn look_ahead_during(
-        &mut self,
-        page: impl Future<Output = Ended>,
-        next_link: oneshot::Receiver<String>,
-    ) -> Ended {
-        match select(pin!(page), next_link).await {
-            Either::Left((ended, _)) => ended,
-            Either::Right((next_link, page)) => {
-                if let Ok(next_link) = next_link {
-                    self.send_ahead(|round, now| round.next_request_after(&next_link, now));
-                }
-                page.await
-            }
-        }
-    }
-
-    fn page_answered(&mut self, result: Result<Outcome>, sent: Sent) -> Result<Input> {
+    pub(super) fn page_answered(&mut self, result: Result<Outcome>, sent: Sent) -> Result<Input> {
         let (body, text) = match self.answered(result, sent)? {
             Ok(body) => body,
             Err(input) => return Ok(input),
@@ -300,41 +270,6 @@ impl Driver {
         self.limiter.response_received();
         let rows = self.read_rows(&self.page.master_ids()).await?;
         Ok(Input::Master(self.page.apply_master(rows, self.round.borrow().mode())))
-    }
-
-    /// Sends the request of the next page before its turn, if the round allows it and the
-    /// throttling scope has a permit to spare.
-    fn send_ahead(&mut self, next_request: impl Fn(&Round, Instant) -> Option<Request>) {
-        let now = now();
-        let Some(request) = next_request(&self.round.borrow(), now) else { return };
-        let (prepared, next_link) = self.page_request(request.clone());
-        if let Some(end) = prepared.send_ahead() {
-            self.ahead = Some(Ahead { end, next_link });
-            self.round.borrow_mut().sent_ahead(request, now);
-        }
-    }
-
-    /// The request that the round needs now: a different one than was sent ahead.
-    fn prepared(&mut self, url: String) -> (PageRequest, oneshot::Receiver<String>) {
-        self.ahead = None;
-        self.set_working_status();
-        let prefer = self.round.borrow().prefer();
-        self.page_request(Request { url, prefer })
-    }
-
-    fn page_request(&self, Request { url, prefer }: Request) -> (PageRequest, oneshot::Receiver<String>) {
-        let (sender, next_link) = oneshot::channel();
-        let request = PageRequest {
-            session: Rc::clone(&self.session),
-            limiter: Rc::clone(&self.limiter),
-            throttle_key: self.keys.throttle.clone(),
-            query: Rc::clone(&self.round.borrow().config().query),
-            url,
-            prefer,
-            token: self.token.clone(),
-            next_link: LinkSearch::new(sender),
-        };
-        (request, next_link)
     }
 
     /// Returns the body of an answer and its text, or what else came of the request.
@@ -585,7 +520,7 @@ impl Driver {
         Status::new(phase, &round.report, round.record().synced_at, is_running)
     }
 
-    fn set_working_status(&self) {
+    pub(super) fn set_working_status(&self) {
         let is_resync = self.round.borrow().report.resync.is_some();
         self.set_status(&self.status(if is_resync { "resyncing" } else { "syncing" }));
     }

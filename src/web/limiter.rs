@@ -42,11 +42,12 @@ impl Limiter {
     }
 
     /// Returns a permit and reserves a request, if the scope has one to spare: no request waits,
-    /// and none has been throttled lately.
+    /// none has been throttled lately, and at most half of the permits are used then. Other tabs
+    /// have permits of their own for the same mailbox.
     pub fn try_acquire(self: &Rc<Self>, now: Instant) -> Option<Permit> {
         self.grant();
         let is_free = self.waiting.borrow().is_empty()
-            && self.in_flight.get() < self.rate.borrow().limit()
+            && self.in_flight.get() < self.rate.borrow().limit() / 2
             && self.rate.borrow_mut().try_reserve(now);
         is_free.then(|| {
             self.in_flight.set(self.in_flight.get() + 1);

@@ -8,6 +8,7 @@
 //! | [`driver`] | runs one round as a task: executes steps, feeds back inputs |
 //! | [`consumer`] | connects a round with the consumer that iterates it |
 //! | [`host`] | what the facade does for a round: lock, status, listeners |
+//! | [`look_ahead`] | the part of the driver that requests pages, also before their turn |
 //! | [`request`] | one request of a round under the limits of its scope, also before its turn |
 //! | [`fetch`], [`body`] | sends a GET, the only place that adds the token to a request; reads its body |
 //! | [`received`] | the page as received: commits it even if the consumer changes its items |
@@ -37,6 +38,7 @@ pub mod indexed_db;
 pub mod js;
 pub mod json;
 pub mod limiter;
+pub mod look_ahead;
 pub mod mirror;
 pub mod on_error;
 pub mod options;

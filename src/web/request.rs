@@ -8,15 +8,19 @@ use std::rc::Rc;
 use futures_channel::oneshot;
 use futures_util::future::{Either, select};
 use wasm_bindgen_futures::spawn_local;
+use web_sys::AbortSignal;
 
-use super::batch::StoreResult;
+use super::batch::{Batch, StoreResult};
 use super::body::LinkSearch;
+use super::error::RoundError;
 use super::fetch::{Answer, Get, client_request_id};
+use super::js::get;
 use super::limiter::{Limiter, Permit};
 use super::session::Session;
 use super::timers::{now, sleep};
 use crate::protocol::error::{Code, Error};
 use crate::protocol::query::Query;
+use crate::protocol::refusal::Refusal;
 use crate::protocol::time::{Duration, Instant};
 
 /// What came of a request, and what it took.
@@ -38,6 +42,8 @@ pub struct PageRequest {
     pub prefer: Vec<String>,
     /// The token.
     pub token: String,
+    /// Ends the round when it fires.
+    pub signal: AbortSignal,
     /// Reports the nextLink while the page arrives.
     pub next_link: LinkSearch,
 }
@@ -75,15 +81,37 @@ impl PageRequest {
         let permit = self.limiter.try_acquire(now())?;
         let (mut sender, receiver) = oneshot::channel();
         spawn_local(async move {
-            let end = match select(pin!(self.send_with(&permit, true)), sender.cancellation()).await {
-                Either::Left((end, _)) => end,
-                Either::Right(_) => return,
+            // Whether the round has dropped its end is checked first.
+            let mut end = match select(sender.cancellation(), pin!(self.send_with(&permit, true))).await {
+                Either::Left(_) => return,
+                Either::Right((end, _)) => end,
             };
+            if let (Ok(Outcome::Answered(Answer::Refused(refusal))), sent) = &mut end {
+                refusal.received_at = Some(now());
+                self.obey(refusal, sent.throttle_revision.clone());
+            }
             // The permit is dropped afterwards: the round may have to tell the scope of a throttle
             // before the next request is sent.
             let _ = sender.send(end);
         });
         Some(receiver)
+    }
+
+    /// Applies a throttle to the scope at once, because the round may come to this answer late, or
+    /// never.
+    fn obey(&self, refusal: &Refusal, throttle_revision: Option<String>) {
+        if refusal.says_mailbox_concurrency() {
+            self.session.restrict_mailboxes();
+        }
+        let now = now();
+        let Some(until) = refusal.throttled_until(now).filter(|until| *until > now) else { return };
+        self.limiter.rate.borrow_mut().throttled(until, now);
+        let (session, key) = (Rc::clone(&self.session), self.throttle_key.clone());
+        spawn_local(async move {
+            // If the store refuses it, the limiter of this client still knows it.
+            let batch = Batch::of_throttle(throttle_revision, until, now);
+            let _ = session.commit(&key, batch, None).await;
+        });
     }
 
     async fn send_with(&self, _permit: &Permit, is_reserved: bool) -> Ended {
@@ -103,9 +131,12 @@ impl PageRequest {
         if throttled_until > now {
             return Ok(Outcome::Throttled(throttled_until));
         }
+        if self.signal.aborted() {
+            return Err(RoundError::Aborted(get(&self.signal, "reason")));
+        }
         sent.client_request_id = client_request_id();
         let received = Cell::new(0);
-        let get = Get {
+        let request = Get {
             endpoint: &self.session.endpoint,
             custom: self.session.fetch.as_ref(),
             url: &self.url,
@@ -117,7 +148,7 @@ impl PageRequest {
             received: &received,
             next_link: &self.next_link,
         };
-        let answer = get.send().await;
+        let answer = request.send().await;
         sent.bytes = received.get();
         answer.map(Outcome::Answered)
     }
@@ -140,6 +171,8 @@ impl PageRequest {
 pub struct Ahead {
     /// Its end.
     pub end: oneshot::Receiver<Ended>,
+    /// The token that it was sent with.
+    pub token: String,
     /// The nextLink of its page, as soon as it has arrived.
     pub next_link: oneshot::Receiver<String>,
 }

@@ -157,7 +157,7 @@ pub fn run(host: &mut impl Host, mut input: Input) -> Option<Step> {
             && let Some(request) = host.round().next_request(now)
             && host.request_ahead(&request)
         {
-            host.round().sent_ahead(request, now);
+            host.round().sent_ahead(request);
         }
         match execute(host, &step) {
             Some(next) => input = next,

@@ -86,10 +86,13 @@ test("a round continues at the unacknowledged page after an abort of its object 
     return status?.phase === "current" || JSON.stringify(status);
   });
   assert.deepEqual(edge.delivered([person]), await edge.listed([person]));
-  // 21 pages, and once more each page that was interrupted, and the one that was requested ahead of it.
+  // 21 pages, and once more each page that was interrupted, and the one that was requested ahead
+  // of it.
   const repeated = edge.requests.length - 21;
   assert.ok(cuts.length <= repeated && repeated <= 2 * cuts.length, `${repeated} of ${cuts.length} cuts`);
-  assert.equal(new Set(edge.requests.map(({ url }) => url)).size, 21);
+  // A page that is requested again has a new link to the one after it.
+  const links = new Set(edge.requests.map(({ url }) => url)).size;
+  assert.ok(links <= 21 + cuts.length, `${links} links`);
   assert.equal(
     edge.messages.length,
     41,

@@ -156,7 +156,7 @@ test("absurd times that an older version has stored stop neither a mailbox nor t
   const people = await edge.people(2, 1);
   for (const person of people) await edge.add(person);
   await edge.quiet(people);
-  for (const absurd of [8.64e15, Date.parse("9999-12-31T23:59:59Z"), Date.now() + 2 * DAY]) {
+  for (const absurd of [8.64e15, Date.parse("9999-12-31T23:59:59Z"), Date.now() + 2 * DAY, NaN]) {
     for (const person of people) {
       const changes = JSON.stringify({ requestedRounds: 1000, fulfilledRounds: 1, notBefore: absurd });
       const query = new URLSearchParams({ changes });

@@ -46,9 +46,11 @@ fn a_full_round_of_planner_lists_no_objects_and_removes_none() {
     script.on("/d1", page(json!([{ "id": "task", "title": "Order chairs" }]), "delta d2"));
     script.round().unwrap();
     script.on_status("/d2", 410, json!({ "error": { "code": "Gone", "message": "The link is too old." } }));
-    script.on(&start, page(json!([]), "delta d3"));
+    script.on(&start, page(json!([{ "id": "task", "percentComplete": 50 }]), "delta d3"));
     script.round().unwrap();
     assert_eq!(script.ids(), ["task"]);
+    let item = &script.rows["task"].item;
+    assert_eq!(*item, json!({ "id": "task", "title": "Order chairs", "percentComplete": 50 }), "merged");
 }
 
 #[test]

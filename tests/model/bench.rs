@@ -364,7 +364,7 @@ impl Running<'_> {
         if let Some(request) = self.round.next_request_after(&next, now) {
             self.bench.count("look-ahead while a page arrives");
             self.ahead = Some(self.send(&request.url, &request.prefer));
-            self.round.sent_ahead(request, now);
+            self.round.sent_ahead(request);
         }
     }
 

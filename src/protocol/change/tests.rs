@@ -11,7 +11,7 @@ const INCREMENTAL: ApplyMode<'static> = ApplyMode {
     started_at: Instant::from_millis(0.0),
     page_index: 0,
     full: false,
-    format: ItemFormat { dialect: Dialect::Removed, minimal: false, slices: false },
+    format: ItemFormat { dialect: Dialect::Removed, minimal: false, slices: false, never_whole: false },
     has_mirror: true,
     has_consumer: false,
     is_final_page: false,
@@ -29,7 +29,7 @@ fn row(round: u32, item: Value) -> Option<Row<Value>> {
 }
 
 fn collapse(items: Vec<Value>, dialect: Dialect, minimal: bool) -> Collapsed<Value> {
-    super::collapse(items, ItemFormat { dialect, minimal, slices: false })
+    super::collapse(items, ItemFormat { dialect, minimal, slices: false, never_whole: false })
 }
 
 fn apply(

@@ -5,7 +5,7 @@
 //! exactly that: the same URL with the same Prefer header.
 
 use super::progress::{MAX_EMPTY_PAGES, MAX_NO_PROGRESS_PAGES};
-use super::{Round, State, Target};
+use super::{Round, State, Step, Target};
 use crate::protocol::time::Instant;
 
 /// A request of a page.
@@ -15,13 +15,6 @@ pub struct Request {
     pub url: String,
     /// The values of the Prefer header.
     pub prefer: Vec<String>,
-}
-
-/// A request that was sent before its turn.
-#[derive(Clone, Debug)]
-pub(super) struct Ahead {
-    request: Request,
-    sent_at: Instant,
 }
 
 impl Round {
@@ -60,16 +53,20 @@ impl Round {
     }
 
     /// Records that such a request was sent.
-    pub fn sent_ahead(&mut self, request: Request, now: Instant) {
+    pub fn sent_ahead(&mut self, request: Request) {
         self.report.requests += 1;
-        self.ahead = Some(Ahead { request, sent_at: now });
+        self.ahead = Some(request);
     }
 
     /// Whether this request was sent ahead. Forgets one that has another URL or another Prefer
-    /// header, or that is older than the timeout of a request: a consumer may pause for hours.
-    pub(super) fn take_ahead(&mut self, request: &Request, now: Instant) -> bool {
-        self.ahead.take().is_some_and(|ahead| {
-            ahead.request == *request && now - ahead.sent_at <= self.config.policy.timeout
-        })
+    /// header.
+    pub(super) fn take_ahead(&mut self, request: &Request) -> bool {
+        self.ahead.take().is_some_and(|ahead| ahead == *request)
+    }
+
+    /// The answer to the request that was sent ahead cannot be used: sends it now.
+    pub(super) fn request_again(&mut self, now: Instant) -> Step {
+        self.attempts.tries -= 1;
+        self.fetch(now)
     }
 }

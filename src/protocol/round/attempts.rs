@@ -93,7 +93,7 @@ impl Round {
                     return self.transition(State::Fetching, Step::FetchMaster(url));
                 }
                 let request = Request { url, prefer: self.prefer() };
-                if self.take_ahead(&request, now) {
+                if self.take_ahead(&request) {
                     return self.transition(State::Fetching, Step::Receive);
                 }
                 self.report.requests += 1;

@@ -2,7 +2,7 @@
 //! the query itself.
 
 use super::progress::LinkCycle;
-use super::{Position, Round, Step, Target, TokenReason};
+use super::{Position, Round, Step, Target, TokenReason, UnsavedMasters};
 use crate::protocol::record::{Kind, Phase, Record};
 use crate::protocol::time::{Duration, Instant};
 
@@ -12,8 +12,14 @@ impl Round {
             None => self.record = Record::new(now, chance),
             Some(record) => self.set_record(*record),
         }
-        // The record may be loaded a second time in a round, and pages then come again.
+        // The record may be loaded a second time in a round, which then begins anew.
         self.cycle = LinkCycle::default();
+        self.position = Position::new();
+        self.pending = None;
+        self.unsaved_masters = UnsavedMasters::default();
+        self.has_failed_masters = false;
+        self.omits_top = false;
+        self.report.resync = None;
         let since = if self.record.phase == Phase::Paging {
             Some(self.record.started_at)
         } else {

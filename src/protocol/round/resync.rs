@@ -2,7 +2,7 @@
 //! error.
 
 use super::{Continuation, Round, Step, Target, TokenReason};
-use crate::protocol::backoff::{WaitReason, retry_after};
+use crate::protocol::backoff::WaitReason;
 use crate::protocol::error::{Code, Error};
 use crate::protocol::record::{Fallback, Record};
 use crate::protocol::refusal::{Refusal, Verdict};
@@ -26,7 +26,7 @@ impl Round {
     pub(super) fn refused(&mut self, refusal: &Refusal, now: Instant, chance: f64) -> Step {
         self.report.add_failed_request(refusal.request_id.as_ref());
         let verdict = refusal.verdict(matches!(self.target, Target::Link(_)));
-        let floor = refusal.retry_after.as_deref().and_then(|header| retry_after(header, now));
+        let floor = refusal.wait(now);
         if matches!(verdict, Verdict::Resync | Verdict::Redirect | Verdict::Final) && self.leave_location() {
             return self.sign_in(TokenReason::Next);
         }

@@ -51,9 +51,10 @@ export const DAY = 86_400_000;
 
 /**
  * Returns a time before which nothing is to be sent; 0 if it is more than `maxWait` milliseconds
- * ahead, as deltalink does. Such a time may be stored: an older version did not check it.
+ * ahead, as deltalink does, or no number. Such a time may be stored: an older version did not check
+ * it.
  */
-export const plausibleTime = (at: number, maxWait = DAY): number => (at - Date.now() > maxWait ? 0 : at);
+export const plausibleTime = (at: number, maxWait = DAY): number => (at - Date.now() <= maxWait ? at : 0);
 
 /**
  * Limits the time of an alarm to at most a day from now, because workerd refuses times that are

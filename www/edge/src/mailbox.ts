@@ -54,7 +54,7 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
     const { notBefore, subscribeAt } = this.#state;
     this.#state.notBefore = plausibleTime(notBefore);
     // Infinity: without notifications. A subscription is renewed after less than three days.
-    if (Number.isFinite(subscribeAt)) this.#state.subscribeAt = plausibleTime(subscribeAt, 3 * DAY);
+    if (subscribeAt !== Infinity) this.#state.subscribeAt = plausibleTime(subscribeAt, 3 * DAY);
     this.#token = tokenSource(env);
   }
 

@@ -22,7 +22,7 @@ fn the_next_page_is_requested_while_the_current_one_arrives() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     let request = bench.round.next_request_after(&link("n1"), NOW).unwrap();
-    bench.round.sent_ahead(request, NOW);
+    bench.round.sent_ahead(request);
     assert_eq!(bench.round.next_request_after(&link("n1"), NOW), None, "one at a time");
     assert_eq!(bench.page(next("n1")), Step::Receive);
     assert_eq!(bench.round.next_request_after(&link("n1"), NOW), None, "the page itself");
@@ -38,7 +38,7 @@ fn a_page_that_is_cut_after_its_link_is_requested_again_and_the_look_ahead_aband
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     let request = bench.round.next_request_after(&link("n1"), NOW).unwrap();
-    bench.round.sent_ahead(request, NOW);
+    bench.round.sent_ahead(request);
     assert!(matches!(bench.on(Input::Unreachable(NoResponse::Network)), Step::Sleep(..)));
     assert!(matches!(bench.on(Input::Slept), Step::Fetch(url) if url.ends_with("/contacts/delta")));
     assert_eq!(bench.round.report.requests, 3);
@@ -83,14 +83,39 @@ fn no_page_is_requested_ahead_that_a_limit_of_the_caller_excludes() {
 }
 
 #[test]
-fn a_page_that_was_requested_long_ago_is_requested_again() {
+fn a_page_that_a_slow_consumer_lets_wait_is_not_requested_again() {
     let mut bench = looking_ahead(contacts(), None);
     bench.begin();
-    let delivered = bench.on(next("n1"));
-    assert!(matches!(delivered, Step::Deliver(_)));
-    bench.now += ms(100_001.0);
-    assert_eq!(bench.on(Input::Delivered), Step::Fetch(link("n1")));
-    assert_eq!(bench.round.report.requests, 3, "the abandoned one is counted");
+    assert!(matches!(bench.on(next("n1")), Step::Deliver(_)));
+    bench.now += ms(3_600_000.0);
+    assert_eq!(bench.on(Input::Delivered), Step::Receive);
+    assert_eq!(bench.round.report.requests, 2);
+}
+
+#[test]
+fn an_answer_under_a_token_that_the_round_no_longer_has_is_ignored() {
+    let mut bench = looking_ahead(contacts(), None);
+    bench.begin();
+    assert_eq!(bench.page(next("n1")), Step::Receive);
+    assert_eq!(bench.on(Input::Outdated), Step::Fetch(link("n1")));
+    assert_eq!(bench.on(refused(401, "")), Step::SignIn(TokenReason::Unauthorized), "the first refusal");
+    bench.on(Input::SignedIn);
+    assert_eq!(bench.page(delta("d")), Step::Done);
+    assert_eq!((bench.round.report.requests, bench.round.report.retries), (4, 1));
+}
+
+#[test]
+fn a_throttle_that_arrived_earlier_is_waited_for_only_as_long_as_is_left() {
+    for (received, left) in [(0.0, 30_000.0), (20_000.0, 10_000.0), (29_000.0, 1000.0)] {
+        let mut bench = looking_ahead(contacts(), None);
+        bench.begin();
+        bench.page(next("n1"));
+        let received_at = Some(bench.now);
+        bench.now += ms(received);
+        let retry_after = Some("30".to_owned());
+        let refusal = Refusal { status: 429, retry_after, received_at, ..Refusal::default() };
+        assert_eq!(bench.on(Input::Refused(Box::new(refusal))), Step::Sleep(ms(left), WaitReason::Throttled));
+    }
 }
 
 #[test]
@@ -101,7 +126,7 @@ fn a_look_ahead_is_abandoned_if_the_round_loads_its_record_again() {
     bench.begin();
     assert_eq!(bench.step(next("n1")), Step::Apply);
     let request = bench.round.next_request(bench.now).unwrap();
-    bench.round.sent_ahead(request, bench.now);
+    bench.round.sent_ahead(request);
     let summary = PageSummary { new_ids: vec!["1".into()], ..one() };
     assert!(matches!(bench.step(Input::Applied(Box::new(summary))), Step::SaveRecord { .. }));
     let failed = Input::HostFailed(Error::retryable(Code::Store, "the disk is busy"));

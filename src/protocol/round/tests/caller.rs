@@ -139,6 +139,26 @@ fn a_store_that_fails_while_a_page_is_applied_makes_no_circle_of_links() {
 }
 
 #[test]
+fn a_round_that_loads_its_record_again_has_no_fallback() {
+    let store = Record { refusals: 2, ..idle() };
+    let mut bench = asking(Some(store), vec![AT_ONCE]);
+    bench.begin();
+    assert!(
+        matches!(bench.on(refused(400, "ErrorInvalidUrlQuery")), Step::Fetch(url) if !url.contains("d0"))
+    );
+    assert_eq!(bench.step(next("n1")), Step::Apply);
+    let again = bench.on(Input::HostFailed(Error::retryable(Code::Store, "x")));
+    assert_eq!(again, Step::Fetch(link("d0")));
+    assert_eq!(bench.page(delta("d1")), Step::Done);
+    let stored = bench.store.clone().unwrap();
+    assert_eq!(
+        (stored.kind, stored.fallback, stored.reset_times),
+        (Kind::Incremental, Fallback::None, vec![])
+    );
+    assert_eq!(bench.round.report.resync, None);
+}
+
+#[test]
 fn the_wait_of_the_caller_holds_before_the_record_is_loaded_again() {
     let mut bench = asking(None, vec![Decision::Retry(ms(5000.0))]);
     bench.step(Input::Begin);

@@ -24,8 +24,8 @@ named! {
 
 named! {
     Input, INPUTS:
-    Begin, Loaded, SignedIn, Page, Refused, Unreachable, Throttled, TokenSourceBusy, Malformed, Applied,
-        Master, Slept, Delivered, Acknowledged, Committed, ThrottleStored,
+    Begin, Loaded, SignedIn, Page, Refused, Unreachable, Outdated, Throttled, TokenSourceBusy, Malformed,
+        Applied, Master, Slept, Delivered, Acknowledged, Committed, ThrottleStored,
     Conflict, Swept, Decided, HostFailed,
 }
 
@@ -74,6 +74,7 @@ fn replies() -> Vec<(&'static str, Input)> {
         ("Unreachable", Input::Unreachable(NoResponse::Network)),
         ("Offline", Input::Unreachable(NoResponse::Offline)),
         ("Timeout", Input::Unreachable(NoResponse::Timeout)),
+        ("Outdated", Input::Outdated),
         ("Throttled", Input::Throttled(NOW + ms(5.0))),
         ("TokenSourceBusy", Input::TokenSourceBusy(NOW + ms(5.0))),
         ("Malformed", Input::Malformed(Malformed::NoLink)),
@@ -130,6 +131,7 @@ fn every_state_has_an_answer_to_every_reply() {
                 ("Unreachable", "sleep Network"),
                 ("Offline", "sleep Offline"),
                 ("Timeout", "sleep Timeout"),
+                ("Outdated", "fetch"),
                 ("Throttled", "sleep Throttled"),
                 ("Malformed", "sleep Malformed"),
                 ("HostFailed", "quota"),

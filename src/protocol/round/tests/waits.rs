@@ -260,7 +260,12 @@ fn an_answer_ends_a_time_without_a_network() {
     bench.now += ms(200_000.0);
     bench.on(Input::Slept);
     assert!(matches!(bench.on(refused(503, "")), Step::Sleep(_, WaitReason::Server)));
-    bench.now += ms(200_000.0);
-    bench.on(Input::Slept);
-    assert_eq!(bench.on(offline()), Step::Sleep(ms(300_000.0), WaitReason::Offline));
+    for answer in [Input::Unreachable(NoResponse::Network), refused(503, "")] {
+        bench.now += ms(200_000.0);
+        bench.on(Input::Slept);
+        assert_eq!(bench.on(offline()), Step::Sleep(ms(300_000.0), WaitReason::Offline));
+        bench.now += ms(200_000.0);
+        bench.on(Input::Slept);
+        assert!(matches!(bench.on(answer), Step::Sleep(..)));
+    }
 }

@@ -1,0 +1,124 @@
+// The page that is requested ahead, through the packed package in Node.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { clientOf, page } from "./answers.mjs";
+import { MemoryStore } from "./memory-store.mjs";
+import { event, turn, until } from "../wait.mjs";
+
+const LINK = "https://graph.microsoft.com/v1.0/users/delta?$skiptoken=";
+const numberOf = (url) => Number(new URL(url).searchParams.get("$skiptoken"));
+
+/** A page of one item, told apart by its link. The third one is the last. */
+const threePages = (url) => {
+  const number = numberOf(url) + 1;
+  return page(
+    [{ id: `user ${number}` }],
+    number < 3 ? { next: `/users/delta?$skiptoken=${number}` } : { delta: "/users/delta?$deltatoken=1" },
+  );
+};
+const iterate = (query, options) => query.round(options)[Symbol.asyncIterator]();
+const busy = (after) => new Response("", { status: 429, headers: { "Retry-After": String(after) } });
+
+test("the next page is requested while the current one still arrives", async () => {
+  let pipe;
+  const client = await clientOf((url) => {
+    if (numberOf(url) > 0) return threePages(url);
+    const body = new ReadableStream({ start: (controller) => void (pipe = controller) });
+    return new Response(body, { headers: { "content-type": "application/json" } });
+  });
+  const syncing = client.track("/users/delta").sync();
+  await until(() => pipe !== undefined);
+  const send = (text) => pipe.enqueue(new TextEncoder().encode(text));
+  send(`{"@odata.nextLink":"${LINK}`);
+  for (let turns = 0; turns < 20; turns++) await turn();
+  assert.equal(client.requests.length, 1, "half a link is none");
+  send('1","value":[{"id":"user 1"');
+  await until(() => client.requests.length === 2);
+  send("}]}");
+  pipe.close();
+  const report = await syncing;
+  assert.deepEqual([report.outcome, report.pages, report.requests, report.added], ["complete", 3, 3, 3]);
+  await client.close();
+});
+
+test("a throttle of the page ahead holds the scope at once, also if the round is left before it", async () => {
+  const client = await clientOf((url) => (numberOf(url) === 1 ? busy(60) : threePages(url)));
+  const users = client.track("/users/delta");
+  const pages = iterate(users);
+  await pages.next();
+  await until(() => client.requests.length === 2);
+  await pages.return();
+  for (let turns = 0; turns < 20; turns++) await turn();
+  const groups = assert.rejects(client.track("/groups/delta").sync(), { code: "closed" });
+  const again = assert.rejects(users.sync(), { code: "closed" });
+  for (let turns = 0; turns < 20; turns++) await turn();
+  assert.equal(client.requests.length, 2, "neither another query nor the next round sends a request");
+  assert.equal(users.status.get().phase, "waiting");
+  await client.close();
+  await Promise.all([groups, again]);
+});
+
+test("a refused look-ahead says nothing about a token that the source has returned since", async () => {
+  let token = "A";
+  const reasons = [];
+  const client = await clientOf(
+    (url, count) => {
+      const isRefused = numberOf(url) === 1 && client.requests[count - 1].token === "A";
+      return isRefused ? new Response("", { status: 401 }) : threePages(url);
+    },
+    { token: ({ reason }) => (reasons.push(reason), token) },
+  );
+  const users = client.track("/users/delta");
+  const pages = iterate(users);
+  await pages.next();
+  await until(() => client.requests.length === 2);
+  token = "B";
+  let last;
+  for (let next; !(next = await pages.next()).done;) last = next.value.last;
+  assert.ok(last);
+  assert.deepEqual(new Set(reasons), new Set(["start", "expired"]), "B was never refused");
+  await client.close();
+});
+
+test("an abort while the look-ahead reads the throttle time sends no request", async () => {
+  const store = new MemoryStore();
+  const reading = event();
+  const gate = event();
+  const { load } = store;
+  let loads = 0;
+  store.load = async (key) => {
+    // The record, the throttle time of the first request, that of the second one.
+    if (key.includes("not before") && ++loads === 2) {
+      reading.fire();
+      await gate.fired;
+    }
+    return load.call(store, key);
+  };
+  const client = await clientOf(threePages, { store, account: "alex" });
+  const stop = new AbortController();
+  const pages = iterate(client.track("/users/delta"), { signal: stop.signal });
+  const first = pages.next();
+  await reading.fired;
+  await first;
+  gate.fire();
+  await Promise.resolve();
+  stop.abort("enough");
+  for (let turns = 0; turns < 20; turns++) await turn();
+  assert.equal(client.requests.length, 1);
+  await client.close();
+});
+
+test("a consumer that lets a page wait holds no permit, and gets the next page without another request", async () => {
+  const client = await clientOf(threePages);
+  const rounds = Array.from({ length: 8 }, (_, name) =>
+    iterate(client.track("/users/delta", { name: `${name}` })),
+  );
+  for (const pages of rounds) await pages.next();
+  const before = client.requests.length;
+  assert.equal((await client.track("/groups/delta").sync()).outcome, "complete");
+  assert.ok(client.requests.length > before);
+  await Promise.all(rounds.map((pages) => pages.next()));
+  const second = client.requests.filter(({ url }) => numberOf(url) === 1);
+  assert.equal(second.length, rounds.length + 1, "the second page once for each round");
+  await client.close();
+});
