@@ -40,7 +40,7 @@ export interface DeltaOptions {
   store?: "indexeddb" | "memory" | DeltaStore;
   /**
    * Called instead of the host's `fetch`. Its signal fires when the request is aborted, and also
-   * after its response has been read.
+   * after its response has been read. Two calls may overlap: the next page is requested ahead.
    */
   fetch?: typeof fetch;
   /** When and how often a failed request is repeated. */

@@ -11,7 +11,7 @@ export interface DeltaFeed<T> {
    * commits it.
    *
    * Graph is asked for one page ahead: while a page is delivered, the one after it may already be
-   * arriving. It is held back until you ask for it, for at most `retry.timeout`.
+   * arriving, with the same token. It is held until you ask for it, or dropped if you leave.
    *
    * Leaving the loop ends the round. Acknowledged pages stay committed; the next round delivers the
    * others again. The iterator's `return()` also ends a `next()` that is waiting.

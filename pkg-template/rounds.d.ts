@@ -118,7 +118,7 @@ export interface RoundReport {
   /** Requests that repeated a failed one. */
   retries: number;
   /**
-   * Bytes of all bodies received, after the host has decompressed them. Characters where a custom
+   * Bytes of the bodies that the round has used, after the host has decompressed them. Characters where a custom
    * `fetch` returns responses without a stream.
    */
   bytes: number;

@@ -50,7 +50,7 @@ export interface TokenRequest {
 }
 
 /**
- * An access token. Without an expiry, the source is called before each request, except that a token
+ * An access token. Without an expiry, the source is called before each page, except that a token
  * for claims is used until Graph refuses it. With an expiry, the token is used until five minutes
  * before it, or for four fifths of its lifetime if that is longer.
  */
