@@ -118,8 +118,8 @@ export interface RoundReport {
   /** Requests that repeated a failed one. */
   retries: number;
   /**
-   * Bytes of the bodies that the round has used, after the host has decompressed them. Characters where a custom
-   * `fetch` returns responses without a stream.
+   * Bytes of the bodies that the round has used, after the host has decompressed them. Characters
+   * where a custom `fetch` returns responses without a stream.
    */
   bytes: number;
   /** Graph's ids of requests that it refused, for Microsoft's support: the first twenty. */

@@ -205,7 +205,7 @@ fn a_page_is_read_like_its_json_or_refused() {
             started_at: time::Instant::from_millis(0.0),
             page_index: 0,
             full: rng.one_in(2),
-            format: ItemFormat { dialect: format.dialect, minimal: rng.one_in(2), slices: true },
+            format: ItemFormat { minimal: rng.one_in(2), slices: true, ..format },
             has_mirror: true,
             has_consumer: false,
             is_final_page: false,
