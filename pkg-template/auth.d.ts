@@ -10,8 +10,8 @@ export interface ClientCredentials {
   /** The secret of the app. Either this or `assertion` is required. */
   secret?: string;
   /**
-   * A signed JWT instead of a secret, of a certificate or a federated identity. A function is
-   * called for each token; its error is thrown on unchanged.
+   * Instead of a secret: a JWT that is signed with a certificate, or one of a federated identity. A
+   * function is called before each request for a token; its error is thrown on unchanged.
    */
   assertion?: string | (() => string | Promise<string>);
   /**
@@ -33,7 +33,7 @@ export interface ClientCredentials {
  *
  * A token is cached until five minutes before its expiry, and concurrent calls share one request.
  * The source has an `account`, so that `openDelta()` does not need one. In a Worker, make one
- * source for each Durable Object: an object cannot wait for a request of another one.
+ * source for each Durable Object: an object cannot wait for a request of another object.
  *
  * Throws a `DeltaError` with the code `bad-request` for wrong options. The source rejects with
  * `network` if the authority does not answer, and with `unauthorized` and the message of Entra

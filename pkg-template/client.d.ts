@@ -19,7 +19,7 @@ export interface DeltaOptions {
   /**
    * Separates the stored state of accounts: two accounts in one browser share no row. Use a stable
    * id, such as MSAL's `homeAccountId`. Required with a store that outlives the page, unless the
-   * token source has an `account` (that of `fromMsal()` does).
+   * token source has an `account`, as those of `fromMsal()` and `clientCredentials()` do.
    */
   account?: string;
   /**
@@ -39,8 +39,9 @@ export interface DeltaOptions {
    */
   store?: "indexeddb" | "memory" | DeltaStore;
   /**
-   * Called instead of the host's `fetch`. Its signal fires when the request is aborted, and also
-   * after its response has been read. Two calls may overlap: the next page is requested ahead.
+   * Called instead of the host's `fetch`. The signal that it receives fires when the request is
+   * aborted, and also after the response has been read. Two calls may overlap, because the next
+   * page is requested ahead.
    */
   fetch?: typeof fetch;
   /** When and how often a failed request is repeated. */
@@ -51,7 +52,8 @@ export interface DeltaOptions {
    *
    * `"retry"` repeats the failed request at once, `{ after }` after this many milliseconds, but
    * never earlier than Graph allows (`error.retryAt`). `"stop"` ends the round with the error. If
-   * the function throws, the round ends with the error, whose `cause` is what it threw.
+   * the function throws, the round ends with the error, and `error.cause` is what the function
+   * threw.
    *
    * Not called for aborts, for the codes `foreign-link`, `account`, `closed`, `conflict` and
    * `internal`, nor while a page is delivered or committed.
@@ -72,7 +74,7 @@ export type Cloud = "global" | "usgov" | "usgov-dod" | "china";
 
 /** When and how often a failed request is repeated. All times are in milliseconds. */
 export interface RetryPolicy {
-  /** The number of consecutive failures of one request that ends the round. Default 6. */
+  /** The round ends after this number of consecutive failures of one request. Default 6. */
   attempts: number;
   /** The first back-off. It doubles with each failure, with full jitter. Default 1000. */
   base: number;
@@ -80,23 +82,23 @@ export interface RetryPolicy {
   cap: number;
   /**
    * The longest single wait of a round. If Graph asks for a longer one, the round ends with
-   * `throttled` and `retryAt`; if the network is away for longer, with `offline`. The next round
-   * continues at the same page. Default 300000.
+   * `throttled` and `retryAt`; if the host has no network for longer, with `offline`. The next
+   * round continues at the same page. Default 300000.
    */
   maxWait: number;
   /**
-   * The time without headers or a byte of the body after which a request is aborted and repeated. A
-   * slow response that keeps arriving is not aborted. A token function may take as long as
-   * `maxWait`, or as `timeout` if that is longer. Default 100000.
+   * A request for which nothing arrives for this time, neither headers nor a byte of the body, is
+   * aborted and repeated. A slow response that keeps arriving is not aborted. A token function may
+   * take as long as `maxWait`, or as `timeout` if that is longer. Default 100000.
    */
   timeout: number;
 }
 
-/** A wasm for `init()`, if the package's own file cannot be used. Workers take a module only. */
+/** A wasm for `init()`, if the package's own file cannot be used. workerd takes a module only. */
 export type WasmSource = URL | string | Response | BufferSource | WebAssemblyModule;
 
 /**
- * The origin of the wasm. Minor versions may add some. `url`: fetched from a URL beside the
+ * The origin of the wasm. Minor versions may add origins. `url`: fetched from a URL beside the
  * JavaScript. `file`: read from a file beside it. `module`: imported as a compiled module.
  * `inline`: the copy in JavaScript, which loads more slowly, because the file could not be loaded.
  * `given`: the argument of `init()`.
@@ -132,8 +134,8 @@ export interface DeltaClient {
    * whole relationship as an array under the plain name (`members`), complete at the end of the
    * round.
    *
-   * The type of the items follows from the path, if that is a literal, and from `select`. A type
-   * argument replaces it.
+   * The type of the items is inferred from the path, if that is a literal, and from `select`. A
+   * type argument overrides it.
    *
    * @example
    *   // DeltaQuery<Pick<User, "id" | "mail">>

@@ -1,7 +1,8 @@
 import type { RoundReport } from "./rounds.js";
 
 /**
- * The class of all errors of this package. After an abort, calls reject with the signal's reason.
+ * The class of all errors of this package. After an abort, calls reject with the signal's reason
+ * instead.
  */
 export class DeltaError extends Error {
   constructor(message: string, fields: DeltaErrorFields);
@@ -44,7 +45,7 @@ export interface DeltaErrorFields {
   cause?: unknown;
 }
 
-/** The codes of all errors. Minor versions may add some: give a `switch` a `default`. */
+/** The codes of all errors. Minor versions may add codes: give a `switch` a `default`. */
 export type DeltaErrorCode =
   | "aborted"
   | "network"

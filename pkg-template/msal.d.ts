@@ -1,6 +1,6 @@
 import type { TokenFunction } from "deltalink";
 
-/** The part of `IPublicClientApplication` of `@azure/msal-browser` that is used. */
+/** The part of `IPublicClientApplication` of `@azure/msal-browser` that `fromMsal()` uses. */
 export interface MsalClient {
   acquireTokenSilent(
     request: MsalRequest & { forceRefresh?: boolean; claims?: string },
@@ -16,7 +16,7 @@ export interface MsalAccount {
   localAccountId: string;
 }
 
-/** The required part of MSAL's `SilentRequest`. */
+/** The part of MSAL's `SilentRequest` that `fromMsal()` requires. */
 export interface MsalRequest {
   account: MsalAccount;
   scopes: string[];
@@ -28,9 +28,9 @@ export interface MsalRequest {
  *
  * Throws a `DeltaError` with the code `account` if no user is signed in.
  *
- * If MSAL requires the user, the round ends with the code `interaction` and the status
- * `needs-auth`. Then call `acquireTokenPopup()` or `acquireTokenRedirect()` from a click, and
- * `client.resume()`.
+ * If the user has to sign in, the round ends with the code `interaction`, and the phase of the
+ * status is `needs-auth`. Then call `acquireTokenPopup()` or `acquireTokenRedirect()` from a click,
+ * and `client.resume()`.
  *
  * @example
  *   const token = fromMsal(pca, { account, scopes: ["Calendars.Read"] });

@@ -11,7 +11,8 @@ export interface DeltaFeed<T> {
    * commits it.
    *
    * Graph is asked for one page ahead: while a page is delivered, the one after it may already be
-   * arriving, with the same token. It is held until you ask for it, or dropped if you leave.
+   * arriving, with the same token. It is held until you ask for it, or dropped if you leave the
+   * loop.
    *
    * Leaving the loop ends the round. Acknowledged pages stay committed; the next round delivers the
    * others again. The iterator's `return()` also ends a `next()` that is waiting.
@@ -48,11 +49,11 @@ export interface DeltaQuery<T> extends DeltaFeed<T> {
    * Rejects with a `DeltaError`, or with the reason of the signal.
    */
   sync(options?: RoundOptions): Promise<RoundReport>;
-  /** Returns all items of the mirror. No commit happens between two of them. */
+  /** Returns all items of the mirror. No commit happens while they are read. */
   all(): Promise<T[]>;
   /**
    * Iterates over the mirror, or a range of it, in chunks of at most 500 items. A round may commit
-   * between two chunks, but not within one.
+   * between the reads of two chunks, but not during one.
    */
   items(options?: ItemsOptions): AsyncIterable<T>;
   /** Returns one item of the mirror, or undefined. */
@@ -60,7 +61,7 @@ export interface DeltaQuery<T> extends DeltaFeed<T> {
   /** Returns the number of items in the mirror. */
   count(): Promise<number>;
   /**
-   * Calls the listener after each commit that has changed the mirror, with these changes. Commits
+   * Calls the listener after each commit that has changed the mirror, with the changes. Commits
    * of other tabs on the same IndexedDB are announced too, with `info.remote` and without `old`.
    *
    * Listeners are called in the order of the commits, and awaited: the next page of the round waits
@@ -98,9 +99,9 @@ export interface ItemsOptions {
 /** How occurrences of a series are returned. */
 export interface OccurrenceOptions {
   /**
-   * `"complete"`: properties that an occurrence lacks are those of its series master, and masters
-   * are left out. Default: all items as Graph sends them, where occurrences have
-   * no subject and no location.
+   * `"complete"`: an occurrence has the properties of its series master where it lacks its own,
+   * and masters are left out. Default: all items as Graph sends them: masters too, and occurrences
+   * without subject and location.
    */
   occurrences?: "complete";
 }

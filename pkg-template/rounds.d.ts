@@ -2,7 +2,7 @@ import type { AbortSignal } from "./host.js";
 
 /** The options of `sync()` and `round()`. */
 export interface RoundOptions {
-  /** Ends the round, or the wait for it, which rejects with the signal's reason unchanged. */
+  /** Ends the round, or a wait for it. The call rejects with the signal's reason, unchanged. */
   signal?: AbortSignal;
 }
 
@@ -42,8 +42,8 @@ export interface Page<T> {
    * Acknowledges the page: its changes and its link are committed in one transaction. Resolves
    * after the commit. A second call returns the same promise.
    *
-   * Rejects with `aborted` after the caller has left the loop, and with the round's error or the
-   * reason of its signal after that has ended the round.
+   * Rejects with `aborted` if the caller has left the loop, with the round's error if the round has
+   * failed, and with the signal's reason if the signal has fired.
    */
   ack(): Promise<void>;
 }
@@ -65,7 +65,7 @@ export type Change<T> =
    */
   | { type: "remove"; id: string; reason: "deleted" | "changed" | "ghost" | "left-window"; old?: T };
 
-/** Which page a commit has stored. */
+/** The page that a commit has stored. */
 export interface CommitInfo {
   kind: "full" | "incremental";
   generation: number;
@@ -118,8 +118,8 @@ export interface RoundReport {
   /** Requests that repeated a failed one. */
   retries: number;
   /**
-   * Bytes of the bodies that the round has used, after the host has decompressed them. Characters
-   * where a custom `fetch` returns responses without a stream.
+   * Bytes of the bodies that the round has used, after the host has decompressed them. If a custom
+   * `fetch` returns responses without a stream, characters instead of bytes.
    */
   bytes: number;
   /** Graph's ids of requests that it refused, for Microsoft's support: the first twenty. */
@@ -130,7 +130,7 @@ export interface RoundReport {
   waits: { reason: WaitReason; ms: number }[];
   /**
    * Why this round became a full one: the code (or status) of Graph's reset signal or refusal of
-   * the link; `forbidden` after three rounds that ended so; or `livelock`.
+   * the link; `forbidden` after three rounds that ended with 402 or 403 on a link; or `livelock`.
    */
   resync?: string;
   startedAt: Date;
@@ -138,11 +138,11 @@ export interface RoundReport {
 }
 
 /**
- * Why a round waits. Minor versions may add reasons. `throttled`: Graph has asked for it, for this
- * query or another one with the same limits (those of a mailbox, else of the app and the workload).
- * `server`: an answer with a status 5xx or 408. `network`: no answer, of Graph or for the token
- * source. `timeout`: an answer that stopped arriving. `offline`: the host has no network.
- * `malformed`: an answer that is not a page. `resync`: a full round that Graph asked for starts up
+ * Why a round waits. Minor versions may add reasons. `throttled`: Graph has throttled this query or
+ * another one with the same limits (those of a mailbox, else of the app and the workload).
+ * `server`: a response with a status 5xx or 408. `network`: no response to the client or to the
+ * token source. `timeout`: a response that stopped arriving. `offline`: the host has no network.
+ * `malformed`: a response that is not a page. `resync`: a full round that Graph asked for starts up
  * to 2 × `retry.base` later than it could, so that many queries do not start theirs at once.
  * `caller`: `onError` asked for it.
  */

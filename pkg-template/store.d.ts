@@ -1,7 +1,8 @@
 /**
- * A store of the caller. Its five functions may be called at any time, also concurrently. `commit`
- * must be one transaction: after a crash, all of it is stored or nothing. Keys, states and rows are
- * opaque to the store. `storeContract` of `deltalink/testing` tests these rules.
+ * A store that the caller provides. Its five functions may be called at any time, also
+ * concurrently. `commit` must be one transaction: after a crash, all of it is stored or nothing.
+ * Keys, states and rows are opaque to the store. `storeContract` of `deltalink/testing` tests these
+ * rules.
  *
  * A `DeltaError` that a store rejects with is thrown on unchanged. Any other error becomes the
  * cause of a `DeltaError` with the code `store`.
@@ -9,7 +10,7 @@
 export interface DeltaStore {
   /** Returns the state stored under this key, or undefined. */
   load(key: string): Promise<StoredState | undefined>;
-  /** Returns the rows of these ids, in their order; undefined for each that is not stored. */
+  /** Returns the rows of these ids, in the same order; undefined for an id without a row. */
   rows(key: string, ids: string[]): Promise<(StoredRow | undefined)[]>;
   /**
    * Writes a page. First compares the stored state's `revision`, or its absence, with
@@ -17,8 +18,9 @@ export interface DeltaStore {
    */
   commit(key: string, batch: StoreBatch): Promise<boolean>;
   /**
-   * Returns at most `limit` rows after the id `after`, in any fixed order of the ids, all of one
-   * moment. Returns fewer than `limit` only at the end. The row of `after` may have been removed.
+   * Returns at most `limit` rows after the id `after`, in any fixed order of the ids, without a
+   * commit in between. Returns fewer than `limit` only at the end. There may no longer be a row
+   * with the id `after`.
    */
   scan(key: string, range: { after?: string; limit: number }): Promise<[id: string, row: StoredRow][]>;
   /** Deletes the states and rows of all keys that begin with this prefix. */
@@ -27,7 +29,7 @@ export interface DeltaStore {
 
 /** What a commit writes. An id occurs at most once, in `put` or in `remove`. */
 export interface StoreBatch {
-  /** The revision that must be stored; undefined if no state must be stored under this key. */
+  /** The revision that must be stored; undefined if there must be no state under this key. */
   expect: string | undefined;
   /** The new state. */
   state: StoredState;
@@ -45,7 +47,7 @@ export interface StoredState {
 
 /** A stored item: plain data, which survives `structuredClone` and JSON. */
 export interface StoredRow {
-  /** The number of the round that has last brought the item. */
+  /** The number of the last round that received the item. */
   round: number;
   item: object;
   [field: string]: unknown;

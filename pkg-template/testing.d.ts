@@ -103,7 +103,7 @@ export interface FakeGraph {
    */
   advance(ms: number): void;
 
-  /** Generates more content. */
+  /** Adds generated content. */
   populate(what: FakeContent): void;
   /**
    * Adds an item and returns its id. Without `item` it is generated. An event with the type
@@ -120,8 +120,8 @@ export interface FakeGraph {
    */
   edit<C extends FakeCollection>(collection: C, id: string, patch?: FakeItem<C>): void;
   /**
-   * Removes an item, which the next round reports as `@removed`; a series or a folder with its
-   * content. With `soft`, users, groups and contacts can be restored.
+   * Removes an item, and with a series or a folder what belongs to it. The next round reports it as
+   * `@removed`. With `soft`, users, groups and contacts can be restored.
    */
   remove(collection: FakeCollection, id: string, options?: { soft?: boolean }): void;
   /** Restores an item that was removed with `soft`. */
@@ -141,7 +141,7 @@ export interface FakeGraph {
   set(settings: FakeSettings): void;
   /**
    * Makes the next request that matches `when` fail, or the next `times` ones. If several faults
-   * match, the first one applies that is not used up.
+   * match, the first one that is not used up applies.
    */
   fault(fault: FakeFault, when?: FakeMatch): void;
   /** Removes all faults. */
@@ -170,9 +170,9 @@ export type FakeItem<C extends FakeCollection> = Omit<
 export interface FakeSettings {
   /** The number of items per page. Default 10. */
   pageSize?: number;
-  /** Milliseconds before each answer. Default 0. */
+  /** The delay of each response, in milliseconds. Default 0. */
   latencyMs?: number;
-  /** The rate of bodies; null, the default, for no limit. */
+  /** The bytes of a body that arrive per second; null, the default, for no limit. */
   bytesPerSecond?: number | null;
   /** The number of empty pages before each page but the first. Default 0. */
   emptyPages?: number;
@@ -221,17 +221,19 @@ export type FakeFaults =
       message?: string;
       headers?: Record<string, string | number>;
     }
-  /** A reset signal, in one of the 15 forms that Graph uses. Default: the first one, 1. */
+  /** A reset signal. `spelling`: which of the 16 forms that Graph uses, from 1. Default 1. */
   | { name: "reset"; spelling?: number }
-  /** The token is refused with 401; by `claims` with a claims challenge. */
+  /** The token is refused with 401. */
   | { name: "unauthorized" }
+  /** The token is refused with 401 and a claims challenge. */
   | { name: "claims"; claims?: object | string }
-  /** The connection breaks, at once or after `n` bytes; or there is no answer. */
+  /** `network`: the connection breaks at once. `hang`: no response arrives. */
   | { name: "network" | "hang" }
+  /** The connection breaks after `n` bytes of the body. */
   | { name: "cut"; n: number }
   | { name: "delay"; ms: number }
   | { name: "slow"; bytesPerSecond: number }
-  /** An answer of a proxy. */
+  /** A response that a proxy might send. */
   | { name: "html" | "notJson" | "empty503" }
   /** The link of the request is refused from now on. */
   | { name: "poisoned" }
@@ -253,7 +255,7 @@ export interface FakeMatch {
   skip?: number;
   /** A substring of the URL. */
   url?: string;
-  /** How often the fault applies. Default 1; `Infinity` until {@link FakeGraph.clearFaults}. */
+  /** How often the fault applies. Default 1; `Infinity`: until {@link FakeGraph.clearFaults}. */
   times?: number;
 }
 

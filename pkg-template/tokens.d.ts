@@ -11,8 +11,8 @@ export type TokenSource = TokenFunction | TokenCredential;
  * with the code `interaction`; the round ends with `interaction`. A failure of the network is
  * retried: the `TypeError` of `fetch`, MSAL's codes for it, or a `DeltaError` with the code
  * `network`. Any other error ends the round with `unauthorized` and becomes its `cause`. That error
- * is `retryable` unless the code of MSAL or OAuth, or the class of the error, says that the app has
- * a mistake (`invalid_client`, `uninitialized_public_client_application`, a `ReferenceError`).
+ * is `retryable` unless its code of MSAL or OAuth, or its class, shows a mistake of the app
+ * (`invalid_client`, `uninitialized_public_client_application`, a `ReferenceError`).
  */
 export type TokenFunction = ((request: TokenRequest) => TokenResult | Promise<TokenResult>) & {
   account?: string;

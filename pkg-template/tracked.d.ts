@@ -45,8 +45,9 @@ export type Tracked<Path extends string> = Path extends `/${infer Rest}`
     : Entity;
 
 /**
- * The same with the selected properties only. Selected properties that the type does not have, such
- * as extensions, have the type `unknown`.
+ * The type of the items of the delta query with this path, with the selected properties only.
+ * Selected properties that the type of the items lacks, such as extensions, have the type
+ * `unknown`.
  */
 export type Selected<Path extends string, Name extends string> = [Name] extends [never]
   ? Tracked<Path>

@@ -1,6 +1,6 @@
 import type { DeltaStore, StoreBatch, StoredRow, StoredState } from "deltalink";
 
-/** The part of a D1 database that is used. */
+/** The part of a D1 database that `D1Store` uses. */
 export interface Database {
   prepare(query: string): { bind(...values: unknown[]): unknown };
   batch(statements: unknown[]): Promise<{ results: unknown[] }[]>;
@@ -20,8 +20,8 @@ export interface Database {
  * ```
  *
  * A commit is one `batch()`, which D1 runs as one transaction. Each of its statements compares the
- * revision, and the last one writes the link. A statement writes many rows, as a JSON array of up
- * to 0.6 MB.
+ * revision, and the last one writes the link. A statement writes many rows, as a JSON array of
+ * about 600,000 characters at most.
  *
  * Limits: those of D1 (10 GB per database, 500 MB on the free plan). An item may be larger than 2
  * MB, the limit of a value: it is stored in parts of at most 600 KB. On the free plan, an

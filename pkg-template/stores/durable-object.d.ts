@@ -1,6 +1,6 @@
 import type { DeltaStore, StoreBatch, StoredRow, StoredState } from "deltalink";
 
-/** The part of a Durable Object's `ctx.storage` that is used. */
+/** The part of a Durable Object's `ctx.storage` that `DurableObjectStore` uses. */
 export interface ObjectStorage {
   sql: { exec(query: string, ...bindings: unknown[]): { toArray(): object[] } };
   transactionSync<T>(closure: () => T): T;
