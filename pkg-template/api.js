@@ -21,7 +21,7 @@ export function createApi(source) {
   function load(wasm) {
     loading ??= (async () => {
       const [module, origin] = await source(wasm);
-      // Becomes the instance of the first client.
+      // `first` becomes the instance of the first client.
       return { module, origin, first: await new Instance().start(module) };
     })().catch((cause) => {
       loading = undefined;
@@ -111,7 +111,7 @@ class Client {
   #begin(instance) {
     this.#instance = instance;
     this.#wasm = instance.run(({ Client: Wasm }) => new Wasm(this.#options, makeError));
-    // The client ends when another tab deletes the database, or the browser closes it.
+    // The client also ends when another tab deletes the database, or the browser closes it.
     this.opened = instance.run(() => this.#wasm.open(() => this.#end()));
   }
 
@@ -157,8 +157,8 @@ class Client {
     const state = existing ?? this.#states.make(parts);
     const query = new (has_mirror ? Query : Feed)(made, make, state);
     if (!existing) {
-      // Until the first round of this page, the status shows when an earlier page was up to date.
-      // An error of the store is reported by `sync()`.
+      // Until this page has run a round, the status shows the last complete round of an earlier
+      // page. An error of the store is reported by `sync()`.
       query
         .call((wasm) => wasm.synced_at())
         .then(

@@ -1,6 +1,6 @@
 // @ts-check
 // App-only tokens by OAuth's client credentials grant, for Workers and servers. No entry for
-// browsers imports this file: a secret does not belong there.
+// browsers imports this file: a secret does not belong in a browser.
 import { DeltaError, bad, typeOf } from "./error.js";
 
 /**
@@ -15,14 +15,14 @@ const AUTHORITIES = {
 };
 /** The time before its expiry, in milliseconds, from which a token is no longer used. */
 const MARGIN = 300_000;
-/** The assumed lifetime of a token, in seconds, if the authority does not tell it. */
+/** The assumed lifetime of a token, in seconds, if the authority does not state it. */
 const DEFAULT_LIFETIME = 3600;
 /** In milliseconds. A longer `Retry-After` is ignored. */
 const DAY = 86_400_000;
 /** The maximal number of cached tokens. Each claims challenge leads to another one. */
 const MAX_CACHED = 50;
 
-/** Returns a text of the authority without the secrets that it was sent, and without long words. */
+/** Returns a text from the authority without the secrets of the request and without long words. */
 function withoutSecrets(text, secrets) {
   const forms = secrets.filter(Boolean).flatMap((secret) => [secret, encodeURIComponent(secret)]);
   const hidden = forms.reduce((rest, form) => rest.replaceAll(form, "…"), text);

@@ -13,7 +13,7 @@ export class Changes {
   #listeners = new Set();
   #runningRounds = 0;
   #lastAnnouncement = Promise.resolve();
-  /** While listeners run: opening it ends the wait of the rounds that wait for the listeners. */
+  /** Exists while listeners run. Opening it ends the wait of rounds for their listeners. */
   #gate;
   /** Whether a listener is being called, and has not returned its promise yet. */
   #isCallingListener = false;
@@ -53,7 +53,7 @@ export class Changes {
     return this.#listeners.size > 0;
   }
 
-  /** A round has begun. The channel stays open until it ends. */
+  /** Called when a round begins. The channel stays open until the round ends. */
   roundBegins() {
     this.#runningRounds += 1;
     this.#gate?.open();

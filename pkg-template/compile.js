@@ -47,7 +47,7 @@ export function failure(entry, errors, advice) {
   });
 }
 
-/** Compiles what the caller has given to `init()`. */
+/** Compiles the wasm that the caller has passed to `init()`. */
 export async function compileGiven(entry, given) {
   try {
     return [checkBuild(await compile(given)), "given"];
@@ -70,7 +70,7 @@ export async function compileCopy(entry, bytes, errors = []) {
 
 /**
  * Returns the source for `createApi()` of a host whose bundler imports the wasm as a compiled
- * module. What other bundlers make of the import, such as a URL or bytes, is compiled.
+ * module. Other bundlers make a URL or bytes of the import: these are compiled here.
  */
 export const fromModule = (entry, wasm) => async (given) => {
   if (given !== undefined && given !== wasm) return compileGiven(entry, given);

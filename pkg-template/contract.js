@@ -1,6 +1,6 @@
 // @ts-check
-// The rules of `DeltaStore`, as tests for any framework: see testing.d.ts. Each test uses its own
-// keys.
+// The rules of `DeltaStore`, as tests for any test framework: see testing.d.ts. Each test uses its
+// own keys.
 
 /** @typedef {(store: any, key: string, reopen?: () => any) => Promise<void>} Rule */
 

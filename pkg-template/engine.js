@@ -17,7 +17,7 @@ export class Instance {
   #api;
   #pending = new Set();
   #ending = new AbortController();
-  /** Its running timers and the controllers of its requests. They would outlive it. */
+  /** Its running timers and the controllers of its requests, which would outlive the instance. */
   #resources = new Set();
   /** Whether the facade is calling into the wasm: an exception is then thrown to it. */
   #isCalledByFacade = false;
@@ -69,13 +69,13 @@ export class Instance {
     this.#api = glue(webAssembly, start, clear, Controller);
   }
 
-  /** Instantiates the module. Asynchronously: browsers may refuse a large module otherwise. */
+  /** Instantiates the module asynchronously: browsers may refuse a large one otherwise. */
   async start(module) {
     await this.#api.default({ module_or_path: module });
     return this;
   }
 
-  /** Instantiates synchronously a module that has been instantiated before. */
+  /** Instantiates a module synchronously. It must have been instantiated before. */
   startAtOnce(module) {
     this.#api.initSync({ module });
     return this;
@@ -116,7 +116,7 @@ export class Instance {
   #orEnded(promise) {
     return new Promise((resolve, reject) => {
       this.#pending.add(reject);
-      // The page may have replaced the global Promise. A replacement has `then`, maybe no
+      // The page may have replaced the global Promise. A replacement has `then`, but maybe not
       // `finally`.
       const settle = (how) => (value) => {
         this.#pending.delete(reject);

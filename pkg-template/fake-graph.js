@@ -1,6 +1,6 @@
 // @ts-check
-// The fake Graph of testing.d.ts. Adds a clock and a simulated connection to its wasm, which is
-// pure.
+// The fake Graph of testing.d.ts. Its wasm has no clock and no I/O: this file adds a clock and a
+// simulated connection.
 /** @import { FakeGraph as FakeGraphType } from "./testing.js" */
 import load, { Fake } from "./fake-graph-glue.js";
 
@@ -28,7 +28,7 @@ export function createFake(source) {
   return fakeGraph;
 }
 
-/** The wasm writes names in snake case: `pageSize` is `page_size`. */
+/** The wasm has names in snake case: `page_size` for `pageSize`. */
 const snake = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 const camel = (name) => name.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase());
 const renamed = (object, rename) =>

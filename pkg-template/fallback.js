@@ -4,9 +4,10 @@
 import { compileCopy, compileFile, compileGiven, failure } from "./compile.js";
 
 /**
- * Returns the source of an entry for `createApi()`. It tries in turn: what the caller has given to
- * `init()`; the package's wasm file, which `locate` finds; the copy of the wasm in JavaScript,
- * which is imported only if the file fails. `origin` is the `WasmOrigin` of the file.
+ * Returns the source of an entry for `createApi()`. It uses the wasm that the caller has passed to
+ * `init()`. Without one, it tries the package's wasm file, which `locate` finds, then the copy of
+ * the wasm in JavaScript, which is imported only if the file fails. `origin` is the `WasmOrigin` of
+ * the file.
  */
 export const fallbackChain = (entry, origin, locate) => async (given) => {
   if (given !== undefined) return compileGiven(entry, given);

@@ -2,8 +2,8 @@
 // The lock under which the rounds of a query run one at a time. In a browser it is a Web Lock,
 // which all tabs share. Without Web Locks (Node, Workers, insecure pages) and for a store in
 // memory, each client has its own locks. Clients do not share these: in a Worker, a request that
-// ends early would keep the lock and block all later requests. With or without a lock, each commit
-// compares the stored revision.
+// ends early would keep a shared lock and block all later requests. With or without a lock, each
+// commit compares the stored revision.
 
 /** The round locks of one client. */
 export class RoundLocks {

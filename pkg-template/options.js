@@ -11,7 +11,7 @@ export function signalOf(options) {
   return signal;
 }
 
-/** Returns the options of a query's method. Refuses other names than these, and wrong values. */
+/** Returns the options of a query's method. Refuses wrong values, and names not in `names`. */
 export function readOptions(options, call, names, more = "") {
   if (options === null || typeof (options ??= {}) !== "object")
     throw bad(`the options of ${call}() must be an object, got ${typeOf(options)}`);

@@ -74,7 +74,7 @@ export class Feed {
 }
 
 /**
- * Rounds over one collection, and the mirror of it.
+ * Rounds over one collection, and a mirror of its items.
  *
  * @implements {DeltaQuery<any>}
  */

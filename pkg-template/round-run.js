@@ -12,8 +12,9 @@ const FOLLOWING_DELAY = 50;
 const RUNNING = ["syncing", "resyncing", "waiting"];
 
 /**
- * The wasm's handle of a round, which the iterator calls, and what the wasm calls: the `RoundHost`
- * of src/web/host.rs. Never refers to the iterator, which could not be collected otherwise.
+ * Connects the iterator of a round with the wasm. The iterator calls the wasm's handle of the round
+ * through it, and the wasm calls it as the `RoundHost` of src/web/host.rs. It never refers to the
+ * iterator, which could not be collected as garbage otherwise.
  */
 export class RoundRun {
   #state;
@@ -24,7 +25,8 @@ export class RoundRun {
   #instance;
   #handle;
   /**
-   * Stops the wasm's task: with the caller's signal, with the client's, or when the lock is lost.
+   * Stops the wasm's task: when the caller's signal or the client's fires, when the lock is lost,
+   * and when the round ends.
    */
   #stop = new AbortController();
   /** The functions that remove the listeners of this round. */
@@ -32,7 +34,7 @@ export class RoundRun {
   #hasBegun = false;
   #unlock;
   #isOver = false;
-  /** The last report of the wasm: the first one, until the round has ended. */
+  /** The report at the start, then the final one. In between, the getter asks the wasm. */
   #report;
   #hasEnded = false;
 

@@ -1,5 +1,5 @@
 // @ts-check
-/** Options whose values are used as they are, not copied. */
+/** The names of options whose values are used as they are, not copied. */
 const NOT_COPIED = new Set(["token", "store", "fetch", "signal"]);
 
 /**

@@ -22,7 +22,7 @@ export class Sync {
     this.#done.catch(() => {});
   }
 
-  /** Resolves to the report. The signal ends the wait of this caller only. */
+  /** Adds a caller. Resolves to the report. The signal ends the wait of this caller only. */
   join(signal) {
     this.#members += 1;
     if (!signal) return this.#done;

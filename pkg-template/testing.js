@@ -2,8 +2,8 @@
 import { createFake } from "./fake-graph.js";
 
 export { storeContract } from "./contract.js";
-// The first fakeGraph() loads the wasm. It takes the copy in JavaScript, which is larger than the
-// file and works in every host and bundler.
+// The first fakeGraph() loads the wasm, from the copy in JavaScript. That is larger than the file,
+// but works in every host and bundler.
 export const fakeGraph = /* @__PURE__ */ createFake(async () => {
   const bytes = await (await import("./fake-graph-inline.js")).default();
   try {

@@ -16,7 +16,8 @@ export function windowAt({ daysBack, daysAhead, timeZone }, now = Date.now()) {
   const today = new Date(localTime(now));
   const midnight = (days) => {
     const clock = Date.UTC(today.getUTCFullYear(), today.getUTCMonth(), today.getUTCDate() + days);
-    // The offset at midnight may differ from the one at the first guess, where clocks change.
+    // On a day when clocks change, the offset at midnight may differ from the one at the first
+    // guess.
     const guess = clock - (localTime(clock) - clock);
     const better = clock - (localTime(guess) - guess);
     // If the change of the clocks skips midnight, the day begins with the change.

@@ -72,10 +72,10 @@ export class SqlStore {
       (list) => [text, quoted(key), expect, list, ...more];
     const done = await this.#run([
       ...lists(remove.map(quoted)).map(statement(DELETE, 0)),
-      // Removes the later parts of rows that had more of them.
+      // Removes the later parts of rows, because the new row may have fewer.
       ...lists([...ids, ""]).map(statement(DELETE, 1)),
       ...lists([...entries, ...others]).map(statement(PUT)),
-      // This must be the last one: it changes the revision.
+      // This must be the last statement: it changes the revision that the others compare.
       statement(`${PUT} returning 1`)(quoted([first])),
     ]);
     return done.at(-1).length > 0;
