@@ -50,15 +50,15 @@ export function configurationProblem(env: Env): string | undefined {
 export const DAY = 86_400_000;
 
 /**
- * Returns a time before which nothing is to be sent; 0 if it is more than `maxWait` milliseconds
- * ahead, as deltalink does, or no number. Such a time may be stored: an older version did not check
- * it.
+ * Returns `at`, a time before which nothing is sent, or 0 if it is not a number or more than
+ * `maxWait` milliseconds ahead: deltalink ignores such times too. An older version of this Worker
+ * did not check them, so that one may be stored.
  */
 export const plausibleTime = (at: number, maxWait = DAY): number => (at - Date.now() <= maxWait ? at : 0);
 
 /**
  * Limits the time of an alarm to at most a day from now, because workerd refuses times that are
- * centuries ahead. An alarm may come too early: it checks what is due.
+ * centuries ahead. An alarm may fire too early, because it checks what is due.
  */
 export function alarmTime(at: number): number {
   const now = Date.now();

@@ -53,7 +53,7 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
     this.#state = { ...INITIAL_STATE, ...ctx.storage.kv.get<MailboxState>("state") };
     const { notBefore, subscribeAt } = this.#state;
     this.#state.notBefore = plausibleTime(notBefore);
-    // Infinity: without notifications. A subscription is renewed after less than three days.
+    // Infinity means without notifications. A subscription is renewed after less than three days.
     if (subscribeAt !== Infinity) this.#state.subscribeAt = plausibleTime(subscribeAt, 3 * DAY);
     this.#token = tokenSource(env);
   }
@@ -151,7 +151,7 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
       // needs no permit.
       if (Date.now() >= this.#state.subscribeAt) await this.#subscribe(mailbox);
       const retryAt = isDue && this.#isDue() ? await this.#round(mailbox) : undefined;
-      // If this call fails, the permit expires.
+      // If this call fails, the permit ends when it expires.
       if (isDue)
         await registryOf(this.env)
           .releasePermit(mailbox, HAS_SHARED_LIMIT ? retryAt : undefined)
@@ -214,8 +214,8 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
       const round = opened.recordings.round({ ack: "manual", maxMs: MAX_ROUND, signal });
       for await (const page of round) {
         await send(this.env.CHANGES, mailbox, page.changes);
-        // After the queue has accepted the changes, because an unacknowledged page is delivered
-        // again.
+        // Only now that the queue has accepted the changes: until then, a failure must lead to the
+        // same page again.
         await page.ack();
         // The round made progress, so the next failure counts as the first.
         this.#write({
@@ -301,7 +301,8 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
       token: this.#token,
       store: new DurableObjectStore(this.ctx.storage),
       ...(this.env.GRAPH_ENDPOINT && { endpoint: this.env.GRAPH_ENDPOINT }),
-      // Short waits: the alarm waits longer, without keeping the object in memory.
+      // Short waits only: for longer ones there is the alarm, which does not keep the object in
+      // memory.
       retry: { attempts: 3, maxWait: 10_000 },
     });
     return { client, recordings: client.callRecordings({ organizer: mailbox }) };

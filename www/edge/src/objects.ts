@@ -1,5 +1,5 @@
-// What the Durable Objects of this Worker store and which methods they call on each other. Types
-// only: env.ts names both objects, and both need env.ts, so their types cannot stand with them.
+// The types of what the Durable Objects of this Worker store, and of the methods that they call on
+// each other. They are in a separate file because env.ts needs them, and both objects need env.ts.
 
 export interface Notification {
   subscriptionId: string;

@@ -37,9 +37,9 @@ export class Registry extends DurableObject<Env> implements RegistryObject {
 
   /** Removes a mailbox. Resolves to whether it was on the list. */
   async remove(mailbox: string): Promise<boolean> {
-    // Deleted from the list first: otherwise the cron trigger could wake it again.
+    // Removed from the list first: otherwise the cron trigger could wake the mailbox again.
     const { rowsWritten } = this.#sql.exec("delete from mailboxes where mailbox = ?", mailbox);
-    // Also if it was not on the list, because an earlier removal may have been interrupted.
+    // Also called if it was not on the list: an earlier removal may have been interrupted.
     await this.env.MAILBOXES.getByName(mailbox).remove();
     return rowsWritten > 0;
   }
@@ -75,7 +75,7 @@ export class Registry extends DurableObject<Env> implements RegistryObject {
     const isGranted = row.permit_until > now || (!ahead && this.#freePermits(now) > 0);
     if (isGranted)
       this.#sql.exec("update mailboxes set permit_until = ? where mailbox = ?", now + duration, mailbox);
-    // Its place in the queue is that of its first request.
+    // A mailbox that asks again keeps its place in the queue.
     else
       this.#sql.exec(
         "update mailboxes set due = ? where mailbox = ?",
@@ -141,7 +141,7 @@ export class Registry extends DurableObject<Env> implements RegistryObject {
     { mailbox, due, failures }: { mailbox: string; due: number; failures: number },
     now: number,
   ): Promise<void> {
-    // The mailbox stays due until it is awake, in case this object is evicted before.
+    // The mailbox stays due until the call has woken it, in case this object is evicted before.
     this.#sql.exec(
       "update mailboxes set permit_until = ? where mailbox = ?",
       now + UNCLAIMED_PERMIT,

@@ -122,6 +122,6 @@ async function readRefusal(response: Response): Promise<SubscriptionRefused> {
   // Retry-After has seconds or a date.
   const after = response.headers.get("retry-after") ?? "";
   const at = (/^\d+$/.test(after) ? Date.now() + Number(after) * 1000 : Date.parse(after)) || 0;
-  // deltalink does not handle these requests.
+  // deltalink does not send these requests, so this checks the time.
   return new SubscriptionRefused(words, plausibleTime(at));
 }

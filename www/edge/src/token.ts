@@ -45,7 +45,7 @@ export function tokenSource(env: Env): TokenFunction {
   return Object.assign(source, { account: newSource().account });
 }
 
-/** Caches a token as the last used one. Removes the one that has not been used for longest. */
+/** Caches a token as the last used one. If there are too many, removes the least recently used. */
 function cacheToken(key: string, token: CachedToken): void {
   cached.delete(key);
   cached.set(key, token);
