@@ -1,5 +1,5 @@
 // Fails if a test sets a timer: a test waits for a state or an event, never for a time to pass.
-// Only one file per host and language may set timers, behind names that say what they are for.
+// Only one file per host and language may set timers, in functions named after their purpose.
 import { execFileSync } from "node:child_process";
 
 const TIMER = [

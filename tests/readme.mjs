@@ -1,5 +1,5 @@
 // Compiles each TypeScript block of the README as a separate file, and runs those marked `ts run`.
-// Declares what the blocks leave to their reader.
+// Declares the names that the blocks use without defining them.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { transformSync } from "esbuild";

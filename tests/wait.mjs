@@ -31,7 +31,7 @@ export function event() {
   return { fire, fired };
 }
 
-/** Timers that pass only by `tick(ms)` of the result, until the end of the test. */
+/** Mocks timers until the end of the test. They advance only by `tick(ms)` of the result. */
 export function fakeTimers(context) {
   context.mock.timers.enable({ apis: ["setTimeout"] });
   return context.mock.timers;

@@ -8,7 +8,7 @@ import { event, turn, until } from "../wait.mjs";
 const LINK = "https://graph.microsoft.com/v1.0/users/delta?$skiptoken=";
 const numberOf = (url) => Number(new URL(url).searchParams.get("$skiptoken"));
 
-/** A page of one item, told apart by its link. The third one is the last. */
+/** The page of one item for this URL. The third page is the last. */
 const threePages = (url) => {
   const number = numberOf(url) + 1;
   return page(
@@ -87,7 +87,7 @@ test("an abort while the look-ahead reads the throttle time sends no request", a
   const { load } = store;
   let loads = 0;
   store.load = async (key) => {
-    // The record, the throttle time of the first request, that of the second one.
+    // The throttle time is read before each request. The second one is the one sent ahead.
     if (key.includes("not before") && ++loads === 2) {
       reading.fire();
       await gate.fired;

@@ -12,14 +12,14 @@ export function page(items, { next, delta } = {}) {
   });
 }
 
-/** A page whose text is used unchanged, without a copy by JSON. */
+/** A page whose text is used unchanged, instead of being parsed and written again. */
 export function text(body) {
   return new Response(body, { headers: { "content-type": "application/json" } });
 }
 
 /**
  * A client in memory whose requests `respond(url, count)` answers. `count` is 1 for its first
- * request. `client.requests` lists the URLs and the tokens that were sent.
+ * request. `client.requests` lists the URLs and the tokens of the requests.
  */
 export async function clientOf(respond, options = {}) {
   const requests = [];

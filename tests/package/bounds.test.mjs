@@ -102,7 +102,7 @@ test("a store whose scan() never ends is a named error in all(), count() and a s
       `${from} ${String(at).padStart(3, "0")}`,
       { round: 1, item: { id: "x" } },
     ]);
-  // Never returns the given id, and never gets further.
+  // Returns two chunks in turns, for ever.
   const circles = async (inner, key, { after = "" }) => (after.startsWith("a") ? chunk("b") : chunk("a"));
   const broken = {
     code: "store",

@@ -164,7 +164,7 @@ test("an abort or a close ends the wait for a listener that hangs", async () => 
   stop.abort("enough");
   await assert.rejects(syncing, (reason) => reason === "enough");
   assert.equal(await contacts.count(), 10, "what was committed stays");
-  // Does not wait for the listener that hangs, which may itself wait for this.
+  // Does not wait for the listener that hangs, because that may be waiting for this round.
   assert.equal((await contacts.sync()).outcome, "complete");
   await client.close();
   const closing = await open(world);
@@ -333,7 +333,7 @@ test("a row that was removed before it is read is omitted, and its removal follo
   const { next, listener } = recorder();
   here.orgContacts().on("change", listener);
   const gone = (await world.table("contacts"))[2].id;
-  // Simulates that the other tab commits a removal before this one reads.
+  // Simulates another tab that commits a removal before this one reads the items.
   const { get } = IDBObjectStore.prototype;
   IDBObjectStore.prototype.get = function (key) {
     return get.call(this, key[1] === gone ? ["nobody", gone] : key);

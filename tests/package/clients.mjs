@@ -11,7 +11,7 @@ function memory() {
   return { rss, external, arrayBuffers };
 }
 
-// The first one compiles the module.
+// The first client compiles the module.
 const clients = [await clientOf(respond)];
 await clients[0].track("/users/delta").sync();
 const before = memory();

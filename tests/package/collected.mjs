@@ -34,7 +34,7 @@ client.resume();
 await until(() => waiting.deref()?.status.get().lastSyncedAt !== undefined);
 const resumed = waiting.deref().status.get().phase;
 
-/** Adds and removes a listener of a window, with a sync between. */
+/** Adds a listener to the query of a window, syncs, and removes the listener. */
 async function visit(name) {
   const query = named(name);
   const stop = query.on("change", () => {});
@@ -61,7 +61,7 @@ await collected(() => alive(references) === 0);
 await sync("listened to");
 await sync("subscribed to");
 subscriptions.pop()();
-// Node references the last settled promise for a while, so this must not be one of the query.
+// Node keeps the last settled promise for a while, so that must not be a promise of the query.
 await sync("another");
 await collected(() => !subscribed.deref());
 const result = {

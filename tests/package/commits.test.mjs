@@ -31,7 +31,7 @@ class SlowStore extends MemoryStore {
   }
 }
 
-/** Three pages, told apart by their links: a page may be requested more than once. */
+/** Answers with three pages by their links: a page may be requested more than once. */
 const threePages = (url) => {
   const number = Number(new URL(url).searchParams.get("$skiptoken")) + 1;
   return page(

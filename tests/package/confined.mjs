@@ -9,7 +9,7 @@ const I32_CONST = 0x41;
 export const packedWasm = () =>
   readFile(new URL("../node_modules/deltalink/deltalink.wasm", import.meta.url));
 
-/** Decodes the number at an offset of a wasm. Returns it with the offset after it. */
+/** Decodes the number at an offset in a wasm. Returns the number and the offset after it. */
 function leb(bytes, at) {
   let value = 0;
   for (let shift = 0; ; shift += 7) {

@@ -176,7 +176,7 @@ test("forget() deletes the data of the account and closes the client", async () 
   assert.throws(() => client.orgContacts(), { code: "closed" });
 });
 
-/** A store of the caller whose round has committed its first page: the next page reads rows. */
+/** A caller's store in which a round has committed its first page: the next page reads rows. */
 async function storeAfterPage(world) {
   const records = new Map();
   const store = {

@@ -90,7 +90,7 @@ test("too many requests in a mailbox restrict it under each name that it may hav
   const more = client.track("/users/ann@contoso.example/mailFolders/x/messages/delta").sync();
   await until(() => inFlight.length === 5);
   sent("/me/")[0].answer(busy);
-  // Whole rounds of another scope: what they wait for has happened by then.
+  // Runs whole rounds in another scope: when they have ended, everything that was ready has run.
   const users = async (name) => {
     const round = client.track("/users/delta", { name }).sync();
     await until(() => sent("/users/delta").length > 0);
@@ -98,7 +98,7 @@ test("too many requests in a mailbox restrict it under each name that it may hav
     await round;
   };
   await users("first");
-  // Another name, which may be that of the same mailbox.
+  // Another name, which may belong to the same mailbox.
   const later = ["mailFolders", "contactFolders"].map((path) =>
     client.track(`/users/0a0a/${path}/delta`).sync(),
   );

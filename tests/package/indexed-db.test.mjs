@@ -1,4 +1,4 @@
-// IndexedDB with the faults of browsers in the background, on phones and with damaged disks.
+// IndexedDB with the faults that it has in background tabs, on phones and on damaged disks.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { openDelta } from "deltalink";

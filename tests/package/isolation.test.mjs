@@ -1,6 +1,6 @@
-// Options are copied at the call, so that later changes of the object have no effect, also after a
-// trap when clients and queries are made again. The wasm has little memory, so that a huge option
-// traps.
+// Options are copied at the call, so that later changes of the object have no effect, even when
+// clients and queries are made again after a trap. The wasm has little memory, so that a huge
+// option makes it trap.
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { init } from "deltalink";

@@ -4,7 +4,7 @@ import { openDelta } from "deltalink";
 /** Short back-offs, so that a test with retries is quick. */
 export const quick = { base: 5, cap: 20 };
 
-/** A client with a token and the store in memory. `options` add to this or replace it. */
+/** A client with a token and the store in memory. `options` add to these or replace them. */
 export function open(world, options) {
   return openDelta({
     endpoint: world.root,

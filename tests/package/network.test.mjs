@@ -273,7 +273,7 @@ test("links from the service and from the store are checked before the token is 
     message: /a redirect is not followed, because it would carry the token elsewhere/,
   });
   await client.close();
-  // A store to which others can write.
+  // A store to which an attacker can write.
   const states = new Map();
   const store = {
     load: async (key) => states.get(key),

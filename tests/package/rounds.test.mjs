@@ -107,7 +107,7 @@ test("a second round of a query waits for the first, whose status it leaves alon
   const clock = fakeTimers(t);
   const second = contacts.round({ signal: stop.signal })[Symbol.asyncIterator]();
   const waiting = second.next();
-  // Longer than the time after which a round that waits for another tab shows it.
+  // Longer than the time after which a round that waits for another tab has the status `following`.
   clock.tick(1000);
   clock.reset();
   stop.abort("enough");

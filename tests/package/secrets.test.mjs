@@ -8,7 +8,7 @@ const ROOT = "https://graph.microsoft.com/v1.0";
 /** The shortest run of a secret's characters that counts as a leak. */
 const RUN = 8;
 
-/** Secrets in the forms of tokens: a JWT, an opaque one, one of a link, one in hexadecimal. */
+/** Secrets in the forms of tokens: a JWT, an opaque token, a link's token, a hexadecimal one. */
 const SECRETS = [
   `eyJ0eXAiOiJKV1QiLCJub25jZSI6Ij.${"eyJhdWQiOiJodHRwczovL2dyYXBo".repeat(3)}.Sflk7xRJSMeKKF2QT4fwpM`,
   `EwBgA8l6BAAU${"aB3dE6gH9jK2mN5pQ8sT1vW4yZ7".repeat(4)}`,
@@ -25,7 +25,7 @@ function leak(text, secret) {
   return undefined;
 }
 
-/** All that a caller may log of an error, and of a report. */
+/** Everything in an error or a report that a caller may log. */
 function loggable(error) {
   const fields = { ...error, cause: undefined };
   return [

@@ -66,7 +66,7 @@ test("the longer of two concurrent throttles is stored", async () => {
   const waits = [1, 60];
   const both = event();
   let requests = 0;
-  // Answers when both requests are in flight.
+  // Answers only when both requests are in flight.
   const fetch = async () => {
     if ((requests += 1) === 2) both.fire();
     await both.fired;
@@ -162,7 +162,7 @@ test("at most four requests of a mailbox are in flight, and queries alternate", 
     }),
   );
   assert.equal(seen.most, 4);
-  // No query gets its second page before all have their first.
+  // No query gets its second page before all queries have their first one.
   const firsts = pages
     .slice(0, 12)
     .map(([at]) => at)

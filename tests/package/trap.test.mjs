@@ -1,7 +1,7 @@
-// A trap in the wasm ends one client's instance: what is pending rejects with `internal`, the
-// client beside it goes on, and the next call begins anew. What traps is the real wasm, with memory
-// that cannot grow and a stack of 6 KB, so that data exhausts either. No data makes it panic;
-// memory that cannot be allocated ends in the same instruction, `unreachable`, as a panic does.
+// A trap in the wasm ends one client's instance: its pending promises reject with `internal`, other
+// clients continue, and the next call starts a new instance. The tests use the packed wasm with
+// memory that cannot grow and a stack of 6 KB, so that data exhausts either. No known data makes it
+// panic, but a failed allocation ends in the same instruction as a panic, `unreachable`.
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { init } from "deltalink";
@@ -182,7 +182,7 @@ test("a stack overflow in the closure of an event rejects pending calls, and the
   const { stackTraceLimit } = Error;
   t.after(() => (Error.stackTraceLimit = stackTraceLimit));
   Error.stackTraceLimit = 100;
-  // With some size of the stack the comparison fits, and the closure that the signal calls does
+  // With some size of the stack, the comparison fits and the closure that the signal calls does
   // not.
   const candidates = Array.from({ length: 10 }, (_, step) => STACK - 16 * step);
   let isFound = false;
@@ -206,7 +206,7 @@ test("a stack overflow in the closure of an event rejects pending calls, and the
   await goesOn();
 });
 
-/** Makes the host throw in the next microtask of the wasm, like at the end of its own stack. */
+/** Makes the host throw in the next microtask of the wasm, as if the host's stack were full. */
 function failingHost(t) {
   const { queueMicrotask } = globalThis;
   t.after(() => (globalThis.queueMicrotask = queueMicrotask));
