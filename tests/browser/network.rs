@@ -169,12 +169,11 @@ async fn faults_during_a_round_lose_no_change() {
         assert_eq!(faults, 2, "{fault}");
         let requests = report(&round)["requests"].as_u64().unwrap();
         // Firefox itself repeats a request without an answer.
-        if fault["name"] == "cut" {
-            // The next page was requested as soon as the link of the cut one had arrived. That
-            // request may be aborted before the server receives it.
-            assert!(requests >= log.len() as u64, "{fault}: {requests} of {}", log.len());
-        } else if fault != "network" {
-            assert_eq!(requests, log.len() as u64, "{fault}");
+        if fault != "network" {
+            // A page that is cut or malformed may have told its link before. The request of the
+            // page after it is aborted then, maybe before the server receives it.
+            let unseen = requests.checked_sub(log.len() as u64);
+            assert!(unseen.is_some_and(|unseen| unseen <= 2), "{fault}: {requests} of {}", log.len());
         }
         assert_eq!(ids(&all(&query).await), ids(&world.table("contacts", "").await), "{fault}");
     }
