@@ -89,7 +89,7 @@ impl<I: Item> PageApplier<I> {
 
     /// The names of all rows that are stored, if they are known.
     pub fn take_names(&mut self) -> Option<KnownNames> {
-        self.names.take()
+        self.names.take().filter(|names| !names.are_too_many())
     }
 
     /// Takes the items of a page as Graph sent them.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// The maximum number of ids, which take 16 MB.
-const CAPACITY: usize = 1 << 20;
+pub const CAPACITY: usize = 1 << 20;
 
 /// A set of ids by their hashes. A collision only costs a read that finds nothing.
 #[derive(Clone, Debug, Default)]
@@ -26,9 +26,10 @@ impl KnownIds {
     }
 }
 
-fn hash(id: &str) -> u64 {
+/// The hash of a value, the same in each call.
+pub fn hash<T: Hash + ?Sized>(value: &T) -> u64 {
     let mut hasher = DefaultHasher::new();
-    id.hash(&mut hasher);
+    value.hash(&mut hasher);
     hasher.finish()
 }
 

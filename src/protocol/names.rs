@@ -1,10 +1,9 @@
 //! Names in a drive: within a folder a name is unique, regardless of case.
 
-use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, HashSet};
-use std::hash::{Hash, Hasher};
 
 use super::item::Item;
+use super::known_ids::{CAPACITY, hash};
 
 /// The folder and the name that no other item of the drive may have, regardless of case. `None`
 /// if `$select` leaves out one of them, and for the root.
@@ -31,7 +30,7 @@ impl KnownNames {
         self.remove(id);
         let Some(key) = name_key(item) else { return };
         let name = hash(&key);
-        self.rows.insert(hash(&id), name);
+        self.rows.insert(hash(id), name);
         let count = self.names.entry(name).or_default();
         *count += 1;
         self.shared += usize::from(*count == 2);
@@ -39,7 +38,7 @@ impl KnownNames {
 
     /// A row was deleted.
     pub fn remove(&mut self, id: &str) {
-        let Some(name) = self.rows.remove(&hash(&id)) else { return };
+        let Some(name) = self.rows.remove(&hash(id)) else { return };
         let Some(count) = self.names.get_mut(&name) else { return };
         *count -= 1;
         self.shared -= usize::from(*count == 1);
@@ -52,12 +51,11 @@ impl KnownNames {
     pub fn are_unique(&self) -> bool {
         self.shared == 0
     }
-}
 
-fn hash(value: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
+    /// Whether there are more names than are kept between rounds.
+    pub fn are_too_many(&self) -> bool {
+        self.rows.len() > CAPACITY
+    }
 }
 
 /// When a row arrived: the number of its round, and its position in the round.

@@ -1,7 +1,8 @@
 //! Remembers which versions of items a round has received, to detect pages that bring nothing new.
 
 use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
+
+use super::known_ids::hash;
 
 /// The maximum number of versions: more than any circle of pages observed in practice has.
 const CAPACITY: usize = 1 << 15;
@@ -15,9 +16,7 @@ pub struct RecentVersions {
 impl RecentVersions {
     /// Returns whether this version of the item is new, and remembers it.
     pub fn is_new(&mut self, id: &str, version: &str) -> bool {
-        let mut hasher = DefaultHasher::new();
-        (id, version).hash(&mut hasher);
-        let hash = hasher.finish();
+        let hash = hash(&(id, version));
         let new = !self.hashes.contains(&hash);
         if new && self.hashes.len() >= CAPACITY {
             // A circle of pages is then detected one turn later.

@@ -45,7 +45,7 @@ impl LinkSearch {
 
     /// Searches the text that has arrived, unless the search is over.
     fn search(&self, text: &JsString) {
-        let Some(sender) = self.0.take() else { return };
+        let Some(sender) = self.0.take().filter(|sender| !sender.is_canceled()) else { return };
         match head::read(&beginning(text, MAX_HEAD)) {
             Head::NextLink(link) => drop(sender.send(link)),
             Head::Incomplete if text.length() < MAX_HEAD => self.0.set(Some(sender)),

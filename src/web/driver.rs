@@ -295,12 +295,7 @@ impl Driver {
         Ok(match answer {
             Answer::Body(body, text) => Ok((body, text)),
             Answer::Malformed(why) => Err(Input::Malformed(why)),
-            Answer::Refused(refusal) => {
-                if refusal.says_mailbox_concurrency() {
-                    self.session.restrict_mailboxes();
-                }
-                Err(Input::Refused(refusal))
-            }
+            Answer::Refused(refusal) => Err(Input::Refused(refusal)),
             Answer::NoResponse(reason, thrown) => {
                 self.thrown = thrown;
                 Err(Input::Unreachable(reason))

@@ -100,9 +100,6 @@ impl PageRequest {
     /// Applies a throttle to the scope at once, because the round may come to this answer late, or
     /// never.
     fn obey(&self, refusal: &Refusal, throttle_revision: Option<String>) {
-        if refusal.says_mailbox_concurrency() {
-            self.session.restrict_mailboxes();
-        }
         let now = now();
         let Some(until) = refusal.throttled_until(now).filter(|until| *until > now) else { return };
         self.limiter.rate.borrow_mut().throttled(until, now);
@@ -150,6 +147,11 @@ impl PageRequest {
         };
         let answer = request.send().await;
         sent.bytes = received.get();
+        if let Ok(Answer::Refused(refusal)) = &answer
+            && refusal.says_mailbox_concurrency()
+        {
+            self.session.restrict_mailboxes();
+        }
         answer.map(Outcome::Answered)
     }
 
