@@ -30,7 +30,7 @@ use serde_json::Value;
 
 #[path = "model/schedule.rs"]
 mod schedule;
-use schedule::Rng;
+use schedule::rng::Rng;
 
 /// Runs a target on mutations of these seeds: a fixed number of them, or for the given seconds.
 fn fuzz(name: &str, seeds: &[&str], dictionary: &[&str], mut target: impl FnMut(&str, &mut Rng)) {

@@ -23,6 +23,7 @@
 //! | [`endpoint`] | the clouds, and which links may receive the token |
 //! | [`identity`] | who a token is for |
 //! | [`redact`] | keeps tokens and links out of messages |
+//! | [`schedule`] | when live queries run rounds, and which tab runs them |
 //! | [`series`] | series masters, and occurrences completed from them |
 //! | [`thrown`] | classifies what the caller's token source or `fetch` threw |
 //! | [`time`] | instants, durations and ISO 8601 |
@@ -55,6 +56,7 @@ pub mod relation;
 pub mod report;
 pub mod resource;
 pub mod round;
+pub mod schedule;
 pub mod series;
 pub mod sweep;
 pub mod thrown;

@@ -43,7 +43,7 @@ impl Instant {
 }
 
 /// A span of time in milliseconds. Negative if a clock was set back between two readings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Duration(f64);
 

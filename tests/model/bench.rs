@@ -26,7 +26,8 @@ use fake_graph::{Response, World};
 use serde_json::{Value, json};
 
 use crate::driver::{self, Host};
-use crate::schedule::{Rng, START, Schedule, Turn};
+use crate::schedule::rng::Rng;
+use crate::schedule::{START, Schedule, Turn};
 
 const ORIGIN: &str = "http://127.0.0.1:4010";
 /// The rows in a chunk of a sweep: few, so that a sweep takes several chunks.

@@ -7,40 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use fake_graph::{Collection, Populate, World};
 use serde_json::{Value, json};
 
+#[path = "rng.rs"]
+pub mod rng;
+
+use rng::Rng;
+
 /// The start of the worlds: 2026-11-21.
 pub const START: u64 = 1_795_219_200_000;
 /// The calendar window of every query: 2026-11-01 to 2026-12-20.
 const WINDOW: (i64, i64) = (1_793_491_200_000, 1_797_724_800_000);
-
-/// Random numbers that depend on the seed alone.
-pub struct Rng(pub u64);
-
-impl Rng {
-    pub fn next(&mut self) -> u64 {
-        // splitmix64
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-
-    pub fn one_in(&mut self, n: u64) -> bool {
-        self.below(n) == 0
-    }
-
-    pub fn pick<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.below(of.len() as u64) as usize]
-    }
-
-    pub fn share(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-}
 
 /// One round.
 #[derive(Debug)]

@@ -1,0 +1,547 @@
+//! One live query of one tab.
+
+use std::collections::BTreeMap;
+
+use super::{Action, Hidden, Message, Plan, RoundEnd, Tab, Wish};
+use crate::protocol::time::{Duration, Instant};
+
+/// How long a query is kept after its last handle was stopped.
+const GRACE: Duration = Duration::from_millis(1000.0);
+/// How long a follower waits for a message of the leader.
+const ANSWER_TIME: Duration = Duration::from_millis(3000.0);
+/// How long a follower waits for a leader that hands over after its page.
+const PAGE_TIME: Duration = Duration::from_millis(30_000.0);
+/// The longest interval after failures, unless `every` is longer.
+const MAX_FAILURE_INTERVAL: Duration = Duration::from_millis(900_000.0);
+/// The factor by which the interval may grow while rounds bring nothing.
+const MAX_GROWTH: f64 = 8.0;
+/// The factor of the interval while all tabs are hidden.
+const HIDDEN_FACTOR: f64 = 10.0;
+/// A `Retry-After` of more than a day is not believed.
+const MAX_RETRY_AFTER: Duration = Duration::DAY;
+/// A tab that was silent for this many rounds is asked whether it still runs. If it is silent for
+/// one more, it counts no more.
+const MAX_SILENT_ROUNDS: u32 = 3;
+
+/// What this tab is for the query.
+#[derive(Debug, PartialEq)]
+enum Role {
+    Follower,
+    /// It has asked for the lock that another tab holds.
+    Stealing,
+    /// It holds the lock. `was_stolen`: the tab before did not respond and may hold its round lock.
+    Leader {
+        was_stolen: bool,
+    },
+    /// It holds the lock, and hands over to a visible tab. `until`: when it leads on, if that tab
+    /// does not take the lock; `None` while a round runs.
+    HandingOver {
+        to: String,
+        until: Option<Instant>,
+    },
+    /// It has no handle, lock or channel any more.
+    Left,
+}
+
+/// What this tab knows about another one.
+#[derive(Debug)]
+struct Peer {
+    wish: Wish,
+    is_visible: bool,
+    /// The rounds that have ended since its last message.
+    silent_rounds: u32,
+}
+
+/// One live query.
+#[derive(Debug)]
+pub(super) struct LiveQuery {
+    key: String,
+    handles: BTreeMap<u32, Wish>,
+    /// When the query is left, because its last handle was stopped.
+    left_at: Option<Instant>,
+    role: Role,
+    peers: BTreeMap<String, Peer>,
+    is_running: bool,
+    /// The end of the last round of any tab.
+    ended_at: Option<Instant>,
+    /// The factor of the interval: from 0.9 to 1.1.
+    jitter: f64,
+    /// The rounds in a row that brought nothing.
+    quiet: i32,
+    /// The failures in a row.
+    failures: i32,
+    /// When Graph allows the next request.
+    retry_at: Option<Instant>,
+    /// Whether a round is due at once, for any reason but a call of `syncNow()`.
+    is_due: bool,
+    /// Whether a call of `syncNow()`, of any tab, asks for a round.
+    is_sync_asked: bool,
+    /// Whether calls of `syncNow()` of this tab wait.
+    has_waiting: bool,
+    /// The rounds that this tab has ended as the leader.
+    rounds: u32,
+    /// Of a follower: the last plan of the leader, and the leader's tab.
+    plan: Option<(String, Plan)>,
+    /// Of a follower: when it asks whether the leader is alive.
+    check_at: Option<Instant>,
+    /// Of a follower: when it steals the lock, unless it hears from the leader.
+    steal_at: Option<Instant>,
+    /// What was published last.
+    published: Option<Plan>,
+    shown: Option<(bool, Option<Instant>)>,
+}
+
+impl LiveQuery {
+    pub(super) fn new(key: String, synced_at: Option<Instant>) -> Self {
+        Self {
+            key,
+            handles: BTreeMap::new(),
+            left_at: None,
+            role: Role::Left,
+            peers: BTreeMap::new(),
+            is_running: false,
+            ended_at: synced_at,
+            jitter: 1.0,
+            quiet: 0,
+            failures: 0,
+            retry_at: None,
+            is_due: false,
+            is_sync_asked: false,
+            has_waiting: false,
+            rounds: 0,
+            plan: None,
+            check_at: None,
+            steal_at: None,
+            published: None,
+            shown: None,
+        }
+    }
+
+    pub(super) fn start(
+        &mut self,
+        handle: u32,
+        wish: Wish,
+        tab: &Tab,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
+        let before = self.wish();
+        self.handles.insert(handle, wish);
+        self.left_at = None;
+        if self.role == Role::Left {
+            if !tab.is_frozen {
+                self.join(tab, now, actions);
+            }
+        } else if self.wish() != before {
+            self.introduce(tab, actions);
+        }
+    }
+
+    pub(super) fn stop(&mut self, handle: u32, tab: &Tab, now: Instant, actions: &mut Vec<Action>) {
+        let before = self.wish();
+        if self.handles.remove(&handle).is_none() {
+            return;
+        }
+        if self.handles.is_empty() {
+            self.left_at = Some(now + GRACE);
+        } else if self.wish() != before {
+            self.introduce(tab, actions);
+        }
+    }
+
+    /// Opens the channel, waits for the lock, and asks whether there is a leader.
+    pub(super) fn join(&mut self, tab: &Tab, now: Instant, actions: &mut Vec<Action>) {
+        if !tab.has_peers {
+            self.role = Role::Leader { was_stolen: false };
+            return;
+        }
+        self.role = Role::Follower;
+        actions.push(Action::Join { key: self.key.clone() });
+        self.introduce(tab, actions);
+        self.steal_at = Some(now + ANSWER_TIME);
+    }
+
+    /// Tells the other tabs what this one asks for.
+    pub(super) fn introduce(&self, tab: &Tab, actions: &mut Vec<Action>) {
+        if let Some(wish) = self.wish() {
+            self.post(Message::Ping { wish, is_visible: tab.is_visible }, tab, actions);
+        }
+    }
+
+    /// The tab has become visible or hidden. A visible tab that follows asks its leader, which may
+    /// be silent since this tab was hidden.
+    pub(super) fn visibility_changed(&mut self, tab: &Tab, now: Instant, actions: &mut Vec<Action>) {
+        self.introduce(tab, actions);
+        if tab.is_visible && self.role == Role::Follower {
+            self.steal_at.get_or_insert(now + ANSWER_TIME);
+        }
+    }
+
+    pub(super) fn post(&self, message: Message, tab: &Tab, actions: &mut Vec<Action>) {
+        if tab.has_peers && !tab.is_frozen {
+            actions.push(Action::Post { key: self.key.clone(), message });
+        }
+    }
+
+    pub(super) fn sync_now(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        self.has_waiting = true;
+        self.focus();
+        if matches!(self.role, Role::Follower) {
+            actions.push(Action::Post { key: self.key.clone(), message: Message::Sync });
+            self.steal_at.get_or_insert(now + ANSWER_TIME);
+        }
+        self.is_sync_asked = true;
+    }
+
+    pub(super) fn lead(&mut self) {
+        let was_stolen = self.role == Role::Stealing;
+        // A follower that was granted the lock in the queue has not stolen it.
+        self.role = Role::Leader { was_stolen };
+        (self.plan, self.check_at, self.steal_at) = (None, None, None);
+    }
+
+    pub(super) fn lose_lock(&mut self, tab: &Tab, now: Instant, actions: &mut Vec<Action>) {
+        if tab.is_frozen || self.role == Role::Left {
+            return;
+        }
+        if self.is_running {
+            actions.push(self.stop_round(false));
+        }
+        self.role = Role::Follower;
+        self.published = None;
+        self.steal_at = None;
+        self.check_at = Some(now + ANSWER_TIME);
+        actions.push(Action::RequestLock { key: self.key.clone() });
+    }
+
+    pub(super) fn freeze(&mut self, actions: &mut Vec<Action>) {
+        if self.is_running {
+            actions.push(self.stop_round(false));
+        }
+        self.role = Role::Follower;
+        self.peers.clear();
+        self.published = None;
+        (self.plan, self.check_at, self.steal_at) = (None, None, None);
+        actions.push(Action::Leave { key: self.key.clone() });
+    }
+
+    pub(super) fn receive(
+        &mut self,
+        from: String,
+        message: Message,
+        tab: &Tab,
+        now: Instant,
+        chance: f64,
+        actions: &mut Vec<Action>,
+    ) {
+        match message {
+            Message::Ping { wish, is_visible } => {
+                let is_new = !self.peers.contains_key(&from);
+                let peer = Peer { wish, is_visible, silent_rounds: 0 };
+                if is_new || (is_visible && !self.peers.get(&from).is_some_and(|peer| peer.is_visible)) {
+                    self.focus();
+                }
+                self.peers.insert(from.clone(), peer);
+                if matches!(self.role, Role::Leader { .. }) {
+                    if is_visible && !tab.is_visible {
+                        self.hand_over(from, now, tab, actions);
+                    } else {
+                        // The next `publish()` responds.
+                        self.published = None;
+                    }
+                }
+            }
+            Message::Plan(plan) => self.follow(from, plan, tab, now, chance, actions),
+            Message::Sync => {
+                self.focus();
+                // A follower remembers it, for the case that it has to lead.
+                self.is_sync_asked = true;
+                self.published = None;
+            }
+            Message::HandOver { to, is_ready } => {
+                if to == tab.id && self.role == Role::Follower {
+                    if is_ready {
+                        self.steal(actions);
+                    } else {
+                        self.steal_at = Some(now + PAGE_TIME);
+                    }
+                }
+            }
+            Message::RollCall => self.introduce(tab, actions),
+            Message::Bye => {
+                self.peers.remove(&from);
+            }
+            Message::SignedIn => {}
+        }
+    }
+
+    fn follow(
+        &mut self,
+        from: String,
+        plan: Plan,
+        tab: &Tab,
+        now: Instant,
+        chance: f64,
+        actions: &mut Vec<Action>,
+    ) {
+        if self.role != Role::Follower {
+            return;
+        }
+        let seen = self.plan.as_ref().filter(|(leader, _)| *leader == from).map(|(_, plan)| plan.rounds);
+        if seen.is_some_and(|seen| plan.rounds > seen) {
+            self.settle(false, actions);
+        }
+        self.ended_at = plan.ended_at;
+        self.steal_at = None;
+        let own = self.own_interval(tab);
+        let next = plan.next_at.or_else(|| own.map(|own| now + own));
+        self.check_at = next.zip(own).map(|(next, own)| next.max(now + ANSWER_TIME) + own * 0.1 * chance);
+        let is_new = self.plan.as_ref().is_none_or(|(leader, _)| *leader != from);
+        let should_hand_over = tab.is_visible && !plan.is_visible;
+        if is_new || should_hand_over {
+            // Tells a new leader what this tab asks for, and asks a hidden one to hand over.
+            self.introduce(tab, actions);
+        }
+        if should_hand_over {
+            self.steal_at = Some(now + ANSWER_TIME);
+        }
+        self.plan = Some((from, plan));
+    }
+
+    fn hand_over(&mut self, to: String, now: Instant, tab: &Tab, actions: &mut Vec<Action>) {
+        let is_ready = !self.is_running;
+        self.post(Message::HandOver { to: to.clone(), is_ready }, tab, actions);
+        if !is_ready {
+            actions.push(self.stop_round(true));
+        }
+        let until = is_ready.then(|| now + ANSWER_TIME);
+        self.role = Role::HandingOver { to, until };
+    }
+
+    pub(super) fn start_round(&mut self, actions: &mut Vec<Action>) {
+        let steals = self.role == Role::Leader { was_stolen: true };
+        self.role = Role::Leader { was_stolen: false };
+        self.is_running = true;
+        (self.is_due, self.is_sync_asked) = (false, false);
+        actions.push(Action::StartRound { key: self.key.clone(), steals });
+    }
+
+    fn stop_round(&self, after_page: bool) -> Action {
+        Action::StopRound { key: self.key.clone(), after_page }
+    }
+
+    pub(super) fn round_ended(
+        &mut self,
+        end: &RoundEnd,
+        tab: &Tab,
+        now: Instant,
+        chance: f64,
+        actions: &mut Vec<Action>,
+    ) {
+        self.is_running = false;
+        let is_stopped = end.error.as_deref() == Some("aborted");
+        if !is_stopped {
+            self.rounds += 1;
+            self.ended_at = Some(now);
+            self.settle(true, actions);
+        }
+        self.jitter = 0.9 + 0.2 * chance;
+        self.retry_at = end.retry_at.map(|at| at.min(now + MAX_RETRY_AFTER));
+        match end.error.as_deref() {
+            None if end.has_changes => (self.quiet, self.failures) = (0, 0),
+            None => (self.quiet, self.failures) = (self.quiet.saturating_add(1), 0),
+            // Another tab has committed, this one was stopped, or Graph has named the time.
+            Some("conflict" | "aborted" | "throttled" | "interaction" | "claims") => {}
+            Some(_) => self.failures = self.failures.saturating_add(1),
+        }
+        for peer in self.peers.values_mut() {
+            peer.silent_rounds = peer.silent_rounds.saturating_add(1);
+        }
+        self.peers.retain(|_, peer| peer.silent_rounds <= MAX_SILENT_ROUNDS);
+        if self.peers.values().any(|peer| peer.silent_rounds == MAX_SILENT_ROUNDS) {
+            self.post(Message::RollCall, tab, actions);
+        }
+        if let Role::HandingOver { to, until } = &mut self.role {
+            *until = Some(now + ANSWER_TIME);
+            let message = Message::HandOver { to: to.clone(), is_ready: true };
+            self.post(message, tab, actions);
+        }
+    }
+
+    /// A round has ended: whoever asked for one has it.
+    fn settle(&mut self, here: bool, actions: &mut Vec<Action>) {
+        self.is_sync_asked = false;
+        if std::mem::take(&mut self.has_waiting) {
+            actions.push(Action::Synced { key: self.key.clone(), here });
+        }
+    }
+
+    /// Does what the time demands.
+    pub(super) fn tick(&mut self, tab: &Tab, now: Instant, chance: f64, actions: &mut Vec<Action>) {
+        // After a clock was set back.
+        self.ended_at = self.ended_at.map(|at| at.min(now));
+        if self.left_at.is_some_and(|at| at <= now) {
+            self.leave(tab, actions);
+            return;
+        }
+        if tab.is_frozen {
+            return;
+        }
+        match &self.role {
+            Role::Follower => {
+                if self.steal_at.is_some_and(|at| at <= now) {
+                    self.steal(actions);
+                } else if self.check_at.is_some_and(|at| at <= now) {
+                    self.introduce(tab, actions);
+                    self.steal_at.get_or_insert(now + ANSWER_TIME);
+                    let own = self.own_interval(tab);
+                    self.check_at = own.map(|own| now + ANSWER_TIME + own * (1.0 + 0.1 * chance));
+                }
+            }
+            Role::HandingOver { to, until: Some(until) } if *until <= now => {
+                self.peers.remove(to);
+                self.role = Role::Leader { was_stolen: false };
+            }
+            _ => {}
+        }
+    }
+
+    fn steal(&mut self, actions: &mut Vec<Action>) {
+        self.role = Role::Stealing;
+        (self.check_at, self.steal_at) = (None, None);
+        actions.push(Action::StealLock { key: self.key.clone() });
+    }
+
+    fn leave(&mut self, tab: &Tab, actions: &mut Vec<Action>) {
+        if self.is_running {
+            actions.push(self.stop_round(false));
+        }
+        self.settle(false, actions);
+        self.post(Message::Bye, tab, actions);
+        actions.push(Action::Leave { key: self.key.clone() });
+        self.role = Role::Left;
+    }
+
+    /// Sends the plan to the followers and shows it, if it has changed.
+    pub(super) fn publish(&mut self, tab: &Tab, actions: &mut Vec<Action>) {
+        if matches!(self.role, Role::Leader { .. }) {
+            let plan = Plan {
+                rounds: self.rounds,
+                ended_at: self.ended_at,
+                next_at: self.due(tab),
+                is_running: self.is_running,
+                is_visible: tab.is_visible,
+            };
+            if self.published.as_ref() != Some(&plan) {
+                self.post(Message::Plan(plan.clone()), tab, actions);
+                self.published = Some(plan);
+            }
+        }
+        let leads = matches!(self.role, Role::Leader { .. } | Role::HandingOver { .. });
+        let next = if leads { self.due(tab) } else { self.plan.as_ref().and_then(|(_, plan)| plan.next_at) };
+        let shown = (!leads && self.plan.is_some(), next);
+        if self.shown != Some(shown) {
+            self.shown = Some(shown);
+            let (is_following, next_round_at) = shown;
+            actions.push(Action::Show { key: self.key.clone(), is_following, next_round_at });
+        }
+    }
+
+    /// When a round of this tab is due. `None`: not while the state of the tab is as it is.
+    pub(super) fn due(&self, tab: &Tab) -> Option<Instant> {
+        let leads = matches!(self.role, Role::Leader { .. });
+        if !leads || self.is_running || tab.is_frozen || self.handles.is_empty() {
+            return None;
+        }
+        let at_once = Instant::from_millis(0.0);
+        if self.is_sync_asked {
+            return Some(at_once);
+        }
+        if !tab.is_online || tab.needs_sign_in {
+            return None;
+        }
+        let interval = self.interval(tab)?;
+        let Some(ended_at) = self.ended_at.filter(|_| !self.is_due) else {
+            return Some(self.retry_at.unwrap_or(at_once));
+        };
+        let due = ended_at + interval * self.jitter;
+        Some(self.retry_at.map_or(due, |at| at.max(due)))
+    }
+
+    fn interval(&self, tab: &Tab) -> Option<Duration> {
+        let wish = self.wish_of_all()?;
+        let is_visible = tab.is_visible || self.peers.values().any(|peer| peer.is_visible);
+        if !is_visible && wish.hidden == Hidden::Pause {
+            return None;
+        }
+        let growth = 2_f64.powi(self.quiet.min(10)).min(MAX_GROWTH);
+        let factor = if is_visible { growth } else { growth.max(HIDDEN_FACTOR) };
+        let interval = wish.every * factor;
+        if self.failures == 0 {
+            return Some(interval);
+        }
+        let longer = wish.every * 2_f64.powi(self.failures.min(30));
+        Some(interval.max(longer.min(MAX_FAILURE_INTERVAL)))
+    }
+
+    /// The interval after which this tab, as a follower, asks again whether the leader is alive.
+    fn own_interval(&self, tab: &Tab) -> Option<Duration> {
+        let wish = self.wish()?;
+        match (tab.is_visible, wish.hidden) {
+            (true, _) => Some(wish.every),
+            (false, Hidden::Slow) => Some(wish.every * HIDDEN_FACTOR),
+            (false, Hidden::Pause) => None,
+        }
+    }
+
+    /// When `tick()` has something to do.
+    pub(super) fn next_check(&self, tab: &Tab) -> Option<Instant> {
+        let until = match &self.role {
+            Role::HandingOver { until, .. } => *until,
+            _ => None,
+        };
+        let of_follower = [self.check_at, self.steal_at]
+            .into_iter()
+            .flatten()
+            .filter(|_| tab.has_peers)
+            .reduce(Instant::min);
+        [self.left_at, until, of_follower].into_iter().flatten().reduce(Instant::min)
+    }
+
+    /// What the handles of this tab ask for together.
+    fn wish(&self) -> Option<Wish> {
+        merged(self.handles.values())
+    }
+
+    fn wish_of_all(&self) -> Option<Wish> {
+        merged(self.handles.values().chain(self.peers.values().map(|peer| &peer.wish)))
+    }
+
+    pub(super) fn focus(&mut self) {
+        self.quiet = 0;
+    }
+
+    pub(super) fn forget_failures(&mut self) {
+        self.failures = 0;
+    }
+
+    pub(super) fn make_due(&mut self) {
+        self.is_due = true;
+        self.check_at = self.check_at.map(|_| Instant::from_millis(0.0));
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.is_running
+    }
+
+    pub(super) fn has_left(&self) -> bool {
+        self.role == Role::Left
+    }
+}
+
+/// The shortest interval and the mildest rule for hidden tabs.
+fn merged<'a>(wishes: impl Iterator<Item = &'a Wish>) -> Option<Wish> {
+    wishes
+        .copied()
+        .reduce(|one, other| Wish { every: one.every.min(other.every), hidden: one.hidden.min(other.hidden) })
+}

@@ -1,0 +1,643 @@
+//! The rules of the schedule, one tab or two at a time. `tests/live.rs` runs schedules of five tabs.
+
+use super::*;
+
+const QUERY: &str = "q";
+const EVERY: f64 = 60_000.0;
+const START: f64 = 1_795_000_000_000.0;
+
+/// One tab: its schedule and its clock.
+struct Bench {
+    schedule: Schedule,
+    now: Instant,
+    chance: f64,
+}
+
+impl Bench {
+    fn new(id: &str, has_peers: bool) -> Self {
+        Self {
+            schedule: Schedule::new(id.to_owned(), has_peers),
+            now: Instant::from_millis(START),
+            chance: 0.5,
+        }
+    }
+
+    /// A tab whose host has no locks, with a live query that has started its first round.
+    fn alone() -> Self {
+        let mut bench = Self::new("a", false);
+        assert!(starts(&bench.start(QUERY, EVERY, Hidden::Slow)));
+        bench
+    }
+
+    /// A tab that leads among others, and has ended a round with a change.
+    fn leader() -> Self {
+        let mut bench = Self::new("a", true);
+        bench.start(QUERY, EVERY, Hidden::Slow);
+        assert!(starts(&bench.step(Input::LockGranted { key: key() })));
+        bench.ended(changed());
+        bench
+    }
+
+    /// A tab that follows a visible leader `b`, whose next round is due in a minute.
+    fn follower() -> Self {
+        let mut bench = Self::new("a", true);
+        bench.start(QUERY, EVERY, Hidden::Slow);
+        bench.plan("b", &Plan { next_at: Some(bench.now + ms(EVERY)), ..plan() });
+        bench
+    }
+
+    fn step(&mut self, input: Input) -> Vec<Action> {
+        self.schedule.step(input, self.now, self.chance)
+    }
+
+    fn start(&mut self, key: &str, every: f64, hidden: Hidden) -> Vec<Action> {
+        let wish = Wish { every: ms(every), hidden };
+        self.step(Input::Start { key: key.to_owned(), handle: 1, wish, synced_at: None })
+    }
+
+    fn ended(&mut self, end: RoundEnd) -> Vec<Action> {
+        self.step(Input::RoundEnded { key: key(), end })
+    }
+
+    fn hears(&mut self, from: &str, message: Message) -> Vec<Action> {
+        self.step(Input::Received { key: key(), from: from.to_owned(), message })
+    }
+
+    fn plan(&mut self, from: &str, plan: &Plan) -> Vec<Action> {
+        self.hears(from, Message::Plan(plan.clone()))
+    }
+
+    fn ping(&mut self, from: &str, every: f64, hidden: Hidden, is_visible: bool) -> Vec<Action> {
+        self.hears(from, Message::Ping { wish: Wish { every: ms(every), hidden }, is_visible })
+    }
+
+    /// The time until the timer fires.
+    fn timer(&self) -> Option<f64> {
+        self.schedule.timer.map(|(_, at)| (at - self.now).as_millis())
+    }
+
+    /// Lets the timer fire on time.
+    fn fire(&mut self) -> Vec<Action> {
+        self.now = self.schedule.timer.unwrap().1;
+        self.step(Input::Timer)
+    }
+
+    fn hide(&mut self) {
+        self.step(Input::Visibility { is_visible: false });
+    }
+}
+
+fn ms(ms: f64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn key() -> String {
+    QUERY.to_owned()
+}
+
+fn changed() -> RoundEnd {
+    RoundEnd { has_changes: true, ..RoundEnd::default() }
+}
+
+fn failed(code: &str) -> RoundEnd {
+    RoundEnd { error: Some(code.to_owned()), ..RoundEnd::default() }
+}
+
+fn plan() -> Plan {
+    Plan { rounds: 0, ended_at: None, next_at: None, is_running: false, is_visible: true }
+}
+
+fn starts(actions: &[Action]) -> bool {
+    actions.iter().any(|action| matches!(action, Action::StartRound { .. }))
+}
+
+fn steals(actions: &[Action]) -> bool {
+    actions.iter().any(|action| matches!(action, Action::StealLock { .. }))
+}
+
+fn stops(actions: &[Action]) -> Option<bool> {
+    actions.iter().find_map(|action| match action {
+        Action::StopRound { after_page, .. } => Some(*after_page),
+        _ => None,
+    })
+}
+
+fn posted(actions: &[Action]) -> Vec<&Message> {
+    let mut messages = Vec::new();
+    for action in actions {
+        if let Action::Post { message, .. } = action {
+            messages.push(message);
+        }
+    }
+    messages
+}
+
+#[test]
+fn the_first_round_starts_at_once_and_the_next_one_after_the_interval() {
+    let mut bench = Bench::alone();
+    assert_eq!(bench.timer(), None);
+    bench.ended(changed());
+    assert_eq!(bench.timer(), Some(EVERY));
+    assert!(starts(&bench.fire()));
+}
+
+#[test]
+fn a_mirror_that_was_synced_a_moment_ago_waits_for_the_rest_of_the_interval() {
+    let mut bench = Bench::new("a", false);
+    let wish = Wish { every: ms(EVERY), hidden: Hidden::Slow };
+    let synced_at = Some(bench.now - ms(20_000.0));
+    assert!(!starts(&bench.step(Input::Start { key: key(), handle: 1, wish, synced_at })));
+    assert_eq!(bench.timer(), Some(40_000.0));
+}
+
+#[test]
+fn an_end_in_the_future_counts_as_now() {
+    let mut bench = Bench::new("a", false);
+    let wish = Wish { every: ms(EVERY), hidden: Hidden::Slow };
+    let synced_at = Some(bench.now + Duration::DAY);
+    bench.step(Input::Start { key: key(), handle: 1, wish, synced_at });
+    assert_eq!(bench.timer(), Some(EVERY));
+}
+
+#[test]
+fn jitter_moves_the_interval_by_ten_percent() {
+    for (chance, factor) in [(0.0, 0.9), (1.0, 1.1)] {
+        let mut bench = Bench::alone();
+        bench.chance = chance;
+        bench.ended(changed());
+        assert_eq!(bench.timer(), Some(EVERY * factor));
+    }
+}
+
+#[test]
+fn the_interval_doubles_while_rounds_bring_nothing_up_to_eight_times() {
+    let mut bench = Bench::alone();
+    for factor in [2.0, 4.0, 8.0, 8.0, 8.0] {
+        bench.ended(RoundEnd::default());
+        assert_eq!(bench.timer(), Some(EVERY * factor));
+        assert!(starts(&bench.fire()));
+    }
+    bench.ended(changed());
+    assert_eq!(bench.timer(), Some(EVERY));
+}
+
+#[test]
+fn a_sign_of_the_user_ends_the_growth_and_starts_a_round_only_if_one_is_due() {
+    let signs = [
+        Input::Focus,
+        Input::Visibility { is_visible: true },
+        Input::Network { is_online: true },
+        Input::Thaw,
+    ];
+    for sign in signs {
+        let mut bench = Bench::alone();
+        for _ in 0..3 {
+            bench.ended(RoundEnd::default());
+            bench.fire();
+        }
+        bench.ended(RoundEnd::default());
+        assert!(!starts(&bench.step(sign.clone())), "{sign:?}");
+        assert_eq!(bench.timer(), Some(EVERY), "{sign:?}");
+        bench.now += ms(2.0 * EVERY);
+        assert!(starts(&bench.step(sign.clone())), "{sign:?}");
+    }
+}
+
+#[test]
+fn hidden_tabs_run_rounds_ten_times_less_often_or_none() {
+    let mut bench = Bench::alone();
+    bench.ended(changed());
+    bench.hide();
+    assert_eq!(bench.timer(), Some(EVERY * 10.0));
+    let mut bench = Bench::new("a", false);
+    bench.start(QUERY, EVERY, Hidden::Pause);
+    bench.ended(changed());
+    bench.hide();
+    assert_eq!(bench.timer(), None);
+    bench.now += ms(EVERY);
+    assert!(starts(&bench.step(Input::Visibility { is_visible: true })));
+}
+
+#[test]
+fn the_shortest_interval_and_the_mildest_rule_of_all_tabs_apply() {
+    let mut bench = Bench::leader();
+    bench.ping("b", 20_000.0, Hidden::Pause, false);
+    assert_eq!(bench.timer(), Some(20_000.0));
+    bench.hide();
+    assert_eq!(bench.timer(), Some(200_000.0), "one tab asks for slow rounds");
+    bench.hears("b", Message::Bye);
+    assert_eq!(bench.timer(), Some(EVERY * 10.0));
+}
+
+#[test]
+fn the_group_is_visible_while_one_tab_is() {
+    let mut bench = Bench::leader();
+    bench.ping("b", EVERY, Hidden::Slow, true);
+    bench.hide();
+    assert_eq!(bench.timer(), Some(EVERY));
+}
+
+#[test]
+fn failures_back_off_to_fifteen_minutes() {
+    let mut bench = Bench::alone();
+    for interval in [2.0, 4.0, 8.0, 15.0, 15.0] {
+        bench.ended(failed("network"));
+        assert_eq!(bench.timer(), Some(interval * 60_000.0));
+        assert!(starts(&bench.fire()));
+    }
+    bench.ended(changed());
+    assert_eq!(bench.timer(), Some(EVERY));
+}
+
+#[test]
+fn an_interval_of_more_than_fifteen_minutes_is_not_shortened_by_failures() {
+    let mut bench = Bench::new("a", false);
+    bench.start(QUERY, 3_600_000.0, Hidden::Slow);
+    bench.ended(failed("forbidden"));
+    assert_eq!(bench.timer(), Some(3_600_000.0));
+}
+
+#[test]
+fn a_throttled_query_waits_until_graph_allows_the_next_request() {
+    let mut bench = Bench::alone();
+    let retry_at = Some(bench.now + ms(600_000.0));
+    bench.ended(RoundEnd { retry_at, ..failed("throttled") });
+    assert_eq!(bench.timer(), Some(600_000.0));
+    assert!(!starts(&bench.step(Input::Focus)));
+    let retry_at = Some(bench.now + Duration::from_millis(1e18));
+    bench.ended(RoundEnd { retry_at, ..failed("throttled") });
+    assert_eq!(bench.timer(), Some(Duration::DAY.as_millis()), "an absurd Retry-After");
+}
+
+#[test]
+fn a_conflict_is_not_a_failure() {
+    let mut bench = Bench::alone();
+    bench.ended(failed("conflict"));
+    assert_eq!(bench.timer(), Some(EVERY));
+}
+
+#[test]
+fn after_a_refused_sign_in_all_queries_pause_until_the_user_signs_in() {
+    for code in ["interaction", "claims"] {
+        let mut bench = Bench::alone();
+        bench.start("other", EVERY, Hidden::Slow);
+        bench.step(Input::RoundEnded { key: "other".to_owned(), end: changed() });
+        bench.ended(failed(code));
+        assert_eq!(bench.timer(), None);
+        assert!(!starts(&bench.step(Input::Focus)));
+        let actions = bench.step(Input::SignedIn);
+        let started = actions.iter().filter(|action| matches!(action, Action::StartRound { .. })).count();
+        assert_eq!(started, 2);
+    }
+}
+
+#[test]
+fn a_sign_in_of_another_tab_wakes_the_leader() {
+    let mut bench = Bench::leader();
+    bench.fire();
+    bench.ended(failed("interaction"));
+    assert!(starts(&bench.hears("b", Message::SignedIn)));
+}
+
+#[test]
+fn without_network_no_round_is_due_until_it_is_back() {
+    let mut bench = Bench::alone();
+    bench.ended(failed("offline"));
+    bench.step(Input::Network { is_online: false });
+    assert_eq!(bench.timer(), None);
+    bench.now += ms(EVERY);
+    assert!(starts(&bench.step(Input::Network { is_online: true })));
+}
+
+#[test]
+fn sync_now_starts_a_round_under_every_condition() {
+    let conditions = [Input::Network { is_online: false }, Input::Visibility { is_visible: false }];
+    for condition in conditions {
+        let mut bench = Bench::alone();
+        bench.ended(changed());
+        bench.step(condition);
+        assert!(starts(&bench.step(Input::SyncNow { key: key() })));
+        let actions = bench.ended(changed());
+        assert!(actions.contains(&Action::Synced { key: key(), here: true }));
+    }
+}
+
+#[test]
+fn sync_now_joins_the_round_that_runs() {
+    let mut bench = Bench::alone();
+    assert!(!starts(&bench.step(Input::SyncNow { key: key() })));
+    let actions = bench.ended(changed());
+    assert!(actions.contains(&Action::Synced { key: key(), here: true }));
+    assert!(!starts(&actions));
+}
+
+#[test]
+fn a_round_that_was_stopped_does_not_settle_sync_now() {
+    let mut bench = Bench::alone();
+    bench.step(Input::SyncNow { key: key() });
+    let actions = bench.ended(failed("aborted"));
+    assert!(!actions.contains(&Action::Synced { key: key(), here: true }));
+    assert!(starts(&actions), "the round that syncNow() asked for starts again");
+}
+
+#[test]
+fn a_tab_runs_four_rounds_at_once_and_takes_turns() {
+    let mut bench = Bench::new("a", false);
+    let keys: Vec<String> = (0..6).map(|number| format!("q{number}")).collect();
+    let mut started = Vec::new();
+    let mut collect = |actions: Vec<Action>| {
+        for action in actions {
+            if let Action::StartRound { key, .. } = action {
+                started.push(key);
+            }
+        }
+    };
+    for key in &keys {
+        collect(bench.start(key, 5000.0, Hidden::Slow));
+        bench.now += ms(10.0);
+    }
+    for key in &keys {
+        collect(bench.step(Input::RoundEnded { key: key.clone(), end: changed() }));
+    }
+    assert_eq!(started, keys);
+}
+
+#[test]
+fn a_tab_starts_at_most_sixty_rounds_in_a_minute() {
+    let mut bench = Bench::new("a", false);
+    let mut running: VecDeque<String> = VecDeque::new();
+    let mut starts = Vec::new();
+    let mut note = |now: Instant, actions: &[Action], running: &mut VecDeque<String>| {
+        for action in actions {
+            if let Action::StartRound { key, .. } = action {
+                starts.push(now);
+                running.push_back(key.clone());
+            }
+        }
+    };
+    for number in 0..40 {
+        let actions = bench.start(&number.to_string(), 5000.0, Hidden::Slow);
+        note(bench.now, &actions, &mut running);
+    }
+    for _ in 0..400 {
+        let actions = match running.pop_front() {
+            Some(key) => bench.step(Input::RoundEnded { key, end: changed() }),
+            None => bench.fire(),
+        };
+        note(bench.now, &actions, &mut running);
+    }
+    let most = starts
+        .iter()
+        .map(|from| starts.iter().filter(|at| **at >= *from && **at - *from < MINUTE).count())
+        .max();
+    assert_eq!(most, Some(MAX_STARTS));
+}
+
+#[test]
+fn after_the_machine_slept_all_rounds_are_due() {
+    let mut bench = Bench::alone();
+    for _ in 0..4 {
+        bench.ended(RoundEnd::default());
+        bench.fire();
+    }
+    bench.ended(RoundEnd::default());
+    bench.start("soon", 100_000.0, Hidden::Slow);
+    bench.step(Input::RoundEnded { key: "soon".to_owned(), end: changed() });
+    assert_eq!(bench.timer(), Some(100_000.0));
+    bench.now += ms(210_000.0);
+    let actions = bench.step(Input::Timer);
+    let started = actions.iter().filter(|action| matches!(action, Action::StartRound { .. })).count();
+    assert_eq!(started, 2);
+}
+
+#[test]
+fn a_timer_that_a_hidden_tab_delays_is_not_a_sleep() {
+    let mut bench = Bench::alone();
+    for _ in 0..4 {
+        bench.ended(RoundEnd::default());
+        bench.fire();
+    }
+    bench.ended(RoundEnd::default());
+    bench.start("soon", 5000.0, Hidden::Slow);
+    bench.step(Input::RoundEnded { key: "soon".to_owned(), end: changed() });
+    bench.now += ms(60_000.0);
+    let actions = bench.step(Input::Timer);
+    let started = actions.iter().filter(|action| matches!(action, Action::StartRound { .. })).count();
+    assert_eq!(started, 1);
+}
+
+#[test]
+fn a_query_is_left_a_second_after_its_last_handle_was_stopped() {
+    let mut bench = Bench::leader();
+    bench.step(Input::Stop { key: key(), handle: 1 });
+    assert_eq!(bench.timer(), Some(1000.0));
+    let actions = bench.fire();
+    assert!(actions.contains(&Action::Leave { key: key() }));
+    assert_eq!(posted(&actions), [&Message::Bye]);
+    assert_eq!(bench.timer(), None);
+}
+
+#[test]
+fn a_handle_that_is_made_within_a_second_takes_over_without_a_message() {
+    let mut bench = Bench::leader();
+    bench.step(Input::Stop { key: key(), handle: 1 });
+    bench.now += ms(900.0);
+    let wish = Wish { every: ms(EVERY), hidden: Hidden::Slow };
+    let actions = bench.step(Input::Start { key: key(), handle: 2, wish, synced_at: None });
+    assert!(!starts(&actions));
+    assert!(!actions.contains(&Action::Leave { key: key() }));
+    assert_eq!(bench.timer(), Some(EVERY - 900.0));
+}
+
+#[test]
+fn a_follower_starts_no_round_and_shows_the_leaders_next_one() {
+    let mut bench = Bench::new("a", true);
+    assert!(!starts(&bench.start(QUERY, EVERY, Hidden::Slow)));
+    let next_at = Some(bench.now + ms(30_000.0));
+    let actions = bench.plan("b", &Plan { next_at, ..plan() });
+    let shown = Action::Show { key: key(), is_following: true, next_round_at: next_at };
+    assert!(actions.contains(&shown));
+}
+
+#[test]
+fn a_follower_asks_when_the_leaders_round_is_due_and_steals_after_three_seconds() {
+    let mut bench = Bench::follower();
+    let actions = bench.fire();
+    assert!(matches!(posted(&actions)[..], [Message::Ping { .. }]));
+    assert_eq!(bench.timer(), Some(3000.0));
+    assert!(steals(&bench.fire()));
+    let actions = bench.step(Input::LockGranted { key: key() });
+    assert!(actions.contains(&Action::StartRound { key: key(), steals: true }));
+}
+
+#[test]
+fn a_leader_that_responds_is_not_robbed() {
+    let mut bench = Bench::follower();
+    bench.fire();
+    let next_at = Some(bench.now + ms(EVERY));
+    bench.plan("b", &Plan { next_at, ..plan() });
+    assert!(bench.timer().unwrap() >= EVERY);
+}
+
+#[test]
+fn sync_now_of_a_follower_is_run_by_the_leader() {
+    let mut bench = Bench::follower();
+    let actions = bench.step(Input::SyncNow { key: key() });
+    assert_eq!(posted(&actions), [&Message::Sync]);
+    let actions = bench.plan("b", &Plan { is_running: true, ..plan() });
+    assert!(!actions.contains(&Action::Synced { key: key(), here: false }));
+    let actions = bench.plan("b", &Plan { rounds: 1, ..plan() });
+    assert!(actions.contains(&Action::Synced { key: key(), here: false }));
+}
+
+#[test]
+fn sync_now_of_a_follower_whose_leader_is_gone_is_run_here() {
+    let mut bench = Bench::follower();
+    bench.step(Input::SyncNow { key: key() });
+    assert!(steals(&bench.fire()));
+    assert!(starts(&bench.step(Input::LockGranted { key: key() })));
+    let actions = bench.ended(changed());
+    assert!(actions.contains(&Action::Synced { key: key(), here: true }));
+}
+
+#[test]
+fn a_leader_runs_the_round_that_a_follower_asks_for() {
+    let mut bench = Bench::leader();
+    let actions = bench.hears("b", Message::Sync);
+    assert!(starts(&actions));
+    assert!(matches!(posted(&actions)[..], [Message::Plan(Plan { is_running: true, .. })]));
+}
+
+#[test]
+fn a_hidden_leader_hands_over_to_a_tab_that_becomes_visible() {
+    let mut bench = Bench::leader();
+    bench.hide();
+    let actions = bench.ping("b", EVERY, Hidden::Slow, true);
+    assert_eq!(posted(&actions), [&Message::HandOver { to: "b".to_owned(), is_ready: true }]);
+    let actions = bench.step(Input::LockLost { key: key() });
+    assert!(actions.contains(&Action::RequestLock { key: key() }));
+}
+
+#[test]
+fn a_hidden_leader_that_runs_a_round_hands_over_after_its_page() {
+    let mut bench = Bench::leader();
+    bench.hide();
+    bench.step(Input::SyncNow { key: key() });
+    let actions = bench.ping("b", EVERY, Hidden::Slow, true);
+    assert_eq!(stops(&actions), Some(true));
+    assert_eq!(posted(&actions), [&Message::HandOver { to: "b".to_owned(), is_ready: false }]);
+    let actions = bench.ended(failed("aborted"));
+    assert!(posted(&actions).contains(&&Message::HandOver { to: "b".to_owned(), is_ready: true }));
+    assert!(!starts(&actions));
+}
+
+#[test]
+fn a_leader_leads_on_if_the_visible_tab_does_not_take_over() {
+    let mut bench = Bench::leader();
+    bench.hide();
+    bench.ping("b", EVERY, Hidden::Slow, true);
+    assert_eq!(bench.timer(), Some(3000.0));
+    bench.fire();
+    assert_eq!(bench.timer(), Some(EVERY * 10.0 - 3000.0));
+}
+
+#[test]
+fn a_visible_follower_asks_a_hidden_leader_to_hand_over_and_takes_the_lock() {
+    let mut bench = Bench::follower();
+    let actions = bench.plan("b", &Plan { is_visible: false, ..plan() });
+    assert!(matches!(posted(&actions)[..], [Message::Ping { is_visible: true, .. }]));
+    assert!(!steals(&bench.hears("b", Message::HandOver { to: "c".to_owned(), is_ready: true })));
+    assert!(steals(&bench.hears("b", Message::HandOver { to: "a".to_owned(), is_ready: true })));
+}
+
+#[test]
+fn a_visible_follower_robs_a_hidden_leader_that_does_not_respond() {
+    let mut bench = Bench::follower();
+    bench.plan("b", &Plan { is_visible: false, next_at: Some(bench.now + ms(600_000.0)), ..plan() });
+    assert_eq!(bench.timer(), Some(3000.0));
+    bench.hears("b", Message::HandOver { to: "a".to_owned(), is_ready: false });
+    assert_eq!(bench.timer(), Some(30_000.0), "the leader ends its page first");
+    assert!(steals(&bench.fire()));
+}
+
+#[test]
+fn a_robbed_leader_stops_its_round_and_follows() {
+    let mut bench = Bench::leader();
+    bench.fire();
+    let actions = bench.step(Input::LockLost { key: key() });
+    assert_eq!(stops(&actions), Some(false));
+    assert!(actions.contains(&Action::RequestLock { key: key() }));
+    assert!(!starts(&bench.ended(failed("aborted"))));
+}
+
+#[test]
+fn a_frozen_tab_releases_everything_and_joins_again_as_a_follower() {
+    let mut bench = Bench::leader();
+    bench.fire();
+    let actions = bench.step(Input::Freeze);
+    assert_eq!(stops(&actions), Some(false));
+    assert!(actions.contains(&Action::Leave { key: key() }));
+    bench.ended(failed("aborted"));
+    assert_eq!(bench.timer(), None);
+    bench.now += ms(600_000.0);
+    let actions = bench.step(Input::Thaw);
+    assert!(actions.contains(&Action::Join { key: key() }));
+    assert!(!starts(&actions));
+    assert!(starts(&bench.step(Input::LockGranted { key: key() })));
+}
+
+#[test]
+fn a_lock_that_comes_too_late_is_released() {
+    let mut bench = Bench::new("a", true);
+    bench.start(QUERY, EVERY, Hidden::Slow);
+    bench.step(Input::Freeze);
+    assert_eq!(bench.step(Input::LockGranted { key: key() }), [Action::Leave { key: key() }]);
+    assert_eq!(
+        bench.step(Input::LockGranted { key: "unknown".to_owned() }),
+        [Action::Leave { key: "unknown".to_owned() }]
+    );
+}
+
+#[test]
+fn a_tab_that_stays_silent_when_it_is_asked_counts_no_more() {
+    let mut bench = Bench::leader();
+    bench.ping("b", 20_000.0, Hidden::Slow, true);
+    for round in 1..=4 {
+        bench.fire();
+        let actions = bench.ended(changed());
+        assert_eq!(posted(&actions).contains(&&Message::RollCall), round == 3);
+    }
+    assert_eq!(bench.timer(), Some(EVERY));
+}
+
+#[test]
+fn a_tab_that_responds_to_the_roll_call_counts_on() {
+    let mut bench = Bench::leader();
+    for _ in 0..5 {
+        bench.ping("b", 20_000.0, Hidden::Slow, true);
+        for _ in 0..3 {
+            bench.fire();
+            bench.ended(changed());
+        }
+    }
+    assert_eq!(bench.timer(), Some(20_000.0));
+    let mut bench = Bench::follower();
+    let actions = bench.hears("b", Message::RollCall);
+    assert!(matches!(posted(&actions)[..], [Message::Ping { .. }]));
+}
+
+#[test]
+fn messages_and_inputs_of_unknown_queries_do_nothing() {
+    let mut bench = Bench::new("a", true);
+    let inputs = [
+        Input::Stop { key: key(), handle: 7 },
+        Input::SyncNow { key: key() },
+        Input::LockLost { key: key() },
+        Input::RoundEnded { key: key(), end: changed() },
+        Input::Received { key: key(), from: "b".to_owned(), message: Message::Sync },
+        Input::Timer,
+    ];
+    for input in inputs {
+        assert_eq!(bench.step(input), []);
+    }
+}
