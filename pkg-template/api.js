@@ -1,8 +1,10 @@
 // @ts-check
 // openDelta(), init() and the client of index.d.ts, around the wasm's own exports.
 /** @import { DeltaClient } from "./client.js" */
+import { onAbort } from "./abort.js";
 import { Instance } from "./engine.js";
 import { DeltaError, bad, closed } from "./error.js";
+import { LiveQueries } from "./live.js";
 import { RoundLocks } from "./locks.js";
 import { Feed, Query } from "./query.js";
 import { QueryStates } from "./query-state.js";
@@ -59,6 +61,7 @@ class Client {
   #instance;
   #wasm;
   #locks;
+  #live;
   #ending = new AbortController();
   #states = new QueryStates();
 
@@ -68,6 +71,11 @@ class Client {
     this.#begin(instance);
     // Other tabs do not see a store in memory, so its rounds need no lock across tabs.
     this.#locks = new RoundLocks(this.#wasm.store_kind !== "memory");
+    this.#live = new LiveQueries({
+      hasTabs: this.#wasm.store_kind === "indexeddb",
+      makeSchedule: (...values) => this.#makeSchedule(...values),
+      client: this,
+    });
   }
 
   events(options) {
@@ -84,6 +92,12 @@ class Client {
   }
 
   resume() {
+    this.signedInElsewhere();
+    this.#live.signedIn();
+  }
+
+  /** The user has signed in, in this tab or in another one. For live.js. */
+  signedInElsewhere() {
     this.#current().wasm.resume();
     for (const { status, syncAgain } of this.#states) {
       if (status.get().phase !== "needs-auth") continue;
@@ -105,6 +119,14 @@ class Client {
   #run(call) {
     const { instance, wasm } = this.#current();
     return instance.run(() => call(wasm));
+  }
+
+  /** Makes a schedule in the current instance. A defect that ends the instance ends the schedule. */
+  #makeSchedule(id, hasPeers) {
+    const { instance } = this.#current();
+    const schedule = instance.run(({ Schedule }) => new Schedule(id, hasPeers));
+    onAbort(instance.signal, () => this.#live.restart());
+    return { step: (input) => instance.run(() => schedule.step(input)) };
   }
 
   /** Makes the wasm's client in this instance, from the copied options. */
@@ -151,6 +173,7 @@ class Client {
       key,
       ending: signal,
       locks: this.#locks,
+      live: this.#live,
       hasTabs: this.#wasm.store_kind === "indexeddb",
       readItems,
     };
@@ -159,7 +182,7 @@ class Client {
     if (!existing) {
       // Until this page has run a round, the status shows the last complete round of an earlier
       // page. An error of the store is reported by `sync()`.
-      query
+      state.restored = query
         .call((wasm) => wasm.synced_at())
         .then(
           (ms) => state.status.restoreSyncedAt(ms),
@@ -172,6 +195,7 @@ class Client {
   #end() {
     if (this.#ending.signal.aborted) return;
     this.#ending.abort(closed());
+    this.#live.end();
     for (const { status, changes } of this.#states) {
       status.set({ phase: "closed" });
       changes.close();

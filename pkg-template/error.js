@@ -11,6 +11,10 @@ export class DeltaError extends Error {
     this.retryable = false;
     Object.assign(this, fields);
   }
+
+  toJSON() {
+    return { name: this.name, message: this.message, ...this };
+  }
 }
 DeltaError.prototype.name = "DeltaError";
 

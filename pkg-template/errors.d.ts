@@ -28,6 +28,8 @@ export class DeltaError extends Error {
   readonly gone?: boolean;
   /** The report of the round that failed. */
   readonly report?: RoundReport;
+  /** Returns the name, the message and the fields, for a log: no token, link or item. */
+  toJSON(): { name: string; message: string } & Omit<DeltaErrorFields, "cause">;
 }
 
 /** The fields of a new `DeltaError`. `retryable` is `false` by default. */

@@ -18,13 +18,13 @@ export class RoundLocks {
 
   /**
    * Resolves to the function that releases the lock. Rejects when the signal fires first. `onLost`
-   * is called when another tab steals the lock.
+   * is called when another tab steals the lock. `steals`: takes the lock from the tab that holds it.
    */
-  async acquire(name, signal, onLost) {
+  async acquire(name, signal, onLost, steals) {
     const webLocks = this.#hasTabs && globalThis.navigator?.locks;
     if (webLocks) {
       try {
-        return await acquireWebLock(webLocks, name, signal, onLost);
+        return await acquireWebLock(webLocks, name, signal, onLost, steals);
       } catch (error) {
         // Some pages may not use Web Locks, such as sandboxed frames.
         if (signal.aborted) throw error;
@@ -66,13 +66,15 @@ function orAborted(promise, signal) {
 }
 
 /** A Web Lock is held until the promise that its callback returns resolves. */
-function acquireWebLock(webLocks, name, signal, onLost) {
+function acquireWebLock(webLocks, name, signal, onLost, steals) {
   return new Promise((resolve, reject) => {
     let onError = reject;
     const hold = () => {
       onError = onLost;
       return new Promise(resolve);
     };
-    webLocks.request(name, { signal }, hold).catch((error) => onError(error));
+    // A signal and `steal` exclude each other.
+    const options = steals ? { steal: true } : { signal };
+    webLocks.request(name, options, hold).catch((error) => onError(error));
   });
 }

@@ -29,3 +29,25 @@ export function readOptions(options, call, names, more = "") {
     throw bad(`options.occurrences must be "complete", got ${typeOf(occurrences)}`);
   return options;
 }
+
+/** The shortest interval of a live query, in milliseconds. */
+const SHORTEST = 5000;
+
+/** Returns the options of `live()`, with defaults. */
+export function liveOptions(options) {
+  const {
+    every = 60_000,
+    hidden = "slow",
+    signal,
+  } = readOptions(options, "live", ["every", "hidden", "signal"]);
+  if (!Number.isFinite(every) || every < SHORTEST)
+    throw bad(
+      `options.every must be a number of milliseconds of at least ${SHORTEST}, got ${typeof every === "number" ? every : typeOf(every)}`,
+    );
+  if (hidden !== "slow" && hidden !== "pause")
+    throw bad(
+      `options.hidden must be "slow" or "pause", got ${typeof hidden === "string" ? JSON.stringify(hidden) : typeOf(hidden)}`,
+    );
+  signalOf({ signal });
+  return { every, hidden, signal };
+}

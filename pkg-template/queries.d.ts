@@ -1,4 +1,5 @@
 import type { Event } from "@microsoft/microsoft-graph-types";
+import type { Live, LiveOptions } from "./live-queries.js";
 import type { QueryStatus, Readable } from "./query-status.js";
 import type { Change, CommitInfo, PageOptions, Round, RoundOptions, RoundReport } from "./rounds.js";
 
@@ -49,6 +50,27 @@ export interface DeltaQuery<T> extends DeltaFeed<T> {
    * Rejects with a `DeltaError`, or with the reason of the signal.
    */
   sync(options?: RoundOptions): Promise<RoundReport>;
+  /**
+   * Keeps the mirror fresh: runs rounds until the handle is stopped, its signal fires or the client
+   * is closed. `status` shows each round and when the next one is due.
+   *
+   * Of all tabs with this query one runs the rounds, if the host has Web Locks and
+   * `BroadcastChannel`; a visible one is preferred. The others follow: their listeners and their
+   * status show its rounds. Rounds are due at once when the mirror is older than `every` and the
+   * user comes back to the page, the network is back, or `client.resume()` is called.
+   *
+   * A tab runs at most 4 rounds of live queries at once and starts at most 60 in a minute. After a
+   * failure the interval doubles, up to 15 minutes.
+   *
+   * Throws `not-supported` in Cloudflare Workers: call `sync()` in an alarm there.
+   *
+   * @example
+   *   const live = query.live();
+   *   refreshButton.onclick = () => live.syncNow();
+   *   // When the view is closed:
+   *   live.stop();
+   */
+  live(options?: LiveOptions): Live;
   /** Returns all items of the mirror. No commit happens while they are read. */
   all(): Promise<T[]>;
   /**

@@ -9,16 +9,19 @@ export class QueryState {
   syncing;
   /** Repeats the `sync()` that ended because the user had to sign in. */
   syncAgain;
+  /** Resolves when the status shows the last round of an earlier page. */
+  restored = Promise.resolve();
   #states;
 
   /**
    * `ending` fires when the client ends. `hasTabs`: other tabs see the same store. `readItems`
    * reads the stored items of some ids.
    */
-  constructor({ key, ending, locks, hasTabs, readItems }, states) {
+  constructor({ key, ending, locks, live, hasTabs, readItems }, states) {
     this.key = key;
     this.ending = ending;
     this.locks = locks;
+    this.live = live;
     this.lock = `deltalink | ${key}`;
     this.#states = states;
     const onUse = () => this.#keepWhileUsed();

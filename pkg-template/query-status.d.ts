@@ -4,7 +4,8 @@ import type { WaitReason } from "./rounds.js";
 /** The status of a query. */
 export interface QueryStatus {
   /**
-   * `following`: a round of this client waits for one of another tab or client. `resyncing`: an
+   * `following`: another tab or client runs a round, and this one waits for it or shows its
+   * progress. `resyncing`: an
    * incremental round has become a full one. `needs-auth`: the user has to sign in; call
    * `client.resume()` afterwards. Minor versions may add phases.
    */
@@ -17,6 +18,8 @@ export interface QueryStatus {
   waitUntil?: Date;
   /** In the phase `waiting`: the reason for the wait. */
   waitReason?: WaitReason;
+  /** Of a live query: when its next round is due. Absent while none is. */
+  nextRoundAt?: Date;
   /** In the phases `failed` and `needs-auth`: the error that ended the round. */
   error?: DeltaError;
 }

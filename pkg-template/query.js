@@ -40,7 +40,7 @@ export class Feed {
     this.state.changes.roundCalled("round");
     // After a sign-in, the consumer begins the next round: resume() must not start a sync().
     this.state.syncAgain = undefined;
-    return new Round(this, options, true);
+    return new Round(this, options, true, undefined);
   }
 
   reset() {
@@ -88,8 +88,18 @@ export class Query extends Feed {
     const { state } = this;
     state.changes.roundCalled("sync");
     if (signal?.aborted) throw signal.reason;
-    state.syncing ??= new Sync(this);
+    return this.join(signal);
+  }
+
+  /** Joins the round that is applied to the mirror, or starts one. For live.js. */
+  join(signal, stealsLock) {
+    const { state } = this;
+    state.syncing ??= new Sync(this, stealsLock);
     return state.syncing.join(signal);
+  }
+
+  live(options) {
+    return this.state.live.start(this, options);
   }
 
   async all(options) {

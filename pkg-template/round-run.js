@@ -3,13 +3,11 @@
 import { onAbort } from "./abort.js";
 import { DeltaError } from "./error.js";
 import { signalOf } from "./options.js";
+import { RUNNING } from "./status.js";
 import { windowAt } from "./window.js";
 
 /** The time, in milliseconds, that a round waits for the lock before its status is `following`. */
 const FOLLOWING_DELAY = 50;
-
-/** The phases of a round that has the lock. */
-const RUNNING = ["syncing", "resyncing", "waiting"];
 
 /**
  * Connects the iterator of a round with the wasm. The iterator calls the wasm's handle of the round
@@ -21,6 +19,7 @@ export class RoundRun {
   #changes;
   #hasConsumer;
   #onOver;
+  #stealsLock;
   #signals;
   #instance;
   #handle;
@@ -38,13 +37,14 @@ export class RoundRun {
   #report;
   #hasEnded = false;
 
-  constructor(query, options, hasConsumer, onOver) {
+  constructor(query, options, { hasConsumer, onOver, stealsLock }) {
     const { state } = query;
     if (state.ending.aborted) throw state.ending.reason;
     this.#state = state;
     this.#changes = query.mirrored ? state.changes : undefined;
     this.#hasConsumer = hasConsumer;
     this.#onOver = onOver;
+    this.#stealsLock = stealsLock;
     this.#signals = [signalOf(options), state.ending];
     const { instance, wasm } = query.current();
     const window = wasm.window && windowAt(wasm.window);
@@ -87,7 +87,8 @@ export class RoundRun {
     changes.roundBegins();
     this.#hasBegun = true;
     this.#removers.push(onAbort(this.#instance.signal, () => this.#lose(this.#instance.ended)));
-    const loseLock = () => this.#lose(lockLost());
+    // A round that was stopped is no failure.
+    const loseLock = () => (signal.aborted ? this.release() : this.#lose(lockLost()));
     const { document } = globalThis;
     // Other tabs would wait for a frozen page as long as it holds the lock.
     document?.addEventListener("freeze", loseLock);
@@ -97,7 +98,7 @@ export class RoundRun {
     const follow = () => RUNNING.includes(status.get().phase) || status.set({ phase: "following" });
     const timer = setTimeout(follow, FOLLOWING_DELAY);
     try {
-      const unlock = await locks.acquire(lock, signal, loseLock);
+      const unlock = await locks.acquire(lock, signal, loseLock, this.#stealsLock);
       if (signal.aborted) {
         unlock();
         throw signal.reason;

@@ -15,10 +15,11 @@ export class Round {
 
   /**
    * `hasConsumer` is false if the pages are only applied to the mirror. `onOver` is called when the
-   * round has released its lock. The listeners of its last page may still be running.
+   * round has released its lock. The listeners of its last page may still be running. `stealsLock`:
+   * take the lock from a tab that does not respond.
    */
-  constructor(query, options, hasConsumer, onOver) {
-    this.#run = new RoundRun(query, options, hasConsumer, onOver);
+  constructor(query, options, hasConsumer, onOver, stealsLock = false) {
+    this.#run = new RoundRun(query, options, { hasConsumer, onOver, stealsLock });
     this.#pages = new Pages(this.#run);
   }
 

@@ -2,6 +2,9 @@
 /** @import { QueryStatus, Readable } from "./query-status.js" */
 import { report } from "./error.js";
 
+/** The phases of a round that runs in this tab. */
+export const RUNNING = ["syncing", "resyncing", "waiting"];
+
 /**
  * The status of a query. The value is the same object until it changes, as `useSyncExternalStore`
  * and Svelte require.
@@ -10,7 +13,13 @@ import { report } from "./error.js";
  */
 export class Status {
   /** @type {QueryStatus} */
-  #value = { phase: "idle" };
+  #base = { phase: "idle" };
+  /** `#base` and `#nextRoundAt`. */
+  #value = this.#base;
+  /** When the next round of a live query is due. */
+  #nextRoundAt;
+  /** Whether the value is the status of the tab that leads a live query. */
+  #isFollowing = false;
   #subscribers = new Set();
   #onUse;
 
@@ -26,18 +35,44 @@ export class Status {
 
   get = () => this.#value;
 
+  /** Sets the status of a round of this client. */
   set(value) {
-    if (this.#value.phase === "closed") return;
-    const { lastSyncedAt } = this.#value;
-    this.#value = Object.freeze(lastSyncedAt ? { lastSyncedAt, ...value } : value);
+    this.#isFollowing = false;
+    this.#set(value);
+  }
+
+  /** Shows the status of the tab that leads a live query. */
+  follow(value) {
+    if (RUNNING.includes(this.#value.phase)) return;
+    this.#isFollowing = true;
+    this.#set(RUNNING.includes(value.phase) ? { ...value, phase: "following" } : value);
+  }
+
+  /** Shows when the next round of a live query is due, in milliseconds since 1970. */
+  showPlan(isFollowing, nextRoundAt) {
+    // The tab that ran the round is gone, or this tab leads now.
+    const isStale = !isFollowing && this.#isFollowing && this.#base.phase === "following";
+    const next = nextRoundAt ?? undefined;
+    if (!isStale && this.#nextRoundAt?.getTime() === next) return;
+    this.#nextRoundAt = next === undefined ? undefined : new Date(next);
+    this.#set(isStale ? { phase: "idle" } : this.#base);
+  }
+
+  #set(value) {
+    if (this.#base.phase === "closed") return;
+    const { lastSyncedAt } = this.#base;
+    this.#base = lastSyncedAt ? { lastSyncedAt, ...value } : { ...value };
+    delete this.#base.nextRoundAt;
+    const nextRoundAt = this.#nextRoundAt;
+    this.#value = Object.freeze(nextRoundAt ? { ...this.#base, nextRoundAt } : this.#base);
     this.#onUse();
     for (const run of this.#subscribers) this.#call(run);
   }
 
   /** Shows when the last complete round of an earlier page ended, in milliseconds since 1970. */
   restoreSyncedAt(ms) {
-    if (ms !== undefined && !this.#value.lastSyncedAt)
-      this.set({ ...this.#value, lastSyncedAt: new Date(ms) });
+    if (ms !== undefined && !this.#base.lastSyncedAt)
+      this.#set({ ...this.#base, lastSyncedAt: new Date(ms) });
   }
 
   subscribe = (run) => {

@@ -11,10 +11,14 @@ export class Sync {
   #stop = new AbortController();
   #members = 0;
   #query;
+  #stealsLock;
   #done;
+  #stopsAfterPage = false;
 
-  constructor(query) {
+  /** `stealsLock`: take the lock of the rounds from a tab that does not respond. */
+  constructor(query, stealsLock = false) {
     this.#query = query;
+    this.#stealsLock = stealsLock;
     const { state } = query;
     state.syncAgain = () => (state.syncing ??= new Sync(query));
     this.#done = this.#run().finally(() => this.#close());
@@ -38,11 +42,29 @@ export class Sync {
     });
   }
 
+  /** Ends the round after the page at hand. Does nothing, and returns false, if others wait for it. */
+  stopAfterPage() {
+    if (this.#members > 1) return false;
+    this.#stopsAfterPage = true;
+    return true;
+  }
+
   async #run() {
-    const round = new Round(this.#query, { signal: this.#stop.signal }, false, () => this.#close());
-    for await (const page of round) void page;
+    const options = { signal: this.#stop.signal };
+    const round = new Round(this.#query, options, false, () => this.#close(), this.#stealsLock);
+    for await (const page of round) {
+      if (!this.#stopsAfterPage || page.last) continue;
+      await page.ack();
+      break;
+    }
     const { report } = round;
     if (report.outcome === "complete") return report;
+    if (this.#stopsAfterPage)
+      throw new DeltaError("the round was stopped after a page: another tab continues it", {
+        code: "aborted",
+        retryable: true,
+        report,
+      });
     throw new DeltaError("the round ended early, although no signal fired; call sync() again", {
       code: "internal",
       retryable: true,

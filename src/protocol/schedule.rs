@@ -12,20 +12,21 @@
 //!    nothing, up to 8 times `every`.
 //! 3. While all tabs are hidden, the interval is at least 10 times `every`, or no round is due if
 //!    all of them ask for a pause.
-//! 4. A change, `syncNow()`, focus, a tab that becomes visible, a new tab and a network that is back
-//!    end the growth of the interval.
-//! 5. After a failure the interval is at least `every`, doubled with each failure in a row, up to 15
-//!    minutes or `every`. A throttled query waits until Graph allows the next request.
+//! 4. A change, `syncNow()`, focus, a tab that becomes visible, a new tab and a network that is
+//!    back end the growth of the interval.
+//! 5. After a failure the interval is at least `every`, doubled with each failure in a row, up to
+//!    15 minutes or `every`. A throttled query waits until Graph allows the next request.
 //! 6. No round is due while the host has no network, nor after the user was asked to sign in, until
 //!    the sign-in. `syncNow()` starts one all the same.
 //! 7. A tab runs at most 4 rounds at once, and starts at most 60 in a minute. The round that has
 //!    been due for the longest time starts first.
-//! 8. A timer that fires late shows that the machine was asleep if the time since it was set exceeds
-//!    both twice its delay and two minutes. All rounds are due then.
-//! 9. A follower asks whether the leader is alive when the leader's next round is due, and when its
-//!    user calls `syncNow()`. If no message arrives in 3 seconds, it steals the lock.
-//! 10. A leader asks tabs that were silent for three rounds whether they still run, and ignores those
-//!     that stay silent.
+//! 8. A timer shows that the machine was asleep if the time since it was set exceeds both twice its
+//!    delay and two minutes. All rounds are due then.
+//! 9. A follower asks whether the leader is alive when the leader's next round is due, when its own
+//!    tab becomes visible, and when its user calls `syncNow()`. If no message arrives in 3 seconds,
+//!    it steals the lock.
+//! 10. A leader asks tabs that were silent for three rounds whether they still run, and ignores
+//!     those that stay silent.
 //! 11. A hidden leader hands over to a visible tab, after the page at hand.
 //! 12. A frozen tab leads no query. It joins again as a follower.
 //! 13. A query whose last handle was stopped is left after a second.

@@ -29,6 +29,12 @@ impl Instant {
         self.0
     }
 
+    /// The next whole millisecond: timers know no fractions.
+    #[must_use]
+    pub fn ceil(self) -> Self {
+        Self(self.0.ceil())
+    }
+
     /// The earlier of two instants.
     #[must_use]
     pub fn min(self, other: Self) -> Self {

@@ -8,6 +8,7 @@
 //! | [`driver`] | runs one round as a task: executes steps, feeds back inputs |
 //! | [`consumer`] | connects a round with the consumer that iterates it |
 //! | [`host`] | what the facade does for a round: lock, status, listeners |
+//! | [`live`] | the schedule of the live queries of a tab |
 //! | [`look_ahead`] | the part of the driver that requests pages, also before their turn |
 //! | [`request`] | one request of a round under the limits of its scope, also before its turn |
 //! | [`fetch`], [`body`] | sends a GET, the only place that adds the token to a request; reads its body |
@@ -38,6 +39,7 @@ pub mod indexed_db;
 pub mod js;
 pub mod json;
 pub mod limiter;
+pub mod live;
 pub mod look_ahead;
 pub mod mirror;
 pub mod on_error;

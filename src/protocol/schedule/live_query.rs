@@ -295,7 +295,8 @@ impl LiveQuery {
         self.steal_at = None;
         let own = self.own_interval(tab);
         let next = plan.next_at.or_else(|| own.map(|own| now + own));
-        self.check_at = next.zip(own).map(|(next, own)| next.max(now + ANSWER_TIME) + own * 0.1 * chance);
+        self.check_at =
+            next.zip(own).map(|(next, own)| (next.max(now + ANSWER_TIME) + own * 0.1 * chance).ceil());
         let is_new = self.plan.as_ref().is_none_or(|(leader, _)| *leader != from);
         let should_hand_over = tab.is_visible && !plan.is_visible;
         if is_new || should_hand_over {
@@ -395,7 +396,7 @@ impl LiveQuery {
                     self.introduce(tab, actions);
                     self.steal_at.get_or_insert(now + ANSWER_TIME);
                     let own = self.own_interval(tab);
-                    self.check_at = own.map(|own| now + ANSWER_TIME + own * (1.0 + 0.1 * chance));
+                    self.check_at = own.map(|own| (now + ANSWER_TIME + own * (1.0 + 0.1 * chance)).ceil());
                 }
             }
             Role::HandingOver { to, until: Some(until) } if *until <= now => {
@@ -464,7 +465,7 @@ impl LiveQuery {
         let Some(ended_at) = self.ended_at.filter(|_| !self.is_due) else {
             return Some(self.retry_at.unwrap_or(at_once));
         };
-        let due = ended_at + interval * self.jitter;
+        let due = (ended_at + interval * self.jitter).ceil();
         Some(self.retry_at.map_or(due, |at| at.max(due)))
     }
 

@@ -1,0 +1,369 @@
+// @ts-check
+// Keeps queries fresh: executes what the schedule of src/protocol/schedule.rs decides.
+/** @import { Live } from "./live-queries.js" */
+import { onAbort } from "./abort.js";
+import { DeltaError, closed } from "./error.js";
+import { liveOptions } from "./options.js";
+
+/** The longest delay of a timer. Hosts fire a timer with a longer one at once. */
+const LONGEST_DELAY = 86_400_000;
+
+/** Older hosts do not have it. */
+const DISPOSE = /** @type {any} */ (Symbol).dispose ?? Symbol.for("Symbol.dispose");
+
+/** The live queries of one client. */
+export class LiveQueries {
+  #makeSchedule;
+  #schedule;
+  #client;
+  #hasPeers;
+  #id = crypto.randomUUID();
+  /** By key. */
+  #queries = new Map();
+  #handles = 0;
+  #inputs = [];
+  #isStepping = false;
+  #timer;
+  #removers = [];
+
+  /**
+   * `makeSchedule(id, hasPeers)` makes the wasm's schedule. `hasTabs`: other tabs see the same
+   * store. `client` is told about sign-ins of other tabs.
+   */
+  constructor({ makeSchedule, hasTabs, client }) {
+    this.#makeSchedule = makeSchedule;
+    this.#client = client;
+    this.#hasPeers =
+      hasTabs && Boolean(globalThis.navigator?.locks) && typeof globalThis.BroadcastChannel === "function";
+  }
+
+  /**
+   * Starts a handle of a query.
+   *
+   * @returns {Live}
+   */
+  start(query, options) {
+    const { every, hidden, signal } = liveOptions(options);
+    if (globalThis.navigator?.userAgent === "Cloudflare-Workers")
+      throw new DeltaError(
+        "live() is for pages: a Worker does not run between requests; call sync() in an alarm of a Durable Object or in scheduled()",
+        { code: "not-supported" },
+      );
+    if (signal?.aborted) throw signal.reason;
+    this.#begin();
+    const { key, state } = query;
+    let entry = this.#queries.get(key);
+    if (!entry) {
+      entry = new LiveQuery(query, this.#id, (input) => this.#step({ key, ...input }), this.#client);
+      this.#queries.set(key, entry);
+    }
+    const handle = (this.#handles += 1);
+    const wish = { every, hidden };
+    entry.handles.set(handle, wish);
+    // A mirror that another page has just synced needs no round yet.
+    void state.restored.then(() => this.#startHandle(entry, handle, wish));
+    const stop = () => {
+      removeAbort?.();
+      if (entry.handles.delete(handle)) this.#step({ type: "stop", key, handle });
+    };
+    const removeAbort = signal && onAbort(signal, stop);
+    return {
+      syncNow: async () => {
+        await state.restored;
+        if (state.ending.aborted) throw state.ending.reason;
+        if (!entry.handles.has(handle))
+          throw new DeltaError("this handle of live() was stopped; call live() again", { code: "closed" });
+        return entry.syncNow();
+      },
+      stop,
+      [DISPOSE]: stop,
+    };
+  }
+
+  /** The user has signed in, in this tab. */
+  signedIn() {
+    this.#step({ type: "signedIn" });
+  }
+
+  /** Ends all live queries: the client is closed, or its wasm instance has ended. */
+  end() {
+    for (const entry of this.#queries.values()) entry.close();
+    this.#queries.clear();
+    this.#stop();
+  }
+
+  /**
+   * Continues with a new schedule, because a defect has ended the wasm instance of the one before.
+   */
+  restart() {
+    this.#stop();
+    for (const entry of this.#queries.values()) entry.leave();
+    if (!this.#queries.size) return;
+    this.#begin();
+    for (const entry of this.#queries.values())
+      for (const [handle, wish] of entry.handles) this.#startHandle(entry, handle, wish);
+  }
+
+  #startHandle(entry, handle, wish) {
+    if (!entry.handles.has(handle) || this.#queries.get(entry.key) !== entry) return;
+    const syncedAt = entry.syncedAt;
+    this.#step({ type: "start", key: entry.key, handle, wish, syncedAt });
+  }
+
+  #begin() {
+    if (this.#schedule) return;
+    this.#schedule = this.#makeSchedule(this.#id, this.#hasPeers);
+    const { document, navigator } = globalThis;
+    const listen = (target, event, input) => {
+      const listener = () => this.#step(input());
+      target?.addEventListener?.(event, listener);
+      this.#removers.push(() => target?.removeEventListener?.(event, listener));
+    };
+    const visibility = () => ({ type: "visibility", isVisible: document?.visibilityState !== "hidden" });
+    listen(document, "visibilitychange", visibility);
+    listen(document, "freeze", () => ({ type: "freeze" }));
+    listen(document, "resume", () => ({ type: "thaw" }));
+    listen(globalThis, "pagehide", () => ({ type: "freeze" }));
+    listen(globalThis, "pageshow", () => ({ type: "thaw" }));
+    listen(globalThis, "focus", () => ({ type: "focus" }));
+    listen(globalThis, "online", () => ({ type: "network", isOnline: true }));
+    listen(globalThis, "offline", () => ({ type: "network", isOnline: false }));
+    this.#step(visibility());
+    this.#step({ type: "network", isOnline: navigator?.onLine !== false });
+  }
+
+  #stop() {
+    clearTimeout(this.#timer);
+    for (const remove of this.#removers.splice(0)) remove();
+    this.#schedule = undefined;
+  }
+
+  /** Takes inputs one after the other: an action may bring about the next one at once. */
+  #step(input) {
+    this.#inputs.push(input);
+    if (this.#isStepping) return;
+    this.#isStepping = true;
+    try {
+      while (this.#inputs.length && this.#schedule)
+        for (const action of this.#schedule.step(this.#inputs.shift())) this.#execute(action);
+    } finally {
+      this.#inputs.length = 0;
+      this.#isStepping = false;
+    }
+  }
+
+  #execute(action) {
+    if (action.type === "setTimer") return this.#setTimer(action.at);
+    const entry = this.#queries.get(action.key);
+    entry?.execute(action);
+    if (action.type !== "leave" || entry?.handles.size) return undefined;
+    entry?.close();
+    this.#queries.delete(action.key);
+    if (this.#queries.size === 0) this.#stop();
+    return undefined;
+  }
+
+  #setTimer(at) {
+    clearTimeout(this.#timer);
+    if (at === undefined || at === null) return;
+    const delay = Math.min(Math.max(at - Date.now(), 0), LONGEST_DELAY);
+    this.#timer = setTimeout(() => this.#step({ type: "timer" }), delay);
+    // In Node the timer does not keep the process alive.
+    this.#timer.unref?.();
+  }
+}
+
+/** One live query of this tab: its lock, its channel, its round. */
+class LiveQuery {
+  /** What each handle asks for. */
+  handles = new Map();
+  #query;
+  #tab;
+  #step;
+  #client;
+  #channel;
+  /** Releases the lock, or ends the wait for it. */
+  #release = () => {};
+  #leads = false;
+  /** Stops the round that runs. */
+  #round;
+  /** The calls of `syncNow()` that wait. */
+  #waiting = [];
+  /** The result of the last round of this tab. */
+  #result = { report: undefined, error: undefined };
+  #unsubscribe;
+
+  constructor(query, tab, step, client) {
+    this.#query = query;
+    this.#tab = tab;
+    this.#step = step;
+    this.#client = client;
+    // Followers show the leader's status.
+    this.#unsubscribe = query.state.status.subscribe((status) => {
+      if (this.#leads) this.#post({ status: toMessage(status) });
+    });
+  }
+
+  get key() {
+    return this.#query.key;
+  }
+
+  /** The end of the last complete round, in milliseconds since 1970. */
+  get syncedAt() {
+    return this.#query.state.status.get().lastSyncedAt?.getTime();
+  }
+
+  syncNow() {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+      this.#step({ type: "syncNow" });
+    });
+  }
+
+  execute(action) {
+    switch (action.type) {
+      case "join":
+        this.#openChannel();
+        return this.#requestLock(false);
+      case "requestLock":
+        return this.#requestLock(false);
+      case "stealLock":
+        return this.#requestLock(true);
+      case "leave":
+        return this.leave();
+      case "post":
+        return this.#post({ message: action.message });
+      case "startRound":
+        return void this.#runRound(action.steals);
+      case "stopRound":
+        return this.#round?.stop(action.afterPage);
+      case "synced":
+        return this.#settle(action.here);
+      case "show":
+        return this.#query.state.status.showPlan(action.isFollowing, action.nextRoundAt);
+    }
+    return undefined;
+  }
+
+  close() {
+    this.leave();
+    this.#unsubscribe();
+    this.#round?.stop(false);
+    this.#query.state.status.showPlan(false, undefined);
+    for (const { reject } of this.#waiting.splice(0)) reject(closed());
+  }
+
+  /** Releases the lock and closes the channel. */
+  leave() {
+    this.#release();
+    this.#channel?.close();
+    this.#channel = undefined;
+  }
+
+  #openChannel() {
+    this.#channel ??= new BroadcastChannel(`deltalink live | ${this.#query.key}`);
+    this.#channel.onmessage = ({ data }) => this.#receive(data);
+    this.#channel.unref?.();
+  }
+
+  #post(data) {
+    this.#channel?.postMessage({ ...data, from: this.#tab });
+  }
+
+  #receive({ from, message, status }) {
+    if (status && !this.#leads) this.#query.state.status.follow(fromMessage(status));
+    if (!message) return;
+    if (message.type === "signedIn") this.#client.signedInElsewhere();
+    this.#step({ type: "received", from, message });
+  }
+
+  /** Waits in the queue for the lock, or takes it. Replaces the request before. */
+  #requestLock(steal) {
+    this.#release();
+    const request = new AbortController();
+    const lost = () => {
+      if (request.signal.aborted) return;
+      this.#release();
+      this.#step({ type: "lockLost" });
+    };
+    const granted = () => {
+      if (request.signal.aborted) return undefined;
+      this.#leads = true;
+      this.#step({ type: "lockGranted" });
+      return new Promise((release) => request.signal.addEventListener("abort", () => release(undefined)));
+    };
+    this.#release = () => {
+      this.#leads = false;
+      request.abort();
+    };
+    const options = steal ? { steal } : { signal: request.signal };
+    globalThis.navigator.locks
+      .request(`deltalink live | ${this.#query.key}`, options, granted)
+      .catch((error) => {
+        // Some pages may not use Web Locks, such as sandboxed frames: this tab works alone.
+        if (error.name === "SecurityError") granted();
+        else lost();
+      });
+  }
+
+  async #runRound(steals) {
+    const round = new LiveRound(this.#query.state);
+    this.#round = round;
+    const end = {};
+    try {
+      const report = await this.#query.join(round.signal, steals);
+      const { added, changed, removed, ghosts, leftWindow } = report;
+      end.hasChanges = added + changed + removed + ghosts + leftWindow > 0;
+      this.#result = { report, error: undefined };
+    } catch (error) {
+      end.error = round.isStopped ? "aborted" : (error?.code ?? "internal");
+      end.retryAt = error?.retryAt?.getTime();
+      this.#result = { report: undefined, error };
+    }
+    this.#round = undefined;
+    this.#step({ type: "roundEnded", end });
+  }
+
+  #settle(here) {
+    const { report, error } = this.#result;
+    for (const { resolve, reject } of this.#waiting.splice(0)) {
+      if (here && error) reject(error);
+      else resolve(here ? report : undefined);
+    }
+  }
+}
+
+/** A round that the schedule has started. */
+class LiveRound {
+  isStopped = false;
+  #state;
+  #stop = new AbortController();
+
+  constructor(state) {
+    this.#state = state;
+  }
+
+  get signal() {
+    return this.#stop.signal;
+  }
+
+  stop(afterPage) {
+    this.isStopped = true;
+    // While a round waits, no page is at hand.
+    const isWaiting = this.#state.status.get().phase === "waiting";
+    if (!afterPage || isWaiting || !this.#state.syncing?.stopAfterPage()) this.#stop.abort();
+  }
+}
+
+/** A status as a message. */
+function toMessage({ error, ...status }) {
+  return error ? { ...status, error: error.toJSON?.() ?? { message: String(error) } } : status;
+}
+
+function fromMessage({ error, ...status }) {
+  if (!error) return status;
+  const fields = { code: "internal", ...error };
+  delete fields.name;
+  delete fields.message;
+  return { ...status, error: new DeltaError(error.message, fields) };
+}

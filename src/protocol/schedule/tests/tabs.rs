@@ -1,0 +1,196 @@
+//! The rules for several tabs.
+
+use super::*;
+
+#[test]
+fn a_follower_starts_no_round_and_shows_the_leaders_next_one() {
+    let mut bench = Bench::new("a", true);
+    assert!(!starts(&bench.start(QUERY, EVERY, Hidden::Slow)));
+    let next_at = Some(bench.now + ms(30_000.0));
+    let actions = bench.plan("b", &Plan { next_at, ..plan() });
+    let shown = Action::Show { key: key(), is_following: true, next_round_at: next_at };
+    assert!(actions.contains(&shown));
+}
+
+#[test]
+fn a_follower_asks_when_the_leaders_round_is_due_and_steals_after_three_seconds() {
+    let mut bench = Bench::follower();
+    let actions = bench.fire();
+    assert!(matches!(posted(&actions)[..], [Message::Ping { .. }]));
+    assert_eq!(bench.timer(), Some(3000.0));
+    assert!(steals(&bench.fire()));
+    let actions = bench.step(Input::LockGranted { key: key() });
+    assert!(actions.contains(&Action::StartRound { key: key(), steals: true }));
+}
+
+#[test]
+fn a_leader_that_responds_is_not_robbed() {
+    let mut bench = Bench::follower();
+    bench.fire();
+    let next_at = Some(bench.now + ms(EVERY));
+    bench.plan("b", &Plan { next_at, ..plan() });
+    assert!(bench.timer().unwrap() >= EVERY);
+}
+
+#[test]
+fn sync_now_of_a_follower_is_run_by_the_leader() {
+    let mut bench = Bench::follower();
+    let actions = bench.step(Input::SyncNow { key: key() });
+    assert_eq!(posted(&actions), [&Message::Sync]);
+    let actions = bench.plan("b", &Plan { is_running: true, ..plan() });
+    assert!(!actions.contains(&Action::Synced { key: key(), here: false }));
+    let actions = bench.plan("b", &Plan { rounds: 1, ..plan() });
+    assert!(actions.contains(&Action::Synced { key: key(), here: false }));
+}
+
+#[test]
+fn sync_now_of_a_follower_whose_leader_is_gone_is_run_here() {
+    let mut bench = Bench::follower();
+    bench.step(Input::SyncNow { key: key() });
+    assert!(steals(&bench.fire()));
+    assert!(starts(&bench.step(Input::LockGranted { key: key() })));
+    let actions = bench.ended(changed());
+    assert!(actions.contains(&Action::Synced { key: key(), here: true }));
+}
+
+#[test]
+fn a_leader_runs_the_round_that_a_follower_asks_for() {
+    let mut bench = Bench::leader();
+    let actions = bench.hears("b", Message::Sync);
+    assert!(starts(&actions));
+    assert!(matches!(posted(&actions)[..], [Message::Plan(Plan { is_running: true, .. })]));
+}
+
+#[test]
+fn a_hidden_leader_hands_over_to_a_tab_that_becomes_visible() {
+    let mut bench = Bench::leader();
+    bench.hide();
+    let actions = bench.ping("b", EVERY, Hidden::Slow, true);
+    assert_eq!(posted(&actions), [&Message::HandOver { to: "b".to_owned(), is_ready: true }]);
+    let actions = bench.step(Input::LockLost { key: key() });
+    assert!(actions.contains(&Action::RequestLock { key: key() }));
+}
+
+#[test]
+fn a_hidden_leader_that_runs_a_round_hands_over_after_its_page() {
+    let mut bench = Bench::leader();
+    bench.hide();
+    bench.step(Input::SyncNow { key: key() });
+    let actions = bench.ping("b", EVERY, Hidden::Slow, true);
+    assert_eq!(stops(&actions), Some(true));
+    assert_eq!(posted(&actions), [&Message::HandOver { to: "b".to_owned(), is_ready: false }]);
+    let actions = bench.ended(failed("aborted"));
+    assert!(posted(&actions).contains(&&Message::HandOver { to: "b".to_owned(), is_ready: true }));
+    assert!(!starts(&actions));
+}
+
+#[test]
+fn a_leader_leads_on_if_the_visible_tab_does_not_take_over() {
+    let mut bench = Bench::leader();
+    bench.hide();
+    bench.ping("b", EVERY, Hidden::Slow, true);
+    assert_eq!(bench.timer(), Some(3000.0));
+    bench.fire();
+    assert_eq!(bench.timer(), Some(EVERY * 10.0 - 3000.0));
+}
+
+#[test]
+fn a_visible_follower_asks_a_hidden_leader_to_hand_over_and_takes_the_lock() {
+    let mut bench = Bench::follower();
+    let actions = bench.plan("b", &Plan { is_visible: false, ..plan() });
+    assert!(matches!(posted(&actions)[..], [Message::Ping { is_visible: true, .. }]));
+    assert!(!steals(&bench.hears("b", Message::HandOver { to: "c".to_owned(), is_ready: true })));
+    assert!(steals(&bench.hears("b", Message::HandOver { to: "a".to_owned(), is_ready: true })));
+}
+
+#[test]
+fn a_visible_follower_robs_a_hidden_leader_that_does_not_respond() {
+    let mut bench = Bench::follower();
+    bench.plan("b", &Plan { is_visible: false, next_at: Some(bench.now + ms(600_000.0)), ..plan() });
+    assert_eq!(bench.timer(), Some(3000.0));
+    bench.hears("b", Message::HandOver { to: "a".to_owned(), is_ready: false });
+    assert_eq!(bench.timer(), Some(30_000.0), "the leader ends its page first");
+    assert!(steals(&bench.fire()));
+}
+
+#[test]
+fn a_robbed_leader_stops_its_round_and_follows() {
+    let mut bench = Bench::leader();
+    bench.fire();
+    let actions = bench.step(Input::LockLost { key: key() });
+    assert_eq!(stops(&actions), Some(false));
+    assert!(actions.contains(&Action::RequestLock { key: key() }));
+    assert!(!starts(&bench.ended(failed("aborted"))));
+}
+
+#[test]
+fn a_frozen_tab_releases_everything_and_joins_again_as_a_follower() {
+    let mut bench = Bench::leader();
+    bench.fire();
+    let actions = bench.step(Input::Freeze);
+    assert_eq!(stops(&actions), Some(false));
+    assert!(actions.contains(&Action::Leave { key: key() }));
+    bench.ended(failed("aborted"));
+    assert_eq!(bench.timer(), None);
+    bench.now += ms(600_000.0);
+    let actions = bench.step(Input::Thaw);
+    assert!(actions.contains(&Action::Join { key: key() }));
+    assert!(!starts(&actions));
+    assert!(starts(&bench.step(Input::LockGranted { key: key() })));
+}
+
+#[test]
+fn a_lock_that_comes_too_late_is_released() {
+    let mut bench = Bench::new("a", true);
+    bench.start(QUERY, EVERY, Hidden::Slow);
+    bench.step(Input::Freeze);
+    assert_eq!(bench.step(Input::LockGranted { key: key() }), [Action::Leave { key: key() }]);
+    assert_eq!(
+        bench.step(Input::LockGranted { key: "unknown".to_owned() }),
+        [Action::Leave { key: "unknown".to_owned() }]
+    );
+}
+
+#[test]
+fn a_tab_that_stays_silent_when_it_is_asked_counts_no_more() {
+    let mut bench = Bench::leader();
+    bench.ping("b", 20_000.0, Hidden::Slow, true);
+    for round in 1..=4 {
+        bench.fire();
+        let actions = bench.ended(changed());
+        assert_eq!(posted(&actions).contains(&&Message::RollCall), round == 3);
+    }
+    assert_eq!(bench.timer(), Some(EVERY));
+}
+
+#[test]
+fn a_tab_that_responds_to_the_roll_call_counts_on() {
+    let mut bench = Bench::leader();
+    for _ in 0..5 {
+        bench.ping("b", 20_000.0, Hidden::Slow, true);
+        for _ in 0..3 {
+            bench.fire();
+            bench.ended(changed());
+        }
+    }
+    assert_eq!(bench.timer(), Some(20_000.0));
+    let mut bench = Bench::follower();
+    let actions = bench.hears("b", Message::RollCall);
+    assert!(matches!(posted(&actions)[..], [Message::Ping { .. }]));
+}
+
+#[test]
+fn messages_and_inputs_of_unknown_queries_do_nothing() {
+    let mut bench = Bench::new("a", true);
+    let inputs = [
+        Input::Stop { key: key(), handle: 7 },
+        Input::SyncNow { key: key() },
+        Input::LockLost { key: key() },
+        Input::RoundEnded { key: key(), end: changed() },
+        Input::Received { key: key(), from: "b".to_owned(), message: Message::Sync },
+        Input::Timer,
+    ];
+    for input in inputs {
+        assert_eq!(bench.step(input), []);
+    }
+}
