@@ -4,8 +4,9 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { startChromium } from "../dashboard/harness.mjs";
 import { asked } from "../fake.mjs";
-import { Browser, byId, startSite } from "../kill/harness.mjs";
+import { byId, startSite } from "../kill/harness.mjs";
 import { until } from "../wait.mjs";
+import { freeze, openTab, realTabs, thaw } from "./kit.mjs";
 
 let site;
 let chromium;
@@ -29,41 +30,7 @@ afterEach(async () => {
   assert.deepEqual(complaints.splice(0), []);
 });
 
-/** Opens a tab with a client of a world that all tabs of the test share. */
-async function tab(world, { locks = true, within = context } = {}) {
-  const page = await within.newPage();
-  if (!locks) await page.addInitScript(() => Object.defineProperty(navigator, "locks", { value: undefined }));
-  await page.goto(`${site.fake.origin}/`);
-  await page.waitForFunction(() => window.openDelta);
-  await page.evaluate(
-    async ([root, token]) => {
-      const client = await window.openDelta({
-        endpoint: root,
-        account: "alex",
-        token: () => token,
-        retry: { base: 5, cap: 20 },
-      });
-      const query = client.orgContacts();
-      const told = (promise) =>
-        promise.then(
-          (value) => ({ value }),
-          (reason) => (reason instanceof Error ? { reason: reason.code, name: reason.name } : { reason }),
-        );
-      /** Starts work whose result the test reads later. */
-      const begin = (name, work) => (window.ends[name] = told(work()));
-      const until = ({ status }, holds) =>
-        new Promise((resolve) => {
-          const stop = status.subscribe(
-            (status) => holds(status) && (resolve(), queueMicrotask(() => stop())),
-          );
-        });
-      Object.assign(window, { client, query, told, begin, until, ends: {} });
-    },
-    [world.root, world.tokens.delegated],
-  );
-  page.session = await within.newCDPSession(page);
-  return page;
-}
+const tab = (world, { within = context, ...more } = {}) => openTab(site, within, world, more);
 
 const end = (page, name) => page.evaluate((name) => window.ends[name], name);
 const phase = (page, name) =>
@@ -76,21 +43,7 @@ async function hung(world) {
 const status = (page) => page.evaluate(() => ({ ...window.query.status.get() }));
 const sync = (page) => page.evaluate(() => window.told(window.query.sync()));
 
-/** Starts a browser with real tabs. Only hidden tabs can be frozen. */
-async function hideable(context) {
-  const browser = new Browser();
-  context.after(() => browser.stop());
-  await browser.start();
-  browser.context.on("weberror", (error) => complaints.push(String(error.error())));
-  return browser.context;
-}
-
-async function freeze(page) {
-  await page.waitForFunction(() => document.visibilityState === "hidden", undefined, { polling: 20 });
-  await page.session.send("Page.setWebLifecycleState", { state: "frozen" });
-}
-
-const thaw = (page) => page.session.send("Page.setWebLifecycleState", { state: "active" });
+const hideable = (context) => realTabs(context, complaints);
 
 /** Starts a round in a tab, up to the delivery of its first page. */
 const hold = (page) =>

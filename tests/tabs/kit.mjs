@@ -1,0 +1,57 @@
+// Tabs with a client of a world.
+import { Browser } from "../kill/harness.mjs";
+
+/**
+ * Opens a tab with a client of a world that all tabs of the test share. A test may set
+ * `window.signIn`, which then returns the tokens.
+ */
+export async function openTab(site, within, world, { locks = true } = {}) {
+  const page = await within.newPage();
+  if (!locks) await page.addInitScript(() => Object.defineProperty(navigator, "locks", { value: undefined }));
+  await page.goto(`${site.fake.origin}/`);
+  await page.waitForFunction(() => window.openDelta);
+  await page.evaluate(
+    async ([root, token]) => {
+      const client = await window.openDelta({
+        endpoint: root,
+        account: "alex",
+        token: () => window.signIn?.() ?? token,
+        retry: { base: 5, cap: 20 },
+      });
+      const query = client.orgContacts();
+      const told = (promise) =>
+        promise.then(
+          (value) => ({ value }),
+          (reason) => (reason instanceof Error ? { reason: reason.code, name: reason.name } : { reason }),
+        );
+      /** Starts work whose result the test reads later. */
+      const begin = (name, work) => (window.ends[name] = told(work()));
+      const until = ({ status }, holds) =>
+        new Promise((resolve) => {
+          const stop = status.subscribe(
+            (status) => holds(status) && (resolve(), queueMicrotask(() => stop())),
+          );
+        });
+      Object.assign(window, { client, query, told, begin, until, ends: {} });
+    },
+    [world.root, world.tokens.delegated],
+  );
+  page.session = await within.newCDPSession(page);
+  return page;
+}
+
+/** Starts a browser with real tabs. Only hidden tabs can be frozen. */
+export async function realTabs(context, complaints) {
+  const browser = new Browser();
+  context.after(() => browser.stop());
+  await browser.start();
+  browser.context.on("weberror", (error) => complaints.push(String(error.error())));
+  return browser.context;
+}
+
+export async function freeze(page) {
+  await page.waitForFunction(() => document.visibilityState === "hidden", undefined, { polling: 20 });
+  await page.session.send("Page.setWebLifecycleState", { state: "frozen" });
+}
+
+export const thaw = (page) => page.session.send("Page.setWebLifecycleState", { state: "active" });

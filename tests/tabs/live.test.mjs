@@ -1,0 +1,237 @@
+// Live queries in several tabs: one tab runs the rounds, and another one takes over when that tab is
+// closed, hidden, frozen or hung. tests/live.rs has the policy.
+import assert from "node:assert/strict";
+import { after, afterEach, before, beforeEach, test } from "node:test";
+import { startChromium } from "../dashboard/harness.mjs";
+import { asked, settled } from "../fake.mjs";
+import { crash, startSite } from "../kill/harness.mjs";
+import { until } from "../wait.mjs";
+import { freeze, openTab, realTabs, thaw } from "./kit.mjs";
+
+let site;
+let chromium;
+let context;
+const complaints = [];
+before(async () => {
+  [site, chromium] = await Promise.all([startSite(), startChromium()]);
+});
+after(async () => {
+  await chromium?.close();
+  await site?.stop();
+});
+beforeEach(async () => {
+  context = await chromium.newContext();
+  context.setDefaultTimeout(15_000);
+  context.on("weberror", (error) => complaints.push(String(error.error())));
+});
+afterEach(async () => {
+  await context.close();
+  assert.deepEqual(complaints.splice(0), []);
+});
+
+const makeWorld = () => site.fake.world({ populate: { contacts: 5 } });
+const tab = (world, { within = context, ...more } = {}) => openTab(site, within, world, more);
+
+/** Starts a live query in a tab, and waits until its status shows the next round. */
+async function goLive(page, options) {
+  await page.evaluate((options) => {
+    window.changes = [];
+    window.query.on("change", (changes) => void window.changes.push(...changes));
+    window.live = window.query.live(options);
+  }, options);
+  await resting(page);
+}
+
+/** Waits until no round runs and the next one is known. */
+const resting = (page) =>
+  page.evaluate(() =>
+    window.until(window.query, ({ phase, nextRoundAt }) => phase === "idle" && nextRoundAt !== undefined),
+  );
+
+/** Whether a tab holds the lock of the leader. */
+const leads = (page) =>
+  page.evaluate(async () => {
+    const name = `deltalink live | ${window.query.key}`;
+    const { held } = await navigator.locks.query();
+    const holder = held.find((lock) => lock.name === name)?.clientId;
+    // Only the lock of this page tells its id.
+    const own = await navigator.locks.request("own id", async () => {
+      const { held } = await navigator.locks.query();
+      return held.find(({ name }) => name === "own id").clientId;
+    });
+    return holder === own;
+  });
+
+const syncNow = (page) => page.evaluate(() => window.told(window.live.syncNow()));
+const requests = async (world) => (await asked(world)).length;
+const add = (world) => world.edits({ op: "add", collection: "contacts" });
+
+test("of four tabs one runs the rounds, and the others show its status and announce its changes", async () => {
+  const world = await makeWorld();
+  const tabs = [];
+  for (let number = 0; number < 4; number += 1) {
+    const page = await tab(world);
+    await goLive(page);
+    tabs.push(page);
+  }
+  assert.deepEqual(await Promise.all(tabs.map(leads)), [true, false, false, false]);
+  assert.equal(await requests(world), 1, "the first round of the first tab");
+  await add(world);
+  // Only the tab that has run the round has its report.
+  assert.deepEqual(await syncNow(tabs[2]), { value: undefined });
+  assert.equal(await requests(world), 2);
+  for (const page of tabs) {
+    // The first tab has announced its first round too.
+    await until(() => page.evaluate(() => [1, 6].includes(window.changes.length) || window.changes.length));
+    assert.equal(await page.evaluate(() => window.query.count()), 6);
+  }
+  assert.equal((await syncNow(tabs[0])).value.outcome, "complete");
+  const next = await Promise.all(
+    tabs.map((page) => resting(page).then(() => page.evaluate(() => +window.query.status.get().nextRoundAt))),
+  );
+  assert.equal(new Set(next).size, 1, "all tabs show the same next round");
+});
+
+test("when the tab that leads is closed or crashes, another one leads", async () => {
+  const world = await makeWorld();
+  const [closed, crashed, last] = [await tab(world), await tab(world), await tab(world)];
+  for (const page of [closed, crashed, last]) await goLive(page);
+  await closed.close();
+  await until(() => leads(crashed));
+  await crash(crashed);
+  await until(() => leads(last));
+  await add(world);
+  assert.equal((await syncNow(last)).value.added, 1);
+});
+
+test("a handle that is stopped hands over after a second, and causes no request", async () => {
+  const world = await makeWorld();
+  const [first, second] = [await tab(world), await tab(world)];
+  for (const page of [first, second]) await goLive(page);
+  const before = await requests(world);
+  await first.evaluate(() => window.live.stop());
+  await until(() => leads(second));
+  await settled(site.fake);
+  assert.equal(await requests(world), before);
+  const { held, pending } = await first.evaluate(() => navigator.locks.query());
+  assert.deepEqual([held.length, pending.length], [1, 0]);
+});
+
+test("a hidden tab hands over to a tab that becomes visible", async (test) => {
+  const world = await makeWorld();
+  const within = await realTabs(test, complaints);
+  const first = await tab(world, { within });
+  await goLive(first);
+  assert.equal(await leads(first), true);
+  // It comes to the front.
+  const second = await tab(world, { within });
+  await goLive(second);
+  await until(() => leads(second));
+  await first.bringToFront();
+  await until(() => leads(first));
+  await add(world);
+  assert.equal((await syncNow(first)).value.added, 1);
+  await until(() => second.evaluate(() => window.query.count().then((count) => count === 6 || count)));
+});
+
+test("a frozen tab releases everything, another tab leads, and the first one follows when it resumes", async (test) => {
+  const world = await makeWorld();
+  const within = await realTabs(test, complaints);
+  const first = await tab(world, { within });
+  await goLive(first);
+  // Another page is in front, so the first tab can be frozen.
+  const other = await tab(world, { within });
+  await freeze(first);
+  await until(() => other.evaluate(async () => (await navigator.locks.query()).held.length === 0));
+  await goLive(other);
+  await until(() => leads(other));
+  await add(world);
+  assert.equal((await syncNow(other)).value.added, 1);
+  await thaw(first);
+  await resting(first);
+  assert.equal(await leads(first), false);
+  assert.equal(await first.evaluate(() => window.query.count()), 6);
+});
+
+test("a tab that hangs is robbed after three seconds, and follows when it runs again", async () => {
+  const world = await makeWorld();
+  const [hung, other] = [await tab(world), await tab(world)];
+  for (const page of [hung, other]) await goLive(page);
+  await hung.session.send("Debugger.enable");
+  await hung.session.send("Debugger.pause");
+  // Without something to do, a page does not pause.
+  hung.evaluate(() => 0).catch(() => {});
+  await add(world);
+  assert.equal((await syncNow(other)).value.added, 1);
+  assert.equal(await leads(other), true);
+  await hung.session.send("Debugger.disable");
+  await until(async () => (await leads(hung)) === false);
+  await add(world);
+  assert.deepEqual(await syncNow(hung), { value: undefined });
+  assert.equal(await hung.evaluate(() => window.query.count()), 7);
+});
+
+test("a sign-in in one tab continues the live query of all tabs", async () => {
+  const world = await makeWorld();
+  const [first, second] = [await tab(world), await tab(world)];
+  for (const page of [first, second]) await goLive(page);
+  await world.faults({ match: {}, fault: "claims" });
+  await first.evaluate(() => {
+    const refusal = Object.assign(new Error("again"), {
+      errorCode: "interaction_required",
+      claims: '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}',
+    });
+    window.signIn = () => Promise.reject(refusal);
+    void window.live.syncNow().catch(() => {});
+  });
+  const needsSignIn = (page) =>
+    page.evaluate(() => window.until(window.query, ({ phase }) => phase === "needs-auth"));
+  await Promise.all([first, second].map(needsSignIn));
+  const claims = await second.evaluate(() => window.query.status.get().error.claims);
+  assert.equal(typeof claims, "string", "the other tab knows what to ask the user for");
+  await first.evaluate(() => (window.signIn = undefined));
+  await second.evaluate(() => window.client.resume());
+  for (const page of [first, second]) await resting(page);
+});
+
+test("four tabs send the requests of one in ten minutes", async () => {
+  const world = await makeWorld();
+  // All tabs have the same clock.
+  await context.clock.install();
+  const tabs = [];
+  for (let number = 0; number < 4; number += 1) {
+    const page = await tab(world);
+    await goLive(page, { every: 60_000 });
+    tabs.push(page);
+  }
+  // A tab waits three seconds for a message of the leader. Messages do not pass while a clock runs.
+  for (let step = 0; step < 300; step += 1) {
+    await context.clock.runFor(2000);
+    // A round that has begun ends before the clock goes on.
+    await resting(tabs[0]);
+  }
+  // The interval doubles: rounds after about 0, 1, 3 and 7 minutes.
+  assert.equal(await requests(world), 4);
+  assert.deepEqual(await Promise.all(tabs.map(leads)), [true, false, false, false]);
+});
+
+test("a page with a live query can enter the back/forward cache, and follows after its return", async (test) => {
+  const world = await makeWorld();
+  const within = await realTabs(test, complaints);
+  const page = await tab(world, { within });
+  await page.evaluate(() => {
+    addEventListener("pageshow", ({ persisted }) => (window.persisted = persisted));
+  });
+  await goLive(page);
+  const run = (expression) =>
+    page.session
+      .send("Runtime.evaluate", { expression, returnByValue: true })
+      .then(({ result }) => result.value);
+  await run("void (location.href = '/site.html')");
+  await until(async () => (await run("location.pathname")) === "/site.html");
+  await run("history.back()");
+  await until(async () => (await run("window.persisted")) === true);
+  await resting(page);
+  await add(world);
+  assert.equal((await syncNow(page)).value.added, 1);
+});
