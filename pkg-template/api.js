@@ -168,14 +168,18 @@ class Client {
       );
     }
     const existing = this.#states.get(key);
-    const readItems = (ids) => query.call((wasm) => wasm.get_many(ids));
+    const reader = {
+      hasSeries: made.wasm.has_series,
+      changed: (...values) => query.call((wasm) => wasm.changed(...values)),
+      completed: (items) => query.call((wasm) => wasm.completed(items)),
+    };
     const parts = {
       key,
       ending: signal,
       locks: this.#locks,
       live: this.#live,
       hasTabs: this.#wasm.store_kind === "indexeddb",
-      readItems,
+      reader,
     };
     const state = existing ?? this.#states.make(parts);
     const query = new (has_mirror ? Query : Feed)(made, make, state);

@@ -6,11 +6,14 @@ import { bad, report } from "./error.js";
 export class Changes {
   #key;
   #hasTabs;
-  #readItems;
+  #reader;
   #onUse;
   #channel;
   #isClosed = false;
-  #listeners = new Set();
+  /** The listeners, with whether they get completed occurrences. */
+  #listeners = new Map();
+  /** Called at once after each commit, with the changed ids. */
+  #observers = new Set();
   #runningRounds = 0;
   #lastAnnouncement = Promise.resolve();
   /** Exists while listeners run. Opening it ends the wait of rounds for their listeners. */
@@ -19,38 +22,79 @@ export class Changes {
   #isCallingListener = false;
 
   /**
-   * `hasTabs`: other tabs see the same store. `readItems` reads the stored items of some ids.
-   * `onUse` is called when a listener is added or removed.
+   * `hasTabs`: other tabs see the same store. `reader` reads the stored items, and knows whether
+   * they are events. `onUse` is called when a listener is added or removed.
    */
-  constructor(key, hasTabs, readItems, onUse) {
+  constructor(key, hasTabs, reader, onUse) {
     this.#key = key;
     this.#hasTabs = hasTabs;
-    this.#readItems = readItems;
+    this.#reader = reader;
     this.#onUse = onUse;
   }
 
-  /** Adds a listener. Returns the function that removes it. */
-  on(listener) {
+  /**
+   * Adds a listener. Returns the function that removes it. `completes`: it gets completed
+   * occurrences, and no series masters.
+   */
+  on(listener, completes) {
     // The same function may be added twice. As an async function it cannot throw synchronously.
     const entry = async (changes, info) => listener(changes, info);
-    this.#listeners.add(entry);
+    return this.#add(this.#listeners, entry, completes && this.#reader.hasSeries);
+  }
+
+  /**
+   * Adds an observer. It is called with the ids and the series that a commit has changed, or with
+   * undefined if anything may have changed.
+   */
+  observe(observer) {
+    return this.#add(this.#observers, observer);
+  }
+
+  #add(entries, entry, value) {
+    if (entries instanceof Map) entries.set(entry, value);
+    else entries.add(entry);
     this.#openChannel();
     this.#onUse();
     return () => {
-      this.#listeners.delete(entry);
+      entries.delete(entry);
       this.#closeUnusedChannel();
       this.#onUse();
     };
   }
 
+  /** The mirror was emptied, or commits may have been missed. */
+  reload() {
+    for (const observe of this.#observers) observe(undefined);
+  }
+
+  /** As `reload()`, in all tabs. */
+  reloadAll() {
+    this.#openChannel();
+    this.#channel?.postMessage({ reload: true });
+    this.#closeUnusedChannel();
+    this.reload();
+  }
+
+  /** Closes the channel of a page that is about to be frozen. */
+  pause() {
+    this.#channel?.close();
+    this.#channel = undefined;
+  }
+
+  /** Opens the channel again. Commits of other tabs may have been missed. */
+  continue() {
+    if (this.hasListeners || this.#runningRounds) this.#openChannel();
+    this.reload();
+  }
+
   /** Whether there may be listeners, in this page or in another tab. */
   get mayHaveListeners() {
-    return this.#hasTabs || this.#listeners.size > 0;
+    return this.#hasTabs || this.hasListeners;
   }
 
   /** Whether there are listeners in this page. */
   get hasListeners() {
-    return this.#listeners.size > 0;
+    return this.#listeners.size + this.#observers.size > 0;
   }
 
   /** Called when a round begins. The channel stays open until the round ends. */
@@ -81,21 +125,25 @@ export class Changes {
    * Copies the changes of a page for the listeners, before its consumer can modify them. Returns
    * the function that announces the page after its commit.
    */
-  announcer({ kind, generation, index, last, changes, unchanged }, hasConsumer) {
-    const positions = new Set(unchanged);
-    const withItems = changes.filter((_, position) => !positions.has(position));
+  announcer({ kind, generation, index, last, changes, notes }, hasConsumer) {
+    const unchanged = new Set(notes.unchanged);
+    const masters = new Set(notes.masters);
+    const withItems = changes
+      .map((change, position) => (masters.has(position) ? { ...change, isMaster: true } : change))
+      .filter((_, position) => !unchanged.has(position));
     const withoutItems = withItems.map(({ item: _item, old: _old, ...change }) => change);
     const info = { kind, generation, index, last };
+    const { series } = notes;
     let copies;
     if (!hasConsumer) copies = withItems;
     else if (this.#listeners.size) copies = structuredClone(withItems);
     return () => {
-      if (this.#isClosed || !withoutItems.length) return undefined;
+      if (this.#isClosed || !(withoutItems.length || series.length)) return undefined;
       this.#openChannel();
-      this.#channel?.postMessage({ changes: withoutItems, info });
+      this.#channel?.postMessage({ changes: withoutItems, series, info });
       // The round of this commit may have ended.
       this.#closeUnusedChannel();
-      return this.#announce(withoutItems, { ...info, remote: false }, copies);
+      return this.#announce(withoutItems, series, { ...info, remote: false }, copies);
     };
   }
 
@@ -105,7 +153,7 @@ export class Changes {
   }
 
   #closeUnusedChannel() {
-    if (this.#listeners.size || this.#runningRounds) return;
+    if (this.hasListeners || this.#runningRounds) return;
     this.#channel?.close();
     this.#channel = undefined;
   }
@@ -113,10 +161,18 @@ export class Changes {
   #openChannel() {
     if (this.#channel || this.#isClosed || !this.#hasTabs || typeof BroadcastChannel !== "function") return;
     this.#channel = new BroadcastChannel(`deltalink | ${this.#key}`);
-    this.#channel.onmessage = ({ data }) =>
-      Array.isArray(data?.changes) && this.#announce(data.changes, { ...data.info, remote: true });
+    this.#channel.onmessage = ({ data }) => this.#receive(data);
     // In Node an open channel would keep the process alive.
     this.#channel.unref?.();
+  }
+
+  /** Takes a message of another tab. Others than those of this file have no effect. */
+  #receive(data) {
+    if (data?.reload) return this.reload();
+    if (!Array.isArray(data?.changes) || !data.changes.every((change) => typeof change?.id === "string"))
+      return undefined;
+    // A tab with an older version sends no series.
+    return void this.#announce(data.changes, data.series ?? [], { ...data.info, remote: true });
   }
 
   /**
@@ -124,18 +180,27 @@ export class Changes {
    * returned, or earlier if `round()` or `sync()` is called. Without `withItems`, the items are
    * read from the store.
    */
-  #announce(withoutItems, info, withItems) {
+  #announce(withoutItems, series, info, withItems) {
+    const ids = withoutItems.map(({ id }) => id);
+    for (const observe of this.#observers) observe({ ids, series });
     const entries = [...this.#listeners];
     if (!entries.length) return undefined;
     const gate = (this.#gate ??= makeGate());
     const announcement = (this.#lastAnnouncement = this.#lastAnnouncement.then(async () => {
       try {
-        const changes = withItems ?? (await this.#addItems(withoutItems));
-        if (this.#isClosed || !changes.length) return;
+        const read = (completes) =>
+          completes
+            ? this.#completed(withItems ?? withoutItems, series)
+            : withoutMarks(withItems ?? this.#addItems(withoutItems));
+        // Each kind is read once, and only if a listener asks for it.
+        const kinds = new Map();
+        for (const [, completes] of entries) if (!kinds.has(completes)) kinds.set(completes, read(completes));
         await Promise.all(
-          entries.map(
-            (entry) => this.#listeners.has(entry) && this.#call(entry, structuredClone(changes), { ...info }),
-          ),
+          entries.map(async ([entry, completes]) => {
+            const changes = await kinds.get(completes);
+            if (this.#isClosed || !changes.length || !this.#listeners.has(entry)) return;
+            await this.#call(entry, structuredClone(changes), { ...info });
+          }),
         );
       } catch (error) {
         if (!this.#isClosed) report(error);
@@ -151,12 +216,39 @@ export class Changes {
    * follows.
    */
   async #addItems(changes) {
-    const items = await this.#readItems(changes.map(({ id }) => id));
+    const { items } = await this.#reader.changed(
+      changes.map(({ id }) => id),
+      [],
+      false,
+    );
     return changes.flatMap((change, position) => {
       if (change.type === "remove") return change;
       const item = items[position];
       return item ? { ...change, item } : [];
     });
+  }
+
+  /**
+   * Adds completed items to changes, without series masters. The other occurrences of the series
+   * whose master has changed are changes too.
+   */
+  async #completed(changes, series) {
+    const events = changes.filter(({ isMaster }) => !isMaster);
+    const [{ items, others }, olds] = await Promise.all([
+      this.#reader.changed(
+        events.map(({ id }) => id),
+        series,
+        true,
+      ),
+      this.#reader.completed(events.map(({ old }) => old)),
+    ]);
+    const listed = events.flatMap((change, position) => {
+      const old = olds[position] && { old: olds[position] };
+      if (change.type === "remove") return { ...change, ...old };
+      const item = items[position];
+      return item ? { ...change, item, ...old } : [];
+    });
+    return [...listed, ...others.map((item) => ({ type: "upsert", id: item.id, item, isNew: false }))];
   }
 
   /** Calls a listener. Its error is reported: it must end neither the round nor the process. */
@@ -170,6 +262,15 @@ export class Changes {
       report(error);
     }
   }
+}
+
+/** The changes without the marks of series masters. */
+async function withoutMarks(changes) {
+  return (await changes).map((change) => {
+    const copy = { ...change };
+    delete copy.isMaster;
+    return copy;
+  });
 }
 
 function makeGate() {

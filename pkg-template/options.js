@@ -11,23 +11,28 @@ export function signalOf(options) {
   return signal;
 }
 
-/** Returns the options of a query's method. Refuses wrong values, and names not in `names`. */
+/**
+ * Returns the options of a query's method, with defaults. Refuses wrong values, and names not in
+ * `names`.
+ */
 export function readOptions(options, call, names, more = "") {
   if (options === null || typeof (options ??= {}) !== "object")
     throw bad(`the options of ${call}() must be an object, got ${typeOf(options)}`);
   const other = Object.keys(options).find((name) => !names.includes(name));
   if (other)
     throw bad(`options.${other} is not an option of ${call}(): the options are ${names.join(", ")}${more}`);
-  const { after = "", limit = 1, occurrences = "complete" } = options;
-  if (typeof after !== "string")
+  const { after, limit = Infinity, occurrences = "complete", ...rest } = options;
+  if (after !== undefined && typeof after !== "string")
     throw bad(`options.after must be a string, the id of an item, got ${typeOf(after)}`);
-  if (!Number.isInteger(limit) || limit < 1)
+  if (limit !== Infinity && (!Number.isInteger(limit) || limit < 1))
     throw bad(
       `options.limit must be a whole number of at least 1, got ${typeof limit === "number" ? limit : typeOf(limit)}`,
     );
-  if (occurrences !== "complete")
-    throw bad(`options.occurrences must be "complete", got ${typeOf(occurrences)}`);
-  return options;
+  if (occurrences !== "complete" && occurrences !== "raw")
+    throw bad(
+      `options.occurrences must be "complete" or "raw", got ${typeof occurrences === "string" ? JSON.stringify(occurrences) : typeOf(occurrences)}`,
+    );
+  return { ...rest, after, limit, completes: occurrences === "complete" };
 }
 
 /** The shortest interval of a live query, in milliseconds. */

@@ -1,5 +1,6 @@
 import type { Event } from "@microsoft/microsoft-graph-types";
 import type { Live, LiveOptions } from "./live-queries.js";
+import type { View, ViewOptions } from "./views.js";
 import type { QueryStatus, Readable } from "./query-status.js";
 import type { Change, CommitInfo, PageOptions, Round, RoundOptions, RoundReport } from "./rounds.js";
 
@@ -71,6 +72,20 @@ export interface DeltaQuery<T> extends DeltaFeed<T> {
    *   live.stop();
    */
   live(options?: LiveOptions): Live;
+  /**
+   * Returns a list of the items: filtered, sorted, and updated after each commit of any tab.
+   * Subscribing and reading are one step: no commit is missed between them.
+   *
+   * The mirror is read when the first subscriber comes; after a commit only the changed items are.
+   * Updates come with the next frame, and four times a second while the page is hidden. The items
+   * are in memory until a second after the last subscriber has left: up to 100,000 are supported,
+   * more are for `items()`.
+   *
+   * @example
+   *   const view = query.view({ orderBy: "displayName" });
+   *   const stop = view.subscribe(({ items, ready }) => ready && render(items));
+   */
+  view(options?: ViewOptions<T>): View<T>;
   /** Returns all items of the mirror. No commit happens while they are read. */
   all(): Promise<T[]>;
   /**
@@ -104,10 +119,25 @@ export interface DeltaQuery<T> extends DeltaFeed<T> {
   on(event: "change", listener: (changes: Change<T>[], info: CommitInfo) => void | Promise<void>): () => void;
 }
 
-/** A query of events, whose occurrences can be completed from their series. */
+/**
+ * A query of events.
+ *
+ * Graph lists the occurrences of a series without the properties that they share with it. Here each
+ * occurrence has the properties of its series master where it lacks its own, and masters, which are
+ * not appointments, are left out. This holds for all methods, for `change` (a master that changes is
+ * announced as changes of its occurrences, without `old`) and for views. With `{ occurrences: "raw" }`
+ * a method gives the events as Graph sent them.
+ */
 export interface EventQuery extends DeltaQuery<Event> {
   all(options?: OccurrenceOptions): Promise<Event[]>;
   items(options?: ItemsOptions & OccurrenceOptions): AsyncIterable<Event>;
+  get(id: string, options?: OccurrenceOptions): Promise<Event | undefined>;
+  count(options?: OccurrenceOptions): Promise<number>;
+  on(
+    event: "change",
+    listener: (changes: Change<Event>[], info: CommitInfo) => void | Promise<void>,
+    options?: OccurrenceOptions,
+  ): () => void;
 }
 
 /** A range of the mirror. */
@@ -118,12 +148,11 @@ export interface ItemsOptions {
   limit?: number;
 }
 
-/** How occurrences of a series are returned. */
+/** How events of a series are returned. */
 export interface OccurrenceOptions {
   /**
-   * `"complete"`: an occurrence has the properties of its series master where it lacks its own,
-   * and masters are left out. Default: all items as Graph sends them: masters too, and occurrences
-   * without subject and location.
+   * `"complete"` (default): an occurrence has the properties of its series master where it lacks its
+   * own, and masters are left out. `"raw"`: all events as Graph sent them, masters too.
    */
-  occurrences?: "complete";
+  occurrences?: "complete" | "raw";
 }

@@ -2,6 +2,7 @@
 // The state in memory that all query objects with the same key share.
 import { Changes } from "./changes.js";
 import { Status } from "./status.js";
+import { Rows } from "./view.js";
 
 /** The status of a query, its listeners, and the round that `sync()` joins. */
 export class QueryState {
@@ -12,21 +13,31 @@ export class QueryState {
   /** Resolves when the status shows the last round of an earlier page. */
   restored = Promise.resolve();
   #states;
+  /** The rows of views, with and without completed occurrences. */
+  #rows = new Map();
 
   /**
-   * `ending` fires when the client ends. `hasTabs`: other tabs see the same store. `readItems`
-   * reads the stored items of some ids.
+   * `ending` fires when the client ends. `hasTabs`: other tabs see the same store. `reader`
+   * reads the stored items.
    */
-  constructor({ key, ending, locks, live, hasTabs, readItems }, states) {
+  constructor({ key, ending, locks, live, hasTabs, reader }, states) {
     this.key = key;
     this.ending = ending;
     this.locks = locks;
     this.live = live;
     this.lock = `deltalink | ${key}`;
+    this.hasSeries = reader.hasSeries;
     this.#states = states;
     const onUse = () => this.#keepWhileUsed();
     this.status = new Status(onUse);
-    this.changes = new Changes(key, hasTabs, readItems, onUse);
+    this.changes = new Changes(key, hasTabs, reader, onUse);
+  }
+
+  /** The rows that the views of this query share. */
+  rowsOf(query, completes) {
+    let rows = this.#rows.get(completes);
+    if (!rows) this.#rows.set(completes, (rows = new Rows(query, completes)));
+    return rows;
   }
 
   #keepWhileUsed() {

@@ -5,6 +5,7 @@ import { DeltaError, bad } from "./error.js";
 import { readOptions, signalOf } from "./options.js";
 import { Round } from "./round.js";
 import { Sync } from "./sync.js";
+import { View } from "./view.js";
 
 /** The maximal number of rows that `items()` reads at once. */
 const CHUNK = 500;
@@ -98,49 +99,55 @@ export class Query extends Feed {
     return state.syncing.join(signal);
   }
 
+  view(options) {
+    return new View((completes) => this.state.rowsOf(this, completes), this.state.hasSeries, options);
+  }
+
   live(options) {
     return this.state.live.start(this, options);
   }
 
   async all(options) {
-    const { occurrences } = readOptions(options, "all", ["occurrences"]);
-    return this.call((wasm) => wasm.all(occurrences === "complete"));
+    const { completes } = readOptions(options, "all", ["occurrences"]);
+    return this.call((wasm) => wasm.all(completes));
   }
 
   async *items(options) {
-    const {
-      after,
-      limit = Infinity,
-      occurrences,
-    } = readOptions(options, "items", ["after", "limit", "occurrences"]);
+    const { after, limit, completes } = readOptions(options, "items", ["after", "limit", "occurrences"]);
     let remaining = limit;
     const seen = new Set();
     for (let next = after; remaining > 0;) {
       if (seen.has(next))
         throw new DeltaError("scan() of options.store returned the same row twice", { code: "store" });
       seen.add(next);
-      const chunk = await this.call((wasm) =>
-        wasm.chunk(next, Math.min(limit, CHUNK), occurrences === "complete"),
-      );
+      const chunk = await this.call((wasm) => wasm.chunk(next, Math.min(limit, CHUNK), completes));
       yield* chunk.items.slice(0, remaining);
       remaining -= chunk.items.length;
       if ((next = chunk.next) === undefined) return;
     }
   }
 
-  get(id) {
-    return this.call((wasm) => wasm.get(String(id)));
+  async get(id, options) {
+    const { completes } = readOptions(options, "get", ["occurrences"]);
+    return this.call((wasm) => wasm.get(String(id), completes));
   }
 
-  count() {
-    return this.call((wasm) => wasm.count());
+  async count(options) {
+    const { completes } = readOptions(options, "count", ["occurrences"]);
+    return this.call((wasm) => wasm.count(completes));
   }
 
-  on(event, listener) {
+  on(event, listener, options) {
     if (event !== "change" || typeof listener !== "function") {
       throw bad('on() takes the event "change" and a function');
     }
-    return this.state.changes.on(listener);
+    const { completes } = readOptions(options, "on", ["occurrences"]);
+    return this.state.changes.on(listener, completes);
+  }
+
+  async clear() {
+    await super.clear();
+    this.state.changes.reloadAll();
   }
 }
 

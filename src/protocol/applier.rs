@@ -36,6 +36,8 @@ pub struct PageApplier<I> {
     removed_events: Vec<String>,
     /// The series master that was requested separately, until it is compared.
     fetched_master: Option<(String, I)>,
+    /// The series whose stored occurrences look different with the page, because their master does.
+    changed_series: Vec<String>,
     effects: PageEffects<I>,
     seen: RecentVersions,
     /// The ids of all rows, if this round has found the mirror empty.
@@ -59,6 +61,7 @@ impl<I: Item> Default for PageApplier<I> {
             listed_masters: Vec::new(),
             removed_events: Vec::new(),
             fetched_master: None,
+            changed_series: Vec::new(),
             effects: PageEffects::default(),
             seen: RecentVersions::default(),
             rows: None,
@@ -96,6 +99,7 @@ impl<I: Item> PageApplier<I> {
     pub fn received(&mut self, items: Vec<I>) {
         self.items = items;
         self.may_have_slices = true;
+        self.changed_series.clear();
     }
 
     /// Says that no item of the received page has slices, so that nothing looks for them.
@@ -212,7 +216,9 @@ impl<I: Item> PageApplier<I> {
             let stored = fetched.or_else(|| stored_masters.remove(&id));
             if let Some(master) = new_masters.get(&id) {
                 let listed_since = (mode.page_index > 0).then_some(mode.started_at);
+                let is_first_page = mode.page_index == 0 && self.rows.is_some();
                 summary.series.add(&id, stored.as_ref(), master, mode.full, listed_since);
+                note_series(&mut self.changed_series, &id, stored.as_ref(), master, is_first_page);
             }
             // A master that Graph lists replaces the copy that was fetched.
             self.effects.remove.push(side_row(&id));
@@ -264,8 +270,15 @@ impl<I: Item> PageApplier<I> {
         let Some((id, master)) = self.fetched_master.take() else { return summary };
         let stored = rows.into_iter().flatten().map(|row| row.item).find(is_master);
         summary.add(&id, stored.as_ref(), &master, mode.full, Some(mode.started_at));
+        let is_first_page = mode.page_index == 0 && self.rows.is_some();
+        note_series(&mut self.changed_series, &id, stored.as_ref(), &master, is_first_page);
         self.effects.put.push((side_row(&id), Row::new(mode.round, master)));
         summary
+    }
+
+    /// The series whose stored occurrences look different with the page, because their master does.
+    pub fn changed_series(&self) -> &[String] {
+        &self.changed_series
     }
 
     /// The rows of series masters that are to be stored before the page.
@@ -458,5 +471,19 @@ mod tests {
             (summary.missing_masters.len(), summary.new_ids.len(), summary.unacknowledged.len()),
             (MANY, MANY, MANY / 2)
         );
+    }
+}
+
+/// Adds a series if occurrences of it may be stored that look different with this master.
+/// `is_first_page`: nothing is stored yet.
+fn note_series<I: Item>(
+    changed: &mut Vec<String>,
+    id: &str,
+    stored: Option<&I>,
+    master: &I,
+    is_first_page: bool,
+) {
+    if !is_first_page && !stored.is_some_and(|stored| stored.equals(master)) {
+        changed.push(id.to_owned());
     }
 }

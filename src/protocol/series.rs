@@ -77,18 +77,16 @@ impl<I: Item> Masters<I> {
         )
     }
 
-    /// The items as readers see them: occurrences completed, and without masters, which are
-    /// not appointments.
-    pub fn complete(&self, items: impl Iterator<Item = I>) -> Vec<I> {
-        items
-            .filter(|item| !is_master(item))
-            .map(|item| {
-                match master_of(&item).and_then(|id| self.0.get(&side_row(&id)).or_else(|| self.0.get(&id))) {
-                    Some(master) => master.overlaid_with(&item),
-                    None => item,
-                }
-            })
-            .collect()
+    /// The item as readers see it: an occurrence is completed. `None` for a master, which is not an
+    /// appointment.
+    pub fn complete(&self, item: I) -> Option<I> {
+        if is_master(&item) {
+            return None;
+        }
+        Some(match master_of(&item).and_then(|id| self.0.get(&side_row(&id)).or_else(|| self.0.get(&id))) {
+            Some(master) => master.overlaid_with(&item),
+            None => item,
+        })
     }
 }
 
@@ -217,7 +215,10 @@ mod tests {
 
     fn complete(rows: &[(&str, Value)]) -> Vec<Value> {
         let masters = Masters::new(rows.iter().map(|(id, item)| (*id, item)));
-        masters.complete(rows.iter().filter(|(id, _)| !is_side_row(id)).map(|(_, item)| item.clone()))
+        rows.iter()
+            .filter(|(id, _)| !is_side_row(id))
+            .filter_map(|(_, item)| masters.complete(item.clone()))
+            .collect()
     }
 
     #[test]

@@ -369,55 +369,79 @@ impl Query {
     /// Makes the next round a full one.
     #[wasm_bindgen(skip_typescript)]
     pub fn reset(&self) -> Promise {
-        self.with_mirror(async |mirror| mirror.reset().await)
+        self.with_mirror(false, async |mirror, _| mirror.reset().await)
     }
 
     /// Empties the mirror and forgets the link.
     #[wasm_bindgen(skip_typescript)]
     pub fn clear(&self) -> Promise {
-        self.with_mirror(async |mirror| mirror.clear().await)
+        self.with_mirror(false, async |mirror, _| mirror.clear().await)
     }
 
     /// Resolves to the end of the last complete round, in milliseconds since 1970, or to undefined.
     #[wasm_bindgen(skip_typescript)]
     pub fn synced_at(&self) -> Promise {
-        self.with_mirror(async |mirror| mirror.synced_at().await)
+        self.with_mirror(false, async |mirror, _| mirror.synced_at().await)
     }
 
-    /// Resolves to an item, or to undefined.
+    /// Resolves to an item, or to undefined. If `completes`, an occurrence is filled from its series
+    /// master, and masters do not count as items, here and below.
     #[wasm_bindgen(skip_typescript)]
-    pub fn get(&self, id: String) -> Promise {
-        self.with_mirror(async move |mirror| mirror.get(&id).await)
+    pub fn get(&self, id: String, completes: bool) -> Promise {
+        self.with_mirror(completes, async move |mirror, completes| mirror.get(&id, completes).await)
     }
 
-    /// Resolves to the items of these ids, in their order; undefined for each that is missing.
+    /// Resolves to `{ items, others }`: the items of these ids, in their order, undefined for each
+    /// that is missing; and the other occurrences of these series.
     #[wasm_bindgen(skip_typescript)]
-    pub fn get_many(&self, ids: Vec<String>) -> Promise {
-        self.with_mirror(async move |mirror| mirror.get_many(&ids).await)
+    pub fn changed(&self, ids: Vec<String>, series: Vec<String>, completes: bool) -> Promise {
+        self.with_mirror(completes, async move |mirror, completes| {
+            mirror.changed(&ids, &series, completes).await
+        })
+    }
+
+    /// Resolves to these items with occurrences completed; undefined for each master.
+    #[wasm_bindgen(skip_typescript)]
+    pub fn completed(&self, items: Vec<JsValue>) -> Promise {
+        self.with_mirror(true, async move |mirror, _| mirror.completed(items).await)
     }
 
     /// Resolves to the number of items.
     #[wasm_bindgen(skip_typescript)]
-    pub fn count(&self) -> Promise {
-        self.with_mirror(async |mirror| mirror.count().await)
+    pub fn count(&self, completes: bool) -> Promise {
+        self.with_mirror(completes, async move |mirror, completes| mirror.count(completes).await)
     }
 
-    /// Resolves to every item. If `completes`, occurrences are filled from their series masters.
+    /// Resolves to every item.
     #[wasm_bindgen(skip_typescript)]
     pub fn all(&self, completes: bool) -> Promise {
-        self.with_mirror(async move |mirror| mirror.all(completes).await)
+        self.with_mirror(completes, async move |mirror, completes| mirror.all(completes).await)
     }
 
     /// Resolves to `{ items, next? }`: the items of at most `limit` rows after an id. `next` is the
     /// id after which the next chunk begins.
     #[wasm_bindgen(skip_typescript)]
     pub fn chunk(&self, after: Option<String>, limit: u32, completes: bool) -> Promise {
-        self.with_mirror(async move |mirror| mirror.chunk(after.as_deref(), limit, completes).await)
+        self.with_mirror(completes, async move |mirror, completes| {
+            mirror.chunk(after.as_deref(), limit, completes).await
+        })
     }
 
-    fn with_mirror(&self, work: impl AsyncFnOnce(Mirror<'_>) -> StoreResult<JsValue> + 'static) -> Promise {
+    /// Whether its items are events, whose occurrences can be completed.
+    #[wasm_bindgen(skip_typescript, getter)]
+    pub fn has_series(&self) -> bool {
+        self.query.masters.is_some()
+    }
+
+    fn with_mirror(
+        &self,
+        completes: bool,
+        work: impl AsyncFnOnce(Mirror<'_>, bool) -> StoreResult<JsValue> + 'static,
+    ) -> Promise {
         let (session, key) = (Rc::clone(&self.session), self.keys.query.clone());
-        promise(&self.session, Box::pin(async move { work(Mirror { session: &session, key: &key }).await }))
+        let completes = completes && self.has_series();
+        let work = async move { work(Mirror { session: &session, key: &key }, completes).await };
+        promise(&self.session, Box::pin(work))
     }
 }
 

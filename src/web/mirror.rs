@@ -1,5 +1,7 @@
 //! Reads the mirror of one query, also while rounds run.
 
+use std::collections::HashSet;
+
 use js_sys::Array;
 use serde::Serialize;
 use serde_wasm_bindgen::preserve;
@@ -14,7 +16,7 @@ use super::session::Session;
 use super::store::reset_record;
 use crate::protocol::error::{Code, Error};
 use crate::protocol::record::Record;
-use crate::protocol::series::{Masters, is_side_row, master_rows};
+use crate::protocol::series::{Masters, is_master, is_side_row, master_rows};
 
 /// The maximum number of attempts for a read during which commits happen.
 const MAX_READ_ATTEMPTS: usize = 5;
@@ -37,6 +39,15 @@ struct ChunkOut {
     next: Option<String>,
 }
 
+/// What has changed in the mirror.
+#[derive(Serialize)]
+struct ChangedOut {
+    #[serde(with = "preserve")]
+    items: Array,
+    #[serde(with = "preserve")]
+    others: Array,
+}
+
 impl Mirror<'_> {
     /// When the last complete round ended, in milliseconds since 1970; undefined if none has.
     pub async fn synced_at(&self) -> StoreResult<JsValue> {
@@ -44,19 +55,44 @@ impl Mirror<'_> {
     }
 
     /// One item, or undefined if it is not in the mirror.
-    pub async fn get(&self, id: &str) -> StoreResult<JsValue> {
-        let items = self.items_of(&[id]).await?;
+    pub async fn get(&self, id: &str, completes: bool) -> StoreResult<JsValue> {
+        let items = self.items_of(&[id], completes).await?;
         Ok(items.into_iter().next().unwrap_or_default())
     }
 
-    /// The items of these ids, in their order; undefined for each that is not in the mirror.
-    pub async fn get_many(&self, ids: &[String]) -> StoreResult<JsValue> {
+    /// The items of these ids, in their order; undefined for each that readers do not see. `others`
+    /// are the other occurrences of these series.
+    pub async fn changed(&self, ids: &[String], series: &[String], completes: bool) -> StoreResult<JsValue> {
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        Ok(self.items_of(&ids).await?.into_iter().collect::<Array>().into())
+        let items = self.items_of(&ids, completes).await?.into_iter().collect();
+        let others = if completes && !series.is_empty() {
+            let known: HashSet<&str> = ids.into_iter().collect();
+            let is_other = |item: &JsValue| {
+                let has = |name, of: &dyn Fn(&str) -> bool| get_string(item, name).is_some_and(|id| of(&id));
+                has("seriesMasterId", &|id| series.iter().any(|series| series == id))
+                    && !has("id", &|id| known.contains(id))
+            };
+            self.all_completed().await?.iter().filter(is_other).collect()
+        } else {
+            Array::new()
+        };
+        Ok(to_js(&ChangedOut { items, others }))
+    }
+
+    /// Items that are not in the mirror any more, as readers saw them; undefined for each that they
+    /// did not see.
+    pub async fn completed(&self, items: Vec<JsValue>) -> StoreResult<JsValue> {
+        let items: Vec<Json> = items.into_iter().map(Json::new).collect();
+        let masters = self.masters(&items).await?;
+        Ok(items.into_iter().map(|item| completed(&masters, item.value)).collect::<Array>().into())
     }
 
     /// The number of items.
-    pub async fn count(&self) -> StoreResult<JsValue> {
+    pub async fn count(&self, completes: bool) -> StoreResult<JsValue> {
+        if completes {
+            let AllItems { items, .. } = self.all_items().await?;
+            return Ok(items.iter().filter(|item| !is_master(&Json::new(item.clone()))).count().into());
+        }
         if let Some(count) = get_number(&self.state().await?, "count") {
             return Ok(count.into());
         }
@@ -67,21 +103,25 @@ impl Mirror<'_> {
             after = cursor.advance(rows.last().map(|(id, _)| id.as_str()), rows.len())?;
             count += visible(&rows).count();
             if after.is_none() {
-                #[allow(clippy::cast_precision_loss, reason = "fewer than 2^53 rows")]
-                return Ok((count as f64).into());
+                return Ok(count.into());
             }
         }
     }
 
     /// Every item, as of one moment.
     pub async fn all(&self, completes: bool) -> StoreResult<JsValue> {
-        let AllItems { items, side } = self.all_items().await?;
-        if !completes {
-            return Ok(items.into());
+        if completes {
+            return Ok(self.all_completed().await?.into());
         }
+        Ok(self.all_items().await?.items.into())
+    }
+
+    async fn all_completed(&self) -> StoreResult<Array> {
+        let AllItems { items, side } = self.all_items().await?;
         let listed = items.iter().filter_map(|item| Some((get_string(&item, "id")?, item)));
         let side = side.into_iter().map(|(id, row)| (id, get(&row, "item")));
-        Ok(complete(items.iter(), side.chain(listed)).into())
+        let masters = Masters::of(side.chain(listed));
+        Ok(items.iter().map(|item| completed(&masters, item)).filter(|item| !item.is_undefined()).collect())
     }
 
     /// At most `limit` rows after an id, as of one moment.
@@ -89,8 +129,10 @@ impl Mirror<'_> {
         let read = async || {
             let rows = self.scan(after, limit).await?;
             let items = if completes {
-                let masters = self.masters(&rows).await?.into_iter();
-                complete(visible(&rows), masters.map(|(id, row)| (id, get(&row, "item"))))
+                let events: Vec<Json> = visible(&rows).map(Json::new).collect();
+                let masters = self.masters(&events).await?;
+                let completed = events.into_iter().map(|item| completed(&masters, item.value));
+                completed.filter(|item| !item.is_undefined()).collect()
             } else {
                 visible(&rows).collect()
             };
@@ -171,26 +213,31 @@ impl Mirror<'_> {
         self.session.store().await?.scan(self.key, after, limit).await
     }
 
-    async fn items_of(&self, ids: &[&str]) -> StoreResult<Vec<JsValue>> {
+    async fn items_of(&self, ids: &[&str], completes: bool) -> StoreResult<Vec<JsValue>> {
         let rows = self.session.store().await?.rows(self.key, ids).await?;
         // Side rows are not items.
         let item = |(id, row): (&&str, JsValue)| {
             if is_side_row(id) { JsValue::UNDEFINED } else { get(&row, "item") }
         };
-        Ok(ids.iter().zip(rows).map(item).collect())
+        let items: Vec<JsValue> = ids.iter().zip(rows).map(item).collect();
+        if !completes {
+            return Ok(items);
+        }
+        let events: Vec<Json> = items.iter().cloned().map(Json::new).collect();
+        let masters = self.masters(&events).await?;
+        Ok(items.into_iter().map(|item| completed(&masters, item)).collect())
     }
 
-    /// The rows that may contain the series masters of these occurrences.
-    async fn masters(&self, rows: &Rows) -> StoreResult<Rows> {
-        let items: Vec<Json> = rows.iter().map(|(_, row)| Json::new(get(row, "item"))).collect();
-        let ids = master_rows(items.iter());
+    /// The series masters of these events.
+    async fn masters(&self, events: &[Json]) -> StoreResult<Masters<Json>> {
+        let ids = master_rows(events.iter());
         let row_ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         let found = if row_ids.is_empty() {
             Vec::new()
         } else {
             self.session.store().await?.rows(self.key, &row_ids).await?
         };
-        Ok(ids.into_iter().zip(found).collect())
+        Ok(Masters::of(ids.into_iter().zip(found).map(|(id, row)| (id, get(&row, "item")))))
     }
 
     /// Everything, as of one moment.
@@ -230,9 +277,19 @@ impl Mirror<'_> {
     }
 }
 
-/// The items, with occurrences completed from their series masters, which are among `masters`.
-fn complete(items: impl Iterator<Item = JsValue>, masters: impl Iterator<Item = (String, JsValue)>) -> Array {
-    let masters: Vec<(String, Json)> = masters.map(|(id, item)| (id, Json::new(item))).collect();
-    let masters = Masters::new(masters.iter().map(|(id, item)| (id.as_str(), item)));
-    masters.complete(items.map(Json::new)).into_iter().map(|item| item.value).collect()
+impl Masters<Json> {
+    /// Collects the masters among these rows. A row that is missing has an undefined item.
+    fn of(rows: impl Iterator<Item = (String, JsValue)>) -> Self {
+        let rows: Vec<(String, Json)> =
+            rows.filter(|(_, item)| !item.is_undefined()).map(|(id, item)| (id, Json::new(item))).collect();
+        Self::new(rows.iter().map(|(id, item)| (id.as_str(), item)))
+    }
+}
+
+/// An item as readers see it; undefined for a master.
+fn completed(masters: &Masters<Json>, item: JsValue) -> JsValue {
+    if item.is_undefined() {
+        return item;
+    }
+    masters.complete(Json::new(item)).map_or(JsValue::UNDEFINED, |item| item.value)
 }

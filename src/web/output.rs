@@ -12,6 +12,7 @@ use crate::protocol::change::Change;
 use crate::protocol::record::Kind;
 use crate::protocol::report::Report;
 use crate::protocol::round::Delivery;
+use crate::protocol::series::is_master;
 use crate::protocol::time::Instant;
 
 /// Converts any serializable value. The types of this crate serialize without an error.
@@ -19,16 +20,26 @@ pub fn to_js<T: Serialize + ?Sized>(value: &T) -> JsValue {
     serde_wasm_bindgen::to_value(value).unwrap_or(JsValue::UNDEFINED)
 }
 
-/// The `Page` of `index.d.ts`. The facade adds `ack` and removes `unchanged`.
+/// The `Page` of `index.d.ts`. The facade adds `ack` and removes `notes`.
 #[derive(Serialize)]
-struct PageOut {
+struct PageOut<'a> {
     changes: Vec<ChangeOut>,
-    /// The indices of the changes that do not change the mirror: listeners do not get these.
-    unchanged: Vec<u32>,
+    notes: Notes<'a>,
     kind: Kind,
     generation: u32,
     index: u32,
     last: bool,
+}
+
+/// What the listeners of a page need beside its changes.
+#[derive(Serialize)]
+struct Notes<'a> {
+    /// The indices of the changes that do not change the mirror: listeners do not get these.
+    unchanged: Vec<u32>,
+    /// The indices of the changes of series masters.
+    masters: Vec<u32>,
+    /// The series whose stored occurrences look different, because their master does.
+    series: &'a [String],
 }
 
 /// The `Change` of `index.d.ts`.
@@ -75,16 +86,28 @@ impl ChangeOut {
     }
 }
 
-/// Converts a page.
-pub fn page_to_js(delivery: Delivery, changes: &[Change<Json>], has_mirror: bool) -> JsValue {
+/// Converts a page. `series`: see [`Notes`].
+pub fn page_to_js(
+    delivery: Delivery,
+    changes: &[Change<Json>],
+    series: &[String],
+    has_mirror: bool,
+) -> JsValue {
     // A removal without `old` is of an item that the mirror never had.
     let is_unchanged = |change: &Change<Json>| {
         matches!(change, Change::Upsert { unchanged: true, .. } | Change::Remove { old: None, .. })
     };
+    let is_of_master = |change: &Change<Json>| match change {
+        Change::Upsert { item, .. } => is_master(item),
+        Change::Remove { old, .. } => old.as_ref().is_some_and(is_master),
+    };
+    let indices = |holds: &dyn Fn(&Change<Json>) -> bool| {
+        (0..).zip(changes).filter(|(_, change)| holds(change)).map(|(at, _)| at).collect()
+    };
     let Delivery { kind, generation, index, last } = delivery;
     to_js(&PageOut {
         changes: changes.iter().map(|change| ChangeOut::new(change, has_mirror)).collect(),
-        unchanged: (0..).zip(changes).filter(|(_, change)| is_unchanged(change)).map(|(at, _)| at).collect(),
+        notes: Notes { unchanged: indices(&is_unchanged), masters: indices(&is_of_master), series },
         kind,
         generation,
         index,

@@ -39,6 +39,9 @@ async function heard(query) {
   return changes;
 }
 
+/** The events as Graph sent them. */
+const RAW = { occurrences: "raw" };
+
 test("missing masters are fetched, so that occurrences are complete", async () => {
   const world = await fake.world({
     populate: { events: 40, around },
@@ -59,9 +62,10 @@ test("missing masters are fetched, so that occurrences are complete", async () =
       "with the round's Prefer",
     );
   }
-  const bare = await events.all();
-  assert.equal(await events.count(), bare.length, "the fetched master is not an item of the mirror");
-  const complete = await events.all({ occurrences: "complete" });
+  const bare = await events.all(RAW);
+  assert.equal(await events.count(RAW), bare.length, "the fetched master is not an item of the mirror");
+  const complete = await events.all();
+  assert.equal(await events.count(), complete.length);
   assert.deepEqual(byId(complete), byId(bare), "no master is omitted");
   const occurrences = complete.filter(({ type }) => type === "occurrence");
   assert.ok(occurrences.length > 0);
@@ -75,8 +79,11 @@ test("missing masters are fetched, so that occurrences are complete", async () =
       "its own wins",
     );
   }
-  assert.deepEqual(await collected(events.items({ occurrences: "complete", limit: 1000 })), complete);
-  assert.equal((await events.get(occurrences[0].id)).subject, undefined, "the mirror holds what Graph sent");
+  assert.deepEqual(await collected(events.items({ limit: 1000 })), complete);
+  assert.deepEqual(await collected(events.items({ limit: 1000, ...RAW })), bare);
+  assert.deepEqual(await events.get(occurrences[0].id), occurrences[0]);
+  const raw = await events.get(occurrences[0].id, RAW);
+  assert.equal(raw.subject, undefined, "the mirror holds what Graph sent");
   await client.close();
 });
 
@@ -94,7 +101,7 @@ test("the master of an edited series is fetched again if only its occurrences ar
   });
   const report = await events.sync();
   assert.equal(report.masters, 1);
-  const complete = await events.all({ occurrences: "complete" });
+  const complete = await events.all();
   const subjects = new Set(
     complete
       .filter((item) => item.seriesMasterId === seriesMasterId && item.type === "occurrence")
@@ -112,9 +119,7 @@ test("a master that cannot be fetched leaves its occurrences incomplete and is r
   const client = await open(world);
   const events = client.events(window);
   const bare = async () =>
-    (await events.all({ occurrences: "complete" })).filter(
-      ({ type, subject }) => type === "occurrence" && !subject,
-    ).length;
+    (await events.all()).filter(({ type, subject }) => type === "occurrence" && !subject).length;
   await world.faults(
     { match: { kind: "item" }, times: 2, fault: { name: "status", status: 503 } },
     { match: { kind: "item" }, times: 1, fault: { name: "status", status: 404 } },
@@ -147,7 +152,7 @@ test("a rolling window is one query, is listed again on another day, and reports
     /startDateTime=2026-11-17T23:00:00\.000Z&endDateTime=2026-12-01T23:00:00\.000Z$/,
   );
   assert.equal(client.events(options).key, agenda.key);
-  const before = await agenda.all();
+  const before = await agenda.all(RAW);
   assert.deepEqual(
     byId(before),
     byId(await world.table("events", "?start=2026-11-17T23:00:00Z&end=2026-12-01T23:00:00Z")),
@@ -157,10 +162,10 @@ test("a rolling window is one query, is listed again on another day, and reports
   assert.equal((await agenda.sync()).kind, "incremental", "the same day in UTC");
   context.mock.timers.setTime(now + 3 * DAY);
   const told = [];
-  agenda.on("change", (changes) => void told.push(...changes));
+  agenda.on("change", (changes) => void told.push(...changes), RAW);
   const report = await agenda.sync();
   assert.deepEqual([report.kind, report.resync], ["full", undefined]);
-  const after = await agenda.all();
+  const after = await agenda.all(RAW);
   assert.deepEqual(
     byId(after),
     byId(await world.table("events", "?start=2026-11-20T23:00:00Z&end=2026-12-04T23:00:00Z")),
@@ -459,5 +464,47 @@ test("clear() on a store that does not remove rows ends with an error of the sto
   const users = client.track("/users/delta");
   await users.sync();
   await assert.rejects(users.clear(), { code: "store", message: /returned a row that was removed/ });
+  await client.close();
+});
+
+test("a master that changes is announced as changes of its occurrences, and is not an item itself", async () => {
+  const world = await fake.world({ populate: { events: 60, around } });
+  const client = await open(world);
+  const events = client.events({ start: "2026-11-01", end: "2026-12-20" });
+  await events.sync();
+  const raw = await events.all(RAW);
+  const all = await events.all();
+  const { seriesMasterId } = all.find(({ type }) => type === "occurrence");
+  const of = (items) =>
+    items.filter((item) => item.type === "occurrence" && item.seriesMasterId === seriesMasterId);
+  assert.ok(of(all).length > 1);
+  const told = { complete: [], raw: [] };
+  events.on("change", (changes) => void told.complete.push(...changes));
+  events.on("change", (changes) => void told.raw.push(...changes), RAW);
+  await world.options({ withhold_masters: false });
+  await world.edits({
+    collection: "events",
+    op: "edit",
+    id: seriesMasterId,
+    patch: { subject: "Moved to room 7" },
+  });
+  await events.sync();
+  const changed = told.complete.filter(
+    ({ item }) => item.subject === "Moved to room 7" && item.type === "occurrence",
+  );
+  assert.deepEqual(
+    [...new Set(byId(changed))],
+    byId(of(all)),
+    "every occurrence, whether its page lists it or not",
+  );
+  assert.deepEqual(await collected(events.items({ limit: 500 })), await events.all());
+  assert.ok(told.complete.every(({ item }) => item.type !== "seriesMaster"));
+  assert.ok(told.raw.some(({ id }) => id === seriesMasterId));
+  assert.ok(!("isMaster" in told.raw[0]));
+  assert.equal(await events.get(seriesMasterId), undefined);
+  assert.equal(
+    (await events.get(seriesMasterId, RAW))?.type,
+    raw.some(({ id }) => id === seriesMasterId) ? "seriesMaster" : undefined,
+  );
   await client.close();
 });

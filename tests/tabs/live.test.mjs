@@ -220,7 +220,7 @@ test("a page with a live query can enter the back/forward cache, and follows aft
   const within = await realTabs(test, complaints);
   const page = await tab(world, { within });
   await page.evaluate(() => {
-    addEventListener("pageshow", ({ persisted }) => (window.persisted = persisted));
+    window.addEventListener("pageshow", ({ persisted }) => (window.persisted = persisted));
   });
   await goLive(page);
   const run = (expression) =>

@@ -1,0 +1,326 @@
+// @ts-check
+// Lists that follow the mirror of a query: read once, then updated by the ids of each commit.
+/** @import { View as ViewType, ViewState } from "./views.js" */
+import { DeltaError, bad, report, typeOf } from "./error.js";
+import { readOptions } from "./options.js";
+
+/** How long rows are kept after the last subscriber of their views has left, in milliseconds. */
+const GRACE = 1000;
+/** The time between two updates while the page is hidden or has no frames, in milliseconds. */
+const PAUSE = 250;
+/** From this share of changed rows on, a list is sorted anew. */
+const REBUILD = 0.25;
+
+/**
+ * The rows of a query in memory, shared by its views. Reads them when the first view is subscribed,
+ * and then the rows of each commit.
+ */
+export class Rows {
+  /** By id. Rows that do not change keep their identity. */
+  items = new Map();
+  isReady = false;
+  /** The error of the last read. */
+  error;
+  #query;
+  #completes;
+  #views = new Set();
+  #stopObserving;
+  #timer;
+  #cancelUpdate;
+  /** The ids and series to be read; undefined if everything is to be read. */
+  #pending = emptyBatch();
+  #isReading = false;
+
+  constructor(query, completes) {
+    this.#query = query;
+    this.#completes = completes;
+  }
+
+  add(view) {
+    clearTimeout(this.#timer);
+    this.#views.add(view);
+    if (this.#stopObserving) return;
+    // Observed before the first read, so that no commit is missed.
+    this.#stopObserving = this.#query.state.changes.observe((batch) => this.#note(batch));
+    this.#pending = undefined;
+    void this.#read();
+  }
+
+  remove(view) {
+    this.#views.delete(view);
+    if (this.#views.size) return;
+    this.#timer = setTimeout(() => this.#close(), GRACE);
+    this.#timer.unref?.();
+  }
+
+  #close() {
+    if (this.#views.size) return;
+    this.#stopObserving?.();
+    this.#stopObserving = undefined;
+    this.#cancelUpdate?.();
+    this.#cancelUpdate = undefined;
+    this.items = new Map();
+    this.isReady = false;
+    this.error = undefined;
+  }
+
+  #note(batch) {
+    if (!batch) this.#pending = undefined;
+    else if (this.#pending) {
+      for (const id of batch.ids) this.#pending.ids.add(id);
+      for (const id of batch.series) this.#pending.series.add(id);
+    }
+    this.#schedule();
+  }
+
+  /** Updates with the next frame, however many commits there are before it. */
+  #schedule() {
+    if (this.#cancelUpdate || this.#isReading || !this.#stopObserving) return;
+    const update = () => {
+      this.#cancelUpdate = undefined;
+      void this.#read();
+    };
+    const { document, requestAnimationFrame, cancelAnimationFrame } = globalThis;
+    if (document?.visibilityState === "visible" && requestAnimationFrame) {
+      const frame = requestAnimationFrame(update);
+      this.#cancelUpdate = () => cancelAnimationFrame(frame);
+    } else {
+      const timer = setTimeout(update, PAUSE);
+      this.#cancelUpdate = () => clearTimeout(timer);
+    }
+  }
+
+  async #read() {
+    const batch = this.#pending;
+    this.#pending = emptyBatch();
+    this.#isReading = true;
+    const observed = this.#stopObserving;
+    const completes = this.#completes;
+    const changes = new Map();
+    try {
+      if (batch) {
+        const ids = [...batch.ids];
+        const { items, others } = await this.#query.call((wasm) =>
+          wasm.changed(ids, [...batch.series], completes),
+        );
+        ids.forEach((id, position) => changes.set(id, items[position]));
+        for (const item of others) changes.set(item.id, item);
+      } else {
+        const items = await this.#query.call((wasm) => wasm.all(completes));
+        for (const id of this.items.keys()) changes.set(id, undefined);
+        for (const item of items) changes.set(item.id, item);
+      }
+      this.error = undefined;
+    } catch (error) {
+      // What was to be read is read with the next commit.
+      this.#pending = batch && this.#pending ? merged(batch, this.#pending) : undefined;
+      this.error = error;
+    }
+    this.#isReading = false;
+    // The last view may have left meanwhile.
+    if (this.#stopObserving !== observed) return;
+    this.#apply(changes);
+    if (!this.error && (!this.#pending || this.#pending.ids.size || this.#pending.series.size))
+      this.#schedule();
+  }
+
+  #apply(changes) {
+    const before = new Map();
+    for (const [id, item] of changes) {
+      const old = this.items.get(id);
+      if (old === item || (old && item && isEqual(old, item))) continue;
+      before.set(id, old);
+      if (item) this.items.set(id, item);
+      else this.items.delete(id);
+    }
+    if (!this.error) this.isReady = true;
+    for (const view of this.#views) view.update(before);
+  }
+}
+
+const emptyBatch = () => ({ ids: new Set(), series: new Set() });
+
+const merged = (one, other) => ({
+  ids: new Set([...one.ids, ...other.ids]),
+  series: new Set([...one.series, ...other.series]),
+});
+
+/** Deep equality of values that came from JSON. */
+function isEqual(one, other) {
+  if (one === other) return true;
+  if (!one || !other || typeof one !== "object" || typeof other !== "object") return false;
+  const names = Object.keys(one);
+  return names.length === Object.keys(other).length && names.every((name) => isEqual(one[name], other[name]));
+}
+
+/**
+ * A list of items: filtered, sorted, limited.
+ *
+ * @implements {ViewType<any>}
+ */
+export class View {
+  #rows;
+  #where;
+  #compare;
+  #limit;
+  /** @type {ViewState<any>} */
+  #state = EMPTY;
+  /** All items that `where` accepts, in order. */
+  #sorted = [];
+  /** The same items by id. */
+  #shown = new Map();
+  #subscribers = new Set();
+  #isClosed = false;
+
+  /** `rows(completes)` returns the shared rows of the query. `isEvents`: by default sorted by start. */
+  constructor(rows, isEvents, options) {
+    const { completes, limit, where, orderBy } = readOptions(options, "view", [
+      "where",
+      "orderBy",
+      "limit",
+      "occurrences",
+    ]);
+    if (where !== undefined && typeof where !== "function")
+      throw bad(`options.where must be a function, got ${typeOf(where)}`);
+    if (!["undefined", "string", "function"].includes(typeof orderBy))
+      throw bad(
+        `options.orderBy must be a property such as "displayName" or "start.dateTime", or a function, got ${typeOf(orderBy)}`,
+      );
+    this.#rows = rows(completes);
+    this.#where = where ?? (() => true);
+    const order = typeof orderBy === "string" ? byPath(orderBy) : (orderBy ?? (isEvents ? byStart : () => 0));
+    this.#compare = (one, other) => order(one, other) || (one.id < other.id ? -1 : Number(one.id > other.id));
+    this.#limit = limit;
+  }
+
+  get = () => this.#state;
+
+  subscribe = (run) => {
+    if (this.#isClosed)
+      throw new DeltaError("this view is closed; make another one with view()", { code: "closed" });
+    const entry = (state) => run(state);
+    this.#subscribers.add(entry);
+    if (this.#subscribers.size === 1) {
+      this.#rows.add(this);
+      if (this.#rows.isReady) this.#build();
+    }
+    this.#call(entry);
+    return () => {
+      if (!this.#subscribers.delete(entry) || this.#subscribers.size) return;
+      this.#rows.remove(this);
+    };
+  };
+
+  close = () => {
+    this.#isClosed = true;
+    if (this.#subscribers.size) this.#rows.remove(this);
+    this.#subscribers.clear();
+  };
+
+  /** Takes the old items of the ids that have changed. */
+  update(before) {
+    try {
+      if (!this.#rows.isReady || !this.#state.ready) this.#build();
+      else this.#change(before);
+    } catch (error) {
+      // `where` or `orderBy` has thrown: the list stays as it was, until the next update.
+      report(error);
+      this.#set({ ...this.#state, ready: false });
+    }
+  }
+
+  /** Filters and sorts all rows. */
+  #build() {
+    const items = [...this.#rows.items.values()].filter((item) => this.#where(item));
+    this.#sorted = items.sort(this.#compare);
+    this.#shown = new Map(items.map((item) => [item.id, item]));
+    this.#show(true);
+  }
+
+  #change(before) {
+    const removed = [];
+    const added = [];
+    for (const id of before.keys()) {
+      const item = this.#rows.items.get(id);
+      if (this.#shown.has(id)) removed.push(this.#shown.get(id));
+      if (item && this.#where(item)) added.push(item);
+    }
+    if (removed.length || added.length) {
+      if (removed.length + added.length > this.#sorted.length * REBUILD) {
+        const gone = new Set(removed);
+        this.#sorted = [...this.#sorted.filter((item) => !gone.has(item)), ...added].sort(this.#compare);
+      } else {
+        this.#sorted = [...this.#sorted];
+        for (const item of removed) this.#sorted.splice(this.#place(item), 1);
+        for (const item of added) this.#sorted.splice(this.#place(item), 0, item);
+      }
+      for (const { id } of removed) this.#shown.delete(id);
+      for (const item of added) this.#shown.set(item.id, item);
+    }
+    this.#show(removed.length + added.length > 0);
+  }
+
+  /** The index of an item, or the one at which it belongs. */
+  #place(item) {
+    let [from, to] = [0, this.#sorted.length];
+    while (from < to) {
+      const middle = (from + to) >> 1;
+      if (this.#compare(this.#sorted[middle], item) < 0) from = middle + 1;
+      else to = middle;
+    }
+    return from;
+  }
+
+  #show(hasChanged) {
+    const { error, isReady } = this.#rows;
+    const { items, ready, error: before } = this.#state;
+    if (!hasChanged && ready === isReady && before === error) return;
+    const shown = this.#sorted.length > this.#limit ? this.#sorted.slice(0, this.#limit) : this.#sorted;
+    const isSame = items.length === shown.length && items.every((item, at) => item === shown[at]);
+    this.#set({
+      items: isSame ? items : shown,
+      ready: isReady,
+      total: this.#sorted.length,
+      ...(error && { error }),
+    });
+  }
+
+  #set(state) {
+    const { items, ready, total, error } = this.#state;
+    const isSame =
+      items === state.items && ready === state.ready && total === state.total && error === state.error;
+    if (isSame) return;
+    this.#state = Object.freeze(state);
+    for (const entry of [...this.#subscribers]) this.#call(entry);
+  }
+
+  #call(run) {
+    try {
+      run(this.#state);
+    } catch (error) {
+      report(error);
+    }
+  }
+}
+
+/** @type {ViewState<any>} */
+const EMPTY = Object.freeze({ items: Object.freeze([]), ready: false, total: 0 });
+
+/** Events of one mirror have one time zone, in which their times sort as strings. */
+function byStart(one, other) {
+  const [a, b] = [one.start?.dateTime ?? "", other.start?.dateTime ?? ""];
+  return a < b ? -1 : Number(a > b);
+}
+
+/** Compares by a property, such as `displayName` or `start.dateTime`. Missing values come last. */
+function byPath(path) {
+  const names = path.split(/[./]/);
+  const { compare } = new Intl.Collator();
+  const value = (item) => names.reduce((object, name) => object?.[name], item) ?? undefined;
+  return (one, other) => {
+    const [a, b] = [value(one), value(other)];
+    if (a === undefined || b === undefined) return Number(a === undefined) - Number(b === undefined);
+    if (typeof a === "string" && typeof b === "string") return compare(a, b);
+    return a < b ? -1 : Number(a > b);
+  };
+}

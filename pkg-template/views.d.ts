@@ -1,0 +1,51 @@
+import type { DeltaError } from "./errors.js";
+import type { OccurrenceOptions } from "./queries.js";
+import type { Readable } from "./query-status.js";
+
+/** The name of a property, or of a property of one, such as `start.dateTime`. */
+export type Path<T> = string extends keyof T
+  ? string
+  : {
+      [K in keyof T & string]:
+        | K
+        | (NonNullable<T[K]> extends Record<string, unknown> | object
+            ? NonNullable<T[K]> extends readonly unknown[]
+              ? never
+              : `${K}.${keyof NonNullable<T[K]> & string}`
+            : never);
+    }[keyof T & string];
+
+/** The options of `view()`. */
+export interface ViewOptions<T> extends OccurrenceOptions {
+  /** Whether an item is in the list. Called once for each item, and again when the item changes. */
+  where?: (item: T) => boolean;
+  /**
+   * A property, or a function as for `Array.sort()`. Strings are compared as the user's language
+   * does; missing values come last. Items that compare equal are sorted by id. Default: events by
+   * their start, all others by id.
+   */
+  orderBy?: Path<T> | ((a: T, b: T) => number);
+  /** The maximal number of items. `total` counts all. Default: no limit. */
+  limit?: number;
+}
+
+/** A list of items that follows the mirror. */
+export interface View<T> extends Readable<ViewState<T>> {
+  /** Ends all subscriptions. */
+  close(): void;
+}
+
+/** The content of a view. The same object until it changes. */
+export interface ViewState<T> {
+  /**
+   * The items, in order. An item that has not changed is the same object as before. They are shared
+   * by all views: do not modify them.
+   */
+  items: readonly T[];
+  /** Whether the mirror has been read. It may be empty: see `status.lastSyncedAt`. */
+  ready: boolean;
+  /** The number of items without `limit`. */
+  total: number;
+  /** The error of the last read of the store. The items are those of the read before. */
+  error?: DeltaError;
+}
