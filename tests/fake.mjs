@@ -68,7 +68,7 @@ export async function settled(fake) {
 }
 
 /** The requests in the log of a world, without preflights. */
-export async function asked(world) {
+export async function requestsOf(world) {
   const log = await world.log();
   return log.filter((entry) => entry.kind !== "preflight");
 }

@@ -119,11 +119,11 @@ const suites = [
 ];
 
 const words = process.argv.slice(2);
-const isAsked = ({ name, quick }) =>
+const isSelected = ({ name, quick }) =>
   !words.length || (words.includes("--quick") && quick) || words.some((word) => name.includes(word));
-const asked = new Set(suites.filter(isAsked).flatMap(({ name, requires = [] }) => [name, ...requires]));
+const selected = new Set(suites.filter(isSelected).flatMap(({ name, requires = [] }) => [name, ...requires]));
 try {
-  process.exitCode = await runAll(suites.filter(({ name }) => asked.has(name)));
+  process.exitCode = await runAll(suites.filter(({ name }) => selected.has(name)));
 } finally {
   await browsers.end();
 }

@@ -108,9 +108,9 @@ async fn an_interrupted_round_continues_at_the_first_unacknowledged_page() {
     assert_eq!((&again["index"], &again["changes"]), (&lost["index"], &lost["changes"]));
     ack(&round_two).await.unwrap();
     finish(&round_two).await.unwrap();
-    let asked = world.log().await;
-    assert_eq!(asked[0]["url"], seen[1]["url"], "the page that was not acknowledged");
-    assert_ne!(asked[0]["url"], seen[0]["url"]);
+    let log = world.log().await;
+    assert_eq!(log[0]["url"], seen[1]["url"], "the page that was not acknowledged");
+    assert_ne!(log[0]["url"], seen[0]["url"]);
     assert_eq!(report(&round_two)["resumed"], true);
     assert_eq!(ids(&all(&query).await), ids(&world.table("contacts", "").await));
 }

@@ -134,9 +134,9 @@ test("after a reload the next request is the stored deltaLink", async () => {
   await ready(page);
   await world.clearLog();
   await syncAll(page);
-  const asked = await world.log();
-  assert.deepEqual(asked.map(({ url }) => url).sort(), stored);
-  assert.deepEqual(new Set(asked.map(({ kind }) => kind)), new Set(["delta"]));
+  const log = await world.log();
+  assert.deepEqual(log.map(({ url }) => url).sort(), stored);
+  assert.deepEqual(new Set(log.map(({ kind }) => kind)), new Set(["delta"]));
 });
 
 test("the requested window stays the same on the next day, so that the stored link stays valid", async () => {
@@ -185,7 +185,7 @@ test("after a crash during a round the next page requests no acknowledged page a
   const second = await world.log("contacts");
   const acknowledged = new Set(first.slice(0, Math.floor(painted / 10)).map(({ url }) => url));
   assert.ok(acknowledged.size >= 4);
-  for (const { url } of second) assert.ok(!acknowledged.has(url), `asked again: ${url}`);
+  for (const { url } of second) assert.ok(!acknowledged.has(url), `requested again: ${url}`);
   assert.ok(
     second.every(({ kind }) => kind === "next"),
     "no round began again",

@@ -42,29 +42,29 @@ async function signInPages(context, world) {
   await context.route(/^https:/, async (route) => {
     const url = new URL(route.request().url());
     if (url.pathname.endsWith("/oauth2/v2.0/authorize")) {
-      const asked = Object.fromEntries(url.searchParams);
-      seen.authorize.push(asked);
+      const parameters = Object.fromEntries(url.searchParams);
+      seen.authorize.push(parameters);
       const code = `code-${seen.authorize.length}`;
-      nonces.set(code, asked.nonce);
+      nonces.set(code, parameters.nonce);
       const answer = new URLSearchParams({
-        state: asked.state,
+        state: parameters.state,
         client_info,
-        ...(asked.prompt === "none"
+        ...(parameters.prompt === "none"
           ? { error: "interaction_required", error_description: "Sign in, please." }
           : { code }),
       });
       return route.fulfill({
         contentType: "text/html",
-        body: `<!doctype html><script>location.replace(${JSON.stringify(`${asked.redirect_uri}#${answer}`)})</script>`,
+        body: `<!doctype html><script>location.replace(${JSON.stringify(`${parameters.redirect_uri}#${answer}`)})</script>`,
       });
     }
     if (url.pathname.endsWith("/oauth2/v2.0/token")) {
-      const asked = Object.fromEntries(new URLSearchParams(route.request().postData()));
-      seen.token.push(asked);
+      const parameters = Object.fromEntries(new URLSearchParams(route.request().postData()));
+      seen.token.push(parameters);
       const now = Math.floor(Date.now() / 1000);
       const { token } = await world.ask("POST", "/token", { kind: "delegated" });
       const claims = {
-        aud: asked.client_id,
+        aud: parameters.client_id,
         iss: `https://login.microsoftonline.com/${MSAL.tenant}/v2.0`,
         iat: now,
         nbf: now,
@@ -75,7 +75,7 @@ async function signInPages(context, world) {
         sub: MSAL.user,
         tid: MSAL.tenant,
         ver: "2.0",
-        nonce: nonces.get(asked.code),
+        nonce: nonces.get(parameters.code),
       };
       const body = {
         token_type: "Bearer",
@@ -198,11 +198,11 @@ test("a user signs in through the popup of MSAL, again when Graph refuses the to
   await page.getByRole("button", { name: "Sign in with Microsoft" }).click();
   await page.waitForFunction(() => document.body.dataset.session === "microsoft365");
   assert.equal(await page.innerText(".account-name"), MSAL.username);
-  const [asked] = seen.authorize;
-  assert.equal(asked.client_id, MSAL.clientId);
-  assert.equal(asked.redirect_uri, `${fake.origin}/auth.html`);
-  for (const scope of MSAL.scopes) assert.ok(asked.scope.split(" ").includes(scope), scope);
-  assert.deepEqual(JSON.parse(asked.claims).access_token.xms_cc.values, ["CP1"]);
+  const [parameters] = seen.authorize;
+  assert.equal(parameters.client_id, MSAL.clientId);
+  assert.equal(parameters.redirect_uri, `${fake.origin}/auth.html`);
+  for (const scope of MSAL.scopes) assert.ok(parameters.scope.split(" ").includes(scope), scope);
+  assert.deepEqual(JSON.parse(parameters.claims).access_token.xms_cc.values, ["CP1"]);
   await page.goto(`${page.url().split("#")[0]}#contacts`);
   await sync(page, "contacts");
   const before = await count(page, "contacts");

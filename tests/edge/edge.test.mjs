@@ -45,14 +45,14 @@ test("1,000 notifications for 50 mailboxes run one round at a time for each, and
     [],
     "no mailbox had two rounds at a time",
   );
-  const asked = edge.requests.slice(before);
+  const requests = edge.requests.slice(before);
   const rounds = (await edge.world.log()).filter(({ kind }) => kind === "delta");
   const most = Math.max(
     ...people.map(
       (person) => rounds.filter(({ url }) => decodeURIComponent(url).includes(`'${person}'`)).length,
     ),
   );
-  const seconds = (asked.at(-1).at - asked[0].at) / 1000;
+  const seconds = (requests.at(-1).at - requests[0].at) / 1000;
   assert.ok(
     most > 0 && most <= seconds / 0.5 + 2,
     `${most} rounds of a mailbox in ${seconds} s, with a pause of half a second between two`,
@@ -62,7 +62,7 @@ test("1,000 notifications for 50 mailboxes run one round at a time for each, and
     assert.equal(items, (await edge.listed([mailbox]))[mailbox].length);
   }
   console.log(
-    `storm: ${asked.length} requests to Graph for 1,000 notifications and 4 ticks in ${seconds.toFixed(1)} s, ${most} rounds of a mailbox at most`,
+    `storm: ${requests.length} requests to Graph for 1,000 notifications and 4 ticks in ${seconds.toFixed(1)} s, ${most} rounds of a mailbox at most`,
   );
 });
 
@@ -145,14 +145,14 @@ test("back-off survives a restart, for a mailbox that waits and for one that cou
 
   // The Retry-After of Graph is the least wait, and the alarm waits for it.
   edge.hooks.request = () => ({ status: 429, headers: { "retry-after": "90" } });
-  const asked = edge.requests.length;
+  const before = edge.requests.length;
   await edge.notify(person);
   await until(async () => (await status(person)).lastError?.code === "throttled" || "not throttled");
   assert.ok((await status(person)).nextTry > Date.now() + 80_000);
   await edge.notify(person);
   await edge.tick();
   assert.equal(
-    edge.requests.slice(asked).filter(({ mailbox }) => mailbox === person).length,
+    edge.requests.slice(before).filter(({ mailbox }) => mailbox === person).length,
     1,
     "no request is earlier",
   );
@@ -327,13 +327,13 @@ test("forged notifications have no effect, and replayed ones only lead to more r
   // A notification for a mailbox that was removed.
   await edge.admin(`/mailboxes/${encodeURIComponent(bob)}`, "DELETE");
   assert.equal([...edge.subscriptions.values()].filter(({ gone }) => gone).length, 1);
-  const asked = edge.requests.length;
+  const sentBefore = edge.requests.length;
   for (const lifecycleEvent of [undefined, "missed", "subscriptionRemoved"])
     assert.equal((await edge.notify(bob, { lifecycleEvent })).status, 202);
   await edge.tick();
   await edge.notify(ann);
   await edge.quiet([ann]);
-  assert.equal(edge.requests.slice(asked).filter(({ mailbox }) => mailbox === bob).length, 0);
+  assert.equal(edge.requests.slice(sentBefore).filter(({ mailbox }) => mailbox === bob).length, 0);
   assert.equal((await edge.worker.fetch(`/test/item/${bob}?id=x`)).status, 200);
 });
 
@@ -445,7 +445,7 @@ test("the Retry-After for a subscription is the least wait", async () => {
   for (const after of ["600", new Date(Date.now() + 900_000).toUTCString()]) {
     made.gone = after === "600";
     edge.hooks.subscribe = { status: 429, headers: { "retry-after": after } };
-    const asked = edge.asked.length;
+    const before = edge.subscriptionRequests.length;
     const floor = after === "600" ? Date.now() + 600_000 : Date.parse(after);
     await edge.notify(person, { subscriptionId: subscription.id, lifecycleEvent: "subscriptionRemoved" });
     await until(async () => (await status()).subscribeFailures > 0 || "not refused");
@@ -456,7 +456,7 @@ test("the Retry-After for a subscription is the least wait", async () => {
     await edge.notify(person, { subscriptionId: subscription.id, lifecycleEvent: "subscriptionRemoved" });
     await edge.tick();
     await edge.quiet([person]);
-    assert.equal(edge.asked.length, asked + 1);
+    assert.equal(edge.subscriptionRequests.length, before + 1);
     await edge.admin(`/mailboxes/${person}`, "DELETE");
     edge.hooks.subscribe = true;
     await edge.add(person);

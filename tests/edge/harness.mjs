@@ -73,7 +73,7 @@ export async function startEdge({ acceptsBatch, ownConsumer, options, pause = 30
       return answer(200, { access_token: world.tokens.app, expires_in: 3600 });
     }
     if (request.url.includes("/subscriptions")) {
-      edge.asked.push(request.method);
+      edge.subscriptionRequests.push(request.method);
       if (hooks.subscribe.status)
         return response
           .writeHead(hooks.subscribe.status, {
@@ -226,7 +226,7 @@ export async function startEdge({ acceptsBatch, ownConsumer, options, pause = 30
     /** The number of requests for a token. */
     tokens: 0,
     /** The methods of the requests for subscriptions. */
-    asked: [],
+    subscriptionRequests: [],
     /** Adds `count` mailboxes, each with this number of recordings. */
     async people(count, recordings, item) {
       const all = Array.from({ length: count }, (_, n) => `person${n}@contoso.example`);

@@ -244,15 +244,15 @@ export const checks = {
   "a claims challenge reaches the token source decoded": [
     fresh(async ({ world }) => {
       await fault(world, { kind: "next" }, { name: "claims", status: 401 });
-      const asked = [];
+      const calls = [];
       const token = ({ reason, claims }) => {
-        asked.push([reason, claims ?? null]);
+        calls.push([reason, claims ?? null]);
         return world.tokens.delegated;
       };
       const client = await open(world, { token });
       const { outcome, requests: sent } = await client.orgContacts().sync();
       equal({ outcome, sent }, { outcome: "complete", sent: 4 });
-      equal(asked, [
+      equal(calls, [
         ["start", null],
         ["expired", null],
         ["claims", CLAIMS],

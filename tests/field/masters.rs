@@ -88,7 +88,7 @@ fn a_round_after_a_crash_before_the_commit_requests_the_page_again() {
         assert!(
             report.pages == 0 || script.ids().contains(&"tue1"),
             "crash {crash_at}: {:?}",
-            (report.outcome, script.asked)
+            (report.outcome, script.requests)
         );
     }
 }
@@ -234,7 +234,7 @@ fn a_pending_relist_survives_a_full_round_that_falls_back() {
         page(json!([master("tuesday", "Stand-up"), occurrence("tue1", "2026-12-01")]), "delta d3"),
     );
     script.round().unwrap();
-    assert_eq!(script.ids(), ["M", "tue1"], "{:?}", script.asked);
+    assert_eq!(script.ids(), ["M", "tue1"], "{:?}", script.requests);
 }
 
 #[test]
@@ -255,7 +255,7 @@ fn max_ms_holds_between_masters_that_fail() {
     let began = script.now;
     script.round().unwrap();
     let took = (script.now - began).as_millis();
-    assert!(took < 5000.0, "the round took {took} ms and sent {} requests", script.asked.len());
+    assert!(took < 5000.0, "the round took {took} ms and sent {} requests", script.requests.len());
 }
 
 #[test]
@@ -320,7 +320,7 @@ fn a_clock_that_ran_ahead_does_not_stop_the_refreshes() {
     script.on("/d1", page(json!([]), "delta d2"));
     script.on(&start, page(json!([]), "delta d2"));
     script.round().unwrap();
-    assert_eq!(script.asked.last(), Some(&start));
+    assert_eq!(script.requests.last(), Some(&start));
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub struct Script {
     query: Rc<Query>,
     replies: HashMap<String, VecDeque<(u16, Value)>>,
     /// The requests, as paths below the root.
-    pub asked: Vec<String>,
+    pub requests: Vec<String>,
     /// The stored record.
     pub state: Option<Record>,
     /// The rows of the mirror, side rows included.
@@ -74,7 +74,7 @@ impl Script {
             endpoint: Rc::clone(&endpoint),
             query: Rc::clone(&query),
             replies: HashMap::new(),
-            asked: Vec::new(),
+            requests: Vec::new(),
             state: None,
             rows: BTreeMap::new(),
             changes: Vec::new(),
@@ -192,11 +192,11 @@ impl Host for Running<'_> {
 
     fn fetch(&mut self, url: &str, is_master: bool) -> Option<Input> {
         let path = url.replace(ROOT, "");
-        self.script.asked.push(path.clone());
+        self.script.requests.push(path.clone());
         self.script.now += self.script.latency;
         let replies = self.script.replies.get_mut(&path);
         let Some((status, body)) = replies.and_then(VecDeque::pop_front) else {
-            panic!("{path} is not expected after {:?}", self.script.asked);
+            panic!("{path} is not expected after {:?}", self.script.requests);
         };
         if status == 0 {
             return Some(Input::Unreachable(deltalink::protocol::round::NoResponse::Network));

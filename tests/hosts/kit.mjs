@@ -182,7 +182,7 @@ export class Project {
   }
 
   /** Sends a request to a server and parses the answer as JSON. */
-  async asked(url, fetcher = fetch) {
+  async getJson(url, fetcher = fetch) {
     const { root, tokens } = await this.world();
     const response = await fetcher(
       `${url}?${new URLSearchParams({ endpoint: root, token: tokens.delegated })}`,
@@ -202,10 +202,10 @@ export const resultOf = (wasmOrigin) => ({ wasmOrigin, pages: 3, added: 25, coun
 
 /** Serves files by their path. `answer` can return status, type and body of another answer. */
 export async function serve(file, answer = () => undefined, headers = {}) {
-  const asked = [];
+  const requestedPaths = [];
   const server = createServer(async (request, response) => {
     const { pathname } = new URL(request.url, "http://127.0.0.1");
-    asked.push(pathname);
+    requestedPaths.push(pathname);
     const path = pathname.endsWith("/") ? `${pathname}index.html` : pathname;
     const found = async () => ({
       status: 200,
@@ -222,7 +222,7 @@ export async function serve(file, answer = () => undefined, headers = {}) {
   await once(server, "listening");
   return {
     origin: `http://127.0.0.1:${server.address().port}`,
-    asked,
+    requestedPaths,
     end: () =>
       new Promise((resolve) => {
         server.close(resolve);

@@ -70,7 +70,7 @@ describe("in a browser", () => {
       const before = await opened.evaluate(() => Object.getOwnPropertyNames(globalThis));
       await opened.evaluate(() => import("/browser.js"));
       assert.deepEqual(
-        server.asked.filter((path) => isWasm(path) || path === "/inline.js"),
+        server.requestedPaths.filter((path) => isWasm(path) || path === "/inline.js"),
         [],
       );
       assert.equal(await load(opened), "url");
@@ -86,7 +86,7 @@ describe("in a browser", () => {
       });
       assert.deepEqual(origins, ["url", "url", "url"]);
       assert.deepEqual(
-        server.asked.filter((path) => isWasm(path) || path === "/inline.js"),
+        server.requestedPaths.filter((path) => isWasm(path) || path === "/inline.js"),
         ["/deltalink.wasm"],
       );
     });
@@ -111,7 +111,7 @@ describe("in a browser", () => {
     await page(
       async (opened, server) => {
         assert.equal(await load(opened), "inline");
-        assert.equal(server.asked.some(isWasm), false);
+        assert.equal(server.requestedPaths.some(isWasm), false);
       },
       { headers },
     );
@@ -201,7 +201,7 @@ describe("in a browser", () => {
             `(async () => (await import("/browser.js")).init((${given})()))()`,
           );
           assert.equal(wasmOrigin, "given", form);
-          assert.equal(server.asked.some(isWasm), false, form);
+          assert.equal(server.requestedPaths.some(isWasm), false, form);
         },
         { answer },
       );
@@ -209,7 +209,7 @@ describe("in a browser", () => {
     await page(
       async (opened, server) => {
         assert.match((await load(opened, "/nowhere.wasm")).message, /nowhere\.wasm has the status 404/);
-        assert.equal(server.asked.includes("/inline.js"), false);
+        assert.equal(server.requestedPaths.includes("/inline.js"), false);
         assert.equal(await load(opened, "/elsewhere.wasm"), "given");
       },
       { answer },

@@ -45,7 +45,7 @@ async function inWorker(
       async ([kind, url, type, task]) => (await import("/workers/page.js")).ask[kind](url, type, task),
       [kind, url, type, task],
     );
-    return { result, asked: server.asked };
+    return { result, requestedPaths: server.requestedPaths };
   } finally {
     await context.close();
     await server.end();
@@ -56,16 +56,16 @@ for (const kind of ["dedicated", "shared", "service"]) {
   describe(`a ${kind} worker`, () => {
     for (const entry of ["browser.js", "worker.js"]) {
       test(`completes a round on IndexedDB with ${entry} and the fetched file`, async () => {
-        const { result, asked } = await inWorker(kind, entry);
+        const { result, requestedPaths } = await inWorker(kind, entry);
         assert.deepEqual(result, resultOf("url"));
-        assert.ok(!asked.includes("/inline.js"));
+        assert.ok(!requestedPaths.includes("/inline.js"));
       });
     }
 
     test("completes a round on IndexedDB with deltalink/inline and no file", async () => {
-      const { result, asked } = await inWorker(kind, "inline-entry.js", wasmIsMissing);
+      const { result, requestedPaths } = await inWorker(kind, "inline-entry.js", wasmIsMissing);
       assert.deepEqual(result, resultOf("inline"));
-      assert.ok(!asked.includes("/deltalink.wasm"));
+      assert.ok(!requestedPaths.includes("/deltalink.wasm"));
     });
   });
 }
@@ -79,11 +79,11 @@ for (const kind of ["dedicated", "shared"]) {
 
 test("a service worker without the file gets an error that names deltalink/inline, and imports nothing", async () => {
   for (const entry of ["browser", "worker"]) {
-    const { result, asked } = await inWorker("service", `${entry}.js`, wasmIsMissing);
+    const { result, requestedPaths } = await inWorker("service", `${entry}.js`, wasmIsMissing);
     assert.match(result.error, /^wasm .*deltalink\.wasm has the status 404/);
     assert.ok(result.error.includes(`the entry "${entry}" was taken: `), result.error);
     assert.match(result.error, /as in a service worker, import from "deltalink\/inline"/);
-    assert.ok(!asked.includes("/inline.js"));
+    assert.ok(!requestedPaths.includes("/inline.js"));
   }
 });
 

@@ -46,17 +46,17 @@ async fn a_claims_challenge_is_read_if_its_header_is_exposed_and_is_a_plain_401_
         let world = World::new().await;
         world.options(json!({"expose_headers": exposed})).await;
         world.fault(json!({"match": {"kind": "next"}, "fault": "claims"})).await;
-        let asked = run("return []");
+        let calls = run("return []");
         let token = js_of_two(
             "return ({ reason, claims }) => { a.push([reason, typeof claims]); return b; }",
-            &asked,
+            &calls,
             &world.delegated.as_str().into(),
         );
         let client = try_open(&world, &fresh("a"), &[("token", token)]).await.unwrap();
         let query = contacts(&client);
         sync(&query).await.unwrap();
         let claims = if exposed { "string" } else { "undefined" };
-        assert_eq!(from_js(&asked)[2], json!([reason, claims]));
+        assert_eq!(from_js(&calls)[2], json!([reason, claims]));
         assert_eq!(ids(&all(&query).await), ids(&world.table("contacts", "").await));
     }
 }

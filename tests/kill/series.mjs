@@ -64,7 +64,7 @@ export async function startWorld(site, point, { below }) {
       // Expired links make them ghosts: Graph reports no removal.
       return world.expire({});
     },
-    async asked() {
+    async requests() {
       const log = await world.log();
       return log.filter(({ kind }) => kind !== "preflight");
     },
@@ -87,7 +87,7 @@ export async function reached(line, world, plan, { below }, life) {
     return told;
   }
   const over = Date.now() + 20_000;
-  while (!(await world.asked()).some(({ fault }) => fault === plan.how)) {
+  while (!(await world.requests()).some(({ fault }) => fault === plan.how)) {
     assert.ok(Date.now() < over, "no request met its fault within 20 s");
     line.check();
   }
@@ -131,7 +131,7 @@ export async function series(context, site, browser, way, point) {
         () => {},
       );
       hits += 1;
-      model.lived(told, await world.asked(), plan);
+      model.lived(told, await world.requests(), plan);
       await world.clearLog();
     }
     await world.move();
@@ -164,7 +164,7 @@ async function whole(site, browser, world, line, model) {
   const told = await line.until("end", life);
   await life;
   await page.close();
-  model.lived(told, await world.asked());
+  model.lived(told, await world.requests());
   await world.clearLog();
 }
 
@@ -177,7 +177,7 @@ class Model {
   #page;
   /** Whether the first request must repeat the last one; undefined if both are right. */
   #repeats = false;
-  #asked = new Set();
+  #requestedUrls = new Set();
   /** The URL of the query: the first that was requested. */
   #query;
   #sweeping;
@@ -193,7 +193,7 @@ class Model {
   /** The browser has lost the database: the next round is a first one. */
   dropped() {
     this.#rows.clear();
-    this.#asked.clear();
+    this.#requestedUrls.clear();
     this.#query = undefined;
     this.#last = { last: true, index: 0 };
     this.#page = undefined;
@@ -267,11 +267,11 @@ class Model {
    * delivered, and the one that was requested ahead of it.
    */
   #requested(urls, inSweep) {
-    const open = [...this.#asked].slice(-2);
+    const open = [...this.#requestedUrls].slice(-2);
     if (inSweep !== false) assert.equal(inSweep, 0, "the sweep continues without a request");
     else if (open.length && this.#repeats)
       assert.ok(open.includes(urls[0]), "the page that was not committed is requested again");
-    const again = urls.filter((url) => this.#asked.has(url));
+    const again = urls.filter((url) => this.#requestedUrls.has(url));
     if (!this.#sweeping)
       assert.deepEqual(
         again,
@@ -287,8 +287,8 @@ class Model {
     this.#query ??= urls[0];
     // In the order of their last requests.
     for (const url of urls) {
-      this.#asked.delete(url);
-      this.#asked.add(url);
+      this.#requestedUrls.delete(url);
+      this.#requestedUrls.add(url);
     }
   }
 }

@@ -39,13 +39,13 @@ for (const point of Object.keys(POINTS)) {
         other.take();
         const following = follower.evaluate((login) => window.follow(login), world.login);
         await other.until("following", following);
-        const asked = (await world.asked()).map(({ url }) => url);
+        const sent = (await world.requests()).map(({ url }) => url);
         await crash(leader);
         const { report, items } = await following;
         assert.equal(report.outcome, "complete");
-        const later = (await world.asked()).map(({ url }) => url).slice(asked.length);
-        const again = later.filter((url) => asked.includes(url));
-        const open = asked.slice(-2);
+        const later = (await world.requests()).map(({ url }) => url).slice(sent.length);
+        const again = later.filter((url) => sent.includes(url));
+        const open = sent.slice(-2);
         assert.deepEqual(
           again,
           open.filter((url) => again.includes(url)),

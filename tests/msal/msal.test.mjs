@@ -8,7 +8,7 @@ import { after, afterEach, before, beforeEach, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { startChromium } from "../dashboard/harness.mjs";
-import { asked, startFake } from "../fake.mjs";
+import { requestsOf, startFake } from "../fake.mjs";
 
 const AUTHORITY = "https://login.contoso.example/6f1c0c5e-0000-4000-8000-00000000c0de";
 const scopes = ["https://graph.microsoft.com/OrgContact.Read.All"];
@@ -139,7 +139,7 @@ test("the POST of MSAL contains a claims challenge of Graph, and the round conti
     xms_cc: { values: ["CP1"] },
   });
   assert.deepEqual(
-    (await asked(world)).map(({ kind, status }) => [kind, status]),
+    (await requestsOf(world)).map(({ kind, status }) => [kind, status]),
     [
       ["initial", 200],
       ["next", 401],
@@ -192,7 +192,7 @@ test("an InteractionRequiredAuthError of MSAL becomes needs-auth with its claims
   });
   assert.equal(resumed, 30);
   assert.deepEqual(
-    (await asked(world)).map(({ kind, status }) => [kind, status]),
+    (await requestsOf(world)).map(({ kind, status }) => [kind, status]),
     [
       ["next", 200],
       ["next", 200],

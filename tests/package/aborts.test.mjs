@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { openDelta } from "deltalink";
-import { asked, settled, startFake } from "../fake.mjs";
+import { requestsOf, settled, startFake } from "../fake.mjs";
 import { delayed, event, until as polled } from "../wait.mjs";
 import { open, statusUntil } from "./kit.mjs";
 
@@ -96,7 +96,7 @@ test("an abort inside a callback leaves no unhandled rejection", async (t) => {
   const contacts = client.orgContacts();
   contacts.status.subscribe(({ progress }) => progress?.requests && stop.abort("bye"));
   await assert.rejects(contacts.sync({ signal: stop.signal }), (reason) => reason === "bye");
-  assert.deepEqual(await asked(world), [], "nothing is sent afterwards");
+  assert.deepEqual(await requestsOf(world), [], "nothing is sent afterwards");
   const clients = [];
   const token = () => {
     void clients[0].close();

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { after, before, beforeEach, test } from "node:test";
 import { openDelta } from "deltalink";
 import { clientCredentials } from "deltalink/auth";
-import { asked, startFake } from "../fake.mjs";
+import { requestsOf, startFake } from "../fake.mjs";
 import { event, fakeTimers } from "../wait.mjs";
 
 let fake;
@@ -76,8 +76,8 @@ test("a token is requested by the client credentials grant and cached until shor
 });
 
 test("many callers share one request, and an abort of one does not affect the others", async () => {
-  const [asked, release] = [event(), event()];
-  answer = () => (asked.fire(), release.fired);
+  const [requested, release] = [event(), event()];
+  answer = () => (requested.fire(), release.fired);
   const token = clientCredentials({ ...app, authority });
   const leaving = new AbortController();
   const all = [
@@ -88,7 +88,7 @@ test("many callers share one request, and an abort of one does not affect the ot
   ];
   leaving.abort("gone");
   await assert.rejects(all[1], (reason) => reason === "gone");
-  await asked.fired;
+  await requested.fired;
   release.fire({ json: { access_token: "t", expires_in: 3600 } });
   assert.deepEqual(
     (await Promise.all([all[0], all[2], all[3]])).map(({ accessToken }) => accessToken),
@@ -234,7 +234,7 @@ test("a client with an app-only token reads recordings and needs no account", as
   assert.equal(await recordings.count(), 5);
   assert.equal(requests.length, 1);
   assert.ok(
-    (await asked(world)).every(
+    (await requestsOf(world)).every(
       ({ headers }) => headers.authorization === "app" || headers.Authorization === "app",
     ),
   );
@@ -254,7 +254,7 @@ test("a redirect of the authority is not followed, so that the secret goes nowhe
 
 test("an authority that hangs once is requested again by later callers", async (context) => {
   const clock = fakeTimers(context);
-  const asked = new Promise((resolve) => {
+  const requested = new Promise((resolve) => {
     answer = () => {
       resolve();
       return new Promise(() => {});
@@ -262,7 +262,7 @@ test("an authority that hangs once is requested again by later callers", async (
   });
   const token = clientCredentials({ ...app, authority, timeout: 100 });
   const both = Promise.all([token(start()), token(start())]);
-  await asked;
+  await requested;
   clock.tick(100);
   await assert.rejects(both, { code: "network", retryable: true });
   answer = () => ({ json: { access_token: "token", expires_in: 3600 } });
@@ -272,9 +272,9 @@ test("an authority that hangs once is requested again by later callers", async (
 
 test("an assertion that hangs once is requested again by later callers", async (context) => {
   const clock = fakeTimers(context);
-  let asked = 0;
+  let calls = 0;
   answer = () => ({ json: { access_token: "token", expires_in: 3600 } });
-  const assertion = () => (asked++ ? "jwt" : new Promise(() => {}));
+  const assertion = () => (calls++ ? "jwt" : new Promise(() => {}));
   const token = clientCredentials({ ...app, secret: undefined, assertion, authority, timeout: 50 });
   const both = Promise.all([token(start()), token(start())]);
   clock.tick(50);
@@ -284,7 +284,7 @@ test("an assertion that hangs once is requested again by later callers", async (
     message: /options\.assertion did not answer within 50 ms/,
   });
   assert.equal((await token(start())).accessToken, "token");
-  assert.deepEqual([asked, requests.length], [2, 1]);
+  assert.deepEqual([calls, requests.length], [2, 1]);
 });
 
 test("the error has the end of a throttle, from seconds or a date", async () => {

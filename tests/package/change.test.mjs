@@ -4,7 +4,7 @@ import { after, before, test } from "node:test";
 import { openDelta } from "deltalink";
 import { clientOf, page } from "./answers.mjs";
 import "fake-indexeddb/auto";
-import { asked, settled, startFake } from "../fake.mjs";
+import { requestsOf, settled, startFake } from "../fake.mjs";
 import { MemoryStore } from "./memory-store.mjs";
 import { until } from "../wait.mjs";
 
@@ -127,7 +127,7 @@ test("the next page waits for the listeners", async () => {
   for (let page = 1; page <= 3; page++) {
     await until(() => gate.length === page);
     await settled(fake);
-    assert.equal((await asked(world)).length, Math.min(page + 1, 3), "one page is requested ahead");
+    assert.equal((await requestsOf(world)).length, Math.min(page + 1, 3), "one page is requested ahead");
     assert.equal(await contacts.count(), page * 10, "this one is committed");
     assert.equal(other.length, page, "and no listener waits for another");
     gate.at(-1)();

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { DeltaError, init, openDelta } from "deltalink";
 import { fromMsal } from "deltalink/msal";
-import { asked, startFake } from "../fake.mjs";
+import { requestsOf, startFake } from "../fake.mjs";
 import { event } from "../wait.mjs";
 import { open } from "./kit.mjs";
 
@@ -419,7 +419,7 @@ test("a required sign-in is a status, and resume() continues at the same page", 
   await world.clearLog();
   assert.equal((await contacts.sync()).resumed, true);
   assert.deepEqual(
-    (await asked(world)).map(({ kind }) => kind),
+    (await requestsOf(world)).map(({ kind }) => kind),
     ["next", "next"],
   );
   await client.close();

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { openDelta } from "deltalink";
 import "fake-indexeddb/auto";
-import { asked, startFake } from "../fake.mjs";
+import { requestsOf, startFake } from "../fake.mjs";
 
 let fake;
 before(async () => (fake = await startFake()));
@@ -95,7 +95,7 @@ test("a commit that completed when its connection broke is not a conflict with a
   try {
     const contacts = delta.orgContacts();
     assert.equal((await contacts.sync()).outcome, "complete");
-    assert.deepEqual([broken, await contacts.count(), (await asked(world)).length], [true, 30, 3]);
+    assert.deepEqual([broken, await contacts.count(), (await requestsOf(world)).length], [true, 30, 3]);
   } finally {
     globalThis.IDBDatabase.prototype.transaction = transaction;
   }

@@ -122,16 +122,16 @@ test("after a trap queries of a loop with one options object request their own u
     queries.map(({ key }) => key),
     keys,
   );
-  const asked = client.requests.map(({ url }) => new URL(url));
+  const urls = client.requests.map(({ url }) => new URL(url));
   assert.deepEqual(
-    asked.map(({ pathname }) => pathname.split("/")[3]),
+    urls.map(({ pathname }) => pathname.split("/")[3]),
     ["alice", "bob", "carol"],
   );
   assert.deepEqual(
-    asked.map(({ searchParams }) => searchParams.get("custom")),
+    urls.map(({ searchParams }) => searchParams.get("custom")),
     ["alice", "bob", "carol"],
   );
-  assert.ok(asked.every(({ searchParams }) => searchParams.get("startDateTime").startsWith("2026-11-23")));
+  assert.ok(urls.every(({ searchParams }) => searchParams.get("startDateTime").startsWith("2026-11-23")));
   for (const [at, query] of queries.entries())
     assert.deepEqual(
       (await query.all()).map(({ id }) => id),

@@ -124,12 +124,12 @@ for (const [name, left] of Object.entries(leave)) {
   });
 
   test(`${name} ends a next() that waits for a token`, async () => {
-    const asked = event();
-    const client = await clientOf(threePages, { token: () => (asked.fire(), new Promise(() => {})) });
+    const requested = event();
+    const client = await clientOf(threePages, { token: () => (requested.fire(), new Promise(() => {})) });
     const users = client.track("/users/delta");
     const pages = iterate(users);
     const waiting = pages.next();
-    await asked.fired;
+    await requested.fired;
     await left(pages, waiting);
     await client.close();
   });

@@ -4,7 +4,7 @@ import { after, before, test } from "node:test";
 import { openDelta } from "deltalink";
 import { clientOf, page } from "./answers.mjs";
 import { MemoryStore } from "./memory-store.mjs";
-import { asked, startFake } from "../fake.mjs";
+import { requestsOf, startFake } from "../fake.mjs";
 
 let fake;
 before(async () => (fake = await startFake()));
@@ -47,7 +47,7 @@ test("missing masters are fetched, so that occurrences are complete", async () =
   const client = await open(world);
   const events = client.events({ ...window, timeZone: "W. Europe Standard Time" });
   const report = await events.sync();
-  const log = await asked(world);
+  const log = await requestsOf(world);
   const masters = log.filter(({ kind }) => kind === "item");
   assert.ok(masters.length > 0);
   assert.equal(report.masters, masters.length);
@@ -125,7 +125,7 @@ test("a master that cannot be fetched leaves its occurrences incomplete and is r
   await world.clearLog();
   const report = await events.sync();
   assert.deepEqual([report.outcome, report.masters, await bare()], ["complete", 3, 0]);
-  const items = (await asked(world)).filter(({ kind }) => kind === "item");
+  const items = (await requestsOf(world)).filter(({ kind }) => kind === "item");
   assert.deepEqual(
     items.map(({ status }) => status),
     [200, 200, 200],
@@ -141,7 +141,7 @@ test("a rolling window is one query, is listed again on another day, and reports
   const options = { window: { daysBack: 3, daysAhead: 10, timeZone: "Europe/Berlin" } };
   const agenda = client.events(options);
   await agenda.sync();
-  const [first] = await asked(world);
+  const [first] = await requestsOf(world);
   assert.match(
     decodeURIComponent(first.url),
     /startDateTime=2026-11-17T23:00:00\.000Z&endDateTime=2026-12-01T23:00:00\.000Z$/,
@@ -273,7 +273,7 @@ test("pages that repeat under new links end the round with livelock, and larger 
       error.report.pageSize === 1000 &&
       error.report.resync === "livelock",
   );
-  const prefer = (await asked(world)).map(({ headers }) =>
+  const prefer = (await requestsOf(world)).map(({ headers }) =>
     Number(/odata\.maxpagesize=(\d+)/.exec(headers.prefer ?? headers.Prefer)[1]),
   );
   assert.deepEqual([...new Set(prefer)], [10, 50, 200, 800, 1000]);

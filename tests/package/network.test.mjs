@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 import { openDelta } from "deltalink";
-import { asked, startFake } from "../fake.mjs";
+import { requestsOf, startFake } from "../fake.mjs";
 import { open, quick, statusUntil } from "./kit.mjs";
 
 let fake;
@@ -58,7 +58,7 @@ test("an error has the ids of the request from both sides", async () => {
       .orgContacts()
       .sync()
       .catch((error) => error);
-    const [last] = (await asked(world)).slice(-1);
+    const [last] = (await requestsOf(world)).slice(-1);
     assert.equal(error.clientRequestId, last.headers["client-request-id"]);
     assert.match(
       error.clientRequestId,
@@ -170,7 +170,7 @@ test("after two failures the round requests smaller pages, and reports their siz
   const client = await open(world);
   const report = await client.events({ ...weeks, pageSize: 400 }).sync();
   assert.deepEqual([report.outcome, report.pageSize], ["complete", 50]);
-  const sizes = (await asked(world)).map(({ headers }) => /maxpagesize=(\d+)/.exec(headers.prefer)?.[1]);
+  const sizes = (await requestsOf(world)).map(({ headers }) => /maxpagesize=(\d+)/.exec(headers.prefer)?.[1]);
   assert.deepEqual(sizes.slice(0, 5), ["400", "400", "200", "100", "50"]);
   await client.close();
 });

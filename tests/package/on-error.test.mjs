@@ -15,16 +15,16 @@ function refusing(failures, options) {
 }
 
 test("a round continues with the request that failed as often as onError says retry", async () => {
-  const asked = [];
+  const failures = [];
   const client = await refusing(2, {
     onError: async (error) => {
-      asked.push([error.code, error.report.outcome]);
+      failures.push([error.code, error.report.outcome]);
       return "retry";
     },
   });
   const users = client.track("/users/delta");
   const report = await users.sync();
-  assert.deepEqual(asked, [
+  assert.deepEqual(failures, [
     ["forbidden", "running"],
     ["forbidden", "running"],
   ]);
@@ -72,19 +72,19 @@ test("a round ends with the error where onError says stop, throws, or returns so
 });
 
 test("onError cannot let a round go on for ever, and is not asked about an abort", async () => {
-  let asked = 0;
+  let calls = 0;
   const client = await refusing(1000, {
-    onError: () => ((asked += 1), "retry"),
+    onError: () => ((calls += 1), "retry"),
     retry: { attempts: 3, base: 1 },
   });
   const users = client.track("/users/delta");
   await assert.rejects(users.sync(), { code: "forbidden" });
-  assert.deepEqual([asked, client.requests.length], [3, 4]);
+  assert.deepEqual([calls, client.requests.length], [3, 4]);
   const stop = new AbortController();
   const round = users.sync({ signal: stop.signal });
   stop.abort(new Error("enough"));
   await assert.rejects(round, /enough/);
-  assert.equal(asked, 3);
+  assert.equal(calls, 3);
   await client.close();
 });
 

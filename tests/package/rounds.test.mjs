@@ -1,7 +1,7 @@
 // Rounds and sync() through the packed package in Node: acknowledgements, joining, aborts.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { asked, settled, startFake } from "../fake.mjs";
+import { requestsOf, settled, startFake } from "../fake.mjs";
 import { fakeTimers, until as polled } from "../wait.mjs";
 import { open, statusUntil } from "./kit.mjs";
 
@@ -87,7 +87,7 @@ test("with manual acknowledgement next() does not acknowledge", async () => {
   const ahead = pages.next();
   await settled(fake);
   assert.equal(await contacts.count(), 0);
-  assert.equal((await asked(world)).length, 2, "a page and the one after it");
+  assert.equal((await requestsOf(world)).length, 2, "a page and the one after it");
   await first.ack();
   assert.equal((await ahead).value.index, 1);
   assert.equal(await contacts.count(), 10);
@@ -119,7 +119,7 @@ test("a second round of a query waits for the first, whose status it leaves alon
   await third.return();
   unsubscribe();
   assert.ok(!phases.includes("following"), phases.join());
-  assert.equal((await asked(world)).length, 2);
+  assert.equal((await requestsOf(world)).length, 2);
   await client.close();
 });
 
@@ -128,7 +128,7 @@ test("a second sync joins the running one", async () => {
   const client = await open(world);
   const [one, two] = await Promise.all([client.orgContacts().sync(), client.orgContacts().sync()]);
   assert.equal(one, two);
-  assert.equal((await asked(world)).length, 3);
+  assert.equal((await requestsOf(world)).length, 3);
   await client.close();
 });
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { DeltaError, openDelta } from "deltalink";
-import { asked, startFake } from "../fake.mjs";
+import { requestsOf, startFake } from "../fake.mjs";
 import { open, quick, statusUntil } from "./kit.mjs";
 
 let fake;
@@ -93,7 +93,7 @@ test("a token that never satisfies the claims ends the round with the claims, an
   assert.match(error.message, /sign the user in with error\.claims, then call resume\(\)/);
   const status = contacts.status.get();
   assert.deepEqual([status.phase, status.error], ["needs-auth", error]);
-  assert.equal((await asked(world)).filter(({ kind }) => kind === "next").length, 2, "not a third time");
+  assert.equal((await requestsOf(world)).filter(({ kind }) => kind === "next").length, 2, "not a third time");
   assert.equal(await contacts.count(), 10, "the page before is kept");
   await client.close();
 });
@@ -133,7 +133,7 @@ test("a required sign-in is a status with claims, and resume() continues with th
   assert.equal(done.error, undefined);
   assert.equal(await contacts.count(), 30);
   assert.deepEqual(
-    (await asked(world)).map(({ kind }) => kind),
+    (await requestsOf(world)).map(({ kind }) => kind),
     ["next", "next"],
     "from the page where it stopped",
   );
@@ -158,7 +158,7 @@ test("a sync() beside resume() is the same round: Graph is asked once", async ()
     if (!resumesFirst) client.resume();
     const { pages } = await sync;
     await statusUntil(contacts, ({ phase }) => phase === "idle");
-    assert.equal((await asked(world)).length, pages, resumesFirst ? "resume() first" : "sync() first");
+    assert.equal((await requestsOf(world)).length, pages, resumesFirst ? "resume() first" : "sync() first");
     await client.close();
   }
 });
@@ -274,11 +274,11 @@ test("an error of the token source is retryable unless the app has a mistake, wh
 
 test("the token source is not called before the retryAt of its error", async () => {
   const world = await fake.world({ populate });
-  const asked = [];
+  const calls = [];
   const client = await open(world, {
     token: () => {
-      asked.push(Date.now());
-      if (asked.length < 2)
+      calls.push(Date.now());
+      if (calls.length < 2)
         throw new DeltaError("busy", {
           code: "unauthorized",
           retryable: true,
@@ -289,7 +289,7 @@ test("the token source is not called before the retryAt of its error", async () 
     },
   });
   await client.orgContacts().sync();
-  assert.ok(asked[1] - asked[0] >= 690, `${asked[1] - asked[0]} ms`);
+  assert.ok(calls[1] - calls[0] >= 690, `${calls[1] - calls[0]} ms`);
   const later = await open(world, {
     retry: { ...quick, maxWait: 100 },
     token: () =>

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { openDelta } from "deltalink";
-import { asked, settled, startFake } from "../fake.mjs";
+import { requestsOf, settled, startFake } from "../fake.mjs";
 import { delayed, event } from "../wait.mjs";
 import { diskStore } from "./disk-store.mjs";
 import { open, quick, statusUntil } from "./kit.mjs";
@@ -45,7 +45,7 @@ test("the end of a throttle is stored over a reload and shared by the queries of
     ["throttled"],
     "the same limits",
   );
-  const early = (await asked(world)).filter(
+  const early = (await requestsOf(world)).filter(
     ({ collection, status, at }) => ["contacts", "users"].includes(collection) && status !== 429 && at < held,
   );
   assert.deepEqual(early, []);
@@ -134,11 +134,11 @@ test("a stored throttle that is too long or from the future is ignored", async (
 
 /** A `fetch` that counts the requests in flight. */
 function counting(ms) {
-  const seen = { most: 0, now: 0, asked: 0 };
+  const seen = { most: 0, now: 0, total: 0 };
   seen.fetch = async (url, init) => {
     seen.now += 1;
     seen.most = Math.max(seen.most, seen.now);
-    seen.asked += 1;
+    seen.total += 1;
     try {
       const response = await fetch(url, init);
       await delayed(ms);

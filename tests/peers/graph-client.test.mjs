@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Client, PageIterator } from "@microsoft/microsoft-graph-client";
-import { asked, startFake } from "../fake.mjs";
+import { requestsOf, startFake } from "../fake.mjs";
 import { apply, fetchOf } from "./graph.mjs";
 
 let fake;
@@ -67,7 +67,7 @@ for (const [collection, path, options, table] of kinds) {
     assert.ok(second.items.length > 0 && second.deltaLink && second.deltaLink !== first.deltaLink);
     apply(copy, second.items);
     assert.deepEqual([...copy.keys()].sort(), await ids());
-    const log = await asked(world);
+    const log = await requestsOf(world);
     assert.ok(
       log.every(
         ({ kind, as_issued, status }) => kind !== "unexpected" && as_issued !== false && status === 200,

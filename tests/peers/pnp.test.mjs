@@ -6,7 +6,7 @@ import { DefaultParse, RejectOnError, ResolveOnData } from "@pnp/queryable";
 import { graphfi } from "@pnp/graph";
 import "@pnp/graph/files/index.js";
 import "@pnp/graph/users/index.js";
-import { asked, startFake } from "../fake.mjs";
+import { requestsOf, startFake } from "../fake.mjs";
 import { apply, fetchOf } from "./graph.mjs";
 
 let fake;
@@ -37,7 +37,7 @@ test("delta() of a drive reads a first page, and the link of a round with one pa
   const { values: changed } = await page.delta();
   assert.ok(changed.some((item) => item.id === id));
   assert.ok(
-    (await asked(world)).every(
+    (await requestsOf(world)).every(
       ({ kind, status, as_issued }) => kind !== "unexpected" && status === 200 && as_issued !== false,
     ),
   );

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { startChromium } from "../dashboard/harness.mjs";
-import { asked } from "../fake.mjs";
+import { requestsOf } from "../fake.mjs";
 import { Browser, byId, startSite } from "../kill/harness.mjs";
 import { until } from "../wait.mjs";
 
@@ -139,7 +139,7 @@ test("a second tab waits for the lock, its signal ends the wait, and it gets the
   assert.equal((await status(second)).phase, "idle");
   await follow(second);
   // The first tab has requested a page, and the one after it.
-  assert.equal((await asked(world)).length, 2, "a tab that waits for the lock sends no request");
+  assert.equal((await requestsOf(world)).length, 2, "a tab that waits for the lock sends no request");
   await first.evaluate(() => window.pages.return());
   assert.equal((await end(second, "following")).value.outcome, "complete");
   await exact(first, world);
@@ -156,7 +156,7 @@ test("rounds of four tabs at once run one after the other, and only one of them 
     "incremental",
   ]);
   assert.deepEqual(
-    (await asked(world)).map(({ kind }) => kind),
+    (await requestsOf(world)).map(({ kind }) => kind),
     ["initial", "next", "next", "delta", "delta", "delta"],
   );
   for (const page of tabs) await exact(page, world);
@@ -176,7 +176,7 @@ test("syncs of queries with the same key in a page join, those with another key 
     return { same: one === two && two === three, other: other !== one && other.pages };
   });
   assert.deepEqual([same, other], [true, 3]);
-  assert.equal((await asked(world)).length, 6);
+  assert.equal((await requestsOf(world)).length, 6);
 });
 
 test("a stolen lock ends the round in its fetch with a conflict, and the round of the other tab continues", async () => {
@@ -437,7 +437,7 @@ test("a throttle of one tab applies to the other tabs too", async () => {
     ["throttled"],
   );
   assert.equal((await end(one, "sync")).value.outcome, "complete");
-  const log = await asked(world);
+  const log = await requestsOf(world);
   const throttled = log.find(({ status }) => status === 429);
   assert.deepEqual(
     log.filter(({ at, n }) => n > throttled.n && at < throttled.at + 1990),

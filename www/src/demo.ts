@@ -99,12 +99,12 @@ export class World {
     const kept = fresh ? null : sessionStorage.getItem(this.#storageKey(kind));
     if (kept !== null) return kept;
     if (failed !== undefined) throw failed;
-    let asked = this.#tokens.get(kind);
-    if (!asked) {
-      asked = this.#ask(kind).finally(() => this.#tokens.delete(kind));
-      this.#tokens.set(kind, asked);
+    let pending = this.#tokens.get(kind);
+    if (!pending) {
+      pending = this.#ask(kind).finally(() => this.#tokens.delete(kind));
+      this.#tokens.set(kind, pending);
     }
-    return asked;
+    return pending;
   }
 
   async #ask(kind: Kind): Promise<string> {

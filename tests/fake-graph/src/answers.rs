@@ -80,8 +80,8 @@ impl World {
             ),
             ("Access-Control-Max-Age".to_owned(), "86400".to_owned()),
         ];
-        if let Some(asked) = request.header("access-control-request-headers") {
-            headers.push(("Access-Control-Allow-Headers".to_owned(), asked.to_owned()));
+        if let Some(requested) = request.header("access-control-request-headers") {
+            headers.push(("Access-Control-Allow-Headers".to_owned(), requested.to_owned()));
         }
         self.cors(&mut headers);
         Response { status: 204, headers, ..Response::default() }

@@ -13,7 +13,10 @@ fn the_next_page_is_requested_once_while_the_current_one_is_applied() {
     assert_eq!(bench.page(next("n1")), Step::Receive);
     assert_eq!(bench.page(next("n2")), Step::Receive);
     assert_eq!(bench.page(delta("d")), Step::Done);
-    assert_eq!(bench.asked, ["/contacts/delta", "ahead /contacts/delta?t=n1", "ahead /contacts/delta?t=n2"]);
+    assert_eq!(
+        bench.requests,
+        ["/contacts/delta", "ahead /contacts/delta?t=n1", "ahead /contacts/delta?t=n2"]
+    );
     assert_eq!((bench.round.report.requests, bench.round.report.pages), (3, 3));
 }
 
@@ -132,7 +135,7 @@ fn a_look_ahead_is_abandoned_if_the_round_loads_its_record_again() {
     let failed = Input::HostFailed(Error::retryable(Code::Store, "the disk is busy"));
     assert!(matches!(bench.step(failed), Step::AskCaller(_)));
     let step = bench.on(Input::Decided(Decision::Retry(Duration::ZERO)));
-    assert!(matches!(step, Step::Fetch(url) if url.ends_with("/contacts/delta")), "{:?}", bench.asked);
+    assert!(matches!(step, Step::Fetch(url) if url.ends_with("/contacts/delta")), "{:?}", bench.requests);
 }
 
 #[test]
@@ -159,7 +162,7 @@ fn pages_that_may_end_in_an_escalation_are_not_followed_ahead() {
         bench.page(next(&format!("n{number}")));
     }
     bench.summary = stale();
-    let ahead = bench.asked.iter().filter(|url| url.starts_with("ahead")).count();
+    let ahead = bench.requests.iter().filter(|url| url.starts_with("ahead")).count();
     bench.on(next("n2"));
-    assert_eq!(bench.asked.iter().filter(|url| url.starts_with("ahead")).count(), ahead);
+    assert_eq!(bench.requests.iter().filter(|url| url.starts_with("ahead")).count(), ahead);
 }

@@ -18,7 +18,7 @@ fn the_caller_may_retry_the_request_that_failed() {
     assert!(matches!(bench.on(refused(403, "")), Step::Fetch(_)));
     assert!(matches!(bench.on(refused(400, "")), Step::Fetch(_)));
     assert_eq!(
-        bench.asked,
+        bench.requests,
         ["/contacts/delta?t=d0", "/contacts/delta?t=n1", "/contacts/delta?t=n1", "/contacts/delta?t=n1"]
     );
     assert_eq!(bench.page(delta("d1")), Step::Done);
@@ -57,7 +57,7 @@ fn the_caller_cannot_retry_for_ever() {
     let attempts = Policy::default().attempts as usize;
     let mut bench = asking(Some(idle()), vec![AT_ONCE; 100]);
     assert_eq!(failure(until_over(&mut bench, |_| refused(403, ""))).code, Code::Forbidden);
-    assert_eq!((bench.failures.len(), bench.asked.len()), (attempts, attempts + 1));
+    assert_eq!((bench.failures.len(), bench.requests.len()), (attempts, attempts + 1));
     // A page resets the count.
     let mut bench = asking(None, vec![AT_ONCE; 100]);
     bench.begin();
@@ -75,7 +75,7 @@ fn a_failed_token_source_or_store_is_asked_again_for_the_same() {
     assert_eq!(
         bench.on(Input::HostFailed(Error::new(Code::Store, "x"))).clone(),
         Step::Fetch(
-            bench.asked.last().map(|path| format!("https://graph.microsoft.com/v1.0{path}")).unwrap()
+            bench.requests.last().map(|path| format!("https://graph.microsoft.com/v1.0{path}")).unwrap()
         )
     );
     bench.on(renew_token("{}"));

@@ -102,7 +102,7 @@ fn the_wait_of_the_last_failure_is_stored_too_before_the_round_ends_or_leaves_th
     };
     let mut bench = Bench::new(contacts(), Some(idle()));
     assert_eq!(failure(until_over(&mut bench, |_| asks())).code, Code::Network);
-    assert_eq!(bench.asked.len(), bench.throttles.len(), "one throttle time per answer");
+    assert_eq!(bench.requests.len(), bench.throttles.len(), "one throttle time per answer");
     assert!(
         bench.throttles.last().is_some_and(|until| *until >= bench.now + ms(9000.0)),
         "{:?}",
