@@ -42,7 +42,7 @@ const ORIGIN: &str = "http://127.0.0.1:4010";
 struct Bench {
     world: RefCell<World>,
     now: Cell<u64>,
-    app: bool,
+    is_app_only: bool,
     token: RefCell<String>,
     /// The number of the request before which the process ends.
     crash: Cell<Option<u64>>,
@@ -56,7 +56,7 @@ impl Bench {
         let bench = Rc::new(Self {
             world: RefCell::new(schedule.world(format!("{ORIGIN}/w/model/v1.0"))),
             now: Cell::new(START),
-            app: schedule.app(),
+            is_app_only: schedule.needs_app_token(),
             token: RefCell::default(),
             crash: Cell::new(None),
             requests: Cell::new(0),
@@ -69,7 +69,7 @@ impl Bench {
 
     fn sign_in(&self) {
         let token = self.world.borrow_mut().token(
-            if self.app { "app" } else { "delegated" },
+            if self.is_app_only { "app" } else { "delegated" },
             None,
             None,
             self.now.get(),
@@ -131,7 +131,7 @@ impl Bench {
 
     fn query(&self, client: &Client, schedule: &Schedule) -> Query {
         let mut options = schedule.query.clone();
-        if schedule.app() {
+        if schedule.needs_app_token() {
             options["organizer"] = self.world.borrow().me().0.into();
         }
         client.query(schedule.call, schedule.path.into(), to_js(&options)).unwrap()
@@ -220,7 +220,7 @@ async fn run(seed: u64) {
     let mirror: Copy =
         all(&query).await.into_iter().map(|item| (item["id"].as_str().unwrap().to_owned(), item)).collect();
     assert_eq!(count(&query).await, mirror.len(), "seed {seed}: the count");
-    if schedule.followed() {
+    if schedule.delivers_every_page() {
         assert!(copy == mirror, "seed {seed}: invariant 5");
     }
     schedule.check(&mut bench.world.borrow_mut(), &mirror, &Copy::new());

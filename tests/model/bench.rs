@@ -73,7 +73,7 @@ pub struct Bench {
     name: &'static str,
     query: Rc<Query>,
     endpoint: Rc<Endpoint>,
-    app: bool,
+    is_app_only: bool,
     token: String,
     pub store: Store,
     /// The copy of a consumer that applies every delivered page, acknowledged or not.
@@ -120,7 +120,7 @@ impl Bench {
             world,
             query: Rc::new(query.unwrap()),
             endpoint: Rc::new(Endpoint::parse(&root).unwrap()),
-            app: schedule.app(),
+            is_app_only: schedule.needs_app_token(),
             token: String::new(),
             store: Store::default(),
             copy: BTreeMap::new(),
@@ -137,7 +137,8 @@ impl Bench {
     }
 
     fn sign_in(&mut self) {
-        self.token = self.world.token(if self.app { "app" } else { "delegated" }, None, None, self.now);
+        self.token =
+            self.world.token(if self.is_app_only { "app" } else { "delegated" }, None, None, self.now);
     }
 
     fn count(&mut self, what: &str) {
@@ -251,7 +252,7 @@ impl Bench {
                 );
             }
         }
-        if schedule.followed() {
+        if schedule.delivers_every_page() {
             let (copied, mirrored): (BTreeSet<&String>, BTreeSet<&String>) =
                 (self.copy.keys().collect(), items.keys().collect());
             assert!(

@@ -359,11 +359,11 @@ impl Schedule {
     }
 
     /// Whether a consumer receives every page.
-    pub fn followed(&self) -> bool {
+    pub fn delivers_every_page(&self) -> bool {
         self.turns.iter().all(|turn| turn.has_consumer && turn.rival.is_none())
     }
 
-    pub fn app(&self) -> bool {
+    pub fn needs_app_token(&self) -> bool {
         self.call == "callRecordings"
     }
 }

@@ -4,7 +4,7 @@ const { points } = window;
 
 window.openDelta = openDelta;
 
-window.opened = async ({ root, token }) => {
+window.openClient = async ({ root, token }) => {
   const client = await openDelta({
     endpoint: root,
     account: "alex",
@@ -15,12 +15,12 @@ window.opened = async ({ root, token }) => {
 };
 
 /** Opens the store, so that the browser reports a corrupted database. */
-window.wake = async (world) => {
-  window.query = (await window.opened(world)).query;
+window.openQuery = async (world) => {
+  window.query = (await window.openClient(world)).query;
 };
 
-/** Runs rounds until the plan stops the page; without a plan, two rounds. */
-window.live = async (plan) => {
+/** Runs rounds until the plan stops the page. Without a plan, runs two rounds. */
+window.runRounds = async (plan) => {
   const { query } = window;
   points.tell({ kind: "start", items: await query.all() });
   points.arm(plan);
@@ -37,8 +37,8 @@ window.live = async (plan) => {
 };
 
 /** Runs one round, which waits for the lock of another tab. */
-window.follow = async (world) => {
-  const { client, query } = await window.opened(world);
+window.runFollower = async (world) => {
+  const { client, query } = await window.openClient(world);
   query.status.subscribe(({ phase }) => phase === "following" && points.tell({ kind: "following" }));
   const report = await query.sync();
   const items = await query.all();
