@@ -30,13 +30,13 @@ export class Holder extends DurableObject {
             },
             transactionSync: (run) => storage.transactionSync(run),
           });
-    const sign = async () =>
+    const signIn = async () =>
       (this.#token = (await (await fetch(`${control}/token`, json("POST", { kind }))).json()).token);
     const client = await openDelta({
       endpoint: root,
       account,
       store,
-      token: ({ reason }) => (reason === "unauthorized" || !this.#token ? sign() : this.#token),
+      token: ({ reason }) => (reason === "unauthorized" || !this.#token ? signIn() : this.#token),
       retry: { base: 0, cap: 0, attempts: 4 },
       fetch: async (...request) => {
         await step("request");
@@ -52,10 +52,10 @@ export class Holder extends DurableObject {
       prepare: (text) => DB.prepare(text),
       async batch(statements) {
         step("statement");
-        const answers = await DB.batch(statements);
-        // Aborts after the statement, before the client knows of it.
+        const results = await DB.batch(statements);
+        // May abort after the statement, before the client knows its result.
         step("statement");
-        return answers;
+        return results;
       },
     });
   }

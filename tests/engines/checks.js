@@ -52,18 +52,18 @@ async function open(world, more) {
   });
 }
 
-async function isServers(query, world, collection = "contacts") {
+async function assertEqualsServer(query, world, collection = "contacts") {
   equal(
     ids(await query.all()),
     ids(await control(world, `/tables/${collection}`)),
-    "the mirror is the server's",
+    "the mirror equals the table of the server",
   );
 }
 
-function phase(query, wanted) {
+function phase(query, expected) {
   return new Promise((resolve) => {
     const stop = query.status.subscribe((status) => {
-      if (status.phase !== wanted) return;
+      if (status.phase !== expected) return;
       resolve(status);
       queueMicrotask(() => stop());
     });
@@ -94,7 +94,7 @@ export const checks = {
       equal(
         loaded.filter((path) => /wasm|inline/.test(path)),
         ["/deltalink/deltalink.wasm"],
-        "what was loaded",
+        "the loaded files",
       );
     }),
   ],
@@ -107,11 +107,11 @@ export const checks = {
         { outcome, kind, pages, added, sent },
         { outcome: "complete", kind: "full", pages: 3, added: 30, sent: 3 },
       );
-      await isServers(contacts, world);
+      await assertEqualsServer(contacts, world);
       await client.close();
     }),
   ],
-  "an incremental round brings what changed": [
+  "an incremental round delivers the changes": [
     fresh(async ({ world }) => {
       const client = await open(world);
       const contacts = client.orgContacts();
@@ -130,11 +130,11 @@ export const checks = {
       );
       equal((await contacts.get(edited.id)).jobTitle, "Archivist");
       equal(await contacts.get(removed.id), undefined);
-      await isServers(contacts, world);
+      await assertEqualsServer(contacts, world);
       await client.close();
     }),
   ],
-  "a round that a reload has cut off is resumed at its page": [
+  "a round that a reload has interrupted resumes at its page": [
     fresh(async ({ world }) => {
       const pages = (await open(world)).orgContacts().round()[Symbol.asyncIterator]();
       await pages.next();
@@ -149,11 +149,11 @@ export const checks = {
       // The third page was requested ahead by the page that was reloaded.
       const expected = ["initial", "next", "next", "next", "next"];
       equal(await kinds(world), expected, "no earlier page is requested again");
-      await isServers(contacts, world);
+      await assertEqualsServer(contacts, world);
       await client.close();
     }),
   ],
-  "the mirror is read without a request, as a whole, in chunks, by id and counted": [
+  "the mirror is read without a request: whole, in chunks, by id, and counted": [
     fresh(async ({ world }) => {
       const client = await open(world);
       await client.orgContacts().sync();
@@ -178,7 +178,7 @@ export const checks = {
       await client.close();
     }),
   ],
-  "commits are told live in another tab, with their items": [
+  "another tab receives commits as they happen, with their items": [
     fresh(async ({ world }) => {
       const client = await open(world);
       const heard = (window.heard = []);
@@ -221,7 +221,7 @@ export const checks = {
     inOtherTab(async ({ world }) => {
       const { outcome, resumed, pages } = await window.syncing;
       equal({ outcome, resumed, pages }, { outcome: "complete", resumed: true, pages: 2 });
-      await isServers(window.contacts, world);
+      await assertEqualsServer(window.contacts, world);
     }),
   ],
   "an abort ends a round with its reason, and the next one continues": [
@@ -237,7 +237,7 @@ export const checks = {
       equal(contacts.status.get().phase, "idle");
       const { outcome, resumed } = await contacts.sync();
       equal({ outcome, resumed }, { outcome: "complete", resumed: true });
-      await isServers(contacts, world);
+      await assertEqualsServer(contacts, world);
       await client.close();
     }),
   ],
@@ -260,7 +260,7 @@ export const checks = {
       await client.close();
     }),
   ],
-  "a throttle is waited for, and a service that fails is asked again": [
+  "a round waits out a throttle, and repeats a request that the service failed": [
     fresh(async ({ world }) => {
       await fault(
         world,
@@ -275,11 +275,11 @@ export const checks = {
         { outcome, retries, reasons: waits.map(({ reason }) => reason) },
         { outcome: "complete", retries: 2, reasons: ["throttled", "server"] },
       );
-      await isServers(contacts, world);
+      await assertEqualsServer(contacts, world);
       await client.close();
     }),
   ],
-  "a resync removes what is gone": [
+  "a resync removes items that Graph no longer lists": [
     fresh(async ({ world }) => {
       const client = await open(world);
       const contacts = client.orgContacts();
@@ -292,7 +292,7 @@ export const checks = {
         { outcome, kind, ghosts, isResync: Boolean(resync) },
         { outcome: "complete", kind: "full", ghosts: 1, isResync: true },
       );
-      await isServers(contacts, world);
+      await assertEqualsServer(contacts, world);
       await client.close();
     }),
   ],
@@ -307,7 +307,7 @@ export const checks = {
       await client.close();
     }),
   ],
-  "what is stored can be read in IndexedDB": [
+  "the stored state can be read in IndexedDB": [
     fresh(async ({ world }) => {
       const client = await open(world);
       const contacts = client.orgContacts();
@@ -360,7 +360,7 @@ export const checks = {
       equal((await names()).sort(), ["deltalink | alex", "deltalink | robin"]);
       await alex.forget();
       equal(await names(), ["deltalink | robin"]);
-      await isServers(robin.orgContacts(), world);
+      await assertEqualsServer(robin.orgContacts(), world);
       await robin.close();
     }),
   ],
@@ -380,29 +380,29 @@ export const checks = {
     fresh(async ({ world }) => {
       const client = await open(world);
       await client.orgContacts().sync();
-      // An exception of a function of the host passes through the wasm, like a trap.
+      // A host function throws through the wasm, like a trap.
       const { random } = Math;
       Math.random = () => {
         throw new Error("this host is broken");
       };
       await rejects(client.orgContacts().sync(), "internal");
       Math.random = random;
-      await isServers(client.orgContacts(), world);
+      await assertEqualsServer(client.orgContacts(), world);
       await client.forget();
       equal(await names(), []);
     }),
   ],
-  "sync() does its work where zone.js has replaced Promise": [
+  "sync() completes where zone.js has replaced Promise": [
     withZone(async ({ world }) => {
       if (!window.Zone || !Promise.toString().includes("ZoneAwarePromise"))
-        throw new Error("zone.js is not there");
+        throw new Error("zone.js is not loaded");
       const client = await open(world);
       const contacts = client.orgContacts();
       const heard = [];
       contacts.on("change", (changes) => void heard.push(...changes));
       const { outcome, requests: sent } = await contacts.sync();
       equal({ outcome, sent, heard: heard.length }, { outcome: "complete", sent: 3, heard: 30 });
-      await isServers(contacts, world);
+      await assertEqualsServer(contacts, world);
       const pages = [];
       for await (const page of contacts.round()) pages.push(page.index);
       equal(pages, [0]);

@@ -1,4 +1,4 @@
-// The hosts: projects as their own tools make them, each with the origin from which it loads the
+// The hosts: projects as their tools make them, each with the origin from which it loads the
 // wasm.
 import assert from "node:assert/strict";
 import { readdir } from "node:fs/promises";
@@ -236,7 +236,7 @@ export const projects = [
             `${newer} wrangler dev --ip 127.0.0.1 --port ${port} --show-interactive-dev-session=false`,
             port,
           );
-          // The entry for Node is taken. Its error names the one that works.
+          // OpenNext loads the entry for Node, whose error names the one that works.
           const { error } = await project.getJson(`${project.origin}/api/plain`);
           assert.match(
             error,

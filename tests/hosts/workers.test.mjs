@@ -1,4 +1,4 @@
-// Workers of browsers as hosts, and IndexedDB in each host that has it, with any loaded entry.
+// Tests workers of browsers as hosts, and IndexedDB in each host that has it, with each entry.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -16,7 +16,7 @@ after(() => shared.end());
 const PAGE = { status: 200, type: "text/html", body: "<!doctype html><title>A page</title>" };
 const MISSING = { status: 404, type: "text/plain", body: "not found" };
 const wasmIsMissing = (path) => (path.endsWith(".wasm") ? MISSING : undefined);
-/** What run() of task.js resolves to. */
+/** The expected result of run() in task.js. */
 const resultOf = (wasmOrigin) => ({ wasmOrigin, pages: 3, added: 25, count: 25, databases: 1 });
 let accounts = 0;
 
@@ -24,17 +24,17 @@ let accounts = 0;
 async function inWorker(
   kind,
   entry,
-  answer = () => undefined,
+  respond = () => undefined,
   { url = `/workers/${kind}.js`, type = "module" } = {},
 ) {
-  const answers = async (path) => {
+  const respondAll = async (path) => {
     if (path === "/index.html") return PAGE;
-    if (!path.startsWith("/workers/")) return answer(path);
+    if (!path.startsWith("/workers/")) return respond(path);
     // Workers have no import map.
     const source = await readFile(join(FOLDER, path.slice("/workers/".length)), "utf8");
     return { status: 200, type: "text/javascript", body: source.replace('"deltalink"', `"/${entry}"`) };
   };
-  const server = await serve((path) => join(PACKAGE, path), answers, { "service-worker-allowed": "/" });
+  const server = await serve((path) => join(PACKAGE, path), respondAll, { "service-worker-allowed": "/" });
   const { root, tokens } = await shared.fake.world({ populate: { contacts: 25 } });
   const context = await shared.browser.newContext();
   try {
@@ -104,7 +104,7 @@ test("a classic service worker of one file contains the copy in JavaScript", asy
   }
 });
 
-/** Hosts with an IndexedDB that take the entry for Node. fake-indexeddb stands in for theirs. */
+/** Hosts with an IndexedDB that load the entry for Node. fake-indexeddb replaces theirs. */
 const PROCESSES = {
   "Electron, whose process has process.versions.electron": "electron.js",
   "a Node service with a polyfill": "polyfill.js",
