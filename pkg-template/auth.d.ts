@@ -36,7 +36,7 @@ export interface ClientCredentials {
  * source for each Durable Object: an object cannot wait for a request of another object.
  *
  * Throws a `DeltaError` with the code `bad-request` for wrong options. The source rejects with
- * `network` if the authority does not answer, and with `unauthorized` and the message of Entra
+ * `network` if the authority does not respond, and with `unauthorized` and the message of Entra
  * (`AADSTS…`) if it refuses a token.
  *
  * @example

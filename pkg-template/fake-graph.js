@@ -171,7 +171,7 @@ class FakeGraph {
     const { origin } = new URL(this.endpoint);
     if (!request.url.startsWith(`${origin}/`))
       throw new TypeError(`the fake Graph is at ${origin}, the request was for ${request.url}`);
-    const text = this.#fake.answer(
+    const text = this.#fake.handle(
       request.method,
       request.url.slice(origin.length),
       JSON.stringify([...request.headers]),

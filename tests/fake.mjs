@@ -26,7 +26,7 @@ export async function startFake(...args) {
         options: (changes) => call(`${at}/options`, "PATCH", changes),
         edits: (...edits) => call(`${at}/edits`, "POST", edits),
         faults: (...rules) => call(`${at}/faults`, "POST", rules),
-        /** Counts the requests that each fault has answered. */
+        /** Counts how often each fault was applied. */
         faultCounts: () => call(`${at}/faults`).then(({ counts }) => counts),
         expire: (body = {}) => call(`${at}/expire`, "POST", body),
         revoke: () => call(`${at}/revoke`, "POST", {}),

@@ -1,5 +1,5 @@
 //! Runs the schedules of the model test with the whole engine on IndexedDB in each browser. The
-//! core of the fake Graph is in the same wasm and answers by `options.fetch`, so that hundreds of
+//! core of the fake Graph is in the same wasm and responds by `options.fetch`, so that hundreds of
 //! schedules run in a minute. A crash closes the client during a request; `tests/kill/` kills
 //! processes.
 #![cfg(target_family = "wasm")]
@@ -81,7 +81,7 @@ impl Bench {
         let _ = self.world.borrow_mut().edit(&json!([edit]), self.now.get());
     }
 
-    /// The function for `options.fetch`. Resolves to an answer, rejects, or ends the process.
+    /// The function for `options.fetch`. Resolves to a response, rejects, or ends the process.
     fn fetch(&self, url: &str, init: &JsValue) -> Promise {
         let number = self.requests.replace(self.requests.get() + 1);
         if self.crash.get().is_some_and(|at| number >= at) {
@@ -97,13 +97,13 @@ impl Bench {
         }
         self.now.set(self.now.get() + 1);
         let path = url.strip_prefix(ORIGIN).unwrap_or_else(|| panic!("invariant 6: a foreign URL: {url}"));
-        let mut answer = self.world.borrow_mut().handle(&world::request(path, init), self.now.get());
-        // The tests do not wait: an answer comes at once or never.
-        if std::mem::take(&mut answer.hang) {
-            answer.status = 0;
+        let mut response = self.world.borrow_mut().handle(&world::request(path, init), self.now.get());
+        // The tests do not wait: a response comes at once or never.
+        if std::mem::take(&mut response.hang) {
+            response.status = 0;
         }
-        (answer.delay_ms, answer.bytes_per_second) = (0, None);
-        world::give(&answer, init)
+        (response.delay_ms, response.bytes_per_second) = (0, None);
+        world::give(&response, init)
     }
 
     /// Opens a client, as in a new process.

@@ -52,14 +52,14 @@ export class SqlStore {
 
   async rows(key, ids) {
     const quotedIds = ids.map(quoted);
-    const answers = await this.#run(
+    const results = await this.#run(
       lists(quotedIds).map((list) => [
         "select id, value from deltalink where key = ?1 and id in (select value from json_each(?2)) order by id, part",
         quoted(key),
         list,
       ]),
     );
-    const rows = joinParts(answers.flat());
+    const rows = joinParts(results.flat());
     return quotedIds.map((id) => rows.get(id));
   }
 
@@ -83,7 +83,7 @@ export class SqlStore {
 
   /** @returns {Promise<[id: string, row: any][]>} */
   async scan(key, { after, limit }) {
-    const [answer] = await this.#run([
+    const [parts] = await this.#run([
       [
         "select id, value from deltalink where key = ?1 and id in (select id from deltalink where key = ?1 and id > ?2 and part = 0 order by id limit ?3) order by id, part",
         quoted(key),
@@ -91,7 +91,7 @@ export class SqlStore {
         limit,
       ],
     ]);
-    return [...joinParts(answer)].map(([id, row]) => [JSON.parse(id), row]);
+    return [...joinParts(parts)].map(([id, row]) => [JSON.parse(id), row]);
   }
 
   async clear(prefix) {

@@ -58,9 +58,9 @@ impl Default for Policy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WaitReason {
-    /// Graph answered 429 or 509.
+    /// Graph returned 429 or 509.
     Throttled,
-    /// Graph answered 5xx or 408.
+    /// Graph returned 5xx or 408.
     Server,
     /// No response came.
     Network,

@@ -84,7 +84,7 @@ impl Malformed {
         match self {
             Self::Empty => "the body is empty".into(),
             Self::Html => {
-                "the body is an HTML page, so a proxy or a sign-in page answered instead of Graph".into()
+                "the body is an HTML page, so a proxy or a sign-in page responded instead of Graph".into()
             }
             Self::NotUtf8 => "the body is not UTF-8".into(),
             Self::NotJson => "the body is not JSON, or was cut short".into(),

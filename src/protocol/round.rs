@@ -10,7 +10,7 @@
 //!                     │   │          ▲       │ Committed         │ │                 │              │ Acknowledged
 //!                     │   │          └───────┼───────────────────┘ │                 │              ▼
 //!                     │   │  429, 5xx, no    Saving ◄──────────────┴─────────────────┘          Committing
-//!                     │   │  answer, no page   reset signal, link refused, ids to deliver           │ Committed
+//!                     │   │  response, no page reset signal, link refused, ids to deliver           │ Committed
 //!                     │   │ sweeping                                                                ▼
 //!                     │   └────────────────► Sweeping ── Swept ──► Delivering      more pages: SigningIn
 //!                     ▼                         ▲                                  ghosts to look for: Sweeping
@@ -120,7 +120,7 @@ pub enum Input {
     /// Graph, or the token source, gave no complete response.
     Unreachable(NoResponse),
     /// The request that was sent ahead had another token than the round has now, and Graph refused
-    /// that one: the answer tells nothing.
+    /// that one: the response says nothing about the token of the round.
     Outdated,
     /// The throttling scope is throttled until this instant; nothing was sent.
     Throttled(Instant),
@@ -199,7 +199,7 @@ pub enum Step {
     /// Request a page at this URL with the token and the Prefer values: `Page`, `Refused`,
     /// `Unreachable`, `Malformed` or `Throttled`.
     Fetch(String),
-    /// Wait for the answer to the request that was sent ahead: as for `Fetch`, or `Outdated`.
+    /// Wait for the response to the request that was sent ahead: as for `Fetch`, or `Outdated`.
     Receive,
     /// Request one series master at this URL: `Master`, `Refused`, `Unreachable`, `Malformed` or
     /// `Throttled`.

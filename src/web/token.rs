@@ -42,7 +42,7 @@ struct CachedToken {
     claims: Option<String>,
 }
 
-/// The answer of the token source.
+/// The result of the token source.
 pub enum TokenOutcome {
     /// A token.
     Token(String),
@@ -113,8 +113,8 @@ impl Tokens {
         if let Some(token) = self.cached(reason, refused) {
             return Ok(TokenOutcome::Token(token));
         }
-        let answer = match with_timeout(timeout, async { settled(self.ask(reason, signal)?).await }).await {
-            Some(Ok(answer)) => answer,
+        let returned = match with_timeout(timeout, async { settled(self.ask(reason, signal)?).await }).await {
+            Some(Ok(returned)) => returned,
             Some(Err(thrown)) => return refusal(thrown, reason),
             None => {
                 #[allow(
@@ -127,7 +127,7 @@ impl Tokens {
                 return refusal(js_sys::Error::new(&message).into(), reason);
             }
         };
-        let mut new = read(&answer)?;
+        let mut new = read(&returned)?;
         if let TokenReason::Claims(claims) = reason {
             new.claims = Some(claims.clone());
             // Cached even if its expiry is not known: a call without the claims may return the
@@ -181,15 +181,15 @@ fn unusable(message: &str) -> Box<Error> {
 }
 
 /// Reads a `TokenResult` of `index.d.ts`.
-fn read(answer: &JsValue) -> Result<CachedToken> {
-    let found = answer
+fn read(returned: &JsValue) -> Result<CachedToken> {
+    let found = returned
         .as_string()
-        .or_else(|| get_string(answer, "accessToken"))
-        .or_else(|| get_string(answer, "token"));
+        .or_else(|| get_string(returned, "accessToken"))
+        .or_else(|| get_string(returned, "token"));
     let Some(token) = found else {
         let message = format!(
             "the token source must return a string, {{ accessToken }} or {{ token }}, got {}; is the user signed in?",
-            type_of(answer)
+            type_of(returned)
         );
         return Err(unusable(&message));
     };
@@ -202,8 +202,8 @@ fn read(answer: &JsValue) -> Result<CachedToken> {
         ));
     }
     let now = now();
-    let until = time(&get(answer, "expiresOn"))
-        .or_else(|| get_number(answer, "expiresOnTimestamp"))
+    let until = time(&get(returned, "expiresOn"))
+        .or_else(|| get_number(returned, "expiresOnTimestamp"))
         .filter(|ms| ms.is_finite())
         .map(Instant::from_millis);
     if until.is_some_and(|until| until <= now) {

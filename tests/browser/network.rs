@@ -168,7 +168,7 @@ async fn faults_during_a_round_lose_no_change() {
         let faults = log.iter().filter(|entry| !entry["fault"].is_null()).count();
         assert_eq!(faults, 2, "{fault}");
         let requests = report(&round)["requests"].as_u64().unwrap();
-        // Firefox itself repeats a request without an answer.
+        // Firefox itself repeats a request that gets no response.
         if fault != "network" {
             // A page that is cut or malformed may have told its link before. The request of the
             // page after it is aborted then, maybe before the server receives it.

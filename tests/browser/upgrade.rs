@@ -52,7 +52,7 @@ impl OldDatabase {
         let requests = Rc::default();
         let more = [
             ("token", Function::new_no_args("return 'a-token'").into()),
-            ("fetch", answers(&fixture, Rc::clone(&requests))),
+            ("fetch", recorded_fetch(&fixture, Rc::clone(&requests))),
         ];
         let account = fixture["account"].as_str().unwrap().to_owned();
         let client = try_open_at(fixture["endpoint"].as_str().unwrap(), &account, &more).await.unwrap();
@@ -152,16 +152,16 @@ fn pairs(entries: &mut Value) -> impl Iterator<Item = &mut [Value; 2]> {
         .map(|entry| entry.as_array_mut().unwrap().as_mut_slice().try_into().unwrap())
 }
 
-/// A `fetch` that returns the answers that 0.1.0 got, and records the requests.
-fn answers(fixture: &Value, requests: Rc<RefCell<Vec<(Value, Value, f64)>>>) -> JsValue {
-    let answers = fixture["requests"].as_array().unwrap().clone();
+/// A `fetch` that returns the responses that 0.1.0 received, and records the requests.
+fn recorded_fetch(fixture: &Value, requests: Rc<RefCell<Vec<(Value, Value, f64)>>>) -> JsValue {
+    let responses = fixture["requests"].as_array().unwrap().clone();
     let fetch = move |url: String, init: JsValue| {
         let prefer = request(&url, &init).header("prefer").into();
-        let answer = answers.iter().find(|answer| answer["url"] == url).cloned();
+        let response = responses.iter().find(|response| response["url"] == url).cloned();
         requests.borrow_mut().push((url.into(), prefer, Date::now()));
-        let Some(answer) = answer else { return Promise::reject(&"0.1.0 did not ask for this".into()) };
-        let body = answer["body"].as_str().unwrap().as_bytes().to_vec();
-        let status = answer["status"].as_u64().unwrap().try_into().unwrap();
+        let Some(response) = response else { return Promise::reject(&"0.1.0 did not request this".into()) };
+        let body = response["body"].as_str().unwrap().as_bytes().to_vec();
+        let status = response["status"].as_u64().unwrap().try_into().unwrap();
         give(&Response { status, body, ..Response::default() }, &init)
     };
     Closure::<dyn Fn(String, JsValue) -> Promise>::new(fetch).into_js_value()

@@ -120,11 +120,11 @@ test("after a reload the next request is the stored deltaLink", async () => {
   const world = await World.make(fake.origin);
   const page = await open(await fresh(), world);
   const links = new Map();
-  page.on("response", async (answer) => {
-    if (!answer.url().startsWith(world.root) || answer.request().method() !== "GET") return;
-    const body = await answer.json().catch(() => ({}));
+  page.on("response", async (response) => {
+    if (!response.url().startsWith(world.root) || response.request().method() !== "GET") return;
+    const body = await response.json().catch(() => ({}));
     if (body["@odata.deltaLink"])
-      links.set(new URL(answer.url()).pathname.split("/")[4], body["@odata.deltaLink"]);
+      links.set(new URL(response.url()).pathname.split("/")[4], body["@odata.deltaLink"]);
   });
   await syncAll(page);
   await page.waitForFunction(() => true);

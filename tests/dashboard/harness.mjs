@@ -50,15 +50,15 @@ export class World {
   }
 
   async control(method, path, body) {
-    const answer = await fetch(`${this.origin}/control/worlds${path}`, {
+    const response = await fetch(`${this.origin}/control/worlds${path}`, {
       method,
       ...(body !== undefined && {
         body: JSON.stringify(body),
         headers: { "content-type": "application/json" },
       }),
     });
-    const text = await answer.text();
-    assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${text}`);
+    const text = await response.text();
+    assert.ok(response.ok, `${method} ${path}: ${response.status} ${text}`);
     return text === "" ? undefined : JSON.parse(text);
   }
 

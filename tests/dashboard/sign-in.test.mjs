@@ -33,7 +33,7 @@ async function seeded(context, world, token) {
   return { page, account };
 }
 
-/** Answers for Microsoft's sign-in pages: signs the user in, except for `prompt=none`. */
+/** Replaces Microsoft's sign-in pages: signs the user in, except for `prompt=none`. */
 async function signInPages(context, world) {
   const seen = { authorize: [], token: [], logout: [] };
   const encode = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
@@ -46,7 +46,7 @@ async function signInPages(context, world) {
       seen.authorize.push(parameters);
       const code = `code-${seen.authorize.length}`;
       nonces.set(code, parameters.nonce);
-      const answer = new URLSearchParams({
+      const result = new URLSearchParams({
         state: parameters.state,
         client_info,
         ...(parameters.prompt === "none"
@@ -55,7 +55,7 @@ async function signInPages(context, world) {
       });
       return route.fulfill({
         contentType: "text/html",
-        body: `<!doctype html><script>location.replace(${JSON.stringify(`${parameters.redirect_uri}#${answer}`)})</script>`,
+        body: `<!doctype html><script>location.replace(${JSON.stringify(`${parameters.redirect_uri}#${result}`)})</script>`,
       });
     }
     if (url.pathname.endsWith("/oauth2/v2.0/token")) {

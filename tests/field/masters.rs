@@ -162,8 +162,8 @@ fn a_master_that_changes_after_a_crash_is_fetched_again() {
         script.now += Duration::DAY * 3.0;
         script.on(&start, page(json!([occurrence("mon1", "2026-11-30")]), "delta d1"));
         script.on("/me/events/M", master("monday", "new"));
-        // Only the answers of today.
-        script.answer_last_only();
+        // Keeps only the latest responses.
+        script.keep_last_responses();
         script.round().unwrap();
         let subject = script.rows["\0M"].item["subject"].as_str().unwrap().to_owned();
         if subject != "new" {
@@ -174,7 +174,7 @@ fn a_master_that_changes_after_a_crash_is_fetched_again() {
 }
 
 #[test]
-fn a_master_that_answers_503_with_retry_after_does_not_block_the_round() {
+fn a_master_that_fails_with_503_and_retry_after_does_not_block_the_round() {
     let mut script = Script::new(calendar());
     let start = script.start();
     script.retry_after = Some("5".into());
@@ -194,7 +194,7 @@ fn a_master_that_answers_503_with_retry_after_does_not_block_the_round() {
 }
 
 #[test]
-fn a_master_whose_answer_a_browser_may_not_read_does_not_block_the_round() {
+fn a_master_whose_response_a_browser_may_not_read_does_not_block_the_round() {
     let mut script = Script::new(calendar());
     let start = script.start();
     let mut last = None;
@@ -259,7 +259,7 @@ fn max_ms_holds_between_masters_that_fail() {
 }
 
 #[test]
-fn a_master_that_answers_401_does_not_block_the_round() {
+fn a_master_that_fails_with_401_does_not_block_the_round() {
     let mut script = Script::new(calendar());
     let start = script.start();
     let mut last = None;

@@ -368,7 +368,7 @@ impl Schedule {
     }
 }
 
-/// An item without the annotations of an answer, and with relationships in the form of the tables.
+/// An item without the annotations of a response, and with relationships in the form of the tables.
 pub fn without_annotations(collection: &str, item: &Value) -> Value {
     let mut item = item.clone();
     let object = item.as_object_mut().unwrap();

@@ -1,7 +1,7 @@
 // The page that is requested ahead, through the packed package in Node.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { clientOf, page } from "./answers.mjs";
+import { clientOf, page } from "./responses.mjs";
 import { MemoryStore } from "./memory-store.mjs";
 import { event, turn, until } from "../wait.mjs";
 

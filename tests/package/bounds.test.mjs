@@ -1,8 +1,8 @@
-// Every loop over the answers of a store, a token source or a fetch is bounded.
+// Every loop over the results of a store, a token source or a fetch is bounded.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import "fake-indexeddb/auto";
-import { clientOf, page } from "./answers.mjs";
+import { clientOf, page } from "./responses.mjs";
 import { MemoryStore } from "./memory-store.mjs";
 
 const busy = () => new Response("", { status: 429, headers: { "Retry-After": "60" } });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { openDelta } from "deltalink";
-import { clientOf, page } from "./answers.mjs";
+import { clientOf, page } from "./responses.mjs";
 import "fake-indexeddb/auto";
 import { requestsOf, settled, startFake } from "../fake.mjs";
 import { MemoryStore } from "./memory-store.mjs";

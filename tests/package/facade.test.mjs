@@ -79,7 +79,7 @@ test("errors are DeltaErrors with a code, the ids of the request and the report"
     .catch((error) => error);
   assert.ok(error instanceof DeltaError && error instanceof Error);
   assert.equal(error.name, "DeltaError");
-  assert.match(error.stack, /^DeltaError: Graph answered 403 Authorization_RequestDenied on orgContact/);
+  assert.match(error.stack, /^DeltaError: Graph returned 403 Authorization_RequestDenied on orgContact/);
   const { code, status, graphCode, retryable, requestId, report } = error;
   assert.deepEqual(
     { code, status, graphCode, retryable },

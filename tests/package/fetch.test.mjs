@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { runInNewContext } from "node:vm";
 import { openDelta } from "deltalink";
-import { clientOf, page } from "./answers.mjs";
+import { clientOf, page } from "./responses.mjs";
 
 const done = () => page([{ id: "user 1" }], { delta: "/users/delta?$deltatoken=1" });
 

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { init } from "deltalink";
-import { clientOf, page } from "./answers.mjs";
+import { clientOf, page } from "./responses.mjs";
 import { confined, packedWasm } from "./confined.mjs";
 import { MemoryStore } from "./memory-store.mjs";
 

@@ -2,7 +2,7 @@
 // results of page.ack().
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { clientOf, page } from "./answers.mjs";
+import { clientOf, page } from "./responses.mjs";
 import { MemoryStore } from "./memory-store.mjs";
 import { event, turn, until } from "../wait.mjs";
 
@@ -48,7 +48,7 @@ const slowClient = async () => {
 };
 
 /**
- * A client whose requests hang until `answer()` is called. `signals` are those of its requests.
+ * A client whose requests hang until `respond()` is called. `signals` are those of its requests.
  */
 async function hangingClient(options) {
   const signals = [];
@@ -58,7 +58,7 @@ async function hangingClient(options) {
     return hangs ? new Promise(() => {}) : threePages(url, signals.length);
   };
   const client = await clientOf(undefined, { fetch, ...options });
-  return { client, signals, answer: () => (hangs = false) };
+  return { client, signals, respond: () => (hangs = false) };
 }
 
 /** The two ways to end an iterator during a next(). */
@@ -93,7 +93,7 @@ for (const [name, left] of Object.entries(leave)) {
   });
 
   test(`${name} ends a next() that waits for a request: the request is aborted, lock and permit are released`, async () => {
-    const { client, signals, answer } = await hangingClient();
+    const { client, signals, respond } = await hangingClient();
     // The limit of requests in flight for /users is eight.
     const queries = Array.from({ length: 8 }, (_, at) =>
       client.track("/users/delta", { name: `query ${at}` }),
@@ -103,7 +103,7 @@ for (const [name, left] of Object.entries(leave)) {
     await until(() => signals.length === 8);
     for (const [at, pages] of rounds.entries()) await left(pages, waiting[at]);
     assert.ok(signals.every(({ aborted }) => aborted));
-    answer();
+    respond();
     assert.equal(queries[0].status.get().phase, "idle");
     assert.equal((await queries[0].sync()).outcome, "complete");
     await client.close();

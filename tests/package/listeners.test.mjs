@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { promisify } from "node:util";
 import { openDelta } from "deltalink";
 import "fake-indexeddb/auto";
-import { clientOf, page, week } from "./answers.mjs";
+import { clientOf, page, week } from "./responses.mjs";
 import { event, turn, until } from "../wait.mjs";
 
 const run = promisify(execFile);

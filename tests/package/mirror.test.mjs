@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { openDelta } from "deltalink";
-import { clientOf, page } from "./answers.mjs";
+import { clientOf, page } from "./responses.mjs";
 import { MemoryStore } from "./memory-store.mjs";
 import { requestsOf, startFake } from "../fake.mjs";
 
@@ -414,8 +414,8 @@ test("a deleted folder is an error, keeps its mirror, and reset() empties it", a
     value: [{ id: "a" }, { id: "b" }],
     "@odata.deltaLink": `${root}/me/mailFolders/f/messages/delta?$deltatoken=d`,
   };
-  const answers = [Response.json(page), gone, Response.json(page)];
-  const client = await openDelta({ token: () => "t", store: "memory", fetch: async () => answers.shift() });
+  const responses = [Response.json(page), gone, Response.json(page)];
+  const client = await openDelta({ token: () => "t", store: "memory", fetch: async () => responses.shift() });
   const folder = client.track("/me/mailFolders/f/messages/delta");
   await folder.sync();
   await assert.rejects(folder.sync(), (error) => error.code === "not-found" && error.gone === true);

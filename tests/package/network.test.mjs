@@ -1,4 +1,4 @@
-// Faults of the network, answers that are not from Graph, large bodies and hostile links, through
+// Faults of the network, responses that are not from Graph, large bodies and hostile links, through
 // the packed package in Node.
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -79,7 +79,7 @@ test("bodies that are not from Graph are named in the error", async () => {
           headers: { "content-type": "text/html" },
         }),
       "protocol",
-      /the body is an HTML page, so a proxy or a sign-in page answered instead of Graph/,
+      /the body is an HTML page, so a proxy or a sign-in page responded instead of Graph/,
     ],
     [() => new Response(""), "protocol", /the body is empty/],
     [() => new Response("  \n"), "protocol", /the body is empty/],
@@ -95,12 +95,12 @@ test("bodies that are not from Graph are named in the error", async () => {
     [
       () => new Response("", { status: 503 }),
       "network",
-      /^Graph answered 503 on orgContact: the service did not recover in time/,
+      /^Graph returned 503 on orgContact: the service did not recover in time/,
     ],
     [
       () => new Response("<html>Bad gateway</html>", { status: 502 }),
       "network",
-      /^Graph answered 502 on orgContact \(the body is an HTML page, so a proxy or a sign-in page answered instead of Graph/,
+      /^Graph returned 502 on orgContact \(the body is an HTML page, so a proxy or a sign-in page responded instead of Graph/,
     ],
     [
       () =>
@@ -109,7 +109,7 @@ test("bodies that are not from Graph are named in the error", async () => {
           { status: 400 },
         ),
       "bad-request",
-      /^Graph answered 400/,
+      /^Graph returned 400/,
     ],
     [
       () =>
@@ -124,7 +124,7 @@ test("bodies that are not from Graph are named in the error", async () => {
           { status: 400 },
         ),
       "bad-request",
-      /^Graph answered 400 INNERMOST on orgContact \(No\.\)/,
+      /^Graph returned 400 INNERMOST on orgContact \(No\.\)/,
     ],
   ]) {
     const client = await openDelta({
@@ -139,7 +139,7 @@ test("bodies that are not from Graph are named in the error", async () => {
       (error) => error.code === code && words.test(error.message),
       String(words),
     );
-    assert.equal(await contacts.count(), 0, "an answer that is not a page changes no data");
+    assert.equal(await contacts.count(), 0, "a response that is not a page changes no data");
     await client.close();
   }
 });

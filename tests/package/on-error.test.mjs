@@ -1,7 +1,7 @@
 // The option onError: what the caller decides about an error that would end a round.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { clientOf, page } from "./answers.mjs";
+import { clientOf, page } from "./responses.mjs";
 
 const refusal = (status, code) =>
   Response.json({ error: { code, message: "no" } }, { status, headers: { "request-id": `id-${status}` } });

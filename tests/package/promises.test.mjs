@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import Bluebird from "bluebird";
 import { DeltaError } from "deltalink";
 import { Sync } from "../node_modules/deltalink/sync.js";
-import { clientOf, page } from "./answers.mjs";
+import { clientOf, page } from "./responses.mjs";
 
 const run = promisify(execFile);
 const Native = Promise;

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { openDelta } from "deltalink";
-import { clientOf, page } from "./answers.mjs";
+import { clientOf, page } from "./responses.mjs";
 
 const ROOT = "https://graph.microsoft.com/v1.0";
 /** The shortest run of a secret's characters that counts as a leak. */

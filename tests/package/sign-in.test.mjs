@@ -30,7 +30,7 @@ test("the token source gets the decoded claims of a challenge, and the page is r
         ["expired", undefined],
         ["claims", CLAIMS],
       ],
-      "the answer that satisfied it is kept",
+      "the token that satisfied it is kept",
     );
     assert.deepEqual([report.pages, report.requests, report.retries], [3, 4, 1]);
     await client.close();
@@ -203,7 +203,7 @@ test("a network error of the token source is retried, another error ends the rou
     [Object.assign(new TypeError("Failed to fetch"))],
     [Object.assign(new Error("x"), { errorCode: "no_network_connectivity" })],
     [Object.assign(new Error("x"), { errorCode: "post_request_failed" })],
-    [new DeltaError("no answer", { code: "network", retryable: true })],
+    [new DeltaError("no response", { code: "network", retryable: true })],
     [new DeltaError("busy", { code: "unauthorized", retryable: true, status: 503 }), "server"],
   ]) {
     let times = 0;
@@ -311,7 +311,7 @@ test("the token source is not called before the retryAt of its error", async () 
   await Promise.all([client.close(), later.close()]);
 });
 
-test("a token function that never answers is a named error", async () => {
+test("a token function that never resolves leads to an error with a reason", async () => {
   const world = await fake.world({ populate });
   const client = await open(world, {
     retry: { ...quick, maxWait: 30, timeout: 40 },
@@ -324,7 +324,7 @@ test("a token function that never answers is a named error", async () => {
   await client.close();
 });
 
-test("an error never contains a token that the answer repeats", async () => {
+test("an error never contains a token that the response repeats", async () => {
   const token = "eyJ0eXAiOiJKV1QiLCJub25jZSI6.eyJhdWQiOiJodHRwczovL2dyYXBo.c2lnbmF0dXJlLXNpZ25hdHVyZQ";
   for (const respond of [
     () => Response.json({ error: { code: token, message: `for ${token}` } }, { status: 400 }),

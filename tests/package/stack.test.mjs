@@ -3,7 +3,7 @@
 // SEED=n replays one.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { clientOf, page, text, week } from "./answers.mjs";
+import { clientOf, page, text, week } from "./responses.mjs";
 import { packedWasm, stackOf } from "./confined.mjs";
 import { MemoryStore } from "./memory-store.mjs";
 
@@ -112,21 +112,21 @@ for (const depth of [60, 70, 1_000, 10_000]) {
         `{"id":"event 1","type":"singleInstance","x":${nested.replace("1", "2")}}`,
       ];
       for (const store of ["memory", new MemoryStore()]) {
-        const answers = [items[0], items[0], items[1], '{"id":"event 1","@removed":{"reason":"deleted"}}'];
+        const bodies = [items[0], items[0], items[1], '{"id":"event 1","@removed":{"reason":"deleted"}}'];
         const respond = (url, count) =>
-          text(`{"value":[${answers[count - 1]}],"@odata.deltaLink":"${link}${count}"}`);
+          text(`{"value":[${bodies[count - 1]}],"@odata.deltaLink":"${link}${count}"}`);
         const client = await clientOf(respond, { store, account: "alex" });
         const events = client.events(week);
         const ends = [];
-        for (const answer of answers) {
-          ends.push(await ended(events.sync(), answer.slice(0, 60)));
+        for (const body of bodies) {
+          ends.push(await ended(events.sync(), body.slice(0, 60)));
           await ended(events.all(), "all()");
           await ended(events.get("event 1"), "get()");
         }
         if (depth < 1_000)
           assert.deepEqual(
             ends,
-            answers.map(() => "complete"),
+            bodies.map(() => "complete"),
           );
         await client.close();
       }
@@ -192,9 +192,9 @@ test("ids of a megabyte, of any characters, and of a whole page are distinguishe
     "__proto__",
     "constructor",
   ].map((id) => ({ id, type: "singleInstance" }));
-  const answer = () => page([...items, occurrence("event 1", `${long}3`)], { delta });
+  const pageWithOccurrence = () => page([...items, occurrence("event 1", `${long}3`)], { delta });
   const client = await clientOf((url) =>
-    url.includes("/events/") ? new Response("", { status: 404 }) : answer(),
+    url.includes("/events/") ? new Response("", { status: 404 }) : pageWithOccurrence(),
   );
   const events = client.events(week);
   assert.equal(await ended(events.sync(), "long ids"), "complete");
@@ -203,7 +203,7 @@ test("ids of a megabyte, of any characters, and of a whole page are distinguishe
   await client.close();
 });
 
-test("answers of a store whose getters throw never make it trap", async () => {
+test("results of a store whose getters throw never make it trap", async () => {
   const thrower = new Proxy([], {
     get() {
       throw new Error("a trap of the caller's");
@@ -227,7 +227,7 @@ test("answers of a store whose getters throw never make it trap", async () => {
     7n,
   ];
   for (const value of odds) {
-    for (const [method, answer] of [
+    for (const [method, result] of [
       ["load", value],
       ["rows", value],
       ["rows", [value]],
@@ -242,7 +242,7 @@ test("answers of a store whose getters throw never make it trap", async () => {
         scan: async () => [],
         commit: async () => true,
         clear: async () => {},
-        [method]: async () => answer,
+        [method]: async () => result,
       };
       const one = () => page([{ id: "event 1", type: "singleInstance" }], { delta });
       const client = await clientOf(one, { store, account: "alex" });

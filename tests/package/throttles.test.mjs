@@ -66,7 +66,7 @@ test("the longer of two concurrent throttles is stored", async () => {
   const waits = [1, 60];
   const both = event();
   let requests = 0;
-  // Answers only when both requests are in flight.
+  // Responds only when both requests are in flight.
   const fetch = async () => {
     if ((requests += 1) === 2) both.fire();
     await both.fired;
@@ -174,7 +174,7 @@ test("at most four requests of a mailbox are in flight, and queries alternate", 
   await client.close();
 });
 
-test("after a throttle the concurrency of a mailbox grows by one per answer", async (t) => {
+test("after a throttle the concurrency of a mailbox grows by one per response", async (t) => {
   // Without jitter, so that only the limit orders the requests.
   t.mock.method(Math, "random", () => 0);
   const world = await fake.world({ populate });
@@ -183,7 +183,7 @@ test("after a throttle the concurrency of a mailbox grows by one per answer", as
     times: 4,
     fault: { name: "status", status: 429, code: "ApplicationThrottled", headers: { "Retry-After": "1" } },
   });
-  // For each request: the number in flight, and the number of successful answers before it.
+  // For each request: the number in flight, and the number of successful responses before it.
   const begun = [];
   let underWay = 0;
   let good = 0;
@@ -215,10 +215,10 @@ test("after a throttle the concurrency of a mailbox grows by one per answer", as
       [1, 0],
       [1, 1],
     ],
-    "the second request begins after the first has its answer",
+    "the second request begins after the first has its response",
   );
-  for (const [now, answers] of back)
-    assert.ok(now <= Math.min(4, answers + 1), `${now} under way after ${answers} answers`);
+  for (const [now, responses] of back)
+    assert.ok(now <= Math.min(4, responses + 1), `${now} under way after ${responses} responses`);
   assert.ok(
     back.some(([now]) => now === 4),
     "they are all back",

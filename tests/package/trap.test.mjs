@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { init } from "deltalink";
-import { clientOf, page, text, week } from "./answers.mjs";
+import { clientOf, page, text, week } from "./responses.mjs";
 import { confined, packedWasm, withStack } from "./confined.mjs";
 import { MemoryStore } from "./memory-store.mjs";
 import { turn, until } from "../wait.mjs";

@@ -2,7 +2,7 @@
 // world of the fake Graph.
 const GRAPH = "https://graph.microsoft.com/v1.0";
 
-/** A `fetch` that maps the address of Graph to a world, and the links of its answers back. */
+/** A `fetch` that maps the address of Graph to a world, and the links of its responses back. */
 export function fetchOf(world, token = world.tokens.delegated) {
   return async (url, init = {}) => {
     const address = String(url.url ?? url);

@@ -68,7 +68,7 @@ async function tab(world, { locks = true, within = context } = {}) {
 const end = (page, name) => page.evaluate((name) => window.ends[name], name);
 const phase = (page, name) =>
   page.evaluate((name) => window.until(window.query, ({ phase }) => phase === name), name);
-/** Waits until the fake Graph has a request that it does not answer. */
+/** Waits until a request to the fake Graph hangs. */
 async function hung(world) {
   await until(async () => (await world.faultCounts()).hang > 0);
 }

@@ -34,27 +34,27 @@ export class World {
   /** Whether this origin has a fake Graph. */
   static async isAvailable(): Promise<boolean> {
     try {
-      const answer = await fetch("/control/worlds");
-      return answer.ok && (answer.headers.get("content-type") ?? "").includes("json");
+      const response = await fetch("/control/worlds");
+      return response.ok && (response.headers.get("content-type") ?? "").includes("json");
     } catch {
       return false;
     }
   }
 
   async call<T>(method: string, path: string, body?: unknown): Promise<T> {
-    const answer = await fetch(`/control/worlds${path}`, {
+    const response = await fetch(`/control/worlds${path}`, {
       method,
       ...(body !== undefined && {
         body: JSON.stringify(body),
         headers: { "content-type": "application/json" },
       }),
     });
-    if (!answer.ok)
+    if (!response.ok)
       throw new Error(
-        `The demo's server answered ${answer.status} to ${method} ${path}: ${(await answer.text()).slice(0, 200)}`,
+        `The demo's server returned ${response.status} for ${method} ${path}: ${(await response.text()).slice(0, 200)}`,
       );
-    return (answer.headers.get("content-type") ?? "").includes("json")
-      ? ((await answer.json()) as T)
+    return (response.headers.get("content-type") ?? "").includes("json")
+      ? ((await response.json()) as T)
       : (undefined as T);
   }
 
@@ -277,7 +277,7 @@ const faults: Fault[] = [
   {
     icon: "offline",
     label: "Cut the connection",
-    hint: "Half an answer, once",
+    hint: "Half a response, once",
     inject: rule({ name: "cut" }),
   },
   {

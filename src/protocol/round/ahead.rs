@@ -64,7 +64,7 @@ impl Round {
         self.ahead.take().is_some_and(|ahead| ahead == *request)
     }
 
-    /// The answer to the request that was sent ahead cannot be used: sends it now.
+    /// The response to the request that was sent ahead cannot be used: sends the request now.
     pub(super) fn request_again(&mut self, now: Instant) -> Step {
         self.attempts.tries -= 1;
         self.fetch(now)

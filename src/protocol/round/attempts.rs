@@ -288,7 +288,7 @@ impl Round {
             return self.sign_in(TokenReason::Next);
         }
         let message = format!(
-            "Graph's answer is not a page of a delta query: {}; the stored link is untouched",
+            "Graph's response is not a page of a delta query: {}; the stored link is untouched",
             why.message()
         );
         self.retry(WaitReason::Malformed, None, Error::retryable(Code::Protocol, message), now, chance)

@@ -121,7 +121,7 @@ impl Round {
         };
         let mut failure = Error::new(
             code,
-            format!("Graph answered {status}{graph_code} on {name}{detail}: {advice}{permission}{age}"),
+            format!("Graph returned {status}{graph_code} on {name}{detail}: {advice}{permission}{age}"),
         );
         failure.status = (refusal.status != 0).then_some(refusal.status);
         failure.graph_code = refusal.code().map(str::to_owned);

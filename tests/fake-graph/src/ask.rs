@@ -1,10 +1,10 @@
 //! Reads a request: its options, its preferences, and the owner of the data. Refuses everything
 //! that Graph refuses.
 
-use crate::answers::Failure;
 use crate::clock;
 use crate::http::Request;
 use crate::options::Options;
+use crate::response::Failure;
 use crate::route::{Collection, Route};
 use crate::text::{self, Param};
 use crate::world::{Caller, World, is_token_name};

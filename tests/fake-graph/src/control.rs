@@ -35,7 +35,7 @@ impl Server {
         self.worlds.get_mut(id)
     }
 
-    /// Answers a request to the control API (`/control/…`) or to a world (`/w/{id}/v1.0/…`).
+    /// Handles a request to the control API (`/control/…`) or to a world (`/w/{id}/v1.0/…`).
     pub fn handle(&mut self, request: &Request, now_ms: u64) -> Response {
         if let Some(rest) = request.url.strip_prefix("/w/") {
             let id = rest.split(['/', '?']).next().unwrap_or("");

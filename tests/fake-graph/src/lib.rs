@@ -5,7 +5,6 @@
 //! and the control API. Comments name the facts about the service that the code imitates. The
 //! README lists the options and the faults.
 
-mod answers;
 mod ask;
 mod clock;
 mod control;
@@ -19,6 +18,7 @@ mod listing;
 mod options;
 mod page;
 mod populate;
+mod response;
 mod rng;
 mod route;
 mod table;

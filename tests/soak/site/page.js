@@ -131,11 +131,11 @@ class Life {
 window.begin = async ({ root, control, user }) => {
   const token = (kind) => async () => {
     counts.tokens += 1;
-    const answer = await fetch(`${control}/token`, {
+    const response = await fetch(`${control}/token`, {
       method: "POST",
       body: JSON.stringify({ kind, lifetime_ms: 20_000 }),
     });
-    return { accessToken: (await answer.json()).token, expiresOn: new Date(Date.now() + 20_000) };
+    return { accessToken: (await response.json()).token, expiresOn: new Date(Date.now() + 20_000) };
   };
   const counted = (url, init) => ((counts.requests += 1), fetch(url, init));
   const retry = { base: 50, cap: 400, attempts: 8, maxWait: 4000, timeout: 1500 };

@@ -96,7 +96,7 @@ fn a_page_that_a_slow_consumer_lets_wait_is_not_requested_again() {
 }
 
 #[test]
-fn an_answer_under_a_token_that_the_round_no_longer_has_is_ignored() {
+fn a_response_to_a_token_that_the_round_no_longer_has_is_ignored() {
     let mut bench = looking_ahead(contacts(), None);
     bench.begin();
     assert_eq!(bench.page(next("n1")), Step::Receive);

@@ -260,13 +260,13 @@ fn refuse(bench: &Bench, bad: &[&str]) -> Option<Input> {
     bad.iter().any(|bad| last.ends_with(bad)).then(|| refused(400, "ErrorInvalidUrlQuery"))
 }
 
-/// Answers every request in the same way until the round is over.
-fn until_over(bench: &mut Bench, mut answer: impl FnMut(&mut Bench) -> Input) -> Step {
+/// Gives every request the same reply until the round is over.
+fn until_over(bench: &mut Bench, mut reply: impl FnMut(&mut Bench) -> Input) -> Step {
     let mut step = bench.begin();
     for _ in 0..20_000 {
         step = match step {
             Step::Fetch(_) => {
-                let input = answer(bench);
+                let input = reply(bench);
                 bench.on(input)
             }
             Step::Deliver(_) => bench.on(Input::Delivered),

@@ -102,7 +102,7 @@ fn the_wait_of_the_last_failure_is_stored_too_before_the_round_ends_or_leaves_th
     };
     let mut bench = Bench::new(contacts(), Some(idle()));
     assert_eq!(failure(until_over(&mut bench, |_| asks())).code, Code::Network);
-    assert_eq!(bench.requests.len(), bench.throttles.len(), "one throttle time per answer");
+    assert_eq!(bench.requests.len(), bench.throttles.len(), "one throttle time per response");
     assert!(
         bench.throttles.last().is_some_and(|until| *until >= bench.now + ms(9000.0)),
         "{:?}",
@@ -246,13 +246,13 @@ fn a_body_that_is_not_a_page_is_requested_three_times() {
     assert_eq!(failure.code, Code::Protocol);
     assert_eq!(
         failure.message,
-        "Graph's answer is not a page of a delta query: the body has no \"value\"; the stored link is untouched"
+        "Graph's response is not a page of a delta query: the body has no \"value\"; the stored link is untouched"
     );
     assert_eq!(bench.store, Some(idle()));
 }
 
 #[test]
-fn an_answer_ends_a_time_without_a_network() {
+fn a_response_ends_a_time_without_a_network() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     let offline = || Input::Unreachable(NoResponse::Offline);
@@ -260,12 +260,12 @@ fn an_answer_ends_a_time_without_a_network() {
     bench.now += ms(200_000.0);
     bench.on(Input::Slept);
     assert!(matches!(bench.on(refused(503, "")), Step::Sleep(_, WaitReason::Server)));
-    for answer in [Input::Unreachable(NoResponse::Network), refused(503, "")] {
+    for input in [Input::Unreachable(NoResponse::Network), refused(503, "")] {
         bench.now += ms(200_000.0);
         bench.on(Input::Slept);
         assert_eq!(bench.on(offline()), Step::Sleep(ms(300_000.0), WaitReason::Offline));
         bench.now += ms(200_000.0);
         bench.on(Input::Slept);
-        assert!(matches!(bench.on(answer), Step::Sleep(..)));
+        assert!(matches!(bench.on(input), Step::Sleep(..)));
     }
 }
