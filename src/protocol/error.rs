@@ -73,6 +73,11 @@ codes! {
 /// A result with a boxed error: an unboxed one would be copied at every `?`.
 pub type Result<T, E = Box<Error>> = std::result::Result<T, E>;
 
+/// Returns an error with the code `bad-request`.
+pub fn bad_request<T>(message: impl Into<String>) -> Result<T> {
+    Err(Error::new(Code::BadRequest, message))
+}
+
 impl Serialize for Code {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
