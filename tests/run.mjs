@@ -38,7 +38,7 @@ const suites = [
   }),
   node("runner", "tests/runner/", { budget: 10, quick: true }),
   check("build", "scripts/build.sh", { needs: ["cargo"], budget: 90, quick: true }),
-  check("licences and sources", "cargo deny --offline check licenses bans sources", {
+  check("licenses and sources", "cargo deny --offline check licenses bans sources", {
     tool: "cargo-deny",
     budget: 10,
   }),

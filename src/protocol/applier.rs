@@ -75,7 +75,7 @@ impl<I: Item> PageApplier<I> {
     /// that this round commits: once another writer commits, this round's next commit fails.
     pub fn loaded(&mut self, record: Option<&Record>) {
         self.rows = record.is_none().then(KnownIds::default);
-        // A sweep that a failure has cut off begins anew.
+        // A sweep that a failure has interrupted starts again.
         self.sweeper = Sweeper::default();
         self.names_read = None;
         self.names = record.is_none().then(KnownNames::default);
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sweep_that_a_failure_cuts_off_begins_anew_when_the_record_is_loaded_again() {
+    fn a_sweep_that_a_failure_interrupts_starts_again_when_the_record_is_loaded() {
         let record = Record { check_names: true, ..Record::new(Instant::from_millis(0.0), 0.5) };
         let record = Record { phase: Phase::Idle, round_number: 5, ..record };
         let completed = record.completed().unwrap();

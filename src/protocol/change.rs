@@ -321,7 +321,7 @@ pub struct SweepSummary {
     pub count_delta: i32,
     /// The last id of the chunk, or `None` at the end of the mirror.
     pub after: Option<String>,
-    /// Whether the mirror has to be read once more, from its first row.
+    /// Whether the mirror has to be read again, from its first row.
     pub again: bool,
     /// Whether the next round has to list everything, because obsolete rows may remain.
     pub has_to_relist: bool,

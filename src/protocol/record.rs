@@ -95,7 +95,7 @@ pub struct Record {
     /// Whether the next round lists everything, because a series may have moved.
     #[serde(default, skip_serializing_if = "is_false", with = "flag")]
     pub relist: bool,
-    /// Whether the round after the full round that is under way lists everything once more.
+    /// Whether the running full round must be followed by another full round.
     #[serde(default, skip_serializing_if = "is_false", with = "flag")]
     pub relist_again: bool,
     /// When a round last listed everything because of [`Self::relist`].

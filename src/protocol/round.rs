@@ -59,7 +59,7 @@
 //!    ends it: starting from the same token again would hide the gap.
 //! 10. A round that makes no progress escalates (9). No progress means nextLinks in a circle, three
 //!     consecutive pages with items but nothing new, or too many empty pages. The page size is
-//!     quadrupled up to 1000; then everything is listed once more; then the round ends in
+//!     quadrupled up to 1000; then a full round starts; then the round ends in
 //!     `livelock`. The counts are stored, so a reload does not reset them.
 //! 11. A link that Graph refuses for good ends the round. At the third such refusal in a row the
 //!     round falls back to the deltaLink that it began with, then to the query itself. The stored

@@ -1,4 +1,4 @@
-//! Classifies what the caller's token source or `fetch` threw. Errors are recognised by the names
+//! Classifies what the caller's token source or `fetch` threw. Errors are recognized by the names
 //! and codes of MSAL, `@azure/identity` and OAuth. Engines word a failed `fetch` differently.
 
 use super::error::Code;
