@@ -10,8 +10,8 @@ export interface ClientCredentials {
   /** The secret of the app. Either this or `assertion` is required. */
   secret?: string;
   /**
-   * Instead of a secret: a JWT that is signed with a certificate, or one of a federated identity. A
-   * function is called before each request for a token; its error is thrown on unchanged.
+   * Used instead of a secret: a JWT signed with a certificate, or one of a federated identity. A
+   * function is called before each request for a token; its error is rethrown unchanged.
    */
   assertion?: string | (() => string | Promise<string>);
   /**

@@ -27,7 +27,7 @@ use fake_graph::World;
 use js_sys::{Function, Promise, Reflect};
 use schedule::{START, Schedule, Turn};
 use serde_json::{Value, json};
-use support::{Client, Query, Refused, all, count, fresh, js, next, reset, to_js, try_open_at};
+use support::{Client, Query, Refused, all, count, js, next, reset, to_js, try_open_at, unique_name};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_test::{wasm_bindgen_test as test, wasm_bindgen_test_configure};
 
@@ -166,7 +166,7 @@ async fn round(query: &Query, turn: &Turn, copy: &mut Copy) -> Result<(), Refuse
 async fn run(seed: u64) {
     let schedule = Schedule::of(seed);
     let bench = Bench::new(&schedule);
-    let account = fresh("schedule");
+    let account = unique_name("schedule");
     let mut copy = Copy::new();
     let mut client = bench.open(&account).await;
     let mut query = bench.query(&client, &schedule);

@@ -98,7 +98,7 @@ impl<I: Item> PageApplier<I> {
         self.may_have_slices = true;
     }
 
-    /// Says that no item of the received page has slices, so that nothing looks for them.
+    /// Marks the received page as having no slices, which skips the search for them.
     pub fn without_slices(&mut self) {
         self.may_have_slices = false;
     }
@@ -282,9 +282,9 @@ impl<I: Item> PageApplier<I> {
         if after.is_none() {
             self.names_read = Some(KnownNames::default());
         }
-        let is_nothing =
+        let finds_nothing =
             *completed.scope() == Scope::Names && self.names.as_ref().is_some_and(KnownNames::are_unique);
-        is_nothing.then(SweepSummary::default)
+        finds_nothing.then(SweepSummary::default)
     }
 
     /// Sweeps one chunk of the mirror. `has_more`: further rows may follow the chunk.
@@ -409,7 +409,7 @@ mod tests {
             (summary.again, applier.effects().remove.clone())
         };
         assert_eq!(sweep(&[("a", 1), ("b", 2)], false), (true, vec![]), "the first reading");
-        assert_eq!(sweep(&[("a", 1)], true), (false, vec![]), "the second reading, cut off");
+        assert_eq!(sweep(&[("a", 1)], true), (false, vec![]), "the second reading, interrupted");
         applier.loaded(Some(&record));
         let mut sweep = |has_more| {
             let summary = applier.sweep(vec![file("a", 1), file("b", 2)], has_more, &completed);

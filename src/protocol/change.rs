@@ -9,10 +9,10 @@
 //!    is announced only if it differs.
 //! 2. A full round replaces a row when it receives the id for the first time. Later occurrences of
 //!    the id, and all items of an incremental round, replace the row too. They are merged into it
-//!    instead where `return=minimal` was requested (absent keeps, null sets null) or the item
-//!    carries relationship slices.
+//!    instead where `return=minimal` was requested (an absent property is kept, null is stored) or
+//!    the item carries relationship slices.
 //! 3. Relationship slices are merged into sets ([`relation`]). The sets of a full round are staged
-//!    until the round is complete, so that nobody reads half a set.
+//!    until the round is complete, so that readers never see an incomplete set.
 //! 4. A removal of an id that the mirror does not hold is not announced, because Graph also reports
 //!    events outside the window this way. Exception: the id was delivered to a consumer who has not
 //!    acknowledged it.
@@ -151,7 +151,7 @@ pub struct ItemFormat {
     pub minimal: bool,
     /// Whether items of this kind may carry relationship slices.
     pub slices: bool,
-    /// Whether Graph never sends whole items of this kind, in a full round neither.
+    /// Whether Graph never sends whole items of this kind, not even in a full round.
     pub never_whole: bool,
 }
 

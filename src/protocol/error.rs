@@ -120,7 +120,7 @@ pub struct Error {
 }
 
 impl Error {
-    /// An error that the same call would meet again.
+    /// An error that would recur if the same call were repeated.
     pub fn new(code: Code, message: impl Into<String>) -> Box<Self> {
         Box::new(Self {
             code,

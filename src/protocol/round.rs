@@ -22,7 +22,7 @@
 //! | this one | states, inputs, steps, and every transition between states |
 //! | `resume.rs` | where a round starts, as its record says |
 //! | `attempts.rs` | the current request: failures, back-off, throttles, sign-ins |
-//! | `ahead.rs` | the request of the next page, before its turn |
+//! | `ahead.rs` | the request for the next page that is sent ahead |
 //! | `pages.rs` | a page from its link to its commit; the sweep |
 //! | `progress.rs` | circles of links, pages without progress, page sizes |
 //! | `resync.rs` | refused links and reset signals |
@@ -59,8 +59,8 @@
 //!    ends it: starting from the same token again would hide the gap.
 //! 10. A round that makes no progress escalates (9). No progress means nextLinks in a circle, three
 //!     consecutive pages with items but nothing new, or too many empty pages. The page size is
-//!     quadrupled up to 1000; then a full round starts; then the round ends in
-//!     `livelock`. The counts are stored, so a reload does not reset them.
+//!     quadrupled up to 1000; then a full round starts; then the round ends in `livelock`. The
+//!     counts are stored, so a reload does not reset them.
 //! 11. A link that Graph refuses for good ends the round. At the third such refusal in a row the
 //!     round falls back to the deltaLink that it began with, then to the query itself. The stored
 //!     link stays until one of them brings a page: an outage loses nothing (15).
@@ -68,7 +68,7 @@
 //!     last page is delivered. The round completes without a master that cannot be fetched.
 //! 13. Ids new to the mirror are stored before a consumer receives them. If the consumer never
 //!     acknowledges them and the items disappear, their removal is still announced (5).
-//! 14. The next page may be requested as soon as the current one tells its link. If the round then
+//! 14. The next page may be requested as soon as its link has arrived. If the round then
 //!     needs another request, this one is abandoned; the report counts it (9).
 
 use std::rc::Rc;
@@ -313,7 +313,7 @@ struct Pending {
     /// Ids new to the mirror.
     new_ids: Vec<String>,
     /// Whether the page did not arrive at the first attempt.
-    had_trouble: bool,
+    had_failures: bool,
 }
 
 /// Series masters that have arrived and are not stored yet.
@@ -384,7 +384,7 @@ pub struct Round {
     attempts: Attempts,
     /// The request of the next page, if it was sent already.
     ahead: Option<Request>,
-    /// Where the round goes on if the current step fails and the caller decides to retry.
+    /// Where the round continues if the current step fails and the caller decides to retry.
     resume: Option<Resume>,
     /// Whether the page size has changed since the record was stored.
     page_size_changed: bool,
@@ -498,7 +498,7 @@ impl Round {
                 {
                     wait.ms = now - self.attempts.sleep_began;
                 }
-                self.go_on(resume)
+                self.continue_from(resume)
             }
             (State::Applying, Input::Applied(summary)) => self.applied(*summary, now),
             (State::Fetching, Input::Master(series)) => self.master(series, now),

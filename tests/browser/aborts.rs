@@ -24,7 +24,7 @@ async fn an_abort_ends_a_fetch_a_wait_and_a_token_call_with_its_reason_unchanged
                 world.fault(fault.clone()).await;
             }
             let more = if place == "token" { vec![("token", never.clone())] } else { vec![] };
-            let client = try_open(&world, &fresh("a"), &more).await.unwrap();
+            let client = try_open(&world, &unique_name("a"), &more).await.unwrap();
             let controller = run("return new AbortController()");
             let query = contacts(&client);
             let round = round_with(&query, js("return { signal: a.signal }", &controller));
@@ -59,7 +59,7 @@ async fn an_abort_ends_a_fetch_a_wait_and_a_token_call_with_its_reason_unchanged
 #[test]
 async fn a_round_with_an_aborted_signal_sends_nothing() {
     let world = World::new().await;
-    let client = client(&world, &fresh("a")).await;
+    let client = client(&world, &unique_name("a")).await;
     let fired = run("return { signal: AbortSignal.abort('early') }");
     let round = round_with(&contacts(&client), fired);
     assert_eq!(next(&round).await.unwrap_err().0, "early");
@@ -69,7 +69,7 @@ async fn a_round_with_an_aborted_signal_sends_nothing() {
 #[test]
 async fn no_page_is_written_after_an_abort() {
     let world = World::new().await;
-    let client = client(&world, &fresh("a")).await;
+    let client = client(&world, &unique_name("a")).await;
     let controller = run("return new AbortController()");
     let query = contacts(&client);
     let round = round_with(&query, js("return { signal: a.signal }", &controller));

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
-use crate::support::{client, contacts, fresh, from_js, js, run, sorted, sync, to_js, until};
+use crate::support::{client, contacts, from_js, js, run, sorted, sync, to_js, unique_name, until};
 
 #[wasm_bindgen(module = "/tests/browser/kit.js")]
 extern "C" {
@@ -162,7 +162,7 @@ impl World {
     /// a client sent nothing: a request that was ready when this began is in the log when it ends.
     pub async fn others_are_done() {
         let other = Self::new().await;
-        sync(&contacts(&client(&other, &fresh("barrier")).await)).await.unwrap();
+        sync(&contacts(&client(&other, &unique_name("barrier")).await)).await.unwrap();
     }
 }
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bundle } from "./compile.mjs";
 import { count, idle, idsOf, open, ready, show, SHOTS, sync, syncAll, VIEWS, World } from "./harness.mjs";
-import { fake, fresh, sorted } from "./setup.mjs";
+import { fake, newContext, sorted } from "./setup.mjs";
 
 const MSAL = {
   clientId: "11111111-2222-4333-8444-555555555555",
@@ -103,7 +103,7 @@ async function signInPages(context, world) {
 
 test("two accounts in one browser do not see the data of each other", async () => {
   const world = await World.make(fake.origin);
-  const context = await fresh();
+  const context = await newContext();
   // Not today, because the page hides past days, and after midnight in Berlin UTC is a day behind.
   const soon = new Date(Date.now() + 2 * 86_400_000).toISOString().slice(0, 10);
   const meeting = (subject) => ({
@@ -154,7 +154,7 @@ test("two accounts in one browser do not see the data of each other", async () =
 
 test("a real PublicClientApplication, seeded by loadExternalTokens, supplies the token", async () => {
   const world = await World.make(fake.origin);
-  const context = await fresh();
+  const context = await newContext();
   const elsewhere = [];
   await context.route(/^https:/, (route) => (elsewhere.push(route.request().url()), route.abort()));
   const { token } = await world.ask("POST", "/token", { kind: "delegated" });
@@ -187,7 +187,7 @@ test("a real PublicClientApplication, seeded by loadExternalTokens, supplies the
 
 test("a user signs in through the popup of MSAL, again when Graph refuses the token, and signs out", async () => {
   const world = await World.make(fake.origin);
-  const context = await fresh();
+  const context = await newContext();
   const seen = await signInPages(context, world);
   const page = await context.newPage();
   await page.goto(
@@ -252,7 +252,7 @@ test("a user signs in through the popup of MSAL, again when Graph refuses the to
 
 test("a link cannot make the page send a token to another origin", async () => {
   const world = await World.make(fake.origin);
-  const context = await fresh();
+  const context = await newContext();
   const elsewhere = [];
   await context.route(
     /^https:/,
@@ -277,7 +277,12 @@ test("a link cannot make the page send a token to another origin", async () => {
 
 test("a round that needs a sign-in waits with a banner, and continues after it", async () => {
   const world = await World.make(fake.origin);
-  const page = await open(await fresh({ viewport: { width: 1440, height: 900 } }), world, {}, "contacts");
+  const page = await open(
+    await newContext({ viewport: { width: 1440, height: 900 } }),
+    world,
+    {},
+    "contacts",
+  );
   await page.getByRole("button", { name: "Ask for a sign-in" }).click();
   await page.waitForSelector(".banner button");
   assert.equal(await page.getAttribute("#contacts", "data-phase"), "needs-auth");

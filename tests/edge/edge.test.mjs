@@ -135,7 +135,7 @@ test("back-off survives a restart, for a mailbox that waits and for one that cou
       "no failure",
   );
   const { failures, nextTry, lastError } = await status(person);
-  assert.ok(failures >= 1 && nextTry >= lastError.at + 300, "it waits");
+  assert.ok(failures >= 1 && nextTry >= lastError.at + 300, "the mailbox backs off");
   await edge.worker.restart();
   edge.hooks.request = () => {};
   await edge.quiet([person, "flaky@contoso.example"]);
@@ -164,7 +164,7 @@ test("a queue that refuses half of the batches loses no change, and a large item
     const sizes = batch.map((message) => JSON.stringify(message).length);
     assert.ok(
       Math.max(...sizes) < 128_000 && sizes.reduce((sum, size) => sum + size) < 256_000,
-      "limits of bytes for a message and a batch",
+      "the limits in bytes of a message and of a batch",
     );
     // Refuses five batches in a row, more than the attempts of one round.
     const accepts = (counts.accepted + counts.refused) % 10 >= 5;

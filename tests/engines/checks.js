@@ -79,15 +79,15 @@ const done = (request) =>
 const names = async () => (await indexedDB.databases()).map(({ name }) => name);
 
 /** A step in a new page, in the same page after a reload, or in another tab. */
-const fresh = (run) => ({ run });
-const reloaded = (run) => ({ run, where: "reloaded" });
+const inNewPage = (run) => ({ run });
+const afterReload = (run) => ({ run, where: "reloaded" });
 const inOtherTab = (run) => ({ run, where: "other tab" });
 const inFirstTab = (run) => ({ run, where: "first tab" });
 const withZone = (run) => ({ run, query: "?zone" });
 
 export const checks = {
   "the wasm comes from its own file": [
-    fresh(async () => {
+    inNewPage(async () => {
       const { init } = await import("deltalink");
       equal(await init(), "url");
       const loaded = performance.getEntriesByType("resource").map(({ name }) => new URL(name).pathname);
@@ -99,7 +99,7 @@ export const checks = {
     }),
   ],
   "a first round fills the mirror": [
-    fresh(async ({ world }) => {
+    inNewPage(async ({ world }) => {
       const client = await open(world);
       const contacts = client.orgContacts();
       const { outcome, kind, pages, added, requests: sent } = await contacts.sync();
@@ -112,7 +112,7 @@ export const checks = {
     }),
   ],
   "an incremental round delivers the changes": [
-    fresh(async ({ world }) => {
+    inNewPage(async ({ world }) => {
       const client = await open(world);
       const contacts = client.orgContacts();
       await contacts.sync();
@@ -135,12 +135,12 @@ export const checks = {
     }),
   ],
   "a round that a reload has interrupted resumes at its page": [
-    fresh(async ({ world }) => {
+    inNewPage(async ({ world }) => {
       const pages = (await open(world)).orgContacts().round()[Symbol.asyncIterator]();
       await pages.next();
       equal((await pages.next()).value.index, 1);
     }),
-    reloaded(async ({ world }) => {
+    afterReload(async ({ world }) => {
       const client = await open(world);
       const contacts = client.orgContacts();
       equal(await contacts.count(), 10, "the page before stays");
@@ -154,12 +154,12 @@ export const checks = {
     }),
   ],
   "the mirror is read without a request: whole, in chunks, by id, and counted": [
-    fresh(async ({ world }) => {
+    inNewPage(async ({ world }) => {
       const client = await open(world);
       await client.orgContacts().sync();
       await client.close();
     }),
-    reloaded(async ({ world }) => {
+    afterReload(async ({ world }) => {
       const before = await kinds(world);
       const client = await open(world);
       const contacts = client.orgContacts();
@@ -179,12 +179,12 @@ export const checks = {
     }),
   ],
   "another tab receives commits as they happen, with their items": [
-    fresh(async ({ world }) => {
+    inNewPage(async ({ world }) => {
       const client = await open(world);
-      const heard = (window.heard = []);
+      const received = (window.received = []);
       window.enough = new Promise((resolve) => {
         client.orgContacts().on("change", (changes, { remote, last }) => {
-          heard.push(...changes.map(({ id, item }) => ({ id, remote, name: item.displayName })));
+          received.push(...changes.map(({ id, item }) => ({ id, remote, name: item.displayName })));
           if (last) resolve();
         });
       });
@@ -200,11 +200,11 @@ export const checks = {
       const table = await control(world, "/tables/contacts");
       const named = table.map(({ id, displayName }) => ({ id, remote: true, name: displayName }));
       const sorted = (list) => list.sort((one, other) => (one.id < other.id ? -1 : 1));
-      equal(sorted(window.heard), sorted(named));
+      equal(sorted(window.received), sorted(named));
     }),
   ],
   "a second tab waits for the round of the first, and continues from its stored link": [
-    fresh(async ({ world }) => {
+    inNewPage(async ({ world }) => {
       const client = await open(world);
       window.pages = client.orgContacts().round()[Symbol.asyncIterator]();
       await window.pages.next();
@@ -225,7 +225,7 @@ export const checks = {
     }),
   ],
   "an abort ends a round with its reason, and the next one continues": [
-    fresh(async ({ world }) => {
+    inNewPage(async ({ world }) => {
       await fault(world, { kind: "next" }, "hang");
       const client = await open(world);
       const contacts = client.orgContacts();
@@ -242,7 +242,7 @@ export const checks = {
     }),
   ],
   "a claims challenge reaches the token source decoded": [
-    fresh(async ({ world }) => {
+    inNewPage(async ({ world }) => {
       await fault(world, { kind: "next" }, { name: "claims", status: 401 });
       const calls = [];
       const token = ({ reason, claims }) => {
@@ -261,7 +261,7 @@ export const checks = {
     }),
   ],
   "a round waits out a throttle, and repeats a request that the service failed": [
-    fresh(async ({ world }) => {
+    inNewPage(async ({ world }) => {
       await fault(
         world,
         { kind: "initial" },
@@ -280,7 +280,7 @@ export const checks = {
     }),
   ],
   "a resync removes items that Graph no longer lists": [
-    fresh(async ({ world }) => {
+    inNewPage(async ({ world }) => {
       const client = await open(world);
       const contacts = client.orgContacts();
       await contacts.sync();
@@ -297,18 +297,18 @@ export const checks = {
     }),
   ],
   "occurrences of a calendar are complete": [
-    fresh(async ({ world }) => {
+    inNewPage(async ({ world }) => {
       const client = await open(world);
       const events = client.events(WEEKS);
       equal((await events.sync()).outcome, "complete");
       const all = await events.all({ occurrences: "complete" });
-      const bare = all.filter(({ type, subject }) => type === "occurrence" && subject === undefined);
-      equal([all.length > 0, bare.length], [true, 0]);
+      const incomplete = all.filter(({ type, subject }) => type === "occurrence" && subject === undefined);
+      equal([all.length > 0, incomplete.length], [true, 0]);
       await client.close();
     }),
   ],
   "the stored state can be read in IndexedDB": [
-    fresh(async ({ world }) => {
+    inNewPage(async ({ world }) => {
       const client = await open(world);
       const contacts = client.orgContacts();
       await contacts.sync();
@@ -336,14 +336,14 @@ export const checks = {
     }),
   ],
   "forget() deletes the database, and a later client starts with a first round": [
-    fresh(async ({ world }) => {
+    inNewPage(async ({ world }) => {
       const client = await open(world);
       await client.orgContacts().sync();
       equal(await names(), ["deltalink | alex"]);
       await client.forget();
       await rejects((async () => client.orgContacts())(), "closed");
     }),
-    reloaded(async ({ world }) => {
+    afterReload(async ({ world }) => {
       equal((await names()).length, 0, "no database");
       const client = await open(world);
       const contacts = client.orgContacts();
@@ -352,7 +352,7 @@ export const checks = {
     }),
   ],
   "two accounts are kept apart": [
-    fresh(async ({ world }) => {
+    inNewPage(async ({ world }) => {
       const [alex, robin] = [await open(world), await open(world, { account: "robin" })];
       await alex.orgContacts().sync();
       equal([await alex.orgContacts().count(), await robin.orgContacts().count()], [30, 0]);
@@ -365,7 +365,7 @@ export const checks = {
     }),
   ],
   "a listener that awaits a sync() of its own query gets bad-request, and no lock is left": [
-    fresh(async ({ world }) => {
+    inNewPage(async ({ world }) => {
       const client = await open(world);
       const contacts = client.orgContacts();
       const codes = [];
@@ -377,7 +377,7 @@ export const checks = {
     }),
   ],
   "an account can be forgotten after a trap: the database of the instance that ended is closed": [
-    fresh(async ({ world }) => {
+    inNewPage(async ({ world }) => {
       const client = await open(world);
       await client.orgContacts().sync();
       // A host function throws through the wasm, like a trap.
@@ -398,10 +398,10 @@ export const checks = {
         throw new Error("zone.js is not loaded");
       const client = await open(world);
       const contacts = client.orgContacts();
-      const heard = [];
-      contacts.on("change", (changes) => void heard.push(...changes));
+      const received = [];
+      contacts.on("change", (changes) => void received.push(...changes));
       const { outcome, requests: sent } = await contacts.sync();
-      equal({ outcome, sent, heard: heard.length }, { outcome: "complete", sent: 3, heard: 30 });
+      equal({ outcome, sent, received: received.length }, { outcome: "complete", sent: 3, received: 30 });
       await assertEqualsServer(contacts, world);
       const pages = [];
       for await (const page of contacts.round()) pages.push(page.index);

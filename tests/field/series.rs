@@ -370,7 +370,7 @@ fn masters_are_stored_as_they_arrive_so_that_a_later_round_does_not_fetch_them_a
     for id in 0..9 {
         script.on(&format!("/me/events/m{id}"), master(id));
     }
-    // Each round has the time for some of them; a master that comes twice would not be expected.
+    // Each round has time for some of them. A second request for a master would fail the test.
     script.latency = Duration::from_millis(100.0);
     script.config.max_duration = Some(Duration::from_millis(450.0));
     assert_eq!(script.round().unwrap().outcome, Outcome::Partial);

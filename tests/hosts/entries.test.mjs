@@ -158,7 +158,7 @@ for (const [host, [entry, run, reasons = /disallowed by embedder/]] of Object.en
     const { failure, origin, result } = await run();
     const { message, ...rest } = failure;
     assert.deepEqual(rest, { name: "DeltaError", code: "wasm", retryable: true });
-    assert.ok(message.includes(`the entry "${entry}" was taken: `), message);
+    assert.ok(message.includes(`the entry "${entry}" was loaded: `), message);
     assert.match(message, /import wasm from "deltalink\/deltalink\.wasm"; await init\(wasm\)/);
     assert.match(message, reasons);
     assert.equal(origin, "given");
@@ -168,7 +168,7 @@ for (const [host, [entry, run, reasons = /disallowed by embedder/]] of Object.en
 
 test("the error of the entry workerd says what to do if the bundler did not import a module", async () => {
   const { error } = await inPage("workerd", "--loader:.wasm=text");
-  assert.match(error, /^wasm .*the entry "workerd" was taken: .*import from "deltalink\/browser"/);
+  assert.match(error, /^wasm .*the entry "workerd" was loaded: .*import from "deltalink\/browser"/);
 });
 
 test("the wasm of another build is refused in a Worker, as elsewhere", async () => {
@@ -177,7 +177,7 @@ test("the wasm of another build is refused in a Worker, as elsewhere", async () 
     await esbuild(project, "src/other-worker.js", WORKERD);
     return workerd(project, "out", "other-worker.js");
   });
-  assert.match(error, /^wasm .*the entry "workerd" was taken: this is not the wasm of this build/);
+  assert.match(error, /^wasm .*the entry "workerd" was loaded: this is not the wasm of this build/);
 });
 
 test("deltalink/testing in a Worker names the condition that it needs", async () => {

@@ -240,7 +240,7 @@ export const projects = [
           const { error } = await project.getJson(`${project.origin}/api/plain`);
           assert.match(
             error,
-            /^wasm .*the entry "node" was taken: .*disallowed by embedder; .*from "deltalink\/edge-light"/,
+            /^wasm .*the entry "node" was loaded: .*disallowed by embedder; .*from "deltalink\/edge-light"/,
           );
           return project.getJson(`${project.origin}/api/round`);
         },

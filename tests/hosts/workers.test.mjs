@@ -81,7 +81,7 @@ test("a service worker without the file gets an error that names deltalink/inlin
   for (const entry of ["browser", "worker"]) {
     const { result, requestedPaths } = await inWorker("service", `${entry}.js`, wasmIsMissing);
     assert.match(result.error, /^wasm .*deltalink\.wasm has the status 404/);
-    assert.ok(result.error.includes(`the entry "${entry}" was taken: `), result.error);
+    assert.ok(result.error.includes(`the entry "${entry}" was loaded: `), result.error);
     assert.match(result.error, /as in a service worker, import from "deltalink\/inline"/);
     assert.ok(!requestedPaths.includes("/inline.js"));
   }

@@ -153,14 +153,14 @@ test("an abort or a close ends the wait for a listener that hangs", async () => 
   const world = await fake.world({ populate });
   const client = await open(world);
   const contacts = client.orgContacts();
-  let heard = 0;
+  let calls = 0;
   contacts.on("change", () => {
-    heard += 1;
+    calls += 1;
     return new Promise(() => {});
   });
   const stop = new AbortController();
   const syncing = contacts.sync({ signal: stop.signal });
-  await until(() => heard === 1);
+  await until(() => calls === 1);
   stop.abort("enough");
   await assert.rejects(syncing, (reason) => reason === "enough");
   assert.equal(await contacts.count(), 10, "what was committed stays");
@@ -170,11 +170,11 @@ test("an abort or a close ends the wait for a listener that hangs", async () => 
   const closing = await open(world);
   const others = closing.orgContacts();
   others.on("change", () => {
-    heard += 1;
+    calls += 1;
     return new Promise(() => {});
   });
   const waiting = others.sync();
-  await until(() => heard === 2);
+  await until(() => calls === 2);
   await closing.close();
   await assert.rejects(waiting, { code: "closed" });
 });
@@ -183,7 +183,7 @@ test("a change listener that throws is reported and has no other effect", async 
   const world = await fake.world({ populate });
   const client = await open(world);
   const contacts = client.orgContacts();
-  const told = context.mock.method(console, "error", () => {});
+  const reported = context.mock.method(console, "error", () => {});
   const { calls, listener } = recorder();
   contacts.on("change", () => {
     throw new Error("at once");
@@ -195,7 +195,7 @@ test("a change listener that throws is reported and has no other effect", async 
   assert.equal((await contacts.sync()).outcome, "complete");
   assert.equal(calls.length, 3);
   assert.deepEqual(
-    told.mock.calls.map(({ arguments: [error] }) => error.message),
+    reported.mock.calls.map(({ arguments: [error] }) => error.message),
     ["at once", "later", "at once", "later", "at once", "later"],
   );
   await client.close();
@@ -296,12 +296,12 @@ test("commits of another tab are remote, in order, with the items of the store",
   const { next, calls, listener } = recorder();
   here.orgContacts().on("change", listener);
   await there.orgContacts().sync();
-  const told = [await next(), await next(), await next()];
+  const announcements = [await next(), await next(), await next()];
   assert.deepEqual(
-    told.map(({ info }) => info),
+    announcements.map(({ info }) => info),
     [0, 1, 2].map((index) => ({ kind: "full", generation: 1, index, last: index === 2, remote: true })),
   );
-  const changes = told.flatMap(({ changes }) => changes);
+  const changes = announcements.flatMap(({ changes }) => changes);
   const byId = (items) => items.sort((one, other) => (one.id < other.id ? -1 : 1));
   assert.deepEqual(byId(changes.map(({ item }) => item)), byId(await here.orgContacts().all()));
   assert.ok(changes.every(({ type, isNew, old }) => type === "upsert" && isNew && old === undefined));

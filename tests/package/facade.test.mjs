@@ -40,14 +40,14 @@ test("a status listener that throws does not end the round or the process", asyn
   const world = await fake.world({ populate });
   const client = await open(world);
   const contacts = client.orgContacts();
-  const told = context.mock.method(console, "error", () => {});
+  const reported = context.mock.method(console, "error", () => {});
   const stop = contacts.status.subscribe(() => {
     throw new Error("a listener's own");
   });
   assert.equal((await contacts.sync()).outcome, "complete");
   stop();
-  assert.ok(told.mock.callCount() > 0);
-  assert.ok(told.mock.calls.every(({ arguments: [error] }) => error.message === "a listener's own"));
+  assert.ok(reported.mock.callCount() > 0);
+  assert.ok(reported.mock.calls.every(({ arguments: [error] }) => error.message === "a listener's own"));
   await client.close();
 });
 

@@ -77,17 +77,17 @@ test("a commit that completed when its connection broke is not a conflict with a
     if (mode !== "readwrite" || broken || !stores.includes("items")) return made;
     broken = true;
     // The transaction completes, but the page gets a connection error.
-    const heard = { oncomplete: null, onabort: null };
-    made.oncomplete = () => heard.onabort?.();
+    const handlers = { oncomplete: null, onabort: null };
+    made.oncomplete = () => handlers.onabort?.();
     return new Proxy(made, {
       get(target, name) {
-        if (name in heard) return heard[name];
+        if (name in handlers) return handlers[name];
         if (name === "error") return broken ? cut["Safari in the background"]() : null;
         const value = target[name];
         return typeof value === "function" ? value.bind(target) : value;
       },
       set(target, name, value) {
-        if (name in heard) heard[name] = value;
+        if (name in handlers) handlers[name] = value;
         return true;
       },
     });

@@ -163,8 +163,8 @@ for (const [name, left] of Object.entries(leave)) {
   test(`${name} waits for a commit that has begun, and the commit is announced`, async () => {
     const { store, client } = await slowClient();
     const users = client.track("/users/delta");
-    const heard = [];
-    users.on("change", (changes) => void heard.push(...changes.map(({ id }) => id)));
+    const received = [];
+    users.on("change", (changes) => void received.push(...changes.map(({ id }) => id)));
     const pages = iterate(users);
     await pages.next();
     const waiting = pages.next();
@@ -175,7 +175,7 @@ for (const [name, left] of Object.entries(leave)) {
     store.release();
     await leaving;
     assert.equal(await users.count(), 1);
-    assert.deepEqual(heard, ["user 1"]);
+    assert.deepEqual(received, ["user 1"]);
     assert.equal(client.requests.length, 2, "a page and the one after it");
     await client.close();
   });

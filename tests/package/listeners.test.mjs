@@ -76,13 +76,13 @@ test("a listener may sync another query", async () => {
 test("a round ends before the listeners of its last page return, so that another sync runs", async () => {
   const { client, users } = await queryOf();
   const gate = event();
-  const heard = [];
+  const received = [];
   users.on("change", (changes, info) => {
-    heard.push(info.last);
-    return info.last && heard.length === 2 ? gate.fired : undefined;
+    received.push(info.last);
+    return info.last && received.length === 2 ? gate.fired : undefined;
   });
   const first = users.sync();
-  await until(() => heard.length === 2);
+  await until(() => received.length === 2);
   await until(() => users.status.get().phase === "idle");
   assert.equal(
     await Promise.race([first, turn().then(() => "waits")]),
@@ -92,10 +92,10 @@ test("a round ends before the listeners of its last page return, so that another
   const second = await users.sync();
   assert.deepEqual([second.outcome, second.kind], ["complete", "incremental"]);
   assert.equal(await users.count(), 3);
-  assert.deepEqual(heard, [false, true], "listeners are called in order");
+  assert.deepEqual(received, [false, true], "listeners are called in order");
   gate.fire();
   assert.equal((await first).kind, "full");
-  await until(() => heard.length === 3);
+  await until(() => received.length === 3);
   await client.close();
 });
 
@@ -195,10 +195,10 @@ test("a commit is announced although the channel closes right after it", async (
   const account = `alex ${(accounts += 1)}`;
   const tab = () => clientOf(oneEvent, { store: "indexeddb", account });
   const [here, there] = [await tab(), await tab()];
-  const heard = event();
-  here.events(week).on("change", (changes, info) => heard.fire({ changes, info }));
+  const received = event();
+  here.events(week).on("change", (changes, info) => received.fire({ changes, info }));
   await there.events(week).sync();
-  const { changes, info } = await heard.fired;
+  const { changes, info } = await received.fired;
   assert.deepEqual([changes.map(({ id }) => id), info.remote], [["event 1"], true]);
   await Promise.all([here.close(), there.close()]);
 });

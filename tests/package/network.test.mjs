@@ -89,7 +89,7 @@ test("bodies that are not from Graph are named in the error", async () => {
     [
       () => new Response('{"error":{"code":"UnknownError"}}'),
       "protocol",
-      /the status says success but the body holds the error "UnknownError"/,
+      /the status says success but the body contains the error "UnknownError"/,
     ],
     [() => new Response('"a text"'), "protocol", /JSON but not an object/],
     [

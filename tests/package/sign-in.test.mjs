@@ -254,7 +254,7 @@ test("an error of the token source is retryable unless the app has a mistake, wh
     [new TypeError("Cannot read properties of null (reading 'homeAccountId')"), true],
     [msal("ServerError", "temporarily_unavailable"), true],
     [new SyntaxError("Unexpected token '<'"), true],
-    [new Error("the backend answered 500"), true],
+    [new Error("the backend returned 500"), true],
   ]) {
     const client = await open(world, { token: () => Promise.reject(error) });
     const refused = await client

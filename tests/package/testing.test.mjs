@@ -180,7 +180,7 @@ test("the token source renews a revoked token, and an app-only token reads recor
 });
 
 test("the same seed, clock and calls return the same responses", async () => {
-  const told = async (seed) => {
+  const logOf = async (seed) => {
     const graph = await fakeGraph({
       seed,
       populate: { contacts: 20, events: 9, drive: 5 },
@@ -192,8 +192,8 @@ test("the same seed, clock and calls return the same responses", async () => {
     });
     return { text: await response.text(), items: graph.items("contacts") };
   };
-  assert.deepEqual(await told(7), await told(7));
-  assert.notDeepEqual(await told(7), await told(8));
+  assert.deepEqual(await logOf(7), await logOf(7));
+  assert.notDeepEqual(await logOf(7), await logOf(8));
 });
 
 test("it serves another root, and sends no other request", async () => {

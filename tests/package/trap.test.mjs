@@ -34,15 +34,15 @@ const users = (url, count) =>
 async function startOther() {
   const client = await clientOf(users);
   const query = client.track("/users/delta");
-  const heard = [];
-  query.on("change", (changes) => void heard.push(...changes));
+  const received = [];
+  query.on("change", (changes) => void received.push(...changes));
   const pages = query.round()[Symbol.asyncIterator]();
   assert.equal((await pages.next()).value.index, 0);
   return async () => {
     assert.equal((await pages.next()).value.index, 1);
     assert.equal((await pages.next()).value.last, true);
     assert.equal((await pages.next()).done, true);
-    assert.deepEqual([await query.count(), heard.length, client.requests.length], [3, 3, 3]);
+    assert.deepEqual([await query.count(), received.length, client.requests.length], [3, 3, 3]);
     assert.equal((await query.sync()).kind, "incremental");
     await client.close();
   };

@@ -44,20 +44,20 @@ async function tab(world, { locks = true, within = context } = {}) {
         retry: { base: 5, cap: 20 },
       });
       const query = client.orgContacts();
-      const told = (promise) =>
+      const outcome = (promise) =>
         promise.then(
           (value) => ({ value }),
           (reason) => (reason instanceof Error ? { reason: reason.code, name: reason.name } : { reason }),
         );
       /** Starts work whose result the test reads later. */
-      const begin = (name, work) => (window.ends[name] = told(work()));
+      const begin = (name, work) => (window.ends[name] = outcome(work()));
       const until = ({ status }, holds) =>
         new Promise((resolve) => {
           const stop = status.subscribe(
             (status) => holds(status) && (resolve(), queueMicrotask(() => stop())),
           );
         });
-      Object.assign(window, { client, query, told, begin, until, ends: {} });
+      Object.assign(window, { client, query, outcome, begin, until, ends: {} });
     },
     [world.root, world.tokens.delegated],
   );
@@ -74,7 +74,7 @@ async function hung(world) {
 }
 
 const status = (page) => page.evaluate(() => ({ ...window.query.status.get() }));
-const sync = (page) => page.evaluate(() => window.told(window.query.sync()));
+const sync = (page) => page.evaluate(() => window.outcome(window.query.sync()));
 
 /** Starts a browser with real tabs. Only hidden tabs can be frozen. */
 async function hideable(context) {
@@ -206,11 +206,11 @@ test("a page that was delivered before the lock was stolen can no longer be ackn
     navigator.locks.request(`deltalink | ${window.query.key}`, { steal: true }, () => {}),
   );
   await phase(robbed, "failed");
-  assert.deepEqual(await robbed.evaluate(() => window.told(window.page.ack())), {
+  assert.deepEqual(await robbed.evaluate(() => window.outcome(window.page.ack())), {
     reason: "conflict",
     name: "DeltaError",
   });
-  assert.deepEqual(await robbed.evaluate(() => window.told(window.pages.next())), {
+  assert.deepEqual(await robbed.evaluate(() => window.outcome(window.pages.next())), {
     reason: "conflict",
     name: "DeltaError",
   });
@@ -224,8 +224,8 @@ test("without Web Locks the revision decides: one round completes, the other end
   const [one, other] = [await tab(world, { locks: false }), await tab(world, { locks: false })];
   await hold(one);
   await hold(other);
-  assert.equal((await one.evaluate(() => window.told(window.page.ack()))).reason, undefined);
-  assert.deepEqual(await other.evaluate(() => window.told(window.page.ack())), {
+  assert.equal((await one.evaluate(() => window.outcome(window.page.ack()))).reason, undefined);
+  assert.deepEqual(await other.evaluate(() => window.outcome(window.page.ack())), {
     reason: "conflict",
     name: "DeltaError",
   });
@@ -259,11 +259,11 @@ test("a frozen tab releases the lock, and its round ends with a conflict when it
   await freeze(frozen);
   assert.equal((await end(other, "following")).value.outcome, "complete");
   await thaw(frozen);
-  assert.deepEqual(await frozen.evaluate(() => window.told(window.page.ack())), {
+  assert.deepEqual(await frozen.evaluate(() => window.outcome(window.page.ack())), {
     reason: "conflict",
     name: "DeltaError",
   });
-  await frozen.evaluate(() => window.told(window.pages.next()));
+  await frozen.evaluate(() => window.outcome(window.pages.next()));
   await exact(frozen, world);
 });
 
@@ -332,10 +332,10 @@ test("a round lives as long as its iterator, its pages or the round itself are r
     for (let times = 0; times < 3; times += 1) await page.session.send("HeapProfiler.collectGarbage");
     assert.equal(await free(page), false, kept);
     const { reason } = await page.evaluate(async (kept) => {
-      const { told, kept: thing } = window;
+      const { outcome, kept: thing } = window;
       window.kept = undefined;
-      if (kept === "page") return told(thing.ack());
-      return told(thing[Symbol.asyncIterator]().return());
+      if (kept === "page") return outcome(thing.ack());
+      return outcome(thing[Symbol.asyncIterator]().return());
     }, kept);
     assert.equal(reason, undefined);
     await page.session.send("HeapProfiler.collectGarbage");
@@ -380,20 +380,20 @@ for (const [what, deed] of [
     for (const page of [fetching, holding, idle]) {
       await phase(page, "closed");
       const reasons = await page.evaluate(async () => {
-        const { query, told, client } = window;
+        const { query, outcome, client } = window;
         const [all, get, count, synced] = await Promise.all(
-          [query.all(), query.get("x"), query.count(), query.sync()].map(told),
+          [query.all(), query.get("x"), query.count(), query.sync()].map(outcome),
         );
-        const made = await told((async () => client.orgContacts())());
+        const made = await outcome((async () => client.orgContacts())());
         return [all, get, count, synced, made].map(({ reason }) => reason);
       });
       assert.deepEqual(reasons, Array(5).fill("closed"));
     }
-    assert.deepEqual(await holding.evaluate(() => window.told(window.page.ack())), {
+    assert.deepEqual(await holding.evaluate(() => window.outcome(window.page.ack())), {
       reason: "closed",
       name: "DeltaError",
     });
-    assert.deepEqual(await holding.evaluate(() => window.told(window.pages.next())), {
+    assert.deepEqual(await holding.evaluate(() => window.outcome(window.pages.next())), {
       reason: "closed",
       name: "DeltaError",
     });

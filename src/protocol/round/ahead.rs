@@ -23,7 +23,7 @@ impl Round {
     /// may show that the round makes no progress.
     pub fn next_request(&self, now: Instant) -> Option<Request> {
         let pending = self.pending.as_ref().filter(|_| self.state == State::Applying)?;
-        if pending.is_final_page || pending.had_trouble {
+        if pending.is_final_page || pending.had_failures {
             return None;
         }
         self.request_ahead(pending.record.link.as_deref()?, now)

@@ -75,8 +75,7 @@ pub(crate) struct Rule {
     skip: u64,
     url: Option<String>,
     page_size_over: Option<u64>,
-    /// The percentage of matching requests to act on. Which ones depends on the id of the rule
-    /// alone.
+    /// The percentage of matching requests to act on. The id of the rule determines which ones.
     percent: Option<u64>,
     /// How often to act. `None` means always.
     times: Option<u64>,

@@ -1,4 +1,4 @@
-//! Requests of the next page before its turn.
+//! Requests for the next page that are sent ahead.
 
 use super::*;
 
@@ -54,7 +54,7 @@ fn a_refused_look_ahead_is_a_refused_request_and_the_page_after_it_has_none() {
     bench.page(next("n1"));
     assert!(matches!(bench.on(refused(503, "")), Step::Sleep(_, WaitReason::Server)));
     assert!(matches!(bench.on(Input::Slept), Step::Fetch(_)));
-    assert!(matches!(bench.page(next("n2")), Step::Fetch(_)), "no look-ahead after trouble");
+    assert!(matches!(bench.page(next("n2")), Step::Fetch(_)), "no look-ahead after a failure");
     assert_eq!(bench.page(next("n3")), Step::Receive);
     assert_eq!((bench.round.report.requests, bench.round.report.retries), (5, 1));
 }
@@ -86,7 +86,7 @@ fn no_page_is_requested_ahead_that_a_limit_of_the_caller_excludes() {
 }
 
 #[test]
-fn a_page_that_a_slow_consumer_lets_wait_is_not_requested_again() {
+fn a_page_that_waits_for_a_slow_consumer_is_not_requested_again() {
     let mut bench = looking_ahead(contacts(), None);
     bench.begin();
     assert!(matches!(bench.on(next("n1")), Step::Deliver(_)));
@@ -108,7 +108,7 @@ fn a_response_to_a_token_that_the_round_no_longer_has_is_ignored() {
 }
 
 #[test]
-fn a_throttle_that_arrived_earlier_is_waited_for_only_as_long_as_is_left() {
+fn a_throttle_that_arrived_earlier_is_waited_for_only_for_its_remaining_time() {
     for (received, left) in [(0.0, 30_000.0), (20_000.0, 10_000.0), (29_000.0, 1000.0)] {
         let mut bench = looking_ahead(contacts(), None);
         bench.begin();

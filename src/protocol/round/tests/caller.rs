@@ -86,7 +86,7 @@ fn a_failed_token_source_or_store_is_asked_again_for_the_same() {
 }
 
 #[test]
-fn the_caller_is_not_asked_about_failures_that_a_retry_cannot_mend() {
+fn the_caller_is_not_asked_about_failures_that_a_retry_cannot_fix() {
     let foreign = || Input::Page(Link::Next("https://evil.example/delta".into()));
     let mut bench = asking(None, vec![AT_ONCE; 9]);
     bench.begin();
@@ -121,11 +121,11 @@ fn the_caller_is_asked_about_a_failed_store_and_the_round_then_loads_the_record_
     assert!(matches!(bench.step(busy()), Step::AskCaller(_)));
     assert_eq!(bench.step(Input::Decided(AT_ONCE)), Step::Load);
     bench.step(Input::Loaded(Some(Box::new(idle()))));
-    assert_eq!(bench.round.record().revision, idle().revision, "the stored one");
+    assert_eq!(bench.round.record().revision, idle().revision, "the stored record");
 }
 
 #[test]
-fn a_store_that_fails_while_a_page_is_applied_makes_no_circle_of_links() {
+fn a_store_that_fails_while_a_page_is_applied_is_not_mistaken_for_a_circle_of_links() {
     let mut bench = asking(None, vec![AT_ONCE]);
     bench.begin();
     bench.page(next("n1"));

@@ -44,7 +44,7 @@ fn an_escalation_to_pages_too_large_for_graph_returns_to_the_smaller_size_and_st
     let stale = || PageSummary { items: 1, ..PageSummary::default() };
     let mut bench = Bench::new(sized(50), None);
     bench.begin();
-    // Pages of 50 bring nothing new, so larger ones are requested. Graph cannot make those.
+    // Pages of 50 bring nothing new, so larger ones are requested. Graph fails to build those.
     for page in 0..3 {
         bench.summary = stale();
         bench.page(next(&format!("n{page}")));
@@ -79,7 +79,7 @@ fn a_smaller_page_size_is_stored_when_a_timeout_ends_the_round() {
 }
 
 #[test]
-fn failures_that_are_not_a_sign_of_too_large_a_page_leave_its_size_alone() {
+fn failures_that_do_not_indicate_a_large_page_leave_the_page_size_unchanged() {
     for reply in [
         refused(500, ""),
         refused(502, ""),
@@ -120,7 +120,7 @@ fn a_smaller_page_size_survives_a_reload_and_grows_back_slowly() {
     bench.page(next("n1"));
     let mut bench = bench.again(sized(400));
     bench.begin();
-    assert_eq!(size(&bench), "odata.maxpagesize=100", "the round goes on with it");
+    assert_eq!(size(&bench), "odata.maxpagesize=100", "the round continues with it");
     for page in 2..=7 {
         bench.page(next(&format!("n{page}")));
         assert_eq!(size(&bench), "odata.maxpagesize=100", "page {page}");
@@ -243,7 +243,7 @@ fn kinds_with_top_are_listed_in_smaller_pages_and_never_in_the_middle_of_a_listi
 }
 
 #[test]
-fn recordings_without_a_link_are_listed_once_more_without_top() {
+fn recordings_without_a_link_are_listed_again_without_top() {
     let recordings = || {
         let options = Options { organizer: Some("u".into()), top: Some(5), ..Options::default() };
         query::call_recordings(options).unwrap()

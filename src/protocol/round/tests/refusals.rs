@@ -102,7 +102,7 @@ fn links_that_are_always_refused_cost_at_most_three_full_rounds_a_day() {
 }
 
 #[test]
-fn a_link_that_stays_forbidden_for_hours_gives_way_to_the_query_itself() {
+fn a_link_that_stays_forbidden_for_hours_is_replaced_by_the_query_itself() {
     const HOUR: f64 = 3_600_000.0;
     let paging = Record {
         phase: Phase::Paging,

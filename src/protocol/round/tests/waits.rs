@@ -39,7 +39,7 @@ fn without_a_network_the_round_waits_for_one_for_at_most_max_wait() {
     assert_eq!(
         bench.round.report.waits,
         [Wait { reason: WaitReason::Offline, ms: ms(100_000.0) }],
-        "the time that it really waited"
+        "the actual wait"
     );
     assert_eq!(
         bench.on(Input::Unreachable(NoResponse::Offline)),
