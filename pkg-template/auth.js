@@ -19,7 +19,7 @@ const MARGIN = 300_000;
 const DEFAULT_LIFETIME = 3600;
 /** In milliseconds. A longer `Retry-After` is ignored. */
 const DAY = 86_400_000;
-/** The maximal number of cached tokens. Each claims challenge leads to another one. */
+/** The maximum number of cached tokens. Each claims challenge leads to another one. */
 const MAX_CACHED = 50;
 
 /** Returns a text from the authority without the secrets of the request and without long words. */

@@ -186,7 +186,7 @@ export interface FakeSettings {
   changesDuringRound?: "next-round" | "later-in-round" | "both" | "live";
   /** How many links of a calendar or a folder stay valid; null, the default, for all. */
   generations?: number | null;
-  /** The lifetime of tokens issued from now on, in milliseconds; null, the default, for ever. */
+  /** The lifetime of tokens issued from now on, in milliseconds; null, the default, forever. */
   tokenLifetimeMs?: number | null;
   /** How many days links of users, groups and contacts stay valid. Default 7. */
   directoryTokenDays?: number;

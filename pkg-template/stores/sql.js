@@ -15,7 +15,7 @@ const IS_EXPECTED = "(select revision from deltalink where key = ?1 and id = '' 
 const DELETE = `delete from deltalink where key = ?1 and part >= ?4 and id in (select value from json_each(?3)) and ${IS_EXPECTED}`;
 const PUT = `insert or replace into deltalink select ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3 from json_each(?3) where ${IS_EXPECTED}`;
 /**
- * The maximal length of a part, and of a list in one statement, in UTF-16 units. A unit takes at
+ * The maximum length of a part, and of a list in one statement, in UTF-16 units. A unit takes at
  * most 3 bytes, so that a list stays under 2 MB.
  */
 const PART = 2e5;

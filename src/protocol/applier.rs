@@ -310,12 +310,12 @@ impl<I: Item> PageApplier<I> {
         summary
     }
 
-    /// What the page changes.
+    /// The effects of the page.
     pub fn effects(&self) -> &PageEffects<I> {
         &self.effects
     }
 
-    /// Mutable access to what the page changes: the shell replaces items by copies before a
+    /// Mutable access to the effects of the page: the shell replaces items by copies before a
     /// consumer receives the originals.
     pub fn effects_mut(&mut self) -> &mut PageEffects<I> {
         &mut self.effects

@@ -31,7 +31,7 @@ use super::time::Instant;
 /// How a kind of resource marks removals besides `@removed` (graph-facts 2.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Dialect {
-    /// `@removed` alone.
+    /// Only `@removed`.
     #[default]
     Removed,
     /// Drives, lists and sites: the `deleted` facet, an object.
@@ -247,7 +247,7 @@ pub enum Change<I> {
     },
 }
 
-/// What one page changes.
+/// The effects of one page on the mirror.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PageEffects<I> {
     /// Rows to write.
@@ -283,7 +283,7 @@ impl<I> Default for PageEffects<I> {
     }
 }
 
-/// What the state machine needs to know about a page.
+/// A summary of a page for the state machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PageSummary {
     /// Members of `value`.
@@ -304,7 +304,7 @@ pub struct PageSummary {
     pub missing_masters: Vec<String>,
     /// Series masters that this page contains.
     pub received_masters: Vec<String>,
-    /// What this page says about series that take place on other dates than before.
+    /// The series of this page that take place on other dates than before.
     pub series: SeriesSummary,
     /// Events that the page removes, stored or not.
     pub removed_events: Vec<String>,
@@ -312,7 +312,7 @@ pub struct PageSummary {
     pub names_changed: bool,
 }
 
-/// What a sweep changes in one chunk of the mirror.
+/// The effects of a sweep on one chunk of the mirror.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SweepSummary {
     /// Whether the chunk has anything to write.
@@ -417,8 +417,10 @@ fn upsert<I: Item>(
     if mode.full {
         let before = staged.filter(|_| is_repeated);
         if has_slices || !sets.is_empty() || before.is_some() {
-            let sets =
-                relation::fold(&before.clone().unwrap_or_else(|| I::from_properties(Vec::new())), slices);
+            let sets = relation::merge_slices(
+                &before.clone().unwrap_or_else(|| I::from_properties(Vec::new())),
+                slices,
+            );
             effects.made_progress |= before.is_none_or(|before| !before.equals(&sets));
             staged_sets = Some(sets);
             effects.staged = true;
@@ -429,7 +431,7 @@ fn upsert<I: Item>(
                 sets.push(name.clone());
             }
         }
-        item = relation::fold(&item, slices);
+        item = relation::merge_slices(&item, slices);
     }
     let unchanged = old.as_ref().is_some_and(|old| unchanged(old, &item, is_merged));
     effects.made_progress |= !is_repeated || !unchanged;

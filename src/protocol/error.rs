@@ -89,9 +89,9 @@ impl Serialize for Code {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Error {
-    /// What programs compare.
+    /// The code, for programs.
     pub code: Code,
-    /// What people read: what was wrong, where, and the way out.
+    /// The text for people: what is wrong, where, and what to do.
     #[serde(skip)]
     pub message: String,
     /// HTTP status.
@@ -166,7 +166,7 @@ mod tests {
             .and_then(|rest| rest.split(';').next())
             .unwrap_or("");
         let declared: Vec<&str> = union.split('"').skip(1).step_by(2).collect();
-        let ours: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
-        assert_eq!(declared, ours);
+        let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(declared, codes);
     }
 }

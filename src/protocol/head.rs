@@ -13,7 +13,7 @@ pub enum Head {
     NextLink(String),
     /// There is no nextLink before `value`, or this is not a page.
     NoLink,
-    /// The text ends too early to tell.
+    /// The text ends before this can be decided.
     Incomplete,
 }
 

@@ -35,7 +35,7 @@ pub struct Refusal {
     pub malformed: Option<Malformed>,
 }
 
-/// What to do about a refusal.
+/// The reaction to a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Get another token.
@@ -104,7 +104,7 @@ impl Refusal {
         self.codes.iter().rev().find(is_reset).map(String::as_str).or_else(|| self.code())
     }
 
-    /// What to do about it. `is_link`: the request was made with a link, not with the query itself.
+    /// Returns the reaction. `is_link`: the request used a link, not the query itself.
     pub fn verdict(&self, is_link: bool) -> Verdict {
         match self.status {
             0 | 300..=399 => Verdict::Redirect,

@@ -24,7 +24,7 @@
 //! | `attempts.rs` | the current request: failures, back-off, throttles, sign-ins |
 //! | `ahead.rs` | the request for the next page that is sent ahead |
 //! | `pages.rs` | a page from its link to its commit; the sweep |
-//! | `progress.rs` | circles of links, pages without progress, page sizes |
+//! | `progress.rs` | cycles of links, pages without progress, page sizes |
 //! | `resync.rs` | refused links and reset signals |
 //! | `caller.rs` | failures that the caller decides about |
 //! | `explain.rs` | the error message of a refusal |
@@ -57,7 +57,7 @@
 //!    grants the right to it (3).
 //! 9. A round that starts from `latest` or a timestamp is incremental from its first page. A reset
 //!    ends it: starting from the same token again would hide the gap.
-//! 10. A round that makes no progress escalates (9). No progress means nextLinks in a circle, three
+//! 10. A round that makes no progress escalates (9). No progress means nextLinks in a cycle, three
 //!     consecutive pages with items but nothing new, or too many empty pages. The page size is
 //!     quadrupled up to 1000; then a full round starts; then the round ends in `livelock`. The
 //!     counts are stored, so a reload does not reset them.
@@ -104,7 +104,7 @@ pub use caller::Decision;
 use caller::Resume;
 use progress::LinkCycle;
 
-/// What happened, as reported by the shell.
+/// An event that the shell reports to the round.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
     /// The round may start.
@@ -189,7 +189,7 @@ pub struct Delivery {
     pub last: bool,
 }
 
-/// What the shell does next, and the input that it reports afterwards.
+/// The next action of the shell, and the input that it reports afterwards.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// Load the record: `Loaded`.
@@ -292,7 +292,7 @@ enum State {
     Ended,
 }
 
-/// What follows once a record or a throttle time is stored.
+/// The next step after a record or a throttle time is stored.
 #[derive(Clone, Debug, PartialEq)]
 enum Continuation {
     Request,
@@ -320,11 +320,11 @@ struct Pending {
 #[derive(Clone, Debug, Default)]
 struct UnsavedMasters {
     ids: Vec<String>,
-    /// What the masters say about their series.
+    /// The series that take place on other dates, by their masters.
     series: SeriesSummary,
 }
 
-/// What the next request is for.
+/// The target of the next request.
 #[derive(Clone, Debug, PartialEq)]
 enum Target {
     /// The query itself.
@@ -350,7 +350,7 @@ struct Position {
     start_link: Option<String>,
     /// The window of a rolling calendar when the round began, `start/end`.
     window: Option<String>,
-    /// What the round fell back to.
+    /// The fallback of the round.
     fallback: Fallback,
 }
 

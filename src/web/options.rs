@@ -124,9 +124,9 @@ pub const TRACK: Call = Call {
 /// The options object of one call, or an option that is an object itself.
 pub struct Options {
     object: JsValue,
-    /// How messages name its properties: `options`, or such as `options.retry`.
+    /// The path of its properties in messages, such as `options` or `options.retry`.
     path: &'static str,
-    /// What messages say that it belongs to: `events()`, or such as `options.retry`.
+    /// Its owner in messages, such as `events()` or `options.retry`.
     owner: String,
 }
 

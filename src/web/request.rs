@@ -1,5 +1,5 @@
 //! One request of a round: waits for its turn in the throttling scope, sends it and reads the
-//! response. A request that is sent ahead runs as a task beside its round.
+//! response. A request that is sent ahead runs as a task in parallel with its round.
 
 use std::cell::Cell;
 use std::pin::pin;
@@ -23,12 +23,12 @@ use crate::protocol::query::Query;
 use crate::protocol::refusal::Refusal;
 use crate::protocol::time::{Duration, Instant};
 
-/// What came of a request, and what it took.
+/// The result of a request, and its cost.
 pub type Ended = (StoreResult<Outcome>, Sent);
 
 /// A request before it is sent.
 pub struct PageRequest {
-    /// What the rounds of its client share.
+    /// The state that the rounds of its client share.
     pub session: Rc<Session>,
     /// The limiter of its throttling scope.
     pub limiter: Rc<Limiter>,
@@ -61,7 +61,7 @@ pub struct Sent {
     pub store_time: Duration,
 }
 
-/// What came of a request.
+/// The result of a request.
 pub enum Outcome {
     /// A response, or the lack of one.
     Answered(Answer),
@@ -90,8 +90,8 @@ impl PageRequest {
                 refusal.received_at = Some(now());
                 self.apply_throttle(refusal, sent.throttle_revision.clone());
             }
-            // The permit is dropped afterwards: the round may have to tell the scope of a throttle
-            // before the next request is sent.
+            // The permit is dropped afterwards: the round may have to report a throttle to the
+            // scope before the next request is sent.
             let _ = sender.send(end);
         });
         Some(receiver)

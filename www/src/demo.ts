@@ -58,7 +58,7 @@ export class World {
       : (undefined as T);
   }
 
-  ask<T>(method: string, path: string, body?: unknown): Promise<T> {
+  request<T>(method: string, path: string, body?: unknown): Promise<T> {
     return this.call(method, `/${this.id}${path}`, body);
   }
 
@@ -101,17 +101,17 @@ export class World {
     if (failed !== undefined) throw failed;
     let pending = this.#tokens.get(kind);
     if (!pending) {
-      pending = this.#ask(kind).finally(() => this.#tokens.delete(kind));
+      pending = this.#requestToken(kind).finally(() => this.#tokens.delete(kind));
       this.#tokens.set(kind, pending);
     }
     return pending;
   }
 
-  async #ask(kind: Kind): Promise<string> {
+  async #requestToken(kind: Kind): Promise<string> {
     const mine = this.user !== undefined;
     // The first delegated token creates the account, so it is requested before an app-only token.
     if (kind === "app" && mine) await this.token("delegated", false);
-    const { token } = await this.ask<{ token: string }>("POST", "/token", {
+    const { token } = await this.request<{ token: string }>("POST", "/token", {
       kind,
       ...(mine && kind === "delegated" && { user: this.user }),
     });
@@ -208,7 +208,7 @@ async function defaultUser(world: World): Promise<User> {
     // An unreadable setting is ignored.
   }
   await world.ensure();
-  const { user } = await world.ask<{ user: User }>("GET", "");
+  const { user } = await world.request<{ user: User }>("GET", "");
   settings.set(`user.${world.id}`, JSON.stringify(user));
   return user;
 }
@@ -248,7 +248,7 @@ interface Fault {
 const rule =
   (fault: object) =>
   ({ world }: DemoSession, collection: string): Promise<unknown> =>
-    world.ask("POST", "/faults", [{ match: { collection, kind: "any" }, times: 1, fault }]);
+    world.request("POST", "/faults", [{ match: { collection, kind: "any" }, times: 1, fault }]);
 
 const faults: Fault[] = [
   {
@@ -284,13 +284,13 @@ const faults: Fault[] = [
     icon: "stack",
     label: "Expire the links",
     hint: "A full round follows",
-    inject: ({ world }, collection) => world.ask("POST", "/expire", { collection }),
+    inject: ({ world }, collection) => world.request("POST", "/expire", { collection }),
   },
   {
     icon: "lock",
     label: "Refuse the token",
-    hint: "401; a new one is asked for",
-    inject: ({ world }) => world.ask("POST", "/revoke"),
+    hint: "401; a new one is requested",
+    inject: ({ world }) => world.request("POST", "/revoke"),
   },
   {
     icon: "person",
@@ -328,14 +328,14 @@ export function demoPanel(
   ): Promise<void> => {
     const { id, collection } = current();
     const round = h("span", { class: "outcome" }, "…");
-    const said = h("span", {}, what);
-    log.prepend(h("li", {}, said, round));
+    const text = h("span", {}, what);
+    log.prepend(h("li", {}, text, round));
     while (log.children.length > 12) log.lastElementChild?.remove();
     try {
       await world.ensure();
       // Waits for a running round, which could see only a part of the changes.
       if (collection.running) await collection.sync();
-      said.textContent = (await change(id, collection)) ?? what;
+      text.textContent = (await change(id, collection)) ?? what;
       round.textContent = "round running…";
       const result = await collection.sync();
       round.textContent = result?.text ?? "no round";
@@ -346,7 +346,7 @@ export function demoPanel(
     }
   };
 
-  const edit = (edits: object[]): Promise<{ ids: string[] }> => world.ask("POST", "/edits", edits);
+  const edit = (edits: object[]): Promise<{ ids: string[] }> => world.request("POST", "/edits", edits);
   const owner = world.user === undefined ? {} : { user: world.user };
   const some = (id: ViewId, collection: Collection<object>): { id: string; title: string } => {
     const candidates = [...collection.items].filter(

@@ -21,7 +21,7 @@ const MAX_URL_LENGTH: usize = 14_000;
 
 /// The preference for partial objects.
 const MINIMAL: &str = "return=minimal";
-/// The minimum page size of events: smaller pages repeat for ever on long series (graph-facts 7,
+/// The minimum page size of events: smaller pages repeat forever on long series (graph-facts 7,
 /// anomaly 1).
 const MIN_EVENTS_PAGE_SIZE: u32 = 50;
 /// The minimum page size of other kinds: smaller pages do not help Graph.

@@ -212,7 +212,7 @@ impl Round {
                 self.sleep(wait, reason, now)
             };
         }
-        // A round goes on without a series master, unless no other request could succeed either.
+        // A round continues without a series master, unless no other request could succeed either.
         let concerns_only_master = !matches!(reason, WaitReason::Throttled | WaitReason::Offline);
         if matches!(self.target, Target::Master(_)) && concerns_only_master {
             self.mark_master_missing();

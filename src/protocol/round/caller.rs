@@ -14,7 +14,7 @@ use crate::protocol::error::{Code, Error};
 use crate::protocol::report::Outcome;
 use crate::protocol::time::{Duration, Instant};
 
-/// What the caller decides.
+/// A decision of the caller.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Decision {
     /// The round ends with the failure.

@@ -27,10 +27,10 @@ impl Round {
             return self.fail(failure, now);
         }
         if let Link::Next(next) = &link
-            && self.is_circle(next)
+            && self.closes_cycle(next)
         {
             let message = format!(
-                "Graph's nextLinks go in a circle at {}; the stored state is unchanged: try again later, or \
+                "Graph's nextLinks form a cycle at {}; the stored state is unchanged: try again later, or \
                 start over with reset()",
                 redacted(next)
             );

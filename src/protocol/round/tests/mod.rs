@@ -100,9 +100,9 @@ struct Bench {
     looks_ahead: bool,
     /// The throttle times that the round stored.
     throttles: Vec<Instant>,
-    /// What the next page brings.
+    /// The summary of the next page.
     summary: PageSummary,
-    /// What the caller decides about each failure; then it stops the round.
+    /// The decisions of the caller about each failure; after the last one it stops the round.
     decisions: Vec<Decision>,
     /// The codes of the failures that the caller was asked about.
     failures: Vec<Code>,

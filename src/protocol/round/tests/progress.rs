@@ -22,7 +22,7 @@ fn a_next_link_to_itself_is_requested_again_then_everything_once_then_ends_as_a_
 }
 
 #[test]
-fn next_links_in_a_circle_end_as_a_livelock_however_long_the_circle_is() {
+fn next_links_in_a_cycle_end_as_a_livelock_however_long_the_cycle_is() {
     for length in [2, 3, 7, 40] {
         let mut bench = Bench::new(contacts(), None);
         let mut pages = 0;
@@ -37,7 +37,7 @@ fn next_links_in_a_circle_end_as_a_livelock_however_long_the_circle_is() {
 }
 
 #[test]
-fn a_circle_that_larger_pages_break_completes() {
+fn a_cycle_that_larger_pages_break_completes() {
     let mut bench = Bench::new(events(), None);
     let step = until_over(&mut bench, |bench| {
         let larger = bench.round.prefer().contains(&"odata.maxpagesize=200".to_owned());

@@ -112,7 +112,7 @@ fn a_first_full_round_and_a_feed_have_nothing_to_sweep() {
 }
 
 #[test]
-fn a_reset_within_a_full_round_starts_it_once_more_and_the_fourth_of_a_day_ends_it() {
+fn a_reset_within_a_full_round_restarts_it_and_the_fourth_of_a_day_ends_it() {
     let mut bench = Bench::new(contacts(), Some(idle()));
     bench.begin();
     for generation in 2..=4 {
@@ -288,7 +288,7 @@ fn a_reset_code_under_a_server_error_is_a_reset_of_a_stored_link_only() {
 }
 
 #[test]
-fn the_report_tells_the_reset_code_also_where_graph_nests_another_code_in_it() {
+fn the_report_contains_the_reset_code_even_if_graph_nests_another_code_in_it() {
     for (outer, inner) in [
         ("resyncChangesUploadDifferences", "invalidRequest"),
         ("resyncRequired", "itemNotFound"),

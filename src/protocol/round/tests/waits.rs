@@ -91,17 +91,17 @@ fn a_wait_that_graph_asks_for_is_stored_before_the_round_waits() {
     assert!(matches!(bench.step(refused(503, "")), Step::Sleep(..)));
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
-    let asks = Refusal { status: 503, retry_after: Some("9".into()), ..Refusal::default() };
-    assert_eq!(bench.step(Input::Refused(Box::new(asks))), Step::StoreThrottle(NOW + ms(9000.0)));
+    let refusal = Refusal { status: 503, retry_after: Some("9".into()), ..Refusal::default() };
+    assert_eq!(bench.step(Input::Refused(Box::new(refusal))), Step::StoreThrottle(NOW + ms(9000.0)));
 }
 
 #[test]
 fn the_wait_of_the_last_failure_is_stored_too_before_the_round_ends_or_leaves_the_location() {
-    let asks = || {
+    let long_wait = || {
         Input::Refused(Box::new(Refusal { status: 503, retry_after: Some("9".into()), ..Refusal::default() }))
     };
     let mut bench = Bench::new(contacts(), Some(idle()));
-    assert_eq!(failure(until_over(&mut bench, |_| asks())).code, Code::Network);
+    assert_eq!(failure(until_over(&mut bench, |_| long_wait())).code, Code::Network);
     assert_eq!(bench.requests.len(), bench.throttles.len(), "one throttle time per response");
     assert!(
         bench.throttles.last().is_some_and(|until| *until >= bench.now + ms(9000.0)),
@@ -114,7 +114,7 @@ fn the_wait_of_the_last_failure_is_stored_too_before_the_round_ends_or_leaves_th
     bench.begin();
     let location = Some("https://graph.microsoft.com/v1.0/drives/d/root/delta?token=new".to_owned());
     bench.on(Input::Refused(Box::new(Refusal { status: 410, location, ..Refusal::default() })));
-    bench.on(asks());
+    bench.on(long_wait());
     assert_eq!(bench.throttles, [NOW + ms(9000.0)]);
 }
 
