@@ -187,7 +187,7 @@ fn anomaly_8_removals_of_events_outside_the_window_are_not_reported() {
 fn anomaly_9_the_next_full_round_recovers_changes_that_a_round_lost() {
     let (schedule, mut bench) = unsynced("users", json!({ "changes_during_round": "live" }));
     let turn = Turn {
-        meanwhile: (1..4)
+        mid_round_edits: (1..4)
             .map(|at| (at, json!({ "collection": "users", "op": "random", "count": 3 })))
             .collect(),
         ..Turn::quiet()

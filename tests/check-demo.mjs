@@ -38,13 +38,13 @@ try {
     await report("incremental", view, collection, await sync(page, view), ["delta"]);
 
     // Expired links make the next round a full one. Closing the page interrupts it.
-    await world.ask("POST", "/expire", {});
-    await world.ask("PATCH", "/options", { latency_ms: 200 });
+    await world.request("POST", "/expire", {});
+    await world.request("PATCH", "/options", { latency_ms: 200 });
     await show(page, view);
     await page.click(`#${view} .sync`);
     await until(async () => (await state(page, view)).phase === "paging");
     await page.close();
-    await world.ask("PATCH", "/options", { latency_ms: 0 });
+    await world.request("PATCH", "/options", { latency_ms: 0 });
     await world.clearLog();
     page = await open(context, world);
     await ready(page);

@@ -58,7 +58,7 @@ async function call(url, method = "GET", body) {
  * Waits for a whole round of a simple client in another world. After it, a test can assert that a
  * client sent nothing: a request that was ready when this began is in the log when it ends.
  */
-export async function settled(fake) {
+export async function waitForPendingRequests(fake) {
   const world = await fake.world({ populate: { contacts: 30 } });
   const headers = { Authorization: `Bearer ${world.tokens.delegated}` };
   for (let url = `${world.root}/contacts/delta`; url;) {

@@ -47,7 +47,7 @@ struct Bench {
     /// The number of the request before which the process ends.
     crash: Cell<Option<u64>>,
     requests: Cell<u64>,
-    meanwhile: RefCell<Vec<(u64, Value)>>,
+    mid_round_edits: RefCell<Vec<(u64, Value)>>,
     client: RefCell<Option<Rc<Client>>>,
 }
 
@@ -60,7 +60,7 @@ impl Bench {
             token: RefCell::default(),
             crash: Cell::new(None),
             requests: Cell::new(0),
-            meanwhile: RefCell::default(),
+            mid_round_edits: RefCell::default(),
             client: RefCell::default(),
         });
         bench.sign_in();
@@ -90,7 +90,7 @@ impl Bench {
             }
             return Promise::new(&mut |_, _| {});
         }
-        for (at, edit) in self.meanwhile.borrow().iter() {
+        for (at, edit) in self.mid_round_edits.borrow().iter() {
             if *at == number {
                 self.edit(edit);
             }
@@ -182,7 +182,7 @@ async fn run(seed: u64) {
             bench.world.borrow_mut().expire(None);
         }
         bench.requests.set(0);
-        bench.meanwhile.replace(turn.meanwhile.clone());
+        bench.mid_round_edits.replace(turn.mid_round_edits.clone());
         bench.crash.set(turn.crash.map(|step| step / 9));
         let result = round(&query, turn, &mut copy).await;
         bench.crash.set(None);
@@ -198,7 +198,7 @@ async fn run(seed: u64) {
         }
     }
     bench.world.borrow_mut().clear_faults();
-    bench.meanwhile.take();
+    bench.mid_round_edits.take();
     let quiet = if schedule.needs_refresh() { 3 } else { 2 };
     for nth in 0..quiet {
         if nth == 2 {

@@ -17,7 +17,7 @@ async fn an_abort_ends_a_fetch_a_wait_and_a_token_call_with_its_reason_unchanged
     let never =
         run("const never = () => { never.called = true; return new Promise(() => {}) }; return never");
     for (at, reason) in
-        (1..).zip(["'user left'", "undefined", "null", "0", "new TypeError('x')", "{ odd: true }"])
+        (1..).zip(["'user left'", "undefined", "null", "0", "new TypeError('x')", "{ custom: true }"])
     {
         for (place, fault) in [("fetch", Some(&hang)), ("wait", Some(&throttle)), ("token", None)] {
             if let Some(fault) = fault {
@@ -48,7 +48,7 @@ async fn an_abort_ends_a_fetch_a_wait_and_a_token_call_with_its_reason_unchanged
                 JsValue::TRUE,
                 "{reason} in a {place}"
             );
-            World::others_are_done().await;
+            World::wait_for_pending_requests().await;
             assert!(world.log().await.is_empty(), "no request after an abort: {reason} in a {place}");
             assert!(all(&query).await.is_empty());
             assert_eq!(report(&round)["outcome"], "partial");

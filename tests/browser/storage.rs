@@ -118,7 +118,7 @@ async fn an_invalid_record_gives_a_delta_error_and_reset_starts_over() {
 }
 
 #[test]
-async fn all_returns_each_item_once_whatever_its_size_and_whether_or_not_it_has_an_id() {
+async fn all_returns_each_item_once_regardless_of_its_size_and_with_or_without_an_id() {
     let world = World::new().await;
     let account = unique_name("a");
     let client = client(&world, &account).await;

@@ -160,7 +160,7 @@ impl World {
 
     /// Waits for a whole round of another client in another world. After it, a test can assert that
     /// a client sent nothing: a request that was ready when this began is in the log when it ends.
-    pub async fn others_are_done() {
+    pub async fn wait_for_pending_requests() {
         let other = Self::new().await;
         sync(&contacts(&client(&other, &unique_name("barrier")).await)).await.unwrap();
     }

@@ -284,7 +284,7 @@ test("expired links lead to a full round that keeps the mirror readable and remo
   const before = await count(page, "contacts");
   const [gone] = await world.table("contacts");
   await world.edit({ collection: "contacts", op: "remove", id: gone.id });
-  await world.ask("POST", "/expire", { collection: "contacts" });
+  await world.request("POST", "/expire", { collection: "contacts" });
   await page.click("#contacts .sync");
   // Reads the count together with the phase, because the round may end right after.
   const during = await page.waitForFunction(() => {

@@ -62,32 +62,32 @@ export class World {
     return text === "" ? undefined : JSON.parse(text);
   }
 
-  ask(method, path, body) {
+  request(method, path, body) {
     return this.control(method, `/${this.id}${path}`, body);
   }
 
   edit(...edits) {
-    return this.ask("POST", "/edits", edits).then(({ ids }) => ids);
+    return this.request("POST", "/edits", edits).then(({ ids }) => ids);
   }
 
   fault(match, fault, times = 1) {
-    return this.ask("POST", "/faults", [{ match, times, fault }]);
+    return this.request("POST", "/faults", [{ match, times, fault }]);
   }
 
   table(name, query = "") {
-    return this.ask("GET", `/tables/${name}${query}`);
+    return this.request("GET", `/tables/${name}${query}`);
   }
 
   /** The requests to Graph, without preflights. */
   async log(collection) {
-    const entries = await this.ask("GET", "/log");
+    const entries = await this.request("GET", "/log");
     return entries.filter(
       ({ kind, collection: of }) => kind !== "preflight" && (collection === undefined || of === collection),
     );
   }
 
   clearLog() {
-    return this.ask("DELETE", "/log");
+    return this.request("DELETE", "/log");
   }
 
   url(parameters = {}, view = "") {

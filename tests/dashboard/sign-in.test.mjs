@@ -62,7 +62,7 @@ async function signInPages(context, world) {
       const parameters = Object.fromEntries(new URLSearchParams(route.request().postData()));
       seen.token.push(parameters);
       const now = Math.floor(Date.now() / 1000);
-      const { token } = await world.ask("POST", "/token", { kind: "delegated" });
+      const { token } = await world.request("POST", "/token", { kind: "delegated" });
       const claims = {
         aud: parameters.client_id,
         iss: `https://login.microsoftonline.com/${MSAL.tenant}/v2.0`,
@@ -157,7 +157,7 @@ test("a real PublicClientApplication, seeded by loadExternalTokens, supplies the
   const context = await newContext();
   const elsewhere = [];
   await context.route(/^https:/, (route) => (elsewhere.push(route.request().url()), route.abort()));
-  const { token } = await world.ask("POST", "/token", { kind: "delegated" });
+  const { token } = await world.request("POST", "/token", { kind: "delegated" });
   const { page, account } = await seeded(context, world, token);
   assert.equal(account, `${MSAL.user}.${MSAL.tenant}`);
   assert.equal(await page.innerText(".account-name"), MSAL.username);
@@ -208,7 +208,7 @@ test("a user signs in through the popup of MSAL, again when Graph refuses the to
   const before = await count(page, "contacts");
   assert.ok(before > 0, await page.innerText("#contacts"));
 
-  await world.ask("POST", "/revoke");
+  await world.request("POST", "/revoke");
   await world.edit({ collection: "contacts", op: "add" });
   await page.click("#contacts .sync");
   await page.waitForSelector(".banner button");

@@ -15,7 +15,7 @@ use super::protocol::time::{Duration, Instant};
 /// The steps after which a round counts as endless.
 const MAX_STEPS: u32 = 400_000;
 
-/// What a round needs from outside: a clock, a store, a token source, a service, a consumer.
+/// The environment of a round: a clock, a store, a token source, a service, a consumer.
 ///
 /// A method that returns `None` leaves its step open, and [`run`] returns that step: the process
 /// ends there, or the test decides how to continue. The defaults are those of a host without

@@ -139,7 +139,7 @@ test("an absurd Retry-After of Graph for a round stops neither its mailbox nor t
   assert.deepEqual(edge.delivered(people), await edge.listed(people));
 });
 
-test("the registry sets no alarm that workerd refuses, whatever times it receives", async () => {
+test("the registry sets no alarm that workerd refuses, regardless of the times it receives", async () => {
   edge = await startEdge({ acceptsBatch: () => true });
   const [ann, bob] = await edge.people(2, 1);
   await edge.add(ann);

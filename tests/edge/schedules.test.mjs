@@ -44,10 +44,10 @@ after(async () => {
   await fake.stop();
 });
 
-async function ask(name, schedule, turn) {
+async function runInWorker(task, schedule, turn) {
   const response = await worker.fetch("/", {
     method: "POST",
-    body: JSON.stringify({ ask: name, schedule, turn }),
+    body: JSON.stringify({ task, schedule, turn }),
   });
   return response.json();
 }
@@ -55,7 +55,7 @@ async function ask(name, schedule, turn) {
 /** After these errors, a round cannot continue before some hours or the next day. */
 const isOver = (end) => ["resync-loop", "forbidden"].includes(end?.code);
 
-const QUIET = { crash: null, rival: null, meanwhile: [], hasConsumer: true };
+const QUIET = { crash: null, rival: null, midRoundEdits: [], hasConsumer: true };
 
 async function run({ turns, options, populate, query, ...schedule }, more) {
   const { seed, collection } = schedule;
@@ -78,7 +78,7 @@ async function run({ turns, options, populate, query, ...schedule }, more) {
     for (const edit of turn.edits) await world.edits(edit).catch(() => {});
     if (turn.faults.length) await world.faults(...turn.faults);
     if (turn.expire) await world.expire();
-    const end = await ask("turn", schedule, { ...turn, copied: schedule.deliversEveryPage });
+    const end = await runInWorker("turn", schedule, { ...turn, copied: schedule.deliversEveryPage });
     if (turn.crash !== null) crashes.set += 1;
     if (end.code === "crash") {
       assert.ok(
@@ -88,19 +88,19 @@ async function run({ turns, options, populate, query, ...schedule }, more) {
       crashes.hit += 1;
     }
     assert.notEqual(end.code, "internal", `seed ${seed}: ${end.message}`);
-    if (isOver(end)) await ask("reset", schedule);
+    if (isOver(end)) await runInWorker("reset", schedule);
   }
   await fetch(`${control}/faults`, { method: "DELETE" });
   for (let nth = 0; nth < (schedule.needsRefresh ? 3 : 2); nth++) {
-    if (nth === 2) await ask("reset", schedule);
+    if (nth === 2) await runInWorker("reset", schedule);
     let end;
     for (let left = 8; end?.outcome !== "complete"; left--) {
       assert.ok(left > 0, `seed ${seed}: none of eight rounds without faults completes: ${end?.message}`);
-      if (isOver(end)) await ask("reset", schedule);
-      end = await ask("turn", schedule, { ...QUIET, copied: schedule.deliversEveryPage });
+      if (isOver(end)) await runInWorker("reset", schedule);
+      end = await runInWorker("turn", schedule, { ...QUIET, copied: schedule.deliversEveryPage });
     }
   }
-  const { items, count: counted, copy, message } = await ask("mirror", schedule);
+  const { items, count: counted, copy, message } = await runInWorker("mirror", schedule);
   assert.equal(message, undefined, `seed ${seed}`);
   assert.equal(counted, items.length, `seed ${seed}: the count`);
   if (schedule.deliversEveryPage) assert.deepEqual(byId(copy), byId(items), `seed ${seed}: invariant 5`);

@@ -50,7 +50,7 @@ const OPEN = {
   },
 };
 
-const ASK = {
+const TASKS = {
   /** Calls a method of a store. */
   async call({ kind, fault, name, values }, ctx, env) {
     return { result: await OPEN[kind](ctx, env, fault)[name](...values) };
@@ -121,9 +121,9 @@ const ASK = {
 };
 
 async function respond(request, ctx, env) {
-  const { ask, ...question } = await request.json();
+  const { task, ...parameters } = await request.json();
   try {
-    return Response.json(await ASK[ask](question, ctx, env));
+    return Response.json(await TASKS[task](parameters, ctx, env));
   } catch (error) {
     return Response.json({ error: String(error?.message ?? error) });
   }

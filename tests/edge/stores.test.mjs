@@ -22,10 +22,10 @@ after(async () => {
   await fake.stop();
 });
 
-async function ask(kind, question) {
+async function runInWorker(kind, task) {
   const response = await worker.fetch(`/${kind}`, {
     method: "POST",
-    body: JSON.stringify({ kind, ...question }),
+    body: JSON.stringify({ kind, ...task }),
   });
   const body = await response.json();
   if (body.error) throw new Error(body.error);
@@ -34,7 +34,8 @@ async function ask(kind, question) {
 
 /** A store whose methods call the store of the Worker, also after its process was restarted. */
 function remote(kind, fault) {
-  const call = async (name, ...values) => (await ask(kind, { ask: "call", fault, name, values })).result;
+  const call = async (name, ...values) =>
+    (await runInWorker(kind, { task: "call", fault, name, values })).result;
   return {
     load: (key) => call("load", key),
     // JSON has no undefined.
@@ -51,7 +52,7 @@ const newKey = () => `test | ${keys++} | `;
 
 for (const kind of kinds) {
   for (const { name } of storeContract(() => {}, { reopen: () => {} }))
-    test(`${kind}: ${name}`, () => ask(kind, { ask: "rule", name }));
+    test(`${kind}: ${name}`, () => runInWorker(kind, { task: "rule", name }));
 
   const afterRestart = storeContract(() => remote(kind), {
     reopen: async () => {
@@ -170,8 +171,8 @@ for (const kind of kinds) {
     const key = newKey();
     const ids = Array.from({ length: 100 }, (_, n) => `${kind} ${n}`);
     const commit = async (expect, revision, put, remove) => {
-      const { result, ...cost } = await ask(kind, {
-        ask: "cost",
+      const { result, ...cost } = await runInWorker(kind, {
+        task: "cost",
         name: "commit",
         values: [key, { expect, state: { revision }, put: put.map((id) => [id, row(revision)]), remove }],
       });
@@ -205,7 +206,13 @@ for (const kind of kinds) {
     test(`${kind}: a round ${mirror ? "of a mirror" : "of a feed"} continues in another process at the unacknowledged page`, async () => {
       const world = await fake.world({ populate: { contacts: 47 } });
       const round = (maxPages) =>
-        ask(kind, { ask: "round", endpoint: world.root, token: world.tokens.delegated, mirror, maxPages });
+        runInWorker(kind, {
+          task: "round",
+          endpoint: world.root,
+          token: world.tokens.delegated,
+          mirror,
+          maxPages,
+        });
       const first = await round(2);
       assert.equal(first.outcome, "partial");
       await worker.restart();
@@ -276,7 +283,7 @@ for (const kind of kinds) {
   ]) {
     test(`${kind}: a store that ${words} breaks: ${rule}`, async () => {
       await assert.rejects(
-        ask(kind, { ask: "rule", name: rule, fault }),
+        runInWorker(kind, { task: "rule", name: rule, fault }),
         /: must (be|not have) .*, got |scan\(\) does not end/s,
       );
     });

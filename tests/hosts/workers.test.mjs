@@ -42,7 +42,7 @@ async function inWorker(
     await page.goto(server.origin);
     const task = { endpoint: root, token: tokens.delegated, account: `alex ${(accounts += 1)}` };
     const result = await page.evaluate(
-      async ([kind, url, type, task]) => (await import("/workers/page.js")).ask[kind](url, type, task),
+      async ([kind, url, type, task]) => (await import("/workers/page.js")).sendTask[kind](url, type, task),
       [kind, url, type, task],
     );
     return { result, requestedPaths: server.requestedPaths };
@@ -131,7 +131,7 @@ for (const [host, file] of Object.entries(PROCESSES)) {
   }
 }
 
-test("a process without IndexedDB is told to name a store", async () => {
+test("a process without IndexedDB gets an error that says to name a store", async () => {
   const project = await Project.make(shared, [["workers", "."]], false);
   try {
     const { error } = await project.json(`${process.execPath} program.js deltalink/node`);

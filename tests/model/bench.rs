@@ -332,8 +332,8 @@ impl Running<'_> {
 
     /// Sends a request to the world, after the edits that are due before it.
     fn send(&mut self, url: &str, prefer: &[String]) -> Response {
-        let meanwhile = self.turn.map(|turn| turn.meanwhile.as_slice()).unwrap_or_default();
-        for (_, edit) in meanwhile.iter().filter(|(at, _)| *at == self.requests) {
+        let mid_round_edits = self.turn.map(|turn| turn.mid_round_edits.as_slice()).unwrap_or_default();
+        for (_, edit) in mid_round_edits.iter().filter(|(at, _)| *at == self.requests) {
             let made = self.bench.world.edit(&json!([edit]), self.bench.now);
             if is_replay() {
                 println!("EDIT {} {made:?}", edit["op"]);

@@ -214,7 +214,7 @@ test("MSAL refreshes a token that Graph refuses, without its cache", async () =>
   assert.deepEqual(strayed, []);
 });
 
-test("a round waits for an authority that is out of reach", async () => {
+test("a round waits for an authority that cannot be reached", async () => {
   await signIn({ ...granted(world.tokens.delegated, "refresh-1") });
   await start();
   await world.revoke();

@@ -164,7 +164,7 @@ test("each cloud uses its authority", async () => {
   });
 });
 
-test("failures are named errors without the secret", async () => {
+test("failures are errors with a code, without the secret", async () => {
   const token = clientCredentials({ ...app, authority });
   const words = "AADSTS7000215: Invalid client secret provided.\r\nTrace ID: 1\r\nTimestamp: 2";
   respond = () => ({ status: 401, json: { error: "invalid_client", error_description: words } });

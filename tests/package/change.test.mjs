@@ -4,7 +4,7 @@ import { after, before, test } from "node:test";
 import { openDelta } from "deltalink";
 import { clientOf, page } from "./responses.mjs";
 import "fake-indexeddb/auto";
-import { requestsOf, settled, startFake } from "../fake.mjs";
+import { requestsOf, startFake, waitForPendingRequests } from "../fake.mjs";
 import { MemoryStore } from "./memory-store.mjs";
 import { until } from "../wait.mjs";
 
@@ -126,7 +126,7 @@ test("the next page waits for the listeners", async () => {
   const syncing = contacts.sync();
   for (let page = 1; page <= 3; page++) {
     await until(() => gate.length === page);
-    await settled(fake);
+    await waitForPendingRequests(fake);
     assert.equal((await requestsOf(world)).length, Math.min(page + 1, 3), "one page is requested ahead");
     assert.equal(await contacts.count(), page * 10, "this one is committed");
     assert.equal(other.length, page, "and no listener waits for another");
@@ -410,7 +410,7 @@ test("other messages on the channel have no effect", async (context) => {
   const { next, calls, listener } = recorder();
   contacts.on("change", listener);
   const stranger = new BroadcastChannel(`deltalink | ${contacts.key}`);
-  for (const odd of [
+  for (const invalid of [
     null,
     7,
     "changes",
@@ -419,7 +419,7 @@ test("other messages on the channel have no effect", async (context) => {
     { changes: [] },
     { changes: [null, 7, {}, { type: "upsert", id: "nobody" }], info: 7 },
   ])
-    stranger.postMessage(odd);
+    stranger.postMessage(invalid);
   await there.orgContacts().sync();
   assert.equal((await next()).info.index, 0);
   assert.equal(calls.filter(({ changes }) => changes.length !== 10).length, 0);

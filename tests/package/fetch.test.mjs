@@ -136,7 +136,7 @@ test("Response.error() from a fetch counts as a network error, an opaque respons
   assert.equal(redirect.error.code, "foreign-link");
 });
 
-test("a fetch is called again after a network error, whatever the engine or library calls it", async () => {
+test("a fetch is called again after a network error of any engine or library", async () => {
   const realm = runInNewContext("(name, message) => Object.assign(new Error(message), { name })");
   for (const thrown of [
     new TypeError("Failed to fetch"),

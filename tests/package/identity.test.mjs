@@ -1,4 +1,4 @@
-// What a token says about its user: the limits of a mailbox under all its names, and kinds that no
+// The claims of a token: the limits of a mailbox under all names of its user, and kinds that no
 // user may read.
 import assert from "node:assert/strict";
 import test from "node:test";

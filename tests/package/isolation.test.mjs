@@ -40,7 +40,7 @@ async function twoAccounts(options) {
 
 class Accessors {
   describe() {
-    return "a method beside the options";
+    return "a method next to the options";
   }
   get unrelated() {
     throw new Error("not an option");

@@ -246,9 +246,9 @@ test("sync() waits for its listeners, also after a message of another tab about 
 
 test("twenty rounds of one client at once, stopped by one signal, do not look like a leak of listeners to Node", async (t) => {
   const warnings = [];
-  const hear = ({ name }) => warnings.push(name);
-  process.on("warning", hear);
-  t.after(() => process.off("warning", hear));
+  const onWarning = ({ name }) => warnings.push(name);
+  process.on("warning", onWarning);
+  t.after(() => process.off("warning", onWarning));
   const client = await clientOf((url, count) =>
     page([], { delta: `/me/contacts/delta?$deltatoken=${count}` }),
   );

@@ -144,7 +144,7 @@ test("bodies that are not from Graph are named in the error", async () => {
   }
 });
 
-test("the message of a 403 has the way out for the kind", async () => {
+test("the message of a 403 says what to do for the kind of query", async () => {
   const world = await fake.world({ populate: { recordings: 3 } });
   await world.faults({ match: {}, times: null, fault: { name: "status", status: 403, code: "Forbidden" } });
   const client = await open(world);

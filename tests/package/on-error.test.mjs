@@ -71,7 +71,7 @@ test("a round ends with the error where onError says stop, throws, or returns so
   }
 });
 
-test("onError cannot let a round go on for ever, and is not asked about an abort", async () => {
+test("onError cannot make a round endless, and is not called for an abort", async () => {
   let calls = 0;
   const client = await refusing(1000, {
     onError: () => ((calls += 1), "retry"),
@@ -88,7 +88,7 @@ test("onError cannot let a round go on for ever, and is not asked about an abort
   await client.close();
 });
 
-test("an abort ends a round while onError thinks", async () => {
+test("an abort ends a round while onError is pending", async () => {
   const stop = new AbortController();
   const client = await refusing(1, {
     onError: () => {
@@ -100,7 +100,7 @@ test("an abort ends a round while onError thinks", async () => {
   await client.close();
 });
 
-test("a token source that fails is asked again where onError says so", async () => {
+test("a token source that fails is called again if onError says retry", async () => {
   let calls = 0;
   const token = () => {
     calls += 1;

@@ -1,4 +1,4 @@
-// What a report measures.
+// The numbers of a report.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { delayed } from "../wait.mjs";

@@ -94,7 +94,7 @@ const PLACES = {
         ? page([], { next: `/users/delta?$skiptoken=${secret}` })
         : refuse({ error: { code: "x", message: url } }),
     ),
-  "nextLinks go in a circle": (secret) =>
+  "nextLinks form a cycle": (secret) =>
     failing(() => page([{ id: "a" }], { next: `/users/delta?$skiptoken=${secret}` })),
   "the host's network names the link": (secret) =>
     failing(() => Promise.reject(new TypeError(`fetch failed: ${ROOT}/users/delta?$skiptoken=${secret}`))),

@@ -140,7 +140,7 @@ test("a required sign-in is a status with claims, and resume() continues with th
   await client.close();
 });
 
-test("a sync() beside resume() is the same round: Graph is asked once", async () => {
+test("a sync() during resume() joins its round: each page is requested once", async () => {
   const world = await fake.world({ populate });
   for (const resumesFirst of [true, false]) {
     let signedIn = false;

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { openDelta } from "deltalink";
-import { requestsOf, settled, startFake } from "../fake.mjs";
+import { requestsOf, startFake, waitForPendingRequests } from "../fake.mjs";
 import { delayed, event } from "../wait.mjs";
 import { diskStore } from "./disk-store.mjs";
 import { open, quick, statusUntil } from "./kit.mjs";
@@ -185,19 +185,19 @@ test("after a throttle the concurrency of a mailbox grows by one per response", 
   });
   // For each request: the number in flight, and the number of successful responses before it.
   const begun = [];
-  let underWay = 0;
+  let inFlight = 0;
   let good = 0;
   const watching = async (url, init) => {
-    underWay += 1;
-    begun.push([underWay, good]);
+    inFlight += 1;
+    begun.push([inFlight, good]);
     try {
       const response = await fetch(url, init);
       // Waits until every other permitted request has begun.
-      await settled(fake);
+      await waitForPendingRequests(fake);
       good += response.status === 200 ? 1 : 0;
       return response;
     } finally {
-      underWay -= 1;
+      inFlight -= 1;
     }
   };
   const client = await open(world, { fetch: watching });
@@ -205,23 +205,23 @@ test("after a throttle the concurrency of a mailbox grows by one per response", 
   const rounds = queries.map((query) => query.sync());
   await Promise.all(queries.map((query) => statusUntil(query, ({ phase }) => phase === "waiting")));
   const before = begun.length;
-  assert.ok(before <= 8, `${before} requests before all knew`);
-  assert.equal(underWay, 0);
+  assert.ok(before <= 8, `${before} requests before the throttle was known to all`);
+  assert.equal(inFlight, 0);
   await Promise.all(rounds);
-  const back = begun.slice(before);
+  const repeated = begun.slice(before);
   assert.deepEqual(
-    back.slice(0, 2),
+    repeated.slice(0, 2),
     [
       [1, 0],
       [1, 1],
     ],
     "the second request begins after the first has its response",
   );
-  for (const [now, responses] of back)
-    assert.ok(now <= Math.min(4, responses + 1), `${now} under way after ${responses} responses`);
+  for (const [now, responses] of repeated)
+    assert.ok(now <= Math.min(4, responses + 1), `${now} in flight after ${responses} responses`);
   assert.ok(
-    back.some(([now]) => now === 4),
-    "they are all back",
+    repeated.some(([now]) => now === 4),
+    "all requests were repeated",
   );
   await client.close();
 });

@@ -14,11 +14,11 @@ before(async () => (fake = await startFake()));
 after(() => fake.stop());
 
 function graphOf(world) {
-  const ask = fetchOf(world);
+  const sendToFake = fetchOf(world);
   return graphfi("https://graph.microsoft.com/v1.0").using((instance) => {
     instance.using(ResolveOnData(), RejectOnError(), DefaultParse());
     instance.on.auth.replace(async (url, init) => [url, init]);
-    instance.on.send.replace((url, init) => ask(url, init));
+    instance.on.send.replace((url, init) => sendToFake(url, init));
     return instance;
   });
 }

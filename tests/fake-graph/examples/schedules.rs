@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 fn turn(turn: &Turn) -> Value {
     json!({
-        "edits": turn.edits, "meanwhile": turn.meanwhile, "faults": turn.faults, "expire": turn.expire,
-        "crash": turn.crash,
+        "edits": turn.edits, "midRoundEdits": turn.mid_round_edits, "faults": turn.faults,
+        "expire": turn.expire, "crash": turn.crash,
         "hasConsumer": turn.has_consumer, "maxPages": turn.max_pages, "rival": turn.rival,
     })
 }

@@ -1,11 +1,11 @@
 //! Rounds and their pages.
 
-use crate::ask::{Prefs, Spec, select, zone_offset};
 use crate::clock;
 use crate::data;
 use crate::listing::Entry;
 use crate::options::{Duplicates, DuringRound};
 use crate::page::Page;
+use crate::request::{Prefs, Spec, select, zone_offset};
 use crate::response::{Body, Failure};
 use crate::route::{Collection, Route};
 use crate::table::Version;

@@ -5,7 +5,6 @@
 //! and the control API. Comments name the facts about the service that the code imitates. The
 //! README lists the options and the faults.
 
-mod ask;
 mod clock;
 mod control;
 mod data;
@@ -18,6 +17,7 @@ mod listing;
 mod options;
 mod page;
 mod populate;
+mod request;
 mod response;
 mod rng;
 mod route;

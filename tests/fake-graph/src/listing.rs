@@ -1,9 +1,9 @@
 //! The entries of a round, and the form of items.
 
-use crate::ask::{Prefs, Spec, zone_offset};
 use crate::clock;
 use crate::data;
 use crate::options::DuringRound;
+use crate::request::{Prefs, Spec, zone_offset};
 use crate::response::Failure;
 use crate::route::Collection;
 use crate::table::{Table, Version};

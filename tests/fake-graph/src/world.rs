@@ -1,6 +1,5 @@
 //! A tenant: its tables, tokens and options, and the handling of a request.
 
-use crate::ask::Prefs;
 use crate::clock;
 use crate::data::{self, Account};
 use crate::delta::{Round, Stream};
@@ -8,6 +7,7 @@ use crate::faults::{self, Rule, Seen};
 use crate::http::{Request, Response};
 use crate::links::Token;
 use crate::options::Options;
+use crate::request::Prefs;
 use crate::response::{AUTHORIZATION, Body, Failure, json_headers};
 use crate::rng::Rng;
 use crate::route::{self, Collection, Route};

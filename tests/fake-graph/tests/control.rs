@@ -221,7 +221,7 @@ mod server {
         let recordings = format!(
             "/w/demo/v1.0/users/{user}/onlineMeetings/getAllRecordings(meetingOrganizerUserId='{user}')/delta?$top=4"
         );
-        for (start, auth, want) in
+        for (start, auth, expected) in
             [("/w/demo/v1.0/contacts/delta".to_owned(), &auth_user, 30), (recordings, &auth("app"), 9)]
         {
             let (mut path, mut count) = (start, 0);
@@ -236,7 +236,7 @@ mod server {
                     None => break,
                 }
             }
-            assert_eq!(count, want);
+            assert_eq!(count, expected);
         }
 
         // A preflight, a closed connection, and cut, late and slow responses.

@@ -6,7 +6,7 @@ const reply = (port) =>
     port.onmessage = ({ data }) => resolve(data);
   });
 
-export const ask = {
+export const sendTask = {
   dedicated(url, type, task) {
     const worker = new Worker(url, { type });
     worker.postMessage(task);

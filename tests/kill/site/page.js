@@ -22,24 +22,24 @@ window.openQuery = async (world) => {
 /** Runs rounds until the plan stops the page. Without a plan, runs two rounds. */
 window.runRounds = async (plan) => {
   const { query } = window;
-  points.tell({ kind: "start", items: await query.all() });
+  points.send({ kind: "start", items: await query.all() });
   points.arm(plan);
   for (let rounds = 0; plan || rounds < 2; rounds += 1) {
     const round = query.round();
     for await (const page of round) {
       const { changes, index, last } = page;
-      points.tell({ kind: "page", changes, index, last, resumed: round.report.resumed });
+      points.send({ kind: "page", changes, index, last, resumed: round.report.resumed });
       await points.consuming(page);
     }
-    points.tell({ kind: "round", report: round.report });
+    points.send({ kind: "round", report: round.report });
   }
-  points.tell({ kind: "end", items: await query.all() });
+  points.send({ kind: "end", items: await query.all() });
 };
 
 /** Runs one round, which waits for the lock of another tab. */
 window.runFollower = async (world) => {
   const { client, query } = await window.openClient(world);
-  query.status.subscribe(({ phase }) => phase === "following" && points.tell({ kind: "following" }));
+  query.status.subscribe(({ phase }) => phase === "following" && points.send({ kind: "following" }));
   const report = await query.sync();
   const items = await query.all();
   await client.close();

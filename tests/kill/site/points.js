@@ -10,12 +10,12 @@
   let hasPage = false;
   let sweeping = false;
 
-  const tell = (message) => {
+  const send = (message) => {
     const request = new XMLHttpRequest();
     request.open("POST", control, false);
     request.send(JSON.stringify(message));
   };
-  const stop = () => tell({ kind: "stopped" });
+  const stop = () => send({ kind: "stopped" });
 
   /** Counts how often the page passes the planned point. True at the planned pass. */
   const isReached = (point) => {
@@ -61,7 +61,7 @@
       if (plan.how === "written" || plan.how === "saved") stop();
       if (plan.how !== "committing") return;
       // The test kills the process at about the time at which the browser commits.
-      tell({ kind: "committing" });
+      send({ kind: "committing" });
       transaction.commit();
       stop();
     });
@@ -69,7 +69,7 @@
   };
 
   window.points = {
-    tell,
+    send,
     arm(next) {
       plan = next;
       passesLeft = next?.times ?? 0;
@@ -80,7 +80,7 @@
       sweeping = page.changes.some(({ reason }) => reason === "ghost");
       if (!isReached("consumer")) return undefined;
       if (plan.how === "busy") stop();
-      return new Promise(() => tell({ kind: "waiting" }));
+      return new Promise(() => send({ kind: "waiting" }));
     },
   };
 }
