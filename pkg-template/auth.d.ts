@@ -10,8 +10,8 @@ export interface ClientCredentials {
   /** The secret of the app. Either this or `assertion` is required. */
   secret?: string;
   /**
-   * Instead of a secret: a JWT that is signed with a certificate, or one of a federated identity. A
-   * function is called before each request for a token; its error is thrown on unchanged.
+   * Used instead of a secret: a JWT signed with a certificate, or one of a federated identity. A
+   * function is called before each request for a token; its error is rethrown unchanged.
    */
   assertion?: string | (() => string | Promise<string>);
   /**
@@ -36,7 +36,7 @@ export interface ClientCredentials {
  * source for each Durable Object: an object cannot wait for a request of another object.
  *
  * Throws a `DeltaError` with the code `bad-request` for wrong options. The source rejects with
- * `network` if the authority does not answer, and with `unauthorized` and the message of Entra
+ * `network` if the authority does not respond, and with `unauthorized` and the message of Entra
  * (`AADSTS…`) if it refuses a token.
  *
  * @example

@@ -19,7 +19,7 @@ const MARGIN = 300_000;
 const DEFAULT_LIFETIME = 3600;
 /** In milliseconds. A longer `Retry-After` is ignored. */
 const DAY = 86_400_000;
-/** The maximal number of cached tokens. Each claims challenge leads to another one. */
+/** The maximum number of cached tokens. Each claims challenge leads to another one. */
 const MAX_CACHED = 50;
 
 /** Returns a text from the authority without the secrets of the request and without long words. */
@@ -57,13 +57,13 @@ export function clientCredentials(options) {
     const controller = new AbortController();
     let timer;
     let waitingFor = "options.assertion";
-    // All callers share this request. Without a timeout, one that hangs would block all later
+    // All callers share this request. Without a timeout, a hanging request would block all later
     // calls.
     const timedOut = new Promise((_, reject) => {
       timer = setTimeout(() => {
         reject(
           new DeltaError(
-            `${waitingFor} did not answer within ${timeout} ms; the next round continues at the same page`,
+            `${waitingFor} did not respond within ${timeout} ms; the next round continues at the same page`,
             { code: "network", retryable: true },
           ),
         );
@@ -71,7 +71,7 @@ export function clientCredentials(options) {
       }, timeout);
     });
     let response;
-    let answer;
+    let json;
     try {
       if (secret !== undefined) body.set("client_secret", secret);
       else {
@@ -91,10 +91,10 @@ export function clientCredentials(options) {
           signal: controller.signal,
         }),
       ]);
-      answer = await Promise.race([timedOut, response.json().catch(() => undefined)]);
+      json = await Promise.race([timedOut, response.json().catch(() => undefined)]);
     } catch (cause) {
       if (waitingFor !== root || cause instanceof DeltaError) throw cause;
-      throw new DeltaError(`${root} did not answer; the next round continues at the same page`, {
+      throw new DeltaError(`${root} did not respond; the next round continues at the same page`, {
         code: "network",
         retryable: true,
         cause,
@@ -102,7 +102,7 @@ export function clientCredentials(options) {
     } finally {
       clearTimeout(timer);
     }
-    const { access_token: accessToken, expires_in: seconds } = answer ?? {};
+    const { access_token: accessToken, expires_in: seconds } = json ?? {};
     if (response.ok && typeof accessToken === "string") {
       // RFC 6749 lets an authority leave out `expires_in`.
       const lifetime = (Number(seconds) > 0 ? Number(seconds) : DEFAULT_LIFETIME) * 1000;
@@ -111,7 +111,7 @@ export function clientCredentials(options) {
     const { status } = response;
     const retryable = status === 429 || status >= 500;
     // The first line of the description is the reason; the others are ids and times.
-    const [description] = String(answer?.error_description ?? answer?.error ?? "").split(/\r?\n/);
+    const [description] = String(json?.error_description ?? json?.error ?? "").split(/\r?\n/);
     const secrets = ["client_secret", "client_assertion"].map((name) => body.get(name));
     const reason = withoutSecrets(description, secrets).slice(0, 300);
     const advice = retryable

@@ -42,7 +42,7 @@ const IN_WORKERD =
 /** Returns the error of a failed load. `advice` says what to do. */
 export function failure(entry, errors, advice) {
   const reasons = [...new Set(errors.map((error) => error?.message ?? String(error)))].join("; ");
-  return new AggregateError(errors, `the entry "${entry}" was taken: ${reasons}; ${advice}`, {
+  return new AggregateError(errors, `the entry "${entry}" was loaded: ${reasons}; ${advice}`, {
     cause: errors.at(-1),
   });
 }

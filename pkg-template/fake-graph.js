@@ -45,7 +45,7 @@ class FakeGraph {
     this.#fake = fake;
     this.#clock = clock;
     this.endpoint = endpoint;
-    this.user = this.#ask("GET", "").user;
+    this.user = this.#request("GET", "").user;
     // Callers pass these on as functions, without their object.
     this.fetch = (input, init) => this.#fetch(new Request(input, init));
     const account = { account: this.user.id };
@@ -63,7 +63,10 @@ class FakeGraph {
 
   populate(what) {
     const { around, ...counts } = what;
-    this.#ask("POST", "populate", { ...counts, ...(around && { around: new Date(around).toISOString() }) });
+    this.#request("POST", "populate", {
+      ...counts,
+      ...(around && { around: new Date(around).toISOString() }),
+    });
   }
 
   add(collection, item, where) {
@@ -101,11 +104,11 @@ class FakeGraph {
       ...(start && { start: iso(start) }),
       ...(end && { end: iso(end) }),
     });
-    return this.#ask("GET", `tables/${collection}?${query}`);
+    return this.#request("GET", `tables/${collection}?${query}`);
   }
 
   set(settings) {
-    this.#ask("PATCH", "options", renamed(settings, snake));
+    this.#request("PATCH", "options", renamed(settings, snake));
   }
 
   fault(fault, when = {}) {
@@ -122,46 +125,46 @@ class FakeGraph {
       });
       delete rule.retry_after;
     }
-    this.#ask("POST", "faults", [
+    this.#request("POST", "faults", [
       { match: renamed(match, snake), times: times === Infinity ? null : times, fault: rule },
     ]);
   }
 
   clearFaults() {
-    this.#ask("DELETE", "faults");
+    this.#request("DELETE", "faults");
   }
 
   expireLinks(collection) {
-    this.#ask("POST", "expire", { collection });
+    this.#request("POST", "expire", { collection });
   }
 
   revokeTokens() {
-    this.#ask("POST", "revoke");
+    this.#request("POST", "revoke");
   }
 
   requests() {
-    return this.#ask("GET", "log").map((entry) => renamed(entry, camel));
+    return this.#request("GET", "log").map((entry) => renamed(entry, camel));
   }
 
   clearRequests() {
-    this.#ask("DELETE", "log");
+    this.#request("DELETE", "log");
   }
 
   #time() {
     return Number(this.#clock()) + this.#ahead;
   }
 
-  #ask(method, path, body = {}) {
+  #request(method, path, body = {}) {
     return JSON.parse(this.#fake.control(method, path, JSON.stringify(body), this.#time()));
   }
 
   #edit(op, collection, more) {
-    return this.#ask("POST", "edits", [{ op, collection, ...renamed(more, snake) }]).ids;
+    return this.#request("POST", "edits", [{ op, collection, ...renamed(more, snake) }]).ids;
   }
 
   #token(kind, request) {
     const stale = request && request.reason !== "start";
-    if (stale || !this.#tokens[kind]) this.#tokens[kind] = this.#ask("POST", "token", { kind }).token;
+    if (stale || !this.#tokens[kind]) this.#tokens[kind] = this.#request("POST", "token", { kind }).token;
     return this.#tokens[kind];
   }
 
@@ -171,7 +174,7 @@ class FakeGraph {
     const { origin } = new URL(this.endpoint);
     if (!request.url.startsWith(`${origin}/`))
       throw new TypeError(`the fake Graph is at ${origin}, the request was for ${request.url}`);
-    const text = this.#fake.answer(
+    const text = this.#fake.handle(
       request.method,
       request.url.slice(origin.length),
       JSON.stringify([...request.headers]),

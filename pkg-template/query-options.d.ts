@@ -99,7 +99,7 @@ export interface CallRecordingsOptions extends QueryOptions {
   endDateTime?: string | Date;
   /**
    * The number of items per page. With `top`, Graph may leave out the nextLink (known issue 22931);
-   * the round then lists everything once more without `top`.
+   * the round then starts again without `top`.
    */
   top?: number;
 }

@@ -4,7 +4,7 @@
  * Keys, states and rows are opaque to the store. `storeContract` of `deltalink/testing` tests these
  * rules.
  *
- * A `DeltaError` that a store rejects with is thrown on unchanged. Any other error becomes the
+ * A `DeltaError` that a store rejects with is rethrown unchanged. Any other error becomes the
  * cause of a `DeltaError` with the code `store`.
  */
 export interface DeltaStore {
@@ -27,7 +27,7 @@ export interface DeltaStore {
   clear(prefix: string): Promise<void>;
 }
 
-/** What a commit writes. An id occurs at most once, in `put` or in `remove`. */
+/** The writes of a commit. An id occurs at most once, in `put` or in `remove`. */
 export interface StoreBatch {
   /** The revision that must be stored; undefined if there must be no state under this key. */
   expect: string | undefined;

@@ -13,7 +13,7 @@ import type { fetch } from "./host.js";
 /**
  * Makes a fake of Microsoft Graph's delta queries, in this process and without a server. It pages,
  * links, throttles, resets and fails as the service does; deltalink's own tests use it. Equal
- * seeds, clocks and calls lead to equal answers.
+ * seeds, clocks and calls lead to equal responses.
  *
  * @example
  *   const graph = await fakeGraph({ populate: { users: 25 } });
@@ -186,7 +186,7 @@ export interface FakeSettings {
   changesDuringRound?: "next-round" | "later-in-round" | "both" | "live";
   /** How many links of a calendar or a folder stay valid; null, the default, for all. */
   generations?: number | null;
-  /** The lifetime of tokens issued from now on, in milliseconds; null, the default, for ever. */
+  /** The lifetime of tokens issued from now on, in milliseconds; null, the default, forever. */
   tokenLifetimeMs?: number | null;
   /** How many days links of users, groups and contacts stay valid. Default 7. */
   directoryTokenDays?: number;
@@ -259,7 +259,7 @@ export interface FakeMatch {
   times?: number;
 }
 
-/** A request that the fake has answered. */
+/** A request to the fake Graph. */
 export interface FakeRequest {
   /** The number of the request. */
   n: number;

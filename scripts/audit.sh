@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks the crates and the npm packages for known vulnerabilities. Skips a check whose database is
-# out of reach. Exits with 1 only if a check ran and found a vulnerability.
+# unreachable. Exits with 1 only if a check ran and found a vulnerability.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh

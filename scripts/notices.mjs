@@ -1,4 +1,4 @@
-// Prints THIRD-PARTY-NOTICES: the licence texts of the crates that are compiled into the package's
+// Prints THIRD-PARTY-NOTICES: the license texts of the crates that are compiled into the package's
 // wasm modules. A crate that offers MIT is taken under MIT.
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 /** The packages whose wasm modules the npm package contains. */
 const ROOTS = ["deltalink", "fake-graph-wasm"];
 const TARGET = "wasm32-unknown-unknown";
-/** The MIT licence without a copyright line. */
+/** The MIT license without a copyright line. */
 const MIT = readFileSync(new URL("../LICENSE-MIT", import.meta.url), "utf8").replace(
   /^[^]*?(?=Permission is)/,
   "",
@@ -27,14 +27,14 @@ export function cratesOf(roots = ROOTS) {
   return [...new Set(others.map((line) => line.replace(/^(\S+) v(\S+).*$/, "$1 $2")))].sort();
 }
 
-/** The texts of a crate's licence: only MIT if the crate offers it, otherwise all that it ships. */
+/** The texts of a crate's license: only MIT if the crate offers it, otherwise all that it ships. */
 function textsOf({ name, version, license, authors, manifest_path }) {
   const folder = dirname(manifest_path);
   const files = readdirSync(folder).filter((file) =>
     /^(licen[cs]e|copying|unlicense|notice|copyright)/i.test(file),
   );
   const isMit = /\bMIT\b/.test(license ?? "");
-  // `(MIT OR Apache-2.0) AND Unicode-3.0` requires both licences.
+  // `(MIT OR Apache-2.0) AND Unicode-3.0` requires both licenses.
   const chosen = isMit && !/\bAND\b/.test(license) ? files.filter((file) => /mit/i.test(file)) : [];
   const texts = (chosen.length ? chosen : files)
     .sort()
@@ -42,7 +42,7 @@ function textsOf({ name, version, license, authors, manifest_path }) {
   if (texts.length) return texts;
   if (!isMit)
     throw new Error(
-      `${name} ${version} (${license}) ships no licence file: add its text to scripts/notices.mjs`,
+      `${name} ${version} (${license}) ships no license file: add its text to scripts/notices.mjs`,
     );
   return [`Copyright (c) ${authors.length ? authors.join(", ") : `the authors of ${name}`}\n\n${MIT.trim()}`];
 }

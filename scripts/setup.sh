@@ -120,7 +120,7 @@ if [ ! -f node_modules/.package-lock.json ] || [ package-lock.json -nt node_modu
   begin "installing the npm packages of package-lock.json" npm_packages
 fi
 
-# Fetches the crates of all systems, because cargo-deny reads the licence of each.
+# Fetches the crates of all systems, because cargo-deny reads the license of each.
 if [ "$what" = all ] && [ ! target/fetched -nt Cargo.lock ]; then
   begin "fetching the crates of Cargo.lock" fetch_crates
 fi

@@ -62,7 +62,7 @@ const entry = async (file, external = []) =>
 const worker = `import { openDelta } from "${pathOf("tests/node_modules/deltalink/workerd.js")}"; export default { async fetch() { await openDelta({ token: () => "", store: "memory" }); return new Response(); } };`;
 
 addFile("deltalink.wasm", await readFile(pathOf("dist/package/deltalink.wasm")), WASM);
-// The JavaScript that every host loads beside the wasm.
+// The JavaScript that every host loads next to the wasm.
 addFile("facade", await entry("workerd.js", ["*.wasm"]), FACADE);
 addFile("facade, bundled for a browser", await entry("browser.js", ["./inline.js"]), FACADE);
 addFile("facade, bundled for Node", await entry("node.js", ["./inline.js", "node:*"]), FACADE);

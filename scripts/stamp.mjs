@@ -1,5 +1,5 @@
 // Writes an id of this build into the wasm, as a custom section, and into the JavaScript that loads
-// it, so that the loader can tell a wasm of another build: node scripts/stamp.mjs WASM LOADER
+// it, so that the loader can detect a wasm of another build: node scripts/stamp.mjs WASM LOADER
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 

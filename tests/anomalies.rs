@@ -42,7 +42,7 @@ fn schedule(collection: &'static str, options: Value) -> Schedule {
 }
 
 /// A schedule with a new world and a query that has not run.
-fn fresh(collection: &'static str, options: Value) -> (Schedule, Bench) {
+fn unsynced(collection: &'static str, options: Value) -> (Schedule, Bench) {
     let schedule = schedule(collection, options);
     let bench = Bench::new(&schedule);
     (schedule, bench)
@@ -50,7 +50,7 @@ fn fresh(collection: &'static str, options: Value) -> (Schedule, Bench) {
 
 /// A schedule with a world and a query after its first round.
 fn synced(collection: &'static str, options: Value) -> (Schedule, Bench) {
-    let (schedule, mut bench) = fresh(collection, options);
+    let (schedule, mut bench) = unsynced(collection, options);
     done(&mut bench);
     bench.check(&schedule);
     (schedule, bench)
@@ -81,7 +81,7 @@ fn edit(bench: &mut Bench, edit: Value) -> Vec<String> {
 
 #[test]
 fn anomaly_1_pages_that_repeat_a_subset_under_new_links_end_the_round_by_their_content() {
-    let (schedule, mut bench) = fresh("events", json!({ "honour_maxpagesize": false, "page_size": 6 }));
+    let (schedule, mut bench) = unsynced("events", json!({ "honour_maxpagesize": false, "page_size": 6 }));
     fault(&mut bench, "next", Value::Null, json!({ "name": "livelock", "cycle": 2 }));
     let failure = failure(&mut bench);
     assert_eq!(failure.code, Code::Livelock);
@@ -96,7 +96,7 @@ fn anomaly_1_pages_that_repeat_a_subset_under_new_links_end_the_round_by_their_c
 
 #[test]
 fn anomaly_1_larger_pages_pass_a_series_that_does_not_fit_into_a_page() {
-    let (schedule, mut bench) = fresh("events", json!({}));
+    let (schedule, mut bench) = unsynced("events", json!({}));
     let rule = json!([
         {
             "match": { "kind": "next", "page_size_over": 0 }, "times": 8,
@@ -111,7 +111,7 @@ fn anomaly_1_larger_pages_pass_a_series_that_does_not_fit_into_a_page() {
 
 #[test]
 fn anomaly_2_a_next_link_equal_to_the_requested_one_is_requested_again() {
-    let (schedule, mut bench) = fresh("drive", json!({}));
+    let (schedule, mut bench) = unsynced("drive", json!({}));
     fault(&mut bench, "next", json!(2), json!({ "name": "same_link" }));
     done(&mut bench);
     bench.check(&schedule);
@@ -131,7 +131,7 @@ fn anomaly_3_an_empty_delta_round_is_not_a_loop() {
 
 #[test]
 fn anomaly_4_empty_pages_in_the_middle_do_not_end_a_round() {
-    let (schedule, mut bench) = fresh("contacts", json!({ "empty_pages": 7 }));
+    let (schedule, mut bench) = unsynced("contacts", json!({ "empty_pages": 7 }));
     done(&mut bench);
     assert!(bench.report.pages > 14, "{}", bench.report.pages);
     bench.check(&schedule);
@@ -150,7 +150,7 @@ fn anomaly_5_the_delta_link_is_stored_byte_for_byte() {
 fn anomaly_6_pages_of_any_size_are_accepted() {
     for options in [json!({ "page_overshoot": 900 }), json!({ "honour_maxpagesize": false, "page_size": 1 })]
     {
-        let (schedule, mut bench) = fresh("events", options);
+        let (schedule, mut bench) = unsynced("events", options);
         done(&mut bench);
         bench.check(&schedule);
     }
@@ -158,7 +158,7 @@ fn anomaly_6_pages_of_any_size_are_accepted() {
 
 #[test]
 fn anomaly_7_a_503_in_the_middle_of_a_long_round_costs_a_wait_and_no_page() {
-    let (schedule, mut bench) = fresh("events", json!({}));
+    let (schedule, mut bench) = unsynced("events", json!({}));
     fault(&mut bench, "next", json!(3), json!({ "name": "empty503" }));
     done(&mut bench);
     assert_eq!((bench.report.retries, bench.report.waits.len()), (3, 3));
@@ -185,9 +185,9 @@ fn anomaly_8_removals_of_events_outside_the_window_are_not_reported() {
 
 #[test]
 fn anomaly_9_the_next_full_round_recovers_changes_that_a_round_lost() {
-    let (schedule, mut bench) = fresh("users", json!({ "changes_during_round": "live" }));
+    let (schedule, mut bench) = unsynced("users", json!({ "changes_during_round": "live" }));
     let turn = Turn {
-        meanwhile: (1..4)
+        mid_round_edits: (1..4)
             .map(|at| (at, json!({ "collection": "users", "op": "random", "count": 3 })))
             .collect(),
         ..Turn::quiet()
@@ -223,7 +223,7 @@ fn anomaly_10_members_stay_in_the_set_until_graph_reports_their_removal() {
 
 #[test]
 fn anomaly_11_an_id_that_is_repeated_on_later_pages_is_one_row() {
-    let (schedule, mut bench) = fresh("users", json!({ "duplicates": "pages", "page_size": 3 }));
+    let (schedule, mut bench) = unsynced("users", json!({ "duplicates": "pages", "page_size": 3 }));
     done(&mut bench);
     assert!(bench.report.unchanged > 0);
     bench.check(&schedule);
@@ -231,7 +231,7 @@ fn anomaly_11_an_id_that_is_repeated_on_later_pages_is_one_row() {
 
 #[test]
 fn anomaly_12_items_without_an_id_are_skipped_and_counted() {
-    let (_, mut bench) = fresh("contacts", json!({}));
+    let (_, mut bench) = unsynced("contacts", json!({}));
     fault(&mut bench, "any", json!(1), json!({ "name": "items_without_id", "n": 2 }));
     done(&mut bench);
     assert_eq!((bench.report.skipped.no_id, bench.store.state.clone().unwrap().count), (2, Some(23)));
@@ -245,7 +245,7 @@ fn anomaly_13_booleans_as_strings_are_stored_unchanged() {
 
 #[test]
 fn anomaly_14_duplicates_within_a_page_collapse_to_the_last_state() {
-    let (schedule, mut bench) = fresh("drive", json!({ "duplicates": "page" }));
+    let (schedule, mut bench) = unsynced("drive", json!({ "duplicates": "page" }));
     done(&mut bench);
     assert!(bench.report.duplicates > 0);
     bench.check(&schedule);
@@ -253,7 +253,7 @@ fn anomaly_14_duplicates_within_a_page_collapse_to_the_last_state() {
 
 #[test]
 fn anomaly_15_a_page_whose_body_is_nearly_json_is_requested_again() {
-    let (schedule, mut bench) = fresh("contacts", json!({}));
+    let (schedule, mut bench) = unsynced("contacts", json!({}));
     fault(&mut bench, "any", json!(2), json!({ "name": "not_json" }));
     done(&mut bench);
     assert_eq!(bench.report.retries, 2);
@@ -262,7 +262,7 @@ fn anomaly_15_a_page_whose_body_is_nearly_json_is_requested_again() {
 
 #[test]
 fn anomaly_16_the_order_of_parents_and_children_does_not_matter() {
-    let (schedule, mut bench) = fresh("drive", json!({ "reorder": true }));
+    let (schedule, mut bench) = unsynced("drive", json!({ "reorder": true }));
     done(&mut bench);
     let folder = bench
         .items()
@@ -299,7 +299,7 @@ fn anomaly_19_a_crash_before_the_acknowledgement_delivers_the_page_again() {
 
 #[test]
 fn anomaly_21_a_round_without_a_link_at_its_end_is_not_complete() {
-    let (schedule, mut bench) = fresh("recordings", json!({}));
+    let (schedule, mut bench) = unsynced("recordings", json!({}));
     fault(&mut bench, "any", Value::Null, json!({ "name": "neither_link" }));
     let failure = failure(&mut bench);
     assert!(failure.message.contains("neither a nextLink nor a deltaLink"), "{failure}");

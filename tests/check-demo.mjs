@@ -31,40 +31,40 @@ try {
     const [name, collection] = NAMES[view];
     console.log(`\n${name}`);
     await world.clearLog();
-    await tell("first", view, collection, await sync(page, view), ["initial", "next"]);
+    await report("first", view, collection, await sync(page, view), ["initial", "next"]);
 
     await world.clearLog();
     await world.edit({ collection, op: "add" });
-    await tell("incremental", view, collection, await sync(page, view), ["delta"]);
+    await report("incremental", view, collection, await sync(page, view), ["delta"]);
 
     // Expired links make the next round a full one. Closing the page interrupts it.
-    await world.ask("POST", "/expire", {});
-    await world.ask("PATCH", "/options", { latency_ms: 200 });
+    await world.request("POST", "/expire", {});
+    await world.request("PATCH", "/options", { latency_ms: 200 });
     await show(page, view);
     await page.click(`#${view} .sync`);
     await until(async () => (await state(page, view)).phase === "paging");
     await page.close();
-    await world.ask("PATCH", "/options", { latency_ms: 0 });
+    await world.request("PATCH", "/options", { latency_ms: 0 });
     await world.clearLog();
     page = await open(context, world);
     await ready(page);
-    const told = await sync(page, view);
-    assert.match(told, /resumed/);
-    await tell("resumed", view, collection, told, ["next"]);
+    const status = await sync(page, view);
+    assert.match(status, /resumed/);
+    await report("resumed", view, collection, status, ["next"]);
   }
   console.log("\ncheck-demo: three collections, nine rounds, all complete");
 
-  async function tell(round, view, collection, told, kinds) {
+  async function report(round, view, collection, status, kinds) {
     await idle(page, view);
     const log = await world.log(collection);
     const stored = await state(page, view);
     const items = log.reduce((sum, entry) => sum + (entry.items ?? 0), 0);
-    const pages = Number(/(\d+) pages?/.exec(told)?.[1]);
+    const pages = Number(/(\d+) pages?/.exec(status)?.[1]);
     console.log(
       `  ${round.padEnd(11)} ${String(pages).padStart(3)} pages  ${String(items).padStart(4)} items  ${String(log.length).padStart(3)} requests  stored: ${stored.phase}, generation ${stored.generation}, ${stored.rows} rows, link ${stored.link.split("?")[0].split("/v1.0")[1]}?…`,
     );
-    assert.equal(stored.phase, "idle", told);
-    assert.deepEqual([...new Set(log.map(({ kind }) => kind))].sort(), [...kinds].sort(), told);
+    assert.equal(stored.phase, "idle", status);
+    assert.deepEqual([...new Set(log.map(({ kind }) => kind))].sort(), [...kinds].sort(), status);
     assert.ok(pages > 0 && log.length > 0, await words(page, view));
   }
 } finally {

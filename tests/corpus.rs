@@ -1,4 +1,4 @@
-//! Reads real answers of Graph with the page reader. The corpus is not part of this project;
+//! Reads real responses of Graph with the page reader. The corpus is not part of this project;
 //! without it the test counts as skipped.
 #![cfg(not(target_family = "wasm"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
@@ -7,12 +7,12 @@
 mod corpus;
 
 #[test]
-fn every_real_answer_is_read_as_its_index_says() {
+fn every_real_response_is_read_as_its_index_says() {
     let folder = std::env::var("CORPUS")
         .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/corpus").into());
     let Ok(index) = std::fs::read_to_string(format!("{folder}/index.tsv")) else {
         // tests/run.mjs prints this line and counts the test as skipped.
-        println!("skipped: no corpus of real answers at {folder}");
+        println!("skipped: no corpus of real responses at {folder}");
         return;
     };
     let rows = corpus::rows(&index);
@@ -23,5 +23,5 @@ fn every_real_answer_is_read_as_its_index_says() {
             serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", row.file));
         corpus::check(row, &body);
     }
-    println!("corpus: {} real answers read", rows.len());
+    println!("corpus: {} real responses read", rows.len());
 }

@@ -26,7 +26,7 @@ export async function startFake(...args) {
         options: (changes) => call(`${at}/options`, "PATCH", changes),
         edits: (...edits) => call(`${at}/edits`, "POST", edits),
         faults: (...rules) => call(`${at}/faults`, "POST", rules),
-        /** Counts the requests that each fault has answered. */
+        /** Counts how often each fault was applied. */
         faultCounts: () => call(`${at}/faults`).then(({ counts }) => counts),
         expire: (body = {}) => call(`${at}/expire`, "POST", body),
         revoke: () => call(`${at}/revoke`, "POST", {}),
@@ -58,7 +58,7 @@ async function call(url, method = "GET", body) {
  * Waits for a whole round of a simple client in another world. After it, a test can assert that a
  * client sent nothing: a request that was ready when this began is in the log when it ends.
  */
-export async function settled(fake) {
+export async function waitForPendingRequests(fake) {
   const world = await fake.world({ populate: { contacts: 30 } });
   const headers = { Authorization: `Bearer ${world.tokens.delegated}` };
   for (let url = `${world.root}/contacts/delta`; url;) {
@@ -68,7 +68,7 @@ export async function settled(fake) {
 }
 
 /** The requests in the log of a world, without preflights. */
-export async function asked(world) {
+export async function requestsOf(world) {
   const log = await world.log();
   return log.filter((entry) => entry.kind !== "preflight");
 }

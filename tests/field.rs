@@ -1,5 +1,5 @@
-//! What Graph really sends, from public reports (graph-facts 9), as whole rounds on written
-//! answers. `tests/README.md` lists them.
+//! Cases from public reports about what Graph sends (graph-facts 9), as whole rounds on scripted
+//! responses. `tests/README.md` lists them.
 #![cfg(not(target_family = "wasm"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 

@@ -152,11 +152,11 @@ fn after_any_schedule_of_edits_faults_and_crashes_the_mirror_equals_the_tables()
 
 #[test]
 fn the_same_seed_sends_the_same_requests() {
-    let asked = |seed| {
+    let request_log = |seed| {
         let mut bench = Bench::new(&Schedule::of(seed));
         assert!(matches!(bench.round(None), End::Done));
         bench.world.log().to_string()
     };
-    assert_eq!(asked(3), asked(3));
-    assert_ne!(asked(3), asked(4));
+    assert_eq!(request_log(3), request_log(3));
+    assert_ne!(request_log(3), request_log(4));
 }

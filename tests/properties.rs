@@ -60,7 +60,7 @@ fn reply() -> impl Strategy<Value = Reply> {
 }
 
 /// A reply that makes no progress.
-fn useless() -> impl Strategy<Value = Reply> {
+fn without_progress() -> impl Strategy<Value = Reply> {
     reply().prop_filter("it makes progress", |reply| {
         !matches!(reply, Reply::Next(_, Some(true)) | Reply::Delta(_) | Reply::Throttled(_) | Reply::Crash)
     })
@@ -114,7 +114,7 @@ proptest! {
     #[test]
     fn a_round_ends_if_the_service_never_makes_progress(
         kind in any::<u8>(),
-        replies in prop::collection::vec(useless(), 1..5),
+        replies in prop::collection::vec(without_progress(), 1..5),
     ) {
         let mut bench = Bench::new(kind);
         let mut names = 0_u8;
@@ -133,7 +133,7 @@ proptest! {
     #[test]
     fn failures_do_not_change_the_stored_link(
         kind in any::<u8>(),
-        failures in prop::collection::vec(useless(), 1..60),
+        failures in prop::collection::vec(without_progress(), 1..60),
     ) {
         let mut bench = Bench::new(kind);
         let one_page = [Reply::Next(1, Some(true)), Reply::NoResponse(NoResponse::Network)];

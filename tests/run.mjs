@@ -38,7 +38,7 @@ const suites = [
   }),
   node("runner", "tests/runner/", { budget: 10, quick: true }),
   check("build", "scripts/build.sh", { needs: ["cargo"], budget: 90, quick: true }),
-  check("licences and sources", "cargo deny --offline check licenses bans sources", {
+  check("licenses and sources", "cargo deny --offline check licenses bans sources", {
     tool: "cargo-deny",
     budget: 10,
   }),
@@ -119,11 +119,11 @@ const suites = [
 ];
 
 const words = process.argv.slice(2);
-const isAsked = ({ name, quick }) =>
+const isSelected = ({ name, quick }) =>
   !words.length || (words.includes("--quick") && quick) || words.some((word) => name.includes(word));
-const asked = new Set(suites.filter(isAsked).flatMap(({ name, requires = [] }) => [name, ...requires]));
+const selected = new Set(suites.filter(isSelected).flatMap(({ name, requires = [] }) => [name, ...requires]));
 try {
-  process.exitCode = await runAll(suites.filter(({ name }) => asked.has(name)));
+  process.exitCode = await runAll(suites.filter(({ name }) => selected.has(name)));
 } finally {
   await browsers.end();
 }

@@ -1,5 +1,5 @@
 //! Runs the schedules of the model test with the whole engine on IndexedDB in each browser. The
-//! core of the fake Graph is in the same wasm and answers by `options.fetch`, so that hundreds of
+//! core of the fake Graph is in the same wasm and responds by `options.fetch`, so that hundreds of
 //! schedules run in a minute. A crash closes the client during a request; `tests/kill/` kills
 //! processes.
 #![cfg(target_family = "wasm")]
@@ -27,7 +27,7 @@ use fake_graph::World;
 use js_sys::{Function, Promise, Reflect};
 use schedule::{START, Schedule, Turn};
 use serde_json::{Value, json};
-use support::{Client, Query, Refused, all, count, fresh, js, next, reset, to_js, try_open_at};
+use support::{Client, Query, Refused, all, count, js, next, reset, to_js, try_open_at, unique_name};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_test::{wasm_bindgen_test as test, wasm_bindgen_test_configure};
 
@@ -42,12 +42,12 @@ const ORIGIN: &str = "http://127.0.0.1:4010";
 struct Bench {
     world: RefCell<World>,
     now: Cell<u64>,
-    app: bool,
+    is_app_only: bool,
     token: RefCell<String>,
     /// The number of the request before which the process ends.
     crash: Cell<Option<u64>>,
     requests: Cell<u64>,
-    meanwhile: RefCell<Vec<(u64, Value)>>,
+    mid_round_edits: RefCell<Vec<(u64, Value)>>,
     client: RefCell<Option<Rc<Client>>>,
 }
 
@@ -56,11 +56,11 @@ impl Bench {
         let bench = Rc::new(Self {
             world: RefCell::new(schedule.world(format!("{ORIGIN}/w/model/v1.0"))),
             now: Cell::new(START),
-            app: schedule.app(),
+            is_app_only: schedule.needs_app_token(),
             token: RefCell::default(),
             crash: Cell::new(None),
             requests: Cell::new(0),
-            meanwhile: RefCell::default(),
+            mid_round_edits: RefCell::default(),
             client: RefCell::default(),
         });
         bench.sign_in();
@@ -69,7 +69,7 @@ impl Bench {
 
     fn sign_in(&self) {
         let token = self.world.borrow_mut().token(
-            if self.app { "app" } else { "delegated" },
+            if self.is_app_only { "app" } else { "delegated" },
             None,
             None,
             self.now.get(),
@@ -81,7 +81,7 @@ impl Bench {
         let _ = self.world.borrow_mut().edit(&json!([edit]), self.now.get());
     }
 
-    /// The function for `options.fetch`. Resolves to an answer, rejects, or ends the process.
+    /// The function for `options.fetch`. Resolves to a response, rejects, or ends the process.
     fn fetch(&self, url: &str, init: &JsValue) -> Promise {
         let number = self.requests.replace(self.requests.get() + 1);
         if self.crash.get().is_some_and(|at| number >= at) {
@@ -90,20 +90,20 @@ impl Bench {
             }
             return Promise::new(&mut |_, _| {});
         }
-        for (at, edit) in self.meanwhile.borrow().iter() {
+        for (at, edit) in self.mid_round_edits.borrow().iter() {
             if *at == number {
                 self.edit(edit);
             }
         }
         self.now.set(self.now.get() + 1);
         let path = url.strip_prefix(ORIGIN).unwrap_or_else(|| panic!("invariant 6: a foreign URL: {url}"));
-        let mut answer = self.world.borrow_mut().handle(&world::request(path, init), self.now.get());
-        // The tests do not wait: an answer comes at once or never.
-        if std::mem::take(&mut answer.hang) {
-            answer.status = 0;
+        let mut response = self.world.borrow_mut().handle(&world::request(path, init), self.now.get());
+        // The tests do not wait: a response comes at once or never.
+        if std::mem::take(&mut response.hang) {
+            response.status = 0;
         }
-        (answer.delay_ms, answer.bytes_per_second) = (0, None);
-        world::give(&answer, init)
+        (response.delay_ms, response.bytes_per_second) = (0, None);
+        world::give(&response, init)
     }
 
     /// Opens a client, as in a new process.
@@ -131,7 +131,7 @@ impl Bench {
 
     fn query(&self, client: &Client, schedule: &Schedule) -> Query {
         let mut options = schedule.query.clone();
-        if schedule.app() {
+        if schedule.needs_app_token() {
             options["organizer"] = self.world.borrow().me().0.into();
         }
         client.query(schedule.call, schedule.path.into(), to_js(&options)).unwrap()
@@ -166,7 +166,7 @@ async fn round(query: &Query, turn: &Turn, copy: &mut Copy) -> Result<(), Refuse
 async fn run(seed: u64) {
     let schedule = Schedule::of(seed);
     let bench = Bench::new(&schedule);
-    let account = fresh("schedule");
+    let account = unique_name("schedule");
     let mut copy = Copy::new();
     let mut client = bench.open(&account).await;
     let mut query = bench.query(&client, &schedule);
@@ -182,7 +182,7 @@ async fn run(seed: u64) {
             bench.world.borrow_mut().expire(None);
         }
         bench.requests.set(0);
-        bench.meanwhile.replace(turn.meanwhile.clone());
+        bench.mid_round_edits.replace(turn.mid_round_edits.clone());
         bench.crash.set(turn.crash.map(|step| step / 9));
         let result = round(&query, turn, &mut copy).await;
         bench.crash.set(None);
@@ -198,7 +198,7 @@ async fn run(seed: u64) {
         }
     }
     bench.world.borrow_mut().clear_faults();
-    bench.meanwhile.take();
+    bench.mid_round_edits.take();
     let quiet = if schedule.needs_refresh() { 3 } else { 2 };
     for nth in 0..quiet {
         if nth == 2 {
@@ -220,7 +220,7 @@ async fn run(seed: u64) {
     let mirror: Copy =
         all(&query).await.into_iter().map(|item| (item["id"].as_str().unwrap().to_owned(), item)).collect();
     assert_eq!(count(&query).await, mirror.len(), "seed {seed}: the count");
-    if schedule.followed() {
+    if schedule.delivers_every_page() {
         assert!(copy == mirror, "seed {seed}: invariant 5");
     }
     schedule.check(&mut bench.world.borrow_mut(), &mirror, &Copy::new());

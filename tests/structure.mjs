@@ -1,7 +1,7 @@
-// Fails where a file or a line is too long, or where modules import each other in a circle.
+// Fails where a file or a line is too long, or where modules import each other in a cycle.
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { circles, imports, rustModules } from "./structure/circles.mjs";
+import { cycles, imports, rustModules } from "./structure/cycles.mjs";
 import { fileProblems, lineProblems } from "./structure/lines.mjs";
 
 const root = new URL("..", import.meta.url);
@@ -25,7 +25,7 @@ const graphs = [
 const problems = [
   ...[...sources].flatMap(([path, text]) => fileProblems(path, text)),
   ...[...sources].flatMap(([path, text]) => lineProblems(path, text)),
-  ...graphs.flatMap(circles).map((modules) => `a circle of modules: ${modules.join(" → ")}`),
+  ...graphs.flatMap(cycles).map((modules) => `a cycle of modules: ${modules.join(" → ")}`),
 ];
 for (const problem of problems) console.error(problem);
 if (problems.length) process.exitCode = 1;

@@ -11,9 +11,9 @@ export const delayed = (ms, value) => new Promise((resolve) => setTimeout(resolv
 export async function until(holds, seconds = 20) {
   const end = Date.now() + seconds * 1000;
   for (;;) {
-    const answer = await holds();
-    if (answer === true) return;
-    if (Date.now() > end) throw new Error(`waited ${seconds} s for ${holds}, which gives ${answer}`);
+    const result = await holds();
+    if (result === true) return;
+    if (Date.now() > end) throw new Error(`waited ${seconds} s for ${holds}, which gives ${result}`);
     await delayed(20);
   }
 }

@@ -81,12 +81,12 @@ class Session {
 
   /** Calls a method of the object of the page. */
   async call(name, ...values) {
-    const answer = await this.#command("POST", "/execute/async", {
+    const result = await this.#command("POST", "/execute/async", {
       script: CALL,
       args: [this.#object, name, values],
     });
-    if (answer.error) throw new Error(answer.error);
-    return answer.value;
+    if (result.error) throw new Error(result.error);
+    return result.value;
   }
 
   /** The handle of the current tab. */

@@ -5,10 +5,10 @@ export class D1Store extends SqlStore {
   constructor(database) {
     super(async (statements) => {
       // One transaction.
-      const answers = await database.batch(
+      const results = await database.batch(
         statements.map(([text, ...values]) => database.prepare(text).bind(...values)),
       );
-      return answers.map(({ results }) => results);
+      return results.map(({ results }) => results);
     });
   }
 }

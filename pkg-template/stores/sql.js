@@ -15,7 +15,7 @@ const IS_EXPECTED = "(select revision from deltalink where key = ?1 and id = '' 
 const DELETE = `delete from deltalink where key = ?1 and part >= ?4 and id in (select value from json_each(?3)) and ${IS_EXPECTED}`;
 const PUT = `insert or replace into deltalink select ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3 from json_each(?3) where ${IS_EXPECTED}`;
 /**
- * The maximal length of a part, and of a list in one statement, in UTF-16 units. A unit takes at
+ * The maximum length of a part, and of a list in one statement, in UTF-16 units. A unit takes at
  * most 3 bytes, so that a list stays under 2 MB.
  */
 const PART = 2e5;
@@ -52,14 +52,14 @@ export class SqlStore {
 
   async rows(key, ids) {
     const quotedIds = ids.map(quoted);
-    const answers = await this.#run(
+    const results = await this.#run(
       lists(quotedIds).map((list) => [
         "select id, value from deltalink where key = ?1 and id in (select value from json_each(?2)) order by id, part",
         quoted(key),
         list,
       ]),
     );
-    const rows = joinParts(answers.flat());
+    const rows = joinParts(results.flat());
     return quotedIds.map((id) => rows.get(id));
   }
 
@@ -83,7 +83,7 @@ export class SqlStore {
 
   /** @returns {Promise<[id: string, row: any][]>} */
   async scan(key, { after, limit }) {
-    const [answer] = await this.#run([
+    const [parts] = await this.#run([
       [
         "select id, value from deltalink where key = ?1 and id in (select id from deltalink where key = ?1 and id > ?2 and part = 0 order by id limit ?3) order by id, part",
         quoted(key),
@@ -91,7 +91,7 @@ export class SqlStore {
         limit,
       ],
     ]);
-    return [...joinParts(answer)].map(([id, row]) => [JSON.parse(id), row]);
+    return [...joinParts(parts)].map(([id, row]) => [JSON.parse(id), row]);
   }
 
   async clear(prefix) {

@@ -28,7 +28,7 @@
 //! 6. A commit that has begun settles `page.ack()` even if the round has ended in the meantime
 //!    (18).
 
-/// What acknowledges a page.
+/// The call that acknowledges a page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AckMode {
     /// The next call of `next()`, or `page.ack()`.
@@ -281,7 +281,7 @@ mod tests {
         cells.join(" | ")
     }
 
-    /// What each input does in each phase (rows) and each state of the page (columns).
+    /// The effect of each input in each phase (rows) and each state of the page (columns).
     const TABLE: [(&str, [&str; 5]); 10] = [
         (
             "next()",
@@ -410,7 +410,7 @@ mod tests {
         rules
     }
 
-    /// The same with the commit of the page under way.
+    /// The same while the commit of the page is in flight.
     fn committing(calls: u32) -> Acknowledgements {
         let mut rules = delivered(AckMode::Next, calls);
         rules.ack(0);

@@ -78,7 +78,7 @@ impl<I: Item> PageApplier<I> {
     /// that this round commits: once another writer commits, this round's next commit fails.
     pub fn loaded(&mut self, record: Option<&Record>) {
         self.rows = record.is_none().then(KnownIds::default);
-        // A sweep that a failure has cut off begins anew.
+        // A sweep that a failure has interrupted starts again.
         self.sweeper = Sweeper::default();
         self.names_read = None;
         self.names = record.is_none().then(KnownNames::default);
@@ -102,7 +102,7 @@ impl<I: Item> PageApplier<I> {
         self.changed_series.clear();
     }
 
-    /// Says that no item of the received page has slices, so that nothing looks for them.
+    /// Marks the received page as having no slices, which skips the search for them.
     pub fn without_slices(&mut self) {
         self.may_have_slices = false;
     }
@@ -295,9 +295,9 @@ impl<I: Item> PageApplier<I> {
         if after.is_none() {
             self.names_read = Some(KnownNames::default());
         }
-        let is_nothing =
+        let finds_nothing =
             *completed.scope() == Scope::Names && self.names.as_ref().is_some_and(KnownNames::are_unique);
-        is_nothing.then(SweepSummary::default)
+        finds_nothing.then(SweepSummary::default)
     }
 
     /// Sweeps one chunk of the mirror. `has_more`: further rows may follow the chunk.
@@ -323,12 +323,12 @@ impl<I: Item> PageApplier<I> {
         summary
     }
 
-    /// What the page changes.
+    /// The effects of the page.
     pub fn effects(&self) -> &PageEffects<I> {
         &self.effects
     }
 
-    /// Mutable access to what the page changes: the shell replaces items by copies before a
+    /// Mutable access to the effects of the page: the shell replaces items by copies before a
     /// consumer receives the originals.
     pub fn effects_mut(&mut self) -> &mut PageEffects<I> {
         &mut self.effects
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sweep_that_a_failure_cuts_off_begins_anew_when_the_record_is_loaded_again() {
+    fn a_sweep_that_a_failure_interrupts_starts_again_when_the_record_is_loaded() {
         let record = Record { check_names: true, ..Record::new(Instant::from_millis(0.0), 0.5) };
         let record = Record { phase: Phase::Idle, round_number: 5, ..record };
         let completed = record.completed().unwrap();
@@ -422,7 +422,7 @@ mod tests {
             (summary.again, applier.effects().remove.clone())
         };
         assert_eq!(sweep(&[("a", 1), ("b", 2)], false), (true, vec![]), "the first reading");
-        assert_eq!(sweep(&[("a", 1)], true), (false, vec![]), "the second reading, cut off");
+        assert_eq!(sweep(&[("a", 1)], true), (false, vec![]), "the second reading, interrupted");
         applier.loaded(Some(&record));
         let mut sweep = |has_more| {
             let summary = applier.sweep(vec![file("a", 1), file("b", 2)], has_more, &completed);

@@ -58,26 +58,26 @@ impl Default for Policy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WaitReason {
-    /// Graph answered 429 or 509.
+    /// Graph returned 429 or 509.
     Throttled,
-    /// Graph answered 5xx or 408.
+    /// Graph returned 5xx or 408.
     Server,
-    /// No response came.
+    /// No response arrived.
     Network,
     /// The host has no network.
     Offline,
-    /// The response, or the rest of it, did not come in time.
+    /// The response, or the rest of it, did not arrive in time.
     Timeout,
     /// The response was not a page.
     Malformed,
     /// A full round starts later than it could, so that many of them do not start at once.
     Resync,
-    /// `options.onError` asked for it.
+    /// `options.onError` requested it.
     Caller,
 }
 
 /// Longer requested waits are ignored. Services have been seen to ask for centuries; a client that
-/// obeyed them would never come back.
+/// obeyed them would never continue.
 const MAX_REQUESTED_WAIT: Duration = Duration::DAY;
 
 /// How long a `Retry-After` header asks to wait from `now`. `None` if it cannot be read, or asks
@@ -126,21 +126,21 @@ mod tests {
 
     const NOW: Instant = Instant::from_millis(784_111_777_000.0);
 
-    fn asked_ms(header: &str) -> Option<f64> {
+    fn requested_ms(header: &str) -> Option<f64> {
         retry_after(header, NOW).map(Duration::as_millis)
     }
 
-    fn wait_ms(failures: u32, asked_ms: Option<f64>, chance: f64) -> f64 {
-        back_off(&Policy::default(), failures, asked_ms.map(Duration::from_millis), chance).as_millis()
+    fn wait_ms(failures: u32, requested_ms: Option<f64>, chance: f64) -> f64 {
+        back_off(&Policy::default(), failures, requested_ms.map(Duration::from_millis), chance).as_millis()
     }
 
     #[test]
     fn retry_after_is_seconds_with_or_without_a_fraction_or_a_date() {
-        assert_eq!(asked_ms("7"), Some(7000.0));
-        assert_eq!(asked_ms(" 2.128 "), Some(2128.0));
-        assert_eq!(asked_ms("Sun, 06 Nov 1994 08:49:47 GMT"), Some(10_000.0));
-        assert_eq!(asked_ms("Sun, 06 Nov 1994 08:49:07 GMT"), Some(0.0));
-        assert_eq!(asked_ms("0"), Some(0.0));
+        assert_eq!(requested_ms("7"), Some(7000.0));
+        assert_eq!(requested_ms(" 2.128 "), Some(2128.0));
+        assert_eq!(requested_ms("Sun, 06 Nov 1994 08:49:47 GMT"), Some(10_000.0));
+        assert_eq!(requested_ms("Sun, 06 Nov 1994 08:49:07 GMT"), Some(0.0));
+        assert_eq!(requested_ms("0"), Some(0.0));
     }
 
     #[test]
@@ -160,7 +160,7 @@ mod tests {
             ".",
             "1.2.3",
         ] {
-            assert_eq!(asked_ms(text), None, "{text}");
+            assert_eq!(requested_ms(text), None, "{text}");
         }
     }
 

@@ -9,10 +9,10 @@
 //!    is announced only if it differs.
 //! 2. A full round replaces a row when it receives the id for the first time. Later occurrences of
 //!    the id, and all items of an incremental round, replace the row too. They are merged into it
-//!    instead where `return=minimal` was requested (absent keeps, null sets null) or the item
-//!    carries relationship slices.
+//!    instead where `return=minimal` was requested (an absent property is kept, null is stored) or
+//!    the item carries relationship slices.
 //! 3. Relationship slices are merged into sets ([`relation`]). The sets of a full round are staged
-//!    until the round is complete, so that nobody reads half a set.
+//!    until the round is complete, so that readers never see an incomplete set.
 //! 4. A removal of an id that the mirror does not hold is not announced, because Graph also reports
 //!    events outside the window this way. Exception: the id was delivered to a consumer who has not
 //!    acknowledged it.
@@ -31,7 +31,7 @@ use super::time::Instant;
 /// How a kind of resource marks removals besides `@removed` (graph-facts 2.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Dialect {
-    /// `@removed` alone.
+    /// Only `@removed`.
     #[default]
     Removed,
     /// Drives, lists and sites: the `deleted` facet, an object.
@@ -151,7 +151,7 @@ pub struct ItemFormat {
     pub minimal: bool,
     /// Whether items of this kind may carry relationship slices.
     pub slices: bool,
-    /// Whether Graph never sends whole items of this kind, in a full round neither.
+    /// Whether Graph never sends whole items of this kind, not even in a full round.
     pub never_whole: bool,
 }
 
@@ -247,7 +247,7 @@ pub enum Change<I> {
     },
 }
 
-/// What one page changes.
+/// The effects of one page on the mirror.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PageEffects<I> {
     /// Rows to write.
@@ -283,7 +283,7 @@ impl<I> Default for PageEffects<I> {
     }
 }
 
-/// What the state machine needs to know about a page.
+/// A summary of a page for the state machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PageSummary {
     /// Members of `value`.
@@ -304,7 +304,7 @@ pub struct PageSummary {
     pub missing_masters: Vec<String>,
     /// Series masters that this page contains.
     pub received_masters: Vec<String>,
-    /// What this page says about series that take place on other dates than before.
+    /// The series of this page that take place on other dates than before.
     pub series: SeriesSummary,
     /// Events that the page removes, stored or not.
     pub removed_events: Vec<String>,
@@ -312,7 +312,7 @@ pub struct PageSummary {
     pub names_changed: bool,
 }
 
-/// What a sweep changes in one chunk of the mirror.
+/// The effects of a sweep on one chunk of the mirror.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SweepSummary {
     /// Whether the chunk has anything to write.
@@ -321,7 +321,7 @@ pub struct SweepSummary {
     pub count_delta: i32,
     /// The last id of the chunk, or `None` at the end of the mirror.
     pub after: Option<String>,
-    /// Whether the mirror has to be read once more, from its first row.
+    /// Whether the mirror has to be read again, from its first row.
     pub again: bool,
     /// Whether the next round has to list everything, because obsolete rows may remain.
     pub has_to_relist: bool,
@@ -417,8 +417,10 @@ fn upsert<I: Item>(
     if mode.full {
         let before = staged.filter(|_| is_repeated);
         if has_slices || !sets.is_empty() || before.is_some() {
-            let sets =
-                relation::fold(&before.clone().unwrap_or_else(|| I::from_properties(Vec::new())), slices);
+            let sets = relation::merge_slices(
+                &before.clone().unwrap_or_else(|| I::from_properties(Vec::new())),
+                slices,
+            );
             effects.made_progress |= before.is_none_or(|before| !before.equals(&sets));
             staged_sets = Some(sets);
             effects.staged = true;
@@ -429,7 +431,7 @@ fn upsert<I: Item>(
                 sets.push(name.clone());
             }
         }
-        item = relation::fold(&item, slices);
+        item = relation::merge_slices(&item, slices);
     }
     let unchanged = old.as_ref().is_some_and(|old| unchanged(old, &item, is_merged));
     effects.made_progress |= !is_repeated || !unchanged;

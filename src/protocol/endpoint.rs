@@ -45,7 +45,7 @@ impl Endpoint {
 
     /// A root that the caller gave.
     pub fn parse(root: &str) -> Result<Self> {
-        let bad = |why: &str| {
+        let invalid_root = |why: &str| {
             Error::new(
                 Code::BadRequest,
                 format!(
@@ -56,22 +56,24 @@ impl Endpoint {
             )
         };
         if has_unsafe_character(root) || root.contains(['?', '#']) {
-            return Err(bad("it contains a character that is not allowed there"));
+            return Err(invalid_root("it contains a character that is not allowed there"));
         }
-        let split = split(root).ok_or_else(|| bad("it is not an absolute http or https URL"))?;
+        let split = split(root).ok_or_else(|| invalid_root("it is not an absolute http or https URL"))?;
         if split.authority.contains('@') {
-            return Err(bad("it must not contain a user name or a password"));
+            return Err(invalid_root("it must not contain a user name or a password"));
         }
         let origin = split.origin();
         let host = split.host();
         if host.is_empty() {
-            return Err(bad("it has no host"));
+            return Err(invalid_root("it has no host"));
         }
         if split.secure || is_loopback(&host) {
             let path = split.rest.trim_end_matches('/');
             Ok(Self { origin, path: if path.is_empty() { "/v1.0".into() } else { path.into() } })
         } else {
-            Err(bad("http is allowed for loopback only, because a token must not be sent unencrypted"))
+            Err(invalid_root(
+                "http is allowed for loopback only, because a token must not be sent unencrypted",
+            ))
         }
     }
 

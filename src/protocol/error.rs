@@ -73,6 +73,11 @@ codes! {
 /// A result with a boxed error: an unboxed one would be copied at every `?`.
 pub type Result<T, E = Box<Error>> = std::result::Result<T, E>;
 
+/// Returns an error with the code `bad-request`.
+pub fn bad_request<T>(message: impl Into<String>) -> Result<T> {
+    Err(Error::new(Code::BadRequest, message))
+}
+
 impl Serialize for Code {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
@@ -84,9 +89,9 @@ impl Serialize for Code {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Error {
-    /// What programs compare.
+    /// The code, for programs.
     pub code: Code,
-    /// What people read: what was wrong, where, and the way out.
+    /// The text for people: what is wrong, where, and what to do.
     #[serde(skip)]
     pub message: String,
     /// HTTP status.
@@ -115,7 +120,7 @@ pub struct Error {
 }
 
 impl Error {
-    /// An error that the same call would meet again.
+    /// An error that would recur if the same call were repeated.
     pub fn new(code: Code, message: impl Into<String>) -> Box<Self> {
         Box::new(Self {
             code,
@@ -161,7 +166,7 @@ mod tests {
             .and_then(|rest| rest.split(';').next())
             .unwrap_or("");
         let declared: Vec<&str> = union.split('"').skip(1).step_by(2).collect();
-        let ours: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
-        assert_eq!(declared, ours);
+        let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(declared, codes);
     }
 }

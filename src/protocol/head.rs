@@ -1,19 +1,19 @@
 //! Finds the nextLink in the beginning of a page while the rest is still arriving.
 //!
-//! Only a member of the outermost object counts that stands before `value`, where Graph's pages
-//! have it. What is found is a guess: the round uses it only if the whole page has the same link.
+//! Only a member of the outermost object before `value` counts, which is where Graph's pages
+//! have it. The link is a guess: the round uses it only if the whole page has the same link.
 
 /// How many characters of a page are searched.
 pub const MAX_HEAD: u32 = 8192;
 
-/// What the beginning of a page tells.
+/// The result of reading the beginning of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Head {
     /// The nextLink, unescaped.
     NextLink(String),
-    /// No nextLink stands before `value`, or this is not a page.
+    /// There is no nextLink before `value`, or this is not a page.
     NoLink,
-    /// The text ends too early to tell.
+    /// The text ends before this can be decided.
     Incomplete,
 }
 
@@ -23,7 +23,7 @@ pub fn read(text: &str) -> Head {
 }
 
 /// Reads JSON from the front. Every method fails with [`Head::Incomplete`] at the end of the text,
-/// and with [`Head::NoLink`] at anything but what it expects.
+/// and with [`Head::NoLink`] at an unexpected character.
 struct Scanner<'a> {
     rest: &'a str,
 }

@@ -18,7 +18,7 @@ pub fn claims_of(token: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// Who a token is for.
+/// The subject of a token: a user or an app.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
     /// Whether it is a signed-in user's: it has the claim `scp`.

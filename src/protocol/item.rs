@@ -1,6 +1,6 @@
-//! What the protocol needs from a JSON value.
+//! The trait of JSON values: the operations that the protocol needs.
 //!
-//! In the shell an item is the object that the host's JSON parser made, passed on untouched. In
+//! In the shell an item is the object that the host's JSON parser made, unchanged. In
 //! native tests it is a `serde_json::Value`. The code that applies, merges and sweeps items is
 //! generic over both.
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 
-/// What one commit writes. `V` is a JavaScript value in the shell and JSON in native tests.
+/// The writes of one commit. `V` is a JavaScript value in the shell and JSON in native tests.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch<V> {
     /// The revision that must be stored before the commit, or `None` if no state may be stored.

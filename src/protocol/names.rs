@@ -12,8 +12,8 @@ pub fn name_key<I: Item>(item: &I) -> Option<(String, String)> {
     Some((parent, item.get("name")?.as_lowercase()?))
 }
 
-/// The names of all rows of a drive, as hashes: tells whether any two rows have one name, without
-/// reading the mirror. Two names with one hash count as one, which costs a reading of the mirror.
+/// The names of all rows of a drive, as hashes: shows whether two rows have the same name, without
+/// reading the mirror. Two names with the same hash count as one; the mirror is then read to check.
 #[derive(Clone, Debug, Default)]
 pub struct KnownNames {
     /// The name of each row, by its id.
@@ -47,7 +47,7 @@ impl KnownNames {
         }
     }
 
-    /// Whether no two rows have one name.
+    /// Whether no two rows have the same name.
     pub fn are_unique(&self) -> bool {
         self.shared == 0
     }

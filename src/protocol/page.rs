@@ -1,6 +1,6 @@
 //! Reads the body of a page.
 //!
-//! 1. Only the JSON key tells a nextLink from a deltaLink; parameter names inside the links do not
+//! 1. Only the JSON key distinguishes a nextLink from a deltaLink, not the parameters in the links
 //!    (graph-facts 2.4).
 //! 2. A link may stand before or after `value`; `@odata.context` and counts are not needed.
 //! 3. A page without a link means an unfinished round, never a finished one (Graph's known issue
@@ -84,13 +84,13 @@ impl Malformed {
         match self {
             Self::Empty => "the body is empty".into(),
             Self::Html => {
-                "the body is an HTML page, so a proxy or a sign-in page answered instead of Graph".into()
+                "the body is an HTML page, so a proxy or a sign-in page responded instead of Graph".into()
             }
             Self::NotUtf8 => "the body is not UTF-8".into(),
             Self::NotJson => "the body is not JSON, or was cut short".into(),
             Self::NotAnObject => "the body is JSON but not an object".into(),
             Self::ErrorInside(code) => {
-                format!("the status says success but the body holds the error {code:?}")
+                format!("the status says success but the body contains the error {code:?}")
             }
             Self::NoValue => "the body has no \"value\"".into(),
             Self::ValueNotAnArray => "\"value\" is not an array".into(),
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_key_tells_the_links_apart() {
+    fn only_the_key_distinguishes_the_links() {
         let page =
             parse_text(r#"{"@odata.deltaLink":"https://graph.example/x?$skiptoken=a","value":[]}"#).unwrap();
         assert_eq!(page.link, Link::Delta("https://graph.example/x?$skiptoken=a".into()));

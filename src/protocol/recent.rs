@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::known_ids::hash;
 
-/// The maximum number of versions: more than any circle of pages observed in practice has.
+/// The maximum number of versions: more than any cycle of pages observed in practice has.
 const CAPACITY: usize = 1 << 15;
 
 /// Hashes of the item versions that a round received most recently.
@@ -19,7 +19,7 @@ impl RecentVersions {
         let hash = hash(&(id, version));
         let new = !self.hashes.contains(&hash);
         if new && self.hashes.len() >= CAPACITY {
-            // A circle of pages is then detected one turn later.
+            // A cycle of pages is then detected one turn later.
             self.hashes.clear();
         }
         self.hashes.insert(hash);

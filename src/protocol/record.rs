@@ -26,7 +26,7 @@ pub struct Record {
     pub format: u32,
     /// A random epoch and a counter. Commits compare it.
     pub revision: String,
-    /// What the next round does first.
+    /// The first step of the next round.
     pub phase: Phase,
     /// The link to continue with, byte for byte: the nextLink while paging, otherwise the
     /// deltaLink.
@@ -95,7 +95,7 @@ pub struct Record {
     /// Whether the next round lists everything, because a series may have moved.
     #[serde(default, skip_serializing_if = "is_false", with = "flag")]
     pub relist: bool,
-    /// Whether the round after the full round that is under way lists everything once more.
+    /// Whether the running full round must be followed by another full round.
     #[serde(default, skip_serializing_if = "is_false", with = "flag")]
     pub relist_again: bool,
     /// When a round last listed everything because of [`Self::relist`].
@@ -130,7 +130,7 @@ pub struct Record {
     /// When rounds ended with 402 or 403 on the link, at least an hour apart.
     #[serde(rename = "forbidden", default, skip_serializing_if = "Vec::is_empty")]
     pub forbidden_times: Vec<Instant>,
-    /// What this round fell back to after such refusals.
+    /// The fallback of this round after such refusals.
     #[serde(default, skip_serializing_if = "Fallback::is_none")]
     pub fallback: Fallback,
     /// Whether this round was restarted because its pages brought nothing new.
@@ -147,7 +147,7 @@ pub struct Record {
     pub rejected_page_size: u32,
 }
 
-/// What the next round does first.
+/// The first step of the next round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
@@ -161,7 +161,7 @@ pub enum Phase {
     Idle,
 }
 
-/// What a round falls back to when Graph keeps refusing its link. Stored as 0, 1 and 2.
+/// The fallback of a round whose link Graph keeps refusing. Stored as 0, 1 and 2.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Serialize, Deserialize)]
 #[serde(from = "u32", into = "u32")]
 pub enum Fallback {
@@ -218,7 +218,7 @@ pub struct Completed {
     scope: Scope,
 }
 
-/// What a sweep looks for.
+/// The rows that a sweep looks for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Scope {
     /// Rows that a full round did not list.
@@ -250,7 +250,7 @@ impl Completed {
         self.round
     }
 
-    /// What to look for.
+    /// The rows to look for.
     pub fn scope(&self) -> &Scope {
         &self.scope
     }

@@ -1,6 +1,6 @@
 //! Reads a response with an error status, and decides what it means.
 //!
-//! 1. Codes differ in letter case and stand at any depth of `innerError` or `innererror`. All of
+//! 1. Codes differ in letter case and occur at any depth of `innerError` or `innererror`. All of
 //!    them are compared, case-insensitively. Messages are for people; the methods
 //!    `says_…` are the exceptions (graph-facts 4).
 //! 2. A status of 300 to 399, or a redirect that the host hides, is never followed.
@@ -23,7 +23,7 @@ pub struct Refusal {
     pub message: Option<String>,
     /// The `Retry-After` header.
     pub retry_after: Option<String>,
-    /// When it arrived, if that was before the round asked for it.
+    /// When the response arrived, if that was before the round waited for it.
     pub received_at: Option<Instant>,
     /// The `Location` header.
     pub location: Option<String>,
@@ -35,7 +35,7 @@ pub struct Refusal {
     pub malformed: Option<Malformed>,
 }
 
-/// What to do about a refusal.
+/// The reaction to a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Get another token.
@@ -104,7 +104,7 @@ impl Refusal {
         self.codes.iter().rev().find(is_reset).map(String::as_str).or_else(|| self.code())
     }
 
-    /// What to do about it. `is_link`: the request was made with a link, not with the query itself.
+    /// Returns the reaction. `is_link`: the request used a link, not the query itself.
     pub fn verdict(&self, is_link: bool) -> Verdict {
         match self.status {
             0 | 300..=399 => Verdict::Redirect,
@@ -130,7 +130,7 @@ impl Refusal {
         RESETS.iter().any(|code| self.has_code(code))
     }
 
-    /// How long Graph asks to wait, from now on.
+    /// How long Graph asks to wait, counted from now.
     pub fn wait(&self, now: Instant) -> Option<Duration> {
         let received_at = self.received_at.unwrap_or(now);
         let wait = retry_after(self.retry_after.as_deref()?, received_at)?;
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gone_without_a_body_is_a_reset_too() {
+    fn a_410_without_a_body_is_a_reset_too() {
         assert_eq!(Refusal::read::<Value>(410, None).verdict(true), Verdict::Resync);
     }
 

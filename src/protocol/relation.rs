@@ -41,8 +41,8 @@ pub fn split<I: Item>(item: I) -> (I, Lists<I>) {
 pub fn join_slices<I: Item>(first: I, second: I, minimal: bool) -> I {
     let (first, slices) = split(first);
     let (second, more) = split(second);
-    let fold = minimal || !more.is_empty();
-    let item = if fold { first.overlaid_with(&second) } else { second };
+    let merges = minimal || !more.is_empty();
+    let item = if merges { first.overlaid_with(&second) } else { second };
     let mut lists: Lists<I> = slices;
     for (relation, mut slice) in more {
         match lists.iter_mut().find(|(name, _)| *name == relation) {
@@ -58,17 +58,17 @@ pub fn join_slices<I: Item>(first: I, second: I, minimal: bool) -> I {
 }
 
 /// Applies slices to the sets that an object holds.
-pub fn fold<I: Item>(sets: &I, slices: Lists<I>) -> I {
-    let mut folded = Vec::new();
+pub fn merge_slices<I: Item>(sets: &I, slices: Lists<I>) -> I {
+    let mut merged = Vec::new();
     for (relation, slice) in slices {
         let old = sets.get(&relation).and_then(|set| set.as_array()).unwrap_or_default();
-        let set = folded_set(old, slice);
-        folded.push((relation, I::from_members(set)));
+        let set = merged_set(old, slice);
+        merged.push((relation, I::from_members(set)));
     }
-    sets.overlaid_with(&I::from_properties(folded))
+    sets.overlaid_with(&I::from_properties(merged))
 }
 
-fn folded_set<I: Item>(old: Vec<I>, slice: Vec<I>) -> Vec<I> {
+fn merged_set<I: Item>(old: Vec<I>, slice: Vec<I>) -> Vec<I> {
     let mut positions: HashMap<String, usize> = HashMap::new();
     // Members that left keep their position until the end, so that positions found earlier stay
     // valid.
@@ -104,7 +104,7 @@ pub fn with_staged_sets<I: Item>(item: &I, old: &[String], staged: &I) -> I {
 fn same_set<I: Item>(one: &I, other: &I) -> bool {
     let (Some(one), Some(other)) = (one.as_array(), other.as_array()) else { return false };
     let len = one.len();
-    len == other.len() && folded_set(one, other).len() == len
+    len == other.len() && merged_set(one, other).len() == len
 }
 
 /// A copy of an object without the properties of these names.
@@ -175,7 +175,8 @@ mod tests {
     #[test]
     fn slices_add_to_the_set_and_remove_from_it() {
         let (_, slices) = split(json!({"members@delta": slice(&["c", "a"], &["b", "unknown"])}));
-        let sets = fold(&json!({"members": slice(&["a", "b"], &[]), "owners": slice(&["o"], &[])}), slices);
+        let sets =
+            merge_slices(&json!({"members": slice(&["a", "b"], &[]), "owners": slice(&["o"], &[])}), slices);
         assert_eq!(sets, json!({"members": slice(&["a", "c"], &[]), "owners": slice(&["o"], &[])}));
     }
 
@@ -185,7 +186,7 @@ mod tests {
             split(json!({"members@delta": [{"id": "a", "@removed": {"reason": "deleted"}}, {"id": "a"},
                 {"no": "id"}]}));
         assert_eq!(
-            fold(&json!({"members": slice(&["a"], &[])}), slices),
+            merge_slices(&json!({"members": slice(&["a"], &[])}), slices),
             json!({"members": slice(&["a"], &[])})
         );
     }

@@ -10,7 +10,7 @@
 //!                     │   │          ▲       │ Committed         │ │                 │              │ Acknowledged
 //!                     │   │          └───────┼───────────────────┘ │                 │              ▼
 //!                     │   │  429, 5xx, no    Saving ◄──────────────┴─────────────────┘          Committing
-//!                     │   │  answer, no page   reset signal, link refused, ids to deliver           │ Committed
+//!                     │   │  response, no page reset signal, link refused, ids to deliver           │ Committed
 //!                     │   │ sweeping                                                                ▼
 //!                     │   └────────────────► Sweeping ── Swept ──► Delivering      more pages: SigningIn
 //!                     ▼                         ▲                                  ghosts to look for: Sweeping
@@ -22,9 +22,9 @@
 //! | this one | states, inputs, steps, and every transition between states |
 //! | `resume.rs` | where a round starts, as its record says |
 //! | `attempts.rs` | the current request: failures, back-off, throttles, sign-ins |
-//! | `ahead.rs` | the request of the next page, before its turn |
+//! | `ahead.rs` | the request for the next page that is sent ahead |
 //! | `pages.rs` | a page from its link to its commit; the sweep |
-//! | `progress.rs` | circles of links, pages without progress, page sizes |
+//! | `progress.rs` | cycles of links, pages without progress, page sizes |
 //! | `resync.rs` | refused links and reset signals |
 //! | `caller.rs` | failures that the caller decides about |
 //! | `explain.rs` | the error message of a refusal |
@@ -57,10 +57,10 @@
 //!    grants the right to it (3).
 //! 9. A round that starts from `latest` or a timestamp is incremental from its first page. A reset
 //!    ends it: starting from the same token again would hide the gap.
-//! 10. A round that makes no progress escalates (9). No progress means nextLinks in a circle, three
+//! 10. A round that makes no progress escalates (9). No progress means nextLinks in a cycle, three
 //!     consecutive pages with items but nothing new, or too many empty pages. The page size is
-//!     quadrupled up to 1000; then everything is listed once more; then the round ends in
-//!     `livelock`. The counts are stored, so a reload does not reset them.
+//!     quadrupled up to 1000; then a full round starts; then the round ends in `livelock`. The
+//!     counts are stored, so a reload does not reset them.
 //! 11. A link that Graph refuses for good ends the round. At the third such refusal in a row the
 //!     round falls back to the deltaLink that it began with, then to the query itself. The stored
 //!     link stays until one of them brings a page: an outage loses nothing (15).
@@ -68,7 +68,7 @@
 //!     last page is delivered. The round completes without a master that cannot be fetched.
 //! 13. Ids new to the mirror are stored before a consumer receives them. If the consumer never
 //!     acknowledges them and the items disappear, their removal is still announced (5).
-//! 14. The next page may be requested as soon as the current one tells its link. If the round then
+//! 14. The next page may be requested as soon as its link has arrived. If the round then
 //!     needs another request, this one is abandoned; the report counts it (9).
 
 use std::rc::Rc;
@@ -104,7 +104,7 @@ pub use caller::Decision;
 use caller::Resume;
 use progress::LinkCycle;
 
-/// What happened, as reported by the shell.
+/// An event that the shell reports to the round.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
     /// The round may start.
@@ -120,7 +120,7 @@ pub enum Input {
     /// Graph, or the token source, gave no complete response.
     Unreachable(NoResponse),
     /// The request that was sent ahead had another token than the round has now, and Graph refused
-    /// that one: the answer tells nothing.
+    /// that one: the response says nothing about the token of the round.
     Outdated,
     /// The throttling scope is throttled until this instant; nothing was sent.
     Throttled(Instant),
@@ -189,7 +189,7 @@ pub struct Delivery {
     pub last: bool,
 }
 
-/// What the shell does next, and the input that it reports afterwards.
+/// The next action of the shell, and the input that it reports afterwards.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// Load the record: `Loaded`.
@@ -199,7 +199,7 @@ pub enum Step {
     /// Request a page at this URL with the token and the Prefer values: `Page`, `Refused`,
     /// `Unreachable`, `Malformed` or `Throttled`.
     Fetch(String),
-    /// Wait for the answer to the request that was sent ahead: as for `Fetch`, or `Outdated`.
+    /// Wait for the response to the request that was sent ahead: as for `Fetch`, or `Outdated`.
     Receive,
     /// Request one series master at this URL: `Master`, `Refused`, `Unreachable`, `Malformed` or
     /// `Throttled`.
@@ -292,7 +292,7 @@ enum State {
     Ended,
 }
 
-/// What follows once a record or a throttle time is stored.
+/// The next step after a record or a throttle time is stored.
 #[derive(Clone, Debug, PartialEq)]
 enum Continuation {
     Request,
@@ -313,18 +313,18 @@ struct Pending {
     /// Ids new to the mirror.
     new_ids: Vec<String>,
     /// Whether the page did not arrive at the first attempt.
-    had_trouble: bool,
+    had_failures: bool,
 }
 
 /// Series masters that have arrived and are not stored yet.
 #[derive(Clone, Debug, Default)]
 struct UnsavedMasters {
     ids: Vec<String>,
-    /// What the masters say about their series.
+    /// The series that take place on other dates, by their masters.
     series: SeriesSummary,
 }
 
-/// What the next request is for.
+/// The target of the next request.
 #[derive(Clone, Debug, PartialEq)]
 enum Target {
     /// The query itself.
@@ -350,7 +350,7 @@ struct Position {
     start_link: Option<String>,
     /// The window of a rolling calendar when the round began, `start/end`.
     window: Option<String>,
-    /// What the round fell back to.
+    /// The fallback of the round.
     fallback: Fallback,
 }
 
@@ -384,7 +384,7 @@ pub struct Round {
     attempts: Attempts,
     /// The request of the next page, if it was sent already.
     ahead: Option<Request>,
-    /// Where the round goes on if the current step fails and the caller decides to retry.
+    /// Where the round continues if the current step fails and the caller decides to retry.
     resume: Option<Resume>,
     /// Whether the page size has changed since the record was stored.
     page_size_changed: bool,
@@ -498,7 +498,7 @@ impl Round {
                 {
                     wait.ms = now - self.attempts.sleep_began;
                 }
-                self.go_on(resume)
+                self.continue_from(resume)
             }
             (State::Applying, Input::Applied(summary)) => self.applied(*summary, now),
             (State::Fetching, Input::Master(series)) => self.master(series, now),

@@ -100,7 +100,7 @@ fn shared<I: Item>(master: &I) -> I {
 /// The times of some services have no fractions of a second.
 const RESOLUTION: Duration = Duration::from_millis(1000.0);
 
-/// What the masters that a round received say about their series.
+/// The series whose masters, received in a round, show that they moved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SeriesSummary {
     /// Incremental rounds: masters whose recurrence, start or end differs from the stored one.

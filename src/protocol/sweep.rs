@@ -6,8 +6,8 @@
 //!    does not remove the old ones (graph-facts 9.4). The occurrences that the round did not
 //!    receive are removed. Exceptions stay.
 //! 3. Displaced items of a drive: within a folder a name is unique, regardless of case. Of two rows
-//!    with one name the one that arrived last stays; the other one is removed with everything below
-//!    it that did not arrive later (graph-facts 9.5 and 9.6). This is decided at the end of a
+//!    with the same name the one that arrived last stays; the other one is removed with everything
+//!    below it that did not arrive later (graph-facts 9.5 and 9.6). This is decided at the end of a
 //!    round, because names may be swapped on different pages. The mirror is read twice: first to
 //!    find such rows, then to remove all of them in one commit.
 

@@ -1,10 +1,10 @@
-//! Classifies what the caller's token source or `fetch` threw. Errors are recognised by the names
+//! Classifies what the caller's token source or `fetch` threw. Errors are recognized by the names
 //! and codes of MSAL, `@azure/identity` and OAuth. Engines word a failed `fetch` differently.
 
 use super::error::Code;
 
 /// Codes that only a sign-in of the user can resolve: OAuth's, and those of msal-browser 2 to 5 for
-/// a silent request that the hidden iframe, the broker or the cache could not answer. MSAL throws
+/// a silent request that the hidden iframe, the broker or the cache could not satisfy. MSAL throws
 /// `timed_out` and `monitor_window_timeout` when the refresh token and the session cookie are both
 /// gone.
 const INTERACTION_CODES: [&str; 25] = [
@@ -57,7 +57,7 @@ const MISTAKE_NAMES: [&str; 2] = ["ClientConfigurationError", "BrowserConfigurat
 const TRANSIENT_CODES: [&str; 2] = ["untrusted_authority", "issuer_validation_failed"];
 
 /// Codes for a mistake in the app's code, configuration or registration: those of msal-browser 2 to
-/// 5, and OAuth's (RFC 6749, section 5.2). A retry would meet it again.
+/// 5, and OAuth's (RFC 6749, section 5.2). A retry would fail in the same way.
 const MISTAKE_CODES: [&str; 37] = [
     "uninitialized_public_client_application",
     "stubbed_public_client_application_called",
@@ -153,8 +153,9 @@ impl Thrown {
     }
 
     /// Whether a token source failed because of a mistake in the app's code, configuration or
-    /// registration, which a retry would meet again. A `SyntaxError` or a `TypeError` is none: it
-    /// may come from an authority's response, or from an account that is not signed in.
+    /// registration, so that a retry would fail in the same way. A `SyntaxError` or a `TypeError`
+    /// does not count: it may come from an authority's response, or from an account that is not
+    /// signed in.
     pub fn is_token_source_mistake(&self) -> bool {
         let depends_on_network = TRANSIENT_CODES.contains(&self.error_code.as_str());
         !depends_on_network && MISTAKE_NAMES.contains(&self.name.as_str())
@@ -230,13 +231,13 @@ mod tests {
             ("TypeError", "Failed to fetch"),
             ("TypeError", "Cannot read properties of null (reading 'homeAccountId')"),
             ("ServerError", "temporarily_unavailable"),
-            ("Error", "the backend answered 500"),
+            ("Error", "the backend returned 500"),
         ] {
             assert!(!thrown(name, message).is_token_source_mistake(), "{name}: {message}");
         }
         let error_code = "untrusted_authority".to_owned();
         let discovery = Thrown { error_code, ..thrown("ClientConfigurationError", "") };
-        assert!(!discovery.is_token_source_mistake(), "its document may be out of reach");
+        assert!(!discovery.is_token_source_mistake(), "its document may be temporarily unreachable");
     }
 
     #[test]

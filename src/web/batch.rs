@@ -20,7 +20,7 @@ use crate::protocol::time::Instant;
 /// The number of rows in one read. Between 200 and 1000 is fast in every engine.
 pub const CHUNK: u32 = 500;
 
-/// What a commit writes.
+/// The writes of a commit.
 pub type Batch = memory::Batch<JsValue>;
 
 /// Rows by their ids.
@@ -169,7 +169,7 @@ impl Batch {
         Self { put, ..Self::of_record(expect, record) }
     }
 
-    /// A record alone.
+    /// Only a record.
     pub fn of_record(expect: Option<String>, record: &Record) -> Self {
         Self {
             expect,

@@ -19,7 +19,7 @@ use crate::protocol::acknowledge::{AckAnswer, AckMode, Acknowledgements, NextAns
 
 type Answer = Result<JsValue, JsValue>;
 
-/// What the task and the consumer share.
+/// The state that the task and the consumer share.
 struct Exchange {
     rules: Acknowledgements,
     /// Calls of `next()` that wait, in their order.
@@ -149,7 +149,7 @@ impl Producer {
         .await
     }
 
-    /// Hands a page to the first call of `next()`. `announce` tells the listeners of its commit.
+    /// Hands a page to the first call of `next()`. `announce` reports its commit to the listeners.
     pub fn deliver(&self, page: JsValue, announce: Option<Function>) {
         let mut exchange = self.0.borrow_mut();
         exchange.announce = announce;

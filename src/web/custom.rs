@@ -42,12 +42,12 @@ impl Custom {
     /// The rows of these ids, in their order.
     pub async fn rows(&self, key: &str, ids: &[&str]) -> StoreResult<Vec<JsValue>> {
         let list: Array = ids.iter().map(|id| JsValue::from_str(id)).collect();
-        let answer = self.call("rows", &[&key.into(), &list]).await?;
-        let rows = members(&answer);
-        if rows.len() == ids.len() && is_array(&answer) {
+        let result = self.call("rows", &[&key.into(), &list]).await?;
+        let rows = members(&result);
+        if rows.len() == ids.len() && is_array(&result) {
             Ok(rows)
         } else {
-            Err(invalid_result("rows", "an array with one element per id", &answer))
+            Err(invalid_result("rows", "an array with one element per id", &result))
         }
     }
 
@@ -63,18 +63,18 @@ impl Custom {
             set(&range, "after", &after.into());
         }
         set(&range, "limit", &limit.into());
-        let answer = self.call("scan", &[&key.into(), &range]).await?;
+        let result = self.call("scan", &[&key.into(), &range]).await?;
         let to_row = |pair: JsValue| match members(&pair).as_slice() {
             [id, row, ..] => Some((id.as_string()?, row.clone())),
             [id] => Some((id.as_string()?, JsValue::UNDEFINED)),
             [] => None,
         };
         let rows: Option<Vec<_>> =
-            if is_array(&answer) { members(&answer).into_iter().map(to_row).collect() } else { None };
-        let rows = rows.ok_or_else(|| invalid_result("scan", "an array of [id, row]", &answer))?;
+            if is_array(&result) { members(&result).into_iter().map(to_row).collect() } else { None };
+        let rows = rows.ok_or_else(|| invalid_result("scan", "an array of [id, row]", &result))?;
         // A scan that does not advance would never end.
         if after.is_some() && rows.last().map(|(id, _)| id.as_str()) == after {
-            return Err(invalid_result("scan", "rows after the id it was given", &answer));
+            return Err(invalid_result("scan", "rows after the id it was given", &result));
         }
         Ok(rows)
     }
@@ -84,8 +84,8 @@ impl Custom {
         let put = batch.put.iter().map(|(id, row)| JsValue::from(Array::of2(&id.into(), row))).collect();
         let expect = batch.expect.map_or(JsValue::UNDEFINED, JsValue::from);
         let out = to_js(&BatchOut { expect, state: batch.state, put, remove: batch.remove });
-        let answer = self.call("commit", &[&key.into(), &out]).await?;
-        answer.as_bool().ok_or_else(|| invalid_result("commit", "true or false", &answer))
+        let result = self.call("commit", &[&key.into(), &out]).await?;
+        result.as_bool().ok_or_else(|| invalid_result("commit", "true or false", &result))
     }
 
     /// Deletes what is stored under keys that begin with `prefix`.
@@ -101,11 +101,11 @@ impl Custom {
             );
             return Err(Error::new(Code::Store, message).into());
         }
-        let answer = match apply(&method, &self.0, arguments) {
-            Ok(answer) => settled(answer).await,
+        let result = match apply(&method, &self.0, arguments) {
+            Ok(result) => settled(result).await,
             Err(thrown) => Err(thrown),
         };
-        answer.map_err(|thrown| {
+        result.map_err(|thrown| {
             if is_delta_error(&thrown) {
                 return RoundError::Foreign(thrown);
             }

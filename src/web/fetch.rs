@@ -29,7 +29,7 @@ use crate::protocol::time::Duration;
 /// How many characters of a body that is not JSON are looked at.
 const EXCERPT: u32 = 400;
 
-/// The answer to a request.
+/// The result of a request.
 pub enum Answer {
     /// A good status and a JSON body, with its text.
     Body(Json, JsString),
@@ -85,7 +85,7 @@ impl Drop for AbortOnDrop {
 }
 
 impl Get<'_> {
-    /// Sends the request and reads the whole answer. Dropping the future aborts both.
+    /// Sends the request and reads the whole response. Dropping the future aborts both.
     pub async fn send(&self) -> std::result::Result<Answer, RoundError> {
         self.check_origin()?;
         let controller = AbortController::new()

@@ -1,4 +1,4 @@
-//! What the facade does for a round: the methods of `RoundRun` in `pkg-template/round.js`.
+//! The interface of a round to the facade: the methods of `RoundRun` in `pkg-template/round.js`.
 
 use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::*;

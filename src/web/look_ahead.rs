@@ -1,4 +1,4 @@
-//! Requests of the next page before its turn, and of the page at hand.
+//! Sends the request of the current page, and the one of the next page ahead.
 
 use std::future::Future;
 use std::pin::pin;
@@ -48,7 +48,7 @@ impl Driver {
         }
     }
 
-    /// Sends the request of the next page before its turn, if the round allows it and the
+    /// Sends the request of the next page ahead, if the round allows it and the
     /// throttling scope has a permit to spare.
     pub(super) fn send_ahead(&mut self, next_request: impl Fn(&Round, Instant) -> Option<Request>) {
         let now = now();

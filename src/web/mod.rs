@@ -9,8 +9,8 @@
 //! | [`consumer`] | connects a round with the consumer that iterates it |
 //! | [`host`] | what the facade does for a round: lock, status, listeners |
 //! | [`live`] | the schedule of the live queries of a tab |
-//! | [`look_ahead`] | the part of the driver that requests pages, also before their turn |
-//! | [`request`] | one request of a round under the limits of its scope, also before its turn |
+//! | [`look_ahead`] | the part of the driver that requests pages, including those sent ahead |
+//! | [`request`] | one request of a round under the limits of its scope, possibly sent ahead |
 //! | [`fetch`], [`body`] | sends a GET, the only place that adds the token to a request; reads its body |
 //! | [`received`] | the page as received: commits it even if the consumer changes its items |
 //! | [`limiter`] | limits the concurrent requests of a throttling scope |

@@ -1,4 +1,4 @@
-//! The answer of the caller's `onError`.
+//! The decision that the caller's `onError` returns.
 
 use wasm_bindgen::JsValue;
 
@@ -8,15 +8,15 @@ use crate::protocol::round::Decision;
 use crate::protocol::time::Duration;
 
 /// Parses what `onError` returned.
-pub fn decision(answer: &JsValue) -> Result<Decision> {
-    match (answer.as_string().as_deref(), get_number(answer, "after")) {
+pub fn decision(returned: &JsValue) -> Result<Decision> {
+    match (returned.as_string().as_deref(), get_number(returned, "after")) {
         (Some("retry"), _) => Ok(Decision::Retry(Duration::ZERO)),
         (Some("stop"), _) => Ok(Decision::Stop),
         (None, Some(ms)) if ms >= 0.0 && ms.is_finite() => Ok(Decision::Retry(Duration::from_millis(ms))),
         _ => {
             let message = format!(
                 "options.onError must return \"retry\", \"stop\" or {{ after: milliseconds }}, got {}",
-                type_of(answer)
+                type_of(returned)
             );
             Err(Error::new(Code::BadRequest, message))
         }

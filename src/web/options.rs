@@ -7,7 +7,7 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use super::js::{call, flat_value, get, get_string, is_array, type_of};
 use crate::protocol::backoff::Policy;
-use crate::protocol::error::{Code, Error, Result};
+use crate::protocol::error::{Result, bad_request};
 use crate::protocol::query;
 use crate::protocol::time::Duration;
 
@@ -124,14 +124,10 @@ pub const TRACK: Call = Call {
 /// The options object of one call, or an option that is an object itself.
 pub struct Options {
     object: JsValue,
-    /// How messages name its properties: `options`, or such as `options.retry`.
+    /// The path of its properties in messages, such as `options` or `options.retry`.
     path: &'static str,
-    /// What messages say that it belongs to: `events()`, or such as `options.retry`.
+    /// Its owner in messages, such as `events()` or `options.retry`.
     owner: String,
-}
-
-fn bad<T>(message: String) -> Result<T> {
-    Err(Error::new(Code::BadRequest, message))
 }
 
 /// Describes a value for a message: a number or boolean by its value, any other by its type, since
@@ -154,7 +150,10 @@ impl Options {
             return Ok(Self { object: Object::new().into(), path: "options", owner });
         }
         if !object.is_object() || is_array(&object) {
-            return bad(format!("the options of {owner} must be an object, got {}", describe(&object)));
+            return bad_request(format!(
+                "the options of {owner} must be an object, got {}",
+                describe(&object)
+            ));
         }
         Ok(Self { object, path: "options", owner })
     }
@@ -162,7 +161,7 @@ impl Options {
     /// Takes the object that is the value of an option, such as `options.retry`.
     fn nested(object: JsValue, path: &'static str) -> Result<Self> {
         if !object.is_object() || is_array(&object) {
-            return bad(format!("{path} must be an object, got {}", describe(&object)));
+            return bad_request(format!("{path} must be an object, got {}", describe(&object)));
         }
         Ok(Self { object, path, owner: path.to_owned() })
     }
@@ -171,7 +170,7 @@ impl Options {
     pub fn only(&self, known: &[&str], advice: &[(&[&str], &str)]) -> Result<()> {
         let Self { object, path, owner } = self;
         let Ok(keys) = Reflect::own_keys(object) else {
-            return bad(format!("the options of {owner} cannot be read"));
+            return bad_request(format!("the options of {owner} cannot be read"));
         };
         for name in keys.iter().filter_map(|name| name.as_string()) {
             if known.contains(&name.as_str()) {
@@ -179,8 +178,10 @@ impl Options {
             }
             let lower = name.trim_start_matches('$').to_ascii_lowercase();
             return match advice.iter().find(|(options, _)| options.contains(&lower.as_str())) {
-                Some((_, advice)) => bad(format!("{path}.{name} is not an option of {owner}: {advice}")),
-                None => bad(format!(
+                Some((_, advice)) => {
+                    bad_request(format!("{path}.{name} is not an option of {owner}: {advice}"))
+                }
+                None => bad_request(format!(
                     "{path}.{name} is not an option of {owner}: the options are {}",
                     known.join(", ")
                 )),
@@ -250,7 +251,7 @@ impl Options {
         if get(&value, "toISOString").is_function() {
             return match call(&value, "toISOString", &[]).ok().and_then(|text| text.as_string()) {
                 Some(text) => Ok(Some(text)),
-                None => bad(format!("options.{name} must be a valid Date, got an invalid one")),
+                None => bad_request(format!("options.{name} must be a valid Date, got an invalid one")),
             };
         }
         self.read(name, "an ISO 8601 string or a Date")
@@ -269,11 +270,11 @@ impl Options {
             Some((name.clone(), get_string(&value, &name)?))
         };
         let parameters: Option<Vec<_>> = names.iter().map(parameter).collect();
-        parameters.map_or_else(|| bad(format!("options.query must be {must_be}")), Ok)
+        parameters.map_or_else(|| bad_request(format!("options.query must be {must_be}")), Ok)
     }
 
     fn wrong<T>(&self, name: &str, must_be: &str, got: &JsValue) -> Result<T> {
-        bad(format!("{}.{name} must be {must_be}, got {}", self.path, describe(got)))
+        bad_request(format!("{}.{name} must be {must_be}, got {}", self.path, describe(got)))
     }
 }
 
@@ -284,7 +285,7 @@ pub fn read(object: JsValue, call: &Call) -> Result<query::Options> {
     let window = window(&from)?;
     for name in call.required {
         if from.get(name).is_none() && window.is_none() {
-            return bad(format!("options.{name} is required by {}()", call.name));
+            return bad_request(format!("options.{name} is required by {}()", call.name));
         }
     }
     // Options that the call does not have are absent here: `only()` has refused them.
@@ -343,7 +344,7 @@ pub fn policy(retry: Option<JsValue>) -> Result<Policy> {
     retry.only(&["attempts", "base", "cap", "maxWait", "timeout"], &[])?;
     let attempts = retry.whole("attempts")?.unwrap_or(default.attempts);
     if attempts == 0 {
-        return bad("options.retry.attempts must be at least 1, got 0".to_owned());
+        return bad_request("options.retry.attempts must be at least 1, got 0".to_owned());
     }
     Ok(Policy {
         attempts,

@@ -33,7 +33,7 @@ impl Received {
         Ok(())
     }
 
-    /// Replaces the items that the consumer got by those of the text, which is parsed once more.
+    /// Replaces the items that the consumer got by those of the text, which is parsed again.
     pub fn restore(&mut self, effects: &mut PageEffects<Json>) -> StoreResult<()> {
         let Some(text) = self.0.take() else { return Ok(()) };
         let delivered: Vec<&mut Json> = stored(effects).filter(|item| item.position().is_some()).collect();

@@ -1,5 +1,5 @@
 //! One request of a round: waits for its turn in the throttling scope, sends it and reads the
-//! answer. A request that is sent ahead runs as a task beside its round.
+//! response. A request that is sent ahead runs as a task in parallel with its round.
 
 use std::cell::Cell;
 use std::pin::pin;
@@ -23,12 +23,12 @@ use crate::protocol::query::Query;
 use crate::protocol::refusal::Refusal;
 use crate::protocol::time::{Duration, Instant};
 
-/// What came of a request, and what it took.
+/// The result of a request, and its cost.
 pub type Ended = (StoreResult<Outcome>, Sent);
 
 /// A request before it is sent.
 pub struct PageRequest {
-    /// What the rounds of its client share.
+    /// The state that the rounds of its client share.
     pub session: Rc<Session>,
     /// The limiter of its throttling scope.
     pub limiter: Rc<Limiter>,
@@ -61,9 +61,9 @@ pub struct Sent {
     pub store_time: Duration,
 }
 
-/// What came of a request.
+/// The result of a request.
 pub enum Outcome {
-    /// An answer, or the lack of one.
+    /// A response, or the lack of one.
     Answered(Answer),
     /// The throttling scope is throttled until this instant: nothing was sent.
     Throttled(Instant),
@@ -88,18 +88,18 @@ impl PageRequest {
             };
             if let (Ok(Outcome::Answered(Answer::Refused(refusal))), sent) = &mut end {
                 refusal.received_at = Some(now());
-                self.obey(refusal, sent.throttle_revision.clone());
+                self.apply_throttle(refusal, sent.throttle_revision.clone());
             }
-            // The permit is dropped afterwards: the round may have to tell the scope of a throttle
-            // before the next request is sent.
+            // The permit is dropped afterwards: the round may have to report a throttle to the
+            // scope before the next request is sent.
             let _ = sender.send(end);
         });
         Some(receiver)
     }
 
-    /// Applies a throttle to the scope at once, because the round may come to this answer late, or
+    /// Applies a throttle to the scope at once, because the round may read this response late, or
     /// never.
-    fn obey(&self, refusal: &Refusal, throttle_revision: Option<String>) {
+    fn apply_throttle(&self, refusal: &Refusal, throttle_revision: Option<String>) {
         let now = now();
         let Some(until) = refusal.throttled_until(now).filter(|until| *until > now) else { return };
         self.limiter.rate.borrow_mut().throttled(until, now);
@@ -145,14 +145,14 @@ impl PageRequest {
             received: &received,
             next_link: &self.next_link,
         };
-        let answer = request.send().await;
+        let result = request.send().await;
         sent.bytes = received.get();
-        if let Ok(Answer::Refused(refusal)) = &answer
+        if let Ok(Answer::Refused(refusal)) = &result
             && refusal.says_mailbox_concurrency()
         {
             self.session.restrict_mailboxes();
         }
-        answer.map(Outcome::Answered)
+        result.map(Outcome::Answered)
     }
 
     /// Reads the stored throttle time: another tab, or this one before a reload, may have written

@@ -70,7 +70,7 @@ impl Store {
         }
     }
 
-    /// Writes a batch in one transaction. False, and nothing written, if another revision is
+    /// Writes a batch in one transaction. Returns false and writes nothing if another revision is
     /// stored.
     pub async fn commit(&self, key: &str, batch: Batch) -> StoreResult<bool> {
         match self {

@@ -42,13 +42,13 @@ struct CachedToken {
     claims: Option<String>,
 }
 
-/// The answer of the token source.
+/// The result of the token source.
 pub enum TokenOutcome {
     /// A token.
     Token(String),
     /// The source could not reach its authority.
     NoResponse(NoResponse),
-    /// The source asks for a later attempt, not before this time; the present if it named none.
+    /// The source asks for a later attempt, not before this time, or now if it names none.
     RetryAfter(Instant),
 }
 
@@ -113,21 +113,22 @@ impl Tokens {
         if let Some(token) = self.cached(reason, refused) {
             return Ok(TokenOutcome::Token(token));
         }
-        let answer = match with_timeout(timeout, async { settled(self.ask(reason, signal)?).await }).await {
-            Some(Ok(answer)) => answer,
-            Some(Err(thrown)) => return refusal(thrown, reason),
-            None => {
-                #[allow(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "the cast saturates"
-                )]
-                let seconds = (timeout.as_millis() / 1000.0).round() as u64;
-                let message = format!("it did not answer within {seconds} s");
-                return refusal(js_sys::Error::new(&message).into(), reason);
-            }
-        };
-        let mut new = read(&answer)?;
+        let returned =
+            match with_timeout(timeout, async { settled(self.call_source(reason, signal)?).await }).await {
+                Some(Ok(returned)) => returned,
+                Some(Err(thrown)) => return refusal(thrown, reason),
+                None => {
+                    #[allow(
+                        clippy::cast_possible_truncation,
+                        clippy::cast_sign_loss,
+                        reason = "the cast saturates"
+                    )]
+                    let seconds = (timeout.as_millis() / 1000.0).round() as u64;
+                    let message = format!("it did not answer within {seconds} s");
+                    return refusal(js_sys::Error::new(&message).into(), reason);
+                }
+            };
+        let mut new = read(&returned)?;
         if let TokenReason::Claims(claims) = reason {
             new.claims = Some(claims.clone());
             // Cached even if its expiry is not known: a call without the claims may return the
@@ -155,7 +156,11 @@ impl Tokens {
         slot.as_ref().map(|cached| cached.token.clone())
     }
 
-    fn ask(&self, reason: &TokenReason, signal: &AbortSignal) -> std::result::Result<JsValue, JsValue> {
+    fn call_source(
+        &self,
+        reason: &TokenReason,
+        signal: &AbortSignal,
+    ) -> std::result::Result<JsValue, JsValue> {
         let claims = if let TokenReason::Claims(claims) = reason { Some(claims.as_str()) } else { None };
         if !self.object.is_undefined() {
             let options = to_js(&GetTokenOptions { enable_cae: true, claims, abort_signal: signal.into() });
@@ -181,15 +186,15 @@ fn unusable(message: &str) -> Box<Error> {
 }
 
 /// Reads a `TokenResult` of `index.d.ts`.
-fn read(answer: &JsValue) -> Result<CachedToken> {
-    let found = answer
+fn read(returned: &JsValue) -> Result<CachedToken> {
+    let found = returned
         .as_string()
-        .or_else(|| get_string(answer, "accessToken"))
-        .or_else(|| get_string(answer, "token"));
+        .or_else(|| get_string(returned, "accessToken"))
+        .or_else(|| get_string(returned, "token"));
     let Some(token) = found else {
         let message = format!(
             "the token source must return a string, {{ accessToken }} or {{ token }}, got {}; is the user signed in?",
-            type_of(answer)
+            type_of(returned)
         );
         return Err(unusable(&message));
     };
@@ -202,8 +207,8 @@ fn read(answer: &JsValue) -> Result<CachedToken> {
         ));
     }
     let now = now();
-    let until = time(&get(answer, "expiresOn"))
-        .or_else(|| get_number(answer, "expiresOnTimestamp"))
+    let until = time(&get(returned, "expiresOn"))
+        .or_else(|| get_number(returned, "expiresOnTimestamp"))
         .filter(|ms| ms.is_finite())
         .map(Instant::from_millis);
     if until.is_some_and(|until| until <= now) {
@@ -224,7 +229,7 @@ fn time(date: &JsValue) -> Option<f64> {
 fn refusal(cause: JsValue, reason: &TokenReason) -> std::result::Result<TokenOutcome, RoundError> {
     let error = thrown(&cause);
     if error.needs_interaction() {
-        let message = "the user has to sign in: open MSAL's popup or redirect from a click, with error.claims if there are any, then call resume(); it goes on at the same page";
+        let message = "the user has to sign in: open MSAL's popup or redirect from a click, with error.claims if there are any, then call resume(); it continues at the same page";
         let mut failure = Error::retryable(Code::Interaction, message);
         failure.claims = get_string(&cause, "claims").filter(|claims| !claims.is_empty());
         // If the source does not name the claims, these are the ones of Graph's challenge.
@@ -250,7 +255,7 @@ fn refusal(cause: JsValue, reason: &TokenReason) -> std::result::Result<TokenOut
     let reason =
         if error.message.is_empty() { String::new() } else { format!(" ({})", redact(&error.message, 200)) };
     let failure = if error.is_token_source_mistake() {
-        let advice = "this is a mistake in the app's code, configuration or registration, which a retry would meet again";
+        let advice = "this is a mistake in the app's code, configuration or registration, so a retry would fail in the same way";
         Error::new(Code::Unauthorized, format!("the token source failed{reason}: {advice}"))
     } else {
         unusable(&format!("the token source failed{reason}; the next round continues at the same page"))

@@ -17,14 +17,14 @@ async fn an_abort_ends_a_fetch_a_wait_and_a_token_call_with_its_reason_unchanged
     let never =
         run("const never = () => { never.called = true; return new Promise(() => {}) }; return never");
     for (at, reason) in
-        (1..).zip(["'user left'", "undefined", "null", "0", "new TypeError('x')", "{ odd: true }"])
+        (1..).zip(["'user left'", "undefined", "null", "0", "new TypeError('x')", "{ custom: true }"])
     {
         for (place, fault) in [("fetch", Some(&hang)), ("wait", Some(&throttle)), ("token", None)] {
             if let Some(fault) = fault {
                 world.fault(fault.clone()).await;
             }
             let more = if place == "token" { vec![("token", never.clone())] } else { vec![] };
-            let client = try_open(&world, &fresh("a"), &more).await.unwrap();
+            let client = try_open(&world, &unique_name("a"), &more).await.unwrap();
             let controller = run("return new AbortController()");
             let query = contacts(&client);
             let round = round_with(&query, js("return { signal: a.signal }", &controller));
@@ -48,7 +48,7 @@ async fn an_abort_ends_a_fetch_a_wait_and_a_token_call_with_its_reason_unchanged
                 JsValue::TRUE,
                 "{reason} in a {place}"
             );
-            World::others_are_done().await;
+            World::wait_for_pending_requests().await;
             assert!(world.log().await.is_empty(), "no request after an abort: {reason} in a {place}");
             assert!(all(&query).await.is_empty());
             assert_eq!(report(&round)["outcome"], "partial");
@@ -59,7 +59,7 @@ async fn an_abort_ends_a_fetch_a_wait_and_a_token_call_with_its_reason_unchanged
 #[test]
 async fn a_round_with_an_aborted_signal_sends_nothing() {
     let world = World::new().await;
-    let client = client(&world, &fresh("a")).await;
+    let client = client(&world, &unique_name("a")).await;
     let fired = run("return { signal: AbortSignal.abort('early') }");
     let round = round_with(&contacts(&client), fired);
     assert_eq!(next(&round).await.unwrap_err().0, "early");
@@ -69,7 +69,7 @@ async fn a_round_with_an_aborted_signal_sends_nothing() {
 #[test]
 async fn no_page_is_written_after_an_abort() {
     let world = World::new().await;
-    let client = client(&world, &fresh("a")).await;
+    let client = client(&world, &unique_name("a")).await;
     let controller = run("return new AbortController()");
     let query = contacts(&client);
     let round = round_with(&query, js("return { signal: a.signal }", &controller));

@@ -10,7 +10,7 @@ use crate::world::World;
 #[test]
 async fn two_accounts_share_no_row_and_one_can_be_forgotten() {
     let world = World::new().await;
-    let (alex, sam) = (fresh("alex"), fresh("sam"));
+    let (alex, sam) = (unique_name("alex"), unique_name("sam"));
     let one = client(&world, &alex).await;
     sync(&contacts(&one)).await.unwrap();
     let two = client(&world, &sam).await;
@@ -30,7 +30,7 @@ async fn two_accounts_share_no_row_and_one_can_be_forgotten() {
 async fn a_closed_client_ends_its_rounds_with_closed() {
     let world = World::new().await;
     world.fault(json!({"match": {"collection": "contacts"}, "fault": "hang"})).await;
-    let client = client(&world, &fresh("a")).await;
+    let client = client(&world, &unique_name("a")).await;
     let query = contacts(&client);
     let round = round(&query);
     let pending = round.next();
@@ -52,7 +52,8 @@ async fn a_persistent_store_needs_an_account() {
             refused.message()
         );
     }
-    let carrying = js("const token = () => 't'; token.account = a; return token", &fresh("carried").into());
+    let carrying =
+        js("const token = () => 't'; token.account = a; return token", &unique_name("carried").into());
     let more = [("account", JsValue::UNDEFINED), ("token", carrying)];
     assert!(try_open(&world, "", &more).await.is_ok());
 }

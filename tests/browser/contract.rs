@@ -12,7 +12,7 @@ use serde_json::Value;
 use wasm_bindgen::JsValue;
 
 use crate::rules;
-use crate::support::{fresh, from_js, js, to_js};
+use crate::support::{from_js, js, to_js, unique_name};
 
 /// A store of the shell. Changes the returned values after reading them, which must be copies.
 struct Opened(Store);
@@ -86,7 +86,7 @@ mod indexed_db {
             $(
                 #[test]
                 async fn $rule() {
-                    rules::$rule(&Opened::indexed_db(&fresh("contract")).await, "contract | ").await;
+                    rules::$rule(&Opened::indexed_db(&unique_name("contract")).await, "contract | ").await;
                 }
             )*
         };
@@ -95,7 +95,7 @@ mod indexed_db {
     rules::each_rule!(on_indexed_db);
 
     async fn two() -> (Opened, Opened) {
-        let account = fresh("contract");
+        let account = unique_name("contract");
         (Opened::indexed_db(&account).await, Opened::indexed_db(&account).await)
     }
 

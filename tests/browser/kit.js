@@ -1,5 +1,5 @@
 // JavaScript for the tests in browsers. One file without imports, because wasm-bindgen copies it
-// unchanged, and its server may not answer one of several parallel requests.
+// unchanged, and its server may not respond to one of several parallel requests.
 
 /** Runs statements with two values and returns their result. */
 export function evaluate(source, a, b) {
@@ -50,7 +50,7 @@ export function following(first, second) {
   return controller;
 }
 
-/** Sends an answer of the core of the fake Graph like a server, with its delays and faults. */
+/** Makes a `Response` from one of the fake Graph's core: with the delays and faults of a server. */
 export async function respond({ status, headers, delay, cut, hang, rate }, bytes, signal) {
   signal.throwIfAborted();
   const aborted = new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));

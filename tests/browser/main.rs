@@ -1,5 +1,5 @@
 //! Tests the engine in a browser on IndexedDB. The core of the fake Graph is in the same wasm and
-//! answers by `options.fetch`, so these tests need no server, and `wasm-pack test` runs them on a
+//! responds by `options.fetch`, so these tests need no server, and `wasm-pack test` runs them on a
 //! clean clone. They run in Chromium, Firefox and WebKit; `tests/run.mjs` compares their numbers.
 #![cfg(target_family = "wasm")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]

@@ -11,7 +11,7 @@ use crate::world::World;
 #[test]
 async fn every_request_has_the_requested_headers_and_no_content_type() {
     let world = World::new().await;
-    let client = client(&world, &fresh("a")).await;
+    let client = client(&world, &unique_name("a")).await;
     let options = json!({
         "start": "2026-11-01T00:00:00+01:00", "end": "2026-12-20", "pageSize": 15,
         "timeZone": "Pacific Standard Time", "immutableIds": true,
@@ -47,7 +47,7 @@ async fn a_request_without_data_is_aborted_and_a_slow_body_is_not() {
         (json!({"name": "slow", "bytes_per_second": 6000}), json!([])),
     ] {
         world.fault(json!({"match": {"kind": "initial"}, "fault": fault})).await;
-        let client = try_open(&world, &fresh("a"), &[("retry", retry.clone())]).await.unwrap();
+        let client = try_open(&world, &unique_name("a"), &[("retry", retry.clone())]).await.unwrap();
         let round = round(&contacts(&client));
         finish(&round).await.unwrap();
         let report = report(&round);
@@ -76,7 +76,7 @@ async fn an_offline_round_waits_for_the_event_online() {
            return a(url, init);
          }",
     );
-    let client = try_open(&world, &fresh("a"), &[("fetch", own.clone())]).await.unwrap();
+    let client = try_open(&world, &unique_name("a"), &[("fetch", own.clone())]).await.unwrap();
     let query = contacts(&client);
     online(JsValue::FALSE);
     let round = round(&query);
@@ -92,7 +92,7 @@ async fn an_offline_round_waits_for_the_event_online() {
     // It waits no longer than `retry.maxWait`.
     online(JsValue::FALSE);
     let retry = to_js(&json!({"base": 10, "cap": 50, "maxWait": 80}));
-    let short = try_open(&world, &fresh("a"), &[("fetch", own), ("retry", retry)]).await.unwrap();
+    let short = try_open(&world, &unique_name("a"), &[("fetch", own), ("retry", retry)]).await.unwrap();
     let refused = sync(&contacts(&short)).await.unwrap_err();
     online(JsValue::UNDEFINED);
     assert_eq!(refused.code(), "offline");
@@ -104,7 +104,7 @@ async fn the_end_of_a_throttle_survives_a_reload() {
     let throttle =
         json!({"name": "status", "status": 429, "code": "TooManyRequests", "headers": {"Retry-After": "2"}});
     world.fault(json!({"match": {}, "fault": throttle})).await;
-    let account = fresh("a");
+    let account = unique_name("a");
     let first = client(&world, &account).await;
     let round_one = round(&contacts(&first));
     let pending = round_one.next();
@@ -135,7 +135,7 @@ async fn a_page_of_50_mb_and_an_item_of_10_mb_are_stored() {
          return async (url) => new Response(JSON.stringify(pages[url.includes('t=1') ? 1 : 0]), { headers })",
         &world.root.as_str().into(),
     );
-    let client = try_open(&world, &fresh("a"), &[("fetch", own)]).await.unwrap();
+    let client = try_open(&world, &unique_name("a"), &[("fetch", own)]).await.unwrap();
     let query = contacts(&client);
     sync(&query).await.unwrap();
     assert_eq!(count(&query).await, 5001);
@@ -160,7 +160,7 @@ async fn faults_during_a_round_lose_no_change() {
         for kind in ["initial", "next"] {
             world.fault(json!({"match": {"kind": kind}, "fault": fault})).await;
         }
-        let client = client(&world, &fresh("a")).await;
+        let client = client(&world, &unique_name("a")).await;
         let query = contacts(&client);
         let round = round(&query);
         finish(&round).await.unwrap_or_else(|refused| panic!("{fault}: {}", refused.message()));
@@ -168,10 +168,10 @@ async fn faults_during_a_round_lose_no_change() {
         let faults = log.iter().filter(|entry| !entry["fault"].is_null()).count();
         assert_eq!(faults, 2, "{fault}");
         let requests = report(&round)["requests"].as_u64().unwrap();
-        // Firefox itself repeats a request without an answer.
+        // Firefox itself repeats a request that gets no response.
         if fault != "network" {
-            // A page that is cut or malformed may have told its link before. The request of the
-            // page after it is aborted then, maybe before the server receives it.
+            // A page that is cut or malformed may already have revealed its link. The request for
+            // the page after it is then aborted, maybe before the server receives it.
             let unseen = requests.checked_sub(log.len() as u64);
             assert!(unseen.is_some_and(|unseen| unseen <= 2), "{fault}: {requests} of {}", log.len());
         }
@@ -182,7 +182,7 @@ async fn faults_during_a_round_lose_no_change() {
 #[test]
 async fn a_server_that_does_not_recover_ends_the_round_and_the_stored_record_stays() {
     let world = World::new().await;
-    let client = client(&world, &fresh("a")).await;
+    let client = client(&world, &unique_name("a")).await;
     let query = contacts(&client);
     sync(&query).await.unwrap();
     world.fault(json!({"match": {}, "times": null, "fault": "empty503"})).await;
@@ -201,7 +201,7 @@ async fn a_redirect_is_not_followed() {
     let redirect =
         json!({"name": "redirect", "location": format!("{}/control/worlds", world.origin()), "status": 302});
     world.fault(json!({"match": {}, "fault": redirect})).await;
-    let client = client(&world, &fresh("a")).await;
+    let client = client(&world, &unique_name("a")).await;
     let refused = sync(&contacts(&client)).await.unwrap_err();
     assert_eq!(refused.code(), "foreign-link");
     assert!(refused.message().contains("a redirect is not followed"), "{}", refused.message());
@@ -211,7 +211,7 @@ async fn a_redirect_is_not_followed() {
 #[test]
 async fn a_foreign_link_gets_no_token() {
     let world = World::new().await;
-    let client = client(&world, &fresh("a")).await;
+    let client = client(&world, &unique_name("a")).await;
     let query = contacts(&client);
     let other = World::new().await;
     // Another name of the server, or another host for a world in this wasm.
@@ -234,7 +234,7 @@ async fn a_foreign_link_gets_no_token() {
 async fn a_relative_link_is_followed_below_the_root() {
     let world = World::new().await;
     world.fault(json!({"match": {"kind": "initial"}, "fault": "relative_link"})).await;
-    let client = client(&world, &fresh("a")).await;
+    let client = client(&world, &unique_name("a")).await;
     let query = contacts(&client);
     sync(&query).await.unwrap();
     assert_eq!(all(&query).await.len(), 30);
@@ -243,7 +243,7 @@ async fn a_relative_link_is_followed_below_the_root() {
 #[test]
 async fn the_error_for_recordings_says_that_only_an_app_can_read_them() {
     let world = World::new().await;
-    let client = client(&world, &fresh("a")).await;
+    let client = client(&world, &unique_name("a")).await;
     let refused =
         sync(&query(&client, "callRecordings", json!({"organizer": world.user}))).await.unwrap_err();
     assert_eq!((refused.code().as_str(), refused.field("status").as_f64()), ("forbidden", Some(403.0)));
@@ -260,7 +260,7 @@ async fn a_custom_fetch_may_fail_in_any_way() {
          };
          return Object.assign(own, { seen: [] })",
     );
-    let client = try_open(&world, &fresh("a"), &[("fetch", own.clone())]).await.unwrap();
+    let client = try_open(&world, &unique_name("a"), &[("fetch", own.clone())]).await.unwrap();
     sync(&contacts(&client)).await.unwrap();
     let seen = from_js(&Reflect::get(&own, &"seen".into()).unwrap());
     assert_eq!(
@@ -276,7 +276,7 @@ async fn a_custom_fetch_may_fail_in_any_way() {
             "network",
         ),
     ] {
-        let client = try_open(&world, &fresh("a"), &[("fetch", run(source))]).await.unwrap();
+        let client = try_open(&world, &unique_name("a"), &[("fetch", run(source))]).await.unwrap();
         assert_eq!(sync(&contacts(&client)).await.unwrap_err().code(), code, "{source}");
     }
 }
@@ -292,7 +292,7 @@ async fn a_response_is_recognized_by_its_shape() {
            return { status, ok, headers, text: async () => response.body, type: 'basic' };
          }",
     );
-    let client = try_open(&world, &fresh("a"), &[("fetch", own)]).await.unwrap();
+    let client = try_open(&world, &unique_name("a"), &[("fetch", own)]).await.unwrap();
     let query = contacts(&client);
     sync(&query).await.unwrap();
     assert_eq!(all(&query).await.len(), 30);

@@ -11,7 +11,7 @@ use crate::world::World;
 #[test]
 async fn wrong_options_are_refused_before_any_request_with_advice() {
     let world = World::new().await;
-    let client = client(&world, &fresh("a")).await;
+    let client = client(&world, &unique_name("a")).await;
     let start = "start: '2026-11-01', end: '2026-12-01'";
     for (call, options, message) in [
         ("events", "undefined".to_owned(), "options.start is required by events()"),
@@ -115,7 +115,7 @@ async fn wrong_options_of_open_delta_are_refused() {
         ("tabs", "1", "bad-request", "options.tabs is not an option of openDelta()"),
     ] {
         let value = run(&format!("return {value}"));
-        let refused = try_open(&world, &fresh("a"), &[(name, value)]).await.map(drop).unwrap_err();
+        let refused = try_open(&world, &unique_name("a"), &[(name, value)]).await.map(drop).unwrap_err();
         assert_eq!(refused.code(), code, "{name}");
         assert!(refused.message().contains(message), "{name}: {}", refused.message());
     }
@@ -124,7 +124,7 @@ async fn wrong_options_of_open_delta_are_refused() {
 #[test]
 async fn dates_may_be_strings_or_dates() {
     let world = World::new().await;
-    let client = client(&world, &fresh("a")).await;
+    let client = client(&world, &unique_name("a")).await;
     let date =
         run("return { start: new Date('2026-11-01T00:00:00Z'), end: new Date('2026-12-20T00:00:00Z') }");
     let by_date = client.query("events", JsValue::UNDEFINED, date).unwrap();
@@ -135,7 +135,7 @@ async fn dates_may_be_strings_or_dates() {
 async fn the_status_has_the_phase_of_the_round() {
     let world = World::new().await;
     world.fault(json!({"match": {"kind": "next"}, "fault": {"name": "status", "status": 503}})).await;
-    let client = client(&world, &fresh("a")).await;
+    let client = client(&world, &unique_name("a")).await;
     let query = contacts(&client);
     let seen = run(
         "const onStatus = (status) => onStatus.seen.push(status); return Object.assign(onStatus, { seen: [] })",

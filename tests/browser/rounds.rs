@@ -11,9 +11,9 @@ use crate::world::World;
 #[test]
 async fn a_first_round_of_each_collection_lists_the_table() {
     let world = World::new().await;
-    let user = client(&world, &fresh("user")).await;
+    let user = client(&world, &unique_name("user")).await;
     let token = Function::new_no_args(&format!("return '{}'", world.app)).into();
-    let app = try_open(&world, &fresh("app"), &[("token", token)]).await.unwrap();
+    let app = try_open(&world, &unique_name("app"), &[("token", token)]).await.unwrap();
     for (query, table) in [
         (query(&user, "events", weeks()), world.table("events", "?start=2026-11-01&end=2026-12-20").await),
         (contacts(&user), world.table("contacts", "").await),
@@ -35,7 +35,7 @@ async fn a_first_round_of_each_collection_lists_the_table() {
 #[test]
 async fn a_second_round_delivers_only_the_changes() {
     let world = World::new().await;
-    let client = client(&world, &fresh("a")).await;
+    let client = client(&world, &unique_name("a")).await;
     let query = contacts(&client);
     sync(&query).await.unwrap();
     let before = all(&query).await;
@@ -73,7 +73,7 @@ async fn a_second_round_delivers_only_the_changes() {
 #[test]
 async fn after_a_reload_the_next_request_is_the_stored_delta_link() {
     let world = World::new().await;
-    let account = fresh("a");
+    let account = unique_name("a");
     let first = client(&world, &account).await;
     sync(&query(&first, "events", weeks())).await.unwrap();
     settled(first.close()).await.unwrap();
@@ -91,7 +91,7 @@ async fn after_a_reload_the_next_request_is_the_stored_delta_link() {
 #[test]
 async fn an_interrupted_round_continues_at_the_first_unacknowledged_page() {
     let world = World::new().await;
-    let account = fresh("a");
+    let account = unique_name("a");
     let first = client(&world, &account).await;
     let round_one = round(&contacts(&first));
     next(&round_one).await.unwrap();
@@ -108,9 +108,9 @@ async fn an_interrupted_round_continues_at_the_first_unacknowledged_page() {
     assert_eq!((&again["index"], &again["changes"]), (&lost["index"], &lost["changes"]));
     ack(&round_two).await.unwrap();
     finish(&round_two).await.unwrap();
-    let asked = world.log().await;
-    assert_eq!(asked[0]["url"], seen[1]["url"], "the page that was not acknowledged");
-    assert_ne!(asked[0]["url"], seen[0]["url"]);
+    let log = world.log().await;
+    assert_eq!(log[0]["url"], seen[1]["url"], "the page that was not acknowledged");
+    assert_ne!(log[0]["url"], seen[0]["url"]);
     assert_eq!(report(&round_two)["resumed"], true);
     assert_eq!(ids(&all(&query).await), ids(&world.table("contacts", "").await));
 }
@@ -118,7 +118,7 @@ async fn an_interrupted_round_continues_at_the_first_unacknowledged_page() {
 #[test]
 async fn nothing_is_stored_before_the_acknowledgement_and_next_acknowledges() {
     let world = World::new().await;
-    let client = client(&world, &fresh("a")).await;
+    let client = client(&world, &unique_name("a")).await;
     let query = contacts(&client);
     let round = round(&query);
     next(&round).await.unwrap();
@@ -130,7 +130,7 @@ async fn nothing_is_stored_before_the_acknowledgement_and_next_acknowledges() {
 #[test]
 async fn a_commit_stores_the_received_page_even_if_the_consumer_changes_it() {
     let world = World::new().await;
-    let client = client(&world, &fresh("a")).await;
+    let client = client(&world, &unique_name("a")).await;
     let query = contacts(&client);
     let round = round(&query);
     let page = settled(round.next()).await.unwrap();
@@ -148,7 +148,7 @@ async fn a_commit_stores_the_received_page_even_if_the_consumer_changes_it() {
 #[test]
 async fn two_rounds_of_one_query_cannot_both_commit() {
     let world = World::new().await;
-    let account = fresh("a");
+    let account = unique_name("a");
     let (one, two) = (client(&world, &account).await, client(&world, &account).await);
     let (left, right) = (contacts(&one), contacts(&two));
     let (first, second) = (round(&left), round(&right));
@@ -165,7 +165,7 @@ async fn two_rounds_of_one_query_cannot_both_commit() {
 #[test]
 async fn a_resync_lists_again_while_the_mirror_stays_readable_and_removes_ghosts() {
     let world = World::new().await;
-    let client = client(&world, &fresh("a")).await;
+    let client = client(&world, &unique_name("a")).await;
     let query = contacts(&client);
     sync(&query).await.unwrap();
     let ghost = all(&query).await[5]["id"].clone();
@@ -195,7 +195,7 @@ async fn a_resync_lists_again_while_the_mirror_stays_readable_and_removes_ghosts
 #[test]
 async fn reset_makes_the_next_round_a_full_one() {
     let world = World::new().await;
-    let client = client(&world, &fresh("a")).await;
+    let client = client(&world, &unique_name("a")).await;
     let query = contacts(&client);
     sync(&query).await.unwrap();
     reset(&query).await;
@@ -207,7 +207,7 @@ async fn reset_makes_the_next_round_a_full_one() {
 #[test]
 async fn minimal_rounds_merge_into_the_mirror() {
     let world = World::new().await;
-    let client = client(&world, &fresh("a")).await;
+    let client = client(&world, &unique_name("a")).await;
     let query = query(&client, "orgContacts", json!({"minimal": true}));
     sync(&query).await.unwrap();
     let id = all(&query).await[0]["id"].clone();
@@ -226,7 +226,7 @@ async fn minimal_rounds_merge_into_the_mirror() {
 #[test]
 async fn a_query_without_a_mirror_stores_only_the_link() {
     let world = World::new().await;
-    let account = fresh("a");
+    let account = unique_name("a");
     let one = client(&world, &account).await;
     let feed = query(&one, "orgContacts", json!({"mirror": false}));
     assert_eq!(changes(&sync(&feed).await.unwrap()).len(), 30);
@@ -241,7 +241,7 @@ async fn a_query_without_a_mirror_stores_only_the_link() {
 async fn a_mirror_of_several_chunks_is_read_completely() {
     let options = json!({"page_size": 400, "honour_maxpagesize": false});
     let world = World::with(json!({"populate": {"contacts": 1234}, "options": options})).await;
-    let client = client(&world, &fresh("a")).await;
+    let client = client(&world, &unique_name("a")).await;
     let query = contacts(&client);
     sync(&query).await.unwrap();
     assert_eq!(all(&query).await.len(), 1234);
@@ -274,7 +274,7 @@ async fn a_mirror_of_several_chunks_is_read_completely() {
 #[test]
 async fn a_round_stops_after_its_maximum_of_pages() {
     let world = World::new().await;
-    let client = client(&world, &fresh("a")).await;
+    let client = client(&world, &unique_name("a")).await;
     let query = contacts(&client);
     let round = round_with(&query, to_js(&json!({"maxPages": 2})));
     assert_eq!(finish(&round).await.unwrap().len(), 2);

@@ -66,7 +66,7 @@ fn restore_open() {
 #[test]
 async fn records_are_readable_in_the_developer_tools() {
     let world = World::new().await;
-    let account = fresh("a");
+    let account = unique_name("a");
     let client = client(&world, &account).await;
     let query = query(&client, "orgContacts", json!({"select": ["mail", "displayName"]}));
     sync(&query).await.unwrap();
@@ -96,7 +96,7 @@ async fn an_invalid_record_gives_a_delta_error_and_reset_starts_over() {
         ("value = 'rubbish'", "it is not an object"),
         ("value = [1, [2]]", "it is not an object"),
     ] {
-        let account = fresh("a");
+        let account = unique_name("a");
         let client = client(&world, &account).await;
         let query = contacts(&client);
         sync(&query).await.unwrap();
@@ -118,9 +118,9 @@ async fn an_invalid_record_gives_a_delta_error_and_reset_starts_over() {
 }
 
 #[test]
-async fn all_returns_each_item_once_whatever_its_size_and_whether_or_not_it_has_an_id() {
+async fn all_returns_each_item_once_regardless_of_its_size_and_with_or_without_an_id() {
     let world = World::new().await;
-    let account = fresh("a");
+    let account = unique_name("a");
     let client = client(&world, &account).await;
     let query = contacts(&client);
     sync(&query).await.unwrap();
@@ -150,7 +150,7 @@ async fn all_returns_each_item_once_whatever_its_size_and_whether_or_not_it_has_
 #[test]
 async fn a_stored_link_to_another_host_is_not_requested() {
     let world = World::new().await;
-    let account = fresh("a");
+    let account = unique_name("a");
     let client = client(&world, &account).await;
     let query = contacts(&client);
     sync(&query).await.unwrap();
@@ -163,7 +163,7 @@ async fn a_stored_link_to_another_host_is_not_requested() {
 #[test]
 async fn a_database_of_a_newer_version_gives_a_delta_error() {
     let world = World::new().await;
-    let account = fresh("a");
+    let account = unique_name("a");
     js("a.close()", &open_database(&account, Some(99)).await);
     let refused = try_open(&world, &account, &[]).await.map(drop).unwrap_err();
     assert_eq!(refused.code(), "store");
@@ -173,7 +173,7 @@ async fn a_database_of_a_newer_version_gives_a_delta_error() {
 #[test]
 async fn an_upgrade_that_another_tab_blocks_gives_a_delta_error() {
     let world = World::new().await;
-    let account = fresh("a");
+    let account = unique_name("a");
     // A database of an earlier version, with a connection that stays open.
     let open = open_database(&account, Some(1)).await;
     replace_open("return real(name, version && version + 1)");
@@ -189,7 +189,7 @@ async fn an_upgrade_that_another_tab_blocks_gives_a_delta_error() {
 #[test]
 async fn a_database_deleted_by_another_tab_closes_the_client() {
     let world = World::new().await;
-    let account = fresh("a");
+    let account = unique_name("a");
     let client = client(&world, &account).await;
     let query = contacts(&client);
     sync(&query).await.unwrap();
@@ -201,7 +201,7 @@ async fn a_database_deleted_by_another_tab_closes_the_client() {
 #[test]
 async fn a_full_disk_gives_a_delta_error_and_the_last_page_stays() {
     let world = World::new().await;
-    let client = client(&world, &fresh("a")).await;
+    let client = client(&world, &unique_name("a")).await;
     let query = contacts(&client);
     let round = round(&query);
     next(&round).await.unwrap();
@@ -237,7 +237,7 @@ async fn a_browser_that_refuses_indexed_db_gives_a_delta_error() {
         ),
     ] {
         replace_open(open);
-        let refused = try_open(&world, &fresh("a"), &[]).await.map(drop);
+        let refused = try_open(&world, &unique_name("a"), &[]).await.map(drop);
         restore_open();
         let refused = refused.unwrap_err();
         assert_eq!(refused.code(), "store");
@@ -249,7 +249,7 @@ async fn a_browser_that_refuses_indexed_db_gives_a_delta_error() {
 #[test]
 async fn an_upgrade_keeps_the_data() {
     let world = World::new().await;
-    let account = fresh("a");
+    let account = unique_name("a");
     let first = client(&world, &account).await;
     sync(&contacts(&first)).await.unwrap();
     settled(first.close()).await.unwrap();
@@ -268,7 +268,7 @@ async fn an_upgrade_keeps_the_data() {
 #[test]
 async fn forget_rejects_if_another_connection_keeps_the_database_open() {
     let world = World::new().await;
-    let account = fresh("a");
+    let account = unique_name("a");
     let client = client(&world, &account).await;
     let open = open_database(&account, None).await;
     let refused = settled(client.forget()).await.unwrap_err();
@@ -280,7 +280,7 @@ async fn forget_rejects_if_another_connection_keeps_the_database_open() {
 #[test]
 async fn a_query_that_was_not_used_for_thirty_days_is_deleted_at_the_next_opening() {
     let world = World::new().await;
-    let account = fresh("a");
+    let account = unique_name("a");
     let prefix = format!("{account} | ");
     let first = client(&world, &account).await;
     let (unused, kept) = (contacts(&first), query(&first, "orgContacts", json!({"name": "kept"})));

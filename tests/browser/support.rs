@@ -69,7 +69,7 @@ pub async fn until(name: &str, holds: impl AsyncFn() -> bool) {
 }
 
 /// A name that no other test and no earlier run uses.
-pub fn fresh(name: &str) -> String {
+pub fn unique_name(name: &str) -> String {
     format!("{name} {}", js_sys::Math::random())
 }
 
@@ -99,7 +99,7 @@ pub async fn settled(promise: Promise) -> Result<JsValue, Refused> {
     JsFuture::from(promise).await.map_err(Refused)
 }
 
-/// A client, made like the facade does.
+/// A client, as the facade makes it.
 pub struct Client {
     wasm: client::Client,
     ending: AbortController,
@@ -130,7 +130,7 @@ fn end(ending: &AbortController) {
     ending.abort_with_reason(&make_error("this client is closed", &to_js(&json!({"code": "closed"}))));
 }
 
-/// A query, made like the facade does.
+/// A query, as the facade makes it.
 pub struct Query {
     wasm: client::Query,
     ending: AbortSignal,
@@ -161,7 +161,7 @@ impl Query {
     }
 }
 
-/// A round, made like the facade does. Dropping it ends the round.
+/// A round, as the facade makes it. Dropping it ends the round.
 pub struct Round {
     handle: client::RoundHandle,
     stop: AbortController,

@@ -36,7 +36,7 @@ async fn a_token_without_expiry_is_requested_each_time_and_one_with_expiry_once(
         // Each response takes longer than the shortest of these lifetimes.
         world.options(json!({"latency_ms": 120})).await;
         let source = source(&world, body);
-        let client = try_open(&world, &fresh("a"), &[("token", source.clone())]).await.unwrap();
+        let client = try_open(&world, &unique_name("a"), &[("token", source.clone())]).await.unwrap();
         sync(&contacts(&client)).await.unwrap();
         let calls = calls(&source);
         assert_eq!(calls.as_array().unwrap().len(), expected, "{body}");
@@ -60,7 +60,7 @@ async fn an_object_with_get_token_is_a_token_source() {
          }",
         &world.delegated.as_str().into(),
     );
-    let client = try_open(&world, &fresh("a"), &[("token", credential.clone())]).await.unwrap();
+    let client = try_open(&world, &unique_name("a"), &[("token", credential.clone())]).await.unwrap();
     sync(&contacts(&client)).await.unwrap();
     assert_eq!(
         from_js(&Reflect::get(&credential, &"seen".into()).unwrap()),
@@ -71,7 +71,7 @@ async fn an_object_with_get_token_is_a_token_source() {
 #[test]
 async fn a_refused_token_is_requested_once_more_and_a_second_refusal_is_final() {
     let world = World::new().await;
-    let account = fresh("a");
+    let account = unique_name("a");
     let fickle = source(
         &world,
         "const accessToken = request.reason === 'unauthorized' ? a : 'old';
@@ -124,7 +124,7 @@ async fn a_token_source_that_fails_gives_a_delta_error() {
             "the user has to sign in",
         ),
     ] {
-        let client = try_open(&world, &fresh("a"), &[("token", source(&world, body))]).await.unwrap();
+        let client = try_open(&world, &unique_name("a"), &[("token", source(&world, body))]).await.unwrap();
         let refused = sync(&contacts(&client)).await.unwrap_err();
         assert_eq!(refused.code(), code, "{body}");
         assert!(refused.message().contains(message), "{body}: {}", refused.message());
@@ -136,7 +136,7 @@ async fn a_token_source_that_fails_gives_a_delta_error() {
 #[test]
 async fn the_token_is_in_no_store_and_in_no_error() {
     let world = World::new().await;
-    let account = fresh("a");
+    let account = unique_name("a");
     let client = client(&world, &account).await;
     sync(&contacts(&client)).await.unwrap();
     world.fault(json!({"match": {}, "fault": {"name": "status", "status": 400, "code": "BadRequest"}})).await;

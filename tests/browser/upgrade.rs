@@ -22,7 +22,7 @@ struct OldDatabase {
     client: Client,
     query: Query,
     /// The requests: URL, Prefer header and time.
-    asked: Rc<RefCell<Vec<(Value, Value, f64)>>>,
+    requests: Rc<RefCell<Vec<(Value, Value, f64)>>>,
 }
 
 impl OldDatabase {
@@ -49,17 +49,17 @@ impl OldDatabase {
             &to_js(&fixture["database"]),
         )
         .await;
-        let asked = Rc::default();
+        let requests = Rc::default();
         let more = [
             ("token", Function::new_no_args("return 'a-token'").into()),
-            ("fetch", answers(&fixture, Rc::clone(&asked))),
+            ("fetch", recorded_fetch(&fixture, Rc::clone(&requests))),
         ];
         let account = fixture["account"].as_str().unwrap().to_owned();
         let client = try_open_at(fixture["endpoint"].as_str().unwrap(), &account, &more).await.unwrap();
         let call = &fixture["call"];
         let path = call["path"].as_str().map_or(JsValue::UNDEFINED, JsValue::from);
         let query = client.query(call["method"].as_str().unwrap(), path, to_js(&call["options"])).unwrap();
-        Self { fixture, shift, account, client, query, asked }
+        Self { fixture, shift, account, client, query, requests }
     }
 
     /// The record of the query in the fixture.
@@ -86,8 +86,8 @@ impl OldDatabase {
         let pages = finish(&round).await.unwrap();
         let requests = self.fixture["requests"].as_array().unwrap();
         let expected: Vec<_> = requests.iter().map(|request| (&request["url"], &request["prefer"])).collect();
-        let asked = self.asked.borrow().clone();
-        assert_eq!(asked.iter().map(|(url, prefer, _)| (url, prefer)).collect::<Vec<_>>(), expected);
+        let requests = self.requests.borrow().clone();
+        assert_eq!(requests.iter().map(|(url, prefer, _)| (url, prefer)).collect::<Vec<_>>(), expected);
         let summary = |change: &Value| ["type", "id", "reason"].map(|name| change[name].clone());
         let changes: Vec<_> = changes(&pages).iter().map(summary).collect();
         assert_eq!(
@@ -152,16 +152,16 @@ fn pairs(entries: &mut Value) -> impl Iterator<Item = &mut [Value; 2]> {
         .map(|entry| entry.as_array_mut().unwrap().as_mut_slice().try_into().unwrap())
 }
 
-/// A `fetch` that returns the answers that 0.1.0 got, and records the requests.
-fn answers(fixture: &Value, asked: Rc<RefCell<Vec<(Value, Value, f64)>>>) -> JsValue {
-    let answers = fixture["requests"].as_array().unwrap().clone();
+/// A `fetch` that returns the responses that 0.1.0 received, and records the requests.
+fn recorded_fetch(fixture: &Value, requests: Rc<RefCell<Vec<(Value, Value, f64)>>>) -> JsValue {
+    let responses = fixture["requests"].as_array().unwrap().clone();
     let fetch = move |url: String, init: JsValue| {
         let prefer = request(&url, &init).header("prefer").into();
-        let answer = answers.iter().find(|answer| answer["url"] == url).cloned();
-        asked.borrow_mut().push((url.into(), prefer, Date::now()));
-        let Some(answer) = answer else { return Promise::reject(&"0.1.0 did not ask for this".into()) };
-        let body = answer["body"].as_str().unwrap().as_bytes().to_vec();
-        let status = answer["status"].as_u64().unwrap().try_into().unwrap();
+        let response = responses.iter().find(|response| response["url"] == url).cloned();
+        requests.borrow_mut().push((url.into(), prefer, Date::now()));
+        let Some(response) = response else { return Promise::reject(&"0.1.0 did not request this".into()) };
+        let body = response["body"].as_str().unwrap().as_bytes().to_vec();
+        let status = response["status"].as_u64().unwrap().try_into().unwrap();
         give(&Response { status, body, ..Response::default() }, &init)
     };
     Closure::<dyn Fn(String, JsValue) -> Promise>::new(fetch).into_js_value()
@@ -223,8 +223,8 @@ async fn throttled_users_are_not_requested_before_the_stored_time() {
         states.iter().find(|state| state[0].as_str().unwrap().contains(" | not before | ")).unwrap();
     let until = throttle[1]["until"].as_f64().unwrap();
     assert!(until > Date::now() && old.shift > 0.0);
-    let asked = Rc::clone(&old.asked);
+    let requests = Rc::clone(&old.requests);
     let report = old.continue_round().await;
     assert_eq!(report["waits"][0]["reason"], "throttled");
-    assert!(asked.borrow().iter().all(|(_, _, at)| *at >= until));
+    assert!(requests.borrow().iter().all(|(_, _, at)| *at >= until));
 }

@@ -1,4 +1,4 @@
-//! Worlds of the fake Graph: in this wasm, which answer by `options.fetch`, or on a server. Both
+//! Worlds of the fake Graph: in this wasm, which respond by `options.fetch`, or on a server. Both
 //! have the control API of `tests/fake-graph/README.md`.
 
 use std::cell::RefCell;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 
-use crate::support::{client, contacts, fresh, from_js, js, run, sorted, sync, to_js, until};
+use crate::support::{client, contacts, from_js, js, run, sorted, sync, to_js, unique_name, until};
 
 #[wasm_bindgen(module = "/tests/browser/kit.js")]
 extern "C" {
@@ -160,9 +160,9 @@ impl World {
 
     /// Waits for a whole round of another client in another world. After it, a test can assert that
     /// a client sent nothing: a request that was ready when this began is in the log when it ends.
-    pub async fn others_are_done() {
+    pub async fn wait_for_pending_requests() {
         let other = Self::new().await;
-        sync(&contacts(&client(&other, &fresh("barrier")).await)).await.unwrap();
+        sync(&contacts(&client(&other, &unique_name("barrier")).await)).await.unwrap();
     }
 }
 
@@ -177,9 +177,9 @@ impl Graph {
                     headers: vec![],
                     body: body.into_bytes(),
                 };
-                let answer = core.server.borrow_mut().handle(&request, now());
-                let text = String::from_utf8(answer.body).unwrap();
-                assert!(answer.status < 300, "{method} {path}: {text}");
+                let response = core.server.borrow_mut().handle(&request, now());
+                let text = String::from_utf8(response.body).unwrap();
+                assert!(response.status < 300, "{method} {path}: {text}");
                 text
             }
             Self::Server(origin) => {
@@ -200,8 +200,8 @@ impl Core {
             self.foreign.borrow_mut().push(url.to_owned());
             return Promise::reject(&js_sys::TypeError::new("another host").into());
         };
-        let answer = self.server.borrow_mut().handle(&request(path, init), now());
-        give(&answer, init)
+        let response = self.server.borrow_mut().handle(&request(path, init), now());
+        give(&response, init)
     }
 }
 
@@ -213,14 +213,14 @@ pub fn request(path: &str, init: &JsValue) -> Request {
     Request { method: "GET".into(), url: path.into(), headers, body: Vec::new() }
 }
 
-/// Converts an answer to the promise of `fetch`.
-pub fn give(answer: &Response, init: &JsValue) -> Promise {
+/// Converts a response to the promise that `fetch` returns.
+pub fn give(response: &Response, init: &JsValue) -> Promise {
     let meta = json!({
-        "status": answer.status, "headers": answer.headers, "delay": answer.delay_ms, "cut": answer.cut_after,
-        "hang": answer.hang, "rate": answer.bytes_per_second,
+        "status": response.status, "headers": response.headers, "delay": response.delay_ms,
+        "cut": response.cut_after, "hang": response.hang, "rate": response.bytes_per_second,
     });
     let signal: AbortSignal = Reflect::get(init, &"signal".into()).unwrap().unchecked_into();
-    respond(&to_js(&meta), &Uint8Array::from(answer.body.as_slice()), &signal)
+    respond(&to_js(&meta), &Uint8Array::from(response.body.as_slice()), &signal)
 }
 
 fn now() -> u64 {

@@ -57,7 +57,7 @@ macro_rules! each_rule {
     ($call:ident) => {
         $call! {
             an_unknown_key_has_no_state_and_no_rows
-            what_is_committed_is_loaded
+            a_committed_record_is_loaded
             a_commit_replaces_the_whole_state_puts_and_removes_rows_and_leaves_the_others
             a_commit_that_expects_nothing_is_refused_where_something_is_stored
             a_commit_that_expects_another_revision_is_refused
@@ -139,7 +139,7 @@ pub async fn an_unknown_key_has_no_state_and_no_rows<S: Store>(store: &S, key: &
     assert!(store.scan(key, None, 10).await.is_empty());
 }
 
-pub async fn what_is_committed_is_loaded<S: Store>(store: &S, key: &str) {
+pub async fn a_committed_record_is_loaded<S: Store>(store: &S, key: &str) {
     let state = json!({"revision": "e.1", "phase": "paging", "page": 3});
     assert!(store.commit(key, Page::new(None, state.clone()).put([("a", 1)])).await);
     assert_eq!(store.load(key).await, Some(state));

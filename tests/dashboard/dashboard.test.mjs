@@ -18,11 +18,11 @@ import {
   words,
   World,
 } from "./harness.mjs";
-import { fake, fresh, sorted, windowOf } from "./setup.mjs";
+import { fake, newContext, sorted, windowOf } from "./setup.mjs";
 
 test("the page shows what the server lists, for all three collections", async () => {
   const world = await World.make(fake.origin);
-  const page = await open(await fresh(), world);
+  const page = await open(await newContext(), world);
   for (const view of VIEWS) assert.equal(await count(page, view), 0);
   await syncAll(page);
   assert.deepEqual(await idsOf(page, "#contacts tbody tr"), sorted(await world.table("contacts")));
@@ -56,7 +56,7 @@ test("the page shows what the server lists, for all three collections", async ()
 
 test("a second round brings exactly the change that was made on the server", async () => {
   const world = await World.make(fake.origin);
-  const page = await open(await fresh(), world);
+  const page = await open(await newContext(), world);
   await syncAll(page);
   await world.clearLog();
 
@@ -92,7 +92,7 @@ test("a second round brings exactly the change that was made on the server", asy
 
 test("after an offline reload the page shows all three collections and sends no request", async () => {
   const world = await World.make(fake.origin);
-  const context = await fresh();
+  const context = await newContext();
   const page = await open(context, world);
   await syncAll(page);
   const before = await Promise.all(VIEWS.map((view) => count(page, view)));
@@ -118,13 +118,13 @@ test("after an offline reload the page shows all three collections and sends no 
 
 test("after a reload the next request is the stored deltaLink", async () => {
   const world = await World.make(fake.origin);
-  const page = await open(await fresh(), world);
+  const page = await open(await newContext(), world);
   const links = new Map();
-  page.on("response", async (answer) => {
-    if (!answer.url().startsWith(world.root) || answer.request().method() !== "GET") return;
-    const body = await answer.json().catch(() => ({}));
+  page.on("response", async (response) => {
+    if (!response.url().startsWith(world.root) || response.request().method() !== "GET") return;
+    const body = await response.json().catch(() => ({}));
     if (body["@odata.deltaLink"])
-      links.set(new URL(answer.url()).pathname.split("/")[4], body["@odata.deltaLink"]);
+      links.set(new URL(response.url()).pathname.split("/")[4], body["@odata.deltaLink"]);
   });
   await syncAll(page);
   await page.waitForFunction(() => true);
@@ -134,14 +134,14 @@ test("after a reload the next request is the stored deltaLink", async () => {
   await ready(page);
   await world.clearLog();
   await syncAll(page);
-  const asked = await world.log();
-  assert.deepEqual(asked.map(({ url }) => url).sort(), stored);
-  assert.deepEqual(new Set(asked.map(({ kind }) => kind)), new Set(["delta"]));
+  const log = await world.log();
+  assert.deepEqual(log.map(({ url }) => url).sort(), stored);
+  assert.deepEqual(new Set(log.map(({ kind }) => kind)), new Set(["delta"]));
 });
 
 test("the requested window stays the same on the next day, so that the stored link stays valid", async () => {
   const world = await World.make(fake.origin);
-  const context = await fresh();
+  const context = await newContext();
   const page = await open(context, world);
   const { from, to } = await windowOf(page);
   const day = (date, days) =>
@@ -171,7 +171,7 @@ test("the requested window stays the same on the next day, so that the stored li
 
 test("after a crash during a round the next page requests no acknowledged page again", async () => {
   const world = await World.make(fake.origin, { options: { latency_ms: 250 }, populate: { contacts: 120 } });
-  const context = await fresh();
+  const context = await newContext();
   const page = await open(context, world, {}, "contacts");
   await page.click("#contacts .sync");
   await page.waitForFunction(() => Number(document.getElementById("contacts").dataset.count) >= 40);
@@ -185,7 +185,7 @@ test("after a crash during a round the next page requests no acknowledged page a
   const second = await world.log("contacts");
   const acknowledged = new Set(first.slice(0, Math.floor(painted / 10)).map(({ url }) => url));
   assert.ok(acknowledged.size >= 4);
-  for (const { url } of second) assert.ok(!acknowledged.has(url), `asked again: ${url}`);
+  for (const { url } of second) assert.ok(!acknowledged.has(url), `requested again: ${url}`);
   assert.ok(
     second.every(({ kind }) => kind === "next"),
     "no round began again",
@@ -199,7 +199,7 @@ test("after a crash during a round the next page requests no acknowledged page a
 
 test("without parameters the page is the demo, and a reload keeps its world", async () => {
   const demo = new World(fake.origin, "demo");
-  const page = await (await fresh()).newPage();
+  const page = await (await newContext()).newPage();
   await page.goto(`${fake.origin}/`);
   await ready(page);
   await page.waitForFunction(() =>
@@ -222,7 +222,7 @@ test("without parameters the page is the demo, and a reload keeps its world", as
 
 test("the recordings view says that the token of a signed-in user cannot read them", async () => {
   const world = await World.make(fake.origin);
-  const page = await open(await fresh(), world, {}, "recordings");
+  const page = await open(await newContext(), world, {}, "recordings");
   await page.getByLabel("the signed-in user's").check();
   await page.waitForSelector("#recordings .error-card");
   assert.equal(await page.getAttribute("#recordings .error-card", "data-code"), "forbidden");
@@ -237,7 +237,7 @@ test("the recordings view says that the token of a signed-in user cannot read th
 
 test("an error shows its message, codes and request id, and the next round completes", async () => {
   const world = await World.make(fake.origin);
-  const context = await fresh({ permissions: ["clipboard-read", "clipboard-write"] });
+  const context = await newContext({ permissions: ["clipboard-read", "clipboard-write"] });
   const page = await open(context, world);
   await syncAll(page);
   const before = await count(page, "calendar");
@@ -265,7 +265,7 @@ test("an error shows its message, codes and request id, and the next round compl
 
 test("during a throttle the page shows its end and its reason", async () => {
   const world = await World.make(fake.origin);
-  const page = await open(await fresh(), world, {}, "contacts");
+  const page = await open(await newContext(), world, {}, "contacts");
   await world.fault(
     { collection: "contacts" },
     { name: "status", status: 429, code: "TooManyRequests", headers: { "Retry-After": "2" } },
@@ -279,12 +279,12 @@ test("during a throttle the page shows its end and its reason", async () => {
 
 test("expired links lead to a full round that keeps the mirror readable and removes ghosts", async () => {
   const world = await World.make(fake.origin, { options: { latency_ms: 60 } });
-  const page = await open(await fresh(), world, {}, "contacts");
+  const page = await open(await newContext(), world, {}, "contacts");
   await sync(page, "contacts");
   const before = await count(page, "contacts");
   const [gone] = await world.table("contacts");
   await world.edit({ collection: "contacts", op: "remove", id: gone.id });
-  await world.ask("POST", "/expire", { collection: "contacts" });
+  await world.request("POST", "/expire", { collection: "contacts" });
   await page.click("#contacts .sync");
   // Reads the count together with the phase, because the round may end right after.
   const during = await page.waitForFunction(() => {
@@ -300,7 +300,12 @@ test("expired links lead to a full round that keeps the mirror readable and remo
 
 test("the buttons of the demo change the server and show the result of the round", async () => {
   const world = await World.make(fake.origin);
-  const page = await open(await fresh({ viewport: { width: 1440, height: 900 } }), world, {}, "contacts");
+  const page = await open(
+    await newContext({ viewport: { width: 1440, height: 900 } }),
+    world,
+    {},
+    "contacts",
+  );
   await sync(page, "contacts");
   const outcome = () => page.locator(".demo-log li").first().locator('[data-outcome="complete"]').innerText();
   const press = async (name) => {

@@ -50,44 +50,44 @@ export class World {
   }
 
   async control(method, path, body) {
-    const answer = await fetch(`${this.origin}/control/worlds${path}`, {
+    const response = await fetch(`${this.origin}/control/worlds${path}`, {
       method,
       ...(body !== undefined && {
         body: JSON.stringify(body),
         headers: { "content-type": "application/json" },
       }),
     });
-    const text = await answer.text();
-    assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${text}`);
+    const text = await response.text();
+    assert.ok(response.ok, `${method} ${path}: ${response.status} ${text}`);
     return text === "" ? undefined : JSON.parse(text);
   }
 
-  ask(method, path, body) {
+  request(method, path, body) {
     return this.control(method, `/${this.id}${path}`, body);
   }
 
   edit(...edits) {
-    return this.ask("POST", "/edits", edits).then(({ ids }) => ids);
+    return this.request("POST", "/edits", edits).then(({ ids }) => ids);
   }
 
   fault(match, fault, times = 1) {
-    return this.ask("POST", "/faults", [{ match, times, fault }]);
+    return this.request("POST", "/faults", [{ match, times, fault }]);
   }
 
   table(name, query = "") {
-    return this.ask("GET", `/tables/${name}${query}`);
+    return this.request("GET", `/tables/${name}${query}`);
   }
 
   /** The requests to Graph, without preflights. */
   async log(collection) {
-    const entries = await this.ask("GET", "/log");
+    const entries = await this.request("GET", "/log");
     return entries.filter(
       ({ kind, collection: of }) => kind !== "preflight" && (collection === undefined || of === collection),
     );
   }
 
   clearLog() {
-    return this.ask("DELETE", "/log");
+    return this.request("DELETE", "/log");
   }
 
   url(parameters = {}, view = "") {

@@ -21,7 +21,7 @@ afterEach(async () => {
   assert.deepEqual(complaints.splice(0), [], "the page violated its Content Security Policy, or threw");
 });
 
-export async function fresh(options = {}) {
+export async function newContext(options = {}) {
   const context = await browser.newContext({
     viewport: { width: 1280, height: 900 },
     locale: "en-GB",

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bundle } from "./compile.mjs";
 import { count, idle, idsOf, open, ready, show, SHOTS, sync, syncAll, VIEWS, World } from "./harness.mjs";
-import { fake, fresh, sorted } from "./setup.mjs";
+import { fake, newContext, sorted } from "./setup.mjs";
 
 const MSAL = {
   clientId: "11111111-2222-4333-8444-555555555555",
@@ -33,7 +33,7 @@ async function seeded(context, world, token) {
   return { page, account };
 }
 
-/** Answers for Microsoft's sign-in pages: signs the user in, except for `prompt=none`. */
+/** Replaces Microsoft's sign-in pages: signs the user in, except for `prompt=none`. */
 async function signInPages(context, world) {
   const seen = { authorize: [], token: [], logout: [] };
   const encode = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
@@ -42,29 +42,29 @@ async function signInPages(context, world) {
   await context.route(/^https:/, async (route) => {
     const url = new URL(route.request().url());
     if (url.pathname.endsWith("/oauth2/v2.0/authorize")) {
-      const asked = Object.fromEntries(url.searchParams);
-      seen.authorize.push(asked);
+      const parameters = Object.fromEntries(url.searchParams);
+      seen.authorize.push(parameters);
       const code = `code-${seen.authorize.length}`;
-      nonces.set(code, asked.nonce);
-      const answer = new URLSearchParams({
-        state: asked.state,
+      nonces.set(code, parameters.nonce);
+      const result = new URLSearchParams({
+        state: parameters.state,
         client_info,
-        ...(asked.prompt === "none"
+        ...(parameters.prompt === "none"
           ? { error: "interaction_required", error_description: "Sign in, please." }
           : { code }),
       });
       return route.fulfill({
         contentType: "text/html",
-        body: `<!doctype html><script>location.replace(${JSON.stringify(`${asked.redirect_uri}#${answer}`)})</script>`,
+        body: `<!doctype html><script>location.replace(${JSON.stringify(`${parameters.redirect_uri}#${result}`)})</script>`,
       });
     }
     if (url.pathname.endsWith("/oauth2/v2.0/token")) {
-      const asked = Object.fromEntries(new URLSearchParams(route.request().postData()));
-      seen.token.push(asked);
+      const parameters = Object.fromEntries(new URLSearchParams(route.request().postData()));
+      seen.token.push(parameters);
       const now = Math.floor(Date.now() / 1000);
-      const { token } = await world.ask("POST", "/token", { kind: "delegated" });
+      const { token } = await world.request("POST", "/token", { kind: "delegated" });
       const claims = {
-        aud: asked.client_id,
+        aud: parameters.client_id,
         iss: `https://login.microsoftonline.com/${MSAL.tenant}/v2.0`,
         iat: now,
         nbf: now,
@@ -75,7 +75,7 @@ async function signInPages(context, world) {
         sub: MSAL.user,
         tid: MSAL.tenant,
         ver: "2.0",
-        nonce: nonces.get(asked.code),
+        nonce: nonces.get(parameters.code),
       };
       const body = {
         token_type: "Bearer",
@@ -103,7 +103,7 @@ async function signInPages(context, world) {
 
 test("two accounts in one browser do not see the data of each other", async () => {
   const world = await World.make(fake.origin);
-  const context = await fresh();
+  const context = await newContext();
   // Not today, because the page hides past days, and after midnight in Berlin UTC is a day behind.
   const soon = new Date(Date.now() + 2 * 86_400_000).toISOString().slice(0, 10);
   const meeting = (subject) => ({
@@ -154,10 +154,10 @@ test("two accounts in one browser do not see the data of each other", async () =
 
 test("a real PublicClientApplication, seeded by loadExternalTokens, supplies the token", async () => {
   const world = await World.make(fake.origin);
-  const context = await fresh();
+  const context = await newContext();
   const elsewhere = [];
   await context.route(/^https:/, (route) => (elsewhere.push(route.request().url()), route.abort()));
-  const { token } = await world.ask("POST", "/token", { kind: "delegated" });
+  const { token } = await world.request("POST", "/token", { kind: "delegated" });
   const { page, account } = await seeded(context, world, token);
   assert.equal(account, `${MSAL.user}.${MSAL.tenant}`);
   assert.equal(await page.innerText(".account-name"), MSAL.username);
@@ -187,7 +187,7 @@ test("a real PublicClientApplication, seeded by loadExternalTokens, supplies the
 
 test("a user signs in through the popup of MSAL, again when Graph refuses the token, and signs out", async () => {
   const world = await World.make(fake.origin);
-  const context = await fresh();
+  const context = await newContext();
   const seen = await signInPages(context, world);
   const page = await context.newPage();
   await page.goto(
@@ -198,17 +198,17 @@ test("a user signs in through the popup of MSAL, again when Graph refuses the to
   await page.getByRole("button", { name: "Sign in with Microsoft" }).click();
   await page.waitForFunction(() => document.body.dataset.session === "microsoft365");
   assert.equal(await page.innerText(".account-name"), MSAL.username);
-  const [asked] = seen.authorize;
-  assert.equal(asked.client_id, MSAL.clientId);
-  assert.equal(asked.redirect_uri, `${fake.origin}/auth.html`);
-  for (const scope of MSAL.scopes) assert.ok(asked.scope.split(" ").includes(scope), scope);
-  assert.deepEqual(JSON.parse(asked.claims).access_token.xms_cc.values, ["CP1"]);
+  const [parameters] = seen.authorize;
+  assert.equal(parameters.client_id, MSAL.clientId);
+  assert.equal(parameters.redirect_uri, `${fake.origin}/auth.html`);
+  for (const scope of MSAL.scopes) assert.ok(parameters.scope.split(" ").includes(scope), scope);
+  assert.deepEqual(JSON.parse(parameters.claims).access_token.xms_cc.values, ["CP1"]);
   await page.goto(`${page.url().split("#")[0]}#contacts`);
   await sync(page, "contacts");
   const before = await count(page, "contacts");
   assert.ok(before > 0, await page.innerText("#contacts"));
 
-  await world.ask("POST", "/revoke");
+  await world.request("POST", "/revoke");
   await world.edit({ collection: "contacts", op: "add" });
   await page.click("#contacts .sync");
   await page.waitForSelector(".banner button");
@@ -252,7 +252,7 @@ test("a user signs in through the popup of MSAL, again when Graph refuses the to
 
 test("a link cannot make the page send a token to another origin", async () => {
   const world = await World.make(fake.origin);
-  const context = await fresh();
+  const context = await newContext();
   const elsewhere = [];
   await context.route(
     /^https:/,
@@ -277,7 +277,12 @@ test("a link cannot make the page send a token to another origin", async () => {
 
 test("a round that needs a sign-in waits with a banner, and continues after it", async () => {
   const world = await World.make(fake.origin);
-  const page = await open(await fresh({ viewport: { width: 1440, height: 900 } }), world, {}, "contacts");
+  const page = await open(
+    await newContext({ viewport: { width: 1440, height: 900 } }),
+    world,
+    {},
+    "contacts",
+  );
   await page.getByRole("button", { name: "Ask for a sign-in" }).click();
   await page.waitForSelector(".banner button");
   assert.equal(await page.getAttribute("#contacts", "data-phase"), "needs-auth");

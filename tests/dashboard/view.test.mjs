@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { count, idsOf, open, ready, show, SHOTS, sync, syncAll, VIEWS, World } from "./harness.mjs";
-import { fake, fresh } from "./setup.mjs";
+import { fake, newContext } from "./setup.mjs";
 
 test("all-day events are on their date in Auckland and in Los Angeles", async () => {
   const day = (days) => new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
@@ -20,7 +20,7 @@ test("all-day events are on their date in Auckland and in Los Angeles", async ()
     },
   });
   for (const timezoneId of ["Pacific/Auckland", "America/Los_Angeles"]) {
-    const page = await open(await fresh({ timezoneId }), world);
+    const page = await open(await newContext({ timezoneId }), world);
     await sync(page, "calendar");
     const where = await page
       .locator("#calendar .entry")
@@ -56,7 +56,7 @@ test("text from Graph is never HTML", async () => {
       phones: [{ type: "business", number: "javascript:1" }],
     },
   });
-  const page = await open(await fresh(), world, {}, "contacts");
+  const page = await open(await newContext(), world, {}, "contacts");
   await sync(page, "contacts");
   assert.equal(await page.locator("#contacts tbody .name").innerText(), evil);
   assert.equal(
@@ -72,7 +72,7 @@ test("text from Graph is never HTML", async () => {
 
 test("a search among 5,000 contacts responds while the user types", async () => {
   const world = await World.make(fake.origin, { options: { page_size: 1000 }, populate: { contacts: 5000 } });
-  const page = await open(await fresh(), world, {}, "contacts");
+  const page = await open(await newContext(), world, {}, "contacts");
   await sync(page, "contacts");
   assert.equal(await count(page, "contacts"), 5000);
   await page.waitForFunction(() => document.querySelectorAll("#contacts tbody tr").length === 5000);
@@ -93,7 +93,7 @@ test("a search among 5,000 contacts responds while the user types", async () => 
 test("the page works by keyboard, labels its controls and never scrolls horizontally", async () => {
   const world = await World.make(fake.origin);
   for (const width of [320, 390, 1280]) {
-    const page = await open(await fresh({ viewport: { width, height: 800 } }), world);
+    const page = await open(await newContext({ viewport: { width, height: 800 } }), world);
     await syncAll(page);
     for (const view of VIEWS) {
       await show(page, view);
@@ -131,7 +131,7 @@ test("screenshots of every view, wide and narrow, light and dark", async () => {
     ["narrow", { width: 390, height: 844 }],
   ]) {
     for (const colorScheme of ["light", "dark"]) {
-      const context = await fresh({ viewport, colorScheme, reducedMotion: "reduce" });
+      const context = await newContext({ viewport, colorScheme, reducedMotion: "reduce" });
       const page = await open(context, world);
       await syncAll(page);
       for (const view of VIEWS) {

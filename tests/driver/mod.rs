@@ -15,7 +15,7 @@ use super::protocol::time::{Duration, Instant};
 /// The steps after which a round counts as endless.
 const MAX_STEPS: u32 = 400_000;
 
-/// What a round needs from outside: a clock, a store, a token source, a service, a consumer.
+/// The environment of a round: a clock, a store, a token source, a service, a consumer.
 ///
 /// A method that returns `None` leaves its step open, and [`run`] returns that step: the process
 /// ends there, or the test decides how to continue. The defaults are those of a host without
@@ -69,13 +69,13 @@ pub trait Host {
     /// Requests a page, or with `is_master` a series master.
     fn fetch(&mut self, url: &str, is_master: bool) -> Option<Input>;
 
-    /// Requests the page after the one that is to be applied, and keeps the answer for
+    /// Requests the page after the one that is to be applied, and keeps the response for
     /// [`Self::receive`]. `false` if the host does not look ahead.
     fn request_ahead(&mut self, _request: &Request) -> bool {
         false
     }
 
-    /// Takes the answer that was kept.
+    /// Takes the kept response.
     fn receive(&mut self) -> Option<Input> {
         panic!("no page was requested ahead")
     }

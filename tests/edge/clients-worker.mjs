@@ -3,7 +3,7 @@ import { openDelta } from "deltalink";
 
 const ROOT = "https://graph.microsoft.com/v1.0";
 const clients = [];
-const answer = { value: [{ id: "user 1" }], "@odata.deltaLink": `${ROOT}/users/delta?$deltatoken=1` };
+const body = { value: [{ id: "user 1" }], "@odata.deltaLink": `${ROOT}/users/delta?$deltatoken=1` };
 
 export default {
   async fetch(request) {
@@ -12,7 +12,7 @@ export default {
       const client = await openDelta({
         token: () => "a-token",
         store: "memory",
-        fetch: async () => Response.json(answer),
+        fetch: async () => Response.json(body),
       });
       await client.track("/users/delta").sync();
       clients.push(client);

@@ -85,7 +85,7 @@ export default {
       });
       return new Response(null);
     }
-    // An aborted object cannot answer, so nothing waits for it.
+    // An aborted object never resolves the call, so nothing awaits it.
     const object = mailbox ? MAILBOXES.getByName(mailbox) : REGISTRY.getByName("registry");
     ctx.waitUntil(Promise.resolve(object.abort()).catch(() => {}));
     return new Response(null);

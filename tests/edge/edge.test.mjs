@@ -7,14 +7,14 @@ import { PASSWORD, startEdge } from "./harness.mjs";
 let edge;
 afterEach(() => edge.stop());
 
-test("1,000 notifications for 50 mailboxes run one round at a time for each, and lose no change", async () => {
+test("1,000 notifications for 50 mailboxes run one round at a time for each, and no change is lost", async () => {
   edge = await startEdge({ options: { page_size: 2 }, pause: 500 });
   const people = await edge.people(50, 3);
   await Promise.all(people.map((person) => edge.add(person)));
   await edge.quiet(people);
   const before = edge.requests.length;
   await edge.world.clearLog();
-  // Slow requests, so that two rounds of a mailbox would overlap.
+  // Requests are slow, so that two rounds of a mailbox would overlap.
   edge.hooks.request = () => delayed(5);
   let sent = 0;
   let recorded = 0;
@@ -43,16 +43,16 @@ test("1,000 notifications for 50 mailboxes run one round at a time for each, and
   assert.deepEqual(
     people.filter((person) => edge.flights.get(person).most > 1),
     [],
-    "no mailbox had two rounds at a time",
+    "no mailbox ran two rounds at a time",
   );
-  const asked = edge.requests.slice(before);
+  const requests = edge.requests.slice(before);
   const rounds = (await edge.world.log()).filter(({ kind }) => kind === "delta");
   const most = Math.max(
     ...people.map(
       (person) => rounds.filter(({ url }) => decodeURIComponent(url).includes(`'${person}'`)).length,
     ),
   );
-  const seconds = (asked.at(-1).at - asked[0].at) / 1000;
+  const seconds = (requests.at(-1).at - requests[0].at) / 1000;
   assert.ok(
     most > 0 && most <= seconds / 0.5 + 2,
     `${most} rounds of a mailbox in ${seconds} s, with a pause of half a second between two`,
@@ -62,7 +62,7 @@ test("1,000 notifications for 50 mailboxes run one round at a time for each, and
     assert.equal(items, (await edge.listed([mailbox]))[mailbox].length);
   }
   console.log(
-    `storm: ${asked.length} requests to Graph for 1,000 notifications and 4 ticks in ${seconds.toFixed(1)} s, ${most} rounds of a mailbox at most`,
+    `storm: ${requests.length} requests to Graph for 1,000 notifications and 4 ticks in ${seconds.toFixed(1)} s, ${most} rounds of a mailbox at most`,
   );
 });
 
@@ -86,16 +86,15 @@ test("a round continues at the unacknowledged page after an abort of its object 
     return status?.phase === "current" || JSON.stringify(status);
   });
   assert.deepEqual(edge.delivered([person]), await edge.listed([person]));
-  // 21 pages, and once more each page that was interrupted, and the one that was requested ahead
-  // of it.
+  // Each interrupted page is requested again, and possibly the one requested ahead of it.
   const repeated = edge.requests.length - 21;
   assert.ok(cuts.length <= repeated && repeated <= 2 * cuts.length, `${repeated} of ${cuts.length} cuts`);
-  // A page that is requested again has a new link to the one after it.
+  // A repeated page contains a new link to the next page.
   const links = new Set(edge.requests.map(({ url }) => url)).size;
   assert.ok(links <= 21 + cuts.length, `${links} links`);
-  // The page before the interrupted one may have reached the queue without its acknowledgement.
+  // The page before the interrupted one may have reached the queue before its acknowledgement.
   const twice = edge.messages.length - 41;
-  assert.ok(twice >= 0 && twice <= 2 * cuts.length, `${twice} changes came twice, two a page`);
+  assert.ok(twice >= 0 && twice <= 2 * cuts.length, `${twice} changes came twice, at two changes a page`);
   const [{ items, failures, phase }] = await edge.statuses();
   assert.deepEqual({ items, failures, phase }, { items: 41, failures: 0, phase: "current" });
 });
@@ -136,41 +135,41 @@ test("back-off survives a restart, for a mailbox that waits and for one that cou
       "no failure",
   );
   const { failures, nextTry, lastError } = await status(person);
-  assert.ok(failures >= 1 && nextTry >= lastError.at + 300, "it waits");
+  assert.ok(failures >= 1 && nextTry >= lastError.at + 300, "the mailbox backs off");
   await edge.worker.restart();
   edge.hooks.request = () => {};
   await edge.quiet([person, "flaky@contoso.example"]);
   assert.ok((await status(person)).lastSync >= nextTry, "not before the stored time");
   assert.deepEqual(edge.delivered([person]), await edge.listed([person]));
 
-  // The Retry-After of Graph is the least wait, and the alarm waits for it.
+  // The alarm waits at least for Graph's Retry-After.
   edge.hooks.request = () => ({ status: 429, headers: { "retry-after": "90" } });
-  const asked = edge.requests.length;
+  const before = edge.requests.length;
   await edge.notify(person);
   await until(async () => (await status(person)).lastError?.code === "throttled" || "not throttled");
   assert.ok((await status(person)).nextTry > Date.now() + 80_000);
   await edge.notify(person);
   await edge.tick();
   assert.equal(
-    edge.requests.slice(asked).filter(({ mailbox }) => mailbox === person).length,
+    edge.requests.slice(before).filter(({ mailbox }) => mailbox === person).length,
     1,
-    "no request is earlier",
+    "no request is sent earlier",
   );
 });
 
 test("a queue that refuses half of the batches loses no change, and a large item is sent by reference", async () => {
-  const counts = { taken: 0, refused: 0 };
+  const counts = { accepted: 0, refused: 0 };
   const acceptsBatch = (batch) => {
     assert.ok(batch.length <= 100, "at most 100 messages in a batch");
     const sizes = batch.map((message) => JSON.stringify(message).length);
     assert.ok(
       Math.max(...sizes) < 128_000 && sizes.reduce((sum, size) => sum + size) < 256_000,
-      "limits of bytes for a message and a batch",
+      "the limits in bytes of a message and of a batch",
     );
-    // Refuses five in a row, which is more than one round tries.
-    const take = (counts.taken + counts.refused) % 10 >= 5;
-    counts[take ? "taken" : "refused"] += 1;
-    return take;
+    // Refuses five batches in a row, more than the attempts of one round.
+    const accepts = (counts.accepted + counts.refused) % 10 >= 5;
+    counts[accepts ? "accepted" : "refused"] += 1;
+    return accepts;
   };
   edge = await startEdge({ options: { page_size: 4 }, acceptsBatch });
   const large = { content: "x".repeat(100_000) };
@@ -203,8 +202,8 @@ test("the number of concurrent rounds is limited, and after a throttle of one ma
   const people = await edge.people(3 * most, 1);
   let [now, seen] = [0, 0];
   let full = event();
-  // Answers no request until the limit of concurrent requests is reached, and then slowly, so that
-  // a request beyond the limit would begin meanwhile.
+  // Responds to no request before the limit of concurrent requests is reached, and then slowly:
+  // a request beyond the limit would be sent meanwhile.
   edge.hooks.request = async () => {
     seen = Math.max(seen, ++now);
     if (now === most) full.fire();
@@ -215,7 +214,7 @@ test("the number of concurrent rounds is limited, and after a throttle of one ma
   await Promise.all(people.map((person) => edge.add(person)));
   await edge.quiet(people);
   assert.equal(seen, most, "after they were added");
-  // Only the rounds that began at the same time may have asked for a token.
+  // Only rounds that began at the same time may have requested a token.
   assert.ok(edge.tokens >= 1 && edge.tokens <= most, `${edge.tokens} requests for a token`);
   const { tokens } = edge;
 
@@ -224,27 +223,27 @@ test("the number of concurrent rounds is limited, and after a throttle of one ma
   full = event();
   await Promise.all(people.map((person) => edge.notify(person)));
   await edge.tick();
-  const sent = (count) =>
+  const waitForMessages = (count) =>
     until(async () => edge.messages.length === count || `${edge.messages.length} messages`);
-  await sent(2 * people.length);
+  await waitForMessages(2 * people.length);
   await edge.quiet(people);
   assert.equal(seen, most, "after notifications and a tick");
 
   for (const person of people) await edge.record(person);
-  const under = edge.hooks.request;
+  const unthrottled = edge.hooks.request;
   let throttled;
   edge.hooks.request = async () => {
-    if (throttled) return under();
+    if (throttled) return unthrottled();
     throttled = Date.now();
     return { status: 429, headers: { "retry-after": "11" } };
   };
   const before = edge.requests.length;
   const clock = performance.timeOrigin;
   await edge.tick();
-  await sent(3 * people.length);
+  await waitForMessages(3 * people.length);
   await edge.quiet(people);
   const at = edge.requests.slice(before).map((one) => clock + one.at - throttled);
-  // Mailboxes that had a permit before are allowed to run.
+  // Mailboxes that already had a permit may run.
   assert.ok(
     at.filter((ms) => ms < 11_000).length <= most,
     `${at.filter((ms) => ms < 11_000).length} requests`,
@@ -293,13 +292,17 @@ test("forged notifications have no effect, and replayed ones only lead to more r
     edge.clientState(bob),
     "\u4e2d".repeat(64),
   ];
-  const answers = [];
+  const statuses = [];
   for (const clientState of forged) {
-    answers.push((await edge.notify(ann, { clientState })).status);
+    statuses.push((await edge.notify(ann, { clientState })).status);
     for (const lifecycleEvent of ["missed", "subscriptionRemoved", "reauthorizationRequired"])
       await edge.notify(ann, { clientState, lifecycleEvent, subscriptionId: "subscription 1" });
   }
-  assert.deepEqual([...new Set(answers)], [202], "the answer does not say whether a notification is genuine");
+  assert.deepEqual(
+    [...new Set(statuses)],
+    [202],
+    "the response does not reveal whether a notification is genuine",
+  );
   const raw = (body, path = "/notifications/person0%40contoso.example") =>
     edge.worker.fetch(path, { method: "POST", body });
   for (const body of ["", "{", "null", "[]", "7", '{"value":7}'])
@@ -327,17 +330,17 @@ test("forged notifications have no effect, and replayed ones only lead to more r
   // A notification for a mailbox that was removed.
   await edge.admin(`/mailboxes/${encodeURIComponent(bob)}`, "DELETE");
   assert.equal([...edge.subscriptions.values()].filter(({ gone }) => gone).length, 1);
-  const asked = edge.requests.length;
+  const sentBefore = edge.requests.length;
   for (const lifecycleEvent of [undefined, "missed", "subscriptionRemoved"])
     assert.equal((await edge.notify(bob, { lifecycleEvent })).status, 202);
   await edge.tick();
   await edge.notify(ann);
   await edge.quiet([ann]);
-  assert.equal(edge.requests.slice(asked).filter(({ mailbox }) => mailbox === bob).length, 0);
+  assert.equal(edge.requests.slice(sentBefore).filter(({ mailbox }) => mailbox === bob).length, 0);
   assert.equal((await edge.worker.fetch(`/test/item/${bob}?id=x`)).status, 200);
 });
 
-test("subscriptions are validated, renewed on request of Graph, and created again after their end", async () => {
+test("subscriptions are validated, renewed when Graph requests it, and created again after their end", async () => {
   edge = await startEdge({ acceptsBatch: () => true });
   const [person] = await edge.people(1, 2);
   edge.hooks.subscribe = false;
@@ -361,7 +364,7 @@ test("subscriptions are validated, renewed on request of Graph, and created agai
   assert.ok(minutes > 4300 && minutes <= 4320, `${minutes} minutes`);
   assert.ok(
     subscribeAt < subscription.expires - 86_000_000,
-    "the subscription is renewed a day before its end",
+    "the subscription is renewed a day before it ends",
   );
 
   await edge.notify(person, { subscriptionId: "another", lifecycleEvent: "reauthorizationRequired" });
@@ -390,13 +393,13 @@ test("a changed notification secret or Worker address replaces the subscription"
   await until(
     async () => (await edge.statuses()).every(({ subscription }) => subscription) || "not subscribed",
   );
-  const living = () => [...edge.subscriptions.values()].filter(({ gone }) => !gone);
-  const noted = async () =>
+  const activeSubscriptions = () => [...edge.subscriptions.values()].filter(({ gone }) => !gone);
+  const allAreStored = async () =>
     (await edge.statuses())
       .map(({ subscription }) => subscription.id)
       .sort()
       .join() ===
-    living()
+    activeSubscriptions()
       .map(({ id }) => id)
       .sort()
       .join();
@@ -404,7 +407,7 @@ test("a changed notification secret or Worker address replaces the subscription"
     ["NOTIFICATION_SECRET", "another secret, which is long enough too"],
     ["PUBLIC_URL", "https://moved.example/"],
   ]) {
-    const before = living();
+    const before = activeSubscriptions();
     // A mailbox that is aborted keeps its permit for minutes.
     await edge.quiet(people);
     edge.bindings[name] = value;
@@ -412,11 +415,11 @@ test("a changed notification secret or Worker address replaces the subscription"
     await edge.tick();
     await until(
       async () =>
-        (before.every(({ gone }) => gone) && living().length === 2 && (await noted())) ||
-        JSON.stringify(living()),
+        (before.every(({ gone }) => gone) && activeSubscriptions().length === 2 && (await allAreStored())) ||
+        JSON.stringify(activeSubscriptions()),
     );
     assert.ok(before.every(({ renewed }) => renewed === 0));
-    for (const { notificationUrl, clientState } of living()) {
+    for (const { notificationUrl, clientState } of activeSubscriptions()) {
       const { origin, pathname } = new URL(notificationUrl);
       assert.equal(origin, edge.bindings.PUBLIC_URL.replace(/\/$/, ""));
       assert.equal(clientState, edge.clientState(decodeURIComponent(pathname.split("/").at(-1))));
@@ -433,7 +436,7 @@ test("a changed notification secret or Worker address replaces the subscription"
   assert.equal(edge.subscriptions.size, 6);
 });
 
-test("the Retry-After for a subscription is the least wait", async () => {
+test("a subscription is not requested again before its Retry-After", async () => {
   edge = await startEdge({ acceptsBatch: () => true });
   const [person] = await edge.people(1, 1);
   const status = async () => (await edge.statuses())[0];
@@ -445,7 +448,7 @@ test("the Retry-After for a subscription is the least wait", async () => {
   for (const after of ["600", new Date(Date.now() + 900_000).toUTCString()]) {
     made.gone = after === "600";
     edge.hooks.subscribe = { status: 429, headers: { "retry-after": after } };
-    const asked = edge.asked.length;
+    const before = edge.subscriptionRequests.length;
     const floor = after === "600" ? Date.now() + 600_000 : Date.parse(after);
     await edge.notify(person, { subscriptionId: subscription.id, lifecycleEvent: "subscriptionRemoved" });
     await until(async () => (await status()).subscribeFailures > 0 || "not refused");
@@ -456,7 +459,7 @@ test("the Retry-After for a subscription is the least wait", async () => {
     await edge.notify(person, { subscriptionId: subscription.id, lifecycleEvent: "subscriptionRemoved" });
     await edge.tick();
     await edge.quiet([person]);
-    assert.equal(edge.asked.length, asked + 1);
+    assert.equal(edge.subscriptionRequests.length, before + 1);
     await edge.admin(`/mailboxes/${person}`, "DELETE");
     edge.hooks.subscribe = true;
     await edge.add(person);
@@ -481,7 +484,7 @@ test("a mailbox that is removed and added again during a round gets a new round 
   assert.deepEqual(edge.delivered([person]), await edge.listed([person]));
 });
 
-test("names of mailboxes ignore case, and an unknown mailbox is 404", async () => {
+test("names of mailboxes ignore case, and an unknown mailbox leads to 404", async () => {
   edge = await startEdge({ acceptsBatch: () => true });
   const [person] = await edge.people(1, 1);
   await edge.add(person.toUpperCase());
@@ -512,14 +515,14 @@ test("the consumer of the example reads the queue, and returns messages that it 
   );
   const worker = await edge.worker.miniflare.getWorker("worker");
   const message = (id, body) => ({ id, timestamp: new Date(), attempts: 1, body });
-  const answer = await worker.queue("graph-changes", [
+  const result = await worker.queue("graph-changes", [
     message("1", { mailbox: person, id: "a", type: "remove", reason: "deleted" }),
     message("2", null),
     message("3", { mailbox: person, id: "b", type: "upsert", reference: true }),
   ]);
-  assert.equal(answer.outcome, "ok");
+  assert.equal(result.outcome, "ok");
   assert.deepEqual(
-    [answer.explicitAcks, answer.retryMessages.map(({ msgId }) => msgId)],
+    [result.explicitAcks, result.retryMessages.map(({ msgId }) => msgId)],
     [["1", "3"], ["2"]],
   );
 });

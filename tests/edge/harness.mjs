@@ -1,4 +1,4 @@
-// Surrounds the edge example in its tests: serves tokens and subscriptions, records every request,
+// The environment of the edge example: serves tokens and subscriptions, records every request,
 // and consumes the queue.
 import { createHmac } from "node:crypto";
 import { once } from "node:events";
@@ -25,11 +25,11 @@ export default {
     await env.END.fetch("http://end", { method: "POST", body: JSON.stringify(batch.messages.map(({ body }) => body)) });
   },
 };
-/** A queue that asks the test for each batch whether to accept it, and never loses an accepted one. */
+/** A queue that accepts a batch if the test does, and never loses an accepted batch. */
 export class TestQueue extends WorkerEntrypoint {
   async sendBatch(messages) {
-    const answer = await this.env.END.fetch("http://test-queue", { method: "POST", body: JSON.stringify(messages.map(({ body }) => body)) });
-    if (!answer.ok) throw new Error("the queue is overloaded");
+    const response = await this.env.END.fetch("http://test-queue", { method: "POST", body: JSON.stringify(messages.map(({ body }) => body)) });
+    if (!response.ok) throw new Error("the queue is overloaded");
   }
 }`;
 
@@ -48,8 +48,8 @@ export async function startEdge({ acceptsBatch, ownConsumer, options, pause = 30
   /** By mailbox: the number of requests in flight, and its maximum. */
   const flights = new Map();
   /**
-   * `request` and `token` can answer a request to Graph and to the authority, and delay it.
-   * `subscribing` can delay a request for a subscription before and after it takes effect.
+   * `request` and `token` can replace the response of Graph and of the authority, and delay it.
+   * `subscribing` can delay a request for a subscription, before and after it takes effect.
    * `expires` replaces the end of new subscriptions.
    */
   const hooks = {
@@ -64,16 +64,16 @@ export async function startEdge({ acceptsBatch, ownConsumer, options, pause = 30
   const serve = async (request, response) => {
     let body = "";
     for await (const chunk of request) body += chunk;
-    const answer = (status, json) =>
+    const respond = (status, json) =>
       response.writeHead(status, { "content-type": "application/json" }).end(json && JSON.stringify(json));
     if (request.url.includes("/oauth2/")) {
       edge.tokens += 1;
-      const instead = await hooks.token();
-      if (instead) return response.writeHead(instead.status, instead.headers).end("{}");
-      return answer(200, { access_token: world.tokens.app, expires_in: 3600 });
+      const override = await hooks.token();
+      if (override) return response.writeHead(override.status, override.headers).end("{}");
+      return respond(200, { access_token: world.tokens.app, expires_in: 3600 });
     }
     if (request.url.includes("/subscriptions")) {
-      edge.asked.push(request.method);
+      edge.subscriptionRequests.push(request.method);
       if (hooks.subscribe.status)
         return response
           .writeHead(hooks.subscribe.status, {
@@ -88,7 +88,7 @@ export async function startEdge({ acceptsBatch, ownConsumer, options, pause = 30
         body && JSON.parse(body),
       );
       await hooks.subscribing(request.method, "after");
-      return answer(status, json);
+      return respond(status, json);
     }
     const mailbox = /meetingOrganizerUserId='([^']*)'/.exec(decodeURIComponent(request.url))?.[1];
     const flight = flights.get(mailbox) ?? { now: 0, most: 0 };
@@ -97,17 +97,17 @@ export async function startEdge({ acceptsBatch, ownConsumer, options, pause = 30
     // A round that is aborted closes its request.
     response.once("close", () => (flight.now -= 1));
     requests.push({ mailbox, url: request.url, at: performance.now() });
-    const instead = await hooks.request(mailbox, requests.filter((one) => one.mailbox === mailbox).length);
-    if (instead)
+    const override = await hooks.request(mailbox, requests.filter((one) => one.mailbox === mailbox).length);
+    if (override)
       return response
-        .writeHead(instead.status, { "content-type": "application/json", ...instead.headers })
+        .writeHead(override.status, { "content-type": "application/json", ...override.headers })
         .end("{}");
     const { authorization, prefer } = request.headers;
-    const given = await fetch(fake.origin + request.url, {
+    const fromGraph = await fetch(fake.origin + request.url, {
       headers: { authorization, ...(prefer && { prefer }) },
     });
-    const text = (await given.text()).replaceAll(fake.origin, origin);
-    response.writeHead(given.status, { "content-type": "application/json" }).end(text);
+    const text = (await fromGraph.text()).replaceAll(fake.origin, origin);
+    response.writeHead(fromGraph.status, { "content-type": "application/json" }).end(text);
   };
   const server = createServer((request, response) =>
     serve(request, response).catch((error) => {
@@ -226,7 +226,7 @@ export async function startEdge({ acceptsBatch, ownConsumer, options, pause = 30
     /** The number of requests for a token. */
     tokens: 0,
     /** The methods of the requests for subscriptions. */
-    asked: [],
+    subscriptionRequests: [],
     /** Adds `count` mailboxes, each with this number of recordings. */
     async people(count, recordings, item) {
       const all = Array.from({ length: count }, (_, n) => `person${n}@contoso.example`);
@@ -252,7 +252,7 @@ export async function startEdge({ acceptsBatch, ownConsumer, options, pause = 30
     },
     clientState: (mailbox) =>
       createHmac("sha256", bindings.NOTIFICATION_SECRET).update(mailbox).digest("hex"),
-    /** Sends a notification like those of Graph. */
+    /** Sends a notification in the form of Graph. */
     notify: (mailbox, change = {}) =>
       worker.fetch(`/notifications/${encodeURIComponent(mailbox)}`, {
         method: "POST",
@@ -269,7 +269,7 @@ export async function startEdge({ acceptsBatch, ownConsumer, options, pause = 30
         }),
       }),
     tick: async () => (await worker.miniflare.getWorker("worker")).scheduled({ cron: triggers.crons[0] }),
-    /** By mailbox: the ids of the table. */
+    /** By mailbox: the ids in the table of the fake Graph. */
     async listed(people) {
       return Object.fromEntries(
         await Promise.all(
@@ -289,7 +289,7 @@ export async function startEdge({ acceptsBatch, ownConsumer, options, pause = 30
         ]),
       );
     },
-    /** Waits until no mailbox has a round to run. */
+    /** Waits until no mailbox has a round left to run. */
     async quiet(people) {
       await until(async () => {
         const statuses = await edge.statuses();

@@ -1,5 +1,5 @@
-// The edge example against hostile requests, absurd times, and a mailbox that is removed at a bad
-// moment.
+// Tests the edge example with hostile requests, absurd times, and mailboxes that are removed while
+// their subscriptions change.
 import assert from "node:assert/strict";
 import { request } from "node:http";
 import { afterEach, test } from "node:test";
@@ -20,24 +20,26 @@ const ABSURD = [
 ];
 
 /**
- * Sends `body`, and ends the request only if `ends`, because a server that refuses stops reading.
+ * Sends `body`. Leaves the request open without `ends`: a server that refuses it stops reading.
  */
 async function post(path, body, { ends = true, headers = {} } = {}) {
   const url = new URL(path, await edge.worker.miniflare.ready);
   return new Promise((resolve, reject) => {
     const sending = request(url, { method: "POST", headers }, (response) => {
-      inTime();
+      cancelTimeout();
       resolve(response.statusCode);
       sending.destroy();
     });
-    const inTime = guard(10_000, () => sending.destroy(new Error("no answer: it waits for the whole body")));
+    const cancelTimeout = guard(10_000, () =>
+      sending.destroy(new Error("no response: the Worker waits for the whole body")),
+    );
     sending.on("error", reject);
     sending.write(body);
     if (ends) sending.end();
   });
 }
 
-test("a body of more than a megabyte is refused: at its Content-Length, or when that much has come", async () => {
+test("a body of more than a megabyte is refused, by its Content-Length or while it arrives", async () => {
   edge = await startEdge({ acceptsBatch: () => true });
   const text = (bytes) => Buffer.from(`{"value":["${"x".repeat(bytes - 14)}"]}`);
   const send = (body, more) => post("/notifications/x", body, more);
@@ -106,7 +108,7 @@ test("an absurd Retry-After of the authority stops neither its mailbox nor the o
   }
 });
 
-test("a subscription that says that it ends in centuries is renewed like any other", async () => {
+test("a subscription whose end is centuries ahead is renewed like any other", async () => {
   edge = await startEdge({ acceptsBatch: () => true });
   const ends = ["9999-12-31T23:59:59Z", "+275760-09-13T00:00:00Z", "2300-01-01T00:00:00Z"];
   const people = await edge.people(ends.length, 1);
@@ -128,7 +130,7 @@ test("an absurd Retry-After of Graph for a round stops neither its mailbox nor t
   let refusals = 0;
   edge.hooks.request = async (mailbox) => {
     const after = ABSURD[people.indexOf(mailbox)];
-    // More refusals than a round tries.
+    // More refusals than a round makes attempts.
     if (after === undefined || ++refusals > 5 * ABSURD.length) return undefined;
     return { status: refusals % 2 ? 429 : 503, headers: { "retry-after": after } };
   };
@@ -137,7 +139,7 @@ test("an absurd Retry-After of Graph for a round stops neither its mailbox nor t
   assert.deepEqual(edge.delivered(people), await edge.listed(people));
 });
 
-test("the registry sets no alarm that workerd refuses, for any times it gets", async () => {
+test("the registry sets no alarm that workerd refuses, regardless of the times it receives", async () => {
   edge = await startEdge({ acceptsBatch: () => true });
   const [ann, bob] = await edge.people(2, 1);
   await edge.add(ann);
@@ -169,11 +171,11 @@ test("absurd times that an older version has stored stop neither a mailbox nor t
   }
 });
 
-/** The subscriptions that Graph still has. */
-const living = () => [...edge.subscriptions.values()].filter(({ gone }) => !gone);
+/** The subscriptions that Graph has and that were not deleted. */
+const activeSubscriptions = () => [...edge.subscriptions.values()].filter(({ gone }) => !gone);
 const remove = (mailbox) => edge.admin(`/mailboxes/${mailbox}`, "DELETE");
 
-/** Holds the first request that `matches`, until the returned function is called. */
+/** Delays the first request that `matches` until `free` of the result is called. */
 function hold(matches) {
   const [reached, free] = [event(), event()];
   let held = false;
@@ -187,11 +189,11 @@ function hold(matches) {
 }
 
 /** Adds a mailbox and waits for its subscription and its round. */
-async function whole(person) {
+async function addAndWait(person) {
   await edge.add(person);
-  const mine = async () => (await edge.statuses()).find(({ mailbox }) => mailbox === person);
+  const status = async () => (await edge.statuses()).find(({ mailbox }) => mailbox === person);
   await until(async () => {
-    const { phase, subscription } = (await mine()) ?? {};
+    const { phase, subscription } = (await status()) ?? {};
     return (phase === "current" && Boolean(subscription)) || `${phase}, ${subscription}`;
   });
 }
@@ -206,9 +208,12 @@ for (const when of ["before", "after"]) {
     await post.reached;
     assert.equal((await remove(person)).status, 204);
     post.free();
-    await until(() => (edge.subscriptions.size === 1 && !living().length) || "it is left behind");
-    await whole(person);
-    assert.deepEqual([edge.subscriptions.size, living().length], [2, 1]);
+    await until(
+      () =>
+        (edge.subscriptions.size === 1 && !activeSubscriptions().length) || "the subscription is left behind",
+    );
+    await addAndWait(person);
+    assert.deepEqual([edge.subscriptions.size, activeSubscriptions().length], [2, 1]);
   });
 }
 
@@ -221,24 +226,24 @@ test("a mailbox that is removed while it waits for a token makes no subscription
   await token.reached;
   await remove(person);
   token.free();
-  // All of another mailbox takes longer than the rest of the removed one.
-  await whole(other);
-  assert.deepEqual([edge.subscriptions.size, living().length], [1, 1]);
+  // Setting up another mailbox takes longer than what is left to do for the removed one.
+  await addAndWait(other);
+  assert.deepEqual([edge.subscriptions.size, activeSubscriptions().length], [1, 1]);
 });
 
 test("a mailbox that is removed while its subscription is renewed gets no new one", async () => {
   edge = await startEdge({ acceptsBatch: () => true });
   const [person, other] = await edge.people(2, 1);
-  await whole(person);
-  const [{ id }] = living();
+  await addAndWait(person);
+  const [{ id }] = activeSubscriptions();
   const patch = hold((method, at) => method === "PATCH" && at === "before");
   edge.hooks.subscribing = patch.pass;
   await edge.notify(person, { subscriptionId: id, lifecycleEvent: "reauthorizationRequired" });
   await patch.reached;
   await remove(person);
   patch.free();
-  await whole(other);
-  assert.deepEqual([edge.subscriptions.size, living().length], [2, 1]);
+  await addAndWait(other);
+  assert.deepEqual([edge.subscriptions.size, activeSubscriptions().length], [2, 1]);
 });
 
 test("a mailbox that is removed and added again while its subscription is made has one afterwards", async () => {
@@ -252,11 +257,13 @@ test("a mailbox that is removed and added again while its subscription is made h
   await edge.add(person);
   post.free();
   await edge.quiet([person]);
-  await until(async () => (await edge.statuses())[0].subscription?.id === living()[0]?.id || "not stored");
-  assert.deepEqual([edge.subscriptions.size, living().length], [2, 1]);
+  await until(
+    async () => (await edge.statuses())[0].subscription?.id === activeSubscriptions()[0]?.id || "not stored",
+  );
+  assert.deepEqual([edge.subscriptions.size, activeSubscriptions().length], [2, 1]);
 });
 
-test("a password of fewer than 16 characters opens no page, and the answer says why", async () => {
+test("a password of fewer than 16 characters opens no page, and the response says why", async () => {
   edge = await startEdge({ acceptsBatch: () => true });
   const [person] = await edge.people(1, 1);
   for (const password of [undefined, "", "short", "fifteen letters", "é".repeat(8)]) {
@@ -279,7 +286,7 @@ test("a password of fewer than 16 characters opens no page, and the answer says 
   assert.equal((await edge.admin("/")).status, 200);
 });
 
-test("the number of kept tokens is bounded, and the one in use is kept", async () => {
+test("the number of cached tokens is bounded, and the one in use stays cached", async () => {
   edge = await startEdge({ acceptsBatch: () => true });
   const token = async (claims = "") => {
     const before = edge.tokens;
@@ -292,8 +299,9 @@ test("the number of kept tokens is bounded, and the one in use is kept", async (
   for (let n = 0; n < 60; n++) {
     assert.equal(await token(challenge(n)), 1);
     assert.equal(await token(challenge(n)), 0, "kept");
-    assert.equal(await token(), 0, "used in between");
+    assert.equal(await token(), 0, "the token in use stays cached");
   }
   assert.equal(await token(challenge(59)), 0, "the newest");
-  for (const n of [0, 1, 30]) assert.equal(await token(challenge(n)), 1, `the old one ${n} is forgotten`);
+  for (const n of [0, 1, 30])
+    assert.equal(await token(challenge(n)), 1, `the old token ${n} is no longer cached`);
 });

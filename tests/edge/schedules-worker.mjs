@@ -30,13 +30,13 @@ export class Holder extends DurableObject {
             },
             transactionSync: (run) => storage.transactionSync(run),
           });
-    const sign = async () =>
+    const signIn = async () =>
       (this.#token = (await (await fetch(`${control}/token`, json("POST", { kind }))).json()).token);
     const client = await openDelta({
       endpoint: root,
       account,
       store,
-      token: ({ reason }) => (reason === "unauthorized" || !this.#token ? sign() : this.#token),
+      token: ({ reason }) => (reason === "unauthorized" || !this.#token ? signIn() : this.#token),
       retry: { base: 0, cap: 0, attempts: 4 },
       fetch: async (...request) => {
         await step("request");
@@ -52,10 +52,10 @@ export class Holder extends DurableObject {
       prepare: (text) => DB.prepare(text),
       async batch(statements) {
         step("statement");
-        const answers = await DB.batch(statements);
-        // Aborts after the statement, before the client knows of it.
+        const results = await DB.batch(statements);
+        // May abort after the statement, before the client knows its result.
         step("statement");
-        return answers;
+        return results;
       },
     });
   }
@@ -65,7 +65,7 @@ export class Holder extends DurableObject {
   }
 
   /** Runs one round. Resolves to its outcome. */
-  async turn(schedule, { crash, rival, meanwhile, hasConsumer, maxPages, copied }) {
+  async turn(schedule, { crash, rival, midRoundEdits, hasConsumer, maxPages, copied }) {
     const { storage } = this.ctx;
     storage.sql.exec("create table if not exists copy (id text primary key, item text)");
     const edit = (body) => fetch(`${schedule.control}/edits`, json("POST", [body]));
@@ -78,7 +78,7 @@ export class Holder extends DurableObject {
       if (steps - 1 === crash) this.ctx.abort("by the schedule");
       if (what !== "request") return;
       const number = requests++;
-      for (const [at, one] of meanwhile) if (at === number) await edit(one);
+      for (const [at, one] of midRoundEdits) if (at === number) await edit(one);
       // Another client runs a round at the same time.
       if (rival !== null && rival !== undefined && !other && steps >= rival) {
         other = await this.#open(schedule, () => {});
@@ -133,9 +133,9 @@ export class Holder extends DurableObject {
 
 export default {
   async fetch(request, env) {
-    const { ask, schedule, turn } = await request.json();
+    const { task, schedule, turn } = await request.json();
     try {
-      return Response.json((await env.HOLDER.getByName(schedule.account)[ask](schedule, turn)) ?? {});
+      return Response.json((await env.HOLDER.getByName(schedule.account)[task](schedule, turn)) ?? {});
     } catch (error) {
       return Response.json({ code: "crash", message: String(error) });
     }

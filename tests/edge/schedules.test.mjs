@@ -44,18 +44,18 @@ after(async () => {
   await fake.stop();
 });
 
-async function ask(name, schedule, turn) {
+async function runInWorker(task, schedule, turn) {
   const response = await worker.fetch("/", {
     method: "POST",
-    body: JSON.stringify({ ask: name, schedule, turn }),
+    body: JSON.stringify({ task, schedule, turn }),
   });
   return response.json();
 }
 
-/** After these, the next day or some hours have to pass before a round goes on. */
+/** After these errors, a round cannot continue before some hours or the next day. */
 const isOver = (end) => ["resync-loop", "forbidden"].includes(end?.code);
 
-const QUIET = { crash: null, rival: null, meanwhile: [], hasConsumer: true };
+const QUIET = { crash: null, rival: null, midRoundEdits: [], hasConsumer: true };
 
 async function run({ turns, options, populate, query, ...schedule }, more) {
   const { seed, collection } = schedule;
@@ -66,11 +66,11 @@ async function run({ turns, options, populate, query, ...schedule }, more) {
     populate: { ...populate, around: new Date(populate.around).toISOString() },
   });
   const control = `${fake.origin}/control/worlds/${world.id}`;
-  if (schedule.app) schedule.query.organizer = world.user.id;
+  if (schedule.isAppOnly) schedule.query.organizer = world.user.id;
   Object.assign(schedule, {
     control,
     root: world.root,
-    kind: schedule.app ? "app" : "delegated",
+    kind: schedule.isAppOnly ? "app" : "delegated",
     account: `seed ${seed} of ${world.id}`,
     ...more,
   });
@@ -78,7 +78,7 @@ async function run({ turns, options, populate, query, ...schedule }, more) {
     for (const edit of turn.edits) await world.edits(edit).catch(() => {});
     if (turn.faults.length) await world.faults(...turn.faults);
     if (turn.expire) await world.expire();
-    const end = await ask("turn", schedule, { ...turn, copied: schedule.followed });
+    const end = await runInWorker("turn", schedule, { ...turn, copied: schedule.deliversEveryPage });
     if (turn.crash !== null) crashes.set += 1;
     if (end.code === "crash") {
       assert.ok(
@@ -88,22 +88,22 @@ async function run({ turns, options, populate, query, ...schedule }, more) {
       crashes.hit += 1;
     }
     assert.notEqual(end.code, "internal", `seed ${seed}: ${end.message}`);
-    if (isOver(end)) await ask("reset", schedule);
+    if (isOver(end)) await runInWorker("reset", schedule);
   }
   await fetch(`${control}/faults`, { method: "DELETE" });
-  for (let nth = 0; nth < (schedule.lossy ? 3 : 2); nth++) {
-    if (nth === 2) await ask("reset", schedule);
+  for (let nth = 0; nth < (schedule.needsRefresh ? 3 : 2); nth++) {
+    if (nth === 2) await runInWorker("reset", schedule);
     let end;
     for (let left = 8; end?.outcome !== "complete"; left--) {
       assert.ok(left > 0, `seed ${seed}: none of eight rounds without faults completes: ${end?.message}`);
-      if (isOver(end)) await ask("reset", schedule);
-      end = await ask("turn", schedule, { ...QUIET, copied: schedule.followed });
+      if (isOver(end)) await runInWorker("reset", schedule);
+      end = await runInWorker("turn", schedule, { ...QUIET, copied: schedule.deliversEveryPage });
     }
   }
-  const { items, count: counted, copy, message } = await ask("mirror", schedule);
+  const { items, count: counted, copy, message } = await runInWorker("mirror", schedule);
   assert.equal(message, undefined, `seed ${seed}`);
   assert.equal(counted, items.length, `seed ${seed}: the count`);
-  if (schedule.followed) assert.deepEqual(byId(copy), byId(items), `seed ${seed}: invariant 5`);
+  if (schedule.deliversEveryPage) assert.deepEqual(byId(copy), byId(items), `seed ${seed}: invariant 5`);
   // Graph does not report the masters that it withholds.
   const withheld = options.withhold_masters || options.withhold_masters_full;
   await world.options({ withhold_masters_full: false });
@@ -118,8 +118,8 @@ async function run({ turns, options, populate, query, ...schedule }, more) {
   for (const [id, item] of mirror) {
     if (item.type === "seriesMaster" && withheld) continue;
     assert.deepEqual(
-      plain(collection, item),
-      plain(collection, listed.get(id)),
+      withoutAnnotations(collection, item),
+      withoutAnnotations(collection, listed.get(id)),
       `seed ${seed}: ${collection}: ${id}`,
     );
   }
@@ -129,8 +129,8 @@ async function run({ turns, options, populate, query, ...schedule }, more) {
 const byId = (items) => new Map(items.map((item) => [item.id, item]));
 const SELECTED = ["id", "displayName", "mail", "jobTitle", "manager"];
 
-/** An item without the annotations of an answer, and with relationships in the form of tables. */
-function plain(collection, item) {
+/** An item without the annotations of a response, and with relationships in the form of tables. */
+function withoutAnnotations(collection, item) {
   const named = Object.entries(item).filter(
     ([name]) => !name.startsWith("@odata.") && name !== "eTag" && name !== "changeKey",
   );

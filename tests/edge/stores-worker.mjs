@@ -42,18 +42,18 @@ const OPEN = {
           }
         });
         if (!fault.apart) return DB.batch(made);
-        const answers = [];
-        for (const statement of made) answers.push(await statement.all());
-        return answers;
+        const results = [];
+        for (const statement of made) results.push(await statement.all());
+        return results;
       },
     });
   },
 };
 
-const ASK = {
+const TASKS = {
   /** Calls a method of a store. */
   async call({ kind, fault, name, values }, ctx, env) {
-    return { answer: await OPEN[kind](ctx, env, fault)[name](...values) };
+    return { result: await OPEN[kind](ctx, env, fault)[name](...values) };
   },
 
   /** Checks a store against a rule of the contract. */
@@ -89,17 +89,17 @@ const ASK = {
         new D1Store({
           prepare: (text) => DB.prepare(text),
           async batch(statements) {
-            const answers = await DB.batch(statements);
-            for (const { meta } of answers) add(meta.rows_read, meta.rows_written);
-            return answers;
+            const results = await DB.batch(statements);
+            for (const { meta } of results) add(meta.rows_read, meta.rows_written);
+            return results;
           },
         }),
     };
     const store = counted[kind]();
     await store.load("nobody");
     Object.assign(cost, { statements: 0, read: 0, written: 0 });
-    const answer = await store[name](...values);
-    return { ...cost, answer };
+    const result = await store[name](...values);
+    return { ...cost, result };
   },
 
   /** Runs a round of at most `maxPages`. Resolves to the delivered changes and the mirror. */
@@ -120,10 +120,10 @@ const ASK = {
   },
 };
 
-async function answer(request, ctx, env) {
-  const { ask, ...question } = await request.json();
+async function respond(request, ctx, env) {
+  const { task, ...parameters } = await request.json();
   try {
-    return Response.json(await ASK[ask](question, ctx, env));
+    return Response.json(await TASKS[task](parameters, ctx, env));
   } catch (error) {
     return Response.json({ error: String(error?.message ?? error) });
   }
@@ -131,13 +131,13 @@ async function answer(request, ctx, env) {
 
 export class Holder extends DurableObject {
   fetch(request) {
-    return answer(request, this.ctx, this.env);
+    return respond(request, this.ctx, this.env);
   }
 }
 
 export default {
   fetch(request, env) {
-    if (new URL(request.url).pathname !== "/durable-object") return answer(request, undefined, env);
+    if (new URL(request.url).pathname !== "/durable-object") return respond(request, undefined, env);
     return env.HOLDER.get(env.HOLDER.idFromName("one")).fetch(request);
   },
 };

@@ -1,5 +1,5 @@
-// The stores for Durable Objects and D1 in workerd: the contract, restarts, long items, and stores
-// that are broken on purpose.
+// Tests the stores for Durable Objects and D1 in workerd: the contract, restarts, long items, and
+// stores that are broken on purpose.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { storeContract } from "deltalink/testing";
@@ -22,19 +22,20 @@ after(async () => {
   await fake.stop();
 });
 
-async function ask(kind, question) {
+async function runInWorker(kind, task) {
   const response = await worker.fetch(`/${kind}`, {
     method: "POST",
-    body: JSON.stringify({ kind, ...question }),
+    body: JSON.stringify({ kind, ...task }),
   });
-  const answer = await response.json();
-  if (answer.error) throw new Error(answer.error);
-  return answer;
+  const body = await response.json();
+  if (body.error) throw new Error(body.error);
+  return body;
 }
 
 /** A store whose methods call the store of the Worker, also after its process was restarted. */
 function remote(kind, fault) {
-  const call = async (name, ...values) => (await ask(kind, { ask: "call", fault, name, values })).answer;
+  const call = async (name, ...values) =>
+    (await runInWorker(kind, { task: "call", fault, name, values })).result;
   return {
     load: (key) => call("load", key),
     // JSON has no undefined.
@@ -51,15 +52,15 @@ const newKey = () => `test | ${keys++} | `;
 
 for (const kind of kinds) {
   for (const { name } of storeContract(() => {}, { reopen: () => {} }))
-    test(`${kind}: ${name}`, () => ask(kind, { ask: "rule", name }));
+    test(`${kind}: ${name}`, () => runInWorker(kind, { task: "rule", name }));
 
-  const onceMore = storeContract(() => remote(kind), {
+  const afterRestart = storeContract(() => remote(kind), {
     reopen: async () => {
       await worker.restart();
       return remote(kind);
     },
   }).filter(({ name }) => name.includes("two open stores"));
-  for (const { name, run } of onceMore) test(`${kind}, with its process restarted: ${name}`, run);
+  for (const { name, run } of afterRestart) test(`${kind}, with its process restarted: ${name}`, run);
 
   test(`${kind}: a row and a record of five megabytes are stored, with characters of all lengths at the cuts`, async () => {
     const store = remote(kind);
@@ -135,7 +136,7 @@ for (const kind of kinds) {
   });
 
   test(`${kind}: a commit writes nothing if any of its statements fails`, async () => {
-    const whole = async (fault) => {
+    const failsWholly = async (fault) => {
       const key = newKey();
       const store = remote(kind);
       await store.commit(key, {
@@ -162,20 +163,20 @@ for (const kind of kinds) {
       assert.deepEqual([await store.load(key), await store.scan(key, { limit: 9 })], before);
     };
     // The statements: create the table, delete twice, put the rows, put the record.
-    for (let failing = 0; failing < 5; failing++) await whole({ failing });
-    await assert.rejects(whole({ failing: 4, apart: true }), { name: "AssertionError" });
+    for (let failing = 0; failing < 5; failing++) await failsWholly({ failing });
+    await assert.rejects(failsWholly({ failing: 4, apart: true }), { name: "AssertionError" });
   });
 
   test(`${kind}: a commit writes one row per item and one for the link, in at most four statements`, async () => {
     const key = newKey();
     const ids = Array.from({ length: 100 }, (_, n) => `${kind} ${n}`);
     const commit = async (expect, revision, put, remove) => {
-      const { answer, ...cost } = await ask(kind, {
-        ask: "cost",
+      const { result, ...cost } = await runInWorker(kind, {
+        task: "cost",
         name: "commit",
         values: [key, { expect, state: { revision }, put: put.map((id) => [id, row(revision)]), remove }],
       });
-      assert.equal(answer, true);
+      assert.equal(result, true);
       return cost;
     };
     const costs = [
@@ -205,7 +206,13 @@ for (const kind of kinds) {
     test(`${kind}: a round ${mirror ? "of a mirror" : "of a feed"} continues in another process at the unacknowledged page`, async () => {
       const world = await fake.world({ populate: { contacts: 47 } });
       const round = (maxPages) =>
-        ask(kind, { ask: "round", endpoint: world.root, token: world.tokens.delegated, mirror, maxPages });
+        runInWorker(kind, {
+          task: "round",
+          endpoint: world.root,
+          token: world.tokens.delegated,
+          mirror,
+          maxPages,
+        });
       const first = await round(2);
       assert.equal(first.outcome, "partial");
       await worker.restart();
@@ -217,13 +224,13 @@ for (const kind of kinds) {
       const third = await round();
       assert.equal(third.requests, 1);
       const listed = await world.table("contacts");
-      const followed = new Map();
+      const applied = new Map();
       for (const change of [first, second, third].flatMap(({ changes }) => changes)) {
-        if (change.type === "remove") followed.delete(change.id);
-        else followed.set(change.id, change.item);
+        if (change.type === "remove") applied.delete(change.id);
+        else applied.set(change.id, change.item);
       }
-      assert.deepEqual([...followed.keys()].sort(), listed.map(({ id }) => id).sort());
-      if (mirror) assert.deepEqual(new Map(third.items.map((item) => [item.id, item])), followed);
+      assert.deepEqual([...applied.keys()].sort(), listed.map(({ id }) => id).sort());
+      if (mirror) assert.deepEqual(new Map(third.items.map((item) => [item.id, item])), applied);
       await remote(kind).clear("");
     });
   }
@@ -276,7 +283,7 @@ for (const kind of kinds) {
   ]) {
     test(`${kind}: a store that ${words} breaks: ${rule}`, async () => {
       await assert.rejects(
-        ask(kind, { ask: "rule", name: rule, fault }),
+        runInWorker(kind, { task: "rule", name: rule, fault }),
         /: must (be|not have) .*, got |scan\(\) does not end/s,
       );
     });

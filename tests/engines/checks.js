@@ -52,18 +52,18 @@ async function open(world, more) {
   });
 }
 
-async function isServers(query, world, collection = "contacts") {
+async function assertEqualsServer(query, world, collection = "contacts") {
   equal(
     ids(await query.all()),
     ids(await control(world, `/tables/${collection}`)),
-    "the mirror is the server's",
+    "the mirror equals the table of the server",
   );
 }
 
-function phase(query, wanted) {
+function phase(query, expected) {
   return new Promise((resolve) => {
     const stop = query.status.subscribe((status) => {
-      if (status.phase !== wanted) return;
+      if (status.phase !== expected) return;
       resolve(status);
       queueMicrotask(() => stop());
     });
@@ -79,27 +79,27 @@ const done = (request) =>
 const names = async () => (await indexedDB.databases()).map(({ name }) => name);
 
 /** A step in a new page, in the same page after a reload, or in another tab. */
-const fresh = (run) => ({ run });
-const reloaded = (run) => ({ run, where: "reloaded" });
+const inNewPage = (run) => ({ run });
+const afterReload = (run) => ({ run, where: "reloaded" });
 const inOtherTab = (run) => ({ run, where: "other tab" });
 const inFirstTab = (run) => ({ run, where: "first tab" });
 const withZone = (run) => ({ run, query: "?zone" });
 
 export const checks = {
   "the wasm comes from its own file": [
-    fresh(async () => {
+    inNewPage(async () => {
       const { init } = await import("deltalink");
       equal(await init(), "url");
       const loaded = performance.getEntriesByType("resource").map(({ name }) => new URL(name).pathname);
       equal(
         loaded.filter((path) => /wasm|inline/.test(path)),
         ["/deltalink/deltalink.wasm"],
-        "what was loaded",
+        "the loaded files",
       );
     }),
   ],
   "a first round fills the mirror": [
-    fresh(async ({ world }) => {
+    inNewPage(async ({ world }) => {
       const client = await open(world);
       const contacts = client.orgContacts();
       const { outcome, kind, pages, added, requests: sent } = await contacts.sync();
@@ -107,12 +107,12 @@ export const checks = {
         { outcome, kind, pages, added, sent },
         { outcome: "complete", kind: "full", pages: 3, added: 30, sent: 3 },
       );
-      await isServers(contacts, world);
+      await assertEqualsServer(contacts, world);
       await client.close();
     }),
   ],
-  "an incremental round brings what changed": [
-    fresh(async ({ world }) => {
+  "an incremental round delivers the changes": [
+    inNewPage(async ({ world }) => {
       const client = await open(world);
       const contacts = client.orgContacts();
       await contacts.sync();
@@ -130,17 +130,17 @@ export const checks = {
       );
       equal((await contacts.get(edited.id)).jobTitle, "Archivist");
       equal(await contacts.get(removed.id), undefined);
-      await isServers(contacts, world);
+      await assertEqualsServer(contacts, world);
       await client.close();
     }),
   ],
-  "a round that a reload has cut off is resumed at its page": [
-    fresh(async ({ world }) => {
+  "a round that a reload has interrupted resumes at its page": [
+    inNewPage(async ({ world }) => {
       const pages = (await open(world)).orgContacts().round()[Symbol.asyncIterator]();
       await pages.next();
       equal((await pages.next()).value.index, 1);
     }),
-    reloaded(async ({ world }) => {
+    afterReload(async ({ world }) => {
       const client = await open(world);
       const contacts = client.orgContacts();
       equal(await contacts.count(), 10, "the page before stays");
@@ -149,17 +149,17 @@ export const checks = {
       // The third page was requested ahead by the page that was reloaded.
       const expected = ["initial", "next", "next", "next", "next"];
       equal(await kinds(world), expected, "no earlier page is requested again");
-      await isServers(contacts, world);
+      await assertEqualsServer(contacts, world);
       await client.close();
     }),
   ],
-  "the mirror is read without a request, as a whole, in chunks, by id and counted": [
-    fresh(async ({ world }) => {
+  "the mirror is read without a request: whole, in chunks, by id, and counted": [
+    inNewPage(async ({ world }) => {
       const client = await open(world);
       await client.orgContacts().sync();
       await client.close();
     }),
-    reloaded(async ({ world }) => {
+    afterReload(async ({ world }) => {
       const before = await kinds(world);
       const client = await open(world);
       const contacts = client.orgContacts();
@@ -178,13 +178,13 @@ export const checks = {
       await client.close();
     }),
   ],
-  "commits are told live in another tab, with their items": [
-    fresh(async ({ world }) => {
+  "another tab receives commits as they happen, with their items": [
+    inNewPage(async ({ world }) => {
       const client = await open(world);
-      const heard = (window.heard = []);
+      const received = (window.received = []);
       window.enough = new Promise((resolve) => {
         client.orgContacts().on("change", (changes, { remote, last }) => {
-          heard.push(...changes.map(({ id, item }) => ({ id, remote, name: item.displayName })));
+          received.push(...changes.map(({ id, item }) => ({ id, remote, name: item.displayName })));
           if (last) resolve();
         });
       });
@@ -200,11 +200,11 @@ export const checks = {
       const table = await control(world, "/tables/contacts");
       const named = table.map(({ id, displayName }) => ({ id, remote: true, name: displayName }));
       const sorted = (list) => list.sort((one, other) => (one.id < other.id ? -1 : 1));
-      equal(sorted(window.heard), sorted(named));
+      equal(sorted(window.received), sorted(named));
     }),
   ],
   "a second tab waits for the round of the first, and continues from its stored link": [
-    fresh(async ({ world }) => {
+    inNewPage(async ({ world }) => {
       const client = await open(world);
       window.pages = client.orgContacts().round()[Symbol.asyncIterator]();
       await window.pages.next();
@@ -221,11 +221,11 @@ export const checks = {
     inOtherTab(async ({ world }) => {
       const { outcome, resumed, pages } = await window.syncing;
       equal({ outcome, resumed, pages }, { outcome: "complete", resumed: true, pages: 2 });
-      await isServers(window.contacts, world);
+      await assertEqualsServer(window.contacts, world);
     }),
   ],
   "an abort ends a round with its reason, and the next one continues": [
-    fresh(async ({ world }) => {
+    inNewPage(async ({ world }) => {
       await fault(world, { kind: "next" }, "hang");
       const client = await open(world);
       const contacts = client.orgContacts();
@@ -237,22 +237,22 @@ export const checks = {
       equal(contacts.status.get().phase, "idle");
       const { outcome, resumed } = await contacts.sync();
       equal({ outcome, resumed }, { outcome: "complete", resumed: true });
-      await isServers(contacts, world);
+      await assertEqualsServer(contacts, world);
       await client.close();
     }),
   ],
   "a claims challenge reaches the token source decoded": [
-    fresh(async ({ world }) => {
+    inNewPage(async ({ world }) => {
       await fault(world, { kind: "next" }, { name: "claims", status: 401 });
-      const asked = [];
+      const calls = [];
       const token = ({ reason, claims }) => {
-        asked.push([reason, claims ?? null]);
+        calls.push([reason, claims ?? null]);
         return world.tokens.delegated;
       };
       const client = await open(world, { token });
       const { outcome, requests: sent } = await client.orgContacts().sync();
       equal({ outcome, sent }, { outcome: "complete", sent: 4 });
-      equal(asked, [
+      equal(calls, [
         ["start", null],
         ["expired", null],
         ["claims", CLAIMS],
@@ -260,8 +260,8 @@ export const checks = {
       await client.close();
     }),
   ],
-  "a throttle is waited for, and a service that fails is asked again": [
-    fresh(async ({ world }) => {
+  "a round waits out a throttle, and repeats a request that the service failed": [
+    inNewPage(async ({ world }) => {
       await fault(
         world,
         { kind: "initial" },
@@ -275,12 +275,12 @@ export const checks = {
         { outcome, retries, reasons: waits.map(({ reason }) => reason) },
         { outcome: "complete", retries: 2, reasons: ["throttled", "server"] },
       );
-      await isServers(contacts, world);
+      await assertEqualsServer(contacts, world);
       await client.close();
     }),
   ],
-  "a resync removes what is gone": [
-    fresh(async ({ world }) => {
+  "a resync removes items that Graph no longer lists": [
+    inNewPage(async ({ world }) => {
       const client = await open(world);
       const contacts = client.orgContacts();
       await contacts.sync();
@@ -292,23 +292,23 @@ export const checks = {
         { outcome, kind, ghosts, isResync: Boolean(resync) },
         { outcome: "complete", kind: "full", ghosts: 1, isResync: true },
       );
-      await isServers(contacts, world);
+      await assertEqualsServer(contacts, world);
       await client.close();
     }),
   ],
   "occurrences of a calendar are complete": [
-    fresh(async ({ world }) => {
+    inNewPage(async ({ world }) => {
       const client = await open(world);
       const events = client.events(WEEKS);
       equal((await events.sync()).outcome, "complete");
       const all = await events.all({ occurrences: "complete" });
-      const bare = all.filter(({ type, subject }) => type === "occurrence" && subject === undefined);
-      equal([all.length > 0, bare.length], [true, 0]);
+      const incomplete = all.filter(({ type, subject }) => type === "occurrence" && subject === undefined);
+      equal([all.length > 0, incomplete.length], [true, 0]);
       await client.close();
     }),
   ],
-  "what is stored can be read in IndexedDB": [
-    fresh(async ({ world }) => {
+  "the stored state can be read in IndexedDB": [
+    inNewPage(async ({ world }) => {
       const client = await open(world);
       const contacts = client.orgContacts();
       await contacts.sync();
@@ -336,14 +336,14 @@ export const checks = {
     }),
   ],
   "forget() deletes the database, and a later client starts with a first round": [
-    fresh(async ({ world }) => {
+    inNewPage(async ({ world }) => {
       const client = await open(world);
       await client.orgContacts().sync();
       equal(await names(), ["deltalink | alex"]);
       await client.forget();
       await rejects((async () => client.orgContacts())(), "closed");
     }),
-    reloaded(async ({ world }) => {
+    afterReload(async ({ world }) => {
       equal((await names()).length, 0, "no database");
       const client = await open(world);
       const contacts = client.orgContacts();
@@ -352,7 +352,7 @@ export const checks = {
     }),
   ],
   "two accounts are kept apart": [
-    fresh(async ({ world }) => {
+    inNewPage(async ({ world }) => {
       const [alex, robin] = [await open(world), await open(world, { account: "robin" })];
       await alex.orgContacts().sync();
       equal([await alex.orgContacts().count(), await robin.orgContacts().count()], [30, 0]);
@@ -360,12 +360,12 @@ export const checks = {
       equal((await names()).sort(), ["deltalink | alex", "deltalink | robin"]);
       await alex.forget();
       equal(await names(), ["deltalink | robin"]);
-      await isServers(robin.orgContacts(), world);
+      await assertEqualsServer(robin.orgContacts(), world);
       await robin.close();
     }),
   ],
   "a listener that awaits a sync() of its own query gets bad-request, and no lock is left": [
-    fresh(async ({ world }) => {
+    inNewPage(async ({ world }) => {
       const client = await open(world);
       const contacts = client.orgContacts();
       const codes = [];
@@ -377,32 +377,32 @@ export const checks = {
     }),
   ],
   "an account can be forgotten after a trap: the database of the instance that ended is closed": [
-    fresh(async ({ world }) => {
+    inNewPage(async ({ world }) => {
       const client = await open(world);
       await client.orgContacts().sync();
-      // An exception of a function of the host passes through the wasm, like a trap.
+      // A host function throws through the wasm, like a trap.
       const { random } = Math;
       Math.random = () => {
         throw new Error("this host is broken");
       };
       await rejects(client.orgContacts().sync(), "internal");
       Math.random = random;
-      await isServers(client.orgContacts(), world);
+      await assertEqualsServer(client.orgContacts(), world);
       await client.forget();
       equal(await names(), []);
     }),
   ],
-  "sync() does its work where zone.js has replaced Promise": [
+  "sync() completes where zone.js has replaced Promise": [
     withZone(async ({ world }) => {
       if (!window.Zone || !Promise.toString().includes("ZoneAwarePromise"))
-        throw new Error("zone.js is not there");
+        throw new Error("zone.js is not loaded");
       const client = await open(world);
       const contacts = client.orgContacts();
-      const heard = [];
-      contacts.on("change", (changes) => void heard.push(...changes));
+      const received = [];
+      contacts.on("change", (changes) => void received.push(...changes));
       const { outcome, requests: sent } = await contacts.sync();
-      equal({ outcome, sent, heard: heard.length }, { outcome: "complete", sent: 3, heard: 30 });
-      await isServers(contacts, world);
+      equal({ outcome, sent, received: received.length }, { outcome: "complete", sent: 3, received: 30 });
+      await assertEqualsServer(contacts, world);
       const pages = [];
       for await (const page of contacts.round()) pages.push(page.index);
       equal(pages, [0]);

@@ -1,5 +1,5 @@
-// Runs the checks of checks.js with the packed package in tabs of the engine in the variable
-// ENGINE.
+// Runs the checks of checks.js with the packed package in tabs of the engine that the variable
+// ENGINE names.
 import assert from "node:assert/strict";
 import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -16,7 +16,7 @@ const engine = Object.values(engines).find(({ name }) => name === (process.env.E
 let folder;
 let fake;
 let session;
-/** The first tab, and another one if a check opens it. */
+/** The first tab, and a second one if a check opens it. */
 let tabs;
 before(async () => {
   assert.ok(!engine.missing(), `${engine.name} is not installed`);

@@ -32,7 +32,7 @@ fn a_folder_that_is_deleted_and_made_again_during_the_first_listing_leaves_nothi
     assert_eq!(script.ids(), ["id2", "item0", "root"]);
     assert_eq!(script.state.as_ref().unwrap().count, Some(3));
     assert_eq!(script.changes[5..], ["-id1 ghost", "-item1 ghost"]);
-    // What lay below it is listed once more: the folder may only have been renamed.
+    // Everything below it is listed again: the folder may only have been renamed.
     let items = json!([root(), item("item0", "root", "a"), item("id2", "root", "Folder")]);
     script.on(&start, page(items, "delta d2"));
     script.round().unwrap();

@@ -121,7 +121,7 @@ fn a_listing_after_504_on_a_link_has_a_smaller_top() {
             break;
         }
     }
-    let starts: Vec<&String> = script.asked.iter().filter(|path| path.contains("top")).collect();
+    let starts: Vec<&String> = script.requests.iter().filter(|path| path.contains("top")).collect();
     assert!(starts.iter().any(|path| **path != start), "{starts:?}");
 }
 

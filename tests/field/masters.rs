@@ -88,7 +88,7 @@ fn a_round_after_a_crash_before_the_commit_requests_the_page_again() {
         assert!(
             report.pages == 0 || script.ids().contains(&"tue1"),
             "crash {crash_at}: {:?}",
-            (report.outcome, script.asked)
+            (report.outcome, script.requests)
         );
     }
 }
@@ -162,8 +162,8 @@ fn a_master_that_changes_after_a_crash_is_fetched_again() {
         script.now += Duration::DAY * 3.0;
         script.on(&start, page(json!([occurrence("mon1", "2026-11-30")]), "delta d1"));
         script.on("/me/events/M", master("monday", "new"));
-        // Only the answers of today.
-        script.answer_last_only();
+        // Keeps only the latest responses.
+        script.keep_last_responses();
         script.round().unwrap();
         let subject = script.rows["\0M"].item["subject"].as_str().unwrap().to_owned();
         if subject != "new" {
@@ -174,7 +174,7 @@ fn a_master_that_changes_after_a_crash_is_fetched_again() {
 }
 
 #[test]
-fn a_master_that_answers_503_with_retry_after_does_not_block_the_round() {
+fn a_master_that_fails_with_503_and_retry_after_does_not_block_the_round() {
     let mut script = Script::new(calendar());
     let start = script.start();
     script.retry_after = Some("5".into());
@@ -194,7 +194,7 @@ fn a_master_that_answers_503_with_retry_after_does_not_block_the_round() {
 }
 
 #[test]
-fn a_master_whose_answer_a_browser_may_not_read_does_not_block_the_round() {
+fn a_master_whose_response_a_browser_may_not_read_does_not_block_the_round() {
     let mut script = Script::new(calendar());
     let start = script.start();
     let mut last = None;
@@ -234,7 +234,7 @@ fn a_pending_relist_survives_a_full_round_that_falls_back() {
         page(json!([master("tuesday", "Stand-up"), occurrence("tue1", "2026-12-01")]), "delta d3"),
     );
     script.round().unwrap();
-    assert_eq!(script.ids(), ["M", "tue1"], "{:?}", script.asked);
+    assert_eq!(script.ids(), ["M", "tue1"], "{:?}", script.requests);
 }
 
 #[test]
@@ -255,11 +255,11 @@ fn max_ms_holds_between_masters_that_fail() {
     let began = script.now;
     script.round().unwrap();
     let took = (script.now - began).as_millis();
-    assert!(took < 5000.0, "the round took {took} ms and sent {} requests", script.asked.len());
+    assert!(took < 5000.0, "the round took {took} ms and sent {} requests", script.requests.len());
 }
 
 #[test]
-fn a_master_that_answers_401_does_not_block_the_round() {
+fn a_master_that_fails_with_401_does_not_block_the_round() {
     let mut script = Script::new(calendar());
     let start = script.start();
     let mut last = None;
@@ -320,7 +320,7 @@ fn a_clock_that_ran_ahead_does_not_stop_the_refreshes() {
     script.on("/d1", page(json!([]), "delta d2"));
     script.on(&start, page(json!([]), "delta d2"));
     script.round().unwrap();
-    assert_eq!(script.asked.last(), Some(&start));
+    assert_eq!(script.requests.last(), Some(&start));
 }
 
 #[test]

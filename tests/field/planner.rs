@@ -54,7 +54,7 @@ fn a_full_round_of_planner_lists_no_objects_and_removes_none() {
 }
 
 #[test]
-fn planner_gets_no_preference_for_what_it_does_anyway() {
+fn planner_gets_no_preference_for_its_default_behavior() {
     let query = planner();
     assert!(query.minimal && query.prefer.is_empty(), "{:?}", query.prefer);
     let options = Options { minimal: true, ..Options::default() };

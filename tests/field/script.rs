@@ -1,4 +1,4 @@
-//! Runs whole rounds on scripted answers of Graph, and records the requests and the mirror.
+//! Runs whole rounds on scripted responses of Graph, and records the requests and the mirror.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
@@ -37,13 +37,13 @@ pub fn error(code: &str, message: &str) -> Value {
     json!({ "error": { "code": code, "message": message } })
 }
 
-/// A service with scripted answers, and a store.
+/// A service with scripted responses, and a store.
 pub struct Script {
     endpoint: Rc<Endpoint>,
     query: Rc<Query>,
     replies: HashMap<String, VecDeque<(u16, Value)>>,
     /// The requests, as paths below the root.
-    pub asked: Vec<String>,
+    pub requests: Vec<String>,
     /// The stored record.
     pub state: Option<Record>,
     /// The rows of the mirror, side rows included.
@@ -74,7 +74,7 @@ impl Script {
             endpoint: Rc::clone(&endpoint),
             query: Rc::clone(&query),
             replies: HashMap::new(),
-            asked: Vec::new(),
+            requests: Vec::new(),
             state: None,
             rows: BTreeMap::new(),
             changes: Vec::new(),
@@ -98,19 +98,19 @@ impl Script {
         }
     }
 
-    /// Answers the next request for this path.
+    /// Adds a response for the next request for this path.
     pub fn on(&mut self, path: &str, body: Value) -> &mut Self {
         self.on_status(path, 200, body)
     }
 
-    /// Answers the next request for this path with a status.
+    /// Adds a response with a status for the next request for this path.
     pub fn on_status(&mut self, path: &str, status: u16, body: Value) -> &mut Self {
         self.replies.entry(path.to_owned()).or_default().push_back((status, body));
         self
     }
 
-    /// Removes all answers of each path except the last one.
-    pub fn answer_last_only(&mut self) {
+    /// Removes all responses of each path except the last one.
+    pub fn keep_last_responses(&mut self) {
         for replies in self.replies.values_mut() {
             while replies.len() > 1 {
                 replies.pop_front();
@@ -192,11 +192,11 @@ impl Host for Running<'_> {
 
     fn fetch(&mut self, url: &str, is_master: bool) -> Option<Input> {
         let path = url.replace(ROOT, "");
-        self.script.asked.push(path.clone());
+        self.script.requests.push(path.clone());
         self.script.now += self.script.latency;
         let replies = self.script.replies.get_mut(&path);
         let Some((status, body)) = replies.and_then(VecDeque::pop_front) else {
-            panic!("{path} is not expected after {:?}", self.script.asked);
+            panic!("{path} is not expected after {:?}", self.script.requests);
         };
         if status == 0 {
             return Some(Input::Unreachable(deltalink::protocol::round::NoResponse::Network));

@@ -178,7 +178,7 @@ fn without_an_earlier_master_the_next_round_lists_everything_once_a_day_at_most(
     );
     script.round().unwrap();
     assert_eq!(script.ids(), ["M", "tue1"]);
-    assert_eq!(script.asked.iter().filter(|path| **path == start).count(), 2);
+    assert_eq!(script.requests.iter().filter(|path| **path == start).count(), 2);
     // Again within a day: the flag waits.
     script.state.as_mut().unwrap().relist = true;
     script.on("/d3", page(json!([]), "delta d4"));
@@ -370,14 +370,14 @@ fn masters_are_stored_as_they_arrive_so_that_a_later_round_does_not_fetch_them_a
     for id in 0..9 {
         script.on(&format!("/me/events/m{id}"), master(id));
     }
-    // Each round has the time for some of them; a master that comes twice would not be expected.
+    // Each round has time for some of them. A second request for a master would fail the test.
     script.latency = Duration::from_millis(100.0);
     script.config.max_duration = Some(Duration::from_millis(450.0));
     assert_eq!(script.round().unwrap().outcome, Outcome::Partial);
     assert_eq!(script.round().unwrap().outcome, Outcome::Partial);
     script.config.max_duration = None;
     assert_eq!(script.round().unwrap().outcome, Outcome::Complete);
-    assert_eq!(script.asked.iter().filter(|path| path.starts_with("/me/events/")).count(), 9);
+    assert_eq!(script.requests.iter().filter(|path| path.starts_with("/me/events/")).count(), 9);
     assert_eq!(script.rows.keys().filter(|id| id.starts_with('\0')).count(), 9);
 }
 
@@ -392,11 +392,11 @@ fn a_master_that_fails_in_any_way_does_not_block_the_round_and_is_requested_agai
         }
         script.round().unwrap();
         assert_eq!(script.ids(), ["mon1"], "{status}");
-        script.asked.clear();
+        script.requests.clear();
         script.on("/d1", page(json!([]), "delta d2"));
         script.on("/me/events/M", master("monday", "Stand-up"));
         let report = script.round();
         assert!(report.is_ok() || report.unwrap_err().code != Code::Internal);
-        assert!(script.asked.contains(&"/me/events/M".to_owned()), "{status}: {:?}", script.asked);
+        assert!(script.requests.contains(&"/me/events/M".to_owned()), "{status}: {:?}", script.requests);
     }
 }

@@ -5,7 +5,7 @@ import { projects } from "./hosts.mjs";
 import { Project, resultOf, stage } from "./kit.mjs";
 
 const words = process.argv.slice(2);
-/** The hosts that cannot run on this machine, with the reason. */
+/** The hosts that this script cannot run, with the reason. */
 const ELSEWHERE = [
   ["Safari, Firefox", "not installed by this script; `make test` runs the wasm in Firefox and WebKitGTK"],
   [

@@ -1,5 +1,5 @@
-// Which entry of the package a host takes: under the export conditions of other hosts, and by the
-// subpaths that name an entry. If it is the wrong one, the error says so, and init(wasm) helps.
+// Tests which entry of the package a host loads: under the export conditions of other hosts, and by
+// the subpaths that name an entry. The error of a wrong entry says so, and init(wasm) helps.
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -76,7 +76,7 @@ const UNENV =
   "--conditions=node --alias:node:fs/promises=./src/no-files.js --define:import.meta.url='\"file:///worker.js\"'";
 const VITE = "--config workerd.vite.config.js";
 
-/** Hosts, with the entry by which they load the wasm and its origin. */
+/** Hosts, each with the origin from which its entry loads the wasm. */
 const ROUNDS = {
   "deltalink/browser in a page that is built under the condition workerd": [
     "url",
@@ -126,7 +126,7 @@ for (const [host, [origin, run]] of Object.entries(ROUNDS))
   test(`${host}: a round completes with the wasm from ${origin}`, async () =>
     assert.deepEqual(await run(), resultOf(origin)));
 
-/** Hosts in which init() needs the wasm, with the entry that they take. */
+/** Hosts in which init() needs the wasm, with the entry that they load. */
 const FAILURES = {
   "deltalink in a Worker that is bundled under worker and browser": [
     "worker",
@@ -143,7 +143,7 @@ const FAILURES = {
     () => givenInWorkerd(undefined, UNENV),
     /\[unenv\] fs\.readFile is not implemented yet!; .*disallowed by embedder/,
   ],
-  "Node where files cannot be read and nothing may be compiled": [
+  "Node where files cannot be read and code must not be compiled": [
     "node",
     () =>
       inProject(undefined, (project) =>
@@ -158,7 +158,7 @@ for (const [host, [entry, run, reasons = /disallowed by embedder/]] of Object.en
     const { failure, origin, result } = await run();
     const { message, ...rest } = failure;
     assert.deepEqual(rest, { name: "DeltaError", code: "wasm", retryable: true });
-    assert.ok(message.includes(`the entry "${entry}" was taken: `), message);
+    assert.ok(message.includes(`the entry "${entry}" was loaded: `), message);
     assert.match(message, /import wasm from "deltalink\/deltalink\.wasm"; await init\(wasm\)/);
     assert.match(message, reasons);
     assert.equal(origin, "given");
@@ -168,7 +168,7 @@ for (const [host, [entry, run, reasons = /disallowed by embedder/]] of Object.en
 
 test("the error of the entry workerd says what to do if the bundler did not import a module", async () => {
   const { error } = await inPage("workerd", "--loader:.wasm=text");
-  assert.match(error, /^wasm .*the entry "workerd" was taken: .*import from "deltalink\/browser"/);
+  assert.match(error, /^wasm .*the entry "workerd" was loaded: .*import from "deltalink\/browser"/);
 });
 
 test("the wasm of another build is refused in a Worker, as elsewhere", async () => {
@@ -177,7 +177,7 @@ test("the wasm of another build is refused in a Worker, as elsewhere", async () 
     await esbuild(project, "src/other-worker.js", WORKERD);
     return workerd(project, "out", "other-worker.js");
   });
-  assert.match(error, /^wasm .*the entry "workerd" was taken: this is not the wasm of this build/);
+  assert.match(error, /^wasm .*the entry "workerd" was loaded: this is not the wasm of this build/);
 });
 
 test("deltalink/testing in a Worker names the condition that it needs", async () => {

@@ -1,4 +1,4 @@
-// The hosts: projects as their own tools make them, each with the origin from which it loads the
+// The hosts: projects as their tools make them, each with the origin from which it loads the
 // wasm.
 import assert from "node:assert/strict";
 import { readdir } from "node:fs/promises";
@@ -54,7 +54,7 @@ export async function workerd(project, folder, main) {
     compatibilityDate: "2026-07-01",
   });
   try {
-    return await project.asked("http://worker.example/", (url) => miniflare.dispatchFetch(url));
+    return await project.getJson("http://worker.example/", (url) => miniflare.dispatchFetch(url));
   } finally {
     await miniflare.dispose();
   }
@@ -177,7 +177,7 @@ export const projects = [
           return project.page(project.origin);
         },
       ],
-      ["Next.js 16, dev, route handler", "file", (project) => project.asked(`${project.origin}/api/round`)],
+      ["Next.js 16, dev, route handler", "file", (project) => project.getJson(`${project.origin}/api/round`)],
       [
         "Next.js 16, client component",
         "url",
@@ -188,11 +188,11 @@ export const projects = [
           return project.page(project.origin);
         },
       ],
-      ["Next.js 16, route handler", "file", (project) => project.asked(`${project.origin}/api/round`)],
+      ["Next.js 16, route handler", "file", (project) => project.getJson(`${project.origin}/api/round`)],
       [
         "Next.js 16, route handler at the edge",
         "module",
-        (project) => project.asked(`${project.origin}/api/edge`),
+        (project) => project.getJson(`${project.origin}/api/edge`),
       ],
       [
         "Next.js 16, client component, by webpack",
@@ -207,12 +207,12 @@ export const projects = [
       [
         "Next.js 16, route handler, by webpack",
         "inline",
-        (project) => project.asked(`${project.origin}/api/round`),
+        (project) => project.getJson(`${project.origin}/api/round`),
       ],
       [
         "Next.js 16, route handler at the edge, by webpack",
         "module",
-        (project) => project.asked(`${project.origin}/api/edge`),
+        (project) => project.getJson(`${project.origin}/api/edge`),
       ],
     ],
   },
@@ -236,13 +236,13 @@ export const projects = [
             `${newer} wrangler dev --ip 127.0.0.1 --port ${port} --show-interactive-dev-session=false`,
             port,
           );
-          // The entry for Node is taken. Its error names the one that works.
-          const { error } = await project.asked(`${project.origin}/api/plain`);
+          // OpenNext loads the entry for Node, whose error names the one that works.
+          const { error } = await project.getJson(`${project.origin}/api/plain`);
           assert.match(
             error,
-            /^wasm .*the entry "node" was taken: .*disallowed by embedder; .*from "deltalink\/edge-light"/,
+            /^wasm .*the entry "node" was loaded: .*disallowed by embedder; .*from "deltalink\/edge-light"/,
           );
-          return project.asked(`${project.origin}/api/round`);
+          return project.getJson(`${project.origin}/api/round`);
         },
       ],
       ["Next.js 16 by OpenNext, client component", "url", (project) => project.page(project.origin)],

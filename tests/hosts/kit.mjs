@@ -1,5 +1,5 @@
-// Makes projects like those of users in temporary folders, with the packed package. Starts servers
-// and Chromium.
+// Makes projects like those of users in temporary folders, with the packed package, and starts
+// servers and Chromium.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -35,7 +35,7 @@ export async function stage() {
   };
 }
 
-/** The running child processes. They end with this process. */
+/** The running child processes, which end with this process. */
 const running = new Set();
 process.once("exit", () => running.forEach(kill));
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
@@ -50,7 +50,7 @@ export class Project {
   #ends = [];
 
   /**
-   * Makes a project. `parts` are folders and files of this folder with their place in the project.
+   * Makes a project. `parts` are pairs: a path in this folder and its place in the project.
    * With `install`, npm installs the tools of the project.
    */
   static async make(stage, parts, install) {
@@ -120,9 +120,9 @@ export class Project {
       if (running.has(child)) kill(child);
       await ended.catch(() => {});
     });
-    const inTime = guard(60_000, () => kill(child));
+    const cancelTimeout = guard(60_000, () => kill(child));
     await Promise.race([listening, ended]);
-    inTime();
+    cancelTimeout();
     return `http://127.0.0.1:${port}`;
   }
 
@@ -181,8 +181,8 @@ export class Project {
     }
   }
 
-  /** Sends a request to a server and parses the answer as JSON. */
-  async asked(url, fetcher = fetch) {
+  /** Sends a request to a server and parses the response as JSON. */
+  async getJson(url, fetcher = fetch) {
     const { root, tokens } = await this.world();
     const response = await fetcher(
       `${url}?${new URLSearchParams({ endpoint: root, token: tokens.delegated })}`,
@@ -200,12 +200,12 @@ export class Project {
 /** The expected result of a round, with the origin of the wasm. */
 export const resultOf = (wasmOrigin) => ({ wasmOrigin, pages: 3, added: 25, count: 25 });
 
-/** Serves files by their path. `answer` can return status, type and body of another answer. */
-export async function serve(file, answer = () => undefined, headers = {}) {
-  const asked = [];
+/** Serves files by their path. `respond` can return another status, type and body for a path. */
+export async function serve(file, respond = () => undefined, headers = {}) {
+  const requestedPaths = [];
   const server = createServer(async (request, response) => {
     const { pathname } = new URL(request.url, "http://127.0.0.1");
-    asked.push(pathname);
+    requestedPaths.push(pathname);
     const path = pathname.endsWith("/") ? `${pathname}index.html` : pathname;
     const found = async () => ({
       status: 200,
@@ -213,7 +213,7 @@ export async function serve(file, answer = () => undefined, headers = {}) {
       body: await readFile(file(path)),
     });
     const { status, type, body } =
-      (await answer(path)) ??
+      (await respond(path)) ??
       (await found().catch(() => ({ status: 404, type: "text/plain", body: "the file does not exist" })));
     response.writeHead(status, { "content-type": type, ...headers });
     response.end(body);
@@ -222,7 +222,7 @@ export async function serve(file, answer = () => undefined, headers = {}) {
   await once(server, "listening");
   return {
     origin: `http://127.0.0.1:${server.address().port}`,
-    asked,
+    requestedPaths,
     end: () =>
       new Promise((resolve) => {
         server.close(resolve);
@@ -231,7 +231,7 @@ export async function serve(file, answer = () => undefined, headers = {}) {
   };
 }
 
-/** A port that is free at the moment. */
+/** Returns a port that is free now. */
 export async function freePort() {
   const { origin, end } = await serve(() => "");
   await end();

@@ -1,4 +1,4 @@
-// Loading the wasm, in Chromium and in Node, also if some of its origins fail.
+// Tests how the wasm is loaded, in Chromium and in Node, also if some of its origins fail.
 import assert from "node:assert/strict";
 import { readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
@@ -12,10 +12,10 @@ before(async () => {
 });
 after(() => shared.end());
 
-/** Opens a page that imports the unbundled package. `answer` replaces the answer for some paths. */
-async function page(run, { answer, headers, document = "<!doctype html><title>A page</title>" } = {}) {
+/** Opens a page that imports the unbundled package. `respond` can override some responses. */
+async function page(run, { respond, headers, document = "<!doctype html><title>A page</title>" } = {}) {
   const own = async (path) =>
-    path === "/index.html" ? { status: 200, type: "text/html", body: document } : answer?.(path);
+    path === "/index.html" ? { status: 200, type: "text/html", body: document } : respond?.(path);
   const server = await serve((path) => join(PACKAGE, path), own, headers);
   const context = await shared.browser.newContext();
   try {
@@ -28,7 +28,7 @@ async function page(run, { answer, headers, document = "<!doctype html><title>A 
   }
 }
 
-/** Calls init() in the page. Resolves to the origin of the wasm or to the error. */
+/** Calls init() in the page. Resolves to the origin of the wasm, or to the error. */
 const load = (opened, given) =>
   opened.evaluate(async (given) => {
     const { init } = await import("/browser.js");
@@ -41,12 +41,16 @@ const wasm = () => readFile(join(PACKAGE, "deltalink.wasm"));
 const another = (bytes) => Buffer.concat([bytes.subarray(0, -12), Buffer.from("of-old-times")]);
 const FAILURES = {
   "the file is missing": () => ({ status: 404, type: "text/plain", body: "not found" }),
-  "the server sends its page for every path": () => ({
+  "the server sends an HTML page for every path": () => ({
     status: 200,
     type: "text/html",
     body: "<!doctype html>",
   }),
-  "a page has the type of wasm": () => ({ status: 200, type: "application/wasm", body: "<!doctype html>" }),
+  "an HTML page has the content type of wasm": () => ({
+    status: 200,
+    type: "application/wasm",
+    body: "<!doctype html>",
+  }),
   "the file is of another build": async () => ({
     status: 200,
     type: "application/wasm",
@@ -65,12 +69,12 @@ const FAILURES = {
 };
 
 describe("in a browser", () => {
-  test("importing the package asks for no wasm and runs nothing", async () => {
+  test("importing the package requests no wasm and has no effect", async () => {
     await page(async (opened, server) => {
       const before = await opened.evaluate(() => Object.getOwnPropertyNames(globalThis));
       await opened.evaluate(() => import("/browser.js"));
       assert.deepEqual(
-        server.asked.filter((path) => isWasm(path) || path === "/inline.js"),
+        server.requestedPaths.filter((path) => isWasm(path) || path === "/inline.js"),
         [],
       );
       assert.equal(await load(opened), "url");
@@ -86,7 +90,7 @@ describe("in a browser", () => {
       });
       assert.deepEqual(origins, ["url", "url", "url"]);
       assert.deepEqual(
-        server.asked.filter((path) => isWasm(path) || path === "/inline.js"),
+        server.requestedPaths.filter((path) => isWasm(path) || path === "/inline.js"),
         ["/deltalink.wasm"],
       );
     });
@@ -95,15 +99,15 @@ describe("in a browser", () => {
   for (const [what, failure] of Object.entries(FAILURES)) {
     test(`the copy in JavaScript is loaded if ${what}`, async () => {
       await page(async (opened) => assert.equal(await load(opened), "inline"), {
-        answer: (path) => (isWasm(path) ? failure() : undefined),
+        respond: (path) => (isWasm(path) ? failure() : undefined),
       });
     });
   }
 
   test("a wasm with the wrong content type is loaded", async () => {
-    const answer = async (path) =>
+    const respond = async (path) =>
       isWasm(path) ? { status: 200, type: "application/octet-stream", body: await wasm() } : undefined;
-    await page(async (opened) => assert.equal(await load(opened), "url"), { answer });
+    await page(async (opened) => assert.equal(await load(opened), "url"), { respond });
   });
 
   test("the copy in JavaScript is loaded if a Content-Security-Policy forbids the request", async () => {
@@ -111,7 +115,7 @@ describe("in a browser", () => {
     await page(
       async (opened, server) => {
         assert.equal(await load(opened), "inline");
-        assert.equal(server.asked.some(isWasm), false);
+        assert.equal(server.requestedPaths.some(isWasm), false);
       },
       { headers },
     );
@@ -163,7 +167,7 @@ describe("in a browser", () => {
 
   test("a failed load names both reasons and can be repeated", async () => {
     let broken = true;
-    const answer = (path) =>
+    const respond = (path) =>
       broken && (isWasm(path) || path === "/inline.js")
         ? { status: 503, type: "text/plain", body: "later" }
         : undefined;
@@ -176,7 +180,7 @@ describe("in a browser", () => {
         broken = false;
         assert.equal(await load(opened), "url");
       },
-      { answer },
+      { respond },
     );
   });
 
@@ -188,7 +192,7 @@ describe("in a browser", () => {
       bytes: async () => (await fetch("/elsewhere.wasm")).arrayBuffer(),
       module: () => WebAssembly.compileStreaming(fetch("/elsewhere.wasm")),
     };
-    const answer = async (path) =>
+    const respond = async (path) =>
       path === "/elsewhere.wasm"
         ? { status: 200, type: "application/wasm", body: await wasm() }
         : isWasm(path)
@@ -201,18 +205,18 @@ describe("in a browser", () => {
             `(async () => (await import("/browser.js")).init((${given})()))()`,
           );
           assert.equal(wasmOrigin, "given", form);
-          assert.equal(server.asked.some(isWasm), false, form);
+          assert.equal(server.requestedPaths.some(isWasm), false, form);
         },
-        { answer },
+        { respond },
       );
     }
     await page(
       async (opened, server) => {
         assert.match((await load(opened, "/nowhere.wasm")).message, /nowhere\.wasm has the status 404/);
-        assert.equal(server.asked.includes("/inline.js"), false);
+        assert.equal(server.requestedPaths.includes("/inline.js"), false);
         assert.equal(await load(opened, "/elsewhere.wasm"), "given");
       },
-      { answer },
+      { respond },
     );
   });
 });

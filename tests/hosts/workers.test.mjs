@@ -1,4 +1,4 @@
-// Workers of browsers as hosts, and IndexedDB in each host that has it, with any loaded entry.
+// Tests workers of browsers as hosts, and IndexedDB in each host that has it, with each entry.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -16,7 +16,7 @@ after(() => shared.end());
 const PAGE = { status: 200, type: "text/html", body: "<!doctype html><title>A page</title>" };
 const MISSING = { status: 404, type: "text/plain", body: "not found" };
 const wasmIsMissing = (path) => (path.endsWith(".wasm") ? MISSING : undefined);
-/** What run() of task.js resolves to. */
+/** The expected result of run() in task.js. */
 const resultOf = (wasmOrigin) => ({ wasmOrigin, pages: 3, added: 25, count: 25, databases: 1 });
 let accounts = 0;
 
@@ -24,17 +24,17 @@ let accounts = 0;
 async function inWorker(
   kind,
   entry,
-  answer = () => undefined,
+  respond = () => undefined,
   { url = `/workers/${kind}.js`, type = "module" } = {},
 ) {
-  const answers = async (path) => {
+  const respondAll = async (path) => {
     if (path === "/index.html") return PAGE;
-    if (!path.startsWith("/workers/")) return answer(path);
+    if (!path.startsWith("/workers/")) return respond(path);
     // Workers have no import map.
     const source = await readFile(join(FOLDER, path.slice("/workers/".length)), "utf8");
     return { status: 200, type: "text/javascript", body: source.replace('"deltalink"', `"/${entry}"`) };
   };
-  const server = await serve((path) => join(PACKAGE, path), answers, { "service-worker-allowed": "/" });
+  const server = await serve((path) => join(PACKAGE, path), respondAll, { "service-worker-allowed": "/" });
   const { root, tokens } = await shared.fake.world({ populate: { contacts: 25 } });
   const context = await shared.browser.newContext();
   try {
@@ -42,10 +42,10 @@ async function inWorker(
     await page.goto(server.origin);
     const task = { endpoint: root, token: tokens.delegated, account: `alex ${(accounts += 1)}` };
     const result = await page.evaluate(
-      async ([kind, url, type, task]) => (await import("/workers/page.js")).ask[kind](url, type, task),
+      async ([kind, url, type, task]) => (await import("/workers/page.js")).sendTask[kind](url, type, task),
       [kind, url, type, task],
     );
-    return { result, asked: server.asked };
+    return { result, requestedPaths: server.requestedPaths };
   } finally {
     await context.close();
     await server.end();
@@ -56,16 +56,16 @@ for (const kind of ["dedicated", "shared", "service"]) {
   describe(`a ${kind} worker`, () => {
     for (const entry of ["browser.js", "worker.js"]) {
       test(`completes a round on IndexedDB with ${entry} and the fetched file`, async () => {
-        const { result, asked } = await inWorker(kind, entry);
+        const { result, requestedPaths } = await inWorker(kind, entry);
         assert.deepEqual(result, resultOf("url"));
-        assert.ok(!asked.includes("/inline.js"));
+        assert.ok(!requestedPaths.includes("/inline.js"));
       });
     }
 
     test("completes a round on IndexedDB with deltalink/inline and no file", async () => {
-      const { result, asked } = await inWorker(kind, "inline-entry.js", wasmIsMissing);
+      const { result, requestedPaths } = await inWorker(kind, "inline-entry.js", wasmIsMissing);
       assert.deepEqual(result, resultOf("inline"));
-      assert.ok(!asked.includes("/deltalink.wasm"));
+      assert.ok(!requestedPaths.includes("/deltalink.wasm"));
     });
   });
 }
@@ -79,11 +79,11 @@ for (const kind of ["dedicated", "shared"]) {
 
 test("a service worker without the file gets an error that names deltalink/inline, and imports nothing", async () => {
   for (const entry of ["browser", "worker"]) {
-    const { result, asked } = await inWorker("service", `${entry}.js`, wasmIsMissing);
+    const { result, requestedPaths } = await inWorker("service", `${entry}.js`, wasmIsMissing);
     assert.match(result.error, /^wasm .*deltalink\.wasm has the status 404/);
-    assert.ok(result.error.includes(`the entry "${entry}" was taken: `), result.error);
+    assert.ok(result.error.includes(`the entry "${entry}" was loaded: `), result.error);
     assert.match(result.error, /as in a service worker, import from "deltalink\/inline"/);
-    assert.ok(!asked.includes("/inline.js"));
+    assert.ok(!requestedPaths.includes("/inline.js"));
   }
 });
 
@@ -104,7 +104,7 @@ test("a classic service worker of one file contains the copy in JavaScript", asy
   }
 });
 
-/** Hosts with an IndexedDB that take the entry for Node. fake-indexeddb stands in for theirs. */
+/** Hosts with an IndexedDB that load the entry for Node. fake-indexeddb replaces theirs. */
 const PROCESSES = {
   "Electron, whose process has process.versions.electron": "electron.js",
   "a Node service with a polyfill": "polyfill.js",
@@ -131,7 +131,7 @@ for (const [host, file] of Object.entries(PROCESSES)) {
   }
 }
 
-test("a process without IndexedDB is told to name a store", async () => {
+test("a process without IndexedDB gets an error that says to name a store", async () => {
   const project = await Project.make(shared, [["workers", "."]], false);
   try {
     const { error } = await project.json(`${process.execPath} program.js deltalink/node`);

@@ -17,7 +17,7 @@ fn throttle(retry_after: &str) -> Value {
 async fn a_readable_retry_after_is_obeyed() {
     let world = World::new().await;
     world.fault(json!({"match": {"kind": "initial"}, "fault": throttle("1.5")})).await;
-    let client = client(&world, &fresh("a")).await;
+    let client = client(&world, &unique_name("a")).await;
     let round = round(&contacts(&client));
     finish(&round).await.unwrap();
     assert_eq!(report(&round)["waits"], json!([{"reason": "throttled", "ms": 1500}]));
@@ -31,7 +31,7 @@ async fn without_a_readable_retry_after_the_round_backs_off() {
     let world = World::new().await;
     world.options(json!({"expose_retry_after": false})).await;
     world.fault(json!({"match": {"kind": "initial"}, "fault": throttle("1000")})).await;
-    let client = client(&world, &fresh("a")).await;
+    let client = client(&world, &unique_name("a")).await;
     let round = round(&contacts(&client));
     finish(&round).await.unwrap();
     let waits = report(&round)["waits"].clone();
@@ -46,17 +46,17 @@ async fn a_claims_challenge_is_read_if_its_header_is_exposed_and_is_a_plain_401_
         let world = World::new().await;
         world.options(json!({"expose_headers": exposed})).await;
         world.fault(json!({"match": {"kind": "next"}, "fault": "claims"})).await;
-        let asked = run("return []");
+        let calls = run("return []");
         let token = js_of_two(
             "return ({ reason, claims }) => { a.push([reason, typeof claims]); return b; }",
-            &asked,
+            &calls,
             &world.delegated.as_str().into(),
         );
-        let client = try_open(&world, &fresh("a"), &[("token", token)]).await.unwrap();
+        let client = try_open(&world, &unique_name("a"), &[("token", token)]).await.unwrap();
         let query = contacts(&client);
         sync(&query).await.unwrap();
         let claims = if exposed { "string" } else { "undefined" };
-        assert_eq!(from_js(&asked)[2], json!([reason, claims]));
+        assert_eq!(from_js(&calls)[2], json!([reason, claims]));
         assert_eq!(ids(&all(&query).await), ids(&world.table("contacts", "").await));
     }
 }
@@ -65,7 +65,7 @@ async fn a_claims_challenge_is_read_if_its_header_is_exposed_and_is_a_plain_401_
 #[test]
 async fn every_kind_of_request_passes_its_preflight() {
     let world = World::new().await;
-    let client = client(&world, &fresh("a")).await;
+    let client = client(&world, &unique_name("a")).await;
     sync(&query(&client, "events", weeks())).await.unwrap();
     let log = world.control("GET", "log", &Value::Null).await;
     let preflights: Vec<_> =
@@ -92,7 +92,7 @@ async fn a_page_of_50_mb_passes_over_the_wire() {
         return ok";
     let place = to_js(&json!([format!("{}{}", world.origin(), world.path), world.root]));
     assert_eq!(js_await(page, &place).await, JsValue::TRUE);
-    let client = client(&world, &fresh("a")).await;
+    let client = client(&world, &unique_name("a")).await;
     let query = contacts(&client);
     sync(&query).await.unwrap();
     assert_eq!(count(&query).await, 5000);

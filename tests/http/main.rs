@@ -9,13 +9,13 @@
 #[cfg(feature = "http-tests")]
 #[path = "../browser/aborts.rs"]
 mod aborts;
-mod answers;
 #[path = "../corpus/mod.rs"]
 mod corpus;
 mod headers;
 #[cfg(feature = "http-tests")]
 #[path = "../browser/network.rs"]
 mod network;
+mod responses;
 #[cfg(feature = "http-tests")]
 #[path = "../browser/rounds.rs"]
 mod rounds;

@@ -31,7 +31,7 @@ const FLAGS = [
 ];
 
 /**
- * Starts the fake Graph, which also serves the page. Its origin stays the same when a browser dies.
+ * Starts the fake Graph, which also serves the page, so that the origin survives a browser.
  */
 export async function startSite() {
   const folder = await mkdtemp(join(tmpdir(), "deltalink-site-"));
@@ -54,7 +54,7 @@ export async function startSite() {
 export class Browser {
   #profile;
   #child;
-  #said = "";
+  #stderr = "";
 
   async start() {
     this.#profile ??= await mkdtemp(join(tmpdir(), "deltalink-profile-"));
@@ -63,14 +63,14 @@ export class Browser {
       [...FLAGS, `--user-data-dir=${this.#profile}`, "about:blank"],
       { stdio: ["ignore", "ignore", "pipe", "pipe", "pipe"] },
     ));
-    this.#said = "";
+    this.#stderr = "";
     const address = await new Promise((resolve, reject) => {
       child.stderr.setEncoding("utf8").on("data", (text) => {
-        this.#said += text;
-        const found = /DevTools listening on (ws:\S+)/.exec(this.#said);
+        this.#stderr += text;
+        const found = /DevTools listening on (ws:\S+)/.exec(this.#stderr);
         if (found) resolve(found[1]);
       });
-      child.once("exit", (code) => reject(new Error(`Chromium exited with ${code}: ${this.#said}`)));
+      child.once("exit", (code) => reject(new Error(`Chromium exited with ${code}: ${this.#stderr}`)));
     });
     this.connection = await chromium.connectOverCDP(address, { noDefaults: true });
     [this.context] = this.connection.contexts();
@@ -78,14 +78,14 @@ export class Browser {
   }
 
   /**
-   * Whether Chromium has printed, since the last call, that it deleted the database. It writes a
+   * Whether Chromium has printed since the last call that it deleted the database. It writes a
    * transaction of more than 32 KB in several pieces. If it was killed between two, it appends to
    * the incomplete one, and at the next opening finds its log corrupted ("partial record without
    * end").
    */
   dropped() {
-    const found = this.#said.includes("recovering from a corrupted (and deleted) database");
-    this.#said = "";
+    const found = this.#stderr.includes("recovering from a corrupted (and deleted) database");
+    this.#stderr = "";
     return found;
   }
 
@@ -106,8 +106,8 @@ export class Browser {
   async page(site, control = "") {
     const page = await this.context.newPage();
     await page.goto(`${site.fake.origin}/?${new URLSearchParams({ control })}`);
-    await page.waitForFunction(() => window.follow);
-    // Made now, because no session can begin once the page is stopped.
+    await page.waitForFunction(() => window.runFollower);
+    // Opened now, because a stopped page cannot open a session.
     page.session = await this.context.newCDPSession(page);
     return page;
   }
@@ -116,20 +116,20 @@ export class Browser {
 /** Crashes the renderer of a page. */
 export async function crash(page) {
   const crashed = page.waitForEvent("crash");
-  // The call never returns, because the renderer that would answer it is gone.
+  // The call never returns, because the renderer has crashed.
   page.session.send("Page.crash").catch(() => {});
   await crashed;
   await page.close();
 }
 
 /**
- * Starts the channel for the messages of pages. It never answers a message of the kind `stopped`,
+ * Starts the channel for the messages of pages. A message of the kind `stopped` gets no response,
  * so that the page stays at this point.
  */
-export async function startLine() {
+export async function startChannel() {
   const messages = [];
-  let lives = 0;
-  let wake = () => {};
+  let pages = 0;
+  let notify = () => {};
   let failed;
   const server = createServer((request, response) => {
     let body = "";
@@ -137,46 +137,46 @@ export async function startLine() {
     request.on("end", () => {
       const message = JSON.parse(body);
       // Messages of a page that was killed may arrive late.
-      if (request.url === `/${lives}`) messages.push(message);
-      wake();
+      if (request.url === `/${pages}`) messages.push(message);
+      notify();
       if (message.kind !== "stopped") response.writeHead(200, { "access-control-allow-origin": "*" }).end();
     });
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const line = {
+  const channel = {
     /**
      * The URL for the messages of the next page. Messages of earlier pages are ignored from now on.
      */
     next() {
       messages.splice(0);
-      return `http://127.0.0.1:${server.address().port}/${(lives += 1)}`;
+      return `http://127.0.0.1:${server.address().port}/${(pages += 1)}`;
     },
-    /** The messages since the last call. */
+    /** Returns the messages since the last call. */
     take: () => messages.splice(0),
-    /** The same, as soon as a message of this kind is there. Rejects if `life` does. */
-    async until(kind, life) {
+    /** Waits for a message of this kind, then returns as `take` does. Rejects if `run` does. */
+    async until(kind, run) {
       failed = undefined;
-      life.catch((error) => {
+      run.catch((error) => {
         failed = error;
-        wake();
+        notify();
       });
-      const inTime = guard(20_000, () => {
-        const said = messages.map(
+      const cancelTimeout = guard(20_000, () => {
+        const others = messages.map(
           ({ kind, index = "", changes = [] }) => `${kind}${index} (${changes.length})`,
         );
         failed = new Error(
-          `no page sent "${kind}" within 20 s; ${said.length} other messages came: ${said.slice(0, 12).join(", ")} …`,
+          `no page sent "${kind}" within 20 s; ${others.length} other messages came: ${others.slice(0, 12).join(", ")} …`,
         );
-        wake();
+        notify();
       });
       try {
         while (!messages.some((message) => message.kind === kind)) {
-          line.check();
-          await new Promise((resolve) => (wake = resolve));
+          channel.check();
+          await new Promise((resolve) => (notify = resolve));
         }
-        return line.take();
+        return channel.take();
       } finally {
-        inTime();
+        cancelTimeout();
       }
     },
     check() {
@@ -187,10 +187,10 @@ export async function startLine() {
       server.close();
     },
   };
-  return line;
+  return channel;
 }
 
-/** Random numbers that depend on the seed alone. */
+/** Random numbers that depend only on the seed. */
 export function seededRandom(seed) {
   let state = seed >>> 0;
   const below = (limit) => {
@@ -202,7 +202,8 @@ export function seededRandom(seed) {
   return { below, pick: (list) => list[below(list.length)] };
 }
 
-/** An item without the OData annotations that an answer adds. */
-export const bare = (item) =>
+/** An item without the OData annotations that a response adds. */
+export const withoutAnnotations = (item) =>
   Object.fromEntries(Object.entries(item).filter(([name]) => !name.startsWith("@odata.") && name !== "eTag"));
-export const byId = (items) => items.map(bare).sort((one, other) => (one.id < other.id ? -1 : 1));
+export const byId = (items) =>
+  items.map(withoutAnnotations).sort((one, other) => (one.id < other.id ? -1 : 1));

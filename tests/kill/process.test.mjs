@@ -1,7 +1,7 @@
 // Kills the whole browser at each point of a round.
 import { after, before, test } from "node:test";
 import { Browser, startSite } from "./harness.mjs";
-import { POINTS, series, WHERE } from "./series.mjs";
+import { POINTS, series, DESCRIPTIONS } from "./series.mjs";
 
 const browser = new Browser();
 let site;
@@ -14,6 +14,6 @@ after(async () => {
 });
 
 for (const point of Object.keys(POINTS)) {
-  test(`after a kill of the browser ${WHERE[point]} nothing is lost and nothing delivered twice`, (context) =>
+  test(`after a kill of the browser ${DESCRIPTIONS[point]} nothing is lost and nothing delivered twice`, (context) =>
     series(context, site, browser, "process", point));
 }

@@ -3,7 +3,7 @@
 // that the mirror equals the table of the fake Graph.
 import assert from "node:assert/strict";
 import { delayed } from "../wait.mjs";
-import { byId, crash, seededRandom, startLine } from "./harness.mjs";
+import { byId, crash, seededRandom, startChannel } from "./harness.mjs";
 
 export const KILLS = Number(process.env.KILLS ?? 5);
 const SEED = Number(process.env.SEED ?? 1 + Math.floor(Math.random() * 1e9));
@@ -11,12 +11,12 @@ const SEED = Number(process.env.SEED ?? 1 + Math.floor(Math.random() * 1e9));
 /** Each point with the ways to reach it. */
 export const POINTS = {
   fetch: ["hang", "delay", "slow"],
-  transaction: ["issued", "compared", "written", "committing", "noted"],
+  transaction: ["issued", "compared", "written", "committing", "saved"],
   announcement: ["committed"],
   consumer: ["waiting", "busy"],
   sweep: ["waiting", "busy", "issued", "compared", "written", "committing", "committed"],
 };
-export const WHERE = {
+export const DESCRIPTIONS = {
   fetch: "in a fetch",
   transaction: "in the transaction of a page",
   announcement: "between a commit and its announcement",
@@ -24,20 +24,20 @@ export const WHERE = {
   sweep: "in the sweep",
 };
 const FAULTS = { hang: {}, delay: { ms: 60_000 }, slow: { bytes_per_second: 200 } };
-/** The message that a page sends at a point. For `fetch` the log of the fake Graph shows it. */
-const HEARD = { waiting: "waiting", committing: "soon" };
+/** The points at which a page sends a message of the same name. At others it sends "stopped". */
+const ANNOUNCED = ["waiting", "committing"];
 
 /** Plans one kill. */
-export function planned(point, kill, { below }) {
+export function planKill(point, kill, { below }) {
   const how = POINTS[point][kill % POINTS[point].length];
   // The round saves a record before a page only if the page has new items.
-  if (how === "noted") return { point, at: "note", how, times: 1 };
+  if (how === "saved") return { point, at: "record", how, times: 1 };
   const [at] = Object.entries(POINTS).find(([, ways]) => ways.includes(how));
   return { point, at, how, times: 1 + below(3) };
 }
 
-/** Seeds the random numbers by the name of the series, so that each series can run alone. */
-export function seeded(context, name) {
+/** Random numbers seeded by the name of the series, so that each series can run alone. */
+export function randomOf(context, name) {
   context.diagnostic(`SEED=${SEED}`);
   return seededRandom([...name].reduce((sum, letter) => Math.imul(sum, 31) + letter.charCodeAt(0), SEED));
 }
@@ -57,19 +57,19 @@ export async function startWorld(site, point, { below }) {
     ...world,
     sweeping,
     login: { root: world.root, token: world.tokens.delegated },
-    async move() {
+    async edit() {
       if (!sweeping)
         return world.edits({ collection: "contacts", op: "random", count: 5 + below(25) }, ...some("add", 1));
       await world.edits(...some("remove", 60), ...some("add", 60));
       // Expired links make them ghosts: Graph reports no removal.
       return world.expire({});
     },
-    async asked() {
+    async requests() {
       const log = await world.log();
       return log.filter(({ kind }) => kind !== "preflight");
     },
-    /** Prepares the part of a plan that the page cannot do: the faults of the server. */
-    async lay({ at, how, times }) {
+    /** Makes the faults of the server that a plan needs. The page does the rest. */
+    async setFaults({ at, how, times }) {
       if (at === "fetch")
         await world.faults({
           match: { collection: "contacts", skip: times - 1 },
@@ -79,106 +79,106 @@ export async function startWorld(site, point, { below }) {
   };
 }
 
-/** Waits until a page is at the point of the plan. Resolves to its messages up to there. */
-export async function reached(line, world, plan, { below }, life) {
+/** Waits until a page has reached the point of the plan. Resolves to its messages until then. */
+export async function waitForPoint(channel, world, plan, { below }, run) {
   if (plan.at !== "fetch") {
-    const told = await line.until(HEARD[plan.how] ?? "stopped", life);
+    const messages = await channel.until(ANNOUNCED.includes(plan.how) ? plan.how : "stopped", run);
     if (plan.how === "committing") await delayed(below(4));
-    return told;
+    return messages;
   }
-  const over = Date.now() + 20_000;
-  while (!(await world.asked()).some(({ fault }) => fault === plan.how)) {
-    assert.ok(Date.now() < over, "no request met its fault within 20 s");
-    line.check();
+  const deadline = Date.now() + 20_000;
+  while (!(await world.requests()).some(({ fault }) => fault === plan.how)) {
+    assert.ok(Date.now() < deadline, "no request met its fault within 20 s");
+    channel.check();
   }
-  return line.take();
+  return channel.take();
 }
 
-/** Runs a series of kills. `way` says what to kill: `renderer` or `process`. */
-export async function series(context, site, browser, way, point) {
-  const chance = seeded(context, `${way} ${point}`);
-  const world = await startWorld(site, point, chance);
-  const line = await startLine();
+/** Runs a series of kills. `target` is what to kill: `renderer` or `process`. */
+export async function series(context, site, browser, target, point) {
+  const random = randomOf(context, `${target} ${point}`);
+  const world = await startWorld(site, point, random);
+  const channel = await startChannel();
   const model = new Model(world.sweeping);
-  let hits = 0;
+  let kills = 0;
   let dropped = 0;
   try {
-    // A sweep only happens in a mirror that an earlier round has filled.
-    if (world.sweeping) await whole(site, browser, world, line, model);
+    // Only a mirror that an earlier round has filled can be swept.
+    if (world.sweeping) await runToEnd(site, browser, world, channel, model);
     for (let kill = 0; kill < KILLS; kill += 1) {
-      await world.move();
-      const plan = planned(point, kill, chance);
-      await world.lay(plan);
-      let page = await wake(site, browser, world, line);
+      await world.edit();
+      const plan = planKill(point, kill, random);
+      await world.setFaults(plan);
+      let page = await openPage(site, browser, world, channel);
       if (browser.dropped()) {
         dropped += 1;
-        model.dropped();
+        model.clear();
         // Fills the mirror for the next sweep.
         if (world.sweeping) {
           await page.close();
-          await whole(site, browser, world, line, model);
-          await world.move();
-          page = await wake(site, browser, world, line);
+          await runToEnd(site, browser, world, channel, model);
+          await world.edit();
+          page = await openPage(site, browser, world, channel);
         }
       }
-      const life = page.evaluate((plan) => window.live(plan), plan);
-      life.catch(() => {});
-      const told = await reached(line, world, plan, chance, life);
-      if (way === "renderer") await crash(page);
+      const run = page.evaluate((plan) => window.runRounds(plan), plan);
+      run.catch(() => {});
+      const messages = await waitForPoint(channel, world, plan, random, run);
+      if (target === "renderer") await crash(page);
       else await browser.kill().then(() => browser.start());
-      await life.then(
+      await run.then(
         () => assert.fail("the page was still alive after the kill"),
         () => {},
       );
-      hits += 1;
-      model.lived(told, await world.asked(), plan);
+      kills += 1;
+      model.check(messages, await world.requests(), plan);
       await world.clearLog();
     }
-    await world.move();
-    await whole(site, browser, world, line, model);
+    await world.edit();
+    await runToEnd(site, browser, world, channel, model);
     assert.deepEqual(
       byId(model.items()),
       byId(await world.table("contacts")),
       "the mirror equals the table of the server",
     );
     context.diagnostic(
-      `${way}: ${point} ${hits}${dropped ? `, the database dropped by Chromium ${dropped}` : ""}`,
+      `${target}: ${point} ${kills}${dropped ? `, ${dropped} databases deleted by Chromium` : ""}`,
     );
-    assert.equal(hits, KILLS);
+    assert.equal(kills, KILLS);
   } finally {
-    line.stop();
+    channel.stop();
   }
 }
 
-async function wake(site, browser, world, line) {
-  const page = await browser.page(site, line.next());
-  await page.evaluate((login) => window.wake(login), world.login);
+async function openPage(site, browser, world, channel) {
+  const page = await browser.page(site, channel.next());
+  await page.evaluate((login) => window.openQuery(login), world.login);
   return page;
 }
 
-/** Runs a page without a kill: it completes the interrupted round and runs another one. */
-async function whole(site, browser, world, line, model) {
-  const page = await wake(site, browser, world, line);
-  if (browser.dropped()) model.dropped();
-  const life = page.evaluate(() => window.live());
-  const told = await line.until("end", life);
-  await life;
+/** Runs a page without killing it: it completes the interrupted round and runs another one. */
+async function runToEnd(site, browser, world, channel, model) {
+  const page = await openPage(site, browser, world, channel);
+  if (browser.dropped()) model.clear();
+  const run = page.evaluate(() => window.runRounds());
+  const messages = await channel.until("end", run);
+  await run;
   await page.close();
-  model.lived(told, await world.asked());
+  model.check(messages, await world.requests());
   await world.clearLog();
 }
 
-/** The expected state: what is committed, derived from the messages of the pages and the kills. */
+/** The expected committed state, derived from the messages of the pages and the kills. */
 class Model {
   #rows = new Map();
   /** The page that was committed last. */
   #last = { last: true, index: 0 };
-  /** The page that was delivered and is not known to be committed. */
+  /** The delivered page, unless it is known to be committed. */
   #page;
-  /** Whether the first request must repeat the last one; undefined if both are right. */
+  /** Whether the first request must repeat the last one; undefined if it may. */
   #repeats = false;
-  #asked = new Set();
-  /** The URL of the query: the first that was requested. */
+  #requestedUrls = new Set();
+  /** The URL of the query, which is requested first. */
   #query;
   #sweeping;
 
@@ -190,63 +190,63 @@ class Model {
     return [...this.#rows.values()];
   }
 
-  /** The browser has lost the database: the next round is a first one. */
-  dropped() {
+  /** Expects an empty database, after the browser has deleted it. */
+  clear() {
     this.#rows.clear();
-    this.#asked.clear();
+    this.#requestedUrls.clear();
     this.#query = undefined;
     this.#last = { last: true, index: 0 };
     this.#page = undefined;
     this.#repeats = false;
   }
 
-  /** Checks the messages of one page, from its start to its kill. */
-  lived(told, log, plan) {
+  /** Checks the messages and the requests of one page, from its start to its kill. */
+  check(messages, log, plan) {
     let inSweep = false;
-    let fresh = true;
-    for (const message of told) {
+    let isFirstPage = true;
+    for (const message of messages) {
       if (message.kind === "start") {
-        this.#started(message.items);
+        this.#checkMirror(message.items);
         inSweep = this.#sweeping && !this.#last.last;
       }
       if (message.kind === "page") {
         this.#commit();
-        const going = !this.#last.last;
+        const resumes = !this.#last.last;
         assert.equal(
           message.index,
-          going ? this.#last.index + 1 : 0,
+          resumes ? this.#last.index + 1 : 0,
           "the round continues after the last committed page",
         );
-        if (fresh) assert.equal(message.resumed, going);
-        fresh &&= message.index > 0;
+        if (isFirstPage) assert.equal(message.resumed, resumes);
+        isFirstPage &&= message.index > 0;
         this.#page = message;
       }
       if (message.kind === "round") {
         this.#commit();
         assert.equal(message.report.outcome, "complete");
-        fresh = false;
+        isFirstPage = false;
       }
       if (message.kind === "end") assert.deepEqual(byId(message.items), byId(this.items()));
     }
-    this.#requested(
+    this.#checkRequests(
       log.map(({ url }) => url),
-      inSweep && (told.find(({ kind }) => kind === "round")?.report.requests ?? log.length),
+      inSweep && (messages.find(({ kind }) => kind === "round")?.report.requests ?? log.length),
     );
-    if (!plan || ["note", "announcement"].includes(plan.at)) this.#commit();
-    // The next page is requested while the commit of the current one is still to come.
-    const open = plan?.how === "committing" || plan?.at === "fetch";
-    this.#repeats = open ? undefined : plan !== undefined && plan.at !== "announcement";
-    if (!open) this.#page = undefined;
+    if (!plan || ["record", "announcement"].includes(plan.at)) this.#commit();
+    // The next page is requested before the current one is committed.
+    const isUncertain = plan?.how === "committing" || plan?.at === "fetch";
+    this.#repeats = isUncertain ? undefined : plan !== undefined && plan.at !== "announcement";
+    if (!isUncertain) this.#page = undefined;
   }
 
-  /** Checks the mirror at a start: it has the committed pages, and nothing of another page. */
-  #started(items) {
+  /** Checks the mirror when a page starts: it has the committed pages, and nothing of another. */
+  #checkMirror(items) {
     const found = byId(items);
     if (this.#page) {
       const before = byId(this.items());
-      const without = found.length === before.length && JSON.stringify(found) === JSON.stringify(before);
-      this.#repeats = without;
-      if (without) this.#page = undefined;
+      const isUnchanged = found.length === before.length && JSON.stringify(found) === JSON.stringify(before);
+      this.#repeats = isUnchanged;
+      if (isUnchanged) this.#page = undefined;
       this.#commit();
     }
     assert.deepEqual(found, byId(this.items()), "the mirror has exactly the committed pages");
@@ -266,16 +266,16 @@ class Model {
    * Checks that a link is requested twice only if its page was not committed: the page that was
    * delivered, and the one that was requested ahead of it.
    */
-  #requested(urls, inSweep) {
-    const open = [...this.#asked].slice(-2);
+  #checkRequests(urls, inSweep) {
+    const lastTwo = [...this.#requestedUrls].slice(-2);
     if (inSweep !== false) assert.equal(inSweep, 0, "the sweep continues without a request");
-    else if (open.length && this.#repeats)
-      assert.ok(open.includes(urls[0]), "the page that was not committed is requested again");
-    const again = urls.filter((url) => this.#asked.has(url));
+    else if (lastTwo.length && this.#repeats)
+      assert.ok(lastTwo.includes(urls[0]), "the page that was not committed is requested again");
+    const again = urls.filter((url) => this.#requestedUrls.has(url));
     if (!this.#sweeping)
       assert.deepEqual(
         again,
-        open.filter((url) => again.includes(url)),
+        lastTwo.filter((url) => again.includes(url)),
         "no committed page is requested again",
       );
     // A resync begins with the URL of the query.
@@ -285,10 +285,10 @@ class Model {
         "only the URL of the query is requested again",
       );
     this.#query ??= urls[0];
-    // In the order of their last requests.
+    // Keeps the URLs in the order of their last requests.
     for (const url of urls) {
-      this.#asked.delete(url);
-      this.#asked.add(url);
+      this.#requestedUrls.delete(url);
+      this.#requestedUrls.add(url);
     }
   }
 }

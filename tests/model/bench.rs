@@ -74,7 +74,7 @@ pub struct Bench {
     name: &'static str,
     query: Rc<Query>,
     endpoint: Rc<Endpoint>,
-    app: bool,
+    is_app_only: bool,
     token: String,
     pub store: Store,
     /// The copy of a consumer that applies every delivered page, acknowledged or not.
@@ -121,7 +121,7 @@ impl Bench {
             world,
             query: Rc::new(query.unwrap()),
             endpoint: Rc::new(Endpoint::parse(&root).unwrap()),
-            app: schedule.app(),
+            is_app_only: schedule.needs_app_token(),
             token: String::new(),
             store: Store::default(),
             copy: BTreeMap::new(),
@@ -138,7 +138,8 @@ impl Bench {
     }
 
     fn sign_in(&mut self) {
-        self.token = self.world.token(if self.app { "app" } else { "delegated" }, None, None, self.now);
+        self.token =
+            self.world.token(if self.is_app_only { "app" } else { "delegated" }, None, None, self.now);
     }
 
     fn count(&mut self, what: &str) {
@@ -252,7 +253,7 @@ impl Bench {
                 );
             }
         }
-        if schedule.followed() {
+        if schedule.delivers_every_page() {
             let (copied, mirrored): (BTreeSet<&String>, BTreeSet<&String>) =
                 (self.copy.keys().collect(), items.keys().collect());
             assert!(
@@ -290,7 +291,7 @@ struct Running<'a> {
     requests: u64,
     pages: u64,
     restarts: u64,
-    /// The answer to the request that was sent ahead.
+    /// The response to the request that was sent ahead.
     ahead: Option<Response>,
     /// How many of these requests the round did not need.
     abandoned: u64,
@@ -332,8 +333,8 @@ impl Running<'_> {
 
     /// Sends a request to the world, after the edits that are due before it.
     fn send(&mut self, url: &str, prefer: &[String]) -> Response {
-        let meanwhile = self.turn.map(|turn| turn.meanwhile.as_slice()).unwrap_or_default();
-        for (_, edit) in meanwhile.iter().filter(|(at, _)| *at == self.requests) {
+        let mid_round_edits = self.turn.map(|turn| turn.mid_round_edits.as_slice()).unwrap_or_default();
+        for (_, edit) in mid_round_edits.iter().filter(|(at, _)| *at == self.requests) {
             let made = self.bench.world.edit(&json!([edit]), self.bench.now);
             if is_replay() {
                 println!("EDIT {} {made:?}", edit["op"]);
@@ -353,12 +354,12 @@ impl Running<'_> {
     }
 
     /// Requests the next page as soon as the beginning of this one has arrived.
-    fn look_at_head(&mut self, answer: &Response) {
-        let head = answer.body.get(..answer.cut_after.unwrap_or(usize::MAX).min(answer.body.len()));
+    fn look_at_head(&mut self, response: &Response) {
+        let head = response.body.get(..response.cut_after.unwrap_or(usize::MAX).min(response.body.len()));
         let Head::NextLink(next) = head::read(&String::from_utf8_lossy(head.unwrap_or_default())) else {
             return;
         };
-        if answer.status != 200 || !self.looks_ahead() || !self.bench.seed.is_multiple_of(2) {
+        if response.status != 200 || !self.looks_ahead() || !self.bench.seed.is_multiple_of(2) {
             return;
         }
         let now = self.bench.instant();
@@ -369,20 +370,20 @@ impl Running<'_> {
         }
     }
 
-    fn read(&mut self, answer: &Response, is_master: bool) -> Input {
-        let cut = answer.cut_after.is_some_and(|at| at < answer.body.len());
-        if answer.status == 0 || answer.hang || cut {
+    fn read(&mut self, response: &Response, is_master: bool) -> Input {
+        let cut = response.cut_after.is_some_and(|at| at < response.body.len());
+        if response.status == 0 || response.hang || cut {
             return Input::Unreachable(NoResponse::Network);
         }
-        let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
-        if answer.status != 200 {
-            let mut refusal = Refusal::read(answer.status, body.as_ref());
-            refusal.retry_after = answer.header("Retry-After").map(str::to_owned);
-            refusal.location = answer.header("Location").map(str::to_owned);
+        let body: Option<Value> = serde_json::from_slice(&response.body).ok();
+        if response.status != 200 {
+            let mut refusal = Refusal::read(response.status, body.as_ref());
+            refusal.retry_after = response.header("Retry-After").map(str::to_owned);
+            refusal.location = response.header("Location").map(str::to_owned);
             return Input::Refused(Box::new(refusal));
         }
         let Some(body) = body else {
-            return Input::Malformed(Malformed::from_body(&String::from_utf8_lossy(&answer.body)));
+            return Input::Malformed(Malformed::from_body(&String::from_utf8_lossy(&response.body)));
         };
         if is_master {
             self.bench.count("master");
@@ -404,7 +405,7 @@ impl Running<'_> {
                     }
                 }
                 self.applier.received(page.items);
-                let text = String::from_utf8_lossy(&answer.body);
+                let text = String::from_utf8_lossy(&response.body);
                 if !relation::may_occur(|part| text.contains(part)) {
                     self.applier.without_slices();
                 }
@@ -478,9 +479,9 @@ impl Host for Running<'_> {
             assert!(is_resumed, "invariant 15: {url} is requested, but {link} was committed");
         }
         self.abandoned += u64::from(self.ahead.take().is_some());
-        let answer = self.send(url, &self.round.prefer());
-        self.look_at_head(&answer);
-        Some(self.read(&answer, is_master))
+        let response = self.send(url, &self.round.prefer());
+        self.look_at_head(&response);
+        Some(self.read(&response, is_master))
     }
 
     fn request_ahead(&mut self, request: &Request) -> bool {
@@ -493,9 +494,9 @@ impl Host for Running<'_> {
     }
 
     fn receive(&mut self) -> Option<Input> {
-        let answer = self.ahead.take().unwrap();
-        self.look_at_head(&answer);
-        Some(self.read(&answer, false))
+        let response = self.ahead.take().unwrap();
+        self.look_at_head(&response);
+        Some(self.read(&response, false))
     }
 
     fn apply(&mut self) -> PageSummary {

@@ -1,6 +1,6 @@
 //! Random numbers of the model tests.
 
-/// Random numbers that depend on the seed alone.
+/// Random numbers that depend only on the seed.
 pub struct Rng(pub u64);
 
 impl Rng {

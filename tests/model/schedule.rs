@@ -1,5 +1,5 @@
 //! A schedule: a collection, options of the fake Graph, and rounds with edits, faults and crashes.
-//! Plain data that depends on the seed alone, so that native tests, browsers and Workers run the
+//! Plain data that depends only on the seed, so that native tests, browsers and Workers run the
 //! same schedules.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +25,7 @@ pub struct Turn {
     /// Edits before the round, for the control API of the fake Graph.
     pub edits: Vec<Value>,
     /// Edits during the round, each with the number of the request before which it happens.
-    pub meanwhile: Vec<(u64, Value)>,
+    pub mid_round_edits: Vec<(u64, Value)>,
     /// Rules for faults of the fake Graph.
     pub faults: Vec<Value>,
     /// Whether all links expire before the round.
@@ -48,7 +48,7 @@ impl Turn {
         Self {
             pause: 0,
             edits: Vec::new(),
-            meanwhile: Vec::new(),
+            mid_round_edits: Vec::new(),
             faults: Vec::new(),
             expire: false,
             crash: None,
@@ -61,8 +61,8 @@ impl Turn {
 
     /// Whether an edit before or during the round does this.
     fn has_edit(&self, op: &str) -> bool {
-        let meanwhile = self.meanwhile.iter().map(|(_, edit)| edit);
-        self.edits.iter().chain(meanwhile).any(|edit| edit["op"] == op)
+        let mid_round_edits = self.mid_round_edits.iter().map(|(_, edit)| edit);
+        self.edits.iter().chain(mid_round_edits).any(|edit| edit["op"] == op)
     }
 }
 
@@ -199,12 +199,13 @@ impl Schedule {
         let mut turns = Vec::new();
         for number in 0..3 + rng.below(6) {
             let edits = (0..rng.below(4)).map(|_| edit(&mut rng, collection)).collect();
-            let meanwhile = (0..rng.below(3)).map(|_| (rng.below(8), edit(&mut rng, collection))).collect();
+            let mid_round_edits =
+                (0..rng.below(3)).map(|_| (rng.below(8), edit(&mut rng, collection))).collect();
             let faults = (0..rng.below(3)).map(|_| fault(&mut rng)).collect();
             turns.push(Turn {
                 pause: if rng.one_in(3) { HOUR } else { MINUTE },
                 edits,
-                meanwhile,
+                mid_round_edits,
                 faults,
                 expire: rng.one_in(8),
                 crash: rng.one_in(2).then(|| rng.below(90)),
@@ -334,16 +335,16 @@ impl Schedule {
     }
 
     /// Whether a consumer receives every page.
-    pub fn followed(&self) -> bool {
+    pub fn delivers_every_page(&self) -> bool {
         self.turns.iter().all(|turn| turn.has_consumer && turn.rival.is_none())
     }
 
-    pub fn app(&self) -> bool {
+    pub fn needs_app_token(&self) -> bool {
         self.call == "callRecordings"
     }
 }
 
-/// An item without the annotations of an answer, and with relationships in the form of the tables.
+/// An item without the annotations of a response, and with relationships in the form of the tables.
 pub fn without_annotations(collection: &str, item: &Value) -> Value {
     let mut item = item.clone();
     let object = item.as_object_mut().unwrap();

@@ -1,4 +1,4 @@
-// Tests fromMsal with the real @azure/msal-browser in Chromium. Routes of the browser answer for
+// Tests fromMsal with the real @azure/msal-browser in Chromium. Routes of the browser replace
 // the authority, and count every other request that would leave the machine.
 import assert from "node:assert/strict";
 import { cp, mkdtemp, rm } from "node:fs/promises";
@@ -8,7 +8,7 @@ import { after, afterEach, before, beforeEach, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { startChromium } from "../dashboard/harness.mjs";
-import { asked, startFake } from "../fake.mjs";
+import { requestsOf, startFake } from "../fake.mjs";
 
 const AUTHORITY = "https://login.contoso.example/6f1c0c5e-0000-4000-8000-00000000c0de";
 const scopes = ["https://graph.microsoft.com/OrgContact.Read.All"];
@@ -58,9 +58,9 @@ after(async () => {
 let page;
 let world;
 let context;
-/** The requests to the authority, and its answers. */
+/** The requests to the authority, and how it responds. */
 let posts;
-let answer;
+let respond;
 /** Requests that would have left the machine. */
 let strayed;
 afterEach(() => context.close());
@@ -78,7 +78,7 @@ beforeEach(async () => {
     const cors = { "Access-Control-Allow-Origin": "*", "Access-Control-Allow-Headers": "*" };
     if (request.method() === "OPTIONS") return route.fulfill({ status: 204, headers: cors });
     posts.push(Object.fromEntries(new URLSearchParams(request.postData())));
-    const { status = 200, ...body } = await answer();
+    const { status = 200, ...body } = await respond();
     return route.fulfill({ status, headers: cors, json: body });
   });
   world = await fake.world({ populate: { contacts: 30 } });
@@ -89,7 +89,7 @@ beforeEach(async () => {
 
 const encoded = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
 
-/** The answer of the authority to a sign-in or to a refresh token. */
+/** The response of the authority to a sign-in or to a refresh token. */
 function granted(access_token, refresh_token) {
   const now = Math.floor(Date.now() / 1000);
   const claims = {
@@ -129,7 +129,7 @@ test("the POST of MSAL contains a claims challenge of Graph, and the round conti
     times: null,
     fault: { name: "claims", until_new_token: true },
   });
-  answer = async () => granted(await world.token({ kind: "delegated" }), "refresh-2");
+  respond = async () => granted(await world.token({ kind: "delegated" }), "refresh-2");
   assert.deepEqual(await sync(), { outcome: "complete", resumed: false });
   assert.equal(posts.length, 1);
   const [{ grant_type, refresh_token, claims }] = posts;
@@ -139,7 +139,7 @@ test("the POST of MSAL contains a claims challenge of Graph, and the round conti
     xms_cc: { values: ["CP1"] },
   });
   assert.deepEqual(
-    (await asked(world)).map(({ kind, status }) => [kind, status]),
+    (await requestsOf(world)).map(({ kind, status }) => [kind, status]),
     [
       ["initial", 200],
       ["next", 401],
@@ -158,7 +158,7 @@ test("an InteractionRequiredAuthError of MSAL becomes needs-auth with its claims
     times: null,
     fault: { name: "claims", until_new_token: true },
   });
-  answer = () => ({
+  respond = () => ({
     status: 400,
     error: "interaction_required",
     suberror: "basic_action",
@@ -192,7 +192,7 @@ test("an InteractionRequiredAuthError of MSAL becomes needs-auth with its claims
   });
   assert.equal(resumed, 30);
   assert.deepEqual(
-    (await asked(world)).map(({ kind, status }) => [kind, status]),
+    (await requestsOf(world)).map(({ kind, status }) => [kind, status]),
     [
       ["next", 200],
       ["next", 200],
@@ -205,7 +205,7 @@ test("MSAL refreshes a token that Graph refuses, without its cache", async () =>
   await signIn(granted(world.tokens.delegated, "refresh-1"));
   await start();
   await world.revoke();
-  answer = async () => granted(await world.token({ kind: "delegated" }), "refresh-2");
+  respond = async () => granted(await world.token({ kind: "delegated" }), "refresh-2");
   assert.deepEqual(await sync(), { outcome: "complete", resumed: false });
   assert.deepEqual(
     posts.map(({ grant_type, claims }) => [grant_type, JSON.parse(claims).access_token]),
@@ -214,7 +214,7 @@ test("MSAL refreshes a token that Graph refuses, without its cache", async () =>
   assert.deepEqual(strayed, []);
 });
 
-test("a round waits for an authority that is out of reach", async () => {
+test("a round waits for an authority that cannot be reached", async () => {
   await signIn({ ...granted(world.tokens.delegated, "refresh-1") });
   await start();
   await world.revoke();
@@ -222,7 +222,7 @@ test("a round waits for an authority that is out of reach", async () => {
   await context.route(`${AUTHORITY}/**`, (route) =>
     (times += 1) < 3 ? route.abort("connectionfailed") : route.fallback(),
   );
-  answer = async () => granted(await world.token({ kind: "delegated" }), "refresh-2");
+  respond = async () => granted(await world.token({ kind: "delegated" }), "refresh-2");
   assert.deepEqual(await sync(), { outcome: "complete", resumed: false });
   assert.ok(times >= 3);
 });

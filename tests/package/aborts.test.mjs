@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { openDelta } from "deltalink";
-import { asked, settled, startFake } from "../fake.mjs";
+import { requestsOf, startFake, waitForPendingRequests } from "../fake.mjs";
 import { delayed, event, until as polled } from "../wait.mjs";
 import { open, statusUntil } from "./kit.mjs";
 
@@ -52,7 +52,7 @@ test("an abort ends the token call, the request, its body, every wait and the qu
       stop.abort(reason);
       const [thrown] = await done;
       assert.equal(thrown, stop.signal.reason, place);
-      await settled(fake);
+      await waitForPendingRequests(fake);
       assert.equal(requests, before, `${place}: nothing is sent afterwards`);
       assert.equal(contacts.status.get().phase, "idle");
       await client.close();
@@ -73,7 +73,7 @@ test("an abort in the queue of a mailbox lets the other queries proceed", async 
   const stops = Array.from({ length: 6 }, () => new AbortController());
   const rounds = stops.map(({ signal }, at) => client.events({ ...weeks, name: `q${at}` }).sync({ signal }));
   await polled(() => requests === 4);
-  await settled(fake);
+  await waitForPendingRequests(fake);
   assert.equal(requests, 4, "the others wait");
   hold = false;
   // Two that wait, and one with a request in flight.
@@ -96,7 +96,7 @@ test("an abort inside a callback leaves no unhandled rejection", async (t) => {
   const contacts = client.orgContacts();
   contacts.status.subscribe(({ progress }) => progress?.requests && stop.abort("bye"));
   await assert.rejects(contacts.sync({ signal: stop.signal }), (reason) => reason === "bye");
-  assert.deepEqual(await asked(world), [], "nothing is sent afterwards");
+  assert.deepEqual(await requestsOf(world), [], "nothing is sent afterwards");
   const clients = [];
   const token = () => {
     void clients[0].close();
@@ -105,7 +105,7 @@ test("an abort inside a callback leaves no unhandled rejection", async (t) => {
   clients.push(await open(world, { token }));
   await assert.rejects(clients[0].orgContacts().sync(), { code: "closed" });
   await client.close();
-  await settled(fake);
+  await waitForPendingRequests(fake);
   assert.deepEqual(unhandled, []);
 });
 

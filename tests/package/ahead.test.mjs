@@ -1,7 +1,7 @@
 // The page that is requested ahead, through the packed package in Node.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { clientOf, page } from "./answers.mjs";
+import { clientOf, page } from "./responses.mjs";
 import { MemoryStore } from "./memory-store.mjs";
 import { event, turn, until } from "../wait.mjs";
 
@@ -31,7 +31,7 @@ test("the next page is requested while the current one still arrives", async () 
   const send = (text) => pipe.enqueue(new TextEncoder().encode(text));
   send(`{"@odata.nextLink":"${LINK}`);
   for (let turns = 0; turns < 20; turns++) await turn();
-  assert.equal(client.requests.length, 1, "half a link is none");
+  assert.equal(client.requests.length, 1, "half a link does not count");
   send('1","value":[{"id":"user 1"');
   await until(() => client.requests.length === 2);
   send("}]}");
@@ -108,7 +108,7 @@ test("an abort while the look-ahead reads the throttle time sends no request", a
   await client.close();
 });
 
-test("a consumer that lets a page wait holds no permit, and gets the next page without another request", async () => {
+test("a consumer that delays a page holds no permit, and gets the next page without another request", async () => {
   const client = await clientOf(threePages);
   const rounds = Array.from({ length: 8 }, (_, name) =>
     iterate(client.track("/users/delta", { name: `${name}` })),

@@ -5,15 +5,15 @@ import { once } from "node:events";
 import { after, before, beforeEach, test } from "node:test";
 import { openDelta } from "deltalink";
 import { clientCredentials } from "deltalink/auth";
-import { asked, startFake } from "../fake.mjs";
+import { requestsOf, startFake } from "../fake.mjs";
 import { event, fakeTimers } from "../wait.mjs";
 
 let fake;
 let server;
 let authority;
-/** The requests to the authority, and its next answers. */
+/** The requests to the authority, and how it responds to the next ones. */
 let requests;
-let answer;
+let respond;
 
 before(async () => {
   fake = await startFake();
@@ -21,7 +21,7 @@ before(async () => {
     let body = "";
     for await (const chunk of request) body += chunk;
     requests.push({ url: request.url, body: Object.fromEntries(new URLSearchParams(body)) });
-    const { status = 200, headers = {}, json } = await answer(requests.length);
+    const { status = 200, headers = {}, json } = await respond(requests.length);
     response
       .writeHead(status, { "content-type": "application/json", ...headers })
       .end(typeof json === "string" ? json : JSON.stringify(json));
@@ -35,7 +35,7 @@ after(async () => {
 });
 beforeEach(() => {
   requests = [];
-  answer = (n) => ({ json: { access_token: `token${n}`, expires_in: 3600, token_type: "Bearer" } });
+  respond = (n) => ({ json: { access_token: `token${n}`, expires_in: 3600, token_type: "Bearer" } });
 });
 
 const SCOPE = "https://graph.microsoft.com/.default";
@@ -48,7 +48,7 @@ const start = (more) => ({ reason: "start", scopes: [SCOPE], ...more });
 
 test("a token without a lifetime is used for an hour", async (context) => {
   context.mock.timers.enable({ apis: ["Date"], now: 1_795_000_000_000 });
-  answer = () => ({ json: { access_token: "t" } });
+  respond = () => ({ json: { access_token: "t" } });
   const { expiresOn } = await clientCredentials({ ...app, authority })(start());
   assert.deepEqual(expiresOn, new Date(1_795_000_000_000 + 3_600_000));
 });
@@ -76,8 +76,8 @@ test("a token is requested by the client credentials grant and cached until shor
 });
 
 test("many callers share one request, and an abort of one does not affect the others", async () => {
-  const [asked, release] = [event(), event()];
-  answer = () => (asked.fire(), release.fired);
+  const [requested, release] = [event(), event()];
+  respond = () => (requested.fire(), release.fired);
   const token = clientCredentials({ ...app, authority });
   const leaving = new AbortController();
   const all = [
@@ -88,7 +88,7 @@ test("many callers share one request, and an abort of one does not affect the ot
   ];
   leaving.abort("gone");
   await assert.rejects(all[1], (reason) => reason === "gone");
-  await asked.fired;
+  await requested.fired;
   release.fire({ json: { access_token: "t", expires_in: 3600 } });
   assert.deepEqual(
     (await Promise.all([all[0], all[2], all[3]])).map(({ accessToken }) => accessToken),
@@ -164,10 +164,10 @@ test("each cloud uses its authority", async () => {
   });
 });
 
-test("failures are named errors without the secret", async () => {
+test("failures are errors with a code, without the secret", async () => {
   const token = clientCredentials({ ...app, authority });
   const words = "AADSTS7000215: Invalid client secret provided.\r\nTrace ID: 1\r\nTimestamp: 2";
-  answer = () => ({ status: 401, json: { error: "invalid_client", error_description: words } });
+  respond = () => ({ status: 401, json: { error: "invalid_client", error_description: words } });
   await assert.rejects(token(start()), (error) => {
     assert.deepEqual(
       [error.name, error.code, error.status, error.retryable],
@@ -184,20 +184,20 @@ test("failures are named errors without the secret", async () => {
     );
     return true;
   });
-  answer = () => ({ status: 503, headers: { "retry-after": "7" }, json: "<html>" });
+  respond = () => ({ status: 503, headers: { "retry-after": "7" }, json: "<html>" });
   await assert.rejects(
     token(start()),
     (error) => error.retryable && error.status === 503 && Math.abs(error.retryAt - Date.now() - 7000) < 2000,
   );
-  answer = () => ({ json: { no: "token" } });
+  respond = () => ({ json: { no: "token" } });
   await assert.rejects(token(start()), { code: "unauthorized", message: /returned no token \(200\)/ });
   const nobody = clientCredentials({ ...app, authority: "http://127.0.0.1:1" });
   await assert.rejects(nobody(start()), {
     code: "network",
     retryable: true,
-    message: /http:\/\/127\.0\.0\.1:1 did not answer/,
+    message: /http:\/\/127\.0\.0\.1:1 did not respond/,
   });
-  answer = () => ({ json: { access_token: "t", expires_in: 3600 } });
+  respond = () => ({ json: { access_token: "t", expires_in: 3600 } });
   assert.equal((await token(start())).accessToken, "t", "a failure is not kept");
 });
 
@@ -223,7 +223,7 @@ test("invalid options are refused at once", () => {
 
 test("a client with an app-only token reads recordings and needs no account", async () => {
   const world = await fake.world({ populate: { recordings: 5 } });
-  answer = () => ({ json: { access_token: world.tokens.app, expires_in: 3600 } });
+  respond = () => ({ json: { access_token: world.tokens.app, expires_in: 3600 } });
   const client = await openDelta({
     endpoint: world.root,
     store: "memory",
@@ -234,7 +234,7 @@ test("a client with an app-only token reads recordings and needs no account", as
   assert.equal(await recordings.count(), 5);
   assert.equal(requests.length, 1);
   assert.ok(
-    (await asked(world)).every(
+    (await requestsOf(world)).every(
       ({ headers }) => headers.authorization === "app" || headers.Authorization === "app",
     ),
   );
@@ -242,7 +242,7 @@ test("a client with an app-only token reads recordings and needs no account", as
 });
 
 test("a redirect of the authority is not followed, so that the secret goes nowhere else", async () => {
-  answer = () => ({ status: 307, headers: { location: `${authority}/elsewhere` }, json: {} });
+  respond = () => ({ status: 307, headers: { location: `${authority}/elsewhere` }, json: {} });
   await assert.rejects(clientCredentials({ ...app, authority })(start()), {
     name: "DeltaError",
     code: "unauthorized",
@@ -254,37 +254,37 @@ test("a redirect of the authority is not followed, so that the secret goes nowhe
 
 test("an authority that hangs once is requested again by later callers", async (context) => {
   const clock = fakeTimers(context);
-  const asked = new Promise((resolve) => {
-    answer = () => {
+  const requested = new Promise((resolve) => {
+    respond = () => {
       resolve();
       return new Promise(() => {});
     };
   });
   const token = clientCredentials({ ...app, authority, timeout: 100 });
   const both = Promise.all([token(start()), token(start())]);
-  await asked;
+  await requested;
   clock.tick(100);
   await assert.rejects(both, { code: "network", retryable: true });
-  answer = () => ({ json: { access_token: "token", expires_in: 3600 } });
+  respond = () => ({ json: { access_token: "token", expires_in: 3600 } });
   assert.equal((await token(start())).accessToken, "token");
   assert.equal(requests.length, 2);
 });
 
 test("an assertion that hangs once is requested again by later callers", async (context) => {
   const clock = fakeTimers(context);
-  let asked = 0;
-  answer = () => ({ json: { access_token: "token", expires_in: 3600 } });
-  const assertion = () => (asked++ ? "jwt" : new Promise(() => {}));
+  let calls = 0;
+  respond = () => ({ json: { access_token: "token", expires_in: 3600 } });
+  const assertion = () => (calls++ ? "jwt" : new Promise(() => {}));
   const token = clientCredentials({ ...app, secret: undefined, assertion, authority, timeout: 50 });
   const both = Promise.all([token(start()), token(start())]);
   clock.tick(50);
   await assert.rejects(both, {
     code: "network",
     retryable: true,
-    message: /options\.assertion did not answer within 50 ms/,
+    message: /options\.assertion did not respond within 50 ms/,
   });
   assert.equal((await token(start())).accessToken, "token");
-  assert.deepEqual([asked, requests.length], [2, 1]);
+  assert.deepEqual([calls, requests.length], [2, 1]);
 });
 
 test("the error has the end of a throttle, from seconds or a date", async () => {
@@ -292,7 +292,7 @@ test("the error has the end of a throttle, from seconds or a date", async () => 
     ["30", 29_000],
     [new Date(Date.now() + 45_000).toUTCString(), 43_000],
   ]) {
-    answer = () => ({ status: 429, headers: { "retry-after": header }, json: {} });
+    respond = () => ({ status: 429, headers: { "retry-after": header }, json: {} });
     const error = await clientCredentials({ ...app, authority })(start()).catch((error) => error);
     assert.ok(error.retryAt - Date.now() > least, header);
   }
@@ -303,7 +303,7 @@ test("an error has no secret that the authority repeats", async () => {
   for (const sent of [{ secret: "s3cr3t &=+" }, { secret: undefined, assertion: jwt }]) {
     const given = sent.secret ?? sent.assertion;
     const forms = [given, encodeURIComponent(given)];
-    answer = () => ({
+    respond = () => ({
       status: 401,
       json: { error: "invalid_client", error_description: `AADSTS7000215: bad: ${forms.join(" or ")}.` },
     });
@@ -315,7 +315,7 @@ test("an error has no secret that the authority repeats", async () => {
 
 test("a throttle of more than a day has no end that could be waited for", async () => {
   for (const header of ["86401", "99999999999999", "Fri, 31 Dec 9999 23:59:59 GMT", "Infinity", "soon"]) {
-    answer = () => ({ status: 429, headers: { "retry-after": header }, json: {} });
+    respond = () => ({ status: 429, headers: { "retry-after": header }, json: {} });
     const error = await clientCredentials({ ...app, authority })(start()).catch((error) => error);
     assert.deepEqual([error.code, error.retryable, error.retryAt], ["unauthorized", true, undefined], header);
   }

@@ -1,8 +1,8 @@
-// Every loop over the answers of a store, a token source or a fetch is bounded.
+// Every loop over the results of a store, a token source or a fetch is bounded.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import "fake-indexeddb/auto";
-import { clientOf, page } from "./answers.mjs";
+import { clientOf, page } from "./responses.mjs";
 import { MemoryStore } from "./memory-store.mjs";
 
 const busy = () => new Response("", { status: 429, headers: { "Retry-After": "60" } });
@@ -96,19 +96,19 @@ async function spoil(name) {
   database.close();
 }
 
-test("a store whose scan() never ends is a named error in all(), count() and a sweep", async () => {
+test("a store whose scan() never ends leads to the code store in all(), count() and a sweep", async () => {
   const chunk = (from) =>
     Array.from({ length: 500 }, (_, at) => [
       `${from} ${String(at).padStart(3, "0")}`,
       { round: 1, item: { id: "x" } },
     ]);
-  // Returns two chunks in turns, for ever.
-  const circles = async (inner, key, { after = "" }) => (after.startsWith("a") ? chunk("b") : chunk("a"));
+  // Returns two chunks in turns, without end.
+  const endless = async (inner, key, { after = "" }) => (after.startsWith("a") ? chunk("b") : chunk("a"));
   const broken = {
     code: "store",
     message: "scan() of options.store returned the same row twice",
   };
-  const store = storeWith({ scan: circles });
+  const store = storeWith({ scan: endless });
   const client = await clientOf(done, { store, account: "alex" });
   const users = client.track("/users/delta");
   await users.sync();
@@ -117,7 +117,7 @@ test("a store whose scan() never ends is a named error in all(), count() and a s
   await assert.rejects(users.sync(), broken);
   await client.close();
   const uncounted = storeWith({
-    scan: circles,
+    scan: endless,
     load: async () => ({ format: 1, phase: "fresh", revision: "0.1" }),
   });
   const other = await clientOf(done, { store: uncounted, account: "alex" });

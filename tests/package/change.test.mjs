@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { openDelta } from "deltalink";
-import { clientOf, page } from "./answers.mjs";
+import { clientOf, page } from "./responses.mjs";
 import "fake-indexeddb/auto";
-import { asked, settled, startFake } from "../fake.mjs";
+import { requestsOf, startFake, waitForPendingRequests } from "../fake.mjs";
 import { MemoryStore } from "./memory-store.mjs";
 import { until } from "../wait.mjs";
 
@@ -126,8 +126,8 @@ test("the next page waits for the listeners", async () => {
   const syncing = contacts.sync();
   for (let page = 1; page <= 3; page++) {
     await until(() => gate.length === page);
-    await settled(fake);
-    assert.equal((await asked(world)).length, Math.min(page + 1, 3), "one page is requested ahead");
+    await waitForPendingRequests(fake);
+    assert.equal((await requestsOf(world)).length, Math.min(page + 1, 3), "one page is requested ahead");
     assert.equal(await contacts.count(), page * 10, "this one is committed");
     assert.equal(other.length, page, "and no listener waits for another");
     gate.at(-1)();
@@ -153,14 +153,14 @@ test("an abort or a close ends the wait for a listener that hangs", async () => 
   const world = await fake.world({ populate });
   const client = await open(world);
   const contacts = client.orgContacts();
-  let heard = 0;
+  let calls = 0;
   contacts.on("change", () => {
-    heard += 1;
+    calls += 1;
     return new Promise(() => {});
   });
   const stop = new AbortController();
   const syncing = contacts.sync({ signal: stop.signal });
-  await until(() => heard === 1);
+  await until(() => calls === 1);
   stop.abort("enough");
   await assert.rejects(syncing, (reason) => reason === "enough");
   assert.equal(await contacts.count(), 10, "what was committed stays");
@@ -170,11 +170,11 @@ test("an abort or a close ends the wait for a listener that hangs", async () => 
   const closing = await open(world);
   const others = closing.orgContacts();
   others.on("change", () => {
-    heard += 1;
+    calls += 1;
     return new Promise(() => {});
   });
   const waiting = others.sync();
-  await until(() => heard === 2);
+  await until(() => calls === 2);
   await closing.close();
   await assert.rejects(waiting, { code: "closed" });
 });
@@ -183,7 +183,7 @@ test("a change listener that throws is reported and has no other effect", async 
   const world = await fake.world({ populate });
   const client = await open(world);
   const contacts = client.orgContacts();
-  const told = context.mock.method(console, "error", () => {});
+  const reported = context.mock.method(console, "error", () => {});
   const { calls, listener } = recorder();
   contacts.on("change", () => {
     throw new Error("at once");
@@ -195,7 +195,7 @@ test("a change listener that throws is reported and has no other effect", async 
   assert.equal((await contacts.sync()).outcome, "complete");
   assert.equal(calls.length, 3);
   assert.deepEqual(
-    told.mock.calls.map(({ arguments: [error] }) => error.message),
+    reported.mock.calls.map(({ arguments: [error] }) => error.message),
     ["at once", "later", "at once", "later", "at once", "later"],
   );
   await client.close();
@@ -296,12 +296,12 @@ test("commits of another tab are remote, in order, with the items of the store",
   const { next, calls, listener } = recorder();
   here.orgContacts().on("change", listener);
   await there.orgContacts().sync();
-  const told = [await next(), await next(), await next()];
+  const announcements = [await next(), await next(), await next()];
   assert.deepEqual(
-    told.map(({ info }) => info),
+    announcements.map(({ info }) => info),
     [0, 1, 2].map((index) => ({ kind: "full", generation: 1, index, last: index === 2, remote: true })),
   );
-  const changes = told.flatMap(({ changes }) => changes);
+  const changes = announcements.flatMap(({ changes }) => changes);
   const byId = (items) => items.sort((one, other) => (one.id < other.id ? -1 : 1));
   assert.deepEqual(byId(changes.map(({ item }) => item)), byId(await here.orgContacts().all()));
   assert.ok(changes.every(({ type, isNew, old }) => type === "upsert" && isNew && old === undefined));
@@ -410,7 +410,7 @@ test("other messages on the channel have no effect", async (context) => {
   const { next, calls, listener } = recorder();
   contacts.on("change", listener);
   const stranger = new BroadcastChannel(`deltalink | ${contacts.key}`);
-  for (const odd of [
+  for (const invalid of [
     null,
     7,
     "changes",
@@ -419,7 +419,7 @@ test("other messages on the channel have no effect", async (context) => {
     { changes: [] },
     { changes: [null, 7, {}, { type: "upsert", id: "nobody" }], info: 7 },
   ])
-    stranger.postMessage(odd);
+    stranger.postMessage(invalid);
   await there.orgContacts().sync();
   assert.equal((await next()).info.index, 0);
   assert.equal(calls.filter(({ changes }) => changes.length !== 10).length, 0);

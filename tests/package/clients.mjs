@@ -1,5 +1,5 @@
 // Measures fifty clients in one process, each after a round: node --expose-gc clients.mjs
-import { clientOf, page } from "./answers.mjs";
+import { clientOf, page } from "./responses.mjs";
 
 const COUNT = 50;
 const respond = () => page([{ id: "user 1" }], { delta: "/users/delta?$deltatoken=1" });

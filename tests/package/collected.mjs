@@ -1,6 +1,6 @@
 // Checks which queries a client keeps although no one references them: node --expose-gc
 // collected.mjs
-import { clientOf, page, week } from "./answers.mjs";
+import { clientOf, page, week } from "./responses.mjs";
 import { turn, until } from "../wait.mjs";
 
 let signedIn = false;

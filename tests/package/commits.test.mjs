@@ -1,7 +1,7 @@
 // Slow commits, during which an abort, a sync or a sign-out happens.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { clientOf, page } from "./answers.mjs";
+import { clientOf, page } from "./responses.mjs";
 import { MemoryStore } from "./memory-store.mjs";
 import { event, turn } from "../wait.mjs";
 
@@ -31,7 +31,7 @@ class SlowStore extends MemoryStore {
   }
 }
 
-/** Answers with three pages by their links: a page may be requested more than once. */
+/** Responds with one of three pages by its link: a page may be requested more than once. */
 const threePages = (url) => {
   const number = Number(new URL(url).searchParams.get("$skiptoken")) + 1;
   return page(

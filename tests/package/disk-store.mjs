@@ -25,7 +25,7 @@ export function diskStore(file) {
     );
     await rename(`${file}.new`, file);
   };
-  const alone = (work) => {
+  const exclusive = (work) => {
     const done = (tails.get(file) ?? Promise.resolve()).then(work);
     tails.set(
       file,
@@ -40,7 +40,7 @@ export function diskStore(file) {
       return ids.map((id) => rows?.get(id));
     },
     commit: (key, { expect, state, put, remove }) =>
-      alone(async () => {
+      exclusive(async () => {
         const all = await read();
         const entry = all.get(key) ?? { rows: new Map() };
         if (entry.state?.revision !== expect) return false;
@@ -56,7 +56,7 @@ export function diskStore(file) {
       return rows.filter(([id]) => after === undefined || id > after).slice(0, limit);
     },
     clear: (prefix) =>
-      alone(async () => {
+      exclusive(async () => {
         await write(new Map([...(await read())].filter(([key]) => !key.startsWith(prefix))));
       }),
   };

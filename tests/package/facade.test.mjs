@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { DeltaError, init, openDelta } from "deltalink";
 import { fromMsal } from "deltalink/msal";
-import { asked, startFake } from "../fake.mjs";
+import { requestsOf, startFake } from "../fake.mjs";
 import { event } from "../wait.mjs";
 import { open } from "./kit.mjs";
 
@@ -40,14 +40,14 @@ test("a status listener that throws does not end the round or the process", asyn
   const world = await fake.world({ populate });
   const client = await open(world);
   const contacts = client.orgContacts();
-  const told = context.mock.method(console, "error", () => {});
+  const reported = context.mock.method(console, "error", () => {});
   const stop = contacts.status.subscribe(() => {
     throw new Error("a listener's own");
   });
   assert.equal((await contacts.sync()).outcome, "complete");
   stop();
-  assert.ok(told.mock.callCount() > 0);
-  assert.ok(told.mock.calls.every(({ arguments: [error] }) => error.message === "a listener's own"));
+  assert.ok(reported.mock.callCount() > 0);
+  assert.ok(reported.mock.calls.every(({ arguments: [error] }) => error.message === "a listener's own"));
   await client.close();
 });
 
@@ -79,7 +79,7 @@ test("errors are DeltaErrors with a code, the ids of the request and the report"
     .catch((error) => error);
   assert.ok(error instanceof DeltaError && error instanceof Error);
   assert.equal(error.name, "DeltaError");
-  assert.match(error.stack, /^DeltaError: Graph answered 403 Authorization_RequestDenied on orgContact/);
+  assert.match(error.stack, /^DeltaError: Graph returned 403 Authorization_RequestDenied on orgContact/);
   const { code, status, graphCode, retryable, requestId, report } = error;
   assert.deepEqual(
     { code, status, graphCode, retryable },
@@ -196,10 +196,10 @@ async function storeAfterPage(world) {
   return { ...store, commit: async () => true };
 }
 
-test("a store of the caller that fails or returns invalid values is a named error", async () => {
+test("a store of the caller that fails or returns invalid values leads to the code store", async () => {
   const world = await fake.world({ populate });
   const good = await storeAfterPage(world);
-  for (const [odd, words] of [
+  for (const [invalid, words] of [
     [
       {
         load: async () => {
@@ -221,7 +221,7 @@ test("a store of the caller that fails or returns invalid values is a named erro
       "commit() of options.store failed",
     ],
   ]) {
-    const client = await open(world, { store: { ...good, ...odd }, account: "a" });
+    const client = await open(world, { store: { ...good, ...invalid }, account: "a" });
     await assert.rejects(
       client.orgContacts().sync(),
       (error) => error.code === "store" && error.message.includes(words),
@@ -234,7 +234,7 @@ test("a store of the caller that fails or returns invalid values is a named erro
   await client.close();
 });
 
-test("an abort or close() ends the wait for a store that hangs, and a scan() without progress is a named error", async () => {
+test("an abort or close() ends the wait for a store that hangs, and a scan() without progress leads to the code store", async () => {
   const world = await fake.world({ populate });
   const good = await storeAfterPage(world);
   for (const name of ["load", "rows", "commit"]) {
@@ -266,12 +266,12 @@ test("an abort or close() ends the wait for a store that hangs, and a scan() wit
   await client.close();
 });
 
-test("a malformed Response ends the round with a named error", async () => {
+test("a malformed Response ends the round with an error code", async () => {
   const headers = { get() {} };
   const fault = () => {
     throw new Error("x");
   };
-  for (const [odd, code] of [
+  for (const [malformed, code] of [
     [{ status: 503, text: async () => "", headers: { get: fault } }, "network"],
     [{ status: 503, text: async () => "", headers: { get: () => 7 } }, "network"],
     [{ status: 503, text: async () => "", headers }, "network"],
@@ -313,7 +313,7 @@ test("a malformed Response ends the round with a named error", async () => {
       token: () => "t",
       store: "memory",
       retry: { base: 1, cap: 2 },
-      fetch: async () => odd,
+      fetch: async () => malformed,
     });
     await assert.rejects(
       client.orgContacts().sync(),
@@ -338,8 +338,8 @@ test("an endpoint that is not a normalized URL is refused at once", async () => 
   }
 });
 
-test("unreadable options are a named error", async () => {
-  const odd = new Proxy(
+test("unreadable options lead to the code bad-request", async () => {
+  const unreadable = new Proxy(
     { token: () => "t" },
     {
       ownKeys() {
@@ -349,12 +349,12 @@ test("unreadable options are a named error", async () => {
   );
   const world = await fake.world({ populate });
   const client = await open(world);
-  assert.throws(() => client.events(odd), {
+  assert.throws(() => client.events(unreadable), {
     code: "bad-request",
     message: "the options of events() cannot be read",
   });
-  assert.throws(() => client.track("/users/delta", { query: odd }), { code: "bad-request" });
-  await assert.rejects(openDelta(odd), { code: "bad-request" });
+  assert.throws(() => client.track("/users/delta", { query: unreadable }), { code: "bad-request" });
+  await assert.rejects(openDelta(unreadable), { code: "bad-request" });
   await client.close();
 });
 
@@ -419,13 +419,13 @@ test("a required sign-in is a status, and resume() continues at the same page", 
   await world.clearLog();
   assert.equal((await contacts.sync()).resumed, true);
   assert.deepEqual(
-    (await asked(world)).map(({ kind }) => kind),
+    (await requestsOf(world)).map(({ kind }) => kind),
     ["next", "next"],
   );
   await client.close();
 });
 
-test("fromMsal without a signed-in user is a named error", () => {
+test("fromMsal without a signed-in user throws the code account", () => {
   assert.throws(() => fromMsal({}, { account: undefined, scopes: [] }), {
     name: "DeltaError",
     code: "account",

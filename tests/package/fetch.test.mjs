@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { runInNewContext } from "node:vm";
 import { openDelta } from "deltalink";
-import { clientOf, page } from "./answers.mjs";
+import { clientOf, page } from "./responses.mjs";
 
 const done = () => page([{ id: "user 1" }], { delta: "/users/delta?$deltatoken=1" });
 
@@ -27,22 +27,22 @@ async function failure(fetch) {
 }
 
 const defects = {
-  "calls what is not a function": () => undefined.method(),
+  "calls a value that is not a function": () => undefined.method(),
   "calls a missing method": (url, init) => init.headers.append2(),
-  "reads a property of nothing": (url, init) => init.nothing.something,
+  "reads a property of undefined": (url, init) => init.nothing.something,
   "uses a name that does not exist": () => missingName,
   "recurses without end": function recurse() {
     return recurse();
   },
-  "parses what is not JSON": () => JSON.parse("{"),
-  "spreads what is not iterable": () => [...{}],
+  "parses text that is not JSON": () => JSON.parse("{"),
+  "spreads a value that is not iterable": () => [...{}],
   "assigns to a constant": new Function("const constant = 1; constant = 2;"),
-  "destructures nothing": () => {
+  "destructures undefined": () => {
     const { a } = undefined;
     return a;
   },
   "constructs a value that is not a class": () => new (() => {})(),
-  "makes a URL of nothing": () => new URL("no url"),
+  "makes a URL from an invalid string": () => new URL("no url"),
   "gives a Request a body": (url) => new Request(url, { method: "GET", body: "x" }),
   "fails in another realm": runInNewContext("() => undefined.method()"),
 };
@@ -65,7 +65,7 @@ for (const [what, defect] of Object.entries(defects)) {
       assert.deepEqual([error.code, error.retryable, calls], ["bad-request", false, 1]);
       assert.equal(error.cause, thrown);
       assert.ok(error.message.startsWith(`options.fetch failed with a ${thrown.name} (`), error.message);
-      assert.ok(error.message.includes(thrown.message), "it names what was thrown");
+      assert.ok(error.message.includes(thrown.message), "it contains the thrown message");
       assert.match(error.message, /this is a defect of that function, see cause/);
     }
   });
@@ -88,26 +88,26 @@ const throwing = () => {
 };
 
 // The round ends with "protocol", except for a body that hangs and for refusals.
-const oddResponses = {
+const invalidResponses = {
   "has a body that cannot be read": [() => Object.defineProperty(responseOf({}), "body", { get: throwing })],
   "has a reader that hangs and cannot be cancelled": [() => reading(() => new Promise(() => {})), "network"],
-  "has a reader that gives strings": [() => reading(async () => ({ value: "{}", done: false }))],
-  "has a reader that gives what is not UTF-8": [
+  "has a reader that returns strings": [() => reading(async () => ({ value: "{}", done: false }))],
+  "has a reader that returns bytes that are not UTF-8": [
     () => reading(async () => ({ value: Uint8Array.of(255), done: false })),
   ],
-  "lets its headers be read once": [() => readOnce("headers", new Headers())],
-  "lets its status be read once, and refuses": [() => readOnce("status", 403), "forbidden"],
+  "has headers that can be read only once": [() => readOnce("headers", new Headers())],
+  "has an error status that can be read only once": [() => readOnce("status", 403), "forbidden"],
 };
 
-for (const [what, [respond, code = "protocol"]] of Object.entries(oddResponses)) {
+for (const [what, [respond, code = "protocol"]] of Object.entries(invalidResponses)) {
   test(`a response that ${what} is not an internal error, and other queries of the client continue`, async () => {
-    let isOdd = true;
+    let isInvalid = true;
     const retry = { base: 1, cap: 2, timeout: 20, attempts: 2 };
-    const client = await clientOf(() => (isOdd ? respond() : done()), { retry });
+    const client = await clientOf(() => (isInvalid ? respond() : done()), { retry });
     const other = client.track("/groups/delta");
-    isOdd = false;
+    isInvalid = false;
     await other.sync();
-    isOdd = true;
+    isInvalid = true;
     const error = await client
       .track("/users/delta")
       .sync()
@@ -118,7 +118,7 @@ for (const [what, [respond, code = "protocol"]] of Object.entries(oddResponses))
   });
 }
 
-test("a response with a status that HTTP does not have is a named error", async () => {
+test("a response with an invalid status leads to bad-request", async () => {
   for (const status of [NaN, -1, 1e9, 200.5, 99]) {
     const { error, calls } = await failure(async () => responseOf({ status }));
     assert.deepEqual([error.code, calls], ["bad-request", 1], String(status));
@@ -126,7 +126,7 @@ test("a response with a status that HTTP does not have is a named error", async 
   }
 });
 
-test("a fetch that resolves to Response.error() has no network, and an opaque response is a mistake", async () => {
+test("Response.error() from a fetch counts as a network error, an opaque response as a mistake", async () => {
   const network = await failure(async () => Response.error());
   assert.deepEqual([network.error.code, network.calls], ["network", 6]);
   const opaque = await failure(async () => responseOf({ status: 0, type: "opaque" }));
@@ -136,7 +136,7 @@ test("a fetch that resolves to Response.error() has no network, and an opaque re
   assert.equal(redirect.error.code, "foreign-link");
 });
 
-test("a fetch is called again after a network error in the words of any engine or library", async () => {
+test("a fetch is called again after a network error of any engine or library", async () => {
   const realm = runInNewContext("(name, message) => Object.assign(new Error(message), { name })");
   for (const thrown of [
     new TypeError("Failed to fetch"),
@@ -161,7 +161,7 @@ test("a fetch is called again after a network error in the words of any engine o
   }
 });
 
-test("a fetch whose network keeps failing ends the round, with the last error as its cause", async () => {
+test("a fetch that keeps failing with a network error ends the round, with the last error as its cause", async () => {
   const thrown = new TypeError("fetch failed", { cause: new Error("ECONNREFUSED") });
   const { error, calls } = await failure(() => Promise.reject(thrown));
   assert.deepEqual([error.code, error.retryable], ["network", true]);

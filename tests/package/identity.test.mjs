@@ -1,9 +1,9 @@
-// What a token says about its user: the limits of a mailbox under all its names, and kinds that no
+// The claims of a token: the limits of a mailbox under all names of its user, and kinds that no
 // user may read.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { until } from "../wait.mjs";
-import { clientOf, page, week } from "./answers.mjs";
+import { clientOf, page, week } from "./responses.mjs";
 
 const encode = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
 const jwt = (claims) => `${encode({ alg: "none" })}.${encode(claims)}.c2ln`;
@@ -53,12 +53,12 @@ for (const [title, options, names] of [
     await first;
     const rounds = queries(client, names).map((query) => query.sync());
     let most = 0;
-    let answered = 1;
-    while (answered < rounds.length + 1) {
-      await until(() => inFlight.length > answered);
-      most = Math.max(most, inFlight.length - answered);
-      inFlight[answered].resolve();
-      answered += 1;
+    let responded = 1;
+    while (responded < rounds.length + 1) {
+      await until(() => inFlight.length > responded);
+      most = Math.max(most, inFlight.length - responded);
+      inFlight[responded].resolve();
+      responded += 1;
     }
     await Promise.all(rounds);
     assert.ok(most <= 4, `${most} at once`);
@@ -80,7 +80,7 @@ test("too many requests in a mailbox restrict it under each name that it may hav
     { status: 429, headers: { "Retry-After": "60" } },
   );
   const inFlight = [];
-  const client = await clientOf((url) => new Promise((answer) => inFlight.push({ url, answer })));
+  const client = await clientOf((url) => new Promise((respond) => inFlight.push({ url, respond })));
   t.after(() => client.close());
   const sent = (part) => inFlight.filter(({ url }) => url.includes(part));
   const end = new AbortController();
@@ -89,12 +89,12 @@ test("too many requests in a mailbox restrict it under each name that it may hav
   const others = names.map((path) => client.track(`/users/ann@contoso.example/${path}/delta`).sync());
   const more = client.track("/users/ann@contoso.example/mailFolders/x/messages/delta").sync();
   await until(() => inFlight.length === 5);
-  sent("/me/")[0].answer(busy);
+  sent("/me/")[0].respond(busy);
   // Runs whole rounds in another scope: when they have ended, everything that was ready has run.
   const users = async (name) => {
     const round = client.track("/users/delta", { name }).sync();
     await until(() => sent("/users/delta").length > 0);
-    inFlight.splice(inFlight.indexOf(sent("/users/delta")[0]), 1)[0].answer(page([], { delta: "/d" }));
+    inFlight.splice(inFlight.indexOf(sent("/users/delta")[0]), 1)[0].respond(page([], { delta: "/d" }));
     await round;
   };
   await users("first");
@@ -107,15 +107,15 @@ test("too many requests in a mailbox restrict it under each name that it may hav
   assert.equal(sent("0a0a").length, 1);
   for (const number of [0, 1]) {
     await until(() => sent("0a0a").length > number);
-    sent("0a0a")[number].answer(page([], { delta: "/d" }));
+    sent("0a0a")[number].respond(page([], { delta: "/d" }));
   }
   await Promise.all(later);
-  sent("ann@")[0].answer(page([], { next: "/users/ann@contoso.example/mailFolders/delta?page2" }));
+  sent("ann@")[0].respond(page([], { next: "/users/ann@contoso.example/mailFolders/delta?page2" }));
   await users("second");
   assert.equal(sent("page2").length, 0, "three of its requests are in flight, and two are allowed");
-  for (const { answer } of sent("ann@").slice(1)) answer(page([], { delta: "/d" }));
+  for (const { respond } of sent("ann@").slice(1)) respond(page([], { delta: "/d" }));
   await until(() => sent("page2").length === 1);
-  sent("page2")[0].answer(page([], { delta: "/d" }));
+  sent("page2")[0].respond(page([], { delta: "/d" }));
   await Promise.all([...others, more]);
   end.abort(new Error("enough"));
   await assert.rejects(own, /enough/);

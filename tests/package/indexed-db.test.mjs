@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { openDelta } from "deltalink";
 import "fake-indexeddb/auto";
-import { asked, startFake } from "../fake.mjs";
+import { requestsOf, startFake } from "../fake.mjs";
 
 let fake;
 before(async () => (fake = await startFake()));
@@ -77,17 +77,17 @@ test("a commit that completed when its connection broke is not a conflict with a
     if (mode !== "readwrite" || broken || !stores.includes("items")) return made;
     broken = true;
     // The transaction completes, but the page gets a connection error.
-    const heard = { oncomplete: null, onabort: null };
-    made.oncomplete = () => heard.onabort?.();
+    const handlers = { oncomplete: null, onabort: null };
+    made.oncomplete = () => handlers.onabort?.();
     return new Proxy(made, {
       get(target, name) {
-        if (name in heard) return heard[name];
+        if (name in handlers) return handlers[name];
         if (name === "error") return broken ? cut["Safari in the background"]() : null;
         const value = target[name];
         return typeof value === "function" ? value.bind(target) : value;
       },
       set(target, name, value) {
-        if (name in heard) heard[name] = value;
+        if (name in handlers) handlers[name] = value;
         return true;
       },
     });
@@ -95,7 +95,7 @@ test("a commit that completed when its connection broke is not a conflict with a
   try {
     const contacts = delta.orgContacts();
     assert.equal((await contacts.sync()).outcome, "complete");
-    assert.deepEqual([broken, await contacts.count(), (await asked(world)).length], [true, 30, 3]);
+    assert.deepEqual([broken, await contacts.count(), (await requestsOf(world)).length], [true, 30, 3]);
   } finally {
     globalThis.IDBDatabase.prototype.transaction = transaction;
   }
@@ -130,7 +130,7 @@ test("a database that fails to open is tried again, unlike in a private window",
   }
 });
 
-test("a connection that stays lost is a retryable named error", async () => {
+test("a connection that stays lost leads to a retryable error with the code store", async () => {
   const world = await fake.world({ populate });
   const delta = await client(world);
   globalThis.IDBDatabase.prototype.transaction = () => {

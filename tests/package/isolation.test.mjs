@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { init } from "deltalink";
-import { clientOf, page } from "./answers.mjs";
+import { clientOf, page } from "./responses.mjs";
 import { confined, packedWasm } from "./confined.mjs";
 import { MemoryStore } from "./memory-store.mjs";
 
@@ -40,7 +40,7 @@ async function twoAccounts(options) {
 
 class Accessors {
   describe() {
-    return "a method beside the options";
+    return "a method next to the options";
   }
   get unrelated() {
     throw new Error("not an option");
@@ -122,16 +122,16 @@ test("after a trap queries of a loop with one options object request their own u
     queries.map(({ key }) => key),
     keys,
   );
-  const asked = client.requests.map(({ url }) => new URL(url));
+  const urls = client.requests.map(({ url }) => new URL(url));
   assert.deepEqual(
-    asked.map(({ pathname }) => pathname.split("/")[3]),
+    urls.map(({ pathname }) => pathname.split("/")[3]),
     ["alice", "bob", "carol"],
   );
   assert.deepEqual(
-    asked.map(({ searchParams }) => searchParams.get("custom")),
+    urls.map(({ searchParams }) => searchParams.get("custom")),
     ["alice", "bob", "carol"],
   );
-  assert.ok(asked.every(({ searchParams }) => searchParams.get("startDateTime").startsWith("2026-11-23")));
+  assert.ok(urls.every(({ searchParams }) => searchParams.get("startDateTime").startsWith("2026-11-23")));
   for (const [at, query] of queries.entries())
     assert.deepEqual(
       (await query.all()).map(({ id }) => id),

@@ -2,7 +2,7 @@
 // results of page.ack().
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { clientOf, page } from "./answers.mjs";
+import { clientOf, page } from "./responses.mjs";
 import { MemoryStore } from "./memory-store.mjs";
 import { event, turn, until } from "../wait.mjs";
 
@@ -48,7 +48,7 @@ const slowClient = async () => {
 };
 
 /**
- * A client whose requests hang until `answer()` is called. `signals` are those of its requests.
+ * A client whose requests hang until `respond()` is called. `signals` are those of its requests.
  */
 async function hangingClient(options) {
   const signals = [];
@@ -58,7 +58,7 @@ async function hangingClient(options) {
     return hangs ? new Promise(() => {}) : threePages(url, signals.length);
   };
   const client = await clientOf(undefined, { fetch, ...options });
-  return { client, signals, answer: () => (hangs = false) };
+  return { client, signals, respond: () => (hangs = false) };
 }
 
 /** The two ways to end an iterator during a next(). */
@@ -93,7 +93,7 @@ for (const [name, left] of Object.entries(leave)) {
   });
 
   test(`${name} ends a next() that waits for a request: the request is aborted, lock and permit are released`, async () => {
-    const { client, signals, answer } = await hangingClient();
+    const { client, signals, respond } = await hangingClient();
     // The limit of requests in flight for /users is eight.
     const queries = Array.from({ length: 8 }, (_, at) =>
       client.track("/users/delta", { name: `query ${at}` }),
@@ -103,7 +103,7 @@ for (const [name, left] of Object.entries(leave)) {
     await until(() => signals.length === 8);
     for (const [at, pages] of rounds.entries()) await left(pages, waiting[at]);
     assert.ok(signals.every(({ aborted }) => aborted));
-    answer();
+    respond();
     assert.equal(queries[0].status.get().phase, "idle");
     assert.equal((await queries[0].sync()).outcome, "complete");
     await client.close();
@@ -124,12 +124,12 @@ for (const [name, left] of Object.entries(leave)) {
   });
 
   test(`${name} ends a next() that waits for a token`, async () => {
-    const asked = event();
-    const client = await clientOf(threePages, { token: () => (asked.fire(), new Promise(() => {})) });
+    const requested = event();
+    const client = await clientOf(threePages, { token: () => (requested.fire(), new Promise(() => {})) });
     const users = client.track("/users/delta");
     const pages = iterate(users);
     const waiting = pages.next();
-    await asked.fired;
+    await requested.fired;
     await left(pages, waiting);
     await client.close();
   });
@@ -163,8 +163,8 @@ for (const [name, left] of Object.entries(leave)) {
   test(`${name} waits for a commit that has begun, and the commit is announced`, async () => {
     const { store, client } = await slowClient();
     const users = client.track("/users/delta");
-    const heard = [];
-    users.on("change", (changes) => void heard.push(...changes.map(({ id }) => id)));
+    const received = [];
+    users.on("change", (changes) => void received.push(...changes.map(({ id }) => id)));
     const pages = iterate(users);
     await pages.next();
     const waiting = pages.next();
@@ -175,7 +175,7 @@ for (const [name, left] of Object.entries(leave)) {
     store.release();
     await leaving;
     assert.equal(await users.count(), 1);
-    assert.deepEqual(heard, ["user 1"]);
+    assert.deepEqual(received, ["user 1"]);
     assert.equal(client.requests.length, 2, "a page and the one after it");
     await client.close();
   });

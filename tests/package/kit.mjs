@@ -1,4 +1,4 @@
-// What the tests of the packed package share: a client of one world, and a wait for its status.
+// Helpers of the tests of the packed package: a client of one world, and a wait for its status.
 import { openDelta } from "deltalink";
 
 /** Short back-offs, so that a test with retries is quick. */

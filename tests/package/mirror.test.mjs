@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { openDelta } from "deltalink";
-import { clientOf, page } from "./answers.mjs";
+import { clientOf, page } from "./responses.mjs";
 import { MemoryStore } from "./memory-store.mjs";
-import { asked, startFake } from "../fake.mjs";
+import { requestsOf, startFake } from "../fake.mjs";
 
 let fake;
 before(async () => (fake = await startFake()));
@@ -33,7 +33,7 @@ async function collected(items) {
   return all;
 }
 
-async function heard(query) {
+async function deliveredChanges(query) {
   const changes = [];
   for await (const page of query.round()) changes.push(...page.changes);
   return changes;
@@ -50,7 +50,7 @@ test("missing masters are fetched, so that occurrences are complete", async () =
   const client = await open(world);
   const events = client.events({ ...window, timeZone: "W. Europe Standard Time" });
   const report = await events.sync();
-  const log = await asked(world);
+  const log = await requestsOf(world);
   const masters = log.filter(({ kind }) => kind === "item");
   assert.ok(masters.length > 0);
   assert.equal(report.masters, masters.length);
@@ -62,25 +62,25 @@ test("missing masters are fetched, so that occurrences are complete", async () =
       "with the round's Prefer",
     );
   }
-  const bare = await events.all(RAW);
-  assert.equal(await events.count(RAW), bare.length, "the fetched master is not an item of the mirror");
+  const items = await events.all(RAW);
+  assert.equal(await events.count(RAW), items.length, "the fetched master is not an item of the mirror");
   const complete = await events.all();
   assert.equal(await events.count(), complete.length);
-  assert.deepEqual(byId(complete), byId(bare), "no master is omitted");
+  assert.deepEqual(byId(complete), byId(items), "no master is omitted");
   const occurrences = complete.filter(({ type }) => type === "occurrence");
   assert.ok(occurrences.length > 0);
   for (const item of occurrences) {
-    const sent = bare.find(({ id }) => id === item.id);
+    const sent = items.find(({ id }) => id === item.id);
     assert.equal(sent.subject, undefined);
     assert.ok(item.subject, "the subject of its series");
     assert.deepEqual(
       [item.start, item["@odata.etag"], item.id],
       [sent.start, sent["@odata.etag"], sent.id],
-      "its own wins",
+      "the own property of the occurrence wins",
     );
   }
   assert.deepEqual(await collected(events.items({ limit: 1000 })), complete);
-  assert.deepEqual(await collected(events.items({ limit: 1000, ...RAW })), bare);
+  assert.deepEqual(await collected(events.items({ limit: 1000, ...RAW })), items);
   assert.deepEqual(await events.get(occurrences[0].id), occurrences[0]);
   const raw = await events.get(occurrences[0].id, RAW);
   assert.equal(raw.subject, undefined, "the mirror holds what Graph sent");
@@ -91,7 +91,7 @@ test("the master of an edited series is fetched again if only its occurrences ar
   const world = await fake.world({ populate: { events: 40, around } });
   const client = await open(world);
   const events = client.events(window);
-  assert.equal((await events.sync()).masters, 0, "the round brought them");
+  assert.equal((await events.sync()).masters, 0, "the round received them");
   const { seriesMasterId } = (await events.all()).find(({ type }) => type === "occurrence");
   await world.edits({
     collection: "events",
@@ -118,7 +118,7 @@ test("a master that cannot be fetched leaves its occurrences incomplete and is r
   });
   const client = await open(world);
   const events = client.events(window);
-  const bare = async () =>
+  const incomplete = async () =>
     (await events.all()).filter(({ type, subject }) => type === "occurrence" && !subject).length;
   await world.faults(
     { match: { kind: "item" }, times: 2, fault: { name: "status", status: 503 } },
@@ -126,11 +126,11 @@ test("a master that cannot be fetched leaves its occurrences incomplete and is r
     { match: { kind: "item" }, times: 1, fault: { name: "status", status: 403 } },
   );
   assert.equal((await events.sync()).outcome, "complete");
-  assert.ok((await bare()) > 0);
+  assert.ok((await incomplete()) > 0);
   await world.clearLog();
   const report = await events.sync();
-  assert.deepEqual([report.outcome, report.masters, await bare()], ["complete", 3, 0]);
-  const items = (await asked(world)).filter(({ kind }) => kind === "item");
+  assert.deepEqual([report.outcome, report.masters, await incomplete()], ["complete", 3, 0]);
+  const items = (await requestsOf(world)).filter(({ kind }) => kind === "item");
   assert.deepEqual(
     items.map(({ status }) => status),
     [200, 200, 200],
@@ -146,7 +146,7 @@ test("a rolling window is one query, is listed again on another day, and reports
   const options = { window: { daysBack: 3, daysAhead: 10, timeZone: "Europe/Berlin" } };
   const agenda = client.events(options);
   await agenda.sync();
-  const [first] = await asked(world);
+  const [first] = await requestsOf(world);
   assert.match(
     decodeURIComponent(first.url),
     /startDateTime=2026-11-17T23:00:00\.000Z&endDateTime=2026-12-01T23:00:00\.000Z$/,
@@ -161,8 +161,8 @@ test("a rolling window is one query, is listed again on another day, and reports
   context.mock.timers.setTime(now + 12 * 3_600_000);
   assert.equal((await agenda.sync()).kind, "incremental", "the same day in UTC");
   context.mock.timers.setTime(now + 3 * DAY);
-  const told = [];
-  agenda.on("change", (changes) => void told.push(...changes), RAW);
+  const announced = [];
+  agenda.on("change", (changes) => void announced.push(...changes), RAW);
   const report = await agenda.sync();
   assert.deepEqual([report.kind, report.resync], ["full", undefined]);
   const after = await agenda.all(RAW);
@@ -171,21 +171,21 @@ test("a rolling window is one query, is listed again on another day, and reports
     byId(await world.table("events", "?start=2026-11-20T23:00:00Z&end=2026-12-04T23:00:00Z")),
   );
   const left = byId(before).filter((id) => !byId(after).includes(id));
-  const came = byId(after).filter((id) => !byId(before).includes(id));
-  assert.ok(left.length > 0 && came.length > 0);
+  const added = byId(after).filter((id) => !byId(before).includes(id));
+  assert.ok(left.length > 0 && added.length > 0);
   assert.deepEqual(
-    told
+    announced
       .filter(({ type }) => type === "remove")
       .map(({ id, reason }) => `${id} ${reason}`)
       .sort(),
     left.map((id) => `${id} left-window`),
   );
   assert.deepEqual(
-    told
+    announced
       .filter(({ type }) => type === "upsert")
       .map(({ id }) => id)
       .sort(),
-    came,
+    added,
   );
   await client.close();
 });
@@ -240,7 +240,7 @@ test("members arrive in slices and are a set in the mirror, which stays complete
   assert.deepEqual(sorted(await sets()), await tables());
   const [big] = [...(await sets())].sort(([, a], [, b]) => b.length - a.length)[0];
   const members = (await sets()).get(big);
-  assert.ok(members.length > 3, "it came in several slices");
+  assert.ok(members.length > 3, "they came in several slices");
   await world.edits({
     collection: "groups",
     op: "edit",
@@ -278,7 +278,7 @@ test("pages that repeat under new links end the round with livelock, and larger 
       error.report.pageSize === 1000 &&
       error.report.resync === "livelock",
   );
-  const prefer = (await asked(world)).map(({ headers }) =>
+  const prefer = (await requestsOf(world)).map(({ headers }) =>
     Number(/odata\.maxpagesize=(\d+)/.exec(headers.prefer ?? headers.Prefer)[1]),
   );
   assert.deepEqual([...new Set(prefer)], [10, 50, 200, 800, 1000]);
@@ -297,18 +297,18 @@ test("a removal of an unacknowledged id is delivered to its consumer", async () 
   assert.equal(await contacts.count(), 0);
   const [gone] = copy.keys();
   await world.edits({ collection: "contacts", op: "remove", id: gone });
-  const told = [];
-  contacts.on("change", (changes) => void told.push(...changes));
-  for (const change of await heard(contacts)) {
+  const announced = [];
+  contacts.on("change", (changes) => void announced.push(...changes));
+  for (const change of await deliveredChanges(contacts)) {
     if (change.type === "remove") copy.delete(change.id);
     else copy.set(change.id, change.item);
   }
   assert.deepEqual([...copy.keys()].sort(), byId(await contacts.all()));
   assert.equal(copy.has(gone), false);
   assert.deepEqual(
-    told.map(({ type, isNew }) => [type, isNew]),
+    announced.map(({ type, isNew }) => [type, isNew]),
     Array(4).fill(["upsert", true]),
-    "the mirror never held it: change is silent",
+    "the mirror never contained it, so no listener is called",
   );
   await client.close();
 });
@@ -362,19 +362,19 @@ test("a sync keeps the unacknowledged ids of an interrupted round for the next r
   }
   const [gone] = copy.keys();
   await world.edits({ collection: "contacts", op: "remove", id: gone });
-  const told = [];
-  contacts.on("change", (changes) => void told.push(...changes));
+  const announced = [];
+  contacts.on("change", (changes) => void announced.push(...changes));
   await contacts.sync();
   assert.deepEqual(
-    told.filter(({ type }) => type === "remove"),
+    announced.filter(({ type }) => type === "remove"),
     [],
-    "the mirror never held it",
+    "the mirror never contained it",
   );
   assert.deepEqual(
-    (await heard(contacts)).map(({ type, id, reason }) => [type, id, reason]),
+    (await deliveredChanges(contacts)).map(({ type, id, reason }) => [type, id, reason]),
     [["remove", gone, "ghost"]],
   );
-  assert.deepEqual(await heard(contacts), []);
+  assert.deepEqual(await deliveredChanges(contacts), []);
   await client.close();
 });
 
@@ -397,7 +397,7 @@ test("an abort during a commit that succeeds does not lose its change", async ()
   };
   const client = await open(world, { store, account: "a" });
   const contacts = client.orgContacts();
-  const told = new Promise((resolve) => contacts.on("change", resolve));
+  const announced = new Promise((resolve) => contacts.on("change", resolve));
   const stop = new AbortController();
   const begun = new Promise((resolve) => (committing = resolve));
   const sync = contacts.sync({ signal: stop.signal });
@@ -405,7 +405,7 @@ test("an abort during a commit that succeeds does not lose its change", async ()
   stop.abort("enough");
   await assert.rejects(sync, (reason) => reason === "enough");
   release();
-  assert.equal((await told).length, 5);
+  assert.equal((await announced).length, 5);
   await client.close();
 });
 
@@ -419,8 +419,8 @@ test("a deleted folder is an error, keeps its mirror, and reset() empties it", a
     value: [{ id: "a" }, { id: "b" }],
     "@odata.deltaLink": `${root}/me/mailFolders/f/messages/delta?$deltatoken=d`,
   };
-  const answers = [Response.json(page), gone, Response.json(page)];
-  const client = await openDelta({ token: () => "t", store: "memory", fetch: async () => answers.shift() });
+  const responses = [Response.json(page), gone, Response.json(page)];
+  const client = await openDelta({ token: () => "t", store: "memory", fetch: async () => responses.shift() });
   const folder = client.track("/me/mailFolders/f/messages/delta");
   await folder.sync();
   await assert.rejects(folder.sync(), (error) => error.code === "not-found" && error.gone === true);
@@ -433,14 +433,14 @@ test("a deleted folder is an error, keeps its mirror, and reset() empties it", a
 });
 
 test("a store whose scan() returns more rows than requested loses no rows", async () => {
-  class Generous extends MemoryStore {
+  class OverlongScanStore extends MemoryStore {
     scan(key, { after }) {
       return super.scan(key, { after, limit: 700 });
     }
   }
   const people = Array.from({ length: 1_600 }, (_, n) => ({ id: `user ${n}` }));
   const client = await clientOf(() => page(people, { delta: "/users/delta?$deltatoken=1" }), {
-    store: new Generous(),
+    store: new OverlongScanStore(),
     account: "alex",
   });
   const users = client.track("/users/delta");
@@ -452,13 +452,13 @@ test("a store whose scan() returns more rows than requested loses no rows", asyn
 });
 
 test("clear() on a store that does not remove rows ends with an error of the store", async () => {
-  class Hoarder extends MemoryStore {
+  class NonRemovingStore extends MemoryStore {
     commit(key, batch) {
       return super.commit(key, { ...batch, remove: [] });
     }
   }
   const client = await clientOf(() => page([{ id: "user 1" }], { delta: "/users/delta?$deltatoken=1" }), {
-    store: new Hoarder(),
+    store: new NonRemovingStore(),
     account: "alex",
   });
   const users = client.track("/users/delta");

@@ -1,10 +1,10 @@
-// Faults of the network, answers that are not from Graph, large bodies and hostile links, through
+// Faults of the network, responses that are not from Graph, large bodies and hostile links, through
 // the packed package in Node.
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 import { openDelta } from "deltalink";
-import { asked, startFake } from "../fake.mjs";
+import { requestsOf, startFake } from "../fake.mjs";
 import { open, quick, statusUntil } from "./kit.mjs";
 
 let fake;
@@ -58,7 +58,7 @@ test("an error has the ids of the request from both sides", async () => {
       .orgContacts()
       .sync()
       .catch((error) => error);
-    const [last] = (await asked(world)).slice(-1);
+    const [last] = (await requestsOf(world)).slice(-1);
     assert.equal(error.clientRequestId, last.headers["client-request-id"]);
     assert.match(
       error.clientRequestId,
@@ -79,7 +79,7 @@ test("bodies that are not from Graph are named in the error", async () => {
           headers: { "content-type": "text/html" },
         }),
       "protocol",
-      /the body is an HTML page, so a proxy or a sign-in page answered instead of Graph/,
+      /the body is an HTML page, so a proxy or a sign-in page responded instead of Graph/,
     ],
     [() => new Response(""), "protocol", /the body is empty/],
     [() => new Response("  \n"), "protocol", /the body is empty/],
@@ -89,18 +89,18 @@ test("bodies that are not from Graph are named in the error", async () => {
     [
       () => new Response('{"error":{"code":"UnknownError"}}'),
       "protocol",
-      /the status says success but the body holds the error "UnknownError"/,
+      /the status says success but the body contains the error "UnknownError"/,
     ],
     [() => new Response('"a text"'), "protocol", /JSON but not an object/],
     [
       () => new Response("", { status: 503 }),
       "network",
-      /^Graph answered 503 on orgContact: the service did not recover in time/,
+      /^Graph returned 503 on orgContact: the service did not recover in time/,
     ],
     [
       () => new Response("<html>Bad gateway</html>", { status: 502 }),
       "network",
-      /^Graph answered 502 on orgContact \(the body is an HTML page, so a proxy or a sign-in page answered instead of Graph/,
+      /^Graph returned 502 on orgContact \(the body is an HTML page, so a proxy or a sign-in page responded instead of Graph/,
     ],
     [
       () =>
@@ -109,7 +109,7 @@ test("bodies that are not from Graph are named in the error", async () => {
           { status: 400 },
         ),
       "bad-request",
-      /^Graph answered 400/,
+      /^Graph returned 400/,
     ],
     [
       () =>
@@ -124,7 +124,7 @@ test("bodies that are not from Graph are named in the error", async () => {
           { status: 400 },
         ),
       "bad-request",
-      /^Graph answered 400 INNERMOST on orgContact \(No\.\)/,
+      /^Graph returned 400 INNERMOST on orgContact \(No\.\)/,
     ],
   ]) {
     const client = await openDelta({
@@ -139,12 +139,12 @@ test("bodies that are not from Graph are named in the error", async () => {
       (error) => error.code === code && words.test(error.message),
       String(words),
     );
-    assert.equal(await contacts.count(), 0, "an answer that is not a page changes no data");
+    assert.equal(await contacts.count(), 0, "a response that is not a page changes no data");
     await client.close();
   }
 });
 
-test("the message of a 403 has the way out for the kind", async () => {
+test("the message of a 403 says what to do for the kind of query", async () => {
   const world = await fake.world({ populate: { recordings: 3 } });
   await world.faults({ match: {}, times: null, fault: { name: "status", status: 403, code: "Forbidden" } });
   const client = await open(world);
@@ -170,7 +170,7 @@ test("after two failures the round requests smaller pages, and reports their siz
   const client = await open(world);
   const report = await client.events({ ...weeks, pageSize: 400 }).sync();
   assert.deepEqual([report.outcome, report.pageSize], ["complete", 50]);
-  const sizes = (await asked(world)).map(({ headers }) => /maxpagesize=(\d+)/.exec(headers.prefer)?.[1]);
+  const sizes = (await requestsOf(world)).map(({ headers }) => /maxpagesize=(\d+)/.exec(headers.prefer)?.[1]);
   assert.deepEqual(sizes.slice(0, 5), ["400", "400", "200", "100", "50"]);
   await client.close();
 });

@@ -1,4 +1,4 @@
-// THIRD-PARTY-NOTICES of the packed package: every crate of its wasm modules, each with a licence.
+// THIRD-PARTY-NOTICES of the packed package: every crate of its wasm modules, each with a license.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -45,7 +45,7 @@ test("every crate in a wasm module is listed with its version", () => {
   assert.deepEqual([...listed].sort(), [...linked].sort());
 });
 
-test("each section has a copyright and the complete text of a licence", () => {
+test("each section has a copyright and the complete text of a license", () => {
   for (const { crates, text } of sections) {
     assert.match(text, /copyright|unlicense/i, crates.join());
     assert.match(
@@ -53,7 +53,7 @@ test("each section has a copyright and the complete text of a licence", () => {
       /Permission is hereby granted|Apache License\s+Version 2\.0|Redistribution and use|free and unencumbered/,
       crates.join(),
     );
-    // The end of a licence: its disclaimer.
+    // The end of a license: its disclaimer.
     assert.match(text, /WITHOUT\s+WARRANT(Y|IES)|AS IS/, crates.join());
   }
 });

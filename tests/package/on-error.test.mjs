@@ -1,7 +1,7 @@
 // The option onError: what the caller decides about an error that would end a round.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { clientOf, page } from "./answers.mjs";
+import { clientOf, page } from "./responses.mjs";
 
 const refusal = (status, code) =>
   Response.json({ error: { code, message: "no" } }, { status, headers: { "request-id": `id-${status}` } });
@@ -15,16 +15,16 @@ function refusing(failures, options) {
 }
 
 test("a round continues with the request that failed as often as onError says retry", async () => {
-  const asked = [];
+  const failures = [];
   const client = await refusing(2, {
     onError: async (error) => {
-      asked.push([error.code, error.report.outcome]);
+      failures.push([error.code, error.report.outcome]);
       return "retry";
     },
   });
   const users = client.track("/users/delta");
   const report = await users.sync();
-  assert.deepEqual(asked, [
+  assert.deepEqual(failures, [
     ["forbidden", "running"],
     ["forbidden", "running"],
   ]);
@@ -71,24 +71,24 @@ test("a round ends with the error where onError says stop, throws, or returns so
   }
 });
 
-test("onError cannot let a round go on for ever, and is not asked about an abort", async () => {
-  let asked = 0;
+test("onError cannot make a round endless, and is not called for an abort", async () => {
+  let calls = 0;
   const client = await refusing(1000, {
-    onError: () => ((asked += 1), "retry"),
+    onError: () => ((calls += 1), "retry"),
     retry: { attempts: 3, base: 1 },
   });
   const users = client.track("/users/delta");
   await assert.rejects(users.sync(), { code: "forbidden" });
-  assert.deepEqual([asked, client.requests.length], [3, 4]);
+  assert.deepEqual([calls, client.requests.length], [3, 4]);
   const stop = new AbortController();
   const round = users.sync({ signal: stop.signal });
   stop.abort(new Error("enough"));
   await assert.rejects(round, /enough/);
-  assert.equal(asked, 3);
+  assert.equal(calls, 3);
   await client.close();
 });
 
-test("an abort ends a round while onError thinks", async () => {
+test("an abort ends a round while onError is pending", async () => {
   const stop = new AbortController();
   const client = await refusing(1, {
     onError: () => {
@@ -100,7 +100,7 @@ test("an abort ends a round while onError thinks", async () => {
   await client.close();
 });
 
-test("a token source that fails is asked again where onError says so", async () => {
+test("a token source that fails is called again if onError says retry", async () => {
   let calls = 0;
   const token = () => {
     calls += 1;

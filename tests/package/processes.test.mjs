@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
-import { asked, startFake } from "../fake.mjs";
+import { requestsOf, startFake } from "../fake.mjs";
 
 const run = promisify(execFile);
 const script = new URL("one-page.mjs", import.meta.url).pathname;
@@ -32,7 +32,7 @@ test("a round of N pages completes in N processes and requests each page once", 
       assert.equal(end.count, seen.length);
     }
     assert.equal(processes, 6);
-    const log = await asked(world);
+    const log = await requestsOf(world);
     assert.equal(log.length, 6);
     assert.equal(new Set(log.map(({ url }) => url)).size, 6);
     assert.deepEqual(seen.sort(), (await world.table("contacts")).map(({ id }) => id).sort());

@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import Bluebird from "bluebird";
 import { DeltaError } from "deltalink";
 import { Sync } from "../node_modules/deltalink/sync.js";
-import { clientOf, page } from "./answers.mjs";
+import { clientOf, page } from "./responses.mjs";
 
 const run = promisify(execFile);
 const Native = Promise;
@@ -55,12 +55,12 @@ for (const [name, Replacement] of Object.entries(replacements)) {
     t.after(() => (globalThis.Promise = Native));
     const client = await clientOf(threePages);
     const users = client.track("/users/delta");
-    const heard = [];
-    users.on("change", (changes) => void heard.push(...changes));
+    const received = [];
+    users.on("change", (changes) => void received.push(...changes));
     const report = await users.sync();
     assert.deepEqual([report.outcome, report.requests, report.added], ["complete", 3, 3]);
     assert.equal((await users.all()).length, 3);
-    assert.equal(heard.length, 3);
+    assert.equal(received.length, 3);
     const ids = [];
     for await (const { id } of users.items({ limit: 2 })) ids.push(id);
     assert.deepEqual(ids, ["user 1", "user 2"]);
@@ -96,7 +96,7 @@ test("sync() rejects with internal if its round ends early without a reason", as
     ending: new AbortController().signal,
     locks: { acquire: async () => () => {} },
     status: { get: () => ({ phase: "idle" }), set() {} },
-    changes: { heard: false, enter() {}, leave() {} },
+    changes: { roundBegins() {}, roundEnds() {} },
   };
   const instance = { run: (call) => call(), signal: state.ending };
   const query = {

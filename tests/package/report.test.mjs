@@ -1,8 +1,8 @@
-// What a report measures.
+// The numbers of a report.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { delayed } from "../wait.mjs";
-import { clientOf, text } from "./answers.mjs";
+import { clientOf, text } from "./responses.mjs";
 import { MemoryStore } from "./memory-store.mjs";
 
 const LINK = "https://graph.microsoft.com/v1.0/users/delta?$";

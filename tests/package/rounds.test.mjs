@@ -1,7 +1,7 @@
 // Rounds and sync() through the packed package in Node: acknowledgements, joining, aborts.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { asked, settled, startFake } from "../fake.mjs";
+import { requestsOf, startFake, waitForPendingRequests } from "../fake.mjs";
 import { fakeTimers, until as polled } from "../wait.mjs";
 import { open, statusUntil } from "./kit.mjs";
 
@@ -85,9 +85,9 @@ test("with manual acknowledgement next() does not acknowledge", async () => {
   const pages = contacts.round({ ack: "manual" })[Symbol.asyncIterator]();
   const first = (await pages.next()).value;
   const ahead = pages.next();
-  await settled(fake);
+  await waitForPendingRequests(fake);
   assert.equal(await contacts.count(), 0);
-  assert.equal((await asked(world)).length, 2, "a page and the one after it");
+  assert.equal((await requestsOf(world)).length, 2, "a page and the one after it");
   await first.ack();
   assert.equal((await ahead).value.index, 1);
   assert.equal(await contacts.count(), 10);
@@ -95,7 +95,7 @@ test("with manual acknowledgement next() does not acknowledge", async () => {
   await client.close();
 });
 
-test("a second round of a query waits for the first, whose status it leaves alone, and can be aborted", async (t) => {
+test("a second round of a query waits for the first, without changing its status, and can be aborted", async (t) => {
   const world = await fake.world({ populate });
   const client = await open(world);
   const contacts = client.orgContacts();
@@ -119,7 +119,7 @@ test("a second round of a query waits for the first, whose status it leaves alon
   await third.return();
   unsubscribe();
   assert.ok(!phases.includes("following"), phases.join());
-  assert.equal((await asked(world)).length, 2);
+  assert.equal((await requestsOf(world)).length, 2);
   await client.close();
 });
 
@@ -128,7 +128,7 @@ test("a second sync joins the running one", async () => {
   const client = await open(world);
   const [one, two] = await Promise.all([client.orgContacts().sync(), client.orgContacts().sync()]);
   assert.equal(one, two);
-  assert.equal((await asked(world)).length, 3);
+  assert.equal((await requestsOf(world)).length, 3);
   await client.close();
 });
 
@@ -139,7 +139,7 @@ test("an abort rejects with its unchanged reason", async () => {
   let requests = 0;
   /** Waits until one more request hangs. */
   const hung = () => ((requests += 1), polled(async () => (await world.faultCounts()).hang === requests));
-  for (const reason of ["a text", null, 0, Symbol("s"), { odd: true }, new TypeError("x")]) {
+  for (const reason of ["a text", null, 0, Symbol("s"), { custom: true }, new TypeError("x")]) {
     const stop = new AbortController();
     const syncing = client.orgContacts().sync({ signal: stop.signal });
     await hung();
@@ -235,8 +235,8 @@ test("sync() accepts only a signal", async () => {
       code: "bad-request",
       message: /^options\.signal must be an AbortSignal, got /,
     });
-  for (const odd of [null, 5, true, "a text"])
-    await assert.rejects(contacts.sync(odd), {
+  for (const invalid of [null, 5, true, "a text"])
+    await assert.rejects(contacts.sync(invalid), {
       code: "bad-request",
       message: /^the options of sync\(\) must be an object/,
     });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { openDelta } from "deltalink";
-import { clientOf, page } from "./answers.mjs";
+import { clientOf, page } from "./responses.mjs";
 
 const ROOT = "https://graph.microsoft.com/v1.0";
 /** The shortest run of a secret's characters that counts as a leak. */
@@ -94,7 +94,7 @@ const PLACES = {
         ? page([], { next: `/users/delta?$skiptoken=${secret}` })
         : refuse({ error: { code: "x", message: url } }),
     ),
-  "nextLinks go in a circle": (secret) =>
+  "nextLinks form a cycle": (secret) =>
     failing(() => page([{ id: "a" }], { next: `/users/delta?$skiptoken=${secret}` })),
   "the host's network names the link": (secret) =>
     failing(() => Promise.reject(new TypeError(`fetch failed: ${ROOT}/users/delta?$skiptoken=${secret}`))),

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { DeltaError, openDelta } from "deltalink";
-import { asked, startFake } from "../fake.mjs";
+import { requestsOf, startFake } from "../fake.mjs";
 import { open, quick, statusUntil } from "./kit.mjs";
 
 let fake;
@@ -30,7 +30,7 @@ test("the token source gets the decoded claims of a challenge, and the page is r
         ["expired", undefined],
         ["claims", CLAIMS],
       ],
-      "the answer that satisfied it is kept",
+      "the token that satisfied it is kept",
     );
     assert.deepEqual([report.pages, report.requests, report.retries], [3, 4, 1]);
     await client.close();
@@ -93,7 +93,7 @@ test("a token that never satisfies the claims ends the round with the claims, an
   assert.match(error.message, /sign the user in with error\.claims, then call resume\(\)/);
   const status = contacts.status.get();
   assert.deepEqual([status.phase, status.error], ["needs-auth", error]);
-  assert.equal((await asked(world)).filter(({ kind }) => kind === "next").length, 2, "not a third time");
+  assert.equal((await requestsOf(world)).filter(({ kind }) => kind === "next").length, 2, "not a third time");
   assert.equal(await contacts.count(), 10, "the page before is kept");
   await client.close();
 });
@@ -133,14 +133,14 @@ test("a required sign-in is a status with claims, and resume() continues with th
   assert.equal(done.error, undefined);
   assert.equal(await contacts.count(), 30);
   assert.deepEqual(
-    (await asked(world)).map(({ kind }) => kind),
+    (await requestsOf(world)).map(({ kind }) => kind),
     ["next", "next"],
     "from the page where it stopped",
   );
   await client.close();
 });
 
-test("a sync() beside resume() is the same round: Graph is asked once", async () => {
+test("a sync() during resume() joins its round: each page is requested once", async () => {
   const world = await fake.world({ populate });
   for (const resumesFirst of [true, false]) {
     let signedIn = false;
@@ -158,7 +158,7 @@ test("a sync() beside resume() is the same round: Graph is asked once", async ()
     if (!resumesFirst) client.resume();
     const { pages } = await sync;
     await statusUntil(contacts, ({ phase }) => phase === "idle");
-    assert.equal((await asked(world)).length, pages, resumesFirst ? "resume() first" : "sync() first");
+    assert.equal((await requestsOf(world)).length, pages, resumesFirst ? "resume() first" : "sync() first");
     await client.close();
   }
 });
@@ -203,7 +203,7 @@ test("a network error of the token source is retried, another error ends the rou
     [Object.assign(new TypeError("Failed to fetch"))],
     [Object.assign(new Error("x"), { errorCode: "no_network_connectivity" })],
     [Object.assign(new Error("x"), { errorCode: "post_request_failed" })],
-    [new DeltaError("no answer", { code: "network", retryable: true })],
+    [new DeltaError("no response", { code: "network", retryable: true })],
     [new DeltaError("busy", { code: "unauthorized", retryable: true, status: 503 }), "server"],
   ]) {
     let times = 0;
@@ -254,7 +254,7 @@ test("an error of the token source is retryable unless the app has a mistake, wh
     [new TypeError("Cannot read properties of null (reading 'homeAccountId')"), true],
     [msal("ServerError", "temporarily_unavailable"), true],
     [new SyntaxError("Unexpected token '<'"), true],
-    [new Error("the backend answered 500"), true],
+    [new Error("the backend returned 500"), true],
   ]) {
     const client = await open(world, { token: () => Promise.reject(error) });
     const refused = await client
@@ -274,11 +274,11 @@ test("an error of the token source is retryable unless the app has a mistake, wh
 
 test("the token source is not called before the retryAt of its error", async () => {
   const world = await fake.world({ populate });
-  const asked = [];
+  const calls = [];
   const client = await open(world, {
     token: () => {
-      asked.push(Date.now());
-      if (asked.length < 2)
+      calls.push(Date.now());
+      if (calls.length < 2)
         throw new DeltaError("busy", {
           code: "unauthorized",
           retryable: true,
@@ -289,7 +289,7 @@ test("the token source is not called before the retryAt of its error", async () 
     },
   });
   await client.orgContacts().sync();
-  assert.ok(asked[1] - asked[0] >= 690, `${asked[1] - asked[0]} ms`);
+  assert.ok(calls[1] - calls[0] >= 690, `${calls[1] - calls[0]} ms`);
   const later = await open(world, {
     retry: { ...quick, maxWait: 100 },
     token: () =>
@@ -311,7 +311,7 @@ test("the token source is not called before the retryAt of its error", async () 
   await Promise.all([client.close(), later.close()]);
 });
 
-test("a token function that never answers is a named error", async () => {
+test("a token function that never resolves leads to an error with a reason", async () => {
   const world = await fake.world({ populate });
   const client = await open(world, {
     retry: { ...quick, maxWait: 30, timeout: 40 },
@@ -324,7 +324,7 @@ test("a token function that never answers is a named error", async () => {
   await client.close();
 });
 
-test("an error never contains a token that the answer repeats", async () => {
+test("an error never contains a token that the response repeats", async () => {
   const token = "eyJ0eXAiOiJKV1QiLCJub25jZSI6.eyJhdWQiOiJodHRwczovL2dyYXBo.c2lnbmF0dXJlLXNpZ25hdHVyZQ";
   for (const respond of [
     () => Response.json({ error: { code: token, message: `for ${token}` } }, { status: 400 }),

@@ -3,7 +3,7 @@
 // SEED=n replays one.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { clientOf, page, text, week } from "./answers.mjs";
+import { clientOf, page, text, week } from "./responses.mjs";
 import { packedWasm, stackOf } from "./confined.mjs";
 import { MemoryStore } from "./memory-store.mjs";
 
@@ -19,22 +19,22 @@ const nestedObjects = (depth) => `${'{"a":'.repeat(depth)}1${"}".repeat(depth)}`
 const nestedArrays = (depth) => `${"[".repeat(depth)}${"]".repeat(depth)}`;
 
 /** Another client of the process, which is in a round during the tests. */
-let beside;
+let other;
 let pages;
 before(async () => {
-  beside = await clientOf((url, count) =>
+  other = await clientOf((url, count) =>
     page(
       [{ id: `user ${count}` }],
       count < 2 ? { next: "/users/delta?$skiptoken=1" } : { delta: "/users/delta?$deltatoken=1" },
     ),
   );
-  pages = beside.track("/users/delta").round()[Symbol.asyncIterator]();
+  pages = other.track("/users/delta").round()[Symbol.asyncIterator]();
   assert.equal((await pages.next()).value.index, 0);
 });
 after(async () => {
   assert.equal((await pages.next()).value.index, 1, "the other client continues its round");
   assert.equal((await pages.next()).done, true);
-  await beside.close();
+  await other.close();
 });
 
 /** The outcome of a call: complete, or the code of an error that is not a trap. */
@@ -112,21 +112,21 @@ for (const depth of [60, 70, 1_000, 10_000]) {
         `{"id":"event 1","type":"singleInstance","x":${nested.replace("1", "2")}}`,
       ];
       for (const store of ["memory", new MemoryStore()]) {
-        const answers = [items[0], items[0], items[1], '{"id":"event 1","@removed":{"reason":"deleted"}}'];
+        const bodies = [items[0], items[0], items[1], '{"id":"event 1","@removed":{"reason":"deleted"}}'];
         const respond = (url, count) =>
-          text(`{"value":[${answers[count - 1]}],"@odata.deltaLink":"${link}${count}"}`);
+          text(`{"value":[${bodies[count - 1]}],"@odata.deltaLink":"${link}${count}"}`);
         const client = await clientOf(respond, { store, account: "alex" });
         const events = client.events(week);
         const ends = [];
-        for (const answer of answers) {
-          ends.push(await ended(events.sync(), answer.slice(0, 60)));
+        for (const body of bodies) {
+          ends.push(await ended(events.sync(), body.slice(0, 60)));
           await ended(events.all(), "all()");
           await ended(events.get("event 1"), "get()");
         }
         if (depth < 1_000)
           assert.deepEqual(
             ends,
-            answers.map(() => "complete"),
+            bodies.map(() => "complete"),
           );
         await client.close();
       }
@@ -134,7 +134,7 @@ for (const depth of [60, 70, 1_000, 10_000]) {
   });
 }
 
-test("bodies and records of 100,000 levels are named errors, and the next round continues", async () => {
+test("bodies and records of 100,000 levels lead to errors with a code, and the next round continues", async () => {
   const deep = nestedArrays(100_000);
   const bodies = [
     deep,
@@ -192,9 +192,9 @@ test("ids of a megabyte, of any characters, and of a whole page are distinguishe
     "__proto__",
     "constructor",
   ].map((id) => ({ id, type: "singleInstance" }));
-  const answer = () => page([...items, occurrence("event 1", `${long}3`)], { delta });
+  const pageWithOccurrence = () => page([...items, occurrence("event 1", `${long}3`)], { delta });
   const client = await clientOf((url) =>
-    url.includes("/events/") ? new Response("", { status: 404 }) : answer(),
+    url.includes("/events/") ? new Response("", { status: 404 }) : pageWithOccurrence(),
   );
   const events = client.events(week);
   assert.equal(await ended(events.sync(), "long ids"), "complete");
@@ -203,7 +203,7 @@ test("ids of a megabyte, of any characters, and of a whole page are distinguishe
   await client.close();
 });
 
-test("answers of a store whose getters throw never make it trap", async () => {
+test("results of a store whose getters throw never make it trap", async () => {
   const thrower = new Proxy([], {
     get() {
       throw new Error("a trap of the caller's");
@@ -217,7 +217,7 @@ test("answers of a store whose getters throw never make it trap", async () => {
       throw new Error("a getter of the caller's");
     },
   });
-  const odds = [
+  const invalidValues = [
     thrower,
     revoked,
     getter,
@@ -226,8 +226,8 @@ test("answers of a store whose getters throw never make it trap", async () => {
     Symbol("s"),
     7n,
   ];
-  for (const value of odds) {
-    for (const [method, answer] of [
+  for (const value of invalidValues) {
+    for (const [method, result] of [
       ["load", value],
       ["rows", value],
       ["rows", [value]],
@@ -242,7 +242,7 @@ test("answers of a store whose getters throw never make it trap", async () => {
         scan: async () => [],
         commit: async () => true,
         clear: async () => {},
-        [method]: async () => answer,
+        [method]: async () => result,
       };
       const one = () => page([{ id: "event 1", type: "singleInstance" }], { delta });
       const client = await clientOf(one, { store, account: "alex" });
@@ -267,7 +267,7 @@ test("answers of a store whose getters throw never make it trap", async () => {
 
 // ---- random data
 
-/** Random numbers in 0..1 that depend on the seed alone. */
+/** Random numbers in 0..1 that depend only on the seed. */
 function random(seed) {
   let state = seed * 2_654_435_769 + 1;
   return () => {
@@ -278,8 +278,8 @@ function random(seed) {
   };
 }
 
-/** Values of wrong types. */
-function odd(chance) {
+/** Returns a random value, mostly of a wrong type. */
+function invalidValue(chance) {
   const pick = (list) => list[Math.floor(chance() * list.length)];
   const depth = pick([1, 10, 63, 64, 65, 500, 5_000]);
   return pick([
@@ -292,15 +292,15 @@ function odd(chance) {
   ])();
 }
 
-/** Replaces some fields, also nested ones. */
-function spoiled(value, chance) {
-  if (chance() < 0.15) return odd(chance);
-  if (Array.isArray(value)) return value.map((member) => spoiled(member, chance));
+/** Replaces some fields by invalid values, also nested ones. */
+function corrupted(value, chance) {
+  if (chance() < 0.15) return invalidValue(chance);
+  if (Array.isArray(value)) return value.map((member) => corrupted(member, chance));
   if (value === null || typeof value !== "object") return value;
   return Object.fromEntries(
     Object.entries(value).map(([name, member]) => [
       name,
-      name === "format" ? member : spoiled(member, chance),
+      name === "format" ? member : corrupted(member, chance),
     ]),
   );
 }
@@ -360,26 +360,33 @@ test("random records, rows and pages never make it trap", async () => {
   const ends = new Map();
   for (const seed of seeds) {
     const chance = random(seed);
-    const state = chance() < 0.5 ? spoiled(RECORD, chance) : RECORD;
-    const rows = chance() < 0.5 ? new Map(ROWS.map(([id, row]) => [id, spoiled(row, chance)])) : new Map();
+    const state = chance() < 0.5 ? corrupted(RECORD, chance) : RECORD;
+    const rows = chance() < 0.5 ? new Map(ROWS.map(([id, row]) => [id, corrupted(row, chance)])) : new Map();
     const store = {
       load: async (key) =>
-        key.includes(" | not before | ") ? spoiled({ revision: "1", until: 1, at: 1 }, chance) : state,
+        key.includes(" | not before | ") ? corrupted({ revision: "1", until: 1, at: 1 }, chance) : state,
       rows: async (key, ids) => ids.map((id) => rows.get(id)),
       scan: async (key, { after = "" }) => (after ? [] : [...rows]),
       commit: async () => true,
       clear: async () => {},
     };
-    const client = await clientOf(() => text(JSON.stringify(chance() < 0.7 ? spoiled(PAGE, chance) : PAGE)), {
-      store,
-      account: "alex",
-      retry: { base: 1, cap: 1, attempts: 2 },
-    });
+    const client = await clientOf(
+      () => text(JSON.stringify(chance() < 0.7 ? corrupted(PAGE, chance) : PAGE)),
+      {
+        store,
+        account: "alex",
+        retry: { base: 1, cap: 1, attempts: 2 },
+      },
+    );
     const query = chance() < 0.5 ? client.events(week) : client.track("/users/delta", { minimal: true });
     const end = await ended(query.sync(), `SEED=${seed}`);
     ends.set(end, (ends.get(end) ?? 0) + 1);
     await ended(query.all({ occurrences: "complete" }), `SEED=${seed}, all()`);
     await client.close();
   }
-  if (!SEED) assert.ok((ends.get("complete") ?? 0) > CASES / 20, `of any use: ${JSON.stringify([...ends])}`);
+  if (!SEED)
+    assert.ok(
+      (ends.get("complete") ?? 0) > CASES / 20,
+      `too few rounds complete: ${JSON.stringify([...ends])}`,
+    );
 });

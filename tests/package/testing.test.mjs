@@ -141,7 +141,7 @@ test("the signal of the caller ends a request that hangs", async () => {
   }
 });
 
-test("a slow answer is complete", async () => {
+test("a slow response is complete", async () => {
   const graph = await fakeGraph({
     populate: { users: 5 },
     settings: { bytesPerSecond: 20_000, latencyMs: 1 },
@@ -179,8 +179,8 @@ test("the token source renews a revoked token, and an app-only token reads recor
   assert.equal((await client.callRecordings({ organizer: graph.user.id }).sync()).added, 4);
 });
 
-test("the same seed, clock and calls return the same answers", async () => {
-  const told = async (seed) => {
+test("the same seed, clock and calls return the same responses", async () => {
+  const logOf = async (seed) => {
     const graph = await fakeGraph({
       seed,
       populate: { contacts: 20, events: 9, drive: 5 },
@@ -192,11 +192,11 @@ test("the same seed, clock and calls return the same answers", async () => {
     });
     return { text: await response.text(), items: graph.items("contacts") };
   };
-  assert.deepEqual(await told(7), await told(7));
-  assert.notDeepEqual(await told(7), await told(8));
+  assert.deepEqual(await logOf(7), await logOf(7));
+  assert.notDeepEqual(await logOf(7), await logOf(8));
 });
 
-test("it answers for another root, and sends no other request", async () => {
+test("it serves another root, and sends no other request", async () => {
   const graph = await fakeGraph({ populate: { users: 3 }, endpoint: "https://graph.microsoft.us/v1.0" });
   const users = await usersOf(graph, { cloud: "usgov" });
   assert.equal((await users.sync()).added, 3);

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { openDelta } from "deltalink";
-import { asked, settled, startFake } from "../fake.mjs";
+import { requestsOf, startFake, waitForPendingRequests } from "../fake.mjs";
 import { delayed, event } from "../wait.mjs";
 import { diskStore } from "./disk-store.mjs";
 import { open, quick, statusUntil } from "./kit.mjs";
@@ -45,7 +45,7 @@ test("the end of a throttle is stored over a reload and shared by the queries of
     ["throttled"],
     "the same limits",
   );
-  const early = (await asked(world)).filter(
+  const early = (await requestsOf(world)).filter(
     ({ collection, status, at }) => ["contacts", "users"].includes(collection) && status !== 429 && at < held,
   );
   assert.deepEqual(early, []);
@@ -66,7 +66,7 @@ test("the longer of two concurrent throttles is stored", async () => {
   const waits = [1, 60];
   const both = event();
   let requests = 0;
-  // Answers only when both requests are in flight.
+  // Responds only when both requests are in flight.
   const fetch = async () => {
     if ((requests += 1) === 2) both.fire();
     await both.fired;
@@ -134,11 +134,11 @@ test("a stored throttle that is too long or from the future is ignored", async (
 
 /** A `fetch` that counts the requests in flight. */
 function counting(ms) {
-  const seen = { most: 0, now: 0, asked: 0 };
+  const seen = { most: 0, now: 0, total: 0 };
   seen.fetch = async (url, init) => {
     seen.now += 1;
     seen.most = Math.max(seen.most, seen.now);
-    seen.asked += 1;
+    seen.total += 1;
     try {
       const response = await fetch(url, init);
       await delayed(ms);
@@ -174,7 +174,7 @@ test("at most four requests of a mailbox are in flight, and queries alternate", 
   await client.close();
 });
 
-test("after a throttle the concurrency of a mailbox grows by one per answer", async (t) => {
+test("after a throttle the concurrency of a mailbox grows by one per response", async (t) => {
   // Without jitter, so that only the limit orders the requests.
   t.mock.method(Math, "random", () => 0);
   const world = await fake.world({ populate });
@@ -183,21 +183,21 @@ test("after a throttle the concurrency of a mailbox grows by one per answer", as
     times: 4,
     fault: { name: "status", status: 429, code: "ApplicationThrottled", headers: { "Retry-After": "1" } },
   });
-  // For each request: the number in flight, and the number of successful answers before it.
+  // For each request: the number in flight, and the number of successful responses before it.
   const begun = [];
-  let underWay = 0;
+  let inFlight = 0;
   let good = 0;
   const watching = async (url, init) => {
-    underWay += 1;
-    begun.push([underWay, good]);
+    inFlight += 1;
+    begun.push([inFlight, good]);
     try {
       const response = await fetch(url, init);
       // Waits until every other permitted request has begun.
-      await settled(fake);
+      await waitForPendingRequests(fake);
       good += response.status === 200 ? 1 : 0;
       return response;
     } finally {
-      underWay -= 1;
+      inFlight -= 1;
     }
   };
   const client = await open(world, { fetch: watching });
@@ -205,23 +205,23 @@ test("after a throttle the concurrency of a mailbox grows by one per answer", as
   const rounds = queries.map((query) => query.sync());
   await Promise.all(queries.map((query) => statusUntil(query, ({ phase }) => phase === "waiting")));
   const before = begun.length;
-  assert.ok(before <= 8, `${before} requests before all knew`);
-  assert.equal(underWay, 0);
+  assert.ok(before <= 8, `${before} requests before the throttle was known to all`);
+  assert.equal(inFlight, 0);
   await Promise.all(rounds);
-  const back = begun.slice(before);
+  const repeated = begun.slice(before);
   assert.deepEqual(
-    back.slice(0, 2),
+    repeated.slice(0, 2),
     [
       [1, 0],
       [1, 1],
     ],
-    "the second request begins after the first has its answer",
+    "the second request begins after the first has its response",
   );
-  for (const [now, answers] of back)
-    assert.ok(now <= Math.min(4, answers + 1), `${now} under way after ${answers} answers`);
+  for (const [now, responses] of repeated)
+    assert.ok(now <= Math.min(4, responses + 1), `${now} in flight after ${responses} responses`);
   assert.ok(
-    back.some(([now]) => now === 4),
-    "they are all back",
+    repeated.some(([now]) => now === 4),
+    "all requests were repeated",
   );
   await client.close();
 });

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { init } from "deltalink";
-import { clientOf, page, text, week } from "./answers.mjs";
+import { clientOf, page, text, week } from "./responses.mjs";
 import { confined, packedWasm, withStack } from "./confined.mjs";
 import { MemoryStore } from "./memory-store.mjs";
 import { turn, until } from "../wait.mjs";
@@ -31,18 +31,18 @@ const users = (url, count) =>
 /**
  * A client in a round, with a listener and the check that it still works at the end of the test.
  */
-async function beside() {
+async function startOther() {
   const client = await clientOf(users);
   const query = client.track("/users/delta");
-  const heard = [];
-  query.on("change", (changes) => void heard.push(...changes));
+  const received = [];
+  query.on("change", (changes) => void received.push(...changes));
   const pages = query.round()[Symbol.asyncIterator]();
   assert.equal((await pages.next()).value.index, 0);
   return async () => {
     assert.equal((await pages.next()).value.index, 1);
     assert.equal((await pages.next()).value.last, true);
     assert.equal((await pages.next()).done, true);
-    assert.deepEqual([await query.count(), heard.length, client.requests.length], [3, 3, 3]);
+    assert.deepEqual([await query.count(), received.length, client.requests.length], [3, 3, 3]);
     assert.equal((await query.sync()).kind, "incremental");
     await client.close();
   };
@@ -64,7 +64,7 @@ class HangingStore extends MemoryStore {
 }
 
 test("a trap in an export throws, rejects pending calls, and the next call works", async () => {
-  const goesOn = await beside();
+  const checkOther = await startOther();
   const store = new HangingStore();
   const client = await clientOf(users, { store, account: "alex" });
   const query = client.track("/users/delta");
@@ -85,11 +85,11 @@ test("a trap in an export throws, rejects pending calls, and the next call works
   assert.equal((await query.sync()).outcome, "complete");
   assert.equal(await query.count(), (await query.all()).length);
   await client.close();
-  await goesOn();
+  await checkOther();
 });
 
 test("a trap in a task rejects its round, and the next round continues", async () => {
-  const goesOn = await beside();
+  const checkOther = await startOther();
   let tokens = 0;
   // A huge token does not fit into the memory of the task.
   const client = await clientOf(users, { token: () => ((tokens += 1) === 2 ? HUGE : "a-token") });
@@ -112,11 +112,11 @@ test("a trap in a task rejects its round, and the next round continues", async (
   const report = await query.sync();
   assert.equal(report.outcome, "complete");
   await client.close();
-  await goesOn();
+  await checkOther();
 });
 
 test("a stack overflow in a task rejects the sync, and the next call works", async () => {
-  const goesOn = await beside();
+  const checkOther = await startOther();
   let levels = 60;
   const nested = (leaf) => `${'{"a":'.repeat(levels)}${leaf}${"}".repeat(levels)}`;
   const link = "https://graph.microsoft.com/v1.0/me/calendarView/delta?$deltatoken=";
@@ -139,7 +139,7 @@ test("a stack overflow in a task rejects the sync, and the next call works", asy
   assert.deepEqual((await events.all())[0].x.a.a, client.requests.length);
   assert.equal(listened.length, 2, "listeners outlive the instance");
   await client.close();
-  await goesOn();
+  await checkOther();
 });
 
 /** An object of this many levels. Reading the innermost property calls `onRead`. */
@@ -177,7 +177,7 @@ async function abortInAComparison(open, levels) {
 }
 
 test("a stack overflow in the closure of an event rejects pending calls, and the next call works", async (t) => {
-  const goesOn = await beside();
+  const checkOther = await startOther();
   const wasm = await packedWasm();
   const { stackTraceLimit } = Error;
   t.after(() => (Error.stackTraceLimit = stackTraceLimit));
@@ -203,7 +203,7 @@ test("a stack overflow in the closure of an event rejects pending calls, and the
     }
   }
   assert.ok(isFound, "none of the stacks overflowed in the closure");
-  await goesOn();
+  await checkOther();
 });
 
 /** Makes the host throw in the next microtask of the wasm, as if the host's stack were full. */
@@ -220,7 +220,7 @@ function failingHost(t) {
 }
 
 test("an exception of the host in the closure of an event rejects pending calls, and the next call works", async (t) => {
-  const goesOn = await beside();
+  const checkOther = await startOther();
   let hangs = true;
   const client = await clientOf((url, count) => (hangs ? new Promise(() => {}) : users(url, count)));
   const query = client.track("/users/delta");
@@ -238,11 +238,11 @@ test("an exception of the host in the closure of an event rejects pending calls,
   hangs = false;
   assert.equal((await query.sync()).outcome, "complete");
   await client.close();
-  await goesOn();
+  await checkOther();
 });
 
 test("an exception of the host in a timer rejects pending calls, and the next call works", async (t) => {
-  const goesOn = await beside();
+  const checkOther = await startOther();
   let hangs = true;
   // The request hangs, so its timer fires.
   const client = await clientOf((url, count) => (hangs ? new Promise(() => {}) : users(url, count)), {
@@ -257,7 +257,7 @@ test("an exception of the host in a timer rejects pending calls, and the next ca
   hangs = false;
   assert.equal((await query.sync()).outcome, "complete");
   await client.close();
-  await goesOn();
+  await checkOther();
 });
 
 test("after a trap a client can be closed and forgotten, and its rounds hold no lock", async () => {
@@ -288,7 +288,7 @@ test("the end of an instance stops its requests and timers", async () => {
   await until(() => signals.length === 1);
   assert.throws(() => client.track("/users/delta", { name: HUGE }), isTrapped);
   await syncing;
-  assert.ok(signals[0].aborted, "the token is under way no longer");
+  assert.ok(signals[0].aborted, "the token request is no longer in flight");
   const timers = process.getActiveResourcesInfo().filter((name) => name === "Timeout");
   assert.deepEqual(timers, []);
   await client.close();

@@ -1,7 +1,7 @@
 // Runs a round in a process with zone.js, and prints the result.
 const native = Promise;
 await import("zone.js/node");
-const { clientOf, page } = await import("./answers.mjs");
+const { clientOf, page } = await import("./responses.mjs");
 
 const client = await clientOf((url, count) =>
   page(

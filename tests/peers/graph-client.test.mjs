@@ -1,9 +1,9 @@
 // Runs whole rounds with Microsoft's own JavaScript client, to show that the fake Graph is not
-// shaped to our client. Tests named "known" describe faults of that client.
+// tailored to deltalink. Tests named "known" describe faults of that client.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Client, PageIterator } from "@microsoft/microsoft-graph-client";
-import { asked, startFake } from "../fake.mjs";
+import { requestsOf, startFake } from "../fake.mjs";
 import { apply, fetchOf } from "./graph.mjs";
 
 let fake;
@@ -12,10 +12,10 @@ after(() => fake.stop());
 
 /** The client without its handlers for retries and redirects, which wait for seconds. */
 function clientOf(world) {
-  const ask = fetchOf(world);
+  const send = fetchOf(world);
   const middleware = {
     async execute(context) {
-      context.response = await ask(context.request, context.options);
+      context.response = await send(context.request, context.options);
     },
     setNext() {},
   };
@@ -67,7 +67,7 @@ for (const [collection, path, options, table] of kinds) {
     assert.ok(second.items.length > 0 && second.deltaLink && second.deltaLink !== first.deltaLink);
     apply(copy, second.items);
     assert.deepEqual([...copy.keys()].sort(), await ids());
-    const log = await asked(world);
+    const log = await requestsOf(world);
     assert.ok(
       log.every(
         ({ kind, as_issued, status }) => kind !== "unexpected" && as_issued !== false && status === 200,
@@ -100,7 +100,7 @@ test("known: a 500 or a broken connection ends the round, and its position is lo
   }
 });
 
-test("known: a reset is an error without a way out", async () => {
+test("known: a reset is an error that does not say what to do", async () => {
   const world = await fake.world({ populate: { contacts: 5 } });
   const client = clientOf(world);
   const { deltaLink } = await round(client, "/contacts/delta");

@@ -2,11 +2,11 @@
 // world of the fake Graph.
 const GRAPH = "https://graph.microsoft.com/v1.0";
 
-/** A `fetch` that maps the address of Graph to a world, and the links of its answers back. */
+/** A `fetch` that maps the address of Graph to a world, and the links of its responses back. */
 export function fetchOf(world, token = world.tokens.delegated) {
   return async (url, init = {}) => {
     const address = String(url.url ?? url);
-    if (!address.startsWith(GRAPH)) throw new TypeError(`asked ${address}`);
+    if (!address.startsWith(GRAPH)) throw new TypeError(`an unexpected request for ${address}`);
     const headers = { ...init.headers };
     headers.Authorization = `Bearer ${token}`;
     const response = await fetch(world.root + address.slice(GRAPH.length), { method: init.method, headers });

@@ -6,7 +6,7 @@ import { DefaultParse, RejectOnError, ResolveOnData } from "@pnp/queryable";
 import { graphfi } from "@pnp/graph";
 import "@pnp/graph/files/index.js";
 import "@pnp/graph/users/index.js";
-import { asked, startFake } from "../fake.mjs";
+import { requestsOf, startFake } from "../fake.mjs";
 import { apply, fetchOf } from "./graph.mjs";
 
 let fake;
@@ -14,11 +14,11 @@ before(async () => (fake = await startFake()));
 after(() => fake.stop());
 
 function graphOf(world) {
-  const ask = fetchOf(world);
+  const sendToFake = fetchOf(world);
   return graphfi("https://graph.microsoft.com/v1.0").using((instance) => {
     instance.using(ResolveOnData(), RejectOnError(), DefaultParse());
     instance.on.auth.replace(async (url, init) => [url, init]);
-    instance.on.send.replace((url, init) => ask(url, init));
+    instance.on.send.replace((url, init) => sendToFake(url, init));
     return instance;
   });
 }
@@ -37,7 +37,7 @@ test("delta() of a drive reads a first page, and the link of a round with one pa
   const { values: changed } = await page.delta();
   assert.ok(changed.some((item) => item.id === id));
   assert.ok(
-    (await asked(world)).every(
+    (await requestsOf(world)).every(
       ({ kind, status, as_issued }) => kind !== "unexpected" && status === 200 && as_issued !== false,
     ),
   );

@@ -28,7 +28,7 @@ const ROOT: &str = "https://graph.microsoft.com/v1.0";
 const SECRET: &str = "s3cr3t";
 const JITTER: f64 = 0.37;
 
-/// The maximum number of answers without a page that one round accepts in a row: six attempts at
+/// The maximum number of responses without a page that one round accepts in a row: six attempts at
 /// each of the three links that it may fall back to, three at each step of the escalation, two
 /// sign-ins, three resets.
 const MAX_FAULTS: u64 = 40;
@@ -44,13 +44,13 @@ pub enum Reply {
     Hostile(usize, bool),
     /// A refusal: status, index in [`CODES`], `Retry-After` in seconds, claims.
     Refused(u16, usize, Option<u32>, Option<u8>),
-    /// No answer of the service.
+    /// No response of the service.
     NoResponse(NoResponse),
-    /// An answer that is not a page.
+    /// A response that is not a page.
     Malformed,
     /// Another query throttles the scope for this many milliseconds.
     Throttled(u32),
-    /// No answer of the token source.
+    /// No response of the token source.
     NoToken(NoResponse),
     /// The token source wants the user to sign in.
     Interaction,
@@ -220,13 +220,13 @@ impl Bench {
     }
 }
 
-/// The requests of one round and their answers.
+/// The requests of one round and their responses.
 #[derive(Debug, Default)]
 struct Counts {
     requests: u64,
     pages: u64,
     masters: u64,
-    /// Answers without a page, and pages whose link Graph had sent before.
+    /// Responses without a page, and pages whose link Graph had sent before.
     faults: u64,
     /// Faults since the last accepted page.
     faults_in_a_row: u64,
@@ -343,10 +343,10 @@ impl<R: Iterator<Item = Reply>> Host for Running<'_, R> {
         assert!(bench.now >= bench.floor, "invariant 10: requested {:?} too early", bench.floor - bench.now);
         self.counts.requests += 1;
         assert!(self.counts.requests <= self.max_requests, "invariant 9: a round that does not end");
-        let answer = self.answer(is_master)?;
-        self.note_retry_after(&answer);
-        self.count(&answer);
-        Some(answer)
+        let input = self.reply(is_master)?;
+        self.note_retry_after(&input);
+        self.count(&input);
+        Some(input)
     }
 
     fn apply(&mut self) -> PageSummary {
@@ -383,8 +383,8 @@ impl<R: Iterator<Item = Reply>> Running<'_, R> {
         }
     }
 
-    fn note_retry_after(&mut self, answer: &Input) {
-        if let Input::Refused(refusal) = answer
+    fn note_retry_after(&mut self, input: &Input) {
+        if let Input::Refused(refusal) = input
             && matches!(refusal.status, 408 | 429 | 500 | 502..=509)
             && let Some(seconds) = &refusal.retry_after
         {
@@ -394,8 +394,8 @@ impl<R: Iterator<Item = Reply>> Running<'_, R> {
         }
     }
 
-    fn count(&mut self, answer: &Input) {
-        match answer {
+    fn count(&mut self, input: &Input) {
+        match input {
             Input::Master(_) => self.counts.masters += 1,
             Input::Page(link) if link.url().starts_with(ROOT) && !self.bench.is_repeated => {}
             _ => {
@@ -403,7 +403,7 @@ impl<R: Iterator<Item = Reply>> Running<'_, R> {
                 self.counts.faults_in_a_row += 1;
             }
         }
-        if matches!(answer, Input::Page(_) | Input::Master(_)) {
+        if matches!(input, Input::Page(_) | Input::Master(_)) {
             self.bench.limiter.response_received();
         }
         let Counts { requests, pages, masters, faults, faults_in_a_row, .. } = self.counts;
@@ -411,8 +411,8 @@ impl<R: Iterator<Item = Reply>> Running<'_, R> {
         assert!(requests <= pages + faults + masters + 10, "invariant 9: {:?}", self.counts);
     }
 
-    /// The answer to a request. `None` if the process ends.
-    fn answer(&mut self, is_master: bool) -> Option<Input> {
+    /// The reply to a request. `None` if the process ends.
+    fn reply(&mut self, is_master: bool) -> Option<Input> {
         let bench = &mut *self.bench;
         Some(match self.replies.next_if(|reply| !matches!(reply, Reply::Conflict | Reply::NoStore)) {
             None | Some(Reply::Next(..) | Reply::Delta(_) | Reply::Hostile(..)) if is_master => {
@@ -455,7 +455,7 @@ impl<R: Iterator<Item = Reply>> Running<'_, R> {
             Some(Reply::NoResponse(no_response)) => Input::Unreachable(no_response),
             Some(Reply::Malformed) => Input::Malformed(Malformed::NotJson),
             Some(Reply::Crash) => return None,
-            Some(other) => unreachable!("{other:?} is not an answer to a request"),
+            Some(other) => unreachable!("{other:?} is not a reply to a request"),
         })
     }
 }

@@ -6,7 +6,7 @@ import { ci, env, root, run } from "./command.mjs";
 import { isCutShort, problem, readCargo, readTap } from "./read.mjs";
 
 const corpus = process.env.CORPUS ?? `${root}../shared/corpus`;
-/** Without a corpus the test of real answers passes, but counts as skipped. */
+/** Without a corpus the test of real responses passes, but counts as skipped. */
 const withoutCorpus = !existsSync(`${corpus}/index.tsv`);
 
 /** The result of a suite whose tool or engine is missing: skipped, or failed in CI. */
@@ -59,7 +59,7 @@ function counted(name, { code, output }, read, notes = () => []) {
   if (code === 0 && tests.length === 0)
     tests.push({ name, outcome: "failed", message: "the suite ran no test" });
   const real =
-    withoutCorpus && tests.find((test) => /every_real_answer/.test(test.name) && test.outcome === "passed");
+    withoutCorpus && tests.find((test) => /every_real_response/.test(test.name) && test.outcome === "passed");
   if (!real) return { tests, notes: notes(output) };
   real.outcome = "skipped";
   return { tests, notes: [...notes(output), `skipped: ${real.name}, there is no corpus at ${corpus}`] };

@@ -163,7 +163,7 @@ test("an entry of the list without an engine applies to each engine", () => {
   assert.equal(applyExpected("browserless", tests, list)[0].outcome, "failed");
 });
 
-test("the runner tells a program that crashed from one with failed tests", () => {
+test("the runner distinguishes a program that crashed from one with failed tests", () => {
   const failed =
     "error: test failed\n  process didn't exit successfully: `target/debug/deps/a-1` (exit status: 101)\n";
   const aborted = failed.replace("exit status: 101", "signal: 6, SIGABRT: process abort signal");

@@ -1,7 +1,7 @@
 // The suite "structure": which lines, files and imports it reports.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { circles, imports, rustModules } from "../structure/circles.mjs";
+import { cycles, imports, rustModules } from "../structure/cycles.mjs";
 import { fileProblems, lineProblems } from "../structure/lines.mjs";
 
 const word = (length) => "x".repeat(length);
@@ -35,15 +35,15 @@ test("long literals, URLs, diagrams and rows of tables may make a line longer", 
   assert.equal(lineProblems("a.mjs", `call("${word(10)}", ${word(110)});`).length, 1, "a short literal");
 });
 
-test("files that import each other in a circle are reported, also for types alone", () => {
+test("files that import each other in a cycle are reported, also for types alone", () => {
   const sources = new Map([
     ["src/env.ts", 'import type { Mailbox } from "./mailbox";'],
     ["src/mailbox.ts", 'import { send } from "./queue.ts";\n// import "./index"'],
     ["src/queue.ts", 'export { type Env } from "./env";'],
     ["src/index.ts", 'const later = import("./env");'],
   ]);
-  const circle = ["src/env.ts", "src/mailbox.ts", "src/queue.ts", "src/env.ts"];
-  assert.deepEqual(circles(imports(sources)), [circle]);
+  const cycle = ["src/env.ts", "src/mailbox.ts", "src/queue.ts", "src/env.ts"];
+  assert.deepEqual(cycles(imports(sources)), [cycle]);
 });
 
 test("a declaration file imports declarations, not the code of the same name", () => {
@@ -56,7 +56,7 @@ test("a declaration file imports declarations, not the code of the same name", (
   assert.deepEqual([...imports(sources).get("index.d.ts")], ["locks.d.ts"]);
 });
 
-test("modules of Rust that name each other in a circle are reported; parents, children and tests are not", () => {
+test("modules of Rust that name each other in a cycle are reported; parents, children and tests are not", () => {
   const sources = new Map([
     ["src/protocol/page.rs", "use super::{error::Error, query::{self, Query}};"],
     ["src/protocol/query.rs", "mod options;\n#[cfg(test)]\nmod tests { use super::super::page; }"],
@@ -64,7 +64,7 @@ test("modules of Rust that name each other in a circle are reported; parents, ch
     ["src/protocol/query/tests.rs", "use crate::protocol::page;"],
     ["src/protocol/error.rs", "// use super::page;"],
   ]);
-  assert.deepEqual(circles(rustModules(sources)), []);
+  assert.deepEqual(cycles(rustModules(sources)), []);
   sources.set("src/protocol/error.rs", "use super::page::Page;");
-  assert.deepEqual(circles(rustModules(sources)), [["protocol::page", "protocol::error", "protocol::page"]]);
+  assert.deepEqual(cycles(rustModules(sources)), [["protocol::page", "protocol::error", "protocol::page"]]);
 });

@@ -137,7 +137,7 @@ async function soak() {
   }
   await page.evaluate(() => window.end());
   replies += (await world.log()).filter(({ kind }) => kind !== "preflight").length;
-  const { counts: faults } = await fetch(`${control}/faults`).then((answer) => answer.json());
+  const { counts: faults } = await fetch(`${control}/faults`).then((response) => response.json());
   await fetch(`${control}/faults`, { method: "DELETE" });
   const counts = await page.evaluate(() => window.counts());
 
@@ -161,7 +161,7 @@ async function soak() {
 
   console.log(`rounds    ${JSON.stringify(counts.rounds)}`);
   console.log(
-    `requests  ${counts.requests}, of which Graph answered ${replies}; ${counts.tokens} tokens, ${edits} edits`,
+    `requests  ${counts.requests}, of which ${replies} got a response; ${counts.tokens} tokens, ${edits} edits`,
   );
   console.log(
     `faults    ${faulted} (${((100 * faulted) / replies).toFixed(1)} % of the replies): ${JSON.stringify(faults)}`,
@@ -188,7 +188,7 @@ function split(table) {
 }
 
 /**
- * Items by id, without the annotations of an answer, and with relationships in the form of tables.
+ * Items by id, without the annotations of a response, and with relationships in the form of tables.
  */
 function byId(kind, items, feed) {
   const plain = (item) => {

@@ -19,20 +19,20 @@ export async function openTab(site, within, world, { locks = true } = {}) {
         retry: { base: 5, cap: 20 },
       });
       const query = client.orgContacts();
-      const told = (promise) =>
+      const outcome = (promise) =>
         promise.then(
           (value) => ({ value }),
           (reason) => (reason instanceof Error ? { reason: reason.code, name: reason.name } : { reason }),
         );
       /** Starts work whose result the test reads later. */
-      const begin = (name, work) => (window.ends[name] = told(work()));
+      const begin = (name, work) => (window.ends[name] = outcome(work()));
       const until = ({ status }, holds) =>
         new Promise((resolve) => {
           const stop = status.subscribe(
             (status) => holds(status) && (resolve(), queueMicrotask(() => stop())),
           );
         });
-      Object.assign(window, { client, query, told, begin, until, ends: {} });
+      Object.assign(window, { client, query, outcome, begin, until, ends: {} });
     },
     [world.root, world.tokens.delegated],
   );

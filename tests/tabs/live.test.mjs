@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { startChromium } from "../dashboard/harness.mjs";
-import { asked, settled } from "../fake.mjs";
+import { requestsOf, waitForPendingRequests } from "../fake.mjs";
 import { crash, startSite } from "../kill/harness.mjs";
 import { until } from "../wait.mjs";
 import { freeze, openTab, realTabs, thaw } from "./kit.mjs";
@@ -62,8 +62,8 @@ const leads = (page) =>
     return holder === own;
   });
 
-const syncNow = (page) => page.evaluate(() => window.told(window.live.syncNow()));
-const requests = async (world) => (await asked(world)).length;
+const syncNow = (page) => page.evaluate(() => window.outcome(window.live.syncNow()));
+const requests = async (world) => (await requestsOf(world)).length;
 const add = (world) => world.edits({ op: "add", collection: "contacts" });
 
 test("of four tabs one runs the rounds, and the others show its status and announce its changes", async () => {
@@ -111,7 +111,7 @@ test("a handle that is stopped hands over after a second, and causes no request"
   const before = await requests(world);
   await first.evaluate(() => window.live.stop());
   await until(() => leads(second));
-  await settled(site.fake);
+  await waitForPendingRequests(site.fake);
   assert.equal(await requests(world), before);
   const { held, pending } = await first.evaluate(() => navigator.locks.query());
   assert.deepEqual([held.length, pending.length], [1, 0]);

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { startChromium } from "../dashboard/harness.mjs";
-import { asked } from "../fake.mjs";
+import { requestsOf } from "../fake.mjs";
 import { byId, startSite } from "../kill/harness.mjs";
 import { until } from "../wait.mjs";
 import { freeze, openTab, realTabs, thaw } from "./kit.mjs";
@@ -35,13 +35,13 @@ const tab = (world, { within = context, ...more } = {}) => openTab(site, within,
 const end = (page, name) => page.evaluate((name) => window.ends[name], name);
 const phase = (page, name) =>
   page.evaluate((name) => window.until(window.query, ({ phase }) => phase === name), name);
-/** Waits until the fake Graph has a request that it does not answer. */
+/** Waits until a request to the fake Graph hangs. */
 async function hung(world) {
   await until(async () => (await world.faultCounts()).hang > 0);
 }
 
 const status = (page) => page.evaluate(() => ({ ...window.query.status.get() }));
-const sync = (page) => page.evaluate(() => window.told(window.query.sync()));
+const sync = (page) => page.evaluate(() => window.outcome(window.query.sync()));
 
 const hideable = (context) => realTabs(context, complaints);
 
@@ -92,7 +92,7 @@ test("a second tab waits for the lock, its signal ends the wait, and it gets the
   assert.equal((await status(second)).phase, "idle");
   await follow(second);
   // The first tab has requested a page, and the one after it.
-  assert.equal((await asked(world)).length, 2, "a tab that waits for the lock sends no request");
+  assert.equal((await requestsOf(world)).length, 2, "a tab that waits for the lock sends no request");
   await first.evaluate(() => window.pages.return());
   assert.equal((await end(second, "following")).value.outcome, "complete");
   await exact(first, world);
@@ -109,7 +109,7 @@ test("rounds of four tabs at once run one after the other, and only one of them 
     "incremental",
   ]);
   assert.deepEqual(
-    (await asked(world)).map(({ kind }) => kind),
+    (await requestsOf(world)).map(({ kind }) => kind),
     ["initial", "next", "next", "delta", "delta", "delta"],
   );
   for (const page of tabs) await exact(page, world);
@@ -129,7 +129,7 @@ test("syncs of queries with the same key in a page join, those with another key 
     return { same: one === two && two === three, other: other !== one && other.pages };
   });
   assert.deepEqual([same, other], [true, 3]);
-  assert.equal((await asked(world)).length, 6);
+  assert.equal((await requestsOf(world)).length, 6);
 });
 
 test("a stolen lock ends the round in its fetch with a conflict, and the round of the other tab continues", async () => {
@@ -159,11 +159,11 @@ test("a page that was delivered before the lock was stolen can no longer be ackn
     navigator.locks.request(`deltalink | ${window.query.key}`, { steal: true }, () => {}),
   );
   await phase(robbed, "failed");
-  assert.deepEqual(await robbed.evaluate(() => window.told(window.page.ack())), {
+  assert.deepEqual(await robbed.evaluate(() => window.outcome(window.page.ack())), {
     reason: "conflict",
     name: "DeltaError",
   });
-  assert.deepEqual(await robbed.evaluate(() => window.told(window.pages.next())), {
+  assert.deepEqual(await robbed.evaluate(() => window.outcome(window.pages.next())), {
     reason: "conflict",
     name: "DeltaError",
   });
@@ -177,8 +177,8 @@ test("without Web Locks the revision decides: one round completes, the other end
   const [one, other] = [await tab(world, { locks: false }), await tab(world, { locks: false })];
   await hold(one);
   await hold(other);
-  assert.equal((await one.evaluate(() => window.told(window.page.ack()))).reason, undefined);
-  assert.deepEqual(await other.evaluate(() => window.told(window.page.ack())), {
+  assert.equal((await one.evaluate(() => window.outcome(window.page.ack()))).reason, undefined);
+  assert.deepEqual(await other.evaluate(() => window.outcome(window.page.ack())), {
     reason: "conflict",
     name: "DeltaError",
   });
@@ -212,11 +212,11 @@ test("a frozen tab releases the lock, and its round ends with a conflict when it
   await freeze(frozen);
   assert.equal((await end(other, "following")).value.outcome, "complete");
   await thaw(frozen);
-  assert.deepEqual(await frozen.evaluate(() => window.told(window.page.ack())), {
+  assert.deepEqual(await frozen.evaluate(() => window.outcome(window.page.ack())), {
     reason: "conflict",
     name: "DeltaError",
   });
-  await frozen.evaluate(() => window.told(window.pages.next()));
+  await frozen.evaluate(() => window.outcome(window.pages.next()));
   await exact(frozen, world);
 });
 
@@ -285,10 +285,10 @@ test("a round lives as long as its iterator, its pages or the round itself are r
     for (let times = 0; times < 3; times += 1) await page.session.send("HeapProfiler.collectGarbage");
     assert.equal(await free(page), false, kept);
     const { reason } = await page.evaluate(async (kept) => {
-      const { told, kept: thing } = window;
+      const { outcome, kept: thing } = window;
       window.kept = undefined;
-      if (kept === "page") return told(thing.ack());
-      return told(thing[Symbol.asyncIterator]().return());
+      if (kept === "page") return outcome(thing.ack());
+      return outcome(thing[Symbol.asyncIterator]().return());
     }, kept);
     assert.equal(reason, undefined);
     await page.session.send("HeapProfiler.collectGarbage");
@@ -333,20 +333,20 @@ for (const [what, deed] of [
     for (const page of [fetching, holding, idle]) {
       await phase(page, "closed");
       const reasons = await page.evaluate(async () => {
-        const { query, told, client } = window;
+        const { query, outcome, client } = window;
         const [all, get, count, synced] = await Promise.all(
-          [query.all(), query.get("x"), query.count(), query.sync()].map(told),
+          [query.all(), query.get("x"), query.count(), query.sync()].map(outcome),
         );
-        const made = await told((async () => client.orgContacts())());
+        const made = await outcome((async () => client.orgContacts())());
         return [all, get, count, synced, made].map(({ reason }) => reason);
       });
       assert.deepEqual(reasons, Array(5).fill("closed"));
     }
-    assert.deepEqual(await holding.evaluate(() => window.told(window.page.ack())), {
+    assert.deepEqual(await holding.evaluate(() => window.outcome(window.page.ack())), {
       reason: "closed",
       name: "DeltaError",
     });
-    assert.deepEqual(await holding.evaluate(() => window.told(window.pages.next())), {
+    assert.deepEqual(await holding.evaluate(() => window.outcome(window.pages.next())), {
       reason: "closed",
       name: "DeltaError",
     });
@@ -390,7 +390,7 @@ test("a throttle of one tab applies to the other tabs too", async () => {
     ["throttled"],
   );
   assert.equal((await end(one, "sync")).value.outcome, "complete");
-  const log = await asked(world);
+  const log = await requestsOf(world);
   const throttled = log.find(({ status }) => status === 429);
   assert.deepEqual(
     log.filter(({ at, n }) => n > throttled.n && at < throttled.at + 1990),

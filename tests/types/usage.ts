@@ -251,7 +251,7 @@ export function listening(query: DeltaQuery<Event>): void {
   const stop: () => void = query.on("change", async (changes, info) => {
     same<typeof changes, Change<Event>[]>(true);
     same<typeof info, CommitInfo>(true);
-    for (const change of changes) told(change);
+    for (const change of changes) describe(change);
     if (info.remote) stop();
   });
   // @ts-expect-error there is no such event
@@ -268,7 +268,7 @@ export async function rounds(query: DeltaQuery<Event>): Promise<void> {
   const round = query.round({ ack: "manual", maxPages: 1, maxMs: 20_000 });
   for await (const page of round) {
     same<typeof page, Page<Event>>(true);
-    for (const change of page.changes) told(change);
+    for (const change of page.changes) describe(change);
     await page.ack();
   }
   void round.report.outcome;
@@ -277,7 +277,7 @@ export async function rounds(query: DeltaQuery<Event>): Promise<void> {
   stop();
 }
 
-function told(change: Change<Event>): string {
+function describe(change: Change<Event>): string {
   switch (change.type) {
     case "upsert":
       // A partial item has only the changed properties.

@@ -1,4 +1,4 @@
-// The redirect page of Microsoft's sign-in, in a popup or a hidden frame. It passes the answer to
+// The redirect page of Microsoft's sign-in, in a popup or a hidden frame. It passes the response to
 // the dashboard.
 import { broadcastResponseToMainFrame } from "@azure/msal-browser/redirect-bridge";
 

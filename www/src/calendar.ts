@@ -114,8 +114,8 @@ export function instantOf(
  * decides; without a master, whether they last from midnight to midnight.
  */
 function isAllDay(event: Event, master: Event | undefined): boolean {
-  const said = event.isAllDay ?? master?.isAllDay;
-  if (said !== undefined && said !== null) return said;
+  const explicit = event.isAllDay ?? master?.isAllDay;
+  if (explicit !== undefined && explicit !== null) return explicit;
   const midnight = /T00:00(:00(\.0+)?)?$/;
   const [start, end] = [event.start?.dateTime ?? "", event.end?.dateTime ?? ""];
   return (
@@ -148,7 +148,7 @@ export function agenda(events: Iterable<Event>, window: DayWindow, zone: string)
     all.filter((event) => event.type === "seriesMaster").map((event) => [event.id, event]),
   );
   for (const event of all) {
-    // A master is not an event of its own; its occurrences are.
+    // A master is not an event itself; its occurrences are.
     if (event.type === "seriesMaster" || !event.id) continue;
     const master = event.seriesMasterId ? masters.get(event.seriesMasterId) : undefined;
     const allDay = isAllDay(event, master);

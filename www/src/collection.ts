@@ -8,7 +8,7 @@ import {
   h,
   icon,
   messageOf,
-  onceAFrame,
+  oncePerFrame,
   plural,
   settings,
   timeOfDay,
@@ -295,7 +295,7 @@ export class Collection<T extends object> {
   }
 
   /** Renders less often if there is more to render. */
-  readonly #paintSoon = onceAFrame(
+  readonly #paintSoon = oncePerFrame(
     () => this.#paint(),
     () => (this.items.size > 500 ? 400 : 0),
   );

@@ -34,31 +34,31 @@ export class World {
   /** Whether this origin has a fake Graph. */
   static async isAvailable(): Promise<boolean> {
     try {
-      const answer = await fetch("/control/worlds");
-      return answer.ok && (answer.headers.get("content-type") ?? "").includes("json");
+      const response = await fetch("/control/worlds");
+      return response.ok && (response.headers.get("content-type") ?? "").includes("json");
     } catch {
       return false;
     }
   }
 
   async call<T>(method: string, path: string, body?: unknown): Promise<T> {
-    const answer = await fetch(`/control/worlds${path}`, {
+    const response = await fetch(`/control/worlds${path}`, {
       method,
       ...(body !== undefined && {
         body: JSON.stringify(body),
         headers: { "content-type": "application/json" },
       }),
     });
-    if (!answer.ok)
+    if (!response.ok)
       throw new Error(
-        `The demo's server answered ${answer.status} to ${method} ${path}: ${(await answer.text()).slice(0, 200)}`,
+        `The demo's server returned ${response.status} for ${method} ${path}: ${(await response.text()).slice(0, 200)}`,
       );
-    return (answer.headers.get("content-type") ?? "").includes("json")
-      ? ((await answer.json()) as T)
+    return (response.headers.get("content-type") ?? "").includes("json")
+      ? ((await response.json()) as T)
       : (undefined as T);
   }
 
-  ask<T>(method: string, path: string, body?: unknown): Promise<T> {
+  request<T>(method: string, path: string, body?: unknown): Promise<T> {
     return this.call(method, `/${this.id}${path}`, body);
   }
 
@@ -99,19 +99,19 @@ export class World {
     const kept = fresh ? null : sessionStorage.getItem(this.#storageKey(kind));
     if (kept !== null) return kept;
     if (failed !== undefined) throw failed;
-    let asked = this.#tokens.get(kind);
-    if (!asked) {
-      asked = this.#ask(kind).finally(() => this.#tokens.delete(kind));
-      this.#tokens.set(kind, asked);
+    let pending = this.#tokens.get(kind);
+    if (!pending) {
+      pending = this.#requestToken(kind).finally(() => this.#tokens.delete(kind));
+      this.#tokens.set(kind, pending);
     }
-    return asked;
+    return pending;
   }
 
-  async #ask(kind: Kind): Promise<string> {
+  async #requestToken(kind: Kind): Promise<string> {
     const mine = this.user !== undefined;
     // The first delegated token creates the account, so it is requested before an app-only token.
     if (kind === "app" && mine) await this.token("delegated", false);
-    const { token } = await this.ask<{ token: string }>("POST", "/token", {
+    const { token } = await this.request<{ token: string }>("POST", "/token", {
       kind,
       ...(mine && kind === "delegated" && { user: this.user }),
     });
@@ -208,7 +208,7 @@ async function defaultUser(world: World): Promise<User> {
     // An unreadable setting is ignored.
   }
   await world.ensure();
-  const { user } = await world.ask<{ user: User }>("GET", "");
+  const { user } = await world.request<{ user: User }>("GET", "");
   settings.set(`user.${world.id}`, JSON.stringify(user));
   return user;
 }
@@ -248,7 +248,7 @@ interface Fault {
 const rule =
   (fault: object) =>
   ({ world }: DemoSession, collection: string): Promise<unknown> =>
-    world.ask("POST", "/faults", [{ match: { collection, kind: "any" }, times: 1, fault }]);
+    world.request("POST", "/faults", [{ match: { collection, kind: "any" }, times: 1, fault }]);
 
 const faults: Fault[] = [
   {
@@ -277,20 +277,20 @@ const faults: Fault[] = [
   {
     icon: "offline",
     label: "Cut the connection",
-    hint: "Half an answer, once",
+    hint: "Half a response, once",
     inject: rule({ name: "cut" }),
   },
   {
     icon: "stack",
     label: "Expire the links",
     hint: "A full round follows",
-    inject: ({ world }, collection) => world.ask("POST", "/expire", { collection }),
+    inject: ({ world }, collection) => world.request("POST", "/expire", { collection }),
   },
   {
     icon: "lock",
     label: "Refuse the token",
-    hint: "401; a new one is asked for",
-    inject: ({ world }) => world.ask("POST", "/revoke"),
+    hint: "401; a new one is requested",
+    inject: ({ world }) => world.request("POST", "/revoke"),
   },
   {
     icon: "person",
@@ -328,14 +328,14 @@ export function demoPanel(
   ): Promise<void> => {
     const { id, collection } = current();
     const round = h("span", { class: "outcome" }, "…");
-    const said = h("span", {}, what);
-    log.prepend(h("li", {}, said, round));
+    const text = h("span", {}, what);
+    log.prepend(h("li", {}, text, round));
     while (log.children.length > 12) log.lastElementChild?.remove();
     try {
       await world.ensure();
       // Waits for a running round, which could see only a part of the changes.
       if (collection.running) await collection.sync();
-      said.textContent = (await change(id, collection)) ?? what;
+      text.textContent = (await change(id, collection)) ?? what;
       round.textContent = "round running…";
       const result = await collection.sync();
       round.textContent = result?.text ?? "no round";
@@ -346,7 +346,7 @@ export function demoPanel(
     }
   };
 
-  const edit = (edits: object[]): Promise<{ ids: string[] }> => world.ask("POST", "/edits", edits);
+  const edit = (edits: object[]): Promise<{ ids: string[] }> => world.request("POST", "/edits", edits);
   const owner = world.user === undefined ? {} : { user: world.user };
   const some = (id: ViewId, collection: Collection<object>): { id: string; title: string } => {
     const candidates = [...collection.items].filter(

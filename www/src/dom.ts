@@ -122,18 +122,18 @@ export function paintRows(parent: Element, rows: Row[]): void {
 }
 
 /** Calls `run` at most once per frame, and at least `pause` milliseconds apart. */
-export function onceAFrame(run: () => void, pause: () => number): () => void {
+export function oncePerFrame(run: () => void, pause: () => number): () => void {
   let isScheduled = false;
   return () => {
     if (isScheduled) return;
     isScheduled = true;
-    const go = (): void => {
+    const runNow = (): void => {
       isScheduled = false;
       run();
     };
     // A hidden page gets no frames, so renders without one.
-    if (document.visibilityState === "visible" && pause() === 0) requestAnimationFrame(go);
-    else setTimeout(go, pause());
+    if (document.visibilityState === "visible" && pause() === 0) requestAnimationFrame(runNow);
+    else setTimeout(runNow, pause());
   };
 }
 

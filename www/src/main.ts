@@ -179,15 +179,15 @@ function paintBanner(needed: boolean): void {
     banner.replaceChildren();
     return;
   }
-  const said = h("span", { class: "banner-error" });
+  const errorText = h("span", { class: "banner-error" });
   banner.replaceChildren(
     h(
       "div",
       { class: "banner" },
       icon("lock"),
       h("p", {}, "Your organization asks you to sign in again. The lists stay readable."),
-      said,
-      button("Sign in again", () => void signInAgain(said), { class: "button primary" }),
+      errorText,
+      button("Sign in again", () => void signInAgain(errorText), { class: "button primary" }),
     ),
   );
 }
@@ -196,7 +196,7 @@ function asksForUser({ status, error }: Collection<object>): boolean {
   return status.phase === "needs-auth" || (error !== undefined && needsUser(error));
 }
 
-async function signInAgain(said: HTMLElement): Promise<void> {
+async function signInAgain(errorText: HTMLElement): Promise<void> {
   if (!session) return;
   const waiting = ids.filter((id) => asksForUser(views[id]));
   const claims = waiting
@@ -205,7 +205,7 @@ async function signInAgain(said: HTMLElement): Promise<void> {
   try {
     await session.signInAgain(claims);
   } catch (error) {
-    said.textContent = messageOf(error);
+    errorText.textContent = messageOf(error);
     return;
   }
   session.client.resume();

@@ -13,7 +13,7 @@ export interface RecordingsView {
 
 export const FORBIDDEN = {
   title: "Graph does not let this sign-in read recordings",
-  text: "Only an app-only token can list recordings (OnlineMeetingRecording.Read.All, granted by an administrator). No signed-in user can, whatever their role. Run the round on a server or at the edge, where such a token is safe.",
+  text: "Only an app-only token can list recordings (OnlineMeetingRecording.Read.All, granted by an administrator). No signed-in user can, regardless of their role. Run the round on a server or at the edge, where such a token is safe.",
 };
 
 export function recordingsView(): RecordingsView {

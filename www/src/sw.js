@@ -1,5 +1,5 @@
 // Stores the pages, scripts, styles and the wasm of one build, so that an offline reload shows the
-// mirror. Answers only requests for these files. Never stores answers of Graph.
+// mirror. Handles only requests for these files. Never stores responses of Graph.
 const VERSION = "__VERSION__";
 const FILES = "__FILES__";
 const CACHE = `deltalink-shell-${VERSION}`;
@@ -35,6 +35,6 @@ self.addEventListener("fetch", (event) => {
   if (request.method !== "GET" || url.origin !== root.origin) return;
   const path = url.pathname === root.pathname ? new URL("index.html", root).pathname : url.pathname;
   if (!shell.has(path)) return;
-  const answer = async () => (await (await caches.open(CACHE)).match(path)) ?? fetch(request);
-  event.respondWith(answer());
+  const respond = async () => (await (await caches.open(CACHE)).match(path)) ?? fetch(request);
+  event.respondWith(respond());
 });

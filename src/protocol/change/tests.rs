@@ -130,7 +130,7 @@ fn the_last_state_of_an_id_wins_within_a_page() {
 }
 
 #[test]
-fn duplicates_of_a_minimal_page_fold() {
+fn duplicates_of_a_minimal_page_are_merged() {
     let page = collapse(
         vec![json!({"id": "a", "mail": "x"}), json!({"id": "a", "phone": null})],
         Dialect::Removed,
@@ -171,7 +171,7 @@ fn the_same_etag_is_unchanged() {
 }
 
 #[test]
-fn a_removal_of_an_id_never_seen_is_silent() {
+fn a_removal_of_an_unknown_id_is_not_announced() {
     let entries = vec![
         ("a".to_owned(), Entry::Remove(Reason::Deleted)),
         ("b".to_owned(), Entry::Remove(Reason::Changed)),
@@ -310,7 +310,7 @@ fn gone(id: &str) -> Value {
 }
 
 #[test]
-fn an_incremental_round_folds_slices_into_the_set_and_keeps_it_without_one() {
+fn an_incremental_round_merges_slices_into_the_set_and_keeps_it_without_one() {
     let entry = upsert(json!({"id": "g", "name": "new", "members@delta": [member("b"), gone("a")]}));
     let before = Row {
         sets: vec!["members".into()],
@@ -321,7 +321,7 @@ fn an_incremental_round_folds_slices_into_the_set_and_keeps_it_without_one() {
     assert_eq!(
         row.item,
         json!({"id": "g", "name": "new", "mail": "m", "members": [member("b")]}),
-        "an item with slices folds"
+        "an item with slices is merged"
     );
     assert_eq!((row.sets.clone(), row.staged.clone()), (vec!["members".to_owned()], None));
     let applied = apply(upsert(json!({"id": "g", "name": "new"})), vec![Some(before)], SLICED);

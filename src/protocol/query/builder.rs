@@ -3,7 +3,7 @@
 
 use super::options::Options;
 use super::{Query, encode, is_invalid};
-use crate::protocol::error::{Code, Error, Result};
+use crate::protocol::error::{Result, bad_request};
 use crate::protocol::rate::Workload;
 use crate::protocol::redact::quote;
 use crate::protocol::resource::{self, IdFilter, PageSize, Resource};
@@ -21,7 +21,7 @@ const MAX_URL_LENGTH: usize = 14_000;
 
 /// The preference for partial objects.
 const MINIMAL: &str = "return=minimal";
-/// The minimum page size of events: smaller pages repeat for ever on long series (graph-facts 7,
+/// The minimum page size of events: smaller pages repeat forever on long series (graph-facts 7,
 /// anomaly 1).
 const MIN_EVENTS_PAGE_SIZE: u32 = 50;
 /// The minimum page size of other kinds: smaller pages do not help Graph.
@@ -69,7 +69,7 @@ impl QueryBuilder {
     fn top(&mut self, top: Option<u32>) -> Result<()> {
         if let Some(top) = top {
             if top == 0 {
-                return bad("options.top must be at least 1, got 0");
+                return bad_request("options.top must be at least 1, got 0");
             }
             self.param("$top", &top.to_string());
         }
@@ -79,7 +79,7 @@ impl QueryBuilder {
     fn page_size(&mut self, size: Option<u32>) -> Result<()> {
         if let Some(size) = size {
             if !(1..=1000).contains(&size) {
-                return bad(format!("options.pageSize must be from 1 to 1000, got {size}"));
+                return bad_request(format!("options.pageSize must be from 1 to 1000, got {size}"));
             }
             self.prefer.push(format!("odata.maxpagesize={size}"));
         }
@@ -89,7 +89,7 @@ impl QueryBuilder {
     fn time_zone(&mut self, zone: Option<&str>) -> Result<()> {
         if let Some(zone) = zone {
             if !is_printable(zone) || zone.contains(['"', '\\', ',']) {
-                return bad(format!(
+                return bad_request(format!(
                     "options.timeZone must be the name of a time zone such as \"Pacific Standard Time\" or \
                     \"Europe/Berlin\", got {}",
                     quote(zone)
@@ -116,10 +116,15 @@ impl QueryBuilder {
     fn select(&mut self, select: Option<&[String]>) -> Result<()> {
         let Some(select) = select else { return Ok(()) };
         if let Some(invalid) = select.iter().find(|name| is_invalid(name, &[' ', ',', '&', '?', '#'])) {
-            return bad(format!("options.select must be an array of property names, got {}", quote(invalid)));
+            return bad_request(format!(
+                "options.select must be an array of property names, got {}",
+                quote(invalid)
+            ));
         }
         if select.is_empty() {
-            return bad("options.select must name at least one property; leave it out for the default ones");
+            return bad_request(
+                "options.select must name at least one property; leave it out for the default ones",
+            );
         }
         let with = |names: &[String], name: &str| {
             let missing = !names.iter().any(|given| given == name);
@@ -137,17 +142,17 @@ impl QueryBuilder {
         let Some(ids) = ids else { return Ok(()) };
         let limit = self.resource.map_or(IdFilter::UrlLength, |resource| resource.id_filter);
         if ids.is_empty() {
-            return bad("options.ids must name at least one id; leave it out for all");
+            return bad_request("options.ids must name at least one id; leave it out for all");
         }
         if limit == IdFilter::Fifty && ids.len() > MAX_IDS {
-            return bad(format!(
+            return bad_request(format!(
                 "options.ids must contain at most {MAX_IDS} ids, which is Graph's limit, got {}; track the \
                 whole collection, or make several queries",
                 ids.len()
             ));
         }
         if let Some(invalid) = ids.iter().find(|id| is_invalid(id, &[])) {
-            return bad(format!("options.ids must be an array of ids, got {}", quote(invalid)));
+            return bad_request(format!("options.ids must be an array of ids, got {}", quote(invalid)));
         }
         self.params.push(("$filter".into(), id_filter(ids), id_filter(&sorted(ids))));
         Ok(())
@@ -170,7 +175,7 @@ impl QueryBuilder {
         let (start_option, start) = at("startDateTime", "options.start")?;
         let (end_option, end) = at("endDateTime", "options.end")?;
         if start >= end {
-            return bad(format!(
+            return bad_request(format!(
                 "{end_option} must be after {start_option}, got {} and {}",
                 format_iso(start),
                 format_iso(end)
@@ -204,7 +209,7 @@ impl QueryBuilder {
         }
         for value in &options.prefer {
             if !is_printable(value) {
-                return bad(format!(
+                return bad_request(format!(
                     "options.prefer must be an array of Prefer values, got {}",
                     quote(value)
                 ));
@@ -220,7 +225,7 @@ impl QueryBuilder {
         }
         for (name, value) in &options.query {
             if is_invalid(name, &['&', '=', '#', '?']) {
-                return bad(format!(
+                return bad_request(format!(
                     "options.query must have query parameter names as its keys, got {}",
                     quote(name)
                 ));
@@ -244,18 +249,22 @@ impl QueryBuilder {
             self.resource.map_or_else(|| resource::workload(&self.path), |resource| resource.workload);
         let is_outlook = workload == Workload::Outlook;
         if is_outlook && !full {
-            return bad("options.query must not start from a token here, because Outlook does not support \
-                that; leave the token out: the first round lists everything");
+            return bad_request(
+                "options.query must not start from a token here, because Outlook does not support \
+                that; leave the token out: the first round lists everything",
+            );
         }
         // Graph returns at most 5,000 messages of a filtered query (Graph's page "message: delta").
         let lists_part = self.params.iter().any(|(name, _, _)| {
             same_parameter(name, "changeType") || is_outlook && same_parameter(name, "filter")
         });
         if options.refresh.flatten().is_some_and(|age| age.as_millis().is_nan() || age <= Duration::ZERO) {
-            return bad("options.refresh must be a number of milliseconds above 0, or false for never");
+            return bad_request(
+                "options.refresh must be a number of milliseconds above 0, or false for never",
+            );
         }
         if options.name.as_deref() == Some("") {
-            return bad("options.name must not be empty; leave it out");
+            return bad_request("options.name must not be empty; leave it out");
         }
         // A feed has no mirror that could be out of date.
         let default_refresh = self.resource.filter(|_| !options.feed).and_then(Resource::default_refresh);
@@ -272,7 +281,7 @@ impl QueryBuilder {
         let length =
             self.path.len() + params.iter().map(|(name, value)| name.len() + value.len() + 2).sum::<usize>();
         if length > MAX_URL_LENGTH {
-            return bad(format!(
+            return bad_request(format!(
                 "the URL of this query would have {length} bytes, and Graph refuses URLs of more than about \
                 {MAX_URL_LENGTH}; {}",
                 if options.ids.is_some() {
@@ -333,20 +342,16 @@ fn mailbox(path: &str) -> &str {
 }
 
 pub(super) fn too_long<T>(options: &str, days: i64) -> Result<T> {
-    bad(format!(
+    bad_request(format!(
         "{options} must be at most {MAX_WINDOW_DAYS} days apart, which is Graph's limit for a calendar view, got \
         {days} days; take a shorter window or several queries"
     ))
 }
 
-pub(super) fn bad<T>(message: impl Into<String>) -> Result<T> {
-    Err(Error::new(Code::BadRequest, message))
-}
-
 pub(super) fn instant(option: &str, text: &str) -> Result<Instant> {
     match parse_iso(text) {
         Some(instant) => Ok(instant),
-        None => bad(format!(
+        None => bad_request(format!(
             "{option} must be an ISO 8601 date such as \"2026-11-21T00:00:00Z\", or a Date, got {}",
             quote(text)
         )),

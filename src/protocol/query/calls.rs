@@ -1,9 +1,9 @@
 //! Checks the options of `events()`, `orgContacts()` and `callRecordings()`.
 
-use super::builder::{MAX_WINDOW_DAYS, QueryBuilder, bad, instant, is_printable, too_long};
+use super::builder::{MAX_WINDOW_DAYS, QueryBuilder, instant, is_printable, too_long};
 use super::options::Options;
 use super::{Query, segment};
-use crate::protocol::error::Result;
+use crate::protocol::error::{Result, bad_request};
 use crate::protocol::redact::quote;
 use crate::protocol::resource;
 use crate::protocol::time::format_iso;
@@ -21,7 +21,7 @@ pub fn events(options: Options) -> Result<Query> {
     if let Some((back, ahead, zone)) = &options.window {
         let span = i64::from(*back) + i64::from(*ahead) + 1;
         if options.start.is_some() || options.end.is_some() {
-            return bad(
+            return bad_request(
                 "options.window cannot be combined with options.start and options.end; use one or the other",
             );
         }
@@ -29,7 +29,7 @@ pub fn events(options: Options) -> Result<Query> {
             return too_long("options.window", span);
         }
         if !is_printable(zone) {
-            return bad(format!(
+            return bad_request(format!(
                 "options.window.timeZone must be an IANA name such as \"Europe/Berlin\", got {}",
                 quote(zone)
             ));
@@ -52,8 +52,10 @@ pub fn org_contacts(options: Options) -> Result<Query> {
 pub fn call_recordings(options: Options) -> Result<Query> {
     let organizer = options.organizer.as_deref().unwrap_or_default();
     if organizer.is_empty() {
-        return bad("options.organizer must be the id of the meeting organizer: Graph refuses the query \
-            without one, got \"\"");
+        return bad_request(
+            "options.organizer must be the id of the meeting organizer: Graph refuses the query \
+            without one, got \"\"",
+        );
     }
     let organizer_segment = segment("options.organizer", organizer)?;
     let user = match options.user.as_deref() {

@@ -1,58 +1,62 @@
 //! Checks the path and the options of `track()`.
 
-use super::builder::{QueryBuilder, bad, same_parameter};
+use super::builder::{QueryBuilder, same_parameter};
 use super::options::Options;
 use super::{Query, is_invalid};
-use crate::protocol::error::Result;
+use crate::protocol::error::{Result, bad_request};
 use crate::protocol::rate::Workload;
 use crate::protocol::redact::quote;
 use crate::protocol::resource::{self, IdFilter, PageSize};
 
 /// Checks the path and the options of `track()`.
 pub fn track(path: &str, options: Options) -> Result<Query> {
-    let bad_path = |why: &str| {
-        bad(format!(
+    let invalid_path = |why: &str| {
+        bad_request(format!(
             "path must be a delta resource below the root, such as \"/users/delta\": {why}, got {}",
             quote(path)
         ))
     };
     if !path.starts_with('/') || path.starts_with("//") {
-        return bad_path("it must begin with one slash");
+        return invalid_path("it must begin with one slash");
     }
     // Graph's own samples write `/contacts/delta/?$filter=…`.
     let path = path.strip_suffix('/').unwrap_or(path);
     if path.contains("//") {
-        return bad_path("one of its segments is empty, so an id is missing");
+        return invalid_path("one of its segments is empty, so an id is missing");
     }
     if is_invalid(path, &['?', '#', '\\', ' ']) {
-        return bad_path("parameters go into the options, and spaces and backslashes are not allowed");
+        return invalid_path("parameters go into the options, and spaces and backslashes are not allowed");
     }
     let last = path.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
     let function = last.strip_prefix("microsoft.graph.").unwrap_or(&last);
     if function != "delta" && !function.starts_with("delta(") {
-        return bad_path("it must end with /delta");
+        return invalid_path("it must end with /delta");
     }
     let resource = resource::find(path);
     let name = resource.map_or("this resource", |resource| resource.name);
     let given = |parameter: &str| options.query.iter().any(|(given, _)| same_parameter(given, parameter));
     if name == "event" && !(given("startDateTime") && given("endDateTime")) {
-        return bad("a calendar view needs a start and an end; use events({ start, end }), or give \
-            startDateTime and endDateTime in options.query");
+        return bad_request(
+            "a calendar view needs a start and an end; use events({ start, end }), or give \
+            startDateTime and endDateTime in options.query",
+        );
     }
     let lower = path.to_ascii_lowercase();
     if lower.contains("onlinemeetings/getall") && !lower.contains("meetingorganizeruserid=") {
         return match name {
             "callRecording" => {
-                bad("call recordings need the meeting organizer; use callRecordings({ organizer })")
+                bad_request("call recordings need the meeting organizer; use callRecordings({ organizer })")
             }
-            "callTranscript" => bad("call transcripts need the meeting organizer: write \
-                getAllTranscripts(meetingOrganizerUserId='{id}') into the path"),
-            _ => bad_path("the meeting organizer is missing"),
+            "callTranscript" => bad_request(
+                "call transcripts need the meeting organizer: write \
+                getAllTranscripts(meetingOrganizerUserId='{id}') into the path",
+            ),
+            _ => invalid_path("the meeting organizer is missing"),
         };
     }
     if let Some(resource) = resource {
         let refuse = |option: &str, instead: &str| {
-            bad(format!("options.{option} is refused by Graph on {name}: {instead}"))
+            bad_request(format!("options.{option} is refused by Graph on {name}: {instead}"))
         };
         let send = |option: &str| {
             format!("leave it out, or send it unchecked by options.query: {{ \"${option}\": … }}")
@@ -104,7 +108,9 @@ pub fn track(path: &str, options: Options) -> Result<Query> {
         }
     }
     if options.ids.is_some() && options.odata_options.iter().any(|(option, _)| *option == "filter") {
-        return bad("options.ids and options.filter make one $filter; write the ids into options.filter");
+        return bad_request(
+            "options.ids and options.filter make one $filter; write the ids into options.filter",
+        );
     }
     let mut builder = QueryBuilder::new(resource, path.to_owned());
     if name == "event" {

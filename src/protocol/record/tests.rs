@@ -56,7 +56,7 @@ fn a_record_that_0_1_0_stored_is_read() {
         (record.staged, record.restarted, record.page_size, record.count),
         (true, true, Some(25), Some(4))
     );
-    assert_eq!(stored(&record), paging, "what 0.2 writes 0.1.0 can read");
+    assert_eq!(stored(&record), paging, "0.1.0 can read what 0.2.0 writes");
     let first = serde_json::json!({"format": 1, "revision": "0.1", "phase": "fresh", "kind": "full",
         "generation": 0, "round": 0, "page": 0, "startedAt": 5, "resets": [], "count": 0});
     assert_eq!(
@@ -86,7 +86,7 @@ fn the_error_of_a_record_does_not_contain_its_content() {
 }
 
 #[test]
-fn each_commit_counts_the_revision_up_within_its_epoch() {
+fn each_commit_increments_the_revision_within_its_epoch() {
     let record = Record::new(Instant::from_millis(0.0), 0.999);
     let epoch = record.revision.split('.').next().map(str::to_owned);
     let next = record.next_revision().next_revision();

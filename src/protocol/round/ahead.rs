@@ -1,8 +1,8 @@
 //! Look-ahead: the next page is requested while the current one is applied, delivered and stored.
 //!
 //! Only the request and the arrival of the page overlap. Pages are applied and committed one after
-//! the other, and a page that was requested ahead is used only if the round comes to request
-//! exactly that: the same URL with the same Prefer header.
+//! the other, and a page that was requested ahead is used only if the round then requests
+//! exactly the same: the same URL with the same Prefer header.
 
 use super::progress::{MAX_EMPTY_PAGES, MAX_NO_PROGRESS_PAGES};
 use super::{Round, State, Step, Target};
@@ -19,11 +19,11 @@ pub struct Request {
 
 impl Round {
     /// The request of the page after the one that has arrived, if it may be sent now. `None` for
-    /// the last page, after trouble with this page, at a limit of the caller, and where the page
+    /// the last page, after a failure of this page, at a limit of the caller, and where the page
     /// may show that the round makes no progress.
     pub fn next_request(&self, now: Instant) -> Option<Request> {
         let pending = self.pending.as_ref().filter(|_| self.state == State::Applying)?;
-        if pending.is_final_page || pending.had_trouble {
+        if pending.is_final_page || pending.had_failures {
             return None;
         }
         self.request_ahead(pending.record.link.as_deref()?, now)
@@ -33,7 +33,7 @@ impl Round {
     pub fn next_request_after(&self, next: &str, now: Instant) -> Option<Request> {
         let is_first_attempt = self.state == State::Fetching && self.attempts.tries == 1;
         let is_master = matches!(self.target, Target::Master(_));
-        if !is_first_attempt || is_master || self.is_circle(next) || self.grows_page_size() {
+        if !is_first_attempt || is_master || self.closes_cycle(next) || self.grows_page_size() {
             return None;
         }
         self.request_ahead(next, now)
@@ -64,7 +64,7 @@ impl Round {
         self.ahead.take().is_some_and(|ahead| ahead == *request)
     }
 
-    /// The answer to the request that was sent ahead cannot be used: sends it now.
+    /// The response to the request that was sent ahead cannot be used: sends the request now.
     pub(super) fn request_again(&mut self, now: Instant) -> Step {
         self.attempts.tries -= 1;
         self.fetch(now)

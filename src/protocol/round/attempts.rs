@@ -212,7 +212,7 @@ impl Round {
                 self.sleep(wait, reason, now)
             };
         }
-        // A round goes on without a series master, unless no other request could succeed either.
+        // A round continues without a series master, unless no other request could succeed either.
         let concerns_only_master = !matches!(reason, WaitReason::Throttled | WaitReason::Offline);
         if matches!(self.target, Target::Master(_)) && concerns_only_master {
             self.mark_master_missing();
@@ -288,7 +288,7 @@ impl Round {
             return self.sign_in(TokenReason::Next);
         }
         let message = format!(
-            "Graph's answer is not a page of a delta query: {}; the stored link is untouched",
+            "Graph's response is not a page of a delta query: {}; the stored link is untouched",
             why.message()
         );
         self.retry(WaitReason::Malformed, None, Error::retryable(Code::Protocol, message), now, chance)

@@ -14,7 +14,7 @@ use crate::protocol::error::{Code, Error};
 use crate::protocol::report::Outcome;
 use crate::protocol::time::{Duration, Instant};
 
-/// What the caller decides.
+/// A decision of the caller.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Decision {
     /// The round ends with the failure.
@@ -97,11 +97,11 @@ impl Round {
         if wait > Duration::ZERO {
             return self.sleep_before(resume, wait, WaitReason::Caller, now);
         }
-        self.go_on(resume)
+        self.continue_from(resume)
     }
 
     /// Loads the record again, or requests the target again.
-    pub(super) fn go_on(&mut self, resume: Resume) -> Step {
+    pub(super) fn continue_from(&mut self, resume: Resume) -> Step {
         match resume {
             Resume::Load => self.transition(State::Loading, Step::Load),
             Resume::Request => self.sign_in(self.attempts.token_reason.clone()),

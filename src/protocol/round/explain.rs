@@ -93,8 +93,7 @@ impl Round {
             }
             _ => (Code::BadRequest, false, "check the options of the query"),
         };
-        let status =
-            if refusal.status == 0 { "with a redirect".to_owned() } else { refusal.status.to_string() };
+        let status = if refusal.status == 0 { "a redirect".to_owned() } else { refusal.status.to_string() };
         let graph_code = refusal.code().map(|code| format!(" {code}")).unwrap_or_default();
         let html =
             refusal.malformed.as_ref().filter(|body| **body == Malformed::Html).map(Malformed::message);
@@ -121,7 +120,7 @@ impl Round {
         };
         let mut failure = Error::new(
             code,
-            format!("Graph answered {status}{graph_code} on {name}{detail}: {advice}{permission}{age}"),
+            format!("Graph returned {status}{graph_code} on {name}{detail}: {advice}{permission}{age}"),
         );
         failure.status = (refusal.status != 0).then_some(refusal.status);
         failure.graph_code = refusal.code().map(str::to_owned);

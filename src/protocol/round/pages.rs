@@ -27,10 +27,10 @@ impl Round {
             return self.fail(failure, now);
         }
         if let Link::Next(next) = &link
-            && self.is_circle(next)
+            && self.closes_cycle(next)
         {
             let message = format!(
-                "Graph's nextLinks go in a circle at {}; the stored state is unchanged: try again later, or \
+                "Graph's nextLinks form a cycle at {}; the stored state is unchanged: try again later, or \
                 start over with reset()",
                 redacted(next)
             );
@@ -42,7 +42,7 @@ impl Round {
                 chance,
             );
         }
-        let had_trouble = self.attempts.tries > 1;
+        let had_failures = self.attempts.tries > 1;
         self.request_succeeded();
         if self.grows_page_size() {
             self.grow_page_size();
@@ -84,7 +84,7 @@ impl Round {
             }
             Link::Delta(delta) => record.link = Some(delta),
         }
-        self.pending = Some(Pending { record, is_final_page, new_ids: Vec::new(), had_trouble });
+        self.pending = Some(Pending { record, is_final_page, new_ids: Vec::new(), had_failures });
         self.unsaved_masters = UnsavedMasters::default();
         self.transition(State::Applying, Step::Apply)
     }

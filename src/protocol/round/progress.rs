@@ -1,4 +1,4 @@
-//! Detects rounds that make no progress (links in a circle, pages without anything new) and pages
+//! Detects rounds that make no progress (links in a cycle, pages without anything new) and pages
 //! that are too large for Graph, and escalates.
 
 use super::{Continuation, Round, Step, Target, TokenReason};
@@ -17,7 +17,7 @@ const PAGES_PER_GROWTH: u32 = 8;
 /// The largest page size that Graph accepts.
 const MAX_PAGE_SIZE: u32 = 1000;
 
-/// Detects nextLinks that go in a circle, by Brent's algorithm: compares each link with an anchor,
+/// Detects nextLinks that form a cycle, by Brent's algorithm: compares each link with an anchor,
 /// an earlier link that is replaced after 1, 2, 4, 8, … pages.
 #[derive(Clone, Debug)]
 pub(super) struct LinkCycle {
@@ -150,7 +150,7 @@ impl Round {
     }
 
     /// Whether this nextLink leads back to a page of this round.
-    pub(super) fn is_circle(&self, next: &str) -> bool {
+    pub(super) fn closes_cycle(&self, next: &str) -> bool {
         matches!(&self.target, Target::Link(used) if used == next) || self.cycle.is_anchor(next)
     }
 

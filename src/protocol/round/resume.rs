@@ -12,7 +12,7 @@ impl Round {
             None => self.record = Record::new(now, chance),
             Some(record) => self.set_record(*record),
         }
-        // The record may be loaded a second time in a round, which then begins anew.
+        // A round may load the record a second time, and then starts again.
         self.cycle = LinkCycle::default();
         self.position = Position::new();
         self.pending = None;

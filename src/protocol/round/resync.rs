@@ -10,7 +10,7 @@ use crate::protocol::time::{Duration, Instant};
 
 /// The maximum number of resets within a day without a complete round.
 pub(super) const MAX_RESETS: usize = 3;
-/// A full round after a reset is delayed by up to this many first back-offs, at random: a service
+/// A full round after a reset is delayed at random by up to this many first back-offs: a service
 /// that resets many queries at once would otherwise get all their first requests at once
 /// (graph-facts 4).
 const RESYNC_SPREAD: f64 = 2.0;

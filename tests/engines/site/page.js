@@ -1,4 +1,4 @@
-// Runs the steps of checks.js in the page that a driver has opened.
+// Runs the steps of checks.js in a page that the driver of a browser has opened.
 import { checks } from "./checks.js";
 
 window.page = {
@@ -7,7 +7,7 @@ window.page = {
     await checks[name][at].run({ world });
   },
 
-  /** Deletes everything that a check has stored. */
+  /** Deletes everything that the check has stored. */
   async clean() {
     for (const { name } of await indexedDB.databases()) {
       await new Promise((resolve, reject) => {

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 fn turn(turn: &Turn) -> Value {
     json!({
-        "edits": turn.edits, "meanwhile": turn.meanwhile, "faults": turn.faults, "expire": turn.expire,
-        "crash": turn.crash,
+        "edits": turn.edits, "midRoundEdits": turn.mid_round_edits, "faults": turn.faults,
+        "expire": turn.expire, "crash": turn.crash,
         "hasConsumer": turn.has_consumer, "maxPages": turn.max_pages, "rival": turn.rival,
     })
 }
@@ -25,7 +25,8 @@ fn main() {
         let line = json!({
             "seed": seed, "collection": one.collection, "call": one.call, "path": one.path,
             "query": one.query, "options": one.options,
-            "lossy": one.needs_refresh(), "followed": one.followed(), "app": one.app(), "turns": turns,
+            "needsRefresh": one.needs_refresh(), "deliversEveryPage": one.delivers_every_page(),
+            "isAppOnly": one.needs_app_token(), "turns": turns,
             "populate": {
                 "contacts": 25, "events": 30, "drive": 20, "messages": 20, "recordings": 15, "users": 14,
                 "groups": 6, "around": START,

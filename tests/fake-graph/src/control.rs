@@ -20,7 +20,7 @@ pub struct Server {
 
 type Reply = Result<Value, (u16, String)>;
 
-fn bad(message: impl Into<String>) -> (u16, String) {
+fn bad_request(message: impl Into<String>) -> (u16, String) {
     (400, message.into())
 }
 
@@ -35,7 +35,7 @@ impl Server {
         self.worlds.get_mut(id)
     }
 
-    /// Answers a request to the control API (`/control/…`) or to a world (`/w/{id}/v1.0/…`).
+    /// Handles a request to the control API (`/control/…`) or to a world (`/w/{id}/v1.0/…`).
     pub fn handle(&mut self, request: &Request, now_ms: u64) -> Response {
         if let Some(rest) = request.url.strip_prefix("/w/") {
             let id = rest.split(['/', '?']).next().unwrap_or("");
@@ -72,7 +72,8 @@ impl Server {
         let body: Value = if request.body.is_empty() {
             json!({})
         } else {
-            serde_json::from_slice(&request.body).map_err(|e| bad(format!("the body is not JSON: {e}")))?
+            serde_json::from_slice(&request.body)
+                .map_err(|e| bad_request(format!("the body is not JSON: {e}")))?
         };
         let method = request.method.to_ascii_uppercase();
         match (method.as_str(), parts.as_slice()) {
@@ -95,10 +96,10 @@ impl Server {
     }
 
     fn create(&mut self, body: &Value, now: u64) -> Reply {
-        let map = body.as_object().ok_or_else(|| bad("a world must be an object"))?;
+        let map = body.as_object().ok_or_else(|| bad_request("a world must be an object"))?;
         if let Some(key) = map.keys().find(|k| !matches!(k.as_str(), "seed" | "id" | "options" | "populate"))
         {
-            return Err(bad(format!("a world has no member {key}")));
+            return Err(bad_request(format!("a world has no member {key}")));
         }
         self.made += 1;
         let id = match map.get("id") {
@@ -106,16 +107,16 @@ impl Server {
             Some(id) => id.as_str().unwrap_or("").to_owned(),
         };
         if id.is_empty() || !id.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')) {
-            return Err(bad("an id must consist of letters, digits, - and _"));
+            return Err(bad_request("an id must consist of letters, digits, - and _"));
         }
         let seed = map
             .get("seed")
             .map_or(Some(self.seed.wrapping_add(self.made)), Value::as_u64)
-            .ok_or_else(|| bad("seed must be a number"))?;
+            .ok_or_else(|| bad_request("seed must be a number"))?;
         let root = format!("{}/w/{id}/v1.0", self.base);
         let mut world = World::new(seed, root.clone());
         if let Some(options) = map.get("options") {
-            world.set_options(options).map_err(bad)?;
+            world.set_options(options).map_err(bad_request)?;
         }
         if let Some(counts) = map.get("populate") {
             world.populate(&populate(counts, now)?, now);
@@ -145,14 +146,15 @@ impl World {
 }
 
 fn populate(counts: &Value, now: u64) -> Result<Populate, (u16, String)> {
-    let map = counts.as_object().ok_or_else(|| bad("populate must be an object"))?;
+    let map = counts.as_object().ok_or_else(|| bad_request("populate must be an object"))?;
     let mut out = Populate { around: i64::try_from(now).unwrap_or(0), ..Populate::default() };
     for (key, value) in map {
         if key == "around" {
-            out.around = value.as_str().and_then(clock::parse).ok_or_else(|| bad("around must be a date"))?;
+            out.around =
+                value.as_str().and_then(clock::parse).ok_or_else(|| bad_request("around must be a date"))?;
             continue;
         }
-        let n = value.as_u64().ok_or_else(|| bad(format!("populate: {key} must be a number")))?;
+        let n = value.as_u64().ok_or_else(|| bad_request(format!("populate: {key} must be a number")))?;
         match key.as_str() {
             "events" => out.events = n,
             "contacts" => out.contacts = n,
@@ -161,7 +163,7 @@ fn populate(counts: &Value, now: u64) -> Result<Populate, (u16, String)> {
             "groups" => out.groups = n,
             "drive" => out.drive = n,
             "messages" => out.messages = n,
-            _ => return Err(bad(format!("populate has no member {key}"))),
+            _ => return Err(bad_request(format!("populate has no member {key}"))),
         }
     }
     Ok(out)
@@ -181,7 +183,7 @@ fn command(world: &mut World, method: &str, rest: &[&str], query: &[Param], body
         }
         ("GET", ["options"]) => Ok(world.options().to_json()),
         ("PATCH", ["options"]) => {
-            world.set_options(body).map_err(bad)?;
+            world.set_options(body).map_err(bad_request)?;
             Ok(world.options().to_json())
         }
         ("GET", ["log"]) => Ok(world.log()),
@@ -195,7 +197,7 @@ fn command(world: &mut World, method: &str, rest: &[&str], query: &[Param], body
                 (None, None) => None,
                 (start, end) => {
                     let date = |d: Option<&str>| {
-                        d.and_then(clock::parse).ok_or_else(|| bad("start and end must be dates"))
+                        d.and_then(clock::parse).ok_or_else(|| bad_request("start and end must be dates"))
                     };
                     Some((date(start)?, date(end)?))
                 }
@@ -209,9 +211,9 @@ fn command(world: &mut World, method: &str, rest: &[&str], query: &[Param], body
             world.populate(&populate(body, now)?, now);
             Ok(Value::Null)
         }
-        ("POST", ["edits"]) => Ok(json!({ "ids": world.edit(body, now).map_err(bad)? })),
+        ("POST", ["edits"]) => Ok(json!({ "ids": world.edit(body, now).map_err(bad_request)? })),
         ("GET", ["faults"]) => Ok(world.faults()),
-        ("POST", ["faults"]) => Ok(json!({ "ids": world.add_faults(body).map_err(bad)? })),
+        ("POST", ["faults"]) => Ok(json!({ "ids": world.add_faults(body).map_err(bad_request)? })),
         ("DELETE", ["faults"]) => {
             world.clear_faults();
             Ok(Value::Null)
@@ -227,7 +229,7 @@ fn command(world: &mut World, method: &str, rest: &[&str], query: &[Param], body
         ("POST", ["token"]) => {
             let kind = body.get("kind").and_then(Value::as_str).unwrap_or("delegated");
             if !matches!(kind, "delegated" | "app") {
-                return Err(bad("kind must be delegated or app"));
+                return Err(bad_request("kind must be delegated or app"));
             }
             let lifetime = body.get("lifetime_ms").and_then(Value::as_u64);
             Ok(json!({ "token": world.token(kind, body.get("user").and_then(Value::as_str), lifetime, now) }))

@@ -1,12 +1,12 @@
 //! Rounds and their pages.
 
-use crate::answers::{Answer, Failure};
-use crate::ask::{Prefs, Spec, select, zone_offset};
 use crate::clock;
 use crate::data;
 use crate::listing::Entry;
 use crate::options::{Duplicates, DuringRound};
 use crate::page::Page;
+use crate::request::{Prefs, Spec, select, zone_offset};
+use crate::response::{Body, Failure};
 use crate::route::{Collection, Route};
 use crate::table::Version;
 use crate::text::{self, Param};
@@ -43,10 +43,10 @@ impl World {
         token: Option<String>,
         prefs: &Prefs,
         now: u64,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Body, Failure> {
         let owner = self.owner(caller, route)?;
         if let Some(id) = &route.item {
-            return self.single(&owner, id, params, prefs).map(Answer::Item);
+            return self.single(&owner, id, params, prefs).map(Body::Item);
         }
         let page = match token.as_deref() {
             Some(token)
@@ -64,7 +64,7 @@ impl World {
                 self.begin(spec, other == Some("latest"), prefs, now)?
             }
         };
-        Ok(Answer::Page(Box::new(page)))
+        Ok(Body::Page(Box::new(page)))
     }
 
     /// A single event, for example a series master that a round withheld (graph-facts 1.3).
@@ -107,7 +107,7 @@ impl World {
         Ok(item)
     }
 
-    /// Answers an initial request.
+    /// Handles an initial request.
     fn begin(&mut self, spec: Spec, latest: bool, prefs: &Prefs, now: u64) -> Result<Page, Failure> {
         let outlook = spec.collection.outlook();
         let stream = self.streams.len();
@@ -137,7 +137,7 @@ impl World {
         self.round(stream, entries, empty, prefs, now)
     }
 
-    /// Answers an initial request of a drive from a date, at most about four months ago
+    /// Handles an initial request of a drive from a date, at most about four months ago
     /// (graph-facts 2.3).
     fn begin_at(&mut self, spec: Spec, at: i64, prefs: &Prefs, now: u64) -> Result<Page, Failure> {
         const MONTHS: u64 = 122 * 86_400_000;
@@ -196,7 +196,7 @@ impl World {
         }
     }
 
-    /// Answers a request for a link.
+    /// Handles a request for a link.
     fn follow(
         &mut self,
         text: &str,

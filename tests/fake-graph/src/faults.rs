@@ -1,9 +1,9 @@
 //! Faults on demand: a queue of rules. Each rule matches some requests and applies a fault to them.
 
-use crate::answers::{AUTHORIZATION, Failure, json_headers};
 use crate::clock;
 use crate::http::{Request, Response};
 use crate::page::Page;
+use crate::response::{AUTHORIZATION, Failure, json_headers};
 use crate::rng::mix;
 use crate::route::{Collection, Route};
 use crate::text::base64;
@@ -42,8 +42,8 @@ pub const NAMES: [&str; 28] = [
     "delay",
 ];
 
-/// Whether a fault changes a good page. The others replace the answer.
-pub(crate) fn shapes_a_page(name: &str) -> bool {
+/// Whether a fault alters a good page. The others replace the response.
+pub(crate) fn alters_page(name: &str) -> bool {
     matches!(
         name,
         "cut"
@@ -75,8 +75,7 @@ pub(crate) struct Rule {
     skip: u64,
     url: Option<String>,
     page_size_over: Option<u64>,
-    /// The percentage of matching requests to act on. Which ones depends on the id of the rule
-    /// alone.
+    /// The percentage of matching requests to act on. The id of the rule determines which ones.
     percent: Option<u64>,
     /// How often to act. `None` means always.
     times: Option<u64>,
@@ -275,7 +274,7 @@ pub(crate) const RESETS: [Reset; 16] = [
 ];
 
 impl World {
-    pub(crate) fn in_place_of_an_answer(
+    pub(crate) fn fault_response(
         &mut self,
         request: &Request,
         found: Option<&Route>,
@@ -385,7 +384,7 @@ impl World {
         response
     }
 
-    pub(crate) fn shaped(
+    pub(crate) fn altered_page(
         &mut self,
         request: &Request,
         mut page: Page,

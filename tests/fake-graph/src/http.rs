@@ -1,4 +1,4 @@
-//! Requests and answers as data.
+//! Requests and responses as data.
 
 /// A received request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,10 +37,10 @@ impl Request {
     }
 }
 
-/// An answer, and how the server has to send it.
+/// A response, and how the server has to send it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Response {
-    /// The status. 0 closes the connection without an answer.
+    /// The status. 0 closes the connection without a response.
     pub status: u16,
     /// The headers in their order, without `Content-Length`, which the server adds.
     pub headers: Vec<(String, String)>,
@@ -51,7 +51,7 @@ pub struct Response {
     /// Closes the connection after that many bytes of the body. `Content-Length` has the full
     /// length.
     pub cut_after: Option<usize>,
-    /// Whether to never answer.
+    /// Whether to never respond.
     pub hang: bool,
     /// The bandwidth limit of the body.
     pub bytes_per_second: Option<u64>,
@@ -68,7 +68,7 @@ impl Response {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// An answer with a JSON body and no further headers.
+    /// A response with a JSON body and no further headers.
     pub(crate) fn of(status: u16, body: &serde_json::Value) -> Self {
         let headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];
         Self { status, headers, body: body.to_string().into_bytes(), ..Self::default() }

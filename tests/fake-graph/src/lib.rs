@@ -5,8 +5,6 @@
 //! and the control API. Comments name the facts about the service that the code imitates. The
 //! README lists the options and the faults.
 
-mod answers;
-mod ask;
 mod clock;
 mod control;
 mod data;
@@ -19,6 +17,8 @@ mod listing;
 mod options;
 mod page;
 mod populate;
+mod request;
+mod response;
 mod rng;
 mod route;
 mod table;

@@ -1,7 +1,7 @@
-//! Links: their form for each resource, and the answers to unknown and expired ones.
+//! Links: their form for each resource, and the responses to unknown and expired ones.
 
-use crate::answers::Failure;
 use crate::options::DriveLink;
+use crate::response::Failure;
 use crate::route::{Collection, Route};
 use crate::text::{Param, encode};
 use crate::world::{State, World, is_token_name};

@@ -1,10 +1,10 @@
 //! The entries of a round, and the form of items.
 
-use crate::answers::Failure;
-use crate::ask::{Prefs, Spec, zone_offset};
 use crate::clock;
 use crate::data;
 use crate::options::DuringRound;
+use crate::request::{Prefs, Spec, zone_offset};
+use crate::response::Failure;
 use crate::route::Collection;
 use crate::table::{Table, Version};
 use crate::world::World;
@@ -384,7 +384,7 @@ impl World {
         Ok(out)
     }
 
-    /// An event in the form of an answer. An occurrence in a round has few properties (graph-facts
+    /// An event in the form of a response. An occurrence in a round has few properties (graph-facts
     /// 1.3).
     pub(crate) fn event(
         &self,

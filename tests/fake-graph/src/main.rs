@@ -1,5 +1,5 @@
 //! The HTTP server of the fake Graph: passes requests to [`fake_graph::Server::handle`] and sends
-//! the answers with their delays, bandwidths and broken connections.
+//! the responses with their delays, bandwidths and broken connections.
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -48,7 +48,7 @@ fn args() -> Result<Args, String> {
     Ok(out)
 }
 
-/// A connection that the server can close without an answer. hyper offers no other way to do that.
+/// A connection that the server can close without a response. hyper offers no other way to do that.
 struct Cuttable {
     stream: TcpStream,
     cut: Arc<AtomicBool>,
@@ -128,7 +128,7 @@ fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-async fn answer(
+async fn respond(
     State(app): State<App>,
     ConnectInfo(cut): ConnectInfo<Cut>,
     request: AxumRequest,
@@ -151,10 +151,10 @@ async fn answer(
     if app.verbose {
         eprintln!("{} {} {}", response.status, request.method, request.url);
     }
-    give(response, &cut).await
+    send(response, &cut).await
 }
 
-async fn give(response: Response, cut: &Cut) -> AxumResponse {
+async fn send(response: Response, cut: &Cut) -> AxumResponse {
     if response.hang {
         std::future::pending::<()>().await;
     }
@@ -176,7 +176,7 @@ async fn give(response: Response, cut: &Cut) -> AxumResponse {
     } else {
         out.body(Body::from(response.body))
     };
-    built.unwrap_or_else(|_| AxumResponse::new(Body::from("a header of the answer is not allowed")))
+    built.unwrap_or_else(|_| AxumResponse::new(Body::from("a header of the response is not allowed")))
 }
 
 /// Simulates a slow network or service. `tests/no-sleeps.mjs` allows no other sleep in Rust.
@@ -291,7 +291,7 @@ async fn run(args: Args) -> io::Result<()> {
     let base = format!("http://127.0.0.1:{}", listener.local_addr()?.port());
     let server = Arc::new(Mutex::new(Server::new(args.seed, base.clone())));
     let app = App { server, dir: args.dir.map(Arc::new), verbose: args.verbose };
-    let router = Router::new().fallback(answer).with_state(app);
+    let router = Router::new().fallback(respond).with_state(app);
     println!("fake-graph listening on {base}");
     io::stdout().flush()?;
     let serving = axum::serve(Loopback(listener), router.into_make_service_with_connect_info::<Cut>());

@@ -138,12 +138,12 @@ options! {
     maxpagesize_cap: u64 = 1000,
     /// Items by which a page exceeds the requested size (graph-facts 7 anomaly 6).
     page_overshoot: u64 = 0,
-    /// The wait before every answer, in milliseconds.
+    /// The wait before every response, in milliseconds.
     latency_ms: u64 = 0,
-    /// The bandwidth of every answer.
+    /// The bandwidth of every response.
     bytes_per_second: Option<u64> = None,
     /// Keep connections open. Off by default, because browsers repeat a request if a reused
-    /// connection closes without an answer, which would hide the fault `network`.
+    /// connection closes without a response, which would hide the fault `network`.
     keep_alive: bool = false,
     /// `Retry-After` in `Access-Control-Expose-Headers` (graph-facts 2.8).
     expose_retry_after: bool = true,

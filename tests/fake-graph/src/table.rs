@@ -1,5 +1,5 @@
-//! A table with a change counter. Rows are immutable versions, so a round can keep those of its
-//! begin.
+//! A table with a change counter. Rows are immutable versions, so a round can keep the ones from
+//! its start.
 
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;

@@ -1,7 +1,5 @@
 //! A tenant: its tables, tokens and options, and the handling of a request.
 
-use crate::answers::{AUTHORIZATION, Answer, Failure, json_headers};
-use crate::ask::Prefs;
 use crate::clock;
 use crate::data::{self, Account};
 use crate::delta::{Round, Stream};
@@ -9,6 +7,8 @@ use crate::faults::{self, Rule, Seen};
 use crate::http::{Request, Response};
 use crate::links::Token;
 use crate::options::Options;
+use crate::request::Prefs;
+use crate::response::{AUTHORIZATION, Body, Failure, json_headers};
 use crate::rng::Rng;
 use crate::route::{self, Collection, Route};
 use crate::table::Table;
@@ -256,7 +256,7 @@ impl World {
         known.cloned().unwrap_or_else(|| data::account(ME, self.seed))
     }
 
-    /// Answers a request at the time `now_ms`.
+    /// Handles a request at the time `now_ms`.
     pub fn handle(&mut self, request: &Request, now_ms: u64) -> Response {
         let (path, query_text) = request.url.split_once('?').unwrap_or((&request.url, ""));
         let below = path.strip_prefix(&self.base).filter(|p| p.starts_with('/'));
@@ -287,7 +287,7 @@ impl World {
         if request.method.eq_ignore_ascii_case("OPTIONS") {
             entry.kind = "preflight";
         }
-        let mut response = self.answer(request, found, &params, token, &prefs, now_ms, &mut entry);
+        let mut response = self.respond(request, found, &params, token, &prefs, now_ms, &mut entry);
         if !self.options.keep_alive {
             response.headers.push(("Connection".to_owned(), "close".to_owned()));
         }
@@ -325,7 +325,7 @@ impl World {
     }
 
     #[expect(clippy::too_many_arguments, reason = "private, called once")]
-    fn answer(
+    fn respond(
         &mut self,
         request: &Request,
         found: Option<Route>,
@@ -352,10 +352,10 @@ impl World {
         }
         let acting = rule.and_then(|at| self.rules.get(at)).cloned();
         if let (Some(fault), Some(at)) = (&acting, rule)
-            && !faults::shapes_a_page(&fault.name)
+            && !faults::alters_page(&fault.name)
         {
             self.applied(at, entry);
-            return self.in_place_of_an_answer(request, found.as_ref(), token.as_deref(), fault, now);
+            return self.fault_response(request, found.as_ref(), token.as_deref(), fault, now);
         }
         if entry.kind == "preflight" {
             return self.preflight(request);
@@ -376,14 +376,14 @@ impl World {
                 .and_then(|caller| self.serve(&caller, &route, params, token, prefs, now)),
         };
         let mut response = match result {
-            Ok(Answer::Item(item)) => {
+            Ok(Body::Item(item)) => {
                 entry.items = 1;
                 self.finish(request, 200, json_headers(), Value::Object(item).to_string(), now)
             }
-            Ok(Answer::Page(page)) => match (acting, rule) {
+            Ok(Body::Page(page)) => match (acting, rule) {
                 (Some(fault), Some(at)) => {
                     self.applied(at, entry);
-                    self.shaped(request, *page, at, &fault, now, entry)
+                    self.altered_page(request, *page, at, &fault, now, entry)
                 }
                 _ => {
                     entry.items = page.value.len();

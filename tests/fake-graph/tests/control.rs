@@ -197,7 +197,7 @@ mod server {
     }
 
     #[test]
-    fn the_server_sends_answers_over_http_with_their_delays_and_cuts() {
+    fn the_server_sends_responses_over_http_with_their_delays_and_cuts() {
         let mut server = start(&["--stdin-lifeline", "--seed", "4"]);
         let at = server.address.clone();
         assert!(at.starts_with("127.0.0.1:"));
@@ -221,7 +221,7 @@ mod server {
         let recordings = format!(
             "/w/demo/v1.0/users/{user}/onlineMeetings/getAllRecordings(meetingOrganizerUserId='{user}')/delta?$top=4"
         );
-        for (start, auth, want) in
+        for (start, auth, expected) in
             [("/w/demo/v1.0/contacts/delta".to_owned(), &auth_user, 30), (recordings, &auth("app"), 9)]
         {
             let (mut path, mut count) = (start, 0);
@@ -236,10 +236,10 @@ mod server {
                     None => break,
                 }
             }
-            assert_eq!(count, want);
+            assert_eq!(count, expected);
         }
 
-        // A preflight, a closed connection, and cut, late and slow answers.
+        // A preflight, a closed connection, and cut, late and slow responses.
         let (status, head, _) = send(
             &at,
             "OPTIONS",
@@ -268,7 +268,7 @@ mod server {
         assert!(serde_json::from_slice::<Value>(&body).is_ok());
         assert!(before.elapsed().as_millis() as usize >= (body.len() / 1000 - 1) * 100);
 
-        // A hanging answer does not block others.
+        // A hanging response does not block others.
         fault(r#"{"fault":"hang"}"#);
         let (there, header) = (at.clone(), auth_user.clone());
         let mut hanging = TcpStream::connect(&there).unwrap();
@@ -288,7 +288,7 @@ mod server {
         assert_eq!(
             hanging.read(&mut [0; 1]).unwrap_err().kind(),
             ErrorKind::WouldBlock,
-            "the hanging request has no answer yet"
+            "the hanging request has no response yet"
         );
 
         // The end of stdin ends the server, also while a request hangs.

@@ -96,7 +96,7 @@ fn a_connection_can_be_closed_hung_cut_and_slowed() {
 }
 
 #[test]
-fn answers_can_come_from_a_proxy_instead_of_graph() {
+fn responses_can_come_from_a_proxy_instead_of_graph() {
     let mut c = client();
     let r = faulted(&mut c, json!({ "name": "html", "status": 502 }));
     assert!(r.status == 502 && r.header("content-type").unwrap().starts_with("text/html"));

@@ -1,17 +1,17 @@
-// Starts the workers of the tests. A worker answers a task with one message.
+// Starts the workers of the tests. A worker replies to a task with one message.
 const { MessageChannel, SharedWorker, Worker } = globalThis;
 
-const answered = (port) =>
+const reply = (port) =>
   new Promise((resolve) => {
     port.onmessage = ({ data }) => resolve(data);
   });
 
-export const ask = {
+export const sendTask = {
   dedicated(url, type, task) {
     const worker = new Worker(url, { type });
     worker.postMessage(task);
     return Promise.race([
-      answered(worker),
+      reply(worker),
       new Promise((_, reject) => {
         worker.onerror = ({ message }) => reject(new Error(`the worker failed: ${message}`));
       }),
@@ -20,13 +20,13 @@ export const ask = {
   shared(url, type, task) {
     const { port } = new SharedWorker(url, { type });
     port.postMessage(task);
-    return answered(port);
+    return reply(port);
   },
   async service(url, type, task) {
     const registration = await navigator.serviceWorker.register(url, { type });
     const worker = registration.active ?? registration.waiting ?? registration.installing;
     const { port1, port2 } = new MessageChannel();
     worker.postMessage(task, [port2]);
-    return answered(port1);
+    return reply(port1);
   },
 };

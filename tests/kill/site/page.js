@@ -4,7 +4,7 @@ const { points } = window;
 
 window.openDelta = openDelta;
 
-window.opened = async ({ root, token }) => {
+window.openClient = async ({ root, token }) => {
   const client = await openDelta({
     endpoint: root,
     account: "alex",
@@ -15,31 +15,31 @@ window.opened = async ({ root, token }) => {
 };
 
 /** Opens the store, so that the browser reports a corrupted database. */
-window.wake = async (world) => {
-  window.query = (await window.opened(world)).query;
+window.openQuery = async (world) => {
+  window.query = (await window.openClient(world)).query;
 };
 
-/** Runs rounds until the plan stops the page; without a plan, two rounds. */
-window.live = async (plan) => {
+/** Runs rounds until the plan stops the page. Without a plan, runs two rounds. */
+window.runRounds = async (plan) => {
   const { query } = window;
-  points.tell({ kind: "start", items: await query.all() });
+  points.send({ kind: "start", items: await query.all() });
   points.arm(plan);
   for (let rounds = 0; plan || rounds < 2; rounds += 1) {
     const round = query.round();
     for await (const page of round) {
       const { changes, index, last } = page;
-      points.tell({ kind: "page", changes, index, last, resumed: round.report.resumed });
+      points.send({ kind: "page", changes, index, last, resumed: round.report.resumed });
       await points.consuming(page);
     }
-    points.tell({ kind: "round", report: round.report });
+    points.send({ kind: "round", report: round.report });
   }
-  points.tell({ kind: "end", items: await query.all() });
+  points.send({ kind: "end", items: await query.all() });
 };
 
 /** Runs one round, which waits for the lock of another tab. */
-window.follow = async (world) => {
-  const { client, query } = await window.opened(world);
-  query.status.subscribe(({ phase }) => phase === "following" && points.tell({ kind: "following" }));
+window.runFollower = async (world) => {
+  const { client, query } = await window.openClient(world);
+  query.status.subscribe(({ phase }) => phase === "following" && points.send({ kind: "following" }));
   const report = await query.sync();
   const items = await query.all();
   await client.close();

@@ -1,66 +1,67 @@
-// Stops the page at a point, so that the test can kill it there. Loaded before the package, to
-// observe its transactions.
+// Stops the page at a point, where the test kills it. Loaded before the package, to
+// observe the package's transactions.
 //
-// Stopping is a synchronous request that is never answered, so that the page executes nothing more.
+// A page stops by a synchronous request that gets no response, so that no more code runs.
 {
   const control = new URLSearchParams(location.search).get("control");
   let plan;
-  let left = 0;
-  /** Whether the consumer has a page that is not committed, and whether that page is of a sweep. */
-  let held = false;
+  let passesLeft = 0;
+  /** Whether the consumer has an uncommitted page, and whether a sweep delivered that page. */
+  let hasPage = false;
   let sweeping = false;
 
-  const tell = (message) => {
+  const send = (message) => {
     const request = new XMLHttpRequest();
     request.open("POST", control, false);
     request.send(JSON.stringify(message));
   };
-  const stop = () => tell({ kind: "stopped" });
+  const stop = () => send({ kind: "stopped" });
 
-  /** Counts how often the page passes a point. True at the time that the plan says. */
-  const here = (point) => {
-    return plan?.at === point && (sweeping || plan.point !== "sweep") && (left -= 1) === 0;
+  /** Counts how often the page passes the planned point. True at the planned pass. */
+  const isReached = (point) => {
+    return plan?.at === point && (sweeping || plan.point !== "sweep") && (passesLeft -= 1) === 0;
   };
 
   const { transaction } = IDBDatabase.prototype;
   IDBDatabase.prototype.transaction = function (...values) {
-    const made = transaction.apply(this, values);
-    // Registered before the listeners of the package, so that it does not know of the commit yet.
-    if (made.mode === "readwrite") made.addEventListener("complete", () => ofPage.has(made) && committed());
-    return made;
+    const opened = transaction.apply(this, values);
+    // Runs before the listeners of the package, so the package does not know of the commit yet.
+    if (opened.mode === "readwrite")
+      opened.addEventListener("complete", () => pageTransactions.has(opened) && onCommit());
+    return opened;
   };
 
-  const committed = () => {
-    held = false;
-    if (here("announcement")) stop();
+  const onCommit = () => {
+    hasPage = false;
+    if (isReached("announcement")) stop();
   };
 
-  // Each transaction compares the stored record and puts the next one. It commits a page, or saves
-  // only the record before a page is delivered.
-  const ofPage = new WeakSet();
+  // Each transaction compares the stored record and puts the next one. It commits a page, or
+  // saves only the record, before a page is delivered.
+  const pageTransactions = new WeakSet();
   const { get, put } = IDBObjectStore.prototype;
-  let chosen;
+  let planned;
   IDBObjectStore.prototype.get = function (...values) {
     const request = get.apply(this, values);
     const { transaction } = this;
     if (transaction.mode === "readwrite")
-      request.addEventListener("success", () => transaction === chosen && plan.how === "compared" && stop());
+      request.addEventListener("success", () => transaction === planned && plan.how === "compared" && stop());
     return request;
   };
   IDBObjectStore.prototype.put = function (...values) {
     const request = put.apply(this, values);
     const { transaction } = this;
     if (this.name !== "state") return request;
-    if (held) ofPage.add(transaction);
-    if (!here(held ? "transaction" : "note")) return request;
-    chosen = transaction;
+    if (hasPage) pageTransactions.add(transaction);
+    if (!isReached(hasPage ? "transaction" : "record")) return request;
+    planned = transaction;
     // The package issues all requests synchronously.
     if (plan.how === "issued") queueMicrotask(stop);
     request.addEventListener("success", () => {
-      if (plan.how === "written" || plan.how === "noted") stop();
+      if (plan.how === "written" || plan.how === "saved") stop();
       if (plan.how !== "committing") return;
       // The test kills the process at about the time at which the browser commits.
-      tell({ kind: "soon" });
+      send({ kind: "committing" });
       transaction.commit();
       stop();
     });
@@ -68,18 +69,18 @@
   };
 
   window.points = {
-    tell,
+    send,
     arm(next) {
       plan = next;
-      left = next?.times ?? 0;
+      passesLeft = next?.times ?? 0;
     },
     /** Called by the consumer with a page that it has not acknowledged. */
     consuming(page) {
-      held = true;
+      hasPage = true;
       sweeping = page.changes.some(({ reason }) => reason === "ghost");
-      if (!here("consumer")) return undefined;
+      if (!isReached("consumer")) return undefined;
       if (plan.how === "busy") stop();
-      return new Promise(() => tell({ kind: "waiting" }));
+      return new Promise(() => send({ kind: "waiting" }));
     },
   };
 }

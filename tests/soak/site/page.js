@@ -55,9 +55,9 @@ const PLANS = Array.from({ length: 30 }, (_, at) => {
   }
 });
 
-const lives = [];
+const loops = [];
 const counts = { rounds: {}, requests: 0, tokens: 0 };
-let over = false;
+let stopped = false;
 
 const count = (name) => (counts.rounds[name] = (counts.rounds[name] ?? 0) + 1);
 
@@ -81,7 +81,7 @@ class Copy {
   }
 }
 
-class Life {
+class QueryLoop {
   constructor(plan, client, user) {
     this.plan = plan;
     this.query = plan.make(client, user);
@@ -95,13 +95,13 @@ class Life {
     return round.report;
   }
 
-  async live() {
-    while (!over) {
+  async run() {
+    while (!stopped) {
       try {
         count((await this.round()).outcome);
       } catch (error) {
         count(error.code ?? String(error));
-        // The messages of these errors name this way out.
+        // The messages of these errors say to do this.
         if (error.code === "resync-loop" || error.code === "livelock")
           await this.query.reset().catch(() => {});
         if (error.retryAt) await delayed(Math.min(error.retryAt - Date.now(), 5000));
@@ -131,35 +131,35 @@ class Life {
 window.begin = async ({ root, control, user }) => {
   const token = (kind) => async () => {
     counts.tokens += 1;
-    const answer = await fetch(`${control}/token`, {
+    const response = await fetch(`${control}/token`, {
       method: "POST",
       body: JSON.stringify({ kind, lifetime_ms: 20_000 }),
     });
-    return { accessToken: (await answer.json()).token, expiresOn: new Date(Date.now() + 20_000) };
+    return { accessToken: (await response.json()).token, expiresOn: new Date(Date.now() + 20_000) };
   };
   const counted = (url, init) => ((counts.requests += 1), fetch(url, init));
   const retry = { base: 50, cap: 400, attempts: 8, maxWait: 4000, timeout: 1500 };
   const open = (kind) =>
     openDelta({ endpoint: root, account: kind, token: token(kind), retry, fetch: counted });
   const [delegated, app] = await Promise.all([open("delegated"), open("app")]);
-  for (const plan of PLANS) lives.push(new Life(plan, plan.app ? app : delegated, user));
-  window.living = Promise.all(lives.map((life) => life.live()));
+  for (const plan of PLANS) loops.push(new QueryLoop(plan, plan.app ? app : delegated, user));
+  window.running = Promise.all(loops.map((loop) => loop.run()));
 };
 
 window.counts = () => counts;
 
 window.end = async () => {
-  over = true;
-  await window.living;
+  stopped = true;
+  await window.running;
 };
 
 window.settle = () =>
   Promise.all(
-    lives.map(async (life) => ({
-      key: life.query.key,
-      kind: life.plan.kind,
-      table: life.plan.table,
-      feed: !!life.copy,
-      items: await life.settle(),
+    loops.map(async (loop) => ({
+      key: loop.query.key,
+      kind: loop.plan.kind,
+      table: loop.plan.table,
+      feed: !!loop.copy,
+      items: await loop.settle(),
     })),
   );

@@ -104,7 +104,7 @@ async function readSubscription(response: Response, hash: string): Promise<Subsc
   };
   const expires = Date.parse(String(expirationDateTime));
   if (typeof id !== "string" || !Number.isFinite(expires))
-    throw new Error("Graph's answer is not a subscription");
+    throw new Error("Graph's response is not a subscription");
   // Graph never grants more time than requested, so a later end is wrong.
   return { id, expires: Math.min(expires, Date.now() + DURATION), settingsHash: hash };
 }

@@ -3,7 +3,7 @@ import type { TokenFunction } from "deltalink";
 import { clientCredentials } from "deltalink/auth";
 import type { Env } from "./env";
 
-/** The maximal number of cached tokens. Each claims challenge of Graph leads to another one. */
+/** The maximum number of cached tokens. Each claims challenge of Graph leads to another one. */
 const MAX_CACHED = 20;
 /** The time before its expiry from which a token is no longer used. */
 const MARGIN = 300_000;

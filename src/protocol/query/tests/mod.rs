@@ -156,7 +156,7 @@ fn a_select_always_contains_the_required_properties_of_its_kind() {
     assert_eq!(
         select("/me/drive/root/delta", &["name"]),
         "$select=name,deleted,id",
-        "the facet tells removals"
+        "the facet marks removals"
     );
     assert_eq!(
         select("/sites/s/lists/l/items/delta", &["id", "deleted", "fields"]),
@@ -243,7 +243,7 @@ fn contacts_take_a_select_and_at_most_50_ids() {
 }
 
 #[test]
-fn the_order_of_a_select_does_not_make_another_key_and_minimal_neither() {
+fn neither_the_order_of_a_select_nor_minimal_changes_the_key() {
     let query = |select: &[&str], minimal| {
         org_contacts(Options {
             select: Some(select.iter().map(|&s| s.to_owned()).collect()),

@@ -1,4 +1,4 @@
-//! Requests of the next page before its turn.
+//! Requests for the next page that are sent ahead.
 
 use super::*;
 
@@ -13,7 +13,10 @@ fn the_next_page_is_requested_once_while_the_current_one_is_applied() {
     assert_eq!(bench.page(next("n1")), Step::Receive);
     assert_eq!(bench.page(next("n2")), Step::Receive);
     assert_eq!(bench.page(delta("d")), Step::Done);
-    assert_eq!(bench.asked, ["/contacts/delta", "ahead /contacts/delta?t=n1", "ahead /contacts/delta?t=n2"]);
+    assert_eq!(
+        bench.requests,
+        ["/contacts/delta", "ahead /contacts/delta?t=n1", "ahead /contacts/delta?t=n2"]
+    );
     assert_eq!((bench.round.report.requests, bench.round.report.pages), (3, 3));
 }
 
@@ -51,7 +54,7 @@ fn a_refused_look_ahead_is_a_refused_request_and_the_page_after_it_has_none() {
     bench.page(next("n1"));
     assert!(matches!(bench.on(refused(503, "")), Step::Sleep(_, WaitReason::Server)));
     assert!(matches!(bench.on(Input::Slept), Step::Fetch(_)));
-    assert!(matches!(bench.page(next("n2")), Step::Fetch(_)), "no look-ahead after trouble");
+    assert!(matches!(bench.page(next("n2")), Step::Fetch(_)), "no look-ahead after a failure");
     assert_eq!(bench.page(next("n3")), Step::Receive);
     assert_eq!((bench.round.report.requests, bench.round.report.retries), (5, 1));
 }
@@ -83,7 +86,7 @@ fn no_page_is_requested_ahead_that_a_limit_of_the_caller_excludes() {
 }
 
 #[test]
-fn a_page_that_a_slow_consumer_lets_wait_is_not_requested_again() {
+fn a_page_that_waits_for_a_slow_consumer_is_not_requested_again() {
     let mut bench = looking_ahead(contacts(), None);
     bench.begin();
     assert!(matches!(bench.on(next("n1")), Step::Deliver(_)));
@@ -93,7 +96,7 @@ fn a_page_that_a_slow_consumer_lets_wait_is_not_requested_again() {
 }
 
 #[test]
-fn an_answer_under_a_token_that_the_round_no_longer_has_is_ignored() {
+fn a_response_to_a_token_that_the_round_no_longer_has_is_ignored() {
     let mut bench = looking_ahead(contacts(), None);
     bench.begin();
     assert_eq!(bench.page(next("n1")), Step::Receive);
@@ -105,7 +108,7 @@ fn an_answer_under_a_token_that_the_round_no_longer_has_is_ignored() {
 }
 
 #[test]
-fn a_throttle_that_arrived_earlier_is_waited_for_only_as_long_as_is_left() {
+fn a_throttle_that_arrived_earlier_is_waited_for_only_for_its_remaining_time() {
     for (received, left) in [(0.0, 30_000.0), (20_000.0, 10_000.0), (29_000.0, 1000.0)] {
         let mut bench = looking_ahead(contacts(), None);
         bench.begin();
@@ -132,7 +135,7 @@ fn a_look_ahead_is_abandoned_if_the_round_loads_its_record_again() {
     let failed = Input::HostFailed(Error::retryable(Code::Store, "the disk is busy"));
     assert!(matches!(bench.step(failed), Step::AskCaller(_)));
     let step = bench.on(Input::Decided(Decision::Retry(Duration::ZERO)));
-    assert!(matches!(step, Step::Fetch(url) if url.ends_with("/contacts/delta")), "{:?}", bench.asked);
+    assert!(matches!(step, Step::Fetch(url) if url.ends_with("/contacts/delta")), "{:?}", bench.requests);
 }
 
 #[test]
@@ -159,7 +162,7 @@ fn pages_that_may_end_in_an_escalation_are_not_followed_ahead() {
         bench.page(next(&format!("n{number}")));
     }
     bench.summary = stale();
-    let ahead = bench.asked.iter().filter(|url| url.starts_with("ahead")).count();
+    let ahead = bench.requests.iter().filter(|url| url.starts_with("ahead")).count();
     bench.on(next("n2"));
-    assert_eq!(bench.asked.iter().filter(|url| url.starts_with("ahead")).count(), ahead);
+    assert_eq!(bench.requests.iter().filter(|url| url.starts_with("ahead")).count(), ahead);
 }

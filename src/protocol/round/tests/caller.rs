@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn asking(store: Option<Record>, decisions: Vec<Decision>) -> Bench {
+fn with_on_error(store: Option<Record>, decisions: Vec<Decision>) -> Bench {
     let mut bench = Bench { decisions, ..Bench::new(contacts(), store) };
     bench.round.config.asks_caller = true;
     bench
@@ -12,13 +12,13 @@ const AT_ONCE: Decision = Decision::Retry(Duration::ZERO);
 
 #[test]
 fn the_caller_may_retry_the_request_that_failed() {
-    let mut bench = asking(Some(idle()), vec![AT_ONCE, AT_ONCE]);
+    let mut bench = with_on_error(Some(idle()), vec![AT_ONCE, AT_ONCE]);
     bench.begin();
     bench.page(next("n1"));
     assert!(matches!(bench.on(refused(403, "")), Step::Fetch(_)));
     assert!(matches!(bench.on(refused(400, "")), Step::Fetch(_)));
     assert_eq!(
-        bench.asked,
+        bench.requests,
         ["/contacts/delta?t=d0", "/contacts/delta?t=n1", "/contacts/delta?t=n1", "/contacts/delta?t=n1"]
     );
     assert_eq!(bench.page(delta("d1")), Step::Done);
@@ -30,7 +30,7 @@ fn the_caller_may_retry_the_request_that_failed() {
 
 #[test]
 fn the_caller_is_asked_once_per_failure_and_only_after_the_attempts_of_the_round() {
-    let mut bench = asking(None, vec![]);
+    let mut bench = with_on_error(None, vec![]);
     bench.begin();
     for _ in 1..Policy::default().attempts {
         assert!(matches!(bench.on(Input::Unreachable(NoResponse::Network)), Step::Sleep(..)));
@@ -45,7 +45,7 @@ fn the_caller_is_asked_once_per_failure_and_only_after_the_attempts_of_the_round
 #[test]
 fn the_caller_sets_the_wait_but_never_below_the_one_of_graph() {
     for (wait, expected) in [(0.0, 3_600_000.0), (5.0, 3_600_000.0), (7_200_000.0, 7_200_000.0)] {
-        let mut bench = asking(None, vec![Decision::Retry(ms(wait))]);
+        let mut bench = with_on_error(None, vec![Decision::Retry(ms(wait))]);
         bench.begin();
         assert_eq!(bench.on(later("3600")), Step::Sleep(ms(expected), WaitReason::Caller));
         assert_eq!(bench.failures, [Code::Throttled]);
@@ -55,11 +55,11 @@ fn the_caller_sets_the_wait_but_never_below_the_one_of_graph() {
 #[test]
 fn the_caller_cannot_retry_for_ever() {
     let attempts = Policy::default().attempts as usize;
-    let mut bench = asking(Some(idle()), vec![AT_ONCE; 100]);
+    let mut bench = with_on_error(Some(idle()), vec![AT_ONCE; 100]);
     assert_eq!(failure(until_over(&mut bench, |_| refused(403, ""))).code, Code::Forbidden);
-    assert_eq!((bench.failures.len(), bench.asked.len()), (attempts, attempts + 1));
+    assert_eq!((bench.failures.len(), bench.requests.len()), (attempts, attempts + 1));
     // A page resets the count.
-    let mut bench = asking(None, vec![AT_ONCE; 100]);
+    let mut bench = with_on_error(None, vec![AT_ONCE; 100]);
     bench.begin();
     for page in 0..20 {
         bench.on(refused(403, ""));
@@ -70,12 +70,12 @@ fn the_caller_cannot_retry_for_ever() {
 
 #[test]
 fn a_failed_token_source_or_store_is_asked_again_for_the_same() {
-    let mut bench = asking(None, vec![AT_ONCE, AT_ONCE]);
+    let mut bench = with_on_error(None, vec![AT_ONCE, AT_ONCE]);
     bench.step(Input::Begin);
     assert_eq!(
         bench.on(Input::HostFailed(Error::new(Code::Store, "x"))).clone(),
         Step::Fetch(
-            bench.asked.last().map(|path| format!("https://graph.microsoft.com/v1.0{path}")).unwrap()
+            bench.requests.last().map(|path| format!("https://graph.microsoft.com/v1.0{path}")).unwrap()
         )
     );
     bench.on(renew_token("{}"));
@@ -86,19 +86,19 @@ fn a_failed_token_source_or_store_is_asked_again_for_the_same() {
 }
 
 #[test]
-fn the_caller_is_not_asked_about_failures_that_a_retry_cannot_mend() {
+fn the_caller_is_not_asked_about_failures_that_a_retry_cannot_fix() {
     let foreign = || Input::Page(Link::Next("https://evil.example/delta".into()));
-    let mut bench = asking(None, vec![AT_ONCE; 9]);
+    let mut bench = with_on_error(None, vec![AT_ONCE; 9]);
     bench.begin();
     assert_eq!(failure(bench.on(foreign())).code, Code::ForeignLink);
-    let mut bench = asking(None, vec![AT_ONCE; 9]);
+    let mut bench = with_on_error(None, vec![AT_ONCE; 9]);
     bench.begin();
     bench.on(next("n1"));
     bench.step(Input::Delivered);
     bench.step(Input::Acknowledged);
     assert_eq!(failure(bench.on(Input::HostFailed(Error::new(Code::Quota, "full")))).code, Code::Quota);
     for code in [Code::Aborted, Code::Account, Code::Closed, Code::Internal, Code::Conflict] {
-        let mut bench = asking(None, vec![AT_ONCE; 9]);
+        let mut bench = with_on_error(None, vec![AT_ONCE; 9]);
         bench.begin();
         assert_eq!(failure(bench.step(Input::HostFailed(Error::new(code, "x")))).code, code);
         assert!(bench.failures.is_empty());
@@ -108,25 +108,25 @@ fn the_caller_is_not_asked_about_failures_that_a_retry_cannot_mend() {
 #[test]
 fn the_caller_is_asked_about_a_failed_store_and_the_round_then_loads_the_record_again() {
     let busy = || Input::HostFailed(Error::retryable(Code::Store, "busy"));
-    let mut bench = asking(Some(idle()), vec![AT_ONCE]);
+    let mut bench = with_on_error(Some(idle()), vec![AT_ONCE]);
     bench.begin();
     assert_eq!(bench.step(next("n1")), Step::Apply);
     assert!(matches!(bench.step(busy()), Step::AskCaller(_)));
     assert_eq!(bench.step(Input::Decided(AT_ONCE)), Step::Load);
 
     // The reset could not be stored.
-    let mut bench = asking(Some(idle()), vec![AT_ONCE]);
+    let mut bench = with_on_error(Some(idle()), vec![AT_ONCE]);
     bench.begin();
     assert!(matches!(bench.step(refused(410, "syncStateNotFound")), Step::SaveRecord { .. }));
     assert!(matches!(bench.step(busy()), Step::AskCaller(_)));
     assert_eq!(bench.step(Input::Decided(AT_ONCE)), Step::Load);
     bench.step(Input::Loaded(Some(Box::new(idle()))));
-    assert_eq!(bench.round.record().revision, idle().revision, "the stored one");
+    assert_eq!(bench.round.record().revision, idle().revision, "the stored record");
 }
 
 #[test]
-fn a_store_that_fails_while_a_page_is_applied_makes_no_circle_of_links() {
-    let mut bench = asking(None, vec![AT_ONCE]);
+fn a_store_that_fails_while_a_page_is_applied_is_not_mistaken_for_a_cycle_of_links() {
+    let mut bench = with_on_error(None, vec![AT_ONCE]);
     bench.begin();
     bench.page(next("n1"));
     bench.page(next("n2"));
@@ -141,7 +141,7 @@ fn a_store_that_fails_while_a_page_is_applied_makes_no_circle_of_links() {
 #[test]
 fn a_round_that_loads_its_record_again_has_no_fallback() {
     let store = Record { refusals: 2, ..idle() };
-    let mut bench = asking(Some(store), vec![AT_ONCE]);
+    let mut bench = with_on_error(Some(store), vec![AT_ONCE]);
     bench.begin();
     assert!(
         matches!(bench.on(refused(400, "ErrorInvalidUrlQuery")), Step::Fetch(url) if !url.contains("d0"))
@@ -160,7 +160,7 @@ fn a_round_that_loads_its_record_again_has_no_fallback() {
 
 #[test]
 fn the_wait_of_the_caller_holds_before_the_record_is_loaded_again() {
-    let mut bench = asking(None, vec![Decision::Retry(ms(5000.0))]);
+    let mut bench = with_on_error(None, vec![Decision::Retry(ms(5000.0))]);
     bench.step(Input::Begin);
     let waits = bench.on(Input::HostFailed(Error::retryable(Code::Store, "x")));
     assert_eq!(waits, Step::Sleep(ms(5000.0), WaitReason::Caller));
@@ -169,7 +169,7 @@ fn the_wait_of_the_caller_holds_before_the_record_is_loaded_again() {
 
 #[test]
 fn a_network_that_the_caller_waits_for_again_gets_the_whole_wait_again() {
-    let mut bench = asking(None, vec![AT_ONCE]);
+    let mut bench = with_on_error(None, vec![AT_ONCE]);
     bench.begin();
     let offline = || Input::Unreachable(NoResponse::Offline);
     assert_eq!(bench.on(offline()), Step::Sleep(ms(300_000.0), WaitReason::Offline));

@@ -18,7 +18,7 @@ fn a_first_round_requests_page_after_page_and_stores_each_link_with_its_page() {
         (stored.phase, stored.link, stored.synced_at, stored.full_at),
         (Phase::Idle, Some(link("d1")), Some(NOW), Some(NOW))
     );
-    assert_eq!(bench.asked, ["/contacts/delta", "/contacts/delta?t=n1"]);
+    assert_eq!(bench.requests, ["/contacts/delta", "/contacts/delta?t=n1"]);
     assert_eq!(
         (bench.round.report.outcome, bench.round.report.pages, bench.round.report.requests),
         (Outcome::Complete, 2, 2)
@@ -35,7 +35,7 @@ fn the_next_round_starts_at_the_delta_link_and_is_incremental() {
         Step::Deliver(Delivery { kind: Kind::Incremental, generation: 1, index: 0, last: true })
     );
     assert_eq!(bench.on(Input::Delivered), Step::Done);
-    assert_eq!(bench.asked, ["/contacts/delta?t=d0"]);
+    assert_eq!(bench.requests, ["/contacts/delta?t=d0"]);
     assert_eq!(bench.store.unwrap().link, Some(link("d1")));
 }
 
@@ -49,7 +49,7 @@ fn an_interrupted_round_continues_at_the_first_page_that_was_not_acknowledged() 
     second.begin();
     let step = second.on(delta("d1"));
     assert_eq!(step, Step::Deliver(Delivery { kind: Kind::Full, generation: 1, index: 1, last: true }));
-    assert_eq!(second.asked, ["/contacts/delta?t=n1"]);
+    assert_eq!(second.requests, ["/contacts/delta?t=n1"]);
     assert!(second.round.report.resumed);
 }
 

@@ -41,7 +41,7 @@ fn a_master_that_graph_refuses_is_skipped_and_requested_again_in_the_next_round(
     assert!(matches!(bench.on(refused(404, "ErrorItemNotFound")), Step::Fetch(_)));
     assert_eq!(bench.on(later("3")), Step::Sleep(ms(3000.0), WaitReason::Throttled));
     bench.on(Input::Slept);
-    assert_eq!(bench.asked.iter().filter(|url| url.ends_with("/me/events/m1")).count(), 2);
+    assert_eq!(bench.requests.iter().filter(|url| url.ends_with("/me/events/m1")).count(), 2);
     assert!(matches!(bench.on(refused(403, "ErrorAccessDenied")), Step::Deliver(_)));
     bench.on(Input::Delivered);
     assert_eq!(
@@ -60,7 +60,7 @@ fn a_master_that_graph_refuses_is_skipped_and_requested_again_in_the_next_round(
 
 #[test]
 fn a_master_that_cannot_be_fetched_does_not_hold_up_the_round() {
-    for answer in [
+    for reply in [
         refused(500, ""),
         refused(302, ""),
         refused(410, "syncStateNotFound"),
@@ -73,14 +73,14 @@ fn a_master_that_cannot_be_fetched_does_not_hold_up_the_round() {
         let mut step = bench.on(delta("d1"));
         for _ in 0..10 {
             step = match step {
-                Step::Fetch(_) => bench.on(answer.clone()),
+                Step::Fetch(_) => bench.on(reply.clone()),
                 Step::Sleep(..) => bench.on(Input::Slept),
                 _ => break,
             };
         }
-        assert!(matches!(step, Step::Deliver(Delivery { last: true, .. })), "{answer:?}: {step:?}");
+        assert!(matches!(step, Step::Deliver(Delivery { last: true, .. })), "{reply:?}: {step:?}");
         assert_eq!(bench.on(Input::Delivered), Step::Done);
-        assert!(bench.asked.len() <= 3, "{answer:?}: {:?}", bench.asked);
+        assert!(bench.requests.len() <= 3, "{reply:?}: {:?}", bench.requests);
     }
 }
 
@@ -137,20 +137,20 @@ fn a_rolling_window_is_listed_again_when_the_day_has_changed_but_not_during_a_ro
     let mut bench = Bench::new(rolling(), None);
     bench.round.config.window = Some(days(13));
     bench.begin();
-    let asked =
+    let expected =
         "/me/calendarView/delta?startDateTime=2026-11-13T23:00:00.000Z&endDateTime=2026-12-13T23:00:00.000Z";
-    assert_eq!(bench.asked, [asked]);
+    assert_eq!(bench.requests, [expected]);
     bench.page(next("n1"));
     let mut bench = bench.again(rolling());
     bench.round.config.window = Some(days(14));
     bench.begin();
-    assert_eq!(bench.asked, ["/contacts/delta?t=n1"], "a round that has begun keeps its window");
+    assert_eq!(bench.requests, ["/contacts/delta?t=n1"], "a round that has begun keeps its window");
     bench.page(delta("d1"));
     assert_eq!(bench.store.as_ref().and_then(|record| record.window.clone()), Some(days(13)));
     let mut bench = bench.again(rolling());
     bench.round.config.window = Some(days(14));
     bench.begin();
-    assert_eq!(bench.asked, [asked.replace("13T", "14T")]);
+    assert_eq!(bench.requests, [expected.replace("13T", "14T")]);
     bench.on(delta("d2"));
     assert!(matches!(bench.on(Input::Delivered), Step::Sweep { .. }), "what left the window is a ghost");
     bench.on(Input::Swept(SweepSummary {
@@ -163,7 +163,7 @@ fn a_rolling_window_is_listed_again_when_the_day_has_changed_but_not_during_a_ro
     let mut same = bench.again(rolling());
     same.round.config.window = Some(days(14));
     same.begin();
-    assert_eq!(same.asked, ["/contacts/delta?t=d2"]);
+    assert_eq!(same.requests, ["/contacts/delta?t=d2"]);
 }
 
 #[test]
@@ -241,14 +241,14 @@ fn a_mirror_past_its_refresh_is_listed_again_and_keeps_its_link_until_the_first_
     let old = Record { full_at: Some(NOW - ms(86_400_001.0)), ..idle() };
     let mut bench = Bench::new(events(), Some(old.clone()));
     bench.begin();
-    assert_eq!(bench.asked, ["/me/calendarView/delta?startDateTime=2026-11-23&endDateTime=2026-11-30"]);
+    assert_eq!(bench.requests, ["/me/calendarView/delta?startDateTime=2026-11-23&endDateTime=2026-11-30"]);
     assert_eq!(bench.store, Some(old));
     bench.page(next("n1"));
     let stored = bench.store.clone().unwrap();
     assert_eq!((stored.generation, stored.start_link, stored.kind), (2, Some(link("d0")), Kind::Full));
     let mut young = Bench::new(events(), Some(Record { full_at: Some(NOW - ms(86_399_999.0)), ..idle() }));
     young.begin();
-    assert_eq!(young.asked, ["/contacts/delta?t=d0"]);
+    assert_eq!(young.requests, ["/contacts/delta?t=d0"]);
 }
 
 #[test]

@@ -95,14 +95,14 @@ struct Bench {
     round: Round,
     store: Option<Record>,
     now: Instant,
-    asked: Vec<String>,
+    requests: Vec<String>,
     /// Whether the next page is requested while the current one is applied.
     looks_ahead: bool,
     /// The throttle times that the round stored.
     throttles: Vec<Instant>,
-    /// What the next page brings.
+    /// The summary of the next page.
     summary: PageSummary,
-    /// What the caller decides about each failure; then it stops the round.
+    /// The decisions of the caller about each failure; after the last one it stops the round.
     decisions: Vec<Decision>,
     /// The codes of the failures that the caller was asked about.
     failures: Vec<Code>,
@@ -114,7 +114,7 @@ impl Bench {
             round: Round::new(config(query), NOW),
             store,
             now: NOW,
-            asked: Vec::new(),
+            requests: Vec::new(),
             looks_ahead: false,
             throttles: Vec::new(),
             summary: one(),
@@ -170,13 +170,13 @@ impl Host for Bench {
     }
 
     fn fetch(&mut self, url: &str, _is_master: bool) -> Option<Input> {
-        self.asked.push(url.rsplit("v1.0").next().unwrap_or_default().to_owned());
+        self.requests.push(url.rsplit("v1.0").next().unwrap_or_default().to_owned());
         None
     }
 
     fn request_ahead(&mut self, request: &Request) -> bool {
         if self.looks_ahead {
-            self.asked.push(format!("ahead {}", request.url.rsplit("v1.0").next().unwrap_or_default()));
+            self.requests.push(format!("ahead {}", request.url.rsplit("v1.0").next().unwrap_or_default()));
         }
         self.looks_ahead
     }
@@ -256,17 +256,17 @@ fn applied() -> Input {
 }
 
 fn refuse(bench: &Bench, bad: &[&str]) -> Option<Input> {
-    let last = bench.asked.last().unwrap();
+    let last = bench.requests.last().unwrap();
     bad.iter().any(|bad| last.ends_with(bad)).then(|| refused(400, "ErrorInvalidUrlQuery"))
 }
 
-/// Answers every request in the same way until the round is over.
-fn until_over(bench: &mut Bench, mut answer: impl FnMut(&mut Bench) -> Input) -> Step {
+/// Gives every request the same reply until the round is over.
+fn until_over(bench: &mut Bench, mut reply: impl FnMut(&mut Bench) -> Input) -> Step {
     let mut step = bench.begin();
     for _ in 0..20_000 {
         step = match step {
             Step::Fetch(_) => {
-                let input = answer(bench);
+                let input = reply(bench);
                 bench.on(input)
             }
             Step::Deliver(_) => bench.on(Input::Delivered),

@@ -44,7 +44,7 @@ fn an_escalation_to_pages_too_large_for_graph_returns_to_the_smaller_size_and_st
     let stale = || PageSummary { items: 1, ..PageSummary::default() };
     let mut bench = Bench::new(sized(50), None);
     bench.begin();
-    // Pages of 50 bring nothing new, so larger ones are requested. Graph cannot make those.
+    // Pages of 50 bring nothing new, so larger ones are requested. Graph fails to build those.
     for page in 0..3 {
         bench.summary = stale();
         bench.page(next(&format!("n{page}")));
@@ -61,7 +61,7 @@ fn an_escalation_to_pages_too_large_for_graph_returns_to_the_smaller_size_and_st
         bench.page(next(&format!("n{page}")));
     }
     assert_eq!(bench.round.report.resync.as_deref(), Some("livelock"));
-    assert!(bench.asked.last().unwrap().starts_with("/me/calendarView/delta?startDateTime"));
+    assert!(bench.requests.last().unwrap().starts_with("/me/calendarView/delta?startDateTime"));
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn a_smaller_page_size_is_stored_when_a_timeout_ends_the_round() {
 }
 
 #[test]
-fn failures_that_are_not_a_sign_of_too_large_a_page_leave_its_size_alone() {
+fn failures_that_do_not_indicate_a_large_page_leave_the_page_size_unchanged() {
     for reply in [
         refused(500, ""),
         refused(502, ""),
@@ -120,7 +120,7 @@ fn a_smaller_page_size_survives_a_reload_and_grows_back_slowly() {
     bench.page(next("n1"));
     let mut bench = bench.again(sized(400));
     bench.begin();
-    assert_eq!(size(&bench), "odata.maxpagesize=100", "the round goes on with it");
+    assert_eq!(size(&bench), "odata.maxpagesize=100", "the round continues with it");
     for page in 2..=7 {
         bench.page(next(&format!("n{page}")));
         assert_eq!(size(&bench), "odata.maxpagesize=100", "page {page}");
@@ -217,7 +217,7 @@ fn events_escalate_to_fifty_items_at_least() {
 #[test]
 fn kinds_with_top_are_listed_in_smaller_pages_and_never_in_the_middle_of_a_listing() {
     let drive = |top| query::track("/me/drive/root/delta", Options { top, ..Options::default() }).unwrap();
-    let asked = |bench: &Bench| bench.asked.last().unwrap().clone();
+    let last_request = |bench: &Bench| bench.requests.last().unwrap().clone();
     let fail_thrice = |bench: &mut Bench| {
         for _ in 0..3 {
             bench.on(refused(503, ""));
@@ -226,24 +226,24 @@ fn kinds_with_top_are_listed_in_smaller_pages_and_never_in_the_middle_of_a_listi
     };
     let mut bench = Bench::new(drive(Some(400)), None);
     bench.begin();
-    assert_eq!(asked(&bench), "/me/drive/root/delta?$top=400");
+    assert_eq!(last_request(&bench), "/me/drive/root/delta?$top=400");
     fail_thrice(&mut bench);
-    assert_eq!(asked(&bench), "/me/drive/root/delta?$top=100");
+    assert_eq!(last_request(&bench), "/me/drive/root/delta?$top=100");
     assert_eq!(bench.round.prefer(), [""; 0], "it is a parameter, not a preference");
     bench.page(next("n1"));
     fail_thrice(&mut bench);
-    assert_eq!(asked(&bench), "/contacts/delta?t=n1", "a link is sent as it is");
+    assert_eq!(last_request(&bench), "/contacts/delta?t=n1", "a link is sent as it is");
     let mut bench = Bench::new(
         drive(None),
         Some(Record { phase: Phase::Fresh, link: None, largest_page: 300, ..idle() }),
     );
     bench.begin();
     fail_thrice(&mut bench);
-    assert_eq!(asked(&bench), "/me/drive/root/delta?$top=75");
+    assert_eq!(last_request(&bench), "/me/drive/root/delta?$top=75");
 }
 
 #[test]
-fn recordings_without_a_link_are_listed_once_more_without_top() {
+fn recordings_without_a_link_are_listed_again_without_top() {
     let recordings = || {
         let options = Options { organizer: Some("u".into()), top: Some(5), ..Options::default() };
         query::call_recordings(options).unwrap()
@@ -254,12 +254,12 @@ fn recordings_without_a_link_are_listed_once_more_without_top() {
     for pages in [0, 2] {
         let mut bench = Bench::new(recordings(), None);
         bench.begin();
-        assert_eq!(bench.asked, [format!("{path}?$top=5")]);
+        assert_eq!(bench.requests, [format!("{path}?$top=5")]);
         for page in 0..pages {
             bench.page(next(&format!("n{page}")));
         }
         assert!(matches!(bench.on(no_link()), Step::Fetch(_)));
-        assert_eq!(bench.asked.last().unwrap(), path);
+        assert_eq!(bench.requests.last().unwrap(), path);
         assert!(matches!(bench.page(delta("d1")), Step::Done | Step::Sweep { .. }));
     }
     // If the link is missing without `$top` too, the round ends and says why.

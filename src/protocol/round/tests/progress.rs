@@ -14,21 +14,21 @@ fn a_next_link_to_itself_is_requested_again_then_everything_once_then_ends_as_a_
     let failure = failure(until_over(&mut bench, |_| next("n1")));
     assert_eq!(failure.code, Code::Livelock);
     // The link three times, the query once, and the link that it leads to three times.
-    let asked = |what: &str| bench.asked.iter().filter(|url| *url == what).count();
-    assert_eq!((asked("/contacts/delta?t=n1"), asked("/contacts/delta")), (6, 1));
+    let count = |path: &str| bench.requests.iter().filter(|url| *url == path).count();
+    assert_eq!((count("/contacts/delta?t=n1"), count("/contacts/delta")), (6, 1));
     let stored = bench.store.clone().unwrap();
     assert_eq!((stored.phase, stored.link, stored.restarted), (Phase::Paging, Some(link("n1")), true));
     assert_eq!(bench.round.report.resync.as_deref(), Some("livelock"));
 }
 
 #[test]
-fn next_links_in_a_circle_end_as_a_livelock_however_long_the_circle_is() {
+fn next_links_in_a_cycle_end_as_a_livelock_however_long_the_cycle_is() {
     for length in [2, 3, 7, 40] {
         let mut bench = Bench::new(contacts(), None);
         let mut pages = 0;
         let step = until_over(&mut bench, |bench| {
             pages += 1;
-            let number = bench.asked.last().and_then(|url| url.split("=n").nth(1)?.parse::<u32>().ok());
+            let number = bench.requests.last().and_then(|url| url.split("=n").nth(1)?.parse::<u32>().ok());
             next(&format!("n{}", number.map_or(0, |number| (number + 1) % length)))
         });
         assert_eq!(failure(step).code, Code::Livelock);
@@ -37,14 +37,14 @@ fn next_links_in_a_circle_end_as_a_livelock_however_long_the_circle_is() {
 }
 
 #[test]
-fn a_circle_that_larger_pages_break_completes() {
+fn a_cycle_that_larger_pages_break_completes() {
     let mut bench = Bench::new(events(), None);
     let step = until_over(&mut bench, |bench| {
         let larger = bench.round.prefer().contains(&"odata.maxpagesize=200".to_owned());
         if larger {
             delta("d")
         } else {
-            next(if bench.asked.last().unwrap().ends_with("n0") { "n1" } else { "n0" })
+            next(if bench.requests.last().unwrap().ends_with("n0") { "n1" } else { "n0" })
         }
     });
     assert_eq!(step, Step::Done);
@@ -74,13 +74,13 @@ fn three_pages_in_a_row_without_progress_lead_to_larger_pages_then_to_a_full_lis
     assert_eq!((stored.restarted, stored.no_progress_pages, stored.generation), (true, 0, 2));
 
     let mut reloaded = bench.again(events());
-    let mut asked = 0;
+    let mut pages = 0;
     let step = until_over(&mut reloaded, |bench| {
-        asked += 1;
+        pages += 1;
         bench.summary = PageSummary { items: 5, ..PageSummary::default() };
-        next(&format!("another {asked}"))
+        next(&format!("another {pages}"))
     });
-    assert_eq!((self::failure(step).code, asked), (Code::Livelock, 3), "it is not listed a third time");
+    assert_eq!((self::failure(step).code, pages), (Code::Livelock, 3), "it is not listed a third time");
     let mut recovered = reloaded.again(events());
     assert_eq!(until_over(&mut recovered, |_| delta("d")), Step::Done);
     let stored = recovered.store.unwrap();
@@ -98,12 +98,12 @@ fn a_page_size_that_completed_a_round_is_kept_and_grows_to_a_larger_configured_o
             ..Options::default()
         })
     };
-    for (configured, asked) in
+    for (configured, expected) in
         [(50, "odata.maxpagesize=200"), (300, "odata.maxpagesize=300"), (500, "odata.maxpagesize=400")]
     {
         let mut bench = Bench::new(sized(configured).unwrap(), Some(stored.clone()));
         bench.begin();
-        assert_eq!(bench.round.prefer(), [asked]);
+        assert_eq!(bench.round.prefer(), [expected]);
     }
 }
 
@@ -120,11 +120,11 @@ fn pages_without_progress_are_counted_across_reloads() {
         );
         bench = bench.again(events());
     }
-    let mut asked = 0;
+    let mut pages = 0;
     let step = until_over(&mut bench, |bench| {
-        asked += 1;
+        pages += 1;
         bench.summary = PageSummary { items: 5, ..PageSummary::default() };
-        if asked == 1 { next("n4") } else { delta("d") }
+        if pages == 1 { next("n4") } else { delta("d") }
     });
     assert_eq!((step, bench.round.report.page_size), (Step::Done, Some(200)));
 }
@@ -161,7 +161,7 @@ fn a_round_stuck_after_its_second_listing_gets_out_when_the_window_moves() {
         let step = until_over(&mut bench, |bench| {
             pages += 1;
             bench.summary = PageSummary { items: 5, ..PageSummary::default() };
-            if bench.asked.iter().any(|url| url.contains("startDateTime=2")) {
+            if bench.requests.iter().any(|url| url.contains("startDateTime=2")) {
                 delta("d")
             } else {
                 next(&format!("n{pages}"))
@@ -192,13 +192,13 @@ fn a_moved_window_does_not_fall_back_to_the_delta_link_of_the_old_one() {
         bench.round.config.window = Some("new/new".into());
         until_over(&mut bench, |bench| refuse(bench, &["bad"]).unwrap_or_else(|| delta("d1")));
     }
-    assert!(bench.asked.last().unwrap().contains("startDateTime=new"), "{:?}", bench.asked);
+    assert!(bench.requests.last().unwrap().contains("startDateTime=new"), "{:?}", bench.requests);
     let stored = bench.store.unwrap();
     assert_eq!((stored.phase, stored.window.as_deref()), (Phase::Idle, Some("new/new")));
 }
 
 #[test]
-fn a_link_that_always_answers_503_with_retry_after_is_given_up_too() {
+fn a_link_that_always_fails_with_503_and_retry_after_is_abandoned_too() {
     let start = Record {
         phase: Phase::Paging,
         link: Some(link("bad")),
@@ -211,15 +211,15 @@ fn a_link_that_always_answers_503_with_retry_after_is_given_up_too() {
     let unavailable = || {
         Input::Refused(Box::new(Refusal { status: 503, retry_after: Some("1".into()), ..Refusal::default() }))
     };
-    let answer = |bench: &mut Bench| {
-        if bench.asked.last().unwrap().ends_with("bad") { unavailable() } else { delta("d1") }
+    let reply = |bench: &mut Bench| {
+        if bench.requests.last().unwrap().ends_with("bad") { unavailable() } else { delta("d1") }
     };
     for _ in 0..2 {
-        assert_eq!(failure(until_over(&mut bench, answer)).code, Code::Network);
+        assert_eq!(failure(until_over(&mut bench, reply)).code, Code::Network);
         bench = bench.again(contacts());
     }
-    assert_eq!(until_over(&mut bench, answer), Step::Done);
-    assert_eq!(bench.asked.last().map(String::as_str), Some("/contacts/delta?t=d0"));
+    assert_eq!(until_over(&mut bench, reply), Step::Done);
+    assert_eq!(bench.requests.last().map(String::as_str), Some("/contacts/delta?t=d0"));
 }
 
 #[test]

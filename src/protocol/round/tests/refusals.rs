@@ -27,7 +27,7 @@ fn a_link_refused_for_good_falls_back_the_third_time_to_the_delta_link_the_round
         until_over(&mut bench, |bench| refuse(bench, &["bad"]).unwrap_or_else(|| delta("d1"))),
         Step::Done
     );
-    assert_eq!(bench.asked, ["/contacts/delta?t=bad", "/contacts/delta?t=d0"]);
+    assert_eq!(bench.requests, ["/contacts/delta?t=bad", "/contacts/delta?t=d0"]);
     assert_eq!((bench.round.report.kind, bench.round.report.resync.clone()), (Kind::Incremental, None));
     let stored = bench.store.unwrap();
     assert_eq!((stored.refusals, stored.fallback, stored.link), (0, Fallback::None, Some(link("d1"))));
@@ -47,7 +47,7 @@ fn if_the_delta_link_is_refused_too_or_leads_to_the_same_link_one_full_round_fol
     let mut bench = Bench::new(contacts(), Some(paging()));
     let step = until_over(&mut bench, |bench| refuse(bench, &["bad", "d0"]).unwrap_or_else(|| delta("d1")));
     assert_eq!((step, bench.round.report.kind), (Step::Done, Kind::Full));
-    assert_eq!(bench.asked, ["/contacts/delta?t=bad", "/contacts/delta?t=d0", "/contacts/delta"]);
+    assert_eq!(bench.requests, ["/contacts/delta?t=bad", "/contacts/delta?t=d0", "/contacts/delta"]);
     assert_eq!(bench.round.report.resync.as_deref(), Some("ErrorInvalidUrlQuery"));
 
     let mut bench = Bench::new(contacts(), Some(paging()));
@@ -70,7 +70,7 @@ fn while_everything_is_refused_the_stored_link_stays() {
         bench = bench.again(contacts());
     }
     assert_eq!(until_over(&mut bench, |_| delta("d1")), Step::Done);
-    assert_eq!(bench.asked, ["/contacts/delta?t=d0"]);
+    assert_eq!(bench.requests, ["/contacts/delta?t=d0"]);
 }
 
 #[test]
@@ -93,16 +93,16 @@ fn links_that_are_always_refused_cost_at_most_three_full_rounds_a_day() {
     let mut queries = 0;
     for _ in 0..30 {
         until_over(&mut bench, |bench| {
-            if bench.asked.last().unwrap() == "/contacts/delta" { next("bad") } else { refused(400, "x") }
+            if bench.requests.last().unwrap() == "/contacts/delta" { next("bad") } else { refused(400, "x") }
         });
-        queries += bench.asked.iter().filter(|url| *url == "/contacts/delta").count();
+        queries += bench.requests.iter().filter(|url| *url == "/contacts/delta").count();
         bench = bench.again(contacts());
     }
     assert_eq!(queries, MAX_RESETS);
 }
 
 #[test]
-fn a_link_that_stays_forbidden_for_hours_gives_way_to_the_query_itself() {
+fn a_link_that_stays_forbidden_for_hours_is_replaced_by_the_query_itself() {
     const HOUR: f64 = 3_600_000.0;
     let paging = Record {
         phase: Phase::Paging,

@@ -35,7 +35,7 @@ fn a_reset_signal_starts_one_full_round_from_the_query_and_then_sweeps() {
         (stored.phase, stored.link, stored.reset_times, stored.sweep_after),
         (Phase::Idle, Some(link("d1")), vec![], None)
     );
-    assert_eq!(bench.asked, ["/contacts/delta?t=d0", "/contacts/delta"]);
+    assert_eq!(bench.requests, ["/contacts/delta?t=d0", "/contacts/delta"]);
     assert_eq!(bench.round.report.resync.as_deref(), Some("syncStateNotFound"));
 }
 
@@ -46,7 +46,7 @@ fn after_a_crash_the_link_of_a_reset_is_not_requested_again() {
     first.on(refused(410, ""));
     let mut second = first.again(contacts());
     second.begin();
-    assert_eq!(second.asked, ["/contacts/delta"]);
+    assert_eq!(second.requests, ["/contacts/delta"]);
     second.on(delta("d1"));
     assert!(
         matches!(second.on(Input::Delivered), Step::Sweep { .. }),
@@ -70,7 +70,7 @@ fn after_a_crash_in_the_sweep_the_next_round_continues_it_without_a_request() {
             completed } if after == "k" && completed.round() == 5),
         "{step:?}"
     );
-    assert!(bench.asked.is_empty());
+    assert!(bench.requests.is_empty());
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn a_first_full_round_and_a_feed_have_nothing_to_sweep() {
 }
 
 #[test]
-fn a_reset_within_a_full_round_starts_it_once_more_and_the_fourth_of_a_day_ends_it() {
+fn a_reset_within_a_full_round_restarts_it_and_the_fourth_of_a_day_ends_it() {
     let mut bench = Bench::new(contacts(), Some(idle()));
     bench.begin();
     for generation in 2..=4 {
@@ -148,19 +148,19 @@ fn the_location_of_a_reset_is_followed_for_drives_only_and_left_when_it_fails() 
     assert_eq!(bench.on(gone(location)), Step::Fetch(location.into()));
     bench.on(refused(500, ""));
     assert_eq!(
-        bench.asked,
+        bench.requests,
         ["/contacts/delta?t=d0", "/drives/d/root/delta?token=new", "/me/drive/root/delta"]
     );
 
     let mut foreign = Bench::new(drive(), Some(idle()));
     foreign.begin();
     foreign.on(gone("https://evil.example/v1.0/drives"));
-    assert_eq!(foreign.asked.last().map(String::as_str), Some("/me/drive/root/delta"));
+    assert_eq!(foreign.requests.last().map(String::as_str), Some("/me/drive/root/delta"));
 
     let mut directory = Bench::new(contacts(), Some(idle()));
     directory.begin();
     directory.on(gone(location));
-    assert_eq!(directory.asked.last().map(String::as_str), Some("/contacts/delta"));
+    assert_eq!(directory.requests.last().map(String::as_str), Some("/contacts/delta"));
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn a_stored_foreign_link_is_not_requested() {
     let mut bench =
         Bench::new(contacts(), Some(Record { link: Some("https://evil.example/".into()), ..idle() }));
     assert_eq!(failure(bench.begin()).code, Code::ForeignLink);
-    assert!(bench.asked.is_empty());
+    assert!(bench.requests.is_empty());
 }
 
 #[test]
@@ -281,14 +281,14 @@ fn a_reset_code_under_a_server_error_is_a_reset_of_a_stored_link_only() {
         let mut bench = Bench::new(contacts(), Some(idle()));
         bench.begin();
         assert!(matches!(bench.on(refused(500, code)), Step::Fetch(_)), "{code}");
-        assert_eq!(bench.asked, ["/contacts/delta?t=d0", "/contacts/delta"]);
+        assert_eq!(bench.requests, ["/contacts/delta?t=d0", "/contacts/delta"]);
         assert_eq!(bench.round.report.resync.as_deref(), Some(code), "the report names the code");
         assert!(matches!(bench.on(refused(500, code)), Step::Sleep(_, WaitReason::Server)));
     }
 }
 
 #[test]
-fn the_report_tells_the_reset_code_also_where_graph_nests_another_code_in_it() {
+fn the_report_contains_the_reset_code_even_if_graph_nests_another_code_in_it() {
     for (outer, inner) in [
         ("resyncChangesUploadDifferences", "invalidRequest"),
         ("resyncRequired", "itemNotFound"),

@@ -31,7 +31,7 @@ fn a_claims_challenge_asks_for_a_token_that_satisfies_it_and_then_the_same_page(
             Step::SignIn(TokenReason::Claims("{\"a\":1}".into()))
         );
         bench.on(Input::SignedIn);
-        assert_eq!(bench.asked, ["/contacts/delta?t=d0", "/contacts/delta?t=d0"]);
+        assert_eq!(bench.requests, ["/contacts/delta?t=d0", "/contacts/delta?t=d0"]);
         assert_eq!(bench.page(delta("d1")), Step::Done);
     }
 }

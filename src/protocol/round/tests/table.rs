@@ -101,7 +101,7 @@ fn replies() -> Vec<(&'static str, Input)> {
 }
 
 #[test]
-fn every_state_has_an_answer_to_every_reply() {
+fn every_state_handles_every_input() {
     // An input that is missing here is a defect of the shell, and ends the round as `internal`.
     let table: &[(&str, &[(&str, &str)])] = &[
         ("Start", &[("Begin", "load"), ("HostFailed", "quota")]),
@@ -162,12 +162,12 @@ fn every_state_has_an_answer_to_every_reply() {
         )
         .collect();
     assert_eq!(no_responses, NO_RESPONSES);
-    for (state, answers) in table {
-        for (reply, _) in *answers {
+    for (state, steps) in table {
+        for (reply, _) in *steps {
             assert!(replies.iter().any(|(known, _)| known == reply), "{reply} of {state} is not a column");
         }
     }
-    for ((state, path), (row, answers)) in states.into_iter().zip(table) {
+    for ((state, path), (row, steps)) in states.into_iter().zip(table) {
         assert_eq!(state, *row);
         for (reply, input) in replies.clone() {
             let asks_caller = state == "AskingCaller";
@@ -177,7 +177,7 @@ fn every_state_has_an_answer_to_every_reply() {
             }
             assert_eq!(round.state.name(), state);
             let expected =
-                answers.iter().find(|(known, _)| *known == reply).map_or("internal", |(_, answer)| answer);
+                steps.iter().find(|(known, _)| *known == reply).map_or("internal", |(_, step)| step);
             assert_eq!(name(&round.step(input, NOW, HALF)), expected, "{state} × {reply}");
         }
     }

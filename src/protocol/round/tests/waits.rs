@@ -39,7 +39,7 @@ fn without_a_network_the_round_waits_for_one_for_at_most_max_wait() {
     assert_eq!(
         bench.round.report.waits,
         [Wait { reason: WaitReason::Offline, ms: ms(100_000.0) }],
-        "the time that it really waited"
+        "the actual wait"
     );
     assert_eq!(
         bench.on(Input::Unreachable(NoResponse::Offline)),
@@ -91,18 +91,18 @@ fn a_wait_that_graph_asks_for_is_stored_before_the_round_waits() {
     assert!(matches!(bench.step(refused(503, "")), Step::Sleep(..)));
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
-    let asks = Refusal { status: 503, retry_after: Some("9".into()), ..Refusal::default() };
-    assert_eq!(bench.step(Input::Refused(Box::new(asks))), Step::StoreThrottle(NOW + ms(9000.0)));
+    let refusal = Refusal { status: 503, retry_after: Some("9".into()), ..Refusal::default() };
+    assert_eq!(bench.step(Input::Refused(Box::new(refusal))), Step::StoreThrottle(NOW + ms(9000.0)));
 }
 
 #[test]
 fn the_wait_of_the_last_failure_is_stored_too_before_the_round_ends_or_leaves_the_location() {
-    let asks = || {
+    let long_wait = || {
         Input::Refused(Box::new(Refusal { status: 503, retry_after: Some("9".into()), ..Refusal::default() }))
     };
     let mut bench = Bench::new(contacts(), Some(idle()));
-    assert_eq!(failure(until_over(&mut bench, |_| asks())).code, Code::Network);
-    assert_eq!(bench.asked.len(), bench.throttles.len(), "one throttle time per answer");
+    assert_eq!(failure(until_over(&mut bench, |_| long_wait())).code, Code::Network);
+    assert_eq!(bench.requests.len(), bench.throttles.len(), "one throttle time per response");
     assert!(
         bench.throttles.last().is_some_and(|until| *until >= bench.now + ms(9000.0)),
         "{:?}",
@@ -114,7 +114,7 @@ fn the_wait_of_the_last_failure_is_stored_too_before_the_round_ends_or_leaves_th
     bench.begin();
     let location = Some("https://graph.microsoft.com/v1.0/drives/d/root/delta?token=new".to_owned());
     bench.on(Input::Refused(Box::new(Refusal { status: 410, location, ..Refusal::default() })));
-    bench.on(asks());
+    bench.on(long_wait());
     assert_eq!(bench.throttles, [NOW + ms(9000.0)]);
 }
 
@@ -246,13 +246,13 @@ fn a_body_that_is_not_a_page_is_requested_three_times() {
     assert_eq!(failure.code, Code::Protocol);
     assert_eq!(
         failure.message,
-        "Graph's answer is not a page of a delta query: the body has no \"value\"; the stored link is untouched"
+        "Graph's response is not a page of a delta query: the body has no \"value\"; the stored link is untouched"
     );
     assert_eq!(bench.store, Some(idle()));
 }
 
 #[test]
-fn an_answer_ends_a_time_without_a_network() {
+fn a_response_ends_a_time_without_a_network() {
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     let offline = || Input::Unreachable(NoResponse::Offline);
@@ -260,12 +260,12 @@ fn an_answer_ends_a_time_without_a_network() {
     bench.now += ms(200_000.0);
     bench.on(Input::Slept);
     assert!(matches!(bench.on(refused(503, "")), Step::Sleep(_, WaitReason::Server)));
-    for answer in [Input::Unreachable(NoResponse::Network), refused(503, "")] {
+    for input in [Input::Unreachable(NoResponse::Network), refused(503, "")] {
         bench.now += ms(200_000.0);
         bench.on(Input::Slept);
         assert_eq!(bench.on(offline()), Step::Sleep(ms(300_000.0), WaitReason::Offline));
         bench.now += ms(200_000.0);
         bench.on(Input::Slept);
-        assert!(matches!(bench.on(answer), Step::Sleep(..)));
+        assert!(matches!(bench.on(input), Step::Sleep(..)));
     }
 }

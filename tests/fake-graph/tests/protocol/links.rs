@@ -1,4 +1,4 @@
-//! Links: their form, where they stand, and what is refused.
+//! Links: their form, their position in a page, and which ones are refused.
 
 use crate::common::*;
 use crate::recordings;
@@ -49,18 +49,18 @@ fn a_token_changed_by_one_byte_is_refused() {
         let cut = delta[..delta.len() - 1].to_owned();
         let (before, after) = delta.split_once('=').unwrap();
         let last = delta.chars().last().unwrap();
-        let mut bent =
+        let mut altered =
             vec![cut.clone(), format!("{cut}{}", if last == 'A' { 'B' } else { 'A' }), format!("{delta}A")];
         if after.contains('%') {
-            bent.push(format!(
+            altered.push(format!(
                 "{before}={}",
                 after.replace("%2B", "+").replace("%7B", "{").replace("%3B", ";")
             ));
-            bent.push(format!("{before}={}", after.replace('%', "%25")));
+            altered.push(format!("{before}={}", after.replace('%', "%25")));
         }
-        for bent in bent.iter().filter(|b| **b != delta) {
-            let r = c.send(bent, &token);
-            assert!(matches!(r.status, 400 | 410), "{bent}: {}", r.status);
+        for altered in altered.iter().filter(|b| **b != delta) {
+            let r = c.send(altered, &token);
+            assert!(matches!(r.status, 400 | 410), "{altered}: {}", r.status);
             assert_eq!(log(&c).last().unwrap()["kind"], "unexpected");
         }
         assert_eq!(c.send(&delta, &token).status, 200);

@@ -1,4 +1,4 @@
-//! The behaviour of the fake Graph, one test for each fact.
+//! The behavior of the fake Graph, one test for each fact.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 #[path = "../common/mod.rs"]

@@ -95,9 +95,9 @@ fn a_master_is_removed_with_its_last_occurrence() {
     ]));
     let mut gone = c.round(&first.delta).removed();
     gone.sort();
-    let mut want = ids.clone();
-    want.sort();
-    assert_eq!(gone, want);
+    let mut expected = ids.clone();
+    expected.sort();
+    assert_eq!(gone, expected);
 }
 
 #[test]

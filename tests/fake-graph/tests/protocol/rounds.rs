@@ -72,15 +72,16 @@ fn a_mirror_made_by_rounds_equals_the_table() {
                     c.edit(json!({ "collection": collection.name(), "op": "random", "count": 5 }));
                 }
             }
-            let mut want = oracle(&c, collection, (collection == Collection::Events).then_some((FROM, TO)));
-            for item in want.values_mut().chain(mirror.values_mut()) {
+            let mut expected =
+                oracle(&c, collection, (collection == Collection::Events).then_some((FROM, TO)));
+            for item in expected.values_mut().chain(mirror.values_mut()) {
                 for key in ["@odata.etag", "@odata.type", "eTag", "changeKey"] {
                     item.remove(key);
                 }
             }
             let keys = |m: &BTreeMap<String, _>| m.keys().cloned().collect::<Vec<_>>();
-            assert_eq!(keys(&mirror), keys(&want), "seed {seed}, {collection:?}");
-            assert_eq!(mirror, want, "seed {seed}, {collection:?}");
+            assert_eq!(keys(&mirror), keys(&expected), "seed {seed}, {collection:?}");
+            assert_eq!(mirror, expected, "seed {seed}, {collection:?}");
         }
     }
 }
@@ -131,9 +132,9 @@ fn members_collected_over_rounds_equal_those_of_the_table() {
             url = round.delta;
         }
         for group in c.world.list(Collection::Groups, None, None, None, false) {
-            let want: BTreeSet<String> =
+            let expected: BTreeSet<String> =
                 group["members"].as_array().unwrap().iter().map(|m| m.as_str().unwrap().to_owned()).collect();
-            assert_eq!(mirror[group["id"].as_str().unwrap()], want, "seed {seed}, {mode}");
+            assert_eq!(mirror[group["id"].as_str().unwrap()], expected, "seed {seed}, {mode}");
         }
     }
 }

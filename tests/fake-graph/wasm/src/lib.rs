@@ -1,4 +1,4 @@
-//! A world of the fake Graph for JavaScript, which passes the time and sends the answers. Users
+//! A world of the fake Graph for JavaScript, which passes the time and sends the responses. Users
 //! call it through `pkg-template/fake-graph.js`.
 
 use fake_graph::{Request, Response, World};
@@ -18,12 +18,12 @@ impl Fake {
         Self(World::new(u64::from(seed), root))
     }
 
-    /// Answers a request for a path below the origin. The first line of the result is JSON with the
-    /// status, the headers and the faults of the answer. The rest is the body.
-    pub fn answer(&mut self, method: String, url: String, headers: &str, now: f64) -> String {
+    /// Handles a request for a path below the origin. The first line of the result is JSON with the
+    /// status, the headers and the faults of the response. The rest is the body.
+    pub fn handle(&mut self, method: String, url: String, headers: &str, now: f64) -> String {
         let headers = serde_json::from_str(headers).unwrap_or_default();
-        let answer = self.0.handle(&Request { method, url, headers, body: Vec::new() }, ms(now));
-        let Response { status, headers, body, delay_ms, cut_after, hang, bytes_per_second } = answer;
+        let response = self.0.handle(&Request { method, url, headers, body: Vec::new() }, ms(now));
+        let Response { status, headers, body, delay_ms, cut_after, hang, bytes_per_second } = response;
         let meta = json!({
             "status": status, "headers": headers, "delay": delay_ms, "cut": cut_after, "hang": hang,
             "rate": bytes_per_second,

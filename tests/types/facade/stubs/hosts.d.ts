@@ -1,4 +1,4 @@
-// What some hosts have beyond the DOM library.
+// Declarations of some hosts that the DOM library does not have.
 declare module "node:fs/promises" {
   export function readFile(path: URL): Promise<Uint8Array<ArrayBuffer>>;
 }

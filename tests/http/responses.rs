@@ -1,4 +1,4 @@
-//! Reads real answers of Graph with the page reader. The corpus is not part of this project;
+//! Reads real responses of Graph with the page reader. The corpus is not part of this project;
 //! without it the test counts as skipped.
 
 use deltalink::web::json::Json;
@@ -14,7 +14,7 @@ async fn file(name: &str) -> Option<String> {
 
 #[cfg_attr(not(feature = "http-tests"), ignore = "needs a server: node tests/run.mjs browser")]
 #[test]
-async fn every_real_answer_is_read_as_its_index_says() {
+async fn every_real_response_is_read_as_its_index_says() {
     let Some(index) = file("index.tsv").await else {
         // tests/run.mjs counts the test as skipped.
         return;

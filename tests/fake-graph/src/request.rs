@@ -1,10 +1,10 @@
 //! Reads a request: its options, its preferences, and the owner of the data. Refuses everything
 //! that Graph refuses.
 
-use crate::answers::Failure;
 use crate::clock;
 use crate::http::Request;
 use crate::options::Options;
+use crate::response::Failure;
 use crate::route::{Collection, Route};
 use crate::text::{self, Param};
 use crate::world::{Caller, World, is_token_name};
@@ -228,9 +228,9 @@ impl World {
                     ));
                 }
                 (Collection::Recordings | Collection::Drive | Collection::Messages, "$top") => {
-                    let bad =
+                    let invalid =
                         || Failure::new(400, "BadRequest", format!("Invalid value '{value}' for $top."));
-                    spec.top = Some(value.parse().ok().filter(|n| *n > 0).ok_or_else(bad)?);
+                    spec.top = Some(value.parse().ok().filter(|n| *n > 0).ok_or_else(invalid)?);
                 }
                 (Collection::Drive | Collection::Messages, "$expand") => {}
                 (Collection::Messages, "changetype") => spec.change_type = Some(value.to_ascii_lowercase()),
@@ -247,14 +247,14 @@ impl World {
                         }
                         _ => None,
                     };
-                    let bad = || {
+                    let invalid = || {
                         Failure::new(
                             400,
                             "ErrorInvalidUrlQuery",
                             "The filter is not supported with change tracking over the 'Messages' resource.",
                         )
                     };
-                    spec.after = Some(at.ok_or_else(bad)?);
+                    spec.after = Some(at.ok_or_else(invalid)?);
                 }
                 _ => {
                     let code = if collection.outlook() { "ErrorInvalidUrlQuery" } else { "BadRequest" };

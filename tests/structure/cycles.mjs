@@ -102,8 +102,8 @@ function absolute(path, own) {
   return [...base, ...names];
 }
 
-/** The circles of a graph: each as the modules on the way, the first one again at the end. */
-export function circles(graph) {
+/** The cycles of a graph: each as its modules in order, with the first one again at the end. */
+export function cycles(graph) {
   const found = [];
   const done = new Set();
   const visit = (node, way) => {

@@ -1,4 +1,4 @@
-// Clients whose requests a function answers, for answers that the fake Graph does not give.
+// Clients whose responses a function makes, for responses that the fake Graph cannot make.
 import { openDelta } from "deltalink";
 
 const ROOT = "https://graph.microsoft.com/v1.0";
@@ -18,7 +18,7 @@ export function text(body) {
 }
 
 /**
- * A client in memory whose requests `respond(url, count)` answers. `count` is 1 for its first
+ * A client in memory whose responses `respond(url, count)` makes. `count` is 1 for its first
  * request. `client.requests` lists the URLs and the tokens of the requests.
  */
 export async function clientOf(respond, options = {}) {

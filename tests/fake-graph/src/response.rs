@@ -1,4 +1,4 @@
-//! Answers: headers, CORS, and errors in the form of Graph.
+//! Responses in the form of Graph: headers, CORS and errors.
 
 use crate::clock;
 use crate::http::{Request, Response};
@@ -6,12 +6,12 @@ use crate::page::Page;
 use crate::world::World;
 use serde_json::{Map, Value, json};
 
-/// The headers of Graph's answers that a browser may read (graph-facts 2.8).
+/// The headers of Graph's responses that a browser may read (graph-facts 2.8).
 const EXPOSED: &str = "ETag, Location, Preference-Applied, Content-Range, request-id, client-request-id, \
     ReadWriteConsistencyToken, SdkVersion, WWW-Authenticate, x-ms-client-gcc-tenant";
 pub(crate) const AUTHORIZATION: &str = "https://login.microsoftonline.com/common/oauth2/authorize";
 
-/// An answer that is an error.
+/// A response that is an error.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Failure {
     pub(crate) status: u16,
@@ -33,13 +33,14 @@ impl Failure {
     }
 }
 
-pub(crate) enum Answer {
+/// The content of a successful response.
+pub(crate) enum Body {
     Page(Box<Page>),
     Item(Map<String, Value>),
 }
 
 impl World {
-    /// Makes an answer with the headers that every answer has (graph-facts 2.8).
+    /// Makes a response with the headers that every response has (graph-facts 2.8).
     pub(crate) fn finish(
         &mut self,
         request: &Request,
@@ -80,8 +81,8 @@ impl World {
             ),
             ("Access-Control-Max-Age".to_owned(), "86400".to_owned()),
         ];
-        if let Some(asked) = request.header("access-control-request-headers") {
-            headers.push(("Access-Control-Allow-Headers".to_owned(), asked.to_owned()));
+        if let Some(requested) = request.header("access-control-request-headers") {
+            headers.push(("Access-Control-Allow-Headers".to_owned(), requested.to_owned()));
         }
         self.cors(&mut headers);
         Response { status: 204, headers, ..Response::default() }
