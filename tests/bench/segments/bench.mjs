@@ -2,7 +2,8 @@
 //
 //   make build && . scripts/env.sh && node tests/bench/segments/bench.mjs [WORD…]
 //
-// A word selects scenarios by their names. RUNS=n sets the number of runs.
+// A word selects scenarios by their names. RUNS=n sets the number of runs, KEYS=rows,segments the
+// contestants.
 import { rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { engine as chromium } from "../chromium.mjs";
@@ -13,20 +14,26 @@ import { bundlePage, makeFolder, unpack } from "../packages.mjs";
 import { startSite } from "../site.mjs";
 import { median, ratios, summary } from "../stats.mjs";
 import { describeMachine } from "../versions.mjs";
+import { Browser } from "../../kill/harness.mjs";
 import { delayed } from "../../wait.mjs";
 import { firefox, webkit } from "../webdriver.mjs";
 
 const EVENTS = { kind: "events", pages: 20, size: 200 };
+const SLOW = { ...EVENTS, latency: 50, rate: 5_000_000 };
 const USERS = { kind: "users", pages: 100, size: 1000 };
 const ROUNDS = 15;
 const READS = 5;
 const GETS = 40;
+const KILLS = 30;
+/** When a kill comes, in milliseconds after the beginning of a round. */
+const delayOf = (kill) => 20 + ((kill * 97) % 900);
 
 /** `isCompacted`: the mirror is compacted before it is used again. */
 const ALL = [
   { key: "rows", label: "rows in JavaScript", way: "rows" },
   { key: "package", label: "the package", way: "indexeddb" },
   { key: "text", label: "rows as JSON", way: "text" },
+  { key: "short", label: "rows with short keys", way: "short" },
   { key: "segments", label: "segments", way: "segments" },
   { key: "compacted", label: "segments, compacted", way: "segments", isCompacted: true },
   { key: "small", label: "segments, 1 MB in memory", way: "small" },
@@ -34,6 +41,7 @@ const ALL = [
   { key: "index", label: "segments, index of IndexedDB", way: "index" },
   { key: "objects", label: "segments of objects", way: "objects" },
 ];
+const KEYS = process.env.KEYS?.split(",") ?? ALL.map(({ key }) => key);
 const some = (...keys) => ALL.filter(({ key }) => keys.includes(key));
 
 const optionsOf = ({ key, way }, world) => ({
@@ -138,10 +146,25 @@ const mirror = {
     }),
 };
 
+const slowAgain = {
+  name: "full round over a full mirror, 50 ms",
+  runs: 5,
+  contestants: some("rows", "package", "segments", "compacted"),
+  run: (stage, contestant) =>
+    fresh(stage, chromium, contestant, SLOW, async (session, world) => {
+      await session.call("round");
+      if (contestant.isCompacted) await session.call("time", "compact");
+      await renew(stage, session, contestant, world);
+      const values = { "full round again": await fullRound(session, world) };
+      await verify(session, contestant, world);
+      return values;
+    }),
+};
+
 const large = {
   name: "mirror of 100,000 users",
   runs: 5,
-  contestants: some("rows", "package", "text", "segments", "compacted", "small-compacted"),
+  contestants: some("rows", "package", "text", "short", "segments", "compacted", "small-compacted"),
   async prepare(stage, contestant) {
     const world = stage.graph.world(USERS);
     const session = await chromium.start(stage.folder);
@@ -177,7 +200,7 @@ const large = {
 const byWebDriver = (engine) => ({
   name: `${engine.name}, mirror of 4,000 events`,
   runs: 5,
-  contestants: some("rows", "package", "text", "segments", "small", "small-compacted"),
+  contestants: some("rows", "package", "text", "segments", "compacted", "small", "small-compacted"),
   engine,
   run: (stage, contestant) =>
     fresh(stage, engine, contestant, EVENTS, async (session, world) => {
@@ -191,31 +214,75 @@ const byWebDriver = (engine) => ({
     }),
 });
 
-/** Closes the page during rounds and compactions, until a round of a new page ends. */
-const kills = {
-  name: "kills",
+/** Closes the page during rounds and compactions. At the end the mirror equals the server. */
+const closedPages = {
+  name: "kills of the page",
   runs: 1,
   contestants: some("rows", "segments", "index"),
   run: (stage, contestant) =>
     fresh(stage, chromium, contestant, EVENTS, async (session, world) => {
       let cut = 0;
-      for (let kill = 0; kill < 30; kill++) {
-        const isFull = kill % 10 === 9;
-        if (isFull) await session.call("reset");
+      for (let kill = 0; kill < KILLS; kill++) {
+        if (kill % 10 === 9) await session.call("reset");
         world.change(5);
-        const ended = session.call("round").then(
-          () => session.call("time", "compact").then(() => true),
+        const ended = session.call("round").then(() => session.call("time", "compact"));
+        const isDone = ended.then(
+          () => true,
           () => false,
         );
-        const wait = delayed(20 + ((kill * 97) % 600));
-        await Promise.race([wait, ended]);
+        await Promise.race([delayed(delayOf(kill)), isDone]);
         await renew(stage, session, contestant, world);
-        if (!(await ended.catch(() => false))) cut += 1;
+        if (!(await isDone)) cut += 1;
       }
       await session.call("round");
       await verify(session, contestant, world);
       return { "cut rounds or compactions": cut };
     }),
+};
+
+/** Kills the browser. The next one must complete the round, with the same mirror as the server. */
+const killedBrowsers = {
+  name: "kills of the browser",
+  runs: 1,
+  contestants: some("rows", "package", "segments"),
+  async run(stage, contestant) {
+    const world = stage.graph.world(EVENTS);
+    const browser = new Browser();
+    let [cut, dropped] = [0, 0];
+    try {
+      for (let kill = 0; kill <= KILLS; kill++) {
+        await browser.start();
+        const page = await browser.context.newPage();
+        await page.goto(`${stage.origin}/`);
+        await page.waitForFunction(() => window.bench);
+        const call = (name, ...values) =>
+          page.evaluate(([called, given]) => window.bench[called](...given), [name, values]);
+        await call("open", optionsOf(contestant, world));
+        await call("round");
+        await verify({ call }, contestant, world);
+        if (kill === KILLS) break;
+        // Half of the kills come during a full round, the others during a compaction.
+        const isRound = kill % 2 === 0 || !contestant.way.startsWith("segments");
+        if (isRound) {
+          world.change(5);
+          await call("reset");
+        }
+        const ended = isRound ? call("round") : call("time", "compact");
+        const isDone = ended.then(
+          () => true,
+          () => false,
+        );
+        await Promise.race([delayed(isRound ? delayOf(kill) : 2 * kill), isDone]);
+        await browser.kill();
+        if (!(await isDone)) cut += 1;
+        if (browser.dropped()) dropped += 1;
+      }
+    } finally {
+      await browser.stop();
+      stage.graph.remove(world);
+    }
+    return { "cut rounds or compactions": cut, "databases that Chromium gave up": dropped };
+  },
 };
 
 const contract = (engine) => ({
@@ -238,18 +305,21 @@ const scenarios = [
     chromium,
     EVENTS,
     7,
-    some("rows", "package", "text", "segments", "index", "objects"),
+    some("rows", "package", "text", "short", "segments", "index", "objects"),
   ),
+  firstRound("first round, 50 ms", chromium, SLOW, 5, some("rows", "package", "text", "segments")),
   firstRound(
-    "first round, 50 ms",
+    "first round of 100,000 users, 50 ms",
     chromium,
-    { ...EVENTS, latency: 50, rate: 5_000_000 },
-    5,
-    some("rows", "package", "text", "segments"),
+    { ...USERS, latency: 50, rate: 5_000_000 },
+    3,
+    some("rows", "package", "segments"),
   ),
+  slowAgain,
   mirror,
   large,
-  kills,
+  closedPages,
+  killedBrowsers,
   byWebDriver(firefox),
   byWebDriver(webkit),
 ];
@@ -278,6 +348,7 @@ function print({ name, contestants }, results) {
 }
 
 async function measure(stage, scenario, runs) {
+  scenario.contestants = scenario.contestants.filter(({ key }) => KEYS.includes(key));
   const results = new Map(scenario.contestants.map((one) => [one, []]));
   const prepared = new Map();
   try {

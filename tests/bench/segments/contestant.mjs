@@ -7,6 +7,7 @@ import { openSegments } from "./segment-store.mjs";
 const STORES = {
   rows: openRows,
   text: (name) => openRows(name, { isText: true }),
+  short: (name) => openRows(name, { isShort: true }),
   segments: openSegments,
   small: (name) => openSegments(name, { cache: 1_000_000 }),
   objects: (name) => openSegments(name, { format: "objects" }),

@@ -30,6 +30,7 @@ function contract(title, open) {
 }
 
 contract("rows", openRows);
+contract("rows with short keys", (name) => openRows(name, { isShort: true }));
 contract("rows as JSON", (name) => openRows(name, { isText: true }));
 for (const [title, options] of Object.entries(VARIANTS))
   contract(`segments, ${title}`, (name) => openSegments(name, options));
