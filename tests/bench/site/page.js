@@ -23,6 +23,12 @@ window.bench = {
 
   reset: () => mirror.reset(),
 
+  /** The time of a function of the contestant, in milliseconds. */
+  time: (name, ...values) => elapsed(() => mirror[name](...values)),
+
+  /** The result of a function of the contestant. */
+  run: (name, ...values) => mirror[name](...values),
+
   /** The checksum of the mirror, to compare with the server. */
   check: async () => summarize(await mirror.all()),
 

@@ -1,0 +1,392 @@
+// Measures the segment layout of docs/decisions/0005-segment-layout.md:
+//
+//   make build && . scripts/env.sh && node tests/bench/segments/bench.mjs [WORD…]
+//
+// A word selects scenarios by their names. RUNS=n sets the number of runs, KEYS=rows,segments the
+// contestants.
+import { rmSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { engine as chromium } from "../chromium.mjs";
+import { idOf, USER_PROPERTIES } from "../data.mjs";
+import { startGraph, TOKEN } from "../graph.mjs";
+import { shuffled } from "../order.mjs";
+import { bundlePage, makeFolder, unpack } from "../packages.mjs";
+import { startSite } from "../site.mjs";
+import { median, ratios, summary } from "../stats.mjs";
+import { describeMachine } from "../versions.mjs";
+import { Browser } from "../../kill/harness.mjs";
+import { delayed } from "../../wait.mjs";
+import { firefox, webkit } from "../webdriver.mjs";
+
+const EVENTS = { kind: "events", pages: 20, size: 200 };
+const SLOW = { ...EVENTS, latency: 50, rate: 5_000_000 };
+const USERS = { kind: "users", pages: 100, size: 1000 };
+const ROUNDS = 15;
+const READS = 5;
+const GETS = 40;
+const KILLS = 30;
+/** When a kill comes, in milliseconds after the beginning of a round. */
+const delayOf = (kill) => 20 + ((kill * 97) % 900);
+
+/** `isCompacted`: the mirror is compacted before it is used again. */
+const ALL = [
+  { key: "rows", label: "rows in JavaScript", way: "rows" },
+  { key: "package", label: "the package", way: "indexeddb" },
+  { key: "text", label: "rows as JSON", way: "text" },
+  { key: "short", label: "rows with short keys", way: "short" },
+  { key: "segments", label: "segments", way: "segments" },
+  { key: "compacted", label: "segments, compacted", way: "segments", isCompacted: true },
+  { key: "small", label: "segments, 1 MB in memory", way: "small" },
+  { key: "small-compacted", label: "the same, compacted", way: "small", isCompacted: true },
+  { key: "index", label: "segments, index of IndexedDB", way: "index" },
+  { key: "objects", label: "segments of objects", way: "objects" },
+];
+const KEYS = process.env.KEYS?.split(",") ?? ALL.map(({ key }) => key);
+const some = (...keys) => ALL.filter(({ key }) => keys.includes(key));
+
+const optionsOf = ({ key, way }, world) => ({
+  module: "/segments/app.js",
+  name: `bench ${key}`,
+  root: world.root,
+  kind: world.kind,
+  start: "2026-11-01T00:00:00Z",
+  end: "2026-12-01T00:00:00Z",
+  select: USER_PROPERTIES,
+  pageSize: world.size,
+  token: TOKEN,
+  way,
+});
+
+async function verify(session, { label }, world) {
+  const found = await session.call("check");
+  if (found.count === world.expected.count && found.sum === world.expected.sum) return;
+  throw new Error(`${label} holds ${JSON.stringify(found)}, the server ${JSON.stringify(world.expected)}`);
+}
+
+async function repeated(count, work) {
+  const values = [];
+  for (let number = 0; number < count; number++) values.push(await work(number));
+  return median(values);
+}
+
+/** Runs in a new profile with a new world, on an open contestant. */
+async function fresh(stage, engine, contestant, size, work) {
+  const world = stage.graph.world(size);
+  const session = await engine.start(stage.folder);
+  try {
+    await session.goto(`${stage.origin}/`);
+    await session.call("open", optionsOf(contestant, world));
+    return await work(session, world);
+  } finally {
+    await session.stop();
+    stage.graph.remove(world);
+  }
+}
+
+/** Opens the contestant in a new page. */
+async function renew(stage, session, contestant, world) {
+  await session.renew(`${stage.origin}/`);
+  await session.call("open", optionsOf(contestant, world));
+}
+
+const firstRound = (name, engine, size, runs, contestants) => ({
+  name,
+  runs,
+  contestants,
+  run: (stage, contestant) =>
+    fresh(stage, engine, contestant, size, async (session, world) => {
+      const elapsed = await session.call("round");
+      await verify(session, contestant, world);
+      return { "first round": elapsed };
+    }),
+});
+
+/** Times get() of scattered ids: the first one in the page, and the median of others. */
+async function timeGets(session, world) {
+  const id = (number) => idOf(world.kind, (number * 733 + 5) % (world.pages * world.size));
+  const cold = await session.call("time", "get", id(GETS));
+  return { "first get()": cold, "get()": await repeated(GETS, (at) => session.call("time", "get", id(at))) };
+}
+
+/** Reads, and rounds with 5 changes. */
+async function use(session, world) {
+  return {
+    ...(await timeGets(session, world)),
+    "5 changes": await repeated(ROUNDS, () => {
+      world.change(5);
+      return session.call("round");
+    }),
+    "all rows at once": await repeated(READS, () => session.call("time", "bulk")),
+    "all() of the package": await repeated(READS, () => session.call("time", "all")),
+  };
+}
+
+async function fullRound(session, world) {
+  world.forgetSilently(20);
+  await session.call("reset");
+  return session.call("round");
+}
+
+const mirror = {
+  name: "mirror of 4,000 events",
+  runs: 5,
+  contestants: ALL,
+  run: (stage, contestant) =>
+    fresh(stage, chromium, contestant, EVENTS, async (session, world) => {
+      await session.call("round");
+      const compaction = contestant.isCompacted ? await session.call("time", "compact") : 0;
+      const bytes = await session.call("run", "usage");
+      await renew(stage, session, contestant, world);
+      const values = { compaction, "MB on disk": bytes / 1e6, ...(await use(session, world)) };
+      values["full round again"] = await fullRound(session, world);
+      await verify(session, contestant, world);
+      if (contestant.isCompacted) values["compaction again"] = await session.call("time", "compact");
+      await verify(session, contestant, world);
+      return values;
+    }),
+};
+
+const slowAgain = {
+  name: "full round over a full mirror, 50 ms",
+  runs: 5,
+  contestants: some("rows", "package", "segments", "compacted"),
+  run: (stage, contestant) =>
+    fresh(stage, chromium, contestant, SLOW, async (session, world) => {
+      await session.call("round");
+      if (contestant.isCompacted) await session.call("time", "compact");
+      await renew(stage, session, contestant, world);
+      const values = { "full round again": await fullRound(session, world) };
+      await verify(session, contestant, world);
+      return values;
+    }),
+};
+
+const large = {
+  name: "mirror of 100,000 users",
+  runs: 5,
+  contestants: some("rows", "package", "text", "short", "segments", "compacted", "small-compacted"),
+  async prepare(stage, contestant) {
+    const world = stage.graph.world(USERS);
+    const session = await chromium.start(stage.folder);
+    await session.goto(`${stage.origin}/`);
+    await session.call("open", optionsOf(contestant, world));
+    const first = { "first round": await session.call("round") };
+    if (contestant.isCompacted) first.compaction = await session.call("time", "compact");
+    first["MB on disk"] = (await session.call("run", "usage")) / 1e6;
+    return { world, session, first, isUsed: false };
+  },
+  async run(stage, contestant, prepared) {
+    const { world, session, first } = prepared;
+    await renew(stage, session, contestant, world);
+    const values = {
+      ...first,
+      ...(await timeGets(session, world)),
+      "5 changes": await repeated(ROUNDS, () => {
+        world.change(5);
+        return session.call("round");
+      }),
+      "all rows at once": await repeated(READS, () => session.call("time", "bulk")),
+    };
+    // A scan would compact the pages: only the last run has one, in its full round.
+    return values;
+  },
+  async end(stage, contestant, { world, session }) {
+    const values = { "full round again": await fullRound(session, world) };
+    await verify(session, contestant, world);
+    return values;
+  },
+};
+
+const byWebDriver = (engine) => ({
+  name: `${engine.name}, mirror of 4,000 events`,
+  runs: 5,
+  contestants: some("rows", "package", "text", "segments", "compacted", "small", "small-compacted"),
+  engine,
+  run: (stage, contestant) =>
+    fresh(stage, engine, contestant, EVENTS, async (session, world) => {
+      const first = await session.call("round");
+      if (contestant.isCompacted) await session.call("time", "compact");
+      await renew(stage, session, contestant, world);
+      const values = { "first round": first, ...(await use(session, world)) };
+      values["full round again"] = await fullRound(session, world);
+      await verify(session, contestant, world);
+      return values;
+    }),
+});
+
+/** Closes the page during rounds and compactions. At the end the mirror equals the server. */
+const closedPages = {
+  name: "kills of the page",
+  runs: 1,
+  contestants: some("rows", "segments", "index"),
+  run: (stage, contestant) =>
+    fresh(stage, chromium, contestant, EVENTS, async (session, world) => {
+      let cut = 0;
+      for (let kill = 0; kill < KILLS; kill++) {
+        if (kill % 10 === 9) await session.call("reset");
+        world.change(5);
+        const ended = session.call("round").then(() => session.call("time", "compact"));
+        const isDone = ended.then(
+          () => true,
+          () => false,
+        );
+        await Promise.race([delayed(delayOf(kill)), isDone]);
+        await renew(stage, session, contestant, world);
+        if (!(await isDone)) cut += 1;
+      }
+      await session.call("round");
+      await verify(session, contestant, world);
+      return { "cut rounds or compactions": cut };
+    }),
+};
+
+/** Kills the browser. The next one must complete the round, with the same mirror as the server. */
+const killedBrowsers = {
+  name: "kills of the browser",
+  runs: 1,
+  contestants: some("rows", "package", "segments"),
+  async run(stage, contestant) {
+    const world = stage.graph.world(EVENTS);
+    const browser = new Browser();
+    let [cut, dropped] = [0, 0];
+    try {
+      for (let kill = 0; kill <= KILLS; kill++) {
+        await browser.start();
+        const page = await browser.context.newPage();
+        await page.goto(`${stage.origin}/`);
+        await page.waitForFunction(() => window.bench);
+        const call = (name, ...values) =>
+          page.evaluate(([called, given]) => window.bench[called](...given), [name, values]);
+        await call("open", optionsOf(contestant, world));
+        await call("round");
+        await verify({ call }, contestant, world);
+        if (kill === KILLS) break;
+        // Half of the kills come during a full round, the others during a compaction.
+        const isRound = kill % 2 === 0 || !contestant.way.startsWith("segments");
+        if (isRound) {
+          world.change(5);
+          await call("reset");
+        }
+        const ended = isRound ? call("round") : call("time", "compact");
+        const isDone = ended.then(
+          () => true,
+          () => false,
+        );
+        await Promise.race([delayed(isRound ? delayOf(kill) : 2 * kill), isDone]);
+        await browser.kill();
+        if (!(await isDone)) cut += 1;
+        if (browser.dropped()) dropped += 1;
+      }
+    } finally {
+      await browser.stop();
+      stage.graph.remove(world);
+    }
+    return { "cut rounds or compactions": cut, "databases that Chromium gave up": dropped };
+  },
+};
+
+const contract = (engine) => ({
+  name: `contract in ${engine.name}`,
+  runs: 1,
+  engine,
+  contestants: some("rows", "segments", "index", "objects"),
+  run: (stage, contestant) =>
+    fresh(stage, engine, contestant, EVENTS, async (session) => ({
+      "rules kept": await session.call("run", "contract"),
+    })),
+});
+
+const scenarios = [
+  contract(chromium),
+  contract(firefox),
+  contract(webkit),
+  firstRound(
+    "first round, no latency",
+    chromium,
+    EVENTS,
+    7,
+    some("rows", "package", "text", "short", "segments", "index", "objects"),
+  ),
+  firstRound("first round, 50 ms", chromium, SLOW, 5, some("rows", "package", "text", "segments")),
+  firstRound(
+    "first round of 100,000 users, 50 ms",
+    chromium,
+    { ...USERS, latency: 50, rate: 5_000_000 },
+    3,
+    some("rows", "package", "segments"),
+  ),
+  slowAgain,
+  mirror,
+  large,
+  closedPages,
+  killedBrowsers,
+  byWebDriver(firefox),
+  byWebDriver(webkit),
+];
+
+/** Prints medians, their range, and the ratio to the first contestant. */
+function print({ name, contestants }, results) {
+  const titles = new Set([...results.values()].flat().flatMap(Object.keys));
+  console.log(`\n${name}, ${results.get(contestants[0]).length} runs`);
+  const number = (value) => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));
+  for (const title of titles) {
+    console.log(`  ${title}`);
+    const [reference] = contestants.map((one) => results.get(one).map((values) => values[title]));
+    for (const one of contestants) {
+      const values = results
+        .get(one)
+        .map((run) => run[title])
+        .filter((value) => value !== undefined);
+      if (values.length === 0) continue;
+      const { median: middle, min, max } = summary(values);
+      const ratio = reference[0] ? median(ratios(values, reference)).toFixed(2) : "";
+      console.log(
+        `    ${one.label.padEnd(30)} ${number(middle).padStart(8)}  (${number(min)}–${number(max)})  ${ratio}`,
+      );
+    }
+  }
+}
+
+async function measure(stage, scenario, runs) {
+  scenario.contestants = scenario.contestants.filter(({ key }) => KEYS.includes(key));
+  const results = new Map(scenario.contestants.map((one) => [one, []]));
+  const prepared = new Map();
+  try {
+    for (const one of scenario.contestants) prepared.set(one, await scenario.prepare?.(stage, one));
+    for (let run = 0; run < runs; run++) {
+      for (const one of shuffled(scenario.contestants, run))
+        results.get(one).push(await scenario.run(stage, one, prepared.get(one)));
+    }
+    for (const one of scenario.contestants)
+      Object.assign(results.get(one)[0], await scenario.end?.(stage, one, prepared.get(one)));
+  } finally {
+    for (const one of prepared.values()) await one?.session.stop();
+  }
+  print(scenario, results);
+}
+
+const words = process.argv.slice(2).map((word) => word.toLowerCase());
+const folder = makeFolder();
+process.once("exit", () => rmSync(folder, { recursive: true, force: true, maxRetries: 20 }));
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
+const deltalink = unpack(resolve("dist/deltalink.tgz"), join(folder, "package"));
+await bundlePage("../segments/contestant.mjs", join(folder, "segments"), deltalink);
+const graph = await startGraph();
+const site = await startSite(folder);
+try {
+  console.log(`deltalink ${deltalink.version}; ${describeMachine()}`);
+  for (const scenario of scenarios) {
+    if (words.length && !words.some((word) => scenario.name.toLowerCase().includes(word))) continue;
+    const missing = scenario.engine?.missing?.();
+    if (missing) console.log(`\nskipped: ${scenario.name}; ${missing}`);
+    else
+      await measure(
+        { folder, graph, origin: site.origin },
+        scenario,
+        Number(process.env.RUNS) || scenario.runs,
+      );
+  }
+} finally {
+  graph.stop();
+  site.stop();
+}

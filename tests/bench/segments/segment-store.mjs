@@ -1,0 +1,386 @@
+// A `DeltaStore` with a segment layout, to decide whether deltalink's IndexedDB store should have
+// one (docs/decisions/0005-segment-layout.md).
+//
+// - A commit of many rows, such as a page of a full round, writes one value to `pages`, and the
+//   sorted hashes of its ids to `hashes`, by which rows are found.
+// - A commit of few rows writes each to `items`, over the segments. A removal is a change without a
+//   row. The commit with the highest number counts.
+// - `compact()` merges everything into `sorted`: segments of a few rows each, in the order of ids,
+//   without overlaps, under the last id. They need no other index than their keys.
+//
+// Each commit and each compaction is one transaction. `state` has the state and the numbers.
+//
+// A database of row-store.mjs is opened as it is: its rows are changes with the number 0.
+import { begin, openDatabase, rangeAfter, readAll, settled } from "./idb.mjs";
+import { compare, FORMATS, hashesOf, hashOf, lowerBound } from "./segment.mjs";
+
+const READ = "readonly";
+const WRITE = "readwrite";
+/** The number of ids from which a read takes the keys of all sorted segments first. */
+const MANY = 4;
+/** The number of changes from which a compaction begins. */
+const MAX_CHANGES = 5000;
+/** The number of changes in one read. */
+const CHUNK = 2000;
+const EMPTY = { number: 0, pages: [], size: 0, changes: 0, compaction: 0 };
+
+/**
+ * `minimum`: commits of at least this many rows become a segment. `sortedRows`: the rows of a
+ * sorted segment. `format`: a key of FORMATS. `index`: find rows by an index of IndexedDB on the
+ * ids of pages, and not by hashes. `cache`: the characters of segments that stay in memory.
+ * `compactAfter`: the number of pages at which a compaction begins in the background.
+ */
+export async function openSegments(name, options = {}) {
+  const { minimum = 50, sortedRows = 32, index = false, cache = 32_000_000 } = options;
+  const { compactAfter = Infinity } = options;
+  const format = FORMATS[options.format ?? "json"];
+  const db = await openDatabase(name, 2, (created) => {
+    const missing = ["state", "items", "hashes", "sorted"].filter(
+      (one) => !created.objectStoreNames.contains(one),
+    );
+    for (const store of missing) created.createObjectStore(store);
+    const pages = created.createObjectStore("pages");
+    if (index) pages.createIndex("ids", "ids", { multiEntry: true });
+  });
+  const cached = new Cache(cache, format.size);
+  /** The hashes of pages, and the keys of sorted segments. Neither changes once it is stored. */
+  const known = new Map();
+  let compacting = Promise.resolve();
+
+  const load = async (key) => (await headOf(begin(db, READ), key))?.state;
+
+  async function commit(key, { expect, state, put, remove }) {
+    const isPage = put.length >= minimum;
+    const page = isPage && format.pack(put.map(format.entry).sort(([one], [other]) => compare(one, other)));
+    const hashes = isPage && !index && hashesOf(page.ids);
+    const transaction = begin(db, WRITE);
+    const { state: heads, pages, hashes: directory, items, end } = transaction;
+    const before = await headOf(transaction, key);
+    if (before?.state.revision !== expect) return false;
+    const head = before ?? { ...EMPTY, epoch: Math.random() };
+    const number = head.number + 1;
+    const after = { ...head, state, number };
+    if (isPage) {
+      after.pages = [...head.pages, number];
+      after.size += format.size(page);
+      pages.put(page, [key, number]);
+      if (!index) directory.put(hashes, [key, number]);
+    } else {
+      for (const [id, row] of put) items.put({ number, row }, [key, id]);
+    }
+    after.changes += remove.length + (isPage ? 0 : put.length);
+    for (const id of remove) items.put({ number }, [key, id]);
+    heads.put(after, key);
+    await end;
+    if (after.pages.length >= compactAfter || after.changes >= MAX_CHANGES) compactLater(key);
+    return true;
+  }
+
+  /** Reads what is unknown of the pages' hashes. Returns `[number, hashes]`, the newest first. */
+  async function directoryOf(transaction, key, head) {
+    const id = (number) => `${head.epoch} ${number}`;
+    const missing = head.pages.filter((number) => !known.has(id(number)));
+    const read = await Promise.all(missing.map((number) => settled(transaction.hashes.get([key, number]))));
+    missing.forEach((number, at) => known.set(id(number), read[at]));
+    return head.pages.map((number) => [number, known.get(id(number))]).reverse();
+  }
+
+  /** For each id the numbers of the pages that may have it, the newest first. */
+  async function candidatesOf(transaction, key, head, ids) {
+    if (head.pages.length === 0) return ids.map(() => []);
+    if (index) {
+      const found = ids.map((id) => settled(transaction.pages.index("ids").getAllKeys(id)));
+      const own = (keys) => keys.filter(([owner]) => owner === key).map(([, number]) => number);
+      return (await Promise.all(found)).map((keys) => own(keys).reverse());
+    }
+    const directory = await directoryOf(transaction, key, head);
+    return ids.map((id) => {
+      const hash = hashOf(id);
+      const has = ([, hashes]) => hashes[lowerBound(hashes, hash)] === hash;
+      return directory.filter(has).map(([number]) => number);
+    });
+  }
+
+  /**
+   * Reads a segment, once per transaction. Only complete reads are shared between transactions: one
+   * that waits for another has no request, so that it would end.
+   */
+  function segment(transaction, store, key, part, id) {
+    const known = cached.get(id);
+    if (known) return known;
+    const reading = (transaction.reading ??= new Map());
+    if (!reading.has(id))
+      reading.set(
+        id,
+        settled(transaction[store].get([key, part])).then((read) => cached.set(id, read)),
+      );
+    return reading.get(id);
+  }
+  const pageOf = (transaction, key, head, number) =>
+    segment(transaction, "pages", key, number, `${head.epoch} page ${number}`);
+
+  /** Finds a row in a segment; undefined if it has none. */
+  function find(found, id) {
+    const at = found ? lowerBound(found.ids, id) : -1;
+    return found?.ids[at] === id ? format.row(format.at(found, at)) : undefined;
+  }
+
+  /** Reads the sorted segments that may have these ids. */
+  async function sortedOf(transaction, key, head, ids) {
+    const { sorted } = transaction;
+    if (!head.compaction) return ids.map(() => undefined);
+    if (ids.length <= MANY) {
+      const ranges = ids.map((id) => IDBKeyRange.bound([key, id], [key, []]));
+      return (await Promise.all(ranges.map((range) => settled(sorted.getAll(range, 1))))).map(([one]) => one);
+    }
+    const name = `${head.epoch} compaction ${head.compaction}`;
+    if (!known.has(name))
+      known.set(
+        name,
+        (await settled(sorted.getAllKeys(rangeAfter(key)))).map(([, id]) => id),
+      );
+    const lasts = known.get(name);
+    return Promise.all(
+      ids.map((id) => {
+        const last = lasts[lowerBound(lasts, id)];
+        return last === undefined ? undefined : segment(transaction, "sorted", key, last, `${name} ${last}`);
+      }),
+    );
+  }
+
+  async function rows(key, ids) {
+    const transaction = begin(db, READ);
+    const [head, ...changes] = await Promise.all([
+      headOf(transaction, key),
+      ...ids.map((id) => settled(transaction.items.get([key, id])).then(changeOf)),
+    ]);
+    if (!head) return ids.map(() => undefined);
+    const candidates = await candidatesOf(transaction, key, head, ids);
+    const found = changes.map((change) => change?.row);
+    const unread = [];
+    await Promise.all(
+      ids.map(async (id, at) => {
+        // Two ids may have the same hash, so that a page may not have the id.
+        for (const number of candidates[at]) {
+          if (number < changes[at]?.number) return;
+          const row = find(await pageOf(transaction, key, head, number), id);
+          if (row !== undefined) return void (found[at] = row);
+        }
+        if (!changes[at]) unread.push(at);
+      }),
+    );
+    const segments = await sortedOf(
+      transaction,
+      key,
+      head,
+      unread.map((at) => ids[at]),
+    );
+    unread.forEach((at, number) => (found[at] = find(segments[number], ids[at])));
+    return found;
+  }
+
+  /** In the order of ids. Pages are not in that order, so all of them are merged. */
+  async function scan(key, { after, limit }) {
+    let transaction = begin(db, READ);
+    let head = await headOf(transaction, key);
+    if (!head) return [];
+    if (head.size > cache) {
+      // The pages would be read again for each chunk.
+      await compact(key);
+      transaction = begin(db, READ);
+      head = await headOf(transaction, key);
+      if (!head) return [];
+    }
+    const found = [];
+    for (let from = after; ;) {
+      const want = limit - found.length;
+      const segments = Math.ceil(want / sortedRows) + 1;
+      const [changes, sorted, ...pages] = await Promise.all([
+        changesOf(transaction, key, from, want),
+        head.compaction ? settled(transaction.sorted.getAll(rangeAfter(key, from), segments)) : [],
+        ...head.pages.map((number) => pageOf(transaction, key, head, number)),
+      ]);
+      // The last id up to which everything is read; undefined if that is all.
+      let horizon = changes.length === want ? changes.at(-1).id : undefined;
+      const last = sorted.length === segments ? sorted.at(-1).ids.at(-1) : undefined;
+      if (last !== undefined && !(horizon < last)) horizon = last;
+      const newest = new Map();
+      const merge = (id, number, text, row) => {
+        const isInside = (from === undefined || id > from) && (horizon === undefined || id <= horizon);
+        if (isInside && !(newest.get(id)?.number > number)) newest.set(id, { number, text, row });
+      };
+      for (const one of sorted) one.ids.forEach((id, at) => merge(id, 0, format.at(one, at)));
+      pages.forEach((page, at) => {
+        for (let row = from === undefined ? 0 : lowerBound(page.ids, from); row < page.ids.length; row++)
+          merge(page.ids[row], head.pages[at], format.at(page, row));
+      });
+      for (const { id, number, row } of changes) merge(id, number, undefined, row);
+      for (const id of [...newest.keys()].sort(compare)) {
+        const { text, row } = newest.get(id);
+        if (text === undefined && row === undefined) continue;
+        found.push([id, row ?? format.row(text)]);
+        if (found.length === limit) return found;
+      }
+      if (horizon === undefined) return found;
+      from = horizon;
+    }
+  }
+
+  async function clear(prefix) {
+    const { state: heads, end, ...stores } = begin(db, WRITE);
+    for (const key of await settled(heads.getAllKeys())) {
+      if (!key.startsWith(prefix)) continue;
+      heads.delete(key);
+      for (const store of ["pages", "hashes", "items", "sorted"]) stores[store].delete(rangeAfter(key));
+    }
+    await end;
+  }
+
+  /** Reads everything; the pages and the changes with the newest first. */
+  async function everything(transaction, key, head) {
+    const pageSize = Math.max(1, Math.ceil((8_000_000 * head.pages.length) / (head.size || 1)));
+    const changes = [];
+    for (let chunk; chunk === undefined || chunk.length === CHUNK; changes.push(...chunk))
+      chunk = await changesOf(transaction, key, changes.at(-1)?.id, CHUNK);
+    const sorted = await readAll(transaction.sorted, key, 256, ({ ids }) => ids.at(-1));
+    const pages = [];
+    for (let at = 0; at < head.pages.length; at += pageSize) {
+      const numbers = head.pages.slice(at, at + pageSize);
+      const range = IDBKeyRange.bound([key, numbers[0]], [key, numbers.at(-1)]);
+      for (const page of await settled(transaction.pages.getAll(range))) pages.push(page);
+    }
+    const layers = [
+      ...pages.map((page, at) => ({ number: head.pages[at], ...page })).reverse(),
+      ...sorted.map((one) => ({ number: 0, ...one })),
+    ];
+    return { changes, layers };
+  }
+
+  /** Merges all segments and changes in one transaction. The state stays as it is. */
+  async function compact(key) {
+    const transaction = begin(db, WRITE);
+    const { state: heads, sorted, pages, hashes, items, end } = transaction;
+    const head = await headOf(transaction, key);
+    if (!head || (head.pages.length === 0 && head.changes === 0)) return;
+    const { changes, layers } = await everything(transaction, key, head);
+    const newest = new Map(changes.map(({ id, number, row }) => [id, { number, row }]));
+    for (const layer of layers) {
+      layer.ids.forEach((id, at) => {
+        if (!(newest.get(id)?.number >= layer.number)) newest.set(id, { number: layer.number, layer, at });
+      });
+    }
+    const entries = [];
+    for (const [id, { row, layer, at }] of newest) {
+      if (layer) entries.push([id, format.at(layer, at)]);
+      else if (row !== undefined) entries.push(format.entry([id, row]));
+    }
+    entries.sort(([one], [other]) => compare(one, other));
+    for (const store of [sorted, pages, hashes, items]) store.delete(rangeAfter(key));
+    for (let at = 0; at < entries.length; at += sortedRows) {
+      const part = entries.slice(at, at + sortedRows);
+      sorted.put(format.pack(part), [key, part.at(-1)[0]]);
+    }
+    heads.put({ ...head, pages: [], size: 0, changes: 0, compaction: head.compaction + 1 }, key);
+    await end;
+  }
+
+  function compactLater(key) {
+    compacting = compacting.then(() => compact(key)).catch(() => {});
+  }
+
+  /** All items of a query. Not part of the contract. */
+  async function all(key) {
+    const transaction = begin(db, READ);
+    const head = await headOf(transaction, key);
+    if (!head) return [];
+    const { changes, layers } = await everything(transaction, key, head);
+    const newest = new Map(changes.map(({ id, number }) => [id, number]));
+    const items = [];
+    const add = ({ item }) => item !== undefined && items.push(item);
+    const counts = [];
+    for (const { ids, number } of layers) {
+      counts.push(
+        ids.map((id) => {
+          if (newest.get(id) >= number) return false;
+          newest.set(id, number);
+          return true;
+        }),
+      );
+    }
+    layers.forEach((layer, at) => {
+      format.rows(layer).forEach((row, number) => counts[at][number] && add(row));
+    });
+    // A change counts unless a later page has its row.
+    for (const { id, number, row } of changes) if (row && newest.get(id) === number) add(row);
+    return items;
+  }
+
+  return {
+    load,
+    rows,
+    commit,
+    scan,
+    clear,
+    all,
+    compact,
+    /** The keys that have a state. Not part of the contract. */
+    keys: () => settled(begin(db, READ).state.getAllKeys()),
+    /** Waits for compactions in the background. */
+    compacted: () => compacting,
+    close: () => db.close(),
+  };
+}
+
+/** The state of a query and its numbers; undefined if there is none. */
+async function headOf({ state }, key) {
+  const stored = await settled(state.get(key));
+  // The state of row-store.mjs; nothing knows how many rows it has.
+  return !stored || stored.epoch !== undefined
+    ? stored
+    : { ...EMPTY, epoch: Math.random(), changes: MAX_CHANGES, state: stored };
+}
+
+/** A change from its stored form, or from a row of row-store.mjs. */
+const changeOf = (stored) => (!stored || stored.number ? stored : { number: 0, row: stored });
+
+/** At most `limit` changes after an id, with their ids. */
+async function changesOf({ items }, key, after, limit) {
+  const range = rangeAfter(key, after);
+  const [keys, values] = await Promise.all([
+    settled(items.getAllKeys(range, limit)),
+    settled(items.getAll(range, limit)),
+  ]);
+  return values.map((value, at) => ({ ...changeOf(value), id: keys[at][1] }));
+}
+
+/** The segments that were read last. */
+class Cache {
+  #segments = new Map();
+  #size = 0;
+  #limit;
+  #sizeOf;
+
+  constructor(limit, sizeOf) {
+    this.#limit = limit;
+    this.#sizeOf = sizeOf;
+  }
+
+  get(name) {
+    const segment = this.#segments.get(name);
+    if (segment && this.#segments.delete(name)) this.#segments.set(name, segment);
+    return segment;
+  }
+
+  /** Keeps a segment, which may be undefined, and returns it. */
+  set(name, segment) {
+    if (!segment || this.#segments.has(name)) return segment;
+    this.#segments.set(name, segment);
+    this.#size += this.#sizeOf(segment);
+    for (const [oldest, of] of this.#segments) {
+      if (this.#size <= this.#limit) break;
+      this.#segments.delete(oldest);
+      this.#size -= this.#sizeOf(of);
+    }
+    return segment;
+  }
+}
