@@ -121,7 +121,7 @@ class Client {
     return instance.run(() => call(wasm));
   }
 
-  /** Makes a schedule in the current instance. A defect that ends the instance ends the schedule. */
+  /** Makes a schedule in the current instance. If a defect ends that one, makes it again. */
   #makeSchedule(id, hasPeers) {
     const { instance } = this.#current();
     const schedule = instance.run(({ Schedule }) => new Schedule(id, hasPeers));

@@ -28,6 +28,6 @@ export interface Live extends Record<Dispose, () => void> {
    * without network and while the user has to sign in.
    */
   syncNow(): Promise<RoundReport | undefined>;
-  /** Stops this handle. When the last one has been stopped for a second, no round is due any more. */
+  /** Stops this handle. A second after the last one was stopped, the query is no longer live. */
   stop(): void;
 }

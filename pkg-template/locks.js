@@ -18,7 +18,7 @@ export class RoundLocks {
 
   /**
    * Resolves to the function that releases the lock. Rejects when the signal fires first. `onLost`
-   * is called when another tab steals the lock. `steals`: takes the lock from the tab that holds it.
+   * is called when another tab steals the lock. `steals`: takes the lock from its holder.
    */
   async acquire(name, signal, onLost, steals) {
     const webLocks = this.#hasTabs && globalThis.navigator?.locks;

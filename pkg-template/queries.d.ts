@@ -1,6 +1,6 @@
 import type { Event } from "@microsoft/microsoft-graph-types";
 import type { Live, LiveOptions } from "./live-queries.js";
-import type { View, ViewOptions } from "./views.js";
+import type { OccurrenceOptions, View, ViewOptions } from "./views.js";
 import type { QueryStatus, Readable } from "./query-status.js";
 import type { Change, CommitInfo, PageOptions, Round, RoundOptions, RoundReport } from "./rounds.js";
 
@@ -124,9 +124,9 @@ export interface DeltaQuery<T> extends DeltaFeed<T> {
  *
  * Graph lists the occurrences of a series without the properties that they share with it. Here each
  * occurrence has the properties of its series master where it lacks its own, and masters, which are
- * not appointments, are left out. This holds for all methods, for `change` (a master that changes is
- * announced as changes of its occurrences, without `old`) and for views. With `{ occurrences: "raw" }`
- * a method gives the events as Graph sent them.
+ * not appointments, are left out. This holds for all methods, for views, and for `change`: a master
+ * that changes is announced as changes of its occurrences, without `old`. With `{ occurrences:
+ * "raw" }` a method gives the events as Graph sent them.
  */
 export interface EventQuery extends DeltaQuery<Event> {
   all(options?: OccurrenceOptions): Promise<Event[]>;
@@ -146,13 +146,4 @@ export interface ItemsOptions {
   after?: string;
   /** The maximal number of items. Default: no limit. */
   limit?: number;
-}
-
-/** How events of a series are returned. */
-export interface OccurrenceOptions {
-  /**
-   * `"complete"` (default): an occurrence has the properties of its series master where it lacks its
-   * own, and masters are left out. `"raw"`: all events as Graph sent them, masters too.
-   */
-  occurrences?: "complete" | "raw";
 }

@@ -42,7 +42,7 @@ export class Sync {
     });
   }
 
-  /** Ends the round after the page at hand. Does nothing, and returns false, if others wait for it. */
+  /** Ends the round after the current page. Returns false, and does nothing, if others wait. */
   stopAfterPage() {
     if (this.#members > 1) return false;
     this.#stopsAfterPage = true;

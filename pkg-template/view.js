@@ -172,7 +172,7 @@ export class View {
   #subscribers = new Set();
   #isClosed = false;
 
-  /** `rows(completes)` returns the shared rows of the query. `isEvents`: by default sorted by start. */
+  /** `rows(completes)` returns the shared rows. `isEvents`: sorted by start by default. */
   constructor(rows, isEvents, options) {
     const { completes, limit, where, orderBy } = readOptions(options, "view", [
       "where",

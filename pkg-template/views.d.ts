@@ -1,5 +1,4 @@
 import type { DeltaError } from "./errors.js";
-import type { OccurrenceOptions } from "./queries.js";
 import type { Readable } from "./query-status.js";
 
 /** The name of a property, or of a property of one, such as `start.dateTime`. */
@@ -48,4 +47,13 @@ export interface ViewState<T> {
   total: number;
   /** The error of the last read of the store. The items are those of the read before. */
   error?: DeltaError;
+}
+
+/** How events of a series are returned. */
+export interface OccurrenceOptions {
+  /**
+   * `"complete"` (default): an occurrence has the properties of its series master where it lacks
+   * its own, and masters are left out. `"raw"`: all events as Graph sent them, masters too.
+   */
+  occurrences?: "complete" | "raw";
 }

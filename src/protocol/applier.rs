@@ -362,6 +362,20 @@ fn unacknowledged<I: Item>(entries: &[(String, Entry<I>)], mode: ApplyMode<'_>) 
     mode.delivered.iter().filter(|id| !settled.contains(id.as_str())).cloned().collect()
 }
 
+/// Adds a series if occurrences of it may be stored that look different with this master.
+/// `is_first_page`: nothing is stored yet.
+fn note_series<I: Item>(
+    changed: &mut Vec<String>,
+    id: &str,
+    stored: Option<&I>,
+    master: &I,
+    is_first_page: bool,
+) {
+    if !is_first_page && !stored.is_some_and(|stored| stored.equals(master)) {
+        changed.push(id.to_owned());
+    }
+}
+
 #[cfg(test)]
 #[cfg(not(target_family = "wasm"))]
 mod tests {
@@ -471,19 +485,5 @@ mod tests {
             (summary.missing_masters.len(), summary.new_ids.len(), summary.unacknowledged.len()),
             (MANY, MANY, MANY / 2)
         );
-    }
-}
-
-/// Adds a series if occurrences of it may be stored that look different with this master.
-/// `is_first_page`: nothing is stored yet.
-fn note_series<I: Item>(
-    changed: &mut Vec<String>,
-    id: &str,
-    stored: Option<&I>,
-    master: &I,
-    is_first_page: bool,
-) {
-    if !is_first_page && !stored.is_some_and(|stored| stored.equals(master)) {
-        changed.push(id.to_owned());
     }
 }

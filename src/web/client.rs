@@ -384,8 +384,8 @@ impl Query {
         self.with_mirror(false, async |mirror, _| mirror.synced_at().await)
     }
 
-    /// Resolves to an item, or to undefined. If `completes`, an occurrence is filled from its series
-    /// master, and masters do not count as items, here and below.
+    /// Resolves to an item, or to undefined. If `completes`, an occurrence is filled from its
+    /// series master, and masters do not count as items, here and below.
     #[wasm_bindgen(skip_typescript)]
     pub fn get(&self, id: String, completes: bool) -> Promise {
         self.with_mirror(completes, async move |mirror, completes| mirror.get(&id, completes).await)

@@ -23,8 +23,8 @@ impl Schedule {
         Self(RefCell::new(schedule::Schedule::new(id, has_peers)))
     }
 
-    /// Takes an input and returns the actions. An input that is not understood, such as a message of
-    /// a tab with another version, does nothing.
+    /// Takes an input and returns the actions. An input that is not understood, such as a message
+    /// of a tab with another version, does nothing.
     #[wasm_bindgen(skip_typescript)]
     pub fn step(&self, input: JsValue) -> JsValue {
         let actions = match serde_wasm_bindgen::from_value(input) {

@@ -35,7 +35,7 @@ function clock(context) {
   };
 }
 
-/** Waits until a round of another client of the same fake has ended: a request that was due is sent. */
+/** Waits for a round of another client. A request that was due before is sent then. */
 async function quiet() {
   const graph = await makeGraph();
   const client = await open(graph);

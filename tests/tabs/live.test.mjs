@@ -1,5 +1,5 @@
-// Live queries in several tabs: one tab runs the rounds, and another one takes over when that tab is
-// closed, hidden, frozen or hung. tests/live.rs has the policy.
+// Live queries in several tabs: one tab runs the rounds, and another one takes over when that tab
+// is closed, hidden, frozen or hung. tests/live.rs has the policy.
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { startChromium } from "../dashboard/harness.mjs";
