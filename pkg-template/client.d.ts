@@ -66,7 +66,7 @@ export interface DeltaOptions {
   onError?: (error: DeltaError) => ErrorDecision | Promise<ErrorDecision>;
 }
 
-/** What `onError` decides. `after` is in milliseconds. */
+/** The decision of `onError`. `after` is in milliseconds. */
 export type ErrorDecision = "retry" | "stop" | { after: number };
 
 /** A national cloud (Graph's page "National cloud deployments"). */
@@ -98,8 +98,8 @@ export interface RetryPolicy {
 export type WasmSource = URL | string | Response | BufferSource | WebAssemblyModule;
 
 /**
- * The origin of the wasm. Minor versions may add origins. `url`: fetched from a URL beside the
- * JavaScript. `file`: read from a file beside it. `module`: imported as a compiled module.
+ * The origin of the wasm. Minor versions may add origins. `url`: fetched from a URL next to the
+ * JavaScript. `file`: read from a file next to it. `module`: imported as a compiled module.
  * `inline`: the copy in JavaScript, which loads more slowly, because the file could not be loaded.
  * `given`: the argument of `init()`.
  */

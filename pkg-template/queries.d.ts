@@ -9,12 +9,11 @@ export interface DeltaFeed<T> {
   /** The key of the stored state. The browser's developer tools show it. */
   readonly key: string;
   /**
-   * Runs one round, page by page. Asking for the next page acknowledges the page before, which
+   * Runs one round, page by page. Requesting the next page acknowledges the previous one, which
    * commits it.
    *
-   * Graph is asked for one page ahead: while a page is delivered, the one after it may already be
-   * arriving, with the same token. It is held until you ask for it, or dropped if you leave the
-   * loop.
+   * One page is requested ahead: while a page is delivered, the next one may already arrive, with
+   * the same token. It is kept until the loop requests it, or dropped if you leave the loop.
    *
    * Leaving the loop ends the round. Acknowledged pages stay committed; the next round delivers the
    * others again. The iterator's `return()` also ends a `next()` that is waiting.
@@ -104,7 +103,7 @@ export interface DeltaQuery<T> extends DeltaFeed<T> {
    * Listeners are called in the order of the commits, and awaited: the next page of the round waits
    * for them, unless the round is aborted or the client closed. After the last page, the round
    * releases its lock before the listeners return, and only the promise of `sync()` waits for them.
-   * What a listener throws is passed to `reportError`.
+   * An error of a listener is passed to `reportError`.
    *
    * A listener must not wait for a round of its own query, which waits for the listener. A `sync()`
    * or `round()` that it calls before its first `await` fails with `bad-request`. If either is
@@ -142,7 +141,7 @@ export interface EventQuery extends DeltaQuery<Event> {
 
 /** A range of the mirror. */
 export interface ItemsOptions {
-  /** Only items after this id, in the order of the ids. Default: from the first one on. */
+  /** Only items after this id, in the order of the ids. Default: from the first item. */
   after?: string;
   /** The maximal number of items. Default: no limit. */
   limit?: number;

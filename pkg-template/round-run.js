@@ -1,5 +1,5 @@
 // @ts-check
-// A round that runs: its lock, its signal and its status.
+// A running round: its lock, its signal and its status.
 import { onAbort } from "./abort.js";
 import { DeltaError } from "./error.js";
 import { signalOf } from "./options.js";
@@ -33,7 +33,7 @@ export class RoundRun {
   #hasBegun = false;
   #unlock;
   #isOver = false;
-  /** The report at the start, then the final one. In between, the getter asks the wasm. */
+  /** The report at the start, then the final one. In between, the getter reads it from the wasm. */
   #report;
   #hasEnded = false;
 

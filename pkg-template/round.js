@@ -5,7 +5,7 @@
 import { RoundRun } from "./round-run.js";
 
 /**
- * What `round()` returns.
+ * A round: the object that `round()` returns.
  *
  * @implements {RoundType<any>}
  */

@@ -6,7 +6,7 @@ export interface RoundOptions {
   signal?: AbortSignal;
 }
 
-/** The options of `round()` alone. */
+/** The options that only `round()` has. */
 export interface PageOptions {
   /** `"manual"`: only `page.ack()` acknowledges a page. Default `"next"`: `next()` does too. */
   ack?: "next" | "manual";
@@ -30,10 +30,14 @@ export interface Round<T> extends AsyncIterable<Page<T>> {
 export interface Page<T> {
   changes: Change<T>[];
   kind: "full" | "incremental";
-  /** The number of full rounds of the query so far. A full round counts from its first page on. */
+  /**
+   * The number of full rounds of the query so far. The number increases with the first page of a
+   * full round.
+   */
   generation: number;
   /**
-   * The number of the page within the round, from 0. An interrupted round continues the numbers.
+   * The number of the page within the round, from 0. A round that continues an interrupted one
+   * continues its numbers.
    */
   index: number;
   /** Whether this is the last page of the round. */
@@ -75,7 +79,7 @@ export interface CommitInfo {
   remote: boolean;
 }
 
-/** What a round has done. */
+/** The report of a round. */
 export interface RoundReport {
   /**
    * `partial`: the round ended early; the next one continues it. Minor versions may add outcomes.
@@ -142,9 +146,9 @@ export interface RoundReport {
  * another one with the same limits (those of a mailbox, else of the app and the workload).
  * `server`: a response with a status 5xx or 408. `network`: no response to the client or to the
  * token source. `timeout`: a response that stopped arriving. `offline`: the host has no network.
- * `malformed`: a response that is not a page. `resync`: a full round that Graph asked for starts up
- * to 2 × `retry.base` later than it could, so that many queries do not start theirs at once.
- * `caller`: `onError` asked for it.
+ * `malformed`: a response that is not a page. `resync`: a full round that Graph demanded is delayed
+ * by up to 2 × `retry.base`, so that not all queries start theirs at the same time. `caller`:
+ * `onError` returned `{ after }`.
  */
 export type WaitReason =
   "throttled" | "server" | "network" | "timeout" | "offline" | "malformed" | "resync" | "caller";

@@ -120,8 +120,8 @@ impl Client {
         })
     }
 
-    /// Ends the client and wipes what is stored of its account, once the commits that have begun
-    /// are done.
+    /// Ends the client and deletes the stored state of its account, once the commits that have
+    /// begun are done.
     #[wasm_bindgen(skip_typescript)]
     pub fn forget(&self) -> Promise {
         let session = self.end();
@@ -137,7 +137,7 @@ impl Client {
                 None => {}
             }
             if !is_settled {
-                // A commit that hangs may still write later: its rows are deleted then.
+                // A commit that hangs may write after this: deletes its rows when it ends.
                 spawn_local(async move {
                     session.commits.all_settled().await;
                     if let Some(Ok(store)) = session.store.get() {

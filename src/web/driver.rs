@@ -55,7 +55,7 @@ pub struct Keys {
 pub struct Driver {
     /// The state machine. The handle reads its report. Borrowed for one synchronous step at a time.
     pub round: Rc<RefCell<Round>>,
-    /// What the rounds of its client share.
+    /// The state that the rounds of its client share.
     pub session: Rc<Session>,
     /// The keys of its state.
     pub keys: Keys,
@@ -63,7 +63,7 @@ pub struct Driver {
     pub limiter: Rc<Limiter>,
     /// Stops the round when it fires.
     pub signal: AbortSignal,
-    /// The lock, the status and the listeners, on the side of the facade.
+    /// The facade's part of the round: its lock, status and listeners.
     pub host: RoundHost,
     /// The task's end of the exchange with the consumer.
     pub consumer: Producer,
@@ -89,7 +89,7 @@ pub struct Driver {
     pub sweep_cursor: Cursor,
     /// The last error of the caller's `fetch`; undefined after a response.
     pub thrown: JsValue,
-    /// What caused the current error.
+    /// The cause of the current error.
     pub cause: JsValue,
 }
 
@@ -272,7 +272,7 @@ impl Driver {
         Ok(Input::Master(self.page.apply_master(rows, self.round.borrow().mode())))
     }
 
-    /// Returns the body of an answer and its text, or what else came of the request.
+    /// Returns the body of a page and its text; otherwise the input that reports the failure.
     fn answered(
         &mut self,
         result: Result<Outcome>,
@@ -525,7 +525,7 @@ impl Driver {
     }
 }
 
-/// Resolves when the round is to stop: its signal fires, or its consumer leaves it.
+/// Resolves when the round must stop: its signal fires, or its consumer leaves it.
 async fn stopped(signal: &AbortSignal, consumer: &Producer) -> RoundError {
     match select(pin!(aborted(signal)), pin!(consumer.left())).await {
         Either::Left((reason, _)) => RoundError::Aborted(reason),

@@ -150,7 +150,7 @@ impl IndexedDb {
         self.0.with_reconnect(async || self.0.all(key).await).await
     }
 
-    /// Deletes what is stored under keys that begin with `prefix`. For the prefix of the account,
+    /// Deletes all state and rows whose keys begin with `prefix`. For the prefix of the account,
     /// deletes the database.
     pub async fn clear(&self, prefix: &str) -> Result<()> {
         if prefix == self.0.prefix {
@@ -351,7 +351,7 @@ impl Connection {
         transaction.end().await
     }
 
-    /// Deletes what was not in use for 30 days.
+    /// Deletes the queries that were not in use for 30 days.
     async fn purge(&self, now: Instant) -> IdbResult<()> {
         let before = now - MAX_UNUSED;
         let transaction = self.begin(ALL, READ)?;

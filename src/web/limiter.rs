@@ -41,9 +41,9 @@ impl Limiter {
         ticket.granted().await
     }
 
-    /// Returns a permit and reserves a request, if the scope has one to spare: no request waits,
-    /// none has been throttled lately, and at most half of the permits are used then. Other tabs
-    /// have permits of their own for the same mailbox.
+    /// Returns a permit and reserves a request if the scope is idle enough: no request waits, none
+    /// was throttled recently, and at most half of the permits are in use afterwards. Other tabs
+    /// count their own permits for the same mailbox.
     pub fn try_acquire(self: &Rc<Self>, now: Instant) -> Option<Permit> {
         self.grant();
         let is_free = self.waiting.borrow().is_empty()

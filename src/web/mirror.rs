@@ -23,7 +23,7 @@ const MAX_READ_ATTEMPTS: usize = 5;
 
 /// The mirror of one query.
 pub struct Mirror<'a> {
-    /// What the queries of its client share.
+    /// The state that the queries of its client share.
     pub session: &'a Session,
     /// The key of the query's state.
     pub key: &'a str,

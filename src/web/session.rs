@@ -1,4 +1,4 @@
-//! What the queries and rounds of one client share.
+//! The state that the queries and rounds of one client share.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
@@ -27,7 +27,7 @@ use crate::protocol::rate::Workload;
 
 /// One client.
 pub struct Session {
-    /// Graph's root, and which links may get the token.
+    /// Graph's root. Decides which links may carry the token.
     pub endpoint: Rc<Endpoint>,
     /// The account, which separates the stored state of different users.
     pub account: String,
@@ -52,7 +52,7 @@ pub struct Session {
     pub has_restricted_mailboxes: Cell<bool>,
     /// The names of the rows of drives, by the key of the query, with the revision they belong to.
     pub names: RefCell<HashMap<String, (String, KnownNames)>>,
-    /// Who the last token is for.
+    /// The subject of the last token.
     pub identity: RefCell<Identity>,
     /// Commits that have begun, by key.
     pub commits: InFlight,

@@ -4,8 +4,8 @@ import { parseArgs } from "node:util";
 /**
  * `--quick`: fewer rows and runs. `--only=a,b`: rows whose id or title contains one of the words.
  * `--package=` and `--base=`: packed packages. `--check`: exit 1 if the package is slower than the
- * base. `--write`: write docs/performance.md, with the sentence of `--note=`. `--runs=n`: that many
- * runs of each row.
+ * base. `--write`: write docs/performance.md, with the sentence of `--note=`. `--runs=n`: the
+ * number of runs of each row.
  */
 export function readOptions(argv, env) {
   const { values } = parseArgs({
