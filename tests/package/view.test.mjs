@@ -1,0 +1,250 @@
+// Views: lists in memory that follow the mirror, through the packed package in Node.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { openDelta } from "deltalink";
+import { fakeGraph } from "deltalink/testing";
+import { until } from "../wait.mjs";
+import { MemoryStore } from "./memory-store.mjs";
+
+const open = (graph, more) =>
+  openDelta({ fetch: graph.fetch, token: graph.token, store: "memory", retry: { base: 1 }, ...more });
+
+/** A mirror of contacts that was synced, and the fake Graph. */
+async function synced(count, more) {
+  const graph = await fakeGraph({ populate: { contacts: count }, settings: { pageSize: 1000 } });
+  const client = await open(graph, more);
+  const contacts = client.orgContacts();
+  await contacts.sync();
+  return { graph, client, contacts };
+}
+
+/** Subscribes, and resolves to the first state for which `holds` is true. */
+function stateUntil(view, holds) {
+  return new Promise((resolve) => {
+    const stop = view.subscribe((state) => {
+      if (!holds(state)) return;
+      queueMicrotask(() => (stop(), resolve(state)));
+    });
+  });
+}
+const isReady = ({ ready }) => ready;
+const names = ({ items }) => items.map(({ displayName }) => displayName);
+
+test("a view is empty before its first subscriber, and has all items in order when it is ready", async () => {
+  const { client, contacts } = await synced(30);
+  const view = contacts.view({ orderBy: "displayName" });
+  assert.deepEqual(view.get(), { items: [], ready: false, total: 0 });
+  assert.equal(view.get(), view.get());
+  const state = await stateUntil(view, isReady);
+  const expected = (await contacts.all()).map(({ displayName }) => displayName);
+  assert.deepEqual(names(state), expected.sort(new Intl.Collator().compare));
+  assert.equal(state.total, 30);
+  assert.equal(view.get(), state);
+  assert.ok(Object.isFrozen(state));
+  await client.close();
+});
+
+test("a commit during the first read is not missed", async () => {
+  const graph = await fakeGraph({ populate: { contacts: 200 } });
+  const client = await open(graph);
+  const contacts = client.orgContacts();
+  const view = contacts.view();
+  const stop = view.subscribe(() => {});
+  await contacts.sync();
+  await until(() => view.get().items.length === 200 || view.get().items.length);
+  stop();
+  await client.close();
+});
+
+test("after a commit only the changed rows are read, and all others stay the same objects", async () => {
+  const { graph, client, contacts } = await synced(1000);
+  const calls = { where: 0, compare: 0 };
+  const view = contacts.view({
+    where: (item) => ((calls.where += 1), item.displayName !== "nobody"),
+    orderBy: (a, b) => (
+      (calls.compare += 1),
+      a.displayName < b.displayName ? -1 : Number(a.displayName > b.displayName)
+    ),
+  });
+  const before = await new Promise((resolve) => view.subscribe((state) => state.ready && resolve(state)));
+  const changed = before.items.filter((_, at) => at % 200 === 0).map(({ id }) => id);
+  assert.equal(changed.length, 5);
+  for (const [at, id] of changed.entries()) graph.edit("contacts", id, { displayName: `Aaron ${at}` });
+  Object.assign(calls, { where: 0, compare: 0 });
+  await contacts.sync();
+  await until(() => names(view.get()).filter((name) => name.startsWith("Aaron")).length === 5);
+  assert.equal(calls.where, 5);
+  // Each changed row is searched twice: where it was, and where it belongs.
+  assert.ok(calls.compare <= 5 * 2 * Math.ceil(Math.log2(1000)), `${calls.compare} comparisons`);
+  const state = view.get();
+  const old = new Map(before.items.map((item) => [item.id, item]));
+  const same = state.items.filter((item) => old.get(item.id) === item);
+  assert.equal(same.length, 995);
+  assert.deepEqual(names(state), [...names(state)].sort());
+  view.close();
+  await client.close();
+});
+
+test("a view follows additions, edits and removals, whatever their number", async () => {
+  const { graph, client, contacts } = await synced(50);
+  const view = contacts.view({
+    orderBy: "displayName",
+    where: ({ displayName }) => !displayName.startsWith("B"),
+  });
+  const stop = view.subscribe(() => {});
+  for (let round = 0; round < 12; round += 1) {
+    graph.change?.("contacts", round * 3 + 1);
+    graph.add("contacts", { displayName: `B${round}` });
+    graph.add("contacts", { displayName: `C${round}` });
+    const [{ id }] = graph.items("contacts");
+    if (round % 2) graph.remove("contacts", id);
+    else graph.edit("contacts", id, { displayName: `D${round}` });
+    await contacts.sync();
+    const expected = (await contacts.all())
+      .map(({ displayName }) => displayName)
+      .filter((name) => !name.startsWith("B"))
+      .sort(new Intl.Collator().compare);
+    await until(
+      () => JSON.stringify(names(view.get())) === JSON.stringify(expected) || names(view.get()).length,
+    );
+    assert.equal(view.get().total, expected.length);
+  }
+  stop();
+  await client.close();
+});
+
+test("a change that the view does not show leaves its state the same object", async () => {
+  const { graph, client, contacts } = await synced(20);
+  const seen = [];
+  const view = contacts.view({ where: ({ displayName }) => displayName !== "Hidden" });
+  const other = contacts.view();
+  view.subscribe((state) => seen.push(state));
+  other.subscribe(() => {});
+  await until(() => view.get().ready);
+  const before = view.get();
+  graph.add("contacts", { displayName: "Hidden" });
+  await contacts.sync();
+  await until(() => other.get().total === 21 || other.get().total);
+  assert.equal(view.get(), before);
+  assert.equal(seen.length, 2, "the empty state and the first read");
+  view.close();
+  other.close();
+  await client.close();
+});
+
+test("limit cuts the items, and total counts all", async () => {
+  const { graph, client, contacts } = await synced(30);
+  const view = contacts.view({ orderBy: "displayName", limit: 10 });
+  view.subscribe(() => {});
+  await until(() => view.get().ready);
+  assert.deepEqual([view.get().items.length, view.get().total], [10, 30]);
+  graph.add("contacts", { displayName: "!first" });
+  await contacts.sync();
+  await until(() => view.get().items[0].displayName === "!first");
+  assert.deepEqual([view.get().items.length, view.get().total], [10, 31]);
+  view.close();
+  await client.close();
+});
+
+test("views of events show appointments in the order of their start, each with the subject of its series", async () => {
+  const graph = await fakeGraph({ populate: { events: 60 } });
+  const client = await open(graph);
+  const events = client.events({ window: { daysBack: 30, daysAhead: 60 } });
+  await events.sync();
+  const complete = await stateUntil(events.view(), isReady);
+  assert.equal(complete.total, await events.count());
+  const starts = complete.items.map(({ start }) => start.dateTime);
+  assert.deepEqual(starts, [...starts].sort());
+  assert.ok(complete.items.every(({ subject, type }) => subject && type !== "seriesMaster"));
+  const raw = await stateUntil(events.view({ occurrences: "raw" }), isReady);
+  assert.ok(raw.items.some(({ subject }) => !subject));
+  await client.close();
+});
+
+test("clear() empties the views", async () => {
+  const { client, contacts } = await synced(5);
+  const view = contacts.view();
+  view.subscribe(() => {});
+  await until(() => view.get().total === 5 || view.get().total);
+  await contacts.clear();
+  await until(() => view.get().total === 0 || view.get().total);
+  assert.equal(view.get().ready, true);
+  view.close();
+  await client.close();
+});
+
+test("rows are read once for all views, and dropped a second after the last subscriber", async (context) => {
+  let reads = 0;
+  const { client, contacts } = await synced(5);
+  const proto = Object.getPrototypeOf(Object.getPrototypeOf(contacts));
+  const call = proto.call;
+  context.mock.method(proto, "call", function (work) {
+    if (String(work).includes(".all(")) reads += 1;
+    return call.call(this, work);
+  });
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const views = [contacts.view(), contacts.view({ orderBy: "displayName" })];
+  let stops = views.map((view) => view.subscribe(() => {}));
+  await stateUntil(views[0], isReady);
+  assert.equal(reads, 1);
+  stops.forEach((stop) => stop());
+  context.mock.timers.tick(900);
+  stops = views.map((view) => view.subscribe(() => {}));
+  assert.equal(views[1].get().ready, true, "a new subscriber within a second");
+  assert.equal(reads, 1);
+  stops.forEach((stop) => stop());
+  context.mock.timers.tick(1000);
+  const again = contacts.view();
+  again.subscribe(() => {});
+  assert.equal(again.get().ready, false);
+  await stateUntil(again, isReady);
+  assert.equal(reads, 2);
+  await client.close();
+});
+
+test("an error of the store is in the state, and the next commit reads again", async () => {
+  const graph = await fakeGraph({ populate: { contacts: 5 } });
+  let isBroken = false;
+  class Store extends MemoryStore {
+    async rows(...values) {
+      if (isBroken) throw new Error("the disk is gone");
+      return super.rows(...values);
+    }
+    async scan(...values) {
+      if (isBroken) throw new Error("the disk is gone");
+      return super.scan(...values);
+    }
+  }
+  const store = new Store();
+  const client = await open(graph, { store, account: "alex" });
+  const contacts = client.orgContacts();
+  await contacts.sync();
+  const view = contacts.view();
+  isBroken = true;
+  const stop = view.subscribe(() => {});
+  await until(() => view.get().error?.code === "store");
+  assert.equal(view.get().ready, false);
+  isBroken = false;
+  graph.add("contacts", { displayName: "Kim" });
+  await contacts.sync();
+  await until(() => view.get().total === 6 || view.get().total);
+  assert.equal(view.get().error, undefined);
+  stop();
+  await client.close();
+});
+
+test("view() refuses wrong options by name, and a closed view cannot be subscribed", async () => {
+  const { client, contacts } = await synced(1);
+  for (const [options, message] of [
+    [{ where: "x" }, /options\.where must be a function, got a string/],
+    [{ orderBy: 7 }, /options\.orderBy must be a property such as "displayName" or "start\.dateTime"/],
+    [{ limit: 0 }, /options\.limit must be a whole number of at least 1, got 0/],
+    [{ sort: "x" }, /options\.sort is not an option of view\(\)/],
+    [{ occurrences: "all" }, /options\.occurrences must be "complete" or "raw", got "all"/],
+  ])
+    assert.throws(() => contacts.view(options), { code: "bad-request", message });
+  const view = contacts.view();
+  view.close();
+  assert.throws(() => view.subscribe(() => {}), { code: "closed", message: /make another one/ });
+  await client.close();
+});
