@@ -7,6 +7,7 @@ import { DeltaError, bad, closed } from "./error.js";
 import { LiveQueries } from "./live.js";
 import { RoundLocks } from "./locks.js";
 import { Feed, Query } from "./query.js";
+import { QueryCache } from "./query-cache.js";
 import { QueryStates } from "./query-state.js";
 import { snapshot } from "./snapshot.js";
 import { windowAt } from "./window.js";
@@ -64,6 +65,9 @@ class Client {
   #live;
   #ending = new AbortController();
   #states = new QueryStates();
+  #queries = new QueryCache();
+  /** By key: the end of the last complete round, when the client was opened. */
+  #syncedAt = new Map();
 
   constructor(module, instance, options) {
     this.#module = module;
@@ -134,7 +138,9 @@ class Client {
     this.#instance = instance;
     this.#wasm = instance.run(({ Client: Wasm }) => new Wasm(this.#options, makeError));
     // The client also ends when another tab deletes the database, or the browser closes it.
-    this.opened = instance.run(() => this.#wasm.open(() => this.#end()));
+    this.opened = instance
+      .run(() => this.#wasm.open(() => this.#end()))
+      .then((times) => (this.#syncedAt = new Map(times)));
   }
 
   /**
@@ -154,6 +160,11 @@ class Client {
     const { signal } = this.#ending;
     if (signal.aborted) throw signal.reason;
     const copy = snapshot(options);
+    return this.#queries.get(call, path, copy, () => this.#makeQuery(call, path, copy));
+  }
+
+  #makeQuery(call, path, copy) {
+    const { signal } = this.#ending;
     const make = () => {
       const { instance, wasm } = this.#current();
       return { instance, wasm: instance.run(() => wasm.query(call, path, copy)) };
@@ -182,6 +193,7 @@ class Client {
       reader,
     };
     const state = existing ?? this.#states.make(parts);
+    if (!existing) state.status.restoreSyncedAt(this.#syncedAt.get(key));
     const query = new (has_mirror ? Query : Feed)(made, make, state);
     if (!existing) {
       // Until this page has run a round, the status shows the last complete round of an earlier

@@ -4,12 +4,15 @@ import type { WaitReason } from "./rounds.js";
 /** The status of a query. */
 export interface QueryStatus {
   /**
-   * `following`: another tab or client runs a round, and this one waits for it or shows its
-   * progress. `resyncing`: an
-   * incremental round has become a full one. `needs-auth`: the user has to sign in; call
-   * `client.resume()` afterwards. Minor versions may add phases.
+   * `new`: no round has been completed yet. `following`: another tab or client runs a round, and
+   * this one waits for it or shows its progress. `resyncing`: an incremental round has become a
+   * full one. `needs-auth`: the user has to sign in; call `client.resume()` afterwards. Minor
+   * versions may add phases.
+   *
+   * With a store of your own, the phase is `new` until the stored state was read.
    */
-  phase: "idle" | "syncing" | "resyncing" | "waiting" | "following" | "needs-auth" | "failed" | "closed";
+  phase:
+    "new" | "idle" | "syncing" | "resyncing" | "waiting" | "following" | "needs-auth" | "failed" | "closed";
   /** The end of the last complete round. */
   lastSyncedAt?: Date;
   /** While a round runs: its committed pages, received items, sent requests and received bytes. */

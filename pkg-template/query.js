@@ -147,6 +147,7 @@ export class Query extends Feed {
 
   async clear() {
     await super.clear();
+    this.state.status.clear();
     this.state.changes.reloadAll();
   }
 }

@@ -13,7 +13,7 @@ export const RUNNING = ["syncing", "resyncing", "waiting"];
  */
 export class Status {
   /** @type {QueryStatus} */
-  #base = { phase: "idle" };
+  #base = { phase: "new" };
   /** `#base` and `#nextRoundAt`. */
   #value = this.#base;
   /** When the next round of a live query is due. */
@@ -34,6 +34,12 @@ export class Status {
   }
 
   get = () => this.#value;
+
+  /** The mirror was emptied. */
+  clear() {
+    this.#base = { phase: "new" };
+    this.#set(this.#base);
+  }
 
   /** Sets the status of a round of this client. */
   set(value) {
@@ -63,6 +69,8 @@ export class Status {
     const { lastSyncedAt } = this.#base;
     this.#base = lastSyncedAt ? { lastSyncedAt, ...value } : { ...value };
     delete this.#base.nextRoundAt;
+    if (this.#base.phase === "idle" && !this.#base.lastSyncedAt) this.#base.phase = "new";
+    else if (this.#base.phase === "new" && this.#base.lastSyncedAt) this.#base.phase = "idle";
     const nextRoundAt = this.#nextRoundAt;
     this.#value = Object.freeze(nextRoundAt ? { ...this.#base, nextRoundAt } : this.#base);
     this.#onUse();

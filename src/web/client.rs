@@ -63,7 +63,9 @@ impl Client {
         self.store_option.as_string().unwrap_or_else(|| "custom".to_owned())
     }
 
-    /// Opens the store. `on_closed` is called when another tab or the browser closes it.
+    /// Opens the store. Resolves to the keys of the queries in the browser's database, with the end
+    /// of the last complete round of each, or to undefined. `on_closed` is called when another tab
+    /// or the browser closes the store.
     #[wasm_bindgen(skip_typescript)]
     pub fn open(&self, on_closed: Function) -> Promise {
         let (session, option) = (Rc::clone(&self.session), self.store_option.clone());
@@ -78,7 +80,11 @@ impl Client {
             };
             let store = session.store.get_or_init(|| store);
             drop(opening);
-            store.as_ref().map(|_| JsValue::UNDEFINED).map_err(|error| error.clone().into())
+            match store {
+                Ok(Store::IndexedDb(store)) => Ok(to_js(&store.synced_times().await?)),
+                Ok(_) => Ok(JsValue::UNDEFINED),
+                Err(error) => Err(error.clone().into()),
+            }
         })
     }
 

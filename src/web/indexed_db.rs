@@ -168,6 +168,11 @@ impl IndexedDb {
         });
     }
 
+    /// The keys of all queries, with the end of the last complete round of each.
+    pub async fn synced_times(&self) -> Result<Vec<(String, f64)>> {
+        self.0.with_reconnect(async || self.0.synced_times().await).await
+    }
+
     /// Waits for the purge that the opening has begun.
     pub async fn purged(&self) {
         self.0.purging.all_settled().await;
@@ -329,6 +334,17 @@ impl Connection {
         let side = SideRows::request(&store, key, None, u32::MAX)?;
         let items = all_items(&store, key).await?;
         Ok(AllItems { items, side: side.with_ids()? })
+    }
+
+    async fn synced_times(&self) -> IdbResult<Vec<(String, f64)>> {
+        let transaction = self.begin(MIRROR, READ)?;
+        let states = transaction.store(STATE)?;
+        let (keys, states) = (states.get_all_keys()?, states.get_all()?);
+        transaction.end().await?;
+        let times = list(&keys)?.into_iter().zip(list(&states)?);
+        Ok(times
+            .filter_map(|(key, state)| Some((key.as_string()?, get_number(&state, "syncedAt")?)))
+            .collect())
     }
 
     async fn clear(&self, prefix: &str) -> IdbResult<()> {

@@ -139,7 +139,7 @@ async fn a_page_of_50_mb_and_an_item_of_10_mb_are_stored() {
     let query = contacts(&client);
     sync(&query).await.unwrap();
     assert_eq!(count(&query).await, 5001);
-    let large = settled(query.get("large".into())).await.unwrap();
+    let large = settled(query.get("large".into(), false)).await.unwrap();
     assert_eq!(js("return a.body.length", &large), 10_000_000);
     settled(client.forget()).await.unwrap();
 }

@@ -259,8 +259,8 @@ async fn a_mirror_of_several_chunks_is_read_completely() {
     }
     assert_eq!(seen, listed);
     let id = seen[777].clone();
-    assert_eq!(from_js(&settled(query.get(id.clone())).await.unwrap())["id"], json!(id));
-    assert!(settled(query.get("nobody".into())).await.unwrap().is_undefined());
+    assert_eq!(from_js(&settled(query.get(id.clone(), false)).await.unwrap())["id"], json!(id));
+    assert!(settled(query.get("nobody".into(), false)).await.unwrap().is_undefined());
     reset(&query).await;
     world.edit(json!({"collection": "contacts", "op": "remove", "id": id})).await;
     let pages = sync(&query).await.unwrap();

@@ -307,7 +307,7 @@ pub async fn all(query: &Query) -> Vec<Value> {
 
 /// The number of items of the mirror.
 pub async fn count(query: &Query) -> usize {
-    let count = settled(query.count()).await.unwrap();
+    let count = settled(query.count(false)).await.unwrap();
     from_js(&count).as_u64().unwrap().try_into().unwrap()
 }
 

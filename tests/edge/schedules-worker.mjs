@@ -12,6 +12,9 @@ const json = (method, body) => ({
   headers: { "content-type": "application/json" },
 });
 
+/** The events as Graph sent them. */
+const RAW = { occurrences: "raw" };
+
 export class Holder extends DurableObject {
   #token;
 
@@ -121,7 +124,7 @@ export class Holder extends DurableObject {
   async mirror(schedule) {
     const client = await this.#open(schedule, () => {});
     const query = this.#query(client, schedule);
-    const [items, count] = [await query.all(), await query.count()];
+    const [items, count] = [await query.all(RAW), await query.count(RAW)];
     await client.close();
     const copy = this.ctx.storage.sql
       .exec("select item from copy")

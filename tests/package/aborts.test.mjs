@@ -54,7 +54,7 @@ test("an abort ends the token call, the request, its body, every wait and the qu
       assert.equal(thrown, stop.signal.reason, place);
       await waitForPendingRequests(fake);
       assert.equal(requests, before, `${place}: nothing is sent afterwards`);
-      assert.equal(contacts.status.get().phase, "idle");
+      assert.equal(contacts.status.get().phase, "new");
       await client.close();
     }
   }

@@ -21,7 +21,7 @@ test("the status is the same object until something changes, and shared by the q
   const seen = [];
   const stop = client.orgContacts().status.subscribe((status) => seen.push(status));
   assert.equal(contacts.status.get(), contacts.status.get());
-  assert.deepEqual(seen[0], { phase: "idle" });
+  assert.deepEqual(seen[0], { phase: "new" });
   await contacts.sync();
   stop();
   const count = seen.length;
@@ -415,7 +415,7 @@ test("a required sign-in is a status, and resume() continues at the same page", 
   assert.equal(contacts.status.get().phase, "needs-auth");
   gone = false;
   client.resume();
-  assert.equal(contacts.status.get().phase, "idle");
+  assert.equal(contacts.status.get().phase, "new");
   await world.clearLog();
   assert.equal((await contacts.sync()).resumed, true);
   assert.deepEqual(

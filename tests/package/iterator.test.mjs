@@ -104,7 +104,7 @@ for (const [name, left] of Object.entries(leave)) {
     for (const [at, pages] of rounds.entries()) await left(pages, waiting[at]);
     assert.ok(signals.every(({ aborted }) => aborted));
     respond();
-    assert.equal(queries[0].status.get().phase, "idle");
+    assert.equal(queries[0].status.get().phase, "new");
     assert.equal((await queries[0].sync()).outcome, "complete");
     await client.close();
   });
@@ -117,7 +117,7 @@ for (const [name, left] of Object.entries(leave)) {
     const waiting = pages.next();
     await until(() => users.status.get().phase === "waiting");
     await left(pages, waiting);
-    assert.equal(users.status.get().phase, "idle");
+    assert.equal(users.status.get().phase, "new");
     assert.equal(client.requests.length, 1);
     assert.ok(!process.getActiveResourcesInfo().includes("Timeout"), "the timer is cleared");
     await client.close();

@@ -165,7 +165,7 @@ test("an ack() that is not awaited is stored before the round ends", async () =>
   }
   assert.equal(await contacts.count(), 10);
   assert.equal(round.report.outcome, "partial");
-  assert.equal(contacts.status.get().phase, "idle");
+  assert.equal(contacts.status.get().phase, "new");
   assert.equal((await contacts.sync()).outcome, "complete");
   await client.close();
 });

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Shows that the model test finds bugs: patches seventeen bugs into a copy of the sources and enables
+# Shows that the model tests find bugs: patches twenty bugs into a copy of the sources and enables
 # them one at a time. At most a thousand schedules, or a test of tests/field, have to find each. Update
 # `bugs.patch` when the sources that it changes no longer match.
 set -euo pipefail
@@ -8,9 +8,9 @@ tree=target/planted/tree
 rm -rf "$tree"
 mkdir -p "$tree/tests"
 cp -r Cargo.toml Cargo.lock src "$tree/"
-cp -r tests/model.rs tests/model tests/driver tests/field.rs tests/field tests/fake-graph "$tree/tests/"
+cp -r tests/live.rs tests/model.rs tests/model tests/driver tests/field.rs tests/field tests/fake-graph "$tree/tests/"
 mkdir -p "$tree/pkg-template"
 cp pkg-template/index.d.ts "$tree/pkg-template/"
 patch --quiet --strip=1 --directory="$tree" <tests/planted/bugs.patch
-exec cargo test --locked --manifest-path "$tree/Cargo.toml" --target-dir target/planted/target -p deltalink --test model --test field \
+exec cargo test --locked --manifest-path "$tree/Cargo.toml" --target-dir target/planted/target -p deltalink --test model --test field --test live \
   -- --show-output planted

@@ -55,3 +55,33 @@ export async function freeze(page) {
 }
 
 export const thaw = (page) => page.session.send("Page.setWebLifecycleState", { state: "active" });
+
+/** Starts a live query in a tab, and waits until its status shows the next round. */
+export async function goLive(page, options) {
+  await page.evaluate((options) => {
+    window.changes = [];
+    window.query.on("change", (changes) => void window.changes.push(...changes));
+    window.live = window.query.live(options);
+  }, options);
+  await resting(page);
+}
+
+/** Waits until no round runs and the next one is known. */
+export const resting = (page) =>
+  page.evaluate(() =>
+    window.until(window.query, ({ phase, nextRoundAt }) => phase === "idle" && nextRoundAt !== undefined),
+  );
+
+/** Whether a tab holds the lock of the leader. */
+export const leads = (page) =>
+  page.evaluate(async () => {
+    const name = `deltalink live | ${window.query.key}`;
+    const { held } = await navigator.locks.query();
+    const holder = held.find((lock) => lock.name === name)?.clientId;
+    // Only the lock of this page tells its id.
+    const own = await navigator.locks.request("own id", async () => {
+      const { held } = await navigator.locks.query();
+      return held.find(({ name }) => name === "own id").clientId;
+    });
+    return holder === own;
+  });

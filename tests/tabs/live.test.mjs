@@ -6,7 +6,7 @@ import { startChromium } from "../dashboard/harness.mjs";
 import { requestsOf, waitForPendingRequests } from "../fake.mjs";
 import { crash, startSite } from "../kill/harness.mjs";
 import { until } from "../wait.mjs";
-import { freeze, openTab, realTabs, thaw } from "./kit.mjs";
+import { freeze, goLive, leads, openTab, realTabs, resting, thaw } from "./kit.mjs";
 
 let site;
 let chromium;
@@ -31,36 +31,6 @@ afterEach(async () => {
 
 const makeWorld = () => site.fake.world({ populate: { contacts: 5 } });
 const tab = (world, { within = context, ...more } = {}) => openTab(site, within, world, more);
-
-/** Starts a live query in a tab, and waits until its status shows the next round. */
-async function goLive(page, options) {
-  await page.evaluate((options) => {
-    window.changes = [];
-    window.query.on("change", (changes) => void window.changes.push(...changes));
-    window.live = window.query.live(options);
-  }, options);
-  await resting(page);
-}
-
-/** Waits until no round runs and the next one is known. */
-const resting = (page) =>
-  page.evaluate(() =>
-    window.until(window.query, ({ phase, nextRoundAt }) => phase === "idle" && nextRoundAt !== undefined),
-  );
-
-/** Whether a tab holds the lock of the leader. */
-const leads = (page) =>
-  page.evaluate(async () => {
-    const name = `deltalink live | ${window.query.key}`;
-    const { held } = await navigator.locks.query();
-    const holder = held.find((lock) => lock.name === name)?.clientId;
-    // Only the lock of this page tells its id.
-    const own = await navigator.locks.request("own id", async () => {
-      const { held } = await navigator.locks.query();
-      return held.find(({ name }) => name === "own id").clientId;
-    });
-    return holder === own;
-  });
 
 const syncNow = (page) => page.evaluate(() => window.outcome(window.live.syncNow()));
 const requests = async (world) => (await requestsOf(world)).length;
@@ -192,27 +162,6 @@ test("a sign-in in one tab continues the live query of all tabs", async () => {
   await first.evaluate(() => (window.signIn = undefined));
   await second.evaluate(() => window.client.resume());
   for (const page of [first, second]) await resting(page);
-});
-
-test("four tabs send the requests of one in ten minutes", async () => {
-  const world = await makeWorld();
-  // All tabs have the same clock.
-  await context.clock.install();
-  const tabs = [];
-  for (let number = 0; number < 4; number += 1) {
-    const page = await tab(world);
-    await goLive(page, { every: 60_000 });
-    tabs.push(page);
-  }
-  // A tab waits three seconds for a message of the leader. Messages do not pass while a clock runs.
-  for (let step = 0; step < 300; step += 1) {
-    await context.clock.runFor(2000);
-    // A round that has begun ends before the clock goes on.
-    await resting(tabs[0]);
-  }
-  // The interval doubles: rounds after about 0, 1, 3 and 7 minutes.
-  assert.equal(await requests(world), 4);
-  assert.deepEqual(await Promise.all(tabs.map(leads)), [true, false, false, false]);
 });
 
 test("a page with a live query can enter the back/forward cache, and follows after its return", async (test) => {

@@ -89,7 +89,7 @@ test("a second tab waits for the lock, its signal ends the wait, and it gets the
   await phase(second, "following");
   await second.evaluate(() => window.stop.abort("enough"));
   assert.deepEqual(await end(second, "stopped"), { reason: "enough" });
-  assert.equal((await status(second)).phase, "idle");
+  assert.equal((await status(second)).phase, "new");
   await follow(second);
   // The first tab has requested a page, and the one after it.
   assert.equal((await requestsOf(world)).length, 2, "a tab that waits for the lock sends no request");

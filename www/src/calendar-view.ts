@@ -1,5 +1,5 @@
 // Shows the agenda.
-import type { Event, EventQuery } from "deltalink";
+import type { Event } from "deltalink";
 import {
   addDays,
   agenda,
@@ -93,9 +93,6 @@ export function calendarView(onWindow: () => void): CalendarView {
           ? `${title}, ${shortDay.format(at(day))}`
           : title;
     },
-    // Graph sends occurrences without the properties of their series.
-    read: (query) => (query as EventQuery).all({ occurrences: "complete" }),
-    merge: (shown, sent) => (sent.type === "occurrence" ? { ...shown, ...sent } : sent),
     paint(all, changed) {
       items = all;
       marks = changed;

@@ -1,7 +1,7 @@
 // The part that the three views share: shows the mirror at once, then a round with its progress,
 // its changes and its error.
 import { DeltaError } from "deltalink";
-import type { Change, DeltaQuery, QueryStatus, RoundReport, WaitReason } from "deltalink";
+import type { Change, DeltaQuery, Live, QueryStatus, RoundReport, WaitReason } from "deltalink";
 import {
   button,
   dateAndTime,
@@ -25,11 +25,7 @@ export interface ViewOptions<T> {
   /** The singular noun for an item: "event". */
   noun: string;
   titleOf(item: T, items: ReadonlyMap<string, T>): string;
-  /** Reads the items to show. Default: the items of the mirror. */
-  read?(query: DeltaQuery<T>): Promise<T[]>;
-  /** Merges an item of a round into the shown one, if the view shows more than Graph sends. */
-  merge?(shown: T, sent: T): T;
-  /** Renders all items. Called after each page of a first round, and after each round. */
+  /** Renders all items. Called after each commit, at most once a frame. */
   paint(items: ReadonlyMap<string, T>, marks: ReadonlyMap<string, Mark>): void;
   /** Elements next to the heading. */
   tools?: Node[];
@@ -38,7 +34,7 @@ export interface ViewOptions<T> {
 
 /** The result of a round. */
 export interface RoundResult {
-  report: RoundReport;
+  report?: RoundReport;
   error?: DeltaError;
   text: string;
 }
@@ -71,6 +67,15 @@ export const needsUser = ({ code }: DeltaError): boolean => code === "interactio
 
 const STOPPED = new DOMException("Stopped by the user", "AbortError");
 const MAX_DIFFERENCES = 30;
+/** The time between two rounds of a live collection, in milliseconds. */
+const LIVE_INTERVAL = 30_000;
+
+/** Whether a round runs, in this tab or in the one that leads. */
+const isBusy = ({ phase, progress }: QueryStatus): boolean =>
+  phase === "syncing" ||
+  phase === "resyncing" ||
+  phase === "waiting" ||
+  (phase === "following" && Boolean(progress));
 
 export function summaryOf(report: RoundReport): string {
   const parts = [
@@ -93,7 +98,7 @@ export class Collection<T extends object> {
   onStatus: (() => void) | undefined;
   /** Returns the button for an error, if there is one. */
   actionFor: ((error: DeltaError) => ErrorAction | undefined) | undefined;
-  status: QueryStatus = { phase: "idle" };
+  status: QueryStatus = { phase: "new" };
   error: DeltaError | undefined;
 
   readonly #options: ViewOptions<T>;
@@ -115,6 +120,10 @@ export class Collection<T extends object> {
   readonly #last = h("details", { class: "last-round", hidden: true }, this.#lastSummary, this.#lastList);
   readonly #marks = new Map<string, Mark>();
   #unsubscribe: (() => void) | undefined;
+  #isLive = false;
+  #live: Live | undefined;
+  /** The changes since the last round began. */
+  #differences: Difference[] = [];
   #running: Promise<RoundResult | undefined> | undefined;
   #abort: AbortController | undefined;
   #report: RoundReport | undefined;
@@ -159,45 +168,65 @@ export class Collection<T extends object> {
     this.error = undefined;
     this.#report = undefined;
     this.#stopNote = "";
-    this.status = { phase: "idle" };
+    this.status = { phase: "new" };
+    this.#differences = [];
     this.#last.hidden = true;
     this.section.removeAttribute("data-painted");
     this.#syncButton.hidden = query === undefined;
+    this.#live?.stop();
+    this.#live = undefined;
     if (query) {
-      await this.reload();
+      await this.#follow(query);
       if (this.query !== query) return;
-      const status = query.status.subscribe((status) => {
-        this.status = status;
-        this.#paintStatus();
-      });
-      // Changes of another tab are already in the mirror.
-      const changes = query.on("change", (_changes, { remote }) =>
-        remote && !this.running ? this.reload() : undefined,
-      );
-      this.#unsubscribe = () => {
-        status();
-        changes();
-      };
       this.section.dataset.painted = "mirror";
+      this.setLive(this.#isLive);
     } else {
       this.#paint();
       this.#paintStatus();
     }
   }
 
-  /** Reads the mirror again and paints it. */
-  async reload(): Promise<void> {
-    const query = this.query;
-    if (!query) return;
-    try {
-      const items = await (this.#options.read?.(query) ?? query.all());
-      if (this.query !== query) return;
-      this.items.clear();
-      for (const item of items) this.items.set((item as { id: string }).id, item);
-    } catch (error) {
-      if (this.query === query) this.#fail(error);
+  /** Starts or stops the rounds that run without being asked for. */
+  setLive(isLive: boolean): void {
+    this.#isLive = isLive;
+    if (!isLive) {
+      this.#live?.stop();
+      this.#live = undefined;
+    } else if (this.query) this.#live ??= this.query.live({ every: LIVE_INTERVAL, hidden: "pause" });
+  }
+
+  /** Shows the items, the status and the changes of a query. Resolves when its mirror was read. */
+  #follow(query: DeltaQuery<T>): Promise<void> {
+    return new Promise((resolve) => {
+      const stops = [
+        query.view().subscribe(({ items, ready, error }) => {
+          if (error) this.#fail(error);
+          if (!ready && !error) return;
+          this.items.clear();
+          for (const item of items) this.items.set((item as { id: string }).id, item);
+          if (this.section.dataset.painted) this.#paintSoon();
+          else this.#paint();
+          resolve();
+        }),
+        query.on("change", (changes) => this.#note(changes)),
+        query.status.subscribe((status) => this.#statusChanged(status)),
+      ];
+      this.#unsubscribe = () => stops.forEach((stop) => stop());
+    });
+  }
+
+  #statusChanged(status: QueryStatus): void {
+    const wasBusy = isBusy(this.status);
+    this.status = status;
+    if (!this.running && isBusy(status) && !wasBusy) {
+      // A round of `live()`, here or in another tab.
+      this.#begin();
     }
-    this.#paint();
+    if (!this.running && wasBusy && !isBusy(status)) {
+      if (status.error && status.phase === "failed") this.#fail(status.error);
+      this.#paintDifferences(false, status.error !== undefined);
+    }
+    this.#paintStatus();
   }
 
   /** Runs a round. A call during a round joins it. */
@@ -219,45 +248,49 @@ export class Collection<T extends object> {
     else void this.sync();
   }
 
-  async #round(query: DeltaQuery<T>): Promise<RoundResult | undefined> {
-    this.#abort = new AbortController();
+  /** Forgets the results of the round before. */
+  #begin(): void {
     this.error = undefined;
     this.#stopNote = "";
     this.#report = undefined;
     this.#marks.clear();
+    this.#differences = [];
     this.#paintError();
-    const first = this.items.size === 0;
-    const differences: Difference[] = [];
-    const round = query.round({ signal: this.#abort.signal });
+  }
+
+  async #round(query: DeltaQuery<T>): Promise<RoundResult | undefined> {
+    this.#abort = new AbortController();
+    this.#begin();
     let failure: DeltaError | undefined;
+    let report: RoundReport | undefined;
     this.#paintStatus(true);
     try {
-      for await (const page of round) {
-        // Shows a page after it is stored, so that a reload shows at least as much.
-        await page.ack();
-        if (this.query !== query) return undefined;
-        for (const change of page.changes) this.#apply(change, differences);
-        if (first) this.#paintSoon();
-      }
+      report = await query.sync({ signal: this.#abort.signal });
     } catch (error) {
       if (this.query !== query) return undefined;
       if (error === STOPPED) this.#stopNote = "Stopped. The next round continues where this one ended.";
       else failure = this.#fail(error);
+      report = failure?.report;
     }
     if (this.query !== query) return undefined;
-    this.#report = round.report;
-    await this.reload();
-    this.#paintDifferences(differences, round.report, failure !== undefined);
-    const text = failure ? `failed: ${failure.message}` : this.#stopNote || summaryOf(round.report);
-    if (!failure && round.report.outcome === "complete") settings.set(`last.${query.key}`, text);
-    return { report: round.report, text, ...(failure && { error: failure }) };
+    this.#report = report;
+    this.#paintDifferences(report?.kind === "full", failure !== undefined);
+    const text = failure
+      ? `failed: ${failure.message}`
+      : this.#stopNote || (report ? summaryOf(report) : "Round ended");
+    if (!failure && report?.outcome === "complete") settings.set(`last.${query.key}`, text);
+    return { text, ...(report && { report }), ...(failure && { error: failure }) };
   }
 
-  #apply(change: Change<T>, differences: Difference[]): void {
+  #note(changes: Change<T>[]): void {
+    for (const change of changes) this.#noteOne(change);
+    this.#paintSoon();
+  }
+
+  #noteOne(change: Change<T>): void {
     const { id } = change;
-    const old = this.items.get(id);
     if (change.type === "remove") {
-      const gone = change.old ?? old;
+      const gone = change.old ?? this.items.get(id);
       this.#marks.delete(id);
       if (!gone) return;
       const notes = {
@@ -266,23 +299,16 @@ export class Collection<T extends object> {
         ghost: "no longer listed by a full round",
         "left-window": "no longer in the window",
       };
-      differences.push({
-        verb: "Removed",
-        title: this.#options.titleOf(gone, this.items),
-        note: notes[change.reason],
-      });
-      this.items.delete(id);
+      const title = this.#options.titleOf(gone, this.items);
+      this.#differences.push({ verb: "Removed", title, note: notes[change.reason] });
       return;
     }
     if (change.partial) return;
-    this.items.set(id, old && this.#options.merge ? this.#options.merge(old, change.item) : change.item);
-    if (change.old && JSON.stringify(change.old) === JSON.stringify(change.item)) return;
-    this.#marks.set(id, old ? "changed" : "new");
-    differences.push({
-      verb: old ? "Changed" : "Added",
-      title: this.#options.titleOf(change.item, this.items),
-      note: "",
-    });
+    const { item, old, isNew = !this.items.has(id) } = change;
+    if (old && JSON.stringify(old) === JSON.stringify(item)) return;
+    this.#marks.set(id, isNew ? "new" : "changed");
+    const title = this.#options.titleOf(item, this.items);
+    this.#differences.push({ verb: isNew ? "Added" : "Changed", title, note: "" });
   }
 
   #fail(error: unknown): DeltaError {
@@ -330,6 +356,7 @@ export class Collection<T extends object> {
       case "closed":
         return "Closed";
       case "failed":
+      case "new":
       case "idle":
     }
     if (this.running) return "Round running";
@@ -346,9 +373,10 @@ export class Collection<T extends object> {
   }
 
   #paintStatus(starting = false): void {
-    const busy = starting || this.running;
+    const busy = starting || this.running || isBusy(this.status);
     const { phase } = this.status;
-    const shown = busy && (phase === "idle" || phase === "failed") ? "syncing" : phase;
+    const rests = phase === "new" || phase === "idle" || phase === "failed";
+    const shown = busy && rests ? "syncing" : phase === "new" ? "idle" : phase;
     const failed = this.error !== undefined && !busy && phase !== "needs-auth";
     this.section.dataset.phase = failed ? "failed" : shown;
     this.section.dataset.busy = String(busy);
@@ -390,9 +418,10 @@ export class Collection<T extends object> {
     show();
   }
 
-  #paintDifferences(differences: Difference[], report: RoundReport, failed: boolean): void {
+  #paintDifferences(isFull: boolean, failed: boolean): void {
+    const differences = this.#differences;
     this.#last.hidden = failed && differences.length === 0;
-    const full = report.kind === "full" && differences.length > MAX_DIFFERENCES;
+    const full = isFull && differences.length > MAX_DIFFERENCES;
     this.#lastSummary.textContent = `What the last round changed (${differences.length})`;
     const rows = differences
       .slice(0, full ? 10 : MAX_DIFFERENCES)

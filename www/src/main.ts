@@ -10,7 +10,6 @@ import type { Session } from "./session";
 import { signInForm, silentSession, storedConfig } from "./signin";
 import { keepShell } from "./shell";
 
-const AUTO_SYNC_INTERVAL = 30_000;
 const parameters = new URLSearchParams(location.search);
 let session: Session | undefined;
 
@@ -236,22 +235,11 @@ function isAutoSyncOn(): boolean {
 auto.checked = isAutoSyncOn();
 auto.addEventListener("change", () => {
   settings.set("auto", auto.checked ? "on" : "off");
-  if (auto.checked) void syncEveryView();
+  for (const id of ids) views[id].setLive(auto.checked);
 });
-const autoSync = (): void => {
-  const waiting = banner.childElementCount > 0;
-  if (session && auto.checked && navigator.onLine && !waiting && document.visibilityState === "visible")
-    void syncEveryView();
-};
-setInterval(autoSync, AUTO_SYNC_INTERVAL);
-window.addEventListener("online", () => (paintConnection(), autoSync()));
+for (const id of ids) views[id].setLive(auto.checked);
+window.addEventListener("online", paintConnection);
 window.addEventListener("offline", paintConnection);
-document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState !== "visible") return;
-  // Another tab may have changed the mirrors meanwhile.
-  for (const id of ids) if (!views[id].running) void views[id].reload();
-  autoSync();
-});
 
 // ---- sessions ----
 
@@ -286,7 +274,6 @@ async function useSession(next: Session): Promise<void> {
       : Promise.resolve(recordings.explain(FORBIDDEN.title, FORBIDDEN.text)),
   ]);
   document.body.dataset.ready = "true";
-  autoSync();
 }
 
 let demoShown = false;

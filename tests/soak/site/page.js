@@ -124,7 +124,7 @@ class QueryLoop {
         await delayed(1000);
       }
     }
-    return this.copy ? [...this.copy.rows.values()] : this.query.all();
+    return this.copy ? [...this.copy.rows.values()] : this.query.all({ occurrences: "raw" });
   }
 }
 

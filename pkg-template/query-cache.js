@@ -1,0 +1,82 @@
+// @ts-check
+// The same options give the same query object, so that a render function may make its queries.
+import { bad } from "./error.js";
+
+/** So many queries that differ by little more than the time of the call end in an error. */
+const MOST = 30;
+/** The time in which they are made, in milliseconds. */
+const SPAN = 1000;
+/** How far apart their instants are at most, in milliseconds. */
+const NEAR = 60_000;
+/** The options that are instants. */
+const INSTANTS = ["start", "end", "startDateTime", "endDateTime"];
+
+/** The query objects of one client. They are held weakly. */
+export class QueryCache {
+  #queries = new Map();
+  #collected = new FinalizationRegistry((name) => {
+    // A new object may have the name by now.
+    if (!this.#queries.get(name)?.deref()) this.#queries.delete(name);
+  });
+  /** By the options that are no instants: the last instants, and when they were used. */
+  #instants = new Map();
+
+  /** Returns the query of a call with these options. `make` makes it, if it does not exist. */
+  get(call, path, options, make) {
+    const name = fingerprint([call, path, options]);
+    const existing = this.#queries.get(name)?.deref();
+    // Without a name the options are invalid: the wasm says why.
+    if (existing && name) return existing;
+    this.#checkInstants(call, path, options);
+    const query = make();
+    this.#queries.set(name, new WeakRef(query));
+    this.#collected.register(query, name);
+    return query;
+  }
+
+  /** Refuses the queries of a render function that passes the time of each call. */
+  #checkInstants(call, path, options) {
+    const first = INSTANTS.map((name) => options?.[name]).find((value) => value !== undefined);
+    const instant = Date.parse(first);
+    if (Number.isNaN(instant)) return;
+    const others = { ...options };
+    for (const name of INSTANTS) delete others[name];
+    const name = fingerprint([call, path, others]);
+    const now = Date.now();
+    const near = (this.#instants.get(name) ?? []).filter(
+      (entry) => now - entry.at < SPAN && Math.abs(instant - entry.instant) < NEAR,
+    );
+    if (near.length >= MOST)
+      throw bad(
+        `${call}() was called ${MOST} times within a second, each time with other instants: with "start: new Date()" each call makes another query; use options.window, or the start of a day`,
+      );
+    this.#instants.clear();
+    this.#instants.set(name, [...near, { at: now, instant }]);
+  }
+}
+
+/**
+ * A text that is the same for equal values, whatever the order of their properties. Undefined for
+ * values that have no text.
+ */
+function fingerprint(value) {
+  try {
+    return JSON.stringify(value, toText);
+  } catch {
+    return undefined;
+  }
+}
+
+function toText(_name, part) {
+  // JSON would leave these out, or write null.
+  if (["function", "symbol", "bigint"].includes(typeof part) || Number.isNaN(part))
+    return { [typeof part]: 0 };
+  if (part === Infinity || part === -Infinity) return { infinity: String(part) };
+  if (part === null || typeof part !== "object" || Array.isArray(part)) return part;
+  const copy = {};
+  const names = [];
+  // Inherited properties are options too.
+  for (const name in part) names.push(name);
+  for (const name of names.sort()) copy[name] = part[name];
+  return copy;
+}

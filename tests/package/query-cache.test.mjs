@@ -1,0 +1,73 @@
+// The same options give the same query object, through the packed package in Node.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { openDelta } from "deltalink";
+import { fakeGraph } from "deltalink/testing";
+import { until } from "../wait.mjs";
+
+async function opened() {
+  const graph = await fakeGraph({ populate: { contacts: 3 } });
+  const client = await openDelta({ fetch: graph.fetch, token: graph.token, store: "memory" });
+  return { graph, client };
+}
+
+test("equal options give the same query object and status, whatever their order and form", async () => {
+  const { client } = await opened();
+  const start = new Date("2026-11-01T00:00:00Z");
+  const one = client.events({ start, end: "2026-12-01T00:00:00Z", name: "x" });
+  assert.equal(client.events({ name: "x", end: "2026-12-01T00:00:00Z", start: new Date(start) }), one);
+  assert.equal(client.events({ name: "x", end: "2026-12-01T00:00:00Z", start }).status, one.status);
+  assert.equal(
+    client.track("/users/delta", { select: ["id"] }),
+    client.track("/users/delta", { select: ["id"] }),
+  );
+  await client.close();
+});
+
+test("other options give another object, also if the key is the same", async () => {
+  const { client } = await opened();
+  const contacts = client.orgContacts();
+  for (const options of [{ name: "x" }, { refresh: false }, { select: ["mail"] }])
+    assert.notEqual(client.orgContacts(options), contacts, JSON.stringify(options));
+  assert.equal(client.orgContacts({ refresh: false }).key, contacts.key);
+  assert.notEqual(client.track("/users/delta"), client.track("/groups/delta"));
+  // Inherited options count.
+  const inherited = Object.create({ name: "x" });
+  assert.equal(client.orgContacts(inherited).key, client.orgContacts({ name: "x" }).key);
+  assert.notEqual(client.orgContacts(inherited), contacts);
+  await client.close();
+});
+
+test("invalid options that JSON leaves out are refused, although valid ones were used before", async () => {
+  const { client } = await opened();
+  client.orgContacts({});
+  for (const options of [{ select: () => {} }, { select: Symbol("x") }, { refresh: NaN }, { name: 1n }])
+    assert.throws(() => client.orgContacts(options), { code: "bad-request" });
+  const cyclic = {};
+  cyclic.self = cyclic;
+  assert.throws(() => client.orgContacts(cyclic), { code: "bad-request" });
+  await client.close();
+});
+
+test("thirty queries for the time of the call within a second end in an error that names the cause", async () => {
+  const { client } = await opened();
+  const call = (ms) =>
+    client.events({ start: new Date(1_795_000_000_000 + ms), end: "2027-12-01T00:00:00Z" });
+  for (let ms = 0; ms < 30; ms += 1) call(ms);
+  assert.throws(() => call(30), { code: "bad-request", message: /start: new Date\(\).*options\.window/ });
+  // A calendar that fetches many weeks ahead is no mistake.
+  for (let week = 0; week < 100; week += 1) call(week * 7 * 86_400_000 * 0.1 + 1e9);
+  await client.close();
+});
+
+test("a query that was never synced is new, then idle, and new again after clear()", async () => {
+  const { client } = await opened();
+  const contacts = client.orgContacts();
+  assert.deepEqual(contacts.status.get(), { phase: "new" });
+  await contacts.sync();
+  assert.equal(contacts.status.get().phase, "idle");
+  await contacts.clear();
+  await until(() => contacts.status.get().phase === "new");
+  assert.equal(contacts.status.get().lastSyncedAt, undefined);
+  await client.close();
+});

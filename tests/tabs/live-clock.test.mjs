@@ -1,0 +1,39 @@
+// Ten minutes of a live query in four tabs, whose clock the test sets.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { startChromium } from "../dashboard/harness.mjs";
+import { requestsOf } from "../fake.mjs";
+import { startSite } from "../kill/harness.mjs";
+import { goLive, leads, openTab, resting } from "./kit.mjs";
+
+let site;
+let chromium;
+before(async () => {
+  [site, chromium] = await Promise.all([startSite(), startChromium()]);
+});
+after(async () => {
+  await chromium?.close();
+  await site?.stop();
+});
+
+test("four tabs send the requests of one in ten minutes", async () => {
+  const world = await site.fake.world({ populate: { contacts: 5 } });
+  const context = await chromium.newContext();
+  // All tabs have the same clock.
+  await context.clock.install();
+  const tabs = [];
+  for (let number = 0; number < 4; number += 1) {
+    const page = await openTab(site, context, world);
+    await goLive(page, { every: 60_000 });
+    tabs.push(page);
+  }
+  // A tab waits three seconds for a message of the leader. Messages do not pass while a clock runs.
+  for (let step = 0; step < 210; step += 1) {
+    await context.clock.runFor(2900);
+    // A round that has begun ends before the clock goes on.
+    await resting(tabs[0]);
+  }
+  // The interval doubles: rounds after about 0, 1, 3 and 7 minutes.
+  assert.equal((await requestsOf(world)).length, 4);
+  assert.deepEqual(await Promise.all(tabs.map(leads)), [true, false, false, false]);
+});
