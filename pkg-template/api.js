@@ -4,6 +4,7 @@
 import { onAbort } from "./abort.js";
 import { Instance } from "./engine.js";
 import { DeltaError, bad, closed } from "./error.js";
+import { onLifecycle } from "./lifecycle.js";
 import { LiveQueries } from "./live.js";
 import { RoundLocks } from "./locks.js";
 import { Feed, Query } from "./query.js";
@@ -63,6 +64,7 @@ class Client {
   #wasm;
   #locks;
   #live;
+  #stopListening;
   #ending = new AbortController();
   #states = new QueryStates();
   #queries = new QueryCache();
@@ -75,6 +77,10 @@ class Client {
     this.#begin(instance);
     // Other tabs do not see a store in memory, so its rounds need no lock across tabs.
     this.#locks = new RoundLocks(this.#wasm.store_kind !== "memory");
+    this.#stopListening = onLifecycle(
+      () => this.#eachChanges((changes) => changes.pause()),
+      () => this.#eachChanges((changes) => changes.continue()),
+    );
     this.#live = new LiveQueries({
       hasTabs: this.#wasm.store_kind === "indexeddb",
       makeSchedule: (...values) => this.#makeSchedule(...values),
@@ -208,8 +214,13 @@ class Client {
     return query;
   }
 
+  #eachChanges(call) {
+    for (const { changes } of this.#states) call(changes);
+  }
+
   #end() {
     if (this.#ending.signal.aborted) return;
+    this.#stopListening();
     this.#ending.abort(closed());
     this.#live.end();
     for (const { status, changes } of this.#states) {

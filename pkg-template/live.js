@@ -3,6 +3,7 @@
 /** @import { Live } from "./live-queries.js" */
 import { onAbort } from "./abort.js";
 import { DeltaError, closed } from "./error.js";
+import { listen, onLifecycle } from "./lifecycle.js";
 import { liveOptions } from "./options.js";
 
 /** The longest delay of a timer. Hosts fire a timer with a longer one at once. */
@@ -114,20 +115,18 @@ export class LiveQueries {
     if (this.#schedule) return;
     this.#schedule = this.#makeSchedule(this.#id, this.#hasPeers);
     const { document, navigator } = globalThis;
-    const listen = (target, event, input) => {
-      const listener = () => this.#step(input());
-      target?.addEventListener?.(event, listener);
-      this.#removers.push(() => target?.removeEventListener?.(event, listener));
-    };
     const visibility = () => ({ type: "visibility", isVisible: document?.visibilityState !== "hidden" });
-    listen(document, "visibilitychange", visibility);
-    listen(document, "freeze", () => ({ type: "freeze" }));
-    listen(document, "resume", () => ({ type: "thaw" }));
-    listen(globalThis, "pagehide", () => ({ type: "freeze" }));
-    listen(globalThis, "pageshow", () => ({ type: "thaw" }));
-    listen(globalThis, "focus", () => ({ type: "focus" }));
-    listen(globalThis, "online", () => ({ type: "network", isOnline: true }));
-    listen(globalThis, "offline", () => ({ type: "network", isOnline: false }));
+    const on = (target, event, input) => listen(target, event, () => this.#step(input()));
+    this.#removers.push(
+      onLifecycle(
+        () => this.#step({ type: "freeze" }),
+        () => this.#step({ type: "thaw" }),
+      ),
+      on(document, "visibilitychange", visibility),
+      on(globalThis, "focus", () => ({ type: "focus" })),
+      on(globalThis, "online", () => ({ type: "network", isOnline: true })),
+      on(globalThis, "offline", () => ({ type: "network", isOnline: false })),
+    );
     this.#step(visibility());
     this.#step({ type: "network", isOnline: navigator?.onLine !== false });
   }

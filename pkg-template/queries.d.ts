@@ -110,7 +110,8 @@ export interface DeltaQuery<T> extends DeltaFeed<T> {
    * called later, or by other code of this page, running rounds of the query stop waiting for their
    * listeners.
    *
-   * A listener gets only the commits after it was added: read the mirror first. To get every
+   * A listener gets only the commits after it was added, and none of other tabs while its page is
+   * frozen or in the back/forward cache: use a view to show the mirror. To get every
    * change, use `round()`.
    *
    * @returns The function that removes the listener.

@@ -172,15 +172,26 @@ test("a page with a live query can enter the back/forward cache, and follows aft
     window.addEventListener("pageshow", ({ persisted }) => (window.persisted = persisted));
   });
   await goLive(page);
+  await page.evaluate(() => {
+    window.view = window.query.view();
+    window.view.subscribe(() => {});
+  });
+  await until(() => page.evaluate(() => window.view.get().total === 5 || window.view.get().total));
+  const other = await tab(world, { within });
   const run = (expression) =>
     page.session
       .send("Runtime.evaluate", { expression, returnByValue: true })
       .then(({ result }) => result.value);
   await run("void (location.href = '/site.html')");
   await until(async () => (await run("location.pathname")) === "/site.html");
+  // A commit that the first tab does not hear of.
+  await add(world);
+  assert.equal((await other.evaluate(() => window.query.sync())).added, 1);
+  await page.bringToFront();
   await run("history.back()");
   await until(async () => (await run("window.persisted")) === true);
   await resting(page);
+  await until(() => page.evaluate(() => window.view.get().total === 6 || window.view.get().total));
   await add(world);
   assert.equal((await syncNow(page)).value.added, 1);
 });

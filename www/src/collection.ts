@@ -363,10 +363,12 @@ export class Collection<T extends object> {
     if (this.error)
       return `The last round failed (${this.error.code})${lastSyncedAt ? `; up to date as of ${timeOfDay(lastSyncedAt)}` : ""}`;
     if (this.#stopNote) return this.#stopNote;
-    if (this.#report) return `Last round: ${summaryOf(this.#report)}`;
+    const { nextRoundAt } = this.status;
+    const next = nextRoundAt ? ` · next round about ${timeOfDay(nextRoundAt)}` : "";
+    if (this.#report) return `Last round: ${summaryOf(this.#report)}${next}`;
     const stored = settings.get(`last.${this.query.key}`);
-    if (stored && lastSyncedAt) return `Last round: ${stored}`;
-    if (lastSyncedAt) return `Last round: ${timeOfDay(lastSyncedAt)}`;
+    if (stored && lastSyncedAt && !this.#isLive) return `Last round: ${stored}`;
+    if (lastSyncedAt) return `Last round: ${timeOfDay(lastSyncedAt)}${next}`;
     return this.items.size > 0
       ? "A round was interrupted; the next one continues it"
       : "Nothing fetched yet. Press Sync for the first round.";
