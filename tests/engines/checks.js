@@ -70,6 +70,28 @@ function phase(query, expected) {
   });
 }
 
+/** Waits until no round runs and the next one of a live query is known. */
+function resting(query) {
+  return new Promise((resolve) => {
+    const stop = query.status.subscribe(({ phase, nextRoundAt }) => {
+      if (phase !== "idle" || !nextRoundAt) return;
+      resolve();
+      queueMicrotask(() => stop());
+    });
+  });
+}
+
+/** Waits until a view shows this number of items. */
+function shown(view, count) {
+  return new Promise((resolve) => {
+    const stop = view.subscribe(({ ready, total }) => {
+      if (!ready || total !== count) return;
+      resolve();
+      queueMicrotask(() => stop());
+    });
+  });
+}
+
 /** A request of IndexedDB as a promise. */
 const done = (request) =>
   new Promise((resolve, reject) => {
@@ -222,6 +244,40 @@ export const checks = {
       const { outcome, resumed, pages } = await window.syncing;
       equal({ outcome, resumed, pages }, { outcome: "complete", resumed: true, pages: 2 });
       await assertEqualsServer(window.contacts, world);
+    }),
+  ],
+  "of two tabs with a live query one runs the rounds, and views of both follow": [
+    inNewPage(async ({ world }) => {
+      const contacts = (await open(world)).orgContacts();
+      window.view = contacts.view({ orderBy: "displayName" });
+      window.view.subscribe(() => {});
+      window.live = contacts.live({ hidden: "slow" });
+      await resting(contacts);
+      await shown(window.view, 30);
+      equal((await kinds(world)).length, 3, "one round of three pages");
+    }),
+    inOtherTab(async ({ world }) => {
+      const contacts = (await open(world)).orgContacts();
+      window.view = contacts.view({ orderBy: "displayName" });
+      window.view.subscribe(() => {});
+      window.live = contacts.live();
+      await resting(contacts);
+      await shown(window.view, 30);
+      equal((await kinds(world)).length, 3, "the mirror is fresh");
+      await edits(world, { op: "add", collection: "contacts" });
+      await window.live.syncNow();
+      await shown(window.view, 31);
+      equal((await kinds(world)).length, 4, "one tab has sent one request");
+    }),
+    inFirstTab(async () => {
+      await shown(window.view, 31);
+      window.live.stop();
+    }),
+    inOtherTab(async ({ world }) => {
+      await edits(world, { op: "add", collection: "contacts" });
+      // Undefined while the first tab still leads.
+      while ((await window.live.syncNow()) === undefined) await null;
+      await shown(window.view, 32);
     }),
   ],
   "an abort ends a round with its reason, and the next one continues": [
