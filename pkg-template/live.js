@@ -308,7 +308,7 @@ class LiveQuery {
   async #runRound(steals) {
     const round = new LiveRound(this.#query.state);
     this.#round = round;
-    const end = {};
+    const end = { hasChanges: false };
     try {
       const report = await this.#query.join(round.signal, steals);
       const { added, changed, removed, ghosts, leftWindow } = report;

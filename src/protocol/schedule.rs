@@ -31,9 +31,7 @@
 //! 12. A frozen tab leads no query. It joins again as a follower.
 //! 13. A query whose last handle was stopped is left after a second.
 
-use std::collections::{BTreeMap, VecDeque};
-
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::time::{Duration, Instant};
 use live_query::LiveQuery;
@@ -51,7 +49,7 @@ const MINUTE: Duration = Duration::from_millis(60_000.0);
 const SLEEP: Duration = Duration::from_millis(120_000.0);
 
 /// What a handle asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Wish {
     /// The time between two rounds.
     pub every: Duration,
@@ -60,7 +58,7 @@ pub struct Wish {
 }
 
 /// What to do while all tabs are hidden.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Hidden {
     /// Run rounds less often. It prevails over `Pause`.
@@ -71,8 +69,7 @@ pub enum Hidden {
 
 /// What has happened.
 #[allow(missing_docs, reason = "the documentation of a variant names its fields")]
-#[derive(Clone, Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[derive(Clone, Debug)]
 pub enum Input {
     /// A handle was made. `synced_at`: the end of the last complete round, if one is stored.
     Start { key: String, handle: u32, wish: Wish, synced_at: Option<Instant> },
@@ -105,8 +102,7 @@ pub enum Input {
 }
 
 /// How a round has ended.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Clone, Debug, Default)]
 pub struct RoundEnd {
     /// Whether it has changed the mirror.
     pub has_changes: bool,
@@ -118,7 +114,7 @@ pub struct RoundEnd {
 
 /// A message to the other tabs with the same live query.
 #[allow(missing_docs, reason = "the documentation of a variant names its fields")]
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Message {
     /// Tells what this tab asks for. The leader responds with its plan.
@@ -138,7 +134,7 @@ pub enum Message {
 }
 
 /// What a leader tells its followers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
     /// The number of rounds that this leader has ended.
@@ -196,9 +192,9 @@ struct Tab {
 #[derive(Debug)]
 pub struct Schedule {
     tab: Tab,
-    queries: BTreeMap<String, LiveQuery>,
+    queries: Vec<LiveQuery>,
     /// When the rounds of the last minute were started.
-    starts: VecDeque<Instant>,
+    starts: Vec<Instant>,
     /// When the timer was set, and to which time.
     timer: Option<(Instant, Instant)>,
 }
@@ -208,19 +204,19 @@ impl Schedule {
     pub fn new(id: String, has_peers: bool) -> Self {
         let tab =
             Tab { id, has_peers, is_visible: true, is_online: true, is_frozen: false, needs_sign_in: false };
-        Self { tab, queries: BTreeMap::new(), starts: VecDeque::new(), timer: None }
+        Self { tab, queries: Vec::new(), starts: Vec::new(), timer: None }
     }
 
     /// Takes an input, and returns what to do. `chance` is random, from 0 to 1.
     pub fn step(&mut self, input: Input, now: Instant, chance: f64) -> Vec<Action> {
         let mut actions = Vec::new();
         self.accept(input, now, chance, &mut actions);
-        for query in self.queries.values_mut() {
+        for query in self.queries.iter_mut() {
             query.tick(&self.tab, now, chance, &mut actions);
         }
-        self.queries.retain(|_, query| !query.has_left());
+        self.queries.retain(|query| !query.has_left());
         self.start_rounds(now, &mut actions);
-        for query in self.queries.values_mut() {
+        for query in self.queries.iter_mut() {
             query.publish(&self.tab, &mut actions);
         }
         let at = self.next_timer(now);
@@ -234,45 +230,49 @@ impl Schedule {
     fn accept(&mut self, input: Input, now: Instant, chance: f64, actions: &mut Vec<Action>) {
         let Self { tab, queries, .. } = self;
         match input {
-            Input::Start { key, handle, wish, synced_at } => queries
-                .entry(key)
-                .or_insert_with_key(|key| LiveQuery::new(key.clone(), synced_at))
-                .start(handle, wish, tab, now, actions),
+            Input::Start { key, handle, wish, synced_at } => {
+                if find(queries, &key).is_none() {
+                    queries.push(LiveQuery::new(key.clone(), synced_at));
+                }
+                if let Some(query) = find(queries, &key) {
+                    query.start(handle, wish, tab, now, actions);
+                }
+            }
             Input::Stop { key, handle } => {
-                if let Some(query) = queries.get_mut(&key) {
+                if let Some(query) = find(queries, &key) {
                     query.stop(handle, tab, now, actions);
                 }
             }
             Input::SyncNow { key } => {
-                if let Some(query) = queries.get_mut(&key) {
+                if let Some(query) = find(queries, &key) {
                     query.sync_now(now, actions);
                 }
             }
-            Input::LockGranted { key } => match queries.get_mut(&key) {
+            Input::LockGranted { key } => match find(queries, &key) {
                 Some(query) if !tab.is_frozen => query.lead(),
                 _ => actions.push(Action::Leave { key }),
             },
             Input::LockLost { key } => {
-                if let Some(query) = queries.get_mut(&key) {
+                if let Some(query) = find(queries, &key) {
                     query.lose_lock(tab, now, actions);
                 }
             }
             Input::Received { key, from, message } => {
                 if message == Message::SignedIn {
                     self.signed_in();
-                } else if let Some(query) = queries.get_mut(&key) {
+                } else if let Some(query) = find(queries, &key) {
                     query.receive(from, message, tab, now, chance, actions);
                 }
             }
             Input::RoundEnded { key, end } => {
                 tab.needs_sign_in |= matches!(end.error.as_deref(), Some("interaction" | "claims"));
-                if let Some(query) = queries.get_mut(&key) {
+                if let Some(query) = find(queries, &key) {
                     query.round_ended(&end, tab, now, chance, actions);
                 }
             }
             Input::Visibility { is_visible } => {
                 tab.is_visible = is_visible;
-                for query in queries.values_mut() {
+                for query in queries.iter_mut() {
                     query.visibility_changed(tab, now, actions);
                 }
                 if is_visible {
@@ -283,26 +283,26 @@ impl Schedule {
                 tab.is_online = is_online;
                 if is_online {
                     self.focus();
-                    self.queries.values_mut().for_each(LiveQuery::forget_failures);
+                    self.queries.iter_mut().for_each(LiveQuery::forget_failures);
                 }
             }
             Input::Focus => self.focus(),
             Input::Freeze => {
                 tab.is_frozen = true;
-                for query in queries.values_mut() {
+                for query in queries.iter_mut() {
                     query.freeze(actions);
                 }
             }
             Input::Thaw => {
                 if std::mem::take(&mut tab.is_frozen) {
-                    for query in queries.values_mut() {
+                    for query in queries.iter_mut() {
                         query.join(tab, now, actions);
                     }
                 }
                 self.focus();
             }
             Input::SignedIn => {
-                for query in queries.values() {
+                for query in queries.iter() {
                     query.post(Message::SignedIn, tab, actions);
                 }
                 self.signed_in();
@@ -313,19 +313,19 @@ impl Schedule {
                     passed > (due - set_at) * 2.0 && passed > SLEEP
                 });
                 if was_asleep {
-                    self.queries.values_mut().for_each(LiveQuery::make_due);
+                    self.queries.iter_mut().for_each(LiveQuery::make_due);
                 }
             }
         }
     }
 
     fn focus(&mut self) {
-        self.queries.values_mut().for_each(LiveQuery::focus);
+        self.queries.iter_mut().for_each(LiveQuery::focus);
     }
 
     fn signed_in(&mut self) {
         if std::mem::take(&mut self.tab.needs_sign_in) {
-            self.queries.values_mut().for_each(LiveQuery::make_due);
+            self.queries.iter_mut().for_each(LiveQuery::make_due);
         }
     }
 
@@ -334,16 +334,17 @@ impl Schedule {
         // A clock that was set back must not block the tab.
         self.starts.retain(|start| *start <= now && now - *start < MINUTE);
         let Self { tab, queries, starts, .. } = self;
-        let running = queries.values().filter(|query| query.is_running()).count();
+        let running = queries.iter().filter(|query| query.is_running()).count();
         let free = (MAX_RUNNING - running.min(MAX_RUNNING)).min(MAX_STARTS - starts.len().min(MAX_STARTS));
-        let mut due: Vec<_> = queries
-            .values_mut()
-            .filter_map(|query| Some((query.due(tab)?, query)))
-            .filter(|(at, _)| *at <= now)
-            .collect();
-        due.sort_by(|(one, _), (other, _)| one.as_millis().total_cmp(&other.as_millis()));
-        for (_, query) in due.into_iter().take(free) {
-            starts.push_back(now);
+        for _ in 0..free {
+            let due = queries.iter_mut().filter_map(|query| Some((query.due(tab)?, query)));
+            let Some((_, query)) = due
+                .filter(|(at, _)| *at <= now)
+                .reduce(|one, other| if other.0 < one.0 { other } else { one })
+            else {
+                return;
+            };
+            starts.push(now);
             query.start_round(actions);
         }
     }
@@ -354,14 +355,14 @@ impl Schedule {
         if tab.is_frozen {
             return None;
         }
-        let running = queries.values().filter(|query| query.is_running()).count();
+        let running = queries.iter().filter(|query| query.is_running()).count();
         let blocked_until =
-            if starts.len() == MAX_STARTS { starts.front().map(|start| *start + MINUTE) } else { None };
+            if starts.len() == MAX_STARTS { starts.first().map(|start| *start + MINUTE) } else { None };
         let earliest_start = blocked_until.unwrap_or(now);
         // The end of a round is an input.
         let may_start = running < MAX_RUNNING;
         queries
-            .values()
+            .iter()
             .flat_map(|query| {
                 let start = query.due(tab).filter(|_| may_start).map(|due| due.max(earliest_start));
                 [start, query.next_check(tab)]
@@ -370,4 +371,8 @@ impl Schedule {
             .reduce(Instant::min)
             .map(|at| at.max(now))
     }
+}
+
+fn find<'a>(queries: &'a mut [LiveQuery], key: &str) -> Option<&'a mut LiveQuery> {
+    queries.iter_mut().find(|query| query.key() == key)
 }

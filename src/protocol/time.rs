@@ -49,7 +49,7 @@ impl Instant {
 }
 
 /// A span of time in milliseconds. Negative if a clock was set back between two readings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct Duration(f64);
 

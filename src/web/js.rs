@@ -46,6 +46,11 @@ pub fn get_number(object: &JsValue, name: &str) -> Option<f64> {
     get(object, name).as_f64()
 }
 
+/// A property, if it is a boolean.
+pub fn get_bool(object: &JsValue, name: &str) -> Option<bool> {
+    get(object, name).as_bool()
+}
+
 /// Sets a property of an object that this crate made.
 pub fn set(object: &Object, name: &str, value: &JsValue) {
     // Setting a property of a plain object does not fail.

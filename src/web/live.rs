@@ -5,9 +5,11 @@ use std::cell::RefCell;
 use js_sys::Math;
 use wasm_bindgen::prelude::*;
 
+use super::js::{get, get_bool, get_number, get_string};
 use super::output::to_js;
 use super::timers::now;
-use crate::protocol::schedule;
+use crate::protocol::schedule::{self, Hidden, Input, Message, Plan, RoundEnd, Wish};
+use crate::protocol::time::{Duration, Instant};
 
 /// The schedule of one tab.
 #[wasm_bindgen(skip_typescript)]
@@ -23,14 +25,92 @@ impl Schedule {
         Self(RefCell::new(schedule::Schedule::new(id, has_peers)))
     }
 
-    /// Takes an input and returns the actions. An input that is not understood, such as a message
-    /// of a tab with another version, does nothing.
+    /// Takes an input of the query with this key, and returns the actions: both as the types of
+    /// `protocol::schedule`, in camel case, with their name as `type`. An input that is not
+    /// understood, such as a message of a tab with another version, does nothing.
     #[wasm_bindgen(skip_typescript)]
-    pub fn step(&self, input: JsValue) -> JsValue {
-        let actions = match serde_wasm_bindgen::from_value(input) {
-            Ok(input) => self.0.borrow_mut().step(input, now(), Math::random()),
-            Err(_) => Vec::new(),
+    pub fn step(&self, input: &JsValue) -> JsValue {
+        let actions = match input_from_js(input) {
+            Some(input) => self.0.borrow_mut().step(input, now(), Math::random()),
+            None => Vec::new(),
         };
         to_js(&actions)
     }
+}
+
+fn input_from_js(input: &JsValue) -> Option<Input> {
+    let key = || get_string(input, "key");
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "live.js counts the handles")]
+    let handle = || get_number(input, "handle").map(|handle| handle as u32);
+    Some(match get_string(input, "type")?.as_str() {
+        "start" => Input::Start {
+            key: key()?,
+            handle: handle()?,
+            wish: wish_from_js(&get(input, "wish"))?,
+            synced_at: instant(input, "syncedAt"),
+        },
+        "stop" => Input::Stop { key: key()?, handle: handle()? },
+        "syncNow" => Input::SyncNow { key: key()? },
+        "lockGranted" => Input::LockGranted { key: key()? },
+        "lockLost" => Input::LockLost { key: key()? },
+        "received" => Input::Received {
+            key: key()?,
+            from: get_string(input, "from")?,
+            message: message_from_js(&get(input, "message"))?,
+        },
+        "roundEnded" => {
+            let end = get(input, "end");
+            let (has_changes, error) = (get_bool(&end, "hasChanges")?, get_string(&end, "error"));
+            Input::RoundEnded {
+                key: key()?,
+                end: RoundEnd { has_changes, error, retry_at: instant(&end, "retryAt") },
+            }
+        }
+        "visibility" => Input::Visibility { is_visible: get_bool(input, "isVisible")? },
+        "network" => Input::Network { is_online: get_bool(input, "isOnline")? },
+        "focus" => Input::Focus,
+        "freeze" => Input::Freeze,
+        "thaw" => Input::Thaw,
+        "signedIn" => Input::SignedIn,
+        "timer" => Input::Timer,
+        _ => return None,
+    })
+}
+
+fn message_from_js(message: &JsValue) -> Option<Message> {
+    Some(match get_string(message, "type")?.as_str() {
+        "ping" => Message::Ping {
+            wish: wish_from_js(&get(message, "wish"))?,
+            is_visible: get_bool(message, "isVisible")?,
+        },
+        "plan" => Message::Plan(Plan {
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of rounds")]
+            rounds: get_number(message, "rounds")? as u32,
+            ended_at: instant(message, "endedAt"),
+            next_at: instant(message, "nextAt"),
+            is_running: get_bool(message, "isRunning")?,
+            is_visible: get_bool(message, "isVisible")?,
+        }),
+        "sync" => Message::Sync,
+        "handOver" => {
+            Message::HandOver { to: get_string(message, "to")?, is_ready: get_bool(message, "isReady")? }
+        }
+        "rollCall" => Message::RollCall,
+        "bye" => Message::Bye,
+        "signedIn" => Message::SignedIn,
+        _ => return None,
+    })
+}
+
+fn wish_from_js(wish: &JsValue) -> Option<Wish> {
+    let hidden = match get_string(wish, "hidden")?.as_str() {
+        "slow" => Hidden::Slow,
+        "pause" => Hidden::Pause,
+        _ => return None,
+    };
+    Some(Wish { every: Duration::from_millis(get_number(wish, "every")?), hidden })
+}
+
+fn instant(object: &JsValue, name: &str) -> Option<Instant> {
+    get_number(object, name).map(Instant::from_millis)
 }

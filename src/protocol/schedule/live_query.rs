@@ -1,7 +1,5 @@
 //! One live query of one tab.
 
-use std::collections::BTreeMap;
-
 use super::{Action, Hidden, Message, Plan, RoundEnd, Tab, Wish};
 use crate::protocol::time::{Duration, Instant};
 
@@ -46,6 +44,7 @@ enum Role {
 /// What this tab knows about another one.
 #[derive(Debug)]
 struct Peer {
+    tab: String,
     wish: Wish,
     is_visible: bool,
     /// The rounds that have ended since its last message.
@@ -56,20 +55,20 @@ struct Peer {
 #[derive(Debug)]
 pub(super) struct LiveQuery {
     key: String,
-    handles: BTreeMap<u32, Wish>,
+    handles: Vec<(u32, Wish)>,
     /// When the query is left, because its last handle was stopped.
     left_at: Option<Instant>,
     role: Role,
-    peers: BTreeMap<String, Peer>,
+    peers: Vec<Peer>,
     is_running: bool,
     /// The end of the last round of any tab.
     ended_at: Option<Instant>,
     /// The factor of the interval: from 0.9 to 1.1.
     jitter: f64,
     /// The rounds in a row that brought nothing.
-    quiet: i32,
+    quiet: u32,
     /// The failures in a row.
-    failures: i32,
+    failures: u32,
     /// When Graph allows the next request.
     retry_at: Option<Instant>,
     /// Whether a round is due at once, for any reason but a call of `syncNow()`.
@@ -95,10 +94,10 @@ impl LiveQuery {
     pub(super) fn new(key: String, synced_at: Option<Instant>) -> Self {
         Self {
             key,
-            handles: BTreeMap::new(),
+            handles: Vec::new(),
             left_at: None,
             role: Role::Left,
-            peers: BTreeMap::new(),
+            peers: Vec::new(),
             is_running: false,
             ended_at: synced_at,
             jitter: 1.0,
@@ -126,7 +125,7 @@ impl LiveQuery {
         actions: &mut Vec<Action>,
     ) {
         let before = self.wish();
-        self.handles.insert(handle, wish);
+        self.handles.push((handle, wish));
         self.left_at = None;
         if self.role == Role::Left {
             if !tab.is_frozen {
@@ -139,7 +138,9 @@ impl LiveQuery {
 
     pub(super) fn stop(&mut self, handle: u32, tab: &Tab, now: Instant, actions: &mut Vec<Action>) {
         let before = self.wish();
-        if self.handles.remove(&handle).is_none() {
+        let count = self.handles.len();
+        self.handles.retain(|(own, _)| *own != handle);
+        if self.handles.len() == count {
             return;
         }
         if self.handles.is_empty() {
@@ -236,12 +237,12 @@ impl LiveQuery {
     ) {
         match message {
             Message::Ping { wish, is_visible } => {
-                let is_new = !self.peers.contains_key(&from);
-                let peer = Peer { wish, is_visible, silent_rounds: 0 };
-                if is_new || (is_visible && !self.peers.get(&from).is_some_and(|peer| peer.is_visible)) {
+                let before = self.peers.iter().position(|peer| peer.tab == from);
+                let before = before.map(|at| self.peers.swap_remove(at));
+                if before.is_none_or(|before| is_visible && !before.is_visible) {
                     self.focus();
                 }
-                self.peers.insert(from.clone(), peer);
+                self.peers.push(Peer { tab: from.clone(), wish, is_visible, silent_rounds: 0 });
                 if matches!(self.role, Role::Leader { .. }) {
                     if is_visible && !tab.is_visible {
                         self.hand_over(from, now, tab, actions);
@@ -269,7 +270,7 @@ impl LiveQuery {
             }
             Message::RollCall => self.introduce(tab, actions),
             Message::Bye => {
-                self.peers.remove(&from);
+                self.peers.retain(|peer| peer.tab != from);
             }
             Message::SignedIn => {}
         }
@@ -355,11 +356,11 @@ impl LiveQuery {
             Some("conflict" | "aborted" | "throttled" | "interaction" | "claims") => {}
             Some(_) => self.failures = self.failures.saturating_add(1),
         }
-        for peer in self.peers.values_mut() {
+        for peer in &mut self.peers {
             peer.silent_rounds = peer.silent_rounds.saturating_add(1);
         }
-        self.peers.retain(|_, peer| peer.silent_rounds <= MAX_SILENT_ROUNDS);
-        if self.peers.values().any(|peer| peer.silent_rounds == MAX_SILENT_ROUNDS) {
+        self.peers.retain(|peer| peer.silent_rounds <= MAX_SILENT_ROUNDS);
+        if self.peers.iter().any(|peer| peer.silent_rounds == MAX_SILENT_ROUNDS) {
             self.post(Message::RollCall, tab, actions);
         }
         if let Role::HandingOver { to, until } = &mut self.role {
@@ -400,7 +401,7 @@ impl LiveQuery {
                 }
             }
             Role::HandingOver { to, until: Some(until) } if *until <= now => {
-                self.peers.remove(to);
+                self.peers.retain(|peer| peer.tab != *to);
                 self.role = Role::Leader { was_stolen: false };
             }
             _ => {}
@@ -471,17 +472,17 @@ impl LiveQuery {
 
     fn interval(&self, tab: &Tab) -> Option<Duration> {
         let wish = self.wish_of_all()?;
-        let is_visible = tab.is_visible || self.peers.values().any(|peer| peer.is_visible);
+        let is_visible = tab.is_visible || self.peers.iter().any(|peer| peer.is_visible);
         if !is_visible && wish.hidden == Hidden::Pause {
             return None;
         }
-        let growth = 2_f64.powi(self.quiet.min(10)).min(MAX_GROWTH);
+        let growth = f64::from(1_u32 << self.quiet.min(10)).min(MAX_GROWTH);
         let factor = if is_visible { growth } else { growth.max(HIDDEN_FACTOR) };
         let interval = wish.every * factor;
         if self.failures == 0 {
             return Some(interval);
         }
-        let longer = wish.every * 2_f64.powi(self.failures.min(30));
+        let longer = wish.every * f64::from(1_u32 << self.failures.min(30));
         Some(interval.max(longer.min(MAX_FAILURE_INTERVAL)))
     }
 
@@ -511,11 +512,11 @@ impl LiveQuery {
 
     /// What the handles of this tab ask for together.
     fn wish(&self) -> Option<Wish> {
-        merged(self.handles.values())
+        merged(self.handles.iter().map(|(_, wish)| wish))
     }
 
     fn wish_of_all(&self) -> Option<Wish> {
-        merged(self.handles.values().chain(self.peers.values().map(|peer| &peer.wish)))
+        merged(self.handles.iter().map(|(_, wish)| wish).chain(self.peers.iter().map(|peer| &peer.wish)))
     }
 
     pub(super) fn focus(&mut self) {
@@ -529,6 +530,10 @@ impl LiveQuery {
     pub(super) fn make_due(&mut self) {
         self.is_due = true;
         self.check_at = self.check_at.map(|_| Instant::from_millis(0.0));
+    }
+
+    pub(super) fn key(&self) -> &str {
+        &self.key
     }
 
     pub(super) fn is_running(&self) -> bool {

@@ -1,5 +1,7 @@
 //! The rules of the schedule, seen by one tab. `tests/live.rs` runs schedules of five tabs.
 
+use std::collections::VecDeque;
+
 use super::*;
 
 mod tabs;
