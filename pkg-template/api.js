@@ -157,6 +157,8 @@ class Client {
       this.#begin(new Instance().startAtOnce(this.#module));
       // If the store does not open, each call that needs it rejects with the reason.
       this.opened.catch(() => {});
+      // A mirror in memory was lost with the instance.
+      this.#eachChanges((changes) => changes.reload());
     }
     return { instance: this.#instance, wasm: this.#wasm };
   }

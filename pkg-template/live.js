@@ -50,9 +50,10 @@ export class LiveQueries {
         "live() is for pages: a Worker does not run between requests; call sync() in an alarm of a Durable Object or in scheduled()",
         { code: "not-supported" },
       );
+    const { key, state } = query;
+    if (state.ending.aborted) throw state.ending.reason;
     if (signal?.aborted) throw signal.reason;
     this.#begin();
-    const { key, state } = query;
     let entry = this.#queries.get(key);
     if (!entry) {
       entry = new LiveQuery(query, this.#id, (input) => this.#step({ key, ...input }), this.#client);

@@ -209,9 +209,10 @@ test("close() ends live queries, and syncNow() that waits", async () => {
   const live = client.orgContacts().live();
   const waiting = live.syncNow();
   const rejected = assert.rejects(waiting, { code: "closed" });
+  const contacts = client.orgContacts();
   await client.close();
   await rejected;
-  assert.throws(() => client.orgContacts(), { code: "closed" });
+  assert.throws(() => contacts.live(), { code: "closed" });
 });
 
 test("live() refuses an interval below 5 seconds and unknown options, by name", async () => {

@@ -63,6 +63,23 @@ class HangingStore extends MemoryStore {
   }
 }
 
+test("a live query continues after a trap, in the next instance", async () => {
+  const client = await clientOf(users);
+  const query = client.track("/users/delta");
+  const live = query.live();
+  assert.equal((await live.syncNow()).kind, "full");
+  const view = query.view();
+  const stop = view.subscribe(() => {});
+  await until(() => view.get().total === 3 || view.get().total);
+  assert.throws(() => client.track("/users/delta", { name: HUGE }), isTrapped);
+  // The mirror in memory was lost with the instance. The new one has what the server sends now.
+  assert.equal((await live.syncNow()).kind, "full");
+  await until(() => view.get().total === 1 || view.get().total);
+  stop();
+  live.stop();
+  await client.close();
+});
+
 test("a trap in an export throws, rejects pending calls, and the next call works", async () => {
   const checkOther = await startOther();
   const store = new HangingStore();
