@@ -1,11 +1,13 @@
-// Compiles each TypeScript block of the README as a separate file, and runs those marked `ts run`.
-// Declares the names that the blocks use without defining them.
+// Compiles each TypeScript block of the README and of some pages of docs/ as a separate file, and
+// runs those marked `ts run`. Declares the names that the blocks use without defining them.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { transformSync } from "esbuild";
 
 const root = new URL("..", import.meta.url).pathname;
 const folder = `${root}tests/types/readme`;
+/** The pages, with the least number of blocks that each has. */
+const pages = { "README.md": 4, "docs/calendar.md": 1 };
 const around = `
 import type { DeltaClient as _Client, DeltaQuery as _Query, DeltaStore as _Store, Event as _Event } from "deltalink";
 declare global {
@@ -27,8 +29,11 @@ export {};
 
 rmSync(folder, { recursive: true, force: true });
 mkdirSync(folder, { recursive: true });
-const blocks = [...readFileSync(`${root}README.md`, "utf8").matchAll(/^```ts( run)?\n(.*?)^```$/gms)];
-if (blocks.length < 4) throw new Error(`the README has ${blocks.length} TypeScript blocks`);
+const blocks = Object.entries(pages).flatMap(([page, least]) => {
+  const found = [...readFileSync(`${root}${page}`, "utf8").matchAll(/^```ts( run)?\n(.*?)^```$/gms)];
+  if (found.length < least) throw new Error(`${page} has ${found.length} TypeScript blocks`);
+  return found;
+});
 blocks.forEach(([, , code], at) => {
   // Some blocks use the query `weeks` of an earlier block.
   const weeks =

@@ -39,6 +39,7 @@ import type {
 } from "@microsoft/microsoft-graph-types";
 import type { Selected, Tracked } from "deltalink";
 import { clientCredentials } from "deltalink/auth";
+import { dayOf, days, endOf, isAllDay, startOf } from "deltalink/calendar";
 import { fromMsal } from "deltalink/msal";
 import { fakeGraph, storeContract } from "deltalink/testing";
 import wasm from "deltalink/deltalink.wasm";
@@ -262,6 +263,16 @@ export function listening(query: DeltaQuery<Event>): void {
 
 function eventOnly(event: Event): void {
   void event.subject;
+}
+
+export function dates(event: Event): string[] {
+  const span: Date[] = [startOf(event), endOf(event, "Europe/Berlin")];
+  startOf({ start: { dateTime: "2026-11-21T10:00:00" } });
+  // @ts-expect-error the zone is required
+  days(event);
+  // @ts-expect-error dateTime is a string
+  startOf({ start: { dateTime: new Date() } });
+  return isAllDay(event) ? days(event, "UTC") : span.map((instant) => dayOf(instant, "UTC"));
 }
 
 export async function rounds(query: DeltaQuery<Event>): Promise<void> {
