@@ -40,6 +40,8 @@ import type {
 import type { Selected, Tracked } from "deltalink";
 import { clientCredentials } from "deltalink/auth";
 import { dayOf, days, endOf, isAllDay, startOf } from "deltalink/calendar";
+import { describe as describeStatus, english } from "deltalink/describe";
+import type { Sentences } from "deltalink/describe";
 import { fromMsal } from "deltalink/msal";
 import { fakeGraph, storeContract } from "deltalink/testing";
 import wasm from "deltalink/deltalink.wasm";
@@ -273,6 +275,19 @@ export function dates(event: Event): string[] {
   // @ts-expect-error dateTime is a string
   startOf({ start: { dateTime: new Date() } });
   return isAllDay(event) ? days(event, "UTC") : span.map((instant) => dayOf(instant, "UTC"));
+}
+
+export function words(query: DeltaQuery<Event>): string[] {
+  const german: Partial<Sentences> = {
+    idle: "Stand: {since}.",
+    "waiting-offline": ({ until }) => `Offline${until ?? ""}`,
+  };
+  // @ts-expect-error there is no such code
+  const wrong: Partial<Sentences> = { "failed-gone": "" };
+  const now = new Date();
+  const words = describeStatus(query.status.get(), { now, sentences: { ...german, ...wrong }, locale: "de" });
+  const { idle } = english;
+  return [words, describeStatus({ phase: "closed" }), typeof idle === "string" ? idle : ""];
 }
 
 export async function rounds(query: DeltaQuery<Event>): Promise<void> {
