@@ -8,6 +8,7 @@ import type {
   TrackOptions,
 } from "./query-options.js";
 import type { DeltaError } from "./errors.js";
+import type { LogEntry } from "./log.js";
 import type { DeltaStore } from "./store.js";
 import type { TokenSource } from "./tokens.js";
 import type { Selected, Tracked } from "./tracked.js";
@@ -64,6 +65,12 @@ export interface DeltaOptions {
    *   });
    */
   onError?: (error: DeltaError) => ErrorDecision | Promise<ErrorDecision>;
+  /**
+   * Called at the end of each round, and after each request without a usable response. What it
+   * returns is not awaited. An error that it throws is passed to `reportError` and does not affect
+   * the round.
+   */
+  log?: (entry: LogEntry) => unknown;
 }
 
 /** The decision of `onError`. `after` is in milliseconds. */

@@ -21,6 +21,7 @@ export type { DeltaErrorCode, DeltaErrorFields } from "./errors.js";
 export type * from "./queries.js";
 export type * from "./query-options.js";
 export type * from "./live-queries.js";
+export type * from "./log.js";
 export type * from "./query-status.js";
 export type * from "./rounds.js";
 export type * from "./store.js";

@@ -11,6 +11,7 @@ import type {
   Entity,
   Event,
   EventQuery,
+  LogEntry,
   OrgContact,
   Page,
   Readable,
@@ -265,6 +266,23 @@ export function listening(query: DeltaQuery<Event>): void {
 
 function eventOnly(event: Event): void {
   void event.subject;
+}
+
+export async function logging(): Promise<void> {
+  await openDelta({ token: () => "t", account: "a", log: console.log });
+  await openDelta({ token: () => "t", account: "a", log: async (entry) => void line(entry) });
+  // @ts-expect-error log is a function
+  await openDelta({ token: () => "t", account: "a", log: "console" });
+}
+
+function line(entry: LogEntry): string {
+  const common = `${entry.time.toISOString()} ${entry.level} ${entry.keyHash} ${entry.ms} ${entry.code}`;
+  // @ts-expect-error only a round has a report
+  void entry.report;
+  if (entry.event === "request")
+    return `${common} ${entry.status} ${entry.requestId} ${entry.clientRequestId}`;
+  const code: DeltaErrorCode | undefined = entry.code;
+  return `${common} ${entry.report.outcome} ${code}`;
 }
 
 export function dates(event: Event): string[] {
