@@ -1,21 +1,23 @@
-import type { CallRecording, Event, OrgContact } from "@microsoft/microsoft-graph-types";
 import type { BufferSource, Response, URL, WebAssemblyModule, fetch } from "./host.js";
 import type { DeltaFeed, DeltaQuery, EventQuery } from "./queries.js";
+import type { CallRecording, Event, OrgContact } from "./items.js";
 import type {
   CallRecordingsOptions,
-  EventsOptions,
+  OptionsWithStartAndEnd,
+  OptionsWithWindow,
   OrgContactsOptions,
   TrackOptions,
 } from "./query-options.js";
 import type { DeltaError } from "./errors.js";
+import type { LogEntry } from "./log.js";
 import type { DeltaStore } from "./store.js";
-import type { TokenSource } from "./tokens.js";
-import type { Selected, Tracked } from "./tracked.js";
+import type { TokenCredential, TokenFunction } from "./tokens.js";
+import type { Narrowed, PropertyName, Selected, Tracked } from "./tracked.js";
 
 /** The options of `openDelta()`. They are read once, when it is called. */
 export interface DeltaOptions {
-  /** Returns access tokens: a function, `fromMsal(…)`, or any object with `getToken()`. */
-  token: TokenSource;
+  /** Returns access tokens: a function, `fromMsal(…)`, or any object with `getToken()`. Not a token. */
+  token: TokenFunction | TokenCredential;
   /**
    * Separates the stored state of accounts: two accounts in one browser share no row. Use a stable
    * id, such as MSAL's `homeAccountId`. Required with a store that outlives the page, unless the
@@ -64,6 +66,12 @@ export interface DeltaOptions {
    *   });
    */
   onError?: (error: DeltaError) => ErrorDecision | Promise<ErrorDecision>;
+  /**
+   * Called at the end of each round, and after each request without a usable response. What it
+   * returns is not awaited. An error that it throws is passed to `reportError` and does not affect
+   * the round.
+   */
+  log?: (entry: LogEntry) => unknown;
 }
 
 /** The decision of `onError`. `after` is in milliseconds. */
@@ -112,21 +120,24 @@ export type WasmOrigin = "url" | "file" | "module" | "inline" | "given";
  */
 export interface DeltaClient {
   /** The events of a calendar between two instants (Graph's page "event: delta"). */
-  events(options: EventsOptions & { mirror: false }): DeltaFeed<Event>;
-  events(options: EventsOptions & { mirror?: true }): EventQuery;
+  events<M extends boolean = true>(
+    options: (OptionsWithStartAndEnd | OptionsWithWindow) & { mirror?: M },
+  ): Mirrored<M, EventQuery, DeltaFeed<Event>>;
   /**
    * The contacts of the organization, not a user's own contacts (Graph's page "orgContact: delta").
    */
-  orgContacts(options: OrgContactsOptions & { mirror: false }): DeltaFeed<OrgContact>;
-  orgContacts(options?: OrgContactsOptions & { mirror?: true }): DeltaQuery<OrgContact>;
+  orgContacts<S extends PropertyName<OrgContact> = never, M extends boolean = true>(
+    options?: OrgContactsOptions & { select?: readonly S[]; mirror?: M },
+  ): Mirrored<M, DeltaQuery<Narrowed<OrgContact, S>>, DeltaFeed<Narrowed<OrgContact, S>>>;
   /**
    * The recordings of the meetings of one organizer (Graph's page "callRecording: delta").
    *
    * Requires an app-only token: Graph supports no delegated permission here. Graph reports
    * additions only, and may report older recordings again (known issue 22934).
    */
-  callRecordings(options: CallRecordingsOptions & { mirror: false }): DeltaFeed<CallRecording>;
-  callRecordings(options: CallRecordingsOptions & { mirror?: true }): DeltaQuery<CallRecording>;
+  callRecordings<M extends boolean = true>(
+    options: CallRecordingsOptions & { mirror?: M },
+  ): Mirrored<M, DeltaQuery<CallRecording>, DeltaFeed<CallRecording>>;
   /**
    * Any other delta resource, by its path below the root, for example `/users/delta`.
    *
@@ -142,16 +153,13 @@ export interface DeltaClient {
    *   client.track("/users/delta", { select: ["id", "mail"] });
    *   client.track<MyUser>("/users/delta", { select: ["id", "mail", "extension_1f2_shoeSize"] });
    */
-  track<P extends string, S extends (keyof Tracked<P> & string) | (string & {}) = never>(
+  track<P extends string, S extends PropertyName<Tracked<P>> = never, M extends boolean = true>(
     path: P,
-    options: TrackOptions & { select?: readonly S[]; mirror: false },
-  ): DeltaFeed<Selected<P, S>>;
-  track<P extends string, S extends (keyof Tracked<P> & string) | (string & {}) = never>(
-    path: P,
-    options?: TrackOptions & { select?: readonly S[]; mirror?: true },
-  ): DeltaQuery<Selected<P, S>>;
+    options?: TrackOptions & { select?: readonly S[]; mirror?: M },
+  ): Mirrored<M, DeltaQuery<Selected<P, S>>, DeltaFeed<Selected<P, S>>>;
   track<T extends object>(path: string, options: TrackOptions & { mirror: false }): DeltaFeed<T>;
   track<T extends object>(path: string, options?: TrackOptions & { mirror?: true }): DeltaQuery<T>;
+  track<T extends object>(path: string, options: TrackOptions): DeltaQuery<T> | DeltaFeed<T>;
   /**
    * Call this after the user has signed in again. Clears the cached token and ends the phase
    * `needs-auth` of all queries. A `sync()` that ended in this phase starts again at the same page,
@@ -169,3 +177,6 @@ export interface DeltaClient {
    */
   close(): Promise<void>;
 }
+
+/** A query with a mirror, or a feed for `mirror: false`. For a `boolean`, one of them. */
+export type Mirrored<M extends boolean, Query, Feed> = M extends false ? Feed : Query;

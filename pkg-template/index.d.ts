@@ -14,13 +14,14 @@
  */
 import type { DeltaClient, DeltaOptions, WasmOrigin, WasmSource } from "./client.js";
 
-export type { CallRecording, Event, OrgContact } from "@microsoft/microsoft-graph-types";
 export type * from "./client.js";
 export { DeltaError } from "./errors.js";
 export type { DeltaErrorCode, DeltaErrorFields } from "./errors.js";
 export type * from "./queries.js";
 export type * from "./query-options.js";
+export type * from "./items.js";
 export type * from "./live-queries.js";
+export type * from "./log.js";
 export type * from "./query-status.js";
 export type * from "./rounds.js";
 export type * from "./store.js";

@@ -1,4 +1,4 @@
-import type { Event } from "@microsoft/microsoft-graph-types";
+import type { Event } from "./items.js";
 import type { Live, LiveOptions } from "./live-queries.js";
 import type { OccurrenceOptions, View, ViewOptions } from "./views.js";
 import type { QueryStatus, Readable } from "./query-status.js";

@@ -23,8 +23,19 @@ export interface QueryOptions {
 }
 
 /** The options of `events()`: either `start` and `end`, or a `window` that moves with the days. */
-export type EventsOptions = CalendarOptions &
-  ((FixedWindow & { window?: undefined }) | { window: RollingWindow; start?: undefined; end?: undefined });
+export type EventsOptions = OptionsWithStartAndEnd | OptionsWithWindow;
+
+/** The options of `events()` with a fixed start and end. */
+export interface OptionsWithStartAndEnd extends CalendarOptions, FixedWindow {
+  window?: undefined;
+}
+
+/** The options of `events()` with a window that moves with the days. */
+export interface OptionsWithWindow extends CalendarOptions {
+  window: RollingWindow;
+  start?: undefined;
+  end?: undefined;
+}
 
 /** The time between two instants. */
 export interface FixedWindow {

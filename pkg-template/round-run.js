@@ -1,7 +1,7 @@
 // @ts-check
 // A running round: its lock, its signal and its status.
 import { onAbort } from "./abort.js";
-import { DeltaError } from "./error.js";
+import { DeltaError, report } from "./error.js";
 import { signalOf } from "./options.js";
 import { RUNNING } from "./status.js";
 import { windowAt } from "./window.js";
@@ -122,6 +122,15 @@ export class RoundRun {
     const announce = this.#changes?.announcer(page, this.#hasConsumer);
     delete page.notes;
     return announce;
+  }
+
+  /** Calls `options.log`. Its error is reported: it must end neither the round nor the process. */
+  async log(log, entry) {
+    try {
+      await log(entry);
+    } catch (error) {
+      report(error);
+    }
   }
 
   /** Releases the lock: the next round may begin, though listeners of this one may still run. */

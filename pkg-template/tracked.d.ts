@@ -27,6 +27,7 @@ import type {
   TodoTaskList,
   User,
 } from "@microsoft/microsoft-graph-types";
+import type { WithId } from "./items.js";
 
 /** An object of Graph whose type is not known. */
 export interface Entity {
@@ -41,25 +42,30 @@ export type Tracked<Path extends string> = Path extends `/${infer Rest}`
         | `${infer Collection}/delta`
         | `${infer Collection}/delta${"?" | "("}${string}`
         | `${infer Collection}/microsoft.graph.delta${string}`
-    ? ItemOf<Collection>
+    ? WithId<ItemOf<Collection>>
     : Entity;
 
 /**
  * The type of the items of the delta query with this path, with the selected properties only.
- * Selected properties that the type of the items lacks, such as extensions, have the type
- * `unknown`.
  */
-export type Selected<Path extends string, Name extends string> = [Name] extends [never]
-  ? Tracked<Path>
+export type Selected<Path extends string, Name extends string> = Narrowed<Tracked<Path>, Name>;
+
+/**
+ * The type `T` with the selected properties and the id, which is always returned. Selected
+ * properties that `T` lacks, such as extensions, have the type `unknown`.
+ */
+export type Narrowed<T, Name extends string> = [Name] extends [never]
+  ? T
   : string extends Name
-    ? Tracked<Path>
-    : string extends keyof Tracked<Path>
-      ? Tracked<Path>
-      : [Name] extends [keyof Tracked<Path>]
-        ? Pick<Tracked<Path>, Name>
-        : Pick<Tracked<Path>, Name & keyof Tracked<Path>> & {
-            [N in Exclude<Name, keyof Tracked<Path>>]?: unknown;
-          };
+    ? T
+    : string extends keyof T
+      ? T
+      : [Name] extends [keyof T]
+        ? WithId<Pick<T, Name>>
+        : WithId<Pick<T, Name & keyof T> & { [N in Exclude<Name, keyof T>]?: unknown }>;
+
+/** The name of a property of `T`, or any other one. Editors complete the former. */
+export type PropertyName<T> = (keyof T & string) | (string & {});
 
 type ItemOf<Collection extends string> = Collection extends keyof Roots
   ? Roots[Collection]

@@ -1,11 +1,13 @@
-// Compiles each TypeScript block of the README as a separate file, and runs those marked `ts run`.
-// Declares the names that the blocks use without defining them.
+// Compiles each TypeScript block of the README and of some pages of docs/ as a separate file, and
+// runs those marked `ts run`. Declares the names that the blocks use without defining them.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { transformSync } from "esbuild";
 
 const root = new URL("..", import.meta.url).pathname;
 const folder = `${root}tests/types/readme`;
+/** The pages, with the least number of blocks that each has. */
+const pages = { "README.md": 4, "docs/calendar.md": 1, "docs/logging.md": 2 };
 const around = `
 import type { DeltaClient as _Client, DeltaQuery as _Query, DeltaStore as _Store, Event as _Event } from "deltalink";
 declare global {
@@ -27,23 +29,40 @@ export {};
 
 rmSync(folder, { recursive: true, force: true });
 mkdirSync(folder, { recursive: true });
-const blocks = [...readFileSync(`${root}README.md`, "utf8").matchAll(/^```ts( run)?\n(.*?)^```$/gms)];
-if (blocks.length < 4) throw new Error(`the README has ${blocks.length} TypeScript blocks`);
+const blocks = Object.entries(pages).flatMap(([page, least]) => {
+  const found = [...readFileSync(`${root}${page}`, "utf8").matchAll(/^```ts( run)?\n(.*?)^```$/gms)];
+  if (found.length < least) throw new Error(`${page} has ${found.length} TypeScript blocks`);
+  return found;
+});
 blocks.forEach(([, , code], at) => {
   // Some blocks use the query `weeks` of an earlier block.
   const weeks =
     code.includes("weeks.") && !code.includes("const weeks") ? "declare const weeks: typeof query;\n" : "";
+  const open =
+    code.includes("openDelta(") && !code.includes('from "deltalink"')
+      ? 'import { openDelta } from "deltalink";\nimport type { TokenSource } from "deltalink";\ndeclare const token: TokenSource;\n'
+      : "";
   const error =
     code.includes("DeltaError") && !code.includes('from "deltalink"')
       ? 'import { DeltaError } from "deltalink";\n'
       : "";
-  writeFileSync(`${folder}/block-${at + 1}.ts`, `${error}${weeks}${code}export {};\n`);
+  writeFileSync(`${folder}/block-${at + 1}.ts`, `${open}${error}${weeks}${code}export {};\n`);
 });
 writeFileSync(`${folder}/around.d.ts`, around);
 // The part of Cloudflare's types that the blocks use.
 writeFileSync(
   `${folder}/workers.d.ts`,
   `declare module "cloudflare:workers" { class DurableObject<Env> { ctx: { storage: import("deltalink/stores/durable-object").ObjectStorage }; env: Env } }`,
+);
+// The part of OpenTelemetry's types that the blocks use.
+writeFileSync(
+  `${folder}/opentelemetry.d.ts`,
+  `declare module "@opentelemetry/api" {
+  enum SpanStatusCode { UNSET, OK, ERROR }
+  interface Span { setStatus(status: { code: SpanStatusCode; message?: string }): this; end(time?: Date): void }
+  interface Options { startTime?: number; attributes?: Record<string, string | number | boolean | undefined> }
+  const trace: { getTracer(name: string): { startSpan(name: string, options?: Options): Span } };
+}`,
 );
 writeFileSync(
   `${folder}/node.d.ts`,

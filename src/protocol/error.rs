@@ -30,7 +30,7 @@ codes! {
     Network = "network",
     /// The host reports that it has no network.
     Offline = "offline",
-    /// Graph asks for a longer wait than this round may take.
+    /// Graph asks for a longer wait than this round may take, or throttled all its attempts.
     Throttled = "throttled",
     /// No token, or a token that Graph refuses.
     Unauthorized = "unauthorized",

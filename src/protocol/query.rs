@@ -231,6 +231,13 @@ pub fn key_prefix(account: &str) -> String {
     format!("{} | ", escape_key_part(account))
 }
 
+/// Returns a short hash of a key (FNV-1a), which names it in a log: the key contains the account.
+pub fn key_hash(key: &str) -> String {
+    let hash =
+        key.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    format!("{hash:08x}")
+}
+
 /// Escapes the characters that separate the parts of a key.
 fn escape_key_part(text: &str) -> String {
     text.replace('%', "%25").replace('|', "%7C")

@@ -166,11 +166,41 @@ impl Report {
         }
     }
 
+    /// Records a wait before a request whose scope recovers from a throttle. It lengthens the wait
+    /// before it, if that was a throttle: every page may have one.
+    pub fn add_pacing(&mut self, span: Duration) {
+        match self.waits.last_mut() {
+            Some(wait) if wait.reason == WaitReason::Throttled => wait.ms += span,
+            _ => self.waits.push(Wait { reason: WaitReason::Throttled, ms: span }),
+        }
+    }
+
     /// Records how the round ended. Later calls have no effect.
     pub fn end(&mut self, outcome: Outcome, now: Instant) {
         if self.outcome == Outcome::Running {
             self.outcome = outcome;
             self.ended_at = Some(now);
         }
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(target_family = "wasm"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pacing_after_a_throttle_lengthens_its_wait_and_is_one_of_its_own_after_another_wait() {
+        let ms = Duration::from_millis;
+        let mut report = Report::new(Instant::from_millis(0.0));
+        report.add_pacing(ms(5.0));
+        report.add_pacing(ms(2.0));
+        report.waits.push(Wait { reason: WaitReason::Server, ms: ms(100.0) });
+        report.add_pacing(ms(3.0));
+        let waits: Vec<_> = report.waits.iter().map(|wait| (wait.reason, wait.ms.as_millis())).collect();
+        assert_eq!(
+            waits,
+            [(WaitReason::Throttled, 7.0), (WaitReason::Server, 100.0), (WaitReason::Throttled, 3.0)]
+        );
     }
 }

@@ -27,6 +27,7 @@ use super::options::{self, CALL_RECORDINGS, EVENTS, ORG_CONTACTS, Options, TRACK
 use super::output::{report_to_js, to_js};
 use super::received::Received;
 use super::session::Session;
+use super::status::StatusDisplay;
 use super::store::Store;
 use super::timers::now;
 use super::token::Tokens;
@@ -181,12 +182,14 @@ fn bad<T>(message: String) -> Result<T> {
 
 fn parse_options(options: JsValue, errors: &ErrorFactory) -> Result<Client> {
     let options = Options::new(options, "openDelta")?;
-    options.only(&["token", "account", "cloud", "endpoint", "store", "fetch", "retry", "onError"], &[])?;
+    options
+        .only(&["token", "account", "cloud", "endpoint", "store", "fetch", "retry", "onError", "log"], &[])?;
     let endpoint = endpoint(options.string("cloud")?.as_deref(), options.string("endpoint")?.as_deref())?;
     let token = options.get("token").unwrap_or(JsValue::UNDEFINED);
     let default_account = get_string(&token, "account");
     let tokens = Tokens::new(token, &endpoint.scope())?;
     let (fetch, on_error) = (options.function("fetch")?, options.function("onError")?);
+    let log = options.function("log")?;
     let policy = options::policy(options.get("retry"))?;
     let store_option = options.get("store").unwrap_or_else(|| "indexeddb".into());
     let kind = store_option.as_string();
@@ -212,6 +215,7 @@ fn parse_options(options: JsValue, errors: &ErrorFactory) -> Result<Client> {
         tokens,
         fetch,
         on_error,
+        log,
         errors: errors.clone(),
         store: OnceCell::new(),
         limiters: RefCell::default(),
@@ -354,6 +358,7 @@ impl Query {
             keys: self.keys.clone(),
             limiter: session.limiter(&self.query),
             signal,
+            display: StatusDisplay { round: Rc::clone(&round), host: host.clone() },
             host,
             consumer: consumer.producer(),
             page: PageApplier::default(),

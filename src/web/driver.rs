@@ -16,15 +16,16 @@ use super::consumer::{Acknowledgement, Producer};
 use super::error::{RoundError, round_left};
 use super::fetch::Answer;
 use super::host::RoundHost;
-use super::js::{apply, date, get, get_string, settled};
+use super::js::{apply, get, get_string, settled};
 use super::json::Json;
 use super::limiter::Limiter;
 use super::on_error::decision;
-use super::output::{Status, page_to_js, to_js};
+use super::output::page_to_js;
 use super::received::Received;
 use super::request::{Ahead, Outcome, Sent};
 use super::session::{Committed, Session};
 use super::signal::{aborted, is_offline, online};
+use super::status::StatusDisplay;
 use super::timers::{now, sleep, with_timeout};
 use super::token::TokenOutcome;
 use crate::protocol::applier::PageApplier;
@@ -65,6 +66,8 @@ pub struct Driver {
     pub signal: AbortSignal,
     /// The facade's part of the round: its lock, status and listeners.
     pub host: RoundHost,
+    /// The status that the facade shows.
+    pub display: StatusDisplay,
     /// The task's end of the exchange with the consumer.
     pub consumer: Producer,
     /// The current page.
@@ -188,7 +191,7 @@ impl Driver {
     }
 
     async fn load(&mut self) -> Result<Input> {
-        self.set_working_status();
+        self.display.show_working();
         let record = self.timed(async { self.session.store().await?.record(&self.keys.query).await }).await?;
         self.page.loaded(record.as_deref());
         if let Some((revision, names)) = self.session.names.borrow_mut().remove(&self.keys.query)
@@ -278,6 +281,7 @@ impl Driver {
         result: Result<Outcome>,
         sent: Sent,
     ) -> Result<std::result::Result<(Json, JsString), Input>> {
+        self.log_request(&result, &sent);
         {
             let report = &mut self.round.borrow_mut().report;
             report.bytes += sent.bytes;
@@ -362,19 +366,15 @@ impl Driver {
     }
 
     async fn wait(&self, span: Duration, reason: WaitReason) -> Input {
-        let mut status = self.status("waiting");
-        status.wait_until = date(now() + span);
-        status.wait_reason = Some(reason.as_str());
-        self.set_status(&status);
-        if reason == WaitReason::Offline {
-            // The network may be back before the listener for `online` is added.
-            if is_offline() {
+        let waited = async {
+            if reason != WaitReason::Offline {
+                sleep(span).await;
+            } else if is_offline() {
+                // The network may be back before the listener for `online` is added.
                 with_timeout(span, online()).await;
             }
-        } else {
-            sleep(span).await;
-        }
-        self.set_working_status();
+        };
+        self.display.during(span, reason, waited).await;
         Input::Slept
     }
 
@@ -446,7 +446,7 @@ impl Driver {
     /// Completes the round. Releases its lock before the listeners of the last page return: they
     /// may wait for another round of the query.
     async fn complete(&mut self) {
-        self.set_status(&self.status("idle"));
+        self.display.show(&self.display.in_phase("idle"));
         self.host.release();
         if !self.consumer.has_left() {
             self.await_listeners().await;
@@ -473,6 +473,7 @@ impl Driver {
             acknowledgement.reject(error.clone());
         }
         self.host.end();
+        self.log_round(error.as_ref());
         self.consumer.end(error);
     }
 
@@ -501,27 +502,12 @@ impl Driver {
         };
         self.round.borrow_mut().report.end(outcome, now());
         let error = self.session.errors.error_to_js(error, Some(&self.round.borrow().report));
-        let mut status = self.status(phase);
+        let mut status = self.display.in_phase(phase);
         if outcome == report::Outcome::Failed {
             status.error = error.clone();
         }
-        self.set_status(&status);
+        self.display.show(&status);
         error
-    }
-
-    fn status(&self, phase: &'static str) -> Status {
-        let round = self.round.borrow();
-        let is_running = round.report.outcome == report::Outcome::Running;
-        Status::new(phase, &round.report, round.record().synced_at, is_running)
-    }
-
-    pub(super) fn set_working_status(&self) {
-        let is_resync = self.round.borrow().report.resync.is_some();
-        self.set_status(&self.status(if is_resync { "resyncing" } else { "syncing" }));
-    }
-
-    fn set_status(&self, status: &Status) {
-        self.host.set_status(&to_js(status));
     }
 }
 

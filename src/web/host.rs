@@ -7,6 +7,7 @@ use wasm_bindgen::prelude::*;
 extern "C" {
     /// The facade's side of one round. None of its methods throws, except [`Self::announcer`] for a
     /// page that cannot be copied.
+    #[derive(Clone)]
     pub type RoundHost;
 
     /// Acquires the lock under which the rounds of a query run one at a time. Rejects when the
@@ -27,6 +28,10 @@ extern "C" {
     /// promise if the next page has to wait for the listeners.
     #[wasm_bindgen(method, catch)]
     pub fn announcer(this: &RoundHost, page: &JsValue) -> Result<Option<Function>, JsValue>;
+
+    /// Calls the caller's `log` with an entry, and reports its errors.
+    #[wasm_bindgen(method)]
+    pub fn log(this: &RoundHost, log: &Function, entry: &JsValue);
 
     /// Releases the lock.
     #[wasm_bindgen(method)]

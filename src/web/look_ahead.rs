@@ -22,7 +22,7 @@ impl Driver {
         let Some(Ahead { end, token, next_link }) = self.ahead.take() else {
             return Err(Error::new(Code::Internal, "no page was requested ahead").into());
         };
-        self.set_working_status();
+        self.display.show_working();
         let (result, sent) = self.look_ahead_during(end_of(end), next_link).await;
         let input = self.page_answered(result, sent)?;
         // Graph has refused another token than the current one.
@@ -63,7 +63,7 @@ impl Driver {
     /// The request that the round needs now: a different one than was sent ahead.
     pub(super) fn prepared(&mut self, url: String) -> (PageRequest, oneshot::Receiver<String>) {
         self.ahead = None;
-        self.set_working_status();
+        self.display.show_working();
         let prefer = self.round.borrow().prefer();
         self.page_request(Request { url, prefer })
     }
@@ -73,6 +73,7 @@ impl Driver {
         let request = PageRequest {
             session: Rc::clone(&self.session),
             limiter: Rc::clone(&self.limiter),
+            display: self.display.clone(),
             throttle_key: self.keys.throttle.clone(),
             query: Rc::clone(&self.round.borrow().config().query),
             url,

@@ -19,6 +19,8 @@
 //! | [`batch`] | rows and batches as the JavaScript values that stores take |
 //! | [`mirror`] | reads the mirror |
 //! | [`on_error`] | what the caller decides about a failure |
+//! | [`log`] | the entries of the caller's log |
+//! | [`status`] | shows the status of a running round |
 //! | [`options`] | reads and checks the caller's options |
 //! | [`output`], [`error`] | results and errors as JavaScript values |
 //! | [`js`], [`json`] | the caller's objects, recognized by their shape; JavaScript values as items of the protocol |
@@ -40,6 +42,7 @@ pub mod js;
 pub mod json;
 pub mod limiter;
 pub mod live;
+pub mod log;
 pub mod look_ahead;
 pub mod mirror;
 pub mod on_error;
@@ -50,6 +53,7 @@ pub mod request;
 pub mod row_ranges;
 pub mod session;
 pub mod signal;
+pub mod status;
 pub mod store;
 pub mod timers;
 pub mod token;

@@ -17,7 +17,8 @@ use super::fetch::{Answer, Get, client_request_id};
 use super::js::get;
 use super::limiter::{Limiter, Permit};
 use super::session::Session;
-use super::timers::{now, sleep};
+use super::status::StatusDisplay;
+use super::timers::now;
 use crate::protocol::error::{Code, Error};
 use crate::protocol::query::Query;
 use crate::protocol::refusal::Refusal;
@@ -32,6 +33,8 @@ pub struct PageRequest {
     pub session: Rc<Session>,
     /// The limiter of its throttling scope.
     pub limiter: Rc<Limiter>,
+    /// The status of its round.
+    pub display: StatusDisplay,
     /// The key of the throttle time of its throttling scope.
     pub throttle_key: String,
     /// Its query.
@@ -53,6 +56,8 @@ pub struct PageRequest {
 pub struct Sent {
     /// The id of the request in Graph's logs; empty if it was not sent.
     pub client_request_id: String,
+    /// The time from its start to the end of the response.
+    pub duration: Duration,
     /// The number of bytes that arrived.
     pub bytes: u64,
     /// The revision of the stored throttle time.
@@ -121,11 +126,11 @@ impl PageRequest {
         self.read_throttle(sent).await?;
         let delay = if is_reserved { Duration::ZERO } else { self.limiter.reserve(now()) };
         if delay > Duration::ZERO {
-            sleep(delay).await;
+            self.display.pace(delay).await;
         }
-        let now = now();
-        let throttled_until = self.limiter.rate.borrow().throttled_until(now);
-        if throttled_until > now {
+        let started_at = now();
+        let throttled_until = self.limiter.rate.borrow().throttled_until(started_at);
+        if throttled_until > started_at {
             return Ok(Outcome::Throttled(throttled_until));
         }
         if self.signal.aborted() {
@@ -146,6 +151,7 @@ impl PageRequest {
             next_link: &self.next_link,
         };
         let result = request.send().await;
+        sent.duration = now() - started_at;
         sent.bytes = received.get();
         if let Ok(Answer::Refused(refusal)) = &result
             && refusal.says_mailbox_concurrency()

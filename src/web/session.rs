@@ -39,6 +39,8 @@ pub struct Session {
     pub fetch: Option<Function>,
     /// The caller's `onError`, if there is one.
     pub on_error: Option<Function>,
+    /// The caller's `log`, if there is one.
+    pub log: Option<Function>,
     /// Makes `DeltaError`s.
     pub errors: ErrorFactory,
     /// The store once it is open, or the error of opening it.

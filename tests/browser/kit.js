@@ -87,6 +87,7 @@ export function roundHost(onStatus) {
     setStatus: onStatus,
     hasListeners: () => false,
     announcer: () => undefined,
+    log() {},
     release() {},
     end() {},
   };

@@ -2,6 +2,7 @@
 import type { PublicClientApplication } from "@azure/msal-browser";
 import { DeltaError, init, openDelta } from "deltalink";
 import type {
+  CallRecording,
   Change,
   CommitInfo,
   DeltaErrorCode,
@@ -11,16 +12,17 @@ import type {
   Entity,
   Event,
   EventQuery,
+  LogEntry,
   OrgContact,
   Page,
   Readable,
   RoundReport,
   TokenCredential,
   TokenRequest,
+  WithId,
 } from "deltalink";
 import type {
   AdministrativeUnit,
-  CallRecording,
   CallTranscript,
   ChatMessage,
   Contact,
@@ -39,6 +41,9 @@ import type {
 } from "@microsoft/microsoft-graph-types";
 import type { Selected, Tracked } from "deltalink";
 import { clientCredentials } from "deltalink/auth";
+import { dayOf, days, endOf, isAllDay, startOf } from "deltalink/calendar";
+import { describe as describeStatus, english } from "deltalink/describe";
+import type { Sentences } from "deltalink/describe";
 import { fromMsal } from "deltalink/msal";
 import { fakeGraph, storeContract } from "deltalink/testing";
 import wasm from "deltalink/deltalink.wasm";
@@ -84,6 +89,8 @@ export async function clients(): Promise<void> {
   await openDelta({ account: "a" });
   // @ts-expect-error there is no such cloud
   await openDelta({ token: () => "t", cloud: "germany" });
+  // @ts-expect-error a token source is a function or an object
+  await openDelta({ token: "eyJ0eXAiOiJKV1Qi", account: "a" });
   // @ts-expect-error a token is a string
   await openDelta({ token: () => 7, account: "a" });
   // @ts-expect-error there is no such store
@@ -140,7 +147,13 @@ export async function queries(): Promise<void> {
   });
   same<typeof events, EventQuery>(true);
   const contacts = client.orgContacts({ select: ["mail"], ids: ["x"], minimal: true });
-  same<typeof contacts, DeltaQuery<OrgContact>>(true);
+  same<typeof contacts, DeltaQuery<WithId<Pick<OrgContact, "mail">>>>(true);
+  const everyContact = client.orgContacts();
+  same<typeof everyContact, DeltaQuery<OrgContact>>(true);
+  const contactFeed = client.orgContacts({ select: ["mail", "extension_x"], mirror: false });
+  same<typeof contactFeed, DeltaFeed<WithId<Pick<OrgContact, "mail"> & { extension_x?: unknown }>>>(true);
+  // @ts-expect-error items have only the selected properties
+  void (await contacts.all())[0]?.displayName;
   const feed = client.callRecordings({ organizer: "o", mirror: false });
   // @ts-expect-error a feed has no mirror to read
   feed.all();
@@ -148,6 +161,8 @@ export async function queries(): Promise<void> {
   client.callRecordings({});
   // @ts-expect-error a calendar view has no $select
   client.events({ start: "2026-11-01", end: "2026-12-01", select: ["id"] });
+  // @ts-expect-error start and end, or window, are required
+  client.events({});
   // @ts-expect-error an end is required
   client.events({ start: "2026-11-01" });
   client.events({
@@ -165,22 +180,44 @@ export async function queries(): Promise<void> {
   });
   const mail: string | undefined = (await users.all())[0]?.mail;
   const picked = client.track("/users/delta", { select: ["id", "mail"] });
-  same<typeof picked, DeltaQuery<Pick<User, "id" | "mail">>>(true);
+  same<typeof picked, DeltaQuery<Pick<WithId<User>, "id" | "mail">>>(true);
   const pickedFeed = client.track("/users/delta", { select: ["id", "mail"], mirror: false });
-  same<typeof pickedFeed, DeltaFeed<Pick<User, "id" | "mail">>>(true);
+  same<typeof pickedFeed, DeltaFeed<Pick<WithId<User>, "id" | "mail">>>(true);
   const groups = client.track("groups/delta");
-  same<typeof groups, DeltaQuery<Group>>(true);
+  same<typeof groups, DeltaQuery<WithId<Group>>>(true);
   const names: string[] = ["id"];
   const whole = client.track("/users/delta", { select: names });
   const frozen = client.track("/users/delta", { select: ["id", "mail"] as const, ids: ["x"] as const });
   same<typeof frozen, typeof picked>(true);
   void frozen;
-  // @ts-expect-error mirror must be a literal, because a feed has no mirror to read
-  client.orgContacts({ mirror: Math.random() > 0.5 });
-  same<typeof whole, DeltaQuery<User>>(true);
+  const mirror: boolean = Math.random() > 0.5;
+  const either = client.orgContacts({ mirror });
+  same<typeof either, DeltaQuery<OrgContact> | DeltaFeed<OrgContact>>(true);
+  for await (const page of either.round()) void page.last;
+  if ("sync" in either) await either.sync();
+  // @ts-expect-error a feed has no mirror to read
+  void either.all();
+  const eitherEvents = client.events({ window: {}, mirror });
+  same<typeof eitherEvents, EventQuery | DeltaFeed<Event>>(true);
+  const eitherUsers = client.track("/users/delta", { mirror });
+  same<typeof eitherUsers, DeltaQuery<WithId<User>> | DeltaFeed<WithId<User>>>(true);
+  const eitherMine = client.track<{ id: string }>("/users/delta", { mirror });
+  same<typeof eitherMine, DeltaQuery<{ id: string }> | DeltaFeed<{ id: string }>>(true);
+  const eitherRecordings = client.callRecordings({ organizer: "o", mirror });
+  same<typeof eitherRecordings, DeltaQuery<CallRecording> | DeltaFeed<CallRecording>>(true);
+  const ids: (string | undefined)[] = [
+    (await events.all())[0]?.id,
+    (await picked.get("x"))?.id,
+    (await client.callRecordings({ organizer: "o" }).all())[0]?.id,
+  ];
+  events.on("change", (changes) => {
+    for (const change of changes) if (change.type === "upsert") same<typeof change.item.id, string>(true);
+  });
+  void [either, ids, contactFeed, everyContact];
+  same<typeof whole, DeltaQuery<WithId<User>>>(true);
   const folder = "inbox";
   const messages = client.track(`/me/mailFolders/${folder as string}/messages/delta`);
-  same<typeof messages, DeltaQuery<Message>>(true);
+  same<typeof messages, DeltaQuery<WithId<Message>>>(true);
   const path: string = "/users/delta";
   const unknown = client.track(path, { top: 5 });
   same<typeof unknown, DeltaQuery<Entity>>(true);
@@ -210,41 +247,44 @@ export async function queries(): Promise<void> {
 }
 
 export function paths(): void {
-  same<Tracked<"/users/delta">, User>(true);
-  same<Tracked<"users/delta?$select=id">, User>(true);
-  same<Tracked<"/users/microsoft.graph.delta()">, User>(true);
-  same<Tracked<"/directory/administrativeUnits/delta">, AdministrativeUnit>(true);
-  same<Tracked<"/contacts/delta">, OrgContact>(true);
-  same<Tracked<"/me/contactFolders/AAMk/contacts/delta">, Contact>(true);
-  same<Tracked<"/me/contactFolders/delta">, ContactFolder>(true);
-  same<Tracked<"/me/calendarView/delta">, Event>(true);
-  same<Tracked<"/users/u/calendars/c/calendarView/delta">, Event>(true);
-  same<Tracked<"/users/u/onlineMeetings/getAllRecordings(meetingOrganizerUserId='u')/delta">, CallRecording>(
-    true,
-  );
+  same<Tracked<"/users/delta">, WithId<User>>(true);
+  same<Tracked<"users/delta?$select=id">, WithId<User>>(true);
+  same<Tracked<"/users/microsoft.graph.delta()">, WithId<User>>(true);
+  same<Tracked<"/directory/administrativeUnits/delta">, WithId<AdministrativeUnit>>(true);
+  same<Tracked<"/contacts/delta">, WithId<OrgContact>>(true);
+  same<Tracked<"/me/contactFolders/AAMk/contacts/delta">, WithId<Contact>>(true);
+  same<Tracked<"/me/contactFolders/delta">, WithId<ContactFolder>>(true);
+  same<Tracked<"/me/calendarView/delta">, WithId<Event>>(true);
+  same<Tracked<"/users/u/calendars/c/calendarView/delta">, WithId<Event>>(true);
+  same<
+    Tracked<"/users/u/onlineMeetings/getAllRecordings(meetingOrganizerUserId='u')/delta">,
+    WithId<CallRecording>
+  >(true);
   same<
     Tracked<"/users/u/onlineMeetings/getAllTranscripts(meetingOrganizerUserId='u')/delta">,
-    CallTranscript
+    WithId<CallTranscript>
   >(true);
-  same<Tracked<"/teams/t/channels/c/messages/delta">, ChatMessage>(true);
-  same<Tracked<"/teams/t/channels/c/messages/m/replies/delta">, ChatMessage>(true);
-  same<Tracked<"/chats/c/messages/delta">, ChatMessage>(true);
-  same<Tracked<"/users/u/mailFolders/inbox/messages/delta">, Message>(true);
-  same<Tracked<"/me/mailFolders/delta">, MailFolder>(true);
-  same<Tracked<"/me/todo/lists/delta">, TodoTaskList>(true);
-  same<Tracked<"/me/todo/lists/l/tasks/delta">, TodoTask>(true);
-  same<Tracked<"/me/drive/root/delta">, DriveItem>(true);
-  same<Tracked<"/me/drive/root/delta(token='x')">, DriveItem>(true);
-  same<Tracked<"/me/drive/items/i/delta">, DriveItem>(true);
-  same<Tracked<"/sites/s/drives/d/items/i/delta">, DriveItem>(true);
-  same<Tracked<"/sites/s/lists/l/items/delta">, ListItem>(true);
-  same<Tracked<"/sites/delta">, Site>(true);
-  same<Tracked<"/education/users/delta">, EducationUser>(true);
-  same<Tracked<"/education/classes/c/assignments/delta">, EducationAssignment>(true);
+  same<Tracked<"/teams/t/channels/c/messages/delta">, WithId<ChatMessage>>(true);
+  same<Tracked<"/teams/t/channels/c/messages/m/replies/delta">, WithId<ChatMessage>>(true);
+  same<Tracked<"/chats/c/messages/delta">, WithId<ChatMessage>>(true);
+  same<Tracked<"/users/u/mailFolders/inbox/messages/delta">, WithId<Message>>(true);
+  same<Tracked<"/me/mailFolders/delta">, WithId<MailFolder>>(true);
+  same<Tracked<"/me/todo/lists/delta">, WithId<TodoTaskList>>(true);
+  same<Tracked<"/me/todo/lists/l/tasks/delta">, WithId<TodoTask>>(true);
+  same<Tracked<"/me/drive/root/delta">, WithId<DriveItem>>(true);
+  same<Tracked<"/me/drive/root/delta(token='x')">, WithId<DriveItem>>(true);
+  same<Tracked<"/me/drive/items/i/delta">, WithId<DriveItem>>(true);
+  same<Tracked<"/sites/s/drives/d/items/i/delta">, WithId<DriveItem>>(true);
+  same<Tracked<"/sites/s/lists/l/items/delta">, WithId<ListItem>>(true);
+  same<Tracked<"/sites/delta">, WithId<Site>>(true);
+  same<Tracked<"/education/users/delta">, WithId<EducationUser>>(true);
+  same<Tracked<"/education/classes/c/assignments/delta">, WithId<EducationAssignment>>(true);
   same<Tracked<"/users/delta/x">, Entity>(true);
   same<Tracked<"/communications/delta">, Entity>(true);
   same<Tracked<string>, Entity>(true);
   same<Selected<"/new/delta", "a">, Entity>(true);
+  same<Tracked<"/me/calendarView/delta">, Event>(true);
+  same<Tracked<"/contacts/delta">["id"], string>(true);
 }
 
 export function listening(query: DeltaQuery<Event>): void {
@@ -262,6 +302,46 @@ export function listening(query: DeltaQuery<Event>): void {
 
 function eventOnly(event: Event): void {
   void event.subject;
+}
+
+export async function logging(): Promise<void> {
+  await openDelta({ token: () => "t", account: "a", log: console.log });
+  await openDelta({ token: () => "t", account: "a", log: async (entry) => void line(entry) });
+  // @ts-expect-error log is a function
+  await openDelta({ token: () => "t", account: "a", log: "console" });
+}
+
+function line(entry: LogEntry): string {
+  const common = `${entry.time.toISOString()} ${entry.level} ${entry.keyHash} ${entry.ms} ${entry.code}`;
+  // @ts-expect-error only a round has a report
+  void entry.report;
+  if (entry.event === "request")
+    return `${common} ${entry.status} ${entry.requestId} ${entry.clientRequestId}`;
+  const code: DeltaErrorCode | undefined = entry.code;
+  return `${common} ${entry.report.outcome} ${code}`;
+}
+
+export function dates(event: Event): string[] {
+  const span: Date[] = [startOf(event), endOf(event, "Europe/Berlin")];
+  startOf({ start: { dateTime: "2026-11-21T10:00:00" } });
+  // @ts-expect-error the zone is required
+  days(event);
+  // @ts-expect-error dateTime is a string
+  startOf({ start: { dateTime: new Date() } });
+  return isAllDay(event) ? days(event, "UTC") : span.map((instant) => dayOf(instant, "UTC"));
+}
+
+export function words(query: DeltaQuery<Event>): string[] {
+  const german: Partial<Sentences> = {
+    idle: "Stand: {since}.",
+    "waiting-offline": ({ until }) => `Offline${until ?? ""}`,
+  };
+  // @ts-expect-error there is no such code
+  const wrong: Partial<Sentences> = { "failed-gone": "" };
+  const now = new Date();
+  const words = describeStatus(query.status.get(), { now, sentences: { ...german, ...wrong }, locale: "de" });
+  const { idle } = english;
+  return [words, describeStatus({ phase: "closed" }), typeof idle === "string" ? idle : ""];
 }
 
 export async function rounds(query: DeltaQuery<Event>): Promise<void> {

@@ -1,9 +1,9 @@
 // Shows the agenda.
 import type { Event } from "deltalink";
+import { dayOf } from "deltalink/calendar";
 import {
   addDays,
   agenda,
-  dayOf,
   daysBetween,
   NAMELESS,
   nowAt,

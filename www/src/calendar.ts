@@ -1,8 +1,8 @@
 // Makes an agenda of Graph events. Pure: uses no DOM, no clock, and only the given time zone.
 //
-// A timed event is an instant and belongs to the days of the viewer's zone. An all-day event is a
-// date: it is compared as a string and never becomes an instant, so that no zone can move it.
+// Dates are strings and never become instants, so that no zone can move an all-day event.
 import type { Event } from "deltalink";
+import { days as daysOf, endOf, isAllDay, startOf, type CalendarEvent } from "deltalink/calendar";
 
 /** The first and last day, as `YYYY-MM-DD`. */
 export interface DayWindow {
@@ -52,86 +52,21 @@ export function daysBetween(from: string, to: string): number {
   return Math.round((Date.parse(`${to}T00:00:00Z`) - Date.parse(`${from}T00:00:00Z`)) / 86_400_000);
 }
 
-const formats = new Map<string, Intl.DateTimeFormat>();
-
-function wallClock(instant: number, zone: string): Record<string, string> {
-  let format = formats.get(zone);
-  if (!format) {
-    format = new Intl.DateTimeFormat("en-US", {
-      timeZone: zone,
-      calendar: "gregory",
-      numberingSystem: "latn",
-      hourCycle: "h23",
-      year: "numeric",
-      month: "2-digit",
-      day: "2-digit",
-      hour: "2-digit",
-      minute: "2-digit",
-      second: "2-digit",
-    });
-    formats.set(zone, format);
-  }
-  return Object.fromEntries(format.formatToParts(instant).map((part) => [part.type, part.value]));
-}
-
-/** The date of an instant in a zone. */
-export function dayOf(instant: number, zone: string): string {
-  const { year = "", month = "", day = "" } = wallClock(instant, zone);
-  return `${year.padStart(4, "0")}-${month}-${day}`;
-}
-
-/**
- * The instant of a Graph `dateTimeTimeZone`; undefined if it is invalid. In UTC unless it names a
- * zone that the browser knows.
- */
-export function instantOf(
-  value: { dateTime?: string | null; timeZone?: string | null } | null | undefined,
-): number | undefined {
-  const parts = /^(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?)(\.\d+)?(Z|[+-]\d\d:\d\d)?$/.exec(
-    value?.dateTime ?? "",
-  );
-  if (!parts?.[1]) return undefined;
-  const utc = Date.parse(`${parts[1]}${parts[3] ?? "Z"}`);
-  if (Number.isNaN(utc)) return undefined;
-  const zone = value?.timeZone ?? "UTC";
-  if (parts[3] || zone === "UTC") return utc;
-  try {
-    // Two passes, because the first estimate may have the offset of the other side of a clock
-    // change.
-    let instant = utc;
-    for (let pass = 0; pass < 2; pass += 1) {
-      const { year, month, day, hour, minute, second } = wallClock(instant, zone);
-      instant += utc - Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
-    }
-    return instant;
-  } catch {
-    return utc;
-  }
-}
-
-/**
- * Whether an event takes whole days. Graph sends occurrences without `isAllDay`, so their master
- * decides; without a master, whether they last from midnight to midnight.
- */
-function isAllDay(event: Event, master: Event | undefined): boolean {
-  const explicit = event.isAllDay ?? master?.isAllDay;
-  if (explicit !== undefined && explicit !== null) return explicit;
-  const midnight = /T00:00(:00(\.0+)?)?$/;
-  const [start, end] = [event.start?.dateTime ?? "", event.end?.dateTime ?? ""];
-  return (
-    event.type === "occurrence" &&
-    midnight.test(start) &&
-    midnight.test(end) &&
-    start.slice(0, 10) < end.slice(0, 10)
-  );
-}
-
 /** The title of an event. An occurrence has the title of its master. */
 export function titleOf(event: Event, master: Event | undefined): string {
   return (
     (event.subject ?? master?.subject)?.trim() ||
     (event.seriesMasterId && !master ? NAMELESS_SERIES : NAMELESS)
   );
+}
+
+/** The dates of an event, or none if its times cannot be read. */
+function datesOf(event: CalendarEvent, zone: string): string[] {
+  try {
+    return daysOf(event, zone);
+  } catch {
+    return [];
+  }
 }
 
 /** Assigns the events to the days of a window. Returns every day, also empty ones. */
@@ -151,26 +86,13 @@ export function agenda(events: Iterable<Event>, window: DayWindow, zone: string)
     // A master is not an event itself; its occurrences are.
     if (event.type === "seriesMaster" || !event.id) continue;
     const master = event.seriesMasterId ? masters.get(event.seriesMasterId) : undefined;
-    const allDay = isAllDay(event, master);
-    let first: string;
-    let last: string;
-    let times: { start?: number; end?: number } = {};
-    if (allDay) {
-      first = (event.start?.dateTime ?? "").slice(0, 10);
-      // The end is the midnight after the last day.
-      last = event.end?.dateTime ? addDays(event.end.dateTime.slice(0, 10), -1) : first;
-    } else {
-      const start = instantOf(event.start);
-      if (start === undefined) continue;
-      const end = Math.max(instantOf(event.end) ?? start, start);
-      first = dayOf(start, zone);
-      // An event that ends at midnight is not on the next day.
-      last = dayOf(Math.max(start, end - 1), zone);
-      times = { start, end };
-    }
-    if (!/^\d{4}-\d\d-\d\d$/.test(first)) continue;
-    if (last < first) last = first;
-    const count = daysBetween(first, last) + 1;
+    // A master decides for its occurrences, which Graph sends without `isAllDay`.
+    const dated = { ...event, isAllDay: event.isAllDay ?? master?.isAllDay ?? null };
+    const allDay = isAllDay(dated);
+    const dates = datesOf(dated, zone);
+    const [first, last] = [dates[0], dates.at(-1)];
+    if (!first || !last) continue;
+    const times = allDay ? {} : { start: startOf(dated).getTime(), end: endOf(dated).getTime() };
     const from = first > window.from ? first : window.from;
     for (let date = from; date <= last && date <= window.to; date = addDays(date, 1)) {
       byDate.get(date)?.entries.push({
@@ -182,7 +104,7 @@ export function agenda(events: Iterable<Event>, window: DayWindow, zone: string)
         location: (event.location?.displayName || master?.location?.displayName) ?? "",
         allDay,
         day: daysBetween(first, date) + 1,
-        days: count,
+        days: dates.length,
         ...times,
         cancelled: (event.isCancelled ?? master?.isCancelled) === true,
         recurring: Boolean(event.seriesMasterId),

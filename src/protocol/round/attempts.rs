@@ -23,7 +23,7 @@ const MAX_MASTER_ATTEMPTS: u32 = 2;
 pub(super) const NO_TOKEN: &str =
     "the token source got no response; check the connection; the next round continues at the same page";
 /// The message when Graph's wait is longer than [`Policy::max_wait`].
-pub(super) const TOO_LONG: &str = "Graph asks for a longer wait than options.retry.maxWait allows, for this \
+const TOO_LONG: &str = "Graph asks for a longer wait than options.retry.maxWait allows, for this \
     query or another one in its throttling scope; the next round continues at the same page, not before \
     retryAt";
 
@@ -234,6 +234,17 @@ impl Round {
         }
         if failure.code == Code::Throttled {
             failure.retry_at = Some(until);
+        }
+        if reason == WaitReason::Throttled {
+            failure.message = if wait > self.config.policy.max_wait {
+                format!("{}: {TOO_LONG}", failure.message)
+            } else {
+                format!(
+                    "{}: all {} attempts were throttled (options.retry.attempts); the next round continues at \
+                    the same page, not before retryAt",
+                    failure.message, self.attempts.failures
+                )
+            };
         }
         // A request with the smaller page size timed out too: the next round starts with that size.
         if reason == WaitReason::Timeout && self.page_size_changed && self.is_stored {

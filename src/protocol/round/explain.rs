@@ -1,6 +1,5 @@
 //! Turns a refusal into an error that says what to do.
 
-use super::attempts::TOO_LONG;
 use super::{Round, Target};
 use crate::protocol::error::{Code, Error};
 use crate::protocol::identity::Identity;
@@ -77,7 +76,8 @@ impl Round {
                 true,
                 "it refuses the query itself as if it were an expired link; try again later",
             ),
-            429 | 509 => (Code::Throttled, true, TOO_LONG),
+            // `retry()` adds why the round does not wait.
+            429 | 509 => (Code::Throttled, true, ""),
             501 => (
                 Code::NotSupported,
                 false,
@@ -118,9 +118,10 @@ impl Round {
             }
             _ => String::new(),
         };
+        let colon = if advice.is_empty() { "" } else { ": " };
         let mut failure = Error::new(
             code,
-            format!("Graph returned {status}{graph_code} on {name}{detail}: {advice}{permission}{age}"),
+            format!("Graph returned {status}{graph_code} on {name}{detail}{colon}{advice}{permission}{age}"),
         );
         failure.status = (refusal.status != 0).then_some(refusal.status);
         failure.graph_code = refusal.code().map(str::to_owned);

@@ -2,6 +2,8 @@
 import { DeltaError, init, openDelta } from "deltalink";
 import type { DeltaStore, TokenRequest } from "deltalink";
 import { clientCredentials } from "deltalink/auth";
+import { startOf } from "deltalink/calendar";
+import { describe } from "deltalink/describe";
 import wasm from "deltalink/deltalink.wasm";
 import { fromMsal } from "deltalink/msal";
 import { fakeGraph, storeContract } from "deltalink/testing";
@@ -24,4 +26,4 @@ export async function worker(): Promise<void> {
   await openDelta({});
 }
 
-export const both = [DeltaError, fromMsal];
+export const all = [DeltaError, fromMsal, startOf, describe];

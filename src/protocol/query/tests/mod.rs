@@ -49,6 +49,11 @@ fn the_plus_of_an_offset_is_sent_encoded() {
 }
 
 #[test]
+fn the_hash_of_a_key_is_that_of_fnv_1a() {
+    assert_eq!(["", "a", "foobar"].map(key_hash), ["811c9dc5", "e40c292c", "bf9cf968"]);
+}
+
+#[test]
 fn two_forms_of_one_instant_are_one_key() {
     let offset = events(Options { start: Some("2026-11-23T01:00:00+01:00".into()), ..week() }).unwrap();
     assert_eq!(key(&offset), key(&events(week()).unwrap()));

@@ -212,6 +212,22 @@ fn after_all_attempts_the_round_fails_and_the_stored_state_is_untouched() {
 }
 
 #[test]
+fn after_all_attempts_of_a_throttled_request_the_error_says_so_and_when_to_try_again() {
+    let mut bench = Bench::new(contacts(), None);
+    bench.begin();
+    for _ in 1..Policy::default().attempts {
+        assert_eq!(bench.on(later("60")), Step::Sleep(ms(60_000.0), WaitReason::Throttled));
+        bench.on(Input::Slept);
+    }
+    let failure = failure(bench.on(later("60")));
+    assert_eq!((failure.code, failure.retry_at), (Code::Throttled, Some(NOW + ms(60_000.0))));
+    assert_eq!(
+        failure.message,
+        "Graph returned 429 on orgContact: all 6 attempts were throttled (options.retry.attempts); the next round continues at the same page, not before retryAt"
+    );
+}
+
+#[test]
 fn a_wait_beyond_the_maximum_ends_the_round_with_retry_at() {
     for input in [
         later("3600"),
@@ -227,6 +243,10 @@ fn a_wait_beyond_the_maximum_ends_the_round_with_retry_at() {
         assert_eq!(
             (failure.code, failure.retry_at, failure.retryable),
             (Code::Throttled, Some(NOW + ms(3_600_000.0)), true)
+        );
+        assert_eq!(
+            failure.message.contains("Graph asks for a longer wait than options.retry.maxWait allows"),
+            failure.status == Some(429)
         );
     }
 }

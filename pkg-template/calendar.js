@@ -1,0 +1,134 @@
+// @ts-check
+// The dates of events. Uses no clock, and never the time zone of the host.
+/** @import { CalendarEvent } from "./calendar.js" */
+import { ianaOf } from "./windows-zones.js";
+
+const DAY = 86_400_000;
+/** Graph's times have seven digits after the second; a Date has three. */
+const TIME = /^(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d)(:\d\d)?(\.\d{1,3})?\d*)?(Z|[+-]\d\d:\d\d)?$/;
+
+/** The functions that return the offset of a zone, by its name. */
+const offsets = new Map();
+
+/** @type {typeof import("./calendar.js").isAllDay} */
+export function isAllDay({ isAllDay, start, end }) {
+  const [from, to] = [start, end].map((time) => /^(.{10})T00:00(:00(\.0+)?)?$/.exec(time?.dateTime)?.[1]);
+  return isAllDay ?? from < to;
+}
+
+/** @type {typeof import("./calendar.js").startOf} */
+export function startOf(event, zone = "UTC") {
+  return new Date(isAllDay(event) ? instantOf(datesOf(event)[0], zone) : timesOf(event)[0]);
+}
+
+/** @type {typeof import("./calendar.js").endOf} */
+export function endOf(event, zone = "UTC") {
+  return new Date(isAllDay(event) ? instantOf(datesOf(event)[1] + DAY, zone) : timesOf(event)[1]);
+}
+
+/** @type {typeof import("./calendar.js").days} */
+export function days(event, zone) {
+  const offset = offsetIn(zone);
+  let [first, last] = isAllDay(event) ? datesOf(event) : timesOf(event);
+  if (!isAllDay(event)) {
+    // An event that ends at midnight does not touch the day that begins then.
+    last = Math.max(first, last - 1);
+    first += offset(first);
+    last += offset(last);
+  }
+  const dates = [];
+  for (let day = Math.floor(first / DAY); day * DAY <= last; day += 1) dates.push(dateOf(day * DAY));
+  return dates;
+}
+
+/** @type {typeof import("./calendar.js").dayOf} */
+export function dayOf(instant, zone) {
+  const ms = Number(instant);
+  return dateOf(ms + offsetIn(zone)(ms));
+}
+
+/**
+ * Returns the first and the last date of an all-day event, each as midnight in UTC.
+ *
+ * @param {CalendarEvent} event
+ */
+function datesOf({ start, end }) {
+  const first = read(start, "start").date;
+  // The end is the midnight after the last day.
+  return [first, end?.dateTime ? Math.max(first, read(end, "end").date - DAY) : first];
+}
+
+/**
+ * Returns the start and the end of a timed event, in milliseconds since 1970.
+ *
+ * @param {CalendarEvent} event
+ */
+function timesOf({ start, end }) {
+  const [from, to] = [start, end?.dateTime ? end : start].map((time, at) => {
+    const { local, isInstant } = read(time, at ? "end" : "start");
+    return isInstant ? local : instantOf(local, time.timeZone ?? "UTC");
+  });
+  return [from, Math.max(from, to)];
+}
+
+/**
+ * Reads a `dateTimeTimeZone`. `local` is its local time as if it were in UTC, or an instant if the
+ * string has an offset. `date` is its date as midnight in UTC.
+ */
+function read(time, name) {
+  const text = time?.dateTime;
+  const [, date, minutes = "00:00", seconds = ":00", fraction = "", offset] = TIME.exec(text) ?? [];
+  const local = Date.parse(`${date}T${minutes}${seconds}${fraction}${offset ?? "Z"}`);
+  if (Number.isNaN(local))
+    throw new RangeError(
+      `event.${name}.dateTime must be a time such as "2026-11-21T10:00:00", got ${shown(text)}`,
+    );
+  return { local, date: Date.parse(date), isInstant: offset !== undefined };
+}
+
+/**
+ * Returns the instant of a local time in a zone. Of a time that the clocks show twice, the first.
+ * A time that the clocks skip is as much later as they skip.
+ */
+function instantOf(local, zone) {
+  const offset = offsetIn(zone);
+  // An hour of a zone's clocks is at most 14 hours from UTC: these are before and after a change.
+  const [before, after] = [offset(local - DAY), offset(local + DAY)];
+  const isValid = (candidate) => offset(local - candidate) === candidate;
+  return local - (isValid(before) || !isValid(after) ? before : after);
+}
+
+/** Returns the function that gives the offset of a zone at an instant, both in milliseconds. */
+function offsetIn(zone) {
+  if (zone === "UTC") return () => 0;
+  let offset = offsets.get(zone);
+  if (!offset) {
+    const format = formatIn(zone);
+    offset = (ms) => {
+      const [, sign = "+", ...parts] = /GMT([+-])(\d+):(\d+):?(\d+)?/.exec(format.format(ms)) ?? [];
+      const [hours = 0, minutes = 0, seconds = 0] = parts.map((part) => Number(part ?? 0));
+      return Number(`${sign}1`) * (hours * 3600 + minutes * 60 + seconds) * 1000;
+    };
+    offsets.set(zone, offset);
+  }
+  return offset;
+}
+
+function formatIn(zone) {
+  if (typeof zone === "string" && zone) {
+    const timeZone = ianaOf(zone) ?? zone.replace(/^tzone:\/\/Microsoft\/Utc$/i, "UTC");
+    try {
+      return new Intl.DateTimeFormat("en", { timeZone, timeZoneName: "longOffset" });
+    } catch {
+      // The message below names the zone as the caller wrote it.
+    }
+  }
+  throw new RangeError(
+    `the time zone must be an IANA name that this host knows, such as "Europe/Berlin", or a name of Windows, such as "W. Europe Standard Time", got ${shown(zone)}`,
+  );
+}
+
+const dateOf = (ms) => new Date(ms).toISOString().slice(0, 10);
+
+/** Returns a value for a message: a string quoted and shortened, of another value its type. */
+const shown = (value) => (typeof value === "string" ? JSON.stringify(value.slice(0, 60)) : typeof value);

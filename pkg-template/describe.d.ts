@@ -1,0 +1,55 @@
+import type { DeltaErrorCode, QueryStatus, WaitReason } from "deltalink";
+
+/** The options of `describe()`. */
+export interface DescribeOptions {
+  /** The time from which spans are counted, such as "5 minutes ago". Default: the current time. */
+  now?: Date | number;
+  /** Sentences that replace those of {@link english}. */
+  sentences?: Partial<Sentences>;
+  /** The language of spans and numbers, as for `Intl`. Default `"en"`. */
+  locale?: string | string[];
+}
+
+/**
+ * Returns the status of a query in words that a user understands, for example "Updated 5 minutes
+ * ago." or "The server asked for a pause. Continues in 30 seconds."
+ *
+ * The text is made of the phase, of times and counts, and of the code of an error. It never
+ * contains a message, an id, a link or a token.
+ *
+ * @example query.status.subscribe((status) => (line.textContent = describe(status)));
+ */
+export function describe(status: QueryStatus, options?: DescribeOptions): string;
+
+/** The English sentences. A `Sentences` object of another language replaces them all. */
+export const english: Sentences;
+
+/** A sentence for each state. */
+export type Sentences = Record<SentenceName, Sentence>;
+
+/**
+ * A text, in which `{since}` and other names of {@link SentenceValues} are replaced, and in which a
+ * part in square brackets is left out if one of its values is missing. Or a function that returns
+ * the sentence; one that returns `""` says nothing.
+ */
+export type Sentence = string | ((values: SentenceValues) => string);
+
+/** The values in a sentence, as text. Missing where the status has none. */
+export interface SentenceValues {
+  /** When the last complete round ended: "5 minutes ago". */
+  since?: string | undefined;
+  /** When the wait ends, or after a failure, when another attempt is allowed: "in 30 seconds". */
+  until?: string | undefined;
+  /** When the next round of a live query is due: "in 2 minutes". */
+  next?: string | undefined;
+  /** The number of items that a running round has received: "1,200". */
+  items?: string | undefined;
+}
+
+/**
+ * The names of the sentences. `new`: nothing was loaded yet. `last` and `next` follow after a
+ * failure, if their time is known. `waiting` and `failed` are for reasons and codes of later minor
+ * versions.
+ */
+export type SentenceName =
+  QueryStatus["phase"] | `waiting-${WaitReason}` | `failed-${DeltaErrorCode}` | "new" | "last" | "next";

@@ -1,0 +1,104 @@
+// @ts-check
+// The status of a query in the words of a user. Uses nothing of an error but its code and its time.
+/** @import { Sentences, SentenceValues } from "./describe.js" */
+
+/** @type {Sentences} */
+export const english = {
+  new: "Not loaded yet.",
+  idle: "Updated {since}.",
+  syncing: "Updating.[ Items received: {items}.]",
+  resyncing: "Loading everything again; the list stays usable.[ Items received: {items}.]",
+  following: "Another tab is updating this list.",
+  "needs-auth": "Please sign in again.",
+  closed: "No longer updated.",
+  waiting: "Waiting.[ Continues {until}.]",
+  "waiting-throttled": "The server asked for a pause.[ Continues {until}.]",
+  "waiting-server": "The server has a problem.[ Trying again {until}.]",
+  "waiting-network": "The server cannot be reached.[ Trying again {until}.]",
+  "waiting-timeout": "The server takes too long to answer.[ Trying again {until}.]",
+  "waiting-offline": "This device is offline. The update continues when it is online again.",
+  "waiting-malformed": "The answer of the server cannot be read.[ Trying again {until}.]",
+  "waiting-resync": "Everything is about to be loaded again.[ Begins {until}.]",
+  "waiting-caller": "The next attempt is about to start.[ Begins {until}.]",
+  failed: "The update failed.",
+  "failed-aborted": "The update was stopped.",
+  "failed-network": "The server cannot be reached. Check the connection.",
+  "failed-offline": "This device is offline.",
+  "failed-throttled": "The server is busy and asked for a pause.[ Try again {until}.]",
+  "failed-unauthorized": "The sign-in was not accepted.",
+  "failed-claims": "Please sign in again: the server asks for another check.",
+  "failed-interaction": "Please sign in again.",
+  "failed-forbidden": "This account may not read this list.",
+  "failed-not-found": "This list was not found. It may have been deleted.",
+  "failed-bad-request": "The app asked for something that the server does not accept.",
+  "failed-not-supported": "This list cannot be kept up to date for this account.",
+  "failed-resync-loop": "The server keeps asking to start over. Try again later.",
+  "failed-livelock": "The server sends nothing new and does not finish. Try again later.",
+  "failed-protocol": "The answer of the server cannot be read.",
+  "failed-foreign-link": "The server pointed to an address that is not its own. The update was stopped.",
+  "failed-store": "The data cannot be stored on this device.",
+  "failed-quota": "This device has no space left for the data.",
+  "failed-conflict": "Another tab has changed the same data. Try again.",
+  "failed-account": "No account is selected.",
+  "failed-closed": "No longer updated.",
+  "failed-wasm": "A part of the app could not be loaded. Reload the page.",
+  "failed-internal": "Something unexpected went wrong. Try again.",
+  last: "Last updated {since}.",
+  next: "Next attempt {next}.",
+};
+
+/** @type {typeof import("./describe.js").describe} */
+export function describe(status, { now = Date.now(), sentences, locale = "en" } = {}) {
+  const { phase, progress, lastSyncedAt, waitUntil, nextRoundAt, error } = status;
+  const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
+  const before = (date) => date && span(relative, Math.min(0, date - Number(now)));
+  const after = (date) => date && span(relative, Math.max(0, date - Number(now)));
+  /** @type {SentenceValues} */
+  const values = {
+    since: before(lastSyncedAt),
+    until: after(phase === "waiting" ? waitUntil : error?.retryAt),
+    next: after(nextRoundAt),
+    items: progress?.items ? new Intl.NumberFormat(locale).format(progress.items) : undefined,
+  };
+  const sentenceOf = (name) => sentences?.[name] ?? english[name];
+  const say = (name) => {
+    const sentence = sentenceOf(name);
+    return typeof sentence === "function" ? sentence(values) : fill(sentence, values);
+  };
+  // Later versions of the package may add phases, reasons and codes.
+  const said = [say(namesOf(status).find(sentenceOf))];
+  if (phase === "failed" || phase === "needs-auth") {
+    if (values.since) said.push(say("last"));
+    if (values.next) said.push(say("next"));
+  }
+  return said.filter(Boolean).join(" ");
+}
+
+/**
+ * Returns the names of the sentences for a status, the most specific first.
+ *
+ * @param {import("./query-status.js").QueryStatus} status
+ */
+function namesOf({ phase, waitReason, error, lastSyncedAt }) {
+  const idle = lastSyncedAt ? "idle" : "new";
+  if (phase === "waiting") return [`waiting-${waitReason}`, "waiting"];
+  if (phase === "failed") return [`failed-${error?.code}`, "failed"];
+  return phase === "idle" ? [idle] : [phase, idle];
+}
+
+/** Replaces `{name}` by its value. A part in brackets is left out if it lacks one. */
+function fill(sentence, values) {
+  const replaced = (text) => text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+  const isComplete = (text) => [...text.matchAll(/\{(\w+)\}/g)].every(([, name]) => values[name]);
+  return replaced(sentence.replace(/\[([^\]]*)\]/g, (_, part) => (isComplete(part) ? part : "")));
+}
+
+/** Returns a time from now in words, such as "5 minutes ago". The last minute is "now". */
+function span(relative, ms) {
+  const seconds = ms > 0 ? Math.ceil(ms / 1000) : Math.trunc(ms / 60_000) * 60;
+  const size = Math.abs(seconds);
+  if (size < 60) return relative.format(seconds, "second");
+  if (size < 3600) return relative.format(Math.round(seconds / 60), "minute");
+  if (size < 86_400) return relative.format(Math.round(seconds / 3600), "hour");
+  return relative.format(Math.round(seconds / 86_400), "day");
+}

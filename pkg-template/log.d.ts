@@ -1,0 +1,51 @@
+import type { DeltaErrorCode } from "./errors.js";
+import type { RoundReport } from "./rounds.js";
+
+/**
+ * An entry of `options.log`. It contains no token, no link, no query string and no item. Minor
+ * versions may add events.
+ */
+export type LogEntry = RoundLogEntry | RequestLogEntry;
+
+/** What all entries have. */
+interface LogBase {
+  /** The end of the round or of the request. */
+  time: Date;
+  /** The time from the start to the end, in milliseconds. */
+  ms: number;
+  /**
+   * A hash of the query's key: the same for all rounds of a query. The key itself contains the
+   * account.
+   */
+  keyHash: string;
+}
+
+/** The end of a round. */
+export interface RoundLogEntry extends LogBase {
+  event: "round";
+  /**
+   * `info`: complete or ended early. `warn`: failed, but a later round may succeed, maybe after a
+   * sign-in. `error`: failed in a way that another attempt does not resolve.
+   */
+  level: "info" | "warn" | "error";
+  report: RoundReport;
+  /** The code of the error that ended the round. */
+  code?: DeltaErrorCode;
+}
+
+/** A request without a usable response. Its round repeats it, or ends and has an entry. */
+export interface RequestLogEntry extends LogBase {
+  event: "request";
+  level: "warn";
+  /**
+   * The innermost error code in Graph's response; `malformed` for a response that is not a page;
+   * `network`, `timeout` or `offline` if there was no complete response.
+   */
+  code?: string;
+  /** The HTTP status. */
+  status?: number;
+  /** Graph's id of the request, for Microsoft's support. */
+  requestId?: string;
+  /** The id that the client gave to the request. */
+  clientRequestId: string;
+}

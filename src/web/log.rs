@@ -1,0 +1,112 @@
+//! The entries of the caller's `log`: one for each round, and one for each failed request. They
+//! contain no token and no link.
+
+use serde::Serialize;
+use serde_wasm_bindgen::preserve;
+use wasm_bindgen::JsValue;
+
+use super::driver::{Driver, Result};
+use super::error::is_delta_error;
+use super::fetch::Answer;
+use super::js::{date, get, get_string};
+use super::output::{report_to_js, to_js};
+use super::request::{Outcome, Sent};
+use super::timers::now;
+use crate::protocol::error::Code;
+use crate::protocol::query::key_hash;
+use crate::protocol::report;
+use crate::protocol::round::NoResponse;
+use crate::protocol::time::{Duration, Instant};
+
+/// The `LogEntry` of `index.d.ts`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry<'a> {
+    #[serde(with = "preserve")]
+    time: JsValue,
+    level: &'static str,
+    event: &'static str,
+    key_hash: String,
+    ms: Duration,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_request_id: Option<&'a str>,
+    #[serde(with = "preserve", skip_serializing_if = "JsValue::is_undefined")]
+    report: JsValue,
+}
+
+impl Driver {
+    fn entry(&self, event: &'static str, time: Instant, ms: Duration) -> Entry<'_> {
+        Entry {
+            time: date(time),
+            level: "warn",
+            event,
+            key_hash: key_hash(&self.keys.query),
+            ms,
+            code: None,
+            status: None,
+            request_id: None,
+            client_request_id: None,
+            report: JsValue::UNDEFINED,
+        }
+    }
+
+    fn log(&self, entry: &Entry) {
+        if let Some(log) = &self.session.log {
+            self.display.host.log(log, &to_js(entry));
+        }
+    }
+
+    /// Logs a request without a usable response. One that was not sent is not a failed one.
+    pub(super) fn log_request(&self, result: &Result<Outcome>, sent: &Sent) {
+        let Ok(Outcome::Answered(answer)) = result else { return };
+        let mut entry = self.entry("request", now(), sent.duration);
+        entry.client_request_id = Some(&sent.client_request_id);
+        match answer {
+            Answer::Body(..) => return,
+            Answer::Malformed(_) => entry.code = Some("malformed"),
+            Answer::NoResponse(reason, _) => {
+                entry.code = Some(match reason {
+                    NoResponse::Network => "network",
+                    NoResponse::Offline => "offline",
+                    NoResponse::Timeout => "timeout",
+                });
+            }
+            Answer::Refused(refusal) => {
+                entry.code = refusal.code();
+                entry.status = Some(refusal.status);
+                entry.request_id = refusal.request_id.as_deref();
+            }
+        }
+        self.log(&entry);
+    }
+
+    /// Logs the end of the round. `error` is what its call rejects with.
+    pub(super) fn log_round(&self, error: Option<&JsValue>) {
+        if self.session.log.is_none() {
+            return;
+        }
+        let report = self.display.round.borrow().report.clone();
+        let time = report.ended_at.unwrap_or_else(now);
+        let error = error.filter(|error| is_delta_error(error));
+        let code = error.and_then(|error| get_string(error, "code"));
+        let mut entry = self.entry("round", time, time - report.started_at);
+        entry.level = match (report.outcome, error) {
+            (report::Outcome::Failed, Some(error)) => {
+                // After a sign-in, or later, the next round may succeed.
+                let needs_user = code.as_deref() == Some(Code::Interaction.as_str());
+                if needs_user || get(error, "retryable").is_truthy() { "warn" } else { "error" }
+            }
+            (report::Outcome::Failed, None) => "error",
+            _ => "info",
+        };
+        entry.code = code.as_deref();
+        entry.report = report_to_js(&report);
+        self.log(&entry);
+    }
+}

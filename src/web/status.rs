@@ -1,0 +1,60 @@
+//! Shows the status of a round while it runs. The round and its requests share it.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::rc::Rc;
+
+use super::host::RoundHost;
+use super::js::date;
+use super::output::{Status, to_js};
+use super::timers::{now, sleep};
+use crate::protocol::backoff::WaitReason;
+use crate::protocol::report::Outcome;
+use crate::protocol::round::Round;
+use crate::protocol::time::Duration;
+
+/// The status of one round.
+#[derive(Clone)]
+pub struct StatusDisplay {
+    /// The state machine, whose report is shown.
+    pub round: Rc<RefCell<Round>>,
+    /// Where the status is shown.
+    pub host: RoundHost,
+}
+
+impl StatusDisplay {
+    /// The status in this phase.
+    pub fn in_phase(&self, phase: &'static str) -> Status {
+        let round = self.round.borrow();
+        let is_running = round.report.outcome == Outcome::Running;
+        Status::new(phase, &round.report, round.record().synced_at, is_running)
+    }
+
+    /// Shows a status.
+    pub fn show(&self, status: &Status) {
+        self.host.set_status(&to_js(status));
+    }
+
+    /// Shows that the round works.
+    pub fn show_working(&self) {
+        let is_resync = self.round.borrow().report.resync.is_some();
+        self.show(&self.in_phase(if is_resync { "resyncing" } else { "syncing" }));
+    }
+
+    /// Shows a wait of this length while `wait` runs.
+    pub async fn during<T>(&self, span: Duration, reason: WaitReason, wait: impl Future<Output = T>) -> T {
+        let mut status = self.in_phase("waiting");
+        status.wait_until = date(now() + span);
+        status.wait_reason = Some(reason.as_str());
+        self.show(&status);
+        let output = wait.await;
+        self.show_working();
+        output
+    }
+
+    /// Waits before a request whose scope recovers from a throttle, or is at its documented limit.
+    pub async fn pace(&self, span: Duration) {
+        self.round.borrow_mut().report.add_pacing(span);
+        self.during(span, WaitReason::Throttled, sleep(span)).await;
+    }
+}

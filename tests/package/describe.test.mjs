@@ -1,0 +1,124 @@
+// deltalink/describe: the status in words for users.
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { test } from "node:test";
+import { DeltaError, openDelta } from "deltalink";
+import { describe, english } from "deltalink/describe";
+import { fakeGraph } from "deltalink/testing";
+
+const NOW = Date.parse("2026-11-21T10:00:00Z");
+const at = (seconds) => new Date(NOW + seconds * 1000);
+const say = (status, options) => describe(status, { now: NOW, ...options });
+const failed = (code, fields) => ({ phase: "failed", error: new DeltaError("secret", { code, ...fields }) });
+
+/** The members of a union of strings in a declaration file of the package. */
+async function union(file, before) {
+  const text = await readFile(new URL(`../node_modules/deltalink/${file}`, import.meta.url), "utf8");
+  const [, members] = new RegExp(`${before}([^;]+);`).exec(text);
+  return [...members.matchAll(/"([^"]+)"/g)].map(([, member]) => member);
+}
+
+test("every phase, every reason of a wait and every error code has a sentence", async () => {
+  const phases = await union("query-status.d.ts", "phase:");
+  const reasons = await union("rounds.d.ts", "export type WaitReason =");
+  const codes = await union("errors.d.ts", "export type DeltaErrorCode =");
+  assert.ok(phases.length >= 8 && reasons.length >= 8 && codes.length >= 22);
+  const names = [
+    ...phases,
+    ...reasons.map((reason) => `waiting-${reason}`),
+    ...codes.map((code) => `failed-${code}`),
+    "new",
+    "last",
+    "next",
+  ];
+  assert.deepEqual(Object.keys(english).sort(), [...new Set(names)].sort());
+  const statuses = [
+    ...phases.map((phase) => ({ phase })),
+    ...reasons.map((waitReason) => ({ phase: "waiting", waitReason, waitUntil: at(30) })),
+    ...codes.map((code) => failed(code)),
+  ];
+  for (const status of statuses)
+    assert.match(
+      say(status),
+      /^[A-Z][^{}[\]]+\.$/,
+      `${status.phase} ${status.waitReason} ${status.error?.code}`,
+    );
+});
+
+test("a status is described with its times and counts", () => {
+  const progress = { pages: 3, items: 1200, requests: 4, bytes: 0 };
+  const lastSyncedAt = at(-300);
+  const table = [
+    [{ phase: "idle" }, "Not loaded yet."],
+    [{ phase: "idle", lastSyncedAt }, "Updated 5 minutes ago."],
+    [{ phase: "idle", lastSyncedAt: at(-59) }, "Updated now."],
+    [{ phase: "idle", lastSyncedAt: at(-3 * 3600) }, "Updated 3 hours ago."],
+    [{ phase: "idle", lastSyncedAt: at(-86_400) }, "Updated yesterday."],
+    // A clock that was set back.
+    [{ phase: "idle", lastSyncedAt: at(100) }, "Updated now."],
+    [{ phase: "syncing" }, "Updating."],
+    [{ phase: "syncing", progress: { ...progress, items: 0 } }, "Updating."],
+    [{ phase: "syncing", progress }, "Updating. Items received: 1,200."],
+    [
+      { phase: "waiting", waitReason: "throttled", waitUntil: at(29.5) },
+      "The server asked for a pause. Continues in 30 seconds.",
+    ],
+    [
+      { phase: "waiting", waitReason: "server", waitUntil: at(-1) },
+      "The server has a problem. Trying again now.",
+    ],
+    [{ phase: "waiting", waitReason: "network" }, "The server cannot be reached."],
+    [
+      failed("throttled", { retryAt: at(600) }),
+      "The server is busy and asked for a pause. Try again in 10 minutes.",
+    ],
+    [
+      { ...failed("offline"), lastSyncedAt, nextRoundAt: at(120) },
+      "This device is offline. Last updated 5 minutes ago. Next attempt in 2 minutes.",
+    ],
+    [{ phase: "needs-auth", lastSyncedAt }, "Please sign in again. Last updated 5 minutes ago."],
+  ];
+  for (const [status, words] of table) assert.equal(say(status), words);
+});
+
+test("a phase, a reason or a code of a later version has a sentence too", () => {
+  assert.equal(say({ phase: "waiting", waitReason: "moon" }), "Waiting.");
+  assert.equal(say(failed("moon")), "The update failed.");
+  assert.equal(say({ phase: "moon" }), "Not loaded yet.");
+  assert.equal(say({ phase: "failed" }), "The update failed.");
+});
+
+test("every sentence can be replaced, by a text or a function, in another language", () => {
+  const options = {
+    locale: "de",
+    sentences: {
+      idle: "Stand: {since}.",
+      syncing: ({ items }) => `Lädt, bisher ${items}.`,
+      "failed-offline": "Offline.",
+      last: "",
+      next: undefined,
+    },
+  };
+  const lastSyncedAt = at(-300);
+  assert.equal(say({ phase: "idle", lastSyncedAt }, options), "Stand: vor 5 Minuten.");
+  assert.equal(say({ phase: "syncing", progress: { items: 1200 } }, options), "Lädt, bisher 1.200.");
+  assert.equal(say({ ...failed("offline"), lastSyncedAt }, options), "Offline.");
+  assert.equal(
+    say({ ...failed("offline"), nextRoundAt: at(60) }, options),
+    "Offline. Next attempt in 1 Minute.",
+  );
+  const replaced = Object.fromEntries(Object.keys(english).map((name) => [name, `<${name}>`]));
+  const everywhere = { ...failed("quota"), lastSyncedAt, nextRoundAt: at(60) };
+  assert.equal(say(everywhere, { sentences: replaced }), "<failed-quota> <last> <next>");
+});
+
+test("a description of a failed round has no message, id, link or token", async () => {
+  const graph = await fakeGraph({ populate: { users: 3 } });
+  const client = await openDelta({ fetch: graph.fetch, token: graph.token, store: "memory" });
+  const users = client.track("/users/delta");
+  graph.fault({ name: "status", status: 403, code: "Authorization_RequestDenied", message: "user 4711" });
+  const error = await users.sync().catch((error) => error);
+  assert.match(error.message, /4711/);
+  assert.equal(describe(users.status.get()), "This account may not read this list.");
+  await client.close();
+});

@@ -1,0 +1,261 @@
+// The entries of `options.log`, the waits after a throttle, and errors as JSON.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { DeltaError, openDelta } from "deltalink";
+import { fakeGraph } from "deltalink/testing";
+import { quick, statusUntil } from "./kit.mjs";
+import { clientOf, page } from "./responses.mjs";
+
+/** A fake Graph, a client of it with a log, and the entries. */
+async function logged(options) {
+  const entries = [];
+  const graph = await fakeGraph({ populate: { users: 7 }, settings: { pageSize: 3 } });
+  const tokens = [];
+  const token = Object.assign(
+    (request) => {
+      tokens.push(graph.token(request));
+      return tokens.at(-1);
+    },
+    { account: graph.token.account },
+  );
+  const client = await openDelta({
+    fetch: graph.fetch,
+    token,
+    store: "memory",
+    retry: quick,
+    log: (entry) => entries.push(entry),
+    ...options,
+  });
+  return { graph, client, entries, tokens, users: client.track("/users/delta") };
+}
+
+/** The last part of the links that the requests of the fake used: each is a secret. */
+const linksOf = (graph) =>
+  graph
+    .requests()
+    .flatMap(({ url }) => [...url.matchAll(/(?:skip|delta)token=([^&]+)/g)].map(([, link]) => link));
+
+test("each round has one entry, with its report", async () => {
+  const { client, entries, users } = await logged();
+  const reports = [await users.sync(), await users.sync()];
+  await client.orgContacts().sync();
+  assert.deepEqual(
+    entries.map(({ event, level, code }) => [event, level, code]),
+    Array(3).fill(["round", "info", undefined]),
+  );
+  assert.deepEqual(
+    entries.slice(0, 2).map(({ report }) => report),
+    reports,
+  );
+  for (const { time, ms, report } of entries) {
+    assert.equal(time.getTime(), report.endedAt.getTime());
+    assert.equal(ms, report.endedAt - report.startedAt);
+  }
+  assert.match(entries[0].keyHash, /^[0-9a-f]{8}$/);
+  assert.equal(entries[0].keyHash, entries[1].keyHash);
+  assert.notEqual(entries[0].keyHash, entries[2].keyHash);
+  await client.close();
+});
+
+test("each failed request has an entry, with Graph's ids and code", async () => {
+  const { graph, client, entries, users } = await logged();
+  graph.fault({ name: "status", status: 503, code: "serviceNotAvailable" }, { kind: "next" });
+  graph.fault("network", { kind: "initial" });
+  graph.fault("notJson", { kind: "delta" });
+  const first = await users.sync();
+  const second = await users.sync();
+  const requests = entries.filter(({ event }) => event === "request");
+  assert.equal(first.retries + second.retries, 3);
+  assert.equal(requests.length, 3);
+  const of = (code) => requests.find((entry) => entry.code === code);
+  const refused = of("serviceNotAvailable");
+  assert.equal(refused.status, 503);
+  assert.match(refused.requestId, /^[0-9a-f-]{36}$/);
+  assert.deepEqual(first.failedRequestIds, [refused.requestId]);
+  assert.deepEqual([of("network").status, of("network").requestId], [undefined, undefined]);
+  assert.ok(of("malformed"));
+  for (const { level, ms, time, clientRequestId } of requests) {
+    assert.equal(level, "warn");
+    assert.ok(ms >= 0 && time instanceof Date);
+    assert.match(clientRequestId, /^[0-9a-f-]{36}$/);
+  }
+  await client.close();
+});
+
+test("a round that fails has its code, and a level that says whether to try again", async () => {
+  const table = [
+    [{ name: "status", status: 503, times: Infinity }, "network", "warn"],
+    [{ name: "throttle", retryAfter: 4000 }, "throttled", "warn"],
+    [{ name: "claims" }, "claims", "warn"],
+    [{ name: "status", status: 403, code: "Authorization_RequestDenied" }, "forbidden", "error"],
+    [{ name: "status", status: 400, code: "BadRequest" }, "bad-request", "error"],
+  ];
+  for (const [fault, code, level] of table) {
+    const { graph, client, entries, users } = await logged();
+    graph.fault(fault, { times: Infinity });
+    await assert.rejects(users.sync(), { code });
+    const last = entries.at(-1);
+    assert.deepEqual([last.event, last.code, last.level], ["round", code, level]);
+    assert.equal(last.report.outcome, "failed");
+    await client.close();
+  }
+  const token = () => Promise.reject(new DeltaError("sign in", { code: "interaction" }));
+  const { client, entries, users } = await logged({ token });
+  await assert.rejects(users.sync(), { code: "interaction" });
+  assert.deepEqual([entries.at(-1).code, entries.at(-1).level], ["interaction", "warn"]);
+  await client.close();
+});
+
+test("a round that is left or aborted has an entry without an error", async () => {
+  const { client, entries, users } = await logged();
+  for await (const { last } of users.round()) if (!last) break;
+  const abort = new AbortController();
+  users.status.subscribe(({ phase }) => phase === "syncing" && abort.abort());
+  await assert.rejects(users.sync({ signal: abort.signal }), { name: "AbortError" });
+  await users.sync();
+  assert.deepEqual(
+    entries.map(({ level, report, code }) => [level, report.outcome, code]),
+    [
+      ["info", "partial", "aborted"],
+      ["info", "partial", undefined],
+      ["info", "complete", undefined],
+    ],
+  );
+  await client.close();
+});
+
+test("no entry has a token, a link, a query string or the account", async () => {
+  const { graph, client, entries, tokens, users } = await logged();
+  const faults = [
+    "unauthorized",
+    "claims",
+    "network",
+    "html",
+    "poisoned",
+    "sameLink",
+    "foreignLink",
+    "reset",
+  ];
+  for (const name of faults) {
+    await users.reset();
+    graph.fault(name, { kind: "next" });
+    await users.sync().catch(() => {});
+    graph.clearFaults();
+  }
+  const filtered = client.track("/users/delta", { query: { $filter: "id eq 'secret-id'" } });
+  await filtered.sync().catch(() => {});
+  await users.sync();
+  const failed = entries.filter(({ event }) => event === "request");
+  assert.ok(failed.length >= 6 && entries.length - failed.length === faults.length + 2, `${failed.length}`);
+  const text = JSON.stringify(entries);
+  assert.ok(tokens.length > 0 && linksOf(graph).length > 5);
+  for (const secret of [...tokens, ...linksOf(graph), graph.token.account, "secret-id"])
+    assert.ok(!text.includes(secret), `${secret} in ${text}`);
+  assert.doesNotMatch(text, /https?:|\$|\?|token=|Bearer/);
+  await client.close();
+});
+
+test("an error of log is reported and does not affect the round", async (t) => {
+  const reported = [];
+  const before = globalThis.reportError;
+  globalThis.reportError = (error) => reported.push(error.message);
+  t.after(() => (globalThis.reportError = before));
+  const fails = {
+    throws: () => {
+      throw new Error("throws");
+    },
+    rejects: () => Promise.reject(new Error("rejects")),
+  };
+  for (const [name, log] of Object.entries(fails)) {
+    const { graph, client, users } = await logged({ log });
+    graph.fault("network");
+    const { outcome, retries } = await users.sync();
+    assert.deepEqual([outcome, retries], ["complete", 1]);
+    await client.close();
+    assert.deepEqual(reported.splice(0), [name, name]);
+  }
+});
+
+test("log may close the client or begin a round", async () => {
+  const { graph, client, entries, users } = await logged({
+    log(entry) {
+      entries.push(entry);
+      if (entry.event === "request") void users.sync().catch(() => {});
+      else void client.close();
+    },
+  });
+  graph.fault("network");
+  assert.equal((await users.sync()).outcome, "complete");
+  await assert.rejects(async () => users.sync(), { code: "closed" });
+  assert.deepEqual(
+    entries.map(({ event }) => event),
+    ["request", "round"],
+  );
+});
+
+test("log must be a function", async () => {
+  await assert.rejects(logged({ log: "console" }), {
+    code: "bad-request",
+    message: /^options\.log must be a function, got /,
+  });
+});
+
+test("the pacing after a throttle is in the waits and in the status", async () => {
+  let requests = 0;
+  const client = await clientOf((url, count) => {
+    requests = count;
+    if (count === 1) return new Response("", { status: 429, headers: { "Retry-After": "0.01" } });
+    return page([{ id: `${count}` }], {
+      ...(count < 4 ? { next: `/users/delta?$skiptoken=${count}` } : { delta: "/users/delta?$deltatoken=1" }),
+    });
+  });
+  const users = client.track("/users/delta");
+  const waits = [];
+  users.status.subscribe(({ phase, waitReason, waitUntil }) => {
+    if (phase === "waiting") waits.push({ waitReason, isDate: waitUntil instanceof Date, requests });
+  });
+  const report = await users.sync();
+  const [wait] = report.waits;
+  // One entry: the throttle, and the random delays while the limits recover, each below a second.
+  assert.deepEqual([report.waits.length, wait.reason], [1, "throttled"]);
+  assert.ok(wait.ms > 10, `${wait.ms}`);
+  assert.ok(report.endedAt - report.startedAt >= wait.ms - 20);
+  assert.ok(waits.length > 1);
+  for (const { waitReason, isDate } of waits) assert.deepEqual([waitReason, isDate], ["throttled", true]);
+  assert.ok(waits.some(({ requests }) => requests > 1));
+  await client.close();
+});
+
+test("after all attempts were throttled, the message says so and the error names the time", async () => {
+  const { graph, client, users } = await logged({ retry: { ...quick, attempts: 2 } });
+  graph.fault("throttle", { times: Infinity });
+  const error = await users.sync().catch((error) => error);
+  assert.equal(error.code, "throttled");
+  assert.match(error.message, /: all 2 attempts were throttled \(options\.retry\.attempts\); the next round/);
+  assert.doesNotMatch(error.message, /longer wait/);
+  assert.ok(error.retryAt instanceof Date);
+  await client.close();
+});
+
+test("an error as JSON has its name, its message and its fields, and not its cause", async () => {
+  const { graph, client, users } = await logged({ retry: { ...quick, maxWait: 10 } });
+  graph.fault({ name: "throttle", retryAfter: 60 });
+  const error = await users.sync().catch((error) => error);
+  const { name, message, code, status, graphCode, requestId, retryable, retryAt, report } = error;
+  const json = JSON.parse(JSON.stringify(error));
+  assert.deepEqual(json, {
+    ...{ name: "DeltaError", message, code: "throttled", status: 429, graphCode, requestId, retryable },
+    clientRequestId: error.clientRequestId,
+    retryAt: retryAt.toISOString(),
+    report: JSON.parse(JSON.stringify(report)),
+  });
+  assert.deepEqual([name, code, status], ["DeltaError", "throttled", 429]);
+  assert.match(json.message, /^Graph returned 429/);
+  const made = new DeltaError("text", { code: "store", cause: new Error("secret") });
+  assert.equal(
+    JSON.stringify(made),
+    '{"name":"DeltaError","message":"text","retryable":false,"code":"store"}',
+  );
+  await statusUntil(users, ({ error }) => error?.toJSON().message === message);
+  await client.close();
+});
