@@ -75,6 +75,12 @@ addFile(
 );
 addFile("deltalink/msal", await entry("msal.js"), KB);
 addFile("deltalink/auth", await entry("auth.js"), 2 * KB);
+for (const [name, framework] of [
+  ["react", "react"],
+  ["vue", "vue"],
+  ["tanstack-db", "@tanstack/db"],
+])
+  addFile(`deltalink/${name}`, await entry(`${name}.js`, [framework]), 1.5 * KB);
 for (const store of ["durable-object", "d1"])
   addFile(`deltalink/stores/${store}`, await entry(`stores/${store}.js`), 1.5 * KB);
 const upload = await bundled(worker, {
