@@ -73,6 +73,7 @@ export default ts.config(
     files: [
       "www/**/*.js",
       "tests/{adapters,bench,engines,kill,msal,soak}/site/*.js",
+      "tests/adapters/example/*.js",
       "tests/engines/*.js",
       "tests/bench/contestants/*.js",
       "tests/hosts/**/*.js",

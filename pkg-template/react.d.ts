@@ -15,7 +15,7 @@ export interface DeltaProviderProps {
    * The client of the signed-in account, the promise that `openDelta()` has returned, or undefined
    * while no user is signed in. Make it once, not in each render. The provider does not close it.
    */
-  client: DeltaClient | PromiseLike<DeltaClient> | undefined;
+  client: DeltaClient | PromiseLike<DeltaClient | undefined> | undefined;
   children?: ReactNode;
 }
 

@@ -8,7 +8,7 @@ async function open({ names = [], populate, account = "alex", store = "memory" }
   for (const displayName of names) graph.add("contacts", { displayName });
   const client = await openDelta({
     fetch: graph.fetch,
-    token: () => graph.token(),
+    token: graph.token,
     account,
     store,
     retry: { base: 1, attempts: 1 },
