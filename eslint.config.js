@@ -72,7 +72,8 @@ export default ts.config(
   {
     files: [
       "www/**/*.js",
-      "tests/{bench,engines,kill,msal,soak}/site/*.js",
+      "tests/{adapters,bench,engines,kill,msal,soak}/site/*.js",
+      "tests/adapters/example/*.js",
       "tests/engines/*.js",
       "tests/bench/contestants/*.js",
       "tests/hosts/**/*.js",

@@ -16,7 +16,9 @@ import type { Narrowed, PropertyName, Selected, Tracked } from "./tracked.js";
 
 /** The options of `openDelta()`. They are read once, when it is called. */
 export interface DeltaOptions {
-  /** Returns access tokens: a function, `fromMsal(…)`, or any object with `getToken()`. Not a token. */
+  /**
+   * Returns access tokens: a function, `fromMsal(…)`, or any object with `getToken()`. Not a token.
+   */
   token: TokenFunction | TokenCredential;
   /**
    * Separates the stored state of accounts: two accounts in one browser share no row. Use a stable

@@ -26,6 +26,7 @@ export type * from "./query-status.js";
 export type * from "./rounds.js";
 export type * from "./store.js";
 export type * from "./tokens.js";
+export type * from "./views.js";
 export type { Entity, Selected, Tracked } from "./tracked.js";
 
 /**

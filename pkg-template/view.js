@@ -19,6 +19,8 @@ export class Rows {
   /** By id. Rows that do not change keep their identity. */
   items = new Map();
   isReady = false;
+  /** Counts the changes of `items`. */
+  version = 0;
   /** The error of the last read. */
   error;
   #query;
@@ -60,6 +62,7 @@ export class Rows {
     this.#cancelUpdate?.();
     this.#cancelUpdate = undefined;
     this.items = new Map();
+    this.version += 1;
     this.isReady = false;
     this.error = undefined;
   }
@@ -134,6 +137,7 @@ export class Rows {
       else this.items.delete(id);
     }
     if (!this.error) this.isReady = true;
+    this.version += 1;
     for (const view of this.#views) view.update(before);
   }
 }
@@ -171,6 +175,8 @@ export class View {
   #shown = new Map();
   #subscribers = new Set();
   #isClosed = false;
+  /** The version of the rows that the list shows. */
+  #version = 0;
 
   /** `rows(completes)` returns the shared rows. `isEvents`: sorted by start by default. */
   constructor(rows, isEvents, options) {
@@ -193,7 +199,11 @@ export class View {
     this.#limit = limit;
   }
 
-  get = () => this.#state;
+  get = () => {
+    // Without a subscriber the list is not updated. A component renders before it subscribes.
+    if (!this.#subscribers.size && this.#rows.isReady && this.#version !== this.#rows.version) this.#build();
+    return this.#state;
+  };
 
   subscribe = (run) => {
     if (this.#isClosed)
@@ -220,7 +230,9 @@ export class View {
   /** Takes the old items of the ids that have changed. */
   update(before) {
     try {
-      if (!this.#rows.isReady || !this.#state.ready) this.#build();
+      // A subscriber that has come back may have missed changes.
+      const isNext = this.#version === this.#rows.version - 1;
+      if (!this.#rows.isReady || !this.#state.ready || !isNext) this.#build();
       else this.#change(before);
     } catch (error) {
       // `where` or `orderBy` has thrown: the list stays as it was, until the next update.
@@ -272,6 +284,7 @@ export class View {
   }
 
   #show(hasChanged) {
+    this.#version = this.#rows.version;
     const { error, isReady } = this.#rows;
     const { items, ready, error: before } = this.#state;
     if (!hasChanged && ready === isReady && before === error) return;

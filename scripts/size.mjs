@@ -77,6 +77,12 @@ addFile("deltalink/msal", await entry("msal.js"), KB);
 addFile("deltalink/auth", await entry("auth.js"), 2 * KB);
 addFile("deltalink/calendar", await entry("calendar.js"), 3 * KB);
 addFile("deltalink/describe", await entry("describe.js"), 2 * KB);
+for (const [name, framework] of [
+  ["react", "react"],
+  ["vue", "vue"],
+  ["tanstack-db", "@tanstack/db"],
+])
+  addFile(`deltalink/${name}`, await entry(`${name}.js`, [framework]), 1.5 * KB);
 for (const store of ["durable-object", "d1"])
   addFile(`deltalink/stores/${store}`, await entry(`stores/${store}.js`), 1.5 * KB);
 const upload = await bundled(worker, {

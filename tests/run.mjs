@@ -98,6 +98,11 @@ const suites = [
   node("hosts", "--test-timeout=120000 tests/hosts/", { budget: 60, ...chromium }),
   node("tabs", "--test-timeout=120000 tests/tabs/", { budget: 90, ...chromium }),
   node("dashboard", "tests/dashboard/", { budget: 90, ...chromium }),
+  node("adapters", "--test-timeout=120000 tests/adapters/", {
+    budget: 60,
+    notes: logged("lines"),
+    ...chromium,
+  }),
   node("msal", "--test-timeout=60000 tests/msal/", { budget: 20, ...chromium }),
   check("soak, 20 s", "node tests/soak/soak.mjs", {
     budget: 45,

@@ -1,5 +1,5 @@
-// Compiles the mistakes in messages/mistakes.ts with both compilers. Each must be reported in the line
-// after its comment, with a message that contains the comment.
+// Compiles the mistakes in messages/mistakes.ts with both compilers. Each must be reported in the
+// line after its comment, with a message that contains the comment.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";

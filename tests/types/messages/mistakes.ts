@@ -4,7 +4,7 @@ import { openDelta } from "deltalink";
 // Type 'string' is not assignable to type 'TokenFunction | TokenCredential'
 await openDelta({ token: "eyJ0eXAiOiJKV1Qi" });
 const client = await openDelta({ token: () => "eyJ0eXAiOiJKV1Qi", account: "a" });
-// Argument of type '{}' is not assignable to parameter of type '(OptionsWithStartAndEnd | OptionsWithWindow)
+// '{}' is not assignable to parameter of type '(OptionsWithStartAndEnd | OptionsWithWindow)
 client.events({});
 // Property 'end' is missing
 client.events({ start: "2026-11-01" });

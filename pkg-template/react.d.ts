@@ -1,0 +1,89 @@
+import type {
+  DeltaClient,
+  DeltaError,
+  DeltaFeed,
+  DeltaQuery,
+  LiveOptions,
+  QueryStatus,
+  ViewOptions,
+} from "deltalink";
+import type { ReactElement, ReactNode } from "react";
+
+/** The properties of `DeltaProvider`. */
+export interface DeltaProviderProps {
+  /**
+   * The client of the signed-in account, the promise that `openDelta()` has returned, or undefined
+   * while no user is signed in. Make it once, not in each render. The provider does not close it.
+   */
+  client: DeltaClient | PromiseLike<DeltaClient | undefined> | undefined;
+  children?: ReactNode;
+}
+
+/**
+ * Provides the client to the hooks below it. When `client` changes, no row of the client before is
+ * rendered again.
+ *
+ * If a promise rejects, `useDelta()` and `useDeltaStatus()` without a query have the phase `failed`
+ * and the error. After the client is closed, here or by `forget()` in another tab, they have the
+ * phase `closed`, and `useDeltaClient()` returns undefined.
+ *
+ * @example
+ *   const client = openDelta({ token, account }); // once, in the browser
+ *   <DeltaProvider client={client}><Contacts /></DeltaProvider>;
+ */
+export function DeltaProvider(props: DeltaProviderProps): ReactElement;
+
+/**
+ * Returns the client of the provider. Undefined on a server, while hydrating, until the promise has
+ * resolved, after the client was closed, and without a user.
+ */
+export function useDeltaClient(): DeltaClient | undefined;
+
+/** Returns the status of a query, and renders again when it changes. Starts no round. */
+export function useDeltaStatus(query: Pick<DeltaFeed<unknown>, "status"> | undefined): QueryStatus;
+
+/** The options of `useDelta()`. */
+export interface UseDeltaOptions<T> extends ViewOptions<T> {
+  /** Whether, or how, to keep the mirror fresh while the component is mounted. Default `true`. */
+  live?: boolean | LiveOptions;
+}
+
+/** What `useDelta()` returns: the same object until it changes. */
+export interface UseDeltaResult<T> {
+  /** The items, in order. An item that has not changed is the same object as before. */
+  items: readonly T[];
+  /** Whether the mirror has been read. It may be empty: see `status.lastSyncedAt`. */
+  ready: boolean;
+  /** The number of items without `limit`. */
+  total: number;
+  status: QueryStatus;
+  /** The error of the last read of the store, or the one in `status`. */
+  error?: DeltaError | undefined;
+  /**
+   * Runs a round now. Resolves when it has ended, also with an error, which `error` shows. The same
+   * function in each render.
+   */
+  syncNow(): Promise<void>;
+}
+
+/**
+ * Returns the items of a query, and renders again when they or the status change. While the
+ * component is mounted, the query is live. Without a query, the list is empty.
+ *
+ * Queries with the same options count as the same query, so that `client.events({ … })` may be
+ * called in render. Options are compared by value. Functions in them (`where`, `orderBy`) are taken
+ * anew only when a value in `deps` changes.
+ *
+ * @example
+ *   const contacts = useDeltaClient()?.orgContacts();
+ *   const { items } = useDelta(
+ *     contacts,
+ *     { where: ({ displayName }) => displayName?.includes(text) ?? false, orderBy: "displayName" },
+ *     [text],
+ *   );
+ */
+export function useDelta<T>(
+  query: DeltaQuery<T> | undefined,
+  options?: UseDeltaOptions<T>,
+  deps?: readonly unknown[],
+): UseDeltaResult<T>;

@@ -1,0 +1,99 @@
+// @ts-check
+"use client";
+// Hooks for React. While React renders, they create nothing that needs a clean-up.
+/** @import { QueryStatus, ViewState } from "deltalink" */
+import { createContext, createElement, useContext, useEffect, useMemo, useSyncExternalStore } from "react";
+
+/** @type {QueryStatus} */
+const IDLE = Object.freeze({ phase: "idle" });
+/** @type {ViewState<any>} */
+const EMPTY = Object.freeze({ items: Object.freeze([]), ready: false, total: 0 });
+const nothing = () => {};
+const neverChanges = () => nothing;
+
+/** The value of the context. Components without a query have its `status`. */
+const made = (client, status, onClosed = nothing) => ({ client, status: Object.freeze(status), onClosed });
+const PENDING = made(undefined, IDLE);
+const Context = createContext(PENDING);
+
+/** The value of the context as a store: no client while a promise is pending, nor once closed. */
+function storeOf(client) {
+  const subscribers = new Set();
+  const set = (next) => {
+    value = next;
+    for (const run of subscribers) run();
+  };
+  const onClosed = () => {
+    try {
+      // Throws if it is this client that is closed, and not another one.
+      value.client?.orgContacts();
+    } catch {
+      set(made(undefined, { phase: "closed" }));
+    }
+  };
+  const isPromise = typeof client?.then === "function";
+  let value = client && !isPromise ? made(client, IDLE, onClosed) : PENDING;
+  if (isPromise)
+    client.then(
+      (opened) => set(made(opened, IDLE, onClosed)),
+      (error) => set(made(undefined, { phase: "failed", error })),
+    );
+  return { get: () => value, subscribe: (run) => (subscribers.add(run), () => subscribers.delete(run)) };
+}
+
+/** @type {typeof import("./react.js").DeltaProvider} */
+export function DeltaProvider({ client, children }) {
+  const { get, subscribe } = useMemo(() => storeOf(client), [client]);
+  const value = useSyncExternalStore(subscribe, get, () => PENDING);
+  return createElement(Context.Provider, { value }, children);
+}
+
+/** @type {typeof import("./react.js").useDeltaClient} */
+export const useDeltaClient = () => useContext(Context).client;
+
+/** @type {typeof import("./react.js").useDeltaStatus} */
+export function useDeltaStatus(query) {
+  const { status, onClosed } = useContext(Context);
+  const { get = () => status, subscribe = neverChanges } = query?.status ?? {};
+  const watch = (run) =>
+    subscribe(({ phase }) => {
+      // The provider renders first, so that no component calls a closed client.
+      if (phase === "closed") onClosed();
+      run();
+    });
+  const watched = useMemo(() => watch, [subscribe, onClosed]);
+  return useSyncExternalStore(watched, get, () => IDLE);
+}
+
+/** The handle of `live()` while there is one, and the function that runs a round now. */
+function roundsOf(query, signal) {
+  const rounds = { handle: undefined, syncNow };
+  async function syncNow() {
+    const handle = signal?.aborted ? undefined : rounds.handle;
+    // `status` shows the error.
+    await (handle ? handle.syncNow() : query?.sync())?.catch(nothing);
+  }
+  return rounds;
+}
+
+/** @type {typeof import("./react.js").useDelta} */
+export function useDelta(query, { live = true, ...options } = {}, deps = []) {
+  // The client makes a query for each render. Those with one state share `subscribe`.
+  const first = useMemo(() => query, [query?.status.subscribe]);
+  const view = useMemo(() => first?.view(options), [first, JSON.stringify(options), ...deps]);
+  const { get = () => EMPTY, subscribe = neverChanges } = view ?? {};
+  const state = useSyncExternalStore(subscribe, get, () => EMPTY);
+  const status = useDeltaStatus(first);
+  const signal = typeof live === "object" ? live.signal : undefined;
+  const rounds = useMemo(() => roundsOf(first, signal), [first, signal]);
+  useEffect(() => {
+    if (!first || !live || signal?.aborted) return undefined;
+    const handle = (rounds.handle = first.live(live === true ? {} : live));
+    return () => {
+      rounds.handle = undefined;
+      handle.stop();
+    };
+  }, [rounds, JSON.stringify(live)]);
+  const error = state.error ?? status.error;
+  return useMemo(() => ({ ...state, status, error, syncNow: rounds.syncNow }), [state, status, rounds]);
+}

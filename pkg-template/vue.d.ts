@@ -1,0 +1,44 @@
+import type { DeltaError, DeltaQuery, LiveOptions, QueryStatus, ViewOptions } from "deltalink";
+import type { ComputedRef, MaybeRefOrGetter } from "vue";
+
+/** The options of `useDelta()`. */
+export interface UseDeltaOptions<T> extends ViewOptions<T> {
+  /** Whether, or how, to keep the mirror fresh until the scope ends. Default `true`. */
+  live?: boolean | LiveOptions;
+}
+
+/** What `useDelta()` returns. */
+export interface UseDeltaResult<T> {
+  /** The items, in order. An item that has not changed is the same object as before. */
+  items: ComputedRef<readonly T[]>;
+  /** Whether the mirror has been read. It may be empty: see `status.value.lastSyncedAt`. */
+  ready: ComputedRef<boolean>;
+  /** The number of items without `limit`. */
+  total: ComputedRef<number>;
+  status: ComputedRef<QueryStatus>;
+  /** The error of the last read of the store, or the one in `status`. */
+  error: ComputedRef<DeltaError | undefined>;
+  /** Runs a round now. Resolves when it has ended, also with an error, which `error` shows. */
+  syncNow(): Promise<void>;
+}
+
+/**
+ * Returns the items of a query, which is live until the component or effect scope ends. Without a
+ * query, and on a server, the list is empty.
+ *
+ * The query and the options may be refs or getters, and the list follows them. A ref that `where`
+ * or `orderBy` uses must be read outside of that function, so that Vue notices it.
+ *
+ * @example
+ *   const { items } = useDelta(
+ *     () => client.value?.orgContacts(),
+ *     () => {
+ *       const wanted = text.value;
+ *       return { where: ({ displayName }) => displayName?.includes(wanted) ?? false };
+ *     },
+ *   );
+ */
+export function useDelta<T>(
+  query: MaybeRefOrGetter<DeltaQuery<T> | undefined>,
+  options?: MaybeRefOrGetter<UseDeltaOptions<T> | undefined>,
+): UseDeltaResult<T>;

@@ -1,0 +1,52 @@
+// @ts-check
+// A composable for Vue.
+/** @import { QueryStatus, ViewState } from "deltalink" */
+import { computed, onScopeDispose, shallowRef, toValue, watch } from "vue";
+
+/** @type {QueryStatus} */
+const IDLE = Object.freeze({ phase: "idle" });
+/** @type {ViewState<any>} */
+const EMPTY = Object.freeze({ items: Object.freeze([]), ready: false, total: 0 });
+
+/** @type {typeof import("./vue.js").useDelta} */
+export function useDelta(query, options) {
+  const state = shallowRef(EMPTY);
+  const status = shallowRef(IDLE);
+  let current;
+  let handle;
+  let stops = [];
+  const stop = () => {
+    for (const stop of stops.splice(0)) stop();
+    [current, handle] = [undefined, undefined];
+  };
+
+  const start = () => {
+    const next = toValue(query);
+    const { live = true, ...rest } = toValue(options) ?? {};
+    stop();
+    [state.value, status.value] = [EMPTY, IDLE];
+    // A server renders an empty list, and leaves nothing that runs.
+    if (!next || typeof document === "undefined") return;
+    current = next;
+    stops = [
+      next.view(rest).subscribe((value) => (state.value = value)),
+      next.status.subscribe((value) => (status.value = value)),
+    ];
+    if (!live) return;
+    const started = (handle = next.live(live === true ? {} : live));
+    stops.push(() => started.stop());
+  };
+  // The client makes a query for each call. Those with one state share `subscribe`.
+  watch([() => toValue(query)?.status.subscribe, () => toValue(options)], start, { immediate: true });
+  onScopeDispose(stop);
+
+  return {
+    items: computed(() => state.value.items),
+    ready: computed(() => state.value.ready),
+    total: computed(() => state.value.total),
+    status: computed(() => status.value),
+    error: computed(() => state.value.error ?? status.value.error),
+    // `status` shows the error.
+    syncNow: async () => void (await (handle ? handle.syncNow() : current?.sync())?.catch(() => {})),
+  };
+}

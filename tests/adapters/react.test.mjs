@@ -1,0 +1,317 @@
+// The hooks of deltalink/react with both versions of React in Chromium. The fake Graph is in the
+// page too. tests/adapters/site/react.js has the functions that the pages use.
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { after, before, test } from "node:test";
+import { stage, withReact } from "./kit.mjs";
+
+let pages;
+before(async () => (pages = await stage(withReact("site/react.js"))));
+after(() => pages.end());
+
+test("the packed file begins with the directive of client components", async () => {
+  const packed = await readFile(new URL("../node_modules/deltalink/react.js", import.meta.url), "utf8");
+  assert.match(packed, /^"use client";/);
+});
+
+for (const version of ["react-18", "react-19"]) {
+  /** A test in a new page, which must not complain. */
+  const inPage = (name, run) =>
+    test(`${version}: ${name}`, async () => {
+      const { page, complaints, close } = await pages.open(version, "Names");
+      try {
+        await run(page, complaints);
+        assert.deepEqual(complaints, []);
+      } finally {
+        await close();
+      }
+    });
+  /** Waits until the page shows this text. */
+  const shows = (page, text) => page.waitForFunction((text) => window.text() === text, text);
+
+  inPage("the first render is empty, and the last one has the rows in order", async (page) => {
+    await page.evaluate(async () => {
+      const { client } = await window.open({ names: ["Kim", "Ada", "Lou"] });
+      window.log = [];
+      const { h, Names, DeltaProvider } = window;
+      const names = h(Names, { options: { orderBy: "displayName" }, log: window.log });
+      window.mount(h(DeltaProvider, { client }, names));
+    });
+    await shows(page, "Ada,Kim,Lou");
+    await page.waitForFunction(() => window.result.status.lastSyncedAt);
+    const { first, last } = await page.evaluate(() => ({ first: window.log[0], last: window.result }));
+    assert.deepEqual([first.items, first.ready, first.total, first.status.phase], [[], false, 0, "idle"]);
+    assert.deepEqual([last.items.length, last.ready, last.total], [3, true, 3]);
+  });
+
+  inPage("a change renders only the row that has changed", async (page) => {
+    await page.evaluate(async () => {
+      const { h, React, DeltaProvider, useDelta, useDeltaClient } = window;
+      const opened = await window.open({ names: ["Ada", "Kim", "Lou"] });
+      Object.assign(window, opened, { renders: [] });
+      const Row = React.memo(({ item }) => {
+        window.renders.push(item.displayName);
+        return item.displayName;
+      });
+      function List() {
+        const { items, syncNow } = useDelta(useDeltaClient()?.orgContacts(), { orderBy: "displayName" });
+        window.syncNow = syncNow;
+        return items.map((item) => h(Row, { key: item.id, item }));
+      }
+      window.mount(h(DeltaProvider, { client: opened.client }, h(List)));
+    });
+    await shows(page, "AdaKimLou");
+    await page.evaluate(async () => {
+      await window.statusUntil(window.client.orgContacts(), ({ nextRoundAt }) => nextRoundAt);
+      window.renders.length = 0;
+      const { id } = window.graph.items("contacts").find(({ displayName }) => displayName === "Kim");
+      window.graph.edit("contacts", id, { displayName: "Kit" });
+      await window.syncNow();
+    });
+    await shows(page, "AdaKitLou");
+    assert.deepEqual(await page.evaluate(() => window.renders), ["Kit"]);
+  });
+
+  inPage("StrictMode causes no second round", async (page) => {
+    await page.evaluate(async () => {
+      const { h, React, Names, DeltaProvider } = window;
+      Object.assign(window, await window.open({ names: ["Ada", "Kim"] }));
+      window.mount(h(React.StrictMode, null, h(DeltaProvider, { client: window.client }, h(Names))));
+    });
+    await page.waitForFunction(() => window.result?.status.nextRoundAt && window.result.items.length === 2);
+    const kinds = await page.evaluate(async () => {
+      await window.quiet();
+      return window.graph.requests().map(({ kind }) => kind);
+    });
+    assert.deepEqual(kinds, ["initial"]);
+  });
+
+  inPage(
+    "a component that is gone leaves no live query; one that comes back at once, no request",
+    async (page) => {
+      await page.evaluate(async () => {
+        const { h, Names, DeltaProvider } = window;
+        Object.assign(window, await window.open({ names: ["Ada"] }));
+        window.app = (child) => h(DeltaProvider, { client: window.client }, child);
+        window.root = window.mount(window.app(h(Names)));
+        window.contacts = window.client.orgContacts();
+      });
+      await page.waitForFunction(() => window.result?.status.nextRoundAt);
+      const before = await page.evaluate(async () => {
+        window.graph.clearRequests();
+        window.flushSync(() => window.root.render(window.app(null)));
+        window.root.render(window.app(window.h(window.Names)));
+        await window.quiet();
+        return window.graph.requests().length;
+      });
+      assert.equal(before, 0);
+      await page.waitForFunction(() => window.text() === "Ada" && window.contacts.status.get().nextRoundAt);
+      await page.evaluate(() => window.root.render(window.app(null)));
+      await page.waitForFunction(() => !window.contacts.status.get().nextRoundAt);
+      assert.equal(await page.evaluate(() => window.graph.requests().length), 0);
+    },
+  );
+
+  inPage("another client, or a promise of one, shows no row of the client before", async (page) => {
+    await page.evaluate(async () => {
+      const { h, React, DeltaProvider, useDelta, useDeltaClient } = window;
+      const ada = await window.open({ names: ["Ada"], account: "ada" });
+      const kim = await window.open({ names: ["Kim"], account: "kim" });
+      const lou = await window.open({ names: ["Lou"], account: "lou" });
+      const owners = new Map([
+        [ada.client, "Ada"],
+        [kim.client, "Kim"],
+        [lou.client, "Lou"],
+      ]);
+      window.mixed = [];
+      function List() {
+        const client = useDeltaClient();
+        const { items } = useDelta(client?.orgContacts());
+        const owner = owners.get(client);
+        const names = items.map(({ displayName }) => displayName).join();
+        React.useLayoutEffect(() => {
+          if (names && names !== owner) window.mixed.push([owner, names]);
+        });
+        return names;
+      }
+      const app = (client) => h(DeltaProvider, { client }, h(List));
+      const root = window.mount(app(ada.client));
+      Object.assign(window, {
+        toKim: () => root.render(app(kim.client)),
+        toLou: () => root.render(app(Promise.resolve(lou.client))),
+        signOut: () => root.render(app(undefined)),
+      });
+    });
+    await shows(page, "Ada");
+    await page.evaluate(() => window.toKim());
+    await shows(page, "Kim");
+    await page.evaluate(() => window.toLou());
+    await shows(page, "Lou");
+    await page.evaluate(() => window.signOut());
+    await shows(page, "");
+    assert.deepEqual(await page.evaluate(() => window.mixed), []);
+  });
+
+  inPage("functions are taken anew when deps change, other options when their value does", async (page) => {
+    await page.evaluate(async () => {
+      const { h, Names, DeltaProvider } = window;
+      const { client } = await window.open({ names: ["Ada", "Ann", "Kim"] });
+      window.log = [];
+      const app = (letter, deps, limit) => {
+        const where = ({ displayName }) => displayName.startsWith(letter);
+        const options = { where, orderBy: "displayName", limit, live: { every: 60_000 } };
+        return h(DeltaProvider, { client }, h(Names, { options, deps, log: window.log }));
+      };
+      const root = window.mount(app("A", ["A"], 5));
+      window.show = (...values) => window.flushSync(() => root.render(app(...values)));
+    });
+    await shows(page, "Ada,Ann");
+    await page.evaluate(() => window.show("K", ["A"], 5));
+    assert.equal(await page.evaluate(() => window.text()), "Ada,Ann");
+    const { before, after } = await page.evaluate(() => {
+      const before = window.result.items;
+      window.show("A", ["A"], 5);
+      return { before: before === window.result.items, after: window.result.items.length };
+    });
+    assert.deepEqual([before, after], [true, 2]);
+    await page.evaluate(() => (window.log.length = 0));
+    await page.evaluate(() => window.show("K", ["K"], 5));
+    assert.equal(await page.evaluate(() => window.text()), "Kim", "at once");
+    await page.evaluate(() => window.show("A", ["A"], 1));
+    assert.equal(await page.evaluate(() => window.text()), "Ada");
+    const lengths = await page.evaluate(() => window.log.map(({ items }) => items.length));
+    assert.ok(!lengths.includes(0), `an empty list was rendered: ${lengths}`);
+  });
+
+  inPage("a page of the server is hydrated without a warning, and gets its rows then", async (page) => {
+    const html = await page.evaluate(async () => {
+      const { h, DeltaProvider, useDelta, useDeltaClient } = window;
+      window.log = [];
+      function List() {
+        const result = useDelta(useDeltaClient()?.orgContacts());
+        window.log.push(result);
+        const { items, ready, total, status } = result;
+        return h("p", null, `${items.length} ${ready} ${total} ${status.phase}`);
+      }
+      const app = (client) => h(DeltaProvider, { client }, h(List));
+      const html = window.renderToString(app(undefined));
+      window.renderToString(app(undefined));
+      document.querySelector("#root").innerHTML = html;
+      window.isFrozen = Object.isFrozen(window.log[0].items) && window.log[0].items === window.log[1].items;
+      const { client } = await window.open({ names: ["Ada", "Kim"] });
+      window.client = client;
+      // With a client at once: it must not be used before the page is hydrated.
+      window.hydrateRoot(document.querySelector("#root"), app(client));
+      return html;
+    });
+    assert.match(html, /<p>0 false 0 idle<\/p>/);
+    assert.ok(await page.evaluate(() => window.isFrozen));
+    await page.waitForFunction(() => window.text() === "2 true 2 idle");
+  });
+
+  inPage("a promise that rejects is the error of components without a query", async (page) => {
+    await page.evaluate(() => {
+      const { h, Names, DeltaProvider } = window;
+      const client = Promise.reject(Object.assign(new Error("no store"), { code: "store" }));
+      window.mount(h(DeltaProvider, { client }, h(Names)));
+    });
+    await page.waitForFunction(() => window.result?.status.phase === "failed");
+    const { code, count } = await page.evaluate(() => ({
+      code: window.result.error.code,
+      count: window.result.items.length,
+    }));
+    assert.deepEqual([code, count], ["store", 0]);
+  });
+
+  inPage(
+    "a client that is closed breaks no component, and that of another account does not matter",
+    async (page) => {
+      await page.evaluate(async () => {
+        const { h, Names, DeltaProvider, useDelta } = window;
+        const mine = await window.open({ names: ["Ada"] });
+        const other = await window.open({ names: ["Kim"], account: "kim" });
+        const contacts = other.client.orgContacts();
+        const Other = () => useDelta(contacts).items.length;
+        window.mount(h(DeltaProvider, { client: mine.client }, h(Names), "|", h(Other)));
+        Object.assign(window, { mine, other });
+      });
+      await shows(page, "Ada|1");
+      await page.evaluate(() => window.other.client.close());
+      assert.equal(await page.evaluate(() => window.text()), "Ada|1");
+      await page.evaluate(() => window.mine.client.forget());
+      await shows(page, "|1");
+      assert.equal(await page.evaluate(() => window.result.status.phase), "closed");
+    },
+  );
+
+  inPage(
+    "syncNow() resolves when a round fails, and the error is shown; without live no round begins",
+    async (page) => {
+      await page.evaluate(async () => {
+        const { h, Names, DeltaProvider } = window;
+        Object.assign(window, await window.open({ names: ["Ada"] }));
+        window.app = (live) => h(DeltaProvider, { client: window.client }, h(Names, { options: { live } }));
+        window.root = window.mount(window.app(false));
+      });
+      await page.waitForFunction(() => window.result?.ready);
+      const requests = await page.evaluate(async () => {
+        await window.quiet();
+        return window.graph.requests().length;
+      });
+      assert.equal(requests, 0);
+      const fail = () =>
+        page.evaluate(async () => {
+          window.graph.fault({ name: "status", status: 403, code: "Forbidden" });
+          await window.result.syncNow();
+        });
+      await fail();
+      await page.waitForFunction(() => window.result.error?.code === "forbidden");
+      await page.evaluate(() => window.result.syncNow());
+      await shows(page, "Ada");
+      await page.evaluate(() => window.flushSync(() => window.root.render(window.app(true))));
+      await page.waitForFunction(() => window.result.status.nextRoundAt && !window.result.error);
+      await fail();
+      await page.waitForFunction(() => window.result.error?.code === "forbidden" && window.text() === "Ada");
+    },
+  );
+
+  inPage("components of one transition show one state of the mirror", async (page) => {
+    await page.evaluate(async () => {
+      const { h, React, DeltaProvider, useDelta, useDeltaClient } = window;
+      Object.assign(window, await window.open({ names: ["Ada"] }), { torn: [] });
+      const Count = ({ name }) => {
+        const { length } = useDelta(useDeltaClient()?.orgContacts()).items;
+        return h("i", { className: name }, length);
+      };
+      /** A slow render, so that React yields between the components of a transition. */
+      const Slow = () => {
+        const end = performance.now() + 3;
+        while (performance.now() < end);
+        return null;
+      };
+      const slow = Array.from({ length: 30 }, (_, key) => h(Slow, { key }));
+      const App = () => {
+        const [shown, show] = React.useState(false);
+        window.reveal = () => React.startTransition(() => show(true));
+        React.useLayoutEffect(() => {
+          const [one, other] = [".a", ".b"].map((name) => document.querySelector(name)?.textContent);
+          if (one !== other) window.torn.push([one, other]);
+        });
+        return shown && [h(Count, { key: "a", name: "a" }), ...slow, h(Count, { key: "b", name: "b" })];
+      };
+      await window.client.orgContacts().sync();
+      // Reads the rows before the transition.
+      window.view = window.client.orgContacts().view();
+      window.view.subscribe(() => {});
+      window.mount(h(DeltaProvider, { client: window.client }, h(App)));
+    });
+    await page.waitForFunction(() => window.reveal && window.view.get().ready);
+    await page.evaluate(async () => {
+      window.reveal();
+      window.graph.add("contacts", { displayName: "Kim" });
+      await window.client.orgContacts().sync();
+    });
+    await page.waitForFunction(() => window.text(".a") === "2" && window.text(".b") === "2");
+    assert.deepEqual(await page.evaluate(() => window.torn), []);
+  });
+}

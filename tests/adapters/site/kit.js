@@ -1,0 +1,34 @@
+// In the page: clients of fake Graphs that are in the page too.
+import { openDelta } from "deltalink";
+import { fakeGraph } from "deltalink/testing";
+
+/** Opens a client of a Graph of its own. `names` are the contacts. */
+async function open({ names = [], populate, account = "alex", store = "memory" } = {}) {
+  const graph = await fakeGraph(populate && { populate });
+  for (const displayName of names) graph.add("contacts", { displayName });
+  const client = await openDelta({
+    fetch: graph.fetch,
+    token: graph.token,
+    account,
+    store,
+    retry: { base: 1, attempts: 1 },
+  });
+  return { graph, client };
+}
+
+/** Runs a round of another client. A request that was due before has been sent then. */
+async function quiet() {
+  const { client } = await open({ names: ["Kim"] });
+  await client.orgContacts().sync();
+  await client.close();
+}
+
+/** Resolves when the status of a query holds. */
+const statusUntil = ({ status }, holds) =>
+  new Promise((resolve) => {
+    const stop = status.subscribe((value) => holds(value) && (resolve(value), queueMicrotask(() => stop())));
+  });
+
+const text = (selector = "#root") => document.querySelector(selector)?.textContent;
+
+Object.assign(window, { open, quiet, statusUntil, text });

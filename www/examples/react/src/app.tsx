@@ -1,0 +1,59 @@
+import { type ReactNode, useState } from "react";
+import { createRoot } from "react-dom/client";
+import { DeltaProvider, useDelta, useDeltaClient, useDeltaStatus } from "deltalink/react";
+import { open, restore, signIn, signOut } from "./auth";
+
+const twoWeeks = { window: { daysAhead: 14 } };
+const restored = restore();
+
+function Calendar() {
+  const { items, status } = useDelta(useDeltaClient()?.events(twoWeeks));
+  const rows = items.map(({ id, start, subject }) => (
+    <li key={id}>{`${start?.dateTime?.slice(0, 16).replace("T", " ")} ${subject}`}</li>
+  ));
+  return <List title={`Calendar: ${status.phase}`} rows={rows} />;
+}
+
+function Contacts() {
+  const { items, total } = useDelta(useDeltaClient()?.orgContacts(), { orderBy: "displayName", limit: 100 });
+  const rows = items.map(({ id, displayName }) => <li key={id}>{displayName}</li>);
+  return <List title={`${total} contacts`} rows={rows} />;
+}
+
+const List = ({ title, rows }: { title: string; rows: ReactNode[] }) => (
+  <section>
+    <h2>{title}</h2>
+    <ul>{rows}</ul>
+  </section>
+);
+
+function Account({ onChange }: { onChange: (client: typeof restored | undefined) => void }) {
+  const client = useDeltaClient();
+  const { phase, error } = useDeltaStatus(client?.events(twoWeeks));
+  if (!client) return <button onClick={() => onChange(signIn().then(open))}>Sign in</button>;
+  const again = () => signIn(error?.claims).then(() => client.resume());
+  const leave = async () => {
+    onChange(undefined); // first, so that nothing renders with a closed client
+    await client.forget();
+    await signOut();
+  };
+  return (
+    <>
+      {phase === "needs-auth" && <button onClick={again}>Sign in again</button>}
+      <button onClick={leave}>Sign out</button>
+    </>
+  );
+}
+
+function App() {
+  const [client, setClient] = useState<typeof restored | undefined>(restored);
+  return (
+    <DeltaProvider client={client}>
+      <Account onChange={setClient} />
+      <Calendar />
+      <Contacts />
+    </DeltaProvider>
+  );
+}
+
+createRoot(document.querySelector("#root")!).render(<App />);
