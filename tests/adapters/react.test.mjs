@@ -40,7 +40,7 @@ for (const version of ["react-18", "react-19"]) {
     await shows(page, "Ada,Kim,Lou");
     await page.waitForFunction(() => window.result.status.lastSyncedAt);
     const { first, last } = await page.evaluate(() => ({ first: window.log[0], last: window.result }));
-    assert.deepEqual([first.items, first.ready, first.total, first.status.phase], [[], false, 0, "idle"]);
+    assert.deepEqual([first.items, first.ready, first.total, first.status.phase], [[], false, 0, "new"]);
     assert.deepEqual([last.items.length, last.ready, last.total], [3, true, 3]);
   });
 
