@@ -50,7 +50,7 @@ const suites = [
     budget: 15,
     ...afterBuild,
   }),
-  check("types, README", "node tests/readme.mjs", { budget: 20, ...afterBuild }),
+  check("types, README", "node tests/readme.mjs", { budget: 30, ...afterBuild }),
   check("types, dashboard", `${TSC} -p www --noEmit`, { budget: 15, ...afterBuild }),
   check("types, edge example", `${TSC} -p www/edge && ${TSC} -p tests/edge`, { budget: 20, ...afterBuild }),
   ...browsers.suites,
