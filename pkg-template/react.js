@@ -5,7 +5,7 @@
 import { createContext, createElement, useContext, useEffect, useMemo, useSyncExternalStore } from "react";
 
 /** @type {QueryStatus} */
-const IDLE = Object.freeze({ phase: "idle" });
+const NEW = Object.freeze({ phase: "new" });
 /** @type {ViewState<any>} */
 const EMPTY = Object.freeze({ items: Object.freeze([]), ready: false, total: 0 });
 const nothing = () => {};
@@ -13,7 +13,7 @@ const neverChanges = () => nothing;
 
 /** The value of the context. Components without a query have its `status`. */
 const made = (client, status, onClosed = nothing) => ({ client, status: Object.freeze(status), onClosed });
-const PENDING = made(undefined, IDLE);
+const PENDING = made(undefined, NEW);
 const Context = createContext(PENDING);
 
 /** The value of the context as a store: no client while a promise is pending, nor once closed. */
@@ -32,10 +32,10 @@ function storeOf(client) {
     }
   };
   const isPromise = typeof client?.then === "function";
-  let value = client && !isPromise ? made(client, IDLE, onClosed) : PENDING;
+  let value = client && !isPromise ? made(client, NEW, onClosed) : PENDING;
   if (isPromise)
     client.then(
-      (opened) => set(made(opened, IDLE, onClosed)),
+      (opened) => set(made(opened, NEW, onClosed)),
       (error) => set(made(undefined, { phase: "failed", error })),
     );
   return { get: () => value, subscribe: (run) => (subscribers.add(run), () => subscribers.delete(run)) };
@@ -62,7 +62,7 @@ export function useDeltaStatus(query) {
       run();
     });
   const watched = useMemo(() => watch, [subscribe, onClosed]);
-  return useSyncExternalStore(watched, get, () => IDLE);
+  return useSyncExternalStore(watched, get, () => NEW);
 }
 
 /** The handle of `live()` while there is one, and the function that runs a round now. */

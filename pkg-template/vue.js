@@ -4,14 +4,14 @@
 import { computed, onScopeDispose, shallowRef, toValue, watch } from "vue";
 
 /** @type {QueryStatus} */
-const IDLE = Object.freeze({ phase: "idle" });
+const NEW = Object.freeze({ phase: "new" });
 /** @type {ViewState<any>} */
 const EMPTY = Object.freeze({ items: Object.freeze([]), ready: false, total: 0 });
 
 /** @type {typeof import("./vue.js").useDelta} */
 export function useDelta(query, options) {
   const state = shallowRef(EMPTY);
-  const status = shallowRef(IDLE);
+  const status = shallowRef(NEW);
   let current;
   let handle;
   let stops = [];
@@ -24,7 +24,7 @@ export function useDelta(query, options) {
     const next = toValue(query);
     const { live = true, ...rest } = toValue(options) ?? {};
     stop();
-    [state.value, status.value] = [EMPTY, IDLE];
+    [state.value, status.value] = [EMPTY, NEW];
     // A server renders an empty list, and leaves nothing that runs.
     if (!next || typeof document === "undefined") return;
     current = next;

@@ -1,5 +1,10 @@
 // Compiles each TypeScript block of the README and of some pages of docs/ as a separate file, and
+<<<<<<< HEAD
 // runs those marked `ts run`. Declares the names that the blocks use without defining them.
+=======
+// runs those of the README that are marked `ts run`. Declares the names that the blocks use without
+// defining them.
+>>>>>>> adapters
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { transformSync } from "esbuild";
@@ -23,18 +28,32 @@ declare global {
   function openMyStore(): Promise<_Store>;
   function row(id: string): HTMLElement | null;
   function draw(id: string, event: Partial<_Event>): void;
+  function getToken(): Promise<string>;
+  function signIn(claims?: string): Promise<void>;
 }
 export {};
 `;
 
 rmSync(folder, { recursive: true, force: true });
 mkdirSync(folder, { recursive: true });
+<<<<<<< HEAD
 const blocks = Object.entries(pages).flatMap(([page, least]) => {
   const found = [...readFileSync(`${root}${page}`, "utf8").matchAll(/^```ts( run)?\n(.*?)^```$/gms)];
   if (found.length < least) throw new Error(`${page} has ${found.length} TypeScript blocks`);
   return found;
 });
 blocks.forEach(([, , code], at) => {
+=======
+/** The blocks of a page: `[, extension, mark, code]`. */
+function blocksOf(page, least) {
+  const found = [...readFileSync(`${root}${page}`, "utf8").matchAll(/^```(tsx?)( run)?\n(.*?)^```$/gms)];
+  if (found.length < least) throw new Error(`${page} has ${found.length} TypeScript blocks`);
+  return found;
+}
+const readme = blocksOf("README.md", 4);
+const blocks = [...readme, ...blocksOf("docs/live.md", 4), ...blocksOf("docs/react.md", 4)];
+blocks.forEach(([, extension, , code], at) => {
+>>>>>>> adapters
   // Some blocks use the query `weeks` of an earlier block.
   const weeks =
     code.includes("weeks.") && !code.includes("const weeks") ? "declare const weeks: typeof query;\n" : "";
@@ -46,7 +65,11 @@ blocks.forEach(([, , code], at) => {
     code.includes("DeltaError") && !code.includes('from "deltalink"')
       ? 'import { DeltaError } from "deltalink";\n'
       : "";
+<<<<<<< HEAD
   writeFileSync(`${folder}/block-${at + 1}.ts`, `${open}${error}${weeks}${code}export {};\n`);
+=======
+  writeFileSync(`${folder}/block-${at + 1}.${extension}`, `${error}${weeks}${code}export {};\n`);
+>>>>>>> adapters
 });
 writeFileSync(`${folder}/around.d.ts`, around);
 // The part of Cloudflare's types that the blocks use.
@@ -68,12 +91,33 @@ writeFileSync(
   `${folder}/node.d.ts`,
   'declare module "node:assert/strict" { const assert: { equal(a: unknown, b: unknown): void; deepEqual(a: unknown, b: unknown): void }; export default assert }',
 );
-writeFileSync(`${folder}/tsconfig.json`, JSON.stringify({ extends: "../tsconfig.json", include: ["*.ts"] }));
-const { status } = spawnSync("node_modules/.bin/tsc", ["-p", folder], { cwd: root, stdio: "inherit" });
-process.exitCode = status ?? 1;
-const run = blocks.filter(([, mark]) => mark);
+// Angular is not installed: the part of it that a block uses.
+writeFileSync(
+  `${folder}/angular.d.ts`,
+  `declare module "rxjs" { class Observable<T> { constructor(subscribe: (to: { next(value: T): void }) => () => void) } }
+declare module "@angular/core/rxjs-interop" { function toSignal<T>(source: import("rxjs").Observable<T>, options: { initialValue: T }): () => T }`,
+);
+writeFileSync(
+  `${folder}/tsconfig.json`,
+  JSON.stringify({
+    extends: "../tsconfig.json",
+    compilerOptions: { jsx: "react-jsx" },
+    include: ["*.ts", "*.tsx"],
+  }),
+);
+const { status, stdout } = spawnSync("node_modules/.bin/tsc", ["-p", folder, "--pretty", "false"], {
+  cwd: root,
+  encoding: "utf8",
+});
+// An error is a line that begins with its file, and indented lines. The declarations of TanStack DB
+// have errors of their own under the strict options of this repository.
+const errors = (stdout ?? "").split(/\n(?=\S)/).filter((error) => error.trim());
+const own = errors.filter((error) => !error.startsWith("node_modules/@tanstack/"));
+for (const error of own) console.error(error);
+process.exitCode = own.length || (status && !errors.length) || status === null ? 1 : 0;
+const run = readme.filter(([, , mark]) => mark);
 if (!run.length) throw new Error("the README has no block to run");
-for (const [, , code] of run) {
+for (const [, , , code] of run) {
   const { status } = spawnSync(process.execPath, ["--input-type=module", "-"], {
     cwd: folder,
     input: transformSync(code, { loader: "ts" }).code,

@@ -47,7 +47,7 @@ inPage("Vue: a list follows its query and its options, and unmounting ends the l
   assert.equal(await page.evaluate(() => window.text()), "");
   assert.deepEqual(await page.evaluate(() => [window.list.ready.value, window.list.status.value.phase]), [
     false,
-    "idle",
+    "new",
   ]);
   await page.evaluate(() => (window.client.value = window.ada.client));
   await shows(page, "Ada,Kim");
