@@ -1,10 +1,5 @@
 // Compiles each TypeScript block of the README and of some pages of docs/ as a separate file, and
-<<<<<<< HEAD
 // runs those marked `ts run`. Declares the names that the blocks use without defining them.
-=======
-// runs those of the README that are marked `ts run`. Declares the names that the blocks use without
-// defining them.
->>>>>>> adapters
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { transformSync } from "esbuild";
@@ -12,7 +7,13 @@ import { transformSync } from "esbuild";
 const root = new URL("..", import.meta.url).pathname;
 const folder = `${root}tests/types/readme`;
 /** The pages, with the least number of blocks that each has. */
-const pages = { "README.md": 4, "docs/calendar.md": 1, "docs/logging.md": 2 };
+const pages = {
+  "README.md": 4,
+  "docs/calendar.md": 1,
+  "docs/live.md": 4,
+  "docs/logging.md": 2,
+  "docs/react.md": 4,
+};
 const around = `
 import type { DeltaClient as _Client, DeltaQuery as _Query, DeltaStore as _Store, Event as _Event } from "deltalink";
 declare global {
@@ -36,24 +37,13 @@ export {};
 
 rmSync(folder, { recursive: true, force: true });
 mkdirSync(folder, { recursive: true });
-<<<<<<< HEAD
+/** The blocks of all pages: `[, extension, mark, code]`. */
 const blocks = Object.entries(pages).flatMap(([page, least]) => {
-  const found = [...readFileSync(`${root}${page}`, "utf8").matchAll(/^```ts( run)?\n(.*?)^```$/gms)];
-  if (found.length < least) throw new Error(`${page} has ${found.length} TypeScript blocks`);
-  return found;
-});
-blocks.forEach(([, , code], at) => {
-=======
-/** The blocks of a page: `[, extension, mark, code]`. */
-function blocksOf(page, least) {
   const found = [...readFileSync(`${root}${page}`, "utf8").matchAll(/^```(tsx?)( run)?\n(.*?)^```$/gms)];
   if (found.length < least) throw new Error(`${page} has ${found.length} TypeScript blocks`);
   return found;
-}
-const readme = blocksOf("README.md", 4);
-const blocks = [...readme, ...blocksOf("docs/live.md", 4), ...blocksOf("docs/react.md", 4)];
+});
 blocks.forEach(([, extension, , code], at) => {
->>>>>>> adapters
   // Some blocks use the query `weeks` of an earlier block.
   const weeks =
     code.includes("weeks.") && !code.includes("const weeks") ? "declare const weeks: typeof query;\n" : "";
@@ -65,11 +55,7 @@ blocks.forEach(([, extension, , code], at) => {
     code.includes("DeltaError") && !code.includes('from "deltalink"')
       ? 'import { DeltaError } from "deltalink";\n'
       : "";
-<<<<<<< HEAD
-  writeFileSync(`${folder}/block-${at + 1}.ts`, `${open}${error}${weeks}${code}export {};\n`);
-=======
-  writeFileSync(`${folder}/block-${at + 1}.${extension}`, `${error}${weeks}${code}export {};\n`);
->>>>>>> adapters
+  writeFileSync(`${folder}/block-${at + 1}.${extension}`, `${open}${error}${weeks}${code}export {};\n`);
 });
 writeFileSync(`${folder}/around.d.ts`, around);
 // The part of Cloudflare's types that the blocks use.
@@ -115,8 +101,8 @@ const errors = (stdout ?? "").split(/\n(?=\S)/).filter((error) => error.trim());
 const own = errors.filter((error) => !error.startsWith("node_modules/@tanstack/"));
 for (const error of own) console.error(error);
 process.exitCode = own.length || (status && !errors.length) || status === null ? 1 : 0;
-const run = readme.filter(([, , mark]) => mark);
-if (!run.length) throw new Error("the README has no block to run");
+const run = blocks.filter(([, , mark]) => mark);
+if (!run.length) throw new Error("no page has a block to run");
 for (const [, , , code] of run) {
   const { status } = spawnSync(process.execPath, ["--input-type=module", "-"], {
     cwd: folder,

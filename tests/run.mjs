@@ -50,12 +50,8 @@ const suites = [
     budget: 15,
     ...afterBuild,
   }),
-<<<<<<< HEAD
   check("types, messages", "node tests/types/messages.mjs", { budget: 15, ...afterBuild }),
-  check("types, README", "node tests/readme.mjs", { budget: 20, ...afterBuild }),
-=======
   check("types, README", "node tests/readme.mjs", { budget: 30, ...afterBuild }),
->>>>>>> adapters
   check("types, dashboard", `${TSC} -p www --noEmit`, { budget: 15, ...afterBuild }),
   check("types, edge example", `${TSC} -p www/edge && ${TSC} -p tests/edge`, { budget: 20, ...afterBuild }),
   ...browsers.suites,
