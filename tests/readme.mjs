@@ -23,6 +23,7 @@ declare global {
   function openMyStore(): Promise<_Store>;
   function row(id: string): HTMLElement | null;
   function draw(id: string, event: Partial<_Event>): void;
+  function draw(items: readonly unknown[], ready: boolean, total: number): void;
 }
 export {};
 `;
