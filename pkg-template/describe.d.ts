@@ -47,9 +47,8 @@ export interface SentenceValues {
 }
 
 /**
- * The names of the sentences. `new`: nothing was loaded yet. `last` and `next` follow after a
- * failure, if their time is known. `waiting` and `failed` are for reasons and codes of later minor
- * versions.
+ * The names of the sentences. `last` and `next` follow after a failure, if their time is known.
+ * `waiting` and `failed` are for reasons and codes of later minor versions.
  */
 export type SentenceName =
-  QueryStatus["phase"] | `waiting-${WaitReason}` | `failed-${DeltaErrorCode}` | "new" | "last" | "next";
+  QueryStatus["phase"] | `waiting-${WaitReason}` | `failed-${DeltaErrorCode}` | "last" | "next";

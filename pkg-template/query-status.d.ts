@@ -17,7 +17,7 @@ export interface QueryStatus {
   lastSyncedAt?: Date;
   /** While a round runs: its committed pages, received items, sent requests and received bytes. */
   progress?: { pages: number; items: number; requests: number; bytes: number };
-  /** In the phase `waiting`: the end of the wait. */
+  /** In the phase `waiting`: the end of the wait, if it is known. */
   waitUntil?: Date;
   /** In the phase `waiting`: the reason for the wait. */
   waitReason?: WaitReason;

@@ -31,6 +31,7 @@ declare global {
   function draw(id: string, event: Partial<_Event>): void;
   function getToken(): Promise<string>;
   function signIn(claims?: string): Promise<void>;
+  function draw(items: readonly unknown[], ready: boolean, total: number): void;
 }
 export {};
 `;

@@ -107,6 +107,11 @@ impl RateLimiter {
         self.limit
     }
 
+    /// Whether the scope recovers from a throttle: fewer requests may be in flight than usual.
+    pub fn is_recovering(&self) -> bool {
+        self.limit < self.workload.limits().0
+    }
+
     /// Graph throttles the scope until this instant.
     pub fn throttled(&mut self, until: Instant, now: Instant) {
         if until > self.throttled_until(now) {
@@ -137,8 +142,7 @@ impl RateLimiter {
 
     /// Reserves one request if it may be sent now, and the scope has not been throttled lately.
     pub fn try_reserve(&mut self, now: Instant) -> bool {
-        let (max, ..) = self.workload.limits();
-        if self.throttled_until(now) > now || self.limit < max {
+        if self.throttled_until(now) > now || self.is_recovering() {
             return false;
         }
         self.refill(now);
@@ -152,11 +156,11 @@ impl RateLimiter {
     /// Reserves one request. Returns how long to wait before sending it. `chance` in `0.0..1.0` is
     /// the jitter.
     pub fn reserve(&mut self, now: Instant, chance: f64) -> Duration {
-        let (max, requests, period) = self.workload.limits();
+        let (_, requests, period) = self.workload.limits();
         self.refill(now);
         self.tokens -= 1.0;
         let overdrawn = (-self.tokens).max(0.0) * period.as_millis() / requests;
-        let jitter = if self.limit < max { MAX_JITTER.as_millis() * chance } else { 0.0 };
+        let jitter = if self.is_recovering() { MAX_JITTER.as_millis() * chance } else { 0.0 };
         Duration::from_millis((overdrawn + jitter).ceil())
     }
 

@@ -374,7 +374,7 @@ impl Driver {
                 with_timeout(span, online()).await;
             }
         };
-        self.display.during(span, reason, waited).await;
+        self.display.during(Some(span), reason, waited).await;
         Input::Slept
     }
 

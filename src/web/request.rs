@@ -77,7 +77,9 @@ pub enum Outcome {
 impl PageRequest {
     /// Waits for a permit and for the documented limits, then sends the request.
     pub async fn send(self) -> Ended {
-        let permit = self.limiter.acquire().await;
+        let permit = self.limiter.acquire();
+        let is_recovering = self.limiter.rate.borrow().is_recovering();
+        let permit = if is_recovering { self.display.queue(permit).await } else { permit.await };
         self.send_with(&permit, false).await
     }
 

@@ -1,8 +1,12 @@
 //! Shows the status of a round while it runs. The round and its requests share it.
 
 use std::cell::RefCell;
-use std::future::Future;
+use std::future::{Future, ready};
+use std::pin::pin;
 use std::rc::Rc;
+
+use futures_util::future::{Either, select};
+use wasm_bindgen::JsValue;
 
 use super::host::RoundHost;
 use super::js::date;
@@ -41,10 +45,15 @@ impl StatusDisplay {
         self.show(&self.in_phase(if is_resync { "resyncing" } else { "syncing" }));
     }
 
-    /// Shows a wait of this length while `wait` runs.
-    pub async fn during<T>(&self, span: Duration, reason: WaitReason, wait: impl Future<Output = T>) -> T {
+    /// Shows a wait of this length, or one without a known end, while `wait` runs.
+    pub async fn during<T>(
+        &self,
+        span: Option<Duration>,
+        reason: WaitReason,
+        wait: impl Future<Output = T>,
+    ) -> T {
         let mut status = self.in_phase("waiting");
-        status.wait_until = date(now() + span);
+        status.wait_until = span.map_or(JsValue::UNDEFINED, |span| date(now() + span));
         status.wait_reason = Some(reason.as_str());
         self.show(&status);
         let output = wait.await;
@@ -52,9 +61,23 @@ impl StatusDisplay {
         output
     }
 
+    /// Waits for a permit of a scope that recovers from a throttle. Nothing is shown if it is free.
+    pub async fn queue<T>(&self, permit: impl Future<Output = T>) -> T {
+        let queued_at = now();
+        let mut permit = pin!(permit);
+        match select(permit.as_mut(), ready(())).await {
+            Either::Left((permit, _)) => permit,
+            Either::Right(((), _)) => {
+                let permit = self.during(None, WaitReason::Throttled, permit).await;
+                self.round.borrow_mut().report.add_pacing(now() - queued_at);
+                permit
+            }
+        }
+    }
+
     /// Waits before a request whose scope recovers from a throttle, or is at its documented limit.
     pub async fn pace(&self, span: Duration) {
         self.round.borrow_mut().report.add_pacing(span);
-        self.during(span, WaitReason::Throttled, sleep(span)).await;
+        self.during(Some(span), WaitReason::Throttled, sleep(span)).await;
     }
 }

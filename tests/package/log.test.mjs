@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DeltaError, openDelta } from "deltalink";
 import { fakeGraph } from "deltalink/testing";
+import { event } from "../wait.mjs";
 import { quick, statusUntil } from "./kit.mjs";
 import { clientOf, page } from "./responses.mjs";
 
@@ -223,6 +224,30 @@ test("the pacing after a throttle is in the waits and in the status", async () =
   assert.ok(waits.length > 1);
   for (const { waitReason, isDate } of waits) assert.deepEqual([waitReason, isDate], ["throttled", true]);
   assert.ok(waits.some(({ requests }) => requests > 1));
+  await client.close();
+});
+
+test("a query that waits for the request of another one after a throttle shows it", async () => {
+  const [sent, answered] = [event(), event()];
+  const client = await clientOf(async (url, count) => {
+    if (count === 1) return new Response("", { status: 429, headers: { "Retry-After": "0.01" } });
+    if (count === 2) {
+      sent.fire();
+      await answered.fired;
+    }
+    return page([{ id: `${count}` }], { delta: `${new URL(url).pathname.slice(5)}?$deltatoken=1` });
+  });
+  const [users, groups] = [client.track("/users/delta"), client.track("/groups/delta")];
+  const first = users.sync();
+  await sent.fired;
+  const second = groups.sync();
+  const { waitReason, waitUntil } = await statusUntil(groups, ({ phase }) => phase === "waiting");
+  assert.deepEqual([waitReason, waitUntil], ["throttled", undefined]);
+  assert.equal(client.requests.length, 2);
+  answered.fire();
+  await first;
+  const { waits } = await second;
+  assert.deepEqual([waits.length, waits[0].reason], [1, "throttled"]);
   await client.close();
 });
 

@@ -213,7 +213,7 @@ export async function queries(): Promise<void> {
   events.on("change", (changes) => {
     for (const change of changes) if (change.type === "upsert") same<typeof change.item.id, string>(true);
   });
-  void [either, ids, contactFeed, everyContact];
+  void [either, ids, contactFeed, everyContact, eitherEvents, eitherUsers, eitherMine, eitherRecordings];
   same<typeof whole, DeltaQuery<WithId<User>>>(true);
   const folder = "inbox";
   const messages = client.track(`/me/mailFolders/${folder as string}/messages/delta`);
