@@ -177,6 +177,7 @@ export const projects = [
           return project.page(project.origin);
         },
       ],
+      ["Next.js 16, dev, hooks of React", "url", (project) => project.page(`${project.origin}/hooks`)],
       ["Next.js 16, dev, route handler", "file", (project) => project.getJson(`${project.origin}/api/round`)],
       [
         "Next.js 16, client component",
@@ -188,6 +189,7 @@ export const projects = [
           return project.page(project.origin);
         },
       ],
+      ["Next.js 16, hooks of React", "url", (project) => project.page(`${project.origin}/hooks`)],
       ["Next.js 16, route handler", "file", (project) => project.getJson(`${project.origin}/api/round`)],
       [
         "Next.js 16, route handler at the edge",
