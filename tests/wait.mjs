@@ -31,8 +31,13 @@ export function event() {
   return { fire, fired };
 }
 
-/** Mocks timers until the end of the test. They advance only by `tick(ms)` of the result. */
-export function fakeTimers(context) {
-  context.mock.timers.enable({ apis: ["setTimeout"] });
+/**
+ * Mocks timers until the end of the test, and with `now` also the clock. They advance only by
+ * `tick(ms)` of the result.
+ */
+export function fakeTimers(context, now) {
+  context.mock.timers.enable(
+    now === undefined ? { apis: ["setTimeout"] } : { apis: ["setTimeout", "Date"], now },
+  );
   return context.mock.timers;
 }

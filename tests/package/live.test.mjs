@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DeltaError, openDelta } from "deltalink";
 import { fakeGraph } from "deltalink/testing";
+import { fakeTimers } from "../wait.mjs";
 import { statusUntil } from "./kit.mjs";
 
 const makeGraph = () => fakeGraph({ populate: { contacts: 5 } });
@@ -23,13 +24,13 @@ const isResting = ({ phase, nextRoundAt }) => phase === "idle" && nextRoundAt !=
 
 /** Replaces the timers and the clock; `pass(query)` goes to the time of its next round. */
 function clock(context) {
-  context.mock.timers.enable({ apis: ["setTimeout", "Date"], now: Date.now() });
+  const timers = fakeTimers(context, Date.now());
   return {
-    tick: (ms) => context.mock.timers.tick(ms),
+    tick: (ms) => timers.tick(ms),
     /** Goes to the next round, and waits until it has ended. */
     async pass(query) {
       const before = await statusUntil(query, isResting);
-      context.mock.timers.tick(before.nextRoundAt - Date.now());
+      timers.tick(before.nextRoundAt - Date.now());
       return statusUntil(query, (status) => isResting(status) && status.nextRoundAt > before.nextRoundAt);
     },
   };

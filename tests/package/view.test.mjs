@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openDelta } from "deltalink";
 import { fakeGraph } from "deltalink/testing";
-import { until } from "../wait.mjs";
+import { fakeTimers, until } from "../wait.mjs";
 import { MemoryStore } from "./memory-store.mjs";
 
 const open = (graph, more) =>
@@ -182,18 +182,18 @@ test("rows are read once for all views, and dropped a second after the last subs
     if (String(work).includes(".all(")) reads += 1;
     return call.call(this, work);
   });
-  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const timers = fakeTimers(context);
   const views = [contacts.view(), contacts.view({ orderBy: "displayName" })];
   let stops = views.map((view) => view.subscribe(() => {}));
   await stateUntil(views[0], isReady);
   assert.equal(reads, 1);
   stops.forEach((stop) => stop());
-  context.mock.timers.tick(900);
+  timers.tick(900);
   stops = views.map((view) => view.subscribe(() => {}));
   assert.equal(views[1].get().ready, true, "a new subscriber within a second");
   assert.equal(reads, 1);
   stops.forEach((stop) => stop());
-  context.mock.timers.tick(1000);
+  timers.tick(1000);
   const again = contacts.view();
   again.subscribe(() => {});
   assert.equal(again.get().ready, false);
