@@ -274,6 +274,9 @@ class LiveQuery {
     if (status && !this.#leads) this.#query.state.status.follow(fromMessage(status));
     if (!message) return;
     if (message.type === "signedIn") this.#client.signedInElsewhere();
+    // A tab that has just come knows no status yet.
+    if (this.#leads && message.type === "ping")
+      this.#post({ status: toMessage(this.#query.state.status.get()) });
     this.#step({ type: "received", from, message });
   }
 
