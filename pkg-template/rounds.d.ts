@@ -144,12 +144,12 @@ export interface RoundReport {
 /**
  * Why a round waits. Minor versions may add reasons. `throttled`: Graph has throttled this query or
  * another one with the same limits (those of a mailbox, else of the app and the workload); or a
- * request is delayed because the limits recover from a throttle, or are used up. Such a delay is
- * added to the wait before it. `server`: a response with a status 5xx or 408. `network`: no
- * response to the client or to the token source. `timeout`: a response that stopped arriving.
- * `offline`: the host has no network. `malformed`: a response that is not a page. `resync`: a full
- * round that Graph demanded is delayed by up to 2 × `retry.base`, so that not all queries start
- * theirs at the same time. `caller`: `onError` returned `{ after }`.
+ * request is delayed because the limits recover from a throttle, or are used up. Such delays in a
+ * row are one entry. `server`: a response with a status 5xx or 408. `network`: no response to the
+ * client or to the token source. `timeout`: a response that stopped arriving. `offline`: the host
+ * has no network. `malformed`: a response that is not a page. `resync`: a full round that Graph
+ * demanded is delayed by up to 2 × `retry.base`, so that not all queries start theirs at the same
+ * time. `caller`: `onError` returned `{ after }`.
  */
 export type WaitReason =
   "throttled" | "server" | "network" | "timeout" | "offline" | "malformed" | "resync" | "caller";

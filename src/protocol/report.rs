@@ -91,6 +91,9 @@ pub struct Report {
     pub store_time: Duration,
     /// Every wait, in order.
     pub waits: Vec<Wait>,
+    /// The index of the last entry of [`Self::add_pacing`].
+    #[serde(skip)]
+    pub paced_at: Option<usize>,
     /// Why the round became a full one: the code of Graph's reset signal or of its refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resync: Option<String>,
@@ -128,6 +131,7 @@ impl Report {
             failed_request_ids: Vec::new(),
             store_time: Duration::ZERO,
             waits: Vec::new(),
+            paced_at: None,
             resync: None,
             started_at: now,
             ended_at: None,
@@ -166,12 +170,16 @@ impl Report {
         }
     }
 
-    /// Records a wait before a request whose scope recovers from a throttle. It lengthens the wait
-    /// before it, if that was a throttle: every page may have one.
+    /// Records a wait before a request whose scope recovers from a throttle. Such waits in a row
+    /// are one entry, because every page may have one.
     pub fn add_pacing(&mut self, span: Duration) {
+        let last = self.waits.len().checked_sub(1);
         match self.waits.last_mut() {
-            Some(wait) if wait.reason == WaitReason::Throttled => wait.ms += span,
-            _ => self.waits.push(Wait { reason: WaitReason::Throttled, ms: span }),
+            Some(wait) if self.paced_at == last => wait.ms += span,
+            _ => {
+                self.paced_at = Some(self.waits.len());
+                self.waits.push(Wait { reason: WaitReason::Throttled, ms: span });
+            }
         }
     }
 
@@ -190,17 +198,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_pacing_after_a_throttle_lengthens_its_wait_and_is_one_of_its_own_after_another_wait() {
+    fn the_pacing_after_a_throttle_is_one_entry_until_the_next_wait() {
         let ms = Duration::from_millis;
         let mut report = Report::new(Instant::from_millis(0.0));
+        report.waits.push(Wait { reason: WaitReason::Throttled, ms: ms(1500.0) });
         report.add_pacing(ms(5.0));
         report.add_pacing(ms(2.0));
         report.waits.push(Wait { reason: WaitReason::Server, ms: ms(100.0) });
         report.add_pacing(ms(3.0));
-        let waits: Vec<_> = report.waits.iter().map(|wait| (wait.reason, wait.ms.as_millis())).collect();
-        assert_eq!(
-            waits,
-            [(WaitReason::Throttled, 7.0), (WaitReason::Server, 100.0), (WaitReason::Throttled, 3.0)]
-        );
+        let waits: Vec<_> =
+            report.waits.iter().map(|wait| (wait.reason.as_str(), wait.ms.as_millis())).collect();
+        assert_eq!(waits, [("throttled", 1500.0), ("throttled", 7.0), ("server", 100.0), ("throttled", 3.0)]);
     }
 }

@@ -40,11 +40,7 @@ test("the end of a throttle is stored over a reload and shared by the queries of
   assert.ok(Date.now() < held);
   const users = second.track("/users/delta");
   const [report] = await Promise.all([users.sync(), second.orgContacts().sync()]);
-  assert.deepEqual(
-    report.waits.map(({ reason }) => reason),
-    ["throttled"],
-    "the same limits",
-  );
+  assert.deepEqual([...new Set(report.waits.map(({ reason }) => reason))], ["throttled"], "the same limits");
   const early = (await requestsOf(world)).filter(
     ({ collection, status, at }) => ["contacts", "users"].includes(collection) && status !== 429 && at < held,
   );
