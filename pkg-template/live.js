@@ -66,7 +66,10 @@ export class LiveQueries {
     void state.restored.then(() => this.#startHandle(entry, handle, wish));
     const stop = () => {
       removeAbort?.();
-      if (entry.handles.delete(handle)) this.#step({ type: "stop", key, handle });
+      if (!entry.handles.delete(handle)) return;
+      this.#step({ type: "stop", key, handle });
+      // The schedule does not know the query yet, and will not say when it is no longer live.
+      if (!entry.isStarted && !entry.handles.size) this.#remove(entry);
     };
     const removeAbort = signal && onAbort(signal, stop);
     return {
@@ -108,6 +111,7 @@ export class LiveQueries {
 
   #startHandle(entry, handle, wish) {
     if (!entry.handles.has(handle) || this.#queries.get(entry.key) !== entry) return;
+    entry.isStarted = true;
     const syncedAt = entry.syncedAt;
     this.#step({ type: "start", key: entry.key, handle, wish, syncedAt });
   }
@@ -156,11 +160,15 @@ export class LiveQueries {
     if (action.type === "setTimer") return this.#setTimer(action.at);
     const entry = this.#queries.get(action.key);
     entry?.execute(action);
-    if (action.type !== "leave" || entry?.handles.size) return undefined;
-    entry?.close();
-    this.#queries.delete(action.key);
-    if (this.#queries.size === 0) this.#stop();
+    if (action.type === "leave" && entry && !entry.handles.size) this.#remove(entry);
     return undefined;
+  }
+
+  #remove(entry) {
+    if (this.#queries.get(entry.key) !== entry) return;
+    entry.close();
+    this.#queries.delete(entry.key);
+    if (this.#queries.size === 0) this.#stop();
   }
 
   #setTimer(at) {
@@ -177,6 +185,8 @@ export class LiveQueries {
 class LiveQuery {
   /** What each handle asks for. */
   handles = new Map();
+  /** Whether the schedule knows the query. */
+  isStarted = false;
   #query;
   #tab;
   #step;

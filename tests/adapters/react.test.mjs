@@ -204,7 +204,7 @@ for (const version of ["react-18", "react-19"]) {
       window.hydrateRoot(document.querySelector("#root"), app(client));
       return html;
     });
-    assert.match(html, /<p>0 false 0 idle<\/p>/);
+    assert.match(html, /<p>0 false 0 new<\/p>/);
     assert.ok(await page.evaluate(() => window.isFrozen));
     await page.waitForFunction(() => window.text() === "2 true 2 idle");
   });

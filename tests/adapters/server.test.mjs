@@ -35,7 +35,7 @@ test("React renders the empty state, also if the provider has a client", async (
   const html = await rendered(context, (client) =>
     renderToString(createElement(DeltaProvider, { client }, createElement(List))),
   );
-  assert.equal(html, "0 false idle");
+  assert.equal(html, "0 false new");
 });
 
 test("Vue renders the empty state", async (context) => {
@@ -49,5 +49,5 @@ test("Vue renders the empty state", async (context) => {
       }),
     ),
   );
-  assert.equal(html, "<p>0 false idle</p>");
+  assert.equal(html, "<p>0 false new</p>");
 });

@@ -46,6 +46,14 @@ async function visit(name) {
 const references = [];
 for (let at = 0; at < 50; at++) references.push(await visit(`window ${at}`));
 
+/** Makes a query live and stops it, before the schedule knows it. */
+function stopAtOnce(name) {
+  const query = named(name);
+  query.live().stop();
+  return new WeakRef(query.state);
+}
+for (let at = 0; at < 50; at++) references.push(stopAtOnce(`stopped at once ${at}`));
+
 // Only a listener or a subscription remains.
 const listener = [];
 named("listened to").on("change", (changes) => void listener.push(...changes.map(({ id }) => id)));
@@ -65,7 +73,7 @@ subscriptions.pop()();
 await sync("another");
 await collected(() => !subscribed.deref());
 const result = {
-  windows: 50,
+  windows: references.length,
   alive: alive(references),
   listener,
   subscriber: statuses.includes("syncing"),

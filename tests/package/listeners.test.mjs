@@ -211,7 +211,7 @@ test("the state of a query is garbage-collected with it, unless it is still need
   const script = new URL("collected.mjs", import.meta.url).pathname;
   const { stdout } = await run(process.execPath, ["--expose-gc", script]);
   assert.deepEqual(JSON.parse(stdout), {
-    windows: 50,
+    windows: 100,
     alive: 0,
     listener: ["event 1"],
     subscriber: true,
