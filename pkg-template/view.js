@@ -212,7 +212,7 @@ export class View {
     this.#subscribers.add(entry);
     if (this.#subscribers.size === 1) {
       this.#rows.add(this);
-      if (this.#rows.isReady) this.#build();
+      if (this.#rows.isReady) this.#attempt(() => this.#build());
     }
     this.#call(entry);
     return () => {
@@ -229,13 +229,19 @@ export class View {
 
   /** Takes the old items of the ids that have changed. */
   update(before) {
-    try {
+    this.#attempt(() => {
       // A subscriber that has come back may have missed changes.
       const isNext = this.#version === this.#rows.version - 1;
       if (!this.#rows.isReady || !this.#state.ready || !isNext) this.#build();
       else this.#change(before);
+    });
+  }
+
+  /** If `where` or `orderBy` throws, the list stays as it was, until the next update. */
+  #attempt(work) {
+    try {
+      work();
     } catch (error) {
-      // `where` or `orderBy` has thrown: the list stays as it was, until the next update.
       report(error);
       this.#set({ ...this.#state, ready: false });
     }

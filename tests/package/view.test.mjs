@@ -233,6 +233,30 @@ test("an error of the store is in the state, and the next commit reads again", a
   await client.close();
 });
 
+test("a filter that throws is reported, and the view recovers with the next commit", async (context) => {
+  const { graph, client, contacts } = await synced(3);
+  const reported = context.mock.method(console, "error", () => {});
+  let isBroken = true;
+  const other = contacts.view();
+  other.subscribe(() => {});
+  await until(() => other.get().ready);
+  const where = () => {
+    if (isBroken) throw new Error("a mistake");
+    return true;
+  };
+  const view = contacts.view({ where });
+  const stop = view.subscribe(() => {});
+  assert.equal(reported.mock.callCount(), 1);
+  assert.equal(reported.mock.calls[0].arguments[0].message, "a mistake");
+  isBroken = false;
+  graph.add("contacts", { displayName: "Kim" });
+  await contacts.sync();
+  await until(() => view.get().total === 4 || view.get().total);
+  stop();
+  other.close();
+  await client.close();
+});
+
 test("view() refuses wrong options by name, and a closed view cannot be subscribed", async () => {
   const { client, contacts } = await synced(1);
   for (const [options, message] of [
