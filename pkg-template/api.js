@@ -64,6 +64,8 @@ class Client {
   #wasm;
   #locks;
   #live;
+  /** The instances whose end starts the live queries again. */
+  #watched = new WeakSet();
   #stopListening;
   #ending = new AbortController();
   #states = new QueryStates();
@@ -135,7 +137,8 @@ class Client {
   #makeSchedule(id, hasPeers) {
     const { instance } = this.#current();
     const schedule = instance.run(({ Schedule }) => new Schedule(id, hasPeers));
-    onAbort(instance.signal, () => this.#live.restart());
+    if (!this.#watched.has(instance)) onAbort(instance.signal, () => this.#live.restart());
+    this.#watched.add(instance);
     return { step: (input) => instance.run(() => schedule.step(input)) };
   }
 

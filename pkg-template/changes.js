@@ -127,9 +127,12 @@ export class Changes {
    */
   announcer({ kind, generation, index, last, changes, notes }, hasConsumer) {
     const unchanged = new Set(notes.unchanged);
-    const masters = new Set(notes.masters);
+    // For listeners that get no series masters.
+    const marks = new Map(notes.masters.map((position) => [position, "master"]));
+    for (const position of notes.becameMasters) marks.set(position, "became master");
+    for (const position of notes.wereMasters) marks.set(position, "was master");
     const withItems = changes
-      .map((change, position) => (masters.has(position) ? { ...change, isMaster: true } : change))
+      .map((change, position) => (marks.has(position) ? { ...change, series: marks.get(position) } : change))
       .filter((_, position) => !unchanged.has(position));
     const withoutItems = withItems.map(({ item: _item, old: _old, ...change }) => change);
     const info = { kind, generation, index, last };
@@ -233,7 +236,14 @@ export class Changes {
    * whose master has changed are changes too.
    */
   async #completed(changes, series) {
-    const events = changes.filter(({ isMaster }) => !isMaster);
+    const events = changes.flatMap((change) => {
+      const { series: mark, ...event } = change;
+      if (mark === "master") return [];
+      // An event that has become a series is seen as its occurrences, and the other way round.
+      if (mark === "became master")
+        return { type: "remove", id: event.id, reason: "deleted", old: event.old };
+      return mark === "was master" ? { ...event, old: undefined, isNew: true } : event;
+    });
     const [{ items, others }, olds] = await Promise.all([
       this.#reader.changed(
         events.map(({ id }) => id),
@@ -268,7 +278,7 @@ export class Changes {
 async function withoutMarks(changes) {
   return (await changes).map((change) => {
     const copy = { ...change };
-    delete copy.isMaster;
+    delete copy.series;
     return copy;
   });
 }

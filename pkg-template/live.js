@@ -12,6 +12,9 @@ const LONGEST_DELAY = 86_400_000;
 /** Older hosts do not have it. */
 const DISPOSE = /** @type {any} */ (Symbol).dispose ?? Symbol.for("Symbol.dispose");
 
+/** The phases of a leader that its followers show. */
+const FOLLOWED = ["new", "idle", "syncing", "resyncing", "waiting", "following", "needs-auth", "failed"];
+
 /** The live queries of one client. */
 export class LiveQueries {
   #makeSchedule;
@@ -74,6 +77,7 @@ export class LiveQueries {
     const removeAbort = signal && onAbort(signal, stop);
     return {
       syncNow: async () => {
+        state.changes.roundCalled("syncNow");
         await state.restored;
         if (state.ending.aborted) throw state.ending.reason;
         if (!entry.handles.has(handle))
@@ -83,6 +87,11 @@ export class LiveQueries {
       stop,
       [DISPOSE]: stop,
     };
+  }
+
+  /** The mirror of a query was emptied: a round fills it again, if the query is live. */
+  cleared(key) {
+    this.#step({ type: "syncNow", key });
   }
 
   /** The user has signed in, in this tab. */
@@ -280,9 +289,12 @@ class LiveQuery {
     this.#channel?.postMessage({ ...data, from: this.#tab });
   }
 
-  #receive({ from, message, status }) {
-    if (status && !this.#leads) this.#query.state.status.follow(fromMessage(status));
-    if (!message) return;
+  /** Takes a message of another tab. Others than those of this file have no effect. */
+  #receive(data) {
+    const { from, message, status } = data ?? {};
+    if (FOLLOWED.includes(status?.phase) && !this.#leads)
+      this.#query.state.status.follow(fromMessage(status));
+    if (typeof message?.type !== "string") return;
     if (message.type === "signedIn") this.#client.signedInElsewhere();
     // A tab that has just come knows no status yet.
     if (this.#leads && message.type === "ping")

@@ -36,22 +36,24 @@ export class QueryCache {
 
   /** Refuses the queries of a render function that passes the time of each call. */
   #checkInstants(call, path, options) {
-    const first = INSTANTS.map((name) => options?.[name]).find((value) => value !== undefined);
-    const instant = Date.parse(first);
-    if (Number.isNaN(instant)) return;
+    const instants = INSTANTS.map((name) => Date.parse(options?.[name])).filter((instant) => instant);
+    if (!instants.length) return;
     const others = { ...options };
     for (const name of INSTANTS) delete others[name];
     const name = fingerprint([call, path, others]);
     const now = Date.now();
+    for (const [other, entries] of this.#instants)
+      if (entries.every(({ at }) => now - at >= SPAN)) this.#instants.delete(other);
     const near = (this.#instants.get(name) ?? []).filter(
-      (entry) => now - entry.at < SPAN && Math.abs(instant - entry.instant) < NEAR,
+      (entry) =>
+        now - entry.at < SPAN &&
+        instants.every((instant, at) => Math.abs(instant - entry.instants[at]) < NEAR),
     );
     if (near.length >= MOST)
       throw bad(
         `${call}() was called ${MOST} times within a second, each time with other instants: with "start: new Date()" each call makes another query; use options.window, or the start of a day`,
       );
-    this.#instants.clear();
-    this.#instants.set(name, [...near, { at: now, instant }]);
+    this.#instants.set(name, [...near, { at: now, instants }]);
   }
 }
 

@@ -149,6 +149,7 @@ export class Query extends Feed {
     await super.clear();
     this.state.status.clear();
     this.state.changes.reloadAll();
+    this.state.live.cleared(this.key);
   }
 }
 

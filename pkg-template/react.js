@@ -87,7 +87,7 @@ export function useDelta(query, { live = true, ...options } = {}, deps = []) {
   const signal = typeof live === "object" ? live.signal : undefined;
   const rounds = useMemo(() => roundsOf(first, signal), [first, signal]);
   useEffect(() => {
-    if (!first || !live || signal?.aborted) return undefined;
+    if (!first || !live || signal?.aborted || status.phase === "closed") return undefined;
     const handle = (rounds.handle = first.live(live === true ? {} : live));
     return () => {
       rounds.handle = undefined;

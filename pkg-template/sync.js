@@ -21,7 +21,7 @@ export class Sync {
     this.#stealsLock = stealsLock;
     const { state } = query;
     state.syncAgain = () => (state.syncing ??= new Sync(query));
-    this.#done = this.#run().finally(() => this.#close());
+    this.#done = this.#run().finally(() => this.#end());
     // If all callers have left, nothing else handles a rejection.
     this.#done.catch(() => {});
   }
@@ -70,6 +70,13 @@ export class Sync {
       retryable: true,
       report,
     });
+  }
+
+  #end() {
+    this.#close();
+    const { state } = this.#query;
+    // Only a sync() that waits for a sign-in is repeated by resume().
+    if (!state.syncing && state.status.get().phase !== "needs-auth") state.syncAgain = undefined;
   }
 
   /** After this, `sync()` begins another round instead of joining this one. */

@@ -1,6 +1,7 @@
 // @ts-check
 // Lists that follow the mirror of a query: read once, then updated by the ids of each commit.
 /** @import { View as ViewType, ViewState } from "./views.js" */
+import { onAbort } from "./abort.js";
 import { DeltaError, bad, report, typeOf } from "./error.js";
 import { readOptions } from "./options.js";
 
@@ -8,6 +9,9 @@ import { readOptions } from "./options.js";
 const GRACE = 1000;
 /** The time between two updates while the page is hidden or has no frames, in milliseconds. */
 const PAUSE = 250;
+/** The time before a read that has failed is repeated, which doubles, in milliseconds. */
+const RETRY = 1000;
+const LONGEST_RETRY = 60_000;
 /** From this share of changed rows on, a list is sorted anew. */
 const REBUILD = 0.25;
 
@@ -32,6 +36,8 @@ export class Rows {
   /** The ids and series to be read; undefined if everything is to be read. */
   #pending = emptyBatch();
   #isReading = false;
+  /** The reads in a row that have failed. */
+  #failures = 0;
 
   constructor(query, completes) {
     this.#query = query;
@@ -43,7 +49,13 @@ export class Rows {
     this.#views.add(view);
     if (this.#stopObserving) return;
     // Observed before the first read, so that no commit is missed.
-    this.#stopObserving = this.#query.state.changes.observe((batch) => this.#note(batch));
+    const { changes, ending } = this.#query.state;
+    const stopObserving = changes.observe((batch) => this.#note(batch));
+    const stopWaiting = onAbort(ending, () => this.#end(ending.reason));
+    this.#stopObserving = () => {
+      stopObserving();
+      stopWaiting();
+    };
     this.#pending = undefined;
     void this.#read();
   }
@@ -67,30 +79,51 @@ export class Rows {
     this.error = undefined;
   }
 
+  /** The client has ended: shows no row of an account that has signed out. */
+  #end(reason) {
+    const before = new Map(this.items);
+    this.#stopObserving?.();
+    this.#stopObserving = undefined;
+    this.#cancelUpdate?.();
+    this.#cancelUpdate = undefined;
+    this.items = new Map();
+    this.error = reason;
+    this.isReady = false;
+    this.version += 1;
+    for (const view of this.#views) view.update(before);
+  }
+
   #note(batch) {
     if (!batch) this.#pending = undefined;
     else if (this.#pending) {
       for (const id of batch.ids) this.#pending.ids.add(id);
       for (const id of batch.series) this.#pending.series.add(id);
     }
+    if (this.error) {
+      // Does not wait for the next attempt.
+      this.#cancelUpdate?.();
+      this.#cancelUpdate = undefined;
+    }
     this.#schedule();
   }
 
-  /** Updates with the next frame, however many commits there are before it. */
-  #schedule() {
+  /** Updates with the next frame, however many commits there are before it, or after a delay. */
+  #schedule(delay = 0) {
     if (this.#cancelUpdate || this.#isReading || !this.#stopObserving) return;
     const update = () => {
+      this.#cancelUpdate?.();
       this.#cancelUpdate = undefined;
       void this.#read();
     };
     const { document, requestAnimationFrame, cancelAnimationFrame } = globalThis;
-    if (document?.visibilityState === "visible" && requestAnimationFrame) {
-      const frame = requestAnimationFrame(update);
-      this.#cancelUpdate = () => cancelAnimationFrame(frame);
-    } else {
-      const timer = setTimeout(update, PAUSE);
-      this.#cancelUpdate = () => clearTimeout(timer);
-    }
+    const hasFrames = !delay && document?.visibilityState === "visible" && requestAnimationFrame;
+    // A page that is hidden before its next frame has none.
+    const frame = hasFrames ? requestAnimationFrame(update) : undefined;
+    const timer = setTimeout(update, delay || PAUSE);
+    this.#cancelUpdate = () => {
+      if (hasFrames) cancelAnimationFrame(frame);
+      clearTimeout(timer);
+    };
   }
 
   async #read() {
@@ -114,8 +147,9 @@ export class Rows {
         for (const item of items) changes.set(item.id, item);
       }
       this.error = undefined;
+      this.#failures = 0;
     } catch (error) {
-      // What was to be read is read with the next commit.
+      // What was to be read is read with the next commit, or after a delay.
       this.#pending = batch && this.#pending ? merged(batch, this.#pending) : undefined;
       this.error = error;
     }
@@ -123,8 +157,8 @@ export class Rows {
     // The last view may have left meanwhile.
     if (this.#stopObserving !== observed) return;
     this.#apply(changes);
-    if (!this.error && (!this.#pending || this.#pending.ids.size || this.#pending.series.size))
-      this.#schedule();
+    if (this.error) this.#schedule(Math.min(RETRY * 2 ** this.#failures++, LONGEST_RETRY));
+    else if (!this.#pending || this.#pending.ids.size || this.#pending.series.size) this.#schedule();
   }
 
   #apply(changes) {

@@ -269,6 +269,10 @@ impl Schedule {
                 if let Some(query) = find(queries, &key) {
                     query.round_ended(&end, tab, now, chance, actions);
                 }
+                if end.error.is_none() {
+                    // A round that `syncNow()` asked for may have got a token.
+                    self.signed_in();
+                }
             }
             Input::Visibility { is_visible } => {
                 tab.is_visible = is_visible;
@@ -295,6 +299,8 @@ impl Schedule {
             }
             Input::Thaw => {
                 if std::mem::take(&mut tab.is_frozen) {
+                    // A sign-in of another tab may have been missed.
+                    tab.needs_sign_in = false;
                     for query in queries.iter_mut() {
                         query.join(tab, now, actions);
                     }

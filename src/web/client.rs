@@ -29,7 +29,7 @@ use super::received::Received;
 use super::session::Session;
 use super::status::StatusDisplay;
 use super::store::Store;
-use super::timers::now;
+use super::timers::{now, with_timeout};
 use super::token::Tokens;
 use crate::protocol::acknowledge::AckMode;
 use crate::protocol::applier::PageApplier;
@@ -39,6 +39,10 @@ use crate::protocol::memory::Memory;
 use crate::protocol::query;
 use crate::protocol::redact::quote;
 use crate::protocol::round::{Round, RoundConfig};
+use crate::protocol::time::Duration;
+
+/// How long the opening of a client waits for the times of the last rounds.
+const SYNCED_TIMES_TIMEOUT: Duration = Duration::from_millis(200.0);
 
 /// A client.
 #[wasm_bindgen(skip_typescript)]
@@ -82,7 +86,13 @@ impl Client {
             let store = session.store.get_or_init(|| store);
             drop(opening);
             match store {
-                Ok(Store::IndexedDb(store)) => Ok(to_js(&store.synced_times().await?)),
+                // Another tab may hang in a transaction. Each query then reads its own time later.
+                Ok(Store::IndexedDb(store)) => {
+                    match with_timeout(SYNCED_TIMES_TIMEOUT, store.synced_times()).await {
+                        Some(times) => Ok(to_js(&times?)),
+                        None => Ok(JsValue::UNDEFINED),
+                    }
+                }
                 Ok(_) => Ok(JsValue::UNDEFINED),
                 Err(error) => Err(error.clone().into()),
             }

@@ -33,11 +33,15 @@ struct PageOut<'a> {
 
 /// What the listeners of a page need beside its changes.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Notes<'a> {
     /// The indices of the changes that do not change the mirror: listeners do not get these.
     unchanged: Vec<u32>,
     /// The indices of the changes of series masters.
     masters: Vec<u32>,
+    /// The indices of the events that have become series masters, and of those that were ones.
+    became_masters: Vec<u32>,
+    were_masters: Vec<u32>,
     /// The series whose stored occurrences look different, because their master does.
     series: &'a [String],
 }
@@ -101,13 +105,23 @@ pub fn page_to_js(
         Change::Upsert { item, .. } => is_master(item),
         Change::Remove { old, .. } => old.as_ref().is_some_and(is_master),
     };
+    let is_master_now = |change: &Change<Json>| match change {
+        Change::Upsert { item, old: Some(old), .. } => Some((is_master(old), is_master(item))),
+        _ => None,
+    };
     let indices = |holds: &dyn Fn(&Change<Json>) -> bool| {
         (0..).zip(changes).filter(|(_, change)| holds(change)).map(|(at, _)| at).collect()
     };
     let Delivery { kind, generation, index, last } = delivery;
     to_js(&PageOut {
         changes: changes.iter().map(|change| ChangeOut::new(change, has_mirror)).collect(),
-        notes: Notes { unchanged: indices(&is_unchanged), masters: indices(&is_of_master), series },
+        notes: Notes {
+            unchanged: indices(&is_unchanged),
+            masters: indices(&is_of_master),
+            became_masters: indices(&|change| is_master_now(change) == Some((false, true))),
+            were_masters: indices(&|change| is_master_now(change) == Some((true, false))),
+            series,
+        },
         kind,
         generation,
         index,

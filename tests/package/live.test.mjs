@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DeltaError, openDelta } from "deltalink";
 import { fakeGraph } from "deltalink/testing";
-import { fakeTimers } from "../wait.mjs";
+import { fakeTimers, until } from "../wait.mjs";
 import { statusUntil } from "./kit.mjs";
 
 const makeGraph = () => fakeGraph({ populate: { contacts: 5 } });
@@ -232,5 +232,45 @@ test("live() refuses an interval below 5 seconds and unknown options, by name", 
       (thrown) =>
         thrown instanceof DeltaError && thrown.code === "bad-request" && message.test(thrown.message),
     );
+  await client.close();
+});
+
+test("a listener that calls syncNow() gets an error before its first await, and no deadlock after it", async () => {
+  const graph = await makeGraph();
+  const client = await open(graph);
+  const contacts = client.orgContacts();
+  const live = contacts.live();
+  const outcomes = [];
+  let isAwaited = false;
+  contacts.on("change", async () => {
+    if (isAwaited) await null;
+    outcomes.push(
+      await live.syncNow().then(
+        ({ outcome }) => outcome,
+        ({ code }) => code,
+      ),
+    );
+  });
+  await live.syncNow();
+  await until(() => outcomes.length === 1 || outcomes.length);
+  isAwaited = true;
+  graph.add("contacts", { displayName: "Kim" });
+  await live.syncNow();
+  await until(() => outcomes.length === 2 || outcomes.length);
+  assert.deepEqual(outcomes, ["bad-request", "complete"]);
+  live.stop();
+  await client.close();
+});
+
+test("a mirror that is emptied is filled again at once, if its query is live", async () => {
+  const graph = await makeGraph();
+  const client = await open(graph);
+  const contacts = client.orgContacts();
+  const live = contacts.live();
+  await statusUntil(contacts, isResting);
+  await contacts.clear();
+  await statusUntil(contacts, isResting);
+  await until(async () => (await contacts.count()) === 5);
+  live.stop();
   await client.close();
 });

@@ -500,11 +500,45 @@ test("a master that changes is announced as changes of its occurrences, and is n
   assert.deepEqual(await collected(events.items({ limit: 500 })), await events.all());
   assert.ok(told.complete.every(({ item }) => item.type !== "seriesMaster"));
   assert.ok(told.raw.some(({ id }) => id === seriesMasterId));
-  assert.ok(!("isMaster" in told.raw[0]));
+  assert.ok(!("series" in told.raw[0]));
   assert.equal(await events.get(seriesMasterId), undefined);
   assert.equal(
     (await events.get(seriesMasterId, RAW))?.type,
     raw.some(({ id }) => id === seriesMasterId) ? "seriesMaster" : undefined,
   );
+  await client.close();
+});
+
+test("an event that becomes a series is announced as removed, and its occurrences as new", async () => {
+  const event = (id, more) => ({
+    id,
+    subject: "Team",
+    start: { dateTime: "2026-11-20T10:00:00", timeZone: "UTC" },
+    ...more,
+  });
+  const pages = [
+    [event("s", { type: "singleInstance" })],
+    [
+      event("s", { type: "seriesMaster" }),
+      { ...event("o", { type: "occurrence", seriesMasterId: "s" }), subject: undefined },
+    ],
+    [event("s", { type: "singleInstance" })],
+  ];
+  const client = await clientOf((_url, count) =>
+    page(pages[count - 1], { delta: `/me/calendarView/delta?$deltatoken=${count}` }),
+  );
+  const events = client.events({ start: "2026-11-01", end: "2026-12-20" });
+  const announced = [];
+  events.on(
+    "change",
+    (changes) => void announced.push(...changes.map(({ type, id, isNew }) => [type, id, isNew])),
+  );
+  for (let round = 0; round < 3; round += 1) await events.sync();
+  assert.deepEqual(announced, [
+    ["upsert", "s", true],
+    ["remove", "s", undefined],
+    ["upsert", "o", true],
+    ["upsert", "s", true],
+  ]);
   await client.close();
 });

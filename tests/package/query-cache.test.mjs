@@ -55,6 +55,17 @@ test("thirty queries for the time of the call within a second end in an error th
     client.events({ start: new Date(1_795_000_000_000 + ms), end: "2027-12-01T00:00:00Z" });
   for (let ms = 0; ms < 30; ms += 1) call(ms);
   assert.throws(() => call(30), { code: "bad-request", message: /start: new Date\(\).*options\.window/ });
+  // Calls with other options in between do not hide the mistake.
+  const both = (ms) => [
+    call(ms),
+    client.events({ start: new Date(2e12 + ms), end: "2040-01-01", name: "x" }),
+  ];
+  assert.throws(() => {
+    for (let ms = 1000; ms < 1100; ms += 1) both(ms);
+  }, /start: new Date/);
+  // One start with many ends is no mistake.
+  for (let day = 1; day < 50; day += 1)
+    client.events({ start: "2026-01-01", end: new Date(1_795_000_000_000 + day * 86_400_000), name: "y" });
   // A calendar that fetches many weeks ahead is no mistake.
   for (let week = 0; week < 100; week += 1) call(week * 7 * 86_400_000 * 0.1 + 1e9);
   await client.close();

@@ -202,7 +202,7 @@ test("rows are read once for all views, and dropped a second after the last subs
   await client.close();
 });
 
-test("an error of the store is in the state, and the next commit reads again", async () => {
+test("an error of the store is in the state, and the read is repeated", async () => {
   const graph = await fakeGraph({ populate: { contacts: 5 } });
   let isBroken = false;
   class Store extends MemoryStore {
@@ -225,10 +225,15 @@ test("an error of the store is in the state, and the next commit reads again", a
   await until(() => view.get().error?.code === "store");
   assert.equal(view.get().ready, false);
   isBroken = false;
+  // No commit is needed.
+  await until(() => view.get().total === 5 || view.get().total);
+  assert.equal(view.get().error, undefined);
+  isBroken = true;
   graph.add("contacts", { displayName: "Kim" });
+  await assert.rejects(contacts.sync(), { code: "store" });
+  isBroken = false;
   await contacts.sync();
   await until(() => view.get().total === 6 || view.get().total);
-  assert.equal(view.get().error, undefined);
   stop();
   await client.close();
 });
@@ -255,6 +260,15 @@ test("a filter that throws is reported, and the view recovers with the next comm
   stop();
   other.close();
   await client.close();
+});
+
+test("a view of a client that is closed shows no row any more", async () => {
+  const { client, contacts } = await synced(3);
+  const view = contacts.view();
+  view.subscribe(() => {});
+  await until(() => view.get().total === 3 || view.get().total);
+  await client.forget();
+  assert.deepEqual([view.get().items.length, view.get().ready, view.get().error.code], [0, false, "closed"]);
 });
 
 test("view() refuses wrong options by name, and a closed view cannot be subscribed", async () => {

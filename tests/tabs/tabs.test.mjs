@@ -385,10 +385,8 @@ test("a throttle of one tab applies to the other tabs too", async () => {
   await phase(one, "waiting");
   // Another query in another tab, in the same throttling scope.
   const { waits } = await other.evaluate(() => window.client.track("/users/delta").sync());
-  assert.deepEqual(
-    waits.map(({ reason }) => reason),
-    ["throttled"],
-  );
+  // The wait, and maybe the delays after it.
+  assert.deepEqual([...new Set(waits.map(({ reason }) => reason))], ["throttled"]);
   assert.equal((await end(one, "sync")).value.outcome, "complete");
   const log = await requestsOf(world);
   const throttled = log.find(({ status }) => status === 429);

@@ -304,6 +304,10 @@ impl LiveQuery {
             // Tells a new leader what this tab asks for, and asks a hidden one to hand over.
             self.introduce(tab, actions);
         }
+        if is_new && self.has_waiting {
+            // The leader before may not have run the round.
+            self.post(Message::Sync, tab, actions);
+        }
         if should_hand_over {
             self.steal_at = Some(now + ANSWER_TIME);
         }
@@ -540,8 +544,9 @@ impl LiveQuery {
         self.is_running
     }
 
+    /// Whether it is to be dropped. A query that starts while the tab is frozen joins later.
     pub(super) fn has_left(&self) -> bool {
-        self.role == Role::Left
+        self.role == Role::Left && self.handles.is_empty()
     }
 }
 

@@ -452,3 +452,13 @@ fn a_handle_that_is_made_within_a_second_takes_over_without_a_message() {
     assert!(!actions.contains(&Action::Leave { key: key() }));
     assert_eq!(bench.timer(), Some(EVERY - 900.0));
 }
+
+#[test]
+fn a_round_that_sync_now_ran_with_a_new_token_ends_the_pause_for_a_sign_in() {
+    let mut bench = Bench::alone();
+    bench.ended(failed("interaction"));
+    assert_eq!(bench.timer(), None);
+    assert!(starts(&bench.step(Input::SyncNow { key: key() })));
+    bench.ended(changed());
+    assert!(bench.timer().is_some() || bench.schedule.queries.iter().any(LiveQuery::is_running));
+}

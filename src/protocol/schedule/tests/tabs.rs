@@ -194,3 +194,28 @@ fn messages_and_inputs_of_unknown_queries_do_nothing() {
         assert_eq!(bench.step(input), []);
     }
 }
+
+#[test]
+fn a_call_of_sync_now_survives_a_hand_over() {
+    let mut bench = Bench::leader();
+    bench.hide();
+    assert!(starts(&bench.step(Input::SyncNow { key: key() })));
+    bench.ping("b", EVERY, Hidden::Slow, true);
+    bench.ended(failed("aborted"));
+    bench.step(Input::LockLost { key: key() });
+    let actions = bench.plan("b", &plan());
+    assert!(posted(&actions).contains(&&Message::Sync));
+    let actions = bench.plan("b", &Plan { rounds: 1, ..plan() });
+    assert!(actions.contains(&Action::Synced { key: key(), here: false }));
+}
+
+#[test]
+fn a_query_that_starts_while_the_tab_is_frozen_joins_when_it_runs_again() {
+    let mut bench = Bench::new("a", true);
+    bench.step(Input::Freeze);
+    let actions = bench.start(QUERY, EVERY, Hidden::Slow);
+    assert!(!actions.contains(&Action::Join { key: key() }));
+    let actions = bench.step(Input::Thaw);
+    assert!(actions.contains(&Action::Join { key: key() }));
+    assert!(starts(&bench.step(Input::LockGranted { key: key() })));
+}
