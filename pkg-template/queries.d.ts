@@ -125,8 +125,10 @@ export interface DeltaQuery<T> extends DeltaFeed<T> {
  * Graph lists the occurrences of a series without the properties that they share with it. Here each
  * occurrence has the properties of its series master where it lacks its own, and masters, which are
  * not appointments, are left out. This holds for all methods, for views, and for `change`: a master
- * that changes is announced as changes of its occurrences, without `old`. With `{ occurrences:
- * "raw" }` a method gives the events as Graph sent them.
+ * that changes is announced as changes of its occurrences, without `old`; an event that becomes a
+ * series is announced as removed. The `old` of an occurrence has the properties of its series as
+ * they are after the commit. With `{ occurrences: "raw" }` a method gives the events as Graph sent
+ * them.
  */
 export interface EventQuery extends DeltaQuery<Event> {
   all(options?: OccurrenceOptions): Promise<Event[]>;

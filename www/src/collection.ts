@@ -122,6 +122,8 @@ export class Collection<T extends object> {
   #unsubscribe: (() => void) | undefined;
   #isLive = false;
   #live: Live | undefined;
+  /** Called when the list has got new items. */
+  #onUpdate: (() => void) | undefined;
   /** The changes since the last round began. */
   #differences: Difference[] = [];
   #running: Promise<RoundResult | undefined> | undefined;
@@ -173,6 +175,7 @@ export class Collection<T extends object> {
     this.#last.hidden = true;
     this.section.removeAttribute("data-painted");
     this.#syncButton.hidden = query === undefined;
+    this.#onUpdate?.();
     this.#live?.stop();
     this.#live = undefined;
     if (query) {
@@ -206,6 +209,7 @@ export class Collection<T extends object> {
           for (const item of items) this.items.set((item as { id: string }).id, item);
           if (this.section.dataset.painted) this.#paintSoon();
           else this.#paint();
+          this.#onUpdate?.();
           resolve();
         }),
         query.on("change", (changes) => this.#note(changes)),
@@ -266,6 +270,7 @@ export class Collection<T extends object> {
     this.#paintStatus(true);
     try {
       report = await query.sync({ signal: this.#abort.signal });
+      await this.#show(query);
     } catch (error) {
       if (this.query !== query) return undefined;
       if (error === STOPPED) this.#stopNote = "Stopped. The next round continues where this one ended.";
@@ -280,6 +285,16 @@ export class Collection<T extends object> {
       : this.#stopNote || (report ? summaryOf(report) : "Round ended");
     if (!failure && report?.outcome === "complete") settings.set(`last.${query.key}`, text);
     return { text, ...(report && { report }), ...(failure && { error: failure }) };
+  }
+
+  /** Waits until the list has what the round has stored, and paints it. */
+  async #show(query: DeltaQuery<T>): Promise<void> {
+    for (;;) {
+      const count = await query.count();
+      if (this.query !== query || this.error || this.items.size === count) break;
+      await new Promise<void>((resolve) => (this.#onUpdate = resolve));
+    }
+    this.#paint();
   }
 
   #note(changes: Change<T>[]): void {
