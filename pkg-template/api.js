@@ -64,8 +64,6 @@ class Client {
   #wasm;
   #locks;
   #live;
-  /** The instances whose end starts the live queries again. */
-  #watched = new WeakSet();
   #stopListening;
   #ending = new AbortController();
   #states = new QueryStates();
@@ -133,18 +131,17 @@ class Client {
     return instance.run(() => call(wasm));
   }
 
-  /** Makes a schedule in the current instance. If a defect ends that one, makes it again. */
+  /** Makes a schedule in the current instance. */
   #makeSchedule(id, hasPeers) {
     const { instance } = this.#current();
     const schedule = instance.run(({ Schedule }) => new Schedule(id, hasPeers));
-    if (!this.#watched.has(instance)) onAbort(instance.signal, () => this.#live.restart());
-    this.#watched.add(instance);
     return { step: (input) => instance.run(() => schedule.step(input)) };
   }
 
   /** Makes the wasm's client in this instance, from the copied options. */
   #begin(instance) {
     this.#instance = instance;
+    onAbort(instance.signal, () => this.#live?.restart());
     this.#wasm = instance.run(({ Client: Wasm }) => new Wasm(this.#options, makeError));
     // The client also ends when another tab deletes the database, or the browser closes it.
     this.opened = instance

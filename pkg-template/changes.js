@@ -39,7 +39,8 @@ export class Changes {
   on(listener, completes) {
     // The same function may be added twice. As an async function it cannot throw synchronously.
     const entry = async (changes, info) => listener(changes, info);
-    return this.#add(this.#listeners, entry, completes && this.#reader.hasSeries);
+    this.#listeners.set(entry, completes && this.#reader.hasSeries);
+    return this.#added(() => this.#listeners.delete(entry));
   }
 
   /**
@@ -47,16 +48,16 @@ export class Changes {
    * undefined if anything may have changed.
    */
   observe(observer) {
-    return this.#add(this.#observers, observer);
+    this.#observers.add(observer);
+    return this.#added(() => this.#observers.delete(observer));
   }
 
-  #add(entries, entry, value) {
-    if (entries instanceof Map) entries.set(entry, value);
-    else entries.add(entry);
+  /** Returns the function that removes what was added. */
+  #added(remove) {
     this.#openChannel();
     this.#onUse();
     return () => {
-      entries.delete(entry);
+      remove();
       this.#closeUnusedChannel();
       this.#onUse();
     };
@@ -125,18 +126,14 @@ export class Changes {
    * Copies the changes of a page for the listeners, before its consumer can modify them. Returns
    * the function that announces the page after its commit.
    */
-  announcer({ kind, generation, index, last, changes, notes }, hasConsumer) {
-    const unchanged = new Set(notes.unchanged);
-    // For listeners that get no series masters.
-    const marks = new Map(notes.masters.map((position) => [position, "master"]));
-    for (const position of notes.becameMasters) marks.set(position, "became master");
-    for (const position of notes.wereMasters) marks.set(position, "was master");
+  announcer({ kind, generation, index, last, changes, forListeners }, hasConsumer) {
+    const { unchanged, seenAs, series } = forListeners;
+    const omitted = new Set(unchanged);
     const withItems = changes
-      .map((change, position) => (marks.has(position) ? { ...change, series: marks.get(position) } : change))
-      .filter((_, position) => !unchanged.has(position));
+      .map((change, position) => (seenAs[position] ? { ...change, seenAs: seenAs[position] } : change))
+      .filter((_, position) => !omitted.has(position));
     const withoutItems = withItems.map(({ item: _item, old: _old, ...change }) => change);
     const info = { kind, generation, index, last };
-    const { series } = notes;
     let copies;
     if (!hasConsumer) copies = withItems;
     else if (this.#listeners.size) copies = structuredClone(withItems);
@@ -194,7 +191,7 @@ export class Changes {
         const read = (completes) =>
           completes
             ? this.#completed(withItems ?? withoutItems, series)
-            : withoutMarks(withItems ?? this.#addItems(withoutItems));
+            : asSent(withItems ?? this.#addItems(withoutItems));
         // Each kind is read once, and only if a listener asks for it.
         const kinds = new Map();
         for (const [, completes] of entries) if (!kinds.has(completes)) kinds.set(completes, read(completes));
@@ -236,13 +233,10 @@ export class Changes {
    * whose master has changed are changes too.
    */
   async #completed(changes, series) {
-    const events = changes.flatMap((change) => {
-      const { series: mark, ...event } = change;
-      if (mark === "master") return [];
-      // An event that has become a series is seen as its occurrences, and the other way round.
-      if (mark === "became master")
-        return { type: "remove", id: event.id, reason: "deleted", old: event.old };
-      return mark === "was master" ? { ...event, old: undefined, isNew: true } : event;
+    const events = changes.flatMap(({ seenAs, ...event }) => {
+      if (seenAs === "nothing") return [];
+      if (seenAs === "removal") return { type: "remove", id: event.id, reason: "deleted", old: event.old };
+      return seenAs === "addition" ? { ...event, old: undefined, isNew: true } : event;
     });
     const [{ items, others }, olds] = await Promise.all([
       this.#reader.changed(
@@ -274,11 +268,11 @@ export class Changes {
   }
 }
 
-/** The changes without the marks of series masters. */
-async function withoutMarks(changes) {
+/** The changes without `seenAs`, which is for completed occurrences only. */
+async function asSent(changes) {
   return (await changes).map((change) => {
     const copy = { ...change };
-    delete copy.series;
+    delete copy.seenAs;
     return copy;
   });
 }

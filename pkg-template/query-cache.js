@@ -2,12 +2,13 @@
 // The same options give the same query object, so that a render function may make its queries.
 import { bad } from "./error.js";
 
-/** So many queries that differ by little more than the time of the call end in an error. */
-const MOST = 30;
-/** The time in which they are made, in milliseconds. */
-const SPAN = 1000;
-/** How far apart their instants are at most, in milliseconds. */
-const NEAR = 60_000;
+/**
+ * The maximum number of queries within a second that differ only in instants, by less than a
+ * minute. All times are in milliseconds.
+ */
+const MAX_QUERIES = 30;
+const SECOND = 1000;
+const MINUTE = 60_000;
 /** The options that are instants. */
 const INSTANTS = ["start", "end", "startDateTime", "endDateTime"];
 
@@ -43,15 +44,15 @@ export class QueryCache {
     const name = fingerprint([call, path, others]);
     const now = Date.now();
     for (const [other, entries] of this.#instants)
-      if (entries.every(({ at }) => now - at >= SPAN)) this.#instants.delete(other);
+      if (entries.every(({ at }) => now - at >= SECOND)) this.#instants.delete(other);
     const near = (this.#instants.get(name) ?? []).filter(
       (entry) =>
-        now - entry.at < SPAN &&
-        instants.every((instant, at) => Math.abs(instant - entry.instants[at]) < NEAR),
+        now - entry.at < SECOND &&
+        instants.every((instant, at) => Math.abs(instant - entry.instants[at]) < MINUTE),
     );
-    if (near.length >= MOST)
+    if (near.length >= MAX_QUERIES)
       throw bad(
-        `${call}() was called ${MOST} times within a second, each time with other instants: with "start: new Date()" each call makes another query; use options.window, or the start of a day`,
+        `${call}() was called ${MAX_QUERIES} times within a second, each time with other instants: with "start: new Date()" each call makes another query; use options.window, or the start of a day`,
       );
     this.#instants.set(name, [...near, { at: now, instants }]);
   }

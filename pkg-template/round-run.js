@@ -120,7 +120,7 @@ export class RoundRun {
 
   announcer(page) {
     const announce = this.#changes?.announcer(page, this.#hasConsumer);
-    delete page.notes;
+    delete page.forListeners;
     return announce;
   }
 

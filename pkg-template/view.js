@@ -68,7 +68,11 @@ export class Rows {
   }
 
   #close() {
-    if (this.#views.size) return;
+    if (!this.#views.size) this.#drop(undefined);
+  }
+
+  /** Drops all rows, and ends the reads and updates that are due. */
+  #drop(error) {
     this.#stopObserving?.();
     this.#stopObserving = undefined;
     this.#cancelUpdate?.();
@@ -76,20 +80,13 @@ export class Rows {
     this.items = new Map();
     this.version += 1;
     this.isReady = false;
-    this.error = undefined;
+    this.error = error;
   }
 
   /** The client has ended: shows no row of an account that has signed out. */
   #end(reason) {
-    const before = new Map(this.items);
-    this.#stopObserving?.();
-    this.#stopObserving = undefined;
-    this.#cancelUpdate?.();
-    this.#cancelUpdate = undefined;
-    this.items = new Map();
-    this.error = reason;
-    this.isReady = false;
-    this.version += 1;
+    const before = this.items;
+    this.#drop(reason);
     for (const view of this.#views) view.update(before);
   }
 
@@ -131,34 +128,36 @@ export class Rows {
     this.#pending = emptyBatch();
     this.#isReading = true;
     const observed = this.#stopObserving;
-    const completes = this.#completes;
-    const changes = new Map();
-    try {
-      if (batch) {
-        const ids = [...batch.ids];
-        const { items, others } = await this.#query.call((wasm) =>
-          wasm.changed(ids, [...batch.series], completes),
-        );
-        ids.forEach((id, position) => changes.set(id, items[position]));
-        for (const item of others) changes.set(item.id, item);
-      } else {
-        const items = await this.#query.call((wasm) => wasm.all(completes));
-        for (const id of this.items.keys()) changes.set(id, undefined);
-        for (const item of items) changes.set(item.id, item);
-      }
-      this.error = undefined;
-      this.#failures = 0;
-    } catch (error) {
+    const [result] = await Promise.allSettled([this.#changesOf(batch)]);
+    // The rows were dropped meanwhile. Another read may be running.
+    if (this.#stopObserving !== observed) return;
+    this.#isReading = false;
+    this.error = result.status === "rejected" ? result.reason : undefined;
+    if (this.error) {
       // What was to be read is read with the next commit, or after a delay.
       this.#pending = batch && this.#pending ? merged(batch, this.#pending) : undefined;
-      this.error = error;
+      this.#apply(new Map());
+      this.#schedule(Math.min(RETRY * 2 ** this.#failures++, LONGEST_RETRY));
+    } else {
+      this.#failures = 0;
+      this.#apply(result.value);
+      if (!this.#pending || this.#pending.ids.size || this.#pending.series.size) this.#schedule();
     }
-    this.#isReading = false;
-    // The last view may have left meanwhile.
-    if (this.#stopObserving !== observed) return;
-    this.#apply(changes);
-    if (this.error) this.#schedule(Math.min(RETRY * 2 ** this.#failures++, LONGEST_RETRY));
-    else if (!this.#pending || this.#pending.ids.size || this.#pending.series.size) this.#schedule();
+  }
+
+  /** Reads what a batch names. Resolves to the items by id; undefined for each that is missing. */
+  async #changesOf(batch) {
+    const completes = this.#completes;
+    if (!batch) {
+      const items = await this.#query.call((wasm) => wasm.all(completes));
+      const gone = [...this.items.keys()].map((id) => [id, undefined]);
+      return new Map([...gone, ...items.map((item) => [item.id, item])]);
+    }
+    const ids = [...batch.ids];
+    const { items, others } = await this.#query.call((wasm) =>
+      wasm.changed(ids, [...batch.series], completes),
+    );
+    return new Map([...ids.map((id, at) => [id, items[at]]), ...others.map((item) => [item.id, item])]);
   }
 
   #apply(changes) {

@@ -44,6 +44,8 @@ mod tests;
 pub const MAX_RUNNING: usize = 4;
 /// The maximum number of rounds that a tab starts in a minute.
 pub const MAX_STARTS: usize = 60;
+/// The shortest interval. Handles cannot ask for less; a message of another tab could.
+pub const MIN_INTERVAL: Duration = Duration::from_millis(5000.0);
 const MINUTE: Duration = Duration::from_millis(60_000.0);
 /// The least time without a timer after which the machine may have been asleep.
 const SLEEP: Duration = Duration::from_millis(120_000.0);

@@ -6,6 +6,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde::Serialize;
+
 use super::item::Item;
 use super::time::{Duration, Instant, parse_iso};
 
@@ -87,6 +89,32 @@ impl<I: Item> Masters<I> {
             Some(master) => master.overlaid_with(&item),
             None => item,
         })
+    }
+}
+
+/// How a change looks to readers of completed occurrences, who do not see masters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SeenAs {
+    /// As it is.
+    Change,
+    /// As an item that is new: it was a master.
+    Addition,
+    /// As the removal of the item: it has become a master.
+    Removal,
+    /// Not at all: it is, or was, a master.
+    Nothing,
+}
+
+impl SeenAs {
+    /// How a change from `old` to `item` looks. `item` is `None` for a removal.
+    pub fn of<I: Item>(old: Option<&I>, item: Option<&I>) -> Self {
+        match (old.map(is_master), item.map(is_master)) {
+            (Some(true), Some(false)) => Self::Addition,
+            (Some(false), Some(true)) => Self::Removal,
+            (_, Some(true)) | (Some(true), None) => Self::Nothing,
+            _ => Self::Change,
+        }
     }
 }
 
@@ -253,6 +281,26 @@ mod tests {
             completed.first().and_then(|item| item.string_property("subject")).as_deref(),
             Some("new")
         );
+    }
+
+    #[test]
+    fn an_event_that_becomes_a_series_is_seen_as_removed_and_one_that_was_a_series_as_new() {
+        let event = json!({"id": "e", "type": "singleInstance"});
+        let master = json!({"id": "e", "type": "seriesMaster"});
+        let (event, master) = (Some(&event), Some(&master));
+        for (old, item, expected) in [
+            (None, event, SeenAs::Change),
+            (event, event, SeenAs::Change),
+            (event, None, SeenAs::Change),
+            (None, None, SeenAs::Change),
+            (event, master, SeenAs::Removal),
+            (master, event, SeenAs::Addition),
+            (None, master, SeenAs::Nothing),
+            (master, master, SeenAs::Nothing),
+            (master, None, SeenAs::Nothing),
+        ] {
+            assert_eq!(SeenAs::of(old, item), expected, "{old:?} to {item:?}");
+        }
     }
 
     #[test]

@@ -386,7 +386,9 @@ impl Driver {
         };
         let has_receiver = has_consumer || self.host.has_listeners();
         let changes = if has_receiver { self.page.effects().changes.as_slice() } else { &[] };
-        let page = page_to_js(delivery, changes, self.page.changed_series(), has_mirror);
+        let has_series = self.round.borrow().config().query.masters.is_some();
+        let series = has_series.then(|| self.page.changed_series());
+        let page = page_to_js(delivery, changes, series, has_mirror);
         let announce = self.host.announcer(&page).map_err(RoundError::Foreign)?;
         if has_consumer {
             self.received.protect(self.page.effects_mut())?;

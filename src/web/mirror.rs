@@ -16,7 +16,7 @@ use super::session::Session;
 use super::store::reset_record;
 use crate::protocol::error::{Code, Error};
 use crate::protocol::record::Record;
-use crate::protocol::series::{Masters, is_master, is_side_row, master_rows};
+use crate::protocol::series::{Masters, is_master, is_side_row, master_rows, named_master};
 
 /// The maximum number of attempts for a read during which commits happen.
 const MAX_READ_ATTEMPTS: usize = 5;
@@ -68,9 +68,8 @@ impl Mirror<'_> {
         let others = if completes && !series.is_empty() {
             let known: HashSet<&str> = ids.into_iter().collect();
             let is_other = |item: &JsValue| {
-                let has = |name, of: &dyn Fn(&str) -> bool| get_string(item, name).is_some_and(|id| of(&id));
-                has("seriesMasterId", &|id| series.iter().any(|series| series == id))
-                    && !has("id", &|id| known.contains(id))
+                named_master(&Json::new(item.clone())).is_some_and(|id| series.contains(&id))
+                    && get_string(item, "id").is_none_or(|id| !known.contains(id.as_str()))
             };
             self.all_completed().await?.iter().filter(is_other).collect()
         } else {

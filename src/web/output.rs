@@ -12,7 +12,7 @@ use crate::protocol::change::Change;
 use crate::protocol::record::Kind;
 use crate::protocol::report::Report;
 use crate::protocol::round::Delivery;
-use crate::protocol::series::is_master;
+use crate::protocol::series::SeenAs;
 use crate::protocol::time::Instant;
 
 /// Converts any serializable value. The types of this crate serialize without an error.
@@ -20,11 +20,12 @@ pub fn to_js<T: Serialize + ?Sized>(value: &T) -> JsValue {
     serde_wasm_bindgen::to_value(value).unwrap_or(JsValue::UNDEFINED)
 }
 
-/// The `Page` of `index.d.ts`. The facade adds `ack` and removes `notes`.
+/// The `Page` of `index.d.ts`. The facade adds `ack` and removes `forListeners`.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct PageOut<'a> {
     changes: Vec<ChangeOut>,
-    notes: Notes<'a>,
+    for_listeners: ForListeners<'a>,
     kind: Kind,
     generation: u32,
     index: u32,
@@ -34,14 +35,11 @@ struct PageOut<'a> {
 /// What the listeners of a page need beside its changes.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Notes<'a> {
+struct ForListeners<'a> {
     /// The indices of the changes that do not change the mirror: listeners do not get these.
     unchanged: Vec<u32>,
-    /// The indices of the changes of series masters.
-    masters: Vec<u32>,
-    /// The indices of the events that have become series masters, and of those that were ones.
-    became_masters: Vec<u32>,
-    were_masters: Vec<u32>,
+    /// Events: how each change looks to listeners that get completed occurrences. Otherwise empty.
+    seen_as: Vec<SeenAs>,
     /// The series whose stored occurrences look different, because their master does.
     series: &'a [String],
 }
@@ -90,37 +88,32 @@ impl ChangeOut {
     }
 }
 
-/// Converts a page. `series`: see [`Notes`].
+/// Converts a page. `series`, of events only: the series whose stored occurrences look different.
 pub fn page_to_js(
     delivery: Delivery,
     changes: &[Change<Json>],
-    series: &[String],
+    series: Option<&[String]>,
     has_mirror: bool,
 ) -> JsValue {
     // A removal without `old` is of an item that the mirror never had.
     let is_unchanged = |change: &Change<Json>| {
         matches!(change, Change::Upsert { unchanged: true, .. } | Change::Remove { old: None, .. })
     };
-    let is_of_master = |change: &Change<Json>| match change {
-        Change::Upsert { item, .. } => is_master(item),
-        Change::Remove { old, .. } => old.as_ref().is_some_and(is_master),
-    };
-    let is_master_now = |change: &Change<Json>| match change {
-        Change::Upsert { item, old: Some(old), .. } => Some((is_master(old), is_master(item))),
-        _ => None,
-    };
-    let indices = |holds: &dyn Fn(&Change<Json>) -> bool| {
-        (0..).zip(changes).filter(|(_, change)| holds(change)).map(|(at, _)| at).collect()
+    let seen_as = |change: &Change<Json>| match change {
+        Change::Upsert { item, old, .. } => SeenAs::of(old.as_ref(), Some(item)),
+        Change::Remove { old, .. } => SeenAs::of(old.as_ref(), None),
     };
     let Delivery { kind, generation, index, last } = delivery;
     to_js(&PageOut {
         changes: changes.iter().map(|change| ChangeOut::new(change, has_mirror)).collect(),
-        notes: Notes {
-            unchanged: indices(&is_unchanged),
-            masters: indices(&is_of_master),
-            became_masters: indices(&|change| is_master_now(change) == Some((false, true))),
-            were_masters: indices(&|change| is_master_now(change) == Some((true, false))),
-            series,
+        for_listeners: ForListeners {
+            unchanged: (0..)
+                .zip(changes)
+                .filter(|(_, change)| is_unchanged(change))
+                .map(|(at, _)| at)
+                .collect(),
+            seen_as: series.map_or_else(Vec::new, |_| changes.iter().map(seen_as).collect()),
+            series: series.unwrap_or_default(),
         },
         kind,
         generation,

@@ -500,7 +500,7 @@ test("a master that changes is announced as changes of its occurrences, and is n
   assert.deepEqual(await collected(events.items({ limit: 500 })), await events.all());
   assert.ok(told.complete.every(({ item }) => item.type !== "seriesMaster"));
   assert.ok(told.raw.some(({ id }) => id === seriesMasterId));
-  assert.ok(!("series" in told.raw[0]));
+  assert.ok(!("seenAs" in told.raw[0]));
   assert.equal(await events.get(seriesMasterId), undefined);
   assert.equal(
     (await events.get(seriesMasterId, RAW))?.type,

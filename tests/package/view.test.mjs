@@ -262,6 +262,41 @@ test("a filter that throws is reported, and the view recovers with the next comm
   await client.close();
 });
 
+test("a read that ends after its rows were dropped does not overwrite a later one", async (context) => {
+  const graph = await fakeGraph({ populate: { contacts: 3 } });
+  const held = [];
+  let isHeld = false;
+  class Store extends MemoryStore {
+    async scan(...values) {
+      const rows = await super.scan(...values);
+      if (isHeld) await new Promise((resolve) => held.push(resolve));
+      return rows;
+    }
+  }
+  const client = await open(graph, { store: new Store(), account: "alex" });
+  const contacts = client.orgContacts();
+  await contacts.sync();
+  const view = contacts.view();
+  isHeld = true;
+  const stop = view.subscribe(() => {});
+  await until(() => held.length === 1);
+  isHeld = false;
+  const timers = fakeTimers(context);
+  stop();
+  timers.tick(1000);
+  graph.add("contacts", { displayName: "Kim" });
+  await contacts.sync();
+  const shown = stateUntil(view, isReady);
+  assert.equal((await shown).total, 4);
+  const again = view.subscribe(() => {});
+  held[0]();
+  await contacts.count();
+  assert.equal(view.get().total, 4);
+  assert.equal(view.get().error, undefined);
+  again();
+  await client.close();
+});
+
 test("a view of a client that is closed shows no row any more", async () => {
   const { client, contacts } = await synced(3);
   const view = contacts.view();

@@ -1,29 +1,17 @@
 // Ten minutes of a live query in four tabs, whose clock the test sets.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { startChromium } from "../dashboard/harness.mjs";
+import { test } from "node:test";
 import { requestsOf } from "../fake.mjs";
-import { startSite } from "../kill/harness.mjs";
-import { goLive, leads, openTab, resting } from "./kit.mjs";
-
-let site;
-let chromium;
-before(async () => {
-  [site, chromium] = await Promise.all([startSite(), startChromium()]);
-});
-after(async () => {
-  await chromium?.close();
-  await site?.stop();
-});
+import { goLive, leads, resting } from "./kit.mjs";
+import { context, site, tab } from "./setup.mjs";
 
 test("four tabs send the requests of one in ten minutes", async () => {
   const world = await site.fake.world({ populate: { contacts: 5 } });
-  const context = await chromium.newContext();
   // All tabs have the same clock.
   await context.clock.install();
   const tabs = [];
   for (let number = 0; number < 4; number += 1) {
-    const page = await openTab(site, context, world);
+    const page = await tab(world);
     await goLive(page, { every: 60_000 });
     tabs.push(page);
   }

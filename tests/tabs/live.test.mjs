@@ -1,36 +1,14 @@
 // Live queries in several tabs: one tab runs the rounds, and another one takes over when that tab
 // is closed, hidden, frozen or hung. tests/live.rs has the policy.
 import assert from "node:assert/strict";
-import { after, afterEach, before, beforeEach, test } from "node:test";
-import { startChromium } from "../dashboard/harness.mjs";
+import { test } from "node:test";
 import { requestsOf, waitForPendingRequests } from "../fake.mjs";
-import { crash, startSite } from "../kill/harness.mjs";
+import { crash } from "../kill/harness.mjs";
 import { until } from "../wait.mjs";
-import { freeze, goLive, leads, openTab, realTabs, resting, thaw } from "./kit.mjs";
-
-let site;
-let chromium;
-let context;
-const complaints = [];
-before(async () => {
-  [site, chromium] = await Promise.all([startSite(), startChromium()]);
-});
-after(async () => {
-  await chromium?.close();
-  await site?.stop();
-});
-beforeEach(async () => {
-  context = await chromium.newContext();
-  context.setDefaultTimeout(15_000);
-  context.on("weberror", (error) => complaints.push(String(error.error())));
-});
-afterEach(async () => {
-  await context.close();
-  assert.deepEqual(complaints.splice(0), []);
-});
+import { freeze, goLive, leads, resting, thaw } from "./kit.mjs";
+import { hideable, site, tab } from "./setup.mjs";
 
 const makeWorld = () => site.fake.world({ populate: { contacts: 5 } });
-const tab = (world, { within = context, ...more } = {}) => openTab(site, within, world, more);
 
 const syncNow = (page) => page.evaluate(() => window.outcome(window.live.syncNow()));
 const requests = async (world) => (await requestsOf(world)).length;
@@ -89,7 +67,7 @@ test("a handle that is stopped hands over after a second, and causes no request"
 
 test("a hidden tab hands over to a tab that becomes visible", async (test) => {
   const world = await makeWorld();
-  const within = await realTabs(test, complaints);
+  const within = await hideable(test);
   const first = await tab(world, { within });
   await goLive(first);
   assert.equal(await leads(first), true);
@@ -106,7 +84,7 @@ test("a hidden tab hands over to a tab that becomes visible", async (test) => {
 
 test("a frozen tab releases everything, another tab leads, and the first one follows when it resumes", async (test) => {
   const world = await makeWorld();
-  const within = await realTabs(test, complaints);
+  const within = await hideable(test);
   const first = await tab(world, { within });
   await goLive(first);
   // Another page is in front, so the first tab can be frozen.
@@ -166,7 +144,7 @@ test("a sign-in in one tab continues the live query of all tabs", async () => {
 
 test("a page with a live query can enter the back/forward cache, and follows after its return", async (test) => {
   const world = await makeWorld();
-  const within = await realTabs(test, complaints);
+  const within = await hideable(test);
   const page = await tab(world, { within });
   await page.evaluate(() => {
     window.addEventListener("pageshow", ({ persisted }) => (window.persisted = persisted));

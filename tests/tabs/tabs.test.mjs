@@ -1,36 +1,12 @@
 // One round at a time across the tabs of a browser, also if the tab that holds the lock freezes,
 // crashes or loses the lock.
 import assert from "node:assert/strict";
-import { after, afterEach, before, beforeEach, test } from "node:test";
-import { startChromium } from "../dashboard/harness.mjs";
+import { test } from "node:test";
 import { requestsOf } from "../fake.mjs";
-import { byId, startSite } from "../kill/harness.mjs";
+import { byId } from "../kill/harness.mjs";
 import { until } from "../wait.mjs";
-import { freeze, openTab, realTabs, thaw } from "./kit.mjs";
-
-let site;
-let chromium;
-let context;
-const complaints = [];
-before(async () => {
-  [site, chromium] = await Promise.all([startSite(), startChromium()]);
-});
-after(async () => {
-  await chromium?.close();
-  await site?.stop();
-});
-beforeEach(async () => {
-  context = await chromium.newContext();
-  context.setDefaultTimeout(15_000);
-  context.on("weberror", (error) => complaints.push(String(error.error())));
-});
-afterEach(async () => {
-  await context.close();
-  // Unhandled rejections are complaints too.
-  assert.deepEqual(complaints.splice(0), []);
-});
-
-const tab = (world, { within = context, ...more } = {}) => openTab(site, within, world, more);
+import { freeze, thaw } from "./kit.mjs";
+import { context, hideable, site, tab } from "./setup.mjs";
 
 const end = (page, name) => page.evaluate((name) => window.ends[name], name);
 const phase = (page, name) =>
@@ -42,8 +18,6 @@ async function hung(world) {
 
 const status = (page) => page.evaluate(() => ({ ...window.query.status.get() }));
 const sync = (page) => page.evaluate(() => window.outcome(window.query.sync()));
-
-const hideable = (context) => realTabs(context, complaints);
 
 /** Starts a round in a tab, up to the delivery of its first page. */
 const hold = (page) =>

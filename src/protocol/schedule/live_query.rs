@@ -1,6 +1,6 @@
 //! One live query of one tab.
 
-use super::{Action, Hidden, Message, Plan, RoundEnd, Tab, Wish};
+use super::{Action, Hidden, MIN_INTERVAL, Message, Plan, RoundEnd, Tab, Wish};
 use crate::protocol::time::{Duration, Instant};
 
 /// How long a query is kept after its last handle was stopped.
@@ -482,11 +482,12 @@ impl LiveQuery {
         }
         let growth = f64::from(1_u32 << self.quiet.min(10)).min(MAX_GROWTH);
         let factor = if is_visible { growth } else { growth.max(HIDDEN_FACTOR) };
-        let interval = wish.every * factor;
+        let every = wish.every.max(MIN_INTERVAL);
+        let interval = every * factor;
         if self.failures == 0 {
             return Some(interval);
         }
-        let longer = wish.every * f64::from(1_u32 << self.failures.min(30));
+        let longer = every * f64::from(1_u32 << self.failures.min(30));
         Some(interval.max(longer.min(MAX_FAILURE_INTERVAL)))
     }
 

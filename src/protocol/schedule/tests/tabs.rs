@@ -219,3 +219,13 @@ fn a_query_that_starts_while_the_tab_is_frozen_joins_when_it_runs_again() {
     assert!(actions.contains(&Action::Join { key: key() }));
     assert!(starts(&bench.step(Input::LockGranted { key: key() })));
 }
+
+#[test]
+fn an_absurd_interval_of_another_tab_is_not_obeyed() {
+    let shortest = MIN_INTERVAL.as_millis();
+    for (every, obeyed) in [(-1.0, shortest), (0.0, shortest), (f64::NAN, EVERY)] {
+        let mut bench = Bench::leader();
+        bench.ping("b", every, Hidden::Slow, true);
+        assert_eq!(bench.timer(), Some(obeyed), "{every}");
+    }
+}
