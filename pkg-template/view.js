@@ -132,13 +132,14 @@ export class Rows {
     // The rows were dropped meanwhile. Another read may be running.
     if (this.#stopObserving !== observed) return;
     this.#isReading = false;
-    this.error = result.status === "rejected" ? result.reason : undefined;
-    if (this.error) {
+    if (result.status === "rejected") {
+      this.error = result.reason;
       // What was to be read is read with the next commit, or after a delay.
       this.#pending = batch && this.#pending ? merged(batch, this.#pending) : undefined;
       this.#apply(new Map());
       this.#schedule(Math.min(RETRY * 2 ** this.#failures++, LONGEST_RETRY));
     } else {
+      this.error = undefined;
       this.#failures = 0;
       this.#apply(result.value);
       if (!this.#pending || this.#pending.ids.size || this.#pending.series.size) this.#schedule();

@@ -257,15 +257,13 @@ test('the status page shows "now" as the next try of a mailbox that is overdue',
   const [person] = await edge.people(1, 1);
   edge.hooks.request = () => new Promise(() => {});
   await edge.add(person);
+  const row =
+    /<tr><td>person0@contoso\.example<\/td><td><span class="is \w+">[a-z ]+<\/span><\/td><td>–<\/td><td>now<\/td>/;
+  // An overdue mailbox gets another try from time to time: the state and the page are read as one.
   await until(async () => {
-    const [{ nextTry }] = await edge.statuses();
-    return nextTry < Date.now() - 2000 || `next try at ${nextTry}`;
+    const html = await (await edge.admin("/")).text();
+    return row.test(html) || html.slice(html.indexOf("<tbody>"));
   });
-  const html = await (await edge.admin("/")).text();
-  assert.match(
-    html,
-    /<tr><td>person0@contoso\.example<\/td><td><span class="is \w+">[a-z ]+<\/span><\/td><td>–<\/td><td>now<\/td>/,
-  );
 });
 
 test("forged notifications have no effect, and replayed ones only lead to more rounds", async () => {
