@@ -3,7 +3,7 @@
 /** @import { DeltaClient } from "./client.js" */
 import { onAbort } from "./abort.js";
 import { Instance } from "./engine.js";
-import { DeltaError, bad, closed } from "./error.js";
+import { DeltaError, badRequest, closed } from "./error.js";
 import { onLifecycle } from "./lifecycle.js";
 import { LiveQueries } from "./live.js";
 import { RoundLocks } from "./locks.js";
@@ -182,7 +182,7 @@ class Client {
     try {
       if (window) windowAt(window);
     } catch {
-      throw bad(
+      throw badRequest(
         `options.window.timeZone must be an IANA name that this host knows, such as "Europe/Berlin", got ${JSON.stringify(window.timeZone)}`,
       );
     }

@@ -1,7 +1,7 @@
 // @ts-check
 // App-only tokens by OAuth's client credentials grant, for Workers and servers. No entry for
 // browsers imports this file: a secret does not belong in a browser.
-import { DeltaError, bad, typeOf } from "./error.js";
+import { DeltaError, badRequest, typeOf } from "./error.js";
 
 /**
  * The authority that issues the tokens of each cloud, by the origin of the cloud's Graph (Graph's
@@ -42,16 +42,18 @@ export function clientCredentials(options) {
   } = options ?? {};
   for (const [name, value] of Object.entries({ tenant, clientId })) {
     if (typeof value !== "string" || !value)
-      throw bad(`options.${name} of clientCredentials() must be a non-empty string, got ${typeOf(value)}`);
+      throw badRequest(
+        `options.${name} of clientCredentials() must be a non-empty string, got ${typeOf(value)}`,
+      );
   }
   if ((secret === undefined) === (assertion === undefined))
-    throw bad("clientCredentials() needs either options.secret or options.assertion");
+    throw badRequest("clientCredentials() needs either options.secret or options.assertion");
   /** By scope and claims: the token, or the request for it that all callers wait for. */
   const cached = new Map();
 
   async function request(scope, claims) {
     const root = authority ?? AUTHORITIES[scope.replace(/\/\.default$/, "")];
-    if (!root) throw bad(`the authority for ${scope} is not known; set options.authority`);
+    if (!root) throw badRequest(`the authority for ${scope} is not known; set options.authority`);
     const body = new URLSearchParams({ grant_type: "client_credentials", client_id: clientId, scope });
     if (claims) body.set("claims", claims);
     const controller = new AbortController();

@@ -1,7 +1,7 @@
 // @ts-check
 // Announces commits to the listeners of a query: in order, one commit at a time, in this page and,
 // by a BroadcastChannel, in other tabs.
-import { bad, report } from "./error.js";
+import { badRequest, report } from "./error.js";
 
 export class Changes {
   #key;
@@ -116,7 +116,7 @@ export class Changes {
    */
   roundCalled(call) {
     if (this.#isCallingListener)
-      throw bad(
+      throw badRequest(
         `a listener must not call ${call}() of its own query: the round would wait for the listener; call it after the listener has returned`,
       );
     this.#gate?.open();

@@ -18,7 +18,7 @@ export class DeltaError extends Error {
 }
 DeltaError.prototype.name = "DeltaError";
 
-export const bad = (message) => new DeltaError(message, { code: "bad-request" });
+export const badRequest = (message) => new DeltaError(message, { code: "bad-request" });
 
 /** Returns the type of a value for a message: never the value, which may be a secret. */
 export function typeOf(value) {

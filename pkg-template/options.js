@@ -1,13 +1,13 @@
 // @ts-check
 // Options that are checked in JavaScript. All others are checked in the wasm: src/web/options.rs.
-import { bad, typeOf } from "./error.js";
+import { badRequest, typeOf } from "./error.js";
 
 /** Returns the caller's signal. Checks its shape only: another realm has another AbortSignal. */
 export function signalOf(options) {
   const signal = options?.signal;
   const isSignal = typeof signal?.aborted === "boolean" && typeof signal.addEventListener === "function";
   if (signal !== undefined && !isSignal)
-    throw bad(`options.signal must be an AbortSignal, got ${typeOf(signal)}`);
+    throw badRequest(`options.signal must be an AbortSignal, got ${typeOf(signal)}`);
   return signal;
 }
 
@@ -17,19 +17,21 @@ export function signalOf(options) {
  */
 export function readOptions(options, call, names, more = "") {
   if (options === null || typeof (options ??= {}) !== "object")
-    throw bad(`the options of ${call}() must be an object, got ${typeOf(options)}`);
+    throw badRequest(`the options of ${call}() must be an object, got ${typeOf(options)}`);
   const other = Object.keys(options).find((name) => !names.includes(name));
   if (other)
-    throw bad(`options.${other} is not an option of ${call}(): the options are ${names.join(", ")}${more}`);
+    throw badRequest(
+      `options.${other} is not an option of ${call}(): the options are ${names.join(", ")}${more}`,
+    );
   const { after, limit = Infinity, occurrences = "complete", ...rest } = options;
   if (after !== undefined && typeof after !== "string")
-    throw bad(`options.after must be a string, the id of an item, got ${typeOf(after)}`);
+    throw badRequest(`options.after must be a string, the id of an item, got ${typeOf(after)}`);
   if (limit !== Infinity && (!Number.isInteger(limit) || limit < 1))
-    throw bad(
+    throw badRequest(
       `options.limit must be a whole number of at least 1, got ${typeof limit === "number" ? limit : typeOf(limit)}`,
     );
   if (occurrences !== "complete" && occurrences !== "raw")
-    throw bad(
+    throw badRequest(
       `options.occurrences must be "complete" or "raw", got ${typeof occurrences === "string" ? JSON.stringify(occurrences) : typeOf(occurrences)}`,
     );
   return { ...rest, after, limit, completes: occurrences === "complete" };
@@ -46,11 +48,11 @@ export function liveOptions(options) {
     signal,
   } = readOptions(options, "live", ["every", "hidden", "signal"]);
   if (!Number.isFinite(every) || every < SHORTEST)
-    throw bad(
+    throw badRequest(
       `options.every must be a number of milliseconds of at least ${SHORTEST}, got ${typeof every === "number" ? every : typeOf(every)}`,
     );
   if (hidden !== "slow" && hidden !== "pause")
-    throw bad(
+    throw badRequest(
       `options.hidden must be "slow" or "pause", got ${typeof hidden === "string" ? JSON.stringify(hidden) : typeOf(hidden)}`,
     );
   signalOf({ signal });

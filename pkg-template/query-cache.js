@@ -1,6 +1,6 @@
 // @ts-check
 // The same options give the same query object, so that a render function may make its queries.
-import { bad } from "./error.js";
+import { badRequest } from "./error.js";
 
 /**
  * The maximum number of queries within a second that differ only in instants, by less than a
@@ -51,7 +51,7 @@ export class QueryCache {
         instants.every((instant, at) => Math.abs(instant - entry.instants[at]) < MINUTE),
     );
     if (near.length >= MAX_QUERIES)
-      throw bad(
+      throw badRequest(
         `${call}() was called ${MAX_QUERIES} times within a second, each time with other instants: with "start: new Date()" each call makes another query; use options.window, or the start of a day`,
       );
     this.#instants.set(name, [...near, { at: now, instants }]);

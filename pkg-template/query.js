@@ -1,7 +1,7 @@
 // @ts-check
 // The queries of queries.d.ts: a feed has rounds, a query has a mirror too.
 /** @import { DeltaFeed, DeltaQuery } from "./queries.js" */
-import { DeltaError, bad } from "./error.js";
+import { DeltaError, badRequest } from "./error.js";
 import { readOptions, signalOf } from "./options.js";
 import { Round } from "./round.js";
 import { Sync } from "./sync.js";
@@ -80,7 +80,7 @@ export class Feed {
  * @implements {DeltaQuery<any>}
  */
 export class Query extends Feed {
-  get mirrored() {
+  get hasMirror() {
     return true;
   }
 
@@ -139,7 +139,7 @@ export class Query extends Feed {
 
   on(event, listener, options) {
     if (event !== "change" || typeof listener !== "function") {
-      throw bad('on() takes the event "change" and a function');
+      throw badRequest('on() takes the event "change" and a function');
     }
     const { completes } = readOptions(options, "on", ["occurrences"]);
     return this.state.changes.on(listener, completes);

@@ -41,7 +41,7 @@ export class RoundRun {
     const { state } = query;
     if (state.ending.aborted) throw state.ending.reason;
     this.#state = state;
-    this.#changes = query.mirrored ? state.changes : undefined;
+    this.#changes = query.hasMirror ? state.changes : undefined;
     this.#hasConsumer = hasConsumer;
     this.#onOver = onOver;
     this.#stealsLock = stealsLock;

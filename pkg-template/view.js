@@ -2,7 +2,7 @@
 // Lists that follow the mirror of a query: read once, then updated by the ids of each commit.
 /** @import { View as ViewType, ViewState } from "./views.js" */
 import { onAbort } from "./abort.js";
-import { DeltaError, bad, report, typeOf } from "./error.js";
+import { DeltaError, badRequest, report, typeOf } from "./error.js";
 import { readOptions } from "./options.js";
 
 /** How long rows are kept after the last subscriber of their views has left, in milliseconds. */
@@ -221,9 +221,9 @@ export class View {
       "occurrences",
     ]);
     if (where !== undefined && typeof where !== "function")
-      throw bad(`options.where must be a function, got ${typeOf(where)}`);
+      throw badRequest(`options.where must be a function, got ${typeOf(where)}`);
     if (!["undefined", "string", "function"].includes(typeof orderBy))
-      throw bad(
+      throw badRequest(
         `options.orderBy must be a property such as "displayName" or "start.dateTime", or a function, got ${typeOf(orderBy)}`,
       );
     this.#rows = rows(completes);

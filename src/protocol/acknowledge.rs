@@ -16,7 +16,7 @@
 //!
 //! 1. In [`AckMode::Next`], `next()` acknowledges the previous page. In [`AckMode::Manual`] only
 //!    `page.ack()` does, and `next()` waits for it (2).
-//! 2. Calls of `next()` are answered in their order, as an async generator answers them. In
+//! 2. Calls of `next()` are settled in their order, as an async generator settles them. In
 //!    [`AckMode::Next`] a page is acknowledged at once if another call is already waiting.
 //! 3. `page.ack()` belongs to its page: called late, for an earlier one, it acknowledges nothing.
 //! 4. Leaving, by `return()` or `throw()`, ends the round and every `next()` that waits. If a page
@@ -61,18 +61,18 @@ enum Phase {
     Over,
 }
 
-/// How a waiting call of `next()` is answered when the iteration is over.
+/// How a waiting call of `next()` is settled when the iteration is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NextAnswer {
+pub enum NextOutcome {
     /// It rejects with the error that ended the round.
     Error,
     /// It resolves to the end of the iteration.
     End,
 }
 
-/// How a call of `page.ack()` is answered.
+/// How a call of `page.ack()` is settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AckAnswer {
+pub enum AckOutcome {
     /// With the result of the commit of the page, when it ends.
     AfterCommit,
     /// At once: the page is committed.
@@ -109,19 +109,19 @@ impl Acknowledgements {
 
     /// The consumer calls `ack()` of the page with this number. Pages count from 0 in the order of
     /// their delivery.
-    pub fn ack(&mut self, page: u32) -> AckAnswer {
+    pub fn ack(&mut self, page: u32) -> AckOutcome {
         if page.saturating_add(1) < self.delivered {
-            return AckAnswer::Committed;
+            return AckOutcome::Committed;
         }
         match (self.page, self.phase) {
-            (Page::Committed, _) => AckAnswer::Committed,
-            (Page::Acknowledged | Page::Committing, _) => AckAnswer::AfterCommit,
+            (Page::Committed, _) => AckOutcome::Committed,
+            (Page::Acknowledged | Page::Committing, _) => AckOutcome::AfterCommit,
             (Page::Unacknowledged, Phase::Running) => {
                 self.page = Page::Acknowledged;
-                AckAnswer::AfterCommit
+                AckOutcome::AfterCommit
             }
-            (Page::Unacknowledged, Phase::Leaving | Phase::Left) => AckAnswer::Left,
-            (Page::Unacknowledged, Phase::Failed | Phase::Over) => AckAnswer::Error,
+            (Page::Unacknowledged, Phase::Leaving | Phase::Left) => AckOutcome::Left,
+            (Page::Unacknowledged, Phase::Failed | Phase::Over) => AckOutcome::Error,
         }
     }
 
@@ -170,18 +170,18 @@ impl Acknowledgements {
         };
     }
 
-    /// Answers the first waiting call of `next()`, which then no longer waits. Returns `None` as
+    /// Settles the first waiting call of `next()`, which then no longer waits. Returns `None` as
     /// long as it may still get a page.
-    pub fn answer_next(&mut self) -> Option<NextAnswer> {
+    pub fn settle_next(&mut self) -> Option<NextOutcome> {
         if self.waiting == 0 || self.phase == Phase::Running {
             return None;
         }
         self.waiting -= 1;
         if self.phase == Phase::Failed {
             self.phase = Phase::Over;
-            return Some(NextAnswer::Error);
+            return Some(NextOutcome::Error);
         }
-        Some(NextAnswer::End)
+        Some(NextOutcome::End)
     }
 
     /// Whether the round should work on another page.
@@ -229,24 +229,24 @@ mod tests {
 
     const PHASES: [Phase; 5] = [Phase::Running, Phase::Leaving, Phase::Left, Phase::Failed, Phase::Over];
     const PAGES: [Page; 4] = [Page::Committed, Page::Unacknowledged, Page::Acknowledged, Page::Committing];
-    /// Applies one input. Returns the parts of the state that change and the answer to a call; "="
+    /// Applies one input. Returns the parts of the state that change and the outcome of a call; "="
     /// for neither.
     fn after(before: Acknowledgements, input: &str) -> String {
         let mut rules = before;
-        let answer = match input {
+        let outcome = match input {
             "next()" => {
                 rules.next();
-                match rules.answer_next() {
+                match rules.settle_next() {
                     None => "waits",
-                    Some(NextAnswer::Error) => "error",
-                    Some(NextAnswer::End) => "end",
+                    Some(NextOutcome::Error) => "error",
+                    Some(NextOutcome::End) => "end",
                 }
             }
             "ack()" | "ack() of an earlier page" => match rules.ack(u32::from(input == "ack()")) {
-                AckAnswer::AfterCommit => "waits",
-                AckAnswer::Committed => "resolves",
-                AckAnswer::Left => "aborted",
-                AckAnswer::Error => "error",
+                AckOutcome::AfterCommit => "waits",
+                AckOutcome::Committed => "resolves",
+                AckOutcome::Left => "aborted",
+                AckOutcome::Error => "error",
             },
             "leave()" => {
                 rules.leave();
@@ -266,7 +266,7 @@ mod tests {
         };
         let phase = if rules.phase == before.phase { String::new() } else { format!("{:?} ", rules.phase) };
         let page = if rules.page == before.page { String::new() } else { format!("{:?} ", rules.page) };
-        let change = format!("{phase}{page}{answer}");
+        let change = format!("{phase}{page}{outcome}");
         if change.is_empty() { "=".to_owned() } else { change.trim_end().to_owned() }
     }
 
@@ -387,7 +387,7 @@ mod tests {
     ];
 
     #[test]
-    fn every_state_has_an_answer_to_every_input() {
+    fn every_state_handles_every_input() {
         for (input, rows) in TABLE {
             for (phase, expected) in PHASES.into_iter().zip(rows) {
                 assert_eq!(row(AckMode::Next, phase, input), expected, "{input} while {phase:?}");
@@ -456,7 +456,7 @@ mod tests {
     fn in_manual_mode_a_read_ahead_waits_for_the_acknowledgement() {
         let mut rules = delivered(AckMode::Manual, 2);
         assert!(!rules.is_commit_wanted() && !rules.is_page_wanted());
-        assert_eq!(rules.ack(0), AckAnswer::AfterCommit);
+        assert_eq!(rules.ack(0), AckOutcome::AfterCommit);
         assert!(rules.is_commit_wanted());
         rules.commit_begins();
         rules.committed();
@@ -466,12 +466,12 @@ mod tests {
     #[test]
     fn a_second_ack_of_a_page_waits_for_the_same_commit() {
         let mut rules = delivered(AckMode::Manual, 1);
-        assert_eq!(rules.ack(0), AckAnswer::AfterCommit);
-        assert_eq!(rules.ack(0), AckAnswer::AfterCommit);
+        assert_eq!(rules.ack(0), AckOutcome::AfterCommit);
+        assert_eq!(rules.ack(0), AckOutcome::AfterCommit);
         rules.commit_begins();
-        assert_eq!(rules.ack(0), AckAnswer::AfterCommit);
+        assert_eq!(rules.ack(0), AckOutcome::AfterCommit);
         rules.committed();
-        assert_eq!(rules.ack(0), AckAnswer::Committed);
+        assert_eq!(rules.ack(0), AckOutcome::Committed);
     }
 
     #[test]
@@ -479,9 +479,9 @@ mod tests {
         let mut rules = committing(2);
         rules.committed();
         rules.delivered();
-        assert_eq!(rules.ack(0), AckAnswer::Committed);
+        assert_eq!(rules.ack(0), AckOutcome::Committed);
         assert!(!rules.is_commit_wanted());
-        assert_eq!(rules.ack(1), AckAnswer::AfterCommit);
+        assert_eq!(rules.ack(1), AckOutcome::AfterCommit);
         assert!(rules.is_commit_wanted());
     }
 
@@ -489,10 +489,10 @@ mod tests {
     fn leaving_ends_every_next_that_waits_and_refuses_a_later_ack() {
         let mut rules = delivered(AckMode::Manual, 3);
         rules.leave();
-        assert_eq!(rules.answer_next(), Some(NextAnswer::End));
-        assert_eq!(rules.answer_next(), Some(NextAnswer::End));
-        assert_eq!(rules.answer_next(), None);
-        assert_eq!(rules.ack(0), AckAnswer::Left);
+        assert_eq!(rules.settle_next(), Some(NextOutcome::End));
+        assert_eq!(rules.settle_next(), Some(NextOutcome::End));
+        assert_eq!(rules.settle_next(), None);
+        assert_eq!(rules.ack(0), AckOutcome::Left);
         assert!(rules.has_left() && rules.is_over());
     }
 
@@ -500,14 +500,14 @@ mod tests {
     fn leaving_during_a_commit_ends_the_round_after_it() {
         let mut rules = committing(2);
         rules.leave();
-        assert_eq!(rules.answer_next(), Some(NextAnswer::End), "no next() waits for the commit");
+        assert_eq!(rules.settle_next(), Some(NextOutcome::End), "no next() waits for the commit");
         assert!(rules.has_left() && !rules.is_over());
-        assert_eq!(rules.ack(0), AckAnswer::AfterCommit);
+        assert_eq!(rules.ack(0), AckOutcome::AfterCommit);
         rules.committed();
         assert!(!rules.is_page_wanted());
         rules.ended(false);
         assert!(rules.has_left() && rules.is_over());
-        assert_eq!(rules.ack(0), AckAnswer::Committed);
+        assert_eq!(rules.ack(0), AckOutcome::Committed);
     }
 
     #[test]
@@ -517,21 +517,24 @@ mod tests {
             rules.next();
         }
         rules.ended(true);
-        let answers: [_; 4] = std::array::from_fn(|_| rules.answer_next());
-        assert_eq!(answers, [Some(NextAnswer::Error), Some(NextAnswer::End), Some(NextAnswer::End), None]);
+        let outcomes: [_; 4] = std::array::from_fn(|_| rules.settle_next());
+        assert_eq!(
+            outcomes,
+            [Some(NextOutcome::Error), Some(NextOutcome::End), Some(NextOutcome::End), None]
+        );
     }
 
     #[test]
     fn an_error_between_two_pages_rejects_the_following_next_and_every_ack() {
         let mut rules = delivered(AckMode::Manual, 1);
         rules.ended(true);
-        assert_eq!(rules.answer_next(), None, "no call waits");
-        assert_eq!(rules.ack(0), AckAnswer::Error);
+        assert_eq!(rules.settle_next(), None, "no call waits");
+        assert_eq!(rules.ack(0), AckOutcome::Error);
         rules.next();
-        assert_eq!(rules.answer_next(), Some(NextAnswer::Error));
+        assert_eq!(rules.settle_next(), Some(NextOutcome::Error));
         rules.next();
-        assert_eq!(rules.answer_next(), Some(NextAnswer::End));
-        assert_eq!(rules.ack(0), AckAnswer::Error);
+        assert_eq!(rules.settle_next(), Some(NextOutcome::End));
+        assert_eq!(rules.ack(0), AckOutcome::Error);
     }
 
     #[test]
@@ -539,9 +542,9 @@ mod tests {
         let mut rules = committing(1);
         rules.ended(true);
         assert!(rules.is_commit_awaited());
-        assert_eq!(rules.ack(0), AckAnswer::AfterCommit);
+        assert_eq!(rules.ack(0), AckOutcome::AfterCommit);
         rules.committed();
-        assert_eq!(rules.ack(0), AckAnswer::Committed);
+        assert_eq!(rules.ack(0), AckOutcome::Committed);
     }
 
     #[test]
@@ -550,7 +553,7 @@ mod tests {
         assert!(rules.is_commit_awaited());
         rules.ended(true);
         assert!(!rules.is_commit_awaited());
-        assert_eq!(rules.ack(0), AckAnswer::Error);
+        assert_eq!(rules.ack(0), AckOutcome::Error);
     }
 
     #[test]
@@ -559,8 +562,8 @@ mod tests {
         rules.committed();
         rules.ended(false);
         rules.next();
-        assert_eq!(rules.answer_next(), Some(NextAnswer::End));
-        assert_eq!(rules.ack(0), AckAnswer::Committed);
+        assert_eq!(rules.settle_next(), Some(NextOutcome::End));
+        assert_eq!(rules.ack(0), AckOutcome::Committed);
         rules.leave();
         assert!(!rules.has_left() && rules.is_over());
     }

@@ -34,7 +34,7 @@ use super::token::Tokens;
 use crate::protocol::acknowledge::AckMode;
 use crate::protocol::applier::PageApplier;
 use crate::protocol::endpoint::Endpoint;
-use crate::protocol::error::{Code, Error, Result};
+use crate::protocol::error::{Code, Error, Result, bad_request};
 use crate::protocol::memory::Memory;
 use crate::protocol::query;
 use crate::protocol::redact::quote;
@@ -186,10 +186,6 @@ fn promise(session: &Rc<Session>, work: Work) -> Promise {
     future_to_promise(async move { work.await.map_err(|error| errors.error_to_js(error, None)) })
 }
 
-fn bad<T>(message: String) -> Result<T> {
-    Err(Error::new(Code::BadRequest, message))
-}
-
 fn parse_options(options: JsValue, errors: &ErrorFactory) -> Result<Client> {
     let options = Options::new(options, "openDelta")?;
     options
@@ -204,7 +200,7 @@ fn parse_options(options: JsValue, errors: &ErrorFactory) -> Result<Client> {
     let store_option = options.get("store").unwrap_or_else(|| "indexeddb".into());
     let kind = store_option.as_string();
     if !matches!(kind.as_deref(), Some("indexeddb" | "memory")) && !store_option.is_object() {
-        return bad(format!(
+        return bad_request(format!(
             "options.store must be \"indexeddb\", \"memory\" or a DeltaStore, got {}",
             type_of(&store_option)
         ));
@@ -242,7 +238,9 @@ fn parse_options(options: JsValue, errors: &ErrorFactory) -> Result<Client> {
 fn endpoint(cloud: Option<&str>, root: Option<&str>) -> Result<Endpoint> {
     let endpoint = match (cloud, root) {
         (Some(_), Some(_)) => {
-            return bad("options.cloud and options.endpoint exclude each other; set one of them".to_owned());
+            return bad_request(
+                "options.cloud and options.endpoint exclude each other; set one of them".to_owned(),
+            );
         }
         (None, Some(root)) => Endpoint::parse(root)?,
         (cloud, None) => Endpoint::cloud(cloud.unwrap_or("global"))?,
@@ -250,7 +248,7 @@ fn endpoint(cloud: Option<&str>, root: Option<&str>) -> Result<Endpoint> {
     // If the URL parser changed the origin, every link would count as a foreign one.
     let origin = Url::new(&endpoint.root()).map(|url| url.origin()).unwrap_or_default();
     if origin != endpoint.origin() {
-        return bad(format!(
+        return bad_request(format!(
             "options.endpoint must be a normalized URL, with the origin {origin:?}, got {}",
             quote(endpoint.origin())
         ));
@@ -265,7 +263,9 @@ fn parse_query(call: &str, path: &JsValue, options: JsValue) -> Result<query::Qu
         "callRecordings" => query::call_recordings(options::read(options, &CALL_RECORDINGS)?),
         _ => match path.as_string() {
             Some(path) => query::track(&path, options::read(options, &TRACK)?),
-            None => bad(format!("path must be a string such as \"/users/delta\", got {}", type_of(path))),
+            None => {
+                bad_request(format!("path must be a string such as \"/users/delta\", got {}", type_of(path)))
+            }
         },
     }
 }
@@ -340,13 +340,16 @@ impl Query {
         options.only(&["signal", "ack", "maxPages", "maxMs"], &[])?;
         let max_pages = options.whole("maxPages")?;
         if max_pages == Some(0) {
-            return bad("options.maxPages must be at least 1, got 0".to_owned());
+            return bad_request("options.maxPages must be at least 1, got 0".to_owned());
         }
         let ack_mode = match options.string("ack")?.as_deref() {
             None | Some("next") => AckMode::Next,
             Some("manual") => AckMode::Manual,
             Some(other) => {
-                return bad(format!("options.ack must be \"next\" or \"manual\", got {}", quote(other)));
+                return bad_request(format!(
+                    "options.ack must be \"next\" or \"manual\", got {}",
+                    quote(other)
+                ));
             }
         };
         let session = &self.session;

@@ -15,19 +15,19 @@ use js_sys::Function;
 use wasm_bindgen::JsValue;
 
 use super::error::{ErrorFactory, RoundError, round_left};
-use crate::protocol::acknowledge::{AckAnswer, AckMode, Acknowledgements, NextAnswer};
+use crate::protocol::acknowledge::{AckMode, AckOutcome, Acknowledgements, NextOutcome};
 
-type Answer = Result<JsValue, JsValue>;
+type Settled = Result<JsValue, JsValue>;
 
 /// The state that the task and the consumer share.
 struct Exchange {
     rules: Acknowledgements,
     /// Calls of `next()` that wait, in their order.
-    nexts: VecDeque<oneshot::Sender<Answer>>,
+    nexts: VecDeque<oneshot::Sender<Settled>>,
     /// Calls of `ack()` that wait for the commit of the page that was delivered last.
-    acks: Vec<oneshot::Sender<Answer>>,
+    acks: Vec<oneshot::Sender<Settled>>,
     /// Calls of `leave()` that wait for the end of the round.
-    leaves: Vec<oneshot::Sender<Answer>>,
+    leaves: Vec<oneshot::Sender<Settled>>,
     /// The facade's function that announces the commit of the last delivered page to the listeners.
     announce: Option<Function>,
     /// The error that ended the round.
@@ -58,7 +58,7 @@ impl Acknowledgement {
         let announce = {
             let mut exchange = self.0.borrow_mut();
             exchange.rules.committed();
-            exchange.answer_acks(&Ok(JsValue::UNDEFINED));
+            exchange.settle_acks(&Ok(JsValue::UNDEFINED));
             exchange.announce.take()
         };
         announce.and_then(|announce| announce.call0(&JsValue::UNDEFINED).ok()).unwrap_or_default()
@@ -68,7 +68,7 @@ impl Acknowledgement {
     pub fn reject(self, error: JsValue) {
         let mut exchange = self.0.borrow_mut();
         exchange.rules.not_committed();
-        exchange.answer_acks(&Err(error));
+        exchange.settle_acks(&Err(error));
     }
 }
 
@@ -93,45 +93,45 @@ impl Consumer {
     }
 
     /// Requests the next page. Resolves to it, or to undefined at the end of the iteration.
-    pub fn next(&self) -> impl Future<Output = Answer> + use<> {
+    pub fn next(&self) -> impl Future<Output = Settled> + use<> {
         let (sender, receiver) = oneshot::channel();
         let mut exchange = self.exchange.borrow_mut();
         exchange.nexts.push_back(sender);
         exchange.rules.next();
         exchange.settle();
-        self.answer(receiver)
+        self.settled(receiver)
     }
 
     /// Acknowledges a page. Pages count from 0 in the order of their delivery.
-    pub fn ack(&self, page: u32) -> impl Future<Output = Answer> + use<> {
+    pub fn ack(&self, page: u32) -> impl Future<Output = Settled> + use<> {
         let (sender, receiver) = oneshot::channel();
         let mut exchange = self.exchange.borrow_mut();
-        let answer = match exchange.rules.ack(page) {
-            AckAnswer::AfterCommit => None,
-            AckAnswer::Committed => Some(Ok(JsValue::UNDEFINED)),
-            AckAnswer::Left => Some(Err(self.errors.error_to_js(round_left().into(), None))),
-            AckAnswer::Error => Some(Err(exchange.error.clone())),
+        let outcome = match exchange.rules.ack(page) {
+            AckOutcome::AfterCommit => None,
+            AckOutcome::Committed => Some(Ok(JsValue::UNDEFINED)),
+            AckOutcome::Left => Some(Err(self.errors.error_to_js(round_left().into(), None))),
+            AckOutcome::Error => Some(Err(exchange.error.clone())),
         };
-        match answer {
-            Some(answer) => drop(sender.send(answer)),
+        match outcome {
+            Some(outcome) => drop(sender.send(outcome)),
             None => exchange.acks.push(sender),
         }
         exchange.settle();
-        self.answer(receiver)
+        self.settled(receiver)
     }
 
     /// Leaves the round. Resolves when it has ended: at once, or after the commit of an
     /// acknowledged page.
-    pub fn leave(&self) -> impl Future<Output = Answer> + use<> {
+    pub fn leave(&self) -> impl Future<Output = Settled> + use<> {
         let (sender, receiver) = oneshot::channel();
         let mut exchange = self.exchange.borrow_mut();
         exchange.leaves.push(sender);
         exchange.rules.leave();
         exchange.settle();
-        self.answer(receiver)
+        self.settled(receiver)
     }
 
-    fn answer(&self, receiver: oneshot::Receiver<Answer>) -> impl Future<Output = Answer> + use<> {
+    fn settled(&self, receiver: oneshot::Receiver<Settled>) -> impl Future<Output = Settled> + use<> {
         let errors = self.errors.clone();
         async move { receiver.await.unwrap_or_else(|_| Err(errors.error_to_js(round_left().into(), None))) }
     }
@@ -189,8 +189,8 @@ impl Producer {
         exchange.rules.ended(error.is_some());
         exchange.error = error.unwrap_or_default();
         if !exchange.rules.is_commit_awaited() {
-            let answer = Err(exchange.error.clone());
-            exchange.answer_acks(&answer);
+            let outcome = Err(exchange.error.clone());
+            exchange.settle_acks(&outcome);
         }
         exchange.settle();
     }
@@ -213,11 +213,11 @@ impl Producer {
 impl Exchange {
     /// Settles the calls that can be settled now, and wakes the task.
     fn settle(&mut self) {
-        while let Some(answer) = self.rules.answer_next() {
+        while let Some(outcome) = self.rules.settle_next() {
             let Some(next) = self.nexts.pop_front() else { break };
-            let _ = next.send(match answer {
-                NextAnswer::Error => Err(self.error.clone()),
-                NextAnswer::End => Ok(JsValue::UNDEFINED),
+            let _ = next.send(match outcome {
+                NextOutcome::Error => Err(self.error.clone()),
+                NextOutcome::End => Ok(JsValue::UNDEFINED),
             });
         }
         if self.rules.is_over() {
@@ -230,9 +230,9 @@ impl Exchange {
         }
     }
 
-    fn answer_acks(&mut self, answer: &Answer) {
+    fn settle_acks(&mut self, outcome: &Settled) {
         for ack in self.acks.drain(..) {
-            let _ = ack.send(answer.clone());
+            let _ = ack.send(outcome.clone());
         }
     }
 }

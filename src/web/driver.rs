@@ -14,7 +14,7 @@ use web_sys::AbortSignal;
 use super::batch::{Batch, Cursor};
 use super::consumer::{Acknowledgement, Producer};
 use super::error::{RoundError, round_left};
-use super::fetch::Answer;
+use super::fetch::Fetched;
 use super::host::RoundHost;
 use super::js::{apply, get, get_string, settled};
 use super::json::Json;
@@ -176,12 +176,12 @@ impl Driver {
         let Some(on_error) = &self.session.on_error else { return Ok(Decision::Stop) };
         let error = RoundError::Failed(error, self.cause.clone());
         let error = self.session.errors.error_to_js(error, Some(&self.round.borrow().report));
-        let answer = match apply(on_error, &JsValue::UNDEFINED, &[&error]) {
-            Ok(answer) => settled(answer).await,
+        let fetched = match apply(on_error, &JsValue::UNDEFINED, &[&error]) {
+            Ok(fetched) => settled(fetched).await,
             Err(thrown) => Err(thrown),
         };
-        match answer {
-            Ok(answer) => Ok(decision(&answer)?),
+        match fetched {
+            Ok(fetched) => Ok(decision(&fetched)?),
             // The round ends with the original error; what `onError` threw becomes its cause.
             Err(thrown) => {
                 self.cause = thrown;
@@ -237,11 +237,11 @@ impl Driver {
     async fn fetch_page(&mut self, url: String) -> Result<Input> {
         let (request, next_link) = self.prepared(url);
         let (result, sent) = self.look_ahead_during(request.send(), next_link).await;
-        self.page_answered(result, sent)
+        self.page_input(result, sent)
     }
 
-    pub(super) fn page_answered(&mut self, result: Result<Outcome>, sent: Sent) -> Result<Input> {
-        let (body, text) = match self.answered(result, sent)? {
+    pub(super) fn page_input(&mut self, result: Result<Outcome>, sent: Sent) -> Result<Input> {
+        let (body, text) = match self.body_or_input(result, sent)? {
             Ok(body) => body,
             Err(input) => return Ok(input),
         };
@@ -263,7 +263,7 @@ impl Driver {
     async fn fetch_master(&mut self, url: String) -> Result<Input> {
         let (request, _) = self.prepared(url);
         let (result, sent) = request.send().await;
-        let (body, _) = match self.answered(result, sent)? {
+        let (body, _) = match self.body_or_input(result, sent)? {
             Ok(body) => body,
             Err(input) => return Ok(input),
         };
@@ -276,7 +276,7 @@ impl Driver {
     }
 
     /// Returns the body of a page and its text; otherwise the input that reports the failure.
-    fn answered(
+    fn body_or_input(
         &mut self,
         result: Result<Outcome>,
         sent: Sent,
@@ -291,16 +291,16 @@ impl Driver {
         if !sent.client_request_id.is_empty() {
             self.client_request_id = Some(sent.client_request_id);
         }
-        let answer = match result? {
-            Outcome::Answered(answer) => answer,
+        let fetched = match result? {
+            Outcome::Fetched(fetched) => fetched,
             Outcome::Throttled(until) => return Ok(Err(Input::Throttled(until))),
         };
         self.thrown = JsValue::UNDEFINED;
-        Ok(match answer {
-            Answer::Body(body, text) => Ok((body, text)),
-            Answer::Malformed(why) => Err(Input::Malformed(why)),
-            Answer::Refused(refusal) => Err(Input::Refused(refusal)),
-            Answer::NoResponse(reason, thrown) => {
+        Ok(match fetched {
+            Fetched::Body(body, text) => Ok((body, text)),
+            Fetched::Malformed(why) => Err(Input::Malformed(why)),
+            Fetched::Refused(refusal) => Err(Input::Refused(refusal)),
+            Fetched::NoResponse(reason, thrown) => {
                 self.thrown = thrown;
                 Err(Input::Unreachable(reason))
             }

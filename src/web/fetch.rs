@@ -30,7 +30,7 @@ use crate::protocol::time::Duration;
 const EXCERPT: u32 = 400;
 
 /// The result of a request.
-pub enum Answer {
+pub enum Fetched {
     /// A good status and a JSON body, with its text.
     Body(Json, JsString),
     /// A good status and a body that is not JSON.
@@ -86,7 +86,7 @@ impl Drop for AbortOnDrop {
 
 impl Get<'_> {
     /// Sends the request and reads the whole response. Dropping the future aborts both.
-    pub async fn send(&self) -> std::result::Result<Answer, RoundError> {
+    pub async fn send(&self) -> std::result::Result<Fetched, RoundError> {
         self.check_origin()?;
         let controller = AbortController::new()
             .map_err(|_| Error::new(Code::Internal, "this host has no AbortController"))?;
@@ -97,7 +97,7 @@ impl Get<'_> {
             Err(thrown) => Some(Err(thrown)),
         };
         match response {
-            None => Ok(Answer::NoResponse(NoResponse::Timeout, JsValue::UNDEFINED)),
+            None => Ok(Fetched::NoResponse(NoResponse::Timeout, JsValue::UNDEFINED)),
             Some(Err(thrown)) => self.no_response(thrown),
             Some(Ok(response)) => self.read(response).await,
         }
@@ -158,7 +158,7 @@ impl Get<'_> {
 
     /// Converts the failure of a request without a complete response. A programming error of the
     /// caller's `fetch` ends the round: another attempt would fail in the same way.
-    fn no_response(&self, thrown: JsValue) -> std::result::Result<Answer, RoundError> {
+    fn no_response(&self, thrown: JsValue) -> std::result::Result<Fetched, RoundError> {
         let error = js::thrown(&thrown);
         if self.custom.is_some() && error.is_programming_error() {
             let message = format!(
@@ -170,10 +170,10 @@ impl Get<'_> {
         }
         // The error of the host's own `fetch` may contain the link.
         let thrown = if self.custom.is_some() { thrown } else { JsValue::UNDEFINED };
-        Ok(Answer::NoResponse(if is_offline() { NoResponse::Offline } else { NoResponse::Network }, thrown))
+        Ok(Fetched::NoResponse(if is_offline() { NoResponse::Offline } else { NoResponse::Network }, thrown))
     }
 
-    async fn read(&self, response: JsValue) -> std::result::Result<Answer, RoundError> {
+    async fn read(&self, response: JsValue) -> std::result::Result<Fetched, RoundError> {
         let headers = get(&response, "headers");
         // Checked by its shape: a Response of another realm or library is not an `instanceof` the
         // global.
@@ -195,7 +195,7 @@ impl Get<'_> {
             _ => {}
         }
         if (300..400).contains(&status) || kind == "opaqueredirect" {
-            return Ok(Answer::Refused(Box::new(Refusal { status, ..Refusal::default() })));
+            return Ok(Fetched::Refused(Box::new(Refusal { status, ..Refusal::default() })));
         }
         let stream = get(&response, "body");
         let is_ok = (200..300).contains(&status);
@@ -208,13 +208,13 @@ impl Get<'_> {
         };
         match body {
             Body::Incomplete if is_ok => self.no_response(JsValue::UNDEFINED),
-            Body::Stalled if is_ok => Ok(Answer::NoResponse(NoResponse::Timeout, JsValue::UNDEFINED)),
+            Body::Stalled if is_ok => Ok(Fetched::NoResponse(NoResponse::Timeout, JsValue::UNDEFINED)),
             Body::Text(text) if is_ok => Ok(parse(&text).map_or_else(
-                |_| Answer::Malformed(Malformed::from_body(&beginning(&text, EXCERPT))),
-                |value| Answer::Body(Json::new(value), text.clone()),
+                |_| Fetched::Malformed(Malformed::from_body(&beginning(&text, EXCERPT))),
+                |value| Fetched::Body(Json::new(value), text.clone()),
             )),
-            Body::NotUtf8 if is_ok => Ok(Answer::Malformed(Malformed::NotUtf8)),
-            body => Ok(Answer::Refused(Box::new(refusal(status, &headers, body)))),
+            Body::NotUtf8 if is_ok => Ok(Fetched::Malformed(Malformed::NotUtf8)),
+            body => Ok(Fetched::Refused(Box::new(refusal(status, &headers, body)))),
         }
     }
 }

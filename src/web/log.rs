@@ -7,7 +7,7 @@ use wasm_bindgen::JsValue;
 
 use super::driver::{Driver, Result};
 use super::error::is_delta_error;
-use super::fetch::Answer;
+use super::fetch::Fetched;
 use super::js::{date, get, get_string};
 use super::output::{report_to_js, to_js};
 use super::request::{Outcome, Sent};
@@ -64,20 +64,20 @@ impl Driver {
 
     /// Logs a request without a usable response. One that was not sent is not a failed one.
     pub(super) fn log_request(&self, result: &Result<Outcome>, sent: &Sent) {
-        let Ok(Outcome::Answered(answer)) = result else { return };
+        let Ok(Outcome::Fetched(fetched)) = result else { return };
         let mut entry = self.entry("request", now(), sent.duration);
         entry.client_request_id = Some(&sent.client_request_id);
-        match answer {
-            Answer::Body(..) => return,
-            Answer::Malformed(_) => entry.code = Some("malformed"),
-            Answer::NoResponse(reason, _) => {
+        match fetched {
+            Fetched::Body(..) => return,
+            Fetched::Malformed(_) => entry.code = Some("malformed"),
+            Fetched::NoResponse(reason, _) => {
                 entry.code = Some(match reason {
                     NoResponse::Network => "network",
                     NoResponse::Offline => "offline",
                     NoResponse::Timeout => "timeout",
                 });
             }
-            Answer::Refused(refusal) => {
+            Fetched::Refused(refusal) => {
                 entry.code = refusal.code();
                 entry.status = Some(refusal.status);
                 entry.request_id = refusal.request_id.as_deref();

@@ -24,7 +24,7 @@ impl Driver {
         };
         self.display.show_working();
         let (result, sent) = self.look_ahead_during(end_of(end), next_link).await;
-        let input = self.page_answered(result, sent)?;
+        let input = self.page_input(result, sent)?;
         // Graph has refused another token than the current one.
         let is_outdated = token != self.token
             && matches!(&input, Input::Refused(refusal) if refusal.verdict(true) == Verdict::SignIn);

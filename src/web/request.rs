@@ -13,7 +13,7 @@ use web_sys::AbortSignal;
 use super::batch::{Batch, StoreResult};
 use super::body::LinkSearch;
 use super::error::RoundError;
-use super::fetch::{Answer, Get, client_request_id};
+use super::fetch::{Fetched, Get, client_request_id};
 use super::js::get;
 use super::limiter::{Limiter, Permit};
 use super::session::Session;
@@ -69,7 +69,7 @@ pub struct Sent {
 /// The result of a request.
 pub enum Outcome {
     /// A response, or the lack of one.
-    Answered(Answer),
+    Fetched(Fetched),
     /// The throttling scope is throttled until this instant: nothing was sent.
     Throttled(Instant),
 }
@@ -93,7 +93,7 @@ impl PageRequest {
                 Either::Left(_) => return,
                 Either::Right((end, _)) => end,
             };
-            if let (Ok(Outcome::Answered(Answer::Refused(refusal))), sent) = &mut end {
+            if let (Ok(Outcome::Fetched(Fetched::Refused(refusal))), sent) = &mut end {
                 refusal.received_at = Some(now());
                 self.apply_throttle(refusal, sent.throttle_revision.clone());
             }
@@ -155,12 +155,12 @@ impl PageRequest {
         let result = request.send().await;
         sent.duration = now() - started_at;
         sent.bytes = received.get();
-        if let Ok(Answer::Refused(refusal)) = &result
+        if let Ok(Fetched::Refused(refusal)) = &result
             && refusal.says_mailbox_concurrency()
         {
             self.session.restrict_mailboxes();
         }
-        result.map(Outcome::Answered)
+        result.map(Outcome::Fetched)
     }
 
     /// Reads the stored throttle time: another tab, or this one before a reload, may have written
