@@ -42,6 +42,8 @@ pub struct Query {
     params: Vec<(String, String)>,
     /// The parameters in canonical form, for the key.
     canonical: String,
+    /// The same as 0.1.0 wrote them into the key, if it wrote them in another form.
+    canonical_in_0_1_0: Option<String>,
     /// The Prefer values, sent as one header in this order.
     pub prefer: Vec<String>,
     /// The Prefer values that determine what is stored; they are part of the key.
@@ -200,6 +202,12 @@ impl Query {
             key += " | feed";
         }
         key
+    }
+
+    /// The key under which 0.1.0 stored this query, if it is another one.
+    pub fn key_in_0_1_0(&self, account: &str, endpoint: &Endpoint) -> Option<String> {
+        let canonical = self.canonical_in_0_1_0.clone()?;
+        Some(Self { canonical, ..self.clone() }.key(account, endpoint))
     }
 
     /// The name under which the throttle time of its scope is stored.

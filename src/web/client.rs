@@ -16,7 +16,7 @@ use web_sys::{AbortSignal, Url};
 use super::batch::{Cursor, StoreResult};
 use super::consumer::Consumer;
 use super::custom::Custom;
-use super::driver::{Driver, Keys};
+use super::driver::Driver;
 use super::error::ErrorFactory;
 use super::host::RoundHost;
 use super::in_flight::InFlight;
@@ -26,7 +26,7 @@ use super::mirror::Mirror;
 use super::options::{self, CALL_RECORDINGS, EVENTS, ORG_CONTACTS, Options, TRACK};
 use super::output::{report_to_js, to_js};
 use super::received::Received;
-use super::session::Session;
+use super::session::{Keys, Session};
 use super::status::StatusDisplay;
 use super::store::Store;
 use super::timers::{now, with_timeout};
@@ -109,6 +109,7 @@ impl Client {
             .map_err(|error| session.errors.error_to_js(error.into(), None))?;
         let keys = Keys {
             query: query.key(&session.account, &session.endpoint),
+            in_0_1_0: query.key_in_0_1_0(&session.account, &session.endpoint),
             throttle: session.throttle_key(&query),
         };
         if let Some(Ok(store)) = session.store.get() {
@@ -462,9 +463,13 @@ impl Query {
         completes: bool,
         work: impl AsyncFnOnce(Mirror<'_>, bool) -> StoreResult<JsValue> + 'static,
     ) -> Promise {
-        let (session, key) = (Rc::clone(&self.session), self.keys.query.clone());
+        let (session, keys) = (Rc::clone(&self.session), self.keys.clone());
         let completes = completes && self.has_series();
-        let work = async move { work(Mirror { session: &session, key: &key }, completes).await };
+        let work = async move {
+            let mirror = Mirror { session: &session, key: &keys.query };
+            mirror.take_over(&keys).await?;
+            work(mirror, completes).await
+        };
         promise(&self.session, Box::pin(work))
     }
 }

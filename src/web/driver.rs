@@ -19,11 +19,12 @@ use super::host::RoundHost;
 use super::js::{apply, get, get_string, settled};
 use super::json::Json;
 use super::limiter::Limiter;
+use super::mirror::Mirror;
 use super::on_error::decision;
 use super::output::page_to_js;
 use super::received::Received;
 use super::request::{Ahead, Outcome, Sent};
-use super::session::{Committed, Session};
+use super::session::{Committed, Keys, Session};
 use super::signal::{aborted, is_offline, online};
 use super::status::StatusDisplay;
 use super::timers::{now, sleep, with_timeout};
@@ -42,15 +43,6 @@ use crate::protocol::time::{Duration, Instant};
 
 /// A result of a round.
 pub type Result<T, E = RoundError> = std::result::Result<T, E>;
-
-/// The keys under which a query's state is stored.
-#[derive(Clone)]
-pub struct Keys {
-    /// The key of its record and rows.
-    pub query: String,
-    /// The key of the throttle time of its throttling scope.
-    pub throttle: String,
-}
 
 /// One round.
 pub struct Driver {
@@ -176,12 +168,12 @@ impl Driver {
         let Some(on_error) = &self.session.on_error else { return Ok(Decision::Stop) };
         let error = RoundError::Failed(error, self.cause.clone());
         let error = self.session.errors.error_to_js(error, Some(&self.round.borrow().report));
-        let fetched = match apply(on_error, &JsValue::UNDEFINED, &[&error]) {
-            Ok(fetched) => settled(fetched).await,
+        let returned = match apply(on_error, &JsValue::UNDEFINED, &[&error]) {
+            Ok(returned) => settled(returned).await,
             Err(thrown) => Err(thrown),
         };
-        match fetched {
-            Ok(fetched) => Ok(decision(&fetched)?),
+        match returned {
+            Ok(returned) => Ok(decision(&returned)?),
             // The round ends with the original error; what `onError` threw becomes its cause.
             Err(thrown) => {
                 self.cause = thrown;
@@ -192,7 +184,12 @@ impl Driver {
 
     async fn load(&mut self) -> Result<Input> {
         self.display.show_working();
-        let record = self.timed(async { self.session.store().await?.record(&self.keys.query).await }).await?;
+        let record = self
+            .timed(async {
+                Mirror { session: &self.session, key: &self.keys.query }.take_over(&self.keys).await?;
+                self.session.store().await?.record(&self.keys.query).await
+            })
+            .await?;
         self.page.loaded(record.as_deref());
         if let Some((revision, names)) = self.session.names.borrow_mut().remove(&self.keys.query)
             && record.as_ref().is_some_and(|record| record.revision == revision)

@@ -12,7 +12,7 @@ use super::error::RoundError;
 use super::js::{get, get_number, get_string, is_nullish};
 use super::json::Json;
 use super::output::to_js;
-use super::session::Session;
+use super::session::{Keys, Session};
 use super::store::reset_record;
 use crate::protocol::error::{Code, Error};
 use crate::protocol::record::Record;
@@ -49,6 +49,27 @@ struct ChangedOut {
 }
 
 impl Mirror<'_> {
+    /// Copies what 0.1.0 stored for the same query under another key, in one transaction, unless
+    /// there is a record under the key of today. The copied rows are purged with all that is unused
+    /// for 30 days.
+    pub async fn take_over(&self, keys: &Keys) -> StoreResult<()> {
+        let Some(key) = &keys.in_0_1_0 else { return Ok(()) };
+        if !is_nullish(&self.state().await?) {
+            return Ok(());
+        }
+        let old = Mirror { session: self.session, key };
+        if is_nullish(&old.state().await?) {
+            return Ok(());
+        }
+        let read = async || Ok((old.state().await?, old.all_rows().await?));
+        let (state, put) = old.consistent(read, "close the tabs of 0.1.0").await?;
+        let Some(revision) = get_string(&state, "revision") else { return Ok(()) };
+        let batch = Batch { expect: None, revision, state, put, remove: Vec::new() };
+        // If another tab has been faster, its copy stays.
+        self.session.store().await?.commit(self.key, batch).await?;
+        Ok(())
+    }
+
     /// When the last complete round ended, in milliseconds since 1970; undefined if none has.
     pub async fn synced_at(&self) -> StoreResult<JsValue> {
         Ok(get_number(&self.state().await?, "syncedAt").map_or(JsValue::UNDEFINED, JsValue::from))
@@ -244,19 +265,22 @@ impl Mirror<'_> {
         if let Some(all) = self.session.store().await?.all(self.key).await? {
             return Ok(all);
         }
-        let read = async || {
-            let mut all: Rows = Vec::new();
-            let (mut cursor, mut after) = (Cursor::default(), None);
-            loop {
-                let rows = self.scan(after.as_deref(), CHUNK).await?;
-                after = cursor.advance(rows.last().map(|(id, _)| id.as_str()), rows.len())?;
-                all.extend(rows);
-                if after.is_none() {
-                    return Ok(all);
-                }
+        let advice = "use items(), which reads it in chunks";
+        self.consistent(async || self.all_rows().await, advice).await.map(AllItems::of)
+    }
+
+    /// Every row, read in chunks.
+    async fn all_rows(&self) -> StoreResult<Rows> {
+        let mut all: Rows = Vec::new();
+        let (mut cursor, mut after) = (Cursor::default(), None);
+        loop {
+            let rows = self.scan(after.as_deref(), CHUNK).await?;
+            after = cursor.advance(rows.last().map(|(id, _)| id.as_str()), rows.len())?;
+            all.extend(rows);
+            if after.is_none() {
+                return Ok(all);
             }
-        };
-        self.consistent(read, "use items(), which reads it in chunks").await.map(AllItems::of)
+        }
     }
 
     /// Reads until no commit has happened during the read.

@@ -25,6 +25,17 @@ use crate::protocol::names::KnownNames;
 use crate::protocol::query::{Query, key_prefix};
 use crate::protocol::rate::Workload;
 
+/// The keys under which a query's state is stored.
+#[derive(Clone)]
+pub struct Keys {
+    /// The key of its record and rows.
+    pub query: String,
+    /// The key of its record and rows in 0.1.0, if it was another one.
+    pub in_0_1_0: Option<String>,
+    /// The key of the throttle time of its throttling scope.
+    pub throttle: String,
+}
+
 /// One client.
 pub struct Session {
     /// Graph's root. Decides which links may carry the token.

@@ -271,13 +271,15 @@ impl QueryBuilder {
         let refresh = options.refresh.unwrap_or(default_refresh);
         let params: Vec<(String, String)> =
             self.params.iter().map(|(name, value, _)| (encode(name), encode(value))).collect();
-        let canonical: Vec<String> = self
-            .params
-            .iter()
-            .map(|(name, _, canonical)| {
-                format!("{}={}", encode(&name.to_ascii_lowercase()), encode(canonical))
-            })
-            .collect();
+        let canonical = canonical_form(self.params.iter().map(|(name, _, canonical)| (name, canonical)));
+        // 0.1.0 wrote the parameters of `options.query` as they were given. A link without a
+        // required property cannot be taken over.
+        let is_complete = self.resource.is_none_or(|resource| resource.required_properties.is_empty());
+        let as_given = canonical_form(self.params.iter().map(|(name, _, canonical)| {
+            let is_this = |given: &str| same_parameter(given, name);
+            let given = options.query.iter().find(|(given, _)| is_this(given));
+            (name, given.filter(|_| is_complete || !is_this("select")).map_or(canonical, |(_, value)| value))
+        }));
         let length =
             self.path.len() + params.iter().map(|(name, value)| name.len() + value.len() + 2).sum::<usize>();
         if length > MAX_URL_LENGTH {
@@ -305,7 +307,8 @@ impl QueryBuilder {
             resource: self.resource,
             path: self.path,
             params,
-            canonical: sorted(&canonical).join("&"),
+            canonical_in_0_1_0: Some(as_given).filter(|other| *other != canonical),
+            canonical,
             prefer: self.prefer,
             headers: self.headers,
             key_prefer: self.key_prefer,
@@ -317,6 +320,14 @@ impl QueryBuilder {
             name: options.name,
         })
     }
+}
+
+/// The parameters as they stand in a key, by name and value.
+fn canonical_form<'a>(params: impl Iterator<Item = (&'a String, &'a String)>) -> String {
+    let params: Vec<String> = params
+        .map(|(name, value)| format!("{}={}", encode(&name.to_ascii_lowercase()), encode(value)))
+        .collect();
+    sorted(&params).join("&")
 }
 
 fn id_filter(ids: &[String]) -> String {

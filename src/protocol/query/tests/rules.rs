@@ -32,6 +32,34 @@ fn a_tracked_calendar_view_has_the_window_rules_of_events() {
 }
 
 #[test]
+fn the_key_of_0_1_0_has_the_parameters_of_options_query_as_they_were_given() {
+    let parameters = |query: Result<Query>| {
+        let key = query.unwrap().key_in_0_1_0("ada@contoso.example", &graph())?;
+        Some(key.split(" | ").nth(3).unwrap().to_owned())
+    };
+    assert_eq!(
+        parameters(calendar_view("2026-02-01", "2026-03-01T00:00:00+01:00")).unwrap(),
+        "enddatetime=2026-03-01T00:00:00%2B01:00&startdatetime=2026-02-01"
+    );
+    assert_eq!(
+        parameters(calendar_view("2026-02-01T00:00:00.000Z", "2026-03-01T00:00:00Z")).unwrap(),
+        "enddatetime=2026-03-01T00:00:00Z&startdatetime=2026-02-01T00:00:00.000Z"
+    );
+    let select = |path: &str, names: &str| {
+        let query = vec![("$select".to_owned(), names.to_owned())];
+        track(path, Options { query, ..Options::default() })
+    };
+    assert_eq!(parameters(select("/users/delta", "mail,displayName")).unwrap(), "$select=mail,displayName");
+    // Their keys are the same in both versions.
+    assert_eq!(parameters(select("/users/delta", "displayName,mail")), None);
+    assert_eq!(parameters(calendar_view("2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z")), None);
+    assert_eq!(parameters(events(Options { start: Some("2026-02-01".into()), ..week() })), None);
+    assert_eq!(parameters(track("/users/delta", Options::default())), None);
+    // The link of 0.1.0 never reports removals here.
+    assert_eq!(parameters(select("/me/drive/root/delta", "size,name")), None);
+}
+
+#[test]
 fn the_calendar_of_a_group_has_the_window_rules_and_the_masters_of_events() {
     let track = |path: &str, end: &str| {
         let query = vec![("startDateTime".into(), "2026-01-01".into()), ("endDateTime".into(), end.into())];
