@@ -102,9 +102,23 @@ export class SqlStore {
   }
 }
 
+/**
+ * Returns the JSON of a row. A number that is too large for JavaScript stays one: `1e999` is read
+ * as Infinity, which `JSON.stringify` would write as null.
+ */
+function serialized(row) {
+  const text = JSON.stringify(row);
+  if (!text.includes("null")) return text;
+  const marker = crypto.randomUUID();
+  const marked = JSON.stringify(row, (_, value) =>
+    value === Infinity ? marker : value === -Infinity ? `-${marker}` : value,
+  );
+  return marked.replaceAll(`"${marker}"`, "1e999").replaceAll(`"-${marker}"`, "-1e999");
+}
+
 /** Returns the parts of a row, as the table stores them. */
 function splitRow(id, row, revision = null) {
-  const text = quoted(row);
+  const text = serialized(row);
   const parts = [];
   for (let from = 0, to; from < text.length; from = to) {
     to = from + PART;

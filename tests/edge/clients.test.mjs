@@ -1,5 +1,5 @@
 // Each client has its own instance of the wasm. Measures the memory of fifty in one isolate of
-// workerd.
+// workerd; live queries are refused there.
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
@@ -19,6 +19,17 @@ function resident() {
   const status = readFileSync(`/proc/${children().find(isWorkerd)}/status`, "utf8");
   return Number(status.match(/VmRSS:\s+(\d+) kB/)[1]) / 1024;
 }
+
+test("live() is refused in a Worker, with what to use instead", async () => {
+  const worker = await startWorker(entry, {});
+  try {
+    const { code, message } = await (await worker.fetch("/live")).json();
+    assert.equal(code, "not-supported");
+    assert.match(message, /a Worker does not run between requests; call sync\(\) in an alarm/);
+  } finally {
+    await worker.dispose();
+  }
+});
 
 const skip = !existsSync("/proc/self/task") && "this system has no /proc";
 

@@ -56,6 +56,14 @@ const TASKS = {
     return { result: await OPEN[kind](ctx, env, fault)[name](...values) };
   },
 
+  /** Stores the row of this JSON. Resolves to the properties of its item, with their values. */
+  async infinite({ kind, key, text }, ctx, env) {
+    const store = OPEN[kind](ctx, env);
+    await store.commit(key, { state: { revision: "1" }, put: [["a", JSON.parse(text)]], remove: [] });
+    const [row] = await store.rows(key, ["a"]);
+    return { numbers: Object.entries(row.item).map(([name, value]) => `${name} ${value}`) };
+  },
+
   /** Checks a store against a rule of the contract. */
   async rule({ kind, fault, name }, ctx, env) {
     const open = () => OPEN[kind](ctx, env, fault);
