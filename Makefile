@@ -20,9 +20,11 @@ quick:
 	@scripts/setup.sh quick
 	@node tests/run.mjs --quick
 
-# Runs CASES schedules of the model test; SEED=n replays one.
+# Runs CASES schedules of the model test, and half as many of tabs with live queries. SEED=n replays
+# one of each.
 model: setup
 	@CASES=$(or $(CASES),20000) cargo test --quiet --locked --release --test model -- --nocapture --test-threads=1 after
+	@CASES=$$(($(or $(CASES),20000) / 2)) cargo test --quiet --locked --release --test live -- --nocapture
 
 # Kills pages, tabs and browsers KILLS times at each point of a round.
 kill: setup

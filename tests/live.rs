@@ -1,6 +1,6 @@
-//! The model test of live queries: up to five tabs with one query, which are hidden, shut, killed,
-//! frozen with and without an event, and put to sleep. Each tab has the real schedule. The locks,
-//! the channel and the rounds are modelled.
+//! The model tests of live queries: up to five tabs with one query, which are hidden, shut, killed,
+//! frozen with and without an event, and put to sleep; and one tab with up to eighty queries. Each
+//! tab has the real schedule. The locks, the channel and the rounds are modelled.
 //!
 //! `CASES=10000` runs more schedules; `SEED=n` prints one.
 #![cfg(not(target_family = "wasm"))]
@@ -11,6 +11,8 @@ use std::collections::VecDeque;
 use deltalink::protocol::schedule::{Action, Hidden, Input, Message, RoundEnd, Schedule, Wish};
 use deltalink::protocol::time::{Duration, Instant};
 
+#[path = "live/budget.rs"]
+mod budget;
 #[path = "model/rng.rs"]
 mod rng;
 
@@ -364,12 +366,23 @@ fn run(seed: u64) -> u32 {
 
 #[test]
 fn tabs_that_die_hang_and_sleep_never_run_two_rounds_and_never_stay_stale() {
-    if let Ok(seed) = std::env::var("SEED") {
-        run(seed.parse().unwrap());
-        return;
-    }
-    let cases = std::env::var("CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(500);
-    let starts: u32 = (0..cases).map(run).sum();
+    let (cases, starts) = run_all(|seed| run(seed) as usize);
+    assert!(starts > cases * 20, "the schedules hardly run any round: {starts}");
+}
+
+#[test]
+fn the_queries_of_a_tab_take_turns_within_its_budget() {
+    let (cases, starts) = run_all(budget::run);
+    assert!(starts > cases * 100, "the schedules hardly run any round: {starts}");
+}
+
+/// Runs the schedule `SEED`, or those of `CASES` seeds. Returns the number of schedules and of
+/// their rounds.
+fn run_all(run: impl Fn(u64) -> usize) -> (usize, usize) {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let seeds = number("SEED").map_or(0..number("CASES").unwrap_or(500), |seed| seed..seed + 1);
+    let cases = seeds.clone().count();
+    let starts = seeds.map(run).sum();
     println!("{cases} schedules, {starts} rounds");
-    assert!(u64::from(starts) > cases * 20, "the schedules hardly run any round: {starts}");
+    (cases, starts)
 }
