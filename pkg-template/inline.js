@@ -3,7 +3,11 @@
 // base64 of the gzipped wasm, which is a third smaller than base64 of the wasm itself.
 const GZIPPED = "";
 
-export default () => {
+export default async () => {
   const bytes = Uint8Array.from(atob(GZIPPED), (char) => char.charCodeAt(0));
+  // Jest with jsdom runs on Node and hides this class.
+  const { getBuiltinModule } = globalThis.process ?? {};
+  if (typeof DecompressionStream === "undefined" && getBuiltinModule)
+    return getBuiltinModule("node:zlib").gunzipSync(bytes);
   return new Response(new Response(bytes).body.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
 };

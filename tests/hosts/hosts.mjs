@@ -69,6 +69,32 @@ async function withoutFile(project, command) {
   }
 }
 
+/** Runs tools under a newer Node, which the project installs. */
+const NEWER = "PATH=$PWD/node_modules/node/bin:$PATH";
+
+/** An app of a framework, whose rows come from a live query. */
+const framework = (name, host, run) => ({
+  parts: [
+    [`frameworks/${name}`, "."],
+    ["frameworks/open.js", "src/open.js"],
+  ],
+  ways: [[host, "url", run]],
+});
+
+/** Tests as users write them: each is run, and writes the result of its first round. */
+const userTest = (name, files, ways) => ({
+  parts: [[`users/${name}`, "."], ["users/contacts.js", "contacts.js"], ...files],
+  ways: ways.map(([host, wasmOrigin, command]) => [
+    host,
+    wasmOrigin,
+    async (project) => {
+      await project.run(`rm -f result.json; PORT=${await freePort()} ${command}`);
+      return JSON.parse(await project.run("cat result.json"));
+    },
+  ]),
+});
+const unitTest = [["users/contacts.test.js", "contacts.test.js"]];
+
 /** Bundles like wrangler: with the condition workerd, and each wasm as a separate module. */
 const bundledWorker = (host, round) => ({
   smoke: true,
@@ -231,11 +257,10 @@ export const projects = [
         "module",
         async (project) => {
           const port = await freePort();
-          const newer = "PATH=$PWD/node_modules/node/bin:$PATH";
           await project.run(`sed 's#"deltalink"#"deltalink/edge-light"#' src/round.js >src/server.js`);
-          await project.run(`${newer} opennextjs-cloudflare build`);
+          await project.run(`${NEWER} opennextjs-cloudflare build`);
           project.origin = await project.start(
-            `${newer} wrangler dev --ip 127.0.0.1 --port ${port} --show-interactive-dev-session=false`,
+            `${NEWER} wrangler dev --ip 127.0.0.1 --port ${port} --show-interactive-dev-session=false`,
             port,
           );
           // OpenNext loads the entry for Node, whose error names the one that works.
@@ -298,12 +323,45 @@ export const projects = [
         "file",
         async (project) => {
           const { root, tokens } = await project.world();
-          const newer = "PATH=$PWD/node_modules/node/bin:$PATH";
-          await project.run(`${newer} ENDPOINT=${root} TOKEN=${tokens.delegated} vitest run`);
+          await project.run(`${NEWER} ENDPOINT=${root} TOKEN=${tokens.delegated} vitest run`);
           return JSON.parse(await project.run("cat result.json"));
         },
       ],
     ],
+  },
+  userTest("vitest", unitTest, [
+    ["Vitest 5 with jsdom and React", "file", `${NEWER} vitest run --environment jsdom`],
+    ["Vitest 5 with happy-dom and React", "file", `${NEWER} vitest run --environment happy-dom`],
+  ]),
+  userTest("jest", unitTest, [
+    ["Jest 30 with jsdom and React", "file", "NODE_OPTIONS=--experimental-vm-modules jest"],
+  ]),
+  userTest("playwright", [], [["Playwright 1 with React", "url", "playwright test"]]),
+  framework("react", "React 19 by Vite 8", async (project) => {
+    await project.run("vite build");
+    return project.page(await project.serve("dist"));
+  }),
+  framework("vue", "Vue 3 by Vite 8", async (project) => {
+    await project.run("vite build");
+    return project.page(await project.serve("dist"));
+  }),
+  framework("svelte", "SvelteKit 3", async (project) => {
+    await project.run(`${NEWER} vite build`);
+    return project.page(await project.serve("build"));
+  }),
+  {
+    parts: [
+      ["frameworks/angular", "."],
+      ["frameworks/open.js", "src/open.js"],
+    ],
+    ways: ["zoneless", "zone"].map((configuration) => [
+      `Angular 22, ${configuration === "zone" ? "with" : "without"} zone.js`,
+      "inline",
+      async (project) => {
+        await project.run(`${NEWER} ng build --configuration ${configuration}`);
+        return project.page(await project.serve(`out/${configuration}/browser`));
+      },
+    ]),
   },
   bundledWorker("workerd", "round.js"),
   bundledWorker("deltalink/testing: workerd", "tested.js"),

@@ -8,7 +8,7 @@ tree=target/planted/tree
 rm -rf "$tree"
 mkdir -p "$tree/tests"
 cp -r Cargo.toml Cargo.lock src "$tree/"
-cp -r tests/live.rs tests/model.rs tests/model tests/driver tests/field.rs tests/field tests/fake-graph "$tree/tests/"
+cp -r tests/live.rs tests/live tests/model.rs tests/model tests/driver tests/field.rs tests/field tests/fake-graph "$tree/tests/"
 mkdir -p "$tree/pkg-template"
 cp pkg-template/index.d.ts "$tree/pkg-template/"
 patch --quiet --strip=1 --directory="$tree" <tests/planted/bugs.patch
