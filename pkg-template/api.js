@@ -10,6 +10,7 @@ import { RoundLocks } from "./locks.js";
 import { Feed, Query } from "./query.js";
 import { QueryCache } from "./query-cache.js";
 import { QueryStates } from "./query-state.js";
+import { SignIns } from "./sign-ins.js";
 import { snapshot } from "./snapshot.js";
 import { windowAt } from "./window.js";
 
@@ -64,6 +65,7 @@ class Client {
   #wasm;
   #locks;
   #live;
+  #signIns;
   #stopListening;
   #ending = new AbortController();
   #states = new QueryStates();
@@ -77,14 +79,21 @@ class Client {
     this.#begin(instance);
     // Other tabs do not see a store in memory, so its rounds need no lock across tabs.
     this.#locks = new RoundLocks(this.#wasm.store_kind !== "memory");
+    const hasTabs = this.#wasm.store_kind === "indexeddb";
+    if (hasTabs) this.#signIns = new SignIns(this.#wasm.account, () => this.#signedIn());
     this.#stopListening = onLifecycle(
-      () => this.#eachChanges((changes) => changes.pause()),
-      () => this.#eachChanges((changes) => changes.continue()),
+      () => {
+        this.#signIns?.close();
+        this.#eachChanges((changes) => changes.pause());
+      },
+      () => {
+        this.#signIns?.open();
+        this.#eachChanges((changes) => changes.continue());
+      },
     );
     this.#live = new LiveQueries({
-      hasTabs: this.#wasm.store_kind === "indexeddb",
+      hasTabs,
       makeSchedule: (...values) => this.#makeSchedule(...values),
-      client: this,
     });
   }
 
@@ -102,18 +111,19 @@ class Client {
   }
 
   resume() {
-    this.signedInElsewhere();
-    this.#live.signedIn();
+    this.#signIns?.announce();
+    this.#signedIn();
   }
 
-  /** The user has signed in, in this tab or in another one. For live.js. */
-  signedInElsewhere() {
+  /** The user has signed in, in this tab or in another one. */
+  #signedIn() {
     this.#current().wasm.resume();
     for (const { status, syncAgain } of this.#states) {
       if (status.get().phase !== "needs-auth") continue;
       status.set({ phase: "idle" });
       syncAgain?.();
     }
+    this.#live.signedIn();
   }
 
   async forget() {
@@ -223,6 +233,7 @@ class Client {
   #end() {
     if (this.#ending.signal.aborted) return;
     this.#stopListening();
+    this.#signIns?.close();
     this.#ending.abort(closed());
     this.#live.end();
     for (const { status, changes } of this.#states) {

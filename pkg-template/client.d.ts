@@ -164,8 +164,8 @@ export interface DeltaClient {
   track<T extends object>(path: string, options: TrackOptions): DeltaQuery<T> | DeltaFeed<T>;
   /**
    * Call this after the user has signed in again. Clears the cached token and ends the phase
-   * `needs-auth` of all queries. A `sync()` that ended in this phase starts again at the same page,
-   * and `status` shows its result. A `round()` does not start again.
+   * `needs-auth` of all queries, in all tabs of the account. A `sync()` that ended in this phase
+   * starts again at the same page, and `status` shows its result. A `round()` does not start again.
    */
   resume(): void;
   /**

@@ -19,7 +19,6 @@ const FOLLOWED = ["new", "idle", "syncing", "resyncing", "waiting", "following",
 export class LiveQueries {
   #makeSchedule;
   #schedule;
-  #client;
   #hasPeers;
   #id = crypto.randomUUID();
   /** By key. */
@@ -32,11 +31,10 @@ export class LiveQueries {
 
   /**
    * `makeSchedule(id, hasPeers)` makes the wasm's schedule. `hasTabs`: other tabs see the same
-   * store. `client` is told about sign-ins of other tabs.
+   * store.
    */
-  constructor({ makeSchedule, hasTabs, client }) {
+  constructor({ makeSchedule, hasTabs }) {
     this.#makeSchedule = makeSchedule;
-    this.#client = client;
     this.#hasPeers =
       hasTabs && Boolean(globalThis.navigator?.locks) && typeof globalThis.BroadcastChannel === "function";
   }
@@ -59,7 +57,7 @@ export class LiveQueries {
     this.#begin();
     let entry = this.#queries.get(key);
     if (!entry) {
-      entry = new LiveQuery(query, this.#id, (input) => this.#step({ key, ...input }), this.#client);
+      entry = new LiveQuery(query, this.#id, (input) => this.#step({ key, ...input }));
       this.#queries.set(key, entry);
     }
     const handle = (this.#handles += 1);
@@ -94,7 +92,7 @@ export class LiveQueries {
     this.#step({ type: "syncNow", key });
   }
 
-  /** The user has signed in, in this tab. */
+  /** The user has signed in, in any tab. */
   signedIn() {
     this.#step({ type: "signedIn" });
   }
@@ -199,7 +197,6 @@ class LiveQuery {
   #query;
   #tab;
   #step;
-  #client;
   #channel;
   /** Releases the lock, or ends the wait for it. */
   #release = () => {};
@@ -212,11 +209,10 @@ class LiveQuery {
   #result = { report: undefined, error: undefined };
   #unsubscribe;
 
-  constructor(query, tab, step, client) {
+  constructor(query, tab, step) {
     this.#query = query;
     this.#tab = tab;
     this.#step = step;
-    this.#client = client;
     // Followers show the leader's status.
     this.#unsubscribe = query.state.status.subscribe((status) => {
       if (this.#leads) this.#post({ status: toMessage(status) });
@@ -295,7 +291,6 @@ class LiveQuery {
     if (FOLLOWED.includes(status?.phase) && !this.#leads)
       this.#query.state.status.follow(fromMessage(status));
     if (typeof message?.type !== "string") return;
-    if (message.type === "signedIn") this.#client.signedInElsewhere();
     // A tab that has just come knows no status yet.
     if (this.#leads && message.type === "ping")
       this.#post({ status: toMessage(this.#query.state.status.get()) });

@@ -97,7 +97,7 @@ pub enum Input {
     Freeze,
     /// The tab runs again.
     Thaw,
-    /// The user has signed in, in this tab.
+    /// The user has signed in, in any tab.
     SignedIn,
     /// The timer has fired.
     Timer,
@@ -131,8 +131,6 @@ pub enum Message {
     RollCall,
     /// This tab has left.
     Bye,
-    /// The user has signed in.
-    SignedIn,
 }
 
 /// What a leader tells its followers.
@@ -260,9 +258,7 @@ impl Schedule {
                 }
             }
             Input::Received { key, from, message } => {
-                if message == Message::SignedIn {
-                    self.signed_in();
-                } else if let Some(query) = find(queries, &key) {
+                if let Some(query) = find(queries, &key) {
                     query.receive(from, message, tab, now, chance, actions);
                 }
             }
@@ -309,12 +305,7 @@ impl Schedule {
                 }
                 self.focus();
             }
-            Input::SignedIn => {
-                for query in queries.iter() {
-                    query.post(Message::SignedIn, tab, actions);
-                }
-                self.signed_in();
-            }
+            Input::SignedIn => self.signed_in(),
             Input::Timer => {
                 let was_asleep = self.timer.take().is_some_and(|(set_at, due)| {
                     let passed = now - set_at;

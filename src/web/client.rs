@@ -68,6 +68,12 @@ impl Client {
         self.store_option.as_string().unwrap_or_else(|| "custom".to_owned())
     }
 
+    /// The account, as its keys name it.
+    #[wasm_bindgen(skip_typescript, getter)]
+    pub fn account(&self) -> String {
+        self.session.account.clone()
+    }
+
     /// Opens the store. Resolves to the keys of the queries in the browser's database, with the end
     /// of the last complete round of each, or to undefined. `on_closed` is called when another tab
     /// or the browser closes the store.

@@ -97,7 +97,6 @@ fn message_from_js(message: &JsValue) -> Option<Message> {
         }
         "rollCall" => Message::RollCall,
         "bye" => Message::Bye,
-        "signedIn" => Message::SignedIn,
         _ => return None,
     })
 }

@@ -142,6 +142,22 @@ test("a sign-in in one tab continues the live query of all tabs", async () => {
   for (const page of [first, second]) await resting(page);
 });
 
+test("a sign-in in a tab without a live query continues the live query of another tab", async () => {
+  const world = await makeWorld();
+  const [live, other] = [await tab(world), await tab(world)];
+  await goLive(live);
+  await world.faults({ match: {}, fault: "claims" });
+  await live.evaluate(() => {
+    const refusal = Object.assign(new Error("again"), { errorCode: "interaction_required" });
+    window.signIn = () => Promise.reject(refusal);
+    void window.live.syncNow().catch(() => {});
+    return window.until(window.query, ({ phase }) => phase === "needs-auth");
+  });
+  await live.evaluate(() => (window.signIn = undefined));
+  await other.evaluate(() => window.client.resume());
+  await resting(live);
+});
+
 test("a page with a live query can enter the back/forward cache, and follows after its return", async (test) => {
   const world = await makeWorld();
   const within = await hideable(test);

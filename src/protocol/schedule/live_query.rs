@@ -272,7 +272,6 @@ impl LiveQuery {
             Message::Bye => {
                 self.peers.retain(|peer| peer.tab != from);
             }
-            Message::SignedIn => {}
         }
     }
 

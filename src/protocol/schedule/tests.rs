@@ -296,14 +296,6 @@ fn after_a_refused_sign_in_all_queries_pause_until_the_user_signs_in() {
 }
 
 #[test]
-fn a_sign_in_of_another_tab_wakes_the_leader() {
-    let mut bench = Bench::leader();
-    bench.fire();
-    bench.ended(failed("interaction"));
-    assert!(starts(&bench.hears("b", Message::SignedIn)));
-}
-
-#[test]
 fn without_network_no_round_is_due_until_it_is_back() {
     let mut bench = Bench::alone();
     bench.ended(failed("offline"));
