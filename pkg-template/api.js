@@ -6,7 +6,7 @@ import { Instance } from "./engine.js";
 import { DeltaError, badRequest, closed } from "./error.js";
 import { onLifecycle } from "./lifecycle.js";
 import { LiveQueries } from "./live.js";
-import { RoundLocks } from "./locks.js";
+import { Locks } from "./locks.js";
 import { Feed, Query } from "./query.js";
 import { QueryCache } from "./query-cache.js";
 import { QueryStates } from "./query-state.js";
@@ -78,7 +78,7 @@ class Client {
     this.#options = options;
     this.#begin(instance);
     // Other tabs do not see a store in memory, so its rounds need no lock across tabs.
-    this.#locks = new RoundLocks(this.#wasm.store_kind !== "memory");
+    this.#locks = new Locks(this.#wasm.store_kind !== "memory");
     const hasTabs = this.#wasm.store_kind === "indexeddb";
     if (hasTabs) this.#signIns = new SignIns(this.#wasm.account, () => this.#signedIn());
     this.#stopListening = onLifecycle(

@@ -1,12 +1,14 @@
 // @ts-check
-// The lock under which the rounds of a query run one at a time. In a browser it is a Web Lock,
-// which all tabs share. Without Web Locks (Node, Workers, insecure pages) and for a store in
-// memory, each client has its own locks. Clients do not share these: in a Worker, a request that
-// ends early would keep a shared lock and block all later requests. With or without a lock, each
-// commit compares the stored revision.
+// The lock under which the rounds of a query run one at a time, and the slots that limit the
+// requests in a mailbox. In a browser these are Web Locks, which all tabs share. Without Web Locks
+// (Node, Workers, insecure pages) and for a store in memory, each client has its own locks and no
+// slots. Clients do not share these: in a Worker, a request that ends early would keep a shared
+// lock and block all later requests. With or without a lock, each commit compares the stored
+// revision.
+import { onAbort } from "./abort.js";
 
-/** The round locks of one client. */
-export class RoundLocks {
+/** The locks of one client. */
+export class Locks {
   /** By name: a promise that resolves when all rounds so far have released the lock. */
   #ends = new Map();
   #hasTabs;
@@ -21,7 +23,7 @@ export class RoundLocks {
    * is called when another tab steals the lock. `steals`: takes the lock from its holder.
    */
   async acquire(name, signal, onLost, steals) {
-    const webLocks = this.#hasTabs && globalThis.navigator?.locks;
+    const webLocks = this.#webLocks;
     if (webLocks) {
       try {
         return await acquireWebLock(webLocks, name, signal, onLost, steals);
@@ -31,6 +33,24 @@ export class RoundLocks {
       }
     }
     return this.#acquireLocal(name, signal);
+  }
+
+  /**
+   * Takes one of `count` slots with this name. `granted` resolves when one is taken; at once without
+   * Web Locks. `release()` gives it back, or ends the wait.
+   */
+  takeSlot(name, count) {
+    const webLocks = this.#webLocks;
+    if (!webLocks) return { granted: Promise.resolve(), release() {} };
+    const slot = new AbortController();
+    const names = Array.from({ length: count }, (_, at) => `${name} | ${at + 1}`);
+    // Some pages may not use Web Locks, such as sandboxed frames.
+    const granted = acquireOne(webLocks, names, slot.signal).catch(() => {});
+    return { granted, release: () => slot.abort() };
+  }
+
+  get #webLocks() {
+    return this.#hasTabs && globalThis.navigator?.locks;
   }
 
   async #acquireLocal(name, signal) {
@@ -76,5 +96,32 @@ function acquireWebLock(webLocks, name, signal, onLost, steals) {
     // A signal and `steal` exclude each other.
     const options = steals ? { steal: true } : { signal };
     webLocks.request(name, options, hold).catch((error) => onError(error));
+  });
+}
+
+/** Acquires one of these Web Locks, until the signal fires. */
+async function acquireOne(webLocks, names, signal) {
+  const released = new Promise((resolve) => onAbort(signal, resolve));
+  for (const name of names) {
+    const isFree = await new Promise((resolve, reject) => {
+      const hold = (lock) => {
+        resolve(Boolean(lock));
+        return lock && released;
+      };
+      webLocks.request(name, { ifAvailable: true }, hold).catch(reject);
+    });
+    if (isFree) return;
+  }
+  // Waits for all, and keeps the first one.
+  const wait = new AbortController();
+  void released.then(() => wait.abort());
+  await new Promise((resolve, reject) => {
+    const hold = () => {
+      if (wait.signal.aborted) return undefined;
+      wait.abort();
+      resolve(undefined);
+      return released;
+    };
+    for (const name of names) webLocks.request(name, { signal: wait.signal }, hold).catch(reject);
   });
 }

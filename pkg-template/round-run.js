@@ -133,6 +133,10 @@ export class RoundRun {
     }
   }
 
+  takeSlot(name, count) {
+    return this.#state.locks.takeSlot(name, count);
+  }
+
   /** Releases the lock: the next round may begin, though listeners of this one may still run. */
   release() {
     if (this.#isOver) return;

@@ -60,6 +60,12 @@ impl Workload {
         (concurrency, requests, Duration::from_millis(period_ms))
     }
 
+    /// How many requests of a scope all tabs together may have in flight, where Graph documents a
+    /// limit.
+    pub fn shared_limit(self) -> Option<u32> {
+        (self == Self::Outlook).then(|| self.limits().0)
+    }
+
     /// Whether a scope belongs to this workload.
     pub fn owns(self, scope: &str) -> bool {
         scope.split(' ').next() == Some(self.as_str())

@@ -3,6 +3,8 @@
 use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::*;
 
+use super::js::settled;
+
 #[wasm_bindgen]
 extern "C" {
     /// The facade's side of one round. None of its methods throws, except [`Self::announcer`] for a
@@ -33,6 +35,10 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub fn log(this: &RoundHost, log: &Function, entry: &JsValue);
 
+    /// Takes one of `count` slots with this name, which all tabs share.
+    #[wasm_bindgen(method, js_name = takeSlot)]
+    fn take_slot(this: &RoundHost, name: &str, count: u32) -> TakenSlot;
+
     /// Releases the lock.
     #[wasm_bindgen(method)]
     pub fn release(this: &RoundHost);
@@ -40,4 +46,34 @@ extern "C" {
     /// Ends the round: the report is final. Releases the lock, if that has not happened.
     #[wasm_bindgen(method)]
     pub fn end(this: &RoundHost);
+
+    /// A slot that is taken or waited for.
+    type TakenSlot;
+
+    /// Resolves when the slot is taken. Never rejects.
+    #[wasm_bindgen(method, getter)]
+    fn granted(this: &TakenSlot) -> Promise;
+
+    /// Gives the slot back, or ends the wait for it.
+    #[wasm_bindgen(method, js_name = release)]
+    fn give_back(this: &TakenSlot);
+}
+
+/// One of the slots that all tabs share. Dropping it gives it back.
+pub struct Slot(TakenSlot);
+
+impl Slot {
+    /// Waits for one of `count` slots with this name.
+    pub async fn take(host: &RoundHost, name: &str, count: u32) -> Self {
+        // Ends the wait if this future is dropped.
+        let slot = Self(host.take_slot(name, count));
+        let _ = settled(slot.0.granted().into()).await;
+        slot
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.give_back();
+    }
 }

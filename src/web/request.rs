@@ -14,6 +14,7 @@ use super::batch::{Batch, StoreResult};
 use super::body::LinkSearch;
 use super::error::RoundError;
 use super::fetch::{Fetched, Get, client_request_id};
+use super::host::Slot;
 use super::js::get;
 use super::limiter::{Limiter, Permit};
 use super::session::Session;
@@ -130,6 +131,11 @@ impl PageRequest {
         if delay > Duration::ZERO {
             self.display.pace(delay).await;
         }
+        // All tabs share the limit of a mailbox. Each holds its slots for the time of its requests.
+        let _slot = match self.query.workload.shared_limit() {
+            Some(limit) => Some(Slot::take(&self.display.host, &self.throttle_key, limit).await),
+            None => None,
+        };
         let started_at = now();
         let throttled_until = self.limiter.rate.borrow().throttled_until(started_at);
         if throttled_until > started_at {

@@ -371,6 +371,52 @@ test("a throttle of one tab applies to the other tabs too", async () => {
   );
 });
 
+test("all tabs together have at most four requests in flight in a mailbox, also after one is closed", async () => {
+  const world = await site.fake.world({ populate: { events: 3, users: 3, around: "2026-11-21T00:00:00Z" } });
+  const tabs = [await tab(world), await tab(world), await tab(world)];
+  let inFlight = [];
+  let holds = true;
+  await context.route(/calendarView/, (route) => (holds ? void inFlight.push(route) : route.continue()));
+  for (const [number, page] of tabs.entries()) {
+    await page.evaluate((number) => {
+      for (let at = 0; at < 4; at += 1) {
+        const events = window.client.events({
+          start: "2026-11-20",
+          end: "2026-11-22",
+          name: `${number} ${at}`,
+        });
+        window.begin(`round ${at}`, () => events.sync());
+      }
+    }, number);
+    // All four are of the first tab.
+    await until(() => inFlight.length >= 4);
+  }
+  /** Waits for four requests, and until a whole round in another scope has ended in each tab. */
+  const four = async (pages) => {
+    await until(() => inFlight.length >= 4);
+    for (const page of pages) await page.evaluate(() => window.client.track("/users/delta").sync());
+    assert.equal(inFlight.length, 4);
+  };
+  const [first, ...others] = tabs;
+  await four(tabs);
+  inFlight = [];
+  await first.close();
+  await four(others);
+  holds = false;
+  await Promise.all(inFlight.map((route) => route.continue()));
+  for (const page of others)
+    for (let at = 0; at < 4; at += 1)
+      assert.equal((await end(page, `round ${at}`)).value.outcome, "complete");
+  assert.deepEqual(
+    await others[0].evaluate(async () => {
+      const { held, pending } = await navigator.locks.query();
+      return [...held, ...pending].map(({ name }) => name).filter((name) => name.includes("not before"));
+    }),
+    [],
+    "no slot is left behind",
+  );
+});
+
 test("an offline tab waits until it is online", async () => {
   const world = await site.fake.world({ populate: { contacts: 30 } });
   const page = await tab(world);
