@@ -246,6 +246,29 @@ export const checks = {
       await assertEqualsServer(window.contacts, world);
     }),
   ],
+  "a shared worker runs the rounds of a live query, and the view of its page follows": [
+    inNewPage(async ({ world }) => {
+      const worker = new window.SharedWorker("shared-worker.js", { type: "module", name: world.id });
+      const ask = (...message) =>
+        new Promise((resolve, reject) => {
+          worker.onerror = () => reject(new Error("the shared worker did not load"));
+          worker.port.onmessage = ({ data }) => resolve(data);
+          worker.port.postMessage(message);
+        });
+      equal(await ask("start", world), "resting");
+      const contacts = (await open(world)).orgContacts();
+      const view = contacts.view({ orderBy: "displayName" });
+      view.subscribe(() => {});
+      window.live = contacts.live();
+      await resting(contacts);
+      await shown(view, 30);
+      equal((await kinds(world)).length, 3, "one round of three pages");
+      await edits(world, { op: "add", collection: "contacts" });
+      equal(await ask("syncNow"), "complete", "the worker leads");
+      await shown(view, 31);
+      equal((await kinds(world)).length, 4, "the worker has sent one request");
+    }),
+  ],
   "of two tabs with a live query one runs the rounds, and views of both follow": [
     inNewPage(async ({ world }) => {
       const contacts = (await open(world)).orgContacts();
