@@ -1,5 +1,5 @@
 # `make demo` and `make test` install what is missing. CONTRIBUTING.md lists all targets.
-.PHONY: setup build demo test quick audit bench bench-check hosts model fuzz kill soak size check-demo fmt clean
+.PHONY: setup build demo test quick audit docs bench bench-check hosts model fuzz kill soak size check-demo fmt clean
 
 setup:
 	@scripts/setup.sh
@@ -53,6 +53,14 @@ size: build
 hosts: setup
 	@scripts/build.sh
 	@. scripts/env.sh && FAKE_GRAPH=target/debug/fake-graph node tests/hosts/all.mjs $(ONLY)
+
+# Builds the pages of docs/, the API reference and that of the Rust crate into dist/docs/.
+docs:
+	@npm ci --prefix docs/.vitepress --no-audit --no-fund --loglevel=error
+	@docs/.vitepress/node_modules/.bin/vitepress build docs
+	@docs/.vitepress/node_modules/.bin/typedoc --options docs/.vitepress/typedoc.json
+	@. scripts/env.sh && RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --no-deps -p deltalink
+	@rm -rf dist/docs/rust && cp -r target/doc dist/docs/rust
 
 # Compares the package with hand-written loops and other clients. QUICK=1 and RUNS=3 measure less,
 # ONLY=first,heap some benchmarks, BASE=other.tgz another package too. WRITE=1 NOTE=… writes the

@@ -36,8 +36,8 @@ export class Locks {
   }
 
   /**
-   * Takes one of `count` slots with this name. `granted` resolves when one is taken; at once without
-   * Web Locks. `release()` gives it back, or ends the wait.
+   * Takes one of `count` slots with this name. `granted` resolves when one is taken, at once where
+   * there are no Web Locks. `release()` gives it back, or ends the wait.
    */
   takeSlot(name, count) {
     const webLocks = this.#webLocks;

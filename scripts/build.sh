@@ -26,6 +26,7 @@ node_modules/.bin/wasm-opt -Oz --converge --one-caller-inline-max-function-size=
 node_modules/.bin/esbuild dist/bindgen/deltalink.js --bundle --format=iife --global-name=api --minify --target=es2022 --log-level=warning \
   --banner:js='export default function glue(WebAssembly, setTimeout, clearTimeout, AbortController) {' --footer:js='return api; }' --outfile=dist/package/deltalink.js
 cp pkg-template/*.js pkg-template/*.d.ts pkg-template/package.json README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE dist/package/
+node scripts/links.mjs
 cp -r pkg-template/stores dist/package/
 node scripts/notices.mjs >dist/package/THIRD-PARTY-NOTICES
 node scripts/stamp.mjs dist/package/deltalink.wasm dist/package/compile.js

@@ -1,19 +1,17 @@
-// Compiles each TypeScript block of the README and of some pages of docs/ as a separate file, and
-// runs those marked `ts run`. Declares the names that the blocks use without defining them.
+// Compiles each TypeScript block of the README and of the pages of docs/ as a separate file, and
+// runs those marked `ts run`. Declares the names that the blocks use without defining them. Checks
+// the links of all pages.
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { transformSync } from "esbuild";
 
 const root = new URL("..", import.meta.url).pathname;
 const folder = `${root}tests/types/readme`;
-/** The pages, with the least number of blocks that each has. */
-const pages = {
-  "README.md": 4,
-  "docs/calendar.md": 1,
-  "docs/live.md": 4,
-  "docs/logging.md": 2,
-  "docs/react.md": 4,
-};
+/** The README and the pages of docs/. */
+const pages = ["README.md", ...readdirSync(`${root}docs`).filter((name) => name.endsWith(".md"))].map(
+  (name) => (name === "README.md" ? name : `docs/${name}`),
+);
 const around = `
 import type { DeltaClient as _Client, DeltaQuery as _Query, DeltaStore as _Store, Event as _Event } from "deltalink";
 declare global {
@@ -30,20 +28,46 @@ declare global {
   function row(id: string): HTMLElement | null;
   function draw(id: string, event: Partial<_Event>): void;
   function getToken(): Promise<string>;
+  const pca: import("@azure/msal-browser").PublicClientApplication;
+  const account: import("@azure/msal-browser").AccountInfo;
   function signIn(claims?: string): Promise<void>;
   function draw(items: readonly unknown[], ready: boolean, total: number): void;
 }
 export {};
 `;
 
+for (const page of [...pages, "CHANGELOG.md", "CONTRIBUTING.md", "STYLE.md"]) checkLinks(page);
+
+/** Throws if a link of a page leads to a file, or to a heading of a page, that does not exist. */
+function checkLinks(page) {
+  const text = readFileSync(`${root}${page}`, "utf8");
+  for (const [, link] of text.matchAll(/\]\((?!https?:)([^)\s]+)\)/g)) {
+    const [path, heading] = link.split("#");
+    const target = path ? join(root, dirname(page), path) : `${root}${page}`;
+    if (!existsSync(target)) throw new Error(`${page} has a dead link: ${link}`);
+    const anchors = () =>
+      readFileSync(target, "utf8")
+        .match(/^#+ .*$/gm)
+        .map(anchorOf);
+    if (heading && !anchors().includes(heading)) throw new Error(`${page} has a dead link: ${link}`);
+  }
+}
+
+function anchorOf(heading) {
+  return heading
+    .replace(/^#+ /, "")
+    .toLowerCase()
+    .replace(/[^\w\- ]/g, "")
+    .replaceAll(" ", "-");
+}
+
 rmSync(folder, { recursive: true, force: true });
 mkdirSync(folder, { recursive: true });
 /** The blocks of all pages: `[, extension, mark, code]`. */
-const blocks = Object.entries(pages).flatMap(([page, least]) => {
-  const found = [...readFileSync(`${root}${page}`, "utf8").matchAll(/^```(tsx?)( run)?\n(.*?)^```$/gms)];
-  if (found.length < least) throw new Error(`${page} has ${found.length} TypeScript blocks`);
-  return found;
-});
+const blocks = pages.flatMap((page) => [
+  ...readFileSync(`${root}${page}`, "utf8").matchAll(/^```(tsx?)( run)?\n(.*?)^```$/gms),
+]);
+if (blocks.length < 40) throw new Error(`only ${blocks.length} TypeScript blocks were found`);
 blocks.forEach(([, extension, , code], at) => {
   // Some blocks use the query `weeks` of an earlier block.
   const weeks =
@@ -83,6 +107,14 @@ writeFileSync(
   `${folder}/angular.d.ts`,
   `declare module "rxjs" { class Observable<T> { constructor(subscribe: (to: { next(value: T): void }) => () => void) } }
 declare module "@angular/core/rxjs-interop" { function toSignal<T>(source: import("rxjs").Observable<T>, options: { initialValue: T }): () => T }`,
+);
+// Not installed either: `make hosts` checks these blocks with the real packages.
+writeFileSync(
+  `${folder}/recipes.d.ts`,
+  `declare module "@microsoft/teams-js" { const app: { initialize(): Promise<void> } }
+declare module "@microsoft/sp-http" { interface AadTokenProvider { getToken(resource: string, useCachedToken?: boolean): Promise<string> } }
+declare module "@microsoft/mgt-element" { const Providers: { globalProvider: { getAccessToken(options: { scopes: string[] }): Promise<string>; getActiveAccount?(): { id: string } | undefined } } }
+declare module "@azure/identity" { class InteractiveBrowserCredential { constructor(options: { clientId: string; tenantId: string }); getToken(scopes: string | string[]): Promise<{ token: string; expiresOnTimestamp: number }> } }`,
 );
 writeFileSync(
   `${folder}/tsconfig.json`,

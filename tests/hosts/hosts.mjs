@@ -329,6 +329,19 @@ export const projects = [
       ],
     ],
   },
+  {
+    parts: [["recipes", "."], ["../../docs/sign-in.md", "sign-in.md"], ...program],
+    ways: [
+      [
+        "docs/sign-in.md with MSAL, Teams, SharePoint, Graph Toolkit, @azure/identity",
+        "file",
+        async (project) => {
+          await project.run("node extract.mjs && node_modules/.bin/tsc -p .");
+          return project.json(`${process.execPath} src/main.mjs`);
+        },
+      ],
+    ],
+  },
   userTest("vitest", unitTest, [
     ["Vitest 5 with jsdom and React", "file", `${NEWER} vitest run --environment jsdom`],
     ["Vitest 5 with happy-dom and React", "file", `${NEWER} vitest run --environment happy-dom`],

@@ -1,7 +1,7 @@
 // The tarball of `npm pack`, installed in another folder. tests/hosts has the other hosts.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { access, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -50,6 +50,20 @@ test("the tarball contains the wasm, that of the fake Graph, and the files of pa
     typeof entry === "string" ? [entry] : Object.values(entry),
   );
   for (const path of named) assert.ok(files.includes(path.slice(2)), path);
+});
+
+test("every link of the packed README leads to a file of the repository, by its full address", async () => {
+  const at = (name) => join(folder, "node_modules/deltalink", name);
+  const { repository, homepage, bugs } = JSON.parse(await readFile(at("package.json"), "utf8"));
+  const address = repository.url.replace(/^git\+|\.git$/g, "");
+  assert.deepEqual([homepage, bugs], [`${address}#readme`, `${address}/issues`]);
+  const links = [...(await readFile(at("README.md"), "utf8")).matchAll(/\]\(([^)]+)\)/g)].map(([, to]) => to);
+  assert.ok(links.length > 15, `${links.length} links`);
+  for (const link of links) {
+    assert.ok(link.startsWith(`${address}/blob/main/`), link);
+    const path = link.slice(`${address}/blob/main/`.length).split("#")[0];
+    await access(new URL(`../../${path}`, import.meta.url));
+  }
 });
 
 test("no wasm contains paths of the build machine, and that of deltalink nothing of the fake Graph", async () => {

@@ -1,0 +1,19 @@
+// Completes dist/package/: the address of the repository in pkg-template/package.json is the only
+// one that a maintainer fills in. Its links to the home page and to bugs, and the links of README
+// and CHANGELOG to other files, which npm shows without these files, are made from it.
+import { readFileSync, writeFileSync } from "node:fs";
+
+const folder = new URL("../dist/package/", import.meta.url);
+const edit = (name, change) => {
+  const path = new URL(name, folder);
+  writeFileSync(path, change(readFileSync(path, "utf8")));
+};
+
+const { repository } = JSON.parse(readFileSync(new URL("package.json", folder), "utf8"));
+const address = repository.url.replace(/^git\+/, "").replace(/\.git$/, "");
+edit("package.json", (text) => {
+  const fields = JSON.parse(text);
+  return `${JSON.stringify({ ...fields, homepage: `${address}#readme`, bugs: `${address}/issues` }, null, 2)}\n`;
+});
+for (const name of ["README.md", "CHANGELOG.md"])
+  edit(name, (text) => text.replaceAll(/\]\((?!https?:|#)([^)]+)\)/g, `](${address}/blob/main/$1)`));

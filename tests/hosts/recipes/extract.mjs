@@ -1,0 +1,7 @@
+// Writes each TypeScript block of docs/sign-in.md into a file of its own.
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+
+mkdirSync("blocks");
+const blocks = [...readFileSync("sign-in.md", "utf8").matchAll(/^```ts\n(.*?)^```$/gms)];
+for (const [at, [, code]] of blocks.entries()) writeFileSync(`blocks/${at}.ts`, `${code}export {};\n`);
+if (blocks.length < 6) throw new Error(`docs/sign-in.md has ${blocks.length} blocks`);
