@@ -3,7 +3,7 @@
 /** @import { DeltaClient } from "./client.js" */
 import { onAbort } from "./abort.js";
 import { Instance } from "./engine.js";
-import { DeltaError, badRequest, closed } from "./error.js";
+import { DeltaError, badRequest, closed, report } from "./error.js";
 import { onLifecycle } from "./lifecycle.js";
 import { LiveQueries } from "./live.js";
 import { Locks } from "./locks.js";
@@ -51,6 +51,7 @@ export function createApi(source) {
     engine.first = undefined;
     const client = new Client(engine.module, instance, copy);
     await client.opened;
+    if (copy.persist) client.persist();
     return client;
   }
 
@@ -124,6 +125,12 @@ class Client {
       syncAgain?.();
     }
     this.#live.signedIn();
+  }
+
+  /** Asks the browser to keep the database. The answer changes nothing here. */
+  persist() {
+    if (this.#wasm.store_kind !== "indexeddb") return;
+    globalThis.navigator?.storage?.persist?.().catch(report);
   }
 
   async forget() {

@@ -74,6 +74,12 @@ export interface DeltaOptions {
    * the round.
    */
   log?: (entry: LogEntry) => unknown;
+  /**
+   * Asks the browser to keep the storage of the page's origin when the disk is nearly full
+   * (`navigator.storage.persist()`). Default `false`. Browsers decide by themselves, and Firefox
+   * asks the user; the answer changes nothing else. Without effect for other stores than IndexedDB.
+   */
+  persist?: boolean;
 }
 
 /** The decision of `onError`. `after` is in milliseconds. */

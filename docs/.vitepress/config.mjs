@@ -25,8 +25,8 @@ export default {
   base: process.env.BASE ?? "/",
   outDir: new URL("../../dist/docs", import.meta.url).pathname,
   cleanUrls: false,
-  // The references are made by other tools. tests/readme.mjs checks links to files outside of docs/,
-  // which lead to the repository.
+  // The references are made by other tools. tests/readme.mjs checks links to files outside of
+  // docs/, which lead to the repository.
   ignoreDeadLinks: [/^\/(api|rust)\//],
   markdown: {
     config(md) {

@@ -195,8 +195,12 @@ fn promise(session: &Rc<Session>, work: Work) -> Promise {
 
 fn parse_options(options: JsValue, errors: &ErrorFactory) -> Result<Client> {
     let options = Options::new(options, "openDelta")?;
-    options
-        .only(&["token", "account", "cloud", "endpoint", "store", "fetch", "retry", "onError", "log"], &[])?;
+    options.only(
+        &["token", "account", "cloud", "endpoint", "store", "fetch", "retry", "onError", "log", "persist"],
+        &[],
+    )?;
+    // The facade asks the browser.
+    options.flag("persist")?;
     let endpoint = endpoint(options.string("cloud")?.as_deref(), options.string("endpoint")?.as_deref())?;
     let token = options.get("token").unwrap_or(JsValue::UNDEFINED);
     let default_account = get_string(&token, "account");

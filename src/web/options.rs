@@ -209,7 +209,7 @@ impl Options {
         self.read(name, "a string")
     }
 
-    fn flag(&self, name: &str) -> Result<Option<bool>> {
+    pub fn flag(&self, name: &str) -> Result<Option<bool>> {
         self.read(name, "true or false")
     }
 

@@ -246,6 +246,30 @@ export const checks = {
       await assertEqualsServer(window.contacts, world);
     }),
   ],
+  "persist asks the browser to keep the storage, and its answer changes nothing": [
+    inNewPage(async ({ world }) => {
+      let calls = 0;
+      const answers = [() => Promise.resolve(false), () => Promise.reject(new TypeError("not here"))];
+      const persist = () => answers[calls++]();
+      const setStorage = (value) =>
+        Object.defineProperty(navigator, "storage", { value, configurable: true });
+      const errors = [];
+      window.reportError = (error) => errors.push(String(error));
+      setStorage({ persist });
+      await (await open(world)).close();
+      equal(calls, 0);
+      for (const expected of [1, 2, 2]) {
+        // Some hosts have no `navigator.storage`.
+        if (calls === 2) setStorage(undefined);
+        const client = await open(world, { persist: true });
+        equal((await client.orgContacts().sync()).outcome, "complete");
+        equal(calls, expected);
+        await client.close();
+      }
+      equal(errors, ["TypeError: not here"]);
+      await rejects(open(world, { persist: "yes" }), "bad-request");
+    }),
+  ],
   "a shared worker runs the rounds of a live query, and the view of its page follows": [
     inNewPage(async ({ world }) => {
       const worker = new window.SharedWorker("shared-worker.js", { type: "module", name: world.id });
