@@ -79,7 +79,7 @@ class Client {
     this.#locks = new RoundLocks(this.#wasm.store_kind !== "memory");
     this.#stopListening = onLifecycle(
       () => this.#eachChanges((changes) => changes.pause()),
-      () => this.#eachChanges((changes) => changes.continue()),
+      () => this.#eachChanges((changes) => changes.resume()),
     );
     this.#live = new LiveQueries({
       hasTabs: this.#wasm.store_kind === "indexeddb",
@@ -103,7 +103,7 @@ class Client {
 
   resume() {
     this.signedInElsewhere();
-    this.#live.signedIn();
+    this.#live.onSignIn();
   }
 
   /** The user has signed in, in this tab or in another one. For live.js. */

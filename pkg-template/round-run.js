@@ -84,7 +84,7 @@ export class RoundRun {
       else this.#removers.push(onAbort(other, stop));
     }
     const { changes, locks, lock, status } = this.#state;
-    changes.roundBegins();
+    changes.onRoundBegin();
     this.#hasBegun = true;
     this.#removers.push(onAbort(this.#instance.signal, () => this.#lose(this.#instance.ended)));
     // A round that was stopped is no failure.
@@ -138,7 +138,7 @@ export class RoundRun {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#unlock?.();
-    if (this.#hasBegun) this.#state.changes.roundEnds();
+    if (this.#hasBegun) this.#state.changes.onRoundEnd();
     this.#onOver?.();
   }
 
