@@ -69,7 +69,7 @@ function datesOf(event: CalendarEvent, zone: string): string[] {
   }
 }
 
-/** Assigns the events to the days of a window. Returns every day, also empty ones. */
+/** Assigns the events to the days of a window. Returns every day, even an empty one. */
 export function agenda(events: Iterable<Event>, window: DayWindow, zone: string): Day[] {
   const days: Day[] = [];
   const byDate = new Map<string, Day>();
@@ -83,7 +83,7 @@ export function agenda(events: Iterable<Event>, window: DayWindow, zone: string)
     all.filter((event) => event.type === "seriesMaster").map((event) => [event.id, event]),
   );
   for (const event of all) {
-    // A master is not an event itself; its occurrences are.
+    // A master is not an appointment; its occurrences are.
     if (event.type === "seriesMaster" || !event.id) continue;
     const master = event.seriesMasterId ? masters.get(event.seriesMasterId) : undefined;
     // A master decides for its occurrences, which Graph sends without `isAllDay`.

@@ -18,9 +18,9 @@ export const FORBIDDEN = {
 
 export function recordingsView(): RecordingsView {
   const list = h("ul", { class: "recordings", role: "list" });
-  const nothing = h("div", {});
+  const emptySlot = h("div", {});
   const slot = h("div", {});
-  let words: { title: string; text: string } | undefined;
+  let explanation: { title: string; text: string } | undefined;
 
   const collection = new Collection<CallRecording>({
     id: "recordings",
@@ -44,9 +44,9 @@ export function recordingsView(): RecordingsView {
           };
         }),
       );
-      nothing.replaceChildren(
-        ...(words && sorted.length === 0
-          ? [emptyState("lock", words.title, words.text)]
+      emptySlot.replaceChildren(
+        ...(explanation && sorted.length === 0
+          ? [emptyState("lock", explanation.title, explanation.text)]
           : sorted.length === 0 && collection.error === undefined
             ? [
                 emptyState(
@@ -58,14 +58,14 @@ export function recordingsView(): RecordingsView {
             : []),
       );
     },
-    body: h("div", {}, slot, nothing, list),
+    body: h("div", {}, slot, emptySlot, list),
   });
 
   return {
     collection,
     slot,
     explain(title, text) {
-      words = { title, text };
+      explanation = { title, text };
       void collection.open(undefined);
     },
   };
