@@ -109,7 +109,7 @@ impl World {
 
     /// Handles an initial request.
     fn begin(&mut self, spec: Spec, latest: bool, prefs: &Prefs, now: u64) -> Result<Page, Failure> {
-        let outlook = spec.collection.outlook();
+        let outlook = spec.collection.is_outlook();
         let stream = self.streams.len();
         if latest && !outlook {
             // Sync from now: a deltaLink and no data (graph-facts 2.3).
@@ -220,14 +220,14 @@ impl World {
         if let Some((status, code)) = &token.poison {
             return Err(Failure::new(*status, code, "nextLink value without skip or skiptoken"));
         }
-        let aged = collection.directory()
+        let aged = collection.is_directory()
             && now.saturating_sub(token.issued) > self.options.directory_token_days * 86_400_000;
-        let pushed_out = collection.outlook()
+        let pushed_out = collection.is_outlook()
             && self.options.generations.is_some_and(|n| stream.highest - token.generation >= n.max(1));
         if token.dead || aged || pushed_out {
             return Err(self.expired(collection, route, token.generation, stream.highest));
         }
-        if collection.outlook() {
+        if collection.is_outlook() {
             zone_offset(prefs)?;
         }
         let mut at = token.stream;
@@ -238,7 +238,7 @@ impl World {
             if is_token_name(Some(collection), &name) || (dates && self.options.ignore_repeated_dates) {
                 continue;
             }
-            if name == "$select" && collection.directory() && !token.next {
+            if name == "$select" && collection.is_directory() && !token.next {
                 // Some directory kinds allow adding this parameter to a deltaLink
                 // (graph-facts 2.3).
                 let mut spec = stream.spec.clone();
@@ -247,7 +247,7 @@ impl World {
                 self.streams.push(Stream { spec, highest: stream.highest });
                 continue;
             }
-            let code = if collection.outlook() { "ErrorInvalidUrlQuery" } else { "BadRequest" };
+            let code = if collection.is_outlook() { "ErrorInvalidUrlQuery" } else { "BadRequest" };
             return Err(Failure::unexpected(
                 400,
                 code,
@@ -288,7 +288,7 @@ impl World {
 
     fn page_size(&self, spec: &Spec, prefs: &Prefs) -> usize {
         let requested = match spec.collection {
-            c if c.outlook() => prefs.max_page.filter(|_| self.options.honour_maxpagesize).or(spec.top),
+            c if c.is_outlook() => prefs.max_page.filter(|_| self.options.honour_maxpagesize).or(spec.top),
             _ => spec.top,
         };
         let size = requested.unwrap_or(self.options.page_size).min(self.options.maxpagesize_cap).max(1)

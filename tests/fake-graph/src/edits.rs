@@ -328,7 +328,7 @@ impl World {
         let owner = match collection {
             Collection::Events => format!("{user}|{}", text(edit, "calendar").unwrap_or("")),
             Collection::Messages => format!("{user}|{folder}"),
-            c if c.directory() => String::new(),
+            c if c.is_directory() => String::new(),
             _ => user.clone(),
         };
         match text(edit, "op").unwrap_or("") {
@@ -472,7 +472,7 @@ impl World {
             }
             "remove" | "soft-remove" => {
                 let reason = if op == "remove" { "deleted" } else { "changed" };
-                if op == "soft-remove" && !collection.directory() {
+                if op == "soft-remove" && !collection.is_directory() {
                     return Err(format!("{} cannot be soft-deleted", collection.name()));
                 }
                 if row.gone.is_some_and(|g| g.reason == reason || g.reason == "deleted") {

@@ -34,7 +34,7 @@ impl World {
                 inner: Some("resyncChangesApplyDifferences".to_owned()),
                 ..Failure::new(410, "resyncRequired", "Resync required.")
             },
-            c if c.directory() => Failure::new(
+            c if c.is_directory() => Failure::new(
                 u16::try_from(self.options.directory_expired).unwrap_or(400),
                 "syncStateNotFound",
                 "The sync state is not found.",
@@ -114,7 +114,7 @@ impl World {
                 self.rng.below(99_999),
                 self.rng.text(10)
             )),
-            c if c.outlook() => format!("{}.{}", self.rng.text(120), self.rng.text(43)),
+            c if c.is_outlook() => format!("{}.{}", self.rng.text(120), self.rng.text(43)),
             _ => self.rng.text(128),
         };
         let swap = self.options.swap_token_names;

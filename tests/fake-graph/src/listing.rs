@@ -61,7 +61,7 @@ impl World {
             |row: Arc<Version>| Entry { row, gone: None, since: None, links: Vec::new(), slice: false };
         match spec.collection {
             Collection::Events => self.full_events(table, rows, spec).into_iter().map(entry).collect(),
-            c if c.directory() => {
+            c if c.is_directory() => {
                 let mut rows = rows;
                 if self.options.removed_in_full {
                     rows.extend(
@@ -290,7 +290,7 @@ impl World {
         prefs: &Prefs,
     ) -> Result<Map<String, Value>, Failure> {
         let row = &entry.row;
-        let id = if prefs.immutable && spec.collection.outlook() {
+        let id = if prefs.immutable && spec.collection.is_outlook() {
             data::immutable(&row.id)
         } else {
             row.id.clone()
@@ -332,7 +332,7 @@ impl World {
         let selected = |key: &str| spec.select.as_ref().is_none_or(|s| s.iter().any(|k| k == key));
         // With return=minimal an absent property is unchanged, otherwise it was never set
         // (graph-facts 1.2).
-        let minimal = prefs.minimal && spec.collection.directory();
+        let minimal = prefs.minimal && spec.collection.is_directory();
         let unchanged = |key: &str| {
             minimal
                 && entry
@@ -447,7 +447,7 @@ impl World {
                 return self.listed_events(&owner, window.unwrap_or((i64::MIN, i64::MAX)), immutable);
             }
             Collection::Messages => format!("{user}|{}", part.unwrap_or("inbox").to_ascii_lowercase()),
-            c if c.directory() => String::new(),
+            c if c.is_directory() => String::new(),
             _ => user,
         };
         let Some(table) = self.tables.get(&collection) else { return Vec::new() };
@@ -462,7 +462,7 @@ impl World {
                 };
                 item.insert(relation.clone(), value);
             }
-            if immutable && collection.outlook() {
+            if immutable && collection.is_outlook() {
                 item.insert("id".to_owned(), data::immutable(&v.id).into());
             }
             Value::Object(item)
