@@ -67,7 +67,7 @@ bench: setup
 bench-check:
 	@$(MAKE) --no-print-directory bench CHECK=1
 
-# Checks crates and npm packages for known vulnerabilities, if the databases are in reach.
+# Checks crates and npm packages for known vulnerabilities, if their databases can be reached.
 audit: setup
 	@scripts/audit.sh
 
