@@ -3,9 +3,9 @@
 import { clientOf, page, week } from "./responses.mjs";
 import { turn, until } from "../wait.mjs";
 
-let signedIn = false;
+let isSignedIn = false;
 const token = () => {
-  if (signedIn) return "a-token";
+  if (isSignedIn) return "a-token";
   throw Object.assign(new Error("sign in"), { name: "InteractionRequiredAuthError" });
 };
 const respond = () =>
@@ -29,7 +29,7 @@ await named("waits for a sign-in")
   .catch(() => {});
 const waiting = new WeakRef(named("waits for a sign-in").state);
 await collected(() => false);
-signedIn = true;
+isSignedIn = true;
 client.resume();
 await until(() => waiting.deref()?.status.get().lastSyncedAt !== undefined);
 const resumed = waiting.deref().status.get().phase;
