@@ -1,4 +1,4 @@
-// Crashes the one of two tabs that holds the lock, at each point of a round. The other tab then
+// Of two tabs, crashes the one that holds the lock, at each point of a round. The other tab then
 // gets the lock.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";

@@ -111,7 +111,7 @@ test("listeners get only differences, and no call without one", async () => {
   );
   assert.ok(
     (await contacts.round()[Symbol.asyncIterator]().next()).value.unchanged === undefined,
-    "a page has no more than its type says",
+    "a page has only the properties of its type",
   );
   await client.close();
 });

@@ -243,12 +243,12 @@ impl World {
         collection: Collection,
         id: &str,
         reason: &'static str,
-        silent: bool,
+        is_silent: bool,
         now: u64,
     ) {
         let seq = self.bump();
         if let Some(table) = self.tables.get_mut(&collection) {
-            table.remove(seq, now, id, reason, silent);
+            table.remove(seq, now, id, reason, is_silent);
         }
     }
 
@@ -478,7 +478,7 @@ impl World {
                 if row.gone.is_some_and(|g| g.reason == reason || g.reason == "deleted") {
                     return Err(missing());
                 }
-                let silent = self.options.silent_occurrence_delete
+                let is_silent = self.options.silent_occurrence_delete
                     && matches!(row.text("type"), "occurrence" | "exception");
                 let mut ids = vec![id.to_owned()];
                 if row.text("type") == "seriesMaster" {
@@ -488,7 +488,7 @@ impl World {
                     ids = self.with_content(id, &row.owner);
                 }
                 for id in &ids {
-                    self.remove_row(collection, id, reason, silent, now);
+                    self.remove_row(collection, id, reason, is_silent, now);
                 }
                 Ok(ids)
             }

@@ -140,7 +140,7 @@ impl World {
                 .collect(),
             Collection::Drive => rows
                 .into_iter()
-                .filter(|v| !v.gone.is_some_and(|g| g.silent))
+                .filter(|v| !v.gone.is_some_and(|g| g.is_silent))
                 .map(|v| (v.gone.map(|g| g.reason), v))
                 .map(|(g, v)| entry(v, g))
                 .collect(),
@@ -189,7 +189,7 @@ impl World {
             let was = inside(row, &family, window, since);
             let is = inside(row, &family, window, self.seq);
             let is_master = row.text("type") == "seriesMaster";
-            if row.gone.is_some_and(|g| g.silent) {
+            if row.gone.is_some_and(|g| g.is_silent) {
                 continue;
             }
             changed_series.insert(row.text("seriesMasterId"));

@@ -179,7 +179,7 @@ impl World {
     pub fn expire(&mut self, collection: Option<Collection>) {
         for token in self.tokens.values_mut() {
             if collection.is_none_or(|c| c == token.collection) {
-                token.dead = true;
+                token.is_dead = true;
             }
         }
     }
