@@ -182,7 +182,7 @@ impl Driver {
         };
         match fetched {
             Ok(fetched) => Ok(decision(&fetched)?),
-            // The round ends with the original error; what `onError` threw becomes its cause.
+            // The round ends with the original error; the error of `onError` becomes its cause.
             Err(thrown) => {
                 self.cause = thrown;
                 Ok(Decision::Stop)
@@ -235,7 +235,7 @@ impl Driver {
     }
 
     async fn fetch_page(&mut self, url: String) -> Result<Input> {
-        let (request, next_link) = self.prepared(url);
+        let (request, next_link) = self.prepare(url);
         let (result, sent) = self.look_ahead_during(request.send(), next_link).await;
         self.page_input(result, sent)
     }
@@ -261,7 +261,7 @@ impl Driver {
     }
 
     async fn fetch_master(&mut self, url: String) -> Result<Input> {
-        let (request, _) = self.prepared(url);
+        let (request, _) = self.prepare(url);
         let (result, sent) = request.send().await;
         let (body, _) = match self.body_or_input(result, sent)? {
             Ok(body) => body,

@@ -101,7 +101,7 @@ fn each_commit_increments_the_revision_within_its_epoch() {
 }
 
 #[test]
-fn only_a_completed_full_round_gives_the_right_to_sweep() {
+fn only_a_completed_full_round_permits_a_sweep() {
     for phase in [Phase::Fresh, Phase::Paging, Phase::Sweeping, Phase::Idle] {
         for kind in [Kind::Full, Kind::Incremental] {
             let record = Record { phase, kind, ..Record::new(Instant::from_millis(0.0), 0.0) };
