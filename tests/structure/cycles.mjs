@@ -17,7 +17,7 @@ function withoutComments(path, text) {
 const IMPORT = /\b(?:import|from)\s*\(?\s*"(\.[^"]*)"/g;
 
 /**
- * Which file imports which, also for types alone, as a `Map` from a path to a `Set` of paths.
+ * Which file imports which, even if only for types, as a `Map` from a path to a `Set` of paths.
  * `sources` is a `Map` from a path to its text.
  */
 export function imports(sources) {

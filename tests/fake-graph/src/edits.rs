@@ -103,13 +103,13 @@ impl World {
         if end < start {
             return Err("an event must not end before it starts".to_owned());
         }
-        let series = item.get("type").and_then(Value::as_str) == Some("seriesMaster");
+        let is_series = item.get("type").and_then(Value::as_str) == Some("seriesMaster");
         let number = |name: &str| {
             edit.get("item").and_then(|i| i.get(name)).or(edit.get(name)).and_then(Value::as_i64)
         };
         let count = number("count").unwrap_or(5);
         let every = number("every_days").unwrap_or(1).max(1);
-        if series && item.get("recurrence").is_none_or(Value::is_null) {
+        if is_series && item.get("recurrence").is_none_or(Value::is_null) {
             let date = clock::bare(start).split('T').next().unwrap_or("").to_owned();
             let recurrence = json!({
                 "pattern": { "type": "daily", "interval": every },
@@ -119,7 +119,7 @@ impl World {
         }
         let id = self.put_event(&owner, edit_id(edit), item, now);
         let mut ids = vec![id.clone()];
-        if series {
+        if is_series {
             for n in 0..count {
                 ids.push(self.put_occurrence(&id, start + n * every * DAY, end + n * every * DAY, now));
             }

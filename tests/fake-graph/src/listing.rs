@@ -79,7 +79,7 @@ impl World {
             }
             _ => {
                 let mut rows: Vec<_> = rows.into_iter().filter(|v| in_span(v, spec)).collect();
-                if spec.newest_first {
+                if spec.is_newest_first {
                     rows.sort_by_key(|v| std::cmp::Reverse(v.text("receivedDateTime").to_owned()));
                 }
                 rows.into_iter().map(entry).collect()

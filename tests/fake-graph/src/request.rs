@@ -24,7 +24,7 @@ pub(crate) struct Spec {
     pub(crate) after: Option<i64>,
     pub(crate) before: Option<i64>,
     pub(crate) change_type: Option<String>,
-    pub(crate) newest_first: bool,
+    pub(crate) is_newest_first: bool,
     pub(crate) top: Option<u64>,
 }
 
@@ -84,7 +84,7 @@ impl World {
             return Ok(String::new());
         }
         let user = match &route.user {
-            None if caller.app => {
+            None if caller.is_app => {
                 return Err(Failure::new(
                     400,
                     "BadRequest",
@@ -101,7 +101,7 @@ impl World {
         };
         match route.collection {
             Some(Collection::Recordings) => return self.organizer(caller, route, &user),
-            _ if !caller.app && user != caller.user => {
+            _ if !caller.is_app && user != caller.user => {
                 return Err(Failure::new(
                     403,
                     "ErrorAccessDenied",
@@ -145,7 +145,7 @@ impl World {
         route: &Route,
         user: &str,
     ) -> Result<String, Failure> {
-        if !caller.app {
+        if !caller.is_app {
             return Err(Failure::new(
                 403,
                 "Authorization_RequestDenied",
@@ -194,7 +194,7 @@ impl World {
             after: None,
             before: None,
             change_type: None,
-            newest_first: false,
+            is_newest_first: false,
             top: None,
         };
         let (mut start, mut end) = (None, None);
@@ -237,7 +237,7 @@ impl World {
                 (Collection::Messages, "$orderby")
                     if value.to_ascii_lowercase().starts_with("receiveddatetime desc") =>
                 {
-                    spec.newest_first = true
+                    spec.is_newest_first = true
                 }
                 (Collection::Messages, "$filter") => {
                     let words: Vec<&str> = value.split_whitespace().collect();
