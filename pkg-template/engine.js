@@ -129,7 +129,7 @@ export class Instance {
   #end(cause) {
     if (this.ended) return;
     this.ended = new DeltaError(
-      "a defect of deltalink ended this call; what was committed is intact; call again",
+      "a defect of deltalink ended this call; everything committed is intact; call again",
       { code: "internal", retryable: true, cause },
     );
     for (const reject of this.#pending) reject(this.ended);

@@ -61,7 +61,8 @@
 //!     consecutive pages with items but nothing new, or too many empty pages. The page size is
 //!     quadrupled up to 1000; then a full round starts; then the round ends in `livelock`. The
 //!     counts are stored, so a reload does not reset them.
-//! 11. A link that Graph refuses for good ends the round. At the third such refusal in a row the
+//! 11. A link that Graph refuses for good ends the round. At the third consecutive refusal of this
+//!     kind the
 //!     round falls back to the deltaLink that it began with, then to the query itself. The stored
 //!     link stays until one of them brings a page: an outage loses nothing (15).
 //! 12. Series masters that occurrences name and the round has not received are fetched before the
@@ -466,7 +467,7 @@ impl Round {
         | Input::TokenSourceBusy(_)
         | Input::Unreachable(NoResponse::Network | NoResponse::Timeout) = input
         {
-            // The host has a network, or says so.
+            // The host has a network, or reports one.
             self.attempts.offline_since = None;
         }
         let state = std::mem::replace(&mut self.state, State::Ended);

@@ -17,7 +17,7 @@ const TRAPPED = {
   name: "DeltaError",
   code: "internal",
   retryable: true,
-  message: "a defect of deltalink ended this call; what was committed is intact; call again",
+  message: "a defect of deltalink ended this call; everything committed is intact; call again",
 };
 
 before(async () => assert.equal(await init(confined(withStack(await packedWasm(), STACK), 64)), "given"));
