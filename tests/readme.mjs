@@ -6,7 +6,7 @@ import { transformSync } from "esbuild";
 
 const root = new URL("..", import.meta.url).pathname;
 const folder = `${root}tests/types/readme`;
-/** The pages, with the least number of blocks that each has. */
+/** The pages, with the minimum number of blocks that each has. */
 const pages = {
   "README.md": 4,
   "docs/calendar.md": 1,
@@ -39,9 +39,9 @@ export {};
 rmSync(folder, { recursive: true, force: true });
 mkdirSync(folder, { recursive: true });
 /** The blocks of all pages: `[, extension, mark, code]`. */
-const blocks = Object.entries(pages).flatMap(([page, least]) => {
+const blocks = Object.entries(pages).flatMap(([page, minimum]) => {
   const found = [...readFileSync(`${root}${page}`, "utf8").matchAll(/^```(tsx?)( run)?\n(.*?)^```$/gms)];
-  if (found.length < least) throw new Error(`${page} has ${found.length} TypeScript blocks`);
+  if (found.length < minimum) throw new Error(`${page} has ${found.length} TypeScript blocks`);
   return found;
 });
 blocks.forEach(([, extension, , code], at) => {
@@ -97,7 +97,7 @@ const { status, stdout } = spawnSync("node_modules/.bin/tsc", ["-p", folder, "--
   encoding: "utf8",
 });
 // An error is a line that begins with its file, and indented lines. The declarations of TanStack DB
-// have errors of their own under the strict options of this repository.
+// have errors under the strict options of this repository.
 const errors = (stdout ?? "").split(/\n(?=\S)/).filter((error) => error.trim());
 const own = errors.filter((error) => !error.startsWith("node_modules/@tanstack/"));
 for (const error of own) console.error(error);

@@ -94,7 +94,7 @@ export async function waitForPoint(channel, world, plan, { below }, run) {
   return channel.take();
 }
 
-/** Runs a series of kills. `target` is what to kill: `renderer` or `process`. */
+/** Runs a series of kills of `target`: `renderer` or `process`. */
 export async function series(context, site, browser, target, point) {
   const random = randomOf(context, `${target} ${point}`);
   const world = await startWorld(site, point, random);

@@ -276,7 +276,7 @@ impl World {
                         gone: None,
                         since: Some(point),
                         links: Vec::new(),
-                        slice: false,
+                        is_slice: false,
                     }));
                 }
                 self.round(at, entries, 0, prefs, now)
@@ -316,9 +316,9 @@ impl World {
             context,
             next: None,
             delta: None,
-            count: spec.collection == Collection::Recordings,
+            has_count: spec.collection == Collection::Recordings,
             value: Vec::new(),
-            link_last: spec.collection == Collection::Drive,
+            is_link_last: spec.collection == Collection::Drive,
             stream,
             here,
             value_fault: None,
@@ -338,7 +338,7 @@ impl World {
             self.rounds.get(number).and_then(|r| r.entries.get(at..end)).unwrap_or_default().to_vec();
         // A large group is repeated on further pages with other members (graph-facts 2.2).
         let mut ids = BTreeSet::new();
-        if let Some(cut) = chosen.iter().position(|e| !ids.insert(e.row.id.clone()) && e.slice) {
+        if let Some(cut) = chosen.iter().position(|e| !ids.insert(e.row.id.clone()) && e.is_slice) {
             chosen.truncate(cut);
             end = at + cut;
         }
