@@ -1,4 +1,4 @@
-# `make demo` and `make test` install what is missing. CONTRIBUTING.md lists all targets.
+# `make demo` and `make test` install missing tools. CONTRIBUTING.md lists all targets.
 .PHONY: setup build demo test quick audit bench bench-check hosts model fuzz kill soak size check-demo fmt clean
 
 setup:
