@@ -137,7 +137,7 @@ test("two accounts in one browser do not see the data of each other", async () =
   assert.equal(await count(ben, "recordings"), 0);
 
   await ben.click(".account");
-  await ben.click("text=Forget what is stored here");
+  await ben.click("text=Forget the stored data");
   await ben.waitForFunction(
     () =>
       document.getElementById("contacts").dataset.painted === "mirror" &&

@@ -119,7 +119,7 @@ export function calendarView(onWindow: () => void): CalendarView {
               items.size > 0 ? "No events on these days" : "No events here yet",
               items.size > 0
                 ? "Go to other days, or back to today."
-                : "Press Sync: the first round brings every event of these days, the later ones only what changed.",
+                : "Press Sync: the first round brings every event of these days, the later ones only changes.",
             ),
           ]),
     );
@@ -252,7 +252,7 @@ export function calendarView(onWindow: () => void): CalendarView {
 
 function timesOf(entry: Entry): string[] {
   const part = entry.days > 1 ? [`day ${entry.day} of ${entry.days}`] : [];
-  if (entry.allDay) return ["All day", ...part];
+  if (entry.isAllDay) return ["All day", ...part];
   const [start, end] = [hour.format(entry.start), hour.format(entry.end)];
   if (entry.days === 1) return entry.start === entry.end ? [start] : [start, end];
   if (entry.day === 1) return [start, ...part];
@@ -285,7 +285,7 @@ function entryElement(entry: Entry, mark: Mark | undefined): HTMLElement {
   return h(
     "li",
     {
-      class: `entry shows-${/^[a-zA-Z]+$/.test(shows) ? shows : "busy"}${entry.allDay ? " all-day" : ""}${entry.cancelled ? " cancelled" : ""}`,
+      class: `entry shows-${/^[a-zA-Z]+$/.test(shows) ? shows : "busy"}${entry.isAllDay ? " all-day" : ""}${entry.isCancelled ? " cancelled" : ""}`,
       "data-id": entry.id,
       "data-mark": mark,
     },
@@ -307,20 +307,21 @@ function entryElement(entry: Entry, mark: Mark | undefined): HTMLElement {
           h(
             "span",
             { class: "title-line" },
-            entry.cancelled
+            entry.isCancelled
               ? h("s", { class: "title" }, entry.title || NAMELESS)
               : h("span", { class: "title" }, entry.title),
-            entry.recurring &&
+            entry.isRecurring &&
               h(
                 "span",
                 {
                   class: "repeats",
-                  title: event.type === "exception" ? "Recurring, changed this once" : "Recurring",
+                  title:
+                    event.type === "exception" ? "Recurring; only this occurrence was changed" : "Recurring",
                 },
                 icon("repeat"),
                 h("span", { class: "sr-only" }, "recurring"),
               ),
-            entry.cancelled && h("span", { class: "chip quiet" }, "Cancelled"),
+            entry.isCancelled && h("span", { class: "chip quiet" }, "Cancelled"),
             mark && h("span", { class: `chip mark ${mark}` }, mark === "new" ? "New" : "Changed"),
           ),
           (entry.location !== "" || online) &&

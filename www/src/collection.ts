@@ -115,7 +115,7 @@ export class Collection<T extends object> {
   readonly #count = h("span", { class: "count" });
   readonly #syncButton: HTMLButtonElement;
   readonly #errorSlot = h("div", { class: "error-slot", role: "alert" });
-  readonly #lastSummary = h("summary", {}, "What the last round changed");
+  readonly #lastSummary = h("summary", {}, "Changes of the last round");
   readonly #lastList = h("ul", { class: "differences" });
   readonly #last = h("details", { class: "last-round", hidden: true }, this.#lastSummary, this.#lastList);
   readonly #marks = new Map<string, Mark>();
@@ -442,7 +442,7 @@ export class Collection<T extends object> {
     const differences = this.#differences;
     this.#last.hidden = failed && differences.length === 0;
     const full = isFull && differences.length > MAX_DIFFERENCES;
-    this.#lastSummary.textContent = `What the last round changed (${differences.length})`;
+    this.#lastSummary.textContent = `Changes of the last round (${differences.length})`;
     const rows = differences
       .slice(0, full ? 10 : MAX_DIFFERENCES)
       .map(({ verb, title, note }) =>

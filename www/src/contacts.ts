@@ -115,7 +115,7 @@ export function contactsView(): Collection<OrgContact> {
               ? emptyState(
                   "contacts",
                   "No contacts here yet",
-                  "Press Sync: the first round brings the organization's contacts, the later ones only what changed.",
+                  "Press Sync: the first round brings the organization's contacts, the later ones only changes.",
                 )
               : emptyState(
                   "search",

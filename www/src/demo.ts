@@ -318,7 +318,7 @@ export function demoPanel(
   close: () => void,
 ): { panel: HTMLElement; refresh(): void } {
   const { world } = session;
-  const log = h("ol", { class: "demo-log", role: "log", "aria-label": "What the demo did" });
+  const log = h("ol", { class: "demo-log", role: "log", "aria-label": "Actions of the demo" });
   const target = h("strong", {});
   const note = h("p", { class: "hint" });
 

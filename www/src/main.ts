@@ -359,7 +359,7 @@ function paintMenu(): void {
             button("Use Microsoft 365", () => (menu.hidePopover(), void switchTo("microsoft365")), {
               icon: "person",
             }),
-            button("Forget what is stored here", () => void leave(), { icon: "trash" }),
+            button("Forget the stored data", () => void leave(), { icon: "trash" }),
           ]
         : []),
       ...(session?.kind === "microsoft365"

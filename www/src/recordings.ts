@@ -52,7 +52,7 @@ export function recordingsView(): RecordingsView {
                 emptyState(
                   "recordings",
                   "No recordings here yet",
-                  "Press Sync: the first round brings every recording of the organizer's meetings, the later ones only what was added.",
+                  "Press Sync: the first round brings every recording of the organizer's meetings, the later ones only new recordings.",
                 ),
               ]
             : []),

@@ -202,7 +202,7 @@ export function signInForm(
     h(
       "details",
       { class: "registration" },
-      h("summary", {}, "What the registration needs"),
+      h("summary", {}, "Requirements of the registration"),
       h(
         "ul",
         {},
