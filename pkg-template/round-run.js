@@ -87,7 +87,7 @@ export class RoundRun {
     changes.onRoundBegin();
     this.#hasBegun = true;
     this.#removers.push(onAbort(this.#instance.signal, () => this.#lose(this.#instance.ended)));
-    // A round that was stopped is no failure.
+    // A stopped round is not a failure.
     const loseLock = () => (signal.aborted ? this.release() : this.#lose(lockLost()));
     const { document } = globalThis;
     // Other tabs would wait for a frozen page as long as it holds the lock.

@@ -38,7 +38,7 @@ fn schedule(collection: &'static str, options: Value) -> Schedule {
         "groups" => ("track", "/groups/delta", json!({})),
         _ => ("track", "/users/delta", json!({ "select": ["displayName", "mail", "jobTitle", "manager"] })),
     };
-    Schedule { seed: 7, collection, call, path, query, options, lossy: false, turns: Vec::new() }
+    Schedule { seed: 7, collection, call, path, query, options, is_lossy: false, turns: Vec::new() }
 }
 
 /// A schedule with a new world and a query that has not run.

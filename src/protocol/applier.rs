@@ -433,14 +433,14 @@ mod tests {
         let mut sweep = |ids: &[(&str, u32)], has_more| {
             let rows = ids.iter().map(|(id, arrival)| file(id, *arrival)).collect();
             let summary = applier.sweep(rows, has_more, &completed);
-            (summary.again, applier.effects().remove.clone())
+            (summary.has_to_reread, applier.effects().remove.clone())
         };
         assert_eq!(sweep(&[("a", 1), ("b", 2)], false), (true, vec![]), "the first reading");
         assert_eq!(sweep(&[("a", 1)], true), (false, vec![]), "the second reading, interrupted");
         applier.loaded(Some(&record));
         let mut sweep = |has_more| {
             let summary = applier.sweep(vec![file("a", 1), file("b", 2)], has_more, &completed);
-            (summary.again, summary.count_delta, applier.effects().remove.clone())
+            (summary.has_to_reread, summary.count_delta, applier.effects().remove.clone())
         };
         assert_eq!(sweep(false), (true, 0, vec![]));
         assert_eq!(sweep(false), (false, -1, vec!["a".to_owned()]), "removed once");

@@ -44,7 +44,7 @@ pub struct Query {
     canonical: String,
     /// The Prefer values, sent as one header in this order.
     pub prefer: Vec<String>,
-    /// The Prefer values that determine what is stored; they are part of the key.
+    /// The Prefer values that affect the stored data; they are part of the key.
     key_prefer: Vec<String>,
     /// Further headers of its requests.
     pub headers: Vec<(&'static str, &'static str)>,

@@ -1,4 +1,4 @@
-//! The delta resources that Graph documents, and what each supports (graph-facts 3).
+//! The delta resources that Graph documents, and the options that each supports (graph-facts 3).
 //!
 //! An unknown path is accepted: Graph adds kinds faster than a list can follow.
 

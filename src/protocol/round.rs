@@ -522,7 +522,7 @@ impl Round {
                 Error::retryable(
                     Code::Conflict,
                     "another tab or process committed to this query in the meantime; this commit was not \
-                    made, and the next round continues from what the other one stored",
+                    made, and the next round continues from the state that the other one stored",
                 ),
                 now,
             ),

@@ -56,11 +56,11 @@ const MIN_SLEEP: Duration = Duration::from_millis(120_000.0);
 pub struct LiveOptions {
     /// The time between two rounds.
     pub every: Duration,
-    /// What to do while the tab is hidden.
+    /// The behavior while the tab is hidden.
     pub hidden: Hidden,
 }
 
-/// What to do while all tabs are hidden.
+/// The behavior while all tabs are hidden.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Hidden {

@@ -1,7 +1,7 @@
 //! The shell: straight-line async Rust that executes the steps of
 //! [`crate::protocol::round::Round`]. Wasm only.
 //!
-//! | file | what it does |
+//! | file | purpose |
 //! |---|---|
 //! | [`client`] | the exported types, which `pkg-template/api.js` wraps |
 //! | [`session`] | the state that the queries and rounds of one client share |

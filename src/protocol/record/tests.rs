@@ -56,7 +56,7 @@ fn a_record_that_0_1_0_stored_is_read() {
         (record.staged, record.restarted, record.page_size, record.count),
         (true, true, Some(25), Some(4))
     );
-    assert_eq!(stored(&record), paging, "0.1.0 can read what 0.2.0 writes");
+    assert_eq!(stored(&record), paging, "0.1.0 can read the records of 0.2.0");
     let first = serde_json::json!({"format": 1, "revision": "0.1", "phase": "fresh", "kind": "full",
         "generation": 0, "round": 0, "page": 0, "startedAt": 5, "resets": [], "count": 0});
     assert_eq!(

@@ -275,8 +275,8 @@ impl Round {
     }
 
     pub(super) fn swept(&mut self, completed: &Completed, summary: SweepSummary) -> Step {
-        let SweepSummary { has_changes, count_delta, after, again, has_to_relist } = summary;
-        if again {
+        let SweepSummary { has_changes, count_delta, after, has_to_reread, has_to_relist } = summary;
+        if has_to_reread {
             self.record.sweep_after = None;
             return self.sweep(completed.clone());
         }

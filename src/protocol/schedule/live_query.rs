@@ -386,7 +386,7 @@ impl LiveQuery {
         }
     }
 
-    /// Does what is due: leaves the query, checks a silent leader or steals its lock, or ends a
+    /// Runs the due action: leaves the query, checks a silent leader or steals its lock, or ends a
     /// hand-over.
     pub(super) fn tick(&mut self, tab: &Tab, now: Instant, chance: f64, actions: &mut Vec<Action>) {
         // The clock may have been set back.
