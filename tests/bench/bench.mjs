@@ -17,7 +17,9 @@ import { startSite } from "./site.mjs";
 import { describeMachine, packageVersions } from "./versions.mjs";
 
 const DOCUMENT = fileURLToPath(new URL("../../docs/performance.md", import.meta.url));
-/** The least number of runs in the second measurement of a row that looked slower in the first. */
+/**
+ * The minimum number of runs in the second measurement of a row that looked slower in the first.
+ */
 const RUNS_TO_CONFIRM = 9;
 
 const startedAt = performance.now();

@@ -131,7 +131,7 @@ test("two queries whose listeners await each other's sync() do not hang", async 
   await client.close();
 });
 
-// ---- what is left behind
+// ---- cleanup
 
 /** Counts the channels that are open. */
 function channels(t) {

@@ -292,7 +292,7 @@ function invalidValue(chance) {
   ])();
 }
 
-/** Replaces some fields by invalid values, also nested ones. */
+/** Replaces some fields by invalid values, even nested ones. */
 function corrupted(value, chance) {
   if (chance() < 0.15) return invalidValue(chance);
   if (Array.isArray(value)) return value.map((member) => corrupted(member, chance));

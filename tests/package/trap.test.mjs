@@ -72,7 +72,8 @@ test("a live query continues after a trap, in the next instance", async () => {
   const stop = view.subscribe(() => {});
   await until(() => view.get().total === 3 || view.get().total);
   assert.throws(() => client.track("/users/delta", { name: HUGE }), isTrapped);
-  // The mirror in memory was lost with the instance. The new one has what the server sends now.
+  // The mirror in memory was lost with the instance. The new one has the items that the server
+  // sends now.
   assert.equal((await live.syncNow()).kind, "full");
   await until(() => view.get().total === 1 || view.get().total);
   stop();

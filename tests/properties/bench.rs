@@ -139,7 +139,7 @@ impl Bench {
         }
     }
 
-    /// Starts another process, which knows only what is stored.
+    /// Starts another process, which knows only the stored state.
     pub fn reload(&mut self) {
         self.limiter = RateLimiter::new(self.query.workload);
         if let Some((until, at)) = self.stored_throttle {

@@ -1,4 +1,4 @@
-// One round at a time across the tabs of a browser, also if the tab that holds the lock freezes,
+// One round at a time across the tabs of a browser, even if the tab that holds the lock freezes,
 // crashes or loses the lock.
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -45,7 +45,7 @@ impl World {
                 format!("The value '...' of parameter '{name}' is invalid."),
             ),
         };
-        failure.unexpected = true;
+        failure.is_unexpected = true;
         failure
     }
 

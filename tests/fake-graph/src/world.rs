@@ -392,7 +392,7 @@ impl World {
                 }
             },
             Err(failure) => {
-                if failure.unexpected {
+                if failure.is_unexpected {
                     entry.kind = "unexpected";
                 }
                 self.failure(request, &failure, now)
