@@ -62,9 +62,8 @@
 //!     quadrupled up to 1000; then a full round starts; then the round ends in `livelock`. The
 //!     counts are stored, so a reload does not reset them.
 //! 11. A link that Graph refuses for good ends the round. At the third consecutive refusal of this
-//!     kind the
-//!     round falls back to the deltaLink that it began with, then to the query itself. The stored
-//!     link stays until one of them brings a page: an outage loses nothing (15).
+//!     kind the round falls back to the deltaLink that it began with, then to the query itself. The
+//!     stored link stays until one of them brings a page: an outage loses nothing (15).
 //! 12. Series masters that occurrences name and the round has not received are fetched before the
 //!     last page is delivered. The round completes without a master that cannot be fetched.
 //! 13. Ids new to the mirror are stored before a consumer receives them. If the consumer never

@@ -13,10 +13,9 @@
 //! 3. While all tabs are hidden, the interval is at least 10 times `every`, or no round is due if
 //!    all of them ask for a pause.
 //! 4. The interval is `every` again after a change, a call of `syncNow()`, focus, a tab that
-//!    becomes
-//!    visible, a new tab, and when the network is back.
-//! 5. After a failure the interval is at least `every`, doubled with each failure in a row, up to
-//!    15 minutes or `every`. A throttled query waits until Graph allows the next request.
+//!    becomes visible, a new tab, and when the network is back.
+//! 5. After a failure the interval is at least `every`, doubled with each consecutive failure, up
+//!    to 15 minutes or `every`. A throttled query waits until Graph allows the next request.
 //! 6. No round is due while the host has no network, nor after the user was asked to sign in, until
 //!    the sign-in. `syncNow()` starts a round even then.
 //! 7. A tab runs at most 4 rounds at once, and starts at most 60 in a minute. The round that has

@@ -1,4 +1,5 @@
-//! The interface of a round to the facade: the methods of `RoundRun` in `pkg-template/round.js`.
+//! The interface of a round to the facade: the methods of `RoundRun` in
+//! `pkg-template/round-run.js`.
 
 use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::*;

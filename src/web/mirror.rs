@@ -1,4 +1,4 @@
-//! Reads the mirror of one query, also while rounds run.
+//! Reads the mirror of one query, even while rounds run.
 
 use std::collections::HashSet;
 
