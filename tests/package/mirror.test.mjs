@@ -27,7 +27,7 @@ const window = { start: "2026-11-01", end: "2026-12-20" };
 const around = "2026-11-21T00:00:00Z";
 const byId = (items) => items.map(({ id }) => id).sort();
 
-async function collected(items) {
+async function collect(items) {
   const all = [];
   for await (const item of items) all.push(item);
   return all;
@@ -79,8 +79,8 @@ test("missing masters are fetched, so that occurrences are complete", async () =
       "a property of the occurrence itself wins",
     );
   }
-  assert.deepEqual(await collected(events.items({ limit: 1000 })), complete);
-  assert.deepEqual(await collected(events.items({ limit: 1000, ...RAW })), items);
+  assert.deepEqual(await collect(events.items({ limit: 1000 })), complete);
+  assert.deepEqual(await collect(events.items({ limit: 1000, ...RAW })), items);
   assert.deepEqual(await events.get(occurrences[0].id), occurrences[0]);
   const raw = await events.get(occurrences[0].id, RAW);
   assert.equal(raw.subject, undefined, "the mirror holds what Graph sent");
@@ -497,7 +497,7 @@ test("a master that changes is announced as changes of its occurrences, and is n
     byId(occurrencesOf(all)),
     "every occurrence, whether its page lists it or not",
   );
-  assert.deepEqual(await collected(events.items({ limit: 500 })), await events.all());
+  assert.deepEqual(await collect(events.items({ limit: 500 })), await events.all());
   assert.ok(announced.complete.every(({ item }) => item.type !== "seriesMaster"));
   assert.ok(announced.raw.some(({ id }) => id === seriesMasterId));
   assert.ok(!("seenAs" in announced.raw[0]));
