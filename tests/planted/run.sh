@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Shows that the model tests find bugs: patches seventeen bugs into a copy of the sources and enables
+# Shows that the model tests find bugs: patches twenty bugs into a copy of the sources and enables
 # them one at a time. At most a thousand schedules, or a test of tests/field, have to find each. Update
 # `bugs.patch` when the sources that it changes no longer match.
 set -euo pipefail
