@@ -1,4 +1,4 @@
-# `make demo` and `make test` install what is missing. CONTRIBUTING.md lists all targets.
+# `make demo` and `make test` install missing tools. CONTRIBUTING.md lists all targets.
 .PHONY: setup build demo test quick audit docs bench bench-check hosts model fuzz kill soak size check-demo fmt clean
 
 setup:
@@ -77,7 +77,7 @@ bench: setup
 bench-check:
 	@$(MAKE) --no-print-directory bench CHECK=1
 
-# Checks crates and npm packages for known vulnerabilities, if the databases are in reach.
+# Checks crates and npm packages for known vulnerabilities, if their databases can be reached.
 audit: setup
 	@scripts/audit.sh
 

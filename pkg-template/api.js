@@ -81,7 +81,7 @@ class Client {
     // Other tabs do not see a store in memory, so its rounds need no lock across tabs.
     this.#locks = new Locks(this.#wasm.store_kind !== "memory");
     const hasTabs = this.#wasm.store_kind === "indexeddb";
-    if (hasTabs) this.#signIns = new SignIns(this.#wasm.account, () => this.#signedIn());
+    if (hasTabs) this.#signIns = new SignIns(this.#wasm.account, () => this.#onSignIn());
     this.#stopListening = onLifecycle(
       () => {
         this.#signIns?.close();
@@ -89,7 +89,7 @@ class Client {
       },
       () => {
         this.#signIns?.open();
-        this.#eachChanges((changes) => changes.continue());
+        this.#eachChanges((changes) => changes.resume());
       },
     );
     this.#live = new LiveQueries({
@@ -113,18 +113,18 @@ class Client {
 
   resume() {
     this.#signIns?.announce();
-    this.#signedIn();
+    this.#onSignIn();
   }
 
   /** The user has signed in, in this tab or in another one. */
-  #signedIn() {
+  #onSignIn() {
     this.#current().wasm.resume();
     for (const { status, syncAgain } of this.#states) {
       if (status.get().phase !== "needs-auth") continue;
       status.set({ phase: "idle" });
       syncAgain?.();
     }
-    this.#live.signedIn();
+    this.#live.onSignIn();
   }
 
   /** Asks the browser to keep the database. The answer changes nothing here. */

@@ -9,7 +9,7 @@ export interface EventTime {
 /** The part of an event that the functions of this module read. Any `Event` of Graph has it. */
 export interface CalendarEvent {
   start?: EventTime | null;
-  /** Default: `start`, and of an all-day event the end of its first day (RFC 5545, 3.6.1). */
+  /** Default: `start`; for an all-day event the end of its first day (RFC 5545, 3.6.1). */
   end?: EventTime | null;
   isAllDay?: boolean | null;
 }
@@ -17,26 +17,26 @@ export interface CalendarEvent {
 /**
  * Returns the instant at which an event starts.
  *
- * An all-day event has a date, which begins at another instant in each zone: give the zone of the
- * user. Without it, the result is midnight in UTC: the date, but not an instant to compare with a
- * clock.
+ * An all-day event has a date, and a date begins at a different instant in each zone: pass the zone
+ * of the user. Without it, the result is midnight in UTC: the date, but not an instant to compare
+ * with a clock.
  *
- * A time that the clocks of its zone show twice is the first one. A time that they skip is as much
- * later as they skip: 02:30 is 03:30.
+ * If the clocks of the zone show a time twice, the result is the first of the two instants. If they
+ * skip the time, the result is later by the skipped span: 02:30 is 03:30.
  *
  * Throws a `RangeError` for a zone that is not known, and for an event without a readable start.
  */
 export function startOf(event: CalendarEvent, zone?: string): Date;
 
 /**
- * Returns the instant at which an event ends, which is not before its start. An all-day event ends
- * at the midnight after its last day; for the rest see {@link startOf}.
+ * Returns the instant at which an event ends, which is never before its start. An all-day event
+ * ends at the midnight after its last day. Zones and errors are as for {@link startOf}.
  */
 export function endOf(event: CalendarEvent, zone?: string): Date;
 
 /**
- * Whether an event is all-day. If it lacks the property `isAllDay`, as an occurrence does without
- * its series master: whether it lasts from midnight to midnight.
+ * Whether an event is all-day. If the property `isAllDay` is missing, as in an occurrence without
+ * its series master, the event is all-day if it lasts from midnight to midnight.
  */
 export function isAllDay(event: CalendarEvent): boolean;
 
@@ -45,13 +45,15 @@ export function isAllDay(event: CalendarEvent): boolean;
  * midnight does not touch the day that begins then. An all-day event has the same dates in every
  * zone.
  *
- * @param zone An IANA name or a name of Windows. The user's:
- *   `Intl.DateTimeFormat().resolvedOptions().timeZone`. Throws as {@link startOf} does.
+ * Throws as {@link startOf} does.
+ *
+ * @param zone An IANA name or a name of Windows. The zone of the user is
+ *   `Intl.DateTimeFormat().resolvedOptions().timeZone`.
  * @example
  *   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
  *   for (const event of await week.all()) for (const date of days(event, zone)) add(date, event);
  */
 export function days(event: CalendarEvent, zone: string): string[];
 
-/** Returns the date of an instant in a zone, as `YYYY-MM-DD`. For "today". */
+/** Returns the date of an instant in a zone, as `YYYY-MM-DD`, for example of `Date.now()`. */
 export function dayOf(instant: Date | number, zone: string): string;

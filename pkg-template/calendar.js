@@ -54,7 +54,7 @@ export function dayOf(instant, zone) {
  */
 function datesOf({ start, end }) {
   const first = read(start, "start").date;
-  // The end is the midnight after the last day.
+  // The `end` of an all-day event is the midnight after its last day.
   return [first, end?.dateTime ? Math.max(first, read(end, "end").date - DAY) : first];
 }
 
@@ -81,18 +81,18 @@ function read(time, name) {
   const local = Date.parse(`${date}T${minutes}${seconds}${fraction}${offset ?? "Z"}`);
   if (Number.isNaN(local))
     throw new RangeError(
-      `event.${name}.dateTime must be a time such as "2026-11-21T10:00:00", got ${shown(text)}`,
+      `event.${name}.dateTime must be a time such as "2026-11-21T10:00:00", got ${quote(text)}`,
     );
   return { local, date: Date.parse(date), isInstant: offset !== undefined };
 }
 
 /**
- * Returns the instant of a local time in a zone. Of a time that the clocks show twice, the first.
- * A time that the clocks skip is as much later as they skip.
+ * Returns the instant of a local time in a zone. If the clocks show the time twice, it is the first
+ * of the two instants. If the clocks skip the time, it is later by the skipped span.
  */
 function instantOf(local, zone) {
   const offset = offsetIn(zone);
-  // An hour of a zone's clocks is at most 14 hours from UTC: these are before and after a change.
+  // Offsets are at most 14 hours, so a change of the clocks at this time is between these two.
   const [before, after] = [offset(local - DAY), offset(local + DAY)];
   const isValid = (candidate) => offset(local - candidate) === candidate;
   return local - (isValid(before) || !isValid(after) ? before : after);
@@ -124,11 +124,11 @@ function formatIn(zone) {
     }
   }
   throw new RangeError(
-    `the time zone must be an IANA name that this host knows, such as "Europe/Berlin", or a name of Windows, such as "W. Europe Standard Time", got ${shown(zone)}`,
+    `the time zone must be an IANA name that this host knows, such as "Europe/Berlin", or a name of Windows, such as "W. Europe Standard Time", got ${quote(zone)}`,
   );
 }
 
 const dateOf = (ms) => new Date(ms).toISOString().slice(0, 10);
 
-/** Returns a value for a message: a string quoted and shortened, of another value its type. */
-const shown = (value) => (typeof value === "string" ? JSON.stringify(value.slice(0, 60)) : typeof value);
+/** Formats a value for a message: a string quoted and shortened, any other value as its type. */
+const quote = (value) => (typeof value === "string" ? JSON.stringify(value.slice(0, 60)) : typeof value);

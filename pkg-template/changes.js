@@ -33,14 +33,14 @@ export class Changes {
   }
 
   /**
-   * Adds a listener. Returns the function that removes it. `completes`: it gets completed
+   * Adds a listener. Returns the function that removes it. `completes`: the listener gets completed
    * occurrences, and no series masters.
    */
   on(listener, completes) {
     // The same function may be added twice. As an async function it cannot throw synchronously.
     const entry = async (changes, info) => listener(changes, info);
     this.#listeners.set(entry, completes && this.#reader.hasSeries);
-    return this.#added(() => this.#listeners.delete(entry));
+    return this.#activate(() => this.#listeners.delete(entry));
   }
 
   /**
@@ -49,11 +49,11 @@ export class Changes {
    */
   observe(observer) {
     this.#observers.add(observer);
-    return this.#added(() => this.#observers.delete(observer));
+    return this.#activate(() => this.#observers.delete(observer));
   }
 
-  /** Returns the function that removes what was added. */
-  #added(remove) {
+  /** Opens the channel for a new listener or observer. Returns the function that removes it. */
+  #activate(remove) {
     this.#openChannel();
     this.#onUse();
     return () => {
@@ -63,12 +63,12 @@ export class Changes {
     };
   }
 
-  /** The mirror was emptied, or commits may have been missed. */
+  /** Makes observers read everything: the mirror was emptied, or commits may have been missed. */
   reload() {
     for (const observe of this.#observers) observe(undefined);
   }
 
-  /** As `reload()`, in all tabs. */
+  /** Does the same as `reload()`, in all tabs. */
   reloadAll() {
     this.#openChannel();
     this.#channel?.postMessage({ reload: true });
@@ -82,8 +82,8 @@ export class Changes {
     this.#channel = undefined;
   }
 
-  /** Opens the channel again. Commits of other tabs may have been missed. */
-  continue() {
+  /** Opens the channel again, and reloads, because commits of other tabs may have been missed. */
+  resume() {
     if (this.hasListeners || this.#runningRounds) this.#openChannel();
     this.reload();
   }
@@ -99,12 +99,13 @@ export class Changes {
   }
 
   /** Called when a round begins. The channel stays open until the round ends. */
-  roundBegins() {
+  onRoundBegin() {
     this.#runningRounds += 1;
     this.#gate?.open();
   }
 
-  roundEnds() {
+  /** Called when a round ends. */
+  onRoundEnd() {
     this.#runningRounds -= 1;
     this.#closeUnusedChannel();
   }
@@ -112,9 +113,9 @@ export class Changes {
   /**
    * Called by `round()` and `sync()`. Throws if a listener of this query calls them synchronously:
    * the listener would wait for a round that waits for the listener. Otherwise running rounds no
-   * longer wait for their listeners, since one of these may wait for the new round.
+   * longer wait for their listeners, because a listener may wait for the new round.
    */
-  roundCalled(call) {
+  onRoundCall(call) {
     if (this.#isCallingListener)
       throw badRequest(
         `a listener must not call ${call}() of its own query: the round would wait for the listener; call it after the listener has returned`,
@@ -166,7 +167,7 @@ export class Changes {
     this.#channel.unref?.();
   }
 
-  /** Takes a message of another tab. Others than those of this file have no effect. */
+  /** Accepts a message of another tab. Ignores anything that this file has not sent. */
   #receive(data) {
     if (data?.reload) return this.reload();
     if (!Array.isArray(data?.changes) || !data.changes.every((change) => typeof change?.id === "string"))
@@ -190,14 +191,14 @@ export class Changes {
       try {
         const read = (completes) =>
           completes
-            ? this.#completed(withItems ?? withoutItems, series)
-            : asSent(withItems ?? this.#addItems(withoutItems));
-        // Each kind is read once, and only if a listener asks for it.
-        const kinds = new Map();
-        for (const [, completes] of entries) if (!kinds.has(completes)) kinds.set(completes, read(completes));
+            ? this.#completeItems(withItems ?? withoutItems, series)
+            : withoutSeenAs(withItems ?? this.#addItems(withoutItems));
+        // Raw and completed changes are read at most once, and only if a listener needs them.
+        const reads = new Map();
+        for (const [, completes] of entries) if (!reads.has(completes)) reads.set(completes, read(completes));
         await Promise.all(
           entries.map(async ([entry, completes]) => {
-            const changes = await kinds.get(completes);
+            const changes = await reads.get(completes);
             if (this.#isClosed || !changes.length || !this.#listeners.has(entry)) return;
             await this.#call(entry, structuredClone(changes), { ...info });
           }),
@@ -229,10 +230,10 @@ export class Changes {
   }
 
   /**
-   * Adds completed items to changes, without series masters. The other occurrences of the series
-   * whose master has changed are changes too.
+   * Adds completed items to changes, without series masters. If a master has changed, the other
+   * occurrences of its series count as changed.
    */
-  async #completed(changes, series) {
+  async #completeItems(changes, series) {
     const events = changes.flatMap(({ seenAs, ...event }) => {
       if (seenAs === "nothing") return [];
       if (seenAs === "removal") return { type: "remove", id: event.id, reason: "deleted", old: event.old };
@@ -255,7 +256,7 @@ export class Changes {
     return [...listed, ...others.map((item) => ({ type: "upsert", id: item.id, item, isNew: false }))];
   }
 
-  /** Calls a listener. Its error is reported: it must end neither the round nor the process. */
+  /** Calls a listener. Reports its error, which must end neither the round nor the process. */
   async #call(entry, changes, info) {
     this.#isCallingListener = true;
     const returned = entry(changes, info);
@@ -269,7 +270,7 @@ export class Changes {
 }
 
 /** The changes without `seenAs`, which is for completed occurrences only. */
-async function asSent(changes) {
+async function withoutSeenAs(changes) {
   return (await changes).map((change) => {
     const copy = { ...change };
     delete copy.seenAs;

@@ -17,7 +17,8 @@ import type { Narrowed, PropertyName, Selected, Tracked } from "./tracked.js";
 /** The options of `openDelta()`. They are read once, when it is called. */
 export interface DeltaOptions {
   /**
-   * Returns access tokens: a function, `fromMsal(…)`, or any object with `getToken()`. Not a token.
+   * Returns access tokens: a function, `fromMsal(…)`, or any object with `getToken()`. A token
+   * itself is not accepted.
    */
   token: TokenFunction | TokenCredential;
   /**
@@ -56,8 +57,7 @@ export interface DeltaOptions {
    *
    * `"retry"` repeats the failed request at once, `{ after }` after this many milliseconds, but
    * never earlier than Graph allows (`error.retryAt`). `"stop"` ends the round with the error. If
-   * the function throws, the round ends with the error, and `error.cause` is what the function
-   * threw.
+   * the function throws, the round ends with the error, and `error.cause` is the thrown value.
    *
    * Not called for aborts, for the codes `foreign-link`, `account`, `closed`, `conflict` and
    * `internal`, nor while a page is delivered or committed.
@@ -69,9 +69,9 @@ export interface DeltaOptions {
    */
   onError?: (error: DeltaError) => ErrorDecision | Promise<ErrorDecision>;
   /**
-   * Called at the end of each round, and after each request without a usable response. What it
-   * returns is not awaited. An error that it throws is passed to `reportError` and does not affect
-   * the round.
+   * Called at the end of each round, and after each request without a usable response. The client
+   * does not await its result. An error that it throws is passed to `reportError` and does not
+   * affect the round.
    */
   log?: (entry: LogEntry) => unknown;
   /**

@@ -5,7 +5,7 @@
 /** Identifies the build. scripts/stamp.mjs writes the same value into the wasm. */
 const STAMP = "";
 
-/** Checks that a module is of this build: another one exports other names. */
+/** Checks that a module is of this build, because another build exports other names. */
 function checkBuild(module) {
   const [section] = WebAssembly.Module.customSections(module, "deltalink");
   if (!section || new TextDecoder().decode(section) !== STAMP)

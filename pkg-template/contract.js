@@ -31,7 +31,7 @@ const RULES = {
     equal(await store.scan(key, { limit: 10 }), [], "scan()");
   },
 
-  "load() and rows() return what was committed": async (store, key) => {
+  "load() and rows() return the committed data": async (store, key) => {
     const state = { revision: "e.1", phase: "paging", page: 3 };
     equal(await commit(store, key, undefined, state, { a: 1 }), true, "commit()");
     equal(await store.load(key), state, "load()");

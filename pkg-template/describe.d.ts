@@ -2,7 +2,7 @@ import type { DeltaErrorCode, QueryStatus, WaitReason } from "deltalink";
 
 /** The options of `describe()`. */
 export interface DescribeOptions {
-  /** The time from which spans are counted, such as "5 minutes ago". Default: the current time. */
+  /** The time to which spans such as "5 minutes ago" refer. Default: the current time. */
   now?: Date | number;
   /** Sentences that replace those of {@link english}. */
   sentences?: Partial<Sentences>;
@@ -14,7 +14,7 @@ export interface DescribeOptions {
  * Returns the status of a query in words that a user understands, for example "Updated 5 minutes
  * ago." or "The server asked for a pause. Continues in 30 seconds."
  *
- * The text is made of the phase, of times and counts, and of the code of an error. It never
+ * The text depends on the phase, on times and counts, and on the code of an error. It never
  * contains a message, an id, a link or a token.
  *
  * @example query.status.subscribe((status) => (line.textContent = describe(status)));
@@ -28,9 +28,9 @@ export const english: Sentences;
 export type Sentences = Record<SentenceName, Sentence>;
 
 /**
- * A text, in which `{since}` and other names of {@link SentenceValues} are replaced, and in which a
- * part in square brackets is left out if one of its values is missing. Or a function that returns
- * the sentence; one that returns `""` says nothing.
+ * A text or a function that returns one. In a text, `{since}` and the other names of
+ * {@link SentenceValues} are replaced, and a part in square brackets is left out if one of its
+ * values is missing. A function may return `""` to omit the sentence.
  */
 export type Sentence = string | ((values: SentenceValues) => string);
 

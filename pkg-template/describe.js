@@ -1,5 +1,5 @@
 // @ts-check
-// The status of a query in the words of a user. Uses nothing of an error but its code and its time.
+// Describes the status of a query for a user. Of an error it uses only `code` and `retryAt`.
 /** @import { Sentences, SentenceValues } from "./describe.js" */
 
 /** @type {Sentences} */
@@ -15,9 +15,9 @@ export const english = {
   "waiting-throttled": "The server asked for a pause.[ Continues {until}.]",
   "waiting-server": "The server has a problem.[ Trying again {until}.]",
   "waiting-network": "The server cannot be reached.[ Trying again {until}.]",
-  "waiting-timeout": "The server takes too long to answer.[ Trying again {until}.]",
+  "waiting-timeout": "The server takes too long to respond.[ Trying again {until}.]",
   "waiting-offline": "This device is offline. The update continues when it is online again.",
-  "waiting-malformed": "The answer of the server cannot be read.[ Trying again {until}.]",
+  "waiting-malformed": "The response of the server cannot be read.[ Trying again {until}.]",
   "waiting-resync": "Everything is about to be loaded again.[ Begins {until}.]",
   "waiting-caller": "The next attempt is about to start.[ Begins {until}.]",
   failed: "The update failed.",
@@ -34,7 +34,7 @@ export const english = {
   "failed-not-supported": "This list cannot be kept up to date for this account.",
   "failed-resync-loop": "The server keeps asking to start over. Try again later.",
   "failed-livelock": "The server sends nothing new and does not finish. Try again later.",
-  "failed-protocol": "The answer of the server cannot be read.",
+  "failed-protocol": "The response of the server cannot be read.",
   "failed-foreign-link": "The server pointed to an address that is not its own. The update was stopped.",
   "failed-store": "The data cannot be stored on this device.",
   "failed-quota": "This device has no space left for the data.",
@@ -51,27 +51,27 @@ export const english = {
 export function describe(status, { now = Date.now(), sentences, locale = "en" } = {}) {
   const { phase, progress, lastSyncedAt, waitUntil, nextRoundAt, error } = status;
   const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
-  const before = (date) => date && span(relative, Math.min(0, date - Number(now)));
-  const after = (date) => date && span(relative, Math.max(0, date - Number(now)));
+  const past = (date) => date && span(relative, Math.min(0, date - Number(now)));
+  const future = (date) => date && span(relative, Math.max(0, date - Number(now)));
   /** @type {SentenceValues} */
   const values = {
-    since: before(lastSyncedAt),
-    until: after(phase === "waiting" ? waitUntil : error?.retryAt),
-    next: after(nextRoundAt),
+    since: past(lastSyncedAt),
+    until: future(phase === "waiting" ? waitUntil : error?.retryAt),
+    next: future(nextRoundAt),
     items: progress?.items ? new Intl.NumberFormat(locale).format(progress.items) : undefined,
   };
-  const sentenceOf = (name) => sentences?.[name] ?? english[name];
-  const say = (name) => {
-    const sentence = sentenceOf(name);
-    return typeof sentence === "function" ? sentence(values) : fill(sentence, values);
+  const templateOf = (name) => sentences?.[name] ?? english[name];
+  const sentenceFor = (name) => {
+    const template = templateOf(name);
+    return typeof template === "function" ? template(values) : fill(template, values);
   };
   // Later versions of the package may add phases, reasons and codes.
-  const said = [say(namesOf(status).find(sentenceOf))];
+  const parts = [sentenceFor(namesOf(status).find(templateOf))];
   if (phase === "failed" || phase === "needs-auth") {
-    if (values.since) said.push(say("last"));
-    if (values.next) said.push(say("next"));
+    if (values.since) parts.push(sentenceFor("last"));
+    if (values.next) parts.push(sentenceFor("next"));
   }
-  return said.filter(Boolean).join(" ");
+  return parts.filter(Boolean).join(" ");
 }
 
 /**
@@ -86,14 +86,16 @@ function namesOf({ phase, waitReason, error, lastSyncedAt }) {
   return phase === "idle" ? [idle] : [phase, idle];
 }
 
-/** Replaces `{name}` by its value. A part in brackets is left out if it lacks one. */
+/**
+ * Replaces each `{name}` by its value. Omits a part in brackets if one of its values is missing.
+ */
 function fill(sentence, values) {
   const replaced = (text) => text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
   const isComplete = (text) => [...text.matchAll(/\{(\w+)\}/g)].every(([, name]) => values[name]);
   return replaced(sentence.replace(/\[([^\]]*)\]/g, (_, part) => (isComplete(part) ? part : "")));
 }
 
-/** Returns a time from now in words, such as "5 minutes ago". The last minute is "now". */
+/** Returns a span from now in words, such as "5 minutes ago". Less than a minute ago is "now". */
 function span(relative, ms) {
   const seconds = ms > 0 ? Math.ceil(ms / 1000) : Math.trunc(ms / 60_000) * 60;
   const size = Math.abs(seconds);

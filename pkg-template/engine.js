@@ -55,7 +55,7 @@ export class Instance {
       resources.delete(timer);
       clearTimeout(timer);
     };
-    // The wasm aborts its controller at the end of each request, also of a successful one.
+    // The wasm aborts its controller at the end of each request, even of a successful one.
     const Controller = class extends AbortController {
       constructor() {
         super();
@@ -82,7 +82,7 @@ export class Instance {
   }
 
   /**
-   * Calls into the wasm. Returns what `call` returns; a promise rejects also when the instance
+   * Calls into the wasm. Returns the result of `call`; a promise also rejects when the instance
    * ends.
    */
   run(call) {
@@ -129,7 +129,7 @@ export class Instance {
   #end(cause) {
     if (this.ended) return;
     this.ended = new DeltaError(
-      "a defect of deltalink ended this call; what was committed is intact; call again",
+      "a defect of deltalink ended this call; everything committed is intact; call again",
       { code: "internal", retryable: true, cause },
     );
     for (const reject of this.#pending) reject(this.ended);

@@ -163,8 +163,8 @@ class FakeGraph {
   }
 
   #token(kind, request) {
-    const stale = request && request.reason !== "start";
-    if (stale || !this.#tokens[kind]) this.#tokens[kind] = this.#request("POST", "token", { kind }).token;
+    const mustRenew = request && request.reason !== "start";
+    if (mustRenew || !this.#tokens[kind]) this.#tokens[kind] = this.#request("POST", "token", { kind }).token;
     return this.#tokens[kind];
   }
 

@@ -1,6 +1,6 @@
 /**
  * deltalink keeps a local copy of a Microsoft Graph collection. After the first round it fetches
- * only what has changed.
+ * only changes.
  *
  * Unions that this package returns may get new members in minor versions: error codes, phases of
  * the status, outcomes of a round, reasons of waits and removals. A `switch` over them needs a

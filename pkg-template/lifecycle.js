@@ -2,15 +2,15 @@
 // The life cycle of a page: frozen, in the back/forward cache, and running again.
 
 /**
- * Calls `frozen` before the page stops running, and `thawed` when it runs again. Returns the
- * function that ends this.
+ * Calls `onFreeze` before the page stops running, and `onThaw` when it runs again. Returns the
+ * function that removes both.
  */
-export function onLifecycle(frozen, thawed) {
+export function onLifecycle(onFreeze, onThaw) {
   const removers = [
-    listen(globalThis.document, "freeze", frozen),
-    listen(globalThis.document, "resume", thawed),
-    listen(globalThis, "pagehide", frozen),
-    listen(globalThis, "pageshow", thawed),
+    listen(globalThis.document, "freeze", onFreeze),
+    listen(globalThis.document, "resume", onThaw),
+    listen(globalThis, "pagehide", onFreeze),
+    listen(globalThis, "pageshow", onThaw),
   ];
   return () => removers.forEach((remove) => remove());
 }

@@ -5,7 +5,7 @@ import type { RoundReport } from "./rounds.js";
 export interface LiveOptions {
   /**
    * The time between two rounds in milliseconds, at least 5000. Default 60000. It varies by ±10 %,
-   * and doubles with each round that brings nothing, up to 8 times this value.
+   * and doubles with each round without changes, up to 8 times this value.
    */
   every?: number;
   /**
@@ -24,10 +24,10 @@ type Dispose = SymbolConstructor extends { readonly dispose: infer S extends sym
 export interface Live extends Record<Dispose, () => void> {
   /**
    * Runs a round now, in the tab that leads. Resolves to its report, or to undefined if another tab
-   * has run it. Rejects with the `DeltaError` that ended a round of this tab. Starts a round also
+   * has run it. Rejects with the `DeltaError` that ended a round of this tab. Starts a round even
    * without network and while the user has to sign in.
    */
   syncNow(): Promise<RoundReport | undefined>;
-  /** Stops this handle. A second after the last one was stopped, the query is no longer live. */
+  /** Stops this handle. One second after its last handle was stopped, a query is no longer live. */
   stop(): void;
 }

@@ -1,15 +1,15 @@
 // @ts-check
-// Keeps queries fresh: executes what the schedule of src/protocol/schedule.rs decides.
+// Keeps queries fresh: executes the actions of the schedule in src/protocol/schedule.rs.
 /** @import { Live } from "./live-queries.js" */
 import { onAbort } from "./abort.js";
 import { DeltaError, closed } from "./error.js";
 import { listen, onLifecycle } from "./lifecycle.js";
 import { liveOptions } from "./options.js";
 
-/** The longest delay of a timer. Hosts fire a timer with a longer one at once. */
+/** The longest delay of a timer. Hosts fire a timer at once if its delay exceeds 2³¹ ms. */
 const LONGEST_DELAY = 86_400_000;
 
-/** Older hosts do not have it. */
+/** `Symbol.dispose`, which older hosts lack. */
 const DISPOSE = /** @type {any} */ (Symbol).dispose ?? Symbol.for("Symbol.dispose");
 
 /** The phases of a leader that its followers show. */
@@ -21,9 +21,9 @@ export class LiveQueries {
   #schedule;
   #hasPeers;
   #id = crypto.randomUUID();
-  /** By key. */
+  /** The live queries by key. */
   #queries = new Map();
-  #handles = 0;
+  #handleCount = 0;
   #inputs = [];
   #isStepping = false;
   #timer;
@@ -54,28 +54,28 @@ export class LiveQueries {
     const { key, state } = query;
     if (state.ending.aborted) throw state.ending.reason;
     if (signal?.aborted) throw signal.reason;
-    this.#begin();
+    this.#startSchedule();
     let entry = this.#queries.get(key);
     if (!entry) {
       entry = new LiveQuery(query, this.#id, (input) => this.#step({ key, ...input }));
       this.#queries.set(key, entry);
     }
-    const handle = (this.#handles += 1);
-    const wish = { every, hidden };
-    entry.handles.set(handle, wish);
-    // A mirror that another page has just synced needs no round yet.
-    void state.restored.then(() => this.#startHandle(entry, handle, wish));
+    const handle = (this.#handleCount += 1);
+    const timing = { every, hidden };
+    entry.handles.set(handle, timing);
+    // The restored status says when the last round ended: a mirror that was just synced needs none.
+    void state.restored.then(() => this.#startHandle(entry, handle, timing));
     const stop = () => {
       removeAbort?.();
       if (!entry.handles.delete(handle)) return;
       this.#step({ type: "stop", key, handle });
-      // The schedule does not know the query yet, and will not say when it is no longer live.
+      // For a query that the schedule does not know, no `leave` action follows.
       if (!entry.isStarted && !entry.handles.size) this.#remove(entry);
     };
     const removeAbort = signal && onAbort(signal, stop);
     return {
       syncNow: async () => {
-        state.changes.roundCalled("syncNow");
+        state.changes.onRoundCall("syncNow");
         await state.restored;
         if (state.ending.aborted) throw state.ending.reason;
         if (!entry.handles.has(handle))
@@ -87,13 +87,13 @@ export class LiveQueries {
     };
   }
 
-  /** The mirror of a query was emptied: a round fills it again, if the query is live. */
-  cleared(key) {
+  /** Called when the mirror of a query was emptied. A live query fills it again with a round. */
+  onClear(key) {
     this.#step({ type: "syncNow", key });
   }
 
-  /** The user has signed in, in any tab. */
-  signedIn() {
+  /** Called when the user has signed in, in any tab. */
+  onSignIn() {
     this.#step({ type: "signedIn" });
   }
 
@@ -101,29 +101,29 @@ export class LiveQueries {
   end() {
     for (const entry of this.#queries.values()) entry.close();
     this.#queries.clear();
-    this.#stop();
+    this.#stopSchedule();
   }
 
   /**
-   * Continues with a new schedule, because a defect has ended the wasm instance of the one before.
+   * Continues with a new schedule after a defect has ended the wasm instance of the previous one.
    */
   restart() {
-    this.#stop();
+    this.#stopSchedule();
     for (const entry of this.#queries.values()) entry.leave();
     if (!this.#queries.size) return;
-    this.#begin();
+    this.#startSchedule();
     for (const entry of this.#queries.values())
-      for (const [handle, wish] of entry.handles) this.#startHandle(entry, handle, wish);
+      for (const [handle, timing] of entry.handles) this.#startHandle(entry, handle, timing);
   }
 
-  #startHandle(entry, handle, wish) {
+  #startHandle(entry, handle, timing) {
     if (!entry.handles.has(handle) || this.#queries.get(entry.key) !== entry) return;
     entry.isStarted = true;
     const syncedAt = entry.syncedAt;
-    this.#step({ type: "start", key: entry.key, handle, wish, syncedAt });
+    this.#step({ type: "start", key: entry.key, handle, options: timing, syncedAt });
   }
 
-  #begin() {
+  #startSchedule() {
     if (this.#schedule) return;
     this.#schedule = this.#makeSchedule(this.#id, this.#hasPeers);
     const { document, navigator } = globalThis;
@@ -143,13 +143,13 @@ export class LiveQueries {
     this.#step({ type: "network", isOnline: navigator?.onLine !== false });
   }
 
-  #stop() {
+  #stopSchedule() {
     clearTimeout(this.#timer);
     for (const remove of this.#removers.splice(0)) remove();
     this.#schedule = undefined;
   }
 
-  /** Takes inputs one after the other: an action may bring about the next one at once. */
+  /** Processes inputs one after the other: the execution of an action may add an input. */
   #step(input) {
     this.#inputs.push(input);
     if (this.#isStepping) return;
@@ -175,7 +175,7 @@ export class LiveQueries {
     if (this.#queries.get(entry.key) !== entry) return;
     entry.close();
     this.#queries.delete(entry.key);
-    if (this.#queries.size === 0) this.#stop();
+    if (this.#queries.size === 0) this.#stopSchedule();
   }
 
   #setTimer(at) {
@@ -190,7 +190,7 @@ export class LiveQueries {
 
 /** One live query of this tab: its lock, its channel, its round. */
 class LiveQuery {
-  /** What each handle asks for. */
+  /** The interval of each handle, and its rule for hidden tabs. */
   handles = new Map();
   /** Whether the schedule knows the query. */
   isStarted = false;
@@ -201,7 +201,7 @@ class LiveQuery {
   /** Releases the lock, or ends the wait for it. */
   #release = () => {};
   #leads = false;
-  /** Stops the round that runs. */
+  /** The running round. */
   #round;
   /** The calls of `syncNow()` that wait. */
   #waiting = [];
@@ -251,9 +251,9 @@ class LiveQuery {
       case "startRound":
         return void this.#runRound(action.steals);
       case "stopRound":
-        return this.#round?.stop(action.afterPage);
+        return this.#round?.stop(action.finishesPage);
       case "synced":
-        return this.#settle(action.here);
+        return this.#settle(action.isLocal);
       case "show":
         return this.#query.state.status.showPlan(action.isFollowing, action.nextRoundAt);
     }
@@ -285,28 +285,28 @@ class LiveQuery {
     this.#channel?.postMessage({ ...data, from: this.#tab });
   }
 
-  /** Takes a message of another tab. Others than those of this file have no effect. */
+  /** Accepts a message of another tab. Ignores anything that this file has not sent. */
   #receive(data) {
     const { from, message, status } = data ?? {};
     if (FOLLOWED.includes(status?.phase) && !this.#leads)
       this.#query.state.status.follow(fromMessage(status));
     if (typeof message?.type !== "string") return;
-    // A tab that has just come knows no status yet.
+    // A tab that has just joined does not know the status yet.
     if (this.#leads && message.type === "ping")
       this.#post({ status: toMessage(this.#query.state.status.get()) });
     this.#step({ type: "received", from, message });
   }
 
-  /** Waits in the queue for the lock, or takes it. Replaces the request before. */
+  /** Waits in the queue for the lock, or steals it. Replaces the previous request. */
   #requestLock(steal) {
     this.#release();
     const request = new AbortController();
-    const lost = () => {
+    const onLost = () => {
       if (request.signal.aborted) return;
       this.#release();
       this.#step({ type: "lockLost" });
     };
-    const granted = () => {
+    const onGranted = () => {
       if (request.signal.aborted) return undefined;
       this.#leads = true;
       this.#step({ type: "lockGranted" });
@@ -318,11 +318,11 @@ class LiveQuery {
     };
     const options = steal ? { steal } : { signal: request.signal };
     globalThis.navigator.locks
-      .request(`deltalink live | ${this.#query.key}`, options, granted)
+      .request(`deltalink live | ${this.#query.key}`, options, onGranted)
       .catch((error) => {
-        // Some pages may not use Web Locks, such as sandboxed frames: this tab works alone.
-        if (error.name === "SecurityError") granted();
-        else lost();
+        // Some pages, such as sandboxed frames, may not use Web Locks. This tab leads alone then.
+        if (error.name === "SecurityError") onGranted();
+        else onLost();
       });
   }
 
@@ -344,11 +344,11 @@ class LiveQuery {
     this.#step({ type: "roundEnded", end });
   }
 
-  #settle(here) {
+  #settle(isLocal) {
     const { report, error } = this.#result;
     for (const { resolve, reject } of this.#waiting.splice(0)) {
-      if (here && error) reject(error);
-      else resolve(here ? report : undefined);
+      if (isLocal && error) reject(error);
+      else resolve(isLocal ? report : undefined);
     }
   }
 }
@@ -367,15 +367,15 @@ class LiveRound {
     return this.#stop.signal;
   }
 
-  stop(afterPage) {
+  stop(finishesPage) {
     this.isStopped = true;
-    // While a round waits, no page is at hand.
+    // A waiting round has no page to finish.
     const isWaiting = this.#state.status.get().phase === "waiting";
-    if (!afterPage || isWaiting || !this.#state.syncing?.stopAfterPage()) this.#stop.abort();
+    if (!finishesPage || isWaiting || !this.#state.syncing?.stopAfterPage()) this.#stop.abort();
   }
 }
 
-/** A status as a message. */
+/** Converts a status to a message. Its error becomes a plain object. */
 function toMessage({ error, ...status }) {
   return error ? { ...status, error: error.toJSON?.() ?? { message: String(error) } } : status;
 }

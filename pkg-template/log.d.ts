@@ -7,7 +7,7 @@ import type { RoundReport } from "./rounds.js";
  */
 export type LogEntry = RoundLogEntry | RequestLogEntry;
 
-/** What all entries have. */
+/** The properties of all entries. */
 interface LogBase {
   /** The end of the round or of the request. */
   time: Date;
@@ -33,7 +33,7 @@ export interface RoundLogEntry extends LogBase {
   code?: DeltaErrorCode;
 }
 
-/** A request without a usable response. Its round repeats it, or ends and has an entry. */
+/** A request without a usable response. The round repeats it, or ends and logs a `round` entry. */
 export interface RequestLogEntry extends LogBase {
   event: "request";
   level: "warn";

@@ -12,7 +12,7 @@ export function signalOf(options) {
 }
 
 /**
- * Returns the options of a query's method, with defaults. Refuses wrong values, and names not in
+ * Returns the options of a query's method, with defaults. Rejects wrong values, and names not in
  * `names`.
  */
 export function readOptions(options, call, names, more = "") {
@@ -38,7 +38,7 @@ export function readOptions(options, call, names, more = "") {
 }
 
 /** The shortest interval of a live query, in milliseconds. */
-const SHORTEST = 5000;
+const MIN_INTERVAL = 5000;
 
 /** Returns the options of `live()`, with defaults. */
 export function liveOptions(options) {
@@ -47,9 +47,9 @@ export function liveOptions(options) {
     hidden = "slow",
     signal,
   } = readOptions(options, "live", ["every", "hidden", "signal"]);
-  if (!Number.isFinite(every) || every < SHORTEST)
+  if (!Number.isFinite(every) || every < MIN_INTERVAL)
     throw badRequest(
-      `options.every must be a number of milliseconds of at least ${SHORTEST}, got ${typeof every === "number" ? every : typeOf(every)}`,
+      `options.every must be a number of milliseconds of at least ${MIN_INTERVAL}, got ${typeof every === "number" ? every : typeOf(every)}`,
     );
   if (hidden !== "slow" && hidden !== "pause")
     throw badRequest(

@@ -54,15 +54,15 @@ export interface DeltaQuery<T> extends DeltaFeed<T> {
    * Keeps the mirror fresh: runs rounds until the handle is stopped, its signal fires or the client
    * is closed. `status` shows each round and when the next one is due.
    *
-   * Of all tabs with this query one runs the rounds, if the host has Web Locks and
-   * `BroadcastChannel`; a visible one is preferred. The others follow: their listeners and their
-   * status show its rounds. Rounds are due at once when the mirror is older than `every` and the
-   * user comes back to the page, the network is back, or `client.resume()` is called.
+   * One of all tabs with this query runs the rounds, preferably a visible one, if the host has Web
+   * Locks and `BroadcastChannel`. The others follow: their listeners and their status show its
+   * rounds. If the mirror is older than `every`, a round is due at once when the user comes back to
+   * the page, the network is back, or `client.resume()` is called.
    *
    * A tab runs at most 4 rounds of live queries at once and starts at most 60 in a minute. After a
    * failure the interval doubles, up to 15 minutes.
    *
-   * Throws `not-supported` in Cloudflare Workers: call `sync()` in an alarm there.
+   * Throws `not-supported` in Cloudflare Workers. Call `sync()` in an alarm instead.
    *
    * @example
    *   const live = query.live();
@@ -72,13 +72,13 @@ export interface DeltaQuery<T> extends DeltaFeed<T> {
    */
   live(options?: LiveOptions): Live;
   /**
-   * Returns a list of the items: filtered, sorted, and updated after each commit of any tab.
-   * Subscribing and reading are one step: no commit is missed between them.
+   * Returns a list of the items: filtered, sorted, and updated after each commit of any tab. It
+   * misses no commit between the subscription and the first read.
    *
-   * The mirror is read when the first subscriber comes; after a commit only the changed items are.
-   * Updates come with the next frame, and four times a second while the page is hidden. The items
-   * are in memory until a second after the last subscriber has left: up to 100,000 are supported,
-   * more are for `items()`.
+   * A view reads the mirror when it gets its first subscriber, and after a commit only the changed
+   * items. Updates come with the next frame, and at most four times a second while the page is
+   * hidden. The items stay in memory until a second after the last subscriber has left. A view
+   * supports up to 100,000 items; use `items()` for more.
    *
    * @example
    *   const view = query.view({ orderBy: "displayName" });
@@ -122,11 +122,11 @@ export interface DeltaQuery<T> extends DeltaFeed<T> {
 /**
  * A query of events.
  *
- * Graph lists the occurrences of a series without the properties that they share with it. Here each
- * occurrence has the properties of its series master where it lacks its own, and masters, which are
- * not appointments, are left out. This holds for all methods, for views, and for `change`: a master
- * that changes is announced as changes of its occurrences, without `old`; an event that becomes a
- * series is announced as removed. The `old` of an occurrence has the properties of its series as
+ * Graph lists the occurrences of a series without the properties that they share with it. Here an
+ * occurrence gets its missing properties from its series master, and masters are left out, because
+ * they are not appointments. This holds for all methods, for views, and for `change`: a change of a
+ * master is announced as changes of its occurrences, without `old`; an event that becomes a series
+ * is announced as removed. The `old` of an occurrence has the properties of its series as
  * they are after the commit. With `{ occurrences: "raw" }` a method gives the events as Graph sent
  * them.
  */
@@ -146,6 +146,6 @@ export interface EventQuery extends DeltaQuery<Event> {
 export interface ItemsOptions {
   /** Only items after this id, in the order of the ids. Default: from the first item. */
   after?: string;
-  /** The maximal number of items. Default: no limit. */
+  /** The maximum number of items. Default: no limit. */
   limit?: number;
 }

@@ -1,5 +1,6 @@
 // @ts-check
-// The same options give the same query object, so that a render function may make its queries.
+// Returns the same query object for the same options, so that a render function may call
+// `client.events()` and the like.
 import { badRequest } from "./error.js";
 
 /**
@@ -19,14 +20,14 @@ export class QueryCache {
     // A new object may have the name by now.
     if (!this.#queries.get(name)?.deref()) this.#queries.delete(name);
   });
-  /** By the options that are no instants: the last instants, and when they were used. */
+  /** The last instants and the times of their calls, by the other options of the query. */
   #instants = new Map();
 
-  /** Returns the query of a call with these options. `make` makes it, if it does not exist. */
+  /** Returns the query object for a call with these options. `make` makes it if none exists. */
   get(call, path, options, make) {
     const name = fingerprint([call, path, options]);
     const existing = this.#queries.get(name)?.deref();
-    // Without a name the options are invalid: the wasm says why.
+    // Options without a name are invalid: `make` throws an error that says why.
     if (existing && name) return existing;
     this.#checkInstants(call, path, options);
     const query = make();
@@ -35,7 +36,7 @@ export class QueryCache {
     return query;
   }
 
-  /** Refuses the queries of a render function that passes the time of each call. */
+  /** Throws if a render function seems to pass the current time, a new query for each call. */
   #checkInstants(call, path, options) {
     const instants = INSTANTS.map((name) => Date.parse(options?.[name])).filter((instant) => instant);
     if (!instants.length) return;
@@ -45,33 +46,33 @@ export class QueryCache {
     const now = Date.now();
     for (const [other, entries] of this.#instants)
       if (entries.every(({ at }) => now - at >= SECOND)) this.#instants.delete(other);
-    const near = (this.#instants.get(name) ?? []).filter(
+    const similar = (this.#instants.get(name) ?? []).filter(
       (entry) =>
         now - entry.at < SECOND &&
         instants.every((instant, at) => Math.abs(instant - entry.instants[at]) < MINUTE),
     );
-    if (near.length >= MAX_QUERIES)
+    if (similar.length >= MAX_QUERIES)
       throw badRequest(
-        `${call}() was called ${MAX_QUERIES} times within a second, each time with other instants: with "start: new Date()" each call makes another query; use options.window, or the start of a day`,
+        `${call}() was called ${MAX_QUERIES} times within a second, each time with different instants: with "start: new Date()" each call makes a new query; use options.window, or the start of a day`,
       );
-    this.#instants.set(name, [...near, { at: now, instants }]);
+    this.#instants.set(name, [...similar, { at: now, instants }]);
   }
 }
 
 /**
- * A text that is the same for equal values, whatever the order of their properties. Undefined for
- * values that have no text.
+ * Returns the same text for equal values, whatever the order of their properties. Undefined for
+ * values that JSON.stringify() rejects.
  */
 function fingerprint(value) {
   try {
-    return JSON.stringify(value, toText);
+    return JSON.stringify(value, canonical);
   } catch {
     return undefined;
   }
 }
 
-function toText(_name, part) {
-  // JSON would leave these out, or write null.
+function canonical(_name, part) {
+  // JSON.stringify() would omit these values, reject them or write null.
   if (["function", "symbol", "bigint"].includes(typeof part) || Number.isNaN(part))
     return { [typeof part]: 0 };
   if (part === Infinity || part === -Infinity) return { infinity: String(part) };

@@ -8,16 +8,16 @@ export interface QueryOptions {
    */
   mirror?: boolean;
   /**
-   * Query parameters that are sent unchanged and unchecked. They override options, and may be ones
-   * that deltalink otherwise refuses because Graph does not support them.
+   * Query parameters that are sent unchanged and unchecked. They override options, and are not
+   * refused even if Graph does not support them.
    */
   query?: Record<string, string>;
   /**
    * The age of the mirror, in milliseconds, at which the next round is a full one. A full round
-   * finds what Graph does not report as a change. Listeners get only the differences; `round()`
-   * delivers all items. With `false`, age never leads to a full round. Default: a day for events
-   * and for kinds whose removals Graph does not report, a week for drives, lists and sites, else
-   * `false`; with `mirror: false`, `false`.
+   * finds differences that Graph does not report as changes. Listeners get only the differences;
+   * `round()` delivers all items. With `false`, age never leads to a full round. Default: a day for
+   * events and for kinds whose removals Graph does not report, a week for drives, lists and sites,
+   * else `false`; with `mirror: false`, `false`.
    */
   refresh?: number | false;
 }

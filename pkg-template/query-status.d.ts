@@ -9,7 +9,7 @@ export interface QueryStatus {
    * full one. `needs-auth`: the user has to sign in; call `client.resume()` afterwards. Minor
    * versions may add phases.
    *
-   * With a store of your own, the phase is `new` until the stored state was read.
+   * With a store that you provide, the phase is `new` until the stored state has been read.
    */
   phase:
     "new" | "idle" | "syncing" | "resyncing" | "waiting" | "following" | "needs-auth" | "failed" | "closed";
@@ -21,7 +21,7 @@ export interface QueryStatus {
   waitUntil?: Date;
   /** In the phase `waiting`: the reason for the wait. */
   waitReason?: WaitReason;
-  /** Of a live query: when its next round is due. Absent while none is. */
+  /** Of a live query: when its next round is due. Absent while no round is due. */
   nextRoundAt?: Date;
   /** In the phases `failed` and `needs-auth`: the error that ended the round. */
   error?: DeltaError;

@@ -38,7 +38,7 @@ export class Feed {
   }
 
   round(options) {
-    this.state.changes.roundCalled("round");
+    this.state.changes.onRoundCall("round");
     // After a sign-in, the consumer begins the next round: resume() must not start a sync().
     this.state.syncAgain = undefined;
     return new Round(this, options, true, undefined);
@@ -87,7 +87,7 @@ export class Query extends Feed {
   async sync(options) {
     const signal = onlySignal(options);
     const { state } = this;
-    state.changes.roundCalled("sync");
+    state.changes.onRoundCall("sync");
     if (signal?.aborted) throw signal.reason;
     return this.join(signal);
   }
@@ -149,7 +149,7 @@ export class Query extends Feed {
     await super.clear();
     this.state.status.clear();
     this.state.changes.reloadAll();
-    this.state.live.cleared(this.key);
+    this.state.live.onClear(this.key);
   }
 }
 

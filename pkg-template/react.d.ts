@@ -20,8 +20,8 @@ export interface DeltaProviderProps {
 }
 
 /**
- * Provides the client to the hooks below it. When `client` changes, no row of the client before is
- * rendered again.
+ * Provides the client to the hooks below it. When `client` changes, the rows of the previous client
+ * are no longer rendered.
  *
  * If a promise rejects, `useDelta()` and `useDeltaStatus()` without a query have the phase `failed`
  * and the error. After the client is closed, here or by `forget()` in another tab, they have the
@@ -34,8 +34,8 @@ export interface DeltaProviderProps {
 export function DeltaProvider(props: DeltaProviderProps): ReactElement;
 
 /**
- * Returns the client of the provider. Undefined on a server, while hydrating, until the promise has
- * resolved, after the client was closed, and without a user.
+ * Returns the client of the provider. Undefined on a server, during hydration, until the promise
+ * has resolved, after the client was closed, and while no user is signed in.
  */
 export function useDeltaClient(): DeltaClient | undefined;
 
@@ -48,7 +48,7 @@ export interface UseDeltaOptions<T> extends ViewOptions<T> {
   live?: boolean | LiveOptions;
 }
 
-/** What `useDelta()` returns: the same object until it changes. */
+/** The result of `useDelta()`. It is the same object until the content changes. */
 export interface UseDeltaResult<T> {
   /** The items, in order. An item that has not changed is the same object as before. */
   items: readonly T[];
@@ -60,8 +60,8 @@ export interface UseDeltaResult<T> {
   /** The error of the last read of the store, or the one in `status`. */
   error?: DeltaError | undefined;
   /**
-   * Runs a round now. Resolves when it has ended, also with an error, which `error` shows. The same
-   * function in each render.
+   * Runs a round now. Resolves when the round has ended. If it has failed, `error` has the error.
+   * `syncNow` is the same function in each render.
    */
   syncNow(): Promise<void>;
 }
@@ -71,8 +71,8 @@ export interface UseDeltaResult<T> {
  * component is mounted, the query is live. Without a query, the list is empty.
  *
  * Queries with the same options count as the same query, so that `client.events({ … })` may be
- * called in render. Options are compared by value. Functions in them (`where`, `orderBy`) are taken
- * anew only when a value in `deps` changes.
+ * called in render. Options are compared by value. New functions in them (`where`, `orderBy`) are
+ * used only when a value in `deps` changes.
  *
  * @example
  *   const contacts = useDeltaClient()?.orgContacts();

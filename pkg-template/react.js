@@ -8,15 +8,15 @@ import { createContext, createElement, useContext, useEffect, useMemo, useSyncEx
 const NEW = Object.freeze({ phase: "new" });
 /** @type {ViewState<any>} */
 const EMPTY = Object.freeze({ items: Object.freeze([]), ready: false, total: 0 });
-const nothing = () => {};
-const neverChanges = () => nothing;
+const noop = () => {};
+const neverChanges = () => noop;
 
-/** The value of the context. Components without a query have its `status`. */
-const made = (client, status, onClosed = nothing) => ({ client, status: Object.freeze(status), onClosed });
-const PENDING = made(undefined, NEW);
+/** Makes a value of the context. `status` is the status in components without a query. */
+const contextOf = (client, status, onClosed = noop) => ({ client, status: Object.freeze(status), onClosed });
+const PENDING = contextOf(undefined, NEW);
 const Context = createContext(PENDING);
 
-/** The value of the context as a store: no client while a promise is pending, nor once closed. */
+/** Makes a store for the value of the context, which has a client once it is open, until closed. */
 function storeOf(client) {
   const subscribers = new Set();
   const set = (next) => {
@@ -25,18 +25,18 @@ function storeOf(client) {
   };
   const onClosed = () => {
     try {
-      // Throws if it is this client that is closed, and not another one.
+      // Throws if the current client is closed. The closed query may be of a previous one.
       value.client?.orgContacts();
     } catch {
-      set(made(undefined, { phase: "closed" }));
+      set(contextOf(undefined, { phase: "closed" }));
     }
   };
   const isPromise = typeof client?.then === "function";
-  let value = client && !isPromise ? made(client, NEW, onClosed) : PENDING;
+  let value = client && !isPromise ? contextOf(client, NEW, onClosed) : PENDING;
   if (isPromise)
     client.then(
-      (opened) => set(made(opened, NEW, onClosed)),
-      (error) => set(made(undefined, { phase: "failed", error })),
+      (opened) => set(contextOf(opened, NEW, onClosed)),
+      (error) => set(contextOf(undefined, { phase: "failed", error })),
     );
   return { get: () => value, subscribe: (run) => (subscribers.add(run), () => subscribers.delete(run)) };
 }
@@ -65,20 +65,20 @@ export function useDeltaStatus(query) {
   return useSyncExternalStore(watched, get, () => NEW);
 }
 
-/** The handle of `live()` while there is one, and the function that runs a round now. */
+/** The handle of `live()` while the query is live, and the function that runs a round now. */
 function roundsOf(query, signal) {
   const rounds = { handle: undefined, syncNow };
   async function syncNow() {
     const handle = signal?.aborted ? undefined : rounds.handle;
     // `status` shows the error.
-    await (handle ? handle.syncNow() : query?.sync())?.catch(nothing);
+    await (handle ? handle.syncNow() : query?.sync())?.catch(noop);
   }
   return rounds;
 }
 
 /** @type {typeof import("./react.js").useDelta} */
 export function useDelta(query, { live = true, ...options } = {}, deps = []) {
-  // The client makes a query for each render. Those with one state share `subscribe`.
+  // Query objects with the same options may differ between renders, but share `subscribe`.
   const first = useMemo(() => query, [query?.status.subscribe]);
   const view = useMemo(() => first?.view(options), [first, JSON.stringify(options), ...deps]);
   const { get = () => EMPTY, subscribe = neverChanges } = view ?? {};

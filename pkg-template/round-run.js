@@ -84,10 +84,10 @@ export class RoundRun {
       else this.#removers.push(onAbort(other, stop));
     }
     const { changes, locks, lock, status } = this.#state;
-    changes.roundBegins();
+    changes.onRoundBegin();
     this.#hasBegun = true;
     this.#removers.push(onAbort(this.#instance.signal, () => this.#lose(this.#instance.ended)));
-    // A round that was stopped is no failure.
+    // A stopped round is not a failure.
     const loseLock = () => (signal.aborted ? this.release() : this.#lose(lockLost()));
     const { document } = globalThis;
     // Other tabs would wait for a frozen page as long as it holds the lock.
@@ -142,7 +142,7 @@ export class RoundRun {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#unlock?.();
-    if (this.#hasBegun) this.#state.changes.roundEnds();
+    if (this.#hasBegun) this.#state.changes.onRoundEnd();
     this.#onOver?.();
   }
 

@@ -117,7 +117,7 @@ export interface RoundReport {
   duplicates: number;
   /** Items that could not be read, by reason. */
   skipped: { noId: number; notAnObject: number };
-  /** Sent requests, also those of pages that were requested ahead and then not needed. */
+  /** Sent requests, including look-ahead requests whose pages were not needed. */
   requests: number;
   /** Requests that repeated a failed one. */
   retries: number;
@@ -144,8 +144,8 @@ export interface RoundReport {
 /**
  * Why a round waits. Minor versions may add reasons. `throttled`: Graph has throttled this query or
  * another one with the same limits (those of a mailbox, else of the app and the workload); or a
- * request is delayed because the limits recover from a throttle, or are used up. Such delays in a
- * row are one entry. `server`: a response with a status 5xx or 408. `network`: no response to the
+ * request is delayed because the limits recover from a throttle, or are used up. Successive delays
+ * are one entry. `server`: a response with a status 5xx or 408. `network`: no response to the
  * client or to the token source. `timeout`: a response that stopped arriving. `offline`: the host
  * has no network. `malformed`: a response that is not a page. `resync`: a full round that Graph
  * demanded is delayed by up to 2 × `retry.base`, so that not all queries start theirs at the same

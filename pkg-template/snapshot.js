@@ -1,5 +1,7 @@
 // @ts-check
-/** The names of options whose values are used as they are, not copied. */
+// Copies the options of a call.
+
+/** The names of options whose values are not copied. */
 const NOT_COPIED = new Set(["token", "store", "fetch", "signal"]);
 
 /**
@@ -11,7 +13,7 @@ export function snapshot(options) {
   try {
     return copy(options);
   } catch {
-    // The wasm refuses options that cannot be read, with a message.
+    // The wasm rejects options that cannot be read, with a message.
     return options;
   }
 }

@@ -35,7 +35,7 @@ export class Status {
 
   get = () => this.#value;
 
-  /** The mirror was emptied. */
+  /** Sets the status of an emptied mirror. */
   clear() {
     this.#base = { phase: "new" };
     this.#set(this.#base);

@@ -1,5 +1,5 @@
 /**
- * A store that the caller provides. Its five functions may be called at any time, also
+ * A store that the caller provides. Its five functions may be called at any time, even
  * concurrently. `commit` must be one transaction: after a crash, all of it is stored or nothing.
  * Keys, states and rows are opaque to the store. `storeContract` of `deltalink/testing` tests these
  * rules.

@@ -15,7 +15,7 @@ export class Sync {
   #done;
   #stopsAfterPage = false;
 
-  /** `stealsLock`: take the lock of the rounds from a tab that does not respond. */
+  /** `stealsLock`: take the round lock from a tab that does not respond. */
   constructor(query, stealsLock = false) {
     this.#query = query;
     this.#stealsLock = stealsLock;

@@ -1,7 +1,7 @@
 import type { CollectionConfig } from "@tanstack/db";
 import type { DeltaQuery, LiveOptions, OccurrenceOptions } from "deltalink";
 
-/** The options of `deltaCollectionOptions()`: its own, and some of `createCollection()`. */
+/** The options of `deltaCollectionOptions()`. They include some options of `createCollection()`. */
 export interface DeltaCollectionOptions<T extends object>
   extends
     OccurrenceOptions,
@@ -13,10 +13,11 @@ export interface DeltaCollectionOptions<T extends object>
 
 /**
  * Returns the options of a collection of TanStack DB with the items of a query. Its key is the id
- * of an item. The collection is read-only: change items by Graph.
+ * of an item. The collection is read-only: to change items, call Graph.
  *
- * The collection is ready when the mirror has been read, without network too. It may be empty then:
- * see `query.status`. Each commit of any tab updates it, and removals and ghosts are deleted.
+ * The collection is ready when the mirror has been read, even without network. It may be empty
+ * then: see `query.status`. Each commit of any tab updates it; removed items and ghosts are
+ * deleted.
  *
  * @example
  *   const contacts = createCollection(deltaCollectionOptions({ query: client.orgContacts() }));

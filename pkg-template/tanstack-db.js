@@ -11,7 +11,7 @@ export function deltaCollectionOptions({ query, live = true, occurrences, ...opt
     sync: {
       rowUpdateMode: "full",
       sync({ begin, write, commit, markReady }) {
-        /** The items of the collection, by id. A view says what is there, not what has changed. */
+        /** The items of the collection, by id. A view gives all items, not the changes. */
         let rows = new Map();
         /** @param {ViewState<any>} state */
         const update = ({ items, ready, error }) => {

@@ -95,7 +95,7 @@ export interface FakeGraph {
   /** The signed-in user, who is also the organizer of the recordings. */
   readonly user: { id: string; address: string };
 
-  /** The time of the fake: `options.now()` plus what `advance()` has added. */
+  /** The time of the fake: `options.now()` plus the time that `advance()` has added. */
   readonly now: Date;
   /**
    * Advances the clock by this many milliseconds. Links of users, groups and contacts expire after
@@ -120,8 +120,8 @@ export interface FakeGraph {
    */
   edit<C extends FakeCollection>(collection: C, id: string, patch?: FakeItem<C>): void;
   /**
-   * Removes an item, and with a series or a folder what belongs to it. The next round reports it as
-   * `@removed`. With `soft`, users, groups and contacts can be restored.
+   * Removes an item: a series with its occurrences, a folder with its content. The next round
+   * reports it as `@removed`. With `soft`, users, groups and contacts can be restored.
    */
   remove(collection: FakeCollection, id: string, options?: { soft?: boolean }): void;
   /** Restores an item that was removed with `soft`. */

@@ -64,7 +64,7 @@ export type Narrowed<T, Name extends string> = [Name] extends [never]
         ? WithId<Pick<T, Name>>
         : WithId<Pick<T, Name & keyof T> & { [N in Exclude<Name, keyof T>]?: unknown }>;
 
-/** The name of a property of `T`, or any other one. Editors complete the former. */
+/** The name of a property of `T`, which editors complete, or any other name. */
 export type PropertyName<T> = (keyof T & string) | (string & {});
 
 type ItemOf<Collection extends string> = Collection extends keyof Roots

@@ -9,18 +9,18 @@ import { readOptions } from "./options.js";
 const GRACE = 1000;
 /** The time between two updates while the page is hidden or has no frames, in milliseconds. */
 const PAUSE = 250;
-/** The time before a read that has failed is repeated, which doubles, in milliseconds. */
+/** The time before a failed read is repeated, in milliseconds. It doubles with each failure. */
 const RETRY = 1000;
 const LONGEST_RETRY = 60_000;
-/** From this share of changed rows on, a list is sorted anew. */
-const REBUILD = 0.25;
+/** A list is sorted completely if more than this share of its rows has changed. */
+const RESORT_SHARE = 0.25;
 
 /**
  * The rows of a query in memory, shared by its views. Reads them when the first view is subscribed,
  * and then the rows of each commit.
  */
 export class Rows {
-  /** By id. Rows that do not change keep their identity. */
+  /** The items by id. An item that does not change stays the same object. */
   items = new Map();
   isReady = false;
   /** Counts the changes of `items`. */
@@ -36,7 +36,7 @@ export class Rows {
   /** The ids and series to be read; undefined if everything is to be read. */
   #pending = emptyBatch();
   #isReading = false;
-  /** The reads in a row that have failed. */
+  /** The number of successive failed reads. */
   #failures = 0;
 
   constructor(query, completes) {
@@ -48,9 +48,9 @@ export class Rows {
     clearTimeout(this.#timer);
     this.#views.add(view);
     if (this.#stopObserving) return;
-    // Observed before the first read, so that no commit is missed.
+    // Observes commits before the first read, so that none is missed.
     const { changes, ending } = this.#query.state;
-    const stopObserving = changes.observe((batch) => this.#note(batch));
+    const stopObserving = changes.observe((batch) => this.#onCommit(batch));
     const stopWaiting = onAbort(ending, () => this.#end(ending.reason));
     this.#stopObserving = () => {
       stopObserving();
@@ -71,7 +71,7 @@ export class Rows {
     if (!this.#views.size) this.#drop(undefined);
   }
 
-  /** Drops all rows, and ends the reads and updates that are due. */
+  /** Drops all rows, and cancels pending reads and updates. */
   #drop(error) {
     this.#stopObserving?.();
     this.#stopObserving = undefined;
@@ -83,28 +83,28 @@ export class Rows {
     this.error = error;
   }
 
-  /** The client has ended: shows no row of an account that has signed out. */
+  /** Called when the client has ended: the views show no row of an account that has signed out. */
   #end(reason) {
     const before = this.items;
     this.#drop(reason);
     for (const view of this.#views) view.update(before);
   }
 
-  #note(batch) {
+  #onCommit(batch) {
     if (!batch) this.#pending = undefined;
     else if (this.#pending) {
       for (const id of batch.ids) this.#pending.ids.add(id);
       for (const id of batch.series) this.#pending.series.add(id);
     }
     if (this.error) {
-      // Does not wait for the next attempt.
+      // A commit repeats a failed read at once.
       this.#cancelUpdate?.();
       this.#cancelUpdate = undefined;
     }
     this.#schedule();
   }
 
-  /** Updates with the next frame, however many commits there are before it, or after a delay. */
+  /** Schedules one update for all commits before the next frame, or before the end of a delay. */
   #schedule(delay = 0) {
     if (this.#cancelUpdate || this.#isReading || !this.#stopObserving) return;
     const update = () => {
@@ -114,7 +114,7 @@ export class Rows {
     };
     const { document, requestAnimationFrame, cancelAnimationFrame } = globalThis;
     const hasFrames = !delay && document?.visibilityState === "visible" && requestAnimationFrame;
-    // A page that is hidden before its next frame has none.
+    // A page that is hidden before its next frame gets none, so a timer runs too.
     const frame = hasFrames ? requestAnimationFrame(update) : undefined;
     const timer = setTimeout(update, delay || PAUSE);
     this.#cancelUpdate = () => {
@@ -128,14 +128,14 @@ export class Rows {
     this.#pending = emptyBatch();
     this.#isReading = true;
     const observed = this.#stopObserving;
-    const [result] = await Promise.allSettled([this.#changesOf(batch)]);
+    const [result] = await Promise.allSettled([this.#readBatch(batch)]);
     // The rows were dropped meanwhile. Another read may be running.
     if (this.#stopObserving !== observed) return;
     this.#isReading = false;
     if (result.status === "rejected") {
       this.error = result.reason;
-      // What was to be read is read with the next commit, or after a delay.
-      this.#pending = batch && this.#pending ? merged(batch, this.#pending) : undefined;
+      // The next commit reads this batch too, or the next attempt after a delay.
+      this.#pending = batch && this.#pending ? mergeBatches(batch, this.#pending) : undefined;
       this.#apply(new Map());
       this.#schedule(Math.min(RETRY * 2 ** this.#failures++, LONGEST_RETRY));
     } else {
@@ -146,8 +146,8 @@ export class Rows {
     }
   }
 
-  /** Reads what a batch names. Resolves to the items by id; undefined for each that is missing. */
-  async #changesOf(batch) {
+  /** Reads the items of a batch. Resolves to the items by id; undefined for each missing item. */
+  async #readBatch(batch) {
     const completes = this.#completes;
     if (!batch) {
       const items = await this.#query.call((wasm) => wasm.all(completes));
@@ -178,7 +178,7 @@ export class Rows {
 
 const emptyBatch = () => ({ ids: new Set(), series: new Set() });
 
-const merged = (one, other) => ({
+const mergeBatches = (one, other) => ({
   ids: new Set([...one.ids, ...other.ids]),
   series: new Set([...one.series, ...other.series]),
 });
@@ -192,7 +192,7 @@ function isEqual(one, other) {
 }
 
 /**
- * A list of items: filtered, sorted, limited.
+ * A filtered, sorted and limited list of items.
  *
  * @implements {ViewType<any>}
  */
@@ -206,13 +206,13 @@ export class View {
   /** All items that `where` accepts, in order. */
   #sorted = [];
   /** The same items by id. */
-  #shown = new Map();
+  #byId = new Map();
   #subscribers = new Set();
   #isClosed = false;
   /** The version of the rows that the list shows. */
   #version = 0;
 
-  /** `rows(completes)` returns the shared rows. `isEvents`: sorted by start by default. */
+  /** `rows(completes)` returns the shared rows. `isEvents`: the default order is by start. */
   constructor(rows, isEvents, options) {
     const { completes, limit, where, orderBy } = readOptions(options, "view", [
       "where",
@@ -234,14 +234,15 @@ export class View {
   }
 
   get = () => {
-    // Without a subscriber the list is not updated. A component renders before it subscribes.
+    // Commits do not update a list without subscribers, and a component renders before it
+    // subscribes.
     if (!this.#subscribers.size && this.#rows.isReady && this.#version !== this.#rows.version) this.#build();
     return this.#state;
   };
 
   subscribe = (run) => {
     if (this.#isClosed)
-      throw new DeltaError("this view is closed; make another one with view()", { code: "closed" });
+      throw new DeltaError("this view is closed; make a new one with view()", { code: "closed" });
     const entry = (state) => run(state);
     this.#subscribers.add(entry);
     if (this.#subscribers.size === 1) {
@@ -261,17 +262,17 @@ export class View {
     this.#subscribers.clear();
   };
 
-  /** Takes the old items of the ids that have changed. */
+  /** Updates the list after a read. `before`: the previous items of the ids that have changed. */
   update(before) {
     this.#attempt(() => {
-      // A subscriber that has come back may have missed changes.
+      // A view may have missed changes while it had no subscriber.
       const isNext = this.#version === this.#rows.version - 1;
       if (!this.#rows.isReady || !this.#state.ready || !isNext) this.#build();
       else this.#change(before);
     });
   }
 
-  /** If `where` or `orderBy` throws, the list stays as it was, until the next update. */
+  /** Runs `work`. If `where` or `orderBy` throws, the list stays the same until the next update. */
   #attempt(work) {
     try {
       work();
@@ -285,8 +286,8 @@ export class View {
   #build() {
     const items = [...this.#rows.items.values()].filter((item) => this.#where(item));
     this.#sorted = items.sort(this.#compare);
-    this.#shown = new Map(items.map((item) => [item.id, item]));
-    this.#show(true);
+    this.#byId = new Map(items.map((item) => [item.id, item]));
+    this.#publish(true);
   }
 
   #change(before) {
@@ -294,26 +295,26 @@ export class View {
     const added = [];
     for (const id of before.keys()) {
       const item = this.#rows.items.get(id);
-      if (this.#shown.has(id)) removed.push(this.#shown.get(id));
+      if (this.#byId.has(id)) removed.push(this.#byId.get(id));
       if (item && this.#where(item)) added.push(item);
     }
     if (removed.length || added.length) {
-      if (removed.length + added.length > this.#sorted.length * REBUILD) {
+      if (removed.length + added.length > this.#sorted.length * RESORT_SHARE) {
         const gone = new Set(removed);
         this.#sorted = [...this.#sorted.filter((item) => !gone.has(item)), ...added].sort(this.#compare);
       } else {
         this.#sorted = [...this.#sorted];
-        for (const item of removed) this.#sorted.splice(this.#place(item), 1);
-        for (const item of added) this.#sorted.splice(this.#place(item), 0, item);
+        for (const item of removed) this.#sorted.splice(this.#indexFor(item), 1);
+        for (const item of added) this.#sorted.splice(this.#indexFor(item), 0, item);
       }
-      for (const { id } of removed) this.#shown.delete(id);
-      for (const item of added) this.#shown.set(item.id, item);
+      for (const { id } of removed) this.#byId.delete(id);
+      for (const item of added) this.#byId.set(item.id, item);
     }
-    this.#show(removed.length + added.length > 0);
+    this.#publish(removed.length + added.length > 0);
   }
 
-  /** The index of an item, or the one at which it belongs. */
-  #place(item) {
+  /** The index of an item, or the index at which to insert it. */
+  #indexFor(item) {
     let [from, to] = [0, this.#sorted.length];
     while (from < to) {
       const middle = (from + to) >> 1;
@@ -323,15 +324,15 @@ export class View {
     return from;
   }
 
-  #show(hasChanged) {
+  #publish(hasChanged) {
     this.#version = this.#rows.version;
     const { error, isReady } = this.#rows;
     const { items, ready, error: before } = this.#state;
     if (!hasChanged && ready === isReady && before === error) return;
-    const shown = this.#sorted.length > this.#limit ? this.#sorted.slice(0, this.#limit) : this.#sorted;
-    const isSame = items.length === shown.length && items.every((item, at) => item === shown[at]);
+    const limited = this.#sorted.length > this.#limit ? this.#sorted.slice(0, this.#limit) : this.#sorted;
+    const isSame = items.length === limited.length && items.every((item, at) => item === limited[at]);
     this.#set({
-      items: isSame ? items : shown,
+      items: isSame ? items : limited,
       ready: isReady,
       total: this.#sorted.length,
       ...(error && { error }),
@@ -359,7 +360,7 @@ export class View {
 /** @type {ViewState<any>} */
 const EMPTY = Object.freeze({ items: Object.freeze([]), ready: false, total: 0 });
 
-/** Events of one mirror have one time zone, in which their times sort as strings. */
+/** Compares events by start. The events of a mirror have one time zone, so strings are compared. */
 function byStart(one, other) {
   const [a, b] = [one.start?.dateTime ?? "", other.start?.dateTime ?? ""];
   return a < b ? -1 : Number(a > b);

@@ -1,7 +1,7 @@
 import type { DeltaError } from "./errors.js";
 import type { Readable } from "./query-status.js";
 
-/** The name of a property, or of a property of one, such as `start.dateTime`. */
+/** The name of a property, or the path of a nested property, such as `start.dateTime`. */
 export type Path<T> = string extends keyof T
   ? string
   : {
@@ -19,12 +19,12 @@ export interface ViewOptions<T> extends OccurrenceOptions {
   /** Whether an item is in the list. Called once for each item, and again when the item changes. */
   where?: (item: T) => boolean;
   /**
-   * A property, or a function as for `Array.sort()`. Strings are compared as the user's language
-   * does; missing values come last. Items that compare equal are sorted by id. Default: events by
-   * their start, all others by id.
+   * A property, or a function as for `Array.sort()`. Strings are compared by the rules of the
+   * user's language; missing values come last. Items that compare equal are sorted by id. Default:
+   * events by their start, all others by id.
    */
   orderBy?: Path<T> | ((a: T, b: T) => number);
-  /** The maximal number of items. `total` counts all. Default: no limit. */
+  /** The maximum number of items. `total` counts all. Default: no limit. */
   limit?: number;
 }
 
@@ -34,7 +34,7 @@ export interface View<T> extends Readable<ViewState<T>> {
   close(): void;
 }
 
-/** The content of a view. The same object until it changes. */
+/** The content of a view. It is the same object until the content changes. */
 export interface ViewState<T> {
   /**
    * The items, in order. An item that has not changed is the same object as before. They are shared
@@ -45,15 +45,15 @@ export interface ViewState<T> {
   ready: boolean;
   /** The number of items without `limit`. */
   total: number;
-  /** The error of the last read of the store. The items are those of the read before. */
+  /** The error of the last read of the store. The items are those of the previous read. */
   error?: DeltaError;
 }
 
 /** How events of a series are returned. */
 export interface OccurrenceOptions {
   /**
-   * `"complete"` (default): an occurrence has the properties of its series master where it lacks
-   * its own, and masters are left out. `"raw"`: all events as Graph sent them, masters too.
+   * `"complete"` (default): an occurrence gets missing properties from its series master, and
+   * masters are left out. `"raw"`: all events as Graph sent them, masters too.
    */
   occurrences?: "complete" | "raw";
 }

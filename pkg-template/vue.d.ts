@@ -7,7 +7,7 @@ export interface UseDeltaOptions<T> extends ViewOptions<T> {
   live?: boolean | LiveOptions;
 }
 
-/** What `useDelta()` returns. */
+/** The result of `useDelta()`. */
 export interface UseDeltaResult<T> {
   /** The items, in order. An item that has not changed is the same object as before. */
   items: ComputedRef<readonly T[]>;
@@ -18,7 +18,9 @@ export interface UseDeltaResult<T> {
   status: ComputedRef<QueryStatus>;
   /** The error of the last read of the store, or the one in `status`. */
   error: ComputedRef<DeltaError | undefined>;
-  /** Runs a round now. Resolves when it has ended, also with an error, which `error` shows. */
+  /**
+   * Runs a round now. Resolves when the round has ended. If it has failed, `error` has the error.
+   */
   syncNow(): Promise<void>;
 }
 
@@ -26,8 +28,8 @@ export interface UseDeltaResult<T> {
  * Returns the items of a query, which is live until the component or effect scope ends. Without a
  * query, and on a server, the list is empty.
  *
- * The query and the options may be refs or getters, and the list follows them. A ref that `where`
- * or `orderBy` uses must be read outside of that function, so that Vue notices it.
+ * The query and the options may be refs or getters, and the list follows them. Read a ref that
+ * `where` or `orderBy` uses outside of that function, so that Vue tracks it.
  *
  * @example
  *   const { items } = useDelta(

@@ -25,7 +25,7 @@ export function useDelta(query, options) {
     const { live = true, ...rest } = toValue(options) ?? {};
     stop();
     [state.value, status.value] = [EMPTY, NEW];
-    // A server renders an empty list, and leaves nothing that runs.
+    // A server renders an empty list, and starts nothing.
     if (!next || typeof document === "undefined") return;
     current = next;
     stops = [
@@ -36,7 +36,7 @@ export function useDelta(query, options) {
     const started = (handle = next.live(live === true ? {} : live));
     stops.push(() => started.stop());
   };
-  // The client makes a query for each call. Those with one state share `subscribe`.
+  // Query objects with the same options may differ between calls, but share `subscribe`.
   watch([() => toValue(query)?.status.subscribe, () => toValue(options)], start, { immediate: true });
   onScopeDispose(stop);
 

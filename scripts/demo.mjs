@@ -7,7 +7,7 @@ const fake = await startFake("--port", port, "--seed", "1", "--static", "www/dis
   process.exit(1);
 });
 console.log(
-  `\n  The dashboard, on a fake Microsoft Graph:  ${fake.origin}/\n\n  Ctrl-C stops it. The browser keeps what the dashboard stored; the fake Graph keeps nothing.\n`,
+  `\n  The dashboard, on a fake Microsoft Graph:  ${fake.origin}/\n\n  Ctrl-C stops it. The browser keeps the data of the dashboard; the fake Graph keeps nothing.\n`,
 );
 process.on("SIGINT", async () => {
   await fake.stop();

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs missing tools in parallel; takes a second if all are there. `setup.sh build` installs what
-# the build and the demo need, `setup.sh quick` also Chromium, `setup.sh` what all tests need.
+# Installs missing tools in parallel; takes a second if all are there. `setup.sh build` installs the
+# tools of the build and the demo, `setup.sh quick` also Chromium, `setup.sh` the tools of all tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh

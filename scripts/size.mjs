@@ -36,7 +36,7 @@ function addRow(name, bytes, gzip, budget) {
 }
 
 /** The files that esbuild writes for a source. */
-async function bundled(source, options) {
+async function bundle(source, options) {
   const folder = await mkdtemp(join(tmpdir(), "deltalink-size-"));
   await writeFile(join(folder, "entry.mjs"), source);
   const { outputFiles } = await build({
@@ -58,7 +58,7 @@ async function bundled(source, options) {
 const exportAll = (file) => `export * from "${pathOf("tests/node_modules/deltalink")}/${file}";`;
 /** One entry of the package, bundled and minified. */
 const entry = async (file, external = []) =>
-  Buffer.from((await bundled(exportAll(file), { external }))[0].contents);
+  Buffer.from((await bundle(exportAll(file), { external }))[0].contents);
 const worker = `import { openDelta } from "${pathOf("tests/node_modules/deltalink/workerd.js")}"; export default { async fetch() { await openDelta({ token: () => "", store: "memory" }); return new Response(); } };`;
 
 addFile("deltalink.wasm", await readFile(pathOf("dist/package/deltalink.wasm")), WASM);
@@ -85,7 +85,7 @@ for (const [name, framework] of [
   addFile(`deltalink/${name}`, await entry(`${name}.js`, [framework]), 1.5 * KB);
 for (const store of ["durable-object", "d1"])
   addFile(`deltalink/stores/${store}`, await entry(`stores/${store}.js`), 1.5 * KB);
-const upload = await bundled(worker, {
+const upload = await bundle(worker, {
   loader: { ".wasm": "copy" },
   conditions: ["workerd", "worker", "browser"],
   assetNames: "[name]",

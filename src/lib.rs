@@ -1,9 +1,9 @@
 //! deltalink keeps a local mirror of a Microsoft Graph collection. After the first round it fetches
-//! only what changed.
+//! only changes.
 //!
-//! The crate has two halves. [`protocol`] is pure: it contains Graph's rules and decides what
-//! happens next. It has no clock, no randomness and no JavaScript, and is tested by plain `cargo
-//! test`. The shell (`web`, wasm only) executes what [`protocol::round::Round`] decides: it sends
+//! The crate has two halves. [`protocol`] is pure: it contains Graph's rules and decides the
+//! next step. It has no clock, no randomness and no JavaScript, and is tested by plain `cargo
+//! test`. The shell (`web`, wasm only) executes the steps of [`protocol::round::Round`]: it sends
 //! requests, waits, asks for tokens and commits to the store.
 //!
 //! Users import the npm package made from `pkg-template/`; its `index.d.ts` documents the API.

@@ -38,7 +38,7 @@ fn schedule(collection: &'static str, options: Value) -> Schedule {
         "groups" => ("track", "/groups/delta", json!({})),
         _ => ("track", "/users/delta", json!({ "select": ["displayName", "mail", "jobTitle", "manager"] })),
     };
-    Schedule { seed: 7, collection, call, path, query, options, lossy: false, turns: Vec::new() }
+    Schedule { seed: 7, collection, call, path, query, options, is_lossy: false, turns: Vec::new() }
 }
 
 /// A schedule with a new world and a query that has not run.
@@ -51,12 +51,12 @@ fn unsynced(collection: &'static str, options: Value) -> (Schedule, Bench) {
 /// A schedule with a world and a query after its first round.
 fn synced(collection: &'static str, options: Value) -> (Schedule, Bench) {
     let (schedule, mut bench) = unsynced(collection, options);
-    done(&mut bench);
+    complete_round(&mut bench);
     bench.check(&schedule);
     (schedule, bench)
 }
 
-fn done(bench: &mut Bench) {
+fn complete_round(bench: &mut Bench) {
     match bench.round(None) {
         End::Done => {}
         End::Failed(failure) => panic!("{failure}"),
@@ -64,7 +64,7 @@ fn done(bench: &mut Bench) {
     }
 }
 
-fn failure(bench: &mut Bench) -> Box<Error> {
+fn failed_round(bench: &mut Bench) -> Box<Error> {
     match bench.round(None) {
         End::Failed(failure) => failure,
         _ => panic!("the round did not fail"),
@@ -83,14 +83,14 @@ fn edit(bench: &mut Bench, edit: Value) -> Vec<String> {
 fn anomaly_1_pages_that_repeat_a_subset_under_new_links_end_the_round_by_their_content() {
     let (schedule, mut bench) = unsynced("events", json!({ "honour_maxpagesize": false, "page_size": 6 }));
     fault(&mut bench, "next", Value::Null, json!({ "name": "livelock", "cycle": 2 }));
-    let failure = failure(&mut bench);
+    let failure = failed_round(&mut bench);
     assert_eq!(failure.code, Code::Livelock);
     assert!(failure.message.contains("repeat the same items under new links"), "{failure}");
     assert!(bench.report.requests < 60, "{}", bench.report.requests);
     let state = bench.store.state.clone().unwrap();
     assert_eq!((state.phase, state.restarted), (Phase::Paging, true));
     bench.world.clear_faults();
-    done(&mut bench);
+    complete_round(&mut bench);
     bench.check(&schedule);
 }
 
@@ -104,7 +104,7 @@ fn anomaly_1_larger_pages_pass_a_series_that_does_not_fit_into_a_page() {
         },
     ]);
     bench.world.add_faults(&rule).unwrap();
-    done(&mut bench);
+    complete_round(&mut bench);
     assert!(bench.report.page_size.is_some_and(|size| size > 6), "{:?}", bench.report.page_size);
     bench.check(&schedule);
 }
@@ -113,7 +113,7 @@ fn anomaly_1_larger_pages_pass_a_series_that_does_not_fit_into_a_page() {
 fn anomaly_2_a_next_link_equal_to_the_requested_one_is_requested_again() {
     let (schedule, mut bench) = unsynced("drive", json!({}));
     fault(&mut bench, "next", json!(2), json!({ "name": "same_link" }));
-    done(&mut bench);
+    complete_round(&mut bench);
     bench.check(&schedule);
 }
 
@@ -122,7 +122,7 @@ fn anomaly_3_an_empty_delta_round_is_not_a_loop() {
     for options in [json!({}), json!({ "trailing_empty_page": true, "empty_pages": 3 })] {
         let (schedule, mut bench) = synced("messages", options);
         for _ in 0..5 {
-            done(&mut bench);
+            complete_round(&mut bench);
             assert_eq!((bench.report.kind, bench.report.items), (Kind::Incremental, 0));
         }
         bench.check(&schedule);
@@ -132,7 +132,7 @@ fn anomaly_3_an_empty_delta_round_is_not_a_loop() {
 #[test]
 fn anomaly_4_empty_pages_in_the_middle_do_not_end_a_round() {
     let (schedule, mut bench) = unsynced("contacts", json!({ "empty_pages": 7 }));
-    done(&mut bench);
+    complete_round(&mut bench);
     assert!(bench.report.pages > 14, "{}", bench.report.pages);
     bench.check(&schedule);
 }
@@ -142,7 +142,7 @@ fn anomaly_5_the_delta_link_is_stored_byte_for_byte() {
     let (_, mut bench) = synced("recordings", json!({}));
     let link = bench.store.state.clone().unwrap().link.unwrap();
     assert!(link.contains("%7B%22Continuation%22"), "percent-encoded JSON: {link}");
-    done(&mut bench);
+    complete_round(&mut bench);
     bench.check_log();
 }
 
@@ -151,7 +151,7 @@ fn anomaly_6_pages_of_any_size_are_accepted() {
     for options in [json!({ "page_overshoot": 900 }), json!({ "honour_maxpagesize": false, "page_size": 1 })]
     {
         let (schedule, mut bench) = unsynced("events", options);
-        done(&mut bench);
+        complete_round(&mut bench);
         bench.check(&schedule);
     }
 }
@@ -160,7 +160,7 @@ fn anomaly_6_pages_of_any_size_are_accepted() {
 fn anomaly_7_a_503_in_the_middle_of_a_long_round_costs_a_wait_and_no_page() {
     let (schedule, mut bench) = unsynced("events", json!({}));
     fault(&mut bench, "next", json!(3), json!({ "name": "empty503" }));
-    done(&mut bench);
+    complete_round(&mut bench);
     assert_eq!((bench.report.retries, bench.report.waits.len()), (3, 3));
     bench.check(&schedule);
 }
@@ -178,7 +178,7 @@ fn anomaly_8_removals_of_events_outside_the_window_are_not_reported() {
             },
         }),
     );
-    done(&mut bench);
+    complete_round(&mut bench);
     assert_eq!((bench.report.items, bench.report.removed, bench.report.added), (1, 0, 0));
     bench.check(&schedule);
 }
@@ -194,7 +194,7 @@ fn anomaly_9_the_next_full_round_recovers_changes_that_a_round_lost() {
     };
     let _ = bench.round(Some(&turn));
     bench.reset();
-    done(&mut bench);
+    complete_round(&mut bench);
     bench.check(&schedule);
 }
 
@@ -215,7 +215,7 @@ fn anomaly_10_members_stay_in_the_set_until_graph_reports_their_removal() {
             "collection": "groups", "op": "edit", "id": id, "patch": { "members": { "remove": [gone] } },
         }),
     );
-    done(&mut bench);
+    complete_round(&mut bench);
     let after = bench.items().remove(id.as_str().unwrap()).unwrap();
     assert_eq!(after["members"].as_array().unwrap().len() + 1, before["members"].as_array().unwrap().len());
     bench.check(&schedule);
@@ -224,7 +224,7 @@ fn anomaly_10_members_stay_in_the_set_until_graph_reports_their_removal() {
 #[test]
 fn anomaly_11_an_id_that_is_repeated_on_later_pages_is_one_row() {
     let (schedule, mut bench) = unsynced("users", json!({ "duplicates": "pages", "page_size": 3 }));
-    done(&mut bench);
+    complete_round(&mut bench);
     assert!(bench.report.unchanged > 0);
     bench.check(&schedule);
 }
@@ -233,7 +233,7 @@ fn anomaly_11_an_id_that_is_repeated_on_later_pages_is_one_row() {
 fn anomaly_12_items_without_an_id_are_skipped_and_counted() {
     let (_, mut bench) = unsynced("contacts", json!({}));
     fault(&mut bench, "any", json!(1), json!({ "name": "items_without_id", "n": 2 }));
-    done(&mut bench);
+    complete_round(&mut bench);
     assert_eq!((bench.report.skipped.no_id, bench.store.state.clone().unwrap().count), (2, Some(23)));
 }
 
@@ -246,7 +246,7 @@ fn anomaly_13_booleans_as_strings_are_stored_unchanged() {
 #[test]
 fn anomaly_14_duplicates_within_a_page_collapse_to_the_last_state() {
     let (schedule, mut bench) = unsynced("drive", json!({ "duplicates": "page" }));
-    done(&mut bench);
+    complete_round(&mut bench);
     assert!(bench.report.duplicates > 0);
     bench.check(&schedule);
 }
@@ -255,7 +255,7 @@ fn anomaly_14_duplicates_within_a_page_collapse_to_the_last_state() {
 fn anomaly_15_a_page_whose_body_is_nearly_json_is_requested_again() {
     let (schedule, mut bench) = unsynced("contacts", json!({}));
     fault(&mut bench, "any", json!(2), json!({ "name": "not_json" }));
-    done(&mut bench);
+    complete_round(&mut bench);
     assert_eq!(bench.report.retries, 2);
     bench.check(&schedule);
 }
@@ -263,14 +263,14 @@ fn anomaly_15_a_page_whose_body_is_nearly_json_is_requested_again() {
 #[test]
 fn anomaly_16_the_order_of_parents_and_children_does_not_matter() {
     let (schedule, mut bench) = unsynced("drive", json!({ "reorder": true }));
-    done(&mut bench);
+    complete_round(&mut bench);
     let folder = bench
         .items()
         .into_values()
         .find(|item| item.get("folder").is_some() && item.get("root").is_none())
         .unwrap();
     edit(&mut bench, json!({ "collection": "drive", "op": "remove", "id": folder["id"] }));
-    done(&mut bench);
+    complete_round(&mut bench);
     bench.check(&schedule);
 }
 
@@ -279,10 +279,10 @@ fn anomaly_18_a_page_without_value_is_requested_three_times() {
     let (schedule, mut bench) = synced("contacts", json!({}));
     let before = bench.store.state.clone();
     fault(&mut bench, "any", Value::Null, json!({ "name": "no_value" }));
-    assert_eq!(failure(&mut bench).code, Code::Protocol);
+    assert_eq!(failed_round(&mut bench).code, Code::Protocol);
     assert_eq!((bench.report.requests, bench.store.state.clone()), (3, before));
     bench.world.clear_faults();
-    done(&mut bench);
+    complete_round(&mut bench);
     bench.check(&schedule);
 }
 
@@ -292,7 +292,7 @@ fn anomaly_19_a_crash_before_the_acknowledgement_delivers_the_page_again() {
     edit(&mut bench, json!({ "collection": "contacts", "op": "edit" }));
     // The process ends after the inputs Begin, Loaded, SignedIn, Page, Applied and Delivered.
     assert!(matches!(bench.round(Some(&Turn { crash: Some(6), ..Turn::quiet() })), End::Crashed));
-    done(&mut bench);
+    complete_round(&mut bench);
     assert_eq!(bench.report.changed, 1);
     bench.check(&schedule);
 }
@@ -301,11 +301,11 @@ fn anomaly_19_a_crash_before_the_acknowledgement_delivers_the_page_again() {
 fn anomaly_21_a_round_without_a_link_at_its_end_is_not_complete() {
     let (schedule, mut bench) = unsynced("recordings", json!({}));
     fault(&mut bench, "any", Value::Null, json!({ "name": "neither_link" }));
-    let failure = failure(&mut bench);
+    let failure = failed_round(&mut bench);
     assert!(failure.message.contains("neither a nextLink nor a deltaLink"), "{failure}");
     assert!(bench.store.state.is_none());
     bench.world.clear_faults();
-    done(&mut bench);
+    complete_round(&mut bench);
     bench.check(&schedule);
 }
 
@@ -326,7 +326,7 @@ fn anomaly_22_a_deleted_folder_is_an_error_and_its_mirror_stays() {
         json!({ "name": "status", "status": 404, "code": "ErrorItemNotFound" }),
     );
     for _ in 0..4 {
-        let failure = failure(&mut bench);
+        let failure = failed_round(&mut bench);
         assert_eq!((failure.code, failure.retryable), (Code::NotFound, false));
         bench.now += DAY;
     }
@@ -337,7 +337,7 @@ fn anomaly_22_a_deleted_folder_is_an_error_and_its_mirror_stays() {
 fn anomaly_23_every_received_item_is_stored_or_counted() {
     let (schedule, mut bench) = synced("drive", json!({ "empty_deleted_facet": true }));
     edit(&mut bench, json!({ "collection": "drive", "op": "random", "count": 12 }));
-    done(&mut bench);
+    complete_round(&mut bench);
     bench.check(&schedule);
     let counted = bench.report.added + bench.report.changed + bench.report.unchanged + bench.report.removed;
     assert!(counted > 0 && bench.report.skipped.no_id + bench.report.skipped.not_an_object == 0);

@@ -1,5 +1,5 @@
 // Runs the demo in Chromium: a first, an incremental and a resumed round of each collection.
-// Compares what the page shows with IndexedDB and with the log of the fake Graph.
+// Compares the contents of the page with IndexedDB and with the log of the fake Graph.
 import assert from "node:assert/strict";
 import {
   idle,

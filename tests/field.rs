@@ -1,4 +1,4 @@
-//! Cases from public reports about what Graph sends (graph-facts 9), as whole rounds on scripted
+//! Cases from public reports about Graph's responses (graph-facts 9), as whole rounds on scripted
 //! responses. `tests/README.md` lists them.
 #![cfg(not(target_family = "wasm"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]

@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 
-use deltalink::protocol::schedule::{Action, Hidden, Input, Message, RoundEnd, Schedule, Wish};
+use deltalink::protocol::schedule::{Action, Hidden, Input, LiveOptions, Message, RoundEnd, Schedule};
 use deltalink::protocol::time::{Duration, Instant};
 
 #[path = "live/budget.rs"]
@@ -24,9 +24,9 @@ const START: f64 = 1_795_000_000_000.0;
 const EVERY: [f64; 3] = [5000.0, 20_000.0, 60_000.0];
 /// The longest round, in milliseconds.
 const LONGEST_ROUND: f64 = 10_000.0;
-/// How long a tab may stay stale beyond its longest interval: it asks a silent leader up to 10 % of
-/// its own interval late, waits three seconds for it, and then runs a round. A second leader may be
-/// silent too.
+/// How long a tab may stay stale beyond its longest interval: it asks a silent leader with a delay
+/// of up to 10 % of its own interval, waits three seconds for a response, and then runs a round. A
+/// second leader may be silent too.
 const MARGIN: f64 = 2.0 * (6000.0 + 3000.0 + LONGEST_ROUND) + 20_000.0;
 
 /// A tab.
@@ -36,15 +36,15 @@ struct Tab {
     is_visible: bool,
     /// Whether the tab got the events `freeze` or `pagehide`.
     is_frozen: bool,
-    /// Whether the tab does not run although nothing told it so.
+    /// Whether the tab does not run, and got no event about it.
     is_hung: bool,
     timer: Option<Instant>,
-    /// When its round ends, and whether it is stopped before.
+    /// When its round ends, and whether the round is stopped after a page.
     round_ends: Option<Instant>,
     is_stopped: bool,
-    /// Inputs that wait while it hangs.
+    /// Inputs that wait while the tab hangs.
     inbox: VecDeque<Input>,
-    /// Whether it is on the channel.
+    /// Whether the tab has opened the channel.
     has_joined: bool,
 }
 
@@ -57,14 +57,14 @@ struct Model {
     holder: Option<usize>,
     queue: VecDeque<usize>,
     /// When the last round ended, or something happened that may delay rounds.
-    fresh_since: Instant,
+    last_update: Instant,
     last_start: Option<Instant>,
     /// Whether something allows a round before the interval has passed.
-    may_hurry: bool,
+    may_start_early: bool,
     starts: u32,
     /// The intervals of all tabs so far.
     every: Vec<f64>,
-    /// Inputs that are on their way.
+    /// Inputs that have not arrived yet.
     pending: VecDeque<(usize, Input)>,
 }
 
@@ -78,9 +78,9 @@ impl Model {
             tabs: Vec::new(),
             holder: None,
             queue: VecDeque::new(),
-            fresh_since: now,
+            last_update: now,
             last_start: None,
-            may_hurry: true,
+            may_start_early: true,
             starts: 0,
             every: Vec::new(),
             pending: VecDeque::new(),
@@ -93,13 +93,13 @@ impl Model {
         }
     }
 
-    /// Sends an input to a tab, and what follows from it to the others.
+    /// Sends an input to a tab, and delivers all inputs that result from it.
     fn step(&mut self, at: usize, input: Input) {
         self.pending.push_back((at, input));
         let mut steps = 0;
         while let Some((at, input)) = self.pending.pop_front() {
             steps += 1;
-            assert!(steps < 1000, "seed {}: the tabs send messages without an end", self.seed);
+            assert!(steps < 1000, "seed {}: the tabs send messages without end", self.seed);
             let (now, chance) = (self.now, self.rng.share());
             let Some(tab) = self.tabs[at].as_mut() else { continue };
             if tab.is_hung {
@@ -127,13 +127,13 @@ impl Model {
             }
             Action::RequestLock { .. } => self.request_lock(at),
             Action::StealLock { .. } => {
-                // The shell ignores the result of a request that another one has replaced.
+                // The shell ignores the result of a request that a newer request has replaced.
                 let is_result =
                     |input: &Input| matches!(input, Input::LockGranted { .. } | Input::LockLost { .. });
                 self.pending.retain(|(to, input)| *to != at || !is_result(input));
                 self.queue.retain(|waiting| *waiting != at);
-                if let Some(robbed) = self.holder.replace(at).filter(|robbed| *robbed != at) {
-                    self.send(robbed, Input::LockLost { key: KEY.to_owned() });
+                if let Some(previous) = self.holder.replace(at).filter(|previous| *previous != at) {
+                    self.send(previous, Input::LockLost { key: KEY.to_owned() });
                 }
                 if self.holder == Some(at) {
                     self.send(at, Input::LockGranted { key: KEY.to_owned() });
@@ -145,10 +145,10 @@ impl Model {
             }
             Action::Post { message, .. } => self.broadcast(at, &message),
             Action::StartRound { .. } => self.start_round(at),
-            Action::StopRound { after_page, .. } => {
-                // The tab that leads next continues the round.
-                self.may_hurry = true;
-                if after_page {
+            Action::StopRound { finishes_page, .. } => {
+                // The next leader continues the round.
+                self.may_start_early = true;
+                if finishes_page {
                     tab.is_stopped = true;
                     let page_ends = self.now + Duration::from_millis(500.0);
                     tab.round_ends = tab.round_ends.map(|ends| ends.min(page_ends));
@@ -194,32 +194,32 @@ impl Model {
     fn start_round(&mut self, at: usize) {
         self.starts += 1;
         let length = 10.0 + self.rng.share() * (LONGEST_ROUND - 10.0);
-        let is_robbed = self.holder != Some(at);
-        if is_robbed {
-            // The lock of the rounds makes it wait, until the tab learns that it leads no more.
+        let has_lost_lock = self.holder != Some(at);
+        if has_lost_lock {
+            // The round waits for the round lock until the tab learns that it no longer leads.
             self.starts -= 1;
             return;
         }
         let others = self.tabs.iter().flatten().filter(|tab| !tab.is_hung && tab.round_ends.is_some());
         assert_eq!(others.count(), 0, "seed {}: two rounds at once", self.seed);
-        // A leader may count a tab that is gone for a while.
+        // For a while, a leader may still use the options of a tab that is gone.
         let shortest = self.every.iter().copied().fold(f64::INFINITY, f64::min);
-        if let Some(last) = self.last_start.filter(|_| !self.may_hurry) {
+        if let Some(last) = self.last_start.filter(|_| !self.may_start_early) {
             let passed = (self.now - last).as_millis();
             assert!(passed >= shortest * 0.9, "seed {}: rounds {passed} ms apart", self.seed);
         }
-        self.may_hurry = false;
+        self.may_start_early = false;
         self.last_start = Some(self.now);
         self.tabs[at].as_mut().unwrap().round_ends = Some(self.now + Duration::from_millis(length));
     }
 
-    /// A disturbance: rounds may come early, and the bound for a stale mirror starts anew.
+    /// Allows the next round to start early, and restarts the time in which a mirror becomes stale.
     fn disturb(&mut self) {
-        self.may_hurry = true;
-        self.fresh_since = self.now;
+        self.may_start_early = true;
+        self.last_update = self.now;
     }
 
-    fn alive(&mut self) -> Option<usize> {
+    fn pick_tab(&mut self) -> Option<usize> {
         let alive: Vec<usize> = (0..self.tabs.len()).filter(|at| self.tabs[*at].is_some()).collect();
         if alive.is_empty() {
             None
@@ -249,8 +249,8 @@ impl Model {
             has_joined: false,
         }));
         self.disturb();
-        let wish = Wish { every: Duration::from_millis(every), hidden };
-        self.step(at, Input::Start { key: KEY.to_owned(), handle: 0, wish, synced_at: None });
+        let options = LiveOptions { every: Duration::from_millis(every), hidden };
+        self.step(at, Input::Start { key: KEY.to_owned(), handle: 0, options, synced_at: None });
     }
 
     fn kill(&mut self, at: usize) {
@@ -268,9 +268,9 @@ impl Model {
         self.step(at, Input::Timer);
     }
 
-    /// Something random happens.
-    fn event(&mut self) {
-        let Some(at) = self.alive() else { return self.open() };
+    /// Executes a random event.
+    fn execute_event(&mut self) {
+        let Some(at) = self.pick_tab() else { return self.open() };
         self.disturb();
         let tab = self.tabs[at].as_mut().unwrap();
         let (is_hung, is_frozen) = (tab.is_hung, tab.is_frozen);
@@ -304,7 +304,7 @@ impl Model {
             10 if !is_hung => self.step(at, Input::Focus),
             _ => {}
         }
-        self.fresh_since = self.now;
+        self.last_update = self.now;
     }
 
     /// The next time at which a tab has something to do.
@@ -327,7 +327,7 @@ impl Model {
                 let error = if std::mem::take(&mut tab.is_stopped) {
                     Some("aborted".to_owned())
                 } else {
-                    self.fresh_since = self.now;
+                    self.last_update = self.now;
                     self.rng.one_in(20).then(|| "conflict".to_owned())
                 };
                 let end = RoundEnd { has_changes: self.rng.one_in(2), error, retry_at: None };
@@ -341,25 +341,25 @@ impl Model {
         self.check_freshness();
     }
 
-    /// While a tab is visible and runs, the mirror is as fresh as the rules promise.
+    /// Asserts that the mirror is as fresh as the rules promise, while a tab is visible and runs.
     fn check_freshness(&self) {
         let active = |tab: &&Tab| tab.is_visible && !tab.is_hung && !tab.is_frozen;
         let visible = self.tabs.iter().flatten().filter(active);
         let Some(every) = visible.map(|tab| tab.every).reduce(f64::min) else { return };
-        let stale = (self.now - self.fresh_since).as_millis();
+        let age = (self.now - self.last_update).as_millis();
         let bound = every * 8.0 * 1.1 + MARGIN;
-        assert!(stale <= bound, "seed {}: {stale} ms without a round; the bound is {bound}", self.seed);
+        assert!(age <= bound, "seed {}: {age} ms without a round; the bound is {bound}", self.seed);
     }
 }
 
 fn run(seed: u64) -> u32 {
     let mut model = Model::new(seed);
     for _ in 0..40 {
-        model.event();
+        model.execute_event();
         let pause = 1000.0 * model.rng.below(120) as f64;
         model.advance(model.now + Duration::from_millis(pause));
     }
-    // Nothing happens any more for an hour.
+    // An hour without further events.
     model.advance(model.now + Duration::HOUR);
     model.starts
 }

@@ -86,7 +86,7 @@ fn run(seed: u64, coverage: &mut Coverage) {
         complete_round(&mut bench);
     }
     let items = bench.items();
-    if schedule.lossy || schedule.has_unnoticed_rows(&mut bench.world, &items) {
+    if schedule.is_lossy || schedule.has_unnoticed_rows(&mut bench.world, &items) {
         bench.reset();
         complete_round(&mut bench);
     }
@@ -142,10 +142,10 @@ fn after_any_schedule_of_edits_faults_and_crashes_the_mirror_equals_the_tables()
     }
     if single.is_none() && cases >= 600 {
         let faults = fake_graph::FAULTS.iter().map(|name| format!("fault {name}"));
-        for what in faults
+        for event in faults
             .chain(["done", "crash", "resync", "sweep", "master", "failed: livelock"].map(str::to_owned))
         {
-            assert!(coverage.counts.get(&what).is_some_and(|count| *count > 0), "no schedule has: {what}");
+            assert!(coverage.counts.get(&event).is_some_and(|count| *count > 0), "no schedule has: {event}");
         }
     }
 }

@@ -119,7 +119,7 @@ proptest! {
         let mut bench = Bench::new(kind);
         let mut names = 0_u8;
         let mut endless = replies.iter().cloned().cycle().map(|reply| match reply {
-            // New links look like progress, so only the content shows that there is none.
+            // New links look like progress, so only the content shows the lack of progress.
             Reply::Next(name, made_progress) if name % 2 == 0 => {
                 names = names.wrapping_add(1);
                 Reply::Next(names, made_progress)

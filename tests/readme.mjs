@@ -129,7 +129,7 @@ const { status, stdout } = spawnSync("node_modules/.bin/tsc", ["-p", folder, "--
   encoding: "utf8",
 });
 // An error is a line that begins with its file, and indented lines. The declarations of TanStack DB
-// have errors of their own under the strict options of this repository.
+// have errors under the strict options of this repository.
 const errors = (stdout ?? "").split(/\n(?=\S)/).filter((error) => error.trim());
 const own = errors.filter((error) => !error.startsWith("node_modules/@tanstack/"));
 for (const error of own) console.error(error);

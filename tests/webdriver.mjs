@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { delayed } from "./wait.mjs";
 
 const TIMEOUTS = { script: 300_000, pageLoad: 60_000 };
-/** Runs in the page: calls a method of an object of the window and returns what it resolves to. */
+/** Runs in the page: calls a method of an object of the window, and returns its result. */
 const CALL = `
   const [object, name, values, done] = arguments;
   Promise.resolve().then(() => window[object][name](...values))

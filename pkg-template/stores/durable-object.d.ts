@@ -12,7 +12,7 @@ export interface ObjectStorage {
  *
  * Creates the table `deltalink` on first use, and uses no other table. A commit is one synchronous
  * transaction: if the object is evicted or aborted, all of it is stored or nothing. After
- * `storage.deleteAll()`, make another store.
+ * `storage.deleteAll()`, make a new store.
  *
  * Limits: those of the storage (10 GB per object). An item may be larger than 2 MB, the limit of a
  * value: it is stored in parts of at most 600 KB. A number beyond the range of a double, such as

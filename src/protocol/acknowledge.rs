@@ -1,5 +1,5 @@
-//! When a page is acknowledged, and what the consumer of a round gets from `next()`, `page.ack()`
-//! and `return()`.
+//! When a page is acknowledged, and the results of `next()`, `page.ack()` and `return()` for the
+//! consumer of a round.
 //!
 //! A round delivers one page at a time and commits it after its acknowledgement. A page goes
 //! through these states; a round begins as if an earlier page were committed:

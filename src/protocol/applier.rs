@@ -218,7 +218,7 @@ impl<I: Item> PageApplier<I> {
                 let listed_since = (mode.page_index > 0).then_some(mode.started_at);
                 let is_first_page = mode.page_index == 0 && self.rows.is_some();
                 summary.series.add(&id, stored.as_ref(), master, mode.full, listed_since);
-                note_series(&mut self.changed_series, &id, stored.as_ref(), master, is_first_page);
+                add_changed_series(&mut self.changed_series, &id, stored.as_ref(), master, is_first_page);
             }
             // A master that Graph lists replaces the copy that was fetched.
             self.effects.remove.push(side_row(&id));
@@ -264,14 +264,14 @@ impl<I: Item> PageApplier<I> {
     }
 
     /// Compares the series master with the stored one, given as the rows of [`Self::master_ids`],
-    /// and adds it to what the page puts into the mirror.
+    /// and adds it to the rows that the page puts into the mirror.
     pub fn apply_master(&mut self, rows: Vec<Option<Row<I>>>, mode: ApplyMode<'_>) -> SeriesSummary {
         let mut summary = SeriesSummary::default();
         let Some((id, master)) = self.fetched_master.take() else { return summary };
         let stored = rows.into_iter().flatten().map(|row| row.item).find(is_master);
         summary.add(&id, stored.as_ref(), &master, mode.full, Some(mode.started_at));
         let is_first_page = mode.page_index == 0 && self.rows.is_some();
-        note_series(&mut self.changed_series, &id, stored.as_ref(), &master, is_first_page);
+        add_changed_series(&mut self.changed_series, &id, stored.as_ref(), &master, is_first_page);
         self.effects.put.push((side_row(&id), Row::new(mode.round, master)));
         summary
     }
@@ -364,7 +364,7 @@ fn unacknowledged<I: Item>(entries: &[(String, Entry<I>)], mode: ApplyMode<'_>) 
 
 /// Adds a series if occurrences of it may be stored that look different with this master.
 /// `is_first_page`: nothing is stored yet.
-fn note_series<I: Item>(
+fn add_changed_series<I: Item>(
     changed: &mut Vec<String>,
     id: &str,
     stored: Option<&I>,
@@ -433,14 +433,14 @@ mod tests {
         let mut sweep = |ids: &[(&str, u32)], has_more| {
             let rows = ids.iter().map(|(id, arrival)| file(id, *arrival)).collect();
             let summary = applier.sweep(rows, has_more, &completed);
-            (summary.again, applier.effects().remove.clone())
+            (summary.has_to_reread, applier.effects().remove.clone())
         };
         assert_eq!(sweep(&[("a", 1), ("b", 2)], false), (true, vec![]), "the first reading");
         assert_eq!(sweep(&[("a", 1)], true), (false, vec![]), "the second reading, interrupted");
         applier.loaded(Some(&record));
         let mut sweep = |has_more| {
             let summary = applier.sweep(vec![file("a", 1), file("b", 2)], has_more, &completed);
-            (summary.again, summary.count_delta, applier.effects().remove.clone())
+            (summary.has_to_reread, summary.count_delta, applier.effects().remove.clone())
         };
         assert_eq!(sweep(false), (true, 0, vec![]));
         assert_eq!(sweep(false), (false, -1, vec!["a".to_owned()]), "removed once");

@@ -70,13 +70,14 @@ pub enum WaitReason {
     Timeout,
     /// The response was not a page.
     Malformed,
-    /// A full round starts later than it could, so that many of them do not start at once.
+    /// The start of a full round is delayed at random, so that many queries do not start one at the
+    /// same time.
     Resync,
     /// `options.onError` requested it.
     Caller,
 }
 
-/// Longer requested waits are ignored. Services have been seen to ask for centuries; a client that
+/// Longer requested waits are ignored. Some services have asked for centuries; a client that
 /// obeyed them would never continue.
 const MAX_REQUESTED_WAIT: Duration = Duration::DAY;
 
@@ -111,7 +112,7 @@ fn seconds(text: &str) -> Option<f64> {
     Some(digits(whole)? + digits(fraction)? / scale)
 }
 
-/// The wait before a retry after `failures` failures in a row. `chance` in `0.0..1.0` is the
+/// The wait before a retry after `failures` consecutive failures. `chance` in `0.0..1.0` is the
 /// jitter.
 pub fn back_off(policy: &Policy, failures: u32, retry_after: Option<Duration>, chance: f64) -> Duration {
     let doubled = policy.base * f64::from(1_u32 << failures.saturating_sub(1).min(31));

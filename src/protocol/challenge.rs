@@ -43,7 +43,7 @@ fn token(text: &[u8]) -> (&[u8], &[u8]) {
     text.split_at_checked(end).unwrap_or((text, &[]))
 }
 
-/// Splits off a value, quoted or bare, and returns what follows it.
+/// Splits off a value, quoted or bare, and returns the rest.
 fn parameter(text: &[u8]) -> (Vec<u8>, &[u8]) {
     let mut value = Vec::new();
     let Some(mut rest) = text.strip_prefix(b"\"") else {

@@ -1,4 +1,4 @@
-//! Computes what a page changes in the mirror.
+//! Computes the changes of a page to the mirror.
 //!
 //! ```text
 //! items ─► collapse ─► one entry per id ─► (the shell reads the rows of these ids) ─► apply
@@ -322,7 +322,7 @@ pub struct SweepSummary {
     /// The last id of the chunk, or `None` at the end of the mirror.
     pub after: Option<String>,
     /// Whether the mirror has to be read again, from its first row.
-    pub again: bool,
+    pub has_to_reread: bool,
     /// Whether the next round has to list everything, because obsolete rows may remain.
     pub has_to_relist: bool,
 }

@@ -43,7 +43,7 @@ impl Endpoint {
         }
     }
 
-    /// A root that the caller gave.
+    /// Reads a root that the caller gave.
     pub fn parse(root: &str) -> Result<Self> {
         let invalid_root = |why: &str| {
             Error::new(
@@ -67,7 +67,7 @@ impl Endpoint {
         if host.is_empty() {
             return Err(invalid_root("it has no host"));
         }
-        if split.secure || is_loopback(&host) {
+        if split.is_secure || is_loopback(&host) {
             let path = split.rest.trim_end_matches('/');
             Ok(Self { origin, path: if path.is_empty() { "/v1.0".into() } else { path.into() } })
         } else {
@@ -192,7 +192,7 @@ fn is_loopback(host: &str) -> bool {
 }
 
 struct Split<'a> {
-    secure: bool,
+    is_secure: bool,
     authority: &'a str,
     rest: &'a str,
 }
@@ -201,19 +201,19 @@ struct Split<'a> {
 /// text.
 fn split(url: &str) -> Option<Split<'_>> {
     let (scheme, after) = url.split_once("://")?;
-    let secure = scheme.eq_ignore_ascii_case("https");
-    if !secure && !scheme.eq_ignore_ascii_case("http") {
+    let is_secure = scheme.eq_ignore_ascii_case("https");
+    if !is_secure && !scheme.eq_ignore_ascii_case("http") {
         return None;
     }
     let (authority, rest) = after.split_at(after.find(['/', '?', '#']).unwrap_or(after.len()));
-    let blank = authority.is_empty() || authority.contains(' ');
-    (!blank).then_some(Split { secure, authority, rest })
+    let is_blank = authority.is_empty() || authority.contains(' ');
+    (!is_blank).then_some(Split { is_secure, authority, rest })
 }
 
 impl Split<'_> {
     fn host(&self) -> String {
         let authority = self.authority.to_ascii_lowercase();
-        let default = if self.secure { ":443" } else { ":80" };
+        let default = if self.is_secure { ":443" } else { ":80" };
         let host = authority.strip_suffix(default).unwrap_or(&authority);
         match host.bytes().rposition(|byte| byte == b':') {
             Some(colon) if !host.ends_with(']') => host.get(..colon).unwrap_or_default().to_owned(),
@@ -223,7 +223,7 @@ impl Split<'_> {
 
     fn origin(&self) -> String {
         let authority = self.authority.to_ascii_lowercase();
-        let (scheme, default) = if self.secure { ("https", ":443") } else { ("http", ":80") };
+        let (scheme, default) = if self.is_secure { ("https", ":443") } else { ("http", ":80") };
         format!("{scheme}://{}", authority.strip_suffix(default).unwrap_or(&authority))
     }
 }

@@ -1,6 +1,6 @@
-//! Reads who a token is for, if it is a JWT, as access tokens of Entra usually are. The token is
-//! not verified. It only decides which limits a request counts towards, and about an error that
-//! Graph would return anyway.
+//! Reads the subject of a token, if it is a JWT, as access tokens of Entra usually are. The token
+//! is not verified. Its claims only determine the limits towards which a request counts, and an
+//! error that Graph would return anyway.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -12,7 +12,7 @@ pub trait Item: Clone {
     /// The value, if it is a string.
     fn as_string(&self) -> Option<String>;
     /// The value in lower case by the rules of Unicode, if it is a string. The host has the tables
-    /// for them: those of the standard library weigh 7 KB gzipped.
+    /// for them: those of the standard library add 7 KB gzipped.
     fn as_lowercase(&self) -> Option<String>;
     /// The value, if it is a number.
     fn as_number(&self) -> Option<f64>;

@@ -1,33 +1,33 @@
 //! The rules of Graph's delta query, without I/O. Time and randomness are arguments.
 //!
-//! | module | what it decides |
+//! | module | contents |
 //! |---|---|
 //! | [`round`] | the state machine of one round: one input in, one step out |
-//! | [`record`] | the state record: what is stored of a query between its pages |
+//! | [`record`] | the state record of a query, stored with each page |
 //! | [`page`] | reads the body of a page: its link and its items |
 //! | [`head`] | finds the nextLink of a page while the page arrives |
-//! | [`applier`] | applies one page, from Graph's items to what is committed |
-//! | [`acknowledge`] | when a page is acknowledged, and what `next()`, `ack()` and `return()` get |
+//! | [`applier`] | applies one page: makes a commit from Graph's items |
+//! | [`acknowledge`] | when a page is acknowledged, and the results of `next()`, `ack()` and `return()` |
 //! | [`relation`] | relationship slices, applied to sets |
 //! | [`recent`] | detects pages that bring nothing new |
 //! | [`known_ids`] | remembers which ids may have rows |
-//! | [`change`] | what a page changes in the mirror |
+//! | [`change`] | the changes of a page to the mirror |
 //! | [`names`] | names in a drive, and the rows that rows of the same name displace |
-//! | [`sweep`] | removes what a completed round has made obsolete |
-//! | [`refusal`] | what a response with an error status means |
+//! | [`sweep`] | removes the rows that a completed round has made obsolete |
+//! | [`refusal`] | the meaning of a response with an error status |
 //! | [`challenge`] | the claims that a 401 or 403 requires |
 //! | [`backoff`] | how long to wait before a retry |
 //! | [`rate`] | how fast requests of one throttling scope may be sent |
-//! | [`resource`] | the documented kinds of resources, and what each supports |
+//! | [`resource`] | the documented kinds of resources, and the options that each supports |
 //! | [`query`] | options, first URL, Prefer header and key of a query |
 //! | [`endpoint`] | the clouds, and which links may receive the token |
-//! | [`identity`] | who a token is for |
+//! | [`identity`] | the user or the app of a token |
 //! | [`redact`] | keeps tokens and links out of messages |
 //! | [`schedule`] | when live queries run rounds, and which tab runs them |
 //! | [`series`] | series masters, and occurrences completed from them |
-//! | [`thrown`] | classifies what the caller's token source or `fetch` threw |
+//! | [`thrown`] | classifies errors thrown by the caller's token source or `fetch` |
 //! | [`time`] | instants, durations and ISO 8601 |
-//! | [`item`] | what the protocol needs from a JSON value |
+//! | [`item`] | the operations that the protocol needs on a JSON value |
 //! | [`report`] | the report of a round |
 //! | [`memory`] | a store in memory |
 //! | [`error`] | the closed list of error codes |

@@ -25,7 +25,7 @@ pub struct KnownNames {
 }
 
 impl KnownNames {
-    /// A row was written.
+    /// Records that a row was written.
     pub fn put<I: Item>(&mut self, id: &str, item: &I) {
         self.remove(id);
         let Some(key) = name_key(item) else { return };
@@ -36,7 +36,7 @@ impl KnownNames {
         self.shared += usize::from(*count == 2);
     }
 
-    /// A row was deleted.
+    /// Records that a row was deleted.
     pub fn remove(&mut self, id: &str) {
         let Some(name) = self.rows.remove(&hash(id)) else { return };
         let Some(count) = self.names.get_mut(&name) else { return };

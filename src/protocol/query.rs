@@ -4,9 +4,9 @@
 //!    are sent unchecked.
 //! 2. Values are percent-encoded, above all the `+` of a time offset: Graph reads a bare `+` as a
 //!    space.
-//! 3. The key contains what determines the results: account, root, path, query in canonical form,
-//!    id type, time zone, further preferences and name (invariant 12). The page size and `minimal`
-//!    may change from round to round and are not part of it.
+//! 3. The key contains everything that determines the results: account, root, path, query in
+//!    canonical form, id type, time zone, further preferences and name (invariant 12). The page
+//!    size and `minimal` may change from round to round and are not part of it.
 //! 4. No `Content-Type`. Graph's page on events requires it on a GET, but a GET has no body, and in
 //!    a browser the header would have to pass the preflight (graph-facts 1.3).
 
@@ -46,7 +46,7 @@ pub struct Query {
     canonical_in_0_1_0: Option<String>,
     /// The Prefer values, sent as one header in this order.
     pub prefer: Vec<String>,
-    /// The Prefer values that determine what is stored; they are part of the key.
+    /// The Prefer values that affect the stored data; they are part of the key.
     key_prefer: Vec<String>,
     /// Further headers of its requests.
     pub headers: Vec<(&'static str, &'static str)>,

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_to_spare_exists_unless_the_scope_is_throttled_recovers_or_is_at_its_limit() {
+    fn a_request_is_reserved_at_once_unless_the_scope_is_throttled_recovering_or_at_its_limit() {
         let mut limiter = RateLimiter::new(Workload::Teams);
         for _ in 0..30 {
             assert!(limiter.try_reserve(NOW));

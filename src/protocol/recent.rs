@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::known_ids::hash;
 
-/// The maximum number of versions: more than any cycle of pages observed in practice has.
+/// The maximum number of versions: more than in any cycle of pages that was observed.
 const CAPACITY: usize = 1 << 15;
 
 /// Hashes of the item versions that a round received most recently.

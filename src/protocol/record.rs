@@ -1,4 +1,4 @@
-//! The state record: what is stored of a query between its pages.
+//! The state record of a query, which is stored with each page.
 
 use std::collections::HashSet;
 
@@ -284,7 +284,7 @@ impl Record {
         #[allow(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "chance is clamped to what fits"
+            reason = "chance is clamped to the range of u32"
         )]
         let epoch = (chance.clamp(0.0, 0.999_999_999) * f64::from(u32::MAX)) as u32;
         Self {
@@ -419,7 +419,7 @@ impl Record {
         stored.map(|record| record.revision.as_str()) == expect
     }
 
-    /// Returns what is still to be swept. Only a completed round has the right to sweep.
+    /// Returns the sweep that is still to be done. Only a completed round may sweep.
     pub fn completed(&self) -> Option<Completed> {
         let scope = match self.phase {
             Phase::Sweeping if self.kind == Kind::Full => Scope::Ghosts {

@@ -18,7 +18,7 @@ pub fn redact(text: &str, max: usize) -> String {
     words.join(" ").chars().take(max).collect()
 }
 
-/// Removes the values of the parameters of a link from a text, also those shorter than
+/// Removes the values of the parameters of a link from a text, even those shorter than
 /// [`MAX_WORD_LENGTH`].
 pub fn without_values_of(text: &str, link: &str) -> String {
     let values = link.split(['?', '&', '#']).skip(1).filter_map(|parameter| parameter.split_once('='));
@@ -28,8 +28,8 @@ pub fn without_values_of(text: &str, link: &str) -> String {
     })
 }
 
-/// Quotes a caller's string without what may be a token: cuts a link before its parameters, and
-/// removes long words.
+/// Quotes a caller's string without anything that may be a token: cuts a link before its
+/// parameters, and removes long words.
 pub fn quote(text: &str) -> String {
     let redacted = redact(text.split(['?', '#']).next().unwrap_or_default(), 80);
     let end = if redacted.len() < text.len() && !redacted.ends_with('…') { "…" } else { "" };

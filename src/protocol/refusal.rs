@@ -1,4 +1,4 @@
-//! Reads a response with an error status, and decides what it means.
+//! Reads a response with an error status, and decides its meaning.
 //!
 //! 1. Codes differ in letter case and occur at any depth of `innerError` or `innererror`. All of
 //!    them are compared, case-insensitively. Messages are for people; the methods

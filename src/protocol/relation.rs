@@ -95,13 +95,13 @@ pub fn with_staged_sets<I: Item>(item: &I, old: &[String], staged: &I) -> I {
     for name in staged.property_names() {
         let new = staged.get(&name).unwrap_or_else(|| I::from_members(Vec::new()));
         // The same objects in another order count as unchanged.
-        let kept = item.get(&name).filter(|set| same_set(set, &new)).unwrap_or(new);
+        let kept = item.get(&name).filter(|set| is_same_set(set, &new)).unwrap_or(new);
         sets.push((name, kept));
     }
     without(item, old).overlaid_with(&I::from_properties(sets))
 }
 
-fn same_set<I: Item>(one: &I, other: &I) -> bool {
+fn is_same_set<I: Item>(one: &I, other: &I) -> bool {
     let (Some(one), Some(other)) = (one.as_array(), other.as_array()) else { return false };
     let len = one.len();
     len == other.len() && merged_set(one, other).len() == len

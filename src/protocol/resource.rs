@@ -1,4 +1,4 @@
-//! The delta resources that Graph documents, and what each supports (graph-facts 3).
+//! The delta resources that Graph documents, and the options that each supports (graph-facts 3).
 //!
 //! An unknown path is accepted: Graph adds kinds faster than a list can follow.
 
@@ -57,7 +57,7 @@ pub struct Resource {
     /// Whether a full round lists everything. Chat messages: only those of the last 8 months
     /// (graph-facts 2.6).
     pub lists_all: bool,
-    /// Whether its items contain only the properties that have changed, also without
+    /// Whether its items contain only the properties that have changed, even without
     /// `return=minimal`. Several items of one id on a page are then successive changes.
     pub sends_partial_items: bool,
     /// Whether Graph reports removals of this kind.

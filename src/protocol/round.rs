@@ -61,9 +61,9 @@
 //!     consecutive pages with items but nothing new, or too many empty pages. The page size is
 //!     quadrupled up to 1000; then a full round starts; then the round ends in `livelock`. The
 //!     counts are stored, so a reload does not reset them.
-//! 11. A link that Graph refuses for good ends the round. At the third such refusal in a row the
-//!     round falls back to the deltaLink that it began with, then to the query itself. The stored
-//!     link stays until one of them brings a page: an outage loses nothing (15).
+//! 11. A link that Graph refuses for good ends the round. At the third consecutive refusal of this
+//!     kind the round falls back to the deltaLink that it began with, then to the query itself. The
+//!     stored link stays until one of them brings a page: an outage loses nothing (15).
 //! 12. Series masters that occurrences name and the round has not received are fetched before the
 //!     last page is delivered. The round completes without a master that cannot be fetched.
 //! 13. Ids new to the mirror are stored before a consumer receives them. If the consumer never
@@ -466,7 +466,7 @@ impl Round {
         | Input::TokenSourceBusy(_)
         | Input::Unreachable(NoResponse::Network | NoResponse::Timeout) = input
         {
-            // The host has a network, or says so.
+            // The host has a network, or reports one.
             self.attempts.offline_since = None;
         }
         let state = std::mem::replace(&mut self.state, State::Ended);
@@ -521,7 +521,7 @@ impl Round {
                 Error::retryable(
                     Code::Conflict,
                     "another tab or process committed to this query in the meantime; this commit was not \
-                    made, and the next round continues from what the other one stored",
+                    made, and the next round continues from the state that the other one stored",
                 ),
                 now,
             ),

@@ -8,16 +8,16 @@
 //!
 //! 1. Only the leader of a query starts rounds, one at a time.
 //! 2. A round is due when the interval has passed since the end of the last round of any tab. The
-//!    interval is the shortest `every` of all tabs, ±10 %. It doubles with each round that brings
-//!    nothing, up to 8 times `every`.
+//!    interval is the shortest `every` of all tabs, ±10 %. It doubles with each round without
+//!    changes, up to 8 times `every`.
 //! 3. While all tabs are hidden, the interval is at least 10 times `every`, or no round is due if
 //!    all of them ask for a pause.
-//! 4. A change, `syncNow()`, focus, a tab that becomes visible, a new tab and a network that is
-//!    back end the growth of the interval.
-//! 5. After a failure the interval is at least `every`, doubled with each failure in a row, up to
-//!    15 minutes or `every`. A throttled query waits until Graph allows the next request.
+//! 4. The interval is `every` again after a change, a call of `syncNow()`, focus, a tab that
+//!    becomes visible, a new tab, and when the network is back.
+//! 5. After a failure the interval is at least `every`, doubled with each consecutive failure, up
+//!    to 15 minutes or `every`. A throttled query waits until Graph allows the next request.
 //! 6. No round is due while the host has no network, nor after the user was asked to sign in, until
-//!    the sign-in. `syncNow()` starts one all the same.
+//!    the sign-in. `syncNow()` starts a round even then.
 //! 7. A tab runs at most 4 rounds at once, and starts at most 60 in a minute. The round that has
 //!    been due for the longest time starts first.
 //! 8. A timer shows that the machine was asleep if the time since it was set exceeds both twice its
@@ -26,10 +26,10 @@
 //!    tab becomes visible, and when its user calls `syncNow()`. If no message arrives in 3 seconds,
 //!    it steals the lock.
 //! 10. A leader asks tabs that were silent for three rounds whether they still run, and ignores
-//!     those that stay silent.
-//! 11. A hidden leader hands over to a visible tab, after the page at hand.
+//!     those that do not respond.
+//! 11. A hidden leader hands over to a visible tab, after the current page of its round.
 //! 12. A frozen tab leads no query. It joins again as a follower.
-//! 13. A query whose last handle was stopped is left after a second.
+//! 13. A tab leaves a query a second after its last handle was stopped.
 
 use serde::Serialize;
 
@@ -44,37 +44,37 @@ mod tests;
 pub const MAX_RUNNING: usize = 4;
 /// The maximum number of rounds that a tab starts in a minute.
 pub const MAX_STARTS: usize = 60;
-/// The shortest interval. Handles cannot ask for less; a message of another tab could.
+/// The shortest interval. `live()` rejects a shorter one, but a message of another tab may have it.
 pub const MIN_INTERVAL: Duration = Duration::from_millis(5000.0);
 const MINUTE: Duration = Duration::from_millis(60_000.0);
-/// The least time without a timer after which the machine may have been asleep.
-const SLEEP: Duration = Duration::from_millis(120_000.0);
+/// A timer that fires this long after it was set may show that the machine was asleep.
+const MIN_SLEEP: Duration = Duration::from_millis(120_000.0);
 
-/// What a handle asks for.
+/// The options of a handle.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Wish {
+pub struct LiveOptions {
     /// The time between two rounds.
     pub every: Duration,
-    /// What to do while the tab is hidden.
+    /// The behavior while the tab is hidden.
     pub hidden: Hidden,
 }
 
-/// What to do while all tabs are hidden.
+/// The behavior while all tabs are hidden.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Hidden {
-    /// Run rounds less often. It prevails over `Pause`.
+    /// Run rounds less often. Prevails over `Pause`.
     Slow,
     /// Run no rounds.
     Pause,
 }
 
-/// What has happened.
+/// An event of the host, of another tab or of a caller.
 #[allow(missing_docs, reason = "the documentation of a variant names its fields")]
 #[derive(Clone, Debug)]
 pub enum Input {
     /// A handle was made. `synced_at`: the end of the last complete round, if one is stored.
-    Start { key: String, handle: u32, wish: Wish, synced_at: Option<Instant> },
+    Start { key: String, handle: u32, options: LiveOptions, synced_at: Option<Instant> },
     /// A handle was stopped.
     Stop { key: String, handle: u32 },
     /// `syncNow()` was called.
@@ -119,13 +119,13 @@ pub struct RoundEnd {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Message {
-    /// Tells what this tab asks for. The leader responds with its plan.
-    Ping { wish: Wish, is_visible: bool },
-    /// From the leader, after each change.
+    /// Tells the options of this tab. The leader responds with its plan.
+    Ping { options: LiveOptions, is_visible: bool },
+    /// The plan of the leader, sent whenever it changes.
     Plan(Plan),
     /// Asks the leader for a round.
     Sync,
-    /// The leader hands over to this tab: now, or after the page at hand.
+    /// The leader hands over to the tab `to`: now, or after the current page.
     HandOver { to: String, is_ready: bool },
     /// Asks which tabs still run: they respond with a ping.
     RollCall,
@@ -133,7 +133,7 @@ pub enum Message {
     Bye,
 }
 
-/// What a leader tells its followers.
+/// The state of a leader, for its followers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
@@ -149,7 +149,7 @@ pub struct Plan {
     pub is_visible: bool,
 }
 
-/// What the shell has to do.
+/// An instruction for the shell.
 #[allow(missing_docs, reason = "the documentation of a variant names its fields")]
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
@@ -166,13 +166,13 @@ pub enum Action {
     Post { key: String, message: Message },
     /// Start a round. `steals`: take its round lock from a tab that does not respond.
     StartRound { key: String, steals: bool },
-    /// Stop the round that runs: after the page at hand, or at once.
-    StopRound { key: String, after_page: bool },
-    /// Settle the waiting calls of `syncNow()`. `here`: this tab has run the round.
-    Synced { key: String, here: bool },
-    /// Show when the next round is due, and whether another tab leads.
+    /// Stop the running round. `finishes_page`: after the current page, instead of at once.
+    StopRound { key: String, finishes_page: bool },
+    /// Settle the waiting calls of `syncNow()`. `is_local`: this tab has run the round.
+    Synced { key: String, is_local: bool },
+    /// Show in the status when the next round is due, and whether another tab leads.
     Show { key: String, is_following: bool, next_round_at: Option<Instant> },
-    /// Set the timer, instead of the one before.
+    /// Set the timer, which replaces the previous one.
     SetTimer { at: Option<Instant> },
 }
 
@@ -207,7 +207,7 @@ impl Schedule {
         Self { tab, queries: Vec::new(), starts: Vec::new(), timer: None }
     }
 
-    /// Takes an input, and returns what to do. `chance` is random, from 0 to 1.
+    /// Accepts an input, and returns the resulting actions. `chance` is random, from 0 to 1.
     pub fn step(&mut self, input: Input, now: Instant, chance: f64) -> Vec<Action> {
         let mut actions = Vec::new();
         self.accept(input, now, chance, &mut actions);
@@ -219,7 +219,7 @@ impl Schedule {
         for query in self.queries.iter_mut() {
             query.publish(&self.tab, &mut actions);
         }
-        let at = self.next_timer(now);
+        let at = self.timer_at(now);
         if at != self.timer.map(|(_, at)| at) {
             self.timer = at.map(|at| (now, at));
             actions.push(Action::SetTimer { at });
@@ -230,12 +230,12 @@ impl Schedule {
     fn accept(&mut self, input: Input, now: Instant, chance: f64, actions: &mut Vec<Action>) {
         let Self { tab, queries, .. } = self;
         match input {
-            Input::Start { key, handle, wish, synced_at } => {
+            Input::Start { key, handle, options, synced_at } => {
                 if find(queries, &key).is_none() {
                     queries.push(LiveQuery::new(key.clone(), synced_at));
                 }
                 if let Some(query) = find(queries, &key) {
-                    query.start(handle, wish, tab, now, actions);
+                    query.start(handle, options, tab, now, actions);
                 }
             }
             Input::Stop { key, handle } => {
@@ -268,8 +268,8 @@ impl Schedule {
                     query.round_ended(&end, tab, now, chance, actions);
                 }
                 if end.error.is_none() {
-                    // A round that `syncNow()` asked for may have got a token.
-                    self.signed_in();
+                    // `syncNow()` may have started this round. It has got a token.
+                    self.resume_after_sign_in();
                 }
             }
             Input::Visibility { is_visible } => {
@@ -278,17 +278,17 @@ impl Schedule {
                     query.visibility_changed(tab, now, actions);
                 }
                 if is_visible {
-                    self.focus();
+                    self.reset_growth();
                 }
             }
             Input::Network { is_online } => {
                 tab.is_online = is_online;
                 if is_online {
-                    self.focus();
+                    self.reset_growth();
                     self.queries.iter_mut().for_each(LiveQuery::forget_failures);
                 }
             }
-            Input::Focus => self.focus(),
+            Input::Focus => self.reset_growth(),
             Input::Freeze => {
                 tab.is_frozen = true;
                 for query in queries.iter_mut() {
@@ -297,19 +297,19 @@ impl Schedule {
             }
             Input::Thaw => {
                 if std::mem::take(&mut tab.is_frozen) {
-                    // A sign-in of another tab may have been missed.
+                    // While frozen, this tab may have missed a sign-in in another tab.
                     tab.needs_sign_in = false;
                     for query in queries.iter_mut() {
                         query.join(tab, now, actions);
                     }
                 }
-                self.focus();
+                self.reset_growth();
             }
-            Input::SignedIn => self.signed_in(),
+            Input::SignedIn => self.resume_after_sign_in(),
             Input::Timer => {
                 let was_asleep = self.timer.take().is_some_and(|(set_at, due)| {
                     let passed = now - set_at;
-                    passed > (due - set_at) * 2.0 && passed > SLEEP
+                    passed > (due - set_at) * 2.0 && passed > MIN_SLEEP
                 });
                 if was_asleep {
                     self.queries.iter_mut().for_each(LiveQuery::make_due);
@@ -318,11 +318,11 @@ impl Schedule {
         }
     }
 
-    fn focus(&mut self) {
-        self.queries.iter_mut().for_each(LiveQuery::focus);
+    fn reset_growth(&mut self) {
+        self.queries.iter_mut().for_each(LiveQuery::reset_growth);
     }
 
-    fn signed_in(&mut self) {
+    fn resume_after_sign_in(&mut self) {
         if std::mem::take(&mut self.tab.needs_sign_in) {
             self.queries.iter_mut().for_each(LiveQuery::make_due);
         }
@@ -336,7 +336,7 @@ impl Schedule {
         let running = queries.iter().filter(|query| query.is_running()).count();
         let free = (MAX_RUNNING - running.min(MAX_RUNNING)).min(MAX_STARTS - starts.len().min(MAX_STARTS));
         for _ in 0..free {
-            let due = queries.iter_mut().filter_map(|query| Some((query.due(tab)?, query)));
+            let due = queries.iter_mut().filter_map(|query| Some((query.due_at(tab)?, query)));
             let Some((_, query)) = due
                 .filter(|(at, _)| *at <= now)
                 .reduce(|one, other| if other.0 < one.0 { other } else { one })
@@ -348,8 +348,8 @@ impl Schedule {
         }
     }
 
-    /// When the next thing is due that no other input brings about.
-    fn next_timer(&self, now: Instant) -> Option<Instant> {
+    /// When the timer must fire: for the next start of a round, or the next check of a query.
+    fn timer_at(&self, now: Instant) -> Option<Instant> {
         let Self { tab, queries, starts, .. } = self;
         if tab.is_frozen {
             return None;
@@ -358,12 +358,12 @@ impl Schedule {
         let blocked_until =
             if starts.len() == MAX_STARTS { starts.first().map(|start| *start + MINUTE) } else { None };
         let earliest_start = blocked_until.unwrap_or(now);
-        // The end of a round is an input.
+        // At the limit, the end of a round is the input that starts the next one.
         let may_start = running < MAX_RUNNING;
         queries
             .iter()
             .flat_map(|query| {
-                let start = query.due(tab).filter(|_| may_start).map(|due| due.max(earliest_start));
+                let start = query.due_at(tab).filter(|_| may_start).map(|due| due.max(earliest_start));
                 [start, query.next_check(tab)]
             })
             .flatten()

@@ -44,7 +44,7 @@ impl<I: Item> Sweeper<I> {
         completed: &Completed,
     ) -> (PageEffects<I>, SweepSummary) {
         let after = if has_more { rows.last().map(|(id, _)| id.clone()) } else { None };
-        let (mut again, mut has_to_relist) = (false, false);
+        let (mut has_to_reread, mut has_to_relist) = (false, false);
         let effects = match completed.scope() {
             Scope::Ghosts { .. } => ghosts(rows, completed),
             Scope::Series { .. } => {
@@ -54,7 +54,7 @@ impl<I: Item> Sweeper<I> {
             }
             Scope::Names => {
                 let names = self.sweep_names(rows, has_more);
-                (again, has_to_relist) = (names.again, names.has_to_relist);
+                (has_to_reread, has_to_relist) = (names.has_to_reread, names.has_to_relist);
                 names.effects
             }
         };
@@ -62,7 +62,7 @@ impl<I: Item> Sweeper<I> {
             has_changes: !effects.remove.is_empty() || !effects.put.is_empty(),
             count_delta: effects.count_delta,
             after,
-            again,
+            has_to_reread,
             has_to_relist,
         };
         (effects, summary)
@@ -70,7 +70,8 @@ impl<I: Item> Sweeper<I> {
 
     /// Sweeps a chunk of a drive's mirror.
     fn sweep_names(&mut self, rows: Vec<(String, Row<I>)>, has_more: bool) -> NamesSweep<I> {
-        let mut sweep = NamesSweep { effects: PageEffects::default(), again: false, has_to_relist: false };
+        let mut sweep =
+            NamesSweep { effects: PageEffects::default(), has_to_reread: false, has_to_relist: false };
         if let Some(displaced) = &self.displaced {
             for (id, row) in rows.into_iter().filter(|(id, _)| displaced.ids.contains(id)) {
                 remove(&mut self.removals, id, row, Reason::Ghost);
@@ -87,8 +88,8 @@ impl<I: Item> Sweeper<I> {
         }
         if !has_more {
             let displaced = std::mem::take(&mut self.names).displaced();
-            sweep.again = !displaced.ids.is_empty();
-            self.displaced = sweep.again.then_some(displaced);
+            sweep.has_to_reread = !displaced.ids.is_empty();
+            self.displaced = sweep.has_to_reread.then_some(displaced);
         }
         sweep
     }
@@ -98,7 +99,7 @@ impl<I: Item> Sweeper<I> {
 struct NamesSweep<I> {
     effects: PageEffects<I>,
     /// Whether the mirror has to be read a second time.
-    again: bool,
+    has_to_reread: bool,
     has_to_relist: bool,
 }
 

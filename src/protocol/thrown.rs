@@ -1,5 +1,5 @@
-//! Classifies what the caller's token source or `fetch` threw. Errors are recognized by the names
-//! and codes of MSAL, `@azure/identity` and OAuth. Engines word a failed `fetch` differently.
+//! Classifies errors that the caller's token source or `fetch` threw. Errors are recognized by the
+//! names and codes of MSAL, `@azure/identity` and OAuth. Engines word a failed `fetch` differently.
 
 use super::error::Code;
 

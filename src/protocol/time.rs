@@ -29,7 +29,7 @@ impl Instant {
         self.0
     }
 
-    /// The next whole millisecond: timers know no fractions.
+    /// The next whole millisecond: timers have no fractions.
     #[must_use]
     pub fn ceil(self) -> Self {
         Self(self.0.ceil())

@@ -122,8 +122,8 @@ fn row_to_js(row: &Row<Json>) -> JsValue {
 }
 
 /// Reads a stored row. A malformed row gets the round number 0, so that a sweep removes it and a
-/// page replaces it. Does not use serde-wasm-bindgen, which does not catch what a getter throws and
-/// formats a value of the wrong type in full into its error.
+/// page replaces it. Does not use serde-wasm-bindgen, which does not catch exceptions of getters
+/// and formats a value of the wrong type in full into its error.
 pub fn row_from_js(value: &JsValue) -> Row<Json> {
     let item = Json::new(get(value, "item"));
     let (Some(round), Some(sets)) = (whole(&get(value, "round")), strings(&get(value, "sets"))) else {

@@ -1,8 +1,8 @@
 //! Connects the task of a round with the consumer that iterates it, by the rules of
 //! [`Acknowledgements`].
 //!
-//! The task works only while a call of `next()` waits, so a consumer that stops asking costs no
-//! request.
+//! The task works only while a call of `next()` waits, so a consumer that stops calling it
+//! causes no requests.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -52,8 +52,8 @@ pub struct Producer(Rc<RefCell<Exchange>>);
 pub struct Acknowledgement(Rc<RefCell<Exchange>>);
 
 impl Acknowledgement {
-    /// Reports that the page is committed, to the consumer and to the listeners. Returns what the
-    /// listeners' function returned: a promise, or undefined.
+    /// Reports that the page is committed, to the consumer and to the listeners. Returns the
+    /// result of the listeners' function: a promise, or undefined.
     pub fn resolve(self) -> JsValue {
         let announce = {
             let mut exchange = self.0.borrow_mut();

@@ -1,4 +1,4 @@
-//! The caller's own `DeltaStore`. What it throws becomes a `DeltaError`, unless it already is one.
+//! The caller's own `DeltaStore`. Its errors become a `DeltaError`, unless they already are one.
 //! Its results are checked.
 
 use js_sys::{Array, Object};
@@ -88,7 +88,7 @@ impl Custom {
         result.as_bool().ok_or_else(|| invalid_result("commit", "true or false", &result))
     }
 
-    /// Deletes what is stored under keys that begin with `prefix`.
+    /// Deletes everything that is stored under keys that begin with `prefix`.
     pub async fn clear(&self, prefix: &str) -> StoreResult<()> {
         self.call("clear", &[&prefix.into()]).await.map(drop)
     }
@@ -113,7 +113,7 @@ impl Custom {
                 .or_else(|| thrown.as_string())
                 .map_or_else(|| type_of(&thrown).to_owned(), |text| redact(&text, 200));
             let message =
-                format!("{name}() of options.store failed ({detail}); what it committed last is intact");
+                format!("{name}() of options.store failed ({detail}); everything committed is intact");
             RoundError::Failed(Error::retryable(Code::Store, message), thrown)
         })
     }

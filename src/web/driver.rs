@@ -174,7 +174,7 @@ impl Driver {
         };
         match returned {
             Ok(returned) => Ok(decision(&returned)?),
-            // The round ends with the original error; what `onError` threw becomes its cause.
+            // The round ends with the original error; the error of `onError` becomes its cause.
             Err(thrown) => {
                 self.cause = thrown;
                 Ok(Decision::Stop)
@@ -232,7 +232,7 @@ impl Driver {
     }
 
     async fn fetch_page(&mut self, url: String) -> Result<Input> {
-        let (request, next_link) = self.prepared(url);
+        let (request, next_link) = self.prepare(url);
         let (result, sent) = self.look_ahead_during(request.send(), next_link).await;
         self.page_input(result, sent)
     }
@@ -258,7 +258,7 @@ impl Driver {
     }
 
     async fn fetch_master(&mut self, url: String) -> Result<Input> {
-        let (request, _) = self.prepared(url);
+        let (request, _) = self.prepare(url);
         let (result, sent) = request.send().await;
         let (body, _) = match self.body_or_input(result, sent)? {
             Ok(body) => body,

@@ -54,8 +54,8 @@ impl ErrorFactory {
         Self(make)
     }
 
-    /// Returns what a promise rejects with: a `DeltaError` with the report of its round, or the
-    /// reason of an abort.
+    /// Returns the value with which a promise rejects: a `DeltaError` with the report of its round,
+    /// or the reason of an abort.
     pub fn error_to_js(&self, error: RoundError, report: Option<&Report>) -> JsValue {
         match error {
             RoundError::Aborted(reason) => reason,

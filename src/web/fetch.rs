@@ -2,7 +2,7 @@
 //!
 //! Uses `Request` and `Headers` of gloo-net, but not its `send()` and `Response`: these recognize a
 //! Response by `instanceof`, panic on anything else, such as a Response or an Error of another
-//! realm, and do not catch what a response of the caller's `fetch` throws.
+//! realm, and do not catch exceptions of a response of the caller's `fetch`.
 
 use std::cell::Cell;
 
@@ -26,7 +26,7 @@ use crate::protocol::refusal::Refusal;
 use crate::protocol::round::NoResponse;
 use crate::protocol::time::Duration;
 
-/// How many characters of a body that is not JSON are looked at.
+/// How many characters of a body that is not JSON are examined.
 const EXCERPT: u32 = 400;
 
 /// The result of a request.
@@ -37,7 +37,7 @@ pub enum Fetched {
     Malformed(Malformed),
     /// Another status.
     Refused(Box<Refusal>),
-    /// No response, or an incomplete one, and what the caller's own `fetch` threw.
+    /// No response, or an incomplete one, and the value that the caller's own `fetch` threw.
     NoResponse(NoResponse, JsValue),
 }
 

@@ -1,4 +1,5 @@
-//! The interface of a round to the facade: the methods of `RoundRun` in `pkg-template/round.js`.
+//! The interface of a round to the facade: the methods of `RoundRun` in
+//! `pkg-template/round-run.js`.
 
 use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::*;
@@ -25,7 +26,7 @@ extern "C" {
     #[wasm_bindgen(method, js_name = hasListeners)]
     pub fn has_listeners(this: &RoundHost) -> bool;
 
-    /// Copies for the listeners what a page changes, before its consumer sees it. Returns the
+    /// Copies the changes of a page for the listeners, before its consumer gets them. Returns the
     /// function that announces the page to them, to be called after the commit. It returns a
     /// promise if the next page has to wait for the listeners.
     #[wasm_bindgen(method, catch)]

@@ -14,7 +14,7 @@ use web_sys::{IdbDatabase, IdbObjectStore, IdbOpenDbRequest, IdbRequest, IdbTran
 use super::in_flight::Running;
 use super::js::set;
 
-/// A result whose error is what IndexedDB threw.
+/// A result whose error is an exception of IndexedDB.
 pub type IdbResult<T> = std::result::Result<T, JsValue>;
 
 #[wasm_bindgen]
@@ -46,7 +46,7 @@ impl Transaction {
     /// Begins a transaction. `running` marks it as in flight until it is dropped.
     pub fn begin(database: &Database, stores: &[&str], mode: &str, running: Running) -> IdbResult<Self> {
         let options = Object::new();
-        // The transaction is atomic also with relaxed durability. After a power cut, the round
+        // The transaction is atomic even with relaxed durability. After a power cut, the round
         // continues one page earlier.
         set(&options, "durability", &"relaxed".into());
         let stores: Array = stores.iter().map(|name| JsValue::from_str(name)).collect();

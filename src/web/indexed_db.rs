@@ -280,14 +280,14 @@ impl Connection {
         let transaction = self.begin(MIRROR, WRITE)?;
         let (states, items) = (transaction.store(STATE)?, transaction.store(ITEMS)?);
         let stored = states.get(&key.into())?;
-        let is_other = Rc::new(Cell::new(false));
+        let is_conflict = Rc::new(Cell::new(false));
         let compare = {
-            let (stored, raw, is_other, expect) =
-                (stored.clone(), transaction.raw.clone(), Rc::clone(&is_other), batch.expect.clone());
+            let (stored, raw, is_conflict, expect) =
+                (stored.clone(), transaction.raw.clone(), Rc::clone(&is_conflict), batch.expect.clone());
             Closure::<dyn FnMut()>::new(move || {
                 let revision = stored.result().ok().and_then(|state| get_string(&state, "revision"));
                 if revision != expect {
-                    is_other.set(true);
+                    is_conflict.set(true);
                     let _ = raw.abort();
                 }
             })
@@ -302,7 +302,7 @@ impl Connection {
         states.put_with_key(&batch.state, &key.into())?;
         let end = transaction.end().await;
         drop(compare);
-        if is_other.get() { Ok(false) } else { end.map(|()| true) }
+        if is_conflict.get() { Ok(false) } else { end.map(|()| true) }
     }
 
     /// Takes the ids from the items: reading the keys takes as long as reading the rows.
@@ -558,12 +558,12 @@ fn explain(failure: &JsValue) -> Box<Error> {
         "InvalidStateError" | "UnknownError" => Error::retryable(
             Code::Store,
             format!(
-                "the browser has closed the connection to IndexedDB ({reason}), and opening it again did not help; what was committed last is intact; try again later"
+                "the browser has closed the connection to IndexedDB ({reason}), and opening it again did not help; everything committed is intact; try again later"
             ),
         ),
         _ => Error::retryable(
             Code::Store,
-            format!("IndexedDB failed ({reason}); what was committed last is intact"),
+            format!("IndexedDB failed ({reason}); everything committed is intact"),
         ),
     }
 }

@@ -64,7 +64,8 @@ pub fn flag(name: &str, value: bool) -> JsValue {
     options.into()
 }
 
-/// Calls a method. Fails with what it throws, or with a TypeError if the method is missing.
+/// Calls a method. Fails with the exception that it throws, or with a TypeError if the method is
+/// missing.
 pub fn call(object: &JsValue, name: &str, arguments: &[&JsValue]) -> Result<JsValue, JsValue> {
     apply(&get(object, name), object, arguments)
 }

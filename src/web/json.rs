@@ -120,7 +120,7 @@ impl Item for Json {
 
 #[wasm_bindgen]
 extern "C" {
-    /// Defines own properties, also one with the name `__proto__`, which JSON may contain.
+    /// Defines own properties, even one with the name `__proto__`, which JSON may contain.
     #[wasm_bindgen(js_namespace = Object, js_name = fromEntries)]
     fn from_entries(entries: &Array) -> JsValue;
     #[wasm_bindgen(js_namespace = Object, catch)]

@@ -8,7 +8,7 @@ use wasm_bindgen::prelude::*;
 use super::js::{get, get_bool, get_number, get_string};
 use super::output::to_js;
 use super::timers::now;
-use crate::protocol::schedule::{self, Hidden, Input, Message, Plan, RoundEnd, Wish};
+use crate::protocol::schedule::{self, Hidden, Input, LiveOptions, Message, Plan, RoundEnd};
 use crate::protocol::time::{Duration, Instant};
 
 /// The schedule of one tab.
@@ -25,9 +25,9 @@ impl Schedule {
         Self(RefCell::new(schedule::Schedule::new(id, has_peers)))
     }
 
-    /// Takes an input of the query with this key, and returns the actions: both as the types of
-    /// `protocol::schedule`, in camel case, with their name as `type`. An input that is not
-    /// understood, such as a message of a tab with another version, does nothing.
+    /// Accepts an input, and returns the resulting actions. Both are objects with the fields of the
+    /// types in `protocol::schedule`, in camel case, and the name of the variant as `type`. Ignores
+    /// an unknown input, such as a message of a tab with another version.
     #[wasm_bindgen(skip_typescript)]
     pub fn step(&self, input: &JsValue) -> JsValue {
         let actions = match input_from_js(input) {
@@ -46,7 +46,7 @@ fn input_from_js(input: &JsValue) -> Option<Input> {
         "start" => Input::Start {
             key: key()?,
             handle: handle()?,
-            wish: wish_from_js(&get(input, "wish"))?,
+            options: options_from_js(&get(input, "options"))?,
             synced_at: instant(input, "syncedAt"),
         },
         "stop" => Input::Stop { key: key()?, handle: handle()? },
@@ -80,7 +80,7 @@ fn input_from_js(input: &JsValue) -> Option<Input> {
 fn message_from_js(message: &JsValue) -> Option<Message> {
     Some(match get_string(message, "type")?.as_str() {
         "ping" => Message::Ping {
-            wish: wish_from_js(&get(message, "wish"))?,
+            options: options_from_js(&get(message, "options"))?,
             is_visible: get_bool(message, "isVisible")?,
         },
         "plan" => Message::Plan(Plan {
@@ -101,13 +101,13 @@ fn message_from_js(message: &JsValue) -> Option<Message> {
     })
 }
 
-fn wish_from_js(wish: &JsValue) -> Option<Wish> {
-    let hidden = match get_string(wish, "hidden")?.as_str() {
+fn options_from_js(options: &JsValue) -> Option<LiveOptions> {
+    let hidden = match get_string(options, "hidden")?.as_str() {
         "slow" => Hidden::Slow,
         "pause" => Hidden::Pause,
         _ => return None,
     };
-    Some(Wish { every: Duration::from_millis(get_number(wish, "every")?), hidden })
+    Some(LiveOptions { every: Duration::from_millis(get_number(options, "every")?), hidden })
 }
 
 fn instant(object: &JsValue, name: &str) -> Option<Instant> {

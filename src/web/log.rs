@@ -62,7 +62,7 @@ impl Driver {
         }
     }
 
-    /// Logs a request without a usable response. One that was not sent is not a failed one.
+    /// Logs a request without a usable response. A request that was not sent gets no entry.
     pub(super) fn log_request(&self, result: &Result<Outcome>, sent: &Sent) {
         let Ok(Outcome::Fetched(fetched)) = result else { return };
         let mut entry = self.entry("request", now(), sent.duration);
@@ -86,7 +86,7 @@ impl Driver {
         self.log(&entry);
     }
 
-    /// Logs the end of the round. `error` is what its call rejects with.
+    /// Logs the end of the round. `error` is the error with which the call rejects.
     pub(super) fn log_round(&self, error: Option<&JsValue>) {
         if self.session.log.is_none() {
             return;
@@ -98,7 +98,7 @@ impl Driver {
         let mut entry = self.entry("round", time, time - report.started_at);
         entry.level = match (report.outcome, error) {
             (report::Outcome::Failed, Some(error)) => {
-                // After a sign-in, or later, the next round may succeed.
+                // The next round may succeed, maybe after a sign-in.
                 let needs_user = code.as_deref() == Some(Code::Interaction.as_str());
                 if needs_user || get(error, "retryable").is_truthy() { "warn" } else { "error" }
             }

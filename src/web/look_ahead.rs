@@ -1,4 +1,4 @@
-//! Sends the request of the current page, and the one of the next page ahead.
+//! Sends the request of the current page, and the request of the next page ahead of time.
 
 use std::future::Future;
 use std::pin::pin;
@@ -60,8 +60,8 @@ impl Driver {
         }
     }
 
-    /// The request that the round needs now: a different one than was sent ahead.
-    pub(super) fn prepared(&mut self, url: String) -> (PageRequest, oneshot::Receiver<String>) {
+    /// Prepares the request that the round needs now. Drops a request that was sent ahead.
+    pub(super) fn prepare(&mut self, url: String) -> (PageRequest, oneshot::Receiver<String>) {
         self.ahead = None;
         self.display.show_working();
         let prefer = self.round.borrow().prefer();

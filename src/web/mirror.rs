@@ -1,4 +1,4 @@
-//! Reads the mirror of one query, also while rounds run.
+//! Reads the mirror of one query, even while rounds run.
 
 use std::collections::HashSet;
 
@@ -39,7 +39,7 @@ struct ChunkOut {
     next: Option<String>,
 }
 
-/// What has changed in the mirror.
+/// The changed items of the mirror as a JavaScript object.
 #[derive(Serialize)]
 struct ChangedOut {
     #[serde(with = "preserve")]

@@ -1,13 +1,13 @@
-//! The shell: straight-line async Rust that executes what [`crate::protocol::round::Round`]
-//! decides. Wasm only.
+//! The shell: straight-line async Rust that executes the steps of
+//! [`crate::protocol::round::Round`]. Wasm only.
 //!
-//! | file | what it does |
+//! | file | purpose |
 //! |---|---|
 //! | [`client`] | the exported types, which `pkg-template/api.js` wraps |
-//! | [`session`] | what the queries and rounds of one client share |
+//! | [`session`] | the state that the queries and rounds of one client share |
 //! | [`driver`] | runs one round as a task: executes steps, feeds back inputs |
 //! | [`consumer`] | connects a round with the consumer that iterates it |
-//! | [`host`] | what the facade does for a round: lock, status, listeners |
+//! | [`host`] | the facade's part of a round: lock, status, listeners |
 //! | [`live`] | the schedule of the live queries of a tab |
 //! | [`look_ahead`] | the part of the driver that requests pages, including those sent ahead |
 //! | [`request`] | one request of a round under the limits of its scope, possibly sent ahead |
@@ -18,7 +18,7 @@
 //! | [`store`] | the store of a client: [`indexed_db`] on [`idb`] and [`row_ranges`], memory, or the caller's own ([`custom`]) |
 //! | [`batch`] | rows and batches as the JavaScript values that stores take |
 //! | [`mirror`] | reads the mirror |
-//! | [`on_error`] | what the caller decides about a failure |
+//! | [`on_error`] | the caller's decision about a failure |
 //! | [`log`] | the entries of the caller's log |
 //! | [`status`] | shows the status of a running round |
 //! | [`options`] | reads and checks the caller's options |

@@ -7,7 +7,7 @@ use crate::protocol::error::{Code, Error, Result};
 use crate::protocol::round::Decision;
 use crate::protocol::time::Duration;
 
-/// Parses what `onError` returned.
+/// Parses the value that `onError` returned.
 pub fn decision(returned: &JsValue) -> Result<Decision> {
     match (returned.as_string().as_deref(), get_number(returned, "after")) {
         (Some("retry"), _) => Ok(Decision::Retry(Duration::ZERO)),

@@ -209,6 +209,7 @@ impl Options {
         self.read(name, "a string")
     }
 
+    /// A Boolean.
     pub fn flag(&self, name: &str) -> Result<Option<bool>> {
         self.read(name, "true or false")
     }

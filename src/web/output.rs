@@ -32,7 +32,7 @@ struct PageOut<'a> {
     last: bool,
 }
 
-/// What the listeners of a page need beside its changes.
+/// The data that listeners of a page need beside its changes.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ForListeners<'a> {

@@ -83,7 +83,7 @@ impl Session {
         self.opened().await
     }
 
-    /// The store, also while the client is being closed.
+    /// The store, even while the client is being closed.
     async fn opened(&self) -> StoreResult<&Store> {
         self.opening.all_settled().await;
         match self.store.get() {

@@ -80,7 +80,7 @@ impl Store {
         }
     }
 
-    /// Deletes what is stored under keys that begin with `prefix`.
+    /// Deletes everything that is stored under keys that begin with `prefix`.
     pub async fn clear(&self, prefix: &str) -> StoreResult<()> {
         match self {
             Self::IndexedDb(store) => Ok(store.clear(prefix).await?),

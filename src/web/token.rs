@@ -124,7 +124,7 @@ impl Tokens {
                         reason = "the cast saturates"
                     )]
                     let seconds = (timeout.as_millis() / 1000.0).round() as u64;
-                    let message = format!("it did not answer within {seconds} s");
+                    let message = format!("it did not respond within {seconds} s");
                     return refusal(js_sys::Error::new(&message).into(), reason);
                 }
             };
@@ -224,7 +224,7 @@ fn time(date: &JsValue) -> Option<f64> {
     call(date, "getTime", &[]).ok()?.as_f64()
 }
 
-/// Classifies what the token source threw: a failure to retry, or the end of the round with the
+/// Classifies an error of the token source: a failure to retry, or the end of the round with the
 /// thrown value as the cause.
 fn refusal(cause: JsValue, reason: &TokenReason) -> std::result::Result<TokenOutcome, RoundError> {
     let error = thrown(&cause);

@@ -17,7 +17,7 @@ const at = (path) => fileURLToPath(new URL(path, import.meta.url));
 const example = at("../../www/examples/react");
 
 /** Builds the app into a new folder, which is removed after the test. */
-async function built(context, alias) {
+async function buildExample(context, alias) {
   const folder = await mkdtemp(join(tmpdir(), "deltalink-example-"));
   context.after(() => rm(folder, { recursive: true }));
   await build({
@@ -41,14 +41,14 @@ test(`the example has at most ${LIMIT} lines in all`, async (context) => {
   assert.ok(files.length >= 4 && lines <= LIMIT, `${lines} lines in ${files.length} files`);
 });
 
-test("the example has no error of types, and is built with the real sign-in", async (context) => {
+test("the example has no type errors, and builds with the real sign-in", async (context) => {
   const tsc = at("../../node_modules/.bin/tsc");
   await promisify(execFile)(tsc, ["-p", at("example")]).catch(({ stdout }) => assert.fail(stdout));
-  assert.ok((await readdir(await built(context))).includes("index.html"));
+  assert.ok((await readdir(await buildExample(context))).includes("index.html"));
 });
 
 test("the example signs in, follows the calendar, signs in again and signs out", async (context) => {
-  const folder = await built(context, { "./auth": at("example/auth.js") });
+  const folder = await buildExample(context, { "./auth": at("example/auth.js") });
   const site = await serve((path) => join(folder, path));
   context.after(() => site.end());
   const chromium = await startChromium();

@@ -9,7 +9,7 @@ import { serve } from "../hosts/kit.mjs";
 
 const at = (path) => fileURLToPath(new URL(path, import.meta.url));
 const MAP = { deltalink: "/deltalink/browser.js", "deltalink/testing": "/deltalink/testing.js" };
-/** What a bundler of a Vue project defines. */
+/** The constants that the bundler of a Vue project defines. */
 const VUE_FLAGS = {
   __VUE_OPTIONS_API__: "true",
   __VUE_PROD_DEVTOOLS__: "false",
@@ -28,7 +28,7 @@ const document = (script) => `<!doctype html>
 <div id="root"></div>
 <script type="module" src="${script}"></script>`;
 
-/** The files of React 18, which is installed beside the other one. */
+/** The modules of React 18, which is installed in addition to React 19. */
 const REACT_18 = {
   react: at("react-18/node_modules/react"),
   "react-dom": at("react-18/node_modules/react-dom"),
@@ -36,8 +36,8 @@ const REACT_18 = {
 };
 
 /**
- * Builds a script for each entry of `entries`, by name: its file, and `alias` of esbuild. Serves
- * them, and starts Chromium.
+ * Builds a script for each entry of `entries`: its name, its file, and the `alias` for esbuild.
+ * Serves the scripts, and starts Chromium.
  */
 export async function stage(entries) {
   const folder = await mkdtemp(join(tmpdir(), "deltalink-adapters-"));

@@ -1,4 +1,4 @@
-// The adapters stay small: their rules are those of the package.
+// The adapters stay small, because the package itself implements the rules.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";

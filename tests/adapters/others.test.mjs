@@ -8,7 +8,7 @@ let pages;
 before(async () => (pages = await stage({ others: { file: "site/others.js" } })));
 after(() => pages.end());
 
-/** A test in a new page, which must not complain. */
+/** Runs a test in a new page, which must log no error and no warning. */
 const inPage = (name, run) =>
   test(name, async () => {
     const { page, complaints, close } = await pages.open("others", "useDelta");
@@ -77,7 +77,7 @@ inPage("Vue: a list follows its query and its options, and unmounting ends the l
   assert.equal(await page.evaluate(isLive, "lou"), false);
 });
 
-inPage("TanStack DB: a collection has the items, and changes carry the values before", async (page) => {
+inPage("TanStack DB: a collection has the items, and its changes have the previous values", async (page) => {
   await page.evaluate(async () => {
     const { createCollection, deltaCollectionOptions } = window;
     Object.assign(window, await window.open({ names: ["Ada", "Kim", "Lou"] }));
@@ -114,7 +114,7 @@ inPage("TanStack DB: a collection has the items, and changes carry the values be
   assert.deepEqual(changes, ["delete  Lou", "insert  Ben", "update Kim Kit"]);
 });
 
-inPage("TanStack DB: a ghost is deleted, and clean-up ends the live query", async (page) => {
+inPage("TanStack DB: a ghost is deleted, and cleanup() ends the live query", async (page) => {
   await page.evaluate(async () => {
     const { createCollection, deltaCollectionOptions } = window;
     Object.assign(window, await window.open({ names: ["Ada", "Kim"] }));
@@ -188,7 +188,7 @@ inPage("TanStack DB: a live query joins events and contacts, and follows both", 
   await page.waitForFunction(() => window.rows() === "");
 });
 
-inPage("Svelte and Solid take a view as it is", async (page) => {
+inPage("Svelte and Solid accept a view without an adapter", async (page) => {
   await page.evaluate(async () => {
     const { from, createSolidRoot } = window;
     Object.assign(window, await window.open({ names: ["Ada", "Kim"] }));

@@ -15,7 +15,7 @@ test("the packed file begins with the directive of client components", async () 
 });
 
 for (const version of ["react-18", "react-19"]) {
-  /** A test in a new page, which must not complain. */
+  /** Runs a test in a new page, which must log no error and no warning. */
   const inPage = (name, run) =>
     test(`${version}: ${name}`, async () => {
       const { page, complaints, close } = await pages.open(version, "Names");
@@ -80,14 +80,14 @@ for (const version of ["react-18", "react-19"]) {
     });
     await page.waitForFunction(() => window.result?.status.nextRoundAt && window.result.items.length === 2);
     const kinds = await page.evaluate(async () => {
-      await window.quiet();
+      await window.waitForDueRequests();
       return window.graph.requests().map(({ kind }) => kind);
     });
     assert.deepEqual(kinds, ["initial"]);
   });
 
   inPage(
-    "a component that is gone leaves no live query; one that comes back at once, no request",
+    "an unmounted component leaves no live query, and one that is mounted again at once sends no request",
     async (page) => {
       await page.evaluate(async () => {
         const { h, Names, DeltaProvider } = window;
@@ -101,7 +101,7 @@ for (const version of ["react-18", "react-19"]) {
         window.graph.clearRequests();
         window.flushSync(() => window.root.render(window.app(null)));
         window.root.render(window.app(window.h(window.Names)));
-        await window.quiet();
+        await window.waitForDueRequests();
         return window.graph.requests().length;
       });
       assert.equal(before, 0);
@@ -112,7 +112,7 @@ for (const version of ["react-18", "react-19"]) {
     },
   );
 
-  inPage("another client, or a promise of one, shows no row of the client before", async (page) => {
+  inPage("after a change of the client, no row of the previous client is shown", async (page) => {
     await page.evaluate(async () => {
       const { h, React, DeltaProvider, useDelta, useDeltaClient } = window;
       const ada = await window.open({ names: ["Ada"], account: "ada" });
@@ -152,38 +152,41 @@ for (const version of ["react-18", "react-19"]) {
     assert.deepEqual(await page.evaluate(() => window.mixed), []);
   });
 
-  inPage("functions are taken anew when deps change, other options when their value does", async (page) => {
-    await page.evaluate(async () => {
-      const { h, Names, DeltaProvider } = window;
-      const { client } = await window.open({ names: ["Ada", "Ann", "Kim"] });
-      window.log = [];
-      const app = (letter, deps, limit) => {
-        const where = ({ displayName }) => displayName.startsWith(letter);
-        const options = { where, orderBy: "displayName", limit, live: { every: 60_000 } };
-        return h(DeltaProvider, { client }, h(Names, { options, deps, log: window.log }));
-      };
-      const root = window.mount(app("A", ["A"], 5));
-      window.show = (...values) => window.flushSync(() => root.render(app(...values)));
-    });
-    await shows(page, "Ada,Ann");
-    await page.evaluate(() => window.show("K", ["A"], 5));
-    assert.equal(await page.evaluate(() => window.text()), "Ada,Ann");
-    const { before, after } = await page.evaluate(() => {
-      const before = window.result.items;
-      window.show("A", ["A"], 5);
-      return { before: before === window.result.items, after: window.result.items.length };
-    });
-    assert.deepEqual([before, after], [true, 2]);
-    await page.evaluate(() => (window.log.length = 0));
-    await page.evaluate(() => window.show("K", ["K"], 5));
-    assert.equal(await page.evaluate(() => window.text()), "Kim", "at once");
-    await page.evaluate(() => window.show("A", ["A"], 1));
-    assert.equal(await page.evaluate(() => window.text()), "Ada");
-    const lengths = await page.evaluate(() => window.log.map(({ items }) => items.length));
-    assert.ok(!lengths.includes(0), `an empty list was rendered: ${lengths}`);
-  });
+  inPage(
+    "new functions are used when deps change, and other options when their values change",
+    async (page) => {
+      await page.evaluate(async () => {
+        const { h, Names, DeltaProvider } = window;
+        const { client } = await window.open({ names: ["Ada", "Ann", "Kim"] });
+        window.log = [];
+        const app = (letter, deps, limit) => {
+          const where = ({ displayName }) => displayName.startsWith(letter);
+          const options = { where, orderBy: "displayName", limit, live: { every: 60_000 } };
+          return h(DeltaProvider, { client }, h(Names, { options, deps, log: window.log }));
+        };
+        const root = window.mount(app("A", ["A"], 5));
+        window.show = (...values) => window.flushSync(() => root.render(app(...values)));
+      });
+      await shows(page, "Ada,Ann");
+      await page.evaluate(() => window.show("K", ["A"], 5));
+      assert.equal(await page.evaluate(() => window.text()), "Ada,Ann");
+      const { before, after } = await page.evaluate(() => {
+        const before = window.result.items;
+        window.show("A", ["A"], 5);
+        return { before: before === window.result.items, after: window.result.items.length };
+      });
+      assert.deepEqual([before, after], [true, 2]);
+      await page.evaluate(() => (window.log.length = 0));
+      await page.evaluate(() => window.show("K", ["K"], 5));
+      assert.equal(await page.evaluate(() => window.text()), "Kim", "at once");
+      await page.evaluate(() => window.show("A", ["A"], 1));
+      assert.equal(await page.evaluate(() => window.text()), "Ada");
+      const lengths = await page.evaluate(() => window.log.map(({ items }) => items.length));
+      assert.ok(!lengths.includes(0), `an empty list was rendered: ${lengths}`);
+    },
+  );
 
-  inPage("a page of the server is hydrated without a warning, and gets its rows then", async (page) => {
+  inPage("a page from the server hydrates without a warning, and then shows its rows", async (page) => {
     const html = await page.evaluate(async () => {
       const { h, DeltaProvider, useDelta, useDeltaClient } = window;
       window.log = [];
@@ -200,7 +203,7 @@ for (const version of ["react-18", "react-19"]) {
       window.isFrozen = Object.isFrozen(window.log[0].items) && window.log[0].items === window.log[1].items;
       const { client } = await window.open({ names: ["Ada", "Kim"] });
       window.client = client;
-      // With a client at once: it must not be used before the page is hydrated.
+      // The client is open already, but must not be used before the page is hydrated.
       window.hydrateRoot(document.querySelector("#root"), app(client));
       return html;
     });
@@ -209,7 +212,7 @@ for (const version of ["react-18", "react-19"]) {
     await page.waitForFunction(() => window.text() === "2 true 2 idle");
   });
 
-  inPage("a promise that rejects is the error of components without a query", async (page) => {
+  inPage("components without a query show the error of a promise that rejects", async (page) => {
     await page.evaluate(() => {
       const { h, Names, DeltaProvider } = window;
       const client = Promise.reject(Object.assign(new Error("no store"), { code: "store" }));
@@ -224,7 +227,7 @@ for (const version of ["react-18", "react-19"]) {
   });
 
   inPage(
-    "a client that is closed breaks no component, and that of another account does not matter",
+    "a closed client breaks no component, and does not affect the client of another account",
     async (page) => {
       await page.evaluate(async () => {
         const { h, Names, DeltaProvider, useDelta } = window;
@@ -246,7 +249,7 @@ for (const version of ["react-18", "react-19"]) {
   );
 
   inPage(
-    "syncNow() resolves when a round fails, and the error is shown; without live no round begins",
+    "syncNow() resolves when a round fails, and the error is shown; with live: false no round starts",
     async (page) => {
       await page.evaluate(async () => {
         const { h, Names, DeltaProvider } = window;
@@ -256,7 +259,7 @@ for (const version of ["react-18", "react-19"]) {
       });
       await page.waitForFunction(() => window.result?.ready);
       const requests = await page.evaluate(async () => {
-        await window.quiet();
+        await window.waitForDueRequests();
         return window.graph.requests().length;
       });
       assert.equal(requests, 0);
@@ -276,7 +279,7 @@ for (const version of ["react-18", "react-19"]) {
     },
   );
 
-  inPage("components of one transition show one state of the mirror", async (page) => {
+  inPage("all components of a transition show the same state of the mirror", async (page) => {
     await page.evaluate(async () => {
       const { h, React, DeltaProvider, useDelta, useDeltaClient } = window;
       Object.assign(window, await window.open({ names: ["Ada"] }), { torn: [] });

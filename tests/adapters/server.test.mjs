@@ -1,4 +1,4 @@
-// React and Vue on a server, in Node: an empty list, without a warning, and nothing that runs.
+// React and Vue on a server, in Node: they render an empty list, log no warning and start nothing.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createElement } from "react";
@@ -10,8 +10,11 @@ import { DeltaProvider, useDelta, useDeltaClient } from "deltalink/react";
 import { fakeGraph } from "deltalink/testing";
 import { useDelta as useDeltaInVue } from "deltalink/vue";
 
-/** Runs `render` with a client, whose mirror has items. No request and no warning may follow. */
-async function rendered(context, render) {
+/**
+ * Runs `render` with a client whose mirror has items. Fails if it sends a request or logs a
+ * warning.
+ */
+async function renderOnServer(context, render) {
   const warnings = ["error", "warn"].map((name) => context.mock.method(console, name, () => {}));
   const graph = await fakeGraph({ populate: { contacts: 3 } });
   const client = await openDelta({ fetch: graph.fetch, token: graph.token, store: "memory" });
@@ -27,19 +30,19 @@ async function rendered(context, render) {
   return html;
 }
 
-test("React renders the empty state, also if the provider has a client", async (context) => {
+test("React renders the empty state, even if the provider has a client", async (context) => {
   const List = () => {
     const { items, ready, status } = useDelta(useDeltaClient()?.orgContacts());
     return `${items.length} ${ready} ${status.phase}`;
   };
-  const html = await rendered(context, (client) =>
+  const html = await renderOnServer(context, (client) =>
     renderToString(createElement(DeltaProvider, { client }, createElement(List))),
   );
   assert.equal(html, "0 false new");
 });
 
 test("Vue renders the empty state", async (context) => {
-  const html = await rendered(context, (client) =>
+  const html = await renderOnServer(context, (client) =>
     renderVue(
       createSSRApp({
         setup() {

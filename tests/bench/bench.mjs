@@ -4,23 +4,25 @@ import { writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { browserScenarios } from "./browser-rows.mjs";
-import { contestants as inBrowsers } from "./contestants.mjs";
+import { browserContestants } from "./contestants.mjs";
 import { documentOf } from "./document.mjs";
 import { startGraph } from "./graph.mjs";
 import { nodeScenarios } from "./node-rows.mjs";
 import { readOptions } from "./options.mjs";
 import { bundlePage, makeFolder, unpack } from "./packages.mjs";
-import { compare, printRow, said } from "./report.mjs";
+import { compare, formatComparison, printRow } from "./report.mjs";
 import { shuffled } from "./order.mjs";
 import { isWanted, ROWS } from "./rows.mjs";
 import { startSite } from "./site.mjs";
 import { describeMachine, packageVersions } from "./versions.mjs";
 
 const DOCUMENT = fileURLToPath(new URL("../../docs/performance.md", import.meta.url));
-/** A row that looks slower is measured again with at least this many runs, which decide. */
+/**
+ * The minimum number of runs in the second measurement of a row that looked slower in the first.
+ */
 const RUNS_TO_CONFIRM = 9;
 
-const began = performance.now();
+const startedAt = performance.now();
 const options = readOptions(process.argv.slice(2), process.env);
 const folder = makeFolder();
 process.once("exit", () => rmSync(folder, { recursive: true, force: true, maxRetries: 20 }));
@@ -34,8 +36,9 @@ const site = await startSite(folder);
 const stage = { folder, graph, site, versions: {} };
 let slower = [];
 try {
-  const everyone = inBrowsers(packages, options.check);
-  for (const { key, source, deltalink } of everyone) await bundlePage(source, join(folder, key), deltalink);
+  const contestants = browserContestants(packages, options.check);
+  for (const { key, source, deltalink } of contestants)
+    await bundlePage(source, join(folder, key), deltalink);
   console.log(`deltalink ${packages.map(({ version }) => version).join(" against ")}; ${describeMachine()}`);
   for (const scenario of [...browserScenarios, ...nodeScenarios]) {
     const rows = scenario.rows.filter((id) => isWanted(id, options.only));
@@ -45,7 +48,8 @@ try {
     const missing = scenario.engine.missing?.();
     if (rows.length && missing)
       console.log(`\nskipped: ${rows.join(", ")}; ${scenario.engine.name}: ${missing}`);
-    if (rows.length && count && !missing) await measure(scenario, rows, count, everyone);
+    if (rows.length && count && !missing)
+      await measure(scenario, rows, count, scenario.contestants?.(packages) ?? contestants);
   }
 } finally {
   graph.stop();
@@ -53,21 +57,20 @@ try {
 }
 conclude();
 
-/** Measures a scenario, again if the package looks slower, and prints its rows. */
-async function measure(scenario, rows, runs, everyone) {
-  const taking = scenario.contestants?.(packages) ?? everyone;
-  let results = await interleave(scenario, taking, runs);
+/** Measures a scenario, twice if the package looks slower, and prints its rows. */
+async function measure(scenario, rows, runs, contestants) {
+  let results = await interleave(scenario, contestants, runs);
   const comparisons = () => rows.flatMap((id) => compare(id, results[id]));
-  const suspects = comparisons().filter(({ suspicious }) => suspicious);
+  const suspects = comparisons().filter(({ looksSlower }) => looksSlower);
   if (options.check && suspects.length) {
     const names = suspects.map(({ id, way }) => `${id} ${way}()`).join(", ");
     console.log(`\nlooks slower, measured again: ${names}`);
-    results = await interleave(scenario, taking, Math.max(2 * runs, RUNS_TO_CONFIRM));
-    slower = slower.concat(comparisons().filter((comparison) => comparison.slower));
+    results = await interleave(scenario, contestants, Math.max(2 * runs, RUNS_TO_CONFIRM));
+    slower = slower.concat(comparisons().filter(({ isSlower }) => isSlower));
   }
   for (const id of rows) {
-    measured.push({ id, contestants: taking, results: results[id] });
-    printRow(id, scenario.engine.name, taking, results[id]);
+    measured.push({ id, contestants, results: results[id] });
+    printRow(id, scenario.engine.name, contestants, results[id]);
   }
 }
 
@@ -75,30 +78,32 @@ async function measure(scenario, rows, runs, everyone) {
  * Measures each contestant once per run, in a new order for each run. Returns values by row and
  * contestant.
  */
-async function interleave(scenario, taking, runs) {
+async function interleave(scenario, contestants, runs) {
   const results = Object.fromEntries(
-    scenario.rows.map((id) => [id, new Map(taking.map(({ key }) => [key, []]))]),
+    scenario.rows.map((id) => [id, new Map(contestants.map(({ key }) => [key, []]))]),
   );
   const prepared = new Map();
   try {
-    for (const contestant of taking) prepared.set(contestant, await scenario.prepare?.(contestant, stage));
+    for (const contestant of contestants)
+      prepared.set(contestant, await scenario.prepare?.(contestant, stage));
     for (let run = 0; run < runs; run++) {
-      for (const contestant of shuffled(taking, run)) {
+      for (const contestant of shuffled(contestants, run)) {
         const values = await scenario.run(contestant, stage, prepared.get(contestant));
         for (const id of scenario.rows) results[id].get(contestant.key).push(values[id]);
       }
     }
   } finally {
-    for (const one of prepared.values()) await one?.stop();
+    for (const session of prepared.values()) await session?.stop();
   }
   return results;
 }
 
 function conclude() {
-  const minutes = (performance.now() - began) / 60_000;
+  const minutes = (performance.now() - startedAt) / 60_000;
   const comparisons = measured.flatMap(({ id, results }) => compare(id, results));
   if (comparisons.length) console.log("\nNew over base, medians of paired runs:");
-  for (const comparison of comparisons) console.log(`  ${comparison.id.padEnd(20)} ${said(comparison)}`);
+  for (const comparison of comparisons)
+    console.log(`  ${comparison.id.padEnd(20)} ${formatComparison(comparison)}`);
   if (options.check) {
     console.log(
       slower.length ? `\n${slower.length} slower than the base` : "\nno row is slower than the base",

@@ -1,4 +1,5 @@
-// Tests of the benchmarks: the server lists what it expects, and when a package counts as slower.
+// Tests of the benchmarks: the pages of the server give the expected checksum, and a package counts
+// as slower only beyond the noise.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { summarize } from "./checksum.js";
@@ -9,7 +10,7 @@ import { World } from "./world.mjs";
 /** Runs one round into a copy. Returns the deltaLink. */
 function round(world, copy, link = "") {
   for (let url = link; ;) {
-    const body = JSON.parse(Buffer.concat(world.answer(url.slice(url.indexOf("?")))));
+    const body = JSON.parse(Buffer.concat(world.respond(url.slice(url.indexOf("?")))));
     for (const item of body.value) {
       if (item["@removed"]) copy.delete(item.id);
       else copy.set(item.id, item);
@@ -23,32 +24,36 @@ for (const kind of ["events", "users"]) {
   test(`a copy of ${kind} has the expected checksum after each kind of round`, () => {
     const world = new World("http://127.0.0.1:9/w1/v1.0", { kind, pages: 3, size: 7 });
     const copy = new Map();
-    const same = () => assert.deepEqual(summarize([...copy.values()]), world.expected);
+    const assertEqual = () => assert.deepEqual(summarize([...copy.values()]), world.expected);
     let link = round(world, copy);
-    same();
+    assertEqual();
     world.change(5);
     world.change(2);
     assert.notDeepEqual(summarize([...copy.values()]), world.expected);
     link = round(world, copy, link);
-    same();
+    assertEqual();
     world.forgetSilently(4);
     round(world, copy, link);
-    assert.equal(copy.size, world.expected.count + 4, "a delta round does not report them");
+    assert.equal(
+      copy.size,
+      world.expected.count + 4,
+      "an incremental round does not report the silent removals",
+    );
     copy.clear();
     round(world, copy);
-    same();
+    assertEqual();
   });
 }
 
 test("events have 2.7 KB", () => {
   const world = new World("http://127.0.0.1:9/w1/v1.0", { kind: "events", pages: 1, size: 100 });
-  const [, items] = world.answer("");
+  const [, items] = world.respond("");
   assert.ok(Math.abs(items.length / 100 - 2701) < 20, `${items.length / 100} bytes`);
 });
 
 test("an unknown link is refused", () => {
   const world = new World("http://127.0.0.1:9/w1/v1.0", { kind: "users", pages: 1, size: 1 });
-  assert.equal(world.answer("?$deltatoken=made-up"), undefined);
+  assert.equal(world.respond("?$deltatoken=made-up"), undefined);
 });
 
 test("the lower limit of a median needs five values for 95 %, and ignores outliers", () => {
@@ -67,7 +72,7 @@ test("a package is slower if it exceeds five percent and the noise", () => {
   assert.equal(looksSlower([0.8, 1.3, 1.4, 1.2, 0.9]), false);
 });
 
-test("each run has all contestants in another order", () => {
+test("each run has all contestants, and the order changes between runs", () => {
   const orders = Array.from({ length: 9 }, (_, run) => shuffled([0, 1, 2, 3, 4, 5], run));
   for (const order of orders) assert.deepEqual([...order].sort(), [0, 1, 2, 3, 4, 5]);
   assert.ok(new Set(orders.map(String)).size > 6);

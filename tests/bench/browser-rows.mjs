@@ -14,7 +14,7 @@ const QUERY = {
 const MANY_USERS = { kind: "users", pages: 100, size: 1000 };
 const EVENTS = { kind: "events", pages: 20, size: 200 };
 const BANDWIDTH = 5_000_000;
-/** The repetitions of short rounds and reads within a run, whose value is their median. */
+/** A run repeats short rounds and reads this often. The value of the run is their median. */
 const ROUNDS = 15;
 const READS = 5;
 
@@ -43,10 +43,10 @@ async function verify(session, contestant, world, requests) {
   const found = await session.call("check");
   const same = found.count === world.expected.count && found.sum === world.expected.sum;
   if (!same) {
-    const [got, expected] = [found, world.expected].map(
+    const [actual, expected] = [found, world.expected].map(
       ({ count, sum }) => `${count} rows with the checksum ${sum}`,
     );
-    throw new Error(`${contestant.label} holds ${got}, the server ${expected}`);
+    throw new Error(`${contestant.label} has ${actual}, the server has ${expected}`);
   }
   if (world.preflights < world.pages) {
     throw new Error(`${contestant.label} sent ${world.preflights} preflights for ${world.pages} pages`);
@@ -56,14 +56,15 @@ async function verify(session, contestant, world, requests) {
   }
 }
 
-async function repeated(count, work) {
+/** Runs `work` several times. Returns the median of its results. */
+async function medianOf(count, work) {
   const values = [];
   for (let times = 0; times < count; times++) values.push(await work());
   return median(values);
 }
 
 /** Opens a contestant in a browser with a new profile and a new world. */
-async function fresh(stage, engine, contestant, size, work) {
+async function withSession(stage, engine, contestant, size, work) {
   const world = stage.graph.world(size);
   const session = await engine.start(stage.folder);
   stage.versions[engine.name] ??= session.version;
@@ -76,14 +77,14 @@ async function fresh(stage, engine, contestant, size, work) {
   }
 }
 
-/** A first round of a world of this size. */
+/** Measures a first round of a world of this size. */
 function firstRound(id, engine, size, runs) {
   return {
     rows: [id],
     engine,
     runs,
     run: (contestant, stage) =>
-      fresh(stage, engine, contestant, size, async (session, world, options) => {
+      withSession(stage, engine, contestant, size, async (session, world, options) => {
         await session.call("open", options);
         const elapsed = await session.call("round");
         await verify(session, contestant, world, world.pages);
@@ -93,26 +94,26 @@ function firstRound(id, engine, size, runs) {
 }
 
 /**
- * On a filled mirror: rounds without and with changes, reading it, and a full round that removes
- * rows.
+ * Measures a filled mirror of 4,000 events: rounds without and with changes, reads of all rows, and
+ * a full round that removes rows.
  */
 const onMirror = {
   rows: ["incremental-4k-0", "incremental-4k-5", "all-4k", "full-again"],
   engine: chromium,
   runs: { quick: 1, full: 7 },
   run: (contestant, stage) =>
-    fresh(stage, chromium, contestant, EVENTS, async (session, world, options) => {
+    withSession(stage, chromium, contestant, EVENTS, async (session, world, options) => {
       await session.call("open", options);
       await session.call("round");
       await session.renew(`${stage.site.origin}/`);
       await session.call("open", options);
       const values = {
-        "incremental-4k-0": await repeated(ROUNDS, () => session.call("round")),
-        "incremental-4k-5": await repeated(ROUNDS, () => {
+        "incremental-4k-0": await medianOf(ROUNDS, () => session.call("round")),
+        "incremental-4k-5": await medianOf(ROUNDS, () => {
           world.change(5);
           return session.call("round");
         }),
-        "all-4k": await repeated(READS, () => session.call("all")),
+        "all-4k": await medianOf(READS, () => session.call("all")),
       };
       world.forgetSilently(20);
       await session.call("reset");
@@ -122,7 +123,7 @@ const onMirror = {
     }),
 };
 
-/** On a mirror of 100,000 users, which is made once. Each run opens a new page. */
+/** Measures a mirror of 100,000 users, which is filled once. Each run opens it in a new page. */
 const onLargeMirror = {
   rows: ["incremental-100k-0", "incremental-100k-5", "all-100k"],
   engine: chromium,
@@ -142,25 +143,28 @@ const onLargeMirror = {
     await session.call("open", options);
     const before = world.requests;
     const values = {
-      "incremental-100k-0": await repeated(ROUNDS, () => session.call("round")),
-      "incremental-100k-5": await repeated(ROUNDS, () => {
+      "incremental-100k-0": await medianOf(ROUNDS, () => session.call("round")),
+      "incremental-100k-5": await medianOf(ROUNDS, () => {
         world.change(5);
         return session.call("round");
       }),
-      "all-100k": await repeated(READS, () => session.call("all")),
+      "all-100k": await medianOf(READS, () => session.call("all")),
     };
     await verify(session, contestant, world, before + 2 * ROUNDS);
     return values;
   },
 };
 
-/** Loading a contestant at the first visit of a page, and at the fourth with filled caches. */
+/**
+ * Measures the loading of a contestant at the first visit of a page, and at the fourth, from
+ * caches.
+ */
 const onImport = {
   rows: ["import-cold", "import-warm"],
   engine: chromium,
   runs: { quick: 1, full: 7 },
   run: (contestant, stage) =>
-    fresh(
+    withSession(
       stage,
       chromium,
       contestant,
@@ -178,20 +182,22 @@ const onImport = {
     ),
 };
 
-/** The peak of live memory during a first round, above that before it. */
+/**
+ * Measures the peak of live memory during a first round, minus the live memory before the round.
+ */
 function peakHeap(id, pages, runs) {
   return {
     rows: [id],
     engine: chromium,
     runs,
     run: (contestant, stage) =>
-      fresh(stage, chromium, contestant, { ...EVENTS, pages }, async (session, world, options) => {
+      withSession(stage, chromium, contestant, { ...EVENTS, pages }, async (session, world, options) => {
         await session.call("open", options);
         const before = await session.liveBytes();
-        let ended = false;
-        const round = session.call("round").finally(() => (ended = true));
+        let hasEnded = false;
+        const round = session.call("round").finally(() => (hasEnded = true));
         let peak = before;
-        while (!ended) peak = Math.max(peak, await session.liveBytes());
+        while (!hasEnded) peak = Math.max(peak, await session.liveBytes());
         await round;
         await verify(session, contestant, world, world.pages);
         return { [id]: (peak - before) / 1e6 };
@@ -199,34 +205,34 @@ function peakHeap(id, pages, runs) {
   };
 }
 
-/** A first round and all() in a browser by WebDriver. */
+/** Measures a first round and all() in a browser that WebDriver controls. */
 function byWebDriver(id, engine) {
   return {
     rows: [`${id}-first`, `${id}-all`],
     engine,
     runs: { quick: 0, full: 5 },
     run: (contestant, stage) =>
-      fresh(stage, engine, contestant, EVENTS, async (session, world, options) => {
+      withSession(stage, engine, contestant, EVENTS, async (session, world, options) => {
         await session.call("open", options);
         const elapsed = await session.call("round");
-        const all = await repeated(READS, () => session.call("all"));
+        const all = await medianOf(READS, () => session.call("all"));
         await verify(session, contestant, world, world.pages);
         return { [`${id}-first`]: elapsed, [`${id}-all`]: all };
       }),
   };
 }
 
-/** all() of 100,000 rows in a browser by WebDriver. */
+/** Measures all() of 100,000 rows in a browser that WebDriver controls. */
 function manyByWebDriver(id, engine) {
   return {
     rows: [id],
     engine,
     runs: { quick: 0, full: 3 },
     run: (contestant, stage) =>
-      fresh(stage, engine, contestant, MANY_USERS, async (session, world, options) => {
+      withSession(stage, engine, contestant, MANY_USERS, async (session, world, options) => {
         await session.call("open", options);
         await session.call("round");
-        const all = await repeated(READS, () => session.call("all"));
+        const all = await medianOf(READS, () => session.call("all"));
         await verify(session, contestant, world, world.pages);
         return { [id]: all };
       }),

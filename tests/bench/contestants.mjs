@@ -1,8 +1,8 @@
-// The contestants.
+// The contestants: deltalink and the alternatives to it.
 
 /**
- * `key` names the bundle and the results, `source` a file of contestants/. The first is the
- * reference.
+ * The alternatives; the first one is the reference. `key` names the bundle and the results,
+ * `source` a file of contestants/.
  */
 const OTHERS = [
   { key: "reference", label: "fetch + dexie bulkPut", source: "fetch-dexie.js" },
@@ -11,7 +11,7 @@ const OTHERS = [
   { key: "by-hand", label: "by hand: look-ahead, raw IndexedDB", source: "by-hand.js" },
 ];
 
-/** The ways to use deltalink, for the measured package and the base if there is one. */
+/** A contestant for each way to use each package: the measured one, and the base if it is given. */
 export function deltalinks(packages, ways) {
   return packages.flatMap((deltalink) =>
     ways.map((way) => ({
@@ -25,7 +25,7 @@ export function deltalinks(packages, ways) {
 }
 
 /** The contestants in browsers; with `check` only the reference and the two packages. */
-export function contestants(packages, check) {
+export function browserContestants(packages, check) {
   return [
     ...OTHERS.filter(({ key }) => !check || key === "reference"),
     ...deltalinks(packages, ["sync", "round"]),

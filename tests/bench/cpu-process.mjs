@@ -5,31 +5,31 @@ import { World } from "./world.mjs";
 
 const { way, kind, pages, size, folder } = JSON.parse(process.argv[2]);
 const ROOT = "http://127.0.0.1:9/w1/v1.0";
-/** The rounds of one run. */
+/** The number of rounds in one run. */
 const ROUNDS = 5;
 const FIRST = "the first page";
 const world = new World(ROOT, { kind, pages, size });
 const bodies = new Map();
 for (let url = FIRST; url;) {
-  const body = Buffer.concat(world.answer(url === FIRST ? "" : url.slice(url.indexOf("?"))));
+  const body = Buffer.concat(world.respond(url === FIRST ? "" : url.slice(url.indexOf("?"))));
   bodies.set(url, body);
   url = JSON.parse(body)["@odata.nextLink"];
 }
 
-/** The answer to a request. Only the first request has no state. */
-const answer = async (input) => {
+/** Responds to a request like the server. The link of every page but the first has a token. */
+const respond = async (input) => {
   const url = String(input.url ?? input);
   const body = bodies.get(/deltatoken|skiptoken/.test(url) ? url : FIRST);
   return new Response(body, { headers: { "Content-Type": "application/json" } });
 };
 
-/** The reference: parses a page and puts its items into a Map. */
-async function plain() {
+/** Opens the reference: parses each page and puts its items into a Map. */
+async function openReference() {
   const copy = new Map();
   return {
     async round() {
       for (let url = ROOT; url;) {
-        const body = await (await answer(url)).json();
+        const body = await (await respond(url)).json();
         for (const item of body.value) copy.set(item.id, item);
         url = body["@odata.nextLink"];
       }
@@ -39,11 +39,11 @@ async function plain() {
   };
 }
 
-async function deltalink() {
+async function openDeltalink() {
   const { openDelta } = await import(join(folder, "node.js"));
   const expiresOn = new Date(Date.now() + 3_600_000);
   const token = async () => ({ accessToken: "a-bench-token", expiresOn });
-  const client = await openDelta({ endpoint: ROOT, store: "memory", fetch: answer, token });
+  const client = await openDelta({ endpoint: ROOT, store: "memory", fetch: respond, token });
   const options = way === "feed" ? { mirror: false } : {};
   const window = { start: "2026-11-01", end: "2026-12-01", pageSize: size };
   const query =
@@ -64,19 +64,19 @@ async function deltalink() {
 
 /** The mean CPU time of first rounds into empty mirrors, in milliseconds. */
 async function run() {
-  let spent = 0;
+  let cpuTime = 0;
   for (let rounds = 0; rounds < ROUNDS; rounds++) {
-    const mirror = await (way === "reference" ? plain() : deltalink());
+    const mirror = await (way === "reference" ? openReference() : openDeltalink());
     const before = process.cpuUsage();
     await mirror.round();
     const { user, system } = process.cpuUsage(before);
-    spent += (user + system) / 1000;
+    cpuTime += (user + system) / 1000;
     const { count, sum } = summarize(await mirror.rows());
     if (count !== world.expected.count || sum !== world.expected.sum)
-      throw new Error(`${way} has other rows than the server`);
+      throw new Error(`the rows of ${way} differ from those of the server`);
     await mirror.close();
   }
-  return spent / ROUNDS;
+  return cpuTime / ROUNDS;
 }
 
 process.on("message", () => {

@@ -46,7 +46,7 @@ export function idOf(kind, number) {
     : `4782e723-f4f4-4af3-a76e-${scattered.padStart(12, "0")}`;
 }
 
-/** An item in its `version`-th version, which `versionOf` reads from the item. */
+/** The `number`-th item of a kind. `version` counts the edits of the item. */
 export function makeItem(kind, number, version) {
   return kind === "events" ? event(number, version) : user(number, version);
 }
@@ -112,9 +112,9 @@ function event(number, version) {
     },
   };
   const html = (text) => `<html><head></head><body><div>${text}</div></body></html>`;
-  const room = EVENT_BYTES - JSON.stringify(item).length - html("").length;
+  const free = EVENT_BYTES - JSON.stringify(item).length - html("").length;
   item.body.content = html(
-    SENTENCE.repeat(1 + Math.floor(room / SENTENCE.length)).slice(0, Math.max(room, 0)),
+    SENTENCE.repeat(1 + Math.floor(free / SENTENCE.length)).slice(0, Math.max(free, 0)),
   );
   return item;
 }

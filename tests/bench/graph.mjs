@@ -9,16 +9,16 @@ const CHUNK = 32 * 1024;
 const EXPOSED =
   "ETag, Location, Preference-Applied, request-id, client-request-id, Retry-After, WWW-Authenticate";
 
-/** Waits until a time of the monotonic clock. */
+/** Waits until a time of `performance.now()`. */
 function waitUntil(time) {
-  const left = time - performance.now();
-  return left > 0 ? delayed(left) : undefined;
+  const remaining = time - performance.now();
+  return remaining > 0 ? delayed(remaining) : undefined;
 }
 
 /** Starts the server on another port than the page, so that it has another origin. */
 export async function startGraph() {
   const worlds = new Map();
-  let made = 0;
+  let count = 0;
   const server = createServer((request, response) => {
     serve(worlds, request, response).catch((error) => response.destroy(error));
   });
@@ -27,9 +27,9 @@ export async function startGraph() {
   const origin = `http://127.0.0.1:${server.address().port}`;
   return {
     origin,
-    /** Makes a collection with its own root. */
+    /** Adds a world, which has its own root URL. */
     world(options) {
-      const name = `w${(made += 1)}`;
+      const name = `w${(count += 1)}`;
       const world = new World(`${origin}/${name}/v1.0`, options);
       worlds.set(name, world);
       return world;
@@ -43,15 +43,15 @@ export async function startGraph() {
 }
 
 async function serve(worlds, request, response) {
-  const arrived = performance.now();
+  const receivedAt = performance.now();
   const [, name, query] = /^\/(w\d+)\/v1\.0\/[^?]*(\?.*)?$/.exec(request.url) ?? [];
   const world = worlds.get(name);
   response.setHeader("Access-Control-Allow-Origin", "*");
   if (!world) return void response.writeHead(404).end();
-  const answered = arrived + world.latency;
+  const respondAt = receivedAt + world.latency;
   if (request.method === "OPTIONS") {
     world.preflights += 1;
-    await waitUntil(answered);
+    await waitUntil(respondAt);
     response.writeHead(204, {
       "Access-Control-Allow-Headers": request.headers["access-control-request-headers"] ?? "",
       "Access-Control-Allow-Methods": "GET",
@@ -60,9 +60,9 @@ async function serve(worlds, request, response) {
     return void response.end();
   }
   if (request.headers.authorization !== `Bearer ${TOKEN}`) return void response.writeHead(401).end();
-  const body = world.answer(query ?? "");
+  const body = world.respond(query ?? "");
   if (!body) return void response.writeHead(410).end();
-  await waitUntil(answered);
+  await waitUntil(respondAt);
   response.writeHead(200, {
     "Content-Type": "application/json;odata.metadata=minimal;odata.streaming=true;charset=utf-8",
     "Content-Length": body.reduce((total, part) => total + part.length, 0),
@@ -76,12 +76,12 @@ async function serve(worlds, request, response) {
   await send(world, Buffer.concat(body), response);
 }
 
-/** Sends a body at the bandwidth of its world, which all answers share. */
+/** Sends a body at the bandwidth of its world, which all responses share. */
 async function send(world, body, response) {
   for (let start = 0; start < body.length; start += CHUNK) {
     const chunk = body.subarray(start, start + CHUNK);
-    const begins = Math.max(performance.now(), world.freeAt ?? 0);
-    world.freeAt = begins + (chunk.length / world.rate) * 1000;
+    const startsAt = Math.max(performance.now(), world.freeAt ?? 0);
+    world.freeAt = startsAt + (chunk.length / world.rate) * 1000;
     await waitUntil(world.freeAt);
     if (response.destroyed) return;
     response.write(chunk);

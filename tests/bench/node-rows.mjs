@@ -1,4 +1,4 @@
-// The benchmarks outside of browsers: the CPU time of a round in Node, and the first answer of a
+// The benchmarks outside of browsers: the CPU time of a round in Node, and the first response of a
 // Worker.
 import { fork } from "node:child_process";
 import { once } from "node:events";
@@ -12,7 +12,8 @@ import { bundleWorker } from "./packages.mjs";
 const PROCESS = fileURLToPath(new URL("cpu-process.mjs", import.meta.url));
 
 /**
- * The CPU time of first rounds. Each contestant has a process for all runs. The first run warms up.
+ * Measures the CPU time of first rounds. Each contestant has one process for all runs. A first run
+ * warms it up and does not count.
  */
 function cpuOf(id, world, ways, runs) {
   return {
@@ -28,7 +29,7 @@ function cpuOf(id, world, ways, runs) {
     ],
     async prepare({ way, deltalink }) {
       const child = fork(PROCESS, [JSON.stringify({ way, ...world, folder: deltalink?.folder })]);
-      // Rejects pending answers if the process ends.
+      // Rejects the pending measurement if the process exits.
       const ended = new AbortController();
       child.once("exit", (code) => ended.abort(new Error(`the process of ${way} exited with ${code}`)));
       const prepared = {
@@ -51,7 +52,9 @@ function cpuOf(id, world, ways, runs) {
   };
 }
 
-/** The time from the start of workerd to the first answer of a Worker with a round of one page. */
+/**
+ * Measures the time from the start of workerd to the response of a Worker with a round of one page.
+ */
 const onWorker = {
   rows: ["workerd-cold"],
   engine: { name: "workerd" },
@@ -80,7 +83,7 @@ const onWorker = {
       const { count, sum } = await (await miniflare.dispatchFetch("http://worker.example/")).json();
       const elapsed = performance.now() - start;
       if (count !== world.expected.count || sum !== world.expected.sum)
-        throw new Error(`${label} has other rows than the server`);
+        throw new Error(`the rows of ${label} differ from those of the server`);
       return { "workerd-cold": elapsed };
     } finally {
       await miniflare.dispose();

@@ -21,19 +21,19 @@ export function unpack(tarball, into) {
 
 /** The version of a package that is installed for the benchmarks or in the repository. */
 export function versionOf(name) {
-  for (const place of [here, join(here, "../..")]) {
+  for (const folder of [here, join(here, "../..")]) {
     try {
-      return JSON.parse(readFileSync(join(place, "node_modules", name, "package.json"), "utf8")).version;
+      return JSON.parse(readFileSync(join(folder, "node_modules", name, "package.json"), "utf8")).version;
     } catch {
-      // It is installed in the other folder.
+      // The package is installed in the other folder.
     }
   }
   throw new Error(`${name} is not installed`);
 }
 
 /**
- * Bundles a contestant for browsers, with splitting, because the fallback of the package is a
- * chunk.
+ * Bundles a contestant for browsers, with splitting, so that the package's fallback for the wasm is
+ * a separate chunk.
  */
 export async function bundlePage(source, into, deltalink) {
   await build({

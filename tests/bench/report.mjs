@@ -22,7 +22,7 @@ export function printRow(id, engine, contestants, results) {
       `  ${columns.join("  ")}  ${median(paired).toFixed(2).padStart(6)}  (${range(summary(paired))})`,
     );
   }
-  for (const comparison of compare(id, results)) console.log(`  ${said(comparison)}`);
+  for (const comparison of compare(id, results)) console.log(`  ${formatComparison(comparison)}`);
 }
 
 /** The ratios of new to base, for each way to use the package. */
@@ -31,14 +31,15 @@ export function compare(id, results) {
     .filter((key) => results.has(`${key}-base`))
     .map((way) => {
       const paired = ratios(results.get(way), results.get(`${way}-base`));
-      const ends = summary(paired);
-      const judged = { slower: isSlower(paired), suspicious: looksSlower(paired) };
-      return { id, way, ...ends, limit: lowerLimit(paired), ...judged };
+      const verdict = { isSlower: isSlower(paired), looksSlower: looksSlower(paired) };
+      return { id, way, ...summary(paired), limit: lowerLimit(paired), ...verdict };
     });
 }
 
-export function said({ way, median: middle, limit, slower, ...ends }) {
-  const sure =
+export function formatComparison(comparison) {
+  const { way, median: middle, limit } = comparison;
+  const confidence =
     limit === -Infinity ? "too few runs to be sure" : `at least ${limit.toFixed(2)} with 95 % confidence`;
-  return `new/base ${way}: ${middle.toFixed(3)} (${range(ends)}), ${sure}${slower ? "  SLOWER" : ""}`;
+  const mark = comparison.isSlower ? "  SLOWER" : "";
+  return `new/base ${way}: ${middle.toFixed(3)} (${range(comparison)}), ${confidence}${mark}`;
 }

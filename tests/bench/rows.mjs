@@ -25,10 +25,10 @@ export const ROWS = {
   "webkit-all-100k": { title: "WebKitGTK: all 100,000 rows", unit: "ms" },
   "cpu-events": { title: "Node: CPU time of a first round, 20 × 200 events", unit: "ms" },
   "cpu-users": { title: "Node: CPU time of a first round, 40 × 100 users", unit: "ms" },
-  "workerd-cold": { title: "workerd: from its start to the first answer", unit: "ms" },
+  "workerd-cold": { title: "workerd: from its start to the first response", unit: "ms" },
 };
 
-/** Whether the words select a row. No words select all. */
+/** Whether the words select a row. An empty list selects all rows. */
 export function isWanted(id, words) {
   const text = `${id} ${ROWS[id].title}`.toLowerCase();
   return words.length === 0 || words.some((word) => text.includes(word));

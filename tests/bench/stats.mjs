@@ -1,7 +1,7 @@
 // Medians, paired ratios, and the decision whether a package is slower.
 
 /** A median ratio above this is a slowdown, if the noise does not explain it. */
-export const TOLERATED = 1.05;
+export const TOLERATED_RATIO = 1.05;
 /** The required confidence that the true median ratio is above 1. */
 const CONFIDENCE = 0.95;
 
@@ -15,7 +15,7 @@ export function summary(values) {
   return { median: median(values), min: Math.min(...values), max: Math.max(...values) };
 }
 
-/** The ratios of two contestants in each run. Both ran within a minute. */
+/** The ratio of two contestants in each run. */
 export function ratios(values, others) {
   return values.map((value, at) => value / others[at]);
 }
@@ -43,13 +43,13 @@ export function lowerLimit(values) {
 /** Whether to measure again: a slowdown, or too few ratios to decide. */
 export function looksSlower(paired) {
   const limit = lowerLimit(paired);
-  return median(paired) > TOLERATED && (limit === -Infinity || limit > 1);
+  return median(paired) > TOLERATED_RATIO && (limit === -Infinity || limit > 1);
 }
 
 /**
- * Whether paired ratios of new to base show a slowdown: the median is above the tolerated one, and
- * above 1 beyond the noise.
+ * Whether paired ratios of new to base show a slowdown: their median is above the tolerated ratio,
+ * and its lower confidence limit is above 1.
  */
 export function isSlower(paired) {
-  return median(paired) > TOLERATED && lowerLimit(paired) > 1;
+  return median(paired) > TOLERATED_RATIO && lowerLimit(paired) > 1;
 }

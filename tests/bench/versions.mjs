@@ -1,4 +1,4 @@
-// The machine and the versions of all participants.
+// Describes the machine, and lists the versions of the packages that the benchmarks use.
 import { cpus, release, totalmem, type } from "node:os";
 import { versionOf } from "./packages.mjs";
 

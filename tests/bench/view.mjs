@@ -1,12 +1,12 @@
 // Measures views in Node: the time of an update after a commit of five rows, from the first call of
-// `where` to the subscriber, and the memory of the rows. Prints a line for each size.
+// `where` to the call of the subscriber, and the memory of a view. Prints a line for each size.
 import { openDelta } from "deltalink";
 import { median } from "./stats.mjs";
 
 const UPDATES = 9;
 
-/** A source of users in pages of 1,000, whose incremental rounds change five of them. */
-function source(count) {
+/** A `fetch` that lists users in pages of 1,000. Each incremental round changes five of them. */
+function fetchUsers(count) {
   const root = "https://graph.microsoft.com/v1.0/users/delta";
   const user = (number, name) => ({
     id: String(number).padStart(8, "0"),
@@ -15,9 +15,9 @@ function source(count) {
   });
   let changes = 0;
   return async (input) => {
-    const from = /skiptoken=(\d+)/.exec(String(input.url ?? input))?.[1];
+    const skipped = /skiptoken=(\d+)/.exec(String(input.url ?? input))?.[1];
     const isDelta = String(input.url ?? input).includes("deltatoken");
-    const start = Number(from ?? 0);
+    const start = Number(skipped ?? 0);
     const length = isDelta ? 5 : Math.min(1000, count - start);
     const next = isDelta ? count : start + length;
     const at = (index) => (isDelta ? Math.floor(((index + 0.5) * count) / 5) : start + index);
@@ -36,29 +36,29 @@ function source(count) {
 }
 
 async function measure(count) {
-  const client = await openDelta({ fetch: source(count), token: () => "a-bench-token", store: "memory" });
+  const client = await openDelta({ fetch: fetchUsers(count), token: () => "a-bench-token", store: "memory" });
   const users = client.track("/users/delta");
   await users.sync();
   globalThis.gc?.();
   const before = process.memoryUsage().heapUsed;
   let startedAt;
-  let updated;
+  let resolveUpdate;
   const view = users.view({
     where: () => ((startedAt ??= performance.now()), true),
     orderBy: "displayName",
   });
   await new Promise((resolve) => {
-    updated = resolve;
-    view.subscribe((state) => state.ready && updated(performance.now()));
+    resolveUpdate = resolve;
+    view.subscribe((state) => state.ready && resolveUpdate(performance.now()));
   });
   globalThis.gc?.();
   const memory = process.memoryUsage().heapUsed - before;
   const times = [];
   for (let update = 0; update < UPDATES; update += 1) {
     startedAt = undefined;
-    const shown = new Promise((resolve) => (updated = resolve));
+    const updatedAt = new Promise((resolve) => (resolveUpdate = resolve));
     await users.sync();
-    times.push((await shown) - startedAt);
+    times.push((await updatedAt) - startedAt);
   }
   console.log(
     `view: 5 changed rows of ${count.toLocaleString("en")}: ${median(times).toFixed(2)} ms (${Math.max(...times).toFixed(2)} at most); memory of the view ${(memory / 2 ** 20).toFixed(1)} MB`,

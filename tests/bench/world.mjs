@@ -1,4 +1,4 @@
-// A collection of the server: items, changes, and the pages and links of its delta query.
+// A world of the server: items, changes, and the pages and links of one delta query.
 import { hashRow } from "./checksum.js";
 import { idOf, makeItem } from "./data.mjs";
 
@@ -32,12 +32,15 @@ export const PATHS = {
   users: "/users/delta",
 };
 
-/** A collection with its delta query. Counts the requests. */
+/** Items of one kind with their delta query. Counts the requests. */
 export class World {
-  /** By item number: its version (undefined if removed) and its last change; 0 is unreported. */
+  /**
+   * By the number of an item: its version (undefined if removed), and the sequence number of its
+   * last change. The sequence number 0 stands for a change that no incremental round reports.
+   */
   #changes = new Map();
   #dataset;
-  #seq = 1;
+  #sequence = 1;
   #added = 0;
   #links = 0;
   #edited = 0;
@@ -48,7 +51,7 @@ export class World {
   /** The number of sent items, including repetitions. */
   sent = 0;
 
-  /** `latency` is in milliseconds per answer, `rate` in bytes per second for all answers. */
+  /** `latency` is in milliseconds per response, `rate` in bytes per second for all responses. */
   constructor(root, { kind, pages, size, latency = 0, rate = Infinity }) {
     Object.assign(this, { root, kind, pages, size, latency, rate });
     this.#dataset = datasetOf(kind, pages * size, size);
@@ -61,9 +64,9 @@ export class World {
     return { count: this.#count, sum: this.#sum };
   }
 
-  /** Makes `count` reported changes: edits, and if at least five also an addition and a removal. */
+  /** Makes `count` changes: edits, and with a count of 5 or more also an addition and a removal. */
   change(count) {
-    this.#seq += 1;
+    this.#sequence += 1;
     const numbers = Array.from({ length: count }, () => this.#nextNumber());
     if (count >= 5) {
       this.#set(this.pages * this.size + this.#added, 0);
@@ -71,7 +74,7 @@ export class World {
       this.#set(numbers.pop(), undefined);
       numbers.pop();
     }
-    for (const number of numbers) this.#set(number, this.#seq);
+    for (const number of numbers) this.#set(number, this.#sequence);
   }
 
   /** Removes items without reporting it, so that only a full round notices. */
@@ -87,37 +90,37 @@ export class World {
     return number;
   }
 
-  #set(number, version, seq = this.#seq) {
-    const hash = (at, of) => (of === undefined ? 0 : hashRow(makeItem(this.kind, at, of)));
-    const known = this.#changes.get(number);
-    const original = number < this.pages * this.size;
-    const before = known ? hash(number, known.version) : original ? this.#dataset.hashes[number] : 0;
-    const existed = known ? known.version !== undefined : original;
-    this.#sum = (this.#sum - before + hash(number, version) + 2 ** 32) % 2 ** 32;
+  #set(number, version, sequence = this.#sequence) {
+    const hashOf = (edits) => (edits === undefined ? 0 : hashRow(makeItem(this.kind, number, edits)));
+    const change = this.#changes.get(number);
+    const isInitial = number < this.pages * this.size;
+    const before = change ? hashOf(change.version) : isInitial ? this.#dataset.hashes[number] : 0;
+    const existed = change ? change.version !== undefined : isInitial;
+    this.#sum = (this.#sum - before + hashOf(version) + 2 ** 32) % 2 ** 32;
     this.#count += Number(version !== undefined) - Number(existed);
-    this.#changes.set(number, { version, seq });
+    this.#changes.set(number, { version, sequence });
   }
 
-  /** The chunks of the body for a GET; undefined for an unknown link. */
-  answer(query) {
+  /** Responds to a GET with the chunks of a body; undefined for an unknown link. */
+  respond(query) {
     this.requests += 1;
     const token = /[?&]\$(?:skiptoken|deltatoken)=([^&]*)/.exec(query)?.[1];
-    if (token === undefined) return this.#listing(0, this.#seq);
-    const [, kind, seq, page] = /^([FD])(\d+)(?:\.(\d+))?-/.exec(token) ?? [];
-    if (kind === "F") return this.#listing(Number(page), seq);
-    if (kind === "D") return this.#since(Number(seq));
+    if (token === undefined) return this.#listing(0, this.#sequence);
+    const [, kind, sequence, page] = /^([FD])(\d+)(?:\.(\d+))?-/.exec(token) ?? [];
+    if (kind === "F") return this.#listing(Number(page), sequence);
+    if (kind === "D") return this.#since(Number(sequence));
     return undefined;
   }
 
-  #listing(page, seq) {
+  #listing(page, sequence) {
     const first = page * this.size;
     let items = this.#dataset.pages[page];
-    const last = page + 1 === this.pages;
-    const touched = [...this.#changes.keys()].some(
-      (number) => number >= first && (number < first + this.size || last),
+    const isLast = page + 1 === this.pages;
+    const hasChanges = [...this.#changes.keys()].some(
+      (number) => number >= first && (number < first + this.size || isLast),
     );
-    if (touched) {
-      const numbers = Array.from({ length: this.size + (last ? this.#added : 0) }, (_, at) => first + at);
+    if (hasChanges) {
+      const numbers = Array.from({ length: this.size + (isLast ? this.#added : 0) }, (_, at) => first + at);
       const texts = numbers.map((number) => {
         const change = this.#changes.get(number);
         if (change && change.version === undefined) return undefined;
@@ -126,21 +129,23 @@ export class World {
       items = Buffer.from(texts.filter((text) => text !== undefined).join(","));
     }
     this.sent += this.size;
-    const link = last ? this.#link("delta", `D${seq}`) : this.#link("next", `F${seq}.${page + 1}`);
+    const link = isLast
+      ? this.#link("delta", `D${sequence}`)
+      : this.#link("next", `F${sequence}.${page + 1}`);
     return [this.#head(link), items, Buffer.from("]}")];
   }
 
-  #since(seq) {
+  #since(sequence) {
     const texts = [];
     for (const [number, change] of this.#changes) {
-      if (change.seq <= seq) continue;
-      const gone = { "@removed": { reason: "deleted" }, id: idOf(this.kind, number) };
+      if (change.sequence <= sequence) continue;
+      const removal = { "@removed": { reason: "deleted" }, id: idOf(this.kind, number) };
       texts.push(
-        JSON.stringify(change.version === undefined ? gone : makeItem(this.kind, number, change.version)),
+        JSON.stringify(change.version === undefined ? removal : makeItem(this.kind, number, change.version)),
       );
     }
     this.sent += texts.length;
-    return [this.#head(this.#link("delta", `D${this.#seq}`)), Buffer.from(`${texts.join(",")}]}`)];
+    return [this.#head(this.#link("delta", `D${this.#sequence}`)), Buffer.from(`${texts.join(",")}]}`)];
   }
 
   /** A link in the form of Graph: its last parameter is an opaque state of 300 characters. */

@@ -58,7 +58,7 @@ async fn a_request_without_data_is_aborted_and_a_slow_body_is_not() {
 }
 
 /// Replaces `navigator.onLine`; undefined restores it.
-fn online(state: JsValue) {
+fn set_online(state: JsValue) {
     js(
         "if (a === undefined) delete navigator.onLine;
          else Object.defineProperty(navigator, 'onLine', { value: a, configurable: true });
@@ -78,23 +78,23 @@ async fn an_offline_round_waits_for_the_event_online() {
     );
     let client = try_open(&world, &unique_name("a"), &[("fetch", own.clone())]).await.unwrap();
     let query = contacts(&client);
-    online(JsValue::FALSE);
+    set_online(JsValue::FALSE);
     let round = round(&query);
     let pending = round.next();
     round.until_phase("waiting").await;
     assert!(world.log().await.is_empty());
-    online(JsValue::TRUE);
+    set_online(JsValue::TRUE);
     assert!(!settled(pending).await.unwrap().is_undefined());
     let waits = report(&round)["waits"].clone();
     assert_eq!(waits[0]["reason"], "offline");
     assert!(waits[0]["ms"].as_f64().unwrap() < 60_000.0, "{waits}");
     drop(round);
     // It waits no longer than `retry.maxWait`.
-    online(JsValue::FALSE);
+    set_online(JsValue::FALSE);
     let retry = to_js(&json!({"base": 10, "cap": 50, "maxWait": 80}));
     let short = try_open(&world, &unique_name("a"), &[("fetch", own), ("retry", retry)]).await.unwrap();
     let refused = sync(&contacts(&short)).await.unwrap_err();
-    online(JsValue::UNDEFINED);
+    set_online(JsValue::UNDEFINED);
     assert_eq!(refused.code(), "offline");
 }
 

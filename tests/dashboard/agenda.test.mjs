@@ -198,8 +198,8 @@ test("occurrences take title, place and all-day from their master, which has no 
       zone,
     );
     assert.equal(entries[0].location, "Aurora");
-    assert.equal(entries[0].recurring, true);
-    assert.deepEqual([entries[1].allDay, entries[1].date], [true, "2026-11-22"], zone);
+    assert.equal(entries[0].isRecurring, true);
+    assert.deepEqual([entries[1].isAllDay, entries[1].date], [true, "2026-11-22"], zone);
   }
 });
 
@@ -230,7 +230,7 @@ test("an exception of a series keeps its own title and time", () => {
   });
   const [day] = agenda([master, exception], { from: "2026-11-21", to: "2026-11-21" }, "UTC");
   assert.deepEqual(
-    [day.entries[0].title, day.entries[0].cancelled, day.entries[0].recurring],
+    [day.entries[0].title, day.entries[0].isCancelled, day.entries[0].isRecurring],
     ["Stand-up, late", true, true],
   );
 });

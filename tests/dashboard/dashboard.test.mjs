@@ -1,5 +1,5 @@
-// The built dashboard in Chromium, on the fake Graph. Compares what the page shows with the tables
-// of the fake Graph, and its requests with the log.
+// The built dashboard in Chromium, on the fake Graph. Compares the contents of the page with the
+// tables of the fake Graph, and its requests with the log.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
@@ -20,7 +20,7 @@ import {
 } from "./harness.mjs";
 import { fake, newContext, sorted, windowOf } from "./setup.mjs";
 
-test("the page shows what the server lists, for all three collections", async () => {
+test("the page shows the items that the server lists, for all three collections", async () => {
   const world = await World.make(fake.origin);
   const page = await open(await newContext(), world);
   for (const view of VIEWS) assert.equal(await count(page, view), 0);

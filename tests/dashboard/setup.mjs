@@ -1,5 +1,5 @@
-// Starts the fake Graph and Chromium once for each test file. After each test closes what the test
-// opened, and fails if a page broke its Content Security Policy or threw.
+// Starts the fake Graph and Chromium once for each test file. After each test closes the contexts
+// that it opened, and fails if a page broke its Content Security Policy or threw.
 import assert from "node:assert/strict";
 import { after, afterEach, before } from "node:test";
 import { startChromium, startFake } from "./harness.mjs";

@@ -14,7 +14,7 @@ const MSAL = {
   expiresIn: 3600,
 };
 
-async function seeded(context, world, token) {
+async function openSeeded(context, world, token) {
   const script = await bundle("tests/dashboard/msal-seed.ts");
   await context.route("**/msal-seed.html", (route) =>
     route.fulfill({
@@ -34,7 +34,7 @@ async function seeded(context, world, token) {
 }
 
 /** Replaces Microsoft's sign-in pages: signs the user in, except for `prompt=none`. */
-async function signInPages(context, world) {
+async function stubSignInPages(context, world) {
   const seen = { authorize: [], token: [], logout: [] };
   const encode = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
   const client_info = encode({ uid: MSAL.user, utid: MSAL.tenant });
@@ -104,7 +104,7 @@ async function signInPages(context, world) {
 test("two accounts in one browser do not see the data of each other", async () => {
   const world = await World.make(fake.origin);
   const context = await newContext();
-  // Not today, because the page hides past days, and after midnight in Berlin UTC is a day behind.
+  // Not today: the page hides past days, and after midnight in Berlin the date in UTC is yesterday.
   const soon = new Date(Date.now() + 2 * 86_400_000).toISOString().slice(0, 10);
   const meeting = (subject) => ({
     subject,
@@ -137,7 +137,7 @@ test("two accounts in one browser do not see the data of each other", async () =
   assert.equal(await count(ben, "recordings"), 0);
 
   await ben.click(".account");
-  await ben.click("text=Forget what is stored here");
+  await ben.click("text=Forget the stored data");
   await ben.waitForFunction(
     () =>
       document.getElementById("contacts").dataset.painted === "mirror" &&
@@ -155,10 +155,10 @@ test("two accounts in one browser do not see the data of each other", async () =
 test("a real PublicClientApplication, seeded by loadExternalTokens, supplies the token", async () => {
   const world = await World.make(fake.origin);
   const context = await newContext();
-  const elsewhere = [];
-  await context.route(/^https:/, (route) => (elsewhere.push(route.request().url()), route.abort()));
+  const otherHosts = [];
+  await context.route(/^https:/, (route) => (otherHosts.push(route.request().url()), route.abort()));
   const { token } = await world.request("POST", "/token", { kind: "delegated" });
-  const { page, account } = await seeded(context, world, token);
+  const { page, account } = await openSeeded(context, world, token);
   assert.equal(account, `${MSAL.user}.${MSAL.tenant}`);
   assert.equal(await page.innerText(".account-name"), MSAL.username);
   assert.equal(await page.locator("#demo-panel").count(), 0);
@@ -182,13 +182,13 @@ test("a real PublicClientApplication, seeded by loadExternalTokens, supplies the
   await ready(page);
   assert.equal(await page.innerText(".account-name"), MSAL.username, "signed in silently after a reload");
   assert.ok((await count(page, "contacts")) > 0);
-  assert.deepEqual(elsewhere, [], "no other host got a request");
+  assert.deepEqual(otherHosts, [], "no other host got a request");
 });
 
 test("a user signs in through the popup of MSAL, again when Graph refuses the token, and signs out", async () => {
   const world = await World.make(fake.origin);
   const context = await newContext();
-  const seen = await signInPages(context, world);
+  const seen = await stubSignInPages(context, world);
   const page = await context.newPage();
   await page.goto(
     world.url({ msal: "test", clientId: MSAL.clientId, tenant: MSAL.tenant, endpoint: world.root }),
@@ -258,12 +258,12 @@ test("a user signs in through the popup of MSAL, again when Graph refuses the to
 test("a link cannot make the page send a token to another origin", async () => {
   const world = await World.make(fake.origin);
   const context = await newContext();
-  const elsewhere = [];
+  const otherHosts = [];
   await context.route(
     /^https:/,
-    (route) => (elsewhere.push(new URL(route.request().url()).host), route.abort()),
+    (route) => (otherHosts.push(new URL(route.request().url()).host), route.abort()),
   );
-  const { page } = await seeded(context, world, "a-token");
+  const { page } = await openSeeded(context, world, "a-token");
   await page.goto(
     world.url({
       msal: "test",
@@ -277,7 +277,7 @@ test("a link cannot make the page send a token to another origin", async () => {
   await show(page, "contacts");
   await page.click("#contacts .sync");
   await page.waitForFunction(() => document.getElementById("contacts").dataset.phase !== "idle");
-  assert.ok(!elsewhere.includes("collector.example"));
+  assert.ok(!otherHosts.includes("collector.example"));
 });
 
 test("a round that needs a sign-in waits with a banner, and continues after it", async () => {

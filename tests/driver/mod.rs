@@ -1,5 +1,5 @@
 //! Drives rounds in tests: executes each step on a [`Host`] and feeds the result back, like the
-//! shell of the wasm. Checks what must hold on every host.
+//! shell of the wasm. Checks the invariants that hold on every host.
 //!
 //! The model test, the properties and the anomalies use it, and so do the unit tests in
 //! `src/protocol/round/tests`. Those include this file by its path, so it takes the crate from

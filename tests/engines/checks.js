@@ -60,7 +60,7 @@ async function assertEqualsServer(query, world, collection = "contacts") {
   );
 }
 
-function phase(query, expected) {
+function waitForPhase(query, expected) {
   return new Promise((resolve) => {
     const stop = query.status.subscribe((status) => {
       if (status.phase !== expected) return;
@@ -71,7 +71,7 @@ function phase(query, expected) {
 }
 
 /** Waits until no round runs and the next one of a live query is known. */
-function resting(query) {
+function waitUntilResting(query) {
   return new Promise((resolve) => {
     const stop = query.status.subscribe(({ phase, nextRoundAt }) => {
       if (phase !== "idle" || !nextRoundAt) return;
@@ -82,7 +82,7 @@ function resting(query) {
 }
 
 /** Waits until a view shows this number of items. */
-function shown(view, count) {
+function waitForTotal(view, count) {
   return new Promise((resolve) => {
     const stop = view.subscribe(({ ready, total }) => {
       if (!ready || total !== count) return;
@@ -195,7 +195,7 @@ export const checks = {
       const whole = [];
       for await (const item of contacts.items()) whole.push(item);
       equal(whole, all);
-      if (!(contacts.status.get().lastSyncedAt instanceof Date)) await phase(contacts, "idle");
+      if (!(contacts.status.get().lastSyncedAt instanceof Date)) await waitForPhase(contacts, "idle");
       equal(await kinds(world), before, "no request");
       await client.close();
     }),
@@ -236,7 +236,7 @@ export const checks = {
       const contacts = (await open(world)).orgContacts();
       window.syncing = contacts.sync();
       window.contacts = contacts;
-      await phase(contacts, "following");
+      await waitForPhase(contacts, "following");
       equal((await kinds(world)).length, 3, "two pages and the one after them: a tab that waits sends none");
     }),
     inFirstTab(() => window.pages.return().then(() => {})),
@@ -284,12 +284,12 @@ export const checks = {
       const view = contacts.view({ orderBy: "displayName" });
       view.subscribe(() => {});
       window.live = contacts.live();
-      await resting(contacts);
-      await shown(view, 30);
+      await waitUntilResting(contacts);
+      await waitForTotal(view, 30);
       equal((await kinds(world)).length, 3, "one round of three pages");
       await edits(world, { op: "add", collection: "contacts" });
       equal(await ask("syncNow"), "complete", "the worker leads");
-      await shown(view, 31);
+      await waitForTotal(view, 31);
       equal((await kinds(world)).length, 4, "the worker has sent one request");
     }),
   ],
@@ -299,8 +299,8 @@ export const checks = {
       window.view = contacts.view({ orderBy: "displayName" });
       window.view.subscribe(() => {});
       window.live = contacts.live({ hidden: "slow" });
-      await resting(contacts);
-      await shown(window.view, 30);
+      await waitUntilResting(contacts);
+      await waitForTotal(window.view, 30);
       equal((await kinds(world)).length, 3, "one round of three pages");
     }),
     inOtherTab(async ({ world }) => {
@@ -308,23 +308,23 @@ export const checks = {
       window.view = contacts.view({ orderBy: "displayName" });
       window.view.subscribe(() => {});
       window.live = contacts.live();
-      await resting(contacts);
-      await shown(window.view, 30);
+      await waitUntilResting(contacts);
+      await waitForTotal(window.view, 30);
       equal((await kinds(world)).length, 3, "the mirror is fresh");
       await edits(world, { op: "add", collection: "contacts" });
       await window.live.syncNow();
-      await shown(window.view, 31);
+      await waitForTotal(window.view, 31);
       equal((await kinds(world)).length, 4, "one tab has sent one request");
     }),
     inFirstTab(async () => {
-      await shown(window.view, 31);
+      await waitForTotal(window.view, 31);
       window.live.stop();
     }),
     inOtherTab(async ({ world }) => {
       await edits(world, { op: "add", collection: "contacts" });
       // Undefined while the first tab still leads.
       while ((await window.live.syncNow()) === undefined) await null;
-      await shown(window.view, 32);
+      await waitForTotal(window.view, 32);
     }),
   ],
   "an abort ends a round with its reason, and the next one continues": [

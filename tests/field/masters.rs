@@ -94,7 +94,7 @@ fn a_round_after_a_crash_before_the_commit_requests_the_page_again() {
 }
 
 #[test]
-fn a_round_without_time_for_a_second_master_removes_nothing_on_a_guess_and_forgets_nothing() {
+fn a_round_without_time_for_a_second_master_removes_and_forgets_nothing() {
     let other = |day: &str| {
         let mut master = master(day, "Other");
         master["id"] = "A".into();
@@ -252,9 +252,9 @@ fn max_ms_holds_between_masters_that_fail() {
     }
     script.latency = Duration::from_millis(100.0);
     script.config.max_duration = Some(Duration::from_millis(450.0));
-    let began = script.now;
+    let started_at = script.now;
     script.round().unwrap();
-    let took = (script.now - began).as_millis();
+    let took = (script.now - started_at).as_millis();
     assert!(took < 5000.0, "the round took {took} ms and sent {} requests", script.requests.len());
 }
 

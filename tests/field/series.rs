@@ -115,7 +115,7 @@ fn a_master_that_the_round_withholds_is_fetched_to_see_whether_its_series_has_mo
 }
 
 #[test]
-fn a_master_that_was_only_ever_fetched_is_compared_too() {
+fn a_master_that_was_fetched_but_never_listed_is_compared_too() {
     let mut script = Script::new(calendar());
     let start = script.start();
     script.on(&start, page(json!([occurrence("mon1", "2026-11-30")]), "delta d1"));
@@ -223,7 +223,7 @@ fn a_series_that_moves_and_is_removed_before_the_next_round_is_listed_again_in_t
     script.round().unwrap();
     assert!(script.ids().is_empty());
 
-    // Its master was only ever fetched.
+    // Its master was fetched, but never listed.
     let mut script = Script::new(calendar());
     script.on(&start, page(json!([occurrence("mon1", "2026-11-30")]), "delta d1"));
     script.on("/me/events/M", master("monday", "Stand-up"));

@@ -1,4 +1,4 @@
-// Tests how the wasm is loaded, in Chromium and in Node, also if some of its origins fail.
+// Tests how the wasm is loaded, in Chromium and in Node, even if some of its origins fail.
 import assert from "node:assert/strict";
 import { readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
@@ -38,7 +38,7 @@ const load = (opened, given) =>
 const isWasm = (path) => path === "/deltalink.wasm";
 const wasm = () => readFile(join(PACKAGE, "deltalink.wasm"));
 /** The same wasm with the stamp of another build. */
-const another = (bytes) => Buffer.concat([bytes.subarray(0, -12), Buffer.from("of-old-times")]);
+const withOtherStamp = (bytes) => Buffer.concat([bytes.subarray(0, -12), Buffer.from("of-old-times")]);
 const FAILURES = {
   "the file is missing": () => ({ status: 404, type: "text/plain", body: "not found" }),
   "the server sends an HTML page for every path": () => ({
@@ -54,7 +54,7 @@ const FAILURES = {
   "the file is of another build": async () => ({
     status: 200,
     type: "application/wasm",
-    body: another(await wasm()),
+    body: withOtherStamp(await wasm()),
   }),
   "the file is another wasm": () => ({
     status: 200,

@@ -1,5 +1,5 @@
-// Starts what the tests need: Chromium with a new profile, a page with the packed package, the fake
-// Graph, and a channel by which the page sends messages to the test.
+// Starts the environment of the tests: Chromium with a new profile, a page with the packed package,
+// the fake Graph, and a channel by which the page sends messages to the test.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { cp, mkdtemp, rm } from "node:fs/promises";

@@ -44,21 +44,21 @@ export function randomOf(context, name) {
 
 /** Starts a world and the edits in it. */
 export async function startWorld(site, point, { below }) {
-  const sweeping = point === "sweep";
+  const isSweep = point === "sweep";
   // The sweep reads 500 rows at a time, so it takes three pages.
-  const options = sweeping ? { page_size: 400, honour_maxpagesize: false } : {};
+  const options = isSweep ? { page_size: 400, honour_maxpagesize: false } : {};
   const world = await site.fake.world({
     seed: 1 + below(1e6),
     options,
-    populate: { contacts: sweeping ? 1200 : 60 },
+    populate: { contacts: isSweep ? 1200 : 60 },
   });
   const some = (op, count) => Array.from({ length: count }, () => ({ collection: "contacts", op }));
   return {
     ...world,
-    sweeping,
+    isSweep,
     login: { root: world.root, token: world.tokens.delegated },
     async edit() {
-      if (!sweeping)
+      if (!isSweep)
         return world.edits({ collection: "contacts", op: "random", count: 5 + below(25) }, ...some("add", 1));
       await world.edits(...some("remove", 60), ...some("add", 60));
       // Expired links make them ghosts: Graph reports no removal.
@@ -94,17 +94,17 @@ export async function waitForPoint(channel, world, plan, { below }, run) {
   return channel.take();
 }
 
-/** Runs a series of kills. `target` is what to kill: `renderer` or `process`. */
+/** Runs a series of kills of `target`: `renderer` or `process`. */
 export async function series(context, site, browser, target, point) {
   const random = randomOf(context, `${target} ${point}`);
   const world = await startWorld(site, point, random);
   const channel = await startChannel();
-  const model = new Model(world.sweeping);
+  const model = new Model(world.isSweep);
   let kills = 0;
   let dropped = 0;
   try {
     // Only a mirror that an earlier round has filled can be swept.
-    if (world.sweeping) await runToEnd(site, browser, world, channel, model);
+    if (world.isSweep) await runToEnd(site, browser, world, channel, model);
     for (let kill = 0; kill < KILLS; kill += 1) {
       await world.edit();
       const plan = planKill(point, kill, random);
@@ -114,7 +114,7 @@ export async function series(context, site, browser, target, point) {
         dropped += 1;
         model.clear();
         // Fills the mirror for the next sweep.
-        if (world.sweeping) {
+        if (world.isSweep) {
           await page.close();
           await runToEnd(site, browser, world, channel, model);
           await world.edit();
@@ -180,10 +180,10 @@ class Model {
   #requestedUrls = new Set();
   /** The URL of the query, which is requested first. */
   #query;
-  #sweeping;
+  #isSweep;
 
-  constructor(sweeping) {
-    this.#sweeping = sweeping;
+  constructor(isSweep) {
+    this.#isSweep = isSweep;
   }
 
   items() {
@@ -207,7 +207,7 @@ class Model {
     for (const message of messages) {
       if (message.kind === "start") {
         this.#checkMirror(message.items);
-        inSweep = this.#sweeping && !this.#last.last;
+        inSweep = this.#isSweep && !this.#last.last;
       }
       if (message.kind === "page") {
         this.#commit();
@@ -272,7 +272,7 @@ class Model {
     else if (lastTwo.length && this.#repeats)
       assert.ok(lastTwo.includes(urls[0]), "the page that was not committed is requested again");
     const again = urls.filter((url) => this.#requestedUrls.has(url));
-    if (!this.#sweeping)
+    if (!this.#isSweep)
       assert.deepEqual(
         again,
         lastTwo.filter((url) => again.includes(url)),

@@ -1,4 +1,4 @@
-// Crashes the one of two tabs that holds the lock, at each point of a round. The other tab then
+// Of two tabs, crashes the one that holds the lock, at each point of a round. The other tab then
 // gets the lock.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -51,7 +51,7 @@ for (const point of Object.keys(POINTS)) {
           lastTwo.filter((url) => again.includes(url)),
           "at most the page that was not committed and the one ahead of it are requested again",
         );
-        if (world.sweeping && report.resumed)
+        if (world.isSweep && report.resumed)
           assert.deepEqual(later, [], "the sweep continues without a request");
         // A resumed round may have begun before the edits.
         if (!report.resumed) assert.deepEqual(byId(items), byId(await world.table("contacts")));

@@ -52,8 +52,8 @@ impl Tab {
         for action in self.schedule.step(input, self.now, self.rng.share()) {
             match action {
                 Action::StartRound { key, .. } => self.start_round(key.parse().unwrap()),
-                Action::StopRound { key, after_page } => {
-                    assert!(!after_page, "seed {}: there is no tab to hand over to", self.seed);
+                Action::StopRound { key, finishes_page } => {
+                    assert!(!finishes_page, "seed {}: there is no tab to hand over to", self.seed);
                     self.queries[key.parse::<usize>().unwrap()].round_ends = None;
                 }
                 Action::SetTimer { at } => self.timer = at,
@@ -94,8 +94,8 @@ impl Tab {
                 let every = self.rng.pick(&EVERY);
                 self.queries[at].every = every;
                 self.queries[at].fresh_at = Some(self.now);
-                let wish = Wish { every: Duration::from_millis(every), hidden: Hidden::Slow };
-                self.step(Input::Start { key: key(at), handle: 0, wish, synced_at: None });
+                let options = LiveOptions { every: Duration::from_millis(every), hidden: Hidden::Slow };
+                self.step(Input::Start { key: key(at), handle: 0, options, synced_at: None });
             }
             _ => {}
         }

@@ -80,7 +80,7 @@ pub struct Schedule {
     /// The options of the fake Graph.
     pub options: Value,
     /// Whether deltas may lose changes, so that only a refresh completes the mirror.
-    pub lossy: bool,
+    pub is_lossy: bool,
     pub turns: Vec<Turn>,
 }
 
@@ -243,14 +243,14 @@ impl Schedule {
         // A full round may list a series, and then only new occurrences of it without their master.
         let moves = turns.iter().any(|turn| turn.has_edit("move"));
         let unnoticed = moves && during == "later-in-round" && options["withhold_masters"] == true;
-        let lossy = silent || during == "live" || unnoticed || turns.iter().any(loses_items);
-        Self { seed, collection, call, path, query, options, lossy, turns }
+        let is_lossy = silent || during == "live" || unnoticed || turns.iter().any(loses_items);
+        Self { seed, collection, call, path, query, options, is_lossy, turns }
     }
 
     /// Whether the mirror may be complete only after a listing on a later day: after a series moved
     /// while a round listed it, or a drive did not report a removal.
     pub fn needs_refresh(&self) -> bool {
-        self.lossy || self.turns.iter().any(|turn| turn.has_edit("move") || turn.has_edit("replace"))
+        self.is_lossy || self.turns.iter().any(|turn| turn.has_edit("move") || turn.has_edit("replace"))
     }
 
     /// The world of the schedule before its first round.

@@ -20,18 +20,18 @@ test("an abort ends the token call, the request, its body, every wait and the qu
   let fetchSignal;
   // A new body for each request, because reading a body locks it.
   let arrived;
-  const reached = () => (arrived.fire(), never());
+  const hangOnArrival = () => (arrived.fire(), never());
   // The stream is pulled again after its first piece was read.
   const slow = () => {
     const pieces = ['{"value":['];
     const pull = (controller) =>
-      pieces.length ? controller.enqueue(new TextEncoder().encode(pieces.pop())) : reached();
+      pieces.length ? controller.enqueue(new TextEncoder().encode(pieces.pop())) : hangOnArrival();
     return new ReadableStream({ pull }, { highWaterMark: 0 });
   };
   const throttled = () => new Response("", { status: 429, headers: { "Retry-After": "100" } });
   const places = {
-    token: { token: ({ signal }) => ((tokenSignal = signal), reached()) },
-    request: { fetch: (url, { signal }) => ((fetchSignal = signal), reached()) },
+    token: { token: ({ signal }) => ((tokenSignal = signal), hangOnArrival()) },
+    request: { fetch: (url, { signal }) => ((fetchSignal = signal), hangOnArrival()) },
     body: { fetch: async () => new Response(slow()) },
     wait: { fetch: async () => throttled() },
   };
@@ -63,19 +63,19 @@ test("an abort ends the token call, the request, its body, every wait and the qu
 
 test("an abort in the queue of a mailbox lets the other queries proceed", async () => {
   const world = await fake.world({ populate });
-  let hold = true;
+  let isHeld = true;
   let requests = 0;
-  const hung = ({ signal }) =>
+  const hang = ({ signal }) =>
     new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
   const client = await open(world, {
-    fetch: (url, init) => ((requests += 1), hold ? hung(init) : fetch(url, init)),
+    fetch: (url, init) => ((requests += 1), isHeld ? hang(init) : fetch(url, init)),
   });
   const stops = Array.from({ length: 6 }, () => new AbortController());
   const rounds = stops.map(({ signal }, at) => client.events({ ...weeks, name: `q${at}` }).sync({ signal }));
   await polled(() => requests === 4);
   await waitForPendingRequests(fake);
   assert.equal(requests, 4, "the others wait");
-  hold = false;
+  isHeld = false;
   // Two that wait, and one with a request in flight.
   for (const at of [5, 4, 0]) stops[at].abort("left");
   for (const at of [5, 4, 0]) await assert.rejects(rounds[at], (reason) => reason === "left");

@@ -41,7 +41,7 @@ test("the next page is requested while the current one still arrives", async () 
   await client.close();
 });
 
-test("a throttle of the page ahead holds the scope at once, also if the round is left before it", async () => {
+test("a throttle of the page ahead applies to the scope at once, even if the round ends before that page", async () => {
   const client = await clientOf((url) => (numberOf(url) === 1 ? busy(60) : threePages(url)));
   const users = client.track("/users/delta");
   const pages = iterate(users);
@@ -58,7 +58,7 @@ test("a throttle of the page ahead holds the scope at once, also if the round is
   await Promise.all([groups, again]);
 });
 
-test("a refused look-ahead says nothing about a token that the source has returned since", async () => {
+test("a refused look-ahead does not count against a newer token", async () => {
   let token = "A";
   const reasons = [];
   const client = await clientOf(

@@ -313,7 +313,7 @@ test("an error has no secret that the authority repeats", async () => {
   }
 });
 
-test("a throttle of more than a day has no end that could be waited for", async () => {
+test("after a throttle of more than a day the error has no retryAt", async () => {
   for (const header of ["86401", "99999999999999", "Fri, 31 Dec 9999 23:59:59 GMT", "Infinity", "soon"]) {
     respond = () => ({ status: 429, headers: { "retry-after": header }, json: {} });
     const error = await clientCredentials({ ...app, authority })(start()).catch((error) => error);

@@ -10,15 +10,16 @@ const done = () => page([{ id: "user 1" }], { delta: "/users/delta?$deltatoken=1
 const retry = { base: 1, cap: 2, maxWait: 10 };
 
 /**
- * A memory store whose methods a test replaces. Throws after `most` calls, to end an endless loop.
+ * A memory store whose methods a test replaces. Throws after `maxCalls` calls, to end an endless
+ * loop.
  */
-function storeWith(methods, most = 1000) {
+function storeWith(methods, maxCalls = 1000) {
   const calls = { load: 0, rows: 0, commit: 0, scan: 0, clear: 0 };
   const inner = new MemoryStore();
   const method =
     (name) =>
     async (...values) => {
-      if ((calls[name] += 1) > most) throw new Error(`${name}() is called without end`);
+      if ((calls[name] += 1) > maxCalls) throw new Error(`${name}() is called without end`);
       return methods[name] ? methods[name](inner, ...values) : inner[name](...values);
     };
   return { calls, inner, ...Object.fromEntries(Object.keys(calls).map((name) => [name, method(name)])) };

@@ -196,7 +196,7 @@ test("an event without isAllDay is all-day if it lasts from midnight to midnight
   for (const [event, expected] of table) assert.equal(isAllDay(event), expected, JSON.stringify(event));
 });
 
-test("a zone that is not known is named, and nothing takes its place", () => {
+test("an unknown zone is an error that names it, never replaced by another zone", () => {
   const start = at("2026-11-21T10:00:00", "Mars Standard Time");
   const refuses = (call, name) =>
     assert.throws(call, (error) => error instanceof RangeError && error.message.endsWith(`got ${name}`));

@@ -1,4 +1,4 @@
-// `on("change")`: listeners get what was committed, in this page and in others.
+// `on("change")`: listeners get the committed changes, in this page and in others.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { openDelta } from "deltalink";
@@ -111,7 +111,7 @@ test("listeners get only differences, and no call without one", async () => {
   );
   assert.ok(
     (await contacts.round()[Symbol.asyncIterator]().next()).value.unchanged === undefined,
-    "a page has no more than its type says",
+    "a page has only the properties of its type",
   );
   await client.close();
 });
@@ -163,7 +163,7 @@ test("an abort or a close ends the wait for a listener that hangs", async () => 
   await until(() => calls === 1);
   stop.abort("enough");
   await assert.rejects(syncing, (reason) => reason === "enough");
-  assert.equal(await contacts.count(), 10, "what was committed stays");
+  assert.equal(await contacts.count(), 10, "committed items stay");
   // Does not wait for the listener that hangs, because that may be waiting for this round.
   assert.equal((await contacts.sync()).outcome, "complete");
   await client.close();

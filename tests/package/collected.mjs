@@ -3,9 +3,9 @@
 import { clientOf, page, week } from "./responses.mjs";
 import { turn, until } from "../wait.mjs";
 
-let signedIn = false;
+let isSignedIn = false;
 const token = () => {
-  if (signedIn) return "a-token";
+  if (isSignedIn) return "a-token";
   throw Object.assign(new Error("sign in"), { name: "InteractionRequiredAuthError" });
 };
 const respond = () =>
@@ -14,7 +14,7 @@ const client = await clientOf(respond, { token });
 const named = (name) => client.events({ ...week, name });
 
 /** Collects garbage until `holds()` returns true, or many times. */
-async function collected(holds) {
+async function collectUntil(holds) {
   for (let times = 0; times < 30 && !holds(); times++) {
     await turn();
     globalThis.gc();
@@ -28,8 +28,8 @@ await named("waits for a sign-in")
   .sync()
   .catch(() => {});
 const waiting = new WeakRef(named("waits for a sign-in").state);
-await collected(() => false);
-signedIn = true;
+await collectUntil(() => false);
+isSignedIn = true;
 client.resume();
 await until(() => waiting.deref()?.status.get().lastSyncedAt !== undefined);
 const resumed = waiting.deref().status.get().phase;
@@ -65,13 +65,13 @@ const sync = (name) =>
     .then(() => {});
 const subscriptions = [named("subscribed to").status.subscribe(({ phase }) => statuses.push(phase))];
 const subscribed = stateOf("subscribed to");
-await collected(() => alive(references) === 0);
+await collectUntil(() => alive(references) === 0);
 await sync("listened to");
 await sync("subscribed to");
 subscriptions.pop()();
 // Node keeps the last settled promise for a while, so that must not be a promise of the query.
 await sync("another");
-await collected(() => !subscribed.deref());
+await collectUntil(() => !subscribed.deref());
 const result = {
   windows: references.length,
   alive: alive(references),

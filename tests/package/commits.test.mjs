@@ -49,13 +49,13 @@ async function abortDuringCommit(users, store) {
   await assert.rejects(first, (reason) => reason === "enough");
 }
 
-/** Whether a promise is still pending after everything that was ready has run. */
+/** Whether a promise is still pending after all tasks that were ready have run. */
 async function isPending(promise) {
-  let settled = false;
-  const note = () => (settled = true);
-  promise.then(note, note);
+  let isSettled = false;
+  const settle = () => (isSettled = true);
+  promise.then(settle, settle);
   for (let turns = 0; turns < 20; turns++) await turn();
-  return !settled;
+  return !isSettled;
 }
 
 test("a sync after the abort of a slow commit waits for the commit, without a conflict or a repeated page", async () => {
@@ -111,7 +111,7 @@ test("reset() waits for the commit of an aborted round", async () => {
   await client.close();
 });
 
-test("forget() during a first commit deletes what that commit writes", async () => {
+test("forget() during a first commit deletes the rows of that commit", async () => {
   const store = new SlowStore();
   const client = await clientOf(threePages, { store, account: "alex" });
   const users = client.track("/users/delta");
@@ -128,7 +128,7 @@ test("forget() during a first commit deletes what that commit writes", async () 
   assert.deepEqual([store.commits, client.requests.length], [1, 2]);
 });
 
-test("forget() deletes what a store writes that hung during forget()", async () => {
+test("forget() deletes the rows that a hung store writes after it", async () => {
   const store = new SlowStore();
   const retry = { base: 1, cap: 2, timeout: 20 };
   const client = await clientOf(threePages, { store, account: "alex", retry });

@@ -398,9 +398,9 @@ test("fromMsal passes the account, gets tokens silently, and refreshes a refused
 
 test("a required sign-in is a status, and resume() continues at the same page", async () => {
   const world = await fake.world({ populate });
-  let gone = false;
+  let isSignedOut = false;
   const token = () => {
-    if (gone) throw Object.assign(new Error("sign in"), { name: "InteractionRequiredAuthError" });
+    if (isSignedOut) throw Object.assign(new Error("sign in"), { name: "InteractionRequiredAuthError" });
     return world.tokens.delegated;
   };
   const client = await open(world, { token });
@@ -408,12 +408,12 @@ test("a required sign-in is a status, and resume() continues at the same page", 
   const round = contacts.round();
   await assert.rejects(
     async () => {
-      for await (const page of round) gone = page.index === 0;
+      for await (const page of round) isSignedOut = page.index === 0;
     },
     { code: "interaction" },
   );
   assert.equal(contacts.status.get().phase, "needs-auth");
-  gone = false;
+  isSignedOut = false;
   client.resume();
   assert.equal(contacts.status.get().phase, "new");
   await world.clearLog();

@@ -14,7 +14,7 @@ const user = {
 };
 
 /** A client whose requests wait until `release()`; `inFlight` lists those that wait. */
-async function holding(options) {
+async function openHolding(options) {
   const inFlight = [];
   const respond = (url) =>
     new Promise((resolve) => inFlight.push({ url, resolve: () => resolve(page([], { delta: "/d" })) }));
@@ -46,7 +46,7 @@ for (const [title, options, names] of [
   ["the caller says", { account: "ann@contoso.example" }, ["me", "ann@contoso.example"]],
 ])
   test(`a mailbox has four requests in flight under all its names, as ${title}`, async () => {
-    const { client, inFlight } = await holding(options);
+    const { client, inFlight } = await openHolding(options);
     const first = client.track("/me/mailFolders/delta").sync();
     await until(() => inFlight.length === 1);
     inFlight[0].resolve();
@@ -66,7 +66,7 @@ for (const [title, options, names] of [
   });
 
 test("two mailboxes have four requests in flight each", async () => {
-  const { client, inFlight } = await holding({ token: () => jwt(user) });
+  const { client, inFlight } = await openHolding({ token: () => jwt(user) });
   const rounds = queries(client, ["me", "bob@contoso.example"]).map((query) => query.sync());
   await until(() => inFlight.length === 8);
   for (const { resolve } of inFlight) resolve();
@@ -121,7 +121,7 @@ test("too many requests in a mailbox restrict it under each name that it may hav
   await assert.rejects(own, /enough/);
 });
 
-test("a kind for apps only is refused before a request with a user's token, and only where that can be read", async () => {
+test("a kind for apps only is rejected without a request if the token can be read and is a user's", async () => {
   const recordings = { organizer: "0a0a" };
   for (const [claims, refused] of [
     [{ scp: "OnlineMeetingRecording.Read.All" }, true],

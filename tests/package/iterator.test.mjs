@@ -245,7 +245,7 @@ test("page.ack() returns the same promise each time", async () => {
   await client.close();
 });
 
-test("page.ack() of a page that next() has acknowledged resolves, also after the round was left", async () => {
+test("page.ack() of a page that next() has acknowledged resolves, even after the consumer has left the round", async () => {
   const client = await clientOf(threePages);
   const users = client.track("/users/delta");
   const pages = iterate(users);

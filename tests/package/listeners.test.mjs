@@ -131,7 +131,7 @@ test("two queries whose listeners await each other's sync() do not hang", async 
   await client.close();
 });
 
-// ---- what is left behind
+// ---- cleanup
 
 /** Counts the channels that are open. */
 function channels(t) {
@@ -228,7 +228,7 @@ test("queries of one key share their status although one of them was garbage-col
   await client.close();
 });
 
-test("sync() waits for its listeners, also after a message of another tab about removed rows", async () => {
+test("sync() waits for its listeners, even after a message of another tab about removed rows", async () => {
   const client = await clientOf(pages, { store: "indexeddb", account: "gone rows" });
   const users = client.track("/users/delta");
   await users.sync();

@@ -1,6 +1,6 @@
 // Live queries of one process, through the packed package in Node. Timers and dates are mocked, so
-// that an interval passes at once; the fake Graph is in the same process, because sockets have
-// timers too. tests/tabs/live.test.mjs has several tabs.
+// that an interval passes at once. The fake Graph is in the same process, because sockets would use
+// the mocked timers too. tests/tabs/live.test.mjs has several tabs.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DeltaError, openDelta } from "deltalink";
@@ -36,8 +36,8 @@ function clock(context) {
   };
 }
 
-/** Waits for a round of another client. A request that was due before is sent then. */
-async function quiet() {
+/** Runs a round of another client. A request that was due before has been sent when it ends. */
+async function waitForDueRequests() {
   const graph = await makeGraph();
   const client = await open(graph);
   await client.orgContacts().sync();
@@ -63,7 +63,7 @@ test("a live query runs a round at once, and one at each interval, which doubles
   for (let round = 0; round < 4; round += 1) factors.push(factor(await pass(contacts)));
   assert.deepEqual(factors, [2, 4, 8, 8]);
   graph.add("contacts", { displayName: "Kim" });
-  assert.equal(factor(await pass(contacts)), 1, "a change ends the growth");
+  assert.equal(factor(await pass(contacts)), 1, "a change resets the interval");
   assert.equal(await contacts.count(), 6);
   live.stop();
   await client.close();
@@ -83,7 +83,7 @@ test("syncNow() resolves to the report of the round, and rejects with the error 
   await client.close();
 });
 
-test("a handle that is stopped and made again within a second causes no request, and no round after the last one", async (context) => {
+test("a new handle within a second of stop() causes no request, and no round runs after the last stop()", async (context) => {
   const graph = await makeGraph();
   const client = await open(graph);
   const contacts = client.orgContacts();
@@ -94,18 +94,18 @@ test("a handle that is stopped and made again within a second causes no request,
   first.stop();
   tick(900);
   const second = contacts.live({ every: 5000 });
-  await quiet();
+  await waitForDueRequests();
   assert.equal(graph.requests().length, before);
   second.stop();
   tick(1000);
   assert.equal(contacts.status.get().nextRoundAt, undefined);
   tick(86_400_000);
-  await quiet();
+  await waitForDueRequests();
   assert.equal(graph.requests().length, before);
   await client.close();
 });
 
-test("the shortest interval of all handles of a query applies, and a handle that disposes itself counts no more", async (context) => {
+test("the shortest interval of all handles of a query applies, and a disposed handle no longer counts", async (context) => {
   const graph = await makeGraph();
   const client = await open(graph);
   const contacts = client.orgContacts();
@@ -119,7 +119,7 @@ test("the shortest interval of all handles of a query applies, and a handle that
   await client.close();
 });
 
-test("a signal stops a handle, and one that has fired throws its reason", async (context) => {
+test("a signal stops a handle, and live() throws the reason of an aborted signal", async (context) => {
   const graph = await makeGraph();
   const client = await open(graph);
   const contacts = client.orgContacts();
@@ -149,7 +149,7 @@ test("a live query that needs a sign-in pauses until resume(), and continues the
   const { error } = await statusUntil(contacts, ({ phase }) => phase === "needs-auth");
   assert.equal(error.code, "interaction");
   tick(86_400_000);
-  await quiet();
+  await waitForDueRequests();
   assert.equal(graph.requests().length, 0);
   isSignedIn = true;
   client.resume();
@@ -165,13 +165,15 @@ test("failures back off, and the status shows the error and the next attempt", a
   const { pass, tick } = clock(context);
   graph.fault(FORBIDDEN, { times: 2 });
   contacts.live();
-  const failed = ({ phase, nextRoundAt }) => phase === "failed" && nextRoundAt !== undefined;
-  const first = await statusUntil(contacts, failed);
+  const hasFailed = ({ phase, nextRoundAt }) => phase === "failed" && nextRoundAt !== undefined;
+  const first = await statusUntil(contacts, hasFailed);
   assert.equal(first.error.code, "forbidden");
   assert.equal(factor(first), 2);
   tick(first.nextRoundAt - Date.now());
   assert.equal(
-    factor(await statusUntil(contacts, (status) => failed(status) && status.nextRoundAt > first.nextRoundAt)),
+    factor(
+      await statusUntil(contacts, (status) => hasFailed(status) && status.nextRoundAt > first.nextRoundAt),
+    ),
     4,
   );
   const second = contacts.status.get();
@@ -181,7 +183,7 @@ test("failures back off, and the status shows the error and the next attempt", a
   await client.close();
 });
 
-test("twenty live queries of a client run four rounds at once", async () => {
+test("twenty live queries of a client run at most four rounds at once", async () => {
   const graph = await makeGraph();
   let running = 0;
   let most = 0;
@@ -203,7 +205,7 @@ test("twenty live queries of a client run four rounds at once", async () => {
   await client.close();
 });
 
-test("close() ends live queries, and syncNow() that waits", async () => {
+test("close() ends live queries and rejects a pending syncNow()", async () => {
   const graph = await makeGraph();
   graph.fault("hang");
   const client = await open(graph);
@@ -216,7 +218,7 @@ test("close() ends live queries, and syncNow() that waits", async () => {
   assert.throws(() => contacts.live(), { code: "closed" });
 });
 
-test("live() refuses an interval below 5 seconds and unknown options, by name", async () => {
+test("live() rejects an interval below 5 seconds and unknown options, and names the option", async () => {
   const graph = await makeGraph();
   const client = await open(graph);
   const contacts = client.orgContacts();
@@ -235,7 +237,7 @@ test("live() refuses an interval below 5 seconds and unknown options, by name", 
   await client.close();
 });
 
-test("a listener that calls syncNow() gets an error before its first await, and no deadlock after it", async () => {
+test("syncNow() in a listener throws before the first await, and causes no deadlock after it", async () => {
   const graph = await makeGraph();
   const client = await open(graph);
   const contacts = client.orgContacts();
@@ -262,7 +264,7 @@ test("a listener that calls syncNow() gets an error before its first await, and 
   await client.close();
 });
 
-test("a mirror that is emptied is filled again at once, if its query is live", async () => {
+test("clear() of a live query fills its mirror again at once", async () => {
   const graph = await makeGraph();
   const client = await open(graph);
   const contacts = client.orgContacts();

@@ -7,8 +7,8 @@ import { event } from "../wait.mjs";
 import { quick, statusUntil } from "./kit.mjs";
 import { clientOf, page } from "./responses.mjs";
 
-/** A fake Graph, a client of it with a log, and the entries. */
-async function logged(options) {
+/** Opens a client with a log, on a new fake Graph. */
+async function openLogged(options) {
   const entries = [];
   const graph = await fakeGraph({ populate: { users: 7 }, settings: { pageSize: 3 } });
   const tokens = [];
@@ -30,14 +30,14 @@ async function logged(options) {
   return { graph, client, entries, tokens, users: client.track("/users/delta") };
 }
 
-/** The last part of the links that the requests of the fake used: each is a secret. */
+/** The tokens of the links that were requested. Each token is a secret. */
 const linksOf = (graph) =>
   graph
     .requests()
     .flatMap(({ url }) => [...url.matchAll(/(?:skip|delta)token=([^&]+)/g)].map(([, link]) => link));
 
 test("each round has one entry, with its report", async () => {
-  const { client, entries, users } = await logged();
+  const { client, entries, users } = await openLogged();
   const reports = [await users.sync(), await users.sync()];
   await client.orgContacts().sync();
   assert.deepEqual(
@@ -59,7 +59,7 @@ test("each round has one entry, with its report", async () => {
 });
 
 test("each failed request has an entry, with Graph's ids and code", async () => {
-  const { graph, client, entries, users } = await logged();
+  const { graph, client, entries, users } = await openLogged();
   graph.fault({ name: "status", status: 503, code: "serviceNotAvailable" }, { kind: "next" });
   graph.fault("network", { kind: "initial" });
   graph.fault("notJson", { kind: "delta" });
@@ -68,13 +68,13 @@ test("each failed request has an entry, with Graph's ids and code", async () => 
   const requests = entries.filter(({ event }) => event === "request");
   assert.equal(first.retries + second.retries, 3);
   assert.equal(requests.length, 3);
-  const of = (code) => requests.find((entry) => entry.code === code);
-  const refused = of("serviceNotAvailable");
+  const entryOf = (code) => requests.find((entry) => entry.code === code);
+  const refused = entryOf("serviceNotAvailable");
   assert.equal(refused.status, 503);
   assert.match(refused.requestId, /^[0-9a-f-]{36}$/);
   assert.deepEqual(first.failedRequestIds, [refused.requestId]);
-  assert.deepEqual([of("network").status, of("network").requestId], [undefined, undefined]);
-  assert.ok(of("malformed"));
+  assert.deepEqual([entryOf("network").status, entryOf("network").requestId], [undefined, undefined]);
+  assert.ok(entryOf("malformed"));
   for (const { level, ms, time, clientRequestId } of requests) {
     assert.equal(level, "warn");
     assert.ok(ms >= 0 && time instanceof Date);
@@ -92,7 +92,7 @@ test("a round that fails has its code, and a level that says whether to try agai
     [{ name: "status", status: 400, code: "BadRequest" }, "bad-request", "error"],
   ];
   for (const [fault, code, level] of table) {
-    const { graph, client, entries, users } = await logged();
+    const { graph, client, entries, users } = await openLogged();
     graph.fault(fault, { times: Infinity });
     await assert.rejects(users.sync(), { code });
     const last = entries.at(-1);
@@ -101,14 +101,14 @@ test("a round that fails has its code, and a level that says whether to try agai
     await client.close();
   }
   const token = () => Promise.reject(new DeltaError("sign in", { code: "interaction" }));
-  const { client, entries, users } = await logged({ token });
+  const { client, entries, users } = await openLogged({ token });
   await assert.rejects(users.sync(), { code: "interaction" });
   assert.deepEqual([entries.at(-1).code, entries.at(-1).level], ["interaction", "warn"]);
   await client.close();
 });
 
-test("a round that is left or aborted has an entry without an error", async () => {
-  const { client, entries, users } = await logged();
+test("a round that ends early or is aborted has an entry of level info", async () => {
+  const { client, entries, users } = await openLogged();
   for await (const { last } of users.round()) if (!last) break;
   const abort = new AbortController();
   users.status.subscribe(({ phase }) => phase === "syncing" && abort.abort());
@@ -126,7 +126,7 @@ test("a round that is left or aborted has an entry without an error", async () =
 });
 
 test("no entry has a token, a link, a query string or the account", async () => {
-  const { graph, client, entries, tokens, users } = await logged();
+  const { graph, client, entries, tokens, users } = await openLogged();
   const faults = [
     "unauthorized",
     "claims",
@@ -156,7 +156,7 @@ test("no entry has a token, a link, a query string or the account", async () => 
   await client.close();
 });
 
-test("an error of log is reported and does not affect the round", async (t) => {
+test("an error that log throws is reported and does not affect the round", async (t) => {
   const reported = [];
   const before = globalThis.reportError;
   globalThis.reportError = (error) => reported.push(error.message);
@@ -168,7 +168,7 @@ test("an error of log is reported and does not affect the round", async (t) => {
     rejects: () => Promise.reject(new Error("rejects")),
   };
   for (const [name, log] of Object.entries(fails)) {
-    const { graph, client, users } = await logged({ log });
+    const { graph, client, users } = await openLogged({ log });
     graph.fault("network");
     const { outcome, retries } = await users.sync();
     assert.deepEqual([outcome, retries], ["complete", 1]);
@@ -178,7 +178,7 @@ test("an error of log is reported and does not affect the round", async (t) => {
 });
 
 test("log may close the client or begin a round", async () => {
-  const { graph, client, entries, users } = await logged({
+  const { graph, client, entries, users } = await openLogged({
     log(entry) {
       entries.push(entry);
       if (entry.event === "request") void users.sync().catch(() => {});
@@ -195,13 +195,13 @@ test("log may close the client or begin a round", async () => {
 });
 
 test("log must be a function", async () => {
-  await assert.rejects(logged({ log: "console" }), {
+  await assert.rejects(openLogged({ log: "console" }), {
     code: "bad-request",
     message: /^options\.log must be a function, got /,
   });
 });
 
-test("the pacing after a throttle is in the waits and in the status", async () => {
+test("the delays after a throttle are in the waits and in the status", async () => {
   let requests = 0;
   const client = await clientOf((url, count) => {
     requests = count;
@@ -216,24 +216,24 @@ test("the pacing after a throttle is in the waits and in the status", async () =
     if (phase === "waiting") waits.push({ waitReason, isDate: waitUntil instanceof Date, requests });
   });
   const report = await users.sync();
-  // The throttle, and an entry for all random delays while the limits recover.
-  const [throttle, pacing, ...others] = report.waits;
-  assert.deepEqual([throttle.reason, pacing.reason, others], ["throttled", "throttled", []]);
+  // One entry for the throttle, and one for all random delays while the limits recover.
+  const [throttle, delays, ...others] = report.waits;
+  assert.deepEqual([throttle.reason, delays.reason, others], ["throttled", "throttled", []]);
   assert.equal(throttle.ms, 10);
-  assert.ok(pacing.ms > 0 && report.endedAt - report.startedAt >= pacing.ms - 20, `${pacing.ms}`);
+  assert.ok(delays.ms > 0 && report.endedAt - report.startedAt >= delays.ms - 20, `${delays.ms}`);
   assert.ok(waits.length > 1);
   for (const { waitReason, isDate } of waits) assert.deepEqual([waitReason, isDate], ["throttled", true]);
   assert.ok(waits.some(({ requests }) => requests > 1));
   await client.close();
 });
 
-test("a query that waits for the request of another one after a throttle shows it", async () => {
-  const [sent, answered] = [event(), event()];
+test("after a throttle, a query that waits for the request of another query has the phase waiting", async () => {
+  const [sent, mayRespond] = [event(), event()];
   const client = await clientOf(async (url, count) => {
     if (count === 1) return new Response("", { status: 429, headers: { "Retry-After": "0.01" } });
     if (count === 2) {
       sent.fire();
-      await answered.fired;
+      await mayRespond.fired;
     }
     return page([{ id: `${count}` }], { delta: `${new URL(url).pathname.slice(5)}?$deltatoken=1` });
   });
@@ -244,15 +244,15 @@ test("a query that waits for the request of another one after a throttle shows i
   const { waitReason, waitUntil } = await statusUntil(groups, ({ phase }) => phase === "waiting");
   assert.deepEqual([waitReason, waitUntil], ["throttled", undefined]);
   assert.equal(client.requests.length, 2);
-  answered.fire();
+  mayRespond.fire();
   await first;
   const { waits } = await second;
   assert.deepEqual([waits.length, waits[0].reason], [1, "throttled"]);
   await client.close();
 });
 
-test("after all attempts were throttled, the message says so and the error names the time", async () => {
-  const { graph, client, users } = await logged({ retry: { ...quick, attempts: 2 } });
+test("if all attempts were throttled, the message says so and the error has the time of the next one", async () => {
+  const { graph, client, users } = await openLogged({ retry: { ...quick, attempts: 2 } });
   graph.fault("throttle", { times: Infinity });
   const error = await users.sync().catch((error) => error);
   assert.equal(error.code, "throttled");
@@ -262,8 +262,8 @@ test("after all attempts were throttled, the message says so and the error names
   await client.close();
 });
 
-test("an error as JSON has its name, its message and its fields, and not its cause", async () => {
-  const { graph, client, users } = await logged({ retry: { ...quick, maxWait: 10 } });
+test("the JSON of an error has its name, its message and its fields, but not its cause", async () => {
+  const { graph, client, users } = await openLogged({ retry: { ...quick, maxWait: 10 } });
   graph.fault({ name: "throttle", retryAfter: 60 });
   const error = await users.sync().catch((error) => error);
   const { name, message, code, status, graphCode, requestId, retryable, retryAt, report } = error;

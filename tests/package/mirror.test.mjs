@@ -27,7 +27,7 @@ const window = { start: "2026-11-01", end: "2026-12-20" };
 const around = "2026-11-21T00:00:00Z";
 const byId = (items) => items.map(({ id }) => id).sort();
 
-async function collected(items) {
+async function collect(items) {
   const all = [];
   for await (const item of items) all.push(item);
   return all;
@@ -76,11 +76,11 @@ test("missing masters are fetched, so that occurrences are complete", async () =
     assert.deepEqual(
       [item.start, item["@odata.etag"], item.id],
       [sent.start, sent["@odata.etag"], sent.id],
-      "the own property of the occurrence wins",
+      "a property of the occurrence itself wins",
     );
   }
-  assert.deepEqual(await collected(events.items({ limit: 1000 })), complete);
-  assert.deepEqual(await collected(events.items({ limit: 1000, ...RAW })), items);
+  assert.deepEqual(await collect(events.items({ limit: 1000 })), complete);
+  assert.deepEqual(await collect(events.items({ limit: 1000, ...RAW })), items);
   assert.deepEqual(await events.get(occurrences[0].id), occurrences[0]);
   const raw = await events.get(occurrences[0].id, RAW);
   assert.equal(raw.subject, undefined, "the mirror holds what Graph sent");
@@ -475,12 +475,12 @@ test("a master that changes is announced as changes of its occurrences, and is n
   const raw = await events.all(RAW);
   const all = await events.all();
   const { seriesMasterId } = all.find(({ type }) => type === "occurrence");
-  const of = (items) =>
+  const occurrencesOf = (items) =>
     items.filter((item) => item.type === "occurrence" && item.seriesMasterId === seriesMasterId);
-  assert.ok(of(all).length > 1);
-  const told = { complete: [], raw: [] };
-  events.on("change", (changes) => void told.complete.push(...changes));
-  events.on("change", (changes) => void told.raw.push(...changes), RAW);
+  assert.ok(occurrencesOf(all).length > 1);
+  const announced = { complete: [], raw: [] };
+  events.on("change", (changes) => void announced.complete.push(...changes));
+  events.on("change", (changes) => void announced.raw.push(...changes), RAW);
   await world.options({ withhold_masters: false });
   await world.edits({
     collection: "events",
@@ -489,18 +489,18 @@ test("a master that changes is announced as changes of its occurrences, and is n
     patch: { subject: "Moved to room 7" },
   });
   await events.sync();
-  const changed = told.complete.filter(
+  const changed = announced.complete.filter(
     ({ item }) => item.subject === "Moved to room 7" && item.type === "occurrence",
   );
   assert.deepEqual(
     [...new Set(byId(changed))],
-    byId(of(all)),
+    byId(occurrencesOf(all)),
     "every occurrence, whether its page lists it or not",
   );
-  assert.deepEqual(await collected(events.items({ limit: 500 })), await events.all());
-  assert.ok(told.complete.every(({ item }) => item.type !== "seriesMaster"));
-  assert.ok(told.raw.some(({ id }) => id === seriesMasterId));
-  assert.ok(!("seenAs" in told.raw[0]));
+  assert.deepEqual(await collect(events.items({ limit: 500 })), await events.all());
+  assert.ok(announced.complete.every(({ item }) => item.type !== "seriesMaster"));
+  assert.ok(announced.raw.some(({ id }) => id === seriesMasterId));
+  assert.ok(!("seenAs" in announced.raw[0]));
   assert.equal(await events.get(seriesMasterId), undefined);
   assert.equal(
     (await events.get(seriesMasterId, RAW))?.type,

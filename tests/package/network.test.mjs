@@ -44,7 +44,7 @@ test("a request without data is aborted and repeated, a slow one is not", async 
   await cut.close();
 });
 
-test("an error has the ids of the request from both sides", async () => {
+test("an error has Graph's id of the request, and the client's", async () => {
   const world = await fake.world({ populate });
   await world.faults({
     match: {},

@@ -1,4 +1,4 @@
-// The option onError: what the caller decides about an error that would end a round.
+// The option onError: the caller's decision about an error that would end a round.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { clientOf, page } from "./responses.mjs";
@@ -14,7 +14,7 @@ function refusing(failures, options) {
   );
 }
 
-test("a round continues with the request that failed as often as onError says retry", async () => {
+test("a round repeats the failed request as long as onError returns retry", async () => {
   const failures = [];
   const client = await refusing(2, {
     onError: async (error) => {
@@ -40,7 +40,7 @@ test("onError may wait, and the wait is in the report", async () => {
   await client.close();
 });
 
-test("a round ends with the error where onError says stop, throws, or returns something else", async () => {
+test("a round ends with the error if onError returns stop or something else, or throws", async () => {
   const thrown = new RangeError("of the caller");
   for (const [onError, expected] of [
     [() => "stop", { code: "forbidden" }],

@@ -96,7 +96,7 @@ test("sync() rejects with internal if its round ends early without a reason", as
     ending: new AbortController().signal,
     locks: { acquire: async () => () => {} },
     status: { get: () => ({ phase: "idle" }), set() {} },
-    changes: { roundBegins() {}, roundEnds() {} },
+    changes: { onRoundBegin() {}, onRoundEnd() {} },
   };
   const instance = { run: (call) => call(), signal: state.ending };
   const query = {

@@ -5,14 +5,14 @@ import { openDelta } from "deltalink";
 import { fakeGraph } from "deltalink/testing";
 import { until } from "../wait.mjs";
 
-async function opened() {
+async function open() {
   const graph = await fakeGraph({ populate: { contacts: 3 } });
   const client = await openDelta({ fetch: graph.fetch, token: graph.token, store: "memory" });
   return { graph, client };
 }
 
 test("equal options give the same query object and status, whatever their order and form", async () => {
-  const { client } = await opened();
+  const { client } = await open();
   const start = new Date("2026-11-01T00:00:00Z");
   const one = client.events({ start, end: "2026-12-01T00:00:00Z", name: "x" });
   assert.equal(client.events({ name: "x", end: "2026-12-01T00:00:00Z", start: new Date(start) }), one);
@@ -24,8 +24,8 @@ test("equal options give the same query object and status, whatever their order 
   await client.close();
 });
 
-test("other options give another object, also if the key is the same", async () => {
-  const { client } = await opened();
+test("different options give different objects, even if the key is the same", async () => {
+  const { client } = await open();
   const contacts = client.orgContacts();
   for (const options of [{ name: "x" }, { refresh: false }, { select: ["mail"] }])
     assert.notEqual(client.orgContacts(options), contacts, JSON.stringify(options));
@@ -38,8 +38,8 @@ test("other options give another object, also if the key is the same", async () 
   await client.close();
 });
 
-test("invalid options that JSON leaves out are refused, although valid ones were used before", async () => {
-  const { client } = await opened();
+test("invalid options that JSON omits are rejected, even after a call with valid ones", async () => {
+  const { client } = await open();
   client.orgContacts({});
   for (const options of [{ select: () => {} }, { select: Symbol("x") }, { refresh: NaN }, { name: 1n }])
     assert.throws(() => client.orgContacts(options), { code: "bad-request" });
@@ -49,13 +49,13 @@ test("invalid options that JSON leaves out are refused, although valid ones were
   await client.close();
 });
 
-test("thirty queries for the time of the call within a second end in an error that names the cause", async () => {
-  const { client } = await opened();
+test("thirty queries within a second that start at the time of the call cause an error with the reason", async () => {
+  const { client } = await open();
   const call = (ms) =>
     client.events({ start: new Date(1_795_000_000_000 + ms), end: "2027-12-01T00:00:00Z" });
   for (let ms = 0; ms < 30; ms += 1) call(ms);
   assert.throws(() => call(30), { code: "bad-request", message: /start: new Date\(\).*options\.window/ });
-  // Calls with other options in between do not hide the mistake.
+  // Calls with different options in between do not hide the mistake.
   const both = (ms) => [
     call(ms),
     client.events({ start: new Date(2e12 + ms), end: "2040-01-01", name: "x" }),
@@ -63,16 +63,16 @@ test("thirty queries for the time of the call within a second end in an error th
   assert.throws(() => {
     for (let ms = 1000; ms < 1100; ms += 1) both(ms);
   }, /start: new Date/);
-  // One start with many ends is no mistake.
+  // One start with many ends is not a mistake.
   for (let day = 1; day < 50; day += 1)
     client.events({ start: "2026-01-01", end: new Date(1_795_000_000_000 + day * 86_400_000), name: "y" });
-  // A calendar that fetches many weeks ahead is no mistake.
+  // A calendar that fetches many weeks ahead is not a mistake.
   for (let week = 0; week < 100; week += 1) call(week * 7 * 86_400_000 * 0.1 + 1e9);
   await client.close();
 });
 
 test("a query that was never synced is new, then idle, and new again after clear()", async () => {
-  const { client } = await opened();
+  const { client } = await open();
   const contacts = client.orgContacts();
   assert.deepEqual(contacts.status.get(), { phase: "new" });
   await contacts.sync();

@@ -7,7 +7,7 @@ import { MemoryStore } from "./memory-store.mjs";
 
 const LINK = "https://graph.microsoft.com/v1.0/users/delta?$";
 
-test("a report counts the bytes of every body, also of refusals, and so does the progress", async () => {
+test("a report counts the bytes of every body, even of refusals, and so does the progress", async () => {
   const bodies = [
     `{"value":[{"id":"a","displayName":"Zoë"}],"@odata.nextLink":"${LINK}skiptoken=1"}`,
     '{"error":{"code":"serviceNotAvailable","message":"Später"}}',
@@ -27,7 +27,7 @@ test("a report counts the bytes of every body, also of refusals, and so does the
   await client.close();
 });
 
-test("a report has the time in the store apart from the time in all", async () => {
+test("a report has the time in the store separately from the total time", async () => {
   const store = new MemoryStore();
   const commit = store.commit.bind(store);
   store.commit = async (...args) => delayed(60, await commit(...args));

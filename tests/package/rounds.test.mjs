@@ -12,7 +12,7 @@ after(() => fake.stop());
 const populate = { contacts: 30 };
 const byId = (items) => items.map(({ id }) => id).sort();
 
-test("a loop over the pages of a round acknowledges each page by taking the next one", async () => {
+test("a loop over the pages of a round acknowledges each page when it requests the next one", async () => {
   const world = await fake.world({ populate });
   const client = await open(world);
   const contacts = client.orgContacts();
@@ -138,17 +138,20 @@ test("an abort rejects with its unchanged reason", async () => {
   const client = await open(world);
   let requests = 0;
   /** Waits until one more request hangs. */
-  const hung = () => ((requests += 1), polled(async () => (await world.faultCounts()).hang === requests));
+  const waitForHang = () => (
+    (requests += 1),
+    polled(async () => (await world.faultCounts()).hang === requests)
+  );
   for (const reason of ["a text", null, 0, Symbol("s"), { custom: true }, new TypeError("x")]) {
     const stop = new AbortController();
     const syncing = client.orgContacts().sync({ signal: stop.signal });
-    await hung();
+    await waitForHang();
     stop.abort(reason);
     await assert.rejects(syncing, (got) => got === reason);
   }
   const bare = new AbortController();
   const syncing = client.orgContacts().sync({ signal: bare.signal });
-  await hung();
+  await waitForHang();
   bare.abort();
   await assert.rejects(syncing, { name: "AbortError" });
   await client.close();

@@ -1,4 +1,4 @@
-// No message contains a part of a token or of a link's token, wherever it comes from.
+// No message contains a part of a token or of a link's token, whatever the source of the token is.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { openDelta } from "deltalink";
@@ -98,7 +98,8 @@ const PLACES = {
     failing(() => page([{ id: "a" }], { next: `/users/delta?$skiptoken=${secret}` })),
   "the host's network names the link": (secret) =>
     failing(() => Promise.reject(new TypeError(`fetch failed: ${ROOT}/users/delta?$skiptoken=${secret}`))),
-  "fetch is wrong": (secret) => failing(() => Promise.reject(new ReferenceError(`${secret} is not defined`))),
+  "fetch has a defect": (secret) =>
+    failing(() => Promise.reject(new ReferenceError(`${secret} is not defined`))),
   "fetch returns the token": (secret) => failing(() => secret),
   "the store throws": (secret) => async () => {
     const store = {

@@ -105,9 +105,9 @@ test("a required sign-in is a status with claims, and resume() continues with th
     times: null,
     fault: { name: "claims", until_new_token: true },
   });
-  let signedIn = false;
+  let isSignedIn = false;
   const token = async ({ claims }) => {
-    if (signedIn) return world.token({ kind: "delegated" });
+    if (isSignedIn) return world.token({ kind: "delegated" });
     // The shape of an InteractionRequiredAuthError of MSAL.
     if (claims)
       throw Object.assign(new Error("AADSTS50079"), {
@@ -126,7 +126,7 @@ test("a required sign-in is a status with claims, and resume() continues with th
   );
   assert.equal(error.cause.name, "InteractionRequiredAuthError");
   assert.equal(contacts.status.get().phase, "needs-auth");
-  signedIn = true;
+  isSignedIn = true;
   await world.clearLog();
   client.resume();
   const done = await statusUntil(contacts, ({ phase, lastSyncedAt }) => phase === "idle" && lastSyncedAt);
@@ -143,15 +143,15 @@ test("a required sign-in is a status with claims, and resume() continues with th
 test("a sync() during resume() joins its round: each page is requested once", async () => {
   const world = await fake.world({ populate });
   for (const resumesFirst of [true, false]) {
-    let signedIn = false;
+    let isSignedIn = false;
     const token = () => {
-      if (signedIn) return world.tokens.delegated;
+      if (isSignedIn) return world.tokens.delegated;
       throw Object.assign(new Error("sign in"), { name: "InteractionRequiredAuthError" });
     };
     const client = await open(world, { token });
     const contacts = client.orgContacts();
     await assert.rejects(contacts.sync(), { code: "interaction" });
-    signedIn = true;
+    isSignedIn = true;
     await world.clearLog();
     if (resumesFirst) client.resume();
     const sync = contacts.sync();
@@ -319,7 +319,7 @@ test("a token function that never resolves leads to an error with a reason", asy
   });
   await assert.rejects(client.orgContacts().sync(), {
     code: "unauthorized",
-    message: /^the token source failed \(it did not answer within 0 s\)/,
+    message: /^the token source failed \(it did not respond within 0 s\)/,
   });
   await client.close();
 });

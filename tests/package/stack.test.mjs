@@ -38,7 +38,7 @@ after(async () => {
 });
 
 /** The outcome of a call: complete, or the code of an error that is not a trap. */
-async function ended(call, what) {
+async function outcomeOf(call, what) {
   const error = await call.then(
     () => undefined,
     (error) => error,
@@ -98,7 +98,7 @@ test("a round ends although its stored record has 20,000 masters that cannot be 
       put: [],
       remove: [],
     });
-    assert.equal(await ended(events.sync(), JSON.stringify(master)), "complete");
+    assert.equal(await outcomeOf(events.sync(), JSON.stringify(master)), "complete");
     assert.equal((await store.load(events.key)).phase, "idle");
     await client.close();
   }
@@ -119,9 +119,9 @@ for (const depth of [60, 70, 1_000, 10_000]) {
         const events = client.events(week);
         const ends = [];
         for (const body of bodies) {
-          ends.push(await ended(events.sync(), body.slice(0, 60)));
-          await ended(events.all(), "all()");
-          await ended(events.get("event 1"), "get()");
+          ends.push(await outcomeOf(events.sync(), body.slice(0, 60)));
+          await outcomeOf(events.all(), "all()");
+          await outcomeOf(events.get("event 1"), "get()");
         }
         if (depth < 1_000)
           assert.deepEqual(
@@ -151,9 +151,9 @@ test("bodies and records of 100,000 levels lead to errors with a code, and the n
         broken ? new Response(body, { status }) : page([{ id: "event 1" }], { delta }),
       );
       const events = client.events(week);
-      await ended(events.sync(), body.slice(0, 40));
+      await outcomeOf(events.sync(), body.slice(0, 40));
       broken = false;
-      assert.equal(await ended(events.sync(), "the next round"), "complete");
+      assert.equal(await outcomeOf(events.sync(), "the next round"), "complete");
       await client.close();
     }
   }
@@ -175,7 +175,7 @@ test("bodies and records of 100,000 levels lead to errors with a code, and the n
       },
       account: "alex",
     });
-    await ended(client.events(week).sync(), "a deep record");
+    await outcomeOf(client.events(week).sync(), "a deep record");
     await client.close();
   }
 });
@@ -197,7 +197,7 @@ test("ids of a megabyte, of any characters, and of a whole page are distinguishe
     url.includes("/events/") ? new Response("", { status: 404 }) : pageWithOccurrence(),
   );
   const events = client.events(week);
-  assert.equal(await ended(events.sync(), "long ids"), "complete");
+  assert.equal(await outcomeOf(events.sync(), "long ids"), "complete");
   assert.equal(await events.count(), 9);
   for (const { id } of items) assert.equal((await events.get(id))?.id, id);
   await client.close();
@@ -292,7 +292,7 @@ function invalidValue(chance) {
   ])();
 }
 
-/** Replaces some fields by invalid values, also nested ones. */
+/** Replaces some fields by invalid values, even nested ones. */
 function corrupted(value, chance) {
   if (chance() < 0.15) return invalidValue(chance);
   if (Array.isArray(value)) return value.map((member) => corrupted(member, chance));
@@ -379,9 +379,9 @@ test("random records, rows and pages never make it trap", async () => {
       },
     );
     const query = chance() < 0.5 ? client.events(week) : client.track("/users/delta", { minimal: true });
-    const end = await ended(query.sync(), `SEED=${seed}`);
+    const end = await outcomeOf(query.sync(), `SEED=${seed}`);
     ends.set(end, (ends.get(end) ?? 0) + 1);
-    await ended(query.all({ occurrences: "complete" }), `SEED=${seed}, all()`);
+    await outcomeOf(query.all({ occurrences: "complete" }), `SEED=${seed}, all()`);
     await client.close();
   }
   if (!SEED)

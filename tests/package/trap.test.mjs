@@ -17,7 +17,7 @@ const TRAPPED = {
   name: "DeltaError",
   code: "internal",
   retryable: true,
-  message: "a defect of deltalink ended this call; what was committed is intact; call again",
+  message: "a defect of deltalink ended this call; everything committed is intact; call again",
 };
 
 before(async () => assert.equal(await init(confined(withStack(await packedWasm(), STACK), 64)), "given"));
@@ -72,7 +72,8 @@ test("a live query continues after a trap, in the next instance", async () => {
   const stop = view.subscribe(() => {});
   await until(() => view.get().total === 3 || view.get().total);
   assert.throws(() => client.track("/users/delta", { name: HUGE }), isTrapped);
-  // The mirror in memory was lost with the instance. The new one has what the server sends now.
+  // The mirror in memory was lost with the instance. The new one has the items that the server
+  // sends now.
   assert.equal((await live.syncNow()).kind, "full");
   await until(() => view.get().total === 1 || view.get().total);
   stop();

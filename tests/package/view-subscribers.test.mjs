@@ -1,5 +1,5 @@
-// The list of a view across subscribers: one that comes back sees the mirror as it is, and a view
-// has its rows before its first subscriber if another view has read them.
+// The list of a view across subscribers: one that subscribes again sees the current mirror, and a
+// view has its rows before its first subscriber if another view has read them.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openDelta } from "deltalink";
@@ -20,7 +20,7 @@ const subscribed = (view, holds) =>
     const stop = view.subscribe((state) => holds(state) && queueMicrotask(() => resolve(stop)));
   });
 
-test("a subscriber that comes after the rows were dropped does not see what was removed meanwhile", async (context) => {
+test("a subscriber that comes after the rows were dropped does not see rows that were removed meanwhile", async (context) => {
   const { graph, client, contacts } = await open();
   const view = contacts.view();
   const stop = await subscribed(view, ({ items }) => items.length === 3);

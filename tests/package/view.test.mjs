@@ -9,8 +9,8 @@ import { MemoryStore } from "./memory-store.mjs";
 const open = (graph, more) =>
   openDelta({ fetch: graph.fetch, token: graph.token, store: "memory", retry: { base: 1 }, ...more });
 
-/** A mirror of contacts that was synced, and the fake Graph. */
-async function synced(count, more) {
+/** Opens a client with a synced mirror of contacts, on a new fake Graph. */
+async function openSynced(count, more) {
   const graph = await fakeGraph({ populate: { contacts: count }, settings: { pageSize: 1000 } });
   const client = await open(graph, more);
   const contacts = client.orgContacts();
@@ -18,7 +18,7 @@ async function synced(count, more) {
   return { graph, client, contacts };
 }
 
-/** Subscribes, and resolves to the first state for which `holds` is true. */
+/** Subscribes to a view. Resolves to the first state for which `holds` is true. */
 function stateUntil(view, holds) {
   return new Promise((resolve) => {
     const stop = view.subscribe((state) => {
@@ -31,7 +31,7 @@ const isReady = ({ ready }) => ready;
 const names = ({ items }) => items.map(({ displayName }) => displayName);
 
 test("a view is empty before its first subscriber, and has all items in order when it is ready", async () => {
-  const { client, contacts } = await synced(30);
+  const { client, contacts } = await openSynced(30);
   const view = contacts.view({ orderBy: "displayName" });
   assert.deepEqual(view.get(), { items: [], ready: false, total: 0 });
   assert.equal(view.get(), view.get());
@@ -57,7 +57,7 @@ test("a commit during the first read is not missed", async () => {
 });
 
 test("after a commit only the changed rows are read, and all others stay the same objects", async () => {
-  const { graph, client, contacts } = await synced(1000);
+  const { graph, client, contacts } = await openSynced(1000);
   const calls = { where: 0, compare: 0 };
   const view = contacts.view({
     where: (item) => ((calls.where += 1), item.displayName !== "nobody"),
@@ -74,7 +74,7 @@ test("after a commit only the changed rows are read, and all others stay the sam
   await contacts.sync();
   await until(() => names(view.get()).filter((name) => name.startsWith("Aaron")).length === 5);
   assert.equal(calls.where, 5);
-  // Each changed row is searched twice: where it was, and where it belongs.
+  // Two binary searches for each changed row: for its old and its new position.
   assert.ok(calls.compare <= 5 * 2 * Math.ceil(Math.log2(1000)), `${calls.compare} comparisons`);
   const state = view.get();
   const old = new Map(before.items.map((item) => [item.id, item]));
@@ -86,7 +86,7 @@ test("after a commit only the changed rows are read, and all others stay the sam
 });
 
 test("a view follows additions, edits and removals, whatever their number", async () => {
-  const { graph, client, contacts } = await synced(50);
+  const { graph, client, contacts } = await openSynced(50);
   const view = contacts.view({
     orderBy: "displayName",
     where: ({ displayName }) => !displayName.startsWith("B"),
@@ -114,7 +114,7 @@ test("a view follows additions, edits and removals, whatever their number", asyn
 });
 
 test("a change that the view does not show leaves its state the same object", async () => {
-  const { graph, client, contacts } = await synced(20);
+  const { graph, client, contacts } = await openSynced(20);
   const seen = [];
   const view = contacts.view({ where: ({ displayName }) => displayName !== "Hidden" });
   const other = contacts.view();
@@ -132,8 +132,8 @@ test("a change that the view does not show leaves its state the same object", as
   await client.close();
 });
 
-test("limit cuts the items, and total counts all", async () => {
-  const { graph, client, contacts } = await synced(30);
+test("limit limits the items, and total counts all of them", async () => {
+  const { graph, client, contacts } = await openSynced(30);
   const view = contacts.view({ orderBy: "displayName", limit: 10 });
   view.subscribe(() => {});
   await until(() => view.get().ready);
@@ -162,7 +162,7 @@ test("views of events show appointments in the order of their start, each with t
 });
 
 test("clear() empties the views", async () => {
-  const { client, contacts } = await synced(5);
+  const { client, contacts } = await openSynced(5);
   const view = contacts.view();
   view.subscribe(() => {});
   await until(() => view.get().total === 5 || view.get().total);
@@ -175,7 +175,7 @@ test("clear() empties the views", async () => {
 
 test("rows are read once for all views, and dropped a second after the last subscriber", async (context) => {
   let reads = 0;
-  const { client, contacts } = await synced(5);
+  const { client, contacts } = await openSynced(5);
   const proto = Object.getPrototypeOf(Object.getPrototypeOf(contacts));
   const call = proto.call;
   context.mock.method(proto, "call", function (work) {
@@ -239,7 +239,7 @@ test("an error of the store is in the state, and the read is repeated", async ()
 });
 
 test("a filter that throws is reported, and the view recovers with the next commit", async (context) => {
-  const { graph, client, contacts } = await synced(3);
+  const { graph, client, contacts } = await openSynced(3);
   const reported = context.mock.method(console, "error", () => {});
   let isBroken = true;
   const other = contacts.view();
@@ -262,7 +262,7 @@ test("a filter that throws is reported, and the view recovers with the next comm
   await client.close();
 });
 
-test("a read that outlives its rows does not let two later reads overtake each other", async (context) => {
+test("a read that ends after its rows were dropped does not change the order of later reads", async (context) => {
   const graph = await fakeGraph({ populate: { contacts: 3 } });
   const held = [];
   let hasScanned = false;
@@ -287,8 +287,8 @@ test("a read that outlives its rows does not let two later reads overtake each o
   const stop = view.subscribe(() => {});
   await until(() => held.length === 1);
   const timers = fakeTimers(context);
-  /** Lets everything run that is ready. */
-  const settle = async () => {
+  /** Runs all pending microtasks. */
+  const runMicrotasks = async () => {
     for (let turns = 0; turns < 500; turns += 1) await null;
   };
   // The rows are dropped, and read again by another view.
@@ -296,26 +296,26 @@ test("a read that outlives its rows does not let two later reads overtake each o
   timers.tick(1000);
   const later = contacts.view();
   later.subscribe(() => {});
-  await settle();
+  await runMicrotasks();
   assert.equal(held.length, 2);
   held[0]();
-  await settle();
+  await runMicrotasks();
   // A commit during the second read.
   graph.add("contacts", { displayName: "Kim" });
   await contacts.sync();
   timers.tick(250);
-  await settle();
+  await runMicrotasks();
   held[1]();
-  await settle();
+  await runMicrotasks();
   timers.tick(250);
-  await settle();
+  await runMicrotasks();
   assert.equal(later.get().total, 4);
   later.close();
   await client.close();
 });
 
-test("a view of a client that is closed shows no row any more", async () => {
-  const { client, contacts } = await synced(3);
+test("a view of a closed client shows no rows", async () => {
+  const { client, contacts } = await openSynced(3);
   const view = contacts.view();
   view.subscribe(() => {});
   await until(() => view.get().total === 3 || view.get().total);
@@ -323,8 +323,8 @@ test("a view of a client that is closed shows no row any more", async () => {
   assert.deepEqual([view.get().items.length, view.get().ready, view.get().error.code], [0, false, "closed"]);
 });
 
-test("view() refuses wrong options by name, and a closed view cannot be subscribed", async () => {
-  const { client, contacts } = await synced(1);
+test("view() rejects wrong options and names them, and a closed view cannot be subscribed", async () => {
+  const { client, contacts } = await openSynced(1);
   for (const [options, message] of [
     [{ where: "x" }, /options\.where must be a function, got a string/],
     [{ orderBy: 7 }, /options\.orderBy must be a property such as "displayName" or "start\.dateTime"/],
@@ -335,6 +335,6 @@ test("view() refuses wrong options by name, and a closed view cannot be subscrib
     assert.throws(() => contacts.view(options), { code: "bad-request", message });
   const view = contacts.view();
   view.close();
-  assert.throws(() => view.subscribe(() => {}), { code: "closed", message: /make another one/ });
+  assert.throws(() => view.subscribe(() => {}), { code: "closed", message: /make a new one/ });
   await client.close();
 });

@@ -30,7 +30,7 @@ test("a window has the days of its time zone", () => {
   ]);
 });
 
-test("a window is constant during a day and moves at midnight, also on a clock change", () => {
+test("a window is constant during a day and moves at midnight, even on a clock change", () => {
   for (const [from, to, start, end] of [
     ["2026-03-28T23:00:00Z", "2026-03-29T21:59:59Z", "2026-03-28T23:00:00.000Z", "2026-03-29T22:00:00.000Z"],
     ["2026-10-24T22:00:00Z", "2026-10-25T22:59:59Z", "2026-10-24T22:00:00.000Z", "2026-10-25T23:00:00.000Z"],

@@ -1,5 +1,5 @@
 // PnP's Graph client on the fake Graph. Its delta() cannot complete a round of several pages. These
-// tests describe what it can do.
+// tests describe its abilities.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { DefaultParse, RejectOnError, ResolveOnData } from "@pnp/queryable";

@@ -1,5 +1,5 @@
-//! A service, a token source and a store that follow a list of replies, and the checks of what a
-//! round asks of them.
+//! A service, a token source and a store that follow a list of replies, and check the requests of a
+//! round.
 
 use std::collections::HashSet;
 use std::iter::Peekable;
@@ -139,7 +139,7 @@ impl Bench {
         }
     }
 
-    /// Starts another process, which knows only what is stored.
+    /// Starts another process, which knows only the stored state.
     pub fn reload(&mut self) {
         self.limiter = RateLimiter::new(self.query.workload);
         if let Some((until, at)) = self.stored_throttle {
@@ -344,7 +344,7 @@ impl<R: Iterator<Item = Reply>> Host for Running<'_, R> {
         self.counts.requests += 1;
         assert!(self.counts.requests <= self.max_requests, "invariant 9: a round that does not end");
         let input = self.reply(is_master)?;
-        self.note_retry_after(&input);
+        self.record_retry_after(&input);
         self.count(&input);
         Some(input)
     }
@@ -383,7 +383,7 @@ impl<R: Iterator<Item = Reply>> Running<'_, R> {
         }
     }
 
-    fn note_retry_after(&mut self, input: &Input) {
+    fn record_retry_after(&mut self, input: &Input) {
         if let Input::Refused(refusal) = input
             && matches!(refusal.status, 408 | 429 | 500 | 502..=509)
             && let Some(seconds) = &refusal.retry_after

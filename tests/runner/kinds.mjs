@@ -7,7 +7,7 @@ import { isCutShort, problem, readCargo, readTap } from "./read.mjs";
 
 const corpus = process.env.CORPUS ?? `${root}../shared/corpus`;
 /** Without a corpus the test of real responses passes, but counts as skipped. */
-const withoutCorpus = !existsSync(`${corpus}/index.tsv`);
+const isCorpusMissing = !existsSync(`${corpus}/index.tsv`);
 
 /** The result of a suite whose tool or engine is missing: skipped, or failed in CI. */
 function notInstalled(name, what) {
@@ -59,7 +59,8 @@ function counted(name, { code, output }, read, notes = () => []) {
   if (code === 0 && tests.length === 0)
     tests.push({ name, outcome: "failed", message: "the suite ran no test" });
   const real =
-    withoutCorpus && tests.find((test) => /every_real_response/.test(test.name) && test.outcome === "passed");
+    isCorpusMissing &&
+    tests.find((test) => /every_real_response/.test(test.name) && test.outcome === "passed");
   if (!real) return { tests, notes: notes(output) };
   real.outcome = "skipped";
   return { tests, notes: [...notes(output), `skipped: ${real.name}, there is no corpus at ${corpus}`] };
@@ -117,7 +118,7 @@ export function engines({ quick, budgets }) {
     budget: budgets.build,
     quick: true,
     async run(log) {
-      fake = await startFixedFake(withoutCorpus ? [] : ["--static", corpus]);
+      fake = await startFixedFake(isCorpusMissing ? [] : ["--static", corpus]);
       const command =
         "cargo test --locked --no-run --message-format=json-render-diagnostics" +
         " --target wasm32-unknown-unknown -p deltalink --features http-tests" +
@@ -126,9 +127,9 @@ export function engines({ quick, budgets }) {
       const variables = { FAKE_ORIGIN: fake.origin, CARGO_PROFILE_DEV_OPT_LEVEL: "1" };
       const { code, output } = await run(command, log, variables);
       programs = [...output.matchAll(/"executable":"([^"]+\.wasm)"/g)].map(([, path]) => path);
-      const built = code === 0 && programs.length === 3;
+      const isBuilt = code === 0 && programs.length === 3;
       return {
-        tests: [{ name: "browser, build", outcome: built ? "passed" : "failed", message: problem(output) }],
+        tests: [{ name: "browser, build", outcome: isBuilt ? "passed" : "failed", message: problem(output) }],
       };
     },
   };
@@ -148,7 +149,7 @@ export function engines({ quick, budgets }) {
         WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS: "1",
       };
       const results = [];
-      // Runs all programs, also after one that failed.
+      // Runs all programs, even after one that failed.
       for (const program of programs) {
         const ended = await run(`${before}wasm-bindgen-test-runner ${program}`, log, variables);
         results.push(counted(`${name}, ${program.match(/([^/]+)-\w+\.wasm$/)[1]}`, ended, readCargo));

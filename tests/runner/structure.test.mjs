@@ -35,7 +35,7 @@ test("long literals, URLs, diagrams and rows of tables may make a line longer", 
   assert.equal(lineProblems("a.mjs", `call("${word(10)}", ${word(110)});`).length, 1, "a short literal");
 });
 
-test("files that import each other in a cycle are reported, also for types alone", () => {
+test("files that import each other in a cycle are reported, even if only for types", () => {
   const sources = new Map([
     ["src/env.ts", 'import type { Mailbox } from "./mailbox";'],
     ["src/mailbox.ts", 'import { send } from "./queue.ts";\n// import "./index"'],

@@ -51,7 +51,7 @@ process.exitCode = failed;
  * page), because no client can recover it. Each rule takes its share of the replies that the rules
  * before it left.
  */
-function worst() {
+function worstFaults() {
   const kinds = [
     ...[500, 502, 503, 504, 408].map((status) => ({ name: "status", status, code: "UnknownError" })),
     { name: "status", status: 429, code: "TooManyRequests", headers: { "Retry-After": "0.4" } },
@@ -98,7 +98,7 @@ async function soak() {
       keep_alive: true,
     },
   });
-  const rules = worst();
+  const rules = worstFaults();
   await world.faults(...rules);
   const context = await chromium.newContext();
   const page = await context.newPage();

@@ -1,4 +1,4 @@
-// Circles among modules: files of JavaScript and TypeScript by their imports, modules of Rust by
+// Cycles among modules: files of JavaScript and TypeScript by their imports, modules of Rust by
 // their paths.
 import { posix } from "node:path";
 import { tokens } from "./lines.mjs";
@@ -17,7 +17,7 @@ function withoutComments(path, text) {
 const IMPORT = /\b(?:import|from)\s*\(?\s*"(\.[^"]*)"/g;
 
 /**
- * Which file imports which, also for types alone, as a `Map` from a path to a `Set` of paths.
+ * Which file imports which, even if only for types, as a `Map` from a path to a `Set` of paths.
  * `sources` is a `Map` from a path to its text.
  */
 export function imports(sources) {
@@ -106,11 +106,11 @@ function absolute(path, own) {
 export function cycles(graph) {
   const found = [];
   const done = new Set();
-  const visit = (node, way) => {
-    const at = way.indexOf(node);
-    if (at >= 0) found.push([...way.slice(at), node]);
+  const visit = (node, path) => {
+    const at = path.indexOf(node);
+    if (at >= 0) found.push([...path.slice(at), node]);
     if (at >= 0 || done.has(node)) return;
-    for (const next of graph.get(node) ?? []) visit(next, [...way, node]);
+    for (const next of graph.get(node) ?? []) visit(next, [...path, node]);
     done.add(node);
   };
   for (const node of graph.keys()) visit(node, []);

@@ -1,4 +1,4 @@
-// Tabs with a client of a world.
+// Opens and controls tabs with a client of a world.
 import { Browser } from "../kill/harness.mjs";
 
 /**
@@ -40,7 +40,7 @@ export async function openTab(site, within, world, { locks = true } = {}) {
   return page;
 }
 
-/** Starts a browser with real tabs. Only hidden tabs can be frozen. */
+/** Starts a browser whose tabs can be hidden. Only hidden tabs can be frozen. */
 export async function realTabs(context, complaints) {
   const browser = new Browser();
   context.after(() => browser.stop());
@@ -63,11 +63,11 @@ export async function goLive(page, options) {
     window.query.on("change", (changes) => void window.changes.push(...changes));
     window.live = window.query.live(options);
   }, options);
-  await resting(page);
+  await waitUntilResting(page);
 }
 
 /** Waits until no round runs and the next one is known. */
-export const resting = (page) =>
+export const waitUntilResting = (page) =>
   page.evaluate(() =>
     window.until(window.query, ({ phase, nextRoundAt }) => phase === "idle" && nextRoundAt !== undefined),
   );

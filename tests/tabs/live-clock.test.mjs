@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { requestsOf } from "../fake.mjs";
-import { goLive, leads, resting } from "./kit.mjs";
+import { goLive, leads, waitUntilResting } from "./kit.mjs";
 import { context, site, tab } from "./setup.mjs";
 
-test("four tabs send the requests of one in ten minutes", async () => {
+test("in ten minutes, four tabs send as many requests as one tab", async () => {
   const world = await site.fake.world({ populate: { contacts: 5 } });
   // All tabs have the same clock.
   await context.clock.install();
@@ -15,11 +15,11 @@ test("four tabs send the requests of one in ten minutes", async () => {
     await goLive(page, { every: 60_000 });
     tabs.push(page);
   }
-  // A tab waits three seconds for a message of the leader. Messages do not pass while a clock runs.
+  // A tab waits three seconds for a message of the leader. No message arrives while the clock runs.
   for (let step = 0; step < 210; step += 1) {
     await context.clock.runFor(2900);
-    // A round that has begun ends before the clock goes on.
-    await resting(tabs[0]);
+    // A running round ends before the clock continues.
+    await waitUntilResting(tabs[0]);
   }
   // The interval doubles: rounds after about 0, 1, 3 and 7 minutes.
   assert.equal((await requestsOf(world)).length, 4);

@@ -1,11 +1,11 @@
 // Live queries in several tabs: one tab runs the rounds, and another one takes over when that tab
-// is closed, hidden, frozen or hung. tests/live.rs has the policy.
+// is closed, hidden, frozen or hung. tests/live.rs tests the schedule.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { requestsOf, waitForPendingRequests } from "../fake.mjs";
 import { crash } from "../kill/harness.mjs";
 import { until } from "../wait.mjs";
-import { freeze, goLive, leads, resting, thaw } from "./kit.mjs";
+import { freeze, goLive, leads, waitUntilResting, thaw } from "./kit.mjs";
 import { hideable, site, tab } from "./setup.mjs";
 
 const makeWorld = () => site.fake.world({ populate: { contacts: 5 } });
@@ -35,12 +35,14 @@ test("of four tabs one runs the rounds, and the others show its status and annou
   }
   assert.equal((await syncNow(tabs[0])).value.outcome, "complete");
   const next = await Promise.all(
-    tabs.map((page) => resting(page).then(() => page.evaluate(() => +window.query.status.get().nextRoundAt))),
+    tabs.map((page) =>
+      waitUntilResting(page).then(() => page.evaluate(() => +window.query.status.get().nextRoundAt)),
+    ),
   );
   assert.equal(new Set(next).size, 1, "all tabs show the same next round");
 });
 
-test("when the tab that leads is closed or crashes, another one leads", async () => {
+test("when the leading tab is closed or crashes, another tab leads", async () => {
   const world = await makeWorld();
   const [closed, crashed, last] = [await tab(world), await tab(world), await tab(world)];
   for (const page of [closed, crashed, last]) await goLive(page);
@@ -52,7 +54,7 @@ test("when the tab that leads is closed or crashes, another one leads", async ()
   assert.equal((await syncNow(last)).value.added, 1);
 });
 
-test("a handle that is stopped hands over after a second, and causes no request", async () => {
+test("a second after stop() another tab leads, and sends no request", async () => {
   const world = await makeWorld();
   const [first, second] = [await tab(world), await tab(world)];
   for (const page of [first, second]) await goLive(page);
@@ -71,7 +73,7 @@ test("a hidden tab hands over to a tab that becomes visible", async (test) => {
   const first = await tab(world, { within });
   await goLive(first);
   assert.equal(await leads(first), true);
-  // It comes to the front.
+  // A new tab comes to the front.
   const second = await tab(world, { within });
   await goLive(second);
   await until(() => leads(second));
@@ -96,18 +98,18 @@ test("a frozen tab releases everything, another tab leads, and the first one fol
   await add(world);
   assert.equal((await syncNow(other)).value.added, 1);
   await thaw(first);
-  await resting(first);
+  await waitUntilResting(first);
   assert.equal(await leads(first), false);
   assert.equal(await first.evaluate(() => window.query.count()), 6);
 });
 
-test("a tab that hangs is robbed after three seconds, and follows when it runs again", async () => {
+test("another tab steals the lock of a hung tab after three seconds, and the hung tab follows later", async () => {
   const world = await makeWorld();
   const [hung, other] = [await tab(world), await tab(world)];
   for (const page of [hung, other]) await goLive(page);
   await hung.session.send("Debugger.enable");
   await hung.session.send("Debugger.pause");
-  // Without something to do, a page does not pause.
+  // An idle page does not pause before it runs a script.
   hung.evaluate(() => 0).catch(() => {});
   await add(world);
   assert.equal((await syncNow(other)).value.added, 1);
@@ -139,7 +141,7 @@ test("a sign-in in one tab continues the live query of all tabs", async () => {
   assert.equal(typeof claims, "string", "the other tab knows what to ask the user for");
   await first.evaluate(() => (window.signIn = undefined));
   await second.evaluate(() => window.client.resume());
-  for (const page of [first, second]) await resting(page);
+  for (const page of [first, second]) await waitUntilResting(page);
 });
 
 test("a sign-in in a tab without a live query continues the live query of another tab", async () => {
@@ -155,7 +157,7 @@ test("a sign-in in a tab without a live query continues the live query of anothe
   });
   await live.evaluate(() => (window.signIn = undefined));
   await other.evaluate(() => window.client.resume());
-  await resting(live);
+  await waitUntilResting(live);
 });
 
 test("a page with a live query can enter the back/forward cache, and follows after its return", async (test) => {
@@ -178,13 +180,13 @@ test("a page with a live query can enter the back/forward cache, and follows aft
       .then(({ result }) => result.value);
   await run("void (location.href = '/site.html')");
   await until(async () => (await run("location.pathname")) === "/site.html");
-  // A commit that the first tab does not hear of.
+  // A commit that the first tab does not receive.
   await add(world);
   assert.equal((await other.evaluate(() => window.query.sync())).added, 1);
   await page.bringToFront();
   await run("history.back()");
   await until(async () => (await run("window.persisted")) === true);
-  await resting(page);
+  await waitUntilResting(page);
   await until(() => page.evaluate(() => window.view.get().total === 6 || window.view.get().total));
   await add(world);
   assert.equal((await syncNow(page)).value.added, 1);

@@ -1,4 +1,4 @@
-// One round at a time across the tabs of a browser, also if the tab that holds the lock freezes,
+// One round at a time across the tabs of a browser, even if the tab that holds the lock freezes,
 // crashes or loses the lock.
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -12,7 +12,7 @@ const end = (page, name) => page.evaluate((name) => window.ends[name], name);
 const phase = (page, name) =>
   page.evaluate((name) => window.until(window.query, ({ phase }) => phase === name), name);
 /** Waits until a request to the fake Graph hangs. */
-async function hung(world) {
+async function waitForHang(world) {
   await until(async () => (await world.faultCounts()).hang > 0);
 }
 
@@ -33,15 +33,16 @@ async function follow(page, name = "following") {
 }
 
 /**
- * Starts another round in the tab whose round has the lock, and waits until it waits. Its status is
- * that of the first one.
+ * Starts another round in the tab whose round has the lock, and waits until it is in the queue for
+ * the lock. The status of the query is still that of the first round.
  */
 async function queueUp(page) {
   await page.evaluate(() => void window.begin("following", () => window.query.sync()));
   await until(() => page.evaluate(async () => (await navigator.locks.query()).pending.length > 0));
 }
 
-async function exact(page, world) {
+/** Runs a round, and asserts that the mirror equals the contacts of the fake Graph. */
+async function syncAndCompare(page, world) {
   const { value } = await sync(page);
   assert.equal(value?.outcome, "complete");
   assert.deepEqual(byId(await page.evaluate(() => window.query.all())), byId(await world.table("contacts")));
@@ -50,7 +51,7 @@ async function exact(page, world) {
 const makeWorld = (more) => site.fake.world({ populate: { contacts: 30 }, ...more });
 
 /** Whether no tab holds the lock. */
-const free = (page) => page.evaluate(async () => (await navigator.locks.query()).held.length === 0);
+const isLockFree = (page) => page.evaluate(async () => (await navigator.locks.query()).held.length === 0);
 
 test("a second tab waits for the lock, its signal ends the wait, and it gets the lock after the first tab", async () => {
   const world = await makeWorld();
@@ -65,14 +66,14 @@ test("a second tab waits for the lock, its signal ends the wait, and it gets the
   assert.deepEqual(await end(second, "stopped"), { reason: "enough" });
   assert.equal((await status(second)).phase, "new");
   await follow(second);
-  // The first tab has requested a page, and the one after it.
+  // The first tab has requested a page and, by look-ahead, the next one.
   assert.equal((await requestsOf(world)).length, 2, "a tab that waits for the lock sends no request");
   await first.evaluate(() => window.pages.return());
   assert.equal((await end(second, "following")).value.outcome, "complete");
-  await exact(first, world);
+  await syncAndCompare(first, world);
 });
 
-test("rounds of four tabs at once run one after the other, and only one of them is a full one", async () => {
+test("rounds that four tabs start at once run one after the other, and only one is a full round", async () => {
   const world = await makeWorld({ options: { latency_ms: 20 } });
   const tabs = await Promise.all([1, 2, 3, 4].map(() => tab(world)));
   const reports = (await Promise.all(tabs.map(sync))).map(({ value }) => value);
@@ -86,10 +87,10 @@ test("rounds of four tabs at once run one after the other, and only one of them 
     (await requestsOf(world)).map(({ kind }) => kind),
     ["initial", "next", "next", "delta", "delta", "delta"],
   );
-  for (const page of tabs) await exact(page, world);
+  for (const page of tabs) await syncAndCompare(page, world);
 });
 
-test("syncs of queries with the same key in a page join, those with another key run separately", async () => {
+test("in one page, sync() of queries with the same key joins one round, and other keys have other rounds", async () => {
   const world = await makeWorld({ options: { latency_ms: 20 } });
   const page = await tab(world);
   const { same, other } = await page.evaluate(async () => {
@@ -106,44 +107,44 @@ test("syncs of queries with the same key in a page join, those with another key 
   assert.equal((await requestsOf(world)).length, 6);
 });
 
-test("a stolen lock ends the round in its fetch with a conflict, and the round of the other tab continues", async () => {
+test("a stolen lock ends a round that is fetching with a conflict, and the round of the other tab continues", async () => {
   const world = await makeWorld();
-  const [robbed, thief] = [await tab(world), await tab(world)];
+  const [victim, thief] = [await tab(world), await tab(world)];
   await world.faults({ match: { kind: "next" }, fault: "hang" });
-  await robbed.evaluate(() => void window.begin("robbed", () => window.query.sync()));
-  await hung(world);
+  await victim.evaluate(() => void window.begin("victim", () => window.query.sync()));
+  await waitForHang(world);
   await thief.evaluate(() =>
     navigator.locks.request(`deltalink | ${window.query.key}`, { steal: true }, () => {}),
   );
-  assert.deepEqual(await end(robbed, "robbed"), { reason: "conflict", name: "DeltaError" });
-  const { phase, error } = await robbed.evaluate(() => {
+  assert.deepEqual(await end(victim, "victim"), { reason: "conflict", name: "DeltaError" });
+  const { phase, error } = await victim.evaluate(() => {
     const { phase, error } = window.query.status.get();
     return { phase, error: { code: error.code, retryable: error.retryable } };
   });
   assert.deepEqual([phase, error], ["failed", { code: "conflict", retryable: true }]);
-  await exact(thief, world);
-  await exact(robbed, world);
+  await syncAndCompare(thief, world);
+  await syncAndCompare(victim, world);
 });
 
 test("a page that was delivered before the lock was stolen can no longer be acknowledged", async () => {
   const world = await makeWorld();
-  const [robbed, thief] = [await tab(world), await tab(world)];
-  await hold(robbed);
+  const [victim, thief] = [await tab(world), await tab(world)];
+  await hold(victim);
   await thief.evaluate(() =>
     navigator.locks.request(`deltalink | ${window.query.key}`, { steal: true }, () => {}),
   );
-  await phase(robbed, "failed");
-  assert.deepEqual(await robbed.evaluate(() => window.outcome(window.page.ack())), {
+  await phase(victim, "failed");
+  assert.deepEqual(await victim.evaluate(() => window.outcome(window.page.ack())), {
     reason: "conflict",
     name: "DeltaError",
   });
-  assert.deepEqual(await robbed.evaluate(() => window.outcome(window.pages.next())), {
+  assert.deepEqual(await victim.evaluate(() => window.outcome(window.pages.next())), {
     reason: "conflict",
     name: "DeltaError",
   });
-  assert.equal(await robbed.evaluate(() => window.query.count()), 0);
-  await exact(thief, world);
-  await exact(robbed, world);
+  assert.equal(await victim.evaluate(() => window.query.count()), 0);
+  await syncAndCompare(thief, world);
+  await syncAndCompare(victim, world);
 });
 
 test("without Web Locks the revision decides: one round completes, the other ends with a conflict and writes nothing", async () => {
@@ -158,8 +159,8 @@ test("without Web Locks the revision decides: one round completes, the other end
   });
   assert.equal(await other.evaluate(() => window.query.count()), 10);
   for (const page of [one, other]) await page.evaluate(() => window.pages.return());
-  await exact(other, world);
-  await exact(one, world);
+  await syncAndCompare(other, world);
+  await syncAndCompare(one, world);
 });
 
 test("a hidden tab continues its round, including the waits", async (test) => {
@@ -173,7 +174,7 @@ test("a hidden tab continues its round, including the waits", async (test) => {
     match: { kind: "next" },
     fault: { name: "status", status: 429, code: "TooManyRequests", headers: { "Retry-After": "1" } },
   });
-  await exact(hidden, world);
+  await syncAndCompare(hidden, world);
   assert.equal(await hidden.evaluate(() => document.visibilityState), "hidden");
 });
 
@@ -191,7 +192,7 @@ test("a frozen tab releases the lock, and its round ends with a conflict when it
     name: "DeltaError",
   });
   await frozen.evaluate(() => window.outcome(window.pages.next()));
-  await exact(frozen, world);
+  await syncAndCompare(frozen, world);
 });
 
 test("a tab that is frozen in a fetch, or while it waits for the lock, does not block other tabs", async (test) => {
@@ -204,18 +205,18 @@ test("a tab that is frozen in a fetch, or while it waits for the lock, does not 
   ];
   await world.faults({ match: {}, fault: "hang" });
   await leader.evaluate(() => void window.begin("leading", () => window.query.sync()));
-  await hung(world);
+  await waitForHang(world);
   await follow(follower);
   await freeze(follower);
   await freeze(leader);
-  await exact(third, world);
+  await syncAndCompare(third, world);
   for (const [page, name] of [
     [leader, "leading"],
     [follower, "following"],
   ]) {
     await thaw(page);
     assert.deepEqual(await end(page, name), { reason: "conflict", name: "DeltaError" }, name);
-    await exact(page, world);
+    await syncAndCompare(page, world);
   }
 });
 
@@ -257,7 +258,7 @@ test("a round lives as long as its iterator, its pages or the round itself are r
       window.kept = { round, pages, page: value }[kept];
     }, kept);
     for (let times = 0; times < 3; times += 1) await page.session.send("HeapProfiler.collectGarbage");
-    assert.equal(await free(page), false, kept);
+    assert.equal(await isLockFree(page), false, kept);
     const { reason } = await page.evaluate(async (kept) => {
       const { outcome, kept: thing } = window;
       window.kept = undefined;
@@ -270,7 +271,7 @@ test("a round lives as long as its iterator, its pages or the round itself are r
   }
 });
 
-for (const [what, deed] of [
+for (const [title, action] of [
   ["forget() in another tab", () => window.client.forget()],
   [
     "a database that another tab deletes",
@@ -283,7 +284,7 @@ for (const [what, deed] of [
     },
   ],
 ]) {
-  test(`${what} ends rounds and reads of this tab with closed, and nothing opens the database again`, async () => {
+  test(`${title} ends rounds and reads of this tab with closed, and nothing opens the database again`, async () => {
     const world = await makeWorld();
     const [fetching, holding, idle, other] = [
       await tab(world),
@@ -291,17 +292,17 @@ for (const [what, deed] of [
       await tab(world),
       await tab(world),
     ];
-    await exact(fetching, world);
+    await syncAndCompare(fetching, world);
     await hold(holding);
     await follow(fetching);
-    // A second query of the same client, in a fetch.
+    // A second query of the same client, which is fetching.
     await world.faults({ match: {}, times: null, fault: "hang" });
     await fetching.evaluate(() => {
       window.second = window.client.orgContacts({ name: "second" });
       window.begin("fetching", () => window.second.sync());
     });
-    await hung(world);
-    await other.evaluate(deed);
+    await waitForHang(world);
+    await other.evaluate(action);
     for (const name of ["following", "fetching"])
       assert.deepEqual(await end(fetching, name), { reason: "closed", name: "DeltaError" }, name);
     for (const page of [fetching, holding, idle]) {
@@ -325,7 +326,7 @@ for (const [what, deed] of [
       name: "DeltaError",
     });
     assert.deepEqual(await idle.evaluate(() => indexedDB.databases()), []);
-    assert.ok(await free(idle), "no lock is held");
+    assert.ok(await isLockFree(idle), "no lock is held");
   });
 }
 
@@ -338,14 +339,14 @@ test("close() ends a round that waits for the lock, and a running round releases
     const second = window.query.round()[Symbol.asyncIterator]();
     window.begin("waiting", () => second.next());
   });
-  await hung(world);
+  await waitForHang(world);
   await follow(other);
   await page.evaluate(() => window.client.close());
   for (const name of ["running", "waiting"])
     assert.deepEqual(await end(page, name), { reason: "closed", name: "DeltaError" }, name);
   assert.equal((await status(page)).phase, "closed");
   assert.equal((await end(other, "following")).value.outcome, "complete");
-  await exact(other, world);
+  await syncAndCompare(other, world);
 });
 
 test("a throttle of one tab applies to the other tabs too", async () => {

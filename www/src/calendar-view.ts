@@ -31,7 +31,9 @@ export const today = (): string => dayOf(Date.now(), zone);
 
 export interface CalendarView {
   collection: Collection<Event>;
-  /** The shown days. Kept over a reload, because a deltaLink belongs to one window. */
+  /**
+   * The days shown. They stay the same after a reload, because a deltaLink belongs to one window.
+   */
   window(): DayWindow;
 }
 
@@ -46,7 +48,7 @@ export function calendarView(onWindow: () => void): CalendarView {
   const pastSummary = h("summary", {});
   const earlier = h("details", { class: "earlier" }, pastSummary, past);
   const list = h("div", { class: "agenda" });
-  const nothing = h("div", {});
+  const emptySlot = h("div", {});
   const range = h("p", { class: "range" });
   const move = (to: DayWindow): void => {
     days = to;
@@ -99,17 +101,17 @@ export function calendarView(onWindow: () => void): CalendarView {
       paint();
     },
     tools,
-    body: h("div", { class: "calendar-body" }, range, nothing, earlier, list),
+    body: h("div", { class: "calendar-body" }, range, emptySlot, earlier, list),
   });
 
   function paint(): void {
     const now = today();
     range.textContent = `${shortDay.format(at(days.from))} to ${longDay.format(at(days.to))}, times in ${zone.replaceAll("_", " ")}`;
     const listed = items.size > 0 ? agenda(items.values(), days, zone) : [];
-    const some = listed.some((day) => day.entries.length > 0);
-    list.hidden = !some;
-    nothing.replaceChildren(
-      ...(some
+    const hasEntries = listed.some((day) => day.entries.length > 0);
+    list.hidden = !hasEntries;
+    emptySlot.replaceChildren(
+      ...(hasEntries
         ? []
         : [
             emptyState(
@@ -117,14 +119,14 @@ export function calendarView(onWindow: () => void): CalendarView {
               items.size > 0 ? "No events on these days" : "No events here yet",
               items.size > 0
                 ? "Go to other days, or back to today."
-                : "Press Sync: the first round brings every event of these days, the later ones only what changed.",
+                : "Press Sync: the first round brings every event of these days, the later ones only changes.",
             ),
           ]),
     );
     const pastDays = covers(days) ? listed.filter((day) => day.date < now) : [];
-    paintDays(past, some ? pastDays : [], now);
-    paintDays(list, some ? listed.slice(pastDays.length) : [], now);
-    earlier.hidden = !some || pastDays.length === 0;
+    paintDays(past, hasEntries ? pastDays : [], now);
+    paintDays(list, hasEntries ? listed.slice(pastDays.length) : [], now);
+    earlier.hidden = !hasEntries || pastDays.length === 0;
     const events = new Set(pastDays.flatMap((day) => day.entries.map((entry) => entry.id)));
     const marked = [...events].filter((id) => marks.has(id)).length;
     pastSummary.replaceChildren(
@@ -191,7 +193,8 @@ export function calendarView(onWindow: () => void): CalendarView {
 
   const dayElement = (date: string, now: string) => (): HTMLElement => {
     const distance = daysBetween(now, date);
-    const near = distance === 0 ? "Today" : distance === 1 ? "Tomorrow" : distance === -1 ? "Yesterday" : "";
+    const relative =
+      distance === 0 ? "Today" : distance === 1 ? "Tomorrow" : distance === -1 ? "Yesterday" : "";
     return h(
       "section",
       {
@@ -210,7 +213,7 @@ export function calendarView(onWindow: () => void): CalendarView {
           h(
             "span",
             { class: "day-date" },
-            near ? `${near}, ${shortDay.format(at(date))}` : shortDay.format(at(date)),
+            relative ? `${relative}, ${shortDay.format(at(date))}` : shortDay.format(at(date)),
           ),
         ),
       ),
@@ -248,13 +251,13 @@ export function calendarView(onWindow: () => void): CalendarView {
 }
 
 function timesOf(entry: Entry): string[] {
-  const of = entry.days > 1 ? [`day ${entry.day} of ${entry.days}`] : [];
-  if (entry.allDay) return ["All day", ...of];
+  const part = entry.days > 1 ? [`day ${entry.day} of ${entry.days}`] : [];
+  if (entry.isAllDay) return ["All day", ...part];
   const [start, end] = [hour.format(entry.start), hour.format(entry.end)];
   if (entry.days === 1) return entry.start === entry.end ? [start] : [start, end];
-  if (entry.day === 1) return [start, ...of];
-  if (entry.day === entry.days) return [`until ${end}`, ...of];
-  return ["All day", ...of];
+  if (entry.day === 1) return [start, ...part];
+  if (entry.day === entry.days) return [`until ${end}`, ...part];
+  return ["All day", ...part];
 }
 
 function entryElement(entry: Entry, mark: Mark | undefined): HTMLElement {
@@ -282,7 +285,7 @@ function entryElement(entry: Entry, mark: Mark | undefined): HTMLElement {
   return h(
     "li",
     {
-      class: `entry shows-${/^[a-zA-Z]+$/.test(shows) ? shows : "busy"}${entry.allDay ? " all-day" : ""}${entry.cancelled ? " cancelled" : ""}`,
+      class: `entry shows-${/^[a-zA-Z]+$/.test(shows) ? shows : "busy"}${entry.isAllDay ? " all-day" : ""}${entry.isCancelled ? " cancelled" : ""}`,
       "data-id": entry.id,
       "data-mark": mark,
     },
@@ -304,20 +307,21 @@ function entryElement(entry: Entry, mark: Mark | undefined): HTMLElement {
           h(
             "span",
             { class: "title-line" },
-            entry.cancelled
+            entry.isCancelled
               ? h("s", { class: "title" }, entry.title || NAMELESS)
               : h("span", { class: "title" }, entry.title),
-            entry.recurring &&
+            entry.isRecurring &&
               h(
                 "span",
                 {
                   class: "repeats",
-                  title: event.type === "exception" ? "Recurring, changed this once" : "Recurring",
+                  title:
+                    event.type === "exception" ? "Recurring; only this occurrence was changed" : "Recurring",
                 },
                 icon("repeat"),
                 h("span", { class: "sr-only" }, "recurring"),
               ),
-            entry.cancelled && h("span", { class: "chip quiet" }, "Cancelled"),
+            entry.isCancelled && h("span", { class: "chip quiet" }, "Cancelled"),
             mark && h("span", { class: `chip mark ${mark}` }, mark === "new" ? "New" : "Changed"),
           ),
           (entry.location !== "" || online) &&
@@ -374,7 +378,7 @@ function storedWindow(): DayWindow {
   } catch {
     // An unreadable setting is ignored.
   }
-  const fresh = windowAround(today());
-  settings.set("window", JSON.stringify(fresh));
-  return fresh;
+  const initial = windowAround(today());
+  settings.set("window", JSON.stringify(initial));
+  return initial;
 }

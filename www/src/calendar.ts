@@ -19,15 +19,15 @@ export interface Entry {
   master?: Event;
   title: string;
   location: string;
-  allDay: boolean;
+  isAllDay: boolean;
   /** The number of this day within the event, from 1. `days` is the number of its days. */
   day: number;
   days: number;
   /** In milliseconds since 1970. Only for timed events. */
   start?: number;
   end?: number;
-  cancelled: boolean;
-  recurring: boolean;
+  isCancelled: boolean;
+  isRecurring: boolean;
 }
 
 export interface Day {
@@ -69,7 +69,7 @@ function datesOf(event: CalendarEvent, zone: string): string[] {
   }
 }
 
-/** Assigns the events to the days of a window. Returns every day, also empty ones. */
+/** Assigns the events to the days of a window. Returns every day, even an empty one. */
 export function agenda(events: Iterable<Event>, window: DayWindow, zone: string): Day[] {
   const days: Day[] = [];
   const byDate = new Map<string, Day>();
@@ -83,16 +83,16 @@ export function agenda(events: Iterable<Event>, window: DayWindow, zone: string)
     all.filter((event) => event.type === "seriesMaster").map((event) => [event.id, event]),
   );
   for (const event of all) {
-    // A master is not an event itself; its occurrences are.
+    // A master is not an appointment; its occurrences are.
     if (event.type === "seriesMaster" || !event.id) continue;
     const master = event.seriesMasterId ? masters.get(event.seriesMasterId) : undefined;
     // A master decides for its occurrences, which Graph sends without `isAllDay`.
     const dated = { ...event, isAllDay: event.isAllDay ?? master?.isAllDay ?? null };
-    const allDay = isAllDay(dated);
+    const lastsAllDay = isAllDay(dated);
     const dates = datesOf(dated, zone);
     const [first, last] = [dates[0], dates.at(-1)];
     if (!first || !last) continue;
-    const times = allDay ? {} : { start: startOf(dated).getTime(), end: endOf(dated).getTime() };
+    const times = lastsAllDay ? {} : { start: startOf(dated).getTime(), end: endOf(dated).getTime() };
     const from = first > window.from ? first : window.from;
     for (let date = from; date <= last && date <= window.to; date = addDays(date, 1)) {
       byDate.get(date)?.entries.push({
@@ -102,12 +102,12 @@ export function agenda(events: Iterable<Event>, window: DayWindow, zone: string)
         ...(master && { master }),
         title: titleOf(event, master),
         location: (event.location?.displayName || master?.location?.displayName) ?? "",
-        allDay,
+        isAllDay: lastsAllDay,
         day: daysBetween(first, date) + 1,
         days: dates.length,
         ...times,
-        cancelled: (event.isCancelled ?? master?.isCancelled) === true,
-        recurring: Boolean(event.seriesMasterId),
+        isCancelled: (event.isCancelled ?? master?.isCancelled) === true,
+        isRecurring: Boolean(event.seriesMasterId),
       });
     }
   }
@@ -117,8 +117,8 @@ export function agenda(events: Iterable<Event>, window: DayWindow, zone: string)
 
 /** Sorts all-day events first, the longest on top, then timed events by time. */
 function inOrder(a: Entry, b: Entry): number {
-  if (a.allDay !== b.allDay) return a.allDay ? -1 : 1;
-  const time = a.allDay
+  if (a.isAllDay !== b.isAllDay) return a.isAllDay ? -1 : 1;
+  const time = a.isAllDay
     ? b.days - a.days || a.day - b.day
     : (a.start ?? 0) - (b.start ?? 0) || (a.end ?? 0) - (b.end ?? 0);
   return time || (a.title < b.title ? -1 : a.title > b.title ? 1 : 0) || (a.key < b.key ? -1 : 1);
@@ -126,7 +126,7 @@ function inOrder(a: Entry, b: Entry): number {
 
 /** The index of the "now" line among the entries of today: before the first that has not begun. */
 export function nowAt(entries: Entry[], now: number): number {
-  const index = entries.findIndex((entry) => !entry.allDay && entry.day === 1 && (entry.start ?? 0) > now);
+  const index = entries.findIndex((entry) => !entry.isAllDay && entry.day === 1 && (entry.start ?? 0) > now);
   return index < 0 ? entries.length : index;
 }
 

@@ -1,5 +1,5 @@
-// The part that the three views share: shows the mirror at once, then a round with its progress,
-// its changes and its error.
+// The common part of the three views: shows the mirror at once, then a round with its progress, its
+// changes and its error.
 import { DeltaError } from "deltalink";
 import type { Change, DeltaQuery, Live, QueryStatus, RoundReport, WaitReason } from "deltalink";
 import {
@@ -115,7 +115,7 @@ export class Collection<T extends object> {
   readonly #count = h("span", { class: "count" });
   readonly #syncButton: HTMLButtonElement;
   readonly #errorSlot = h("div", { class: "error-slot", role: "alert" });
-  readonly #lastSummary = h("summary", {}, "What the last round changed");
+  readonly #lastSummary = h("summary", {}, "Changes of the last round");
   readonly #lastList = h("ul", { class: "differences" });
   readonly #last = h("details", { class: "last-round", hidden: true }, this.#lastSummary, this.#lastList);
   readonly #marks = new Map<string, Mark>();
@@ -134,7 +134,10 @@ export class Collection<T extends object> {
 
   constructor(options: ViewOptions<T>) {
     this.#options = options;
-    this.#syncButton = button("Sync", () => this.#pressed(), { icon: "sync", class: "button primary sync" });
+    this.#syncButton = button("Sync", () => this.#onSyncPress(), {
+      icon: "sync",
+      class: "button primary sync",
+    });
     const heading = h("h1", { id: `${options.id}-heading`, tabindex: "-1" }, options.heading);
     this.section = h(
       "section",
@@ -154,7 +157,7 @@ export class Collection<T extends object> {
     this.#paintStatus();
   }
 
-  get running(): boolean {
+  get isRunning(): boolean {
     return this.#running !== undefined;
   }
 
@@ -189,7 +192,7 @@ export class Collection<T extends object> {
     }
   }
 
-  /** Starts or stops the rounds that run without being asked for. */
+  /** Starts or stops automatic rounds. */
   setLive(isLive: boolean): void {
     this.#isLive = isLive;
     if (!isLive) {
@@ -212,21 +215,21 @@ export class Collection<T extends object> {
           this.#onUpdate?.();
           resolve();
         }),
-        query.on("change", (changes) => this.#note(changes)),
-        query.status.subscribe((status) => this.#statusChanged(status)),
+        query.on("change", (changes) => this.#recordChanges(changes)),
+        query.status.subscribe((status) => this.#onStatusChange(status)),
       ];
       this.#unsubscribe = () => stops.forEach((stop) => stop());
     });
   }
 
-  #statusChanged(status: QueryStatus): void {
+  #onStatusChange(status: QueryStatus): void {
     const wasBusy = isBusy(this.status);
     this.status = status;
-    if (!this.running && isBusy(status) && !wasBusy) {
+    if (!this.isRunning && isBusy(status) && !wasBusy) {
       // A round of `live()`, here or in another tab.
       this.#begin();
     }
-    if (!this.running && wasBusy && !isBusy(status)) {
+    if (!this.isRunning && wasBusy && !isBusy(status)) {
       if (status.error && status.phase === "failed") this.#fail(status.error);
       this.#paintDifferences(false, status.error !== undefined);
     }
@@ -247,12 +250,12 @@ export class Collection<T extends object> {
     return round;
   }
 
-  #pressed(): void {
-    if (this.running) this.#abort?.abort(STOPPED);
+  #onSyncPress(): void {
+    if (this.isRunning) this.#abort?.abort(STOPPED);
     else void this.sync();
   }
 
-  /** Forgets the results of the round before. */
+  /** Forgets the results of the previous round. */
   #begin(): void {
     this.error = undefined;
     this.#stopNote = "";
@@ -287,7 +290,7 @@ export class Collection<T extends object> {
     return { text, ...(report && { report }), ...(failure && { error: failure }) };
   }
 
-  /** Waits until the list has what the round has stored, and paints it. */
+  /** Waits until the list has all items that the round has stored, and paints it. */
   async #show(query: DeltaQuery<T>): Promise<void> {
     for (;;) {
       const count = await query.count();
@@ -297,12 +300,12 @@ export class Collection<T extends object> {
     this.#paint();
   }
 
-  #note(changes: Change<T>[]): void {
-    for (const change of changes) this.#noteOne(change);
+  #recordChanges(changes: Change<T>[]): void {
+    for (const change of changes) this.#recordChange(change);
     this.#paintSoon();
   }
 
-  #noteOne(change: Change<T>): void {
+  #recordChange(change: Change<T>): void {
     const { id } = change;
     if (change.type === "remove") {
       const gone = change.old ?? this.items.get(id);
@@ -353,17 +356,17 @@ export class Collection<T extends object> {
   /** The status as text. */
   statusWords(): string {
     const { phase, progress, waitUntil, waitReason, lastSyncedAt } = this.status;
-    const far = progress
+    const progressText = progress
       ? ` · ${plural(progress.pages, "page")} · ${plural(progress.items, "item")} · ${plural(progress.requests, "request")}`
       : "";
     if (!this.query) return "";
     switch (phase) {
       case "syncing":
-        return `Round running${far}`;
+        return `Round running${progressText}`;
       case "resyncing":
-        return `Full round running; the list stays readable meanwhile${far}`;
+        return `Full round running; the list stays readable meanwhile${progressText}`;
       case "waiting":
-        return `Waiting${waitUntil ? ` until ${timeOfDay(waitUntil)}` : ""}${waitReason ? `: ${WAITS[waitReason]}` : ""}${far}`;
+        return `Waiting${waitUntil ? ` until ${timeOfDay(waitUntil)}` : ""}${waitReason ? `: ${WAITS[waitReason]}` : ""}${progressText}`;
       case "following":
         return "Another tab runs this round; its result will show here";
       case "needs-auth":
@@ -374,7 +377,7 @@ export class Collection<T extends object> {
       case "new":
       case "idle":
     }
-    if (this.running) return "Round running";
+    if (this.isRunning) return "Round running";
     if (this.error)
       return `The last round failed (${this.error.code})${lastSyncedAt ? `; up to date as of ${timeOfDay(lastSyncedAt)}` : ""}`;
     if (this.#stopNote) return this.#stopNote;
@@ -390,10 +393,10 @@ export class Collection<T extends object> {
   }
 
   #paintStatus(starting = false): void {
-    const busy = starting || this.running || isBusy(this.status);
+    const busy = starting || this.isRunning || isBusy(this.status);
     const { phase } = this.status;
-    const rests = phase === "new" || phase === "idle" || phase === "failed";
-    const shown = busy && rests ? "syncing" : phase === "new" ? "idle" : phase;
+    const isResting = phase === "new" || phase === "idle" || phase === "failed";
+    const shown = busy && isResting ? "syncing" : phase === "new" ? "idle" : phase;
     const failed = this.error !== undefined && !busy && phase !== "needs-auth";
     this.section.dataset.phase = failed ? "failed" : shown;
     this.section.dataset.busy = String(busy);
@@ -439,7 +442,7 @@ export class Collection<T extends object> {
     const differences = this.#differences;
     this.#last.hidden = failed && differences.length === 0;
     const full = isFull && differences.length > MAX_DIFFERENCES;
-    this.#lastSummary.textContent = `What the last round changed (${differences.length})`;
+    this.#lastSummary.textContent = `Changes of the last round (${differences.length})`;
     const rows = differences
       .slice(0, full ? 10 : MAX_DIFFERENCES)
       .map(({ verb, title, note }) =>
@@ -459,7 +462,7 @@ export class Collection<T extends object> {
 
   #paintError(): void {
     const error = this.error;
-    // For a sign-in the page shows the banner instead.
+    // If the user has to sign in, the page shows a banner instead.
     if (!error || needsUser(error)) {
       this.#errorSlot.replaceChildren();
       return;

@@ -51,7 +51,7 @@ export function contactsView(): Collection<OrgContact> {
   });
   const count = h("p", { id: "contact-count", class: "match-count", role: "status" });
   const body = h("tbody", { role: "rowgroup" });
-  const nothing = h("div", {});
+  const emptySlot = h("div", {});
   const headings = new Map<Column, HTMLElement>();
   const heads = columns.map(([column, label]) => {
     const press = h(
@@ -91,12 +91,14 @@ export function contactsView(): Collection<OrgContact> {
     const found = [...lines.values()].filter(({ haystack }) =>
       words.every((word) => haystack.includes(word)),
     );
-    const way = sort.down ? -1 : 1;
+    const direction = sort.down ? -1 : 1;
     found.sort((a, b) => {
       const [left, right] = [a.text[sort.column], b.text[sort.column]];
       // Missing values are last in both directions.
       if (left === "" || right === "") return left === right ? 0 : left === "" ? 1 : -1;
-      return way * collator.compare(left, right) || collator.compare(a.text.displayName, b.text.displayName);
+      return (
+        direction * collator.compare(left, right) || collator.compare(a.text.displayName, b.text.displayName)
+      );
     });
     count.textContent =
       lines.size === 0
@@ -105,7 +107,7 @@ export function contactsView(): Collection<OrgContact> {
           ? `${plural(found.length, "contact")} of ${lines.size.toLocaleString(locale)} found`
           : "";
     table.hidden = found.length === 0;
-    nothing.replaceChildren(
+    emptySlot.replaceChildren(
       ...(found.length > 0
         ? []
         : [
@@ -113,7 +115,7 @@ export function contactsView(): Collection<OrgContact> {
               ? emptyState(
                   "contacts",
                   "No contacts here yet",
-                  "Press Sync: the first round brings the organization's contacts, the later ones only what changed.",
+                  "Press Sync: the first round brings the organization's contacts, the later ones only changes.",
                 )
               : emptyState(
                   "search",
@@ -127,12 +129,12 @@ export function contactsView(): Collection<OrgContact> {
     const rows = (from: number): HTMLElement[] =>
       found.slice(from, from + CHUNK).map((line) => (line.row ??= rowOf(line)));
     body.replaceChildren(...rows(0));
-    const rest = (from: number): void => {
+    const appendRest = (from: number): void => {
       if (current !== rendering || from >= found.length) return;
       body.append(...rows(from));
-      later(() => rest(from + CHUNK));
+      later(() => appendRest(from + CHUNK));
     };
-    later(() => rest(CHUNK));
+    later(() => appendRest(CHUNK));
   }
 
   return new Collection<OrgContact>({
@@ -167,7 +169,7 @@ export function contactsView(): Collection<OrgContact> {
         search,
       ),
     ],
-    body: h("div", {}, count, nothing, table),
+    body: h("div", {}, count, emptySlot, table),
   });
 }
 

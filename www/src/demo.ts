@@ -79,8 +79,8 @@ export class World {
   }
 
   async #create(): Promise<void> {
-    const there = await this.call<string[]>("GET", "");
-    if (there.includes(this.id)) return;
+    const existing = await this.call<string[]>("GET", "");
+    if (existing.includes(this.id)) return;
     this.#tokens.clear();
     sessionStorage.removeItem(this.#storageKey("delegated"));
     sessionStorage.removeItem(this.#storageKey("app"));
@@ -92,13 +92,13 @@ export class World {
     });
   }
 
-  /** Returns a token. Stored for this tab like a sign-in, so that a reload needs no new one. */
-  async token(kind: Kind, fresh: boolean): Promise<string> {
-    let failed: unknown;
-    await this.ensure().catch((error: unknown) => (failed = error));
-    const kept = fresh ? null : sessionStorage.getItem(this.#storageKey(kind));
-    if (kept !== null) return kept;
-    if (failed !== undefined) throw failed;
+  /** Returns a token, which is stored for this tab, so that a reload needs no new one. */
+  async token(kind: Kind, mustRenew: boolean): Promise<string> {
+    let failure: unknown;
+    await this.ensure().catch((error: unknown) => (failure = error));
+    const stored = mustRenew ? null : sessionStorage.getItem(this.#storageKey(kind));
+    if (stored !== null) return stored;
+    if (failure !== undefined) throw failure;
     let pending = this.#tokens.get(kind);
     if (!pending) {
       pending = this.#requestToken(kind).finally(() => this.#tokens.delete(kind));
@@ -108,12 +108,12 @@ export class World {
   }
 
   async #requestToken(kind: Kind): Promise<string> {
-    const mine = this.user !== undefined;
+    const hasUser = this.user !== undefined;
     // The first delegated token creates the account, so it is requested before an app-only token.
-    if (kind === "app" && mine) await this.token("delegated", false);
+    if (kind === "app" && hasUser) await this.token("delegated", false);
     const { token } = await this.request<{ token: string }>("POST", "/token", {
       kind,
-      ...(mine && kind === "delegated" && { user: this.user }),
+      ...(hasUser && kind === "delegated" && { user: this.user }),
     });
     sessionStorage.setItem(this.#storageKey(kind), token);
     return token;
@@ -202,8 +202,8 @@ interface User {
 /** The user of the world. Requested once and stored, because a later visit may be offline. */
 async function defaultUser(world: World): Promise<User> {
   try {
-    const kept = JSON.parse(settings.get(`user.${world.id}`) ?? "null") as User | null;
-    if (kept?.id && kept.address) return kept;
+    const stored = JSON.parse(settings.get(`user.${world.id}`) ?? "null") as User | null;
+    if (stored?.id && stored.address) return stored;
   } catch {
     // An unreadable setting is ignored.
   }
@@ -214,7 +214,7 @@ async function defaultUser(world: World): Promise<User> {
 }
 
 /** The control above the recordings that selects the token. */
-export function readerSwitch(session: DemoSession, changed: () => void): HTMLElement {
+export function readerSwitch(session: DemoSession, onChange: () => void): HTMLElement {
   const choice = (kind: Kind, label: string): HTMLElement => {
     const input = h("input", {
       type: "radio",
@@ -227,7 +227,7 @@ export function readerSwitch(session: DemoSession, changed: () => void): HTMLEle
   };
   const pick = (kind: Kind): void => {
     session.readWith(kind);
-    changed();
+    onChange();
   };
   return h(
     "fieldset",
@@ -318,24 +318,24 @@ export function demoPanel(
   close: () => void,
 ): { panel: HTMLElement; refresh(): void } {
   const { world } = session;
-  const log = h("ol", { class: "demo-log", role: "log", "aria-label": "What the demo did" });
+  const log = h("ol", { class: "demo-log", role: "log", "aria-label": "Actions of the demo" });
   const target = h("strong", {});
   const note = h("p", { class: "hint" });
 
   const act = async (
-    what: string,
+    title: string,
     change: (id: ViewId, collection: Collection<object>) => Promise<string | undefined>,
   ): Promise<void> => {
     const { id, collection } = current();
     const round = h("span", { class: "outcome" }, "…");
-    const text = h("span", {}, what);
+    const text = h("span", {}, title);
     log.prepend(h("li", {}, text, round));
     while (log.children.length > 12) log.lastElementChild?.remove();
     try {
       await world.ensure();
       // Waits for a running round, which could see only a part of the changes.
-      if (collection.running) await collection.sync();
-      text.textContent = (await change(id, collection)) ?? what;
+      if (collection.isRunning) await collection.sync();
+      text.textContent = (await change(id, collection)) ?? title;
       round.textContent = "round running…";
       const result = await collection.sync();
       round.textContent = result?.text ?? "no round";
@@ -348,7 +348,7 @@ export function demoPanel(
 
   const edit = (edits: object[]): Promise<{ ids: string[] }> => world.request("POST", "/edits", edits);
   const owner = world.user === undefined ? {} : { user: world.user };
-  const some = (id: ViewId, collection: Collection<object>): { id: string; title: string } => {
+  const pickItem = (id: ViewId, collection: Collection<object>): { id: string; title: string } => {
     const candidates = [...collection.items].filter(
       ([, item]) => !("type" in item) || item.type === "singleInstance",
     );
@@ -372,7 +372,7 @@ export function demoPanel(
     "Edit",
     () =>
       void act("Edit on the server", async (id, collection) => {
-        const picked = some(id, collection);
+        const picked = pickItem(id, collection);
         const stamp = new Date().toLocaleTimeString("en-GB");
         const base = picked.title.replace(/ \(edited .*\)$/, "");
         const patch =
@@ -386,7 +386,7 @@ export function demoPanel(
     "Delete",
     () =>
       void act("Delete on the server", async (id, collection) => {
-        const picked = some(id, collection);
+        const picked = pickItem(id, collection);
         await edit([{ collection: COLLECTIONS[id], op: "remove", id: picked.id, ...owner }]);
         return `Deleted “${picked.title}” on the server`;
       }),

@@ -67,7 +67,7 @@ const demoButton = h(
     "aria-expanded": "false",
     "aria-controls": "demo-panel",
     hidden: true,
-    on: { click: () => showDemo(!demoShown) },
+    on: { click: () => showDemo(!isDemoShown) },
   },
   icon("demo"),
   h("span", { class: "demo-label" }, "Demo"),
@@ -160,21 +160,21 @@ window.addEventListener("hashchange", () => showView(true));
 
 for (const id of ids) {
   views[id].onStatus = () => {
-    const { items, error, running } = views[id];
+    const { items, error, isRunning } = views[id];
     const badge = badges.get(id);
     if (badge) {
       badge.textContent = error ? "!" : items.size > 0 ? String(items.size) : "";
-      badge.dataset.state = error ? "failed" : running ? "busy" : "idle";
+      badge.dataset.state = error ? "failed" : isRunning ? "busy" : "idle";
     }
-    const needs = ids.some((one) => asksForUser(views[one]));
-    if (needs !== banner.childElementCount > 0) paintBanner(needs);
-    header.dataset.busy = String(ids.some((one) => views[one].running));
+    const isNeeded = ids.some((one) => needsSignIn(views[one]));
+    if (isNeeded !== banner.childElementCount > 0) paintBanner(isNeeded);
+    header.dataset.busy = String(ids.some((one) => views[one].isRunning));
     paintConnection();
   };
 }
 
-function paintBanner(needed: boolean): void {
-  if (!needed) {
+function paintBanner(isNeeded: boolean): void {
+  if (!isNeeded) {
     banner.replaceChildren();
     return;
   }
@@ -191,13 +191,13 @@ function paintBanner(needed: boolean): void {
   );
 }
 
-function asksForUser({ status, error }: Collection<object>): boolean {
+function needsSignIn({ status, error }: Collection<object>): boolean {
   return status.phase === "needs-auth" || (error !== undefined && needsUser(error));
 }
 
 async function signInAgain(errorText: HTMLElement): Promise<void> {
   if (!session) return;
-  const waiting = ids.filter((id) => asksForUser(views[id]));
+  const waiting = ids.filter((id) => needsSignIn(views[id]));
   const claims = waiting
     .map((id) => views[id].status.error?.claims ?? views[id].error?.claims)
     .find((one) => one !== undefined);
@@ -212,8 +212,8 @@ async function signInAgain(errorText: HTMLElement): Promise<void> {
 }
 
 function paintConnection(): void {
-  const offline = !navigator.onLine || ids.some((id) => views[id].error?.code === "offline");
-  const words = offline ? "Offline" : "Online";
+  const isOffline = !navigator.onLine || ids.some((id) => views[id].error?.code === "offline");
+  const words = isOffline ? "Offline" : "Online";
   if (connection.dataset.state === words) return;
   connection.dataset.state = words;
   connection.replaceChildren(
@@ -276,15 +276,15 @@ async function useSession(next: Session): Promise<void> {
   document.body.dataset.ready = "true";
 }
 
-let demoShown = false;
+let isDemoShown = false;
 let refreshDemo: (() => void) | undefined;
 
-function showDemo(shown: boolean): void {
-  demoShown = shown;
-  aside.hidden = !shown;
-  document.body.dataset.demo = shown ? "open" : "closed";
-  demoButton.setAttribute("aria-expanded", String(shown));
-  settings.set("demo", shown ? "open" : "closed");
+function showDemo(isShown: boolean): void {
+  isDemoShown = isShown;
+  aside.hidden = !isShown;
+  document.body.dataset.demo = isShown ? "open" : "closed";
+  demoButton.setAttribute("aria-expanded", String(isShown));
+  settings.set("demo", isShown ? "open" : "closed");
 }
 
 function useDemo(demo: DemoSession): void {
@@ -359,7 +359,7 @@ function paintMenu(): void {
             button("Use Microsoft 365", () => (menu.hidePopover(), void switchTo("microsoft365")), {
               icon: "person",
             }),
-            button("Forget what is stored here", () => void leave(), { icon: "trash" }),
+            button("Forget the stored data", () => void leave(), { icon: "trash" }),
           ]
         : []),
       ...(session?.kind === "microsoft365"

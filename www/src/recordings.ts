@@ -18,9 +18,9 @@ export const FORBIDDEN = {
 
 export function recordingsView(): RecordingsView {
   const list = h("ul", { class: "recordings", role: "list" });
-  const nothing = h("div", {});
+  const emptySlot = h("div", {});
   const slot = h("div", {});
-  let words: { title: string; text: string } | undefined;
+  let explanation: { title: string; text: string } | undefined;
 
   const collection = new Collection<CallRecording>({
     id: "recordings",
@@ -44,28 +44,28 @@ export function recordingsView(): RecordingsView {
           };
         }),
       );
-      nothing.replaceChildren(
-        ...(words && sorted.length === 0
-          ? [emptyState("lock", words.title, words.text)]
+      emptySlot.replaceChildren(
+        ...(explanation && sorted.length === 0
+          ? [emptyState("lock", explanation.title, explanation.text)]
           : sorted.length === 0 && collection.error === undefined
             ? [
                 emptyState(
                   "recordings",
                   "No recordings here yet",
-                  "Press Sync: the first round brings every recording of the organizer's meetings, the later ones only what was added.",
+                  "Press Sync: the first round brings every recording of the organizer's meetings, the later ones only new recordings.",
                 ),
               ]
             : []),
       );
     },
-    body: h("div", {}, slot, nothing, list),
+    body: h("div", {}, slot, emptySlot, list),
   });
 
   return {
     collection,
     slot,
     explain(title, text) {
-      words = { title, text };
+      explanation = { title, text };
       void collection.open(undefined);
     },
   };

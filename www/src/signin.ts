@@ -69,9 +69,9 @@ const applications = new Map<string, Promise<Application>>();
 /** Loads MSAL at its first use, because the demo does not need it. */
 function application(config: SignInConfig): Promise<Application> {
   const key = `${config.cloud} ${config.tenant} ${config.clientId}`;
-  let made = applications.get(key);
-  if (!made) {
-    made = (async () => {
+  let loading = applications.get(key);
+  if (!loading) {
+    loading = (async () => {
       const { PublicClientApplication } = await import("@azure/msal-browser");
       const pca = new PublicClientApplication({
         auth: {
@@ -86,10 +86,10 @@ function application(config: SignInConfig): Promise<Application> {
       await pca.initialize();
       return pca;
     })();
-    applications.set(key, made);
-    made.catch(() => applications.delete(key));
+    applications.set(key, loading);
+    loading.catch(() => applications.delete(key));
   }
-  return made;
+  return loading;
 }
 
 /** The session of an account in the cache of MSAL; undefined if the user has to sign in. */
@@ -131,10 +131,10 @@ async function sessionOf(pca: Application, account: AccountInfo, config: SignInC
   };
 }
 
-/** The sign-in form. Calls `opened` with the session after the sign-in. */
+/** Makes the sign-in form. Calls `onSession` with the session after the sign-in. */
 export function signInForm(
   config: SignInConfig | undefined,
-  opened: (session: Session) => void,
+  onSession: (session: Session) => void,
   demo: (() => void) | undefined,
 ): HTMLElement {
   const guid = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}";
@@ -202,7 +202,7 @@ export function signInForm(
     h(
       "details",
       { class: "registration" },
-      h("summary", {}, "What the registration needs"),
+      h("summary", {}, "Requirements of the registration"),
       h(
         "ul",
         {},
@@ -230,7 +230,7 @@ export function signInForm(
     settings.set("signin", JSON.stringify(entered));
     submit.disabled = true;
     popupSession({ ...entered, ...(config?.endpoint && { endpoint: config.endpoint }) })
-      .then(opened, (error: unknown) => {
+      .then(onSession, (error: unknown) => {
         errorText.textContent = `Not signed in. ${messageOf(error)}`;
       })
       .finally(() => {

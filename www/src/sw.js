@@ -15,13 +15,13 @@ self.addEventListener("install", (event) => {
 });
 
 self.addEventListener("activate", (event) => {
-  const old = async () => {
+  const deleteOldCaches = async () => {
     for (const name of await caches.keys()) {
       if (name.startsWith("deltalink-shell-") && name !== CACHE) await caches.delete(name);
     }
     await self.clients.claim();
   };
-  event.waitUntil(old());
+  event.waitUntil(deleteOldCaches());
 });
 
 // The page sends this message after the user has agreed to a reload.

@@ -161,7 +161,7 @@ fn an_upsert_replaces_the_row_and_is_new_changed_or_unchanged() {
 }
 
 #[test]
-fn the_same_etag_is_unchanged() {
+fn an_item_with_the_same_etag_is_unchanged() {
     let entries = vec![(
         "a".to_owned(),
         Entry::Upsert(json!({"id": "a", "@odata.etag": "W/1", "start": {"timeZone": "UTC"}})),

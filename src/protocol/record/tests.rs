@@ -56,7 +56,7 @@ fn a_record_that_0_1_0_stored_is_read() {
         (record.staged, record.restarted, record.page_size, record.count),
         (true, true, Some(25), Some(4))
     );
-    assert_eq!(stored(&record), paging, "0.1.0 can read what 0.2.0 writes");
+    assert_eq!(stored(&record), paging, "0.1.0 can read the records of 0.2.0");
     let first = serde_json::json!({"format": 1, "revision": "0.1", "phase": "fresh", "kind": "full",
         "generation": 0, "round": 0, "page": 0, "startedAt": 5, "resets": [], "count": 0});
     assert_eq!(
@@ -101,7 +101,7 @@ fn each_commit_increments_the_revision_within_its_epoch() {
 }
 
 #[test]
-fn only_a_completed_full_round_gives_the_right_to_sweep() {
+fn only_a_completed_full_round_permits_a_sweep() {
     for phase in [Phase::Fresh, Phase::Paging, Phase::Sweeping, Phase::Idle] {
         for kind in [Kind::Full, Kind::Incremental] {
             let record = Record { phase, kind, ..Record::new(Instant::from_millis(0.0), 0.0) };

@@ -29,7 +29,8 @@ impl Round {
         self.request_ahead(pending.record.link.as_deref()?, now)
     }
 
-    /// The same for the page that is arriving, whose beginning has this nextLink.
+    /// The request of the page after the one that is still arriving, whose beginning has this
+    /// nextLink.
     pub fn next_request_after(&self, next: &str, now: Instant) -> Option<Request> {
         let is_first_attempt = self.state == State::Fetching && self.attempts.tries == 1;
         let is_master = matches!(self.target, Target::Master(_));
@@ -52,7 +53,7 @@ impl Round {
         Some(Request { url, prefer: self.prefer() })
     }
 
-    /// Records that such a request was sent.
+    /// Records that a look-ahead request was sent.
     pub fn sent_ahead(&mut self, request: Request) {
         self.report.requests += 1;
         self.ahead = Some(request);

@@ -44,7 +44,7 @@ pub(super) struct Attempts {
     pub offline_since: Option<Instant>,
     /// When the last wait began.
     pub sleep_began: Instant,
-    /// How often in a row the caller was asked what to do about a failure.
+    /// How many consecutive failures the caller was asked about.
     pub decisions: u32,
 }
 

@@ -122,7 +122,8 @@ impl Round {
         self.prepare(now)
     }
 
-    /// A series master arrived. It is stored with its page, or before if there are many of them.
+    /// Takes a series master that arrived. It is stored with its page, or earlier if there are
+    /// many.
     pub(super) fn master(&mut self, series: SeriesSummary, now: Instant) -> Step {
         self.report.masters += 1;
         self.request_succeeded();
@@ -155,8 +156,8 @@ impl Round {
         self.transition(State::SavingRecord(record, Box::new(Continuation::Prepare)), step)
     }
 
-    /// The series master cannot be fetched: its occurrences stay incomplete, and the next round
-    /// requests it again.
+    /// Skips a series master that cannot be fetched: its occurrences stay incomplete, and the next
+    /// round requests it again.
     pub(super) fn skip_master(&mut self, now: Instant) -> Step {
         self.mark_master_missing();
         self.prepare(now)
@@ -274,8 +275,8 @@ impl Round {
     }
 
     pub(super) fn swept(&mut self, completed: &Completed, summary: SweepSummary) -> Step {
-        let SweepSummary { has_changes, count_delta, after, again, has_to_relist } = summary;
-        if again {
+        let SweepSummary { has_changes, count_delta, after, has_to_reread, has_to_relist } = summary;
+        if has_to_reread {
             self.record.sweep_after = None;
             return self.sweep(completed.clone());
         }

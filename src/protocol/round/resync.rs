@@ -14,7 +14,7 @@ pub(super) const MAX_RESETS: usize = 3;
 /// that resets many queries at once would otherwise get all their first requests at once
 /// (graph-facts 4).
 const RESYNC_SPREAD: f64 = 2.0;
-/// The number of rounds in a row with a final refusal of the link after which the round falls back.
+/// After this many consecutive rounds with a final refusal of the link, the round falls back.
 const MAX_REFUSALS: u32 = 3;
 /// The number of rounds that ended with 402 or 403 on the link after which the next one requests
 /// the query itself.
@@ -63,9 +63,9 @@ impl Round {
     /// itself.
     fn forbidden(&mut self, failure: Box<Error>, now: Instant) -> Step {
         let before = &self.record.forbidden_times;
-        let counts = before.last().is_none_or(|last| (now - *last).abs() >= MIN_FORBIDDEN_INTERVAL)
+        let is_separate = before.last().is_none_or(|last| (now - *last).abs() >= MIN_FORBIDDEN_INTERVAL)
             && before.len() < MAX_FORBIDDEN_ROUNDS;
-        if !counts || !matches!(self.target, Target::Link(_)) {
+        if !is_separate || !matches!(self.target, Target::Link(_)) {
             return self.fail(failure, now);
         }
         let mut record = self.record.next_revision();
@@ -79,7 +79,7 @@ impl Round {
     }
 
     /// Graph refuses the request for good: ends the round. Refusals of a link are counted; at the
-    /// third in a row the round falls back.
+    /// third consecutive one the round falls back.
     pub(super) fn give_up(&mut self, failure: Box<Error>, now: Instant) -> Step {
         let Target::Link(refused) = &self.target else { return self.fail(failure, now) };
         let refusals = self.record.refusals.saturating_add(1);
@@ -128,7 +128,7 @@ impl Round {
             return self.fail(Error::new(Code::NotSupported, message), now);
         }
         let mut resets = self.recent_resets(now);
-        // A Teams channel without a conversation refuses every link that it gave, also those of a
+        // A Teams channel without a conversation refuses every link that it gave, even those of a
         // new listing.
         if refusal.says_no_delta() && !resets.is_empty() && self.record.synced_at.is_none() {
             let message = "Graph returned a link here and then refused it, as for a Teams channel without a \

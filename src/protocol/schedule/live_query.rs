@@ -1,53 +1,54 @@
 //! One live query of one tab.
 
-use super::{Action, Hidden, MIN_INTERVAL, Message, Plan, RoundEnd, Tab, Wish};
+use super::{Action, Hidden, LiveOptions, MIN_INTERVAL, Message, Plan, RoundEnd, Tab};
 use crate::protocol::time::{Duration, Instant};
 
 /// How long a query is kept after its last handle was stopped.
 const GRACE: Duration = Duration::from_millis(1000.0);
 /// How long a follower waits for a message of the leader.
 const REPLY_TIMEOUT: Duration = Duration::from_millis(3000.0);
-/// How long a follower waits for a leader that hands over after its page.
-const PAGE_TIME: Duration = Duration::from_millis(30_000.0);
+/// How long a follower waits for a leader that hands over after its current page.
+const PAGE_TIMEOUT: Duration = Duration::from_millis(30_000.0);
 /// The longest interval after failures, unless `every` is longer.
 const MAX_FAILURE_INTERVAL: Duration = Duration::from_millis(900_000.0);
-/// The factor by which the interval may grow while rounds bring nothing.
+/// The factor by which the interval may grow during rounds without changes.
 const MAX_GROWTH: f64 = 8.0;
 /// The factor of the interval while all tabs are hidden.
 const HIDDEN_FACTOR: f64 = 10.0;
-/// A `Retry-After` of more than a day is not believed.
+/// A longer `Retry-After` counts as one day.
 const MAX_RETRY_AFTER: Duration = Duration::DAY;
 /// A tab that was silent for this many rounds is asked whether it still runs. If it is silent for
-/// one more, it counts no more.
+/// one more, the leader ignores it.
 const MAX_SILENT_ROUNDS: u32 = 3;
 
-/// What this tab is for the query.
+/// The role of this tab among the tabs with the query.
 #[derive(Debug, PartialEq)]
 enum Role {
     Follower,
-    /// It has asked for the lock that another tab holds.
+    /// It has requested the lock that another tab holds.
     Stealing,
-    /// It holds the lock. `was_stolen`: the tab before did not respond and may hold its round lock.
+    /// It holds the lock. `was_stolen`: the previous leader did not respond and may still hold the
+    /// round lock.
     Leader {
         was_stolen: bool,
     },
-    /// It holds the lock, and hands over to a visible tab. `until`: when it leads on, if that tab
-    /// does not take the lock; `None` while a round runs.
+    /// It holds the lock, and hands over to a visible tab. `until`: when it is the leader again, if
+    /// that tab has not taken the lock; `None` while a round runs.
     HandingOver {
         to: String,
         until: Option<Instant>,
     },
-    /// It has no handle, lock or channel any more.
+    /// It has no lock and no channel.
     Left,
 }
 
-/// What this tab knows about another one.
+/// Another tab with the query.
 #[derive(Debug)]
 struct Peer {
     tab: String,
-    wish: Wish,
+    options: LiveOptions,
     is_visible: bool,
-    /// The rounds that have ended since its last message.
+    /// The number of rounds that have ended since its last message.
     silent_rounds: u32,
 }
 
@@ -55,9 +56,9 @@ struct Peer {
 #[derive(Debug)]
 pub(super) struct LiveQuery {
     key: String,
-    handles: Vec<(u32, Wish)>,
-    /// When the query is left, because its last handle was stopped.
-    left_at: Option<Instant>,
+    handles: Vec<(u32, LiveOptions)>,
+    /// When this tab leaves the query, if no handle starts before.
+    leave_at: Option<Instant>,
     role: Role,
     peers: Vec<Peer>,
     is_running: bool,
@@ -65,28 +66,29 @@ pub(super) struct LiveQuery {
     ended_at: Option<Instant>,
     /// The factor of the interval: from 0.9 to 1.1.
     jitter: f64,
-    /// The rounds in a row that brought nothing.
-    quiet: u32,
-    /// The failures in a row.
+    /// The number of successive rounds without changes.
+    unchanged_rounds: u32,
+    /// The number of successive failures.
     failures: u32,
     /// When Graph allows the next request.
     retry_at: Option<Instant>,
     /// Whether a round is due at once, for any reason but a call of `syncNow()`.
     is_due: bool,
-    /// Whether a call of `syncNow()`, of any tab, asks for a round.
-    is_sync_asked: bool,
-    /// Whether calls of `syncNow()` of this tab wait.
-    has_waiting: bool,
-    /// The rounds that this tab has ended as the leader.
+    /// Whether a call of `syncNow()`, in any tab, has requested a round.
+    is_sync_requested: bool,
+    /// Whether calls of `syncNow()` in this tab wait.
+    has_waiting_calls: bool,
+    /// The number of rounds that this tab has ended as the leader.
     rounds: u32,
     /// Of a follower: the last plan of the leader, and the leader's tab.
     plan: Option<(String, Plan)>,
     /// Of a follower: when it asks whether the leader is alive.
     check_at: Option<Instant>,
-    /// Of a follower: when it steals the lock, unless it hears from the leader.
+    /// Of a follower: when it steals the lock, unless a message of the leader arrives before.
     steal_at: Option<Instant>,
-    /// What was published last.
+    /// The plan that the followers know; `None` if they must get it again.
     published: Option<Plan>,
+    /// The content of the last [`Action::Show`].
     shown: Option<(bool, Option<Instant>)>,
 }
 
@@ -95,18 +97,18 @@ impl LiveQuery {
         Self {
             key,
             handles: Vec::new(),
-            left_at: None,
+            leave_at: None,
             role: Role::Left,
             peers: Vec::new(),
             is_running: false,
             ended_at: synced_at,
             jitter: 1.0,
-            quiet: 0,
+            unchanged_rounds: 0,
             failures: 0,
             retry_at: None,
             is_due: false,
-            is_sync_asked: false,
-            has_waiting: false,
+            is_sync_requested: false,
+            has_waiting_calls: false,
             rounds: 0,
             plan: None,
             check_at: None,
@@ -119,34 +121,34 @@ impl LiveQuery {
     pub(super) fn start(
         &mut self,
         handle: u32,
-        wish: Wish,
+        options: LiveOptions,
         tab: &Tab,
         now: Instant,
         actions: &mut Vec<Action>,
     ) {
-        let before = self.wish();
-        self.handles.push((handle, wish));
-        self.left_at = None;
+        let before = self.own_options();
+        self.handles.push((handle, options));
+        self.leave_at = None;
         if self.role == Role::Left {
             if !tab.is_frozen {
                 self.join(tab, now, actions);
             }
-        } else if self.wish() != before {
-            self.introduce(tab, actions);
+        } else if self.own_options() != before {
+            self.send_ping(tab, actions);
         }
     }
 
     pub(super) fn stop(&mut self, handle: u32, tab: &Tab, now: Instant, actions: &mut Vec<Action>) {
-        let before = self.wish();
+        let before = self.own_options();
         let count = self.handles.len();
         self.handles.retain(|(own, _)| *own != handle);
         if self.handles.len() == count {
             return;
         }
         if self.handles.is_empty() {
-            self.left_at = Some(now + GRACE);
-        } else if self.wish() != before {
-            self.introduce(tab, actions);
+            self.leave_at = Some(now + GRACE);
+        } else if self.own_options() != before {
+            self.send_ping(tab, actions);
         }
     }
 
@@ -158,21 +160,21 @@ impl LiveQuery {
         }
         self.role = Role::Follower;
         actions.push(Action::Join { key: self.key.clone() });
-        self.introduce(tab, actions);
+        self.send_ping(tab, actions);
         self.steal_at = Some(now + REPLY_TIMEOUT);
     }
 
-    /// Tells the other tabs what this one asks for.
-    pub(super) fn introduce(&self, tab: &Tab, actions: &mut Vec<Action>) {
-        if let Some(wish) = self.wish() {
-            self.post(Message::Ping { wish, is_visible: tab.is_visible }, tab, actions);
+    /// Tells the other tabs the options of this one.
+    pub(super) fn send_ping(&self, tab: &Tab, actions: &mut Vec<Action>) {
+        if let Some(options) = self.own_options() {
+            self.post(Message::Ping { options, is_visible: tab.is_visible }, tab, actions);
         }
     }
 
-    /// The tab has become visible or hidden. A visible tab that follows asks its leader, which may
-    /// be silent since this tab was hidden.
+    /// Tells the other tabs that this one has become visible or hidden. A follower that has become
+    /// visible also checks the leader, which may have died while this tab was hidden.
     pub(super) fn visibility_changed(&mut self, tab: &Tab, now: Instant, actions: &mut Vec<Action>) {
-        self.introduce(tab, actions);
+        self.send_ping(tab, actions);
         if tab.is_visible && self.role == Role::Follower {
             self.steal_at.get_or_insert(now + REPLY_TIMEOUT);
         }
@@ -185,18 +187,18 @@ impl LiveQuery {
     }
 
     pub(super) fn sync_now(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        self.has_waiting = true;
-        self.focus();
+        self.has_waiting_calls = true;
+        self.reset_growth();
         if matches!(self.role, Role::Follower) {
             actions.push(Action::Post { key: self.key.clone(), message: Message::Sync });
             self.steal_at.get_or_insert(now + REPLY_TIMEOUT);
         }
-        self.is_sync_asked = true;
+        self.is_sync_requested = true;
     }
 
     pub(super) fn lead(&mut self) {
         let was_stolen = self.role == Role::Stealing;
-        // A follower that was granted the lock in the queue has not stolen it.
+        // A follower that has waited in the queue has not stolen the lock.
         self.role = Role::Leader { was_stolen };
         (self.plan, self.check_at, self.steal_at) = (None, None, None);
     }
@@ -236,13 +238,13 @@ impl LiveQuery {
         actions: &mut Vec<Action>,
     ) {
         match message {
-            Message::Ping { wish, is_visible } => {
+            Message::Ping { options, is_visible } => {
                 let before = self.peers.iter().position(|peer| peer.tab == from);
                 let before = before.map(|at| self.peers.swap_remove(at));
                 if before.is_none_or(|before| is_visible && !before.is_visible) {
-                    self.focus();
+                    self.reset_growth();
                 }
-                self.peers.push(Peer { tab: from.clone(), wish, is_visible, silent_rounds: 0 });
+                self.peers.push(Peer { tab: from.clone(), options, is_visible, silent_rounds: 0 });
                 if matches!(self.role, Role::Leader { .. }) {
                     if is_visible && !tab.is_visible {
                         self.hand_over(from, now, tab, actions);
@@ -254,9 +256,9 @@ impl LiveQuery {
             }
             Message::Plan(plan) => self.follow(from, plan, tab, now, chance, actions),
             Message::Sync => {
-                self.focus();
-                // A follower remembers it, for the case that it has to lead.
-                self.is_sync_asked = true;
+                self.reset_growth();
+                // A follower remembers the request: it may become the leader.
+                self.is_sync_requested = true;
                 self.published = None;
             }
             Message::HandOver { to, is_ready } => {
@@ -264,11 +266,11 @@ impl LiveQuery {
                     if is_ready {
                         self.steal(actions);
                     } else {
-                        self.steal_at = Some(now + PAGE_TIME);
+                        self.steal_at = Some(now + PAGE_TIMEOUT);
                     }
                 }
             }
-            Message::RollCall => self.introduce(tab, actions),
+            Message::RollCall => self.send_ping(tab, actions),
             Message::Bye => {
                 self.peers.retain(|peer| peer.tab != from);
             }
@@ -287,8 +289,9 @@ impl LiveQuery {
         if self.role != Role::Follower {
             return;
         }
-        let seen = self.plan.as_ref().filter(|(leader, _)| *leader == from).map(|(_, plan)| plan.rounds);
-        if seen.is_some_and(|seen| plan.rounds > seen) {
+        let known_rounds =
+            self.plan.as_ref().filter(|(leader, _)| *leader == from).map(|(_, plan)| plan.rounds);
+        if known_rounds.is_some_and(|known| plan.rounds > known) {
             self.settle(false, actions);
         }
         self.ended_at = plan.ended_at;
@@ -297,14 +300,14 @@ impl LiveQuery {
         let next = plan.next_at.or_else(|| own.map(|own| now + own));
         self.check_at =
             next.zip(own).map(|(next, own)| (next.max(now + REPLY_TIMEOUT) + own * 0.1 * chance).ceil());
-        let is_new = self.plan.as_ref().is_none_or(|(leader, _)| *leader != from);
+        let is_new_leader = self.plan.as_ref().is_none_or(|(leader, _)| *leader != from);
         let should_hand_over = tab.is_visible && !plan.is_visible;
-        if is_new || should_hand_over {
-            // Tells a new leader what this tab asks for, and asks a hidden one to hand over.
-            self.introduce(tab, actions);
+        if is_new_leader || should_hand_over {
+            // Tells a new leader the options of this tab, and asks a hidden leader to hand over.
+            self.send_ping(tab, actions);
         }
-        if is_new && self.has_waiting {
-            // The leader before may not have run the round.
+        if is_new_leader && self.has_waiting_calls {
+            // The previous leader may not have run the requested round.
             self.post(Message::Sync, tab, actions);
         }
         if should_hand_over {
@@ -327,12 +330,12 @@ impl LiveQuery {
         let steals = self.role == Role::Leader { was_stolen: true };
         self.role = Role::Leader { was_stolen: false };
         self.is_running = true;
-        (self.is_due, self.is_sync_asked) = (false, false);
+        (self.is_due, self.is_sync_requested) = (false, false);
         actions.push(Action::StartRound { key: self.key.clone(), steals });
     }
 
-    fn stop_round(&self, after_page: bool) -> Action {
-        Action::StopRound { key: self.key.clone(), after_page }
+    fn stop_round(&self, finishes_page: bool) -> Action {
+        Action::StopRound { key: self.key.clone(), finishes_page }
     }
 
     pub(super) fn round_ended(
@@ -353,9 +356,10 @@ impl LiveQuery {
         self.jitter = 0.9 + 0.2 * chance;
         self.retry_at = end.retry_at.map(|at| at.min(now + MAX_RETRY_AFTER));
         match end.error.as_deref() {
-            None if end.has_changes => (self.quiet, self.failures) = (0, 0),
-            None => (self.quiet, self.failures) = (self.quiet.saturating_add(1), 0),
-            // Another tab has committed, this one was stopped, or Graph has named the time.
+            None if end.has_changes => (self.unchanged_rounds, self.failures) = (0, 0),
+            None => (self.unchanged_rounds, self.failures) = (self.unchanged_rounds.saturating_add(1), 0),
+            // Another tab has committed, the round was stopped, Graph has named a time, or the
+            // schedule waits for a sign-in.
             Some("conflict" | "aborted" | "throttled" | "interaction" | "claims") => {}
             Some(_) => self.failures = self.failures.saturating_add(1),
         }
@@ -373,19 +377,20 @@ impl LiveQuery {
         }
     }
 
-    /// A round has ended: whoever asked for one has it.
-    fn settle(&mut self, here: bool, actions: &mut Vec<Action>) {
-        self.is_sync_asked = false;
-        if std::mem::take(&mut self.has_waiting) {
-            actions.push(Action::Synced { key: self.key.clone(), here });
+    /// Settles the calls of `syncNow()`, because a round has ended or the tab leaves the query.
+    fn settle(&mut self, is_local: bool, actions: &mut Vec<Action>) {
+        self.is_sync_requested = false;
+        if std::mem::take(&mut self.has_waiting_calls) {
+            actions.push(Action::Synced { key: self.key.clone(), is_local });
         }
     }
 
-    /// Does what the time demands.
+    /// Runs the due action: leaves the query, checks a silent leader or steals its lock, or ends a
+    /// hand-over.
     pub(super) fn tick(&mut self, tab: &Tab, now: Instant, chance: f64, actions: &mut Vec<Action>) {
-        // After a clock was set back.
+        // The clock may have been set back.
         self.ended_at = self.ended_at.map(|at| at.min(now));
-        if self.left_at.is_some_and(|at| at <= now) {
+        if self.leave_at.is_some_and(|at| at <= now) {
             self.leave(tab, actions);
             return;
         }
@@ -397,7 +402,7 @@ impl LiveQuery {
                 if self.steal_at.is_some_and(|at| at <= now) {
                     self.steal(actions);
                 } else if self.check_at.is_some_and(|at| at <= now) {
-                    self.introduce(tab, actions);
+                    self.send_ping(tab, actions);
                     self.steal_at.get_or_insert(now + REPLY_TIMEOUT);
                     let own = self.own_interval(tab);
                     self.check_at = own.map(|own| (now + REPLY_TIMEOUT + own * (1.0 + 0.1 * chance)).ceil());
@@ -427,13 +432,13 @@ impl LiveQuery {
         self.role = Role::Left;
     }
 
-    /// Sends the plan to the followers and shows it, if it has changed.
+    /// Sends the plan to the followers and shows it in the status, if it has changed.
     pub(super) fn publish(&mut self, tab: &Tab, actions: &mut Vec<Action>) {
         if matches!(self.role, Role::Leader { .. }) {
             let plan = Plan {
                 rounds: self.rounds,
                 ended_at: self.ended_at,
-                next_at: self.due(tab),
+                next_at: self.due_at(tab),
                 is_running: self.is_running,
                 is_visible: tab.is_visible,
             };
@@ -443,7 +448,8 @@ impl LiveQuery {
             }
         }
         let leads = matches!(self.role, Role::Leader { .. } | Role::HandingOver { .. });
-        let next = if leads { self.due(tab) } else { self.plan.as_ref().and_then(|(_, plan)| plan.next_at) };
+        let next =
+            if leads { self.due_at(tab) } else { self.plan.as_ref().and_then(|(_, plan)| plan.next_at) };
         let shown = (!leads && self.plan.is_some(), next);
         if self.shown != Some(shown) {
             self.shown = Some(shown);
@@ -452,14 +458,14 @@ impl LiveQuery {
         }
     }
 
-    /// When a round of this tab is due. `None`: not while the state of the tab is as it is.
-    pub(super) fn due(&self, tab: &Tab) -> Option<Instant> {
+    /// When a round of this tab is due. `None`: no round is due in the current state.
+    pub(super) fn due_at(&self, tab: &Tab) -> Option<Instant> {
         let leads = matches!(self.role, Role::Leader { .. });
         if !leads || self.is_running || tab.is_frozen || self.handles.is_empty() {
             return None;
         }
         let at_once = Instant::from_millis(0.0);
-        if self.is_sync_asked {
+        if self.is_sync_requested {
             return Some(at_once);
         }
         if !tab.is_online || tab.needs_sign_in {
@@ -474,14 +480,14 @@ impl LiveQuery {
     }
 
     fn interval(&self, tab: &Tab) -> Option<Duration> {
-        let wish = self.wish_of_all()?;
+        let options = self.combined_options()?;
         let is_visible = tab.is_visible || self.peers.iter().any(|peer| peer.is_visible);
-        if !is_visible && wish.hidden == Hidden::Pause {
+        if !is_visible && options.hidden == Hidden::Pause {
             return None;
         }
-        let growth = f64::from(1_u32 << self.quiet.min(10)).min(MAX_GROWTH);
+        let growth = f64::from(1_u32 << self.unchanged_rounds.min(10)).min(MAX_GROWTH);
         let factor = if is_visible { growth } else { growth.max(HIDDEN_FACTOR) };
-        let every = wish.every.max(MIN_INTERVAL);
+        let every = options.every.max(MIN_INTERVAL);
         let interval = every * factor;
         if self.failures == 0 {
             return Some(interval);
@@ -490,12 +496,12 @@ impl LiveQuery {
         Some(interval.max(longer.min(MAX_FAILURE_INTERVAL)))
     }
 
-    /// The interval after which this tab, as a follower, asks again whether the leader is alive.
+    /// The interval at which this tab, as a follower, asks whether the leader is alive.
     fn own_interval(&self, tab: &Tab) -> Option<Duration> {
-        let wish = self.wish()?;
-        match (tab.is_visible, wish.hidden) {
-            (true, _) => Some(wish.every),
-            (false, Hidden::Slow) => Some(wish.every * HIDDEN_FACTOR),
+        let options = self.own_options()?;
+        match (tab.is_visible, options.hidden) {
+            (true, _) => Some(options.every),
+            (false, Hidden::Slow) => Some(options.every * HIDDEN_FACTOR),
             (false, Hidden::Pause) => None,
         }
     }
@@ -511,20 +517,26 @@ impl LiveQuery {
             .flatten()
             .filter(|_| tab.has_peers)
             .reduce(Instant::min);
-        [self.left_at, until, of_follower].into_iter().flatten().reduce(Instant::min)
+        [self.leave_at, until, of_follower].into_iter().flatten().reduce(Instant::min)
     }
 
-    /// What the handles of this tab ask for together.
-    fn wish(&self) -> Option<Wish> {
-        merged(self.handles.iter().map(|(_, wish)| wish))
+    /// The combined options of this tab's handles.
+    fn own_options(&self) -> Option<LiveOptions> {
+        merge(self.handles.iter().map(|(_, options)| options))
     }
 
-    fn wish_of_all(&self) -> Option<Wish> {
-        merged(self.handles.iter().map(|(_, wish)| wish).chain(self.peers.iter().map(|peer| &peer.wish)))
+    /// The combined options of all tabs.
+    fn combined_options(&self) -> Option<LiveOptions> {
+        merge(
+            self.handles
+                .iter()
+                .map(|(_, options)| options)
+                .chain(self.peers.iter().map(|peer| &peer.options)),
+        )
     }
 
-    pub(super) fn focus(&mut self) {
-        self.quiet = 0;
+    pub(super) fn reset_growth(&mut self) {
+        self.unchanged_rounds = 0;
     }
 
     pub(super) fn forget_failures(&mut self) {
@@ -544,15 +556,17 @@ impl LiveQuery {
         self.is_running
     }
 
-    /// Whether it is to be dropped. A query that starts while the tab is frozen joins later.
+    /// Whether the schedule can drop this query. One that was started in a frozen tab has handles,
+    /// and joins later.
     pub(super) fn has_left(&self) -> bool {
         self.role == Role::Left && self.handles.is_empty()
     }
 }
 
-/// The shortest interval and the mildest rule for hidden tabs.
-fn merged<'a>(wishes: impl Iterator<Item = &'a Wish>) -> Option<Wish> {
-    wishes
-        .copied()
-        .reduce(|one, other| Wish { every: one.every.min(other.every), hidden: one.hidden.min(other.hidden) })
+/// Combines options: the shortest interval, and `Slow` if any of them has it.
+fn merge<'a>(all: impl Iterator<Item = &'a LiveOptions>) -> Option<LiveOptions> {
+    all.copied().reduce(|one, other| LiveOptions {
+        every: one.every.min(other.every),
+        hidden: one.hidden.min(other.hidden),
+    })
 }

@@ -29,7 +29,7 @@ impl Bench {
     /// A tab whose host has no locks, with a live query that has started its first round.
     fn alone() -> Self {
         let mut bench = Self::new("a", false);
-        assert!(starts(&bench.start(QUERY, EVERY, Hidden::Slow)));
+        assert!(has_start(&bench.start(QUERY, EVERY, Hidden::Slow)));
         bench
     }
 
@@ -37,8 +37,8 @@ impl Bench {
     fn leader() -> Self {
         let mut bench = Self::new("a", true);
         bench.start(QUERY, EVERY, Hidden::Slow);
-        assert!(starts(&bench.step(Input::LockGranted { key: key() })));
-        bench.ended(changed());
+        assert!(has_start(&bench.step(Input::LockGranted { key: key() })));
+        bench.end_round(changed());
         bench
     }
 
@@ -55,24 +55,24 @@ impl Bench {
     }
 
     fn start(&mut self, key: &str, every: f64, hidden: Hidden) -> Vec<Action> {
-        let wish = Wish { every: ms(every), hidden };
-        self.step(Input::Start { key: key.to_owned(), handle: 1, wish, synced_at: None })
+        let options = LiveOptions { every: ms(every), hidden };
+        self.step(Input::Start { key: key.to_owned(), handle: 1, options, synced_at: None })
     }
 
-    fn ended(&mut self, end: RoundEnd) -> Vec<Action> {
+    fn end_round(&mut self, end: RoundEnd) -> Vec<Action> {
         self.step(Input::RoundEnded { key: key(), end })
     }
 
-    fn hears(&mut self, from: &str, message: Message) -> Vec<Action> {
+    fn receive(&mut self, from: &str, message: Message) -> Vec<Action> {
         self.step(Input::Received { key: key(), from: from.to_owned(), message })
     }
 
     fn plan(&mut self, from: &str, plan: &Plan) -> Vec<Action> {
-        self.hears(from, Message::Plan(plan.clone()))
+        self.receive(from, Message::Plan(plan.clone()))
     }
 
     fn ping(&mut self, from: &str, every: f64, hidden: Hidden, is_visible: bool) -> Vec<Action> {
-        self.hears(from, Message::Ping { wish: Wish { every: ms(every), hidden }, is_visible })
+        self.receive(from, Message::Ping { options: LiveOptions { every: ms(every), hidden }, is_visible })
     }
 
     /// The time until the timer fires.
@@ -111,22 +111,22 @@ fn plan() -> Plan {
     Plan { rounds: 0, ended_at: None, next_at: None, is_running: false, is_visible: true }
 }
 
-fn starts(actions: &[Action]) -> bool {
+fn has_start(actions: &[Action]) -> bool {
     actions.iter().any(|action| matches!(action, Action::StartRound { .. }))
 }
 
-fn steals(actions: &[Action]) -> bool {
+fn has_theft(actions: &[Action]) -> bool {
     actions.iter().any(|action| matches!(action, Action::StealLock { .. }))
 }
 
-fn stops(actions: &[Action]) -> Option<bool> {
+fn stop_of(actions: &[Action]) -> Option<bool> {
     actions.iter().find_map(|action| match action {
-        Action::StopRound { after_page, .. } => Some(*after_page),
+        Action::StopRound { finishes_page, .. } => Some(*finishes_page),
         _ => None,
     })
 }
 
-fn posted(actions: &[Action]) -> Vec<&Message> {
+fn messages_of(actions: &[Action]) -> Vec<&Message> {
     let mut messages = Vec::new();
     for action in actions {
         if let Action::Post { message, .. } = action {
@@ -140,26 +140,26 @@ fn posted(actions: &[Action]) -> Vec<&Message> {
 fn the_first_round_starts_at_once_and_the_next_one_after_the_interval() {
     let mut bench = Bench::alone();
     assert_eq!(bench.timer(), None);
-    bench.ended(changed());
+    bench.end_round(changed());
     assert_eq!(bench.timer(), Some(EVERY));
-    assert!(starts(&bench.fire()));
+    assert!(has_start(&bench.fire()));
 }
 
 #[test]
 fn a_mirror_that_was_synced_a_moment_ago_waits_for_the_rest_of_the_interval() {
     let mut bench = Bench::new("a", false);
-    let wish = Wish { every: ms(EVERY), hidden: Hidden::Slow };
+    let options = LiveOptions { every: ms(EVERY), hidden: Hidden::Slow };
     let synced_at = Some(bench.now - ms(20_000.0));
-    assert!(!starts(&bench.step(Input::Start { key: key(), handle: 1, wish, synced_at })));
+    assert!(!has_start(&bench.step(Input::Start { key: key(), handle: 1, options, synced_at })));
     assert_eq!(bench.timer(), Some(40_000.0));
 }
 
 #[test]
 fn an_end_in_the_future_counts_as_now() {
     let mut bench = Bench::new("a", false);
-    let wish = Wish { every: ms(EVERY), hidden: Hidden::Slow };
+    let options = LiveOptions { every: ms(EVERY), hidden: Hidden::Slow };
     let synced_at = Some(bench.now + Duration::DAY);
-    bench.step(Input::Start { key: key(), handle: 1, wish, synced_at });
+    bench.step(Input::Start { key: key(), handle: 1, options, synced_at });
     assert_eq!(bench.timer(), Some(EVERY));
 }
 
@@ -168,58 +168,58 @@ fn jitter_moves_the_interval_by_ten_percent() {
     for (chance, factor) in [(0.0, 0.9), (1.0, 1.1)] {
         let mut bench = Bench::alone();
         bench.chance = chance;
-        bench.ended(changed());
+        bench.end_round(changed());
         assert_eq!(bench.timer(), Some(EVERY * factor));
     }
 }
 
 #[test]
-fn the_interval_doubles_while_rounds_bring_nothing_up_to_eight_times() {
+fn the_interval_doubles_with_each_round_without_changes_up_to_eight_times() {
     let mut bench = Bench::alone();
     for factor in [2.0, 4.0, 8.0, 8.0, 8.0] {
-        bench.ended(RoundEnd::default());
+        bench.end_round(RoundEnd::default());
         assert_eq!(bench.timer(), Some(EVERY * factor));
-        assert!(starts(&bench.fire()));
+        assert!(has_start(&bench.fire()));
     }
-    bench.ended(changed());
+    bench.end_round(changed());
     assert_eq!(bench.timer(), Some(EVERY));
 }
 
 #[test]
-fn a_sign_of_the_user_ends_the_growth_and_starts_a_round_only_if_one_is_due() {
-    let signs = [
+fn activity_of_the_user_resets_the_interval_and_starts_a_round_only_if_one_is_due() {
+    let activities = [
         Input::Focus,
         Input::Visibility { is_visible: true },
         Input::Network { is_online: true },
         Input::Thaw,
     ];
-    for sign in signs {
+    for activity in activities {
         let mut bench = Bench::alone();
         for _ in 0..3 {
-            bench.ended(RoundEnd::default());
+            bench.end_round(RoundEnd::default());
             bench.fire();
         }
-        bench.ended(RoundEnd::default());
-        assert!(!starts(&bench.step(sign.clone())), "{sign:?}");
-        assert_eq!(bench.timer(), Some(EVERY), "{sign:?}");
+        bench.end_round(RoundEnd::default());
+        assert!(!has_start(&bench.step(activity.clone())), "{activity:?}");
+        assert_eq!(bench.timer(), Some(EVERY), "{activity:?}");
         bench.now += ms(2.0 * EVERY);
-        assert!(starts(&bench.step(sign.clone())), "{sign:?}");
+        assert!(has_start(&bench.step(activity.clone())), "{activity:?}");
     }
 }
 
 #[test]
 fn hidden_tabs_run_rounds_ten_times_less_often_or_none() {
     let mut bench = Bench::alone();
-    bench.ended(changed());
+    bench.end_round(changed());
     bench.hide();
     assert_eq!(bench.timer(), Some(EVERY * 10.0));
     let mut bench = Bench::new("a", false);
     bench.start(QUERY, EVERY, Hidden::Pause);
-    bench.ended(changed());
+    bench.end_round(changed());
     bench.hide();
     assert_eq!(bench.timer(), None);
     bench.now += ms(EVERY);
-    assert!(starts(&bench.step(Input::Visibility { is_visible: true })));
+    assert!(has_start(&bench.step(Input::Visibility { is_visible: true })));
 }
 
 #[test]
@@ -229,7 +229,7 @@ fn the_shortest_interval_and_the_mildest_rule_of_all_tabs_apply() {
     assert_eq!(bench.timer(), Some(20_000.0));
     bench.hide();
     assert_eq!(bench.timer(), Some(200_000.0), "one tab asks for slow rounds");
-    bench.hears("b", Message::Bye);
+    bench.receive("b", Message::Bye);
     assert_eq!(bench.timer(), Some(EVERY * 10.0));
 }
 
@@ -245,11 +245,11 @@ fn the_group_is_visible_while_one_tab_is() {
 fn failures_back_off_to_fifteen_minutes() {
     let mut bench = Bench::alone();
     for interval in [2.0, 4.0, 8.0, 15.0, 15.0] {
-        bench.ended(failed("network"));
+        bench.end_round(failed("network"));
         assert_eq!(bench.timer(), Some(interval * 60_000.0));
-        assert!(starts(&bench.fire()));
+        assert!(has_start(&bench.fire()));
     }
-    bench.ended(changed());
+    bench.end_round(changed());
     assert_eq!(bench.timer(), Some(EVERY));
 }
 
@@ -257,7 +257,7 @@ fn failures_back_off_to_fifteen_minutes() {
 fn an_interval_of_more_than_fifteen_minutes_is_not_shortened_by_failures() {
     let mut bench = Bench::new("a", false);
     bench.start(QUERY, 3_600_000.0, Hidden::Slow);
-    bench.ended(failed("forbidden"));
+    bench.end_round(failed("forbidden"));
     assert_eq!(bench.timer(), Some(3_600_000.0));
 }
 
@@ -265,18 +265,18 @@ fn an_interval_of_more_than_fifteen_minutes_is_not_shortened_by_failures() {
 fn a_throttled_query_waits_until_graph_allows_the_next_request() {
     let mut bench = Bench::alone();
     let retry_at = Some(bench.now + ms(600_000.0));
-    bench.ended(RoundEnd { retry_at, ..failed("throttled") });
+    bench.end_round(RoundEnd { retry_at, ..failed("throttled") });
     assert_eq!(bench.timer(), Some(600_000.0));
-    assert!(!starts(&bench.step(Input::Focus)));
+    assert!(!has_start(&bench.step(Input::Focus)));
     let retry_at = Some(bench.now + Duration::from_millis(1e18));
-    bench.ended(RoundEnd { retry_at, ..failed("throttled") });
-    assert_eq!(bench.timer(), Some(Duration::DAY.as_millis()), "an absurd Retry-After");
+    bench.end_round(RoundEnd { retry_at, ..failed("throttled") });
+    assert_eq!(bench.timer(), Some(Duration::DAY.as_millis()), "a Retry-After of many years");
 }
 
 #[test]
 fn a_conflict_is_not_a_failure() {
     let mut bench = Bench::alone();
-    bench.ended(failed("conflict"));
+    bench.end_round(failed("conflict"));
     assert_eq!(bench.timer(), Some(EVERY));
 }
 
@@ -286,9 +286,9 @@ fn after_a_refused_sign_in_all_queries_pause_until_the_user_signs_in() {
         let mut bench = Bench::alone();
         bench.start("other", EVERY, Hidden::Slow);
         bench.step(Input::RoundEnded { key: "other".to_owned(), end: changed() });
-        bench.ended(failed(code));
+        bench.end_round(failed(code));
         assert_eq!(bench.timer(), None);
-        assert!(!starts(&bench.step(Input::Focus)));
+        assert!(!has_start(&bench.step(Input::Focus)));
         let actions = bench.step(Input::SignedIn);
         let started = actions.iter().filter(|action| matches!(action, Action::StartRound { .. })).count();
         assert_eq!(started, 2);
@@ -298,11 +298,11 @@ fn after_a_refused_sign_in_all_queries_pause_until_the_user_signs_in() {
 #[test]
 fn without_network_no_round_is_due_until_it_is_back() {
     let mut bench = Bench::alone();
-    bench.ended(failed("offline"));
+    bench.end_round(failed("offline"));
     bench.step(Input::Network { is_online: false });
     assert_eq!(bench.timer(), None);
     bench.now += ms(EVERY);
-    assert!(starts(&bench.step(Input::Network { is_online: true })));
+    assert!(has_start(&bench.step(Input::Network { is_online: true })));
 }
 
 #[test]
@@ -310,34 +310,34 @@ fn sync_now_starts_a_round_under_every_condition() {
     let conditions = [Input::Network { is_online: false }, Input::Visibility { is_visible: false }];
     for condition in conditions {
         let mut bench = Bench::alone();
-        bench.ended(changed());
+        bench.end_round(changed());
         bench.step(condition);
-        assert!(starts(&bench.step(Input::SyncNow { key: key() })));
-        let actions = bench.ended(changed());
-        assert!(actions.contains(&Action::Synced { key: key(), here: true }));
+        assert!(has_start(&bench.step(Input::SyncNow { key: key() })));
+        let actions = bench.end_round(changed());
+        assert!(actions.contains(&Action::Synced { key: key(), is_local: true }));
     }
 }
 
 #[test]
 fn sync_now_joins_the_round_that_runs() {
     let mut bench = Bench::alone();
-    assert!(!starts(&bench.step(Input::SyncNow { key: key() })));
-    let actions = bench.ended(changed());
-    assert!(actions.contains(&Action::Synced { key: key(), here: true }));
-    assert!(!starts(&actions));
+    assert!(!has_start(&bench.step(Input::SyncNow { key: key() })));
+    let actions = bench.end_round(changed());
+    assert!(actions.contains(&Action::Synced { key: key(), is_local: true }));
+    assert!(!has_start(&actions));
 }
 
 #[test]
 fn a_round_that_was_stopped_does_not_settle_sync_now() {
     let mut bench = Bench::alone();
     bench.step(Input::SyncNow { key: key() });
-    let actions = bench.ended(failed("aborted"));
-    assert!(!actions.contains(&Action::Synced { key: key(), here: true }));
-    assert!(starts(&actions), "the round that syncNow() asked for starts again");
+    let actions = bench.end_round(failed("aborted"));
+    assert!(!actions.contains(&Action::Synced { key: key(), is_local: true }));
+    assert!(has_start(&actions), "the round that syncNow() asked for starts again");
 }
 
 #[test]
-fn a_tab_runs_four_rounds_at_once_and_takes_turns() {
+fn a_tab_runs_four_rounds_at_once_and_each_query_gets_its_turn() {
     let mut bench = Bench::new("a", false);
     let keys: Vec<String> = (0..6).map(|number| format!("q{number}")).collect();
     let mut started = Vec::new();
@@ -363,7 +363,7 @@ fn a_tab_starts_at_most_sixty_rounds_in_a_minute() {
     let mut bench = Bench::new("a", false);
     let mut running: VecDeque<String> = VecDeque::new();
     let mut starts = Vec::new();
-    let mut note = |now: Instant, actions: &[Action], running: &mut VecDeque<String>| {
+    let mut collect = |now: Instant, actions: &[Action], running: &mut VecDeque<String>| {
         for action in actions {
             if let Action::StartRound { key, .. } = action {
                 starts.push(now);
@@ -373,14 +373,14 @@ fn a_tab_starts_at_most_sixty_rounds_in_a_minute() {
     };
     for number in 0..40 {
         let actions = bench.start(&number.to_string(), 5000.0, Hidden::Slow);
-        note(bench.now, &actions, &mut running);
+        collect(bench.now, &actions, &mut running);
     }
     for _ in 0..400 {
         let actions = match running.pop_front() {
             Some(key) => bench.step(Input::RoundEnded { key, end: changed() }),
             None => bench.fire(),
         };
-        note(bench.now, &actions, &mut running);
+        collect(bench.now, &actions, &mut running);
     }
     let most = starts
         .iter()
@@ -390,13 +390,13 @@ fn a_tab_starts_at_most_sixty_rounds_in_a_minute() {
 }
 
 #[test]
-fn after_the_machine_slept_all_rounds_are_due() {
+fn all_rounds_are_due_after_the_machine_was_asleep() {
     let mut bench = Bench::alone();
     for _ in 0..4 {
-        bench.ended(RoundEnd::default());
+        bench.end_round(RoundEnd::default());
         bench.fire();
     }
-    bench.ended(RoundEnd::default());
+    bench.end_round(RoundEnd::default());
     bench.start("soon", 100_000.0, Hidden::Slow);
     bench.step(Input::RoundEnded { key: "soon".to_owned(), end: changed() });
     assert_eq!(bench.timer(), Some(100_000.0));
@@ -410,10 +410,10 @@ fn after_the_machine_slept_all_rounds_are_due() {
 fn a_timer_that_a_hidden_tab_delays_is_not_a_sleep() {
     let mut bench = Bench::alone();
     for _ in 0..4 {
-        bench.ended(RoundEnd::default());
+        bench.end_round(RoundEnd::default());
         bench.fire();
     }
-    bench.ended(RoundEnd::default());
+    bench.end_round(RoundEnd::default());
     bench.start("soon", 5000.0, Hidden::Slow);
     bench.step(Input::RoundEnded { key: "soon".to_owned(), end: changed() });
     bench.now += ms(60_000.0);
@@ -423,24 +423,24 @@ fn a_timer_that_a_hidden_tab_delays_is_not_a_sleep() {
 }
 
 #[test]
-fn a_query_is_left_a_second_after_its_last_handle_was_stopped() {
+fn a_tab_leaves_a_query_a_second_after_its_last_handle_was_stopped() {
     let mut bench = Bench::leader();
     bench.step(Input::Stop { key: key(), handle: 1 });
     assert_eq!(bench.timer(), Some(1000.0));
     let actions = bench.fire();
     assert!(actions.contains(&Action::Leave { key: key() }));
-    assert_eq!(posted(&actions), [&Message::Bye]);
+    assert_eq!(messages_of(&actions), [&Message::Bye]);
     assert_eq!(bench.timer(), None);
 }
 
 #[test]
-fn a_handle_that_is_made_within_a_second_takes_over_without_a_message() {
+fn a_handle_that_starts_within_a_second_keeps_the_query_without_a_message() {
     let mut bench = Bench::leader();
     bench.step(Input::Stop { key: key(), handle: 1 });
     bench.now += ms(900.0);
-    let wish = Wish { every: ms(EVERY), hidden: Hidden::Slow };
-    let actions = bench.step(Input::Start { key: key(), handle: 2, wish, synced_at: None });
-    assert!(!starts(&actions));
+    let options = LiveOptions { every: ms(EVERY), hidden: Hidden::Slow };
+    let actions = bench.step(Input::Start { key: key(), handle: 2, options, synced_at: None });
+    assert!(!has_start(&actions));
     assert!(!actions.contains(&Action::Leave { key: key() }));
     assert_eq!(bench.timer(), Some(EVERY - 900.0));
 }
@@ -448,9 +448,9 @@ fn a_handle_that_is_made_within_a_second_takes_over_without_a_message() {
 #[test]
 fn a_round_that_sync_now_ran_with_a_new_token_ends_the_pause_for_a_sign_in() {
     let mut bench = Bench::alone();
-    bench.ended(failed("interaction"));
+    bench.end_round(failed("interaction"));
     assert_eq!(bench.timer(), None);
-    assert!(starts(&bench.step(Input::SyncNow { key: key() })));
-    bench.ended(changed());
+    assert!(has_start(&bench.step(Input::SyncNow { key: key() })));
+    bench.end_round(changed());
     assert!(bench.timer().is_some() || bench.schedule.queries.iter().any(LiveQuery::is_running));
 }

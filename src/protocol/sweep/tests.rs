@@ -36,16 +36,16 @@ fn sweep_names(rows: &[(String, Row<Value>)], chunk: usize) -> Vec<String> {
     let mut sweeper = Sweeper::default();
     let mut removed = Vec::new();
     for reading in 0..2 {
-        let mut again = false;
+        let mut has_to_reread = false;
         let chunks: Vec<_> = rows.chunks(chunk).collect();
         for (at, chunk) in chunks.iter().enumerate() {
             let has_more = at + 1 < chunks.len();
             let (effects, summary) = sweeper.sweep(chunk.to_vec(), has_more, &names());
             assert!(effects.remove.is_empty() || !has_more && reading == 1, "all at once, at the end");
             removed.extend(effects.remove);
-            again = summary.again;
+            has_to_reread = summary.has_to_reread;
         }
-        if !again {
+        if !has_to_reread {
             removed.sort();
             return removed;
         }

@@ -1,8 +1,8 @@
-// In the page: clients of fake Graphs that are in the page too.
+// Runs in the page: clients, each with a fake Graph that is in the page too.
 import { openDelta } from "deltalink";
 import { fakeGraph } from "deltalink/testing";
 
-/** Opens a client of a Graph of its own. `names` are the contacts. */
+/** Opens a client on a new fake Graph. `names` are the contacts. */
 async function open({ names = [], populate, account = "alex", store = "memory" } = {}) {
   const graph = await fakeGraph(populate && { populate });
   for (const displayName of names) graph.add("contacts", { displayName });
@@ -16,14 +16,14 @@ async function open({ names = [], populate, account = "alex", store = "memory" }
   return { graph, client };
 }
 
-/** Runs a round of another client. A request that was due before has been sent then. */
-async function quiet() {
+/** Runs a round of another client. A request that was due before has been sent when it ends. */
+async function waitForDueRequests() {
   const { client } = await open({ names: ["Kim"] });
   await client.orgContacts().sync();
   await client.close();
 }
 
-/** Resolves when the status of a query holds. */
+/** Resolves to the first status of a query for which `holds` is true. */
 const statusUntil = ({ status }, holds) =>
   new Promise((resolve) => {
     const stop = status.subscribe((value) => holds(value) && (resolve(value), queueMicrotask(() => stop())));
@@ -31,4 +31,4 @@ const statusUntil = ({ status }, holds) =>
 
 const text = (selector = "#root") => document.querySelector(selector)?.textContent;
 
-Object.assign(window, { open, quiet, statusUntil, text });
+Object.assign(window, { open, waitForDueRequests, statusUntil, text });

@@ -10,12 +10,12 @@ const root = document.querySelector("#root");
 
 /** Renders an element into the page. `render(element)` of the result replaces it. */
 function mount(element) {
-  const made = createRoot(root);
-  made.render(element);
-  return made;
+  const reactRoot = createRoot(root);
+  reactRoot.render(element);
+  return reactRoot;
 }
 
-/** The names of the contacts, one after the other. `log` receives each result. */
+/** A component with the names of the contacts, separated by commas. `log` receives each result. */
 function Names({ options, deps, log }) {
   const result = useDelta(useDeltaClient()?.orgContacts(), options, deps);
   log?.push(result);

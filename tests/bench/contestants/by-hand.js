@@ -15,30 +15,30 @@ function nextLinkIn(head) {
 
 export async function open({ name, root, path, token, prefer }) {
   const headers = { Authorization: `Bearer ${token}`, ...(prefer && { Prefer: prefer }) };
-  const ask = (url) => {
-    const sent = fetch(url, { headers });
+  const request = (url) => {
+    const response = fetch(url, { headers });
     // The loop reports a failure when it awaits this page.
-    sent.catch(() => {});
-    return sent;
+    response.catch(() => {});
+    return response;
   };
   async function* pages(url) {
-    for (let sent = ask(url); sent;) {
-      const response = await sent;
-      if (!response.ok) throw new Error(`${response.url} answers ${response.status}`);
+    for (let pending = request(url); pending;) {
+      const response = await pending;
+      if (!response.ok) throw new Error(`${response.url} responds with ${response.status}`);
       const reader = response.body.getReader();
       const decoder = new TextDecoder();
-      let ahead;
+      let lookAhead;
       let text = "";
       for (let part; !(part = await reader.read()).done;) {
-        const headBefore = text.length < HEAD;
+        const isHead = text.length < HEAD;
         text += decoder.decode(part.value, { stream: true });
-        const link = !ahead && headBefore && nextLinkIn(text.slice(0, HEAD));
-        if (link) ahead = ask(link);
+        const link = !lookAhead && isHead && nextLinkIn(text.slice(0, HEAD));
+        if (link) lookAhead = request(link);
       }
       const body = JSON.parse(text + decoder.decode());
       const next = body["@odata.nextLink"];
       yield body;
-      sent = ahead ?? (next && ask(next));
+      pending = lookAhead ?? (next && request(next));
     }
   }
   return mirrorOf(await openRaw(name), root + path, pages);

@@ -1,4 +1,4 @@
-// deltalink, by `sync()` or `round()`.
+// deltalink; `way` says whether its rounds run with `sync()` or `round()`.
 import { openDelta } from "deltalink";
 
 export async function open({ name, root, kind, start, end, select, pageSize, token, way }) {

@@ -6,7 +6,7 @@ export async function open({ name, root, path, token, prefer }) {
   const headers = { Authorization: `Bearer ${token}`, ...(prefer && { Prefer: prefer }) };
   const get = async (url) => {
     const response = await fetch(url, { headers });
-    if (!response.ok) throw new Error(`${url} answers ${response.status}`);
+    if (!response.ok) throw new Error(`${url} responds with ${response.status}`);
     return response.json();
   };
   return mirrorOf(await openDexie(name), root + path, (url) => oneByOne(get, url));

@@ -43,8 +43,8 @@ export async function open({ name, root, path, token, prefer }) {
     middleware: chain[0],
   });
   const headers = prefer ? { Prefer: prefer } : {};
-  // Its api() and PageIterator accept absolute links only for https, so links are followed by their
-  // path.
+  // The client's api() and PageIterator accept absolute links only for https, so this function
+  // passes the path of a link.
   const get = (url) => client.api(url.slice(root.length)).headers(headers).get();
   return mirrorOf(await openIdb(name), root + path, (url) => oneByOne(get, url));
 }

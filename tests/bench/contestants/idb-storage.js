@@ -5,9 +5,9 @@ const STORES = ["items", "state"];
 /** Rows and the link in a database, by idb. */
 export async function openIdb(name) {
   const db = await openDB(name, 1, {
-    upgrade(made) {
-      made.createObjectStore("items", { keyPath: "id" });
-      made.createObjectStore("state");
+    upgrade(created) {
+      created.createObjectStore("items", { keyPath: "id" });
+      created.createObjectStore("state");
     },
   });
   return {

@@ -13,9 +13,9 @@ export function split(items) {
 }
 
 /**
- * Makes a mirror of two parts. `storage` has link(), count(), ids(), all(), commit() and
- * forgetLink(); `pages(url)` is an async iterable of bodies, from this URL to the one with the
- * deltaLink.
+ * Makes a mirror from a storage and a source of pages. `storage` has link(), count(), ids(), all(),
+ * commit() and forgetLink(); `pages(url)` is an async iterable of bodies, from this URL to the one
+ * with the deltaLink.
  */
 export function mirrorOf(storage, first, pages) {
   return {

@@ -1,6 +1,6 @@
 const STORES = ["items", "state"];
 
-const settled = (request) =>
+const resultOf = (request) =>
   new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
@@ -13,8 +13,8 @@ export async function openRaw(name) {
     opening.result.createObjectStore("items", { keyPath: "id" });
     opening.result.createObjectStore("state");
   };
-  const db = await settled(opening);
-  const ask = (store, question) => settled(question(db.transaction(store).objectStore(store)));
+  const db = await resultOf(opening);
+  const read = (store, request) => resultOf(request(db.transaction(store).objectStore(store)));
   const write = (work) =>
     new Promise((resolve, reject) => {
       const transaction = db.transaction(STORES, "readwrite", { durability: "relaxed" });
@@ -23,10 +23,10 @@ export async function openRaw(name) {
       work(transaction.objectStore("items"), transaction.objectStore("state"));
     });
   return {
-    link: () => ask("state", (state) => state.get("link")),
-    count: () => ask("items", (items) => items.count()),
-    ids: () => ask("items", (items) => items.getAllKeys()),
-    all: () => ask("items", (items) => items.getAll()),
+    link: () => read("state", (state) => state.get("link")),
+    count: () => read("items", (items) => items.count()),
+    ids: () => read("items", (items) => items.getAllKeys()),
+    all: () => read("items", (items) => items.getAll()),
     forgetLink: () => write((_, state) => state.delete("link")),
     commit: ({ put, remove, link }) =>
       write((items, state) => {

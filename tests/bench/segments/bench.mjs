@@ -25,10 +25,10 @@ const ROUNDS = 15;
 const READS = 5;
 const GETS = 40;
 const KILLS = 30;
-/** When a kill comes, in milliseconds after the beginning of a round. */
+/** The time from the beginning of a round to its kill, in milliseconds. */
 const delayOf = (kill) => 20 + ((kill * 97) % 900);
 
-/** `isCompacted`: the mirror is compacted before it is used again. */
+/** `isCompacted`: the bench compacts the mirror before it measures reads and further rounds. */
 const ALL = [
   { key: "rows", label: "rows in JavaScript", way: "rows" },
   { key: "package", label: "the package", way: "indexeddb" },
@@ -42,7 +42,7 @@ const ALL = [
   { key: "objects", label: "segments of objects", way: "objects" },
 ];
 const KEYS = process.env.KEYS?.split(",") ?? ALL.map(({ key }) => key);
-const some = (...keys) => ALL.filter(({ key }) => keys.includes(key));
+const contestantsOf = (...keys) => ALL.filter(({ key }) => keys.includes(key));
 
 const optionsOf = ({ key, way }, world) => ({
   module: "/segments/app.js",
@@ -60,17 +60,18 @@ const optionsOf = ({ key, way }, world) => ({
 async function verify(session, { label }, world) {
   const found = await session.call("check");
   if (found.count === world.expected.count && found.sum === world.expected.sum) return;
-  throw new Error(`${label} holds ${JSON.stringify(found)}, the server ${JSON.stringify(world.expected)}`);
+  throw new Error(`${label} has ${JSON.stringify(found)}, the server has ${JSON.stringify(world.expected)}`);
 }
 
-async function repeated(count, work) {
+/** Runs `work` several times. Returns the median of its results. */
+async function medianOf(count, work) {
   const values = [];
   for (let number = 0; number < count; number++) values.push(await work(number));
   return median(values);
 }
 
-/** Runs in a new profile with a new world, on an open contestant. */
-async function fresh(stage, engine, contestant, size, work) {
+/** Runs `work` with an open contestant, in a new profile of the browser and with a new world. */
+async function withSession(stage, engine, contestant, size, work) {
   const world = stage.graph.world(size);
   const session = await engine.start(stage.folder);
   try {
@@ -94,30 +95,30 @@ const firstRound = (name, engine, size, runs, contestants) => ({
   runs,
   contestants,
   run: (stage, contestant) =>
-    fresh(stage, engine, contestant, size, async (session, world) => {
+    withSession(stage, engine, contestant, size, async (session, world) => {
       const elapsed = await session.call("round");
       await verify(session, contestant, world);
       return { "first round": elapsed };
     }),
 });
 
-/** Times get() of scattered ids: the first one in the page, and the median of others. */
+/** Times get() of scattered ids: the first call in the page, and the median of further calls. */
 async function timeGets(session, world) {
   const id = (number) => idOf(world.kind, (number * 733 + 5) % (world.pages * world.size));
   const cold = await session.call("time", "get", id(GETS));
-  return { "first get()": cold, "get()": await repeated(GETS, (at) => session.call("time", "get", id(at))) };
+  return { "first get()": cold, "get()": await medianOf(GETS, (at) => session.call("time", "get", id(at))) };
 }
 
-/** Reads, and rounds with 5 changes. */
-async function use(session, world) {
+/** Times get(), rounds with 5 changes, and reads of all rows. */
+async function timeUse(session, world) {
   return {
     ...(await timeGets(session, world)),
-    "5 changes": await repeated(ROUNDS, () => {
+    "5 changes": await medianOf(ROUNDS, () => {
       world.change(5);
       return session.call("round");
     }),
-    "all rows at once": await repeated(READS, () => session.call("time", "bulk")),
-    "all() of the package": await repeated(READS, () => session.call("time", "all")),
+    "all rows at once": await medianOf(READS, () => session.call("time", "bulk")),
+    "all() of the package": await medianOf(READS, () => session.call("time", "all")),
   };
 }
 
@@ -132,12 +133,12 @@ const mirror = {
   runs: 5,
   contestants: ALL,
   run: (stage, contestant) =>
-    fresh(stage, chromium, contestant, EVENTS, async (session, world) => {
+    withSession(stage, chromium, contestant, EVENTS, async (session, world) => {
       await session.call("round");
       const compaction = contestant.isCompacted ? await session.call("time", "compact") : 0;
       const bytes = await session.call("run", "usage");
       await renew(stage, session, contestant, world);
-      const values = { compaction, "MB on disk": bytes / 1e6, ...(await use(session, world)) };
+      const values = { compaction, "MB on disk": bytes / 1e6, ...(await timeUse(session, world)) };
       values["full round again"] = await fullRound(session, world);
       await verify(session, contestant, world);
       if (contestant.isCompacted) values["compaction again"] = await session.call("time", "compact");
@@ -149,9 +150,9 @@ const mirror = {
 const slowAgain = {
   name: "full round over a full mirror, 50 ms",
   runs: 5,
-  contestants: some("rows", "package", "segments", "compacted"),
+  contestants: contestantsOf("rows", "package", "segments", "compacted"),
   run: (stage, contestant) =>
-    fresh(stage, chromium, contestant, SLOW, async (session, world) => {
+    withSession(stage, chromium, contestant, SLOW, async (session, world) => {
       await session.call("round");
       if (contestant.isCompacted) await session.call("time", "compact");
       await renew(stage, session, contestant, world);
@@ -164,7 +165,7 @@ const slowAgain = {
 const large = {
   name: "mirror of 100,000 users",
   runs: 5,
-  contestants: some("rows", "package", "text", "short", "segments", "compacted", "small-compacted"),
+  contestants: contestantsOf("rows", "package", "text", "short", "segments", "compacted", "small-compacted"),
   async prepare(stage, contestant) {
     const world = stage.graph.world(USERS);
     const session = await chromium.start(stage.folder);
@@ -181,13 +182,13 @@ const large = {
     const values = {
       ...first,
       ...(await timeGets(session, world)),
-      "5 changes": await repeated(ROUNDS, () => {
+      "5 changes": await medianOf(ROUNDS, () => {
         world.change(5);
         return session.call("round");
       }),
-      "all rows at once": await repeated(READS, () => session.call("time", "bulk")),
+      "all rows at once": await medianOf(READS, () => session.call("time", "bulk")),
     };
-    // A scan would compact the pages: only the last run has one, in its full round.
+    // A scan would compact the pages, so only `end` runs one, in its full round.
     return values;
   },
   async end(stage, contestant, { world, session }) {
@@ -200,28 +201,30 @@ const large = {
 const byWebDriver = (engine) => ({
   name: `${engine.name}, mirror of 4,000 events`,
   runs: 5,
-  contestants: some("rows", "package", "text", "segments", "compacted", "small", "small-compacted"),
+  contestants: contestantsOf("rows", "package", "text", "segments", "compacted", "small", "small-compacted"),
   engine,
   run: (stage, contestant) =>
-    fresh(stage, engine, contestant, EVENTS, async (session, world) => {
+    withSession(stage, engine, contestant, EVENTS, async (session, world) => {
       const first = await session.call("round");
       if (contestant.isCompacted) await session.call("time", "compact");
       await renew(stage, session, contestant, world);
-      const values = { "first round": first, ...(await use(session, world)) };
+      const values = { "first round": first, ...(await timeUse(session, world)) };
       values["full round again"] = await fullRound(session, world);
       await verify(session, contestant, world);
       return values;
     }),
 });
 
-/** Closes the page during rounds and compactions. At the end the mirror equals the server. */
+/**
+ * Closes the page during rounds and compactions. After the last round the mirror equals the server.
+ */
 const closedPages = {
   name: "kills of the page",
   runs: 1,
-  contestants: some("rows", "segments", "index"),
+  contestants: contestantsOf("rows", "segments", "index"),
   run: (stage, contestant) =>
-    fresh(stage, chromium, contestant, EVENTS, async (session, world) => {
-      let cut = 0;
+    withSession(stage, chromium, contestant, EVENTS, async (session, world) => {
+      let interrupted = 0;
       for (let kill = 0; kill < KILLS; kill++) {
         if (kill % 10 === 9) await session.call("reset");
         world.change(5);
@@ -232,23 +235,23 @@ const closedPages = {
         );
         await Promise.race([delayed(delayOf(kill)), isDone]);
         await renew(stage, session, contestant, world);
-        if (!(await isDone)) cut += 1;
+        if (!(await isDone)) interrupted += 1;
       }
       await session.call("round");
       await verify(session, contestant, world);
-      return { "cut rounds or compactions": cut };
+      return { "interrupted rounds or compactions": interrupted };
     }),
 };
 
-/** Kills the browser. The next one must complete the round, with the same mirror as the server. */
+/** Kills the browser. The next browser must complete the round, and its mirror equal the server. */
 const killedBrowsers = {
   name: "kills of the browser",
   runs: 1,
-  contestants: some("rows", "package", "segments"),
+  contestants: contestantsOf("rows", "package", "segments"),
   async run(stage, contestant) {
     const world = stage.graph.world(EVENTS);
     const browser = new Browser();
-    let [cut, dropped] = [0, 0];
+    let [interrupted, dropped] = [0, 0];
     try {
       for (let kill = 0; kill <= KILLS; kill++) {
         await browser.start();
@@ -274,14 +277,14 @@ const killedBrowsers = {
         );
         await Promise.race([delayed(isRound ? delayOf(kill) : 2 * kill), isDone]);
         await browser.kill();
-        if (!(await isDone)) cut += 1;
+        if (!(await isDone)) interrupted += 1;
         if (browser.dropped()) dropped += 1;
       }
     } finally {
       await browser.stop();
       stage.graph.remove(world);
     }
-    return { "cut rounds or compactions": cut, "databases that Chromium gave up": dropped };
+    return { "interrupted rounds or compactions": interrupted, "databases deleted by Chromium": dropped };
   },
 };
 
@@ -289,9 +292,9 @@ const contract = (engine) => ({
   name: `contract in ${engine.name}`,
   runs: 1,
   engine,
-  contestants: some("rows", "segments", "index", "objects"),
+  contestants: contestantsOf("rows", "segments", "index", "objects"),
   run: (stage, contestant) =>
-    fresh(stage, engine, contestant, EVENTS, async (session) => ({
+    withSession(stage, engine, contestant, EVENTS, async (session) => ({
       "rules kept": await session.call("run", "contract"),
     })),
 });
@@ -305,15 +308,15 @@ const scenarios = [
     chromium,
     EVENTS,
     7,
-    some("rows", "package", "text", "short", "segments", "index", "objects"),
+    contestantsOf("rows", "package", "text", "short", "segments", "index", "objects"),
   ),
-  firstRound("first round, 50 ms", chromium, SLOW, 5, some("rows", "package", "text", "segments")),
+  firstRound("first round, 50 ms", chromium, SLOW, 5, contestantsOf("rows", "package", "text", "segments")),
   firstRound(
     "first round of 100,000 users, 50 ms",
     chromium,
     { ...USERS, latency: 50, rate: 5_000_000 },
     3,
-    some("rows", "package", "segments"),
+    contestantsOf("rows", "package", "segments"),
   ),
   slowAgain,
   mirror,
@@ -331,7 +334,7 @@ function print({ name, contestants }, results) {
   const number = (value) => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));
   for (const title of titles) {
     console.log(`  ${title}`);
-    const [reference] = contestants.map((one) => results.get(one).map((values) => values[title]));
+    const reference = results.get(contestants[0]).map((values) => values[title]);
     for (const one of contestants) {
       const values = results
         .get(one)

@@ -1,4 +1,5 @@
-// deltalink on its store, on rows in JavaScript, and on segments.
+// The contestants of this folder: deltalink on its own store, on row-store.mjs, and on
+// segment-store.mjs.
 import { openDelta } from "deltalink";
 import { storeContract } from "../../../pkg-template/contract.js";
 import { openRows } from "./row-store.mjs";
@@ -31,12 +32,12 @@ export async function open({ name, root, kind, start, end, select, pageSize, tok
     round: async () => void (await query.sync()),
     /** all() of the package, which scans a store of the caller in chunks. */
     all: () => query.all(),
-    /** All items in one transaction, as the package reads its own store. */
+    /** Reads all items in one transaction, like the package reads its own store. */
     bulk: async () => (store ? store.all(await key()) : query.all()),
     reset: () => query.reset(),
     get: (id) => query.get(id),
     compact: async () => store?.compact?.(await key()),
-    /** The bytes of the origin's databases. */
+    /** The size of the databases of this origin, in bytes. */
     usage: async () => (await navigator.storage.estimate()).usage,
     /** Fails unless the store keeps the contract. Returns the number of rules. */
     async contract() {

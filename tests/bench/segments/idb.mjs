@@ -1,6 +1,6 @@
-// Promises for IndexedDB, as the stores of this folder use them.
+// Promises for IndexedDB, for the stores of this folder.
 
-export const settled = (request) =>
+export const resultOf = (request) =>
   new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
@@ -10,10 +10,13 @@ export const settled = (request) =>
 export function openDatabase(name, version, create) {
   const opening = indexedDB.open(name, version);
   opening.onupgradeneeded = () => create(opening.result);
-  return settled(opening);
+  return resultOf(opening);
 }
 
-/** Begins a transaction over all object stores. Returns these by their names, and `end`. */
+/**
+ * Begins a transaction over all object stores. Returns the object stores by their names, and `end`,
+ * a promise that resolves when the transaction completes.
+ */
 export function begin(db, mode) {
   const names = [...db.objectStoreNames];
   const transaction = db.transaction(names, mode, { durability: "relaxed" });
@@ -21,7 +24,7 @@ export function begin(db, mode) {
     transaction.oncomplete = () => resolve();
     transaction.onabort = () => reject(transaction.error);
   });
-  // A transaction that is aborted before its end is awaited must not count as unhandled.
+  // An abort before the caller awaits `end` must not become an unhandled rejection.
   end.catch(() => {});
   const stores = Object.fromEntries(names.map((store) => [store, transaction.objectStore(store)]));
   return { ...stores, transaction, end };
@@ -39,7 +42,7 @@ export const rangeAfter = (key, after) =>
 export async function readAll(store, key, size, keyOf) {
   const all = [];
   for (let after; ;) {
-    const chunk = await settled(store.getAll(rangeAfter(key, after), size));
+    const chunk = await resultOf(store.getAll(rangeAfter(key, after), size));
     for (const value of chunk) all.push(value);
     if (chunk.length < size) return all;
     after = keyOf(chunk.at(-1));

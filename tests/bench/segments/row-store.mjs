@@ -1,23 +1,25 @@
-// A `DeltaStore` with the layout of src/web/indexed_db.rs, one value per row, so that a comparison
-// with segment-store.mjs shows the layout alone.
-import { begin, openDatabase, rangeAfter, readAll, settled } from "./idb.mjs";
+// A `DeltaStore` with the layout of src/web/indexed_db.rs, one value per row. It is written in
+// JavaScript like segment-store.mjs, so that the two differ only in the layout.
+import { begin, openDatabase, rangeAfter, readAll, resultOf } from "./idb.mjs";
 import { hashOf } from "./segment.mjs";
 
-const same = (value) => value;
+const identity = (value) => value;
 
 /**
- * `isText`: rows are stored as JSON. `isShort`: the keys of rows have a number for the key of the
- * query. A product would store who has which number; a hash is enough to measure.
+ * `isText`: rows are stored as JSON. `isShort`: the keys of rows begin with a number instead of the
+ * key of the query. A real store would record the number of each query; here the number is a hash.
  */
 export async function openRows(name, { isText = false, isShort = false } = {}) {
-  const owner = isShort ? hashOf : same;
-  const [encode, decode] = isText ? [JSON.stringify, (text) => text && JSON.parse(text)] : [same, same];
+  const owner = isShort ? hashOf : identity;
+  const [encode, decode] = isText
+    ? [JSON.stringify, (text) => text && JSON.parse(text)]
+    : [identity, identity];
   const db = await openDatabase(name, 1, (created) => {
     created.createObjectStore("state");
     created.createObjectStore("items");
   });
   return {
-    load: (key) => settled(begin(db, "readonly").state.get(key)),
+    load: (key) => resultOf(begin(db, "readonly").state.get(key)),
 
     async rows(key, ids) {
       const { items, end } = begin(db, "readonly");
@@ -28,11 +30,11 @@ export async function openRows(name, { isText = false, isShort = false } = {}) {
 
     async commit(key, { expect, state, put, remove }) {
       const { state: states, items, transaction, end } = begin(db, "readwrite");
-      let isOther = false;
+      let isConflict = false;
       const stored = states.get(key);
       stored.onsuccess = () => {
-        isOther = stored.result?.revision !== expect;
-        if (isOther) transaction.abort();
+        isConflict = stored.result?.revision !== expect;
+        if (isConflict) transaction.abort();
       };
       for (const [id, row] of put) items.put(encode(row), [owner(key), id]);
       for (const id of remove) items.delete([owner(key), id]);
@@ -40,7 +42,7 @@ export async function openRows(name, { isText = false, isShort = false } = {}) {
       return end.then(
         () => true,
         (error) => {
-          if (isOther) return false;
+          if (isConflict) return false;
           throw error;
         },
       );
@@ -50,15 +52,15 @@ export async function openRows(name, { isText = false, isShort = false } = {}) {
       const { items } = begin(db, "readonly");
       const range = rangeAfter(owner(key), after);
       const [keys, rows] = await Promise.all([
-        settled(items.getAllKeys(range, limit)),
-        settled(items.getAll(range, limit)),
+        resultOf(items.getAllKeys(range, limit)),
+        resultOf(items.getAll(range, limit)),
       ]);
       return rows.map((row, at) => [keys[at][1], decode(row)]);
     },
 
     async clear(prefix) {
       const { state, items, end } = begin(db, "readwrite");
-      for (const key of await settled(state.getAllKeys())) {
+      for (const key of await resultOf(state.getAllKeys())) {
         if (!key.startsWith(prefix)) continue;
         state.delete(key);
         items.delete(rangeAfter(owner(key)));
@@ -73,7 +75,7 @@ export async function openRows(name, { isText = false, isShort = false } = {}) {
     },
 
     /** The keys that have a state. Not part of the contract. */
-    keys: () => settled(begin(db, "readonly").state.getAllKeys()),
+    keys: () => resultOf(begin(db, "readonly").state.getAllKeys()),
 
     close: () => db.close(),
   };

@@ -4,21 +4,22 @@
 // - A commit of many rows, such as a page of a full round, writes one value to `pages`, and the
 //   sorted hashes of its ids to `hashes`, by which rows are found.
 // - A commit of few rows writes each to `items`, over the segments. A removal is a change without a
-//   row. The commit with the highest number counts.
+//   row. If several commits have written a row, the one with the highest number counts.
 // - `compact()` merges everything into `sorted`: segments of a few rows each, in the order of ids,
-//   without overlaps, under the last id. They need no other index than their keys.
+//   without overlaps. The key of each is its last id, so no other index is needed.
 //
-// Each commit and each compaction is one transaction. `state` has the state and the numbers.
+// Each commit and each compaction is one transaction. `state` has the state of each query, and the
+// numbers of its pages and changes.
 //
-// A database of row-store.mjs is opened as it is: its rows are changes with the number 0.
-import { begin, openDatabase, rangeAfter, readAll, settled } from "./idb.mjs";
+// A database of row-store.mjs is opened without a migration: its rows count as changes of commit 0.
+import { begin, openDatabase, rangeAfter, readAll, resultOf } from "./idb.mjs";
 import { compare, FORMATS, hashesOf, hashOf, lowerBound } from "./segment.mjs";
 
 const READ = "readonly";
 const WRITE = "readwrite";
-/** The number of ids from which a read takes the keys of all sorted segments first. */
+/** A read of more ids than this first loads the keys of all sorted segments. */
 const MANY = 4;
-/** The number of changes from which a compaction begins. */
+/** A compaction begins at this number of changes. */
 const MAX_CHANGES = 5000;
 /** The number of changes in one read. */
 const CHUNK = 2000;
@@ -27,7 +28,7 @@ const EMPTY = { number: 0, pages: [], size: 0, changes: 0, compaction: 0 };
 /**
  * `minimum`: commits of at least this many rows become a segment. `sortedRows`: the rows of a
  * sorted segment. `format`: a key of FORMATS. `index`: find rows by an index of IndexedDB on the
- * ids of pages, and not by hashes. `cache`: the characters of segments that stay in memory.
+ * ids of pages instead of by hashes. `cache`: the number of characters of segments in memory.
  * `compactAfter`: the number of pages at which a compaction begins in the background.
  */
 export async function openSegments(name, options = {}) {
@@ -76,11 +77,14 @@ export async function openSegments(name, options = {}) {
     return true;
   }
 
-  /** Reads what is unknown of the pages' hashes. Returns `[number, hashes]`, the newest first. */
-  async function directoryOf(transaction, key, head) {
+  /**
+   * Reads the pages' hashes, from `known` if they are there. Returns `[number, hashes]`, newest
+   * first.
+   */
+  async function readDirectory(transaction, key, head) {
     const id = (number) => `${head.epoch} ${number}`;
     const missing = head.pages.filter((number) => !known.has(id(number)));
-    const read = await Promise.all(missing.map((number) => settled(transaction.hashes.get([key, number]))));
+    const read = await Promise.all(missing.map((number) => resultOf(transaction.hashes.get([key, number]))));
     missing.forEach((number, at) => known.set(id(number), read[at]));
     return head.pages.map((number) => [number, known.get(id(number))]).reverse();
   }
@@ -89,11 +93,11 @@ export async function openSegments(name, options = {}) {
   async function candidatesOf(transaction, key, head, ids) {
     if (head.pages.length === 0) return ids.map(() => []);
     if (index) {
-      const found = ids.map((id) => settled(transaction.pages.index("ids").getAllKeys(id)));
+      const found = ids.map((id) => resultOf(transaction.pages.index("ids").getAllKeys(id)));
       const own = (keys) => keys.filter(([owner]) => owner === key).map(([, number]) => number);
       return (await Promise.all(found)).map((keys) => own(keys).reverse());
     }
-    const directory = await directoryOf(transaction, key, head);
+    const directory = await readDirectory(transaction, key, head);
     return ids.map((id) => {
       const hash = hashOf(id);
       const has = ([, hashes]) => hashes[lowerBound(hashes, hash)] === hash;
@@ -102,8 +106,8 @@ export async function openSegments(name, options = {}) {
   }
 
   /**
-   * Reads a segment, once per transaction. Only complete reads are shared between transactions: one
-   * that waits for another has no request, so that it would end.
+   * Reads a segment, once per transaction. Transactions share the results of reads, but not pending
+   * reads: while a transaction waits for the read of another one, it has no request and would end.
    */
   function segment(transaction, store, key, part, id) {
     const known = cached.get(id);
@@ -112,14 +116,14 @@ export async function openSegments(name, options = {}) {
     if (!reading.has(id))
       reading.set(
         id,
-        settled(transaction[store].get([key, part])).then((read) => cached.set(id, read)),
+        resultOf(transaction[store].get([key, part])).then((read) => cached.set(id, read)),
       );
     return reading.get(id);
   }
   const pageOf = (transaction, key, head, number) =>
     segment(transaction, "pages", key, number, `${head.epoch} page ${number}`);
 
-  /** Finds a row in a segment; undefined if it has none. */
+  /** Finds a row in a segment; undefined if the segment does not have the id. */
   function find(found, id) {
     const at = found ? lowerBound(found.ids, id) : -1;
     return found?.ids[at] === id ? format.row(format.at(found, at)) : undefined;
@@ -131,13 +135,15 @@ export async function openSegments(name, options = {}) {
     if (!head.compaction) return ids.map(() => undefined);
     if (ids.length <= MANY) {
       const ranges = ids.map((id) => IDBKeyRange.bound([key, id], [key, []]));
-      return (await Promise.all(ranges.map((range) => settled(sorted.getAll(range, 1))))).map(([one]) => one);
+      return (await Promise.all(ranges.map((range) => resultOf(sorted.getAll(range, 1))))).map(
+        ([one]) => one,
+      );
     }
     const name = `${head.epoch} compaction ${head.compaction}`;
     if (!known.has(name))
       known.set(
         name,
-        (await settled(sorted.getAllKeys(rangeAfter(key)))).map(([, id]) => id),
+        (await resultOf(sorted.getAllKeys(rangeAfter(key)))).map(([, id]) => id),
       );
     const lasts = known.get(name);
     return Promise.all(
@@ -152,7 +158,7 @@ export async function openSegments(name, options = {}) {
     const transaction = begin(db, READ);
     const [head, ...changes] = await Promise.all([
       headOf(transaction, key),
-      ...ids.map((id) => settled(transaction.items.get([key, id])).then(changeOf)),
+      ...ids.map((id) => resultOf(transaction.items.get([key, id])).then(changeOf)),
     ]);
     if (!head) return ids.map(() => undefined);
     const candidates = await candidatesOf(transaction, key, head, ids);
@@ -160,7 +166,7 @@ export async function openSegments(name, options = {}) {
     const unread = [];
     await Promise.all(
       ids.map(async (id, at) => {
-        // Two ids may have the same hash, so that a page may not have the id.
+        // Two ids may have the same hash, so a candidate page may not have the id.
         for (const number of candidates[at]) {
           if (number < changes[at]?.number) return;
           const row = find(await pageOf(transaction, key, head, number), id);
@@ -179,13 +185,13 @@ export async function openSegments(name, options = {}) {
     return found;
   }
 
-  /** In the order of ids. Pages are not in that order, so all of them are merged. */
+  /** Reads rows in the order of ids. The ids of pages overlap, so all pages are merged. */
   async function scan(key, { after, limit }) {
     let transaction = begin(db, READ);
     let head = await headOf(transaction, key);
     if (!head) return [];
     if (head.size > cache) {
-      // The pages would be read again for each chunk.
+      // Without a compaction, each chunk would read all pages again.
       await compact(key);
       transaction = begin(db, READ);
       head = await headOf(transaction, key);
@@ -197,10 +203,10 @@ export async function openSegments(name, options = {}) {
       const segments = Math.ceil(want / sortedRows) + 1;
       const [changes, sorted, ...pages] = await Promise.all([
         changesOf(transaction, key, from, want),
-        head.compaction ? settled(transaction.sorted.getAll(rangeAfter(key, from), segments)) : [],
+        head.compaction ? resultOf(transaction.sorted.getAll(rangeAfter(key, from), segments)) : [],
         ...head.pages.map((number) => pageOf(transaction, key, head, number)),
       ]);
-      // The last id up to which everything is read; undefined if that is all.
+      // All rows up to this id have been read; undefined if no rows remain.
       let horizon = changes.length === want ? changes.at(-1).id : undefined;
       const last = sorted.length === segments ? sorted.at(-1).ids.at(-1) : undefined;
       if (last !== undefined && !(horizon < last)) horizon = last;
@@ -228,7 +234,7 @@ export async function openSegments(name, options = {}) {
 
   async function clear(prefix) {
     const { state: heads, end, ...stores } = begin(db, WRITE);
-    for (const key of await settled(heads.getAllKeys())) {
+    for (const key of await resultOf(heads.getAllKeys())) {
       if (!key.startsWith(prefix)) continue;
       heads.delete(key);
       for (const store of ["pages", "hashes", "items", "sorted"]) stores[store].delete(rangeAfter(key));
@@ -236,8 +242,8 @@ export async function openSegments(name, options = {}) {
     await end;
   }
 
-  /** Reads everything; the pages and the changes with the newest first. */
-  async function everything(transaction, key, head) {
+  /** Reads all changes and all segments. The newest segment is the first. */
+  async function readEverything(transaction, key, head) {
     const pageSize = Math.max(1, Math.ceil((8_000_000 * head.pages.length) / (head.size || 1)));
     const changes = [];
     for (let chunk; chunk === undefined || chunk.length === CHUNK; changes.push(...chunk))
@@ -247,7 +253,7 @@ export async function openSegments(name, options = {}) {
     for (let at = 0; at < head.pages.length; at += pageSize) {
       const numbers = head.pages.slice(at, at + pageSize);
       const range = IDBKeyRange.bound([key, numbers[0]], [key, numbers.at(-1)]);
-      for (const page of await settled(transaction.pages.getAll(range))) pages.push(page);
+      for (const page of await resultOf(transaction.pages.getAll(range))) pages.push(page);
     }
     const layers = [
       ...pages.map((page, at) => ({ number: head.pages[at], ...page })).reverse(),
@@ -256,13 +262,13 @@ export async function openSegments(name, options = {}) {
     return { changes, layers };
   }
 
-  /** Merges all segments and changes in one transaction. The state stays as it is. */
+  /** Merges all segments and changes in one transaction. Does not change the state of the query. */
   async function compact(key) {
     const transaction = begin(db, WRITE);
     const { state: heads, sorted, pages, hashes, items, end } = transaction;
     const head = await headOf(transaction, key);
     if (!head || (head.pages.length === 0 && head.changes === 0)) return;
-    const { changes, layers } = await everything(transaction, key, head);
+    const { changes, layers } = await readEverything(transaction, key, head);
     const newest = new Map(changes.map(({ id, number, row }) => [id, { number, row }]));
     for (const layer of layers) {
       layer.ids.forEach((id, at) => {
@@ -293,13 +299,13 @@ export async function openSegments(name, options = {}) {
     const transaction = begin(db, READ);
     const head = await headOf(transaction, key);
     if (!head) return [];
-    const { changes, layers } = await everything(transaction, key, head);
+    const { changes, layers } = await readEverything(transaction, key, head);
     const newest = new Map(changes.map(({ id, number }) => [id, number]));
     const items = [];
     const add = ({ item }) => item !== undefined && items.push(item);
-    const counts = [];
+    const isNewest = [];
     for (const { ids, number } of layers) {
-      counts.push(
+      isNewest.push(
         ids.map((id) => {
           if (newest.get(id) >= number) return false;
           newest.set(id, number);
@@ -308,7 +314,7 @@ export async function openSegments(name, options = {}) {
       );
     }
     layers.forEach((layer, at) => {
-      format.rows(layer).forEach((row, number) => counts[at][number] && add(row));
+      format.rows(layer).forEach((row, number) => isNewest[at][number] && add(row));
     });
     // A change counts unless a later page has its row.
     for (const { id, number, row } of changes) if (row && newest.get(id) === number) add(row);
@@ -324,17 +330,17 @@ export async function openSegments(name, options = {}) {
     all,
     compact,
     /** The keys that have a state. Not part of the contract. */
-    keys: () => settled(begin(db, READ).state.getAllKeys()),
+    keys: () => resultOf(begin(db, READ).state.getAllKeys()),
     /** Waits for compactions in the background. */
     compacted: () => compacting,
     close: () => db.close(),
   };
 }
 
-/** The state of a query and its numbers; undefined if there is none. */
+/** The state of a query and the numbers of its pages and changes; undefined if none is stored. */
 async function headOf({ state }, key) {
-  const stored = await settled(state.get(key));
-  // The state of row-store.mjs; nothing knows how many rows it has.
+  const stored = await resultOf(state.get(key));
+  // row-store.mjs stored this state. The number of rows is unknown, so the next commit compacts.
   return !stored || stored.epoch !== undefined
     ? stored
     : { ...EMPTY, epoch: Math.random(), changes: MAX_CHANGES, state: stored };
@@ -347,8 +353,8 @@ const changeOf = (stored) => (!stored || stored.number ? stored : { number: 0, r
 async function changesOf({ items }, key, after, limit) {
   const range = rangeAfter(key, after);
   const [keys, values] = await Promise.all([
-    settled(items.getAllKeys(range, limit)),
-    settled(items.getAll(range, limit)),
+    resultOf(items.getAllKeys(range, limit)),
+    resultOf(items.getAll(range, limit)),
   ]);
   return values.map((value, at) => ({ ...changeOf(value), id: keys[at][1] }));
 }
@@ -371,15 +377,15 @@ class Cache {
     return segment;
   }
 
-  /** Keeps a segment, which may be undefined, and returns it. */
+  /** Caches a segment, which may be undefined, and returns it. */
   set(name, segment) {
     if (!segment || this.#segments.has(name)) return segment;
     this.#segments.set(name, segment);
     this.#size += this.#sizeOf(segment);
-    for (const [oldest, of] of this.#segments) {
+    for (const [oldest, evicted] of this.#segments) {
       if (this.#size <= this.#limit) break;
       this.#segments.delete(oldest);
-      this.#size -= this.#sizeOf(of);
+      this.#size -= this.#sizeOf(evicted);
     }
     return segment;
   }

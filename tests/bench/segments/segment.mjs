@@ -46,7 +46,7 @@ const json = {
   size: ({ text }) => text.length,
 };
 
-/** Segments with the rows as an array of objects, which are cloned all or not at all. */
+/** Segments with the rows as an array of objects. A read clones all of them. */
 const objects = {
   entry: (entry) => entry,
   row: (row) => structuredClone(row),

@@ -1,4 +1,5 @@
-// Both stores keep the contract of `DeltaStore`, and the segments show what a model of them holds.
+// Both stores keep the contract of `DeltaStore`, and the segment store reads the same rows as a
+// model.
 import "fake-indexeddb/auto";
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -35,7 +36,7 @@ contract("rows as JSON", (name) => openRows(name, { isText: true }));
 for (const [title, options] of Object.entries(VARIANTS))
   contract(`segments, ${title}`, (name) => openSegments(name, options));
 
-/** Random numbers by a seed. */
+/** A generator of pseudo-random integers from 0 to below its argument. */
 function random(seed) {
   let state = seed;
   return (below) => {
@@ -45,12 +46,12 @@ function random(seed) {
 }
 
 for (const [title, options] of Object.entries(VARIANTS)) {
-  test(`segments, ${title}: random commits and compactions read like a map`, async () => {
+  test(`segments, ${title}: after random commits and compactions, reads equal those of a Map`, async () => {
     for (let seed = 1; seed <= 8; seed++) {
       const below = random(seed);
       const name = `model ${title} ${seed}`;
       const model = new Map();
-      // Half of the databases begin with the layout of rows.
+      // Half of the databases begin with the layout of row-store.mjs.
       const rows = seed % 2 ? await openRows(name) : undefined;
       let store = rows;
       for (let step = 0; step < 40; step++) {

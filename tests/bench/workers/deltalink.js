@@ -7,8 +7,8 @@ export default {
     const client = await openDelta({ endpoint: ROOT, token: () => TOKEN, store: "memory" });
     const events = client.events({ start: "2026-11-01", end: "2026-12-01" });
     await events.sync();
-    const answer = summarize(await events.all());
+    const summary = summarize(await events.all());
     await client.close();
-    return Response.json(answer);
+    return Response.json(summary);
   },
 };

@@ -15,7 +15,7 @@ pub struct Server {
     seed: u64,
     base: String,
     worlds: BTreeMap<String, World>,
-    made: u64,
+    world_count: u64,
 }
 
 type Reply = Result<Value, (u16, String)>;
@@ -27,7 +27,7 @@ fn bad_request(message: impl Into<String>) -> (u16, String) {
 impl Server {
     /// A server without worlds. Links begin with `base`, for example `http://127.0.0.1:4010`.
     pub fn new(seed: u64, base: impl Into<String>) -> Self {
-        Self { seed, base: base.into(), worlds: BTreeMap::new(), made: 0 }
+        Self { seed, base: base.into(), worlds: BTreeMap::new(), world_count: 0 }
     }
 
     /// The world with an id.
@@ -101,9 +101,9 @@ impl Server {
         {
             return Err(bad_request(format!("a world has no member {key}")));
         }
-        self.made += 1;
+        self.world_count += 1;
         let id = match map.get("id") {
-            None | Some(Value::Null) => format!("w{}", self.made),
+            None | Some(Value::Null) => format!("w{}", self.world_count),
             Some(id) => id.as_str().unwrap_or("").to_owned(),
         };
         if id.is_empty() || !id.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')) {
@@ -111,7 +111,7 @@ impl Server {
         }
         let seed = map
             .get("seed")
-            .map_or(Some(self.seed.wrapping_add(self.made)), Value::as_u64)
+            .map_or(Some(self.seed.wrapping_add(self.world_count)), Value::as_u64)
             .ok_or_else(|| bad_request("seed must be a number"))?;
         let root = format!("{}/w/{id}/v1.0", self.base);
         let mut world = World::new(seed, root.clone());

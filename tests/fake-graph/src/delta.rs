@@ -109,9 +109,9 @@ impl World {
 
     /// Handles an initial request.
     fn begin(&mut self, spec: Spec, latest: bool, prefs: &Prefs, now: u64) -> Result<Page, Failure> {
-        let outlook = spec.collection.outlook();
+        let is_outlook = spec.collection.is_outlook();
         let stream = self.streams.len();
-        if latest && !outlook {
+        if latest && !is_outlook {
             // Sync from now: a deltaLink and no data (graph-facts 2.3).
             self.streams.push(Stream { spec, highest: 0 });
             let round = self.rounds.len();
@@ -191,7 +191,7 @@ impl World {
         }
         if !dropped.is_empty() {
             for token in self.tokens.values_mut() {
-                token.dead |= matches!(token.state, State::Page { round, .. } if dropped.contains(&round));
+                token.is_dead |= matches!(token.state, State::Page { round, .. } if dropped.contains(&round));
             }
         }
     }
@@ -220,14 +220,14 @@ impl World {
         if let Some((status, code)) = &token.poison {
             return Err(Failure::new(*status, code, "nextLink value without skip or skiptoken"));
         }
-        let aged = collection.directory()
+        let has_expired = collection.is_directory()
             && now.saturating_sub(token.issued) > self.options.directory_token_days * 86_400_000;
-        let pushed_out = collection.outlook()
+        let is_superseded = collection.is_outlook()
             && self.options.generations.is_some_and(|n| stream.highest - token.generation >= n.max(1));
-        if token.dead || aged || pushed_out {
+        if token.is_dead || has_expired || is_superseded {
             return Err(self.expired(collection, route, token.generation, stream.highest));
         }
-        if collection.outlook() {
+        if collection.is_outlook() {
             zone_offset(prefs)?;
         }
         let mut at = token.stream;
@@ -238,7 +238,7 @@ impl World {
             if is_token_name(Some(collection), &name) || (dates && self.options.ignore_repeated_dates) {
                 continue;
             }
-            if name == "$select" && collection.directory() && !token.next {
+            if name == "$select" && collection.is_directory() && !token.is_next {
                 // Some directory kinds allow adding this parameter to a deltaLink
                 // (graph-facts 2.3).
                 let mut spec = stream.spec.clone();
@@ -247,7 +247,7 @@ impl World {
                 self.streams.push(Stream { spec, highest: stream.highest });
                 continue;
             }
-            let code = if collection.outlook() { "ErrorInvalidUrlQuery" } else { "BadRequest" };
+            let code = if collection.is_outlook() { "ErrorInvalidUrlQuery" } else { "BadRequest" };
             return Err(Failure::unexpected(
                 400,
                 code,
@@ -276,7 +276,7 @@ impl World {
                         gone: None,
                         since: Some(point),
                         links: Vec::new(),
-                        slice: false,
+                        is_slice: false,
                     }));
                 }
                 self.round(at, entries, 0, prefs, now)
@@ -288,7 +288,7 @@ impl World {
 
     fn page_size(&self, spec: &Spec, prefs: &Prefs) -> usize {
         let requested = match spec.collection {
-            c if c.outlook() => prefs.max_page.filter(|_| self.options.honour_maxpagesize).or(spec.top),
+            c if c.is_outlook() => prefs.max_page.filter(|_| self.options.honour_maxpagesize).or(spec.top),
             _ => spec.top,
         };
         let size = requested.unwrap_or(self.options.page_size).min(self.options.maxpagesize_cap).max(1)
@@ -316,9 +316,9 @@ impl World {
             context,
             next: None,
             delta: None,
-            count: spec.collection == Collection::Recordings,
+            has_count: spec.collection == Collection::Recordings,
             value: Vec::new(),
-            link_last: spec.collection == Collection::Drive,
+            is_link_last: spec.collection == Collection::Drive,
             stream,
             here,
             value_fault: None,
@@ -338,16 +338,16 @@ impl World {
             self.rounds.get(number).and_then(|r| r.entries.get(at..end)).unwrap_or_default().to_vec();
         // A large group is repeated on further pages with other members (graph-facts 2.2).
         let mut ids = BTreeSet::new();
-        if let Some(cut) = chosen.iter().position(|e| !ids.insert(e.row.id.clone()) && e.slice) {
+        if let Some(cut) = chosen.iter().position(|e| !ids.insert(e.row.id.clone()) && e.is_slice) {
             chosen.truncate(cut);
             end = at + cut;
         }
         if self.options.duplicates != Duplicates::None {
             self.repeat(number, at, &mut chosen);
         }
-        let live = self.options.changes_during_round == DuringRound::Live;
+        let is_live = self.options.changes_during_round == DuringRound::Live;
         for mut entry in chosen {
-            if live && entry.gone.is_none() {
+            if is_live && entry.gone.is_none() {
                 let present = self.tables.get(&spec.collection).and_then(|t| t.get(&entry.row.id)).cloned();
                 match present {
                     Some(row) if row.gone.is_none() => entry.row = row,

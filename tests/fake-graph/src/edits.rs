@@ -103,13 +103,13 @@ impl World {
         if end < start {
             return Err("an event must not end before it starts".to_owned());
         }
-        let series = item.get("type").and_then(Value::as_str) == Some("seriesMaster");
+        let is_series = item.get("type").and_then(Value::as_str) == Some("seriesMaster");
         let number = |name: &str| {
             edit.get("item").and_then(|i| i.get(name)).or(edit.get(name)).and_then(Value::as_i64)
         };
         let count = number("count").unwrap_or(5);
         let every = number("every_days").unwrap_or(1).max(1);
-        if series && item.get("recurrence").is_none_or(Value::is_null) {
+        if is_series && item.get("recurrence").is_none_or(Value::is_null) {
             let date = clock::bare(start).split('T').next().unwrap_or("").to_owned();
             let recurrence = json!({
                 "pattern": { "type": "daily", "interval": every },
@@ -119,7 +119,7 @@ impl World {
         }
         let id = self.put_event(&owner, edit_id(edit), item, now);
         let mut ids = vec![id.clone()];
-        if series {
+        if is_series {
             for n in 0..count {
                 ids.push(self.put_occurrence(&id, start + n * every * DAY, end + n * every * DAY, now));
             }
@@ -243,12 +243,12 @@ impl World {
         collection: Collection,
         id: &str,
         reason: &'static str,
-        silent: bool,
+        is_silent: bool,
         now: u64,
     ) {
         let seq = self.bump();
         if let Some(table) = self.tables.get_mut(&collection) {
-            table.remove(seq, now, id, reason, silent);
+            table.remove(seq, now, id, reason, is_silent);
         }
     }
 
@@ -328,7 +328,7 @@ impl World {
         let owner = match collection {
             Collection::Events => format!("{user}|{}", text(edit, "calendar").unwrap_or("")),
             Collection::Messages => format!("{user}|{folder}"),
-            c if c.directory() => String::new(),
+            c if c.is_directory() => String::new(),
             _ => user.clone(),
         };
         match text(edit, "op").unwrap_or("") {
@@ -472,13 +472,13 @@ impl World {
             }
             "remove" | "soft-remove" => {
                 let reason = if op == "remove" { "deleted" } else { "changed" };
-                if op == "soft-remove" && !collection.directory() {
+                if op == "soft-remove" && !collection.is_directory() {
                     return Err(format!("{} cannot be soft-deleted", collection.name()));
                 }
                 if row.gone.is_some_and(|g| g.reason == reason || g.reason == "deleted") {
                     return Err(missing());
                 }
-                let silent = self.options.silent_occurrence_delete
+                let is_silent = self.options.silent_occurrence_delete
                     && matches!(row.text("type"), "occurrence" | "exception");
                 let mut ids = vec![id.to_owned()];
                 if row.text("type") == "seriesMaster" {
@@ -488,7 +488,7 @@ impl World {
                     ids = self.with_content(id, &row.owner);
                 }
                 for id in &ids {
-                    self.remove_row(collection, id, reason, silent, now);
+                    self.remove_row(collection, id, reason, is_silent, now);
                 }
                 Ok(ids)
             }

@@ -214,7 +214,7 @@ pub(crate) struct Reset {
     pub(crate) code: &'static str,
     pub(crate) inner: Option<&'static str>,
     pub(crate) message: &'static str,
-    pub(crate) location: bool,
+    pub(crate) has_location: bool,
 }
 
 const GENERATION: &str =
@@ -225,51 +225,57 @@ const RESYNC: &str =
 
 /// The rows of graph-facts 4 that require a full round, counted from 1.
 pub(crate) const RESETS: [Reset; 16] = [
-    Reset { status: 410, code: "SyncStateNotFound", inner: None, message: GENERATION, location: false },
-    Reset { status: 410, code: "syncStateNotFound", inner: None, message: GONE, location: false },
-    Reset { status: 400, code: "syncStateNotFound", inner: None, message: GONE, location: false },
-    Reset { status: 404, code: "syncStateNotFound", inner: None, message: GONE, location: false },
-    Reset { status: 410, code: "Gone", inner: None, message: "The tenant was moved.", location: true },
+    Reset { status: 410, code: "SyncStateNotFound", inner: None, message: GENERATION, has_location: false },
+    Reset { status: 410, code: "syncStateNotFound", inner: None, message: GONE, has_location: false },
+    Reset { status: 400, code: "syncStateNotFound", inner: None, message: GONE, has_location: false },
+    Reset { status: 404, code: "syncStateNotFound", inner: None, message: GONE, has_location: false },
+    Reset { status: 410, code: "Gone", inner: None, message: "The tenant was moved.", has_location: true },
     Reset {
         status: 410,
         code: "resyncRequired",
         inner: Some("resyncChangesApplyDifferences"),
         message: RESYNC,
-        location: true,
+        has_location: true,
     },
     Reset {
         status: 410,
         code: "resyncRequired",
         inner: Some("resyncChangesUploadDifferences"),
         message: RESYNC,
-        location: true,
+        has_location: true,
     },
-    Reset { status: 410, code: "resyncApplyDifferences", inner: None, message: RESYNC, location: false },
-    Reset { status: 410, code: "resyncUploadDifferences", inner: None, message: RESYNC, location: false },
-    Reset { status: 410, code: "SyncStateInvalid", inner: None, message: GONE, location: false },
-    Reset { status: 410, code: "ResyncRequired", inner: None, message: RESYNC, location: false },
+    Reset { status: 410, code: "resyncApplyDifferences", inner: None, message: RESYNC, has_location: false },
+    Reset { status: 410, code: "resyncUploadDifferences", inner: None, message: RESYNC, has_location: false },
+    Reset { status: 410, code: "SyncStateInvalid", inner: None, message: GONE, has_location: false },
+    Reset { status: 410, code: "ResyncRequired", inner: None, message: RESYNC, has_location: false },
     Reset {
         status: 400,
         code: "InvalidDeltaToken",
         inner: None,
         message: "The value '...' of parameter '$deltaToken' is invalid.",
-        location: false,
+        has_location: false,
     },
     Reset {
         status: 400,
         code: "BadRequest",
         inner: None,
         message: "Parameter 'DeltaToken' not supported for this request.",
-        location: false,
+        has_location: false,
     },
-    Reset { status: 400, code: "BadRequest", inner: Some("SYNCSTATENOTFOUND"), message: "", location: false },
-    Reset { status: 410, code: "", inner: None, message: "", location: false },
+    Reset {
+        status: 400,
+        code: "BadRequest",
+        inner: Some("SYNCSTATENOTFOUND"),
+        message: "",
+        has_location: false,
+    },
+    Reset { status: 410, code: "", inner: None, message: "", has_location: false },
     Reset {
         status: 400,
         code: "Directory_ExpiredPageToken",
         inner: None,
         message: "The specified page token value has expired and can no longer be included in your request.",
-        location: false,
+        has_location: false,
     },
 ];
 
@@ -357,7 +363,8 @@ impl World {
                         Some(Value::String(to)) => failure.headers.push(("Location".to_owned(), to.clone())),
                         Some(Value::Bool(false)) => {}
                         other => {
-                            if let Some(new_link) = new_link.filter(|_| reset.location || other.is_some()) {
+                            if let Some(new_link) = new_link.filter(|_| reset.has_location || other.is_some())
+                            {
                                 failure.headers.push(("Location".to_owned(), new_link));
                             }
                         }

@@ -14,12 +14,12 @@ pub(crate) struct Token {
     pub(crate) state: State,
     /// Path and query below the root, as issued.
     pub(crate) link: String,
-    pub(crate) dead: bool,
+    pub(crate) is_dead: bool,
     pub(crate) poison: Option<(u16, String)>,
     pub(crate) stream: usize,
     pub(crate) generation: u64,
     pub(crate) issued: u64,
-    pub(crate) next: bool,
+    pub(crate) is_next: bool,
 }
 
 impl World {
@@ -34,7 +34,7 @@ impl World {
                 inner: Some("resyncChangesApplyDifferences".to_owned()),
                 ..Failure::new(410, "resyncRequired", "Resync required.")
             },
-            c if c.directory() => Failure::new(
+            c if c.is_directory() => Failure::new(
                 u16::try_from(self.options.directory_expired).unwrap_or(400),
                 "syncStateNotFound",
                 "The sync state is not found.",
@@ -45,7 +45,7 @@ impl World {
                 format!("The value '...' of parameter '{name}' is invalid."),
             ),
         };
-        failure.unexpected = true;
+        failure.is_unexpected = true;
         failure
     }
 
@@ -90,7 +90,7 @@ impl World {
 
     /// Makes a link in the form of the resource (graph-facts 2.4). A page that is requested again
     /// gets new links.
-    pub(crate) fn mint(&mut self, stream: usize, state: State, next: bool, now: u64) -> Option<String> {
+    pub(crate) fn mint(&mut self, stream: usize, state: State, is_next: bool, now: u64) -> Option<String> {
         let known = self.streams.get_mut(stream)?;
         known.highest += 1;
         let generation = known.highest;
@@ -114,7 +114,7 @@ impl World {
                 self.rng.below(99_999),
                 self.rng.text(10)
             )),
-            c if c.outlook() => format!("{}.{}", self.rng.text(120), self.rng.text(43)),
+            c if c.is_outlook() => format!("{}.{}", self.rng.text(120), self.rng.text(43)),
             _ => self.rng.text(128),
         };
         let swap = self.options.swap_token_names;
@@ -126,7 +126,7 @@ impl World {
                 DriveLink::Unquoted => format!("{path}(token={text})"),
                 DriveLink::Broken => format!("{path}?(token='{text}')"),
             },
-            _ => format!("{path}?{}={text}", if next != swap { "$skiptoken" } else { "$deltatoken" }),
+            _ => format!("{path}?{}={text}", if is_next != swap { "$skiptoken" } else { "$deltatoken" }),
         };
         let whole = format!("{}{link}", self.root);
         self.tokens.insert(
@@ -135,12 +135,12 @@ impl World {
                 collection,
                 state,
                 link,
-                dead: false,
+                is_dead: false,
                 poison: None,
                 stream,
                 generation,
                 issued: now,
-                next,
+                is_next,
             },
         );
         Some(whole)

@@ -21,7 +21,7 @@ pub(crate) struct Entry {
     pub(crate) since: Option<u64>,
     pub(crate) links: Vec<(String, Vec<(String, bool)>)>,
     /// Whether it is a further slice of an item, which must not be on the same page.
-    pub(crate) slice: bool,
+    pub(crate) is_slice: bool,
 }
 
 fn overlaps(span: (i64, i64), window: (i64, i64)) -> bool {
@@ -42,12 +42,17 @@ fn children(table: &Table, owner: &str) -> BTreeMap<String, Vec<Arc<Version>>> {
 }
 
 /// Whether an event is in the window. A master is if one of its occurrences is.
-fn inside(row: &Version, family: &BTreeMap<String, Vec<Arc<Version>>>, window: (i64, i64), at: u64) -> bool {
+fn is_inside(
+    row: &Version,
+    family: &BTreeMap<String, Vec<Arc<Version>>>,
+    window: (i64, i64),
+    at: u64,
+) -> bool {
     if row.text("type") != "seriesMaster" {
         return row.span_at(at).is_some_and(|s| overlaps(s, window));
     }
-    let known = row.created <= at && row.gone.is_none_or(|g| g.at > at);
-    known
+    let exists = row.created <= at && row.gone.is_none_or(|g| g.at > at);
+    exists
         && family
             .get(&row.id)
             .is_some_and(|c| c.iter().any(|v| v.span_at(at).is_some_and(|s| overlaps(s, window))))
@@ -58,10 +63,10 @@ impl World {
         let Some(table) = self.tables.get(&spec.collection) else { return Vec::new() };
         let rows = table.present(&spec.owner);
         let entry =
-            |row: Arc<Version>| Entry { row, gone: None, since: None, links: Vec::new(), slice: false };
+            |row: Arc<Version>| Entry { row, gone: None, since: None, links: Vec::new(), is_slice: false };
         match spec.collection {
             Collection::Events => self.full_events(table, rows, spec).into_iter().map(entry).collect(),
-            c if c.directory() => {
+            c if c.is_directory() => {
                 let mut rows = rows;
                 if self.options.removed_in_full {
                     rows.extend(
@@ -79,7 +84,7 @@ impl World {
             }
             _ => {
                 let mut rows: Vec<_> = rows.into_iter().filter(|v| in_span(v, spec)).collect();
-                if spec.newest_first {
+                if spec.is_newest_first {
                     rows.sort_by_key(|v| std::cmp::Reverse(v.text("receivedDateTime").to_owned()));
                 }
                 rows.into_iter().map(entry).collect()
@@ -98,7 +103,7 @@ impl World {
         let mut listed: Vec<Arc<Version>> = rows
             .into_iter()
             .filter(|v| !(v.text("type") == "seriesMaster" && self.options.withhold_masters_full))
-            .filter(|v| inside(v, &family, window, self.seq))
+            .filter(|v| is_inside(v, &family, window, self.seq))
             .collect();
         // The master precedes its first occurrence.
         let key = |v: &Version| {
@@ -127,7 +132,7 @@ impl World {
             gone,
             since: Some(since),
             links: Vec::new(),
-            slice: false,
+            is_slice: false,
         };
         match spec.collection {
             Collection::Events => self.changed_events(table, rows, spec, since),
@@ -140,7 +145,7 @@ impl World {
                 .collect(),
             Collection::Drive => rows
                 .into_iter()
-                .filter(|v| !v.gone.is_some_and(|g| g.silent))
+                .filter(|v| !v.gone.is_some_and(|g| g.is_silent))
                 .map(|v| (v.gone.map(|g| g.reason), v))
                 .map(|(g, v)| entry(v, g))
                 .collect(),
@@ -160,7 +165,7 @@ impl World {
                 let wanted = rows
                     .into_iter()
                     .filter(|v| spec.ids.as_ref().is_none_or(|i| i.contains(&v.id)))
-                    .filter(|v| tracked(v, spec, since));
+                    .filter(|v| is_tracked(v, spec, since));
                 self.sliced(wanted, spec, Some(since))
             }
         }
@@ -181,19 +186,19 @@ impl World {
             gone,
             since: Some(since),
             links: Vec::new(),
-            slice: false,
+            is_slice: false,
         };
         let mut masters: BTreeSet<String> = BTreeSet::new();
         let mut changed_series: BTreeSet<&str> = BTreeSet::new();
         for row in &rows {
-            let was = inside(row, &family, window, since);
-            let is = inside(row, &family, window, self.seq);
+            let was_inside = is_inside(row, &family, window, since);
+            let is_inside_now = is_inside(row, &family, window, self.seq);
             let is_master = row.text("type") == "seriesMaster";
-            if row.gone.is_some_and(|g| g.silent) {
+            if row.gone.is_some_and(|g| g.is_silent) {
                 continue;
             }
             changed_series.insert(row.text("seriesMasterId"));
-            if is {
+            if is_inside_now {
                 if is_master {
                     masters.insert(row.id.clone());
                 } else {
@@ -203,7 +208,7 @@ impl World {
                     }
                     out.push(entry(row, None));
                 }
-            } else if was
+            } else if was_inside
                 || self.options.outside_window_removals
                 || self.options.changes_during_round == DuringRound::Both
             {
@@ -215,7 +220,7 @@ impl World {
         }
         // A master leaves the window with its last occurrence.
         for master in changed_series.iter().filter_map(|id| table.get(id)).filter(|v| v.changed <= since) {
-            if inside(master, &family, window, since) && !inside(master, &family, window, self.seq) {
+            if is_inside(master, &family, window, since) && !is_inside(master, &family, window, self.seq) {
                 out.push(entry(master, Some("deleted")));
             }
         }
@@ -244,9 +249,9 @@ impl World {
             for (relation, targets) in
                 row.links.iter().filter(|(r, _)| gone.is_none() && shows_relation(spec, r))
             {
-                let fresh = since.is_none_or(|s| row.created > s);
+                let is_new = since.is_none_or(|s| row.created > s);
                 let wanted = |(at, is_member): &(u64, bool)| {
-                    if fresh { *is_member } else { since.is_some_and(|s| *at > s) }
+                    if is_new { *is_member } else { since.is_some_and(|s| *at > s) }
                 };
                 let list: Vec<(String, bool)> =
                     targets.iter().filter(|(_, t)| wanted(t)).map(|(id, t)| (id.clone(), t.1)).collect();
@@ -268,13 +273,13 @@ impl World {
                                 gone: None,
                                 since,
                                 links: vec![part],
-                                slice: true,
+                                is_slice: true,
                             },
                         ));
                     }
                 }
             }
-            out.push(Entry { row, gone, since, links: first, slice: false });
+            out.push(Entry { row, gone, since, links: first, is_slice: false });
         }
         later.sort_by_key(|(n, _)| *n);
         out.extend(later.into_iter().map(|(_, e)| e));
@@ -290,7 +295,7 @@ impl World {
         prefs: &Prefs,
     ) -> Result<Map<String, Value>, Failure> {
         let row = &entry.row;
-        let id = if prefs.immutable && spec.collection.outlook() {
+        let id = if prefs.immutable && spec.collection.is_outlook() {
             data::immutable(&row.id)
         } else {
             row.id.clone()
@@ -332,7 +337,7 @@ impl World {
         let selected = |key: &str| spec.select.as_ref().is_none_or(|s| s.iter().any(|k| k == key));
         // With return=minimal an absent property is unchanged, otherwise it was never set
         // (graph-facts 1.2).
-        let minimal = prefs.minimal && spec.collection.directory();
+        let minimal = prefs.minimal && spec.collection.is_directory();
         let unchanged = |key: &str| {
             minimal
                 && entry
@@ -390,10 +395,10 @@ impl World {
         &self,
         row: &Version,
         prefs: &Prefs,
-        bare: bool,
+        is_bare: bool,
     ) -> Result<Map<String, Value>, Failure> {
         let mut out = row.item.clone();
-        if bare && row.text("type") == "occurrence" {
+        if is_bare && row.text("type") == "occurrence" {
             out.retain(|k, _| {
                 matches!(k.as_str(), "@odata.type" | "seriesMasterId" | "type" | "start" | "end")
             });
@@ -411,7 +416,7 @@ impl World {
         let (minutes, zone) = zone_offset(prefs)?;
         if zone != "UTC" {
             // Converts only start and end. All-day events stay at midnight.
-            let all_day = row.item.get("isAllDay").and_then(Value::as_bool).unwrap_or(false);
+            let is_all_day = row.item.get("isAllDay").and_then(Value::as_bool).unwrap_or(false);
             for name in ["start", "end"] {
                 let at = row
                     .item
@@ -420,7 +425,7 @@ impl World {
                     .and_then(Value::as_str)
                     .and_then(clock::parse);
                 if let Some(at) = at {
-                    let shift = if all_day { 0 } else { minutes * 60_000 };
+                    let shift = if is_all_day { 0 } else { minutes * 60_000 };
                     out.insert(
                         name.to_owned(),
                         json!({ "dateTime": clock::local(at + shift), "timeZone": zone }),
@@ -447,7 +452,7 @@ impl World {
                 return self.listed_events(&owner, window.unwrap_or((i64::MIN, i64::MAX)), immutable);
             }
             Collection::Messages => format!("{user}|{}", part.unwrap_or("inbox").to_ascii_lowercase()),
-            c if c.directory() => String::new(),
+            c if c.is_directory() => String::new(),
             _ => user,
         };
         let Some(table) = self.tables.get(&collection) else { return Vec::new() };
@@ -462,7 +467,7 @@ impl World {
                 };
                 item.insert(relation.clone(), value);
             }
-            if immutable && collection.outlook() {
+            if immutable && collection.is_outlook() {
                 item.insert("id".to_owned(), data::immutable(&v.id).into());
             }
             Value::Object(item)
@@ -478,7 +483,7 @@ impl World {
         let rows = table.present(owner).into_iter();
         let prefs = Prefs { immutable, ..Prefs::default() };
         rows.filter(|v| !(v.text("type") == "seriesMaster" && self.options.withhold_masters_full))
-            .filter(|v| inside(v, &family, window, self.seq))
+            .filter(|v| is_inside(v, &family, window, self.seq))
             .filter_map(|v| self.event(&v, &prefs, true).ok())
             .map(Value::Object)
             .collect()
@@ -494,7 +499,7 @@ fn shows_relation(spec: &Spec, relation: &str) -> bool {
 }
 
 /// Whether a change is listed: with `$select`, only changes of selected properties.
-fn tracked(row: &Version, spec: &Spec, since: u64) -> bool {
+fn is_tracked(row: &Version, spec: &Spec, since: u64) -> bool {
     if row.gone.is_some() || row.created > since {
         return true;
     }

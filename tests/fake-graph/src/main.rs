@@ -27,8 +27,8 @@ struct Args {
     port: u16,
     seed: u64,
     dir: Option<PathBuf>,
-    lifeline: bool,
-    verbose: bool,
+    has_lifeline: bool,
+    is_verbose: bool,
 }
 
 fn args() -> Result<Args, String> {
@@ -40,8 +40,8 @@ fn args() -> Result<Args, String> {
             "--port" => out.port = value()?.parse().map_err(|_| "--port must be a number".to_owned())?,
             "--seed" => out.seed = value()?.parse().map_err(|_| "--seed must be a number".to_owned())?,
             "--static" => out.dir = Some(PathBuf::from(value()?)),
-            "--stdin-lifeline" => out.lifeline = true,
-            "--verbose" => out.verbose = true,
+            "--stdin-lifeline" => out.has_lifeline = true,
+            "--verbose" => out.is_verbose = true,
             _ => return Err(format!("unknown option {name}: {USAGE}")),
         }
     }
@@ -120,7 +120,7 @@ impl Connected<IncomingStream<'_, Loopback>> for Cut {
 struct App {
     server: Arc<Mutex<Server>>,
     dir: Option<Arc<PathBuf>>,
-    verbose: bool,
+    is_verbose: bool,
 }
 
 fn now_ms() -> u64 {
@@ -148,7 +148,7 @@ async fn respond(
         }
         _ => app.server.lock().unwrap_or_else(PoisonError::into_inner).handle(&request, now_ms()),
     };
-    if app.verbose {
+    if app.is_verbose {
         eprintln!("{} {} {}", response.status, request.method, request.url);
     }
     send(response, &cut).await
@@ -259,9 +259,9 @@ fn missing() -> Response {
 }
 
 /// Waits for SIGTERM, SIGINT or, with a lifeline, the end of stdin.
-async fn ended(lifeline: bool) {
+async fn wait_for_end(has_lifeline: bool) {
     let stdin = async {
-        if !lifeline {
+        if !has_lifeline {
             std::future::pending::<()>().await;
         }
         let (mut stdin, mut buffer) = (tokio::io::stdin(), [0u8; 256]);
@@ -290,14 +290,14 @@ async fn run(args: Args) -> io::Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", args.port)).await?;
     let base = format!("http://127.0.0.1:{}", listener.local_addr()?.port());
     let server = Arc::new(Mutex::new(Server::new(args.seed, base.clone())));
-    let app = App { server, dir: args.dir.map(Arc::new), verbose: args.verbose };
+    let app = App { server, dir: args.dir.map(Arc::new), is_verbose: args.is_verbose };
     let router = Router::new().fallback(respond).with_state(app);
     println!("fake-graph listening on {base}");
     io::stdout().flush()?;
     let serving = axum::serve(Loopback(listener), router.into_make_service_with_connect_info::<Cut>());
     // Ends at once, without waiting for open connections.
     let serving = std::pin::pin!(async move { serving.await });
-    futures_util::future::select(serving, std::pin::pin!(ended(args.lifeline))).await;
+    futures_util::future::select(serving, std::pin::pin!(wait_for_end(args.has_lifeline))).await;
     Ok(())
 }
 

@@ -9,10 +9,10 @@ pub(crate) struct Page {
     pub(crate) context: Option<String>,
     pub(crate) next: Option<String>,
     pub(crate) delta: Option<String>,
-    pub(crate) count: bool,
+    pub(crate) has_count: bool,
     pub(crate) value: Vec<Map<String, Value>>,
     /// Whether the link follows `value`, as in drives (graph-facts 2.5).
-    pub(crate) link_last: bool,
+    pub(crate) is_link_last: bool,
     pub(crate) stream: usize,
     pub(crate) here: State,
     /// The fault that replaces `value`.
@@ -27,7 +27,7 @@ impl Page {
                 links.push(format!("\"{name}\":{}", Value::from(link.as_str())));
             }
         }
-        if self.count {
+        if self.has_count {
             links.push(format!("\"@odata.count\":{}", self.value.len()));
         }
         let items: Vec<String> = self.value.iter().map(item_text).collect();
@@ -41,7 +41,7 @@ impl Page {
         let context =
             self.context.as_ref().map(|c| format!("\"@odata.context\":{}", Value::from(c.as_str())));
         let mut parts: Vec<String> = context.into_iter().collect();
-        if self.link_last {
+        if self.is_link_last {
             parts.extend(value);
             parts.extend(links);
         } else {

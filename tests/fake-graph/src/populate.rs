@@ -29,11 +29,11 @@ pub struct Populate {
 
 impl World {
     /// Fills the world with realistic content.
-    pub fn populate(&mut self, wish: &Populate, now_ms: u64) {
+    pub fn populate(&mut self, content: &Populate, now_ms: u64) {
         let me = self.person(self.me().0);
-        let around = wish.around.div_euclid(DAY) * DAY;
+        let around = content.around.div_euclid(DAY) * DAY;
         let mut rng = self.rng.fork();
-        for series in data::calendar(&mut rng, &me, around, wish.events) {
+        for series in data::calendar(&mut rng, &me, around, content.events) {
             let master = self.put_event(&format!("{}|", me.id), None, series.master.clone(), now_ms);
             for (n, (start, end)) in series.occurrences.iter().enumerate() {
                 let id = self.put_occurrence(&master, *start, *end, now_ms);
@@ -44,13 +44,13 @@ impl World {
                 }
             }
         }
-        for _ in 0..wish.contacts {
+        for _ in 0..content.contacts {
             let (id, item) = (rng.guid(), data::contact(&mut rng));
             self.put(Collection::Contacts, "", &id, item, now_ms);
         }
         let accounts = self.accounts.clone();
         let mut users: Vec<String> = Vec::new();
-        for n in 0..wish.users {
+        for n in 0..content.users {
             let known = usize::try_from(n).ok().and_then(|n| accounts.get(n));
             let id = known.map_or_else(|| rng.guid(), |a| a.id.clone());
             let item = data::user(&mut rng, known);
@@ -60,7 +60,7 @@ impl World {
             }
             users.push(id);
         }
-        for n in 0..wish.groups {
+        for n in 0..content.groups {
             let (id, item) = (rng.guid(), data::group(&mut rng));
             self.put(Collection::Groups, "", &id, item, now_ms);
             // The first group has all users, so that its members need several slices.
@@ -68,21 +68,21 @@ impl World {
                 self.relate(Collection::Groups, &id, "members", user, true, now_ms);
             }
         }
-        for n in 0..wish.recordings {
-            let at = around - i64::try_from(wish.recordings - n).unwrap_or(0) * DAY / 2;
+        for n in 0..content.recordings {
+            let at = around - i64::try_from(content.recordings - n).unwrap_or(0) * DAY / 2;
             let (id, item) = data::recording(&mut rng, &me.id, &self.tenant, &self.root, at);
             self.put(Collection::Recordings, &me.id, &id, item, now_ms);
         }
         let mut folders = Vec::new();
-        for _ in 0..wish.drive {
+        for _ in 0..content.drive {
             let folder = rng.chance(30);
             let id = self.add_drive(&me.id, &folders, folder, now_ms);
             if folder || folders.is_empty() {
                 folders.push(id);
             }
         }
-        for n in 0..wish.messages {
-            let at = around - i64::try_from(wish.messages - n).unwrap_or(0) * 3_600_000;
+        for n in 0..content.messages {
+            let at = around - i64::try_from(content.messages - n).unwrap_or(0) * 3_600_000;
             let (id, item) = (data::outlook_id(&mut rng), data::message(&mut rng, &me, at));
             self.put(Collection::Messages, &format!("{}|inbox", me.id), &id, item, now_ms);
         }

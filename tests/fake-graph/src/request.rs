@@ -24,7 +24,7 @@ pub(crate) struct Spec {
     pub(crate) after: Option<i64>,
     pub(crate) before: Option<i64>,
     pub(crate) change_type: Option<String>,
-    pub(crate) newest_first: bool,
+    pub(crate) is_newest_first: bool,
     pub(crate) top: Option<u64>,
 }
 
@@ -56,7 +56,7 @@ impl Prefs {
     pub(crate) fn applied(&self, collection: Option<Collection>, options: &Options) -> Vec<String> {
         let mut out = Vec::new();
         let Some(collection) = collection else { return out };
-        if collection.outlook() {
+        if collection.is_outlook() {
             out.push("odata.track-changes".to_owned());
             if let Some(n) = self.max_page.filter(|_| options.honour_maxpagesize) {
                 out.push(format!("odata.maxpagesize={n}"));
@@ -67,7 +67,7 @@ impl Prefs {
             if self.immutable {
                 out.push("IdType=\"ImmutableId\"".to_owned());
             }
-        } else if collection.directory() {
+        } else if collection.is_directory() {
             out.push("odata.track-changes".to_owned());
             if self.minimal {
                 out.push("return=minimal".to_owned());
@@ -80,11 +80,11 @@ impl Prefs {
 impl World {
     /// The owner of the requested data, if the caller may read it.
     pub(crate) fn owner(&mut self, caller: &Caller, route: &Route) -> Result<String, Failure> {
-        if !route.personal {
+        if !route.is_personal {
             return Ok(String::new());
         }
         let user = match &route.user {
-            None if caller.app => {
+            None if caller.is_app => {
                 return Err(Failure::new(
                     400,
                     "BadRequest",
@@ -101,7 +101,7 @@ impl World {
         };
         match route.collection {
             Some(Collection::Recordings) => return self.organizer(caller, route, &user),
-            _ if !caller.app && user != caller.user => {
+            _ if !caller.is_app && user != caller.user => {
                 return Err(Failure::new(
                     403,
                     "ErrorAccessDenied",
@@ -145,7 +145,7 @@ impl World {
         route: &Route,
         user: &str,
     ) -> Result<String, Failure> {
-        if !caller.app {
+        if !caller.is_app {
             return Err(Failure::new(
                 403,
                 "Authorization_RequestDenied",
@@ -194,7 +194,7 @@ impl World {
             after: None,
             before: None,
             change_type: None,
-            newest_first: false,
+            is_newest_first: false,
             top: None,
         };
         let (mut start, mut end) = (None, None);
@@ -219,8 +219,8 @@ impl World {
                 (c, "$select") if c != Collection::Recordings => {
                     spec.select = Some(select(collection, value)?)
                 }
-                (c, "$filter") if c.directory() => spec.ids = Some(id_filter(value)?),
-                (c, "$top" | "$expand" | "$orderby" | "$search") if c.directory() => {
+                (c, "$filter") if c.is_directory() => spec.ids = Some(id_filter(value)?),
+                (c, "$top" | "$expand" | "$orderby" | "$search") if c.is_directory() => {
                     return Err(Failure::new(
                         400,
                         "Request_UnsupportedQuery",
@@ -237,7 +237,7 @@ impl World {
                 (Collection::Messages, "$orderby")
                     if value.to_ascii_lowercase().starts_with("receiveddatetime desc") =>
                 {
-                    spec.newest_first = true
+                    spec.is_newest_first = true
                 }
                 (Collection::Messages, "$filter") => {
                     let words: Vec<&str> = value.split_whitespace().collect();
@@ -257,7 +257,7 @@ impl World {
                     spec.after = Some(at.ok_or_else(invalid)?);
                 }
                 _ => {
-                    let code = if collection.outlook() { "ErrorInvalidUrlQuery" } else { "BadRequest" };
+                    let code = if collection.is_outlook() { "ErrorInvalidUrlQuery" } else { "BadRequest" };
                     return Err(Failure::unexpected(
                         400,
                         code,
@@ -269,7 +269,7 @@ impl World {
         if collection == Collection::Events {
             spec.window = Some(window(start, end)?);
         }
-        if collection.outlook() {
+        if collection.is_outlook() {
             zone_offset(prefs)?;
         }
         if collection == Collection::Recordings {

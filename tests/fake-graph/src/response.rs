@@ -20,7 +20,7 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     pub(crate) headers: Vec<(String, String)>,
     /// Whether no correct client sends this request. The log marks it.
-    pub(crate) unexpected: bool,
+    pub(crate) is_unexpected: bool,
 }
 
 impl Failure {
@@ -29,7 +29,7 @@ impl Failure {
     }
 
     pub(crate) fn unexpected(status: u16, code: &str, message: impl Into<String>) -> Self {
-        Self { unexpected: true, ..Self::new(status, code, message) }
+        Self { is_unexpected: true, ..Self::new(status, code, message) }
     }
 }
 

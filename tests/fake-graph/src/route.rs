@@ -54,12 +54,12 @@ impl Collection {
     }
 
     /// Directory objects: class A of graph-facts 2.6.
-    pub(crate) fn directory(self) -> bool {
+    pub(crate) fn is_directory(self) -> bool {
         matches!(self, Self::Contacts | Self::Users | Self::Groups)
     }
 
     /// Outlook: class B of graph-facts 2.6.
-    pub(crate) fn outlook(self) -> bool {
+    pub(crate) fn is_outlook(self) -> bool {
         matches!(self, Self::Events | Self::Messages)
     }
 }
@@ -71,7 +71,7 @@ pub(crate) struct Route {
     /// The `{id}` of `/users/{id}`; `None` for `/me`.
     pub(crate) user: Option<String>,
     /// Whether the path begins with `/me` or `/users/{id}`.
-    pub(crate) personal: bool,
+    pub(crate) is_personal: bool,
     /// The calendar or mail folder.
     pub(crate) part: Option<String>,
     /// The id of a single event. Set if this is not a delta request.
@@ -133,17 +133,17 @@ pub(crate) fn parse(path: &str) -> Option<Route> {
     let mut link = String::new();
     let (first, after) = rest.split_first()?;
     if first.name == "me" && first.key.is_none() {
-        route.personal = true;
+        route.is_personal = true;
         rest = after;
         link.push_str("/me");
     } else if first.name == "users" && (first.key.is_some() || after.len() > 1) {
         let (id, after) = keyed(rest, "users")?;
         link = format!("/users('{id}')");
         route.user = Some(decode(&id, false));
-        route.personal = true;
+        route.is_personal = true;
         rest = after;
     }
-    if route.personal {
+    if route.is_personal {
         personal(&mut route, rest, link)
     } else {
         let (name, after) = rest.split_first()?;

@@ -12,7 +12,7 @@ pub(crate) struct Gone {
     /// `changed` if it can be restored, otherwise `deleted` (graph-facts 2.2).
     pub(crate) reason: &'static str,
     /// Whether no delta round reports it (graph-facts 1.3).
-    pub(crate) silent: bool,
+    pub(crate) is_silent: bool,
 }
 
 /// A version of an item.
@@ -125,9 +125,9 @@ impl Table {
         now: u64,
         id: &str,
         reason: &'static str,
-        silent: bool,
+        is_silent: bool,
     ) -> bool {
-        self.change(seq, now, id, |v| v.gone = Some(Gone { at: seq, reason, silent }))
+        self.change(seq, now, id, |v| v.gone = Some(Gone { at: seq, reason, is_silent }))
     }
 
     /// Restores a row, which is then a new one (graph-facts 2.2).

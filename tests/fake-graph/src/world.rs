@@ -28,17 +28,17 @@ pub(crate) enum State {
 /// An access token.
 #[derive(Debug, Clone)]
 struct Access {
-    app: bool,
+    is_app: bool,
     user: String,
     expires: Option<u64>,
-    revoked: bool,
+    is_revoked: bool,
     serial: u64,
 }
 
 /// The sender of a request.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
-    pub(crate) app: bool,
+    pub(crate) is_app: bool,
     pub(crate) user: String,
 }
 
@@ -161,17 +161,18 @@ impl World {
             Some(user) => self.account_or_new(user),
         };
         self.serial += 1;
-        let app = kind == "app";
+        let is_app = kind == "app";
         let text = format!("fake.{kind}.{}", self.rng.text(40));
         let expires = lifetime_ms.or(self.options.token_lifetime_ms).map(|l| now_ms + l);
-        self.access.insert(text.clone(), Access { app, user, expires, revoked: false, serial: self.serial });
+        self.access
+            .insert(text.clone(), Access { is_app, user, expires, is_revoked: false, serial: self.serial });
         text
     }
 
     /// Revokes all access tokens.
     pub fn revoke(&mut self) {
         for access in self.access.values_mut() {
-            access.revoked = true;
+            access.is_revoked = true;
         }
     }
 
@@ -179,7 +180,7 @@ impl World {
     pub fn expire(&mut self, collection: Option<Collection>) {
         for token in self.tokens.values_mut() {
             if collection.is_none_or(|c| c == token.collection) {
-                token.dead = true;
+                token.is_dead = true;
             }
         }
     }
@@ -391,7 +392,7 @@ impl World {
                 }
             },
             Err(failure) => {
-                if failure.unexpected {
+                if failure.is_unexpected {
                     entry.kind = "unexpected";
                 }
                 self.failure(request, &failure, now)
@@ -422,11 +423,11 @@ impl World {
         };
         let Some(token) = bearer(request) else { return invalid("Access token is empty.") };
         match self.access.get(token) {
-            Some(a) if a.revoked => invalid("Access token has been revoked."),
+            Some(a) if a.is_revoked => invalid("Access token has been revoked."),
             Some(a) if a.expires.is_some_and(|e| e <= now) => {
                 invalid("Lifetime validation failed, the token is expired.")
             }
-            Some(a) => Ok(Caller { app: a.app, user: a.user.clone() }),
+            Some(a) => Ok(Caller { is_app: a.is_app, user: a.user.clone() }),
             None => invalid("Access token validation failure. Invalid audience."),
         }
     }
@@ -443,7 +444,7 @@ impl World {
         let who = match request.header("authorization") {
             None => "none",
             Some(_) => match bearer(request).and_then(|t| self.access.get(t)) {
-                Some(a) if a.app => "app",
+                Some(a) if a.is_app => "app",
                 Some(_) => "delegated",
                 None => "other",
             },

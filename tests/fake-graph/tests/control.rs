@@ -291,7 +291,7 @@ mod server {
             "the hanging request has no response yet"
         );
 
-        // The end of stdin ends the server, also while a request hangs.
+        // The end of stdin ends the server, even while a request hangs.
         drop(server.child.stdin.take());
         hanging.set_nonblocking(false).unwrap();
         hanging.set_read_timeout(Some(Duration::from_secs(20))).unwrap();

@@ -1,4 +1,4 @@
-// A process with the marks of Electron: its version, and an IndexedDB.
+// A process that looks like Electron: it has Electron's version, and an IndexedDB.
 import process from "node:process";
 import "fake-indexeddb/auto";
 

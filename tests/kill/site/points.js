@@ -8,7 +8,7 @@
   let passesLeft = 0;
   /** Whether the consumer has an uncommitted page, and whether a sweep delivered that page. */
   let hasPage = false;
-  let sweeping = false;
+  let isSweep = false;
 
   const send = (message) => {
     const request = new XMLHttpRequest();
@@ -19,7 +19,7 @@
 
   /** Counts how often the page passes the planned point. True at the planned pass. */
   const isReached = (point) => {
-    return plan?.at === point && (sweeping || plan.point !== "sweep") && (passesLeft -= 1) === 0;
+    return plan?.at === point && (isSweep || plan.point !== "sweep") && (passesLeft -= 1) === 0;
   };
 
   const { transaction } = IDBDatabase.prototype;
@@ -77,7 +77,7 @@
     /** Called by the consumer with a page that it has not acknowledged. */
     consuming(page) {
       hasPage = true;
-      sweeping = page.changes.some(({ reason }) => reason === "ghost");
+      isSweep = page.changes.some(({ reason }) => reason === "ghost");
       if (!isReached("consumer")) return undefined;
       if (plan.how === "busy") stop();
       return new Promise(() => send({ kind: "waiting" }));

@@ -57,7 +57,7 @@ const PLANS = Array.from({ length: 30 }, (_, at) => {
 
 const loops = [];
 const counts = { rounds: {}, requests: 0, tokens: 0 };
-let stopped = false;
+let isStopped = false;
 
 const count = (name) => (counts.rounds[name] = (counts.rounds[name] ?? 0) + 1);
 
@@ -67,7 +67,7 @@ class Copy {
   #generation = 0;
   #seen = new Set();
 
-  take({ changes, kind, generation, index, last }) {
+  apply({ changes, kind, generation, index, last }) {
     if (generation !== this.#generation || (kind === "full" && index === 0)) this.#seen.clear();
     this.#generation = generation;
     for (const change of changes) {
@@ -91,12 +91,12 @@ class QueryLoop {
   async round() {
     if (!this.copy) return this.query.sync();
     const round = this.query.round();
-    for await (const page of round) this.copy.take(page);
+    for await (const page of round) this.copy.apply(page);
     return round.report;
   }
 
   async run() {
-    while (!stopped) {
+    while (!isStopped) {
       try {
         count((await this.round()).outcome);
       } catch (error) {
@@ -149,7 +149,7 @@ window.begin = async ({ root, control, user }) => {
 window.counts = () => counts;
 
 window.end = async () => {
-  stopped = true;
+  isStopped = true;
   await window.running;
 };
 

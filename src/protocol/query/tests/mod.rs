@@ -109,7 +109,7 @@ fn the_preferences_of_events_are_one_header_and_the_key_has_only_those_that_chan
 }
 
 #[test]
-fn a_page_size_or_a_time_zone_that_makes_no_sense_is_refused() {
+fn an_invalid_page_size_or_time_zone_is_refused() {
     assert_eq!(
         message(events(Options { page_size: Some(0), ..week() })),
         "options.pageSize must be from 1 to 1000, got 0"
@@ -324,7 +324,7 @@ fn kinds_whose_removals_graph_does_not_report_are_listed_again_every_day() {
 }
 
 #[test]
-fn a_known_kind_refuses_what_graph_refuses_and_says_what_to_do() {
+fn a_known_kind_refuses_options_that_graph_refuses_and_suggests_a_remedy() {
     let top = Options { top: Some(5), ..Options::default() };
     assert_eq!(
         message(track("/users/delta", top.clone())),
@@ -419,7 +419,7 @@ fn a_round_from_latest_is_not_full() {
 }
 
 #[test]
-fn everything_that_shapes_the_items_makes_another_key() {
+fn every_option_that_changes_the_items_changes_the_key() {
     let named = |name: &str| Options { name: Some(name.into()), ..week() };
     let feed = Options { feed: true, ..week() };
     let queries = [

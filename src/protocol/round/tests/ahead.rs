@@ -147,7 +147,7 @@ fn a_look_ahead_under_another_prefer_header_is_not_used() {
     bench.step(Input::Delivered);
     bench.step(Input::Acknowledged);
     assert!(matches!(bench.step(Input::Committed), Step::SignIn(_)));
-    // As when a page size that was too large is known only now.
+    // As if the round had just learned that the page size was too large.
     bench.round.record.page_size = Some(25);
     assert!(matches!(bench.step(Input::SignedIn), Step::Fetch(_)));
 }

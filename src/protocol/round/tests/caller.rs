@@ -69,7 +69,7 @@ fn the_caller_cannot_retry_for_ever() {
 }
 
 #[test]
-fn a_failed_token_source_or_store_is_asked_again_for_the_same() {
+fn a_failed_call_of_the_token_source_or_the_store_is_repeated() {
     let mut bench = with_on_error(None, vec![AT_ONCE, AT_ONCE]);
     bench.step(Input::Begin);
     assert_eq!(

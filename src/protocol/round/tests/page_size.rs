@@ -179,7 +179,7 @@ fn if_not_even_a_first_page_arrives_the_minimum_size_is_requested() {
 }
 
 #[test]
-fn a_reduced_size_is_dropped_when_it_has_grown_to_what_graph_chose() {
+fn a_reduced_size_is_dropped_when_it_has_grown_to_the_size_that_graph_chose() {
     let mut bench = Bench::new(unsized_events(), Some(Record { largest_page: 200, ..idle() }));
     bench.begin();
     for _ in 0..3 {

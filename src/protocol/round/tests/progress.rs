@@ -149,7 +149,7 @@ fn rounds_of_one_page_per_process_escalate_too() {
 }
 
 #[test]
-fn a_round_stuck_after_its_second_listing_gets_out_when_the_window_moves() {
+fn a_round_stuck_after_its_second_listing_continues_when_the_window_moves() {
     let window = Options { window: Some((7, 30, "UTC".into())), page_size: Some(1000), ..Options::default() };
     let rolling = || query::events(window.clone()).unwrap();
     let mut bench = Bench::new(rolling(), None);
@@ -259,7 +259,7 @@ fn one_page_with_progress_or_an_empty_one_prevents_a_livelock() {
 }
 
 #[test]
-fn empty_pages_without_an_end_end_as_a_livelock_after_two_listings() {
+fn endless_empty_pages_end_as_a_livelock_after_two_listings() {
     let mut bench = Bench::new(contacts(), None);
     let mut pages = 0;
     let step = until_over(&mut bench, |bench| {

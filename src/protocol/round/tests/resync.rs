@@ -133,7 +133,7 @@ fn a_reset_within_a_full_round_restarts_it_and_the_fourth_of_a_day_ends_it() {
 }
 
 #[test]
-fn the_location_of_a_reset_is_followed_for_drives_only_and_left_when_it_fails() {
+fn the_location_of_a_reset_is_followed_for_drives_only_and_abandoned_when_it_fails() {
     let gone = |location: &str| {
         Input::Refused(Box::new(Refusal {
             status: 410,

@@ -76,7 +76,7 @@ fn a_wait_that_graph_asks_for_is_stored_before_the_round_waits() {
     bench.begin();
     assert_eq!(bench.step(later("7")), Step::StoreThrottle(NOW + ms(7000.0)));
     assert_eq!(bench.step(Input::ThrottleStored), Step::Sleep(ms(7000.0), WaitReason::Throttled));
-    // Also one that is too long for the round.
+    // Even a wait that is too long for the round.
     let mut bench = Bench::new(contacts(), None);
     bench.begin();
     assert_eq!(bench.step(later("3600")), Step::StoreThrottle(NOW + ms(3_600_000.0)));
@@ -96,7 +96,7 @@ fn a_wait_that_graph_asks_for_is_stored_before_the_round_waits() {
 }
 
 #[test]
-fn the_wait_of_the_last_failure_is_stored_too_before_the_round_ends_or_leaves_the_location() {
+fn the_wait_of_the_last_failure_is_stored_before_the_round_ends_or_abandons_the_location() {
     let long_wait = || {
         Input::Refused(Box::new(Refusal { status: 503, retry_after: Some("9".into()), ..Refusal::default() }))
     };
@@ -138,7 +138,7 @@ fn the_throttle_of_another_query_is_obeyed_and_does_not_count_as_a_request() {
 }
 
 #[test]
-fn a_busy_token_source_is_called_again_when_it_says() {
+fn a_busy_token_source_is_called_again_at_the_time_that_it_names() {
     let mut bench = Bench::new(contacts(), None);
     bench.step(Input::Begin);
     bench.step(Input::Loaded(None));

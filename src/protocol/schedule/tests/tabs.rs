@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_follower_starts_no_round_and_shows_the_leaders_next_one() {
     let mut bench = Bench::new("a", true);
-    assert!(!starts(&bench.start(QUERY, EVERY, Hidden::Slow)));
+    assert!(!has_start(&bench.start(QUERY, EVERY, Hidden::Slow)));
     let next_at = Some(bench.now + ms(30_000.0));
     let actions = bench.plan("b", &Plan { next_at, ..plan() });
     let shown = Action::Show { key: key(), is_following: true, next_round_at: next_at };
@@ -16,15 +16,15 @@ fn a_follower_starts_no_round_and_shows_the_leaders_next_one() {
 fn a_follower_asks_when_the_leaders_round_is_due_and_steals_after_three_seconds() {
     let mut bench = Bench::follower();
     let actions = bench.fire();
-    assert!(matches!(posted(&actions)[..], [Message::Ping { .. }]));
+    assert!(matches!(messages_of(&actions)[..], [Message::Ping { .. }]));
     assert_eq!(bench.timer(), Some(3000.0));
-    assert!(steals(&bench.fire()));
+    assert!(has_theft(&bench.fire()));
     let actions = bench.step(Input::LockGranted { key: key() });
     assert!(actions.contains(&Action::StartRound { key: key(), steals: true }));
 }
 
 #[test]
-fn a_leader_that_responds_is_not_robbed() {
+fn the_lock_of_a_leader_that_responds_is_not_stolen() {
     let mut bench = Bench::follower();
     bench.fire();
     let next_at = Some(bench.now + ms(EVERY));
@@ -33,32 +33,32 @@ fn a_leader_that_responds_is_not_robbed() {
 }
 
 #[test]
-fn sync_now_of_a_follower_is_run_by_the_leader() {
+fn the_leader_runs_the_round_for_sync_now_of_a_follower() {
     let mut bench = Bench::follower();
     let actions = bench.step(Input::SyncNow { key: key() });
-    assert_eq!(posted(&actions), [&Message::Sync]);
+    assert_eq!(messages_of(&actions), [&Message::Sync]);
     let actions = bench.plan("b", &Plan { is_running: true, ..plan() });
-    assert!(!actions.contains(&Action::Synced { key: key(), here: false }));
+    assert!(!actions.contains(&Action::Synced { key: key(), is_local: false }));
     let actions = bench.plan("b", &Plan { rounds: 1, ..plan() });
-    assert!(actions.contains(&Action::Synced { key: key(), here: false }));
+    assert!(actions.contains(&Action::Synced { key: key(), is_local: false }));
 }
 
 #[test]
-fn sync_now_of_a_follower_whose_leader_is_gone_is_run_here() {
+fn a_follower_whose_leader_is_gone_runs_the_round_for_sync_now() {
     let mut bench = Bench::follower();
     bench.step(Input::SyncNow { key: key() });
-    assert!(steals(&bench.fire()));
-    assert!(starts(&bench.step(Input::LockGranted { key: key() })));
-    let actions = bench.ended(changed());
-    assert!(actions.contains(&Action::Synced { key: key(), here: true }));
+    assert!(has_theft(&bench.fire()));
+    assert!(has_start(&bench.step(Input::LockGranted { key: key() })));
+    let actions = bench.end_round(changed());
+    assert!(actions.contains(&Action::Synced { key: key(), is_local: true }));
 }
 
 #[test]
 fn a_leader_runs_the_round_that_a_follower_asks_for() {
     let mut bench = Bench::leader();
-    let actions = bench.hears("b", Message::Sync);
-    assert!(starts(&actions));
-    assert!(matches!(posted(&actions)[..], [Message::Plan(Plan { is_running: true, .. })]));
+    let actions = bench.receive("b", Message::Sync);
+    assert!(has_start(&actions));
+    assert!(matches!(messages_of(&actions)[..], [Message::Plan(Plan { is_running: true, .. })]));
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn a_hidden_leader_hands_over_to_a_tab_that_becomes_visible() {
     let mut bench = Bench::leader();
     bench.hide();
     let actions = bench.ping("b", EVERY, Hidden::Slow, true);
-    assert_eq!(posted(&actions), [&Message::HandOver { to: "b".to_owned(), is_ready: true }]);
+    assert_eq!(messages_of(&actions), [&Message::HandOver { to: "b".to_owned(), is_ready: true }]);
     let actions = bench.step(Input::LockLost { key: key() });
     assert!(actions.contains(&Action::RequestLock { key: key() }));
 }
@@ -77,15 +77,15 @@ fn a_hidden_leader_that_runs_a_round_hands_over_after_its_page() {
     bench.hide();
     bench.step(Input::SyncNow { key: key() });
     let actions = bench.ping("b", EVERY, Hidden::Slow, true);
-    assert_eq!(stops(&actions), Some(true));
-    assert_eq!(posted(&actions), [&Message::HandOver { to: "b".to_owned(), is_ready: false }]);
-    let actions = bench.ended(failed("aborted"));
-    assert!(posted(&actions).contains(&&Message::HandOver { to: "b".to_owned(), is_ready: true }));
-    assert!(!starts(&actions));
+    assert_eq!(stop_of(&actions), Some(true));
+    assert_eq!(messages_of(&actions), [&Message::HandOver { to: "b".to_owned(), is_ready: false }]);
+    let actions = bench.end_round(failed("aborted"));
+    assert!(messages_of(&actions).contains(&&Message::HandOver { to: "b".to_owned(), is_ready: true }));
+    assert!(!has_start(&actions));
 }
 
 #[test]
-fn a_leader_leads_on_if_the_visible_tab_does_not_take_over() {
+fn a_leader_stays_the_leader_if_the_visible_tab_does_not_take_over() {
     let mut bench = Bench::leader();
     bench.hide();
     bench.ping("b", EVERY, Hidden::Slow, true);
@@ -98,29 +98,29 @@ fn a_leader_leads_on_if_the_visible_tab_does_not_take_over() {
 fn a_visible_follower_asks_a_hidden_leader_to_hand_over_and_takes_the_lock() {
     let mut bench = Bench::follower();
     let actions = bench.plan("b", &Plan { is_visible: false, ..plan() });
-    assert!(matches!(posted(&actions)[..], [Message::Ping { is_visible: true, .. }]));
-    assert!(!steals(&bench.hears("b", Message::HandOver { to: "c".to_owned(), is_ready: true })));
-    assert!(steals(&bench.hears("b", Message::HandOver { to: "a".to_owned(), is_ready: true })));
+    assert!(matches!(messages_of(&actions)[..], [Message::Ping { is_visible: true, .. }]));
+    assert!(!has_theft(&bench.receive("b", Message::HandOver { to: "c".to_owned(), is_ready: true })));
+    assert!(has_theft(&bench.receive("b", Message::HandOver { to: "a".to_owned(), is_ready: true })));
 }
 
 #[test]
-fn a_visible_follower_robs_a_hidden_leader_that_does_not_respond() {
+fn a_visible_follower_steals_the_lock_of_a_hidden_leader_that_does_not_respond() {
     let mut bench = Bench::follower();
     bench.plan("b", &Plan { is_visible: false, next_at: Some(bench.now + ms(600_000.0)), ..plan() });
     assert_eq!(bench.timer(), Some(3000.0));
-    bench.hears("b", Message::HandOver { to: "a".to_owned(), is_ready: false });
+    bench.receive("b", Message::HandOver { to: "a".to_owned(), is_ready: false });
     assert_eq!(bench.timer(), Some(30_000.0), "the leader ends its page first");
-    assert!(steals(&bench.fire()));
+    assert!(has_theft(&bench.fire()));
 }
 
 #[test]
-fn a_robbed_leader_stops_its_round_and_follows() {
+fn a_leader_whose_lock_was_stolen_stops_its_round_and_follows() {
     let mut bench = Bench::leader();
     bench.fire();
     let actions = bench.step(Input::LockLost { key: key() });
-    assert_eq!(stops(&actions), Some(false));
+    assert_eq!(stop_of(&actions), Some(false));
     assert!(actions.contains(&Action::RequestLock { key: key() }));
-    assert!(!starts(&bench.ended(failed("aborted"))));
+    assert!(!has_start(&bench.end_round(failed("aborted"))));
 }
 
 #[test]
@@ -128,19 +128,19 @@ fn a_frozen_tab_releases_everything_and_joins_again_as_a_follower() {
     let mut bench = Bench::leader();
     bench.fire();
     let actions = bench.step(Input::Freeze);
-    assert_eq!(stops(&actions), Some(false));
+    assert_eq!(stop_of(&actions), Some(false));
     assert!(actions.contains(&Action::Leave { key: key() }));
-    bench.ended(failed("aborted"));
+    bench.end_round(failed("aborted"));
     assert_eq!(bench.timer(), None);
     bench.now += ms(600_000.0);
     let actions = bench.step(Input::Thaw);
     assert!(actions.contains(&Action::Join { key: key() }));
-    assert!(!starts(&actions));
-    assert!(starts(&bench.step(Input::LockGranted { key: key() })));
+    assert!(!has_start(&actions));
+    assert!(has_start(&bench.step(Input::LockGranted { key: key() })));
 }
 
 #[test]
-fn a_lock_that_comes_too_late_is_released() {
+fn a_lock_that_is_granted_too_late_is_released() {
     let mut bench = Bench::new("a", true);
     bench.start(QUERY, EVERY, Hidden::Slow);
     bench.step(Input::Freeze);
@@ -152,31 +152,31 @@ fn a_lock_that_comes_too_late_is_released() {
 }
 
 #[test]
-fn a_tab_that_stays_silent_when_it_is_asked_counts_no_more() {
+fn the_leader_ignores_a_tab_that_does_not_respond_to_the_roll_call() {
     let mut bench = Bench::leader();
     bench.ping("b", 20_000.0, Hidden::Slow, true);
     for round in 1..=4 {
         bench.fire();
-        let actions = bench.ended(changed());
-        assert_eq!(posted(&actions).contains(&&Message::RollCall), round == 3);
+        let actions = bench.end_round(changed());
+        assert_eq!(messages_of(&actions).contains(&&Message::RollCall), round == 3);
     }
     assert_eq!(bench.timer(), Some(EVERY));
 }
 
 #[test]
-fn a_tab_that_responds_to_the_roll_call_counts_on() {
+fn the_leader_keeps_a_tab_that_responds_to_the_roll_call() {
     let mut bench = Bench::leader();
     for _ in 0..5 {
         bench.ping("b", 20_000.0, Hidden::Slow, true);
         for _ in 0..3 {
             bench.fire();
-            bench.ended(changed());
+            bench.end_round(changed());
         }
     }
     assert_eq!(bench.timer(), Some(20_000.0));
     let mut bench = Bench::follower();
-    let actions = bench.hears("b", Message::RollCall);
-    assert!(matches!(posted(&actions)[..], [Message::Ping { .. }]));
+    let actions = bench.receive("b", Message::RollCall);
+    assert!(matches!(messages_of(&actions)[..], [Message::Ping { .. }]));
 }
 
 #[test]
@@ -199,14 +199,14 @@ fn messages_and_inputs_of_unknown_queries_do_nothing() {
 fn a_call_of_sync_now_survives_a_hand_over() {
     let mut bench = Bench::leader();
     bench.hide();
-    assert!(starts(&bench.step(Input::SyncNow { key: key() })));
+    assert!(has_start(&bench.step(Input::SyncNow { key: key() })));
     bench.ping("b", EVERY, Hidden::Slow, true);
-    bench.ended(failed("aborted"));
+    bench.end_round(failed("aborted"));
     bench.step(Input::LockLost { key: key() });
     let actions = bench.plan("b", &plan());
-    assert!(posted(&actions).contains(&&Message::Sync));
+    assert!(messages_of(&actions).contains(&&Message::Sync));
     let actions = bench.plan("b", &Plan { rounds: 1, ..plan() });
-    assert!(actions.contains(&Action::Synced { key: key(), here: false }));
+    assert!(actions.contains(&Action::Synced { key: key(), is_local: false }));
 }
 
 #[test]
@@ -217,15 +217,15 @@ fn a_query_that_starts_while_the_tab_is_frozen_joins_when_it_runs_again() {
     assert!(!actions.contains(&Action::Join { key: key() }));
     let actions = bench.step(Input::Thaw);
     assert!(actions.contains(&Action::Join { key: key() }));
-    assert!(starts(&bench.step(Input::LockGranted { key: key() })));
+    assert!(has_start(&bench.step(Input::LockGranted { key: key() })));
 }
 
 #[test]
-fn an_absurd_interval_of_another_tab_is_not_obeyed() {
+fn an_invalid_interval_of_another_tab_is_not_used() {
     let shortest = MIN_INTERVAL.as_millis();
-    for (every, obeyed) in [(-1.0, shortest), (0.0, shortest), (f64::NAN, EVERY)] {
+    for (every, used) in [(-1.0, shortest), (0.0, shortest), (f64::NAN, EVERY)] {
         let mut bench = Bench::leader();
         bench.ping("b", every, Hidden::Slow, true);
-        assert_eq!(bench.timer(), Some(obeyed), "{every}");
+        assert_eq!(bench.timer(), Some(used), "{every}");
     }
 }

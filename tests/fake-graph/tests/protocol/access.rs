@@ -1,4 +1,4 @@
-//! Tokens, CORS, and what the crate itself may depend on.
+//! Tokens, CORS, and the permitted dependencies of the crate.
 
 use crate::common::*;
 use fake_graph::{Collection, Populate, Request, World};

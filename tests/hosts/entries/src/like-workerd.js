@@ -1,4 +1,5 @@
-// Loaded before a program of Node: gives it what a server finds that OpenNext runs in workerd.
+// Loaded before a program of Node: gives it the environment of a server that OpenNext runs in
+// workerd.
 import files from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
 import { readFile } from "./no-files.js";

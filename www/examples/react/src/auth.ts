@@ -1,4 +1,4 @@
-// Sign-in by MSAL. Take the client id of your app registration, a single-page application.
+// Sign-in with MSAL. Set the client id of your app registration, a single-page application.
 import { type AccountInfo, PublicClientApplication } from "@azure/msal-browser";
 import { openDelta } from "deltalink";
 import { fromMsal } from "deltalink/msal";
@@ -16,7 +16,7 @@ export async function restore() {
   return account && open(account);
 }
 
-/** Graph may require claims. */
+/** `claims` are those that Graph requires of the token. */
 export const signIn = async (claims?: string) =>
   (await msal.loginPopup({ scopes, ...(claims && { claims }) })).account;
 

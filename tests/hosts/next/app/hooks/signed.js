@@ -4,7 +4,7 @@ import { useEffect, useState } from "react";
 import { init, openDelta } from "deltalink";
 import { DeltaProvider, useDelta, useDeltaClient } from "deltalink/react";
 
-/** What React and the browser complain about, from before the page is hydrated. */
+/** The errors of React and the browser, including those before the page is hydrated. */
 const complaints = [];
 if (typeof window !== "undefined") {
   const { error } = console;
