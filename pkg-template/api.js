@@ -84,11 +84,11 @@ class Client {
     if (hasTabs) this.#signIns = new SignIns(this.#wasm.account, () => this.#onSignIn());
     this.#stopListening = onLifecycle(
       () => {
-        this.#signIns?.close();
+        this.#signIns?.stop();
         this.#eachChanges((changes) => changes.pause());
       },
       () => {
-        this.#signIns?.open();
+        for (const state of this.#states) if (state.needsSignIn) this.#signIns?.wait();
         this.#eachChanges((changes) => changes.resume());
       },
     );
@@ -118,11 +118,12 @@ class Client {
 
   /** The user has signed in, in this tab or in another one. */
   #onSignIn() {
+    this.#signIns?.stop();
     this.#current().wasm.resume();
-    for (const { status, syncAgain } of this.#states) {
-      if (status.get().phase !== "needs-auth") continue;
-      status.set({ phase: "idle" });
-      syncAgain?.();
+    for (const state of this.#states) {
+      if (!state.needsSignIn) continue;
+      state.status.set({ phase: "idle" });
+      state.syncAgain?.();
     }
     this.#live.onSignIn();
   }
@@ -216,6 +217,7 @@ class Client {
       live: this.#live,
       hasTabs: this.#wasm.store_kind === "indexeddb",
       reader,
+      onNeedsSignIn: () => this.#signIns?.wait(),
     };
     const state = existing ?? this.#states.make(parts);
     if (!existing) state.status.restoreSyncedAt(this.#syncedAt.get(key));
@@ -240,7 +242,7 @@ class Client {
   #end() {
     if (this.#ending.signal.aborted) return;
     this.#stopListening();
-    this.#signIns?.close();
+    this.#signIns?.stop();
     this.#ending.abort(closed());
     this.#live.end();
     for (const { status, changes } of this.#states) {

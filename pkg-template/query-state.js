@@ -18,9 +18,9 @@ export class QueryState {
 
   /**
    * `ending` fires when the client ends. `hasTabs`: other tabs see the same store. `reader`
-   * reads the stored items.
+   * reads the stored items. `onNeedsSignIn` is called when the user has to sign in.
    */
-  constructor({ key, ending, locks, live, hasTabs, reader }, states) {
+  constructor({ key, ending, locks, live, hasTabs, reader, onNeedsSignIn }, states) {
     this.key = key;
     this.ending = ending;
     this.locks = locks;
@@ -28,7 +28,10 @@ export class QueryState {
     this.lock = `deltalink | ${key}`;
     this.hasSeries = reader.hasSeries;
     this.#states = states;
-    const onUse = () => this.#keepWhileUsed();
+    const onUse = () => {
+      if (this.needsSignIn) onNeedsSignIn();
+      this.#keepWhileUsed();
+    };
     this.status = new Status(onUse);
     this.changes = new Changes(key, hasTabs, reader, onUse);
   }
@@ -40,9 +43,14 @@ export class QueryState {
     return rows;
   }
 
+  /** Whether the user has to sign in. */
+  get needsSignIn() {
+    return this.status.get().phase === "needs-auth";
+  }
+
   #keepWhileUsed() {
     const { status, changes, syncAgain } = this;
-    const waitsForSignIn = syncAgain && status.get().phase === "needs-auth";
+    const waitsForSignIn = syncAgain && this.needsSignIn;
     this.#states.setUsed(this, changes.hasListeners || status.hasSubscribers || waitsForSignIn);
   }
 }
