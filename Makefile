@@ -1,5 +1,5 @@
 # `make demo` and `make test` install missing tools. CONTRIBUTING.md lists all targets.
-.PHONY: setup build demo test quick audit docs bench bench-check hosts model fuzz kill soak size check-demo fmt clean
+.PHONY: setup build demo test quick audit docs reproducible bench bench-check hosts model fuzz kill soak size check-demo fmt clean
 
 setup:
 	@scripts/setup.sh
@@ -61,6 +61,11 @@ docs:
 	@docs/.vitepress/node_modules/.bin/typedoc --options docs/.vitepress/typedoc.json
 	@. scripts/env.sh && RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --no-deps -p deltalink
 	@rm -rf dist/docs/rust && cp -r target/doc dist/docs/rust
+
+# Builds the package in two folders and compares all files.
+reproducible:
+	@scripts/setup.sh build
+	@scripts/reproducible.sh
 
 # Compares the package with hand-written loops and other clients. QUICK=1 and RUNS=3 measure less,
 # ONLY=first,heap some benchmarks, BASE=other.tgz another package too. WRITE=1 NOTE=… writes the

@@ -29,6 +29,7 @@ cp pkg-template/*.js pkg-template/*.d.ts pkg-template/package.json README.md CHA
 node scripts/links.mjs
 cp -r pkg-template/stores dist/package/
 node scripts/notices.mjs >dist/package/THIRD-PARTY-NOTICES
+node scripts/sbom.mjs >dist/package/sbom.json
 node scripts/stamp.mjs dist/package/deltalink.wasm dist/package/compile.js
 node scripts/inline.mjs dist/package/deltalink.wasm dist/package/inline.js
 # The fake Graph of deltalink/testing. Built only if it has changed, because wasm-opt is slow.

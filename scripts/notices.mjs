@@ -47,18 +47,21 @@ function textsOf({ name, version, license, authors, manifest_path }) {
   return [`Copyright (c) ${authors.length ? authors.join(", ") : `the authors of ${name}`}\n\n${MIT.trim()}`];
 }
 
-function notices() {
+/** What cargo knows of every crate in the wasm. */
+export function packagesOf(roots = ROOTS) {
   const { packages } = JSON.parse(cargo("metadata", "--format-version", "1", "--filter-platform", TARGET));
   const byName = new Map(packages.map((one) => [`${one.name} ${one.version}`, one]));
+  return cratesOf(roots).map((crate) => byName.get(crate));
+}
+
+function notices() {
   // Crates of one project often have the same text, which is printed once.
   const groups = new Map();
-  for (const crate of cratesOf()) {
-    const found = byName.get(crate);
-    const text = textsOf(found).join("\n\n");
-    groups.set(text, [
-      ...(groups.get(text) ?? []),
-      `${crate} (${found.license}) ${found.repository ?? ""}`.trim(),
-    ]);
+  for (const crate of packagesOf()) {
+    const text = textsOf(crate).join("\n\n");
+    const { name, version, license, repository } = crate;
+    const line = `${name} ${version} (${license}) ${repository ?? ""}`.trim();
+    groups.set(text, [...(groups.get(text) ?? []), line]);
   }
   const std = `Copyright (c) The Rust Project Contributors\n\n${MIT.trim()}`;
   groups.set(std, [

@@ -1,4 +1,5 @@
-// THIRD-PARTY-NOTICES of the packed package: every crate of its wasm modules, each with a license.
+// THIRD-PARTY-NOTICES and sbom.json of the packed package: every crate of its wasm modules, each
+// with a license.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -43,6 +44,22 @@ test("every crate in a wasm module is listed with its version", () => {
   assert.ok(linked.size > 5, [...linked].join());
   assert.ok(listed.delete("the Rust standard library"));
   assert.deepEqual([...listed].sort(), [...linked].sort());
+});
+
+test("the bill of materials lists the same crates, each with its license", () => {
+  const bom = JSON.parse(
+    readFileSync(new URL("../node_modules/deltalink/sbom.json", import.meta.url), "utf8"),
+  );
+  assert.deepEqual([bom.bomFormat, bom.specVersion], ["CycloneDX", "1.6"]);
+  const listed = sections.flatMap(({ crates }) => crates.map((crate) => crate.split(" (")[0]));
+  assert.deepEqual(
+    bom.components.map(({ name, version }) => `${name} ${version}`).sort(),
+    listed.filter((crate) => crate !== "the Rust standard library").sort(),
+  );
+  for (const { licenses, purl } of bom.components) {
+    assert.match(licenses[0].expression, /^[A-Za-z0-9.() -]+$/, purl);
+    assert.match(purl, /^pkg:cargo\/[\w-]+@\d/);
+  }
 });
 
 test("each section has a copyright and the complete text of a license", () => {
