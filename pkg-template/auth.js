@@ -2,6 +2,7 @@
 // App-only tokens by OAuth's client credentials grant, for Workers and servers. No entry for
 // browsers imports this file: a secret does not belong in a browser.
 import { DeltaError, badRequest, typeOf } from "./error.js";
+import { retryTime, withoutSecrets } from "./refusal.js";
 
 /**
  * The authority that issues the tokens of each cloud, by the origin of the cloud's Graph (Graph's
@@ -17,17 +18,8 @@ const AUTHORITIES = {
 const MARGIN = 300_000;
 /** The assumed lifetime of a token, in seconds, if the authority does not state it. */
 const DEFAULT_LIFETIME = 3600;
-/** In milliseconds. A longer `Retry-After` is ignored. */
-const DAY = 86_400_000;
 /** The maximum number of cached tokens. Each claims challenge leads to another one. */
 const MAX_CACHED = 50;
-
-/** Returns a text from the authority without the secrets of the request and without long words. */
-function withoutSecrets(text, secrets) {
-  const forms = secrets.filter(Boolean).flatMap((secret) => [secret, encodeURIComponent(secret)]);
-  const hidden = forms.reduce((rest, form) => rest.replaceAll(form, "…"), text);
-  return hidden.replaceAll(/\S{40,}/g, "…");
-}
 
 /** @type {typeof import("./auth.js").clientCredentials} */
 export function clientCredentials(options) {
@@ -119,13 +111,12 @@ export function clientCredentials(options) {
     const advice = retryable
       ? "try again later"
       : "check the tenant, the client id, its secret or assertion, and its consent";
-    const after = response.headers.get("retry-after");
-    const at = Number(after) > 0 ? Date.now() + Number(after) * 1000 : Date.parse(after);
+    const retryAt = retryTime(response.headers.get("retry-after"));
     throw new DeltaError(`${root} returned no token (${status}${reason && `: ${reason}`}); ${advice}`, {
       code: "unauthorized",
       status,
       retryable,
-      ...(retryable && at > Date.now() && at - Date.now() <= DAY && { retryAt: new Date(at) }),
+      ...(retryable && retryAt && { retryAt }),
     });
   }
 
