@@ -76,8 +76,11 @@ export function subscriptions(options) {
       "Graph documents no notifications for options.resource of subscriptions(): poll it, or set options.lifetime and options.changeType",
     );
 
-  /** Sends a request. Asks once for another token if Graph refuses the first one. */
-  async function send(method, id, body) {
+  /**
+   * Sends a request, unless the signal fires before. Asks once for another token if Graph refuses
+   * the first one.
+   */
+  async function send(method, id, body, signal) {
     /** @type {{ reason: string, claims?: string }} */
     let request = { reason: "start" };
     for (let isLast = false; ; isLast = true) {
@@ -86,6 +89,7 @@ export function subscriptions(options) {
         { ...request, scopes: [`${root.origin}/.default`] },
         timeout,
       );
+      signal?.throwIfAborted();
       let response;
       try {
         response = await fetch(`${root.href}/subscriptions${id ? `/${encodeURIComponent(id)}` : ""}`, {
@@ -143,29 +147,32 @@ export function subscriptions(options) {
     async ensure(current, { renew = false, signal } = {}) {
       // A renewal can change none of these.
       const settings = await hash([resource, changeType, url, lifecycleUrl, clientState]);
-      signal?.throwIfAborted();
       const isCurrent = current?.settings === settings;
       if (isCurrent && !renew && Date.now() < current.renewAt) return current;
       const expirationDateTime = new Date(Date.now() + lifetime).toISOString();
       if (isCurrent) {
-        const renewed = await send("PATCH", current.id, { expirationDateTime });
+        const renewed = await send("PATCH", current.id, { expirationDateTime }, signal);
         if (renewed.response.status !== 404) return read(renewed, settings);
       } else if (current) {
-        const { response, secrets } = await send("DELETE", current.id);
+        const { response, secrets } = await send("DELETE", current.id, undefined, signal);
         // After another refusal the old subscription may remain until it expires.
         if (response.status === 429 || response.status >= 500) throw await refusalOf(response, secrets);
       }
-      signal?.throwIfAborted();
       return read(
-        await send("POST", undefined, {
-          changeType,
-          notificationUrl: url,
-          // Required for subscriptions longer than an hour.
-          lifecycleNotificationUrl: lifecycleUrl,
-          resource,
-          expirationDateTime,
-          clientState,
-        }),
+        await send(
+          "POST",
+          undefined,
+          {
+            changeType,
+            notificationUrl: url,
+            // Required for subscriptions longer than an hour.
+            lifecycleNotificationUrl: lifecycleUrl,
+            resource,
+            expirationDateTime,
+            clientState,
+          },
+          signal,
+        ),
         settings,
       );
     },

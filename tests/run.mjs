@@ -92,7 +92,7 @@ const suites = [
   node("edge", "--test-timeout=300000 --test-concurrency=2 tests/edge/", {
     needs: ["workerd"],
     budget: 120,
-    notes: logged("clients|storm|schedules"),
+    notes: logged("clients|cost|scale|storm|schedules"),
     ...afterBuild,
   }),
   node("hosts", "--test-timeout=120000 tests/hosts/", { budget: 60, ...chromium }),

@@ -162,6 +162,10 @@ test("an abort starts no further request, but what a pending one makes is return
   assert.equal(made.id, "s1", "it can be deleted");
   assert.deepEqual(methods(), ["POST"]);
   await assert.rejects(push.ensure(undefined, { signal: controller.signal }), reason);
+  const waiting = new AbortController();
+  const unsent = graph(context, { token: () => (waiting.abort(reason), TOKEN) });
+  await assert.rejects(unsent.push.ensure(undefined, { signal: waiting.signal }), reason);
+  assert.deepEqual(unsent.methods(), [], "it fired while the token was requested");
   const second = new AbortController();
   const gone = { ...made, id: "gone" };
   const other = graph(context, { respond: () => void second.abort(reason) });
