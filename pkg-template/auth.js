@@ -123,7 +123,7 @@ export function clientCredentials(options) {
     });
   }
 
-  /** Stores a token as the last used one. If there are too many, removes the least recently used. */
+  /** Stores a token as the last used one. Of too many, the least recently used is removed. */
   function store(key, token) {
     for (const tokens of [cache, returned]) {
       tokens.delete(key);

@@ -58,7 +58,7 @@ export function begin<S extends RoundState>(state: S, now: number, random: numbe
   return { ...state, failures, notBefore: backOff(undefined, failures, now, random, settings).at };
 }
 
-/** A page was acknowledged: the round made progress, so that the next failure counts as the first. */
+/** A page was acknowledged: after this progress, the next failure counts as the first. */
 export function progress<S extends RoundState>(state: S, now: number, random: number, settings: Settings): S {
   return begin({ ...state, failures: 0 }, now, random, settings);
 }

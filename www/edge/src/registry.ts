@@ -42,7 +42,7 @@ export class Registry extends DurableObject<Env> implements RegistryObject {
     return this.#sql.exec("delete from mailboxes where mailbox = ?", mailbox).rowsWritten > 0;
   }
 
-  /** Marks every mailbox as due. Moves those that another registry lists since `SHARDS` has grown. */
+  /** Marks every mailbox as due. Moves those that have another home since `SHARDS` has grown. */
   async tick(shard: number): Promise<void> {
     const now = Date.now();
     const spread = Number(this.env.SPREAD_MS || 600_000);
