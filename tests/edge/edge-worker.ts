@@ -7,16 +7,50 @@ import example, {
 import { clientCredentials } from "deltalink/auth";
 import { homeOf, registryOf, shardsOf, type ChangeMessage, type Env } from "../../www/edge/src/env";
 
+/** Counts the calls of the objects, and what they store, by class and method. */
+let counts: Record<string, number> = {};
+const count = (what: string) => void (counts[what] = (counts[what] ?? 0) + 1);
+
+/** Counts the rows that an object writes, apart from those of the store. */
+function countWrites(kind: string, { storage }: DurableObjectState) {
+  const { kv } = storage;
+  const [put, setAlarm, deleteAlarm] = [kv.put.bind(kv), storage.setAlarm.bind(storage), storage.deleteAlarm];
+  kv.put = (key, value) => (count(`${kind} rows`), put(key, value));
+  storage.setAlarm = (...values) => (count(`${kind} rows`), setAlarm(...values));
+  storage.deleteAlarm = (...values) => (count(`${kind} rows`), deleteAlarm.apply(storage, values));
+}
+
 /** Counts by name how often this process called wake() of a mailbox. */
 const wakeCalls = new Map<string, number>();
 /** The tokens of the route `token`. */
 const cache = new Map();
 
 export class Mailbox extends Real {
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    countWrites("mailboxes", ctx);
+  }
+
+  override async alarm(): Promise<void> {
+    count("alarm");
+    return super.alarm();
+  }
+
+  override async notify(renew: string[]): Promise<void> {
+    count("notify");
+    return super.notify(renew);
+  }
+
+  override async usePermit(): Promise<boolean> {
+    count("usePermit");
+    return super.usePermit();
+  }
+
   /** Fails the first two calls for a name that begins with `flaky`. */
   override async wake(mailbox: string): Promise<void> {
     const times = (wakeCalls.get(mailbox) ?? 0) + 1;
     wakeCalls.set(mailbox, times);
+    count("wake");
     if (mailbox.startsWith("flaky") && times < 3) throw new Error("this object is overloaded");
     return super.wake(mailbox);
   }
@@ -39,6 +73,26 @@ export class Registry extends RealRegistry {
 }
 
 export class AppBudget extends RealBudget {
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    countWrites("budget", ctx);
+  }
+
+  override async acquire(mailbox: string): Promise<boolean> {
+    count("acquire");
+    return super.acquire(mailbox);
+  }
+
+  override async release(mailbox: string, retryAt?: number): Promise<void> {
+    count("release");
+    return super.release(mailbox, retryAt);
+  }
+
+  /** How many mailboxes have a permit or wait for one. */
+  async queued(): Promise<number> {
+    return Number(this.ctx.storage.sql.exec("select count(*) as n from permits").one()["n"]);
+  }
+
   /** Changes what is stored, as another version may have done. */
   async storeThrottle(throttledUntil: number): Promise<void> {
     this.ctx.storage.kv.put("throttledUntil", throttledUntil);
@@ -68,6 +122,12 @@ const routes: Record<string, (env: Env, name: string, query: URLSearchParams) =>
   throttle: (env, _, query) => aborted(budgetOf(env).storeThrottle(Number(query.get("until")))),
   state: (env, name, query) => mailboxOf(env, name).patchState(JSON.parse(query.get("changes") ?? "{}")),
   alarm: (env) => budgetOf(env).alarmAt(),
+  queued: (env) => budgetOf(env).queued(),
+  counts: async () => {
+    const counted = counts;
+    counts = {};
+    return counted;
+  },
   home: async (env, name) => {
     const all = Array.from({ length: shardsOf(env) }, (_, shard) => registryOf(env, shard).has(name));
     return {

@@ -1,7 +1,7 @@
 // The hosts: projects as their tools make them, each with the origin from which it loads the
 // wasm.
 import assert from "node:assert/strict";
-import { readdir } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Miniflare } from "miniflare";
 import { freePort } from "./kit.mjs";
@@ -67,6 +67,20 @@ async function withoutFile(project, command) {
   } finally {
     await project.run("mv deltalink.wasm node_modules/deltalink/");
   }
+}
+
+/** Returns the size that wrangler prints for the Worker of docs/edge.md. */
+async function uploadOfDocs(project) {
+  const page = await readFile(new URL("../../docs/edge.md", import.meta.url), "utf8");
+  const [code] = [...page.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, text]) => text);
+  await mkdir(join(project.folder, "docs/src"), { recursive: true });
+  await writeFile(join(project.folder, "docs/src/index.ts"), code);
+  await writeFile(join(project.folder, "docs/wrangler.jsonc"), /^```jsonc\n(.*?)^```$/ms.exec(page)[1]);
+  const output = await project.run(
+    "node_modules/node/bin/node node_modules/wrangler/bin/wrangler.js deploy --dry-run --config docs/wrangler.jsonc",
+  );
+  assert.doesNotMatch(output, /WARNING|unexpected field/i, "the configuration of the page is known");
+  return /Total Upload: (.*)/.exec(output)?.[1];
 }
 
 /** Bundles like wrangler: with the condition workerd, and each wasm as a separate module. */
@@ -321,7 +335,9 @@ export const projects = [
             "node_modules/node/bin/node node_modules/wrangler/bin/wrangler.js deploy --dry-run --outdir=out",
           );
           const [upload] = output.match(/Total Upload: .*/) ?? [];
-          return { ...(await workerd(project, "out", "index.js")), note: upload };
+          const ofDocs = await uploadOfDocs(project);
+          const result = await workerd(project, "out", "index.js");
+          return { ...result, note: `${upload}; docs/edge.md: ${ofDocs}` };
         },
       ],
     ],

@@ -9,6 +9,8 @@ import { Budget, type Permit } from "./plan";
 export class AppBudget extends DurableObject<Env> implements BudgetObject {
   #budget;
   #sql;
+  /** The alarm that is set. Unknown, Infinity, after an eviction. */
+  #alarmAt = Infinity;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -38,10 +40,15 @@ export class AppBudget extends DurableObject<Env> implements BudgetObject {
     this.#sql.exec("delete from permits where mailbox = ?", mailbox);
     if (this.#budget.throttledUntil !== throttledUntil)
       this.ctx.storage.kv.put("throttledUntil", this.#budget.throttledUntil);
-    await this.alarm();
+    await this.#grant();
   }
 
   override async alarm(): Promise<void> {
+    this.#alarmAt = Infinity;
+    await this.#grant();
+  }
+
+  async #grant(): Promise<void> {
     for (const { mailbox, until } of this.#budget.grant(Date.now())) {
       this.#put(mailbox, until);
       this.ctx.waitUntil(this.#wake(mailbox));
@@ -65,8 +72,11 @@ export class AppBudget extends DurableObject<Env> implements BudgetObject {
     );
   }
 
+  /** Sets the alarm, unless an earlier one is set: it may find nothing to do. */
   async #setAlarm(): Promise<void> {
     const at = this.#budget.nextAt(Date.now());
-    if (at < Infinity) await this.ctx.storage.setAlarm(alarmTime(at));
+    if (at >= this.#alarmAt) return;
+    this.#alarmAt = at;
+    await this.ctx.storage.setAlarm(alarmTime(at));
   }
 }

@@ -5,7 +5,7 @@ import { clientStateFor, subscriptionLimits, subscriptions } from "deltalink/not
 import { DurableObjectStore } from "deltalink/stores/durable-object";
 import { alarmTime, budgetOf, type Env, type MailboxObject, resourceOf, settingsOf } from "./env";
 import type { MailboxState, MailboxStatus } from "./env";
-import { backOff, begin, DAY, end, fail, INITIAL, isDue, MAX_ROUND, MINUTE } from "./plan";
+import { ASK_AGAIN, backOff, begin, DAY, end, fail, INITIAL, isDue, MAX_ROUND } from "./plan";
 import { progress, request, roundAt } from "./plan";
 import { send } from "./queue";
 
@@ -113,7 +113,7 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
   }
 
   async #acquirePermit(mailbox: string): Promise<boolean> {
-    // Without an answer, the alarm asks again after a minute.
+    // Without an answer, the alarm asks again.
     const isHeld =
       this.#permit === "held" ||
       (await budgetOf(this.env)
@@ -140,9 +140,8 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
   async #setAlarm(replaces = false): Promise<void> {
     const { mailbox, subscribeAt } = this.#state;
     let at = Infinity;
-    // The budget wakes a mailbox that waits for a permit. In case that call is lost, the mailbox
-    // asks again after a minute.
-    if (this.#permit === "waiting") at = Date.now() + MINUTE;
+    // The budget wakes a mailbox that waits for a permit.
+    if (this.#permit === "waiting") at = Date.now() + ASK_AGAIN;
     else if (mailbox !== undefined)
       at = Math.min(roundAt(this.#state), this.#notified(mailbox) === undefined ? Infinity : subscribeAt);
     const set = await this.ctx.storage.getAlarm();

@@ -12,6 +12,8 @@ export const DAY = 86_400_000;
 export const MAX_ROUND = 5 * MINUTE;
 /** The time after which a permit expires if the mailbox does not release it. */
 const PERMIT_DURATION = MAX_ROUND + 2 * MINUTE;
+/** The time after which a mailbox that waits for a permit asks again, in case a call was lost. */
+export const ASK_AGAIN = 10 * MINUTE;
 
 export interface Settings {
   /** In milliseconds: the time between two rounds of a mailbox. */
@@ -107,6 +109,7 @@ export class Budget {
   readonly permits = new Map<string, number>();
   readonly waiting = new Set<string>();
   throttledUntil: number;
+  #inOrder = this.waiting.values();
 
   constructor(limit: number, stored: Permit[] = [], throttledUntil = 0) {
     this.limit = limit;
@@ -139,7 +142,7 @@ export class Budget {
   grant(now: number): { mailbox: string; until: number }[] {
     const granted = [];
     for (let free = this.#free(now); free > 0 && this.waiting.size; free--) {
-      const [mailbox = ""] = this.waiting;
+      const mailbox = this.#first();
       granted.push({ mailbox, until: this.#give(mailbox, now) });
     }
     return granted;
@@ -151,6 +154,13 @@ export class Budget {
     if (this.#throttle(now) > now) return this.#throttle(now);
     const [first = now] = this.permits.values();
     return this.#free(now) > 0 ? now : first;
+  }
+
+  /** The mailbox that waits longest. One iterator: a new one would pass all that have left. */
+  #first(): string {
+    let next = this.#inOrder.next();
+    if (next.done) next = (this.#inOrder = this.waiting.values()).next();
+    return next.value ?? "";
   }
 
   #give(mailbox: string, now: number): number {
