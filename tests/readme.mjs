@@ -11,7 +11,7 @@ const pages = {
   "README.md": 4,
   "docs/calendar.md": 1,
   "docs/live.md": 4,
-  "docs/logging.md": 2,
+  "docs/logging.md": 3,
   "docs/react.md": 4,
 };
 const around = `

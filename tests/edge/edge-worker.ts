@@ -9,9 +9,9 @@ import { homeOf, registryOf, shardsOf, type ChangeMessage, type Env } from "../.
 
 /** Counts the calls of the objects, and what they store, by class and method. */
 let counts: Record<string, number> = {};
-const count = (what: string) => void (counts[what] = (counts[what] ?? 0) + 1);
+const count = (what: string, n = 1) => void (counts[what] = (counts[what] ?? 0) + n);
 
-/** Counts the rows that an object writes, apart from those of the store. */
+/** Counts the rows that an object writes, and those of the mirror in the storage of a mailbox. */
 function countWrites(kind: string, { storage }: DurableObjectState) {
   const { kv } = storage;
   const [put, setAlarm, deleteAlarm] = [kv.put.bind(kv), storage.setAlarm.bind(storage), storage.deleteAlarm];
@@ -29,6 +29,15 @@ export class Mailbox extends Real {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     countWrites("mailboxes", ctx);
+    const { sql } = ctx.storage;
+    const exec = sql.exec.bind(sql);
+    // The store uses nothing of a cursor but this method.
+    sql.exec = (text, ...values) => {
+      const cursor = exec(text, ...values);
+      const rows = cursor.toArray();
+      count("store rows", cursor.rowsWritten);
+      return { toArray: () => rows } as never;
+    };
   }
 
   override async alarm(): Promise<void> {
@@ -78,9 +87,18 @@ export class AppBudget extends RealBudget {
     countWrites("budget", ctx);
   }
 
+  #answer = () => {};
+  #answered = new Promise<void>((resolve) => (this.#answer = resolve));
+
+  /** Answers a name that begins with `late` only after a call of `answer()`. */
   override async acquire(mailbox: string): Promise<boolean> {
     count("acquire");
+    if (mailbox.startsWith("late")) await this.#answered;
     return super.acquire(mailbox);
+  }
+
+  async answer(): Promise<void> {
+    this.#answer();
   }
 
   override async release(mailbox: string, retryAt?: number): Promise<void> {
@@ -123,6 +141,7 @@ const routes: Record<string, (env: Env, name: string, query: URLSearchParams) =>
   state: (env, name, query) => mailboxOf(env, name).patchState(JSON.parse(query.get("changes") ?? "{}")),
   alarm: (env) => budgetOf(env).alarmAt(),
   queued: (env) => budgetOf(env).queued(),
+  answer: (env) => budgetOf(env).answer(),
   counts: async () => {
     const counted = counts;
     counts = {};

@@ -250,6 +250,24 @@ test("a mailbox that is removed while it waits for a token makes no subscription
   assert.deepEqual([edge.subscriptions.size, activeSubscriptions().length], [1, 1]);
 });
 
+test("a mailbox that is removed while it asks for a permit makes no subscription and keeps no permit", async () => {
+  edge = await startEdge({ acceptsBatch: () => true, settings: { ROUNDS_AT_ONCE: "1" } });
+  const [other] = await edge.people(1, 1);
+  await edge.world.token({ kind: "app", user: "late@contoso.example" });
+  await edge.add("late@contoso.example");
+  let asked = 0;
+  await until(async () => {
+    asked += (await (await edge.worker.fetch("/test/counts")).json()).acquire ?? 0;
+    return asked > 0 || "it has not asked";
+  });
+  assert.equal((await remove("late@contoso.example")).status, 204);
+  await edge.worker.fetch("/test/answer");
+  // Needs the only permit.
+  await addAndWait(other);
+  assert.deepEqual([edge.subscriptions.size, activeSubscriptions().length], [1, 1]);
+  assert.equal(edge.requests.filter(({ mailbox }) => mailbox !== other).length, 0);
+});
+
 test("a mailbox that is removed while its subscription is renewed gets no new one", async () => {
   edge = await startEdge({ acceptsBatch: () => true });
   const [person, other] = await edge.people(2, 1);

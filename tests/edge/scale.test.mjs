@@ -67,7 +67,7 @@ test("fifty objects make the calls and write the rows that the simulation counts
   console.log(`scale: 50 mailboxes in workerd and in the simulation: equal counts`);
 });
 
-/** The same counts of the simulation: a tick, or a notification for each mailbox, and no change. */
+/** The same counts of the simulation: a tick, or a notification for each; one change for each. */
 function simulated(what, mailboxes, roundsAtOnce, pause) {
   const isTick = what.includes("cron");
   const { calls, graph, permits, rows } = simulate(plan, {
@@ -86,6 +86,7 @@ function simulated(what, mailboxes, roundsAtOnce, pause) {
     prepare({ events, kinds, all, start }) {
       for (const one of all) {
         one.subscribeAt = one.alarm = start + 24 * HOUR;
+        one.pending.push(start - 1);
         if (!isTick) events.push(start + 1, kinds.NOTIFY, one.id);
       }
     },
@@ -97,6 +98,7 @@ function simulated(what, mailboxes, roundsAtOnce, pause) {
     ...others,
     ...(isTick ? { wake } : { notify }),
     "mailboxes rows": rows.mailboxes,
+    "store rows": rows.store,
     requests: graph.requests,
     most: permits.most,
   };

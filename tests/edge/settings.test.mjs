@@ -1,7 +1,8 @@
-// The settings of the edge example: the number of registries, the resource, and its log.
+// The settings of the edge example: the number of registries, the resource, and its log; and its
+// budget, aborted.
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
-import { until } from "../wait.mjs";
+import { event, until } from "../wait.mjs";
 import { startEdge } from "./harness.mjs";
 
 let edge;
@@ -47,6 +48,31 @@ test("the list is spread over the registries, and no mailbox is lost when their 
   assert.deepEqual(inOrder(await edge.statuses()), [...left].sort());
   const { count } = await (await edge.admin("/status.json")).json();
   assert.equal(count, left.length);
+});
+
+test("a budget that is aborted keeps the permits and the places of those that wait", async () => {
+  edge = await startEdge({ acceptsBatch: () => true });
+  const most = Number(edge.bindings.ROUNDS_AT_ONCE);
+  const people = await edge.people(3 * most, 1);
+  const queued = async () => (await edge.worker.fetch("/test/queued")).json();
+  const released = event();
+  let [inFlight, seen] = [0, 0];
+  edge.hooks.request = async () => {
+    seen = Math.max(seen, ++inFlight);
+    await released.fired;
+    inFlight -= 1;
+  };
+  await Promise.all(people.map((person) => edge.add(person)));
+  const haveAsked = async () => (await queued()) === people.length || `${await queued()} have asked`;
+  await until(haveAsked);
+  await edge.worker.fetch("/test/abort/budget");
+  await until(haveAsked);
+  assert.equal(inFlight, most);
+  released.fire();
+  await edge.quiet(people);
+  assert.equal(seen, most);
+  assert.deepEqual(edge.delivered(people), await edge.listed(people));
+  edge.note("the budget aborted while 20 mailboxes wait");
 });
 
 test("the same Worker mirrors calendars by one setting, with their own subscription", async () => {

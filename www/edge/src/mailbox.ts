@@ -105,7 +105,7 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
     if (this.#permit !== "waiting") {
       // Subscribes before the round, so that a notification reports every change after it. This
       // needs no permit.
-      await this.#subscribe(mailbox);
+      if (this.#state.mailbox !== undefined) await this.#subscribe(mailbox);
       const retryAt = isHeld && isDue(this.#state, Date.now()) ? await this.#round(mailbox) : undefined;
       if (isHeld) await this.#releasePermit(mailbox, resourceOf(this.env).sharesLimit ? retryAt : undefined);
     }
