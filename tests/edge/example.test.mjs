@@ -13,54 +13,76 @@ import { bundle, startWorker } from "./workerd.mjs";
 const root = new URL("../..", import.meta.url).pathname;
 const folder = `${root}tests/node_modules/.docs-edge`;
 const GRAPH = "https://graph.microsoft.com/v1.0";
-const STATE = "a state of the tests";
+const STATE = "a state of the tests, which is long enough";
 const SINK = `export default { async queue(batch, env) {
   await env.END.fetch("http://end", { method: "POST", body: JSON.stringify(batch.messages.map(({ body }) => body)) });
 } };`;
-/** What \`wrangler types\` writes. */
-const ENV = `interface Env {
-  USERS: DurableObjectNamespace<import("./index").Users>;
+/** The Workers of the page: the example, and the one with the changes for several mailboxes. */
+const WORKERS = {
+  users: { binding: "USERS", className: "Users" },
+  calendars: { binding: "CALENDARS", className: "Calendar" },
+};
+/** What `wrangler types` writes. */
+const envOf = ({ binding, className }) => `interface Env {
+  ${binding}: DurableObjectNamespace<import("./index").${className}>;
   CHANGES: Queue;
   TENANT: string; CLIENT: string; URL: string; SECRET: string; STATE: string;
 }`;
-/** What the part of the page about several mailboxes leaves out. */
-const CALENDARS = `import type { DeltaClient } from "deltalink";
-import { clientStateFor, handleNotification, subscriptions } from "deltalink/notifications";
-interface Calendar extends Rpc.DurableObjectBranded { wake(user: string, renew?: boolean): Promise<void> }
-interface CalendarEnv { CALENDARS: DurableObjectNamespace<Calendar>; URL: string; STATE: string }
-`;
-const CALENDARS_USED = `declare const env: CalendarEnv;
-void [wakeAll(env), calendar, notified];
-void push(env, "").then((options) => subscriptions({ token: () => "", ...options }));
-`;
 
-let blocks;
+/** The code of each Worker. */
+const code = {};
 let settings;
 let example;
 before(async () => {
   const page = await readFile(`${root}docs/edge.md`, "utf8");
-  blocks = [...page.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code]) => code);
-  settings = JSON.parse(/^```jsonc\n(.*?)^```$/ms.exec(page)[1]);
-  await mkdir(folder, { recursive: true });
-  await writeFile(`${folder}/index.ts`, blocks[0]);
-  await writeFile(`${folder}/calendars.ts`, `${CALENDARS}${blocks[1]}${CALENDARS_USED}`);
-  await writeFile(`${folder}/env.d.ts`, ENV);
-  await writeFile(
-    `${folder}/tsconfig.json`,
-    JSON.stringify({ extends: `${root}www/edge/tsconfig.json`, include: ["*.ts"] }),
-  );
+  const block = (language) => new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, "ms").exec(page)[1];
+  settings = JSON.parse(block("jsonc"));
+  code.users = block("ts");
+  code.calendars = patched(code.users, block("diff"));
+  for (const [name, worker] of Object.entries(WORKERS)) {
+    await mkdir(`${folder}/${name}`, { recursive: true });
+    await writeFile(`${folder}/${name}/index.ts`, code[name]);
+    await writeFile(`${folder}/${name}/env.d.ts`, envOf(worker));
+    const config = { extends: `${root}www/edge/tsconfig.json`, include: ["*.ts"] };
+    await writeFile(`${folder}/${name}/tsconfig.json`, JSON.stringify(config));
+  }
 });
+
+/** Replaces the lines of each part of a diff. */
+function patched(text, diff) {
+  const lines = (part, sign) =>
+    part
+      .split("\n")
+      .filter((line) => line.startsWith(sign))
+      .map((line) => `${line.slice(1)}\n`)
+      .join("");
+  return diff.split("\n\n").reduce((rest, part) => {
+    assert.equal(rest.split(lines(part, "-")).length, 2, `the example has these lines once: ${part}`);
+    return rest.replace(lines(part, "-"), () => lines(part, "+"));
+  }, text);
+}
+
 after(() => rm(folder, { recursive: true }));
 afterEach(async () => {
   await example?.stop();
   example = undefined;
 });
 
-/** Starts the Worker of the page. `respond` may replace a response of Graph. */
-async function start() {
+/** Starts a Worker of the page. `respond` may replace a response of Graph. */
+async function start(name) {
+  const { binding: object, className } = WORKERS[name];
   const fake = await startFake();
   const world = await fake.world({ populate: { users: 3 } });
-  const made = { world, messages: [], requests: [], subscriptions: new Map(), respond: () => undefined };
+  const made = {
+    world,
+    messages: [],
+    requests: [],
+    subscriptions: new Map(),
+    /** By id: the path of the notification URL. */
+    paths: new Map(),
+    created: 0,
+    respond: () => undefined,
+  };
   const outbound = async (request) => {
     const url = new URL(request.url);
     const path = url.href.slice(GRAPH.length);
@@ -79,19 +101,19 @@ async function start() {
   async function subscribed(request, path) {
     const { method } = request;
     const body = await request.json();
-    const id = path.split("/")[2] ?? `s${made.subscriptions.size + 1}`;
-    const echo = await made.notify("", "?validationToken=a+token");
+    const id = path.split("/")[2] ?? `s${(made.created += 1)}`;
+    if (body?.notificationUrl) made.paths.set(id, new URL(body.notificationUrl).pathname);
+    const echo = await made.notify("", { id, query: "?validationToken=a+token" });
     assert.equal(await echo.text(), "a token");
     made.subscriptions.set(id, { ...made.subscriptions.get(id), ...body, method });
     return Response.json({ id, expirationDateTime: body.expirationDateTime });
   }
-  const [{ name, class_name: className }] = settings.durable_objects.bindings;
   const [{ binding, queue }] = settings.queues.producers;
   const worker = await startWorker(
-    `${folder}/index.ts`,
+    `${folder}/${name}/index.ts`,
     {
       compatibilityDate: settings.compatibility_date,
-      durableObjects: { [name]: { className, useSQLite: true } },
+      durableObjects: { [object]: { className, useSQLite: true } },
       queueProducers: { [binding]: queue },
       bindings: { ...settings.vars, SECRET: "not a real one", STATE },
       outboundService: outbound,
@@ -118,10 +140,8 @@ async function start() {
     logs: [],
     tick: async () =>
       (await worker.miniflare.getWorker("worker")).scheduled({ cron: settings.triggers.crons[0] }),
-    notify: (body, query = "") => {
-      const { pathname } = new URL(settings.vars.URL);
-      return worker.fetch(pathname + query, { method: "POST", body });
-    },
+    notify: (body, { id = "s1", query = "" } = {}) =>
+      worker.fetch(made.paths.get(id) + query, { method: "POST", body }),
     add: (displayName) => world.edits({ collection: "users", op: "add", item: { displayName } }),
     names: () => made.messages.map(({ item }) => item?.displayName),
     async stop() {
@@ -134,13 +154,17 @@ async function start() {
 const notification = (change) =>
   JSON.stringify({ value: [{ subscriptionId: "s1", changeType: "updated", clientState: STATE, ...change }] });
 
-test("the Worker of the page fits in sixty lines of 110 columns, and its parts compile", async () => {
-  const lines = blocks[0].trim().split("\n");
+test("the Worker of the page fits in sixty lines of 110 columns, and compiles, also with the changes", async () => {
+  const lines = code.users.trim().split("\n");
   assert.ok(lines.length <= 60, `${lines.length} lines`);
-  for (const line of blocks.flatMap((block) => block.split("\n"))) assert.ok(line.length <= 110, line);
-  const tsc = promisify(execFile)(`${root}node_modules/.bin/tsc`, ["-p", folder], { cwd: root });
-  await tsc.catch(({ stdout }) => assert.fail(stdout));
-  const bundled = await bundle(`${folder}/index.ts`);
+  for (const line of Object.values(code).flatMap((text) => text.split("\n")))
+    assert.ok(line.length <= 110, line);
+  for (const name of Object.keys(WORKERS)) {
+    const options = ["-p", `${folder}/${name}`];
+    const tsc = promisify(execFile)(`${root}node_modules/.bin/tsc`, options, { cwd: root });
+    await tsc.catch(({ stdout }) => assert.fail(stdout));
+  }
+  const bundled = await bundle(`${folder}/users/index.ts`);
   const files = await Promise.all(
     ["worker.mjs", "deltalink.wasm"].map((file) => readFile(`${bundled}/${file}`)),
   );
@@ -152,7 +176,7 @@ test("the Worker of the page fits in sixty lines of 110 columns, and its parts c
 });
 
 test("the Worker of the page sends the users of a tenant to a queue, woken by cron and notifications", async () => {
-  example = await start();
+  example = await start("users");
   await example.tick();
   await until(() => example.messages.length === 3 || `${example.messages.length} messages`);
   await until(() => example.subscriptions.size === 1 || "no subscription");
@@ -183,7 +207,7 @@ test("the Worker of the page sends the users of a tenant to a queue, woken by cr
 });
 
 test("the Worker of the page waits as long as Graph asks for, also after a notification", async () => {
-  example = await start();
+  example = await start("users");
   await example.tick();
   await until(() => example.subscriptions.size === 1 || "no subscription");
   example.respond = (path) =>
@@ -200,4 +224,34 @@ test("the Worker of the page waits as long as Graph asks for, also after a notif
   // The object has handled both when it answers a third one.
   await example.notify(notification());
   assert.equal(example.requests.length, length, "no request before the end of the throttle");
+});
+
+test("with the changes of the page it sends the calendars of three users, each with its own secret", async () => {
+  example = await start("calendars");
+  const people = ["ann@contoso.com", "bob@contoso.com", "cho@contoso.com"];
+  const at = (hours) => new Date(Date.now() + hours * 3_600_000).toISOString();
+  const add = (user, subject) => {
+    const item = { subject, start: at(24), end: at(25) };
+    return example.world.edits({ collection: "events", op: "add", user, item });
+  };
+  for (const user of people) {
+    await example.world.token({ kind: "app", user });
+    await add(user, `of ${user}`);
+  }
+  await example.tick();
+  const sent = () => example.messages.map(({ user, item }) => `${user} ${item.subject}`).sort();
+  await until(() => sent().join() === people.map((user) => `${user} of ${user}`).join() || sent().join());
+  await until(() => example.subscriptions.size === 3 || `${example.subscriptions.size} subscriptions`);
+  const bySubscription = [...example.subscriptions];
+  assert.equal(new Set(bySubscription.map(([, { clientState }]) => clientState)).size, 3);
+  const [id, { clientState }] = bySubscription.find(([, { resource }]) => resource.includes("bob"));
+  const [otherId] = bySubscription.find(([, { resource }]) => resource.includes("ann"));
+
+  for (const user of people) await add(user, "new");
+  const { length } = example.requests;
+  assert.equal((await example.notify(notification({ clientState }), { id: otherId })).status, 202);
+  assert.equal(example.requests.length, length, "the secret of Bob is not that of Ann");
+  await example.notify(notification({ clientState }), { id });
+  await until(() => sent().includes("bob@contoso.com new") || sent().join());
+  assert.equal(example.messages.length, 4);
 });
