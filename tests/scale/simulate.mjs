@@ -261,7 +261,7 @@ export function simulate(plan, options) {
       one.pending = one.pending.filter((at) => at > one.began);
       for (const at of found) staleness.push(now - at);
       messages += found.length;
-      // The page's items, and its link, which replaces a row. Then the acknowledgement, and the end.
+      // The page's items, and its link, which replaces a row. Then the acknowledgement and the end.
       rows.store += 2 + found.length;
       write(one, plan.progress(one.state, now, random(), settings));
       write(one, plan.end(one.state, { running: one.running, complete: true }, now, settings));
