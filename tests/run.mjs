@@ -91,7 +91,7 @@ const suites = [
   ),
   node("edge", "--test-timeout=300000 --test-concurrency=2 tests/edge/", {
     needs: ["workerd"],
-    budget: 120,
+    budget: 150,
     notes: logged("clients|cost|scale|storm|schedules"),
     ...afterBuild,
   }),

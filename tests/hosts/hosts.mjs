@@ -69,18 +69,23 @@ async function withoutFile(project, command) {
   }
 }
 
-/** Returns the size that wrangler prints for the Worker of docs/edge.md. */
-async function uploadOfDocs(project) {
+/** Returns the sizes that wrangler prints for the Worker of docs/edge.md and for the edge example. */
+async function uploadsOfEdge(project) {
   const page = await readFile(new URL("../../docs/edge.md", import.meta.url), "utf8");
   const [code] = [...page.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, text]) => text);
   await mkdir(join(project.folder, "docs/src"), { recursive: true });
   await writeFile(join(project.folder, "docs/src/index.ts"), code);
   await writeFile(join(project.folder, "docs/wrangler.jsonc"), /^```jsonc\n(.*?)^```$/ms.exec(page)[1]);
-  const output = await project.run(
-    "node_modules/node/bin/node node_modules/wrangler/bin/wrangler.js deploy --dry-run --config docs/wrangler.jsonc",
-  );
-  assert.doesNotMatch(output, /WARNING|unexpected field/i, "the configuration of the page is known");
-  return /Total Upload: (.*)/.exec(output)?.[1];
+  await project.run(`cp -r ${new URL("../../www/edge", import.meta.url).pathname} edge`);
+  const sizes = [];
+  for (const folder of ["docs", "edge"]) {
+    const output = await project.run(
+      `node_modules/node/bin/node node_modules/wrangler/bin/wrangler.js deploy --dry-run --config ${folder}/wrangler.jsonc`,
+    );
+    assert.doesNotMatch(output, /WARNING|unexpected field/i, "the configuration is known");
+    sizes.push(/Total Upload: (.*)/.exec(output)?.[1]);
+  }
+  return `docs/edge.md: ${sizes[0]}; www/edge: ${sizes[1]}`;
 }
 
 /** Bundles like wrangler: with the condition workerd, and each wasm as a separate module. */
@@ -335,9 +340,9 @@ export const projects = [
             "node_modules/node/bin/node node_modules/wrangler/bin/wrangler.js deploy --dry-run --outdir=out",
           );
           const [upload] = output.match(/Total Upload: .*/) ?? [];
-          const ofDocs = await uploadOfDocs(project);
+          const uploads = await uploadsOfEdge(project);
           const result = await workerd(project, "out", "index.js");
-          return { ...result, note: `${upload}; docs/edge.md: ${ofDocs}` };
+          return { ...result, note: `${upload}; ${uploads}` };
         },
       ],
     ],

@@ -101,12 +101,15 @@ export class Mailbox extends DurableObject<Env> implements MailboxObject {
   override async alarm(): Promise<void> {
     const { mailbox } = this.#state;
     if (mailbox === undefined) return;
+    // If the mailbox is removed, and maybe added again, another alarm begins from the start.
+    const { signal } = this.#stop;
     const isHeld = isDue(this.#state, Date.now()) && (await this.#acquirePermit(mailbox));
     if (this.#permit !== "waiting") {
       // Subscribes before the round, so that a notification reports every change after it. This
       // needs no permit.
-      if (this.#state.mailbox !== undefined) await this.#subscribe(mailbox);
-      const retryAt = isHeld && isDue(this.#state, Date.now()) ? await this.#round(mailbox) : undefined;
+      if (!signal.aborted) await this.#subscribe(mailbox);
+      const runs = isHeld && !signal.aborted && isDue(this.#state, Date.now());
+      const retryAt = runs ? await this.#round(mailbox) : undefined;
       if (isHeld) await this.#releasePermit(mailbox, resourceOf(this.env).sharesLimit ? retryAt : undefined);
     }
     await this.#setAlarm(true);

@@ -49,7 +49,8 @@ export class Registry extends DurableObject<Env> implements RegistryObject {
     const moved = new Map<number, string[]>();
     for (const mailbox of this.#names("where due is null")) {
       const home = shardOf(mailbox, shardsOf(this.env));
-      if (home !== shard) moved.set(home, [...(moved.get(home) ?? []), mailbox]);
+      if (home !== shard) moved.set(home, moved.get(home) ?? []);
+      moved.get(home)?.push(mailbox);
       this.#sql.exec("update mailboxes set due = ? where mailbox = ?", dueAt(mailbox, now, spread), mailbox);
     }
     await this.#setAlarm();
