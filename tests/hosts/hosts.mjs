@@ -69,7 +69,7 @@ async function withoutFile(project, command) {
   }
 }
 
-/** Returns the sizes that wrangler prints for the Worker of docs/edge.md and for the edge example. */
+/** Returns the sizes that wrangler prints for the Workers of docs/edge.md and of www/edge. */
 async function uploadsOfEdge(project) {
   const page = await readFile(new URL("../../docs/edge.md", import.meta.url), "utf8");
   const [code] = [...page.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, text]) => text);
